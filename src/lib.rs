@@ -1,0 +1,14 @@
+//! hedgerow keeps a language model's output inside a grammar.
+#![deny(missing_docs)]
+#![deny(unsafe_code)]
+#![warn(rust_2018_idioms)]
+
+pub mod automata;
+pub mod decode;
+pub mod engine;
+pub mod gguf;
+pub mod grammar;
+pub mod sampling;
+pub mod schema;
+pub mod syntax;
+pub mod vocab;
