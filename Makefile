@@ -1,0 +1,52 @@
+# hedgerow: the tasks of a checkout. `make` alone lists them.
+# Everything fetched goes to .deps/, everything built to target/; nothing is installed elsewhere.
+
+PYTHON ?= python3
+CARGO ?= cargo
+FEATURES := torch,cli
+MODEL := .deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf
+PROMPT ?= Describe a person named Ada who is 36 years old and likes chess, tea and engines.
+# Arguments for the benchmark runner, e.g. make bench BENCH="maskbench --help".
+BENCH ?= --help
+# Schemas, suites and instances that the longer tests read.
+HEDGEROW_DATA ?= $(abspath ../shared/data)
+export HEDGEROW_DATA
+# See .cargo/config.toml; exported for the programs that make starts without cargo.
+OMP_WAIT_POLICY ?= passive
+export OMP_WAIT_POLICY
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test capi-test lint bench-deps bench clean
+
+help: ## list these tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## fetch libtorch and the demo model into .deps/ (about 630 MB to download, once)
+	@$(PYTHON) setup/setup.py libtorch model
+
+demo: setup ## set up, build, and let a real model fill in a JSON Schema
+	$(CARGO) build --release --features $(FEATURES) --bin hedgerow
+	target/release/hedgerow generate --model $(MODEL) --prompt "$(PROMPT)" \
+		--schema examples/data/person.schema.json --stream
+
+test: setup ## set up and run all tests: Rust, documentation examples, C
+	$(CARGO) test --workspace --features $(FEATURES)
+	$(MAKE) capi-test
+
+capi-test: ## build and run the C and C++ programs of tests/capi
+	$(if $(wildcard tests/capi/Makefile),$(MAKE) -C tests/capi,@echo "no C tests here")
+
+lint: ## formatting, clippy, documentation, and a build of the default features
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --features $(FEATURES)
+	$(CARGO) check
+
+bench-deps: ## fetch the 128 k-token vocabulary that benchmarks and some tests use (needs npm)
+	@$(PYTHON) setup/setup.py tokenizer
+
+bench: bench-deps ## compare with other libraries: make bench BENCH="maskbench …"
+	$(CARGO) run --release -p peers -- $(BENCH)
+
+clean: ## remove what was built (.deps/ stays: remove it by hand to fetch anew)
+	$(CARGO) clean
