@@ -1,0 +1,74 @@
+//! What can be wrong with a vocabulary, its files and its token sets.
+
+use super::TokenId;
+
+/// Why a vocabulary could not be built, changed or used as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VocabularyError {
+    /// More token ids than the library numbers.
+    #[error("the vocabulary has {given} token ids, but at most {limit} are supported")]
+    TooManyTokens {
+        /// Number of ids asked for.
+        given: u64,
+        /// Largest number of ids supported.
+        limit: u64,
+    },
+    /// One token is longer than the trie can hold.
+    #[error("token {} has {given} bytes, but at most {limit} are supported", id.0)]
+    TokenTooLong {
+        /// The token.
+        id: TokenId,
+        /// Its length in bytes.
+        given: usize,
+        /// Largest length supported.
+        limit: usize,
+    },
+    /// All tokens together are longer than the library can address.
+    #[error("the tokens hold {given} bytes in all, but at most {limit} are supported")]
+    TooManyBytes {
+        /// Bytes of all tokens together.
+        given: u64,
+        /// Largest total supported.
+        limit: u64,
+    },
+    /// An id was named that the vocabulary does not have.
+    #[error("{role} has id {}, but the vocabulary has {count} tokens, numbered from 0", id.0)]
+    NoSuchToken {
+        /// The id.
+        id: TokenId,
+        /// Number of tokens of the vocabulary.
+        count: usize,
+        /// What the id was meant for, such as "the end-of-sequence token".
+        role: String,
+    },
+    /// The model's output is too narrow for the vocabulary's text tokens.
+    #[error(
+        "the model has {given} logits, but text token {} needs at least {}; is this the model's own tokenizer?",
+        id.0, id.0 as u64 + 1
+    )]
+    ModelTooSmall {
+        /// Number of logits given.
+        given: usize,
+        /// A text token whose id the model cannot produce.
+        id: TokenId,
+    },
+    /// Some bytes that no sequence of text tokens spells.
+    #[error("no sequence of tokens spells the text: nothing continues it past byte {offset} (0x{byte:02x})")]
+    Unspellable {
+        /// The furthest byte that sequences of tokens reach, counted from 0.
+        offset: usize,
+        /// The byte there.
+        byte: u8,
+    },
+    /// A buffer of mask words does not fit the set.
+    #[error("a set of {len} tokens takes {expected} words of 32 bits, but the buffer has {given}")]
+    WordCount {
+        /// Number of tokens the set ranges over.
+        len: usize,
+        /// Number of words it takes.
+        expected: usize,
+        /// Number of words given.
+        given: usize,
+    },
+}
