@@ -1,0 +1,187 @@
+//! One character of a set, spelt in UTF-8: a small acyclic graph of byte ranges.
+//!
+//! `\p{L}` has over six hundred ranges; as a union of byte sequences every derivative would touch all of them.
+//! As a graph with shared suffixes a step is one binary search. Nodes are interned in the pool, so that the
+//! common tails (`[80-BF]`, `[80-BF][80-BF]`) exist once.
+//!
+//! Ranges are split into UTF-8 sequences by `regex_syntax::utf8`, after Russ Cox's `utf8-ranges` idea.
+
+use super::byte_classes::{ByteClasses, ByteSet};
+use super::fingerprint::Fingerprinter;
+use hashbrown::HashMap;
+use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
+
+/// The edge target that means "the character is complete".
+pub const DONE: u32 = u32::MAX;
+
+/// One edge: bytes `lo..=hi` lead to node `next` (or [`DONE`]).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Edge {
+    /// First byte.
+    pub lo: u8,
+    /// Last byte.
+    pub hi: u8,
+    /// Where the bytes lead.
+    pub next: u32,
+}
+
+/// The interned graph nodes of one pool.
+#[derive(Clone, Default)]
+pub struct CharGraph {
+    nodes: Vec<(Box<[Edge]>, u128)>,
+    index: HashMap<Box<[Edge]>, u32>,
+}
+
+impl CharGraph {
+    fn intern(&mut self, edges: Vec<Edge>) -> u32 {
+        let edges: Box<[Edge]> = edges.into();
+        if let Some(&id) = self.index.get(&edges) {
+            return id;
+        }
+        let mut f = Fingerprinter::new(0xc4a5).word(edges.len() as u64);
+        for e in edges.iter() {
+            f = f.word(u64::from(e.lo) | u64::from(e.hi) << 8);
+            f = if e.next == DONE { f.word(0) } else { f.part(self.nodes[e.next as usize].1) };
+        }
+        let id = self.nodes.len() as u32;
+        self.nodes.push((edges.clone(), f.finish()));
+        self.index.insert(edges, id);
+        id
+    }
+
+    /// The node for one byte out of `set`; `None` for the empty set.
+    pub fn byte_set(&mut self, set: &ByteSet) -> Option<u32> {
+        let mut edges: Vec<Edge> = Vec::new();
+        for b in set.iter() {
+            match edges.last_mut() {
+                Some(e) if e.hi.checked_add(1) == Some(b) => e.hi = b,
+                _ => edges.push(Edge { lo: b, hi: b, next: DONE }),
+            }
+        }
+        (!edges.is_empty()).then(|| self.intern(edges))
+    }
+
+    /// The node for one character out of `ranges` (inclusive, sorted, disjoint, any `u32`; surrogates and values
+    /// past U+10FFFF are ignored); `None` when nothing is left.
+    pub fn ranges(&mut self, ranges: &[(u32, u32)]) -> Option<u32> {
+        let mut sequences: Vec<Vec<Utf8Range>> = Vec::new();
+        for &(lo, hi) in ranges {
+            for (lo, hi) in [(lo, hi.min(0xd7ff)), (lo.max(0xe000), hi.min(0x10_ffff))] {
+                if let (true, Some(lo), Some(hi)) = (lo <= hi, char::from_u32(lo), char::from_u32(hi)) {
+                    sequences.extend(Utf8Sequences::new(lo, hi).map(|s| s.as_slice().to_vec()));
+                }
+            }
+        }
+        let slices: Vec<&[Utf8Range]> = sequences.iter().map(Vec::as_slice).collect();
+        (!slices.is_empty()).then(|| self.from_sequences(&slices))
+    }
+
+    /// `sequences` are sorted; two of them have equal or disjoint first ranges.
+    fn from_sequences(&mut self, sequences: &[&[Utf8Range]]) -> u32 {
+        let mut edges: Vec<Edge> = Vec::new();
+        for group in sequences.chunk_by(|a, b| a[0] == b[0]) {
+            let rests: Vec<&[Utf8Range]> = group.iter().map(|s| &s[1..]).filter(|r| !r.is_empty()).collect();
+            let next = if rests.is_empty() { DONE } else { self.from_sequences(&rests) };
+            let Utf8Range { start: lo, end: hi } = group[0][0];
+            match edges.last_mut() {
+                Some(e) if e.next == next && e.hi.checked_add(1) == Some(lo) => e.hi = hi,
+                _ => edges.push(Edge { lo, hi, next }),
+            }
+        }
+        self.intern(edges)
+    }
+
+    /// Where `byte` leads from `node`.
+    #[inline]
+    pub fn step(&self, node: u32, byte: u8) -> Option<u32> {
+        let edges = &self.nodes[node as usize].0;
+        let at = edges.partition_point(|e| e.hi < byte);
+        edges.get(at).filter(|e| e.lo <= byte).map(|e| e.next)
+    }
+
+    /// The edges of `node`.
+    pub fn edges(&self, node: u32) -> &[Edge] {
+        &self.nodes[node as usize].0
+    }
+
+    /// The fingerprint of the language of `node`.
+    pub fn fingerprint(&self, node: u32) -> u128 {
+        self.nodes[node as usize].1
+    }
+
+    /// Whether `node` starts a character: none of its bytes is a UTF-8 continuation byte.
+    pub fn starts_character(&self, node: u32) -> bool {
+        self.edges(node).iter().all(|e| if e.next == DONE { e.hi < 0x80 } else { e.lo >= 0xc2 })
+    }
+
+    /// Bytes that no node reachable from `node` tells apart.
+    pub fn classes(&self, node: u32) -> ByteClasses {
+        let mut cuts = ByteSet::EMPTY;
+        let mut stack = vec![node];
+        let mut seen = hashbrown::HashSet::new();
+        while let Some(n) = stack.pop() {
+            if n == DONE || !seen.insert(n) {
+                continue;
+            }
+            for e in self.edges(n) {
+                cuts.insert(e.lo);
+                if let Some(after) = e.hi.checked_add(1) {
+                    cuts.insert(after);
+                }
+                stack.push(e.next);
+            }
+        }
+        // Bytes between two cuts behave alike; intervals whose targets agree in every node share a class.
+        let nodes: Vec<u32> = seen.into_iter().collect();
+        let mut first_of = [0u8; 256];
+        for b in 1..=255u8 {
+            first_of[usize::from(b)] = if cuts.contains(b) { b } else { first_of[usize::from(b) - 1] };
+        }
+        let mut targets: HashMap<u8, Vec<Option<u32>>> = HashMap::new();
+        for &b in &first_of {
+            targets.entry(b).or_insert_with(|| nodes.iter().map(|&n| self.step(n, b)).collect());
+        }
+        ByteClasses::by_key(|b| &targets[&first_of[usize::from(b)]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(g: &CharGraph, node: u32, c: char) -> bool {
+        let mut buffer = [0; 4];
+        let mut at = node;
+        for &b in c.encode_utf8(&mut buffer).as_bytes() {
+            match (at != DONE).then(|| g.step(at, b)).flatten() {
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+        at == DONE
+    }
+
+    #[test]
+    fn ranges_hold_exactly_their_characters() {
+        let tables: &[&[(u32, u32)]] = &[
+            &[(0, 0x10_ffff)],
+            &[(0x61, 0x7a)],
+            &[(0x80, 0x17f), (0x180, 0x181), (0x4e00, 0x9fff)],
+            &[(0xd7f0, 0xe010), (0xffff, 0x1_0000), (0x10_fff0, 0x11_0000)],
+        ];
+        for ranges in tables {
+            let mut g = CharGraph::default();
+            let node = g.ranges(ranges).unwrap();
+            for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+                let want = ranges.iter().any(|r| (r.0..=r.1).contains(&(c as u32)));
+                assert_eq!(accepts(&g, node, c), want, "{c:?} in {ranges:x?}");
+            }
+            let classes = g.classes(node);
+            for b in 0..=255u8 {
+                let rep = classes.representatives()[classes.class(b)];
+                assert_eq!(g.step(node, b), g.step(node, rep));
+            }
+        }
+        assert!(CharGraph::default().ranges(&[(0xd800, 0xdfff)]).is_none());
+    }
+}

@@ -1,0 +1,314 @@
+//! The JSON spellings of a language of decoded text.
+//!
+//! A pattern or a length speaks about the *decoded* string while the bytes are escaped. The state of a spelling is
+//! the decoded state plus where in an escape we are, so that `"\u0061"` and `"a"` are the same text to everything
+//! that looks at strings: patterns, lengths, literals, excluded keys. An escape is entered only if some character
+//! completes it: the characters a decoded state may go on with are kept as ranges, so that `\u00` is refused where
+//! no character below U+0100 is possible.
+//!
+//! Surrogates must come in pairs, as RFC 8259 §8.2 recommends and strict readers demand. Source of the grammar:
+//! RFC 8259 §7.
+
+use super::byte_classes::{ByteClasses, ByteSet};
+use super::languages::{LangId, Languages};
+use std::sync::Arc;
+
+/// Which spellings of a character count.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Escapes {
+    /// Every escape JSON knows, and the plain character where JSON allows it.
+    #[default]
+    Any,
+    /// Plain characters and two-character escapes (`\n`, `\"`, `\/`, …), no `\uXXXX`.
+    NoUnicode,
+    /// One spelling per character: plain where allowed, else the two-character escape, else lower-case `\u00xx`.
+    Minimal,
+}
+
+/// Where in a JSON string a state is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum JsonMode {
+    /// Before the opening quote.
+    Start,
+    /// Between two characters, or inside one.
+    Body,
+    /// After a backslash.
+    Escape,
+    /// After `\u` and `digits` hexadecimal digits of value `value`.
+    Hex {
+        /// Digits read, 0 to 3.
+        digits: u8,
+        /// Their value.
+        value: u16,
+    },
+    /// After a complete high surrogate: `\` must follow.
+    LowBackslash(u16),
+    /// After a high surrogate and `\`: `u` must follow.
+    LowU(u16),
+    /// In the digits of a low surrogate.
+    LowHex {
+        /// The high surrogate.
+        high: u16,
+        /// Digits read, 0 to 3.
+        digits: u8,
+        /// Their value.
+        value: u16,
+    },
+    /// After the closing quote.
+    Closed,
+}
+
+impl JsonMode {
+    pub(super) fn code(self) -> u64 {
+        match self {
+            JsonMode::Start => 0,
+            JsonMode::Body => 1,
+            JsonMode::Escape => 2,
+            JsonMode::Closed => 3,
+            JsonMode::Hex { digits, value } => 4 | u64::from(digits) << 8 | u64::from(value) << 16,
+            JsonMode::LowBackslash(high) => 5 | u64::from(high) << 16,
+            JsonMode::LowU(high) => 6 | u64::from(high) << 16,
+            JsonMode::LowHex { high, digits, value } => {
+                7 | u64::from(digits) << 8 | u64::from(value) << 16 | u64::from(high) << 32
+            }
+        }
+    }
+}
+
+/// Characters `lo..=hi` lead to the decoded state `next`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CharTarget {
+    pub lo: u32,
+    pub hi: u32,
+    pub next: LangId,
+}
+
+/// The bytes JSON gives a meaning to, each alone; the control characters; all the others.
+pub(super) fn classes() -> ByteClasses {
+    let mut special = ByteSet::EMPTY;
+    b"\"\\/bfnrtuABCDEFabcdef0123456789".iter().for_each(|&b| special.insert(b));
+    ByteClasses::by_key(|b| if special.contains(b) { usize::from(b) } else { 256 + usize::from(b < 0x20) })
+}
+
+fn hex_value(byte: u8) -> Option<u16> {
+    char::from(byte).to_digit(16).map(|d| d as u16)
+}
+
+/// The character a two-character escape stands for.
+fn short_escape(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'"' | b'\\' | b'/' => byte,
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        _ => return None,
+    })
+}
+
+/// Control characters without a two-character escape: `Escapes::Minimal` spells them with `\u`, and
+/// `Escapes::NoUnicode` cannot spell them at all.
+pub(super) const CONTROLS_WITHOUT_SHORT_ESCAPE: [(u32, u32); 3] = [(0x00, 0x07), (0x0b, 0x0b), (0x0e, 0x1f)];
+
+impl Languages {
+    pub(super) fn derive_json(
+        &mut self,
+        inner: LangId,
+        mode: JsonMode,
+        escapes: Escapes,
+        byte: u8,
+    ) -> LangId {
+        match mode {
+            JsonMode::Start if byte == b'"' => self.json(inner, JsonMode::Body, escapes),
+            JsonMode::Start | JsonMode::Closed => LangId::NEVER,
+            JsonMode::Body => match byte {
+                b'"' if self.is_nullable(inner) => self.json(inner, JsonMode::Closed, escapes),
+                b'\\' if self.can_escape(inner, escapes) => self.json(inner, JsonMode::Escape, escapes),
+                b'"' | b'\\' | 0..=0x1f => LangId::NEVER,
+                _ => {
+                    let next = self.step(inner, byte);
+                    self.json(next, JsonMode::Body, escapes)
+                }
+            },
+            JsonMode::Escape => {
+                if byte == b'u' {
+                    let mode = JsonMode::Hex { digits: 0, value: 0 };
+                    return if self.can_complete_hex(inner, escapes, 0, 0) {
+                        self.json(inner, mode, escapes)
+                    } else {
+                        LangId::NEVER
+                    };
+                }
+                match short_escape(byte) {
+                    Some(b'/') if escapes == Escapes::Minimal => LangId::NEVER,
+                    Some(c) => {
+                        let next = self.step(inner, c);
+                        self.json(next, JsonMode::Body, escapes)
+                    }
+                    None => LangId::NEVER,
+                }
+            }
+            JsonMode::Hex { digits, value } => {
+                let Some(digit) = hex_value(byte) else { return LangId::NEVER };
+                if escapes == Escapes::Minimal && byte.is_ascii_uppercase() {
+                    return LangId::NEVER;
+                }
+                let value = value << 4 | digit;
+                if !self.can_complete_hex(inner, escapes, digits + 1, value) {
+                    return LangId::NEVER;
+                }
+                if digits < 3 {
+                    return self.json(inner, JsonMode::Hex { digits: digits + 1, value }, escapes);
+                }
+                if (0xd800..0xdc00).contains(&value) {
+                    return self.json(inner, JsonMode::LowBackslash(value), escapes);
+                }
+                let next = self.after_char(inner, u32::from(value));
+                self.json(next, JsonMode::Body, escapes)
+            }
+            JsonMode::LowBackslash(high) if byte == b'\\' => self.json(inner, JsonMode::LowU(high), escapes),
+            JsonMode::LowU(high) if byte == b'u' => {
+                self.json(inner, JsonMode::LowHex { high, digits: 0, value: 0 }, escapes)
+            }
+            JsonMode::LowBackslash(_) | JsonMode::LowU(_) => LangId::NEVER,
+            JsonMode::LowHex { high, digits, value } => {
+                let Some(digit) = hex_value(byte) else { return LangId::NEVER };
+                let value = value << 4 | digit;
+                let shift = 4 * (3 - u32::from(digits));
+                let first = (u32::from(value) << shift).max(0xdc00);
+                let last = (((u32::from(value) + 1) << shift) - 1).min(0xdfff);
+                if first > last {
+                    return LangId::NEVER;
+                }
+                let base = 0x1_0000 + ((u32::from(high) - 0xd800) << 10);
+                let (lo, hi) = (base + (first - 0xdc00), base + (last - 0xdc00));
+                if !self.char_targets(inner).iter().any(|t| t.lo <= hi && lo <= t.hi) {
+                    return LangId::NEVER;
+                }
+                if digits < 3 {
+                    return self.json(inner, JsonMode::LowHex { high, digits: digits + 1, value }, escapes);
+                }
+                let next = self.after_char(inner, lo);
+                self.json(next, JsonMode::Body, escapes)
+            }
+        }
+    }
+
+    /// Whether some character may be escaped here.
+    fn can_escape(&mut self, inner: LangId, escapes: Escapes) -> bool {
+        let targets = self.char_targets(inner);
+        match escapes {
+            Escapes::Any => !targets.is_empty(),
+            Escapes::NoUnicode => (b"\"\\/\x08\x0c\n\r\t").iter().any(|&c| has(&targets, u32::from(c))),
+            Escapes::Minimal => {
+                has(&targets, 0x22) || has(&targets, 0x5c) || targets.iter().any(|t| t.lo < 0x20)
+            }
+        }
+    }
+
+    /// Whether `\u`, `digits` digits of value `value` and some more digits spell a possible character.
+    fn can_complete_hex(&mut self, inner: LangId, escapes: Escapes, digits: u8, value: u16) -> bool {
+        if escapes == Escapes::NoUnicode {
+            return false;
+        }
+        let shift = 4 * (4 - u32::from(digits));
+        let lo = u32::from(value) << shift;
+        let hi = ((u32::from(value) + 1) << shift) - 1;
+        let targets = self.char_targets(inner);
+        if escapes == Escapes::Minimal {
+            return CONTROLS_WITHOUT_SHORT_ESCAPE
+                .iter()
+                .any(|&(a, b)| targets.iter().any(|t| t.lo.max(a).max(lo) <= t.hi.min(b).min(hi)));
+        }
+        let (high_lo, high_hi) = (lo.max(0xd800), hi.min(0xdbff));
+        targets.iter().any(|t| {
+            (t.lo <= hi && lo <= t.hi)
+                || (high_lo <= high_hi && {
+                    let first = 0x1_0000 + ((high_lo - 0xd800) << 10);
+                    let last = 0x1_0000 + ((high_hi - 0xd800) << 10) + 0x3ff;
+                    t.lo <= last && first <= t.hi
+                })
+        })
+    }
+
+    fn after_char(&mut self, inner: LangId, c: u32) -> LangId {
+        let targets = self.char_targets(inner);
+        targets.iter().find(|t| t.lo <= c && c <= t.hi).map_or(LangId::NEVER, |t| t.next)
+    }
+
+    /// The characters the decoded state may go on with, as sorted ranges with the state each leads to.
+    fn char_targets(&mut self, inner: LangId) -> Arc<[CharTarget]> {
+        if let Some(known) = self.json_chars.get(&inner) {
+            return known.clone();
+        }
+        let mut targets: Vec<CharTarget> = Vec::new();
+        for (first, last, continuation, base) in [
+            (0x00u32, 0x7fu32, 0u32, 0u32),
+            (0xc2, 0xdf, 1, 0xc0),
+            (0xe0, 0xef, 2, 0xe0),
+            (0xf0, 0xf4, 3, 0xf0),
+        ] {
+            for lead in first..=last {
+                let state = self.step(inner, lead as u8);
+                if state != LangId::NEVER {
+                    let offset = (lead - base) << (6 * continuation);
+                    self.collect_targets(state, continuation, offset, &mut targets);
+                }
+            }
+        }
+        let targets: Arc<[CharTarget]> = targets.into();
+        self.json_chars.insert(inner, targets.clone());
+        targets
+    }
+
+    fn collect_targets(&mut self, state: LangId, continuation: u32, offset: u32, out: &mut Vec<CharTarget>) {
+        if continuation == 0 {
+            push_target(out, CharTarget { lo: offset, hi: offset, next: state });
+            return;
+        }
+        let width = 1u32 << (6 * (continuation - 1));
+        let mut first = 0u32;
+        while first < 64 {
+            let next = self.step(state, 0x80 | first as u8);
+            let mut last = first;
+            while last < 63 && self.step(state, 0x80 | (last as u8 + 1)) == next {
+                last += 1;
+            }
+            if next != LangId::NEVER {
+                let mut sub = Vec::new();
+                self.collect_targets(next, continuation - 1, 0, &mut sub);
+                match sub.as_slice() {
+                    [all] if all.lo == 0 && all.hi == width - 1 => push_target(
+                        out,
+                        CharTarget {
+                            lo: offset + first * width,
+                            hi: offset + (last + 1) * width - 1,
+                            next: all.next,
+                        },
+                    ),
+                    _ => {
+                        for lead in first..=last {
+                            let at = offset + lead * width;
+                            for t in &sub {
+                                push_target(out, CharTarget { lo: t.lo + at, hi: t.hi + at, next: t.next });
+                            }
+                        }
+                    }
+                }
+            }
+            first = last + 1;
+        }
+    }
+}
+
+fn push_target(out: &mut Vec<CharTarget>, target: CharTarget) {
+    match out.last_mut() {
+        Some(last) if last.next == target.next && last.hi + 1 == target.lo => last.hi = target.hi,
+        _ => out.push(target),
+    }
+}
+
+fn has(targets: &[CharTarget], c: u32) -> bool {
+    targets.iter().any(|t| t.lo <= c && c <= t.hi)
+}

@@ -1,0 +1,25 @@
+//! A language given by its transition function: the leaf for what is awkward as an expression.
+
+use super::byte_classes::ByteClasses;
+
+/// A deterministic automaton written by hand, such as "decimal integers divisible by 7" or "numbers between
+/// two bounds".
+///
+/// States are plain numbers of the implementor's choosing. The contract: [`step`](Machine::step) is *trim* (from
+/// every state it returns, acceptance can be reached), total (never panics, for any state it returned and any
+/// byte) and a pure function; and two machines with equal [`key`](Machine::key) are the same language from
+/// equal states.
+pub trait Machine: Send + Sync {
+    /// What identifies the language: kind and parameters, spelt out.
+    fn key(&self) -> String;
+    /// The first state; `None` when the language is empty.
+    fn start(&self) -> Option<u64>;
+    /// The state after `byte`, or `None` when no word goes on like this.
+    fn step(&self, state: u64, byte: u8) -> Option<u64>;
+    /// Whether a word may end here.
+    fn accepts(&self, state: u64) -> bool;
+    /// Bytes no state tells apart.
+    fn classes(&self) -> ByteClasses;
+    /// Whether every word is UTF-8 and every state stands between two characters (true of ASCII languages).
+    fn is_text(&self) -> bool;
+}
