@@ -1,6 +1,7 @@
 //! What can be wrong with a vocabulary, its files and its token sets.
 
 use super::TokenId;
+use crate::gguf::GgufError;
 
 /// Why a vocabulary could not be built, changed or used as asked.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,61 @@ pub enum VocabularyError {
         /// The byte there.
         byte: u8,
     },
+    /// A file that is no JSON, or lacks what it must have.
+    #[error("{what} is not as expected: {source}")]
+    Json {
+        /// Which file.
+        what: &'static str,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// The same id twice.
+    #[error("token id {} is given twice, the second time to {second:?}", id.0)]
+    DuplicateId {
+        /// The id.
+        id: TokenId,
+        /// The second token it is given to.
+        second: String,
+    },
+    /// A kind of tokenizer whose tokens cannot be told byte by byte.
+    #[error("{what} is not supported; supported are {supported}")]
+    UnsupportedTokenizer {
+        /// What was found.
+        what: String,
+        /// What is supported.
+        supported: String,
+    },
+    /// A configuration names no end-of-sequence token.
+    #[error("the configuration does not say which token ends a sequence: {problem}")]
+    NoEos {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A name that no token has.
+    #[error("no token is called {name:?}")]
+    NoSuchName {
+        /// The name.
+        name: String,
+    },
+    /// A line of a tiktoken file that cannot be read.
+    #[error("line {line} of the tiktoken file: {problem}")]
+    TiktokenLine {
+        /// Number of the line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A token of a GGUF file that contradicts its type.
+    #[error("token {} of the GGUF file {problem}", id.0)]
+    GgufToken {
+        /// The token.
+        id: TokenId,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The metadata of a GGUF file is absent or of a wrong type.
+    #[error("the GGUF file's vocabulary cannot be read: {0}")]
+    Gguf(#[from] GgufError),
     /// A buffer of mask words does not fit the set.
     #[error("a set of {len} tokens takes {expected} words of 32 bits, but the buffer has {given}")]
     WordCount {

@@ -5,11 +5,17 @@
 //! everything above it asks only four things of it: the bytes of an id ([`Vocabulary::bytes`]), the ids that share a
 //! prefix ([`TokenTrie`]), a set of ids ([`TokenSet`]), and the id of a name ([`Vocabulary::special`]).
 
+mod byte_level;
+mod decoder;
+mod eos;
 mod error;
 mod extension;
 mod fingerprint;
+mod gguf;
 mod spelling;
+mod tiktoken;
 mod token_set;
+mod tokenizer_json;
 mod trie;
 mod vocabulary;
 

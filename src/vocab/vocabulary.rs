@@ -103,6 +103,7 @@ impl TokenTable {
 
         let mut positioned: Vec<_> = named.into_iter().enumerate().collect();
         positioned.sort_by(|(_, a), (_, b)| a.cmp(b));
+        positioned.dedup_by(|(_, a), (_, b)| a == b);
         let mut by_id: Vec<_> =
             positioned.iter().enumerate().map(|(n, (given, (_, id)))| (*id, *given, n as u32)).collect();
         by_id.sort_unstable();
@@ -131,8 +132,8 @@ fn slice_of<'a>(bytes: &'a [u8], offsets: &[u32], id: TokenId) -> &'a [u8] {
 }
 
 impl Vocabulary {
-    /// Largest number of ids a vocabulary may range over, padding included: 2²⁴, sixty times what models have.
-    pub const MAX_SIZE: usize = 1 << 24;
+    /// Largest number of ids a vocabulary may range over, padding included: 2²², sixteen times what models have.
+    pub const MAX_SIZE: usize = 1 << 22;
 
     /// A vocabulary of the given parts.
     ///
