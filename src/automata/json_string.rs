@@ -59,6 +59,13 @@ pub enum JsonMode {
 }
 
 impl JsonMode {
+    pub(crate) fn text(self) -> String {
+        match self {
+            JsonMode::Start => String::new(),
+            other => format!("@{other:?}"),
+        }
+    }
+
     pub(super) fn code(self) -> u64 {
         match self {
             JsonMode::Start => 0,

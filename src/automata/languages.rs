@@ -233,6 +233,32 @@ impl Languages {
         }
     }
 
+    pub(crate) fn chars_text(&self, node: u32) -> String {
+        let edges: Vec<String> = self
+            .chars
+            .edges(node)
+            .iter()
+            .map(|e| {
+                let (lo, hi) = ([e.lo], [e.hi]);
+                let range = if e.lo == e.hi {
+                    format!("{}", lo.escape_ascii())
+                } else {
+                    format!("{}-{}", lo.escape_ascii(), hi.escape_ascii())
+                };
+                if e.next == super::chars::DONE {
+                    range
+                } else {
+                    format!("{range}…")
+                }
+            })
+            .collect();
+        format!("[{}]", edges.join(" "))
+    }
+
+    pub(crate) fn machine_text(&self, machine: u32, state: u64) -> String {
+        format!("{}@{state}", self.machines[machine as usize].0.key())
+    }
+
     // --- construction -------------------------------------------------------------------------------------
 
     /// Exactly these bytes.

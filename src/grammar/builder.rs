@@ -1,0 +1,181 @@
+//! Building a grammar: rules that may refer to each other, checked and normalised into a [`Grammar`].
+
+use super::node::{Expand, Grammar, GrammarInner, Node, NodeId, NodePool, RuleId};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Why a grammar could not be built or expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrammarError {
+    /// No string belongs to the grammar.
+    #[error("the grammar matches nothing: {reason}")]
+    Empty {
+        /// Which rule, and why.
+        reason: String,
+    },
+    /// A rule is used but was never defined.
+    #[error("rule `{0}` is used but not defined")]
+    UndefinedRule(String),
+    /// A rule was defined twice.
+    #[error("rule `{0}` is defined twice")]
+    DuplicateRule(String),
+    /// A limit was exceeded.
+    #[error("the grammar needs more than {limit} {what}; raise the limit or simplify the grammar")]
+    Limit {
+        /// What there was too much of.
+        what: &'static str,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// A front end failed to expand a part of its grammar.
+    #[error("{0}")]
+    Expansion(String),
+}
+
+/// Builds a [`Grammar`] from nodes.
+///
+/// ```
+/// use hedgerow::grammar::GrammarBuilder;
+/// // list = "[" ( list ("," list)* )? "]"
+/// let mut b = GrammarBuilder::new();
+/// let list = b.declare("list");
+/// let (open, comma, close) = (b.nodes.literal(b"["), b.nodes.literal(b","), b.nodes.literal(b"]"));
+/// let item = b.rule_node(list);
+/// let more = b.nodes.seq(comma, item);
+/// let more = b.nodes.repeat(more, 0, u32::MAX);
+/// let items = b.nodes.seq(item, more);
+/// let items = b.nodes.repeat(items, 0, 1);
+/// let body = b.nodes.sequence(&[open, items, close]);
+/// b.define(list, body).unwrap();
+/// let grammar = b.build(item, None).unwrap();
+/// assert!(grammar.pool().len() > 3);
+/// ```
+#[derive(Default)]
+pub struct GrammarBuilder {
+    /// The nodes built so far.
+    pub nodes: NodePool,
+    by_name: HashMap<Arc<str>, RuleId>,
+    defined: Vec<bool>,
+}
+
+impl GrammarBuilder {
+    /// An empty builder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The rule named `name`, declared on first use.
+    pub fn declare(&mut self, name: &str) -> RuleId {
+        if let Some(&id) = self.by_name.get(name) {
+            return id;
+        }
+        let id = RuleId(self.nodes.rules.len() as u32);
+        let name: Arc<str> = name.into();
+        self.nodes.rules.push((name.clone(), NodeId::NEVER));
+        self.by_name.insert(name, id);
+        self.defined.push(false);
+        id
+    }
+
+    /// The rule named `name`, if it was declared.
+    pub fn find(&self, name: &str) -> Option<RuleId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A node that stands for `rule`.
+    pub fn rule_node(&mut self, rule: RuleId) -> NodeId {
+        self.nodes.intern(Node::Rule(rule))
+    }
+
+    /// Says what `rule` stands for. Each rule is defined once.
+    pub fn define(&mut self, rule: RuleId, body: NodeId) -> Result<(), GrammarError> {
+        let slot = rule.0 as usize;
+        if std::mem::replace(&mut self.defined[slot], true) {
+            return Err(GrammarError::DuplicateRule(self.nodes.rules[slot].0.to_string()));
+        }
+        self.nodes.rules[slot].1 = body;
+        Ok(())
+    }
+
+    /// Checks and normalises: every rule reachable from `root` is defined, unproductive parts are removed, left
+    /// recursion is rewritten, and something is left. `expand` serves the grammar's lazy nodes.
+    pub fn build(mut self, root: NodeId, expand: Option<Arc<dyn Expand>>) -> Result<Grammar, GrammarError> {
+        if !self.nodes.rules.is_empty() {
+            self.check_defined(root)?;
+            self.resolve_nullable();
+        }
+        let mut pool = self.nodes;
+        let mut root = root;
+        if !pool.rules.is_empty() {
+            root = super::left_recursion::normalise(&mut pool, root)?;
+        }
+        if root == NodeId::NEVER {
+            return Err(GrammarError::Empty { reason: "no alternative can be completed".to_owned() });
+        }
+        Ok(Grammar { inner: Arc::new(GrammarInner { pool, root, expand }) })
+    }
+
+    fn check_defined(&self, root: NodeId) -> Result<(), GrammarError> {
+        let mut stack = vec![root];
+        let mut seen = vec![false; self.nodes.len()];
+        while let Some(id) = stack.pop() {
+            if std::mem::replace(&mut seen[id.0 as usize], true) {
+                continue;
+            }
+            let node = self.nodes.node(id);
+            if let Node::Rule(rule) = node {
+                if !self.defined[rule.0 as usize] {
+                    return Err(GrammarError::UndefinedRule(self.nodes.rule_name(*rule).to_owned()));
+                }
+                stack.push(self.nodes.rule(*rule));
+            }
+            node.children(|c| stack.push(c));
+        }
+        Ok(())
+    }
+
+    /// Nullability through rules is a least fixed point; ids were handed out before it was known.
+    fn resolve_nullable(&mut self) {
+        loop {
+            let mut changed = false;
+            for i in 0..self.nodes.nodes.len() {
+                if !self.nodes.nullable[i] && self.nodes.nullable_of(&self.nodes.nodes[i]) {
+                    self.nodes.nullable[i] = true;
+                    changed = true;
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Calls `f` with every node this one is made of (rules are not followed).
+    pub fn children(&self, mut f: impl FnMut(NodeId)) {
+        match self {
+            Node::Switch { targets, .. } => targets.iter().copied().for_each(f),
+            Node::Seq(a, b) => {
+                f(*a);
+                f(*b);
+            }
+            Node::Alt(parts) => parts.iter().copied().for_each(f),
+            Node::Repeat { body, .. } | Node::NonEmpty(body) => f(*body),
+            Node::Object(spec) => {
+                let declared = spec.declared.iter().flat_map(|p| p.values.iter());
+                declared.chain(spec.rest.iter().flat_map(|r| r.values.iter())).for_each(|c| f(c.value));
+            }
+            Node::Array(spec) => {
+                spec.prefix.iter().flat_map(|c| c.iter()).chain(spec.rest.iter()).for_each(|c| f(c.value));
+            }
+            Node::Never
+            | Node::Empty
+            | Node::Terminal(_)
+            | Node::Rule(_)
+            | Node::Special(_)
+            | Node::Lazy(_) => {}
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Removes what a top-down recogniser cannot run: unproductive nodes and left recursion.
+//!
+//! Within one strongly connected component of left-recursive rules, split every rule into alternatives that start
+//! with a rule of the component and alternatives that do not:
+//! `Aᵢ = βᵢ | Σ Aₖ αₖᵢ`. This is a left-linear system over the letters α and β, and its solution is
+//! `Aᵢ = Σₖ βₖ Rₖᵢ` with `Rₖᵢ = [k = i] | Σⱼ αₖⱼ Rⱼᵢ`: right-recursive, quadratic in the component, never exponential as
+//! substituting one rule into another would be. Hidden left recursion (behind nullable parts) is covered by
+//! splitting over *non-empty* derivations only.
+//!
+//! Source: the left-corner transform (Rosenkrantz and Lewis, 1970), read as the solution of a linear system.
+
+use super::builder::GrammarError;
+use super::node::{Node, NodeId, NodePool, RuleId};
+use hashbrown::HashMap;
+
+/// The largest component of mutually left-recursive rules that is rewritten.
+const MAX_COMPONENT: usize = 256;
+
+pub(super) fn normalise(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
+    let root = remove_unproductive(pool, root)?;
+    for component in left_recursive_components(pool) {
+        if component.len() > MAX_COMPONENT {
+            return Err(GrammarError::Limit {
+                what: "mutually left-recursive rules",
+                limit: MAX_COMPONENT as u64,
+            });
+        }
+        rewrite(pool, &component);
+    }
+    Ok(root)
+}
+
+/// Replaces every node that derives no finite string by [`NodeId::NEVER`].
+fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
+    let mut productive = vec![false; pool.len()];
+    loop {
+        let mut changed = false;
+        for i in 0..pool.len() {
+            if productive[i] {
+                continue;
+            }
+            let is = |id: NodeId| productive[id.0 as usize];
+            let now = match &pool.nodes[i] {
+                Node::Never => false,
+                Node::Empty | Node::Terminal(_) | Node::Special(_) | Node::Lazy(_) => true,
+                // Their specifications were checked when they were built; their values are checked below.
+                Node::Object(_) | Node::Array(_) => true,
+                Node::Switch { targets, .. } => targets.iter().any(|&t| is(t)),
+                Node::Seq(a, b) => is(*a) && is(*b),
+                Node::Alt(parts) => parts.iter().any(|&p| is(p)),
+                Node::Repeat { body, min, .. } => *min == 0 || is(*body),
+                Node::NonEmpty(body) => is(*body),
+                Node::Rule(rule) => is(pool.rules[rule.0 as usize].1),
+            };
+            if now {
+                productive[i] = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    if !productive[root.0 as usize] {
+        let rule = pool.rules.iter().find(|r| !productive[r.1 .0 as usize]);
+        let reason = match rule {
+            Some((name, _)) => {
+                format!("rule `{name}` never ends: every alternative needs itself or another such rule")
+            }
+            None => "no alternative can be completed".to_owned(),
+        };
+        return Err(GrammarError::Empty { reason });
+    }
+    if productive.iter().skip(1).all(|&p| p) {
+        return Ok(root);
+    }
+    // Children have smaller ids than their parents, so one pass in id order rebuilds everything.
+    let mut new: Vec<NodeId> = Vec::with_capacity(pool.len());
+    for i in 0..pool.len() {
+        let of = |id: NodeId| new[id.0 as usize];
+        let rebuilt = if !productive[i] {
+            NodeId::NEVER
+        } else {
+            match pool.nodes[i].clone() {
+                Node::Seq(a, b) => pool.seq(of(a), of(b)),
+                Node::Alt(parts) => {
+                    let parts: Vec<NodeId> = parts.iter().map(|&p| of(p)).collect();
+                    pool.alt(&parts)
+                }
+                Node::Repeat { body, min, max } => pool.repeat(of(body), min, max),
+                Node::NonEmpty(body) => pool.non_empty(of(body)),
+                Node::Switch { language, targets } => {
+                    let targets: Vec<NodeId> = targets.iter().map(|&t| of(t)).collect();
+                    pool.switch(language, &targets)
+                }
+                _ => NodeId(i as u32),
+            }
+        };
+        new.push(rebuilt);
+    }
+    for rule in &mut pool.rules {
+        rule.1 = new[rule.1 .0 as usize];
+    }
+    Ok(new[root.0 as usize])
+}
+
+/// The rules at the left edge of a node's non-empty derivations.
+fn left_rules(pool: &NodePool, root: NodeId) -> Vec<RuleId> {
+    let mut found = Vec::new();
+    let mut seen = hashbrown::HashSet::new();
+    let mut stack = vec![root];
+    while let Some(id) = stack.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        match pool.node(id) {
+            Node::Rule(rule) => found.push(*rule),
+            Node::Seq(a, b) => {
+                stack.push(*a);
+                if pool.is_nullable(*a) {
+                    stack.push(*b);
+                }
+            }
+            Node::Alt(parts) => stack.extend_from_slice(parts),
+            Node::Repeat { body, .. } | Node::NonEmpty(body) => stack.push(*body),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Tarjan's algorithm, iterative; only components with a cycle.
+fn left_recursive_components(pool: &NodePool) -> Vec<Vec<RuleId>> {
+    let n = pool.rules.len();
+    let edges: Vec<Vec<RuleId>> = (0..n).map(|i| left_rules(pool, pool.rules[i].1)).collect();
+    let (mut index, mut low) = (vec![usize::MAX; n], vec![0usize; n]);
+    let (mut on_stack, mut stack, mut counter) = (vec![false; n], Vec::new(), 0);
+    let mut components = Vec::new();
+    for start in 0..n {
+        if index[start] != usize::MAX {
+            continue;
+        }
+        let mut work: Vec<(usize, usize)> = vec![(start, 0)];
+        while let Some(&mut (v, ref mut next)) = work.last_mut() {
+            if *next == 0 {
+                index[v] = counter;
+                low[v] = counter;
+                counter += 1;
+                stack.push(v);
+                on_stack[v] = true;
+            }
+            if let Some(w) = edges[v].get(*next) {
+                let w = w.0 as usize;
+                *next += 1;
+                if index[w] == usize::MAX {
+                    work.push((w, 0));
+                } else if on_stack[w] {
+                    low[v] = low[v].min(index[w]);
+                }
+                continue;
+            }
+            work.pop();
+            if let Some(&(parent, _)) = work.last() {
+                low[parent] = low[parent].min(low[v]);
+            }
+            if low[v] == index[v] {
+                let mut component = Vec::new();
+                while let Some(w) = stack.pop() {
+                    on_stack[w] = false;
+                    component.push(RuleId(w as u32));
+                    if w == v {
+                        break;
+                    }
+                }
+                let cyclic = component.len() > 1 || edges[v].contains(&RuleId(v as u32));
+                if cyclic {
+                    component.sort_unstable();
+                    components.push(component);
+                }
+            }
+        }
+    }
+    components
+}
+
+/// The non-empty derivations of a node: those that start with a (non-empty) rule of the component, as
+/// `(rule, what follows it)`, and all others.
+struct Split {
+    left: Vec<(usize, NodeId)>,
+    other: Vec<NodeId>,
+}
+
+fn split(pool: &mut NodePool, component: &HashMap<RuleId, usize>, id: NodeId) -> Split {
+    let mut result = Split { left: Vec::new(), other: Vec::new() };
+    // Work items: a node and what follows it.
+    let mut stack = vec![(id, NodeId::EMPTY)];
+    while let Some((id, rest)) = stack.pop() {
+        match pool.node(id).clone() {
+            Node::Never | Node::Empty => {}
+            Node::Rule(rule) if component.contains_key(&rule) => result.left.push((component[&rule], rest)),
+            Node::Seq(a, b) => {
+                let after = pool.seq(b, rest);
+                stack.push((a, after));
+                if pool.is_nullable(a) {
+                    stack.push((b, rest));
+                }
+            }
+            Node::Alt(parts) => stack.extend(parts.iter().map(|&p| (p, rest))),
+            Node::NonEmpty(body) => stack.push((body, rest)),
+            Node::Repeat { body, min, max } => {
+                let min = if pool.is_nullable(body) { 0 } else { min };
+                let fewer = if max == crate::automata::UNBOUNDED { max } else { max - 1 };
+                let more = pool.repeat(body, min.saturating_sub(1), fewer);
+                let after = pool.seq(more, rest);
+                stack.push((body, after));
+            }
+            _ => {
+                let head = pool.non_empty(id);
+                let node = pool.seq(head, rest);
+                result.other.push(node);
+            }
+        }
+    }
+    result
+}
+
+fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
+    let n = component.len();
+    let place: HashMap<RuleId, usize> = component.iter().enumerate().map(|(i, &r)| (r, i)).collect();
+    let mut beta = Vec::with_capacity(n);
+    // alpha[k]: the (j, α) with Aⱼ = … | Aₖ α.
+    let mut alpha: Vec<Vec<(usize, NodeId)>> = vec![Vec::new(); n];
+    for (j, &rule) in component.iter().enumerate() {
+        let body = pool.rule(rule);
+        let parts = split(pool, &place, body);
+        beta.push(pool.alt(&parts.other));
+        for (k, tail) in parts.left {
+            alpha[k].push((j, tail));
+        }
+    }
+    // Steps without text (A → B, or a nullable α) are closed over, so that no R starts with itself.
+    let mut unit = vec![vec![false; n]; n];
+    for (k, row) in unit.iter_mut().enumerate() {
+        let mut stack = vec![k];
+        while let Some(v) = stack.pop() {
+            if !std::mem::replace(&mut row[v], true) {
+                stack.extend(alpha[v].iter().filter(|(_, a)| pool.is_nullable(*a)).map(|e| e.0));
+            }
+        }
+    }
+    let base = pool.rules.len();
+    for k in 0..n {
+        for i in 0..n {
+            let name = format!("{}\u{b7}{}", pool.rule_name(component[k]), pool.rule_name(component[i]));
+            pool.rules.push((name.into(), NodeId::NEVER));
+        }
+    }
+    let tail_node: Vec<NodeId> =
+        (0..n * n).map(|x| pool.intern(Node::Rule(RuleId((base + x) as u32)))).collect();
+    // The tails may be empty exactly where unit steps lead from k to i; say so before anything is built on them.
+    for k in 0..n {
+        for i in 0..n {
+            pool.nullable[tail_node[k * n + i].0 as usize] = unit[k][i];
+        }
+    }
+    for k in 0..n {
+        for i in 0..n {
+            let mut parts = Vec::new();
+            if unit[k][i] {
+                parts.push(NodeId::EMPTY);
+            }
+            for via in (0..n).filter(|&via| unit[k][via]) {
+                for (j, a) in alpha[via].clone() {
+                    if a == NodeId::EMPTY {
+                        continue;
+                    }
+                    let head = pool.non_empty(a);
+                    parts.push(pool.seq(head, tail_node[j * n + i]));
+                }
+            }
+            pool.rules[base + k * n + i].1 = pool.alt(&parts);
+        }
+    }
+    for (i, &rule) in component.iter().enumerate() {
+        let mut parts: Vec<NodeId> = (0..n).map(|k| pool.seq(beta[k], tail_node[k * n + i])).collect();
+        let own = pool.intern(Node::Rule(rule));
+        if pool.is_nullable(own) {
+            parts.push(NodeId::EMPTY);
+        }
+        pool.rules[rule.0 as usize].1 = pool.alt(&parts);
+    }
+    // Tails from which no end is reachable were given bodies without productive alternatives: they are NEVER
+    // through `seq`, except where they call each other; a second look removes those.
+    prune(pool);
+}
+
+/// Sets rules that became unproductive by the rewriting to [`NodeId::NEVER`] bodies.
+fn prune(pool: &mut NodePool) {
+    let _ = remove_unproductive(pool, NodeId::EMPTY);
+}

@@ -1,0 +1,410 @@
+//! Grammar nodes, the pool that interns them, and the compiled [`Grammar`].
+
+use super::array::ArraySpec;
+use super::builder::GrammarError;
+use super::object::ObjectSpec;
+use crate::automata::{LangId, Languages};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// A node of a grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// Matches nothing at all.
+    pub const NEVER: NodeId = NodeId(0);
+    /// Matches the empty string.
+    pub const EMPTY: NodeId = NodeId(1);
+}
+
+/// A named production, for recursion.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RuleId(pub u32);
+
+/// A special token's name, interned in the grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SpecialId(pub u32);
+
+/// One way to fill a place in an object or array, and which of the container's counters it counts for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Choice {
+    /// What stands there. Never nullable.
+    pub value: NodeId,
+    /// Bit `i`: counter `i` goes up by one.
+    pub counts: u32,
+}
+
+impl Choice {
+    /// A choice that no counter counts.
+    pub fn plain(value: NodeId) -> Self {
+        Choice { value, counts: 0 }
+    }
+}
+
+/// How often choices of one kind must and may be taken in one object or array (`contains`, "some property that is
+/// not…"). At most 32 counters a container.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Counter {
+    /// At least this often.
+    pub min: u32,
+    /// At most this often ([`UNBOUNDED`](crate::automata::UNBOUNDED) for no limit).
+    pub max: u32,
+}
+
+/// What a grammar is made of.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Node {
+    /// Nothing matches.
+    Never,
+    /// The empty string.
+    Empty,
+    /// A word of a regular language.
+    Terminal(LangId),
+    /// A word of a labelled literal language, then the node its label selects.
+    Switch {
+        /// A language of literals ([`Languages::literals`], or its JSON spelling).
+        language: LangId,
+        /// What follows the literal with label `i`.
+        targets: Arc<[NodeId]>,
+    },
+    /// The first, then the second.
+    Seq(NodeId, NodeId),
+    /// Any of them; sorted.
+    Alt(Box<[NodeId]>),
+    /// `min..=max` times the body.
+    Repeat {
+        /// What is repeated.
+        body: NodeId,
+        /// At least this often.
+        min: u32,
+        /// At most this often, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
+        max: u32,
+    },
+    /// The body, but not as the empty string.
+    NonEmpty(NodeId),
+    /// A named production.
+    Rule(RuleId),
+    /// One special (control) token, by name; no text matches it.
+    Special(SpecialId),
+    /// A JSON object.
+    Object(Arc<ObjectSpec>),
+    /// A JSON array.
+    Array(Arc<ArraySpec>),
+    /// Expanded by [`Expand`] when first reached. Productive and never nullable.
+    Lazy(u64),
+}
+
+/// A front end that expands its grammar while it is used.
+///
+/// `expand` must be a pure function of its key: whatever was expanded once may be forgotten and asked for again,
+/// from any thread.
+pub trait Expand: Send + Sync {
+    /// Builds what [`Node::Lazy`]`(key)` stands for. The result must be productive and not nullable.
+    fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
+
+    /// For arrays with [`ArraySpec::distinct`]`= Some(key)`: what may stand at `index`, given the JSON text of
+    /// every earlier item. Empty when no further value exists.
+    fn distinct_items(
+        &self,
+        key: u64,
+        index: u32,
+        used: &[&[u8]],
+        nodes: &mut NodePool,
+    ) -> Result<Vec<Choice>, GrammarError> {
+        let _ = (key, index, used, nodes);
+        Ok(Vec::new())
+    }
+}
+
+/// Interned nodes with the languages they use. Grows while lazy nodes are expanded.
+#[derive(Clone)]
+pub struct NodePool {
+    pub(super) nodes: Vec<Node>,
+    pub(super) nullable: Vec<bool>,
+    index: HashMap<Node, NodeId>,
+    /// The languages of the terminals.
+    pub languages: Languages,
+    pub(super) rules: Vec<(Arc<str>, NodeId)>,
+    pub(super) specials: Vec<Arc<str>>,
+}
+
+impl Default for NodePool {
+    fn default() -> Self {
+        let mut pool = NodePool {
+            nodes: Vec::new(),
+            nullable: Vec::new(),
+            index: HashMap::new(),
+            languages: Languages::new(),
+            rules: Vec::new(),
+            specials: Vec::new(),
+        };
+        pool.intern(Node::Never);
+        pool.intern(Node::Empty);
+        pool
+    }
+}
+
+impl NodePool {
+    /// The number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: the standard nodes are always there.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The node behind an id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// Whether the node matches the empty string.
+    pub fn is_nullable(&self, id: NodeId) -> bool {
+        self.nullable[id.0 as usize]
+    }
+
+    /// What a rule stands for.
+    pub fn rule(&self, id: RuleId) -> NodeId {
+        self.rules[id.0 as usize].1
+    }
+
+    /// The name of a rule.
+    pub fn rule_name(&self, id: RuleId) -> &str {
+        &self.rules[id.0 as usize].0
+    }
+
+    /// The number of rules.
+    pub fn rule_count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The name of a special token.
+    pub fn special_name(&self, id: SpecialId) -> &str {
+        &self.specials[id.0 as usize]
+    }
+
+    pub(super) fn intern(&mut self, node: Node) -> NodeId {
+        if let Some(&id) = self.index.get(&node) {
+            return id;
+        }
+        let nullable = self.nullable_of(&node);
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node.clone());
+        self.nullable.push(nullable);
+        self.index.insert(node, id);
+        id
+    }
+
+    pub(super) fn nullable_of(&self, node: &Node) -> bool {
+        match node {
+            Node::Empty => true,
+            Node::Terminal(language) => self.languages.is_nullable(*language),
+            Node::Seq(a, b) => self.is_nullable(*a) && self.is_nullable(*b),
+            Node::Alt(parts) => parts.iter().any(|&p| self.is_nullable(p)),
+            Node::Repeat { body, min, .. } => *min == 0 || self.is_nullable(*body),
+            // Rules start as not nullable; the builder's fixed point corrects them.
+            Node::Rule(rule) => self.rules.get(rule.0 as usize).is_some_and(|r| self.is_nullable(r.1)),
+            Node::Switch { .. }
+            | Node::Never
+            | Node::NonEmpty(_)
+            | Node::Special(_)
+            | Node::Object(_)
+            | Node::Array(_)
+            | Node::Lazy(_) => false,
+        }
+    }
+
+    /// A word of `language`.
+    pub fn terminal(&mut self, language: LangId) -> NodeId {
+        if self.languages.is_never(language) {
+            NodeId::NEVER
+        } else if language == LangId::EMPTY {
+            NodeId::EMPTY
+        } else {
+            self.intern(Node::Terminal(language))
+        }
+    }
+
+    /// Exactly these bytes.
+    pub fn literal(&mut self, bytes: &[u8]) -> NodeId {
+        let language = self.languages.bytes(bytes);
+        self.terminal(language)
+    }
+
+    /// A word of the labelled literals `language` (none of them empty), then `targets[label]`.
+    pub fn switch(&mut self, language: LangId, targets: &[NodeId]) -> NodeId {
+        if self.languages.is_never(language) || self.languages.is_nullable(language) {
+            return NodeId::NEVER;
+        }
+        self.intern(Node::Switch { language, targets: targets.into() })
+    }
+
+    /// `first`, then `second`.
+    pub fn seq(&mut self, first: NodeId, second: NodeId) -> NodeId {
+        if first == NodeId::NEVER || second == NodeId::NEVER {
+            return NodeId::NEVER;
+        }
+        if first == NodeId::EMPTY {
+            return second;
+        }
+        if second == NodeId::EMPTY {
+            return first;
+        }
+        // Right-nested: what is left after the head is one node.
+        let mut heads = Vec::new();
+        let mut last = first;
+        while let Node::Seq(head, tail) = *self.node(last) {
+            heads.push(head);
+            last = tail;
+        }
+        let mut result = self.intern(Node::Seq(last, second));
+        while let Some(head) = heads.pop() {
+            result = self.intern(Node::Seq(head, result));
+        }
+        result
+    }
+
+    /// All of `parts`, one after the other.
+    pub fn sequence(&mut self, parts: &[NodeId]) -> NodeId {
+        parts.iter().rev().fold(NodeId::EMPTY, |rest, &part| self.seq(part, rest))
+    }
+
+    /// Any of `parts`. Regular alternatives become one terminal.
+    pub fn alt(&mut self, parts: &[NodeId]) -> NodeId {
+        let mut flat: Vec<NodeId> = Vec::with_capacity(parts.len());
+        let mut regular: Vec<LangId> = Vec::new();
+        for &part in parts {
+            match self.node(part) {
+                Node::Never => {}
+                Node::Terminal(language) => regular.push(*language),
+                Node::Alt(inner) => {
+                    for &p in inner.iter() {
+                        match self.node(p) {
+                            Node::Terminal(language) => regular.push(*language),
+                            _ => flat.push(p),
+                        }
+                    }
+                }
+                _ => flat.push(part),
+            }
+        }
+        if !regular.is_empty() {
+            let union = self.languages.union(&regular);
+            flat.push(self.terminal(union));
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        if flat.len() > 1
+            && flat.contains(&NodeId::EMPTY)
+            && flat.iter().any(|&p| p != NodeId::EMPTY && self.is_nullable(p))
+        {
+            flat.retain(|&p| p != NodeId::EMPTY);
+        }
+        match flat.as_slice() {
+            [] => NodeId::NEVER,
+            [one] => *one,
+            _ => self.intern(Node::Alt(flat.into())),
+        }
+    }
+
+    /// `min..=max` times `body`.
+    pub fn repeat(&mut self, body: NodeId, min: u32, max: u32) -> NodeId {
+        if min > max {
+            return NodeId::NEVER;
+        }
+        if max == 0 || body == NodeId::EMPTY {
+            return NodeId::EMPTY;
+        }
+        if body == NodeId::NEVER {
+            return if min == 0 { NodeId::EMPTY } else { NodeId::NEVER };
+        }
+        if let Node::Terminal(language) = *self.node(body) {
+            let repeated = self.languages.repeat(language, min, max);
+            return self.terminal(repeated);
+        }
+        if (min, max) == (1, 1) {
+            return body;
+        }
+        self.intern(Node::Repeat { body, min, max })
+    }
+
+    /// `body`, but not as the empty string.
+    pub fn non_empty(&mut self, body: NodeId) -> NodeId {
+        if self.is_nullable(body) {
+            self.intern(Node::NonEmpty(body))
+        } else {
+            body
+        }
+    }
+
+    /// The special token named `name`.
+    pub fn special(&mut self, name: &str) -> NodeId {
+        let id = match self.specials.iter().position(|s| &**s == name) {
+            Some(i) => i,
+            None => {
+                self.specials.push(name.into());
+                self.specials.len() - 1
+            }
+        };
+        self.intern(Node::Special(SpecialId(id as u32)))
+    }
+
+    /// A JSON object; [`NodeId::NEVER`] when no object satisfies `spec`.
+    pub fn object(&mut self, spec: ObjectSpec) -> NodeId {
+        match spec.start() {
+            Some(_) => self.intern(Node::Object(Arc::new(spec))),
+            None => NodeId::NEVER,
+        }
+    }
+
+    /// A JSON array; [`NodeId::NEVER`] when no array satisfies `spec`.
+    pub fn array(&mut self, spec: ArraySpec) -> NodeId {
+        match spec.start() {
+            Some(_) => self.intern(Node::Array(Arc::new(spec))),
+            None => NodeId::NEVER,
+        }
+    }
+
+    /// A node that the grammar's [`Expand`] builds when it is first reached.
+    pub fn lazy(&mut self, key: u64) -> NodeId {
+        self.intern(Node::Lazy(key))
+    }
+}
+
+/// A compiled grammar: a set of byte strings, ready to be matched against any vocabulary.
+#[derive(Clone)]
+pub struct Grammar {
+    pub(super) inner: Arc<GrammarInner>,
+}
+
+pub(super) struct GrammarInner {
+    pub pool: NodePool,
+    pub root: NodeId,
+    pub expand: Option<Arc<dyn Expand>>,
+}
+
+impl Grammar {
+    /// The nodes, languages and rules.
+    pub fn pool(&self) -> &NodePool {
+        &self.inner.pool
+    }
+
+    /// Where matching starts.
+    pub fn root(&self) -> NodeId {
+        self.inner.root
+    }
+
+    /// What expands the grammar's lazy nodes.
+    pub fn expander(&self) -> Option<&Arc<dyn Expand>> {
+        self.inner.expand.as_ref()
+    }
+}
+
+impl std::fmt::Debug for Grammar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grammar").field("nodes", &self.pool().len()).field("root", &self.root()).finish()
+    }
+}

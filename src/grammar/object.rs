@@ -1,0 +1,380 @@
+//! JSON objects as one node: which keys may come next, and when the object may close.
+//!
+//! Written out as productions an object with *n* optional keys needs n² nodes or more, and fixes their order. Here
+//! it is a specification and a small progress record: what was seen, how many, which counters stand where. Every
+//! question is answered so that the object can still be completed: a key that would make a required one impossible
+//! (too late in the order, or one too many for `maxProperties`) is not offered.
+//!
+//! Cost: O(1) for objects in declared order without dependencies and counters; O(properties) otherwise. Objects
+//! with counters or dependencies under a maximum search, within [`SEARCH_STEPS`].
+
+use super::node::{Choice, Counter};
+use crate::automata::{Escapes, LangId, UNBOUNDED};
+use smallvec::SmallVec;
+
+/// How many combinations one completability question may look at before it gives up (and says "completable").
+pub const SEARCH_STEPS: u32 = 20_000;
+
+/// In which order the declared keys of an object come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum KeyOrder {
+    /// As declared, then all others in any order.
+    #[default]
+    Declared,
+    /// Any order at all.
+    Any,
+}
+
+/// A declared key.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Property {
+    /// The key's decoded text.
+    pub key: String,
+    /// Whether every object has it.
+    pub required: bool,
+    /// Declared keys (by index) that must be there too if this one is.
+    pub requires: Box<[u32]>,
+    /// What its value may be; empty when the key must not occur.
+    pub values: Box<[Choice]>,
+}
+
+/// Keys that are not declared: additional and pattern properties.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct RestKeys {
+    /// The decoded keys: text, without the declared keys. Languages of one object's rests must not overlap.
+    pub keys: LangId,
+    /// How many different keys there are, where that is a small number; `None` for "enough".
+    pub capacity: Option<u32>,
+    /// What their values may be; not empty.
+    pub values: Box<[Choice]>,
+}
+
+/// A JSON object. The punctuation languages include the whitespace allowed before them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ObjectSpec {
+    /// `{` with leading whitespace.
+    pub open: LangId,
+    /// `}` with leading whitespace (that is, whitespace before the brace).
+    pub close: LangId,
+    /// `,` with leading whitespace.
+    pub comma: LangId,
+    /// `:` with leading whitespace.
+    pub colon: LangId,
+    /// The whitespace before a key.
+    pub before_key: LangId,
+    /// How declared keys are spelt.
+    pub key_escapes: Escapes,
+    /// How all other keys are spelt.
+    pub rest_escapes: Escapes,
+    /// The declared keys.
+    pub declared: Vec<Property>,
+    /// All other keys.
+    pub rest: Vec<RestKeys>,
+    /// The order of the declared keys.
+    pub order: KeyOrder,
+    /// Whether a key that is not declared may come twice.
+    pub unique_rest: bool,
+    /// At least this many keys.
+    pub min: u32,
+    /// At most this many keys, or [`UNBOUNDED`].
+    pub max: u32,
+    /// Counters the choices refer to.
+    pub counters: Vec<Counter>,
+}
+
+/// How far one object has come. Equal records have equal futures.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ObjectProgress {
+    /// Declared order: the first declared key that may still come (`declared.len()` once others have come).
+    pub next: u32,
+    /// Which declared keys were seen, where that matters (any order, or dependencies); bit `i % 64` of word `i / 64`.
+    pub seen: SmallVec<[u64; 2]>,
+    /// Keys so far, clamped where more makes no difference.
+    pub count: u32,
+    /// Undeclared keys so far, by rest, where their capacity is limited.
+    pub rest_counts: SmallVec<[u32; 2]>,
+    /// The counters, clamped where more makes no difference.
+    pub counters: SmallVec<[u32; 2]>,
+}
+
+impl ObjectSpec {
+    fn tracks_seen(&self) -> bool {
+        self.order == KeyOrder::Any || self.declared.iter().any(|p| !p.requires.is_empty())
+    }
+
+    fn is_plain(&self) -> bool {
+        self.counters.is_empty() && self.declared.iter().all(|p| p.requires.is_empty())
+    }
+
+    fn has_seen(progress: &ObjectProgress, i: usize) -> bool {
+        progress.seen.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1)
+    }
+
+    /// The empty object's progress; `None` when no object satisfies the specification.
+    pub fn start(&self) -> Option<ObjectProgress> {
+        let mut progress = ObjectProgress::default();
+        if self.tracks_seen() {
+            progress.seen = SmallVec::from_elem(0, self.declared.len().div_ceil(64));
+        }
+        progress.rest_counts = self.rest.iter().map(|_| 0).collect();
+        progress.counters = self.counters.iter().map(|_| 0).collect();
+        self.completable(&progress).then_some(progress)
+    }
+
+    fn is_open(&self, progress: &ObjectProgress, i: usize) -> bool {
+        match self.order {
+            KeyOrder::Declared => i >= progress.next as usize,
+            KeyOrder::Any => !Self::has_seen(progress, i),
+        }
+    }
+
+    /// The declared keys that may come next, as indices.
+    pub fn next_declared(&self, progress: &ObjectProgress) -> Vec<u32> {
+        if progress.count >= self.max {
+            return Vec::new();
+        }
+        let first = if self.order == KeyOrder::Declared { progress.next as usize } else { 0 };
+        let mut keys = Vec::new();
+        for (i, property) in self.declared.iter().enumerate().skip(first) {
+            if self.is_open(progress, i)
+                && !property.values.is_empty()
+                && !self.after_declared(progress, i as u32).is_empty()
+            {
+                keys.push(i as u32);
+            }
+            // In declared order nothing behind a missing required key can come before it.
+            if self.order == KeyOrder::Declared && property.required {
+                break;
+            }
+        }
+        keys
+    }
+
+    /// The values that the declared key `i` may have next, each with the progress after it.
+    pub fn after_declared(&self, progress: &ObjectProgress, i: u32) -> Vec<(Choice, ObjectProgress)> {
+        let Some(property) = self.declared.get(i as usize) else { return Vec::new() };
+        self.after(progress, &property.values, |next| {
+            if self.order == KeyOrder::Declared {
+                next.next = i + 1;
+            }
+            if let Some(word) = next.seen.get_mut(i as usize / 64) {
+                *word |= 1 << (i % 64);
+            }
+        })
+    }
+
+    /// The values that a key of `rest[r]` may have next, each with the progress after it; empty when no such key
+    /// may come.
+    pub fn after_rest(&self, progress: &ObjectProgress, r: u32) -> Vec<(Choice, ObjectProgress)> {
+        let Some(rest) = self.rest.get(r as usize) else { return Vec::new() };
+        if rest.capacity.is_some_and(|c| progress.rest_counts[r as usize] >= c) {
+            return Vec::new();
+        }
+        if self.order == KeyOrder::Declared
+            && self.declared.iter().skip(progress.next as usize).any(|property| property.required)
+        {
+            return Vec::new();
+        }
+        self.after(progress, &rest.values, |next| {
+            if self.order == KeyOrder::Declared {
+                next.next = self.declared.len() as u32;
+            }
+            if rest.capacity.is_some() {
+                next.rest_counts[r as usize] += 1;
+            }
+        })
+    }
+
+    fn after(
+        &self,
+        progress: &ObjectProgress,
+        values: &[Choice],
+        record: impl Fn(&mut ObjectProgress),
+    ) -> Vec<(Choice, ObjectProgress)> {
+        if progress.count >= self.max {
+            return Vec::new();
+        }
+        let mut results = Vec::with_capacity(values.len());
+        for &choice in values {
+            let mut next = progress.clone();
+            record(&mut next);
+            next.count = self.clamp_count(next.count + 1);
+            if self.count_choice(&mut next.counters, choice) && self.completable(&next) {
+                results.push((choice, next));
+            }
+        }
+        results
+    }
+
+    fn clamp_count(&self, count: u32) -> u32 {
+        if self.max == UNBOUNDED {
+            count.min(self.min)
+        } else {
+            count
+        }
+    }
+
+    fn count_choice(&self, counters: &mut [u32], choice: Choice) -> bool {
+        count(&self.counters, counters, choice)
+    }
+
+    /// Whether the object may close here.
+    pub fn may_close(&self, progress: &ObjectProgress) -> bool {
+        progress.count >= self.min
+            && self.counters.iter().zip(&progress.counters).all(|(c, &n)| n >= c.min)
+            && self.missing(progress).is_some_and(|m| m.is_empty())
+    }
+
+    /// Declared keys that must still come; `None` when one of them no longer can.
+    fn missing(&self, progress: &ObjectProgress) -> Option<Vec<u32>> {
+        let mut needed: Vec<u32> = Vec::new();
+        let mut stack: Vec<u32> = Vec::new();
+        let is_there = |i: usize| {
+            if progress.seen.is_empty() {
+                i < progress.next as usize && self.declared[i].required
+            } else {
+                Self::has_seen(progress, i)
+            }
+        };
+        if progress.seen.is_empty() {
+            // Declared order: a required key is never passed over, so only those ahead are missing.
+            needed.extend(
+                (progress.next as usize..self.declared.len())
+                    .filter(|&i| self.declared[i].required)
+                    .map(|i| i as u32),
+            );
+        } else {
+            for (i, property) in self.declared.iter().enumerate() {
+                if property.required && !is_there(i) {
+                    stack.push(i as u32);
+                }
+                if is_there(i) {
+                    stack.extend(property.requires.iter().filter(|&&r| !is_there(r as usize)));
+                }
+            }
+            while let Some(i) = stack.pop() {
+                if needed.contains(&i) {
+                    continue;
+                }
+                needed.push(i);
+                stack.extend(self.declared[i as usize].requires.iter().filter(|&&r| !is_there(r as usize)));
+            }
+        }
+        needed
+            .iter()
+            .all(|&i| self.is_open(progress, i as usize) && !self.declared[i as usize].values.is_empty())
+            .then_some(needed)
+    }
+
+    /// Whether some way on leads to a closing brace.
+    fn completable(&self, progress: &ObjectProgress) -> bool {
+        let Some(missing) = self.missing(progress) else { return false };
+        let count = progress.count.saturating_add(missing.len() as u32);
+        if count > self.max {
+            return false;
+        }
+        if self.is_plain() {
+            if count >= self.min {
+                return true;
+            }
+            let mut extra: u32 = 0;
+            for (r, rest) in self.rest.iter().enumerate() {
+                match rest.capacity {
+                    None => return true,
+                    Some(c) => extra = extra.saturating_add(c - progress.rest_counts[r].min(c)),
+                }
+            }
+            let first = if self.order == KeyOrder::Declared { progress.next as usize } else { 0 };
+            let optional = (first..self.declared.len()).filter(|&i| {
+                let p = &self.declared[i];
+                !p.required && !p.values.is_empty() && self.is_open(progress, i)
+            });
+            return count.saturating_add(extra).saturating_add(optional.count() as u32) >= self.min;
+        }
+        let mut steps = SEARCH_STEPS;
+        self.search(progress, &mut steps)
+    }
+
+    /// Depth-first over the ways on; the closest end first. A search that runs out of steps says yes.
+    fn search(&self, progress: &ObjectProgress, steps: &mut u32) -> bool {
+        if self.may_close(progress) {
+            return true;
+        }
+        if *steps == 0 {
+            return true;
+        }
+        *steps -= 1;
+        let Some(missing) = self.missing(progress) else { return false };
+        if progress.count.saturating_add(missing.len() as u32) > self.max || progress.count >= self.max {
+            return false;
+        }
+        let try_values = |values: &[Choice], record: &dyn Fn(&mut ObjectProgress), steps: &mut u32| {
+            values.iter().any(|&choice| {
+                let mut next = progress.clone();
+                record(&mut next);
+                next.count = self.clamp_count(next.count + 1);
+                self.count_choice(&mut next.counters, choice)
+                    && next != *progress
+                    && self.search(&next, steps)
+            })
+        };
+        // Missing keys must come anyway: take the first of them, in every way; only then consider optional ones.
+        let mut candidates: Vec<u32> = match missing.iter().min() {
+            Some(&first) if self.order == KeyOrder::Any => vec![first],
+            _ => (0..self.declared.len() as u32).collect(),
+        };
+        candidates.retain(|&i| self.is_open(progress, i as usize));
+        for i in candidates {
+            let property = &self.declared[i as usize];
+            let record = |next: &mut ObjectProgress| {
+                if self.order == KeyOrder::Declared {
+                    next.next = i + 1;
+                }
+                if let Some(word) = next.seen.get_mut(i as usize / 64) {
+                    *word |= 1 << (i % 64);
+                }
+            };
+            if try_values(&property.values, &record, steps) {
+                return true;
+            }
+            if self.order == KeyOrder::Declared && property.required {
+                return false;
+            }
+        }
+        if self.order == KeyOrder::Any && !missing.is_empty() {
+            return false;
+        }
+        self.rest.iter().enumerate().any(|(r, rest)| {
+            if rest.capacity.is_some_and(|c| progress.rest_counts[r] >= c) {
+                return false;
+            }
+            let record = |next: &mut ObjectProgress| {
+                if self.order == KeyOrder::Declared {
+                    next.next = self.declared.len() as u32;
+                }
+                if rest.capacity.is_some() {
+                    next.rest_counts[r] += 1;
+                }
+            };
+            try_values(&rest.values, &record, steps)
+        })
+    }
+}
+
+/// Counts `choice`; false when a counter would pass its maximum. Counters without a maximum stop at their minimum.
+pub(super) fn count(specs: &[Counter], counters: &mut [u32], choice: Choice) -> bool {
+    if choice.counts == 0 {
+        return true;
+    }
+    specs.iter().zip(counters.iter_mut()).enumerate().all(|(i, (spec, n))| {
+        if choice.counts >> i & 1 == 0 {
+            return true;
+        }
+        *n += 1;
+        if spec.max == UNBOUNDED {
+            *n = (*n).min(spec.min);
+            return true;
+        }
+        *n <= spec.max
+    })
+}
