@@ -1,0 +1,74 @@
+//! A model without the type of its cache, for places that choose among models at run time.
+//!
+//! [`ErasedModel`] is a `dyn` [`LanguageModel`] whose caches are boxes. The price is one allocation for the batch of
+//! each forward pass and one check of the cache's type, nothing beside the pass itself.
+
+use std::any::Any;
+use std::fmt;
+
+use super::model::{ForwardInput, LanguageModel, Logits, ModelError};
+
+/// A cache of a model whose type is not known.
+pub struct ErasedCache(Box<dyn Any + Send>);
+
+impl fmt::Debug for ErasedCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErasedCache")
+    }
+}
+
+/// A model of any type.
+pub type ErasedModel = dyn LanguageModel<Cache = ErasedCache>;
+
+/// Gives a model the form of an [`ErasedModel`].
+///
+/// ```no_run
+/// use hedgerow::decode::{Erase, ErasedModel, LanguageModel};
+///
+/// fn either(first: impl LanguageModel + 'static, second: impl LanguageModel + 'static, n: u8) -> Box<ErasedModel> {
+///     if n == 0 { Box::new(Erase(first)) } else { Box::new(Erase(second)) }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Erase<M>(pub M);
+
+impl<M: LanguageModel> LanguageModel for Erase<M> {
+    type Cache = ErasedCache;
+
+    fn vocab_size(&self) -> usize {
+        self.0.vocab_size()
+    }
+
+    fn context_length(&self) -> usize {
+        self.0.context_length()
+    }
+
+    fn new_cache(&self) -> Result<ErasedCache, ModelError> {
+        Ok(ErasedCache(Box::new(self.0.new_cache()?)))
+    }
+
+    /// The length; 0 for a cache of another model.
+    fn cache_len(&self, cache: &ErasedCache) -> usize {
+        cache.0.downcast_ref().map_or(0, |cache| self.0.cache_len(cache))
+    }
+
+    fn truncate(&self, cache: &mut ErasedCache, len: usize) -> Result<(), ModelError> {
+        self.0.truncate(cache.0.downcast_mut().ok_or(ModelError::ForeignCache)?, len)
+    }
+
+    fn fork(&self, cache: &ErasedCache) -> Result<ErasedCache, ModelError> {
+        let cache = cache.0.downcast_ref().ok_or(ModelError::ForeignCache)?;
+        Ok(ErasedCache(Box::new(self.0.fork(cache)?)))
+    }
+
+    fn forward(&self, batch: &mut [ForwardInput<'_, ErasedCache>]) -> Result<Logits, ModelError> {
+        let inner: Option<Vec<_>> = batch
+            .iter_mut()
+            .map(|input| {
+                let cache = input.cache.0.downcast_mut()?;
+                Some(ForwardInput { tokens: input.tokens, cache, rows: input.rows })
+            })
+            .collect();
+        self.0.forward(&mut inner.ok_or(ModelError::ForeignCache)?)
+    }
+}
