@@ -1,1 +1,55 @@
-//! sampling
+//! Sampling: from a row of logits to a token.
+//!
+//! [`Sampler`] runs a chain of steps over one row of logits, under an optional grammar mask, and draws a token. [`SamplingParams`] says
+//! which steps, [`ChainOrder`] in what order. Every strategy is also a function of its own on [`Candidates`], in the
+//! module of its family.
+//!
+//! - **Law.** P(token) = the chain applied to the masked logits, each step on the renormalised law that the step before left.
+//!   Shortcuts have the same law as the steps they replace.
+//! - **State** changes in [`Sampler::accept`] only; [`Sampler::checkpoint`] and [`Sampler::rollback`] serve beams and speculation.
+//! - **Random numbers** are counted, not generated in turn ([`Rng`]): the same seed gives the same tokens in any batch.
+//! - **Errors, never NaN** ([`SamplingError`]).
+//!
+//! ```
+//! use hedgerow::sampling::{Sampler, SamplingParams};
+//! let mut sampler = Sampler::new(SamplingParams::default().temperature(0.8).top_k(40).top_p(0.95).seed(3))?;
+//! sampler.with_prompt(&[]);
+//! let logits = vec![0.0; 1000];
+//! let checkpoint = sampler.checkpoint();
+//! let first = sampler.sample(&logits, None)?;
+//! sampler.accept(first.token);
+//! sampler.rollback(&checkpoint)?;
+//! assert_eq!(sampler.sample(&logits, None)?, first);
+//! # Ok::<(), hedgerow::sampling::SamplingError>(())
+//! ```
+
+pub mod adaptive;
+pub mod bias;
+mod candidates;
+mod chain;
+pub mod dry;
+mod error;
+mod history;
+pub mod mirostat;
+mod params;
+pub mod penalties;
+mod rng;
+mod row;
+mod sampler;
+mod selection;
+mod simd;
+pub mod smoothing;
+pub mod temperature;
+pub mod truncation;
+pub mod watermark;
+
+pub use candidates::Candidates;
+pub use chain::{ChainOrder, Step};
+pub use error::SamplingError;
+pub use params::{
+    AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, SamplingParams,
+    Selection, Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
+};
+pub use rng::{Purpose, Rng};
+pub use row::LogitRow;
+pub use sampler::{Sampled, Sampler, SamplerCheckpoint, Stage};

@@ -1,0 +1,270 @@
+//! One row of logits as a sampler sees it: the caller's numbers, a mask over them, and a few changed entries.
+//!
+//! The caller's logits are never written. A mask is packed, 32 tokens a word; changed entries (penalties, biases, bans) are a sparse
+//! sorted list. Readers go through the row in blocks small enough for the first-level cache: a block that neither mask nor
+//! edit touches is the caller's memory itself, any other is put together in a scratch block. So nothing of the size of the
+//! vocabulary is ever copied.
+
+use super::error::SamplingError;
+use super::simd::BLOCK;
+use crate::vocab::TokenId;
+
+/// One row of logits, of shape `[vocab]`, in the number format the model left it in.
+///
+/// Half-precision rows are given by their bits. Entries are finite or −∞ (a token that cannot be drawn).
+///
+/// ```
+/// use hedgerow::sampling::LogitRow;
+/// assert_eq!(LogitRow::from(&[1.0, 2.0]).len(), 2);
+/// assert_eq!(LogitRow::Bf16(&[0x3f80]).get(0), Some(1.0));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub enum LogitRow<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32]),
+    /// IEEE 754 half precision, as bits.
+    F16(&'a [u16]),
+    /// bfloat16, as bits.
+    Bf16(&'a [u16]),
+}
+
+impl LogitRow<'_> {
+    /// Number of logits.
+    pub fn len(&self) -> usize {
+        match self {
+            LogitRow::F32(x) => x.len(),
+            LogitRow::F16(x) | LogitRow::Bf16(x) => x.len(),
+        }
+    }
+
+    /// Whether the row has no logits at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The logit of token `index`, exactly, as a 32-bit float.
+    pub fn get(&self, index: usize) -> Option<f32> {
+        match self {
+            LogitRow::F32(x) => x.get(index).copied(),
+            LogitRow::F16(x) => x.get(index).map(|&h| f16_to_f32(h)),
+            LogitRow::Bf16(x) => x.get(index).map(|&h| bf16_to_f32(h)),
+        }
+    }
+
+    /// All logits as 32-bit floats: the caller's own memory where it is that already, else a conversion into `scratch`.
+    pub(crate) fn widen<'s>(&'s self, scratch: &'s mut Vec<f32>) -> &'s [f32] {
+        scratch.clear();
+        match self {
+            LogitRow::F32(x) => return x,
+            LogitRow::F16(x) => scratch.extend(x.iter().map(|&h| f16_to_f32(h))),
+            LogitRow::Bf16(x) => scratch.extend(x.iter().map(|&h| bf16_to_f32(h))),
+        }
+        scratch
+    }
+}
+
+impl<'a> From<&'a [f32]> for LogitRow<'a> {
+    fn from(x: &'a [f32]) -> Self {
+        LogitRow::F32(x)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for LogitRow<'a> {
+    fn from(x: &'a Vec<f32>) -> Self {
+        LogitRow::F32(x)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for LogitRow<'a> {
+    fn from(x: &'a [f32; N]) -> Self {
+        LogitRow::F32(x)
+    }
+}
+
+fn bf16_to_f32(h: u16) -> f32 {
+    f32::from_bits((h as u32) << 16)
+}
+
+fn f16_to_f32(h: u16) -> f32 {
+    let sign = ((h as u32) & 0x8000) << 16;
+    let magnitude = (h as u32) & 0x7fff;
+    // Moving exponent and mantissa into place leaves the exponent 112 too small; a multiplication puts that right for
+    // normal and subnormal numbers alike. Infinities and NaNs keep the largest exponent.
+    let value = if magnitude >= 0x7c00 {
+        f32::from_bits(0x7f80_0000 | (magnitude & 0x3ff) << 13)
+    } else {
+        f32::from_bits(magnitude << 13) * f32::from_bits((127 + 112) << 23)
+    };
+    f32::from_bits(value.to_bits() | sign)
+}
+
+/// Checks that a row can be indexed and that a mask belongs to it.
+pub(crate) fn check_lengths(logits: usize, mask: Option<&[u32]>) -> Result<(), SamplingError> {
+    if logits == 0 || logits > i32::MAX as usize {
+        return Err(SamplingError::RowLength { given: logits });
+    }
+    let limit = logits.div_ceil(32);
+    match mask {
+        Some(mask) if mask.len() > limit => {
+            Err(SamplingError::MaskLength { given: mask.len(), limit, logits })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the mask allows token `id`; tokens beyond the mask's end are not allowed.
+pub(crate) fn allows(mask: &[u32], id: u32) -> bool {
+    mask.get(id as usize / 32).is_some_and(|word| word >> (id % 32) & 1 != 0)
+}
+
+/// An entry that may stand in a row: finite or −∞.
+pub(crate) fn check_logit(id: u32, logit: f32) -> Result<(), SamplingError> {
+    if logit < f32::INFINITY {
+        Ok(())
+    } else if logit.is_nan() {
+        Err(SamplingError::NotANumber(TokenId(id)))
+    } else {
+        Err(SamplingError::Infinite(TokenId(id)))
+    }
+}
+
+/// A row under a mask and edits.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    /// The caller's logits.
+    pub logits: &'a [f32],
+    /// Packed mask; tokens beyond its end are not allowed. Bits beyond the row are ignored.
+    pub mask: Option<&'a [u32]>,
+    /// Changed entries, by ascending id, all below the row's length.
+    pub edits: &'a [(u32, f32)],
+}
+
+impl<'a> Row<'a> {
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.logits.len().div_ceil(BLOCK)
+    }
+
+    /// Whether every block is the caller's own memory.
+    pub fn is_plain(&self) -> bool {
+        self.mask.is_none() && self.edits.is_empty()
+    }
+
+    /// The entries of block `index`, put together in `scratch` if need be. `None` if the mask forbids all of them.
+    pub fn block<'s>(&self, index: usize, scratch: &'s mut [f32; BLOCK]) -> Option<&'s [f32]>
+    where
+        'a: 's,
+    {
+        let start = index * BLOCK;
+        let raw = &self.logits[start..self.logits.len().min(start + BLOCK)];
+        let first = self.edits.partition_point(|e| (e.0 as usize) < start);
+        let edits = &self.edits[first..];
+        let edits = &edits[..edits.partition_point(|e| (e.0 as usize) < start + raw.len())];
+        let mut words = [u32::MAX; BLOCK / 32];
+        if let Some(mask) = self.mask {
+            let first = (start / 32).min(mask.len());
+            let some = &mask[first..mask.len().min(first + BLOCK / 32)];
+            words.fill(0);
+            words[..some.len()].copy_from_slice(some);
+        }
+        if words.iter().all(|&w| w == 0) {
+            return None;
+        }
+        let all = words.iter().all(|&w| w == u32::MAX);
+        if all && edits.is_empty() {
+            return Some(raw);
+        }
+        let out = &mut scratch[..raw.len()];
+        out.copy_from_slice(raw);
+        for &(id, logit) in edits {
+            out[id as usize - start] = logit;
+        }
+        if !all {
+            for (chunk, word) in out.chunks_mut(32).zip(words) {
+                for (bit, logit) in chunk.iter_mut().enumerate() {
+                    if word >> bit & 1 == 0 {
+                        *logit = f32::NEG_INFINITY;
+                    }
+                }
+            }
+        }
+        Some(out)
+    }
+
+    /// Calls `visit(block index, entries)` for every block with an allowed token.
+    pub fn for_each_block(&self, mut visit: impl FnMut(usize, &[f32])) {
+        let mut scratch = [0.0; BLOCK];
+        for index in 0..self.blocks() {
+            if let Some(block) = self.block(index, &mut scratch) {
+                visit(index, block);
+            }
+        }
+    }
+
+    /// The entry of one token: −∞ if the mask forbids it or the row does not have it.
+    pub fn get(&self, id: u32) -> f32 {
+        if self.mask.is_some_and(|mask| !allows(mask, id)) {
+            return f32::NEG_INFINITY;
+        }
+        match self.edits.binary_search_by_key(&id, |e| e.0) {
+            Ok(at) => self.edits[at].1,
+            Err(_) => self.logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_exact() {
+        for (bits, value) in [
+            (0x0000, 0.0),
+            (0x8000, -0.0),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 2f32.powi(-24)),
+            (0x83ff, -1023.0 * 2f32.powi(-24)),
+            (0x0400, 2f32.powi(-14)),
+            (0x3555, 0.333_251_95),
+            (0xfc00, f32::NEG_INFINITY),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(f16_to_f32(bits).to_bits(), f32::to_bits(value), "{bits:04x}");
+        }
+        assert!(f16_to_f32(0x7e01).is_nan());
+        assert!(bf16_to_f32(0x7fc1).is_nan());
+        assert_eq!(bf16_to_f32(0xc040), -3.0);
+    }
+
+    #[test]
+    fn blocks_show_mask_and_edits() {
+        let n = 600;
+        let logits: Vec<f32> = (0..n).map(|i| i as f32).collect();
+        let mask: Vec<u32> = (0..19).map(|w| if w < 8 { 0 } else { 0xffff_fffe }).collect();
+        let edits = [(3, 9.0), (257, -1.0), (288, 5.0), (599, 7.0)];
+        for mask in [None, Some(&mask[..]), Some(&mask[..12])] {
+            for edits in [&[][..], &edits[..]] {
+                let row = Row { logits: &logits, mask, edits };
+                let mut seen = vec![f32::NEG_INFINITY; n];
+                row.for_each_block(|b, x| seen[b * BLOCK..][..x.len()].copy_from_slice(x));
+                for id in 0..n {
+                    let allowed = mask.is_none_or(|m| allows(m, id as u32));
+                    let edited = edits.iter().find(|e| e.0 as usize == id).map_or(logits[id], |e| e.1);
+                    let expected = if allowed { edited } else { f32::NEG_INFINITY };
+                    assert_eq!((seen[id], row.get(id as u32)), (expected, expected), "{id}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        assert!(check_lengths(0, None).is_err());
+        assert!(check_lengths(33, Some(&[0; 2])).is_ok());
+        assert!(check_lengths(33, Some(&[])).is_ok());
+        assert!(check_lengths(32, Some(&[0; 2])).is_err());
+    }
+}

@@ -1,0 +1,202 @@
+//! From a whole row to the few tokens that matter, in about one pass over the memory.
+//!
+//! A first pass finds the maximum of every block of 256 logits, and any NaN or +∞. These maxima are a small index of the row:
+//! the k-th largest of them is a lower bound of the k-th largest logit (k blocks hold a logit at least that large), a
+//! block whose maximum is below a threshold need not be read again, and neither depends on the order of the row. Then
+//!
+//! - **top-k** reads the blocks that reach the bound again (about k of them);
+//! - **min-p** has its threshold at once;
+//! - **top-p** needs Σ eˡ, a second pass of exponentials; then every token below max + ln((1 − p)·Z/n) can be left out, as all of
+//!   those together weigh less than 1 − p;
+//! - a **draw without truncation** remembers the sum of each block and looks into one block only.
+//!
+//! What is collected is a superset of what the step keeps, and the step itself, the same code that works on any candidates,
+//! does the cut. So results are exact at every size and for every distribution; only the time depends on them.
+
+use super::candidates::{rank, Candidates};
+use super::error::SamplingError;
+use super::row::{check_logit, Row};
+use super::simd::{self, BLOCK};
+
+/// The maximum of every block of a row, and of the row.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    maxima: Vec<f32>,
+    pub max: f32,
+}
+
+const EMPTY: &str =
+    "every logit is -inf, banned, or forbidden by the mask; loosen the bans or check the mask";
+
+impl Index {
+    /// Reads the row once.
+    pub fn build(&mut self, row: &Row<'_>) -> Result<(), SamplingError> {
+        self.maxima.clear();
+        self.maxima.resize(row.blocks(), f32::NEG_INFINITY);
+        if row.is_plain() {
+            simd::block_maxima(row.logits, &mut self.maxima);
+        } else {
+            row.for_each_block(|b, x| simd::block_maxima(x, &mut self.maxima[b..b + 1]));
+        }
+        self.max = f32::NEG_INFINITY;
+        for (b, &max) in self.maxima.iter().enumerate() {
+            if max.is_nan() || max == f32::INFINITY {
+                let mut scratch = [0.0; BLOCK];
+                let block = row.block(b, &mut scratch).unwrap_or(&[]);
+                for (i, &logit) in block.iter().enumerate() {
+                    check_logit((b * BLOCK + i) as u32, logit)?;
+                }
+            }
+            self.max = self.max.max(max);
+        }
+        if self.max == f32::NEG_INFINITY {
+            return Err(SamplingError::EmptySupport { reason: EMPTY });
+        }
+        Ok(())
+    }
+
+    /// Collects every entry ≥ `bound`.
+    pub fn collect(&self, row: &Row<'_>, bound: f32, out: &mut Candidates) {
+        let bound = bound.max(f32::MIN);
+        let (ids, logits) = out.refill();
+        let mut scratch = [0.0; BLOCK];
+        for (b, &max) in self.maxima.iter().enumerate() {
+            if max >= bound {
+                if let Some(block) = row.block(b, &mut scratch) {
+                    simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
+                }
+            }
+        }
+    }
+
+    /// Collects the `k` largest entries (k ≥ 1), lowest ids among equals.
+    pub fn top_k(&self, row: &Row<'_>, k: usize, out: &mut Candidates) {
+        if k > self.maxima.len() {
+            self.collect(row, f32::MIN, out);
+            return out.keep_largest(k);
+        }
+        let mut order = self.maxima.clone();
+        let (_, &mut bound, _) = order.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+        let mut bound = bound.max(f32::MIN);
+        let room = 4 * k + 4 * BLOCK;
+        let (ids, logits) = out.refill();
+        let mut scratch = [0.0; BLOCK];
+        for (b, &max) in self.maxima.iter().enumerate() {
+            if max < bound {
+                continue;
+            }
+            if let Some(block) = row.block(b, &mut scratch) {
+                simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
+            }
+            if ids.len() > room {
+                // Rows with many equal logits: keep the best k so far. Later equals have higher ids, so from now on only larger
+                // logits count.
+                let mut ranks: Vec<u64> = ids.iter().zip(&*logits).map(|(&id, &l)| rank(l, id)).collect();
+                let (_, &mut last, _) = ranks.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+                let mut kept = 0;
+                for i in 0..ids.len() {
+                    if rank(logits[i], ids[i]) >= last {
+                        (ids[kept], logits[kept]) = (ids[i], logits[i]);
+                        kept += 1;
+                    }
+                }
+                ids.truncate(kept);
+                logits.truncate(kept);
+                let least = logits.iter().copied().fold(f32::INFINITY, f32::min);
+                bound = least.next_up();
+            }
+        }
+        out.keep_largest(k);
+    }
+
+    /// Collects all that top-p could keep under temperature `t`, and gives Σ e^((l − max)/t) over the whole row.
+    pub fn collect_nucleus(
+        &self,
+        row: &Row<'_>,
+        t: f32,
+        p: f32,
+        sums: &mut Vec<f64>,
+        out: &mut Candidates,
+    ) -> f64 {
+        let total = self.mass(row, t, sums);
+        // All tokens below the bound together weigh at most n·e^((bound − max)/t) < (1 − p)·total. The factor covers rounding.
+        let share = (1.0 - p as f64) * total / row.logits.len() as f64;
+        let bound = self.max as f64 + t as f64 * (0.99 * share).ln();
+        self.collect(row, bound as f32, out);
+        total
+    }
+
+    /// Collects all that min-p could keep under temperature `t`.
+    pub fn collect_near_top(&self, row: &Row<'_>, t: f32, m: f32, out: &mut Candidates) {
+        let distance = t as f64 * (m as f64).ln();
+        // A little further down than exact, so that rounding loses nothing: the step itself decides.
+        let slack = 1e-5 * (self.max.abs() as f64 + distance.abs()) + 1e-5;
+        self.collect(row, (self.max as f64 + distance - slack) as f32, out);
+    }
+
+    /// Σ e^((l − max)/t) over the row; `sums` gets the part of each block.
+    pub fn mass(&self, row: &Row<'_>, t: f32, sums: &mut Vec<f64>) -> f64 {
+        let scale = 1.0 / t;
+        sums.clear();
+        sums.resize(self.maxima.len(), 0.0);
+        row.for_each_block(|b, x| sums[b] = simd::sum_exp(x, self.max, scale));
+        sums.iter().sum()
+    }
+
+    /// Draws from softmax(l / t): token, logit and ln p.
+    pub fn draw(&self, row: &Row<'_>, t: f32, u: f64, sums: &mut Vec<f64>) -> (u32, f32) {
+        let total = self.mass(row, t, sums);
+        let target = u * total;
+        let mut before = 0.0;
+        let mut chosen = 0;
+        for (b, &sum) in sums.iter().enumerate() {
+            if sum > 0.0 {
+                chosen = b;
+                if before + sum > target {
+                    break;
+                }
+                before += sum;
+            }
+        }
+        let mut scratch = [0.0; BLOCK];
+        let mut weights = [0.0; BLOCK];
+        let block = row.block(chosen, &mut scratch).unwrap_or(&[]);
+        simd::exp_into(block, self.max, 1.0 / t, &mut weights[..block.len()]);
+        let mut last = 0;
+        for (i, &weight) in weights[..block.len()].iter().enumerate() {
+            if weight > 0.0 {
+                last = i;
+                before += weight as f64;
+                if before > target {
+                    break;
+                }
+            }
+        }
+        let logit = block.get(last).copied().unwrap_or(self.max);
+        ((chosen * BLOCK + last) as u32, (((logit - self.max) / t) as f64 - total.ln()) as f32)
+    }
+
+    /// Lowest id with the largest logit.
+    pub fn argmax(&self, row: &Row<'_>) -> u32 {
+        let mut scratch = [0.0; BLOCK];
+        let b = self.maxima.iter().position(|&max| max == self.max).unwrap_or(0);
+        let block = row.block(b, &mut scratch).unwrap_or(&[]);
+        (b * BLOCK + block.iter().position(|&l| l == self.max).unwrap_or(0)) as u32
+    }
+}
+
+/// Collects the allowed entries one by one: for masks with few tokens.
+pub(crate) fn gather(row: &Row<'_>, mask: &[u32], out: &mut Candidates) -> Result<(), SamplingError> {
+    out.refill();
+    for (w, &word) in mask.iter().enumerate() {
+        let mut bits = word;
+        while bits != 0 {
+            let id = (w * 32) as u32 + bits.trailing_zeros();
+            bits &= bits - 1;
+            if (id as usize) < row.logits.len() {
+                out.push(id, row.get(id))?;
+            }
+        }
+    }
+    out.non_empty(EMPTY)
+}

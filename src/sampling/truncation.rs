@@ -1,0 +1,207 @@
+//! Truncations: each keeps part of the candidates, by a rule on the law softmax(logits).
+//!
+//! In every formula p is the law over the candidates that are left when the step begins, l their logits, H = −Σ p ln p. Ties go to the
+//! lowest id. At least one candidate stays: the most probable one, except where a rule is made to drop it (typical, XTC).
+//! Rules that keep a prefix of a sorted order need no sort (see [`Candidates`]); all are O(n) except tail-free and
+//! top-H, which sort.
+
+use super::candidates::Candidates;
+use super::params::{PLess, TailFreeEnd, Ties};
+
+/// Keeps the `k` largest logits exactly; `k` = 0 keeps all.
+///
+/// Source: Fan, Lewis, Dauphin, "Hierarchical neural story generation", 2018.
+pub fn top_k(candidates: &mut Candidates, k: usize) {
+    top_k_with_ties(candidates, k, Ties::LowestId);
+}
+
+/// [`top_k`] with a choice of what happens to candidates that equal the k-th.
+pub fn top_k_with_ties(candidates: &mut Candidates, k: usize, ties: Ties) {
+    if k == 0 || k >= candidates.len() {
+        return;
+    }
+    match ties {
+        Ties::LowestId => candidates.keep_largest(k),
+        Ties::KeepAll => {
+            let mut logits = candidates.logits().to_vec();
+            let (_, &mut bound, _) = logits.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+            keep_at_least(candidates, bound);
+        }
+    }
+}
+
+/// Nucleus: the smallest prefix of the sorted order that holds mass `p`: a token stays while the mass before it is < p.
+///
+/// Source: Holtzman et al., "The curious case of neural text degeneration", 2020.
+pub fn top_p(candidates: &mut Candidates, p: f32) {
+    if p < 1.0 {
+        candidates.keep_prefix(p as f64, None, |l| l);
+    }
+}
+
+/// Keeps p ≥ m · p_max, that is l ≥ l_max + ln m, inclusive.
+///
+/// Source: Nguyen et al., "Turning up the heat: min-p sampling", 2024.
+pub fn min_p(candidates: &mut Candidates, m: f32) {
+    if m > 0.0 {
+        let bound = min_p_bound(candidates.max_logit(), m);
+        keep_at_least(candidates, bound);
+    }
+}
+
+/// The smallest logit that min-p keeps.
+pub(crate) fn min_p_bound(max: f32, m: f32) -> f32 {
+    (max as f64 + (m as f64).ln()) as f32
+}
+
+/// Keeps every logit ≥ `bound`, and the top candidate.
+pub(crate) fn keep_at_least(candidates: &mut Candidates, bound: f32) {
+    let logits = candidates.logits().to_vec();
+    candidates.retain(|i| logits[i] >= bound);
+}
+
+/// Locally typical: orders by abs(−ln p − H) and keeps while the mass before a token is < `mass`.
+///
+/// Source: Meister et al., "Locally typical sampling", 2023.
+pub fn typical(candidates: &mut Candidates, mass: f32) {
+    if mass >= 1.0 {
+        return;
+    }
+    let h = candidates.entropy();
+    let max = candidates.max_logit();
+    let (_, total) = candidates.weights();
+    // −ln p − H = (max + ln Z − H) − l
+    let centre = (total.ln() - h) as f32;
+    candidates.keep_prefix(mass as f64, None, |l| -((max - l) + centre).abs());
+}
+
+/// Tail-free: with the sorted law p₀ ≥ p₁ ≥ …, the absolute second differences of p normalised to sum 1; at the first index i
+/// where their running sum exceeds `z`, i + 1 candidates stay (or i, see [`TailFreeEnd`]). Second differences that sum to
+/// about 0 count as equal. Two candidates or fewer all stay.
+///
+/// Source: Trenton Bricken, "Tail free sampling", 2019. O(n log n).
+pub fn tail_free(candidates: &mut Candidates, z: f32, end: TailFreeEnd) {
+    if z >= 1.0 || candidates.len() <= 2 {
+        return;
+    }
+    candidates.sort_descending();
+    let (weights, total) = candidates.weights();
+    let p = |i: usize| weights[i] as f64 / total;
+    let curvature = |i: usize| ((p(i) - p(i + 1)) - (p(i + 1) - p(i + 2))).abs();
+    let n = weights.len() - 2;
+    let sum: f64 = (0..n).map(curvature).sum();
+    let flat = sum <= 1e-6;
+    let mut running = 0.0;
+    let mut keep = weights.len();
+    for i in 0..n {
+        running += if flat { 1.0 / n as f64 } else { curvature(i) / sum };
+        if running > z as f64 {
+            keep = match end {
+                TailFreeEnd::After => i + 1,
+                TailFreeEnd::Before => i.max(1),
+            };
+            break;
+        }
+    }
+    candidates.cut(keep);
+}
+
+/// Keeps p ≥ ε.
+///
+/// Source: Hewitt, Manning, Liang, "Truncation sampling as language model desmoothing", 2022.
+pub fn epsilon(candidates: &mut Candidates, epsilon: f32) {
+    if epsilon > 0.0 {
+        keep_probable(candidates, epsilon as f64);
+    }
+}
+
+/// Keeps p ≥ min(ε, √ε · e^−H).
+///
+/// Source: as [`epsilon`].
+pub fn eta(candidates: &mut Candidates, epsilon: f32) {
+    if epsilon > 0.0 {
+        let h = candidates.entropy();
+        keep_probable(candidates, (epsilon as f64).min((epsilon as f64).sqrt() * (-h).exp()));
+    }
+}
+
+/// Keeps p ≥ a · p_max².
+///
+/// Source: the top-a sampler of BlinkDL's RWKV and KoboldAI.
+pub fn top_a(candidates: &mut Candidates, a: f32) {
+    if a > 0.0 {
+        let (_, total) = candidates.weights();
+        keep_probable(candidates, a as f64 / (total * total));
+    }
+}
+
+/// Keeps p ≥ Σ p², or p ≥ (V · Σ p² − 1) / (V − 1) for V candidates.
+///
+/// Source: Tan et al., "p-less sampling", 2025.
+pub fn p_less(candidates: &mut Candidates, form: PLess) {
+    let (weights, total) = candidates.weights();
+    let collision: f64 = weights.iter().map(|&w| (w as f64 / total).powi(2)).sum();
+    let v = weights.len() as f64;
+    let bound = match form {
+        PLess::Plain => collision,
+        PLess::Normalised if v > 1.0 => (v * collision - 1.0) / (v - 1.0),
+        PLess::Normalised => 0.0,
+    };
+    keep_probable(candidates, bound);
+}
+
+/// Keeps p ≥ `bound`, and the top candidate.
+fn keep_probable(candidates: &mut Candidates, bound: f64) {
+    let (weights, total) = candidates.weights();
+    let bound = bound * total;
+    let weights = weights.to_vec();
+    candidates.retain(|i| weights[i] as f64 >= bound);
+}
+
+/// Keeps l ≥ max − n·σ, with σ the population standard deviation of the logits.
+///
+/// Source: Tang et al., "Top-nσ: not all logits are you need", 2024.
+pub fn top_n_sigma(candidates: &mut Candidates, n: f32) {
+    let max = candidates.max_logit();
+    let count = candidates.len() as f64;
+    let mean = candidates.logits().iter().map(|&l| l as f64).sum::<f64>() / count;
+    let variance = candidates.logits().iter().map(|&l| (l as f64 - mean).powi(2)).sum::<f64>() / count;
+    keep_at_least(candidates, (max as f64 - n as f64 * variance.sqrt()) as f32);
+}
+
+/// Among the 100 most probable candidates, renormalised: keeps, in order, while the running sum of −p ln p is ≤ h · H.
+///
+/// Source: Potraghloo et al., "Top-H decoding", 2025; the cap of 100 as in Hugging Face transformers.
+pub fn top_h(candidates: &mut Candidates, h: f32) {
+    candidates.keep_largest(100);
+    candidates.sort_descending();
+    let bound = h as f64 * candidates.entropy();
+    let (weights, total) = candidates.weights();
+    let mut running = 0.0;
+    let keep = weights
+        .iter()
+        .take_while(|&&w| {
+            let p = w as f64 / total;
+            running -= if p > 0.0 { p * p.ln() } else { 0.0 };
+            running <= bound
+        })
+        .count();
+    candidates.cut(keep.max(1));
+}
+
+/// Exclude top choices: if `coin` < `probability`, drops every p ≥ `threshold` but the least probable of them.
+///
+/// `coin` is a uniform number in [0, 1). With fewer than two such candidates, as always for a threshold above 0.5, nothing happens.
+///
+/// Source: p-e-w, text-generation-webui pull request 6335, 2024.
+pub fn xtc(candidates: &mut Candidates, probability: f32, threshold: f32, coin: f64) {
+    if threshold > 0.5 || coin >= probability as f64 {
+        return;
+    }
+    candidates.sort_descending();
+    let (weights, total) = candidates.weights();
+    let top = weights.iter().take_while(|&&w| w as f64 >= threshold as f64 * total).count();
+    if top > 1 {
+        candidates.skip(top - 1);
+    }
+}
