@@ -294,7 +294,7 @@ fn place_tensor(
     alignment: u64,
     file_len: usize,
 ) -> Result<(), GgufError> {
-    if offset % alignment != 0 {
+    if !offset.is_multiple_of(alignment) {
         return Err(GgufError::Alignment {
             what: format!("the offset of tensor {:?}", tensor.name),
             given: offset,
@@ -311,7 +311,7 @@ fn place_tensor(
                 reason,
             };
             let row = tensor.dims.first().copied().unwrap_or(1);
-            if row % layout.elements as u64 != 0 {
+            if !row.is_multiple_of(layout.elements as u64) {
                 return Err(wrong("rows are not whole blocks"));
             }
             let bytes = (tensor.dims.iter())

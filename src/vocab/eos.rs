@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn configurations_name_the_tokens() {
-        let cases: &[(&[&str], Result<&[u32], &str>)] = &[
+        type Case<'a> = (&'a [&'a str], Result<&'a [u32], &'a str>);
+        let cases: &[Case<'_>] = &[
             (&[r#"{"eos_token_id": 3, "temperature": 0.6}"#], Ok(&[3])),
             (&[r#"{"eos_token_id": [3, 2]}"#], Ok(&[2, 3])),
             (&[r#"{"eos_token": "<eos>"}"#], Ok(&[3])),

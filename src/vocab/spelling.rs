@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn spells_longest_match_first_and_everything_spellable() {
-        let cases: &[(&[&str], &str, Result<&[u32], &str>)] = &[
+        type Case<'a> = (&'a [&'a str], &'a str, Result<&'a [u32], &'a str>);
+        let cases: &[Case<'_>] = &[
             (&["a"], "", Ok(&[])),
             (&["a", "aa", "aaa"], "aaaaa", Ok(&[2, 1])),
             (&["ab", "a", "bc"], "abc", Ok(&[1, 2])),
