@@ -11,4 +11,6 @@ pub mod grammar;
 pub mod sampling;
 pub mod schema;
 pub mod syntax;
+#[cfg(feature = "torch")]
+pub mod torch;
 pub mod vocab;

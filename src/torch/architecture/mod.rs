@@ -1,0 +1,314 @@
+//! The architectures, one file each, and what their configurations have in common.
+//!
+//! An architecture is data: the names that files give it, which optional parts its layers have, and how its
+//! GGUF files order the rows of queries and keys. [`DecoderConfig`] is read from GGUF metadata or from
+//! `config.json`, which say the same things under different keys; the blocks are assembled in
+//! `decoder`.
+
+mod llama;
+mod qwen;
+
+use serde_json::{Map, Value};
+
+use super::error::TorchError;
+use super::rope::Scaling;
+use crate::gguf::GgufFile;
+
+/// What distinguishes the layers of one architecture.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Architecture {
+    /// Names in `general.architecture` of GGUF files.
+    pub(crate) gguf: &'static [&'static str],
+    /// Names in `architectures` of `config.json`.
+    pub(crate) hugging_face: &'static [&'static str],
+    /// Whether queries, keys and values have biases.
+    pub(crate) attention_bias: Presence,
+    /// Whether queries and keys are normalised per head.
+    pub(crate) head_norm: Presence,
+    /// How GGUF files order the rows of a head of the query and key projections.
+    pub(crate) gguf_rows: RowOrder,
+}
+
+/// Whether the layers of an architecture have a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Never.
+    Absent,
+    /// In every layer.
+    Required,
+    /// Where the file has it: some published variants do.
+    Optional,
+}
+
+/// Where the two dimensions of a rotary pair lie in a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowOrder {
+    /// Half a head apart, as Hugging Face's weights have them and as hedgerow computes.
+    Halves,
+    /// Next to each other.
+    Interleaved,
+}
+
+const ALL: [&Architecture; 3] = [&llama::LLAMA, &qwen::QWEN2, &qwen::QWEN3];
+
+impl Architecture {
+    /// The architecture that GGUF files call `name`.
+    pub(crate) fn from_gguf(name: &str) -> Result<&'static Self, TorchError> {
+        find(name, |architecture| architecture.gguf)
+    }
+
+    /// The architecture that `config.json` files call `name`.
+    pub(crate) fn from_hugging_face(name: &str) -> Result<&'static Self, TorchError> {
+        find(name, |architecture| architecture.hugging_face)
+    }
+}
+
+fn find(
+    name: &str,
+    names: fn(&Architecture) -> &'static [&'static str],
+) -> Result<&'static Architecture, TorchError> {
+    ALL.into_iter().find(|&architecture| names(architecture).contains(&name)).ok_or_else(|| {
+        let supported: Vec<&str> = ALL.into_iter().flat_map(names).copied().collect();
+        TorchError::UnsupportedArchitecture { name: name.to_owned(), supported: supported.join(", ") }
+    })
+}
+
+/// The sizes of a decoder-only transformer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DecoderConfig {
+    /// Width of the activations between layers.
+    pub(crate) width: usize,
+    pub(crate) layers: usize,
+    /// Query heads.
+    pub(crate) heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub(crate) kv_heads: usize,
+    /// Even.
+    pub(crate) head_dim: usize,
+    /// Inner width of the feed-forward network.
+    pub(crate) inner: usize,
+    /// The most positions a sequence may have.
+    pub(crate) context: usize,
+    /// Added to the mean square in RMS normalisation.
+    pub(crate) epsilon: f64,
+    /// Base of the rotary frequencies.
+    pub(crate) rope_theta: f64,
+    pub(crate) rope_scaling: Scaling,
+}
+
+/// Where a configuration comes from.
+pub(crate) enum Settings<'a> {
+    /// The metadata of a GGUF file, under keys that begin with the architecture's name.
+    Gguf { file: &'a GgufFile<'a>, architecture: &'a str },
+    /// The object of a `config.json`.
+    HuggingFace(&'a Map<String, Value>),
+}
+
+/// One setting's key in the two formats.
+type Key = (&'static str, &'static str);
+
+impl Settings<'_> {
+    fn name(&self, key: Key) -> String {
+        match self {
+            Self::Gguf { architecture, .. } => format!("{architecture}.{}", key.0),
+            Self::HuggingFace(_) => key.1.to_owned(),
+        }
+    }
+
+    /// A positive whole number, `None` if the file does not say.
+    fn size(&self, key: Key) -> Result<Option<usize>, TorchError> {
+        let name = self.name(key);
+        let found = match self {
+            Self::Gguf { file, .. } => match file.get(&name) {
+                None => return Ok(None),
+                Some(value) => value.as_integer().and_then(|size| u64::try_from(size).ok()),
+            },
+            Self::HuggingFace(json) => match json.get(&name) {
+                None | Some(Value::Null) => return Ok(None),
+                Some(value) => value.as_u64(),
+            },
+        };
+        // Sizes beyond this are of no model, and their products must not overflow.
+        match found.filter(|&size| (1..=1 << 31).contains(&size)).and_then(|size| usize::try_from(size).ok())
+        {
+            Some(size) => Ok(Some(size)),
+            None => Err(TorchError::config(name, "is not a whole number from 1 to 2^31")),
+        }
+    }
+
+    fn required_size(&self, key: Key) -> Result<usize, TorchError> {
+        self.size(key)?.ok_or_else(|| TorchError::config(self.name(key), "is missing"))
+    }
+
+    /// A finite number, `None` if the file does not say.
+    fn number(&self, key: Key) -> Result<Option<f64>, TorchError> {
+        let name = self.name(key);
+        let found = match self {
+            Self::Gguf { file, .. } => match file.get(&name) {
+                None => return Ok(None),
+                Some(value) => value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64)),
+            },
+            Self::HuggingFace(json) => return json_number(json, &name),
+        };
+        match found.filter(|number| number.is_finite()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(TorchError::config(name, "is not a finite number")),
+        }
+    }
+}
+
+fn json_number(json: &Map<String, Value>, key: &str) -> Result<Option<f64>, TorchError> {
+    match json.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_f64().filter(|number| number.is_finite()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(TorchError::config(key, "is not a finite number")),
+        },
+    }
+}
+
+impl DecoderConfig {
+    /// Reads and checks the configuration.
+    pub(crate) fn read(settings: &Settings<'_>) -> Result<Self, TorchError> {
+        let width = settings.required_size(("embedding_length", "hidden_size"))?;
+        let heads = settings.required_size(("attention.head_count", "num_attention_heads"))?;
+        let kv_heads = settings.size(("attention.head_count_kv", "num_key_value_heads"))?.unwrap_or(heads);
+        let head_dim = settings.size(("attention.key_length", "head_dim"))?.unwrap_or(width / heads);
+        if heads % kv_heads != 0 {
+            let reason = format!("is {kv_heads}, which does not divide the {heads} query heads");
+            return Err(TorchError::config("number of key-value heads", reason));
+        }
+        if head_dim == 0 || head_dim % 2 != 0 {
+            let reason = format!("is {head_dim}; rotary positions need an even number above 0");
+            return Err(TorchError::config("size of a head", reason));
+        }
+        if heads.saturating_mul(head_dim) > 1 << 31 {
+            return Err(TorchError::config("size of a head", "times the number of heads is beyond 2^31"));
+        }
+        let value_dim = settings.size(("attention.value_length", "v_head_dim"))?.unwrap_or(head_dim);
+        let rotary = match settings {
+            Settings::Gguf { .. } => settings.size(("rope.dimension_count", ""))?.unwrap_or(head_dim),
+            Settings::HuggingFace(json) => {
+                let share = json_number(json, "partial_rotary_factor")?.unwrap_or(1.0);
+                (head_dim as f64 * share) as usize
+            }
+        };
+        if value_dim != head_dim || rotary != head_dim {
+            let reason = format!(
+                "is {head_dim}, with {value_dim} for values and {rotary} rotary dimensions; only equal sizes are \
+                 supported"
+            );
+            return Err(TorchError::config("size of a head", reason));
+        }
+        let epsilon = ("attention.layer_norm_rms_epsilon", "rms_norm_eps");
+        let epsilon_name = settings.name(epsilon);
+        let epsilon =
+            settings.number(epsilon)?.ok_or_else(|| TorchError::config(&epsilon_name, "is missing"))?;
+        if epsilon < 0.0 {
+            return Err(TorchError::config(epsilon_name, "is negative"));
+        }
+        let mut context = settings.required_size(("context_length", "max_position_embeddings"))?;
+        let (rope_theta, rope_scaling) = match settings {
+            Settings::Gguf { file, architecture } => gguf_rope(settings, file, architecture, context)?,
+            Settings::HuggingFace(json) => {
+                if let Some(other) = json.get("hidden_act").filter(|name| name.as_str() != Some("silu")) {
+                    return Err(TorchError::config(
+                        "hidden_act",
+                        format!("is {other}; only \"silu\" is supported"),
+                    ));
+                }
+                hugging_face_rope(json, context)?
+            }
+        };
+        // Within its window, windowed attention is full attention; so the window bounds the context.
+        let windowed = match settings {
+            Settings::Gguf { .. } => true,
+            Settings::HuggingFace(json) => json.get("use_sliding_window") != Some(&Value::Bool(false)),
+        };
+        if windowed {
+            if let Some(window) = settings.size(("attention.sliding_window", "sliding_window"))? {
+                context = context.min(window);
+            }
+        }
+        Ok(Self {
+            width,
+            layers: settings.required_size(("block_count", "num_hidden_layers"))?,
+            heads,
+            kv_heads,
+            head_dim,
+            inner: settings.required_size(("feed_forward_length", "intermediate_size"))?,
+            context,
+            epsilon,
+            rope_theta,
+            rope_scaling,
+        })
+    }
+}
+
+/// Base and scaling from GGUF metadata. (Divisors per pair are a tensor, read with the weights.)
+fn gguf_rope(
+    settings: &Settings<'_>,
+    file: &GgufFile<'_>,
+    architecture: &str,
+    context: usize,
+) -> Result<(f64, Scaling), TorchError> {
+    let theta = settings.number(("rope.freq_base", ""))?.unwrap_or(10_000.0);
+    let key = format!("{architecture}.rope.scaling.type");
+    let factor = |default: f64| Ok(settings.number(("rope.scaling.factor", ""))?.unwrap_or(default));
+    let scaling = match file.get(&key).map(|value| value.as_str().unwrap_or("?")) {
+        None | Some("none") => Scaling::None,
+        Some("linear") => Scaling::Linear { factor: factor(1.0)? },
+        Some("yarn") => Scaling::Yarn {
+            factor: factor(1.0)?,
+            fast: settings.number(("rope.scaling.yarn_beta_fast", ""))?.unwrap_or(32.0),
+            slow: settings.number(("rope.scaling.yarn_beta_slow", ""))?.unwrap_or(1.0),
+            original: settings
+                .number(("rope.scaling.original_context_length", ""))?
+                .unwrap_or(context as f64),
+            attention: settings.number(("rope.scaling.attn_factor", ""))?,
+        },
+        Some(other) => {
+            let reason = format!("is `{other}`, which is not supported; supported: none, linear, yarn");
+            return Err(TorchError::config(key, reason));
+        }
+    };
+    Ok((theta, scaling))
+}
+
+/// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in `rope_parameters`.
+fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, Scaling), TorchError> {
+    let object = |key: &str| json.get(key).and_then(Value::as_object);
+    let scaling = object("rope_scaling").or_else(|| object("rope_parameters"));
+    let nested_theta = scaling.map(|scaling| json_number(scaling, "rope_theta")).transpose()?.flatten();
+    let theta = json_number(json, "rope_theta")?.or(nested_theta).unwrap_or(10_000.0);
+    let Some(scaling) = scaling else { return Ok((theta, Scaling::None)) };
+    let name = scaling.get("rope_type").or_else(|| scaling.get("type"));
+    let optional = |key: &str| json_number(scaling, key);
+    let required = |key: &str| {
+        optional(key)?.ok_or_else(|| TorchError::config(format!("rope_scaling.{key}"), "is missing"))
+    };
+    let original = || Ok(optional("original_max_position_embeddings")?.unwrap_or(context as f64));
+    let scaling = match name.map(|name| name.as_str().unwrap_or("?")) {
+        None | Some("default") => Scaling::None,
+        Some("linear") => Scaling::Linear { factor: required("factor")? },
+        Some("llama3") => Scaling::Llama3 {
+            factor: required("factor")?,
+            low: required("low_freq_factor")?,
+            high: required("high_freq_factor")?,
+            original: original()?,
+        },
+        Some("yarn") => Scaling::Yarn {
+            factor: required("factor")?,
+            fast: optional("beta_fast")?.unwrap_or(32.0),
+            slow: optional("beta_slow")?.unwrap_or(1.0),
+            original: original()?,
+            attention: optional("attention_factor")?,
+        },
+        Some(other) => {
+            let reason =
+                format!("is `{other}`, which is not supported; supported: default, linear, llama3, yarn");
+            return Err(TorchError::config("rope_scaling.rope_type", reason));
+        }
+    };
+    Ok((theta, scaling))
+}

@@ -1,0 +1,23 @@
+//! Qwen2 and Qwen2.5, and Qwen3 (dense).
+//!
+//! The layers of Llama with one change each: Qwen2 has biases on queries, keys and values; Qwen3 has none, and
+//! normalises each head of queries and keys before they are rotated. Their GGUF files keep the row order of the
+//! original weights. Yang et al. 2024, “Qwen2 Technical Report”; 2025, “Qwen3 Technical Report”.
+
+use super::{Architecture, Presence, RowOrder};
+
+pub(super) const QWEN2: Architecture = Architecture {
+    gguf: &["qwen2"],
+    hugging_face: &["Qwen2ForCausalLM"],
+    attention_bias: Presence::Required,
+    head_norm: Presence::Absent,
+    gguf_rows: RowOrder::Halves,
+};
+
+pub(super) const QWEN3: Architecture = Architecture {
+    gguf: &["qwen3"],
+    hugging_face: &["Qwen3ForCausalLM"],
+    attention_bias: Presence::Optional,
+    head_norm: Presence::Required,
+    gguf_rows: RowOrder::Halves,
+};

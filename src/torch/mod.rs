@@ -1,0 +1,30 @@
+//! Language models on libtorch: weights from GGUF and safetensors files, on the CPU or a GPU, as a
+//! [`LanguageModel`](crate::decode::LanguageModel) for the decoding loop.
+//!
+//! [`Model::load`] opens a file or folder and gives everything that belongs to it: the decoder, the vocabulary, the
+//! text tokenizer and the chat template. Below it, one file per concern: [`device`](DeviceName) names and threads;
+//! `weights/` maps files and decodes them to plain floats; `architecture/` reads configurations, one small file per
+//! family; `blocks` and `rope` are the mathematics that the families share, `cache` the keys and values of a
+//! sequence, `decoder` the forward pass.
+//!
+//! Every operation of libtorch is called in its fallible form, so what libtorch refuses becomes a
+//! [`TorchError`] that says what was being done.
+
+mod architecture;
+mod blocks;
+mod cache;
+mod decoder;
+mod device;
+mod error;
+mod language_model;
+mod model;
+mod rope;
+mod tokenizer;
+mod weights;
+
+pub use cache::KvCache;
+pub use device::{set_threads, DeviceName, Dtype};
+pub use error::TorchError;
+pub use model::{LoadOptions, Model};
+pub use tokenizer::TextTokenizer;
+pub use weights::LoadProgress;

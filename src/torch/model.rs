@@ -1,0 +1,328 @@
+//! Opening a model: its weights, vocabulary, tokenizer and chat template, from a GGUF file or a Hugging Face
+//! folder.
+
+use std::path::{Path, PathBuf};
+
+use super::architecture::{Architecture, DecoderConfig, RowOrder, Settings};
+use super::cache::KvCache;
+use super::decoder::Decoder;
+use super::device::{set_threads, DeviceName, Dtype};
+use super::error::{Doing, TorchError};
+use super::tokenizer::TextTokenizer;
+use super::weights::gguf::GgufWeights;
+use super::weights::safetensors::SafetensorsWeights;
+use super::weights::{map, LoadProgress, Loader, WeightSource};
+use crate::decode::{ForwardInput, LogitRows};
+use crate::gguf::GgufFile;
+use crate::vocab::{TokenId, Vocabulary};
+use serde_json::{Map, Value};
+
+/// How a model is loaded. Defaults: the CPU, `f32`, libtorch's own number of threads.
+///
+/// ```
+/// use hedgerow::torch::{DeviceName, Dtype, LoadOptions};
+///
+/// let options = LoadOptions::default().device(DeviceName::Auto).dtype(Dtype::Bf16).threads(2);
+/// assert_eq!(options.get_dtype(), Dtype::Bf16);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    device: DeviceName,
+    dtype: Dtype,
+    threads: Option<usize>,
+    context: Option<usize>,
+}
+
+impl LoadOptions {
+    /// Where to compute. Default: [`DeviceName::Cpu`].
+    pub fn device(self, device: DeviceName) -> Self {
+        Self { device, ..self }
+    }
+
+    /// The number format to compute with. Default: [`Dtype::F32`].
+    pub fn dtype(self, dtype: Dtype) -> Self {
+        Self { dtype, ..self }
+    }
+
+    /// How many threads libtorch computes with, for the whole process; see
+    /// [`set_threads`](super::set_threads). Default: left as it is.
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads: Some(threads), ..self }
+    }
+
+    /// The most tokens a sequence may have, where that is less than the model's own context length, which is
+    /// the default.
+    pub fn context_length(self, tokens: usize) -> Self {
+        Self { context: Some(tokens), ..self }
+    }
+
+    /// The device asked for.
+    pub fn get_device(&self) -> DeviceName {
+        self.device
+    }
+
+    /// The number format asked for.
+    pub fn get_dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// The number of threads asked for.
+    pub fn get_threads(&self) -> Option<usize> {
+        self.threads
+    }
+
+    /// The bound on the context length asked for.
+    pub fn get_context_length(&self) -> Option<usize> {
+        self.context
+    }
+}
+
+/// A language model on libtorch, with what is needed to talk to it.
+///
+/// ```no_run
+/// use hedgerow::torch::{LoadOptions, Model};
+///
+/// let model = Model::load("SmolLM2-135M-Instruct.Q4_1.gguf", LoadOptions::default())?;
+/// let prompt = model.tokenizer().encode_prompt("The capital of France is")?;
+/// println!("{}: {} tokens", model.name(), prompt.len());
+/// # Ok::<(), hedgerow::torch::TorchError>(())
+/// ```
+#[derive(Debug)]
+pub struct Model {
+    name: String,
+    decoder: Decoder,
+    vocabulary: Vocabulary,
+    tokenizer: TextTokenizer,
+    chat_template: Option<String>,
+    bos: Option<String>,
+}
+
+impl Model {
+    /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json` and safetensors weights.
+    ///
+    /// # Errors
+    ///
+    /// [`TorchError`]: a device that is not there, files that cannot be read or are damaged, an architecture,
+    /// number format or tokenizer that is not supported, weights that are missing or of the wrong shape.
+    pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, TorchError> {
+        Self::load_with_progress(path, options, |_| {})
+    }
+
+    /// As [`load`](Self::load), calling `progress` after every tensor.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_with_progress(
+        path: impl AsRef<Path>,
+        options: LoadOptions,
+        mut progress: impl FnMut(LoadProgress),
+    ) -> Result<Self, TorchError> {
+        let path = path.as_ref();
+        if let Some(threads) = options.threads {
+            set_threads(threads)?;
+        }
+        let metadata = std::fs::metadata(path).map_err(TorchError::io(path))?;
+        if metadata.is_dir() {
+            Self::load_folder(path, options, &mut progress)
+        } else {
+            Self::load_gguf(path, options, &mut progress)
+        }
+    }
+
+    fn load_gguf(
+        path: &Path,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, TorchError> {
+        let in_file = |source| TorchError::Gguf { path: path.to_path_buf(), source: Box::new(source) };
+        let bytes = map(path)?;
+        let file = GgufFile::parse(&bytes).map_err(in_file)?;
+        let key = "general.architecture";
+        let name = file.str(key).map_err(in_file)?.ok_or_else(|| TorchError::config(key, "is missing"))?;
+        let architecture = Architecture::from_gguf(name)?;
+        let config = DecoderConfig::read(&Settings::Gguf { file: &file, architecture: name })?;
+        let vocabulary = Vocabulary::from_gguf(&file).map_err(tokenizer_error)?;
+        let tokenizer = TextTokenizer::from_gguf(&file)?;
+        let weights = GgufWeights::new(&file);
+        let decoder = decoder(architecture, config, architecture.gguf_rows, &weights, options, progress)?;
+        let bos = file.u32("tokenizer.ggml.bos_token_id").map_err(in_file)?;
+        Ok(Self {
+            name: match file.str("general.name").map_err(in_file)? {
+                Some(name) => name.to_owned(),
+                None => file_stem(path),
+            },
+            bos: bos.and_then(|id| vocabulary.name(TokenId(id)).map(str::to_owned)),
+            vocabulary: sized(vocabulary, &decoder)?,
+            decoder,
+            tokenizer,
+            chat_template: file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned),
+        })
+    }
+
+    fn load_folder(
+        folder: &Path,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, TorchError> {
+        let Some(json) = object(&folder.join("config.json"))? else {
+            let reason = "it holds no config.json; give a .gguf file or a Hugging Face folder".to_owned();
+            return Err(TorchError::NotAModel { path: folder.to_path_buf(), reason });
+        };
+        let name = json.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
+        let name = name.ok_or_else(|| TorchError::config("architectures", "names none"))?;
+        let architecture = Architecture::from_hugging_face(name)?;
+        let config = DecoderConfig::read(&Settings::HuggingFace(&json))?;
+        let tokenizer_path = folder.join("tokenizer.json");
+        let tokenizer_json = std::fs::read(&tokenizer_path).map_err(TorchError::io(&tokenizer_path))?;
+        let vocabulary = Vocabulary::from_tokenizer_json(&tokenizer_json).map_err(tokenizer_error)?;
+        let vocabulary = with_eos_of(folder, vocabulary)?;
+        let tokenizer = TextTokenizer::from_tokenizer_json(&tokenizer_json)?;
+        let settings = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
+        let weights = SafetensorsWeights::open(folder)?;
+        let decoder = decoder(architecture, config, RowOrder::Halves, &weights, options, progress)?;
+        Ok(Self {
+            name: match json.get("_name_or_path").and_then(Value::as_str).filter(|name| !name.is_empty()) {
+                Some(name) => name.to_owned(),
+                None => file_stem(folder),
+            },
+            bos: named_token(&settings, "bos_token"),
+            vocabulary: sized(vocabulary, &decoder)?,
+            decoder,
+            tokenizer,
+            chat_template: chat_template(folder, &settings)?,
+        })
+    }
+
+    /// The model's name, as its files have it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tokens, padded to the width of the logits; its [`eos`](Vocabulary::eos) tokens end a sequence.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// Text to tokens.
+    pub fn tokenizer(&self) -> &TextTokenizer {
+        &self.tokenizer
+    }
+
+    /// The Jinja template that renders messages into a prompt, if the model has one.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat_template.as_deref()
+    }
+
+    /// The name of the beginning-of-sequence token, which chat templates refer to as `bos_token`.
+    pub fn bos_token(&self) -> Option<&str> {
+        self.bos.as_deref()
+    }
+
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// The logits behind `tokens`, one row per token: `[tokens, vocab]`, without a cache.
+    ///
+    /// For looking at a model; a decoding loop keeps a cache instead.
+    ///
+    /// # Errors
+    ///
+    /// [`TorchError::TokenOutOfRange`], [`TorchError::ContextFull`], or libtorch's own.
+    pub fn logits(&self, tokens: &[TokenId]) -> Result<Vec<Vec<f32>>, TorchError> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut cache = KvCache::new(self.decoder.cache_shape());
+        let input = ForwardInput { tokens, cache: &mut cache, rows: LogitRows::All };
+        let logits = self.decoder.forward(&mut [input])?;
+        Vec::<Vec<f32>>::try_from(logits).doing("copying logits")
+    }
+}
+
+fn decoder(
+    architecture: &Architecture,
+    mut config: DecoderConfig,
+    order: RowOrder,
+    weights: &dyn WeightSource,
+    options: LoadOptions,
+    progress: &mut dyn FnMut(LoadProgress),
+) -> Result<Decoder, TorchError> {
+    if let Some(limit) = options.context {
+        config.context = config.context.min(limit.max(1));
+    }
+    let device = options.device.resolve()?;
+    let kind = options.dtype.kind();
+    let mut loader = Loader::new(weights, kind, device, progress);
+    Decoder::load(architecture, config, order, kind, device, &mut loader)
+}
+
+fn tokenizer_error(error: crate::vocab::VocabularyError) -> TorchError {
+    TorchError::Tokenizer { reason: error.to_string() }
+}
+
+/// The vocabulary with as many ids as the model gives logits.
+fn sized(vocabulary: Vocabulary, decoder: &Decoder) -> Result<Vocabulary, TorchError> {
+    vocabulary.with_model_size(decoder.vocab_size()).map_err(tokenizer_error)
+}
+
+fn file_stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// A JSON file's object; `None` where there is no such file.
+fn object(path: &Path) -> Result<Option<Map<String, Value>>, TorchError> {
+    let wrong = |reason: String| TorchError::config(path.display().to_string(), reason);
+    let Some(bytes) = optional(path)? else { return Ok(None) };
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(Some(object)),
+        Ok(_) => Err(wrong("is not a JSON object".to_owned())),
+        Err(error) => Err(wrong(format!("is not JSON: {error}"))),
+    }
+}
+
+/// A file's bytes; `None` where there is no such file.
+fn optional(path: &Path) -> Result<Option<Vec<u8>>, TorchError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(TorchError::io(path)(error)),
+    }
+}
+
+/// The end-of-sequence tokens of `generation_config.json`, or else of `config.json`.
+fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, TorchError> {
+    for name in ["generation_config.json", "config.json"] {
+        let path: PathBuf = folder.join(name);
+        let Some(json) = object(&path)? else { continue };
+        if json.get("eos_token_id").is_some_and(|eos| !eos.is_null()) {
+            let bytes = optional(&path)?.unwrap_or_default();
+            return vocabulary.with_eos_from_config(&[&bytes]).map_err(tokenizer_error);
+        }
+    }
+    Ok(vocabulary)
+}
+
+/// A special token's text in `tokenizer_config.json`: a string, or an object with `content`.
+fn named_token(settings: &Map<String, Value>, key: &str) -> Option<String> {
+    let token = settings.get(key)?;
+    token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
+}
+
+/// `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`: a string, or a list of which the one
+/// named `default` is meant.
+fn chat_template(folder: &Path, settings: &Map<String, Value>) -> Result<Option<String>, TorchError> {
+    if let Some(text) = optional(&folder.join("chat_template.jinja"))? {
+        return match String::from_utf8(text) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(TorchError::config("chat_template.jinja", "is not UTF-8")),
+        };
+    }
+    let template = settings.get("chat_template");
+    let listed = template.and_then(Value::as_array).and_then(|list| {
+        let named = |entry: &&Value| entry.get("name").and_then(Value::as_str) == Some("default");
+        list.iter().find(named)?.get("template")
+    });
+    Ok(listed.or(template).and_then(Value::as_str).map(str::to_owned))
+}

@@ -1,0 +1,141 @@
+//! Weights from safetensors files: one `model.safetensors`, or shards listed in
+//! `model.safetensors.index.json`.
+//!
+//! The file format (a JSON header with kinds, shapes and byte ranges, then the bytes) is read by the
+//! `safetensors` crate, which checks that the ranges tile the file. Which tensors there are is taken from the
+//! shards' own headers; the index only says which files belong to the model.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
+
+use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use ::safetensors::SafeTensors;
+use tch::{Kind, Tensor};
+
+use super::{Member, Role, WeightSource};
+use crate::torch::error::{Doing, TorchError};
+
+/// The name of the single file of an unsharded checkpoint.
+pub(crate) const SINGLE: &str = "model.safetensors";
+/// The name of the file that lists the shards of a sharded one.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+struct Shard {
+    path: PathBuf,
+    map: memmap2::Mmap,
+    /// Where the header ends and the tensors' bytes begin.
+    data: usize,
+    metadata: Metadata,
+}
+
+/// The weights of a Hugging Face folder.
+pub(crate) struct SafetensorsWeights {
+    shards: Vec<Shard>,
+    /// Tensor name to shard.
+    places: HashMap<String, usize>,
+    total: u64,
+}
+
+impl SafetensorsWeights {
+    /// Opens the checkpoint in `folder`.
+    pub(crate) fn open(folder: &Path) -> Result<Self, TorchError> {
+        let index = folder.join(INDEX);
+        let files = if index.is_file() {
+            shard_files(folder, &index)?
+        } else if folder.join(SINGLE).is_file() {
+            vec![folder.join(SINGLE)]
+        } else {
+            return Err(TorchError::NotAModel {
+                path: folder.to_path_buf(),
+                reason: format!("it holds neither {SINGLE} nor {INDEX}"),
+            });
+        };
+        let mut weights = Self { shards: Vec::new(), places: HashMap::new(), total: 0 };
+        for path in files {
+            let map = super::map(&path)?;
+            let (header, metadata) = SafeTensors::read_metadata(&map)
+                .map_err(|error| TorchError::Safetensors { path: path.clone(), reason: error.to_string() })?;
+            // Eight bytes of header length come before the header.
+            let data = header + 8;
+            for (name, info) in metadata.tensors() {
+                weights.total += (info.data_offsets.1 - info.data_offsets.0) as u64;
+                weights.places.insert(name, weights.shards.len());
+            }
+            weights.shards.push(Shard { path, map, data, metadata });
+        }
+        Ok(weights)
+    }
+
+    fn find(&self, role: Role, member: Member) -> Option<(&Shard, &TensorInfo)> {
+        let name = role.hugging_face_name(member)?;
+        let shard = &self.shards[*self.places.get(&name)?];
+        Some((shard, shard.metadata.info(&name)?))
+    }
+}
+
+/// The files that an index names, each once, in order of name.
+fn shard_files(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, TorchError> {
+    let broken =
+        |reason: &str| TorchError::Safetensors { path: index.to_path_buf(), reason: reason.to_owned() };
+    let text = std::fs::read(index).map_err(TorchError::io(index))?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|error| broken(&error.to_string()))?;
+    let map = json.get("weight_map").and_then(|map| map.as_object());
+    let map = map.ok_or_else(|| broken("it has no object `weight_map`"))?;
+    let mut files = BTreeSet::new();
+    for file in map.values() {
+        let file =
+            file.as_str().ok_or_else(|| broken("`weight_map` holds something other than file names"))?;
+        // A downloaded index must not reach outside its folder.
+        if !Path::new(file).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(broken(&format!("`weight_map` names a file outside the folder: {file}")));
+        }
+        files.insert(folder.join(file));
+    }
+    Ok(files.into_iter().collect())
+}
+
+impl WeightSource for SafetensorsWeights {
+    fn name(&self, role: Role, member: Member) -> String {
+        role.hugging_face_name(member).unwrap_or_else(|| role.gguf_name(member))
+    }
+
+    fn shape(&self, role: Role, member: Member) -> Option<Vec<i64>> {
+        let (_, info) = self.find(role, member)?;
+        // A size past i64 cannot be in a file; -1 makes the comparison fail with the tensor's name.
+        Some(info.shape.iter().map(|&size| i64::try_from(size).unwrap_or(-1)).collect())
+    }
+
+    fn read(&self, role: Role, member: Member) -> Result<Tensor, TorchError> {
+        let name = self.name(role, member);
+        let Some((shard, info)) = self.find(role, member) else {
+            return Err(TorchError::MissingTensor { name });
+        };
+        let kind = match info.dtype {
+            Dtype::F64 => Kind::Double,
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            other => {
+                let format = format!("{other:?}");
+                return Err(TorchError::TensorFormat { name, format, supported: "F64, F32, F16, BF16" });
+            }
+        };
+        let (start, end) = info.data_offsets;
+        let bytes =
+            shard.map.get(shard.data + start..shard.data + end).ok_or_else(|| TorchError::Safetensors {
+                path: shard.path.clone(),
+                reason: format!("{name} lies outside the file"),
+            })?;
+        let shape = self.shape(role, member).unwrap_or_default();
+        Tensor::f_from_data_size(bytes, &shape, kind).doing("copying weights")
+    }
+
+    fn total_bytes(&self) -> u64 {
+        self.total
+    }
+
+    fn bytes(&self, role: Role, member: Member) -> u64 {
+        self.find(role, member).map_or(0, |(_, info)| (info.data_offsets.1 - info.data_offsets.0) as u64)
+    }
+}

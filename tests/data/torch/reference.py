@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Writes reference.json: what transformers computes, for tests/torch_reference.rs to compare with.
+
+    python3 reference.py MODEL.gguf > reference.json
+
+Needs torch, transformers and gguf (the versions used are recorded in the file). Two groups:
+
+- `model`: the demo model, dequantised to f32 by transformers' own GGUF reader. For each prompt its token ids by
+  transformers' tokenizer, the five largest logits behind it, and 40 tokens of greedy continuation.
+- `tiny`: small random models of each architecture and rotary scaling. Their weights come from a generator that
+  the Rust test repeats (see `weights`), so no binary file is kept; logits are given for every position.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+import transformers
+
+PROMPTS = [
+    "The capital of France is",
+    "1 2 3 4 5 6 7 8 9 10 11",
+    "def fibonacci(n):\n    ",
+    "Ünïcödé, 漢字 and 🦔 emoji;  two  spaces\tand\n\nnewlines don't 12345 matter",
+]
+CHAT = [{"role": "user", "content": "What is the capital of France?"}]
+
+SMALL = {
+    "vocab_size": 97,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False,
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+TINY = [
+    ("llama", "LlamaForCausalLM", {}, 500000.0, {}),
+    ("llama tied", "LlamaForCausalLM", {"tie_word_embeddings": True, "head_dim": 16}, 10000.0, {}),
+    ("llama with biases", "LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True}, 10000.0, {}),
+    ("llama linear", "LlamaForCausalLM", {}, 10000.0, {"rope_type": "linear", "factor": 4.0}),
+    ("llama llama3", "LlamaForCausalLM", {}, 10000.0, LLAMA3),
+    ("llama yarn", "LlamaForCausalLM", {}, 10000.0, YARN),
+    ("mistral", "MistralForCausalLM", {"head_dim": 16, "sliding_window": None}, 10000.0, {}),
+    ("qwen2", "Qwen2ForCausalLM", {}, 1000000.0, {}),
+    ("qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "rms_norm_eps": 1e-6}, 1000000.0, {}),
+]
+TOKENS = [(i * i * 7 + 3 * i + 1) % 97 for i in range(70)]
+
+
+def weights(names_and_shapes):
+    """Uniform numbers in ±0.25 (norm weights in 1 ± 0.25) by tensor name in sorted order, from one generator."""
+    state = 12345
+    out = {}
+    for name, shape in sorted(names_and_shapes):
+        count = 1
+        for size in shape:
+            count *= size
+        numbers = []
+        for _ in range(count):
+            state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+            numbers.append((state >> 40) / 2**24 * 0.5 - 0.25)
+        tensor = torch.tensor(numbers, dtype=torch.float32).reshape(shape)
+        out[name] = tensor + 1.0 if "norm" in name else tensor
+    return out
+
+
+def tiny(name, architecture, changes, theta, scaling):
+    settings = {**SMALL, **changes, "rope_parameters": {"rope_type": "default", "rope_theta": theta, **scaling}}
+    model_class = getattr(transformers, architecture)
+    config = model_class.config_class(**settings)
+    model = model_class(config).eval()
+    state = model.state_dict()
+    names = [(key, tuple(value.shape)) for key, value in state.items()]
+    if config.tie_word_embeddings:
+        names = [(key, shape) for key, shape in names if key != "lm_head.weight"]
+    values = weights(names)
+    model.load_state_dict(values, strict=False)
+    if config.tie_word_embeddings:
+        model.tie_weights()
+    with torch.no_grad():
+        logits = model(torch.tensor([TOKENS])).logits[0]
+    # The folder's config.json as models are published with it: the older keys for the rotary embedding.
+    written = {**SMALL, **changes, "architectures": [architecture], "hidden_act": "silu", "rope_theta": theta}
+    if scaling:
+        written["rope_scaling"] = scaling
+    return {
+        "name": name,
+        "config": written,
+        "weights": [[key, list(shape)] for key, shape in sorted(names)],
+        "tokens": TOKENS,
+        # Six columns of every row are enough to tell a difference.
+        "columns": [0, 1, 17, 48, 95, 96],
+        "logits": [[round(row[c].item(), 6) for c in (0, 1, 17, 48, 95, 96)] for row in logits],
+    }
+
+
+def demo(path):
+    path = Path(path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32
+    ).eval()
+    chat = tokenizer.apply_chat_template(CHAT, tokenize=False, add_generation_prompt=True)
+    cases = []
+    for prompt in [*PROMPTS, chat]:
+        ids = tokenizer(prompt, add_special_tokens=False).input_ids
+        with torch.no_grad():
+            top = model(torch.tensor([ids])).logits[0, -1].topk(5)
+            greedy = model.generate(
+                torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                do_sample=False,
+                max_new_tokens=40,
+                eos_token_id=2,
+                pad_token_id=2,
+                repetition_penalty=1.0,
+            )[0, len(ids):].tolist()
+        cases.append(
+            {
+                "prompt": prompt,
+                "tokens": ids,
+                "top": [[i, round(v, 5)] for i, v in zip(top.indices.tolist(), top.values.tolist())],
+                "greedy": greedy,
+                "text": tokenizer.decode(greedy),
+            }
+        )
+    return {"file": path.name, "messages": CHAT, "cases": cases}
+
+
+def main():
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    result = {
+        "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
+        "model": demo(sys.argv[1]),
+        "tiny": [tiny(*case) for case in TINY],
+    }
+    json.dump(result, sys.stdout, ensure_ascii=False, indent=None, separators=(",", ":"))
+    print()
+
+
+if __name__ == "__main__":
+    main()
