@@ -1,0 +1,524 @@
+//! A model's chat template: messages to the prompt that the model was trained on.
+//!
+//! Templates are Jinja programs that come with the model (`tokenizer_config.json`, `chat_template.jinja`, or
+//! `tokenizer.chat_template` of a GGUF file). They are written for the environment that Hugging Face's
+//! `apply_chat_template` gives them, so this one is the same: `trim_blocks`, `lstrip_blocks`, `raise_exception`,
+//! `strftime_now`, `tojson` as Python's `json.dumps` writes it, Python's methods on strings and dicts, `None`/`True`/
+//! `False` printed in Python's spelling, `{% generation %}` read over. A template is a stranger's program: it runs in
+//! minijinja, which gives it no files, no network, and a budget of steps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::{Map, Value as Json};
+
+/// Steps a template may take.
+const FUEL: u64 = 5_000_000;
+/// The only template of the environment.
+const NAME: &str = "chat template";
+
+/// One message of a conversation: a role, a content, and whatever else the model's template reads, such as
+/// `tool_calls`.
+///
+/// ```
+/// use hedgerow::decode::Message;
+/// let message = Message::new("user", "Hello").with("name", "Ada");
+/// assert_eq!(message.role(), "user");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message(Map<String, Json>);
+
+impl Message {
+    /// A message of `system`, `user`, `assistant`, `tool` or any other role that the template knows.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        let mut fields = Map::new();
+        fields.insert("role".to_owned(), Json::String(role.into()));
+        fields.insert("content".to_owned(), Json::String(content.into()));
+        Self(fields)
+    }
+
+    /// A message as chat APIs write it: an object with at least a `role`.
+    ///
+    /// # Errors
+    /// [`ChatTemplateError::Message`] for anything else.
+    pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
+        match json {
+            Json::Object(fields) if fields.get("role").is_some_and(Json::is_string) => Ok(Self(fields)),
+            other => Err(ChatTemplateError::Message { given: shortened(&other.to_string()) }),
+        }
+    }
+
+    /// The same message with one more field.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.0.insert(field.into(), value.into());
+        self
+    }
+
+    /// Who speaks.
+    pub fn role(&self) -> &str {
+        self.0.get("role").and_then(Json::as_str).unwrap_or_default()
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What a template is rendered with. `Default` is no messages, no tools, an opened answer and no date.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatInput {
+    /// The conversation so far.
+    pub messages: Vec<Message>,
+    /// Whether the prompt ends with the beginning of the assistant's answer. Default [`Answer::Opened`].
+    pub answer: Answer,
+    /// Descriptions of tools, as the model's template wants them. Default none.
+    pub tools: Vec<Json>,
+    /// Text of the special tokens by the names templates use, such as `bos_token` and `eos_token`, and any further variables
+    /// of the template, such as `enable_thinking`. They may also replace the variables made of the fields above.
+    pub variables: Map<String, Json>,
+    /// The time that `strftime_now` tells, in seconds since 1970-01-01 00:00 of the time zone to tell it in. Without it a
+    /// template that asks for the date fails.
+    pub now: Option<i64>,
+}
+
+/// Whether a prompt ends where the assistant is to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// The prompt ends with the header of the assistant's message (`add_generation_prompt`).
+    #[default]
+    Opened,
+    /// The prompt ends with the last message.
+    None,
+}
+
+impl ChatInput {
+    /// The messages, and defaults for everything else.
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Sets a variable of the template; see [`variables`](Self#structfield.variables).
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets [`now`](Self#structfield.now).
+    #[must_use]
+    pub fn now(mut self, seconds: i64) -> Self {
+        self.now = Some(seconds);
+        self
+    }
+}
+
+/// A chat template, compiled. Cheap to clone.
+///
+/// ```
+/// use hedgerow::decode::{ChatInput, ChatTemplate, Message};
+///
+/// let template = ChatTemplate::new(
+///     "{% for m in messages %}<|{{ m.role }}|>{{ m.content | trim }}{{ eos_token }}{% endfor %}\
+///      {% if add_generation_prompt %}<|assistant|>{% endif %}",
+/// )?;
+/// let input = ChatInput::new([Message::new("user", " Hello ")]).variable("eos_token", "</s>");
+/// assert_eq!(template.render(&input)?, "<|user|>Hello</s><|assistant|>");
+/// # Ok::<(), hedgerow::decode::ChatTemplateError>(())
+/// ```
+#[derive(Clone)]
+pub struct ChatTemplate(Arc<Environment<'static>>);
+
+impl fmt::Debug for ChatTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChatTemplate")
+    }
+}
+
+impl ChatTemplate {
+    /// Compiles the text of a template.
+    ///
+    /// # Errors
+    /// [`ChatTemplateError::Syntax`] if it is no template.
+    pub fn new(source: &str) -> Result<Self, ChatTemplateError> {
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_formatter(print);
+        environment.add_filter("tojson", to_json);
+        environment.add_function("raise_exception", |reason: String| -> Result<Value, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, RAISED).with_source(Raised(reason)))
+        });
+        environment
+            .add_template_owned(NAME, without_generation_tags(source))
+            .map_err(|error| ChatTemplateError::Syntax(Box::new(error)))?;
+        Ok(Self(Arc::new(environment)))
+    }
+
+    /// The prompt for a conversation.
+    ///
+    /// # Errors
+    /// [`ChatTemplateError::Refused`] if the template itself objects to the conversation (roles out of turn, say);
+    /// [`ChatTemplateError::Render`] if it fails or takes more steps than it may.
+    pub fn render(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
+        let mut variables: Vec<(String, Value)> = vec![
+            ("messages".to_owned(), input.messages.iter().map(|m| object(&m.0)).collect()),
+            ("add_generation_prompt".to_owned(), Value::from(input.answer == Answer::Opened)),
+            ("tools".to_owned(), tools(&input.tools)),
+            ("documents".to_owned(), Value::from(())),
+        ];
+        let now = input.now;
+        let clock = Value::from_function(move |format: String| {
+            let seconds = now.ok_or_else(|| {
+                Error::new(ErrorKind::InvalidOperation, "the template asks for the date, and none was given")
+            })?;
+            strftime(seconds, &format)
+        });
+        variables.push(("strftime_now".to_owned(), clock));
+        variables.extend(input.variables.iter().map(|(name, value)| (name.clone(), jinja(value))));
+        let context: Value = variables.into_iter().collect();
+        let template = self.0.get_template(NAME).map_err(render_error)?;
+        template.render(context).map_err(render_error)
+    }
+}
+
+fn tools(tools: &[Json]) -> Value {
+    match tools {
+        [] => Value::from(()),
+        tools => tools.iter().map(jinja).collect(),
+    }
+}
+
+/// Why messages could not be made a prompt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatTemplateError {
+    /// A message is no object, or has no role.
+    #[error("a message must be an object with a `role` and a `content`, but one is {given}")]
+    Message {
+        /// The message, shortened.
+        given: String,
+    },
+    /// The template does not compile.
+    #[error("the chat template is not valid Jinja: {0}")]
+    Syntax(#[source] Box<Error>),
+    /// The template refused the conversation, in its own words.
+    #[error("the chat template refuses these messages: {reason}")]
+    Refused {
+        /// The template's words.
+        reason: String,
+    },
+    /// The template failed.
+    #[error("the chat template failed: {0}")]
+    Render(#[source] Box<Error>),
+}
+
+const RAISED: &str = "raise_exception";
+
+/// The words of `raise_exception`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Raised(String);
+
+fn render_error(error: Error) -> ChatTemplateError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = source {
+        if let Some(Raised(reason)) = cause.downcast_ref() {
+            return ChatTemplateError::Refused { reason: reason.clone() };
+        }
+        source = cause.source();
+    }
+    ChatTemplateError::Render(Box::new(error))
+}
+
+/// Makes blocks of `{% generation %}`, which marks what a trainer learns from, blocks that are always taken.
+fn without_generation_tags(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("{%") {
+        let (before, tag) = rest.split_at(start + 2);
+        out.push_str(before);
+        let Some(end) = tag.find("%}") else {
+            rest = tag;
+            break;
+        };
+        match tag[..end].trim_matches(['-', '+', ' ', '\t', '\n', '\r']) {
+            word @ ("generation" | "endgeneration") => {
+                let as_if = if word == "generation" { "if true" } else { "endif" };
+                out.push_str(&tag[..end].replacen(word, as_if, 1));
+            }
+            _ => out.push_str(&tag[..end]),
+        }
+        rest = &tag[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Prints as Python's `str` does where that differs from Jinja's own spelling in Rust.
+fn print(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let written = match value.kind() {
+        ValueKind::None => out.write_str("None"),
+        ValueKind::Bool => out.write_str(if value.is_true() { "True" } else { "False" }),
+        _ => return minijinja::escape_formatter(out, state, value),
+    };
+    written.map_err(|_| Error::new(ErrorKind::WriteFailure, "the output could not be written"))
+}
+
+/// As minijinja values, key by key in the order of the text.
+fn jinja(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(value) => Value::from(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(value), ..) => Value::from(value),
+            (_, Some(value), _) => Value::from(value),
+            (.., Some(value)) => Value::from(value),
+            _ => Value::from(number.to_string()),
+        },
+        Json::String(value) => Value::from(value.as_str()),
+        Json::Array(items) => items.iter().map(jinja).collect(),
+        Json::Object(fields) => object(fields),
+    }
+}
+
+fn object(fields: &Map<String, Json>) -> Value {
+    fields.iter().map(|(name, value)| (name.clone(), jinja(value))).collect()
+}
+
+/// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`.
+fn to_json(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<Value, Error> {
+    let indent = match options.get::<Option<usize>>("indent")? {
+        Some(named) => Some(named),
+        None => indent,
+    };
+    let failed = |error: serde_json::Error| {
+        Error::new(ErrorKind::BadSerialization, "a value cannot be written as JSON").with_source(error)
+    };
+    let mut text = Vec::new();
+    match indent {
+        Some(indent) => {
+            let indent = " ".repeat(indent.min(64));
+            let format = PrettyFormatter::with_indent(indent.as_bytes());
+            value
+                .serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))
+                .map_err(failed)?;
+        }
+        None => {
+            value
+                .serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced))
+                .map_err(failed)?;
+        }
+    }
+    Ok(Value::from_safe_string(String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// One line, a space after `,` and `:`.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// The directives of C's `strftime` that date a prompt, in the C locale.
+fn strftime(seconds: i64, format: &str) -> Result<String, Error> {
+    let days = seconds.div_euclid(86_400);
+    let time = seconds.rem_euclid(86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    let month_name = MONTHS[(month - 1) as usize];
+    let weekday = WEEKDAYS[(days + 4).rem_euclid(7) as usize];
+    let mut out = String::new();
+    let mut chars = format.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let piece = match chars.next() {
+            Some('Y') => format!("{year}"),
+            Some('y') => format!("{:02}", year.rem_euclid(100)),
+            Some('m') => format!("{month:02}"),
+            Some('d') => format!("{day:02}"),
+            Some('e') => format!("{day:2}"),
+            Some('B') => month_name.to_owned(),
+            Some('b' | 'h') => month_name[..3].to_owned(),
+            Some('A') => weekday.to_owned(),
+            Some('a') => weekday[..3].to_owned(),
+            Some('H') => format!("{hour:02}"),
+            Some('I') => format!("{:02}", (hour + 11) % 12 + 1),
+            Some('p') => (if hour < 12 { "AM" } else { "PM" }).to_owned(),
+            Some('M') => format!("{minute:02}"),
+            Some('S') => format!("{second:02}"),
+            Some('F') => format!("{year}-{month:02}-{day:02}"),
+            Some('T') => format!("{hour:02}:{minute:02}:{second:02}"),
+            Some('j') => format!("{:03}", days - days_before(year) + 1),
+            Some('%') => "%".to_owned(),
+            other => {
+                let directive = other.map_or_else(|| "%".to_owned(), |c| format!("%{c}"));
+                let reason = format!("strftime_now does not know `{directive}`");
+                return Err(Error::new(ErrorKind::InvalidOperation, reason));
+            }
+        };
+        out.push_str(&piece);
+    }
+    Ok(out)
+}
+
+/// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
+///
+/// Counts in years that begin in March, so that the leap day comes last, within cycles of 400 years (146,097 days).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let cycle = days.div_euclid(146_097);
+    let day = days.rem_euclid(146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + cycle * 400 + i64::from(month <= 2), month, day_of_month)
+}
+
+/// Days from 1970-01-01 to the first day of a year.
+fn days_before(year: i64) -> i64 {
+    let past = year - 1;
+    past * 365 + past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400) - 719_162
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn render(source: &str, input: ChatInput) -> Result<String, ChatTemplateError> {
+        ChatTemplate::new(source)?.render(&input)
+    }
+
+    fn conversation() -> ChatInput {
+        ChatInput::new([
+            Message::new("system", "Be brief."),
+            Message::new("user", "Hi <there>"),
+            Message::new("assistant", "Hello"),
+            Message::new("user", "Bye"),
+        ])
+    }
+
+    #[test]
+    fn chatml() {
+        let source = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+        assert_eq!(
+            render(source, conversation()).unwrap(),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi <there><|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n\
+             <|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n"
+        );
+        let closed = ChatInput { answer: Answer::None, ..ChatInput::new([Message::new("user", "Bye")]) };
+        assert_eq!(
+            render(source, closed).unwrap(),
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
+        );
+    }
+
+    #[test]
+    fn the_environment_is_the_one_templates_are_written_for() {
+        let tool = json!({"args": {"a": {}, "z": [1, 2]}, "big": 3, "html": "<&>'é", "n": 1.5, "name": "f"});
+        let input = |tools: Vec<Json>| ChatInput { tools, ..conversation() };
+        for (source, expected) in [
+            ("{{ tools[0] | tojson }}", r#"{"args": {"a": {}, "z": [1, 2]}, "big": 3, "html": "<&>'é", "n": 1.5, "name": "f"}"#),
+            ("{{ tools[0].args | tojson(indent=2) }}", "{\n  \"a\": {},\n  \"z\": [\n    1,\n    2\n  ]\n}"),
+            ("{{ none }}{{ true }}{{ false }}{{ undefined_thing }}", "NoneTrueFalse"),
+            ("{% if true %}\nx\n    {% endif %}\ny\n", "x\ny"),
+            ("{{ ' a b '.strip().split(' ')[1].upper() }}", "B"),
+            ("{{ 'user'.startswith('us') }}{{ 'abc'.endswith('x') }}", "TrueFalse"),
+            ("{% for k, v in tools[0].args.items() %}{{ k }}{% endfor %}", "az"),
+            ("{{ messages[-1].content[:2] }}{{ messages | length }}", "By4"),
+            ("{% set ns = namespace(n=0) %}{% for m in messages %}{% if loop.index0 == 2 %}{% break %}{% endif %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "2"),
+            ("{% for m in messages %}{%- if m.role == 'assistant' -%}\n {% generation %} {{ m.content }}{% endgeneration %}{%- endif %}{% endfor %}", " Hello"),
+            ("{% macro f(x) %}[{{ x }}]{% endmacro %}{{ f(bos_token) }}", "[<s>]"),
+            ("{{ strftime_now('%d %b %Y') }}", "29 Feb 2024"),
+            ("{{ messages[0].get('name', 'x') }}{{ 'name' in messages[0] }}", "xFalse"),
+            ("{{ messages[0].content is string }}{{ tools is defined }}", "TrueTrue"),
+        ] {
+            let input = input(vec![tool.clone()]).variable("bos_token", "<s>").now(1_709_164_800);
+            assert_eq!(render(source, input).unwrap(), expected, "{source}");
+        }
+        assert_eq!(render("{{ tools }}{{ tools is none }}", input(vec![])).unwrap(), "NoneTrue");
+    }
+
+    #[test]
+    fn dates() {
+        for (seconds, expected) in [
+            (0, "Thursday Thu 1970-01-01 00:00:00 12 AM 001  1"),
+            (951_782_399, "Monday Mon 2000-02-28 23:59:59 11 PM 059 28"),
+            (951_782_400, "Tuesday Tue 2000-02-29 00:00:00 12 AM 060 29"),
+            (1_735_603_200 + 13 * 3600, "Tuesday Tue 2024-12-31 13:00:00 01 PM 366 31"),
+            (-1, "Wednesday Wed 1969-12-31 23:59:59 11 PM 365 31"),
+            (4_107_542_400, "Monday Mon 2100-03-01 00:00:00 12 AM 060  1"),
+        ] {
+            assert_eq!(strftime(seconds, "%A %a %F %T %I %p %j %e").unwrap(), expected);
+        }
+        assert!(strftime(0, "%Q").is_err() && strftime(0, "%").is_err());
+        assert_eq!(strftime(0, "%B %b %y %m %d %H:%M:%S %%").unwrap(), "January Jan 70 01 01 00:00:00 %");
+    }
+
+    #[test]
+    fn errors_say_whose_fault_it_is() {
+        let refused = render("{{ raise_exception('roles must alternate') }}", conversation()).unwrap_err();
+        assert_eq!(refused.to_string(), "the chat template refuses these messages: roles must alternate");
+        let nested =
+            render("{% macro f() %}{{ raise_exception('no') }}{% endmacro %}{{ f() }}", conversation());
+        assert!(matches!(nested, Err(ChatTemplateError::Refused { reason }) if reason == "no"));
+        assert!(matches!(ChatTemplate::new("{% if %}"), Err(ChatTemplateError::Syntax(_))));
+        assert!(matches!(ChatTemplate::new("{% generation"), Err(ChatTemplateError::Syntax(_))));
+        let date = render("{{ strftime_now('%Y') }}", conversation()).unwrap_err().to_string();
+        assert!(date.contains("asks for the date"), "{date}");
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
+        assert!(matches!(render(endless, conversation()), Err(ChatTemplateError::Render(_))));
+        assert!(Message::from_json(json!({"content": "x"})).is_err());
+        assert!(Message::from_json(json!({"role": "user", "content": [{"type": "text"}]})).is_ok());
+    }
+}
