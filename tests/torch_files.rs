@@ -21,6 +21,8 @@ enum Meta {
     Text(String),
     Texts(Vec<String>),
     Numbers(Vec<i32>),
+    Scores(Vec<f32>),
+    Flag(u8),
 }
 
 /// A tensor of a GGUF file: name, dimensions from the innermost, ggml type, bytes.
@@ -134,6 +136,16 @@ impl Gguf {
                     out.extend(5_u32.to_le_bytes());
                     out.extend((numbers.len() as u64).to_le_bytes());
                     numbers.iter().for_each(|number| out.extend(number.to_le_bytes()));
+                }
+                Meta::Scores(scores) => {
+                    out.extend(9_u32.to_le_bytes());
+                    out.extend(6_u32.to_le_bytes());
+                    out.extend((scores.len() as u64).to_le_bytes());
+                    scores.iter().for_each(|score| out.extend(score.to_le_bytes()));
+                }
+                Meta::Flag(flag) => {
+                    out.extend(7_u32.to_le_bytes());
+                    out.push(*flag);
                 }
             }
         }
@@ -453,6 +465,84 @@ fn each_broken_folder_names_its_fault() {
         std::fs::write(folder.join(file), bytes).unwrap();
         let error = Model::load(folder, LoadOptions::default()).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}\nexpected: {expected}");
+    }
+}
+
+/// A file with these tokens instead, and rows for them in the embedding.
+fn with_tokens(tokens: &[(&str, i32)], model: &str) -> Gguf {
+    let texts = tokens.iter().map(|(text, _)| (*text).to_owned()).collect();
+    let mut file = Gguf::new()
+        .without("token_embd.weight")
+        .set("tokenizer.ggml.model", Meta::Text(model.to_owned()))
+        .set("tokenizer.ggml.tokens", Meta::Texts(texts))
+        .set("tokenizer.ggml.token_type", Meta::Numbers(tokens.iter().map(|(_, kind)| *kind).collect()))
+        .set("tokenizer.ggml.eos_token_id", Meta::U32(0));
+    file.tensors.push(floats("token_embd.weight", &[WIDTH, tokens.len() as u64]));
+    file
+}
+
+fn ids(tokens: Vec<TokenId>) -> Vec<u32> {
+    tokens.into_iter().map(|token| token.0).collect()
+}
+
+#[test]
+fn sentence_piece_tokenizers_join_by_score() {
+    let tokens = [
+        ("<unk>", 2),
+        ("<s>", 3),
+        ("<0x0A>", 6),
+        ("\u{2581}", 1),
+        ("a", 1),
+        ("b", 1),
+        ("c", 1),
+        ("ab", 1),
+        ("bc", 1),
+        ("\u{2581}a", 1),
+        ("<0xC3>", 6),
+        ("<0xA9>", 6),
+    ];
+    // `bc` has the best score, then `▁a`, then `ab`.
+    let scores = vec![0.0, 0.0, 0.0, -9.0, -9.0, -9.0, -9.0, -3.0, -1.0, -2.0, 0.0, 0.0];
+    let file = with_tokens(&tokens, "llama")
+        .set("tokenizer.ggml.scores", Meta::Scores(scores))
+        .set("tokenizer.ggml.bos_token_id", Meta::U32(1))
+        .set("tokenizer.ggml.unknown_token_id", Meta::U32(0));
+    let scratch = Scratch::new("sentence-piece");
+    let model = scratch.load(&file.bytes()).unwrap();
+    let encode = |text| ids(model.tokenizer().encode(text).unwrap());
+    assert_eq!(encode("abc"), [9, 8]);
+    assert_eq!(encode("ab"), [9, 5]);
+    assert_eq!(encode("b ab\n"), [3, 5, 9, 5, 2]);
+    assert_eq!(encode("\u{e9}"), [3, 10, 11]);
+    assert_eq!(ids(model.tokenizer().encode_prompt("a").unwrap()), [1, 9]);
+    assert_eq!(model.bos_token(), Some("<s>"));
+
+    let file = file
+        .set("tokenizer.ggml.add_space_prefix", Meta::Flag(0))
+        .set("tokenizer.ggml.add_bos_token", Meta::Flag(0));
+    let model = scratch.load(&file.bytes()).unwrap();
+    assert_eq!(ids(model.tokenizer().encode_prompt("abc").unwrap()), [4, 8]);
+    let error = scratch.load(&file.without("tokenizer.ggml.scores").bytes()).unwrap_err().to_string();
+    assert_eq!(error, "the model's tokenizer: `tokenizer.ggml.scores` is missing");
+}
+
+#[test]
+fn pre_tokenizers_cut_numbers_as_their_models_do() {
+    let tokens: Vec<(&str, i32)> =
+        ["<end>", "1", "2", "12", "123", "3", "4"].into_iter().map(|text| (text, 1)).collect();
+    let merges = ["1 2", "12 3"].map(str::to_owned).to_vec();
+    let scratch = Scratch::new("pre-tokenizers");
+    for (pre, expected) in [
+        ("default", vec![4, 6]),
+        ("smollm", vec![1, 2, 5, 6]),
+        ("qwen2", vec![1, 2, 5, 6]),
+        ("llama-bpe", vec![4, 6]),
+    ] {
+        let file = with_tokens(&tokens, "gpt2")
+            .set("tokenizer.ggml.merges", Meta::Texts(merges.clone()))
+            .set("tokenizer.ggml.pre", Meta::Text(pre.to_owned()));
+        let model = scratch.load(&file.bytes()).unwrap();
+        assert_eq!(ids(model.tokenizer().encode("1234").unwrap()), expected, "{pre}");
     }
 }
 

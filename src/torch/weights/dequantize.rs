@@ -314,6 +314,25 @@ mod tests {
     }
 
     #[test]
+    fn decoding_matches_the_gguf_package() {
+        let reference = include_str!("../../../tests/data/torch/reference.json");
+        let reference: serde_json::Value = serde_json::from_str(reference).unwrap();
+        for case in reference["blocks"].as_array().unwrap() {
+            let format = BlockFormat::from_ggml_type(case["type"].as_u64().unwrap() as u32).unwrap();
+            let mut weights = vec![f32::NAN; 2 * format.block_len()];
+            format.decode(&blocks(format, 2), &mut weights);
+            let expected = case["numbers"].as_array().unwrap();
+            assert_eq!(expected.len(), weights.len().div_ceil(3));
+            // Every third number, rounded to seven digits.
+            for (weight, expected) in weights.iter().step_by(3).zip(expected) {
+                let expected = expected.as_f64().unwrap();
+                let error = (f64::from(*weight) - expected).abs();
+                assert!(error <= 1e-6 * expected.abs().max(0.1), "{format:?}: {weight} {expected}");
+            }
+        }
+    }
+
+    #[test]
     fn parallel_decoding_equals_serial() {
         for (_, format) in ALL {
             let count = (1 << 20) / format.block_len() + 3;

@@ -3,12 +3,14 @@
 
     python3 reference.py MODEL.gguf > reference.json
 
-Needs torch, transformers and gguf (the versions used are recorded in the file). Two groups:
+Needs torch, transformers and gguf (the versions used are recorded in the file). Three groups:
 
 - `model`: the demo model, dequantised to f32 by transformers' own GGUF reader. For each prompt its token ids by
   transformers' tokenizer, the five largest logits behind it, and 40 tokens of greedy continuation.
 - `tiny`: small random models of each architecture and rotary scaling. Their weights come from a generator that
   the Rust test repeats (see `weights`), so no binary file is kept; logits are given for every position.
+- `blocks`: two blocks of each quantised format, decoded by the gguf package; the unit tests of
+  src/torch/weights/dequantize.rs make the same bytes (see `block_bytes`).
 """
 
 import json
@@ -140,6 +142,43 @@ def demo(path):
     return {"file": path.name, "messages": CHAT, "cases": cases}
 
 
+# Name, ggml type, bytes in a block, where its half-precision numbers lie.
+FORMATS = [
+    ("Q4_0", 2, 18, [0]),
+    ("Q4_1", 3, 20, [0, 2]),
+    ("Q8_0", 8, 34, [0]),
+    ("Q4_K", 12, 144, [0, 2]),
+    ("Q5_K", 13, 176, [0, 2]),
+    ("Q6_K", 14, 210, [208]),
+]
+
+
+def block_bytes(size, halves, count):
+    """Bytes of a generator, with the half-precision numbers made small and finite."""
+    state = 0x2545F491
+    out = []
+    for _ in range(count * size):
+        state = (state * 1664525 + 1013904223) % 2**32
+        out.append(state >> 24)
+    for block in range(count):
+        for at in halves:
+            place = block * size + at + 1
+            out[place] = out[place] & 0x83 | 0x28
+    return out
+
+
+def blocks():
+    import numpy
+    from gguf import GGMLQuantizationType, quants
+
+    result = []
+    for name, number, size, halves in FORMATS:
+        raw = numpy.array(block_bytes(size, halves, 2), dtype=numpy.uint8)
+        numbers = quants.dequantize(raw, GGMLQuantizationType(number)).reshape(-1)
+        result.append({"format": name, "type": number, "numbers": [float(f"{x:.7g}") for x in numbers[::3].tolist()]})
+    return result
+
+
 def main():
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
@@ -148,6 +187,7 @@ def main():
         "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
         "model": demo(sys.argv[1]),
         "tiny": [tiny(*case) for case in TINY],
+        "blocks": blocks(),
     }
     json.dump(result, sys.stdout, ensure_ascii=False, indent=None, separators=(",", ":"))
     print()
