@@ -118,6 +118,26 @@ fn short_escape(byte: u8) -> Option<u8> {
 /// `Escapes::NoUnicode` cannot spell them at all.
 pub(super) const CONTROLS_WITHOUT_SHORT_ESCAPE: [(u32, u32); 3] = [(0x00, 0x07), (0x0b, 0x0b), (0x0e, 0x1f)];
 
+/// The one spelling of `text` under [`Escapes::Minimal`], quotes included.
+pub(super) fn minimal_spelling(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    out.push(b'"');
+    for &b in text.as_bytes() {
+        match b {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..=0x1f => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
+            _ => out.push(b),
+        }
+    }
+    out.push(b'"');
+    out
+}
+
 impl Languages {
     pub(super) fn derive_json(
         &mut self,

@@ -4,7 +4,7 @@ use super::byte_classes::{ByteClasses, ByteSet, Partitions};
 use super::chars::CharGraph;
 use super::fingerprint::Fingerprinter;
 use super::json_string::{self, CharTarget, Escapes, JsonMode};
-use super::literals::LiteralSet;
+use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
 use super::UNBOUNDED;
 use hashbrown::HashMap;
@@ -120,6 +120,7 @@ pub struct Languages {
     pub(super) machines: Vec<(Arc<dyn Machine>, u128)>,
     machine_index: HashMap<u128, u32>,
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
+    first_bytes: HashMap<LangId, ByteSet>,
     /// Any UTF-8 text.
     text: LangId,
     pub(super) search_budget: u64,
@@ -151,6 +152,7 @@ impl Languages {
             machines: Vec::new(),
             machine_index: HashMap::new(),
             json_chars: HashMap::new(),
+            first_bytes: HashMap::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -226,7 +228,7 @@ impl Languages {
         match *self.expr(id) {
             Expr::Literals { set, lo, depth, .. } => {
                 let set = &self.literals[set as usize];
-                set.accepts(lo, depth).then(|| set.get(lo).1)
+                set.accepts(lo, depth).then(|| set.get(lo).1).filter(|&label| label != UNLABELLED)
             }
             Expr::Json { inner, mode: JsonMode::Closed, .. } => self.label(inner),
             _ => None,
@@ -259,11 +261,45 @@ impl Languages {
         format!("{}@{state}", self.machines[machine as usize].0.key())
     }
 
+    /// The bytes some word starts with.
+    pub fn first_bytes(&mut self, id: LangId) -> ByteSet {
+        if let Some(set) = self.first_bytes.get(&id) {
+            return *set;
+        }
+        let mut set = ByteSet::EMPTY;
+        match *self.expr(id) {
+            Expr::Never | Expr::Empty => {}
+            Expr::All => set = ByteSet::FULL,
+            Expr::Chars(node) => {
+                self.chars.edges(node).iter().for_each(|e| (e.lo..=e.hi).for_each(|b| set.insert(b)));
+            }
+            Expr::Literals { set: literals, lo, hi, depth } => {
+                let literals = &self.literals[literals as usize];
+                for i in lo..hi {
+                    if let Some(&b) = literals.get(i).0.get(depth as usize) {
+                        set.insert(b);
+                    }
+                }
+            }
+            _ => {
+                let partition = self.partition(id);
+                let live: Vec<bool> = {
+                    let firsts = self.partitions.get(partition).representatives().to_vec();
+                    firsts.into_iter().map(|b| self.step(id, b) != LangId::NEVER).collect()
+                };
+                let classes = self.partitions.get(partition);
+                (0..=255u8).filter(|&b| live[classes.class(b)]).for_each(|b| set.insert(b));
+            }
+        }
+        self.first_bytes.insert(id, set);
+        set
+    }
+
     // --- construction -------------------------------------------------------------------------------------
 
     /// Exactly these bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> LangId {
-        self.literal_set_language(LiteralSet::new([(bytes.to_vec(), 0)]))
+        self.literal_set_language(LiteralSet::new([(bytes.to_vec(), UNLABELLED)]))
     }
 
     /// One byte out of `set`.
@@ -282,7 +318,8 @@ impl Languages {
         }
     }
 
-    /// One of these byte strings; a completed one is found by [`label`](Self::label).
+    /// One of these byte strings; a completed one is found by [`label`](Self::label), unless its label is
+    /// [`UNLABELLED`].
     pub fn literals(&mut self, items: impl IntoIterator<Item = (Vec<u8>, u32)>) -> LangId {
         self.literal_set_language(LiteralSet::new(items))
     }
@@ -291,7 +328,7 @@ impl Languages {
         if set.is_empty() {
             return LangId::NEVER;
         }
-        if set.len() == 1 && set.get(0).0.is_empty() && set.get(0).1 == 0 {
+        if set.len() == 1 && set.get(0) == (&[], UNLABELLED) {
             return LangId::EMPTY;
         }
         let hi = set.len() as u32;
@@ -305,6 +342,36 @@ impl Languages {
             }
         };
         self.intern(Expr::Literals { set: id, lo: 0, hi, depth: 0 })
+    }
+
+    /// The JSON spellings, quotes included, of these texts. Under [`Escapes::Minimal`] they are plain literals.
+    pub fn json_literals<'a>(
+        &mut self,
+        items: impl IntoIterator<Item = (&'a str, u32)>,
+        escapes: Escapes,
+    ) -> LangId {
+        match escapes {
+            Escapes::Minimal => self.literals(
+                items.into_iter().map(|(text, label)| (json_string::minimal_spelling(text), label)),
+            ),
+            _ => {
+                let inner =
+                    self.literals(items.into_iter().map(|(text, label)| (text.as_bytes().to_vec(), label)));
+                self.json_string(inner, escapes)
+            }
+        }
+    }
+
+    /// Whether no byte can follow: the state is only there to accept.
+    pub fn is_spent(&self, id: LangId) -> bool {
+        match *self.expr(id) {
+            Expr::Never | Expr::Empty => true,
+            Expr::Literals { set, lo, hi, depth } => {
+                hi - lo == 1 && self.literals[set as usize].accepts(lo, depth)
+            }
+            Expr::Json { mode, .. } => mode == JsonMode::Closed,
+            _ => false,
+        }
     }
 
     /// The language of a machine.

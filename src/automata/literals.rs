@@ -7,6 +7,9 @@
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::fingerprint::Fingerprinter;
 
+/// The label of strings nobody tells apart.
+pub const UNLABELLED: u32 = u32::MAX;
+
 /// Sorted, distinct byte strings with a label each.
 pub struct LiteralSet {
     items: Box<[(Box<[u8]>, u32)]>,

@@ -39,6 +39,7 @@ mod step;
 pub use byte_classes::ByteSet;
 pub use json_string::Escapes;
 pub use languages::{Expr, LangId, Languages};
+pub use literals::UNLABELLED;
 pub use machine::Machine;
 
 /// `max` of an unbounded repetition.

@@ -67,7 +67,7 @@ impl Languages {
                     Some((lo, hi)) => {
                         let only_end = hi - lo == 1 && {
                             let (bytes, label) = self.literals[set as usize].get(lo);
-                            bytes.len() == depth as usize + 1 && label == 0
+                            bytes.len() == depth as usize + 1 && label == super::UNLABELLED
                         };
                         if only_end {
                             LangId::EMPTY

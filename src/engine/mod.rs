@@ -1,1 +1,36 @@
-//! engine
+//! The recogniser: a grammar and a vocabulary become a lazily grown graph of states with exact token masks.
+//!
+//! # The idea
+//!
+//! A grammar over bytes is run by a pushdown automaton that is determinised as far as outputs visit it. A
+//! *state* is a set of threads, each a position in a terminal's automaton with what follows it (a *continuation*,
+//! [`stack`]); equal states are one state, so everything computed for it (its transitions, its mask) is computed
+//! once ([`graph`]). What a terminal alone says about the vocabulary is summarised once and shared by every grammar
+//! ([`summary`]), so that a new state's mask is a few unions and a walk over a handful of token suffixes ([`mask`]).
+//!
+//! A [`Constraint`] is a grammar tied to a vocabulary: it owns the graph and is shared between threads. A
+//! [`Matcher`] is one sequence's position in it: a state number and a history, cheap to fork and to roll back.
+//!
+//! # Exactness
+//!
+//! Token `t` is allowed after output `p` exactly when `p · bytes(t)` is a prefix of some word of the grammar, and the end
+//! of sequence exactly when `p` is a word. `mask`, `advance`, `validate` and `forced_bytes` read one same graph.
+
+mod batch;
+mod constraint;
+mod containers;
+mod error;
+mod graph;
+mod limits;
+mod mask;
+mod matcher;
+mod recogniser;
+mod stack;
+mod summary;
+mod transitions;
+
+pub use batch::fill_masks;
+pub use constraint::{Constraint, Stats};
+pub use error::EngineError;
+pub use limits::Limits;
+pub use matcher::Matcher;

@@ -186,6 +186,11 @@ impl NodePool {
         &self.specials[id.0 as usize]
     }
 
+    /// The special token named `name`, if the grammar names it.
+    pub fn find_special(&self, name: &str) -> Option<SpecialId> {
+        self.specials.iter().position(|s| &**s == name).map(|i| SpecialId(i as u32))
+    }
+
     pub(super) fn intern(&mut self, node: Node) -> NodeId {
         if let Some(&id) = self.index.get(&node) {
             return id;

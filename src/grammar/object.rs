@@ -43,7 +43,7 @@ pub struct Property {
 pub struct RestKeys {
     /// The decoded keys: text, without the declared keys. Languages of one object's rests must not overlap.
     pub keys: LangId,
-    /// How many different keys there are, where that is a small number; `None` for "enough".
+    /// How many different keys there are; `None` only when there are infinitely many (or repeating is allowed).
     pub capacity: Option<u32>,
     /// What their values may be; not empty.
     pub values: Box<[Choice]>,

@@ -1,0 +1,225 @@
+//! The shared, growing graph of states: what is memoised, and how threads read it.
+//!
+//! Growth happens under one lock around the [`Recogniser`]. What was found is published in append-only tables that are
+//! read without it: transitions, each state's accepting bit, each state's mask.
+
+use super::error::EngineError;
+use super::limits::Limits;
+use super::mask::{MaskData, MaskEntry};
+use super::recogniser::{Recogniser, StateId};
+use super::summary::{KeyCompleting, Summary, SummaryCache};
+use super::transitions::Transitions;
+use crate::automata::LangId;
+use crate::grammar::{Grammar, SpecialId};
+use crate::vocab::{TokenId, Vocabulary};
+use hashbrown::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What is published of one state.
+#[derive(Default)]
+pub(super) struct Slot {
+    accepting: AtomicU8,
+    pub mask: OnceLock<Arc<MaskEntry>>,
+}
+
+const FIRST_CHUNK_BITS: u32 = 5;
+
+/// Append-only storage of slots in chunks of doubling size.
+struct Slots {
+    chunks: [OnceLock<Box<[Slot]>>; 24],
+}
+
+impl Slots {
+    fn place(id: StateId) -> (usize, usize) {
+        let n = id.0 as usize + (1 << FIRST_CHUNK_BITS);
+        let chunk = (n.ilog2() - FIRST_CHUNK_BITS) as usize;
+        (chunk, n - (1 << (chunk as u32 + FIRST_CHUNK_BITS)))
+    }
+
+    fn get(&self, id: StateId) -> Option<&Slot> {
+        let (chunk, at) = Self::place(id);
+        self.chunks.get(chunk)?.get()?.get(at)
+    }
+
+    fn get_or_grow(&self, id: StateId) -> Option<&Slot> {
+        let (chunk, at) = Self::place(id);
+        let slots = self.chunks.get(chunk)?.get_or_init(|| {
+            (0..1usize << (chunk as u32 + FIRST_CHUNK_BITS)).map(|_| Slot::default()).collect()
+        });
+        slots.get(at)
+    }
+}
+
+/// What only the lock's holder touches.
+pub(super) struct Core {
+    pub recogniser: Recogniser,
+    pub summaries: HashMap<LangId, Arc<Summary>>,
+    /// Unions of large token sets, by the addresses of their parts.
+    pub unions: HashMap<Vec<usize>, Arc<crate::vocab::TokenSet>>,
+}
+
+pub(super) struct Graph {
+    core: Mutex<Core>,
+    pub vocabulary: Vocabulary,
+    pub cache: Arc<SummaryCache>,
+    pub key_completing: Arc<KeyCompleting>,
+    transitions: Transitions,
+    slots: Slots,
+    pub start: StateId,
+    pub mask_bytes: AtomicUsize,
+    budget: usize,
+    full: AtomicBool,
+}
+
+impl Graph {
+    pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
+        let mut recogniser = Recogniser::new(grammar, limits);
+        let start = recogniser.start(grammar.root())?;
+        let key_completing = {
+            let vocabulary = vocabulary.clone();
+            vocabulary.clone().extension(move || KeyCompleting::of(&vocabulary))
+        };
+        let graph = Graph {
+            core: Mutex::new(Core { recogniser, summaries: HashMap::new(), unions: HashMap::new() }),
+            vocabulary: vocabulary.clone(),
+            cache: vocabulary.extension(SummaryCache::default),
+            key_completing,
+            transitions: Transitions::new(),
+            slots: Slots { chunks: std::array::from_fn(|_| OnceLock::new()) },
+            start,
+            mask_bytes: AtomicUsize::new(0),
+            budget: limits.graph_bytes,
+            full: AtomicBool::new(false),
+        };
+        let core = graph.lock();
+        graph.publish(&core, StateId::DEAD);
+        graph.publish(&core, start);
+        drop(core);
+        Ok(graph)
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, core: &Core, state: StateId) {
+        if let Some(slot) = self.slots.get_or_grow(state) {
+            let accepting = core.recogniser.is_accepting(state);
+            slot.accepting.store(1 + u8::from(accepting), Ordering::Release);
+        }
+    }
+
+    pub fn is_accepting(&self, state: StateId) -> bool {
+        self.slots.get(state).is_some_and(|s| s.accepting.load(Ordering::Acquire) == 2)
+    }
+
+    pub fn slot(&self, state: StateId) -> Option<&Slot> {
+        self.slots.get_or_grow(state)
+    }
+
+    /// The state after `bytes`.
+    pub fn step_bytes(&self, mut state: StateId, bytes: &[u8]) -> Result<StateId, EngineError> {
+        for (i, &byte) in bytes.iter().enumerate() {
+            if state == StateId::DEAD {
+                return Ok(state);
+            }
+            match self.transitions.get(state.0, byte) {
+                Some(next) => state = StateId(next),
+                None => {
+                    let mut core = self.lock();
+                    for &byte in &bytes[i..] {
+                        state = self.step_locked(&mut core, state, byte)?;
+                    }
+                    self.check_budget(&core);
+                    return Ok(state);
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// The state after `byte`, for the lock's holder.
+    pub fn step_locked(&self, core: &mut Core, state: StateId, byte: u8) -> Result<StateId, EngineError> {
+        if state == StateId::DEAD {
+            return Ok(state);
+        }
+        if let Some(next) = self.transitions.get(state.0, byte) {
+            return Ok(StateId(next));
+        }
+        let next = core.recogniser.step(state, byte)?;
+        self.publish(core, next);
+        self.transitions.insert(state.0, byte, next.0);
+        Ok(next)
+    }
+
+    /// The state after a special token.
+    pub fn step_special(&self, state: StateId, name: &str) -> Result<StateId, EngineError> {
+        let mut core = self.lock();
+        let Some(special) = core.recogniser.pool.find_special(name) else { return Ok(StateId::DEAD) };
+        let next = core.recogniser.step_special(state, special)?;
+        self.publish(&core, next);
+        Ok(next)
+    }
+
+    /// Publishes a state made outside of stepping.
+    pub fn publish_locked(&self, core: &Core, state: StateId) {
+        self.publish(core, state);
+    }
+
+    pub fn summary(&self, core: &mut Core, language: LangId) -> Arc<Summary> {
+        if let Some(known) = core.summaries.get(&language) {
+            return known.clone();
+        }
+        let summary = self.cache.get(&mut core.recogniser.pool.languages, &self.vocabulary, language);
+        core.summaries.insert(language, summary.clone());
+        summary
+    }
+
+    /// The id of a special token the grammar names.
+    pub fn special_token(&self, core: &Core, special: SpecialId) -> Result<TokenId, EngineError> {
+        let name = core.recogniser.pool.special_name(special);
+        self.vocabulary.special(name).ok_or_else(|| EngineError::UnknownSpecialToken(name.to_owned()))
+    }
+
+    /// The mask of `state`, computed on first use.
+    pub fn mask(&self, state: StateId) -> Result<Arc<MaskEntry>, EngineError> {
+        if let Some(known) = self.slots.get(state).and_then(|s| s.mask.get()) {
+            return Ok(known.clone());
+        }
+        let mut core = self.lock();
+        let entry = self.mask_locked(&mut core, state)?;
+        self.check_budget(&core);
+        Ok(entry)
+    }
+
+    /// The published mask of `state`, if there is one.
+    #[inline]
+    pub fn known_mask(&self, state: StateId) -> Option<&MaskData> {
+        self.slots.get(state).and_then(|s| s.mask.get()).map(|entry| &entry.data)
+    }
+
+    fn check_budget(&self, core: &Core) {
+        if self.memory(core) > self.budget {
+            self.full.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the graph has outgrown its budget.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    pub fn memory(&self, core: &Core) -> usize {
+        core.recogniser.memory()
+            + self.transitions.memory()
+            + core.recogniser.state_count() * std::mem::size_of::<Slot>()
+            + self.mask_bytes.load(Ordering::Relaxed)
+            + core.unions.len() * self.vocabulary.size() / 8
+    }
+
+    pub fn transition_count(&self) -> usize {
+        self.transitions.len()
+    }
+}

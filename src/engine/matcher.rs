@@ -1,0 +1,335 @@
+//! One sequence's position in a constraint.
+
+use super::constraint::Shared;
+use super::error::EngineError;
+use super::graph::Graph;
+use super::recogniser::StateId;
+use crate::vocab::{TokenId, TokenSet};
+use std::sync::Arc;
+
+/// The most bytes [`Matcher::forced_bytes`] looks ahead.
+const MAX_FORCED: usize = 1 << 16;
+
+#[derive(Clone)]
+enum Read {
+    Token(TokenId),
+    Bytes(Arc<[u8]>),
+}
+
+#[derive(Clone)]
+struct Step {
+    before: StateId,
+    was_stopped: bool,
+    read: Read,
+}
+
+/// A position in a [`Constraint`](super::Constraint): a state number and the history that led to it. Cloning forks.
+///
+/// A token that is not allowed is an answer (`false`), and changes nothing. After an end-of-sequence token the
+/// matcher is stopped: only end-of-sequence is allowed from then on, until a rollback.
+#[derive(Clone)]
+pub struct Matcher {
+    shared: Arc<Shared>,
+    graph: Arc<Graph>,
+    state: StateId,
+    stopped: bool,
+    history: Vec<Step>,
+}
+
+impl Matcher {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let graph = shared.current();
+        Matcher { state: graph.start, graph, shared, stopped: false, history: Vec::new() }
+    }
+
+    /// The tokens allowed next. Shared with the constraint where the set exists there, else made; prefer
+    /// [`fill_mask`](Self::fill_mask) in a loop.
+    ///
+    /// # Errors
+    /// Those of the constraint's limits, and of lazily expanded grammars.
+    pub fn mask(&mut self) -> Result<Arc<TokenSet>, EngineError> {
+        let size = self.shared.vocabulary.size();
+        if self.stopped {
+            return Ok(Arc::new(TokenSet::from_ids(size, self.shared.vocabulary.eos().iter().copied())));
+        }
+        self.renew()?;
+        Ok(self.graph.mask(self.state)?.data.to_set(size))
+    }
+
+    /// Writes the tokens allowed next as bits: token `i` is bit `i % 32` of word `i / 32`. `out` has exactly
+    /// `size.div_ceil(32)` words. O(words) once the state's mask is known.
+    ///
+    /// # Errors
+    /// [`EngineError::MaskLength`], and those of [`mask`](Self::mask).
+    pub fn fill_mask(&mut self, out: &mut [u32]) -> Result<(), EngineError> {
+        let tokens = self.shared.vocabulary.size();
+        let needed = tokens.div_ceil(32);
+        if out.len() != needed {
+            return Err(EngineError::MaskLength { given: out.len(), needed, tokens });
+        }
+        if self.stopped {
+            out.fill(0);
+            for id in self.shared.vocabulary.eos() {
+                out[(id.0 >> 5) as usize] |= 1 << (id.0 & 31);
+            }
+            return Ok(());
+        }
+        if let Some(known) = self.graph.known_mask(self.state) {
+            known.write(out);
+            return Ok(());
+        }
+        self.renew()?;
+        self.graph.mask(self.state)?.data.write(out);
+        Ok(())
+    }
+
+    /// Moves to a graph within its budget, by reading the output so far again.
+    fn renew(&mut self) -> Result<(), EngineError> {
+        if !self.graph.is_full() {
+            return Ok(());
+        }
+        let graph = self.shared.renewed(&self.graph)?;
+        let mut state = graph.start;
+        let mut states = Vec::with_capacity(self.history.len());
+        for step in &self.history {
+            states.push(state);
+            if let Some(next) = self.read(&graph, state, &step.read)? {
+                state = next;
+            }
+        }
+        for (step, before) in self.history.iter_mut().zip(states) {
+            step.before = before;
+        }
+        self.state = state;
+        self.graph = graph;
+        Ok(())
+    }
+
+    /// Where `read` leads; `None` for an end-of-sequence token, which changes no state.
+    fn read(&self, graph: &Graph, state: StateId, read: &Read) -> Result<Option<StateId>, EngineError> {
+        match read {
+            Read::Bytes(bytes) => Ok(Some(graph.step_bytes(state, bytes)?)),
+            Read::Token(token) => {
+                let vocabulary = &self.shared.vocabulary;
+                let bytes = vocabulary.bytes(*token);
+                if !bytes.is_empty() {
+                    return Ok(Some(graph.step_bytes(state, bytes)?));
+                }
+                if let Some(name) = vocabulary.name(*token).filter(|_| vocabulary.is_special(*token)) {
+                    let next = graph.step_special(state, name)?;
+                    if next != StateId::DEAD {
+                        return Ok(Some(next));
+                    }
+                }
+                if vocabulary.eos().contains(token) && graph.is_accepting(state) {
+                    return Ok(None);
+                }
+                Ok(Some(StateId::DEAD))
+            }
+        }
+    }
+
+    fn check(&self, token: TokenId) -> Result<(), EngineError> {
+        let tokens = self.shared.vocabulary.size();
+        if token.0 as usize >= tokens {
+            return Err(EngineError::UnknownToken { token: token.0, tokens });
+        }
+        Ok(())
+    }
+
+    /// Whether `token` may come next.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownToken`], and those of [`mask`](Self::mask).
+    pub fn allows(&mut self, token: TokenId) -> Result<bool, EngineError> {
+        self.check(token)?;
+        if self.stopped {
+            return Ok(self.shared.vocabulary.eos().contains(&token));
+        }
+        if let Some(known) = self.graph.known_mask(self.state) {
+            return Ok(known.contains(token));
+        }
+        self.renew()?;
+        Ok(self.read(&self.graph, self.state, &Read::Token(token))? != Some(StateId::DEAD))
+    }
+
+    /// Reads `token`. `false` when it is not allowed; then nothing has changed.
+    ///
+    /// # Errors
+    /// As [`allows`](Self::allows).
+    pub fn advance(&mut self, token: TokenId) -> Result<bool, EngineError> {
+        self.check(token)?;
+        if self.stopped {
+            return Ok(self.shared.vocabulary.eos().contains(&token) && {
+                self.history.push(Step { before: self.state, was_stopped: true, read: Read::Token(token) });
+                true
+            });
+        }
+        self.renew()?;
+        self.take(Read::Token(token))
+    }
+
+    /// Reads bytes, as one step of the history. `false` when they are not allowed; then nothing has changed.
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask).
+    pub fn advance_bytes(&mut self, bytes: &[u8]) -> Result<bool, EngineError> {
+        if self.stopped {
+            return Ok(false);
+        }
+        self.renew()?;
+        self.take(Read::Bytes(bytes.into()))
+    }
+
+    fn take(&mut self, read: Read) -> Result<bool, EngineError> {
+        let next = self.read(&self.graph, self.state, &read)?;
+        if next == Some(StateId::DEAD) {
+            return Ok(false);
+        }
+        self.history.push(Step { before: self.state, was_stopped: false, read });
+        match next {
+            Some(next) => self.state = next,
+            None => self.stopped = true,
+        }
+        Ok(true)
+    }
+
+    /// How many of `tokens` would be accepted, one after the other. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`allows`](Self::allows).
+    pub fn validate(&mut self, tokens: &[TokenId]) -> Result<usize, EngineError> {
+        self.renew()?;
+        let (mut state, mut stopped) = (self.state, self.stopped);
+        for (i, &token) in tokens.iter().enumerate() {
+            self.check(token)?;
+            if stopped {
+                if !self.shared.vocabulary.eos().contains(&token) {
+                    return Ok(i);
+                }
+                continue;
+            }
+            match self.read(&self.graph, state, &Read::Token(token))? {
+                Some(StateId::DEAD) => return Ok(i),
+                Some(next) => state = next,
+                None => stopped = true,
+            }
+        }
+        Ok(tokens.len())
+    }
+
+    /// Takes back the last `tokens` steps. O(tokens).
+    ///
+    /// # Errors
+    /// [`EngineError::Rollback`] when there are not that many; then nothing has changed.
+    pub fn rollback(&mut self, tokens: usize) -> Result<(), EngineError> {
+        let available = self.history.len();
+        let Some(left) = available.checked_sub(tokens) else {
+            return Err(EngineError::Rollback { asked: tokens, available });
+        };
+        if let Some(step) = self.history.get(left) {
+            self.state = step.before;
+            self.stopped = step.was_stopped;
+        }
+        self.history.truncate(left);
+        Ok(())
+    }
+
+    /// A second matcher at the same position, independent from now on.
+    #[must_use]
+    pub fn fork(&self) -> Matcher {
+        self.clone()
+    }
+
+    /// Back to the beginning of the output.
+    pub fn reset(&mut self) {
+        self.graph = self.shared.current();
+        self.state = self.graph.start;
+        self.stopped = false;
+        self.history.clear();
+    }
+
+    /// Whether the output so far is complete (it may still go on).
+    pub fn is_accepting(&self) -> bool {
+        self.graph.is_accepting(self.state)
+    }
+
+    /// Whether an end-of-sequence token was read.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// How many steps were read.
+    pub fn output_len(&self) -> usize {
+        self.history.len()
+    }
+
+    /// The vocabulary.
+    pub fn vocabulary(&self) -> &crate::vocab::Vocabulary {
+        &self.shared.vocabulary
+    }
+
+    /// The bytes that must come next, as far as there is only one way on. Empty when the output may end here or
+    /// there is a choice. Looks ahead at most 65,536 bytes.
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask).
+    pub fn forced_bytes(&mut self) -> Result<Vec<u8>, EngineError> {
+        let mut bytes = Vec::new();
+        if self.stopped {
+            return Ok(bytes);
+        }
+        self.renew()?;
+        let mut state = self.state;
+        let mut core = self.graph.lock();
+        while bytes.len() < MAX_FORCED {
+            let Some(byte) = core.recogniser.only_byte(state) else { break };
+            state = self.graph.step_locked(&mut core, state, byte)?;
+            bytes.push(byte);
+        }
+        Ok(bytes)
+    }
+
+    /// The tokens that spell [`forced_bytes`](Self::forced_bytes), longest match first; the last one is held back
+    /// where a longer token could begin with it. Each is allowed after the ones before it.
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask).
+    pub fn forced_tokens(&mut self) -> Result<Vec<TokenId>, EngineError> {
+        let bytes = self.forced_bytes()?;
+        let trie = self.shared.vocabulary.trie();
+        let mut tokens = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let mut node = 0;
+            let mut best = None;
+            let mut depth = at;
+            while let Some(child) = bytes.get(depth).and_then(|&b| trie.child(node, b)) {
+                node = child;
+                depth += 1;
+                if let Some(&token) = trie.tokens(node).first() {
+                    best = Some((token, depth));
+                }
+            }
+            let may_go_on = depth == bytes.len() && trie.end(node) > node + 1;
+            match best {
+                Some((token, end)) if !may_go_on => {
+                    tokens.push(token);
+                    at = end;
+                }
+                _ => break,
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+impl std::fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Matcher")
+            .field("steps", &self.history.len())
+            .field("accepting", &self.is_accepting())
+            .field("stopped", &self.stopped)
+            .finish()
+    }
+}

@@ -1,0 +1,497 @@
+//! The pushdown automaton: states as sets of threads, and how one byte leads from state to state.
+//!
+//! A thread is a state of a terminal's automaton, the continuation after that terminal, and the text being recorded,
+//! if any. Threads at the same place in the same terminal are one thread with merged continuations, so ambiguity is
+//! shared and not multiplied. When a terminal accepts, the threads of what follows are added at once (and the terminal
+//! goes on beside them: all ways to split the output are kept).
+//!
+//! Everything here runs under the graph's lock.
+
+use super::error::EngineError;
+use super::limits::Limits;
+use super::stack::{ArrayState, CaptureId, Captures, ContId, Frame, Link, ObjectState, SliceInterner, Stack};
+use crate::automata::{ByteSet, LangId, UNBOUNDED};
+use crate::grammar::{Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId};
+use hashbrown::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A state of the graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct StateId(pub u32);
+
+impl StateId {
+    /// Nothing can follow and nothing was completed.
+    pub const DEAD: StateId = StateId(0);
+}
+
+/// Set in a thread's language number when it waits for a special token instead.
+const SPECIAL: u32 = 1 << 31;
+
+/// What a thread waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Awaits {
+    Language(LangId),
+    Special(SpecialId),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Thread {
+    awaits: u32,
+    pub capture: CaptureId,
+    pub cont: ContId,
+}
+
+impl Thread {
+    fn new(language: LangId, cont: ContId, capture: CaptureId) -> Self {
+        Thread { awaits: language.0, capture, cont }
+    }
+
+    pub fn awaits(self) -> Awaits {
+        if self.awaits & SPECIAL != 0 {
+            Awaits::Special(SpecialId(self.awaits & !SPECIAL))
+        } else {
+            Awaits::Language(LangId(self.awaits))
+        }
+    }
+}
+
+/// One element of a state's stored form: the first says whether the output may end here, the others are threads.
+const ACCEPTING: Thread = Thread { awaits: u32::MAX, capture: CaptureId(1), cont: ContId(u32::MAX) };
+const NOT_ACCEPTING: Thread = Thread { awaits: u32::MAX, capture: CaptureId(0), cont: ContId(u32::MAX) };
+
+/// A state being put together.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub threads: Vec<Thread>,
+    pub accepting: bool,
+    entered: HashSet<(NodeId, ContId, CaptureId)>,
+    work: Vec<(NodeId, ContId, CaptureId)>,
+}
+
+impl Draft {
+    fn clear(&mut self) {
+        self.threads.clear();
+        self.accepting = false;
+        self.entered.clear();
+        self.work.clear();
+    }
+}
+
+/// How often the deadline is looked at: once in this many steps.
+const CLOCK_INTERVAL: u32 = 1024;
+
+pub(super) struct Recogniser {
+    pub pool: NodePool,
+    expand: Option<Arc<dyn Expand>>,
+    pub stack: Stack,
+    pub captures: Captures,
+    pub objects: Vec<ObjectState>,
+    pub object_index: HashMap<ObjectState, u32>,
+    pub arrays: Vec<ArrayState>,
+    pub array_index: HashMap<ArrayState, u32>,
+    /// Lists of texts: keys used in one object, items used in one array.
+    pub used: Vec<Arc<[Box<[u8]>]>>,
+    pub used_index: HashMap<Arc<[Box<[u8]>]>, u32>,
+    pub offers: HashMap<u32, Arc<super::containers::KeyOffer>>,
+    states: SliceInterner<Thread>,
+    expanded: HashMap<u64, NodeId>,
+    draft: Draft,
+    canonical_conts: HashMap<ContId, ContId>,
+    limits: Limits,
+    ticks: u32,
+}
+
+impl Recogniser {
+    pub fn new(grammar: &Grammar, limits: &Limits) -> Self {
+        let mut pool = grammar.pool().clone();
+        pool.languages.set_search_budget(limits.search_states);
+        let nothing: Arc<[Box<[u8]>]> = Arc::new([]);
+        let mut recogniser = Recogniser {
+            pool,
+            expand: grammar.expander().cloned(),
+            stack: Stack::new(),
+            captures: Captures::new(),
+            objects: Vec::new(),
+            object_index: HashMap::new(),
+            arrays: Vec::new(),
+            array_index: HashMap::new(),
+            used: vec![nothing.clone()],
+            used_index: HashMap::from_iter([(nothing, 0)]),
+            offers: HashMap::new(),
+            states: SliceInterner::new(),
+            expanded: HashMap::new(),
+            draft: Draft::default(),
+            canonical_conts: HashMap::new(),
+            limits: limits.clone(),
+            ticks: 0,
+        };
+        recogniser.states.intern(&[NOT_ACCEPTING]);
+        recogniser
+    }
+
+    /// The state in which nothing has been read.
+    pub fn start(&mut self, root: NodeId) -> Result<StateId, EngineError> {
+        self.draft.clear();
+        self.draft.accepting = self.pool.is_nullable(root);
+        self.enter(root, ContId::END, CaptureId::NONE)?;
+        self.finish()
+    }
+
+    pub fn threads(&self, state: StateId) -> &[Thread] {
+        &self.states.get(state.0)[1..]
+    }
+
+    pub fn is_accepting(&self, state: StateId) -> bool {
+        self.states.get(state.0)[0] == ACCEPTING
+    }
+
+    pub fn state_count(&self) -> usize {
+        self.states.len()
+    }
+
+    /// The state after `byte`.
+    pub fn step(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
+        self.tick()?;
+        self.draft.clear();
+        for i in 0..self.threads(state).len() {
+            let thread = self.threads(state)[i];
+            let Awaits::Language(language) = thread.awaits() else { continue };
+            let next = self.pool.languages.step(language, byte);
+            if next == LangId::NEVER {
+                continue;
+            }
+            let capture = self.captures.push(thread.capture, byte);
+            if !self.pool.languages.is_spent(next) {
+                self.draft.threads.push(Thread::new(next, thread.cont, capture));
+            }
+            if self.pool.languages.is_nullable(next) {
+                let label = self.pool.languages.label(next);
+                self.resume(thread.cont, capture, label)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// The state after a special token.
+    pub fn step_special(&mut self, state: StateId, special: SpecialId) -> Result<StateId, EngineError> {
+        self.tick()?;
+        self.draft.clear();
+        for i in 0..self.threads(state).len() {
+            let thread = self.threads(state)[i];
+            if thread.awaits() == Awaits::Special(special) {
+                self.resume(thread.cont, thread.capture, None)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// The state of only what follows `thread` when its terminal ends here with `label`.
+    pub fn after(
+        &mut self,
+        cont: ContId,
+        capture: CaptureId,
+        label: Option<u32>,
+    ) -> Result<StateId, EngineError> {
+        self.tick()?;
+        self.draft.clear();
+        self.resume(cont, capture, label)?;
+        self.finish()
+    }
+
+    /// The only byte that can come next, where there is only one and the output may not end.
+    pub fn only_byte(&mut self, state: StateId) -> Option<u8> {
+        if self.is_accepting(state) {
+            return None;
+        }
+        let mut bytes = ByteSet::EMPTY;
+        for i in 0..self.threads(state).len() {
+            match self.threads(state)[i].awaits() {
+                Awaits::Special(_) => return None,
+                Awaits::Language(language) => {
+                    let first = self.pool.languages.first_bytes(language);
+                    bytes.0.iter_mut().zip(first.0).for_each(|(a, b)| *a |= b);
+                    if bytes.len() > 1 {
+                        return None;
+                    }
+                }
+            }
+        }
+        let only = bytes.iter().next();
+        only
+    }
+
+    fn tick(&mut self) -> Result<(), EngineError> {
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks % CLOCK_INTERVAL == 0 {
+            if self.limits.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
+                return Err(EngineError::Cancelled);
+            }
+            if self.limits.deadline.is_some_and(|d| Instant::now() > d) {
+                return Err(EngineError::Deadline);
+            }
+        }
+        Ok(())
+    }
+
+    /// Interns the draft: threads sorted, those at the same place merged.
+    fn finish(&mut self) -> Result<StateId, EngineError> {
+        if self.pool.languages.exhausted() {
+            return Err(EngineError::Limit {
+                what: "states searched for a word of an intersection or complement",
+                limit: self.limits.search_states,
+                field: "search_states",
+            });
+        }
+        let threads = &mut self.draft.threads;
+        threads.sort_unstable();
+        let mut merged: Vec<Thread> = Vec::with_capacity(threads.len() + 1);
+        merged.push(if self.draft.accepting { ACCEPTING } else { NOT_ACCEPTING });
+        let mut i = 0;
+        while i < threads.len() {
+            let first = threads[i];
+            let mut j = i + 1;
+            while j < threads.len()
+                && (threads[j].awaits, threads[j].capture) == (first.awaits, first.capture)
+            {
+                j += 1;
+            }
+            let mut cont = first.cont;
+            if j - i == 2 {
+                cont = self.stack.union(cont, threads[i + 1].cont);
+            } else if j - i > 2 {
+                let mut links: Vec<Link> =
+                    threads[i..j].iter().flat_map(|t| self.stack.links(t.cont).iter().copied()).collect();
+                cont = self.stack.of(&mut links);
+            }
+            merged.push(Thread { cont, ..first });
+            i = j;
+        }
+        let id = self.states.intern(&merged);
+        if id >= super::transitions::MAX_STATES {
+            let limit = u64::from(super::transitions::MAX_STATES);
+            return Err(EngineError::Limit { what: "states of one graph", limit, field: "graph_bytes" });
+        }
+        Ok(StateId(id))
+    }
+
+    /// Adds the threads of every non-empty way to read `node`, followed by `cont`.
+    pub fn enter(&mut self, node: NodeId, cont: ContId, capture: CaptureId) -> Result<(), EngineError> {
+        let floor = self.draft.work.len();
+        self.draft.work.push((node, cont, capture));
+        while self.draft.work.len() > floor {
+            let Some((node, cont, capture)) = self.draft.work.pop() else { break };
+            // Only rules can lead back to where we are; everything else gets smaller.
+            match self.pool.node(node).clone() {
+                Node::Never | Node::Empty => {}
+                Node::Terminal(language) => self.add(language, cont, capture)?,
+                Node::Switch { language, .. } => {
+                    let cont = self.stack.push(Frame::Switch(node), cont);
+                    self.add(language, cont, capture)?;
+                }
+                Node::Seq(first, second) => {
+                    let after = self.push_then(second, cont);
+                    self.draft.work.push((first, after, capture));
+                    if self.pool.is_nullable(first) {
+                        self.draft.work.push((second, cont, capture));
+                    }
+                }
+                Node::Alt(parts) => self.draft.work.extend(parts.iter().map(|&p| (p, cont, capture))),
+                Node::NonEmpty(body) => self.draft.work.push((body, cont, capture)),
+                Node::Repeat { body, .. } => {
+                    let after = self.push_loop(node, 1, cont);
+                    self.draft.work.push((body, after, capture));
+                }
+                Node::Rule(rule) => {
+                    if self.draft.entered.insert((node, cont, capture)) {
+                        let body = self.pool.rule(rule);
+                        self.draft.work.push((body, cont, capture));
+                    }
+                }
+                Node::Special(special) => {
+                    self.draft.threads.push(Thread { awaits: SPECIAL | special.0, capture, cont });
+                }
+                Node::Object(spec) => {
+                    if let Some(progress) = spec.start() {
+                        let object = self.object(ObjectState { node, progress, used: 0 });
+                        let cont = self.stack.push(Frame::ObjectOpened(object), cont);
+                        self.add(spec.open, cont, capture)?;
+                    }
+                }
+                Node::Array(spec) => {
+                    if let Some(progress) = spec.start() {
+                        let array = self.array(ArrayState { node, progress, used: 0 });
+                        let cont = self.stack.push(Frame::ArrayOpened(array), cont);
+                        self.add(spec.open, cont, capture)?;
+                    }
+                }
+                Node::Lazy(key) => {
+                    let body = self.expand_lazy(key)?;
+                    if body == node {
+                        return Err(
+                            GrammarError::Expansion(format!("lazy node {key} expands to itself")).into()
+                        );
+                    }
+                    // A chain of lazy nodes must not lead back here without reading anything.
+                    if self.draft.entered.insert((node, cont, capture)) {
+                        self.draft.work.push((body, cont, capture));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn add(&mut self, language: LangId, cont: ContId, capture: CaptureId) -> Result<(), EngineError> {
+        if language == LangId::NEVER {
+            return Ok(());
+        }
+        if self.draft.threads.len() >= self.limits.state_threads {
+            let limit = self.limits.state_threads as u64;
+            return Err(EngineError::Limit { what: "threads in one state", limit, field: "state_threads" });
+        }
+        if !self.pool.languages.is_spent(language) {
+            self.draft.threads.push(Thread::new(language, cont, capture));
+        }
+        Ok(())
+    }
+
+    fn expand_lazy(&mut self, key: u64) -> Result<NodeId, EngineError> {
+        if let Some(&node) = self.expanded.get(&key) {
+            return Ok(node);
+        }
+        let Some(expand) = self.expand.clone() else {
+            return Err(GrammarError::Expansion(
+                "the grammar has lazy nodes but nothing that expands them".into(),
+            )
+            .into());
+        };
+        let node = expand.expand(key, &mut self.pool)?;
+        self.expanded.insert(key, node);
+        if self.pool.len() > self.limits.nodes {
+            return Err(EngineError::Limit {
+                what: "grammar nodes",
+                limit: self.limits.nodes as u64,
+                field: "nodes",
+            });
+        }
+        Ok(node)
+    }
+
+    pub fn expander(&self) -> Option<Arc<dyn Expand>> {
+        self.expand.clone()
+    }
+
+    /// Then `node`, then `cont`; where `node` may be empty, `cont` at once as well.
+    pub fn push_then(&mut self, node: NodeId, cont: ContId) -> ContId {
+        if self.pool.is_nullable(node) {
+            self.stack.push_optional(Frame::Then(node), cont)
+        } else {
+            self.stack.push(Frame::Then(node), cont)
+        }
+    }
+
+    /// After `done` rounds of the repetition `node`.
+    fn push_loop(&mut self, node: NodeId, done: u32, cont: ContId) -> ContId {
+        let Node::Repeat { body, min, max } = *self.pool.node(node) else { return cont };
+        let min = if self.pool.is_nullable(body) { 0 } else { min };
+        let clamped = if max == UNBOUNDED { done.min(min) } else { done };
+        let frame = Frame::Loop { node, done: clamped };
+        match (done < max, done >= min) {
+            (true, true) => self.stack.push_optional(frame, cont),
+            (true, false) => self.stack.push(frame, cont),
+            (false, _) => cont,
+        }
+    }
+
+    /// Adds the threads of what follows a completed terminal.
+    fn resume(&mut self, cont: ContId, capture: CaptureId, label: Option<u32>) -> Result<(), EngineError> {
+        for i in 0..self.stack.links(cont).len() {
+            let (frame, below) = self.stack.links(cont)[i];
+            match frame {
+                Frame::End => self.draft.accepting = true,
+                Frame::Then(node) => self.enter(node, below, capture)?,
+                Frame::Loop { node, done } => {
+                    if let Node::Repeat { body, .. } = *self.pool.node(node) {
+                        let after = self.push_loop(node, done.saturating_add(1), below);
+                        self.enter(body, after, capture)?;
+                    }
+                }
+                Frame::Switch(node) => {
+                    if let Node::Switch { targets, .. } = self.pool.node(node).clone() {
+                        if let Some(&target) = label.and_then(|l| targets.get(l as usize)) {
+                            self.enter(target, below, capture)?;
+                            if self.pool.is_nullable(target) {
+                                self.resume(below, capture, None)?;
+                            }
+                        }
+                    }
+                }
+                _ => self.resume_container(frame, below, capture, label)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The same state as far as masks see it, but for tokens that complete a recorded text: recordings are
+    /// emptied and objects forget their undeclared keys. Every token allowed in `state` is allowed in the result.
+    pub fn canonical(&mut self, state: StateId) -> Result<StateId, EngineError> {
+        if self.used.len() == 1 && self.captures.is_unused() {
+            return Ok(state);
+        }
+        self.draft.clear();
+        self.draft.accepting = self.is_accepting(state);
+        for i in 0..self.threads(state).len() {
+            let mut thread = self.threads(state)[i];
+            thread.cont = self.canonical_cont(thread.cont);
+            thread.capture = self.captures.root(thread.capture);
+            self.draft.threads.push(thread);
+        }
+        self.finish()
+    }
+
+    fn canonical_cont(&mut self, cont: ContId) -> ContId {
+        // Iterative, children first: stacks may be as deep as the output is nested.
+        let mut work = vec![cont];
+        while let Some(&top) = work.last() {
+            if self.canonical_conts.contains_key(&top) {
+                work.pop();
+                continue;
+            }
+            let links = self.stack.links(top).to_vec();
+            let missing: Vec<ContId> = links
+                .iter()
+                .filter(|(frame, below)| *frame != Frame::End && !self.canonical_conts.contains_key(below))
+                .map(|l| l.1)
+                .collect();
+            if !missing.is_empty() {
+                work.extend(missing);
+                continue;
+            }
+            let mut canonical: Vec<Link> = links
+                .iter()
+                .map(|&(frame, below)| {
+                    if frame == Frame::End {
+                        return (frame, below);
+                    }
+                    (self.canonical_frame(frame), self.canonical_conts[&below])
+                })
+                .collect();
+            let id = self.stack.of(&mut canonical);
+            self.canonical_conts.insert(top, id);
+            work.pop();
+        }
+        self.canonical_conts[&cont]
+    }
+
+    pub fn memory(&self) -> usize {
+        self.pool.languages.memory()
+            + self.pool.len() * 96
+            + self.stack.memory()
+            + self.captures.memory()
+            + self.states.memory()
+            + (self.objects.len() + self.arrays.len() + self.offers.len()) * 200
+            + self.used.len() * 64
+    }
+}

@@ -1,0 +1,262 @@
+//! Continuations: what follows a terminal, as a graph-structured stack without positions.
+//!
+//! A continuation is a set of links `(frame, continuation below)`; a frame says where to resume. Both are interned, so
+//! that equal futures have equal ids wherever and however they were reached: between array elements, branches and
+//! requests. A frame is only pushed when something is left to do after the callee (tail calls push none), and
+//! what may be skipped is resolved when pushing: if the rest of a sequence can be empty, the links below are
+//! included directly. Frames are therefore resumed only after at least one byte, and empty loops cannot exist.
+//!
+//! Source: M. Tomita's graph-structured stack; here immutable and hash-consed.
+
+use crate::grammar::{ArrayProgress, NodeId, ObjectProgress};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use std::hash::BuildHasher;
+
+/// An interned continuation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct ContId(pub u32);
+
+impl ContId {
+    /// Only the end of the output is left.
+    pub const END: ContId = ContId(0);
+}
+
+/// An interned state of one object being read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct ObjectId(pub u32);
+
+/// An interned state of one array being read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct ArrayId(pub u32);
+
+/// An interned text being recorded; see [`Captures`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct CaptureId(pub u32);
+
+impl CaptureId {
+    /// Nothing is recorded.
+    pub const NONE: CaptureId = CaptureId(0);
+    /// A key is recorded, nothing of it read yet.
+    pub const KEY: CaptureId = CaptureId(1);
+    /// An array item is recorded, nothing of it read yet.
+    pub const ITEM: CaptureId = CaptureId(2);
+}
+
+/// Where to resume when what stands above has been read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) enum Frame {
+    /// The output may end.
+    End,
+    /// Read this node.
+    Then(NodeId),
+    /// One more round of a [`Node::Repeat`](crate::grammar::Node::Repeat), after `done` rounds (clamped).
+    Loop { node: NodeId, done: u32 },
+    /// The label read selects the node to go on with.
+    Switch(NodeId),
+    /// After `{`.
+    ObjectOpened(ObjectId),
+    /// After a declared key, whose label is its index.
+    ObjectDeclared(ObjectId),
+    /// After a key of `rest[rest]`, recorded from `start` on.
+    ObjectRest { object: ObjectId, rest: u32, start: u32 },
+    /// After a value.
+    ObjectValue(ObjectId),
+    /// After a comma.
+    ObjectComma(ObjectId),
+    /// After `[`.
+    ArrayOpened(ArrayId),
+    /// After an item, recorded from `start` on where items must be distinct.
+    ArrayItem { array: ArrayId, start: u32 },
+    /// After a comma.
+    ArrayComma(ArrayId),
+}
+
+/// `start` of a recording that is the outermost one: it ends with the frame.
+pub(super) const OUTERMOST: u32 = u32::MAX;
+/// `start` where nothing is recorded.
+pub(super) const NOT_RECORDED: u32 = u32::MAX - 1;
+
+pub(super) type Link = (Frame, ContId);
+
+/// Slices stored one after the other and found by content: interning without an allocation per lookup.
+pub(super) struct SliceInterner<T> {
+    items: Vec<T>,
+    starts: Vec<u32>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl<T: Copy + Eq + std::hash::Hash> SliceInterner<T> {
+    pub fn new() -> Self {
+        SliceInterner {
+            items: Vec::new(),
+            starts: vec![0],
+            table: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub fn get(&self, id: u32) -> &[T] {
+        &self.items[self.starts[id as usize] as usize..self.starts[id as usize + 1] as usize]
+    }
+
+    /// The id of `slice`; new ids count up from 0.
+    pub fn intern(&mut self, slice: &[T]) -> u32 {
+        let hash = self.hasher.hash_one(slice);
+        let (items, starts) = (&self.items, &self.starts);
+        let at = |id: u32| &items[starts[id as usize] as usize..starts[id as usize + 1] as usize];
+        if let Some(&id) = self.table.find(hash, |&id| at(id) == slice) {
+            return id;
+        }
+        let id = self.len() as u32;
+        self.items.extend_from_slice(slice);
+        self.starts.push(self.items.len() as u32);
+        let (items, starts, hasher) = (&self.items, &self.starts, &self.hasher);
+        self.table.insert_unique(hash, id, |&id| {
+            hasher.hash_one(&items[starts[id as usize] as usize..starts[id as usize + 1] as usize])
+        });
+        id
+    }
+
+    pub fn memory(&self) -> usize {
+        self.items.capacity() * std::mem::size_of::<T>()
+            + self.starts.capacity() * 4
+            + self.table.capacity() * 5
+    }
+}
+
+/// Interned continuations.
+pub(super) struct Stack {
+    conts: SliceInterner<Link>,
+    unions: HashMap<(ContId, ContId), ContId>,
+}
+
+impl Stack {
+    pub fn new() -> Self {
+        let mut conts = SliceInterner::new();
+        conts.intern(&[(Frame::End, ContId::END)]);
+        Stack { conts, unions: HashMap::new() }
+    }
+
+    pub fn links(&self, cont: ContId) -> &[Link] {
+        self.conts.get(cont.0)
+    }
+
+    /// The continuation with these links, in any order.
+    pub fn of(&mut self, links: &mut Vec<Link>) -> ContId {
+        links.sort_unstable();
+        links.dedup();
+        ContId(self.conts.intern(links))
+    }
+
+    /// `frame` on top of `below`.
+    pub fn push(&mut self, frame: Frame, below: ContId) -> ContId {
+        ContId(self.conts.intern(&[(frame, below)]))
+    }
+
+    /// `frame` on top of `below`, or `below` at once.
+    pub fn push_optional(&mut self, frame: Frame, below: ContId) -> ContId {
+        let mut links = self.links(below).to_vec();
+        links.push((frame, below));
+        self.of(&mut links)
+    }
+
+    /// Either of two continuations.
+    pub fn union(&mut self, a: ContId, b: ContId) -> ContId {
+        if a == b {
+            return a;
+        }
+        let key = (a.min(b), a.max(b));
+        if let Some(&id) = self.unions.get(&key) {
+            return id;
+        }
+        let mut links = self.links(a).to_vec();
+        links.extend_from_slice(self.links(b));
+        let id = self.of(&mut links);
+        self.unions.insert(key, id);
+        id
+    }
+
+    pub fn memory(&self) -> usize {
+        self.conts.memory() + self.unions.capacity() * 16
+    }
+}
+
+/// Texts being recorded, one byte at a time: keys that must not repeat and items that must differ.
+pub(super) struct Captures {
+    /// `(text before the last byte, last byte, length)`.
+    nodes: Vec<(CaptureId, u8, u32)>,
+    index: HashMap<(CaptureId, u8), CaptureId>,
+}
+
+impl Captures {
+    pub fn new() -> Self {
+        let root = (CaptureId::NONE, 0, 0);
+        Captures { nodes: vec![root, root, root], index: HashMap::new() }
+    }
+
+    pub fn len(&self, capture: CaptureId) -> u32 {
+        self.nodes[capture.0 as usize].2
+    }
+
+    pub fn push(&mut self, capture: CaptureId, byte: u8) -> CaptureId {
+        if capture == CaptureId::NONE {
+            return capture;
+        }
+        let len = self.len(capture) + 1;
+        let nodes = &mut self.nodes;
+        *self.index.entry((capture, byte)).or_insert_with(|| {
+            nodes.push((capture, byte, len));
+            CaptureId(nodes.len() as u32 - 1)
+        })
+    }
+
+    /// Whether nothing was ever recorded.
+    pub fn is_unused(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The recording with nothing read: [`CaptureId::KEY`], [`CaptureId::ITEM`] or [`CaptureId::NONE`].
+    pub fn root(&self, mut capture: CaptureId) -> CaptureId {
+        while self.len(capture) > 0 {
+            capture = self.nodes[capture.0 as usize].0;
+        }
+        capture
+    }
+
+    /// The bytes recorded from `start` on.
+    pub fn text(&self, mut capture: CaptureId, start: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.len(capture) > start {
+            let (before, byte, _) = self.nodes[capture.0 as usize];
+            bytes.push(byte);
+            capture = before;
+        }
+        bytes.reverse();
+        bytes
+    }
+
+    pub fn memory(&self) -> usize {
+        self.nodes.capacity() * 12 + self.index.capacity() * 16
+    }
+}
+
+/// One object being read: which, how far, and the undeclared keys it has (an interned list).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct ObjectState {
+    pub node: NodeId,
+    pub progress: ObjectProgress,
+    pub used: u32,
+}
+
+/// One array being read: which, how far, and the items it has, where they must be distinct.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct ArrayState {
+    pub node: NodeId,
+    pub progress: ArrayProgress,
+    pub used: u32,
+}
