@@ -6,6 +6,7 @@
 pub mod automata;
 pub mod decode;
 pub mod engine;
+mod ffi;
 pub mod gguf;
 pub mod grammar;
 pub mod sampling;

@@ -1,0 +1,349 @@
+//! Where C ends and Rust begins: pointers in, results out, panics kept inside.
+//!
+//! Every entry point is one call of [`guard`] (or [`value`], for what cannot fail) around a closure that first turns its arguments
+//! into references with the functions below and then works on safe types only. Results are written through [`Out`] after
+//! everything has succeeded, so that a failure leaves them untouched.
+//!
+//! Unsafe code: this is the one place where a raw pointer becomes a reference or slice. Each function states what it relies on;
+//! all of it is the caller's promise as written in the header, less what is checked here (NULL, alignment, length).
+#![allow(unsafe_code)]
+
+use super::error::hr_error;
+use super::status::hr_status;
+use std::any::Any;
+use std::error::Error;
+use std::ffi::c_char;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
+
+/// What goes into an `hr_error`.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: hr_status,
+    pub(super) message: String,
+    /// Line and column, from 1.
+    pub(super) position: Option<(usize, usize)>,
+    /// JSON pointer.
+    pub(super) pointer: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(status: hr_status, message: impl Into<String>) -> Self {
+        Failure { status, message: message.into(), position: None, pointer: None }
+    }
+
+    pub(super) fn argument(message: impl Into<String>) -> Self {
+        Failure::new(hr_status::HR_ERROR_INVALID_ARGUMENT, message)
+    }
+
+    /// The text of an error and of those behind it, as far as they are not already in the text before them.
+    pub(super) fn of(status: hr_status, error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            cause = error.source();
+        }
+        Failure::new(status, message)
+    }
+
+    /// A caught panic. The payload is dropped only if it is text: another type's destructor could panic anew.
+    fn of_panic(payload: Box<dyn Any + Send>) -> Self {
+        let text = match payload.downcast::<&str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => match payload.downcast::<String>() {
+                Ok(text) => *text,
+                Err(payload) => {
+                    std::mem::forget(payload);
+                    "unknown".to_owned()
+                }
+            },
+        };
+        Failure::new(hr_status::HR_ERROR_INTERNAL, format!("internal error in hedgerow: {text}"))
+    }
+}
+
+/// Runs an entry point: gives its status, and the error to whoever wants it. Nothing unwinds past it.
+///
+/// Relies on `error` being NULL or pointing to a place for a pointer.
+pub(super) unsafe fn guard(
+    error: *mut *mut hr_error,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> hr_status {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    let Err(failure) = outcome.unwrap_or_else(|payload| Err(Failure::of_panic(payload))) else {
+        return hr_status::HR_OK;
+    };
+    let status = failure.status;
+    unsafe { set_if_wanted(error, Box::into_raw(Box::new(hr_error::from(failure)))) };
+    status
+}
+
+/// Runs an entry point that has no status: `otherwise` stands for "no such thing" and for a panic.
+pub(super) fn value<T>(otherwise: T, body: impl FnOnce() -> Option<T>) -> T {
+    match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(found) => found.unwrap_or(otherwise),
+        Err(payload) => {
+            drop(Failure::of_panic(payload));
+            otherwise
+        }
+    }
+}
+
+/// Frees an object that [`Out::object`] gave out. Relies on `object` being NULL or such a pointer, not freed yet.
+pub(super) unsafe fn free<T>(object: *mut T) {
+    if !object.is_null() {
+        value((), || {
+            drop(unsafe { Box::from_raw(object) });
+            Some(())
+        });
+    }
+}
+
+/// A place for a result, known to be writable.
+pub(super) struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    pub(super) fn set(self, value: T) {
+        // What lies there may never have been initialised, so it is not dropped.
+        unsafe { self.0.as_ptr().write(value) }
+    }
+}
+
+impl<T> Out<*mut T> {
+    /// Gives a new object to the caller, who frees it with [`free`].
+    pub(super) fn object(self, object: T) {
+        self.set(Box::into_raw(Box::new(object)));
+    }
+}
+
+/// Relies on `pointer` being NULL or writable.
+pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>, Failure> {
+    check_alignment(pointer, name)?;
+    NonNull::new(pointer).map(Out).ok_or_else(|| is_null(name))
+}
+
+/// Writes a result that the caller may not want. Relies on `pointer` being NULL or writable.
+pub(super) unsafe fn set_if_wanted<T>(pointer: *mut T, value: T) {
+    if !pointer.is_null() {
+        unsafe { pointer.write(value) }
+    }
+}
+
+/// An object to read. Relies on `object` being NULL or live, and not changed meanwhile.
+pub(super) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T, Failure> {
+    check_alignment(object, name)?;
+    unsafe { object.as_ref() }.ok_or_else(|| is_null(name))
+}
+
+/// An object to change. Relies on `object` being NULL or live, and not used by anybody else meanwhile.
+pub(super) unsafe fn object_mut<'a, T>(object: *mut T, name: &str) -> Result<&'a mut T, Failure> {
+    check_alignment(object, name)?;
+    unsafe { object.as_mut() }.ok_or_else(|| is_null(name))
+}
+
+/// Elements to read; with length 0 the pointer is not looked at. Relies on `len` elements being there, of a type that any bits
+/// are a value of.
+pub(super) unsafe fn slice<'a, T: Copy>(
+    pointer: *const T,
+    len: usize,
+    name: &str,
+) -> Result<&'a [T], Failure> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    check_elements(pointer, len, name)?;
+    Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
+}
+
+/// Elements to change, as [`slice`]. Relies on nobody else using them meanwhile.
+pub(super) unsafe fn slice_mut<'a, T: Copy>(
+    pointer: *mut T,
+    len: usize,
+    name: &str,
+) -> Result<&'a mut [T], Failure> {
+    if len == 0 {
+        return Ok(&mut []);
+    }
+    check_elements(pointer, len, name)?;
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
+}
+
+/// UTF-8 text. Relies on what [`slice`] does.
+pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) -> Result<&'a str, Failure> {
+    let bytes = unsafe { slice(pointer.cast::<u8>(), len, name)? };
+    std::str::from_utf8(bytes).map_err(|error| {
+        Failure::argument(format!("{name} is not UTF-8 from byte {} on", error.valid_up_to()))
+    })
+}
+
+/// Copies as many values as fit and says how many there are. Relies on `buffer` being NULL or `capacity` elements long, and
+/// on `len` as [`out`] does.
+pub(super) unsafe fn copy_out<T: Copy>(
+    values: &[T],
+    buffer: *mut T,
+    capacity: usize,
+    len: *mut usize,
+) -> Result<(), Failure> {
+    let len = unsafe { out(len, "the place for the length")? };
+    let buffer = unsafe { slice_mut(buffer, capacity, "buffer")? };
+    let fits = values.len().min(buffer.len());
+    buffer[..fits].copy_from_slice(&values[..fits]);
+    len.set(values.len());
+    Ok(())
+}
+
+fn is_null(name: &str) -> Failure {
+    Failure::argument(format!("{name} is NULL"))
+}
+
+fn check_alignment<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
+    if pointer.is_aligned() {
+        return Ok(());
+    }
+    Err(Failure::argument(format!("{name} is not aligned to {} bytes: {pointer:p}", align_of::<T>())))
+}
+
+fn check_elements<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Failure> {
+    if pointer.is_null() {
+        return Err(Failure::argument(format!("{name} is NULL, but its length is {len}")));
+    }
+    check_alignment(pointer, name)?;
+    match len.checked_mul(size_of::<T>()) {
+        Some(bytes) if bytes <= isize::MAX as usize => Ok(()),
+        _ => Err(Failure::argument(format!("{name} cannot have {len} elements: no memory is that large"))),
+    }
+}
+
+/// The state of an object that a panic may have left half changed.
+///
+/// The mark is set while the state is being worked on and taken away at the end; who panics never gets there.
+pub(super) struct Guarded<T> {
+    state: T,
+    busy: bool,
+}
+
+impl<T> Guarded<T> {
+    pub(super) fn new(state: T) -> Self {
+        Guarded { state, busy: false }
+    }
+
+    /// The state to read; fails once a change has panicked.
+    pub(super) fn get(&self) -> Result<&T, Failure> {
+        if self.busy {
+            return Err(Failure::new(
+                hr_status::HR_ERROR_INTERNAL,
+                "an internal error left this object unusable; free it",
+            ));
+        }
+        Ok(&self.state)
+    }
+
+    /// Changes the state; fails once a change has panicked.
+    pub(super) fn change<R>(
+        &mut self,
+        body: impl FnOnce(&mut T) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        self.get()?;
+        self.busy = true;
+        let result = body(&mut self.state);
+        self.busy = false;
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::{hr_error_free, hr_error_kind, hr_error_message};
+    use super::*;
+    use std::ffi::CStr;
+    use std::ptr;
+
+    fn failing(body: impl FnOnce() -> Result<(), Failure>) -> (hr_status, String) {
+        let mut error = ptr::null_mut();
+        let status = unsafe { guard(&mut error, body) };
+        assert_eq!(unsafe { hr_error_kind(error) }, status);
+        let message = unsafe { CStr::from_ptr(hr_error_message(error)) }.to_str().unwrap().to_owned();
+        unsafe { hr_error_free(error) };
+        (status, message)
+    }
+
+    #[test]
+    fn panics_become_errors() {
+        let (status, message) = failing(|| panic!("number {}", 7));
+        assert_eq!(status, hr_status::HR_ERROR_INTERNAL);
+        assert_eq!(message, "internal error in hedgerow: number 7");
+        assert_eq!(failing(|| panic!("plain")).1, "internal error in hedgerow: plain");
+        assert_eq!(failing(|| panic::panic_any(7)).1, "internal error in hedgerow: unknown");
+        assert_eq!(value(5, || panic!("in a getter")), 5);
+    }
+
+    #[test]
+    fn a_panic_spoils_its_object_only() {
+        let (mut first, mut second) = (Guarded::new(1), Guarded::new(1));
+        let (status, _) = failing(|| {
+            first.change(|state| {
+                *state = 2;
+                panic!("half way")
+            })
+        });
+        assert_eq!(status, hr_status::HR_ERROR_INTERNAL);
+        let after = first.change(|state| Ok(*state)).unwrap_err();
+        assert_eq!(after.message, "an internal error left this object unusable; free it");
+        assert!(first.get().is_err());
+        assert_eq!(second.change(|state| Ok(*state)).unwrap(), 1);
+    }
+
+    #[test]
+    fn pointers_are_checked() {
+        let word = 0u64;
+        let odd = (&raw const word).cast::<u8>().wrapping_add(1).cast::<u32>();
+        unsafe {
+            assert!(slice::<u32>(ptr::null(), 0, "tokens").unwrap().is_empty());
+            assert!(slice::<u32>(odd, 0, "tokens").unwrap().is_empty());
+            let message = |r: Result<&[u32], Failure>| r.unwrap_err().message;
+            assert_eq!(message(slice(ptr::null(), 2, "tokens")), "tokens is NULL, but its length is 2");
+            assert!(message(slice(odd, 1, "tokens")).starts_with("tokens is not aligned to 4 bytes"));
+            let huge = slice(ptr::dangling::<u32>(), usize::MAX, "tokens");
+            assert!(message(huge).ends_with("no memory is that large"));
+            let bad = text(b"ab\xff".as_ptr().cast(), 3, "schema").unwrap_err();
+            assert_eq!(bad.message, "schema is not UTF-8 from byte 2 on");
+            assert!(out::<u32>(odd.cast_mut(), "mask").is_err());
+        }
+    }
+
+    #[test]
+    fn buffers_take_what_fits() {
+        let (mut buffer, mut len) = ([9u32; 2], 0);
+        unsafe {
+            copy_out(&[1, 2, 3], buffer.as_mut_ptr(), 2, &mut len).unwrap();
+            assert_eq!((buffer, len), ([1, 2], 3));
+            copy_out(&[5], buffer.as_mut_ptr(), 2, &mut len).unwrap();
+            assert_eq!((buffer, len), ([5, 2], 1));
+            copy_out(&[1, 2, 3], ptr::null_mut(), 0, &mut len).unwrap();
+            assert_eq!(len, 3);
+            assert!(copy_out(&[1], ptr::null_mut(), 1, &mut len).is_err());
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the disk is full")]
+        struct Inner;
+        #[derive(Debug, thiserror::Error)]
+        enum Outer {
+            #[error("cannot write: {0}")]
+            Told(#[source] Inner),
+            #[error("cannot write")]
+            Silent(#[source] Inner),
+        }
+        for error in [Outer::Told(Inner), Outer::Silent(Inner)] {
+            let failure = Failure::of(hr_status::HR_ERROR_IO, &error);
+            assert_eq!(failure.message, "cannot write: the disk is full");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Masks onto logits: −∞ wherever the mask's bit is 0.
+//!
+//! A word of 32 ones is skipped and a word of zeros is filled, so that the cost is one pass over the mask and writes for what is
+//! forbidden. Rows are strided: they may lie in a larger tensor, and may share one mask.
+//!
+//! Unsafe code: pointers and strides become slices in [`boundary`]; every row is checked to lie inside.
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::error::hr_error;
+use super::status::hr_status;
+
+/// Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes -infinity. Others stay.
+///
+/// Row r begins at logits + r * row_stride and has columns logits; its mask begins at masks + r * mask_stride and has
+/// mask_words words (bit i % 32 of word i / 32 stands for token i). Strides count elements. mask_stride 0 gives all rows the same
+/// mask. Tokens beyond the mask's end are forbidden, which is right for the padding of a model's output; words beyond the row's
+/// end are ignored.
+///
+/// Several threads may work on different rows at once.
+#[no_mangle]
+pub unsafe extern "C" fn hr_mask_logits_f32(
+    logits: *mut f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    masks: *const u32,
+    mask_words: usize,
+    mask_stride: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let shape = Shape { rows, columns, row_stride, mask_words, mask_stride };
+    unsafe { boundary::guard(error, || apply(logits, masks, shape, f32::NEG_INFINITY)) }
+}
+
+/// As hr_mask_logits_f32(), for IEEE 754 half precision given by its bits.
+#[no_mangle]
+pub unsafe extern "C" fn hr_mask_logits_f16(
+    logits: *mut u16,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    masks: *const u32,
+    mask_words: usize,
+    mask_stride: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let shape = Shape { rows, columns, row_stride, mask_words, mask_stride };
+    unsafe { boundary::guard(error, || apply(logits, masks, shape, F16_NEG_INFINITY)) }
+}
+
+/// As hr_mask_logits_f32(), for bfloat16 given by its bits.
+#[no_mangle]
+pub unsafe extern "C" fn hr_mask_logits_bf16(
+    logits: *mut u16,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    masks: *const u32,
+    mask_words: usize,
+    mask_stride: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let shape = Shape { rows, columns, row_stride, mask_words, mask_stride };
+    unsafe { boundary::guard(error, || apply(logits, masks, shape, BF16_NEG_INFINITY)) }
+}
+
+const F16_NEG_INFINITY: u16 = 0xfc00;
+const BF16_NEG_INFINITY: u16 = 0xff80;
+
+#[derive(Clone, Copy)]
+struct Shape {
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    mask_words: usize,
+    mask_stride: usize,
+}
+
+impl Shape {
+    /// Elements from the first of the first row to the last of the last.
+    fn extent(&self, stride: usize, width: usize, name: &str) -> Result<usize, Failure> {
+        if self.rows == 0 || width == 0 {
+            return Ok(0);
+        }
+        let before_last = stride.checked_mul(self.rows - 1);
+        before_last.and_then(|n| n.checked_add(width)).ok_or_else(|| {
+            Failure::argument(format!("{name}: {} rows of stride {stride} overflow", self.rows))
+        })
+    }
+}
+
+/// Relies on the rows lying at `logits` and `masks` as `shape` says.
+unsafe fn apply<T: Copy>(
+    logits: *mut T,
+    masks: *const u32,
+    shape: Shape,
+    forbidden: T,
+) -> Result<(), Failure> {
+    if shape.rows > 1 && shape.row_stride < shape.columns {
+        return Err(Failure::argument(format!(
+            "row_stride is {}, so that rows of {} logits overlap",
+            shape.row_stride, shape.columns
+        )));
+    }
+    let extent = shape.extent(shape.row_stride, shape.columns, "logits")?;
+    let mask_extent = shape.extent(shape.mask_stride, shape.mask_words, "masks")?;
+    let logits = unsafe { boundary::slice_mut(logits, extent, "logits")? };
+    let masks = unsafe { boundary::slice(masks, mask_extent, "masks")? };
+    if extent == 0 {
+        return Ok(());
+    }
+    for row in 0..shape.rows {
+        let mask: &[u32] = match mask_extent {
+            0 => &[],
+            _ => &masks[row * shape.mask_stride..][..shape.mask_words],
+        };
+        forbid(&mut logits[row * shape.row_stride..][..shape.columns], mask, forbidden);
+    }
+    Ok(())
+}
+
+fn forbid<T: Copy>(row: &mut [T], mask: &[u32], forbidden: T) {
+    let covered = row.len().min(mask.len().saturating_mul(32));
+    let (inside, beyond) = row.split_at_mut(covered);
+    for (part, &word) in inside.chunks_mut(32).zip(mask) {
+        match word {
+            u32::MAX => {}
+            0 => part.fill(forbidden),
+            _ => {
+                for (bit, logit) in part.iter_mut().enumerate() {
+                    if word >> bit & 1 == 0 {
+                        *logit = forbidden;
+                    }
+                }
+            }
+        }
+    }
+    beyond.fill(forbidden);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+
+    const NO: f32 = f32::NEG_INFINITY;
+
+    #[test]
+    fn bits_decide() {
+        for columns in [0, 1, 31, 32, 33, 64, 100] {
+            for mask in [&[][..], &[0], &[u32::MAX, 0xffff_0001, 3], &[0, u32::MAX, u32::MAX, u32::MAX, 7]] {
+                let mut row: Vec<f32> = (0..columns).map(|i| i as f32).collect();
+                forbid(&mut row, mask, NO);
+                for (i, &logit) in row.iter().enumerate() {
+                    let allowed = mask.get(i / 32).is_some_and(|word| word >> (i % 32) & 1 == 1);
+                    assert_eq!(logit, if allowed { i as f32 } else { NO }, "{columns} {mask:?} {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_have_strides() {
+        let mut logits = [1.0f32; 7];
+        let masks = [0b01, 99, 0b10];
+        let status = unsafe {
+            hr_mask_logits_f32(logits.as_mut_ptr(), 2, 2, 4, masks.as_ptr(), 1, 2, ptr::null_mut())
+        };
+        assert_eq!(status, hr_status::HR_OK);
+        assert_eq!(logits, [1.0, NO, 1.0, 1.0, NO, 1.0, 1.0]);
+        let shared = unsafe {
+            hr_mask_logits_f32(logits.as_mut_ptr(), 2, 2, 2, masks.as_ptr(), 1, 0, ptr::null_mut())
+        };
+        assert_eq!(shared, hr_status::HR_OK);
+        assert_eq!(logits, [1.0, NO, 1.0, NO, NO, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn halves_get_their_own_infinity() {
+        let (mut f16, mut bf16) = ([0x3c00u16; 2], [0x3f80u16; 2]);
+        let mask = [0b10u32];
+        unsafe {
+            hr_mask_logits_f16(f16.as_mut_ptr(), 1, 2, 2, mask.as_ptr(), 1, 1, ptr::null_mut());
+            hr_mask_logits_bf16(bf16.as_mut_ptr(), 1, 2, 2, mask.as_ptr(), 1, 1, ptr::null_mut());
+        }
+        assert_eq!((f16, bf16), ([0xfc00, 0x3c00], [0xff80, 0x3f80]));
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused() {
+        let mut logits = [0.0f32; 4];
+        let bad = hr_status::HR_ERROR_INVALID_ARGUMENT;
+        let mut call = |rows, columns, stride, words, mask_stride| unsafe {
+            hr_mask_logits_f32(
+                logits.as_mut_ptr(),
+                rows,
+                columns,
+                stride,
+                [0u32; 4].as_ptr(),
+                words,
+                mask_stride,
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(call(2, 3, 1, 1, 0), bad);
+        assert_eq!(call(usize::MAX, 2, usize::MAX, 1, 0), bad);
+        assert_eq!(call(1, usize::MAX, 0, 1, 0), bad);
+        assert_eq!(call(3, 1, 1, 1, usize::MAX), bad);
+        assert_eq!(call(0, usize::MAX, usize::MAX, usize::MAX, usize::MAX), hr_status::HR_OK);
+        assert_eq!(call(usize::MAX, 0, usize::MAX, 0, usize::MAX), hr_status::HR_OK);
+        let null =
+            unsafe { hr_mask_logits_f32(ptr::null_mut(), 1, 1, 1, ptr::null(), 0, 0, ptr::null_mut()) };
+        assert_eq!(null, bad);
+    }
+}

@@ -1,0 +1,247 @@
+//! Samplers: `hr_sampler`.
+//!
+//! A sampler keeps the tokens accepted so far, which penalties and feedback rules depend on. Sampling reads, accepting writes, so
+//! that sampling the same row twice gives the same token.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure, Guarded};
+use super::error::hr_error;
+use super::options;
+use super::sampler_options::hr_sampler_options;
+use super::status::hr_status;
+use super::vocab;
+use crate::sampling::{LogitRow, Sampler, SamplingError};
+use crate::vocab::TokenId;
+
+/// Draws tokens from rows of logits. Made by hr_sampler_new(), freed by hr_sampler_free().
+///
+/// One thread at a time may use it; it may move between threads. It depends on no other object.
+pub struct hr_sampler(Guarded<Sampler>);
+
+impl From<SamplingError> for Failure {
+    fn from(error: SamplingError) -> Self {
+        Failure::of(hr_status::HR_ERROR_SAMPLING, &error)
+    }
+}
+
+/// Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. Nothing of the options is needed
+/// afterwards.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_new(
+    options: *const hr_sampler_options,
+    out: *mut *mut hr_sampler,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let params = options::read(options, "options")?.to_params()?;
+        out.object(hr_sampler(Guarded::new(Sampler::new(params)?)));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// A second sampler with the same parameters and history; both go on independently.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_clone(
+    sampler: *const hr_sampler,
+    out: *mut *mut hr_sampler,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let sampler = boundary::object(sampler, "sampler")?;
+        out.object(hr_sampler(Guarded::new(sampler.0.get()?.clone())));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Frees a sampler. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_free(sampler: *mut hr_sampler) {
+    unsafe { boundary::free(sampler) }
+}
+
+/// Starts over with a prompt, whose tokens count for repetition penalties, DRY, n-grams and sequences.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_set_prompt(
+    sampler: *mut hr_sampler,
+    tokens: *const u32,
+    count: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let tokens = vocab::tokens(tokens, count, "tokens")?;
+        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
+            sampler.with_prompt(tokens);
+            Ok(())
+        })
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Draws a token from a row of 32-bit logits, under a mask, for the sampler's current position.
+///
+/// The mask may be NULL with mask_words 0: all tokens are allowed then. Bit i % 32 of word i / 32 stands for token i; tokens beyond the
+/// mask's end are forbidden, and forbidden logits are not read. logprob, which may be NULL, becomes the natural logarithm of the
+/// probability the token was drawn with. The row is not changed and the sampler does not move: see hr_sampler_accept().
+///
+/// Fails if no token is left to draw, or if a logit that is read is NaN or +infinity.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_sample_f32(
+    sampler: *mut hr_sampler,
+    logits: *const f32,
+    count: usize,
+    mask: *const u32,
+    mask_words: usize,
+    token: *mut u32,
+    logprob: *mut f32,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let row = LogitRow::F32(boundary::slice(logits, count, "logits")?);
+        sample(sampler, row, mask, mask_words, token, logprob)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// As hr_sampler_sample_f32(), for IEEE 754 half precision given by its bits.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_sample_f16(
+    sampler: *mut hr_sampler,
+    logits: *const u16,
+    count: usize,
+    mask: *const u32,
+    mask_words: usize,
+    token: *mut u32,
+    logprob: *mut f32,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let row = LogitRow::F16(boundary::slice(logits, count, "logits")?);
+        sample(sampler, row, mask, mask_words, token, logprob)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// As hr_sampler_sample_f32(), for bfloat16 given by its bits.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_sample_bf16(
+    sampler: *mut hr_sampler,
+    logits: *const u16,
+    count: usize,
+    mask: *const u32,
+    mask_words: usize,
+    token: *mut u32,
+    logprob: *mut f32,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let row = LogitRow::Bf16(boundary::slice(logits, count, "logits")?);
+        sample(sampler, row, mask, mask_words, token, logprob)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Relies on the promises of the entry points above.
+unsafe fn sample(
+    sampler: *mut hr_sampler,
+    row: LogitRow<'_>,
+    mask: *const u32,
+    mask_words: usize,
+    token: *mut u32,
+    logprob: *mut f32,
+) -> Result<(), Failure> {
+    let sampler = unsafe { boundary::object_mut(sampler, "sampler")? };
+    let token = unsafe { boundary::out(token, "token")? };
+    let mask = unsafe { optional_mask(mask, mask_words)? };
+    let sampled = sampler.0.change(|sampler| Ok(sampler.sample(row, mask)?))?;
+    token.set(sampled.token.0);
+    unsafe { boundary::set_if_wanted(logprob, sampled.logprob) };
+    Ok(())
+}
+
+/// Relies on what [`boundary::slice`] does.
+unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a [u32]>, Failure> {
+    if mask.is_null() && words == 0 {
+        return Ok(None);
+    }
+    Ok(Some(unsafe { boundary::slice(mask, words, "mask")? }))
+}
+
+/// Replaces a row of logits by what the chain makes of it: the natural logarithm of each token's probability, -infinity for tokens
+/// that cannot be drawn. For callers who draw by themselves. The mask is as for hr_sampler_sample_f32().
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_apply_f32(
+    sampler: *mut hr_sampler,
+    logits: *mut f32,
+    count: usize,
+    mask: *const u32,
+    mask_words: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let sampler = boundary::object_mut(sampler, "sampler")?;
+        let logits = boundary::slice_mut(logits, count, "logits")?;
+        let mask = optional_mask(mask, mask_words)?;
+        let law = sampler.0.change(|sampler| Ok(sampler.distribution(&*logits, mask)?))?;
+        logits.fill(f32::NEG_INFINITY);
+        for (token, probability) in law {
+            if let Some(logit) = logits.get_mut(token.index()) {
+                *logit = probability.ln();
+            }
+        }
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Moves on to the next position: token is the output's next token, drawn here or not.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_accept(
+    sampler: *mut hr_sampler,
+    token: u32,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
+            sampler.accept(TokenId(token));
+            Ok(())
+        })
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Forgets the last tokens accepted. Fails, and forgets none, if there are fewer.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_rollback(
+    sampler: *mut hr_sampler,
+    tokens: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| Ok(sampler.rollback_tokens(tokens)?))
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Starts over with the same parameters, seed and prompt.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_reset(sampler: *mut hr_sampler, error: *mut *mut hr_error) -> hr_status {
+    let body = || unsafe {
+        boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
+            sampler.reset();
+            Ok(())
+        })
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Number of tokens accepted since the prompt. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_position(sampler: *const hr_sampler) -> usize {
+    boundary::value(0, || Some(unsafe { sampler.as_ref() }?.0.get().ok()?.position()))
+}

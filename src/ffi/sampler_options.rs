@@ -1,0 +1,745 @@
+//! Options of a sampler: `hr_sampler_options`, and what they mean as [`SamplingParams`].
+//!
+//! One flat struct: what is optional in Rust has a value that means "off" here, the one that the defaults have.
+//!
+//! Enumerations are read as numbers, since a caller may put any number there; the aliases below appear in the header as the
+//! enumerations they stand for.
+//!
+//! Unsafe code: the struct promises [`Versioned`], and its lists are the caller's pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::options::{self, choose, Versioned};
+use super::vocab::{hr_text, tokens, HR_NO_TOKEN};
+use crate::sampling::{
+    AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess,
+    SamplingParams, Selection, Smoothing, Step, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
+};
+use crate::vocab::TokenId;
+use std::ptr;
+
+/// Order of a sampler's steps.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_chain_order {
+    /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the other truncations.
+    HR_CHAIN_ORDER_HF = 0,
+    /// As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature last.
+    HR_CHAIN_ORDER_LLAMA = 1,
+    /// The steps named in custom_order.
+    HR_CHAIN_ORDER_CUSTOM = 2,
+}
+
+/// How a token is drawn from the final law. The law is the same.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_selection {
+    /// One random number, inverse distribution function.
+    HR_SELECTION_INVERSE_CDF = 0,
+    /// The largest of logit plus Gumbel number: the choice between two tokens does not depend on the others.
+    HR_SELECTION_GUMBEL_MAX = 1,
+}
+
+/// How the temperature changes.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_dynamic_temperature {
+    /// It does not.
+    HR_DYNAMIC_TEMPERATURE_OFF = 0,
+    /// T * (1 + 0.3 * position / dynamic_temperature_total).
+    HR_DYNAMIC_TEMPERATURE_POSITION = 1,
+    /// T * (0.5 + H / H_max), H the entropy of the law.
+    HR_DYNAMIC_TEMPERATURE_ENTROPY = 2,
+    /// low + (high - low) * (H / H_max)^exponent, instead of T.
+    HR_DYNAMIC_TEMPERATURE_RANGE = 3,
+}
+
+/// What top-k does with tokens whose logit equals the k-th largest.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_top_k_ties {
+    /// Keep exactly k, the lowest ids among equals.
+    HR_TOP_K_TIES_LOWEST_ID = 0,
+    /// Keep all that equal the k-th.
+    HR_TOP_K_TIES_KEEP_ALL = 1,
+}
+
+/// Which of two published ends of the tail-free cut.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_tail_free_end {
+    /// Keep the token at which the weight passes z.
+    HR_TAIL_FREE_END_AFTER = 0,
+    /// Cut before it, as llama.cpp did.
+    HR_TAIL_FREE_END_BEFORE = 1,
+}
+
+/// The forms of p-less.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_p_less {
+    /// Off.
+    HR_P_LESS_OFF = 0,
+    /// Keep p >= the sum of p squared.
+    HR_P_LESS_PLAIN = 1,
+    /// Keep p >= (V * that sum - 1) / (V - 1), V the number of candidates.
+    HR_P_LESS_NORMALISED = 2,
+}
+
+/// The versions of Mirostat.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_mirostat {
+    /// Off.
+    HR_MIROSTAT_OFF = 0,
+    /// Estimates Zipf's exponent from the top 100, then draws from a top-k.
+    HR_MIROSTAT_V1 = 1,
+    /// Cuts at a surprise.
+    HR_MIROSTAT_V2 = 2,
+}
+
+/// How a watermark's green list depends on the text.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_watermark {
+    /// No watermark.
+    HR_WATERMARK_OFF = 0,
+    /// By the last token.
+    HR_WATERMARK_LEFT_HASH = 1,
+    /// By the last watermark_context_width tokens, the candidate included.
+    HR_WATERMARK_SELF_HASH = 2,
+}
+
+type hr_chain_order_number = u32;
+type hr_selection_number = u32;
+type hr_dynamic_temperature_number = u32;
+type hr_top_k_ties_number = u32;
+type hr_tail_free_end_number = u32;
+type hr_p_less_number = u32;
+type hr_mirostat_number = u32;
+type hr_watermark_number = u32;
+
+/// Added to the logit of a token; -infinity bans it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_token_bias {
+    /// The token.
+    pub token: u32,
+    /// What is added.
+    pub bias: f32,
+}
+
+/// A sequence of at least one token, somewhere in the caller's memory.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_token_sequence {
+    /// The tokens.
+    pub tokens: *const u32,
+    /// How many.
+    pub count: usize,
+    /// For sequence_bias: added to the logit of the last token where the tokens before it have just been generated.
+    pub bias: f32,
+}
+
+/// What a sampler does. Set it up with hr_sampler_options_init(), which turns every strategy off; then change what is wanted.
+///
+/// Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new(). Pointers are needed only until
+/// it returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_sampler_options {
+    /// Set by hr_sampler_options_init().
+    pub struct_size: usize,
+    /// Seed of the random numbers. Default 0.
+    pub seed: u64,
+    /// Which of several completions of one request this is: each draws its own numbers. Default 0.
+    pub completion: u32,
+    /// How the draw is made. Default HR_SELECTION_INVERSE_CDF.
+    pub selection: hr_selection_number,
+    /// Order of the steps. Default HR_CHAIN_ORDER_HF.
+    pub order: hr_chain_order_number,
+    /// T of softmax(logits / T), at least 0. 0 takes the most probable token. Default 1.
+    pub temperature: f32,
+    /// For HR_CHAIN_ORDER_CUSTOM: names of steps, separated by commas, such as "repetition-penalty,mask,temperature,top-k". Every step that is
+    /// switched on must be among them. Default empty.
+    pub custom_order: hr_text,
+    /// Keep the k most probable tokens; 0 is off (default).
+    pub top_k: usize,
+    /// What top-k does with ties. Default HR_TOP_K_TIES_LOWEST_ID.
+    pub top_k_ties: hr_top_k_ties_number,
+    /// Keep the most probable tokens whose mass reaches p, in [0, 1]; 1 is off (default).
+    pub top_p: f32,
+    /// Keep p >= min_p * largest p, in [0, 1]; 0 is off (default).
+    pub min_p: f32,
+    /// Mass of the locally typical tokens, in [0, 1]; 1 is off (default).
+    pub typical_p: f32,
+    /// Tail-free z, in [0, 1]; 1 is off (default).
+    pub tfs_z: f32,
+    /// End of the tail-free cut. Default HR_TAIL_FREE_END_AFTER.
+    pub tfs_end: hr_tail_free_end_number,
+    /// Epsilon cut-off, in [0, 1); 0 is off (default).
+    pub epsilon_cutoff: f32,
+    /// Eta cut-off, in [0, 1); 0 is off (default).
+    pub eta_cutoff: f32,
+    /// Keep p >= top_a * (largest p) squared, in [0, 1]; 0 is off (default).
+    pub top_a: f32,
+    /// Keep logits >= the largest - n standard deviations; 0 is off (default).
+    pub top_n_sigma: f32,
+    /// Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off (default).
+    pub top_h: f32,
+    /// Form of p-less. Default HR_P_LESS_OFF.
+    pub p_less: hr_p_less_number,
+    /// XTC: the probability that top choices are excluded, in [0, 1]; 0 is off (default).
+    pub xtc_probability: f32,
+    /// XTC: what counts as a top choice, in [0, 1]; above 0.5 the step never acts. Default 0.1.
+    pub xtc_threshold: f32,
+    /// Quadratic smoothing of the logits, at least 0; 0 is off (default).
+    pub smoothing_factor: f32,
+    /// Curve of the smoothing; 1 is the plain quadratic (default).
+    pub smoothing_curve: f32,
+    /// How the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
+    pub dynamic_temperature: hr_dynamic_temperature_number,
+    /// For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at entropy 0. Default 0.
+    pub dynamic_temperature_low: f32,
+    /// For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at the largest entropy. Default 1.
+    pub dynamic_temperature_high: f32,
+    /// For HR_DYNAMIC_TEMPERATURE_RANGE. Default 1.
+    pub dynamic_temperature_exponent: f32,
+    /// For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the temperature. Default 0.
+    pub dynamic_temperature_total: usize,
+    /// Version of Mirostat. Excludes adaptive-p. Default HR_MIROSTAT_OFF.
+    pub mirostat: hr_mirostat_number,
+    /// Mirostat: the surprise to keep to, in bits, above 0. Default 5.
+    pub mirostat_tau: f32,
+    /// Mirostat: the rate of learning, at least 0. Default 0.1.
+    pub mirostat_eta: f32,
+    /// Adaptive-p: the probability that chosen tokens should have on average, in [0, 1]; negative is off (default -1).
+    pub adaptive_p_target: f32,
+    /// Adaptive-p: decay of the moving average, in [0, 0.99]. Default 0.9.
+    pub adaptive_p_decay: f32,
+    /// Divides positive and multiplies negative logits of seen tokens, above 0; 1 is off (default).
+    pub repetition_penalty: f32,
+    /// How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all (default).
+    pub repetition_window: usize,
+    /// Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off (default).
+    pub frequency_penalty: f32,
+    /// Subtracted from the logit of every token in the output, in [-2, 2]; 0 is off (default).
+    pub presence_penalty: f32,
+    /// DRY: the multiplier, at least 0; 0 is off (default).
+    pub dry_multiplier: f32,
+    /// DRY: the base, at least 1. Default 1.75.
+    pub dry_base: f32,
+    /// DRY: repetitions up to this length are free. Default 2.
+    pub dry_allowed_length: usize,
+    /// DRY: how many of the last tokens are searched; 0 is all (default).
+    pub dry_window: usize,
+    /// DRY: tokens that no repetition reaches across. Default none.
+    pub dry_breakers: *const u32,
+    /// Number of dry_breakers.
+    pub dry_breaker_count: usize,
+    /// Added to the logits of single tokens. Default none.
+    pub logit_bias: *const hr_token_bias,
+    /// Number of logit_bias.
+    pub logit_bias_count: usize,
+    /// Biases on sequences. Default none.
+    pub sequence_bias: *const hr_token_sequence,
+    /// Number of sequence_bias.
+    pub sequence_bias_count: usize,
+    /// Sequences that may not be completed; their bias is not used. Default none.
+    pub bad_words: *const hr_token_sequence,
+    /// Number of bad_words.
+    pub bad_word_count: usize,
+    /// If there are any, only these tokens may be drawn. Default all.
+    pub allowed_tokens: *const u32,
+    /// Number of allowed_tokens.
+    pub allowed_token_count: usize,
+    /// Tokens that may not be drawn. Default none.
+    pub suppressed_tokens: *const u32,
+    /// Number of suppressed_tokens.
+    pub suppressed_token_count: usize,
+    /// Tokens that may not be drawn first. Default none.
+    pub begin_suppressed_tokens: *const u32,
+    /// Number of begin_suppressed_tokens.
+    pub begin_suppressed_token_count: usize,
+    /// Tokens that end the output. Default none.
+    pub end_tokens: *const u32,
+    /// Number of end_tokens.
+    pub end_token_count: usize,
+    /// No sequence of this many tokens may occur twice in prompt and output; 0 is off (default).
+    pub no_repeat_ngram: usize,
+    /// Raises the logits of the end tokens by their size times (factor^(position - start) - 1), above 0; 0 is off (default).
+    pub exponential_decay_factor: f32,
+    /// The first token of the output; HR_NO_TOKEN leaves it free (default).
+    pub forced_first: u32,
+    /// The token at position max_tokens - 1; HR_NO_TOKEN leaves it free (default).
+    pub forced_last: u32,
+    /// Where a watermark's green list comes from. Default HR_WATERMARK_OFF.
+    pub watermark: hr_watermark_number,
+    /// Position from which the exponential decay acts. Default 0.
+    pub exponential_decay_start: usize,
+    /// No end token before this many tokens, unless the mask leaves nothing else. Default 0.
+    pub min_tokens: usize,
+    /// Length of the output in tokens, for forced_last; 0 is unknown (default).
+    pub max_tokens: usize,
+    /// Watermark: share of the vocabulary on the green list, in (0, 1). Default 0.25.
+    pub watermark_ratio: f32,
+    /// Watermark: added to green logits. Default 2.
+    pub watermark_bias: f32,
+    /// Watermark: the secret key. Default 15485863.
+    pub watermark_key: u64,
+    /// Watermark: tokens that HR_WATERMARK_SELF_HASH looks at, at least 1. Default 4.
+    pub watermark_context_width: usize,
+}
+
+// Numbers, raw pointers and structs of them.
+unsafe impl Versioned for hr_sampler_options {
+    fn defaults() -> Self {
+        let plain = SamplingParams::default();
+        let (dry, mirostat, watermark) = (Dry::default(), Mirostat::default(), Watermark::default());
+        hr_sampler_options {
+            struct_size: size_of::<Self>(),
+            seed: plain.seed,
+            completion: plain.completion,
+            selection: hr_selection::HR_SELECTION_INVERSE_CDF as u32,
+            order: hr_chain_order::HR_CHAIN_ORDER_HF as u32,
+            temperature: plain.temperature,
+            custom_order: hr_text { data: ptr::null(), len: 0 },
+            top_k: plain.top_k,
+            top_k_ties: hr_top_k_ties::HR_TOP_K_TIES_LOWEST_ID as u32,
+            top_p: plain.top_p,
+            min_p: plain.min_p,
+            typical_p: plain.typical_p,
+            tfs_z: plain.tfs_z,
+            tfs_end: hr_tail_free_end::HR_TAIL_FREE_END_AFTER as u32,
+            epsilon_cutoff: plain.epsilon_cutoff,
+            eta_cutoff: plain.eta_cutoff,
+            top_a: plain.top_a,
+            top_n_sigma: 0.0,
+            top_h: 0.0,
+            p_less: hr_p_less::HR_P_LESS_OFF as u32,
+            xtc_probability: 0.0,
+            xtc_threshold: 0.1,
+            smoothing_factor: 0.0,
+            smoothing_curve: 1.0,
+            dynamic_temperature: hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF as u32,
+            dynamic_temperature_low: 0.0,
+            dynamic_temperature_high: 1.0,
+            dynamic_temperature_exponent: 1.0,
+            dynamic_temperature_total: 0,
+            mirostat: hr_mirostat::HR_MIROSTAT_OFF as u32,
+            mirostat_tau: mirostat.tau,
+            mirostat_eta: mirostat.eta,
+            adaptive_p_target: -1.0,
+            adaptive_p_decay: 0.9,
+            repetition_penalty: plain.repetition_penalty,
+            repetition_window: 0,
+            frequency_penalty: plain.frequency_penalty,
+            presence_penalty: plain.presence_penalty,
+            dry_multiplier: 0.0,
+            dry_base: dry.base,
+            dry_allowed_length: dry.allowed_length,
+            dry_window: 0,
+            dry_breakers: ptr::null(),
+            dry_breaker_count: 0,
+            logit_bias: ptr::null(),
+            logit_bias_count: 0,
+            sequence_bias: ptr::null(),
+            sequence_bias_count: 0,
+            bad_words: ptr::null(),
+            bad_word_count: 0,
+            allowed_tokens: ptr::null(),
+            allowed_token_count: 0,
+            suppressed_tokens: ptr::null(),
+            suppressed_token_count: 0,
+            begin_suppressed_tokens: ptr::null(),
+            begin_suppressed_token_count: 0,
+            end_tokens: ptr::null(),
+            end_token_count: 0,
+            no_repeat_ngram: plain.no_repeat_ngram,
+            exponential_decay_factor: 0.0,
+            forced_first: HR_NO_TOKEN,
+            forced_last: HR_NO_TOKEN,
+            watermark: hr_watermark::HR_WATERMARK_OFF as u32,
+            exponential_decay_start: 0,
+            min_tokens: plain.min_tokens,
+            max_tokens: 0,
+            watermark_ratio: watermark.greenlist_ratio,
+            watermark_bias: watermark.bias,
+            watermark_key: watermark.hashing_key,
+            watermark_context_width: 4,
+        }
+    }
+}
+
+/// Sets options to the defaults. NULL is ignored.
+#[no_mangle]
+pub unsafe extern "C" fn hr_sampler_options_init(options: *mut hr_sampler_options) {
+    unsafe { options::init(options) }
+}
+
+impl hr_sampler_options {
+    /// Relies on the lists being as long as they say.
+    pub(super) unsafe fn to_params(self) -> Result<SamplingParams, Failure> {
+        use {hr_selection::*, hr_tail_free_end::*, hr_top_k_ties::*};
+        let list = |ids, count, name| Ok::<_, Failure>(unsafe { tokens(ids, count, name)? }.to_vec());
+        let allowed = list(self.allowed_tokens, self.allowed_token_count, "allowed_tokens")?;
+        let biases = unsafe { boundary::slice(self.logit_bias, self.logit_bias_count, "logit_bias")? };
+        let sequence_bias =
+            unsafe { sequences(self.sequence_bias, self.sequence_bias_count, "sequence_bias")? };
+        let bad_words = unsafe { sequences(self.bad_words, self.bad_word_count, "bad_words")? };
+        let above_zero = |number: f32| (number != 0.0).then_some(number);
+        let count = |number: usize| (number > 0).then_some(number);
+        let token = |id: u32| (id != HR_NO_TOKEN).then_some(TokenId(id));
+        Ok(SamplingParams {
+            temperature: self.temperature,
+            dynamic_temperature: self.dynamic_temperature()?,
+            top_k: self.top_k,
+            top_k_ties: choose(
+                self.top_k_ties,
+                "top_k_ties",
+                &[
+                    (HR_TOP_K_TIES_LOWEST_ID as u32, Ties::LowestId),
+                    (HR_TOP_K_TIES_KEEP_ALL as u32, Ties::KeepAll),
+                ],
+            )?,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            typical_p: self.typical_p,
+            tfs_z: self.tfs_z,
+            tfs_end: choose(
+                self.tfs_end,
+                "tfs_end",
+                &[
+                    (HR_TAIL_FREE_END_AFTER as u32, TailFreeEnd::After),
+                    (HR_TAIL_FREE_END_BEFORE as u32, TailFreeEnd::Before),
+                ],
+            )?,
+            epsilon_cutoff: self.epsilon_cutoff,
+            eta_cutoff: self.eta_cutoff,
+            top_a: self.top_a,
+            top_n_sigma: above_zero(self.top_n_sigma),
+            top_h: above_zero(self.top_h),
+            p_less: self.p_less()?,
+            xtc: above_zero(self.xtc_probability)
+                .map(|probability| Xtc { probability, threshold: self.xtc_threshold }),
+            smoothing: above_zero(self.smoothing_factor)
+                .map(|factor| Smoothing { factor, curve: self.smoothing_curve }),
+            mirostat: self.mirostat()?,
+            // Not a number is no "off": it goes on to be refused.
+            adaptive_p: (self.adaptive_p_target >= 0.0 || self.adaptive_p_target.is_nan())
+                .then_some(AdaptiveP { target: self.adaptive_p_target, decay: self.adaptive_p_decay }),
+            repetition_penalty: self.repetition_penalty,
+            repetition_window: count(self.repetition_window),
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            dry: match above_zero(self.dry_multiplier) {
+                None => None,
+                Some(multiplier) => Some(Dry {
+                    multiplier,
+                    base: self.dry_base,
+                    allowed_length: self.dry_allowed_length,
+                    window: count(self.dry_window),
+                    breakers: list(self.dry_breakers, self.dry_breaker_count, "dry_breakers")?,
+                }),
+            },
+            logit_bias: biases.iter().map(|b| (TokenId(b.token), b.bias)).collect(),
+            sequence_bias,
+            bad_words: bad_words.into_iter().map(|(tokens, _)| tokens).collect(),
+            allowed_tokens: (!allowed.is_empty()).then_some(allowed),
+            suppressed_tokens: list(
+                self.suppressed_tokens,
+                self.suppressed_token_count,
+                "suppressed_tokens",
+            )?,
+            begin_suppressed_tokens: list(
+                self.begin_suppressed_tokens,
+                self.begin_suppressed_token_count,
+                "begin_suppressed_tokens",
+            )?,
+            no_repeat_ngram: self.no_repeat_ngram,
+            exponential_decay: above_zero(self.exponential_decay_factor)
+                .map(|factor| ExponentialDecay { start: self.exponential_decay_start, factor }),
+            forced_first: token(self.forced_first),
+            forced_last: token(self.forced_last),
+            end_tokens: list(self.end_tokens, self.end_token_count, "end_tokens")?,
+            min_tokens: self.min_tokens,
+            max_tokens: count(self.max_tokens),
+            watermark: self.watermark()?,
+            order: unsafe { self.order()? },
+            selection: choose(
+                self.selection,
+                "selection",
+                &[
+                    (HR_SELECTION_INVERSE_CDF as u32, Selection::InverseCdf),
+                    (HR_SELECTION_GUMBEL_MAX as u32, Selection::GumbelMax),
+                ],
+            )?,
+            seed: self.seed,
+            completion: self.completion,
+        })
+    }
+
+    fn dynamic_temperature(&self) -> Result<Option<DynamicTemperature>, Failure> {
+        use hr_dynamic_temperature::*;
+        let range = DynamicTemperature::Range {
+            low: self.dynamic_temperature_low,
+            high: self.dynamic_temperature_high,
+            exponent: self.dynamic_temperature_exponent,
+        };
+        let by_position = DynamicTemperature::Position { total: self.dynamic_temperature_total };
+        choose(
+            self.dynamic_temperature,
+            "dynamic_temperature",
+            &[
+                (HR_DYNAMIC_TEMPERATURE_OFF as u32, None),
+                (HR_DYNAMIC_TEMPERATURE_POSITION as u32, Some(by_position)),
+                (HR_DYNAMIC_TEMPERATURE_ENTROPY as u32, Some(DynamicTemperature::Entropy)),
+                (HR_DYNAMIC_TEMPERATURE_RANGE as u32, Some(range)),
+            ],
+        )
+    }
+
+    fn p_less(&self) -> Result<Option<PLess>, Failure> {
+        use hr_p_less::*;
+        let forms = [
+            (HR_P_LESS_OFF as u32, None),
+            (HR_P_LESS_PLAIN as u32, Some(PLess::Plain)),
+            (HR_P_LESS_NORMALISED as u32, Some(PLess::Normalised)),
+        ];
+        choose(self.p_less, "p_less", &forms)
+    }
+
+    fn mirostat(&self) -> Result<Option<Mirostat>, Failure> {
+        use hr_mirostat::*;
+        let with = |version| Some(Mirostat { version, tau: self.mirostat_tau, eta: self.mirostat_eta });
+        let versions = [
+            (HR_MIROSTAT_OFF as u32, None),
+            (HR_MIROSTAT_V1 as u32, with(MirostatVersion::V1)),
+            (HR_MIROSTAT_V2 as u32, with(MirostatVersion::V2)),
+        ];
+        choose(self.mirostat, "mirostat", &versions)
+    }
+
+    fn watermark(&self) -> Result<Option<Watermark>, Failure> {
+        use hr_watermark::*;
+        let with = |seeding| {
+            Some(Watermark {
+                greenlist_ratio: self.watermark_ratio,
+                bias: self.watermark_bias,
+                hashing_key: self.watermark_key,
+                seeding,
+            })
+        };
+        let self_hash = WatermarkSeeding::SelfHash { context_width: self.watermark_context_width };
+        let seedings = [
+            (HR_WATERMARK_OFF as u32, None),
+            (HR_WATERMARK_LEFT_HASH as u32, with(WatermarkSeeding::LeftHash)),
+            (HR_WATERMARK_SELF_HASH as u32, with(self_hash)),
+        ];
+        choose(self.watermark, "watermark", &seedings)
+    }
+
+    /// Relies on the list of names being text of its length.
+    unsafe fn order(&self) -> Result<ChainOrder, Failure> {
+        use hr_chain_order::*;
+        let names = unsafe { self.custom_order.get("custom_order")? };
+        let orders = [
+            (HR_CHAIN_ORDER_HF as u32, Some(ChainOrder::Hf)),
+            (HR_CHAIN_ORDER_LLAMA as u32, Some(ChainOrder::Llama)),
+            (HR_CHAIN_ORDER_CUSTOM as u32, None),
+        ];
+        if let Some(order) = choose(self.order, "order", &orders)? {
+            return Ok(order);
+        }
+        let steps: Result<Vec<Step>, Failure> = names
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(|name| Step::from_name(name).ok_or_else(|| unknown_step(name)))
+            .collect();
+        Ok(ChainOrder::Custom(steps?))
+    }
+}
+
+fn unknown_step(name: &str) -> Failure {
+    let known: Vec<&str> = Step::all().iter().map(|step| step.name()).collect();
+    Failure::argument(format!("custom_order: there is no step {name:?}; the steps are {}", known.join(", ")))
+}
+
+/// Relies on the lists being as long as they say.
+unsafe fn sequences(
+    given: *const hr_token_sequence,
+    count: usize,
+    name: &str,
+) -> Result<Vec<(Vec<TokenId>, f32)>, Failure> {
+    let given = unsafe { boundary::slice(given, count, name)? };
+    given.iter().map(|s| Ok((unsafe { tokens(s.tokens, s.count, name)? }.to_vec(), s.bias))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_librarys() {
+        let params = unsafe { hr_sampler_options::defaults().to_params() }.unwrap();
+        assert_eq!(params, SamplingParams::default());
+    }
+
+    #[test]
+    fn every_option_arrives() {
+        let ids = [7u32, 8];
+        let bias = [hr_token_bias { token: 3, bias: -1.0 }];
+        let sequence = [hr_token_sequence { tokens: ids.as_ptr(), count: 2, bias: 0.5 }];
+        let order = "mask, top-k";
+        let options = hr_sampler_options {
+            seed: 1,
+            completion: 2,
+            selection: 1,
+            order: 2,
+            temperature: 0.5,
+            custom_order: hr_text { data: order.as_ptr().cast(), len: order.len() },
+            top_k: 3,
+            top_k_ties: 1,
+            top_p: 0.9,
+            min_p: 0.1,
+            typical_p: 0.8,
+            tfs_z: 0.7,
+            tfs_end: 1,
+            epsilon_cutoff: 0.01,
+            eta_cutoff: 0.02,
+            top_a: 0.3,
+            top_n_sigma: 2.0,
+            top_h: 0.4,
+            p_less: 2,
+            xtc_probability: 0.5,
+            xtc_threshold: 0.2,
+            smoothing_factor: 0.6,
+            smoothing_curve: 1.5,
+            dynamic_temperature: 3,
+            dynamic_temperature_low: 0.1,
+            dynamic_temperature_high: 1.2,
+            dynamic_temperature_exponent: 2.0,
+            mirostat: 1,
+            mirostat_tau: 4.0,
+            mirostat_eta: 0.2,
+            adaptive_p_target: 0.3,
+            adaptive_p_decay: 0.8,
+            repetition_penalty: 1.1,
+            repetition_window: 64,
+            frequency_penalty: 0.2,
+            presence_penalty: 0.3,
+            dry_multiplier: 0.8,
+            dry_base: 1.5,
+            dry_allowed_length: 3,
+            dry_window: 100,
+            dry_breakers: ids.as_ptr(),
+            dry_breaker_count: 1,
+            logit_bias: bias.as_ptr(),
+            logit_bias_count: 1,
+            sequence_bias: sequence.as_ptr(),
+            sequence_bias_count: 1,
+            bad_words: sequence.as_ptr(),
+            bad_word_count: 1,
+            allowed_tokens: ids.as_ptr(),
+            allowed_token_count: 2,
+            suppressed_tokens: ids.as_ptr(),
+            suppressed_token_count: 1,
+            begin_suppressed_tokens: ids.as_ptr(),
+            begin_suppressed_token_count: 2,
+            end_tokens: ids[1..].as_ptr(),
+            end_token_count: 1,
+            no_repeat_ngram: 4,
+            exponential_decay_factor: 1.1,
+            exponential_decay_start: 9,
+            forced_first: 5,
+            forced_last: 6,
+            watermark: 2,
+            min_tokens: 1,
+            max_tokens: 10,
+            watermark_ratio: 0.5,
+            watermark_bias: 1.0,
+            watermark_key: 99,
+            watermark_context_width: 3,
+            ..hr_sampler_options::defaults()
+        };
+        let two = vec![TokenId(7), TokenId(8)];
+        let expected = SamplingParams {
+            temperature: 0.5,
+            dynamic_temperature: Some(DynamicTemperature::Range { low: 0.1, high: 1.2, exponent: 2.0 }),
+            top_k: 3,
+            top_k_ties: Ties::KeepAll,
+            top_p: 0.9,
+            min_p: 0.1,
+            typical_p: 0.8,
+            tfs_z: 0.7,
+            tfs_end: TailFreeEnd::Before,
+            epsilon_cutoff: 0.01,
+            eta_cutoff: 0.02,
+            top_a: 0.3,
+            top_n_sigma: Some(2.0),
+            top_h: Some(0.4),
+            p_less: Some(PLess::Normalised),
+            xtc: Some(Xtc { probability: 0.5, threshold: 0.2 }),
+            smoothing: Some(Smoothing { factor: 0.6, curve: 1.5 }),
+            mirostat: Some(Mirostat { version: MirostatVersion::V1, tau: 4.0, eta: 0.2 }),
+            adaptive_p: Some(AdaptiveP { target: 0.3, decay: 0.8 }),
+            repetition_penalty: 1.1,
+            repetition_window: Some(64),
+            frequency_penalty: 0.2,
+            presence_penalty: 0.3,
+            dry: Some(Dry {
+                multiplier: 0.8,
+                base: 1.5,
+                allowed_length: 3,
+                window: Some(100),
+                breakers: vec![TokenId(7)],
+            }),
+            logit_bias: vec![(TokenId(3), -1.0)],
+            sequence_bias: vec![(two.clone(), 0.5)],
+            bad_words: vec![two.clone()],
+            allowed_tokens: Some(two.clone()),
+            suppressed_tokens: vec![TokenId(7)],
+            begin_suppressed_tokens: two,
+            no_repeat_ngram: 4,
+            exponential_decay: Some(ExponentialDecay { start: 9, factor: 1.1 }),
+            forced_first: Some(TokenId(5)),
+            forced_last: Some(TokenId(6)),
+            end_tokens: vec![TokenId(8)],
+            min_tokens: 1,
+            max_tokens: Some(10),
+            watermark: Some(Watermark {
+                greenlist_ratio: 0.5,
+                bias: 1.0,
+                hashing_key: 99,
+                seeding: WatermarkSeeding::SelfHash { context_width: 3 },
+            }),
+            order: ChainOrder::Custom(vec![Step::Mask, Step::TopK]),
+            selection: Selection::GumbelMax,
+            seed: 1,
+            completion: 2,
+        };
+        assert_eq!(unsafe { options.to_params() }.unwrap(), expected);
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused() {
+        let refused = |change: fn(&mut hr_sampler_options)| {
+            let mut options = hr_sampler_options::defaults();
+            change(&mut options);
+            let failure = unsafe { options.to_params() }.err();
+            failure.map(|failure| failure.message).unwrap_or_default()
+        };
+        assert_eq!(refused(|o| o.order = 3), "order is 3, which is none of its 3 values");
+        assert_eq!(
+            refused(|o| o.selection = u32::MAX),
+            "selection is 4294967295, which is none of its 2 values"
+        );
+        assert_eq!(refused(|o| o.end_token_count = 2), "end_tokens is NULL, but its length is 2");
+        let step = refused(|o| {
+            o.order = 2;
+            o.custom_order = hr_text { data: "mask,warp".as_ptr().cast(), len: 9 };
+        });
+        assert!(step.starts_with("custom_order: there is no step \"warp\"; the steps are "), "{step}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Versions: of the library, and of the ABI.
+//!
+//! Unsafe code: reads a NUL-terminated name, which is a literal in practice and therefore the one string without a length.
+#![allow(unsafe_code)]
+
+use super::boundary;
+use std::ffi::{c_char, CStr};
+
+/// Version of the header, first number. Compare with hr_version() for the library that was found at run time.
+pub const HR_VERSION_MAJOR: u32 = 0;
+/// Version of the header, second number.
+pub const HR_VERSION_MINOR: u32 = 1;
+/// Version of the header, third number.
+pub const HR_VERSION_PATCH: u32 = 0;
+/// Number of the ABI. It rises when programs must be compiled anew; additions leave it as it is.
+pub const HR_ABI_VERSION: u32 = 1;
+
+// The header's numbers are the package's.
+const _: () = {
+    assert!(matches!(u32::from_str_radix(env!("CARGO_PKG_VERSION_MAJOR"), 10), Ok(HR_VERSION_MAJOR)));
+    assert!(matches!(u32::from_str_radix(env!("CARGO_PKG_VERSION_MINOR"), 10), Ok(HR_VERSION_MINOR)));
+    assert!(matches!(u32::from_str_radix(env!("CARGO_PKG_VERSION_PATCH"), 10), Ok(HR_VERSION_PATCH)));
+};
+
+/// The library's version, such as "1.2.3": NUL-terminated, alive for ever.
+#[no_mangle]
+pub extern "C" fn hr_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// The library's number of the ABI. A program should refuse to run if it differs from HR_ABI_VERSION.
+#[no_mangle]
+pub extern "C" fn hr_abi_version() -> u32 {
+    HR_ABI_VERSION
+}
+
+/// Whether the library was built with a feature: "torch" (language models), "tokenizers". name is NUL-terminated; false for
+/// NULL and for names that are not known.
+#[no_mangle]
+pub unsafe extern "C" fn hr_has_feature(name: *const c_char) -> bool {
+    boundary::value(false, || {
+        if name.is_null() {
+            return None;
+        }
+        match unsafe { CStr::from_ptr(name) }.to_bytes() {
+            b"torch" => Some(cfg!(feature = "torch")),
+            b"tokenizers" => Some(cfg!(feature = "tokenizers")),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_the_packages() {
+        let composed = format!("{HR_VERSION_MAJOR}.{HR_VERSION_MINOR}.{HR_VERSION_PATCH}");
+        assert_eq!(composed, env!("CARGO_PKG_VERSION"));
+        assert_eq!(unsafe { CStr::from_ptr(hr_version()) }.to_str().unwrap(), composed);
+    }
+
+    #[test]
+    fn features_are_known_by_name() {
+        let has = |name: &CStr| unsafe { hr_has_feature(name.as_ptr()) };
+        assert_eq!(has(c"torch"), cfg!(feature = "torch"));
+        assert!(!has(c"warp drive"));
+        assert!(!unsafe { hr_has_feature(std::ptr::null()) });
+    }
+}

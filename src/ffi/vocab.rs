@@ -1,0 +1,414 @@
+//! Vocabularies: `hr_vocab`.
+//!
+//! A handle is a counted reference to an immutable table, so that everything made from a vocabulary keeps it alive by itself.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::error::hr_error;
+use super::status::hr_status;
+use crate::gguf::{GgufError, GgufFile};
+use crate::vocab::{TokenId, Vocabulary, VocabularyError, VocabularyParts};
+use std::ffi::c_char;
+use std::fs::File;
+use std::io::Read;
+
+/// Stands for "no token" wherever a token id is expected or returned.
+pub const HR_NO_TOKEN: u32 = u32::MAX;
+
+/// The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions, freed by hr_vocab_free().
+///
+/// It never changes: any number of threads may use it at once. Whatever is made from it keeps what it needs alive, so that
+/// it may be freed at any time.
+pub struct hr_vocab(pub(super) Vocabulary);
+
+/// Bytes somewhere in the caller's memory. data is not looked at if len is 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_bytes {
+    /// The first byte.
+    pub data: *const u8,
+    /// How many.
+    pub len: usize,
+}
+
+/// UTF-8 text somewhere in the caller's memory. data is not looked at if len is 0; no NUL is needed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_text {
+    /// The first byte.
+    pub data: *const c_char,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// A special (control) token: one that no text matches.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_special_token {
+    /// Its name, such as "<|im_end|>".
+    pub name: hr_text,
+    /// Its id.
+    pub id: u32,
+}
+
+impl hr_bytes {
+    /// Relies on the promise of the C type.
+    pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a [u8], Failure> {
+        unsafe { boundary::slice(self.data, self.len, name) }
+    }
+}
+
+impl hr_text {
+    /// Relies on the promise of the C type.
+    pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a str, Failure> {
+        unsafe { boundary::text(self.data, self.len, name) }
+    }
+}
+
+impl From<VocabularyError> for Failure {
+    fn from(error: VocabularyError) -> Self {
+        Failure::of(hr_status::HR_ERROR_VOCABULARY, &error)
+    }
+}
+
+/// Token ids as the caller has them. Relies on what [`boundary::slice`] does.
+pub(super) unsafe fn tokens<'a>(ids: *const u32, count: usize, name: &str) -> Result<&'a [TokenId], Failure> {
+    // A `TokenId` is a `u32` in memory.
+    unsafe { boundary::slice(ids.cast::<TokenId>(), count, name) }
+}
+
+/// Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback, Unigram, WordPiece).
+///
+/// End-of-sequence tokens are those whose names are well known; see hr_vocab_with_eos().
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
+    json: *const c_char,
+    json_len: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let json = boundary::slice(json.cast::<u8>(), json_len, "json")?;
+        out.object(hr_vocab(Vocabulary::from_tokenizer_json(json)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Reads a tiktoken rank file (a base64 token and its rank a line). The file does not name the special tokens: give them.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_from_tiktoken(
+    ranks: *const u8,
+    ranks_len: usize,
+    special: *const hr_special_token,
+    special_count: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let ranks = boundary::slice(ranks, ranks_len, "ranks")?;
+        let special = special_tokens(special, special_count)?;
+        out.object(hr_vocab(Vocabulary::from_tiktoken(ranks, &special)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Reads the vocabulary inside a GGUF file that lies in memory (mapped, for example). Only its beginning is looked at; nothing of it
+/// is needed afterwards.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_from_gguf(
+    gguf: *const u8,
+    gguf_len: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let bytes = boundary::slice(gguf, gguf_len, "gguf")?;
+        let file = GgufFile::parse(bytes).map_err(VocabularyError::from)?;
+        out.object(hr_vocab(Vocabulary::from_gguf(&file)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Reads the vocabulary inside a GGUF file. Only as much of the file is read as the vocabulary takes.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_from_gguf_file(
+    path: *const c_char,
+    path_len: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let path = boundary::text(path, path_len, "path")?;
+        out.object(hr_vocab(read_gguf_file(path)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Makes a vocabulary of the bytes of its tokens: token i stands for tokens[i]. An empty one stands for no text.
+///
+/// special names the tokens that no text matches; eos lists the ids that end a sequence (those are special, too). model_size
+/// is the number of logits the model gives, where that is more than count; 0 for as many.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_from_tokens(
+    tokens: *const hr_bytes,
+    count: usize,
+    special: *const hr_special_token,
+    special_count: usize,
+    eos: *const u32,
+    eos_count: usize,
+    model_size: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let given = boundary::slice(tokens, count, "tokens")?;
+        let bytes: Result<Vec<Vec<u8>>, Failure> =
+            given.iter().map(|token| Ok(token.get("a token")?.to_vec())).collect();
+        let special = special_tokens(special, special_count)?;
+        let parts = VocabularyParts {
+            tokens: bytes?,
+            special: special.into_iter().map(|(name, id)| (name.to_owned(), id)).collect(),
+            eos: self::tokens(eos, eos_count, "eos")?.to_vec(),
+            model_size: (model_size > 0).then_some(model_size),
+        };
+        out.object(hr_vocab(Vocabulary::from_tokens(parts)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Relies on the promises of the C types.
+unsafe fn special_tokens<'a>(
+    special: *const hr_special_token,
+    count: usize,
+) -> Result<Vec<(&'a str, TokenId)>, Failure> {
+    let special = unsafe { boundary::slice(special, count, "special")? };
+    special
+        .iter()
+        .map(|s| Ok((unsafe { s.name.get("the name of a special token")? }, TokenId(s.id))))
+        .collect()
+}
+
+/// Reads more and more of a file until the vocabulary's part is complete, so that a model of many gigabytes is not read whole.
+fn read_gguf_file(path: &str) -> Result<Vocabulary, Failure> {
+    let failed = |error: std::io::Error| Failure::new(hr_status::HR_ERROR_IO, format!("{path}: {error}"));
+    let mut file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    let mut wanted: u64 = 8 << 20;
+    loop {
+        let missing = wanted - bytes.len() as u64;
+        file.by_ref().take(missing).read_to_end(&mut bytes).map_err(failed)?;
+        let is_whole = (bytes.len() as u64) < wanted;
+        match GgufFile::parse(&bytes) {
+            Err(GgufError::Truncated { .. }) if !is_whole => wanted *= 2,
+            parsed => return Ok(Vocabulary::from_gguf(&parsed.map_err(VocabularyError::from)?)?),
+        }
+    }
+}
+
+/// The same tokens with these as the ones that end a sequence, as a new object.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_with_eos(
+    vocab: *const hr_vocab,
+    eos: *const u32,
+    eos_count: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let vocab = boundary::object(vocab, "vocab")?;
+        out.object(hr_vocab(vocab.0.with_eos(tokens(eos, eos_count, "eos")?)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// The same tokens with the end-of-sequence tokens that a model's generation_config.json, config.json or tokenizer_config.json
+/// names, as a new object.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
+    vocab: *const hr_vocab,
+    json: *const c_char,
+    json_len: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let vocab = boundary::object(vocab, "vocab")?;
+        let json = boundary::slice(json.cast::<u8>(), json_len, "json")?;
+        out.object(hr_vocab(vocab.0.with_eos_from_config(&[json])?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// The same tokens for a model that gives model_size logits, as a new object: more than the tokenizer has where the model's
+/// output is padded (the padding is never allowed).
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_with_model_size(
+    vocab: *const hr_vocab,
+    model_size: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let vocab = boundary::object(vocab, "vocab")?;
+        out.object(hr_vocab(vocab.0.with_model_size(model_size)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// A second handle to the same vocabulary. Copies nothing; NULL for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab {
+    boundary::value(std::ptr::null_mut(), || {
+        let vocab = unsafe { vocab.as_ref() }?;
+        Some(Box::into_raw(Box::new(hr_vocab(vocab.0.clone()))))
+    })
+}
+
+/// Frees a vocabulary. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_free(vocab: *mut hr_vocab) {
+    unsafe { boundary::free(vocab) }
+}
+
+/// Number of token ids, the padding of the model's output included: the length of a row of logits. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_size(vocab: *const hr_vocab) -> usize {
+    boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size()))
+}
+
+/// Number of 32-bit words in a mask: the size divided by 32, rounded up. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_mask_words(vocab: *const hr_vocab) -> usize {
+    boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size().div_ceil(32)))
+}
+
+/// Number of tokens the tokenizer itself has; ids from here to the size stand for nothing. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_token_count(vocab: *const hr_vocab) -> usize {
+    boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.token_count()))
+}
+
+/// The bytes that a token stands for, not NUL-terminated; len becomes their number. They live as long as this handle or any
+/// other to the same vocabulary.
+///
+/// NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist; for these, len may be NULL too.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_token_bytes(
+    vocab: *const hr_vocab,
+    token: u32,
+    len: *mut usize,
+) -> *const u8 {
+    boundary::value(std::ptr::null(), || {
+        unsafe { boundary::set_if_wanted(len, 0) };
+        let bytes = unsafe { vocab.as_ref() }?.0.bytes(TokenId(token));
+        unsafe { boundary::set_if_wanted(len, bytes.len()) };
+        (!bytes.is_empty()).then_some(bytes.as_ptr())
+    })
+}
+
+/// Whether a token is special, that is, matched by no text. False for NULL and for ids that do not exist.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_is_special(vocab: *const hr_vocab, token: u32) -> bool {
+    boundary::value(false, || Some(unsafe { vocab.as_ref() }?.0.is_special(TokenId(token))))
+}
+
+/// The id of a special token, by name; HR_NO_TOKEN if there is none, or for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_special_token(
+    vocab: *const hr_vocab,
+    name: *const c_char,
+    name_len: usize,
+) -> u32 {
+    boundary::value(HR_NO_TOKEN, || {
+        let name = unsafe { boundary::text(name, name_len, "name") }.ok()?;
+        Some(unsafe { vocab.as_ref() }?.0.special(name)?.0)
+    })
+}
+
+/// The name of a special token, not NUL-terminated; len becomes its length. It lives as long as this handle or any other to
+/// the same vocabulary. NULL, with len 0, if the token has no name.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_token_name(
+    vocab: *const hr_vocab,
+    token: u32,
+    len: *mut usize,
+) -> *const c_char {
+    boundary::value(std::ptr::null(), || {
+        unsafe { boundary::set_if_wanted(len, 0) };
+        let name = unsafe { vocab.as_ref() }?.0.name(TokenId(token))?;
+        unsafe { boundary::set_if_wanted(len, name.len()) };
+        Some(name.as_ptr().cast())
+    })
+}
+
+/// The ids that end a sequence, in ascending order; count becomes their number. They live as long as this handle or any other
+/// to the same vocabulary. NULL, with count 0, if there are none.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize) -> *const u32 {
+    boundary::value(std::ptr::null(), || {
+        unsafe { boundary::set_if_wanted(count, 0) };
+        let eos = unsafe { vocab.as_ref() }?.0.eos();
+        unsafe { boundary::set_if_wanted(count, eos.len()) };
+        (!eos.is_empty()).then_some(eos.as_ptr().cast())
+    })
+}
+
+/// The bytes of tokens, one after the other; special tokens give none.
+///
+/// Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_decode(
+    vocab: *const hr_vocab,
+    ids: *const u32,
+    count: usize,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let vocab = boundary::object(vocab, "vocab")?;
+        let bytes = vocab.0.decode(tokens(ids, count, "ids")?);
+        boundary::copy_out(&bytes, buffer, capacity, len)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Spells text with tokens, the longest that fits first. This is a valid spelling, not always the one the tokenizer would give.
+///
+/// Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_vocab_spell(
+    vocab: *const hr_vocab,
+    text: *const u8,
+    text_len: usize,
+    buffer: *mut u32,
+    capacity: usize,
+    count: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let vocab = boundary::object(vocab, "vocab")?;
+        let ids = vocab.0.greedy_tokenize(boundary::slice(text, text_len, "text")?)?;
+        boundary::copy_out(&ids, buffer.cast::<TokenId>(), capacity, count)
+    };
+    unsafe { boundary::guard(error, body) }
+}
