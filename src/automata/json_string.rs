@@ -265,7 +265,7 @@ impl Languages {
     }
 
     /// The characters the decoded state may go on with, as sorted ranges with the state each leads to.
-    fn char_targets(&mut self, inner: LangId) -> Arc<[CharTarget]> {
+    pub(super) fn char_targets(&mut self, inner: LangId) -> Arc<[CharTarget]> {
         if let Some(known) = self.json_chars.get(&inner) {
             return known.clone();
         }

@@ -2,6 +2,7 @@
 
 use super::byte_classes::{ByteClasses, ByteSet, Partitions};
 use super::chars::CharGraph;
+use super::equations::Equation;
 use super::fingerprint::Fingerprinter;
 use super::json_string::{self, CharTarget, Escapes, JsonMode};
 use super::literals::{LiteralSet, UNLABELLED};
@@ -75,6 +76,8 @@ pub enum Expr {
         /// Its state.
         state: u64,
     },
+    /// An unknown of an equation ([`Languages::unknown`]): the language its definition solves to.
+    Unknown(u32),
 }
 
 /// What is known of one expression.
@@ -121,6 +124,7 @@ pub struct Languages {
     machine_index: HashMap<u128, u32>,
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     first_bytes: HashMap<LangId, ByteSet>,
+    pub(super) equations: Vec<Equation>,
     /// Any UTF-8 text.
     text: LangId,
     pub(super) search_budget: u64,
@@ -153,6 +157,7 @@ impl Languages {
             machine_index: HashMap::new(),
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
+            equations: Vec::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -445,21 +450,30 @@ impl Languages {
     }
 
     fn concat_head(&mut self, head: LangId, tail: LangId) -> LangId {
-        if let Expr::Repeat(body, min, max) = *self.expr(head) {
-            // r{a,b} r{c,d} = r{a+c,b+d}; with a tail behind as well.
-            let (next, rest) = match *self.expr(tail) {
-                Expr::Concat(next, rest) => (next, rest),
-                _ => (tail, LangId::EMPTY),
-            };
-            let merged = match *self.expr(next) {
-                Expr::Repeat(other, min2, max2) if other == body => Some((min2, max2)),
-                _ if next == body => Some((1, 1)),
-                _ => None,
-            };
-            if let Some((min2, max2)) = merged {
-                let repeat = self.repeat(body, min.saturating_add(min2), max.saturating_add(max2));
-                return self.concat(repeat, rest);
+        // r{a,b} r{c,d} = r{a+c,b+d}, where a plain r is r{1,1}; with a tail behind as well.
+        let (next, rest) = match *self.expr(tail) {
+            Expr::Concat(next, rest) => (next, rest),
+            _ => (tail, LangId::EMPTY),
+        };
+        let counted = |pool: &Self, id: LangId| match *pool.expr(id) {
+            Expr::Repeat(body, min, max) => Some((body, min, max)),
+            _ => None,
+        };
+        let merged = match (counted(self, head), counted(self, next)) {
+            (Some((body, min, max)), Some((other, min2, max2))) if body == other => {
+                Some((body, min.saturating_add(min2), max.saturating_add(max2)))
             }
+            (Some((body, min, max)), _) if body == next => {
+                Some((body, min.saturating_add(1), max.saturating_add(1)))
+            }
+            (_, Some((body, min, max))) if body == head => {
+                Some((body, min.saturating_add(1), max.saturating_add(1)))
+            }
+            _ => None,
+        };
+        if let Some((body, min, max)) = merged {
+            let repeat = self.repeat(body, min, max);
+            return self.concat(repeat, rest);
         }
         self.intern(Expr::Concat(head, tail))
     }
@@ -488,16 +502,8 @@ impl Languages {
             return body;
         }
         if let Expr::Repeat(inner, low, high) = *self.expr(body) {
-            match (low, high) {
-                (0, UNBOUNDED) => return body,
-                (1, UNBOUNDED) => return self.repeat(inner, min, UNBOUNDED),
-                (0, 1) => return self.repeat(inner, 0, max),
-                _ if low == high && min == max => {
-                    if let Some(n) = low.checked_mul(min).filter(|&n| n < UNBOUNDED) {
-                        return self.repeat(inner, n, n);
-                    }
-                }
-                _ => {}
+            if let Some((min, max)) = flatten_counts((low, high), (min, max)) {
+                return self.repeat(inner, min, max);
             }
         }
         self.intern(Expr::Repeat(body, min, max))
@@ -579,9 +585,20 @@ impl Languages {
                             j += 1;
                         }
                         if j - i > 1 {
-                            let tails: Vec<LangId> = keyed[i..j].iter().map(|k| self.tail(k.1)).collect();
+                            // All heads the group shares are taken at once, so that long equal runs do not recurse.
+                            let mut heads = vec![head];
+                            let mut tails: Vec<LangId> = keyed[i..j].iter().map(|k| self.tail(k.1)).collect();
+                            while let Expr::Concat(head, _) = *self.expr(tails[0]) {
+                                let shared =
+                                    |&t: &LangId| matches!(*self.expr(t), Expr::Concat(h, _) if h == head);
+                                if !tails.iter().all(shared) {
+                                    break;
+                                }
+                                heads.push(head);
+                                tails.iter_mut().for_each(|t| *t = self.tail(*t));
+                            }
                             let tail = self.union(&tails);
-                            let merged = self.concat(head, tail);
+                            let merged = heads.iter().rev().fold(tail, |tail, &head| self.concat(head, tail));
                             replace(flat, &keyed[i..j].iter().map(|k| k.1).collect::<Vec<_>>(), merged);
                             changed = true;
                         }
@@ -767,6 +784,9 @@ impl Languages {
             Expr::Machine { machine, state } => {
                 Fingerprinter::new(11).part(self.machines[*machine as usize].1).word(*state).finish()
             }
+            Expr::Unknown(equation) => {
+                Fingerprinter::new(12).part(self.equations[*equation as usize].key).finish()
+            }
         }
     }
 
@@ -783,6 +803,7 @@ impl Languages {
             Expr::Repeat(a, min, _) => *min == 0 || of(a),
             Expr::Json { mode, .. } => *mode == JsonMode::Closed,
             Expr::Machine { machine, state } => self.machines[*machine as usize].0.accepts(*state),
+            Expr::Unknown(equation) => self.equations[*equation as usize].nullable,
         }
     }
 
@@ -803,6 +824,7 @@ impl Languages {
             Expr::Repeat(a, ..) => of(a),
             Expr::Json { inner, mode, .. } => *mode != JsonMode::Body || of(inner),
             Expr::Machine { machine, .. } => self.machines[*machine as usize].0.is_text(),
+            Expr::Unknown(_) => true,
         }
     }
 
@@ -828,7 +850,7 @@ impl Languages {
                     Liveness::Unknown
                 }
             }
-            Expr::Inter(_) | Expr::Not(_) => Liveness::Unknown,
+            Expr::Inter(_) | Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
             Expr::Repeat(a, ..) => of(a),
             // Steps into a spelling keep only decoded states with a word left.
             Expr::Json { .. } => Liveness::Live,
@@ -847,9 +869,21 @@ impl Languages {
             Expr::Never | Expr::Empty | Expr::All => 0,
             Expr::Chars(node) => self.partitions.intern(self.chars.classes(node)),
             Expr::Literals { set, .. } => self.partitions.intern(self.literals[set as usize].classes()),
-            Expr::Concat(a, b) => {
-                let (a, b) = (self.partition(a), self.partition(b));
-                self.partitions.join(a, b)
+            Expr::Concat(..) => {
+                // From the last factor forwards: a chain of a hundred thousand factors must not recurse.
+                let mut chain = vec![id];
+                while let Some(Expr::Concat(_, tail)) = chain.last().map(|&at| self.expr(at)) {
+                    chain.push(*tail);
+                }
+                let mut joined = chain.pop().map_or(0, |last| self.partition(last));
+                while let Some(at) = chain.pop() {
+                    if let Expr::Concat(head, _) = *self.expr(at) {
+                        let head = self.partition(head);
+                        joined = self.partitions.join(head, joined);
+                        self.info[at.index()].partition = joined;
+                    }
+                }
+                joined
             }
             Expr::Union(parts) | Expr::Inter(parts) => parts.iter().fold(0, |joined, &p| {
                 let p = self.partition(p);
@@ -864,6 +898,7 @@ impl Languages {
             Expr::Machine { machine, .. } => {
                 self.partitions.intern(self.machines[machine as usize].0.classes())
             }
+            Expr::Unknown(_) => self.partition_of_unknown(id),
         };
         self.info[id.index()].partition = partition;
         partition
@@ -874,6 +909,25 @@ impl Languages {
         let partition = self.partition(id);
         self.partitions.get(partition)
     }
+}
+
+/// The counts of `(r{low,high}){min,max}` as one pair, where `k·low..=k·high` for `k` in `min..=max` leave no gap.
+fn flatten_counts((low, high): (u32, u32), (min, max): (u32, u32)) -> Option<(u32, u32)> {
+    let gapless = if min == max {
+        true
+    } else if min == 0 {
+        low <= 1
+    } else {
+        // The gap between `min` groups and one more is the widest.
+        high == UNBOUNDED || u64::from(min) * u64::from(high - low) + 1 >= u64::from(low)
+    };
+    if !gapless {
+        return None;
+    }
+    let bounded = |a: u32, b: u32| a.checked_mul(b).filter(|&n| n < UNBOUNDED);
+    let least = bounded(low, min)?;
+    let most = if high == UNBOUNDED || max == UNBOUNDED { UNBOUNDED } else { bounded(high, max)? };
+    Some((least, most))
 }
 
 fn replace(flat: &mut Vec<LangId>, old: &[LangId], new: LangId) {

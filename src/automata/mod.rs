@@ -29,11 +29,13 @@
 pub mod byte_classes;
 pub mod chars;
 pub mod emptiness;
+pub mod equations;
 pub mod fingerprint;
 pub mod json_string;
 pub mod languages;
 pub mod literals;
 pub mod machine;
+pub mod regex;
 mod step;
 
 pub use byte_classes::ByteSet;

@@ -133,6 +133,10 @@ impl Languages {
                 None => LangId::NEVER,
                 Some(state) => self.intern(Expr::Machine { machine, state }),
             },
+            Expr::Unknown(equation) => {
+                let definition = self.equations[equation as usize].definition;
+                self.derive(definition, byte)
+            }
         }
     }
 }

@@ -177,5 +177,6 @@ pub fn language_text(l: &Languages, id: LangId, depth: usize) -> String {
             format!("json{}({})", mode.text(), language_text(l, *inner, deeper))
         }
         Expr::Machine { machine, state } => l.machine_text(*machine, *state),
+        Expr::Unknown(equation) => format!("X{equation}"),
     }
 }

@@ -1,0 +1,103 @@
+//! Languages that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
+//!
+//! A star whose body looks ahead past its own end has no expression over `∪ ∩ ¬ ·` and `*` that could be written
+//! down piece by piece: what one round looks at belongs to the next. As an equation over languages it is one line.
+//! An unknown is an expression like any other; its derivative is the derivative of its definition, so a system of
+//! equations is solved by walking it, exactly as far as somebody does.
+//!
+//! An equation must be *guarded*: the definition reaches an unknown only after at least one byte. Guarded
+//! equations have exactly one solution, `∩` and `¬` included, and it is regular.
+//!
+//! Source: J. Brzozowski, E. Leiss, *On equations for regular languages, finite automata, and sequential
+//! networks* (1980).
+
+use super::languages::{Expr, LangId, Languages};
+use hashbrown::HashSet;
+
+/// One equation `unknown = definition`.
+#[derive(Clone)]
+pub(super) struct Equation {
+    /// Names the solution among all pools of the process.
+    pub key: u128,
+    pub nullable: bool,
+    /// ∅ until [`Languages::define`] is called.
+    pub definition: LangId,
+    defined: bool,
+}
+
+impl Languages {
+    /// The unknown named `key`: equal keys promise equal solutions, in every pool of the process. `nullable` says
+    /// whether its solution holds the empty word; all its words must be UTF-8 text. Whoever gets `true` must
+    /// [`define`](Self::define) it before anything that mentions it is stepped.
+    pub(super) fn unknown(&mut self, key: u128, nullable: bool) -> (LangId, bool) {
+        let new = Equation { key, nullable, definition: LangId::NEVER, defined: false };
+        // The fingerprint of an unknown is made from its key alone, so interning finds an older one.
+        self.equations.push(new);
+        let id = self.intern(Expr::Unknown(self.equations.len() as u32 - 1));
+        let Expr::Unknown(equation) = *self.expr(id) else { return (id, false) };
+        if equation as usize + 1 < self.equations.len() {
+            self.equations.pop();
+        }
+        (id, !self.equations[equation as usize].defined)
+    }
+
+    /// Says what `unknown` equals.
+    pub(super) fn define(&mut self, unknown: LangId, definition: LangId) {
+        if let Expr::Unknown(equation) = *self.expr(unknown) {
+            let equation = &mut self.equations[equation as usize];
+            equation.definition = definition;
+            equation.defined = true;
+        }
+    }
+
+    /// The common refinement of the partitions of everything an unknown can turn into.
+    pub(super) fn partition_of_unknown(&mut self, unknown: LangId) -> u32 {
+        let mut joined = 0;
+        let mut seen: HashSet<LangId> = HashSet::new();
+        let mut stack = vec![unknown];
+        while let Some(id) = stack.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match self.expr(id) {
+                Expr::Unknown(equation) => stack.push(self.equations[*equation as usize].definition),
+                Expr::Concat(a, b) => stack.extend([*a, *b]),
+                Expr::Union(parts) | Expr::Inter(parts) => stack.extend_from_slice(parts),
+                Expr::Not(a) | Expr::Repeat(a, ..) => stack.push(*a),
+                // Leaves; the language inside a spelling is built before the spelling and mentions no open unknown.
+                _ => {
+                    let leaf = self.partition(id);
+                    joined = self.partitions.join(joined, leaf);
+                }
+            }
+        }
+        joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fingerprint::Fingerprinter;
+    use super::*;
+
+    #[test]
+    fn a_guarded_equation_is_solved_by_walking_it() {
+        // X = ε ∪ a·(¬(b·Σ*) ∩ X) ∪ b·X: words over {a,b} without "ab".
+        let mut pool = Languages::new();
+        let (x, new) = pool.unknown(Fingerprinter::new(77).finish(), true);
+        assert!(new);
+        let (a, b, text) = (pool.bytes(b"a"), pool.bytes(b"b"), pool.any_text());
+        let b_first = pool.concat(b, text);
+        let not_b = pool.not(b_first);
+        let rest = pool.inter(&[not_b, x]);
+        let (one, two) = (pool.concat(a, rest), pool.concat(b, x));
+        let definition = pool.union(&[LangId::EMPTY, one, two]);
+        pool.define(x, definition);
+        assert_eq!(pool.unknown(Fingerprinter::new(77).finish(), true), (x, false));
+        for (word, holds) in [("", true), ("bbaa", true), ("ab", false), ("baab", false), ("c", false)] {
+            assert_eq!(pool.accepts(x, word.as_bytes()), holds, "{word}");
+        }
+        assert_eq!(pool.step_bytes(x, b"ab"), LangId::NEVER);
+        assert_eq!(pool.step_bytes(x, b"b"), x);
+    }
+}

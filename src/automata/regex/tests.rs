@@ -1,0 +1,201 @@
+//! Tables: which texts a pattern finds, and what is said about patterns that are refused.
+
+use super::*;
+
+fn found(dialect: Dialect, pattern: &str, anchoring: Anchoring) -> (Languages, LangId) {
+    let mut pool = Languages::new();
+    let id = match compile(&mut pool, pattern, dialect, anchoring) {
+        Ok(id) => id,
+        Err(error) => panic!("{pattern}\n{error}"),
+    };
+    (pool, id)
+}
+
+fn check(dialect: Dialect, table: &[(&str, &[&str], &[&str])]) {
+    for &(pattern, yes, no) in table {
+        let (mut pool, id) = found(dialect, pattern, Anchoring::Search);
+        assert!(pool.is_text(id), "{pattern}");
+        for text in yes {
+            assert!(pool.accepts(id, text.as_bytes()), "{pattern} refuses {text:?}");
+        }
+        for text in no {
+            assert!(!pool.accepts(id, text.as_bytes()), "{pattern} finds {text:?}");
+        }
+        assert_eq!(pool.step(id, 0xff), LangId::NEVER, "{pattern} goes on with what is no UTF-8");
+    }
+}
+
+#[test]
+fn ecma() {
+    check(
+        Dialect::Ecma262,
+        &[
+            ("b", &["b", "abc"], &["", "ac"]),
+            ("^b", &["bc"], &["ab", ""]),
+            ("b$", &["ab"], &["ba", "b\n"]),
+            ("^b$", &["b"], &["bb", "\nb"]),
+            ("", &["", "x"], &[]),
+            ("^$", &[""], &["x"]),
+            ("^a|b$", &["ax", "xb"], &["xa", "bx"]),
+            ("a^|x", &["x"], &["a", "aa"]),
+            ("(^|,)a(,|$)", &["a", "b,a", "a,b", "b,a,c"], &["ba", "ab", "b,ab"]),
+            (r"^\d+$", &["12"], &["", "٣", "1a"]),
+            (r"^\w$", &["_", "Z"], &["é", "-"]),
+            (r"^\s$", &["\u{feff}", "\u{2028}", "\u{b}", " "], &["\u{85}", "x"]),
+            (r"^\S$", &["\u{85}"], &["\u{a0}"]),
+            ("^.$", &["é", "😀", "\u{85}"], &["\n", "\r", "\u{2028}", "\u{2029}", ""]),
+            ("^[^]$", &["\n", "x"], &[""]),
+            ("[]", &[], &["", "x", "]"]),
+            ("^[^a]$", &["b", "\n", "😀"], &["a", "", "bb"]),
+            (r"^\cA\cz$", &["\u{1}\u{1a}"], &["cA"]),
+            (r"^\x41\u0042\u{43}\u{1F600}$", &["ABC😀"], &["ABC"]),
+            (r"^\uD83D\uDE00$", &["😀"], &[]),
+            (r"^[\uD83D\uDE00-\uD83D\uDE02]$", &["😁"], &["😄"]),
+            (r"\uD83D", &[], &["😀", ""]),
+            (r"^[\d\-.]+$", &["1-2.3"], &["a"]),
+            (r"^[\w-a]+$", &["a-b"], &["."]),
+            (r"^[a-c\]]+$", &["ab]"], &["d"]),
+            (r"^[\b]$", &["\u{8}"], &["b"]),
+            (r"^\0\x00$", &["\0\0"], &["0"]),
+            (r"^\/\-\_\:\%\ä$", &["/-_:%ä"], &[]),
+            ("^a]}{x{,2}{$", &["a]}{x{,2}{"], &[]),
+            (r"^(a)\8\101$", &["a8A"], &[]),
+            ("^a{2}b{1,}c{0,1}d{2,3}?$", &["aabdd", "aabbcddd"], &["abdd", "aabd"]),
+            ("^a*?b+?c??$", &["b", "aabbc"], &["a", "bcc"]),
+            (r"^\p{Lu}\P{Lu}\p{Script=Greek}$", &["Éeα", "AaΩ"], &["eeα", "EEα", "Eea"]),
+            (r"^\p{digit}+\p{Letter}$", &["٣é"], &["3"]),
+            (r"^(?<year>\d{4})(?:-)(?<m>\d\d)$", &["2024-05"], &["2024"]),
+            ("^(?i:straSSe)k$", &["STRASSEk", "ſtraſſek"], &["strassek ", "strasseK"]),
+            ("^(?i:[^k])$", &["a"], &["k", "K", "\u{212a}"]),
+            ("^(?s:.)(?-s:.)$", &["\nx"], &["x\n"]),
+            ("(?m:^b$)", &["a\nb\nc", "b", "a\u{2028}b"], &["ab", "a\nbc"]),
+            (r"\bfoo\b", &["foo", "a foo b", "é foo"], &["afoo", "foo_", "afoob"]),
+            (r"^\Bx", &[], &["x"]),
+            (r"a\Bb", &["ab"], &["a b"]),
+            (r"\b", &["a", " a"], &["", " ", "é"]),
+            (r"\B", &["", " ", "ab"], &["a"]),
+            (r"[a-z]+\b.[!?]", &["ab ?", "x!!"], &["ab?", "aa?"]),
+            ("^(?!tag|category)$", &[""], &["x", "tag"]),
+            ("^(?!tag|category)", &["x", ""], &["tag", "tags"]),
+            ("^(?!.*foo).*$", &["", "fo", "bar"], &["foo", "a foo b"]),
+            ("(?=.*[A-Z])(?=.*[0-9])^.{8,}$", &["aaaaaaA1"], &["aaaaaaa1", "aA1"]),
+            ("^((?!mode)(?!Mode).)*$", &["", "mod", "mOde"], &["mode", "a Mode b", "modemode"]),
+            ("^((?!ab)(a|b|ab))*$", &["ba", "bbaa", ""], &["ab", "bab"]),
+            (r"^@(?:(?!.*--)[a-z-]*[a-z])?/x$", &["@/x", "@a-b/x"], &["@a--b/x", "@-/x"]),
+            ("a(?=b)b|c(?!d)", &["ab", "c", "ce"], &["a", "cd"]),
+            ("(?<=a)b", &["ab", "cab"], &["b", "cb"]),
+            ("(?<!a)b", &["b", "cb", "abb"], &["ab"]),
+            ("^.*(?<!foo)(?<!bar)$", &["", "fo", "ba"], &["foo", "a bar"]),
+            ("(?<=^|,)a(?=,|$)", &["a", "b,a", "a,c"], &["ba", "ab"]),
+            ("(?<=a.{2})b", &["axxb", "aaxb"], &["axb", "b"]),
+            ("^(x(?<=ax|bx)|a|b)+$", &["ax", "abxax"], &["x", "axx"]),
+            ("^(?:(?<!a)b|a|c)*$", &["b", "acb", "bba"], &["ab", "cab"]),
+            ("^(?:a(?!b)|b){3}$", &["bba", "baa"], &["aab", "abb"]),
+            ("^(?:a?(?!c)|b){2,3}$", &["", "aab", "bb"], &["c", "bbbb"]),
+            ("(?=a)*b", &["b"], &["a"]),
+            ("^(?:(?=(a|b)c).*d|(?!.*d).)$", &["acd", "x"], &["d", "ad"]),
+        ],
+    );
+}
+
+#[test]
+fn rust() {
+    check(
+        Dialect::Rust,
+        &[
+            ("b", &["abc"], &["ac"]),
+            (r"^\d$", &["٣", "3"], &["x"]),
+            (r"^\w\s$", &["é\u{85}"], &["-"]),
+            (r"(?i)^strasse$", &["STRASSE"], &["strase"]),
+            (r"^[a-z&&[^aeiou]]+$", &["bcd"], &["bad"]),
+            (r"\bé\b", &["é", "a é"], &["aé"]),
+            (r"(?-u:\b)x", &["éx"], &["ax"]),
+            (r"(?m)^b$", &["a\nb"], &["a\rb", "ab"]),
+            (r"(?Rm)^b$", &["a\r\nb\r\n", "a\rb"], &["ab"]),
+            (r"(?Rm)a\r$", &["a\r"], &["a\r\n"]),
+            (r"(?Rm)\r^x?\n", &[], &["\r\n"]),
+            (r"\b{start}ab\b{end}", &["ab", "x ab"], &["xab", "abx"]),
+            (r"\b{start-half}ab\b{end-half}", &["ab"], &["xab"]),
+            (r"^(a|ab){2}$", &["aab", "abab"], &["ab a"]),
+            (r"\Aa\z", &["a"], &["a\n"]),
+        ],
+    );
+}
+
+#[test]
+fn whole_texts() {
+    for (pattern, yes, no) in
+        [("a|b+", "bb", "ab"), ("(?!b).*", "ab", "b"), (r"a\b", "a", "a "), ("^a$", "a", "aa")]
+    {
+        let (mut pool, id) = found(Dialect::Ecma262, pattern, Anchoring::Full);
+        assert!(pool.accepts(id, yes.as_bytes()), "{pattern}");
+        assert!(!pool.accepts(id, no.as_bytes()), "{pattern}");
+    }
+}
+
+#[test]
+fn simple_patterns_become_simple_languages() {
+    let (mut pool, id) = found(Dialect::Ecma262, "", Anchoring::Search);
+    assert_eq!(id, pool.any_text());
+    let letter = pool.char_class(&[(0x61, 0x7a)]);
+    let run = pool.repeat(letter, 1, 64);
+    for pattern in ["^[a-z]{1,64}$", "^([a-z]{1,8}){1,8}$", "^(?:[a-z])(?:[a-z]{0,63})$"] {
+        assert_eq!(compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Search), Ok(run), "{pattern}");
+    }
+    // An unanchored match leaves anything.
+    let (mut pool, id) = found(Dialect::Ecma262, "ab", Anchoring::Search);
+    assert_eq!(pool.step_bytes(id, b"xxab"), pool.any_text());
+    let (mut pool, id) = found(Dialect::Ecma262, r"a\bb", Anchoring::Search);
+    assert!(pool.is_never(id));
+}
+
+#[test]
+fn errors_say_what_where_and_what_to_do() {
+    let deep = format!("{}{}", "(".repeat(300), ")".repeat(300));
+    let table: &[(Dialect, &str)] = &[
+        (Dialect::Ecma262, r"^\s*<([A-Za-z]+).+?(\/>|\/\1>)\s*$"),
+        (Dialect::Ecma262, r"(?<q>['äö]).*\k<q>"),
+        (Dialect::Ecma262, "(a"),
+        (Dialect::Ecma262, "a)"),
+        (Dialect::Ecma262, "[a-"),
+        (Dialect::Ecma262, "[z-a]"),
+        (Dialect::Ecma262, "a**"),
+        (Dialect::Ecma262, "^*"),
+        (Dialect::Ecma262, "+a"),
+        (Dialect::Ecma262, "{2}a"),
+        (Dialect::Ecma262, "a{3,2}"),
+        (Dialect::Ecma262, "a{99999999999}"),
+        (Dialect::Ecma262, r"^\S(|(.|\n)*\S)\Z"),
+        (Dialect::Ecma262, r"\a"),
+        (Dialect::Ecma262, "\\"),
+        (Dialect::Ecma262, r"\u{110000}"),
+        (Dialect::Ecma262, r"\x4"),
+        (Dialect::Ecma262, r"\p{Klingon}"),
+        (Dialect::Ecma262, r"\pL"),
+        (Dialect::Ecma262, "(?i)abc"),
+        (Dialect::Ecma262, "(?P<n>a)"),
+        (Dialect::Ecma262, "(?<1>a)"),
+        (Dialect::Ecma262, "(?<=a(?=b))c"),
+        (Dialect::Ecma262, "(?<=a$)c"),
+        (Dialect::Ecma262, &deep),
+        (Dialect::Ecma262, "^((?!ab)[abc]){1,100000}$"),
+        (Dialect::Ecma262, "(?<=a[^]{40})b"),
+        (Dialect::Rust, "a(?=b)"),
+        (Dialect::Rust, r"\1"),
+        (Dialect::Rust, "[a-"),
+        (Dialect::Rust, r"(?-u:\xff)"),
+        (Dialect::Rust, &deep),
+    ];
+    let mut text = String::new();
+    for &(dialect, pattern) in table {
+        let mut pool = Languages::new();
+        match compile(&mut pool, pattern, dialect, Anchoring::Search) {
+            Ok(_) => panic!("{pattern} compiles"),
+            Err(error) => text.push_str(&format!("{dialect:?}\n{error}\n\n")),
+        }
+    }
+    insta::assert_snapshot!(text);
+    let long = "a".repeat(LENGTH_LIMIT + 1);
+    let error = compile(&mut Languages::new(), &long, Dialect::Ecma262, Anchoring::Search).unwrap_err();
+    assert_eq!(*error.kind(), RegexErrorKind::Length { given: LENGTH_LIMIT + 1, limit: LENGTH_LIMIT });
+}

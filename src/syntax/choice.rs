@@ -1,0 +1,53 @@
+//! A choice among given strings as a grammar: one sorted set of literals, however many there are.
+
+use crate::automata::UNLABELLED;
+use crate::grammar::{Grammar, GrammarBuilder, GrammarError};
+
+/// The grammar of exactly these strings. O(n log n) in their total length; ten thousand are fine. The empty string
+/// may be one of them.
+///
+/// ```
+/// use hedgerow::syntax::choice::compile;
+/// assert!(compile(&["positive", "neutral", "negative"]).is_ok());
+/// assert!(compile::<&str>(&[]).is_err());
+/// ```
+///
+/// # Errors
+///
+/// [`GrammarError::Empty`] when `choices` is empty.
+pub fn compile<S: AsRef<str>>(choices: &[S]) -> Result<Grammar, GrammarError> {
+    if choices.is_empty() {
+        return Err(GrammarError::Empty { reason: "the list of choices is empty".to_owned() });
+    }
+    let mut builder = GrammarBuilder::new();
+    let items = choices.iter().map(|choice| (choice.as_ref().as_bytes().to_vec(), UNLABELLED));
+    let language = builder.nodes.languages.literals(items);
+    let root = builder.nodes.terminal(language);
+    builder.build(root, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::{Node, NodeId};
+
+    #[test]
+    fn exactly_the_given_strings() {
+        let grammar = compile(&["ja", "nein", "jawohl", "ja", "", "é"]).unwrap();
+        let mut languages = grammar.pool().languages.clone();
+        let Node::Terminal(id) = *grammar.pool().node(grammar.root()) else { panic!("one terminal") };
+        for word in ["ja", "nein", "jawohl", "", "é"] {
+            assert!(languages.accepts(id, word.as_bytes()), "{word}");
+        }
+        for word in ["j", "jaw", "nei", "neinn", "\u{0}"] {
+            assert!(!languages.accepts(id, word.as_bytes()), "{word}");
+        }
+    }
+
+    #[test]
+    fn edges() {
+        assert_eq!(compile(&[""]).unwrap().root(), NodeId::EMPTY);
+        let error = compile::<String>(&[]).unwrap_err();
+        assert_eq!(error.to_string(), "the grammar matches nothing: the list of choices is empty");
+    }
+}

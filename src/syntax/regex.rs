@@ -1,0 +1,71 @@
+//! A regular expression as a grammar: the whole output matches it.
+
+use crate::automata::regex::{self, Anchoring};
+use crate::grammar::{Grammar, GrammarBuilder, GrammarError};
+
+pub use crate::automata::regex::{Dialect, RegexError, RegexErrorKind};
+
+/// Why a pattern gave no grammar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// The pattern is not one, or asks for what is not regular.
+    #[error(transparent)]
+    Regex(#[from] RegexError),
+    /// The pattern matches nothing at all.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
+}
+
+/// The grammar of the texts that `pattern` matches from their start to their end, as if written `^(?:pattern)$`.
+///
+/// ```
+/// use hedgerow::syntax::regex::{compile, Dialect};
+/// assert!(compile(r"[A-Z]{3}-\d{1,6}", Dialect::Rust).is_ok());
+/// let error = compile("[a-", Dialect::Rust).unwrap_err();
+/// assert!(error.to_string().contains("unclosed character class"));
+/// ```
+///
+/// # Errors
+///
+/// See [`RegexErrorKind`]; and a pattern that matches nothing, such as `a^`.
+pub fn compile(pattern: &str, dialect: Dialect) -> Result<Grammar, PatternError> {
+    let mut builder = GrammarBuilder::new();
+    let language = regex::compile(&mut builder.nodes.languages, pattern, dialect, Anchoring::Full)?;
+    let root = builder.nodes.terminal(language);
+    if root == crate::grammar::NodeId::NEVER {
+        let reason = format!("no text matches the pattern `{pattern}`");
+        return Err(GrammarError::Empty { reason }.into());
+    }
+    Ok(builder.build(root, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::Node;
+
+    #[test]
+    fn the_whole_text_matches() {
+        for (pattern, dialect, yes, no) in [
+            ("a|b", Dialect::Ecma262, "b", "ab"),
+            (r"\d+", Dialect::Rust, "٣", "3x"),
+            (r"\d+", Dialect::Ecma262, "3", "٣"),
+            ("(?!b)[a-z]+", Dialect::Ecma262, "ab", "ba"),
+        ] {
+            let grammar = compile(pattern, dialect).unwrap();
+            let mut languages = grammar.pool().languages.clone();
+            let Node::Terminal(id) = *grammar.pool().node(grammar.root()) else { panic!("{pattern}") };
+            assert!(languages.accepts(id, yes.as_bytes()), "{pattern}");
+            assert!(!languages.accepts(id, no.as_bytes()), "{pattern}");
+        }
+        assert_eq!(compile("", Dialect::Ecma262).unwrap().root(), crate::grammar::NodeId::EMPTY);
+    }
+
+    #[test]
+    fn errors() {
+        let empty = compile("a^", Dialect::Ecma262).unwrap_err();
+        assert_eq!(empty.to_string(), "the grammar matches nothing: no text matches the pattern `a^`");
+        assert!(matches!(compile("(", Dialect::Ecma262), Err(PatternError::Regex(_))));
+    }
+}
