@@ -213,6 +213,8 @@ def fetch_with_pip(item, folder):
         TMPDIR=str(scratch),
         PIP_DISABLE_PIP_VERSION_CHECK="1",
         PIP_REQUIRE_VIRTUALENV="0",
+        # Since pip 25.1, a broken download goes on where it stopped; older ones ignore this.
+        PIP_RESUME_RETRIES="5",
     )
     with tempfile.NamedTemporaryFile("w", suffix=".txt", dir=scratch) as requirements:
         requirements.write(f"{item.package}=={item.version} --hash=sha256:{item.sha256}\n")

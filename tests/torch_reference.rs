@@ -280,3 +280,23 @@ fn a_cache_gives_the_logits_of_the_whole() {
     assert!(matches!(refuse(&[TokenId(1)], &mut foreign), ModelError::ForeignCache));
     assert_eq!(model.cache_len(&cache), 26);
 }
+
+#[test]
+fn threads_share_a_model() {
+    let scratch = Scratch::new("threads");
+    let reference = reference();
+    let case = &reference["tiny"][0];
+    write_folder(&scratch.0, case, 1);
+    let model = Model::load(&scratch.0, LoadOptions::default()).unwrap();
+    let tokens = ids(&case["tokens"]);
+    let expected = model.logits(&tokens).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    assert!(model.logits(&tokens).unwrap() == expected);
+                }
+            });
+        }
+    });
+}

@@ -44,6 +44,13 @@ pub(crate) struct Decoder {
     device: Device,
 }
 
+// SAFETY: `tch::Tensor` is `Send`, and not `Sync` only because some of its methods write in place through `&self`. A
+// decoder's tensors are private to it, made in `load` and from then on only read: the forward pass calls operators that
+// give new tensors, and writes to the caches alone, which it borrows mutably. Reading a tensor from several threads at
+// once is what libtorch promises; its reference counts are atomic.
+#[allow(unsafe_code)]
+unsafe impl Sync for Decoder {}
+
 impl Decoder {
     /// Reads the weights. `order` is the row order of queries and keys in the source.
     pub(crate) fn load(

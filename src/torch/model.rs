@@ -77,7 +77,8 @@ impl LoadOptions {
     }
 }
 
-/// A language model on libtorch, with what is needed to talk to it.
+/// A language model on libtorch, with what is needed to talk to it. `Send` and `Sync`: threads may share one, each
+/// with caches of its own.
 ///
 /// ```no_run
 /// use hedgerow::torch::{LoadOptions, Model};
