@@ -1,0 +1,90 @@
+//! Log probabilities beside a token: of the model's own law (raw) and of the law it was drawn from (processed).
+
+use super::candidates::Candidates;
+use super::error::SamplingError;
+use super::row::{check_lengths, LogitRow, Row};
+use super::selection::Index;
+use crate::vocab::TokenId;
+
+/// Log probabilities at one position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logprobs {
+    /// ln p of the chosen token; −∞ if the law excludes it.
+    pub chosen: f32,
+    /// The most probable tokens with ln p, most probable first, ties by lowest id.
+    pub top: Vec<(TokenId, f32)>,
+}
+
+/// Log probabilities under softmax of the row as the model gave it: no mask, penalties or temperature.
+///
+/// About two passes over the row.
+///
+/// # Errors
+/// NaN or +∞ among the logits, no finite logit, an unusable row length, a token beyond the row.
+///
+/// ```
+/// use hedgerow::sampling::logprobs;
+/// use hedgerow::vocab::TokenId;
+/// let all = logprobs::raw(&[0.0, 1.0, 0.0], TokenId(0), 2)?;
+/// assert_eq!(all.top[0].0, TokenId(1));
+/// assert!((all.chosen - -1.551_444_7).abs() < 1e-6);
+/// # Ok::<(), hedgerow::sampling::SamplingError>(())
+/// ```
+pub fn raw<'a>(
+    logits: impl Into<LogitRow<'a>>,
+    token: TokenId,
+    top: usize,
+) -> Result<Logprobs, SamplingError> {
+    let logits = logits.into();
+    check_lengths(logits.len(), None)?;
+    let chosen = logits.get(token.0 as usize).ok_or(SamplingError::TokenOutOfRange {
+        name: "token",
+        token,
+        logits: logits.len(),
+    })?;
+    let mut widened = Vec::new();
+    let row = Row { logits: logits.widen(&mut widened), mask: None, edits: &[] };
+    let mut index = Index::default();
+    index.build(&row)?;
+    let log_total = index.mass(&row, 1.0, &mut Vec::new()).ln();
+    let logprob = |logit: f32| ((logit - index.max) as f64 - log_total) as f32;
+    let mut best = Candidates::default();
+    if top > 0 {
+        index.top_k(&row, top, &mut best);
+        best.sort_descending();
+    }
+    let top = best.ids().iter().zip(best.logits()).map(|(&id, &l)| (TokenId(id), logprob(l))).collect();
+    Ok(Logprobs { chosen: logprob(chosen), top })
+}
+
+/// Log probabilities under a law, such as that of [`Sampler::distribution`](crate::sampling::Sampler::distribution). O(n log n).
+pub fn processed(law: &[(TokenId, f32)], token: TokenId, top: usize) -> Logprobs {
+    let chosen = law.iter().find(|entry| entry.0 == token).map_or(f32::NEG_INFINITY, |entry| entry.1.ln());
+    let mut sorted = law.to_vec();
+    sorted.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    sorted.truncate(top);
+    Logprobs { chosen, top: sorted.into_iter().map(|(token, p)| (token, p.ln())).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_and_processed_agree_on_a_plain_law() {
+        let row: Vec<f32> = (0..700).map(|i| ((i * 37) % 100) as f32 / 10.0).collect();
+        let a = raw(&row, TokenId(5), 20).unwrap();
+        let law = Candidates::from_logits(&row).unwrap().distribution();
+        let b = processed(&law, TokenId(5), 20);
+        assert!((a.chosen - b.chosen).abs() < 1e-5);
+        assert_eq!(a.top.len(), 20);
+        for (x, y) in a.top.iter().zip(&b.top) {
+            assert_eq!(x.0, y.0);
+            assert!((x.1 - y.1).abs() < 1e-5);
+        }
+        assert_eq!(processed(&law[1..3], TokenId(0), 5).chosen, f32::NEG_INFINITY);
+        assert_eq!(raw(&[0.0, f32::NEG_INFINITY], TokenId(1), 5).unwrap().chosen, f32::NEG_INFINITY);
+        assert!(raw(&[0.0], TokenId(1), 5).is_err());
+        assert!(raw(&[0.0, f32::NAN], TokenId(0), 0).is_err());
+    }
+}

@@ -1,0 +1,425 @@
+//! Sampling parameters as other APIs spell them, read from JSON.
+//!
+//! Each API has a file that knows its fields, defaults, ranges and conflicts. A field that the API does not have, a value of the wrong type
+//! or range, or two fields that contradict each other is an error that names the field by JSON pointer. Fields that the API
+//! has but that do not concern sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`], so that a caller
+//! can tell what was not used. `null` counts as absent.
+
+mod anthropic;
+mod hugging_face;
+mod openai;
+mod vllm;
+
+use super::error::SamplingError;
+use super::params::SamplingParams;
+use crate::vocab::TokenId;
+use serde_json::{Map, Value};
+
+/// An API whose parameters can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// OpenAI's chat completions.
+    OpenAi,
+    /// Anthropic's messages.
+    Anthropic,
+    /// `generation_config.json` of Hugging Face transformers.
+    HuggingFace,
+    /// vLLM's `SamplingParams`.
+    Vllm,
+}
+
+/// What was read: sampling parameters, and what concerns the loop around them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterSet {
+    /// Parameters of the sampler, validated.
+    pub sampling: SamplingParams,
+    /// Whether a seed was given (it is in `sampling`); if not, a caller may choose one.
+    pub seed: Option<u64>,
+    /// Strings that end the output.
+    pub stop: Vec<String>,
+    /// Strings that may not occur; whoever has the tokenizer turns them into `bad_words`.
+    pub bad_words: Vec<String>,
+    /// Number of completions.
+    pub n: usize,
+    /// How many of the most probable tokens to report beside each token; `None` reports no log probabilities.
+    pub logprobs: Option<usize>,
+    /// OpenAI's `response_format`, unread.
+    pub response_format: Option<Value>,
+    /// Beam search, if more than one beam was asked for.
+    pub beams: Option<Beams>,
+    /// Fields of the API that do not concern sampling, in the order of the text.
+    pub passed_over: Vec<String>,
+}
+
+/// Beam search as `generation_config.json` asks for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Beams {
+    /// Number of beams, ≥ 2.
+    pub beams: usize,
+    /// Number of groups; 1 is plain beam search.
+    pub groups: usize,
+    /// λ of diverse beam search.
+    pub diversity_penalty: f32,
+    /// Exponent α of the length in the score.
+    pub length_penalty: f32,
+    /// When to stop.
+    pub early_stopping: EarlyStopping,
+}
+
+/// When beam search stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EarlyStopping {
+    /// When a better candidate is unlikely (`false`).
+    #[default]
+    Heuristic,
+    /// When there are as many finished candidates as beams (`true`).
+    Enough,
+    /// When no better candidate is possible (`"never"`).
+    Exhaustive,
+}
+
+impl ParameterSet {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// [`SamplingError::ParameterSet`]: not an object, an unknown field, a wrong type or range, a conflict.
+    ///
+    /// ```
+    /// use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
+    /// let text = r#"{"model": "m", "temperature": 0.2, "top_p": 0.9, "stop": "END", "max_completion_tokens": 64}"#;
+    /// let set = ParameterSet::from_text(Api::OpenAi, text)?;
+    /// assert_eq!((set.sampling.temperature, set.sampling.max_tokens), (0.2, Some(64)));
+    /// assert_eq!((set.stop[0].as_str(), set.passed_over[0].as_str()), ("END", "model"));
+    /// let error = ParameterSet::from_text(Api::OpenAi, r#"{"top_q": 1}"#).unwrap_err();
+    /// assert!(error.to_string().contains("/top_q"));
+    /// # Ok::<(), hedgerow::sampling::SamplingError>(())
+    /// ```
+    pub fn from_text(api: Api, text: &str) -> Result<Self, SamplingError> {
+        let value: Value = serde_json::from_str(text).map_err(|e| SamplingError::ParameterSet {
+            api: api.name(),
+            pointer: "the document".to_owned(),
+            reason: format!("not JSON: {e}"),
+        })?;
+        Self::from_value(api, &value)
+    }
+
+    /// As [`from_text`](Self::from_text), for parsed JSON.
+    ///
+    /// # Errors
+    /// As [`from_text`](Self::from_text).
+    pub fn from_value(api: Api, value: &Value) -> Result<Self, SamplingError> {
+        let Value::Object(map) = value else {
+            return Err(SamplingError::ParameterSet {
+                api: api.name(),
+                pointer: "the document".to_owned(),
+                reason: "not a JSON object".to_owned(),
+            });
+        };
+        let mut fields = Fields { api: api.name(), map, used: Vec::new() };
+        let mut set = ParameterSet {
+            sampling: SamplingParams::default(),
+            seed: None,
+            stop: Vec::new(),
+            bad_words: Vec::new(),
+            n: 1,
+            logprobs: None,
+            response_format: None,
+            beams: None,
+            passed_over: Vec::new(),
+        };
+        let passed_over = match api {
+            Api::OpenAi => openai::read(&mut fields, &mut set)?,
+            Api::Anthropic => anthropic::read(&mut fields, &mut set)?,
+            Api::HuggingFace => hugging_face::read(&mut fields, &mut set)?,
+            Api::Vllm => vllm::read(&mut fields, &mut set)?,
+        };
+        set.passed_over = fields.finish(passed_over)?;
+        set.sampling.seed = set.seed.unwrap_or(0);
+        set.sampling.validate()?;
+        Ok(set)
+    }
+}
+
+impl Api {
+    /// The API's name, as errors say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Api::OpenAi => "OpenAI",
+            Api::Anthropic => "Anthropic",
+            Api::HuggingFace => "Hugging Face",
+            Api::Vllm => "vLLM",
+        }
+    }
+}
+
+/// A JSON object whose fields are taken one by one; what is left over is unknown.
+struct Fields<'a> {
+    api: &'static str,
+    map: &'a Map<String, Value>,
+    used: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    fn fault(&self, name: &str, reason: impl Into<String>) -> SamplingError {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        SamplingError::ParameterSet { api: self.api, pointer: format!("/{name}"), reason: reason.into() }
+    }
+
+    /// A field that is there and not null.
+    fn take(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.used.push(name);
+        self.map.get(name).filter(|v| !v.is_null())
+    }
+
+    fn number(&mut self, name: &'static str, low: f64, high: f64) -> Result<Option<f32>, SamplingError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value.as_f64() {
+            Some(x) if (low..=high).contains(&x) => Ok(Some(x as f32)),
+            _ if high.is_infinite() => Err(self.fault(name, format!("{value} is not a number >= {low}"))),
+            _ => Err(self.fault(name, format!("{value} is not a number in [{low}, {high}]"))),
+        }
+    }
+
+    fn integer(&mut self, name: &'static str, low: u64, high: u64) -> Result<Option<usize>, SamplingError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value.as_u64() {
+            Some(x) if (low..=high).contains(&x) => Ok(Some(x as usize)),
+            _ if high == u64::MAX => Err(self.fault(name, format!("{value} is not an integer >= {low}"))),
+            _ => Err(self.fault(name, format!("{value} is not an integer in [{low}, {high}]"))),
+        }
+    }
+
+    fn flag(&mut self, name: &'static str) -> Result<Option<bool>, SamplingError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.fault(name, format!("{value} is not true or false")))
+    }
+
+    /// Any 64-bit integer; negative ones by their two's complement.
+    fn seed(&mut self) -> Result<Option<u64>, SamplingError> {
+        let Some(value) = self.take("seed") else { return Ok(None) };
+        let seed = value.as_u64().or_else(|| value.as_i64().map(|x| x as u64));
+        seed.map(Some).ok_or_else(|| self.fault("seed", format!("{value} is not a 64-bit integer")))
+    }
+
+    /// A string or a list of strings.
+    fn strings(&mut self, name: &'static str) -> Result<Vec<String>, SamplingError> {
+        match self.take(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(s)) => Ok(vec![s.clone()]),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .ok_or_else(|| self.fault(name, "not every item is a string")),
+            Some(value) => Err(self.fault(name, format!("{value} is not a string or a list of strings"))),
+        }
+    }
+
+    /// A token id or a list of token ids.
+    fn tokens(&mut self, name: &'static str) -> Result<Option<Vec<TokenId>>, SamplingError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => self.token_list(name, value).map(Some),
+        }
+    }
+
+    fn token_list(&self, name: &str, value: &Value) -> Result<Vec<TokenId>, SamplingError> {
+        let ids = match value {
+            Value::Array(items) => items.iter().map(token).collect(),
+            single => token(single).map(|t| vec![t]),
+        };
+        ids.ok_or_else(|| self.fault(name, format!("{value} is not a token id or a list of token ids")))
+    }
+
+    /// An object from token ids (as strings) to numbers.
+    fn biases(
+        &mut self,
+        name: &'static str,
+        low: f64,
+        high: f64,
+    ) -> Result<Vec<(TokenId, f32)>, SamplingError> {
+        let Some(value) = self.take(name) else { return Ok(Vec::new()) };
+        let Value::Object(map) = value else {
+            return Err(self.fault(name, format!("{value} is not an object of token ids and numbers")));
+        };
+        map.iter()
+            .map(|(key, value)| {
+                let id = key.parse().map_err(|_| self.fault(name, format!("`{key}` is not a token id")))?;
+                match value.as_f64() {
+                    Some(bias) if (low..=high).contains(&bias) => Ok((TokenId(id), bias as f32)),
+                    _ => Err(self.fault(name, format!("{value} is not a number in [{low}, {high}]"))),
+                }
+            })
+            .collect()
+    }
+
+    /// Fields neither taken nor passed over are unknown.
+    fn finish(self, passed_over: &[&str]) -> Result<Vec<String>, SamplingError> {
+        let mut found = Vec::new();
+        for name in self.map.keys().filter(|name| !self.used.contains(&name.as_str())) {
+            if !passed_over.contains(&name.as_str()) {
+                return Err(self.fault(name, "unknown field; remove it or correct its spelling"));
+            }
+            found.push(name.clone());
+        }
+        Ok(found)
+    }
+}
+
+fn token(value: &Value) -> Option<TokenId> {
+    value.as_u64().and_then(|id| u32::try_from(id).ok()).map(TokenId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{ExponentialDecay, Watermark, WatermarkSeeding};
+
+    fn read(api: Api, text: &str) -> ParameterSet {
+        ParameterSet::from_text(api, text).unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    #[test]
+    fn openai() {
+        let set = read(
+            Api::OpenAi,
+            r#"{"messages": [], "temperature": 2, "top_p": 0.5, "frequency_penalty": -2, "presence_penalty": 1.5,
+                "max_tokens": 10, "stop": ["a", "b"], "seed": -1, "n": 3, "logit_bias": {"5": -100, "7": 2.5},
+                "logprobs": true, "top_logprobs": 4, "response_format": {"type": "json_object"}, "user": null}"#,
+        );
+        let expected = SamplingParams::default()
+            .temperature(2.0)
+            .top_p(0.5)
+            .frequency_penalty(-2.0)
+            .presence_penalty(1.5)
+            .max_tokens(Some(10))
+            .seed(u64::MAX)
+            .logit_bias(vec![(TokenId(5), -100.0), (TokenId(7), 2.5)]);
+        assert_eq!(set.sampling, expected);
+        assert_eq!((set.n, set.logprobs, set.stop.len()), (3, Some(4), 2));
+        assert_eq!(set.passed_over, ["messages", "user"]);
+        assert!(set.response_format.is_some());
+        assert_eq!(read(Api::OpenAi, r#"{"logprobs": true}"#).logprobs, Some(0));
+    }
+
+    #[test]
+    fn anthropic() {
+        let set = read(
+            Api::Anthropic,
+            r#"{"model": "m", "max_tokens": 9, "temperature": 0, "top_k": 5, "top_p": 0.9, "stop_sequences": ["x"]}"#,
+        );
+        let expected = SamplingParams::default().temperature(0.0).top_k(5).top_p(0.9).max_tokens(Some(9));
+        assert_eq!((set.sampling, set.stop), (expected, vec!["x".to_owned()]));
+    }
+
+    #[test]
+    fn hugging_face() {
+        let set = read(
+            Api::HuggingFace,
+            r#"{"do_sample": true, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [2, 3], "max_new_tokens": 7,
+                "repetition_penalty": 1.1, "no_repeat_ngram_size": 3, "bad_words_ids": [[1, 2]], "transformers_version": "4.40",
+                "exponential_decay_length_penalty": [5, 1.2], "sequence_bias": [[[4, 5], -1.5]], "bos_token_id": 1,
+                "watermarking_config": {"seeding_scheme": "selfhash", "context_width": 4, "bias": 3.0}, "suppress_tokens": [8]}"#,
+        );
+        let expected = SamplingParams::default()
+            .temperature(0.6)
+            .top_k(50)
+            .top_p(0.9)
+            .end_tokens(vec![TokenId(2), TokenId(3)])
+            .max_tokens(Some(7))
+            .repetition_penalty(1.1)
+            .no_repeat_ngram(3)
+            .bad_words(vec![vec![TokenId(1), TokenId(2)]])
+            .exponential_decay(Some(ExponentialDecay { start: 5, factor: 1.2 }))
+            .sequence_bias(vec![(vec![TokenId(4), TokenId(5)], -1.5)])
+            .suppressed_tokens(vec![TokenId(8)])
+            .watermark(Some(Watermark {
+                bias: 3.0,
+                seeding: WatermarkSeeding::SelfHash { context_width: 4 },
+                ..Watermark::default()
+            }));
+        assert_eq!(set.sampling, expected);
+        let greedy = read(Api::HuggingFace, r#"{"num_beams": 4, "early_stopping": "never", "top_p": 1.0}"#);
+        assert_eq!((greedy.sampling.temperature, greedy.sampling.top_k), (0.0, 0));
+        let beams = greedy.beams.unwrap();
+        assert_eq!((beams.beams, beams.early_stopping), (4, EarlyStopping::Exhaustive));
+    }
+
+    #[test]
+    fn vllm() {
+        let set = read(
+            Api::Vllm,
+            r#"{"temperature": 0.5, "top_k": -1, "min_p": 0.1, "stop": "s", "stop_token_ids": [9], "min_tokens": 2, "bad_words": ["no"],
+                "allowed_token_ids": [1, 2, 9], "logprobs": 3, "repetition_penalty": 1.2, "ignore_eos": false}"#,
+        );
+        let expected = SamplingParams::default()
+            .temperature(0.5)
+            .min_p(0.1)
+            .end_tokens(vec![TokenId(9)])
+            .min_tokens(2)
+            .max_tokens(Some(16))
+            .allowed_tokens(Some(vec![TokenId(1), TokenId(2), TokenId(9)]))
+            .repetition_penalty(1.2);
+        assert_eq!(set.sampling, expected);
+        assert_eq!((set.logprobs, set.bad_words), (Some(3), vec!["no".to_owned()]));
+    }
+
+    #[test]
+    fn faults_name_the_field() {
+        for (api, text, expected) in [
+            (Api::OpenAi, "[]", "OpenAI parameters: the document: not a JSON object"),
+            (Api::OpenAi, "{", "not JSON"),
+            (Api::OpenAi, r#"{"top_k": 5}"#, "/top_k: unknown field"),
+            (Api::OpenAi, r#"{"temperature": "hot"}"#, r#"/temperature: "hot" is not a number in [0, 2]"#),
+            (Api::OpenAi, r#"{"temperature": 2.1}"#, "/temperature: 2.1 is not a number in [0, 2]"),
+            (Api::OpenAi, r#"{"n": 0}"#, "/n: 0 is not an integer"),
+            (Api::OpenAi, r#"{"n": 1.5}"#, "/n: 1.5 is not an integer"),
+            (
+                Api::OpenAi,
+                r#"{"max_tokens": 1, "max_completion_tokens": 2}"#,
+                "/max_tokens: conflicts with `max_completion_tokens`",
+            ),
+            (Api::OpenAi, r#"{"top_logprobs": 2}"#, "/top_logprobs: needs `logprobs`"),
+            (Api::OpenAi, r#"{"logit_bias": {"x": 1}}"#, "/logit_bias: `x` is not a token id"),
+            (Api::OpenAi, r#"{"logit_bias": {"1": 101}}"#, "/logit_bias: 101 is not"),
+            (Api::OpenAi, r#"{"stop": ["1", "2", "3", "4", "5"]}"#, "/stop: 5 strings; at most 4"),
+            (Api::OpenAi, r#"{"a/b~": 1}"#, "/a~1b~0: unknown"),
+            (Api::Anthropic, r#"{"temperature": 0.5}"#, "/max_tokens: missing"),
+            (
+                Api::Anthropic,
+                r#"{"max_tokens": 1, "temperature": 1.5}"#,
+                "/temperature: 1.5 is not a number in [0, 1]",
+            ),
+            (Api::Anthropic, r#"{"max_tokens": 1, "stop": "x"}"#, "/stop: unknown"),
+            (
+                Api::HuggingFace,
+                r#"{"do_sample": false, "temperature": 0.6}"#,
+                "/temperature: conflicts with `do_sample`",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"max_new_tokens": 5, "max_length": 9}"#,
+                "/max_length: conflicts with `max_new_tokens`",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"num_beams": 4, "num_beam_groups": 3}"#,
+                "/num_beam_groups: 3 does not divide",
+            ),
+            (
+                Api::HuggingFace,
+                r#"{"encoder_repetition_penalty": 1.2}"#,
+                "/encoder_repetition_penalty: not supported",
+            ),
+            (Api::HuggingFace, r#"{"eos_token_id": -1}"#, "/eos_token_id: -1 is not a token id"),
+            (Api::HuggingFace, r#"{"early_stopping": "often"}"#, "/early_stopping"),
+            (Api::HuggingFace, r#"{"watermarking_config": {"key": 1}}"#, "/watermarking_config/key: unknown"),
+            (Api::Vllm, r#"{"top_k": -2}"#, "/top_k: -2 is not"),
+            (Api::Vllm, r#"{"ignore_eos": true}"#, "/ignore_eos: not supported"),
+            (Api::Vllm, r#"{"min_tokens": 20, "max_tokens": 5}"#, "conflict"),
+        ] {
+            let error = ParameterSet::from_text(api, text).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
