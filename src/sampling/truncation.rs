@@ -85,14 +85,17 @@ pub fn tail_free(candidates: &mut Candidates, z: f32, end: TailFreeEnd) {
         return;
     }
     candidates.sort_descending();
-    let (weights, total) = candidates.weights();
-    let p = |i: usize| weights[i] as f64 / total;
-    let curvature = |i: usize| ((p(i) - p(i + 1)) - (p(i + 1) - p(i + 2))).abs();
-    let n = weights.len() - 2;
+    // Differences of neighbouring probabilities are far below the rounding of 32-bit weights, so these are 64-bit.
+    let max = candidates.max_logit() as f64;
+    let mut p: Vec<f64> = candidates.logits().iter().map(|&l| (l as f64 - max).exp()).collect();
+    let total: f64 = p.iter().sum();
+    p.iter_mut().for_each(|p| *p /= total);
+    let curvature = |i: usize| ((p[i] - p[i + 1]) - (p[i + 1] - p[i + 2])).abs();
+    let n = p.len() - 2;
     let sum: f64 = (0..n).map(curvature).sum();
     let flat = sum <= 1e-6;
     let mut running = 0.0;
-    let mut keep = weights.len();
+    let mut keep = p.len();
     for i in 0..n {
         running += if flat { 1.0 / n as f64 } else { curvature(i) / sum };
         if running > z as f64 {

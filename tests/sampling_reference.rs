@@ -1,0 +1,434 @@
+//! Every strategy against a plain 64-bit implementation of its definition, on random rows.
+//!
+//! The reference sorts, sums and compares in the most obvious way. Tokens so near a cut that 32-bit rounding may put them on
+//! either side are "edge" and not compared. `HEDGEROW_REFERENCE_ROWS` sets the number of rows of a long run.
+
+use hedgerow::sampling::*;
+use hedgerow::vocab::TokenId;
+use std::collections::BTreeMap;
+
+const EDGE: f64 = 2e-5;
+
+/// A law as sorted (id, logit), most probable first, with the ids that may fall on either side of a cut.
+struct Law {
+    tokens: Vec<(u32, f64)>,
+    edge: Vec<u32>,
+}
+
+impl Law {
+    fn new(row: &[f32]) -> Law {
+        let tokens = row.iter().enumerate().filter(|(_, l)| l.is_finite());
+        let mut law = Law { tokens: tokens.map(|(i, &l)| (i as u32, l as f64)).collect(), edge: vec![] };
+        law.sort();
+        law
+    }
+
+    fn sort(&mut self) {
+        self.tokens.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
+    }
+
+    fn p(&self) -> Vec<f64> {
+        let max = self.tokens[0].1;
+        let weights: Vec<f64> = self.tokens.iter().map(|t| (t.1 - max).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        weights.iter().map(|w| w / total).collect()
+    }
+
+    fn entropy(&self) -> f64 {
+        self.p().iter().map(|&p| if p > 0.0 { -p * p.ln() } else { 0.0 }).sum()
+    }
+
+    fn scale(&mut self, t: f64) {
+        if t == 0.0 {
+            return self.tokens.truncate(1);
+        }
+        self.tokens.iter_mut().for_each(|x| x.1 /= t);
+    }
+
+    /// Keeps the first token and those whose value reaches the bound; values within the tolerance are edge.
+    fn keep_from(&mut self, values: &[f64], bound: f64, tolerance: f64) {
+        for (token, value) in self.tokens.iter().zip(values) {
+            if (value - bound).abs() <= tolerance {
+                self.edge.push(token.0);
+            }
+        }
+        let mut at = 0;
+        self.tokens.retain(|_| {
+            at += 1;
+            at == 1 || values[at - 1] >= bound
+        });
+    }
+
+    /// Keeps the first `n` places of `order`.
+    fn keep_places(&mut self, order: &[usize], n: usize) {
+        self.tokens = order[..n.max(1)].iter().map(|&i| self.tokens[i]).collect();
+        self.sort();
+    }
+
+    /// Walks `order` and keeps while the mass before is below `bound`.
+    fn keep_mass(&mut self, order: &[usize], bound: f64) {
+        let p = self.p();
+        let mut before = 0.0;
+        let mut keep = 0;
+        for &i in order {
+            if (before - bound).abs() <= EDGE {
+                self.edge.push(self.tokens[i].0);
+            }
+            if before < bound {
+                keep += 1;
+            }
+            before += p[i];
+        }
+        self.keep_places(order, keep);
+    }
+
+    fn step(&mut self, step: Step, s: &SamplingParams, mu: f64) {
+        let n = self.tokens.len();
+        let in_order: Vec<usize> = (0..n).collect();
+        let p = self.p();
+        let logits: Vec<f64> = self.tokens.iter().map(|t| t.1).collect();
+        let max = logits[0];
+        let near = EDGE * (1.0 + max.abs());
+        match step {
+            Step::Temperature => {
+                let h = if n < 2 { 0.0 } else { self.entropy() / (n as f64).ln() };
+                let t = s.temperature as f64;
+                self.scale(match s.dynamic_temperature {
+                    None => t,
+                    Some(DynamicTemperature::Position { total }) => t * (1.0 + 0.3 * 4.0 / total as f64),
+                    Some(DynamicTemperature::Entropy) => t * (0.5 + h),
+                    Some(DynamicTemperature::Range { low, high, exponent }) => {
+                        low as f64 + (high - low) as f64 * h.powf(exponent as f64)
+                    }
+                });
+            }
+            Step::TopK => self.keep_places(&in_order, s.top_k.min(n)),
+            Step::TopP => self.keep_mass(&in_order, s.top_p as f64),
+            Step::MinP => self.keep_from(&logits, max + (s.min_p as f64).ln(), near),
+            Step::Typical => {
+                let h = self.entropy();
+                let distance = |i: usize| (-(logits[i] - max + p[0].ln()) - h).abs();
+                let mut order = in_order;
+                order.sort_by(|&a, &b| {
+                    distance(a).total_cmp(&distance(b)).then(self.tokens[a].0.cmp(&self.tokens[b].0))
+                });
+                let all = self.tokens.clone();
+                self.keep_mass(&order, s.typical_p as f64);
+                // Tokens as far from H as the last one kept may change places with it.
+                let last = distance(order[self.tokens.len() - 1]);
+                self.edge.extend((0..n).filter(|&i| (distance(i) - last).abs() <= near).map(|i| all[i].0));
+            }
+            Step::TailFree if n > 2 => {
+                let curve: Vec<f64> = p.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).collect();
+                let sum: f64 = curve.iter().sum();
+                let mut running = 0.0;
+                let mut keep = n;
+                for (i, c) in curve.iter().enumerate() {
+                    running += if sum <= 1e-6 { 1.0 / curve.len() as f64 } else { c / sum };
+                    if (running - s.tfs_z as f64).abs() <= EDGE {
+                        self.edge.extend(self.tokens[i..(i + 3).min(n)].iter().map(|t| t.0));
+                    }
+                    if running > s.tfs_z as f64 {
+                        keep = i + 1;
+                        break;
+                    }
+                }
+                if keep < n {
+                    self.edge
+                        .extend(self.tokens[keep..].iter().filter(|t| t.1 == logits[keep - 1]).map(|t| t.0));
+                }
+                self.keep_places(&in_order, keep);
+            }
+            Step::Epsilon => self.keep_from(&p, s.epsilon_cutoff as f64, EDGE * s.epsilon_cutoff as f64),
+            Step::Eta => {
+                let e = s.eta_cutoff as f64;
+                let bound = e.min(e.sqrt() * (-self.entropy()).exp());
+                self.keep_from(&p, bound, EDGE * bound);
+            }
+            Step::TopA => {
+                let bound = s.top_a as f64 * p[0] * p[0];
+                self.keep_from(&p, bound, EDGE * bound);
+            }
+            Step::TopNSigma => {
+                let mean = logits.iter().sum::<f64>() / n as f64;
+                let sigma = (logits.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
+                self.keep_from(&logits, max - s.top_n_sigma.unwrap() as f64 * sigma, near);
+            }
+            Step::TopH => {
+                self.tokens.truncate(100);
+                let bound = s.top_h.unwrap() as f64 * self.entropy();
+                let mut running = 0.0;
+                let mut keep = 0;
+                for (i, p) in self.p().into_iter().enumerate() {
+                    running += if p > 0.0 { -p * p.ln() } else { 0.0 };
+                    if (running - bound).abs() <= EDGE {
+                        self.edge.extend(self.tokens.get(i).map(|t| t.0));
+                    }
+                    if running > bound {
+                        break;
+                    }
+                    keep += 1;
+                }
+                self.tokens.truncate(keep.max(1));
+            }
+            Step::PLess => {
+                let collision: f64 = p.iter().map(|p| p * p).sum();
+                let v = n as f64;
+                let bound = match s.p_less.unwrap() {
+                    PLess::Plain => collision,
+                    PLess::Normalised if n == 1 => 0.0,
+                    PLess::Normalised => (v * collision - 1.0) / (v - 1.0),
+                };
+                self.keep_from(&p, bound, EDGE * collision);
+            }
+            Step::Xtc => {
+                let threshold = s.xtc.unwrap().threshold as f64;
+                let top = p.iter().filter(|&&p| p >= threshold).count();
+                for (token, p) in self.tokens.iter().zip(&p) {
+                    if (p - threshold).abs() <= EDGE {
+                        // The least likely top choice may change: everything near the top is uncertain.
+                        self.edge.push(token.0);
+                    }
+                }
+                if !self.edge.is_empty() {
+                    self.edge.extend(self.tokens[..(top + 1).min(n)].iter().map(|t| t.0));
+                }
+                if top > 1 {
+                    self.tokens.drain(..top - 1);
+                }
+            }
+            Step::Smoothing => {
+                let Smoothing { factor, curve } = s.smoothing.unwrap();
+                let (f, k, c) = (factor as f64, (3.0 - curve as f64) / 2.0, (curve as f64 - 1.0) / 2.0);
+                for token in &mut self.tokens {
+                    let d = token.1 - max;
+                    token.1 = max - k * f * d * d + c * f * d * d * d;
+                }
+                self.sort();
+            }
+            Step::Mirostat => match s.mirostat.unwrap().version {
+                MirostatVersion::V2 => {
+                    let surprise: Vec<f64> = p.iter().map(|p| p.log2()).collect();
+                    self.keep_from(&surprise, -mu, EDGE);
+                }
+                MirostatVersion::V1 => {
+                    let (mut tb, mut tt) = (0.0, 0.0);
+                    for i in 0..n.min(100) - 1 {
+                        let t = ((i + 2) as f64 / (i + 1) as f64).ln();
+                        tb += t * (logits[i] - logits[i + 1]);
+                        tt += t * t;
+                    }
+                    if n == 1 {
+                        return;
+                    }
+                    let s = tb / tt;
+                    let e = s - 1.0;
+                    let k = (e * mu.exp2() / (1.0 - (n as f64).powf(-e))).powf(1.0 / s);
+                    let keep = (k as usize).clamp(1, n);
+                    if (k - k.round()).abs() < 1e-6 * k {
+                        self.edge.extend(self.tokens[keep - 1..(keep + 1).min(n)].iter().map(|t| t.0));
+                    }
+                    self.keep_places(&in_order, keep);
+                }
+            },
+            Step::AdaptiveP => {
+                let target = s.adaptive_p.unwrap().target as f64;
+                for (token, p) in self.tokens.iter_mut().zip(&p) {
+                    let d = (p - target).abs() / 0.3;
+                    token.1 = 5.0 - 10.0 * d * d / (1.0 + d);
+                }
+                self.sort();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Deterministic numbers for the rows.
+struct Numbers(u64);
+
+impl Numbers {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as f64 / (1u64 << 31) as f64
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.uniform() * n as f64) as usize
+    }
+
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+
+    fn row(&mut self) -> Vec<f32> {
+        let n = match self.below(4) {
+            0 => 1 + self.below(20),
+            1 => 1 + self.below(400),
+            2 => 1 + self.below(3000),
+            _ => 200 + self.below(1000),
+        };
+        let sigma = [0.1, 1.0, 3.0, 12.0][self.below(4)];
+        let mut row: Vec<f32> = (0..n).map(|_| (sigma * self.normal()) as f32).collect();
+        match self.below(5) {
+            0 => (0..1 + self.below(6)).for_each(|_| {
+                let at = self.below(n);
+                row[at] += (15.0 * self.uniform()) as f32;
+            }),
+            1 => row.iter_mut().for_each(|l| *l = l.round()),
+            2 => (0..n / 2).for_each(|_| {
+                let at = self.below(n);
+                row[at] = f32::NEG_INFINITY;
+            }),
+            3 if self.below(4) == 0 => row.fill(1.5),
+            _ => {}
+        }
+        if row.iter().all(|l| *l == f32::NEG_INFINITY) {
+            row[0] = 0.0;
+        }
+        row
+    }
+
+    fn params(&mut self, step: Step) -> SamplingParams {
+        let p = SamplingParams::default();
+        let x = self.uniform() as f32;
+        match step {
+            Step::Temperature => match self.below(5) {
+                0 => p.temperature(0.0),
+                1 => p.dynamic_temperature(Some(DynamicTemperature::Entropy)).temperature(0.3 + x),
+                2 => p
+                    .dynamic_temperature(Some(DynamicTemperature::Position { total: 10 }))
+                    .temperature(0.3 + x),
+                3 => p.dynamic_temperature(Some(DynamicTemperature::Range {
+                    low: 0.2,
+                    high: 0.2 + 2.0 * x,
+                    exponent: 1.0 + x,
+                })),
+                _ => p.temperature(0.1 + 2.0 * x),
+            },
+            Step::TopK => p.top_k(1 + self.below(if x < 0.5 { 50 } else { 3000 })),
+            Step::TopP => p.top_p(x),
+            Step::MinP => p.min_p(0.001 + x * x * 0.9),
+            Step::Typical => p.typical_p(x),
+            Step::TailFree => p.tfs_z(x),
+            Step::Epsilon => p.epsilon_cutoff(0.1 * x * x + 1e-6),
+            Step::Eta => p.eta_cutoff(0.1 * x * x + 1e-6),
+            Step::TopA => p.top_a(0.01 + 0.9 * x),
+            Step::TopNSigma => p.top_n_sigma(Some(0.01 + 3.0 * x)),
+            Step::TopH => p.top_h(Some(0.05 + 0.9 * x)),
+            Step::PLess => p.p_less(Some(if x < 0.5 { PLess::Plain } else { PLess::Normalised })),
+            Step::Xtc => p.xtc(Some(Xtc { probability: 1.0, threshold: 0.5 * x })),
+            Step::Smoothing => p.smoothing(Some(Smoothing { factor: 0.3 * x, curve: 1.0 + 2.0 * x })),
+            Step::Mirostat => {
+                let version = if x < 0.5 { MirostatVersion::V1 } else { MirostatVersion::V2 };
+                p.mirostat(Some(Mirostat { version, tau: 0.5 + 4.0 * x, eta: 0.1 }))
+            }
+            Step::AdaptiveP => p.adaptive_p(Some(AdaptiveP { target: x, decay: 0.9 })),
+            _ => p,
+        }
+    }
+}
+
+const STEPS: [Step; 16] = [
+    Step::Temperature,
+    Step::TopK,
+    Step::TopP,
+    Step::MinP,
+    Step::Typical,
+    Step::TailFree,
+    Step::Epsilon,
+    Step::Eta,
+    Step::TopA,
+    Step::TopNSigma,
+    Step::TopH,
+    Step::PLess,
+    Step::Xtc,
+    Step::Smoothing,
+    Step::Mirostat,
+    Step::AdaptiveP,
+];
+
+fn rows() -> u64 {
+    std::env::var("HEDGEROW_REFERENCE_ROWS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
+}
+
+fn compare(context: &str, expected: &Law, found: &[(TokenId, f32)]) {
+    let found: BTreeMap<u32, f32> = found.iter().map(|x| (x.0 .0, x.1)).collect();
+    let kept: BTreeMap<u32, f64> =
+        expected.tokens.iter().map(|t| t.0).zip(expected.p()).filter(|x| x.1 > 1e-37).collect();
+    for (id, p) in &found {
+        let near_zero = *p < 1e-30;
+        assert!(
+            kept.contains_key(id) || expected.edge.contains(id) || near_zero,
+            "{context}: {id} kept wrongly"
+        );
+    }
+    for id in kept.keys() {
+        assert!(found.contains_key(id) || expected.edge.contains(id), "{context}: {id} dropped wrongly");
+    }
+    if expected.edge.is_empty() {
+        for (id, p) in &kept {
+            let difference = (found[id] as f64 - p).abs();
+            assert!(difference <= 1e-4 * p + 1e-9, "{context}: {id} has {} instead of {p}", found[id]);
+        }
+    }
+}
+
+#[test]
+fn every_strategy_equals_its_reference() {
+    let mut numbers = Numbers(1);
+    let mut edges = 0;
+    for case in 0..rows() {
+        let row = numbers.row();
+        for step in STEPS {
+            let params = numbers.params(step);
+            let mut sampler = Sampler::new(params.clone()).unwrap();
+            (0..4).for_each(|_| sampler.accept(TokenId(0)));
+            let mut law = Law::new(&row);
+            law.step(step, &params, 2.0 * params.mirostat.unwrap_or_default().tau as f64);
+            edges += usize::from(!law.edge.is_empty());
+            let found = sampler.distribution(&row, None).unwrap();
+            compare(&format!("case {case} {} {} {params:?}", row.len(), step.name()), &law, &found);
+        }
+    }
+    println!("{edges} of {} comparisons had edge tokens", rows() * STEPS.len() as u64);
+}
+
+#[test]
+fn chains_equal_their_reference() {
+    let mut numbers = Numbers(2);
+    let mut compared = 0;
+    for case in 0..rows() {
+        let row = numbers.row();
+        let x = numbers.uniform() as f32;
+        let params = SamplingParams::default()
+            .temperature(0.3 + x)
+            .top_k(if case % 3 == 0 { 0 } else { 1 + numbers.below(60) })
+            .top_p(1.0 - 0.5 * numbers.uniform() as f32)
+            .min_p(0.1 * x)
+            .typical_p(if case % 4 == 0 { 0.9 } else { 1.0 })
+            .order(if case % 2 == 0 { ChainOrder::Hf } else { ChainOrder::Llama });
+        let order = if case % 2 == 0 {
+            [Step::Temperature, Step::TopK, Step::TopP, Step::MinP, Step::Typical]
+        } else {
+            [Step::TopK, Step::Typical, Step::TopP, Step::MinP, Step::Temperature]
+        };
+        let mut law = Law::new(&row);
+        for step in order {
+            let off = match step {
+                Step::TopK => params.top_k == 0,
+                Step::Typical => params.typical_p >= 1.0,
+                _ => false,
+            };
+            if !off {
+                law.step(step, &params, 0.0);
+            }
+        }
+        if law.edge.is_empty() {
+            compared += 1;
+            let found = Sampler::new(params.clone()).unwrap().distribution(&row, None).unwrap();
+            compare(&format!("case {case} {} {params:?}", row.len()), &law, &found);
+        }
+    }
+    assert!(compared > rows() / 3, "{compared}");
+}
