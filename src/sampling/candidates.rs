@@ -34,6 +34,9 @@ pub struct Candidates {
     total: f64,
     max: f32,
     weighed: bool,
+    // Memory of the steps: sort keys, histograms.
+    keys: Vec<f32>,
+    work: Work,
 }
 
 /// A number that grows with the logit, and for equal logits with falling id.
@@ -165,7 +168,7 @@ impl Candidates {
         if self.weighed {
             return;
         }
-        self.max = self.logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.max = self.max_of_logits();
         self.weights.resize(self.logits.len(), 0.0);
         self.total = simd::exp_into(&self.logits, self.max, 1.0, &mut self.weights);
         self.weighed = true;
@@ -181,11 +184,7 @@ impl Candidates {
     pub fn entropy(&mut self) -> f64 {
         self.weigh();
         // H = ln Z − Σ w·d / Z with d = l − max.
-        let mut moment = 0.0;
-        for (&l, &w) in self.logits.iter().zip(&self.weights) {
-            moment += ((l - self.max) * w) as f64;
-        }
-        (self.total.ln() - moment / self.total).max(0.0)
+        (self.total.ln() - simd::moment(&self.logits, self.max, &self.weights) / self.total).max(0.0)
     }
 
     /// Changes every logit. Entries that become −∞ or NaN are removed, +∞ is cut to the largest float.
@@ -213,25 +212,16 @@ impl Candidates {
         self.descending = descending;
     }
 
+    /// Replaces every id by its name in a list, which rises with the id.
+    pub(crate) fn rename(&mut self, names: &[u32]) {
+        self.ids.iter_mut().for_each(|id| *id = names[*id as usize]);
+    }
+
     /// Drops the first `n` candidates.
     pub(crate) fn skip(&mut self, n: usize) {
         self.ids.drain(..n);
         self.logits.drain(..n);
         self.weighed = false;
-    }
-
-    /// Keeps the candidates at the places for which `keep` holds; the top candidate always stays.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
-        let top = if self.descending { 0 } else { self.argmax() };
-        let mut kept = 0;
-        for i in 0..self.ids.len() {
-            if i == top || keep(i) {
-                self.ids[kept] = self.ids[i];
-                self.logits[kept] = self.logits[i];
-                kept += 1;
-            }
-        }
-        self.cut(kept);
     }
 
     /// Keeps ids only (the caller does the same to the logits).
@@ -261,25 +251,82 @@ impl Candidates {
         self.descending = true;
     }
 
+    /// Keeps the logits ≥ `bound`, or the top candidate if there are none. O(n).
+    pub(crate) fn keep_at_least(&mut self, bound: f32) {
+        if self.max_of_logits() < bound {
+            let top = self.argmax();
+            return self.keep_one(top);
+        }
+        self.keys.clear();
+        self.keys.extend_from_slice(&self.logits);
+        let kept = simd::keep_at_least(&self.keys, bound, &mut self.ids, &mut self.logits);
+        self.cut(kept);
+    }
+
+    /// Keeps the weights ≥ `bound`, or the top candidate if there are none. O(n).
+    pub(crate) fn keep_weight(&mut self, bound: f64) {
+        // The largest weight is 1.
+        if bound > 1.0 {
+            let top = self.argmax();
+            return self.keep_one(top);
+        }
+        let mut least = bound as f32;
+        if (least as f64) < bound {
+            least = least.next_up();
+        }
+        self.weigh();
+        let kept = simd::keep_at_least(&self.weights, least, &mut self.ids, &mut self.logits);
+        self.cut(kept);
+    }
+
+    fn max_of_logits(&self) -> f32 {
+        if self.descending {
+            return self.logits.first().copied().unwrap_or(f32::NEG_INFINITY);
+        }
+        if self.weighed {
+            return self.max;
+        }
+        let mut lanes = [f32::NEG_INFINITY; 8];
+        for part in self.logits.chunks(8) {
+            for (lane, &l) in lanes.iter_mut().zip(part) {
+                *lane = if l > *lane { l } else { *lane };
+            }
+        }
+        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+
     /// Keeps exactly the `k` largest (k ≥ 1), ties by lowest id. O(n).
     pub(crate) fn keep_largest(&mut self, k: usize) {
-        if k >= self.len() {
-            return;
-        }
         if self.descending {
             return self.cut(k);
         }
-        let mut ranks: Vec<u64> = self.ranked().map(|r| r.0).collect();
-        let (_, &mut bound, _) = ranks.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
-        let mut kept = 0;
-        for i in 0..self.ids.len() {
-            if rank(self.logits[i], self.ids[i]) >= bound {
-                self.ids[kept] = self.ids[i];
-                self.logits[kept] = self.logits[i];
-                kept += 1;
+        if let Some(end) = self.largest_end(k) {
+            self.keep_ranked(end);
+        }
+    }
+
+    /// Makes `head` the `k` largest, sorted. O(n).
+    pub(crate) fn copy_largest(&mut self, k: usize, head: &mut Candidates) {
+        let end = self.largest_end(k);
+        let (ids, logits) = head.refill();
+        for (&id, &logit) in self.ids.iter().zip(&self.logits) {
+            if end.as_ref().is_none_or(|end| rank(logit, id) >= rank(end.key, end.id)) {
+                ids.push(id);
+                logits.push(logit);
             }
         }
-        self.cut(kept);
+        head.sort_descending();
+    }
+
+    /// Where the `k` largest end; `None` if that is everything.
+    fn largest_end(&mut self, k: usize) -> Option<PrefixEnd> {
+        if k >= self.len() {
+            return None;
+        }
+        self.keys.clear();
+        self.keys.extend_from_slice(&self.logits);
+        let n = self.ids.len() as f64;
+        Some(prefix_end(&self.keys, &self.ids, None, n, k as f64, &mut self.work))
     }
 
     /// Orders candidates by falling `key(logit)` (ties by rising id) and keeps while the mass *before* a candidate is below
@@ -290,35 +337,31 @@ impl Candidates {
     pub(crate) fn keep_prefix(&mut self, bound: f64, mass: Option<f64>, key: impl Fn(f32) -> f32) {
         self.weigh();
         let limit = bound * mass.unwrap_or(self.total);
-        let keys: Vec<f32> = self.logits.iter().map(|&l| key(l)).collect();
-        let last = prefix_end(&keys, &self.ids, &self.weights, limit);
-        let mut kept = 0;
-        for (i, &key) in keys.iter().enumerate() {
-            if rank(key, self.ids[i]) >= last {
-                self.ids[kept] = self.ids[i];
-                self.logits[kept] = self.logits[i];
-                kept += 1;
+        self.keys.clear();
+        self.keys.extend(self.logits.iter().map(|&l| key(l)));
+        let end = prefix_end(&self.keys, &self.ids, Some(&self.weights), self.total, limit, &mut self.work);
+        self.keep_ranked(end);
+    }
+
+    /// Keeps the candidates whose key (with ties by id) ranks at or above `end`.
+    fn keep_ranked(&mut self, end: PrefixEnd) {
+        let exact = end.equals == 1;
+        if !exact {
+            // Of several candidates with the last key only some stay: the others' keys are moved out of the way.
+            for (key, &id) in self.keys.iter_mut().zip(&self.ids) {
+                if *key == end.key && id > end.id {
+                    *key = f32::NEG_INFINITY;
+                }
             }
         }
+        let kept = simd::keep_at_least(&self.keys, end.key, &mut self.ids, &mut self.logits);
         self.cut(kept);
     }
 
     /// Place of the draw by inverse distribution function for `u` in [0, 1).
     pub(crate) fn draw(&mut self, u: f64) -> usize {
         self.weigh();
-        let target = u * self.total;
-        let mut mass = 0.0;
-        let mut last = 0;
-        for (i, &w) in self.weights.iter().enumerate() {
-            mass += w as f64;
-            if w > 0.0 {
-                last = i;
-                if mass > target {
-                    break;
-                }
-            }
-        }
-        last
+        draw(&self.weights, u * self.total)
     }
 
     /// ln p of the candidate at a place.
@@ -334,50 +377,245 @@ impl Candidates {
     }
 }
 
-/// Rank of the last member of the smallest prefix that is closed under "mass before it < limit".
-fn prefix_end(keys: &[f32], ids: &[u32], weights: &[f32], limit: f64) -> u64 {
-    const BUCKETS: usize = 2048;
-    let walk = |members: &mut Vec<(u64, f32)>, mut before: f64| -> u64 {
-        members.sort_unstable_by_key(|m| Reverse(m.0));
-        let mut last = members.first().map_or(0, |m| m.0);
-        for &(rank, weight) in members.iter() {
-            if before >= limit {
+/// First place at which the running sum of the weights exceeds `target`; the last place if rounding keeps the sum below.
+pub(crate) fn draw(weights: &[f32], target: f64) -> usize {
+    // Whole parts are summed in eight lanes first: a single running sum would wait for itself at every addition.
+    const PART: usize = 256;
+    let mut before = 0.0;
+    for (part, weights) in weights.chunks(PART).enumerate() {
+        let mut lanes = [0f64; 8];
+        for eight in weights.chunks(8) {
+            for (lane, &w) in lanes.iter_mut().zip(eight) {
+                *lane += w as f64;
+            }
+        }
+        let sum: f64 = lanes.iter().sum();
+        if before + sum > target {
+            let mut running = before;
+            let found = weights.iter().position(|&w| {
+                running += w as f64;
+                running > target
+            });
+            return part * PART + found.unwrap_or(weights.len() - 1);
+        }
+        before += sum;
+    }
+    weights.len().saturating_sub(1)
+}
+
+/// Where a prefix of the order by falling key, ties by rising id, ends: its last member.
+struct PrefixEnd {
+    key: f32,
+    id: u32,
+    /// How many candidates have that key, if that was found out; 0 otherwise.
+    equals: usize,
+}
+
+/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Weights are 1 if none are given; `total`
+/// is their sum.
+///
+/// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that band and picks out the
+/// band, in which the end is looked for exactly. If it is not there, the band is found by a histogram of all keys.
+fn prefix_end(
+    keys: &[f32],
+    ids: &[u32],
+    weights: Option<&[f32]>,
+    total: f64,
+    limit: f64,
+    work: &mut Work,
+) -> PrefixEnd {
+    if keys.len() <= SMALL {
+        work.places.clear();
+        work.places.extend(0..keys.len() as u32);
+        return walk(keys, ids, weights, 0.0, limit, work);
+    }
+    if keys.len() > 16 * SMALL {
+        if let Some((low, high)) = sampled_band(keys, weights, total, limit, work) {
+            work.places.clear();
+            let above = simd::split(keys, weights, low, high, &mut work.places);
+            let band: f64 = work.places.iter().map(|&i| weight(weights, i as usize)).sum();
+            // Strictly inside, with room for rounding: the first member above the limit must be in the band.
+            let slack = 1e-9 * limit;
+            if above + slack < limit && above + band > limit + slack && !work.places.is_empty() {
+                return band_end(keys, ids, weights, above, limit, work);
+            }
+        }
+    }
+    let buckets = Buckets::over(keys);
+    let entries = keys.iter().copied().enumerate().map(|(i, key)| (key, weight(weights, i)));
+    buckets.fill(entries, &mut work.masses);
+    let (cut, before) = crossing(&work.masses, 0.0, limit);
+    // Somewhat wider than the bucket, then exact.
+    let (low, high) = buckets.range(cut);
+    work.places.clear();
+    simd::split(keys, None, low, high, &mut work.places);
+    work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
+    walk(keys, ids, weights, before, limit, work)
+}
+
+/// The first bucket that reaches the limit (or the last that holds anything), and the mass before it.
+fn crossing(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
+    let (mut before, mut reached, mut cut) = (above, above, 0);
+    for b in 0..BUCKETS {
+        let mass = mass(masses, b);
+        if mass > 0.0 {
+            (cut, before) = (b, reached);
+            reached += mass;
+            if reached >= limit {
                 break;
             }
-            last = rank;
-            before += weight as f64;
         }
-        last
-    };
-    let all = || keys.iter().zip(ids).zip(weights);
-    if keys.len() <= 256 {
-        return walk(&mut all().map(|((&k, &id), &w)| (rank(k, id), w)).collect(), 0.0);
     }
-    let high = keys.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let low = keys.iter().copied().fold(f32::INFINITY, f32::min);
-    let scale = (BUCKETS - 1) as f32 / (high - low).max(f32::MIN_POSITIVE);
-    let scale = if scale.is_finite() { scale } else { 0.0 };
-    // Any monotone map to buckets is right; the cast cuts NaN (from 0·∞) to bucket 0.
-    let bucket = |key: f32| (((high - key) * scale) as usize).min(BUCKETS - 1);
-    let mut masses = vec![0f64; BUCKETS];
-    let mut counts = vec![0u32; BUCKETS];
-    for (&k, &w) in keys.iter().zip(weights) {
-        masses[bucket(k)] += w as f64;
-        counts[bucket(k)] += 1;
-    }
-    let mut before = 0.0;
-    let mut cut = 0;
-    for b in 0..BUCKETS {
-        if counts[b] == 0 {
-            continue;
+    (cut, before)
+}
+
+/// Up to here everything is simply sorted.
+const SMALL: usize = 128;
+const BUCKETS: usize = 1024;
+
+/// Memory of [`prefix_end`].
+#[derive(Debug, Clone, Default)]
+struct Work {
+    masses: Vec<f64>,
+    places: Vec<u32>,
+    members: Vec<(u64, f32, f32)>,
+}
+
+fn weight(weights: Option<&[f32]>, i: usize) -> f64 {
+    weights.map_or(1.0, |w| w[i] as f64)
+}
+
+/// Equal intervals between the largest key and the smallest. Any monotone map from keys to buckets would be right.
+struct Buckets {
+    high: f32,
+    scale: f32,
+}
+
+impl Buckets {
+    fn over(keys: &[f32]) -> Self {
+        let (mut high, mut low) = ([f32::NEG_INFINITY; 8], [f32::INFINITY; 8]);
+        for part in keys.chunks(8) {
+            for ((high, low), &key) in high.iter_mut().zip(&mut low).zip(part) {
+                *high = if key > *high { key } else { *high };
+                *low = if key < *low { key } else { *low };
+            }
         }
-        cut = b;
-        if before + masses[b] >= limit {
+        let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        let low = low.into_iter().fold(f32::INFINITY, f32::min);
+        let scale = (BUCKETS - 1) as f32 / (high - low).max(f32::MIN_POSITIVE);
+        Buckets { high, scale: if scale.is_finite() { scale } else { 0.0 } }
+    }
+
+    /// The cast cuts NaN (from 0 · ∞) to bucket 0.
+    fn of(&self, key: f32) -> usize {
+        (((self.high - key) * self.scale) as u32 as usize).min(BUCKETS - 1)
+    }
+
+    /// An interval [low, high) that holds every key of bucket `b`, and few others.
+    fn range(&self, b: usize) -> (f32, f32) {
+        let edge = |b: f64| (self.high as f64 - b / self.scale as f64) as f32;
+        if self.scale == 0.0 {
+            return (f32::NEG_INFINITY, f32::INFINITY);
+        }
+        let low = if b + 1 >= BUCKETS { f32::NEG_INFINITY } else { edge(b as f64 + 1.1) };
+        (low, if b == 0 { f32::INFINITY } else { edge(b as f64 - 0.1) })
+    }
+
+    /// Four histograms in turn, so that neighbours in one bucket do not wait for each other.
+    fn fill(&self, entries: impl Iterator<Item = (f32, f64)>, masses: &mut Vec<f64>) {
+        masses.clear();
+        masses.resize(4 * BUCKETS, 0.0);
+        for (i, (key, weight)) in entries.enumerate() {
+            masses[i % 4 * BUCKETS + self.of(key)] += weight;
+        }
+    }
+}
+
+fn mass(masses: &[f64], b: usize) -> f64 {
+    masses[b] + masses[BUCKETS + b] + masses[2 * BUCKETS + b] + masses[3 * BUCKETS + b]
+}
+
+/// Guesses an interval of keys that holds the end of the prefix, from one key in 32.
+///
+/// The guess goes by what is left out, as that is made of many light tokens, which a sample represents well; what is kept
+/// may be a few heavy ones.
+fn sampled_band(
+    keys: &[f32],
+    weights: Option<&[f32]>,
+    total: f64,
+    limit: f64,
+    work: &mut Work,
+) -> Option<(f32, f32)> {
+    const STRIDE: usize = 32;
+    let left_out = total - limit;
+    if left_out <= 0.0 {
+        return None;
+    }
+    let buckets = Buckets::over(keys);
+    let sample = keys.iter().copied().enumerate().step_by(STRIDE);
+    buckets.fill(sample.map(|(i, key)| (key, weight(weights, i) * STRIDE as f64)), &mut work.masses);
+    let mut below = 0.0;
+    let (mut last, mut first) = (None, None);
+    for b in (0..BUCKETS).rev() {
+        below += mass(&work.masses, b);
+        if last.is_none() && below >= 0.93 * left_out {
+            last = Some(b);
+        }
+        if below >= 1.07 * left_out {
+            first = Some(b);
             break;
         }
-        before += masses[b];
     }
-    let mut members =
-        all().filter(|((&k, _), _)| bucket(k) == cut).map(|((&k, &id), &w)| (rank(k, id), w)).collect();
-    walk(&mut members, before)
+    let low = buckets.range((last? + 1).min(BUCKETS - 1)).0;
+    let high = buckets.range(first.unwrap_or(0).saturating_sub(1)).1;
+    Some((low, high))
+}
+
+/// The end of the prefix inside the band that `work.places` names, with the mass above it.
+fn band_end(
+    keys: &[f32],
+    ids: &[u32],
+    weights: Option<&[f32]>,
+    above: f64,
+    limit: f64,
+    work: &mut Work,
+) -> PrefixEnd {
+    if work.places.len() <= SMALL {
+        return walk(keys, ids, weights, above, limit, work);
+    }
+    let band: Vec<f32> = work.places.iter().map(|&i| keys[i as usize]).collect();
+    let buckets = Buckets::over(&band);
+    let entries = work.places.iter().map(|&i| (keys[i as usize], weight(weights, i as usize)));
+    buckets.fill(entries, &mut work.masses);
+    let (cut, before) = crossing(&work.masses, above, limit);
+    work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
+    walk(keys, ids, weights, before, limit, work)
+}
+
+/// Sorts the members that `work.places` names and walks them.
+fn walk(
+    keys: &[f32],
+    ids: &[u32],
+    weights: Option<&[f32]>,
+    mut before: f64,
+    limit: f64,
+    work: &mut Work,
+) -> PrefixEnd {
+    let Work { places, members, .. } = work;
+    members.clear();
+    members.extend(places.iter().map(|&i| {
+        let i = i as usize;
+        (rank(keys[i], ids[i]), weight(weights, i) as f32, keys[i])
+    }));
+    members.sort_unstable_by_key(|m| Reverse(m.0));
+    let mut last = members.first().map_or((u64::MAX, 0.0, f32::NEG_INFINITY), |m| *m);
+    for &member in members.iter() {
+        if before >= limit {
+            break;
+        }
+        last = member;
+        before += member.1 as f64;
+    }
+    let equals = members.iter().filter(|m| m.2 == last.2).count();
+    PrefixEnd { key: last.2, id: !(last.0 as u32), equals }
 }

@@ -34,9 +34,8 @@ pub fn mirostat(candidates: &mut Candidates, rule: &Mirostat, mu: f64) {
 /// candidates, keeps the top k = (ε̂ · 2^μ / (1 − n^−ε̂))^(1/ŝ), at least one. For ε̂ → 0 the fraction tends to 2^μ / ln n.
 pub fn version_1(candidates: &mut Candidates, mu: f64) {
     let n = candidates.len() as f64;
-    let mut head = candidates.clone();
-    head.keep_largest(TOP);
-    head.sort_descending();
+    let mut head = Candidates::default();
+    candidates.copy_largest(TOP, &mut head);
     let (mut tb, mut tt) = (0.0, 0.0);
     for (i, pair) in head.logits().windows(2).enumerate() {
         let t = ((i + 2) as f64 / (i + 1) as f64).ln();
@@ -60,10 +59,13 @@ fn zipf_k(s: f64, n: f64, mu: f64) -> usize {
 
 /// Version 2: keeps −log₂ p ≤ μ, and the top candidate.
 pub fn version_2(candidates: &mut Candidates, mu: f64) {
-    let (weights, total) = candidates.weights();
-    let bound = (-mu).exp2() * total;
-    let weights = weights.to_vec();
-    candidates.retain(|i| weights[i] as f64 >= bound);
+    let (_, total) = candidates.weights();
+    cut_surprise(candidates, mu, total);
+}
+
+/// Version 2, for candidates whose weights are shares of `mass`.
+pub(crate) fn cut_surprise(candidates: &mut Candidates, mu: f64, mass: f64) {
+    candidates.keep_weight((-mu).exp2() * mass);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! vocabulary is ever copied.
 
 use super::error::SamplingError;
-use super::simd::BLOCK;
+use super::simd::{self, BLOCK};
 use crate::vocab::TokenId;
 
 /// One row of logits, of shape `[vocab]`, in the number format the model left it in.
@@ -157,9 +157,11 @@ impl<'a> Row<'a> {
     {
         let start = index * BLOCK;
         let raw = &self.logits[start..self.logits.len().min(start + BLOCK)];
-        let first = self.edits.partition_point(|e| (e.0 as usize) < start);
-        let edits = &self.edits[first..];
-        let edits = &edits[..edits.partition_point(|e| (e.0 as usize) < start + raw.len())];
+        let mut edits = self.edits;
+        if !edits.is_empty() {
+            edits = &edits[edits.partition_point(|e| (e.0 as usize) < start)..];
+            edits = &edits[..edits.partition_point(|e| (e.0 as usize) < start + raw.len())];
+        }
         let mut words = [u32::MAX; BLOCK / 32];
         if let Some(mask) = self.mask {
             let first = (start / 32).min(mask.len());
@@ -175,17 +177,11 @@ impl<'a> Row<'a> {
             return Some(raw);
         }
         let out = &mut scratch[..raw.len()];
-        out.copy_from_slice(raw);
+        simd::select(raw, &words, out);
         for &(id, logit) in edits {
-            out[id as usize - start] = logit;
-        }
-        if !all {
-            for (chunk, word) in out.chunks_mut(32).zip(words) {
-                for (bit, logit) in chunk.iter_mut().enumerate() {
-                    if word >> bit & 1 == 0 {
-                        *logit = f32::NEG_INFINITY;
-                    }
-                }
+            let at = id as usize - start;
+            if words[at / 32] >> (at % 32) & 1 != 0 {
+                out[at] = logit;
             }
         }
         Some(out)
@@ -193,22 +189,17 @@ impl<'a> Row<'a> {
 
     /// Calls `visit(block index, entries)` for every block with an allowed token.
     pub fn for_each_block(&self, mut visit: impl FnMut(usize, &[f32])) {
+        if self.is_plain() {
+            for (index, block) in self.logits.chunks(BLOCK).enumerate() {
+                visit(index, block);
+            }
+            return;
+        }
         let mut scratch = [0.0; BLOCK];
         for index in 0..self.blocks() {
             if let Some(block) = self.block(index, &mut scratch) {
                 visit(index, block);
             }
-        }
-    }
-
-    /// The entry of one token: −∞ if the mask forbids it or the row does not have it.
-    pub fn get(&self, id: u32) -> f32 {
-        if self.mask.is_some_and(|mask| !allows(mask, id)) {
-            return f32::NEG_INFINITY;
-        }
-        match self.edits.binary_search_by_key(&id, |e| e.0) {
-            Ok(at) => self.edits[at].1,
-            Err(_) => self.logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY),
         }
     }
 }
@@ -254,7 +245,7 @@ mod tests {
                     let allowed = mask.is_none_or(|m| allows(m, id as u32));
                     let edited = edits.iter().find(|e| e.0 as usize == id).map_or(logits[id], |e| e.1);
                     let expected = if allowed { edited } else { f32::NEG_INFINITY };
-                    assert_eq!((seen[id], row.get(id as u32)), (expected, expected), "{id}");
+                    assert_eq!(seen[id], expected, "{id}");
                 }
             }
         }

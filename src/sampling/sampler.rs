@@ -15,11 +15,12 @@ use super::dry;
 use super::error::SamplingError;
 use super::history::{Feedback, History};
 use super::mirostat;
-use super::params::{DynamicTemperature, SamplingParams, Selection, Ties};
+use super::params::{DynamicTemperature, MirostatVersion, SamplingParams, Selection, Ties};
 use super::penalties::{self, settle, CandidateLogits, EditLogits};
 use super::rng::{Purpose, Rng};
 use super::row::{allows, check_lengths, LogitRow, Row};
 use super::selection::{self, Index};
+use super::simd;
 use super::smoothing;
 use super::temperature;
 use super::truncation;
@@ -64,6 +65,8 @@ struct Scratch {
     widened: Vec<f32>,
     edits: Vec<(u32, f32)>,
     mask: Vec<u32>,
+    ids: Vec<u32>,
+    gathered: Vec<f32>,
 }
 
 /// A drawn token.
@@ -419,63 +422,83 @@ impl Sampler {
         let first_filter = steps.iter().position(|s| s.is_filter()).unwrap_or(steps.len());
         let (edits, mut filters) = steps.split_at(first_filter);
         self.edit_row(edits, values, min_tokens, &mut scratch.edits)?;
-        let Scratch { candidates, index, sums, edits: changed, mask: combined, .. } = scratch;
+        let Scratch { candidates, index, sums, edits: changed, mask: combined, ids, gathered, .. } = scratch;
         let mut row = Row { logits: values, mask, edits: changed };
         if let (true, Some(allowed)) = (edits.contains(&Step::AllowedTokens), &self.allowed) {
             intersection(allowed, mask, values.len(), combined);
             row.mask = Some(combined);
         }
-        match row.mask.filter(|mask| is_narrow(mask, values.len())) {
-            Some(mask) => selection::gather(&row, mask, candidates)?,
-            None => {
-                index.build(&row)?;
-                let mut t = 1.0;
-                if let Some(plain) = filters.first().and_then(|&step| self.plain_temperature(step)) {
-                    t = plain;
-                    filters = &filters[1..];
-                }
-                let used = match filters.first() {
-                    _ if t == 0.0 => {
-                        candidates.refill();
-                        candidates.push(index.argmax(&row), index.max)?;
-                        0
-                    }
-                    None if whole_row == WholeRow::Draw => {
-                        let u = self.rng.uniform(self.position() as u32, Purpose::Draw, 0);
-                        let (id, logprob) = index.draw(&row, t, u, sums);
-                        return Ok(Outcome::Drawn(Sampled { token: TokenId(id), logprob }));
-                    }
-                    Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => {
-                        index.top_k(&row, self.params.top_k, candidates);
-                        temperature::temperature(candidates, t);
-                        1
-                    }
-                    Some(Step::TopP) => {
-                        let p = self.params.top_p;
-                        let mass = index.collect_nucleus(&row, t, p, sums, candidates);
-                        temperature::temperature(candidates, t);
-                        candidates.keep_prefix(p as f64, Some(mass), |l| l);
-                        1
-                    }
-                    Some(Step::MinP) => {
-                        index.collect_near_top(&row, t, self.params.min_p, candidates);
-                        temperature::temperature(candidates, t);
-                        0
-                    }
-                    _ => {
-                        index.collect(&row, f32::MIN, candidates);
-                        temperature::temperature(candidates, t);
-                        0
-                    }
-                };
-                filters = &filters[used..];
+        // Few allowed tokens are gathered into a short row of their own, and get their ids back after its first filter.
+        let narrow = row.mask.filter(|mask| simd::count_ones(mask) <= values.len() / 16);
+        if let Some(mask) = narrow {
+            selection::gather(&row, mask, ids, gathered)?;
+            row = Row { logits: gathered, mask: None, edits: &[] };
+        }
+        let names = narrow.map(|_| &ids[..]);
+        index.build(&row)?;
+        let mut t = 1.0;
+        if let Some(plain) = filters.first().and_then(|&step| self.plain_temperature(step)) {
+            t = plain;
+            filters = &filters[1..];
+        }
+        let used = match filters.first() {
+            _ if t == 0.0 => {
+                candidates.refill();
+                candidates.push(index.argmax(&row), index.max)?;
+                0
             }
+            None if whole_row == WholeRow::Draw => {
+                let u = self.rng.uniform(self.position() as u32, Purpose::Draw, 0);
+                let (id, logprob) = index.draw(&row, t, u, sums);
+                let id = names.map_or(id, |names| names[id as usize]);
+                return Ok(Outcome::Drawn(Sampled { token: TokenId(id), logprob }));
+            }
+            Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => {
+                index.top_k(&row, self.params.top_k, candidates);
+                temperature::temperature(candidates, t);
+                1
+            }
+            Some(Step::TopP) => {
+                let p = self.params.top_p;
+                let mass = index.collect_nucleus(&row, t, p, sums, candidates);
+                temperature::temperature(candidates, t);
+                candidates.keep_prefix(p as f64, Some(mass), |l| l);
+                1
+            }
+            Some(Step::Mirostat) if self.mirostat_mu().is_some() => {
+                let mu = self.mirostat_mu().unwrap_or_default();
+                let mass = index.collect_unsurprising(&row, t, mu, sums, candidates);
+                temperature::temperature(candidates, t);
+                mirostat::cut_surprise(candidates, mu, mass);
+                self.observe(candidates);
+                1
+            }
+            Some(Step::MinP) => {
+                index.collect_near_top(&row, t, self.params.min_p, candidates);
+                temperature::temperature(candidates, t);
+                0
+            }
+            _ => {
+                index.collect(&row, f32::MIN, candidates);
+                temperature::temperature(candidates, t);
+                0
+            }
+        };
+        filters = &filters[used..];
+        if let Some(names) = names {
+            candidates.rename(names);
         }
         for &step in filters {
             self.step(step, candidates, values.len())?;
             candidates.non_empty(step.name())?;
         }
         Ok(Outcome::Candidates)
+    }
+
+    /// μ, if Mirostat's second version is in use.
+    fn mirostat_mu(&self) -> Option<f64> {
+        let rule = self.params.mirostat.filter(|rule| rule.version == MirostatVersion::V2);
+        rule.and(self.history.feedback().mu)
     }
 
     /// The temperature of a step that needs nothing but a number, if it is one that a row can be scaled by.
@@ -703,18 +726,6 @@ impl EditLogits for RowEdits<'_> {
             None => false,
         }
     }
-}
-
-/// Whether a mask allows so few tokens that they are better gathered one by one.
-fn is_narrow(mask: &[u32], logits: usize) -> bool {
-    let mut allowed = 0;
-    for part in mask.chunks(64) {
-        allowed += part.iter().map(|w| w.count_ones() as usize).sum::<usize>();
-        if allowed > logits / 16 {
-            return false;
-        }
-    }
-    true
 }
 
 /// The packed set of the tokens that are in `allowed` and in the mask.

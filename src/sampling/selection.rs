@@ -126,6 +126,23 @@ impl Index {
         total
     }
 
+    /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ e^((l − max)/t) over the row.
+    pub fn collect_unsurprising(
+        &self,
+        row: &Row<'_>,
+        t: f32,
+        mu: f64,
+        sums: &mut Vec<f64>,
+        out: &mut Candidates,
+    ) -> f64 {
+        let total = self.mass(row, t, sums);
+        // The top token is collected whatever μ is.
+        let distance = (t as f64 * (total.ln() - mu * std::f64::consts::LN_2)).min(0.0);
+        let slack = 1e-5 * (self.max.abs() as f64 + distance.abs()) + 1e-5;
+        self.collect(row, (self.max as f64 + distance - slack) as f32, out);
+        total
+    }
+
     /// Collects all that min-p could keep under temperature `t`.
     pub fn collect_near_top(&self, row: &Row<'_>, t: f32, m: f32, out: &mut Candidates) {
         let distance = t as f64 * (m as f64).ln();
@@ -150,7 +167,7 @@ impl Index {
         let mut before = 0.0;
         let mut chosen = 0;
         for (b, &sum) in sums.iter().enumerate() {
-            if sum > 0.0 {
+            if self.maxima[b] > f32::NEG_INFINITY {
                 chosen = b;
                 if before + sum > target {
                     break;
@@ -163,8 +180,8 @@ impl Index {
         let block = row.block(chosen, &mut scratch).unwrap_or(&[]);
         simd::exp_into(block, self.max, 1.0 / t, &mut weights[..block.len()]);
         let mut last = 0;
-        for (i, &weight) in weights[..block.len()].iter().enumerate() {
-            if weight > 0.0 {
+        for (i, (&weight, &logit)) in weights.iter().zip(block).enumerate() {
+            if logit > f32::NEG_INFINITY {
                 last = i;
                 before += weight as f64;
                 if before > target {
@@ -186,17 +203,45 @@ impl Index {
 }
 
 /// Collects the allowed entries one by one: for masks with few tokens.
-pub(crate) fn gather(row: &Row<'_>, mask: &[u32], out: &mut Candidates) -> Result<(), SamplingError> {
-    out.refill();
-    for (w, &word) in mask.iter().enumerate() {
-        let mut bits = word;
-        while bits != 0 {
-            let id = (w * 32) as u32 + bits.trailing_zeros();
-            bits &= bits - 1;
-            if (id as usize) < row.logits.len() {
-                out.push(id, row.get(id))?;
+pub(crate) fn gather(
+    row: &Row<'_>,
+    mask: &[u32],
+    ids: &mut Vec<u32>,
+    logits: &mut Vec<f32>,
+) -> Result<(), SamplingError> {
+    ids.clear();
+    logits.clear();
+    for (eight, words) in mask.chunks(8).enumerate() {
+        if words.iter().fold(0, |all, w| all | w) == 0 {
+            continue;
+        }
+        for (w, &word) in words.iter().enumerate() {
+            let mut bits = word;
+            while bits != 0 {
+                let id = ((eight * 8 + w) * 32) as u32 + bits.trailing_zeros();
+                bits &= bits - 1;
+                if let Some(&logit) = row.logits.get(id as usize) {
+                    ids.push(id);
+                    logits.push(logit);
+                }
             }
         }
     }
-    out.non_empty(EMPTY)
+    if !row.edits.is_empty() {
+        for (id, logit) in ids.iter().zip(logits.iter_mut()) {
+            if let Ok(at) = row.edits.binary_search_by_key(id, |e| e.0) {
+                *logit = row.edits[at].1;
+            }
+        }
+    }
+    let fault = logits.iter().fold(false, |fault, &l| fault | l.is_nan() | (l == f32::INFINITY));
+    if fault {
+        for (&id, &logit) in ids.iter().zip(logits.iter()) {
+            check_logit(id, logit)?;
+        }
+    }
+    match logits.is_empty() {
+        true => Err(SamplingError::EmptySupport { reason: EMPTY }),
+        false => Ok(()),
+    }
 }

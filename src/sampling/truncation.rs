@@ -25,7 +25,7 @@ pub fn top_k_with_ties(candidates: &mut Candidates, k: usize, ties: Ties) {
         Ties::KeepAll => {
             let mut logits = candidates.logits().to_vec();
             let (_, &mut bound, _) = logits.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-            keep_at_least(candidates, bound);
+            candidates.keep_at_least(bound);
         }
     }
 }
@@ -45,19 +45,13 @@ pub fn top_p(candidates: &mut Candidates, p: f32) {
 pub fn min_p(candidates: &mut Candidates, m: f32) {
     if m > 0.0 {
         let bound = min_p_bound(candidates.max_logit(), m);
-        keep_at_least(candidates, bound);
+        candidates.keep_at_least(bound);
     }
 }
 
 /// The smallest logit that min-p keeps.
 pub(crate) fn min_p_bound(max: f32, m: f32) -> f32 {
     (max as f64 + (m as f64).ln()) as f32
-}
-
-/// Keeps every logit ≥ `bound`, and the top candidate.
-pub(crate) fn keep_at_least(candidates: &mut Candidates, bound: f32) {
-    let logits = candidates.logits().to_vec();
-    candidates.retain(|i| logits[i] >= bound);
 }
 
 /// Locally typical: orders by abs(−ln p − H) and keeps while the mass before a token is < `mass`.
@@ -155,10 +149,8 @@ pub fn p_less(candidates: &mut Candidates, form: PLess) {
 
 /// Keeps p ≥ `bound`, and the top candidate.
 fn keep_probable(candidates: &mut Candidates, bound: f64) {
-    let (weights, total) = candidates.weights();
-    let bound = bound * total;
-    let weights = weights.to_vec();
-    candidates.retain(|i| weights[i] as f64 >= bound);
+    let (_, total) = candidates.weights();
+    candidates.keep_weight(bound * total);
 }
 
 /// Keeps l ≥ max − n·σ, with σ the population standard deviation of the logits.
@@ -169,7 +161,7 @@ pub fn top_n_sigma(candidates: &mut Candidates, n: f32) {
     let count = candidates.len() as f64;
     let mean = candidates.logits().iter().map(|&l| l as f64).sum::<f64>() / count;
     let variance = candidates.logits().iter().map(|&l| (l as f64 - mean).powi(2)).sum::<f64>() / count;
-    keep_at_least(candidates, (max as f64 - n as f64 * variance.sqrt()) as f32);
+    candidates.keep_at_least((max as f64 - n as f64 * variance.sqrt()) as f32);
 }
 
 /// Among the 100 most probable candidates, renormalised: keeps, in order, while the running sum of −p ln p is ≤ h · H.

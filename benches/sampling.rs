@@ -1,0 +1,129 @@
+//! Microseconds a token for the chains people use, beside one bare pass over the row.
+//!
+//! `cargo bench --bench sampling` prints, for vocabularies of 32 k to 262 k and peaked, normal and flat rows, the median and best time
+//! of each chain and the ratios to a scan for the maximum, measured in turn in the same run (on a busy machine the best is the truer). An argument filters chains by name.
+
+use hedgerow::sampling::{ChainOrder, Mirostat, MirostatVersion, Sampler, SamplingParams};
+use hedgerow::vocab::TokenId;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Logits from an integer hash: the same on every machine.
+fn row(kind: &str, n: usize) -> Vec<f32> {
+    let mix = |mut x: u32| {
+        x ^= x >> 16;
+        x = x.wrapping_mul(0x7feb_352d);
+        x ^= x >> 15;
+        x = x.wrapping_mul(0x846c_a68b);
+        x ^ (x >> 16)
+    };
+    let normal = |i: usize| {
+        let (a, b) = (mix(2 * i as u32), mix(2 * i as u32 + 1));
+        let sum = (a & 0xffff) + (a >> 16) + (b & 0xffff) + (b >> 16);
+        (sum as f32 - 131_070.0) / 37_837.0
+    };
+    match kind {
+        "peaked" => {
+            let mut row: Vec<f32> = (0..n).map(|i| 2.0 * normal(i)).collect();
+            for i in 0..40 {
+                row[(i * 7919 + 13) % n] = 20.0 - 0.4 * i as f32;
+            }
+            row
+        }
+        "normal" => (0..n).map(|i| 2.5 * normal(i)).collect(),
+        _ => (0..n).map(|i| 0.01 * normal(i)).collect(),
+    }
+}
+
+/// The bare scan: what reading the row costs.
+fn scan(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 32];
+    for chunk in row.chunks_exact(32) {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Sorted microseconds of a task and of the bare scan, run in turn.
+fn measure(row: &[f32], mut task: impl FnMut()) -> (Vec<f64>, Vec<f64>) {
+    let rounds = 41;
+    let (mut times, mut scans) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
+    for _ in 0..rounds {
+        let start = Instant::now();
+        black_box(scan(black_box(row)));
+        scans.push(start.elapsed().as_secs_f64() * 1e6);
+        let start = Instant::now();
+        task();
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    scans.sort_by(f64::total_cmp);
+    (times, scans)
+}
+
+fn chains() -> Vec<(&'static str, SamplingParams)> {
+    let p = SamplingParams::default;
+    let mirostat = |version| p().mirostat(Some(Mirostat { version, ..Mirostat::default() }));
+    let default = p().top_k(40).top_p(0.95).min_p(0.05).temperature(0.8);
+    vec![
+        ("greedy", p().temperature(0.0)),
+        ("default chain", default.clone()),
+        ("default chain, llama order", default.clone().order(ChainOrder::Llama)),
+        ("default + 200 biases", default.logit_bias((0..200).map(|i| (TokenId(i * 37), 0.5)).collect())),
+        ("temperature", p().temperature(0.8)),
+        ("top-p", p().top_p(0.95)),
+        ("min-p", p().min_p(0.05)),
+        ("typical", p().typical_p(0.95)),
+        ("mirostat 1", mirostat(MirostatVersion::V1)),
+        ("mirostat 2", mirostat(MirostatVersion::V2)),
+    ]
+}
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    println!(
+        "{:<8}{:<8}{:<30}{:>10}{:>8}{:>10}{:>8}",
+        "vocab", "row", "chain", "median us", "x scan", "best us", "x scan"
+    );
+    for n in [32_000, 128_256, 151_936, 262_144] {
+        for kind in ["peaked", "normal", "flat"] {
+            let row = row(kind, n);
+            let report = |name: &str, (times, scans): (Vec<f64>, Vec<f64>)| {
+                let (median, ratio) =
+                    (times[times.len() / 2], times[times.len() / 2] / scans[scans.len() / 2]);
+                println!(
+                    "{n:<8}{kind:<8}{name:<30}{median:>10.1}{ratio:>8.1}{:>10.1}{:>8.1}",
+                    times[0],
+                    times[0] / scans[0]
+                );
+            };
+            for (name, params) in chains() {
+                if name.contains(&filter) {
+                    let mut sampler = Sampler::new(params).expect("valid parameters");
+                    let sample = || {
+                        let _ = black_box(sampler.sample(&row, None));
+                    };
+                    report(name, measure(&row, sample));
+                }
+            }
+            for count in [1, 100, 5_000, 120_000] {
+                let name = format!("default, mask of {count}");
+                if count >= n || !name.contains(&filter) {
+                    continue;
+                }
+                let mut mask = vec![0u32; n.div_ceil(32)];
+                for i in 0..count {
+                    let id = (i as u64 * n as u64 / count as u64) as usize;
+                    mask[id / 32] |= 1 << (id % 32);
+                }
+                let mut sampler = Sampler::new(chains().swap_remove(1).1).expect("valid parameters");
+                let sample = || {
+                    let _ = black_box(sampler.sample(&row, Some(&mask)));
+                };
+                report(&name, measure(&row, sample));
+            }
+        }
+    }
+}
