@@ -1,0 +1,254 @@
+//! What is asked of the decoding loop, and what it answers.
+
+use std::time::Duration;
+
+use crate::engine::Constraint;
+use crate::sampling::SamplingParams;
+use crate::vocab::TokenId;
+
+/// A prompt and how to go on from it.
+///
+/// What concerns single draws is in [`sampling`](Self#structfield.sampling), least and most tokens and the seed included;
+/// completion `i` of a request draws with `sampling.completion + i`. The setters take and give the request by value.
+///
+/// ```
+/// use hedgerow::decode::Request;
+/// use hedgerow::sampling::SamplingParams;
+/// use hedgerow::vocab::TokenId;
+///
+/// let request = Request::new(vec![TokenId(1), TokenId(2)])
+///     .sampling(SamplingParams::default().temperature(0.7).seed(3).max_tokens(Some(64)))
+///     .stop(["\n\n"])
+///     .completions(2);
+/// assert_eq!(request.completions, 2);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The tokens to continue, at least one.
+    pub prompt: Vec<TokenId>,
+    /// The language that the output must stay in. Default none.
+    pub constraint: Option<Constraint>,
+    /// How tokens are drawn. Default: from softmax(logits), with no bound but the model's context.
+    ///
+    /// If `end_tokens` is empty, the vocabulary's end-of-sequence tokens and [`stop_tokens`](Self#structfield.stop_tokens)
+    /// take its place.
+    pub sampling: SamplingParams,
+    /// Texts that end the output, which is cut before them. They are not looked for before `sampling.min_tokens` tokens.
+    /// Default none; empty ones are ignored.
+    pub stop: Vec<Vec<u8>>,
+    /// Tokens that end the output besides the vocabulary's end-of-sequence tokens; their text is no part of it. Default none.
+    pub stop_tokens: Vec<TokenId>,
+    /// How many outputs to make from the prompt, which is read once. Default 1.
+    pub completions: usize,
+    /// What to do where the constraint leaves a single way on. Default [`ForcedTokens::Append`].
+    pub forced: ForcedTokens,
+    /// Whether to report the probabilities of tokens, and of how many others at each position. Default not.
+    pub logprobs: Option<usize>,
+}
+
+/// What to do where a constraint leaves a single way on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForcedTokens {
+    /// Append the tokens that spell it, without asking the model, and read them in one forward pass.
+    ///
+    /// The bytes are those that sampling would have given; their cutting into tokens may be another.
+    #[default]
+    Append,
+    /// Sample every token: one forward pass each, and the cutting into tokens is the model's choice.
+    Sample,
+}
+
+impl Request {
+    /// A request to continue `prompt`, with defaults for everything else.
+    pub fn new(prompt: impl Into<Vec<TokenId>>) -> Self {
+        Self {
+            prompt: prompt.into(),
+            constraint: None,
+            sampling: SamplingParams::default(),
+            stop: Vec::new(),
+            stop_tokens: Vec::new(),
+            completions: 1,
+            forced: ForcedTokens::default(),
+            logprobs: None,
+        }
+    }
+
+    /// Sets [`constraint`](Self#structfield.constraint).
+    #[must_use]
+    pub fn constraint(mut self, constraint: Constraint) -> Self {
+        self.constraint = Some(constraint);
+        self
+    }
+
+    /// Sets [`sampling`](Self#structfield.sampling).
+    #[must_use]
+    pub fn sampling(mut self, sampling: SamplingParams) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// Sets [`stop`](Self#structfield.stop).
+    #[must_use]
+    pub fn stop(mut self, stop: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        self.stop = stop.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`stop_tokens`](Self#structfield.stop_tokens).
+    #[must_use]
+    pub fn stop_tokens(mut self, tokens: impl Into<Vec<TokenId>>) -> Self {
+        self.stop_tokens = tokens.into();
+        self
+    }
+
+    /// Sets [`completions`](Self#structfield.completions).
+    #[must_use]
+    pub fn completions(mut self, completions: usize) -> Self {
+        self.completions = completions;
+        self
+    }
+
+    /// Sets [`forced`](Self#structfield.forced).
+    #[must_use]
+    pub fn forced(mut self, forced: ForcedTokens) -> Self {
+        self.forced = forced;
+        self
+    }
+
+    /// Sets [`logprobs`](Self#structfield.logprobs).
+    #[must_use]
+    pub fn logprobs(mut self, others: usize) -> Self {
+        self.logprobs = Some(others);
+        self
+    }
+}
+
+/// Why an output ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// The model chose an end-of-sequence or stop token.
+    Stop,
+    /// The most tokens asked for, or the model's context, were reached.
+    Length,
+    /// A stop string was written.
+    StopSequence,
+    /// The caller stopped it.
+    Cancelled,
+    /// The constraint allows nothing further: the output is complete.
+    ConstraintComplete,
+}
+
+impl FinishReason {
+    /// The name in machine-readable output: `stop`, `length`, `stop_sequence`, `cancelled`, `constraint_complete`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::StopSequence => "stop_sequence",
+            FinishReason::Cancelled => "cancelled",
+            FinishReason::ConstraintComplete => "constraint_complete",
+        }
+    }
+}
+
+impl std::fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What one forward pass, or the tokens forced before it, have added to an output.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Which of the request's completions, from 0.
+    pub completion: usize,
+    /// The new tokens; none while the prompt is being read.
+    pub tokens: &'a [TokenId],
+    /// The text that has become certain, which may lag behind the tokens.
+    pub text: &'a str,
+    /// Why the output ends here, if it does.
+    pub finish: Option<FinishReason>,
+}
+
+/// One finished output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// All tokens, an ending end-of-sequence or stop token and those of a stop string included.
+    pub tokens: Vec<TokenId>,
+    /// The text, without what ended it. Bytes that are not UTF-8 are replaced by U+FFFD.
+    pub text: String,
+    /// The same, byte by byte.
+    pub bytes: Vec<u8>,
+    /// Why it ended.
+    pub finish: FinishReason,
+    /// The stop string that ended it.
+    pub stop_sequence: Option<String>,
+    /// How many of the tokens were appended without asking the model.
+    pub forced_tokens: usize,
+    /// One entry for each token, if they were asked for; else empty.
+    pub logprobs: Vec<TokenLogprobs>,
+}
+
+/// How probable a token was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogprobs {
+    /// ln of its probability under the law it was drawn from; 0 for a forced token.
+    pub processed: f32,
+    /// The most probable tokens under that law, most probable first; empty for a forced token.
+    pub top_processed: Vec<(TokenId, f32)>,
+    /// ln of its probability under softmax(logits); `None` for a forced token, which the model was not asked about.
+    pub raw: Option<f32>,
+    /// The most probable tokens under softmax(logits), most probable first; empty for a forced token.
+    pub top_raw: Vec<(TokenId, f32)>,
+}
+
+/// What a request came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// The outputs, in order.
+    pub completions: Vec<Completion>,
+    /// How much was read and written.
+    pub usage: Usage,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// Counts of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens of all outputs.
+    pub completion_tokens: usize,
+    /// How many of these were appended without asking the model.
+    pub forced_tokens: usize,
+    /// Forward passes that the request took part in.
+    pub forward_passes: usize,
+    /// Those among them that read the prompt.
+    pub prefill_passes: usize,
+}
+
+/// Times of a request, by its batch's clock; all zero without one.
+///
+/// Requests that share a forward pass each count the whole of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Forward passes that read the prompt.
+    pub prefill: Duration,
+    /// All other forward passes.
+    pub forward: Duration,
+    /// The constraint: masks, forced tokens, steps.
+    pub mask: Duration,
+    /// Drawing tokens.
+    pub sample: Duration,
+    /// From joining to the end.
+    pub total: Duration,
+}
+
+impl Timings {
+    /// What is left of the total: text, callbacks, and other requests of the batch.
+    pub fn overhead(&self) -> Duration {
+        self.total.saturating_sub(self.prefill + self.forward + self.mask + self.sample)
+    }
+}
