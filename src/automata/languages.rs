@@ -125,6 +125,7 @@ pub struct Languages {
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
+    pub(super) never_refusing: HashMap<LangId, bool>,
     /// Any UTF-8 text.
     text: LangId,
     pub(super) search_budget: u64,
@@ -158,6 +159,7 @@ impl Languages {
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
+            never_refusing: HashMap::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -264,6 +266,19 @@ impl Languages {
 
     pub(crate) fn machine_text(&self, machine: u32, state: u64) -> String {
         format!("{}@{state}", self.machines[machine as usize].0.key())
+    }
+
+    /// If `id` is JSON whitespace of at most `n` bytes followed by something that starts otherwise: `n` and that.
+    pub fn after_json_space(&mut self, id: LangId) -> Option<(u32, LangId)> {
+        let Expr::Concat(head, tail) = *self.expr(id) else { return None };
+        let Expr::Repeat(body, 0, most) = *self.expr(head) else { return None };
+        let mut spaces = ByteSet::EMPTY;
+        b" \t\n\r".iter().for_each(|&b| spaces.insert(b));
+        if self.byte(&spaces) != body || self.is_nullable(tail) {
+            return None;
+        }
+        let first = self.first_bytes(tail);
+        first.0.iter().zip(spaces.0).all(|(a, b)| a & b == 0).then_some((most, tail))
     }
 
     /// The bytes some word starts with.

@@ -28,6 +28,7 @@
 
 pub mod byte_classes;
 pub mod chars;
+pub mod compare;
 pub mod emptiness;
 pub mod equations;
 pub mod fingerprint;

@@ -4,14 +4,15 @@
 //! read without it: transitions, each state's accepting bit, each state's mask.
 
 use super::error::EngineError;
+use super::lexicon::Lexicon;
 use super::limits::Limits;
 use super::mask::{MaskData, MaskEntry};
 use super::recogniser::{Recogniser, StateId};
-use super::summary::{KeyCompleting, Summary, SummaryCache};
+use super::summary::{Summariser, Summary};
 use super::transitions::Transitions;
 use crate::automata::LangId;
 use crate::grammar::{Grammar, SpecialId};
-use crate::vocab::{TokenId, Vocabulary};
+use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -51,19 +52,28 @@ impl Slots {
     }
 }
 
+/// The summary of a terminal state, its leading whitespace taken apart.
+pub(super) struct ThreadSummary {
+    /// Over the tokens as they are, or over the stripped ones if there is whitespace in front.
+    pub summary: Arc<Summary>,
+    /// The tokens that are only whitespace, where that is allowed in front.
+    pub blanks: Option<Arc<TokenSet>>,
+    /// Tokens the summary must not allow: more whitespace than is left; sorted.
+    pub refused: Arc<[TokenId]>,
+}
+
 /// What only the lock's holder touches.
 pub(super) struct Core {
     pub recogniser: Recogniser,
-    pub summaries: HashMap<LangId, Arc<Summary>>,
-    /// Unions of large token sets, by the addresses of their parts.
-    pub unions: HashMap<Vec<usize>, Arc<crate::vocab::TokenSet>>,
+    pub summaries: HashMap<LangId, Arc<ThreadSummary>>,
+    /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
+    pub unions: HashMap<Vec<usize>, (Arc<TokenSet>, Vec<Arc<TokenSet>>)>,
 }
 
 pub(super) struct Graph {
     core: Mutex<Core>,
     pub vocabulary: Vocabulary,
-    pub cache: Arc<SummaryCache>,
-    pub key_completing: Arc<KeyCompleting>,
+    pub lexicon: Arc<Lexicon>,
     transitions: Transitions,
     slots: Slots,
     pub start: StateId,
@@ -76,15 +86,10 @@ impl Graph {
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
         let start = recogniser.start(grammar.root())?;
-        let key_completing = {
-            let vocabulary = vocabulary.clone();
-            vocabulary.clone().extension(move || KeyCompleting::of(&vocabulary))
-        };
         let graph = Graph {
             core: Mutex::new(Core { recogniser, summaries: HashMap::new(), unions: HashMap::new() }),
             vocabulary: vocabulary.clone(),
-            cache: vocabulary.extension(SummaryCache::default),
-            key_completing,
+            lexicon: vocabulary.extension(|| Lexicon::of(vocabulary)),
             transitions: Transitions::new(),
             slots: Slots { chunks: std::array::from_fn(|_| OnceLock::new()) },
             start,
@@ -167,11 +172,29 @@ impl Graph {
         self.publish(core, state);
     }
 
-    pub fn summary(&self, core: &mut Core, language: LangId) -> Arc<Summary> {
+    /// What the terminal state `language` says about the vocabulary.
+    pub fn summary(&self, core: &mut Core, language: LangId) -> Arc<ThreadSummary> {
         if let Some(known) = core.summaries.get(&language) {
             return known.clone();
         }
-        let summary = self.cache.get(&mut core.recogniser.pool.languages, &self.vocabulary, language);
+        let languages = &mut core.recogniser.pool.languages;
+        let vocabulary = &self.vocabulary;
+        let summary = match languages.after_json_space(language) {
+            None => {
+                let source = &self.lexicon.plain;
+                let summary = Summariser { languages, vocabulary, source }.summary(language);
+                ThreadSummary { summary, blanks: None, refused: Arc::new([]) }
+            }
+            Some((most, text)) => {
+                let stripped = self.lexicon.stripped(vocabulary);
+                let summary = Summariser { languages, vocabulary, source: &stripped.source }.summary(text);
+                let mut refused: Vec<TokenId> = stripped.too_indented(most).collect();
+                refused.sort_unstable();
+                let blanks = Some(stripped.blank_set(vocabulary, most));
+                ThreadSummary { summary, blanks, refused: refused.into() }
+            }
+        };
+        let summary = Arc::new(summary);
         core.summaries.insert(language, summary.clone());
         summary
     }

@@ -11,9 +11,10 @@
 
 use super::error::EngineError;
 use super::graph::{Core, Graph};
-use super::recogniser::{Awaits, StateId};
+use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::CaptureId;
-use super::summary::{Inside, SuffixTrie};
+use super::suffix_trie::SuffixTrie;
+use super::summary::{Inside, Summary};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -25,7 +26,12 @@ const MAX_EXTRA: usize = 256;
 pub(super) enum MaskData {
     Sparse(Box<[TokenId]>),
     Dense(Arc<TokenSet>),
-    Delta(Arc<TokenSet>, Box<[TokenId]>),
+    /// A large set without some tokens and with some others (both sorted).
+    Delta {
+        base: Arc<TokenSet>,
+        extra: Box<[TokenId]>,
+        removed: Box<[TokenId]>,
+    },
 }
 
 impl MaskData {
@@ -33,7 +39,10 @@ impl MaskData {
         match self {
             MaskData::Sparse(ids) => ids.binary_search(&token).is_ok(),
             MaskData::Dense(set) => set.contains(token),
-            MaskData::Delta(set, extra) => set.contains(token) || extra.binary_search(&token).is_ok(),
+            MaskData::Delta { base, extra, removed } => {
+                (base.contains(token) && removed.binary_search(&token).is_err())
+                    || extra.binary_search(&token).is_ok()
+            }
         }
     }
 
@@ -49,8 +58,11 @@ impl MaskData {
                 out.copy_from_slice(set.words());
                 return;
             }
-            MaskData::Delta(set, extra) => {
-                out.copy_from_slice(set.words());
+            MaskData::Delta { base, extra, removed } => {
+                out.copy_from_slice(base.words());
+                for id in removed.iter() {
+                    out[(id.0 >> 5) as usize] &= !(1 << (id.0 & 31));
+                }
                 extra
             }
         };
@@ -63,8 +75,9 @@ impl MaskData {
         match self {
             MaskData::Sparse(ids) => Arc::new(TokenSet::from_ids(size, ids.iter().copied())),
             MaskData::Dense(set) => set.clone(),
-            MaskData::Delta(set, extra) => {
-                let mut set = TokenSet::clone(set);
+            MaskData::Delta { base, extra, removed } => {
+                let mut set = TokenSet::clone(base);
+                set.remove_all(removed);
                 set.insert_all(extra);
                 Arc::new(set)
             }
@@ -73,10 +86,20 @@ impl MaskData {
 
     fn memory(&self) -> usize {
         match self {
-            MaskData::Sparse(ids) | MaskData::Delta(_, ids) => 64 + ids.len() * 4,
+            MaskData::Sparse(ids) => 64 + ids.len() * 4,
+            MaskData::Delta { extra, removed, .. } => 64 + (extra.len() + removed.len()) * 4,
             MaskData::Dense(_) => 64,
         }
     }
+}
+
+/// What threads allow, before it is put together.
+#[derive(Default)]
+struct Parts {
+    /// Large sets, each without some tokens (sorted).
+    large: Vec<(Arc<TokenSet>, Arc<[TokenId]>)>,
+    /// Single tokens.
+    extra: Vec<TokenId>,
 }
 
 /// A state's mask, and the tokens in it that another state with the same canonical form must try again.
@@ -113,8 +136,8 @@ impl Graph {
         general: Arc<MaskEntry>,
     ) -> Result<Arc<MaskEntry>, EngineError> {
         let mut wrong: Vec<TokenId> = Vec::new();
-        let completing = self.key_completing.clone();
-        for &token in general.retry.iter().chain(completing.0.iter()) {
+        let lexicon = self.lexicon.clone();
+        for &token in general.retry.iter().chain(lexicon.key_completing.iter()) {
             if !general.data.contains(token) {
                 continue;
             }
@@ -136,37 +159,84 @@ impl Graph {
     }
 
     fn compute(&self, core: &mut Core, state: StateId) -> Result<MaskEntry, EngineError> {
-        let mut large: Vec<Arc<TokenSet>> = Vec::new();
-        let mut extra: Vec<TokenId> = Vec::new();
+        let mut parts = Parts::default();
         let mut retry: Vec<TokenId> = Vec::new();
         if core.recogniser.is_accepting(state) {
-            extra.extend_from_slice(self.vocabulary.eos());
+            parts.extra.extend_from_slice(self.vocabulary.eos());
         }
         for i in 0..core.recogniser.threads(state).len() {
             let thread = core.recogniser.threads(state)[i];
             let language = match thread.awaits() {
                 Awaits::Language(language) => language,
                 Awaits::Special(special) => {
-                    extra.push(self.special_token(core, special)?);
+                    parts.extra.push(self.special_token(core, special)?);
                     continue;
                 }
             };
-            let summary = self.summary(core, language);
-            match &summary.inside {
-                Inside::Sparse(ids) => extra.extend_from_slice(ids),
-                Inside::Dense(set) => large.push(set.clone()),
+            let found = self.summary(core, language);
+            if let Some(blanks) = &found.blanks {
+                parts.large.push((blanks.clone(), Arc::new([])));
             }
-            for (label, suffixes) in summary.exits.iter() {
-                let before = extra.len();
-                let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
-                self.publish_locked(core, after);
-                self.read_suffixes(core, after, suffixes, &mut extra)?;
-                if core.recogniser.captures.root(thread.capture) == CaptureId::ITEM {
-                    retry.extend_from_slice(&extra[before..]);
+            let is_item = core.recogniser.captures.root(thread.capture) == CaptureId::ITEM;
+            if let Some(base) = &found.summary.base {
+                let removed = merged(&base.removed, &found.refused);
+                self.contribute(
+                    core,
+                    thread,
+                    &base.summary,
+                    &removed,
+                    &mut parts,
+                    is_item.then_some(&mut retry),
+                )?;
+            }
+            self.contribute(
+                core,
+                thread,
+                &found.summary,
+                &found.refused,
+                &mut parts,
+                is_item.then_some(&mut retry),
+            )?;
+        }
+        Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
+    }
+
+    /// What `summary` itself says for `thread`, without the tokens in `removed`.
+    fn contribute(
+        &self,
+        core: &mut Core,
+        thread: Thread,
+        summary: &Summary,
+        removed: &Arc<[TokenId]>,
+        parts: &mut Parts,
+        retry: Option<&mut Vec<TokenId>>,
+    ) -> Result<(), EngineError> {
+        let before = parts.extra.len();
+        match &summary.inside {
+            Inside::Sparse(ids) => parts.extra.extend_from_slice(ids),
+            Inside::Dense(set) => parts.large.push((set.clone(), removed.clone())),
+        }
+        let exits = parts.extra.len();
+        for (label, suffixes) in summary.exits.iter() {
+            let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
+            self.publish_locked(core, after);
+            self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
+        }
+        if let Some(retry) = retry {
+            retry.extend_from_slice(&parts.extra[exits..]);
+        }
+        if !removed.is_empty() {
+            let mut kept = before;
+            for at in before..parts.extra.len() {
+                let id = parts.extra[at];
+                if removed.binary_search(&id).is_err() {
+                    parts.extra[kept] = id;
+                    kept += 1;
                 }
             }
+            parts.extra.truncate(kept);
         }
-        Ok(MaskEntry { data: self.combine(core, large, extra), retry: retry.into() })
+        Ok(())
     }
 
     fn read_suffixes(
@@ -193,44 +263,71 @@ impl Graph {
         Ok(())
     }
 
-    fn combine(&self, core: &mut Core, mut large: Vec<Arc<TokenSet>>, mut extra: Vec<TokenId>) -> MaskData {
+    fn combine(&self, core: &mut Core, parts: Parts) -> MaskData {
+        let Parts { mut large, mut extra } = parts;
         let size = self.vocabulary.size();
-        large.sort_unstable_by_key(|set| Arc::as_ptr(set) as usize);
-        large.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        let base = match large.as_slice() {
-            [] => None,
-            [one] => Some(one.clone()),
-            several => {
-                let key: Vec<usize> = several.iter().map(|s| Arc::as_ptr(s) as usize).collect();
-                let union = core.unions.entry(key).or_insert_with(|| {
-                    let mut union = TokenSet::clone(&several[0]);
-                    several[1..].iter().for_each(|s| union.union_with(s));
-                    Arc::new(union)
-                });
-                Some(union.clone())
-            }
-        };
         extra.sort_unstable();
         extra.dedup();
-        match base {
-            None if extra.len() <= MAX_EXTRA => MaskData::Sparse(extra.into()),
-            None => {
-                self.mask_bytes.fetch_add(size / 8, Ordering::Relaxed);
-                MaskData::Dense(Arc::new(TokenSet::from_ids(size, extra)))
+        large.sort_by_key(|part| Arc::as_ptr(&part.0) as usize);
+        // Of two threads with the same set, a token is missing only where both miss it.
+        large.dedup_by(|later, first| {
+            let same = Arc::ptr_eq(&later.0, &first.0);
+            if same && later.1 != first.1 {
+                first.1 = first.1.iter().copied().filter(|id| later.1.binary_search(id).is_ok()).collect();
             }
-            Some(base) => {
-                extra.retain(|&id| !base.contains(id));
-                if extra.is_empty() {
-                    MaskData::Dense(base)
-                } else if extra.len() <= MAX_EXTRA {
-                    MaskData::Delta(base, extra.into())
-                } else {
-                    self.mask_bytes.fetch_add(size / 8, Ordering::Relaxed);
-                    let mut set = TokenSet::clone(&base);
-                    set.insert_all(&extra);
-                    MaskData::Dense(Arc::new(set))
-                }
+            same
+        });
+        let dense = |set: TokenSet| {
+            self.mask_bytes.fetch_add(size / 8, Ordering::Relaxed);
+            MaskData::Dense(Arc::new(set))
+        };
+        let mut removed: Vec<TokenId> = Vec::new();
+        for (i, (_, missing)) in large.iter().enumerate() {
+            removed.extend(missing.iter().copied().filter(|id| {
+                extra.binary_search(id).is_err()
+                    && !large.iter().enumerate().any(|(j, (other, but))| {
+                        j != i && other.contains(*id) && but.binary_search(id).is_err()
+                    })
+            }));
+        }
+        let base = match large.as_slice() {
+            [] if extra.len() <= MAX_EXTRA => return MaskData::Sparse(extra.into()),
+            [] => return dense(TokenSet::from_ids(size, extra)),
+            [(one, _)] => one.clone(),
+            several => {
+                let key: Vec<usize> = several.iter().map(|part| Arc::as_ptr(&part.0) as usize).collect();
+                let (union, _) = core.unions.entry(key).or_insert_with(|| {
+                    let mut union = TokenSet::clone(&several[0].0);
+                    several[1..].iter().for_each(|part| union.union_with(&part.0));
+                    (Arc::new(union), several.iter().map(|part| part.0.clone()).collect())
+                });
+                union.clone()
             }
+        };
+        extra.retain(|&id| !base.contains(id));
+        removed.retain(|&id| base.contains(id));
+        removed.sort_unstable();
+        removed.dedup();
+        if extra.is_empty() && removed.is_empty() {
+            MaskData::Dense(base)
+        } else if extra.len() + removed.len() <= MAX_EXTRA {
+            MaskData::Delta { base, extra: extra.into(), removed: removed.into() }
+        } else {
+            let mut set = TokenSet::clone(&base);
+            set.remove_all(&removed);
+            set.insert_all(&extra);
+            dense(set)
         }
     }
+}
+
+/// The elements of either of two sorted lists.
+fn merged(a: &Arc<[TokenId]>, b: &Arc<[TokenId]>) -> Arc<[TokenId]> {
+    if b.is_empty() {
+        return a.clone();
+    }
+    let mut all: Vec<TokenId> = a.iter().chain(b.iter()).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into()
 }

@@ -21,11 +21,13 @@ mod constraint;
 mod containers;
 mod error;
 mod graph;
+mod lexicon;
 mod limits;
 mod mask;
 mod matcher;
 mod recogniser;
 mod stack;
+mod suffix_trie;
 mod summary;
 mod transitions;
 

@@ -1,21 +1,31 @@
 //! What one state of a terminal's automaton says about the whole vocabulary, computed once.
 //!
 //! For a state `q`: *inside*, the tokens read wholly within the terminal with `q` still alive, and *exits*, the
-//! suffixes `v` of tokens `u·v` (both not empty) such that `u` completes the terminal. Inside a JSON string the exits are
-//! the few tokens with a closing quote, merged by suffix into a trie of a few hundred nodes; the continuation then
-//! reads suffixes, not tokens. Exact, and independent of the grammar around the terminal: summaries are shared between
-//! all grammars over one vocabulary by the language's fingerprint, within a budget.
+//! suffixes `v` of tokens `u·v` (both not empty) such that `u` completes the terminal. Exact, and independent of the
+//! grammar around the terminal: summaries are shared between all grammars over one vocabulary by the language's
+//! fingerprint.
+//!
+//! # Three ways to find one
+//!
+//! - *Walk* the trie beside the automaton. Cheap for narrow states, milliseconds for permissive ones.
+//! - *Delta*: many permissive states are a plainer state but for some paths. "Any key except `a`, `b`" is "any string"
+//!   off the paths of `a` and `b`; "at most 40 characters" is "any string" for every token shorter than that. The walk
+//!   goes over pairs (state, plainer state) and stops wherever the two cannot be told apart by the tokens below;
+//!   what is left is a list of tokens to take out and a few to put in.
+//! - *Closing quotes only*: a state from which no text is ever refused (an unanchored pattern) differs from "any string"
+//!   only in where the string may end, so only the paths to closing quotes are walked.
 
+use super::lexicon::Source;
+use super::suffix_trie::SuffixTrie;
 use crate::automata::{LangId, Languages};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
-use hashbrown::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Up to this many tokens a set is kept as a list of ids.
 const SPARSE: usize = 512;
 
-/// Bytes of summaries one vocabulary keeps.
-const BUDGET: usize = 128 << 20;
+/// A delta that takes out more tokens than this is not kept as one.
+const MAX_REMOVED: usize = 4096;
 
 /// Summaries that visited fewer trie nodes than this are cheaper to compute than to share.
 const WORTH_SHARING: usize = 64;
@@ -26,191 +36,274 @@ pub(super) enum Inside {
     Dense(Arc<TokenSet>),
 }
 
-/// The suffixes of tokens that leave a terminal, in preorder.
-pub(super) struct SuffixTrie {
-    pub nodes: Box<[SuffixNode]>,
-    ids: Box<[TokenId]>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct SuffixNode {
-    pub byte: u8,
-    /// 1 for the first byte.
-    pub depth: u16,
-    /// The first node after this one's subtree.
-    pub end: u32,
-    ids_end: u32,
-}
-
-impl SuffixTrie {
-    /// The tokens whose suffix ends at node `i`.
-    pub fn ids(&self, i: usize) -> &[TokenId] {
-        let start = if i == 0 { 0 } else { self.nodes[i - 1].ids_end };
-        &self.ids[start as usize..self.nodes[i].ids_end as usize]
-    }
-
-    /// Merges the subtrees below `roots`.
-    fn merge(trie: &TokenTrie, roots: &[u32]) -> Self {
-        let mut nodes: Vec<SuffixNode> = Vec::new();
-        let mut ids: Vec<TokenId> = Vec::new();
-        // A frame: the groups of children still to do (in reverse), and the node they belong to.
-        let mut stack: Vec<(Vec<(u8, Vec<u32>)>, Option<usize>)> = vec![(groups(trie, roots), None)];
-        while let Some((todo, owner)) = stack.last_mut() {
-            let Some((byte, members)) = todo.pop() else {
-                if let Some(owner) = *owner {
-                    nodes[owner].end = nodes.len() as u32;
-                }
-                stack.pop();
-                continue;
-            };
-            for &m in &members {
-                ids.extend_from_slice(trie.tokens(m));
-            }
-            let at = nodes.len();
-            let depth = stack.len() as u16;
-            nodes.push(SuffixNode { byte, depth, end: 0, ids_end: ids.len() as u32 });
-            let below = groups(trie, &members);
-            stack.push((below, Some(at)));
-        }
-        SuffixTrie { nodes: nodes.into(), ids: ids.into() }
-    }
-
-    fn memory(&self) -> usize {
-        self.nodes.len() * std::mem::size_of::<SuffixNode>() + self.ids.len() * 4
-    }
-}
-
-/// The children of `members` by byte, last byte first.
-fn groups(trie: &TokenTrie, members: &[u32]) -> Vec<(u8, Vec<u32>)> {
-    if let [one] = members {
-        let mut all: Vec<(u8, Vec<u32>)> = trie.children(*one).map(|c| (trie.byte(c), vec![c])).collect();
-        all.reverse();
-        return all;
-    }
-    let mut pairs: Vec<(u8, u32)> =
-        members.iter().flat_map(|&m| trie.children(m).map(|c| (trie.byte(c), c))).collect();
-    pairs.sort_unstable();
-    let mut all: Vec<(u8, Vec<u32>)> =
-        pairs.chunk_by(|a, b| a.0 == b.0).map(|g| (g[0].0, g.iter().map(|p| p.1).collect())).collect();
-    all.reverse();
-    all
+/// A summary this one differs from by little.
+pub(super) struct Base {
+    pub summary: Arc<Summary>,
+    /// Tokens that the base allows (inside or by an exit) and that count only if this summary itself names them; sorted.
+    pub removed: Arc<[TokenId]>,
 }
 
 /// See the module's documentation.
 pub(super) struct Summary {
+    /// What this summary adds to and takes from another, if it is kept so. A base has no base of its own.
+    pub base: Option<Base>,
     pub inside: Inside,
     /// By the label of the completed literal, where there are labels.
     pub exits: Box<[(Option<u32>, SuffixTrie)]>,
+    /// For bases: the nodes on the way to the places where the terminal ends, in preorder.
+    skeleton: Box<[Bone]>,
+}
+
+/// A trie node on the way to an end of the terminal.
+struct Bone {
+    node: u32,
+    depth: u16,
+    byte: u8,
+    is_end: bool,
+}
+
+/// What a walk found.
+#[derive(Default)]
+struct Found {
+    inside: Vec<TokenId>,
+    /// Where the terminal ends with more of the token left: label and trie node.
+    ends: Vec<(Option<u32>, u32)>,
+    removed: Vec<TokenId>,
     visited: usize,
 }
 
-impl Summary {
-    /// Walks the vocabulary's trie beside the automaton from `start`.
-    pub fn new(languages: &mut Languages, vocabulary: &Vocabulary, start: LangId) -> Self {
-        let trie = vocabulary.trie();
-        let mut inside: Vec<TokenId> = Vec::new();
-        let mut leaving: Vec<(Option<u32>, u32)> = Vec::new();
-        let mut visited = 0;
-        let mut stack: Vec<(u32, LangId)> = vec![(0, start)];
+impl Found {
+    /// Records that the walk stands on `node` with the terminal in `state`.
+    fn record(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
+        self.inside.extend_from_slice(trie.tokens(node));
+        if languages.is_nullable(state) && trie.end(node) > node + 1 {
+            self.ends.push((languages.label(state), node));
+        }
+    }
+
+    /// Everything below `root`, where the terminal is in `start`.
+    fn walk(&mut self, languages: &mut Languages, trie: &TokenTrie, root: u32, start: LangId) {
+        let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
         while let Some((node, state)) = stack.pop() {
-            let visit = |child: u32, languages: &mut Languages, stack: &mut Vec<(u32, LangId)>| {
+            let mut visit = |child: u32, languages: &mut Languages| {
+                self.visited += 1;
                 let next = languages.step(state, trie.byte(child));
                 if next == LangId::NEVER {
-                    return None;
+                    return;
                 }
+                self.record(languages, trie, child, next);
                 if !languages.is_spent(next) {
                     stack.push((child, next));
-                }
-                Some(next)
-            };
-            let mut record = |child: u32, next: LangId, languages: &mut Languages| {
-                inside.extend_from_slice(trie.tokens(child));
-                if languages.is_nullable(next) && trie.end(child) > child + 1 {
-                    leaving.push((languages.label(next), child));
                 }
             };
             if trie.child_set(node).is_some() {
                 let bytes = languages.first_bytes(state).0;
-                for child in trie.matching_children(node, &bytes) {
-                    visited += 1;
-                    if let Some(next) = visit(child, languages, &mut stack) {
-                        record(child, next, languages);
-                    }
-                }
+                trie.matching_children(node, &bytes).for_each(|child| visit(child, languages));
             } else {
-                for child in trie.children(node) {
-                    visited += 1;
-                    if let Some(next) = visit(child, languages, &mut stack) {
-                        record(child, next, languages);
-                    }
-                }
+                trie.children(node).for_each(|child| visit(child, languages));
             }
         }
-        leaving.sort_unstable();
-        let exits = leaving
+    }
+
+    fn exits(&mut self, trie: &TokenTrie) -> Box<[(Option<u32>, SuffixTrie)]> {
+        self.ends.sort_unstable();
+        self.ends
             .chunk_by(|a, b| a.0 == b.0)
             .map(|group| {
                 let roots: Vec<u32> = group.iter().map(|g| g.1).collect();
                 (group[0].0, SuffixTrie::merge(trie, &roots))
             })
             .filter(|(_, trie)| !trie.nodes.is_empty())
-            .collect();
-        let inside = if inside.len() <= SPARSE {
-            Inside::Sparse(inside.into())
-        } else {
-            Inside::Dense(Arc::new(TokenSet::from_ids(vocabulary.size(), inside)))
-        };
-        Summary { inside, exits, visited }
+            .collect()
     }
 
-    fn memory(&self) -> usize {
+    fn into_summary(mut self, trie: &TokenTrie, size: usize, base: Option<Arc<Summary>>) -> Summary {
+        let exits = self.exits(trie);
+        self.removed.sort_unstable();
+        self.removed.dedup();
+        let inside = if self.inside.len() <= SPARSE {
+            Inside::Sparse(self.inside.into())
+        } else {
+            Inside::Dense(Arc::new(TokenSet::from_ids(size, self.inside)))
+        };
+        let base = base.map(|summary| Base { summary, removed: self.removed.into() });
+        Summary { base, inside, exits, skeleton: Box::new([]) }
+    }
+}
+
+impl Summary {
+    pub fn memory(&self) -> usize {
         let inside = match &self.inside {
             Inside::Sparse(ids) => ids.len() * 4,
             Inside::Dense(set) => set.words().len() * 4,
         };
-        64 + inside + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
+        let removed = self.base.as_ref().map_or(0, |b| b.removed.len() * 4);
+        128 + inside
+            + removed
+            + self.skeleton.len() * 12
+            + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
     }
 }
 
-/// The summaries one vocabulary keeps for all grammars.
-#[derive(Default)]
-pub(super) struct SummaryCache {
-    inner: Mutex<(HashMap<u128, Arc<Summary>>, usize)>,
+/// Finds summaries over one trie of one vocabulary.
+pub(super) struct Summariser<'a> {
+    pub languages: &'a mut Languages,
+    pub vocabulary: &'a Vocabulary,
+    pub source: &'a Source,
 }
 
-impl SummaryCache {
-    /// The summary of `language`, from the cache where it is there.
-    pub fn get(&self, languages: &mut Languages, vocabulary: &Vocabulary, language: LangId) -> Arc<Summary> {
-        let key = languages.fingerprint(language);
-        let lock = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().0.get(&key) {
-            return known.clone();
+impl Summariser<'_> {
+    /// The summary of `language`: shared if somebody found it before, else found and maybe shared.
+    pub fn summary(&mut self, language: LangId) -> Arc<Summary> {
+        let key = self.languages.fingerprint(language);
+        if let Some(known) = self.source.known(key) {
+            return known;
         }
-        let summary = Arc::new(Summary::new(languages, vocabulary, language));
-        if summary.visited >= WORTH_SHARING {
-            let memory = summary.memory();
-            let mut cache = lock();
-            if cache.1 + memory > BUDGET {
-                *cache = (HashMap::new(), 0);
-            }
-            cache.1 += memory;
-            cache.0.insert(key, summary.clone());
+        let delta = self.languages.plainer(language).and_then(|plainer| self.delta(language, plainer));
+        let (summary, visited) = delta.unwrap_or_else(|| self.full(language));
+        let summary = Arc::new(summary);
+        if visited >= WORTH_SHARING {
+            self.source.keep(key, &summary);
         }
         summary
     }
-}
 
-/// Tokens in which a comma is followed by two quotes: the only ones that can complete a second key of an object within
-/// one token, so that which keys were used matters to them.
-pub(super) struct KeyCompleting(pub Box<[TokenId]>);
+    fn full(&mut self, language: LangId) -> (Summary, usize) {
+        let trie = self.source.trie(self.vocabulary);
+        let mut found = Found::default();
+        found.walk(self.languages, trie, 0, language);
+        let visited = found.visited;
+        (found.into_summary(trie, self.vocabulary.size(), None), visited)
+    }
 
-impl KeyCompleting {
-    pub fn of(vocabulary: &Vocabulary) -> Self {
-        let completes = |bytes: &[u8]| {
-            let comma = bytes.iter().position(|&b| b == b',');
-            comma.is_some_and(|at| bytes[at..].iter().filter(|&&b| b == b'"').count() >= 2)
-        };
-        let ids = (0..vocabulary.token_count() as u32).map(TokenId);
-        KeyCompleting(ids.filter(|&id| completes(vocabulary.bytes(id))).collect())
+    /// The summary of a plainer language, kept whole and with its skeleton.
+    fn base(&mut self, plainer: LangId) -> Arc<Summary> {
+        let key = self.languages.fingerprint(plainer) ^ 1;
+        if let Some(known) = self.source.known(key) {
+            return known;
+        }
+        let (mut summary, _) = self.full(plainer);
+        summary.skeleton = self.skeleton(plainer);
+        let summary = Arc::new(summary);
+        self.source.keep(key, &summary);
+        summary
+    }
+
+    fn skeleton(&mut self, language: LangId) -> Box<[Bone]> {
+        let trie = self.source.trie(self.vocabulary);
+        let mut bones: Vec<Bone> = Vec::new();
+        // The nodes above the current one that are not written down yet.
+        let mut path: Vec<(u32, LangId)> = vec![(0, language)];
+        let mut written = 0usize;
+        let mut node = 1u32;
+        let count = trie.node_count() as u32;
+        while node < count {
+            let depth = usize::from(trie.depth(node));
+            path.truncate(depth);
+            written = written.min(depth - 1);
+            let state = self.languages.step(path[depth - 1].1, trie.byte(node));
+            if state == LangId::NEVER {
+                node = trie.end(node);
+                continue;
+            }
+            path.push((node, state));
+            if self.languages.is_nullable(state) {
+                for (at, &(ancestor, _)) in path.iter().enumerate().skip(written + 1) {
+                    bones.push(Bone {
+                        node: ancestor,
+                        depth: at as u16,
+                        byte: trie.byte(ancestor),
+                        is_end: ancestor == node,
+                    });
+                }
+                written = depth;
+            }
+            node = if self.languages.is_spent(state) { trie.end(node) } else { node + 1 };
+        }
+        bones.into()
+    }
+
+    /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`;
+    /// `None` if the difference is large.
+    fn delta(&mut self, language: LangId, plainer: LangId) -> Option<(Summary, usize)> {
+        let base = self.base(plainer);
+        let trie = self.source.trie(self.vocabulary);
+        let heights = self.source.heights(self.vocabulary);
+        let mut found = Found::default();
+        let mut stack: Vec<(u32, LangId, LangId)> = vec![(0, language, plainer)];
+        while let Some((node, state, plain)) = stack.pop() {
+            if self.languages.is_never_refusing(state, plain) {
+                self.closing_only(&base, trie, node, state, &mut found);
+                continue;
+            }
+            for child in trie.children(node) {
+                let byte = trie.byte(child);
+                let next_plain = self.languages.step(plain, byte);
+                if next_plain == LangId::NEVER {
+                    continue;
+                }
+                found.visited += 1;
+                let next = self.languages.step(state, byte);
+                if next == next_plain {
+                    continue;
+                }
+                if next == LangId::NEVER {
+                    found.removed.extend_from_slice(trie.subtree_tokens(child));
+                } else {
+                    let height = u32::from(heights[child as usize]);
+                    if self.languages.agree_up_to(next, next_plain, height) {
+                        continue;
+                    }
+                    let same_end = self.languages.is_nullable(next) == self.languages.is_nullable(next_plain)
+                        && self.languages.label(next) == self.languages.label(next_plain);
+                    if same_end {
+                        stack.push((child, next, next_plain));
+                    } else {
+                        found.removed.extend_from_slice(trie.subtree_tokens(child));
+                        found.record(self.languages, trie, child, next);
+                        found.walk(self.languages, trie, child, next);
+                    }
+                }
+                if found.removed.len() > MAX_REMOVED {
+                    return None;
+                }
+            }
+        }
+        let visited = found.visited;
+        Some((found.into_summary(trie, self.vocabulary.size(), Some(base)), visited))
+    }
+
+    /// Below `node`, where no text is refused: only the places where the plainer language ends are looked at.
+    fn closing_only(
+        &mut self,
+        base: &Summary,
+        trie: &TokenTrie,
+        node: u32,
+        state: LangId,
+        found: &mut Found,
+    ) {
+        let bones = &base.skeleton;
+        let first = bones.partition_point(|b| b.node <= node);
+        let top = usize::from(trie.depth(node));
+        let mut states: Vec<LangId> = vec![state];
+        let mut dead_until = 0u32;
+        for bone in &bones[first..] {
+            if bone.node >= trie.end(node) {
+                break;
+            }
+            if bone.node < dead_until {
+                continue;
+            }
+            found.visited += 1;
+            let level = usize::from(bone.depth) - top;
+            states.truncate(level);
+            let next = self.languages.step(states[level - 1], bone.byte);
+            if next == LangId::NEVER || (bone.is_end && !self.languages.is_nullable(next)) {
+                found.removed.extend_from_slice(trie.subtree_tokens(bone.node));
+                dead_until = trie.end(bone.node);
+                continue;
+            }
+            states.push(next);
+        }
     }
 }

@@ -74,7 +74,7 @@ impl TokenTrie {
     /// Builds the trie of the tokens `0 .. count`, whose bytes `bytes_of` gives. Tokens without bytes are left out.
     ///
     /// Time: sorting `count` strings plus one step per byte.
-    pub(super) fn build<'a>(
+    pub(crate) fn build<'a>(
         count: usize,
         bytes_of: impl Fn(TokenId) -> &'a [u8],
     ) -> Result<Self, VocabularyError> {
