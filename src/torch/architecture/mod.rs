@@ -258,15 +258,21 @@ fn gguf_rope(
     let scaling = match file.get(&key).map(|value| value.as_str().unwrap_or("?")) {
         None | Some("none") => Scaling::None,
         Some("linear") => Scaling::Linear { factor: factor(1.0)? },
-        Some("yarn") => Scaling::Yarn {
-            factor: factor(1.0)?,
-            fast: settings.number(("rope.scaling.yarn_beta_fast", ""))?.unwrap_or(32.0),
-            slow: settings.number(("rope.scaling.yarn_beta_slow", ""))?.unwrap_or(1.0),
-            original: settings
-                .number(("rope.scaling.original_context_length", ""))?
-                .unwrap_or(context as f64),
-            attention: settings.number(("rope.scaling.attn_factor", ""))?,
-        },
+        Some("yarn") => {
+            let factor = factor(1.0)?;
+            Scaling::Yarn {
+                factor,
+                fast: settings.number(("rope.scaling.yarn_beta_fast", ""))?.unwrap_or(32.0),
+                slow: settings.number(("rope.scaling.yarn_beta_slow", ""))?.unwrap_or(1.0),
+                original: settings
+                    .number(("rope.scaling.original_context_length", ""))?
+                    .unwrap_or(context as f64),
+                // Here a factor on the usual amplitude; in config.json the amplitude itself.
+                attention: settings
+                    .number(("rope.scaling.attn_factor", ""))?
+                    .map(|share| share * (0.1 * factor.ln() + 1.0)),
+            }
+        }
         Some(other) => {
             let reason = format!("is `{other}`, which is not supported; supported: none, linear, yarn");
             return Err(TorchError::config(key, reason));
