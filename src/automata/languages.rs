@@ -92,6 +92,8 @@ pub(super) struct Info {
     /// Every word is UTF-8 and the state stands between two characters.
     pub is_text: bool,
     pub liveness: Liveness,
+    /// No word is shorter than this many bytes.
+    pub at_least: u32,
 }
 
 /// Whether an expression has a word at all.
@@ -754,6 +756,7 @@ impl Languages {
         let nullable = self.nullable_of(&expr);
         let is_text = self.is_text_of(&expr);
         let liveness = if nullable { Liveness::Live } else { self.liveness_of(&expr) };
+        let at_least = if nullable { 0 } else { self.at_least_of(&expr).max(1) };
         let id = LangId(self.exprs.len() as u32);
         self.exprs.push(expr);
         self.info.push(Info {
@@ -763,6 +766,7 @@ impl Languages {
             nullable,
             is_text,
             liveness,
+            at_least,
         });
         self.index.insert(fingerprint, id);
         id
@@ -869,6 +873,29 @@ impl Languages {
             Expr::Repeat(a, ..) => of(a),
             // Steps into a spelling keep only decoded states with a word left.
             Expr::Json { .. } => Liveness::Live,
+        }
+    }
+
+    fn at_least_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].at_least;
+        match expr {
+            Expr::Never => u32::MAX,
+            Expr::Empty | Expr::All | Expr::Not(_) => 0,
+            Expr::Chars(_) | Expr::Machine { .. } | Expr::Unknown(_) => 1,
+            Expr::Literals { set, lo, hi, depth } if hi - lo == 1 => {
+                self.literals[*set as usize].get(*lo).0.len() as u32 - depth
+            }
+            Expr::Literals { .. } => 1,
+            Expr::Concat(a, b) => of(a).saturating_add(of(b)),
+            Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
+            Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(0),
+            Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
+            Expr::Json { inner, mode, .. } => match mode {
+                JsonMode::Closed => 0,
+                JsonMode::Start => of(inner).saturating_add(2),
+                // A word may be in the middle of a character that the decoded state has not read yet.
+                _ => 1,
+            },
         }
     }
 
