@@ -259,8 +259,26 @@ impl Candidates {
         }
         self.keys.clear();
         self.keys.extend_from_slice(&self.logits);
-        let kept = simd::keep_at_least(&self.keys, bound, &mut self.ids, &mut self.logits);
-        self.cut(kept);
+        self.keep_keys(bound);
+    }
+
+    /// Keeps the candidates with a key ≥ `bound`. Weights stay valid if the largest one stays.
+    fn keep_keys(&mut self, bound: f32) {
+        if !self.weighed {
+            self.weights.resize(self.ids.len(), 0.0);
+        }
+        let Candidates { ids, logits, weights, keys, .. } = self;
+        let kept = simd::keep_at_least(keys, bound, ids, logits, weights);
+        if kept == ids.len() {
+            return;
+        }
+        self.ids.truncate(kept);
+        self.logits.truncate(kept);
+        self.weights.truncate(kept);
+        if self.weighed {
+            self.total = simd::sum(&self.weights);
+            self.weighed = simd::extent(&self.weights).1 == 1.0;
+        }
     }
 
     /// Keeps the weights ≥ `bound`, or the top candidate if there are none. O(n).
@@ -275,8 +293,8 @@ impl Candidates {
             least = least.next_up();
         }
         self.weigh();
-        let kept = simd::keep_at_least(&self.weights, least, &mut self.ids, &mut self.logits);
-        self.cut(kept);
+        self.keys.clone_from(&self.weights);
+        self.keep_keys(least);
     }
 
     fn max_of_logits(&self) -> f32 {
@@ -286,13 +304,7 @@ impl Candidates {
         if self.weighed {
             return self.max;
         }
-        let mut lanes = [f32::NEG_INFINITY; 8];
-        for part in self.logits.chunks(8) {
-            for (lane, &l) in lanes.iter_mut().zip(part) {
-                *lane = if l > *lane { l } else { *lane };
-            }
-        }
-        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+        simd::extent(&self.logits).1
     }
 
     /// Keeps exactly the `k` largest (k ≥ 1), ties by lowest id. O(n).
@@ -303,19 +315,6 @@ impl Candidates {
         if let Some(end) = self.largest_end(k) {
             self.keep_ranked(end);
         }
-    }
-
-    /// Makes `head` the `k` largest, sorted. O(n).
-    pub(crate) fn copy_largest(&mut self, k: usize, head: &mut Candidates) {
-        let end = self.largest_end(k);
-        let (ids, logits) = head.refill();
-        for (&id, &logit) in self.ids.iter().zip(&self.logits) {
-            if end.as_ref().is_none_or(|end| rank(logit, id) >= rank(end.key, end.id)) {
-                ids.push(id);
-                logits.push(logit);
-            }
-        }
-        head.sort_descending();
     }
 
     /// Where the `k` largest end; `None` if that is everything.
@@ -354,8 +353,7 @@ impl Candidates {
                 }
             }
         }
-        let kept = simd::keep_at_least(&self.keys, end.key, &mut self.ids, &mut self.logits);
-        self.cut(kept);
+        self.keep_keys(end.key);
     }
 
     /// Place of the draw by inverse distribution function for `u` in [0, 1).
@@ -493,15 +491,7 @@ struct Buckets {
 
 impl Buckets {
     fn over(keys: &[f32]) -> Self {
-        let (mut high, mut low) = ([f32::NEG_INFINITY; 8], [f32::INFINITY; 8]);
-        for part in keys.chunks(8) {
-            for ((high, low), &key) in high.iter_mut().zip(&mut low).zip(part) {
-                *high = if key > *high { key } else { *high };
-                *low = if key < *low { key } else { *low };
-            }
-        }
-        let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        let low = low.into_iter().fold(f32::INFINITY, f32::min);
+        let (low, high) = simd::extent(keys);
         let scale = (BUCKETS - 1) as f32 / (high - low).max(f32::MIN_POSITIVE);
         Buckets { high, scale: if scale.is_finite() { scale } else { 0.0 } }
     }

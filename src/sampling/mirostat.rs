@@ -10,7 +10,7 @@ use super::candidates::Candidates;
 use super::params::{Mirostat, MirostatVersion};
 
 /// Tokens that version 1 estimates Zipf's exponent from.
-const TOP: usize = 100;
+pub(crate) const TOP: usize = 100;
 
 /// μ before the first token.
 pub fn initial_mu(rule: &Mirostat) -> f64 {
@@ -34,8 +34,16 @@ pub fn mirostat(candidates: &mut Candidates, rule: &Mirostat, mu: f64) {
 /// candidates, keeps the top k = (ε̂ · 2^μ / (1 − n^−ε̂))^(1/ŝ), at least one. For ε̂ → 0 the fraction tends to 2^μ / ln n.
 pub fn version_1(candidates: &mut Candidates, mu: f64) {
     let n = candidates.len() as f64;
-    let mut head = Candidates::default();
-    candidates.copy_largest(TOP, &mut head);
+    let mut head = candidates.clone();
+    head.keep_largest(TOP);
+    if let Some(k) = zipf_cut(&mut head, n, mu) {
+        candidates.keep_largest(k);
+    }
+}
+
+/// k of version 1, from the [`TOP`] largest of `n` candidates; `None` keeps all.
+pub(crate) fn zipf_cut(head: &mut Candidates, n: f64, mu: f64) -> Option<usize> {
+    head.sort_descending();
     let (mut tb, mut tt) = (0.0, 0.0);
     for (i, pair) in head.logits().windows(2).enumerate() {
         let t = ((i + 2) as f64 / (i + 1) as f64).ln();
@@ -43,10 +51,7 @@ pub fn version_1(candidates: &mut Candidates, mu: f64) {
         tb += t * (pair[0] as f64 - pair[1] as f64);
         tt += t * t;
     }
-    if tt == 0.0 {
-        return;
-    }
-    candidates.keep_largest(zipf_k(tb / tt, n, mu));
+    (tt > 0.0).then(|| zipf_k(tb / tt, n, mu))
 }
 
 fn zipf_k(s: f64, n: f64, mu: f64) -> usize {

@@ -465,12 +465,26 @@ impl Sampler {
                 candidates.keep_prefix(p as f64, Some(mass), |l| l);
                 1
             }
-            Some(Step::Mirostat) if self.mirostat_mu().is_some() => {
-                let mu = self.mirostat_mu().unwrap_or_default();
-                let mass = index.collect_unsurprising(&row, t, mu, sums, candidates);
-                temperature::temperature(candidates, t);
-                mirostat::cut_surprise(candidates, mu, mass);
-                self.observe(candidates);
+            Some(Step::Mirostat) => {
+                if let (Some(rule), Some(mu)) = (&self.params.mirostat, self.history.feedback().mu) {
+                    match rule.version {
+                        MirostatVersion::V1 => {
+                            index.top_k(&row, mirostat::TOP, candidates);
+                            temperature::temperature(candidates, t);
+                            match mirostat::zipf_cut(candidates, index.finite(&row), mu) {
+                                Some(k) => index.top_k(&row, k, candidates),
+                                None => index.collect(&row, f32::MIN, candidates),
+                            }
+                            temperature::temperature(candidates, t);
+                        }
+                        MirostatVersion::V2 => {
+                            let mass = index.collect_unsurprising(&row, t, mu, sums, candidates);
+                            temperature::temperature(candidates, t);
+                            mirostat::cut_surprise(candidates, mu, mass);
+                        }
+                    }
+                    self.observe(candidates);
+                }
                 1
             }
             Some(Step::MinP) => {
@@ -493,12 +507,6 @@ impl Sampler {
             candidates.non_empty(step.name())?;
         }
         Ok(Outcome::Candidates)
-    }
-
-    /// μ, if Mirostat's second version is in use.
-    fn mirostat_mu(&self) -> Option<f64> {
-        let rule = self.params.mirostat.filter(|rule| rule.version == MirostatVersion::V2);
-        rule.and(self.history.feedback().mu)
     }
 
     /// The temperature of a step that needs nothing but a number, if it is one that a row can be scaled by.

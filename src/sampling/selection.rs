@@ -151,6 +151,13 @@ impl Index {
         self.collect(row, (self.max as f64 + distance - slack) as f32, out);
     }
 
+    /// Number of finite entries.
+    pub fn finite(&self, row: &Row<'_>) -> f64 {
+        let mut finite = 0.0;
+        row.for_each_block(|_, x| finite += simd::split(x, None, f32::MIN, f32::MIN, &mut Vec::new()));
+        finite
+    }
+
     /// Σ e^((l − max)/t) over the row; `sums` gets the part of each block.
     pub fn mass(&self, row: &Row<'_>, t: f32, sums: &mut Vec<f64>) -> f64 {
         let scale = 1.0 / t;

@@ -82,10 +82,26 @@ pub(crate) fn collect_at_least(
     dispatch!(collect_at_least(x, threshold, base, ids, values))
 }
 
-/// Moves the entries of `ids` and `values` whose key is ≥ `threshold` to the front, in order; gives their number.
-pub(crate) fn keep_at_least(keys: &[f32], threshold: f32, ids: &mut [u32], values: &mut [f32]) -> usize {
-    assert!(keys.len() == ids.len() && keys.len() == values.len());
-    dispatch!(keep_at_least(keys, threshold, ids, values))
+/// Moves the entries of `ids`, `values` and `weights` whose key is ≥ `threshold` to the front, in order; gives their number.
+pub(crate) fn keep_at_least(
+    keys: &[f32],
+    threshold: f32,
+    ids: &mut [u32],
+    values: &mut [f32],
+    weights: &mut [f32],
+) -> usize {
+    assert!(keys.len() == ids.len() && keys.len() == values.len() && keys.len() == weights.len());
+    dispatch!(keep_at_least(keys, threshold, ids, values, weights))
+}
+
+/// The smallest and the largest entry; +∞ and −∞ of nothing.
+pub(crate) fn extent(x: &[f32]) -> (f32, f32) {
+    dispatch!(extent(x))
+}
+
+/// Σ of the entries.
+pub(crate) fn sum(x: &[f32]) -> f64 {
+    dispatch!(sum(x))
 }
 
 /// Appends the places of the keys in [low, high) to `places`, in order, and gives the sum of the weights (1 each if there are none) of
@@ -189,11 +205,17 @@ mod scalar {
         }
     }
 
-    pub(super) fn keep_at_least(keys: &[f32], threshold: f32, ids: &mut [u32], values: &mut [f32]) -> usize {
+    pub(super) fn keep_at_least(
+        keys: &[f32],
+        threshold: f32,
+        ids: &mut [u32],
+        values: &mut [f32],
+        weights: &mut [f32],
+    ) -> usize {
         let mut kept = 0;
         for (i, &key) in keys.iter().enumerate() {
             if key >= threshold {
-                (ids[kept], values[kept]) = (ids[i], values[i]);
+                (ids[kept], values[kept], weights[kept]) = (ids[i], values[i], weights[i]);
                 kept += 1;
             }
         }
@@ -229,6 +251,24 @@ mod scalar {
             for (v, weights) in run.chunks(8).zip(weights.chunks(8)) {
                 for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
                     *lane += (v - max) * weight;
+                }
+            }
+            add_lanes(&mut total, lanes);
+        }
+        sum_lanes(total)
+    }
+
+    pub(super) fn extent(x: &[f32]) -> (f32, f32) {
+        x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
+    }
+
+    pub(super) fn sum(x: &[f32]) -> f64 {
+        let mut total = [0f64; 8];
+        for run in x.chunks(RUN) {
+            let mut lanes = [0f32; 8];
+            for v in run.chunks(8) {
+                for (lane, &v) in lanes.iter_mut().zip(v) {
+                    *lane += v;
                 }
             }
             add_lanes(&mut total, lanes);
@@ -448,20 +488,23 @@ mod x86 {
         threshold: f32,
         ids: &mut [u32],
         values: &mut [f32],
+        weights: &mut [f32],
     ) -> usize {
         let t = _mm256_set1_ps(threshold);
         let whole = keys.len() / 8 * 8;
         let mut kept = 0;
         for i in (0..whole).step_by(8) {
-            // SAFETY: i + 8 ≤ whole ≤ the length of all three; kept ≤ i, so the stores stay below i + 8, and the entries
+            // SAFETY: i + 8 ≤ whole ≤ the length of all four; kept ≤ i, so the stores stay below i + 8, and the entries
             // they overwrite have been loaded before.
             let key = _mm256_loadu_ps(keys.as_ptr().add(i));
             let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(key, t)) as usize;
             if hits != 0 {
                 let order = _mm256_loadu_si256(COMPRESS[hits].as_ptr().cast());
                 let v = _mm256_loadu_ps(values.as_ptr().add(i));
+                let w = _mm256_loadu_ps(weights.as_ptr().add(i));
                 let id = _mm256_loadu_si256(ids.as_ptr().add(i).cast());
                 _mm256_storeu_ps(values.as_mut_ptr().add(kept), _mm256_permutevar8x32_ps(v, order));
+                _mm256_storeu_ps(weights.as_mut_ptr().add(kept), _mm256_permutevar8x32_ps(w, order));
                 let id = _mm256_permutevar8x32_epi32(id, order);
                 _mm256_storeu_si256(ids.as_mut_ptr().add(kept).cast(), id);
                 kept += (hits as u32).count_ones() as usize;
@@ -469,7 +512,7 @@ mod x86 {
         }
         for i in whole..keys.len() {
             if keys[i] >= threshold {
-                (ids[kept], values[kept]) = (ids[i], values[i]);
+                (ids[kept], values[kept], weights[kept]) = (ids[i], values[i], weights[i]);
                 kept += 1;
             }
         }
@@ -564,6 +607,50 @@ mod x86 {
         scalar::select_from(whole, x, words, out);
     }
 
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn extent(x: &[f32]) -> (f32, f32) {
+        let mut low = [_mm256_set1_ps(f32::INFINITY); 2];
+        let mut high = [_mm256_set1_ps(f32::NEG_INFINITY); 2];
+        let whole = x.len() / 16 * 16;
+        for i in (0..whole).step_by(16) {
+            for j in 0..2 {
+                // SAFETY: i + 8j + 8 ≤ whole ≤ x.len().
+                let v = _mm256_loadu_ps(x.as_ptr().add(i + 8 * j));
+                low[j] = _mm256_min_ps(v, low[j]);
+                high[j] = _mm256_max_ps(v, high[j]);
+            }
+        }
+        let mut out = [0f32; 16];
+        _mm256_storeu_ps(out.as_mut_ptr(), _mm256_min_ps(low[0], low[1]));
+        // SAFETY: 8 + 8 ≤ 16.
+        _mm256_storeu_ps(out.as_mut_ptr().add(8), _mm256_max_ps(high[0], high[1]));
+        let rest = scalar::extent(&x[whole..]);
+        (scalar::extent(&out[..8]).0.min(rest.0), scalar::extent(&out[8..]).1.max(rest.1))
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn sum(x: &[f32]) -> f64 {
+        let mut total = [_mm256_setzero_pd(); 2];
+        let mut runs = x.chunks_exact(RUN);
+        for run in &mut runs {
+            let mut sum = _mm256_setzero_ps();
+            for i in (0..RUN).step_by(8) {
+                // SAFETY: i + 8 ≤ RUN = run.len().
+                sum = _mm256_add_ps(sum, _mm256_loadu_ps(run.as_ptr().add(i)));
+            }
+            add_lanes(&mut total, sum);
+        }
+        let mut total = wide_lanes(total);
+        let mut lanes = [0f32; 8];
+        for v in runs.remainder().chunks(8) {
+            for (lane, &v) in lanes.iter_mut().zip(v) {
+                *lane += v;
+            }
+        }
+        scalar::add_lanes(&mut total, lanes);
+        scalar::sum_lanes(total)
+    }
+
     #[target_feature(enable = "popcnt")]
     pub(super) unsafe fn count_ones(words: &[u32]) -> usize {
         words.iter().map(|w| w.count_ones() as usize).sum()
@@ -611,11 +698,12 @@ mod tests {
             collect_at_least(&x, 3.0, 10, &mut i, &mut v);
             scalar::collect_at_least(&x, 3.0, 10, &mut j, &mut w);
             assert_eq!((&i, &v), (&j, &w));
-            let (n, m) = (
-                keep_at_least(&v.clone(), 9.0, &mut i, &mut v),
-                scalar::keep_at_least(&w.clone(), 9.0, &mut j, &mut w),
-            );
+            let (mut r, mut q) = (vec![0.5; v.len()], vec![0.5; v.len()]);
+            let n = keep_at_least(&v.clone(), 9.0, &mut i, &mut v, &mut r);
+            let m = scalar::keep_at_least(&w.clone(), 9.0, &mut j, &mut w, &mut q);
             assert_eq!((n, &i[..n], &v[..n]), (m, &j[..m], &w[..m]));
+            assert_eq!(extent(&x), scalar::extent(&x));
+            assert_eq!(sum(&a), scalar::sum(&a));
             assert_eq!(moment(&b, 0.5, &a), scalar::moment(&b, 0.5, &a));
             let words: Vec<u32> =
                 (0..x.len().div_ceil(32) as u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
