@@ -1,0 +1,137 @@
+//! Draws follow the law: by enumeration of the random number, and by chi-square with fixed seeds.
+
+use hedgerow::sampling::*;
+use hedgerow::vocab::TokenId;
+use std::collections::BTreeMap;
+
+const DRAWS: u64 = 200_000;
+
+fn row() -> Vec<f32> {
+    (0..16).map(|i| ((i * 7) % 16) as f32 * 0.25).collect()
+}
+
+/// Chi-square of `DRAWS` draws with seeds 0, 1, … against the law, and its degrees of freedom.
+fn chi_square(params: &SamplingParams, row: &[f32], mask: Option<&[u32]>) -> (f64, usize) {
+    let law = Sampler::new(params.clone()).unwrap().distribution(row, mask).unwrap();
+    let mut counts: BTreeMap<TokenId, f64> = BTreeMap::new();
+    for seed in 0..DRAWS {
+        let mut sampler = Sampler::new(params.clone().seed(seed)).unwrap();
+        *counts.entry(sampler.sample(row, mask).unwrap().token).or_default() += 1.0;
+    }
+    assert!(counts.keys().all(|token| law.iter().any(|entry| entry.0 == *token)), "{params:?}");
+    let chi = law.iter().map(|&(token, p)| {
+        let expected = p as f64 * DRAWS as f64;
+        (counts.get(&token).copied().unwrap_or(0.0) - expected).powi(2) / expected
+    });
+    (chi.sum(), law.len() - 1)
+}
+
+#[test]
+fn draws_follow_the_law() {
+    let p = SamplingParams::default;
+    let mask = [0b1010_1100_0111_0101];
+    for (params, mask) in [
+        (p(), None),
+        (p().temperature(0.6), None),
+        (p().selection(Selection::GumbelMax), None),
+        (p().selection(Selection::GumbelMax).temperature(1.4).top_k(9), None),
+        (p().temperature(0.8).top_k(40).top_p(0.95).min_p(0.05), None),
+        (p().top_p(0.8).order(ChainOrder::Llama), Some(&mask[..])),
+        (p().typical_p(0.7), None),
+        (p().mirostat(Some(Mirostat { tau: 1.5, ..Mirostat::default() })), None),
+        (p().adaptive_p(Some(AdaptiveP { target: 0.1, decay: 0.9 })), None),
+    ] {
+        let (chi, freedom) = chi_square(&params, &row(), mask);
+        // Mean f and deviation √(2f): beyond five deviations is no chance.
+        let bound = freedom as f64 + 5.0 * (2.0 * freedom as f64).sqrt();
+        assert!(chi < bound, "{params:?}: {chi} with {freedom} degrees of freedom");
+    }
+}
+
+/// XTC's coin is part of the law of `sample`, but fixed by the seed in `distribution`: the mixture over seeds has to be right.
+#[test]
+fn xtc_acts_with_its_probability() {
+    let params = SamplingParams::default().xtc(Some(Xtc { probability: 0.3, threshold: 0.1 }));
+    let acts = (0..10_000)
+        .filter(|&seed| {
+            let mut sampler = Sampler::new(params.clone().seed(seed)).unwrap();
+            sampler.distribution(&row(), None).unwrap().len() < 16
+        })
+        .count();
+    assert!((2_770..3_230).contains(&acts), "{acts}");
+}
+
+/// The joint law of several steps with state: positions use independent numbers.
+#[test]
+fn two_steps_have_the_product_law() {
+    let row = [0.0, 1.0, 0.5, -0.5];
+    let params = SamplingParams::default().frequency_penalty(1.0);
+    let draws = 100_000;
+    let mut counts = BTreeMap::new();
+    for seed in 0..draws {
+        let mut sampler = Sampler::new(params.clone().seed(seed)).unwrap();
+        let first = sampler.sample(&row, None).unwrap().token;
+        sampler.accept(first);
+        let second = sampler.sample(&row, None).unwrap().token;
+        *counts.entry((first, second)).or_insert(0.0) += 1.0;
+    }
+    let mut chi = 0.0;
+    let mut sampler = Sampler::new(params).unwrap();
+    for (first, p) in sampler.distribution(&row, None).unwrap() {
+        let start = sampler.checkpoint();
+        sampler.accept(first);
+        for (second, q) in sampler.distribution(&row, None).unwrap() {
+            let expected = (p * q) as f64 * draws as f64;
+            chi += (counts.get(&(first, second)).copied().unwrap_or(0.0) - expected).powi(2) / expected;
+        }
+        sampler.rollback(&start).unwrap();
+    }
+    assert!(chi < 15.0 + 5.0 * 30f64.sqrt(), "{chi}");
+}
+
+/// Rows longer than any block and sample: shortcuts against the step-by-step chain at the sizes of real vocabularies.
+#[test]
+fn large_rows_have_the_law_of_the_steps() {
+    let p = SamplingParams::default;
+    for n in [32_000, 128_256] {
+        for sigma in [0.01, 3.0] {
+            let mut state = n as u64;
+            let row: Vec<f32> = (0..n)
+                .map(|_| {
+                    let sum: u64 = (0..4)
+                        .map(|_| {
+                            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                            state >> 48
+                        })
+                        .sum();
+                    (sum as f32 / 37_837.0 - 3.46) * sigma
+                })
+                .collect();
+            for params in [
+                p().top_k(40),
+                p().top_k(20_000),
+                p().top_p(0.9),
+                p().temperature(0.7).top_p(0.5),
+                p().min_p(0.2),
+                p().typical_p(0.8),
+                p().mirostat(Some(Mirostat { tau: 7.0, ..Mirostat::default() })),
+                p().mirostat(Some(Mirostat { version: MirostatVersion::V1, ..Mirostat::default() })),
+            ] {
+                let mut sampler = Sampler::new(params.clone()).unwrap();
+                let fast: BTreeMap<_, _> = sampler.distribution(&row, None).unwrap().into_iter().collect();
+                let slow: BTreeMap<_, _> =
+                    sampler.stages(&row, None).unwrap().pop().unwrap().kept.into_iter().collect();
+                // Rounding may move single tokens at the cut.
+                let different = fast.keys().filter(|t| !slow.contains_key(t)).count()
+                    + slow.keys().filter(|t| !fast.contains_key(t)).count();
+                assert!(
+                    different <= 1 + slow.len() / 20_000,
+                    "{n} {sigma} {different} of {} {params:?}",
+                    slow.len()
+                );
+                let sampled = sampler.sample(&row, None).unwrap();
+                assert!((sampled.logprob.exp() - fast[&sampled.token]).abs() <= 1e-5 * fast[&sampled.token]);
+            }
+        }
+    }
+}
