@@ -112,7 +112,12 @@ fn check(constraint: &Constraint, text: &str) {
         for t in (0..size as u32).map(TokenId) {
             let allowed = m.fork().advance(t).unwrap();
             let bytes = String::from_utf8_lossy(constraint.vocabulary().bytes(t)).into_owned();
-            assert_eq!(mask.contains(t), allowed, "token {bytes:?} after {:?}", &text.as_bytes()[..i].escape_ascii());
+            assert_eq!(
+                mask.contains(t),
+                allowed,
+                "token {bytes:?} after {:?}",
+                &text.as_bytes()[..i].escape_ascii()
+            );
         }
         assert!(m.advance_bytes(&[b]).unwrap(), "{text} refused at {i}");
     }
@@ -179,7 +184,8 @@ fn masks_are_what_stepping_says() {
         let text = json.pool.languages.any_text();
         let any = json.string(text);
         let inner_object = json.object(&[("k", any)], value, KeyOrder::Any);
-        let root = json.object(&[("name", value), ("names", any), ("n", inner_object)], any, KeyOrder::Declared);
+        let root =
+            json.object(&[("name", value), ("names", any), ("n", inner_object)], any, KeyOrder::Declared);
         let grammar = b.build(root, None).unwrap();
         let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
         let text = format!(

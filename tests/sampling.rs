@@ -274,3 +274,66 @@ fn half_precision_rows_are_sampled_as_their_values() {
     assert_eq!(s.distribution(LogitRow::F16(&bits), None), s.distribution(&values, None));
     assert_eq!(s.sample(LogitRow::F16(&bits), None), s.sample(&values, None));
 }
+
+#[test]
+fn samplers_can_move_between_threads() {
+    fn check<T: Send + Sync + Clone>(_: &T) {}
+    let s = sampler(SamplingParams::default());
+    check(&s);
+    let mut moved = s.clone();
+    let token =
+        std::thread::spawn(move || moved.sample(&[0.0, 1.0, 0.5], None).unwrap().token).join().unwrap();
+    assert_eq!(sampler(SamplingParams::default()).sample(&[0.0, 1.0, 0.5], None).unwrap().token, token);
+}
+
+#[test]
+fn edits_may_follow_filters_in_a_custom_order() {
+    let params = SamplingParams::default().top_k(2).logit_bias(vec![(TokenId(0), 9.0), (TokenId(2), -9.0)]);
+    let row = [0.0, 3.0, 2.0, 1.0];
+    let kept = |order| {
+        let mut law = sampler(params.clone().order(order)).distribution(&row, None).unwrap();
+        law.sort_by(|a, b| b.1.total_cmp(&a.1));
+        law.into_iter().map(|x| x.0 .0).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(ChainOrder::Hf), [0, 1]);
+    // Top-k first: token 0 is gone before its bias, token 2 stays in spite of its own.
+    assert_eq!(kept(ChainOrder::Custom(vec![Step::Mask, Step::TopK, Step::LogitBias])), [1, 2]);
+}
+
+#[test]
+fn extreme_logits_give_laws() {
+    let p = SamplingParams::default;
+    let more = [
+        p().typical_p(0.5),
+        p().tfs_z(0.5),
+        p().eta_cutoff(0.01),
+        p().top_a(0.5),
+        p().top_n_sigma(Some(1.0)),
+        p().top_h(Some(0.5)),
+        p().p_less(Some(PLess::Normalised)),
+        p().xtc(Some(Xtc { probability: 1.0, threshold: 0.1 })),
+        p().smoothing(Some(Smoothing { factor: 1.0, curve: 2.0 })),
+        p().adaptive_p(Some(AdaptiveP { target: 0.5, decay: 0.5 })),
+        p().mirostat(Some(Mirostat { version: MirostatVersion::V1, ..Mirostat::default() })),
+        p().temperature(1e-40),
+        p().temperature(1e38),
+        p().repetition_penalty(1e-30),
+        p().watermark(Some(Watermark::default())),
+    ];
+    for params in chains().into_iter().chain(more) {
+        for n in [3, 5, 200, 3000] {
+            let values = [f32::MAX, f32::MIN, 0.0, -0.0, 1e-45, f32::MAX, -1e30, f32::NEG_INFINITY];
+            for shift in 0..values.len() {
+                let row: Vec<f32> = (0..n).map(|i| values[(i * 5 + shift) % values.len()]).collect();
+                let mut s = sampler(params.clone().logit_bias(vec![]).allowed_tokens(None));
+                s.accept(TokenId(1));
+                let context = format!("{n} {shift} {params:?}");
+                let law = s.distribution(&row, None).unwrap_or_else(|e| panic!("{e}: {context}"));
+                let sum: f64 = law.iter().map(|x| x.1 as f64).sum();
+                assert!((sum - 1.0).abs() < 1e-4, "{sum}: {context}");
+                let sampled = s.sample(&row, None).unwrap();
+                assert!(law.iter().any(|x| x.0 == sampled.token) && sampled.logprob <= 1e-6, "{context}");
+            }
+        }
+    }
+}

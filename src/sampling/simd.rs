@@ -17,6 +17,8 @@ const RUN: usize = 64;
 
 /// Weights are never below e^UNDERFLOW, about 10⁻³⁸ (smaller ones would be denormal, which is slow).
 const UNDERFLOW: f32 = -87.0;
+/// Distances in [`moment`] are cut here, where any weight is the least one, so that their product stays negligible.
+const FAR: f32 = -1e6;
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 // ln 2 in two parts, the first with few enough bits that its product with an exponent is exact.
 const LN2_HIGH: f32 = 0.693_359_4;
@@ -117,7 +119,7 @@ pub(crate) fn split(
     dispatch!(split(keys, weights, low, high, places))
 }
 
-/// Σ (x − max) · weight.
+/// Σ (x − max) · weight, for weights from [`exp_into`].
 pub(crate) fn moment(x: &[f32], max: f32, weights: &[f32]) -> f64 {
     assert_eq!(x.len(), weights.len());
     dispatch!(moment(x, max, weights))
@@ -147,7 +149,7 @@ fn exp_lane(d: f32) -> f32 {
 }
 
 mod scalar {
-    use super::{exp_lane, BLOCK, RUN};
+    use super::{exp_lane, BLOCK, FAR, RUN};
 
     pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
         for (block, out) in x.chunks(BLOCK).zip(out) {
@@ -250,7 +252,7 @@ mod scalar {
             let mut lanes = [0f32; 8];
             for (v, weights) in run.chunks(8).zip(weights.chunks(8)) {
                 for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
-                    *lane += (v - max) * weight;
+                    *lane += (v - max).max(FAR) * weight;
                 }
             }
             add_lanes(&mut total, lanes);
@@ -585,6 +587,7 @@ mod x86 {
             for i in (0..RUN).step_by(8) {
                 // SAFETY: i + 8 ≤ RUN = run.len() = weights.len().
                 let v = _mm256_sub_ps(_mm256_loadu_ps(run.as_ptr().add(i)), m);
+                let v = _mm256_max_ps(v, _mm256_set1_ps(FAR));
                 sum = _mm256_add_ps(sum, _mm256_mul_ps(v, _mm256_loadu_ps(weights.as_ptr().add(i))));
             }
             add_lanes(&mut total, sum);
