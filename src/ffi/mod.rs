@@ -2,7 +2,7 @@
 //!
 //! One file for each C object. The documentation comments of these files become the comments of
 //! `include/hedgerow.h` and are therefore written for C programmers; the header is generated, checked in, and compared by
-//! a test (`tests/header.rs`).
+//! a test (`tests/header/`).
 //!
 //! The rules that hold for every function stand in one place each:
 //! - what may be done with a caller's pointer, what a failure leaves behind, and how panics are kept inside: [`boundary`];
@@ -20,8 +20,11 @@
 #![allow(non_camel_case_types)]
 
 mod boundary;
+mod constraint;
 mod error;
+mod grammar;
 mod mask;
+mod matcher;
 mod options;
 mod sampler;
 mod sampler_options;

@@ -1,0 +1,1690 @@
+/*
+ * hedgerow: keeps a language model's output inside a grammar. The C interface.
+ *
+ * Generated from src/ffi/; do not edit (HEDGEROW_UPDATE=1 cargo test -p hedgerow-header).
+ *
+ * In short: a vocabulary (hr_vocab) and a grammar (hr_grammar) make a constraint (hr_constraint); a matcher (hr_matcher) is one
+ * sequence's position in it. For every token: fill a mask, let a sampler (hr_sampler) draw under it, advance.
+ *
+ * Rules that hold everywhere:
+ * - Functions that can fail return hr_status, HR_OK being 0, and take a last parameter hr_error **error. It may be NULL;
+ *   otherwise it receives an error object on failure, which the caller frees, and is left alone on success. Results go to
+ *   out-parameters, which a failing call leaves untouched.
+ * - "This token is not allowed" is a result, not an error.
+ * - Texts and byte strings are a pointer and a length; text is UTF-8; a pointer of length 0 is not looked at.
+ * - Who makes an object frees it, with the function of its type; NULL may be freed. Objects keep what they need alive: the
+ *   order of frees never matters. Nothing that the caller allocated is freed here, nor the reverse.
+ * - Structs of options begin with struct_size and are set up by their hr_..._init function, so that programs go on working with
+ *   newer versions of the library.
+ * - Token ids and mask words are uint32_t; bit i % 32 of word i / 32 of a mask stands for token i.
+ * - Each type says what threads may do with it. Pointers must be NULL (where that is allowed) or valid; NULL elsewhere is an
+ *   error, not a crash.
+ *
+ * Functions inside HR_HAS_TORCH exist in libraries built with the feature "torch"; see hr_has_feature().
+ */
+
+#ifndef HEDGEROW_H
+#define HEDGEROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Version of the header, first number. Compare with hr_version() for the library that was found at run time.
+ */
+#define HR_VERSION_MAJOR 0
+
+/**
+ * Version of the header, second number.
+ */
+#define HR_VERSION_MINOR 1
+
+/**
+ * Version of the header, third number.
+ */
+#define HR_VERSION_PATCH 0
+
+/**
+ * Number of the ABI. It rises when programs must be compiled anew; additions leave it as it is.
+ */
+#define HR_ABI_VERSION 1
+
+/**
+ * Stands for "no token" wherever a token id is expected or returned.
+ */
+#define HR_NO_TOKEN UINT32_MAX
+
+/**
+ * What a call came to. Every other value than HR_OK leaves the results of the call untouched.
+ *
+ * Numbers are frozen; later versions may add some, so that a switch needs a default.
+ */
+enum hr_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * All went well.
+     */
+    HR_OK = 0,
+    /**
+     * An argument cannot be used: NULL where something is needed, text that is not UTF-8, a number out of range.
+     */
+    HR_ERROR_INVALID_ARGUMENT = 1,
+    /**
+     * A mistake inside the library. The object the call was about answers with this status from then on; free it.
+     * Other objects are not affected. Please report it, with the message.
+     */
+    HR_ERROR_INTERNAL = 2,
+    /**
+     * A limit or budget was exceeded; the message says which and by how much.
+     */
+    HR_ERROR_LIMIT = 3,
+    /**
+     * A vocabulary or tokenizer file cannot be used.
+     */
+    HR_ERROR_VOCABULARY = 4,
+    /**
+     * A schema, pattern or grammar is malformed, not supported or cannot be satisfied; see hr_error_location().
+     */
+    HR_ERROR_GRAMMAR = 5,
+    /**
+     * A row of logits cannot be sampled, or sampling parameters make no sense.
+     */
+    HR_ERROR_SAMPLING = 6,
+    /**
+     * A file cannot be read.
+     */
+    HR_ERROR_IO = 7,
+    /**
+     * A language model cannot be loaded or failed while running.
+     */
+    HR_ERROR_MODEL = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_status hr_status;
+#else
+typedef uint32_t hr_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Which keys beyond the declared ones an object may have where the schema does not say.
+ */
+enum hr_additional_properties
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Any, as JSON Schema says.
+     */
+    HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
+    /**
+     * None, as OpenAI's strict mode has it.
+     */
+    HR_ADDITIONAL_PROPERTIES_FORBID = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_additional_properties hr_additional_properties;
+#else
+typedef uint32_t hr_additional_properties;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Order of a sampler's steps.
+ */
+enum hr_chain_order
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the other truncations.
+     */
+    HR_CHAIN_ORDER_HF = 0,
+    /**
+     * As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature last.
+     */
+    HR_CHAIN_ORDER_LLAMA = 1,
+    /**
+     * The steps named in custom_order.
+     */
+    HR_CHAIN_ORDER_CUSTOM = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_chain_order hr_chain_order;
+#else
+typedef uint32_t hr_chain_order;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How the temperature changes.
+ */
+enum hr_dynamic_temperature
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It does not.
+     */
+    HR_DYNAMIC_TEMPERATURE_OFF = 0,
+    /**
+     * T * (1 + 0.3 * position / dynamic_temperature_total).
+     */
+    HR_DYNAMIC_TEMPERATURE_POSITION = 1,
+    /**
+     * T * (0.5 + H / H_max), H the entropy of the law.
+     */
+    HR_DYNAMIC_TEMPERATURE_ENTROPY = 2,
+    /**
+     * low + (high - low) * (H / H_max)^exponent, instead of T.
+     */
+    HR_DYNAMIC_TEMPERATURE_RANGE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_dynamic_temperature hr_dynamic_temperature;
+#else
+typedef uint32_t hr_dynamic_temperature;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How strings are spelt.
+ */
+enum hr_escapes
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Free strings with every escape JSON knows; declared keys, enum and const only with those it requires.
+     */
+    HR_ESCAPES_FREE_STRINGS = 0,
+    /**
+     * Every escape everywhere.
+     */
+    HR_ESCAPES_ANY = 1,
+    /**
+     * Only the escapes JSON requires, everywhere.
+     */
+    HR_ESCAPES_MINIMAL = 2,
+    /**
+     * No \uXXXX; the short escapes everywhere.
+     */
+    HR_ESCAPES_NO_UNICODE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_escapes hr_escapes;
+#else
+typedef uint32_t hr_escapes;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What "format" does.
+ */
+enum hr_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Known formats are enforced.
+     */
+    HR_FORMAT_ASSERT = 0,
+    /**
+     * It is an annotation.
+     */
+    HR_FORMAT_ANNOTATE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_format hr_format;
+#else
+typedef uint32_t hr_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * In which order the declared keys of an object come.
+ */
+enum hr_key_order
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * As declared, then all others in any order.
+     */
+    HR_KEY_ORDER_DECLARED = 0,
+    /**
+     * Any order at all.
+     */
+    HR_KEY_ORDER_ANY = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_key_order hr_key_order;
+#else
+typedef uint32_t hr_key_order;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The versions of Mirostat.
+ */
+enum hr_mirostat
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Off.
+     */
+    HR_MIROSTAT_OFF = 0,
+    /**
+     * Estimates Zipf's exponent from the top 100, then draws from a top-k.
+     */
+    HR_MIROSTAT_V1 = 1,
+    /**
+     * Cuts at a surprise.
+     */
+    HR_MIROSTAT_V2 = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_mirostat hr_mirostat;
+#else
+typedef uint32_t hr_mirostat;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How numbers are spelt.
+ */
+enum hr_numbers
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Free numbers in full JSON syntax; under bounds or multipleOf without exponent; whole numbers without ".0".
+     */
+    HR_NUMBERS_CANONICAL = 0,
+    /**
+     * Every plain spelling of the value as well: 1.0 is an integer.
+     */
+    HR_NUMBERS_JSON = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_numbers hr_numbers;
+#else
+typedef uint32_t hr_numbers;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The forms of p-less.
+ */
+enum hr_p_less
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Off.
+     */
+    HR_P_LESS_OFF = 0,
+    /**
+     * Keep p >= the sum of p squared.
+     */
+    HR_P_LESS_PLAIN = 1,
+    /**
+     * Keep p >= (V * that sum - 1) / (V - 1), V the number of candidates.
+     */
+    HR_P_LESS_NORMALISED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_p_less hr_p_less;
+#else
+typedef uint32_t hr_p_less;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The syntax a regular expression is written in.
+ */
+enum hr_regex_dialect
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
+     */
+    HR_REGEX_DIALECT_ECMA262 = 0,
+    /**
+     * That of the Rust crate regex: Unicode classes, inline flags, operations on classes.
+     */
+    HR_REGEX_DIALECT_RUST = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_regex_dialect hr_regex_dialect;
+#else
+typedef uint32_t hr_regex_dialect;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a token is drawn from the final law. The law is the same.
+ */
+enum hr_selection
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * One random number, inverse distribution function.
+     */
+    HR_SELECTION_INVERSE_CDF = 0,
+    /**
+     * The largest of logit plus Gumbel number: the choice between two tokens does not depend on the others.
+     */
+    HR_SELECTION_GUMBEL_MAX = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_selection hr_selection;
+#else
+typedef uint32_t hr_selection;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a keyword that cannot be enforced does.
+ */
+enum hr_strictness
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is an error.
+     */
+    HR_STRICTNESS_STRICT = 0,
+    /**
+     * It is ignored: the output may then be what the schema refuses.
+     */
+    HR_STRICTNESS_LENIENT = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_strictness hr_strictness;
+#else
+typedef uint32_t hr_strictness;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Which of two published ends of the tail-free cut.
+ */
+enum hr_tail_free_end
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Keep the token at which the weight passes z.
+     */
+    HR_TAIL_FREE_END_AFTER = 0,
+    /**
+     * Cut before it, as llama.cpp did.
+     */
+    HR_TAIL_FREE_END_BEFORE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_tail_free_end hr_tail_free_end;
+#else
+typedef uint32_t hr_tail_free_end;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What top-k does with tokens whose logit equals the k-th largest.
+ */
+enum hr_top_k_ties
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Keep exactly k, the lowest ids among equals.
+     */
+    HR_TOP_K_TIES_LOWEST_ID = 0,
+    /**
+     * Keep all that equal the k-th.
+     */
+    HR_TOP_K_TIES_KEEP_ALL = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_top_k_ties hr_top_k_ties;
+#else
+typedef uint32_t hr_top_k_ties;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Whether an undeclared key may come twice in one object.
+ */
+enum hr_unique_keys
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No key comes twice.
+     */
+    HR_UNIQUE_KEYS_ENFORCED = 0,
+    /**
+     * Undeclared keys may repeat, which is cheaper; readers keep the last value.
+     */
+    HR_UNIQUE_KEYS_IGNORED = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_unique_keys hr_unique_keys;
+#else
+typedef uint32_t hr_unique_keys;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a "format" that nobody knows does.
+ */
+enum hr_unknown_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is ignored, as the specification says.
+     */
+    HR_UNKNOWN_FORMAT_IGNORE = 0,
+    /**
+     * It is an error.
+     */
+    HR_UNKNOWN_FORMAT_REFUSE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_unknown_format hr_unknown_format;
+#else
+typedef uint32_t hr_unknown_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a watermark's green list depends on the text.
+ */
+enum hr_watermark
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No watermark.
+     */
+    HR_WATERMARK_OFF = 0,
+    /**
+     * By the last token.
+     */
+    HR_WATERMARK_LEFT_HASH = 1,
+    /**
+     * By the last watermark_context_width tokens, the candidate included.
+     */
+    HR_WATERMARK_SELF_HASH = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_watermark hr_watermark;
+#else
+typedef uint32_t hr_watermark;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The whitespace between the tokens of the JSON text. There is none before the value or after it.
+ */
+enum hr_whitespace
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Wherever JSON allows it, each run at most 64 bytes, so that a model cannot produce blanks for ever.
+     */
+    HR_WHITESPACE_FLEXIBLE = 0,
+    /**
+     * Wherever JSON allows it, without limit.
+     */
+    HR_WHITESPACE_UNLIMITED = 1,
+    /**
+     * None at all.
+     */
+    HR_WHITESPACE_COMPACT = 2,
+    /**
+     * Exactly item_separator between items and key_separator between a key and its value, nothing elsewhere.
+     */
+    HR_WHITESPACE_EXACT = 3,
+    /**
+     * One item a line, indented by indent spaces a level.
+     */
+    HR_WHITESPACE_PRETTY = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_whitespace hr_whitespace;
+#else
+typedef uint32_t hr_whitespace;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
+ *
+ * Any number of threads may use it at once. It keeps what it needs of grammar and vocabulary alive, and matchers keep it alive:
+ * they may be freed in any order. Keep one for as long as more sequences may come: it remembers what earlier ones have
+ * found out.
+ */
+typedef struct hr_constraint hr_constraint;
+
+/**
+ * Why a call failed. Belongs to whoever received it; free it with hr_error_free().
+ *
+ * Does not change after it was made: it may be read by several threads and freed by any.
+ */
+typedef struct hr_error hr_error;
+
+/**
+ * What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
+ *
+ * It never changes: any number of threads may use it at once. It knows no tokens: hr_constraint_new() ties it to a vocabulary,
+ * and it may be freed at any time.
+ */
+typedef struct hr_grammar hr_grammar;
+
+/**
+ * One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by hr_matcher_free().
+ *
+ * One thread at a time may use it; it may move between threads, and matchers of one constraint may be used by different threads at
+ * once. It keeps its constraint alive.
+ */
+typedef struct hr_matcher hr_matcher;
+
+/**
+ * Draws tokens from rows of logits. Made by hr_sampler_new(), freed by hr_sampler_free().
+ *
+ * One thread at a time may use it; it may move between threads. It depends on no other object.
+ */
+typedef struct hr_sampler hr_sampler;
+
+/**
+ * The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions, freed by hr_vocab_free().
+ *
+ * It never changes: any number of threads may use it at once. Whatever is made from it keeps what it needs alive, so that
+ * it may be freed at any time.
+ */
+typedef struct hr_vocab hr_vocab;
+
+/**
+ * UTF-8 text somewhere in the caller's memory. data is not looked at if len is 0; no NUL is needed.
+ */
+typedef struct hr_text {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * How many bytes.
+     */
+    size_t len;
+} hr_text;
+
+/**
+ * A special (control) token: one that no text matches.
+ */
+typedef struct hr_special_token {
+    /**
+     * Its name, such as "<|im_end|>".
+     */
+    struct hr_text name;
+    /**
+     * Its id.
+     */
+    uint32_t id;
+} hr_special_token;
+
+/**
+ * Bytes somewhere in the caller's memory. data is not looked at if len is 0.
+ */
+typedef struct hr_bytes {
+    /**
+     * The first byte.
+     */
+    const uint8_t *data;
+    /**
+     * How many.
+     */
+    size_t len;
+} hr_bytes;
+
+/**
+ * A document that "$ref" may name.
+ */
+typedef struct hr_document {
+    /**
+     * Its absolute URI.
+     */
+    struct hr_text uri;
+    /**
+     * Its JSON text.
+     */
+    struct hr_text text;
+} hr_document;
+
+/**
+ * How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is wanted. Pointers are needed only
+ * until the schema is compiled.
+ */
+typedef struct hr_schema_options {
+    /**
+     * Set by hr_schema_options_init().
+     */
+    size_t struct_size;
+    /**
+     * Order of keys. Default HR_KEY_ORDER_DECLARED.
+     */
+    hr_key_order key_order;
+    /**
+     * Whitespace. Default HR_WHITESPACE_FLEXIBLE.
+     */
+    hr_whitespace whitespace;
+    /**
+     * For HR_WHITESPACE_EXACT: a comma with JSON whitespace around. Default ", ".
+     */
+    struct hr_text item_separator;
+    /**
+     * For HR_WHITESPACE_EXACT: a colon with JSON whitespace around. Default ": ".
+     */
+    struct hr_text key_separator;
+    /**
+     * For HR_WHITESPACE_PRETTY: spaces a level, at most 16. Default 2.
+     */
+    uint32_t indent;
+    /**
+     * Keys that are not declared. Default HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
+     */
+    hr_additional_properties additional_properties;
+    /**
+     * Spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
+     */
+    hr_escapes escapes;
+    /**
+     * Repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
+     */
+    hr_unique_keys unique_keys;
+    /**
+     * Spelling of numbers. Default HR_NUMBERS_CANONICAL.
+     */
+    hr_numbers numbers;
+    /**
+     * What "format" does. Default HR_FORMAT_ASSERT.
+     */
+    hr_format format;
+    /**
+     * What an unknown "format" does. Default HR_UNKNOWN_FORMAT_IGNORE.
+     */
+    hr_unknown_format unknown_format;
+    /**
+     * What a keyword that cannot be enforced does. Default HR_STRICTNESS_STRICT.
+     */
+    hr_strictness strictness;
+    /**
+     * Documents that "$ref" may name; nothing is ever fetched. Default none.
+     */
+    const struct hr_document *documents;
+    /**
+     * Number of documents.
+     */
+    size_t document_count;
+    /**
+     * How many steps combining the schema's parts may take before it is given up. Default 200,000.
+     */
+    uint64_t fuel;
+} hr_schema_options;
+
+/**
+ * Bounds on the work and memory of one constraint. Set it up with hr_limits_init().
+ */
+typedef struct hr_limits {
+    /**
+     * Set by hr_limits_init().
+     */
+    size_t struct_size;
+    /**
+     * Memory for what is remembered, in bytes, about; past it, it is dropped and found out anew. Default 64 MiB.
+     */
+    size_t graph_bytes;
+    /**
+     * How ambiguous the grammar may be at one position. Default 100,000.
+     */
+    size_t state_threads;
+    /**
+     * States explored to decide whether intersections and complements have a word. Default 2,000,000.
+     */
+    uint64_t search_states;
+    /**
+     * Nodes a grammar may have, those expanded later included. Default 4,000,000.
+     */
+    size_t nodes;
+    /**
+     * The constraint and its matchers refuse to work from this many milliseconds after it was made; 0 is never (default).
+     */
+    uint64_t timeout_ms;
+} hr_limits;
+
+/**
+ * Added to the logit of a token; -infinity bans it.
+ */
+typedef struct hr_token_bias {
+    /**
+     * The token.
+     */
+    uint32_t token;
+    /**
+     * What is added.
+     */
+    float bias;
+} hr_token_bias;
+
+/**
+ * A sequence of at least one token, somewhere in the caller's memory.
+ */
+typedef struct hr_token_sequence {
+    /**
+     * The tokens.
+     */
+    const uint32_t *tokens;
+    /**
+     * How many.
+     */
+    size_t count;
+    /**
+     * For sequence_bias: added to the logit of the last token where the tokens before it have just been generated.
+     */
+    float bias;
+} hr_token_sequence;
+
+/**
+ * What a sampler does. Set it up with hr_sampler_options_init(), which turns every strategy off; then change what is wanted.
+ *
+ * Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new(). Pointers are needed only until
+ * it returns.
+ */
+typedef struct hr_sampler_options {
+    /**
+     * Set by hr_sampler_options_init().
+     */
+    size_t struct_size;
+    /**
+     * Seed of the random numbers. Default 0.
+     */
+    uint64_t seed;
+    /**
+     * Which of several completions of one request this is: each draws its own numbers. Default 0.
+     */
+    uint32_t completion;
+    /**
+     * How the draw is made. Default HR_SELECTION_INVERSE_CDF.
+     */
+    hr_selection selection;
+    /**
+     * Order of the steps. Default HR_CHAIN_ORDER_HF.
+     */
+    hr_chain_order order;
+    /**
+     * T of softmax(logits / T), at least 0. 0 takes the most probable token. Default 1.
+     */
+    float temperature;
+    /**
+     * For HR_CHAIN_ORDER_CUSTOM: names of steps, separated by commas, such as "repetition-penalty,mask,temperature,top-k". Every step that is
+     * switched on must be among them. Default empty.
+     */
+    struct hr_text custom_order;
+    /**
+     * Keep the k most probable tokens; 0 is off (default).
+     */
+    size_t top_k;
+    /**
+     * What top-k does with ties. Default HR_TOP_K_TIES_LOWEST_ID.
+     */
+    hr_top_k_ties top_k_ties;
+    /**
+     * Keep the most probable tokens whose mass reaches p, in [0, 1]; 1 is off (default).
+     */
+    float top_p;
+    /**
+     * Keep p >= min_p * largest p, in [0, 1]; 0 is off (default).
+     */
+    float min_p;
+    /**
+     * Mass of the locally typical tokens, in [0, 1]; 1 is off (default).
+     */
+    float typical_p;
+    /**
+     * Tail-free z, in [0, 1]; 1 is off (default).
+     */
+    float tfs_z;
+    /**
+     * End of the tail-free cut. Default HR_TAIL_FREE_END_AFTER.
+     */
+    hr_tail_free_end tfs_end;
+    /**
+     * Epsilon cut-off, in [0, 1); 0 is off (default).
+     */
+    float epsilon_cutoff;
+    /**
+     * Eta cut-off, in [0, 1); 0 is off (default).
+     */
+    float eta_cutoff;
+    /**
+     * Keep p >= top_a * (largest p) squared, in [0, 1]; 0 is off (default).
+     */
+    float top_a;
+    /**
+     * Keep logits >= the largest - n standard deviations; 0 is off (default).
+     */
+    float top_n_sigma;
+    /**
+     * Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off (default).
+     */
+    float top_h;
+    /**
+     * Form of p-less. Default HR_P_LESS_OFF.
+     */
+    hr_p_less p_less;
+    /**
+     * XTC: the probability that top choices are excluded, in [0, 1]; 0 is off (default).
+     */
+    float xtc_probability;
+    /**
+     * XTC: what counts as a top choice, in [0, 1]; above 0.5 the step never acts. Default 0.1.
+     */
+    float xtc_threshold;
+    /**
+     * Quadratic smoothing of the logits, at least 0; 0 is off (default).
+     */
+    float smoothing_factor;
+    /**
+     * Curve of the smoothing; 1 is the plain quadratic (default).
+     */
+    float smoothing_curve;
+    /**
+     * How the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
+     */
+    hr_dynamic_temperature dynamic_temperature;
+    /**
+     * For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at entropy 0. Default 0.
+     */
+    float dynamic_temperature_low;
+    /**
+     * For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at the largest entropy. Default 1.
+     */
+    float dynamic_temperature_high;
+    /**
+     * For HR_DYNAMIC_TEMPERATURE_RANGE. Default 1.
+     */
+    float dynamic_temperature_exponent;
+    /**
+     * For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the temperature. Default 0.
+     */
+    size_t dynamic_temperature_total;
+    /**
+     * Version of Mirostat. Excludes adaptive-p. Default HR_MIROSTAT_OFF.
+     */
+    hr_mirostat mirostat;
+    /**
+     * Mirostat: the surprise to keep to, in bits, above 0. Default 5.
+     */
+    float mirostat_tau;
+    /**
+     * Mirostat: the rate of learning, at least 0. Default 0.1.
+     */
+    float mirostat_eta;
+    /**
+     * Adaptive-p: the probability that chosen tokens should have on average, in [0, 1]; negative is off (default -1).
+     */
+    float adaptive_p_target;
+    /**
+     * Adaptive-p: decay of the moving average, in [0, 0.99]. Default 0.9.
+     */
+    float adaptive_p_decay;
+    /**
+     * Divides positive and multiplies negative logits of seen tokens, above 0; 1 is off (default).
+     */
+    float repetition_penalty;
+    /**
+     * How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all (default).
+     */
+    size_t repetition_window;
+    /**
+     * Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off (default).
+     */
+    float frequency_penalty;
+    /**
+     * Subtracted from the logit of every token in the output, in [-2, 2]; 0 is off (default).
+     */
+    float presence_penalty;
+    /**
+     * DRY: the multiplier, at least 0; 0 is off (default).
+     */
+    float dry_multiplier;
+    /**
+     * DRY: the base, at least 1. Default 1.75.
+     */
+    float dry_base;
+    /**
+     * DRY: repetitions up to this length are free. Default 2.
+     */
+    size_t dry_allowed_length;
+    /**
+     * DRY: how many of the last tokens are searched; 0 is all (default).
+     */
+    size_t dry_window;
+    /**
+     * DRY: tokens that no repetition reaches across. Default none.
+     */
+    const uint32_t *dry_breakers;
+    /**
+     * Number of dry_breakers.
+     */
+    size_t dry_breaker_count;
+    /**
+     * Added to the logits of single tokens. Default none.
+     */
+    const struct hr_token_bias *logit_bias;
+    /**
+     * Number of logit_bias.
+     */
+    size_t logit_bias_count;
+    /**
+     * Biases on sequences. Default none.
+     */
+    const struct hr_token_sequence *sequence_bias;
+    /**
+     * Number of sequence_bias.
+     */
+    size_t sequence_bias_count;
+    /**
+     * Sequences that may not be completed; their bias is not used. Default none.
+     */
+    const struct hr_token_sequence *bad_words;
+    /**
+     * Number of bad_words.
+     */
+    size_t bad_word_count;
+    /**
+     * If there are any, only these tokens may be drawn. Default all.
+     */
+    const uint32_t *allowed_tokens;
+    /**
+     * Number of allowed_tokens.
+     */
+    size_t allowed_token_count;
+    /**
+     * Tokens that may not be drawn. Default none.
+     */
+    const uint32_t *suppressed_tokens;
+    /**
+     * Number of suppressed_tokens.
+     */
+    size_t suppressed_token_count;
+    /**
+     * Tokens that may not be drawn first. Default none.
+     */
+    const uint32_t *begin_suppressed_tokens;
+    /**
+     * Number of begin_suppressed_tokens.
+     */
+    size_t begin_suppressed_token_count;
+    /**
+     * Tokens that end the output. Default none.
+     */
+    const uint32_t *end_tokens;
+    /**
+     * Number of end_tokens.
+     */
+    size_t end_token_count;
+    /**
+     * No sequence of this many tokens may occur twice in prompt and output; 0 is off (default).
+     */
+    size_t no_repeat_ngram;
+    /**
+     * Raises the logits of the end tokens by their size times (factor^(position - start) - 1), above 0; 0 is off (default).
+     */
+    float exponential_decay_factor;
+    /**
+     * The first token of the output; HR_NO_TOKEN leaves it free (default).
+     */
+    uint32_t forced_first;
+    /**
+     * The token at position max_tokens - 1; HR_NO_TOKEN leaves it free (default).
+     */
+    uint32_t forced_last;
+    /**
+     * Where a watermark's green list comes from. Default HR_WATERMARK_OFF.
+     */
+    hr_watermark watermark;
+    /**
+     * Position from which the exponential decay acts. Default 0.
+     */
+    size_t exponential_decay_start;
+    /**
+     * No end token before this many tokens, unless the mask leaves nothing else. Default 0.
+     */
+    size_t min_tokens;
+    /**
+     * Length of the output in tokens, for forced_last; 0 is unknown (default).
+     */
+    size_t max_tokens;
+    /**
+     * Watermark: share of the vocabulary on the green list, in (0, 1). Default 0.25.
+     */
+    float watermark_ratio;
+    /**
+     * Watermark: added to green logits. Default 2.
+     */
+    float watermark_bias;
+    /**
+     * Watermark: the secret key. Default 15485863.
+     */
+    uint64_t watermark_key;
+    /**
+     * Watermark: tokens that HR_WATERMARK_SELF_HASH looks at, at least 1. Default 4.
+     */
+    size_t watermark_context_width;
+} hr_sampler_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The library's version, such as "1.2.3": NUL-terminated, alive for ever.
+ */
+const char *hr_version(void);
+
+/**
+ * The library's number of the ABI. A program should refuse to run if it differs from HR_ABI_VERSION.
+ */
+uint32_t hr_abi_version(void);
+
+/**
+ * Whether the library was built with a feature: "torch" (language models), "tokenizers". name is NUL-terminated; false for
+ * NULL and for names that are not known.
+ */
+bool hr_has_feature(const char *name);
+
+/**
+ * The status that the failing call returned; HR_OK for NULL.
+ */
+hr_status hr_error_kind(const struct hr_error *error);
+
+/**
+ * What was wrong, where, and what to do about it: one or more lines of UTF-8 text, NUL-terminated.
+ *
+ * Lives as long as the error. Empty for NULL.
+ */
+const char *hr_error_message(const struct hr_error *error);
+
+/**
+ * Where in the text that was given something is wrong. Returns false, and changes nothing, if that is not known.
+ *
+ * line and column count from 1, columns in characters; both become 0 if only the pointer is known. pointer becomes a JSON
+ * pointer (NUL-terminated, alive as long as the error) into a JSON text, or NULL. Any of the three may be NULL.
+ */
+bool hr_error_location(const struct hr_error *error,
+                       size_t *line,
+                       size_t *column,
+                       const char **pointer);
+
+/**
+ * Frees an error. NULL is fine.
+ */
+void hr_error_free(struct hr_error *error);
+
+/**
+ * Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback, Unigram, WordPiece).
+ *
+ * End-of-sequence tokens are those whose names are well known; see hr_vocab_with_eos().
+ */
+hr_status hr_vocab_from_tokenizer_json(const char *json,
+                                       size_t json_len,
+                                       struct hr_vocab **out,
+                                       struct hr_error **error);
+
+/**
+ * Reads a tiktoken rank file (a base64 token and its rank a line). The file does not name the special tokens: give them.
+ */
+hr_status hr_vocab_from_tiktoken(const uint8_t *ranks,
+                                 size_t ranks_len,
+                                 const struct hr_special_token *special,
+                                 size_t special_count,
+                                 struct hr_vocab **out,
+                                 struct hr_error **error);
+
+/**
+ * Reads the vocabulary inside a GGUF file that lies in memory (mapped, for example). Only its beginning is looked at; nothing of it
+ * is needed afterwards.
+ */
+hr_status hr_vocab_from_gguf(const uint8_t *gguf,
+                             size_t gguf_len,
+                             struct hr_vocab **out,
+                             struct hr_error **error);
+
+/**
+ * Reads the vocabulary inside a GGUF file. Only as much of the file is read as the vocabulary takes.
+ */
+hr_status hr_vocab_from_gguf_file(const char *path,
+                                  size_t path_len,
+                                  struct hr_vocab **out,
+                                  struct hr_error **error);
+
+/**
+ * Makes a vocabulary of the bytes of its tokens: token i stands for tokens[i]. An empty one stands for no text.
+ *
+ * special names the tokens that no text matches; eos lists the ids that end a sequence (those are special, too). model_size
+ * is the number of logits the model gives, where that is more than count; 0 for as many.
+ */
+hr_status hr_vocab_from_tokens(const struct hr_bytes *tokens,
+                               size_t count,
+                               const struct hr_special_token *special,
+                               size_t special_count,
+                               const uint32_t *eos,
+                               size_t eos_count,
+                               size_t model_size,
+                               struct hr_vocab **out,
+                               struct hr_error **error);
+
+/**
+ * The same tokens with these as the ones that end a sequence, as a new object.
+ */
+hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
+                            const uint32_t *eos,
+                            size_t eos_count,
+                            struct hr_vocab **out,
+                            struct hr_error **error);
+
+/**
+ * The same tokens with the end-of-sequence tokens that a model's generation_config.json, config.json or tokenizer_config.json
+ * names, as a new object.
+ */
+hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
+                                        const char *json,
+                                        size_t json_len,
+                                        struct hr_vocab **out,
+                                        struct hr_error **error);
+
+/**
+ * The same tokens for a model that gives model_size logits, as a new object: more than the tokenizer has where the model's
+ * output is padded (the padding is never allowed).
+ */
+hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
+                                   size_t model_size,
+                                   struct hr_vocab **out,
+                                   struct hr_error **error);
+
+/**
+ * A second handle to the same vocabulary. Copies nothing; NULL for NULL.
+ */
+struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
+
+/**
+ * Frees a vocabulary. NULL is fine.
+ */
+void hr_vocab_free(struct hr_vocab *vocab);
+
+/**
+ * Number of token ids, the padding of the model's output included: the length of a row of logits. 0 for NULL.
+ */
+size_t hr_vocab_size(const struct hr_vocab *vocab);
+
+/**
+ * Number of 32-bit words in a mask: the size divided by 32, rounded up. 0 for NULL.
+ */
+size_t hr_vocab_mask_words(const struct hr_vocab *vocab);
+
+/**
+ * Number of tokens the tokenizer itself has; ids from here to the size stand for nothing. 0 for NULL.
+ */
+size_t hr_vocab_token_count(const struct hr_vocab *vocab);
+
+/**
+ * The bytes that a token stands for, not NUL-terminated; len becomes their number. They live as long as this handle or any
+ * other to the same vocabulary.
+ *
+ * NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist; for these, len may be NULL too.
+ */
+const uint8_t *hr_vocab_token_bytes(const struct hr_vocab *vocab,
+                                    uint32_t token,
+                                    size_t *len);
+
+/**
+ * Whether a token is special, that is, matched by no text. False for NULL and for ids that do not exist.
+ */
+bool hr_vocab_is_special(const struct hr_vocab *vocab, uint32_t token);
+
+/**
+ * The id of a special token, by name; HR_NO_TOKEN if there is none, or for NULL.
+ */
+uint32_t hr_vocab_special_token(const struct hr_vocab *vocab, const char *name, size_t name_len);
+
+/**
+ * The name of a special token, not NUL-terminated; len becomes its length. It lives as long as this handle or any other to
+ * the same vocabulary. NULL, with len 0, if the token has no name.
+ */
+const char *hr_vocab_token_name(const struct hr_vocab *vocab,
+                                uint32_t token,
+                                size_t *len);
+
+/**
+ * The ids that end a sequence, in ascending order; count becomes their number. They live as long as this handle or any other
+ * to the same vocabulary. NULL, with count 0, if there are none.
+ */
+const uint32_t *hr_vocab_eos(const struct hr_vocab *vocab,
+                             size_t *count);
+
+/**
+ * The bytes of tokens, one after the other; special tokens give none.
+ *
+ * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_vocab_decode(const struct hr_vocab *vocab,
+                          const uint32_t *ids,
+                          size_t count,
+                          uint8_t *buffer,
+                          size_t capacity,
+                          size_t *len,
+                          struct hr_error **error);
+
+/**
+ * Spells text with tokens, the longest that fits first. This is a valid spelling, not always the one the tokenizer would give.
+ *
+ * Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_vocab_spell(const struct hr_vocab *vocab,
+                         const uint8_t *text,
+                         size_t text_len,
+                         uint32_t *buffer,
+                         size_t capacity,
+                         size_t *count,
+                         struct hr_error **error);
+
+/**
+ * Compiles a regular expression: the whole output must match it, from its beginning to its end.
+ */
+hr_status hr_grammar_from_regex(const char *pattern,
+                                size_t pattern_len,
+                                hr_regex_dialect dialect,
+                                struct hr_grammar **out,
+                                struct hr_error **error);
+
+/**
+ * The output is exactly one of the given texts. Ten thousand of them are fine.
+ */
+hr_status hr_grammar_from_choices(const struct hr_text *choices,
+                                  size_t count,
+                                  struct hr_grammar **out,
+                                  struct hr_error **error);
+
+/**
+ * A second handle to the same grammar. Copies nothing; NULL for NULL.
+ */
+struct hr_grammar *hr_grammar_clone(const struct hr_grammar *grammar);
+
+/**
+ * Frees a grammar. NULL is fine.
+ */
+void hr_grammar_free(struct hr_grammar *grammar);
+
+/**
+ * Sets options to the defaults. NULL is ignored.
+ */
+void hr_schema_options_init(struct hr_schema_options *options);
+
+/**
+ * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults.
+ *
+ * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
+ * for text that is no JSON, a JSON pointer for everything else.
+ */
+hr_status hr_grammar_from_json_schema(const char *schema,
+                                      size_t schema_len,
+                                      const struct hr_schema_options *options,
+                                      struct hr_grammar **out,
+                                      struct hr_error **error);
+
+/**
+ * Sets limits to the defaults. NULL is ignored.
+ */
+void hr_limits_init(struct hr_limits *limits);
+
+/**
+ * Ties a grammar to a vocabulary. limits may be NULL for the defaults.
+ *
+ * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the grammar names.
+ */
+hr_status hr_constraint_new(const struct hr_grammar *grammar,
+                            const struct hr_vocab *vocab,
+                            const struct hr_limits *limits,
+                            struct hr_constraint **out,
+                            struct hr_error **error);
+
+/**
+ * A second handle to the same constraint. Copies nothing; NULL for NULL.
+ */
+struct hr_constraint *hr_constraint_clone(const struct hr_constraint *constraint);
+
+/**
+ * Frees a constraint. NULL is fine.
+ */
+void hr_constraint_free(struct hr_constraint *constraint);
+
+/**
+ * A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.
+ */
+struct hr_vocab *hr_constraint_vocab(const struct hr_constraint *constraint);
+
+/**
+ * Makes a matcher at the beginning of an output. Cheap.
+ */
+hr_status hr_matcher_new(const struct hr_constraint *constraint,
+                         struct hr_matcher **out,
+                         struct hr_error **error);
+
+/**
+ * A second matcher at the same position, history included; both go on independently.
+ */
+hr_status hr_matcher_clone(const struct hr_matcher *matcher,
+                           struct hr_matcher **out,
+                           struct hr_error **error);
+
+/**
+ * Frees a matcher. NULL is fine.
+ */
+void hr_matcher_free(struct hr_matcher *matcher);
+
+/**
+ * Writes which tokens may come next: bit i % 32 of word i / 32 is 1 if token i may. The tokens that end a sequence are
+ * among them when the output so far is complete.
+ *
+ * words must be hr_vocab_mask_words() of the vocabulary. Bits past the vocabulary's end are 0.
+ */
+hr_status hr_matcher_fill_mask(struct hr_matcher *matcher,
+                               uint32_t *mask,
+                               size_t words,
+                               struct hr_error **error);
+
+/**
+ * Whether a token may come next. For a single token this is cheaper than a mask.
+ */
+hr_status hr_matcher_allows(struct hr_matcher *matcher,
+                            uint32_t token,
+                            bool *allowed,
+                            struct hr_error **error);
+
+/**
+ * Moves on by a token. accepted becomes false, and nothing changes, if the token is not allowed here.
+ */
+hr_status hr_matcher_advance(struct hr_matcher *matcher,
+                             uint32_t token,
+                             bool *accepted,
+                             struct hr_error **error);
+
+/**
+ * Moves on by bytes, whatever tokens would spell them; they count as one step. accepted becomes false, and nothing changes, if
+ * they are not allowed here.
+ */
+hr_status hr_matcher_advance_bytes(struct hr_matcher *matcher,
+                                   const uint8_t *bytes,
+                                   size_t len,
+                                   bool *accepted,
+                                   struct hr_error **error);
+
+/**
+ * How many of these tokens could be read from here, one after the other. The matcher does not move.
+ */
+hr_status hr_matcher_validate(struct hr_matcher *matcher,
+                              const uint32_t *tokens,
+                              size_t count,
+                              size_t *accepted,
+                              struct hr_error **error);
+
+/**
+ * Takes back the last steps. Fails, and takes back none, if there are fewer.
+ */
+hr_status hr_matcher_rollback(struct hr_matcher *matcher, size_t steps, struct hr_error **error);
+
+/**
+ * Goes back to the beginning of the output.
+ */
+hr_status hr_matcher_reset(struct hr_matcher *matcher, struct hr_error **error);
+
+/**
+ * Whether the output so far is complete; it may still go on. False for NULL.
+ */
+bool hr_matcher_is_accepting(const struct hr_matcher *matcher);
+
+/**
+ * Whether a token that ends the sequence was read; from then on only such tokens are allowed. False for NULL.
+ */
+bool hr_matcher_is_stopped(const struct hr_matcher *matcher);
+
+/**
+ * Number of steps read so far. 0 for NULL.
+ */
+size_t hr_matcher_output_len(const struct hr_matcher *matcher);
+
+/**
+ * The bytes that must come next, as far as there is only one way on; none if there is a choice. The matcher does not move.
+ *
+ * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_matcher_forced_bytes(struct hr_matcher *matcher,
+                                  uint8_t *buffer,
+                                  size_t capacity,
+                                  size_t *len,
+                                  struct hr_error **error);
+
+/**
+ * Tokens that spell the forced bytes, longest first; the last is held back where a longer token could begin with it. Each is
+ * allowed after the ones before it, so that they may be read without asking a model. The matcher does not move.
+ *
+ * Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
+                                   uint32_t *buffer,
+                                   size_t capacity,
+                                   size_t *count,
+                                   struct hr_error **error);
+
+/**
+ * Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes -infinity. Others stay.
+ *
+ * Row r begins at logits + r * row_stride and has columns logits; its mask begins at masks + r * mask_stride and has
+ * mask_words words (bit i % 32 of word i / 32 stands for token i). Strides count elements. mask_stride 0 gives all rows the same
+ * mask. Tokens beyond the mask's end are forbidden, which is right for the padding of a model's output; words beyond the row's
+ * end are ignored.
+ *
+ * Several threads may work on different rows at once.
+ */
+hr_status hr_mask_logits_f32(float *logits,
+                             size_t rows,
+                             size_t columns,
+                             size_t row_stride,
+                             const uint32_t *masks,
+                             size_t mask_words,
+                             size_t mask_stride,
+                             struct hr_error **error);
+
+/**
+ * As hr_mask_logits_f32(), for IEEE 754 half precision given by its bits.
+ */
+hr_status hr_mask_logits_f16(uint16_t *logits,
+                             size_t rows,
+                             size_t columns,
+                             size_t row_stride,
+                             const uint32_t *masks,
+                             size_t mask_words,
+                             size_t mask_stride,
+                             struct hr_error **error);
+
+/**
+ * As hr_mask_logits_f32(), for bfloat16 given by its bits.
+ */
+hr_status hr_mask_logits_bf16(uint16_t *logits,
+                              size_t rows,
+                              size_t columns,
+                              size_t row_stride,
+                              const uint32_t *masks,
+                              size_t mask_words,
+                              size_t mask_stride,
+                              struct hr_error **error);
+
+/**
+ * Sets options to the defaults. NULL is ignored.
+ */
+void hr_sampler_options_init(struct hr_sampler_options *options);
+
+/**
+ * Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. Nothing of the options is needed
+ * afterwards.
+ */
+hr_status hr_sampler_new(const struct hr_sampler_options *options,
+                         struct hr_sampler **out,
+                         struct hr_error **error);
+
+/**
+ * A second sampler with the same parameters and history; both go on independently.
+ */
+hr_status hr_sampler_clone(const struct hr_sampler *sampler,
+                           struct hr_sampler **out,
+                           struct hr_error **error);
+
+/**
+ * Frees a sampler. NULL is fine.
+ */
+void hr_sampler_free(struct hr_sampler *sampler);
+
+/**
+ * Starts over with a prompt, whose tokens count for repetition penalties, DRY, n-grams and sequences.
+ */
+hr_status hr_sampler_set_prompt(struct hr_sampler *sampler,
+                                const uint32_t *tokens,
+                                size_t count,
+                                struct hr_error **error);
+
+/**
+ * Draws a token from a row of 32-bit logits, under a mask, for the sampler's current position.
+ *
+ * The mask may be NULL with mask_words 0: all tokens are allowed then. Bit i % 32 of word i / 32 stands for token i; tokens beyond the
+ * mask's end are forbidden, and forbidden logits are not read. logprob, which may be NULL, becomes the natural logarithm of the
+ * probability the token was drawn with. The row is not changed and the sampler does not move: see hr_sampler_accept().
+ *
+ * Fails if no token is left to draw, or if a logit that is read is NaN or +infinity.
+ */
+hr_status hr_sampler_sample_f32(struct hr_sampler *sampler,
+                                const float *logits,
+                                size_t count,
+                                const uint32_t *mask,
+                                size_t mask_words,
+                                uint32_t *token,
+                                float *logprob,
+                                struct hr_error **error);
+
+/**
+ * As hr_sampler_sample_f32(), for IEEE 754 half precision given by its bits.
+ */
+hr_status hr_sampler_sample_f16(struct hr_sampler *sampler,
+                                const uint16_t *logits,
+                                size_t count,
+                                const uint32_t *mask,
+                                size_t mask_words,
+                                uint32_t *token,
+                                float *logprob,
+                                struct hr_error **error);
+
+/**
+ * As hr_sampler_sample_f32(), for bfloat16 given by its bits.
+ */
+hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
+                                 const uint16_t *logits,
+                                 size_t count,
+                                 const uint32_t *mask,
+                                 size_t mask_words,
+                                 uint32_t *token,
+                                 float *logprob,
+                                 struct hr_error **error);
+
+/**
+ * Replaces a row of logits by what the chain makes of it: the natural logarithm of each token's probability, -infinity for tokens
+ * that cannot be drawn. For callers who draw by themselves. The mask is as for hr_sampler_sample_f32().
+ */
+hr_status hr_sampler_apply_f32(struct hr_sampler *sampler,
+                               float *logits,
+                               size_t count,
+                               const uint32_t *mask,
+                               size_t mask_words,
+                               struct hr_error **error);
+
+/**
+ * Moves on to the next position: token is the output's next token, drawn here or not.
+ */
+hr_status hr_sampler_accept(struct hr_sampler *sampler, uint32_t token, struct hr_error **error);
+
+/**
+ * Forgets the last tokens accepted. Fails, and forgets none, if there are fewer.
+ */
+hr_status hr_sampler_rollback(struct hr_sampler *sampler, size_t tokens, struct hr_error **error);
+
+/**
+ * Starts over with the same parameters, seed and prompt.
+ */
+hr_status hr_sampler_reset(struct hr_sampler *sampler, struct hr_error **error);
+
+/**
+ * Number of tokens accepted since the prompt. 0 for NULL.
+ */
+size_t hr_sampler_position(const struct hr_sampler *sampler);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* HEDGEROW_H */

@@ -1,0 +1,448 @@
+// hedgerow for C++17: objects that free themselves, exceptions instead of status codes. Header-only, over hedgerow.h.
+//
+// Each class owns one handle of the C interface and can be moved; the immutable ones (Vocabulary, Grammar, Constraint) can be copied,
+// which copies nothing but the handle. Matcher and Sampler are copied by fork(). get() gives the handle for calls of the C
+// interface. What threads may do is what the comments of the C types say.
+#ifndef HEDGEROW_HPP
+#define HEDGEROW_HPP
+
+#include "hedgerow.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace hedgerow {
+
+// A failed call. what() is the message.
+class Error : public std::runtime_error {
+public:
+    // Takes over the error object, which may be NULL.
+    Error(hr_status status, hr_error *error) : std::runtime_error(hr_error_message(error)), status_(status) {
+        const char *pointer = nullptr;
+        if (hr_error_location(error, &line_, &column_, &pointer) && pointer != nullptr) {
+            pointer_ = pointer;
+        }
+        hr_error_free(error);
+    }
+
+    hr_status status() const noexcept { return status_; }
+
+    // Line and column in the text that was given, from 1; 0 if not known.
+    std::size_t line() const noexcept { return line_; }
+    std::size_t column() const noexcept { return column_; }
+
+    // JSON pointer into the JSON text that was given, if known.
+    const std::optional<std::string> &pointer() const noexcept { return pointer_; }
+
+private:
+    hr_status status_;
+    std::size_t line_ = 0;
+    std::size_t column_ = 0;
+    std::optional<std::string> pointer_;
+};
+
+namespace detail {
+
+// Calls a function of the C interface with a place for an error, and throws if it fails.
+template <typename Function, typename... Arguments> void call(Function function, Arguments... arguments) {
+    hr_error *error = nullptr;
+    const hr_status status = function(arguments..., &error);
+    if (status != HR_OK) {
+        throw Error(status, error);
+    }
+}
+
+// Asks for a length, then for that many elements. `fill` is given buffer, capacity and a place for the length.
+template <typename Container, typename Fill> Container collect(Fill fill) {
+    std::size_t length = 0;
+    fill(nullptr, std::size_t{0}, &length);
+    Container elements(length, typename Container::value_type{});
+    if (length > 0) {
+        fill(elements.data(), elements.size(), &length);
+    }
+    return elements;
+}
+
+template <typename Handle, void (*Free)(Handle *)> struct Deleter {
+    void operator()(Handle *handle) const noexcept { Free(handle); }
+};
+
+template <typename Handle, void (*Free)(Handle *)> using Owned = std::unique_ptr<Handle, Deleter<Handle, Free>>;
+
+// A handle that is copied by counting.
+template <typename Handle, Handle *(*Clone)(const Handle *), void (*Free)(Handle *)> class Shared {
+public:
+    explicit Shared(Handle *handle) noexcept : handle_(handle) {}
+    Shared(const Shared &other) : handle_(Clone(other.get())) {}
+    Shared(Shared &&) noexcept = default;
+    Shared &operator=(const Shared &other) {
+        handle_.reset(Clone(other.get()));
+        return *this;
+    }
+    Shared &operator=(Shared &&) noexcept = default;
+    ~Shared() = default;
+
+    Handle *get() const noexcept { return handle_.get(); }
+
+private:
+    Owned<Handle, Free> handle_;
+};
+
+inline hr_text text(std::string_view view) noexcept { return hr_text{view.data(), view.size()}; }
+
+inline const std::uint8_t *bytes(std::string_view view) noexcept {
+    return reinterpret_cast<const std::uint8_t *>(view.data());
+}
+
+} // namespace detail
+
+inline std::string_view version() noexcept { return hr_version(); }
+
+inline hr_schema_options default_schema_options() noexcept {
+    hr_schema_options options;
+    hr_schema_options_init(&options);
+    return options;
+}
+
+inline hr_sampler_options default_sampler_options() noexcept {
+    hr_sampler_options options;
+    hr_sampler_options_init(&options);
+    return options;
+}
+
+inline hr_limits default_limits() noexcept {
+    hr_limits limits;
+    hr_limits_init(&limits);
+    return limits;
+}
+
+// The tokens of a model.
+class Vocabulary {
+public:
+    // Names and ids of special tokens.
+    using Special = std::vector<std::pair<std::string, std::uint32_t>>;
+
+    static Vocabulary from_tokenizer_json(std::string_view json) {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_from_tokenizer_json, json.data(), json.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    static Vocabulary from_gguf(std::string_view bytes) {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_from_gguf, detail::bytes(bytes), bytes.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    static Vocabulary from_gguf_file(std::string_view path) {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_from_gguf_file, path.data(), path.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    static Vocabulary from_tiktoken(std::string_view ranks, const Special &special) {
+        const auto names = special_tokens(special);
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_from_tiktoken, detail::bytes(ranks), ranks.size(), names.data(), names.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    // Token i stands for tokens[i]; model_size is the number of logits where that is more, else 0.
+    static Vocabulary from_tokens(const std::vector<std::string> &tokens, const Special &special = {},
+                                  const std::vector<std::uint32_t> &eos = {}, std::size_t model_size = 0) {
+        std::vector<hr_bytes> views;
+        views.reserve(tokens.size());
+        for (const auto &token : tokens) {
+            views.push_back(hr_bytes{detail::bytes(token), token.size()});
+        }
+        const auto names = special_tokens(special);
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_from_tokens, views.data(), views.size(), names.data(), names.size(), eos.data(),
+                     eos.size(), model_size, &vocab);
+        return Vocabulary(vocab);
+    }
+
+    // Takes over a handle.
+    explicit Vocabulary(hr_vocab *vocab) noexcept : handle_(vocab) {}
+
+    Vocabulary with_eos(const std::vector<std::uint32_t> &eos) const {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_with_eos, get(), eos.data(), eos.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    Vocabulary with_eos_from_config(std::string_view json) const {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_with_eos_from_config, get(), json.data(), json.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    Vocabulary with_model_size(std::size_t size) const {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_with_model_size, get(), size, &vocab);
+        return Vocabulary(vocab);
+    }
+
+    std::size_t size() const noexcept { return hr_vocab_size(get()); }
+    std::size_t mask_words() const noexcept { return hr_vocab_mask_words(get()); }
+    std::size_t token_count() const noexcept { return hr_vocab_token_count(get()); }
+    bool is_special(std::uint32_t token) const noexcept { return hr_vocab_is_special(get(), token); }
+
+    // The bytes a token stands for. The view lives as long as any copy of the vocabulary.
+    std::string_view token_bytes(std::uint32_t token) const noexcept {
+        std::size_t len = 0;
+        const auto *data = hr_vocab_token_bytes(get(), token, &len);
+        return data == nullptr ? std::string_view() : std::string_view(reinterpret_cast<const char *>(data), len);
+    }
+
+    // The name of a special token, empty if it has none. The view lives as long as any copy of the vocabulary.
+    std::string_view token_name(std::uint32_t token) const noexcept {
+        std::size_t len = 0;
+        const char *name = hr_vocab_token_name(get(), token, &len);
+        return name == nullptr ? std::string_view() : std::string_view(name, len);
+    }
+
+    std::optional<std::uint32_t> special_token(std::string_view name) const noexcept {
+        const std::uint32_t token = hr_vocab_special_token(get(), name.data(), name.size());
+        return token == HR_NO_TOKEN ? std::nullopt : std::optional<std::uint32_t>(token);
+    }
+
+    std::vector<std::uint32_t> eos() const {
+        std::size_t count = 0;
+        const std::uint32_t *ids = hr_vocab_eos(get(), &count);
+        return ids == nullptr ? std::vector<std::uint32_t>() : std::vector<std::uint32_t>(ids, ids + count);
+    }
+
+    std::string decode(const std::vector<std::uint32_t> &tokens) const {
+        return detail::collect<std::string>([&](char *buffer, std::size_t capacity, std::size_t *len) {
+            detail::call(hr_vocab_decode, get(), tokens.data(), tokens.size(),
+                         reinterpret_cast<std::uint8_t *>(buffer), capacity, len);
+        });
+    }
+
+    // Tokens that spell a text, the longest that fits first.
+    std::vector<std::uint32_t> spell(std::string_view text) const {
+        return detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                detail::call(hr_vocab_spell, get(), detail::bytes(text), text.size(), buffer, capacity, count);
+            });
+    }
+
+    const hr_vocab *get() const noexcept { return handle_.get(); }
+
+private:
+    static std::vector<hr_special_token> special_tokens(const Special &special) {
+        std::vector<hr_special_token> names;
+        names.reserve(special.size());
+        for (const auto &[name, id] : special) {
+            names.push_back(hr_special_token{detail::text(name), id});
+        }
+        return names;
+    }
+
+    detail::Shared<hr_vocab, hr_vocab_clone, hr_vocab_free> handle_;
+};
+
+// What an output may look like.
+class Grammar {
+public:
+    static Grammar from_json_schema(std::string_view schema,
+                                    const hr_schema_options &options = default_schema_options()) {
+        hr_grammar *grammar = nullptr;
+        detail::call(hr_grammar_from_json_schema, schema.data(), schema.size(), &options, &grammar);
+        return Grammar(grammar);
+    }
+
+    static Grammar from_regex(std::string_view pattern, hr_regex_dialect dialect = HR_REGEX_DIALECT_ECMA262) {
+        hr_grammar *grammar = nullptr;
+        detail::call(hr_grammar_from_regex, pattern.data(), pattern.size(), dialect, &grammar);
+        return Grammar(grammar);
+    }
+
+    static Grammar from_choices(const std::vector<std::string> &choices) {
+        std::vector<hr_text> texts;
+        texts.reserve(choices.size());
+        for (const auto &choice : choices) {
+            texts.push_back(detail::text(choice));
+        }
+        hr_grammar *grammar = nullptr;
+        detail::call(hr_grammar_from_choices, texts.data(), texts.size(), &grammar);
+        return Grammar(grammar);
+    }
+
+    // Takes over a handle.
+    explicit Grammar(hr_grammar *grammar) noexcept : handle_(grammar) {}
+
+    const hr_grammar *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Shared<hr_grammar, hr_grammar_clone, hr_grammar_free> handle_;
+};
+
+// A grammar tied to a vocabulary.
+class Constraint {
+public:
+    Constraint(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits = default_limits())
+        : handle_(make(grammar, vocabulary, limits)) {}
+
+    // Takes over a handle.
+    explicit Constraint(hr_constraint *constraint) noexcept : handle_(constraint) {}
+
+    Vocabulary vocabulary() const { return Vocabulary(hr_constraint_vocab(get())); }
+
+    const hr_constraint *get() const noexcept { return handle_.get(); }
+
+private:
+    static hr_constraint *make(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits) {
+        hr_constraint *constraint = nullptr;
+        detail::call(hr_constraint_new, grammar.get(), vocabulary.get(), &limits, &constraint);
+        return constraint;
+    }
+
+    detail::Shared<hr_constraint, hr_constraint_clone, hr_constraint_free> handle_;
+};
+
+// One sequence's position in a constraint.
+class Matcher {
+public:
+    explicit Matcher(const Constraint &constraint) {
+        hr_matcher *matcher = nullptr;
+        detail::call(hr_matcher_new, constraint.get(), &matcher);
+        handle_.reset(matcher);
+    }
+
+    // Takes over a handle.
+    explicit Matcher(hr_matcher *matcher) noexcept : handle_(matcher) {}
+
+    // A second matcher at the same position.
+    Matcher fork() const {
+        hr_matcher *matcher = nullptr;
+        detail::call(hr_matcher_clone, static_cast<const hr_matcher *>(handle_.get()), &matcher);
+        return Matcher(matcher);
+    }
+
+    // The mask has mask_words() words of its vocabulary.
+    void fill_mask(std::uint32_t *mask, std::size_t words) { detail::call(hr_matcher_fill_mask, get(), mask, words); }
+    void fill_mask(std::vector<std::uint32_t> &mask) { fill_mask(mask.data(), mask.size()); }
+
+    bool allows(std::uint32_t token) {
+        bool allowed = false;
+        detail::call(hr_matcher_allows, get(), token, &allowed);
+        return allowed;
+    }
+
+    // False, and nothing has changed, if the token is not allowed.
+    bool advance(std::uint32_t token) {
+        bool accepted = false;
+        detail::call(hr_matcher_advance, get(), token, &accepted);
+        return accepted;
+    }
+
+    bool advance_bytes(std::string_view bytes) {
+        bool accepted = false;
+        detail::call(hr_matcher_advance_bytes, get(), detail::bytes(bytes), bytes.size(), &accepted);
+        return accepted;
+    }
+
+    // How many of the tokens could be read from here.
+    std::size_t validate(const std::vector<std::uint32_t> &tokens) {
+        std::size_t accepted = 0;
+        detail::call(hr_matcher_validate, get(), tokens.data(), tokens.size(), &accepted);
+        return accepted;
+    }
+
+    void rollback(std::size_t steps) { detail::call(hr_matcher_rollback, get(), steps); }
+    void reset() { detail::call(hr_matcher_reset, get()); }
+
+    bool is_accepting() const noexcept { return hr_matcher_is_accepting(handle_.get()); }
+    bool is_stopped() const noexcept { return hr_matcher_is_stopped(handle_.get()); }
+    std::size_t output_len() const noexcept { return hr_matcher_output_len(handle_.get()); }
+
+    std::string forced_bytes() {
+        return detail::collect<std::string>([&](char *buffer, std::size_t capacity, std::size_t *len) {
+            detail::call(hr_matcher_forced_bytes, get(), reinterpret_cast<std::uint8_t *>(buffer), capacity, len);
+        });
+    }
+
+    std::vector<std::uint32_t> forced_tokens() {
+        return detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                detail::call(hr_matcher_forced_tokens, get(), buffer, capacity, count);
+            });
+    }
+
+    hr_matcher *get() noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<hr_matcher, hr_matcher_free> handle_;
+};
+
+// A drawn token and the natural logarithm of the probability it was drawn with.
+struct Sampled {
+    std::uint32_t token;
+    float logprob;
+};
+
+// Draws tokens from rows of logits.
+class Sampler {
+public:
+    explicit Sampler(const hr_sampler_options &options = default_sampler_options()) {
+        hr_sampler *sampler = nullptr;
+        detail::call(hr_sampler_new, &options, &sampler);
+        handle_.reset(sampler);
+    }
+
+    // Takes over a handle.
+    explicit Sampler(hr_sampler *sampler) noexcept : handle_(sampler) {}
+
+    // A second sampler with the same history.
+    Sampler fork() const {
+        hr_sampler *sampler = nullptr;
+        detail::call(hr_sampler_clone, static_cast<const hr_sampler *>(handle_.get()), &sampler);
+        return Sampler(sampler);
+    }
+
+    void set_prompt(const std::vector<std::uint32_t> &tokens) {
+        detail::call(hr_sampler_set_prompt, get(), tokens.data(), tokens.size());
+    }
+
+    Sampled sample(const std::vector<float> &logits) { return sample(logits.data(), logits.size(), nullptr, 0); }
+    Sampled sample(const std::vector<float> &logits, const std::vector<std::uint32_t> &mask) {
+        return sample(logits.data(), logits.size(), mask.data(), mask.size());
+    }
+    Sampled sample(const float *logits, std::size_t count, const std::uint32_t *mask, std::size_t mask_words) {
+        Sampled sampled{HR_NO_TOKEN, 0.0f};
+        detail::call(hr_sampler_sample_f32, get(), logits, count, mask, mask_words, &sampled.token, &sampled.logprob);
+        return sampled;
+    }
+
+    // Replaces logits by the logarithms of the final probabilities.
+    void apply(std::vector<float> &logits) {
+        const std::uint32_t *no_mask = nullptr;
+        detail::call(hr_sampler_apply_f32, get(), logits.data(), logits.size(), no_mask, std::size_t{0});
+    }
+    void apply(std::vector<float> &logits, const std::vector<std::uint32_t> &mask) {
+        detail::call(hr_sampler_apply_f32, get(), logits.data(), logits.size(), mask.data(), mask.size());
+    }
+
+    void accept(std::uint32_t token) { detail::call(hr_sampler_accept, get(), token); }
+    void rollback(std::size_t tokens) { detail::call(hr_sampler_rollback, get(), tokens); }
+    void reset() { detail::call(hr_sampler_reset, get()); }
+    std::size_t position() const noexcept { return hr_sampler_position(handle_.get()); }
+
+    hr_sampler *get() noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<hr_sampler, hr_sampler_free> handle_;
+};
+
+} // namespace hedgerow
+
+#endif // HEDGEROW_HPP

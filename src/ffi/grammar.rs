@@ -1,0 +1,98 @@
+//! Grammars: `hr_grammar`, from patterns and lists of choices. From JSON Schemas: [`schema`](super::schema).
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::error::hr_error;
+use super::options::choose;
+use super::status::hr_status;
+use super::vocab::hr_text;
+use crate::grammar::Grammar;
+use crate::syntax::choice;
+use crate::syntax::regex::{self, Dialect, PatternError};
+use std::ffi::c_char;
+
+/// What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
+///
+/// It never changes: any number of threads may use it at once. It knows no tokens: hr_constraint_new() ties it to a vocabulary,
+/// and it may be freed at any time.
+pub struct hr_grammar(pub(super) Grammar);
+
+/// The syntax a regular expression is written in.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_regex_dialect {
+    /// ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
+    HR_REGEX_DIALECT_ECMA262 = 0,
+    /// That of the Rust crate regex: Unicode classes, inline flags, operations on classes.
+    HR_REGEX_DIALECT_RUST = 1,
+}
+
+type hr_regex_dialect_number = u32;
+
+impl From<PatternError> for Failure {
+    fn from(error: PatternError) -> Self {
+        match error {
+            PatternError::Grammar(error) => error.into(),
+            error => Failure::of(hr_status::HR_ERROR_GRAMMAR, &error),
+        }
+    }
+}
+
+/// Compiles a regular expression: the whole output must match it, from its beginning to its end.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_from_regex(
+    pattern: *const c_char,
+    pattern_len: usize,
+    dialect: hr_regex_dialect_number,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    use hr_regex_dialect::*;
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let pattern = boundary::text(pattern, pattern_len, "pattern")?;
+        let dialects = [
+            (HR_REGEX_DIALECT_ECMA262 as u32, Dialect::Ecma262),
+            (HR_REGEX_DIALECT_RUST as u32, Dialect::Rust),
+        ];
+        let dialect = choose(dialect, "dialect", &dialects)?;
+        out.object(hr_grammar(regex::compile(pattern, dialect)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// The output is exactly one of the given texts. Ten thousand of them are fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_from_choices(
+    choices: *const hr_text,
+    count: usize,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let choices = boundary::slice(choices, count, "choices")?;
+        let texts: Result<Vec<&str>, Failure> = choices.iter().map(|text| text.get("a choice")).collect();
+        out.object(hr_grammar(choice::compile(&texts?)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// A second handle to the same grammar. Copies nothing; NULL for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr_grammar {
+    boundary::value(std::ptr::null_mut(), || {
+        let grammar = unsafe { grammar.as_ref() }?;
+        Some(Box::into_raw(Box::new(hr_grammar(grammar.0.clone()))))
+    })
+}
+
+/// Frees a grammar. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_free(grammar: *mut hr_grammar) {
+    unsafe { boundary::free(grammar) }
+}

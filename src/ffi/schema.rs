@@ -1,0 +1,403 @@
+//! Grammars from JSON Schemas: `hr_schema_options`, what they mean as [`SchemaOptions`], and the function that takes them.
+//!
+//! Unsafe code: the struct promises [`Versioned`], and its lists are the caller's pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::error::hr_error;
+use super::grammar::hr_grammar;
+use super::options::{self, choose, Versioned};
+use super::status::hr_status;
+use super::vocab::hr_text;
+use crate::grammar::KeyOrder;
+use crate::schema::{
+    self, AdditionalProperties, EscapePolicy, FormatPolicy, Numbers, SchemaError, SchemaOptions, Strictness,
+    UniqueKeys, UnknownFormat, Whitespace,
+};
+use std::ffi::c_char;
+use std::ptr;
+
+/// In which order the declared keys of an object come.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_key_order {
+    /// As declared, then all others in any order.
+    HR_KEY_ORDER_DECLARED = 0,
+    /// Any order at all.
+    HR_KEY_ORDER_ANY = 1,
+}
+
+/// The whitespace between the tokens of the JSON text. There is none before the value or after it.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_whitespace {
+    /// Wherever JSON allows it, each run at most 64 bytes, so that a model cannot produce blanks for ever.
+    HR_WHITESPACE_FLEXIBLE = 0,
+    /// Wherever JSON allows it, without limit.
+    HR_WHITESPACE_UNLIMITED = 1,
+    /// None at all.
+    HR_WHITESPACE_COMPACT = 2,
+    /// Exactly item_separator between items and key_separator between a key and its value, nothing elsewhere.
+    HR_WHITESPACE_EXACT = 3,
+    /// One item a line, indented by indent spaces a level.
+    HR_WHITESPACE_PRETTY = 4,
+}
+
+/// Which keys beyond the declared ones an object may have where the schema does not say.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_additional_properties {
+    /// Any, as JSON Schema says.
+    HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
+    /// None, as OpenAI's strict mode has it.
+    HR_ADDITIONAL_PROPERTIES_FORBID = 1,
+}
+
+/// How strings are spelt.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_escapes {
+    /// Free strings with every escape JSON knows; declared keys, enum and const only with those it requires.
+    HR_ESCAPES_FREE_STRINGS = 0,
+    /// Every escape everywhere.
+    HR_ESCAPES_ANY = 1,
+    /// Only the escapes JSON requires, everywhere.
+    HR_ESCAPES_MINIMAL = 2,
+    /// No \uXXXX; the short escapes everywhere.
+    HR_ESCAPES_NO_UNICODE = 3,
+}
+
+/// Whether an undeclared key may come twice in one object.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_unique_keys {
+    /// No key comes twice.
+    HR_UNIQUE_KEYS_ENFORCED = 0,
+    /// Undeclared keys may repeat, which is cheaper; readers keep the last value.
+    HR_UNIQUE_KEYS_IGNORED = 1,
+}
+
+/// How numbers are spelt.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_numbers {
+    /// Free numbers in full JSON syntax; under bounds or multipleOf without exponent; whole numbers without ".0".
+    HR_NUMBERS_CANONICAL = 0,
+    /// Every plain spelling of the value as well: 1.0 is an integer.
+    HR_NUMBERS_JSON = 1,
+}
+
+/// What "format" does.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_format {
+    /// Known formats are enforced.
+    HR_FORMAT_ASSERT = 0,
+    /// It is an annotation.
+    HR_FORMAT_ANNOTATE = 1,
+}
+
+/// What a "format" that nobody knows does.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_unknown_format {
+    /// It is ignored, as the specification says.
+    HR_UNKNOWN_FORMAT_IGNORE = 0,
+    /// It is an error.
+    HR_UNKNOWN_FORMAT_REFUSE = 1,
+}
+
+/// What a keyword that cannot be enforced does.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_strictness {
+    /// It is an error.
+    HR_STRICTNESS_STRICT = 0,
+    /// It is ignored: the output may then be what the schema refuses.
+    HR_STRICTNESS_LENIENT = 1,
+}
+
+type hr_key_order_number = u32;
+type hr_whitespace_number = u32;
+type hr_additional_properties_number = u32;
+type hr_escapes_number = u32;
+type hr_unique_keys_number = u32;
+type hr_numbers_number = u32;
+type hr_format_number = u32;
+type hr_unknown_format_number = u32;
+type hr_strictness_number = u32;
+
+/// A document that "$ref" may name.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_document {
+    /// Its absolute URI.
+    pub uri: hr_text,
+    /// Its JSON text.
+    pub text: hr_text,
+}
+
+/// How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is wanted. Pointers are needed only
+/// until the schema is compiled.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_schema_options {
+    /// Set by hr_schema_options_init().
+    pub struct_size: usize,
+    /// Order of keys. Default HR_KEY_ORDER_DECLARED.
+    pub key_order: hr_key_order_number,
+    /// Whitespace. Default HR_WHITESPACE_FLEXIBLE.
+    pub whitespace: hr_whitespace_number,
+    /// For HR_WHITESPACE_EXACT: a comma with JSON whitespace around. Default ", ".
+    pub item_separator: hr_text,
+    /// For HR_WHITESPACE_EXACT: a colon with JSON whitespace around. Default ": ".
+    pub key_separator: hr_text,
+    /// For HR_WHITESPACE_PRETTY: spaces a level, at most 16. Default 2.
+    pub indent: u32,
+    /// Keys that are not declared. Default HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
+    pub additional_properties: hr_additional_properties_number,
+    /// Spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
+    pub escapes: hr_escapes_number,
+    /// Repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
+    pub unique_keys: hr_unique_keys_number,
+    /// Spelling of numbers. Default HR_NUMBERS_CANONICAL.
+    pub numbers: hr_numbers_number,
+    /// What "format" does. Default HR_FORMAT_ASSERT.
+    pub format: hr_format_number,
+    /// What an unknown "format" does. Default HR_UNKNOWN_FORMAT_IGNORE.
+    pub unknown_format: hr_unknown_format_number,
+    /// What a keyword that cannot be enforced does. Default HR_STRICTNESS_STRICT.
+    pub strictness: hr_strictness_number,
+    /// Documents that "$ref" may name; nothing is ever fetched. Default none.
+    pub documents: *const hr_document,
+    /// Number of documents.
+    pub document_count: usize,
+    /// How many steps combining the schema's parts may take before it is given up. Default 200,000.
+    pub fuel: u64,
+}
+
+// Numbers, raw pointers and structs of them.
+unsafe impl Versioned for hr_schema_options {
+    fn defaults() -> Self {
+        let text = |text: &'static str| hr_text { data: text.as_ptr().cast(), len: text.len() };
+        hr_schema_options {
+            struct_size: size_of::<Self>(),
+            key_order: hr_key_order::HR_KEY_ORDER_DECLARED as u32,
+            whitespace: hr_whitespace::HR_WHITESPACE_FLEXIBLE as u32,
+            item_separator: text(", "),
+            key_separator: text(": "),
+            indent: 2,
+            additional_properties: hr_additional_properties::HR_ADDITIONAL_PROPERTIES_AS_SCHEMA as u32,
+            escapes: hr_escapes::HR_ESCAPES_FREE_STRINGS as u32,
+            unique_keys: hr_unique_keys::HR_UNIQUE_KEYS_ENFORCED as u32,
+            numbers: hr_numbers::HR_NUMBERS_CANONICAL as u32,
+            format: hr_format::HR_FORMAT_ASSERT as u32,
+            unknown_format: hr_unknown_format::HR_UNKNOWN_FORMAT_IGNORE as u32,
+            strictness: hr_strictness::HR_STRICTNESS_STRICT as u32,
+            documents: ptr::null(),
+            document_count: 0,
+            fuel: SchemaOptions::DEFAULT_FUEL,
+        }
+    }
+}
+
+/// Sets options to the defaults. NULL is ignored.
+#[no_mangle]
+pub unsafe extern "C" fn hr_schema_options_init(options: *mut hr_schema_options) {
+    unsafe { options::init(options) }
+}
+
+impl From<SchemaError> for Failure {
+    fn from(error: SchemaError) -> Self {
+        let status = match error {
+            SchemaError::Fuel { .. } => hr_status::HR_ERROR_LIMIT,
+            SchemaError::Option { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
+            _ => hr_status::HR_ERROR_GRAMMAR,
+        };
+        let mut failure = Failure::of(status, &error);
+        if let SchemaError::Json { line, column, .. } = error {
+            failure.position = Some((line, column));
+        }
+        // The library writes pointers with "#" in front, as fragments; C callers get the plain pointer.
+        failure.pointer = error.pointer().map(|p| p.strip_prefix('#').unwrap_or(p).to_owned());
+        failure
+    }
+}
+
+/// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults.
+///
+/// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
+/// for text that is no JSON, a JSON pointer for everything else.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_from_json_schema(
+    schema: *const c_char,
+    schema_len: usize,
+    options: *const hr_schema_options,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let schema = boundary::text(schema, schema_len, "schema")?;
+        let options = options::read(options, "options")?.to_options()?;
+        out.object(hr_grammar(schema::compile(schema, &options)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+impl hr_schema_options {
+    /// Relies on texts and lists being as long as they say.
+    pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, Failure> {
+        use {hr_additional_properties::*, hr_escapes::*, hr_format::*, hr_key_order::*, hr_numbers::*};
+        use {hr_strictness::*, hr_unique_keys::*, hr_unknown_format::*};
+        let options = SchemaOptions::default()
+            .key_order(choose(
+                self.key_order,
+                "key_order",
+                &[
+                    (HR_KEY_ORDER_DECLARED as u32, KeyOrder::Declared),
+                    (HR_KEY_ORDER_ANY as u32, KeyOrder::Any),
+                ],
+            )?)
+            .whitespace(unsafe { self.whitespace()? })
+            .additional_properties(choose(
+                self.additional_properties,
+                "additional_properties",
+                &[
+                    (HR_ADDITIONAL_PROPERTIES_AS_SCHEMA as u32, AdditionalProperties::AsSchema),
+                    (HR_ADDITIONAL_PROPERTIES_FORBID as u32, AdditionalProperties::Forbid),
+                ],
+            )?)
+            .escapes(choose(
+                self.escapes,
+                "escapes",
+                &[
+                    (HR_ESCAPES_FREE_STRINGS as u32, EscapePolicy::FreeStrings),
+                    (HR_ESCAPES_ANY as u32, EscapePolicy::Any),
+                    (HR_ESCAPES_MINIMAL as u32, EscapePolicy::Minimal),
+                    (HR_ESCAPES_NO_UNICODE as u32, EscapePolicy::NoUnicode),
+                ],
+            )?)
+            .unique_keys(choose(
+                self.unique_keys,
+                "unique_keys",
+                &[
+                    (HR_UNIQUE_KEYS_ENFORCED as u32, UniqueKeys::Enforced),
+                    (HR_UNIQUE_KEYS_IGNORED as u32, UniqueKeys::Ignored),
+                ],
+            )?)
+            .numbers(choose(
+                self.numbers,
+                "numbers",
+                &[(HR_NUMBERS_CANONICAL as u32, Numbers::Canonical), (HR_NUMBERS_JSON as u32, Numbers::Json)],
+            )?)
+            .format(choose(
+                self.format,
+                "format",
+                &[
+                    (HR_FORMAT_ASSERT as u32, FormatPolicy::Assert),
+                    (HR_FORMAT_ANNOTATE as u32, FormatPolicy::Annotate),
+                ],
+            )?)
+            .unknown_format(choose(
+                self.unknown_format,
+                "unknown_format",
+                &[
+                    (HR_UNKNOWN_FORMAT_IGNORE as u32, UnknownFormat::Warn),
+                    (HR_UNKNOWN_FORMAT_REFUSE as u32, UnknownFormat::Refuse),
+                ],
+            )?)
+            .strictness(choose(
+                self.strictness,
+                "strictness",
+                &[
+                    (HR_STRICTNESS_STRICT as u32, Strictness::Strict),
+                    (HR_STRICTNESS_LENIENT as u32, Strictness::Lenient),
+                ],
+            )?)
+            .fuel(self.fuel);
+        let documents = unsafe { boundary::slice(self.documents, self.document_count, "documents")? };
+        documents.iter().try_fold(options, |options, document| {
+            let (uri, text) = unsafe { (document.uri.get("a document's uri")?, document.text.get("a document")?) };
+            Ok(options.document(uri, text))
+        })
+    }
+
+    /// Relies on the separators being text of their lengths.
+    unsafe fn whitespace(&self) -> Result<Whitespace, Failure> {
+        use hr_whitespace::*;
+        let exact = Whitespace::Exact {
+            item: unsafe { self.item_separator.get("item_separator")? }.to_owned(),
+            key: unsafe { self.key_separator.get("key_separator")? }.to_owned(),
+        };
+        // Too large a number stays too large for the schema compiler to refuse.
+        let pretty = Whitespace::Pretty(u8::try_from(self.indent).unwrap_or(u8::MAX));
+        let kinds = [
+            (HR_WHITESPACE_FLEXIBLE as u32, Whitespace::Flexible),
+            (HR_WHITESPACE_UNLIMITED as u32, Whitespace::Unlimited),
+            (HR_WHITESPACE_COMPACT as u32, Whitespace::Compact),
+            (HR_WHITESPACE_EXACT as u32, exact),
+            (HR_WHITESPACE_PRETTY as u32, pretty),
+        ];
+        choose(self.whitespace, "whitespace", &kinds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_librarys() {
+        let options = unsafe { hr_schema_options::defaults().to_options() }.unwrap();
+        assert_eq!(options, SchemaOptions::default());
+    }
+
+    #[test]
+    fn every_option_arrives() {
+        let text = |text: &'static str| hr_text { data: text.as_ptr().cast(), len: text.len() };
+        let document = hr_document { uri: text("https://example.com/a"), text: text("{}") };
+        let given = hr_schema_options {
+            key_order: 1,
+            whitespace: 3,
+            item_separator: text(","),
+            key_separator: text(" : "),
+            additional_properties: 1,
+            escapes: 2,
+            unique_keys: 1,
+            numbers: 1,
+            format: 1,
+            unknown_format: 1,
+            strictness: 1,
+            documents: &document,
+            document_count: 1,
+            fuel: 7,
+            ..hr_schema_options::defaults()
+        };
+        let expected = SchemaOptions::default()
+            .key_order(KeyOrder::Any)
+            .whitespace(Whitespace::Exact { item: ",".to_owned(), key: " : ".to_owned() })
+            .additional_properties(AdditionalProperties::Forbid)
+            .escapes(EscapePolicy::Minimal)
+            .unique_keys(UniqueKeys::Ignored)
+            .numbers(Numbers::Json)
+            .format(FormatPolicy::Annotate)
+            .unknown_format(UnknownFormat::Refuse)
+            .strictness(Strictness::Lenient)
+            .fuel(7)
+            .document("https://example.com/a", "{}");
+        assert_eq!(unsafe { given.to_options() }.unwrap(), expected);
+        let pretty = hr_schema_options { whitespace: 4, indent: 3, ..hr_schema_options::defaults() };
+        assert_eq!(unsafe { pretty.to_options() }.unwrap().whitespace, Whitespace::Pretty(3));
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused() {
+        let bad = hr_schema_options { escapes: 4, ..hr_schema_options::defaults() };
+        let failure = unsafe { bad.to_options() }.unwrap_err();
+        assert_eq!(failure.message, "escapes is 4, which is none of its 4 values");
+        let bad = hr_schema_options { document_count: 1, ..hr_schema_options::defaults() };
+        assert!(unsafe { bad.to_options() }.is_err());
+    }
+}

@@ -1,0 +1,94 @@
+// One constraint, many threads: each runs a matcher of its own and must see the masks that a single thread sees.
+#include <hedgerow.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Masks = std::vector<std::vector<std::uint32_t>>;
+
+// The masks along one output, and behind it.
+Masks walk(const hedgerow::Constraint &constraint, const hedgerow::Vocabulary &vocabulary, const std::string &output) {
+    Masks masks;
+    hedgerow::Matcher matcher(constraint);
+    for (const auto token : vocabulary.spell(output)) {
+        masks.emplace_back(vocabulary.mask_words());
+        matcher.fill_mask(masks.back());
+        if (!matcher.advance(token)) {
+            std::fprintf(stderr, "%s was refused\n", output.c_str());
+            std::exit(1);
+        }
+    }
+    masks.emplace_back(vocabulary.mask_words());
+    matcher.fill_mask(masks.back());
+    return masks;
+}
+
+} // namespace
+
+std::string_view version_seen_by_second_unit();
+
+int main() {
+    if (version_seen_by_second_unit() != hedgerow::version()) {
+        return 1;
+    }
+    std::vector<std::string> tokens;
+    for (int byte = 0; byte < 256; byte++) {
+        tokens.emplace_back(1, static_cast<char>(byte));
+    }
+    for (const char *text : {"{\"", "\":", "ab", "true", "null", "[[", "]]", ", ", "</s>"}) {
+        tokens.emplace_back(text);
+    }
+    const auto end = static_cast<std::uint32_t>(tokens.size() - 1);
+    const auto vocabulary = hedgerow::Vocabulary::from_tokens(tokens, {{"</s>", end}}, {end});
+    const std::vector<std::string> outputs = {
+        R"({"ab": [[true, null], [1.5e3]]})",
+        R"([[], {}, "ab\u0041", -0.1])",
+        R"({"a": {"b": {"c": "ab"}}})",
+        "true",
+    };
+
+    const auto grammar = hedgerow::Grammar::from_json_schema("true");
+    std::vector<Masks> expected;
+    for (const auto &output : outputs) {
+        expected.push_back(walk(hedgerow::Constraint(grammar, vocabulary), vocabulary, output));
+    }
+    const hedgerow::Constraint shared(grammar, vocabulary);
+    std::vector<std::thread> threads;
+    std::vector<int> wrong(8, 0);
+    for (std::size_t t = 0; t < wrong.size(); t++) {
+        threads.emplace_back([&, t] {
+            for (std::size_t round = 0; round < 20; round++) {
+                const auto i = (t + round) % outputs.size();
+                wrong[t] += walk(shared, vocabulary, outputs[i]) != expected[i];
+            }
+        });
+    }
+    for (auto &thread : threads) {
+        thread.join();
+    }
+    for (const int count : wrong) {
+        if (count > 0) {
+            std::fprintf(stderr, "a thread saw other masks\n");
+            return 1;
+        }
+    }
+
+    // Errors are exceptions, with their place.
+    try {
+        hedgerow::Grammar::from_json_schema(R"({"items": {"minLength": "x"}})");
+        return 1;
+    } catch (const hedgerow::Error &error) {
+        if (error.status() != HR_ERROR_GRAMMAR || !error.pointer() || error.line() != 0) {
+            std::fprintf(stderr, "the error says too little: %s\n", error.what());
+            return 1;
+        }
+    }
+    std::printf("threads agree\n");
+    return 0;
+}

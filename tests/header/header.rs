@@ -1,0 +1,117 @@
+//! Holds `include/hedgerow.h` to `src/ffi/`: makes the header anew and compares.
+//!
+//! `HEDGEROW_UPDATE=1 cargo test -p hedgerow-header` writes it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files whose items make up the header, in its order, and whether they need the feature `torch`.
+const FILES: &[(&str, Feature)] = &[
+    ("version", Feature::None),
+    ("status", Feature::None),
+    ("error", Feature::None),
+    ("vocab", Feature::None),
+    ("grammar", Feature::None),
+    ("schema", Feature::None),
+    ("constraint", Feature::None),
+    ("matcher", Feature::None),
+    ("mask", Feature::None),
+    ("sampler_options", Feature::None),
+    ("sampler", Feature::None),
+];
+
+/// Files of `src/ffi/` that have nothing to declare.
+const INTERNAL: &[&str] = &["mod", "boundary", "options"];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Feature {
+    None,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// All files as one, each in a module that bears its feature, so that the header's order is the one above and the `#if`s are
+/// right. Nothing outside `src/ffi/` is parsed: what its types hold is nobody's business in C.
+fn combined_source() -> String {
+    let mut source = String::new();
+    for (name, feature) in FILES {
+        let path = root().join(format!("src/ffi/{name}.rs"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let condition = match feature {
+            Feature::None => "",
+        };
+        writeln!(source, "{condition}mod {name} {{\n{text}\n}}").unwrap();
+    }
+    source
+}
+
+fn generate() -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = folder.join("ffi.rs");
+    fs::write(&source, combined_source()).unwrap();
+    let config =
+        cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml is readable");
+    let bindings = cbindgen::Builder::new()
+        .with_config(config)
+        .with_src(&source)
+        .generate()
+        .expect("src/ffi/ is parsed");
+    let mut header = Vec::new();
+    bindings.write(&mut header);
+    String::from_utf8(header).unwrap()
+}
+
+#[test]
+fn the_header_is_up_to_date() {
+    let path = root().join("include/hedgerow.h");
+    let header = generate();
+    if std::env::var_os("HEDGEROW_UPDATE").is_some() {
+        fs::write(&path, &header).unwrap();
+    }
+    let checked_in = fs::read_to_string(&path).unwrap_or_default();
+    if header != checked_in {
+        let line = header.lines().zip(checked_in.lines()).position(|(a, b)| a != b);
+        panic!(
+            "include/hedgerow.h differs from src/ffi/ (line {:?}); run HEDGEROW_UPDATE=1 cargo test -p hedgerow-header",
+            line.map(|n| n + 1)
+        );
+    }
+}
+
+#[test]
+fn every_file_of_the_abi_is_declared() {
+    let entries = fs::read_dir(root().join("src/ffi")).unwrap();
+    for entry in entries {
+        let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        let known = INTERNAL.contains(&name.as_str()) || FILES.iter().any(|(file, _)| *file == name);
+        assert!(known, "src/ffi/{name}.rs is in neither list of tests/header.rs");
+    }
+}
+
+#[test]
+fn the_header_declares_what_the_library_exports() {
+    let header = generate();
+    let mut exported: Vec<String> = Vec::new();
+    for line in combined_source().lines() {
+        let Some((_, rest)) = line.split_once("extern \"C\" fn ") else { continue };
+        exported.extend(rest.split(['(', '<']).next().map(str::to_owned));
+    }
+    assert!(exported.len() > 40, "{exported:?}");
+    for name in exported {
+        assert!(name.starts_with("hr_"), "{name}");
+        assert!(header.contains(&format!("{name}(")), "{name} is not in the header");
+    }
+}
+
+#[test]
+fn the_header_reads_as_plain_c() {
+    let header = generate();
+    for (number, line) in header.lines().enumerate() {
+        let rust =
+            ["::", "`", "](", "Option<", "&mut ", "#[", "_number "].iter().find(|mark| line.contains(**mark));
+        assert!(rust.is_none(), "line {}: {line}", number + 1);
+    }
+}
