@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hedgerow::decode::{
-    generate, Batch, Chunk, DecodeError, Erase, ErasedModel, FinishReason, ForcedTokens, ForwardInput,
+    generate, Batch, Chunk, DecodeError, Draft, Erase, ErasedModel, FinishReason, ForcedTokens, ForwardInput,
     Generation, LanguageModel, Logits, ModelError, Request,
 };
 use hedgerow::engine::Constraint;
@@ -455,6 +455,55 @@ fn company_changes_nothing() {
                     alone[*n as usize],
                     "request {n} of {order:?}, gap {gap}"
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn guesses_change_nothing_but_the_number_of_passes() {
+    let draft = Draft::Ngram { longest: 3, tokens: 5 };
+    let output = b"hello world, hello world, hello world, abababababab";
+    let script = || Fake::script(2, output);
+    let request = |sampling: SamplingParams| Request::new(tokens(b"xy")).sampling(sampling);
+    let plain = run(&script(), request(greedy())).unwrap();
+    let guessed = run(&script(), request(greedy()).draft(draft)).unwrap();
+    assert_eq!(plain.completions, guessed.completions);
+    assert_eq!(guessed.completions[0].text.as_bytes(), output);
+    let usage = guessed.usage;
+    assert_eq!(usage.forward_passes, plain.usage.forward_passes - usage.confirmed_tokens);
+    assert!(usage.confirmed_tokens * 3 > usage.completion_tokens, "{usage:?}");
+    assert!(usage.drafted_tokens > usage.confirmed_tokens, "{usage:?}");
+
+    // A narrow law over few tokens repeats itself by chance: right and wrong guesses in every mixture.
+    let few = |word: &str| word.bytes().map(|b| TokenId(b.into())).chain([eos()]).collect::<Vec<_>>();
+    let binary = || {
+        constraint(|b| {
+            let parts = [b.nodes.literal(b"ab"), b.nodes.literal(b"bbaaa"), b.nodes.literal(b"b")];
+            let item = b.nodes.alt(&parts);
+            b.nodes.repeat(item, 3, 60)
+        })
+    };
+    for seed in 0..40 {
+        let sampling = SamplingParams::default()
+            .seed(seed)
+            .temperature(2.0)
+            .allowed_tokens(Some(few("ab")))
+            .frequency_penalty(0.1)
+            .max_tokens(Some(5 + seed as usize));
+        for constraint in [None, Some(binary())] {
+            for forced in [ForcedTokens::Append, ForcedTokens::Sample] {
+                let request = |draft| {
+                    let mut request = request(sampling.clone()).completions(3).forced(forced).stop(["abba"]);
+                    request.constraint.clone_from(&constraint);
+                    request.draft(draft).logprobs(1)
+                };
+                let mut model = Fake::new(Scores::Hash { eos: -1.0 });
+                model.context = 30;
+                let plain = run(&model, request(Draft::None)).unwrap();
+                let guessed = run(&model, request(draft)).unwrap();
+                assert_eq!(plain.completions, guessed.completions, "seed {seed}");
+                assert!(guessed.usage.forward_passes <= plain.usage.forward_passes);
             }
         }
     }

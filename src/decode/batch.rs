@@ -12,11 +12,12 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::draft::Draft;
 use super::error::DecodeError;
 use super::model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
 use super::request::{Chunk, FinishReason, Generation, Request, Timings, Usage};
 use super::sequence::{Rules, Sequence};
-use crate::vocab::Vocabulary;
+use crate::vocab::{TokenId, Vocabulary};
 
 /// A request's number in its [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,7 +196,9 @@ impl<M: LanguageModel> Batch<M> {
             end_tokens,
             min_tokens: request.sampling.min_tokens,
             max_tokens: request.sampling.max_tokens.unwrap_or(usize::MAX).min(room),
+            context,
             forced: request.forced,
+            draft: request.draft,
             logprobs: request.logprobs,
         })
     }
@@ -242,16 +245,24 @@ impl<M: LanguageModel> Batch<M> {
     /// One forward pass, the draws behind it, and what is forced after them.
     fn pass(&mut self) {
         let Self { model, vocabulary, active, clock, pass_tokens, .. } = self;
+        for active in active.iter_mut() {
+            active.guess(*pass_tokens, clock);
+        }
         let mut inputs = Vec::new();
         let mut places = Vec::new();
         for (request, active) in active.iter_mut().enumerate() {
             if active.error.is_some() {
                 continue;
             }
-            for (sequence, Sequence { cache, pending, end, .. }) in active.sequences.iter_mut().enumerate() {
+            for (sequence, state) in active.sequences.iter_mut().enumerate() {
+                let Sequence { cache, pending, guesses, end, .. } = state;
                 let (None, Some(cache)) = (end, cache) else { continue };
                 let tokens = pending.len().min(*pass_tokens);
-                let rows = if tokens == pending.len() { LogitRows::Last } else { LogitRows::None };
+                let rows = match (tokens == pending.len(), guesses) {
+                    (false, _) => LogitRows::None,
+                    (true, 0) => LogitRows::Last,
+                    (true, _) => LogitRows::All,
+                };
                 inputs.push(ForwardInput { tokens: &pending[..tokens], cache, rows });
                 places.push(Place { request, sequence, tokens, rows });
             }
@@ -272,7 +283,7 @@ impl<M: LanguageModel> Batch<M> {
                 active.count_pass(took);
             }
             let result = match &logits {
-                Ok(logits) => active.after_pass(model, place, logits.last(input), clock),
+                Ok(logits) => active.after_pass(model, place, logits, input, clock),
                 Err(error) => Err(error.clone()),
             };
             if let Err(error) = result {
@@ -355,33 +366,68 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
+    /// Adds guesses to what the next pass reads.
+    fn guess(&mut self, pass_tokens: usize, clock: &Clock) {
+        if self.rules.draft == Draft::None || self.phase == Phase::Prefill || self.error.is_some() {
+            return;
+        }
+        let start = clock.now();
+        for sequence in self.sequences.iter_mut().filter(|sequence| sequence.end.is_none()) {
+            if let Err(error) = sequence.guess(&self.rules, pass_tokens) {
+                self.error.get_or_insert(error);
+            }
+            self.usage.drafted_tokens += sequence.guesses;
+        }
+        self.timings.mask += clock.since(start);
+    }
+
     /// Takes one output's logits; after the prompt's last part, those of all outputs.
     fn after_pass<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         place: &Place,
-        row: Option<&[f32]>,
+        logits: &Logits,
+        input: usize,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
-        let Self { sequences, rules, timings, phase, .. } = self;
-        sequences[place.sequence].pending.drain(..place.tokens);
-        let Some(row) = row else { return Ok(()) };
-        let mut range = place.sequence..place.sequence + 1;
+        let Self { sequences, rules, timings, phase, usage, .. } = self;
+        let sequence = &mut sequences[place.sequence];
+        let read: Vec<TokenId> = sequence.pending.drain(..place.tokens).collect();
+        let Some(row) = logits.last(input) else { return Ok(()) };
         if *phase == Phase::Prefill {
             // Nothing has been drawn yet, so all outputs stand where the first one stands.
             *phase = Phase::Decode;
-            range = 0..sequences.len();
             if let Some((Sequence { cache: Some(first), .. }, others)) = sequences.split_first_mut() {
                 for other in others {
                     other.cache = Some(model.fork(first)?);
                     other.pending.clear();
                 }
             }
+            for sequence in sequences {
+                sequence.draw(row, rules, clock, timings)?;
+                sequence.settle(rules, clock, timings)?;
+            }
+            return Ok(());
         }
-        for sequence in &mut sequences[range] {
+        let (_, guesses) = read.split_at(read.len() - std::mem::take(&mut sequence.guesses));
+        let mut confirmed = 0;
+        // Each row stands behind one more guess that came true. Rows are as many as tokens read, if there are guesses.
+        let first = logits.rows(input).saturating_sub(guesses.len() + 1);
+        while let (None, Some(row)) = (sequence.end, logits.row(input, first + confirmed)) {
             sequence.draw(row, rules, clock, timings)?;
             sequence.settle(rules, clock, timings)?;
+            let came_true = |(new, guess): &(&TokenId, &TokenId)| new == guess;
+            confirmed = sequence.pending.iter().zip(guesses).take_while(came_true).count();
+            if confirmed < sequence.pending.len() {
+                break;
+            }
         }
+        usage.confirmed_tokens += confirmed;
+        if let (true, Some(cache)) = (confirmed < guesses.len(), &mut sequence.cache) {
+            let held = model.cache_len(cache);
+            model.truncate(cache, held.saturating_sub(guesses.len() - confirmed))?;
+        }
+        sequence.pending.drain(..confirmed);
         Ok(())
     }
 

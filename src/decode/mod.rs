@@ -11,6 +11,7 @@
 mod batch;
 mod chat_template;
 mod clock;
+mod draft;
 mod erased;
 mod error;
 mod model;
@@ -20,6 +21,7 @@ mod text;
 
 pub use batch::{generate, Batch, RequestId};
 pub use chat_template::{Answer, ChatInput, ChatTemplate, ChatTemplateError, Message};
+pub use draft::Draft;
 pub use erased::{Erase, ErasedCache, ErasedModel};
 pub use error::DecodeError;
 pub use model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::draft::Draft;
 use crate::engine::Constraint;
 use crate::sampling::SamplingParams;
 use crate::vocab::TokenId;
@@ -42,6 +43,8 @@ pub struct Request {
     pub completions: usize,
     /// What to do where the constraint leaves a single way on. Default [`ForcedTokens::Append`].
     pub forced: ForcedTokens,
+    /// How to guess tokens ahead, which changes no output, only the number of passes. Default [`Draft::None`].
+    pub draft: Draft,
     /// Whether to report the probabilities of tokens, and of how many others at each position. Default not.
     pub logprobs: Option<usize>,
 }
@@ -69,6 +72,7 @@ impl Request {
             stop_tokens: Vec::new(),
             completions: 1,
             forced: ForcedTokens::default(),
+            draft: Draft::default(),
             logprobs: None,
         }
     }
@@ -112,6 +116,13 @@ impl Request {
     #[must_use]
     pub fn forced(mut self, forced: ForcedTokens) -> Self {
         self.forced = forced;
+        self
+    }
+
+    /// Sets [`draft`](Self#structfield.draft).
+    #[must_use]
+    pub fn draft(mut self, draft: Draft) -> Self {
+        self.draft = draft;
         self
     }
 
@@ -223,6 +234,10 @@ pub struct Usage {
     pub completion_tokens: usize,
     /// How many of these were appended without asking the model.
     pub forced_tokens: usize,
+    /// Tokens that were guessed ahead.
+    pub drafted_tokens: usize,
+    /// How many of the guesses came true.
+    pub confirmed_tokens: usize,
     /// Forward passes that the request took part in.
     pub forward_passes: usize,
     /// Those among them that read the prompt.

@@ -6,6 +6,7 @@
 //! stretch therefore costs one pass, however long it is.
 
 use super::clock::Clock;
+use super::draft::Draft;
 use super::error::DecodeError;
 use super::request::{Completion, FinishReason, ForcedTokens, Request, Timings, TokenLogprobs};
 use super::text::{StopStrings, TextStream};
@@ -21,7 +22,9 @@ pub(crate) struct Rules {
     pub end_tokens: Vec<TokenId>,
     pub min_tokens: usize,
     pub max_tokens: usize,
+    pub context: usize,
     pub forced: ForcedTokens,
+    pub draft: Draft,
     pub logprobs: Option<usize>,
 }
 
@@ -29,15 +32,19 @@ pub(crate) struct Rules {
 pub(crate) struct Sequence<C> {
     /// What the model has read; absent until the prompt, which outputs share, has been read.
     pub cache: Option<C>,
-    /// The tokens to be read next.
+    /// The tokens to be read next, guesses at the end included.
     pub pending: Vec<TokenId>,
+    /// How many of the pending tokens are guesses.
+    pub guesses: usize,
     pub end: Option<FinishReason>,
     matcher: Option<Matcher>,
     /// The tokens allowed next, packed, if there is a matcher.
     mask: Vec<u32>,
     sampler: Sampler,
     text: TextStream,
+    /// The prompt and the output.
     tokens: Vec<TokenId>,
+    prompt: usize,
     forced: usize,
     logprobs: Vec<TokenLogprobs>,
     /// How many tokens have been reported.
@@ -66,17 +73,43 @@ impl<C> Sequence<C> {
         Ok(Self {
             cache: None,
             pending: request.prompt.clone(),
+            guesses: 0,
             end: None,
             matcher,
             mask: vec![0; words],
             sampler,
             text: TextStream::new(request.stop.iter().map(Vec::as_slice)),
-            tokens: Vec::new(),
+            tokens: request.prompt.clone(),
+            prompt: request.prompt.len(),
             forced: 0,
             logprobs: Vec::new(),
             reported: 0,
             end_reported: false,
         })
+    }
+
+    fn output(&self) -> &[TokenId] {
+        &self.tokens[self.prompt..]
+    }
+
+    /// Number of tokens of output.
+    fn length(&self) -> usize {
+        self.tokens.len() - self.prompt
+    }
+
+    /// Adds guesses to what is pending: no more than can be of use, none that the constraint refuses.
+    pub fn guess(&mut self, rules: &Rules, most_pending: usize) -> Result<(), DecodeError> {
+        let room = (rules.max_tokens.saturating_sub(self.length() + 1))
+            .min(rules.context.saturating_sub(self.tokens.len()))
+            .min(most_pending.saturating_sub(self.pending.len()));
+        let guess = rules.draft.guess(&self.tokens);
+        let mut guess = &guess[..guess.len().min(room)];
+        if let (Some(matcher), false) = (&mut self.matcher, guess.is_empty()) {
+            guess = &guess[..matcher.validate(guess)?];
+        }
+        self.guesses = guess.len();
+        self.pending.extend_from_slice(guess);
+        Ok(())
     }
 
     /// Appends what is forced, and finds out whether the output has ended.
@@ -98,7 +131,7 @@ impl<C> Sequence<C> {
                     if first.iter().all(|id| ends.contains(id)) {
                         // Nothing but an end is left, or nothing at all.
                         if !matcher.is_accepting() {
-                            return Err(DecodeError::DeadEnd { tokens: self.tokens.len() });
+                            return Err(DecodeError::DeadEnd { tokens: self.length() });
                         }
                         self.end = Some(FinishReason::ConstraintComplete);
                         return Ok(());
@@ -110,13 +143,13 @@ impl<C> Sequence<C> {
                     }
                 }
             };
-            if self.tokens.len() >= rules.max_tokens {
+            if self.length() >= rules.max_tokens {
                 self.end = Some(FinishReason::Length);
                 return Ok(());
             }
-            let before = self.tokens.len();
+            let before = self.length();
             for token in forced {
-                if self.end.is_some() || self.tokens.len() >= rules.max_tokens {
+                if self.end.is_some() || self.length() >= rules.max_tokens {
                     break;
                 }
                 // A token that is refused leaves the choice to the model.
@@ -133,7 +166,7 @@ impl<C> Sequence<C> {
                     });
                 }
             }
-            if self.tokens.len() == before {
+            if self.length() == before {
                 return Ok(());
             }
         }
@@ -172,7 +205,7 @@ impl<C> Sequence<C> {
         times.mask += clock.since(drawn);
         match allowed {
             true => Ok(()),
-            false => Err(DecodeError::NotAllowed { token: sampled.token, tokens: self.tokens.len() }),
+            false => Err(DecodeError::NotAllowed { token: sampled.token, tokens: self.length() }),
         }
     }
 
@@ -190,7 +223,7 @@ impl<C> Sequence<C> {
             self.end = Some(FinishReason::Stop);
             return Ok(true);
         }
-        let stops = match self.tokens.len() >= rules.min_tokens {
+        let stops = match self.length() >= rules.min_tokens {
             true => StopStrings::Heeded,
             false => StopStrings::Ignored,
         };
@@ -208,7 +241,8 @@ impl<C> Sequence<C> {
     /// What is new since the last call.
     pub fn news(&mut self) -> News {
         self.end_reported = self.end.is_some();
-        let first_token = std::mem::replace(&mut self.reported, self.tokens.len());
+        let length = self.length();
+        let first_token = std::mem::replace(&mut self.reported, length);
         let first_byte = match self.end {
             Some(_) => self.text.finish(),
             None => self.text.release(),
@@ -218,7 +252,7 @@ impl<C> Sequence<C> {
 
     /// The tokens of some news.
     pub fn new_tokens(&self, news: &News) -> &[TokenId] {
-        &self.tokens[news.first_token..]
+        &self.output()[news.first_token..]
     }
 
     /// The text of some news.
@@ -235,7 +269,7 @@ impl<C> Sequence<C> {
             logprobs: self.logprobs,
             bytes: self.text.bytes().to_vec(),
             text: self.text.text().to_owned(),
-            tokens: self.tokens,
+            tokens: self.tokens.split_off(self.prompt),
         }
     }
 }
