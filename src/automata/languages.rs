@@ -377,9 +377,18 @@ impl Languages {
                 items.into_iter().map(|(text, label)| (json_string::minimal_spelling(text), label)),
             ),
             _ => {
-                let inner =
-                    self.literals(items.into_iter().map(|(text, label)| (text.as_bytes().to_vec(), label)));
-                self.json_string(inner, escapes)
+                // Unspellable texts are left out here: an intersection inside of the spelling would lose the labels.
+                let spellable = |text: &str| {
+                    escapes == Escapes::Any
+                        || !text.chars().any(|c| {
+                            json_string::CONTROLS_WITHOUT_SHORT_ESCAPE
+                                .iter()
+                                .any(|&(lo, hi)| (lo..=hi).contains(&u32::from(c)))
+                        })
+                };
+                let items = items.into_iter().filter(|(text, _)| spellable(text));
+                let inner = self.literals(items.map(|(text, label)| (text.as_bytes().to_vec(), label)));
+                self.json(inner, JsonMode::Start, escapes)
             }
         }
     }

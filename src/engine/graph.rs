@@ -7,7 +7,7 @@ use super::error::EngineError;
 use super::lexicon::Lexicon;
 use super::limits::Limits;
 use super::mask::{MaskData, MaskEntry};
-use super::recogniser::{Recogniser, StateId};
+use super::recogniser::{Awaits, Recogniser, StateId};
 use super::summary::{Summariser, Summary};
 use super::transitions::Transitions;
 use crate::automata::LangId;
@@ -158,11 +158,22 @@ impl Graph {
         Ok(next)
     }
 
-    /// The state after a special token.
-    pub fn step_special(&self, state: StateId, name: &str) -> Result<StateId, EngineError> {
+    /// The state after a special token: by any name the grammar has for it, as [`special_token`](Self::special_token)
+    /// resolves them.
+    pub fn step_special(&self, state: StateId, token: TokenId) -> Result<StateId, EngineError> {
         let mut core = self.lock();
-        let Some(special) = core.recogniser.pool.find_special(name) else { return Ok(StateId::DEAD) };
-        let next = core.recogniser.step_special(state, special)?;
+        let mut named = Vec::new();
+        for thread in core.recogniser.threads(state) {
+            if let Awaits::Special(special) = thread.awaits() {
+                if self.special_token(&core, special)? == token {
+                    named.push(special);
+                }
+            }
+        }
+        if named.is_empty() {
+            return Ok(StateId::DEAD);
+        }
+        let next = core.recogniser.step_special(state, &named)?;
         self.publish(&core, next);
         Ok(next)
     }

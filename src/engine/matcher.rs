@@ -115,8 +115,8 @@ impl Matcher {
                 if !bytes.is_empty() {
                     return Ok(Some(graph.step_bytes(state, bytes)?));
                 }
-                if let Some(name) = vocabulary.name(*token).filter(|_| vocabulary.is_special(*token)) {
-                    let next = graph.step_special(state, name)?;
+                if vocabulary.is_special(*token) {
+                    let next = graph.step_special(state, *token)?;
                     if next != StateId::DEAD {
                         return Ok(Some(next));
                     }

@@ -174,13 +174,13 @@ impl Recogniser {
         self.finish()
     }
 
-    /// The state after a special token.
-    pub fn step_special(&mut self, state: StateId, special: SpecialId) -> Result<StateId, EngineError> {
+    /// The state after a special token that bears any of the names `named`.
+    pub fn step_special(&mut self, state: StateId, named: &[SpecialId]) -> Result<StateId, EngineError> {
         self.tick()?;
         self.draft.clear();
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
-            if thread.awaits() == Awaits::Special(special) {
+            if matches!(thread.awaits(), Awaits::Special(special) if named.contains(&special)) {
                 self.resume(thread.cont, thread.capture, None)?;
             }
         }

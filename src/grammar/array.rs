@@ -3,8 +3,8 @@
 //! The sibling of [`object`](super::object): a specification, and a progress record with the position and the
 //! counters (`contains`). As there, only what can still be completed is offered.
 
-use super::node::{Choice, Counter};
-use super::object::{count, SEARCH_STEPS};
+use super::node::{Choice, Counter, NodeId};
+use super::object::{count, map_values, SEARCH_STEPS};
 use crate::automata::{LangId, UNBOUNDED};
 use hashbrown::HashSet;
 use smallvec::SmallVec;
@@ -43,6 +43,14 @@ pub struct ArrayProgress {
 }
 
 impl ArraySpec {
+    /// The same array with other values; those that become `None` or [`NodeId::NEVER`] are left out.
+    pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ArraySpec {
+        let mut spec = self.clone();
+        spec.prefix.iter_mut().for_each(|p| *p = map_values(p, &f));
+        spec.rest = map_values(&spec.rest, &f);
+        spec
+    }
+
     /// The empty array's progress; `None` when no array satisfies the specification.
     pub fn start(&self) -> Option<ArrayProgress> {
         let progress = ArrayProgress { count: 0, counters: self.counters.iter().map(|_| 0).collect() };

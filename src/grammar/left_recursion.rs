@@ -43,8 +43,9 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
             let now = match &pool.nodes[i] {
                 Node::Never => false,
                 Node::Empty | Node::Terminal(_) | Node::Special(_) | Node::Lazy(_) => true,
-                // Their specifications were checked when they were built; their values are checked below.
-                Node::Object(_) | Node::Array(_) => true,
+                // As long as some values are not known to end, the object must be able to do without them.
+                Node::Object(spec) => spec.with_values(|v| is(v).then_some(v)).start().is_some(),
+                Node::Array(spec) => spec.with_values(|v| is(v).then_some(v)).start().is_some(),
                 Node::Switch { targets, .. } => targets.iter().any(|&t| is(t)),
                 Node::Seq(a, b) => is(*a) && is(*b),
                 Node::Alt(parts) => parts.iter().any(|&p| is(p)),
@@ -93,6 +94,8 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
                     let targets: Vec<NodeId> = targets.iter().map(|&t| of(t)).collect();
                     pool.switch(language, &targets)
                 }
+                Node::Object(spec) => pool.object(spec.with_values(|v| Some(of(v)))),
+                Node::Array(spec) => pool.array(spec.with_values(|v| Some(of(v)))),
                 _ => NodeId(i as u32),
             }
         };

@@ -359,6 +359,14 @@ impl NodePool {
 
     /// A JSON object; [`NodeId::NEVER`] when no object satisfies `spec`.
     pub fn object(&mut self, spec: ObjectSpec) -> NodeId {
+        let impossible = |choices: &[Choice]| choices.iter().any(|c| c.value == NodeId::NEVER);
+        let spec = if spec.declared.iter().any(|p| impossible(&p.values))
+            || spec.rest.iter().any(|r| impossible(&r.values))
+        {
+            spec.with_values(Some)
+        } else {
+            spec
+        };
         match spec.start() {
             Some(_) => self.intern(Node::Object(Arc::new(spec))),
             None => NodeId::NEVER,
@@ -367,6 +375,12 @@ impl NodePool {
 
     /// A JSON array; [`NodeId::NEVER`] when no array satisfies `spec`.
     pub fn array(&mut self, spec: ArraySpec) -> NodeId {
+        let impossible = |choices: &[Choice]| choices.iter().any(|c| c.value == NodeId::NEVER);
+        let spec = if impossible(&spec.rest) || spec.prefix.iter().any(|p| impossible(p)) {
+            spec.with_values(Some)
+        } else {
+            spec
+        };
         match spec.start() {
             Some(_) => self.intern(Node::Array(Arc::new(spec))),
             None => NodeId::NEVER,

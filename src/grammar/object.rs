@@ -8,7 +8,7 @@
 //! Cost: O(1) for objects in declared order without dependencies and counters; O(properties) otherwise. Objects
 //! with counters or dependencies under a maximum search, within [`SEARCH_STEPS`].
 
-use super::node::{Choice, Counter};
+use super::node::{Choice, Counter, NodeId};
 use crate::automata::{Escapes, LangId, UNBOUNDED};
 use smallvec::SmallVec;
 
@@ -98,6 +98,15 @@ pub struct ObjectProgress {
 }
 
 impl ObjectSpec {
+    /// The same object with other values; those that become `None` or [`NodeId::NEVER`] are left out.
+    pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ObjectSpec {
+        let mut spec = self.clone();
+        spec.declared.iter_mut().for_each(|p| p.values = map_values(&p.values, &f));
+        spec.rest.iter_mut().for_each(|r| r.values = map_values(&r.values, &f));
+        spec.rest.retain(|r| !r.values.is_empty());
+        spec
+    }
+
     fn tracks_seen(&self) -> bool {
         self.order == KeyOrder::Any || self.declared.iter().any(|p| !p.requires.is_empty())
     }
@@ -359,6 +368,12 @@ impl ObjectSpec {
             try_values(&rest.values, &record, steps)
         })
     }
+}
+
+/// `choices` with other values; those that become `None` or [`NodeId::NEVER`] are left out.
+pub(super) fn map_values(choices: &[Choice], f: impl Fn(NodeId) -> Option<NodeId>) -> Box<[Choice]> {
+    let mapped = choices.iter().filter_map(|c| Some(Choice { value: f(c.value)?, counts: c.counts }));
+    mapped.filter(|c| c.value != NodeId::NEVER).collect()
 }
 
 /// Counts `choice`; false when a counter would pass its maximum. Counters without a maximum stop at their minimum.
