@@ -184,7 +184,11 @@ fn walk(
 }
 
 /// What is forced must be the only way on, and all of it must be found.
-fn check_forced(matcher: &mut Matcher, position: &Position<'_>, vocabulary: &Vocabulary) -> Result<(), String> {
+fn check_forced(
+    matcher: &mut Matcher,
+    position: &Position<'_>,
+    vocabulary: &Vocabulary,
+) -> Result<(), String> {
     let only = |position: &Position<'_>| match position.next_bytes().as_slice() {
         [one] if !position.is_accepting() && !position.awaits_special() => Some(*one),
         _ => None,
@@ -199,11 +203,7 @@ fn check_forced(matcher: &mut Matcher, position: &Position<'_>, vocabulary: &Voc
     }
     if forced.len() < 40 {
         if let Some(byte) = only(&at) {
-            return Err(format!(
-                "forced bytes '{}' lack '{}'",
-                forced.escape_ascii(),
-                byte.escape_ascii()
-            ));
+            return Err(format!("forced bytes '{}' lack '{}'", forced.escape_ascii(), byte.escape_ascii()));
         }
     }
     let tokens_forced = matcher.forced_tokens().map_err(text)?;

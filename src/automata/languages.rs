@@ -393,6 +393,23 @@ impl Languages {
         }
     }
 
+    /// Only those literals of `id` (plain or spelt as JSON strings) whose label passes `keep`. Other languages are given
+    /// back as they are.
+    pub fn with_labels(&mut self, id: LangId, keep: impl Fn(u32) -> bool) -> LangId {
+        match *self.expr(id) {
+            Expr::Literals { set, lo, hi, depth } => {
+                let set = self.literals[set as usize].clone();
+                let kept = (lo..hi).map(|i| set.get(i)).filter(|item| keep(item.1));
+                self.literals(kept.map(|(bytes, label)| (bytes[depth as usize..].to_vec(), label)))
+            }
+            Expr::Json { inner, mode, escapes } => {
+                let inner = self.with_labels(inner, keep);
+                self.json(inner, mode, escapes)
+            }
+            _ => id,
+        }
+    }
+
     /// Whether no byte can follow: the state is only there to accept.
     pub fn is_spent(&self, id: LangId) -> bool {
         match *self.expr(id) {

@@ -241,6 +241,13 @@ impl NodePool {
 
     /// A word of the labelled literals `language` (none of them empty), then `targets[label]`.
     pub fn switch(&mut self, language: LangId, targets: &[NodeId]) -> NodeId {
+        let language = if targets.contains(&NodeId::NEVER) {
+            self.languages.with_labels(language, |label| {
+                targets.get(label as usize).is_some_and(|&target| target != NodeId::NEVER)
+            })
+        } else {
+            language
+        };
         if self.languages.is_never(language) || self.languages.is_nullable(language) {
             return NodeId::NEVER;
         }

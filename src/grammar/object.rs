@@ -279,7 +279,7 @@ impl ObjectSpec {
     fn completable(&self, progress: &ObjectProgress) -> bool {
         let Some(missing) = self.missing(progress) else { return false };
         let count = progress.count.saturating_add(missing.len() as u32);
-        if count > self.max {
+        if count > self.max || self.min > self.max {
             return false;
         }
         if self.is_plain() {

@@ -16,16 +16,39 @@ use std::rc::Rc;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Part {
     /// A word of a language, of which `read` has been read.
-    Text { language: usize, read: Vec<u8> },
+    Text {
+        language: usize,
+        read: Vec<u8>,
+    },
     Node(usize),
     Special(String),
-    Loop { body: usize, min: u32, max: u32, done: u32 },
+    Loop {
+        body: usize,
+        min: u32,
+        max: u32,
+        done: u32,
+    },
     /// After `{` (`first`) or after a value.
-    Object { node: usize, first: bool, held: Vec<Held> },
+    Object {
+        node: usize,
+        first: bool,
+        held: Vec<Held>,
+    },
     /// A key of a rest, of which `read` has been read.
-    RestKey { node: usize, held: Vec<Held>, rest: usize, choice: usize, language: usize, read: Vec<u8> },
+    RestKey {
+        node: usize,
+        held: Vec<Held>,
+        rest: usize,
+        choice: usize,
+        language: usize,
+        read: Vec<u8>,
+    },
     /// After `[` (`first`) or after an item.
-    Array { node: usize, first: bool, held: Vec<usize> },
+    Array {
+        node: usize,
+        first: bool,
+        held: Vec<usize>,
+    },
 }
 
 /// A key in an object, and which of its values was chosen.

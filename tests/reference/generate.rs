@@ -308,7 +308,9 @@ impl Generator<'_, '_> {
     fn counters(&mut self) -> Vec<(u32, u32)> {
         let n = self.source.pick(&[0, 0, 0, 1, 2]);
         (0..n)
-            .map(|_| self.source.pick(&[(0, 1), (1, UNBOUNDED), (1, 1), (2, UNBOUNDED), (1, 2), (2, 2), (0, 0)]))
+            .map(|_| {
+                self.source.pick(&[(0, 1), (1, UNBOUNDED), (1, 1), (2, UNBOUNDED), (1, 2), (2, 2), (0, 0)])
+            })
             .collect()
     }
 
@@ -344,7 +346,8 @@ impl Generator<'_, '_> {
         let mut declared: Vec<Declared> = Vec::new();
         for _ in 0..count {
             let key = self.source.pick(KEYS);
-            if declared.iter().any(|p| p.key == key) || (key == "\u{1}" && key_escapes == Escapes::NoUnicode) {
+            if declared.iter().any(|p| p.key == key) || (key == "\u{1}" && key_escapes == Escapes::NoUnicode)
+            {
                 continue;
             }
             let spelling = Language::Json(Box::new(Language::word(key.as_bytes())), key_escapes);
@@ -425,8 +428,8 @@ pub fn vocabulary(source: &mut Source<'_>, family: Family) -> Vocabulary {
     let string: &[&str] =
         &["\"", "a", "b", "\\", "\\u00", "61", "\\\"", "é", "/", "\\n", "u", "0", "\\ud83d", "\\ude00", "d"];
     let container: &[&str] = &[
-        "\"", "{", "}", ":", ",", "[", "]", "\"a\"", "\":", "\",\"", "a", "b", "x", "1", "2", "12", " ", "{\"",
-        "\":1,\"", "\"x\":1", ",\"x\"", "]}", "v", "l", "\\u0061",
+        "\"", "{", "}", ":", ",", "[", "]", "\"a\"", "\":", "\",\"", "a", "b", "x", "1", "2", "12", " ",
+        "{\"", "\":1,\"", "\"x\":1", ",\"x\"", "]}", "v", "l", "\\u0061",
     ];
     let mut pieces: Vec<&str> = Vec::new();
     if matches!(family, Family::Regular | Family::ContextFree | Family::Mixed) {

@@ -169,11 +169,9 @@ impl Words {
             Words::Automaton(dfa) => dfa.live[dfa.run(prefix)],
             Words::Concat(parts) => begins_all(parts, prefix),
             Words::Union(parts) => parts.iter().any(|p| p.begins(prefix)),
-            Words::Repeat(body, min, max) => {
-                rounds(body, *min, *max, prefix).iter().any(|&(at, n)| {
-                    (at == prefix.len() && n >= *min) || (n < *max && body.begins(&prefix[at..]))
-                })
-            }
+            Words::Repeat(body, min, max) => rounds(body, *min, *max, prefix).iter().any(|&(at, n)| {
+                (at == prefix.len() && n >= *min) || (n < *max && body.begins(&prefix[at..]))
+            }),
             Words::Json(inner, escapes) => match decode(prefix, *escapes) {
                 None => false,
                 Some((text, Tail::Closed)) => inner.accepting[inner.run(&text)],

@@ -28,10 +28,18 @@ pub enum Node {
     /// A language.
     Terminal(usize),
     /// One of the literals (a language of one word each), then the node beside it.
-    Switch { literals: Vec<String>, escapes: Option<Escapes>, cases: Vec<(usize, usize)> },
+    Switch {
+        literals: Vec<String>,
+        escapes: Option<Escapes>,
+        cases: Vec<(usize, usize)>,
+    },
     Seq(Vec<usize>),
     Alt(Vec<usize>),
-    Repeat { body: usize, min: u32, max: u32 },
+    Repeat {
+        body: usize,
+        min: u32,
+        max: u32,
+    },
     NonEmpty(usize),
     Rule(usize),
     Special(String),
@@ -166,9 +174,8 @@ impl Grammar {
         let counters = |counters: &[(u32, u32)]| -> Vec<Counter> {
             counters.iter().map(|&(min, max)| Counter { min, max }).collect()
         };
-        let language = |at: usize, pool: &mut NodePool| -> LangId {
-            self.languages[at].build(&mut pool.languages)
-        };
+        let language =
+            |at: usize, pool: &mut NodePool| -> LangId { self.languages[at].build(&mut pool.languages) };
         match &self.nodes[node] {
             Node::Never => NodeId::NEVER,
             Node::Empty => NodeId::EMPTY,
@@ -177,13 +184,10 @@ impl Grammar {
                 pool.terminal(language)
             }
             Node::Switch { literals, escapes, cases } => {
-                let targets: Vec<NodeId> =
-                    cases.iter().map(|c| self.build_node(c.1, pool, rules)).collect();
+                let targets: Vec<NodeId> = cases.iter().map(|c| self.build_node(c.1, pool, rules)).collect();
                 let labelled = literals.iter().enumerate();
                 let language = match escapes {
-                    None => {
-                        pool.languages.literals(labelled.map(|(i, l)| (l.as_bytes().to_vec(), i as u32)))
-                    }
+                    None => pool.languages.literals(labelled.map(|(i, l)| (l.as_bytes().to_vec(), i as u32))),
                     Some(escapes) => {
                         pool.languages.json_literals(labelled.map(|(i, l)| (l.as_str(), i as u32)), *escapes)
                     }
