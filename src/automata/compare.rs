@@ -6,9 +6,10 @@
 use super::json_string::JsonMode;
 use super::languages::{Expr, LangId, Languages};
 use super::UNBOUNDED;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
+use std::collections::VecDeque;
 
-/// States explored to find out whether a language never refuses a text.
+/// States explored to answer one question.
 const EXPLORED: usize = 192;
 
 impl Languages {
@@ -33,17 +34,14 @@ impl Languages {
         }
     }
 
-    /// Whether two positive languages have the same words of at most `len` bytes and the same prefixes of at most `len`
-    /// bytes: counts no such word can reach are taken for unbounded. Sufficient, not necessary.
-    pub fn agree_up_to(&mut self, a: LangId, b: LangId, len: u32) -> bool {
-        a == b || self.clamped(a, len, 0) == self.clamped(b, len, 0)
-    }
-
+    /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and the same prefixes of that
+    /// length, with counts no such word can reach taken for unbounded. Languages with equal results agree that far.
+    ///
     /// Every repetition consumes a byte a round, so a word of `len` bytes has at most `len` rounds: minima above are all
     /// the same and so are maxima. Only for languages without ∩ and ¬, where what is far away cannot kill a prefix.
-    fn clamped(&mut self, id: LangId, len: u32, depth: u32) -> LangId {
+    pub(crate) fn clamped(&mut self, id: LangId, len: u32, depth: u32) -> LangId {
         const MAX_DEPTH: u32 = 32;
-        if depth > MAX_DEPTH {
+        if depth > MAX_DEPTH || !self.info[id.index()].has_counts {
             return id;
         }
         match *self.expr(id) {
@@ -62,60 +60,171 @@ impl Languages {
                 self.union(&parts)
             }
             Expr::Json { inner, mode, escapes } if mode != JsonMode::Closed => {
-                let inner = self.clamped(inner, len, depth + 1);
+                let inner = match *self.expr(inner) {
+                    Expr::Inter(ref parts) => {
+                        let parts = parts.to_vec();
+                        self.without_far_maximum(inner, &parts, len)
+                    }
+                    _ => self.clamped(inner, len, depth + 1),
+                };
                 self.json(inner, mode, escapes)
             }
             _ => id,
         }
     }
 
-    /// Whether `id`, a JSON string being read, refuses no text at all: from it and from every state it leads to, every
-    /// character may follow, just as from `plain`, which must be the state of any string. False when undecided within
-    /// a small search. Memoised.
-    pub fn is_never_refusing(&mut self, id: LangId, plain: LangId) -> bool {
+    /// At most `n` characters ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed within the
+    /// characters left.
+    fn without_far_maximum(&mut self, inner: LangId, parts: &[LangId], len: u32) -> LangId {
+        let text = self.any_text();
+        for (i, &part) in parts.iter().enumerate() {
+            if let Expr::Repeat(body, 0, max) = *self.expr(part) {
+                if max != UNBOUNDED && max > len && self.repeat(body, 0, UNBOUNDED) == text {
+                    let others: Vec<LangId> =
+                        (0..parts.len()).filter(|&j| j != i).map(|j| parts[j]).collect();
+                    let other = self.inter(&others);
+                    return match self.longest_completion(other) {
+                        Some(needed) if max - len >= needed => other,
+                        _ => inner,
+                    };
+                }
+            }
+        }
+        inner
+    }
+
+    /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, may come to refuse: as long as only bytes
+    /// of other groups are read, every text may follow that may follow `plain`, the state of any string. Sufficient, not
+    /// necessary: all groups when a small search does not decide. Memoised.
+    pub fn dangers(&mut self, id: LangId, plain: LangId) -> u64 {
         let text = self.any_text();
         let (
-            Expr::Json { inner, mode: JsonMode::Body, escapes },
-            Expr::Json { inner: all, mode: JsonMode::Body, escapes: e },
-        ) = (self.expr(id).clone(), self.expr(plain).clone())
+            &Expr::Json { inner, mode: JsonMode::Body, escapes },
+            &Expr::Json { inner: all, mode: JsonMode::Body, escapes: e },
+        ) = (self.expr(id), self.expr(plain))
         else {
-            return false;
+            return u64::MAX;
         };
         if all != text || escapes != e || !self.is_text(inner) {
-            return false;
+            return u64::MAX;
         }
-        if let Some(&known) = self.never_refusing.get(&inner) {
+        if let Some(&known) = self.dangers.get(&inner) {
             return known;
         }
-        let mut seen: HashSet<(LangId, LangId)> = HashSet::from_iter([(inner, text)]);
-        let mut work = vec![(inner, text)];
-        let mut answer = true;
-        'search: while let Some((state, plain)) = work.pop() {
+        let found = self.search_dangers(inner, text);
+        self.dangers.insert(inner, found);
+        found
+    }
+
+    fn search_dangers(&mut self, start: LangId, text: LangId) -> u64 {
+        if let Expr::Repeat(body, _, UNBOUNDED) = *self.expr(start) {
+            if self.repeat(body, 0, UNBOUNDED) == text {
+                return 0;
+            }
+        }
+        let mut dangers = 0;
+        let mut seen: HashSet<(LangId, LangId)> = HashSet::from_iter([(start, text)]);
+        let mut work = vec![(start, text)];
+        while let Some((state, plain)) = work.pop() {
             let (a, b) = (self.partition(state), self.partition(plain));
             let joined = self.partitions.join(a, b);
-            for byte in self.partitions.get(joined).representatives().to_vec() {
+            let classes = self.partitions.get(joined);
+            let firsts = classes.representatives().to_vec();
+            let mut groups = vec![0u64; firsts.len()];
+            (0..=255u8).for_each(|byte| groups[classes.class(byte)] |= byte_group(byte));
+            for (byte, group) in firsts.into_iter().zip(groups) {
                 let next_plain = self.step(plain, byte);
                 if next_plain == LangId::NEVER {
                     continue;
                 }
                 let next = self.step(state, byte);
-                if next == LangId::NEVER || seen.len() > EXPLORED {
-                    answer = false;
-                    break 'search;
-                }
-                if next != next_plain && seen.insert((next, next_plain)) {
+                if next == LangId::NEVER {
+                    dangers |= group;
+                } else if next != next_plain && seen.insert((next, next_plain)) {
+                    if seen.len() > EXPLORED {
+                        return u64::MAX;
+                    }
                     work.push((next, next_plain));
                 }
             }
         }
-        if answer {
-            for (state, plain) in seen {
-                if plain == text {
-                    self.never_refusing.insert(state, true);
+        // Any character may also be spelt by an escape.
+        if dangers != 0 {
+            dangers |= byte_group(b'\\');
+        }
+        dangers
+    }
+
+    /// The most bytes that any state of `id` needs to the end of a word; `None` when a small search does not decide.
+    fn longest_completion(&mut self, id: LangId) -> Option<u32> {
+        if let Some(&known) = self.completions.get(&id) {
+            return known;
+        }
+        let mut states: Vec<LangId> = vec![id];
+        let mut place: HashMap<LangId, usize> = HashMap::from_iter([(id, 0)]);
+        let mut backwards: Vec<Vec<usize>> = vec![Vec::new()];
+        let mut at = 0;
+        let mut result = Some(0);
+        while at < states.len() {
+            let state = states[at];
+            for byte in self.byte_classes(state).representatives().to_vec() {
+                let next = self.step(state, byte);
+                if next == LangId::NEVER {
+                    continue;
                 }
+                let to = *place.entry(next).or_insert_with(|| {
+                    states.push(next);
+                    backwards.push(Vec::new());
+                    states.len() - 1
+                });
+                backwards[to].push(at);
+            }
+            at += 1;
+            if states.len() > EXPLORED {
+                result = None;
+                break;
             }
         }
-        self.never_refusing.insert(inner, answer);
-        answer
+        if result.is_some() {
+            let mut distance = vec![u32::MAX; states.len()];
+            let mut queue: VecDeque<usize> = VecDeque::new();
+            for (i, &state) in states.iter().enumerate() {
+                if self.is_nullable(state) {
+                    distance[i] = 0;
+                    queue.push_back(i);
+                }
+            }
+            while let Some(i) = queue.pop_front() {
+                for &j in &backwards[i] {
+                    if distance[j] == u32::MAX {
+                        distance[j] = distance[i] + 1;
+                        queue.push_back(j);
+                    }
+                }
+            }
+            result = distance.into_iter().max().filter(|&d| d != u32::MAX);
+        }
+        self.completions.insert(id, result);
+        result
     }
+}
+
+/// The group of a byte, as one bit of 64: letters, digits, control characters and the bytes of other scripts share
+/// groups; each ASCII punctuation character has its own.
+pub fn byte_group(byte: u8) -> u64 {
+    let group = match byte {
+        0..=0x1f | 0x7f => 0,
+        b'0'..=b'9' => 1,
+        b'a'..=b'z' => 2,
+        b'A'..=b'Z' => 3,
+        0x80..=0xbf => 4,
+        0xc0..=0xdf => 5,
+        0xe0..=0xef => 6,
+        0xf0..=0xff => 7,
+        b' '..=b'/' => 8 + (byte - b' '),
+        b':'..=b'@' => 24 + (byte - b':'),
+        b'['..=b'`' => 31 + (byte - b'['),
+        b'{'..=b'~' => 37 + (byte - b'{'),
+    };
+    1 << group
 }

@@ -94,6 +94,8 @@ pub(super) struct Info {
     pub liveness: Liveness,
     /// No word is shorter than this many bytes.
     pub at_least: u32,
+    /// Whether a repetition with a bound above one is in it.
+    pub has_counts: bool,
 }
 
 /// Whether an expression has a word at all.
@@ -127,7 +129,8 @@ pub struct Languages {
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
-    pub(super) never_refusing: HashMap<LangId, bool>,
+    pub(super) dangers: HashMap<LangId, u64>,
+    pub(super) completions: HashMap<LangId, Option<u32>>,
     /// Any UTF-8 text.
     text: LangId,
     pub(super) search_budget: u64,
@@ -161,7 +164,8 @@ impl Languages {
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
-            never_refusing: HashMap::new(),
+            dangers: HashMap::new(),
+            completions: HashMap::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -783,6 +787,7 @@ impl Languages {
         let is_text = self.is_text_of(&expr);
         let liveness = if nullable { Liveness::Live } else { self.liveness_of(&expr) };
         let at_least = if nullable { 0 } else { self.at_least_of(&expr).max(1) };
+        let has_counts = self.has_counts_of(&expr);
         let id = LangId(self.exprs.len() as u32);
         self.exprs.push(expr);
         self.info.push(Info {
@@ -793,6 +798,7 @@ impl Languages {
             is_text,
             liveness,
             at_least,
+            has_counts,
         });
         self.index.insert(fingerprint, id);
         id
@@ -849,6 +855,17 @@ impl Languages {
             Expr::Json { mode, .. } => *mode == JsonMode::Closed,
             Expr::Machine { machine, state } => self.machines[*machine as usize].0.accepts(*state),
             Expr::Unknown(equation) => self.equations[*equation as usize].nullable,
+        }
+    }
+
+    fn has_counts_of(&self, expr: &Expr) -> bool {
+        let of = |id: &LangId| self.info[id.index()].has_counts;
+        match expr {
+            Expr::Concat(a, b) => of(a) || of(b),
+            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().any(of),
+            Expr::Repeat(body, min, max) => *min > 1 || !matches!(*max, 1 | UNBOUNDED) || of(body),
+            Expr::Json { inner, .. } => of(inner),
+            _ => false,
         }
     }
 

@@ -6,6 +6,7 @@
 //! shared set.
 
 use super::summary::Summary;
+use crate::automata::compare::byte_group;
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,34 +14,48 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Bytes of summaries one vocabulary keeps.
 const BUDGET: usize = 128 << 20;
 
+/// What stands below a trie node.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Below {
+    /// How many bytes the longest token below still has.
+    pub height: u16,
+    /// The groups of all bytes below ([`byte_group`]).
+    pub groups: u64,
+}
+
 /// A trie of tokens, with what is known of it.
 pub(super) struct Source {
     trie: Option<TokenTrie>,
-    heights: OnceLock<Box<[u16]>>,
+    below: OnceLock<Box<[Below]>>,
     cache: Mutex<(HashMap<u128, Arc<Summary>>, usize)>,
 }
 
 impl Source {
     fn new(trie: Option<TokenTrie>) -> Self {
-        Source { trie, heights: OnceLock::new(), cache: Mutex::default() }
+        Source { trie, below: OnceLock::new(), cache: Mutex::default() }
     }
 
     pub fn trie<'a>(&'a self, vocabulary: &'a Vocabulary) -> &'a TokenTrie {
         self.trie.as_ref().unwrap_or_else(|| vocabulary.trie())
     }
 
-    /// For every node, how many bytes the longest token below it still has.
-    pub fn heights(&self, vocabulary: &Vocabulary) -> &[u16] {
-        self.heights.get_or_init(|| {
+    /// What stands below every node.
+    pub fn below(&self, vocabulary: &Vocabulary) -> &[Below] {
+        self.below.get_or_init(|| {
             let trie = self.trie(vocabulary);
             let n = trie.node_count();
-            let mut heights = vec![0u16; n];
-            // In preorder a node's children come after it; the last on each level leads upwards.
+            let mut below = vec![Below::default(); n];
+            // In preorder a node's children come after it.
             for node in (0..n as u32).rev() {
-                let below = trie.children(node).map(|c| heights[c as usize] + 1).max();
-                heights[node as usize] = below.unwrap_or(0);
+                let mut sum = Below::default();
+                for child in trie.children(node) {
+                    let of = below[child as usize];
+                    sum.height = sum.height.max(of.height + 1);
+                    sum.groups |= of.groups | byte_group(trie.byte(child));
+                }
+                below[node as usize] = sum;
             }
-            heights.into()
+            below.into()
         })
     }
 

@@ -180,29 +180,31 @@ impl Graph {
             let is_item = core.recogniser.captures.root(thread.capture) == CaptureId::ITEM;
             if let Some(base) = &found.summary.base {
                 let removed = merged(&base.removed, &found.refused);
-                self.contribute(
-                    core,
-                    thread,
-                    &base.summary,
-                    &removed,
-                    &mut parts,
-                    is_item.then_some(&mut retry),
-                )?;
+                if base.inside_counts {
+                    self.contribute_inside(&base.summary, &removed, &mut parts);
+                }
+                let retry = is_item.then_some(&mut retry);
+                self.contribute_exits(core, thread, &base.summary, &removed, &mut parts, retry)?;
             }
-            self.contribute(
-                core,
-                thread,
-                &found.summary,
-                &found.refused,
-                &mut parts,
-                is_item.then_some(&mut retry),
-            )?;
+            self.contribute_inside(&found.summary, &found.refused, &mut parts);
+            let retry = is_item.then_some(&mut retry);
+            self.contribute_exits(core, thread, &found.summary, &found.refused, &mut parts, retry)?;
         }
         Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
     }
 
-    /// What `summary` itself says for `thread`, without the tokens in `removed`.
-    fn contribute(
+    /// The tokens inside, without those in `removed`.
+    fn contribute_inside(&self, summary: &Summary, removed: &Arc<[TokenId]>, parts: &mut Parts) {
+        match &summary.inside {
+            Inside::Sparse(ids) => {
+                parts.extra.extend(ids.iter().copied().filter(|id| removed.binary_search(id).is_err()));
+            }
+            Inside::Dense(set) => parts.large.push((set.clone(), removed.clone())),
+        }
+    }
+
+    /// The tokens that leave by an exit and whose suffix `thread`'s continuation reads, without those in `removed`.
+    fn contribute_exits(
         &self,
         core: &mut Core,
         thread: Thread,
@@ -212,18 +214,10 @@ impl Graph {
         retry: Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
         let before = parts.extra.len();
-        match &summary.inside {
-            Inside::Sparse(ids) => parts.extra.extend_from_slice(ids),
-            Inside::Dense(set) => parts.large.push((set.clone(), removed.clone())),
-        }
-        let exits = parts.extra.len();
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
             self.publish_locked(core, after);
             self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
-        }
-        if let Some(retry) = retry {
-            retry.extend_from_slice(&parts.extra[exits..]);
         }
         if !removed.is_empty() {
             let mut kept = before;
@@ -235,6 +229,9 @@ impl Graph {
                 }
             }
             parts.extra.truncate(kept);
+        }
+        if let Some(retry) = retry {
+            retry.extend_from_slice(&parts.extra[before..]);
         }
         Ok(())
     }

@@ -28,6 +28,11 @@ impl SuffixTrie {
         &self.ids[start as usize..self.nodes[i].ids_end as usize]
     }
 
+    /// Every token in the trie.
+    pub fn all_ids(&self) -> &[TokenId] {
+        &self.ids
+    }
+
     /// Merges the subtrees below `roots`.
     pub fn merge(trie: &TokenTrie, roots: &[u32]) -> Self {
         let mut nodes: Vec<SuffixNode> = Vec::new();

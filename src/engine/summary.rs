@@ -11,11 +11,12 @@
 //! - *Delta*: many permissive states are a plainer state but for some paths. "Any key except `a`, `b`" is "any string"
 //!   off the paths of `a` and `b`; "at most 40 characters" is "any string" for every token shorter than that. The walk
 //!   goes over pairs (state, plainer state) and stops wherever the two cannot be told apart by the tokens below;
-//!   what is left is a list of tokens to take out and a few to put in.
-//! - *Closing quotes only*: a state from which no text is ever refused (an unanchored pattern) differs from "any string"
-//!   only in where the string may end, so only the paths to closing quotes are walked.
+//!   what is left is what to take out and a little to put in.
+//! - *Closing quotes only*: where a state refuses none of the bytes below a node (an unanchored pattern refuses nothing,
+//!   `[^/]+` nothing but the slash), it differs from "any string" only in where the string may end, so only the paths to
+//!   closing quotes are walked.
 
-use super::lexicon::Source;
+use super::lexicon::{Below, Source};
 use super::suffix_trie::SuffixTrie;
 use crate::automata::{LangId, Languages};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
@@ -24,8 +25,8 @@ use std::sync::Arc;
 /// Up to this many tokens a set is kept as a list of ids.
 const SPARSE: usize = 512;
 
-/// A delta that takes out more tokens than this is not kept as one.
-const MAX_REMOVED: usize = 4096;
+/// A difference of more tokens than this is not kept as one but as a set of its own.
+const MAX_DIFFERENCE: usize = 256;
 
 /// Summaries that visited fewer trie nodes than this are cheaper to compute than to share.
 const WORTH_SHARING: usize = 64;
@@ -39,7 +40,9 @@ pub(super) enum Inside {
 /// A summary this one differs from by little.
 pub(super) struct Base {
     pub summary: Arc<Summary>,
-    /// Tokens that the base allows (inside or by an exit) and that count only if this summary itself names them; sorted.
+    /// Whether the base's inside counts, too; its exits always do.
+    pub inside_counts: bool,
+    /// Tokens that the base allows, as far as it counts, and that are allowed only if this summary itself says so; sorted.
     pub removed: Arc<[TokenId]>,
 }
 
@@ -52,6 +55,8 @@ pub(super) struct Summary {
     pub exits: Box<[(Option<u32>, SuffixTrie)]>,
     /// For bases: the nodes on the way to the places where the terminal ends, in preorder.
     skeleton: Box<[Bone]>,
+    /// For bases: the tokens read inside, and those with an exit.
+    sets: Option<(Arc<TokenSet>, TokenSet)>,
 }
 
 /// A trie node on the way to an end of the terminal.
@@ -68,7 +73,6 @@ struct Found {
     inside: Vec<TokenId>,
     /// Where the terminal ends with more of the token left: label and trie node.
     ends: Vec<(Option<u32>, u32)>,
-    removed: Vec<TokenId>,
     visited: usize,
 }
 
@@ -117,17 +121,36 @@ impl Found {
             .collect()
     }
 
-    fn into_summary(mut self, trie: &TokenTrie, size: usize, base: Option<Arc<Summary>>) -> Summary {
+    fn into_summary(mut self, trie: &TokenTrie, size: usize) -> Summary {
         let exits = self.exits(trie);
-        self.removed.sort_unstable();
-        self.removed.dedup();
-        let inside = if self.inside.len() <= SPARSE {
-            Inside::Sparse(self.inside.into())
-        } else {
-            Inside::Dense(Arc::new(TokenSet::from_ids(size, self.inside)))
-        };
-        let base = base.map(|summary| Base { summary, removed: self.removed.into() });
-        Summary { base, inside, exits, skeleton: Box::new([]) }
+        let inside = inside_of(self.inside, size);
+        Summary { base: None, inside, exits, skeleton: Box::new([]), sets: None }
+    }
+}
+
+fn inside_of(ids: Vec<TokenId>, size: usize) -> Inside {
+    if ids.len() <= SPARSE {
+        Inside::Sparse(ids.into())
+    } else {
+        Inside::Dense(Arc::new(TokenSet::from_ids(size, ids)))
+    }
+}
+
+/// A difference to a base while it is found.
+struct Difference<'a> {
+    base: &'a Summary,
+    exiting: &'a TokenSet,
+    inside: TokenSet,
+    removed: Vec<TokenId>,
+    found: Found,
+}
+
+impl Difference<'_> {
+    /// Nothing below `node` is as in the base.
+    fn remove(&mut self, trie: &TokenTrie, node: u32) {
+        let ids = trie.subtree_tokens(node);
+        self.inside.remove_all(ids);
+        self.removed.extend(ids.iter().copied().filter(|&id| self.exiting.contains(id)));
     }
 }
 
@@ -138,7 +161,9 @@ impl Summary {
             Inside::Dense(set) => set.words().len() * 4,
         };
         let removed = self.base.as_ref().map_or(0, |b| b.removed.len() * 4);
+        let sets = self.sets.as_ref().map_or(0, |s| s.1.words().len() * 8);
         128 + inside
+            + sets
             + removed
             + self.skeleton.len() * 12
             + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
@@ -159,8 +184,10 @@ impl Summariser<'_> {
         if let Some(known) = self.source.known(key) {
             return known;
         }
-        let delta = self.languages.plainer(language).and_then(|plainer| self.delta(language, plainer));
-        let (summary, visited) = delta.unwrap_or_else(|| self.full(language));
+        let (summary, visited) = match self.languages.plainer(language) {
+            Some(plainer) => self.delta(language, plainer),
+            None => self.full(language),
+        };
         let summary = Arc::new(summary);
         if visited >= WORTH_SHARING {
             self.source.keep(key, &summary);
@@ -173,7 +200,7 @@ impl Summariser<'_> {
         let mut found = Found::default();
         found.walk(self.languages, trie, 0, language);
         let visited = found.visited;
-        (found.into_summary(trie, self.vocabulary.size(), None), visited)
+        (found.into_summary(trie, self.vocabulary.size()), visited)
     }
 
     /// The summary of a plainer language, kept whole and with its skeleton.
@@ -184,6 +211,15 @@ impl Summariser<'_> {
         }
         let (mut summary, _) = self.full(plainer);
         summary.skeleton = self.skeleton(plainer);
+        let size = self.vocabulary.size();
+        let inside = match &summary.inside {
+            Inside::Sparse(ids) => Arc::new(TokenSet::from_ids(size, ids.iter().copied())),
+            Inside::Dense(set) => set.clone(),
+        };
+        let mut exiting = TokenSet::new(size);
+        summary.exits.iter().for_each(|(_, suffixes)| exiting.insert_all(suffixes.all_ids()));
+        summary.inside = Inside::Dense(inside.clone());
+        summary.sets = Some((inside, exiting));
         let summary = Arc::new(summary);
         self.source.keep(key, &summary);
         summary
@@ -223,66 +259,89 @@ impl Summariser<'_> {
         bones.into()
     }
 
-    /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`;
-    /// `None` if the difference is large.
-    fn delta(&mut self, language: LangId, plainer: LangId) -> Option<(Summary, usize)> {
+    /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`.
+    fn delta(&mut self, language: LangId, plainer: LangId) -> (Summary, usize) {
         let base = self.base(plainer);
+        let Some((base_inside, exiting)) = &base.sets else { return self.full(language) };
         let trie = self.source.trie(self.vocabulary);
-        let heights = self.source.heights(self.vocabulary);
-        let mut found = Found::default();
+        let below = self.source.below(self.vocabulary);
+        let mut difference = Difference {
+            base: &base,
+            exiting,
+            inside: TokenSet::clone(base_inside),
+            removed: Vec::new(),
+            found: Found::default(),
+        };
         let mut stack: Vec<(u32, LangId, LangId)> = vec![(0, language, plainer)];
         while let Some((node, state, plain)) = stack.pop() {
-            if self.languages.is_never_refusing(state, plain) {
-                self.closing_only(&base, trie, node, state, &mut found);
-                continue;
-            }
             for child in trie.children(node) {
                 let byte = trie.byte(child);
                 let next_plain = self.languages.step(plain, byte);
                 if next_plain == LangId::NEVER {
                     continue;
                 }
-                found.visited += 1;
+                difference.found.visited += 1;
                 let next = self.languages.step(state, byte);
                 if next == next_plain {
                     continue;
                 }
                 if next == LangId::NEVER {
-                    found.removed.extend_from_slice(trie.subtree_tokens(child));
-                } else {
-                    let height = u32::from(heights[child as usize]);
-                    if self.languages.agree_up_to(next, next_plain, height) {
-                        continue;
-                    }
-                    let same_end = self.languages.is_nullable(next) == self.languages.is_nullable(next_plain)
-                        && self.languages.label(next) == self.languages.label(next_plain);
-                    if same_end {
-                        stack.push((child, next, next_plain));
-                    } else {
-                        found.removed.extend_from_slice(trie.subtree_tokens(child));
-                        found.record(self.languages, trie, child, next);
-                        found.walk(self.languages, trie, child, next);
-                    }
+                    difference.remove(trie, child);
+                    continue;
                 }
-                if found.removed.len() > MAX_REMOVED {
-                    return None;
+                let Below { height, groups } = below[child as usize];
+                let near = self.languages.clamped(next, u32::from(height), 0);
+                let near_plain = self.languages.clamped(next_plain, u32::from(height), 0);
+                if near == near_plain {
+                    continue;
+                }
+                let same_end = self.languages.is_nullable(next) == self.languages.is_nullable(next_plain)
+                    && self.languages.label(next) == self.languages.label(next_plain);
+                if !same_end {
+                    difference.remove(trie, child);
+                    difference.found.record(self.languages, trie, child, next);
+                    difference.found.walk(self.languages, trie, child, next);
+                } else if self.languages.dangers(near, near_plain) & groups == 0 {
+                    self.closing_only(trie, child, next, &mut difference);
+                } else {
+                    stack.push((child, next, next_plain));
                 }
             }
         }
+        let Difference { mut inside, mut removed, mut found, .. } = difference;
         let visited = found.visited;
-        Some((found.into_summary(trie, self.vocabulary.size(), Some(base)), visited))
+        let exits = found.exits(trie);
+        inside.insert_all(&found.inside);
+        let (mut lost, mut won) = (Vec::new(), Vec::new());
+        for (w, (&new, &old)) in inside.words().iter().zip(base_inside.words()).enumerate() {
+            let mut changed = new ^ old;
+            while changed != 0 && lost.len() + won.len() <= MAX_DIFFERENCE {
+                let bit = changed.trailing_zeros();
+                let id = TokenId(w as u32 * 32 + bit);
+                if old >> bit & 1 == 1 {
+                    lost.push(id);
+                } else {
+                    won.push(id);
+                }
+                changed &= changed - 1;
+            }
+        }
+        let inside_counts = lost.len() + won.len() <= MAX_DIFFERENCE;
+        let inside = if inside_counts {
+            removed.extend(lost);
+            Inside::Sparse(won.into())
+        } else {
+            Inside::Dense(Arc::new(inside))
+        };
+        removed.sort_unstable();
+        removed.dedup();
+        let base = Base { summary: base.clone(), inside_counts, removed: removed.into() };
+        (Summary { base: Some(base), inside, exits, skeleton: Box::new([]), sets: None }, visited)
     }
 
-    /// Below `node`, where no text is refused: only the places where the plainer language ends are looked at.
-    fn closing_only(
-        &mut self,
-        base: &Summary,
-        trie: &TokenTrie,
-        node: u32,
-        state: LangId,
-        found: &mut Found,
-    ) {
-        let bones = &base.skeleton;
+    /// Below `node` no text is refused: only the places where the plainer language ends are looked at.
+    fn closing_only(&mut self, trie: &TokenTrie, node: u32, state: LangId, difference: &mut Difference<'_>) {
+        let bones = &difference.base.skeleton;
         let first = bones.partition_point(|b| b.node <= node);
         let top = usize::from(trie.depth(node));
         let mut states: Vec<LangId> = vec![state];
@@ -294,12 +353,12 @@ impl Summariser<'_> {
             if bone.node < dead_until {
                 continue;
             }
-            found.visited += 1;
+            difference.found.visited += 1;
             let level = usize::from(bone.depth) - top;
             states.truncate(level);
             let next = self.languages.step(states[level - 1], bone.byte);
             if next == LangId::NEVER || (bone.is_end && !self.languages.is_nullable(next)) {
-                found.removed.extend_from_slice(trie.subtree_tokens(bone.node));
+                difference.remove(trie, bone.node);
                 dead_until = trie.end(bone.node);
                 continue;
             }
