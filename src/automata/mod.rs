@@ -29,6 +29,7 @@
 pub mod byte_classes;
 pub mod chars;
 pub mod compare;
+pub mod decimal;
 pub mod emptiness;
 pub mod equations;
 pub mod fingerprint;
@@ -36,10 +37,12 @@ pub mod json_string;
 pub mod languages;
 pub mod literals;
 pub mod machine;
+pub mod number;
 pub mod regex;
 mod step;
 
 pub use byte_classes::ByteSet;
+pub use decimal::Decimal;
 pub use json_string::Escapes;
 pub use languages::{Expr, LangId, Languages};
 pub use literals::UNLABELLED;

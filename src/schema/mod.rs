@@ -1,1 +1,196 @@
-//! schema
+//! JSON Schema → grammar: drafts 4, 6, 7, 2019-09 and 2020-12, enforced exactly or refused with a reason.
+//!
+//! # The idea
+//!
+//! A schema denotes a set of JSON values. The document is read once into checked keywords ([`document`]); schemas
+//! and what the algebra makes of them are hash-consed [terms](term); a term's [shape] is its set of values in normal
+//! form, a union over the six JSON types, computed on demand and one level deep. `allOf` and siblings are
+//! intersections, `anyOf` unions, `not` complements, `oneOf` each branch without those that overlap it. Shapes turn
+//! into grammar nodes ([`emit`]) whose values are lazy: what the output never reaches is never evaluated, and a
+//! large schema costs what is used of it. Whether something can be completed at all is decided on shapes
+//! ([`inhabited`]), so that the grammar has no dead end.
+//!
+//! # The price
+//!
+//! Intersections of unions multiply, and complements of conjunctions are unions: a schema can be written whose
+//! normal form is huge. Work is metered, and past [`SchemaOptions::fuel`] there is an error that says where.
+//!
+//! # What is narrower than JSON Schema
+//!
+//! Only what an option says: the order of keys, whitespace, spellings of strings and numbers. See
+//! [`SchemaOptions`].
+//!
+//! Sources: the specifications at json-schema.org; L. Attouche, M.-A. Baazizi, D. Colazzo, G. Ghelli, C. Sartiani,
+//! S. Scherzinger, *Witness Generation for JSON Schema* (2022); A. Habib, A. Shinnar, M. Hirzel, M. Pradel, *Finding
+//! data compatibility bugs with JSON subschema checking* (2021).
+
+mod document;
+mod emit;
+mod envelope;
+mod error;
+mod format;
+mod inhabited;
+mod json;
+mod metaschema;
+mod number;
+mod options;
+mod pattern;
+mod reference;
+mod shape;
+mod term;
+mod text;
+mod unfold;
+
+pub use error::{SchemaError, SchemaWarning};
+pub use options::{
+    AdditionalProperties, EscapePolicy, FormatPolicy, Numbers, SchemaOptions, Strictness, UniqueKeys,
+    UnknownFormat, Whitespace,
+};
+
+use crate::grammar::{Choice, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
+use document::Document;
+use emit::Lead;
+use shape::Eval;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use term::{Algebra, Failure};
+
+/// Compiles a JSON Schema, given as text, into a grammar of the JSON texts that satisfy it.
+///
+/// The cost follows the part of the schema at its root; the rest is compiled when the output reaches it. Errors in
+/// any schema that the root refers to, directly or not, are found here.
+///
+/// ```
+/// use hedgerow::schema::{compile, SchemaOptions};
+/// let schema = r#"{"type": "object", "properties": {"age": {"type": "integer", "minimum": 0}}}"#;
+/// assert!(compile(schema, &SchemaOptions::default()).is_ok());
+/// let error = compile(r#"{"type": "nothing"}"#, &SchemaOptions::default()).unwrap_err();
+/// assert_eq!((error.pointer(), error.keyword()), (Some("#/type"), Some("type")));
+/// ```
+pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, SchemaError> {
+    build(text, options).map(|(grammar, _)| grammar)
+}
+
+/// Like [`compile`], with what in the schema has no effect: unknown keywords and formats, keywords of other drafts
+/// than the one `$schema` names, and what lenient mode dropped.
+pub fn compile_with_warnings(
+    text: &str,
+    options: &SchemaOptions,
+) -> Result<(Grammar, Vec<SchemaWarning>), SchemaError> {
+    let (grammar, (doc, notes)) = build(text, options)?;
+    Ok((grammar, notes.into_iter().map(|note| doc.warning(note)).collect()))
+}
+
+type Notes = (Arc<Document>, Vec<document::Note>);
+
+fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), SchemaError> {
+    check_options(options)?;
+    let (mut nodes, standard) = prototype(options);
+    let (doc, notes) = Document::read(text, options, &mut nodes.languages)?;
+    let doc = Arc::new(doc);
+    let mut algebra = Algebra::new(doc.clone(), options.clone(), standard);
+    let mut eval = Eval { algebra: &mut algebra, nodes: &mut nodes };
+    let root = eval.algebra.schema(doc.root, 0);
+    let result = eval.is_inhabited(root).and_then(|inhabited| match inhabited {
+        true => eval.emit(root, 0, Lead::None),
+        false => Ok(NodeId::NEVER),
+    });
+    let root = match result {
+        Ok(NodeId::NEVER) => return Err(SchemaError::Unsatisfiable { pointer: "#".to_owned() }),
+        Ok(root) => root,
+        Err(failure) => return Err(explain(&algebra, failure)),
+    };
+    let mut builder = GrammarBuilder::new();
+    builder.nodes = nodes;
+    let expand: Arc<dyn Expand> = Arc::new(Expander { algebra: Mutex::new(algebra) });
+    let grammar = builder
+        .build(root, Some(expand))
+        .map_err(|_| SchemaError::Unsatisfiable { pointer: "#".to_owned() })?;
+    Ok((grammar, (doc, notes)))
+}
+
+/// The standard languages: built once for the default policies.
+fn prototype(options: &SchemaOptions) -> (NodePool, emit::Standard) {
+    static DEFAULT: LazyLock<(NodePool, emit::Standard)> =
+        LazyLock::new(|| emit::prototype(&SchemaOptions::default()));
+    if options.whitespace == Whitespace::default() && options.escapes == EscapePolicy::default() {
+        DEFAULT.clone()
+    } else {
+        emit::prototype(options)
+    }
+}
+
+fn check_options(options: &SchemaOptions) -> Result<(), SchemaError> {
+    let error = |option, reason: &str| Err(SchemaError::Option { option, reason: reason.to_owned() });
+    match &options.whitespace {
+        Whitespace::Pretty(width) if *width > 16 => error("whitespace", "must indent by at most 16 spaces"),
+        Whitespace::Exact { item, key } => {
+            let blank = |c: char| " \t\n\r".contains(c);
+            if item.trim_matches(blank) != "," {
+                error("whitespace", "must separate items by a comma, with nothing but whitespace around it")
+            } else if key.trim_matches(blank) != ":" {
+                error("whitespace", "must follow keys by a colon, with nothing but whitespace around it")
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A failure of the algebra in words.
+fn explain(algebra: &Algebra, failure: Failure) -> SchemaError {
+    let pointer = algebra.doc.place(algebra.at);
+    match failure {
+        Failure::Fuel => SchemaError::Fuel { pointer, limit: algebra.options.fuel },
+        Failure::Depth => SchemaError::Unsupported {
+            pointer,
+            keyword: "$ref".to_owned(),
+            reason: "schemas that must be combined are nested too deeply".to_owned(),
+        },
+        Failure::Loop(at) => SchemaError::Unsupported {
+            pointer: algebra.doc.place(at),
+            keyword: "$ref".to_owned(),
+            reason: "the schema leads back to itself without any property or item in between".to_owned(),
+        },
+        Failure::Unsupported { at, keyword, reason } => SchemaError::Unsupported {
+            pointer: at.map_or(pointer, |at| algebra.doc.place(at)),
+            keyword: keyword.to_owned(),
+            reason: reason.to_owned(),
+        },
+    }
+}
+
+/// Expands the lazy nodes of a schema's grammar.
+struct Expander {
+    algebra: Mutex<Algebra>,
+}
+
+impl Expander {
+    fn run<T>(
+        &self,
+        nodes: &mut NodePool,
+        work: impl FnOnce(&mut Eval<'_>) -> Result<T, Failure>,
+    ) -> Result<T, GrammarError> {
+        let mut algebra = self.algebra.lock().unwrap_or_else(PoisonError::into_inner);
+        algebra.refuel();
+        let result = work(&mut Eval { algebra: &mut algebra, nodes });
+        result.map_err(|failure| GrammarError::Expansion(explain(&algebra, failure).to_string()))
+    }
+}
+
+impl Expand for Expander {
+    fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError> {
+        let (term, depth, lead) = emit::parts(key);
+        self.run(nodes, |eval| eval.emit(term, depth, lead))
+    }
+
+    fn distinct_items(
+        &self,
+        key: u64,
+        index: u32,
+        used: &[&[u8]],
+        nodes: &mut NodePool,
+    ) -> Result<Vec<Choice>, GrammarError> {
+        self.run(nodes, |eval| eval.distinct_choices(key, index, used))
+    }
+}

@@ -1,0 +1,260 @@
+//! Decimal numbers of any precision, as JSON writes them: compared and divided exactly, never rounded.
+//!
+//! A number is `±digits × 10^exponent` with neither leading nor trailing zeros among the digits, so that equal
+//! values are equal records: `1`, `1.0` and `10e-1` are one [`Decimal`].
+
+use smallvec::SmallVec;
+use std::cmp::Ordering;
+
+/// A decimal number. Equality, order and hash are those of the value.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Decimal {
+    negative: bool,
+    /// Digits 0 to 9, first and last not zero; empty for zero.
+    digits: SmallVec<[u8; 20]>,
+    /// The power of ten of the last digit; 0 for zero.
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads the spelling of a JSON number. `None` when it is none, or when its exponent does not fit 32 bits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            Some((mantissa, e)) => (mantissa, i64::from(e.parse::<i32>().ok()?)),
+            None => (rest, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !all_digits {
+            return None;
+        }
+        let mut digits: SmallVec<[u8; 20]> =
+            whole.bytes().chain(fraction.bytes()).skip_while(|&b| b == b'0').map(|b| b - b'0').collect();
+        let mut exponent = exponent - fraction.len() as i64;
+        while digits.last() == Some(&0) {
+            digits.pop();
+            exponent += 1;
+        }
+        if digits.is_empty() {
+            return Some(Self::zero());
+        }
+        Some(Decimal { negative, digits, exponent })
+    }
+
+    /// Zero.
+    pub fn zero() -> Self {
+        Decimal { negative: false, digits: SmallVec::new(), exponent: 0 }
+    }
+
+    /// Whether the value is zero.
+    pub fn is_zero(&self) -> bool {
+        self.digits.is_empty()
+    }
+
+    /// Whether the value is below zero.
+    pub fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// Whether the value is a whole number.
+    pub fn is_integer(&self) -> bool {
+        self.exponent >= 0
+    }
+
+    /// The same magnitude, not negative.
+    pub fn abs(&self) -> Self {
+        Decimal { negative: false, ..self.clone() }
+    }
+
+    /// The value as a `u32`, where it is one.
+    pub fn to_u32(&self) -> Option<u32> {
+        if self.negative || self.exponent < 0 || self.exponent > 10 {
+            return None;
+        }
+        let (whole, _) = self.plain_digits(10)?;
+        whole.iter().try_fold(0u32, |n, &d| n.checked_mul(10)?.checked_add(u32::from(d)))
+    }
+
+    /// The digits before and after the decimal point (before: at least one), without exponent; `None` when that
+    /// takes more than `limit` digits on one side.
+    pub fn plain_digits(&self, limit: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+        let point = self.digits.len() as i64 + self.exponent;
+        if point > limit as i64 || -self.exponent > limit as i64 {
+            return None;
+        }
+        let mut whole = Vec::new();
+        let mut fraction = Vec::new();
+        if point <= 0 {
+            whole.push(0);
+            fraction.extend(std::iter::repeat_n(0, (-point) as usize));
+            fraction.extend_from_slice(&self.digits);
+        } else {
+            let point = point as usize;
+            let split = point.min(self.digits.len());
+            whole.extend_from_slice(&self.digits[..split]);
+            whole.extend(std::iter::repeat_n(0, point - split));
+            fraction.extend_from_slice(&self.digits[split..]);
+        }
+        if self.is_zero() {
+            fraction.clear();
+        }
+        Some((whole, fraction))
+    }
+
+    /// The integer `digits` and the count of decimal places `p` with `|value| = digits × 10^-p`, where the former
+    /// fits; `p` is 0 for whole numbers.
+    pub fn scaled(&self) -> Option<(u64, u32)> {
+        let mut n: u64 = 0;
+        for &d in &self.digits {
+            n = n.checked_mul(10)?.checked_add(u64::from(d))?;
+        }
+        if self.exponent >= 0 {
+            for _ in 0..self.exponent.min(32) {
+                n = n.checked_mul(10)?;
+            }
+            (self.exponent <= 32).then_some((n, 0))
+        } else {
+            u32::try_from(-self.exponent).ok().map(|places| (n, places))
+        }
+    }
+
+    /// Whether the value is `k × divisor` for a whole `k`. `None` when the divisor is zero or has more than 18
+    /// significant digits.
+    pub fn is_multiple_of(&self, divisor: &Decimal) -> Option<bool> {
+        let m =
+            divisor.digits.iter().try_fold(0u128, |n, &d| n.checked_mul(10)?.checked_add(u128::from(d)))?;
+        if m == 0 || divisor.digits.len() > 18 {
+            return None;
+        }
+        if self.is_zero() {
+            return Some(true);
+        }
+        let shift = self.exponent - divisor.exponent;
+        let mut rest = self.digits.iter().fold(0u128, |r, &d| (r * 10 + u128::from(d)) % m);
+        if shift >= 0 {
+            // r × 10^shift mod m, by squaring.
+            let (mut base, mut n) = (10 % m, shift as u64);
+            while n > 0 {
+                if n & 1 == 1 {
+                    rest = rest * base % m;
+                }
+                base = base * base % m;
+                n >>= 1;
+            }
+            return Some(rest == 0);
+        }
+        // The divisor has fewer decimal places: value × 10^-places must be divisible, and it ends in a non-zero
+        // digit there, so only m × 10^-shift decides.
+        let Some(scale) = u32::try_from(-shift).ok().and_then(|s| 10u128.checked_pow(s)) else {
+            return Some(false);
+        };
+        let Some(m) = m.checked_mul(scale).filter(|&m| m < u128::MAX / 16) else { return Some(false) };
+        Some(self.digits.iter().fold(0u128, |r, &d| (r * 10 + u128::from(d)) % m) == 0)
+    }
+
+    /// The shortest spelling without exponent, or with one where that would take more than 64 digits.
+    pub fn text(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let write = |digits: &[u8]| digits.iter().map(|&d| char::from(b'0' + d)).collect::<String>();
+        match self.plain_digits(64) {
+            Some((whole, fraction)) if fraction.is_empty() => format!("{sign}{}", write(&whole)),
+            Some((whole, fraction)) => format!("{sign}{}.{}", write(&whole), write(&fraction)),
+            None => format!("{sign}{}e{}", write(&self.digits), self.exponent),
+        }
+    }
+
+    fn cmp_magnitude(&self, other: &Self) -> Ordering {
+        match (self.is_zero(), other.is_zero()) {
+            (true, true) => return Ordering::Equal,
+            (true, false) => return Ordering::Less,
+            (false, true) => return Ordering::Greater,
+            _ => {}
+        }
+        let point = |d: &Decimal| d.digits.len() as i64 + d.exponent;
+        point(self).cmp(&point(other)).then_with(|| self.digits.cmp(&other.digits))
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.negative, other.negative) {
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => self.cmp_magnitude(other),
+            (true, true) => other.cmp_magnitude(self),
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn d(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn values_not_spellings() {
+        for (a, b) in
+            [("1", "1.0"), ("10e-1", "1"), ("-0", "0"), ("0.0e7", "0"), ("1.50", "15e-1"), ("1e3", "1000")]
+        {
+            assert_eq!(d(a), d(b));
+        }
+        assert!(Decimal::parse("1e99999999999").is_none() && Decimal::parse("x").is_none());
+        for (text, plain) in
+            [("1.50", "1.5"), ("-0.001", "-0.001"), ("12e2", "1200"), ("1e100", "1e100"), ("-0", "0")]
+        {
+            assert_eq!(d(text).text(), plain);
+        }
+    }
+
+    #[test]
+    fn order() {
+        let rising = ["-1e3", "-10.5", "-10", "-0.1", "-0.01", "0", "0.01", "0.1", "0.11", "9", "10", "1e2"];
+        for (i, a) in rising.iter().enumerate() {
+            for (j, b) in rising.iter().enumerate() {
+                assert_eq!(d(a).cmp(&d(b)), i.cmp(&j), "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn division() {
+        let table = [
+            ("10", "5", true),
+            ("11", "5", false),
+            ("0.0075", "0.0001", true),
+            ("0.00751", "0.0001", false),
+            ("4.5", "1.5", true),
+            ("35", "1.5", false),
+            ("1e308", "0.5", true),
+            ("1e308", "0.123456789", false),
+            ("-14", "7", true),
+            ("0", "3", true),
+            ("12391239123", "1e-8", true),
+            ("5", "1e300", false),
+            ("0.5", "2", false),
+            ("200", "1e2", true),
+        ];
+        for (value, divisor, want) in table {
+            assert_eq!(d(value).is_multiple_of(&d(divisor)), Some(want), "{value} / {divisor}");
+        }
+        assert_eq!(d("1").is_multiple_of(&d("0")), None);
+        assert_eq!(d("0.25").scaled(), Some((25, 2)));
+        assert_eq!(d("2500").scaled(), Some((2500, 0)));
+        assert_eq!(d("4294967295").to_u32(), Some(u32::MAX));
+        assert_eq!((d("4294967296").to_u32(), d("-1").to_u32(), d("1.5").to_u32()), (None, None, None));
+        assert_eq!(d("3.0").to_u32(), Some(3));
+    }
+}

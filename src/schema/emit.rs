@@ -1,0 +1,589 @@
+//! From shapes to grammar nodes.
+//!
+//! The scalars of a shape are one regular language; arrays and objects become the grammar's primitives, whose
+//! values are lazy nodes: the key names the term, and the term is evaluated when the output first gets there.
+//! Whitespace is folded into the front of every terminal, so that no node is nullable.
+
+use super::number;
+use super::options::{SchemaOptions, Whitespace};
+use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
+use super::term::{Failure, TermId};
+use super::text::{Text, TextId};
+use crate::automata::{Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::grammar::{ArraySpec, Choice, Counter, NodeId, NodePool, ObjectSpec, Property, RestKeys};
+
+/// What stands before a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lead {
+    /// Nothing.
+    None,
+    /// The whitespace the policy allows between tokens.
+    Space,
+    /// A line break and the indentation of the value's depth.
+    Line,
+}
+
+/// A lazy node's key: term, depth and lead.
+pub(super) fn key(term: TermId, depth: u32, lead: Lead) -> u64 {
+    u64::from(term.0) | u64::from(depth) << 32 | (lead as u64) << 60
+}
+
+/// The parts of a lazy node's key.
+pub(super) fn parts(key: u64) -> (TermId, u32, Lead) {
+    let lead = match key >> 60 {
+        0 => Lead::None,
+        1 => Lead::Space,
+        _ => Lead::Line,
+    };
+    (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, lead)
+}
+
+/// The languages every grammar of one set of policies shares.
+#[derive(Clone, Copy)]
+pub(super) struct Standard {
+    /// Between tokens.
+    space: LangId,
+    open_object: [LangId; 2],
+    open_array: [LangId; 2],
+    close_object: LangId,
+    close_array: LangId,
+    comma: LangId,
+    colon: LangId,
+    before_key: LangId,
+    string: LangId,
+    number: LangId,
+    integer: LangId,
+    /// Any scalar, after a space.
+    any_scalar: LangId,
+}
+
+/// At most this many bytes of whitespace in a row under [`Whitespace::Flexible`].
+const MAX_SPACE: u32 = 64;
+
+impl Standard {
+    pub fn new(options: &SchemaOptions, pool: &mut Languages) -> Standard {
+        let space = match options.whitespace {
+            Whitespace::Flexible | Whitespace::Unlimited => {
+                let mut set = crate::automata::ByteSet::EMPTY;
+                b" \t\n\r".iter().for_each(|&b| set.insert(b));
+                let byte = pool.byte(&set);
+                let max = if options.whitespace == Whitespace::Flexible { MAX_SPACE } else { UNBOUNDED };
+                pool.repeat(byte, 0, max)
+            }
+            _ => LangId::EMPTY,
+        };
+        let mut spaced = |text: &[u8]| {
+            let text = pool.bytes(text);
+            [text, pool.concat(space, text)]
+        };
+        let (open_object, open_array) = (spaced(b"{"), spaced(b"["));
+        let (close_object, close_array) = (spaced(b"}")[1], spaced(b"]")[1]);
+        let (comma, colon) = match &options.whitespace {
+            Whitespace::Exact { item, key } => (pool.bytes(item.as_bytes()), pool.bytes(key.as_bytes())),
+            Whitespace::Pretty(_) => (pool.bytes(b","), pool.bytes(b": ")),
+            _ => (spaced(b",")[1], spaced(b":")[1]),
+        };
+        let text = pool.any_text();
+        let string = pool.json_string(text, options.escapes.free());
+        let (number, integer) = (number::any_number(pool), number::any_integer(pool));
+        let words = pool.literals([&b"null"[..], b"true", b"false"].map(|w| (w.to_vec(), UNLABELLED)));
+        let scalar = pool.union(&[words, string, number]);
+        let any_scalar = pool.concat(space, scalar);
+        Standard {
+            space,
+            open_object,
+            open_array,
+            close_object,
+            close_array,
+            comma,
+            colon,
+            before_key: space,
+            string,
+            number,
+            integer,
+            any_scalar,
+        }
+    }
+}
+
+impl Eval<'_> {
+    fn is_pretty(&self) -> Option<u8> {
+        match self.algebra.options.whitespace {
+            Whitespace::Pretty(width) => Some(width),
+            _ => None,
+        }
+    }
+
+    fn line(&mut self, depth: u32) -> LangId {
+        let width = self.is_pretty().unwrap_or(0).min(16);
+        let mut text = vec![b'\n'];
+        text.resize(1 + depth as usize * usize::from(width), b' ');
+        self.pool().bytes(&text)
+    }
+
+    fn lead(&mut self, lead: Lead, depth: u32) -> LangId {
+        match lead {
+            Lead::None => LangId::EMPTY,
+            Lead::Space => self.algebra.standard.space,
+            Lead::Line => self.line(depth),
+        }
+    }
+
+    /// What stands before a member's value, and before an array's item.
+    fn inner_leads(&self) -> (Lead, Lead) {
+        match self.algebra.options.whitespace {
+            Whitespace::Flexible | Whitespace::Unlimited => (Lead::Space, Lead::Space),
+            Whitespace::Compact | Whitespace::Exact { .. } => (Lead::None, Lead::None),
+            Whitespace::Pretty(_) => (Lead::None, Lead::Line),
+        }
+    }
+
+    /// The node of a term.
+    pub fn emit(&mut self, id: TermId, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        let shape = self.shape(id)?;
+        self.emit_shape(&shape, depth, lead)
+    }
+
+    /// The node of a shape.
+    pub fn emit_shape(&mut self, shape: &Shape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        let mut alternatives = Vec::with_capacity(2);
+        if lead == Lead::Space
+            && shape.null
+            && shape.booleans == 3
+            && shape.strings == TextId::ANY
+            && shape.numbers == number::NumberSet::any()
+        {
+            let any = self.algebra.standard.any_scalar;
+            alternatives.push(self.nodes.terminal(any));
+        } else {
+            let scalars = self.scalars(shape)?;
+            if scalars != LangId::NEVER {
+                let space = self.lead(lead, depth);
+                let spaced = self.pool().concat(space, scalars);
+                alternatives.push(self.nodes.terminal(spaced));
+            }
+        }
+        for array in &shape.arrays {
+            let node = self.emit_array(array, depth, lead)?;
+            alternatives.push(node);
+        }
+        for object in &shape.objects {
+            let node = self.emit_object(object, depth, lead)?;
+            alternatives.push(node);
+        }
+        Ok(self.nodes.alt(&alternatives))
+    }
+
+    fn scalars(&mut self, shape: &Shape) -> Result<LangId, Failure> {
+        let policy = self.algebra.options.numbers;
+        let escapes = self.algebra.options.escapes;
+        let standard = self.algebra.standard;
+        let mut words: Vec<(Vec<u8>, u32)> = Vec::new();
+        if shape.null {
+            words.push((b"null".to_vec(), UNLABELLED));
+        }
+        for (bit, word) in [(1, &b"false"[..]), (2, b"true")] {
+            if shape.booleans & bit != 0 {
+                words.push((word.to_vec(), UNLABELLED));
+            }
+        }
+        let mut alternatives: Vec<LangId> = Vec::with_capacity(3);
+        if shape.numbers == number::NumberSet::any() {
+            alternatives.push(standard.number);
+        } else if policy == super::options::Numbers::Canonical && shape.numbers.is_integers() {
+            alternatives.push(standard.integer);
+        } else if !shape.numbers.is_empty() {
+            let numbers = shape.numbers.language(policy, self.pool());
+            alternatives.push(numbers.ok_or(Failure::Unsupported {
+                at: None,
+                keyword: "minimum",
+                reason: "a bound has more than 400 digits",
+            })?);
+        }
+        match self.algebra.texts.get(shape.strings).clone() {
+            Text::Never => {}
+            Text::Any => alternatives.push(standard.string),
+            Text::Literals(texts) if escapes.literal() == Escapes::Minimal => {
+                words.extend(texts.iter().map(|t| (quoted(t), UNLABELLED)));
+            }
+            Text::Literals(_) => {
+                let language = self.algebra.texts.language(shape.strings, &mut self.nodes.languages);
+                alternatives.push(self.pool().json_string(language, escapes.literal()));
+            }
+            Text::Or(parts) => {
+                for &part in parts.iter() {
+                    let literal = matches!(self.algebra.texts.get(part), Text::Literals(_));
+                    let language = self.algebra.texts.language(part, &mut self.nodes.languages);
+                    let escapes = if literal { escapes.literal() } else { escapes.free() };
+                    alternatives.push(self.pool().json_string(language, escapes));
+                }
+            }
+            _ => {
+                let language = self.algebra.texts.language(shape.strings, &mut self.nodes.languages);
+                alternatives.push(self.pool().json_string(language, escapes.free()));
+            }
+        }
+        if !words.is_empty() {
+            alternatives.push(self.pool().literals(words));
+        }
+        Ok(self.pool().union(&alternatives))
+    }
+
+    /// What may stand in one place: `value`, divided by the counters it may count for. A counter is its number,
+    /// what it counts, and whether it has a maximum (then the choices must not overlap).
+    fn choices(
+        &mut self,
+        value: TermId,
+        counters: &[(usize, TermId, bool)],
+        depth: u32,
+        lead: Lead,
+    ) -> Result<Vec<Choice>, Failure> {
+        let mut divided = vec![(value, 0u32)];
+        for &(number, counted, limited) in counters {
+            let mut next = Vec::with_capacity(divided.len() * 2);
+            for (value, counts) in divided {
+                self.algebra.spend(1)?;
+                let inside = self.algebra.and2(value, counted);
+                next.push((inside, counts | 1 << number));
+                if counted != TermId::ANY {
+                    let outside = if limited {
+                        let not = self.algebra.not(counted);
+                        self.algebra.and2(value, not)
+                    } else {
+                        value
+                    };
+                    next.push((outside, counts));
+                }
+            }
+            divided = next;
+        }
+        let mut choices = Vec::with_capacity(divided.len());
+        for (value, counts) in divided {
+            if self.is_inhabited(value)? {
+                choices.push(Choice { value: self.nodes.lazy(key(value, depth, lead)), counts });
+            }
+        }
+        Ok(choices)
+    }
+
+    fn check_counters(count: usize) -> Result<(), Failure> {
+        if count > 32 {
+            return Err(Failure::Unsupported {
+                at: None,
+                keyword: "contains",
+                reason: "more than 32 conditions about some item or property hold at once",
+            });
+        }
+        Ok(())
+    }
+
+    /// The grammar's description of an array.
+    pub fn array_spec(&mut self, array: &ArrayShape, depth: u32) -> Result<ArraySpec, Failure> {
+        if array.repeated {
+            return Err(Failure::Unsupported {
+                at: None,
+                keyword: "uniqueItems",
+                reason: "its negation (some two items are equal) is not regular",
+            });
+        }
+        Self::check_counters(array.some.len())?;
+        let (_, lead) = self.inner_leads();
+        // Counters that start late need positions of their own until they do.
+        let late = array.some.iter().map(|s| s.from).max().unwrap_or(0).min(4096) as usize;
+        let mut prefix = Vec::with_capacity(array.prefix.len().max(late));
+        for position in 0..array.prefix.len().max(late) {
+            prefix.push(self.item_choices(array, position, None, depth, lead)?.into_boxed_slice());
+        }
+        let rest = self.item_choices(array, usize::MAX, None, depth, lead)?.into_boxed_slice();
+        let standard = self.algebra.standard;
+        let close = if self.is_pretty().is_some() {
+            let line = self.line(depth);
+            let bracket = self.pool().bytes(b"]");
+            self.pool().concat(line, bracket)
+        } else {
+            standard.close_array
+        };
+        let mut spec = ArraySpec {
+            open: standard.open_array[0],
+            close,
+            comma: standard.comma,
+            prefix,
+            rest,
+            min: array.min,
+            max: array.max,
+            counters: array.some.iter().map(|s| Counter { min: s.min, max: s.max }).collect(),
+            distinct: None,
+        };
+        if array.unique && array.max > 1 {
+            if let (true, Some(count)) = (array.prefix.is_empty(), self.count_values(array.rest, 256)?) {
+                spec.max = spec.max.min(count);
+            }
+            spec.distinct = Some(self.algebra.distinct_key(array, depth));
+        }
+        Ok(spec)
+    }
+
+    /// What may stand at a position, without the values of `used`.
+    pub fn item_choices(
+        &mut self,
+        array: &ArrayShape,
+        position: usize,
+        used: Option<TermId>,
+        depth: u32,
+        lead: Lead,
+    ) -> Result<Vec<Choice>, Failure> {
+        let counters: Vec<(usize, TermId, bool)> = array
+            .some
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| position >= s.from as usize)
+            .map(|(i, s)| (i, s.value, s.max != UNBOUNDED))
+            .collect();
+        let mut value = array.item(position);
+        if let Some(used) = used {
+            let unused = self.algebra.not(used);
+            value = self.algebra.and2(value, unused);
+        }
+        self.choices(value, &counters, depth + 1, lead)
+    }
+
+    fn emit_array(&mut self, array: &ArrayShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        let mut spec = self.array_spec(array, depth)?;
+        let opened = self.opened(b"[", self.algebra.standard.open_array, depth, lead);
+        spec.open = opened;
+        let Some(start) = spec.start() else { return Ok(NodeId::NEVER) };
+        if self.is_pretty().is_none() {
+            return Ok(self.nodes.array(spec));
+        }
+        let empty = spec.may_close(&start).then(|| self.empty(opened, b"]"));
+        spec.min = spec.min.max(1);
+        let full = self.nodes.array(spec);
+        Ok(self.nodes.alt(&[empty.unwrap_or(NodeId::NEVER), full]))
+    }
+
+    fn opened(&mut self, bracket: &[u8], standard: [LangId; 2], depth: u32, lead: Lead) -> LangId {
+        match lead {
+            Lead::None => standard[0],
+            Lead::Space => standard[1],
+            Lead::Line => {
+                let (line, bracket) = (self.line(depth), self.pool().bytes(bracket));
+                self.pool().concat(line, bracket)
+            }
+        }
+    }
+
+    fn empty(&mut self, opened: LangId, close: &[u8]) -> NodeId {
+        let close = self.pool().bytes(close);
+        let both = self.pool().concat(opened, close);
+        self.nodes.terminal(both)
+    }
+
+    /// The grammar's description of an object.
+    pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, Failure> {
+        Self::check_counters(object.some.len())?;
+        let (lead, _) = self.inner_leads();
+        let standard = self.algebra.standard;
+        let mut declared: Vec<Declared> = object.declared.clone();
+        for key in object.requires.iter().flat_map(|(a, b)| [a, b]) {
+            if !declared.iter().any(|d| d.key == *key) {
+                let value = self.rest_value(object, key);
+                declared.push(Declared { key: key.clone(), value, required: false });
+            }
+        }
+        let mut properties = Vec::with_capacity(declared.len());
+        for d in &declared {
+            let counters = self.counters_of(object, |eval, keys| eval.has_text(keys, &d.key));
+            let values = self.choices(d.value, &counters, depth + 1, lead)?;
+            let mut requires: Vec<u32> = Vec::new();
+            for (_, then) in object.requires.iter().filter(|r| r.0 == d.key) {
+                requires.extend(declared.iter().position(|o| o.key == *then).map(|i| i as u32));
+            }
+            properties.push(Property {
+                key: d.key.as_ref().to_owned(),
+                required: d.required,
+                requires: requires.into(),
+                values: values.into(),
+            });
+        }
+        // Keys by the counters that may count them.
+        let mut classes: Vec<(TextId, TermId)> = object.rest.clone();
+        for some in object.some.iter().filter(|s| s.keys != TextId::ANY) {
+            let others = self.algebra.texts.not(some.keys);
+            let mut split = Vec::with_capacity(classes.len() + 1);
+            for (keys, value) in classes {
+                for part in [some.keys, others] {
+                    self.algebra.spend(1)?;
+                    let part = self.and_text(keys, part);
+                    if part != TextId::NEVER {
+                        split.push((part, value));
+                    }
+                }
+            }
+            classes = split;
+        }
+        let names = (!declared.is_empty()).then(|| {
+            let names = declared.iter().map(|d| (d.key.as_bytes().to_vec(), UNLABELLED));
+            let names = self.nodes.languages.literals(names);
+            self.nodes.languages.not(names)
+        });
+        let needs_capacity = object.min > 0 || !object.some.is_empty();
+        let mut rest = Vec::with_capacity(classes.len());
+        for (keys, value) in classes {
+            let counters = self.counters_of(object, |eval, counted| {
+                counted == TextId::ANY || eval.and_text(keys, counted) == keys
+            });
+            let values = self.choices(value, &counters, depth + 1, lead)?;
+            if values.is_empty() {
+                continue;
+            }
+            let mut language = self.algebra.texts.language(keys, &mut self.nodes.languages);
+            let text = self.pool().any_text();
+            language = self.pool().inter(&[language, text]);
+            if let Some(names) = names {
+                language = self.pool().inter(&[language, names]);
+            }
+            if keys != TextId::ANY && self.pool().is_never(language) {
+                continue;
+            }
+            let limit = if needs_capacity { 256 } else { 32 };
+            let capacity = match keys {
+                TextId::ANY => None,
+                _ => super::text::count_words(self.pool(), language, limit).map(|n| n as u32),
+            };
+            rest.push(RestKeys { keys: language, capacity, values: values.into() });
+        }
+        let (close, before_key) = if self.is_pretty().is_some() {
+            let (line, brace) = (self.line(depth), self.pool().bytes(b"}"));
+            (self.pool().concat(line, brace), self.line(depth + 1))
+        } else {
+            (standard.close_object, standard.before_key)
+        };
+        let escapes = self.algebra.options.escapes;
+        Ok(ObjectSpec {
+            open: standard.open_object[0],
+            close,
+            comma: standard.comma,
+            colon: standard.colon,
+            before_key,
+            key_escapes: escapes.literal(),
+            rest_escapes: escapes.free(),
+            declared: properties,
+            rest,
+            order: self.algebra.options.key_order,
+            unique_rest: self.algebra.options.unique_keys == super::options::UniqueKeys::Enforced,
+            min: object.min,
+            max: object.max,
+            counters: object.some.iter().map(|s| Counter { min: s.min, max: s.max }).collect(),
+        })
+    }
+
+    fn counters_of(
+        &mut self,
+        object: &ObjectShape,
+        mut counts: impl FnMut(&mut Self, TextId) -> bool,
+    ) -> Vec<(usize, TermId, bool)> {
+        let mut counters = Vec::new();
+        for (i, s) in object.some.iter().enumerate() {
+            if counts(self, s.keys) {
+                counters.push((i, s.value, s.max != UNBOUNDED));
+            }
+        }
+        counters
+    }
+
+    fn emit_object(&mut self, object: &ObjectShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        let mut spec = self.object_spec(object, depth)?;
+        let opened = self.opened(b"{", self.algebra.standard.open_object, depth, lead);
+        spec.open = opened;
+        if self.is_pretty().is_none() {
+            return Ok(self.nodes.object(spec));
+        }
+        let Some(start) = spec.start() else { return Ok(NodeId::NEVER) };
+        let empty = spec.may_close(&start).then(|| self.empty(opened, b"}"));
+        spec.min = spec.min.max(1);
+        let full = self.nodes.object(spec);
+        Ok(self.nodes.alt(&[empty.unwrap_or(NodeId::NEVER), full]))
+    }
+
+    /// How many values a term has, if obviously no more than `limit`.
+    fn count_values(&mut self, id: TermId, limit: usize) -> Result<Option<u32>, Failure> {
+        let shape = self.shape(id)?;
+        let mut total = usize::from(shape.null) + shape.booleans.count_ones() as usize;
+        let Some(numbers) = shape.numbers.count(limit) else { return Ok(None) };
+        let Some(strings) = self.algebra.texts.count(shape.strings, limit, &mut self.nodes.languages) else {
+            return Ok(None);
+        };
+        total += numbers + strings;
+        for array in &shape.arrays {
+            // Only arrays of fixed values, as `enum` has them.
+            let mut product = 1usize;
+            if array.rest != TermId::NEVER || array.min as usize != array.prefix.len() {
+                return Ok(None);
+            }
+            for &item in &array.prefix {
+                let Some(n) = self.count_values(item, limit)? else { return Ok(None) };
+                product = product.saturating_mul(n as usize);
+            }
+            total = total.saturating_add(product);
+        }
+        for object in &shape.objects {
+            let mut product = 1usize;
+            if !object.rest.is_empty() || !object.some.is_empty() {
+                return Ok(None);
+            }
+            for declared in &object.declared {
+                let Some(n) = self.count_values(declared.value, limit)? else { return Ok(None) };
+                product = product.saturating_mul(n as usize + usize::from(!declared.required));
+            }
+            total = total.saturating_add(product);
+        }
+        Ok((total <= limit).then_some(total as u32))
+    }
+}
+
+/// The JSON spelling with only the escapes JSON requires.
+fn quoted(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    out.push(b'"');
+    for c in text.bytes() {
+        match c {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', c]),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..=0x1f => out.extend_from_slice(format!("\\u{c:04x}").as_bytes()),
+            _ => out.push(c),
+        }
+    }
+    out.push(b'"');
+    out
+}
+
+/// A pool with the standard languages of `options`.
+pub(super) fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
+    let mut nodes = NodePool::default();
+    let standard = Standard::new(options, &mut nodes.languages);
+    (nodes, standard)
+}
+
+impl Eval<'_> {
+    /// What may stand at `index` of an array of distinct items, given the texts of the earlier ones.
+    pub fn distinct_choices(&mut self, key: u64, index: u32, used: &[&[u8]]) -> Result<Vec<Choice>, Failure> {
+        let Some((array, depth)) = self.algebra.distinct.get(key as usize).cloned() else {
+            return Ok(Vec::new());
+        };
+        let mut json = super::json::Json::default();
+        let mut values = Vec::with_capacity(used.len());
+        for text in used {
+            // Items were matched by this grammar, so they are JSON.
+            let text = String::from_utf8_lossy(text);
+            values.extend(json.parse(&text));
+        }
+        let used = self.values_shape(&json, &values, 0)?;
+        let used = self.algebra.shape_term(used);
+        let (_, lead) = self.inner_leads();
+        self.item_choices(&array, index as usize, Some(used), depth, lead)
+    }
+}

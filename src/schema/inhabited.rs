@@ -1,0 +1,131 @@
+//! Does a term have a value? Decided on shapes, so that the grammar never offers what cannot be completed.
+//!
+//! Only what *must* be there matters: required properties and the first `minItems` items. The answer is a least
+//! fixed point: a schema that needs itself inside itself has no finite value. A term met again while it is being
+//! decided counts as empty; a "no" that leaned on such an assumption is not kept, unless it was about the term
+//! itself. A "yes" is always final.
+
+use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
+use super::term::{Failure, Term, TermId};
+use crate::automata::UNBOUNDED;
+
+/// Terms being decided, outermost first, and the outermost one that an answer leaned on.
+#[derive(Default)]
+pub(super) struct Deciding {
+    path: Vec<TermId>,
+    leaned_on: Option<usize>,
+}
+
+impl Deciding {
+    fn lean(&mut self, on: Option<usize>) {
+        self.leaned_on = match (self.leaned_on, on) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+impl Eval<'_> {
+    /// Whether some JSON value satisfies the term.
+    pub fn is_inhabited(&mut self, id: TermId) -> Result<bool, Failure> {
+        match id {
+            TermId::NEVER => return Ok(false),
+            TermId::ANY => return Ok(true),
+            _ => {}
+        }
+        if let Some(known) = self.algebra.known_inhabited(id) {
+            return Ok(known);
+        }
+        if let Term::Schema(schema, _) = *self.algebra.term(id) {
+            if self.algebra.doc.obviously_inhabited(schema) {
+                self.algebra.set_inhabited(id, true);
+                return Ok(true);
+            }
+        }
+        if let Some(at) = self.algebra.deciding.path.iter().position(|&t| t == id) {
+            self.algebra.deciding.lean(Some(at));
+            return Ok(false);
+        }
+        let index = self.algebra.deciding.path.len();
+        if index >= super::term::MAX_DEPTH as usize {
+            return Err(Failure::Depth);
+        }
+        self.algebra.deciding.path.push(id);
+        let outer = self.algebra.deciding.leaned_on.take();
+        let result = self.decide(id);
+        self.algebra.deciding.path.pop();
+        let leaned_on = std::mem::replace(&mut self.algebra.deciding.leaned_on, outer);
+        let inhabited = result?;
+        if inhabited || leaned_on.is_none_or(|on| on >= index) {
+            self.algebra.set_inhabited(id, inhabited);
+        } else {
+            self.algebra.deciding.lean(leaned_on);
+        }
+        Ok(inhabited)
+    }
+
+    fn decide(&mut self, id: TermId) -> Result<bool, Failure> {
+        let shape = self.shape(id)?;
+        self.shape_is_inhabited(&shape)
+    }
+
+    /// Whether the shape has a value.
+    pub fn shape_is_inhabited(&mut self, shape: &Shape) -> Result<bool, Failure> {
+        if shape.null || shape.booleans != 0 {
+            return Ok(true);
+        }
+        if !self.algebra.texts.is_never(shape.strings, &mut self.nodes.languages) {
+            return Ok(true);
+        }
+        let policy = self.algebra.options.numbers;
+        if !shape.numbers.is_empty() && shape.numbers.is_inhabited(policy, &mut self.nodes.languages) {
+            return Ok(true);
+        }
+        for array in &shape.arrays {
+            self.algebra.spend(1)?;
+            if self.array_is_inhabited(array)? {
+                return Ok(true);
+            }
+        }
+        for object in &shape.objects {
+            self.algebra.spend(1)?;
+            if self.object_is_inhabited(object)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn array_is_inhabited(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
+        if array.min == 0 && array.some.iter().all(|s| s.min == 0) && !array.repeated {
+            return Ok(true);
+        }
+        for i in 0..array.prefix.len().min(array.min as usize) {
+            if !self.is_inhabited(array.prefix[i])? {
+                return Ok(false);
+            }
+        }
+        if array.min as usize > array.prefix.len() && !self.is_inhabited(array.rest)? {
+            return Ok(false);
+        }
+        if array.some.is_empty() && !array.unique && !array.repeated {
+            return Ok(true);
+        }
+        Ok(self.array_spec(array, 0)?.start().is_some())
+    }
+
+    fn object_is_inhabited(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
+        for declared in object.declared.iter().filter(|d| d.required) {
+            if !self.is_inhabited(declared.value)? {
+                return Ok(false);
+            }
+        }
+        let simple = object.min == 0
+            && object.some.iter().all(|s| s.min == 0 && s.max == UNBOUNDED)
+            && object.requires.is_empty();
+        if simple {
+            return Ok(true);
+        }
+        Ok(self.object_spec(object, 0)?.start().is_some())
+    }
+}

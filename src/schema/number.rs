@@ -1,0 +1,427 @@
+//! Sets of numbers: points, and intervals with divisibility, closed under ∪ ∩ ¬ by arithmetic on exact decimals.
+
+use super::options::Numbers as Policy;
+use crate::automata::number::{Bound, Fraction, SignedZero};
+use crate::automata::{Decimal, LangId, Languages, UNBOUNDED, UNLABELLED};
+use std::sync::Arc;
+
+/// One number, with the spelling the schema gives it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Point {
+    pub value: Decimal,
+    pub spelling: Arc<str>,
+}
+
+/// The numbers that satisfy every condition.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct Part {
+    pub lower: Option<Bound>,
+    pub upper: Option<Bound>,
+    /// Whole numbers only, or none of them.
+    pub integer: Option<bool>,
+    pub multiples: Vec<Decimal>,
+    pub not_multiples: Vec<Decimal>,
+    /// Sorted.
+    pub except: Vec<Decimal>,
+}
+
+/// A union of points and parts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct NumberSet {
+    /// Sorted by value.
+    pub points: Vec<Point>,
+    pub parts: Vec<Part>,
+}
+
+impl Part {
+    fn contains(&self, value: &Decimal) -> bool {
+        self.lower.as_ref().is_none_or(|b| if b.exclusive { *value > b.value } else { *value >= b.value })
+            && self
+                .upper
+                .as_ref()
+                .is_none_or(|b| if b.exclusive { *value < b.value } else { *value <= b.value })
+            && self.integer.is_none_or(|integer| value.is_integer() == integer)
+            && self.multiples.iter().all(|m| value.is_multiple_of(m) == Some(true))
+            && self.not_multiples.iter().all(|m| value.is_multiple_of(m) != Some(true))
+            && self.except.binary_search(value).is_err()
+    }
+
+    fn is_any(&self) -> bool {
+        *self == Part::default()
+    }
+
+    fn crossed(&self) -> bool {
+        match (&self.lower, &self.upper) {
+            (Some(low), Some(high)) => {
+                low.value > high.value || (low.value == high.value && (low.exclusive || high.exclusive))
+            }
+            _ => false,
+        }
+    }
+
+    /// Numbers in both; `None` when that is obviously nothing.
+    fn and(&self, other: &Part) -> Option<Part> {
+        let mut both = self.clone();
+        if let Some(bound) = &other.lower {
+            both.raise(bound.clone());
+        }
+        if let Some(bound) = &other.upper {
+            both.cap(bound.clone());
+        }
+        match (both.integer, other.integer) {
+            (Some(a), Some(b)) if a != b => return None,
+            (None, b) => both.integer = b,
+            _ => {}
+        }
+        let merge = |into: &mut Vec<Decimal>, from: &[Decimal]| {
+            into.extend_from_slice(from);
+            into.sort();
+            into.dedup();
+        };
+        merge(&mut both.multiples, &other.multiples);
+        merge(&mut both.not_multiples, &other.not_multiples);
+        merge(&mut both.except, &other.except);
+        let contradiction = both.multiples.iter().any(|m| both.not_multiples.contains(m));
+        (!contradiction && !both.crossed()).then_some(both)
+    }
+
+    pub fn raise(&mut self, bound: Bound) {
+        let tighter =
+            self.lower.as_ref().is_none_or(|b| (&b.value, b.exclusive) < (&bound.value, bound.exclusive));
+        if tighter {
+            self.lower = Some(bound);
+        }
+    }
+
+    pub fn cap(&mut self, bound: Bound) {
+        let tighter = self
+            .upper
+            .as_ref()
+            .is_none_or(|b| bound.value < b.value || (bound.value == b.value && bound.exclusive));
+        if tighter {
+            self.upper = Some(bound);
+        }
+    }
+
+    fn complement(&self) -> NumberSet {
+        let mut set = NumberSet::default();
+        let mut add = |part: Part| set.parts.push(part);
+        if let Some(b) = &self.lower {
+            let upper = Some(Bound { value: b.value.clone(), exclusive: !b.exclusive });
+            add(Part { upper, ..Part::default() });
+        }
+        if let Some(b) = &self.upper {
+            let lower = Some(Bound { value: b.value.clone(), exclusive: !b.exclusive });
+            add(Part { lower, ..Part::default() });
+        }
+        if let Some(integer) = self.integer {
+            add(Part { integer: Some(!integer), ..Part::default() });
+        }
+        for m in &self.multiples {
+            add(Part { not_multiples: vec![m.clone()], ..Part::default() });
+        }
+        for m in &self.not_multiples {
+            add(Part { multiples: vec![m.clone()], ..Part::default() });
+        }
+        set.points = self
+            .except
+            .iter()
+            .map(|value| Point { value: value.clone(), spelling: value.text().into() })
+            .collect();
+        set
+    }
+
+    /// The spellings of the part's numbers; `None` when a bound or divisor has too many digits.
+    fn language(&self, policy: Policy, pool: &mut Languages) -> Option<LangId> {
+        if self.is_any() {
+            return Some(any_number(pool));
+        }
+        let whole = self.integer == Some(true);
+        let only_integer = Part { integer: Some(true), ..Part::default() };
+        if policy == Policy::Canonical && *self == only_integer {
+            return Some(any_integer(pool));
+        }
+        let (fraction, zero) = match (policy, whole) {
+            (Policy::Canonical, true) => (Fraction::None, SignedZero::Refused),
+            (Policy::Canonical, false) => (Fraction::Digits(UNBOUNDED), SignedZero::Refused),
+            (Policy::Json, true) => (Fraction::Zeros, SignedZero::Allowed),
+            (Policy::Json, false) => (Fraction::Digits(UNBOUNDED), SignedZero::Allowed),
+        };
+        let mut parts = vec![pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?];
+        for m in &self.multiples {
+            parts.push(pool.multiples_of(m, fraction)?);
+        }
+        for m in &self.not_multiples {
+            let multiples = pool.multiples_of(m, fraction)?;
+            parts.push(pool.not(multiples));
+        }
+        if self.integer == Some(false) {
+            let integers = pool.number_range(None, None, Fraction::Zeros, SignedZero::Allowed)?;
+            parts.push(pool.not(integers));
+        }
+        for value in &self.except {
+            let spellings = every_spelling(value, pool)?;
+            parts.push(pool.not(spellings));
+        }
+        Some(pool.inter(&parts))
+    }
+}
+
+/// Every plain spelling of one number.
+fn every_spelling(value: &Decimal, pool: &mut Languages) -> Option<LangId> {
+    let bound = Bound { value: value.clone(), exclusive: false };
+    pool.number_range(Some(&bound), Some(&bound), Fraction::Digits(UNBOUNDED), SignedZero::Allowed)
+}
+
+/// `-?(0|[1-9][0-9]*)`.
+pub(super) fn any_integer(pool: &mut Languages) -> LangId {
+    use crate::automata::ByteSet;
+    let minus = pool.bytes(b"-");
+    let minus = pool.repeat(minus, 0, 1);
+    let digit = pool.byte(&ByteSet::range(b'0', b'9'));
+    let first = pool.byte(&ByteSet::range(b'1', b'9'));
+    let more = pool.repeat(digit, 0, UNBOUNDED);
+    let (zero, nonzero) = (pool.bytes(b"0"), pool.concat(first, more));
+    let whole = pool.union(&[zero, nonzero]);
+    pool.concat(minus, whole)
+}
+
+/// RFC 8259 §6.
+pub(super) fn any_number(pool: &mut Languages) -> LangId {
+    use crate::automata::ByteSet;
+    let digit = pool.byte(&ByteSet::range(b'0', b'9'));
+    let digits = pool.repeat(digit, 1, UNBOUNDED);
+    let point = pool.bytes(b".");
+    let fraction = pool.concat(point, digits);
+    let fraction = pool.repeat(fraction, 0, 1);
+    let class = |bytes: &[u8]| {
+        let mut set = ByteSet::EMPTY;
+        bytes.iter().for_each(|&b| set.insert(b));
+        set
+    };
+    let (e, sign) = (pool.byte(&class(b"eE")), pool.byte(&class(b"+-")));
+    let sign = pool.repeat(sign, 0, 1);
+    let exponent = pool.sequence(&[e, sign, digits]);
+    let exponent = pool.repeat(exponent, 0, 1);
+    let integer = any_integer(pool);
+    pool.sequence(&[integer, fraction, exponent])
+}
+
+impl NumberSet {
+    pub fn any() -> Self {
+        NumberSet { points: Vec::new(), parts: vec![Part::default()] }
+    }
+
+    pub fn part(part: Part) -> Self {
+        if part.crossed() {
+            return NumberSet::default();
+        }
+        NumberSet { points: Vec::new(), parts: vec![part] }
+    }
+
+    pub fn of_points(mut points: Vec<Point>) -> Self {
+        points.sort_by(|a, b| a.value.cmp(&b.value));
+        points.dedup_by(|a, b| a.value == b.value);
+        NumberSet { points, parts: Vec::new() }
+    }
+
+    /// Whether there is obviously no number.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.parts.is_empty()
+    }
+
+    /// Whether these are exactly the whole numbers.
+    pub fn is_integers(&self) -> bool {
+        self.points.is_empty()
+            && self.parts.len() == 1
+            && self.parts[0] == Part { integer: Some(true), ..Part::default() }
+    }
+
+    pub fn contains(&self, value: &Decimal) -> bool {
+        self.points.binary_search_by(|p| p.value.cmp(value)).is_ok()
+            || self.parts.iter().any(|p| p.contains(value))
+    }
+
+    pub fn and(&self, other: &NumberSet) -> NumberSet {
+        if *self == NumberSet::any() {
+            return other.clone();
+        }
+        if *other == NumberSet::any() {
+            return self.clone();
+        }
+        let mut points: Vec<Point> =
+            self.points.iter().filter(|p| other.contains(&p.value)).cloned().collect();
+        points.extend(other.points.iter().filter(|p| self.contains(&p.value)).cloned());
+        let mut set = NumberSet::of_points(points);
+        for a in &self.parts {
+            for b in &other.parts {
+                set.parts.extend(a.and(b));
+            }
+        }
+        set.parts.dedup();
+        set
+    }
+
+    pub fn or(&self, other: &NumberSet) -> NumberSet {
+        if self.parts.iter().any(Part::is_any) || other.parts.iter().any(Part::is_any) {
+            return NumberSet::any();
+        }
+        let mut set = NumberSet::of_points(self.points.iter().chain(&other.points).cloned().collect());
+        set.parts = self.parts.clone();
+        for part in &other.parts {
+            if !set.parts.contains(part) {
+                set.parts.push(part.clone());
+            }
+        }
+        let halves = [true, false].map(|i| Part { integer: Some(i), ..Part::default() });
+        if halves.iter().all(|h| set.parts.contains(h)) {
+            return NumberSet::any();
+        }
+        set
+    }
+
+    pub fn complement(&self) -> NumberSet {
+        let except: Vec<Decimal> = self.points.iter().map(|p| p.value.clone()).collect();
+        let mut set = NumberSet::part(Part { except, ..Part::default() });
+        for part in &self.parts {
+            set = set.and(&part.complement());
+        }
+        set
+    }
+
+    /// The spellings of the set's numbers; `None` when a bound or divisor has too many digits.
+    pub fn language(&self, policy: Policy, pool: &mut Languages) -> Option<LangId> {
+        let mut alternatives = Vec::new();
+        for part in &self.parts {
+            alternatives.push(part.language(policy, pool)?);
+        }
+        if !self.points.is_empty() {
+            match policy {
+                Policy::Canonical => alternatives.push(pool.literals(self.points.iter().flat_map(|p| {
+                    [(p.value.text().into_bytes(), UNLABELLED), (p.spelling.as_bytes().to_vec(), UNLABELLED)]
+                }))),
+                Policy::Json => {
+                    for p in &self.points {
+                        alternatives.push(pool.bytes(p.spelling.as_bytes()));
+                        alternatives.push(every_spelling(&p.value, pool)?);
+                    }
+                }
+            }
+        }
+        Some(pool.union(&alternatives))
+    }
+
+    /// Whether there is a number at all.
+    pub fn is_inhabited(&self, policy: Policy, pool: &mut Languages) -> bool {
+        let obvious = |p: &Part| {
+            (p.lower.is_none() || p.upper.is_none())
+                && p.not_multiples.is_empty()
+                && p.except.is_empty()
+                && (p.integer != Some(false) || p.multiples.is_empty())
+        };
+        if !self.points.is_empty() || self.parts.iter().any(obvious) {
+            return true;
+        }
+        self.parts.iter().any(|part| match part.language(policy, pool) {
+            Some(language) => !pool.is_never(language),
+            None => true,
+        })
+    }
+
+    /// How many numbers there are, if they are no more than `limit`.
+    pub fn count(&self, limit: usize) -> Option<usize> {
+        let mut total = self.points.len();
+        for part in &self.parts {
+            let (Some(low), Some(high)) = (&part.lower, &part.upper) else { return None };
+            if part.integer != Some(true) {
+                return None;
+            }
+            // Small whole ranges only: count by trying.
+            let span = low.value.plain_digits(15)?;
+            let start: i64 = format!(
+                "{}{}",
+                if low.value.is_negative() { "-" } else { "" },
+                span.0.iter().map(|d| char::from(b'0' + d)).collect::<String>()
+            )
+            .parse()
+            .ok()?;
+            let mut seen = 0;
+            for i in start.checked_sub(1)?..start.checked_add(limit as i64 + 3)? {
+                let value = Decimal::parse(&i.to_string())?;
+                let counted =
+                    part.contains(&value) && self.points.binary_search_by(|p| p.value.cmp(&value)).is_err();
+                seen += usize::from(counted);
+            }
+            total += seen;
+            let end = Decimal::parse(&(start + limit as i64 + 2).to_string())?;
+            if total > limit || high.value > end {
+                return None;
+            }
+        }
+        (total <= limit).then_some(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn d(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap()
+    }
+
+    fn bound(text: &str, exclusive: bool) -> Option<Bound> {
+        Some(Bound { value: d(text), exclusive })
+    }
+
+    /// The algebra agrees with membership, number by number.
+    #[test]
+    fn laws() {
+        let points = |texts: &[&str]| {
+            NumberSet::of_points(texts.iter().map(|t| Point { value: d(t), spelling: (*t).into() }).collect())
+        };
+        let sets = [
+            NumberSet::any(),
+            NumberSet::default(),
+            points(&["1", "2.5", "-3"]),
+            NumberSet::part(Part { integer: Some(true), ..Part::default() }),
+            NumberSet::part(Part { lower: bound("0", false), upper: bound("10", true), ..Part::default() }),
+            NumberSet::part(Part { multiples: vec![d("2")], ..Part::default() }),
+            NumberSet::part(Part { integer: Some(false), lower: bound("2", true), ..Part::default() }),
+            points(&["4", "0"]).complement(),
+        ];
+        let values: Vec<Decimal> =
+            ["-3", "-2", "0", "1", "2", "2.5", "3.5", "4", "9.5", "10"].map(d).to_vec();
+        for a in &sets {
+            for v in &values {
+                assert_eq!(a.complement().contains(v), !a.contains(v), "¬{a:?} {v:?}");
+            }
+            for b in &sets {
+                for v in &values {
+                    assert_eq!(a.and(b).contains(v), a.contains(v) && b.contains(v), "{a:?} ∩ {b:?} {v:?}");
+                    assert_eq!(a.or(b).contains(v), a.contains(v) || b.contains(v), "{a:?} ∪ {b:?} {v:?}");
+                }
+            }
+            for policy in [Policy::Canonical, Policy::Json] {
+                let mut pool = Languages::new();
+                let language = a.language(policy, &mut pool).unwrap();
+                for v in &values {
+                    assert_eq!(pool.accepts(language, v.text().as_bytes()), a.contains(v), "{a:?} {v:?}");
+                }
+            }
+        }
+        let mut pool = Languages::new();
+        let narrow = Part { lower: bound("1", true), upper: bound("2", true), ..Part::default() };
+        assert!(NumberSet::part(narrow.clone()).is_inhabited(Policy::Canonical, &mut pool));
+        let none = NumberSet::part(Part { integer: Some(true), ..narrow });
+        assert!(!none.is_inhabited(Policy::Canonical, &mut pool));
+        let few = Part {
+            lower: bound("-1", false),
+            upper: bound("3", true),
+            integer: Some(true),
+            ..Part::default()
+        };
+        assert_eq!(NumberSet::part(few.clone()).count(8), Some(4));
+        assert_eq!(NumberSet::part(few).count(3), None);
+    }
+}

@@ -1,0 +1,370 @@
+//! Terms: schemas, and what the algebra makes of them, hash-consed and evaluated on demand.
+//!
+//! A term is a schema at a place (in a dynamic scope), a Boolean combination of terms, or a shape. Its shape is
+//! computed when somebody asks and kept, so that `A ∧ B` costs one intersection however often it turns up, and a
+//! recursive schema is a cycle of terms, not an infinite shape.
+
+use super::document::Document;
+use super::emit::Standard;
+use super::inhabited::Deciding;
+use super::json::Value;
+use super::options::SchemaOptions;
+use super::shape::{ArrayShape, Eval, Shape};
+use super::text::Texts;
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// A set of JSON values, perhaps not evaluated yet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct TermId(pub u32);
+
+impl TermId {
+    pub const NEVER: TermId = TermId(0);
+    pub const ANY: TermId = TermId(1);
+}
+
+/// A dynamic scope: which dynamic anchors lead where. 0 is the empty one.
+pub(super) type ScopeId = u32;
+
+/// What a term is made of.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Term {
+    Never,
+    Any,
+    Schema(Value, ScopeId),
+    Shape(Arc<Shape>),
+    Not(TermId),
+    And(Box<[TermId]>),
+    Or(Box<[TermId]>),
+}
+
+/// Why a term could not be evaluated.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Failure {
+    Fuel,
+    Depth,
+    /// A schema that refers to itself without anything in between.
+    Loop(Value),
+    Unsupported {
+        at: Option<Value>,
+        keyword: &'static str,
+        reason: &'static str,
+    },
+}
+
+/// What is known of a term.
+struct State {
+    term: Term,
+    shape: Option<Arc<Shape>>,
+    /// The shape is being computed.
+    open: bool,
+    pub inhabited: Option<bool>,
+}
+
+/// The terms of one grammar, shared by everything that expands it.
+pub(super) struct Algebra {
+    pub doc: Arc<Document>,
+    pub options: SchemaOptions,
+    pub texts: Texts,
+    states: Vec<State>,
+    index: HashMap<Term, TermId>,
+    /// Dynamic scopes: sorted pairs of anchor and place.
+    scopes: Vec<Vec<(u32, Value)>>,
+    /// Arrays of distinct items, as the grammar's keys name them.
+    pub distinct: Vec<(ArrayShape, u32)>,
+    pub standard: Standard,
+    pub deciding: Deciding,
+    fuel: u64,
+    /// How deep evaluation is nested.
+    pub depth: u32,
+    /// How deep evaluation is nested inside attempts to find a contradiction early.
+    probing: u32,
+    /// The schema being evaluated, for errors.
+    pub at: Value,
+    pub any: Arc<Shape>,
+}
+
+/// How deep terms may be nested in each other's evaluation.
+pub(super) const MAX_DEPTH: u32 = 300;
+/// How deep to look for a contradiction before it matters.
+const MAX_PROBE: u32 = 3;
+
+impl Algebra {
+    pub fn new(doc: Arc<Document>, options: SchemaOptions, standard: Standard) -> Self {
+        let at = doc.root;
+        let mut algebra = Algebra {
+            doc,
+            fuel: options.fuel,
+            options,
+            texts: Texts::default(),
+            states: Vec::with_capacity(32),
+            index: HashMap::with_capacity(32),
+            scopes: vec![Vec::new()],
+            distinct: Vec::new(),
+            standard,
+            deciding: Deciding::default(),
+            depth: 0,
+            probing: 0,
+            at,
+            any: Arc::new(Shape::any()),
+        };
+        algebra.intern(Term::Never);
+        algebra.intern(Term::Any);
+        algebra
+    }
+
+    /// Starts a piece of work with a full tank.
+    pub fn refuel(&mut self) {
+        self.fuel = self.options.fuel;
+        self.depth = 0;
+        self.probing = 0;
+    }
+
+    /// The number under which the grammar asks for the items of an array of distinct items.
+    pub fn distinct_key(&mut self, array: &ArrayShape, depth: u32) -> u64 {
+        match self.distinct.iter().position(|(a, d)| a == array && *d == depth) {
+            Some(i) => i as u64,
+            None => {
+                self.distinct.push((array.clone(), depth));
+                self.distinct.len() as u64 - 1
+            }
+        }
+    }
+
+    pub fn spend(&mut self, steps: u64) -> Result<(), Failure> {
+        self.fuel = self.fuel.checked_sub(steps).ok_or(Failure::Fuel)?;
+        Ok(())
+    }
+
+    fn intern(&mut self, term: Term) -> TermId {
+        if let Some(&id) = self.index.get(&term) {
+            return id;
+        }
+        let id = TermId(self.states.len() as u32);
+        self.states.push(State { term: term.clone(), shape: None, open: false, inhabited: None });
+        self.index.insert(term, id);
+        id
+    }
+
+    pub fn term(&self, id: TermId) -> &Term {
+        &self.states[id.0 as usize].term
+    }
+
+    pub fn known_inhabited(&self, id: TermId) -> Option<bool> {
+        self.states[id.0 as usize].inhabited
+    }
+
+    pub fn set_inhabited(&mut self, id: TermId, inhabited: bool) {
+        self.states[id.0 as usize].inhabited = Some(inhabited);
+    }
+
+    /// The schema at `schema`, reached from `scope`.
+    pub fn schema(&mut self, schema: Value, scope: ScopeId) -> TermId {
+        let doc = self.doc.clone();
+        match doc.keywords(schema) {
+            [] => return TermId::ANY,
+            [super::document::Keyword::Never] => return TermId::NEVER,
+            _ => {}
+        }
+        let scope = if doc.references.is_dynamic() { self.enter(scope, doc.resource(schema)) } else { 0 };
+        self.intern(Term::Schema(schema, scope))
+    }
+
+    /// The scope after entering a resource: anchors that lead somewhere already keep leading there.
+    fn enter(&mut self, scope: ScopeId, resource: Value) -> ScopeId {
+        let anchors = self.doc.references.dynamic_anchors(resource);
+        let mut entered = self.scopes[scope as usize].clone();
+        for (anchor, place) in anchors {
+            if let Err(at) = entered.binary_search_by_key(&anchor, |e| e.0) {
+                entered.insert(at, (anchor, place));
+            }
+        }
+        match self.scopes.iter().position(|s| *s == entered) {
+            Some(i) => i as ScopeId,
+            None => {
+                self.scopes.push(entered);
+                self.scopes.len() as ScopeId - 1
+            }
+        }
+    }
+
+    /// Where a dynamic anchor leads in a scope.
+    pub fn dynamic_target(&self, scope: ScopeId, anchor: u32) -> Option<Value> {
+        let scope = &self.scopes[scope as usize];
+        scope.binary_search_by_key(&anchor, |e| e.0).ok().map(|i| scope[i].1)
+    }
+
+    pub fn shape_term(&mut self, shape: Shape) -> TermId {
+        if shape.is_never() {
+            return TermId::NEVER;
+        }
+        if shape == *self.any {
+            return TermId::ANY;
+        }
+        self.intern(Term::Shape(Arc::new(shape)))
+    }
+
+    pub fn not(&mut self, a: TermId) -> TermId {
+        match *self.term(a) {
+            Term::Never => TermId::ANY,
+            Term::Any => TermId::NEVER,
+            Term::Not(inner) => inner,
+            _ => self.intern(Term::Not(a)),
+        }
+    }
+
+    pub fn and2(&mut self, a: TermId, b: TermId) -> TermId {
+        match (a, b) {
+            (TermId::NEVER, _) | (_, TermId::NEVER) => TermId::NEVER,
+            (TermId::ANY, other) | (other, TermId::ANY) => other,
+            _ if a == b => a,
+            _ => self.and(&[a, b]),
+        }
+    }
+
+    pub fn and(&mut self, parts: &[TermId]) -> TermId {
+        let mut flat = Vec::with_capacity(parts.len());
+        for &part in parts {
+            match self.term(part) {
+                Term::Never => return TermId::NEVER,
+                Term::Any => {}
+                Term::And(inner) => flat.extend_from_slice(inner),
+                _ => flat.push(part),
+            }
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        let negated = |p: &TermId| matches!(*self.term(*p), Term::Not(x) if flat.binary_search(&x).is_ok());
+        if flat.iter().any(negated) {
+            return TermId::NEVER;
+        }
+        match flat.as_slice() {
+            [] => TermId::ANY,
+            [one] => *one,
+            _ => self.intern(Term::And(flat.into())),
+        }
+    }
+
+    pub fn or(&mut self, parts: &[TermId]) -> TermId {
+        let mut flat = Vec::with_capacity(parts.len());
+        for &part in parts {
+            match self.term(part) {
+                Term::Any => return TermId::ANY,
+                Term::Never => {}
+                Term::Or(inner) => flat.extend_from_slice(inner),
+                _ => flat.push(part),
+            }
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        let negated = |p: &TermId| matches!(*self.term(*p), Term::Not(x) if flat.binary_search(&x).is_ok());
+        if flat.iter().any(negated) {
+            return TermId::ANY;
+        }
+        match flat.as_slice() {
+            [] => TermId::NEVER,
+            [one] => *one,
+            _ => self.intern(Term::Or(flat.into())),
+        }
+    }
+}
+
+impl Eval<'_> {
+    /// The shape of a term.
+    pub fn shape(&mut self, id: TermId) -> Result<Arc<Shape>, Failure> {
+        let state = &mut self.algebra.states[id.0 as usize];
+        if let Some(shape) = &state.shape {
+            return Ok(shape.clone());
+        }
+        if state.open {
+            let at = self.algebra.at;
+            return Err(Failure::Loop(at));
+        }
+        if self.algebra.depth >= MAX_DEPTH {
+            return Err(Failure::Depth);
+        }
+        state.open = true;
+        let term = state.term.clone();
+        self.algebra.depth += 1;
+        let outer = self.algebra.at;
+        let result = self.algebra.spend(1).and_then(|()| self.evaluate(&term));
+        self.algebra.depth -= 1;
+        self.algebra.states[id.0 as usize].open = false;
+        // An error keeps naming the innermost schema.
+        let shape = result?;
+        self.algebra.at = outer;
+        self.algebra.states[id.0 as usize].shape = Some(shape.clone());
+        Ok(shape)
+    }
+
+    fn evaluate(&mut self, term: &Term) -> Result<Arc<Shape>, Failure> {
+        Ok(match term {
+            Term::Never => Arc::new(Shape::never()),
+            Term::Any => self.algebra.any.clone(),
+            Term::Shape(shape) => shape.clone(),
+            Term::Schema(schema, scope) => {
+                self.algebra.at = *schema;
+                Arc::new(self.unfold(*schema, *scope)?)
+            }
+            Term::Not(inner) => {
+                let inner = self.shape(*inner)?;
+                Arc::new(self.complement(&inner)?)
+            }
+            Term::And(parts) => {
+                let mut shape = self.algebra.any.clone();
+                for &part in parts.iter() {
+                    let part = self.shape(part)?;
+                    shape = if *shape == *self.algebra.any {
+                        part
+                    } else {
+                        Arc::new(self.intersect(&shape, &part)?)
+                    };
+                    if shape.is_never() {
+                        break;
+                    }
+                }
+                shape
+            }
+            Term::Or(parts) => {
+                let mut shape = Shape::never();
+                for &part in parts.iter() {
+                    let part = self.shape(part)?;
+                    shape = self.union(&shape, &part);
+                }
+                Arc::new(shape)
+            }
+        })
+    }
+
+    /// Whether the term obviously has no value: sufficient, not necessary, and cheap enough to ask in passing.
+    pub fn is_evidently_never(&mut self, id: TermId) -> Result<bool, Failure> {
+        let state = &self.algebra.states[id.0 as usize];
+        if let Some(shape) = &state.shape {
+            return Ok(shape.is_never());
+        }
+        // Only combinations can contradict themselves; and a term that is being evaluated cannot be asked.
+        let worth = matches!(state.term, Term::And(_)) && !state.open;
+        if !worth || self.algebra.probing >= MAX_PROBE || self.algebra.depth + 8 >= MAX_DEPTH {
+            return Ok(false);
+        }
+        let Term::And(parts) = state.term.clone() else { return Ok(false) };
+        if parts.iter().any(|p| self.is_open(*p)) {
+            return Ok(false);
+        }
+        self.algebra.probing += 1;
+        let at = self.algebra.at;
+        let result = self.shape(id);
+        self.algebra.probing -= 1;
+        self.algebra.at = at;
+        match result {
+            Ok(shape) => Ok(shape.is_never()),
+            // Something inside is being evaluated further out: nothing is evident.
+            Err(Failure::Loop(_) | Failure::Depth) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn is_open(&self, id: TermId) -> bool {
+        self.algebra.states[id.0 as usize].open
+    }
+}

@@ -1,0 +1,368 @@
+//! Sets of strings, as hash-consed expressions over decoded text.
+//!
+//! Languages live in the pool of whoever expands the grammar, so a set is kept symbolic here and turned into a
+//! language where it is needed ([`Texts::language`]). Literal sets and lengths are computed with directly; the rest
+//! is left to the automata, which also decide emptiness.
+
+use super::format::Format;
+use crate::automata::{LangId, Languages, UNBOUNDED, UNLABELLED};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// A set of strings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct TextId(u32);
+
+impl TextId {
+    pub const NEVER: TextId = TextId(0);
+    pub const ANY: TextId = TextId(1);
+}
+
+/// What a set of strings is made of.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Text {
+    Never,
+    Any,
+    /// Sorted, distinct, not empty.
+    Literals(Arc<[Arc<str>]>),
+    /// From so many to so many characters (code points).
+    Length(u32, u32),
+    /// A language of the pool that the grammar started from, and so of every pool: a pattern's.
+    Language(LangId),
+    Format(Format),
+    Not(TextId),
+    And(Box<[TextId]>),
+    Or(Box<[TextId]>),
+}
+
+/// The interned sets.
+pub(super) struct Texts {
+    sets: Vec<Text>,
+    index: HashMap<Text, TextId>,
+    never: HashMap<TextId, bool>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        let mut texts = Texts { sets: Vec::new(), index: HashMap::new(), never: HashMap::new() };
+        texts.intern(Text::Never);
+        texts.intern(Text::Any);
+        texts
+    }
+}
+
+impl Texts {
+    pub fn get(&self, id: TextId) -> &Text {
+        &self.sets[id.0 as usize]
+    }
+
+    fn intern(&mut self, text: Text) -> TextId {
+        if let Some(&id) = self.index.get(&text) {
+            return id;
+        }
+        let id = TextId(self.sets.len() as u32);
+        self.sets.push(text.clone());
+        self.index.insert(text, id);
+        id
+    }
+
+    pub fn literals(&mut self, mut texts: Vec<Arc<str>>) -> TextId {
+        texts.sort_unstable();
+        texts.dedup();
+        if texts.is_empty() {
+            return TextId::NEVER;
+        }
+        self.intern(Text::Literals(texts.into()))
+    }
+
+    pub fn length(&mut self, min: u32, max: u32) -> TextId {
+        match (min, max) {
+            (0, UNBOUNDED) => TextId::ANY,
+            _ if min > max => TextId::NEVER,
+            _ => self.intern(Text::Length(min, max)),
+        }
+    }
+
+    pub fn of_language(&mut self, language: LangId) -> TextId {
+        self.intern(Text::Language(language))
+    }
+
+    pub fn format(&mut self, format: Format) -> TextId {
+        self.intern(Text::Format(format))
+    }
+
+    pub fn not(&mut self, a: TextId) -> TextId {
+        match *self.get(a) {
+            Text::Never => TextId::ANY,
+            Text::Any => TextId::NEVER,
+            Text::Not(inner) => inner,
+            Text::Length(min, max) => {
+                let below = if min == 0 { TextId::NEVER } else { self.length(0, min - 1) };
+                let above = if max == UNBOUNDED { TextId::NEVER } else { self.length(max + 1, UNBOUNDED) };
+                self.or(below, above)
+            }
+            _ => self.intern(Text::Not(a)),
+        }
+    }
+
+    pub fn and(&mut self, a: TextId, b: TextId, pool: &mut Languages) -> TextId {
+        if a == b || b == TextId::ANY {
+            return a;
+        }
+        if a == TextId::ANY {
+            return b;
+        }
+        let mut flat: Vec<TextId> = Vec::new();
+        for id in [a, b] {
+            match self.get(id) {
+                Text::Never => return TextId::NEVER,
+                Text::And(parts) => flat.extend_from_slice(parts),
+                _ => flat.push(id),
+            }
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        if let Some(at) = flat.iter().position(|&p| matches!(self.get(p), Text::Literals(_))) {
+            let literals = flat.swap_remove(at);
+            let Text::Literals(texts) = self.get(literals).clone() else { return TextId::NEVER };
+            let kept: Vec<Arc<str>> =
+                texts.iter().filter(|t| flat.iter().all(|&p| self.contains(p, t, pool))).cloned().collect();
+            return self.literals(kept);
+        }
+        // One length and one set of excluded literals are enough.
+        let (mut min, mut max) = (0, UNBOUNDED);
+        let mut excluded: Vec<Arc<str>> = Vec::new();
+        let mut rest: Vec<TextId> = Vec::new();
+        for &part in &flat {
+            match self.get(part) {
+                Text::Length(a, b) => (min, max) = (min.max(*a), max.min(*b)),
+                Text::Not(inner) => match self.get(*inner) {
+                    Text::Literals(texts) => excluded.extend(texts.iter().cloned()),
+                    _ if flat.contains(inner) => return TextId::NEVER,
+                    _ => rest.push(part),
+                },
+                _ => rest.push(part),
+            }
+        }
+        if min > max {
+            return TextId::NEVER;
+        }
+        if (min, max) != (0, UNBOUNDED) {
+            rest.push(self.length(min, max));
+        }
+        if !excluded.is_empty() {
+            let excluded = self.literals(excluded);
+            rest.push(self.not(excluded));
+        }
+        rest.sort_unstable();
+        match rest.as_slice() {
+            [one] => *one,
+            _ => self.intern(Text::And(rest.into())),
+        }
+    }
+
+    pub fn or(&mut self, a: TextId, b: TextId) -> TextId {
+        if a == b || b == TextId::NEVER {
+            return a;
+        }
+        if a == TextId::NEVER {
+            return b;
+        }
+        let mut flat: Vec<TextId> = Vec::new();
+        let mut literals: Vec<Arc<str>> = Vec::new();
+        for id in [a, b] {
+            match self.get(id).clone() {
+                Text::Any => return TextId::ANY,
+                Text::Literals(texts) => literals.extend(texts.iter().cloned()),
+                Text::Or(parts) => {
+                    for &part in parts.iter() {
+                        match self.get(part) {
+                            Text::Literals(texts) => literals.extend(texts.iter().cloned()),
+                            _ => flat.push(part),
+                        }
+                    }
+                }
+                _ => flat.push(id),
+            }
+        }
+        // What a complement of literals excludes, the literals beside it bring back.
+        if !literals.is_empty() {
+            for part in &mut flat {
+                let Text::Not(inner) = *self.get(*part) else { continue };
+                let Text::Literals(excluded) = self.get(inner).clone() else { continue };
+                let left = excluded.iter().filter(|t| !literals.contains(t)).cloned().collect();
+                let left = self.literals(left);
+                *part = self.not(left);
+                literals.clear();
+                break;
+            }
+            let literals = self.literals(literals);
+            if literals != TextId::NEVER {
+                flat.push(literals);
+            }
+        }
+        flat.sort_unstable();
+        flat.dedup();
+        let opposite = |p: &TextId| matches!(self.get(*p), Text::Not(x) if flat.contains(x));
+        if flat.contains(&TextId::ANY) || flat.iter().any(opposite) {
+            return TextId::ANY;
+        }
+        match flat.as_slice() {
+            [one] => *one,
+            _ => self.intern(Text::Or(flat.into())),
+        }
+    }
+
+    /// Whether `text` belongs to the set.
+    pub fn contains(&mut self, id: TextId, text: &str, pool: &mut Languages) -> bool {
+        match self.get(id).clone() {
+            Text::Never => false,
+            Text::Any => true,
+            Text::Literals(texts) => texts.binary_search_by(|t| (**t).cmp(text)).is_ok(),
+            Text::Length(min, max) => {
+                let count = text.chars().count() as u64;
+                u64::from(min) <= count && (max == UNBOUNDED || count <= u64::from(max))
+            }
+            Text::Language(_) | Text::Format(_) => {
+                let language = self.language(id, pool);
+                pool.accepts(language, text.as_bytes())
+            }
+            Text::Not(inner) => !self.contains(inner, text, pool),
+            Text::And(parts) => parts.iter().all(|&p| self.contains(p, text, pool)),
+            Text::Or(parts) => parts.iter().any(|&p| self.contains(p, text, pool)),
+        }
+    }
+
+    /// The set as a language of decoded UTF-8 text.
+    pub fn language(&mut self, id: TextId, pool: &mut Languages) -> LangId {
+        match self.get(id).clone() {
+            Text::Never => LangId::NEVER,
+            Text::Any => pool.any_text(),
+            Text::Literals(texts) => pool.literals(texts.iter().map(|t| (t.as_bytes().to_vec(), UNLABELLED))),
+            Text::Length(min, max) => {
+                let any = pool.char_class(&[(0, 0x10_ffff)]);
+                pool.repeat(any, min, max)
+            }
+            Text::Language(language) => language,
+            Text::Format(format) => format.language(pool),
+            Text::Not(inner) => {
+                let inner = self.language(inner, pool);
+                let not = pool.not(inner);
+                let text = pool.any_text();
+                pool.inter(&[text, not])
+            }
+            Text::And(parts) => {
+                let parts: Vec<LangId> = parts.iter().map(|&p| self.language(p, pool)).collect();
+                pool.inter(&parts)
+            }
+            Text::Or(parts) => {
+                let parts: Vec<LangId> = parts.iter().map(|&p| self.language(p, pool)).collect();
+                pool.union(&parts)
+            }
+        }
+    }
+
+    /// Whether no string belongs to the set.
+    pub fn is_never(&mut self, id: TextId, pool: &mut Languages) -> bool {
+        match self.get(id) {
+            Text::Never => return true,
+            Text::Any | Text::Literals(_) | Text::Length(..) | Text::Format(_) => return false,
+            Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return false,
+            _ => {}
+        }
+        if let Some(&known) = self.never.get(&id) {
+            return known;
+        }
+        let language = self.language(id, pool);
+        let never = pool.is_never(language);
+        // An answer given after the search budget ran out is a guess.
+        if !pool.exhausted() {
+            self.never.insert(id, never);
+        }
+        never
+    }
+
+    /// How many strings belong to the set, if they are no more than `limit`.
+    pub fn count(&mut self, id: TextId, limit: usize, pool: &mut Languages) -> Option<usize> {
+        match self.get(id) {
+            Text::Never => return Some(0),
+            Text::Literals(texts) => return (texts.len() <= limit).then_some(texts.len()),
+            Text::Any | Text::Format(_) => return None,
+            Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return None,
+            _ => {}
+        }
+        let language = self.language(id, pool);
+        count_words(pool, language, limit)
+    }
+}
+
+/// How many words a language has, if they are no more than `limit`.
+pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) -> Option<usize> {
+    let mut count = 0;
+    // Every live state on the path leads to a word, so a path of more than `limit` branches ends the search, and a
+    // state met again on its own path means infinitely many.
+    let mut path: Vec<(LangId, u16)> = vec![(language, 0)];
+    if pool.is_never(language) {
+        return Some(0);
+    }
+    let mut steps = 0usize;
+    while let Some(&mut (state, ref mut next)) = path.last_mut() {
+        if *next == 0 && pool.is_nullable(state) {
+            count += 1;
+            if count > limit {
+                return None;
+            }
+        }
+        if *next > 0xff {
+            path.pop();
+            continue;
+        }
+        let byte = *next as u8;
+        *next += 1;
+        let to = pool.step(state, byte);
+        steps += 1;
+        if steps > 256 * 40 * limit.max(1) {
+            return None;
+        }
+        if to == LangId::NEVER {
+            continue;
+        }
+        if path.iter().any(|&(s, _)| s == to) {
+            return None;
+        }
+        path.push((to, 0));
+    }
+    Some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn laws() {
+        let mut pool = Languages::new();
+        let mut t = Texts::default();
+        let ab = t.literals(vec!["b".into(), "a".into()]);
+        let bc = t.literals(vec!["b".into(), "c".into()]);
+        let b = t.literals(vec!["b".into()]);
+        assert_eq!(t.and(ab, bc, &mut pool), b);
+        let (not_ab, not_bc) = (t.not(ab), t.not(bc));
+        let neither = t.and(not_ab, not_bc, &mut pool);
+        let any = t.or(ab, bc);
+        let not_any = t.not(any);
+        assert_eq!(neither, not_any);
+        assert_eq!(t.or(not_ab, ab), TextId::ANY);
+        assert_eq!(t.and(not_ab, ab, &mut pool), TextId::NEVER);
+        let short = t.length(0, 3);
+        let long = t.not(short);
+        assert_eq!(t.get(long), &Text::Length(4, UNBOUNDED));
+        assert_eq!(t.and(short, long, &mut pool), TextId::NEVER);
+        let one = t.length(1, 1);
+        let odd = t.and(one, not_ab, &mut pool);
+        assert!(t.contains(odd, "ü", &mut pool) && !t.contains(odd, "a", &mut pool));
+        assert!(!t.is_never(odd, &mut pool));
+        assert_eq!(t.count(any, 8, &mut pool), Some(3));
+        assert_eq!(t.count(odd, 8, &mut pool), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! MaskBench's real-world schemas: what compiles, and whether instances are judged rightly.
+//!
+//! Every case's valid instances must be accepted and its invalid ones refused, byte by byte. The known exceptions are
+//! counted by cause; run `cargo test --release --test schema_maskbench -- --ignored --nocapture` for the figures over
+//! all cases.
+
+use hedgerow::engine::Constraint;
+use hedgerow::grammar::KeyOrder;
+use hedgerow::schema::{compile, SchemaOptions};
+use hedgerow::vocab::Vocabulary;
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::PathBuf;
+
+fn data() -> Option<PathBuf> {
+    let root =
+        std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let path = root.join("maskbench/dev.jsonl.gz");
+    if !path.exists() {
+        eprintln!("skipped: {} is not there (set HEDGEROW_DATA)", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+fn accepts(constraint: &Constraint, text: &str) -> Result<bool, String> {
+    let mut matcher = constraint.matcher();
+    Ok(matcher.advance_bytes(text.as_bytes()).map_err(|e| e.to_string())? && matcher.is_accepting())
+}
+
+#[derive(Default, Debug)]
+struct Score {
+    schemas: usize,
+    compile_errors: usize,
+    crashes: usize,
+    valid_refused: usize,
+    valid_refused_for_order: usize,
+    invalid_accepted: usize,
+    reasons: BTreeMap<String, usize>,
+    failures: Vec<String>,
+}
+
+fn run(every: usize) -> Option<Score> {
+    let file = std::fs::File::open(data()?).unwrap();
+    let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
+    let vocabulary = Vocabulary::from_byte_list((0..=255u8).map(|b| vec![b]).collect()).unwrap();
+    let mut score = Score::default();
+    for line in lines.step_by(every) {
+        let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let id = case["id"].as_str().unwrap();
+        let schema = case["schema"].as_str().unwrap();
+        if let Ok(only) = std::env::var("HEDGEROW_CASE") {
+            if !id.contains(&only) {
+                continue;
+            }
+        }
+        score.schemas += 1;
+        let start = std::time::Instant::now();
+        let options = SchemaOptions::default();
+        let constraint = match compile(schema, &options) {
+            Ok(grammar) => match Constraint::new(&grammar, &vocabulary) {
+                Ok(constraint) => constraint,
+                Err(error) => {
+                    score.crashes += 1;
+                    score.failures.push(format!("{id}: {error}"));
+                    continue;
+                }
+            },
+            Err(error) => {
+                score.compile_errors += 1;
+                let text = error.to_string();
+                let reason = text.split_once(": ").map_or(text.as_str(), |p| p.1).to_owned();
+                *score.reasons.entry(reason).or_default() += 1;
+                score.failures.push(format!("{id}: {text}"));
+                continue;
+            }
+        };
+        let mut any_order = None;
+        for test in case["tests"].as_array().unwrap() {
+            let text = test["text"].as_str().unwrap();
+            let valid = test["valid"].as_bool().unwrap();
+            match accepts(&constraint, text) {
+                Ok(accepted) if accepted == valid => {}
+                Ok(false) => {
+                    let other = any_order.get_or_insert_with(|| {
+                        let grammar = compile(schema, &options.clone().key_order(KeyOrder::Any)).unwrap();
+                        Constraint::new(&grammar, &vocabulary).unwrap()
+                    });
+                    if accepts(other, text) == Ok(true) {
+                        score.valid_refused_for_order += 1;
+                    } else {
+                        score.valid_refused += 1;
+                        score
+                            .failures
+                            .push(format!("{id}: refused {}", &text[..text.floor_char_boundary(300)]));
+                    }
+                }
+                Ok(true) => {
+                    score.invalid_accepted += 1;
+                    score.failures.push(format!("{id}: accepted {}", &text[..text.floor_char_boundary(300)]));
+                }
+                Err(error) => {
+                    score.crashes += 1;
+                    score.failures.push(format!("{id}: {error}"));
+                    break;
+                }
+            }
+        }
+        if start.elapsed().as_millis() > 1000 {
+            eprintln!("{id}: {:?}", start.elapsed());
+        }
+    }
+    Some(score)
+}
+
+#[test]
+#[ignore = "minutes in debug builds"]
+fn all_cases() {
+    let Some(score) = run(1) else { return };
+    for failure in &score.failures {
+        println!("{failure}");
+    }
+    println!(
+        "{} schemas, {} compile errors, {} crashes, {} valid refused, {} valid refused for key order only, {} invalid accepted",
+        score.schemas,
+        score.compile_errors,
+        score.crashes,
+        score.valid_refused,
+        score.valid_refused_for_order,
+        score.invalid_accepted
+    );
+    let mut reasons: Vec<_> = score.reasons.iter().collect();
+    reasons.sort_by_key(|r| std::cmp::Reverse(r.1));
+    for (reason, count) in reasons.iter().take(40) {
+        println!("{count:6} {reason}");
+    }
+}
