@@ -1,0 +1,136 @@
+//! `hedgerow check`: whether a schema compiles, and whether an instance is in its language.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::constraint::PolicyArgs;
+use super::failure::{written, Failure};
+use super::input;
+use super::judge::{judge, Verdict};
+use hedgerow::engine::Constraint;
+use hedgerow::grammar::Grammar;
+use hedgerow::vocab::Vocabulary;
+
+const AFTER_HELP: &str = "\
+The instance is read as a constrained model would have to write it: a text that satisfies the schema \
+is still refused if its keys come in another order than --key-order says, or its whitespace is not \
+that of --whitespace. A second opinion by an ordinary validator is printed with every refusal. \
+Whitespace around the instance is ignored.
+
+Exit codes:
+  0  the schema compiles, and the instance is accepted
+  1  it does not, or the instance is refused
+  2  the command line makes no sense
+
+Examples:
+  hedgerow check --schema person.schema.json
+  hedgerow check --schema person.schema.json --instance ada.json
+  echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
+
+/// Checks that a JSON Schema compiles, and whether an instance is in its language
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The JSON Schema (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    schema: PathBuf,
+    /// A JSON text to check against it (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    instance: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args.schema.as_os_str() == "-" && args.instance.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        return Err(Failure::usage("--schema and --instance cannot both be standard input"));
+    }
+    let loaded = args.policy.load_schema(&args.schema)?;
+    let Some(path) = &args.instance else {
+        written(writeln!(std::io::stdout(), "{}: compiles", args.schema.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let whole = input::read_text(path, "instance")?;
+    let text = whole.trim_matches([' ', '\t', '\r', '\n']);
+    let offset = whole.len() - whole.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    let Some(refusal) = refusal(&loaded.grammar, text)? else {
+        written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (line, column) = input::line_column(&whole, offset + refusal.at);
+    let mut out = format!("{}:{line}:{column}: refused: {}\n", path.display(), refusal.reason);
+    if let Some(schema) = &loaded.schema {
+        out += &match judge(schema, text) {
+            Verdict::Valid => "  the value satisfies the schema; only its spelling or key order is refused (see --key-order and --whitespace)\n".to_owned(),
+            Verdict::Invalid(reason) => format!("  a validator agrees: {reason}\n"),
+            Verdict::NoJudge(reason) => format!("  the validator cannot read the schema: {reason}\n"),
+        };
+    }
+    written(std::io::stdout().write_all(out.as_bytes()))?;
+    Ok(ExitCode::from(super::NO))
+}
+
+/// Where and why a text is not in a grammar's language.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    at: usize,
+    reason: String,
+}
+
+/// Walks the text byte by byte: the tokens are the 256 bytes.
+fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, Failure> {
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::new("cannot check the instance").because(error);
+    let bytes = (0..=255u8).map(|byte| vec![byte]).collect();
+    let vocabulary = Vocabulary::from_byte_list(bytes).map_err(|error| failed(&error))?;
+    let constraint = Constraint::new(grammar, &vocabulary).map_err(|error| failed(&error))?;
+    let mut matcher = constraint.matcher();
+    for (at, byte) in text.bytes().enumerate() {
+        if matcher.advance_bytes(&[byte]).map_err(|error| failed(&error))? {
+            continue;
+        }
+        let allowed = matcher.mask().map_err(|error| failed(&error))?;
+        let allowed: Vec<u8> = allowed.iter().map(|token| token.0 as u8).collect();
+        let found = text.get(at..).and_then(|rest| rest.chars().next());
+        let found = found.map_or_else(|| format!("byte 0x{byte:02x}"), |c| format!("`{}`", c.escape_debug()));
+        let reason = match (allowed.is_empty(), matcher.is_accepting()) {
+            (true, _) => format!("expected the end, found {found}"),
+            (false, true) => {
+                format!("expected the end or {}, found {found}", input::describe_bytes(&allowed))
+            }
+            (false, false) => format!("expected {}, found {found}", input::describe_bytes(&allowed)),
+        };
+        return Ok(Some(Refusal { at, reason }));
+    }
+    if matcher.is_accepting() {
+        return Ok(None);
+    }
+    let allowed = matcher.mask().map_err(|error| failed(&error))?;
+    let allowed: Vec<u8> = allowed.iter().map(|token| token.0 as u8).collect();
+    let reason = format!("expected {}, found the end", input::describe_bytes(&allowed));
+    Ok(Some(Refusal { at: text.len(), reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hedgerow::syntax::regex::{compile, Dialect};
+
+    #[test]
+    fn refusals_say_where_and_what_was_expected() {
+        let grammar = compile("[0-9]{2}(é|-)?", Dialect::Ecma262).unwrap();
+        for (text, expected) in [
+            ("12", None),
+            ("12é", None),
+            ("1", Some((1, "expected `0` to `9`, found the end"))),
+            ("1x", Some((1, "expected `0` to `9`, found `x`"))),
+            ("12ü", Some((3, "expected 0xa9, found byte 0xbc"))),
+            ("12\n", Some((2, "expected the end or `-`, 0xc3, found `\\n`"))),
+            ("12--", Some((3, "expected the end, found `-`"))),
+        ] {
+            let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
+            assert_eq!(refusal(&grammar, text).unwrap(), expected, "{text}");
+        }
+    }
+}

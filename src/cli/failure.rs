@@ -1,0 +1,75 @@
+//! A failure as it is told on the terminal: what went wrong, why, and what to do.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    what: String,
+    causes: Vec<String>,
+    help: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// Something went wrong: exit code 1.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), causes: Vec::new(), help: None, code: super::NO }
+    }
+
+    /// The command line makes no sense: exit code 2.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(what) }
+    }
+
+    /// Adds an error and its sources as causes.
+    pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // Errors that quote their source need not say it twice.
+            let said = self.causes.last().unwrap_or(&self.what).contains(&text);
+            if !said {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds what to do about it.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Writes it to stderr and gives the exit code.
+    pub fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.what);
+        for cause in &self.causes {
+            eprintln!("  cause: {}", cause.replace('\n', "\n    "));
+        }
+        if let Some(help) = &self.help {
+            eprintln!("  help: {help}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// The result of writing to stdout: a reader that has gone away is the end of the work, not a failure.
+pub(super) fn written(result: io::Result<()>) -> Result<Written, Failure> {
+    match result {
+        Ok(()) => Ok(Written::Whole),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Written::ReaderGone),
+        Err(error) => Err(Failure::new("cannot write to stdout").because(&error)),
+    }
+}
+
+/// Whether stdout still has a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    Whole,
+    ReaderGone,
+}

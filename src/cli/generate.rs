@@ -1,0 +1,461 @@
+//! `hedgerow generate`: a prompt in, constrained text out.
+//!
+//! Everything that can be wrong with the command line is found before the model is loaded, which takes its time.
+
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
+use super::failure::{written, Failure, Written};
+use super::judge::{judge, Verdict};
+use super::sampling::SamplingArgs;
+use hedgerow::decode::{
+    Batch, Completion, Draft, FinishReason, ForcedTokens, Generation, LanguageModel, Request, TokenLogprobs,
+};
+use hedgerow::engine::Constraint;
+use hedgerow::sampling::SamplingParams;
+use hedgerow::vocab::{TokenId, Vocabulary};
+
+const AFTER_HELP: &str = "\
+The prompt is put into the model's own chat template, as a message of the user; --raw gives it to \
+the model as it is. With --schema the output is checked by an independent validator as well. A \
+summary goes to stderr: tokens, forward passes, and where the time went.
+
+Exit codes:
+  0  done
+  1  it failed, or a constrained output was cut off before it was complete
+  2  the command line makes no sense
+
+Examples:
+  hedgerow generate --model model.gguf --prompt 'Describe Ada.' --schema person.schema.json --stream
+  hedgerow generate --model model.gguf --prompt 'Is rain wet?' --choice yes --choice no
+  hedgerow generate --model folder/ --raw --prompt 'Once upon' --max-tokens 50 --n 3 --seed 7 --json";
+
+/// Generates text with a model, inside a constraint
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The model: a GGUF file, or a folder with config.json, tokenizer.json and safetensors weights
+    #[arg(long, value_name = "PATH")]
+    model: PathBuf,
+    /// What to say to the model (`-` reads standard input)
+    #[arg(long, value_name = "TEXT")]
+    prompt: String,
+    /// The system message, in place of the template's own
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    system: Option<String>,
+    /// Continue the prompt as it is, without the chat template
+    #[arg(long)]
+    raw: bool,
+    #[command(flatten)]
+    constraint: ConstraintArgs,
+    /// Most tokens of output
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    max_tokens: usize,
+    /// Least tokens of output, unless the constraint is complete before
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_tokens: usize,
+    /// End before this text (repeat the option)
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// End at the token with this id (repeat the option)
+    #[arg(long, value_name = "ID")]
+    stop_token: Vec<u32>,
+    /// How many outputs to make
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    n: usize,
+    /// What to do where only one way on is allowed: append it at once, or ask the model for every token
+    #[arg(long, value_enum, default_value_t = Forced::Append)]
+    forced: Forced,
+    /// Guess tokens ahead where the latest ones have occurred before; saves forward passes, changes no output
+    #[arg(long, value_name = "ngram[:LONGEST[:TOKENS]]", value_parser = draft)]
+    draft: Option<Draft>,
+    /// Write the output as it comes
+    #[arg(long, conflicts_with = "json")]
+    stream: bool,
+    /// Write one JSON object: outputs, usage, timings
+    #[arg(long)]
+    json: bool,
+    /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
+    #[arg(long, value_name = "N", requires = "json")]
+    logprobs: Option<usize>,
+    /// No summary on stderr
+    #[arg(long, short)]
+    quiet: bool,
+    /// Where to compute: cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Number format to compute with: f32, bf16 or f16
+    #[arg(long, default_value = "f32")]
+    dtype: String,
+    /// Threads to compute with; the default is one for each core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Forced {
+    Append,
+    Sample,
+}
+
+/// `ngram`, the longest run of tokens to look for (3), the tokens to guess (8).
+fn draft(text: &str) -> Result<Draft, String> {
+    let expected = || "expected ngram[:LONGEST[:TOKENS]], such as ngram:3:8".to_owned();
+    let mut parts = text.splitn(3, ':');
+    if parts.next() != Some("ngram") {
+        return Err(expected());
+    }
+    let mut number = |default: usize| parts.next().map_or(Ok(default), str::parse).map_err(|_| expected());
+    Ok(Draft::Ngram { longest: number(3)?.min(64), tokens: number(8)?.min(64) })
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args.stream && args.n != 1 {
+        return Err(
+            Failure::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
+        );
+    }
+    let sampling = args.sampling.params(args.min_tokens, args.max_tokens)?;
+    let constraint = args.constraint.load(&args.policy)?;
+    let prompt = match args.prompt.as_str() {
+        "-" => super::input::read_text("-".as_ref(), "prompt")?,
+        prompt => prompt.to_owned(),
+    };
+    with_model(args, &prompt, sampling, constraint)
+}
+
+#[cfg(not(feature = "torch"))]
+fn with_model(
+    _args: &Args,
+    _prompt: &str,
+    _sampling: SamplingParams,
+    _constraint: Option<Loaded>,
+) -> Result<ExitCode, Failure> {
+    Err(Failure::new("this build of hedgerow cannot run models").help(
+        "build it with the feature `torch`: `make setup`, then `cargo build --release --features torch,cli`",
+    ))
+}
+
+#[cfg(feature = "torch")]
+fn with_model(
+    args: &Args,
+    prompt: &str,
+    sampling: SamplingParams,
+    constraint: Option<Loaded>,
+) -> Result<ExitCode, Failure> {
+    use hedgerow::torch::{LoadOptions, Model};
+
+    let usage = |error| Failure::usage("the options are not usable").because(&error);
+    let mut options = LoadOptions::default()
+        .device(args.device.parse().map_err(usage)?)
+        .dtype(args.dtype.parse().map_err(usage)?);
+    if let Some(threads) = args.threads {
+        options = options.threads(threads);
+    }
+    let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
+    let model = Model::load_with_progress(&args.model, options, |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    let model = model.map_err(|error| {
+        Failure::new(format!("cannot load the model `{}`", args.model.display())).because(&error)
+    })?;
+    let tokens = prompt_tokens(args, &model, prompt)?;
+    generate(args, &model, model.name(), model.vocabulary(), tokens, sampling, constraint)
+}
+
+/// The prompt's tokens, through the chat template unless there is none or it is not wanted.
+#[cfg(feature = "torch")]
+fn prompt_tokens(args: &Args, model: &hedgerow::torch::Model, prompt: &str) -> Result<Vec<TokenId>, Failure> {
+    use hedgerow::decode::{ChatInput, ChatTemplate, Message};
+
+    let encoded = |result: Result<Vec<TokenId>, hedgerow::torch::TorchError>| {
+        result.map_err(|error| Failure::new("cannot make tokens of the prompt").because(&error))
+    };
+    let template = match (args.raw, model.chat_template(), &args.system) {
+        (false, Some(template), _) => template,
+        (false, None, Some(_)) => {
+            return Err(Failure::new("this model has no chat template, which --system needs")
+                .help("leave out --system"));
+        }
+        (false, None, None) => {
+            if !args.quiet {
+                eprintln!("note: this model has no chat template; it continues the prompt as it is");
+            }
+            return encoded(model.tokenizer().encode_prompt(prompt));
+        }
+        (true, ..) => return encoded(model.tokenizer().encode_prompt(prompt)),
+    };
+    let failed = |error| Failure::new("cannot put the prompt into the model's chat template").because(&error);
+    let system = args.system.iter().map(|system| Message::new("system", system.as_str()));
+    let mut input = ChatInput::new(system.chain([Message::new("user", prompt)]));
+    if let Some(bos) = model.bos_token() {
+        input = input.variable("bos_token", bos);
+    }
+    let eos = model.vocabulary().eos().first().and_then(|&eos| model.vocabulary().name(eos));
+    if let Some(eos) = eos {
+        input = input.variable("eos_token", eos);
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    if let Some(seconds) = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok()) {
+        input = input.now(seconds);
+    }
+    let text = ChatTemplate::new(template).and_then(|template| template.render(&input)).map_err(failed)?;
+    encoded(model.tokenizer().encode(&text))
+}
+
+/// A progress bar on stderr, or nothing where that is no terminal.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
+
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+fn generate(
+    args: &Args,
+    model: impl LanguageModel,
+    name: &str,
+    vocabulary: &Vocabulary,
+    prompt: Vec<TokenId>,
+    sampling: SamplingParams,
+    constraint: Option<Loaded>,
+) -> Result<ExitCode, Failure> {
+    let mut request = Request::new(prompt)
+        .sampling(sampling)
+        .stop(args.stop.iter().map(String::as_str))
+        .stop_tokens(args.stop_token.iter().map(|&id| TokenId(id)).collect::<Vec<_>>())
+        .completions(args.n)
+        .forced(match args.forced {
+            Forced::Append => ForcedTokens::Append,
+            Forced::Sample => ForcedTokens::Sample,
+        });
+    request.draft = args.draft.unwrap_or_default();
+    request.logprobs = args.logprobs;
+    if let Some(Loaded { grammar, .. }) = &constraint {
+        let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
+            Failure::new("the constraint does not fit the model's vocabulary").because(&error)
+        })?;
+        request = request.constraint(constraint);
+    }
+    let start = Instant::now();
+    let failed = |error| Failure::new("generation failed").because(&error);
+    let batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
+
+    let mut out = io::stdout().lock();
+    let mut outcome = Ok(Written::Whole);
+    let length = (args.max_tokens as u64).saturating_mul(args.n as u64);
+    let progress = match args.stream {
+        true => ProgressBar::hidden(),
+        false => bar(length, "{pos} tokens of at most {len}, {per_sec}"),
+    };
+    let generation = batch
+        .run(request, |chunk| {
+            progress.inc(chunk.tokens.len() as u64);
+            if args.stream && !chunk.text.is_empty() {
+                outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
+            }
+            match outcome {
+                Ok(Written::Whole) => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        })
+        .map_err(failed)?;
+    progress.finish_and_clear();
+    if outcome? == Written::ReaderGone {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let judged = Judged::of(&generation, constraint.as_ref());
+    let result = if args.json {
+        writeln!(out, "{:#}", report(name, vocabulary, &generation, &judged))
+    } else if args.stream {
+        writeln!(out)
+    } else {
+        generation.completions.iter().try_for_each(|completion| writeln!(out, "{}", completion.text))
+    };
+    written(result.and_then(|()| out.flush()))?;
+    drop(out);
+    if !args.quiet {
+        summarise(&generation);
+    }
+    judged.conclude(args.quiet)
+}
+
+/// What the outputs are worth.
+struct Judged {
+    /// One for each completion, if there is a schema.
+    verdicts: Vec<Verdict>,
+    schema: String,
+    /// Completions of a constraint that ended before it was complete.
+    cut: usize,
+}
+
+impl Judged {
+    fn of(generation: &Generation, constraint: Option<&Loaded>) -> Self {
+        let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
+        let completions = &generation.completions;
+        let whole =
+            |c: &Completion| matches!(c.finish, FinishReason::Stop | FinishReason::ConstraintComplete);
+        Self {
+            verdicts: schema
+                .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
+            schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
+            cut: match constraint {
+                Some(_) => completions.iter().filter(|c| !whole(c)).count(),
+                None => 0,
+            },
+        }
+    }
+
+    /// Says it on stderr.
+    fn conclude(&self, quiet: bool) -> Result<ExitCode, Failure> {
+        let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Invalid(reason) => Some(reason),
+            _ => None,
+        });
+        if self.cut > 0 {
+            let failure = Failure::new("the output was cut off before it was complete");
+            return Err(failure.help(
+                "raise --max-tokens, or bound the strings and arrays of the schema (`maxLength`, `maxItems`)",
+            ));
+        }
+        if let Some(reason) = invalid {
+            return Err(Failure::new(format!("the output does not satisfy `{}`: {reason}", self.schema)));
+        }
+        if !quiet {
+            match self.verdicts.first() {
+                Some(Verdict::NoJudge(reason)) => {
+                    eprintln!("note: no second opinion on the output: {reason}")
+                }
+                Some(_) => eprintln!("valid: the output satisfies `{}`", self.schema),
+                None => {}
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The machine-readable result.
+fn report(
+    name: &str,
+    vocabulary: &Vocabulary,
+    generation: &Generation,
+    judged: &Judged,
+) -> serde_json::Value {
+    let milliseconds = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let completions: Vec<_> = generation
+        .completions
+        .iter()
+        .enumerate()
+        .map(|(index, completion)| {
+            let mut object = json!({
+                "text": completion.text,
+                "finish_reason": completion.finish.as_str(),
+                "stop_sequence": completion.stop_sequence,
+                "tokens": completion.tokens.iter().map(|token| token.0).collect::<Vec<_>>(),
+                "forced_tokens": completion.forced_tokens,
+            });
+            if let Some(verdict) = judged.verdicts.get(index) {
+                object["value"] = serde_json::from_str(&completion.text).unwrap_or_default();
+                object["valid"] = match verdict {
+                    Verdict::Valid => true.into(),
+                    Verdict::Invalid(_) => false.into(),
+                    Verdict::NoJudge(_) => serde_json::Value::Null,
+                };
+            }
+            if !completion.logprobs.is_empty() {
+                let tokens = completion.tokens.iter().zip(&completion.logprobs);
+                object["logprobs"] =
+                    tokens.map(|(&token, entry)| logprobs(vocabulary, token, entry)).collect();
+            }
+            object
+        })
+        .collect();
+    let (usage, timings) = (generation.usage, generation.timings);
+    json!({
+        "model": name,
+        "completions": completions,
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "forced_tokens": usage.forced_tokens,
+            "drafted_tokens": usage.drafted_tokens,
+            "confirmed_tokens": usage.confirmed_tokens,
+            "forward_passes": usage.forward_passes,
+            "prefill_passes": usage.prefill_passes,
+        },
+        "timings_ms": {
+            "prefill": milliseconds(timings.prefill),
+            "forward": milliseconds(timings.forward),
+            "mask": milliseconds(timings.mask),
+            "sample": milliseconds(timings.sample),
+            "overhead": milliseconds(timings.overhead()),
+            "total": milliseconds(timings.total),
+        },
+    })
+}
+
+fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs) -> serde_json::Value {
+    let text = |token: TokenId| match vocabulary.name(token) {
+        Some(name) => name.to_owned(),
+        None => String::from_utf8_lossy(vocabulary.bytes(token)).into_owned(),
+    };
+    let list = |top: &[(TokenId, f32)]| -> serde_json::Value {
+        top.iter().map(|&(id, logprob)| json!({"id": id.0, "text": text(id), "logprob": logprob})).collect()
+    };
+    json!({
+        "id": token.0,
+        "text": text(token),
+        "logprob": entry.processed,
+        "raw_logprob": entry.raw,
+        "top": list(&entry.top_processed),
+        "top_raw": list(&entry.top_raw),
+    })
+}
+
+/// Where tokens and time went, in two lines.
+fn summarise(generation: &Generation) {
+    let (usage, timings) = (generation.usage, generation.timings);
+    let rate = |tokens: usize, time: std::time::Duration| match time.is_zero() {
+        true => String::new(),
+        false => format!(" ({:.1} tokens/s)", tokens as f64 / time.as_secs_f64()),
+    };
+    let milliseconds = |time: std::time::Duration| match time.as_secs_f64() * 1e3 {
+        short if short < 100.0 => format!("{short:.2} ms"),
+        long => format!("{long:.0} ms"),
+    };
+    let ends: Vec<_> = generation.completions.iter().map(|completion| completion.finish.as_str()).collect();
+    eprintln!(
+        "{} tokens of prompt, {} of output ({} forced) in {} forward passes; finished: {}",
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.forced_tokens,
+        usage.forward_passes,
+        ends.join(", ")
+    );
+    eprintln!(
+        "prefill {}{}, decode {}{}, mask {}, sampling {}, other {}",
+        milliseconds(timings.prefill),
+        rate(usage.prompt_tokens, timings.prefill),
+        milliseconds(timings.forward),
+        rate(usage.completion_tokens, timings.total.saturating_sub(timings.prefill)),
+        milliseconds(timings.mask),
+        milliseconds(timings.sample),
+        milliseconds(timings.overhead()),
+    );
+}

@@ -1,0 +1,122 @@
+//! Reading what the command line names: files, standard input, vocabularies.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::failure::Failure;
+use hedgerow::gguf::GgufFile;
+use hedgerow::vocab::Vocabulary;
+
+/// A file's bytes; `-` is standard input.
+pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+    let result = match path.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(path),
+    };
+    result
+        .map_err(|error| Failure::new(format!("cannot read the {what} `{}`", path.display())).because(&error))
+}
+
+/// A file's text.
+pub(super) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
+    String::from_utf8(read(path, what)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::new(format!(
+            "the {what} `{}` is not UTF-8 text: byte {at} is the first that is not",
+            path.display()
+        ))
+    })
+}
+
+/// The vocabulary in a GGUF file or a `tokenizer.json`, told apart by their first bytes.
+pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, Failure> {
+    let bytes = read(path, "vocabulary")?;
+    let failed = || Failure::new(format!("cannot read a vocabulary from `{}`", path.display()));
+    if bytes.starts_with(b"GGUF") {
+        let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
+        return Vocabulary::from_gguf(&file).map_err(|error| failed().because(&error));
+    }
+    Vocabulary::from_tokenizer_json(&bytes)
+        .map_err(|error| failed().because(&error).help("give a `tokenizer.json` or a GGUF file"))
+}
+
+/// Line and column of a byte, both from 1; columns count characters.
+pub(super) fn line_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..byte.min(text.len())];
+    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
+}
+
+/// Bytes as a person reads them: characters and ranges in quotes, at most a dozen of them.
+pub(super) fn describe_bytes(bytes: &[u8]) -> String {
+    const MOST: usize = 12;
+    let quoted = |b: u8| match b {
+        b' ' => "space".to_owned(),
+        b'\n' => "line feed".to_owned(),
+        b'\r' => "carriage return".to_owned(),
+        b'\t' => "tab".to_owned(),
+        0x21..=0x7e => format!("`{}`", b as char),
+        _ => format!("0x{b:02x}"),
+    };
+    const WHITESPACE: &[u8] = b"\t\n\r ";
+    let mut parts = Vec::new();
+    let mut others = bytes.to_vec();
+    if WHITESPACE.iter().all(|b| bytes.contains(b)) {
+        parts.push("whitespace".to_owned());
+        others.retain(|b| !WHITESPACE.contains(b));
+    }
+    let mut rest = others.as_slice();
+    while let Some(&first) = rest.first() {
+        // Only runs of one kind of character read well as ranges.
+        let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), b.is_ascii_lowercase(), b < 0x80);
+        let in_run =
+            |(at, &b): &(usize, &u8)| usize::from(first) + at == usize::from(b) && kind(b) == kind(first);
+        let run = rest.iter().enumerate().take_while(in_run).count();
+        let used = if run >= 3 { run } else { 1 };
+        parts.push(match used {
+            1 => quoted(first),
+            _ => format!("{} to {}", quoted(first), quoted(rest[run - 1])),
+        });
+        rest = &rest[used..];
+    }
+    match parts.len() > MOST {
+        true => format!("{} and {} more", parts[..MOST].join(", "), parts.len() - MOST),
+        false => parts.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_text() {
+        let text = "ab\ncé€\n";
+        assert_eq!(
+            [0, 2, 3, 4, 6, 9, 10, 99].map(|at| line_column(text, at)),
+            [(1, 1), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 1)]
+        );
+    }
+
+    #[test]
+    fn bytes_in_words() {
+        let all: Vec<u8> = (0..=255).collect();
+        for (bytes, expected) in [
+            (b"\"".as_slice(), "`\"`"),
+            (b"\t\n ,", "tab, line feed, space, `,`"),
+            (b"-0123456789", "`-`, `0` to `9`"),
+            (b"789:", "`7` to `9`, `:`"),
+            (b"abE", "`a`, `b`, `E`"),
+            (b"\t\n\r ,0", "whitespace, `,`, `0`"),
+            (b"", ""),
+            (b"\xc3\xc4\xc5", "0xc3 to 0xc5"),
+        ] {
+            assert_eq!(describe_bytes(bytes), expected);
+        }
+        assert!(describe_bytes(&all).len() < 200);
+    }
+}

@@ -1,0 +1,131 @@
+//! `hedgerow mask`: which tokens a constraint allows after a prefix.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::constraint::{ConstraintArgs, PolicyArgs};
+use super::failure::{written, Failure};
+use super::input;
+use hedgerow::engine::{Constraint, Matcher};
+use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
+
+const AFTER_HELP: &str = "\
+Without --list, three lines: how many tokens are allowed, whether the output may end here, and what \
+must follow in any case. With --list, one allowed token a line, `ID<tab>TEXT`: text as JSON writes \
+strings, or as \\xNN where it is no whole character; special tokens by name.
+
+Exit codes:
+  0  done
+  1  it failed, or the prefix is not in the constraint's language
+  2  the command line makes no sense
+
+Examples:
+  hedgerow mask --vocab tokenizer.json --schema person.schema.json --prefix '{\"name\": \"A'
+  hedgerow mask --vocab model.gguf --regex '[0-9]{4}-[0-9]{2}' --prefix 20 --list
+  hedgerow mask --vocab tokenizer.json --choice yes --choice no --list | cut -f2";
+
+/// Shows which tokens a constraint allows after a prefix
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The tokens: a `tokenizer.json` or a GGUF file
+    #[arg(long, value_name = "FILE")]
+    vocab: PathBuf,
+    #[command(flatten)]
+    constraint: ConstraintArgs,
+    /// The output so far
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// List the allowed tokens
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let grammar = args.constraint.require(&args.policy)?.grammar;
+    let vocabulary = input::vocabulary(&args.vocab)?;
+    let constraint = Constraint::new(&grammar, &vocabulary)
+        .map_err(|error| Failure::new("the constraint does not fit the vocabulary").because(&error))?;
+    let mut matcher = constraint.matcher();
+    read_prefix(&mut matcher, &args.prefix)?;
+    let failed = |error| Failure::new("cannot compute the mask").because(&error);
+    let mask = matcher.mask().map_err(failed)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    if args.list {
+        written(list(&mut out, &vocabulary, &mask))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let forced = matcher.forced_bytes().map_err(failed)?;
+    let forced = match forced.is_empty() {
+        true => "nothing".to_owned(),
+        false => shown(&forced),
+    };
+    let complete = if matcher.is_accepting() { "yes" } else { "no" };
+    let (count, size) = (mask.count(), vocabulary.size());
+    let text = format!("allowed   {count} of {size} tokens\ncomplete  {complete}\nforced    {forced}\n");
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Failure> {
+    for (at, byte) in prefix.bytes().enumerate() {
+        let allowed = matcher.advance_bytes(&[byte]);
+        if allowed.map_err(|error| Failure::new("cannot read the prefix").because(&error))? {
+            continue;
+        }
+        let (before, _) = prefix.as_bytes().split_at(at);
+        let next = matcher.mask().map_err(|error| Failure::new("cannot read the prefix").because(&error))?;
+        let mut firsts: Vec<u8> =
+            next.iter().filter_map(|id| matcher.vocabulary().bytes(id).first().copied()).collect();
+        firsts.sort_unstable();
+        firsts.dedup();
+        let expected = match firsts.is_empty() {
+            true => "nothing can follow".to_owned(),
+            false => format!("allowed is {}", input::describe_bytes(&firsts)),
+        };
+        return Err(Failure::new(format!(
+            "--prefix is not in the constraint's language: byte {at} is refused"
+        ))
+        .help(format!("after {} {expected}", shown(before))));
+    }
+    Ok(())
+}
+
+fn list(out: &mut impl Write, vocabulary: &Vocabulary, mask: &TokenSet) -> io::Result<()> {
+    for id in mask.iter() {
+        writeln!(out, "{}\t{}", id.0, token(vocabulary, id))?;
+    }
+    out.flush()
+}
+
+fn token(vocabulary: &Vocabulary, id: TokenId) -> String {
+    match vocabulary.name(id) {
+        Some(name) => name.to_owned(),
+        None => shown(vocabulary.bytes(id)),
+    }
+}
+
+/// Bytes as a JSON string, or with `\xNN` for what is no text.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::Value::from(text).to_string(),
+        Err(_) => bytes.escape_ascii().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_shown_on_one_line() {
+        for (bytes, expected) in
+            [(b" a\n".as_slice(), r#"" a\n""#), ("é\"".as_bytes(), r#""é\"""#), (b"\xc3a\t", r"\xc3a\t")]
+        {
+            assert_eq!(shown(bytes), expected);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The `hedgerow` command: constrained generation, and looking at constraints, from a terminal.
+//!
+//! One file per subcommand; beside them the options that several share (`constraint`, `sampling`), how files are read
+//! (`input`), the second opinion on outputs (`judge`) and how failures are told (`failure`). Results go to stdout and nothing else does;
+//! everything said about them goes to stderr. Exit codes: 0 for success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
+
+mod check;
+mod constraint;
+mod failure;
+mod generate;
+mod input;
+mod judge;
+mod mask;
+mod sampling;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done; for `check`, the instance is accepted
+  1  it failed, or the answer is no: the instance is refused, the output is cut off
+  2  the command line makes no sense
+
+Results go to stdout, everything else to stderr.
+
+Examples:
+  hedgerow generate --model model.gguf --prompt 'Name a city.' --choice Paris --choice Rome
+  hedgerow check --schema person.schema.json --instance ada.json
+  hedgerow mask --vocab tokenizer.json --regex '[0-9]{4}-[0-9]{2}' --prefix 20 --list";
+
+/// Keeps a language model's output inside a grammar.
+#[derive(Debug, Parser)]
+#[command(name = "hedgerow", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Generate(Box<generate::Args>),
+    Check(check::Args),
+    Mask(mask::Args),
+}
+
+/// Runs the command that the process was started with, and gives its exit code.
+pub(crate) fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Generate(args) => generate::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Mask(args) => mask::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// The answer of a command that can say no.
+const NO: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
