@@ -15,6 +15,7 @@ export HEDGEROW_DATA
 OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
 
+include make/capi.mk
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test capi-test lint bench-deps bench clean
 

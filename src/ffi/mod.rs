@@ -28,6 +28,7 @@ mod matcher;
 mod options;
 mod sampler;
 mod sampler_options;
+mod schema;
 mod status;
 mod version;
 mod vocab;
