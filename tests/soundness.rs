@@ -18,10 +18,38 @@ use std::path::{Path, PathBuf};
 
 /// Keywords that constrain and belong to the basic group, and keywords that only describe.
 const KEYWORDS: &[&str] = &[
-    "type", "enum", "const", "properties", "required", "additionalProperties", "items", "prefixItems", "additionalItems",
-    "minItems", "maxItems", "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "$ref", "$defs", "definitions", "anyOf", "allOf", "$schema", "$id", "id", "title",
-    "description", "default", "examples", "$comment",
+    "type",
+    "enum",
+    "const",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "prefixItems",
+    "additionalItems",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "$ref",
+    "$defs",
+    "definitions",
+    "anyOf",
+    "allOf",
+    "$schema",
+    "$id",
+    "id",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "$comment",
 ];
 const SCHEMAS: usize = 100;
 /// From here on a walk prefers tokens that close something.
@@ -60,13 +88,18 @@ fn is_basic(schema: &Value) -> bool {
 }
 
 fn data_file() -> Option<PathBuf> {
-    let root = std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let root =
+        std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let path = root.join("maskbench/dev.jsonl.gz");
     path.exists().then_some(path)
 }
 
 /// Random allowed tokens to the end; `None` if it was too long, else the output.
-fn walk(matcher: &mut Matcher, vocabulary: &Vocabulary, random: &mut Random) -> Result<Option<String>, String> {
+fn walk(
+    matcher: &mut Matcher,
+    vocabulary: &Vocabulary,
+    random: &mut Random,
+) -> Result<Option<String>, String> {
     let mut words = vec![0u32; vocabulary.size().div_ceil(32)];
     let mut output = Vec::new();
     let eos = vocabulary.eos()[0];
@@ -79,7 +112,9 @@ fn walk(matcher: &mut Matcher, vocabulary: &Vocabulary, random: &mut Random) -> 
         let closer = (step >= CLOSING_AFTER && random.below(8) != 0)
             .then(|| {
                 let candidates = [&b"\"}"[..], b"\"]", b"\"", b"}", b"]", b"0", b"e"];
-                let mut ids = candidates.iter().filter_map(|c| Some(vocabulary.trie().tokens(vocabulary.trie().descend(0, c)?).first()?));
+                let mut ids = candidates.iter().filter_map(|c| {
+                    Some(vocabulary.trie().tokens(vocabulary.trie().descend(0, c)?).first()?)
+                });
                 ids.find(|&&id| contains(id)).copied()
             })
             .flatten();
@@ -102,7 +137,10 @@ fn walk(matcher: &mut Matcher, vocabulary: &Vocabulary, random: &mut Random) -> 
             return String::from_utf8(output).map(Some).map_err(|e| e.to_string());
         }
         if !matcher.advance(token).map_err(|e| e.to_string())? {
-            return Err(format!("token {token} is in the mask but refused after {:?}", String::from_utf8_lossy(&output)));
+            return Err(format!(
+                "token {token} is in the mask but refused after {:?}",
+                String::from_utf8_lossy(&output)
+            ));
         }
         output.extend_from_slice(vocabulary.bytes(token));
     }
@@ -186,7 +224,10 @@ fn walks_end_valid_and_instances_are_judged_rightly() {
                 if valid && accepts(&mut any_order.matcher(), &canonical) {
                     order_only += 1;
                 } else {
-                    failures.push(format!("{id}: {text} should be {}", if valid { "accepted" } else { "refused" }));
+                    failures.push(format!(
+                        "{id}: {text} should be {}",
+                        if valid { "accepted" } else { "refused" }
+                    ));
                 }
             }
         }

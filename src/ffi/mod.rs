@@ -22,9 +22,13 @@
 mod boundary;
 mod constraint;
 mod error;
+#[cfg(feature = "torch")]
+mod generation;
 mod grammar;
 mod mask;
 mod matcher;
+#[cfg(feature = "torch")]
+mod model;
 mod options;
 mod sampler;
 mod sampler_options;

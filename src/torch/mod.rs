@@ -13,6 +13,7 @@
 mod architecture;
 mod blocks;
 mod cache;
+mod chat;
 mod decoder;
 mod device;
 mod error;
@@ -23,6 +24,7 @@ mod tokenizer;
 mod weights;
 
 pub use cache::KvCache;
+pub use chat::PromptError;
 pub use device::{set_threads, DeviceName, Dtype};
 pub use error::TorchError;
 pub use model::{LoadOptions, Model};

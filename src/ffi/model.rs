@@ -1,0 +1,161 @@
+//! Language models: `hr_model`. Only with the feature `torch`.
+//!
+//! A handle is a counted reference to a loaded model, so that whatever runs on it keeps it alive by itself.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::error::hr_error;
+use super::options::{self, Versioned};
+use super::status::hr_status;
+use super::vocab::{hr_text, hr_vocab};
+use crate::torch::{LoadOptions, Model, PromptError, TorchError};
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::Arc;
+
+/// A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by hr_model_free().
+///
+/// Any number of threads may use it at once. Generations made with it do not need it any more.
+pub struct hr_model(pub(super) Arc<Model>);
+
+/// How a model is loaded. Set it up with hr_model_options_init().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_model_options {
+    /// Set by hr_model_options_init().
+    pub struct_size: usize,
+    /// "cpu", "cuda", "cuda:N" or "auto". Empty, the default, is "cpu".
+    pub device: hr_text,
+    /// "f32", "bf16" or "f16". Empty, the default, is "f32".
+    pub dtype: hr_text,
+    /// Threads to compute with, for the whole process; 0, the default, leaves it to libtorch.
+    pub threads: usize,
+    /// The most tokens of prompt and output together; 0, the default, is what the model was made for.
+    pub context_length: usize,
+}
+
+pub(super) const NO_TEXT: hr_text = hr_text { data: ptr::null(), len: 0 };
+
+// Numbers and pointers only.
+unsafe impl Versioned for hr_model_options {
+    fn defaults() -> Self {
+        hr_model_options {
+            struct_size: size_of::<Self>(),
+            device: NO_TEXT,
+            dtype: NO_TEXT,
+            threads: 0,
+            context_length: 0,
+        }
+    }
+}
+
+impl hr_model_options {
+    /// Relies on the promise of the texts.
+    unsafe fn to_load_options(self) -> Result<LoadOptions, Failure> {
+        let mut load = LoadOptions::default();
+        let (device, dtype) = unsafe { (self.device.get("device")?, self.dtype.get("dtype")?) };
+        if !device.is_empty() {
+            load = load.device(device.parse()?);
+        }
+        if !dtype.is_empty() {
+            load = load.dtype(dtype.parse()?);
+        }
+        if self.threads > 0 {
+            load = load.threads(self.threads);
+        }
+        if self.context_length > 0 {
+            load = load.context_length(self.context_length);
+        }
+        Ok(load)
+    }
+}
+
+impl From<TorchError> for Failure {
+    fn from(error: TorchError) -> Self {
+        let status = match error {
+            TorchError::Io { .. } => hr_status::HR_ERROR_IO,
+            TorchError::UnknownDevice { .. }
+            | TorchError::UnknownDtype { .. }
+            | TorchError::Threads { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
+            _ => hr_status::HR_ERROR_MODEL,
+        };
+        Failure::of(status, &error)
+    }
+}
+
+impl From<PromptError> for Failure {
+    fn from(error: PromptError) -> Self {
+        Failure::of(hr_status::HR_ERROR_MODEL, &error)
+    }
+}
+
+/// Writes the defaults: the CPU, 32-bit floats.
+#[no_mangle]
+pub unsafe extern "C" fn hr_model_options_init(options: *mut hr_model_options) {
+    unsafe { options::init(options) }
+}
+
+/// Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and safetensors weights. options may
+/// be NULL for the defaults. The file stays mapped while the model lives.
+#[no_mangle]
+pub unsafe extern "C" fn hr_model_load(
+    path: *const c_char,
+    path_len: usize,
+    options: *const hr_model_options,
+    out: *mut *mut hr_model,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let path = boundary::text(path, path_len, "path")?;
+        let load = options::read(options, "options")?.to_load_options()?;
+        out.object(hr_model(Arc::new(Model::load(path, load)?)));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Frees a model. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_model_free(model: *mut hr_model) {
+    unsafe { boundary::free(model) }
+}
+
+/// The model's vocabulary, as an object of its own: free it with hr_vocab_free().
+#[no_mangle]
+pub unsafe extern "C" fn hr_model_vocab(
+    model: *const hr_model,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let model = boundary::object(model, "model")?;
+        out.object(hr_vocab(model.0.vocabulary().clone()));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// The tokens of a text, in the model's own tokenisation; special tokens are recognised by their names. As many as fit go to buffer
+/// (NULL with capacity 0 to ask), and len becomes how many there are.
+#[no_mangle]
+pub unsafe extern "C" fn hr_model_encode(
+    model: *const hr_model,
+    text: *const c_char,
+    text_len: usize,
+    buffer: *mut u32,
+    capacity: usize,
+    len: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let text = boundary::text(text, text_len, "text")?;
+        let tokens = boundary::object(model, "model")?.0.tokenizer().encode(text)?;
+        let ids: Vec<u32> = tokens.into_iter().map(|token| token.0).collect();
+        boundary::copy_out(&ids, buffer, capacity, len)
+    };
+    unsafe { boundary::guard(error, body) }
+}
