@@ -111,6 +111,61 @@ typedef uint32_t hr_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+#if defined(HR_HAS_TORCH)
+/**
+ * Why an output ended.
+ */
+enum hr_finish_reason
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(HR_HAS_TORCH)
+    /**
+     * The model ended it, or a stop token.
+     */
+    HR_FINISH_STOP = 0,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * max_tokens, or the model's context, was reached.
+     */
+    HR_FINISH_LENGTH = 1,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * A stop text came; it is not part of the output.
+     */
+    HR_FINISH_STOP_SEQUENCE = 2,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * The callback ended it.
+     */
+    HR_FINISH_CANCELLED = 3,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * The constraint's output is complete and nothing could follow.
+     */
+    HR_FINISH_CONSTRAINT_COMPLETE = 4,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Something a later version of the library knows.
+     */
+    HR_FINISH_OTHER = 5,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_finish_reason hr_finish_reason;
+#else
+typedef uint32_t hr_finish_reason;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
 /**
  * Which keys beyond the declared ones an object may have where the schema does not say.
  */
@@ -621,6 +676,15 @@ typedef struct hr_constraint hr_constraint;
  */
 typedef struct hr_error hr_error;
 
+#if defined(HR_HAS_TORCH)
+/**
+ * What hr_generate() made. Freed by hr_generation_free().
+ *
+ * It does not change: any number of threads may read it at once. It depends on no other object.
+ */
+typedef struct hr_generation hr_generation;
+#endif
+
 /**
  * What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
  *
@@ -636,6 +700,15 @@ typedef struct hr_grammar hr_grammar;
  * once. It keeps its constraint alive.
  */
 typedef struct hr_matcher hr_matcher;
+
+#if defined(HR_HAS_TORCH)
+/**
+ * A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by hr_model_free().
+ *
+ * Any number of threads may use it at once. Generations made with it do not need it any more.
+ */
+typedef struct hr_model hr_model;
+#endif
 
 /**
  * Draws tokens from rows of logits. Made by hr_sampler_new(), freed by hr_sampler_free().
@@ -1130,6 +1203,134 @@ typedef struct hr_sampler_options {
      */
     size_t watermark_context_width;
 } hr_sampler_options;
+
+#if defined(HR_HAS_TORCH)
+/**
+ * How a model is loaded. Set it up with hr_model_options_init().
+ */
+typedef struct hr_model_options {
+    /**
+     * Set by hr_model_options_init().
+     */
+    size_t struct_size;
+    /**
+     * "cpu", "cuda", "cuda:N" or "auto". Empty, the default, is "cpu".
+     */
+    struct hr_text device;
+    /**
+     * "f32", "bf16" or "f16". Empty, the default, is "f32".
+     */
+    struct hr_text dtype;
+    /**
+     * Threads to compute with, for the whole process; 0, the default, leaves it to libtorch.
+     */
+    size_t threads;
+    /**
+     * The most tokens of prompt and output together; 0, the default, is what the model was made for.
+     */
+    size_t context_length;
+} hr_model_options;
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0 to go on and anything else to
+ * end the generation. Called on the thread that called hr_generate(). Must not unwind (no C++ exception, no longjmp).
+ */
+typedef int32_t (*hr_on_text)(void *user_data, const char *text, size_t len);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * What is asked of hr_generate(). Set it up with hr_generation_options_init(). Pointers are needed during the call only.
+ */
+typedef struct hr_generation_options {
+    /**
+     * Set by hr_generation_options_init().
+     */
+    size_t struct_size;
+    /**
+     * The most tokens of output. Default 512.
+     */
+    size_t max_tokens;
+    /**
+     * What the output must be; NULL, the default, for anything. Over the model's vocabulary: see hr_model_vocab().
+     */
+    const struct hr_constraint *constraint;
+    /**
+     * How tokens are drawn; NULL, the default, draws from softmax(logits) with seed 0.
+     */
+    const struct hr_sampler_options *sampler;
+    /**
+     * Texts that end the output where they first appear.
+     */
+    const struct hr_text *stop;
+    /**
+     * How many. Default 0.
+     */
+    size_t stop_count;
+    /**
+     * The system message of the model's chat template; empty, the default, for the template's own.
+     */
+    struct hr_text system;
+    /**
+     * 0, the default, puts the prompt into the model's chat template as a message of the user; 1 continues it as it is.
+     */
+    size_t raw_prompt;
+    /**
+     * Receives text as it comes; NULL, the default, for nobody.
+     */
+    hr_on_text on_text;
+    /**
+     * The first argument of on_text. Not looked at.
+     */
+    void *user_data;
+} hr_generation_options;
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Figures about a generation. Times are in seconds.
+ */
+typedef struct hr_generation_stats {
+    /**
+     * Tokens of the prompt, as the model saw it.
+     */
+    size_t prompt_tokens;
+    /**
+     * Tokens of the output.
+     */
+    size_t completion_tokens;
+    /**
+     * Those of them that the constraint forced, without sampling.
+     */
+    size_t forced_tokens;
+    /**
+     * Forward passes of the model, that over the prompt included.
+     */
+    size_t forward_passes;
+    /**
+     * The forward pass over the prompt.
+     */
+    double prefill;
+    /**
+     * All other forward passes.
+     */
+    double forward;
+    /**
+     * Finding masks.
+     */
+    double mask;
+    /**
+     * Drawing tokens.
+     */
+    double sample;
+    /**
+     * Everything.
+     */
+    double total;
+} hr_generation_stats;
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -1682,6 +1883,115 @@ hr_status hr_sampler_reset(struct hr_sampler *sampler, struct hr_error **error);
  * Number of tokens accepted since the prompt. 0 for NULL.
  */
 size_t hr_sampler_position(const struct hr_sampler *sampler);
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Writes the defaults: the CPU, 32-bit floats.
+ */
+void hr_model_options_init(struct hr_model_options *options);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and safetensors weights. options may
+ * be NULL for the defaults. The file stays mapped while the model lives.
+ */
+hr_status hr_model_load(const char *path,
+                        size_t path_len,
+                        const struct hr_model_options *options,
+                        struct hr_model **out,
+                        struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Frees a model. NULL is fine.
+ */
+void hr_model_free(struct hr_model *model);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The model's vocabulary, as an object of its own: free it with hr_vocab_free().
+ */
+hr_status hr_model_vocab(const struct hr_model *model, struct hr_vocab **out, struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The tokens of a text, in the model's own tokenisation; special tokens are recognised by their names. As many as fit go to buffer
+ * (NULL with capacity 0 to ask), and len becomes how many there are.
+ */
+hr_status hr_model_encode(const struct hr_model *model,
+                          const char *text,
+                          size_t text_len,
+                          uint32_t *buffer,
+                          size_t capacity,
+                          size_t *len,
+                          struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Writes the defaults.
+ */
+void hr_generation_options_init(struct hr_generation_options *options);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output is complete.
+ *
+ * Being ended by the callback is a result (HR_FINISH_CANCELLED), not an error.
+ */
+hr_status hr_generate(const struct hr_model *model,
+                      const char *prompt,
+                      size_t prompt_len,
+                      const struct hr_generation_options *options,
+                      struct hr_generation **out,
+                      struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Frees a generation. NULL is fine.
+ */
+void hr_generation_free(struct hr_generation *generation);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The output's text: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL for NULL.
+ */
+const char *hr_generation_text(const struct hr_generation *generation, size_t *len);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The output's tokens. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
+ */
+hr_status hr_generation_tokens(const struct hr_generation *generation,
+                               uint32_t *buffer,
+                               size_t capacity,
+                               size_t *len,
+                               struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Why the output ended; HR_FINISH_OTHER for NULL.
+ */
+hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Figures about the generation.
+ */
+hr_status hr_generation_get_stats(const struct hr_generation *generation,
+                                  struct hr_generation_stats *stats,
+                                  struct hr_error **error);
+#endif
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -442,6 +444,106 @@ public:
 private:
     detail::Owned<hr_sampler, hr_sampler_free> handle_;
 };
+
+#ifdef HR_HAS_TORCH
+
+inline hr_model_options default_model_options() noexcept {
+    hr_model_options options;
+    hr_model_options_init(&options);
+    return options;
+}
+
+// What a model wrote, and why it ended.
+struct Generated {
+    std::string text;
+    std::vector<std::uint32_t> tokens;
+    hr_finish_reason finish;
+    hr_generation_stats stats;
+};
+
+// A language model with its vocabulary and tokenizer.
+class Model {
+public:
+    // Receives text as it comes; returns false to end the generation.
+    using OnText = std::function<bool(std::string_view)>;
+
+    explicit Model(std::string_view path, const hr_model_options &options = default_model_options()) {
+        hr_model *model = nullptr;
+        detail::call(hr_model_load, path.data(), path.size(), &options, &model);
+        handle_.reset(model);
+    }
+
+    Vocabulary vocabulary() const {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_model_vocab, get(), &vocab);
+        return Vocabulary(vocab);
+    }
+
+    std::vector<std::uint32_t> encode(std::string_view text) const {
+        return detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *length) {
+                detail::call(hr_model_encode, get(), text.data(), text.size(), buffer, capacity, length);
+            });
+    }
+
+    // Continues a prompt under a constraint. An exception thrown by on_text ends the generation and comes out here.
+    Generated generate(std::string_view prompt, const Constraint &constraint, std::size_t max_tokens = 512,
+                       const hr_sampler_options &sampler = default_sampler_options(),
+                       const OnText &on_text = nullptr) const {
+        hr_generation_options options;
+        hr_generation_options_init(&options);
+        options.max_tokens = max_tokens;
+        options.constraint = constraint.get();
+        options.sampler = &sampler;
+        Listener listener{on_text, nullptr};
+        if (on_text) {
+            options.on_text = Listener::call;
+            options.user_data = &listener;
+        }
+        hr_generation *made = nullptr;
+        detail::call(hr_generate, get(), prompt.data(), prompt.size(),
+                     static_cast<const hr_generation_options *>(&options), &made);
+        const detail::Owned<hr_generation, hr_generation_free> generation(made);
+        if (listener.thrown) {
+            std::rethrow_exception(listener.thrown);
+        }
+        const hr_generation *result = generation.get();
+        Generated generated;
+        std::size_t length = 0;
+        const char *text = hr_generation_text(result, &length);
+        generated.text.assign(text, length);
+        generated.tokens = detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                detail::call(hr_generation_tokens, result, buffer, capacity, count);
+            });
+        generated.finish = hr_generation_finish_reason(result);
+        detail::call(hr_generation_get_stats, result, &generated.stats);
+        return generated;
+    }
+
+    const hr_model *get() const noexcept { return handle_.get(); }
+
+private:
+    // No exception may pass through C: it is kept here.
+    struct Listener {
+        const OnText &on_text;
+        std::exception_ptr thrown;
+
+        static std::int32_t call(void *user_data, const char *text, std::size_t length) {
+            auto *listener = static_cast<Listener *>(user_data);
+            try {
+                return listener->on_text(std::string_view(text, length)) ? 0 : 1;
+            } catch (...) {
+                listener->thrown = std::current_exception();
+                return 1;
+            }
+        }
+    };
+
+    detail::Owned<hr_model, hr_model_free> handle_;
+};
+
+#endif // HR_HAS_TORCH
 
 } // namespace hedgerow
 

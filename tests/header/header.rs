@@ -19,6 +19,8 @@ const FILES: &[(&str, Feature)] = &[
     ("mask", Feature::None),
     ("sampler_options", Feature::None),
     ("sampler", Feature::None),
+    ("model", Feature::Torch),
+    ("generation", Feature::Torch),
 ];
 
 /// Files of `src/ffi/` that have nothing to declare.
@@ -27,6 +29,7 @@ const INTERNAL: &[&str] = &["mod", "boundary", "options"];
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {
     None,
+    Torch,
 }
 
 fn root() -> PathBuf {
@@ -42,6 +45,7 @@ fn combined_source() -> String {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let condition = match feature {
             Feature::None => "",
+            Feature::Torch => "#[cfg(feature = \"torch\")]\n",
         };
         writeln!(source, "{condition}mod {name} {{\n{text}\n}}").unwrap();
     }
