@@ -30,16 +30,16 @@
 #include <string.h>
 
 /* Ends the program with the error's text if a call failed. */
-static void check(hr_status status, hr_error *error) {
+static void check(hr_status status, hr_error **error) {
     const char *pointer = NULL;
     if (status == HR_OK) {
         return;
     }
-    fprintf(stderr, "error: %s\n", hr_error_message(error));
-    if (hr_error_location(error, NULL, NULL, &pointer) && pointer != NULL) {
+    fprintf(stderr, "error: %s\n", hr_error_message(*error));
+    if (hr_error_location(*error, NULL, NULL, &pointer) && pointer != NULL) {
         fprintf(stderr, "  at %s\n", pointer);
     }
-    hr_error_free(error);
+    hr_error_free(*error);
     exit(1);
 }
 
@@ -105,22 +105,22 @@ int main(int argc, char **argv) {
     /* A vocabulary and a grammar make a constraint; the constraint keeps what it needs of them. */
     json = read_file(argv[1], &json_len);
     schema = read_file(argv[2], &schema_len);
-    check(hr_vocab_from_tokenizer_json(json, json_len, &vocab, &error), error);
+    check(hr_vocab_from_tokenizer_json(json, json_len, &vocab, &error), &error);
     hr_schema_options_init(&schema_options);
     schema_options.whitespace = HR_WHITESPACE_COMPACT;
-    check(hr_grammar_from_json_schema(schema, schema_len, &schema_options, &grammar, &error), error);
-    check(hr_constraint_new(grammar, vocab, NULL, &constraint, &error), error);
+    check(hr_grammar_from_json_schema(schema, schema_len, &schema_options, &grammar, &error), &error);
+    check(hr_constraint_new(grammar, vocab, NULL, &constraint, &error), &error);
     hr_grammar_free(grammar);
     free(json);
     free(schema);
 
-    check(hr_matcher_new(constraint, &matcher, &error), error);
+    check(hr_matcher_new(constraint, &matcher, &error), &error);
     hr_constraint_free(constraint);
     hr_sampler_options_init(&sampler_options);
     sampler_options.temperature = 0.8f;
     sampler_options.top_k = 5;
     sampler_options.seed = 7;
-    check(hr_sampler_new(&sampler_options, &sampler, &error), error);
+    check(hr_sampler_new(&sampler_options, &sampler, &error), &error);
 
     size = hr_vocab_size(vocab);
     words = hr_vocab_mask_words(vocab);
@@ -133,12 +133,12 @@ int main(int argc, char **argv) {
         uint32_t token;
 
         /* Where there is only one way on, no model needs to be asked. */
-        check(hr_matcher_forced_tokens(matcher, tokens + position, 1000 - position, &count, &error), error);
+        check(hr_matcher_forced_tokens(matcher, tokens + position, 1000 - position, &count, &error), &error);
         if (count > 0) {
             size_t i;
             for (i = 0; i < count; i++) {
-                check(hr_matcher_advance(matcher, tokens[position], &accepted, &error), error);
-                check(hr_sampler_accept(sampler, tokens[position], &error), error);
+                check(hr_matcher_advance(matcher, tokens[position], &accepted, &error), &error);
+                check(hr_sampler_accept(sampler, tokens[position], &error), &error);
                 position++;
             }
             forced_in_all += count;
@@ -148,15 +148,15 @@ int main(int argc, char **argv) {
         /* The mask is applied to the logits here, as for a sampler of somebody else's. hr_sampler also takes the mask itself,
          * which is faster. */
         make_up_logits(logits, size, position);
-        check(hr_matcher_fill_mask(matcher, mask, words, &error), error);
-        check(hr_mask_logits_f32(logits, 1, size, size, mask, words, words, &error), error);
-        check(hr_sampler_sample_f32(sampler, logits, size, NULL, 0, &token, NULL, &error), error);
+        check(hr_matcher_fill_mask(matcher, mask, words, &error), &error);
+        check(hr_mask_logits_f32(logits, 1, size, size, mask, words, words, &error), &error);
+        check(hr_sampler_sample_f32(sampler, logits, size, NULL, 0, &token, NULL, &error), &error);
 
         /* On a fork, anything may be tried. */
         {
             hr_matcher *fork = NULL;
-            check(hr_matcher_clone(matcher, &fork, &error), error);
-            check(hr_matcher_advance(fork, token, &accepted, &error), error);
+            check(hr_matcher_clone(matcher, &fork, &error), &error);
+            check(hr_matcher_advance(fork, token, &accepted, &error), &error);
             hr_matcher_free(fork);
             if (!accepted) {
                 fprintf(stderr, "error: the mask allowed token %u, but the matcher does not\n", (unsigned)token);
@@ -165,17 +165,17 @@ int main(int argc, char **argv) {
         }
 
         /* And a step can be taken back. */
-        check(hr_matcher_advance(matcher, token, &accepted, &error), error);
-        check(hr_matcher_rollback(matcher, 1, &error), error);
-        check(hr_matcher_advance(matcher, token, &accepted, &error), error);
-        check(hr_sampler_accept(sampler, token, &error), error);
+        check(hr_matcher_advance(matcher, token, &accepted, &error), &error);
+        check(hr_matcher_rollback(matcher, 1, &error), &error);
+        check(hr_matcher_advance(matcher, token, &accepted, &error), &error);
+        check(hr_sampler_accept(sampler, token, &error), &error);
         tokens[position++] = token;
     }
 
     /* Ask for the length, then for the text. */
-    check(hr_vocab_decode(vocab, tokens, position, NULL, 0, &len, &error), error);
+    check(hr_vocab_decode(vocab, tokens, position, NULL, 0, &len, &error), &error);
     text = allocate(len);
-    check(hr_vocab_decode(vocab, tokens, position, text, len, &len, &error), error);
+    check(hr_vocab_decode(vocab, tokens, position, text, len, &len, &error), &error);
     printf("%.*s\n", (int)len, (const char *)text);
     printf("%u tokens, %u of them forced\n", (unsigned)position, (unsigned)forced_in_all);
 

@@ -78,7 +78,9 @@ pub(super) unsafe fn guard(
         return hr_status::HR_OK;
     };
     let status = failure.status;
-    unsafe { set_if_wanted(error, Box::into_raw(Box::new(hr_error::from(failure)))) };
+    if !error.is_null() {
+        unsafe { error.write(Box::into_raw(Box::new(hr_error::from(failure)))) };
+    }
     status
 }
 

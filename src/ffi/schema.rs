@@ -319,7 +319,8 @@ impl hr_schema_options {
             .fuel(self.fuel);
         let documents = unsafe { boundary::slice(self.documents, self.document_count, "documents")? };
         documents.iter().try_fold(options, |options, document| {
-            let (uri, text) = unsafe { (document.uri.get("a document's uri")?, document.text.get("a document")?) };
+            let (uri, text) =
+                unsafe { (document.uri.get("a document's uri")?, document.text.get("a document")?) };
             Ok(options.document(uri, text))
         })
     }

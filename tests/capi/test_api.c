@@ -22,27 +22,28 @@ static int failures = 0;
     } while (0)
 
 /* Checks that a call succeeds and leaves the place for an error, which must be NULL before, alone. */
-#define OK(call) expect_ok((call), error, #call, __LINE__)
+#define OK(call) expect_ok((call), &error, #call, __LINE__)
 
 /* Checks that a call fails with a status and a message that holds a text. */
 #define FAILS(call, status, text)                            \
-    do {                                                     \
-        expect_failure((call), error, status, text, __LINE__); \
-        hr_error_free(error);                                \
-        error = NULL;                                        \
+    do {                                                      \
+        expect_failure((call), &error, status, text, __LINE__); \
+        hr_error_free(error);                                 \
+        error = NULL;                                         \
     } while (0)
 
-static void expect_ok(hr_status status, const hr_error *error, const char *call, int line) {
-    if (status != HR_OK || error != NULL) {
-        fprintf(stderr, "%s:%d: %s\n  %s\n", __FILE__, line, call, hr_error_message(error));
+/* The error is passed by its place, since arguments are evaluated in any order. */
+static void expect_ok(hr_status status, hr_error *const *error, const char *call, int line) {
+    if (status != HR_OK || *error != NULL) {
+        fprintf(stderr, "%s:%d: %s\n  %s\n", __FILE__, line, call, hr_error_message(*error));
         exit(1);
     }
 }
 
-static void expect_failure(hr_status status, const hr_error *error, hr_status expected, const char *text, int line) {
-    if (status != expected || hr_error_kind(error) != status || strstr(hr_error_message(error), text) == NULL) {
+static void expect_failure(hr_status status, hr_error *const *error, hr_status expected, const char *text, int line) {
+    if (status != expected || hr_error_kind(*error) != status || strstr(hr_error_message(*error), text) == NULL) {
         fprintf(stderr, "%s:%d: status %u (expected %u), \"%s\" (expected \"...%s...\")\n", __FILE__, line, (unsigned)status,
-                (unsigned)expected, hr_error_message(error), text);
+                (unsigned)expected, hr_error_message(*error), text);
         failures++;
     }
 }

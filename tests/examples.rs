@@ -1,0 +1,32 @@
+//! Runs the examples in Rust and compares what they print with what their twins in C and C++ print (`tests/capi`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A built example: cargo puts it beside the folder of the tests.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it lies");
+    let profile =
+        test.parent().and_then(Path::parent).expect("tests lie two folders below the target folder");
+    profile.join("examples").join(name)
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(name)
+}
+
+#[test]
+fn mask_logits_tells_the_story_of_its_twins() {
+    let output = Command::new(example("mask_logits"))
+        .args([data("tiny.tokenizer.json"), data("recipe.schema.json")])
+        .output()
+        .expect("cargo builds the examples before the tests run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, std::fs::read_to_string(data("mask_logits.expected")).unwrap());
+
+    let json: serde_json::Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
+    let schema = std::fs::read_to_string(data("recipe.schema.json")).unwrap();
+    let schema = serde_json::from_str(&schema).unwrap();
+    assert!(jsonschema::is_valid(&schema, &json), "{json}");
+}
