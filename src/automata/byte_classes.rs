@@ -117,7 +117,7 @@ impl ByteClasses {
         let mut first: Vec<u8> = Vec::new();
         let mut pairs: Vec<(u8, u8)> = Vec::new();
         let mut last = ((0, 0), usize::MAX);
-        for b in 0..256usize {
+        for (b, slot) in class.iter_mut().enumerate() {
             let pair = (self.class[b], other.class[b]);
             if last.1 == usize::MAX || last.0 != pair {
                 let id = pairs.iter().position(|p| *p == pair).unwrap_or_else(|| {
@@ -127,7 +127,7 @@ impl ByteClasses {
                 });
                 last = (pair, id);
             }
-            class[b] = last.1 as u8;
+            *slot = last.1 as u8;
         }
         ByteClasses { class, first }
     }

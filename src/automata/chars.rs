@@ -73,15 +73,15 @@ impl CharGraph {
             }
         }
         let slices: Vec<&[Utf8Range]> = sequences.iter().map(Vec::as_slice).collect();
-        (!slices.is_empty()).then(|| self.from_sequences(&slices))
+        (!slices.is_empty()).then(|| self.sequences_node(&slices))
     }
 
     /// `sequences` are sorted; two of them have equal or disjoint first ranges.
-    fn from_sequences(&mut self, sequences: &[&[Utf8Range]]) -> u32 {
+    fn sequences_node(&mut self, sequences: &[&[Utf8Range]]) -> u32 {
         let mut edges: Vec<Edge> = Vec::new();
         for group in sequences.chunk_by(|a, b| a[0] == b[0]) {
             let rests: Vec<&[Utf8Range]> = group.iter().map(|s| &s[1..]).filter(|r| !r.is_empty()).collect();
-            let next = if rests.is_empty() { DONE } else { self.from_sequences(&rests) };
+            let next = if rests.is_empty() { DONE } else { self.sequences_node(&rests) };
             let Utf8Range { start: lo, end: hi } = group[0][0];
             match edges.last_mut() {
                 Some(e) if e.next == next && e.hi.checked_add(1) == Some(lo) => e.hi = hi,

@@ -198,9 +198,9 @@ fn dynamic_temperature(text: &str) -> Result<DynamicTemperature, String> {
         "position" => {
             Ok(DynamicTemperature::Position { total: rest.parse().map_err(|_| expected.to_owned())? })
         }
-        "range" => match numbers::<f32>(rest, "LOW:HIGH:EXPONENT", 2)?.as_slice() {
-            &[low, high] => Ok(DynamicTemperature::Range { low, high, exponent: 1.0 }),
-            &[low, high, exponent] => Ok(DynamicTemperature::Range { low, high, exponent }),
+        "range" => match *numbers::<f32>(rest, "LOW:HIGH:EXPONENT", 2)?.as_slice() {
+            [low, high] => Ok(DynamicTemperature::Range { low, high, exponent: 1.0 }),
+            [low, high, exponent] => Ok(DynamicTemperature::Range { low, high, exponent }),
             _ => Err(expected.to_owned()),
         },
         _ => Err(expected.to_owned()),

@@ -62,12 +62,15 @@ pub(super) struct ThreadSummary {
     pub refused: Arc<[TokenId]>,
 }
 
+/// The union of some large sets, and these sets.
+pub(super) type Union = (Arc<TokenSet>, Vec<Arc<TokenSet>>);
+
 /// What only the lock's holder touches.
 pub(super) struct Core {
     pub recogniser: Recogniser,
     pub summaries: HashMap<LangId, Arc<ThreadSummary>>,
     /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
-    pub unions: HashMap<Vec<usize>, (Arc<TokenSet>, Vec<Arc<TokenSet>>)>,
+    pub unions: HashMap<Vec<usize>, Union>,
 }
 
 pub(super) struct Graph {

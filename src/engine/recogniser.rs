@@ -224,7 +224,7 @@ impl Recogniser {
 
     fn tick(&mut self) -> Result<(), EngineError> {
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks % CLOCK_INTERVAL == 0 {
+        if self.ticks.is_multiple_of(CLOCK_INTERVAL) {
             if self.limits.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
                 return Err(EngineError::Cancelled);
             }

@@ -38,7 +38,7 @@ impl SuffixTrie {
         let mut nodes: Vec<SuffixNode> = Vec::new();
         let mut ids: Vec<TokenId> = Vec::new();
         // A frame: the groups of children still to do (in reverse), and the node they belong to.
-        let mut stack: Vec<(Vec<(u8, Vec<u32>)>, Option<usize>)> = vec![(groups(trie, roots), None)];
+        let mut stack: Vec<(Groups, Option<usize>)> = vec![(groups(trie, roots), None)];
         while let Some((todo, owner)) = stack.last_mut() {
             let Some((byte, members)) = todo.pop() else {
                 if let Some(owner) = *owner {
@@ -64,17 +64,20 @@ impl SuffixTrie {
     }
 }
 
+/// Trie nodes by their byte.
+type Groups = Vec<(u8, Vec<u32>)>;
+
 /// The children of `members` by byte, last byte first.
-fn groups(trie: &TokenTrie, members: &[u32]) -> Vec<(u8, Vec<u32>)> {
+fn groups(trie: &TokenTrie, members: &[u32]) -> Groups {
     if let [one] = members {
-        let mut all: Vec<(u8, Vec<u32>)> = trie.children(*one).map(|c| (trie.byte(c), vec![c])).collect();
+        let mut all: Groups = trie.children(*one).map(|c| (trie.byte(c), vec![c])).collect();
         all.reverse();
         return all;
     }
     let mut pairs: Vec<(u8, u32)> =
         members.iter().flat_map(|&m| trie.children(m).map(|c| (trie.byte(c), c))).collect();
     pairs.sort_unstable();
-    let mut all: Vec<(u8, Vec<u32>)> =
+    let mut all: Groups =
         pairs.chunk_by(|a, b| a.0 == b.0).map(|g| (g[0].0, g.iter().map(|p| p.1).collect())).collect();
     all.reverse();
     all

@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn older_and_newer_structs_are_read() {
         let both = 10 | 20 << 32;
-        let cases: &[(&[u64], Result<(u32, u32, u64), &str>)] = &[
+        type Case<'a> = (&'a [u64], Result<(u32, u32, u64), &'a str>);
+        let cases: &[Case<'_>] = &[
             (&[24, both, 30], Ok((10, 20, 30))),
             (&[16, both, 30], Ok((10, 20, 3))),
             (&[8, both, 30], Ok((1, 2, 3))),

@@ -77,9 +77,9 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
     }
     // Children have smaller ids than their parents, so one pass in id order rebuilds everything.
     let mut new: Vec<NodeId> = Vec::with_capacity(pool.len());
-    for i in 0..pool.len() {
+    for (i, productive) in productive.into_iter().enumerate() {
         let of = |id: NodeId| new[id.0 as usize];
-        let rebuilt = if !productive[i] {
+        let rebuilt = if !productive {
             NodeId::NEVER
         } else {
             match pool.nodes[i].clone() {
@@ -261,18 +261,16 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
     let tail_node: Vec<NodeId> =
         (0..n * n).map(|x| pool.intern(Node::Rule(RuleId((base + x) as u32)))).collect();
     // The tails may be empty exactly where unit steps lead from k to i; say so before anything is built on them.
-    for k in 0..n {
-        for i in 0..n {
-            pool.nullable[tail_node[k * n + i].0 as usize] = unit[k][i];
-        }
+    for (&tail, &is_unit) in tail_node.iter().zip(unit.iter().flatten()) {
+        pool.nullable[tail.0 as usize] = is_unit;
     }
-    for k in 0..n {
+    for (k, reached) in unit.iter().enumerate() {
         for i in 0..n {
             let mut parts = Vec::new();
-            if unit[k][i] {
+            if reached[i] {
                 parts.push(NodeId::EMPTY);
             }
-            for via in (0..n).filter(|&via| unit[k][via]) {
+            for via in (0..n).filter(|&via| reached[via]) {
                 for (j, a) in alpha[via].clone() {
                     if a == NodeId::EMPTY {
                         continue;

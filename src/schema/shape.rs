@@ -330,7 +330,7 @@ impl Eval<'_> {
                 both.some.push(s.clone());
             }
         }
-        Ok(self.finish_array(both)?)
+        self.finish_array(both)
     }
 
     /// The array in normal form; `None` when there is obviously none.
