@@ -69,7 +69,7 @@ impl Random {
 }
 
 fn is_basic(schema: &Value) -> bool {
-    let all = |values: &mut dyn Iterator<Item = &Value>| values.all(is_basic);
+    let all = |mut values: &mut dyn Iterator<Item = &Value>| Iterator::all(&mut values, is_basic);
     match schema {
         Value::Object(map) => map.iter().all(|(key, value)| {
             KEYWORDS.contains(&key.as_str())
