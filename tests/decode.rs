@@ -426,7 +426,7 @@ fn company_changes_nothing() {
             SamplingParams::default().seed(n).max_tokens(Some(5 + n as usize)).repetition_penalty(1.3);
         let request = Request::new(tokens(format!("prompt {n}").as_bytes())).sampling(sampling);
         let request = request.completions(1 + n as usize % 3).stop(["ab"]);
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             request.constraint(boolean_object())
         } else {
             request
