@@ -46,6 +46,16 @@ impl MaskData {
         }
     }
 
+    /// Whether no token is allowed.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            MaskData::Sparse(ids) => ids.is_empty(),
+            MaskData::Dense(set) => set.is_empty(),
+            // What is removed is in the base.
+            MaskData::Delta { base, extra, removed } => extra.is_empty() && base.count() == removed.len(),
+        }
+    }
+
     /// Writes the mask as words; `out` has the right length.
     #[inline]
     pub fn write(&self, out: &mut [u32]) {
