@@ -5,6 +5,9 @@
 //! what is left of it as a plain list; objects and arrays are interpreted from the list of what they hold so far, by
 //! trying every way to complete it.
 
+// Keys are spelt out where they are used once.
+#![allow(clippy::type_complexity)]
+
 use super::language::{Language, Words};
 use super::{Array, Grammar, Node, Object};
 use hedgerow::automata::UNBOUNDED;
