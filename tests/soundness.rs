@@ -112,9 +112,9 @@ fn walk(
         let closer = (step >= CLOSING_AFTER && random.below(8) != 0)
             .then(|| {
                 let candidates = [&b"\"}"[..], b"\"]", b"\"", b"}", b"]", b"0", b"e"];
-                let mut ids = candidates.iter().filter_map(|c| {
-                    Some(vocabulary.trie().tokens(vocabulary.trie().descend(0, c)?).first()?)
-                });
+                let mut ids = candidates
+                    .iter()
+                    .filter_map(|c| vocabulary.trie().tokens(vocabulary.trie().descend(0, c)?).first());
                 ids.find(|&&id| contains(id)).copied()
             })
             .flatten();
