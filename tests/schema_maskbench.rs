@@ -92,12 +92,14 @@ fn run(every: usize) -> Option<Score> {
                         score.valid_refused += 1;
                         score
                             .failures
-                            .push(format!("{id}: refused {}", &text[..text.floor_char_boundary(300)]));
+                            .push(format!("{id}: refused {}", text.chars().take(300).collect::<String>()));
                     }
                 }
                 Ok(true) => {
                     score.invalid_accepted += 1;
-                    score.failures.push(format!("{id}: accepted {}", &text[..text.floor_char_boundary(300)]));
+                    score
+                        .failures
+                        .push(format!("{id}: accepted {}", text.chars().take(300).collect::<String>()));
                 }
                 Err(error) => {
                     score.crashes += 1;
