@@ -1,4 +1,6 @@
 //! hedgerow keeps a language model's output inside a grammar.
+// Module documentation points at the private files that hold what it tells of, for readers of the source.
+#![allow(rustdoc::private_intra_doc_links)]
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![warn(rust_2018_idioms)]
