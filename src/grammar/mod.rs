@@ -6,7 +6,7 @@
 //!
 //! - [`Node::Repeat`] counts natively, so `x{0,10000}` is one node and a number;
 //! - [`Node::Object`] is a JSON object with its keys, required sets and counts ([`object`]), in any key order,
-//!   linear in the number of properties; [`Node::Array`] is its sibling ([`array`]);
+//!   linear in the number of properties; [`Node::Array`] is its sibling ([`mod@array`]);
 //! - [`Node::Lazy`] is expanded by the front end when it is first reached ([`Expand`]), so that a large schema
 //!   costs what the output visits.
 //!
