@@ -36,7 +36,6 @@ test: setup ## set up and run all tests: Rust, documentation examples, C
 
 capi-test: ## build and run the C and C++ programs of tests/capi
 	$(MAKE) -C tests/capi
-	$(MAKE) -C tests/capi CAPI_FEATURES=torch generate
 
 lint: ## formatting, clippy, documentation, and a build of the default features
 	$(CARGO) fmt --all --check
