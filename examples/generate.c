@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends the program with the error's text if a call failed. */
-static void check(hr_status status, hr_error *error) {
+/* Ends the program with the error's text if a call failed. The error comes by its place, since arguments are evaluated in any order. */
+static void check(hr_status status, hr_error **error) {
     if (status != HR_OK) {
-        fprintf(stderr, "error: %s\n", hr_error_message(error));
-        hr_error_free(error);
+        fprintf(stderr, "error: %s\n", hr_error_message(*error));
+        hr_error_free(*error);
         exit(1);
     }
 }
@@ -68,11 +68,11 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: generate MODEL SCHEMA PROMPT\n");
         return 2;
     }
-    check(hr_model_load(argv[1], strlen(argv[1]), NULL, &model, &error), error);
-    check(hr_model_vocab(model, &vocab, &error), error);
+    check(hr_model_load(argv[1], strlen(argv[1]), NULL, &model, &error), &error);
+    check(hr_model_vocab(model, &vocab, &error), &error);
     schema = read_file(argv[2], &schema_len);
-    check(hr_grammar_from_json_schema(schema, schema_len, NULL, &grammar, &error), error);
-    check(hr_constraint_new(grammar, vocab, NULL, &constraint, &error), error);
+    check(hr_grammar_from_json_schema(schema, schema_len, NULL, &grammar, &error), &error);
+    check(hr_constraint_new(grammar, vocab, NULL, &constraint, &error), &error);
 
     hr_sampler_options_init(&sampler);
     sampler.temperature = 0.0f;
@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     options.sampler = &sampler;
     options.on_text = print_text;
     options.user_data = &streamed;
-    check(hr_generate(model, argv[3], strlen(argv[3]), &options, &generation, &error), error);
+    check(hr_generate(model, argv[3], strlen(argv[3]), &options, &generation, &error), &error);
     printf("\n");
 
     hr_generation_text(generation, &text_len);
@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "error: %zu bytes were streamed of %zu\n", streamed, text_len);
         return 1;
     }
-    check(hr_generation_get_stats(generation, &stats, &error), error);
+    check(hr_generation_get_stats(generation, &stats, &error), &error);
     fprintf(stderr, "%zu tokens, %zu of them forced, in %zu forward passes\n", stats.completion_tokens,
             stats.forced_tokens, stats.forward_passes);
 

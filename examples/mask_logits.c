@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends the program with the error's text if a call failed. */
+/* Ends the program with the error's text if a call failed. The error comes by its place, since arguments are evaluated in any order. */
 static void check(hr_status status, hr_error **error) {
     const char *pointer = NULL;
     if (status == HR_OK) {

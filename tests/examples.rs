@@ -20,7 +20,7 @@ fn mask_logits_tells_the_story_of_its_twins() {
     let output = Command::new(example("mask_logits"))
         .args([data("tiny.tokenizer.json"), data("recipe.schema.json")])
         .output()
-        .expect("cargo builds the examples before the tests run");
+        .expect("the example is not built: `cargo test` builds it, a run of this test alone needs `cargo build --examples`");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed, std::fs::read_to_string(data("mask_logits.expected")).unwrap());
