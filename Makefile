@@ -35,7 +35,7 @@ test: setup ## set up and run all tests: Rust, documentation examples, C
 	$(MAKE) capi-test
 
 capi-test: ## build and run the C and C++ programs of tests/capi
-	$(MAKE) -C tests/capi
+	$(MAKE) -C tests/capi CAPI_FEATURES=cli all
 
 lint: ## formatting, clippy, documentation, and a build of the default features
 	$(CARGO) fmt --all --check
