@@ -25,6 +25,17 @@ pub enum Escapes {
     Minimal,
 }
 
+impl Escapes {
+    /// Whether `text` has a spelling: without `\u`, most control characters have none.
+    pub fn can_spell(self, text: &str) -> bool {
+        self != Escapes::NoUnicode
+            || !text
+                .chars()
+                .map(u32::from)
+                .any(|c| CONTROLS_WITHOUT_SHORT_ESCAPE.iter().any(|&(lo, hi)| (lo..=hi).contains(&c)))
+    }
+}
+
 /// Where in a JSON string a state is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum JsonMode {

@@ -321,6 +321,14 @@ impl Languages {
         set
     }
 
+    /// Whether an intersection or complement comes down to the empty word; other languages that do are
+    /// [`LangId::EMPTY`] by construction.
+    pub fn has_only_the_empty_word(&mut self, id: LangId) -> bool {
+        matches!(self.expr(id), Expr::Inter(_) | Expr::Not(_))
+            && self.is_nullable(id)
+            && self.first_bytes(id) == ByteSet::EMPTY
+    }
+
     // --- construction -------------------------------------------------------------------------------------
 
     /// Exactly these bytes.
@@ -382,15 +390,7 @@ impl Languages {
             ),
             _ => {
                 // Unspellable texts are left out here: an intersection inside of the spelling would lose the labels.
-                let spellable = |text: &str| {
-                    escapes == Escapes::Any
-                        || !text.chars().any(|c| {
-                            json_string::CONTROLS_WITHOUT_SHORT_ESCAPE
-                                .iter()
-                                .any(|&(lo, hi)| (lo..=hi).contains(&u32::from(c)))
-                        })
-                };
-                let items = items.into_iter().filter(|(text, _)| spellable(text));
+                let items = items.into_iter().filter(|(text, _)| escapes.can_spell(text));
                 let inner = self.literals(items.map(|(text, label)| (text.as_bytes().to_vec(), label)));
                 self.json(inner, JsonMode::Start, escapes)
             }
@@ -595,6 +595,34 @@ impl Languages {
             [one] => *one,
             _ => self.intern(Expr::Union(flat.into())),
         }
+    }
+
+    /// Replaces whole sets of unlabelled literals among `parts` by one set with all of them: an enumeration then costs a
+    /// binary search a byte, however it was put together.
+    pub fn merge_literals(&mut self, parts: &mut Vec<LangId>) {
+        let set_of = |pool: &Self, id: LangId| match *pool.expr(id) {
+            Expr::Literals { set, lo: 0, hi, depth: 0 } => {
+                let set = &pool.literals[set as usize];
+                let whole = hi as usize == set.len();
+                (whole && (0..hi).all(|i| set.get(i).1 == UNLABELLED)).then(|| set.clone())
+            }
+            _ => None,
+        };
+        let mut sets: Vec<Arc<LiteralSet>> = Vec::new();
+        let mut others: Vec<LangId> = Vec::new();
+        for &part in parts.iter() {
+            match set_of(self, part) {
+                Some(set) => sets.push(set),
+                None => others.push(part),
+            }
+        }
+        if sets.len() < 2 {
+            return;
+        }
+        let words = sets.iter().flat_map(|s| (0..s.len() as u32).map(|i| (s.get(i).0.to_vec(), UNLABELLED)));
+        let merged = self.literals(words.collect::<Vec<_>>());
+        others.push(merged);
+        *parts = others;
     }
 
     /// Merges alternatives that share a head (`cx ∪ cy = c(x ∪ y)`), a body (`r{1,2} ∪ r{2,5} = r{1,5}`) or a

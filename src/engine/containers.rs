@@ -306,7 +306,7 @@ impl Recogniser {
             };
             let array = self.array(ArrayState { progress, ..state.clone() });
             let cont = self.stack.push(Frame::ArrayItem { array, start }, below);
-            self.enter(choice.value, cont, capture)?;
+            self.enter(choice.value, cont, capture);
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ pub(super) struct Graph {
     slots: Slots,
     pub start: StateId,
     pub mask_bytes: AtomicUsize,
-    budget: usize,
+    budget: AtomicUsize,
     full: AtomicBool,
 }
 
@@ -97,7 +97,7 @@ impl Graph {
             slots: Slots { chunks: std::array::from_fn(|_| OnceLock::new()) },
             start,
             mask_bytes: AtomicUsize::new(0),
-            budget: limits.graph_bytes,
+            budget: AtomicUsize::new(limits.graph_bytes),
             full: AtomicBool::new(false),
         };
         let core = graph.lock();
@@ -237,9 +237,17 @@ impl Graph {
     }
 
     fn check_budget(&self, core: &Core) {
-        if self.memory(core) > self.budget {
+        if self.memory(core) > self.budget.load(Ordering::Relaxed) {
             self.full.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Called when a matcher has moved to this graph: what its output needs may stay, and as much again. Without this,
+    /// an output whose states alone are more than the budget would be read again for every token.
+    pub fn settle(&self) {
+        let core = self.lock();
+        self.budget.fetch_max(self.memory(&core).saturating_mul(2), Ordering::Relaxed);
+        self.full.store(false, Ordering::Relaxed);
     }
 
     /// Whether the graph has outgrown its budget.

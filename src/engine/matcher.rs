@@ -100,6 +100,7 @@ impl Matcher {
         for (step, before) in self.history.iter_mut().zip(states) {
             step.before = before;
         }
+        graph.settle();
         self.state = state;
         self.graph = graph;
         Ok(())

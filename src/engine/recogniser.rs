@@ -67,7 +67,9 @@ pub(super) struct Draft {
     pub threads: Vec<Thread>,
     pub accepting: bool,
     entered: HashSet<(NodeId, ContId, CaptureId)>,
+    /// Nodes still to be entered, and the level of them being entered.
     work: Vec<(NodeId, ContId, CaptureId)>,
+    level: Vec<(NodeId, ContId, CaptureId)>,
 }
 
 impl Draft {
@@ -76,8 +78,12 @@ impl Draft {
         self.accepting = false;
         self.entered.clear();
         self.work.clear();
+        self.level.clear();
     }
 }
+
+/// How many nodes may be entered on the way to each of the threads a state may have.
+const ENTERED_PER_THREAD: usize = 16;
 
 /// How often the deadline is looked at: once in this many steps.
 const CLOCK_INTERVAL: u32 = 1024;
@@ -135,7 +141,7 @@ impl Recogniser {
     pub fn start(&mut self, root: NodeId) -> Result<StateId, EngineError> {
         self.draft.clear();
         self.draft.accepting = self.pool.is_nullable(root);
-        self.enter(root, ContId::END, CaptureId::NONE)?;
+        self.enter(root, ContId::END, CaptureId::NONE);
         self.finish()
     }
 
@@ -237,6 +243,7 @@ impl Recogniser {
 
     /// Interns the draft: threads sorted, those at the same place merged.
     fn finish(&mut self) -> Result<StateId, EngineError> {
+        self.enter_all()?;
         if self.pool.languages.exhausted() {
             return Err(EngineError::Limit {
                 what: "states searched for a word of an intersection or complement",
@@ -276,67 +283,111 @@ impl Recogniser {
         Ok(StateId(id))
     }
 
-    /// Adds the threads of every non-empty way to read `node`, followed by `cont`.
-    pub fn enter(&mut self, node: NodeId, cont: ContId, capture: CaptureId) -> Result<(), EngineError> {
-        let floor = self.draft.work.len();
+    /// Every non-empty way to read `node`, followed by `cont`, is to be added to the draft.
+    pub fn enter(&mut self, node: NodeId, cont: ContId, capture: CaptureId) {
         self.draft.work.push((node, cont, capture));
-        while self.draft.work.len() > floor {
-            let Some((node, cont, capture)) = self.draft.work.pop() else { break };
-            // Only rules can lead back to where we are; everything else gets smaller.
-            match self.pool.node(node).clone() {
-                Node::Never | Node::Empty => {}
-                Node::Terminal(language) => self.add(language, cont, capture)?,
-                Node::Switch { language, .. } => {
-                    let cont = self.stack.push(Frame::Switch(node), cont);
-                    self.add(language, cont, capture)?;
-                }
-                Node::Seq(first, second) => {
-                    let after = self.push_then(second, cont);
-                    self.draft.work.push((first, after, capture));
-                    if self.pool.is_nullable(first) {
-                        self.draft.work.push((second, cont, capture));
+    }
+
+    /// Turns the nodes to be entered into threads, one level after the other. A node that is entered from several
+    /// places at once is entered once, with their continuations merged: else each ambiguous level would multiply the
+    /// stacks of the one above, and their number would grow exponentially with the output.
+    fn enter_all(&mut self) -> Result<(), EngineError> {
+        let most = self.limits.state_threads.saturating_mul(ENTERED_PER_THREAD);
+        let mut total = 0usize;
+        let mut level = std::mem::take(&mut self.draft.level);
+        while !self.draft.work.is_empty() {
+            std::mem::swap(&mut level, &mut self.draft.work);
+            if level.len() > 1 {
+                level.sort_unstable_by_key(|&(node, cont, capture)| (node, capture, cont));
+                let mut kept = 0;
+                let mut i = 0;
+                while i < level.len() {
+                    let (node, mut cont, capture) = level[i];
+                    let same = |at: &(NodeId, ContId, CaptureId)| (at.0, at.2) == (node, capture);
+                    let run = level[i..].iter().take_while(|at| same(at)).count();
+                    if run == 2 {
+                        cont = self.stack.union(cont, level[i + 1].1);
+                    } else if run > 2 {
+                        let conts = level[i..i + run].iter();
+                        let mut links: Vec<Link> =
+                            conts.flat_map(|at| self.stack.links(at.1).iter().copied()).collect();
+                        cont = self.stack.of(&mut links);
                     }
+                    level[kept] = (node, cont, capture);
+                    kept += 1;
+                    i += run;
                 }
-                Node::Alt(parts) => self.draft.work.extend(parts.iter().map(|&p| (p, cont, capture))),
-                Node::NonEmpty(body) => self.draft.work.push((body, cont, capture)),
-                Node::Repeat { body, .. } => {
-                    let after = self.push_loop(node, 1, cont);
-                    self.draft.work.push((body, after, capture));
+                level.truncate(kept);
+            }
+            total += level.len();
+            if total > most {
+                return Err(EngineError::Limit {
+                    what: "grammar nodes entered between two bytes",
+                    limit: most as u64,
+                    field: "state_threads",
+                });
+            }
+            for (node, cont, capture) in level.drain(..) {
+                self.enter_one(node, cont, capture)?;
+            }
+        }
+        self.draft.level = level;
+        Ok(())
+    }
+
+    fn enter_one(&mut self, node: NodeId, cont: ContId, capture: CaptureId) -> Result<(), EngineError> {
+        // Only rules can lead back to where we are; everything else gets smaller.
+        match self.pool.node(node).clone() {
+            Node::Never | Node::Empty => {}
+            Node::Terminal(language) => self.add(language, cont, capture)?,
+            Node::Switch { language, .. } => {
+                let cont = self.stack.push(Frame::Switch(node), cont);
+                self.add(language, cont, capture)?;
+            }
+            Node::Seq(first, second) => {
+                let after = self.push_then(second, cont);
+                self.draft.work.push((first, after, capture));
+                if self.pool.is_nullable(first) {
+                    self.draft.work.push((second, cont, capture));
                 }
-                Node::Rule(rule) => {
-                    if self.draft.entered.insert((node, cont, capture)) {
-                        let body = self.pool.rule(rule);
-                        self.draft.work.push((body, cont, capture));
-                    }
+            }
+            Node::Alt(parts) => self.draft.work.extend(parts.iter().map(|&p| (p, cont, capture))),
+            Node::NonEmpty(body) => self.draft.work.push((body, cont, capture)),
+            Node::Repeat { body, .. } => {
+                let after = self.push_loop(node, 1, cont);
+                self.draft.work.push((body, after, capture));
+            }
+            Node::Rule(rule) => {
+                if self.draft.entered.insert((node, cont, capture)) {
+                    let body = self.pool.rule(rule);
+                    self.draft.work.push((body, cont, capture));
                 }
-                Node::Special(special) => {
-                    self.draft.threads.push(Thread { awaits: SPECIAL | special.0, capture, cont });
+            }
+            Node::Special(special) => {
+                self.draft.threads.push(Thread { awaits: SPECIAL | special.0, capture, cont });
+            }
+            Node::Object(spec) => {
+                if let Some(progress) = spec.start() {
+                    let object = self.object(ObjectState { node, progress, used: 0 });
+                    let cont = self.stack.push(Frame::ObjectOpened(object), cont);
+                    self.add(spec.open, cont, capture)?;
                 }
-                Node::Object(spec) => {
-                    if let Some(progress) = spec.start() {
-                        let object = self.object(ObjectState { node, progress, used: 0 });
-                        let cont = self.stack.push(Frame::ObjectOpened(object), cont);
-                        self.add(spec.open, cont, capture)?;
-                    }
+            }
+            Node::Array(spec) => {
+                if let Some(progress) = spec.start() {
+                    let array = self.array(ArrayState { node, progress, used: 0 });
+                    let cont = self.stack.push(Frame::ArrayOpened(array), cont);
+                    self.add(spec.open, cont, capture)?;
                 }
-                Node::Array(spec) => {
-                    if let Some(progress) = spec.start() {
-                        let array = self.array(ArrayState { node, progress, used: 0 });
-                        let cont = self.stack.push(Frame::ArrayOpened(array), cont);
-                        self.add(spec.open, cont, capture)?;
-                    }
+            }
+            Node::Lazy(key) => {
+                let body = self.expand_lazy(key)?;
+                if body == node {
+                    return Err(GrammarError::Expansion(format!("lazy node {key} expands to itself")).into());
                 }
-                Node::Lazy(key) => {
-                    let body = self.expand_lazy(key)?;
-                    if body == node {
-                        return Err(
-                            GrammarError::Expansion(format!("lazy node {key} expands to itself")).into()
-                        );
-                    }
-                    // A chain of lazy nodes must not lead back here without reading anything.
-                    if self.draft.entered.insert((node, cont, capture)) {
-                        self.draft.work.push((body, cont, capture));
-                    }
+                // A chain of lazy nodes must not lead back here without reading anything.
+                if self.draft.entered.insert((node, cont, capture)) {
+                    self.draft.work.push((body, cont, capture));
                 }
             }
         }
@@ -411,17 +462,17 @@ impl Recogniser {
             let (frame, below) = self.stack.links(cont)[i];
             match frame {
                 Frame::End => self.draft.accepting = true,
-                Frame::Then(node) => self.enter(node, below, capture)?,
+                Frame::Then(node) => self.enter(node, below, capture),
                 Frame::Loop { node, done } => {
                     if let Node::Repeat { body, .. } = *self.pool.node(node) {
                         let after = self.push_loop(node, done.saturating_add(1), below);
-                        self.enter(body, after, capture)?;
+                        self.enter(body, after, capture);
                     }
                 }
                 Frame::Switch(node) => {
                     if let Node::Switch { targets, .. } = self.pool.node(node).clone() {
                         if let Some(&target) = label.and_then(|l| targets.get(l as usize)) {
-                            self.enter(target, below, capture)?;
+                            self.enter(target, below, capture);
                             if self.pool.is_nullable(target) {
                                 self.resume(below, capture, None)?;
                             }

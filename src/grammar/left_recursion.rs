@@ -32,29 +32,37 @@ pub(super) fn normalise(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gra
 
 /// Replaces every node that derives no finite string by [`NodeId::NEVER`].
 fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
+    // Which nodes have a word at all, and which have one that is not empty.
     let mut productive = vec![false; pool.len()];
+    let mut filled = vec![false; pool.len()];
     loop {
         let mut changed = false;
         for i in 0..pool.len() {
-            if productive[i] {
+            if productive[i] && filled[i] {
                 continue;
             }
             let is = |id: NodeId| productive[id.0 as usize];
+            let fills = |id: NodeId| filled[id.0 as usize];
+            let both = |now: bool| (now, now);
             let now = match &pool.nodes[i] {
-                Node::Never => false,
-                Node::Empty | Node::Terminal(_) | Node::Special(_) | Node::Lazy(_) => true,
+                Node::Never => both(false),
+                Node::Empty => (true, false),
+                Node::Terminal(_) | Node::Special(_) | Node::Lazy(_) => both(true),
                 // As long as some values are not known to end, the object must be able to do without them.
-                Node::Object(spec) => spec.with_values(|v| is(v).then_some(v)).start().is_some(),
-                Node::Array(spec) => spec.with_values(|v| is(v).then_some(v)).start().is_some(),
-                Node::Switch { targets, .. } => targets.iter().any(|&t| is(t)),
-                Node::Seq(a, b) => is(*a) && is(*b),
-                Node::Alt(parts) => parts.iter().any(|&p| is(p)),
-                Node::Repeat { body, min, .. } => *min == 0 || is(*body),
-                Node::NonEmpty(body) => is(*body),
-                Node::Rule(rule) => is(pool.rules[rule.0 as usize].1),
+                Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
+                Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
+                Node::Switch { targets, .. } => both(targets.iter().any(|&t| is(t))),
+                Node::Seq(a, b) => (is(*a) && is(*b), is(*a) && is(*b) && (fills(*a) || fills(*b))),
+                Node::Alt(parts) => (parts.iter().any(|&p| is(p)), parts.iter().any(|&p| fills(p))),
+                Node::Repeat { body, min, .. } => (*min == 0 || is(*body), fills(*body)),
+                Node::NonEmpty(body) => both(fills(*body)),
+                Node::Rule(rule) => {
+                    let body = pool.rules[rule.0 as usize].1;
+                    (is(body), fills(body))
+                }
             };
-            if now {
-                productive[i] = true;
+            if now != (productive[i], filled[i]) {
+                (productive[i], filled[i]) = now;
                 changed = true;
             }
         }

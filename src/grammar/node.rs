@@ -226,7 +226,7 @@ impl NodePool {
     pub fn terminal(&mut self, language: LangId) -> NodeId {
         if self.languages.is_never(language) {
             NodeId::NEVER
-        } else if language == LangId::EMPTY {
+        } else if language == LangId::EMPTY || self.languages.has_only_the_empty_word(language) {
             NodeId::EMPTY
         } else {
             self.intern(Node::Terminal(language))
@@ -304,6 +304,7 @@ impl NodePool {
             }
         }
         if !regular.is_empty() {
+            self.languages.merge_literals(&mut regular);
             let union = self.languages.union(&regular);
             flat.push(self.terminal(union));
         }
@@ -345,6 +346,9 @@ impl NodePool {
 
     /// `body`, but not as the empty string.
     pub fn non_empty(&mut self, body: NodeId) -> NodeId {
+        if body == NodeId::EMPTY {
+            return NodeId::NEVER;
+        }
         if self.is_nullable(body) {
             self.intern(Node::NonEmpty(body))
         } else {
@@ -366,14 +370,7 @@ impl NodePool {
 
     /// A JSON object; [`NodeId::NEVER`] when no object satisfies `spec`.
     pub fn object(&mut self, spec: ObjectSpec) -> NodeId {
-        let impossible = |choices: &[Choice]| choices.iter().any(|c| c.value == NodeId::NEVER);
-        let spec = if spec.declared.iter().any(|p| impossible(&p.values))
-            || spec.rest.iter().any(|r| impossible(&r.values))
-        {
-            spec.with_values(Some)
-        } else {
-            spec
-        };
+        let spec = if spec.has_impossible_choices() { spec.with_values(Some) } else { spec };
         match spec.start() {
             Some(_) => self.intern(Node::Object(Arc::new(spec))),
             None => NodeId::NEVER,

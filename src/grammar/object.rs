@@ -98,13 +98,26 @@ pub struct ObjectProgress {
 }
 
 impl ObjectSpec {
-    /// The same object with other values; those that become `None` or [`NodeId::NEVER`] are left out.
+    /// The same object with other values; those that become `None` or [`NodeId::NEVER`] are left out, and
+    /// so are those of keys that cannot be spelt.
     pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ObjectSpec {
         let mut spec = self.clone();
-        spec.declared.iter_mut().for_each(|p| p.values = map_values(&p.values, &f));
+        for p in &mut spec.declared {
+            let spellable = self.key_escapes.can_spell(&p.key);
+            p.values = if spellable { map_values(&p.values, &f) } else { [].into() };
+        }
         spec.rest.iter_mut().for_each(|r| r.values = map_values(&r.values, &f));
         spec.rest.retain(|r| !r.values.is_empty());
         spec
+    }
+
+    /// Whether some value matches nothing or some key cannot be spelt.
+    pub(super) fn has_impossible_choices(&self) -> bool {
+        let impossible = |choices: &[Choice]| choices.iter().any(|c| c.value == NodeId::NEVER);
+        self.declared
+            .iter()
+            .any(|p| impossible(&p.values) || (!p.values.is_empty() && !self.key_escapes.can_spell(&p.key)))
+            || self.rest.iter().any(|r| impossible(&r.values))
     }
 
     fn tracks_seen(&self) -> bool {
@@ -143,6 +156,9 @@ impl ObjectSpec {
             return Vec::new();
         }
         let first = if self.order == KeyOrder::Declared { progress.next as usize } else { 0 };
+        if self.is_plain() && self.min <= progress.count {
+            return self.next_unconditional(progress, first);
+        }
         let mut keys = Vec::new();
         for (i, property) in self.declared.iter().enumerate().skip(first) {
             if self.is_open(progress, i)
@@ -152,6 +168,31 @@ impl ObjectSpec {
                 keys.push(i as u32);
             }
             // In declared order nothing behind a missing required key can come before it.
+            if self.order == KeyOrder::Declared && property.required {
+                break;
+            }
+        }
+        keys
+    }
+
+    /// [`next_declared`](Self::next_declared) where only required keys and the maximum matter, in one pass.
+    fn next_unconditional(&self, progress: &ObjectProgress, first: usize) -> Vec<u32> {
+        let required = || {
+            let open = (first..self.declared.len()).filter(|&i| self.is_open(progress, i));
+            open.filter(|&i| self.declared[i].required)
+        };
+        let missing = required().count() as u32;
+        if progress.count.saturating_add(missing) > self.max
+            || required().any(|i| self.declared[i].values.is_empty())
+        {
+            return Vec::new();
+        }
+        let room = progress.count.saturating_add(missing) < self.max;
+        let mut keys = Vec::new();
+        for (i, property) in self.declared.iter().enumerate().skip(first) {
+            if self.is_open(progress, i) && !property.values.is_empty() && (room || property.required) {
+                keys.push(i as u32);
+            }
             if self.order == KeyOrder::Declared && property.required {
                 break;
             }

@@ -80,7 +80,10 @@ pub struct Chart<'g> {
     words: RefCell<Vec<Rc<Words>>>,
     /// Languages of rests without the keys already used.
     unused: RefCell<HashMap<(usize, Vec<Vec<u8>>), usize>>,
+    /// Which nodes have a word at all.
     productive: Vec<bool>,
+    /// Which nodes have a word that is not empty.
+    filled: Vec<bool>,
 }
 
 impl<'g> Chart<'g> {
@@ -91,14 +94,17 @@ impl<'g> Chart<'g> {
             words: RefCell::new(words),
             unused: RefCell::default(),
             productive: vec![false; grammar.nodes.len()],
+            filled: vec![false; grammar.nodes.len()],
         };
         loop {
-            let now: Vec<bool> =
-                (0..grammar.nodes.len()).map(|n| chart.productive[n] || chart.produces(n)).collect();
-            if now == chart.productive {
+            let nodes = 0..grammar.nodes.len();
+            let productive: Vec<bool> =
+                nodes.clone().map(|n| chart.productive[n] || chart.produces(n)).collect();
+            let filled: Vec<bool> = nodes.map(|n| chart.filled[n] || chart.fills(n)).collect();
+            if (&productive, &filled) == (&chart.productive, &chart.filled) {
                 return chart;
             }
-            chart.productive = now;
+            (chart.productive, chart.filled) = (productive, filled);
         }
     }
 
@@ -137,7 +143,7 @@ impl<'g> Chart<'g> {
             Node::Seq(parts) => parts.iter().all(|&p| self.productive[p]),
             Node::Alt(parts) => parts.iter().any(|&p| self.productive[p]),
             Node::Repeat { body, min, max } => min <= max && (*min == 0 || self.productive[*body]),
-            Node::NonEmpty(body) => self.productive[*body],
+            Node::NonEmpty(body) => self.filled[*body],
             Node::Rule(rule) => self.productive[self.grammar.rules[*rule]],
             Node::Lazy(key) => self.productive[self.grammar.lazies[*key]],
             Node::Object(spec) => {
@@ -147,6 +153,22 @@ impl<'g> Chart<'g> {
             Node::Array(spec) => {
                 self.has_words(&[spec.open, spec.close, spec.comma]) && self.array_completable(spec, &[])
             }
+        }
+    }
+
+    fn fills(&self, node: usize) -> bool {
+        match &self.grammar.nodes[node] {
+            Node::Never | Node::Empty => false,
+            Node::Terminal(language) => (0..=255).any(|b| self.words(*language).begins(&[b])),
+            Node::Seq(parts) => {
+                parts.iter().all(|&p| self.productive[p]) && parts.iter().any(|&p| self.filled[p])
+            }
+            Node::Alt(parts) => parts.iter().any(|&p| self.filled[p]),
+            Node::Repeat { body, min, max } => min <= max && *max > 0 && self.filled[*body],
+            Node::NonEmpty(body) => self.filled[*body],
+            Node::Rule(rule) => self.filled[self.grammar.rules[*rule]],
+            Node::Lazy(key) => self.filled[self.grammar.lazies[*key]],
+            Node::Special(_) | Node::Switch { .. } | Node::Object(_) | Node::Array(_) => self.produces(node),
         }
     }
 
@@ -289,7 +311,10 @@ impl<'g> Chart<'g> {
             for (choice, &(value, _)) in property.values.iter().enumerate() {
                 let mut held = held.to_vec();
                 held.push(Held::Declared(i, choice));
-                if self.productive[value] && self.object_completable(spec, &held) {
+                if self.productive[value]
+                    && self.has_words(&[property.spelling])
+                    && self.object_completable(spec, &held)
+                {
                     let mut parts = after_key(node, spec, held, value);
                     parts.push(text(property.spelling));
                     lead(parts);
@@ -362,6 +387,9 @@ impl<'g> Chart<'g> {
             }
             let productive = |v: &&(usize, &(usize, u32))| self.productive[v.1 .0];
             for (i, property) in spec.declared.iter().enumerate() {
+                if !self.has_words(&[property.spelling]) {
+                    continue;
+                }
                 for (choice, _) in property.values.iter().enumerate().filter(|v| productive(&v)) {
                     work.push([&held[..], &[Held::Declared(i, choice)]].concat());
                 }

@@ -346,8 +346,7 @@ impl Generator<'_, '_> {
         let mut declared: Vec<Declared> = Vec::new();
         for _ in 0..count {
             let key = self.source.pick(KEYS);
-            if declared.iter().any(|p| p.key == key) || (key == "\u{1}" && key_escapes == Escapes::NoUnicode)
-            {
+            if declared.iter().any(|p| p.key == key) {
                 continue;
             }
             let spelling = Language::Json(Box::new(Language::word(key.as_bytes())), key_escapes);

@@ -1,0 +1,452 @@
+//! Inputs meant to hurt: the engine answers them in bounded time and memory, or says which limit they exceed.
+//!
+//! Times allowed are many times what an idle machine needs; what they catch is another order of growth. The soak is
+//! 20,000 tokens, or `HEDGEROW_SOAK` of them.
+
+use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
+use hedgerow::engine::{Constraint, EngineError, Limits, Matcher};
+use hedgerow::grammar::{
+    ArraySpec, Choice, Expand, Grammar, GrammarBuilder, GrammarError, KeyOrder, Node, NodeId, NodePool,
+    ObjectSpec, Property, RestKeys,
+};
+use hedgerow::vocab::{TokenId, Vocabulary};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn vocabulary(more: &[&str]) -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    tokens.extend(more.iter().map(|t| t.as_bytes().to_vec()));
+    tokens.push(b"</s>".to_vec());
+    let eos = TokenId(tokens.len() as u32 - 1);
+    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
+}
+
+/// Runs `work` and fails when it took longer than `seconds`.
+#[track_caller]
+fn within<T>(seconds: u64, what: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    let took = start.elapsed();
+    println!("{what}: {took:?}");
+    assert!(took < Duration::from_secs(seconds), "{what} took {took:?}");
+    result
+}
+
+/// Reads `text`, asking for a mask before every `every`-th byte.
+#[track_caller]
+fn read(matcher: &mut Matcher, text: &[u8], every: usize) {
+    let mut words = vec![0; matcher.vocabulary().size().div_ceil(32)];
+    for (i, &byte) in text.iter().enumerate() {
+        if i % every == 0 {
+            matcher.fill_mask(&mut words).unwrap();
+            assert!(words[usize::from(byte) / 32] >> (byte % 32) & 1 == 1, "byte {i} is not in the mask");
+        }
+        assert!(matcher.advance(TokenId(u32::from(byte))).unwrap(), "byte {i} is refused");
+    }
+}
+
+fn build(make: impl FnOnce(&mut GrammarBuilder) -> NodeId) -> Grammar {
+    let mut builder = GrammarBuilder::new();
+    let root = make(&mut builder);
+    builder.build(root, None).unwrap()
+}
+
+fn punctuated(pool: &mut NodePool) -> ObjectSpec {
+    ObjectSpec {
+        open: pool.languages.bytes(b"{"),
+        close: pool.languages.bytes(b"}"),
+        comma: pool.languages.bytes(b","),
+        colon: pool.languages.bytes(b":"),
+        before_key: LangId::EMPTY,
+        key_escapes: Escapes::Minimal,
+        rest_escapes: Escapes::Any,
+        declared: vec![],
+        rest: vec![],
+        order: KeyOrder::Declared,
+        unique_rest: true,
+        min: 0,
+        max: UNBOUNDED,
+        counters: vec![],
+    }
+}
+
+fn list(pool: &mut NodePool, item: NodeId) -> NodeId {
+    let (open, close, comma) =
+        (pool.languages.bytes(b"["), pool.languages.bytes(b"]"), pool.languages.bytes(b","));
+    pool.array(ArraySpec {
+        open,
+        close,
+        comma,
+        prefix: vec![],
+        rest: [Choice::plain(item)].into(),
+        min: 0,
+        max: UNBOUNDED,
+        counters: vec![],
+        distinct: None,
+    })
+}
+
+#[test]
+fn a_hundred_thousand_brackets() {
+    const DEPTH: usize = 100_000;
+    let text = [vec![b'['; DEPTH], vec![b']'; DEPTH]].concat();
+    let by_productions = build(|b| {
+        let rule = b.declare("list");
+        let item = b.rule_node(rule);
+        let (open, close) = (b.nodes.literal(b"["), b.nodes.literal(b"]"));
+        let items = b.nodes.repeat(item, 0, UNBOUNDED);
+        let body = b.nodes.sequence(&[open, items, close]);
+        b.define(rule, body).unwrap();
+        item
+    });
+    let as_arrays = build(|b| {
+        let rule = b.declare("list");
+        let item = b.rule_node(rule);
+        let body = list(&mut b.nodes, item);
+        b.define(rule, body).unwrap();
+        item
+    });
+    for (name, grammar) in [("productions", by_productions), ("arrays", as_arrays)] {
+        let constraint = Constraint::new(&grammar, &vocabulary(&["[[[[", "]]]]"])).unwrap();
+        let mut matcher = constraint.matcher();
+        within(60, name, || read(&mut matcher, &text, 7));
+        assert!(matcher.is_accepting());
+        let bytes = constraint.stats().bytes;
+        assert!(bytes < 128 << 20, "{bytes} bytes");
+        within(10, "rolled back", || matcher.rollback(DEPTH).unwrap());
+        assert!(!matcher.is_accepting());
+    }
+}
+
+/// A body that stays a grammar node: rules are not merged into one automaton.
+fn with_rules(b: &mut GrammarBuilder, words: &[&str]) -> NodeId {
+    let mut parts = Vec::new();
+    for word in words {
+        let rule = b.declare(&format!("word {word}"));
+        let body = b.nodes.literal(word.as_bytes());
+        b.define(rule, body).unwrap();
+        parts.push(b.rule_node(rule));
+    }
+    b.nodes.alt(&parts)
+}
+
+#[test]
+fn counted_alternatives() {
+    for words in [["a", "ab"], ["a", "aa"]] {
+        let grammar = build(|b| {
+            let body = with_rules(b, &words);
+            b.nodes.repeat(body, 1, 1_000)
+        });
+        let constraint = Constraint::new(&grammar, &vocabulary(&["aaaa", "ab"])).unwrap();
+        let mut matcher = constraint.matcher();
+        within(60, &format!("({}){{1,1000}}", words.join("|")), || read(&mut matcher, &[b'a'; 1_000], 10));
+        assert!(matcher.is_accepting());
+        let longer = matcher.advance_bytes(&[b'a'; 1_000]).unwrap();
+        assert_eq!(longer, words[1] == "aa", "a thousand rounds hold 2,000 letters only two by two");
+        assert!(!matcher.advance_bytes(&[b'a'; 1_001]).unwrap());
+    }
+}
+
+#[test]
+fn counts_of_a_million() {
+    let grammar = build(|b| {
+        let one = b.nodes.languages.byte(&ByteSet::range(b'a', b'z'));
+        let letters = b.nodes.languages.repeat(one, 0, 1_000_000);
+        b.nodes.terminal(letters)
+    });
+    let nodes = build(|b| {
+        let body = with_rules(b, &["a", "b"]);
+        b.nodes.repeat(body, 999_999, 1_000_000)
+    });
+    for (name, grammar) in [("letters", grammar), ("rounds", nodes)] {
+        let constraint = Constraint::new(&grammar, &vocabulary(&["ab", "abab"])).unwrap();
+        let mut matcher = constraint.matcher();
+        within(60, name, || read(&mut matcher, b"ab".repeat(25_000).as_slice(), 100));
+        assert!(matcher.advance_bytes(&b"ab".repeat(475_000)).unwrap());
+        assert!(matcher.is_accepting());
+        assert!(!matcher.advance_bytes(b"a").unwrap());
+    }
+}
+
+#[test]
+fn an_enum_of_ten_thousand() {
+    let words: Vec<String> = (0..10_000).map(|i| format!("value {:04}!", i * 7 % 10_000)).collect();
+    let vocabulary = vocabulary(&["value ", "00", "123"]);
+    for merged in [true, false] {
+        let constraint = within(60, &format!("enum, one set: {merged}"), || {
+            let grammar = build(|b| {
+                if merged {
+                    let words = words.iter().map(|w| (w.clone().into_bytes(), UNLABELLED));
+                    let language = b.nodes.languages.literals(words);
+                    b.nodes.terminal(language)
+                } else {
+                    let parts: Vec<NodeId> = words.iter().map(|w| b.nodes.literal(w.as_bytes())).collect();
+                    b.nodes.alt(&parts)
+                }
+            });
+            Constraint::new(&grammar, &vocabulary).unwrap()
+        });
+        let mut matcher = constraint.matcher();
+        within(60, "200 values", || {
+            for word in words.iter().take(200) {
+                matcher.reset();
+                read(&mut matcher, word.as_bytes(), 1);
+                assert!(matcher.is_accepting());
+            }
+        });
+    }
+}
+
+#[test]
+fn five_thousand_optional_keys() {
+    let vocabulary = vocabulary(&["\"key ", "\":1", "\",\""]);
+    for order in [KeyOrder::Declared, KeyOrder::Any] {
+        let constraint = within(60, &format!("{order:?}"), || {
+            let grammar = build(|b| {
+                let one = b.nodes.literal(b"1");
+                let mut spec = punctuated(&mut b.nodes);
+                spec.order = order;
+                spec.declared = (0..5_000)
+                    .map(|i| Property {
+                        key: format!("key {i:04}"),
+                        required: false,
+                        requires: [].into(),
+                        values: [Choice::plain(one)].into(),
+                    })
+                    .collect();
+                b.nodes.object(spec)
+            });
+            Constraint::new(&grammar, &vocabulary).unwrap()
+        });
+        let mut matcher = constraint.matcher();
+        within(60, "40 keys", || {
+            for i in 0..40 {
+                let lead = if i == 0 { "{" } else { "," };
+                read(&mut matcher, format!("{lead}\"key {:04}\":1", i * 120).as_bytes(), 1);
+            }
+        });
+        assert!(matcher.fork().advance_bytes(b"}").unwrap());
+        let earlier = matcher.advance_bytes(b",\"key 0001\":1").unwrap();
+        assert_eq!(earlier, order == KeyOrder::Any);
+        assert!(!matcher.advance_bytes(b",\"key 0120\"").unwrap(), "a key came twice");
+    }
+}
+
+#[test]
+fn recursion_on_either_side() {
+    for left in [true, false] {
+        let grammar = build(|b| {
+            let rule = b.declare("list");
+            let more = b.rule_node(rule);
+            let (a, b_) = (b.nodes.literal(b"a"), b.nodes.literal(b"b"));
+            let more = if left { b.nodes.seq(more, a) } else { b.nodes.seq(a, more) };
+            let body = b.nodes.alt(&[more, b_]);
+            b.define(rule, body).unwrap();
+            b.rule_node(rule)
+        });
+        let constraint = Constraint::new(&grammar, &vocabulary(&["aaa"])).unwrap();
+        let mut matcher = constraint.matcher();
+        let text = if left {
+            [vec![b'b'], vec![b'a'; 200_000]].concat()
+        } else {
+            [vec![b'a'; 200_000], vec![b'b']].concat()
+        };
+        within(60, if left { "left" } else { "right" }, || read(&mut matcher, &text, 100));
+        assert!(matcher.is_accepting());
+        let states = constraint.stats().states;
+        assert!(states < 20, "{states} states: recursion at the end must not grow the stack");
+    }
+}
+
+#[test]
+fn exponential_ambiguity() {
+    // S = S S | "a": a Catalan number of readings.
+    let grammar = build(|b| {
+        let rule = b.declare("S");
+        let s = b.rule_node(rule);
+        let two = b.nodes.seq(s, s);
+        let a = b.nodes.literal(b"a");
+        let body = b.nodes.alt(&[two, a]);
+        b.define(rule, body).unwrap();
+        s
+    });
+    let constraint = Constraint::new(&grammar, &vocabulary(&["aa"])).unwrap();
+    let mut matcher = constraint.matcher();
+    within(60, "S S", || read(&mut matcher, &[b'a'; 300], 1));
+    assert!(matcher.is_accepting());
+}
+
+/// Grammars nobody can finish expanding.
+struct Endless;
+
+impl Expand for Endless {
+    fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError> {
+        let next = nodes.lazy(key + 1);
+        let end = nodes.literal(format!("{key}").as_bytes());
+        match key {
+            // Ever deeper, one level a byte.
+            0..1_000_000_000 => {
+                let open = nodes.literal(b"(");
+                let deeper = nodes.sequence(&[open, next, end]);
+                Ok(nodes.alt(&[deeper, end]))
+            }
+            // Ever more without reading anything.
+            1_000_000_000..2_000_000_000 => Ok(nodes.seq(next, end)),
+            // Itself at its left edge.
+            2_000_000_000 => {
+                let me = nodes.lazy(key);
+                Ok(nodes.seq(me, end))
+            }
+            _ => Err(GrammarError::Expansion("no such part".into())),
+        }
+    }
+}
+
+fn endless(key: u64, limits: Limits) -> Result<Constraint, EngineError> {
+    let mut builder = GrammarBuilder::new();
+    let root = builder.nodes.lazy(key);
+    let grammar = builder.build(root, Some(Arc::new(Endless))).unwrap();
+    Constraint::with_limits(&grammar, &vocabulary(&["(("]), limits)
+}
+
+#[track_caller]
+fn limit(result: Result<impl Sized, EngineError>) -> &'static str {
+    match result {
+        Err(EngineError::Limit { field, .. }) => field,
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("no error"),
+    }
+}
+
+#[test]
+fn every_limit_is_a_typed_error() {
+    // Nodes: an expansion that never ends, with and without reading.
+    let constraint = endless(0, Limits::default().nodes(1_000)).unwrap();
+    let mut matcher = constraint.matcher();
+    let result = (0..1_000).try_for_each(|_| matcher.advance(TokenId(u32::from(b'('))).map(|_| ()));
+    assert_eq!(limit(result), "nodes");
+    assert_eq!(
+        within(60, "expanding for ever", || limit(endless(1_000_000_000, Limits::default().nodes(10_000)))),
+        "nodes"
+    );
+    assert_eq!(
+        within(60, "left recursion", || limit(endless(2_000_000_000, Limits::default()))),
+        "state_threads"
+    );
+
+    // Threads: 500 rules that all begin with the same letter but end differently.
+    let many = build(|b| {
+        let words: Vec<String> = (0..500).map(|i| format!("a{i}")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        with_rules(b, &words)
+    });
+    let limits = Limits::default().state_threads(100);
+    assert_eq!(limit(Constraint::with_limits(&many, &vocabulary(&[]), limits)), "state_threads");
+
+    // Search: words over two letters with the 40th letter from the end fixed, and not.
+    let search = || {
+        build(|b| {
+            let l = &mut b.nodes.languages;
+            let letter = l.byte(&ByteSet::range(b'a', b'b'));
+            let (any, a, b_) = (l.repeat(letter, 0, UNBOUNDED), l.bytes(b"a"), l.bytes(b"b"));
+            let tail = l.repeat(letter, 40, 40);
+            let (with_a, with_b) = (l.sequence(&[any, a, tail]), l.sequence(&[any, b_, tail]));
+            let both = l.inter(&[with_a, with_b]);
+            b.nodes.terminal(both)
+        })
+    };
+    let result = within(60, "search", || {
+        let grammar = search();
+        let constraint =
+            Constraint::with_limits(&grammar, &vocabulary(&[]), Limits::default().search_states(1_000))?;
+        let mut matcher = constraint.matcher();
+        matcher.mask().map(|_| ())
+    });
+    assert_eq!(limit(result), "search_states");
+}
+
+#[test]
+fn deadlines_and_cancellation() {
+    let grammar = build(|b| {
+        let rule = b.declare("list");
+        let item = b.rule_node(rule);
+        let body = list(&mut b.nodes, item);
+        b.define(rule, body).unwrap();
+        item
+    });
+    let long = vec![b'['; 100_000];
+    let limits = Limits::default().deadline(Instant::now());
+    let constraint = Constraint::with_limits(&grammar, &vocabulary(&[]), limits).unwrap();
+    let late = constraint.matcher().advance_bytes(&long);
+    assert_eq!(late, Err(EngineError::Deadline));
+
+    let cancel = Arc::new(AtomicBool::new(false));
+    let limits = Limits::default().cancel(cancel.clone());
+    let constraint = Constraint::with_limits(&grammar, &vocabulary(&[]), limits).unwrap();
+    let mut matcher = constraint.matcher();
+    assert!(matcher.advance_bytes(&long[..10_000]).unwrap());
+    cancel.store(true, Ordering::Relaxed);
+    assert_eq!(matcher.advance_bytes(&long), Err(EngineError::Cancelled));
+    // The caller may change their mind: nothing was lost.
+    cancel.store(false, Ordering::Relaxed);
+    assert_eq!(matcher.output_len(), 1);
+    assert!(matcher.advance_bytes(b"]").unwrap());
+}
+
+/// Objects with any keys, nested, with strings and lists: no two outputs alike.
+fn json() -> Grammar {
+    build(|b| {
+        let rule = b.declare("value");
+        let value = b.rule_node(rule);
+        let text = b.nodes.languages.any_text();
+        let string = b.nodes.languages.json_string(text, Escapes::Any);
+        let string = b.nodes.terminal(string);
+        let digits = b.nodes.languages.byte(&ByteSet::range(b'0', b'9'));
+        let digits = b.nodes.languages.repeat(digits, 1, 1_000);
+        let number = b.nodes.terminal(digits);
+        let array = list(&mut b.nodes, value);
+        let mut spec = punctuated(&mut b.nodes);
+        spec.rest = vec![RestKeys { keys: text, capacity: None, values: [Choice::plain(value)].into() }];
+        let object = b.nodes.object(spec);
+        let body = b.nodes.alt(&[string, number, array, object]);
+        b.define(rule, body).unwrap();
+        assert!(matches!(b.nodes.node(value), Node::Rule(_)));
+        value
+    })
+}
+
+#[test]
+fn a_soak_keeps_memory_flat() {
+    const BUDGET: usize = 2 << 20;
+    let tokens: u64 = std::env::var("HEDGEROW_SOAK").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000);
+    let pieces = ["\"", "\":", "\",\"", "{\"", "],[", "ab", "key", "\\u00", "12", "}}"];
+    let constraint =
+        Constraint::with_limits(&json(), &vocabulary(&pieces), Limits::default().graph_bytes(BUDGET))
+            .unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |below: usize| {
+        // xorshift64*, Vigna 2016.
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below
+    };
+    let (mut matcher, mut read, mut most) = (constraint.matcher(), 0, 0);
+    while read < tokens {
+        matcher.reset();
+        for _ in 0..120 {
+            let allowed: Vec<TokenId> = matcher.mask().unwrap().iter().collect();
+            let Some(&token) = allowed.get(random(allowed.len().max(1))) else { break };
+            assert!(matcher.advance(token).unwrap());
+            read += 1;
+            if matcher.is_stopped() {
+                break;
+            }
+        }
+        most = most.max(constraint.stats().bytes);
+    }
+    println!("{read} tokens, at most {most} bytes, now {:?}", constraint.stats());
+    // One step may go past the budget before the graph is renewed.
+    assert!(most < 2 * BUDGET, "{most} bytes under a budget of {BUDGET}");
+}
