@@ -34,8 +34,9 @@ test: setup ## set up and run all tests: Rust, documentation examples, C
 	$(CARGO) test -p hedgerow -p hedgerow-header --features $(FEATURES)
 	$(MAKE) capi-test
 
-capi-test: ## build and run the C and C++ programs of tests/capi
+capi-test: setup ## build and run the C and C++ programs of tests/capi
 	$(MAKE) -C tests/capi CAPI_FEATURES=cli all
+	$(MAKE) -C tests/capi CAPI_FEATURES=$(FEATURES) generate
 
 lint: ## formatting, clippy, documentation, and a build of the default features
 	$(CARGO) fmt --all --check

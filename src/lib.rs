@@ -17,3 +17,8 @@ pub mod syntax;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod vocab;
+
+/// The README's examples, run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -30,3 +30,24 @@ fn mask_logits_tells_the_story_of_its_twins() {
     let schema = serde_json::from_str(&schema).unwrap();
     assert!(jsonschema::is_valid(&schema, &json), "{json}");
 }
+
+#[cfg(feature = "torch")]
+#[test]
+fn generate_fills_in_the_schema() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = root.join(".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf");
+    if !model.is_file() {
+        eprintln!("skipped: {} is not there; `make setup` fetches it", model.display());
+        return;
+    }
+    let output = Command::new(example("generate"))
+        .args([model, data("person.schema.json"), "Describe a person named Ada.".into()])
+        .output()
+        .expect("the example is not built: `cargo test` builds it, a run of this test alone needs `cargo build --examples`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let schema = std::fs::read_to_string(data("person.schema.json")).unwrap();
+    assert!(jsonschema::is_valid(&serde_json::from_str(&schema).unwrap(), &json), "{json}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("forward passes"), "{told}");
+}
