@@ -869,7 +869,7 @@ typedef struct hr_limits {
      */
     size_t state_threads;
     /**
-     * States explored to decide whether intersections and complements have a word. Default 2,000,000.
+     * States explored to decide whether intersections and complements have a word. Default 100,000.
      */
     uint64_t search_states;
     /**

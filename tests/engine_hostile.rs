@@ -1,7 +1,7 @@
 //! Inputs meant to hurt: the engine answers them in bounded time and memory, or says which limit they exceed.
 //!
-//! Times allowed are many times what an idle machine needs; what they catch is another order of growth. The soak is
-//! 20,000 tokens, or `HEDGEROW_SOAK` of them.
+//! No time is asserted: another order of growth shows as a test that does not end. The soak is 20,000 tokens, or
+//! `HEDGEROW_SOAK` of them.
 
 use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::{Constraint, EngineError, Limits, Matcher};
@@ -12,7 +12,7 @@ use hedgerow::grammar::{
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn vocabulary(more: &[&str]) -> Vocabulary {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
@@ -20,17 +20,6 @@ fn vocabulary(more: &[&str]) -> Vocabulary {
     tokens.push(b"</s>".to_vec());
     let eos = TokenId(tokens.len() as u32 - 1);
     Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
-}
-
-/// Runs `work` and fails when it took longer than `seconds`.
-#[track_caller]
-fn within<T>(seconds: u64, what: &str, work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = work();
-    let took = start.elapsed();
-    println!("{what}: {took:?}");
-    assert!(took < Duration::from_secs(seconds), "{what} took {took:?}");
-    result
 }
 
 /// Reads `text`, asking for a mask before every `every`-th byte.
@@ -107,14 +96,14 @@ fn a_hundred_thousand_brackets() {
         b.define(rule, body).unwrap();
         item
     });
-    for (name, grammar) in [("productions", by_productions), ("arrays", as_arrays)] {
+    for grammar in [by_productions, as_arrays] {
         let constraint = Constraint::new(&grammar, &vocabulary(&["[[[[", "]]]]"])).unwrap();
         let mut matcher = constraint.matcher();
-        within(60, name, || read(&mut matcher, &text, 7));
+        read(&mut matcher, &text, 7);
         assert!(matcher.is_accepting());
         let bytes = constraint.stats().bytes;
         assert!(bytes < 128 << 20, "{bytes} bytes");
-        within(10, "rolled back", || matcher.rollback(DEPTH).unwrap());
+        matcher.rollback(DEPTH).unwrap();
         assert!(!matcher.is_accepting());
     }
 }
@@ -140,7 +129,7 @@ fn counted_alternatives() {
         });
         let constraint = Constraint::new(&grammar, &vocabulary(&["aaaa", "ab"])).unwrap();
         let mut matcher = constraint.matcher();
-        within(60, &format!("({}){{1,1000}}", words.join("|")), || read(&mut matcher, &[b'a'; 1_000], 10));
+        read(&mut matcher, &[b'a'; 1_000], 10);
         assert!(matcher.is_accepting());
         let longer = matcher.advance_bytes(&[b'a'; 1_000]).unwrap();
         assert_eq!(longer, words[1] == "aa", "a thousand rounds hold 2,000 letters only two by two");
@@ -159,10 +148,10 @@ fn counts_of_a_million() {
         let body = with_rules(b, &["a", "b"]);
         b.nodes.repeat(body, 999_999, 1_000_000)
     });
-    for (name, grammar) in [("letters", grammar), ("rounds", nodes)] {
+    for grammar in [grammar, nodes] {
         let constraint = Constraint::new(&grammar, &vocabulary(&["ab", "abab"])).unwrap();
         let mut matcher = constraint.matcher();
-        within(60, name, || read(&mut matcher, b"ab".repeat(25_000).as_slice(), 100));
+        read(&mut matcher, b"ab".repeat(25_000).as_slice(), 100);
         assert!(matcher.advance_bytes(&b"ab".repeat(475_000)).unwrap());
         assert!(matcher.is_accepting());
         assert!(!matcher.advance_bytes(b"a").unwrap());
@@ -174,7 +163,7 @@ fn an_enum_of_ten_thousand() {
     let words: Vec<String> = (0..10_000).map(|i| format!("value {:04}!", i * 7 % 10_000)).collect();
     let vocabulary = vocabulary(&["value ", "00", "123"]);
     for merged in [true, false] {
-        let constraint = within(60, &format!("enum, one set: {merged}"), || {
+        let constraint = {
             let grammar = build(|b| {
                 if merged {
                     let words = words.iter().map(|w| (w.clone().into_bytes(), UNLABELLED));
@@ -186,15 +175,13 @@ fn an_enum_of_ten_thousand() {
                 }
             });
             Constraint::new(&grammar, &vocabulary).unwrap()
-        });
+        };
         let mut matcher = constraint.matcher();
-        within(60, "200 values", || {
-            for word in words.iter().take(200) {
-                matcher.reset();
-                read(&mut matcher, word.as_bytes(), 1);
-                assert!(matcher.is_accepting());
-            }
-        });
+        for word in words.iter().take(200) {
+            matcher.reset();
+            read(&mut matcher, word.as_bytes(), 1);
+            assert!(matcher.is_accepting());
+        }
     }
 }
 
@@ -202,7 +189,7 @@ fn an_enum_of_ten_thousand() {
 fn five_thousand_optional_keys() {
     let vocabulary = vocabulary(&["\"key ", "\":1", "\",\""]);
     for order in [KeyOrder::Declared, KeyOrder::Any] {
-        let constraint = within(60, &format!("{order:?}"), || {
+        let constraint = {
             let grammar = build(|b| {
                 let one = b.nodes.literal(b"1");
                 let mut spec = punctuated(&mut b.nodes);
@@ -218,14 +205,12 @@ fn five_thousand_optional_keys() {
                 b.nodes.object(spec)
             });
             Constraint::new(&grammar, &vocabulary).unwrap()
-        });
+        };
         let mut matcher = constraint.matcher();
-        within(60, "40 keys", || {
-            for i in 0..40 {
-                let lead = if i == 0 { "{" } else { "," };
-                read(&mut matcher, format!("{lead}\"key {:04}\":1", i * 120).as_bytes(), 1);
-            }
-        });
+        for i in 0..40 {
+            let lead = if i == 0 { "{" } else { "," };
+            read(&mut matcher, format!("{lead}\"key {:04}\":1", i * 120).as_bytes(), 1);
+        }
         assert!(matcher.fork().advance_bytes(b"}").unwrap());
         let earlier = matcher.advance_bytes(b",\"key 0001\":1").unwrap();
         assert_eq!(earlier, order == KeyOrder::Any);
@@ -252,7 +237,7 @@ fn recursion_on_either_side() {
         } else {
             [vec![b'a'; 200_000], vec![b'b']].concat()
         };
-        within(60, if left { "left" } else { "right" }, || read(&mut matcher, &text, 100));
+        read(&mut matcher, &text, 100);
         assert!(matcher.is_accepting());
         let states = constraint.stats().states;
         assert!(states < 20, "{states} states: recursion at the end must not grow the stack");
@@ -273,7 +258,7 @@ fn exponential_ambiguity() {
     });
     let constraint = Constraint::new(&grammar, &vocabulary(&["aa"])).unwrap();
     let mut matcher = constraint.matcher();
-    within(60, "S S", || read(&mut matcher, &[b'a'; 300], 1));
+    read(&mut matcher, &[b'a'; 300], 1);
     assert!(matcher.is_accepting());
 }
 
@@ -326,14 +311,8 @@ fn every_limit_is_a_typed_error() {
     let mut matcher = constraint.matcher();
     let result = (0..1_000).try_for_each(|_| matcher.advance(TokenId(u32::from(b'('))).map(|_| ()));
     assert_eq!(limit(result), "nodes");
-    assert_eq!(
-        within(60, "expanding for ever", || limit(endless(1_000_000_000, Limits::default().nodes(10_000)))),
-        "nodes"
-    );
-    assert_eq!(
-        within(60, "left recursion", || limit(endless(2_000_000_000, Limits::default()))),
-        "state_threads"
-    );
+    assert_eq!(limit(endless(1_000_000_000, Limits::default().nodes(10_000))), "nodes");
+    assert_eq!(limit(endless(2_000_000_000, Limits::default())), "state_threads");
 
     // Threads: 500 rules that all begin with the same letter but end differently.
     let many = build(|b| {
@@ -356,13 +335,13 @@ fn every_limit_is_a_typed_error() {
             b.nodes.terminal(both)
         })
     };
-    let result = within(60, "search", || {
+    let result = (|| {
         let grammar = search();
         let constraint =
             Constraint::with_limits(&grammar, &vocabulary(&[]), Limits::default().search_states(1_000))?;
         let mut matcher = constraint.matcher();
         matcher.mask().map(|_| ())
-    });
+    })();
     assert_eq!(limit(result), "search_states");
 }
 

@@ -1,6 +1,7 @@
 //! Masks against stepping, token by token, over a vocabulary large enough for every short cut the masks take:
 //! shared sets, differences to plainer states, stripped whitespace.
 
+use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{Choice, GrammarBuilder, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys};
@@ -177,21 +178,60 @@ fn masks_are_what_stepping_says() {
         ),
     ];
     for (name, inner, sample) in inners {
-        let mut b = GrammarBuilder::new();
-        let language = inner(&mut b.nodes);
-        let mut json = Json::new(&mut b.nodes);
-        let value = json.string(language);
-        let text = json.pool.languages.any_text();
-        let any = json.string(text);
-        let inner_object = json.object(&[("k", any)], value, KeyOrder::Any);
-        let root =
-            json.object(&[("name", value), ("names", any), ("n", inner_object)], any, KeyOrder::Declared);
-        let grammar = b.build(root, None).unwrap();
-        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
-        let text = format!(
-            "{{ \"name\":\"{sample}\",\n  \"n\":{{\"nam\" : \"{sample}\",\"k\":\"\"}} , \"na\":\"x\",\"\\u006e\\u0061me2\":\"\"}}"
-        );
-        println!("{name}: {text}");
-        check(&constraint, &text);
+        check_values(&vocabulary, name, inner, sample);
     }
+}
+
+/// Patterns of every kind that masks treat in their own way, alone and with at most so many characters.
+#[test]
+fn masks_of_patterns_are_what_stepping_says() {
+    let vocabulary = vocabulary();
+    let table = [
+        ("[a-z0-9]+", "foo1bar"),
+        ("[a-zA-Z0-9_ /-]{1,35}(-[a-z]{1,40})*", "usr/bin-foo-bar"),
+        ("[0-9A-Za-z]{8}-[0-9]{4}", "foobar12-0123"),
+        (r"(\S+\s+){0,5}\S+", "foo bar foobar"),
+        ("[^/]+/[^/]+", "usr/bin"),
+        (".{35,}", "abcdefghijklmnopqrstuvwxyz0123456789-_ABC"),
+        (".{2,5}", "été."),
+        (".{0,33}foo", "bar foobar foo"),
+        ("(?!foo|one).*", "two foo"),
+        ("((?!foo).)*", "bar fo obar"),
+        (r"\w+(\.\w+)*@[^@\s]+", "foo@bar.x"),
+        ("[\u{e9}t\u{65e5}\u{672c}\u{8a9e}]{2,6}", "été日本"),
+        ("/(([a-z.~]|%[0-9a-f]{2})+(/([a-z.~]|%[0-9a-f]{2})*)*)?", "/usr/b%6fn/"),
+        ("(a|b|foo|foobar|[x-z]{3})*", "foobarzzzab"),
+        ("https?://[a-z]+/.*", "http://usr/bin?x"),
+    ];
+    for (pattern, sample) in table {
+        for most in [None, Some(sample.chars().count() as u32 + 2), Some(70)] {
+            let inner = |pool: &mut NodePool| {
+                let l = &mut pool.languages;
+                let all = compile(l, pattern, Dialect::Ecma262, Anchoring::Full).unwrap();
+                let c = l.char_class(&[(0, 0x10_ffff)]);
+                let short = l.repeat(c, 0, most.unwrap_or(UNBOUNDED));
+                l.inter(&[all, short])
+            };
+            check_values(&vocabulary, &format!("{pattern}, at most {most:?}"), inner, sample);
+        }
+    }
+}
+
+/// Objects with values of this language, read with `sample` as one.
+fn check_values(vocabulary: &Vocabulary, name: &str, inner: impl Fn(&mut NodePool) -> LangId, sample: &str) {
+    let mut b = GrammarBuilder::new();
+    let language = inner(&mut b.nodes);
+    let mut json = Json::new(&mut b.nodes);
+    let value = json.string(language);
+    let text = json.pool.languages.any_text();
+    let any = json.string(text);
+    let inner_object = json.object(&[("k", any)], value, KeyOrder::Any);
+    let root = json.object(&[("name", value), ("names", any), ("n", inner_object)], any, KeyOrder::Declared);
+    let grammar = b.build(root, None).unwrap();
+    let constraint = Constraint::new(&grammar, vocabulary).unwrap();
+    let text = format!(
+        "{{ \"name\":\"{sample}\",\n  \"n\":{{\"nam\" : \"{sample}\",\"k\":\"\"}} , \"na\":\"x\",\"\\u006e\\u0061me2\":\"\"}}"
+    );
+    println!("{name}: {text}");
+    check(&constraint, &text);
 }

@@ -87,7 +87,23 @@ impl ByteClasses {
 
     /// Every byte of `set` is alone in its class; all the others share one.
     pub fn singletons(set: &ByteSet) -> Self {
-        Self::by_key(|b| set.contains(b).then_some(b))
+        let mut class = [0u8; 256];
+        let mut first: Vec<u8> = Vec::new();
+        let mut others = None;
+        for (b, slot) in (0..=255u8).zip(class.iter_mut()) {
+            *slot = match others {
+                Some(others) if !set.contains(b) => others,
+                _ => {
+                    first.push(b);
+                    let id = (first.len() - 1) as u8;
+                    if !set.contains(b) {
+                        others = Some(id);
+                    }
+                    id
+                }
+            };
+        }
+        ByteClasses { class, first }
     }
 
     /// The class of `byte`.
@@ -159,6 +175,14 @@ impl Partitions {
         self.all.push(classes.clone());
         self.index.insert(classes, id);
         id
+    }
+
+    /// The id of `classes`, which are copied only if they are new.
+    pub fn intern_ref(&mut self, classes: &ByteClasses) -> u32 {
+        match self.index.get(classes) {
+            Some(&id) => id,
+            None => self.intern(classes.clone()),
+        }
     }
 
     /// The id of the common refinement of two partitions.

@@ -10,45 +10,92 @@ use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
 
 /// States explored to answer one question.
-const EXPLORED: usize = 192;
+const EXPLORED: usize = 128;
 
 impl Languages {
-    /// A language that has every prefix of `id` (as a prefix) and is met often: for a JSON string that of any text, or of
-    /// any number of the same characters where `id` counts characters of a class. Nothing follows its words, so that a
-    /// token is either read inside or leaves at one place.
-    pub fn plainer(&mut self, id: LangId) -> Option<LangId> {
+    /// A language that has every prefix of `id` (as a prefix), is almost like it and is met often: for a JSON string
+    /// that with any number of the same characters where `id` counts them, or with any key where `id` excludes some.
+    /// Nothing follows its words, so that a token is either read inside or leaves at one place. `None` where `id`
+    /// itself is plain, or is like nothing plainer; a maximum of at most `near` is too near for that.
+    pub fn plainer(&mut self, id: LangId, near: u32) -> Option<LangId> {
+        let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes } = *self.expr(id)
+        else {
+            return None;
+        };
+        if !self.is_text(inner) {
+            return None;
+        }
+        let plain = self.relaxed(inner, near).filter(|&plain| plain != inner)?;
+        Some(self.json(plain, mode, escapes))
+    }
+
+    /// For a JSON string being read, any string where `id` is; what completes `id` and what any string are spelt alike.
+    pub fn any_string_like(&mut self, id: LangId) -> Option<LangId> {
         match *self.expr(id) {
-            Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes } => {
-                if !self.is_text(inner) {
-                    return None;
-                }
-                let plain = match *self.expr(inner) {
-                    Expr::Repeat(body, ..) if matches!(self.expr(body), Expr::Chars(_)) => {
-                        self.repeat(body, 0, UNBOUNDED)
-                    }
-                    _ => self.any_text(),
-                };
-                (plain != inner).then(|| self.json(plain, mode, escapes))
+            Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes }
+                if self.is_text(inner) =>
+            {
+                let text = self.any_text();
+                Some(self.json(text, mode, escapes))
             }
             _ => None,
         }
     }
 
+    /// `inner` without the far maximum of what it starts with, without excluded literals and without a maximum length.
+    fn relaxed(&mut self, inner: LangId, near: u32) -> Option<LangId> {
+        match *self.expr(inner) {
+            Expr::Repeat(body, min, max) if max != UNBOUNDED && max > near => {
+                Some(self.repeat(body, min, UNBOUNDED))
+            }
+            Expr::Concat(head, tail) => {
+                let head = self.relaxed(head, near)?;
+                Some(self.concat(head, tail))
+            }
+            Expr::Inter(ref parts) => {
+                let parts = parts.to_vec();
+                let text = self.any_text();
+                let is_far = |pool: &Self, part: LangId| match *pool.expr(part) {
+                    Expr::Not(excluded) => matches!(pool.expr(excluded), Expr::Literals { .. }),
+                    Expr::Repeat(body, 0, max) => max != UNBOUNDED && pool.is_repeated(body, text),
+                    _ => false,
+                };
+                let mut kept: Vec<LangId> = parts.iter().copied().filter(|&p| !is_far(self, p)).collect();
+                if kept.len() == parts.len() {
+                    return None;
+                }
+                // What is left must still be text.
+                if !kept.iter().any(|&p| self.is_text(p)) {
+                    kept.push(text);
+                }
+                Some(self.inter(&kept))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `text` is any number of `body`.
+    fn is_repeated(&self, body: LangId, text: LangId) -> bool {
+        matches!(*self.expr(text), Expr::Repeat(of, 0, UNBOUNDED) if of == body)
+    }
+
     /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and the same prefixes of that
     /// length, with counts no such word can reach taken for unbounded. Languages with equal results agree that far.
     ///
-    /// Every repetition consumes a byte a round, so a word of `len` bytes has at most `len` rounds: minima above are all
-    /// the same and so are maxima. Only for languages without ∩ and ¬, where what is far away cannot kill a prefix.
+    /// Every round of a repetition consumes a byte or more, so `len` bytes begin a bounded number of rounds: minima above are
+    /// all the same and so are maxima. Only for languages without ∩ and ¬, where what is far away cannot kill a prefix.
     pub(crate) fn clamped(&mut self, id: LangId, len: u32, depth: u32) -> LangId {
         const MAX_DEPTH: u32 = 32;
-        if depth > MAX_DEPTH || !self.info[id.index()].has_counts {
+        if depth > MAX_DEPTH || self.info[id.index()].largest_count <= len {
             return id;
         }
         match *self.expr(id) {
             Expr::Repeat(body, min, max) => {
+                // The most rounds that `len` bytes can begin.
+                let rounds = len / self.info[body.index()].at_least.max(1) + 1;
                 let body = self.clamped(body, len, depth + 1);
-                let max = if max > len { UNBOUNDED } else { max };
-                self.repeat(body, min.min(len.saturating_add(1)), max)
+                let max = if max >= rounds { UNBOUNDED } else { max };
+                self.repeat(body, min.min(rounds), max)
             }
             Expr::Concat(head, tail) => {
                 let (head, tail) = (self.clamped(head, len, depth + 1), self.clamped(tail, len, depth + 1));
@@ -84,7 +131,7 @@ impl Languages {
                         (0..parts.len()).filter(|&j| j != i).map(|j| parts[j]).collect();
                     let other = self.inter(&others);
                     return match self.longest_completion(other) {
-                        Some(needed) if max - len >= needed => other,
+                        Some(needed) if max - len >= needed => self.clamped(other, len, 0),
                         _ => inner,
                     };
                 }
@@ -93,70 +140,131 @@ impl Languages {
         inner
     }
 
-    /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, may come to refuse: as long as only bytes
-    /// of other groups are read, every text may follow that may follow `plain`, the state of any string. Sufficient, not
-    /// necessary: all groups when a small search does not decide. Memoised.
-    pub fn dangers(&mut self, id: LangId, plain: LangId) -> u64 {
-        let text = self.any_text();
-        let (
-            &Expr::Json { inner, mode: JsonMode::Body, escapes },
-            &Expr::Json { inner: all, mode: JsonMode::Body, escapes: e },
-        ) = (self.expr(id), self.expr(plain))
-        else {
-            return u64::MAX;
-        };
-        if all != text || escapes != e || !self.is_text(inner) {
-            return u64::MAX;
+    /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, reads whatever their order and number:
+    /// as long as only characters of these groups are read, none is refused, now and later. Never a quote or a
+    /// backslash. Sufficient, not necessary: none when a small search does not decide. Memoised.
+    pub fn free_groups(&mut self, id: LangId) -> u64 {
+        let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return 0 };
+        if !self.is_text(inner) {
+            return 0;
         }
-        if let Some(&known) = self.dangers.get(&inner) {
+        if let Some(&known) = self.free_groups.get(&id) {
             return known;
         }
-        let found = self.search_dangers(inner, text);
-        self.dangers.insert(inner, found);
-        found
+        let text = self.any_text();
+        let plain = self.json(text, JsonMode::Body, escapes);
+        // Where characters are only counted, a minimum refuses nothing but an early end.
+        let start = match *self.expr(inner) {
+            Expr::Repeat(body, _, UNBOUNDED) if matches!(self.expr(body), Expr::Chars(_)) => {
+                let any_number = self.repeat(body, 0, UNBOUNDED);
+                self.json(any_number, JsonMode::Body, escapes)
+            }
+            _ => id,
+        };
+        let mut seen = Vec::new();
+        // Characters beyond ASCII lead through several states each; without them more is decided.
+        let free = match self.search_free_groups(start, plain, FREE_OF_ANY_TEXT & !LEADS, &mut seen) {
+            Some(free) => self.search_free_groups(start, plain, free | LEADS, &mut seen).unwrap_or(free),
+            None => self.loop_groups(id),
+        };
+        if free == FREE_OF_ANY_TEXT {
+            // Whatever is reached from here is as free.
+            seen.into_iter().filter(|s| s.1 == plain).for_each(|s| {
+                self.free_groups.insert(s.0, free);
+            });
+        }
+        self.free_groups.insert(id, free);
+        free
     }
 
-    fn search_dangers(&mut self, start: LangId, text: LangId) -> u64 {
-        if let Expr::Repeat(body, _, UNBOUNDED) = *self.expr(start) {
-            if self.repeat(body, 0, UNBOUNDED) == text {
-                return 0;
-            }
+    /// For a JSON string being read that starts with a counted class of characters: the groups of which that many
+    /// characters are read in any order, and not one more; and the count. Such are `[a-z]{0,20}`, `[0-9]{8}-[0-9]{4}`.
+    pub fn counted_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
+        let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return None };
+        let (head, tail) = match *self.expr(inner) {
+            Expr::Concat(head, tail) => (head, tail),
+            _ => (inner, LangId::EMPTY),
+        };
+        let Expr::Repeat(body, _, max) = *self.expr(head) else { return None };
+        if max == UNBOUNDED || !matches!(self.expr(body), Expr::Chars(_)) || !self.is_text(tail) {
+            return None;
         }
-        let mut dangers = 0;
-        let mut seen: HashSet<(LangId, LangId)> = HashSet::from_iter([(start, text)]);
-        let mut work = vec![(start, text)];
-        while let Some((state, plain)) = work.pop() {
-            let (a, b) = (self.partition(state), self.partition(plain));
+        let uncounted = self.repeat(body, 0, UNBOUNDED);
+        let uncounted = self.json(uncounted, JsonMode::Body, escapes);
+        let next = self.first_bytes(tail);
+        let next = next.iter().fold(0, |groups, byte| groups | byte_group(byte));
+        Some((self.free_groups(uncounted) & !next, max))
+    }
+
+    /// The groups of ASCII characters that leave `id` as it is.
+    fn loop_groups(&mut self, id: LangId) -> u64 {
+        let ascii: Vec<u8> = (0..=0x7f).collect();
+        let changed =
+            ascii.into_iter().filter(|&b| self.step(id, b) != id).fold(0, |set, b| set | byte_group(b));
+        FREE_OF_ANY_TEXT & !changed & !LEADS
+    }
+
+    /// Visits pairs of what `start` and `plain`, the state of any string, come to by characters of groups of `free` not
+    /// yet found refused; `None` if there are too many.
+    fn search_free_groups(
+        &mut self,
+        start: LangId,
+        plain: LangId,
+        mut free: u64,
+        found: &mut Vec<(LangId, LangId)>,
+    ) -> Option<u64> {
+        found.clear();
+        let mut seen: HashSet<(LangId, LangId)> = HashSet::from_iter([(start, plain)]);
+        found.push((start, plain));
+        let mut at = 0;
+        while let Some(&(state, like)) = found.get(at) {
+            at += 1;
+            if state == like {
+                continue;
+            }
+            let (a, b) = (self.partition(state), self.partition(like));
             let joined = self.partitions.join(a, b);
             let classes = self.partitions.get(joined);
             let firsts = classes.representatives().to_vec();
             let mut groups = vec![0u64; firsts.len()];
-            (0..=255u8).for_each(|byte| groups[classes.class(byte)] |= byte_group(byte));
+            for byte in 0..=255u8 {
+                // Inside a character it is its first byte that counts.
+                groups[classes.class(byte)] |= if like == plain { byte_group(byte) } else { LEADS };
+            }
+            let mut ahead = Vec::with_capacity(firsts.len());
             for (byte, group) in firsts.into_iter().zip(groups) {
-                let next_plain = self.step(plain, byte);
-                if next_plain == LangId::NEVER {
+                if group & free == 0 {
+                    continue;
+                }
+                let next_like = self.step(like, byte);
+                if next_like == LangId::NEVER {
                     continue;
                 }
                 let next = self.step(state, byte);
                 if next == LangId::NEVER {
-                    dangers |= group;
-                } else if next != next_plain && seen.insert((next, next_plain)) {
+                    free &= !group;
+                } else {
+                    ahead.push((group, (next, next_like)));
+                }
+            }
+            for (group, pair) in ahead {
+                if group & free != 0 && seen.insert(pair) {
                     if seen.len() > EXPLORED {
-                        return u64::MAX;
+                        return None;
                     }
-                    work.push((next, next_plain));
+                    found.push(pair);
                 }
             }
         }
-        // Any character may also be spelt by an escape.
-        if dangers != 0 {
-            dangers |= byte_group(b'\\');
-        }
-        dangers
+        Some(free)
     }
 
     /// The most bytes that any state of `id` needs to the end of a word; `None` when a small search does not decide.
     fn longest_completion(&mut self, id: LangId) -> Option<u32> {
+        let known = self.info[id.index()].completion;
+        if known != UNBOUNDED {
+            return Some(known);
+        }
         if let Some(&known) = self.completions.get(&id) {
             return known;
         }
@@ -209,9 +317,21 @@ impl Languages {
     }
 }
 
+/// The groups of the first bytes of characters beyond ASCII, by their length.
+const LEADS: u64 = 0b111 << 5;
+
+/// What any string reads without an end in sight: all groups but control characters, bytes inside a character, the
+/// quote and the backslash.
+const FREE_OF_ANY_TEXT: u64 = {
+    let all = (1 << GROUPS) - 1;
+    all & !(1 | 1 << 4 | byte_group(b'"') | byte_group(b'\\'))
+};
+
+const GROUPS: u32 = 41;
+
 /// The group of a byte, as one bit of 64: letters, digits, control characters and the bytes of other scripts share
 /// groups; each ASCII punctuation character has its own.
-pub fn byte_group(byte: u8) -> u64 {
+pub const fn byte_group(byte: u8) -> u64 {
     let group = match byte {
         0..=0x1f | 0x7f => 0,
         b'0'..=b'9' => 1,

@@ -11,7 +11,7 @@
 
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::languages::{LangId, Languages};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which spellings of a character count.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -102,7 +102,12 @@ pub(super) struct CharTarget {
 }
 
 /// The bytes JSON gives a meaning to, each alone; the control characters; all the others.
-pub(super) fn classes() -> ByteClasses {
+pub(super) fn classes() -> &'static ByteClasses {
+    static CLASSES: OnceLock<ByteClasses> = OnceLock::new();
+    CLASSES.get_or_init(make_classes)
+}
+
+fn make_classes() -> ByteClasses {
     let mut special = ByteSet::EMPTY;
     b"\"\\/bfnrtuABCDEFabcdef0123456789".iter().for_each(|&b| special.insert(b));
     ByteClasses::by_key(|b| if special.contains(b) { usize::from(b) } else { 256 + usize::from(b < 0x20) })
@@ -235,13 +240,14 @@ impl Languages {
 
     /// Whether some character may be escaped here.
     fn can_escape(&mut self, inner: LangId, escapes: Escapes) -> bool {
-        let targets = self.char_targets(inner);
         match escapes {
-            Escapes::Any => !targets.is_empty(),
-            Escapes::NoUnicode => (b"\"\\/\x08\x0c\n\r\t").iter().any(|&c| has(&targets, u32::from(c))),
-            Escapes::Minimal => {
-                has(&targets, 0x22) || has(&targets, 0x5c) || targets.iter().any(|t| t.lo < 0x20)
+            // Any character may, and text goes on with one if it goes on.
+            Escapes::Any if self.is_text(inner) => !self.first_bytes(inner).is_empty(),
+            Escapes::Any => !self.char_targets(inner).is_empty(),
+            Escapes::NoUnicode => {
+                b"\"\\/\x08\x0c\n\r\t".iter().any(|&c| self.step(inner, c) != LangId::NEVER)
             }
+            Escapes::Minimal => (0..0x20).chain([b'"', b'\\']).any(|c| self.step(inner, c) != LangId::NEVER),
         }
     }
 
@@ -345,8 +351,4 @@ fn push_target(out: &mut Vec<CharTarget>, target: CharTarget) {
         Some(last) if last.next == target.next && last.hi + 1 == target.lo => last.hi = target.hi,
         _ => out.push(target),
     }
-}
-
-fn has(targets: &[CharTarget], c: u32) -> bool {
-    targets.iter().any(|t| t.lo <= c && c <= t.hi)
 }

@@ -9,7 +9,7 @@ use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
 use super::UNBOUNDED;
 use hashbrown::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A language in a [`Languages`] pool, and at the same time a state of its automaton.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -94,8 +94,12 @@ pub(super) struct Info {
     pub liveness: Liveness,
     /// No word is shorter than this many bytes.
     pub at_least: u32,
-    /// Whether a repetition with a bound above one is in it.
-    pub has_counts: bool,
+    /// Some word is at most this many bytes long; `UNBOUNDED` if that is not known.
+    pub at_most: u32,
+    /// Every state that words of it lead to has a word left of at most this many bytes; `UNBOUNDED` if that is not known.
+    pub completion: u32,
+    /// The largest bound of a repetition in it, 1 if none counts.
+    pub largest_count: u32,
 }
 
 /// Whether an expression has a word at all.
@@ -105,6 +109,9 @@ pub(super) enum Liveness {
     Live,
     Dead,
 }
+
+/// Bytes of the longest character.
+const MAX_UTF8: u32 = 4;
 
 /// Partition not computed yet.
 pub(super) const UNRESOLVED: u32 = u32::MAX;
@@ -124,12 +131,14 @@ pub struct Languages {
     pub(super) chars: CharGraph,
     pub(super) literals: Vec<Arc<LiteralSet>>,
     literal_index: HashMap<u128, u32>,
+    /// The partitions of literal sets, where they are known.
+    literal_partitions: Vec<u32>,
     pub(super) machines: Vec<(Arc<dyn Machine>, u128)>,
     machine_index: HashMap<u128, u32>,
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
-    pub(super) dangers: HashMap<LangId, u64>,
+    pub(super) free_groups: HashMap<LangId, u64>,
     pub(super) completions: HashMap<LangId, Option<u32>>,
     /// Any UTF-8 text.
     text: LangId,
@@ -146,10 +155,25 @@ impl Default for Languages {
 impl Languages {
     /// How many states one pool explores, over its life, to decide whether intersections and complements have a
     /// word. Past it, [`exhausted`](Self::exhausted) turns true and undecided states count as having one.
-    pub const DEFAULT_SEARCH_BUDGET: u64 = 2_000_000;
+    pub const DEFAULT_SEARCH_BUDGET: u64 = 100_000;
 
-    /// A pool with the standard languages only.
+    /// A pool with the standard languages only: a copy of one that has stepped through them before.
     pub fn new() -> Self {
+        static STANDARD: OnceLock<Languages> = OnceLock::new();
+        let standard = STANDARD.get_or_init(|| {
+            let mut pool = Self::empty();
+            let text = pool.any_text();
+            for escapes in [Escapes::Any, Escapes::NoUnicode] {
+                let string = pool.json_string(text, escapes);
+                let body = pool.step(string, b'"');
+                pool.first_bytes(body);
+            }
+            pool
+        });
+        standard.clone()
+    }
+
+    fn empty() -> Self {
         let mut pool = Languages {
             exprs: Vec::with_capacity(64),
             info: Vec::with_capacity(64),
@@ -159,12 +183,13 @@ impl Languages {
             chars: CharGraph::default(),
             literals: Vec::new(),
             literal_index: HashMap::new(),
+            literal_partitions: Vec::new(),
             machines: Vec::new(),
             machine_index: HashMap::new(),
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
-            dangers: HashMap::new(),
+            free_groups: HashMap::new(),
             completions: HashMap::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
@@ -815,7 +840,9 @@ impl Languages {
         let is_text = self.is_text_of(&expr);
         let liveness = if nullable { Liveness::Live } else { self.liveness_of(&expr) };
         let at_least = if nullable { 0 } else { self.at_least_of(&expr).max(1) };
-        let has_counts = self.has_counts_of(&expr);
+        let at_most = if nullable { 0 } else { self.at_most_of(&expr) };
+        let completion = self.completion_of(&expr).max(at_most);
+        let largest_count = self.largest_count_of(&expr);
         let id = LangId(self.exprs.len() as u32);
         self.exprs.push(expr);
         self.info.push(Info {
@@ -826,7 +853,9 @@ impl Languages {
             is_text,
             liveness,
             at_least,
-            has_counts,
+            at_most,
+            completion,
+            largest_count,
         });
         self.index.insert(fingerprint, id);
         id
@@ -886,14 +915,52 @@ impl Languages {
         }
     }
 
-    fn has_counts_of(&self, expr: &Expr) -> bool {
-        let of = |id: &LangId| self.info[id.index()].has_counts;
+    fn at_most_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].at_most;
         match expr {
-            Expr::Concat(a, b) => of(a) || of(b),
-            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().any(of),
-            Expr::Repeat(body, min, max) => *min > 1 || !matches!(*max, 1 | UNBOUNDED) || of(body),
+            Expr::Never | Expr::Empty | Expr::All => 0,
+            Expr::Chars(_) => MAX_UTF8,
+            Expr::Literals { set, lo, depth, .. } => {
+                self.literals[*set as usize].get(*lo).0.len() as u32 - depth
+            }
+            Expr::Concat(a, b) => of(a).saturating_add(of(b)),
+            Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
+            Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
+            Expr::Inter(_) | Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => {
+                UNBOUNDED
+            }
+        }
+    }
+
+    /// See [`Info::completion`]. A derivative of an expression is made of its parts' derivatives, of which those that are
+    /// left have a word; hence sums and maxima over the parts.
+    fn completion_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].completion;
+        let at_most = |id: &LangId| self.info[id.index()].at_most;
+        match expr {
+            Expr::Never | Expr::Empty | Expr::All => 0,
+            Expr::Chars(_) => MAX_UTF8,
+            Expr::Literals { set, .. } => self.literals[*set as usize].longest() as u32,
+            Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
+            Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
+            Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
+            Expr::Inter(_) | Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => {
+                UNBOUNDED
+            }
+        }
+    }
+
+    fn largest_count_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].largest_count;
+        match expr {
+            Expr::Concat(a, b) => of(a).max(of(b)),
+            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(1),
+            Expr::Repeat(body, min, max) => {
+                let max = if *max == UNBOUNDED { 1 } else { *max };
+                max.max(*min).max(of(body))
+            }
             Expr::Json { inner, .. } => of(inner),
-            _ => false,
+            _ => 1,
         }
     }
 
@@ -964,7 +1031,9 @@ impl Languages {
             Expr::Json { inner, mode, .. } => match mode {
                 JsonMode::Closed => 0,
                 JsonMode::Start => of(inner).saturating_add(2),
-                // A word may be in the middle of a character that the decoded state has not read yet.
+                // No spelling is shorter than the text.
+                JsonMode::Body => of(inner).saturating_add(1),
+                // In an escape: the decoded state has not read the character yet.
                 _ => 1,
             },
         }
@@ -981,7 +1050,16 @@ impl Languages {
         let partition = match self.exprs[id.index()].clone() {
             Expr::Never | Expr::Empty | Expr::All => 0,
             Expr::Chars(node) => self.partitions.intern(self.chars.classes(node)),
-            Expr::Literals { set, .. } => self.partitions.intern(self.literals[set as usize].classes()),
+            Expr::Literals { set, .. } => {
+                if self.literal_partitions.len() <= set as usize {
+                    self.literal_partitions.resize(set as usize + 1, UNRESOLVED);
+                }
+                if self.literal_partitions[set as usize] == UNRESOLVED {
+                    let classes = self.literals[set as usize].classes();
+                    self.literal_partitions[set as usize] = self.partitions.intern(classes);
+                }
+                self.literal_partitions[set as usize]
+            }
             Expr::Concat(..) => {
                 // From the last factor forwards: a chain of a hundred thousand factors must not recurse.
                 let mut chain = vec![id];
@@ -1005,7 +1083,7 @@ impl Languages {
             Expr::Not(a) | Expr::Repeat(a, ..) => self.partition(a),
             Expr::Json { inner, .. } => {
                 let inner = self.partition(inner);
-                let spelling = self.partitions.intern(json_string::classes());
+                let spelling = self.partitions.intern_ref(json_string::classes());
                 self.partitions.join(inner, spelling)
             }
             Expr::Machine { machine, .. } => {

@@ -15,6 +15,7 @@ pub struct LiteralSet {
     items: Box<[(Box<[u8]>, u32)]>,
     fingerprint: u128,
     is_text: bool,
+    longest: usize,
 }
 
 impl LiteralSet {
@@ -29,7 +30,8 @@ impl LiteralSet {
             f = f.bytes(bytes).word(u64::from(*label));
         }
         let is_text = items.iter().all(|(bytes, _)| std::str::from_utf8(bytes).is_ok());
-        LiteralSet { items: items.into(), fingerprint: f.finish(), is_text }
+        let longest = items.iter().map(|(bytes, _)| bytes.len()).max().unwrap_or(0);
+        LiteralSet { items: items.into(), fingerprint: f.finish(), is_text, longest }
     }
 
     /// The number of strings.
@@ -51,6 +53,11 @@ impl LiteralSet {
     /// The fingerprint of the strings and labels.
     pub fn fingerprint(&self) -> u128 {
         self.fingerprint
+    }
+
+    /// Bytes of the longest string.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Whether every string is UTF-8.

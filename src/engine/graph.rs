@@ -4,6 +4,7 @@
 //! read without it: transitions, each state's accepting bit, each state's mask.
 
 use super::error::EngineError;
+use super::flat::Flat;
 use super::lexicon::Lexicon;
 use super::limits::Limits;
 use super::mask::{MaskData, MaskEntry};
@@ -71,6 +72,7 @@ pub(super) struct Core {
     pub summaries: HashMap<LangId, Arc<ThreadSummary>>,
     /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
     pub unions: HashMap<Vec<usize>, Union>,
+    flat: Flat,
 }
 
 pub(super) struct Graph {
@@ -90,7 +92,12 @@ impl Graph {
         let mut recogniser = Recogniser::new(grammar, limits);
         let start = recogniser.start(grammar.root())?;
         let graph = Graph {
-            core: Mutex::new(Core { recogniser, summaries: HashMap::new(), unions: HashMap::new() }),
+            core: Mutex::new(Core {
+                recogniser,
+                summaries: HashMap::new(),
+                unions: HashMap::new(),
+                flat: Flat::new(),
+            }),
             vocabulary: vocabulary.clone(),
             lexicon: vocabulary.extension(|| Lexicon::of(vocabulary)),
             transitions: Transitions::new(),
@@ -191,17 +198,18 @@ impl Graph {
         if let Some(known) = core.summaries.get(&language) {
             return known.clone();
         }
-        let languages = &mut core.recogniser.pool.languages;
+        let (languages, flat) = (&mut core.recogniser.pool.languages, &mut core.flat);
         let vocabulary = &self.vocabulary;
         let summary = match languages.after_json_space(language) {
             None => {
                 let source = &self.lexicon.plain;
-                let summary = Summariser { languages, vocabulary, source }.summary(language);
+                let summary = Summariser { languages, flat, vocabulary, source }.summary(language);
                 ThreadSummary { summary, blanks: None, refused: Arc::new([]) }
             }
             Some((most, text)) => {
                 let stripped = self.lexicon.stripped(vocabulary);
-                let summary = Summariser { languages, vocabulary, source: &stripped.source }.summary(text);
+                let summary =
+                    Summariser { languages, flat, vocabulary, source: &stripped.source }.summary(text);
                 let mut refused: Vec<TokenId> = stripped.too_indented(most).collect();
                 refused.sort_unstable();
                 let blanks = Some(stripped.blank_set(vocabulary, most));
@@ -262,6 +270,7 @@ impl Graph {
             + core.recogniser.state_count() * std::mem::size_of::<Slot>()
             + self.mask_bytes.load(Ordering::Relaxed)
             + core.unions.len() * self.vocabulary.size() / 8
+            + core.flat.memory()
     }
 
     pub fn transition_count(&self) -> usize {

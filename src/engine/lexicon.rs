@@ -14,25 +14,95 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Bytes of summaries one vocabulary keeps.
 const BUDGET: usize = 128 << 20;
 
-/// What stands below a trie node.
+/// What stands at a trie node and below it, the tokens read as UTF-8 from their first byte.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Below {
+    /// The groups of all bytes below ([`byte_group`]): inside a character none of its own, where it does not belong that of
+    /// [`STRAY`].
+    pub groups: u64,
     /// How many bytes the longest token below still has.
     pub height: u16,
-    /// The groups of all bytes below ([`byte_group`]).
-    pub groups: u64,
+    /// The group of the node's own byte, as a bit number.
+    own: u8,
+    /// How many bytes the character still needs that the node's byte is in.
+    missing: u8,
 }
+
+/// The bit of bytes that continue a character as they should.
+const CONTINUED: u8 = 63;
+
+/// Tokens of more bytes than this are few and walked always, so that nothing has to be known of what is further away.
+pub(super) const SLICED: u16 = 32;
+
+/// For bytes that are not UTF-8 where they stand, and for all beyond [`SLICED`]: the group of bytes inside characters, which
+/// no state reads freely.
+const STRAY: u8 = byte_group(0x80).trailing_zeros() as u8;
+
+impl Below {
+    /// Whether a character ends here.
+    pub fn is_boundary(&self) -> bool {
+        self.missing == 0 && self.own != STRAY
+    }
+
+    /// Whether the node's byte belongs to `groups`, or to a character whose first byte did.
+    pub fn is_in(&self, groups: u64) -> bool {
+        (groups | 1 << CONTINUED) >> self.own & 1 == 1
+    }
+
+    /// Whether everything below belongs to `groups`.
+    pub fn all_in(&self, groups: u64) -> bool {
+        self.groups & !(groups | 1 << CONTINUED) == 0
+    }
+
+    /// What is known of a node from what is known of its parent.
+    fn after(parent: &Below, parent_byte: u8, byte: u8) -> Self {
+        let (own, missing) = match (parent.missing, byte) {
+            (0, 0..=0x7f) => (byte_group(byte).trailing_zeros() as u8, 0),
+            (0, 0xc2..=0xdf) => (byte_group(byte).trailing_zeros() as u8, 1),
+            (0, 0xe0..=0xef) => (byte_group(byte).trailing_zeros() as u8, 2),
+            (0, 0xf0..=0xf4) => (byte_group(byte).trailing_zeros() as u8, 3),
+            (1.., 0x80..=0xbf) => {
+                // Overlong spellings, surrogates and what is beyond U+10FFFF.
+                let fits = match parent_byte {
+                    0xe0 => byte >= 0xa0,
+                    0xed => byte <= 0x9f,
+                    0xf0 => byte >= 0x90,
+                    0xf4 => byte <= 0x8f,
+                    _ => true,
+                };
+                if fits {
+                    (CONTINUED, parent.missing - 1)
+                } else {
+                    (STRAY, 0)
+                }
+            }
+            _ => (STRAY, 0),
+        };
+        Below { own, missing, ..Below::default() }
+    }
+}
+
+/// Slices kept before they are dropped and made anew.
+const MAX_SLICES: usize = 256;
 
 /// A trie of tokens, with what is known of it.
 pub(super) struct Source {
     trie: Option<TokenTrie>,
     below: OnceLock<Box<[Below]>>,
     cache: Mutex<(HashMap<u128, Arc<Summary>>, usize)>,
+    slices: Mutex<HashMap<u64, Arc<TokenSet>>>,
+    short: OnceLock<Box<[TokenSet]>>,
 }
 
 impl Source {
     fn new(trie: Option<TokenTrie>) -> Self {
-        Source { trie, below: OnceLock::new(), cache: Mutex::default() }
+        Source {
+            trie,
+            below: OnceLock::new(),
+            cache: Mutex::default(),
+            slices: Mutex::default(),
+            short: OnceLock::new(),
+        }
     }
 
     pub fn trie<'a>(&'a self, vocabulary: &'a Vocabulary) -> &'a TokenTrie {
@@ -46,17 +116,85 @@ impl Source {
             let n = trie.node_count();
             let mut below = vec![Below::default(); n];
             // In preorder a node's children come after it.
+            for node in 0..n as u32 {
+                for child in trie.children(node) {
+                    let mut after = Below::after(&below[node as usize], trie.byte(node), trie.byte(child));
+                    if trie.depth(child) > SLICED {
+                        after.own = STRAY;
+                    }
+                    below[child as usize] = after;
+                }
+            }
             for node in (0..n as u32).rev() {
-                let mut sum = Below::default();
+                let (mut height, mut groups) = (0, 0);
                 for child in trie.children(node) {
                     let of = below[child as usize];
-                    sum.height = sum.height.max(of.height + 1);
-                    sum.groups |= of.groups | byte_group(trie.byte(child));
+                    height = height.max(of.height + 1);
+                    groups |= of.groups | 1 << of.own;
                 }
-                below[node as usize] = sum;
+                below[node as usize].height = height;
+                below[node as usize].groups = groups;
             }
             below.into()
         })
+    }
+
+    /// The tokens of nothing but characters of these groups.
+    pub fn slice(&self, vocabulary: &Vocabulary, groups: u64) -> Arc<TokenSet> {
+        if let Some(known) = self.slices.lock().unwrap_or_else(PoisonError::into_inner).get(&groups) {
+            return known.clone();
+        }
+        let (trie, below) = (self.trie(vocabulary), self.below(vocabulary));
+        let mut set = TokenSet::new(vocabulary.size());
+        let (mut node, count) = (1, trie.node_count() as u32);
+        while node < count {
+            let at = below[node as usize];
+            if !at.is_in(groups) {
+                node = trie.end(node);
+            } else if at.all_in(groups) {
+                set.insert_all(trie.subtree_tokens(node));
+                node = trie.end(node);
+            } else {
+                set.insert_all(trie.tokens(node));
+                node += 1;
+            }
+        }
+        let set = Arc::new(set);
+        let mut slices = self.slices.lock().unwrap_or_else(PoisonError::into_inner);
+        if slices.len() >= MAX_SLICES {
+            slices.clear();
+        }
+        slices.insert(groups, set.clone());
+        set
+    }
+
+    /// The sliced tokens of at most `characters` characters.
+    pub fn short(&self, vocabulary: &Vocabulary, characters: u32) -> &TokenSet {
+        let sets = self.short.get_or_init(|| {
+            let trie = self.trie(vocabulary);
+            let mut of_length: Vec<Vec<TokenId>> = vec![Vec::new(); usize::from(SLICED) + 1];
+            let mut path: Vec<usize> = vec![0];
+            let (mut node, count) = (1, trie.node_count() as u32);
+            while node < count {
+                let depth = trie.depth(node);
+                if depth > SLICED {
+                    node = trie.end(node);
+                    continue;
+                }
+                path.truncate(depth.into());
+                let characters = path[usize::from(depth) - 1] + usize::from(trie.byte(node) & 0xc0 != 0x80);
+                path.push(characters);
+                of_length[characters].extend_from_slice(trie.tokens(node));
+                node += 1;
+            }
+            let mut set = TokenSet::new(vocabulary.size());
+            let grow = |ids: Vec<TokenId>| {
+                set.insert_all(&ids);
+                set.clone()
+            };
+            of_length.into_iter().map(grow).collect()
+        });
+        &sets[characters.min(SLICED.into()) as usize]
     }
 
     pub fn known(&self, key: u128) -> Option<Arc<Summary>> {

@@ -1,5 +1,6 @@
 //! How much a constraint may cost.
 
+use crate::automata::Languages;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +21,7 @@ pub struct Limits {
     pub graph_bytes: usize,
     /// Threads in one state (how ambiguous the grammar is at one position). Default 100,000.
     pub state_threads: usize,
-    /// States explored to decide whether intersections and complements have a word. Default 2,000,000.
+    /// States explored to decide whether intersections and complements have a word. Default 100,000.
     pub search_states: u64,
     /// Nodes a grammar may have, lazily expanded ones included. Default 4,000,000.
     pub nodes: usize,
@@ -35,7 +36,7 @@ impl Default for Limits {
         Limits {
             graph_bytes: 64 << 20,
             state_threads: 100_000,
-            search_states: 2_000_000,
+            search_states: Languages::DEFAULT_SEARCH_BUDGET,
             nodes: 4_000_000,
             deadline: None,
             cancel: None,

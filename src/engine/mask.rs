@@ -14,7 +14,7 @@ use super::graph::{Core, Graph};
 use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::CaptureId;
 use super::suffix_trie::SuffixTrie;
-use super::summary::{Inside, Summary};
+use super::summary::{Base, Counts, Inside, Summary};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -103,6 +103,16 @@ impl MaskData {
     }
 }
 
+/// What counts of a summary.
+struct Counted<'a> {
+    /// Tokens that do not; sorted.
+    refused: Arc<[TokenId]>,
+    /// Whether the tokens inside do.
+    inside: bool,
+    /// Of those with an exit only these do.
+    only: Option<&'a TokenSet>,
+}
+
 /// What threads allow, before it is put together.
 #[derive(Default)]
 struct Parts {
@@ -188,52 +198,52 @@ impl Graph {
                 parts.large.push((blanks.clone(), Arc::new([])));
             }
             let is_item = core.recogniser.captures.root(thread.capture) == CaptureId::ITEM;
-            if let Some(base) = &found.summary.base {
-                let removed = merged(&base.removed, &found.refused);
-                if base.inside_counts {
-                    self.contribute_inside(&base.summary, &removed, &mut parts);
-                }
-                let retry = is_item.then_some(&mut retry);
-                self.contribute_exits(core, thread, &base.summary, &removed, &mut parts, retry)?;
-            }
-            self.contribute_inside(&found.summary, &found.refused, &mut parts);
+            let counted = Counted { refused: found.refused.clone(), inside: true, only: None };
             let retry = is_item.then_some(&mut retry);
-            self.contribute_exits(core, thread, &found.summary, &found.refused, &mut parts, retry)?;
+            self.contribute(core, thread, &found.summary, counted, &mut parts, retry)?;
         }
         Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
     }
 
-    /// The tokens inside, without those in `removed`.
-    fn contribute_inside(&self, summary: &Summary, removed: &Arc<[TokenId]>, parts: &mut Parts) {
-        match &summary.inside {
-            Inside::Sparse(ids) => {
-                parts.extra.extend(ids.iter().copied().filter(|id| removed.binary_search(id).is_err()));
-            }
-            Inside::Dense(set) => parts.large.push((set.clone(), removed.clone())),
-        }
-    }
-
-    /// The tokens that leave by an exit and whose suffix `thread`'s continuation reads, without those in `removed`.
-    fn contribute_exits(
+    /// What counts of the tokens inside, and of those that leave by an exit and whose suffix `thread`'s continuation reads.
+    fn contribute(
         &self,
         core: &mut Core,
         thread: Thread,
         summary: &Summary,
-        removed: &Arc<[TokenId]>,
+        counted: Counted<'_>,
         parts: &mut Parts,
-        retry: Option<&mut Vec<TokenId>>,
+        mut retry: Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
+        if let Some(Base { summary: base, counts }) = &summary.base {
+            let refused = &counted.refused;
+            let narrower = match counts {
+                Counts::AllBut(but) => Counted { refused: merged(refused, but), ..counted },
+                Counts::ExitsBut(but) => Counted { refused: merged(refused, but), inside: false, ..counted },
+                Counts::ExitsOf(of) => Counted { refused: refused.clone(), inside: false, only: Some(of) },
+            };
+            self.contribute(core, thread, base, narrower, parts, retry.as_deref_mut())?;
+        }
+        let Counted { refused, inside, only } = counted;
+        if inside {
+            match &summary.inside {
+                Inside::Sparse(ids) => {
+                    parts.extra.extend(ids.iter().copied().filter(|id| refused.binary_search(id).is_err()));
+                }
+                Inside::Dense(set) => parts.large.push((set.clone(), refused.clone())),
+            }
+        }
         let before = parts.extra.len();
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
             self.publish_locked(core, after);
             self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
         }
-        if !removed.is_empty() {
+        if only.is_some() || !refused.is_empty() {
             let mut kept = before;
             for at in before..parts.extra.len() {
                 let id = parts.extra[at];
-                if removed.binary_search(&id).is_err() {
+                if only.is_none_or(|only| only.contains(id)) && refused.binary_search(&id).is_err() {
                     parts.extra[kept] = id;
                     kept += 1;
                 }

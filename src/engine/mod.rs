@@ -20,6 +20,7 @@ mod batch;
 mod constraint;
 mod containers;
 mod error;
+mod flat;
 mod graph;
 mod lexicon;
 mod limits;

@@ -35,6 +35,9 @@ impl SuffixTrie {
 
     /// Merges the subtrees below `roots`.
     pub fn merge(trie: &TokenTrie, roots: &[u32]) -> Self {
+        if let [one] = roots {
+            return Self::below(trie, *one);
+        }
         let mut nodes: Vec<SuffixNode> = Vec::new();
         let mut ids: Vec<TokenId> = Vec::new();
         // A frame: the groups of children still to do (in reverse), and the node they belong to.
@@ -57,6 +60,23 @@ impl SuffixTrie {
             stack.push((below, Some(at)));
         }
         SuffixTrie { nodes: nodes.into(), ids: ids.into() }
+    }
+
+    /// The subtree below `root` is in order as it is.
+    fn below(trie: &TokenTrie, root: u32) -> Self {
+        let (top, before) = (trie.depth(root), trie.tokens(root).len());
+        let ids = &trie.subtree_tokens(root)[before..];
+        let mut ids_end = 0;
+        let nodes = (root + 1..trie.end(root)).map(|node| {
+            ids_end += trie.tokens(node).len() as u32;
+            SuffixNode {
+                byte: trie.byte(node),
+                depth: trie.depth(node) - top,
+                end: trie.end(node) - root - 1,
+                ids_end,
+            }
+        });
+        SuffixTrie { nodes: nodes.collect(), ids: ids.into() }
     }
 
     pub fn memory(&self) -> usize {

@@ -8,19 +8,21 @@
 //! # Three ways to find one
 //!
 //! - *Walk* the trie beside the automaton. Cheap for narrow states, milliseconds for permissive ones.
+//! - *Slices*: a permissive state of a JSON string (`[a-z]+`, an unanchored pattern) reads the characters of some groups
+//!   whatever their order. The tokens of nothing else are a set made once per vocabulary, and only the rest is walked,
+//!   over rows copied out of the automaton ([`Flat`]). Where the string may end, the tokens that leave by the closing quote
+//!   leave it at the same place as for any string, so their suffixes need not be merged again.
 //! - *Delta*: many permissive states are a plainer state but for some paths. "Any key except `a`, `b`" is "any string"
 //!   off the paths of `a` and `b`; "at most 40 characters" is "any string" for every token shorter than that. The walk
 //!   goes over pairs (state, plainer state) and stops wherever the two cannot be told apart by the tokens below;
 //!   what is left is what to take out and a little to put in.
-//! - *Closing quotes only*: where a state refuses none of the bytes below a node (an unanchored pattern refuses nothing,
-//!   `[^/]+` nothing but the slash), it differs from "any string" only in where the string may end, so only the paths to
-//!   closing quotes are walked.
 
-use super::lexicon::{Below, Source};
+use super::flat::{Flat, Row};
+use super::lexicon::{Below, Source, SLICED};
 use super::suffix_trie::SuffixTrie;
 use crate::automata::{LangId, Languages};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Up to this many tokens a set is kept as a list of ids.
 const SPARSE: usize = 512;
@@ -31,40 +33,46 @@ const MAX_DIFFERENCE: usize = 256;
 /// Summaries that visited fewer trie nodes than this are cheaper to compute than to share.
 const WORTH_SHARING: usize = 64;
 
+/// States that begin with more bytes than this are permissive.
+const PERMISSIVE: usize = 16;
+
+/// Subtrees of fewer nodes are walked rather than asked about.
+const WORTH_SKIPPING: u32 = 8;
+
+/// More ends than this are not merged but looked up in a summary with the same ones.
+const MAX_MERGED: usize = 64;
+
 /// Tokens read wholly inside a terminal.
 pub(super) enum Inside {
     Sparse(Box<[TokenId]>),
     Dense(Arc<TokenSet>),
 }
 
-/// A summary this one differs from by little.
+/// What counts of another summary.
+pub(super) enum Counts {
+    /// All but these tokens, which are allowed only if this summary itself says so; sorted.
+    AllBut(Arc<[TokenId]>),
+    /// The exits, but for these tokens.
+    ExitsBut(Arc<[TokenId]>),
+    /// The exits of these tokens.
+    ExitsOf(TokenSet),
+}
+
+/// A summary this one is like.
 pub(super) struct Base {
     pub summary: Arc<Summary>,
-    /// Whether the base's inside counts, too; its exits always do.
-    pub inside_counts: bool,
-    /// Tokens that the base allows, as far as it counts, and that are allowed only if this summary itself says so; sorted.
-    pub removed: Arc<[TokenId]>,
+    pub counts: Counts,
 }
 
 /// See the module's documentation.
 pub(super) struct Summary {
-    /// What this summary adds to and takes from another, if it is kept so. A base has no base of its own.
+    /// What counts of another summary beside what follows here.
     pub base: Option<Base>,
     pub inside: Inside,
     /// By the label of the completed literal, where there are labels.
     pub exits: Box<[(Option<u32>, SuffixTrie)]>,
-    /// For bases: the nodes on the way to the places where the terminal ends, in preorder.
-    skeleton: Box<[Bone]>,
-    /// For bases: the tokens read inside, and those with an exit.
-    sets: Option<(Arc<TokenSet>, TokenSet)>,
-}
-
-/// A trie node on the way to an end of the terminal.
-struct Bone {
-    node: u32,
-    depth: u16,
-    byte: u8,
-    is_end: bool,
+    /// Where this is the base of differences: the tokens read inside, and those with an exit.
+    sets: OnceLock<(TokenSet, TokenSet)>,
 }
 
 /// What a walk found.
@@ -85,30 +93,6 @@ impl Found {
         }
     }
 
-    /// Everything below `root`, where the terminal is in `start`.
-    fn walk(&mut self, languages: &mut Languages, trie: &TokenTrie, root: u32, start: LangId) {
-        let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
-        while let Some((node, state)) = stack.pop() {
-            let mut visit = |child: u32, languages: &mut Languages| {
-                self.visited += 1;
-                let next = languages.step(state, trie.byte(child));
-                if next == LangId::NEVER {
-                    return;
-                }
-                self.record(languages, trie, child, next);
-                if !languages.is_spent(next) {
-                    stack.push((child, next));
-                }
-            };
-            if trie.child_set(node).is_some() {
-                let bytes = languages.first_bytes(state).0;
-                trie.matching_children(node, &bytes).for_each(|child| visit(child, languages));
-            } else {
-                trie.children(node).for_each(|child| visit(child, languages));
-            }
-        }
-    }
-
     fn exits(&mut self, trie: &TokenTrie) -> Box<[(Option<u32>, SuffixTrie)]> {
         self.ends.sort_unstable();
         self.ends
@@ -119,12 +103,6 @@ impl Found {
             })
             .filter(|(_, trie)| !trie.nodes.is_empty())
             .collect()
-    }
-
-    fn into_summary(mut self, trie: &TokenTrie, size: usize) -> Summary {
-        let exits = self.exits(trie);
-        let inside = inside_of(self.inside, size);
-        Summary { base: None, inside, exits, skeleton: Box::new([]), sets: None }
     }
 }
 
@@ -138,7 +116,6 @@ fn inside_of(ids: Vec<TokenId>, size: usize) -> Inside {
 
 /// A difference to a base while it is found.
 struct Difference<'a> {
-    base: &'a Summary,
     exiting: &'a TokenSet,
     inside: TokenSet,
     removed: Vec<TokenId>,
@@ -160,19 +137,45 @@ impl Summary {
             Inside::Sparse(ids) => ids.len() * 4,
             Inside::Dense(set) => set.words().len() * 4,
         };
-        let removed = self.base.as_ref().map_or(0, |b| b.removed.len() * 4);
-        let sets = self.sets.as_ref().map_or(0, |s| s.1.words().len() * 8);
-        128 + inside
-            + sets
-            + removed
-            + self.skeleton.len() * 12
-            + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
+        let base = self.base.as_ref().map_or(0, |b| match &b.counts {
+            Counts::AllBut(ids) | Counts::ExitsBut(ids) => ids.len() * 4,
+            Counts::ExitsOf(set) => set.words().len() * 4,
+        });
+        // The sets may come later.
+        let sets = if self.base.is_none() { inside * 2 } else { 0 };
+        128 + inside + sets + base + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
+    }
+
+    /// The tokens read inside, and those with an exit.
+    fn sets(&self, size: usize) -> &(TokenSet, TokenSet) {
+        self.sets.get_or_init(|| {
+            let (mut inside, mut exiting) = match &self.base {
+                None => (TokenSet::new(size), TokenSet::new(size)),
+                Some(Base { counts: Counts::ExitsOf(of), .. }) => (TokenSet::new(size), of.clone()),
+                Some(Base { summary, counts: Counts::AllBut(but) | Counts::ExitsBut(but) }) => {
+                    let mut sets = summary.sets(size).clone();
+                    sets.0.remove_all(but);
+                    sets.1.remove_all(but);
+                    sets
+                }
+            };
+            if matches!(&self.base, Some(Base { counts: Counts::ExitsBut(_), .. })) {
+                inside.clear();
+            }
+            match &self.inside {
+                Inside::Sparse(ids) => inside.insert_all(ids),
+                Inside::Dense(set) => inside.union_with(set),
+            }
+            self.exits.iter().for_each(|(_, suffixes)| exiting.insert_all(suffixes.all_ids()));
+            (inside, exiting)
+        })
     }
 }
 
 /// Finds summaries over one trie of one vocabulary.
 pub(super) struct Summariser<'a> {
     pub languages: &'a mut Languages,
+    pub flat: &'a mut Flat,
     pub vocabulary: &'a Vocabulary,
     pub source: &'a Source,
 }
@@ -180,11 +183,13 @@ pub(super) struct Summariser<'a> {
 impl Summariser<'_> {
     /// The summary of `language`: shared if somebody found it before, else found and maybe shared.
     pub fn summary(&mut self, language: LangId) -> Arc<Summary> {
+        let longest = u32::try_from(self.vocabulary.max_token_len()).unwrap_or(u32::MAX);
+        let language = self.languages.clamped(language, longest, 0);
         let key = self.languages.fingerprint(language);
         if let Some(known) = self.source.known(key) {
             return known;
         }
-        let (summary, visited) = match self.languages.plainer(language) {
+        let (summary, visited) = match self.languages.plainer(language, SLICED.into()) {
             Some(plainer) => self.delta(language, plainer),
             None => self.full(language),
         };
@@ -196,85 +201,147 @@ impl Summariser<'_> {
     }
 
     fn full(&mut self, language: LangId) -> (Summary, usize) {
-        let trie = self.source.trie(self.vocabulary);
+        let (trie, size) = (self.source.trie(self.vocabulary), self.vocabulary.size());
         let mut found = Found::default();
-        found.walk(self.languages, trie, 0, language);
-        let visited = found.visited;
-        (found.into_summary(trie, self.vocabulary.size()), visited)
-    }
-
-    /// The summary of a plainer language, kept whole and with its skeleton.
-    fn base(&mut self, plainer: LangId) -> Arc<Summary> {
-        let key = self.languages.fingerprint(plainer) ^ 1;
-        if let Some(known) = self.source.known(key) {
-            return known;
-        }
-        let (mut summary, _) = self.full(plainer);
-        summary.skeleton = self.skeleton(plainer);
-        let size = self.vocabulary.size();
-        let inside = match &summary.inside {
-            Inside::Sparse(ids) => Arc::new(TokenSet::from_ids(size, ids.iter().copied())),
-            Inside::Dense(set) => set.clone(),
+        let near = self.languages.clamped(language, SLICED.into(), 0);
+        let (free, most) = match self.languages.counted_groups(near) {
+            Some((groups, most)) => (groups, Some(most)),
+            None => (self.languages.free_groups(near), None),
         };
-        let mut exiting = TokenSet::new(size);
-        summary.exits.iter().for_each(|(_, suffixes)| exiting.insert_all(suffixes.all_ids()));
-        summary.inside = Inside::Dense(inside.clone());
-        summary.sets = Some((inside, exiting));
-        let summary = Arc::new(summary);
-        self.source.keep(key, &summary);
-        summary
+        if free == 0 {
+            self.walk(0, language, &mut found);
+        } else {
+            self.flat_walk(0, language, free, &mut found);
+        }
+        let visited = found.visited;
+        let inside = if free == 0 {
+            inside_of(std::mem::take(&mut found.inside), size)
+        } else {
+            let mut set = TokenSet::clone(&self.source.slice(self.vocabulary, free));
+            if let Some(most) = most {
+                set.intersect_with(self.source.short(self.vocabulary, most));
+            }
+            set.insert_all(&found.inside);
+            Inside::Dense(Arc::new(set))
+        };
+        let plain =
+            if found.ends.len() > MAX_MERGED { self.languages.any_string_like(language) } else { None };
+        let (base, exits) = match plain {
+            Some(plain) if plain != language => {
+                let mut of = TokenSet::new(size);
+                found.ends.iter().for_each(|&(_, node)| {
+                    let own = trie.tokens(node).len();
+                    of.insert_all(&trie.subtree_tokens(node)[own..]);
+                });
+                let summary = self.summary(plain);
+                (Some(Base { summary, counts: Counts::ExitsOf(of) }), Box::default())
+            }
+            _ => (None, found.exits(trie)),
+        };
+        (Summary { base, inside, exits, sets: OnceLock::new() }, visited)
     }
 
-    fn skeleton(&mut self, language: LangId) -> Box<[Bone]> {
+    /// Everything below `root`, where the terminal is in `start`.
+    fn walk(&mut self, root: u32, start: LangId, found: &mut Found) {
         let trie = self.source.trie(self.vocabulary);
-        let mut bones: Vec<Bone> = Vec::new();
-        // The nodes above the current one that are not written down yet.
-        let mut path: Vec<(u32, LangId)> = vec![(0, language)];
-        let mut written = 0usize;
-        let mut node = 1u32;
-        let count = trie.node_count() as u32;
-        while node < count {
-            let depth = usize::from(trie.depth(node));
-            path.truncate(depth);
-            written = written.min(depth - 1);
-            let state = self.languages.step(path[depth - 1].1, trie.byte(node));
-            if state == LangId::NEVER {
-                node = trie.end(node);
+        let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
+        while let Some((node, state)) = stack.pop() {
+            let mut visit = |child: u32, languages: &mut Languages| {
+                found.visited += 1;
+                let next = languages.step(state, trie.byte(child));
+                if next == LangId::NEVER {
+                    return;
+                }
+                found.record(languages, trie, child, next);
+                if !languages.is_spent(next) && trie.end(child) > child + 1 {
+                    stack.push((child, next));
+                }
+            };
+            if trie.child_set(node).is_none() {
+                trie.children(node).for_each(|child| visit(child, self.languages));
                 continue;
             }
-            path.push((node, state));
-            if self.languages.is_nullable(state) {
-                for (at, &(ancestor, _)) in path.iter().enumerate().skip(written + 1) {
-                    bones.push(Bone {
-                        node: ancestor,
-                        depth: at as u16,
-                        byte: trie.byte(ancestor),
-                        is_end: ancestor == node,
-                    });
-                }
-                written = depth;
+            let bytes = self.languages.first_bytes(state);
+            if bytes.len() > PERMISSIVE {
+                self.flat_walk(node, state, 0, found);
+            } else {
+                trie.matching_children(node, &bytes.0).for_each(|child| visit(child, self.languages));
             }
-            node = if self.languages.is_spent(state) { trie.end(node) } else { node + 1 };
         }
-        bones.into()
+    }
+
+    /// Everything below `root`, where the terminal is in `start`, but for the tokens that are nothing but `groups` from
+    /// their first byte on; groups are only given for the trie's root.
+    fn flat_walk(&mut self, root: u32, start: LangId, groups: u64, found: &mut Found) {
+        let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
+        let languages = &mut *self.languages;
+        self.flat.tidy();
+        let start = self.flat.row(languages, start);
+        let top = usize::from(trie.depth(root));
+        // The rows on the path to the current node, and whether the path is nothing but `groups`.
+        let mut path: Vec<(Row, bool)> = vec![(start, groups != 0)];
+        let (mut node, end) = (root + 1, trie.end(root));
+        while node < end {
+            let depth = usize::from(trie.depth(node)) - top;
+            path.truncate(depth);
+            let (from, from_free) = path[depth - 1];
+            let at: Below = below[node as usize];
+            let is_free = from_free && at.is_in(groups);
+            let after = trie.end(node);
+            if is_free && at.all_in(groups) {
+                node = after;
+                continue;
+            }
+            found.visited += 1;
+            let row = self.flat.step(languages, from, trie.byte(node));
+            if row == Row::DEAD {
+                node = after;
+                continue;
+            }
+            if !is_free {
+                if after - node >= WORTH_SKIPPING && at.is_boundary() {
+                    let free = self.flat.free(languages, row);
+                    if free != 0 && at.all_in(free) {
+                        found.inside.extend_from_slice(trie.subtree_tokens(node));
+                        node = after;
+                        continue;
+                    }
+                }
+                found.inside.extend_from_slice(trie.tokens(node));
+            }
+            if self.flat.is_end(row) && after > node + 1 {
+                found.ends.push((languages.label(self.flat.language(row)), node));
+            }
+            if self.flat.is_spent(row) {
+                node = after;
+                continue;
+            }
+            path.push((row, is_free));
+            node += 1;
+        }
     }
 
     /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`.
     fn delta(&mut self, language: LangId, plainer: LangId) -> (Summary, usize) {
-        let base = self.base(plainer);
-        let Some((base_inside, exiting)) = &base.sets else { return self.full(language) };
+        let base = self.summary(plainer);
+        let (base_inside, exiting) = base.sets(self.vocabulary.size());
         let trie = self.source.trie(self.vocabulary);
         let below = self.source.below(self.vocabulary);
         let mut difference = Difference {
-            base: &base,
             exiting,
             inside: TokenSet::clone(base_inside),
             removed: Vec::new(),
             found: Found::default(),
         };
         let mut stack: Vec<(u32, LangId, LangId)> = vec![(0, language, plainer)];
+        // Often only tokens can tell the two apart that are so long that there are few.
+        let near = self.languages.clamped(language, SLICED.into(), 0);
+        let is_far = near == self.languages.clamped(plainer, SLICED.into(), 0);
         while let Some((node, state, plain)) = stack.pop() {
             for child in trie.children(node) {
+                if is_far && trie.depth(child) + below[child as usize].height <= SLICED {
+                    continue;
+                }
                 let byte = trie.byte(child);
                 let next_plain = self.languages.step(plain, byte);
                 if next_plain == LangId::NEVER {
@@ -289,22 +356,19 @@ impl Summariser<'_> {
                     difference.remove(trie, child);
                     continue;
                 }
-                let Below { height, groups } = below[child as usize];
-                let near = self.languages.clamped(next, u32::from(height), 0);
-                let near_plain = self.languages.clamped(next_plain, u32::from(height), 0);
-                if near == near_plain {
+                let height = u32::from(below[child as usize].height);
+                let near = self.languages.clamped(next, height, 0);
+                if near == self.languages.clamped(next_plain, height, 0) {
                     continue;
                 }
                 let same_end = self.languages.is_nullable(next) == self.languages.is_nullable(next_plain)
                     && self.languages.label(next) == self.languages.label(next_plain);
-                if !same_end {
+                if same_end {
+                    stack.push((child, next, next_plain));
+                } else {
                     difference.remove(trie, child);
                     difference.found.record(self.languages, trie, child, next);
-                    difference.found.walk(self.languages, trie, child, next);
-                } else if self.languages.dangers(near, near_plain) & groups == 0 {
-                    self.closing_only(trie, child, next, &mut difference);
-                } else {
-                    stack.push((child, next, next_plain));
+                    self.walk(child, next, &mut difference.found);
                 }
             }
         }
@@ -335,34 +399,16 @@ impl Summariser<'_> {
         };
         removed.sort_unstable();
         removed.dedup();
-        let base = Base { summary: base.clone(), inside_counts, removed: removed.into() };
-        (Summary { base: Some(base), inside, exits, skeleton: Box::new([]), sets: None }, visited)
-    }
-
-    /// Below `node` no text is refused: only the places where the plainer language ends are looked at.
-    fn closing_only(&mut self, trie: &TokenTrie, node: u32, state: LangId, difference: &mut Difference<'_>) {
-        let bones = &difference.base.skeleton;
-        let first = bones.partition_point(|b| b.node <= node);
-        let top = usize::from(trie.depth(node));
-        let mut states: Vec<LangId> = vec![state];
-        let mut dead_until = 0u32;
-        for bone in &bones[first..] {
-            if bone.node >= trie.end(node) {
-                break;
-            }
-            if bone.node < dead_until {
-                continue;
-            }
-            difference.found.visited += 1;
-            let level = usize::from(bone.depth) - top;
-            states.truncate(level);
-            let next = self.languages.step(states[level - 1], bone.byte);
-            if next == LangId::NEVER || (bone.is_end && !self.languages.is_nullable(next)) {
-                difference.remove(trie, bone.node);
-                dead_until = trie.end(bone.node);
-                continue;
-            }
-            states.push(next);
-        }
+        let removed = removed.into();
+        let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
+        (
+            Summary {
+                base: Some(Base { summary: base.clone(), counts }),
+                inside,
+                exits,
+                sets: OnceLock::new(),
+            },
+            visited,
+        )
     }
 }

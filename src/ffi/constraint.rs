@@ -33,7 +33,7 @@ pub struct hr_limits {
     pub graph_bytes: usize,
     /// How ambiguous the grammar may be at one position. Default 100,000.
     pub state_threads: usize,
-    /// States explored to decide whether intersections and complements have a word. Default 2,000,000.
+    /// States explored to decide whether intersections and complements have a word. Default 100,000.
     pub search_states: u64,
     /// Nodes a grammar may have, those expanded later included. Default 4,000,000.
     pub nodes: usize,
