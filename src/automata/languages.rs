@@ -784,6 +784,12 @@ impl Languages {
             let text = self.text;
             flat.retain(|&p| p != text);
         }
+        // Text that is no text: what `(?!x)` comes to once x has matched. Found here, it needs no search through
+        // the product with all the other parts.
+        let no_text = |&p: &LangId| matches!(*self.expr(p), Expr::Not(x) if x == self.text);
+        if flat.iter().any(no_text) && flat.iter().any(|&p| self.is_text(p)) {
+            return LangId::NEVER;
+        }
         // json(x) ∩ json(y) = json(x ∩ y): a spelling decodes to one text only.
         let spelling = |pool: &Self, id: LangId| match *pool.expr(id) {
             Expr::Json { inner, mode, escapes } if mode != JsonMode::Closed => Some((mode, escapes, inner)),
@@ -1248,6 +1254,8 @@ mod tests {
         assert_eq!(pool.step(id, b'b'), LangId::NEVER);
         assert!(pool.accepts(id, b"aaaaa") && pool.accepts(id, b"aaaaaa"));
         assert!(!pool.accepts(id, b"aaaa") && pool.step_bytes(id, b"aaaaaaa") == LangId::NEVER);
+        let no_text = pool.not(text);
+        assert_eq!(pool.inter(&[long, short, no_text]), LangId::NEVER);
         let seven = pool.repeat(c, 7, UNBOUNDED);
         let none = pool.inter(&[seven, short]);
         assert!(pool.is_never(none) && !pool.exhausted());

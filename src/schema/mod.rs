@@ -28,7 +28,7 @@ mod document;
 mod emit;
 mod envelope;
 mod error;
-mod format;
+pub mod format;
 mod inhabited;
 mod json;
 mod metaschema;

@@ -1,0 +1,21 @@
+//! `iri`: IRI of RFC 3987 §2.2, the grammar of URIs with `ucschar` wherever an unreserved character may stand, and
+//! `iprivate` in queries.
+
+use super::uri::{Characters, Rules};
+use crate::automata::{LangId, Languages};
+
+/// `ucschar`
+pub(super) const UCSCHAR: &str = concat!(
+    r"\u{A0}-\u{D7FF}\u{F900}-\u{FDCF}\u{FDF0}-\u{FFEF}\u{10000}-\u{1FFFD}\u{20000}-\u{2FFFD}\u{30000}-\u{3FFFD}",
+    r"\u{40000}-\u{4FFFD}\u{50000}-\u{5FFFD}\u{60000}-\u{6FFFD}\u{70000}-\u{7FFFD}\u{80000}-\u{8FFFD}",
+    r"\u{90000}-\u{9FFFD}\u{A0000}-\u{AFFFD}\u{B0000}-\u{BFFFD}\u{C0000}-\u{CFFFD}\u{D0000}-\u{DFFFD}",
+    r"\u{E1000}-\u{EFFFD}"
+);
+/// `iprivate`
+pub(super) const IPRIVATE: &str = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD}";
+
+pub(super) const UNICODE: Characters = Characters { everywhere: UCSCHAR, in_queries: IPRIVATE };
+
+pub(super) fn language(pool: &mut Languages) -> LangId {
+    super::rust(pool, &Rules::new(&UNICODE).absolute())
+}

@@ -1,0 +1,68 @@
+//! `uri`: URI of RFC 3986, appendix A; with more characters, IRI of RFC 3987.
+
+use crate::automata::{LangId, Languages};
+
+/// What tells URIs from IRIs: the characters allowed beyond ASCII, as the inside of a class.
+pub(super) struct Characters {
+    /// Anywhere an unreserved character may stand.
+    pub everywhere: &'static str,
+    /// In queries too.
+    pub in_queries: &'static str,
+}
+
+/// None.
+pub(super) const ASCII: Characters = Characters { everywhere: "", in_queries: "" };
+
+/// A grammar's rules as patterns.
+pub(super) struct Rules {
+    scheme: &'static str,
+    authority: String,
+    segment: String,
+    segment_without_colon: String,
+    query: String,
+    fragment: String,
+}
+
+impl Rules {
+    pub fn new(characters: &Characters) -> Self {
+        let more = characters.everywhere;
+        // unreserved and sub-delims
+        let plain = format!("A-Za-z0-9._~!$&'()*+,;={more}-");
+        let escaped = "%[0-9A-Fa-f]{2}";
+        let user = format!("(?:[:{plain}]|{escaped})*");
+        let name = format!("(?:[{plain}]|{escaped})*");
+        let future = r"[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+";
+        let host = format!(r"(?:\[(?:{}|{future})\]|{name})", super::ipv6::pattern());
+        let private = characters.in_queries;
+        Rules {
+            scheme: "[A-Za-z][A-Za-z0-9+.-]*",
+            authority: format!("(?:{user}@)?{host}(?::[0-9]*)?"),
+            segment: format!("(?:[:@{plain}]|{escaped})"),
+            segment_without_colon: format!("(?:[@{plain}]|{escaped})"),
+            query: format!(r"(?:\?(?:[/?:@{private}{plain}]|{escaped})*)?"),
+            fragment: format!("(?:#(?:[/?:@{plain}]|{escaped})*)?"),
+        }
+    }
+
+    /// With a scheme.
+    pub fn absolute(&self) -> String {
+        let Rules { scheme, authority, segment, query, fragment, .. } = self;
+        format!(
+            "{scheme}:(?://{authority}(?:/{segment}*)*|/(?:{segment}+(?:/{segment}*)*)?|{segment}+(?:/{segment}*)*|)\
+             {query}{fragment}"
+        )
+    }
+
+    /// Without a scheme: no colon in the first segment of a path.
+    pub fn relative(&self) -> String {
+        let Rules { authority, segment, segment_without_colon, query, fragment, .. } = self;
+        format!(
+            "(?://{authority}(?:/{segment}*)*|/(?:{segment}+(?:/{segment}*)*)?\
+             |{segment_without_colon}+(?:/{segment}*)*|){query}{fragment}"
+        )
+    }
+}
+
+pub(super) fn language(pool: &mut Languages) -> LangId {
+    super::rust(pool, &Rules::new(&ASCII).absolute())
+}
