@@ -221,6 +221,72 @@ typedef uint32_t hr_chain_order;
 #endif // __cplusplus
 
 /**
+ * What "contentEncoding" does.
+ */
+enum hr_content_encoding
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * "base64" is enforced.
+     */
+    HR_CONTENT_ENCODING_ASSERT = 0,
+    /**
+     * It is an annotation.
+     */
+    HR_CONTENT_ENCODING_ANNOTATE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_content_encoding hr_content_encoding;
+#else
+typedef uint32_t hr_content_encoding;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The rules a schema is read by, where it does not name them with "$schema".
+ */
+enum hr_draft
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * 2020-12, with older spellings where they are unambiguous.
+     */
+    HR_DRAFT_UNSPECIFIED = 0,
+    /**
+     * Draft 4.
+     */
+    HR_DRAFT_4 = 4,
+    /**
+     * Draft 6.
+     */
+    HR_DRAFT_6 = 6,
+    /**
+     * Draft 7.
+     */
+    HR_DRAFT_7 = 7,
+    /**
+     * 2019-09.
+     */
+    HR_DRAFT_2019_09 = 2019,
+    /**
+     * 2020-12.
+     */
+    HR_DRAFT_2020_12 = 2020,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_draft hr_draft;
+#else
+typedef uint32_t hr_draft;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * How the temperature changes.
  */
 enum hr_dynamic_temperature
@@ -374,7 +440,8 @@ enum hr_numbers
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Free numbers in full JSON syntax; under bounds or multipleOf without exponent; whole numbers without ".0".
+     * Free numbers in full JSON syntax; under bounds exponents in scientific notation only, under multipleOf none; whole
+     * numbers without ".0".
      */
     HR_NUMBERS_CANONICAL = 0,
     /**
@@ -651,6 +718,10 @@ enum hr_whitespace
      * One item a line, indented by indent spaces a level.
      */
     HR_WHITESPACE_PRETTY = 4,
+    /**
+     * Wherever JSON allows it, what whitespace_pattern matches.
+     */
+    HR_WHITESPACE_PATTERN = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -807,6 +878,10 @@ typedef struct hr_schema_options {
      */
     struct hr_text key_separator;
     /**
+     * For HR_WHITESPACE_PATTERN: a regular expression in Rust's syntax that matches JSON whitespace only. Default " ?".
+     */
+    struct hr_text whitespace_pattern;
+    /**
      * For HR_WHITESPACE_PRETTY: spaces a level, at most 16. Default 2.
      */
     uint32_t indent;
@@ -839,6 +914,14 @@ typedef struct hr_schema_options {
      */
     hr_strictness strictness;
     /**
+     * What "contentEncoding" does. Default HR_CONTENT_ENCODING_ASSERT.
+     */
+    hr_content_encoding content_encoding;
+    /**
+     * The draft of schemas without "$schema". Default HR_DRAFT_UNSPECIFIED.
+     */
+    hr_draft draft;
+    /**
      * Documents that "$ref" may name; nothing is ever fetched. Default none.
      */
     const struct hr_document *documents;
@@ -847,7 +930,7 @@ typedef struct hr_schema_options {
      */
     size_t document_count;
     /**
-     * How many steps combining the schema's parts may take before it is given up. Default 200,000.
+     * How many steps combining the schema's parts may take before it is given up. Default 50,000.
      */
     uint64_t fuel;
 } hr_schema_options;

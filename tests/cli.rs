@@ -60,6 +60,18 @@ fn checks() {
             &with(&["--instance", "cut.json"]),
         ],
     );
+    let explain = |more: &[&'static str]| with(&[&["--explain", "--instance"], more].concat());
+    check(
+        "explain",
+        &[
+            &explain(&["negative.json"]),
+            &explain(&["negative.json", "--vocab", "tokenizer.json"]),
+            &explain(&["other-order.json"]),
+            &explain(&["ada.json", "--whitespace", "compact", "--escapes", "minimal"]),
+            &explain(&["cut.json", "--vocab", "tokenizer.json"]),
+            &with(&["--explain"]),
+        ],
+    );
     let piped = answer(&with(&["--instance", "-"]), r#"{"name": 3}"#);
     insta::assert_snapshot!("check_stdin", piped);
 }
@@ -112,6 +124,8 @@ fn failures() {
             &["check", "--schema", "misspelt.schema.json"],
             &["check", "--schema", "latin.json"],
             &["check", "--schema", "-", "--instance", "-"],
+            &["check", "--schema", "person.schema.json", "--document", "x"],
+            &["check", "--schema", "person.schema.json", "--whitespace-pattern", "x"],
             &["check"],
             &["mask", "--vocab", "tokenizer.json"],
             &["mask", "--vocab", "tokenizer.json", "--regex", "a", "--choice", "a"],

@@ -3,9 +3,12 @@
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
-    compile, AdditionalProperties, EscapePolicy, Numbers, SchemaOptions, Strictness, Whitespace,
+    compile, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers,
+    SchemaOptions, Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::vocab::Vocabulary;
+
+mod stress;
 
 fn constraint(schema: &str, options: &SchemaOptions) -> Constraint {
     let grammar = compile(schema, options).unwrap_or_else(|e| panic!("{schema}: {e}"));
@@ -48,7 +51,16 @@ fn scalars() {
         &["5", "16", "9"],
         &["4", "17", "1", "2"],
     );
-    check(r#"{"minimum":-1.5}"#, &["-1.5", "-1.4999", "0", "1000.25", "\"a\""], &["-1.51", "-2", "1e3"]);
+    check(
+        r#"{"minimum":-1.5}"#,
+        &["-1.5", "-1.4999", "0", "1000.25", "\"a\"", "1e3", "-1.5e+00", "2.5E-07"],
+        &["-1.51", "-2", "-1.6e0", "-1e1"],
+    );
+    check(
+        r#"{"type":"integer","minimum":1,"multipleOf":123456789}"#,
+        &["246913578"],
+        &["0", "-123456789", "1"],
+    );
     check(
         r#"{"type":"number","multipleOf":0.25,"maximum":1}"#,
         &["0.25", "-3.5", "1", "0.250"],
@@ -222,6 +234,96 @@ fn policies() {
 }
 
 #[test]
+fn formats_and_encodings() {
+    let date = r#"{"format":"date"}"#;
+    check(date, &[r#""2024-02-29""#, "3", r#""\u0032024-02-29""#], &[r#""2023-02-29""#]);
+    check_with(&SchemaOptions::default().format(FormatPolicy::Annotate), date, &[r#""x""#], &[]);
+    check(r#"{"format":"of our own"}"#, &[r#""x""#], &[]);
+    let refuse = SchemaOptions::default().unknown_format(UnknownFormat::Refuse);
+    assert!(compile(r#"{"format":"of our own"}"#, &refuse).is_err());
+    check(
+        r#"{"type":"string","format":"ipv4","maxLength":8,"not":{"pattern":"^1\\."}}"#,
+        &[r#""10.0.0.1""#],
+        &[r#""1.0.0.1""#, r#""10.0.0.10""#, r#""10.0.0""#],
+    );
+    let base64 = r#"{"type":"string","contentEncoding":"base64"}"#;
+    check(base64, &[r#""""#, r#""aGk=""#, r#""aGkh""#], &[r#""aGk""#, r#""aGl=""#, r#""a""#]);
+    let annotate = SchemaOptions::default().content_encoding(ContentEncoding::Annotate);
+    check_with(&annotate, base64, &[r#""aGk""#], &[]);
+}
+
+#[test]
+fn drafts() {
+    let of = |draft| SchemaOptions::default().draft(draft);
+    let exclusive = r#"{"type":"integer","minimum":3,"exclusiveMinimum":true,"const":4}"#;
+    check_with(&of(Draft::Four), exclusive, &["4", "5"], &["3"]);
+    check(exclusive, &["4"], &["3", "5"]);
+    let siblings = r##"{"$ref":"#/definitions/a","maximum":3,"definitions":{"a":{"type":"integer"}}}"##;
+    check_with(&of(Draft::Seven), siblings, &["5"], &["null"]);
+    check_with(&of(Draft::Y2019), siblings, &["3"], &["5"]);
+    let named = r#"{"$schema":"http://json-schema.org/draft-06/schema#","if":true,"then":false}"#;
+    check_with(&of(Draft::Y2020), named, &["1"], &[]);
+    let list = r#"{"items":[{"type":"null"}],"additionalItems":false}"#;
+    check_with(&of(Draft::Y2019), list, &["[null]"], &["[null,1]"]);
+    assert!(compile(list, &of(Draft::Y2020)).is_err());
+    check_with(
+        &SchemaOptions::default().key_order(KeyOrder::Any),
+        r#"{"$ref":"https://json-schema.org/draft/2020-12/schema"}"#,
+        &[r#"{"minLength":3,"properties":{"a":{"type":"string"}}}"#, "true"],
+        &[r#"{"minLength":-3}"#, r#"{"properties":{"a":{"type":"text"}}}"#],
+    );
+}
+
+#[test]
+fn envelopes_of_other_systems() {
+    check(
+        r#"{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"integer"}}}"#,
+        &["1"],
+        &["null"],
+    );
+    let inner =
+        r##"{"type":"json_schema","name":"n","schema":{"$ref":"#/$defs/a","$defs":{"a":{"type":"null"}}}}"##;
+    check(inner, &["null"], &["1"]);
+    check(r#"{"type":"json_object"}"#, &["{}", r#"{"a":[1]}"#], &["1", "[]"]);
+    let guided = |guidance: &str| {
+        format!(r#"{{"x-guidance":{guidance},"type":"array","items":{{"properties":{{"a":{{}}}}}}}}"#)
+    };
+    check(&guided("{}"), &["[1 , 2]"], &[]);
+    check(&guided(r#"{"whitespace_flexible":false}"#), &["[1,2]"], &["[1, 2]"]);
+    check(
+        &guided(r#"{"whitespace_flexible":false,"item_separator":", ","key_separator":": "}"#),
+        &[r#"[1, {"a": 2}]"#],
+        &["[1,2]", r#"[{"a":2}]"#, "[1 , 2]"],
+    );
+    check(&guided(r#"{"whitespace_pattern":" +|\n"}"#), &["[1,  2]", "[\n1,2]"], &["[1,\n 2]"]);
+    check(&guided(r#"{"coerce_one_of":true,"lenient":false,"whitespace_pattern":null}"#), &["[]"], &[]);
+    let lenient = r#"{"x-guidance":{"lenient":true},"pattern":"(a)\\1"}"#;
+    check(lenient, &[r#""b""#], &[]);
+}
+
+#[test]
+fn unevaluated() {
+    let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
+    check_with(
+        &any_order,
+        r#"{"type":"object","properties":{"k":{}},"anyOf":[{"properties":{"a":{"type":"null"}},"required":["a"]},{"properties":{"b":{"type":"null"}},"required":["b"]}],"unevaluatedProperties":false}"#,
+        &[r#"{"a":null}"#, r#"{"b":null,"k":1}"#, r#"{"b":null,"a":null}"#],
+        &["{}", r#"{"a":null,"b":1}"#, r#"{"a":null,"c":1}"#],
+    );
+    check_with(
+        &any_order,
+        r#"{"type":"object","if":{"properties":{"t":{"const":1}},"required":["t"]},"then":{"properties":{"x":{}}},"else":{"patternProperties":{"^y":{}}},"unevaluatedProperties":{"type":"boolean"}}"#,
+        &[r#"{"t":1,"x":2,"z":true}"#, r#"{"y1":2,"t":false}"#, "{}"],
+        &[r#"{"t":1,"y":2}"#, r#"{"x":2}"#, r#"{"t":2}"#],
+    );
+    check(
+        r#"{"type":"array","prefixItems":[true],"contains":{"type":"integer"},"unevaluatedItems":{"type":"null"}}"#,
+        &["[true,1,null]", "[1]"],
+        &["[true,null]", "[1,true]"],
+    );
+}
+
+#[test]
 fn errors_say_what_and_where() {
     let table = [
         "{",
@@ -236,6 +338,10 @@ fn errors_say_what_and_where() {
         r##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##,
         r#"{"type":"array","items":{"type":"integer"},"not":{"uniqueItems":true}}"#,
         r#"{"multipleOf":0}"#,
+        r#"{"x-guidance":{"whitespace_flexible":1}}"#,
+        r#"{"x-guidance":{"spaces":1}}"#,
+        r#"{"x-guidance":{"whitespace_pattern":"a"}}"#,
+        r#"{"type":"json_schema"}"#,
         r#"{"allOf":[]}"#,
         "[]",
         "7",
@@ -250,4 +356,80 @@ fn errors_say_what_and_where() {
     insta::assert_snapshot!(text.join("\n"));
     let lenient = SchemaOptions::default().strictness(Strictness::Lenient);
     assert!(compile(r#"{"items":{"pattern":"(a)\\1"}}"#, &lenient).is_ok());
+}
+
+/// Large and hard schemas compile within the default fuel, and mean what they should.
+#[test]
+fn stress_schemas() {
+    for case in stress::all() {
+        let start = std::time::Instant::now();
+        let constraint = constraint(&case.schema, &SchemaOptions::default());
+        assert!(accepts(&constraint, &case.valid), "{} refuses {}", case.name, case.valid);
+        assert!(!accepts(&constraint, &case.invalid), "{} accepts {}", case.name, case.invalid);
+        println!("{}: {:?}", case.name, start.elapsed());
+    }
+}
+
+/// The cells of the rows of a Markdown table in `docs/json-schema.md` whose header starts with `header`.
+fn documented(header: &str) -> Vec<Vec<String>> {
+    let page = include_str!("../docs/json-schema.md");
+    let table = page.lines().skip_while(|line| !line.starts_with(header)).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// Code spans of a cell, separated by `;`.
+fn spans(cell: &str) -> Vec<&str> {
+    cell.split("` ; `").map(|span| span.trim_matches('`')).collect()
+}
+
+#[test]
+fn the_documented_keywords_do_what_the_page_says() {
+    let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
+    let rows = documented("| keyword |");
+    let mut known: Vec<String> = Vec::new();
+    for row in &rows {
+        let [keyword, schema, allowed, refused] = &row[..] else { panic!("{row:?}") };
+        let (keyword, schema) = (keyword.trim_matches('`'), schema.trim_matches('`'));
+        assert!(schema.contains(&format!("{keyword:?}")), "{keyword} is not in its schema");
+        check_with(&any_order, schema, &spans(allowed), &spans(refused));
+        known.push(keyword.to_owned());
+    }
+    // Every keyword of every draft is in the table or named as an annotation.
+    let page = include_str!("../docs/json-schema.md");
+    let annotations = page.split("Annotations have no effect:").nth(1).unwrap().split('.').next().unwrap();
+    known.extend(annotations.split('`').skip(1).step_by(2).map(str::to_owned));
+    let mut drafts = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/schema/metaschema")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let draft: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for keyword in draft["properties"].as_object().unwrap().keys() {
+            assert!(known.contains(keyword), "{keyword} is not documented");
+        }
+        drafts += 1;
+    }
+    assert_eq!(drafts, 19);
+}
+
+#[test]
+fn the_documented_options_allow_what_the_page_says() {
+    let rows = documented("| option | schema |");
+    assert_eq!(rows.len(), 7);
+    for row in &rows {
+        let [option, schema, refused] = &row[..] else { panic!("{row:?}") };
+        let defaults = SchemaOptions::default();
+        let relaxed = match option.trim_matches('`') {
+            "key_order: any" => defaults.key_order(KeyOrder::Any),
+            "whitespace: unlimited" => defaults.whitespace(Whitespace::Unlimited),
+            "escapes: any" => defaults.escapes(EscapePolicy::Any),
+            "numbers: json" => defaults.numbers(Numbers::Json),
+            "unique_keys: ignored" => defaults.unique_keys(UniqueKeys::Ignored),
+            "format: annotate" => defaults.format(FormatPolicy::Annotate),
+            "content_encoding: annotate" => defaults.content_encoding(ContentEncoding::Annotate),
+            other => panic!("{other}"),
+        };
+        let schema = schema.trim_matches('`');
+        check(schema, &[], &spans(refused));
+        check_with(&relaxed, schema, &spans(refused), &[]);
+    }
 }

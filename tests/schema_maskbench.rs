@@ -1,8 +1,10 @@
 //! MaskBench's real-world schemas: what compiles, and whether instances are judged rightly.
 //!
 //! Every case's valid instances must be accepted and its invalid ones refused, byte by byte. The known exceptions are
-//! counted by cause; run `cargo test --release --test schema_maskbench -- --ignored --nocapture` for the figures over
-//! all cases.
+//! counted by cause; run `cargo test --release --features cli --test schema_maskbench -- --ignored --nocapture
+//! all_cases` for the figures over all cases. `walks` draws random outputs and has the `jsonschema` crate judge them, formats on:
+//! `HEDGEROW_WALKS` outputs (default 20) for each of `HEDGEROW_SCHEMAS` schemas (default 2,000), over the vocabulary in
+//! `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file; default: the demo model's).
 
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
@@ -11,6 +13,9 @@ use hedgerow::vocab::Vocabulary;
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::PathBuf;
+
+mod walk;
+use walk::{walk, Random};
 
 fn data() -> Option<PathBuf> {
     let root =
@@ -118,7 +123,11 @@ fn run(every: usize) -> Option<Score> {
 #[test]
 #[ignore = "minutes in debug builds"]
 fn all_cases() {
-    let Some(score) = run(1) else { return };
+    report();
+}
+
+pub fn report() {
+    let Some(score) = run(number("HEDGEROW_EVERY", 1)) else { return };
     for failure in &score.failures {
         println!("{failure}");
     }
@@ -136,4 +145,93 @@ fn all_cases() {
     for (reason, count) in reasons.iter().take(40) {
         println!("{count:6} {reason}");
     }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+fn vocabulary() -> Option<Vocabulary> {
+    let default = ".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf";
+    let path = std::env::var_os("HEDGEROW_VOCAB").map_or_else(|| PathBuf::from(default), PathBuf::from);
+    let Ok(bytes) = std::fs::read(&path) else {
+        eprintln!("skipped: {} is not there (make setup, or set HEDGEROW_VOCAB)", path.display());
+        return None;
+    };
+    Some(match bytes.starts_with(b"GGUF") {
+        true => Vocabulary::from_gguf(&hedgerow::gguf::GgufFile::parse(&bytes).unwrap()).unwrap(),
+        false => Vocabulary::from_tokenizer_json(&bytes).unwrap(),
+    })
+}
+
+#[test]
+#[ignore = "minutes in debug builds"]
+fn walks() {
+    walk_all();
+}
+
+pub fn walk_all() {
+    let (Some(path), Some(vocabulary)) = (data(), vocabulary()) else { return };
+    let (walks, schemas) = (number("HEDGEROW_WALKS", 20), number("HEDGEROW_SCHEMAS", 2000));
+    let file = std::fs::File::open(path).unwrap();
+    let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
+    let (mut used, mut unjudged, mut outputs, mut long) = (0, 0, 0, 0);
+    let mut failures: Vec<String> = Vec::new();
+    let mut limits: Vec<String> = Vec::new();
+    // Every third case, so that the schemas come from all of MaskBench's collections.
+    for line in lines.step_by(3).take(schemas) {
+        let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let (id, text) = (case["id"].as_str().unwrap(), case["schema"].as_str().unwrap());
+        if std::env::var("HEDGEROW_CASE").is_ok_and(|only| !id.contains(&only)) {
+            continue;
+        }
+        let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+        let Ok(judge) = jsonschema::options().should_validate_formats(true).build(&schema) else {
+            unjudged += 1;
+            continue;
+        };
+        let constraint = compile(text, &SchemaOptions::default())
+            .map_err(|e| e.to_string())
+            .and_then(|g| Constraint::new(&g, &vocabulary).map_err(|e| e.to_string()));
+        let mut matcher = match constraint {
+            Ok(constraint) => constraint.matcher(),
+            Err(error) => {
+                limits.push(format!("{id}: {error}"));
+                continue;
+            }
+        };
+        let mut random = Random(used as u64);
+        used += 1;
+        for _ in 0..walks {
+            matcher.reset();
+            match walk(&mut matcher, &vocabulary, &mut random) {
+                Ok(None) => long += 1,
+                Ok(Some(output)) => {
+                    outputs += 1;
+                    match serde_json::from_str::<serde_json::Value>(&output) {
+                        Ok(value) if judge.is_valid(&value) => {}
+                        Ok(value) => {
+                            let why = judge.iter_errors(&value).next().map(|e| e.to_string());
+                            failures.push(format!("{id}: {output} is not valid: {why:?}"));
+                        }
+                        Err(error) => failures.push(format!("{id}: {output} is not JSON: {error}")),
+                    }
+                }
+                Err(error) if error.contains("dead end") => failures.push(format!("{id}: {error}")),
+                Err(error) => {
+                    limits.push(format!("{id}: {error}"));
+                    break;
+                }
+            }
+        }
+    }
+    for failure in failures.iter().chain(&limits) {
+        println!("{}", failure.chars().take(600).collect::<String>());
+    }
+    println!(
+        "{used} schemas, {outputs} outputs judged, {} wrong or dead ends, {long} given up as too long, {} schemas ended by an \
+         error, {unjudged} schemas the judge cannot read",
+        failures.len(),
+        limits.len()
+    );
 }

@@ -11,10 +11,13 @@
 use hedgerow::engine::{Constraint, Matcher};
 use hedgerow::schema::{compile, SchemaOptions};
 use hedgerow::torch::{LoadOptions, Model};
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::vocab::TokenId;
 use serde_json::Value;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+
+mod walk;
+use walk::{walk, Random};
 
 /// Keywords that constrain and belong to the basic group, and keywords that only describe.
 const KEYWORDS: &[&str] = &[
@@ -52,21 +55,6 @@ const KEYWORDS: &[&str] = &[
     "$comment",
 ];
 const SCHEMAS: usize = 100;
-/// From here on a walk prefers tokens that close something.
-const CLOSING_AFTER: usize = 120;
-const GIVE_UP_AFTER: usize = 3000;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ z >> 31) % n as u64) as usize
-    }
-}
 
 fn is_basic(schema: &Value) -> bool {
     let all = |mut values: &mut dyn Iterator<Item = &Value>| Iterator::all(&mut values, is_basic);
@@ -92,59 +80,6 @@ fn data_file() -> Option<PathBuf> {
         std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let path = root.join("maskbench/dev.jsonl.gz");
     path.exists().then_some(path)
-}
-
-/// Random allowed tokens to the end; `None` if it was too long, else the output.
-fn walk(
-    matcher: &mut Matcher,
-    vocabulary: &Vocabulary,
-    random: &mut Random,
-) -> Result<Option<String>, String> {
-    let mut words = vec![0u32; vocabulary.size().div_ceil(32)];
-    let mut output = Vec::new();
-    let eos = vocabulary.eos()[0];
-    for step in 0..GIVE_UP_AFTER {
-        matcher.fill_mask(&mut words).map_err(|e| e.to_string())?;
-        let contains = |id: TokenId| words[(id.0 >> 5) as usize] >> (id.0 & 31) & 1 == 1;
-        if contains(eos) && (step >= CLOSING_AFTER || random.below(3) == 0) {
-            return String::from_utf8(output).map(Some).map_err(|e| e.to_string());
-        }
-        let closer = (step >= CLOSING_AFTER && random.below(8) != 0)
-            .then(|| {
-                let candidates = [&b"\"}"[..], b"\"]", b"\"", b"}", b"]", b"0", b"e"];
-                let mut ids = candidates
-                    .iter()
-                    .filter_map(|c| vocabulary.trie().tokens(vocabulary.trie().descend(0, c)?).first());
-                ids.find(|&&id| contains(id)).copied()
-            })
-            .flatten();
-        let token = match closer {
-            Some(token) => token,
-            None => {
-                let start = random.below(words.len());
-                let order = (start..words.len()).chain(0..start);
-                let Some(word) = order.into_iter().find(|&w| words[w] != 0) else {
-                    return Err(format!("dead end after {:?}", String::from_utf8_lossy(&output)));
-                };
-                let mut bits = words[word];
-                for _ in 0..random.below(bits.count_ones() as usize) {
-                    bits &= bits - 1;
-                }
-                TokenId(word as u32 * 32 + bits.trailing_zeros())
-            }
-        };
-        if token == eos {
-            return String::from_utf8(output).map(Some).map_err(|e| e.to_string());
-        }
-        if !matcher.advance(token).map_err(|e| e.to_string())? {
-            return Err(format!(
-                "token {token} is in the mask but refused after {:?}",
-                String::from_utf8_lossy(&output)
-            ));
-        }
-        output.extend_from_slice(vocabulary.bytes(token));
-    }
-    Ok(None)
 }
 
 fn accepts(matcher: &mut Matcher, tokens: &[TokenId]) -> bool {

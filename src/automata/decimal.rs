@@ -105,6 +105,21 @@ impl Decimal {
         Some((whole, fraction))
     }
 
+    /// The same number with the other sign.
+    pub fn negated(&self) -> Self {
+        Decimal { negative: !self.negative && !self.is_zero(), ..self.clone() }
+    }
+
+    /// A positive value as a number from 1 to below 10 and a power of ten.
+    pub fn normalised(&self) -> Option<(Decimal, i32)> {
+        if self.negative || self.is_zero() {
+            return None;
+        }
+        let last = 1 - self.digits.len() as i64;
+        let power = i32::try_from(self.exponent - last).ok()?;
+        Some((Decimal { exponent: last, ..self.clone() }, power))
+    }
+
     /// The integer `digits` and the count of decimal places `p` with `|value| = digits × 10^-p`, where the former
     /// fits; `p` is 0 for whole numbers.
     pub fn scaled(&self) -> Option<(u64, u32)> {
@@ -120,6 +135,30 @@ impl Decimal {
         } else {
             u32::try_from(-self.exponent).ok().map(|places| (n, places))
         }
+    }
+
+    /// The smallest positive number that both divide, where it has at most 15 digits on each side of the point.
+    pub fn common_multiple(&self, other: &Decimal) -> Option<Decimal> {
+        let ((a, a_places), (b, b_places)) = (self.scaled()?, other.scaled()?);
+        let mut places = a_places.max(b_places);
+        let scale = |n: u64, from: u32| u128::from(n).checked_mul(10u128.checked_pow(places - from)?);
+        let (a, b) = (scale(a, a_places)?, scale(b, b_places)?);
+        let (mut gcd, mut rest) = (a, b);
+        while rest != 0 {
+            (gcd, rest) = (rest, gcd % rest);
+        }
+        if gcd == 0 {
+            return None;
+        }
+        let mut least = (a / gcd).checked_mul(b)?;
+        while places > 0 && least % 10 == 0 {
+            least /= 10;
+            places -= 1;
+        }
+        if least >= 1_000_000_000_000_000 || places > 15 {
+            return None;
+        }
+        Decimal::parse(&format!("{least}e-{places}"))
     }
 
     /// Whether the value is `k × divisor` for a whole `k`. `None` when the divisor is zero or has more than 18
@@ -216,6 +255,34 @@ mod tests {
             [("1.50", "1.5"), ("-0.001", "-0.001"), ("12e2", "1200"), ("1e100", "1e100"), ("-0", "0")]
         {
             assert_eq!(d(text).text(), plain);
+        }
+    }
+
+    #[test]
+    fn signs_and_powers() {
+        for (text, digits, power) in
+            [("12.5", "1.25", 1), ("0.003", "3", -3), ("1e20", "1", 20), ("9", "9", 0)]
+        {
+            assert_eq!(d(text).normalised(), Some((d(digits), power)), "{text}");
+            assert_eq!(d(&format!("-{text}")), d(text).negated());
+        }
+        assert_eq!((d("0").normalised(), d("-1").normalised()), (None, None));
+        assert_eq!((d("0").negated(), d("-2").negated()), (d("0"), d("2")));
+    }
+
+    #[test]
+    fn common_multiples() {
+        for (a, b, least) in [
+            ("4", "6", Some("12")),
+            ("0.5", "0.75", Some("1.5")),
+            ("0.123456789", "1", Some("123456789")),
+            ("1e14", "1e13", Some("1e14")),
+            ("999999999999999", "999999999999998", None),
+            ("0", "2", Some("0")),
+            ("1e-20", "1", Some("1")),
+        ] {
+            assert_eq!(d(a).common_multiple(&d(b)), least.map(d), "{a} {b}");
+            assert_eq!(d(b).common_multiple(&d(a)), least.map(d), "{b} {a}");
         }
     }
 

@@ -140,6 +140,7 @@ pub struct Languages {
     pub(super) equations: Vec<Equation>,
     pub(super) free_groups: HashMap<LangId, u64>,
     pub(super) completions: HashMap<LangId, Option<u32>>,
+    named: HashMap<&'static str, LangId>,
     /// Any UTF-8 text.
     text: LangId,
     pub(super) search_budget: u64,
@@ -191,6 +192,7 @@ impl Languages {
             equations: Vec::new(),
             free_groups: HashMap::new(),
             completions: HashMap::new(),
+            named: HashMap::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -248,6 +250,18 @@ impl Languages {
     /// What identifies the language among all pools of this process. Equal fingerprints mean equal languages.
     pub fn fingerprint(&self, id: LangId) -> u128 {
         self.info[id.index()].fingerprint
+    }
+
+    /// The language that `build` makes: made once in a pool for each name.
+    pub fn named(&mut self, name: &'static str, build: impl FnOnce(&mut Self) -> LangId) -> LangId {
+        match self.named.get(name) {
+            Some(&known) => known,
+            None => {
+                let language = build(self);
+                self.named.insert(name, language);
+                language
+            }
+        }
     }
 
     /// Any UTF-8 text, the empty one included.

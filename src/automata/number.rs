@@ -64,8 +64,34 @@ impl Languages {
     pub fn multiples_of(&mut self, divisor: &Decimal, fraction: Fraction) -> Option<LangId> {
         let (divisor, places) =
             divisor.scaled().filter(|&(d, places)| d > 0 && d < 1_000_000_000_000_000 && places <= 15)?;
-        Some(self.machine(Arc::new(Multiples { divisor, places, fraction })))
+        Some(self.machine(Arc::new(Multiples { divisor, places, fraction, signs: Signs::All })))
     }
+
+    /// The same for a whole divisor, whole numbers and some signs only. An intersection with a range would have
+    /// to search through the remainders, which can be many.
+    pub fn whole_multiples_of(
+        &mut self,
+        divisor: &Decimal,
+        fraction: Fraction,
+        signs: Signs,
+    ) -> Option<LangId> {
+        let (divisor, places) = divisor.scaled().filter(|&(d, _)| d > 0 && d < 1_000_000_000_000_000)?;
+        let whole = places == 0 && matches!(fraction, Fraction::None | Fraction::Zeros);
+        whole.then(|| self.machine(Arc::new(Multiples { divisor, places, fraction, signs })))
+    }
+}
+
+/// Which signs multiples may have.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Signs {
+    /// Both, `-0` included.
+    All,
+    /// Both, without `-0`.
+    NoNegativeZero,
+    /// No minus.
+    NotNegative,
+    /// Neither a minus nor zero.
+    Positive,
 }
 
 /// Whether `-0` counts as a spelling of zero.
@@ -401,6 +427,7 @@ struct Multiples {
     divisor: u64,
     places: u32,
     fraction: Fraction,
+    signs: Signs,
 }
 
 /// State: the remainder in the low 50 bits, then the phase in 3 bits, then the digits after the point in 8.
@@ -464,7 +491,7 @@ fn gcd(mut a: u128, mut b: u128) -> u128 {
 
 impl Machine for Multiples {
     fn key(&self) -> String {
-        format!("multiples({}e-{} {:?})", self.divisor, self.places, self.fraction)
+        format!("multiples({}e-{} {:?} {:?})", self.divisor, self.places, self.fraction, self.signs)
     }
 
     fn start(&self) -> Option<u64> {
@@ -474,6 +501,9 @@ impl Machine for Multiples {
     fn step(&self, state: u64, byte: u8) -> Option<u64> {
         let (phase, digits, remainder) = Self::unpack(state);
         match (byte, phase) {
+            (b'-', START) if self.signs >= Signs::NotNegative => None,
+            (b'0', START) if self.signs == Signs::Positive => None,
+            (b'0', MINUS_READ) if self.signs == Signs::NoNegativeZero => None,
             (b'-', START) => Some(Self::pack(MINUS_READ, 0, 0)),
             (b'0', START | MINUS_READ) => Some(Self::pack(LONE_ZERO, 0, 0)),
             (b'0'..=b'9', START | MINUS_READ | WHOLE) => {
@@ -662,5 +692,18 @@ mod tests {
         }
         let mut pool = Languages::new();
         assert_eq!(pool.multiples_of(&d("0"), Fraction::None), None);
+        assert_eq!(pool.whole_multiples_of(&d("0.5"), Fraction::None, Signs::All), None);
+        let yes = |signs| match signs {
+            Signs::All => ["-0", "-12", "0", "36"].as_slice(),
+            Signs::NoNegativeZero => &["-12", "0", "36"],
+            Signs::NotNegative => &["0", "36"],
+            Signs::Positive => &["36"],
+        };
+        for signs in [Signs::All, Signs::NoNegativeZero, Signs::NotNegative, Signs::Positive] {
+            let id = pool.whole_multiples_of(&d("12"), Fraction::None, signs).unwrap();
+            for text in ["-0", "-12", "0", "36", "37", "-11"] {
+                assert_eq!(pool.accepts(id, text.as_bytes()), yes(signs).contains(&text), "{signs:?} {text}");
+            }
+        }
     }
 }

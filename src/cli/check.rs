@@ -4,12 +4,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::constraint::PolicyArgs;
+use super::constraint::{Loaded, PolicyArgs};
+use super::explain::explain;
 use super::failure::{written, Failure};
 use super::input;
 use super::judge::{judge, Verdict};
+use super::mask::shown_token;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::Grammar;
+use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::vocab::Vocabulary;
 
 const AFTER_HELP: &str = "\
@@ -17,6 +20,9 @@ The instance is read as a constrained model would have to write it: a text that 
 is still refused if its keys come in another order than --key-order says, or its whitespace is not \
 that of --whitespace. A second opinion by an ordinary validator is printed with every refusal. \
 Whitespace around the instance is ignored.
+
+--explain says more about a refusal: the keyword of the schema that is responsible, as a JSON pointer, or the \
+option that refuses the spelling; with --vocab also the first token that is not allowed, and how many are.
 
 Exit codes:
   0  the schema compiles, and the instance is accepted
@@ -26,6 +32,7 @@ Exit codes:
 Examples:
   hedgerow check --schema person.schema.json
   hedgerow check --schema person.schema.json --instance ada.json
+  hedgerow check --schema person.schema.json --instance ada.json --explain --vocab tokenizer.json
   echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
 
 /// Checks that a JSON Schema compiles, and whether an instance is in its language
@@ -38,6 +45,12 @@ pub(super) struct Args {
     /// A JSON text to check against it (`-` is standard input)
     #[arg(long, value_name = "FILE")]
     instance: Option<PathBuf>,
+    /// Say which keyword or option is responsible for a refusal
+    #[arg(long, requires = "instance")]
+    explain: bool,
+    /// With --explain, the tokens: a `tokenizer.json` or a GGUF file
+    #[arg(long, value_name = "FILE", requires = "explain")]
+    vocab: Option<PathBuf>,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -67,8 +80,60 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             Verdict::NoJudge(reason) => format!("  the validator cannot read the schema: {reason}\n"),
         };
     }
+    if args.explain {
+        out += &explanation(args, &loaded, text, refusal.at)?;
+    }
     written(std::io::stdout().write_all(out.as_bytes()))?;
     Ok(ExitCode::from(super::NO))
+}
+
+/// The lines that `--explain` adds.
+fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<String, Failure> {
+    let mut lines = Vec::new();
+    if let Some(path) = &args.vocab {
+        lines.push(refused_token(&loaded.grammar, &input::vocabulary(path)?, text)?);
+    }
+    if let Some(schema) = &loaded.schema {
+        let options = args.policy.options()?;
+        let accepts = |options: &SchemaOptions| match schema::compile(&schema.text, options) {
+            Ok(grammar) => matches!(refusal(&grammar, text), Ok(None)),
+            Err(_) => false,
+        };
+        lines.extend(explain(&schema.text, &options, text, at, accepts));
+    }
+    Ok(lines.iter().map(|line| format!("  {line}\n")).collect())
+}
+
+/// The first token of the text that is not allowed, and what is. The text is cut into the longest tokens that fit.
+fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Result<String, Failure> {
+    /// At most so many allowed tokens are named.
+    const MOST: usize = 8;
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::new("cannot check the instance").because(error);
+    let mut matcher = Constraint::new(grammar, vocabulary).map_err(|error| failed(&error))?.matcher();
+    let mut rest = text.as_bytes();
+    for number in 1.. {
+        let longest = (1..=rest.len().min(64)).rev().find_map(|len| {
+            let node = vocabulary.trie().descend(0, &rest[..len])?;
+            Some((*vocabulary.trie().tokens(node).first()?, len))
+        });
+        let found = match longest {
+            Some((token, len)) if matcher.advance(token).map_err(|error| failed(&error))? => {
+                rest = &rest[len..];
+                continue;
+            }
+            Some((token, _)) => {
+                format!("token {number}, {} (id {}),", shown_token(vocabulary, token), token.0)
+            }
+            None if rest.is_empty() => format!("the end after {} tokens", number - 1),
+            None => format!("token {number}, which the vocabulary does not have,"),
+        };
+        let mask = matcher.mask().map_err(|error| failed(&error))?;
+        let names: Vec<String> = mask.iter().take(MOST).map(|id| shown_token(vocabulary, id)).collect();
+        let more = if mask.count() > names.len() { " …" } else { "" };
+        return Ok(format!("{found} is not allowed; {} tokens are: {}{more}", mask.count(), names.join(" ")));
+    }
+    Ok(String::new())
 }
 
 /// Where and why a text is not in a grammar's language.

@@ -7,7 +7,10 @@ use clap::ValueEnum;
 use super::failure::Failure;
 use super::input;
 use hedgerow::grammar::{Grammar, KeyOrder};
-use hedgerow::schema::{self, SchemaOptions, Strictness, Whitespace};
+use hedgerow::schema::{
+    self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, Strictness,
+    UniqueKeys, UnknownFormat, Whitespace,
+};
 use hedgerow::syntax::{choice, regex};
 
 /// What the output must be.
@@ -32,9 +35,49 @@ pub(super) struct PolicyArgs {
     /// Order of an object's declared keys
     #[arg(long, value_enum, default_value_t = Keys::Declared)]
     pub key_order: Keys,
-    /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or two spaces a level
+    /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
     #[arg(long, value_enum, default_value_t = Spaces::Flexible)]
     pub whitespace: Spaces,
+    /// Spaces a level under --whitespace pretty, at most 16
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub indent: u8,
+    /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and ': ')
+    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], conflicts_with = "whitespace")]
+    pub separators: Option<Vec<String>>,
+    /// What a regular expression (Rust's syntax) matches as whitespace between JSON tokens
+    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["whitespace", "separators"])]
+    pub whitespace_pattern: Option<String>,
+    /// Whether objects may have keys that the schema neither declares nor forbids
+    #[arg(long, value_enum, default_value_t = Additional::AsSchema)]
+    pub additional_properties: Additional,
+    /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum` and `const`; all
+    /// everywhere; only the required ones; all but \uXXXX
+    #[arg(long, value_enum, default_value_t = Escapes::FreeStrings)]
+    pub escapes: Escapes,
+    /// Let an undeclared key come twice in one object
+    #[arg(long)]
+    pub repeated_keys: bool,
+    /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
+    #[arg(long, value_enum, default_value_t = Numbers::Canonical)]
+    pub numbers: Numbers,
+    /// Treat `format` as an annotation
+    #[arg(long)]
+    pub ignore_format: bool,
+    /// Treat `contentEncoding` as an annotation
+    #[arg(long)]
+    pub ignore_content_encoding: bool,
+    /// Refuse schemas with a `format` that is not known, instead of warning
+    #[arg(long, conflicts_with = "ignore_format")]
+    pub refuse_unknown_format: bool,
+    /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older spellings]
+    #[arg(long, value_enum, hide_default_value = true, default_value_t = Draft::Unspecified)]
+    pub schema_draft: Draft,
+    /// A document that `$ref` may name (repeat the option); nothing is ever fetched
+    #[arg(long, value_name = "URI=FILE")]
+    pub document: Vec<String>,
+    /// Steps that combining a schema's parts may take
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL)]
+    pub fuel: u64,
     /// Ignore keywords that cannot be enforced, instead of refusing the schema
     #[arg(long)]
     pub lenient: bool,
@@ -55,6 +98,42 @@ pub(super) enum Spaces {
     Unlimited,
     Compact,
     Pretty,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Additional {
+    AsSchema,
+    Forbid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Escapes {
+    FreeStrings,
+    Any,
+    Minimal,
+    NoUnicode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Numbers {
+    Canonical,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Draft {
+    #[value(name = "4")]
+    Four,
+    #[value(name = "6")]
+    Six,
+    #[value(name = "7")]
+    Seven,
+    #[value(name = "2019-09")]
+    Y2019,
+    #[value(name = "2020-12")]
+    Y2020,
+    #[value(hide = true)]
+    Unspecified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,34 +192,80 @@ impl PolicyArgs {
     /// Compiles the schema in a file.
     pub fn load_schema(&self, path: &Path) -> Result<Loaded, Failure> {
         let text = input::read_text(path, "schema")?;
-        let (grammar, warnings) = schema::compile_with_warnings(&text, &self.options()).map_err(|error| {
-            let failure = Failure::new(format!("cannot compile the schema `{}`", path.display()));
-            let failure = failure.because(&error);
-            match error {
-                schema::SchemaError::Unsupported { .. } => {
-                    failure.help("--lenient ignores what cannot be enforced")
+        let (grammar, warnings) =
+            schema::compile_with_warnings(&text, &self.options()?).map_err(|error| {
+                let failure = Failure::new(format!("cannot compile the schema `{}`", path.display()));
+                let failure = failure.because(&error);
+                match error {
+                    schema::SchemaError::Unsupported { .. } => {
+                        failure.help("--lenient ignores what cannot be enforced")
+                    }
+                    _ => failure,
                 }
-                _ => failure,
-            }
-        })?;
+            })?;
         for warning in warnings {
             eprintln!("warning: {}: {warning}", path.display());
         }
         Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
     }
 
-    fn options(&self) -> SchemaOptions {
-        SchemaOptions::default()
+    /// The library's options; fails where a document cannot be read.
+    pub fn options(&self) -> Result<SchemaOptions, Failure> {
+        let whitespace = match (&self.separators, &self.whitespace_pattern) {
+            (Some(texts), _) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
+            (_, Some(pattern)) => Whitespace::Pattern(pattern.clone()),
+            _ => match self.whitespace {
+                Spaces::Flexible => Whitespace::Flexible,
+                Spaces::Unlimited => Whitespace::Unlimited,
+                Spaces::Compact => Whitespace::Compact,
+                Spaces::Pretty => Whitespace::Pretty(self.indent),
+            },
+        };
+        let options = SchemaOptions::default()
             .key_order(match self.key_order {
                 Keys::Declared => KeyOrder::Declared,
                 Keys::Any => KeyOrder::Any,
             })
-            .whitespace(match self.whitespace {
-                Spaces::Flexible => Whitespace::Flexible,
-                Spaces::Unlimited => Whitespace::Unlimited,
-                Spaces::Compact => Whitespace::Compact,
-                Spaces::Pretty => Whitespace::Pretty(2),
+            .whitespace(whitespace)
+            .additional_properties(match self.additional_properties {
+                Additional::AsSchema => AdditionalProperties::AsSchema,
+                Additional::Forbid => AdditionalProperties::Forbid,
+            })
+            .escapes(match self.escapes {
+                Escapes::FreeStrings => EscapePolicy::FreeStrings,
+                Escapes::Any => EscapePolicy::Any,
+                Escapes::Minimal => EscapePolicy::Minimal,
+                Escapes::NoUnicode => EscapePolicy::NoUnicode,
+            })
+            .unique_keys(if self.repeated_keys { UniqueKeys::Ignored } else { UniqueKeys::Enforced })
+            .numbers(match self.numbers {
+                Numbers::Canonical => schema::Numbers::Canonical,
+                Numbers::Json => schema::Numbers::Json,
+            })
+            .format(if self.ignore_format { FormatPolicy::Annotate } else { FormatPolicy::Assert })
+            .content_encoding(match self.ignore_content_encoding {
+                true => ContentEncoding::Annotate,
+                false => ContentEncoding::Assert,
+            })
+            .unknown_format(match self.refuse_unknown_format {
+                true => UnknownFormat::Refuse,
+                false => UnknownFormat::Warn,
+            })
+            .draft(match self.schema_draft {
+                Draft::Four => schema::Draft::Four,
+                Draft::Six => schema::Draft::Six,
+                Draft::Seven => schema::Draft::Seven,
+                Draft::Y2019 => schema::Draft::Y2019,
+                Draft::Y2020 => schema::Draft::Y2020,
+                Draft::Unspecified => schema::Draft::Unspecified,
             })
             .strictness(if self.lenient { Strictness::Lenient } else { Strictness::Strict })
+            .fuel(self.fuel);
+        self.document.iter().try_fold(options, |options, document| {
+            let Some((uri, file)) = document.rsplit_once('=') else {
+                return Err(Failure::usage(format!("--document `{document}` is not URI=FILE")));
+            };
+            Ok(options.document(uri, input::read_text(Path::new(file), "document")?))
+        })
     }
 }

@@ -38,6 +38,31 @@ pub(super) fn judge(schema: &SchemaFile, text: &str) -> Verdict {
     verdict
 }
 
+/// A keyword that a value breaks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// JSON pointer to the part of the value.
+    pub instance: String,
+    /// JSON pointer to the keyword, with `#` in front.
+    pub schema: String,
+    /// In words.
+    pub message: String,
+}
+
+/// Every keyword that a JSON text breaks; the error says why the judge cannot tell.
+pub(super) fn violations(schema: &str, text: &str) -> Result<Vec<Violation>, String> {
+    let schema = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema);
+    let validator = validator.map_err(|error| error.to_string())?;
+    let instance = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let violations = validator.iter_errors(&instance).map(|error| Violation {
+        instance: error.instance_path().to_string(),
+        schema: format!("#{}", error.schema_path()),
+        message: error.to_string(),
+    });
+    Ok(violations.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

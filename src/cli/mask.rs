@@ -96,12 +96,13 @@ fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Failure> {
 
 fn list(out: &mut impl Write, vocabulary: &Vocabulary, mask: &TokenSet) -> io::Result<()> {
     for id in mask.iter() {
-        writeln!(out, "{}\t{}", id.0, token(vocabulary, id))?;
+        writeln!(out, "{}\t{}", id.0, shown_token(vocabulary, id))?;
     }
     out.flush()
 }
 
-fn token(vocabulary: &Vocabulary, id: TokenId) -> String {
+/// A token by name or text.
+pub(super) fn shown_token(vocabulary: &Vocabulary, id: TokenId) -> String {
     match vocabulary.name(id) {
         Some(name) => name.to_owned(),
         None => shown(vocabulary.bytes(id)),

@@ -1,11 +1,12 @@
 //! The `hedgerow` command: constrained generation, and looking at constraints, from a terminal.
 //!
 //! One file per subcommand; beside them the options that several share (`constraint`, `sampling`), how files are read
-//! (`input`), the second opinion on outputs (`judge`) and how failures are told (`failure`). Results go to stdout and nothing else does;
+//! (`input`), the second opinion on outputs (`judge`), why an instance is refused (`explain`) and how failures are told (`failure`). Results go to stdout and nothing else does;
 //! everything said about them goes to stderr. Exit codes: 0 for success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
 mod constraint;
+mod explain;
 mod failure;
 mod generate;
 mod input;

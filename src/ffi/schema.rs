@@ -11,8 +11,8 @@ use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
 use crate::schema::{
-    self, AdditionalProperties, EscapePolicy, FormatPolicy, Numbers, SchemaError, SchemaOptions, Strictness,
-    UniqueKeys, UnknownFormat, Whitespace,
+    self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaError,
+    SchemaOptions, Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -41,6 +41,8 @@ pub enum hr_whitespace {
     HR_WHITESPACE_EXACT = 3,
     /// One item a line, indented by indent spaces a level.
     HR_WHITESPACE_PRETTY = 4,
+    /// Wherever JSON allows it, what whitespace_pattern matches.
+    HR_WHITESPACE_PATTERN = 5,
 }
 
 /// Which keys beyond the declared ones an object may have where the schema does not say.
@@ -81,7 +83,8 @@ pub enum hr_unique_keys {
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_numbers {
-    /// Free numbers in full JSON syntax; under bounds or multipleOf without exponent; whole numbers without ".0".
+    /// Free numbers in full JSON syntax; under bounds exponents in scientific notation only, under multipleOf none; whole
+    /// numbers without ".0".
     HR_NUMBERS_CANONICAL = 0,
     /// Every plain spelling of the value as well: 1.0 is an integer.
     HR_NUMBERS_JSON = 1,
@@ -95,6 +98,34 @@ pub enum hr_format {
     HR_FORMAT_ASSERT = 0,
     /// It is an annotation.
     HR_FORMAT_ANNOTATE = 1,
+}
+
+/// What "contentEncoding" does.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_content_encoding {
+    /// "base64" is enforced.
+    HR_CONTENT_ENCODING_ASSERT = 0,
+    /// It is an annotation.
+    HR_CONTENT_ENCODING_ANNOTATE = 1,
+}
+
+/// The rules a schema is read by, where it does not name them with "$schema".
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_draft {
+    /// 2020-12, with older spellings where they are unambiguous.
+    HR_DRAFT_UNSPECIFIED = 0,
+    /// Draft 4.
+    HR_DRAFT_4 = 4,
+    /// Draft 6.
+    HR_DRAFT_6 = 6,
+    /// Draft 7.
+    HR_DRAFT_7 = 7,
+    /// 2019-09.
+    HR_DRAFT_2019_09 = 2019,
+    /// 2020-12.
+    HR_DRAFT_2020_12 = 2020,
 }
 
 /// What a "format" that nobody knows does.
@@ -124,6 +155,8 @@ type hr_escapes_number = u32;
 type hr_unique_keys_number = u32;
 type hr_numbers_number = u32;
 type hr_format_number = u32;
+type hr_content_encoding_number = u32;
+type hr_draft_number = u32;
 type hr_unknown_format_number = u32;
 type hr_strictness_number = u32;
 
@@ -152,6 +185,8 @@ pub struct hr_schema_options {
     pub item_separator: hr_text,
     /// For HR_WHITESPACE_EXACT: a colon with JSON whitespace around. Default ": ".
     pub key_separator: hr_text,
+    /// For HR_WHITESPACE_PATTERN: a regular expression in Rust's syntax that matches JSON whitespace only. Default " ?".
+    pub whitespace_pattern: hr_text,
     /// For HR_WHITESPACE_PRETTY: spaces a level, at most 16. Default 2.
     pub indent: u32,
     /// Keys that are not declared. Default HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
@@ -168,11 +203,15 @@ pub struct hr_schema_options {
     pub unknown_format: hr_unknown_format_number,
     /// What a keyword that cannot be enforced does. Default HR_STRICTNESS_STRICT.
     pub strictness: hr_strictness_number,
+    /// What "contentEncoding" does. Default HR_CONTENT_ENCODING_ASSERT.
+    pub content_encoding: hr_content_encoding_number,
+    /// The draft of schemas without "$schema". Default HR_DRAFT_UNSPECIFIED.
+    pub draft: hr_draft_number,
     /// Documents that "$ref" may name; nothing is ever fetched. Default none.
     pub documents: *const hr_document,
     /// Number of documents.
     pub document_count: usize,
-    /// How many steps combining the schema's parts may take before it is given up. Default 200,000.
+    /// How many steps combining the schema's parts may take before it is given up. Default 50,000.
     pub fuel: u64,
 }
 
@@ -186,6 +225,7 @@ unsafe impl Versioned for hr_schema_options {
             whitespace: hr_whitespace::HR_WHITESPACE_FLEXIBLE as u32,
             item_separator: text(", "),
             key_separator: text(": "),
+            whitespace_pattern: text(" ?"),
             indent: 2,
             additional_properties: hr_additional_properties::HR_ADDITIONAL_PROPERTIES_AS_SCHEMA as u32,
             escapes: hr_escapes::HR_ESCAPES_FREE_STRINGS as u32,
@@ -194,6 +234,8 @@ unsafe impl Versioned for hr_schema_options {
             format: hr_format::HR_FORMAT_ASSERT as u32,
             unknown_format: hr_unknown_format::HR_UNKNOWN_FORMAT_IGNORE as u32,
             strictness: hr_strictness::HR_STRICTNESS_STRICT as u32,
+            content_encoding: hr_content_encoding::HR_CONTENT_ENCODING_ASSERT as u32,
+            draft: hr_draft::HR_DRAFT_UNSPECIFIED as u32,
             documents: ptr::null(),
             document_count: 0,
             fuel: SchemaOptions::DEFAULT_FUEL,
@@ -249,7 +291,10 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
 impl hr_schema_options {
     /// Relies on texts and lists being as long as they say.
     pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, Failure> {
-        use {hr_additional_properties::*, hr_escapes::*, hr_format::*, hr_key_order::*, hr_numbers::*};
+        use {
+            hr_additional_properties::*, hr_content_encoding::*, hr_draft::*, hr_escapes::*, hr_format::*,
+            hr_key_order::*, hr_numbers::*,
+        };
         use {hr_strictness::*, hr_unique_keys::*, hr_unknown_format::*};
         let options = SchemaOptions::default()
             .key_order(choose(
@@ -316,6 +361,26 @@ impl hr_schema_options {
                     (HR_STRICTNESS_LENIENT as u32, Strictness::Lenient),
                 ],
             )?)
+            .content_encoding(choose(
+                self.content_encoding,
+                "content_encoding",
+                &[
+                    (HR_CONTENT_ENCODING_ASSERT as u32, ContentEncoding::Assert),
+                    (HR_CONTENT_ENCODING_ANNOTATE as u32, ContentEncoding::Annotate),
+                ],
+            )?)
+            .draft(choose(
+                self.draft,
+                "draft",
+                &[
+                    (HR_DRAFT_UNSPECIFIED as u32, Draft::Unspecified),
+                    (HR_DRAFT_4 as u32, Draft::Four),
+                    (HR_DRAFT_6 as u32, Draft::Six),
+                    (HR_DRAFT_7 as u32, Draft::Seven),
+                    (HR_DRAFT_2019_09 as u32, Draft::Y2019),
+                    (HR_DRAFT_2020_12 as u32, Draft::Y2020),
+                ],
+            )?)
             .fuel(self.fuel);
         let documents = unsafe { boundary::slice(self.documents, self.document_count, "documents")? };
         documents.iter().try_fold(options, |options, document| {
@@ -332,6 +397,7 @@ impl hr_schema_options {
             item: unsafe { self.item_separator.get("item_separator")? }.to_owned(),
             key: unsafe { self.key_separator.get("key_separator")? }.to_owned(),
         };
+        let pattern = unsafe { self.whitespace_pattern.get("whitespace_pattern")? }.to_owned();
         // Too large a number stays too large for the schema compiler to refuse.
         let pretty = Whitespace::Pretty(u8::try_from(self.indent).unwrap_or(u8::MAX));
         let kinds = [
@@ -340,6 +406,7 @@ impl hr_schema_options {
             (HR_WHITESPACE_COMPACT as u32, Whitespace::Compact),
             (HR_WHITESPACE_EXACT as u32, exact),
             (HR_WHITESPACE_PRETTY as u32, pretty),
+            (HR_WHITESPACE_PATTERN as u32, Whitespace::Pattern(pattern)),
         ];
         choose(self.whitespace, "whitespace", &kinds)
     }
@@ -371,6 +438,8 @@ mod tests {
             format: 1,
             unknown_format: 1,
             strictness: 1,
+            content_encoding: 1,
+            draft: 7,
             documents: &document,
             document_count: 1,
             fuel: 7,
@@ -386,11 +455,15 @@ mod tests {
             .format(FormatPolicy::Annotate)
             .unknown_format(UnknownFormat::Refuse)
             .strictness(Strictness::Lenient)
+            .content_encoding(ContentEncoding::Annotate)
+            .draft(Draft::Seven)
             .fuel(7)
             .document("https://example.com/a", "{}");
         assert_eq!(unsafe { given.to_options() }.unwrap(), expected);
         let pretty = hr_schema_options { whitespace: 4, indent: 3, ..hr_schema_options::defaults() };
         assert_eq!(unsafe { pretty.to_options() }.unwrap().whitespace, Whitespace::Pretty(3));
+        let pattern = hr_schema_options { whitespace: 5, ..hr_schema_options::defaults() };
+        assert_eq!(unsafe { pattern.to_options() }.unwrap().whitespace, Whitespace::Pattern(" ?".to_owned()));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::options::{SchemaOptions, Whitespace};
 use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
 use super::term::{Failure, TermId};
 use super::text::{Text, TextId};
-use crate::automata::{Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::automata::regex::{self, Anchoring, Dialect};
+use crate::automata::{ByteSet, Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
 use crate::grammar::{ArraySpec, Choice, Counter, NodeId, NodePool, ObjectSpec, Property, RestKeys};
 
 /// What stands before a value.
@@ -60,17 +61,24 @@ pub(super) struct Standard {
 /// At most this many bytes of whitespace in a row under [`Whitespace::Flexible`].
 const MAX_SPACE: u32 = 64;
 
+/// At most so many bytes of JSON whitespace.
+pub(super) fn json_space(pool: &mut Languages, max: u32) -> LangId {
+    let mut set = ByteSet::EMPTY;
+    b" \t\n\r".iter().for_each(|&b| set.insert(b));
+    let byte = pool.byte(&set);
+    pool.repeat(byte, 0, max)
+}
+
 impl Standard {
     pub fn new(options: &SchemaOptions, pool: &mut Languages) -> Standard {
-        let space = match options.whitespace {
-            Whitespace::Flexible | Whitespace::Unlimited => {
-                let mut set = crate::automata::ByteSet::EMPTY;
-                b" \t\n\r".iter().for_each(|&b| set.insert(b));
-                let byte = pool.byte(&set);
-                let max = if options.whitespace == Whitespace::Flexible { MAX_SPACE } else { UNBOUNDED };
-                pool.repeat(byte, 0, max)
+        let space = match &options.whitespace {
+            Whitespace::Flexible => json_space(pool, MAX_SPACE),
+            Whitespace::Unlimited => json_space(pool, UNBOUNDED),
+            // Options are checked before.
+            Whitespace::Pattern(pattern) => {
+                regex::compile(pool, pattern, Dialect::Rust, Anchoring::Full).unwrap_or(LangId::EMPTY)
             }
-            _ => LangId::EMPTY,
+            Whitespace::Compact | Whitespace::Exact { .. } | Whitespace::Pretty(_) => LangId::EMPTY,
         };
         let mut spaced = |text: &[u8]| {
             let text = pool.bytes(text);
@@ -132,7 +140,9 @@ impl Eval<'_> {
     /// What stands before a member's value, and before an array's item.
     fn inner_leads(&self) -> (Lead, Lead) {
         match self.algebra.options.whitespace {
-            Whitespace::Flexible | Whitespace::Unlimited => (Lead::Space, Lead::Space),
+            Whitespace::Flexible | Whitespace::Unlimited | Whitespace::Pattern(_) => {
+                (Lead::Space, Lead::Space)
+            }
             Whitespace::Compact | Whitespace::Exact { .. } => (Lead::None, Lead::None),
             Whitespace::Pretty(_) => (Lead::None, Lead::Line),
         }

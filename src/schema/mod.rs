@@ -2,7 +2,7 @@
 //!
 //! # The idea
 //!
-//! A schema denotes a set of JSON values. The document is read once into checked keywords ([`document`]); schemas
+//! A schema denotes a set of JSON values. The document is read once into checked keywords ([`reader`]); schemas
 //! and what the algebra makes of them are hash-consed [terms](term); a term's [shape] is its set of values in normal
 //! form, a union over the six JSON types, computed on demand and one level deep. `allOf` and siblings are
 //! intersections, `anyOf` unions, `not` complements, `oneOf` each branch without those that overlap it. Shapes turn
@@ -35,18 +35,22 @@ mod metaschema;
 mod number;
 mod options;
 mod pattern;
+mod reader;
 mod reference;
 mod shape;
 mod term;
 mod text;
+mod unevaluated;
 mod unfold;
 
 pub use error::{SchemaError, SchemaWarning};
 pub use options::{
-    AdditionalProperties, EscapePolicy, FormatPolicy, Numbers, SchemaOptions, Strictness, UniqueKeys,
-    UnknownFormat, Whitespace,
+    AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 
+use crate::automata::regex::{self, Anchoring, Dialect};
+use crate::automata::{Languages, UNBOUNDED};
 use crate::grammar::{Choice, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
 use document::Document;
 use emit::Lead;
@@ -83,11 +87,13 @@ pub fn compile_with_warnings(
 type Notes = (Arc<Document>, Vec<document::Note>);
 
 fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), SchemaError> {
-    check_options(options)?;
-    let (mut nodes, standard) = prototype(options);
-    let (doc, notes) = Document::read(text, options, &mut nodes.languages)?;
+    let (json, root) = Document::parse(text)?;
+    let options = envelope::guidance(&json, root, options)?;
+    check_options(&options)?;
+    let (mut nodes, standard) = prototype(&options);
+    let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
     let doc = Arc::new(doc);
-    let mut algebra = Algebra::new(doc.clone(), options.clone(), standard);
+    let mut algebra = Algebra::new(doc.clone(), options.into_owned(), standard);
     let mut eval = Eval { algebra: &mut algebra, nodes: &mut nodes };
     let root = eval.algebra.schema(doc.root, 0);
     let result = eval.is_inhabited(root).and_then(|inhabited| match inhabited {
@@ -122,6 +128,21 @@ fn prototype(options: &SchemaOptions) -> (NodePool, emit::Standard) {
 fn check_options(options: &SchemaOptions) -> Result<(), SchemaError> {
     let error = |option, reason: &str| Err(SchemaError::Option { option, reason: reason.to_owned() });
     match &options.whitespace {
+        Whitespace::Pattern(pattern) => {
+            let mut pool = Languages::new();
+            let matched = match regex::compile(&mut pool, pattern, Dialect::Rust, Anchoring::Full) {
+                Ok(matched) => matched,
+                Err(reason) => return error("whitespace", &format!("is no usable pattern: {reason}")),
+            };
+            let space = emit::json_space(&mut pool, UNBOUNDED);
+            let other = pool.not(space);
+            let other = pool.inter(&[matched, other]);
+            if pool.is_never(other) {
+                Ok(())
+            } else {
+                error("whitespace", "is a pattern that matches more than JSON whitespace")
+            }
+        }
         Whitespace::Pretty(width) if *width > 16 => error("whitespace", "must indent by at most 16 spaces"),
         Whitespace::Exact { item, key } => {
             let blank = |c: char| " \t\n\r".contains(c);

@@ -1,7 +1,7 @@
 //! Sets of numbers: points, and intervals with divisibility, closed under ∪ ∩ ¬ by arithmetic on exact decimals.
 
 use super::options::Numbers as Policy;
-use crate::automata::number::{Bound, Fraction, SignedZero};
+use crate::automata::number::{Bound, Fraction, SignedZero, Signs};
 use crate::automata::{Decimal, LangId, Languages, UNBOUNDED, UNLABELLED};
 use std::sync::Arc;
 
@@ -59,6 +59,20 @@ impl Part {
         }
     }
 
+    /// Several divisors as their least common multiple, and whole numbers as multiples of 1.
+    fn tidy(&mut self) {
+        if self.multiples.is_empty() {
+            return;
+        }
+        let one = (self.integer == Some(true)).then(|| Decimal::parse("1")).flatten();
+        let mut divisors = self.multiples.iter().chain(&one);
+        let first = divisors.next().cloned();
+        let least = divisors.try_fold(first, |least, next| Some(Some(least?.common_multiple(next)?)));
+        if let Some(Some(least)) = least {
+            self.multiples = vec![least];
+        }
+    }
+
     /// Numbers in both; `None` when that is obviously nothing.
     fn and(&self, other: &Part) -> Option<Part> {
         let mut both = self.clone();
@@ -81,6 +95,7 @@ impl Part {
         merge(&mut both.multiples, &other.multiples);
         merge(&mut both.not_multiples, &other.not_multiples);
         merge(&mut both.except, &other.except);
+        both.tidy();
         let contradiction = both.multiples.iter().any(|m| both.not_multiples.contains(m));
         (!contradiction && !both.crossed()).then_some(both)
     }
@@ -131,6 +146,25 @@ impl Part {
         set
     }
 
+    /// The bounds, where they come down to signs.
+    fn signs(&self, zero: SignedZero) -> Option<Signs> {
+        match (&self.lower, &self.upper, zero) {
+            (None, None, SignedZero::Allowed) => Some(Signs::All),
+            (None, None, SignedZero::Refused) => Some(Signs::NoNegativeZero),
+            (Some(low), None, SignedZero::Refused) => {
+                let (zero, one) = (Decimal::zero(), Decimal::parse("1")?);
+                let positive = low.exclusive && low.value == zero || !low.exclusive && low.value == one;
+                let not_negative = !low.exclusive && low.value == zero;
+                match (positive, not_negative) {
+                    (true, _) => Some(Signs::Positive),
+                    (_, true) => Some(Signs::NotNegative),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// The spellings of the part's numbers; `None` when a bound or divisor has too many digits.
     fn language(&self, policy: Policy, pool: &mut Languages) -> Option<LangId> {
         if self.is_any() {
@@ -147,9 +181,17 @@ impl Part {
             (Policy::Json, true) => (Fraction::Zeros, SignedZero::Allowed),
             (Policy::Json, false) => (Fraction::Digits(UNBOUNDED), SignedZero::Allowed),
         };
-        let mut parts = vec![pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?];
-        for m in &self.multiples {
-            parts.push(pool.multiples_of(m, fraction)?);
+        let mut parts = Vec::new();
+        match (&self.multiples[..], self.signs(zero)) {
+            ([divisor], Some(signs)) if whole && divisor.is_integer() => {
+                parts.push(pool.whole_multiples_of(divisor, fraction, signs)?);
+            }
+            (divisors, _) => {
+                parts.push(pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?);
+                for divisor in divisors {
+                    parts.push(pool.multiples_of(divisor, fraction)?);
+                }
+            }
         }
         for m in &self.not_multiples {
             let multiples = pool.multiples_of(m, fraction)?;
@@ -163,8 +205,98 @@ impl Part {
             let spellings = every_spelling(value, pool)?;
             parts.push(pool.not(spellings));
         }
-        Some(pool.inter(&parts))
+        let plain = pool.inter(&parts);
+        if !self.is_interval() {
+            return Some(plain);
+        }
+        let positive = scientific(self.lower.as_ref(), self.upper.as_ref(), pool)?;
+        let mirror = |bound: &Option<Bound>| {
+            bound.as_ref().map(|b| Bound { value: b.value.negated(), exclusive: b.exclusive })
+        };
+        let negative = scientific(mirror(&self.upper).as_ref(), mirror(&self.lower).as_ref(), pool)?;
+        let minus = pool.bytes(b"-");
+        let negative = pool.concat(minus, negative);
+        Some(pool.union(&[plain, positive, negative]))
     }
+
+    /// Whether only bounds restrict the part.
+    fn is_interval(&self) -> bool {
+        self.integer.is_none()
+            && self.multiples.is_empty()
+            && self.not_multiples.is_empty()
+            && self.except.is_empty()
+    }
+}
+
+/// The greatest exponent, up or down, that scientific notation is offered with under a bound: what every reader of
+/// doubles can hold.
+const MAX_EXPONENT: i32 = 300;
+
+/// The positive numbers between the bounds in scientific notation: one digit before the point, not zero, and an
+/// exponent. Which of all spellings with exponents keep a bound is not regular; of these, it is a matter of the
+/// exponent, and only where that is the bound's own one of the digits.
+fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut Languages) -> Option<LangId> {
+    let bound = |digits: &str, exclusive| Decimal::parse(digits).map(|value| Bound { value, exclusive });
+    let one = bound("1", false)?;
+    let ten = bound("10", true)?;
+    // A bound as `digits × 10^exponent`, if it is positive.
+    let split = |b: &Bound| {
+        let (digits, exponent) = b.value.normalised()?;
+        Some((Bound { value: digits, exclusive: b.exclusive }, exponent))
+    };
+    let low = lower.and_then(split);
+    let high = match upper {
+        Some(b) => match split(b) {
+            Some(high) => Some(high),
+            // Nothing positive is below zero.
+            None => return Some(LangId::NEVER),
+        },
+        None => None,
+    };
+    let least = low.as_ref().map_or(-MAX_EXPONENT - 1, |l| l.1);
+    let most = high.as_ref().map_or(MAX_EXPONENT + 1, |h| h.1);
+    let mut zones = Vec::new();
+    if least == most {
+        zones.push((low.as_ref().map(|l| &l.0), high.as_ref().map(|h| &h.0), least, most));
+    } else {
+        zones.extend(low.as_ref().map(|l| (Some(&l.0), None, l.1, l.1)));
+        zones.push((None, None, least.saturating_add(1), most.saturating_sub(1)));
+        zones.extend(high.as_ref().map(|h| (None, Some(&h.0), h.1, h.1)));
+    }
+    let mut alternatives = Vec::new();
+    for (low, high, first, last) in zones {
+        let (first, last) = (first.max(-MAX_EXPONENT), last.min(MAX_EXPONENT));
+        if first > last {
+            continue;
+        }
+        let (low, high) = (low.unwrap_or(&one), high.unwrap_or(&ten));
+        let digits =
+            pool.number_range(Some(low), Some(high), Fraction::Digits(UNBOUNDED), SignedZero::Refused)?;
+        let exponent = exponents(first, last, pool)?;
+        alternatives.push(pool.concat(digits, exponent));
+    }
+    Some(pool.union(&alternatives))
+}
+
+/// `e` and a whole number between `first` and `last`, with a sign or without, and perhaps a zero in front.
+fn exponents(first: i32, last: i32, pool: &mut Languages) -> Option<LangId> {
+    let mut set = crate::automata::ByteSet::EMPTY;
+    b"eE".iter().for_each(|&b| set.insert(b));
+    let e = pool.byte(&set);
+    let (plus, minus, zero) = (pool.bytes(b"+"), pool.bytes(b"-"), pool.bytes(b"0"));
+    let (plus, zero) = (pool.repeat(plus, 0, 1), pool.repeat(zero, 0, 1));
+    let mut signed = Vec::new();
+    for (sign, first, last) in [(plus, first.max(0), last), (minus, (-last).max(0), -first)] {
+        if first <= last {
+            let bound =
+                |n: i32| Decimal::parse(&n.to_string()).map(|value| Bound { value, exclusive: false });
+            let (first, last) = (bound(first)?, bound(last)?);
+            let size = pool.number_range(Some(&first), Some(&last), Fraction::None, SignedZero::Refused)?;
+            signed.push(pool.sequence(&[sign, zero, size]));
+        }
+    }
+    let signed = pool.union(&signed);
+    Some(pool.concat(e, signed))
 }
 
 /// Every plain spelling of one number.
@@ -212,10 +344,11 @@ impl NumberSet {
         NumberSet { points: Vec::new(), parts: vec![Part::default()] }
     }
 
-    pub fn part(part: Part) -> Self {
+    pub fn part(mut part: Part) -> Self {
         if part.crossed() {
             return NumberSet::default();
         }
+        part.tidy();
         NumberSet { points: Vec::new(), parts: vec![part] }
     }
 
@@ -314,10 +447,11 @@ impl NumberSet {
     /// Whether there is a number at all.
     pub fn is_inhabited(&self, policy: Policy, pool: &mut Languages) -> bool {
         let obvious = |p: &Part| {
-            (p.lower.is_none() || p.upper.is_none())
-                && p.not_multiples.is_empty()
-                && p.except.is_empty()
-                && (p.integer != Some(false) || p.multiples.is_empty())
+            p.is_interval()
+                || (p.lower.is_none() || p.upper.is_none())
+                    && p.not_multiples.is_empty()
+                    && p.except.is_empty()
+                    && (p.integer != Some(false) || p.multiples.is_empty())
         };
         if !self.points.is_empty() || self.parts.iter().any(obvious) {
             return true;
@@ -411,6 +545,34 @@ mod tests {
             }
         }
         let mut pool = Languages::new();
+        let scientific = |lower, upper| NumberSet::part(Part { lower, upper, ..Part::default() });
+        for (set, yes, no) in [
+            (
+                scientific(bound("0", false), None),
+                &["1e-06", "5.5E+300", "9e0", "1e16"][..],
+                &["-1e5", "1e301", "12e2"][..],
+            ),
+            (
+                scientific(bound("0", true), bound("1", false)),
+                &["1e-06", "1e0", "9.99e-1"],
+                &["1.1e0", "1e1", "0e5"],
+            ),
+            (
+                scientific(bound("-25", true), bound("500", false)),
+                &["-2.4e1", "5e2", "-2e-9", "1e1"],
+                &["-2.5e1", "5.01e+2", "-1e2"],
+            ),
+            (
+                scientific(bound("30", false), bound("40", true)),
+                &["3e1", "3.99e+01"],
+                &["4e1", "2.9e1", "3e0"],
+            ),
+            (scientific(None, bound("-1", false)), &["-1e0", "-7e200"], &["1e5", "-9e-1"]),
+        ] {
+            let language = set.language(Policy::Canonical, &mut pool).unwrap();
+            yes.iter().for_each(|t| assert!(pool.accepts(language, t.as_bytes()), "{set:?} refuses {t}"));
+            no.iter().for_each(|t| assert!(!pool.accepts(language, t.as_bytes()), "{set:?} accepts {t}"));
+        }
         let narrow = Part { lower: bound("1", true), upper: bound("2", true), ..Part::default() };
         assert!(NumberSet::part(narrow.clone()).is_inhabited(Policy::Canonical, &mut pool));
         let none = NumberSet::part(Part { integer: Some(true), ..narrow });

@@ -22,6 +22,8 @@ pub enum Whitespace {
         /// Between a key and its value, with the colon.
         key: String,
     },
+    /// Wherever JSON allows it, what a pattern matches (Rust's regex syntax; it must match JSON whitespace only).
+    Pattern(String),
     /// One item a line, indented by this many spaces a level (at most 16), `": "` behind keys; empty arrays and
     /// objects as `[]` and `{}`.
     Pretty(u8),
@@ -81,14 +83,15 @@ pub enum UniqueKeys {
 }
 
 /// How numbers are spelt.
+///
+/// Where only bounds restrict a number, exponents are allowed in scientific notation: one digit before the point, and
+/// an exponent between -300 and 300. Which of all other spellings with exponents keep a bound is not regular.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Numbers {
-    /// An unconstrained number in full JSON syntax; under bounds or `multipleOf` without exponent; whole numbers
-    /// without `.0`.
+    /// An unconstrained number in full JSON syntax; whole numbers without `.0`; multiples without exponent.
     #[default]
     Canonical,
-    /// Every plain spelling of the value as well: `1.0` is an integer. (Exponents only where nothing constrains
-    /// the number: which exponents keep a value in range is not regular.)
+    /// Every plain spelling of the value as well: `1.0` is an integer.
     Json,
 }
 
@@ -99,6 +102,16 @@ pub enum FormatPolicy {
     #[default]
     Assert,
     /// `format` is an annotation.
+    Annotate,
+}
+
+/// What `contentEncoding` does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum ContentEncoding {
+    /// `base64` is enforced (RFC 4648 §4, with padding); other encodings have no effect.
+    #[default]
+    Assert,
+    /// It is an annotation.
     Annotate,
 }
 
@@ -120,6 +133,25 @@ pub enum Strictness {
     Strict,
     /// Ignored with a warning: the grammar may then allow values the schema refuses.
     Lenient,
+}
+
+/// The rules a schema is read by, where it does not name them with `$schema`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Draft {
+    /// Draft 4.
+    Four,
+    /// Draft 6.
+    Six,
+    /// Draft 7.
+    Seven,
+    /// 2019-09.
+    Y2019,
+    /// 2020-12.
+    Y2020,
+    /// 2020-12 with the older spellings: `definitions`, `dependencies`, `additionalItems`, a list under `items`,
+    /// boolean `exclusiveMinimum` and OpenAPI's `nullable` mean what they meant.
+    #[default]
+    Unspecified,
 }
 
 /// How a schema is compiled. Plain data; the defaults are those of each type.
@@ -146,14 +178,18 @@ pub struct SchemaOptions {
     pub numbers: Numbers,
     /// What `format` does.
     pub format: FormatPolicy,
+    /// What `contentEncoding` does.
+    pub content_encoding: ContentEncoding,
     /// What an unknown `format` does.
     pub unknown_format: UnknownFormat,
     /// What a keyword that cannot be enforced does.
     pub strictness: Strictness,
+    /// The draft of schemas that do not name theirs with `$schema`.
+    pub draft: Draft,
     /// Documents that `$ref` may name: their text by absolute URI. Never fetched from anywhere else.
     pub documents: HashMap<String, String>,
     /// How many steps the schema algebra may take, at compile time and again for every part that is expanded
-    /// later, before it gives up with an error. Default 200,000, some tenths of a second.
+    /// later, before it gives up with an error. Default 50,000, some tenths of a second.
     pub fuel: u64,
 }
 
@@ -167,8 +203,10 @@ impl Default for SchemaOptions {
             unique_keys: UniqueKeys::default(),
             numbers: Numbers::default(),
             format: FormatPolicy::default(),
+            content_encoding: ContentEncoding::default(),
             unknown_format: UnknownFormat::default(),
             strictness: Strictness::default(),
+            draft: Draft::default(),
             documents: HashMap::new(),
             fuel: Self::DEFAULT_FUEL,
         }
@@ -201,17 +239,21 @@ setters! {
     numbers: Numbers,
     /// Sets what `format` does.
     format: FormatPolicy,
+    /// Sets what `contentEncoding` does.
+    content_encoding: ContentEncoding,
     /// Sets what an unknown `format` does.
     unknown_format: UnknownFormat,
     /// Sets what a keyword that cannot be enforced does.
     strictness: Strictness,
+    /// Sets the draft of schemas that do not name theirs.
+    draft: Draft,
     /// Sets the fuel of the schema algebra.
     fuel: u64,
 }
 
 impl SchemaOptions {
     /// The default of [`fuel`](Self::fuel).
-    pub const DEFAULT_FUEL: u64 = 200_000;
+    pub const DEFAULT_FUEL: u64 = 50_000;
 
     /// Adds a document that `$ref` may name by `uri`.
     pub fn document(mut self, uri: impl Into<String>, text: impl Into<String>) -> Self {

@@ -5,10 +5,9 @@
 //! anchor. Other documents come from the caller or are one of the drafts' own meta-schemas; nothing is fetched.
 //! Documents without `$id` and anchors, the common case, are not scanned for them.
 
-use super::document::Draft;
 use super::error::SchemaError;
 use super::json::{Json, JsonError, Kind, Value};
-use super::options::SchemaOptions;
+use super::options::{Draft, SchemaOptions};
 use hashbrown::HashMap;
 
 /// A schema with a URI of its own.
@@ -23,6 +22,8 @@ struct Resource {
 pub(super) struct References {
     /// Documents of the caller not read yet, by URI without an empty fragment.
     documents: HashMap<String, String>,
+    /// For documents that do not name theirs.
+    default_draft: Draft,
     resources: HashMap<Value, Resource>,
     by_uri: HashMap<String, Value>,
     anchors: HashMap<(Value, String), Value>,
@@ -52,13 +53,14 @@ impl References {
         let documents = options.documents.iter();
         let mut references = References {
             documents: documents.map(|(uri, text)| (trim(uri).to_owned(), text.clone())).collect(),
+            default_draft: options.draft,
             resources: HashMap::with_capacity(1),
             by_uri: HashMap::new(),
             anchors: HashMap::new(),
             dynamic: HashMap::new(),
             names: Vec::new(),
         };
-        references.add_document(json, root, "", Draft::Unspecified, text);
+        references.add_document(json, root, "", text);
         references
     }
 
@@ -171,11 +173,12 @@ impl References {
             },
         };
         let root = json.parse(&text).map_err(|e| format!("which is not JSON: {}", not_json(&text, &e)))?;
-        self.add_document(json, root, trim(uri), Draft::Unspecified, &text);
+        self.add_document(json, root, trim(uri), &text);
         Ok(root)
     }
 
-    fn add_document(&mut self, json: &mut Json, root: Value, uri: &str, draft: Draft, text: &str) {
+    fn add_document(&mut self, json: &mut Json, root: Value, uri: &str, text: &str) {
+        let draft = self.default_draft;
         let declared = json.get(root, "$schema").and_then(|v| json.as_str(v)).map(str::to_owned);
         let (draft, validates) = match declared {
             Some(declared) => self.draft_by_uri(json, &declared).unwrap_or((draft, true)),

@@ -357,7 +357,7 @@ impl Eval<'_> {
         if **a == ObjectShape::any() {
             return Ok(Some(b.clone()));
         }
-        self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 16)?;
+        self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 8)?;
         let index = |o: &ObjectShape| -> hashbrown::HashMap<Arc<str>, usize> {
             o.declared.iter().enumerate().map(|(i, d)| (d.key.clone(), i)).collect()
         };
@@ -428,41 +428,69 @@ impl Eval<'_> {
 
     /// Values not in the shape.
     pub fn complement(&mut self, shape: &Shape) -> Result<Shape, Failure> {
-        let mut result = Shape {
-            null: !shape.null,
-            booleans: !shape.booleans & 3,
-            numbers: shape.numbers.complement(),
-            strings: self.algebra.texts.not(shape.strings),
-            arrays: vec![Arc::new(ArrayShape::any())],
-            objects: vec![Arc::new(ObjectShape::any())],
+        let any = self.algebra.any.clone();
+        self.subtract(&any, shape)
+    }
+
+    /// Values of `a` that are not in `b`. What is disjoint from a conjunction of `b` stays whole: that keeps the
+    /// result small where the alternatives of a schema hardly overlap, as they are meant to.
+    pub fn subtract(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
+        let not_strings = self.algebra.texts.not(b.strings);
+        let mut left = Shape {
+            null: a.null && !b.null,
+            booleans: a.booleans & !b.booleans,
+            numbers: if a.numbers.is_empty() || b.numbers.is_empty() {
+                a.numbers.clone()
+            } else {
+                a.numbers.and(&b.numbers.complement())
+            },
+            strings: self.and_text(a.strings, not_strings),
+            arrays: a.arrays.clone(),
+            objects: a.objects.clone(),
         };
-        for array in &shape.arrays {
-            let violations = self.array_violations(array)?;
-            let mut left = Shape::never();
-            for x in &result.arrays {
-                for y in &violations {
+        for array in &b.arrays {
+            let mut violations = None;
+            let mut rest = Shape::never();
+            for x in std::mem::take(&mut left.arrays) {
+                self.algebra.spend(1 + rest.arrays.len() as u64 / 4)?;
+                if self.intersect_arrays(&x, array)?.is_none() {
+                    rest.add_array(x);
+                    continue;
+                }
+                if violations.is_none() {
+                    violations = Some(self.array_violations(array)?);
+                }
+                for y in violations.iter().flatten() {
                     self.algebra.spend(1)?;
-                    if let Some(both) = self.intersect_arrays(x, y)? {
-                        left.add_array(both);
+                    if let Some(both) = self.intersect_arrays(&x, y)? {
+                        rest.add_array(both);
                     }
                 }
             }
-            result.arrays = left.arrays;
+            left.arrays = rest.arrays;
         }
-        for object in &shape.objects {
-            let violations = self.object_violations(object)?;
-            let mut left = Shape::never();
-            for x in &result.objects {
-                for y in &violations {
+        for object in &b.objects {
+            let mut violations = None;
+            let mut rest = Shape::never();
+            for x in std::mem::take(&mut left.objects) {
+                self.algebra.spend(1 + rest.objects.len() as u64 / 4)?;
+                if self.intersect_objects(&x, object)?.is_none() {
+                    rest.add_object(x);
+                    continue;
+                }
+                if violations.is_none() {
+                    violations = Some(self.object_violations(object)?);
+                }
+                for y in violations.iter().flatten() {
                     self.algebra.spend(1)?;
-                    if let Some(both) = self.intersect_objects(x, y)? {
-                        left.add_object(both);
+                    if let Some(both) = self.intersect_objects(&x, y)? {
+                        rest.add_object(both);
                     }
                 }
             }
-            result.objects = left.objects;
+            left.objects = rest.objects;
         }
-        Ok(result)
+        Ok(left)
     }
 
     /// The arrays that break at least one condition of `a`.
@@ -520,12 +548,10 @@ impl Eval<'_> {
         };
         let mut found = Vec::new();
         for d in &o.declared {
-            if d.required {
-                found.push(with(&d.key, TermId::NEVER, false));
-            }
             let not = self.algebra.not(d.value);
-            if not != TermId::NEVER {
-                found.push(with(&d.key, not, true));
+            // A required key is missing or wrong, which one shape says; another key can only be wrong.
+            if d.required || not != TermId::NEVER {
+                found.push(with(&d.key, not, !d.required));
             }
         }
         let declared: Vec<Arc<str>> = o.declared.iter().map(|d| d.key.clone()).collect();

@@ -11,6 +11,7 @@ use super::json::Value;
 use super::options::SchemaOptions;
 use super::shape::{ArrayShape, Eval, Shape};
 use super::text::Texts;
+use super::unevaluated::Outcome;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -74,6 +75,8 @@ pub(super) struct Algebra {
     pub distinct: Vec<(ArrayShape, u32)>,
     pub standard: Standard,
     pub deciding: Deciding,
+    /// The outcomes of schemas below `unevaluatedProperties` and `unevaluatedItems`.
+    pub outcomes: HashMap<TermId, Arc<[Outcome]>>,
     fuel: u64,
     /// How deep evaluation is nested.
     pub depth: u32,
@@ -103,6 +106,7 @@ impl Algebra {
             distinct: Vec::new(),
             standard,
             deciding: Deciding::default(),
+            outcomes: HashMap::new(),
             depth: 0,
             probing: 0,
             at,
@@ -311,8 +315,16 @@ impl Eval<'_> {
                 Arc::new(self.complement(&inner)?)
             }
             Term::And(parts) => {
+                // What is left out is taken from what the others leave.
+                let negated = |eval: &Self, part: TermId| match *eval.algebra.term(part) {
+                    Term::Not(inner) => Some(inner),
+                    _ => None,
+                };
                 let mut shape = self.algebra.any.clone();
                 for &part in parts.iter() {
+                    if negated(self, part).is_some() {
+                        continue;
+                    }
                     let part = self.shape(part)?;
                     shape = if *shape == *self.algebra.any {
                         part
@@ -321,6 +333,12 @@ impl Eval<'_> {
                     };
                     if shape.is_never() {
                         break;
+                    }
+                }
+                for &part in parts.iter() {
+                    if let (Some(inner), false) = (negated(self, part), shape.is_never()) {
+                        let inner = self.shape(inner)?;
+                        shape = Arc::new(self.subtract(&shape, &inner)?);
                     }
                 }
                 shape

@@ -34,6 +34,28 @@ impl Eval<'_> {
     pub fn unfold(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, Failure> {
         let doc = self.algebra.doc.clone();
         let keywords = doc.keywords(schema);
+        let unevaluated =
+            |k: &Keyword| matches!(k, Keyword::UnevaluatedProperties(_) | Keyword::UnevaluatedItems(_));
+        if keywords.iter().any(unevaluated) {
+            return self.unfold_by_outcome(schema, scope);
+        }
+        let (mut shape, applicators) = self.assertions(keywords, scope)?;
+        if applicators {
+            for keyword in keywords {
+                if shape.is_never() {
+                    break;
+                }
+                if let Some(other) = self.applicator(*keyword, scope, &shape)? {
+                    shape = self.intersect(&shape, &other)?;
+                }
+            }
+        }
+        Ok(shape)
+    }
+
+    /// What the keywords say that assert something by themselves, and whether there are others.
+    pub fn assertions(&mut self, keywords: &[Keyword], scope: ScopeId) -> Result<(Shape, bool), Failure> {
+        let doc = self.algebra.doc.clone();
         let mut types: Types = NULL | BOOLEAN | NUMBER | STRING | ARRAY | OBJECT;
         let mut text = TextId::ANY;
         let mut number = Part::default();
@@ -42,7 +64,7 @@ impl Eval<'_> {
         let mut applicators = false;
         for keyword in keywords {
             match *keyword {
-                Keyword::Never => return Ok(Shape::never()),
+                Keyword::Never => return Ok((Shape::never(), false)),
                 Keyword::Types(t) => types = t,
                 Keyword::Lower { value, exclusive } => {
                     if let Some(value) = doc.json.as_number(value).and_then(Decimal::parse) {
@@ -124,21 +146,11 @@ impl Eval<'_> {
                 shape.objects.push(Arc::new(ObjectShape::any()));
             }
         }
-        if applicators {
-            for keyword in keywords {
-                if shape.is_never() {
-                    break;
-                }
-                if let Some(other) = self.applicator(*keyword, scope, &shape)? {
-                    shape = self.intersect(&shape, &other)?;
-                }
-            }
-        }
-        Ok(shape)
+        Ok((shape, applicators))
     }
 
     /// What an applicator (or `enum`, `const`) says; `None` for keywords dealt with already.
-    fn applicator(
+    pub fn applicator(
         &mut self,
         keyword: Keyword,
         scope: ScopeId,
@@ -183,9 +195,7 @@ impl Eval<'_> {
             Keyword::Not(inner) => {
                 let inner = self.algebra.schema(inner, scope);
                 let inner = self.shape(inner)?;
-                // Only what is left so far needs to be outside.
-                let inner = self.intersect(&inner, so_far)?;
-                Arc::new(self.complement(&inner)?)
+                Arc::new(self.subtract(so_far, &inner)?)
             }
             Keyword::Condition { test, then, otherwise } => {
                 let test = self.algebra.schema(test, scope);
@@ -203,20 +213,6 @@ impl Eval<'_> {
                     shape = Arc::new(self.intersect(&shape, &dependency)?);
                 }
                 shape
-            }
-            Keyword::UnevaluatedItems(at) => {
-                return Err(Failure::Unsupported {
-                    at: Some(at),
-                    keyword: "unevaluatedItems",
-                    reason: "it is not supported yet",
-                })
-            }
-            Keyword::UnevaluatedProperties(at) => {
-                return Err(Failure::Unsupported {
-                    at: Some(at),
-                    keyword: "unevaluatedProperties",
-                    reason: "it is not supported yet",
-                })
             }
             _ => return Ok(None),
         }))
@@ -246,8 +242,7 @@ impl Eval<'_> {
                 if alone.is_never() {
                     break;
                 }
-                let not = self.complement(&shapes[j])?;
-                alone = self.intersect(&alone, &not)?;
+                alone = self.subtract(&alone, &shapes[j])?;
             }
             result = self.union(&result, &alone);
         }
@@ -255,7 +250,7 @@ impl Eval<'_> {
     }
 
     /// Objects with the key satisfy the dependency.
-    fn dependency(&mut self, key: &str, value: Value, scope: ScopeId) -> Result<Shape, Failure> {
+    pub fn dependency(&mut self, key: &str, value: Value, scope: ScopeId) -> Result<Shape, Failure> {
         let doc = self.algebra.doc.clone();
         let key: Arc<str> = key.into();
         let mut shape = (*self.algebra.any).clone();

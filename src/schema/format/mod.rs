@@ -7,14 +7,16 @@
 //! | format | not accepted although valid |
 //! |---|---|
 //! | `hostname`, `idn-hostname`, `idn-email` | A-labels (`xn--…`): whether Punycode decodes to a valid label is not regular |
-//! | `regex` | backreferences, groups nested deeper than [`regex::DEPTH`] levels, ranges other than `a-z`, `A-Z` and `0-9` |
+//! | `regex` | backreferences by number and before the group, a second named group, names of ten characters or more, groups nested deeper than [`regex::DEPTH`] levels, ranges other than `a-z`, `A-Z` and `0-9` |
 //!
 //! Source of the list: JSON Schema validation, 2020-12, §7.3.
 
+mod base64;
 mod date;
 mod date_time;
 mod duration;
 mod email;
+mod group_name;
 mod hostname;
 mod idn_email;
 mod idn_hostname;
@@ -40,6 +42,8 @@ use crate::automata::{LangId, Languages};
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum Format {
+    /// Of `contentEncoding`, not of `format`.
+    Base64,
     Date,
     DateTime,
     Duration,
@@ -93,25 +97,28 @@ impl Format {
     /// The texts in the format.
     pub fn language(self, pool: &mut Languages) -> LangId {
         match self {
-            Format::Date => date::language(pool),
-            Format::DateTime => date_time::language(pool),
-            Format::Duration => duration::language(pool),
-            Format::Email => email::language(pool),
-            Format::Hostname => hostname::language(pool),
-            Format::IdnEmail => idn_email::language(pool),
-            Format::IdnHostname => idn_hostname::language(pool),
-            Format::Ipv4 => ipv4::language(pool),
-            Format::Ipv6 => ipv6::language(pool),
-            Format::Iri => iri::language(pool),
-            Format::IriReference => iri_reference::language(pool),
-            Format::JsonPointer => json_pointer::language(pool),
-            Format::Regex => regex::language(pool),
-            Format::RelativeJsonPointer => relative_json_pointer::language(pool),
-            Format::Time => time::language(pool),
-            Format::Uri => uri::language(pool),
-            Format::UriReference => uri_reference::language(pool),
-            Format::UriTemplate => uri_template::language(pool),
-            Format::Uuid => uuid::language(pool),
+            Format::Base64 => pool.named("contentEncoding base64", base64::language),
+            Format::Date => pool.named("format date", date::language),
+            Format::DateTime => pool.named("format date-time", date_time::language),
+            Format::Duration => pool.named("format duration", duration::language),
+            Format::Email => pool.named("format email", email::language),
+            Format::Hostname => pool.named("format hostname", hostname::language),
+            Format::IdnEmail => pool.named("format idn-email", idn_email::language),
+            Format::IdnHostname => pool.named("format idn-hostname", idn_hostname::language),
+            Format::Ipv4 => pool.named("format ipv4", ipv4::language),
+            Format::Ipv6 => pool.named("format ipv6", ipv6::language),
+            Format::Iri => pool.named("format iri", iri::language),
+            Format::IriReference => pool.named("format iri-reference", iri_reference::language),
+            Format::JsonPointer => pool.named("format json-pointer", json_pointer::language),
+            Format::Regex => pool.named("format regex", regex::language),
+            Format::RelativeJsonPointer => {
+                pool.named("format relative-json-pointer", relative_json_pointer::language)
+            }
+            Format::Time => pool.named("format time", time::language),
+            Format::Uri => pool.named("format uri", uri::language),
+            Format::UriReference => pool.named("format uri-reference", uri_reference::language),
+            Format::UriTemplate => pool.named("format uri-template", uri_template::language),
+            Format::Uuid => pool.named("format uuid", uuid::language),
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! That language is not regular: parentheses nest, backreferences name groups, ranges compare. What is accepted is
 //! the regular part with groups [`DEPTH`] deep, ranges among digits, capital and small letters, two-sided
-//! counts below 100, at most one named group, and no backreference. Every text accepted is a valid expression.
+//! counts below 100, at most one named group and backreferences to it ([`group_name`]). Every text accepted is a valid
+//! expression.
 
+use super::group_name;
 use crate::automata::{LangId, Languages, UNBOUNDED};
 
 /// How deep groups may nest.
@@ -49,11 +51,13 @@ pub(super) fn language(pool: &mut Languages) -> LangId {
     let quantifier = pool.repeat(quantifier, 0, 1);
     let assertion = super::rust(pool, r"\^|\$|\\[bB]");
     let (bar, close) = (super::rust(pool, r"\|"), super::rust(pool, r"\)"));
-    let group = super::rust(pool, r"\((?:\?:|\?<[A-Za-z_$][A-Za-z0-9_$]*>)?");
+    let name = format!("<[A-Za-z_][A-Za-z0-9_]{{0,{}}}>", group_name::LONGEST - 1);
+    let group = super::rust(pool, &format!(r"\((?:\?:|\?{name})?"));
+    let reference = super::rust(pool, &format!(r"\\k{name}"));
     let look = super::rust(pool, r"\(\?<?[=!]");
     let mut expression = LangId::EMPTY;
     for depth in 0..=DEPTH {
-        let mut atoms = vec![character, class];
+        let mut atoms = vec![character, class, reference];
         let mut terms = vec![assertion];
         if depth > 0 {
             atoms.push(pool.sequence(&[group, expression, close]));
@@ -68,8 +72,6 @@ pub(super) fn language(pool: &mut Languages) -> LangId {
         expression = pool.concat(alternative, more);
     }
     let no_octal = super::ecma(pool, NO_OCTAL);
-    // Two groups must not share a name; telling names apart is not worth its states.
-    let two_names = super::ecma(pool, r"[^]*\(\?<[^=!][^]*\(\?<[^=!][^]*");
-    let one_name = pool.not(two_names);
-    pool.inter(&[expression, no_octal, one_name])
+    let names = group_name::language(pool);
+    pool.inter(&[expression, no_octal, names])
 }

@@ -1,0 +1,206 @@
+//! Why an instance is refused: the keyword of the schema, or the option, that is responsible.
+//!
+//! The engine knows where a text leaves the language, not on whose account: keywords were merged into one automaton. So an
+//! independent validator names the keywords that the value breaks, and the one whose place in the text holds the refused byte is
+//! the answer. A value that breaks none is refused by a policy: the options are relaxed, first one by one, then all, and those
+//! that make the difference are named.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use hedgerow::grammar::KeyOrder;
+use hedgerow::schema::{
+    compile, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
+    UniqueKeys, Whitespace,
+};
+
+use super::judge::{violations, Violation};
+
+/// What is responsible for the refusal of `text` at byte `at`, as lines; `accepts` says whether other options would have it.
+pub(super) fn explain(
+    schema: &str,
+    options: &SchemaOptions,
+    text: &str,
+    at: usize,
+    accepts: impl Fn(&SchemaOptions) -> bool,
+) -> Vec<String> {
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
+        return vec!["responsible: the syntax of JSON, whatever the schema".to_owned()];
+    }
+    let found = match violations(schema, text) {
+        Ok(found) => found,
+        Err(reason) => {
+            return vec![format!("responsible: unknown, the validator cannot read the schema: {reason}")]
+        }
+    };
+    if let Some(violation) = nearest(&found, text, at) {
+        let Violation { instance, schema, message } = violation;
+        return vec![format!("responsible: `{schema}` in the schema, about `#{instance}`: {message}")];
+    }
+    match responsible_options(options, accepts) {
+        names if names.is_empty() => match compile(schema, options) {
+            Ok(_) => vec!["responsible: a spelling that no option allows".to_owned()],
+            Err(error) => vec![format!("responsible: {error}")],
+        },
+        names => names.iter().map(|name| format!("responsible: {name}")).collect(),
+    }
+}
+
+/// The violation whose place in the text is the smallest around the refused byte.
+fn nearest<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Violation> {
+    let places = Places::of(text);
+    let distance = |violation: &&Violation| {
+        let place = places.get(&violation.instance).cloned().unwrap_or(0..text.len());
+        let outside = if at < place.start { place.start - at } else { (at + 1).saturating_sub(place.end) };
+        (outside, place.len())
+    };
+    found.iter().min_by_key(distance)
+}
+
+/// The options whose relaxation has the text accepted: one, or the fewest that a greedy search finds.
+fn responsible_options(
+    options: &SchemaOptions,
+    accepts: impl Fn(&SchemaOptions) -> bool,
+) -> Vec<&'static str> {
+    type Relax = fn(SchemaOptions) -> SchemaOptions;
+    let relaxations: [(&str, Relax); 8] = [
+        ("the order of keys (--key-order any allows it)", |o| o.key_order(KeyOrder::Any)),
+        ("whitespace (--whitespace unlimited allows it)", |o| o.whitespace(Whitespace::Unlimited)),
+        ("how a string is spelt (--escapes any allows it)", |o| o.escapes(EscapePolicy::Any)),
+        ("how a number is spelt (--numbers json allows it)", |o| o.numbers(Numbers::Json)),
+        ("a key that is not declared (--additional-properties as-schema allows it)", |o| {
+            o.additional_properties(AdditionalProperties::AsSchema)
+        }),
+        ("a repeated key (--repeated-keys allows it)", |o| o.unique_keys(UniqueKeys::Ignored)),
+        ("`format` (--ignore-format allows it)", |o| o.format(FormatPolicy::Annotate)),
+        ("`contentEncoding` (--ignore-content-encoding allows it)", |o| {
+            o.content_encoding(ContentEncoding::Annotate)
+        }),
+    ];
+    for (name, relax) in &relaxations {
+        let relaxed = relax(options.clone());
+        if relaxed != *options && accepts(&relaxed) {
+            return vec![name];
+        }
+    }
+    let with = |chosen: &[usize]| chosen.iter().fold(options.clone(), |o, &i| relaxations[i].1(o));
+    let mut chosen: Vec<usize> = (0..relaxations.len()).collect();
+    if !accepts(&with(&chosen)) {
+        return Vec::new();
+    }
+    for i in 0..relaxations.len() {
+        let fewer: Vec<usize> = chosen.iter().copied().filter(|&c| c != i).collect();
+        if accepts(&with(&fewer)) {
+            chosen = fewer;
+        }
+    }
+    chosen.iter().map(|&i| relaxations[i].0).collect()
+}
+
+/// Where in a JSON text the value at each JSON pointer stands.
+struct Places<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    found: HashMap<String, Range<usize>>,
+}
+
+impl Places<'_> {
+    /// Reads a text that is known to be JSON, and so not nested deeper than its parser allows.
+    fn of(text: &str) -> HashMap<String, Range<usize>> {
+        let mut places = Places { bytes: text.as_bytes(), at: 0, found: HashMap::new() };
+        places.value(String::new());
+        places.found
+    }
+
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, pointer: String) {
+        self.space();
+        let start = self.at;
+        match self.peek() {
+            b'"' => {
+                self.string();
+            }
+            open @ (b'{' | b'[') => {
+                self.at += 1;
+                self.space();
+                for index in 0.. {
+                    if matches!(self.peek(), b'}' | b']' | 0) {
+                        break;
+                    }
+                    let key = match open {
+                        b'{' => self.string().replace('~', "~0").replace('/', "~1"),
+                        _ => index.to_string(),
+                    };
+                    self.space();
+                    // The colon, or nothing in an array.
+                    self.at += usize::from(open == b'{');
+                    self.value(format!("{pointer}/{key}"));
+                    self.space();
+                    self.at += usize::from(self.peek() == b',');
+                    self.space();
+                }
+                self.at += 1;
+            }
+            _ => {
+                while !matches!(self.peek(), b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r' | 0) {
+                    self.at += 1;
+                }
+            }
+        }
+        self.found.insert(pointer, start..self.at);
+    }
+
+    /// A string, decoded.
+    fn string(&mut self) -> String {
+        let start = self.at;
+        self.at += 1;
+        while !matches!(self.peek(), b'"' | 0) {
+            self.at += if self.peek() == b'\\' { 2 } else { 1 };
+        }
+        self.at = (self.at + 1).min(self.bytes.len());
+        serde_json::from_slice(&self.bytes[start..self.at]).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_values() {
+        let text = r#" {"a/b" : [1, {"c~":"x\"y"}], "d":-2.5e3, "e":{}} "#;
+        let places = Places::of(text);
+        for (pointer, value) in [
+            ("", text.trim()),
+            ("/a~1b", r#"[1, {"c~":"x\"y"}]"#),
+            ("/a~1b/0", "1"),
+            ("/a~1b/1/c~0", r#""x\"y""#),
+            ("/d", "-2.5e3"),
+            ("/e", "{}"),
+        ] {
+            assert_eq!(&text[places[pointer].clone()], value, "{pointer}");
+        }
+        assert_eq!(places.len(), 7);
+    }
+
+    #[test]
+    fn the_options_that_make_the_difference() {
+        let strict = SchemaOptions::default().whitespace(Whitespace::Compact);
+        let any_order = |o: &SchemaOptions| o.key_order == KeyOrder::Any;
+        let spaces = |o: &SchemaOptions| o.whitespace == Whitespace::Unlimited;
+        let one = responsible_options(&strict, any_order);
+        assert!(one.len() == 1 && one[0].contains("--key-order"), "{one:?}");
+        let two = responsible_options(&strict, |o| any_order(o) && spaces(o));
+        assert!(two.len() == 2 && two[1].contains("--whitespace"), "{two:?}");
+        assert!(responsible_options(&strict, |_| false).is_empty());
+    }
+}

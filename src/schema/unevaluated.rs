@@ -1,0 +1,353 @@
+//! `unevaluatedProperties` and `unevaluatedItems`: what no other keyword at the same place has looked at.
+//!
+//! Which properties are evaluated depends on how the value satisfies the schema: through which branches of `anyOf`, by
+//! `then` or by `else`. So a schema with such a keyword is divided into *outcomes*: sets of values, each with the keys
+//! and items that everything in it has had evaluated. The keyword then restricts every outcome by itself, and the
+//! schema is their union.
+//!
+//! Outcomes may overlap, and need not be the best for their values: evaluating more only allows more. That spares the
+//! complements that "exactly these branches of `anyOf`" would ask for: a set of branches counts as "at least these".
+//! The price is one outcome for every set of branches that can hold together and evaluate different things.
+//!
+//! Source: JSON Schema 2020-12 core, §11; for `contains` in 2019-09, core §9.3.1.
+
+use super::document::Keyword;
+use super::json::{Kind, Value};
+use super::options::Draft;
+use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
+use super::term::{Failure, ScopeId, Term, TermId, MAX_DEPTH};
+use super::text::TextId;
+use crate::automata::UNBOUNDED;
+use std::sync::Arc;
+
+/// What has been looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Evaluated {
+    keys: TextId,
+    /// How many items from the front; [`UNBOUNDED`] for all.
+    items: u32,
+    /// Items with one of these values, wherever they stand. Sorted.
+    containing: Vec<TermId>,
+}
+
+impl Evaluated {
+    const NOTHING: Evaluated = Evaluated { keys: TextId::NEVER, items: 0, containing: Vec::new() };
+}
+
+/// Values that satisfy a schema, and what of them it evaluates at least.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    shape: Arc<Shape>,
+    evaluated: Evaluated,
+}
+
+impl Eval<'_> {
+    /// The shape of a schema with `unevaluatedProperties` or `unevaluatedItems`.
+    pub fn unfold_by_outcome(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, Failure> {
+        let mut shape = Shape::never();
+        for outcome in self.outcomes_at(schema, scope)? {
+            shape = self.union(&shape, &outcome.shape);
+        }
+        Ok(shape)
+    }
+
+    fn outcomes(&mut self, term: TermId) -> Result<Arc<[Outcome]>, Failure> {
+        if let Some(known) = self.algebra.outcomes.get(&term) {
+            return Ok(known.clone());
+        }
+        if self.algebra.depth >= MAX_DEPTH {
+            return Err(Failure::Depth);
+        }
+        self.algebra.depth += 1;
+        let result = match *self.algebra.term(term) {
+            Term::Schema(schema, scope) => self.outcomes_at(schema, scope),
+            _ => self.shape(term).map(|shape| vec![Outcome { shape, evaluated: Evaluated::NOTHING }]),
+        };
+        self.algebra.depth -= 1;
+        let outcomes: Arc<[Outcome]> = result?.into();
+        self.algebra.outcomes.insert(term, outcomes.clone());
+        Ok(outcomes)
+    }
+
+    fn outcomes_at(&mut self, schema: Value, scope: ScopeId) -> Result<Vec<Outcome>, Failure> {
+        let doc = self.algebra.doc.clone();
+        let keywords = doc.keywords(schema);
+        let own = Outcome {
+            shape: Arc::new(self.assertions(keywords, scope)?.0),
+            evaluated: self.evaluated_here(schema, scope),
+        };
+        let mut outcomes = Vec::new();
+        self.add(&mut outcomes, own);
+        for keyword in keywords {
+            let other = match *keyword {
+                Keyword::UnevaluatedProperties(_) | Keyword::UnevaluatedItems(_) => continue,
+                ref other => self.outcomes_of(other, scope)?,
+            };
+            if let Some(other) = other {
+                outcomes = self.product(&outcomes, &other)?;
+            }
+        }
+        for keyword in keywords {
+            match *keyword {
+                Keyword::UnevaluatedProperties(value) => {
+                    let value = self.algebra.schema(value, scope);
+                    self.restrict_properties(&mut outcomes, value)?;
+                }
+                Keyword::UnevaluatedItems(value) => {
+                    let value = self.algebra.schema(value, scope);
+                    self.restrict_items(&mut outcomes, value)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// What a schema's own keywords evaluate.
+    fn evaluated_here(&mut self, schema: Value, scope: ScopeId) -> Evaluated {
+        let doc = self.algebra.doc.clone();
+        let mut evaluated = Evaluated::NOTHING;
+        for keyword in doc.keywords(schema) {
+            let keys = match *keyword {
+                Keyword::Properties(map) => {
+                    let names = doc.json.members(map).map(|(key, _)| key.into()).collect();
+                    self.algebra.texts.literals(names)
+                }
+                Keyword::PatternProperties(map) => {
+                    let mut keys = TextId::NEVER;
+                    for (pattern, _) in doc.json.members(map) {
+                        let matched = self.algebra.texts.of_language(doc.pattern(pattern));
+                        keys = self.algebra.texts.or(keys, matched);
+                    }
+                    keys
+                }
+                Keyword::AdditionalProperties(_) | Keyword::NoAdditionalProperties => TextId::ANY,
+                Keyword::PrefixItems(list) => {
+                    evaluated.items = evaluated.items.max(doc.json.items(list).len() as u32);
+                    continue;
+                }
+                Keyword::Items(_) => {
+                    evaluated.items = UNBOUNDED;
+                    continue;
+                }
+                Keyword::Contains { schema: contained, .. } => {
+                    // Before 2020-12 `contains` evaluates nothing.
+                    if doc.references.draft(doc.resource(schema)) >= Draft::Y2020 {
+                        let value = self.algebra.schema(contained, scope);
+                        evaluated.containing.push(value);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            evaluated.keys = self.algebra.texts.or(evaluated.keys, keys);
+        }
+        evaluated
+    }
+
+    /// The outcomes of an applicator; `None` for keywords dealt with already.
+    fn outcomes_of(&mut self, keyword: &Keyword, scope: ScopeId) -> Result<Option<Vec<Outcome>>, Failure> {
+        let doc = self.algebra.doc.clone();
+        Ok(Some(match *keyword {
+            Keyword::Ref(target) => {
+                let target = self.algebra.schema(target, scope);
+                self.outcomes(target)?.to_vec()
+            }
+            Keyword::DynamicRef { initial, anchor } => {
+                let target = self.algebra.dynamic_target(scope, anchor).unwrap_or(initial);
+                let target = self.algebra.schema(target, scope);
+                self.outcomes(target)?.to_vec()
+            }
+            Keyword::AllOf(list) => {
+                let mut all = vec![self.everything()];
+                for &part in doc.json.items(list) {
+                    let part = self.algebra.schema(part, scope);
+                    let part = self.outcomes(part)?;
+                    all = self.product(&all, &part)?;
+                }
+                all
+            }
+            Keyword::AnyOf(list) => {
+                let mut any: Vec<Outcome> = Vec::new();
+                for &part in doc.json.items(list) {
+                    let part = self.algebra.schema(part, scope);
+                    let part = self.outcomes(part)?;
+                    // Only together with what evaluates something else does a branch allow more.
+                    let both = self.product_where(&any, &part, |both, a, b| both != a && both != b)?;
+                    for outcome in part.iter().cloned().chain(both) {
+                        self.add(&mut any, outcome);
+                    }
+                }
+                any
+            }
+            Keyword::OneOf(list) => {
+                let parts: Vec<TermId> =
+                    doc.json.items(list).iter().map(|&v| self.algebra.schema(v, scope)).collect();
+                let mut one = Vec::new();
+                for (i, &part) in parts.iter().enumerate() {
+                    for mut outcome in self.outcomes(part)?.to_vec() {
+                        for (_, &other) in parts.iter().enumerate().filter(|&(j, _)| j != i) {
+                            let other = self.shape(other)?;
+                            outcome.shape = Arc::new(self.subtract(&outcome.shape, &other)?);
+                        }
+                        self.add(&mut one, outcome);
+                    }
+                }
+                one
+            }
+            Keyword::Condition { test, then, otherwise } => {
+                let test = self.algebra.schema(test, scope);
+                let mut either = self.outcomes(test)?.to_vec();
+                if let Some(then) = then {
+                    let then = self.algebra.schema(then, scope);
+                    let then = self.outcomes(then)?;
+                    either = self.product(&either, &then)?;
+                }
+                let not = match then.or(otherwise) {
+                    Some(_) => self.algebra.not(test),
+                    None => TermId::ANY,
+                };
+                let shape = self.shape(not)?;
+                let mut no = vec![Outcome { shape, evaluated: Evaluated::NOTHING }];
+                if let Some(otherwise) = otherwise {
+                    let otherwise = self.algebra.schema(otherwise, scope);
+                    let otherwise = self.outcomes(otherwise)?;
+                    no = self.product(&no, &otherwise)?;
+                }
+                for outcome in no {
+                    self.add(&mut either, outcome);
+                }
+                either
+            }
+            Keyword::Dependencies(map) => {
+                let mut all = vec![self.everything()];
+                for (key, value) in doc.json.members(map) {
+                    if let Kind::Array { .. } = doc.json.kind(value) {
+                        let shape = self.dependency(key, value, scope)?;
+                        let required = Outcome { shape: Arc::new(shape), evaluated: Evaluated::NOTHING };
+                        all = self.product(&all, &[required])?;
+                        continue;
+                    }
+                    let (without, with) = self.with_and_without(key);
+                    let dependent = self.algebra.schema(value, scope);
+                    let dependent = self.outcomes(dependent)?;
+                    let mut either = self.product(&[with], &dependent)?;
+                    self.add(&mut either, without);
+                    all = self.product(&all, &either)?;
+                }
+                all
+            }
+            ref other => {
+                let any = self.algebra.any.clone();
+                let Some(shape) = self.applicator(*other, scope, &any)? else { return Ok(None) };
+                vec![Outcome { shape, evaluated: Evaluated::NOTHING }]
+            }
+        }))
+    }
+
+    fn everything(&self) -> Outcome {
+        Outcome { shape: self.algebra.any.clone(), evaluated: Evaluated::NOTHING }
+    }
+
+    /// Values that are no objects or lack the key, and objects that have it.
+    fn with_and_without(&mut self, key: &str) -> (Outcome, Outcome) {
+        let declared = |value, required| {
+            let declared = vec![Declared { key: key.into(), value, required }];
+            vec![Arc::new(ObjectShape { declared, ..ObjectShape::any() })]
+        };
+        let without = Shape { objects: declared(TermId::NEVER, false), ..Shape::any() };
+        let with = Shape { objects: declared(TermId::ANY, true), ..Shape::never() };
+        let outcome = |shape| Outcome { shape: Arc::new(shape), evaluated: Evaluated::NOTHING };
+        (outcome(without), outcome(with))
+    }
+
+    fn product(&mut self, a: &[Outcome], b: &[Outcome]) -> Result<Vec<Outcome>, Failure> {
+        self.product_where(a, b, |_, _, _| true)
+    }
+
+    /// What satisfies both, where `worth` finds that it evaluates enough.
+    fn product_where(
+        &mut self,
+        a: &[Outcome],
+        b: &[Outcome],
+        worth: impl Fn(&Evaluated, &Evaluated, &Evaluated) -> bool,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let mut product = Vec::new();
+        for x in a {
+            for y in b {
+                self.algebra.spend(1)?;
+                let mut evaluated = x.evaluated.clone();
+                evaluated.keys = self.algebra.texts.or(evaluated.keys, y.evaluated.keys);
+                evaluated.items = evaluated.items.max(y.evaluated.items);
+                evaluated.containing.extend_from_slice(&y.evaluated.containing);
+                evaluated.containing.sort_unstable();
+                evaluated.containing.dedup();
+                if worth(&evaluated, &x.evaluated, &y.evaluated) {
+                    let shape = Arc::new(self.intersect(&x.shape, &y.shape)?);
+                    self.add(&mut product, Outcome { shape, evaluated });
+                }
+            }
+        }
+        Ok(product)
+    }
+
+    /// Adds an outcome, type by type, since only objects have keys and only arrays items; values that have the same
+    /// evaluated are one.
+    fn add(&mut self, outcomes: &mut Vec<Outcome>, outcome: Outcome) {
+        let Outcome { shape, evaluated } = outcome;
+        let Evaluated { keys, items, containing } = evaluated;
+        let (objects, arrays) = (shape.objects.clone(), shape.arrays.clone());
+        let scalars = Shape { objects: Vec::new(), arrays: Vec::new(), ..(*shape).clone() };
+        let parts = [
+            (Shape { objects, ..Shape::never() }, Evaluated { keys, ..Evaluated::NOTHING }),
+            (Shape { arrays, ..Shape::never() }, Evaluated { items, containing, ..Evaluated::NOTHING }),
+            (scalars, Evaluated::NOTHING),
+        ];
+        for (shape, evaluated) in parts {
+            if shape.is_never() {
+                continue;
+            }
+            match outcomes.iter_mut().find(|o| o.evaluated == evaluated) {
+                Some(same) => same.shape = Arc::new(self.union(&same.shape, &shape)),
+                None => outcomes.push(Outcome { shape: Arc::new(shape), evaluated }),
+            }
+        }
+    }
+
+    /// The values of keys that are not evaluated satisfy `value`; then all are.
+    fn restrict_properties(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), Failure> {
+        for mut outcome in std::mem::take(outcomes) {
+            if outcome.evaluated.keys != TextId::ANY {
+                let others = self.algebra.texts.not(outcome.evaluated.keys);
+                let rest = [(outcome.evaluated.keys, TermId::ANY), (others, value)];
+                let rest =
+                    rest.into_iter().filter(|r| r.0 != TextId::NEVER && r.1 != TermId::NEVER).collect();
+                let objects = vec![Arc::new(ObjectShape { rest, ..ObjectShape::any() })];
+                let restriction = Shape { objects, ..Shape::any() };
+                outcome.shape = Arc::new(self.intersect(&outcome.shape, &restriction)?);
+                outcome.evaluated.keys = TextId::ANY;
+            }
+            self.add(outcomes, outcome);
+        }
+        Ok(())
+    }
+
+    /// The items that are not evaluated satisfy `value`; then all are.
+    fn restrict_items(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), Failure> {
+        for mut outcome in std::mem::take(outcomes) {
+            if outcome.evaluated.items != UNBOUNDED {
+                let mut allowed = outcome.evaluated.containing.clone();
+                allowed.push(value);
+                let rest = self.algebra.or(&allowed);
+                let prefix = vec![TermId::ANY; outcome.evaluated.items as usize];
+                let restriction = ArrayShape { prefix, rest, ..ArrayShape::any() };
+                let arrays = self.finish_array(restriction)?.into_iter().collect();
+                let restriction = Shape { arrays, ..Shape::any() };
+                outcome.shape = Arc::new(self.intersect(&outcome.shape, &restriction)?);
+                outcome.evaluated.items = UNBOUNDED;
+            }
+            self.add(outcomes, outcome);
+        }
+        Ok(())
+    }
+}
