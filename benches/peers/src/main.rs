@@ -1,1 +1,197 @@
-fn main() {}
+//! hedgerow measured beside its peers, on the same cases, in one run.
+//!
+//! - `maskbench` follows MaskBench's protocol: compile and first mask for every schema, then mask and advance for every
+//!   token of its instances; one process per engine, engines in turn.
+//! - `slowest` shows where an engine's time goes: its slowest compilations and masks.
+//! - `diff` compares masks token by token with llguidance's, and finds out who is right.
+//! - `scaling` measures how cost grows with the schema, the vocabulary and the batch.
+//! - `schema-suite` runs the official JSON Schema test suite.
+//!
+//! Protocol and cases: MaskBench, github.com/guidance-ai/jsonschemabench, folder `maskbench`.
+
+mod cases;
+mod clock;
+mod diff;
+mod driver;
+mod engine;
+mod maskbench;
+mod options;
+mod random;
+mod scaling;
+mod schema_suite;
+mod slowest;
+mod statistics;
+mod worker;
+
+use clap::{Args, Parser, Subcommand};
+use options::Options;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "peers", about = "hedgerow measured beside its peers")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which cases a command looks at.
+#[derive(Args, Clone)]
+struct Selection {
+    /// MaskBench cases: one JSON object a line (`id`, `split`, `schema`, `tests`), plain or gzipped.
+    #[arg(long, value_name = "FILE")]
+    cases: PathBuf,
+    /// The vocabulary: a Hugging Face `tokenizer.json`.
+    #[arg(long, value_name = "TOKENIZER_JSON")]
+    vocab: PathBuf,
+    /// Look at this many cases, drawn at random, instead of all.
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
+    /// What the draw depends on.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only the case of this id.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Only the cases of this split.
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+    /// hedgerow's options (and what of them the peers know): `key_order=declared|any`,
+    /// `whitespace=flexible|unlimited|compact`, `numbers=canonical|json`, `escapes=free|any|minimal`,
+    /// `unique_keys=enforced|ignored`, `format=assert|annotate`, `unknown_format=warn|refuse`.
+    #[arg(long, default_value = "key_order=declared,whitespace=flexible")]
+    options: Options,
+}
+
+/// How long an engine may take.
+#[derive(Args, Clone, Copy)]
+struct Timeouts {
+    /// Seconds for compiling a schema, first mask included.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    compile_timeout: u64,
+    /// Seconds for one mask, or for one advance.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    mask_timeout: u64,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// MaskBench: time to first mask, time between masks, and what is right and wrong.
+    Maskbench {
+        #[command(flatten)]
+        selection: Selection,
+        #[command(flatten)]
+        timeouts: Timeouts,
+        /// hedgerow, llguidance, llguidance-bytes (without its tokenizer: no forced tokens), outlines-core.
+        #[arg(long, value_delimiter = ',', default_value = "hedgerow,llguidance")]
+        engines: Vec<String>,
+        /// Schemas an engine does before the next engine does the same ones.
+        #[arg(long, default_value_t = 50)]
+        turn: usize,
+        /// Print the tables of every split as well.
+        #[arg(long)]
+        splits: bool,
+        /// Write the figures here.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Write a line for every schema that an engine did not handle right: status, reason, token, output before it.
+        #[arg(long, value_name = "FILE")]
+        failures: Option<PathBuf>,
+    },
+    /// The slowest compilations, first masks, masks and advances of one engine.
+    Slowest {
+        #[command(flatten)]
+        selection: Selection,
+        #[command(flatten)]
+        timeouts: Timeouts,
+        /// The engine.
+        #[arg(long, default_value = "hedgerow")]
+        engine: String,
+        /// How many of each.
+        #[arg(long, default_value_t = 20)]
+        top: usize,
+    },
+    /// Masks compared with llguidance's, token by token, at sampled positions; the differences sorted into causes.
+    Diff {
+        #[command(flatten)]
+        selection: Selection,
+        /// Positions looked at in each instance.
+        #[arg(long, default_value_t = 8)]
+        positions: usize,
+        /// Tokens judged at each position and side.
+        #[arg(long, default_value_t = 2)]
+        tokens: usize,
+        /// Examples printed for each cause.
+        #[arg(long, default_value_t = 3)]
+        examples: usize,
+        /// Write the figures here.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Growth curves: properties, enum size, maxLength, nesting, vocabulary, batch and threads.
+    Scaling {
+        /// The vocabularies: Hugging Face `tokenizer.json` files. The first one serves all but the vocabulary curve.
+        #[arg(long, value_name = "TOKENIZER_JSON", required = true)]
+        vocab: Vec<PathBuf>,
+        /// Only curves whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Write the figures here.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// The official JSON Schema test suite: what passes, is refused, or is wrong, per draft and file.
+    SchemaSuite {
+        /// The suite: a folder with `tests/` and `remotes/`.
+        #[arg(long)]
+        dir: PathBuf,
+        /// hedgerow, llguidance.
+        #[arg(long, value_delimiter = ',', default_value = "hedgerow,llguidance")]
+        engines: Vec<String>,
+        /// hedgerow's options.
+        #[arg(
+            long,
+            default_value = "key_order=any,whitespace=unlimited,numbers=json,escapes=any,unique_keys=ignored"
+        )]
+        options: Options,
+        /// Only drafts whose name contains this.
+        #[arg(long)]
+        draft: Option<String>,
+        /// Print the outcome of every file.
+        #[arg(long)]
+        files: bool,
+        /// Write the figures here.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// One engine's process; started by the other commands.
+    #[command(hide = true)]
+    Worker(worker::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Maskbench { selection, timeouts, engines, turn, splits, json, failures } => {
+            let plan = maskbench::Plan { engines, turn, timeouts };
+            maskbench::run(&selection, &plan, splits, json.as_deref(), failures.as_deref())
+        }
+        Command::Slowest { selection, timeouts, engine, top } => {
+            slowest::run(&selection, timeouts, engine, top)
+        }
+        Command::Diff { selection, positions, tokens, examples, json } => {
+            diff::run(&selection, &diff::Plan { positions, tokens, examples }, json.as_deref())
+        }
+        Command::Scaling { vocab, only, json } => scaling::run(&vocab, only.as_deref(), json.as_deref()),
+        Command::SchemaSuite { dir, engines, options, draft, files, json } => {
+            schema_suite::run(&dir, &engines, &options, draft.as_deref(), files, json.as_deref())
+        }
+        Command::Worker(arguments) => worker::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! hedgerow, as its users use it: `schema::compile`, one `Constraint` a schema, one `Matcher` an output.
+
+use super::{Engine, Session};
+use crate::options::Options;
+use anyhow::{bail, Result};
+use hedgerow::engine::{Constraint, Matcher};
+use hedgerow::schema::{self, SchemaOptions};
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use std::time::Instant;
+
+/// hedgerow with a vocabulary.
+pub struct Hedgerow {
+    vocabulary: Vocabulary,
+    options: SchemaOptions,
+}
+
+impl Hedgerow {
+    /// With this vocabulary and these options.
+    pub fn new(vocabulary: Vocabulary, options: &Options) -> Self {
+        Hedgerow { vocabulary, options: options.schema.clone() }
+    }
+
+    /// The constraint of a schema.
+    pub fn constraint(&self, schema: &str) -> Result<Constraint> {
+        let grammar = schema::compile(schema, &self.options)?;
+        Ok(Constraint::new(&grammar, &self.vocabulary)?)
+    }
+}
+
+impl Engine for Hedgerow {
+    fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>> {
+        let constraint = self.constraint(schema)?;
+        Ok(Box::new(HedgerowSession { matcher: constraint.matcher(), constraint }))
+    }
+
+    fn trie_build_ms(&self) -> Result<f64> {
+        let parts = parts(&self.vocabulary);
+        let start = Instant::now();
+        let vocabulary = Vocabulary::from_tokens(parts)?;
+        let built = Hedgerow { vocabulary, options: self.options.clone() };
+        built.constraint(r#"{"type": "boolean"}"#)?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+/// What a vocabulary can be built from again.
+pub fn parts(vocabulary: &Vocabulary) -> VocabularyParts {
+    let ids = (0..vocabulary.token_count()).map(|id| TokenId(id as u32));
+    VocabularyParts {
+        tokens: ids.map(|id| vocabulary.bytes(id).to_vec()).collect(),
+        special: vocabulary.special_tokens().map(|(name, id)| (name.to_owned(), id)).collect(),
+        eos: vocabulary.eos().to_vec(),
+        model_size: Some(vocabulary.size()),
+    }
+}
+
+struct HedgerowSession {
+    constraint: Constraint,
+    matcher: Matcher,
+}
+
+impl Session for HedgerowSession {
+    fn fill_mask(&mut self, out: &mut [u32]) -> Result<()> {
+        Ok(self.matcher.fill_mask(out)?)
+    }
+
+    fn advance(&mut self, token: u32) -> Result<bool> {
+        Ok(self.matcher.advance(TokenId(token))?)
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        self.matcher.reset();
+        Ok(())
+    }
+
+    fn fork(&self) -> Box<dyn Session> {
+        Box::new(HedgerowSession { constraint: self.constraint.clone(), matcher: self.matcher.fork() })
+    }
+
+    fn stats(&self) -> String {
+        let stats = self.constraint.stats();
+        format!(
+            "states {}, transitions {}, summaries {}, languages {}, nodes {}, KiB {}",
+            stats.states,
+            stats.transitions,
+            stats.summaries,
+            stats.languages,
+            stats.nodes,
+            stats.bytes >> 10
+        )
+    }
+}
+
+/// The constraint of any text, or why there is none; for commands that need more than a [`Session`].
+pub fn accepts(constraint: &Constraint, text: &[u8]) -> Result<bool> {
+    let mut matcher = constraint.matcher();
+    if !matcher.advance_bytes(text)? {
+        return Ok(false);
+    }
+    if text.is_empty() {
+        bail!("an empty text is no JSON");
+    }
+    Ok(matcher.is_accepting())
+}

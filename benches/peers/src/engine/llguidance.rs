@@ -1,0 +1,123 @@
+//! llguidance with its recommended settings: one `ParserFactory` with the slices for JSON, its `Matcher`, and the
+//! tokenizer through `toktrie_hf_tokenizers`, which lets it force the canonical tokens of a text that has no alternative.
+
+use super::{Engine, Session};
+use crate::options::Options;
+use anyhow::{anyhow, bail, Context, Result};
+use hedgerow::vocab::{TokenId, Vocabulary};
+use llguidance::api::TopLevelGrammar;
+use llguidance::earley::SlicedBiasComputer;
+use llguidance::{Matcher, ParserFactory};
+use std::sync::Arc;
+use std::time::Instant;
+use toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
+use toktrie_hf_tokenizers::ByteTokenizer;
+
+/// llguidance with a vocabulary.
+pub struct LlGuidance {
+    factory: ParserFactory,
+    is_compact: bool,
+}
+
+impl LlGuidance {
+    /// From a `tokenizer.json`: as its documentation has it.
+    pub fn from_tokenizer_json(json: &[u8], options: &Options) -> Result<Self> {
+        Self::new(&ByteTokenizer::from_json_bytes(json)?.into_tok_env(None)?, options)
+    }
+
+    /// From the tokens' bytes alone. Without a tokenizer it forces nothing, and its masks hold every way to spell a text.
+    pub fn from_vocabulary(vocabulary: &Vocabulary, options: &Options) -> Result<Self> {
+        let eos = *vocabulary.eos().first().context("llguidance needs an end-of-sequence token")?;
+        let words: Vec<Vec<u8>> = (0..vocabulary.size())
+            .map(|id| {
+                let id = TokenId(id as u32);
+                match vocabulary.name(id).filter(|_| vocabulary.is_special(id)) {
+                    Some(name) => [&[TokTrie::SPECIAL_TOKEN_MARKER], name.as_bytes()].concat(),
+                    None if (id.0 as usize) < vocabulary.token_count() => vocabulary.bytes(id).to_vec(),
+                    None => Vec::new(),
+                }
+            })
+            .collect();
+        let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, eos.0), &words);
+        let eos: Vec<u32> = vocabulary.eos().iter().map(|id| id.0).collect();
+        let trie = trie.with_eos_tokens(&eos);
+        let env: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
+        Self::new(&env, options)
+    }
+
+    fn new(env: &TokEnv, options: &Options) -> Result<Self> {
+        let capabilities = InferenceCapabilities::default();
+        let mut factory = ParserFactory::new(env, capabilities, &SlicedBiasComputer::json_slices())?;
+        factory.quiet();
+        Ok(LlGuidance { factory, is_compact: options.is_compact() })
+    }
+
+    /// The matcher of a schema.
+    pub fn matcher(&self, schema: &str) -> Result<Matcher> {
+        let mut schema: serde_json::Value = serde_json::from_str(schema)?;
+        if let Some(schema) = schema.as_object_mut().filter(|_| self.is_compact) {
+            let guidance = schema.entry("x-guidance").or_insert_with(|| serde_json::json!({}));
+            let guidance = guidance.as_object_mut().context("`x-guidance` is not an object")?;
+            guidance.insert("whitespace_flexible".to_owned(), false.into());
+        }
+        let matcher = Matcher::new(self.factory.create_parser(TopLevelGrammar::from_json_schema(schema)));
+        match matcher.get_error() {
+            Some(error) => Err(anyhow!(error)),
+            None => Ok(matcher),
+        }
+    }
+}
+
+impl Engine for LlGuidance {
+    fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>> {
+        Ok(Box::new(LlGuidanceSession { matcher: self.matcher(schema)?, fresh: None }))
+    }
+
+    fn trie_build_ms(&self) -> Result<f64> {
+        let trie = self.factory.tok_env().tok_trie();
+        let words: Vec<Vec<u8>> = (0..trie.vocab_size()).map(|id| trie.token(id as u32).to_vec()).collect();
+        let start = Instant::now();
+        let trie = TokTrie::from(trie.info(), &words);
+        let env: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
+        let built = LlGuidance::new(&env, &"".parse()?)?;
+        built.matcher(r#"{"type": "boolean"}"#)?.compute_mask()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+struct LlGuidanceSession {
+    matcher: Matcher,
+    /// The matcher at the beginning; made when first gone back to.
+    fresh: Option<Matcher>,
+}
+
+impl Session for LlGuidanceSession {
+    fn fill_mask(&mut self, out: &mut [u32]) -> Result<()> {
+        let mask = self.matcher.compute_mask_or_eos()?;
+        match mask.as_slice().get(..out.len()) {
+            Some(words) => out.copy_from_slice(words),
+            None => bail!("a mask of {} words, not {}", mask.as_slice().len(), out.len()),
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, token: u32) -> Result<bool> {
+        self.matcher.consume_token(token)?;
+        Ok(true)
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        if let Some(fresh) = &self.fresh {
+            // `Matcher::reset` does not lead out of an error.
+            self.matcher = fresh.clone();
+        } else {
+            self.matcher.reset()?;
+            self.fresh = Some(self.matcher.clone());
+        }
+        Ok(())
+    }
+
+    fn fork(&self) -> Box<dyn Session> {
+        Box::new(LlGuidanceSession { matcher: self.matcher.clone(), fresh: self.fresh.clone() })
+    }
+}

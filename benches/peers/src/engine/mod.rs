@@ -1,0 +1,136 @@
+//! The engines behind one interface, each with the settings its authors recommend.
+
+mod hedgerow;
+mod llguidance;
+mod outlines;
+
+use crate::options::Options;
+use ::hedgerow::vocab::Vocabulary;
+use anyhow::{bail, Context, Result};
+use std::path::Path;
+
+pub use self::hedgerow::{accepts, parts, Hedgerow};
+pub use self::llguidance::LlGuidance;
+pub use self::outlines::Outlines;
+
+/// An engine with its vocabulary prepared.
+pub trait Engine {
+    /// Compiles a schema from its text and stands at the beginning of an output.
+    ///
+    /// # Errors
+    /// What the engine says about a schema it does not take.
+    fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>>;
+
+    /// How long the engine takes from the tokens' bytes to what it compiles schemas with, in milliseconds.
+    fn trie_build_ms(&self) -> Result<f64>;
+}
+
+/// An output being followed.
+pub trait Session {
+    /// Writes the tokens allowed next: token `i` is bit `i % 32` of word `i / 32`.
+    ///
+    /// # Errors
+    /// What the engine says when it cannot go on.
+    fn fill_mask(&mut self, out: &mut [u32]) -> Result<()>;
+
+    /// Reads a token that the mask allows; `false` when the engine does not take it after all.
+    ///
+    /// # Errors
+    /// As [`fill_mask`](Self::fill_mask).
+    fn advance(&mut self, token: u32) -> Result<bool>;
+
+    /// Back to the beginning.
+    ///
+    /// # Errors
+    /// As [`fill_mask`](Self::fill_mask).
+    fn reset(&mut self) -> Result<()>;
+
+    /// A second session at the same position.
+    fn fork(&self) -> Box<dyn Session>;
+
+    /// Whatever the engine counts about itself.
+    fn stats(&self) -> String {
+        String::new()
+    }
+}
+
+/// The names [`prepare`] knows.
+pub const NAMES: [&str; 4] = ["hedgerow", "llguidance", "llguidance-bytes", "outlines-core"];
+
+/// The engine of that name, prepared from the text of a `tokenizer.json`.
+///
+/// `tokens` is the vocabulary's size.
+pub fn prepare(
+    name: &str,
+    tokenizer_json: &[u8],
+    tokens: usize,
+    options: &Options,
+) -> Result<Box<dyn Engine>> {
+    let vocabulary = || Vocabulary::from_tokenizer_json(tokenizer_json);
+    let mut engine: Box<dyn Engine> = match name {
+        "hedgerow" => Box::new(Hedgerow::new(vocabulary()?, options)),
+        "llguidance" => Box::new(LlGuidance::from_tokenizer_json(tokenizer_json, options)?),
+        "llguidance-bytes" => Box::new(LlGuidance::from_vocabulary(&vocabulary()?, options)?),
+        "outlines-core" => Box::new(Outlines::new(&vocabulary()?, options)?),
+        _ => bail!("there is no engine `{name}`; there are {}", NAMES.join(", ")),
+    };
+    warm_up(&mut *engine, tokens)?;
+    Ok(engine)
+}
+
+/// Lets an engine build what it keeps for every schema and builds at first use, so that this counts as preparation for
+/// all engines alike.
+pub fn warm_up(engine: &mut dyn Engine, tokens: usize) -> Result<()> {
+    let mut mask = vec![0; tokens.div_ceil(32)];
+    let mut session = engine.compile(r#"{"type": "boolean"}"#).context("the warm-up schema")?;
+    session.fill_mask(&mut mask).context("the warm-up mask")
+}
+
+/// Reads the file of a vocabulary.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read the vocabulary {}", path.display()))
+}
+
+/// Whether a mask allows a token.
+pub fn allows(mask: &[u32], token: u32) -> bool {
+    mask.get((token >> 5) as usize).is_some_and(|word| word >> (token & 31) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENIZER: &str = r#"{
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "added_tokens": [{"id": 9, "content": "<|end_of_text|>", "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true}],
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+            "vocab": {"t": 0, "r": 1, "u": 2, "e": 3, "f": 4, "a": 5, "l": 6, "s": 7, "tr": 8}, "merges": ["t r"]}
+    }"#;
+
+    /// Every engine agrees on a grammar none can get wrong.
+    #[test]
+    fn engines_follow_a_boolean() {
+        let options = "whitespace=compact".parse().expect("known options");
+        for name in NAMES {
+            let mut engine = prepare(name, TOKENIZER.as_bytes(), 10, &options).expect(name);
+            let mut session = engine.compile(r#"{"const": true}"#).expect(name);
+            let mut mask = vec![0];
+            for _ in 0..2 {
+                for (token, next) in [(8, 2), (2, 3), (3, 9)] {
+                    session.fill_mask(&mut mask).expect(name);
+                    assert!(allows(&mask, token) && !allows(&mask, 9), "{name}: {mask:?}");
+                    assert!(session.advance(token).expect(name), "{name}");
+                    session.fork().fill_mask(&mut mask).expect(name);
+                    assert!(allows(&mask, next), "{name}: {mask:?}");
+                }
+                session.reset().expect(name);
+            }
+            assert!(engine.compile("{").is_err(), "{name}");
+            assert!(engine.trie_build_ms().expect(name) >= 0.0);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The official JSON Schema test suite: for every test, whether the engine accepts the instance as the suite says.
+//!
+//! All files of a draft count but those of `optional/`, of which `optional/format/` counts. Instances are written compactly
+//! and read byte by byte, so no vocabulary is needed: whether a text is in a language does not depend on one.
+//! Schemas without `$schema` get their draft's. hedgerow is given the suite's `remotes/`; llguidance's grammar interface
+//! takes no such documents.
+
+use crate::engine::{allows, Engine, Hedgerow, LlGuidance};
+use crate::options::Options;
+use crate::statistics::Table;
+use anyhow::{bail, Context, Result};
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use serde::Deserialize;
+use serde_json::{json, Map, Value};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+
+/// The drafts, and the `$schema` that says so.
+const DRAFTS: [(&str, &str); 5] = [
+    ("draft4", "http://json-schema.org/draft-04/schema#"),
+    ("draft6", "http://json-schema.org/draft-06/schema#"),
+    ("draft7", "http://json-schema.org/draft-07/schema#"),
+    ("draft2019-09", "https://json-schema.org/draft/2019-09/schema"),
+    ("draft2020-12", "https://json-schema.org/draft/2020-12/schema"),
+];
+
+/// Where the suite's schemas expect its `remotes/`.
+const REMOTES: &str = "http://localhost:1234/";
+
+const EOS: u32 = 256;
+
+#[derive(Deserialize)]
+struct Group {
+    description: String,
+    schema: Value,
+    tests: Vec<SuiteTest>,
+}
+
+#[derive(Deserialize)]
+struct SuiteTest {
+    description: String,
+    data: Value,
+    valid: bool,
+}
+
+#[derive(Default, Clone)]
+struct Score {
+    groups: usize,
+    groups_right: usize,
+    tests: usize,
+    pass: usize,
+    refused: usize,
+    false_positive: usize,
+    false_negative: usize,
+}
+
+impl Score {
+    fn named(&self) -> [(&'static str, usize); 7] {
+        [
+            ("groups", self.groups),
+            ("groups_right", self.groups_right),
+            ("tests", self.tests),
+            ("pass", self.pass),
+            ("refused", self.refused),
+            ("false_positive", self.false_positive),
+            ("false_negative", self.false_negative),
+        ]
+    }
+
+    fn add(&mut self, other: &Score) {
+        self.groups += other.groups;
+        self.groups_right += other.groups_right;
+        self.tests += other.tests;
+        self.pass += other.pass;
+        self.refused += other.refused;
+        self.false_positive += other.false_positive;
+        self.false_negative += other.false_negative;
+    }
+}
+
+/// The `schema-suite` command.
+pub fn run(
+    dir: &Path,
+    engines: &[String],
+    options: &Options,
+    draft: Option<&str>,
+    files: bool,
+    json: Option<&Path>,
+) -> Result<()> {
+    let mut options = options.clone();
+    let remotes = dir.join("remotes");
+    for path in json_files(&remotes)? {
+        let name = path.strip_prefix(&remotes)?.to_string_lossy().replace('\\', "/");
+        let text = std::fs::read_to_string(&path)?;
+        options.schema = options.schema.document(format!("{REMOTES}{name}"), text);
+    }
+    let vocabulary = Vocabulary::from_tokens(VocabularyParts {
+        tokens: (0..=255).map(|byte| vec![byte]).chain([Vec::new()]).collect(),
+        special: vec![("<|end|>".to_owned(), TokenId(EOS))],
+        eos: vec![TokenId(EOS)],
+        model_size: None,
+    })?;
+    let mut all = Map::new();
+    for name in engines {
+        let mut engine: Box<dyn Engine> = match name.as_str() {
+            "hedgerow" => Box::new(Hedgerow::new(vocabulary.clone(), &options)),
+            "llguidance" | "llguidance-bytes" => {
+                Box::new(LlGuidance::from_vocabulary(&vocabulary, &options)?)
+            }
+            _ => bail!("the suite runs hedgerow and llguidance, not `{name}`"),
+        };
+        println!("\n== {name}");
+        let mut table = Table::new(std::iter::once("").chain(Score::default().named().map(|(name, _)| name)));
+        let mut failures = Vec::new();
+        let mut drafts = Map::new();
+        for (folder, uri) in DRAFTS.into_iter().filter(|(name, _)| draft.is_none_or(|d| name.contains(d))) {
+            let mut total = Score::default();
+            let mut per_file = BTreeMap::new();
+            let root = dir.join("tests").join(folder);
+            for path in json_files(&root)? {
+                let file = path.strip_prefix(&root)?.to_string_lossy().into_owned();
+                if file.starts_with("optional") && !file.contains("format") {
+                    continue;
+                }
+                let groups: Vec<Group> = serde_json::from_str(&std::fs::read_to_string(&path)?)
+                    .with_context(|| format!("{} is no file of the suite", path.display()))?;
+                let mut score = Score::default();
+                for group in groups {
+                    let place = format!("{folder}/{file}: {}", group.description);
+                    score.add(&judge(&mut *engine, group, uri, &place, &mut failures));
+                }
+                total.add(&score);
+                per_file.insert(file, score);
+            }
+            let cells = |score: &Score| score.named().map(|(_, count)| count.to_string());
+            table.row(std::iter::once(folder.to_owned()).chain(cells(&total)));
+            for (file, score) in per_file.iter().filter(|(_, score)| files || score.pass < score.tests) {
+                table.row(std::iter::once(format!("  {file}")).chain(cells(score)));
+            }
+            let to_json = |score: &Score| {
+                let figures = score.named().map(|(name, count)| (name.to_owned(), json!(count)));
+                figures.into_iter().collect::<Map<_, _>>()
+            };
+            let mut figures = to_json(&total);
+            let per_file = per_file.iter().map(|(file, score)| (file.clone(), to_json(score).into()));
+            figures.insert("files".to_owned(), per_file.collect::<Map<_, _>>().into());
+            drafts.insert(folder.to_owned(), figures.into());
+        }
+        table.print();
+        println!("\n{name}: failures");
+        for failure in &failures {
+            println!("{failure}");
+        }
+        all.insert(name.clone(), drafts.into());
+    }
+    if let Some(path) = json {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        serde_json::to_writer_pretty(BufWriter::new(file), &all)?;
+    }
+    Ok(())
+}
+
+fn judge(engine: &mut dyn Engine, group: Group, uri: &str, place: &str, failures: &mut Vec<String>) -> Score {
+    let mut score = Score { groups: 1, tests: group.tests.len(), ..Score::default() };
+    let mut schema = group.schema;
+    if let Some(schema) = schema.as_object_mut().filter(|schema| !schema.contains_key("$schema")) {
+        schema.shift_insert(0, "$schema".to_owned(), uri.into());
+    }
+    let guarded = catch_unwind(AssertUnwindSafe(|| engine.compile(&schema.to_string())));
+    let session = guarded.unwrap_or_else(|_| Err(anyhow::anyhow!("panic")));
+    let mut session = match session {
+        Ok(session) => session,
+        Err(error) if is_empty_language(&error) => {
+            // No instance satisfies the schema, and the engine says so when it is compiled.
+            for test in &group.tests {
+                score.pass += usize::from(!test.valid);
+                score.false_negative += usize::from(test.valid);
+                if test.valid {
+                    failures.push(format!("false negative  {place}: {} (no instance)", test.description));
+                }
+            }
+            score.groups_right = usize::from(score.pass == score.tests);
+            return score;
+        }
+        Err(error) => {
+            score.refused = score.tests;
+            let error = format!("{error:#}");
+            failures.push(format!("refused  {place}: {:.200}", error.lines().next().unwrap_or_default()));
+            return score;
+        }
+    };
+    for test in group.tests {
+        let text = test.data.to_string();
+        let guarded = catch_unwind(AssertUnwindSafe(|| {
+            session.reset()?;
+            let mut mask = vec![0; 9];
+            for byte in text.bytes() {
+                session.fill_mask(&mut mask)?;
+                if !allows(&mask, byte.into()) || !session.advance(byte.into())? {
+                    return Ok(false);
+                }
+            }
+            session.fill_mask(&mut mask)?;
+            Ok(allows(&mask, EOS))
+        }));
+        let accepted: Result<bool> = guarded.unwrap_or_else(|_| Err(anyhow::anyhow!("panic")));
+        let mut fail = |what: &str, why: &str| {
+            failures.push(format!("{what}  {place}: {}: {text:.100}{why}", test.description));
+        };
+        match (accepted, test.valid) {
+            (Ok(true), true) | (Ok(false), false) => score.pass += 1,
+            (Ok(true), false) => {
+                score.false_positive += 1;
+                fail("false positive", "");
+            }
+            (Ok(false), true) => {
+                score.false_negative += 1;
+                fail("false negative", "");
+            }
+            (Err(_), false) => score.pass += 1,
+            (Err(error), true) => {
+                score.false_negative += 1;
+                fail("false negative", &format!(" ({error:#})"));
+            }
+        }
+    }
+    score.groups_right = usize::from(score.pass == score.tests);
+    score
+}
+
+/// Whether the engine refused the schema because no instance satisfies it.
+fn is_empty_language(error: &anyhow::Error) -> bool {
+    let text = format!("{error:#}");
+    text.contains("no JSON value satisfies the schema") || text.contains("Unsatisfiable schema")
+}
+
+/// All `.json` files below a folder, sorted.
+fn json_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

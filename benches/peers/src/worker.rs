@@ -1,0 +1,347 @@
+//! One engine's process: reads commands on its standard input, answers on its standard output, one JSON object a line.
+//!
+//! A process of its own gives every engine its own memory figures and lets a crash or a timeout cost one schema. Commands:
+//! `run A B` does the prepared cases `A .. B`; `finish` reports memory and ends.
+//!
+//! MaskBench's protocol for a case: compile the schema from its text and compute the first mask (together the time to
+//! first mask, TTFM). Then for every instance: back to the beginning (not timed), and for every token compute the mask
+//! into a buffer of the caller and, if it allows the token, advance (together the time between masks, TBM). At the end of
+//! an instance the mask must allow the end of sequence.
+
+use crate::cases::{Case, Reader, Test};
+use crate::clock::Stopwatch;
+use crate::engine::{self, allows, Engine, Session};
+use crate::options::Options;
+use anyhow::{bail, Result};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, Write};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a worker is started with.
+#[derive(Args, Clone)]
+pub struct Arguments {
+    /// The engine.
+    #[arg(long)]
+    pub engine: String,
+    /// The vocabulary.
+    #[arg(long)]
+    pub vocab: PathBuf,
+    /// The prepared cases.
+    #[arg(long)]
+    pub cases: PathBuf,
+    /// hedgerow's options.
+    #[arg(long)]
+    pub options: Options,
+    /// The size of the vocabulary.
+    #[arg(long)]
+    pub tokens: usize,
+    /// The tokens that end a sequence.
+    #[arg(long, value_delimiter = ',')]
+    pub eos: Vec<u32>,
+    /// Seconds for compiling a schema.
+    #[arg(long)]
+    pub compile_timeout: u64,
+    /// Seconds for a mask or an advance.
+    #[arg(long)]
+    pub mask_timeout: u64,
+}
+
+/// What a worker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Report {
+    /// The vocabulary is prepared.
+    Ready {
+        /// Milliseconds from the tokenizer's text to an engine that has compiled a first, trivial schema.
+        vocab_build_ms: f64,
+        /// What reading the clock costs, in nanoseconds.
+        clock_ns: f64,
+    },
+    /// A case is about to run.
+    Started(usize),
+    /// A case is done.
+    Done(usize, Box<Outcome>),
+    /// A case took too long, and the process ends.
+    TimedOut(usize, Phase),
+    /// The last `run` is done.
+    TurnOver,
+    /// The last words.
+    Finished {
+        /// The most memory the process held while preparing, in MiB.
+        prepare_rss_mb: f64,
+        /// The most memory the process held while running cases, in MiB; the same where the system cannot tell apart.
+        peak_rss_mb: f64,
+        /// Milliseconds from the tokens' bytes to an engine that has compiled a first, trivial schema.
+        trie_build_ms: f64,
+    },
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Nothing that is timed.
+    Idle,
+    /// Compiling a schema or computing its first mask.
+    Compile,
+    /// Following an instance.
+    Follow,
+}
+
+/// What came of a case.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The engine does not take the schema.
+    CompileError(String),
+    /// The engine panicked, or its process died.
+    Crash(String),
+    /// The engine took too long.
+    Timeout(Phase),
+    /// The engine took the schema.
+    Compiled(Followed),
+}
+
+/// What came of a compiled case.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Followed {
+    /// Nanoseconds of compiling.
+    pub compile: u64,
+    /// Nanoseconds of the first mask.
+    pub first_mask: u64,
+    /// Nanoseconds of every mask, over all instances.
+    pub masks: Vec<u64>,
+    /// Nanoseconds of the advance after every mask; 0 where the mask did not allow the token.
+    pub commits: Vec<u64>,
+    /// How many masks each instance has.
+    pub lengths: Vec<u32>,
+    /// The instances that were not judged right.
+    pub wrong: Vec<Wrong>,
+    /// The engine's own figures.
+    pub stats: String,
+}
+
+impl Followed {
+    /// The number of the instance, and of the token in it, of a step counted over all instances.
+    pub fn locate(&self, step: usize) -> (usize, usize) {
+        let mut left = step;
+        for (test, &length) in self.lengths.iter().enumerate() {
+            if left < length as usize {
+                return (test, left);
+            }
+            left -= length as usize;
+        }
+        (self.lengths.len(), 0)
+    }
+}
+
+/// An instance that was not judged right.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Wrong {
+    /// The number of the instance.
+    pub test: usize,
+    /// Whether the instance satisfies the schema.
+    pub valid: bool,
+    /// The number of the token refused; the number of tokens for the end of sequence.
+    pub token: usize,
+    /// What the engine said, if it failed.
+    pub error: String,
+}
+
+/// What the watchdog sees: it must not cost anything where time is taken.
+struct Progress {
+    phase: AtomicU8,
+    case: AtomicU64,
+    steps: AtomicU64,
+}
+
+static PROGRESS: Progress =
+    Progress { phase: AtomicU8::new(0), case: AtomicU64::new(0), steps: AtomicU64::new(0) };
+
+fn enter(phase: Phase) {
+    PROGRESS.steps.fetch_add(1, Ordering::Relaxed);
+    PROGRESS.phase.store(phase as u8, Ordering::Release);
+}
+
+/// Ends the process when no progress is made for too long.
+fn watch(compile: Duration, mask: Duration) {
+    let mut seen = u64::MAX;
+    let mut since = Instant::now();
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let steps = PROGRESS.steps.load(Ordering::Relaxed);
+        if steps != seen {
+            (seen, since) = (steps, Instant::now());
+            continue;
+        }
+        let (phase, limit) = match PROGRESS.phase.load(Ordering::Acquire) {
+            1 => (Phase::Compile, compile),
+            2 => (Phase::Follow, mask),
+            _ => continue,
+        };
+        if since.elapsed() > limit {
+            let case = PROGRESS.case.load(Ordering::Relaxed) as usize;
+            // A parent that is gone needs no report.
+            let _ = say(&Report::TimedOut(case, phase));
+            std::process::exit(3);
+        }
+    }
+}
+
+fn say(report: &Report) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, report)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// Serves commands until `finish` or the end of input.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let clock = Stopwatch::new();
+    let clock_ns = clock.cost();
+    let json = engine::read(&arguments.vocab)?;
+    let start = Instant::now();
+    let mut engine = engine::prepare(&arguments.engine, &json, arguments.tokens, &arguments.options)?;
+    let vocab_build_ms = start.elapsed().as_secs_f64() * 1e3;
+    drop(json);
+    let mut follower =
+        Follower { clock, mask: vec![0; arguments.tokens.div_ceil(32)], eos: arguments.eos.clone() };
+    let prepare_rss_mb = take_peak_rss_mb();
+    let (compile, mask) = (arguments.compile_timeout, arguments.mask_timeout);
+    std::thread::spawn(move || watch(Duration::from_secs(compile), Duration::from_secs(mask)));
+    std::panic::set_hook(Box::new(|_| {}));
+    say(&Report::Ready { vocab_build_ms, clock_ns })?;
+    let mut cases = Reader::open(&arguments.cases)?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["run", from, to] => {
+                for index in from.parse::<usize>()?..to.parse()? {
+                    let case = cases.get(index)?;
+                    PROGRESS.case.store(index as u64, Ordering::Relaxed);
+                    say(&Report::Started(index))?;
+                    let outcome = follower.follow(&mut *engine, &case);
+                    enter(Phase::Idle);
+                    say(&Report::Done(index, Box::new(outcome)))?;
+                }
+                say(&Report::TurnOver)?;
+            }
+            ["finish"] => {
+                let peak_rss_mb = peak_rss_mb();
+                let trie_build_ms = engine.trie_build_ms()?;
+                return say(&Report::Finished { prepare_rss_mb, peak_rss_mb, trie_build_ms });
+            }
+            _ => bail!("unknown command `{line}`"),
+        }
+    }
+    Ok(())
+}
+
+struct Follower {
+    clock: Stopwatch,
+    mask: Vec<u32>,
+    eos: Vec<u32>,
+}
+
+impl Follower {
+    fn follow(&mut self, engine: &mut dyn Engine, case: &Case) -> Outcome {
+        let caught = catch_unwind(AssertUnwindSafe(|| self.follow_unguarded(engine, case)));
+        let outcome = caught.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Outcome::Crash(format!("panic: {}", text.unwrap_or("?")))
+        });
+        match outcome {
+            // llguidance catches its own panics.
+            Outcome::CompileError(text) if text.starts_with("panic: ") => Outcome::Crash(text),
+            outcome => outcome,
+        }
+    }
+
+    fn follow_unguarded(&mut self, engine: &mut dyn Engine, case: &Case) -> Outcome {
+        enter(Phase::Compile);
+        let start = self.clock.now();
+        let compiled = engine.compile(&case.schema);
+        let middle = self.clock.now();
+        let mut session = match compiled {
+            Ok(session) => session,
+            Err(error) => return Outcome::CompileError(format!("{error:#}")),
+        };
+        let first = session.fill_mask(&mut self.mask);
+        let end = self.clock.now();
+        if let Err(error) = first {
+            return Outcome::CompileError(format!("first mask: {error:#}"));
+        }
+        enter(Phase::Follow);
+        let mut followed =
+            Followed { compile: middle.since(start), first_mask: end.since(middle), ..Followed::default() };
+        for (number, test) in case.tests.iter().enumerate() {
+            let steps = followed.masks.len();
+            let accepted = self.follow_test(&mut *session, test, &mut followed);
+            followed.lengths.push((followed.masks.len() - steps) as u32);
+            enter(Phase::Idle);
+            let (token, error) = match accepted {
+                Ok(None) if test.valid => continue,
+                Ok(Some(_)) if !test.valid => continue,
+                Ok(None) => (test.tokens.len(), String::new()),
+                Ok(Some(token)) => (token, String::new()),
+                Err((token, error)) => (token, format!("{error:#}")),
+            };
+            followed.wrong.push(Wrong { test: number, valid: test.valid, token, error });
+        }
+        followed.stats = session.stats();
+        Outcome::Compiled(followed)
+    }
+
+    /// The number of the token refused, or none when the instance was accepted.
+    fn follow_test(
+        &mut self,
+        session: &mut dyn Session,
+        test: &Test,
+        followed: &mut Followed,
+    ) -> Result<Option<usize>, (usize, anyhow::Error)> {
+        enter(Phase::Follow);
+        session.reset().map_err(|error| (0, error))?;
+        for (i, &token) in test.tokens.iter().enumerate() {
+            PROGRESS.steps.fetch_add(1, Ordering::Relaxed);
+            let start = self.clock.now();
+            let filled = session.fill_mask(&mut self.mask);
+            let middle = self.clock.now();
+            filled.map_err(|error| (i, error))?;
+            followed.masks.push(middle.since(start));
+            if !allows(&self.mask, token) {
+                followed.commits.push(0);
+                return Ok(Some(i));
+            }
+            let start = self.clock.now();
+            let advanced = session.advance(token);
+            let end = self.clock.now();
+            followed.commits.push(end.since(start));
+            if !advanced.map_err(|error| (i, error))? {
+                return Err((i, anyhow::anyhow!("the mask allows the token, but advance does not take it")));
+            }
+        }
+        let end = test.tokens.len();
+        session.fill_mask(&mut self.mask).map_err(|error| (end, error))?;
+        Ok((!self.eos.iter().any(|&eos| allows(&self.mask, eos))).then_some(end))
+    }
+}
+
+/// The most memory this process held since it began or since [`take_peak_rss_mb`], in MiB; 0 where the system does not
+/// say.
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+/// The same, and counts anew from here where Linux lets it.
+fn take_peak_rss_mb() -> f64 {
+    let peak = peak_rss_mb();
+    // Writing 5 sets the high-water mark to what is held now (man proc_pid_clear_refs).
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    peak
+}
