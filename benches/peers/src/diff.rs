@@ -215,7 +215,8 @@ impl<'a> Court<'a> {
         }
         let all = options.with(&POLICIES.join(","))?;
         policies.push(("several of them together", Hedgerow::new(vocabulary.clone(), &all)));
-        let closing = ["}", "]", "\"", ":", ",", "0", "1", "a", "-"];
+        // The quote first: inside a string the brackets are text.
+        let closing = ["\"", "}", "]", ":", ",", "0", "1", "a", "-"];
         let closing = closing.iter().filter_map(|text| {
             vocabulary.greedy_tokenize(text.as_bytes()).ok().and_then(|tokens| tokens.first().map(|id| id.0))
         });

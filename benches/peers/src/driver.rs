@@ -1,6 +1,7 @@
 //! Drives the engines' processes: a few cases with one engine, the same cases with the next, and so on, so that whatever
 //! else the machine does falls on all of them alike.
 
+use crate::engine;
 use crate::maskbench::Plan;
 use crate::worker::{Outcome, Report};
 use crate::Selection;
@@ -68,8 +69,11 @@ impl Worker<'_> {
         }
         let program = std::env::current_exe()?;
         let timeouts = self.plan.timeouts;
-        let eos: Vec<String> = self.vocabulary.eos().iter().map(|id| id.0.to_string()).collect();
-        let mut child = Command::new("sh")
+        let list = |tokens: Vec<u32>| tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let eos = list(self.vocabulary.eos().iter().map(|id| id.0).collect());
+        let output = list(engine::output(self.vocabulary));
+        let mut command = Command::new("sh");
+        command
             .args(["-c", &format!("ulimit -v {MAX_KIB}; exec \"$0\" \"$@\"")])
             .arg(program)
             .args(["worker", "--engine", self.name, "--options", &self.selection.options.to_string()])
@@ -78,9 +82,13 @@ impl Worker<'_> {
             .arg("--cases")
             .arg(self.prepared)
             .args(["--tokens", &self.vocabulary.size().to_string()])
-            .args(["--eos", &eos.join(",")])
+            .args(["--eos", &eos])
             .args(["--compile-timeout", &timeouts.compile_timeout.to_string()])
-            .args(["--mask-timeout", &timeouts.mask_timeout.to_string()])
+            .args(["--mask-timeout", &timeouts.mask_timeout.to_string()]);
+        if !output.is_empty() {
+            command.args(["--output", &output]);
+        }
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -6,6 +6,7 @@
 //! - `diff` compares masks token by token with llguidance's, and finds out who is right.
 //! - `scaling` measures how cost grows with the schema, the vocabulary and the batch.
 //! - `schema-suite` runs the official JSON Schema test suite.
+//! - `samplers` runs the same sampler chains as llama.cpp on the same logits.
 //!
 //! Protocol and cases: MaskBench, github.com/guidance-ai/jsonschemabench, folder `maskbench`.
 
@@ -14,9 +15,11 @@ mod clock;
 mod diff;
 mod driver;
 mod engine;
+mod llama;
 mod maskbench;
 mod options;
 mod random;
+mod samplers;
 mod scaling;
 mod schema_suite;
 mod slowest;
@@ -91,6 +94,9 @@ enum Command {
         /// Print the tables of every split as well.
         #[arg(long)]
         splits: bool,
+        /// Print this many of the slowest compilations, first masks, masks and advances of every engine as well.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        slowest: usize,
         /// Write the figures here.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -164,6 +170,24 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Sampler chains beside llama.cpp's on identical logits.
+    Samplers {
+        /// llama.cpp's samplers, as `make bench-deps` builds them, or a whole `libllama.so`.
+        #[arg(long, value_name = "FILE", default_value = ".deps/llama/libllama-samplers.so")]
+        llama: PathBuf,
+        /// Vocabulary sizes.
+        #[arg(long, value_delimiter = ',', default_value = "32000,128256,151936,262144")]
+        sizes: Vec<usize>,
+        /// Rounds of each measurement; the median counts.
+        #[arg(long, default_value_t = 41)]
+        rounds: usize,
+        /// Only chains whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+        /// Write the figures here.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// One engine's process; started by the other commands.
     #[command(hide = true)]
     Worker(worker::Arguments),
@@ -171,9 +195,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Maskbench { selection, timeouts, engines, turn, splits, json, failures } => {
+        Command::Maskbench { selection, timeouts, engines, turn, splits, slowest, json, failures } => {
             let plan = maskbench::Plan { engines, turn, timeouts };
-            maskbench::run(&selection, &plan, splits, json.as_deref(), failures.as_deref())
+            let prints = maskbench::Prints { splits, slowest };
+            maskbench::run(&selection, &plan, prints, json.as_deref(), failures.as_deref())
         }
         Command::Slowest { selection, timeouts, engine, top } => {
             slowest::run(&selection, timeouts, engine, top)
@@ -184,6 +209,9 @@ fn main() -> ExitCode {
         Command::Scaling { vocab, only, json } => scaling::run(&vocab, only.as_deref(), json.as_deref()),
         Command::SchemaSuite { dir, engines, options, draft, files, json } => {
             schema_suite::run(&dir, &engines, &options, draft.as_deref(), files, json.as_deref())
+        }
+        Command::Samplers { llama, sizes, rounds, only, json } => {
+            samplers::run(&llama, &samplers::Plan { sizes, rounds }, only.as_deref(), json.as_deref())
         }
         Command::Worker(arguments) => worker::run(&arguments),
     };

@@ -4,6 +4,7 @@
 use crate::cases::{self, Case, Prepared};
 use crate::driver::{drive, Run};
 use crate::engine::{self, accepts, Hedgerow};
+use crate::slowest;
 use crate::statistics::{rounded, shown, Summary, Table, PERCENTILES};
 use crate::worker::{Followed, Outcome, Wrong};
 use crate::{Selection, Timeouts};
@@ -27,6 +28,14 @@ pub struct Plan {
     pub turn: usize,
     /// How long an engine may take.
     pub timeouts: Timeouts,
+}
+
+/// What is printed beside the table of all cases.
+pub struct Prints {
+    /// The tables of every split.
+    pub splits: bool,
+    /// How many of the slowest operations of every engine.
+    pub slowest: usize,
 }
 
 /// Cases, and what engines did with them.
@@ -309,7 +318,7 @@ impl Figures<'_> {
 pub fn run(
     selection: &Selection,
     plan: &Plan,
-    splits: bool,
+    prints: Prints,
     json: Option<&Path>,
     failures: Option<&Path>,
 ) -> Result<()> {
@@ -340,13 +349,14 @@ pub fn run(
     let mut split_figures = Map::new();
     for (split, chosen) in by_split {
         let figures = Figures { results: &results, chosen };
-        if splits {
+        if prints.splits {
             println!("\n== {split}");
             figures.print();
         }
         split_figures.insert(split.to_owned(), figures.to_json().into());
     }
     all.insert("splits".to_owned(), split_figures.into());
+    slowest::print(&results, prints.slowest);
     if let Some(path) = json {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         serde_json::to_writer_pretty(BufWriter::new(file), &all)?;

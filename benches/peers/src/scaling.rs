@@ -77,7 +77,8 @@ pub fn run(vocabularies: &[PathBuf], only: Option<&str>, json: Option<&Path>) ->
     let clock = Stopwatch::new();
     let is_wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let mut all = Map::new();
-    let curves: [(&str, fn(usize) -> Point, &[usize]); 5] = [
+    type Sized<'a> = (&'a str, fn(usize) -> Point, &'a [usize]);
+    let curves: [Sized<'_>; 5] = [
         ("optional properties", properties, &[100, 1_000, 5_000]),
         ("enum values", enumeration, &[100, 1_000, 10_000]),
         ("maxLength", max_length, &[10, 10_000, 1_000_000]),
@@ -116,7 +117,7 @@ fn prepare(name: &str, vocabulary: &Vocabulary, options: &Options) -> Result<Box
         "hedgerow" => Box::new(Hedgerow::new(anew, options)),
         _ => Box::new(LlGuidance::from_vocabulary(&anew, options)?),
     };
-    engine::warm_up(&mut *engine, vocabulary.size())?;
+    engine::warm_up(&mut *engine, vocabulary.size(), &engine::output(vocabulary))?;
     Ok(engine)
 }
 
@@ -201,24 +202,24 @@ fn measure(
     let mut engine = prepare(name, vocabulary, options)?;
     let build_ms = engine.trie_build_ms()?;
     let mut mask = vec![0; vocabulary.size().div_ceil(32)];
-    let start = clock.now();
+    let lap = clock.start();
     let mut session = engine.compile(&point.schema)?;
     session.fill_mask(&mut mask)?;
-    let ttfm = clock.now().since(start) as f64 / 1e3;
+    let ttfm = clock.stop(&lap) as f64 / 1e3;
     let tokens: Vec<u32> =
         vocabulary.greedy_tokenize(point.instance.as_bytes())?.into_iter().map(|id| id.0).collect();
     let mut follow = |session: &mut dyn Session| -> Result<(Vec<u64>, Vec<u64>)> {
         session.reset()?;
         let (mut masks, mut commits) = (Vec::new(), Vec::new());
         for (i, &token) in tokens.iter().enumerate() {
-            let start = clock.now();
+            let lap = clock.start();
             session.fill_mask(&mut mask)?;
-            let middle = clock.now();
+            masks.push(clock.stop(&lap));
+            let lap = clock.start();
             if !allows(&mask, token) || !session.advance(token)? {
                 bail!("token {i} of the instance is refused");
             }
-            masks.push(middle.since(start));
-            commits.push(clock.now().since(middle));
+            commits.push(clock.stop(&lap));
         }
         Ok((masks, commits))
     };

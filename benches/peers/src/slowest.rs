@@ -9,14 +9,21 @@ use anyhow::Result;
 /// The `slowest` command.
 pub fn run(selection: &Selection, timeouts: Timeouts, engine: String, top: usize) -> Result<()> {
     let plan = Plan { engines: vec![engine], turn: usize::MAX, timeouts };
-    let results = measure(selection, &plan)?;
-    schemas(&results, "compile", top, |of| of.compile);
-    schemas(&results, "first mask", top, |of| of.first_mask);
-    schemas(&results, "all masks", top, |of| of.masks.iter().sum());
-    schemas(&results, "all advances", top, |of| of.commits.iter().sum());
-    steps(&results, "mask", top, |of| &of.masks);
-    steps(&results, "advance", top, |of| &of.commits);
+    print(&measure(selection, &plan)?, top);
     Ok(())
+}
+
+/// Prints the `top` slowest of everything; nothing for 0.
+pub fn print(results: &Results, top: usize) {
+    if top == 0 {
+        return;
+    }
+    schemas(results, "compile", top, |of| of.compile);
+    schemas(results, "first mask", top, |of| of.first_mask);
+    schemas(results, "all masks", top, |of| of.masks.iter().sum());
+    schemas(results, "all advances", top, |of| of.commits.iter().sum());
+    steps(results, "mask", top, |of| &of.masks);
+    steps(results, "advance", top, |of| &of.commits);
 }
 
 fn schemas(results: &Results, what: &str, top: usize, time: impl Fn(&Followed) -> u64) {

@@ -42,6 +42,9 @@ pub struct Arguments {
     /// The tokens that end a sequence.
     #[arg(long, value_delimiter = ',')]
     pub eos: Vec<u32>,
+    /// The tokens of the output that engines warm up with.
+    #[arg(long, value_delimiter = ',')]
+    pub output: Vec<u32>,
     /// Seconds for compiling a schema.
     #[arg(long)]
     pub compile_timeout: u64,
@@ -202,7 +205,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let clock_ns = clock.cost();
     let json = engine::read(&arguments.vocab)?;
     let start = Instant::now();
-    let mut engine = engine::prepare(&arguments.engine, &json, arguments.tokens, &arguments.options)?;
+    let (tokens, output) = (arguments.tokens, &arguments.output);
+    let mut engine = engine::prepare(&arguments.engine, &json, tokens, output, &arguments.options)?;
     let vocab_build_ms = start.elapsed().as_secs_f64() * 1e3;
     drop(json);
     let mut follower =
@@ -262,21 +266,21 @@ impl Follower {
 
     fn follow_unguarded(&mut self, engine: &mut dyn Engine, case: &Case) -> Outcome {
         enter(Phase::Compile);
-        let start = self.clock.now();
+        let lap = self.clock.start();
         let compiled = engine.compile(&case.schema);
-        let middle = self.clock.now();
+        let compile = self.clock.stop(&lap);
         let mut session = match compiled {
             Ok(session) => session,
             Err(error) => return Outcome::CompileError(format!("{error:#}")),
         };
+        let lap = self.clock.start();
         let first = session.fill_mask(&mut self.mask);
-        let end = self.clock.now();
+        let first_mask = self.clock.stop(&lap);
         if let Err(error) = first {
             return Outcome::CompileError(format!("first mask: {error:#}"));
         }
         enter(Phase::Follow);
-        let mut followed =
-            Followed { compile: middle.since(start), first_mask: end.since(middle), ..Followed::default() };
+        let mut followed = Followed { compile, first_mask, ..Followed::default() };
         for (number, test) in case.tests.iter().enumerate() {
             let steps = followed.masks.len();
             let accepted = self.follow_test(&mut *session, test, &mut followed);
@@ -306,19 +310,18 @@ impl Follower {
         session.reset().map_err(|error| (0, error))?;
         for (i, &token) in test.tokens.iter().enumerate() {
             PROGRESS.steps.fetch_add(1, Ordering::Relaxed);
-            let start = self.clock.now();
+            let lap = self.clock.start();
             let filled = session.fill_mask(&mut self.mask);
-            let middle = self.clock.now();
+            let mask = self.clock.stop(&lap);
             filled.map_err(|error| (i, error))?;
-            followed.masks.push(middle.since(start));
+            followed.masks.push(mask);
             if !allows(&self.mask, token) {
                 followed.commits.push(0);
                 return Ok(Some(i));
             }
-            let start = self.clock.now();
+            let lap = self.clock.start();
             let advanced = session.advance(token);
-            let end = self.clock.now();
-            followed.commits.push(end.since(start));
+            followed.commits.push(self.clock.stop(&lap));
             if !advanced.map_err(|error| (i, error))? {
                 return Err((i, anyhow::anyhow!("the mask allows the token, but advance does not take it")));
             }

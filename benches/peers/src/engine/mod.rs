@@ -57,13 +57,13 @@ pub trait Session {
 /// The names [`prepare`] knows.
 pub const NAMES: [&str; 4] = ["hedgerow", "llguidance", "llguidance-bytes", "outlines-core"];
 
-/// The engine of that name, prepared from the text of a `tokenizer.json`.
-///
-/// `tokens` is the vocabulary's size.
+/// The engine of that name, prepared from the text of a `tokenizer.json` of `tokens` tokens; `output` is [`OUTPUT`] in its
+/// tokens.
 pub fn prepare(
     name: &str,
     tokenizer_json: &[u8],
     tokens: usize,
+    output: &[u32],
     options: &Options,
 ) -> Result<Box<dyn Engine>> {
     let vocabulary = || Vocabulary::from_tokenizer_json(tokenizer_json);
@@ -71,19 +71,40 @@ pub fn prepare(
         "hedgerow" => Box::new(Hedgerow::new(vocabulary()?, options)),
         "llguidance" => Box::new(LlGuidance::from_tokenizer_json(tokenizer_json, options)?),
         "llguidance-bytes" => Box::new(LlGuidance::from_vocabulary(&vocabulary()?, options)?),
-        "outlines-core" => Box::new(Outlines::new(&vocabulary()?, options)?),
+        // It keeps nothing between schemas, so there is nothing to warm up.
+        "outlines-core" => return Ok(Box::new(Outlines::new(&vocabulary()?, options)?)),
         _ => bail!("there is no engine `{name}`; there are {}", NAMES.join(", ")),
     };
-    warm_up(&mut *engine, tokens)?;
+    warm_up(&mut *engine, tokens, output)?;
     Ok(engine)
 }
 
-/// Lets an engine build what it keeps for every schema and builds at first use, so that this counts as preparation for
+/// Any JSON value.
+const ANY: &str = r#"{"type": ["object", "array", "string", "number", "boolean", "null"]}"#;
+
+/// A value with something of every kind in it.
+pub const OUTPUT: &str =
+    r#"{"key": [-1.5e3, "text \u0041", true, {}, null, [ "a", {"b": 0}]], "other": "é"}"#;
+
+/// Lets an engine build what it builds at first use and keeps for every schema, so that this counts as preparation for
 /// all engines alike.
-pub fn warm_up(engine: &mut dyn Engine, tokens: usize) -> Result<()> {
+pub fn warm_up(engine: &mut dyn Engine, tokens: usize, output: &[u32]) -> Result<()> {
     let mut mask = vec![0; tokens.div_ceil(32)];
-    let mut session = engine.compile(r#"{"type": "boolean"}"#).context("the warm-up schema")?;
-    session.fill_mask(&mut mask).context("the warm-up mask")
+    let mut session = engine.compile(ANY).context("the warm-up schema")?;
+    session.fill_mask(&mut mask).context("the warm-up mask")?;
+    for &token in output {
+        if !allows(&mask, token) || !session.advance(token)? {
+            bail!("the warm-up output is refused");
+        }
+        session.fill_mask(&mut mask)?;
+    }
+    Ok(())
+}
+
+/// [`OUTPUT`] in tokens of this vocabulary; nothing if it cannot spell it.
+pub fn output(vocabulary: &Vocabulary) -> Vec<u32> {
+    let tokens = vocabulary.greedy_tokenize(OUTPUT.as_bytes()).unwrap_or_default();
+    tokens.into_iter().map(|id| id.0).collect()
 }
 
 /// Reads the file of a vocabulary.
@@ -116,7 +137,7 @@ mod tests {
     fn engines_follow_a_boolean() {
         let options = "whitespace=compact".parse().expect("known options");
         for name in NAMES {
-            let mut engine = prepare(name, TOKENIZER.as_bytes(), 10, &options).expect(name);
+            let mut engine = prepare(name, TOKENIZER.as_bytes(), 10, &[], &options).expect(name);
             let mut session = engine.compile(r#"{"const": true}"#).expect(name);
             let mut mask = vec![0];
             for _ in 0..2 {

@@ -1,0 +1,277 @@
+//! Samplers beside llama.cpp's: the same chains on the same logits, in turn, with one bare pass over the row as the floor.
+//!
+//! A round times, one after the other, a scan for the row's maximum, hedgerow's `Sampler::sample`, and what
+//! `llama_sampler_sample` does for a row (fill the candidate array, apply the chain); the row has just been read before each.
+//! Figures are medians over the rounds. Before the rounds, both are asked for the law they draw from, so that the table can
+//! say where they differ: llama.cpp works in single precision, and leaves candidates at a cut in any order.
+
+use crate::clock::Stopwatch;
+use crate::llama::{Chain, Link, Llama};
+use crate::statistics::{rounded, shown, Table};
+use anyhow::{Context, Result};
+use hedgerow::sampling::{ChainOrder, Mirostat, MirostatVersion, Sampler, SamplingParams};
+use serde_json::{json, Value};
+use std::collections::HashMap;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::BufWriter;
+use std::path::Path;
+
+/// What is measured.
+pub struct Plan {
+    /// Vocabulary sizes.
+    pub sizes: Vec<usize>,
+    /// Rounds of each measurement.
+    pub rounds: usize,
+}
+
+const ROWS: [&str; 3] = ["peaked", "normal", "flat"];
+const MASKS: [usize; 4] = [1, 100, 5_000, 120_000];
+
+/// A row of logits from an integer hash, the same on every machine: as a model gives them when it is sure (40 tokens
+/// stand out), as a normal law with σ = 2.5, or nearly uniform.
+fn row(kind: &str, size: usize) -> Vec<f32> {
+    let mix = |mut x: u32| {
+        x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+        x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+        x ^ (x >> 16)
+    };
+    // The sum of four uniform numbers, to mean 0 and variance 1.
+    let normal = |i: usize| {
+        let (a, b) = (mix(2 * i as u32), mix(2 * i as u32 + 1));
+        let sum = (a & 0xffff) + (a >> 16) + (b & 0xffff) + (b >> 16);
+        (sum as f32 - 131_070.0) / 37_837.0
+    };
+    match kind {
+        "peaked" => {
+            let mut row: Vec<f32> = (0..size).map(|i| 2.0 * normal(i)).collect();
+            for i in 0..40 {
+                row[(i * 7_919 + 13) % size] = 20.0 - 0.4 * i as f32;
+            }
+            row
+        }
+        "normal" => (0..size).map(|i| 2.5 * normal(i)).collect(),
+        _ => (0..size).map(|i| 0.01 * normal(i)).collect(),
+    }
+}
+
+/// `count` tokens spread evenly over `size`.
+fn mask(size: usize, count: usize) -> Vec<u32> {
+    let mut mask = vec![0; size.div_ceil(32)];
+    for i in 0..count {
+        let id = i * size / count;
+        mask[id / 32] |= 1 << (id % 32);
+    }
+    mask
+}
+
+/// The maximum of a row: what reading it once costs.
+fn scan(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 32];
+    let chunks = row.chunks_exact(32);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// One chain, as both spell it, and the mask it works under.
+struct Contest {
+    name: String,
+    params: SamplingParams,
+    links: Vec<Link>,
+    /// One bit a token.
+    mask: Option<Vec<u32>>,
+    /// Whether the law can be compared: not where drawing is part of it.
+    is_lawful: bool,
+}
+
+fn contests(size: usize) -> Vec<Contest> {
+    use Link::{Draw, Greedy, MinP, Temperature, TopK, TopP, Typical};
+    let params = || SamplingParams::default().order(ChainOrder::Llama);
+    let mirostat = |version| params().mirostat(Some(Mirostat { version, ..Mirostat::default() }));
+    let contest = |name: &str, params, links: &[Link]| {
+        let (name, links) = (name.to_owned(), links.to_vec());
+        Contest { name, params, links, mask: None, is_lawful: true }
+    };
+    let drawn = |name, params, links: &[Link]| Contest { is_lawful: false, ..contest(name, params, links) };
+    let cut = || params().top_k(40).top_p(0.95).min_p(0.05).temperature(0.8);
+    let default = |name| contest(name, cut(), &[TopK(40), TopP(0.95), MinP(0.05), Temperature(0.8), Draw]);
+    let mut contests = vec![
+        default("default chain"),
+        contest(
+            "default, hf order",
+            cut().order(ChainOrder::Hf),
+            &[Temperature(0.8), TopK(40), TopP(0.95), MinP(0.05), Draw],
+        ),
+        drawn("greedy", params().temperature(0.0), &[Greedy]),
+        contest("temperature", params().temperature(0.8), &[Temperature(0.8), Draw]),
+        contest("top-p", params().top_p(0.95), &[TopP(0.95), Draw]),
+        contest("min-p", params().min_p(0.05), &[MinP(0.05), Draw]),
+        contest("typical", params().typical_p(0.95), &[Typical(0.95), Draw]),
+        drawn("mirostat 1", mirostat(MirostatVersion::V1), &[Link::Mirostat(size as i32, 5.0, 0.1)]),
+        drawn("mirostat 2", mirostat(MirostatVersion::V2), &[Link::MirostatV2(5.0, 0.1)]),
+    ];
+    for count in MASKS.into_iter().filter(|&count| count < size) {
+        let mask = Some(mask(size, count));
+        contests.push(Contest { mask, ..default(&format!("default, mask of {count}")) });
+    }
+    contests
+}
+
+/// Medians in microseconds.
+struct Times {
+    scan: f64,
+    hedgerow: f64,
+    llama: f64,
+}
+
+fn measure(
+    clock: &Stopwatch,
+    rounds: usize,
+    row: &[f32],
+    mask: Option<&[u32]>,
+    sampler: &mut Sampler,
+    chain: &mut Chain,
+) -> Result<Times> {
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    let mut timed = |place: usize, task: &mut dyn FnMut() -> Result<()>| -> Result<()> {
+        black_box(scan(black_box(row)));
+        let lap = clock.start();
+        task()?;
+        times[place].push(clock.stop(&lap));
+        Ok(())
+    };
+    for _ in 0..rounds.max(1) {
+        timed(0, &mut || {
+            black_box(scan(black_box(row)));
+            Ok(())
+        })?;
+        timed(1, &mut || {
+            black_box(sampler.sample(row, mask)?);
+            Ok(())
+        })?;
+        // Mirostat's μ at its start, as hedgerow's is until a token is accepted.
+        chain.reset();
+        timed(2, &mut || {
+            black_box(chain.sample(row, mask).context("llama.cpp selected no token")?);
+            Ok(())
+        })?;
+    }
+    let [scan, hedgerow, llama] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2] as f64 / 1e3
+    });
+    Ok(Times { scan, hedgerow, llama })
+}
+
+/// How two laws over tokens differ.
+struct Agreement {
+    /// Tokens that one of them alone can draw.
+    alone: usize,
+    /// Half the sum of the differences between probabilities (total variation distance).
+    distance: f64,
+}
+
+fn compare(own: Vec<(u32, f64)>, other: Vec<(u32, f64)>) -> Agreement {
+    let mut left: HashMap<u32, f64> = own.into_iter().collect();
+    let mut agreement = Agreement { alone: 0, distance: 0.0 };
+    for (token, p) in other {
+        let own = left.remove(&token);
+        agreement.alone += usize::from(own.is_none());
+        agreement.distance += (own.unwrap_or(0.0) - p).abs() / 2.0;
+    }
+    agreement.alone += left.len();
+    agreement.distance += left.values().sum::<f64>() / 2.0;
+    agreement
+}
+
+fn softmax(kept: Vec<(u32, f32)>) -> Vec<(u32, f64)> {
+    let max = kept.iter().map(|&(_, logit)| logit).fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: f32| f64::from(logit - max).exp();
+    let sum: f64 = kept.iter().map(|&(_, logit)| weight(logit)).sum();
+    kept.into_iter().map(|(token, logit)| (token, weight(logit) / sum)).collect()
+}
+
+/// The `samplers` command.
+pub fn run(library: &Path, plan: &Plan, only: Option<&str>, json: Option<&Path>) -> Result<()> {
+    let llama = Llama::open(library)?;
+    let clock = Stopwatch::new();
+    let mut table = Table::new([
+        "vocabulary",
+        "row",
+        "chain",
+        "hedgerow µs",
+        "llama.cpp µs",
+        "ratio",
+        "scan µs",
+        "× scan",
+        "kept by one",
+        "distance",
+    ]);
+    let mut points = Vec::new();
+    for (&size, kind) in plan.sizes.iter().flat_map(|size| ROWS.map(|kind| (size, kind))) {
+        let row = row(kind, size);
+        for contest in contests(size).into_iter().filter(|of| only.is_none_or(|only| of.name.contains(only)))
+        {
+            let mask = contest.mask.as_deref();
+            let mut sampler = Sampler::new(contest.params)?;
+            let mut chain = llama.chain(&contest.links)?;
+            let mut agreement = None;
+            if contest.is_lawful {
+                let own = sampler.distribution(&row, mask)?;
+                let own = own.into_iter().map(|(token, p)| (token.0, f64::from(p))).collect();
+                agreement = Some(compare(own, softmax(chain.kept(&row, mask))));
+            }
+            let times = measure(&clock, plan.rounds, &row, mask, &mut sampler, &mut chain)?;
+            let (ratio, scans) = (times.llama / times.hedgerow, times.hedgerow / times.scan);
+            let head = [size.to_string(), kind.to_owned(), contest.name.clone()];
+            let figures = [times.hedgerow, times.llama, ratio, times.scan, scans].map(shown);
+            let differing =
+                agreement.as_ref().map(|of| [of.alone.to_string(), format!("{:.0e}", of.distance)]);
+            table.row(head.into_iter().chain(figures).chain(differing.into_iter().flatten()));
+            points.push(json!({"vocabulary": size, "row": kind, "chain": contest.name,
+                "hedgerow_us": rounded(times.hedgerow), "llama_us": rounded(times.llama), "ratio": rounded(ratio),
+                "scan_us": rounded(times.scan), "scans": rounded(scans),
+                "kept_by_one": agreement.as_ref().map(|of| of.alone),
+                "distance": agreement.as_ref().map(|of| of.distance)}));
+        }
+    }
+    table.print();
+    if let Some(path) = json {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        serde_json::to_writer_pretty(BufWriter::new(file), &Value::from(points))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn laws_are_compared_by_token() {
+        let same = compare(vec![(1, 0.5), (2, 0.5)], softmax(vec![(2, 3.0), (1, 3.0)]));
+        assert_eq!((same.alone, same.distance), (0, 0.0));
+        let apart = compare(vec![(1, 0.5), (2, 0.5)], vec![(2, 0.5), (3, 0.5)]);
+        assert_eq!((apart.alone, apart.distance), (2, 0.5));
+    }
+
+    #[test]
+    fn masks_hold_as_many_tokens_as_asked() {
+        for (size, count) in [(32_000, 1), (32_000, 5_000), (262_144, 120_000)] {
+            let ones: u32 = mask(size, count).iter().map(|word| word.count_ones()).sum();
+            assert_eq!(ones as usize, count);
+        }
+    }
+
+    #[test]
+    fn the_scan_reads_the_whole_row() {
+        let mut row = row("flat", 1_000);
+        row[999] = 7.0;
+        assert_eq!(scan(&row), 7.0);
+    }
+}
