@@ -97,9 +97,11 @@ fn contests(size: usize) -> Vec<Contest> {
         let (name, links) = (name.to_owned(), links.to_vec());
         Contest { name, params, links, mask: None, is_lawful: true }
     };
-    let drawn = |name, params, links: &[Link]| Contest { is_lawful: false, ..contest(name, params, links) };
+    let drawn =
+        |name: &str, params, links: &[Link]| Contest { is_lawful: false, ..contest(name, params, links) };
     let cut = || params().top_k(40).top_p(0.95).min_p(0.05).temperature(0.8);
-    let default = |name| contest(name, cut(), &[TopK(40), TopP(0.95), MinP(0.05), Temperature(0.8), Draw]);
+    let default =
+        |name: &str| contest(name, cut(), &[TopK(40), TopP(0.95), MinP(0.05), Temperature(0.8), Draw]);
     let mut contests = vec![
         default("default chain"),
         contest(
