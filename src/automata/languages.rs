@@ -326,6 +326,11 @@ impl Languages {
         first.0.iter().zip(spaces.0).all(|(a, b)| a & b == 0).then_some((most, tail))
     }
 
+    /// Whether `id` is known to have words without a search, and so are its parts.
+    fn liveness_is_known(&self, id: LangId) -> bool {
+        self.info[id.index()].liveness == Liveness::Live
+    }
+
     /// The bytes some word starts with.
     pub fn first_bytes(&mut self, id: LangId) -> ByteSet {
         if let Some(set) = self.first_bytes.get(&id) {
@@ -346,6 +351,24 @@ impl Languages {
                     }
                 }
             }
+            Expr::Concat(head, tail) if self.liveness_is_known(id) => {
+                set = self.first_bytes(head);
+                // Chains may be long; only the heads that may be empty are followed.
+                let mut at = (head, tail);
+                while self.is_nullable(at.0) {
+                    match *self.expr(at.1) {
+                        Expr::Concat(head, tail) => {
+                            at = (head, tail);
+                            set = set.union(&self.first_bytes(head));
+                        }
+                        _ => {
+                            set = set.union(&self.first_bytes(at.1));
+                            break;
+                        }
+                    }
+                }
+            }
+            Expr::Json { mode: JsonMode::Start, .. } => set.insert(b'"'),
             _ => {
                 let partition = self.partition(id);
                 let live: Vec<bool> = {

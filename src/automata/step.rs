@@ -33,6 +33,11 @@ impl Languages {
             Expr::Never | Expr::Empty => return LangId::NEVER,
             Expr::All => return LangId::ALL,
             Expr::Chars(_) | Expr::Literals { .. } => return self.derive_uncached(id, byte),
+            Expr::Concat(head, tail) => {
+                if let Some(next) = self.derive_spaced(head, tail, byte) {
+                    return next;
+                }
+            }
             _ => {}
         }
         let partition = self.partition(id);
@@ -50,6 +55,22 @@ impl Languages {
         let next = self.derive_uncached(id, byte);
         self.rows[slot] = next.0;
         next
+    }
+
+    /// Optional whitespace and literals: the engine steps through each such state once or twice, so rows do not pay.
+    fn derive_spaced(&mut self, head: LangId, tail: LangId, byte: u8) -> Option<LangId> {
+        let Expr::Repeat(space, 0, max) = *self.expr(head) else { return None };
+        if !matches!((self.expr(space), self.expr(tail)), (Expr::Chars(_), Expr::Literals { .. })) {
+            return None;
+        }
+        match (self.derive(space, byte), self.derive(tail, byte)) {
+            (LangId::NEVER, after) => Some(after),
+            (LangId::EMPTY, LangId::NEVER) => {
+                let rest = self.repeat(space, 0, if max == UNBOUNDED { max } else { max - 1 });
+                Some(self.concat(rest, tail))
+            }
+            _ => None,
+        }
     }
 
     fn derive_uncached(&mut self, id: LangId, byte: u8) -> LangId {

@@ -65,6 +65,11 @@ impl GrammarBuilder {
         Self::default()
     }
 
+    /// A builder that goes on with the nodes of a pool.
+    pub fn with_nodes(nodes: NodePool) -> Self {
+        GrammarBuilder { nodes, by_name: HashMap::new(), defined: Vec::new() }
+    }
+
     /// The rule named `name`, declared on first use.
     pub fn declare(&mut self, name: &str) -> RuleId {
         if let Some(&id) = self.by_name.get(name) {

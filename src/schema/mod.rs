@@ -105,8 +105,7 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Schema
         Ok(root) => root,
         Err(failure) => return Err(explain(&algebra, failure)),
     };
-    let mut builder = GrammarBuilder::new();
-    builder.nodes = nodes;
+    let builder = GrammarBuilder::with_nodes(nodes);
     let expand: Arc<dyn Expand> = Arc::new(Expander { algebra: Mutex::new(algebra) });
     let grammar = builder
         .build(root, Some(expand))
