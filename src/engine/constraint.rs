@@ -2,6 +2,7 @@
 
 use super::error::EngineError;
 use super::graph::Graph;
+use super::lexicon::Lexicon;
 use super::limits::Limits;
 use super::matcher::Matcher;
 use super::recogniser::StateId;
@@ -145,4 +146,18 @@ impl std::fmt::Debug for Constraint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Constraint").field("stats", &self.stats()).finish()
     }
+}
+
+/// Does everything a vocabulary needs before it is used for masks, once: about as much work again as building it. Without
+/// this, the first constraints over it do it as they come to it.
+///
+/// ```
+/// use hedgerow::vocab::Vocabulary;
+///
+/// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|b| vec![b]).collect())?;
+/// hedgerow::engine::prepare(&vocabulary);
+/// # Ok::<(), hedgerow::vocab::VocabularyError>(())
+/// ```
+pub fn prepare(vocabulary: &Vocabulary) {
+    vocabulary.extension(|| Lexicon::of(vocabulary)).prepare(vocabulary);
 }

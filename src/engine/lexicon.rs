@@ -5,8 +5,10 @@
 //! whitespace, in a second trie whose tokens are stripped of theirs; the tokens that are nothing but whitespace are one
 //! shared set.
 
-use super::summary::Summary;
+use super::flat::Flat;
+use super::summary::{Summariser, Summary};
 use crate::automata::compare::byte_group;
+use crate::automata::{Escapes, Languages};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -289,6 +291,25 @@ impl Lexicon {
         let ids = (0..vocabulary.token_count() as u32).map(TokenId);
         let key_completing = ids.filter(|&id| completes(vocabulary.bytes(id))).collect();
         Lexicon { plain: Source::new(None), stripped: OnceLock::new(), key_completing }
+    }
+
+    /// Does now what else the first constraints and masks would: the second trie, and the summaries of any string.
+    pub fn prepare(&self, vocabulary: &Vocabulary) {
+        let mut languages = Languages::new();
+        let mut flat = Flat::new();
+        let text = languages.any_text();
+        for escapes in [Escapes::Any, Escapes::NoUnicode] {
+            let string = languages.json_string(text, escapes);
+            let body = languages.step(string, b'"');
+            for (source, language) in
+                [(&self.plain, string), (&self.plain, body), (&self.stripped(vocabulary).source, string)]
+            {
+                source.short(vocabulary, 0);
+                let languages = &mut languages;
+                let flat = &mut flat;
+                Summariser { languages, flat, vocabulary, source }.summary(language).sets(vocabulary.size());
+            }
+        }
     }
 
     /// Built on first use: about as much work as the vocabulary's own trie.

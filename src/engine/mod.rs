@@ -33,7 +33,7 @@ mod summary;
 mod transitions;
 
 pub use batch::fill_masks;
-pub use constraint::{Constraint, Stats};
+pub use constraint::{prepare, Constraint, Stats};
 pub use error::EngineError;
 pub use limits::Limits;
 pub use matcher::Matcher;

@@ -147,7 +147,7 @@ impl Summary {
     }
 
     /// The tokens read inside, and those with an exit.
-    fn sets(&self, size: usize) -> &(TokenSet, TokenSet) {
+    pub fn sets(&self, size: usize) -> &(TokenSet, TokenSet) {
         self.sets.get_or_init(|| {
             let (mut inside, mut exiting) = match &self.base {
                 None => (TokenSet::new(size), TokenSet::new(size)),
