@@ -1,18 +1,6 @@
-//! Every format against the official suite's optional tests, all drafts, on decoded text.
+//! What the official suite leaves out; the suite itself is run by `tests/schema_suite.rs`.
 
 use super::*;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Tests that are not met, and why.
-fn expected_failure(format: &str, data: &str) -> Option<&'static str> {
-    let lower = data.to_ascii_lowercase();
-    match format {
-        "hostname" | "idn-hostname" if lower.split('.').any(|label| label.starts_with("xn--")) => {
-            Some("A-labels are not accepted")
-        }
-        _ => None,
-    }
-}
 
 #[test]
 fn every_format_has_a_language() {
@@ -27,50 +15,6 @@ fn every_format_has_a_language() {
     assert!(!pool.exhausted());
 }
 
-#[test]
-fn official_suite() {
-    let root = std::env::var("HEDGEROW_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
-    let suite = std::path::Path::new(&root).join("json-schema-test-suite/tests");
-    if !suite.is_dir() {
-        eprintln!("skipped: no {}", suite.display());
-        return;
-    }
-    let mut pool = Languages::new();
-    let mut scores: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let (mut failures, mut excused, mut tested) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for draft in ["draft4", "draft6", "draft7", "draft2019-09", "draft2020-12"] {
-        for entry in std::fs::read_dir(suite.join(draft).join("optional/format")).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            let groups: serde_json::Value = serde_json::from_str(&text).unwrap();
-            for group in groups.as_array().unwrap() {
-                let Some(format) = group["schema"]["format"].as_str() else { continue };
-                let Some(id) = language(&mut pool, format) else { continue };
-                tested.insert(format.to_owned());
-                for test in group["tests"].as_array().unwrap() {
-                    let Some(data) = test["data"].as_str() else { continue };
-                    let valid = test["valid"].as_bool().unwrap();
-                    let score = scores.entry(draft.to_owned()).or_default();
-                    score.1 += 1;
-                    if pool.accepts(id, data.as_bytes()) == valid {
-                        score.0 += 1;
-                    } else if expected_failure(format, data).is_some() && valid {
-                        excused.insert((format.to_owned(), data.to_owned()));
-                    } else {
-                        failures.push(format!("{draft} {format} {data:?} should be {valid}"));
-                    }
-                }
-            }
-        }
-    }
-    println!("{scores:?}; {} texts excused, {} expressions", excused.len(), pool.len());
-    // A rule that is broken for good ends the search for a word at once.
-    assert!(pool.len() < 100_000, "{} expressions", pool.len());
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-    let all: BTreeSet<String> = Format::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(tested, all);
-}
-
-/// What the suite leaves out.
 #[test]
 fn words() {
     let table: &[(&str, &[&str], &[&str])] = &[
