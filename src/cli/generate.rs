@@ -16,8 +16,10 @@ use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::failure::{written, Failure, Written};
 use super::judge::{judge, Verdict};
 use super::sampling::SamplingArgs;
+use super::strategy::StrategyArgs;
 use hedgerow::decode::{
-    Batch, Completion, Draft, FinishReason, ForcedTokens, Generation, LanguageModel, Request, TokenLogprobs,
+    Batch, Completion, DraftHeads, ErasedModel, FinishReason, ForcedTokens, Generation, LanguageModel,
+    Request, TokenLogprobs,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
@@ -74,9 +76,6 @@ pub(super) struct Args {
     /// What to do where only one way on is allowed: append it at once, or ask the model for every token
     #[arg(long, value_enum, default_value_t = Forced::Append)]
     forced: Forced,
-    /// Guess tokens ahead where the latest ones have occurred before; saves forward passes, changes no output
-    #[arg(long, value_name = "ngram[:LONGEST[:TOKENS]]", value_parser = draft)]
-    draft: Option<Draft>,
     /// Write the output as it comes
     #[arg(long, conflicts_with = "json")]
     stream: bool,
@@ -99,6 +98,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     #[command(flatten)]
+    strategy: StrategyArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -110,23 +111,13 @@ enum Forced {
     Sample,
 }
 
-/// `ngram`, the longest run of tokens to look for (3), the tokens to guess (8).
-fn draft(text: &str) -> Result<Draft, String> {
-    let expected = || "expected ngram[:LONGEST[:TOKENS]], such as ngram:3:8".to_owned();
-    let mut parts = text.splitn(3, ':');
-    if parts.next() != Some("ngram") {
-        return Err(expected());
-    }
-    let mut number = |default: usize| parts.next().map_or(Ok(default), str::parse).map_err(|_| expected());
-    Ok(Draft::Ngram { longest: number(3)?.min(64), tokens: number(8)?.min(64) })
-}
-
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.stream && args.n != 1 {
         return Err(
             Failure::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
         );
     }
+    args.strategy.check()?;
     let sampling = args.sampling.params(args.min_tokens, args.max_tokens)?;
     let constraint = args.constraint.load(&args.policy)?;
     let prompt = match args.prompt.as_str() {
@@ -155,7 +146,9 @@ fn with_model(
     sampling: SamplingParams,
     constraint: Option<Loaded>,
 ) -> Result<ExitCode, Failure> {
-    use hedgerow::torch::{LoadOptions, Model};
+    use super::strategy::Drafter;
+    use hedgerow::decode::{Contrasted, Dola, Erase, Guided};
+    use hedgerow::torch::{LoadOptions, MedusaHeads};
 
     let usage = |error| Failure::usage("the options are not usable").because(&error);
     let mut options = LoadOptions::default()
@@ -164,57 +157,77 @@ fn with_model(
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
+    let model = load(&args.model, options)?;
+    let tokens = prompt_tokens(args, &model, prompt)?;
+    let mut drafters = Drafters::default();
+    match &args.strategy.draft {
+        None | Some(Drafter::Ngram { .. }) => {}
+        Some(Drafter::Model(path)) => drafters.model = Some(Box::new(Erase(load(path, options)?))),
+        Some(Drafter::Skip(layers)) => {
+            let skipping = model.skipping_layers(&layers.0);
+            let skipping =
+                skipping.map_err(|error| Failure::usage("--draft is not usable").because(&error))?;
+            drafters.model = Some(Box::new(Erase(skipping)));
+        }
+        Some(Drafter::Medusa(path)) => {
+            let heads = MedusaHeads::load(path, &model);
+            let heads = heads.map_err(|error| Failure::new("cannot load the draft heads").because(&error))?;
+            drafters.heads = Some(Box::new(heads));
+        }
+    }
+    let run =
+        Run { args, name: model.name(), vocabulary: model.vocabulary(), drafters, sampling, constraint };
+    let strategy = &args.strategy;
+    if let Some(scale) = strategy.guidance {
+        let negative = match &strategy.negative_prompt {
+            Some(text) => prompt_tokens(args, &model, text)?,
+            None => tokens[tokens.len().saturating_sub(1)..].to_vec(),
+        };
+        run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
+    } else if let Some(path) = &strategy.amateur {
+        run.generate(Contrasted::new(&model, load(path, options)?, 0.1, 0.5), tokens)
+    } else if let Some(layers) = &strategy.dola {
+        run.generate(Dola::new(&model, layers.0.clone()), tokens)
+    } else {
+        run.generate(&model, tokens)
+    }
+}
+
+/// Loads a model with a progress bar.
+#[cfg(feature = "torch")]
+fn load(
+    path: &std::path::Path,
+    options: hedgerow::torch::LoadOptions,
+) -> Result<hedgerow::torch::Model, Failure> {
     let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
-    let model = Model::load_with_progress(&args.model, options, |progress| {
+    let model = hedgerow::torch::Model::load_with_progress(path, options, |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     });
     bar.finish_and_clear();
-    let model = model.map_err(|error| {
-        Failure::new(format!("cannot load the model `{}`", args.model.display())).because(&error)
-    })?;
-    let tokens = prompt_tokens(args, &model, prompt)?;
-    generate(args, &model, model.name(), model.vocabulary(), tokens, sampling, constraint)
+    model.map_err(|error| Failure::new(format!("cannot load the model `{}`", path.display())).because(&error))
 }
 
 /// The prompt's tokens, through the chat template unless there is none or it is not wanted.
 #[cfg(feature = "torch")]
 fn prompt_tokens(args: &Args, model: &hedgerow::torch::Model, prompt: &str) -> Result<Vec<TokenId>, Failure> {
-    use hedgerow::decode::{ChatInput, ChatTemplate, Message};
+    use hedgerow::torch::PromptError;
 
-    let encoded = |result: Result<Vec<TokenId>, hedgerow::torch::TorchError>| {
-        result.map_err(|error| Failure::new("cannot make tokens of the prompt").because(&error))
-    };
-    let template = match (args.raw, model.chat_template(), &args.system) {
-        (false, Some(template), _) => template,
-        (false, None, Some(_)) => {
-            return Err(Failure::new("this model has no chat template, which --system needs")
-                .help("leave out --system"));
-        }
-        (false, None, None) => {
-            if !args.quiet {
-                eprintln!("note: this model has no chat template; it continues the prompt as it is");
-            }
-            return encoded(model.tokenizer().encode_prompt(prompt));
-        }
-        (true, ..) => return encoded(model.tokenizer().encode_prompt(prompt)),
-    };
-    let failed = |error| Failure::new("cannot put the prompt into the model's chat template").because(&error);
-    let system = args.system.iter().map(|system| Message::new("system", system.as_str()));
-    let mut input = ChatInput::new(system.chain([Message::new("user", prompt)]));
-    if let Some(bos) = model.bos_token() {
-        input = input.variable("bos_token", bos);
+    if args.raw {
+        let encoded = model.tokenizer().encode_prompt(prompt);
+        return encoded.map_err(|error| Failure::new("cannot make tokens of the prompt").because(&error));
     }
-    let eos = model.vocabulary().eos().first().and_then(|&eos| model.vocabulary().name(eos));
-    if let Some(eos) = eos {
-        input = input.variable("eos_token", eos);
+    if model.chat_template().is_none() && args.system.is_none() && !args.quiet {
+        eprintln!("note: this model has no chat template; it continues the prompt as it is");
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    if let Some(seconds) = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok()) {
-        input = input.now(seconds);
-    }
-    let text = ChatTemplate::new(template).and_then(|template| template.render(&input)).map_err(failed)?;
-    encoded(model.tokenizer().encode(&text))
+    let now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
+    model.chat_tokens(args.system.as_deref(), prompt, now).map_err(|error| match error {
+        PromptError::NoTemplate => {
+            Failure::new("this model has no chat template, which --system needs").help("leave out --system")
+        }
+        error => Failure::new("cannot prepare the prompt").because(&error),
+    })
 }
 
 /// A progress bar on stderr, or nothing where that is no terminal.
@@ -226,74 +239,95 @@ fn bar(length: u64, template: &str) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
+/// Who guesses ahead, beside the model.
+#[derive(Default)]
+struct Drafters {
+    model: Option<Box<ErasedModel>>,
+    heads: Option<Box<dyn DraftHeads>>,
+}
+
+/// Everything about one run but the model.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
-fn generate(
-    args: &Args,
-    model: impl LanguageModel,
-    name: &str,
-    vocabulary: &Vocabulary,
-    prompt: Vec<TokenId>,
+struct Run<'a> {
+    args: &'a Args,
+    name: &'a str,
+    vocabulary: &'a Vocabulary,
+    drafters: Drafters,
     sampling: SamplingParams,
     constraint: Option<Loaded>,
-) -> Result<ExitCode, Failure> {
-    let mut request = Request::new(prompt)
-        .sampling(sampling)
-        .stop(args.stop.iter().map(String::as_str))
-        .stop_tokens(args.stop_token.iter().map(|&id| TokenId(id)).collect::<Vec<_>>())
-        .completions(args.n)
-        .forced(match args.forced {
-            Forced::Append => ForcedTokens::Append,
-            Forced::Sample => ForcedTokens::Sample,
-        });
-    request.draft = args.draft.unwrap_or_default();
-    request.logprobs = args.logprobs;
-    if let Some(Loaded { grammar, .. }) = &constraint {
-        let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
-            Failure::new("the constraint does not fit the model's vocabulary").because(&error)
-        })?;
-        request = request.constraint(constraint);
-    }
-    let start = Instant::now();
-    let failed = |error| Failure::new("generation failed").because(&error);
-    let batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
+}
 
-    let mut out = io::stdout().lock();
-    let mut outcome = Ok(Written::Whole);
-    let length = (args.max_tokens as u64).saturating_mul(args.n as u64);
-    let progress = match args.stream {
-        true => ProgressBar::hidden(),
-        false => bar(length, "{pos} tokens of at most {len}, {per_sec}"),
-    };
-    let generation = batch
-        .run(request, |chunk| {
-            progress.inc(chunk.tokens.len() as u64);
-            if args.stream && !chunk.text.is_empty() {
-                outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
-            }
-            match outcome {
-                Ok(Written::Whole) => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
-            }
-        })
-        .map_err(failed)?;
-    progress.finish_and_clear();
-    if outcome? == Written::ReaderGone {
-        return Ok(ExitCode::SUCCESS);
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+impl Run<'_> {
+    fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, Failure> {
+        let Run { args, name, vocabulary, drafters, sampling, constraint } = self;
+        let mut request = Request::new(prompt)
+            .sampling(sampling)
+            .stop(args.stop.iter().map(String::as_str))
+            .stop_tokens(args.stop_token.iter().map(|&id| TokenId(id)).collect::<Vec<_>>())
+            .completions(args.n)
+            .strategy(args.strategy.strategy())
+            .draft(args.strategy.draft())
+            .acceptance(args.strategy.acceptance())
+            .forced(match args.forced {
+                Forced::Append => ForcedTokens::Append,
+                Forced::Sample => ForcedTokens::Sample,
+            });
+        request.logprobs = args.logprobs;
+        if let Some(Loaded { grammar, .. }) = &constraint {
+            let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
+                Failure::new("the constraint does not fit the model's vocabulary").because(&error)
+            })?;
+            request = request.constraint(constraint);
+        }
+        let start = Instant::now();
+        let failed = |error| Failure::new("generation failed").because(&error);
+        let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
+        if let Some(model) = drafters.model {
+            batch = batch.draft_model(model);
+        }
+        if let Some(heads) = drafters.heads {
+            batch = batch.draft_heads(heads);
+        }
+
+        let mut out = io::stdout().lock();
+        let mut outcome = Ok(Written::Whole);
+        let length = (args.max_tokens as u64).saturating_mul(args.n as u64);
+        let progress = match args.stream {
+            true => ProgressBar::hidden(),
+            false => bar(length, "{pos} tokens of at most {len}, {per_sec}"),
+        };
+        let generation = batch
+            .run(request, |chunk| {
+                progress.inc(chunk.tokens.len() as u64);
+                if args.stream && !chunk.text.is_empty() {
+                    outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
+                }
+                match outcome {
+                    Ok(Written::Whole) => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            })
+            .map_err(failed)?;
+        progress.finish_and_clear();
+        if outcome? == Written::ReaderGone {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let judged = Judged::of(&generation, constraint.as_ref());
+        let result = if args.json {
+            writeln!(out, "{:#}", report(name, vocabulary, &generation, &judged))
+        } else if args.stream {
+            writeln!(out)
+        } else {
+            generation.completions.iter().try_for_each(|completion| writeln!(out, "{}", completion.text))
+        };
+        written(result.and_then(|()| out.flush()))?;
+        drop(out);
+        if !args.quiet {
+            summarise(&generation);
+        }
+        judged.conclude(args.quiet)
     }
-    let judged = Judged::of(&generation, constraint.as_ref());
-    let result = if args.json {
-        writeln!(out, "{:#}", report(name, vocabulary, &generation, &judged))
-    } else if args.stream {
-        writeln!(out)
-    } else {
-        generation.completions.iter().try_for_each(|completion| writeln!(out, "{}", completion.text))
-    };
-    written(result.and_then(|()| out.flush()))?;
-    drop(out);
-    if !args.quiet {
-        summarise(&generation);
-    }
-    judged.conclude(args.quiet)
 }
 
 /// What the outputs are worth.
@@ -370,6 +404,9 @@ fn report(
                 "tokens": completion.tokens.iter().map(|token| token.0).collect::<Vec<_>>(),
                 "forced_tokens": completion.forced_tokens,
             });
+            if let Some(score) = completion.score {
+                object["score"] = score.into();
+            }
             if let Some(verdict) = judged.verdicts.get(index) {
                 object["value"] = serde_json::from_str(&completion.text).unwrap_or_default();
                 object["valid"] = match verdict {

@@ -13,6 +13,7 @@ mod input;
 mod judge;
 mod mask;
 mod sampling;
+mod strategy;
 
 use std::process::ExitCode;
 

@@ -4,20 +4,24 @@
 //! and reports. Requests join between any two steps and leave when they end; random numbers are counted by request, so
 //! each gets the tokens that it would get alone, as far as the model computes the same logits in any company.
 //!
-//! The outputs of a request share the reading of its prompt, with whatever the constraint forces at its beginning; the cache is
-//! forked afterwards. A long prompt is read in parts, so that cancelling never waits for more than one pass. The price of a
-//! step beside the pass is that of masks and sampling, in turn for each output on the caller's thread.
+//! A long prompt is read in parts, so that cancelling never waits for more than one pass; what other requests have read of
+//! it need not be read again ([`Batch::keep_prefixes`]). The price of a step beside the pass is that of masks and sampling, in
+//! turn for each output on the caller's thread. What becomes of a request's logits is in `active`.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::active::{Active, Place, Share};
 use super::clock::Clock;
-use super::draft::Draft;
+use super::draft::Acceptance;
+use super::drafter::{DraftHeads, Drafters};
+use super::erased::ErasedModel;
 use super::error::DecodeError;
-use super::model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
-use super::request::{Chunk, FinishReason, Generation, Request, Timings, Usage};
-use super::sequence::{Rules, Sequence};
-use crate::vocab::{TokenId, Vocabulary};
+use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
+use super::prefix::Prefixes;
+use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, Strategy};
+use super::sequence::{Ending, Rules, Scoring};
+use crate::vocab::Vocabulary;
 
 /// A request's number in its [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,36 +50,11 @@ pub struct Batch<M: LanguageModel> {
     model: M,
     vocabulary: Vocabulary,
     active: Vec<Active<M::Cache>>,
+    prefixes: Prefixes<M::Cache>,
+    drafters: Drafters,
     next: u64,
     clock: Clock,
     pass_tokens: usize,
-}
-
-/// A request under way.
-struct Active<C> {
-    id: RequestId,
-    rules: Rules,
-    sequences: Vec<Sequence<C>>,
-    phase: Phase,
-    usage: Usage,
-    timings: Timings,
-    joined: Duration,
-    error: Option<DecodeError>,
-}
-
-/// Whether a request's prompt has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Prefill,
-    Decode,
-}
-
-/// One input of a forward pass: whose it is, and how much of what is pending it reads.
-struct Place {
-    request: usize,
-    sequence: usize,
-    tokens: usize,
-    rows: LogitRows,
 }
 
 impl<M: LanguageModel> Batch<M> {
@@ -97,13 +76,15 @@ impl<M: LanguageModel> Batch<M> {
             model,
             vocabulary: vocabulary.clone(),
             active: Vec::new(),
+            prefixes: Prefixes::new(0),
+            drafters: Drafters::default(),
             next: 0,
             clock: Clock::default(),
             pass_tokens: 512,
         })
     }
 
-    /// The clock for [`Timings`]: the time since any fixed moment. Default none, which leaves all times zero.
+    /// The clock for [`Timings`](super::Timings): the time since any fixed moment. Default none, which leaves all times zero.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + Send + 'static) -> Self {
         self.clock = Clock::new(now);
@@ -114,6 +95,32 @@ impl<M: LanguageModel> Batch<M> {
     #[must_use]
     pub fn pass_tokens(mut self, tokens: usize) -> Self {
         self.pass_tokens = tokens.max(1);
+        self
+    }
+
+    /// Keeps the caches of the last `count` requests that have ended, so that requests that begin alike need not read their
+    /// beginning again; beginnings are shared with requests under way, too. Default 0: every request reads its whole prompt.
+    ///
+    /// A model that rounds differently when it reads in other portions may come to other tokens than without.
+    #[must_use]
+    pub fn keep_prefixes(mut self, count: usize) -> Self {
+        self.prefixes = Prefixes::new(count);
+        self
+    }
+
+    /// The model that [`Draft::Model`](super::Draft::Model) asks: a smaller one over the same tokens, or the same one with fewer
+    /// layers. Its logits may be padded to another width. Default none.
+    #[must_use]
+    pub fn draft_model(mut self, model: Box<ErasedModel>) -> Self {
+        self.drafters.model = Some(model);
+        self
+    }
+
+    /// The heads that [`Draft::Heads`](super::Draft::Heads) asks. The batch's model must read trees and show its hidden states
+    /// ([`LanguageModel::forward_tree`]). Default none.
+    #[must_use]
+    pub fn draft_heads(mut self, heads: Box<dyn DraftHeads>) -> Self {
+        self.drafters.heads = Some(heads);
         self
     }
 
@@ -139,28 +146,12 @@ impl<M: LanguageModel> Batch<M> {
     pub fn join(&mut self, request: Request) -> Result<RequestId, DecodeError> {
         let joined = self.clock.now();
         let rules = self.check(&request)?;
-        let mut timings = Timings::default();
-        let mut sequences = Vec::with_capacity(request.completions);
-        for completion in 0..request.completions {
-            let mut sequence = Sequence::new(&request, &rules, completion)?;
-            sequence.settle(&rules, &self.clock, &mut timings)?;
-            sequences.push(sequence);
-        }
-        if let Some(first) = sequences.first_mut() {
-            first.cache = Some(self.model.new_cache()?);
-        }
-        let id = RequestId(self.next);
+        let mut active = Active::new(RequestId(self.next), &request, rules, joined, &self.clock)?;
+        let under_way = self.active.iter().flat_map(Active::prefixes);
+        active.begin(&self.model, self.prefixes.longest(&request.prompt, under_way))?;
         self.next += 1;
-        self.active.push(Active {
-            id,
-            rules,
-            sequences,
-            phase: Phase::Prefill,
-            usage: Usage { prompt_tokens: request.prompt.len(), ..Usage::default() },
-            timings,
-            joined,
-            error: None,
-        });
+        let id = active.id;
+        self.active.push(active);
         Ok(id)
     }
 
@@ -185,6 +176,22 @@ impl<M: LanguageModel> Batch<M> {
                 return Err(DecodeError::ConstraintVocabulary);
             }
         }
+        match &request.strategy {
+            Strategy::Sample => {}
+            &Strategy::BestOf(given) if given < request.completions || given > limit => {
+                return Err(DecodeError::Completions { given, limit });
+            }
+            Strategy::BestOf(_) => {}
+            Strategy::Beam(search) => search.check(request.completions, limit)?,
+            Strategy::Contrastive(search) => search.check(request.completions, limit)?,
+        }
+        self.drafters.check(request.draft)?;
+        if let Acceptance::Typical { epsilon, delta } = request.acceptance {
+            if !(epsilon > 0.0 && epsilon < 1.0 && delta > 0.0 && delta.is_finite()) {
+                let reason = "typical acceptance needs an ε between 0 and 1 and a δ above 0";
+                return Err(DecodeError::Strategy { reason });
+            }
+        }
         let mut end_tokens = request.stop_tokens.clone();
         end_tokens.extend_from_slice(self.vocabulary.eos());
         end_tokens.sort_unstable();
@@ -197,8 +204,25 @@ impl<M: LanguageModel> Batch<M> {
             min_tokens: request.sampling.min_tokens,
             max_tokens: request.sampling.max_tokens.unwrap_or(usize::MAX).min(room),
             context,
-            forced: request.forced,
+            // What compares tokens asks the model for every one.
+            forced: match request.strategy {
+                Strategy::Beam(_) | Strategy::Contrastive(_) => ForcedTokens::Sample,
+                _ => request.forced,
+            },
+            ending: match request.strategy {
+                Strategy::Beam(_) => Ending::Drawn,
+                _ => Ending::Implied,
+            },
+            scoring: match request.strategy {
+                Strategy::BestOf(_) => Scoring::Mean,
+                _ => Scoring::None,
+            },
+            budget: match request.strategy {
+                Strategy::Sample | Strategy::BestOf(_) => request.budget,
+                _ => Budget::Cut,
+            },
             draft: request.draft,
+            acceptance: request.acceptance,
             logprobs: request.logprobs,
         })
     }
@@ -233,7 +257,8 @@ impl<M: LanguageModel> Batch<M> {
         let mut at = 0;
         while at < self.active.len() {
             if self.active[at].is_over() {
-                let active = self.active.remove(at);
+                let mut active = self.active.remove(at);
+                self.prefixes.keep(active.take_prefix());
                 ended.push((active.id, active.into_result(now)));
             } else {
                 at += 1;
@@ -244,46 +269,37 @@ impl<M: LanguageModel> Batch<M> {
 
     /// One forward pass, the draws behind it, and what is forced after them.
     fn pass(&mut self) {
-        let Self { model, vocabulary, active, clock, pass_tokens, .. } = self;
+        let Self { model, vocabulary, active, drafters, clock, pass_tokens, .. } = self;
         for active in active.iter_mut() {
-            active.guess(*pass_tokens, clock);
+            active.guess(drafters, *pass_tokens, clock);
         }
+        let wants_hidden = active.iter().any(Active::wants_hidden);
         let mut inputs = Vec::new();
         let mut places = Vec::new();
-        for (request, active) in active.iter_mut().enumerate() {
-            if active.error.is_some() {
-                continue;
+        let mut shares = Vec::new();
+        for active in active.iter_mut() {
+            let first = places.len();
+            if active.error.is_none() {
+                active.inputs(*pass_tokens, &mut inputs, &mut places);
             }
-            for (sequence, state) in active.sequences.iter_mut().enumerate() {
-                let Sequence { cache, pending, guesses, end, .. } = state;
-                let (None, Some(cache)) = (end, cache) else { continue };
-                let tokens = pending.len().min(*pass_tokens);
-                let rows = match (tokens == pending.len(), guesses) {
-                    (false, _) => LogitRows::None,
-                    (true, 0) => LogitRows::Last,
-                    (true, _) => LogitRows::All,
-                };
-                inputs.push(ForwardInput { tokens: &pending[..tokens], cache, rows });
-                places.push(Place { request, sequence, tokens, rows });
-            }
+            shares.push(first..places.len());
         }
         if inputs.is_empty() {
             return;
         }
         let start = clock.now();
-        let logits =
-            model.forward(&mut inputs).and_then(|logits| checked(logits, &places, vocabulary.size()));
+        let output = forward(model, &mut inputs, wants_hidden)
+            .and_then(|(logits, hidden)| Ok((checked(logits, &places, vocabulary.size())?, hidden)))
+            .map_err(DecodeError::from);
         let took = clock.since(start);
-        let logits = logits.map_err(DecodeError::from);
-        let mut counted = None;
-        for (input, place) in places.iter().enumerate() {
-            let active = &mut active[place.request];
-            if counted != Some(place.request) {
-                counted = Some(place.request);
-                active.count_pass(took);
-            }
-            let result = match &logits {
-                Ok(logits) => active.after_pass(model, place, logits, input, clock),
+        for (active, share) in active.iter_mut().zip(shares).filter(|(_, share)| !share.is_empty()) {
+            active.count_pass(took);
+            let result = match &output {
+                Ok((logits, hidden)) => {
+                    let (places, first) = (&places[share.clone()], share.start);
+                    let share = Share { places, first, logits, hidden: hidden.as_ref() };
+                    active.after_pass(model, share, clock)
+                }
                 Err(error) => Err(error.clone()),
             };
             if let Err(error) = result {
@@ -329,6 +345,23 @@ pub fn generate<M: LanguageModel>(
     Batch::new(model, vocabulary)?.run(request, on_chunk)
 }
 
+/// One forward pass: the plain one, unless tokens branch or hidden states are wanted.
+fn forward<M: LanguageModel>(
+    model: &M,
+    inputs: &mut [TreeInput<'_, M::Cache>],
+    wants_hidden: bool,
+) -> Result<(Logits, Option<Logits>), ModelError> {
+    if wants_hidden || inputs.iter().any(|input| !input.parents.is_empty()) {
+        let TreeOutput { logits, hidden } = model.forward_tree(inputs)?;
+        return Ok((logits, Some(hidden)));
+    }
+    let mut chains: Vec<ForwardInput<'_, M::Cache>> = inputs
+        .iter_mut()
+        .map(|input| ForwardInput { tokens: input.tokens, cache: &mut *input.cache, rows: input.rows })
+        .collect();
+    Ok((model.forward(&mut chains)?, None))
+}
+
 /// The logits, if there is a row of the right length for everyone who asked for one.
 fn checked(logits: Logits, places: &[Place], size: usize) -> Result<Logits, ModelError> {
     let expected = |place: &Place| place.rows.range(place.tokens).len();
@@ -342,126 +375,4 @@ fn checked(logits: Logits, places: &[Place], size: usize) -> Result<Logits, Mode
         }
     }
     Ok(logits)
-}
-
-impl<C: Send + 'static> Active<C> {
-    fn is_over(&self) -> bool {
-        self.error.is_some() || self.sequences.iter().all(|sequence| sequence.end.is_some())
-    }
-
-    fn cancel(&mut self) {
-        for sequence in &mut self.sequences {
-            sequence.end.get_or_insert(FinishReason::Cancelled);
-        }
-    }
-
-    fn count_pass(&mut self, took: Duration) {
-        self.usage.forward_passes += 1;
-        match self.phase {
-            Phase::Prefill => {
-                self.usage.prefill_passes += 1;
-                self.timings.prefill += took;
-            }
-            Phase::Decode => self.timings.forward += took,
-        }
-    }
-
-    /// Adds guesses to what the next pass reads.
-    fn guess(&mut self, pass_tokens: usize, clock: &Clock) {
-        if self.rules.draft == Draft::None || self.phase == Phase::Prefill || self.error.is_some() {
-            return;
-        }
-        let start = clock.now();
-        for sequence in self.sequences.iter_mut().filter(|sequence| sequence.end.is_none()) {
-            if let Err(error) = sequence.guess(&self.rules, pass_tokens) {
-                self.error.get_or_insert(error);
-            }
-            self.usage.drafted_tokens += sequence.guesses;
-        }
-        self.timings.mask += clock.since(start);
-    }
-
-    /// Takes one output's logits; after the prompt's last part, those of all outputs.
-    fn after_pass<M: LanguageModel<Cache = C>>(
-        &mut self,
-        model: &M,
-        place: &Place,
-        logits: &Logits,
-        input: usize,
-        clock: &Clock,
-    ) -> Result<(), DecodeError> {
-        let Self { sequences, rules, timings, phase, usage, .. } = self;
-        let sequence = &mut sequences[place.sequence];
-        let read: Vec<TokenId> = sequence.pending.drain(..place.tokens).collect();
-        let Some(row) = logits.last(input) else { return Ok(()) };
-        if *phase == Phase::Prefill {
-            // Nothing has been drawn yet, so all outputs stand where the first one stands.
-            *phase = Phase::Decode;
-            if let Some((Sequence { cache: Some(first), .. }, others)) = sequences.split_first_mut() {
-                for other in others {
-                    other.cache = Some(model.fork(first)?);
-                    other.pending.clear();
-                }
-            }
-            for sequence in sequences {
-                sequence.draw(row, rules, clock, timings)?;
-                sequence.settle(rules, clock, timings)?;
-            }
-            return Ok(());
-        }
-        let (_, guesses) = read.split_at(read.len() - std::mem::take(&mut sequence.guesses));
-        let mut confirmed = 0;
-        // Each row stands behind one more guess that came true. Rows are as many as tokens read, if there are guesses.
-        let first = logits.rows(input).saturating_sub(guesses.len() + 1);
-        while let (None, Some(row)) = (sequence.end, logits.row(input, first + confirmed)) {
-            sequence.draw(row, rules, clock, timings)?;
-            sequence.settle(rules, clock, timings)?;
-            let came_true = |(new, guess): &(&TokenId, &TokenId)| new == guess;
-            confirmed = sequence.pending.iter().zip(guesses).take_while(came_true).count();
-            if confirmed < sequence.pending.len() {
-                break;
-            }
-        }
-        usage.confirmed_tokens += confirmed;
-        if let (true, Some(cache)) = (confirmed < guesses.len(), &mut sequence.cache) {
-            let held = model.cache_len(cache);
-            model.truncate(cache, held.saturating_sub(guesses.len() - confirmed))?;
-        }
-        sequence.pending.drain(..confirmed);
-        Ok(())
-    }
-
-    fn report(&mut self, on_chunk: &mut impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>) {
-        if self.error.is_some() {
-            return;
-        }
-        for completion in 0..self.sequences.len() {
-            let sequence = &mut self.sequences[completion];
-            if sequence.is_reported() {
-                continue;
-            }
-            let news = sequence.news();
-            let chunk = Chunk {
-                completion,
-                tokens: sequence.new_tokens(&news),
-                text: sequence.new_text(&news),
-                finish: sequence.end,
-            };
-            if on_chunk(self.id, chunk).is_break() {
-                self.cancel();
-                return;
-            }
-        }
-    }
-
-    fn into_result(mut self, now: Duration) -> Result<Generation, DecodeError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let completions: Vec<_> = self.sequences.into_iter().map(Sequence::into_completion).collect();
-        self.usage.completion_tokens = completions.iter().map(|c| c.tokens.len()).sum();
-        self.usage.forced_tokens = completions.iter().map(|c| c.forced_tokens).sum();
-        self.timings.total = now.saturating_sub(self.joined);
-        Ok(Generation { completions, usage: self.usage, timings: self.timings })
-    }
 }

@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::fmt;
 
-use super::model::{ForwardInput, LanguageModel, Logits, ModelError};
+use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
 
 /// A cache of a model whose type is not known.
 pub struct ErasedCache(Box<dyn Any + Send>);
@@ -70,5 +70,20 @@ impl<M: LanguageModel> LanguageModel for Erase<M> {
             })
             .collect();
         self.0.forward(&mut inner.ok_or(ModelError::ForeignCache)?)
+    }
+
+    fn forward_tree(&self, batch: &mut [TreeInput<'_, ErasedCache>]) -> Result<TreeOutput, ModelError> {
+        let inner: Option<Vec<_>> = batch
+            .iter_mut()
+            .map(|TreeInput { tokens, parents, cache, rows }| {
+                let cache = cache.0.downcast_mut()?;
+                Some(TreeInput { tokens, parents, cache, rows: *rows })
+            })
+            .collect();
+        self.0.forward_tree(&mut inner.ok_or(ModelError::ForeignCache)?)
+    }
+
+    fn keep(&self, cache: &mut ErasedCache, start: usize, path: &[usize]) -> Result<(), ModelError> {
+        self.0.keep(cache.0.downcast_mut().ok_or(ModelError::ForeignCache)?, start, path)
     }
 }

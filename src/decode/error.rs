@@ -51,6 +51,12 @@ pub enum DecodeError {
         /// The most there can be.
         limit: usize,
     },
+    /// A strategy that cannot be carried out.
+    #[error("the strategy cannot be carried out: {reason}")]
+    Strategy {
+        /// What is wrong with it, and what would be right.
+        reason: &'static str,
+    },
     /// A token was drawn under the constraint's mask, and the constraint refuses it: a fault in the constraint.
     #[error("token {} was drawn under the constraint's mask after {tokens} tokens, but the constraint refuses it", token.0)]
     NotAllowed {

@@ -5,26 +5,37 @@
 //! mask → sample → append, then whatever the constraint forces without asking the model. [`ChatTemplate`] makes
 //! a prompt of messages.
 //!
-//! Below them, one file per concern: `sequence` is one output under way, `text` decides what can be shown and where a
-//! stop string begins.
+//! Below them, one file per concern: `active` is one request under way and what becomes of its logits, by its [`Strategy`];
+//! `sequence` is one output under way, `text` decides what can be shown and where a stop string begins.
 
+mod active;
 mod batch;
+mod beam;
 mod chat_template;
 mod clock;
+mod contrast;
+mod contrastive;
 mod draft;
+mod drafter;
 mod erased;
 mod error;
 mod model;
+mod prefix;
 mod request;
 mod sequence;
 mod text;
 
 pub use batch::{generate, Batch, RequestId};
+pub use beam::{BeamSearch, EarlyStopping};
 pub use chat_template::{Answer, ChatInput, ChatTemplate, ChatTemplateError, Message};
-pub use draft::Draft;
+pub use contrast::{Contrasted, Dola, EarlyExit, Guided, GuidedCache};
+pub use contrastive::ContrastiveSearch;
+pub use draft::{Acceptance, Draft, DraftChoice};
+pub use drafter::DraftHeads;
 pub use erased::{Erase, ErasedCache, ErasedModel};
 pub use error::DecodeError;
-pub use model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
+pub use model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError, TreeInput, TreeOutput};
 pub use request::{
-    Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, Timings, TokenLogprobs, Usage,
+    Budget, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, Strategy, Timings,
+    TokenLogprobs, Usage,
 };

@@ -6,7 +6,8 @@
 //! ([`fork`](LanguageModel::fork)), which is what shared prompts, beams and speculation live on.
 //!
 //! Logits come as one block of rows whose storage belongs to the model ([`Logits`]), so that a tensor in host memory
-//! is read where it lies. [`ErasedModel`](super::ErasedModel) hides the type of the cache where a `dyn` model is wanted.
+//! is read where it lies. Models may do more than the loop needs: read tokens that branch and show their hidden states
+//! ([`LanguageModel::forward_tree`]), which some strategies live on. [`ErasedModel`](super::ErasedModel) hides the type of the cache where a `dyn` model is wanted.
 
 use std::error::Error;
 use std::fmt;
@@ -95,6 +96,31 @@ pub trait LanguageModel {
     /// [`ModelError::NoTokens`], [`ModelError::TokenOutOfRange`], [`ModelError::ContextFull`], or a failure of the
     /// backend. Caches may have grown by then; [`truncate`](Self::truncate) puts them back.
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError>;
+
+    /// As [`forward`](Self::forward) over trees of tokens, with the hidden states behind all of them.
+    ///
+    /// A token sees its ancestors and what the cache held before, and stands at its depth; logits and hidden states are those
+    /// that its path alone would give. All tokens end up in the cache, in the order given; [`keep`](Self::keep) leaves one
+    /// path of them.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward). [`ModelError::Unsupported`] is all that the provided method answers.
+    fn forward_tree(&self, _: &mut [TreeInput<'_, Self::Cache>]) -> Result<TreeOutput, ModelError> {
+        Err(ModelError::Unsupported { what: "trees of tokens and hidden states" })
+    }
+
+    /// Of the tokens behind the first `start` of the cache, keeps those at the offsets `path`, in this order, and forgets
+    /// the others.
+    ///
+    /// # Errors
+    /// [`ModelError::Truncate`] if the cache holds fewer. [`ModelError::Unsupported`] from the provided method, which can do no
+    /// more than [`truncate`](Self::truncate), where that is not enough.
+    fn keep(&self, cache: &mut Self::Cache, start: usize, path: &[usize]) -> Result<(), ModelError> {
+        match path.iter().enumerate().all(|(at, &offset)| at == offset) {
+            true => self.truncate(cache, start + path.len()),
+            false => Err(ModelError::Unsupported { what: "trees of tokens" }),
+        }
+    }
 }
 
 impl<M: LanguageModel + ?Sized> LanguageModel for &M {
@@ -127,6 +153,14 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &M {
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
         (**self).forward(batch)
     }
+
+    fn forward_tree(&self, batch: &mut [TreeInput<'_, Self::Cache>]) -> Result<TreeOutput, ModelError> {
+        (**self).forward_tree(batch)
+    }
+
+    fn keep(&self, cache: &mut Self::Cache, start: usize, path: &[usize]) -> Result<(), ModelError> {
+        (**self).keep(cache, start, path)
+    }
 }
 
 /// One sequence's part of a forward pass.
@@ -145,6 +179,39 @@ impl<C> ForwardInput<'_, C> {
     pub fn wanted_tokens(&self) -> &[TokenId] {
         &self.tokens[self.rows.range(self.tokens.len())]
     }
+}
+
+/// One sequence's part of a forward pass over tokens that branch.
+#[derive(Debug)]
+pub struct TreeInput<'a, C> {
+    /// The tokens to read, at least one.
+    pub tokens: &'a [TokenId],
+    /// The token that each stands behind, by its place in `tokens`, which is a lower one; `None` for what the cache holds. If
+    /// there are fewer parents than tokens, the first tokens stand behind each other and the parents are those of the rest.
+    pub parents: &'a [Option<usize>],
+    /// The sequence so far.
+    pub cache: &'a mut C,
+    /// The tokens behind which logits are wanted.
+    pub rows: LogitRows,
+}
+
+impl<C> TreeInput<'_, C> {
+    /// The token that token `at` stands behind.
+    pub fn parent(&self, at: usize) -> Option<usize> {
+        match at.checked_sub(self.tokens.len() - self.parents.len().min(self.tokens.len())) {
+            Some(listed) => self.parents[listed],
+            None => at.checked_sub(1),
+        }
+    }
+}
+
+/// What a pass over trees gives.
+#[derive(Debug)]
+pub struct TreeOutput {
+    /// The logits asked for.
+    pub logits: Logits,
+    /// The last hidden state behind every token that was read, asked for or not, in the same form: `[tokens, width]`.
+    pub hidden: Logits,
 }
 
 /// Which rows of logits a forward pass gives for one sequence.
@@ -284,6 +351,15 @@ pub enum ModelError {
         given: usize,
         /// Numbers expected.
         expected: usize,
+    },
+    /// A model gave no logits where some were asked for.
+    #[error("the model gave no row of logits where one was asked for")]
+    NoRow,
+    /// Something that not every model can do.
+    #[error("this model does not support {what}")]
+    Unsupported {
+        /// What was asked.
+        what: &'static str,
     },
     /// A cache that another model made.
     #[error("the cache was made by another model")]

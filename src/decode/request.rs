@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::draft::Draft;
+use super::beam::BeamSearch;
+use super::contrastive::ContrastiveSearch;
+use super::draft::{Acceptance, Draft};
 use crate::engine::Constraint;
 use crate::sampling::SamplingParams;
 use crate::vocab::TokenId;
@@ -41,12 +43,50 @@ pub struct Request {
     pub stop_tokens: Vec<TokenId>,
     /// How many outputs to make from the prompt, which is read once. Default 1.
     pub completions: usize,
+    /// How outputs are found. Default [`Strategy::Sample`].
+    pub strategy: Strategy,
     /// What to do where the constraint leaves a single way on. Default [`ForcedTokens::Append`].
     pub forced: ForcedTokens,
-    /// How to guess tokens ahead, which changes no output, only the number of passes. Default [`Draft::None`].
+    /// What becomes of a constrained output that would be too long. Default [`Budget::Complete`].
+    pub budget: Budget,
+    /// How to guess tokens ahead, which saves forward passes. Only sampling strategies guess. Default [`Draft::None`].
     pub draft: Draft,
+    /// When guesses are taken. Default [`Acceptance::Exact`].
+    pub acceptance: Acceptance,
     /// Whether to report the probabilities of tokens, and of how many others at each position. Default not.
     pub logprobs: Option<usize>,
+}
+
+/// How outputs are found.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Token by token, as [`Request::sampling`] says; greedily at temperature 0.
+    #[default]
+    Sample,
+    /// As `Sample`, but more outputs than asked for, of which the most probable ones are kept: those with the largest mean of
+    /// ln softmax(logits) over the tokens that the model was asked for. They are streamed once all have ended.
+    BestOf(
+        /// How many to make; at least [`Request::completions`].
+        usize,
+    ),
+    /// The most probable outputs that beam search finds. Temperature and truncations play no part; biases, bans, penalties
+    /// and the constraint do. They are streamed once the search has ended.
+    Beam(BeamSearch),
+    /// Contrastive search: likely tokens that do not say what has been said. The model must show its hidden states
+    /// ([`LanguageModel::forward_tree`](super::LanguageModel::forward_tree)).
+    Contrastive(ContrastiveSearch),
+}
+
+/// What becomes of a constrained output that would be longer than [`SamplingParams::max_tokens`] or the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Budget {
+    /// It is brought to its end in time: before a token that would leave too little room for a complete output, a short way to
+    /// the end is written instead. Where none is found from the beginning on, it is cut. Only sampling strategies do this.
+    #[default]
+    Complete,
+    /// It is cut where it stands.
+    Cut,
 }
 
 /// What to do where a constraint leaves a single way on.
@@ -71,8 +111,11 @@ impl Request {
             stop: Vec::new(),
             stop_tokens: Vec::new(),
             completions: 1,
+            strategy: Strategy::default(),
             forced: ForcedTokens::default(),
+            budget: Budget::default(),
             draft: Draft::default(),
+            acceptance: Acceptance::default(),
             logprobs: None,
         }
     }
@@ -112,6 +155,13 @@ impl Request {
         self
     }
 
+    /// Sets [`strategy`](Self#structfield.strategy).
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
     /// Sets [`forced`](Self#structfield.forced).
     #[must_use]
     pub fn forced(mut self, forced: ForcedTokens) -> Self {
@@ -119,10 +169,24 @@ impl Request {
         self
     }
 
+    /// Sets [`budget`](Self#structfield.budget).
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
     /// Sets [`draft`](Self#structfield.draft).
     #[must_use]
     pub fn draft(mut self, draft: Draft) -> Self {
         self.draft = draft;
+        self
+    }
+
+    /// Sets [`acceptance`](Self#structfield.acceptance).
+    #[must_use]
+    pub fn acceptance(mut self, acceptance: Acceptance) -> Self {
+        self.acceptance = acceptance;
         self
     }
 
@@ -146,7 +210,7 @@ pub enum FinishReason {
     StopSequence,
     /// The caller stopped it.
     Cancelled,
-    /// The constraint allows nothing further: the output is complete.
+    /// The output is complete: the constraint allows nothing further, or no room is left for it.
     ConstraintComplete,
 }
 
@@ -197,6 +261,8 @@ pub struct Completion {
     pub stop_sequence: Option<String>,
     /// How many of the tokens were appended without asking the model.
     pub forced_tokens: usize,
+    /// What the strategy found it to be worth, if it compares outputs: see [`Strategy`].
+    pub score: Option<f64>,
     /// One entry for each token, if they were asked for; else empty.
     pub logprobs: Vec<TokenLogprobs>,
 }
@@ -230,6 +296,8 @@ pub struct Generation {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// How many of these had been read for an earlier request, and were not read again.
+    pub reused_tokens: usize,
     /// Tokens of all outputs.
     pub completion_tokens: usize,
     /// How many of these were appended without asking the model.
@@ -238,6 +306,8 @@ pub struct Usage {
     pub drafted_tokens: usize,
     /// How many of the guesses came true.
     pub confirmed_tokens: usize,
+    /// Forward passes of a draft model.
+    pub draft_passes: usize,
     /// Forward passes that the request took part in.
     pub forward_passes: usize,
     /// Those among them that read the prompt.
@@ -257,6 +327,8 @@ pub struct Timings {
     pub mask: Duration,
     /// Drawing tokens.
     pub sample: Duration,
+    /// Guessing tokens ahead.
+    pub draft: Duration,
     /// From joining to the end.
     pub total: Duration,
 }
@@ -264,6 +336,6 @@ pub struct Timings {
 impl Timings {
     /// What is left of the total: text, callbacks, and other requests of the batch.
     pub fn overhead(&self) -> Duration {
-        self.total.saturating_sub(self.prefill + self.forward + self.mask + self.sample)
+        self.total.saturating_sub(self.prefill + self.forward + self.mask + self.sample + self.draft)
     }
 }

@@ -6,13 +6,21 @@
 //! stretch therefore costs one pass, however long it is.
 
 use super::clock::Clock;
-use super::draft::Draft;
+use super::draft::{self, Acceptance, Draft, DraftChoice, Guessed, Law};
+use super::erased::ErasedCache;
 use super::error::DecodeError;
-use super::request::{Completion, FinishReason, ForcedTokens, Request, Timings, TokenLogprobs};
+use super::request::{Budget, Completion, FinishReason, ForcedTokens, Request, Timings, TokenLogprobs};
 use super::text::{StopStrings, TextStream};
 use crate::engine::Matcher;
-use crate::sampling::Sampler;
+use crate::sampling::{logprobs, Purpose, Sampled, Sampler};
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
+use std::sync::Arc;
+
+/// Room beyond which nobody asks whether it is enough.
+const ENDLESS: usize = 1 << 20;
+/// Where no way to the end is known behind a token, room for so many times the way before it is taken to be enough.
+const UNKNOWN_FACTOR: usize = 4;
+const UNKNOWN_TOKENS: usize = 64;
 
 /// What all outputs of a request go by.
 #[derive(Debug)]
@@ -24,8 +32,29 @@ pub(crate) struct Rules {
     pub max_tokens: usize,
     pub context: usize,
     pub forced: ForcedTokens,
+    pub budget: Budget,
     pub draft: Draft,
+    pub acceptance: Acceptance,
     pub logprobs: Option<usize>,
+    pub ending: Ending,
+    pub scoring: Scoring,
+}
+
+/// What ends an output whose constraint allows nothing but an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// That nothing else is allowed.
+    Implied,
+    /// The end token, for strategies that count its probability.
+    Drawn,
+}
+
+/// Whether outputs are told apart by how probable they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scoring {
+    None,
+    /// By the mean of ln softmax(logits) over the tokens that the model was asked for.
+    Mean,
 }
 
 /// One output.
@@ -34,10 +63,18 @@ pub(crate) struct Sequence<C> {
     pub cache: Option<C>,
     /// The tokens to be read next, guesses at the end included.
     pub pending: Vec<TokenId>,
-    /// How many of the pending tokens are guesses.
-    pub guesses: usize,
+    /// What belongs to the guesses, which are the last of the pending tokens.
+    pub guesses: Vec<Guessed>,
+    /// Where the pending tokens stand, if guesses branch: as [`TreeInput::parents`](super::TreeInput::parents).
+    pub parents: Vec<Option<usize>>,
+    /// The draft model's cache.
+    pub drafted: Option<Drafted>,
+    /// The hidden state behind the last token read, if draft heads are to continue it.
+    pub hidden: Option<Vec<f32>>,
     pub end: Option<FinishReason>,
     matcher: Option<Matcher>,
+    /// A known way to a complete output, and how much of it has been gone, if the output is to end in time.
+    way: Option<(Arc<[TokenId]>, usize)>,
     /// The tokens allowed next, packed, if there is a matcher.
     mask: Vec<u32>,
     sampler: Sampler,
@@ -47,10 +84,20 @@ pub(crate) struct Sequence<C> {
     prompt: usize,
     forced: usize,
     logprobs: Vec<TokenLogprobs>,
+    /// Σ ln p of the drawn tokens and their number, if outputs are scored.
+    drawn: (f64, usize),
+    /// What a strategy has found the output to be worth.
+    pub score: Option<f64>,
     /// How many tokens have been reported.
     reported: usize,
     /// Whether its end has been reported.
     end_reported: bool,
+}
+
+/// What a draft model has read of a sequence.
+pub(crate) struct Drafted {
+    pub cache: ErasedCache,
+    pub read: Vec<TokenId>,
 }
 
 /// What has become known of an output since it was last asked.
@@ -73,9 +120,13 @@ impl<C> Sequence<C> {
         Ok(Self {
             cache: None,
             pending: request.prompt.clone(),
-            guesses: 0,
+            guesses: Vec::new(),
+            parents: Vec::new(),
+            drafted: None,
+            hidden: None,
             end: None,
             matcher,
+            way: None,
             mask: vec![0; words],
             sampler,
             text: TextStream::new(request.stop.iter().map(Vec::as_slice)),
@@ -83,9 +134,42 @@ impl<C> Sequence<C> {
             prompt: request.prompt.len(),
             forced: 0,
             logprobs: Vec::new(),
+            drawn: (0.0, 0),
+            score: None,
             reported: 0,
             end_reported: false,
         })
+    }
+
+    /// A second output with the same past. It has no cache of its own yet.
+    pub fn fork(&self) -> Self {
+        Self {
+            cache: None,
+            pending: self.pending.clone(),
+            guesses: Vec::new(),
+            parents: Vec::new(),
+            drafted: None,
+            hidden: None,
+            end: self.end,
+            matcher: self.matcher.clone(),
+            way: self.way.clone(),
+            mask: self.mask.clone(),
+            sampler: self.sampler.clone(),
+            text: self.text.clone(),
+            tokens: self.tokens.clone(),
+            prompt: self.prompt,
+            forced: self.forced,
+            logprobs: self.logprobs.clone(),
+            drawn: self.drawn,
+            score: self.score,
+            reported: self.reported,
+            end_reported: self.end_reported,
+        }
+    }
+
+    /// The tokens that the cache holds, between two passes.
+    pub fn read_tokens(&self) -> &[TokenId] {
+        &self.tokens[..self.tokens.len().saturating_sub(self.pending.len())]
     }
 
     fn output(&self) -> &[TokenId] {
@@ -93,23 +177,91 @@ impl<C> Sequence<C> {
     }
 
     /// Number of tokens of output.
-    fn length(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.tokens.len() - self.prompt
     }
 
-    /// Adds guesses to what is pending: no more than can be of use, none that the constraint refuses.
-    pub fn guess(&mut self, rules: &Rules, most_pending: usize) -> Result<(), DecodeError> {
-        let room = (rules.max_tokens.saturating_sub(self.length() + 1))
-            .min(rules.context.saturating_sub(self.tokens.len()))
+    /// Prompt and output.
+    pub fn tokens(&self) -> &[TokenId] {
+        &self.tokens
+    }
+
+    /// How many guesses can be of use, in a row and all together.
+    pub fn room(&self, rules: &Rules, most_pending: usize) -> (usize, usize) {
+        let width = (rules.context.saturating_sub(self.tokens.len()))
             .min(most_pending.saturating_sub(self.pending.len()));
-        let guess = rules.draft.guess(&self.tokens);
-        let mut guess = &guess[..guess.len().min(room)];
-        if let (Some(matcher), false) = (&mut self.matcher, guess.is_empty()) {
-            guess = &guess[..matcher.validate(guess)?];
+        (rules.max_tokens.saturating_sub(self.length() + 1).min(width), width)
+    }
+
+    /// Adds guesses to what is pending.
+    pub fn expect(&mut self, guesses: Vec<Guessed>) {
+        let certain = self.pending.len();
+        let branches = guesses.iter().enumerate().any(|(at, guess)| guess.parent != at.checked_sub(1));
+        self.parents = match branches {
+            true => guesses.iter().map(|guess| guess.parent.map(|parent| certain + parent)).collect(),
+            false => Vec::new(),
+        };
+        // What follows no guess follows what is certain.
+        for parent in &mut self.parents {
+            *parent = parent.or(certain.checked_sub(1));
         }
-        self.guesses = guess.len();
-        self.pending.extend_from_slice(guess);
-        Ok(())
+        self.pending.extend(guesses.iter().map(|guess| guess.token));
+        self.guesses = guesses;
+    }
+
+    /// How many of some tokens the constraint would let come next.
+    pub fn allowed(&mut self, tokens: &[TokenId]) -> Result<usize, DecodeError> {
+        match &mut self.matcher {
+            Some(matcher) if !tokens.is_empty() => Ok(matcher.validate(tokens)?),
+            _ => Ok(tokens.len()),
+        }
+    }
+
+    /// A draft model's guess, from its logits; `None` where it has none, which must not depend on the draw: else what is
+    /// guessed would have another law than `q`. The sequence stands behind the guess then, until
+    /// [`take_back`](Self::take_back).
+    pub fn imagine(
+        &mut self,
+        row: &[f32],
+        choice: DraftChoice,
+        rules: &Rules,
+    ) -> Result<Option<(TokenId, Option<Law>)>, DecodeError> {
+        let row = real_tokens(row, rules);
+        let mut mask = vec![0; self.mask.len()];
+        if let Some(matcher) = &mut self.matcher {
+            matcher.fill_mask(&mut mask)?;
+        }
+        let words = TokenSet::word_count(row.len()).min(mask.len());
+        let mask = self.matcher.as_ref().map(|_| &mask[..words]);
+        // What the draft model cannot say, such as a token it does not have, it does not guess.
+        let Ok(law) = self.sampler.distribution(row, mask) else { return Ok(None) };
+        let likeliest = |law: &Law| {
+            let order = |a: &&(TokenId, f32), b: &&(TokenId, f32)| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0));
+            law.iter().max_by(order).map(|entry| entry.0)
+        };
+        let (guess, law) = match choice {
+            DraftChoice::Likeliest => (likeliest(&law), None),
+            DraftChoice::Drawn => {
+                let u = self.sampler.rng().uniform(self.sampler.position() as u32, Purpose::Draft, 0);
+                (draft::draw_from(&law, u), Some(law))
+            }
+        };
+        let Some(token) = guess else { return Ok(None) };
+        if let Some(matcher) = &mut self.matcher {
+            if !matcher.advance(token)? {
+                return Ok(None);
+            }
+        }
+        self.sampler.accept(token);
+        Ok(Some((token, law)))
+    }
+
+    /// Forgets what was imagined.
+    pub fn take_back(&mut self, tokens: usize) -> Result<(), DecodeError> {
+        if let Some(matcher) = &mut self.matcher {
+            matcher.rollback(tokens)?;
+        }
+        Ok(self.sampler.rollback_tokens(tokens)?)
     }
 
     /// Appends what is forced, and finds out whether the output has ended.
@@ -128,7 +280,11 @@ impl<C> Sequence<C> {
                     matcher.fill_mask(&mut self.mask)?;
                     let ends = rules.vocabulary.eos();
                     let first = first_ids(&self.mask, ends.len().max(1) + 1);
-                    if first.iter().all(|id| ends.contains(id)) {
+                    let over = match rules.ending {
+                        Ending::Implied => first.iter().all(|id| ends.contains(id)),
+                        Ending::Drawn => first.is_empty(),
+                    };
+                    if over {
                         // Nothing but an end is left, or nothing at all.
                         if !matcher.is_accepting() {
                             return Err(DecodeError::DeadEnd { tokens: self.length() });
@@ -144,7 +300,10 @@ impl<C> Sequence<C> {
                 }
             };
             if self.length() >= rules.max_tokens {
-                self.end = Some(FinishReason::Length);
+                self.end = Some(match self.matcher.as_ref().is_some_and(Matcher::is_accepting) {
+                    true => FinishReason::ConstraintComplete,
+                    false => FinishReason::Length,
+                });
                 return Ok(());
             }
             let before = self.length();
@@ -156,15 +315,7 @@ impl<C> Sequence<C> {
                 if !self.append(token, rules)? {
                     break;
                 }
-                self.forced += 1;
-                if rules.logprobs.is_some() {
-                    self.logprobs.push(TokenLogprobs {
-                        processed: 0.0,
-                        top_processed: Vec::new(),
-                        raw: None,
-                        top_raw: Vec::new(),
-                    });
-                }
+                self.count_forced(rules);
             }
             if self.length() == before {
                 return Ok(());
@@ -173,39 +324,171 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Draws the next token from a row of logits, under the mask that settling has left.
+    /// Draws the next token from a row of logits, under the mask that settling has left. `guesses` are those for this token.
     pub fn draw(
         &mut self,
         row: &[f32],
+        guesses: &[&Guessed],
         rules: &Rules,
         clock: &Clock,
         times: &mut Timings,
     ) -> Result<(), DecodeError> {
         let start = clock.now();
-        // What lies beyond the tokenizer is padding, which an unconstrained output must not hold either.
-        let count = rules.vocabulary.token_count().min(row.len());
-        let row = &row[..count];
-        let words = TokenSet::word_count(count).min(self.mask.len());
+        let row = real_tokens(row, rules);
+        let words = TokenSet::word_count(row.len()).min(self.mask.len());
         let mask = self.matcher.as_ref().map(|_| &self.mask[..words]);
-        let sampled = self.sampler.sample(row, mask)?;
-        if let Some(others) = rules.logprobs {
-            let law = self.sampler.distribution(row, mask)?;
-            let law = law.into_iter().map(|(token, p)| (token, p.ln()));
-            let (raw, top_raw) = raw_logprobs(row, sampled.token, others);
-            self.logprobs.push(TokenLogprobs {
-                processed: sampled.logprob,
-                top_processed: top(law, others),
-                raw: Some(raw),
-                top_raw,
-            });
-        }
+        let sampled = match (rules.acceptance, guesses) {
+            (_, []) => self.sampler.sample(row, mask)?,
+            (Acceptance::Typical { epsilon, delta }, guesses) => {
+                let law = self.sampler.distribution(row, mask)?;
+                let typical = |guess: &&&Guessed| draft::is_typical(&law, guess.token, epsilon, delta);
+                match guesses.iter().find(typical) {
+                    Some(guess) => of_law(&law, guess.token),
+                    None => self.sampler.sample(row, mask)?,
+                }
+            }
+            (Acceptance::Exact, [Guessed { token, law: Some(q), .. }, ..]) => {
+                let law = self.sampler.distribution(row, mask)?;
+                let position = self.sampler.position() as u32;
+                of_law(&law, draft::verify(&law, q, *token, &self.sampler.rng(), position))
+            }
+            (Acceptance::Exact, _) => self.sampler.sample(row, mask)?,
+        };
+        let law = match rules.logprobs {
+            Some(_) => self.sampler.distribution(row, mask)?,
+            None => Vec::new(),
+        };
+        let law = law.into_iter().map(|(token, p)| (token, p.ln()));
         let drawn = clock.now();
         times.sample += drawn.saturating_sub(start);
-        let allowed = self.append(sampled.token, rules)?;
+        let result = match self.last_way(sampled.token, rules)? {
+            None => {
+                self.note(sampled.token, sampled.logprob, law, row, rules)?;
+                self.take(sampled.token, rules)
+            }
+            Some(way) => self.finish_by(&way, rules),
+        };
         times.mask += clock.since(drawn);
-        match allowed {
+        result
+    }
+
+    /// The tokens that end the output, if there would be too little room for any behind `token`.
+    fn last_way(&mut self, token: TokenId, rules: &Rules) -> Result<Option<Vec<TokenId>>, DecodeError> {
+        let room = rules.max_tokens.saturating_sub(self.length());
+        let Some(matcher) = self.matcher.as_mut().filter(|_| rules.budget == Budget::Complete) else {
+            return Ok(None);
+        };
+        if rules.end_tokens.contains(&token) || room > ENDLESS || !matcher.advance(token)? {
+            return Ok(None);
+        }
+        let behind = matcher.completion()?;
+        matcher.rollback(1)?;
+        // A way that has been found before may be shorter than what a search finds from its middle.
+        let way = match &self.way {
+            Some((way, gone)) => Some(way[*gone..].to_vec()),
+            None => matcher.completion()?.map(|way| way.to_vec()),
+        };
+        let enough = match (&behind, &way) {
+            (Some(behind), _) => behind.len() < room,
+            (None, Some(way)) => way.len() * UNKNOWN_FACTOR + UNKNOWN_TOKENS < room,
+            (None, None) => true,
+        };
+        if enough {
+            // It begins with a token that the known way need not have.
+            self.way = behind.map(|behind| ([&[token], &*behind].concat().into(), 0));
+            return Ok(None);
+        }
+        Ok(way.filter(|way| way.len() <= room))
+    }
+
+    /// Appends the tokens that end the output.
+    fn finish_by(&mut self, way: &[TokenId], rules: &Rules) -> Result<(), DecodeError> {
+        for &token in way {
+            if self.end.is_some() {
+                return Ok(());
+            }
+            self.take(token, rules)?;
+            self.count_forced(rules);
+        }
+        self.end.get_or_insert(FinishReason::ConstraintComplete);
+        Ok(())
+    }
+
+    /// Counts a token that the model was not asked about.
+    fn count_forced(&mut self, rules: &Rules) {
+        self.forced += 1;
+        if rules.logprobs.is_some() {
+            self.logprobs.push(TokenLogprobs {
+                processed: 0.0,
+                top_processed: Vec::new(),
+                raw: None,
+                top_raw: Vec::new(),
+            });
+        }
+    }
+
+    /// What each token behind a row is worth: ln softmax(row), then the constraint, biases and penalties, without making
+    /// the rest sum to 1 again. −∞ for what may not come.
+    pub fn scores(&mut self, row: &[f32], rules: &Rules) -> Result<Vec<f32>, DecodeError> {
+        let mut scores = logprobs::log_softmax(row)?;
+        scores.truncate(real_tokens(row, rules).len());
+        let words = TokenSet::word_count(scores.len()).min(self.mask.len());
+        let mask = self.matcher.as_ref().map(|_| &self.mask[..words]);
+        self.sampler.process(&mut scores, mask)?;
+        Ok(scores)
+    }
+
+    /// The `count` most probable tokens with ln p, most probable first, where p is softmax(row) with the constraint, biases and
+    /// penalties applied to the row.
+    pub fn likeliest(
+        &mut self,
+        row: &[f32],
+        count: usize,
+        rules: &Rules,
+    ) -> Result<Vec<(TokenId, f32)>, DecodeError> {
+        let mut logits = real_tokens(row, rules).to_vec();
+        let words = TokenSet::word_count(logits.len()).min(self.mask.len());
+        let mask = self.matcher.as_ref().map(|_| &self.mask[..words]);
+        self.sampler.process(&mut logits, mask)?;
+        let law = logprobs::log_softmax(&logits)?;
+        let finite = law.iter().enumerate().filter(|(_, logprob)| logprob.is_finite());
+        Ok(top(finite.map(|(id, &logprob)| (TokenId(id as u32), logprob)), count))
+    }
+
+    /// Keeps what is asked about a token that is about to be appended. `law` is what it was chosen by.
+    pub fn note(
+        &mut self,
+        token: TokenId,
+        processed: f32,
+        law: impl Iterator<Item = (TokenId, f32)>,
+        row: &[f32],
+        rules: &Rules,
+    ) -> Result<(), DecodeError> {
+        if rules.logprobs.is_none() && rules.scoring == Scoring::None {
+            return Ok(());
+        }
+        let others = rules.logprobs.unwrap_or(0);
+        let raw = logprobs::raw(real_tokens(row, rules), token, others)?;
+        if rules.scoring == Scoring::Mean {
+            self.drawn = (self.drawn.0 + f64::from(raw.chosen), self.drawn.1 + 1);
+            self.score = Some(self.drawn.0 / self.drawn.1 as f64);
+        }
+        if rules.logprobs.is_some() {
+            self.logprobs.push(TokenLogprobs {
+                processed,
+                top_processed: top(law, others),
+                raw: Some(raw.chosen),
+                top_raw: raw.top,
+            });
+        }
+        Ok(())
+    }
+
+    /// Appends a token that the mask has allowed.
+    pub fn take(&mut self, token: TokenId, rules: &Rules) -> Result<(), DecodeError> {
+        match self.append(token, rules)? {
             true => Ok(()),
-            false => Err(DecodeError::NotAllowed { token: sampled.token, tokens: self.length() }),
+            false => Err(DecodeError::NotAllowed { token, tokens: self.length() }),
         }
     }
 
@@ -216,6 +499,10 @@ impl<C> Sequence<C> {
                 return Ok(false);
             }
         }
+        self.way = match self.way.take() {
+            Some((way, gone)) if way.get(gone) == Some(&token) => Some((way, gone + 1)),
+            _ => None,
+        };
         self.sampler.accept(token);
         self.tokens.push(token);
         self.pending.push(token);
@@ -266,12 +553,24 @@ impl<C> Sequence<C> {
             finish: self.end.unwrap_or(FinishReason::Cancelled),
             stop_sequence: self.text.stop_string().map(|stop| String::from_utf8_lossy(stop).into_owned()),
             forced_tokens: self.forced,
+            score: self.score,
             logprobs: self.logprobs,
             bytes: self.text.bytes().to_vec(),
             text: self.text.text().to_owned(),
             tokens: self.tokens.split_off(self.prompt),
         }
     }
+}
+
+/// A token of a law, as if it had been drawn.
+fn of_law(law: &Law, token: TokenId) -> Sampled {
+    let p = law.iter().find(|entry| entry.0 == token).map_or(0.0, |entry| entry.1);
+    Sampled { token, logprob: p.ln() }
+}
+
+/// What lies beyond the tokenizer is padding, which an unconstrained output must not hold either.
+fn real_tokens<'a>(row: &'a [f32], rules: &Rules) -> &'a [f32] {
+    &row[..rules.vocabulary.token_count().min(row.len())]
 }
 
 /// The first members of a packed set, `most` at most.
@@ -291,7 +590,7 @@ fn first_ids(words: &[u32], most: usize) -> Vec<TokenId> {
 }
 
 /// The `count` largest, largest first; the lowest ids among equals.
-fn top(law: impl Iterator<Item = (TokenId, f32)>, count: usize) -> Vec<(TokenId, f32)> {
+pub(crate) fn top(law: impl Iterator<Item = (TokenId, f32)>, count: usize) -> Vec<(TokenId, f32)> {
     let mut all: Vec<(TokenId, f32)> = law.collect();
     let order = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     if count < all.len() {
@@ -300,17 +599,6 @@ fn top(law: impl Iterator<Item = (TokenId, f32)>, count: usize) -> Vec<(TokenId,
     }
     all.sort_unstable_by(order);
     all
-}
-
-/// ln softmax(row): of one token, and the largest. One pass for the sum, one for the selection.
-fn raw_logprobs(row: &[f32], token: TokenId, others: usize) -> (f32, Vec<(TokenId, f32)>) {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = row.iter().map(|&l| f64::from(l - max).exp()).sum();
-    let shift = f64::from(max) + sum.ln();
-    let logprob = |l: f32| (f64::from(l) - shift) as f32;
-    let all = row.iter().enumerate().map(|(id, &l)| (TokenId(id as u32), logprob(l)));
-    let own = row.get(token.index()).map_or(f32::NEG_INFINITY, |&l| logprob(l));
-    (own, top(all, others))
 }
 
 #[cfg(test)]
@@ -322,15 +610,5 @@ mod tests {
         let words = [0b101, 0, 1 << 31];
         let ids = |most| first_ids(&words, most).iter().map(|id| id.0).collect::<Vec<_>>();
         assert_eq!((ids(5), ids(2)), (vec![0, 2, 95], vec![0, 2]));
-    }
-
-    #[test]
-    fn logprobs_are_those_of_softmax() {
-        let row = [0.0, 2f32.ln(), f32::NEG_INFINITY, 2f32.ln()];
-        let (own, top) = raw_logprobs(&row, TokenId(0), 3);
-        assert!((own - 0.2f32.ln()).abs() < 1e-6);
-        assert_eq!(top.iter().map(|t| t.0 .0).collect::<Vec<_>>(), [1, 3, 0]);
-        assert!((top[0].1 - 0.4f32.ln()).abs() < 1e-6);
-        assert_eq!(raw_logprobs(&row, TokenId(9), 0), (f32::NEG_INFINITY, vec![]));
     }
 }

@@ -3,6 +3,7 @@
 //! Growth happens under one lock around the [`Recogniser`]. What was found is published in append-only tables that are
 //! read without it: transitions, each state's accepting bit, each state's mask.
 
+use super::completion::Completions;
 use super::error::EngineError;
 use super::flat::Flat;
 use super::lexicon::Lexicon;
@@ -73,6 +74,7 @@ pub(super) struct Core {
     /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
     pub unions: HashMap<Vec<usize>, Union>,
     flat: Flat,
+    pub completions: Completions,
 }
 
 pub(super) struct Graph {
@@ -97,6 +99,7 @@ impl Graph {
                 summaries: HashMap::new(),
                 unions: HashMap::new(),
                 flat: Flat::new(),
+                completions: Completions::default(),
             }),
             vocabulary: vocabulary.clone(),
             lexicon: vocabulary.extension(|| Lexicon::of(vocabulary)),
@@ -271,6 +274,7 @@ impl Graph {
             + self.mask_bytes.load(Ordering::Relaxed)
             + core.unions.len() * self.vocabulary.size() / 8
             + core.flat.memory()
+            + core.completions.memory()
     }
 
     pub fn transition_count(&self) -> usize {

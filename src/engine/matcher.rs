@@ -270,6 +270,21 @@ impl Matcher {
         &self.shared.vocabulary
     }
 
+    /// Tokens that complete the output from here, a short way of many; empty if it is complete. `None` where a bounded search
+    /// finds no way. Each is allowed after the ones before it.
+    ///
+    /// What is found is kept for each state, so asking after every token of a long text costs little.
+    ///
+    /// # Errors
+    /// As [`mask`](Self::mask).
+    pub fn completion(&mut self) -> Result<Option<Arc<[TokenId]>>, EngineError> {
+        if self.stopped {
+            return Ok(Some(Arc::new([])));
+        }
+        self.renew()?;
+        self.graph.completion(self.state)
+    }
+
     /// The bytes that must come next, as far as there is only one way on. Empty when the output may end here or
     /// there is a choice. Looks ahead at most 65,536 bytes.
     ///

@@ -17,6 +17,7 @@
 //! of sequence exactly when `p` is a word. `mask`, `advance`, `validate` and `forced_bytes` read one same graph.
 
 mod batch;
+mod completion;
 mod constraint;
 mod containers;
 mod error;

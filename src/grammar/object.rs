@@ -150,6 +150,12 @@ impl ObjectSpec {
         }
     }
 
+    /// The declared keys that every object has and this one has not yet.
+    pub fn missing_required<'a>(&'a self, progress: &'a ObjectProgress) -> impl Iterator<Item = &'a str> {
+        let open = self.declared.iter().enumerate().filter(|(i, p)| p.required && self.is_open(progress, *i));
+        open.map(|(_, property)| property.key.as_str())
+    }
+
     /// The declared keys that may come next, as indices.
     pub fn next_declared(&self, progress: &ObjectProgress) -> Vec<u32> {
         if progress.count >= self.max {

@@ -57,6 +57,19 @@ pub fn raw<'a>(
     Ok(Logprobs { chosen: logprob(chosen), top })
 }
 
+/// ln softmax of a row: the logarithm of every token's probability. Two passes over the row.
+///
+/// # Errors
+/// NaN or +∞ among the logits, no finite logit, an unusable row length.
+pub fn log_softmax(logits: &[f32]) -> Result<Vec<f32>, SamplingError> {
+    check_lengths(logits.len(), None)?;
+    let row = Row { logits, mask: None, edits: &[] };
+    let mut index = Index::default();
+    index.build(&row)?;
+    let log_total = index.mass(&row, 1.0, &mut Vec::new()).ln();
+    Ok(logits.iter().map(|&l| ((l - index.max) as f64 - log_total) as f32).collect())
+}
+
 /// Log probabilities under a law, such as that of [`Sampler::distribution`](crate::sampling::Sampler::distribution). O(n log n).
 pub fn processed(law: &[(TokenId, f32)], token: TokenId, top: usize) -> Logprobs {
     let chosen = law.iter().find(|entry| entry.0 == token).map_or(f32::NEG_INFINITY, |entry| entry.1.ln());
@@ -84,6 +97,10 @@ mod tests {
         }
         assert_eq!(processed(&law[1..3], TokenId(0), 5).chosen, f32::NEG_INFINITY);
         assert_eq!(raw(&[0.0, f32::NEG_INFINITY], TokenId(1), 5).unwrap().chosen, f32::NEG_INFINITY);
+        let all = log_softmax(&row).unwrap();
+        assert!((all[5] - a.chosen).abs() < 1e-6);
+        assert!((all.iter().map(|l| f64::from(*l).exp()).sum::<f64>() - 1.0).abs() < 1e-5);
+        assert!(log_softmax(&[0.0, f32::NAN]).is_err() && log_softmax(&[f32::NEG_INFINITY; 2]).is_err());
         assert!(raw(&[0.0], TokenId(1), 5).is_err());
         assert!(raw(&[0.0, f32::NAN], TokenId(0), 0).is_err());
     }

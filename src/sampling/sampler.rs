@@ -251,6 +251,43 @@ impl Sampler {
         result
     }
 
+    /// Applies to `logits`, in place, what the chain does to single tokens: biases, bans, penalties, and the mask, which gives −∞.
+    /// Temperature, truncations and feedback rules are left out. For strategies that rank tokens instead of drawing them.
+    ///
+    /// O(vocab). Steps of [`ChainOrder`](super::ChainOrder) count wherever they stand.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample), save that it is no error if no token is left.
+    pub fn process(&mut self, logits: &mut [f32], mask: Option<&[u32]>) -> Result<(), SamplingError> {
+        check_lengths(logits.len(), mask)?;
+        if let Some(token) = self.forced(logits.len(), mask)? {
+            let kept = logits[token.index()];
+            logits.fill(f32::NEG_INFINITY);
+            logits[token.index()] = kept;
+            return Ok(());
+        }
+        if let Some(mask) = mask {
+            forbid(logits, |id| allows(mask, id));
+        }
+        if let (true, Some(allowed)) = (self.steps.contains(&Step::AllowedTokens), &self.allowed) {
+            forbid(logits, |id| allowed.contains(&id));
+        }
+        let steps = Arc::clone(&self.steps);
+        let mut changed = Vec::new();
+        for min_tokens in [MinTokens::Hold, MinTokens::Yield] {
+            self.edit_row(&steps, logits, min_tokens, &mut changed)?;
+            let at = |id: usize| changed.binary_search_by_key(&(id as u32), |change| change.0).ok();
+            let mut values = logits.iter().enumerate().map(|(id, &l)| at(id).map_or(l, |at| changed[at].1));
+            if !self.holds_back() || values.any(|l| l > f32::NEG_INFINITY) {
+                break;
+            }
+        }
+        for (id, logit) in changed {
+            logits[id as usize] = logit;
+        }
+        Ok(())
+    }
+
     /// What every step of the chain keeps, from the row itself to the final law: for people who tune a chain.
     ///
     /// Steps run one by one on all tokens, without the shortcuts of [`sample`](Self::sample); the last stage is the same
@@ -732,6 +769,15 @@ impl EditLogits for RowEdits<'_> {
                 true
             }
             None => false,
+        }
+    }
+}
+
+/// Gives −∞ to the tokens that may not be drawn.
+fn forbid(logits: &mut [f32], allowed: impl Fn(u32) -> bool) {
+    for (id, logit) in logits.iter_mut().enumerate() {
+        if !allowed(id as u32) {
+            *logit = f32::NEG_INFINITY;
         }
     }
 }

@@ -19,6 +19,11 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
+    /// The same weights once more.
+    pub(crate) fn share(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
+    }
+
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TorchError> {
         input.f_linear(&self.weight, self.bias.as_ref()).doing("multiplying with a weight matrix")
     }
@@ -33,6 +38,11 @@ pub(crate) struct RmsNorm {
 }
 
 impl RmsNorm {
+    /// The same weights once more.
+    pub(crate) fn share(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), epsilon: self.epsilon }
+    }
+
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TorchError> {
         input
             .f_rms_norm(self.weight.size(), Some(&self.weight), self.epsilon)
@@ -68,7 +78,7 @@ pub(crate) enum Visibility {
     All,
     /// Several new positions of an empty cache.
     Causal,
-    /// Several new positions behind others: `[new, all]`, true where a new position sees another.
+    /// Several new positions behind others, or positions that branch: `[new, all]`, true where a new position sees another.
     Mask(Tensor),
 }
 
@@ -85,6 +95,47 @@ impl Visibility {
                 Self::Mask(mask.doing("building an attention mask")?)
             }
         })
+    }
+}
+
+/// New tokens that branch: who sees whom.
+pub(crate) struct Tree {
+    /// For each token itself and its ancestors.
+    seen: Vec<Vec<usize>>,
+    /// How many ancestors each token has.
+    pub(crate) depths: Vec<usize>,
+}
+
+impl Tree {
+    /// A tree of as many tokens as there are parents, each of which comes before its children.
+    pub(crate) fn new(parents: &[Option<usize>]) -> Result<Self, TorchError> {
+        let mut seen: Vec<Vec<usize>> = Vec::with_capacity(parents.len());
+        for (token, parent) in parents.iter().enumerate() {
+            let mut path = match parent {
+                None => Vec::new(),
+                Some(parent) if *parent < token => seen[*parent].clone(),
+                Some(parent) => return Err(TorchError::TreeOrder { token, parent: *parent }),
+            };
+            path.push(token);
+            seen.push(path);
+        }
+        let depths = seen.iter().map(|path| path.len() - 1).collect();
+        Ok(Self { seen, depths })
+    }
+
+    /// Every token sees its path and the `past` positions before the tree.
+    pub(crate) fn visibility(&self, past: usize, device: tch::Device) -> Result<Visibility, TorchError> {
+        let (new, all) = (self.seen.len(), past + self.seen.len());
+        let mut bits = vec![false; new * all];
+        for (token, path) in self.seen.iter().enumerate() {
+            let row = &mut bits[token * all..(token + 1) * all];
+            row[..past].fill(true);
+            path.iter().for_each(|&ancestor| row[past + ancestor] = true);
+        }
+        Tensor::f_from_slice(&bits)
+            .and_then(|bits| bits.f_view([new as i64, all as i64])?.f_to_device(device))
+            .map(Visibility::Mask)
+            .doing("building an attention mask")
     }
 }
 

@@ -66,6 +66,30 @@ impl KvCache {
         Ok(())
     }
 
+    /// Of the positions from `start` on, keeps those at the offsets `path`, in this order.
+    pub(crate) fn keep(&mut self, start: usize, path: &[usize]) -> Result<(), TorchError> {
+        let wanted = path.iter().map(|offset| start + offset + 1).chain([start]).max().unwrap_or(start);
+        if wanted > self.len {
+            return Err(TorchError::Truncate { wanted, held: self.len });
+        }
+        if path.iter().enumerate().any(|(at, &offset)| at != offset) {
+            let places: Vec<i64> = path.iter().map(|&offset| (start + offset) as i64).collect();
+            let doing = "keeping a path in the key-value cache";
+            let places = Tensor::f_from_slice(&places)
+                .and_then(|places| places.f_to_device(self.shape.device))
+                .doing(doing)?;
+            let gather = |all: &Tensor| {
+                let kept = all.f_index_select(1, &places)?;
+                all.f_narrow(1, start as i64, path.len() as i64)?.f_copy_(&kept)
+            };
+            for (keys, values) in &self.layers {
+                gather(keys).and_then(|_| gather(values)).doing(doing)?;
+            }
+        }
+        self.len = start + path.len();
+        Ok(())
+    }
+
     pub(crate) fn fork(&self) -> Result<Self, TorchError> {
         let mut fork = Self::new(self.shape);
         if self.len > 0 {
@@ -192,6 +216,19 @@ mod tests {
         assert_eq!(numbers(&cache), [1.0, 1.0, 4.0]);
         assert_eq!(numbers(&fork), [1.0, 1.0, 5.0]);
         assert!(cache.fork().unwrap().len() == 3);
+    }
+
+    #[test]
+    fn keeps_a_path() {
+        let mut cache = KvCache::new(SHAPE);
+        (0..6).for_each(|value| push(&mut cache, 1, f64::from(value)));
+        cache.keep(2, &[1, 3]).unwrap();
+        assert_eq!(numbers(&cache), [0.0, 1.0, 3.0, 5.0]);
+        cache.keep(2, &[0]).unwrap();
+        assert_eq!(numbers(&cache), [0.0, 1.0, 3.0]);
+        assert!(cache.keep(2, &[1]).is_err() && cache.keep(4, &[]).is_err());
+        cache.keep(1, &[]).unwrap();
+        assert_eq!(numbers(&cache), [0.0]);
     }
 
     #[test]

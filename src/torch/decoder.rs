@@ -6,15 +6,17 @@
 //! with the rows whose logits are asked for. Projections with the same input are stacked into one matrix at
 //! load: fewer, larger products.
 
+use std::sync::Arc;
+
 use tch::{Device, Kind, Tensor};
 
 use super::architecture::{Architecture, DecoderConfig, Presence, RowOrder};
-use super::blocks::{attention, Linear, RmsNorm, SwiGlu, Visibility};
+use super::blocks::{attention, Linear, RmsNorm, SwiGlu, Tree, Visibility};
 use super::cache::{CacheShape, KvCache};
 use super::error::{Doing, TorchError};
 use super::rope::{rotate, Rope, Scaling};
 use super::weights::{Loader, Member, Part, Role};
-use crate::decode::ForwardInput;
+use crate::decode::TreeInput;
 
 #[derive(Debug)]
 struct Layer {
@@ -35,7 +37,7 @@ pub(crate) struct Decoder {
     rope: Rope,
     /// `[vocab, width]`.
     embedding: Tensor,
-    layers: Vec<Layer>,
+    layers: Vec<Arc<Layer>>,
     output_norm: RmsNorm,
     /// `[vocab, width]`; shares the embedding's memory where the model ties them.
     output: Linear,
@@ -44,12 +46,15 @@ pub(crate) struct Decoder {
     device: Device,
 }
 
-// SAFETY: `tch::Tensor` is `Send`, and not `Sync` only because some of its methods write in place through `&self`. A
-// decoder's tensors are private to it, made in `load` and from then on only read: the forward pass calls operators that
-// give new tensors, and writes to the caches alone, which it borrows mutably. Reading a tensor from several threads at
-// once is what libtorch promises; its reference counts are atomic.
+// SAFETY: `tch::Tensor` is `Send`, and not `Sync` only because some of its methods write in place through `&self`. The
+// tensors of a decoder are private to it and to those made from it by `skipping`; they are made in `load` and from then on
+// only read: the forward pass calls operators that give new tensors, and writes to the caches alone, which it borrows
+// mutably. Reading a tensor from several threads at once is what libtorch promises; its reference counts are atomic.
 #[allow(unsafe_code)]
 unsafe impl Sync for Decoder {}
+// SAFETY: as for `Decoder`.
+#[allow(unsafe_code)]
+unsafe impl Sync for Layer {}
 
 impl Decoder {
     /// Reads the weights. `order` is the row order of queries and keys in the source.
@@ -74,7 +79,7 @@ impl Decoder {
         let rope = Rope::new(config.head_dim, config.rope_theta, &config.rope_scaling)?;
         let mut layers = Vec::new();
         for index in 0..config.layers {
-            layers.push(Layer::load(architecture, &config, order, index, loader)?);
+            layers.push(Arc::new(Layer::load(architecture, &config, order, index, loader)?));
         }
         let output_norm = norm(loader, Role::OutputNorm, width, config.epsilon)?;
         let output = if loader.contains(Role::Output, Member::Weight) {
@@ -87,8 +92,34 @@ impl Decoder {
         Ok(Self { config, rope, embedding, layers, output_norm, output, vocab_size, kind, device })
     }
 
+    /// The same model without some of its layers. Their weights are shared; caches are not.
+    pub(crate) fn skipping(&self, skipped: &[usize]) -> Result<Self, TorchError> {
+        let count = self.layers.len();
+        if let Some(&layer) = skipped.iter().find(|&&layer| layer >= count) {
+            return Err(TorchError::SkippedLayer { layer, layers: count });
+        }
+        let kept = (0..count).filter(|layer| !skipped.contains(layer));
+        let layers: Vec<_> = kept.map(|layer| Arc::clone(&self.layers[layer])).collect();
+        Ok(Self {
+            config: DecoderConfig { layers: layers.len(), ..self.config.clone() },
+            rope: self.rope.clone(),
+            embedding: self.embedding.shallow_clone(),
+            layers,
+            output_norm: self.output_norm.share(),
+            output: self.output.share(),
+            vocab_size: self.vocab_size,
+            kind: self.kind,
+            device: self.device,
+        })
+    }
+
     pub(crate) fn vocab_size(&self) -> usize {
         self.vocab_size
+    }
+
+    /// Width of the hidden states.
+    pub(crate) fn width(&self) -> usize {
+        self.config.width
     }
 
     pub(crate) fn context_length(&self) -> usize {
@@ -106,14 +137,23 @@ impl Decoder {
         }
     }
 
-    /// Feeds every sequence's tokens behind its cache and gives the logits of the wanted rows, those of the
-    /// first sequence first: `[rows, vocab]`, `f32`, contiguous, on the CPU. Every sequence has at least one token.
+    /// Feeds every sequence's tokens behind its cache and gives the last hidden state behind each, normalised, those of the
+    /// first sequence first: `[tokens, width]`, in the model's format and on its device. Every sequence has at least one
+    /// token.
     ///
     /// On an error every cache holds what it held before.
-    pub(crate) fn forward(&self, sequences: &mut [ForwardInput<'_, KvCache>]) -> Result<Tensor, TorchError> {
+    pub(crate) fn hidden(&self, sequences: &mut [TreeInput<'_, KvCache>]) -> Result<Tensor, TorchError> {
+        self.hidden_and_before(sequences, &[]).map(|(last, _)| last)
+    }
+
+    /// As [`hidden`](Self::hidden), with the states as they are before the layers `exits`, not normalised.
+    pub(crate) fn hidden_and_before(
+        &self,
+        sequences: &mut [TreeInput<'_, KvCache>],
+        exits: &[usize],
+    ) -> Result<(Tensor, Vec<Tensor>), TorchError> {
         let mut ids = Vec::new();
         let mut positions = Vec::new();
-        let mut wanted = Vec::new();
         let mut visibilities = Vec::new();
         for sequence in sequences.iter_mut() {
             if sequence.cache.shape() != self.cache_shape() {
@@ -127,38 +167,68 @@ impl Decoder {
             }
             sequence.cache.reserve(sequence.tokens.len())?;
             let (past, new) = (sequence.cache.len(), sequence.tokens.len());
-            let first = (ids.len() - new) as i64;
-            wanted.extend(sequence.rows.range(new).map(|row| first + row as i64));
-            positions.extend(past as i64..(past + new) as i64);
-            visibilities.push(Visibility::causal(past, new, self.device)?);
+            if sequence.parents.is_empty() {
+                positions.extend(past as i64..(past + new) as i64);
+                visibilities.push(Visibility::causal(past, new, self.device)?);
+            } else {
+                let parents: Vec<Option<usize>> = (0..new).map(|at| sequence.parent(at)).collect();
+                let tree = Tree::new(&parents)?;
+                positions.extend(tree.depths.iter().map(|depth| (past + depth) as i64));
+                visibilities.push(tree.visibility(past, self.device)?);
+            }
         }
-        let upload =
-            |numbers: &[i64]| Tensor::f_from_slice(numbers).and_then(|list| list.f_to_device(self.device));
-        let angles = self.rope.at(&upload(&positions).doing("copying positions")?, self.kind)?;
-        let mut hidden = upload(&ids)
+        let angles = self.rope.at(&self.upload(&positions).doing("copying positions")?, self.kind)?;
+        let mut hidden = self
+            .upload(&ids)
             .and_then(|ids| self.embedding.f_index_select(0, &ids))
             .doing("looking up embeddings")?;
+        let mut before: Vec<Option<Tensor>> = exits.iter().map(|_| None).collect();
         for (index, layer) in self.layers.iter().enumerate() {
+            for (exit, state) in exits.iter().zip(&mut before) {
+                if *exit == index {
+                    *state = Some(hidden.shallow_clone());
+                }
+            }
             hidden = layer.forward(&self.config, index, &hidden, &angles, sequences, &visibilities)?;
         }
         for sequence in sequences.iter_mut() {
             sequence.cache.advance(sequence.tokens.len());
         }
-        let rows = if wanted.len() == ids.len() {
-            hidden
-        } else if wanted.is_empty() {
+        Ok((self.output_norm.forward(&hidden)?, before.into_iter().flatten().collect()))
+    }
+
+    /// The logits of the wanted rows of what [`hidden`](Self::hidden) gave: `[rows, vocab]`, `f32`, contiguous, on the CPU.
+    pub(crate) fn logits(
+        &self,
+        hidden: &Tensor,
+        sequences: &[TreeInput<'_, KvCache>],
+    ) -> Result<Tensor, TorchError> {
+        let mut wanted = Vec::new();
+        let mut first = 0;
+        for sequence in sequences {
+            wanted.extend(sequence.rows.range(sequence.tokens.len()).map(|row| (first + row) as i64));
+            first += sequence.tokens.len();
+        }
+        if wanted.is_empty() {
             return Tensor::f_empty([0, self.vocab_size as i64], (Kind::Float, Device::Cpu))
                 .doing("making an empty result");
-        } else {
-            upload(&wanted)
+        }
+        let rows = match wanted.len() == first {
+            true => hidden.shallow_clone(),
+            false => self
+                .upload(&wanted)
                 .and_then(|wanted| hidden.f_index_select(0, &wanted))
-                .doing("choosing the rows whose logits are wanted")?
+                .doing("choosing the rows whose logits are wanted")?,
         };
-        let logits = self.output.forward(&self.output_norm.forward(&rows)?)?;
-        logits
+        self.output
+            .forward(&rows)?
             .f_to_device(Device::Cpu)
             .and_then(|logits| logits.f_to_kind(Kind::Float)?.f_contiguous())
             .doing("copying logits")
+    }
+
+    fn upload(&self, numbers: &[i64]) -> Result<Tensor, tch::TchError> {
+        Tensor::f_from_slice(numbers).and_then(|list| list.f_to_device(self.device))
     }
 }
 
@@ -198,7 +268,7 @@ impl Layer {
         index: usize,
         hidden: &Tensor,
         angles: &(Tensor, Tensor),
-        sequences: &mut [ForwardInput<'_, KvCache>],
+        sequences: &mut [TreeInput<'_, KvCache>],
         visibilities: &[Visibility],
     ) -> Result<Tensor, TorchError> {
         let (heads, kv_heads, head_dim) =

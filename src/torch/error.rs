@@ -153,6 +153,22 @@ pub enum TorchError {
         /// Length there is.
         held: usize,
     },
+    /// A layer to be skipped that there is not.
+    #[error("layer {layer} cannot be skipped: the model has {layers} layers, numbered from 0")]
+    SkippedLayer {
+        /// The layer.
+        layer: usize,
+        /// Layers of the model.
+        layers: usize,
+    },
+    /// A token of a tree that comes before the one it stands behind.
+    #[error("token {token} of a tree stands behind token {parent}, which must come before it")]
+    TreeOrder {
+        /// The token's place.
+        token: usize,
+        /// Its parent's place.
+        parent: usize,
+    },
     /// A cache that another model made.
     #[error("the cache was made by another model")]
     ForeignCache,

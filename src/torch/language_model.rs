@@ -1,11 +1,11 @@
-//! A loaded model as the decoding loop sees it: [`LanguageModel`] for [`Model`].
+//! A loaded model as the decoding loop sees it: [`LanguageModel`] and [`EarlyExit`] for [`Model`].
 
 use tch::Tensor;
 
 use super::cache::KvCache;
 use super::error::{Doing, TorchError};
 use super::model::Model;
-use crate::decode::{ForwardInput, LanguageModel, Logits, ModelError};
+use crate::decode::{EarlyExit, ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
 
 impl LanguageModel for Model {
     type Cache = KvCache;
@@ -35,10 +35,63 @@ impl LanguageModel for Model {
     }
 
     fn forward(&self, batch: &mut [ForwardInput<'_, KvCache>]) -> Result<Logits, ModelError> {
+        let mut chains = chains(batch)?;
+        let hidden = self.decoder().hidden(&mut chains)?;
+        self.rows(&hidden, &chains)
+    }
+
+    fn forward_tree(&self, batch: &mut [TreeInput<'_, KvCache>]) -> Result<TreeOutput, ModelError> {
         if let Some(input) = batch.iter().position(|input| input.tokens.is_empty()) {
             return Err(ModelError::NoTokens { input });
         }
-        let logits = self.decoder().forward(batch)?;
+        let hidden = self.decoder().hidden(batch)?;
+        let logits = self.rows(&hidden, batch)?;
+        let width = self.decoder().width();
+        let tokens = batch.iter().map(|input| input.tokens.len());
+        Ok(TreeOutput { logits, hidden: Logits::new(HostTensor::new(hidden)?, width, tokens)? })
+    }
+
+    fn keep(&self, cache: &mut KvCache, start: usize, path: &[usize]) -> Result<(), ModelError> {
+        Ok(cache.keep(start, path)?)
+    }
+}
+
+impl EarlyExit for Model {
+    fn layers(&self) -> usize {
+        self.layer_count()
+    }
+
+    fn forward_exits(
+        &self,
+        batch: &mut [ForwardInput<'_, KvCache>],
+        exits: &[usize],
+    ) -> Result<Vec<Logits>, ModelError> {
+        if exits.iter().any(|&exit| exit >= self.layer_count()) {
+            return Err(ModelError::Unsupported { what: "logits of a layer that it does not have" });
+        }
+        let mut chains = chains(batch)?;
+        let (hidden, before) = self.decoder().hidden_and_before(&mut chains, exits)?;
+        [hidden].iter().chain(&before).map(|hidden| self.rows(hidden, &chains)).collect()
+    }
+}
+
+/// Plain inputs as trees without branches.
+fn chains<'a>(batch: &'a mut [ForwardInput<'_, KvCache>]) -> Result<Vec<TreeInput<'a, KvCache>>, ModelError> {
+    if let Some(input) = batch.iter().position(|input| input.tokens.is_empty()) {
+        return Err(ModelError::NoTokens { input });
+    }
+    let chain = |ForwardInput { tokens, cache, rows }: &'a mut ForwardInput<'_, KvCache>| TreeInput {
+        tokens,
+        parents: &[],
+        cache: &mut **cache,
+        rows: *rows,
+    };
+    Ok(batch.iter_mut().map(chain).collect())
+}
+
+impl Model {
+    fn rows(&self, hidden: &Tensor, batch: &[TreeInput<'_, KvCache>]) -> Result<Logits, ModelError> {
+        let logits = self.decoder().logits(hidden, batch)?;
         let rows = batch.iter().map(|input| input.rows.range(input.tokens.len()).len());
         Logits::new(HostTensor::new(logits)?, self.decoder().vocab_size(), rows)
     }
@@ -57,13 +110,13 @@ impl From<TorchError> for ModelError {
 }
 
 /// A tensor of `f32` in host memory, read where it lies.
-struct HostTensor {
+pub(super) struct HostTensor {
     tensor: Tensor,
     len: usize,
 }
 
 impl HostTensor {
-    fn new(tensor: Tensor) -> Result<Self, TorchError> {
+    pub(super) fn new(tensor: Tensor) -> Result<Self, TorchError> {
         // All three hold for what the decoder gives; where they do not hold, nothing is done here.
         let tensor = tensor
             .f_to_device(tch::Device::Cpu)

@@ -2,6 +2,7 @@
 //! folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::architecture::{Architecture, DecoderConfig, RowOrder, Settings};
 use super::cache::KvCache;
@@ -12,7 +13,7 @@ use super::tokenizer::TextTokenizer;
 use super::weights::gguf::GgufWeights;
 use super::weights::safetensors::SafetensorsWeights;
 use super::weights::{map, LoadProgress, Loader, WeightSource};
-use crate::decode::{ForwardInput, LogitRows};
+use crate::decode::{LogitRows, TreeInput};
 use crate::gguf::GgufFile;
 use crate::vocab::{TokenId, Vocabulary};
 use serde_json::{Map, Value};
@@ -93,7 +94,7 @@ pub struct Model {
     name: String,
     decoder: Decoder,
     vocabulary: Vocabulary,
-    tokenizer: TextTokenizer,
+    tokenizer: Arc<TextTokenizer>,
     chat_template: Option<String>,
     bos: Option<String>,
 }
@@ -156,7 +157,7 @@ impl Model {
             bos: bos.and_then(|id| vocabulary.name(TokenId(id)).map(str::to_owned)),
             vocabulary: sized(vocabulary, &decoder)?,
             decoder,
-            tokenizer,
+            tokenizer: Arc::new(tokenizer),
             chat_template: file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned),
         })
     }
@@ -190,9 +191,30 @@ impl Model {
             bos: named_token(&settings, "bos_token"),
             vocabulary: sized(vocabulary, &decoder)?,
             decoder,
-            tokenizer,
+            tokenizer: Arc::new(tokenizer),
             chat_template: chat_template(folder, &settings)?,
         })
+    }
+
+    /// The same model without the layers numbered in `layers`, from 0: a drafter for speculation that needs no weights of its own
+    /// (Zhang et al. 2024). Weights, vocabulary and tokenizer are shared.
+    ///
+    /// # Errors
+    /// [`TorchError::SkippedLayer`] for a layer that the model does not have.
+    pub fn skipping_layers(&self, layers: &[usize]) -> Result<Self, TorchError> {
+        Ok(Self {
+            name: self.name.clone(),
+            decoder: self.decoder.skipping(layers)?,
+            vocabulary: self.vocabulary.clone(),
+            tokenizer: Arc::clone(&self.tokenizer),
+            chat_template: self.chat_template.clone(),
+            bos: self.bos.clone(),
+        })
+    }
+
+    /// Number of layers.
+    pub fn layer_count(&self) -> usize {
+        self.decoder.cache_shape().layers
     }
 
     /// The model's name, as its files have it.
@@ -236,8 +258,9 @@ impl Model {
             return Ok(Vec::new());
         }
         let mut cache = KvCache::new(self.decoder.cache_shape());
-        let input = ForwardInput { tokens, cache: &mut cache, rows: LogitRows::All };
-        let logits = self.decoder.forward(&mut [input])?;
+        let mut input = [TreeInput { tokens, parents: &[], cache: &mut cache, rows: LogitRows::All }];
+        let hidden = self.decoder.hidden(&mut input)?;
+        let logits = self.decoder.logits(&hidden, &input)?;
         Vec::<Vec<f32>>::try_from(logits).doing("copying logits")
     }
 }

@@ -50,6 +50,11 @@ impl SafetensorsWeights {
                 reason: format!("it holds neither {SINGLE} nor {INDEX}"),
             });
         };
+        Self::open_files(files)
+    }
+
+    /// Opens these files as one checkpoint.
+    pub(crate) fn open_files(files: Vec<PathBuf>) -> Result<Self, TorchError> {
         let mut weights = Self { shards: Vec::new(), places: HashMap::new(), total: 0 };
         for path in files {
             let map = super::map(&path)?;
@@ -67,9 +72,45 @@ impl SafetensorsWeights {
     }
 
     fn find(&self, role: Role, member: Member) -> Option<(&Shard, &TensorInfo)> {
-        let name = role.hugging_face_name(member)?;
-        let shard = &self.shards[*self.places.get(&name)?];
-        Some((shard, shard.metadata.info(&name)?))
+        self.find_named(&role.hugging_face_name(member)?)
+    }
+
+    fn find_named(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
+        let shard = &self.shards[*self.places.get(name)?];
+        Some((shard, shard.metadata.info(name)?))
+    }
+
+    /// A tensor's shape, by the name it has in the file.
+    pub(crate) fn named_shape(&self, name: &str) -> Option<Vec<i64>> {
+        let (_, info) = self.find_named(name)?;
+        // A size past i64 cannot be in a file; -1 makes the comparison fail with the tensor's name.
+        Some(info.shape.iter().map(|&size| i64::try_from(size).unwrap_or(-1)).collect())
+    }
+
+    /// A tensor by the name it has in the file.
+    pub(crate) fn read_named(&self, name: &str) -> Result<Tensor, TorchError> {
+        let name = name.to_owned();
+        let Some((shard, info)) = self.find_named(&name) else {
+            return Err(TorchError::MissingTensor { name });
+        };
+        let kind = match info.dtype {
+            Dtype::F64 => Kind::Double,
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            other => {
+                let format = format!("{other:?}");
+                return Err(TorchError::TensorFormat { name, format, supported: "F64, F32, F16, BF16" });
+            }
+        };
+        let (start, end) = info.data_offsets;
+        let bytes =
+            shard.map.get(shard.data + start..shard.data + end).ok_or_else(|| TorchError::Safetensors {
+                path: shard.path.clone(),
+                reason: format!("{name} lies outside the file"),
+            })?;
+        let shape = self.named_shape(&name).unwrap_or_default();
+        Tensor::f_from_data_size(bytes, &shape, kind).doing("copying weights")
     }
 }
 
@@ -101,34 +142,11 @@ impl WeightSource for SafetensorsWeights {
     }
 
     fn shape(&self, role: Role, member: Member) -> Option<Vec<i64>> {
-        let (_, info) = self.find(role, member)?;
-        // A size past i64 cannot be in a file; -1 makes the comparison fail with the tensor's name.
-        Some(info.shape.iter().map(|&size| i64::try_from(size).unwrap_or(-1)).collect())
+        self.named_shape(&role.hugging_face_name(member)?)
     }
 
     fn read(&self, role: Role, member: Member) -> Result<Tensor, TorchError> {
-        let name = self.name(role, member);
-        let Some((shard, info)) = self.find(role, member) else {
-            return Err(TorchError::MissingTensor { name });
-        };
-        let kind = match info.dtype {
-            Dtype::F64 => Kind::Double,
-            Dtype::F32 => Kind::Float,
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            other => {
-                let format = format!("{other:?}");
-                return Err(TorchError::TensorFormat { name, format, supported: "F64, F32, F16, BF16" });
-            }
-        };
-        let (start, end) = info.data_offsets;
-        let bytes =
-            shard.map.get(shard.data + start..shard.data + end).ok_or_else(|| TorchError::Safetensors {
-                path: shard.path.clone(),
-                reason: format!("{name} lies outside the file"),
-            })?;
-        let shape = self.shape(role, member).unwrap_or_default();
-        Tensor::f_from_data_size(bytes, &shape, kind).doing("copying weights")
+        self.read_named(&self.name(role, member))
     }
 
     fn total_bytes(&self) -> u64 {

@@ -1,0 +1,248 @@
+//! The options that say how outputs are found, and who guesses ahead.
+//!
+//! Options with several numbers take them in one argument, separated by colons, as those of sampling do.
+
+use std::path::PathBuf;
+
+use hedgerow::decode::{
+    Acceptance, BeamSearch, ContrastiveSearch, Draft, DraftChoice, EarlyStopping, Strategy,
+};
+
+use super::failure::Failure;
+
+/// How outputs are found.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Strategy")]
+pub(super) struct StrategyArgs {
+    /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY]`; `diverse-beam:BEAMS:GROUPS:PENALTY`; `contrastive[:K[:PENALTY]]`
+    #[arg(long, value_name = "STRATEGY", default_value = "sample", value_parser = strategy)]
+    strategy: Strategy,
+    /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none can get better
+    #[arg(long, value_enum, default_value_t = Stopping::Heuristic)]
+    early_stopping: Stopping,
+    /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so far, `model:PATH` by a smaller
+    /// model, `skip:LAYERS` by the model without some layers (such as `10-19,25`), `medusa:FILE` by heads on the model
+    #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
+    pub draft: Option<Drafter>,
+    /// How many tokens to guess, at most; for `medusa`, tokens of the tree
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "draft")]
+    draft_tokens: usize,
+    /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one it draws, which leaves the law
+    /// of outputs as it is
+    #[arg(long, value_enum, default_value_t = Choice::Likeliest, requires = "draft")]
+    draft_choice: Choice,
+    /// Take guesses that the model finds typical, though that changes the law of outputs: `EPSILON:DELTA`, such as 0.09:0.3
+    #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
+    accept_typical: Option<Acceptance>,
+    /// Strengthen the prompt against --negative-prompt by this factor; 1 changes nothing
+    #[arg(long, value_name = "SCALE", group = "mixture")]
+    pub guidance: Option<f32>,
+    /// What --guidance leads away from; the default is the prompt's last token alone
+    #[arg(long, value_name = "TEXT", requires = "guidance")]
+    pub negative_prompt: Option<String>,
+    /// Say what this weaker model would not: contrastive decoding
+    #[arg(long, value_name = "PATH", group = "mixture")]
+    pub amateur: Option<PathBuf>,
+    /// Say what these layers would not, such as `0-14`: DoLa
+    #[arg(long, value_name = "LAYERS", group = "mixture", value_parser = layers)]
+    pub dola: Option<Layers>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Stopping {
+    Heuristic,
+    Full,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Choice {
+    Likeliest,
+    Drawn,
+}
+
+/// Numbers of layers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layers(pub Vec<usize>);
+
+/// Who guesses.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Drafter {
+    Ngram { longest: usize, tokens: Option<usize> },
+    Model(PathBuf),
+    Skip(Layers),
+    Medusa(PathBuf),
+}
+
+impl StrategyArgs {
+    /// The strategy.
+    pub fn strategy(&self) -> Strategy {
+        match self.strategy {
+            Strategy::Beam(search) => Strategy::Beam(search.early_stopping(match self.early_stopping {
+                Stopping::Heuristic => EarlyStopping::Heuristic,
+                Stopping::Full => EarlyStopping::Full,
+                Stopping::Never => EarlyStopping::Never,
+            })),
+            ref other => other.clone(),
+        }
+    }
+
+    /// Where guesses come from.
+    pub fn draft(&self) -> Draft {
+        let choice = match self.draft_choice {
+            Choice::Likeliest => DraftChoice::Likeliest,
+            Choice::Drawn => DraftChoice::Drawn,
+        };
+        let tokens = self.draft_tokens.min(64);
+        match &self.draft {
+            None => Draft::None,
+            Some(Drafter::Ngram { longest, tokens: most }) => {
+                Draft::Ngram { longest: (*longest).min(64), tokens: most.unwrap_or(tokens).min(64) }
+            }
+            Some(Drafter::Model(_) | Drafter::Skip(_)) => Draft::Model { tokens, choice },
+            Some(Drafter::Medusa(_)) => Draft::Heads { tokens },
+        }
+    }
+
+    /// When guesses are taken.
+    pub fn acceptance(&self) -> Acceptance {
+        self.accept_typical.unwrap_or_default()
+    }
+
+    /// Refuses what does not go together.
+    pub fn check(&self) -> Result<(), Failure> {
+        let mixed = self.guidance.is_some() || self.amateur.is_some() || self.dola.is_some();
+        let inside = matches!(self.draft, Some(Drafter::Medusa(_)))
+            || matches!(self.strategy, Strategy::Contrastive(_));
+        if mixed && inside {
+            return Err(Failure::usage(
+                "--guidance, --amateur and --dola go with neither contrastive search nor Medusa heads",
+            )
+            .help("these two look at hidden states, which a mixture of laws does not have"));
+        }
+        Ok(())
+    }
+}
+
+/// Some parts of a text that are numbers, where they are given.
+fn part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> Option<T> {
+    match parts.get(at) {
+        Some(text) => text.parse().ok(),
+        None => default,
+    }
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let read = || {
+        Some(match (parts[0], parts.len()) {
+            ("sample", 1) => Strategy::Sample,
+            ("best-of", 2) => Strategy::BestOf(part(&parts, 1, None)?),
+            ("beam", 2 | 3) => {
+                let search = BeamSearch::new(part(&parts, 1, None)?);
+                Strategy::Beam(search.length_penalty(part(&parts, 2, Some(1.0))?))
+            }
+            ("diverse-beam", 4) => {
+                let search = BeamSearch::new(part(&parts, 1, None)?);
+                Strategy::Beam(search.diverse(part(&parts, 2, None)?, part(&parts, 3, None)?))
+            }
+            ("contrastive", 1..=3) => Strategy::Contrastive(ContrastiveSearch {
+                candidates: part(&parts, 1, Some(4))?,
+                penalty: part(&parts, 2, Some(0.6))?,
+            }),
+            _ => return None,
+        })
+    };
+    read().ok_or_else(|| {
+        "expected sample, best-of:N, beam:BEAMS[:LENGTH_PENALTY], diverse-beam:BEAMS:GROUPS:PENALTY or \
+         contrastive[:K[:PENALTY]]"
+            .to_owned()
+    })
+}
+
+fn drafter(text: &str) -> Result<Drafter, String> {
+    let expected = || "expected ngram[:LONGEST[:TOKENS]], model:PATH, skip:LAYERS or medusa:FILE".to_owned();
+    match text.split_once(':').unwrap_or((text, "")) {
+        ("ngram", rest) => {
+            let parts: Vec<&str> = rest.split(':').filter(|_| !rest.is_empty()).collect();
+            let longest = part(&parts, 0, Some(3)).ok_or_else(expected)?;
+            let tokens = parts.get(1).map(|tokens| tokens.parse()).transpose().map_err(|_| expected())?;
+            match parts.len() {
+                0..=2 => Ok(Drafter::Ngram { longest, tokens }),
+                _ => Err(expected()),
+            }
+        }
+        ("model", path) if !path.is_empty() => Ok(Drafter::Model(path.into())),
+        ("medusa", path) if !path.is_empty() => Ok(Drafter::Medusa(path.into())),
+        ("skip", list) => Ok(Drafter::Skip(layers(list)?)),
+        _ => Err(expected()),
+    }
+}
+
+/// `3,5,10-19`.
+fn layers(text: &str) -> Result<Layers, String> {
+    let expected = || "expected numbers of layers, such as 10-19,25".to_owned();
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number =
+            |text: &str| text.parse::<usize>().ok().filter(|layer| *layer < 1000).ok_or_else(expected);
+        all.extend(number(first)?..=number(last)?);
+    }
+    if all.is_empty() {
+        return Err(expected());
+    }
+    Ok(Layers(all))
+}
+
+fn typical(text: &str) -> Result<Acceptance, String> {
+    let numbers = text.split_once(':').and_then(|(epsilon, delta)| {
+        Some(Acceptance::Typical { epsilon: epsilon.parse().ok()?, delta: delta.parse().ok()? })
+    });
+    numbers.ok_or_else(|| "expected EPSILON:DELTA, such as 0.09:0.3".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strategies_are_read() {
+        let beam = BeamSearch::new(4);
+        for (text, expected) in [
+            ("sample", Some(Strategy::Sample)),
+            ("best-of:5", Some(Strategy::BestOf(5))),
+            ("beam:4", Some(Strategy::Beam(beam))),
+            ("beam:4:0.5", Some(Strategy::Beam(beam.length_penalty(0.5)))),
+            ("diverse-beam:4:2:0.3", Some(Strategy::Beam(beam.diverse(2, 0.3)))),
+            ("contrastive", Some(Strategy::Contrastive(ContrastiveSearch { candidates: 4, penalty: 0.6 }))),
+            ("beam", None),
+            ("beam:x", None),
+            ("beam:4:1:1", None),
+            ("sample:3", None),
+            ("", None),
+        ] {
+            assert_eq!(strategy(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn drafters_are_read() {
+        for (text, expected) in [
+            ("ngram", Some(Drafter::Ngram { longest: 3, tokens: None })),
+            ("ngram:4:9", Some(Drafter::Ngram { longest: 4, tokens: Some(9) })),
+            ("model:C:/x", Some(Drafter::Model("C:/x".into()))),
+            ("skip:3,5-7", Some(Drafter::Skip(Layers(vec![3, 5, 6, 7])))),
+            ("medusa:heads", Some(Drafter::Medusa("heads".into()))),
+            ("ngram:4:9:1", None),
+            ("ngram:a", None),
+            ("model:", None),
+            ("skip:", None),
+            ("skip:7-5", None),
+            ("skip:1-99999999", None),
+            ("other", None),
+        ] {
+            assert_eq!(drafter(text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Beam search: the most probable outputs that a narrow breadth-first search finds.
+//!
+//! A *beam* is an unfinished output with the sum of its tokens' log-probabilities. Each step scores every continuation
+//! of every beam, keeps the best, and forks caches, matchers and samplers along. With groups it is diverse beam search:
+//! groups choose one after the other, and a token costs as much more as groups before have chosen it at this step.
+//!
+//! The semantics are those of Hugging Face transformers (5.x; groups as in 4.50, but for the padding that
+//! groups which are done write there, and which counts as chosen), so results can be compared:
+//! c·k candidates are looked at, c = max(2, end tokens + 1), of which an ended one counts only among the best k; an ended
+//! output is worth Σ log p / lengthᵅ, its length counting every generated token, the end token too. Log-probabilities are the
+//! model's own, with biases, penalties and the constraint applied and not renormalised. Wu et al. 2016 for the length;
+//! Vijayakumar et al. 2018 for diversity. The price of a step is one forward pass over all beams, one pass over each row,
+//! and a fork of the cache for every beam whose parent has several children.
+
+use super::clock::Clock;
+use super::error::DecodeError;
+use super::model::{LanguageModel, Logits};
+use super::request::{FinishReason, Timings};
+use super::sequence::{top, Rules, Sequence};
+use crate::vocab::TokenId;
+
+/// How beam search is done.
+///
+/// ```
+/// use hedgerow::decode::{BeamSearch, EarlyStopping, Request, Strategy};
+/// use hedgerow::vocab::TokenId;
+///
+/// let search = BeamSearch::new(4).length_penalty(0.8).early_stopping(EarlyStopping::Full);
+/// let request = Request::new(vec![TokenId(1)]).strategy(Strategy::Beam(search)).completions(2);
+/// assert_eq!(search.beams, 4);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BeamSearch {
+    /// Beams in all groups together, at least 1.
+    pub beams: usize,
+    /// α of Σ log p / lengthᵅ: above 0 favours longer outputs. Default 1.
+    pub length_penalty: f64,
+    /// When to stop looking. Default [`EarlyStopping::Heuristic`].
+    pub early_stopping: EarlyStopping,
+    /// Groups that choose one after the other; divides `beams`. Default 1.
+    pub groups: usize,
+    /// What a token costs for each time that groups before have chosen it at this step, ≥ 0. Default 0.
+    pub diversity_penalty: f64,
+}
+
+/// When beam search stops, once there are as many ended outputs as beams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlyStopping {
+    /// When the best beam, at its present length, is worth no more than the worst ended output.
+    #[default]
+    Heuristic,
+    /// At once.
+    Full,
+    /// When no beam can come to be worth more: as `Heuristic`, but for a length penalty above 0 with the largest length.
+    Never,
+}
+
+impl BeamSearch {
+    /// Beam search with so many beams, and defaults for everything else.
+    pub fn new(beams: usize) -> Self {
+        Self {
+            beams,
+            length_penalty: 1.0,
+            early_stopping: EarlyStopping::default(),
+            groups: 1,
+            diversity_penalty: 0.0,
+        }
+    }
+
+    /// Sets [`length_penalty`](Self#structfield.length_penalty).
+    #[must_use]
+    pub fn length_penalty(self, length_penalty: f64) -> Self {
+        Self { length_penalty, ..self }
+    }
+
+    /// Sets [`early_stopping`](Self#structfield.early_stopping).
+    #[must_use]
+    pub fn early_stopping(self, early_stopping: EarlyStopping) -> Self {
+        Self { early_stopping, ..self }
+    }
+
+    /// Sets [`groups`](Self#structfield.groups) and [`diversity_penalty`](Self#structfield.diversity_penalty).
+    #[must_use]
+    pub fn diverse(self, groups: usize, diversity_penalty: f64) -> Self {
+        Self { groups, diversity_penalty, ..self }
+    }
+
+    /// Refuses what has no meaning.
+    pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
+        let refuse = |reason| Err(DecodeError::Strategy { reason });
+        if self.beams == 0 || self.beams > limit {
+            return refuse("the number of beams is not from 1 to 4096");
+        }
+        if completions > self.beams {
+            return refuse("more outputs are asked for than there are beams; raise the number of beams");
+        }
+        if self.groups == 0 || !self.beams.is_multiple_of(self.groups) {
+            return refuse("the number of groups does not divide the number of beams");
+        }
+        if !self.length_penalty.is_finite() {
+            return refuse("the length penalty is not a finite number");
+        }
+        if !(0.0..f64::INFINITY).contains(&self.diversity_penalty) {
+            return refuse("the diversity penalty is not a finite number ≥ 0");
+        }
+        Ok(())
+    }
+}
+
+/// A beam search under way. Its beams are the sequences of the request, in the groups' order.
+pub(crate) struct Beams<C> {
+    settings: BeamSearch,
+    groups: Vec<Group<C>>,
+}
+
+struct Group<C> {
+    /// Its beams: which sequence, and Σ log p. Best first.
+    live: Vec<(usize, f64)>,
+    /// The best ended outputs, best first, each with its score.
+    ended: Vec<Sequence<C>>,
+    done: bool,
+}
+
+/// One way on.
+#[derive(Clone, Copy)]
+struct Candidate {
+    parent: usize,
+    token: TokenId,
+    sum: f64,
+}
+
+impl<C: Send + 'static> Beams<C> {
+    /// A search that begins with the only sequence of its request.
+    pub fn new(settings: BeamSearch) -> Self {
+        let group = || Group { live: vec![(0, 0.0)], ended: Vec::new(), done: false };
+        Self { settings, groups: (0..settings.groups).map(|_| group()).collect() }
+    }
+
+    /// Takes one step. The logits behind `sequences[i]` are those of input `first_input + i`. When the search is over,
+    /// `sequences` are the outputs found, best first.
+    #[allow(clippy::too_many_arguments)]
+    pub fn step<M: LanguageModel<Cache = C>>(
+        &mut self,
+        model: &M,
+        sequences: &mut Vec<Sequence<C>>,
+        logits: &Logits,
+        first_input: usize,
+        rules: &Rules,
+        clock: &Clock,
+        times: &mut Timings,
+    ) -> Result<(), DecodeError> {
+        let start = clock.now();
+        let masked = times.mask;
+        let scores = self.all_scores(sequences, logits, first_input, rules)?;
+        let grouped = self.settings.groups > 1;
+        let size = self.settings.beams / self.settings.groups;
+        let looked_at = size * (rules.end_tokens.len() + 1).max(2);
+        let mut chosen: Vec<TokenId> = Vec::new();
+        let mut children: Vec<(usize, Sequence<C>)> = Vec::new();
+        for group in self.groups.iter_mut().filter(|group| !group.done) {
+            let cost = |token| {
+                self.settings.diversity_penalty
+                    * chosen.iter().filter(|&&other| other == token).count() as f64
+            };
+            let candidates = best(&group.live, &scores, looked_at, cost);
+            let before = chosen.len();
+            let best_sum = candidates.first().map(|candidate| candidate.sum);
+            let length = group.live.first().map_or(0, |&(parent, _)| sequences[parent].length() + 1);
+            let mut live = Vec::with_capacity(size);
+            let mut cut = Vec::new();
+            for (rank, candidate) in candidates.into_iter().enumerate() {
+                let mut child = sequences[candidate.parent].fork();
+                let row = logits.last(first_input + candidate.parent).unwrap_or_default();
+                let worth = scores[candidate.parent][candidate.token.index()];
+                let law = law_of(&scores[candidate.parent], rules);
+                child.note(candidate.token, worth, law, row, rules)?;
+                child.take(candidate.token, rules)?;
+                match child.settle(rules, clock, times) {
+                    // A beam that leads nowhere is given up; the others go on.
+                    Err(DecodeError::DeadEnd { .. }) => continue,
+                    result => result?,
+                }
+                if child.end.is_some() {
+                    if child.end == Some(FinishReason::Length) && chosen.len() < before + size {
+                        chosen.push(candidate.token);
+                    }
+                    let length = child.length() as f64;
+                    child.score = Some(candidate.sum / length.powf(self.settings.length_penalty));
+                    if grouped && child.end == Some(FinishReason::Length) {
+                        cut.push(child);
+                    } else if rank < size {
+                        group.end(child, size);
+                    }
+                } else if live.len() < size {
+                    chosen.push(candidate.token);
+                    live.push((children.len(), candidate.sum));
+                    children.push((candidate.parent, child));
+                }
+            }
+            // Without groups the best beam decides whether to go on; with groups the best candidate, which may have
+            // ended, and outputs that were cut count only where that was not enough.
+            let best_sum = if grouped { best_sum } else { live.first().map(|&(_, sum)| sum) };
+            group.live = live;
+            group.done = group.is_done(&self.settings, size, best_sum, length, rules.max_tokens);
+            if !group.done {
+                cut.truncate(size);
+                cut.into_iter().for_each(|child| group.end(child, size));
+                group.done = group.live.is_empty();
+            }
+            if group.done {
+                group.live.clear();
+            }
+        }
+        self.give_caches(model, sequences, children)?;
+        if self.groups.iter().all(|group| group.done) {
+            self.finish(sequences);
+        }
+        times.sample += clock.since(start).saturating_sub(times.mask - masked);
+        Ok(())
+    }
+
+    /// The scores behind every sequence that has a row.
+    fn all_scores(
+        &self,
+        sequences: &mut [Sequence<C>],
+        logits: &Logits,
+        first_input: usize,
+        rules: &Rules,
+    ) -> Result<Vec<Vec<f32>>, DecodeError> {
+        let scored = |(number, sequence): (usize, &mut Sequence<C>)| match logits.last(first_input + number) {
+            Some(row) => sequence.scores(row, rules),
+            None => Ok(Vec::new()),
+        };
+        sequences.iter_mut().enumerate().map(scored).collect()
+    }
+
+    /// Puts the children in the place of their parents, each with a cache: the last child of a parent takes its own.
+    fn give_caches<M: LanguageModel<Cache = C>>(
+        &mut self,
+        model: &M,
+        sequences: &mut Vec<Sequence<C>>,
+        children: Vec<(usize, Sequence<C>)>,
+    ) -> Result<(), DecodeError> {
+        let kept: Vec<usize> = self.groups.iter().flat_map(Group::indices).collect();
+        let mut families = vec![0; sequences.len()];
+        for (child, (parent, _)) in children.iter().enumerate() {
+            families[*parent] += usize::from(kept.contains(&child));
+        }
+        let mut next = Vec::with_capacity(children.len());
+        let mut places = vec![usize::MAX; children.len()];
+        for (child, (parent, mut sequence)) in children.into_iter().enumerate() {
+            if !kept.contains(&child) {
+                continue;
+            }
+            families[parent] -= 1;
+            let cache = &mut sequences[parent].cache;
+            sequence.cache = match (families[parent], &cache) {
+                (0, _) | (_, None) => cache.take(),
+                (_, Some(cache)) => Some(model.fork(cache)?),
+            };
+            places[child] = next.len();
+            next.push(sequence);
+        }
+        for group in self.groups.iter_mut().filter(|group| !group.done) {
+            for (place, _) in &mut group.live {
+                *place = places[*place];
+            }
+        }
+        *sequences = next;
+        Ok(())
+    }
+
+    /// The search is over: the outputs found take the place of the beams.
+    fn finish(&mut self, sequences: &mut Vec<Sequence<C>>) {
+        sequences.clear();
+        sequences.extend(self.groups.iter_mut().flat_map(|group| group.ended.drain(..)));
+        // Stable, so that among equals the first group comes first.
+        sequences.sort_by(|a, b| b.score.unwrap_or(f64::MIN).total_cmp(&a.score.unwrap_or(f64::MIN)));
+    }
+
+    /// Ends the search before its time: ended outputs first, then the beams as they are.
+    pub fn cancel(&mut self, sequences: &mut Vec<Sequence<C>>) {
+        let beams = std::mem::take(sequences);
+        self.finish(sequences);
+        for mut beam in beams {
+            beam.end.get_or_insert(FinishReason::Cancelled);
+            sequences.push(beam);
+        }
+    }
+}
+
+impl<C> Group<C> {
+    fn indices(&self) -> impl Iterator<Item = usize> + '_ {
+        self.live.iter().map(|&(sequence, _)| sequence)
+    }
+
+    /// Keeps an ended output if it is among the best.
+    fn end(&mut self, output: Sequence<C>, size: usize) {
+        let at = self.ended.partition_point(|other| other.score >= output.score);
+        self.ended.insert(at, output);
+        self.ended.truncate(size);
+    }
+
+    /// Whether what has ended is worth no less than what a sum of log-probabilities can become.
+    fn is_done(
+        &self,
+        settings: &BeamSearch,
+        size: usize,
+        best_sum: Option<f64>,
+        length: usize,
+        max_tokens: usize,
+    ) -> bool {
+        let (Some(best_sum), Some(worst)) = (best_sum, self.ended.last()) else { return false };
+        if self.ended.len() < size {
+            return false;
+        }
+        let length = match settings.early_stopping {
+            EarlyStopping::Full => return true,
+            EarlyStopping::Never if settings.length_penalty > 0.0 => max_tokens,
+            _ => length,
+        };
+        worst.score >= Some(best_sum / (length as f64).powf(settings.length_penalty))
+    }
+}
+
+/// The `count` best ways on from some beams, best first; among equals those of the better beam, then of the lower token.
+fn best(
+    live: &[(usize, f64)],
+    scores: &[Vec<f32>],
+    count: usize,
+    cost: impl Fn(TokenId) -> f64,
+) -> Vec<Candidate> {
+    let order = |a: &Candidate, b: &Candidate| b.sum.total_cmp(&a.sum);
+    let mut all = Vec::new();
+    for &(parent, sum) in live {
+        let ways = scores[parent].iter().enumerate().filter(|(_, score)| score.is_finite());
+        let mut ways: Vec<Candidate> = ways
+            .map(|(id, &score)| {
+                let token = TokenId(id as u32);
+                Candidate { parent, token, sum: sum + f64::from(score) - cost(token) }
+            })
+            .collect();
+        if ways.len() > count {
+            ways.select_nth_unstable_by(count, |a, b| order(a, b).then(a.token.cmp(&b.token)));
+            ways.truncate(count);
+        }
+        ways.sort_unstable_by_key(|way| way.token);
+        all.extend(ways);
+    }
+    all.sort_by(order);
+    all.truncate(count);
+    all
+}
+
+/// The scores as a law to report, if anybody asks.
+fn law_of<'a>(scores: &'a [f32], rules: &Rules) -> impl Iterator<Item = (TokenId, f32)> + 'a {
+    let wanted = if rules.logprobs.is_some() { scores } else { &[] };
+    let law = wanted.iter().enumerate().filter(|(_, score)| score.is_finite());
+    top(law.map(|(id, &score)| (TokenId(id as u32), score)), rules.logprobs.unwrap_or(0)).into_iter()
+}

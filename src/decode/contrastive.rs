@@ -1,0 +1,177 @@
+//! Contrastive search: likely tokens that do not say what has been said already.
+//!
+//! Of the k most probable tokens v, the one with the largest (1 − α)·p(v) − α·max cos(h_v, h_x) is taken, where h are hidden
+//! states behind tokens and x runs over prompt and output: so every candidate is read before it is chosen. Su et al. 2022;
+//! the semantics are those of Hugging Face transformers 4.50 (`penalty_alpha`, `top_k`). Biases, bans, penalties and the constraint
+//! count for p; temperature and truncations do not. The price of a token is one pass over k sequences, k − 1 forks of
+//! the cache, and k products with all hidden states so far.
+
+use super::clock::Clock;
+use super::error::DecodeError;
+use super::model::{LanguageModel, Logits};
+use super::request::Timings;
+use super::sequence::{Rules, Sequence};
+use crate::vocab::TokenId;
+
+/// How contrastive search is done.
+///
+/// ```
+/// use hedgerow::decode::{ContrastiveSearch, Request, Strategy};
+/// use hedgerow::vocab::TokenId;
+///
+/// let search = ContrastiveSearch { candidates: 4, penalty: 0.6 };
+/// let request = Request::new(vec![TokenId(1)]).strategy(Strategy::Contrastive(search));
+/// # let _ = request;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ContrastiveSearch {
+    /// k: how many tokens are looked at for each place, at least 1. Usual: 4.
+    pub candidates: usize,
+    /// α in [0, 1]: what likeness costs; 0 is greedy. Usual: 0.6.
+    pub penalty: f32,
+}
+
+impl ContrastiveSearch {
+    /// Refuses what has no meaning.
+    pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
+        let refuse = |reason| Err(DecodeError::Strategy { reason });
+        if self.candidates == 0 || self.candidates > limit {
+            return refuse("the number of candidates is not from 1 to 4096");
+        }
+        if !(0.0..=1.0).contains(&self.penalty) {
+            return refuse("the penalty is not from 0 to 1");
+        }
+        if completions > 1 {
+            return refuse("contrastive search finds one output; ask for one");
+        }
+        Ok(())
+    }
+}
+
+/// A contrastive search under way. Its request's sequences read the candidates, one each, and hold nothing else that counts.
+pub(crate) struct Contrastive<C> {
+    settings: ContrastiveSearch,
+    /// The output so far, without a cache; `None` before the first step and after the last.
+    pub output: Option<Box<Sequence<C>>>,
+    /// Hidden states behind prompt and output, of length 1.
+    context: Vec<Vec<f32>>,
+    /// The tokens being read, with the logarithms of their probabilities.
+    candidates: Vec<(TokenId, f32)>,
+    /// The logits that they come from, if anybody asks for them.
+    row: Vec<f32>,
+}
+
+impl<C: Send + 'static> Contrastive<C> {
+    pub fn new(settings: ContrastiveSearch) -> Self {
+        Self { settings, output: None, context: Vec::new(), candidates: Vec::new(), row: Vec::new() }
+    }
+
+    /// Takes the hidden states behind a part of the prompt.
+    pub fn read(&mut self, hidden: Option<&Logits>, input: usize) {
+        let Some(hidden) = hidden else { return };
+        self.context.extend((0..hidden.rows(input)).filter_map(|row| hidden.row(input, row)).map(unit));
+    }
+
+    /// Takes one step: chooses among the candidates that have been read, if any, and proposes the next. When the output has
+    /// ended, it is all that `sequences` hold.
+    #[allow(clippy::too_many_arguments)]
+    pub fn step<M: LanguageModel<Cache = C>>(
+        &mut self,
+        model: &M,
+        sequences: &mut Vec<Sequence<C>>,
+        logits: &Logits,
+        hidden: Option<&Logits>,
+        first_input: usize,
+        rules: &Rules,
+        clock: &Clock,
+        times: &mut Timings,
+    ) -> Result<(), DecodeError> {
+        let start = clock.now();
+        let masked = times.mask;
+        let chosen = self.choose(hidden, first_input);
+        let cache = sequences.get_mut(chosen).and_then(|sequence| sequence.cache.take());
+        let mut output = match self.output.take() {
+            Some(mut output) => {
+                let (token, logprob) = self.candidates[chosen];
+                output.note(token, logprob, self.candidates.iter().copied(), &self.row, rules)?;
+                output.take(token, rules)?;
+                output.pending.clear();
+                output.settle(rules, clock, times)?;
+                self.read(hidden.filter(|_| output.end.is_none()), first_input + chosen);
+                output
+            }
+            // The prompt has been read.
+            None => match sequences.pop() {
+                Some(sequence) => Box::new(sequence),
+                None => return Ok(()),
+            },
+        };
+        sequences.clear();
+        let row = logits.last(first_input + chosen).unwrap_or_default();
+        if output.end.is_some() {
+            sequences.push(*output);
+        } else {
+            self.propose(model, sequences, &mut output, row, cache, rules)?;
+            self.output = Some(output);
+        }
+        times.sample += clock.since(start).saturating_sub(times.mask - masked);
+        Ok(())
+    }
+
+    /// The candidate worth most; the likelier among equals.
+    fn choose(&self, hidden: Option<&Logits>, first_input: usize) -> usize {
+        let alpha = f64::from(self.settings.penalty);
+        let worth = |(number, &(_, logprob)): (usize, &(TokenId, f32))| {
+            let state =
+                hidden.and_then(|hidden| hidden.last(first_input + number)).map(unit).unwrap_or_default();
+            let likeness = self.context.iter().map(|earlier| product(earlier, &state));
+            let most_alike = likeness.fold(f64::NEG_INFINITY, f64::max).max(-1.0);
+            (1.0 - alpha) * f64::from(logprob).exp() - alpha * most_alike
+        };
+        let mut best = (f64::NEG_INFINITY, 0);
+        for (number, worth) in self.candidates.iter().enumerate().map(|entry| (entry.0, worth(entry))) {
+            if worth > best.0 {
+                best = (worth, number);
+            }
+        }
+        best.1
+    }
+
+    /// Makes a sequence for each of the next candidates.
+    fn propose<M: LanguageModel<Cache = C>>(
+        &mut self,
+        model: &M,
+        sequences: &mut Vec<Sequence<C>>,
+        output: &mut Sequence<C>,
+        row: &[f32],
+        mut cache: Option<C>,
+        rules: &Rules,
+    ) -> Result<(), DecodeError> {
+        self.candidates = output.likeliest(row, self.settings.candidates, rules)?;
+        self.row.clear();
+        if rules.logprobs.is_some() {
+            self.row.extend_from_slice(row);
+        }
+        let count = self.candidates.len();
+        for (number, &(token, _)) in self.candidates.iter().enumerate() {
+            let mut reader = output.fork();
+            reader.pending = vec![token];
+            reader.cache = match &cache {
+                Some(cache) if number + 1 < count => Some(model.fork(cache)?),
+                _ => cache.take(),
+            };
+            sequences.push(reader);
+        }
+        Ok(())
+    }
+}
+
+/// A vector of length 1 in the same direction.
+fn unit(vector: &[f32]) -> Vec<f32> {
+    let length = product(vector, vector).sqrt().max(f64::MIN_POSITIVE);
+    vector.iter().map(|&x| (f64::from(x) / length) as f32).collect()
+}
+
+fn product(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}

@@ -1,0 +1,232 @@
+//! Who guesses: what has been said before, a smaller model, or heads on the model itself.
+//!
+//! Guesses are made for one request at a time, in as few passes as its guesses are deep. A draft model reads what it has not
+//! read, then its own guesses; what did not come true is cut from its cache when it is asked again. It is held to the
+//! constraint and to the sampling parameters of the output, so what it guesses may come. Its outputs share the first cache
+//! there is. Draft heads (Medusa: Cai et al. 2024) look at the hidden state behind the last token read, so they cost no
+//! pass: head i scores the token i + 2 places on, each without knowing of the others' choice.
+
+use super::draft::{self, Draft, DraftChoice, Guessed};
+use super::erased::{ErasedCache, ErasedModel};
+use super::error::DecodeError;
+use super::model::{ForwardInput, LogitRows, Logits, ModelError};
+use super::request::Usage;
+use super::sequence::{top, Drafted, Rules, Sequence};
+use crate::sampling::logprobs;
+use crate::vocab::TokenId;
+
+/// How many tokens of a head's choice are looked at.
+const HEAD_CHOICES: usize = 10;
+
+/// Heads that score tokens further on, from the model's last hidden state.
+pub trait DraftHeads {
+    /// `[heads, vocab]`, as one input: row i scores the token i + 2 places behind the token that `hidden` stands behind (row 0
+    /// the one after that which the model itself scores).
+    ///
+    /// # Errors
+    /// What keeps them from it, such as a hidden state of another model.
+    fn logits(&self, hidden: &[f32]) -> Result<Logits, ModelError>;
+}
+
+/// Who guesses in a batch.
+#[derive(Default)]
+pub(crate) struct Drafters {
+    pub model: Option<Box<ErasedModel>>,
+    pub heads: Option<Box<dyn DraftHeads>>,
+}
+
+impl Drafters {
+    /// Whether a request's guesses can be made.
+    pub fn check(&self, draft: Draft) -> Result<(), DecodeError> {
+        let missing = |reason| Err(DecodeError::Strategy { reason });
+        match draft {
+            Draft::Model { .. } if self.model.is_none() => {
+                missing("the batch has no draft model; give it one by `Batch::draft_model`")
+            }
+            Draft::Heads { .. } if self.heads.is_none() => {
+                missing("the batch has no draft heads; give it some by `Batch::draft_heads`")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds guesses to what the outputs of a request have pending.
+    pub fn guess<C>(
+        &self,
+        sequences: &mut [Sequence<C>],
+        rules: &Rules,
+        most_pending: usize,
+        usage: &mut Usage,
+    ) -> Result<(), DecodeError> {
+        match (rules.draft, &self.model, &self.heads) {
+            (Draft::Ngram { longest, tokens }, ..) => {
+                for sequence in open(sequences) {
+                    let most = tokens.min(sequence.room(rules, most_pending).0);
+                    let guess = draft::ngram(sequence.tokens(), longest, most).to_vec();
+                    let allowed = sequence.allowed(&guess)?;
+                    sequence.expect(draft::chain(&guess[..allowed]));
+                }
+            }
+            (Draft::Model { tokens, choice }, Some(model), _) => {
+                let mut drafting = Drafting { model: &**model, choice, rules };
+                drafting.run(sequences, tokens, most_pending, usage)?;
+            }
+            (Draft::Heads { tokens }, _, Some(heads)) => {
+                for sequence in open(sequences) {
+                    guess_by_heads(&**heads, sequence, rules, tokens, most_pending)?;
+                }
+            }
+            _ => {}
+        }
+        usage.drafted_tokens += sequences.iter().map(|sequence| sequence.guesses.len()).sum::<usize>();
+        Ok(())
+    }
+}
+
+/// The outputs that have not ended.
+fn open<C>(sequences: &mut [Sequence<C>]) -> impl Iterator<Item = &mut Sequence<C>> {
+    sequences.iter_mut().filter(|sequence| sequence.end.is_none())
+}
+
+/// A draft model at work.
+struct Drafting<'a> {
+    model: &'a ErasedModel,
+    choice: DraftChoice,
+    rules: &'a Rules,
+}
+
+/// One output's guesses under way.
+struct Guesses {
+    sequence: usize,
+    /// What the draft model is to read next.
+    unread: Vec<TokenId>,
+    guesses: Vec<Guessed>,
+    most: usize,
+}
+
+impl Drafting<'_> {
+    fn run<C>(
+        &mut self,
+        sequences: &mut [Sequence<C>],
+        tokens: usize,
+        most_pending: usize,
+        usage: &mut Usage,
+    ) -> Result<(), DecodeError> {
+        let mut under_way = Vec::new();
+        for number in 0..sequences.len() {
+            if sequences[number].end.is_some() {
+                continue;
+            }
+            let most = tokens.min(sequences[number].room(self.rules, most_pending).0);
+            if most == 0 || sequences[number].tokens().len() + most > self.model.context_length() {
+                continue;
+            }
+            if let Some(unread) = self.catch_up(sequences, number)? {
+                under_way.push(Guesses { sequence: number, unread, guesses: Vec::new(), most });
+            }
+        }
+        let mut done = Vec::new();
+        while !under_way.is_empty() {
+            let logits = self.pass(sequences, &under_way)?;
+            usage.draft_passes += 1;
+            let mut next = Vec::new();
+            for (input, mut guesses) in under_way.into_iter().enumerate() {
+                let row = logits.last(input).unwrap_or_default();
+                let guess = sequences[guesses.sequence].imagine(row, self.choice, self.rules)?;
+                // Behind an end there is nothing to guess.
+                let goes_on = guess.as_ref().is_some_and(|guess| !self.rules.end_tokens.contains(&guess.0));
+                if let Some((token, law)) = guess {
+                    let parent = guesses.guesses.len().checked_sub(1);
+                    guesses.guesses.push(Guessed { token, parent, law });
+                    guesses.unread = vec![token];
+                }
+                match goes_on
+                    && guesses.guesses.len() < guesses.most
+                    && token_fits(self.model, &guesses.unread)
+                {
+                    true => next.push(guesses),
+                    false => done.push(guesses),
+                }
+            }
+            under_way = next;
+        }
+        for guesses in done {
+            let sequence = &mut sequences[guesses.sequence];
+            sequence.take_back(guesses.guesses.len())?;
+            sequence.expect(guesses.guesses);
+        }
+        Ok(())
+    }
+
+    /// Brings an output's draft cache to a beginning of its tokens, and gives those that it has not read; `None` if the draft
+    /// model cannot read them.
+    fn catch_up<C>(
+        &self,
+        sequences: &mut [Sequence<C>],
+        number: usize,
+    ) -> Result<Option<Vec<TokenId>>, DecodeError> {
+        if sequences[number].drafted.is_none() {
+            let fork = |other: &Drafted| -> Result<Drafted, ModelError> {
+                Ok(Drafted { cache: self.model.fork(&other.cache)?, read: other.read.clone() })
+            };
+            let drafted = match sequences.iter().find_map(|sequence| sequence.drafted.as_ref()) {
+                Some(other) => fork(other)?,
+                None => Drafted { cache: self.model.new_cache()?, read: Vec::new() },
+            };
+            sequences[number].drafted = Some(drafted);
+        }
+        let tokens = sequences[number].tokens().to_vec();
+        let Some(Drafted { cache, read }) = &mut sequences[number].drafted else { return Ok(None) };
+        let shared = read.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
+        // The last token is always to be read, for the logits behind it.
+        let kept = shared.min(tokens.len() - 1).min(self.model.cache_len(cache));
+        self.model.truncate(cache, kept)?;
+        read.truncate(kept);
+        let unread = tokens[kept..].to_vec();
+        Ok(Some(unread).filter(|unread| token_fits(self.model, unread)))
+    }
+
+    /// One pass of the draft model.
+    fn pass<C>(&self, sequences: &mut [Sequence<C>], under_way: &[Guesses]) -> Result<Logits, DecodeError> {
+        let mut inputs: Vec<ForwardInput<'_, ErasedCache>> = Vec::new();
+        let mut guesses = under_way.iter().peekable();
+        for (number, sequence) in sequences.iter_mut().enumerate() {
+            let Some(of) = guesses.next_if(|guesses| guesses.sequence == number) else { continue };
+            let Some(Drafted { cache, read }) = &mut sequence.drafted else { continue };
+            read.extend_from_slice(&of.unread);
+            inputs.push(ForwardInput { tokens: &of.unread, cache, rows: LogitRows::Last });
+        }
+        Ok(self.model.forward(&mut inputs)?)
+    }
+}
+
+/// Whether a draft model has all these tokens: vocabularies of one family are padded to different sizes.
+fn token_fits(model: &ErasedModel, tokens: &[TokenId]) -> bool {
+    tokens.iter().all(|token| token.index() < model.vocab_size())
+}
+
+/// Lets draft heads guess a tree.
+fn guess_by_heads<C>(
+    heads: &dyn DraftHeads,
+    sequence: &mut Sequence<C>,
+    rules: &Rules,
+    tokens: usize,
+    most_pending: usize,
+) -> Result<(), DecodeError> {
+    let (depth, width) = sequence.room(rules, most_pending);
+    let Some(hidden) = sequence.hidden.take().filter(|_| depth > 0) else { return Ok(()) };
+    let logits = heads.logits(&hidden)?;
+    // The first pending token is the model's own; what was forced behind it has taken the place of heads' guesses.
+    let first = sequence.pending.len().saturating_sub(1);
+    let mut levels = Vec::new();
+    for row in (first..logits.rows(0)).take(depth).filter_map(|row| logits.row(0, row)) {
+        let row = logprobs::log_softmax(&row[..rules.vocabulary.token_count().min(row.len())])?;
+        let scored = row.into_iter().enumerate().map(|(id, logprob)| (TokenId(id as u32), logprob));
+        levels.push(top(scored.filter(|(token, _)| !rules.end_tokens.contains(token)), HEAD_CHOICES));
+    }
+    let tree = draft::likeliest_tree(&levels, tokens.min(width), |path| -> Result<bool, DecodeError> {
+        Ok(sequence.allowed(path)? == path.len())
+    })?;
+    sequence.expect(tree);
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Beginnings of sequences that have been read, for requests that begin alike.
+//!
+//! When a request ends, the cache of its first output is kept beside the tokens in it, the least recently kept being
+//! dropped. A new prompt takes a copy of the one it shares most tokens with, cut back to these. The price is the memory of the
+//! kept caches, one comparison with each, and one copy.
+
+use std::collections::VecDeque;
+
+use crate::vocab::TokenId;
+
+/// Tokens, and the cache of a model that has read them.
+pub(crate) type Prefix<'a, C> = (&'a [TokenId], &'a C);
+
+/// The caches of ended requests.
+pub(crate) struct Prefixes<C> {
+    kept: VecDeque<(Vec<TokenId>, C)>,
+    most: usize,
+}
+
+impl<C> Prefixes<C> {
+    /// Keeps `most` caches; with 0 nothing is kept, and nothing found.
+    pub fn new(most: usize) -> Self {
+        Self { kept: VecDeque::new(), most }
+    }
+
+    /// How many first tokens of `prompt` need not be read, and the cache that holds them. The last one always needs to be.
+    pub fn longest<'a>(
+        &'a self,
+        prompt: &[TokenId],
+        under_way: impl Iterator<Item = Prefix<'a, C>>,
+    ) -> Option<(usize, &'a C)> {
+        if self.most == 0 {
+            return None;
+        }
+        let limit = prompt.len().saturating_sub(1);
+        let shared = |tokens: &[TokenId]| tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        self.kept
+            .iter()
+            .map(|(tokens, cache)| (tokens.as_slice(), cache))
+            .chain(under_way)
+            .map(|(tokens, cache)| (shared(tokens).min(limit), cache))
+            .filter(|(length, _)| *length > 0)
+            .max_by_key(|(length, _)| *length)
+    }
+
+    /// Keeps a cache, if there is room for any.
+    pub fn keep(&mut self, prefix: Option<(Vec<TokenId>, C)>) {
+        let Some(prefix) = prefix.filter(|_| self.most > 0) else { return };
+        if self.kept.len() == self.most {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(prefix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<TokenId> {
+        text.bytes().map(|byte| TokenId(byte.into())).collect()
+    }
+
+    #[test]
+    fn the_longest_shared_beginning_is_found() {
+        let mut prefixes = Prefixes::new(2);
+        for text in ["abcd", "abx", "q"] {
+            prefixes.keep(Some((tokens(text), text)));
+        }
+        prefixes.keep(None);
+        let active = tokens("axyz");
+        for (prompt, expected) in [
+            ("abxyz", Some((3, "abx"))),
+            // The oldest one has been dropped; the last token is to be read.
+            ("abcd", Some((2, "abx"))),
+            ("abx", Some((2, "abx"))),
+            ("axyz", Some((3, "active"))),
+            ("q", None),
+            ("zz", None),
+        ] {
+            let under_way = [(active.as_slice(), &"active")].into_iter();
+            let found = prefixes.longest(&tokens(prompt), under_way).map(|(length, cache)| (length, *cache));
+            assert_eq!(found, expected, "{prompt}");
+        }
+        let mut none = Prefixes::new(0);
+        none.keep(Some((tokens("ab"), "ab")));
+        assert_eq!(none.longest(&tokens("abc"), [(active.as_slice(), &"active")].into_iter()), None);
+    }
+}

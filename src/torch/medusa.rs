@@ -1,0 +1,115 @@
+//! Medusa heads: small networks on a model's last hidden state that guess tokens further on (Cai et al. 2024, “Medusa”).
+//!
+//! A head is some blocks `x + silu(W x + b)` and an output matrix. The file is the published one: a safetensors file with
+//! `{head}.{block}.linear.weight`, `{head}.{block}.linear.bias` and `{head}.{blocks}.weight`, as the authors' training
+//! writes them.
+
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::blocks::Linear;
+use super::error::{Doing, TorchError};
+use super::language_model::HostTensor;
+use super::model::Model;
+use super::weights::safetensors::SafetensorsWeights;
+use crate::decode::{DraftHeads, Logits, ModelError};
+
+/// Heads that guess ahead for one model, for [`Batch::draft_heads`](crate::decode::Batch::draft_heads).
+#[derive(Debug)]
+pub struct MedusaHeads {
+    heads: Vec<Head>,
+    width: usize,
+    vocab_size: usize,
+    kind: Kind,
+    device: Device,
+}
+
+#[derive(Debug)]
+struct Head {
+    blocks: Vec<Linear>,
+    /// `[vocab, width]`.
+    output: Linear,
+}
+
+impl MedusaHeads {
+    /// Reads the heads in `path`, a safetensors file, for `model`: in its number format and on its device.
+    ///
+    /// # Errors
+    /// [`TorchError`]: a file that cannot be read, that holds no heads, or heads of another width or vocabulary.
+    pub fn load(path: impl AsRef<Path>, model: &Model) -> Result<Self, TorchError> {
+        let path = path.as_ref();
+        let weights = SafetensorsWeights::open_files(vec![path.to_path_buf()])?;
+        let (width, vocab) = (model.decoder().width() as i64, model.decoder().vocab_size() as i64);
+        let shape = model.decoder().cache_shape();
+        let (kind, device) = (shape.kind, shape.device);
+        let place = |name: String, expected: &[i64]| -> Result<Tensor, TorchError> {
+            match weights.named_shape(&name) {
+                Some(found) if found != expected => {
+                    Err(TorchError::TensorShape { name, found, expected: expected.to_vec() })
+                }
+                _ => weights
+                    .read_named(&name)?
+                    .f_to_kind(kind)
+                    .and_then(|tensor| tensor.f_to_device(device))
+                    .doing("placing weights on the device"),
+            }
+        };
+        let mut heads = Vec::new();
+        loop {
+            let number = heads.len();
+            let mut blocks = Vec::new();
+            while weights.named_shape(&format!("{number}.{}.linear.weight", blocks.len())).is_some() {
+                let name = |part: &str| format!("{number}.{}.linear.{part}", blocks.len());
+                let weight = place(name("weight"), &[width, width])?;
+                blocks.push(Linear { weight, bias: Some(place(name("bias"), &[width])?) });
+            }
+            let name = format!("{number}.{}.weight", blocks.len());
+            if blocks.is_empty() && weights.named_shape(&name).is_none() {
+                break;
+            }
+            let output = Linear { weight: place(name, &[vocab, width])?, bias: None };
+            heads.push(Head { blocks, output });
+        }
+        if heads.is_empty() {
+            let reason = "it holds no Medusa heads (tensors such as `0.0.linear.weight`)".to_owned();
+            return Err(TorchError::NotAModel { path: path.to_path_buf(), reason });
+        }
+        Ok(Self { heads, width: width as usize, vocab_size: vocab as usize, kind, device })
+    }
+
+    /// Number of heads.
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// Whether there is no head.
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    fn rows(&self, hidden: &[f32]) -> Result<Tensor, TorchError> {
+        let state = Tensor::f_from_slice(hidden)
+            .and_then(|state| state.f_view([1, -1])?.f_to_kind(self.kind)?.f_to_device(self.device))
+            .doing("copying a hidden state")?;
+        let mut rows = Vec::with_capacity(self.heads.len());
+        for head in &self.heads {
+            let mut state = state.shallow_clone();
+            for block in &head.blocks {
+                let inner = block.forward(&state)?;
+                state = inner.f_silu().and_then(|inner| inner.f_add(&state)).doing("asking a draft head")?;
+            }
+            rows.push(head.output.forward(&state)?);
+        }
+        Tensor::f_cat(&rows, 0).doing("joining the rows of draft heads")
+    }
+}
+
+impl DraftHeads for MedusaHeads {
+    fn logits(&self, hidden: &[f32]) -> Result<Logits, ModelError> {
+        if hidden.len() != self.width {
+            return Err(ModelError::LogitsLength { given: hidden.len(), expected: self.width });
+        }
+        Logits::new(HostTensor::new(self.rows(hidden)?)?, self.vocab_size, [self.heads.len()])
+    }
+}

@@ -1,0 +1,256 @@
+//! Models whose logits are a table, and what goes with them.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hedgerow::decode::{
+    generate, DecodeError, DraftHeads, ForwardInput, Generation, LanguageModel, Logits, ModelError, Request,
+    TreeInput, TreeOutput,
+};
+use hedgerow::engine::Constraint;
+use hedgerow::grammar::{GrammarBuilder, NodeId};
+use hedgerow::sampling::SamplingParams;
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+
+/// Width of the hidden states.
+pub const HIDDEN: usize = 64;
+
+/// The single bytes, then these, then the end of sequence.
+pub const WORDS: [&str; 12] =
+    ["hello", " wor", "ld", "name", "{\"", "\": ", "\"}", "true", "false", "ll", "ab", "a\"}"];
+pub const PAD: usize = 3;
+
+pub fn vocabulary() -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    tokens.extend(WORDS.iter().map(|word| word.as_bytes().to_vec()));
+    tokens.push(Vec::new());
+    let eos = TokenId(tokens.len() as u32 - 1);
+    let model_size = Some(tokens.len() + PAD);
+    Vocabulary::from_tokens(VocabularyParts {
+        tokens,
+        special: vec![("</s>".to_owned(), eos)],
+        eos: vec![eos],
+        model_size,
+    })
+    .unwrap()
+}
+
+pub fn eos() -> TokenId {
+    vocabulary().eos()[0]
+}
+
+/// The tokens of a text, words wherever they fit.
+pub fn tokens(text: &[u8]) -> Vec<TokenId> {
+    vocabulary().greedy_tokenize(text).unwrap()
+}
+
+/// How a fake model scores the next token.
+#[derive(Clone)]
+pub enum Scores {
+    /// By a hash of the bytes read so far and the token, in [−4, 4); the end of sequence gets this on top.
+    Hash { eos: f32 },
+    /// After `prompt` tokens these, then the end of sequence, each 10 above all others.
+    Script { prompt: usize, tokens: Vec<TokenId> },
+    /// One value for everything.
+    Flat(f32),
+    /// This many zeros.
+    Width(usize),
+}
+
+pub struct Fake {
+    pub vocabulary: Vocabulary,
+    pub scores: Scores,
+    pub context: usize,
+    pub passes: AtomicUsize,
+    /// The forward pass that fails.
+    pub fails_at: usize,
+}
+
+impl Fake {
+    pub fn new(scores: Scores) -> Self {
+        Self {
+            vocabulary: vocabulary(),
+            scores,
+            context: 4096,
+            passes: AtomicUsize::new(0),
+            fails_at: usize::MAX,
+        }
+    }
+
+    pub fn script(prompt: usize, output: &[u8]) -> Self {
+        Self::new(Scores::Script { prompt, tokens: tokens(output) })
+    }
+
+    pub fn row(&self, read: &[TokenId]) -> Vec<f32> {
+        let size = self.vocabulary.size();
+        let mut row = match &self.scores {
+            Scores::Flat(value) => vec![*value; size],
+            Scores::Width(width) => vec![0.0; *width],
+            Scores::Hash { .. } => {
+                let mut hash = 0xcbf2_9ce4_8422_2325u64;
+                for byte in self.vocabulary.decode(read) {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+                }
+                let scored = (0..size as u64).map(|id| {
+                    let mixed = (hash ^ (id + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                        .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                    ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1 << 21) as f32 - 4.0
+                });
+                scored.collect()
+            }
+            Scores::Script { prompt, tokens } => {
+                let mut row = vec![0.0; size];
+                let next = tokens.get(read.len() - prompt).copied().unwrap_or(eos());
+                row[next.index()] = 10.0;
+                row
+            }
+        };
+        if let Scores::Hash { eos: bonus } = self.scores {
+            row[eos().index()] += bonus;
+        }
+        row
+    }
+}
+
+impl LanguageModel for Fake {
+    type Cache = Vec<TokenId>;
+
+    fn vocab_size(&self) -> usize {
+        self.vocabulary.size()
+    }
+
+    fn context_length(&self) -> usize {
+        self.context
+    }
+
+    fn new_cache(&self) -> Result<Vec<TokenId>, ModelError> {
+        Ok(Vec::new())
+    }
+
+    fn cache_len(&self, cache: &Vec<TokenId>) -> usize {
+        cache.len()
+    }
+
+    fn truncate(&self, cache: &mut Vec<TokenId>, len: usize) -> Result<(), ModelError> {
+        if len > cache.len() {
+            return Err(ModelError::Truncate { wanted: len, held: cache.len() });
+        }
+        cache.truncate(len);
+        Ok(())
+    }
+
+    fn fork(&self, cache: &Vec<TokenId>) -> Result<Vec<TokenId>, ModelError> {
+        Ok(cache.clone())
+    }
+
+    fn forward(&self, batch: &mut [ForwardInput<'_, Vec<TokenId>>]) -> Result<Logits, ModelError> {
+        if self.passes.fetch_add(1, Ordering::Relaxed) == self.fails_at {
+            return Err(ModelError::backend("out of memory"));
+        }
+        let (mut values, mut rows) = (Vec::new(), Vec::new());
+        let mut width = self.vocab_size();
+        for (number, input) in batch.iter_mut().enumerate() {
+            if input.tokens.is_empty() {
+                return Err(ModelError::NoTokens { input: number });
+            }
+            let given = input.cache.len() + input.tokens.len();
+            if given > self.context {
+                return Err(ModelError::ContextFull { given, limit: self.context });
+            }
+            let wanted = input.rows.range(input.tokens.len());
+            rows.push(wanted.len());
+            for (at, &token) in input.tokens.iter().enumerate() {
+                input.cache.push(token);
+                if wanted.contains(&at) {
+                    let row = self.row(input.cache);
+                    width = row.len();
+                    values.extend(row);
+                }
+            }
+        }
+        Logits::new(values, width, rows)
+    }
+
+    /// The hidden state behind a token is its path: the last [`HIDDEN`] tokens, older ones first, −1 where there are none.
+    fn forward_tree(&self, batch: &mut [TreeInput<'_, Vec<TokenId>>]) -> Result<TreeOutput, ModelError> {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        let (mut values, mut rows, mut hidden, mut read) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for input in batch.iter_mut() {
+            let wanted = input.rows.range(input.tokens.len());
+            rows.push(wanted.len());
+            read.push(input.tokens.len());
+            let mut paths: Vec<Vec<TokenId>> = Vec::new();
+            for (at, &token) in input.tokens.iter().enumerate() {
+                let mut path =
+                    input.parent(at).map_or_else(|| input.cache.clone(), |parent| paths[parent].clone());
+                path.push(token);
+                if wanted.contains(&at) {
+                    values.extend(self.row(&path));
+                }
+                let numbers = path.iter().rev().map(|token| token.0 as f32).chain(std::iter::repeat(-1.0));
+                let mut numbers: Vec<f32> = numbers.take(HIDDEN).collect();
+                numbers.reverse();
+                hidden.extend(numbers);
+                paths.push(path);
+            }
+            input.cache.extend_from_slice(input.tokens);
+            assert!(input.cache.len() <= self.context);
+        }
+        Ok(TreeOutput {
+            logits: Logits::new(values, self.vocab_size(), rows)?,
+            hidden: Logits::new(hidden, HIDDEN, read)?,
+        })
+    }
+
+    fn keep(&self, cache: &mut Vec<TokenId>, start: usize, path: &[usize]) -> Result<(), ModelError> {
+        let tail = cache.split_off(start);
+        cache.extend(path.iter().map(|&offset| tail[offset]));
+        Ok(())
+    }
+}
+
+/// Three heads that follow the greedy path of a model that is not quite the one they sit on.
+pub struct Heads(pub Fake);
+
+impl DraftHeads for Heads {
+    fn logits(&self, hidden: &[f32]) -> Result<Logits, ModelError> {
+        let mut path: Vec<TokenId> =
+            hidden.iter().filter(|id| **id >= 0.0).map(|id| TokenId(*id as u32)).collect();
+        let mut values = Vec::new();
+        for head in 0..4 {
+            let row = self.0.row(&path);
+            let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+            path.push(TokenId(best as u32));
+            if head > 0 {
+                values.extend(row);
+            }
+        }
+        Logits::new(values, self.0.vocab_size(), [3])
+    }
+}
+
+/// A constraint from a grammar of literals.
+pub fn constraint(build: impl Fn(&mut GrammarBuilder) -> NodeId) -> Constraint {
+    let mut builder = GrammarBuilder::new();
+    let root = build(&mut builder);
+    Constraint::new(&builder.build(root, None).unwrap(), &vocabulary()).unwrap()
+}
+
+/// `{"name": true}` or `{"name": false}`, some spaces before the brace.
+pub fn boolean_object() -> Constraint {
+    constraint(|b| {
+        let space = b.nodes.literal(b" ");
+        let (head, tail) = (b.nodes.literal(b"{\"name\": "), b.nodes.literal(b"}"));
+        let values = [b.nodes.literal(b"true"), b.nodes.literal(b"false")];
+        let (spaces, value) = (b.nodes.repeat(space, 0, 2), b.nodes.alt(&values));
+        b.nodes.sequence(&[head, value, spaces, tail])
+    })
+}
+
+pub fn greedy() -> SamplingParams {
+    SamplingParams::default().temperature(0.0).max_tokens(Some(40))
+}
+
+pub fn run(model: &Fake, request: Request) -> Result<Generation, DecodeError> {
+    generate(model, &vocabulary(), request, |_| ControlFlow::Continue(()))
+}

@@ -1,0 +1,449 @@
+//! Strategies over the loop: drafts of every kind, beams, best-of-n, shared prefixes.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+use super::fake::*;
+use hedgerow::decode::{
+    generate, Acceptance, Batch, BeamSearch, Budget, DecodeError, Draft, DraftChoice, EarlyStopping, Erase,
+    FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy,
+};
+use hedgerow::engine::Constraint;
+use hedgerow::sampling::{Sampler, SamplingParams};
+use hedgerow::vocab::TokenId;
+
+/// The letters `a` and `b`, and the end.
+fn letters() -> Vec<TokenId> {
+    "ab".bytes().map(|byte| TokenId(byte.into())).chain([eos()]).collect()
+}
+
+/// Words of `ab`, `bbaaa` and `b`.
+fn binary() -> Constraint {
+    constraint(|b| {
+        let parts = [b.nodes.literal(b"ab"), b.nodes.literal(b"bbaaa"), b.nodes.literal(b"b")];
+        let item = b.nodes.alt(&parts);
+        b.nodes.repeat(item, 3, 60)
+    })
+}
+
+/// The target. Its law over few tokens repeats itself by chance: right and wrong guesses in every mixture.
+fn target(context: usize) -> Fake {
+    let mut model = Fake::new(Scores::Hash { eos: -1.0 });
+    model.context = context;
+    model
+}
+
+/// Runs a request with a draft model and draft heads at hand that differ from the target in the end of sequence.
+fn run_drafted(model: &Fake, request: Request) -> Generation {
+    let other = || Fake::new(Scores::Hash { eos: 2.0 });
+    Batch::new(model, &vocabulary())
+        .unwrap()
+        .draft_model(Box::new(Erase(other())))
+        .draft_heads(Box::new(Heads(other())))
+        .run(request, |_| ControlFlow::Continue(()))
+        .unwrap()
+}
+
+const NGRAM: Draft = Draft::Ngram { longest: 3, tokens: 5 };
+const LIKELIEST: Draft = Draft::Model { tokens: 4, choice: DraftChoice::Likeliest };
+const DRAWN: Draft = Draft::Model { tokens: 4, choice: DraftChoice::Drawn };
+const HEADS: Draft = Draft::Heads { tokens: 7 };
+
+#[test]
+fn guesses_that_nobody_drew_change_no_token() {
+    let mut confirmed = [0; 3];
+    for seed in 0..30 {
+        let sampling = SamplingParams::default()
+            .seed(seed)
+            .temperature(if seed % 5 == 0 { 0.0 } else { 2.0 })
+            .allowed_tokens(Some(letters()))
+            .frequency_penalty(0.1)
+            .max_tokens(Some(5 + seed as usize));
+        for constraint in [None, Some(binary())] {
+            for forced in [ForcedTokens::Append, ForcedTokens::Sample] {
+                let request = |draft| {
+                    let mut request = Request::new(tokens(b"xy")).sampling(sampling.clone()).completions(3);
+                    request.constraint.clone_from(&constraint);
+                    request.forced(forced).stop(["abba"]).draft(draft).logprobs(1)
+                };
+                let plain = run(&target(30), request(Draft::None)).unwrap();
+                for (draft, confirmed) in [NGRAM, LIKELIEST, HEADS].into_iter().zip(&mut confirmed) {
+                    let guessed = run_drafted(&target(30), request(draft));
+                    assert_eq!(plain.completions, guessed.completions, "seed {seed}, {draft:?}");
+                    assert!(guessed.usage.forward_passes <= plain.usage.forward_passes);
+                    *confirmed += guessed.usage.confirmed_tokens;
+                }
+            }
+        }
+    }
+    assert!(confirmed.iter().all(|confirmed| *confirmed > 300), "{confirmed:?}");
+}
+
+#[test]
+fn drafts_of_a_model_are_cheap_where_it_is_right() {
+    let request = |draft| Request::new(tokens(b"x")).sampling(greedy().min_tokens(40)).draft(draft);
+    let plain = run(&target(4096), request(Draft::None)).unwrap();
+    for (draft, passes) in [(LIKELIEST, 8), (DRAWN, 8), (HEADS, 24)] {
+        let guessed = run_drafted(&target(4096), request(draft));
+        // Greedy output is the same to the byte, drawn guesses or not.
+        assert_eq!(plain.completions, guessed.completions, "{draft:?}");
+        let usage = guessed.usage;
+        // The two models agree on everything but the end, which is held back here; heads do not know that it is.
+        assert!(usage.forward_passes <= passes + 1, "{draft:?} {usage:?}");
+        assert_eq!(usage.forward_passes, 40 - usage.confirmed_tokens, "{draft:?} {usage:?}");
+    }
+}
+
+/// Probabilities of all outputs of `length` tokens, by the sampler alone.
+fn joint(
+    model: &Fake,
+    prompt: &[TokenId],
+    params: &SamplingParams,
+    constraint: &Option<Constraint>,
+    length: usize,
+) -> Vec<(Vec<TokenId>, f64)> {
+    let mut done = Vec::new();
+    let mut open = vec![(Vec::<TokenId>::new(), 1.0f64)];
+    while let Some((output, probability)) = open.pop() {
+        if output.len() == length || output.last() == Some(&eos()) {
+            done.push((output, probability));
+            continue;
+        }
+        let mut sampler = Sampler::new(params.clone()).unwrap();
+        sampler.with_prompt(prompt);
+        output.iter().for_each(|&token| sampler.accept(token));
+        let mut mask = vec![u32::MAX; vocabulary().size().div_ceil(32)];
+        if let Some(constraint) = constraint {
+            let mut matcher = constraint.matcher();
+            assert!(output.iter().all(|&token| matcher.advance(token).unwrap()));
+            matcher.fill_mask(&mut mask).unwrap();
+        }
+        let row = model.row(&[prompt, &output].concat());
+        let row = &row[..vocabulary().token_count()];
+        for (token, p) in sampler.distribution(row, Some(&mask[..row.len().div_ceil(32)])).unwrap() {
+            open.push(([output.as_slice(), &[token]].concat(), probability * f64::from(p)));
+        }
+    }
+    done
+}
+
+#[test]
+fn drawn_guesses_leave_the_joint_law_as_it_is() {
+    const LENGTH: usize = 5;
+    let prompt = tokens(b"xy");
+    for constraint in [None, Some(binary())] {
+        let params = SamplingParams::default()
+            .temperature(1.5)
+            .allowed_tokens(Some(letters()))
+            .frequency_penalty(0.5)
+            .max_tokens(Some(LENGTH));
+        let law = joint(&target(4096), &prompt, &params, &constraint, LENGTH);
+        assert!((law.iter().map(|entry| entry.1).sum::<f64>() - 1.0).abs() < 1e-4);
+        for draft in [DRAWN, HEADS] {
+            let mut request = Request::new(prompt.clone())
+                .sampling(params.clone().seed(11))
+                .completions(4000)
+                .draft(draft)
+                .budget(Budget::Cut)
+                .forced(ForcedTokens::Sample);
+            request.constraint.clone_from(&constraint);
+            let generation = run_drafted(&target(4096), request);
+            assert!(generation.usage.confirmed_tokens > 2000, "{:?}", generation.usage);
+            let count = generation.completions.len() as f64;
+            let (mut chi_squared, mut cells, mut rest) = (0.0, 0, (count, count));
+            for (output, probability) in &law {
+                let expected = probability * count;
+                if expected < 8.0 {
+                    continue;
+                }
+                let found = generation.completions.iter().filter(|c| c.tokens == *output).count() as f64;
+                chi_squared += (found - expected).powi(2) / expected;
+                rest = (rest.0 - found, rest.1 - expected);
+                cells += 1;
+            }
+            if rest.1 > 1.0 {
+                chi_squared += (rest.0 - rest.1).powi(2) / rest.1;
+            }
+            // Mean plus four standard deviations.
+            let bound = f64::from(cells) + 4.0 * (2.0 * f64::from(cells)).sqrt();
+            assert!(cells > 8 && chi_squared < bound, "{draft:?}: χ² = {chi_squared} over {cells} cells");
+        }
+    }
+}
+
+#[test]
+fn typical_acceptance_takes_more_guesses_and_keeps_the_grammar() {
+    let request = |acceptance| {
+        let sampling = SamplingParams::default().temperature(2.0).seed(3).max_tokens(Some(60));
+        let request = Request::new(tokens(b"xy")).sampling(sampling).completions(8).draft(LIKELIEST);
+        request.constraint(binary()).forced(ForcedTokens::Sample).acceptance(acceptance)
+    };
+    let exact = run_drafted(&target(4096), request(Acceptance::Exact)).usage;
+    let typical = Acceptance::Typical { epsilon: 0.09, delta: 0.3 };
+    let lossy = run_drafted(&target(4096), request(typical));
+    let rate = |usage: hedgerow::decode::Usage| usage.confirmed_tokens as f64 / usage.drafted_tokens as f64;
+    assert!(rate(lossy.usage) > rate(exact), "{:?} {exact:?}", lossy.usage);
+    for completion in &lossy.completions {
+        let mut matcher = binary().matcher();
+        assert!(completion.tokens.iter().all(|&token| matcher.advance(token).unwrap()));
+    }
+}
+
+#[test]
+fn drafters_that_are_missing_are_named() {
+    for (draft, expected) in [(LIKELIEST, "Batch::draft_model"), (HEADS, "Batch::draft_heads")] {
+        let error = run(&target(4096), Request::new(tokens(b"x")).draft(draft)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let typical = Acceptance::Typical { epsilon: 2.0, delta: 0.3 };
+    let error = run(&target(4096), Request::new(tokens(b"x")).acceptance(typical)).unwrap_err();
+    assert!(error.to_string().contains("ε between 0 and 1"), "{error}");
+}
+
+/// ln softmax of a row, the token's.
+fn logprob(row: &[f32], token: TokenId) -> f64 {
+    let sum: f64 = row.iter().map(|&l| f64::from(l).exp()).sum();
+    f64::from(row[token.index()]) - sum.ln()
+}
+
+#[test]
+fn wide_beams_find_the_best_of_all() {
+    let model = Fake::new(Scores::Hash { eos: 0.0 });
+    let prompt = tokens(b"hello");
+    let values = || {
+        constraint(|b| {
+            let letters = ["a", "b", "c"].map(|letter| b.nodes.literal(letter.as_bytes()));
+            let letter = b.nodes.alt(&letters);
+            b.nodes.repeat(letter, 1, 3)
+        })
+    };
+    // All 3 + 9 + 27 texts in all their cuttings into tokens, by hand.
+    let mut matchers = vec![(Vec::<TokenId>::new(), 0.0)];
+    let mut all = Vec::new();
+    while let Some((output, sum)) = matchers.pop() {
+        let constraint = values();
+        let mut matcher = constraint.matcher();
+        assert!(output.iter().all(|&token| matcher.advance(token).unwrap()));
+        let row = model.row(&[prompt.as_slice(), &output].concat());
+        for token in matcher.mask().unwrap().iter() {
+            let more = ([output.as_slice(), &[token]].concat(), sum + logprob(&row, token));
+            if token == eos() {
+                all.push(more)
+            } else {
+                matchers.push(more)
+            }
+        }
+    }
+    for alpha in [0.5, 1.0] {
+        let worth = |(output, sum): &(Vec<TokenId>, f64)| sum / (output.len() as f64).powf(alpha);
+        all.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+        let search = BeamSearch::new(60).length_penalty(alpha).early_stopping(EarlyStopping::Never);
+        let request = Request::new(prompt.clone())
+            .sampling(greedy())
+            .constraint(values())
+            .strategy(Strategy::Beam(search))
+            .completions(5)
+            .logprobs(2);
+        let found = run(&model, request).unwrap().completions;
+        assert_eq!(found.len(), 5);
+        for (found, expected) in found.iter().zip(&all) {
+            assert_eq!((&found.tokens, found.finish), (&expected.0, FinishReason::Stop));
+            assert!((found.score.unwrap() - worth(expected)).abs() < 1e-4);
+            let sum: f64 = found.logprobs.iter().map(|entry| f64::from(entry.processed)).sum();
+            assert!((sum - expected.1).abs() < 1e-4 && found.logprobs.len() == found.tokens.len());
+        }
+    }
+}
+
+#[test]
+fn beams_stop_at_stop_strings_and_lengths_and_when_told() {
+    let model = Fake::new(Scores::Hash { eos: -100.0 });
+    let request = |search| {
+        Request::new(tokens(b"x"))
+            .sampling(greedy().max_tokens(Some(6)))
+            .strategy(Strategy::Beam(search))
+            .completions(2)
+    };
+    let found = run(&model, request(BeamSearch::new(3)).stop(["e"])).unwrap();
+    for completion in &found.completions {
+        assert!(
+            completion.finish == FinishReason::Length && completion.tokens.len() == 6
+                || completion.finish == FinishReason::StopSequence
+        );
+        assert!(!completion.text.contains('e'));
+    }
+    assert!(found.completions[0].score >= found.completions[1].score);
+    let mut steps = 0;
+    let cancelled = generate(&model, &vocabulary(), request(BeamSearch::new(3)), |chunk| {
+        assert!(chunk.tokens.is_empty() || chunk.finish.is_some());
+        steps += 1;
+        if steps == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    let cancelled = cancelled.unwrap().completions;
+    assert_eq!(
+        (cancelled.len(), cancelled[0].finish, cancelled[0].tokens.len()),
+        (2, FinishReason::Cancelled, 3)
+    );
+    for (search, expected) in [
+        (BeamSearch::new(0), "from 1 to 4096"),
+        (BeamSearch::new(1), "more outputs are asked for than there are beams"),
+        (BeamSearch::new(4).diverse(3, 1.0), "does not divide"),
+        (BeamSearch::new(4).diverse(2, -1.0), "≥ 0"),
+        (BeamSearch::new(4).length_penalty(f64::NAN), "finite"),
+    ] {
+        let error = run(&model, request(search)).unwrap_err();
+        assert!(
+            matches!(error, DecodeError::Strategy { .. }) && error.to_string().contains(expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn beams_share_a_batch() {
+    let model = Fake::new(Scores::Hash { eos: 3.0 });
+    let beam = || {
+        Request::new(tokens(b"one"))
+            .sampling(greedy())
+            .strategy(Strategy::Beam(BeamSearch::new(4)))
+            .completions(4)
+    };
+    let sampled = || {
+        Request::new(tokens(b"two")).sampling(SamplingParams::default().max_tokens(Some(20))).completions(2)
+    };
+    let alone = [run(&model, beam()).unwrap().completions, run(&model, sampled()).unwrap().completions];
+    let mut batch = Batch::new(&model, &vocabulary()).unwrap();
+    batch.join(sampled()).unwrap();
+    batch.step(|_, _| ControlFlow::Continue(()));
+    let second = batch.join(beam()).unwrap();
+    let mut found = Vec::new();
+    while !batch.is_empty() {
+        found.extend(batch.step(|_, _| ControlFlow::Continue(())));
+    }
+    for (id, result) in found {
+        assert_eq!(result.unwrap().completions, alone[usize::from(id != second)]);
+    }
+}
+
+#[test]
+fn the_best_of_several_are_kept() {
+    let model = Fake::new(Scores::Hash { eos: 0.0 });
+    let request = |strategy| {
+        let sampling = SamplingParams::default().temperature(1.5).seed(5).max_tokens(Some(6));
+        Request::new(tokens(b"x")).sampling(sampling).strategy(strategy).completions(2).logprobs(0)
+    };
+    let mut chunks = 0;
+    let best = generate(&model, &vocabulary(), request(Strategy::BestOf(9)), |chunk| {
+        chunks += usize::from(!chunk.tokens.is_empty());
+        ControlFlow::Continue(())
+    });
+    let best = best.unwrap().completions;
+    assert_eq!((best.len(), chunks), (2, 2));
+    let all = run(&model, request(Strategy::Sample).completions(9)).unwrap().completions;
+    let mean = |completion: &hedgerow::decode::Completion| {
+        let sum: f64 = completion.logprobs.iter().map(|entry| f64::from(entry.raw.unwrap())).sum();
+        sum / completion.logprobs.len() as f64
+    };
+    let mut means: Vec<f64> = all.iter().map(mean).collect();
+    means.sort_by(|a, b| b.total_cmp(a));
+    for (completion, expected) in best.iter().zip(means) {
+        assert!(
+            (completion.score.unwrap() - expected).abs() < 1e-5 && (mean(completion) - expected).abs() < 1e-5
+        );
+    }
+    let error = run(&model, request(Strategy::BestOf(1))).unwrap_err();
+    assert!(matches!(error, DecodeError::Completions { given: 1, .. }), "{error}");
+}
+
+#[test]
+fn prompts_that_begin_alike_are_read_once() {
+    let model = Fake::new(Scores::Hash { eos: -100.0 });
+    let request = |prompt: &[u8]| Request::new(tokens(prompt)).sampling(greedy().max_tokens(Some(4)));
+    let mut batch = Batch::new(&model, &vocabulary()).unwrap().keep_prefixes(2).pass_tokens(8);
+    let mut reused = Vec::new();
+    for prompt in [b"0123456789".as_slice(), b"0123456789", b"01234abc", b"zzz", b"0123456789 and more of it"]
+    {
+        let id = batch.join(request(prompt)).unwrap();
+        let result = loop {
+            if let Some((of, result)) = batch.step(|_, _| ControlFlow::Continue(())).pop() {
+                assert_eq!(of, id);
+                break result.unwrap();
+            }
+        };
+        assert_eq!(result.completions, run(&model, request(prompt)).unwrap().completions);
+        reused.push(result.usage.reused_tokens);
+    }
+    // The last token is read again; of two kept beginnings the longer counts.
+    assert_eq!(reused, [0, 9, 5, 0, 5]);
+    // A beginning can be shared while it is being read.
+    batch.join(request(b"a rather long beginning")).unwrap();
+    batch.step(|_, _| ControlFlow::Continue(()));
+    let second = batch.join(request(b"a rather long beginning, too")).unwrap();
+    let before = model.passes.load(Ordering::Relaxed);
+    while !batch.is_empty() {
+        for (id, result) in batch.step(|_, _| ControlFlow::Continue(())) {
+            let result = result.unwrap();
+            assert_eq!(result.usage.reused_tokens, if id == second { 8 } else { 0 });
+        }
+    }
+    assert!(model.passes.load(Ordering::Relaxed) > before && model.vocab_size() > 0);
+}
+
+/// Objects that nest, with names that are required: what is open must be closed.
+fn nested() -> Constraint {
+    let schema = r##"{"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"kind":{"enum":["leaf","branch"]},
+        "note":{"type":"string"},"children":{"type":"array","items":{"$ref":"#/$defs/node"},"minItems":1}},
+        "required":["kind","note"],"additionalProperties":false}}}"##;
+    let grammar = hedgerow::schema::compile(schema, &hedgerow::schema::SchemaOptions::default()).unwrap();
+    Constraint::new(&grammar, &vocabulary()).unwrap()
+}
+
+#[test]
+fn outputs_with_a_budget_end_complete() {
+    // The end of sequence is never wanted, and some bytes lead deeper: without a budget these outputs would be cut.
+    let model = Fake::new(Scores::Hash { eos: -100.0 });
+    let mut cut = 0;
+    for seed in 0..12 {
+        for (constraint, shortest) in [(nested(), 40), (boolean_object(), 10), (binary(), 4)] {
+            for room in [shortest, shortest + 1, shortest + 7, 90] {
+                for forced in [ForcedTokens::Append, ForcedTokens::Sample] {
+                    let request = |budget| {
+                        let sampling = SamplingParams::default().temperature(1.3).seed(seed);
+                        let request = Request::new(tokens(b"x")).sampling(sampling.max_tokens(Some(room)));
+                        request.constraint(constraint.clone()).budget(budget).forced(forced).completions(2)
+                    };
+                    let draft = NGRAM;
+                    for draft in [Draft::None, draft] {
+                        for completion in
+                            run(&model, request(Budget::Complete).draft(draft)).unwrap().completions
+                        {
+                            let mut matcher = constraint.matcher();
+                            assert!(completion.tokens.iter().all(|&token| matcher.advance(token).unwrap()));
+                            assert!(matcher.is_accepting(), "{room}: {}", completion.text);
+                            assert_eq!(
+                                completion.finish,
+                                FinishReason::ConstraintComplete,
+                                "{}",
+                                completion.text
+                            );
+                            assert!(
+                                completion.tokens.len() <= room
+                                    && completion.forced_tokens <= completion.tokens.len()
+                            );
+                        }
+                    }
+                    let outputs = run(&model, request(Budget::Cut)).unwrap().completions;
+                    cut += outputs.iter().filter(|output| output.finish == FinishReason::Length).count();
+                }
+            }
+        }
+    }
+    assert!(cut > 100, "{cut}");
+    // Where nothing complete fits, the output is cut.
+    let request = Request::new(tokens(b"x")).sampling(greedy().max_tokens(Some(5))).constraint(nested());
+    assert_eq!(run(&model, request).unwrap().completions[0].finish, FinishReason::Length);
+}
