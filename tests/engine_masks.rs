@@ -4,7 +4,9 @@
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::Constraint;
-use hedgerow::grammar::{Choice, GrammarBuilder, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys};
+use hedgerow::grammar::{
+    Choice, GrammarBuilder, KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, RestKeys,
+};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::collections::BTreeSet;
 
@@ -234,4 +236,28 @@ fn check_values(vocabulary: &Vocabulary, name: &str, inner: impl Fn(&mut NodePoo
     );
     println!("{name}: {text}");
     check(&constraint, &text);
+}
+
+/// Tokens that complete one of many keys and go on with a value: which key it was decides whether they may.
+#[test]
+fn completed_keys_are_told_apart() {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    for i in 0..100 {
+        tokens.extend(
+            [format!("\"{i:02}\":{}", i % 10), format!("\"{i:02}\":{}", i / 10)].map(String::into_bytes),
+        );
+    }
+    let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
+    let mut b = GrammarBuilder::new();
+    let values: Vec<NodeId> = (0..10).map(|i: u32| b.nodes.literal(i.to_string().as_bytes())).collect();
+    let keys: Vec<String> = (0..100).map(|i| format!("{i:02}")).collect();
+    let declared: Vec<(&str, NodeId)> =
+        keys.iter().enumerate().map(|(i, key)| (key.as_str(), values[i % 10])).collect();
+    let mut json = Json::new(&mut b.nodes);
+    let root = json.object(&declared, NodeId::NEVER, KeyOrder::Any);
+    let Node::Object(spec) = b.nodes.node(root).clone() else { panic!("not an object") };
+    let root =
+        b.nodes.object(ObjectSpec { key_escapes: Escapes::Any, rest: vec![], ..ObjectSpec::clone(&spec) });
+    let grammar = b.build(root, None).unwrap();
+    check(&Constraint::new(&grammar, &vocabulary).unwrap(), "{\"00\":0,\"37\":7,\"\\u0034\\u0032\":2}");
 }

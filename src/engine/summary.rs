@@ -224,8 +224,9 @@ impl Summariser<'_> {
             set.insert_all(&found.inside);
             Inside::Dense(Arc::new(set))
         };
-        let plain =
-            if found.ends.len() > MAX_MERGED { self.languages.any_string_like(language) } else { None };
+        // A label says which literal was completed: what any string has at the same place has none.
+        let is_alike = found.ends.len() > MAX_MERGED && found.ends.iter().all(|(label, _)| label.is_none());
+        let plain = if is_alike { self.languages.any_string_like(language) } else { None };
         let (base, exits) = match plain {
             Some(plain) if plain != language => {
                 let mut of = TokenSet::new(size);
