@@ -84,7 +84,7 @@ int main(int argc, char **argv) {
     check(hr_generate(model, argv[3], strlen(argv[3]), &options, &generation, &error), &error);
     printf("\n");
 
-    hr_generation_text(generation, &text_len);
+    hr_generation_text(generation, 0, &text_len);
     if (text_len != streamed) {
         fprintf(stderr, "error: %zu bytes were streamed of %zu\n", streamed, text_len);
         return 1;

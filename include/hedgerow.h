@@ -286,6 +286,86 @@ typedef uint32_t hr_draft;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+#if defined(HR_HAS_TORCH)
+/**
+ * Which token a draft model guesses.
+ */
+enum hr_draft_choice
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(HR_HAS_TORCH)
+    /**
+     * Its likeliest. Outputs have the tokens that they would have without guesses.
+     */
+    HR_DRAFT_CHOICE_LIKELIEST = 0,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * One drawn from its law. Outputs have the law that they would have without guesses.
+     */
+    HR_DRAFT_CHOICE_DRAWN = 1,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_draft_choice hr_draft_choice;
+#else
+typedef uint32_t hr_draft_choice;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Who guesses tokens ahead. Guesses save forward passes and leave the law of outputs as it is.
+ */
+enum hr_drafter
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(HR_HAS_TORCH)
+    /**
+     * Nobody.
+     */
+    HR_DRAFTER_NONE = 0,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * What followed the last time that the latest tokens came: draft_ngram of them at most.
+     */
+    HR_DRAFTER_NGRAM = 1,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * draft_model, a smaller model over the same tokens.
+     */
+    HR_DRAFTER_MODEL = 2,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * The model without its layers draft_skipped_layers.
+     */
+    HR_DRAFTER_SKIP_LAYERS = 3,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * draft_heads: a tree of guesses, read in one pass.
+     */
+    HR_DRAFTER_HEADS = 4,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_drafter hr_drafter;
+#else
+typedef uint32_t hr_drafter;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
 /**
  * How the temperature changes.
  */
@@ -318,6 +398,43 @@ typedef enum hr_dynamic_temperature hr_dynamic_temperature;
 typedef uint32_t hr_dynamic_temperature;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
+
+#if defined(HR_HAS_TORCH)
+/**
+ * When beam search stops, once as many outputs have ended as there are beams.
+ */
+enum hr_early_stopping
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(HR_HAS_TORCH)
+    /**
+     * When the best beam, at its present length, is worth no more than the worst ended output.
+     */
+    HR_EARLY_STOPPING_HEURISTIC = 0,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * At once.
+     */
+    HR_EARLY_STOPPING_FULL = 1,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * When no beam can come to be worth more.
+     */
+    HR_EARLY_STOPPING_NEVER = 2,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_early_stopping hr_early_stopping;
+#else
+typedef uint32_t hr_early_stopping;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
 
 /**
  * How strings are spelt.
@@ -536,6 +653,49 @@ typedef uint32_t hr_selection;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+#if defined(HR_HAS_TORCH)
+/**
+ * How outputs are found.
+ */
+enum hr_strategy
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(HR_HAS_TORCH)
+    /**
+     * Token by token, as the sampler says; greedily at temperature 0.
+     */
+    HR_STRATEGY_SAMPLE = 0,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * The likeliest of width outputs.
+     */
+    HR_STRATEGY_BEST_OF = 1,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Beam search with width beams.
+     */
+    HR_STRATEGY_BEAM = 2,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Contrastive search among the width likeliest tokens.
+     */
+    HR_STRATEGY_CONTRASTIVE = 3,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_strategy hr_strategy;
+#else
+typedef uint32_t hr_strategy;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
 /**
  * What a keyword that cannot be enforced does.
  */
@@ -739,6 +899,15 @@ typedef uint32_t hr_whitespace;
  * found out.
  */
 typedef struct hr_constraint hr_constraint;
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Medusa heads, which guess ahead for one model. Made by hr_draft_heads_load(), freed by hr_draft_heads_free().
+ *
+ * Any number of threads may use them at once. They do not need the model any more.
+ */
+typedef struct hr_draft_heads hr_draft_heads;
+#endif
 
 /**
  * Why a call failed. Belongs to whoever received it; free it with hr_error_free().
@@ -1318,7 +1487,8 @@ typedef struct hr_model_options {
 #if defined(HR_HAS_TORCH)
 /**
  * Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0 to go on and anything else to
- * end the generation. Called on the thread that called hr_generate(). Must not unwind (no C++ exception, no longjmp).
+ * end the generation. Of several outputs, the first one's text. Called on the thread that called hr_generate(). Must not unwind
+ * (no C++ exception, no longjmp).
  */
 typedef int32_t (*hr_on_text)(void *user_data, const char *text, size_t len);
 #endif
@@ -1368,6 +1538,107 @@ typedef struct hr_generation_options {
      * The first argument of on_text. Not looked at.
      */
     void *user_data;
+    /**
+     * How many outputs to make of the prompt, which is read once. Default 1.
+     */
+    size_t outputs;
+    /**
+     * 0, the default, appends what the constraint forces without asking the model; 1 asks it for every token.
+     */
+    size_t sample_forced;
+    /**
+     * What becomes of a constrained output that would be too long: 0, the default, brings it to its end in time; 1 cuts it.
+     */
+    size_t cut_at_limit;
+    /**
+     * How outputs are found. Default HR_STRATEGY_SAMPLE.
+     */
+    hr_strategy strategy;
+    /**
+     * When beam search stops. Default HR_EARLY_STOPPING_HEURISTIC.
+     */
+    hr_early_stopping early_stopping;
+    /**
+     * How many outputs, beams or tokens the strategy chooses from. Default 4.
+     */
+    size_t width;
+    /**
+     * Of beam search: an output is worth its log-probability / length^length_penalty. Default 1.
+     */
+    double length_penalty;
+    /**
+     * Of beam search: groups that choose one after the other; divides width. Default 1.
+     */
+    size_t beam_groups;
+    /**
+     * Of beam search: what a token costs for each time that groups before have chosen it. Default 0.
+     */
+    double diversity_penalty;
+    /**
+     * Of contrastive search: what likeness to the text so far costs, from 0 to 1. Default 0.6.
+     */
+    double contrastive_penalty;
+    /**
+     * Who guesses tokens ahead; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default HR_DRAFTER_NONE.
+     */
+    hr_drafter drafter;
+    /**
+     * What a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
+     */
+    hr_draft_choice draft_choice;
+    /**
+     * How many tokens to guess at most, those of a tree included. Default 5.
+     */
+    size_t draft_tokens;
+    /**
+     * For HR_DRAFTER_NGRAM: how many of the latest tokens to look for, at most. Default 3.
+     */
+    size_t draft_ngram;
+    /**
+     * For HR_DRAFTER_MODEL.
+     */
+    const struct hr_model *draft_model;
+    /**
+     * For HR_DRAFTER_SKIP_LAYERS: numbers of layers, from 0.
+     */
+    const size_t *draft_skipped_layers;
+    /**
+     * How many. Default 0.
+     */
+    size_t draft_skipped_count;
+    /**
+     * For HR_DRAFTER_HEADS.
+     */
+    const struct hr_draft_heads *draft_heads;
+    /**
+     * Above 0 takes guesses x of probability p(x) > min(accept_epsilon, accept_delta * exp(-H(p))), H the entropy, which is
+     * lossy: outputs lean towards the guesses. Usual: 0.09. Default 0: guesses change nothing.
+     */
+    double accept_epsilon;
+    /**
+     * See accept_epsilon. Usual: 0.3. Default 0.
+     */
+    double accept_delta;
+    /**
+     * Strengthens the prompt against negative_prompt by this factor (classifier-free guidance). Default 1: not.
+     */
+    double guidance;
+    /**
+     * What guidance leads away from; empty, the default, for the prompt's last token alone.
+     */
+    struct hr_text negative_prompt;
+    /**
+     * A weaker model over the same tokens, whose preferences are taken back (contrastive decoding). NULL, the default, for none.
+     */
+    const struct hr_model *amateur;
+    /**
+     * Layers whose preferences are taken back (DoLa), from 0.
+     */
+    const size_t *dola_layers;
+    /**
+     * How many. Default 0: not.
+     */
+    size_t dola_count;
 } hr_generation_options;
 #endif
 
@@ -1381,13 +1652,25 @@ typedef struct hr_generation_stats {
      */
     size_t prompt_tokens;
     /**
-     * Tokens of the output.
+     * Tokens of all outputs.
      */
     size_t completion_tokens;
     /**
      * Those of them that the constraint forced, without sampling.
      */
     size_t forced_tokens;
+    /**
+     * Tokens that were guessed ahead.
+     */
+    size_t drafted_tokens;
+    /**
+     * How many of the guesses came true.
+     */
+    size_t confirmed_tokens;
+    /**
+     * Forward passes of a draft model.
+     */
+    size_t draft_passes;
     /**
      * Forward passes of the model, that over the prompt included.
      */
@@ -1408,6 +1691,10 @@ typedef struct hr_generation_stats {
      * Drawing tokens.
      */
     double sample;
+    /**
+     * Guessing tokens ahead.
+     */
+    double draft;
     /**
      * Everything.
      */
@@ -2016,6 +2303,24 @@ hr_status hr_model_encode(const struct hr_model *model,
 
 #if defined(HR_HAS_TORCH)
 /**
+ * Loads draft heads for a model: a safetensors file as the authors' training writes it.
+ */
+hr_status hr_draft_heads_load(const struct hr_model *model,
+                              const char *path,
+                              size_t path_len,
+                              struct hr_draft_heads **out,
+                              struct hr_error **error);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Frees draft heads. NULL is fine.
+ */
+void hr_draft_heads_free(struct hr_draft_heads *heads);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
  * Writes the defaults.
  */
 void hr_generation_options_init(struct hr_generation_options *options);
@@ -2044,16 +2349,27 @@ void hr_generation_free(struct hr_generation *generation);
 
 #if defined(HR_HAS_TORCH)
 /**
- * The output's text: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL for NULL.
+ * How many outputs there are: as many as were asked for, or fewer where a search found fewer. 0 for NULL.
  */
-const char *hr_generation_text(const struct hr_generation *generation, size_t *len);
+size_t hr_generation_count(const struct hr_generation *generation);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * The output's tokens. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
+ * The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL where there
+ * is no such output.
+ */
+const char *hr_generation_text(const struct hr_generation *generation,
+                               size_t index,
+                               size_t *len);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The tokens of the output index. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
  */
 hr_status hr_generation_tokens(const struct hr_generation *generation,
+                               size_t index,
                                uint32_t *buffer,
                                size_t capacity,
                                size_t *len,
@@ -2062,9 +2378,19 @@ hr_status hr_generation_tokens(const struct hr_generation *generation,
 
 #if defined(HR_HAS_TORCH)
 /**
- * Why the output ended; HR_FINISH_OTHER for NULL.
+ * Why the output index ended; HR_FINISH_OTHER where there is no such output.
  */
-hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation);
+hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation, size_t index);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * What the strategy found the output index to be worth: of beam search the log-probability / length^length_penalty, of best-of
+ * the mean log-probability. false, and score left alone, where there is no such output or the strategy compares none.
+ */
+bool hr_generation_score(const struct hr_generation *generation,
+                         size_t index,
+                         double *score);
 #endif
 
 #if defined(HR_HAS_TORCH)

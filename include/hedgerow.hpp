@@ -453,11 +453,19 @@ inline hr_model_options default_model_options() noexcept {
     return options;
 }
 
-// What a model wrote, and why it ended.
+inline hr_generation_options default_generation_options() noexcept {
+    hr_generation_options options;
+    hr_generation_options_init(&options);
+    return options;
+}
+
+// What a model wrote, and why it ended. The figures are those of all outputs of the call.
 struct Generated {
     std::string text;
     std::vector<std::uint32_t> tokens;
     hr_finish_reason finish;
+    // What the strategy found it to be worth, if it compares outputs.
+    std::optional<double> score;
     hr_generation_stats stats;
 };
 
@@ -490,16 +498,19 @@ public:
     Generated generate(std::string_view prompt, const Constraint &constraint, std::size_t max_tokens = 512,
                        const hr_sampler_options &sampler = default_sampler_options(),
                        const OnText &on_text = nullptr) const {
-        hr_generation_options options;
-        hr_generation_options_init(&options);
+        hr_generation_options options = default_generation_options();
         options.max_tokens = max_tokens;
         options.constraint = constraint.get();
         options.sampler = &sampler;
+        return generate(prompt, options, on_text).at(0);
+    }
+
+    // Continues a prompt with any options; the callback among them is replaced by on_text. One result for each output.
+    std::vector<Generated> generate(std::string_view prompt, hr_generation_options options,
+                                    const OnText &on_text = nullptr) const {
         Listener listener{on_text, nullptr};
-        if (on_text) {
-            options.on_text = Listener::call;
-            options.user_data = &listener;
-        }
+        options.on_text = on_text ? Listener::call : nullptr;
+        options.user_data = &listener;
         hr_generation *made = nullptr;
         detail::call(hr_generate, get(), prompt.data(), prompt.size(),
                      static_cast<const hr_generation_options *>(&options), &made);
@@ -508,17 +519,24 @@ public:
             std::rethrow_exception(listener.thrown);
         }
         const hr_generation *result = generation.get();
-        Generated generated;
-        std::size_t length = 0;
-        const char *text = hr_generation_text(result, &length);
-        generated.text.assign(text, length);
-        generated.tokens = detail::collect<std::vector<std::uint32_t>>(
-            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
-                detail::call(hr_generation_tokens, result, buffer, capacity, count);
-            });
-        generated.finish = hr_generation_finish_reason(result);
-        detail::call(hr_generation_get_stats, result, &generated.stats);
-        return generated;
+        std::vector<Generated> outputs(hr_generation_count(result));
+        for (std::size_t index = 0; index < outputs.size(); ++index) {
+            Generated &output = outputs[index];
+            std::size_t length = 0;
+            const char *text = hr_generation_text(result, index, &length);
+            output.text.assign(text, length);
+            output.tokens = detail::collect<std::vector<std::uint32_t>>(
+                [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                    detail::call(hr_generation_tokens, result, index, buffer, capacity, count);
+                });
+            output.finish = hr_generation_finish_reason(result, index);
+            double score = 0;
+            if (hr_generation_score(result, index, &score)) {
+                output.score = score;
+            }
+            detail::call(hr_generation_get_stats, result, &output.stats);
+        }
+        return outputs;
     }
 
     const hr_model *get() const noexcept { return handle_.get(); }

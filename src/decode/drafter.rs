@@ -14,6 +14,7 @@ use super::request::Usage;
 use super::sequence::{top, Drafted, Rules, Sequence};
 use crate::sampling::logprobs;
 use crate::vocab::TokenId;
+use std::sync::Arc;
 
 /// How many tokens of a head's choice are looked at.
 const HEAD_CHOICES: usize = 10;
@@ -26,6 +27,12 @@ pub trait DraftHeads {
     /// # Errors
     /// What keeps them from it, such as a hidden state of another model.
     fn logits(&self, hidden: &[f32]) -> Result<Logits, ModelError>;
+}
+
+impl<H: DraftHeads + ?Sized> DraftHeads for Arc<H> {
+    fn logits(&self, hidden: &[f32]) -> Result<Logits, ModelError> {
+        (**self).logits(hidden)
+    }
 }
 
 /// Who guesses in a batch.

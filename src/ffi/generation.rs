@@ -7,17 +7,21 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
-use super::constraint::hr_constraint;
 use super::error::hr_error;
-use super::model::{hr_model, NO_TEXT};
-use super::options::{self, Versioned};
-use super::sampler_options::hr_sampler_options;
+use super::generation_options::{hr_drafter, hr_generation_options};
+use super::model::hr_model;
+use super::options;
 use super::status::hr_status;
-use super::vocab::hr_text;
-use crate::decode::{Batch, DecodeError, FinishReason, Generation, Request};
-use std::ffi::{c_char, c_void};
+use crate::decode::{
+    Batch, Completion, Contrasted, DecodeError, Dola, Erase, FinishReason, Generation, Guided, LanguageModel,
+    Request,
+};
+use crate::torch::Model;
+use crate::vocab::TokenId;
+use std::ffi::c_char;
 use std::ops::ControlFlow;
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Why an output ended.
@@ -38,65 +42,22 @@ pub enum hr_finish_reason {
     HR_FINISH_OTHER = 5,
 }
 
-/// Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0 to go on and anything else to
-/// end the generation. Called on the thread that called hr_generate(). Must not unwind (no C++ exception, no longjmp).
-pub type hr_on_text =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, text: *const c_char, len: usize) -> i32>;
-
-/// What is asked of hr_generate(). Set it up with hr_generation_options_init(). Pointers are needed during the call only.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct hr_generation_options {
-    /// Set by hr_generation_options_init().
-    pub struct_size: usize,
-    /// The most tokens of output. Default 512.
-    pub max_tokens: usize,
-    /// What the output must be; NULL, the default, for anything. Over the model's vocabulary: see hr_model_vocab().
-    pub constraint: *const hr_constraint,
-    /// How tokens are drawn; NULL, the default, draws from softmax(logits) with seed 0.
-    pub sampler: *const hr_sampler_options,
-    /// Texts that end the output where they first appear.
-    pub stop: *const hr_text,
-    /// How many. Default 0.
-    pub stop_count: usize,
-    /// The system message of the model's chat template; empty, the default, for the template's own.
-    pub system: hr_text,
-    /// 0, the default, puts the prompt into the model's chat template as a message of the user; 1 continues it as it is.
-    pub raw_prompt: usize,
-    /// Receives text as it comes; NULL, the default, for nobody.
-    pub on_text: hr_on_text,
-    /// The first argument of on_text. Not looked at.
-    pub user_data: *mut c_void,
-}
-
-// Numbers, pointers and an optional function pointer.
-unsafe impl Versioned for hr_generation_options {
-    fn defaults() -> Self {
-        hr_generation_options {
-            struct_size: size_of::<Self>(),
-            max_tokens: 512,
-            constraint: ptr::null(),
-            sampler: ptr::null(),
-            stop: ptr::null(),
-            stop_count: 0,
-            system: NO_TEXT,
-            raw_prompt: 0,
-            on_text: None,
-            user_data: ptr::null_mut(),
-        }
-    }
-}
-
 /// Figures about a generation. Times are in seconds.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_generation_stats {
     /// Tokens of the prompt, as the model saw it.
     pub prompt_tokens: usize,
-    /// Tokens of the output.
+    /// Tokens of all outputs.
     pub completion_tokens: usize,
     /// Those of them that the constraint forced, without sampling.
     pub forced_tokens: usize,
+    /// Tokens that were guessed ahead.
+    pub drafted_tokens: usize,
+    /// How many of the guesses came true.
+    pub confirmed_tokens: usize,
+    /// Forward passes of a draft model.
+    pub draft_passes: usize,
     /// Forward passes of the model, that over the prompt included.
     pub forward_passes: usize,
     /// The forward pass over the prompt.
@@ -107,6 +68,8 @@ pub struct hr_generation_stats {
     pub mask: f64,
     /// Drawing tokens.
     pub sample: f64,
+    /// Guessing tokens ahead.
+    pub draft: f64,
     /// Everything.
     pub total: f64,
 }
@@ -120,12 +83,6 @@ impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
         Failure::of(hr_status::HR_ERROR_MODEL, &error)
     }
-}
-
-/// Writes the defaults.
-#[no_mangle]
-pub unsafe extern "C" fn hr_generation_options_init(options: *mut hr_generation_options) {
-    unsafe { options::init(options) }
 }
 
 /// Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output is complete.
@@ -145,54 +102,94 @@ pub unsafe extern "C" fn hr_generate(
         let model = &*boundary::object(model, "model")?.0;
         let prompt = boundary::text(prompt, prompt_len, "prompt")?;
         let options = options::read(options, "options")?;
-        let tokens = prompt_tokens(model, prompt, &options)?;
-        let mut sampling = options::read(options.sampler, "sampler")?.to_params()?;
-        sampling.max_tokens = Some(options.max_tokens);
-        let mut request = Request::new(tokens).sampling(sampling);
-        if !options.constraint.is_null() {
-            request = request.constraint(boundary::object(options.constraint, "constraint")?.0.clone());
-        }
-        for stop in boundary::slice(options.stop, options.stop_count, "stop")? {
-            request.stop.push(stop.get("stop")?.as_bytes().to_vec());
-        }
-        let start = Instant::now();
-        let batch = Batch::new(model, model.vocabulary())?.clock(move || start.elapsed());
-        let made = batch.run(request, |chunk| {
-            let go_on = match options.on_text {
-                Some(on_text) if !chunk.text.is_empty() => {
-                    on_text(options.user_data, chunk.text.as_ptr().cast(), chunk.text.len()) == 0
-                }
-                _ => true,
-            };
-            if go_on {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        out.object(hr_generation(made));
+        let request = options.to_request(prompt_tokens(model, prompt, &options)?)?;
+        out.object(hr_generation(mixed(model, request, &options)?));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }
 
+/// Runs a request on the model, or on what the options make of it. Relies on the promises of the pointers.
+unsafe fn mixed(
+    model: &Model,
+    request: Request,
+    options: &hr_generation_options,
+) -> Result<Generation, Failure> {
+    let layers = unsafe { boundary::slice(options.dola_layers, options.dola_count, "dola_layers")? };
+    let guided = options.guidance != 1.0;
+    if usize::from(guided) + usize::from(!options.amateur.is_null()) + usize::from(!layers.is_empty()) > 1 {
+        return Err(Failure::argument(
+            "guidance, amateur and dola_layers do not go together; set one of them",
+        ));
+    }
+    if guided {
+        let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {
+            "" => request.prompt[request.prompt.len().saturating_sub(1)..].to_vec(),
+            text => unsafe { prompt_tokens(model, text, options)? },
+        };
+        let guided = Guided::new(model, request.prompt.len(), negative, options.guidance as f32);
+        unsafe { run(guided, model, request, options) }
+    } else if !options.amateur.is_null() {
+        let amateur = &*unsafe { boundary::object(options.amateur, "amateur")? }.0;
+        unsafe { run(Contrasted::new(model, amateur, 0.1, 0.5), model, request, options) }
+    } else if !layers.is_empty() {
+        unsafe { run(Dola::new(model, layers.to_vec()), model, request, options) }
+    } else {
+        unsafe { run(model, model, request, options) }
+    }
+}
+
+/// Runs a request on `target`, which speaks the tokens of `model`. Relies on the promises of the pointers.
+unsafe fn run(
+    target: impl LanguageModel,
+    model: &Model,
+    request: Request,
+    options: &hr_generation_options,
+) -> Result<Generation, Failure> {
+    let start = Instant::now();
+    let mut batch = Batch::new(target, model.vocabulary())?.clock(move || start.elapsed());
+    if options.drafter == hr_drafter::HR_DRAFTER_MODEL as u32 {
+        // Weights are shared, so this copies nothing of any size.
+        let drafter = unsafe { boundary::object(options.draft_model, "draft_model")? };
+        batch = batch.draft_model(Box::new(Erase(drafter.0.skipping_layers(&[])?)));
+    } else if options.drafter == hr_drafter::HR_DRAFTER_SKIP_LAYERS as u32 {
+        let (layers, count) = (options.draft_skipped_layers, options.draft_skipped_count);
+        let skipped = unsafe { boundary::slice(layers, count, "draft_skipped_layers")? };
+        batch = batch.draft_model(Box::new(Erase(model.skipping_layers(skipped)?)));
+    } else if options.drafter == hr_drafter::HR_DRAFTER_HEADS as u32 {
+        let heads = unsafe { boundary::object(options.draft_heads, "draft_heads")? };
+        batch = batch.draft_heads(Box::new(Arc::clone(&heads.0)));
+    }
+    Ok(batch.run(request, |chunk| {
+        let text = Some(chunk.text).filter(|text| chunk.completion == 0 && !text.is_empty());
+        let go_on = match (options.on_text, text) {
+            (Some(on_text), Some(text)) => unsafe {
+                on_text(options.user_data, text.as_ptr().cast(), text.len()) == 0
+            },
+            _ => true,
+        };
+        if go_on {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?)
+}
+
 /// Relies on the promise of the texts.
 unsafe fn prompt_tokens(
-    model: &crate::torch::Model,
+    model: &Model,
     prompt: &str,
     options: &hr_generation_options,
-) -> Result<Vec<crate::vocab::TokenId>, Failure> {
-    match options.raw_prompt {
-        0 => {
-            let system = unsafe { options.system.get("system")? };
-            let system = Some(system).filter(|text| !text.is_empty());
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-            let now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
-            Ok(model.chat_tokens(system, prompt, now)?)
-        }
-        1 => Ok(model.tokenizer().encode_prompt(prompt)?),
-        other => Err(Failure::argument(format!("raw_prompt is {other}; 0 and 1 have a meaning"))),
+) -> Result<Vec<TokenId>, Failure> {
+    if options.flag(options.raw_prompt, "raw_prompt", false, true)? {
+        return Ok(model.tokenizer().encode_prompt(prompt)?);
     }
+    let system = unsafe { options.system.get("system")? };
+    let system = Some(system).filter(|text| !text.is_empty());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    let now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
+    Ok(model.chat_tokens(system, prompt, now)?)
 }
 
 /// Frees a generation. NULL is fine.
@@ -201,42 +198,61 @@ pub unsafe extern "C" fn hr_generation_free(generation: *mut hr_generation) {
     unsafe { boundary::free(generation) }
 }
 
-/// The output's text: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL for NULL.
+/// How many outputs there are: as many as were asked for, or fewer where a search found fewer. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_generation_count(generation: *const hr_generation) -> usize {
+    boundary::value(0, || unsafe { Some(generation.as_ref()?.0.completions.len()) })
+}
+
+/// Relies on `generation` being NULL or live.
+unsafe fn output<'a>(generation: *const hr_generation, index: usize) -> Option<&'a Completion> {
+    unsafe { generation.as_ref() }?.0.completions.get(index)
+}
+
+/// The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL where there
+/// is no such output.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_text(
     generation: *const hr_generation,
+    index: usize,
     len: *mut usize,
 ) -> *const c_char {
     boundary::value(ptr::null(), || unsafe {
-        let text = &generation.as_ref()?.0.completions.first()?.text;
+        let text = &output(generation, index)?.text;
         boundary::set_if_wanted(len, text.len());
         Some(text.as_ptr().cast())
     })
 }
 
-/// The output's tokens. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
+/// The tokens of the output index. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_tokens(
     generation: *const hr_generation,
+    index: usize,
     buffer: *mut u32,
     capacity: usize,
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
     let body = || unsafe {
-        let made = boundary::object(generation, "generation")?;
-        let ids: Vec<u32> = made.0.completions.iter().flat_map(|c| c.tokens.iter().map(|t| t.0)).collect();
+        let outputs = &boundary::object(generation, "generation")?.0.completions;
+        let output = outputs.get(index).ok_or_else(|| {
+            Failure::argument(format!("index is {index}, but there are {} outputs", outputs.len()))
+        })?;
+        let ids: Vec<u32> = output.tokens.iter().map(|token| token.0).collect();
         boundary::copy_out(&ids, buffer, capacity, len)
     };
     unsafe { boundary::guard(error, body) }
 }
 
-/// Why the output ended; HR_FINISH_OTHER for NULL.
+/// Why the output index ended; HR_FINISH_OTHER where there is no such output.
 #[no_mangle]
-pub unsafe extern "C" fn hr_generation_finish_reason(generation: *const hr_generation) -> hr_finish_reason {
+pub unsafe extern "C" fn hr_generation_finish_reason(
+    generation: *const hr_generation,
+    index: usize,
+) -> hr_finish_reason {
     boundary::value(hr_finish_reason::HR_FINISH_OTHER, || unsafe {
-        let finish = generation.as_ref()?.0.completions.first()?.finish;
-        Some(match finish {
+        Some(match output(generation, index)?.finish {
             FinishReason::Stop => hr_finish_reason::HR_FINISH_STOP,
             FinishReason::Length => hr_finish_reason::HR_FINISH_LENGTH,
             FinishReason::StopSequence => hr_finish_reason::HR_FINISH_STOP_SEQUENCE,
@@ -245,6 +261,21 @@ pub unsafe extern "C" fn hr_generation_finish_reason(generation: *const hr_gener
             #[allow(unreachable_patterns)]
             _ => hr_finish_reason::HR_FINISH_OTHER,
         })
+    })
+}
+
+/// What the strategy found the output index to be worth: of beam search the log-probability / length^length_penalty, of best-of
+/// the mean log-probability. false, and score left alone, where there is no such output or the strategy compares none.
+#[no_mangle]
+pub unsafe extern "C" fn hr_generation_score(
+    generation: *const hr_generation,
+    index: usize,
+    score: *mut f64,
+) -> bool {
+    boundary::value(false, || unsafe {
+        let found = output(generation, index)?.score?;
+        boundary::set_if_wanted(score, found);
+        Some(true)
     })
 }
 
@@ -262,11 +293,15 @@ pub unsafe extern "C" fn hr_generation_get_stats(
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
             forced_tokens: usage.forced_tokens,
+            drafted_tokens: usage.drafted_tokens,
+            confirmed_tokens: usage.confirmed_tokens,
+            draft_passes: usage.draft_passes,
             forward_passes: usage.forward_passes,
             prefill: timings.prefill.as_secs_f64(),
             forward: timings.forward.as_secs_f64(),
             mask: timings.mask.as_secs_f64(),
             sample: timings.sample.as_secs_f64(),
+            draft: timings.draft.as_secs_f64(),
             total: timings.total.as_secs_f64(),
         });
         Ok(())

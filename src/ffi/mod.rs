@@ -24,6 +24,8 @@ mod constraint;
 mod error;
 #[cfg(feature = "torch")]
 mod generation;
+#[cfg(feature = "torch")]
+mod generation_options;
 mod grammar;
 mod mask;
 mod matcher;

@@ -10,7 +10,7 @@ use super::error::hr_error;
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use super::vocab::{hr_text, hr_vocab};
-use crate::torch::{LoadOptions, Model, PromptError, TorchError};
+use crate::torch::{LoadOptions, MedusaHeads, Model, PromptError, TorchError};
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
@@ -158,4 +158,34 @@ pub unsafe extern "C" fn hr_model_encode(
         boundary::copy_out(&ids, buffer, capacity, len)
     };
     unsafe { boundary::guard(error, body) }
+}
+
+/// Medusa heads, which guess ahead for one model. Made by hr_draft_heads_load(), freed by hr_draft_heads_free().
+///
+/// Any number of threads may use them at once. They do not need the model any more.
+pub struct hr_draft_heads(pub(super) Arc<MedusaHeads>);
+
+/// Loads draft heads for a model: a safetensors file as the authors' training writes it.
+#[no_mangle]
+pub unsafe extern "C" fn hr_draft_heads_load(
+    model: *const hr_model,
+    path: *const c_char,
+    path_len: usize,
+    out: *mut *mut hr_draft_heads,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let model = &*boundary::object(model, "model")?.0;
+        let path = boundary::text(path, path_len, "path")?;
+        out.object(hr_draft_heads(Arc::new(MedusaHeads::load(path, model)?)));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Frees draft heads. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_draft_heads_free(heads: *mut hr_draft_heads) {
+    unsafe { boundary::free(heads) }
 }

@@ -32,6 +32,10 @@ struct Head {
     output: Linear,
 }
 
+// SAFETY: as for `Decoder`: the tensors are made in `load`, private, and from then on only read, by operators that give new ones.
+#[allow(unsafe_code)]
+unsafe impl Sync for MedusaHeads {}
+
 impl MedusaHeads {
     /// Reads the heads in `path`, a safetensors file, for `model`: in its number format and on its device.
     ///

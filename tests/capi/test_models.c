@@ -58,6 +58,98 @@ static void loading(const char *path) {
     hr_generation_free(NULL);
 }
 
+/* Three beams, of which the two best come out, best first. */
+static void beams(const hr_model *model) {
+    hr_generation *generation = NULL;
+    hr_error *error = NULL;
+    hr_generation_options options;
+    double first = 0;
+    double second = 0;
+    uint32_t token = 0;
+    size_t len = 0;
+    hr_generation_options_init(&options);
+    options.max_tokens = 6;
+    options.strategy = HR_STRATEGY_BEAM;
+    options.width = 3;
+    options.outputs = 2;
+    CHECK(hr_generate(model, "Name a city.", 12, &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_count(generation) == 2);
+    CHECK(hr_generation_score(generation, 0, &first) && hr_generation_score(generation, 1, &second));
+    CHECK(first >= second && first < 0);
+    CHECK(!hr_generation_score(generation, 2, &first) && hr_generation_text(generation, 2, &len) == NULL);
+    failed(hr_generation_tokens(generation, 2, &token, 1, &len, &error), HR_ERROR_INVALID_ARGUMENT, &error, "index is 2");
+    hr_generation_free(generation);
+    generation = NULL;
+
+    options.beam_groups = 2;
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_MODEL, &error, "does not divide");
+    options.strategy = 9;
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "strategy is 9");
+    hr_generation_options_init(&options);
+    options.guidance = 2;
+    options.amateur = model;
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "do not go together");
+    CHECK(generation == NULL);
+}
+
+/* Guesses from the text so far save passes and change no token. */
+static void drafts(const hr_model *model) {
+    const char *prompt = "one two three one two three one two three one two";
+    hr_generation *generation = NULL;
+    hr_error *error = NULL;
+    hr_draft_heads *heads = NULL;
+    hr_generation_options options;
+    hr_sampler_options sampler;
+    hr_generation_stats stats;
+    uint32_t plain[16];
+    uint32_t guessed[16];
+    size_t len = 0;
+    size_t passes = 0;
+    size_t layer = 5;
+    hr_sampler_options_init(&sampler);
+    sampler.temperature = 0;
+    hr_generation_options_init(&options);
+    options.max_tokens = 16;
+    options.raw_prompt = 1;
+    options.sampler = &sampler;
+    CHECK(hr_generate(model, prompt, strlen(prompt), &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_tokens(generation, 0, plain, 16, &len, NULL) == HR_OK && len == 16);
+    CHECK(hr_generation_get_stats(generation, &stats, NULL) == HR_OK);
+    CHECK(stats.drafted_tokens == 0);
+    passes = stats.forward_passes;
+    hr_generation_free(generation);
+
+    options.drafter = HR_DRAFTER_NGRAM;
+    CHECK(hr_generate(model, prompt, strlen(prompt), &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_tokens(generation, 0, guessed, 16, &len, NULL) == HR_OK && len == 16);
+    CHECK(memcmp(plain, guessed, sizeof plain) == 0);
+    CHECK(hr_generation_get_stats(generation, &stats, NULL) == HR_OK);
+    CHECK(stats.confirmed_tokens > 4 && stats.forward_passes + stats.confirmed_tokens >= passes);
+    CHECK(stats.forward_passes < passes && stats.draft_passes == 0);
+    hr_generation_free(generation);
+    generation = NULL;
+
+    options.drafter = HR_DRAFTER_SKIP_LAYERS;
+    options.draft_skipped_layers = &layer;
+    options.draft_skipped_count = 1;
+    options.draft_tokens = 2;
+    options.max_tokens = 4;
+    CHECK(hr_generate(model, prompt, strlen(prompt), &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_tokens(generation, 0, guessed, 16, &len, NULL) == HR_OK && len == 4);
+    CHECK(memcmp(plain, guessed, 4 * sizeof *plain) == 0);
+    CHECK(hr_generation_get_stats(generation, &stats, NULL) == HR_OK && stats.draft_passes > 0);
+    hr_generation_free(generation);
+    generation = NULL;
+
+    options.drafter = HR_DRAFTER_MODEL;
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "draft_model is NULL");
+    options.drafter = HR_DRAFTER_HEADS;
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "draft_heads is NULL");
+    failed(hr_draft_heads_load(model, "nowhere", 7, &heads, &error), HR_ERROR_IO, &error, "nowhere");
+    CHECK(generation == NULL && heads == NULL);
+    hr_draft_heads_free(NULL);
+}
+
 int main(int argc, char **argv) {
     hr_model *model = NULL;
     hr_generation *generation = NULL;
@@ -93,22 +185,25 @@ int main(int argc, char **argv) {
     options.user_data = &calls;
     CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
     CHECK(calls == 1);
-    CHECK(hr_generation_finish_reason(generation) == HR_FINISH_CANCELLED);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_CANCELLED);
     hr_generation_free(generation);
+
+    beams(model);
+    drafts(model);
 
     /* The generation does not need the model any more. */
     hr_generation_options_init(&options);
     options.max_tokens = 4;
     CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
     hr_model_free(model);
-    CHECK(hr_generation_finish_reason(generation) == HR_FINISH_LENGTH);
-    CHECK(hr_generation_tokens(generation, tokens, 64, &len, NULL) == HR_OK && len == 4);
-    CHECK(hr_generation_text(generation, &len) != NULL && len > 0);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_LENGTH);
+    CHECK(hr_generation_tokens(generation, 0, tokens, 64, &len, NULL) == HR_OK && len == 4);
+    CHECK(hr_generation_text(generation, 0, &len) != NULL && len > 0);
     CHECK(hr_generation_get_stats(generation, &stats, NULL) == HR_OK);
     CHECK(stats.completion_tokens == 4 && stats.forward_passes >= 4 && stats.total > 0);
     hr_generation_free(generation);
-    CHECK(hr_generation_text(NULL, &len) == NULL);
-    CHECK(hr_generation_finish_reason(NULL) == HR_FINISH_OTHER);
+    CHECK(hr_generation_text(NULL, 0, &len) == NULL);
+    CHECK(hr_generation_finish_reason(NULL, 0) == HR_FINISH_OTHER);
     printf("models behave\n");
     return 0;
 }

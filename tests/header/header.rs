@@ -20,6 +20,7 @@ const FILES: &[(&str, Feature)] = &[
     ("sampler_options", Feature::None),
     ("sampler", Feature::None),
     ("model", Feature::Torch),
+    ("generation_options", Feature::Torch),
     ("generation", Feature::Torch),
 ];
 

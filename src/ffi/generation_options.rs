@@ -1,0 +1,293 @@
+//! What is asked of a generation: `hr_generation_options`, and what it means as a [`Request`]. Only with the feature `torch`.
+//!
+//! One flat struct: what is optional in Rust has a value that means "off" here, the one that the defaults have. Enumerations are
+//! read as numbers, as those of a sampler are.
+//!
+//! Unsafe code: the struct promises [`Versioned`], and its pointers are the caller's; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure};
+use super::constraint::hr_constraint;
+use super::model::{hr_draft_heads, hr_model, NO_TEXT};
+use super::options::{self, choose, Versioned};
+use super::sampler_options::hr_sampler_options;
+use super::vocab::hr_text;
+use crate::decode::{
+    Acceptance, BeamSearch, Budget, ContrastiveSearch, Draft, DraftChoice, EarlyStopping, ForcedTokens,
+    Request, Strategy,
+};
+use crate::vocab::TokenId;
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+/// How outputs are found.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_strategy {
+    /// Token by token, as the sampler says; greedily at temperature 0.
+    HR_STRATEGY_SAMPLE = 0,
+    /// The likeliest of width outputs.
+    HR_STRATEGY_BEST_OF = 1,
+    /// Beam search with width beams.
+    HR_STRATEGY_BEAM = 2,
+    /// Contrastive search among the width likeliest tokens.
+    HR_STRATEGY_CONTRASTIVE = 3,
+}
+
+/// When beam search stops, once as many outputs have ended as there are beams.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_early_stopping {
+    /// When the best beam, at its present length, is worth no more than the worst ended output.
+    HR_EARLY_STOPPING_HEURISTIC = 0,
+    /// At once.
+    HR_EARLY_STOPPING_FULL = 1,
+    /// When no beam can come to be worth more.
+    HR_EARLY_STOPPING_NEVER = 2,
+}
+
+/// Who guesses tokens ahead. Guesses save forward passes and leave the law of outputs as it is.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_drafter {
+    /// Nobody.
+    HR_DRAFTER_NONE = 0,
+    /// What followed the last time that the latest tokens came: draft_ngram of them at most.
+    HR_DRAFTER_NGRAM = 1,
+    /// draft_model, a smaller model over the same tokens.
+    HR_DRAFTER_MODEL = 2,
+    /// The model without its layers draft_skipped_layers.
+    HR_DRAFTER_SKIP_LAYERS = 3,
+    /// draft_heads: a tree of guesses, read in one pass.
+    HR_DRAFTER_HEADS = 4,
+}
+
+/// Which token a draft model guesses.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_draft_choice {
+    /// Its likeliest. Outputs have the tokens that they would have without guesses.
+    HR_DRAFT_CHOICE_LIKELIEST = 0,
+    /// One drawn from its law. Outputs have the law that they would have without guesses.
+    HR_DRAFT_CHOICE_DRAWN = 1,
+}
+
+type hr_strategy_number = u32;
+type hr_early_stopping_number = u32;
+type hr_drafter_number = u32;
+type hr_draft_choice_number = u32;
+
+/// Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0 to go on and anything else to
+/// end the generation. Of several outputs, the first one's text. Called on the thread that called hr_generate(). Must not unwind
+/// (no C++ exception, no longjmp).
+pub type hr_on_text =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, text: *const c_char, len: usize) -> i32>;
+
+/// What is asked of hr_generate(). Set it up with hr_generation_options_init(). Pointers are needed during the call only.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_generation_options {
+    /// Set by hr_generation_options_init().
+    pub struct_size: usize,
+    /// The most tokens of output. Default 512.
+    pub max_tokens: usize,
+    /// What the output must be; NULL, the default, for anything. Over the model's vocabulary: see hr_model_vocab().
+    pub constraint: *const hr_constraint,
+    /// How tokens are drawn; NULL, the default, draws from softmax(logits) with seed 0.
+    pub sampler: *const hr_sampler_options,
+    /// Texts that end the output where they first appear.
+    pub stop: *const hr_text,
+    /// How many. Default 0.
+    pub stop_count: usize,
+    /// The system message of the model's chat template; empty, the default, for the template's own.
+    pub system: hr_text,
+    /// 0, the default, puts the prompt into the model's chat template as a message of the user; 1 continues it as it is.
+    pub raw_prompt: usize,
+    /// Receives text as it comes; NULL, the default, for nobody.
+    pub on_text: hr_on_text,
+    /// The first argument of on_text. Not looked at.
+    pub user_data: *mut c_void,
+    /// How many outputs to make of the prompt, which is read once. Default 1.
+    pub outputs: usize,
+    /// 0, the default, appends what the constraint forces without asking the model; 1 asks it for every token.
+    pub sample_forced: usize,
+    /// What becomes of a constrained output that would be too long: 0, the default, brings it to its end in time; 1 cuts it.
+    pub cut_at_limit: usize,
+    /// How outputs are found. Default HR_STRATEGY_SAMPLE.
+    pub strategy: hr_strategy_number,
+    /// When beam search stops. Default HR_EARLY_STOPPING_HEURISTIC.
+    pub early_stopping: hr_early_stopping_number,
+    /// How many outputs, beams or tokens the strategy chooses from. Default 4.
+    pub width: usize,
+    /// Of beam search: an output is worth its log-probability / length^length_penalty. Default 1.
+    pub length_penalty: f64,
+    /// Of beam search: groups that choose one after the other; divides width. Default 1.
+    pub beam_groups: usize,
+    /// Of beam search: what a token costs for each time that groups before have chosen it. Default 0.
+    pub diversity_penalty: f64,
+    /// Of contrastive search: what likeness to the text so far costs, from 0 to 1. Default 0.6.
+    pub contrastive_penalty: f64,
+    /// Who guesses tokens ahead; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default HR_DRAFTER_NONE.
+    pub drafter: hr_drafter_number,
+    /// What a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
+    pub draft_choice: hr_draft_choice_number,
+    /// How many tokens to guess at most, those of a tree included. Default 5.
+    pub draft_tokens: usize,
+    /// For HR_DRAFTER_NGRAM: how many of the latest tokens to look for, at most. Default 3.
+    pub draft_ngram: usize,
+    /// For HR_DRAFTER_MODEL.
+    pub draft_model: *const hr_model,
+    /// For HR_DRAFTER_SKIP_LAYERS: numbers of layers, from 0.
+    pub draft_skipped_layers: *const usize,
+    /// How many. Default 0.
+    pub draft_skipped_count: usize,
+    /// For HR_DRAFTER_HEADS.
+    pub draft_heads: *const hr_draft_heads,
+    /// Above 0 takes guesses x of probability p(x) > min(accept_epsilon, accept_delta * exp(-H(p))), H the entropy, which is
+    /// lossy: outputs lean towards the guesses. Usual: 0.09. Default 0: guesses change nothing.
+    pub accept_epsilon: f64,
+    /// See accept_epsilon. Usual: 0.3. Default 0.
+    pub accept_delta: f64,
+    /// Strengthens the prompt against negative_prompt by this factor (classifier-free guidance). Default 1: not.
+    pub guidance: f64,
+    /// What guidance leads away from; empty, the default, for the prompt's last token alone.
+    pub negative_prompt: hr_text,
+    /// A weaker model over the same tokens, whose preferences are taken back (contrastive decoding). NULL, the default, for none.
+    pub amateur: *const hr_model,
+    /// Layers whose preferences are taken back (DoLa), from 0.
+    pub dola_layers: *const usize,
+    /// How many. Default 0: not.
+    pub dola_count: usize,
+}
+
+// Numbers, pointers and an optional function pointer.
+unsafe impl Versioned for hr_generation_options {
+    fn defaults() -> Self {
+        hr_generation_options {
+            struct_size: size_of::<Self>(),
+            max_tokens: 512,
+            constraint: ptr::null(),
+            sampler: ptr::null(),
+            stop: ptr::null(),
+            stop_count: 0,
+            system: NO_TEXT,
+            raw_prompt: 0,
+            on_text: None,
+            user_data: ptr::null_mut(),
+            outputs: 1,
+            sample_forced: 0,
+            cut_at_limit: 0,
+            strategy: hr_strategy::HR_STRATEGY_SAMPLE as u32,
+            early_stopping: hr_early_stopping::HR_EARLY_STOPPING_HEURISTIC as u32,
+            width: 4,
+            length_penalty: 1.0,
+            beam_groups: 1,
+            diversity_penalty: 0.0,
+            contrastive_penalty: 0.6,
+            drafter: hr_drafter::HR_DRAFTER_NONE as u32,
+            draft_choice: hr_draft_choice::HR_DRAFT_CHOICE_LIKELIEST as u32,
+            draft_tokens: 5,
+            draft_ngram: 3,
+            draft_model: ptr::null(),
+            draft_skipped_layers: ptr::null(),
+            draft_skipped_count: 0,
+            draft_heads: ptr::null(),
+            accept_epsilon: 0.0,
+            accept_delta: 0.0,
+            guidance: 1.0,
+            negative_prompt: NO_TEXT,
+            amateur: ptr::null(),
+            dola_layers: ptr::null(),
+            dola_count: 0,
+        }
+    }
+}
+
+/// Writes the defaults.
+#[no_mangle]
+pub unsafe extern "C" fn hr_generation_options_init(options: *mut hr_generation_options) {
+    unsafe { options::init(options) }
+}
+
+impl hr_generation_options {
+    /// The request to continue `prompt`. Relies on the promises of the pointers.
+    pub(super) unsafe fn to_request(self, prompt: Vec<TokenId>) -> Result<Request, Failure> {
+        let mut sampling = unsafe { options::read(self.sampler, "sampler")?.to_params()? };
+        sampling.max_tokens = Some(self.max_tokens);
+        let mut request = Request::new(prompt)
+            .sampling(sampling)
+            .completions(self.outputs)
+            .strategy(self.to_strategy()?)
+            .draft(self.to_draft()?)
+            .forced(self.flag(
+                self.sample_forced,
+                "sample_forced",
+                ForcedTokens::Append,
+                ForcedTokens::Sample,
+            )?)
+            .budget(self.flag(self.cut_at_limit, "cut_at_limit", Budget::Complete, Budget::Cut)?);
+        if self.accept_epsilon != 0.0 || self.accept_delta != 0.0 {
+            let (epsilon, delta) = (self.accept_epsilon as f32, self.accept_delta as f32);
+            request = request.acceptance(Acceptance::Typical { epsilon, delta });
+        }
+        if !self.constraint.is_null() {
+            let constraint = unsafe { boundary::object(self.constraint, "constraint")? };
+            request = request.constraint(constraint.0.clone());
+        }
+        for stop in unsafe { boundary::slice(self.stop, self.stop_count, "stop")? } {
+            request.stop.push(unsafe { stop.get("stop")? }.as_bytes().to_vec());
+        }
+        Ok(request)
+    }
+
+    fn to_strategy(self) -> Result<Strategy, Failure> {
+        use hr_early_stopping::*;
+        use hr_strategy::*;
+        let stopping = [
+            (HR_EARLY_STOPPING_HEURISTIC as u32, EarlyStopping::Heuristic),
+            (HR_EARLY_STOPPING_FULL as u32, EarlyStopping::Full),
+            (HR_EARLY_STOPPING_NEVER as u32, EarlyStopping::Never),
+        ];
+        let beam = BeamSearch::new(self.width)
+            .length_penalty(self.length_penalty)
+            .early_stopping(choose(self.early_stopping, "early_stopping", &stopping)?)
+            .diverse(self.beam_groups, self.diversity_penalty);
+        let contrastive =
+            ContrastiveSearch { candidates: self.width, penalty: self.contrastive_penalty as f32 };
+        let strategies = [
+            (HR_STRATEGY_SAMPLE as u32, Strategy::Sample),
+            (HR_STRATEGY_BEST_OF as u32, Strategy::BestOf(self.width)),
+            (HR_STRATEGY_BEAM as u32, Strategy::Beam(beam)),
+            (HR_STRATEGY_CONTRASTIVE as u32, Strategy::Contrastive(contrastive)),
+        ];
+        choose(self.strategy, "strategy", &strategies)
+    }
+
+    fn to_draft(self) -> Result<Draft, Failure> {
+        use hr_draft_choice::*;
+        use hr_drafter::*;
+        let choices = [
+            (HR_DRAFT_CHOICE_LIKELIEST as u32, DraftChoice::Likeliest),
+            (HR_DRAFT_CHOICE_DRAWN as u32, DraftChoice::Drawn),
+        ];
+        let choice = choose(self.draft_choice, "draft_choice", &choices)?;
+        let tokens = self.draft_tokens;
+        let drafters = [
+            (HR_DRAFTER_NONE as u32, Draft::None),
+            (HR_DRAFTER_NGRAM as u32, Draft::Ngram { longest: self.draft_ngram, tokens }),
+            (HR_DRAFTER_MODEL as u32, Draft::Model { tokens, choice }),
+            (HR_DRAFTER_SKIP_LAYERS as u32, Draft::Model { tokens, choice }),
+            (HR_DRAFTER_HEADS as u32, Draft::Heads { tokens }),
+        ];
+        choose(self.drafter, "drafter", &drafters)
+    }
+
+    /// One of two, by a number that is 0 or 1.
+    pub(super) fn flag<T>(self, given: usize, name: &str, off: T, on: T) -> Result<T, Failure> {
+        match given {
+            0 => Ok(off),
+            1 => Ok(on),
+            other => Err(Failure::argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
+        }
+    }
+}
