@@ -139,6 +139,8 @@ fn failures() {
             &["generate", "--model", "m", "--prompt", "x", "--mirostat", "2", "--adaptive-p", "0.5"],
             &["generate", "--model", "m", "--prompt", "x", "--logprobs", "2"],
             &["generate", "--model", "m", "--prompt", "x", "--xtc", "3"],
+            &["generate", "--model", "m", "--prompt", "x", "--preset", "merry"],
+            &["generate", "--model", "m", "--prompt", "x", "--trace", "absent/steps.html"],
             &["generate", "--model", "m", "--prompt", "x", "--schema", "misspelt.schema.json"],
             &["sing"],
         ],

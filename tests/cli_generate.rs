@@ -86,6 +86,27 @@ fn answers_through_the_chat_template() {
 }
 
 #[test]
+fn a_trace_shows_masks_forced_stretches_and_guesses() {
+    if !has_model() {
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("hedgerow-trace-{}.html", std::process::id()));
+    let path = file.to_str().unwrap();
+    let person = ["--prompt", "Describe a person named Ada, aged 36.", "--schema", "person.schema.json"];
+    let output =
+        generate(&[&person[..], &["--preset", "factual", "--draft", "ngram", "--trace", path]].concat());
+    let page = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("guesses came true"), "{stderr}");
+    assert!(page.contains("&lt;|im_start|&gt;user") && page.contains("</body></html>"));
+    assert!(page.contains("<s><code>") && page.contains(" of 49152<td>"), "{page}");
+    assert!(page.contains("class=\"forced\">name</code>") && page.contains(" forced\n"), "{page}");
+    assert!(page.contains(&stdout.trim_end().replace('"', "&quot;")), "{page}");
+}
+
+#[test]
 fn several_outputs_share_the_prompt() {
     if !has_model() {
         return;

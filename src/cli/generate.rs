@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with the command line is found before the model is loaded, which takes its time.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use super::failure::{written, Failure, Written};
 use super::judge::{judge, Verdict};
 use super::sampling::SamplingArgs;
 use super::strategy::StrategyArgs;
+use super::trace::{Subject, Trace, CANDIDATES};
 use hedgerow::decode::{
     Batch, Completion, DraftHeads, ErasedModel, FinishReason, ForcedTokens, Generation, LanguageModel,
     Request, TokenLogprobs,
@@ -38,7 +40,8 @@ Exit codes:
 Examples:
   hedgerow generate --model model.gguf --prompt 'Describe Ada.' --schema person.schema.json --stream
   hedgerow generate --model model.gguf --prompt 'Is rain wet?' --choice yes --choice no
-  hedgerow generate --model folder/ --raw --prompt 'Once upon' --max-tokens 50 --n 3 --seed 7 --json";
+  hedgerow generate --model folder/ --raw --prompt 'Once upon' --max-tokens 50 --n 3 --seed 7 --json
+  hedgerow generate --model model.gguf --prompt 'Count.' --draft ngram --trace steps.html";
 
 /// Generates text with a model, inside a constraint
 #[derive(Debug, clap::Args)]
@@ -85,6 +88,9 @@ pub(super) struct Args {
     /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
     #[arg(long, value_name = "N", requires = "json")]
     logprobs: Option<usize>,
+    /// Write a page that shows every step: candidates before and after the mask, forced stretches, guesses that came true
+    #[arg(long, value_name = "FILE.html")]
+    trace: Option<PathBuf>,
     /// No summary on stderr
     #[arg(long, short)]
     quiet: bool,
@@ -124,7 +130,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         "-" => super::input::read_text("-".as_ref(), "prompt")?,
         prompt => prompt.to_owned(),
     };
-    with_model(args, &prompt, sampling, constraint)
+    let trace = args.trace.as_ref().map(File::create).transpose();
+    let trace = trace.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
+    with_model(args, &prompt, sampling, constraint, trace)
 }
 
 #[cfg(not(feature = "torch"))]
@@ -133,6 +141,7 @@ fn with_model(
     _prompt: &str,
     _sampling: SamplingParams,
     _constraint: Option<Loaded>,
+    _trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
     Err(Failure::new("this build of hedgerow cannot run models").help(
         "build it with the feature `torch`: `make setup`, then `cargo build --release --features torch,cli`",
@@ -145,6 +154,7 @@ fn with_model(
     prompt: &str,
     sampling: SamplingParams,
     constraint: Option<Loaded>,
+    trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
     use super::strategy::Drafter;
     use hedgerow::decode::{Contrasted, Dola, Erase, Guided};
@@ -175,8 +185,8 @@ fn with_model(
             drafters.heads = Some(Box::new(heads));
         }
     }
-    let run =
-        Run { args, name: model.name(), vocabulary: model.vocabulary(), drafters, sampling, constraint };
+    let (name, vocabulary) = (model.name(), model.vocabulary());
+    let run = Run { args, name, vocabulary, drafters, sampling, constraint, trace };
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
         let negative = match &strategy.negative_prompt {
@@ -230,6 +240,16 @@ fn prompt_tokens(args: &Args, model: &hedgerow::torch::Model, prompt: &str) -> R
     })
 }
 
+/// A prompt as the model reads it, special tokens by their names.
+fn spelled(vocabulary: &Vocabulary, prompt: &[TokenId]) -> String {
+    let spell = |&token: &TokenId| match vocabulary.name(token) {
+        Some(name) => name.as_bytes().to_vec(),
+        None => vocabulary.bytes(token).to_vec(),
+    };
+    let bytes: Vec<u8> = prompt.iter().flat_map(spell).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A progress bar on stderr, or nothing where that is no terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
@@ -255,12 +275,14 @@ struct Run<'a> {
     drafters: Drafters,
     sampling: SamplingParams,
     constraint: Option<Loaded>,
+    trace: Option<File>,
 }
 
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
     fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, Failure> {
-        let Run { args, name, vocabulary, drafters, sampling, constraint } = self;
+        let Run { args, name, vocabulary, drafters, sampling, constraint, trace } = self;
+        let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
         let mut request = Request::new(prompt)
             .sampling(sampling)
             .stop(args.stop.iter().map(String::as_str))
@@ -273,13 +295,18 @@ impl Run<'_> {
                 Forced::Append => ForcedTokens::Append,
                 Forced::Sample => ForcedTokens::Sample,
             });
-        request.logprobs = args.logprobs;
+        request.logprobs = match (args.logprobs, &trace) {
+            (wanted, Some(_)) => Some(wanted.unwrap_or(0).max(CANDIDATES)),
+            (wanted, None) => wanted,
+        };
         if let Some(Loaded { grammar, .. }) = &constraint {
             let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
                 Failure::new("the constraint does not fit the model's vocabulary").because(&error)
             })?;
             request = request.constraint(constraint);
         }
+        let constrained = request.constraint.clone();
+        let mut steps = Trace::new(&request.strategy, args.n);
         let start = Instant::now();
         let failed = |error| Failure::new("generation failed").because(&error);
         let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
@@ -300,6 +327,7 @@ impl Run<'_> {
         let generation = batch
             .run(request, |chunk| {
                 progress.inc(chunk.tokens.len() as u64);
+                steps.note(&chunk);
                 if args.stream && !chunk.text.is_empty() {
                     outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
                 }
@@ -310,12 +338,23 @@ impl Run<'_> {
             })
             .map_err(failed)?;
         progress.finish_and_clear();
+        if let Some(mut file) = trace {
+            let subject = Subject {
+                model: name,
+                prompt: &spelled,
+                vocabulary,
+                constraint: constrained.as_ref(),
+                generation: &generation,
+            };
+            let written = file.write_all(steps.page(&subject)?.as_bytes());
+            written.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
+        }
         if outcome? == Written::ReaderGone {
             return Ok(ExitCode::SUCCESS);
         }
         let judged = Judged::of(&generation, constraint.as_ref());
         let result = if args.json {
-            writeln!(out, "{:#}", report(name, vocabulary, &generation, &judged))
+            writeln!(out, "{:#}", report(args, name, vocabulary, &generation, &judged))
         } else if args.stream {
             writeln!(out)
         } else {
@@ -386,6 +425,7 @@ impl Judged {
 
 /// The machine-readable result.
 fn report(
+    args: &Args,
     name: &str,
     vocabulary: &Vocabulary,
     generation: &Generation,
@@ -415,10 +455,10 @@ fn report(
                     Verdict::NoJudge(_) => serde_json::Value::Null,
                 };
             }
-            if !completion.logprobs.is_empty() {
+            if let Some(most) = args.logprobs {
                 let tokens = completion.tokens.iter().zip(&completion.logprobs);
                 object["logprobs"] =
-                    tokens.map(|(&token, entry)| logprobs(vocabulary, token, entry)).collect();
+                    tokens.map(|(&token, entry)| logprobs(vocabulary, token, entry, most)).collect();
             }
             object
         })
@@ -435,25 +475,34 @@ fn report(
             "confirmed_tokens": usage.confirmed_tokens,
             "forward_passes": usage.forward_passes,
             "prefill_passes": usage.prefill_passes,
+            "draft_passes": usage.draft_passes,
         },
         "timings_ms": {
             "prefill": milliseconds(timings.prefill),
             "forward": milliseconds(timings.forward),
             "mask": milliseconds(timings.mask),
             "sample": milliseconds(timings.sample),
+            "draft": milliseconds(timings.draft),
             "overhead": milliseconds(timings.overhead()),
             "total": milliseconds(timings.total),
         },
     })
 }
 
-fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs) -> serde_json::Value {
+/// A token with the `most` likeliest beside it.
+fn logprobs(
+    vocabulary: &Vocabulary,
+    token: TokenId,
+    entry: &TokenLogprobs,
+    most: usize,
+) -> serde_json::Value {
     let text = |token: TokenId| match vocabulary.name(token) {
         Some(name) => name.to_owned(),
         None => String::from_utf8_lossy(vocabulary.bytes(token)).into_owned(),
     };
     let list = |top: &[(TokenId, f32)]| -> serde_json::Value {
-        top.iter().map(|&(id, logprob)| json!({"id": id.0, "text": text(id), "logprob": logprob})).collect()
+        let top = top.iter().take(most);
+        top.map(|&(id, logprob)| json!({"id": id.0, "text": text(id), "logprob": logprob})).collect()
     };
     json!({
         "id": token.0,
@@ -485,6 +534,16 @@ fn summarise(generation: &Generation) {
         usage.forward_passes,
         ends.join(", ")
     );
+    if usage.drafted_tokens > 0 {
+        eprintln!(
+            "{} of {} guesses came true ({:.0} %), {:.2} passes a token",
+            usage.confirmed_tokens,
+            usage.drafted_tokens,
+            100.0 * usage.confirmed_tokens as f64 / usage.drafted_tokens as f64,
+            usage.forward_passes.saturating_sub(usage.prefill_passes) as f64
+                / usage.completion_tokens.max(1) as f64,
+        );
+    }
     eprintln!(
         "prefill {}{}, decode {}{}, mask {}, sampling {}, other {}",
         milliseconds(timings.prefill),

@@ -1,7 +1,7 @@
 //! The `hedgerow` command: constrained generation, and looking at constraints, from a terminal.
 //!
 //! One file per subcommand; beside them the options that several share (`constraint`, `sampling`), how files are read
-//! (`input`), the second opinion on outputs (`judge`), why an instance is refused (`explain`) and how failures are told (`failure`). Results go to stdout and nothing else does;
+//! (`input`), the second opinion on outputs (`judge`), the page about a run (`trace`), why an instance is refused (`explain`) and how failures are told (`failure`). Results go to stdout and nothing else does;
 //! everything said about them goes to stderr. Exit codes: 0 for success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
@@ -14,6 +14,7 @@ mod judge;
 mod mask;
 mod sampling;
 mod strategy;
+mod trace;
 
 use std::process::ExitCode;
 

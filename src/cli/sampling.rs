@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 
 use super::failure::Failure;
+use hedgerow::sampling::presets::{Preset, PRESETS, RECIPES};
 use hedgerow::sampling::{
     AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess,
     SamplingParams, Selection, Smoothing, Step, Watermark, Xtc,
@@ -17,15 +18,20 @@ use hedgerow::vocab::TokenId;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(super) struct SamplingArgs {
-    /// Divides the logits: below 1 is bolder, above 1 more even; 0 always takes the most probable token
-    #[arg(long, value_name = "T", default_value_t = 0.7, allow_negative_numbers = true)]
-    temperature: f32,
+    /// Temperature, top-p and frequency penalty by mood (factual, code-gen, balanced, creative, brainstorm) or task (factual-qa,
+    /// code-generation, code-review, chat, creative-writing, brainstorming, translation, summarisation, data-extraction,
+    /// classification); the options of these names go before it
+    #[arg(long, value_name = "NAME", default_value = "balanced", value_parser = preset)]
+    preset: Preset,
+    /// Divides the logits: below 1 is bolder, above 1 more even; 0 always takes the most probable token [default: the preset's]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<f32>,
     /// Keep the K most probable tokens; 0 keeps all
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_k: usize,
-    /// Keep the most probable tokens until their mass reaches P; 1 keeps all
-    #[arg(long, value_name = "P", default_value_t = 0.9, allow_negative_numbers = true)]
-    top_p: f32,
+    /// Keep the most probable tokens until their mass reaches P; 1 keeps all [default: the preset's]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    top_p: Option<f32>,
     /// Keep tokens at least M times as probable as the most probable one
     #[arg(long, value_name = "M", default_value_t = 0.0, allow_negative_numbers = true)]
     min_p: f32,
@@ -38,9 +44,9 @@ pub(super) struct SamplingArgs {
     /// Look at the last N tokens only for --repetition-penalty
     #[arg(long, value_name = "N")]
     repetition_window: Option<usize>,
-    /// Subtract F for every time a token stands in the output
-    #[arg(long, value_name = "F", default_value_t = 0.0, allow_negative_numbers = true)]
-    frequency_penalty: f32,
+    /// Subtract F for every time a token stands in the output [default: the preset's]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    frequency_penalty: Option<f32>,
     /// Subtract A from tokens that stand in the output
     #[arg(long, value_name = "A", default_value_t = 0.0, allow_negative_numbers = true)]
     presence_penalty: f32,
@@ -128,14 +134,14 @@ impl SamplingArgs {
     /// The parameters, checked.
     pub fn params(&self, min_tokens: usize, max_tokens: usize) -> Result<SamplingParams, Failure> {
         let mut params = SamplingParams::default()
-            .temperature(self.temperature)
+            .temperature(self.temperature.unwrap_or(self.preset.temperature))
             .top_k(self.top_k)
-            .top_p(self.top_p)
+            .top_p(self.top_p.unwrap_or(self.preset.top_p))
             .min_p(self.min_p)
             .seed(self.seed)
             .repetition_penalty(self.repetition_penalty)
             .repetition_window(self.repetition_window)
-            .frequency_penalty(self.frequency_penalty)
+            .frequency_penalty(self.frequency_penalty.unwrap_or(self.preset.frequency_penalty))
             .presence_penalty(self.presence_penalty)
             .logit_bias(self.logit_bias.clone())
             .dynamic_temperature(self.dynamic_temperature)
@@ -182,6 +188,13 @@ fn numbers<T: FromStr>(text: &str, form: &str, least: usize) -> Result<Vec<T>, S
         return Err(expected());
     }
     parts.into_iter().map(|part| part.parse().map_err(|_| expected())).collect()
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    Preset::by_name(text).ok_or_else(|| {
+        let names: Vec<_> = PRESETS.iter().chain(&RECIPES).map(|preset| preset.name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 fn logit_bias(text: &str) -> Result<(TokenId, f32), String> {
@@ -357,6 +370,22 @@ mod tests {
     }
 
     #[test]
+    fn presets_give_way_to_options() {
+        let expected = |temperature, top_p, penalty| {
+            let params = SamplingParams::default().temperature(temperature).top_p(top_p);
+            params.frequency_penalty(penalty).max_tokens(Some(9))
+        };
+        for (line, temperature, top_p, penalty) in [
+            ("", 0.7, 0.9, 0.0),
+            ("--preset chat", 0.7, 0.9, 0.3),
+            ("--preset creative_writing --top-p 1", 0.9, 1.0, 0.5),
+            ("--preset factual --temperature 0.25 --frequency-penalty -1", 0.25, 1.0, -1.0),
+        ] {
+            assert_eq!(parse(line).unwrap(), expected(temperature, top_p, penalty), "{line}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             "--temperature -1",
@@ -376,6 +405,7 @@ mod tests {
             "--mirostat 2 --adaptive-p 0.3",
             "--repetition-penalty nan",
             "--seed -1",
+            "--preset nonesuch",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -1,0 +1,369 @@
+//! `--trace FILE.html`: a page that shows, token by token, how an output came about.
+//!
+//! For every token that was drawn it has the model's likeliest tokens, with those struck out that the constraint forbids, then
+//! the likeliest that mask, penalties, temperature and truncation have left, and the one that was chosen; stretches that the
+//! constraint forced are one row; guesses that came true are marked. What the constraint allowed is found out anew by
+//! reading the output with a matcher, so the decoding loop need not carry it. The page needs nothing but itself: no
+//! scripts, no links.
+
+use std::fmt::Write;
+
+use super::failure::Failure;
+use hedgerow::decode::{Chunk, Completion, Generation, Strategy, TokenLogprobs};
+use hedgerow::engine::{Constraint, EngineError, Matcher};
+use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
+
+/// How many candidates a row shows.
+pub(super) const CANDIDATES: usize = 8;
+
+const STYLE: &str = "\
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1b1b;background:#fff}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
+pre,code{font-family:ui-monospace,monospace;font-size:.9em}
+pre{background:#f4f4f2;padding:.7rem;white-space:pre-wrap;overflow-wrap:anywhere}
+table{border-collapse:collapse;width:100%}
+th{text-align:left;font-weight:600}
+th,td{padding:.25rem .6rem .25rem 0;vertical-align:top;border-top:1px solid #ddd}
+tr.pass td{border-top:2px solid #888}
+.n{color:#777;font-variant-numeric:tabular-nums}
+.chosen{background:#d9f0d3}.guessed{background:#d8e6f7}.forced{background:#f1e6cf}
+.chosen,.guessed,.forced{padding:0 .2em;border-radius:.2em}
+s{color:#a33}.p{color:#777;font-size:.85em;margin-right:.7em}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}pre{background:#222}th,td{border-color:#444}
+.chosen{background:#24502a}.guessed{background:#1f4066}.forced{background:#5a4720}s{color:#e08a8a}}";
+
+/// What is noted while an output is made.
+pub(super) struct Trace {
+    /// For each output, how many tokens came with each pass; empty for a strategy that does not go pass by pass.
+    passes: Vec<Vec<usize>>,
+    by_pass: bool,
+}
+
+/// What a page is about.
+pub(super) struct Subject<'a> {
+    pub model: &'a str,
+    pub prompt: &'a str,
+    pub vocabulary: &'a Vocabulary,
+    pub constraint: Option<&'a Constraint>,
+    pub generation: &'a Generation,
+}
+
+impl Trace {
+    /// Of nothing so far, for so many outputs.
+    pub fn new(strategy: &Strategy, outputs: usize) -> Self {
+        let by_pass = matches!(strategy, Strategy::Sample | Strategy::Contrastive(_));
+        Self { passes: vec![Vec::new(); outputs], by_pass }
+    }
+
+    /// Notes what one pass has added.
+    pub fn note(&mut self, chunk: &Chunk<'_>) {
+        if let Some(passes) = self.passes.get_mut(chunk.completion).filter(|_| self.by_pass) {
+            if !chunk.tokens.is_empty() {
+                passes.push(chunk.tokens.len());
+            }
+        }
+    }
+
+    /// The page.
+    pub fn page(&self, subject: &Subject<'_>) -> Result<String, Failure> {
+        let Subject { model, prompt, generation, .. } = subject;
+        let usage = generation.usage;
+        let mut page = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            page,
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Trace of {title}</title>\n<style>{STYLE}</style></head>\n\
+             <body><h1>{title}</h1>\n<pre>{}</pre>\n<p>{} tokens of prompt, {} of output in {} forward passes. \
+             <span class=\"forced\">Forced</span>: {}. Guessed ahead: {}, of which \
+             <span class=\"guessed\">came true</span>: {}.</p>\n\
+             <p>Before: the model's likeliest tokens, <s>struck out</s> where the constraint forbids them. After: what \
+             mask, penalties, temperature and truncation have made of them; \
+             <span class=\"chosen\">chosen</span> is what was drawn.</p>\n",
+            escaped(prompt),
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.forward_passes,
+            usage.forced_tokens,
+            usage.drafted_tokens,
+            usage.confirmed_tokens,
+            title = escaped(model),
+        );
+        for (number, completion) in generation.completions.iter().enumerate() {
+            let _ = writeln!(page, "<h2>Output {}: {}</h2>", number + 1, completion.finish);
+            let _ = writeln!(page, "<pre>{}</pre>", escaped(&completion.text));
+            let passes = self.passes.get(number).map_or(&[][..], Vec::as_slice);
+            let guesses = usage.drafted_tokens > 0;
+            let rows = Rows { subject, completion, kinds: kinds(completion, passes, guesses) };
+            rows.write(&mut page)
+                .map_err(|error| Failure::new("cannot read the output again for --trace").because(&error))?;
+        }
+        page.push_str("</body></html>\n");
+        Ok(page)
+    }
+}
+
+/// How a token came to stand where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    how: How,
+    /// Whether a pass of the model lies between it and the token before it; `false` where that is not known.
+    begins_pass: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Drawn,
+    /// Drawn, and guessed before: another row of the same pass was there already.
+    Guessed,
+    Forced,
+}
+
+/// Of the tokens that one pass has added, all that were drawn but the last had been guessed: without a guess a pass has one row.
+fn kinds(completion: &Completion, passes: &[usize], guesses: bool) -> Vec<Kind> {
+    let forced = |at: usize| completion.logprobs.get(at).is_some_and(|entry| entry.raw.is_none());
+    let mut kinds: Vec<Kind> = (0..completion.tokens.len())
+        .map(|at| Kind { how: if forced(at) { How::Forced } else { How::Drawn }, begins_pass: false })
+        .collect();
+    let mut first = 0;
+    for &tokens in passes {
+        let end = (first + tokens).min(kinds.len());
+        let drawn: Vec<usize> = (first..end).filter(|&at| kinds[at].how == How::Drawn).collect();
+        if let Some(first) = drawn.first() {
+            kinds[*first].begins_pass = true;
+        }
+        if let (true, Some((_, guessed))) = (guesses, drawn.split_last()) {
+            guessed.iter().for_each(|&at| kinds[at].how = How::Guessed);
+        }
+        first = end;
+    }
+    kinds
+}
+
+/// The table of one output.
+struct Rows<'a> {
+    subject: &'a Subject<'a>,
+    completion: &'a Completion,
+    kinds: Vec<Kind>,
+}
+
+impl Rows<'_> {
+    fn write(&self, page: &mut String) -> Result<(), EngineError> {
+        page.push_str("<table><tr><th>#<th>Token<th>Allowed<th>Before<th>After\n");
+        let mut matcher = self.subject.constraint.map(Constraint::matcher);
+        let mut at = 0;
+        while at < self.completion.tokens.len() {
+            let Kind { how, .. } = self.kinds[at];
+            let end = match how {
+                How::Forced => {
+                    let rest = self.kinds[at..].iter();
+                    at + rest.take_while(|kind| kind.how == How::Forced).count()
+                }
+                _ => at + 1,
+            };
+            if how == How::Forced {
+                self.stretch(page, at, end);
+            } else {
+                self.drawn(page, at, &mut matcher)?;
+            }
+            for &token in &self.completion.tokens[at..end] {
+                if let Some(matcher) = &mut matcher {
+                    matcher.advance(token)?;
+                }
+            }
+            at = end;
+        }
+        page.push_str("</table>\n");
+        Ok(())
+    }
+
+    /// Tokens that nobody was asked about.
+    fn stretch(&self, page: &mut String, at: usize, end: usize) {
+        let tokens = self.completion.tokens[at..end].iter();
+        let text: Vec<String> = tokens.map(|&token| self.token(token)).collect();
+        let number = if end - at == 1 { at.to_string() } else { format!("{at}–{}", end - 1) };
+        let _ = writeln!(
+            page,
+            "<tr><td class=\"n\">{number}<td colspan=\"4\"><code class=\"forced\">{}</code> {} forced",
+            text.join("</code> <code class=\"forced\">"),
+            end - at
+        );
+    }
+
+    /// A token that was drawn.
+    fn drawn(&self, page: &mut String, at: usize, matcher: &mut Option<Matcher>) -> Result<(), EngineError> {
+        let token = self.completion.tokens[at];
+        let mask = matcher.as_mut().map(Matcher::mask).transpose()?;
+        let allowed = match &mask {
+            Some(mask) => format!("{} of {}", mask.count(), self.subject.vocabulary.token_count()),
+            None => "all".to_owned(),
+        };
+        let Kind { how, begins_pass } = self.kinds[at];
+        let (row, class, word) = match (how, begins_pass) {
+            (How::Guessed, true) => (" class=\"pass\"", "guessed", " guessed"),
+            (How::Guessed, false) => ("", "guessed", " guessed"),
+            (_, true) => (" class=\"pass\"", "chosen", ""),
+            (_, false) => ("", "chosen", ""),
+        };
+        let _ = write!(
+            page,
+            "<tr{row}><td class=\"n\">{at}<td><code class=\"{class}\">{}</code>{word}<td class=\"n\">{allowed}",
+            self.token(token)
+        );
+        if let Some(entry) = self.completion.logprobs.get(at) {
+            let TokenLogprobs { top_raw, top_processed, raw, processed } = entry;
+            let forbidden = |token| mask.as_deref().is_some_and(|mask: &TokenSet| !mask.contains(token));
+            self.candidates(page, top_raw, (token, raw.unwrap_or(f32::NEG_INFINITY)), &forbidden);
+            self.candidates(page, top_processed, (token, *processed), &|_| false);
+        }
+        page.push('\n');
+        Ok(())
+    }
+
+    /// A cell of tokens with their probabilities; the chosen one is the last if it is not among the likeliest.
+    fn candidates(
+        &self,
+        page: &mut String,
+        top: &[(TokenId, f32)],
+        chosen: (TokenId, f32),
+        forbidden: &dyn Fn(TokenId) -> bool,
+    ) {
+        page.push_str("<td>");
+        let missing = Some(chosen).filter(|chosen| top.iter().all(|entry| entry.0 != chosen.0));
+        for (token, logprob) in top.iter().copied().chain(missing) {
+            let text = self.token(token);
+            let shown = match (token == chosen.0, forbidden(token)) {
+                (true, _) => format!("<code class=\"chosen\">{text}</code>"),
+                (false, true) => format!("<s><code>{text}</code></s>"),
+                (false, false) => format!("<code>{text}</code>"),
+            };
+            let _ = write!(page, "{shown} <span class=\"p\">{}</span>", percent(logprob));
+        }
+    }
+
+    /// A token as HTML: its name, or its text with spaces and line ends made visible.
+    fn token(&self, token: TokenId) -> String {
+        let vocabulary = self.subject.vocabulary;
+        if let Some(name) = vocabulary.name(token) {
+            return escaped(name);
+        }
+        let bytes = vocabulary.bytes(token);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text.replace(' ', "␣").replace('\n', "⏎").replace('\t', "⇥"),
+            Err(_) => bytes.escape_ascii().to_string(),
+        };
+        match text.is_empty() {
+            true => format!("#{}", token.0),
+            false => escaped(&text),
+        }
+    }
+}
+
+fn percent(logprob: f32) -> String {
+    let share = f64::from(logprob).exp() * 100.0;
+    match share {
+        small if small < 0.01 => format!("{small:.0e}%"),
+        share if share < 10.0 => format!("{share:.2}%"),
+        share => format!("{share:.1}%"),
+    }
+}
+
+/// Text for HTML.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // HTML has no way to write these.
+            control if control.is_control() && !matches!(control, '\n' | '\t') => out.push('\u{FFFD}'),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hedgerow::decode::{FinishReason, Timings, Usage};
+    use hedgerow::syntax::choice;
+
+    fn drawn(processed: &[(u32, f32)], raw: &[(u32, f32)], token: u32) -> TokenLogprobs {
+        let list = |law: &[(u32, f32)]| law.iter().map(|&(id, p)| (TokenId(id), p.ln())).collect::<Vec<_>>();
+        let of =
+            |law: &[(u32, f32)]| law.iter().find(|entry| entry.0 == token).map_or(f32::MIN, |e| e.1.ln());
+        TokenLogprobs {
+            processed: of(processed),
+            top_processed: list(processed),
+            raw: Some(of(raw)),
+            top_raw: list(raw),
+        }
+    }
+
+    fn forced() -> TokenLogprobs {
+        TokenLogprobs { processed: 0.0, top_processed: Vec::new(), raw: None, top_raw: Vec::new() }
+    }
+
+    #[test]
+    fn a_page_tells_what_was_allowed_chosen_forced_and_guessed() {
+        let spellings = ["a", "<b", " ", "c\n", "d"];
+        let tokens = spellings.iter().map(|text| text.as_bytes().to_vec()).collect();
+        let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
+        let grammar = choice::compile(&["a<b c\n", "a<b d", "d"]).unwrap();
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
+        let completion = Completion {
+            tokens: [0, 1, 2, 3].map(TokenId).to_vec(),
+            text: "a<b c\n".to_owned(),
+            bytes: b"a<b c\n".to_vec(),
+            finish: FinishReason::ConstraintComplete,
+            stop_sequence: None,
+            forced_tokens: 2,
+            score: None,
+            logprobs: vec![
+                drawn(&[(0, 0.75), (4, 0.25)], &[(1, 0.5), (0, 0.375), (4, 0.125)], 0),
+                forced(),
+                forced(),
+                drawn(&[(3, 1.0)], &[(4, 0.99995), (3, 0.00005)], 3),
+            ],
+        };
+        let usage = Usage { drafted_tokens: 3, confirmed_tokens: 1, ..Usage::default() };
+        let generation = Generation { completions: vec![completion], usage, timings: Timings::default() };
+        let mut trace = Trace::new(&Strategy::Sample, 1);
+        let tokens = generation.completions[0].tokens.clone();
+        trace.note(&Chunk { completion: 0, tokens: &tokens, text: "", finish: None });
+        let page = trace
+            .page(&Subject {
+                model: "m",
+                prompt: "<|x|> & y",
+                vocabulary: &vocabulary,
+                constraint: Some(&constraint),
+                generation: &generation,
+            })
+            .unwrap();
+        assert!(page.contains("<pre>&lt;|x|&gt; &amp; y</pre>"), "{page}");
+        let (_, table) = page.split_once("<th>After\n").unwrap();
+        let expected = [
+            "<tr class=\"pass\"><td class=\"n\">0<td><code class=\"guessed\">a</code> guessed<td class=\"n\">2 of 5\
+             <td><s><code>&lt;b</code></s> <span class=\"p\">50.0%</span>\
+             <code class=\"chosen\">a</code> <span class=\"p\">37.5%</span><code>d</code> <span class=\"p\">12.5%</span>\
+             <td><code class=\"chosen\">a</code> <span class=\"p\">75.0%</span><code>d</code> <span class=\"p\">25.0%</span>",
+            "<tr><td class=\"n\">1–2<td colspan=\"4\"><code class=\"forced\">&lt;b</code> <code class=\"forced\">␣</code> 2 forced",
+            "<tr><td class=\"n\">3<td><code class=\"chosen\">c⏎</code><td class=\"n\">2 of 5\
+             <td><code>d</code> <span class=\"p\">100.0%</span><code class=\"chosen\">c⏎</code> <span class=\"p\">5e-3%</span>\
+             <td><code class=\"chosen\">c⏎</code> <span class=\"p\">100.0%</span>",
+            "</table>",
+        ];
+        for (line, expected) in table.lines().zip(expected) {
+            assert_eq!(line, expected);
+        }
+        // Without guesses every drawn token has its own pass.
+        let completion = &generation.completions[0];
+        let hows = |passes: &[usize], guesses| {
+            kinds(completion, passes, guesses).into_iter().map(|kind| kind.how).collect::<Vec<_>>()
+        };
+        assert_eq!(hows(&[3, 1], true), [How::Drawn, How::Forced, How::Forced, How::Drawn]);
+        assert_eq!(hows(&[], false), [How::Drawn, How::Forced, How::Forced, How::Drawn]);
+    }
+}
