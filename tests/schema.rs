@@ -150,6 +150,62 @@ fn arrays() {
     );
 }
 
+/// Everything used before is left out, however much it is and whatever has been written of the item.
+#[test]
+fn many_distinct_items() {
+    let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
+    let list = |items: &[String]| format!("[{}]", items.join(","));
+    let object = |i: usize| {
+        format!(r#"{{"id":{},"name":"n{}","of":[{},{}],"on":{}}}"#, i / 2, i % 7, i % 3, i % 5, i % 2 == 0)
+    };
+    let turned = |i: usize| {
+        format!(r#"{{"on":{},"of":[{},{}],"name":"n{}","id":{}.0}}"#, i % 2 == 0, i % 3, i % 5, i % 7, i / 2)
+    };
+    let with = |items: Vec<String>, last: &str| list(&[items, vec![last.to_owned()]].concat());
+    let objects: Vec<String> = (0..40).map(object).collect();
+    let pairs: Vec<String> = (0..40).map(|i| format!("[{},{}]", i % 8, i / 8)).collect();
+    for schema in [
+        r#"{"type":"array","uniqueItems":true}"#,
+        r#"{"type":"array","uniqueItems":true,"items":{"anyOf":[{"type":"array","items":{"type":"number"}},{"type":
+            "object","properties":{"id":{"type":"number"},"name":{"type":"string"}},"required":["id","name"]}]}}"#,
+    ] {
+        let new = object(3).replace("n3", "n4");
+        check_with(
+            &any_order,
+            schema,
+            &[
+                &list(&objects),
+                &with(objects.clone(), &new),
+                &with(objects.clone(), &object(7).replace("}", ",\"more\":1}")),
+                &with(objects.clone(), r#"{"id":0,"name":"n0"}"#),
+                &list(&pairs),
+                &with(pairs.clone(), "[0,0,0]"),
+                "[[],[1],[1,2],[1,2,3],[2,2,3]]",
+            ],
+            &[
+                &with(objects.clone(), &object(17)),
+                &with(objects.clone(), &turned(17)),
+                &with(objects.clone(), &turned(39)),
+                &with(pairs.clone(), "[3, 4]"),
+                &with(pairs.clone(), "[0.0,0e0]"),
+                "[[],[1],[1,2],[1,2,3],[1,2]]",
+                "[[],[1],[]]",
+            ],
+        );
+    }
+    check(
+        r#"{"type":"array","uniqueItems":true}"#,
+        &["[{},[],{\"a\":{}}]"],
+        &["[{},{}]", r#"[{"a":{}},{"a":{}}]"#],
+    );
+    // No more than there are.
+    check(
+        r#"{"type":"array","uniqueItems":true,"items":{"enum":[[1,2],[1],{"a":[1]}]}}"#,
+        &["[[1],{\"a\":[1]},[1,2]]"],
+        &["[[1],{\"a\":[1]},[1,2],[1]]", "[[1],[1,2],{\"a\":[1]},"],
+    );
+}
+
 #[test]
 fn combinations() {
     check(

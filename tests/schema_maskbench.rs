@@ -37,7 +37,8 @@ fn accepts(constraint: &Constraint, text: &str) -> Result<bool, String> {
 struct Score {
     schemas: usize,
     compile_errors: usize,
-    crashes: usize,
+    /// Errors while an instance was read.
+    errors_midway: usize,
     valid_refused: usize,
     valid_refused_for_order: usize,
     invalid_accepted: usize,
@@ -62,18 +63,13 @@ fn run(every: usize) -> Option<Score> {
         score.schemas += 1;
         let start = std::time::Instant::now();
         let options = SchemaOptions::default();
-        let constraint = match compile(schema, &options) {
-            Ok(grammar) => match Constraint::new(&grammar, &vocabulary) {
-                Ok(constraint) => constraint,
-                Err(error) => {
-                    score.crashes += 1;
-                    score.failures.push(format!("{id}: {error}"));
-                    continue;
-                }
-            },
-            Err(error) => {
+        let constraint = compile(schema, &options)
+            .map_err(|e| e.to_string())
+            .and_then(|g| Constraint::new(&g, &vocabulary).map_err(|e| e.to_string()));
+        let constraint = match constraint {
+            Ok(constraint) => constraint,
+            Err(text) => {
                 score.compile_errors += 1;
-                let text = error.to_string();
                 let reason = text.split_once(": ").map_or(text.as_str(), |p| p.1).to_owned();
                 *score.reasons.entry(reason).or_default() += 1;
                 score.failures.push(format!("{id}: {text}"));
@@ -91,13 +87,13 @@ fn run(every: usize) -> Option<Score> {
                         let grammar = compile(schema, &options.clone().key_order(KeyOrder::Any)).unwrap();
                         Constraint::new(&grammar, &vocabulary).unwrap()
                     });
-                    if accepts(other, text) == Ok(true) {
-                        score.valid_refused_for_order += 1;
-                    } else {
-                        score.valid_refused += 1;
-                        score
-                            .failures
-                            .push(format!("{id}: refused {}", text.chars().take(300).collect::<String>()));
+                    match accepts(other, text) {
+                        Ok(true) => score.valid_refused_for_order += 1,
+                        other => {
+                            score.valid_refused += 1;
+                            let text: String = text.chars().take(300).collect();
+                            score.failures.push(format!("{id}: refused ({other:?}) {text}"));
+                        }
                     }
                 }
                 Ok(true) => {
@@ -107,7 +103,7 @@ fn run(every: usize) -> Option<Score> {
                         .push(format!("{id}: accepted {}", text.chars().take(300).collect::<String>()));
                 }
                 Err(error) => {
-                    score.crashes += 1;
+                    score.errors_midway += 1;
                     score.failures.push(format!("{id}: {error}"));
                     break;
                 }
@@ -132,10 +128,10 @@ pub fn report() {
         println!("{failure}");
     }
     println!(
-        "{} schemas, {} compile errors, {} crashes, {} valid refused, {} valid refused for key order only, {} invalid accepted",
+        "{} schemas, {} compile errors, {} errors midway, {} valid refused, {} valid refused for key order only, {} invalid accepted",
         score.schemas,
         score.compile_errors,
-        score.crashes,
+        score.errors_midway,
         score.valid_refused,
         score.valid_refused_for_order,
         score.invalid_accepted
@@ -175,20 +171,27 @@ pub fn walk_all() {
     let (walks, schemas) = (number("HEDGEROW_WALKS", 20), number("HEDGEROW_SCHEMAS", 2000));
     let file = std::fs::File::open(path).unwrap();
     let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
-    let (mut used, mut unjudged, mut outputs, mut long) = (0, 0, 0, 0);
+    let (mut used, mut outputs, mut given_up) = (0, 0, 0);
     let mut failures: Vec<String> = Vec::new();
-    let mut limits: Vec<String> = Vec::new();
+    let mut passed_over: Vec<String> = Vec::new();
+    let mut short: Vec<String> = Vec::new();
     // Every third case, so that the schemas come from all of MaskBench's collections.
-    for line in lines.step_by(3).take(schemas) {
+    for line in lines.step_by(3) {
+        if used == schemas {
+            break;
+        }
         let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
         let (id, text) = (case["id"].as_str().unwrap(), case["schema"].as_str().unwrap());
         if std::env::var("HEDGEROW_CASE").is_ok_and(|only| !id.contains(&only)) {
             continue;
         }
         let schema: serde_json::Value = serde_json::from_str(text).unwrap();
-        let Ok(judge) = jsonschema::options().should_validate_formats(true).build(&schema) else {
-            unjudged += 1;
-            continue;
+        let judge = match jsonschema::options().should_validate_formats(true).build(&schema) {
+            Ok(judge) => judge,
+            Err(error) => {
+                passed_over.push(format!("{id}: the judge cannot read it: {error}"));
+                continue;
+            }
         };
         let constraint = compile(text, &SchemaOptions::default())
             .map_err(|e| e.to_string())
@@ -196,18 +199,23 @@ pub fn walk_all() {
         let mut matcher = match constraint {
             Ok(constraint) => constraint.matcher(),
             Err(error) => {
-                limits.push(format!("{id}: {error}"));
+                passed_over.push(format!("{id}: {error}"));
                 continue;
             }
         };
         let mut random = Random(used as u64);
         used += 1;
-        for _ in 0..walks {
+        let mut found = 0;
+        // Some walks go on for too long; others are tried in their place.
+        for _ in 0..3 * walks {
+            if found == walks {
+                break;
+            }
             matcher.reset();
             match walk(&mut matcher, &vocabulary, &mut random) {
-                Ok(None) => long += 1,
+                Ok(None) => given_up += 1,
                 Ok(Some(output)) => {
-                    outputs += 1;
+                    found += 1;
                     match serde_json::from_str::<serde_json::Value>(&output) {
                         Ok(value) if judge.is_valid(&value) => {}
                         Ok(value) => {
@@ -219,19 +227,26 @@ pub fn walk_all() {
                 }
                 Err(error) if error.contains("dead end") => failures.push(format!("{id}: {error}")),
                 Err(error) => {
-                    limits.push(format!("{id}: {error}"));
+                    short.push(format!("{id}: {error}"));
                     break;
                 }
             }
         }
+        if found < walks {
+            short.push(format!("{id}: only {found} outputs"));
+        }
+        outputs += found;
     }
-    for failure in failures.iter().chain(&limits) {
-        println!("{}", failure.chars().take(600).collect::<String>());
+    for (what, list) in [("wrong", &failures), ("passed over", &passed_over), ("short", &short)] {
+        for entry in list {
+            println!("{what}: {}", entry.chars().take(600).collect::<String>());
+        }
     }
     println!(
-        "{used} schemas, {outputs} outputs judged, {} wrong or dead ends, {long} given up as too long, {} schemas ended by an \
-         error, {unjudged} schemas the judge cannot read",
+        "{used} schemas, {outputs} outputs judged, {} wrong or dead ends; {} schemas with fewer than {walks} outputs, \
+         {given_up} walks given up as too long, {} schemas passed over",
         failures.len(),
-        limits.len()
+        short.len(),
+        passed_over.len()
     );
 }

@@ -39,13 +39,6 @@ const A_LABELS: &str =
 
 const KNOWN: &[Known] = &[
     Known {
-        drafts: &["draft4", "draft6"],
-        file: "optional/format/hostname.json",
-        group: "validation of host names",
-        tests: &["a valid punycoded IDN hostname"],
-        reason: A_LABELS,
-    },
-    Known {
         drafts: &["draft7", "draft2019-09", "draft2020-12"],
         file: "optional/format/hostname.json",
         group: "validation of A-label (punycode) host names",

@@ -91,6 +91,21 @@ impl CharGraph {
         self.intern(edges)
     }
 
+    /// The node of the graph `other` in this graph; `copied` holds those that were copied before.
+    pub fn import(&mut self, other: &CharGraph, node: u32, copied: &mut HashMap<u32, u32>) -> u32 {
+        if let Some(&known) = copied.get(&node) {
+            return known;
+        }
+        // No deeper than the bytes of a character.
+        let mut edges = other.edges(node).to_vec();
+        for edge in edges.iter_mut().filter(|e| e.next != DONE) {
+            edge.next = self.import(other, edge.next, copied);
+        }
+        let here = self.intern(edges);
+        copied.insert(node, here);
+        here
+    }
+
     /// Where `byte` leads from `node`.
     #[inline]
     pub fn step(&self, node: u32, byte: u8) -> Option<u32> {

@@ -140,7 +140,6 @@ pub struct Languages {
     pub(super) equations: Vec<Equation>,
     pub(super) free_groups: HashMap<LangId, u64>,
     pub(super) completions: HashMap<LangId, Option<u32>>,
-    named: HashMap<&'static str, LangId>,
     /// Any UTF-8 text.
     text: LangId,
     pub(super) search_budget: u64,
@@ -192,7 +191,6 @@ impl Languages {
             equations: Vec::new(),
             free_groups: HashMap::new(),
             completions: HashMap::new(),
-            named: HashMap::new(),
             text: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -250,18 +248,6 @@ impl Languages {
     /// What identifies the language among all pools of this process. Equal fingerprints mean equal languages.
     pub fn fingerprint(&self, id: LangId) -> u128 {
         self.info[id.index()].fingerprint
-    }
-
-    /// The language that `build` makes: made once in a pool for each name.
-    pub fn named(&mut self, name: &'static str, build: impl FnOnce(&mut Self) -> LangId) -> LangId {
-        match self.named.get(name) {
-            Some(&known) => known,
-            None => {
-                let language = build(self);
-                self.named.insert(name, language);
-                language
-            }
-        }
     }
 
     /// Any UTF-8 text, the empty one included.
@@ -430,14 +416,25 @@ impl Languages {
         let hi = set.len() as u32;
         let id = match self.literal_index.get(&set.fingerprint()) {
             Some(&id) => id,
-            None => {
-                let id = self.literals.len() as u32;
-                self.literal_index.insert(set.fingerprint(), id);
-                self.literals.push(Arc::new(set));
-                id
-            }
+            None => self.import_literals(&Arc::new(set)),
         };
         self.intern(Expr::Literals { set: id, lo: 0, hi, depth: 0 })
+    }
+
+    /// The number of a literal set in this pool.
+    pub(super) fn import_literals(&mut self, set: &Arc<LiteralSet>) -> u32 {
+        *self.literal_index.entry(set.fingerprint()).or_insert_with(|| {
+            self.literals.push(set.clone());
+            self.literals.len() as u32 - 1
+        })
+    }
+
+    /// The number of a machine in this pool; `key` is the fingerprint of its key.
+    pub(super) fn import_machine(&mut self, machine: Arc<dyn Machine>, key: u128) -> u32 {
+        *self.machine_index.entry(key).or_insert_with(|| {
+            self.machines.push((machine, key));
+            self.machines.len() as u32 - 1
+        })
     }
 
     /// The JSON spellings, quotes included, of these texts. Under [`Escapes::Minimal`] they are plain literals.
@@ -492,11 +489,8 @@ impl Languages {
     pub fn machine(&mut self, machine: Arc<dyn Machine>) -> LangId {
         let Some(state) = machine.start() else { return LangId::NEVER };
         let key = Fingerprinter::new(0x3ac1).bytes(machine.key().as_bytes()).finish();
-        let id = *self.machine_index.entry(key).or_insert_with(|| {
-            self.machines.push((machine, key));
-            self.machines.len() as u32 - 1
-        });
-        self.intern(Expr::Machine { machine: id, state })
+        let machine = self.import_machine(machine, key);
+        self.intern(Expr::Machine { machine, state })
     }
 
     /// The JSON strings, quotes included, whose decoded text is a word of `inner`. `inner` is cut down to UTF-8
@@ -886,9 +880,7 @@ impl Languages {
         let at_most = if nullable { 0 } else { self.at_most_of(&expr) };
         let completion = self.completion_of(&expr).max(at_most);
         let largest_count = self.largest_count_of(&expr);
-        let id = LangId(self.exprs.len() as u32);
-        self.exprs.push(expr);
-        self.info.push(Info {
+        let info = Info {
             fingerprint,
             row: UNSTEPPED,
             partition: UNRESOLVED,
@@ -899,8 +891,21 @@ impl Languages {
             at_most,
             completion,
             largest_count,
-        });
-        self.index.insert(fingerprint, id);
+        };
+        self.add(expr, info)
+    }
+
+    /// The expression with this fingerprint, if the pool has it.
+    pub(super) fn with_fingerprint(&self, fingerprint: u128) -> Option<LangId> {
+        self.index.get(&fingerprint).copied()
+    }
+
+    /// Adds an expression that the pool does not have.
+    pub(super) fn add(&mut self, expr: Expr, info: Info) -> LangId {
+        let id = LangId(self.exprs.len() as u32);
+        self.index.insert(info.fingerprint, id);
+        self.exprs.push(expr);
+        self.info.push(info);
         id
     }
 

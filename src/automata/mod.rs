@@ -33,6 +33,7 @@ pub mod decimal;
 pub mod emptiness;
 pub mod equations;
 pub mod fingerprint;
+mod import;
 pub mod json_string;
 pub mod languages;
 pub mod literals;

@@ -174,12 +174,14 @@ impl Eval<'_> {
             }
         }
         for array in &shape.arrays {
-            let node = self.emit_array(array, depth, lead)?;
-            alternatives.push(node);
+            for part in self.divide_array(array)? {
+                alternatives.push(self.emit_array(&part, depth, lead)?);
+            }
         }
         for object in &shape.objects {
-            let node = self.emit_object(object, depth, lead)?;
-            alternatives.push(node);
+            for part in self.divide_object(object)? {
+                alternatives.push(self.emit_object(&part, depth, lead)?);
+            }
         }
         Ok(self.nodes.alt(&alternatives))
     }
@@ -254,7 +256,9 @@ impl Eval<'_> {
             for (value, counts) in divided {
                 self.algebra.spend(1)?;
                 let inside = self.algebra.and2(value, counted);
-                next.push((inside, counts | 1 << number));
+                if inside != TermId::NEVER && !self.is_evidently_never(inside)? {
+                    next.push((inside, counts | 1 << number));
+                }
                 if counted != TermId::ANY {
                     let outside = if limited {
                         let not = self.algebra.not(counted);
@@ -287,7 +291,7 @@ impl Eval<'_> {
         Ok(())
     }
 
-    /// The grammar's description of an array.
+    /// The grammar's description of an array that need not differ from others.
     pub fn array_spec(&mut self, array: &ArrayShape, depth: u32) -> Result<ArraySpec, Failure> {
         if array.repeated {
             return Err(Failure::Unsupported {
@@ -388,13 +392,15 @@ impl Eval<'_> {
         self.nodes.terminal(both)
     }
 
-    /// The grammar's description of an object.
+    /// The grammar's description of an object, which is as large as those it must differ from.
     pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, Failure> {
-        Self::check_counters(object.some.len())?;
+        Self::check_counters(object.some.len() + object.differs.len())?;
         let (lead, _) = self.inner_leads();
         let standard = self.algebra.standard;
         let mut declared: Vec<Declared> = object.declared.clone();
-        for key in object.requires.iter().flat_map(|(a, b)| [a, b]) {
+        let required = object.requires.iter().flat_map(|(a, b)| [a, b]);
+        let told_apart = object.differs.iter().flat_map(|pairs| pairs.iter().map(|pair| &pair.0));
+        for key in required.chain(told_apart) {
             if !declared.iter().any(|d| d.key == *key) {
                 let value = self.rest_value(object, key);
                 declared.push(Declared { key: key.clone(), value, required: false });
@@ -402,7 +408,11 @@ impl Eval<'_> {
         }
         let mut properties = Vec::with_capacity(declared.len());
         for d in &declared {
-            let counters = self.counters_of(object, |eval, keys| eval.has_text(keys, &d.key));
+            let mut counters = self.counters_of(object, |eval, keys| eval.has_text(keys, &d.key));
+            for (i, pairs) in object.differs.iter().enumerate() {
+                let agrees = ObjectShape::value_in(pairs, &d.key);
+                counters.extend(agrees.map(|value| (object.some.len() + i, value, true)));
+            }
             let values = self.choices(d.value, &counters, depth + 1, lead)?;
             let mut requires: Vec<u32> = Vec::new();
             for (_, then) in object.requires.iter().filter(|r| r.0 == d.key) {
@@ -469,6 +479,9 @@ impl Eval<'_> {
             (standard.close_object, standard.before_key)
         };
         let escapes = self.algebra.options.escapes;
+        let some = object.some.iter().map(|s| Counter { min: s.min, max: s.max });
+        let agreeing = object.differs.iter().map(|pairs| Counter { min: 0, max: pairs.len() as u32 - 1 });
+        let counters = some.chain(agreeing).collect();
         Ok(ObjectSpec {
             open: standard.open_object[0],
             close,
@@ -483,7 +496,7 @@ impl Eval<'_> {
             unique_rest: self.algebra.options.unique_keys == super::options::UniqueKeys::Enforced,
             min: object.min,
             max: object.max,
-            counters: object.some.iter().map(|s| Counter { min: s.min, max: s.max }).collect(),
+            counters,
         })
     }
 
@@ -527,7 +540,8 @@ impl Eval<'_> {
         for array in &shape.arrays {
             // Only arrays of fixed values, as `enum` has them.
             let mut product = 1usize;
-            if array.rest != TermId::NEVER || array.min as usize != array.prefix.len() {
+            let fixed = array.rest == TermId::NEVER && array.min as usize == array.prefix.len();
+            if !fixed || !array.differs.is_empty() {
                 return Ok(None);
             }
             for &item in &array.prefix {
@@ -538,7 +552,7 @@ impl Eval<'_> {
         }
         for object in &shape.objects {
             let mut product = 1usize;
-            if !object.rest.is_empty() || !object.some.is_empty() {
+            if !object.rest.is_empty() || !object.some.is_empty() || !object.differs.is_empty() {
                 return Ok(None);
             }
             for declared in &object.declared {

@@ -82,15 +82,19 @@ impl Eval<'_> {
             return Ok(true);
         }
         for array in &shape.arrays {
-            self.algebra.spend(1)?;
-            if self.array_is_inhabited(array)? {
-                return Ok(true);
+            for part in self.divide_array(array)? {
+                self.algebra.spend(1)?;
+                if self.array_is_inhabited(&part)? {
+                    return Ok(true);
+                }
             }
         }
         for object in &shape.objects {
-            self.algebra.spend(1)?;
-            if self.object_is_inhabited(object)? {
-                return Ok(true);
+            for part in self.divide_object(object)? {
+                self.algebra.spend(1)?;
+                if self.object_is_inhabited(&part)? {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -122,6 +126,7 @@ impl Eval<'_> {
         }
         let simple = object.min == 0
             && object.some.iter().all(|s| s.min == 0 && s.max == UNBOUNDED)
+            && object.differs.is_empty()
             && object.requires.is_empty();
         if simple {
             return Ok(true);

@@ -24,12 +24,15 @@
 //! S. Scherzinger, *Witness Generation for JSON Schema* (2022); A. Habib, A. Shinnar, M. Hirzel, M. Pradel, *Finding
 //! data compatibility bugs with JSON subschema checking* (2021).
 
+mod complement;
+mod distinct;
 mod document;
 mod emit;
 mod envelope;
 mod error;
 pub mod format;
 mod inhabited;
+mod intersection;
 mod json;
 mod metaschema;
 mod number;

@@ -4,7 +4,7 @@
 //! computed when somebody asks and kept, so that `A ∧ B` costs one intersection however often it turns up, and a
 //! recursive schema is a cycle of terms, not an infinite shape.
 
-use super::document::Document;
+use super::document::{Document, Keyword, Types};
 use super::emit::Standard;
 use super::inhabited::Deciding;
 use super::json::Value;
@@ -69,6 +69,8 @@ pub(super) struct Algebra {
     pub texts: Texts,
     states: Vec<State>,
     index: HashMap<Term, TermId>,
+    /// All values of some types.
+    of_types: [Option<TermId>; 1 << 7],
     /// Dynamic scopes: sorted pairs of anchor and place.
     scopes: Vec<Vec<(u32, Value)>>,
     /// Arrays of distinct items, as the grammar's keys name them.
@@ -89,6 +91,8 @@ pub(super) struct Algebra {
 
 /// How deep terms may be nested in each other's evaluation.
 pub(super) const MAX_DEPTH: u32 = 300;
+/// How many references in a row are followed to find out what a schema is called. Circles are found elsewhere.
+const MAX_ALIASES: u32 = 16;
 /// How deep to look for a contradiction before it matters.
 const MAX_PROBE: u32 = 3;
 
@@ -102,6 +106,7 @@ impl Algebra {
             texts: Texts::default(),
             states: Vec::with_capacity(32),
             index: HashMap::with_capacity(32),
+            of_types: [None; 1 << 7],
             scopes: vec![Vec::new()],
             distinct: Vec::new(),
             standard,
@@ -162,16 +167,35 @@ impl Algebra {
         self.states[id.0 as usize].inhabited = Some(inhabited);
     }
 
-    /// The schema at `schema`, reached from `scope`.
-    pub fn schema(&mut self, schema: Value, scope: ScopeId) -> TermId {
+    /// The schema at `schema`, reached from `scope`. What obviously are the same values is the same term.
+    pub fn schema(&mut self, mut schema: Value, mut scope: ScopeId) -> TermId {
         let doc = self.doc.clone();
-        match doc.keywords(schema) {
-            [] => return TermId::ANY,
-            [super::document::Keyword::Never] => return TermId::NEVER,
-            _ => {}
+        let is_dynamic = doc.references.is_dynamic();
+        for _ in 0..MAX_ALIASES {
+            match *doc.keywords(schema) {
+                [] => return TermId::ANY,
+                [Keyword::Never] => return TermId::NEVER,
+                [Keyword::Types(types)] => return self.of_types(types),
+                [Keyword::Ref(target)] => {
+                    scope = if is_dynamic { self.enter(scope, doc.resource(schema)) } else { 0 };
+                    schema = target;
+                }
+                _ => break,
+            }
         }
-        let scope = if doc.references.is_dynamic() { self.enter(scope, doc.resource(schema)) } else { 0 };
+        let scope = if is_dynamic { self.enter(scope, doc.resource(schema)) } else { 0 };
         self.intern(Term::Schema(schema, scope))
+    }
+
+    fn of_types(&mut self, types: Types) -> TermId {
+        match self.of_types[types as usize] {
+            Some(known) => known,
+            None => {
+                let term = self.shape_term(Shape::of_types(types));
+                self.of_types[types as usize] = Some(term);
+                term
+            }
+        }
     }
 
     /// The scope after entering a resource: anchors that lead somewhere already keep leading there.

@@ -321,8 +321,7 @@ impl Eval<'_> {
                 .collect(),
             min: keywords.min,
             max: keywords.max.unwrap_or(UNBOUNDED),
-            requires: Vec::new(),
-            some: Vec::new(),
+            ..ObjectShape::any()
         };
         if let Some(map) = keywords.properties {
             let members = doc.json.members(map);
@@ -407,20 +406,16 @@ impl Eval<'_> {
                         let item = self.values_shape(json, &[item], depth + 1)?;
                         prefix.push(self.algebra.shape_term(item));
                     }
-                    let array =
-                        ArrayShape { prefix, rest: TermId::NEVER, min: len, max: len, ..ArrayShape::any() };
-                    let array = self.finish_array(array)?;
+                    let array = self.finish_array(ArrayShape::of_items(prefix))?;
                     shape.arrays.extend(array.filter(|a| !shape.arrays.contains(a)));
                 }
                 Kind::Object { len, .. } => {
-                    let mut declared = Vec::with_capacity(len as usize);
+                    let mut properties = Vec::with_capacity(len as usize);
                     for (key, value) in json.members(value) {
                         let value = self.values_shape(json, &[value], depth + 1)?;
-                        let value = self.algebra.shape_term(value);
-                        declared.push(Declared { key: key.into(), value, required: true });
+                        properties.push((key.into(), self.algebra.shape_term(value)));
                     }
-                    let object = ObjectShape { declared, rest: Vec::new(), ..ObjectShape::any() };
-                    let object = self.finish_object(object)?;
+                    let object = self.finish_object(ObjectShape::of_properties(properties))?;
                     shape.objects.extend(object.filter(|o| !shape.objects.contains(o)));
                 }
             }

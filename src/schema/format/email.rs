@@ -1,23 +1,29 @@
 //! `email`: Mailbox of RFC 5321 §4.1.2, a local part that is a dot-string or a quoted string, and a domain or an
-//! IPv4 or IPv6 address literal. The lengths of §4.5.3.1 are advice to senders and not part of the grammar.
+//! IPv4 or IPv6 address literal. By §4.5.3.1 a local part has at most 64 octets; the domain is held to the lengths of host
+//! names, 63 octets a label and 253 in all.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ByteSet, LangId, Languages};
 
 /// The local part; `extra` are the characters beyond ASCII that may stand where a letter may (the inside of a
 /// class).
-pub(super) fn local_part(extra: &str) -> String {
+pub(super) fn local_part(pool: &mut Languages, extra: &str) -> LangId {
     let atom = format!("[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{extra}-]+");
     let quoted = format!(r#""(?:[\x20\x21\x23-\x5b\x5d-\x7e{extra}]|\\[\x20-\x7e])*""#);
-    format!(r"(?:{atom}(?:\.{atom})*|{quoted})")
+    let local = super::rust(pool, &format!(r"{atom}(?:\.{atom})*|{quoted}"));
+    let octet = pool.byte(&ByteSet::FULL);
+    let short = pool.repeat(octet, 1, 64);
+    pool.inter(&[local, short])
 }
 
 /// `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
-pub(super) fn address_literal() -> String {
-    format!(r"\[(?:{}|[Ii][Pp][Vv]6:{})\]", super::ipv4::PATTERN, super::ipv6::pattern())
+pub(super) fn address_literal(pool: &mut Languages) -> LangId {
+    super::rust(pool, &format!(r"\[(?:{}|[Ii][Pp][Vv]6:{})\]", super::ipv4::PATTERN, super::ipv6::pattern()))
 }
 
 pub(super) fn language(pool: &mut Languages) -> LangId {
-    let label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
-    let pattern = format!(r"{}@(?:{label}(?:\.{label})*|{})", local_part(""), address_literal());
-    super::rust(pool, &pattern)
+    let domain = super::hostname::ascii(pool);
+    let literal = address_literal(pool);
+    let domain = pool.union(&[domain, literal]);
+    let (local, at) = (local_part(pool, ""), super::rust(pool, "@"));
+    pool.sequence(&[local, at, domain])
 }

@@ -3,11 +3,11 @@
 use crate::automata::{LangId, Languages};
 
 pub(super) fn language(pool: &mut Languages) -> LangId {
-    let local = super::rust(pool, &super::email::local_part(r"\u{80}-\u{10FFFF}"));
+    let local = super::email::local_part(pool, r"\u{80}-\u{10FFFF}");
     let at = super::rust(pool, "@");
     // Only the ASCII dot separates the labels of a mailbox's domain.
     let domain = super::idn_hostname::name(pool, r"\.");
-    let literal = super::rust(pool, &super::email::address_literal());
+    let literal = super::email::address_literal(pool);
     let domain = pool.union(&[domain, literal]);
     pool.sequence(&[local, at, domain])
 }

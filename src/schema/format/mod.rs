@@ -6,7 +6,7 @@
 //!
 //! | format | not accepted although valid |
 //! |---|---|
-//! | `hostname`, `idn-hostname`, `idn-email` | A-labels (`xn--…`): whether Punycode decodes to a valid label is not regular |
+//! | `hostname` from draft 7 on, `idn-hostname`, `idn-email` | A-labels (`xn--…`): whether Punycode decodes to a valid label is not regular |
 //! | `regex` | backreferences by number and before the group, a second named group, names of ten characters or more, groups nested deeper than [`regex::DEPTH`] levels, ranges other than `a-z`, `A-Z` and `0-9` |
 //!
 //! Source of the list: JSON Schema validation, 2020-12, §7.3.
@@ -36,12 +36,15 @@ mod uuid;
 
 use crate::automata::regex::{compile, Anchoring, Dialect};
 use crate::automata::{LangId, Languages};
+use std::sync::OnceLock;
 
 /// A format that is enforced.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum Format {
+    /// `hostname` as drafts 4 and 6 have it: labels that start with `xn--` are labels like others.
+    AsciiHostname,
     /// Of `contentEncoding`, not of `format`.
     Base64,
     Date,
@@ -94,31 +97,46 @@ impl Format {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|&(_, format)| format)
     }
 
-    /// The texts in the format.
+    /// The texts in the format. Built once in the process; after that, pools copy it.
     pub fn language(self, pool: &mut Languages) -> LangId {
+        static BUILT: [OnceLock<(Languages, LangId)>; Format::Uuid as usize + 1] =
+            [const { OnceLock::new() }; Format::Uuid as usize + 1];
+        let (built, language) = BUILT[self as usize].get_or_init(|| {
+            let mut pool = Languages::new();
+            let language = self.build(&mut pool);
+            // Finds out, for everybody, that it is not empty and which bytes it tells apart.
+            pool.first_bytes(language);
+            // What building it went through is not kept.
+            let mut kept = Languages::new();
+            let language = kept.import(&pool, language);
+            (kept, language)
+        });
+        pool.import(built, *language)
+    }
+
+    fn build(self, pool: &mut Languages) -> LangId {
         match self {
-            Format::Base64 => pool.named("contentEncoding base64", base64::language),
-            Format::Date => pool.named("format date", date::language),
-            Format::DateTime => pool.named("format date-time", date_time::language),
-            Format::Duration => pool.named("format duration", duration::language),
-            Format::Email => pool.named("format email", email::language),
-            Format::Hostname => pool.named("format hostname", hostname::language),
-            Format::IdnEmail => pool.named("format idn-email", idn_email::language),
-            Format::IdnHostname => pool.named("format idn-hostname", idn_hostname::language),
-            Format::Ipv4 => pool.named("format ipv4", ipv4::language),
-            Format::Ipv6 => pool.named("format ipv6", ipv6::language),
-            Format::Iri => pool.named("format iri", iri::language),
-            Format::IriReference => pool.named("format iri-reference", iri_reference::language),
-            Format::JsonPointer => pool.named("format json-pointer", json_pointer::language),
-            Format::Regex => pool.named("format regex", regex::language),
-            Format::RelativeJsonPointer => {
-                pool.named("format relative-json-pointer", relative_json_pointer::language)
-            }
-            Format::Time => pool.named("format time", time::language),
-            Format::Uri => pool.named("format uri", uri::language),
-            Format::UriReference => pool.named("format uri-reference", uri_reference::language),
-            Format::UriTemplate => pool.named("format uri-template", uri_template::language),
-            Format::Uuid => pool.named("format uuid", uuid::language),
+            Format::AsciiHostname => hostname::ascii(pool),
+            Format::Base64 => base64::language(pool),
+            Format::Date => date::language(pool),
+            Format::DateTime => date_time::language(pool),
+            Format::Duration => duration::language(pool),
+            Format::Email => email::language(pool),
+            Format::Hostname => hostname::language(pool),
+            Format::IdnEmail => idn_email::language(pool),
+            Format::IdnHostname => idn_hostname::language(pool),
+            Format::Ipv4 => ipv4::language(pool),
+            Format::Ipv6 => ipv6::language(pool),
+            Format::Iri => iri::language(pool),
+            Format::IriReference => iri_reference::language(pool),
+            Format::JsonPointer => json_pointer::language(pool),
+            Format::Regex => regex::language(pool),
+            Format::RelativeJsonPointer => relative_json_pointer::language(pool),
+            Format::Time => time::language(pool),
+            Format::Uri => uri::language(pool),
+            Format::UriReference => uri_reference::language(pool),
+            Format::UriTemplate => uri_template::language(pool),
+            Format::Uuid => uuid::language(pool),
         }
     }
 }

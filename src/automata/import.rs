@@ -1,0 +1,169 @@
+//! Copying a language from one pool into another.
+//!
+//! Languages that many pools need, such as the formats of JSON Schema, are built once in the process and copied where they
+//! are used. Fingerprints mean the same in every pool, so what the pool has already is found by a look-up, and what it
+//! lacks is one entry for each part of the expression with the facts known of it: nothing is simplified, compiled or
+//! searched again. Transitions are left to be found anew; they are mostly those of what nobody asks for.
+
+use super::languages::{Expr, LangId, Languages, UNRESOLVED, UNSTEPPED};
+use hashbrown::HashMap;
+
+/// What parts of the other pool are called here.
+#[derive(Default)]
+struct Copied {
+    exprs: HashMap<LangId, LangId>,
+    chars: HashMap<u32, u32>,
+    partitions: HashMap<u32, u32>,
+}
+
+impl Languages {
+    /// The language `id` of the pool `other`, in this pool. Costs time in the size of its expression.
+    ///
+    /// ```
+    /// use hedgerow::automata::regex::{compile, Anchoring, Dialect};
+    /// use hedgerow::automata::Languages;
+    /// let (mut one, mut other) = (Languages::new(), Languages::new());
+    /// let word = compile(&mut one, r"\p{L}{3,9}", Dialect::Rust, Anchoring::Full).unwrap();
+    /// let copy = other.import(&one, word);
+    /// assert!(other.accepts(copy, "größe".as_bytes()) && !other.accepts(copy, b"a b"));
+    /// ```
+    pub fn import(&mut self, other: &Languages, id: LangId) -> LangId {
+        let mut copied = Copied::default();
+        // Unknowns whose definitions are to be copied, since a definition may mention its unknown.
+        let mut unknowns: Vec<LangId> = Vec::new();
+        let here = self.import_expr(other, id, &mut copied, &mut unknowns);
+        while let Some(unknown) = unknowns.pop() {
+            if let Expr::Unknown(equation) = *other.expr(unknown) {
+                let definition = other.equations[equation as usize].definition;
+                let definition = self.import_expr(other, definition, &mut copied, &mut unknowns);
+                self.define(copied.exprs[&unknown], definition);
+            }
+        }
+        here
+    }
+
+    /// Copies an expression, its parts first. A list of what is left to do instead of recursion: chains may be long.
+    fn import_expr(
+        &mut self,
+        other: &Languages,
+        root: LangId,
+        copied: &mut Copied,
+        unknowns: &mut Vec<LangId>,
+    ) -> LangId {
+        let mut stack = vec![(root, false)];
+        while let Some((id, parts_are_here)) = stack.pop() {
+            if copied.exprs.contains_key(&id) {
+                continue;
+            }
+            if let Some(known) = self.with_fingerprint(other.fingerprint(id)) {
+                copied.exprs.insert(id, known);
+                continue;
+            }
+            if !parts_are_here {
+                stack.push((id, true));
+                match other.expr(id) {
+                    Expr::Concat(a, b) => stack.extend([(*a, false), (*b, false)]),
+                    Expr::Union(parts) | Expr::Inter(parts) => {
+                        stack.extend(parts.iter().map(|&p| (p, false)))
+                    }
+                    Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => {
+                        stack.push((*a, false))
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            let of = |part: &LangId| copied.exprs[part];
+            let sorted = |parts: &[LangId]| {
+                let mut parts: Box<[LangId]> = parts.iter().map(of).collect();
+                parts.sort_unstable();
+                parts
+            };
+            let expr = match other.expr(id) {
+                Expr::Concat(a, b) => Expr::Concat(of(a), of(b)),
+                Expr::Union(parts) => Expr::Union(sorted(parts)),
+                Expr::Inter(parts) => Expr::Inter(sorted(parts)),
+                Expr::Not(a) => Expr::Not(of(a)),
+                Expr::Repeat(a, min, max) => Expr::Repeat(of(a), *min, *max),
+                Expr::Json { inner, mode, escapes } => {
+                    Expr::Json { inner: of(inner), mode: *mode, escapes: *escapes }
+                }
+                Expr::Chars(node) => Expr::Chars(self.chars.import(&other.chars, *node, &mut copied.chars)),
+                Expr::Literals { set, lo, hi, depth } => {
+                    let set = self.import_literals(other.literal_set(*set));
+                    Expr::Literals { set, lo: *lo, hi: *hi, depth: *depth }
+                }
+                Expr::Machine { machine, state } => {
+                    let (machine, key) = other.machines[*machine as usize].clone();
+                    Expr::Machine { machine: self.import_machine(machine, key), state: *state }
+                }
+                Expr::Unknown(equation) => {
+                    let equation = &other.equations[*equation as usize];
+                    let (unknown, undefined) = self.unknown(equation.key, equation.nullable);
+                    if undefined {
+                        unknowns.push(id);
+                    }
+                    copied.exprs.insert(id, unknown);
+                    continue;
+                }
+                // Every pool has them.
+                expr @ (Expr::Never | Expr::Empty | Expr::All) => expr.clone(),
+            };
+            let mut info = other.info[id.index()];
+            info.row = UNSTEPPED;
+            if info.partition != UNRESOLVED {
+                let there = info.partition;
+                info.partition = *copied
+                    .partitions
+                    .entry(there)
+                    .or_insert_with(|| self.partitions.intern_ref(other.partitions.get(there)));
+            }
+            copied.exprs.insert(id, self.add(expr, info));
+        }
+        copied.exprs[&root]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::regex::{compile, Anchoring, Dialect};
+    use super::super::{Escapes, UNLABELLED};
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_language_with_the_same_facts() {
+        let mut other = Languages::new();
+        let mut languages: Vec<LangId> = [
+            r"^(?:a(?!b)|b|\p{Greek}){2,5}$",
+            r"\bword\b",
+            r"^(?=.*[0-9])(?!admin$).{3,20}$",
+            r"(?:a|ab)(?:c|bcd)(?:d*)",
+            r"^(?:(?!ab).)*$",
+        ]
+        .iter()
+        .map(|p| compile(&mut other, p, Dialect::Ecma262, Anchoring::Search).unwrap())
+        .collect();
+        let words = other.literals([&b"one"[..], b"two"].map(|w| (w.to_vec(), UNLABELLED)));
+        let not = other.not(words);
+        languages.push(other.json_string(not, Escapes::Any));
+        let texts = ["", "ab", "a word", "admin", "αβγ", "a1b", "abcd", "bbaa", r#""one""#, r#""\u006fnE""#];
+        for id in languages {
+            // Some transitions and partitions are known there, some are not.
+            other.step(id, b'a');
+            let mut pool = Languages::new();
+            pool.bytes(b"so that ids differ");
+            let copy = pool.import(&other, id);
+            assert_eq!(pool.fingerprint(copy), other.fingerprint(id));
+            assert_eq!(pool.import(&other, id), copy);
+            for text in texts {
+                let (here, there) =
+                    (pool.step_bytes(copy, text.as_bytes()), other.step_bytes(id, text.as_bytes()));
+                assert_eq!(pool.fingerprint(here), other.fingerprint(there), "{text}");
+                assert_eq!(pool.is_nullable(here), other.is_nullable(there), "{text}");
+            }
+            // Copying back finds what is there.
+            let len = other.len();
+            assert_eq!((other.import(&pool, copy), other.len()), (id, len));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Unions and intersections of shapes, and the normal form they are kept in.
+//!
+//! An intersection of unions is the union of the intersections of their parts; what obviously has no value is dropped at
+//! once, which is what keeps the result small: most parts contradict each other in a key that tells them apart.
+
+use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
+use super::term::{Failure, TermId};
+use super::text::TextId;
+use std::sync::Arc;
+
+impl Eval<'_> {
+    /// A union of disjoint or overlapping shapes.
+    pub fn union(&mut self, a: &Shape, b: &Shape) -> Shape {
+        let mut union = Shape {
+            null: a.null || b.null,
+            booleans: a.booleans | b.booleans,
+            numbers: a.numbers.or(&b.numbers),
+            strings: self.algebra.texts.or(a.strings, b.strings),
+            arrays: a.arrays.clone(),
+            objects: a.objects.clone(),
+        };
+        b.arrays.iter().for_each(|x| union.add_array(x.clone()));
+        b.objects.iter().for_each(|x| union.add_object(x.clone()));
+        union
+    }
+
+    /// Values in both.
+    pub fn intersect(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
+        let mut both = Shape {
+            null: a.null && b.null,
+            booleans: a.booleans & b.booleans,
+            numbers: a.numbers.and(&b.numbers),
+            strings: self.and_text(a.strings, b.strings),
+            arrays: Vec::new(),
+            objects: Vec::new(),
+        };
+        for x in &a.arrays {
+            for y in &b.arrays {
+                self.algebra.spend(1)?;
+                if let Some(array) = self.intersect_arrays(x, y)? {
+                    both.add_array(array);
+                }
+            }
+        }
+        for x in &a.objects {
+            for y in &b.objects {
+                self.algebra.spend(1)?;
+                if let Some(object) = self.intersect_objects(x, y)? {
+                    both.add_object(object);
+                }
+            }
+        }
+        Ok(both)
+    }
+
+    /// Arrays in both; `None` when there is obviously none.
+    pub fn intersect_arrays(
+        &mut self,
+        a: &Arc<ArrayShape>,
+        b: &Arc<ArrayShape>,
+    ) -> Result<Option<Arc<ArrayShape>>, Failure> {
+        if a == b || **b == ArrayShape::any() {
+            return Ok(Some(a.clone()));
+        }
+        if **a == ArrayShape::any() {
+            return Ok(Some(b.clone()));
+        }
+        let len = a.prefix.len().max(b.prefix.len());
+        let mut both = ArrayShape {
+            prefix: (0..len).map(|i| self.algebra.and2(a.item(i), b.item(i))).collect(),
+            rest: self.algebra.and2(a.rest, b.rest),
+            min: a.min.max(b.min),
+            max: a.max.min(b.max),
+            some: a.some.clone(),
+            unique: a.unique || b.unique,
+            repeated: a.repeated || b.repeated,
+            differs: a.differs.clone(),
+        };
+        both.some.extend(b.some.iter().filter(|s| !a.some.contains(s)).cloned());
+        both.differs.extend(b.differs.iter().filter(|d| !a.differs.contains(d)).cloned());
+        self.finish_array(both)
+    }
+
+    /// The array in normal form; `None` when there is obviously none.
+    pub fn finish_array(&mut self, mut array: ArrayShape) -> Result<Option<Arc<ArrayShape>>, Failure> {
+        if !array.tidy() {
+            return Ok(None);
+        }
+        for i in 0..array.prefix.len().min(array.min as usize) {
+            if self.is_evidently_never(array.prefix[i])? {
+                return Ok(None);
+            }
+        }
+        // Some item must be what no item may be.
+        for s in array.some.iter().filter(|s| s.min > 0) {
+            let from = array.prefix.len().min(s.from as usize);
+            let mut places = array.prefix[from..].iter().chain([&array.rest]);
+            if places.all(|&item| self.algebra.and2(item, s.value) == TermId::NEVER) {
+                return Ok(None);
+            }
+        }
+        let mut differs = std::mem::take(&mut array.differs);
+        differs.retain(|items| {
+            let len = items.len() as u32;
+            array.min <= len
+                && len <= array.max
+                && (0..items.len()).all(|i| self.algebra.and2(array.item(i), items[i]) != TermId::NEVER)
+        });
+        array.differs = differs;
+        Ok(Some(Arc::new(array)))
+    }
+
+    /// Objects in both; `None` when there is obviously none.
+    pub fn intersect_objects(
+        &mut self,
+        a: &Arc<ObjectShape>,
+        b: &Arc<ObjectShape>,
+    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+        if a == b || **b == ObjectShape::any() {
+            return Ok(Some(a.clone()));
+        }
+        if **a == ObjectShape::any() {
+            return Ok(Some(b.clone()));
+        }
+        self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 8)?;
+        let index = |o: &ObjectShape| -> hashbrown::HashMap<Arc<str>, usize> {
+            o.declared.iter().enumerate().map(|(i, d)| (d.key.clone(), i)).collect()
+        };
+        // Few keys are found faster by looking than by hashing.
+        let (in_a, in_b) = if a.declared.len() * b.declared.len() > 64 {
+            (Some(index(a)), Some(index(b)))
+        } else {
+            (None, None)
+        };
+        let find =
+            |o: &ObjectShape, index: &Option<hashbrown::HashMap<Arc<str>, usize>>, key: &str| match index {
+                Some(index) => index.get(key).copied(),
+                None => o.position(key),
+            };
+        let mut declared = Vec::with_capacity(a.declared.len() + b.declared.len());
+        for x in &a.declared {
+            let other = find(b, &in_b, &x.key);
+            let (value, required) = match other {
+                Some(i) => (b.declared[i].value, b.declared[i].required),
+                None => (self.rest_value(b, &x.key), false),
+            };
+            let value = self.algebra.and2(x.value, value);
+            declared.push(Declared { key: x.key.clone(), value, required: x.required || required });
+        }
+        for y in &b.declared {
+            if find(a, &in_a, &y.key).is_none() {
+                let value = self.rest_value(a, &y.key);
+                let value = self.algebra.and2(value, y.value);
+                declared.push(Declared { key: y.key.clone(), value, required: y.required });
+            }
+        }
+        let mut rest = Vec::new();
+        for &(keys_a, value_a) in &a.rest {
+            for &(keys_b, value_b) in &b.rest {
+                let keys = self.and_text(keys_a, keys_b);
+                let value = self.algebra.and2(value_a, value_b);
+                if keys != TextId::NEVER && value != TermId::NEVER {
+                    rest.push((keys, value));
+                }
+            }
+        }
+        let mut both = ObjectShape {
+            declared,
+            rest,
+            min: a.min.max(b.min),
+            max: a.max.min(b.max),
+            requires: a.requires.clone(),
+            some: a.some.clone(),
+            differs: a.differs.clone(),
+        };
+        both.requires.extend(b.requires.iter().filter(|r| !a.requires.contains(r)).cloned());
+        both.some.extend(b.some.iter().filter(|s| !a.some.contains(s)).cloned());
+        both.differs.extend(b.differs.iter().filter(|d| !a.differs.contains(d)).cloned());
+        self.finish_object(both)
+    }
+
+    /// The object in normal form; `None` when there is obviously none.
+    pub fn finish_object(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, Failure> {
+        if !object.tidy() {
+            return Ok(None);
+        }
+        for i in 0..object.declared.len() {
+            // Contradicting discriminators are what makes most branches of `oneOf` disjoint.
+            if object.declared[i].required && self.is_evidently_never(object.declared[i].value)? {
+                return Ok(None);
+            }
+        }
+        let mut differs = std::mem::take(&mut object.differs);
+        differs.retain(|pairs| self.may_be(&object, pairs));
+        object.differs = differs;
+        Ok(Some(Arc::new(object)))
+    }
+
+    /// Whether the object with exactly these properties may be one of `object` (sufficient to drop it, not necessary).
+    fn may_be(&mut self, object: &ObjectShape, pairs: &[(Arc<str>, TermId)]) -> bool {
+        let size = pairs.len() as u32;
+        object.min <= size
+            && size <= object.max
+            && object.declared.iter().all(|d| !d.required || ObjectShape::value_in(pairs, &d.key).is_some())
+            && pairs.iter().all(|(key, value)| {
+                let allowed = match object.position(key) {
+                    Some(i) => object.declared[i].value,
+                    None => self.rest_value(object, key),
+                };
+                self.algebra.and2(allowed, *value) != TermId::NEVER
+            })
+    }
+}

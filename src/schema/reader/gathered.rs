@@ -1,0 +1,140 @@
+//! Keywords that say something together: what is kept while a schema's members are read, and what it comes to.
+
+use super::super::document::{Keyword, Types, NULL};
+use super::super::error::SchemaError;
+use super::super::json::{Kind, Value};
+use super::super::options::{AdditionalProperties, Draft};
+use super::table::Leaves;
+use super::{Member, Reader};
+use crate::automata::UNBOUNDED;
+
+/// A bound of numbers as it is written.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limit {
+    /// `minimum` or `maximum`.
+    pub plain: Option<Member>,
+    /// `exclusiveMinimum` or `exclusiveMaximum`: a number, or draft 4's boolean.
+    pub exclusive: Option<Member>,
+}
+
+/// What has been seen of one schema.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub types: Types,
+    pub nullable: bool,
+    pub lower: Limit,
+    pub upper: Limit,
+    pub prefix_items: Option<Member>,
+    pub items: Option<Member>,
+    pub additional_items: Option<Member>,
+    pub contains: Option<Member>,
+    pub min_contains: Option<Member>,
+    pub max_contains: Option<Member>,
+    pub test: Option<Member>,
+    pub then: Option<Member>,
+    pub otherwise: Option<Member>,
+    /// There is `properties`.
+    declares: bool,
+    /// There is a keyword about properties that are not declared.
+    speaks_of_others: bool,
+    strings: u32,
+    perhaps_nothing: bool,
+}
+
+impl Gathered {
+    /// Some keyword leaves this.
+    pub fn leaves(&mut self, leaves: Leaves) {
+        match leaves {
+            Leaves::Something => {}
+            Leaves::PerhapsNothing => self.perhaps_nothing = true,
+            Leaves::SomeStrings => self.strings += 1,
+        }
+    }
+
+    /// A keyword was read.
+    pub fn keyword(&mut self, keyword: &Keyword) {
+        match keyword {
+            Keyword::Properties(_) => self.declares = true,
+            Keyword::AdditionalProperties(_)
+            | Keyword::UnevaluatedProperties(_)
+            | Keyword::UnevaluatedItems(_) => self.speaks_of_others = true,
+            _ => {}
+        }
+    }
+
+    /// Whether some value obviously satisfies the schema.
+    pub fn is_inhabited(&self) -> bool {
+        !self.perhaps_nothing && self.strings < 2
+    }
+}
+
+impl Reader<'_> {
+    /// The keywords that several members say together.
+    pub(super) fn finish(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+        if g.types != 0 {
+            let null = if g.nullable { NULL } else { 0 };
+            self.doc.keywords.push(Keyword::Types(g.types | null));
+        }
+        self.finish_limit(g.lower, |value, exclusive| Keyword::Lower { value, exclusive })?;
+        self.finish_limit(g.upper, |value, exclusive| Keyword::Upper { value, exclusive })?;
+        self.finish_items(g)?;
+        self.finish_contains(g)?;
+        if let Some(test) = g.test {
+            let test = self.subschema(test)?;
+            let then = g.then.map(|branch| self.subschema(branch)).transpose()?;
+            let otherwise = g.otherwise.map(|branch| self.subschema(branch)).transpose()?;
+            self.doc.keywords.push(Keyword::Condition { test, then, otherwise });
+        }
+        let forbid = self.options.additional_properties == AdditionalProperties::Forbid;
+        if forbid && g.declares && !g.speaks_of_others {
+            self.doc.keywords.push(Keyword::NoAdditionalProperties);
+        }
+        Ok(())
+    }
+
+    fn finish_limit(&mut self, limit: Limit, make: fn(Value, bool) -> Keyword) -> Result<(), SchemaError> {
+        // Draft 4's boolean says that the bound itself is outside.
+        let flag = match limit.exclusive.map(|m| self.doc.json.kind(m.value)) {
+            Some(Kind::Bool(flag)) => Some(flag),
+            _ => None,
+        };
+        if let Some(plain) = limit.plain {
+            self.number(plain)?;
+            self.doc.keywords.push(make(plain.value, flag == Some(true)));
+        }
+        if let (Some(exclusive), None) = (limit.exclusive, flag) {
+            self.number(exclusive)?;
+            self.doc.keywords.push(make(exclusive.value, true));
+        }
+        Ok(())
+    }
+
+    fn finish_items(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+        let (mut prefix, mut rest) = (g.prefix_items, g.items);
+        if let Some(items) = rest.filter(|m| matches!(self.doc.json.kind(m.value), Kind::Array { .. })) {
+            if items.draft == Draft::Y2020 || prefix.is_some() {
+                return Err(self.malformed(items, "must be a schema; a list of schemas is `prefixItems`"));
+            }
+            (prefix, rest) = (Some(items), g.additional_items);
+        }
+        if let Some(prefix) = prefix {
+            self.subschema_list(prefix)?;
+            self.doc.keywords.push(Keyword::PrefixItems(prefix.value));
+        }
+        if let Some(rest) = rest {
+            let rest = self.subschema(rest)?;
+            self.doc.keywords.push(Keyword::Items(rest));
+        }
+        Ok(())
+    }
+
+    fn finish_contains(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+        let min = g.min_contains.map_or(Ok(1), |m| self.count(m))?;
+        let max = g.max_contains.map_or(Ok(UNBOUNDED), |m| self.count(m))?;
+        if let Some(contained) = g.contains {
+            let schema = self.subschema(contained)?;
+            self.doc.keywords.push(Keyword::Contains { schema, min, max });
+        }
+        Ok(())
+    }
+}

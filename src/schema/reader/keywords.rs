@@ -1,0 +1,236 @@
+//! The keywords that are read by a rule of their own.
+//!
+//! Each reader checks its member's value and gives the keyword it comes to: `None` where that is nothing, because others
+//! say it too ([`Gathered`]), or because an option or lenient mode dropped it.
+
+use super::super::document::{Keyword, Note, Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
+use super::super::error::SchemaError;
+use super::super::format::Format;
+use super::super::json::{Kind, Value};
+use super::super::options::{ContentEncoding, Draft, FormatPolicy, UnknownFormat};
+use super::gathered::Gathered;
+use super::table::Leaves;
+use super::{Member, Reader};
+
+type Read = Result<Option<Keyword>, SchemaError>;
+
+/// Divisors have at most this many digits before and behind the point.
+const DIVISOR_DIGITS: u32 = 15;
+
+pub(super) fn types(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+    let bits = match reader.doc.json.kind(member.value) {
+        Kind::String(_) => reader.type_bit(member.value),
+        Kind::Array { .. } => {
+            let items = reader.doc.json.items(member.value);
+            items.iter().try_fold(0, |bits, &v| Some(bits | reader.type_bit(v)?))
+        }
+        _ => None,
+    };
+    g.types = bits.filter(|&bits| bits != 0).ok_or_else(|| {
+        reader.malformed(
+            member,
+            "must be one of `null`, `boolean`, `integer`, `number`, `string`, `array`, `object`, or a list of them",
+        )
+    })?;
+    Ok(None)
+}
+
+pub(super) fn nullable(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+    g.nullable = reader.doc.json.kind(member.value) == Kind::Bool(true);
+    Ok(None)
+}
+
+pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    match reader.doc.json.kind(member.value) {
+        Kind::Array { .. } => Ok(Some(Keyword::Enum(member.value))),
+        _ => Err(reader.malformed(member, "must be an array of values")),
+    }
+}
+
+pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    let divisor = reader.number(member)?;
+    if divisor.is_zero() || divisor.is_negative() {
+        return Err(reader.malformed(member, "must be greater than 0"));
+    }
+    let fits = |(digits, places)| digits < 10u64.pow(DIVISOR_DIGITS) && places <= DIVISOR_DIGITS;
+    if !divisor.scaled().is_some_and(fits) {
+        reader.unsupported(member, format!("the divisor has more than {DIVISOR_DIGITS} digits"))?;
+        return Ok(None);
+    }
+    Ok(Some(Keyword::MultipleOf(member.value)))
+}
+
+pub(super) fn string_pattern(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+    let pattern = reader.text(member)?;
+    match reader.pattern(&pattern) {
+        Ok(true) => {}
+        Ok(false) => g.leaves(Leaves::PerhapsNothing),
+        Err(reason) => {
+            reader.unsupported(member, reason)?;
+            return Ok(None);
+        }
+    }
+    Ok(Some(Keyword::Pattern(member.value)))
+}
+
+pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    let name = reader.text(member)?;
+    let (schema, index) = (member.schema, member.index);
+    if reader.options.format == FormatPolicy::Annotate {
+        reader.note(Note::IgnoredFormat { schema, member: index });
+        return Ok(None);
+    }
+    match Format::by_name(&name) {
+        // Until draft 6 host names were those of RFC 1034 alone.
+        Some(Format::Hostname) if member.draft <= Draft::Six => {
+            return Ok(Some(Keyword::Format(Format::AsciiHostname)));
+        }
+        Some(format) => return Ok(Some(Keyword::Format(format))),
+        None if reader.options.unknown_format == UnknownFormat::Refuse => {
+            reader.unsupported(member, format!("the format `{name}` is not known"))?;
+        }
+        None => reader.note(Note::UnknownFormat { schema, member: index }),
+    }
+    Ok(None)
+}
+
+pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    let is_base64 = reader.text(member)?.eq_ignore_ascii_case("base64");
+    if !is_base64 || reader.options.content_encoding == ContentEncoding::Annotate {
+        reader.note(Note::IgnoredEncoding { schema: member.schema, member: member.index });
+        return Ok(None);
+    }
+    Ok(Some(Keyword::Format(Format::Base64)))
+}
+
+pub(super) fn unique(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    match reader.doc.json.kind(member.value) {
+        Kind::Bool(true) => Ok(Some(Keyword::UniqueItems)),
+        Kind::Bool(false) => Ok(None),
+        _ => Err(reader.malformed(member, "must be `true` or `false`")),
+    }
+}
+
+pub(super) fn required(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    if !reader.is_string_list(member.value) {
+        return Err(reader.malformed(member, "must be an array of strings"));
+    }
+    let is_empty = reader.doc.json.items(member.value).is_empty();
+    Ok((!is_empty).then_some(Keyword::Required(member.value)))
+}
+
+pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    for i in 0..reader.doc.json.member_count(member.value) {
+        let pattern = reader.doc.json.member_key(member.value, i).to_owned();
+        if let Err(reason) = reader.pattern(&pattern) {
+            reader.unsupported(member, reason)?;
+            return Ok(None);
+        }
+    }
+    reader.subschema_map(member)?;
+    Ok(Some(Keyword::PatternProperties(member.value)))
+}
+
+pub(super) fn dependencies(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    reader.each_dependency(member, |reader, item| match reader.is_string_list(item) {
+        true => Ok(()),
+        false => reader.subschema_at(member, item).map(drop),
+    })
+}
+
+pub(super) fn dependent_required(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    reader.each_dependency(member, |reader, item| match reader.is_string_list(item) {
+        true => Ok(()),
+        false => Err(reader.malformed(member, "must hold arrays of strings")),
+    })
+}
+
+pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    let target = reader.text(member)?;
+    let found = reader.doc.references.resolve(&mut reader.doc.json, member.resource, &target);
+    let error = |reader: &Reader<'_>, reason: String| SchemaError::Reference {
+        pointer: reader.error_place(member),
+        keyword: member.name.to_owned(),
+        target: target.clone(),
+        reason,
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(reason) => {
+            let error = error(reader, reason);
+            reader.unless_lenient(member, error)?;
+            return Ok(None);
+        }
+    };
+    if !matches!(reader.doc.json.kind(found), Kind::Object { .. } | Kind::Bool(_)) {
+        let reason = "which is not a schema (an object, `true` or `false`)".to_owned();
+        return Err(error(reader, reason));
+    }
+    let home = reader.doc.references.enclosing_resource(&reader.doc.json, found);
+    reader.enqueue(found, home);
+    let anchor = match member.name {
+        "$dynamicRef" => reader.doc.references.dynamic_anchor(home, found, &target),
+        "$recursiveRef" => reader.doc.references.recursive_anchor(home),
+        _ => None,
+    };
+    let Some(anchor) = anchor else { return Ok(Some(Keyword::Ref(found))) };
+    // Whichever resource is entered first decides, so every candidate must be read.
+    for candidate in reader.doc.references.anchored(anchor) {
+        let home = reader.doc.references.enclosing_resource(&reader.doc.json, candidate);
+        reader.enqueue(candidate, home);
+    }
+    Ok(Some(Keyword::DynamicRef { initial: found, anchor }))
+}
+
+impl Reader<'_> {
+    fn type_bit(&self, value: Value) -> Option<Types> {
+        Some(match self.doc.json.as_str(value)? {
+            "null" => NULL,
+            "boolean" => BOOLEAN,
+            "integer" => INTEGER,
+            "number" => NUMBER,
+            "string" => STRING,
+            "array" => ARRAY,
+            "object" => OBJECT,
+            _ => return None,
+        })
+    }
+
+    fn text(&self, member: Member) -> Result<String, SchemaError> {
+        let text = self.doc.json.as_str(member.value).map(str::to_owned);
+        text.ok_or_else(|| self.malformed(member, "must be a string"))
+    }
+
+    /// Compiles a pattern; says whether any text matches it.
+    fn pattern(&mut self, pattern: &str) -> Result<bool, String> {
+        let language = match self.doc.patterns.get(pattern) {
+            Some(&language) => language,
+            None => {
+                let language = super::super::pattern::language(self.pool, pattern)?;
+                self.doc.patterns.insert(pattern.into(), language);
+                language
+            }
+        };
+        Ok(!self.pool.is_never(language))
+    }
+
+    fn is_string_list(&self, value: Value) -> bool {
+        matches!(self.doc.json.kind(value), Kind::Array { .. })
+            && self.doc.json.items(value).iter().all(|&v| self.doc.json.as_str(v).is_some())
+    }
+
+    fn each_dependency(
+        &mut self,
+        member: Member,
+        check: impl Fn(&mut Self, Value) -> Result<(), SchemaError>,
+    ) -> Read {
+        if !self.doc.json.is_object(member.value) {
+            return Err(self.malformed(member, "must be an object"));
+        }
+        for i in 0..self.doc.json.member_count(member.value) {
+            let (_, item) = self.doc.json.member(member.value, i);
+            check(self, item)?;
+        }
+        Ok(Some(Keyword::Dependencies(member.value)))
+    }
+}

@@ -1,0 +1,287 @@
+//! Reading a document: every keyword checked, once.
+//!
+//! One pass over the schemas reachable from the root (through applicators and references, across documents) finds
+//! everything that is malformed, unsupported or unresolvable before anything is compiled, and leaves a form in
+//! which no later step can meet bad input. Schemas nobody refers to have no effect and are not read. The pass is a
+//! work list, so nesting costs no stack; per schema it is one look at each member.
+//!
+//! Keywords are read by the rules of the draft that `$schema` names: keywords a draft does not know are annotations
+//! there (with a warning where another draft gives them a meaning). Without `$schema` the rules are those of
+//! 2020-12, and the older spellings (`definitions`, `dependencies`, `additionalItems`, array `items`, boolean
+//! `exclusiveMinimum`, OpenAPI's `nullable`) mean what they meant.
+//!
+//! [`table`] says of every keyword which drafts know it and how it is read; [`keywords`] holds the readers of those that
+//! need one of their own, and [`gathered`] what several keywords say together.
+
+mod gathered;
+mod keywords;
+mod table;
+
+use super::document::{Document, Keyword, Note, Record};
+use super::error::SchemaError;
+use super::json::{Json, Kind, Value};
+use super::options::{Draft, SchemaOptions, Strictness};
+use super::reference::References;
+use crate::automata::{Decimal, Languages, UNBOUNDED};
+use gathered::Gathered;
+use hashbrown::HashMap;
+use table::{Leaves, Role};
+
+/// At most this many warnings are kept.
+const MAX_NOTES: usize = 10_000;
+
+/// Reads a parsed document and what it refers to. Patterns are compiled into `pool`.
+pub(super) fn read(
+    mut json: Json,
+    root: Value,
+    text: &str,
+    options: &SchemaOptions,
+    pool: &mut Languages,
+) -> Result<(Document, Vec<Note>), SchemaError> {
+    if !matches!(json.kind(root), Kind::Object { .. } | Kind::Bool(_)) {
+        return Err(SchemaError::Malformed {
+            pointer: "#".to_owned(),
+            keyword: "schema".to_owned(),
+            reason: "must be an object, `true` or `false`".to_owned(),
+        });
+    }
+    let references = References::new(&mut json, root, text, options);
+    let mut reader = Reader {
+        doc: Document {
+            json,
+            root,
+            records: Vec::new(),
+            keywords: Vec::new(),
+            references,
+            patterns: HashMap::new(),
+        },
+        options,
+        pool,
+        queue: Vec::new(),
+        notes: Vec::new(),
+    };
+    reader.doc.keywords.reserve(64);
+    reader.enqueue(root, root);
+    while let Some((schema, resource)) = reader.queue.pop() {
+        reader.schema(schema, resource)?;
+    }
+    Ok((reader.doc, reader.notes))
+}
+
+struct Reader<'o> {
+    doc: Document,
+    options: &'o SchemaOptions,
+    pool: &'o mut Languages,
+    queue: Vec<(Value, Value)>,
+    notes: Vec<Note>,
+}
+
+/// A member of a schema object, and where it stands.
+#[derive(Clone, Copy)]
+struct Member {
+    schema: Value,
+    /// Which of the schema's members it is.
+    index: u32,
+    name: &'static str,
+    value: Value,
+    /// The resource (schema with an `$id`, or document) that the schema belongs to, and its rules.
+    resource: Value,
+    draft: Draft,
+}
+
+impl Reader<'_> {
+    fn enqueue(&mut self, schema: Value, resource: Value) {
+        let at = schema.0 as usize;
+        if self.doc.records.len() <= at {
+            self.doc.records.resize(self.doc.json.len().max(at + 1), Record::default());
+        }
+        if !self.doc.records[at].read {
+            self.doc.records[at].read = true;
+            self.doc.records[at].resource = resource.0;
+            self.queue.push((schema, resource));
+        }
+    }
+
+    fn schema(&mut self, schema: Value, outer: Value) -> Result<(), SchemaError> {
+        let first = self.doc.keywords.len() as u32;
+        let mut inhabited = true;
+        match self.doc.json.kind(schema) {
+            Kind::Bool(true) => {}
+            Kind::Object { len, .. } => inhabited = self.object_schema(schema, outer, len)?,
+            _ => {
+                self.doc.keywords.push(Keyword::Never);
+                inhabited = false;
+            }
+        }
+        let record = &mut self.doc.records[schema.0 as usize];
+        record.first = first;
+        record.len = self.doc.keywords.len() as u32 - first;
+        record.inhabited = inhabited;
+        Ok(())
+    }
+
+    /// Reads the members; says whether some value obviously satisfies the schema.
+    fn object_schema(&mut self, schema: Value, outer: Value, len: u32) -> Result<bool, SchemaError> {
+        let resource = self.doc.references.resource_at(schema).unwrap_or(outer);
+        self.doc.records[schema.0 as usize].resource = resource.0;
+        let draft = self.doc.references.draft(resource);
+        // Up to draft 7 nothing beside `$ref` counts.
+        let only = match draft <= Draft::Seven {
+            true => (0..len).find(|&i| self.doc.json.member_key(schema, i) == "$ref"),
+            false => None,
+        };
+        let validates = self.doc.references.validates(resource);
+        let mut gathered = Gathered::default();
+        for index in only.map_or(0..len, |only| only..only + 1) {
+            let (key, value) = self.doc.json.member(schema, index);
+            let Some(row) = table::find(key) else {
+                self.note(Note::Unknown { schema, member: index });
+                continue;
+            };
+            if !row.drafts.contains(draft) || (row.validation && !validates) {
+                self.note(Note::OtherDraft { schema, member: index });
+                continue;
+            }
+            let member = Member { schema, index, name: row.name, value, resource, draft };
+            self.member(member, row.leaves, row.role, &mut gathered)?;
+        }
+        self.finish(&gathered)?;
+        Ok(gathered.is_inhabited())
+    }
+
+    fn member(
+        &mut self,
+        member: Member,
+        leaves: Leaves,
+        role: Role,
+        gathered: &mut Gathered,
+    ) -> Result<(), SchemaError> {
+        let keyword = match role {
+            Role::Annotation => return Ok(()),
+            Role::Own(read) => match read(self, member, gathered)? {
+                Some(keyword) => keyword,
+                None => return Ok(()),
+            },
+            Role::Kept(slot) => {
+                *slot(gathered) = Some(member);
+                gathered.leaves(leaves);
+                return Ok(());
+            }
+            Role::Any(make) => make(member.value),
+            Role::Schema(make) => make(self.subschema(member)?),
+            Role::Schemas(make) => {
+                if self.subschema_list(member)? == 0 {
+                    return Err(self.malformed(member, "must not be empty"));
+                }
+                make(member.value)
+            }
+            Role::SchemaMap(make) => {
+                self.subschema_map(member)?;
+                make(member.value)
+            }
+            Role::Count(make) => {
+                let count = self.count(member)?;
+                if count > 0 {
+                    gathered.leaves(leaves);
+                }
+                self.doc.keywords.push(make(count));
+                return Ok(());
+            }
+        };
+        gathered.leaves(leaves);
+        gathered.keyword(&keyword);
+        self.doc.keywords.push(keyword);
+        Ok(())
+    }
+
+    // --- what values must be ------------------------------------------------------------------------------
+
+    fn subschema(&mut self, member: Member) -> Result<Value, SchemaError> {
+        self.subschema_at(member, member.value)
+    }
+
+    /// A schema at or below the member.
+    fn subschema_at(&mut self, member: Member, value: Value) -> Result<Value, SchemaError> {
+        match self.doc.json.kind(value) {
+            Kind::Object { .. } | Kind::Bool(_) => {
+                self.enqueue(value, member.resource);
+                Ok(value)
+            }
+            _ => Err(self.malformed(member, "must be a schema (an object, `true` or `false`)")),
+        }
+    }
+
+    /// Reads the list; says how many schemas it has.
+    fn subschema_list(&mut self, member: Member) -> Result<u32, SchemaError> {
+        let Kind::Array { len, .. } = self.doc.json.kind(member.value) else {
+            return Err(self.malformed(member, "must be an array of schemas"));
+        };
+        for i in 0..len as usize {
+            let item = self.doc.json.items(member.value)[i];
+            self.subschema_at(member, item)?;
+        }
+        Ok(len)
+    }
+
+    fn subschema_map(&mut self, member: Member) -> Result<(), SchemaError> {
+        let Kind::Object { len, .. } = self.doc.json.kind(member.value) else {
+            return Err(self.malformed(member, "must be an object of schemas"));
+        };
+        for i in 0..len {
+            let item = self.doc.json.member(member.value, i).1;
+            self.subschema_at(member, item)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, member: Member) -> Result<u32, SchemaError> {
+        let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
+        match decimal {
+            Some(d) if d.is_integer() && !d.is_negative() => Ok(d.to_u32().unwrap_or(UNBOUNDED)),
+            _ => Err(self.malformed(member, "must be a whole number, 0 or more")),
+        }
+    }
+
+    fn number(&self, member: Member) -> Result<Decimal, SchemaError> {
+        let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
+        decimal.ok_or_else(|| self.malformed(member, "must be a number"))
+    }
+
+    // --- errors and warnings ------------------------------------------------------------------------------
+
+    fn error_place(&self, member: Member) -> String {
+        format!("{}/{}", self.doc.place(member.schema), member.name)
+    }
+
+    fn malformed(&self, member: Member, reason: impl Into<String>) -> SchemaError {
+        SchemaError::Malformed {
+            pointer: self.error_place(member),
+            keyword: member.name.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// An error, or a note in lenient mode.
+    fn unless_lenient(&mut self, member: Member, error: SchemaError) -> Result<(), SchemaError> {
+        if self.options.strictness == Strictness::Lenient {
+            self.note(Note::Dropped { schema: member.schema, member: member.index });
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    fn unsupported(&mut self, member: Member, reason: impl Into<String>) -> Result<(), SchemaError> {
+        let error = SchemaError::Unsupported {
+            pointer: self.error_place(member),
+            keyword: member.name.to_owned(),
+            reason: reason.into(),
+        };
+        self.unless_lenient(member, error)
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(note);
+        }
+    }
+}

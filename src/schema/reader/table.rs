@@ -1,0 +1,189 @@
+//! The keywords, one row each: which drafts know them, what they may leave of a schema's values, and how they are read.
+//!
+//! Sources: the meta-schemas of drafts 4, 6, 7, 2019-09 and 2020-12; OpenAPI 3.0 for `nullable`.
+
+use super::super::document::Keyword;
+use super::super::error::SchemaError;
+use super::super::json::Value;
+use super::super::options::Draft;
+use super::gathered::Gathered;
+use super::{keywords, Member, Reader};
+use hashbrown::HashMap;
+use std::sync::LazyLock;
+
+/// A set of drafts, one bit each.
+#[derive(Clone, Copy)]
+pub(super) struct Drafts(u8);
+
+impl Drafts {
+    const ALL: Drafts = Drafts::since(Draft::Four);
+
+    /// `first` and every later one, a schema that names no draft among them.
+    const fn since(first: Draft) -> Self {
+        Drafts(!0 << first as u8)
+    }
+
+    const fn only(draft: Draft) -> Self {
+        Drafts(1 << draft as u8)
+    }
+
+    const fn or(self, other: Drafts) -> Self {
+        Drafts(self.0 | other.0)
+    }
+
+    const fn without(self, draft: Draft) -> Self {
+        Drafts(self.0 & !(1 << draft as u8))
+    }
+
+    pub fn contains(self, draft: Draft) -> bool {
+        self.0 >> draft as u8 & 1 == 1
+    }
+}
+
+/// What a keyword may leave of the values that the rest of its schema allows. Schemas of which something is obviously
+/// left need not be looked into to know that they can be satisfied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// Something.
+    Something,
+    /// Perhaps nothing.
+    PerhapsNothing,
+    /// Some strings; two such keywords may leave none.
+    SomeStrings,
+}
+
+/// How a keyword's value is read.
+#[derive(Clone, Copy)]
+pub(super) enum Role {
+    /// Not at all.
+    Annotation,
+    /// Any value.
+    Any(fn(Value) -> Keyword),
+    /// A schema.
+    Schema(fn(Value) -> Keyword),
+    /// A list of schemas that is not empty.
+    Schemas(fn(Value) -> Keyword),
+    /// Schemas by name.
+    SchemaMap(fn(Value) -> Keyword),
+    /// A whole number, 0 or more. 0 restricts nothing.
+    Count(fn(u32) -> Keyword),
+    /// Kept until all members have been seen, since others have a say.
+    Kept(fn(&mut Gathered) -> &mut Option<Member>),
+    /// By a rule of its own.
+    Own(fn(&mut Reader<'_>, Member, &mut Gathered) -> Result<Option<Keyword>, SchemaError>),
+}
+
+/// One row.
+pub(super) struct Row {
+    pub name: &'static str,
+    pub drafts: Drafts,
+    pub leaves: Leaves,
+    /// Of the validation vocabulary (as opposed to core and applicators), which a meta-schema may leave out.
+    pub validation: bool,
+    pub role: Role,
+}
+
+const fn row(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> Row {
+    Row { name, drafts, leaves, validation: false, role }
+}
+
+const fn validation(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> Row {
+    Row { name, drafts, leaves, validation: true, role }
+}
+
+const SINCE_6: Drafts = Drafts::since(Draft::Six);
+const SINCE_7: Drafts = Drafts::since(Draft::Seven);
+const SINCE_2019: Drafts = Drafts::since(Draft::Y2019);
+const SINCE_2020: Drafts = Drafts::since(Draft::Y2020);
+const UNNAMED: Drafts = Drafts::only(Draft::Unspecified);
+const ONLY_2019: Drafts = Drafts::only(Draft::Y2019).or(UNNAMED);
+const UNTIL_2019: Drafts = Drafts::ALL.without(Draft::Y2020);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = {
+    use Leaves::{PerhapsNothing, SomeStrings, Something};
+    use Role::{Annotation, Any, Count, Kept, Own, Schema, SchemaMap, Schemas};
+    const ALL: Drafts = Drafts::ALL;
+    &[
+        // Any value.
+        validation("type", ALL, Something, Own(keywords::types)),
+        validation("enum", ALL, PerhapsNothing, Own(keywords::enumeration)),
+        validation("const", SINCE_6, PerhapsNothing, Any(Keyword::Const)),
+        row("nullable", UNNAMED, Something, Own(keywords::nullable)),
+        // Numbers.
+        validation("minimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.plain)),
+        validation("exclusiveMinimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.exclusive)),
+        validation("maximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.plain)),
+        validation("exclusiveMaximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.exclusive)),
+        validation("multipleOf", ALL, PerhapsNothing, Own(keywords::multiple)),
+        // Strings.
+        validation("minLength", ALL, SomeStrings, Count(Keyword::MinLength)),
+        validation("maxLength", ALL, SomeStrings, Count(Keyword::MaxLength)),
+        validation("pattern", ALL, SomeStrings, Own(keywords::string_pattern)),
+        row("format", ALL, SomeStrings, Own(keywords::format)),
+        row("contentEncoding", SINCE_7, SomeStrings, Own(keywords::encoding)),
+        // Arrays.
+        row("items", ALL, Something, Kept(|g| &mut g.items)),
+        row("prefixItems", SINCE_2020, Something, Kept(|g| &mut g.prefix_items)),
+        row("additionalItems", UNTIL_2019, Something, Kept(|g| &mut g.additional_items)),
+        validation("minItems", ALL, PerhapsNothing, Count(Keyword::MinItems)),
+        validation("maxItems", ALL, Something, Count(Keyword::MaxItems)),
+        validation("uniqueItems", ALL, Something, Own(keywords::unique)),
+        row("contains", SINCE_6, PerhapsNothing, Kept(|g| &mut g.contains)),
+        validation("minContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.min_contains)),
+        validation("maxContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.max_contains)),
+        row("unevaluatedItems", SINCE_2019, PerhapsNothing, Schema(Keyword::UnevaluatedItems)),
+        // Objects.
+        row("properties", ALL, Something, SchemaMap(Keyword::Properties)),
+        row("patternProperties", ALL, PerhapsNothing, Own(keywords::pattern_properties)),
+        row("additionalProperties", ALL, Something, Schema(Keyword::AdditionalProperties)),
+        validation("required", ALL, PerhapsNothing, Own(keywords::required)),
+        row("propertyNames", SINCE_6, Something, Schema(Keyword::PropertyNames)),
+        validation("minProperties", ALL, PerhapsNothing, Count(Keyword::MinProperties)),
+        validation("maxProperties", ALL, Something, Count(Keyword::MaxProperties)),
+        row("dependencies", ALL, PerhapsNothing, Own(keywords::dependencies)),
+        row("dependentSchemas", SINCE_2019, PerhapsNothing, SchemaMap(Keyword::Dependencies)),
+        validation("dependentRequired", SINCE_2019, PerhapsNothing, Own(keywords::dependent_required)),
+        row("unevaluatedProperties", SINCE_2019, PerhapsNothing, Schema(Keyword::UnevaluatedProperties)),
+        // Applicators in place.
+        row("allOf", ALL, PerhapsNothing, Schemas(Keyword::AllOf)),
+        row("anyOf", ALL, PerhapsNothing, Schemas(Keyword::AnyOf)),
+        row("oneOf", ALL, PerhapsNothing, Schemas(Keyword::OneOf)),
+        row("not", ALL, PerhapsNothing, Schema(Keyword::Not)),
+        row("if", SINCE_7, PerhapsNothing, Kept(|g| &mut g.test)),
+        row("then", SINCE_7, Something, Kept(|g| &mut g.then)),
+        row("else", SINCE_7, Something, Kept(|g| &mut g.otherwise)),
+        row("$ref", ALL, PerhapsNothing, Own(keywords::reference)),
+        row("$dynamicRef", SINCE_2020, PerhapsNothing, Own(keywords::reference)),
+        row("$recursiveRef", ONLY_2019, PerhapsNothing, Own(keywords::reference)),
+        // What references resolve by; `References` has read it.
+        row("$schema", ALL, Something, Annotation),
+        row("$id", ALL, Something, Annotation),
+        row("id", ALL, Something, Annotation),
+        row("$anchor", ALL, Something, Annotation),
+        row("$dynamicAnchor", ALL, Something, Annotation),
+        row("$recursiveAnchor", ALL, Something, Annotation),
+        row("$vocabulary", ALL, Something, Annotation),
+        row("$defs", ALL, Something, Annotation),
+        row("definitions", ALL, Something, Annotation),
+        // For people and other tools.
+        row("$comment", ALL, Something, Annotation),
+        row("title", ALL, Something, Annotation),
+        row("description", ALL, Something, Annotation),
+        row("default", ALL, Something, Annotation),
+        row("examples", ALL, Something, Annotation),
+        row("deprecated", ALL, Something, Annotation),
+        row("readOnly", ALL, Something, Annotation),
+        row("writeOnly", ALL, Something, Annotation),
+        row("contentMediaType", ALL, Something, Annotation),
+        row("contentSchema", ALL, Something, Annotation),
+        row("x-guidance", ALL, Something, Annotation),
+    ]
+};
+
+/// The row of a keyword; `None` where no draft knows it.
+pub(super) fn find(name: &str) -> Option<&'static Row> {
+    static INDEX: LazyLock<HashMap<&str, &Row>> =
+        LazyLock::new(|| ROWS.iter().map(|r| (r.name, r)).collect());
+    INDEX.get(name).copied()
+}
