@@ -1551,6 +1551,11 @@ typedef struct hr_generation_options {
      */
     size_t cut_at_limit;
     /**
+     * 1 lets the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word; 0 is
+     * the default.
+     */
+    size_t heal_prompt;
+    /**
      * How outputs are found. Default HR_STRATEGY_SAMPLE.
      */
     hr_strategy strategy;

@@ -228,7 +228,8 @@ fn each_broken_gguf_file_names_its_fault() {
         (base().without("general.architecture"), "the model's configuration: `general.architecture` is missing"),
         (
             base().set("general.architecture", text("mamba")),
-            "the model's architecture is `mamba`, which is not supported; supported: llama, qwen2, qwen3",
+            "the model's architecture is `mamba`, which is not supported; supported: llama, qwen2, qwen3, gemma3, \
+             gpt2",
         ),
         (
             base().without("llama.embedding_length"),

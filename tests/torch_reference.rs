@@ -17,7 +17,7 @@ use hedgerow::decode::{
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::GrammarBuilder;
 use hedgerow::sampling::SamplingParams;
-use hedgerow::torch::{Dtype, KvCache, LoadOptions, MedusaHeads, Model};
+use hedgerow::torch::{DeviceName, Dtype, KvCache, LoadOptions, MedusaHeads, Model, ScriptModel};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use serde_json::{json, Value};
 
@@ -25,6 +25,11 @@ use serde_json::{json, Value};
 const TINY_TOLERANCE: f64 = 1e-4;
 /// The same for the demo model, whose logits are sums of hundreds of products in thirty layers.
 const DEMO_TOLERANCE: f64 = 4e-3;
+
+/// The small model of this name.
+fn tiny<'a>(reference: &'a Value, name: &str) -> &'a Value {
+    reference["tiny"].as_array().unwrap().iter().find(|case| case["name"] == name).unwrap()
+}
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("data/torch/reference.json")).unwrap()
@@ -176,6 +181,182 @@ fn small_models_give_the_logits_of_transformers() {
 }
 
 #[test]
+fn checkpoints_without_the_outer_module_load() {
+    let scratch = Scratch::new("bare");
+    let reference = reference();
+    let case = tiny(&reference, "gpt2");
+    write_folder(&scratch.0, case, 1);
+    let bare = |(name, shape, numbers): (String, _, _)| (name.replace("transformer.", ""), shape, numbers);
+    let tensors: Vec<_> = weights(&case["weights"]).into_iter().map(bare).collect();
+    std::fs::write(scratch.0.join("model.safetensors"), safetensors(&tensors)).unwrap();
+    let model = Model::load(&scratch.0, LoadOptions::default()).unwrap();
+    assert!(largest_difference(case, &model.logits(&ids(&case["tokens"])).unwrap()) <= TINY_TOLERANCE);
+}
+
+/// What GGUF files call a tensor of a Hugging Face checkpoint, and whether they hold it transposed or plus 1.
+fn gguf_form(name: &str) -> (String, Change) {
+    let (stem, member) = name.rsplit_once('.').unwrap();
+    let path: Vec<&str> = stem.split('.').collect();
+    let (part, change) = match *path.last().unwrap() {
+        "wte" | "embed_tokens" => ("token_embd", Change::None),
+        "wpe" => ("position_embd", Change::None),
+        "ln_f" => ("output_norm", Change::None),
+        "norm" => ("output_norm", Change::PlusOne),
+        "ln_1" => ("attn_norm", Change::None),
+        "ln_2" => ("ffn_norm", Change::None),
+        "c_attn" => ("attn_qkv", Change::Transposed),
+        "c_proj" if path.contains(&"attn") => ("attn_output", Change::Transposed),
+        "c_fc" => ("ffn_up", Change::Transposed),
+        "c_proj" => ("ffn_down", Change::Transposed),
+        "input_layernorm" => ("attn_norm", Change::PlusOne),
+        "q_proj" => ("attn_q", Change::None),
+        "k_proj" => ("attn_k", Change::None),
+        "v_proj" => ("attn_v", Change::None),
+        "o_proj" => ("attn_output", Change::None),
+        "q_norm" => ("attn_q_norm", Change::PlusOne),
+        "k_norm" => ("attn_k_norm", Change::PlusOne),
+        "post_attention_layernorm" => ("post_attention_norm", Change::PlusOne),
+        "pre_feedforward_layernorm" => ("ffn_norm", Change::PlusOne),
+        "post_feedforward_layernorm" => ("post_ffw_norm", Change::PlusOne),
+        "gate_proj" => ("ffn_gate", Change::None),
+        "up_proj" => ("ffn_up", Change::None),
+        "down_proj" => ("ffn_down", Change::None),
+        other => panic!("{other}"),
+    };
+    match path.iter().find_map(|word| word.parse::<usize>().ok()) {
+        Some(layer) => (format!("blk.{layer}.{part}.{member}"), change),
+        None => (format!("{part}.{member}"), change),
+    }
+}
+
+enum Change {
+    None,
+    Transposed,
+    PlusOne,
+}
+
+/// A GGUF file of `f32` tensors, with the tokens of [`tokenizer_json`].
+fn gguf(metadata: &[(&str, Value)], tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+    fn text(out: &mut Vec<u8>, text: &str) {
+        out.extend((text.len() as u64).to_le_bytes());
+        out.extend(text.as_bytes());
+    }
+    fn value(out: &mut Vec<u8>, given: &Value, tagged: bool) {
+        let tag = match given {
+            Value::String(_) => 8_u32,
+            Value::Array(_) => 9,
+            number => {
+                if number.is_f64() {
+                    6
+                } else {
+                    4
+                }
+            }
+        };
+        if tagged {
+            out.extend(tag.to_le_bytes());
+        }
+        match given {
+            Value::String(string) => text(out, string),
+            Value::Array(items) => {
+                out.extend(8_u32.to_le_bytes());
+                out.extend((items.len() as u64).to_le_bytes());
+                items.iter().for_each(|item| value(out, item, false));
+            }
+            number if number.is_f64() => out.extend((number.as_f64().unwrap() as f32).to_le_bytes()),
+            number => out.extend((number.as_u64().unwrap() as u32).to_le_bytes()),
+        }
+    }
+    let vocab = tokenizer_json()["model"]["vocab"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let mut metadata: Vec<(&str, Value)> = metadata.to_vec();
+    metadata.extend([
+        ("tokenizer.ggml.model", json!("gpt2")),
+        ("tokenizer.ggml.pre", json!("smollm")),
+        ("tokenizer.ggml.tokens", json!(vocab)),
+        ("tokenizer.ggml.merges", json!([])),
+        ("tokenizer.ggml.eos_token_id", json!(96)),
+    ]);
+    let mut out = b"GGUF\x03\0\0\0".to_vec();
+    out.extend((tensors.len() as u64).to_le_bytes());
+    out.extend((metadata.len() as u64).to_le_bytes());
+    for (key, given) in &metadata {
+        text(&mut out, key);
+        value(&mut out, given, true);
+    }
+    let mut data: Vec<u8> = Vec::new();
+    for (name, shape, numbers) in tensors {
+        let name = gguf_form(name);
+        text(&mut out, &name.0);
+        out.extend((shape.len() as u32).to_le_bytes());
+        let innermost_first: Vec<usize> = match (&name.1, shape.as_slice()) {
+            (Change::Transposed, &[rows, columns]) => vec![rows, columns],
+            (_, shape) => shape.iter().rev().copied().collect(),
+        };
+        innermost_first.iter().for_each(|&size| out.extend((size as u64).to_le_bytes()));
+        out.extend(0_u32.to_le_bytes());
+        out.extend((data.len() as u64).to_le_bytes());
+        match (&name.1, shape.as_slice()) {
+            (Change::Transposed, &[rows, columns]) => {
+                let at = (0..columns).flat_map(|column| (0..rows).map(move |row| row * columns + column));
+                data.extend(at.flat_map(|at| numbers[at].to_le_bytes()));
+            }
+            (Change::PlusOne, _) => {
+                data.extend(numbers.iter().flat_map(|number| (number + 1.0).to_le_bytes()))
+            }
+            _ => data.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
+        }
+        data.resize(data.len().next_multiple_of(32), 0);
+    }
+    out.resize(out.len().next_multiple_of(32), 0);
+    out.extend(data);
+    out
+}
+
+#[test]
+fn gguf_files_give_the_logits_of_folders() {
+    let scratch = Scratch::new("both-formats");
+    let reference = reference();
+    let gemma: &[(&str, Value)] = &[
+        ("general.architecture", json!("gemma3")),
+        ("gemma3.context_length", json!(256)),
+        ("gemma3.embedding_length", json!(48)),
+        ("gemma3.block_count", json!(3)),
+        ("gemma3.feed_forward_length", json!(80)),
+        ("gemma3.attention.head_count", json!(6)),
+        ("gemma3.attention.head_count_kv", json!(2)),
+        ("gemma3.attention.key_length", json!(16)),
+        ("gemma3.attention.value_length", json!(16)),
+        ("gemma3.attention.layer_norm_rms_epsilon", json!(1e-5)),
+        ("gemma3.attention.sliding_window", json!(16)),
+        ("gemma3.rope.freq_base", json!(1e6)),
+    ];
+    let gpt2: &[(&str, Value)] = &[
+        ("general.architecture", json!("gpt2")),
+        ("gpt2.context_length", json!(256)),
+        ("gpt2.embedding_length", json!(48)),
+        ("gpt2.block_count", json!(3)),
+        ("gpt2.feed_forward_length", json!(192)),
+        ("gpt2.attention.head_count", json!(6)),
+        ("gpt2.attention.layer_norm_epsilon", json!(1e-5)),
+    ];
+    for (name, metadata) in [("gemma3", gemma), ("gpt2", gpt2)] {
+        let mut case = tiny(&reference, name).clone();
+        if name == "gemma3" {
+            // What GGUF files of this architecture mean without saying.
+            case["config"]["query_pre_attn_scalar"] = json!(16);
+            case["config"]["sliding_window_pattern"] = json!(6);
+        }
+        write_folder(&scratch.0, &case, 1);
+        let file = scratch.0.join("model.gguf");
+        std::fs::write(&file, gguf(metadata, &weights(&case["weights"]))).unwrap();
+        let [folder, file] =
+            [&scratch.0, &file].map(|path| Model::load(path, LoadOptions::default()).unwrap());
+        let tokens = ids(&case["tokens"]);
+        assert_eq!(folder.logits(&tokens).unwrap(), file.logits(&tokens).unwrap(), "{name}");
+    }
+}
+
+#[test]
 fn half_precision_stays_near() {
     let scratch = Scratch::new("half-precision");
     let reference = reference();
@@ -226,9 +407,15 @@ fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
 
 #[test]
 fn a_cache_gives_the_logits_of_the_whole() {
-    let scratch = Scratch::new("caches");
     let reference = reference();
-    let case = &reference["tiny"][3];
+    // Rotary positions, windows of 16 positions in some layers, learned positions.
+    for name in ["llama linear", "gemma3", "gpt2"] {
+        check_cache(name, tiny(&reference, name));
+    }
+}
+
+fn check_cache(name: &str, case: &Value) {
+    let scratch = Scratch::new(&format!("caches {name}"));
     write_folder(&scratch.0, case, 1);
     let model = Model::load(&scratch.0, LoadOptions::default()).unwrap();
     let tokens = ids(&case["tokens"]);
@@ -499,6 +686,75 @@ fn trees_give_the_logits_of_their_paths() {
         rows: LogitRows::All,
     };
     assert!(model.forward_tree(&mut [backwards]).unwrap_err().to_string().contains("backend failed"));
+}
+
+#[test]
+fn torchscript_modules_are_models() {
+    use tch::{CModule, Device, IndexOp, Kind, Tensor};
+    let scratch = Scratch::new("script");
+    let path = scratch.0.join("model.pt");
+    // Scores depend on all tokens so far: running sums of embeddings, times a matrix.
+    tch::manual_seed(3);
+    let random = |size: [i64; 2]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+    let (embedding, output) = (random([268, 8]), random([8, 268]));
+    let mut scores = |inputs: &[Tensor]| {
+        let rows = embedding.index_select(0, &inputs[0].view([-1])).cumsum(0, Kind::Float);
+        vec![rows.matmul(&output).unsqueeze(0)]
+    };
+    let example = [Tensor::from_slice(&[1_i64, 2, 3]).view([1, 3])];
+    let traced = |scores: &mut dyn FnMut(&[Tensor]) -> Vec<Tensor>| {
+        CModule::create_by_tracing("Model", "forward", &example, &mut |inputs| scores(inputs)).unwrap()
+    };
+    traced(&mut scores).save(&path).unwrap();
+    let model = ScriptModel::load(&path, DeviceName::Cpu, 32).unwrap();
+    assert_eq!((model.vocab_size(), model.context_length()), (268, 32));
+
+    let tokens = [5, 6, 7, 8].map(TokenId);
+    let expected = scores(&[Tensor::from_slice(&[5_i64, 6, 7, 8]).view([1, 4])]).remove(0);
+    let mut cache = model.new_cache().unwrap();
+    model
+        .forward(&mut [ForwardInput { tokens: &tokens[..2], cache: &mut cache, rows: LogitRows::None }])
+        .unwrap();
+    let mut other = model.fork(&cache).unwrap();
+    model.truncate(&mut other, 0).unwrap();
+    let logits = model
+        .forward(&mut [
+            ForwardInput { tokens: &tokens[2..], cache: &mut cache, rows: LogitRows::All },
+            ForwardInput { tokens: &tokens[..1], cache: &mut other, rows: LogitRows::Last },
+        ])
+        .unwrap();
+    for (input, row, at) in [(0, 0, 2), (0, 1, 3), (1, 0, 0)] {
+        let expected = Vec::<f32>::try_from(expected.i((0, at))).unwrap();
+        let found = logits.row(input, row).unwrap();
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "{input} {row}");
+    }
+    assert_eq!((model.cache_len(&cache), logits.rows(1)), (4, 1));
+    let full = model.forward(&mut [ForwardInput {
+        tokens: &[TokenId(1); 29],
+        cache: &mut cache,
+        rows: LogitRows::Last,
+    }]);
+    assert!(matches!(full, Err(ModelError::ContextFull { given: 33, limit: 32 })));
+
+    // The loop runs on it, with the constraint and with guesses.
+    let bytes = (0..=255_u8).map(|byte| vec![byte]).chain((0..12).map(|_| b"ab".to_vec())).collect();
+    let vocabulary = Vocabulary::from_byte_list(bytes).unwrap();
+    let grammar = hedgerow::syntax::choice::compile(&["abba", "baba"]).unwrap();
+    let request = Request::new([TokenId(5)]).constraint(Constraint::new(&grammar, &vocabulary).unwrap());
+    let run =
+        |request| generate(&model, &vocabulary, request, |_| ControlFlow::Continue(())).unwrap().completions;
+    let plain = run(request.clone());
+    assert!(["abba", "baba"].contains(&plain[0].text.as_str()));
+    assert_eq!(plain, run(request.draft(Draft::Ngram { longest: 2, tokens: 3 })));
+
+    // Not every module is a language model, and not every file a module.
+    traced(&mut |inputs| vec![inputs[0].to_kind(Kind::Float)]).save(&path).unwrap();
+    let error = ScriptModel::load(&path, DeviceName::Cpu, 32).unwrap_err().to_string();
+    assert!(error.starts_with("the TorchScript module gave [1, 1] for 1 tokens"), "{error}");
+    std::fs::write(&path, b"not a module").unwrap();
+    let error = ScriptModel::load(&path, DeviceName::Cpu, 32).unwrap_err().to_string();
+    assert!(error.starts_with("libtorch failed while loading a TorchScript module"), "{error}");
+    assert!(ScriptModel::load(scratch.0.join("absent.pt"), DeviceName::Cpu, 32).is_err());
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::strategy::StrategyArgs;
 use super::trace::{Subject, Trace, CANDIDATES};
 use hedgerow::decode::{
     Batch, Completion, DraftHeads, ErasedModel, FinishReason, ForcedTokens, Generation, LanguageModel,
-    Request, TokenLogprobs,
+    Request, TokenHealing, TokenLogprobs,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
@@ -59,6 +59,9 @@ pub(super) struct Args {
     /// Continue the prompt as it is, without the chat template
     #[arg(long)]
     raw: bool,
+    /// Let the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word
+    #[arg(long)]
+    heal: bool,
     #[command(flatten)]
     constraint: ConstraintArgs,
     /// Most tokens of output
@@ -291,6 +294,7 @@ impl Run<'_> {
             .strategy(args.strategy.strategy())
             .draft(args.strategy.draft())
             .acceptance(args.strategy.acceptance())
+            .healing(if args.heal { TokenHealing::On } else { TokenHealing::Off })
             .forced(match args.forced {
                 Forced::Append => ForcedTokens::Append,
                 Forced::Sample => ForcedTokens::Sample,

@@ -17,9 +17,10 @@ use super::draft::Acceptance;
 use super::drafter::{DraftHeads, Drafters};
 use super::erased::ErasedModel;
 use super::error::DecodeError;
+use super::healing;
 use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
 use super::prefix::Prefixes;
-use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, Strategy};
+use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, Strategy, TokenHealing};
 use super::sequence::{Ending, Rules, Scoring};
 use crate::vocab::Vocabulary;
 
@@ -143,9 +144,12 @@ impl<M: LanguageModel> Batch<M> {
     ///
     /// # Errors
     /// Whatever is wrong with the request; the batch is as it was then.
-    pub fn join(&mut self, request: Request) -> Result<RequestId, DecodeError> {
+    pub fn join(&mut self, mut request: Request) -> Result<RequestId, DecodeError> {
         let joined = self.clock.now();
-        let rules = self.check(&request)?;
+        let mut rules = self.check(&request)?;
+        if request.healing == TokenHealing::On {
+            rules.healed = healing::take_back(&mut request.prompt, &self.vocabulary).unwrap_or_default();
+        }
         let mut active = Active::new(RequestId(self.next), &request, rules, joined, &self.clock)?;
         let under_way = self.active.iter().flat_map(Active::prefixes);
         active.begin(&self.model, self.prefixes.longest(&request.prompt, under_way))?;
@@ -224,6 +228,7 @@ impl<M: LanguageModel> Batch<M> {
             draft: request.draft,
             acceptance: request.acceptance,
             logprobs: request.logprobs,
+            healed: Vec::new(),
         })
     }
 

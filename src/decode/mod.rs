@@ -19,6 +19,7 @@ mod draft;
 mod drafter;
 mod erased;
 mod error;
+mod healing;
 mod model;
 mod prefix;
 mod request;
@@ -37,5 +38,5 @@ pub use error::DecodeError;
 pub use model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError, TreeInput, TreeOutput};
 pub use request::{
     Budget, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, Strategy, Timings,
-    TokenLogprobs, Usage,
+    TokenHealing, TokenLogprobs, Usage,
 };

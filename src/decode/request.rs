@@ -49,6 +49,8 @@ pub struct Request {
     pub forced: ForcedTokens,
     /// What becomes of a constrained output that would be too long. Default [`Budget::Complete`].
     pub budget: Budget,
+    /// Whether the output may cut the end of the prompt into other tokens. Default [`TokenHealing::Off`].
+    pub healing: TokenHealing,
     /// How to guess tokens ahead, which saves forward passes. Only sampling strategies guess. Default [`Draft::None`].
     pub draft: Draft,
     /// When guesses are taken. Default [`Acceptance::Exact`].
@@ -101,6 +103,18 @@ pub enum ForcedTokens {
     Sample,
 }
 
+/// Whether the output may cut the end of the prompt into other tokens, which matters where the prompt ends in the middle of what
+/// the model would write as one token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenHealing {
+    /// The prompt's tokens stay as they are.
+    #[default]
+    Off,
+    /// The prompt's last token is taken back if other tokens begin with its bytes, and the output has to begin with them. They are
+    /// in the output's tokens, but not in its text.
+    On,
+}
+
 impl Request {
     /// A request to continue `prompt`, with defaults for everything else.
     pub fn new(prompt: impl Into<Vec<TokenId>>) -> Self {
@@ -114,6 +128,7 @@ impl Request {
             strategy: Strategy::default(),
             forced: ForcedTokens::default(),
             budget: Budget::default(),
+            healing: TokenHealing::default(),
             draft: Draft::default(),
             acceptance: Acceptance::default(),
             logprobs: None,
@@ -173,6 +188,13 @@ impl Request {
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Sets [`healing`](Self#structfield.healing).
+    #[must_use]
+    pub fn healing(mut self, healing: TokenHealing) -> Self {
+        self.healing = healing;
         self
     }
 

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::draft::{self, Acceptance, Draft, DraftChoice, Guessed, Law};
 use super::erased::ErasedCache;
 use super::error::DecodeError;
+use super::healing::Healing;
 use super::request::{Budget, Completion, FinishReason, ForcedTokens, Request, Timings, TokenLogprobs};
 use super::text::{StopStrings, TextStream};
 use crate::engine::Matcher;
@@ -38,6 +39,8 @@ pub(crate) struct Rules {
     pub logprobs: Option<usize>,
     pub ending: Ending,
     pub scoring: Scoring,
+    /// The bytes of a token that was taken back from the prompt's end.
+    pub healed: Vec<u8>,
 }
 
 /// What ends an output whose constraint allows nothing but an end.
@@ -75,7 +78,9 @@ pub(crate) struct Sequence<C> {
     matcher: Option<Matcher>,
     /// A known way to a complete output, and how much of it has been gone, if the output is to end in time.
     way: Option<(Arc<[TokenId]>, usize)>,
-    /// The tokens allowed next, packed, if there is a matcher.
+    /// What it has to spell before it says anything of its own.
+    healing: Healing,
+    /// The tokens allowed next, packed, if it [is masked](Self::is_masked).
     mask: Vec<u32>,
     sampler: Sampler,
     text: TextStream,
@@ -116,7 +121,11 @@ impl<C> Sequence<C> {
         let mut sampler = Sampler::new(params)?;
         sampler.with_prompt(&request.prompt);
         let matcher = request.constraint.as_ref().map(|constraint| constraint.matcher());
-        let words = matcher.as_ref().map_or(0, |_| TokenSet::word_count(rules.vocabulary.size()));
+        let healing = Healing::new(rules.healed.clone());
+        let words = match matcher.is_some() || !healing.is_over() {
+            true => TokenSet::word_count(rules.vocabulary.size()),
+            false => 0,
+        };
         Ok(Self {
             cache: None,
             pending: request.prompt.clone(),
@@ -127,6 +136,7 @@ impl<C> Sequence<C> {
             end: None,
             matcher,
             way: None,
+            healing,
             mask: vec![0; words],
             sampler,
             text: TextStream::new(request.stop.iter().map(Vec::as_slice)),
@@ -153,6 +163,7 @@ impl<C> Sequence<C> {
             end: self.end,
             matcher: self.matcher.clone(),
             way: self.way.clone(),
+            healing: self.healing.clone(),
             mask: self.mask.clone(),
             sampler: self.sampler.clone(),
             text: self.text.clone(),
@@ -176,6 +187,11 @@ impl<C> Sequence<C> {
         &self.tokens[self.prompt..]
     }
 
+    /// Whether not every token may come next.
+    fn is_masked(&self) -> bool {
+        self.matcher.is_some() || !self.healing.is_over()
+    }
+
     /// Number of tokens of output.
     pub fn length(&self) -> usize {
         self.tokens.len() - self.prompt
@@ -188,6 +204,9 @@ impl<C> Sequence<C> {
 
     /// How many guesses can be of use, in a row and all together.
     pub fn room(&self, rules: &Rules, most_pending: usize) -> (usize, usize) {
+        if !self.healing.is_over() {
+            return (0, 0);
+        }
         let width = (rules.context.saturating_sub(self.tokens.len()))
             .min(most_pending.saturating_sub(self.pending.len()));
         (rules.max_tokens.saturating_sub(self.length() + 1).min(width), width)
@@ -275,6 +294,13 @@ impl<C> Sequence<C> {
     fn settle_untimed(&mut self, rules: &Rules) -> Result<(), DecodeError> {
         while self.end.is_none() {
             let forced = match &mut self.matcher {
+                matcher if !self.healing.is_over() => {
+                    self.healing.fill_mask(&rules.vocabulary, matcher.as_mut(), &mut self.mask)?;
+                    if self.mask.iter().all(|word| *word == 0) {
+                        return Err(DecodeError::DeadEnd { tokens: self.length() });
+                    }
+                    Vec::new()
+                }
                 None => Vec::new(),
                 Some(matcher) => {
                     matcher.fill_mask(&mut self.mask)?;
@@ -336,7 +362,7 @@ impl<C> Sequence<C> {
         let start = clock.now();
         let row = real_tokens(row, rules);
         let words = TokenSet::word_count(row.len()).min(self.mask.len());
-        let mask = self.matcher.as_ref().map(|_| &self.mask[..words]);
+        let mask = self.is_masked().then_some(&self.mask[..words]);
         let sampled = match (rules.acceptance, guesses) {
             (_, []) => self.sampler.sample(row, mask)?,
             (Acceptance::Typical { epsilon, delta }, guesses) => {
@@ -375,7 +401,8 @@ impl<C> Sequence<C> {
     /// The tokens that end the output, if there would be too little room for any behind `token`.
     fn last_way(&mut self, token: TokenId, rules: &Rules) -> Result<Option<Vec<TokenId>>, DecodeError> {
         let room = rules.max_tokens.saturating_sub(self.length());
-        let Some(matcher) = self.matcher.as_mut().filter(|_| rules.budget == Budget::Complete) else {
+        let heeded = rules.budget == Budget::Complete && self.healing.is_over();
+        let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
             return Ok(None);
         };
         if rules.end_tokens.contains(&token) || room > ENDLESS || !matcher.advance(token)? {
@@ -433,7 +460,7 @@ impl<C> Sequence<C> {
         let mut scores = logprobs::log_softmax(row)?;
         scores.truncate(real_tokens(row, rules).len());
         let words = TokenSet::word_count(scores.len()).min(self.mask.len());
-        let mask = self.matcher.as_ref().map(|_| &self.mask[..words]);
+        let mask = self.is_masked().then_some(&self.mask[..words]);
         self.sampler.process(&mut scores, mask)?;
         Ok(scores)
     }
@@ -448,7 +475,7 @@ impl<C> Sequence<C> {
     ) -> Result<Vec<(TokenId, f32)>, DecodeError> {
         let mut logits = real_tokens(row, rules).to_vec();
         let words = TokenSet::word_count(logits.len()).min(self.mask.len());
-        let mask = self.matcher.as_ref().map(|_| &self.mask[..words]);
+        let mask = self.is_masked().then_some(&self.mask[..words]);
         self.sampler.process(&mut logits, mask)?;
         let law = logprobs::log_softmax(&logits)?;
         let finite = law.iter().enumerate().filter(|(_, logprob)| logprob.is_finite());
@@ -494,11 +521,17 @@ impl<C> Sequence<C> {
 
     /// Appends a token; `false` if the constraint refuses it.
     fn append(&mut self, token: TokenId, rules: &Rules) -> Result<bool, DecodeError> {
-        if let Some(matcher) = &mut self.matcher {
-            if !matcher.advance(token)? {
-                return Ok(false);
-            }
+        let bytes = rules.vocabulary.bytes(token);
+        let Some(own) = self.healing.beyond(bytes) else { return Ok(false) };
+        let allowed = match &mut self.matcher {
+            Some(matcher) if self.healing.is_over() => matcher.advance(token)?,
+            Some(matcher) if !own.is_empty() => matcher.advance_bytes(own)?,
+            _ => true,
+        };
+        if !allowed {
+            return Ok(false);
         }
+        self.healing.spell(bytes.len());
         self.way = match self.way.take() {
             Some((way, gone)) if way.get(gone) == Some(&token) => Some((way, gone + 1)),
             _ => None,
@@ -514,7 +547,7 @@ impl<C> Sequence<C> {
             true => StopStrings::Heeded,
             false => StopStrings::Ignored,
         };
-        if self.text.push(rules.vocabulary.bytes(token), stops) {
+        if self.text.push(own, stops) {
             self.end = Some(FinishReason::StopSequence);
         }
         Ok(true)

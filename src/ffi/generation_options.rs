@@ -14,7 +14,7 @@ use super::sampler_options::hr_sampler_options;
 use super::vocab::hr_text;
 use crate::decode::{
     Acceptance, BeamSearch, Budget, ContrastiveSearch, Draft, DraftChoice, EarlyStopping, ForcedTokens,
-    Request, Strategy,
+    Request, Strategy, TokenHealing,
 };
 use crate::vocab::TokenId;
 use std::ffi::{c_char, c_void};
@@ -113,6 +113,9 @@ pub struct hr_generation_options {
     pub sample_forced: usize,
     /// What becomes of a constrained output that would be too long: 0, the default, brings it to its end in time; 1 cuts it.
     pub cut_at_limit: usize,
+    /// 1 lets the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word; 0 is
+    /// the default.
+    pub heal_prompt: usize,
     /// How outputs are found. Default HR_STRATEGY_SAMPLE.
     pub strategy: hr_strategy_number,
     /// When beam search stops. Default HR_EARLY_STOPPING_HEURISTIC.
@@ -177,6 +180,7 @@ unsafe impl Versioned for hr_generation_options {
             outputs: 1,
             sample_forced: 0,
             cut_at_limit: 0,
+            heal_prompt: 0,
             strategy: hr_strategy::HR_STRATEGY_SAMPLE as u32,
             early_stopping: hr_early_stopping::HR_EARLY_STOPPING_HEURISTIC as u32,
             width: 4,
@@ -225,7 +229,8 @@ impl hr_generation_options {
                 ForcedTokens::Append,
                 ForcedTokens::Sample,
             )?)
-            .budget(self.flag(self.cut_at_limit, "cut_at_limit", Budget::Complete, Budget::Cut)?);
+            .budget(self.flag(self.cut_at_limit, "cut_at_limit", Budget::Complete, Budget::Cut)?)
+            .healing(self.flag(self.heal_prompt, "heal_prompt", TokenHealing::Off, TokenHealing::On)?);
         if self.accept_epsilon != 0.0 || self.accept_delta != 0.0 {
             let (epsilon, delta) = (self.accept_epsilon as f32, self.accept_delta as f32);
             request = request.acceptance(Acceptance::Typical { epsilon, delta });

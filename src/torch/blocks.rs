@@ -1,5 +1,5 @@
-//! The parts that decoder-only transformers share: linear layers, RMS normalisation, grouped-query attention
-//! and the gated feed-forward network.
+//! The parts that decoder-only transformers share: linear layers, normalisation, grouped-query attention
+//! and the feed-forward network.
 //!
 //! Activations are `[tokens, width]`: the tokens of all sequences of a batch lie one behind the other, with no
 //! padding, so everything but attention is one operation over all of them; attention runs per sequence, over
@@ -7,6 +7,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::architecture::{FeedForwardKind, NormKind};
 use super::error::{Doing, TorchError};
 
 /// `x Wᵀ + b`.
@@ -29,45 +30,60 @@ impl Linear {
     }
 }
 
-/// `x / sqrt(mean(x²) + ε) · g` over the last dimension (Zhang and Sennrich 2019).
+/// Normalisation over the last dimension: `x / sqrt(mean(x²) + ε) · g` (Zhang and Sennrich 2019), or
+/// `(x − mean(x)) / sqrt(var(x) + ε) · g + b` (Ba et al. 2016).
 #[derive(Debug)]
-pub(crate) struct RmsNorm {
-    /// `[width]`.
+pub(crate) struct Norm {
+    pub(crate) kind: NormKind,
+    /// g: `[width]`.
     pub(crate) weight: Tensor,
+    /// b, of the second form.
+    pub(crate) bias: Option<Tensor>,
     pub(crate) epsilon: f64,
 }
 
-impl RmsNorm {
+impl Norm {
     /// The same weights once more.
     pub(crate) fn share(&self) -> Self {
-        Self { weight: self.weight.shallow_clone(), epsilon: self.epsilon }
+        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
+        Self { kind: self.kind, weight: self.weight.shallow_clone(), bias, epsilon: self.epsilon }
     }
 
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TorchError> {
-        input
-            .f_rms_norm(self.weight.size(), Some(&self.weight), self.epsilon)
-            .doing("normalising activations")
+        let (size, weight) = (self.weight.size(), Some(&self.weight));
+        match self.kind {
+            NormKind::Layer => input.f_layer_norm(size, weight, self.bias.as_ref(), self.epsilon, false),
+            NormKind::Rms | NormKind::RmsAroundOne => input.f_rms_norm(size, weight, self.epsilon),
+        }
+        .doing("normalising activations")
     }
 }
 
-/// `W_down (silu(W_gate x) ⊙ W_up x)` (Shazeer 2020), with gate and up stacked into one matrix.
+/// `W_down (f(W_gate x) ⊙ W_up x)` (Shazeer 2020), with gate and up stacked into one matrix; or `W_down f(W_up x)`.
 #[derive(Debug)]
-pub(crate) struct SwiGlu {
-    /// `[2 · inner, width]`: the rows of the gate, then those of up.
-    pub(crate) gate_up: Linear,
+pub(crate) struct FeedForward {
+    pub(crate) kind: FeedForwardKind,
+    /// `[2 · inner, width]`, the rows of the gate, then those of up; without a gate, `[inner, width]`.
+    pub(crate) up: Linear,
     /// `[width, inner]`.
     pub(crate) down: Linear,
 }
 
-impl SwiGlu {
+impl FeedForward {
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor, TorchError> {
-        let stacked = self.gate_up.forward(input)?;
-        let halves = stacked.f_chunk(2, -1).doing("splitting the feed-forward activations")?;
-        let inner = halves[0]
-            .f_silu()
-            .and_then(|gate| gate.f_mul(&halves[1]))
-            .doing("gating the feed-forward activations")?;
-        self.down.forward(&inner)
+        let stacked = self.up.forward(input)?;
+        let gated = || -> Result<Tensor, tch::TchError> {
+            if self.kind == FeedForwardKind::Gelu {
+                return stacked.f_gelu("tanh");
+            }
+            let halves = stacked.f_chunk(2, -1)?;
+            let gate = match self.kind {
+                FeedForwardKind::SwiGlu => halves[0].f_silu()?,
+                _ => halves[0].f_gelu("tanh")?,
+            };
+            gate.f_mul(&halves[1])
+        };
+        self.down.forward(&gated().doing("gating the feed-forward activations")?)
     }
 }
 
@@ -76,6 +92,8 @@ impl SwiGlu {
 pub(crate) enum Visibility {
     /// One new position, which sees everything.
     All,
+    /// One new position, which sees so many of the latest positions, itself included.
+    Latest(i64),
     /// Several new positions of an empty cache.
     Causal,
     /// Several new positions behind others, or positions that branch: `[new, all]`, true where a new position sees another.
@@ -83,6 +101,26 @@ pub(crate) enum Visibility {
 }
 
 impl Visibility {
+    /// As [`causal`](Self::causal), but none sees more than the latest `window` positions.
+    pub(crate) fn windowed(
+        past: usize,
+        new: usize,
+        window: usize,
+        device: tch::Device,
+    ) -> Result<Self, TorchError> {
+        if past + new <= window {
+            return Self::causal(past, new, device);
+        }
+        if new == 1 {
+            return Ok(Self::Latest(window as i64));
+        }
+        let (size, past) = ([new as i64, (past + new) as i64], past as i64);
+        Tensor::f_ones(size, (Kind::Bool, device))
+            .and_then(|ones| ones.f_tril(past)?.f_triu(past + 1 - window as i64))
+            .map(Self::Mask)
+            .doing("building an attention mask")
+    }
+
     /// Every position sees itself and those before it; `new` of them follow `past`.
     pub(crate) fn causal(past: usize, new: usize, device: tch::Device) -> Result<Self, TorchError> {
         Ok(match (past, new) {
@@ -123,14 +161,21 @@ impl Tree {
         Ok(Self { seen, depths })
     }
 
-    /// Every token sees its path and the `past` positions before the tree.
-    pub(crate) fn visibility(&self, past: usize, device: tch::Device) -> Result<Visibility, TorchError> {
+    /// Every token sees its path and the `past` positions before the tree, of these the latest `window` at most.
+    pub(crate) fn visibility(
+        &self,
+        past: usize,
+        window: usize,
+        device: tch::Device,
+    ) -> Result<Visibility, TorchError> {
         let (new, all) = (self.seen.len(), past + self.seen.len());
         let mut bits = vec![false; new * all];
         for (token, path) in self.seen.iter().enumerate() {
             let row = &mut bits[token * all..(token + 1) * all];
-            row[..past].fill(true);
-            path.iter().for_each(|&ancestor| row[past + ancestor] = true);
+            let first = (past + path.len()).saturating_sub(window);
+            row[first.min(past)..past].fill(true);
+            let before_path = first.saturating_sub(past);
+            path[before_path..].iter().for_each(|&ancestor| row[past + ancestor] = true);
         }
         Tensor::f_from_slice(&bits)
             .and_then(|bits| bits.f_view([new as i64, all as i64])?.f_to_device(device))
@@ -139,7 +184,7 @@ impl Tree {
     }
 }
 
-/// `softmax(q kᵀ / sqrt(head_dim)) v`, several query heads to one key–value head (Ainslie et al. 2023).
+/// `softmax(s · q kᵀ) v` with s = `scale`, or 1 / √head_dim if there is none; several query heads to one key–value head (Ainslie et al. 2023).
 ///
 /// `queries` is `[new, heads, head_dim]`, `keys` and `values` are `[1, kv_heads, all, head_dim]`; the result is
 /// `[new, heads · head_dim]`.
@@ -148,6 +193,7 @@ pub(crate) fn attention(
     keys: &Tensor,
     values: &Tensor,
     visibility: &Visibility,
+    scale: Option<f64>,
 ) -> Result<Tensor, TorchError> {
     let attend = || {
         let size = queries.size();
@@ -155,16 +201,20 @@ pub(crate) fn attention(
         let kv_heads = keys.size()[1];
         let attended = match visibility {
             // The heads that share keys take the place of positions, so that nothing is repeated in memory.
-            Visibility::All => {
+            Visibility::All | Visibility::Latest(_) => {
+                let latest = |all: &Tensor| match visibility {
+                    Visibility::Latest(count) => all.f_narrow(2, all.size()[2] - count, *count),
+                    _ => Ok(all.shallow_clone()),
+                };
                 let grouped = queries.f_reshape([1, kv_heads, new * heads / kv_heads, head_dim])?;
                 Tensor::f_scaled_dot_product_attention(
                     &grouped,
-                    keys,
-                    values,
+                    &latest(keys)?,
+                    &latest(values)?,
                     None::<&Tensor>,
                     0.0,
                     false,
-                    None,
+                    scale,
                     false,
                 )?
             }
@@ -180,7 +230,7 @@ pub(crate) fn attention(
                     mask,
                     0.0,
                     causal,
-                    None,
+                    scale,
                     heads != kv_heads,
                 )?
                 .f_transpose(1, 2)?
@@ -201,17 +251,18 @@ mod tests {
     }
 
     /// Attention by its formula, one head and one position at a time.
-    fn reference(queries: &Tensor, keys: &Tensor, values: &Tensor) -> Tensor {
+    fn reference(queries: &Tensor, keys: &Tensor, values: &Tensor, window: i64, scale: f64) -> Tensor {
         let (new, heads) = (queries.size()[0], queries.size()[1]);
         let (kv_heads, all, head_dim) = (keys.size()[1], keys.size()[2], keys.size()[3]);
         let mut rows = Vec::new();
         for position in 0..new {
             for head in 0..heads {
-                let seen = all - new + position + 1;
-                let keys = keys.get(0).get(head / (heads / kv_heads)).narrow(0, 0, seen);
-                let values = values.get(0).get(head / (heads / kv_heads)).narrow(0, 0, seen);
+                let end = all - new + position + 1;
+                let seen = end.min(window);
+                let keys = keys.get(0).get(head / (heads / kv_heads)).narrow(0, end - seen, seen);
+                let values = values.get(0).get(head / (heads / kv_heads)).narrow(0, end - seen, seen);
                 let query = queries.get(position).get(head);
-                let scores = keys.mv(&query) / (head_dim as f64).sqrt();
+                let scores = keys.mv(&query) * scale;
                 rows.push(values.tr().mv(&scores.softmax(0, Kind::Float)));
             }
         }
@@ -227,10 +278,21 @@ mod tests {
             let queries = random(&[new, heads, 8]);
             let (keys, values) =
                 (random(&[1, kv_heads, past + new, 8]), random(&[1, kv_heads, past + new, 8]));
-            let visibility = Visibility::causal(past as usize, new as usize, Device::Cpu).unwrap();
-            let found = attention(&queries, &keys, &values, &visibility).unwrap();
-            let error = (found - reference(&queries, &keys, &values)).abs().max().double_value(&[]);
-            assert!(error < 1e-5, "past {past} new {new} heads {heads}/{kv_heads}: {error}");
+            let all = i64::MAX as usize;
+            for (window, scale) in
+                [(all, None), (1, Some(0.7)), (3, None), (5, None), (past as usize + 1, None)]
+            {
+                let visibility =
+                    Visibility::windowed(past as usize, new as usize, window, Device::Cpu).unwrap();
+                let found = attention(&queries, &keys, &values, &visibility, scale).unwrap();
+                let scale = scale.unwrap_or(8.0_f64.powf(-0.5));
+                let expected = reference(&queries, &keys, &values, window as i64, scale);
+                let error = (found - expected).abs().max().double_value(&[]);
+                assert!(
+                    error < 1e-5,
+                    "past {past} new {new} heads {heads}/{kv_heads} window {window}: {error}"
+                );
+            }
         }
     }
 
@@ -238,18 +300,55 @@ mod tests {
     fn norm_and_feed_forward_follow_their_formulas() {
         tch::manual_seed(8);
         let input = random(&[3, 6]);
-        let norm = RmsNorm { weight: random(&[6]), epsilon: 1e-5 };
-        let scale = (input.square().mean_dim(1, true, Kind::Float) + 1e-5).rsqrt();
-        let error = (norm.forward(&input).unwrap() - &input * scale * &norm.weight).abs().max();
-        assert!(error.double_value(&[]) < 1e-5);
+        let error = |found: Tensor, expected: Tensor| (found - expected).abs().max().double_value(&[]);
+        let (weight, bias) = (random(&[6]), random(&[6]));
+        let norm = |kind, bias: Option<&Tensor>| {
+            let bias = bias.map(Tensor::shallow_clone);
+            Norm { kind, weight: weight.shallow_clone(), bias, epsilon: 1e-5 }.forward(&input).unwrap()
+        };
+        let scale = |of: &Tensor| (of.square().mean_dim(1, true, Kind::Float) + 1e-5).rsqrt();
+        assert!(error(norm(NormKind::Rms, None), &input * scale(&input) * &weight) < 1e-5);
+        let centred = &input - input.mean_dim(1, true, Kind::Float);
+        let expected = &centred * scale(&centred) * &weight + &bias;
+        assert!(error(norm(NormKind::Layer, Some(&bias)), expected) < 1e-5);
 
         let (gate, up, down) = (random(&[4, 6]), random(&[4, 6]), random(&[6, 4]));
-        let expected = (input.matmul(&gate.tr()).silu() * input.matmul(&up.tr())).matmul(&down.tr());
-        let block = SwiGlu {
-            gate_up: Linear { weight: Tensor::cat(&[gate, up], 0), bias: None },
-            down: Linear { weight: down, bias: None },
+        let gelu = |x: Tensor| {
+            let inner = (&x + x.pow_tensor_scalar(3) * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();
+            x * (inner.tanh() + 1.0) * 0.5
         };
-        assert!((block.forward(&input).unwrap() - expected).abs().max().double_value(&[]) < 1e-4);
+        let (gated, plain) = (input.matmul(&gate.tr()), input.matmul(&up.tr()));
+        let both = || Tensor::cat(&[&gate, &up], 0);
+        for (kind, up, expected) in [
+            (FeedForwardKind::SwiGlu, both(), gated.silu() * &plain),
+            (FeedForwardKind::GeGlu, both(), gelu(gated.shallow_clone()) * &plain),
+            (FeedForwardKind::Gelu, up.shallow_clone(), gelu(plain.shallow_clone())),
+        ] {
+            let (up, down) = (Linear { weight: up, bias: None }, down.shallow_clone());
+            let expected = expected.matmul(&down.tr());
+            let block = FeedForward { kind, up, down: Linear { weight: down, bias: None } };
+            assert!(error(block.forward(&input).unwrap(), expected) < 1e-4, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn trees_see_their_path_and_a_window_of_the_past() {
+        let tree = Tree::new(&[None, Some(0), Some(0), Some(2)]).unwrap();
+        let rows = |window| {
+            let Visibility::Mask(mask) = tree.visibility(3, window, Device::Cpu).unwrap() else { panic!() };
+            let rows: Vec<Vec<i64>> =
+                (0..4).map(|row| Vec::try_from(mask.get(row).to_kind(Kind::Int64)).unwrap()).collect();
+            rows
+        };
+        let whole =
+            [[1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 0, 1, 0], [1, 1, 1, 1, 0, 1, 1]];
+        assert_eq!(rows(99), whole);
+        let three =
+            [[0, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0, 0], [0, 0, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 1, 1]];
+        assert_eq!(rows(3), three);
+        let two =
+            [[0, 0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 0, 1, 0], [0, 0, 0, 0, 0, 1, 1]];
+        assert_eq!(rows(2), two);
     }
 
     #[test]

@@ -161,6 +161,14 @@ pub enum TorchError {
         /// Layers of the model.
         layers: usize,
     },
+    /// A TorchScript module that is no language model.
+    #[error(
+        "the TorchScript module gave {found}; a language model gives logits, [1, n, vocab], for its n tokens"
+    )]
+    ScriptOutput {
+        /// What it gave.
+        found: String,
+    },
     /// A token of a tree that comes before the one it stands behind.
     #[error("token {token} of a tree stands behind token {parent}, which must come before it")]
     TreeOrder {

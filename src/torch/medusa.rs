@@ -12,7 +12,7 @@ use super::blocks::Linear;
 use super::error::{Doing, TorchError};
 use super::language_model::HostTensor;
 use super::model::Model;
-use super::weights::safetensors::SafetensorsWeights;
+use super::weights::safetensors::SafetensorsFiles;
 use crate::decode::{DraftHeads, Logits, ModelError};
 
 /// Heads that guess ahead for one model, for [`Batch::draft_heads`](crate::decode::Batch::draft_heads).
@@ -43,17 +43,17 @@ impl MedusaHeads {
     /// [`TorchError`]: a file that cannot be read, that holds no heads, or heads of another width or vocabulary.
     pub fn load(path: impl AsRef<Path>, model: &Model) -> Result<Self, TorchError> {
         let path = path.as_ref();
-        let weights = SafetensorsWeights::open_files(vec![path.to_path_buf()])?;
+        let weights = SafetensorsFiles::open(vec![path.to_path_buf()])?;
         let (width, vocab) = (model.decoder().width() as i64, model.decoder().vocab_size() as i64);
         let shape = model.decoder().cache_shape();
         let (kind, device) = (shape.kind, shape.device);
         let place = |name: String, expected: &[i64]| -> Result<Tensor, TorchError> {
-            match weights.named_shape(&name) {
+            match weights.shape(&name) {
                 Some(found) if found != expected => {
                     Err(TorchError::TensorShape { name, found, expected: expected.to_vec() })
                 }
                 _ => weights
-                    .read_named(&name)?
+                    .read(&name)?
                     .f_to_kind(kind)
                     .and_then(|tensor| tensor.f_to_device(device))
                     .doing("placing weights on the device"),
@@ -63,13 +63,13 @@ impl MedusaHeads {
         loop {
             let number = heads.len();
             let mut blocks = Vec::new();
-            while weights.named_shape(&format!("{number}.{}.linear.weight", blocks.len())).is_some() {
+            while weights.shape(&format!("{number}.{}.linear.weight", blocks.len())).is_some() {
                 let name = |part: &str| format!("{number}.{}.linear.{part}", blocks.len());
                 let weight = place(name("weight"), &[width, width])?;
                 blocks.push(Linear { weight, bias: Some(place(name("bias"), &[width])?) });
             }
             let name = format!("{number}.{}.weight", blocks.len());
-            if blocks.is_empty() && weights.named_shape(&name).is_none() {
+            if blocks.is_empty() && weights.shape(&name).is_none() {
                 break;
             }
             let output = Linear { weight: place(name, &[vocab, width])?, bias: None };

@@ -2,10 +2,10 @@
 //! [`LanguageModel`](crate::decode::LanguageModel) for the decoding loop.
 //!
 //! [`Model::load`] opens a file or folder and gives everything that belongs to it: the decoder, the vocabulary, the
-//! text tokenizer and the chat template. Below it, one file per concern: [`device`](DeviceName) names and threads;
+//! text tokenizer and the chat template; [`ScriptModel`] is any TorchScript module. Below them, one file per concern: [`device`](DeviceName) names and threads;
 //! `weights/` maps files and decodes them to plain floats; `architecture/` reads configurations, one small file per
 //! family; `blocks` and `rope` are the mathematics that the families share, `cache` the keys and values of a
-//! sequence, `decoder` the forward pass.
+//! sequence, `layer` and `decoder` the forward pass.
 //!
 //! Every operation of libtorch is called in its fallible form, so what libtorch refuses becomes a
 //! [`TorchError`] that says what was being done.
@@ -18,9 +18,11 @@ mod decoder;
 mod device;
 mod error;
 mod language_model;
+mod layer;
 mod medusa;
 mod model;
 mod rope;
+mod script;
 mod tokenizer;
 mod weights;
 
@@ -30,5 +32,6 @@ pub use device::{set_threads, DeviceName, Dtype};
 pub use error::TorchError;
 pub use medusa::MedusaHeads;
 pub use model::{LoadOptions, Model};
+pub use script::ScriptModel;
 pub use tokenizer::TextTokenizer;
 pub use weights::LoadProgress;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::architecture::{Architecture, DecoderConfig, RowOrder, Settings};
+use super::architecture::{Architecture, DecoderConfig, Format};
 use super::cache::KvCache;
 use super::decoder::Decoder;
 use super::device::{set_threads, DeviceName, Dtype};
@@ -143,11 +143,11 @@ impl Model {
         let key = "general.architecture";
         let name = file.str(key).map_err(in_file)?.ok_or_else(|| TorchError::config(key, "is missing"))?;
         let architecture = Architecture::from_gguf(name)?;
-        let config = DecoderConfig::read(&Settings::Gguf { file: &file, architecture: name })?;
+        let config = architecture.read_gguf(&file, name)?;
         let vocabulary = Vocabulary::from_gguf(&file).map_err(tokenizer_error)?;
         let tokenizer = TextTokenizer::from_gguf(&file)?;
         let weights = GgufWeights::new(&file);
-        let decoder = decoder(architecture, config, architecture.gguf_rows, &weights, options, progress)?;
+        let decoder = decoder(architecture, config, Format::Gguf, &weights, options, progress)?;
         let bos = file.u32("tokenizer.ggml.bos_token_id").map_err(in_file)?;
         Ok(Self {
             name: match file.str("general.name").map_err(in_file)? {
@@ -174,15 +174,15 @@ impl Model {
         let name = json.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
         let name = name.ok_or_else(|| TorchError::config("architectures", "names none"))?;
         let architecture = Architecture::from_hugging_face(name)?;
-        let config = DecoderConfig::read(&Settings::HuggingFace(&json))?;
+        let config = architecture.read_hugging_face(&json)?;
         let tokenizer_path = folder.join("tokenizer.json");
         let tokenizer_json = std::fs::read(&tokenizer_path).map_err(TorchError::io(&tokenizer_path))?;
         let vocabulary = Vocabulary::from_tokenizer_json(&tokenizer_json).map_err(tokenizer_error)?;
         let vocabulary = with_eos_of(folder, vocabulary)?;
         let tokenizer = TextTokenizer::from_tokenizer_json(&tokenizer_json)?;
         let settings = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
-        let weights = SafetensorsWeights::open(folder)?;
-        let decoder = decoder(architecture, config, RowOrder::Halves, &weights, options, progress)?;
+        let weights = SafetensorsWeights::open(folder, architecture.names)?;
+        let decoder = decoder(architecture, config, Format::HuggingFace, &weights, options, progress)?;
         Ok(Self {
             name: match json.get("_name_or_path").and_then(Value::as_str).filter(|name| !name.is_empty()) {
                 Some(name) => name.to_owned(),
@@ -268,7 +268,7 @@ impl Model {
 fn decoder(
     architecture: &Architecture,
     mut config: DecoderConfig,
-    order: RowOrder,
+    format: Format,
     weights: &dyn WeightSource,
     options: LoadOptions,
     progress: &mut dyn FnMut(LoadProgress),
@@ -278,8 +278,9 @@ fn decoder(
     }
     let device = options.device.resolve()?;
     let kind = options.dtype.kind();
-    let mut loader = Loader::new(weights, kind, device, progress);
-    Decoder::load(architecture, config, order, kind, device, &mut loader)
+    let layout = architecture.matrix_layout(format);
+    let mut loader = Loader::new(weights, kind, device, layout, progress);
+    Decoder::load(architecture, config, format, kind, device, &mut loader)
 }
 
 fn tokenizer_error(error: crate::vocab::VocabularyError) -> TorchError {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::fake::*;
 use hedgerow::decode::{
     generate, Acceptance, Batch, BeamSearch, Budget, DecodeError, Draft, DraftChoice, EarlyStopping, Erase,
-    FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy,
+    FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
@@ -48,6 +48,60 @@ const NGRAM: Draft = Draft::Ngram { longest: 3, tokens: 5 };
 const LIKELIEST: Draft = Draft::Model { tokens: 4, choice: DraftChoice::Likeliest };
 const DRAWN: Draft = Draft::Model { tokens: 4, choice: DraftChoice::Drawn };
 const HEADS: Draft = Draft::Heads { tokens: 7 };
+
+#[test]
+fn prompts_that_end_within_a_token_are_healed() {
+    let all = |words: &'static [&'static str]| {
+        constraint(move |b| {
+            let words: Vec<_> = words.iter().map(|word| b.nodes.literal(word.as_bytes())).collect();
+            b.nodes.alt(&words)
+        })
+    };
+    // The prompt ends in `h`, which the model would write as the beginning of `hello`.
+    let prompt = tokens(b"say: h");
+    let model = Fake::script(prompt.len() - 1, b"hello world");
+    let request = Request::new(prompt.clone()).sampling(greedy()).healing(TokenHealing::On);
+    for (constraint, text, first) in [
+        (None, "ello world", "hello"),
+        (Some(all(&["ello world", "i"])), "ello world", "hello"),
+        // `hello` would say what may not be said: the prompt's own token is all that is left.
+        (Some(all(&["i world", "a world"])), "a world", "h"),
+        (Some(all(&["ello"])), "ello", "hello"),
+    ] {
+        for draft in [Draft::None, NGRAM] {
+            let mut request = request.clone().draft(draft).completions(2);
+            request.constraint = constraint.clone();
+            let made = run(&model, request).unwrap();
+            assert_eq!(made.usage.prompt_tokens, prompt.len() - 1);
+            for completion in made.completions {
+                assert_eq!(completion.text, text);
+                assert_eq!(vocabulary().bytes(completion.tokens[0]), first.as_bytes());
+            }
+        }
+    }
+    let beam = request.clone().strategy(Strategy::Beam(BeamSearch::new(2))).constraint(all(&["ello", "ey"]));
+    assert_eq!(run(&model, beam).unwrap().completions[0].text, "ello");
+
+    // Several tokens may spell the bytes of one: behind `name` taken back, `n` and `a` go on to it as well.
+    let whole = tokens(b"a{\"");
+    assert_eq!(whole.len(), 2);
+    let model = Fake::new(Scores::Hash { eos: 2.0 });
+    let healed = |prompt: &[TokenId], seed| {
+        let sampling = SamplingParams::default().seed(seed).max_tokens(Some(4)).temperature(3.0);
+        let request = Request::new(prompt).sampling(sampling).healing(TokenHealing::On);
+        run(&model, request).unwrap()
+    };
+    // Nothing goes on from `{"`, and nothing is healed of a prompt of one token, or of a special one.
+    for prompt in [&whole, &tokens(b"h"), &[tokens(b"h"), vec![eos()]].concat()] {
+        assert_eq!(healed(prompt, 1).usage.prompt_tokens, prompt.len());
+    }
+    for seed in 0..40 {
+        let made = healed(&tokens(b"xyzt"), seed);
+        let completion = &made.completions[0];
+        let spelled = vocabulary().decode(&completion.tokens);
+        assert_eq!(spelled, [b"t".as_slice(), &completion.bytes].concat(), "{seed}");
+    }
+}
 
 #[test]
 fn guesses_that_nobody_drew_change_no_token() {

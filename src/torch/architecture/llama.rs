@@ -5,12 +5,12 @@
 //! GGUF reorder the rows of queries and keys for this architecture, so that rotary pairs lie next to each
 //! other. Touvron et al. 2023, “LLaMA”; Jiang et al. 2023, “Mistral 7B”.
 
-use super::{Architecture, Presence, RowOrder};
+use super::{Architecture, Presence, RowOrder, LLAMA_LIKE};
 
 pub(super) const LLAMA: Architecture = Architecture {
     gguf: &["llama"],
     hugging_face: &["LlamaForCausalLM", "MistralForCausalLM"],
     attention_bias: Presence::Optional,
-    head_norm: Presence::Absent,
     gguf_rows: RowOrder::Interleaved,
+    ..LLAMA_LIKE
 };

@@ -5,6 +5,8 @@
 //! `config.json`, which say the same things under different keys; the blocks are assembled in
 //! `decoder`.
 
+mod gemma;
+mod gpt2;
 mod llama;
 mod qwen;
 
@@ -12,21 +14,128 @@ use serde_json::{Map, Value};
 
 use super::error::TorchError;
 use super::rope::Scaling;
+use super::weights::{Names, Part};
 use crate::gguf::GgufFile;
 
-/// What distinguishes the layers of one architecture.
-#[derive(Debug, PartialEq)]
+/// From one `config.json` to another.
+pub(crate) type Translate = fn(&Map<String, Value>) -> Result<Map<String, Value>, TorchError>;
+
+/// What distinguishes one architecture.
+#[derive(Debug)]
 pub(crate) struct Architecture {
     /// Names in `general.architecture` of GGUF files.
     pub(crate) gguf: &'static [&'static str],
     /// Names in `architectures` of `config.json`.
     pub(crate) hugging_face: &'static [&'static str],
+    /// What Hugging Face checkpoints call the weights.
+    pub(crate) names: &'static Names,
     /// Whether queries, keys and values have biases.
     pub(crate) attention_bias: Presence,
     /// Whether queries and keys are normalised per head.
     pub(crate) head_norm: Presence,
+    /// Whether what attention and the feed-forward network give is normalised before it is added.
+    pub(crate) post_norms: Presence,
+    pub(crate) norm: NormKind,
+    pub(crate) feed_forward: FeedForwardKind,
+    pub(crate) positions: PositionKind,
     /// How GGUF files order the rows of a head of the query and key projections.
     pub(crate) gguf_rows: RowOrder,
+    /// How Hugging Face checkpoints hold the matrices of a layer.
+    pub(crate) hugging_face_matrices: MatrixLayout,
+    /// Brings a `config.json` into the words of Llama's.
+    pub(crate) translate: Translate,
+    /// Adds to a configuration what only this architecture has.
+    pub(crate) refine: fn(&Settings<'_>, &mut DecoderConfig) -> Result<(), TorchError>,
+}
+
+/// The module that Llama's checkpoints hold everything but the output matrix in.
+const LLAMA_ROOTS: &[&str] = &["model."];
+const LLAMA_LAYERS: &str = "layers";
+
+const LLAMA_NAMES: Names = Names {
+    roots: LLAMA_ROOTS,
+    embedding: "embed_tokens",
+    positions: None,
+    output_norm: "norm",
+    layers: LLAMA_LAYERS,
+    part: |part| match part {
+        Part::AttentionNorm => Some("input_layernorm"),
+        Part::Query => Some("self_attn.q_proj"),
+        Part::Key => Some("self_attn.k_proj"),
+        Part::Value => Some("self_attn.v_proj"),
+        Part::QueryNorm => Some("self_attn.q_norm"),
+        Part::KeyNorm => Some("self_attn.k_norm"),
+        Part::AttentionOutput => Some("self_attn.o_proj"),
+        Part::FeedForwardNorm => Some("post_attention_layernorm"),
+        Part::Gate => Some("mlp.gate_proj"),
+        Part::Up => Some("mlp.up_proj"),
+        Part::Down => Some("mlp.down_proj"),
+        Part::QueryKeyValue | Part::AttentionPostNorm | Part::FeedForwardPostNorm => None,
+    },
+};
+
+/// What most have in common.
+const LLAMA_LIKE: Architecture = Architecture {
+    gguf: &[],
+    hugging_face: &[],
+    names: &LLAMA_NAMES,
+    attention_bias: Presence::Absent,
+    head_norm: Presence::Absent,
+    post_norms: Presence::Absent,
+    norm: NormKind::Rms,
+    feed_forward: FeedForwardKind::SwiGlu,
+    positions: PositionKind::Rotary,
+    gguf_rows: RowOrder::Halves,
+    hugging_face_matrices: MatrixLayout::OutIn,
+    translate: |json| Ok(json.clone()),
+    refine: |_, _| Ok(()),
+};
+
+/// How activations are normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NormKind {
+    /// By their root mean square.
+    Rms,
+    /// The same, with weights that Hugging Face checkpoints hold less 1.
+    RmsAroundOne,
+    /// By mean and variance, with a bias.
+    Layer,
+}
+
+/// The feed-forward network of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FeedForwardKind {
+    /// Gated by SiLU.
+    SwiGlu,
+    /// Gated by GELU, in its form with tanh.
+    GeGlu,
+    /// GELU, in its form with tanh, and no gate.
+    Gelu,
+}
+
+/// How a model knows positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PositionKind {
+    /// Heads are turned.
+    Rotary,
+    /// Each has a vector that is added to the embedding.
+    Learned,
+}
+
+/// Which way round a matrix lies in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatrixLayout {
+    /// `[out, in]`.
+    OutIn,
+    /// `[in, out]`.
+    InOut,
+}
+
+/// The format that weights come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Gguf,
+    HuggingFace,
 }
 
 /// Whether the layers of an architecture have a part.
@@ -49,7 +158,7 @@ pub(crate) enum RowOrder {
     Interleaved,
 }
 
-const ALL: [&Architecture; 3] = [&llama::LLAMA, &qwen::QWEN2, &qwen::QWEN3];
+const ALL: [&Architecture; 5] = [&llama::LLAMA, &qwen::QWEN2, &qwen::QWEN3, &gemma::GEMMA3, &gpt2::GPT2];
 
 impl Architecture {
     /// The architecture that GGUF files call `name`.
@@ -60,6 +169,32 @@ impl Architecture {
     /// The architecture that `config.json` files call `name`.
     pub(crate) fn from_hugging_face(name: &str) -> Result<&'static Self, TorchError> {
         find(name, |architecture| architecture.hugging_face)
+    }
+
+    /// The configuration in the metadata of a GGUF file, under keys that begin with `name`.
+    pub(crate) fn read_gguf(&self, file: &GgufFile<'_>, name: &str) -> Result<DecoderConfig, TorchError> {
+        DecoderConfig::read(self, &Settings::Gguf { file, architecture: name })
+    }
+
+    /// The configuration in a `config.json`.
+    pub(crate) fn read_hugging_face(&self, json: &Map<String, Value>) -> Result<DecoderConfig, TorchError> {
+        DecoderConfig::read(self, &Settings::HuggingFace(&(self.translate)(json)?))
+    }
+
+    /// The order of the rows of queries and keys in files of a format.
+    pub(crate) fn row_order(&self, format: Format) -> RowOrder {
+        match format {
+            Format::Gguf => self.gguf_rows,
+            Format::HuggingFace => RowOrder::Halves,
+        }
+    }
+
+    /// Which way round the matrices of layers lie in files of a format.
+    pub(crate) fn matrix_layout(&self, format: Format) -> MatrixLayout {
+        match format {
+            Format::Gguf => MatrixLayout::OutIn,
+            Format::HuggingFace => self.hugging_face_matrices,
+        }
     }
 }
 
@@ -89,11 +224,28 @@ pub(crate) struct DecoderConfig {
     pub(crate) inner: usize,
     /// The most positions a sequence may have.
     pub(crate) context: usize,
-    /// Added to the mean square in RMS normalisation.
+    /// Added to the mean square, or the variance, in normalisation.
     pub(crate) epsilon: f64,
     /// Base of the rotary frequencies.
     pub(crate) rope_theta: f64,
     pub(crate) rope_scaling: Scaling,
+    /// Factor on the embeddings.
+    pub(crate) embedding_scale: f64,
+    /// Factor on the products of queries and keys; `None` for 1 / √head_dim.
+    pub(crate) attention_scale: Option<f64>,
+    /// Layers that see the latest positions only.
+    pub(crate) local: Option<LocalAttention>,
+}
+
+/// Layers that see the latest positions only.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LocalAttention {
+    /// How many positions one sees, itself included.
+    pub(crate) window: usize,
+    /// Base of the rotary frequencies in these layers, which are not scaled.
+    pub(crate) theta: f64,
+    /// Whether each layer is one of them.
+    pub(crate) layers: Vec<bool>,
 }
 
 /// Where a configuration comes from.
@@ -169,7 +321,7 @@ fn json_number(json: &Map<String, Value>, key: &str) -> Result<Option<f64>, Torc
 
 impl DecoderConfig {
     /// Reads and checks the configuration.
-    pub(crate) fn read(settings: &Settings<'_>) -> Result<Self, TorchError> {
+    fn read(architecture: &Architecture, settings: &Settings<'_>) -> Result<Self, TorchError> {
         let width = settings.required_size(("embedding_length", "hidden_size"))?;
         let heads = settings.required_size(("attention.head_count", "num_attention_heads"))?;
         let kv_heads = settings.size(("attention.head_count_kv", "num_key_value_heads"))?.unwrap_or(heads);
@@ -178,7 +330,8 @@ impl DecoderConfig {
             let reason = format!("is {kv_heads}, which does not divide the {heads} query heads");
             return Err(TorchError::config("number of key-value heads", reason));
         }
-        if head_dim == 0 || head_dim % 2 != 0 {
+        let rotary_positions = architecture.positions == PositionKind::Rotary;
+        if head_dim == 0 || (rotary_positions && head_dim % 2 != 0) {
             let reason = format!("is {head_dim}; rotary positions need an even number above 0");
             return Err(TorchError::config("size of a head", reason));
         }
@@ -200,14 +353,17 @@ impl DecoderConfig {
             );
             return Err(TorchError::config("size of a head", reason));
         }
-        let epsilon = ("attention.layer_norm_rms_epsilon", "rms_norm_eps");
+        let epsilon = match architecture.norm {
+            NormKind::Layer => ("attention.layer_norm_epsilon", "rms_norm_eps"),
+            NormKind::Rms | NormKind::RmsAroundOne => ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
+        };
         let epsilon_name = settings.name(epsilon);
         let epsilon =
             settings.number(epsilon)?.ok_or_else(|| TorchError::config(&epsilon_name, "is missing"))?;
         if epsilon < 0.0 {
             return Err(TorchError::config(epsilon_name, "is negative"));
         }
-        let mut context = settings.required_size(("context_length", "max_position_embeddings"))?;
+        let context = settings.required_size(("context_length", "max_position_embeddings"))?;
         let (rope_theta, rope_scaling) = match settings {
             Settings::Gguf { file, architecture } => gguf_rope(settings, file, architecture, context)?,
             Settings::HuggingFace(json) => {
@@ -220,17 +376,7 @@ impl DecoderConfig {
                 hugging_face_rope(json, context)?
             }
         };
-        // Within its window, windowed attention is full attention; so the window bounds the context.
-        let windowed = match settings {
-            Settings::Gguf { .. } => true,
-            Settings::HuggingFace(json) => json.get("use_sliding_window") != Some(&Value::Bool(false)),
-        };
-        if windowed {
-            if let Some(window) = settings.size(("attention.sliding_window", "sliding_window"))? {
-                context = context.min(window);
-            }
-        }
-        Ok(Self {
+        let mut config = Self {
             width,
             layers: settings.required_size(("block_count", "num_hidden_layers"))?,
             heads,
@@ -241,7 +387,25 @@ impl DecoderConfig {
             epsilon,
             rope_theta,
             rope_scaling,
-        })
+            embedding_scale: 1.0,
+            attention_scale: None,
+            local: None,
+        };
+        (architecture.refine)(settings, &mut config)?;
+        if config.local.is_some() {
+            return Ok(config);
+        }
+        // Within its window, windowed attention is full attention; so the window bounds the context.
+        let windowed = match settings {
+            Settings::Gguf { .. } => true,
+            Settings::HuggingFace(json) => json.get("use_sliding_window") != Some(&Value::Bool(false)),
+        };
+        if windowed {
+            if let Some(window) = settings.size(("attention.sliding_window", "sliding_window"))? {
+                config.context = config.context.min(window);
+            }
+        }
+        Ok(config)
     }
 }
 

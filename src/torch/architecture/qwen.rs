@@ -4,14 +4,13 @@
 //! normalises each head of queries and keys before they are rotated. Their GGUF files keep the row order of the
 //! original weights. Yang et al. 2024, “Qwen2 Technical Report”; 2025, “Qwen3 Technical Report”.
 
-use super::{Architecture, Presence, RowOrder};
+use super::{Architecture, Presence, LLAMA_LIKE};
 
 pub(super) const QWEN2: Architecture = Architecture {
     gguf: &["qwen2"],
     hugging_face: &["Qwen2ForCausalLM"],
     attention_bias: Presence::Required,
-    head_norm: Presence::Absent,
-    gguf_rows: RowOrder::Halves,
+    ..LLAMA_LIKE
 };
 
 pub(super) const QWEN3: Architecture = Architecture {
@@ -19,5 +18,5 @@ pub(super) const QWEN3: Architecture = Architecture {
     hugging_face: &["Qwen3ForCausalLM"],
     attention_bias: Presence::Optional,
     head_norm: Presence::Required,
-    gguf_rows: RowOrder::Halves,
+    ..LLAMA_LIKE
 };

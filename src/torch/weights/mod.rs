@@ -14,12 +14,15 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use super::architecture::MatrixLayout;
 use super::error::{Doing, TorchError};
 
 /// A weight's place in a decoder, whatever its file calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Embedding,
+    /// Vectors of positions, where these are learned.
+    Positions,
     OutputNorm,
     Output,
     /// Divisors of the rotary frequencies (GGUF only).
@@ -35,13 +38,33 @@ pub(crate) enum Part {
     Query,
     Key,
     Value,
+    /// Queries, keys and values stacked, where the files hold them so.
+    QueryKeyValue,
     QueryNorm,
     KeyNorm,
     AttentionOutput,
+    /// On what attention gives.
+    AttentionPostNorm,
     FeedForwardNorm,
     Gate,
     Up,
     Down,
+    /// On what the feed-forward network gives.
+    FeedForwardPostNorm,
+}
+
+/// What Hugging Face checkpoints of one architecture call their tensors.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// The modules that may hold everything but the output matrix, as they begin names.
+    pub(crate) roots: &'static [&'static str],
+    pub(crate) embedding: &'static str,
+    pub(crate) positions: Option<&'static str>,
+    pub(crate) output_norm: &'static str,
+    /// The list of layers.
+    pub(crate) layers: &'static str,
+    /// A part of a layer; `None` for what there is not.
+    pub(crate) part: fn(Part) -> Option<&'static str>,
 }
 
 /// The matrix (or vector) of a role, or the bias beside it.
@@ -56,6 +79,7 @@ impl Role {
     pub(crate) fn gguf_name(self, member: Member) -> String {
         let stem = match self {
             Self::Embedding => "token_embd".to_owned(),
+            Self::Positions => "position_embd".to_owned(),
             Self::OutputNorm => "output_norm".to_owned(),
             Self::Output => "output".to_owned(),
             Self::RopeDivisors => "rope_freqs".to_owned(),
@@ -65,13 +89,16 @@ impl Role {
                     Part::Query => "attn_q",
                     Part::Key => "attn_k",
                     Part::Value => "attn_v",
+                    Part::QueryKeyValue => "attn_qkv",
                     Part::QueryNorm => "attn_q_norm",
                     Part::KeyNorm => "attn_k_norm",
                     Part::AttentionOutput => "attn_output",
+                    Part::AttentionPostNorm => "post_attention_norm",
                     Part::FeedForwardNorm => "ffn_norm",
                     Part::Gate => "ffn_gate",
                     Part::Up => "ffn_up",
                     Part::Down => "ffn_down",
+                    Part::FeedForwardPostNorm => "post_ffw_norm",
                 };
                 format!("blk.{layer}.{part}")
             }
@@ -79,29 +106,15 @@ impl Role {
         stem + member.suffix()
     }
 
-    /// The tensor's name in a Hugging Face checkpoint; `None` for what those do not hold.
-    pub(crate) fn hugging_face_name(self, member: Member) -> Option<String> {
+    /// The tensor's name in a Hugging Face checkpoint whose modules are in `root`; `None` for what those do not hold.
+    pub(crate) fn hugging_face_name(self, member: Member, names: &Names, root: &str) -> Option<String> {
         let stem = match self {
-            Self::Embedding => "model.embed_tokens".to_owned(),
-            Self::OutputNorm => "model.norm".to_owned(),
+            Self::Embedding => format!("{root}{}", names.embedding),
+            Self::Positions => format!("{root}{}", names.positions?),
+            Self::OutputNorm => format!("{root}{}", names.output_norm),
             Self::Output => "lm_head".to_owned(),
             Self::RopeDivisors => return None,
-            Self::Layer(layer, part) => {
-                let part = match part {
-                    Part::AttentionNorm => "input_layernorm",
-                    Part::Query => "self_attn.q_proj",
-                    Part::Key => "self_attn.k_proj",
-                    Part::Value => "self_attn.v_proj",
-                    Part::QueryNorm => "self_attn.q_norm",
-                    Part::KeyNorm => "self_attn.k_norm",
-                    Part::AttentionOutput => "self_attn.o_proj",
-                    Part::FeedForwardNorm => "post_attention_layernorm",
-                    Part::Gate => "mlp.gate_proj",
-                    Part::Up => "mlp.up_proj",
-                    Part::Down => "mlp.down_proj",
-                };
-                format!("model.layers.{layer}.{part}")
-            }
+            Self::Layer(layer, part) => format!("{root}{}.{layer}.{}", names.layers, (names.part)(part)?),
         };
         Some(stem + member.suffix())
     }
@@ -139,6 +152,7 @@ pub(crate) struct Loader<'a> {
     source: &'a dyn WeightSource,
     kind: Kind,
     device: Device,
+    layout: MatrixLayout,
     progress: &'a mut dyn FnMut(LoadProgress),
     done: u64,
 }
@@ -157,9 +171,10 @@ impl<'a> Loader<'a> {
         source: &'a dyn WeightSource,
         kind: Kind,
         device: Device,
+        layout: MatrixLayout,
         progress: &'a mut dyn FnMut(LoadProgress),
     ) -> Self {
-        Self { source, kind, device, progress, done: 0 }
+        Self { source, kind, device, layout, progress, done: 0 }
     }
 
     pub(crate) fn contains(&self, role: Role, member: Member) -> bool {
@@ -196,6 +211,17 @@ impl<'a> Loader<'a> {
         self.done += self.source.bytes(role, member);
         (self.progress)(LoadProgress { done: self.done, total: self.source.total_bytes() });
         Ok(tensor)
+    }
+
+    /// A layer's matrix with so many rows and columns, on the CPU as stored but this way round.
+    pub(crate) fn read_matrix(&mut self, role: Role, rows: i64, columns: i64) -> Result<Tensor, TorchError> {
+        match self.layout {
+            MatrixLayout::OutIn => self.read(role, Member::Weight, &[rows, columns]),
+            MatrixLayout::InOut => {
+                let stored = self.read(role, Member::Weight, &[columns, rows])?;
+                stored.f_transpose(0, 1).doing("transposing weights")
+            }
+        }
     }
 
     /// Puts a tensor into the model's kind, on its device.

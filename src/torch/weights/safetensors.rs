@@ -12,7 +12,7 @@ use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use ::safetensors::SafeTensors;
 use tch::{Kind, Tensor};
 
-use super::{Member, Role, WeightSource};
+use super::{Member, Names, Role, WeightSource};
 use crate::torch::error::{Doing, TorchError};
 
 /// The name of the single file of an unsharded checkpoint.
@@ -28,17 +28,25 @@ struct Shard {
     metadata: Metadata,
 }
 
-/// The weights of a Hugging Face folder.
-pub(crate) struct SafetensorsWeights {
+/// Some safetensors files.
+pub(crate) struct SafetensorsFiles {
     shards: Vec<Shard>,
     /// Tensor name to shard.
     places: HashMap<String, usize>,
     total: u64,
 }
 
+/// The weights of a Hugging Face folder.
+pub(crate) struct SafetensorsWeights {
+    files: SafetensorsFiles,
+    names: &'static Names,
+    /// How names begin.
+    root: &'static str,
+}
+
 impl SafetensorsWeights {
-    /// Opens the checkpoint in `folder`.
-    pub(crate) fn open(folder: &Path) -> Result<Self, TorchError> {
+    /// Opens the checkpoint in `folder`, whose tensors have these names.
+    pub(crate) fn open(folder: &Path, names: &'static Names) -> Result<Self, TorchError> {
         let index = folder.join(INDEX);
         let files = if index.is_file() {
             shard_files(folder, &index)?
@@ -50,11 +58,21 @@ impl SafetensorsWeights {
                 reason: format!("it holds neither {SINGLE} nor {INDEX}"),
             });
         };
-        Self::open_files(files)
+        let files = SafetensorsFiles::open(files)?;
+        let embedding = |root: &str| Role::Embedding.hugging_face_name(Member::Weight, names, root);
+        let is_there = |root: &&&str| embedding(root).is_some_and(|name| files.places.contains_key(&name));
+        let root = names.roots.iter().find(is_there).or(names.roots.first());
+        Ok(Self { root: root.copied().unwrap_or_default(), files, names })
     }
 
+    fn named(&self, role: Role, member: Member) -> Option<String> {
+        role.hugging_face_name(member, self.names, self.root)
+    }
+}
+
+impl SafetensorsFiles {
     /// Opens these files as one checkpoint.
-    pub(crate) fn open_files(files: Vec<PathBuf>) -> Result<Self, TorchError> {
+    pub(crate) fn open(files: Vec<PathBuf>) -> Result<Self, TorchError> {
         let mut weights = Self { shards: Vec::new(), places: HashMap::new(), total: 0 };
         for path in files {
             let map = super::map(&path)?;
@@ -71,26 +89,22 @@ impl SafetensorsWeights {
         Ok(weights)
     }
 
-    fn find(&self, role: Role, member: Member) -> Option<(&Shard, &TensorInfo)> {
-        self.find_named(&role.hugging_face_name(member)?)
-    }
-
-    fn find_named(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
+    fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
         let shard = &self.shards[*self.places.get(name)?];
         Some((shard, shard.metadata.info(name)?))
     }
 
     /// A tensor's shape, by the name it has in the file.
-    pub(crate) fn named_shape(&self, name: &str) -> Option<Vec<i64>> {
-        let (_, info) = self.find_named(name)?;
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        let (_, info) = self.find(name)?;
         // A size past i64 cannot be in a file; -1 makes the comparison fail with the tensor's name.
         Some(info.shape.iter().map(|&size| i64::try_from(size).unwrap_or(-1)).collect())
     }
 
     /// A tensor by the name it has in the file.
-    pub(crate) fn read_named(&self, name: &str) -> Result<Tensor, TorchError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Tensor, TorchError> {
         let name = name.to_owned();
-        let Some((shard, info)) = self.find_named(&name) else {
+        let Some((shard, info)) = self.find(&name) else {
             return Err(TorchError::MissingTensor { name });
         };
         let kind = match info.dtype {
@@ -109,7 +123,7 @@ impl SafetensorsWeights {
                 path: shard.path.clone(),
                 reason: format!("{name} lies outside the file"),
             })?;
-        let shape = self.named_shape(&name).unwrap_or_default();
+        let shape = self.shape(&name).unwrap_or_default();
         Tensor::f_from_data_size(bytes, &shape, kind).doing("copying weights")
     }
 }
@@ -138,22 +152,25 @@ fn shard_files(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, TorchError> 
 
 impl WeightSource for SafetensorsWeights {
     fn name(&self, role: Role, member: Member) -> String {
-        role.hugging_face_name(member).unwrap_or_else(|| role.gguf_name(member))
+        self.named(role, member).unwrap_or_else(|| role.gguf_name(member))
     }
 
     fn shape(&self, role: Role, member: Member) -> Option<Vec<i64>> {
-        self.named_shape(&role.hugging_face_name(member)?)
+        self.files.shape(&self.named(role, member)?)
     }
 
     fn read(&self, role: Role, member: Member) -> Result<Tensor, TorchError> {
-        self.read_named(&self.name(role, member))
+        self.files.read(&self.name(role, member))
     }
 
     fn total_bytes(&self) -> u64 {
-        self.total
+        self.files.total
     }
 
     fn bytes(&self, role: Role, member: Member) -> u64 {
-        self.find(role, member).map_or(0, |(_, info)| (info.data_offsets.1 - info.data_offsets.0) as u64)
+        let found = self
+            .named(role, member)
+            .and_then(|name| self.files.find(&name).map(|(_, info)| info.data_offsets));
+        found.map_or(0, |(start, end)| (end - start) as u64)
     }
 }

@@ -59,6 +59,18 @@ TINY = [
     ("qwen2", "Qwen2ForCausalLM", {}, 1000000.0, {}),
     ("qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "rms_norm_eps": 1e-6}, 1000000.0, {}),
 ]
+GEMMA = [
+    # Layers 0 and 2 see 16 positions, layer 1 all.
+    ("gemma3", {"sliding_window_pattern": 2}, 10000.0, 1000000.0, {}),
+    (
+        "gemma3 linear",
+        {"layer_types": ["full_attention", "sliding_attention", "full_attention"]},
+        5000.0,
+        100000.0,
+        {"rope_type": "linear", "factor": 8.0},
+    ),
+]
+GPT2 = [("gpt2", {}), ("gpt2 inner", {"n_inner": 80})]
 TOKENS = [(i * i * 7 + 3 * i + 1) % 97 for i in range(70)]
 
 
@@ -79,8 +91,34 @@ def weights(names_and_shapes):
     return out
 
 
-def tiny(name, architecture, changes, theta, scaling):
+def llama_like(name, architecture, changes, theta, scaling):
+    """Settings, and the config.json as models are published with it: the older keys for the rotary embedding."""
     settings = {**SMALL, **changes, "rope_parameters": {"rope_type": "default", "rope_theta": theta, **scaling}}
+    written = {**SMALL, **changes, "hidden_act": "silu", "rope_theta": theta}
+    if scaling:
+        written["rope_scaling"] = scaling
+    return name, architecture, settings, written
+
+
+def gemma(name, changes, local_theta, theta, scaling):
+    common = {**SMALL, "head_dim": 16, "tie_word_embeddings": True, "hidden_activation": "gelu_pytorch_tanh"}
+    common.update(query_pre_attn_scalar=24, sliding_window=16, **changes)
+    rope = {
+        "sliding_attention": {"rope_type": "default", "rope_theta": local_theta},
+        "full_attention": {"rope_type": "default", "rope_theta": theta, **scaling},
+    }
+    written = {**common, "rope_theta": theta, "rope_local_base_freq": local_theta}
+    if scaling:
+        written["rope_scaling"] = scaling
+    return name, "Gemma3ForCausalLM", {**common, "rope_parameters": rope}, written
+
+
+def gpt2(name, changes):
+    settings = {"vocab_size": 97, "n_embd": 48, "n_layer": 3, "n_head": 6, "n_positions": 256, **changes}
+    return name, "GPT2LMHeadModel", settings, {**settings, "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new"}
+
+
+def tiny(name, architecture, settings, written):
     model_class = getattr(transformers, architecture)
     config = model_class.config_class(**settings)
     model = model_class(config).eval()
@@ -94,19 +132,22 @@ def tiny(name, architecture, changes, theta, scaling):
         model.tie_weights()
     with torch.no_grad():
         logits = model(torch.tensor([TOKENS])).logits[0]
-    # The folder's config.json as models are published with it: the older keys for the rotary embedding.
-    written = {**SMALL, **changes, "architectures": [architecture], "hidden_act": "silu", "rope_theta": theta}
-    if scaling:
-        written["rope_scaling"] = scaling
     return {
         "name": name,
-        "config": written,
+        "config": {**written, "architectures": [architecture]},
         "weights": [[key, list(shape)] for key, shape in sorted(names)],
         "tokens": TOKENS,
         # Six columns of every row are enough to tell a difference.
         "columns": [0, 1, 17, 48, 95, 96],
         "logits": [[round(row[c].item(), 6) for c in (0, 1, 17, 48, 95, 96)] for row in logits],
     }
+
+
+def tinies():
+    cases = [llama_like(*case) for case in TINY]
+    cases += [gemma(*case) for case in GEMMA]
+    cases += [gpt2(*case) for case in GPT2]
+    return [tiny(*case) for case in cases]
 
 
 def demo(path):
@@ -186,7 +227,7 @@ def main():
     result = {
         "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
         "model": demo(sys.argv[1]),
-        "tiny": [tiny(*case) for case in TINY],
+        "tiny": tinies(),
         "blocks": blocks(),
     }
     json.dump(result, sys.stdout, ensure_ascii=False, indent=None, separators=(",", ":"))

@@ -1,0 +1,188 @@
+//! Gemma 3, as far as it reads text.
+//!
+//! The layers of Qwen3 with further norms behind attention and feed-forward network, a GeGLU, embeddings times √width, and
+//! two kinds of attention: most layers see a window of the latest positions and turn heads by frequencies of their own,
+//! every sixth (or whichever the configuration names) sees everything. Hugging Face's norms are weights around 0, to which 1
+//! is added; GGUF files hold the sums. Gemma Team 2025, “Gemma 3 Technical Report”.
+
+use serde_json::{Map, Value};
+
+use super::{
+    json_number, Architecture, DecoderConfig, FeedForwardKind, LocalAttention, MatrixLayout, NormKind,
+    PositionKind, Presence, RowOrder, Settings, LLAMA_LAYERS, LLAMA_ROOTS,
+};
+use crate::torch::error::TorchError;
+use crate::torch::weights::{Names, Part};
+
+const NAMES: Names = Names {
+    roots: LLAMA_ROOTS,
+    embedding: "embed_tokens",
+    positions: None,
+    output_norm: "norm",
+    layers: LLAMA_LAYERS,
+    part: |part| match part {
+        Part::AttentionPostNorm => Some("post_attention_layernorm"),
+        Part::FeedForwardNorm => Some("pre_feedforward_layernorm"),
+        Part::FeedForwardPostNorm => Some("post_feedforward_layernorm"),
+        other => (super::LLAMA_NAMES.part)(other),
+    },
+};
+
+pub(super) const GEMMA3: Architecture = Architecture {
+    gguf: &["gemma3"],
+    hugging_face: &["Gemma3ForCausalLM"],
+    names: &NAMES,
+    attention_bias: Presence::Optional,
+    head_norm: Presence::Required,
+    post_norms: Presence::Required,
+    norm: NormKind::RmsAroundOne,
+    feed_forward: FeedForwardKind::GeGlu,
+    positions: PositionKind::Rotary,
+    gguf_rows: RowOrder::Halves,
+    hugging_face_matrices: MatrixLayout::OutIn,
+    translate,
+    refine,
+};
+
+/// One layer in so many sees everything, where the file does not say.
+const PATTERN: usize = 6;
+/// The base of the rotary frequencies of layers with a window, where the file does not say.
+const LOCAL_THETA: f64 = 10_000.0;
+/// The same for layers that see everything.
+const GLOBAL_THETA: f64 = 1_000_000.0;
+/// Layers of the one size whose attention is scaled by the width and not by the size of a head; GGUF files do not say.
+const LAYERS_27B: usize = 62;
+
+/// Settings in the words of Llama's `config.json`.
+fn translate(json: &Map<String, Value>) -> Result<Map<String, Value>, TorchError> {
+    let mut words = json.clone();
+    match words.remove("hidden_activation").as_ref().map(|name| name.as_str().unwrap_or("?")) {
+        None | Some("gelu_pytorch_tanh") => {}
+        Some(other) => {
+            let reason = format!("is `{other}`, which is not supported; supported: gelu_pytorch_tanh");
+            return Err(TorchError::config("hidden_activation", reason));
+        }
+    }
+    words.remove("hidden_act");
+    for key in ["attn_logit_softcapping", "final_logit_softcapping", "use_bidirectional_attention"] {
+        if words.get(key).is_some_and(|value| !value.is_null() && value != &Value::Bool(false)) {
+            return Err(TorchError::config(key, "is set, which is not supported"));
+        }
+    }
+    words.entry("head_dim").or_insert(Value::from(256));
+    // Newer files have the two kinds of frequencies side by side.
+    if let Some(Value::Object(mut both)) = words.remove("rope_parameters") {
+        if let Some(theta) = both.get("sliding_attention").and_then(|local| local.get("rope_theta")) {
+            words.insert("rope_local_base_freq".to_owned(), theta.clone());
+        }
+        if let Some(global) = both.remove("full_attention") {
+            words.insert("rope_parameters".to_owned(), global);
+        }
+    }
+    let nested = words.get("rope_parameters").and_then(|rope| rope.get("rope_theta")).is_some();
+    if !nested {
+        words.entry("rope_theta").or_insert(Value::from(GLOBAL_THETA));
+    }
+    Ok(words)
+}
+
+fn refine(settings: &Settings<'_>, config: &mut DecoderConfig) -> Result<(), TorchError> {
+    config.embedding_scale = (config.width as f64).sqrt();
+    let (window, theta) = match settings {
+        Settings::Gguf { .. } => {
+            if config.layers == LAYERS_27B {
+                config.attention_scale = Some(((config.width / config.heads) as f64).powf(-0.5));
+            }
+            (settings.size(("attention.sliding_window", ""))?, settings.number(("rope.freq_base_swa", ""))?)
+        }
+        Settings::HuggingFace(json) => {
+            let scalar = json_number(json, "query_pre_attn_scalar")?.unwrap_or(256.0);
+            if scalar <= 0.0 {
+                return Err(TorchError::config("query_pre_attn_scalar", "is not above 0"));
+            }
+            config.attention_scale = Some(scalar.powf(-0.5));
+            (settings.size(("", "sliding_window"))?, json_number(json, "rope_local_base_freq")?)
+        }
+    };
+    let Some(window) = window else { return Ok(()) };
+    let layers = local_layers(settings, config.layers)?;
+    config.local = Some(LocalAttention { window, theta: theta.unwrap_or(LOCAL_THETA), layers });
+    Ok(())
+}
+
+/// Which layers have a window.
+fn local_layers(settings: &Settings<'_>, layers: usize) -> Result<Vec<bool>, TorchError> {
+    let mut pattern = PATTERN;
+    if let Settings::HuggingFace(json) = settings {
+        pattern = settings.size(("", "sliding_window_pattern"))?.unwrap_or(PATTERN);
+        if let Some(kinds) = json.get("layer_types").and_then(Value::as_array) {
+            let local = |kind: &Value| match kind.as_str() {
+                Some("sliding_attention") => Some(true),
+                Some("full_attention") => Some(false),
+                _ => None,
+            };
+            let kinds: Option<Vec<bool>> = kinds.iter().map(local).collect();
+            return kinds.filter(|kinds| kinds.len() == layers).ok_or_else(|| {
+                let reason = "does not name `sliding_attention` or `full_attention` for every layer";
+                TorchError::config("layer_types", reason)
+            });
+        }
+    }
+    Ok((1..=layers).map(|number| number % pattern != 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(changes: Value) -> Result<DecoderConfig, TorchError> {
+        let mut json = json!({
+            "hidden_size": 64, "num_hidden_layers": 7, "num_attention_heads": 4, "num_key_value_heads": 1,
+            "head_dim": 16, "intermediate_size": 96, "max_position_embeddings": 512, "rms_norm_eps": 1e-6,
+            "sliding_window": 32, "query_pre_attn_scalar": 64, "hidden_activation": "gelu_pytorch_tanh",
+        });
+        let object = json.as_object_mut().unwrap();
+        object.extend(changes.as_object().unwrap().clone());
+        GEMMA3.read_hugging_face(object)
+    }
+
+    #[test]
+    fn windows_and_frequencies_are_read_from_old_and_new_files() {
+        let plain = read(json!({})).unwrap();
+        assert_eq!((plain.rope_theta, plain.embedding_scale, plain.attention_scale), (1e6, 8.0, Some(0.125)));
+        // The window is that of some layers; it does not bound the context.
+        assert_eq!(plain.context, 512);
+        let local = plain.local.unwrap();
+        assert_eq!((local.window, local.theta), (32, 1e4));
+        assert_eq!(local.layers, [true, true, true, true, true, false, true]);
+
+        let old = read(json!({"rope_theta": 5.0, "rope_local_base_freq": 3.0, "sliding_window_pattern": 2}))
+            .unwrap();
+        assert_eq!((old.rope_theta, old.local.as_ref().unwrap().theta), (5.0, 3.0));
+        assert_eq!(old.local.unwrap().layers, [true, false, true, false, true, false, true]);
+
+        let kinds = ["full_attention", "sliding_attention"].repeat(4)[..7].to_vec();
+        let rope = json!({
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 7.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 9.0},
+        });
+        let new = read(json!({"rope_parameters": rope, "layer_types": kinds})).unwrap();
+        assert_eq!((new.rope_theta, new.local.as_ref().unwrap().theta), (7.0, 9.0));
+        assert!(matches!(new.rope_scaling, crate::torch::rope::Scaling::Linear { factor } if factor == 8.0));
+        assert_eq!(new.local.unwrap().layers, [false, true, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn what_is_not_computed_is_refused() {
+        for (changes, named) in [
+            (json!({"hidden_activation": "relu"}), "hidden_activation"),
+            (json!({"final_logit_softcapping": 30.0}), "final_logit_softcapping"),
+            (json!({"layer_types": ["full_attention"]}), "layer_types"),
+            (json!({"query_pre_attn_scalar": 0}), "query_pre_attn_scalar"),
+        ] {
+            let error = read(changes).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}
