@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""transformers' side of `cargo bench --bench decode -- speed`: answers requests on standard input.
+
+    python3 transformers_speed.py MODEL.gguf THREADS
+
+A request is a line `COUNT ID ID …`: how many tokens to decode greedily behind these. The answer is a line with the seconds it took
+and the tokens. Needs torch, transformers and gguf.
+"""
+
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+import transformers
+
+
+def main():
+    warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(int(sys.argv[2]))
+    path = Path(sys.argv[1])
+    model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    model.eval()
+    versions = f"transformers {transformers.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    print(versions, flush=True)
+    for line in sys.stdin:
+        count, *ids = map(int, line.split())
+        prompt = torch.tensor([ids])
+        start = time.perf_counter()
+        with torch.no_grad():
+            tokens = model.generate(
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                do_sample=False,
+                repetition_penalty=1.0,
+                min_new_tokens=count,
+                max_new_tokens=count,
+                pad_token_id=2,
+            )[0, len(ids):].tolist()
+        print(time.perf_counter() - start, *tokens, flush=True)
+
+
+if __name__ == "__main__":
+    main()
