@@ -42,6 +42,7 @@ fn help() {
     check("help_check", &[&["check", "--help"]]);
     check("help_mask", &[&["mask", "--help"]]);
     check("help_generate", &[&["generate", "--help"]]);
+    check("help_sample", &[&["sample", "--help"]]);
 }
 
 #[test]
@@ -115,6 +116,53 @@ fn masks() {
 }
 
 #[test]
+fn samples() {
+    let two = &["sample", "--logits", "logits.npy", "--vocab", "tokenizer.json", "--top", "5"][..];
+    let with = |more: &[&'static str]| [two, more].concat();
+    check(
+        "sample",
+        &[
+            &["sample", "--logits", "logits.json"],
+            &[
+                "sample",
+                "--logits",
+                "logits.json",
+                "--temperature",
+                "1.5",
+                "--top-p",
+                "1",
+                "--frequency-penalty",
+                "1",
+                "--output-ids",
+                "2,2,5",
+                "--logit-bias",
+                "7=-inf",
+                "--top-k",
+                "6",
+                "--top",
+                "3",
+            ],
+            &["sample", "--logits", "logits.json", "--temperature", "0", "--top-p", "1", "--top", "0"],
+            &with(&["--row", "0", "--order", "llama", "--typical-p", "0.9", "--min-p", "0.05"]),
+            &with(&["--row", "1", "--regex", "[0-9]{4}-[0-9]{2}", "--prefix", "20", "--min-tokens", "3"]),
+        ],
+    );
+    let json = &["sample", "--logits", "logits.npy", "--vocab", "tokenizer.json", "--row", "0", "--json"][..];
+    check("sample_json", &[&[json, &["--top-k", "3", "--top", "2"]].concat()]);
+    let piped = answer(&["sample", "--logits", "-", "--top-p", "1"], "[[0.5, 1.5]]");
+    insta::assert_snapshot!("sample_stdin", piped);
+}
+
+#[test]
+fn pictures_of_chains() {
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/chain.svg");
+    let chain = ["--temperature", "1.5", "--top-k", "8", "--xtc", "1:0.1", "--top-p", "1", "--plot", path];
+    let said = answer(&[&["sample", "--logits", "logits.json"], &chain[..]].concat(), "");
+    assert!(said.contains("exit code 0"), "{said}");
+    insta::assert_snapshot!("sample_plot", std::fs::read_to_string(path).unwrap());
+}
+
+#[test]
 fn failures() {
     check(
         "failures",
@@ -142,6 +190,22 @@ fn failures() {
             &["generate", "--model", "m", "--prompt", "x", "--preset", "merry"],
             &["generate", "--model", "m", "--prompt", "x", "--trace", "absent/steps.html"],
             &["generate", "--model", "m", "--prompt", "x", "--schema", "misspelt.schema.json"],
+            &["sample", "--logits", "absent.npy"],
+            &["sample", "--logits", "logits.npy"],
+            &["sample", "--logits", "logits.npy", "--row", "2"],
+            &["sample", "--logits", "logits.json", "--row", "0"],
+            &["sample", "--logits", "ada.json"],
+            &["sample", "--logits", "latin.json"],
+            &["sample", "--logits", "logits.json", "--vocab", "tokenizer.json"],
+            &["sample", "--logits", "logits.json", "--regex", "a"],
+            &["sample", "--logits", "logits.json", "--prefix", "a"],
+            &["sample", "--logits", "logits.json", "--top-p", "2"],
+            &["sample", "--logits", "logits.json", "--min-tokens", "2"],
+            &["sample", "--logits", "logits.json", "--length-decay", "1:1.1"],
+            &["sample", "--logits", "logits.json", "--suppress", "99"],
+            &["sample", "--logits", "logits.json", "--prompt-ids", "1,x"],
+            &["sample", "--logits", "logits.json", "--plot", "absent/chain.svg"],
+            &["sample", "--logits", "-", "--vocab", "-"],
             &["sing"],
         ],
     );

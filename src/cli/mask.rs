@@ -70,7 +70,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Failure> {
+/// Moves a matcher over the output so far.
+pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Failure> {
     for (at, byte) in prefix.bytes().enumerate() {
         let allowed = matcher.advance_bytes(&[byte]);
         if allowed.map_err(|error| Failure::new("cannot read the prefix").because(&error))? {

@@ -1,4 +1,4 @@
-//! The `hedgerow` command: constrained generation, and looking at constraints, from a terminal.
+//! The `hedgerow` command: constrained generation, and looking at constraints and sampling chains, from a terminal.
 //!
 //! One file per subcommand; beside them the options that several share (`constraint`, `sampling`), how files are read
 //! (`input`), the second opinion on outputs (`judge`), the page about a run (`trace`), why an instance is refused (`explain`) and how failures are told (`failure`). Results go to stdout and nothing else does;
@@ -12,6 +12,7 @@ mod generate;
 mod input;
 mod judge;
 mod mask;
+mod sample;
 mod sampling;
 mod strategy;
 mod trace;
@@ -31,7 +32,8 @@ Results go to stdout, everything else to stderr.
 Examples:
   hedgerow generate --model model.gguf --prompt 'Name a city.' --choice Paris --choice Rome
   hedgerow check --schema person.schema.json --instance ada.json
-  hedgerow mask --vocab tokenizer.json --regex '[0-9]{4}-[0-9]{2}' --prefix 20 --list";
+  hedgerow mask --vocab tokenizer.json --regex '[0-9]{4}-[0-9]{2}' --prefix 20 --list
+  hedgerow sample --logits row.npy --temperature 0.8 --top-k 40 --plot chain.svg";
 
 /// Keeps a language model's output inside a grammar.
 #[derive(Debug, Parser)]
@@ -46,6 +48,7 @@ enum Command {
     Generate(Box<generate::Args>),
     Check(check::Args),
     Mask(mask::Args),
+    Sample(Box<sample::Args>),
 }
 
 /// Runs the command that the process was started with, and gives its exit code.
@@ -54,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Mask(args) => mask::run(&args),
+        Command::Sample(args) => sample::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -1,0 +1,310 @@
+//! `hedgerow sample`: what each step of a chain does to a row of logits, as a table, as JSON, and as a picture.
+//!
+//! The steps run one by one ([`Sampler::stages`]), so what is shown is the law itself and not a sample of it; the token
+//! drawn with the seed comes last. `logits` reads the row, `plot` draws.
+
+mod logits;
+mod plot;
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{json, Value};
+
+use super::constraint::{ConstraintArgs, PolicyArgs};
+use super::failure::{written, Failure};
+use super::input;
+use super::mask::{read_prefix, shown_token};
+use super::sampling::SamplingArgs;
+use hedgerow::engine::Constraint;
+use hedgerow::sampling::{Sampled, Sampler, SamplingError, Stage};
+use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
+
+const AFTER_HELP: &str = "\
+The first table has one line for each step of the chain: how many tokens are left, how much probability \
+they had before the step (mass), and the entropy of what is left. The second follows the most probable \
+tokens through the chain: one column for each step, `-` where a token is dropped. The last line is the \
+token that the seed draws. Steps that the options leave off are not shown.
+
+Logits come from a NumPy file (float16, float32 or float64) or a JSON array in which null stands for \
+-inf; one row, or several of which --row chooses one.
+
+Exit codes:
+  0  done
+  1  it failed: the logits cannot be read, or no token is left to draw
+  2  the command line makes no sense
+
+Examples:
+  hedgerow sample --logits row.npy --temperature 0.8 --top-k 40 --plot chain.svg
+  hedgerow sample --logits logits.npy --row 3 --vocab tokenizer.json --regex '[0-9]+' --prefix 20
+  echo '[1, 2.5, null, 0.5]' | hedgerow sample --logits - --top-p 1 --typical-p 0.9 --json";
+
+/// Shows what each step of a sampling chain does to a row of logits
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The logits: a `.npy` file or JSON (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    logits: PathBuf,
+    /// Which row of a file that has several, counted from 0
+    #[arg(long, value_name = "N")]
+    row: Option<usize>,
+    /// Show the text of tokens: a `tokenizer.json` or a GGUF file
+    #[arg(long, value_name = "FILE")]
+    vocab: Option<PathBuf>,
+    /// How many of the most probable tokens to follow
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    top: usize,
+    /// Write one JSON object in place of the tables
+    #[arg(long)]
+    json: bool,
+    /// Draw the law before and after each step into FILE
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Ids of the prompt's tokens, for penalties (commas between them)
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    prompt_ids: Vec<u32>,
+    /// Ids of the tokens generated so far, for penalties and the position (commas between them)
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    output_ids: Vec<u32>,
+    /// Least tokens of output: before, end tokens are held back
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_tokens: usize,
+    /// A token that ends the output, beside those of the vocabulary (repeat the option)
+    #[arg(long, value_name = "ID")]
+    stop_token: Vec<u32>,
+    #[command(flatten)]
+    constraint: ConstraintArgs,
+    /// The output so far as the constraint sees it
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prefix: String,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let files = [Some(&args.logits), args.vocab.as_ref(), args.constraint.schema.as_ref()];
+    if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Failure::usage("only one of --logits, --vocab and --schema can be standard input"));
+    }
+    let mut params = args.sampling.params(args.min_tokens, usize::MAX)?;
+    let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
+    if grammar.is_none() && !args.prefix.is_empty() {
+        return Err(Failure::usage("--prefix is the output so far under a constraint, but none is given")
+            .help("give one of --schema FILE, --regex PATTERN, --choice TEXT"));
+    }
+    if grammar.is_some() && args.vocab.is_none() {
+        return Err(Failure::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));
+    }
+    let row = read_row(&args.logits, args.row)?;
+    let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
+    params.end_tokens = args.stop_token.iter().copied().map(TokenId).collect();
+    params.end_tokens.extend(vocabulary.iter().flat_map(|vocabulary| vocabulary.eos()));
+    if args.min_tokens > 0 && params.end_tokens.is_empty() {
+        return Err(Failure::usage("--min-tokens holds back end tokens, but none are known")
+            .help("name them with --stop-token, or give a vocabulary that has them with --vocab"));
+    }
+    let mut mask = None;
+    if let (Some(grammar), Some(vocabulary)) = (&grammar, &vocabulary) {
+        let mut matcher = Constraint::new(grammar, vocabulary)
+            .map_err(|error| Failure::new("the constraint does not fit the vocabulary").because(&error))?
+            .matcher();
+        read_prefix(&mut matcher, &args.prefix)?;
+        mask = Some(matcher.mask().map_err(|error| Failure::new("cannot compute the mask").because(&error))?);
+    }
+    let mut sampler = Sampler::new(params)
+        .map_err(|error| Failure::usage("the sampling options are not usable").because(&error))?;
+    sampler.with_prompt(&args.prompt_ids.iter().copied().map(TokenId).collect::<Vec<_>>());
+    args.output_ids.iter().for_each(|&id| sampler.accept(TokenId(id)));
+    let report = Report::new(&mut sampler, &row, mask.as_deref())
+        .map_err(|error| Failure::new("the row cannot be sampled").because(&error))?;
+    if let Some(path) = &args.plot {
+        let title = match args.row {
+            Some(row) => format!("{}, row {row}", args.logits.display()),
+            None => args.logits.display().to_string(),
+        };
+        std::fs::write(path, plot::draw(&title, &report.stages)).map_err(|error| {
+            Failure::new(format!("cannot write the plot `{}`", path.display())).because(&error)
+        })?;
+    }
+    let text = match args.json {
+        true => format!("{:#}\n", report.json(args.top, vocabulary.as_ref())),
+        false => report.tables(args.top, vocabulary.as_ref()),
+    };
+    written(io::stdout().write_all(text.as_bytes()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_row(path: &Path, row: Option<usize>) -> Result<Vec<f32>, Failure> {
+    let bytes = input::read(path, "logits")?;
+    match logits::read(&bytes, row) {
+        Ok(rows) => Ok(rows.logits),
+        Err(logits::Unusable { what, help }) => {
+            Err(Failure::new(format!("cannot use the logits `{}`: {what}", path.display())).help(help))
+        }
+    }
+}
+
+/// A vocabulary with as many tokens as the row has logits: models pad theirs.
+fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, Failure> {
+    input::vocabulary(path)?.with_model_size(logits).map_err(|error| {
+        let what = format!("the row's {logits} logits are not those of the vocabulary `{}`", path.display());
+        Failure::new(what).because(&error).help("give the vocabulary of the model that the logits come from")
+    })
+}
+
+/// What there is to show.
+struct Report {
+    stages: Vec<Seen>,
+    drawn: Sampled,
+}
+
+/// A step and the law it leaves.
+struct Seen {
+    name: &'static str,
+    /// Most probable first.
+    kept: Vec<(TokenId, f32)>,
+    /// The probability that what is kept had before the step.
+    mass: f64,
+}
+
+impl Seen {
+    /// −Σ p log₂ p.
+    fn entropy(&self) -> f64 {
+        let terms = self.kept.iter().filter(|entry| entry.1 > 0.0);
+        terms.map(|&(_, p)| -f64::from(p) * f64::from(p).log2()).sum::<f64>().max(0.0)
+    }
+
+    fn law(&self) -> HashMap<TokenId, f32> {
+        self.kept.iter().copied().collect()
+    }
+}
+
+impl Report {
+    fn new(sampler: &mut Sampler, row: &[f32], mask: Option<&TokenSet>) -> Result<Report, SamplingError> {
+        let words = mask.map(TokenSet::words);
+        let stages = sampler.stages(row, words)?;
+        let mut before: Option<HashMap<TokenId, f32>> = None;
+        let mut seen = Vec::with_capacity(stages.len());
+        for Stage { name, kept } in stages {
+            let mass = before.map_or(1.0, |before| {
+                kept.iter().filter_map(|entry| before.get(&entry.0)).map(|&p| f64::from(p)).sum()
+            });
+            let stage = Seen { name, kept, mass };
+            before = Some(stage.law());
+            seen.push(stage);
+        }
+        Ok(Report { stages: seen, drawn: sampler.sample(row, words)? })
+    }
+
+    /// The tokens among the `top` most probable ones before or after any step, in the order in which they come up.
+    fn followed(&self, top: usize) -> Vec<TokenId> {
+        let mut known = HashSet::new();
+        let heads = self.stages.iter().flat_map(|stage| stage.kept.iter().take(top));
+        heads.map(|entry| entry.0).filter(|&token| known.insert(token)).collect()
+    }
+
+    fn tables(&self, top: usize, vocabulary: Option<&Vocabulary>) -> String {
+        let mut steps = vec![["step", "kept", "mass", "bits"].map(str::to_owned).to_vec()];
+        for stage in &self.stages {
+            steps.push(vec![
+                stage.name.to_owned(),
+                stage.kept.len().to_string(),
+                format!("{:.4}", stage.mass),
+                format!("{:.2}", stage.entropy()),
+            ]);
+        }
+        let laws: Vec<_> = self.stages.iter().map(Seen::law).collect();
+        let mut tokens = vec![vec!["token".to_owned()]];
+        tokens[0].extend(self.stages.iter().map(|stage| stage.name.to_owned()));
+        for token in self.followed(top) {
+            let mut line = vec![name(token, vocabulary)];
+            line.extend(laws.iter().map(|law| law.get(&token).map_or("-".to_owned(), |&p| probability(p))));
+            tokens.push(line);
+        }
+        let drawn = format!(
+            "drawn  {}  with probability {}\n",
+            name(self.drawn.token, vocabulary),
+            probability(self.drawn.logprob.exp())
+        );
+        let tokens = if top > 0 { aligned(&tokens) + "\n" } else { String::new() };
+        format!("{}\n{tokens}{drawn}", aligned(&steps))
+    }
+
+    fn json(&self, top: usize, vocabulary: Option<&Vocabulary>) -> Value {
+        let with_text = |token: TokenId, mut value: Value| {
+            if let Some(text) = text(token, vocabulary) {
+                value["text"] = text.into();
+            }
+            value
+        };
+        let laws: Vec<_> = self.stages.iter().map(Seen::law).collect();
+        let tokens = self.followed(top);
+        let stages = self.stages.iter().enumerate().map(|(at, stage)| {
+            let before = at.checked_sub(1).map(|at| &laws[at]);
+            let entry = |&token: &TokenId| {
+                let p = |law: &HashMap<TokenId, f32>| law.get(&token).copied().unwrap_or(0.0);
+                let before = before.map_or(Value::Null, |before| p(before).into());
+                with_text(token, json!({"token": token.0, "before": before, "after": p(&laws[at])}))
+            };
+            json!({
+                "step": stage.name,
+                "kept": stage.kept.len(),
+                "mass": stage.mass,
+                "entropy_bits": stage.entropy(),
+                "tokens": tokens.iter().map(entry).collect::<Vec<_>>(),
+            })
+        });
+        let drawn = json!({"token": self.drawn.token.0, "logprob": self.drawn.logprob});
+        json!({"steps": stages.collect::<Vec<_>>(), "drawn": with_text(self.drawn.token, drawn)})
+    }
+}
+
+/// A token's text, if the vocabulary has it.
+fn text(token: TokenId, vocabulary: Option<&Vocabulary>) -> Option<String> {
+    vocabulary.filter(|v| token.index() < v.size()).map(|vocabulary| shown_token(vocabulary, token))
+}
+
+/// A token by id and, where the text is known, by text.
+fn name(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
+    /// Longer texts are cut, so that a table stays one.
+    const LONGEST: usize = 24;
+    match text(token, vocabulary) {
+        None => token.0.to_string(),
+        Some(text) if text.chars().count() <= LONGEST => format!("{} {text}", token.0),
+        Some(text) => format!("{} {}…", token.0, text.chars().take(LONGEST - 1).collect::<String>()),
+    }
+}
+
+/// Four decimals, or two digits of what is smaller.
+fn probability(p: f32) -> String {
+    match p {
+        0.001.. => format!("{p:.4}"),
+        _ => format!("{p:.1e}"),
+    }
+}
+
+/// Columns, the first to the left and the others to the right.
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for line in lines {
+        for (at, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+            out += &match at {
+                0 => format!("{cell:<width$}"),
+                _ => format!("  {cell:>width$}"),
+            };
+        }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+    }
+    out
+}
