@@ -3,48 +3,14 @@
 //! `cargo bench --bench sampling` prints, for vocabularies of 32 k to 262 k and peaked, normal and flat rows, the median and best time
 //! of each chain and the ratios to a scan for the maximum, measured in turn in the same run (on a busy machine the best is the truer). An argument filters chains by name.
 
+#[path = "rows/mod.rs"]
+mod rows;
+
 use hedgerow::sampling::{ChainOrder, Mirostat, MirostatVersion, Sampler, SamplingParams};
 use hedgerow::vocab::TokenId;
+use rows::{mask, row, scan, KINDS};
 use std::hint::black_box;
 use std::time::Instant;
-
-/// Logits from an integer hash: the same on every machine.
-fn row(kind: &str, n: usize) -> Vec<f32> {
-    let mix = |mut x: u32| {
-        x ^= x >> 16;
-        x = x.wrapping_mul(0x7feb_352d);
-        x ^= x >> 15;
-        x = x.wrapping_mul(0x846c_a68b);
-        x ^ (x >> 16)
-    };
-    let normal = |i: usize| {
-        let (a, b) = (mix(2 * i as u32), mix(2 * i as u32 + 1));
-        let sum = (a & 0xffff) + (a >> 16) + (b & 0xffff) + (b >> 16);
-        (sum as f32 - 131_070.0) / 37_837.0
-    };
-    match kind {
-        "peaked" => {
-            let mut row: Vec<f32> = (0..n).map(|i| 2.0 * normal(i)).collect();
-            for i in 0..40 {
-                row[(i * 7919 + 13) % n] = 20.0 - 0.4 * i as f32;
-            }
-            row
-        }
-        "normal" => (0..n).map(|i| 2.5 * normal(i)).collect(),
-        _ => (0..n).map(|i| 0.01 * normal(i)).collect(),
-    }
-}
-
-/// The bare scan: what reading the row costs.
-fn scan(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 32];
-    for chunk in row.chunks_exact(32) {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane = if v > *lane { v } else { *lane };
-        }
-    }
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
 
 /// Sorted microseconds of a task and of the bare scan, run in turn.
 fn measure(row: &[f32], mut task: impl FnMut()) -> (Vec<f64>, Vec<f64>) {
@@ -88,7 +54,7 @@ fn main() {
         "vocab", "row", "chain", "median us", "x scan", "best us", "x scan"
     );
     for n in [32_000, 128_256, 151_936, 262_144] {
-        for kind in ["peaked", "normal", "flat"] {
+        for kind in KINDS {
             let row = row(kind, n);
             let report = |name: &str, (times, scans): (Vec<f64>, Vec<f64>)| {
                 let (median, ratio) =
@@ -113,11 +79,7 @@ fn main() {
                 if count >= n || !name.contains(&filter) {
                     continue;
                 }
-                let mut mask = vec![0u32; n.div_ceil(32)];
-                for i in 0..count {
-                    let id = (i as u64 * n as u64 / count as u64) as usize;
-                    mask[id / 32] |= 1 << (id % 32);
-                }
+                let mask = mask(n, count);
                 let mut sampler = Sampler::new(chains().swap_remove(1).1).expect("valid parameters");
                 let sample = || {
                     let _ = black_box(sampler.sample(&row, Some(&mask)));

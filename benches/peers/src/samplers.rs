@@ -5,11 +5,15 @@
 //! Figures are medians over the rounds. Before the rounds, both are asked for the law they draw from, so that the table can
 //! say where they differ: llama.cpp works in single precision, and leaves candidates at a cut in any order.
 
+#[path = "../../rows/mod.rs"]
+mod rows;
+
 use crate::clock::Stopwatch;
 use crate::llama::{Chain, Link, Llama};
 use crate::statistics::{rounded, shown, Table};
 use anyhow::{Context, Result};
 use hedgerow::sampling::{ChainOrder, Mirostat, MirostatVersion, Sampler, SamplingParams};
+use rows::{mask, row, scan, KINDS};
 use serde_json::{json, Value};
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,58 +29,7 @@ pub struct Plan {
     pub rounds: usize,
 }
 
-const ROWS: [&str; 3] = ["peaked", "normal", "flat"];
 const MASKS: [usize; 4] = [1, 100, 5_000, 120_000];
-
-/// A row of logits from an integer hash, the same on every machine: as a model gives them when it is sure (40 tokens
-/// stand out), as a normal law with σ = 2.5, or nearly uniform.
-fn row(kind: &str, size: usize) -> Vec<f32> {
-    let mix = |mut x: u32| {
-        x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
-        x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
-        x ^ (x >> 16)
-    };
-    // The sum of four uniform numbers, to mean 0 and variance 1.
-    let normal = |i: usize| {
-        let (a, b) = (mix(2 * i as u32), mix(2 * i as u32 + 1));
-        let sum = (a & 0xffff) + (a >> 16) + (b & 0xffff) + (b >> 16);
-        (sum as f32 - 131_070.0) / 37_837.0
-    };
-    match kind {
-        "peaked" => {
-            let mut row: Vec<f32> = (0..size).map(|i| 2.0 * normal(i)).collect();
-            for i in 0..40 {
-                row[(i * 7_919 + 13) % size] = 20.0 - 0.4 * i as f32;
-            }
-            row
-        }
-        "normal" => (0..size).map(|i| 2.5 * normal(i)).collect(),
-        _ => (0..size).map(|i| 0.01 * normal(i)).collect(),
-    }
-}
-
-/// `count` tokens spread evenly over `size`.
-fn mask(size: usize, count: usize) -> Vec<u32> {
-    let mut mask = vec![0; size.div_ceil(32)];
-    for i in 0..count {
-        let id = i * size / count;
-        mask[id / 32] |= 1 << (id % 32);
-    }
-    mask
-}
-
-/// The maximum of a row: what reading it once costs.
-fn scan(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 32];
-    let chunks = row.chunks_exact(32);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane = if value > *lane { value } else { *lane };
-        }
-    }
-    lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, f32::max)
-}
 
 /// One chain, as both spell it, and the mask it works under.
 struct Contest {
@@ -215,7 +168,7 @@ pub fn run(library: &Path, plan: &Plan, only: Option<&str>, json: Option<&Path>)
         "distance",
     ]);
     let mut points = Vec::new();
-    for (&size, kind) in plan.sizes.iter().flat_map(|size| ROWS.map(|kind| (size, kind))) {
+    for (&size, kind) in plan.sizes.iter().flat_map(|size| KINDS.map(|kind| (size, kind))) {
         let row = row(kind, size);
         for contest in contests(size).into_iter().filter(|of| only.is_none_or(|only| of.name.contains(only)))
         {
