@@ -34,6 +34,7 @@ mod model;
 mod options;
 mod sampler;
 mod sampler_options;
+mod sampler_params;
 mod schema;
 mod status;
 mod version;
