@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const HISTORY: [u32; 11] = [3, 5, 3, 7, 3, 5, 9, 11, 3, 5, 3];
+const END: u32 = 4;
 
 fn mix(mut x: u32) -> u32 {
     x ^= x >> 16;
@@ -75,7 +76,7 @@ fn params(op: &str, a: &[f64]) -> SamplingParams {
         "bad_words" => p.bad_words(sequences),
         "exponential_decay" => p
             .exponential_decay(Some(ExponentialDecay { start: a[0] as usize, factor: x(1) }))
-            .end_tokens(ids(&[4])),
+            .end_tokens(ids(&[END])),
         "suppress" => p.suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
         "watermark_left" => {
             p.watermark(Some(Watermark { greenlist_ratio: x(0), bias: x(1), ..Watermark::default() }))
@@ -86,6 +87,24 @@ fn params(op: &str, a: &[f64]) -> SamplingParams {
             seeding: WatermarkSeeding::SelfHash { context_width: 4 },
             ..Watermark::default()
         })),
+        "logit_bias" => {
+            p.logit_bias(a.chunks(2).map(|pair| (TokenId(pair[0] as u32), pair[1] as f32)).collect())
+        }
+        "dry" => p.dry(Some(Dry {
+            multiplier: x(0),
+            base: x(1),
+            allowed_length: a[2] as usize,
+            window: (a[3] > 0.0).then_some(a[3] as usize),
+            breakers: a[4..].iter().map(|&id| TokenId(id as u32)).collect(),
+        })),
+        "begin_suppress" => p.begin_suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
+        "min_tokens" => p.min_tokens(a[0] as usize).end_tokens(ids(&[END])),
+        "allowed" => p.allowed_tokens(Some(a.iter().map(|&id| TokenId(id as u32)).collect())),
+        "forced_last" => p.forced_last(Some(TokenId(END))).max_tokens(Some(HISTORY.len() + 1)),
+        "chain_llama" => {
+            p.order(ChainOrder::Llama).top_k(a[0] as usize).top_p(x(1)).min_p(x(2)).temperature(x(3))
+        }
+        "chain_hf" => p.temperature(x(0)).top_k(a[1] as usize).top_p(x(2)).min_p(x(3)),
         other => panic!("unknown operation {other}"),
     }
 }
@@ -110,7 +129,9 @@ fn golden_vectors() {
         let args: Vec<f64> = v["args"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let mut sampler = Sampler::new(params(op, &args)).unwrap();
         // Feedback rules start at position 0; the others have the history behind them, as output.
-        if !op.starts_with("mirostat") && op != "adaptive_p" {
+        if op == "begin_suppress" {
+            sampler.with_prompt(&ids(&HISTORY));
+        } else if !op.starts_with("mirostat") && op != "adaptive_p" {
             HISTORY.iter().for_each(|&id| sampler.accept(TokenId(id)));
         }
         let law: BTreeMap<u32, f32> =

@@ -13,6 +13,8 @@ import numpy as np
 
 EDGE = 2e-5
 HISTORY = [3, 5, 3, 7, 3, 5, 9, 11, 3, 5, 3]
+END = 4
+CHAINS = {'chain_llama': ['top_k', 'top_p', 'min_p', 'temperature'], 'chain_hf': ['temperature', 'top_k', 'top_p', 'min_p']}
 
 # ---- rows, bit for bit as tests/sampling_golden.rs makes them ----
 
@@ -89,11 +91,34 @@ def reference(op, a, logits):
     x = logits.astype(np.float64).copy()
     seen = np.unique(HISTORY)
     if op == 'repetition': x[seen] = np.where(x[seen] > 0, x[seen] / a[0], x[seen] * a[0])
+    elif op == 'logit_bias':
+        for t, b in zip(a[::2], a[1::2]): x[t] += b
+    elif op == 'dry':
+        for t, length in repetitions(*a[2:4], a[4:]).items(): x[t] -= a[0] * a[1] ** (length - a[2])
+    elif op == 'begin_suppress': x[a] = -np.inf
+    elif op == 'min_tokens': x[END] = x[END] if len(HISTORY) >= a[0] else -np.inf
+    elif op == 'allowed': x[np.setdiff1d(np.arange(len(x)), a)] = -np.inf
+    elif op == 'forced_last': x = np.full(len(x), -np.inf); x[END] = 0.0
+    elif op in CHAINS:
+        edges = []
+        for step, value in zip(CHAINS[op], a):
+            ids, l, edge = reference(step, [value], x); edges.append(edge); x = np.full(len(x), -np.inf); x[ids] = l
+        # What follows a cut with an edge depends on it as a whole.
+        if any(len(edge) for edge in edges): return None
     elif op == 'penalties':
         x[seen] = np.where(x[seen] > 0, x[seen] / a[0], x[seen] * a[0])
         for t in seen: x[t] -= a[1] * HISTORY.count(t) + a[2]
     else: return None
     ids = np.flatnonzero(np.isfinite(x)); return ids, x[ids], ids[:0]
+
+def repetitions(allowed, window, breakers):
+    """DRY: every token that would extend a repetition, with the longest one's length, by comparison at every place."""
+    text = HISTORY[-window:] if window else HISTORY; n = len(text); found = {}
+    for end in range(1, n):
+        k = 0
+        while k < end and text[end - 1 - k] == text[n - 1 - k] and text[n - 1 - k] not in breakers: k += 1
+        if k >= max(allowed, 1) and text[end] not in breakers: found[text[end]] = max(k, found.get(text[end], 0))
+    return found
 
 # ---- peers ----
 
@@ -109,18 +134,27 @@ def transformers_peer(n):
         'no_repeat_ngram': lambda a: t.NoRepeatNGramLogitsProcessor(a[0]),
         'sequence_bias': lambda a: t.SequenceBiasLogitsProcessor([[[5, 3, 8], a[0]], [[2], a[1]], [[9, 1], 50.0]]),
         'bad_words': lambda a: t.NoBadWordsLogitsProcessor([[5, 3, 8], [2], [9, 1]]),
-        'exponential_decay': lambda a: t.ExponentialDecayLengthPenalty((a[0], a[1]), [4], 0),
+        'exponential_decay': lambda a: t.ExponentialDecayLengthPenalty((a[0], a[1]), [END], 0),
+        'begin_suppress': lambda a: t.SuppressTokensAtBeginLogitsProcessor(a, len(HISTORY)),
+        'min_tokens': lambda a: t.MinNewTokensLengthLogitsProcessor(0, a[0], END),
+        'allowed': lambda a: t.PrefixConstrainedLogitsProcessor(lambda row, ids: a, 1),
+        'forced_last': lambda a: t.ForcedEOSTokenLogitsProcessor(len(HISTORY) + 1, END),
         'suppress': lambda a: t.SuppressTokensLogitsProcessor(a),
         'watermark_left': lambda a: t.WatermarkLogitsProcessor(n, 'cpu', a[0], a[1]),
         'watermark_self': lambda a: t.WatermarkLogitsProcessor(n, 'cpu', a[0], a[1], seeding_scheme='selfhash', context_width=4),
     }
     def run(op, a, logits):
-        if op not in make: return None
-        out = make[op](a)(torch.tensor([HISTORY]), torch.tensor(logits)[None])[0].numpy()
+        steps = list(zip(CHAINS[op], [[x] for x in a])) if op == 'chain_hf' else [(op, a)]
+        if steps[0][0] not in make: return None
+        out = torch.tensor(logits)[None]
+        for step, values in steps: out = make[step](values)(torch.tensor([HISTORY]), out)
+        out = out[0].numpy()
         ids = np.flatnonzero(np.isfinite(out)); return ids, out[ids].astype(np.float64)
     return run
 
 class Entry(C.Structure): _fields_ = [('id', C.c_int32), ('logit', C.c_float), ('p', C.c_float)]
+class Bias(C.Structure): _fields_ = [('token', C.c_int32), ('bias', C.c_float)]
+class Vector(C.Structure): _fields_ = [('begin', C.c_void_p), ('end', C.c_void_p), ('room', C.c_void_p)]
 class Entries(C.Structure): _fields_ = [('data', C.POINTER(Entry)), ('size', C.c_size_t), ('selected', C.c_int64), ('sorted', C.c_bool)]
 
 def llama_peer(path, n):
@@ -130,6 +164,18 @@ def llama_peer(path, n):
     def init(name, types, *values):
         function = getattr(lib, 'llama_sampler_init_' + name); function.restype, function.argtypes = C.c_void_p, types
         return function(*values)
+    def dry(a):
+        if not a[4:]: return init('dry', [C.c_void_p, f, f, i, i, C.c_void_p, z], None, a[0], a[1], a[2], a[3] or 4096, None, 0)
+        # The entry point of llama.cpp's own tests takes breakers by id, as a vector of vectors in libstdc++'s layout.
+        function = lib._Z30llama_sampler_init_dry_testingffiiRKSt6vectorIS_IiSaIiEESaIS1_EE
+        function.restype, function.argtypes = C.c_void_p, [f, f, i, i, C.POINTER(Vector)]
+        ids = (i * len(a[4:]))(*a[4:]); at = C.addressof(ids)
+        heads = (Vector * len(ids))(*[Vector(at + 4 * k, at + 4 * k + 4, at + 4 * k + 4) for k in range(len(ids))])
+        at, end = C.addressof(heads), C.addressof(heads) + C.sizeof(heads)
+        return function(a[0], a[1], a[2], a[3] or 4096, C.byref(Vector(at, end, end)))
+    def biases(a):
+        pairs = (Bias * (len(a) // 2))(*zip(a[::2], a[1::2]))
+        return init('logit_bias', [i, i, C.POINTER(Bias)], n, len(pairs), pairs)
     lib.llama_sampler_apply.argtypes = [C.c_void_p, C.POINTER(Entries)]
     lib.llama_sampler_accept.argtypes = [C.c_void_p, C.c_int32]
     lib.llama_sampler_free.argtypes = [C.c_void_p]
@@ -142,18 +188,21 @@ def llama_peer(path, n):
         'mirostat_1': lambda a: init('mirostat', [i, u, f, f, i], n, 1, a[0], 0.1, 100),
         'mirostat_2': lambda a: init('mirostat_v2', [u, f, f], 1, a[0], 0.1),
         'adaptive_p': lambda a: init('adaptive_p', [f, f, u], a[0], 0.9, 1),
+        'dry': dry, 'logit_bias': biases,
         'penalties': lambda a: init('penalties', [i, i, f, f, f], n, 64, a[0], a[1], a[2]),
     }
     def run(op, a, logits):
-        if op not in make: return None
-        sampler = make[op](a)
-        for token in HISTORY if op == 'penalties' else []: lib.llama_sampler_accept(sampler, token)
+        steps = list(zip(CHAINS[op], [[x] for x in a])) if op == 'chain_llama' else [(op, a)]
+        if steps[0][0] not in make: return None
+        samplers = [make[step](values) for step, values in steps]
+        for token in HISTORY if op in ('penalties', 'dry') else []: lib.llama_sampler_accept(samplers[0], token)
         entries = (Entry * n)()
         view = np.ctypeslib.as_array(C.cast(entries, C.POINTER(C.c_float)), (n, 3))
         view[:, 1] = logits; view[:, 0].view(np.int32)[:] = np.arange(n)
         array = Entries(entries, n, -1, False)
-        lib.llama_sampler_apply(sampler, C.byref(array)); lib.llama_sampler_free(sampler)
+        for sampler in samplers: lib.llama_sampler_apply(sampler, C.byref(array))
         out = np.array([(array.data[j].id, array.data[j].logit) for j in range(array.size)])
+        for sampler in samplers: lib.llama_sampler_free(sampler)
         out = out[np.isfinite(out[:, 1])]; return out[:, 0].astype(np.int64), out[:, 1]
     return run
 
@@ -165,7 +214,11 @@ CASES = [
     ('mirostat_1', [2.0]), ('mirostat_1', [3.0]), ('mirostat_2', [2.0]), ('mirostat_2', [5.0]), ('adaptive_p', [0.3]),
     ('repetition', [1.3]), ('repetition', [0.8]), ('penalties', [1.2, 0.5, 0.25]), ('no_repeat_ngram', [2]), ('no_repeat_ngram', [3]),
     ('sequence_bias', [1.5, -2.0]), ('bad_words', []), ('exponential_decay', [4, 1.2]), ('suppress', [0, 7, 33]),
-    ('watermark_left', [0.25, 2.0]), ('watermark_self', [0.5, 2.5]),
+    ('logit_bias', [3, 2.5, 8, -4.0, 3, 0.5]), ('dry', [0.8, 1.75, 2, 0]), ('dry', [2.0, 1.5, 1, 0]), ('dry', [0.8, 3.0, 2, 7]),
+    ('dry', [1.5, 1.75, 1, 0, 5]), ('dry', [1.5, 1.75, 1, 0, 7, 3]), ('dry', [1.5, 1.75, 1, 0, 9, 7]), ('begin_suppress', [3, 5, 60]),
+    ('min_tokens', [12]), ('min_tokens', [11]), ('allowed', [1, 2, 3, 21, 40, 63]), ('forced_last', []),
+    ('chain_llama', [40, 0.95, 0.05, 0.8]), ('chain_llama', [5, 0.6, 0.2, 1.5]), ('chain_hf', [0.8, 40, 0.95, 0.05]),
+    ('chain_hf', [1.5, 20, 0.7, 0.1]), ('watermark_left', [0.25, 2.0]), ('watermark_self', [0.5, 2.5]),
 ]
 
 REASONS = """Where a peer does not keep what the definition keeps:
@@ -173,6 +226,12 @@ REASONS = """Where a peer does not keep what the definition keeps:
   top-H, like llama.cpp's steps, keep those that its sort puts first.
 - typical and Mirostat 1 on masked rows: llama.cpp counts a probability of 0 as a number, so the entropy becomes NaN.
 - temperature range on masked rows: llama.cpp's largest entropy counts the masked tokens.
+
+What the definitions leave out or have besides:
+- DRY: llama.cpp's breakers may be sequences of tokens, here they are single tokens; with an allowed length of 0 llama.cpp penalises every
+  token of the text, here a match of length 0 extends nothing.
+- tail-free is in neither peer (llama.cpp dropped it in 2024), nor are top-a, p-less, quadratic smoothing, and dynamic temperature by
+  entropy or position: these are held to the 64-bit reference alone (tests/sampling_reference.rs).
 """
 
 def fnv(ids):
@@ -200,6 +259,7 @@ def main():
                 # With equal logits the exponent 1/s of Mirostat 1 is infinite.
                 if op == 'mirostat_1' and kind == 'uniform': continue
                 expected = reference(op, a, logits)
+                if expected is None and op in CHAINS: continue
                 if expected is not None:
                     ids, l, edge = expected
                     if len(edge) <= 64: line('reference', kind, n, op, a, ids, l, edge)
