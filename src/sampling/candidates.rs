@@ -1,10 +1,11 @@
 //! The tokens still in play and their logits: what every step of a chain works on.
 //!
 //! Ids, logits and weights lie in separate arrays so that the exponentials run over plain floats. Most steps need neither a sort
-//! nor probabilities of everything: [`Candidates::keep_prefix`] finds where a prefix of the sorted order ends by a
-//! histogram of the mass, and sorts one bucket only. Sums are 64-bit.
+//! nor probabilities of everything: where a prefix of the sorted order ends is found without sorting
+//! (`prefix`). Sums are 64-bit.
 
 use super::error::SamplingError;
+use super::prefix::{prefix_end, PrefixEnd, Work};
 use super::row::{allows, check_logit};
 use super::simd;
 use crate::vocab::TokenId;
@@ -37,6 +38,15 @@ pub struct Candidates {
     // Memory of the steps: sort keys, histograms.
     keys: Vec<f32>,
     work: Work,
+}
+
+/// Which candidates come first.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    /// The largest logits.
+    Falling,
+    /// The smallest |(max − logit) + offset|.
+    Typical { offset: f32 },
 }
 
 /// A number that grows with the logit, and for equal logits with falling id.
@@ -169,7 +179,6 @@ impl Candidates {
             return;
         }
         self.max = self.max_of_logits();
-        self.weights.resize(self.logits.len(), 0.0);
         self.total = simd::exp_into(&self.logits, self.max, 1.0, &mut self.weights);
         self.weighed = true;
     }
@@ -264,18 +273,16 @@ impl Candidates {
 
     /// Keeps the candidates with a key ≥ `bound`. Weights stay valid if the largest one stays.
     fn keep_keys(&mut self, bound: f32) {
-        if !self.weighed {
-            self.weights.resize(self.ids.len(), 0.0);
-        }
         let Candidates { ids, logits, weights, keys, .. } = self;
+        let weights = self.weighed.then_some(weights.as_mut_slice());
         let kept = simd::keep_at_least(keys, bound, ids, logits, weights);
         if kept == ids.len() {
             return;
         }
         self.ids.truncate(kept);
         self.logits.truncate(kept);
-        self.weights.truncate(kept);
         if self.weighed {
+            self.weights.truncate(kept);
             self.total = simd::sum(&self.weights);
             self.weighed = simd::extent(&self.weights).1 == 1.0;
         }
@@ -328,29 +335,37 @@ impl Candidates {
         Some(prefix_end(&self.keys, &self.ids, None, n, k as f64, &mut self.work))
     }
 
-    /// Orders candidates by falling `key(logit)` (ties by rising id) and keeps while the mass *before* a candidate is below
-    /// `bound` · (mass of all). The first is always kept.
+    /// Puts candidates in an order (ties by rising id) and keeps while the mass *before* a candidate is below `bound` · (mass of
+    /// all). The first is always kept.
     ///
     /// `mass` is the sum that `bound` refers to, in units of the weights; it is larger than the sum of the weights
     /// if candidates that cannot be kept were left out beforehand.
-    pub(crate) fn keep_prefix(&mut self, bound: f64, mass: Option<f64>, key: impl Fn(f32) -> f32) {
+    pub(crate) fn keep_prefix(&mut self, bound: f64, mass: Option<f64>, order: Order) {
         self.weigh();
         let limit = bound * mass.unwrap_or(self.total);
-        self.keys.clear();
-        self.keys.extend(self.logits.iter().map(|&l| key(l)));
+        match order {
+            Order::Falling => self.keys.clone_from(&self.logits),
+            Order::Typical { offset } => simd::distances(&self.logits, self.max, offset, &mut self.keys),
+        }
         let end = prefix_end(&self.keys, &self.ids, Some(&self.weights), self.total, limit, &mut self.work);
         self.keep_ranked(end);
     }
 
+    /// Whether [`keep_prefix`](Self::keep_prefix) by probability keeps all of these, a prefix that some larger mass allowed,
+    /// when it is given `mass`.
+    pub(crate) fn is_prefix_of(&mut self, bound: f64, mass: f64) -> bool {
+        self.weigh();
+        // The last of the prefix weighs least; rounding may put what is so near the limit on either side.
+        let before = self.total - f64::from(simd::extent(&self.weights).0);
+        before < bound * mass * (1.0 - 1e-9) || self.len() == 1
+    }
+
     /// Keeps the candidates whose key (with ties by id) ranks at or above `end`.
     fn keep_ranked(&mut self, end: PrefixEnd) {
-        let exact = end.equals == 1;
-        if !exact {
-            // Of several candidates with the last key only some stay: the others' keys are moved out of the way.
-            for (key, &id) in self.keys.iter_mut().zip(&self.ids) {
-                if *key == end.key && id > end.id {
-                    *key = f32::NEG_INFINITY;
-                }
+        // Of several candidates with the last key only some stay: the others' keys are moved out of the way.
+        for at in end.equals(&self.keys, &mut self.work) {
+            if self.ids[*at as usize] > end.id {
+                self.keys[*at as usize] = f32::NEG_INFINITY;
             }
         }
         self.keep_keys(end.key);
@@ -399,213 +414,4 @@ pub(crate) fn draw(weights: &[f32], target: f64) -> usize {
         before += sum;
     }
     weights.len().saturating_sub(1)
-}
-
-/// Where a prefix of the order by falling key, ties by rising id, ends: its last member.
-struct PrefixEnd {
-    key: f32,
-    id: u32,
-    /// How many candidates have that key, if that was found out; 0 otherwise.
-    equals: usize,
-}
-
-/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Weights are 1 if none are given; `total`
-/// is their sum.
-///
-/// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that band and picks out the
-/// band, in which the end is looked for exactly. If it is not there, the band is found by a histogram of all keys.
-fn prefix_end(
-    keys: &[f32],
-    ids: &[u32],
-    weights: Option<&[f32]>,
-    total: f64,
-    limit: f64,
-    work: &mut Work,
-) -> PrefixEnd {
-    if keys.len() <= SMALL {
-        work.places.clear();
-        work.places.extend(0..keys.len() as u32);
-        return walk(keys, ids, weights, 0.0, limit, work);
-    }
-    if keys.len() > 16 * SMALL {
-        if let Some((low, high)) = sampled_band(keys, weights, total, limit, work) {
-            work.places.clear();
-            let above = simd::split(keys, weights, low, high, &mut work.places);
-            let band: f64 = work.places.iter().map(|&i| weight(weights, i as usize)).sum();
-            // Strictly inside, with room for rounding: the first member above the limit must be in the band.
-            let slack = 1e-9 * limit;
-            if above + slack < limit && above + band > limit + slack && !work.places.is_empty() {
-                return band_end(keys, ids, weights, above, limit, work);
-            }
-        }
-    }
-    let buckets = Buckets::over(keys);
-    let entries = keys.iter().copied().enumerate().map(|(i, key)| (key, weight(weights, i)));
-    buckets.fill(entries, &mut work.masses);
-    let (cut, before) = crossing(&work.masses, 0.0, limit);
-    // Somewhat wider than the bucket, then exact.
-    let (low, high) = buckets.range(cut);
-    work.places.clear();
-    simd::split(keys, None, low, high, &mut work.places);
-    work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
-    walk(keys, ids, weights, before, limit, work)
-}
-
-/// The first bucket that reaches the limit (or the last that holds anything), and the mass before it.
-fn crossing(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
-    let (mut before, mut reached, mut cut) = (above, above, 0);
-    for b in 0..BUCKETS {
-        let mass = mass(masses, b);
-        if mass > 0.0 {
-            (cut, before) = (b, reached);
-            reached += mass;
-            if reached >= limit {
-                break;
-            }
-        }
-    }
-    (cut, before)
-}
-
-/// Up to here everything is simply sorted.
-const SMALL: usize = 128;
-const BUCKETS: usize = 1024;
-
-/// Memory of [`prefix_end`].
-#[derive(Debug, Clone, Default)]
-struct Work {
-    masses: Vec<f64>,
-    places: Vec<u32>,
-    members: Vec<(u64, f32, f32)>,
-}
-
-fn weight(weights: Option<&[f32]>, i: usize) -> f64 {
-    weights.map_or(1.0, |w| w[i] as f64)
-}
-
-/// Equal intervals between the largest key and the smallest. Any monotone map from keys to buckets would be right.
-struct Buckets {
-    high: f32,
-    scale: f32,
-}
-
-impl Buckets {
-    fn over(keys: &[f32]) -> Self {
-        let (low, high) = simd::extent(keys);
-        let scale = (BUCKETS - 1) as f32 / (high - low).max(f32::MIN_POSITIVE);
-        Buckets { high, scale: if scale.is_finite() { scale } else { 0.0 } }
-    }
-
-    /// The cast cuts NaN (from 0 · ∞) to bucket 0.
-    fn of(&self, key: f32) -> usize {
-        (((self.high - key) * self.scale) as u32 as usize).min(BUCKETS - 1)
-    }
-
-    /// An interval [low, high) that holds every key of bucket `b`, and few others.
-    fn range(&self, b: usize) -> (f32, f32) {
-        let edge = |b: f64| (self.high as f64 - b / self.scale as f64) as f32;
-        if self.scale == 0.0 {
-            return (f32::NEG_INFINITY, f32::INFINITY);
-        }
-        let low = if b + 1 >= BUCKETS { f32::NEG_INFINITY } else { edge(b as f64 + 1.1) };
-        (low, if b == 0 { f32::INFINITY } else { edge(b as f64 - 0.1) })
-    }
-
-    /// Four histograms in turn, so that neighbours in one bucket do not wait for each other.
-    fn fill(&self, entries: impl Iterator<Item = (f32, f64)>, masses: &mut Vec<f64>) {
-        masses.clear();
-        masses.resize(4 * BUCKETS, 0.0);
-        for (i, (key, weight)) in entries.enumerate() {
-            masses[i % 4 * BUCKETS + self.of(key)] += weight;
-        }
-    }
-}
-
-fn mass(masses: &[f64], b: usize) -> f64 {
-    masses[b] + masses[BUCKETS + b] + masses[2 * BUCKETS + b] + masses[3 * BUCKETS + b]
-}
-
-/// Guesses an interval of keys that holds the end of the prefix, from one key in 32.
-///
-/// The guess goes by what is left out, as that is made of many light tokens, which a sample represents well; what is kept
-/// may be a few heavy ones.
-fn sampled_band(
-    keys: &[f32],
-    weights: Option<&[f32]>,
-    total: f64,
-    limit: f64,
-    work: &mut Work,
-) -> Option<(f32, f32)> {
-    const STRIDE: usize = 32;
-    let left_out = total - limit;
-    if left_out <= 0.0 {
-        return None;
-    }
-    let buckets = Buckets::over(keys);
-    let sample = keys.iter().copied().enumerate().step_by(STRIDE);
-    buckets.fill(sample.map(|(i, key)| (key, weight(weights, i) * STRIDE as f64)), &mut work.masses);
-    let mut below = 0.0;
-    let (mut last, mut first) = (None, None);
-    for b in (0..BUCKETS).rev() {
-        below += mass(&work.masses, b);
-        if last.is_none() && below >= 0.93 * left_out {
-            last = Some(b);
-        }
-        if below >= 1.07 * left_out {
-            first = Some(b);
-            break;
-        }
-    }
-    let low = buckets.range((last? + 1).min(BUCKETS - 1)).0;
-    let high = buckets.range(first.unwrap_or(0).saturating_sub(1)).1;
-    Some((low, high))
-}
-
-/// The end of the prefix inside the band that `work.places` names, with the mass above it.
-fn band_end(
-    keys: &[f32],
-    ids: &[u32],
-    weights: Option<&[f32]>,
-    above: f64,
-    limit: f64,
-    work: &mut Work,
-) -> PrefixEnd {
-    if work.places.len() <= SMALL {
-        return walk(keys, ids, weights, above, limit, work);
-    }
-    let band: Vec<f32> = work.places.iter().map(|&i| keys[i as usize]).collect();
-    let buckets = Buckets::over(&band);
-    let entries = work.places.iter().map(|&i| (keys[i as usize], weight(weights, i as usize)));
-    buckets.fill(entries, &mut work.masses);
-    let (cut, before) = crossing(&work.masses, above, limit);
-    work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
-    walk(keys, ids, weights, before, limit, work)
-}
-
-/// Sorts the members that `work.places` names and walks them.
-fn walk(
-    keys: &[f32],
-    ids: &[u32],
-    weights: Option<&[f32]>,
-    mut before: f64,
-    limit: f64,
-    work: &mut Work,
-) -> PrefixEnd {
-    let Work { places, members, .. } = work;
-    members.clear();
-    members.extend(places.iter().map(|&i| {
-        let i = i as usize;
-        (rank(keys[i], ids[i]), weight(weights, i) as f32, keys[i])
-    }));
-    members.sort_unstable_by_key(|m| Reverse(m.0));
-    let mut last = members.first().map_or((u64::MAX, 0.0, f32::NEG_INFINITY), |m| *m);
-    for &member in members.iter() {
-        if before >= limit {
-            break;
-        }
-        last = member;
-        before += member.1 as f64;
-    }
-    let equals = members.iter().filter(|m| m.2 == last.2).count();
-    PrefixEnd { key: last.2, id: !(last.0 as u32), equals }
 }

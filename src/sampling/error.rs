@@ -41,10 +41,10 @@ pub enum SamplingError {
         reason: &'static str,
     },
     /// A logit is NaN.
-    #[error("the logit of token {0:?} is NaN; check the model's output (overflow in a half-precision layer is the usual cause)")]
+    #[error("the logit of token {0} is NaN; check the model's output (overflow in a half-precision layer is the usual cause)")]
     NotANumber(TokenId),
     /// A logit is +∞.
-    #[error("the logit of token {0:?} is +inf; logits must be finite or -inf")]
+    #[error("the logit of token {0} is +inf; logits must be finite or -inf")]
     Infinite(TokenId),
     /// The row of logits has an unusable length.
     #[error("the row has {given} logits; a row must have between 1 and 2^31 logits")]
@@ -63,7 +63,7 @@ pub enum SamplingError {
         logits: usize,
     },
     /// A parameter names a token that the row does not have.
-    #[error("sampling parameter `{name}` names token {token:?}, but the row has {logits} logits")]
+    #[error("sampling parameter `{name}` names token {token}, but the row has {logits} logits")]
     TokenOutOfRange {
         /// The parameter.
         name: &'static str,

@@ -35,6 +35,7 @@ pub mod mirostat;
 pub mod parameter_sets;
 mod params;
 pub mod penalties;
+mod prefix;
 pub mod presets;
 mod rng;
 mod row;

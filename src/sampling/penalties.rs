@@ -7,16 +7,20 @@ use hashbrown::HashMap;
 /// Logits that can be changed one token at a time: a row in place (`[f32]`), or [`Candidates`] through [`CandidateLogits`].
 pub trait EditLogits {
     /// Applies `change` to the logit of `token`; false if there is no such token. Results above the largest float are cut to it,
-    /// NaN becomes −∞.
+    /// NaN becomes −∞, and −∞ stays: no edit brings back a token that cannot be drawn.
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool;
 }
 
-/// Keeps an edited logit inside what a row may hold.
-pub(crate) fn settle(logit: f32) -> f32 {
-    if logit.is_nan() {
+/// The changed logit, kept inside what a row may hold.
+pub(crate) fn changed(logit: f32, change: impl FnOnce(f32) -> f32) -> f32 {
+    if logit == f32::NEG_INFINITY {
+        return logit;
+    }
+    let new = change(logit);
+    if new.is_nan() {
         f32::NEG_INFINITY
     } else {
-        logit.min(f32::MAX)
+        new.min(f32::MAX)
     }
 }
 
@@ -24,7 +28,7 @@ impl EditLogits for [f32] {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
         match self.get_mut(token.0 as usize) {
             Some(logit) => {
-                *logit = settle(change(*logit));
+                *logit = changed(*logit, change);
                 true
             }
             None => false,
@@ -58,7 +62,7 @@ impl EditLogits for CandidateLogits<'_> {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
         match self.places.get(&token.0) {
             Some(&at) => {
-                self.logits[at] = settle(change(self.logits[at]));
+                self.logits[at] = changed(self.logits[at], change);
                 true
             }
             None => false,
@@ -96,6 +100,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_cannot_be_drawn_stays_so() {
+        let mut row = [f32::NEG_INFINITY, 1.0];
+        for token in [TokenId(0), TokenId(1)] {
+            row[..].edit(token, |l| l.max(-5.0));
+        }
+        assert_eq!(row, [f32::NEG_INFINITY, 1.0]);
+    }
+
+    #[test]
     fn penalties_by_hand() {
         let mut row = [2.0, -2.0, 0.0, 1.0];
         repetition(&mut row[..], [TokenId(0), TokenId(1), TokenId(2), TokenId(9)], 2.0);
@@ -109,7 +122,7 @@ mod tests {
         let mut row = [f32::MAX, f32::NEG_INFINITY, -3e38];
         repetition(&mut row[..], (0..3).map(TokenId), 0.5);
         assert_eq!(row, [f32::MAX, f32::NEG_INFINITY, -1.5e38]);
-        assert_eq!(settle(f32::NAN), f32::NEG_INFINITY);
+        assert_eq!(changed(0.0, |_| f32::NAN), f32::NEG_INFINITY);
     }
 
     #[test]

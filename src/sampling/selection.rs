@@ -6,17 +6,18 @@
 //!
 //! - **top-k** reads the blocks that reach the bound again (about k of them);
 //! - **min-p** has its threshold at once;
-//! - **top-p** needs Σ eˡ, a second pass of exponentials; then every token below max + ln((1 − p)·Z/n) can be left out, as all of
+//! - **top-p** needs Σ eˡ, a second pass of exponentials, or bounds of it where the row has a peak; then every token below max + ln((1 − p)·Z/n) can be left out, as all of
 //!   those together weigh less than 1 − p;
 //! - a **draw without truncation** remembers the sum of each block and looks into one block only.
 //!
 //! What is collected is a superset of what the step keeps, and the step itself, the same code that works on any candidates,
 //! does the cut. So results are exact at every size and for every distribution; only the time depends on them.
 
-use super::candidates::{rank, Candidates};
+use super::candidates::{rank, Candidates, Order};
 use super::error::SamplingError;
 use super::row::{check_logit, Row};
 use super::simd::{self, BLOCK};
+use super::temperature::temperature;
 
 /// The maximum of every block of a row, and of the row.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,9 @@ pub(crate) struct Index {
     maxima: Vec<f32>,
     pub max: f32,
 }
+
+/// Blocks whose maximum lies this far below the row's (in units of the temperature) weigh little: each entry less than e^−8.
+const LIGHT: f32 = 8.0;
 
 const EMPTY: &str =
     "every logit is -inf, banned, or forbidden by the mask; loosen the bans or check the mask";
@@ -33,15 +37,28 @@ impl Index {
     pub fn build(&mut self, row: &Row<'_>) -> Result<(), SamplingError> {
         self.maxima.clear();
         self.maxima.resize(row.blocks(), f32::NEG_INFINITY);
-        if row.is_plain() {
-            simd::block_maxima(row.logits, &mut self.maxima);
-        } else {
-            row.for_each_block(|b, x| simd::block_maxima(x, &mut self.maxima[b..b + 1]));
+        match row.mask {
+            None => simd::block_maxima(row.logits, &mut self.maxima),
+            // Tokens beyond the mask's end are not allowed: their blocks keep −∞.
+            Some(mask) => {
+                let reach = row.logits.len().min(mask.len() * 32);
+                let blocks = reach.div_ceil(BLOCK);
+                simd::masked_maxima(&row.logits[..reach], mask, &mut self.maxima[..blocks]);
+            }
+        }
+        // What the edits change is read again with them.
+        let mut scratch = [0.0; BLOCK];
+        let mut edits = row.edits;
+        while let Some(&(id, _)) = edits.first() {
+            let b = id as usize / BLOCK;
+            edits = &edits[edits.partition_point(|edit| edit.0 as usize / BLOCK == b)..];
+            if let Some(block) = row.block(b, &mut scratch) {
+                simd::block_maxima(block, &mut self.maxima[b..b + 1]);
+            }
         }
         self.max = f32::NEG_INFINITY;
         for (b, &max) in self.maxima.iter().enumerate() {
             if max.is_nan() || max == f32::INFINITY {
-                let mut scratch = [0.0; BLOCK];
                 let block = row.block(b, &mut scratch).unwrap_or(&[]);
                 for (i, &logit) in block.iter().enumerate() {
                     check_logit((b * BLOCK + i) as u32, logit)?;
@@ -109,21 +126,46 @@ impl Index {
         out.keep_largest(k);
     }
 
-    /// Collects all that top-p could keep under temperature `t`, and gives Σ e^((l − max)/t) over the whole row.
-    pub fn collect_nucleus(
-        &self,
-        row: &Row<'_>,
-        t: f32,
-        p: f32,
-        sums: &mut Vec<f64>,
-        out: &mut Candidates,
-    ) -> f64 {
+    /// Collects what top-p keeps under temperature `t`, with logits divided by `t`.
+    ///
+    /// Where few blocks matter, bounds of the mass decide: the sum of the others is bounded at a quarter of the price, and the
+    /// cut is computed anew only if it depends on where between its bounds the mass lies.
+    pub fn nucleus(&self, row: &Row<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
+        if let Some((least, most)) = self.mass_bounds(row, t) {
+            self.collect_nucleus(row, t, p, least, out);
+            temperature(out, t);
+            out.keep_prefix(p as f64, Some(most), Order::Falling);
+            if out.is_prefix_of(p as f64, least) {
+                return;
+            }
+        }
         let total = self.mass(row, t, sums);
+        self.collect_nucleus(row, t, p, total, out);
+        temperature(out, t);
+        out.keep_prefix(p as f64, Some(total), Order::Falling);
+    }
+
+    /// Collects all that top-p could keep under temperature `t` of a row whose mass is at least `total`.
+    fn collect_nucleus(&self, row: &Row<'_>, t: f32, p: f32, total: f64, out: &mut Candidates) {
         // All tokens below the bound together weigh at most n·e^((bound − max)/t) < (1 − p)·total. The factor covers rounding.
         let share = (1.0 - p as f64) * total / row.logits.len() as f64;
         let bound = self.max as f64 + t as f64 * (0.99 * share).ln();
         self.collect(row, bound as f32, out);
-        total
+    }
+
+    /// Bounds of [`mass`](Self::mass), if most blocks are far below the maximum; `None` if the mass itself costs little more.
+    fn mass_bounds(&self, row: &Row<'_>, t: f32) -> Option<(f64, f64)> {
+        let scale = 1.0 / t;
+        let light = self.max - LIGHT * t;
+        if 2 * self.maxima.iter().filter(|&&max| max > light).count() > self.maxima.len() {
+            return None;
+        }
+        let (mut exact, mut bound) = (0.0, 0.0);
+        row.for_each_block(|b, x| match self.maxima[b] > light {
+            true => exact += simd::sum_exp(x, self.max, scale),
+            false => bound += simd::bound_exp(x, self.max, scale),
+        });
+        Some((exact + bound / simd::BOUND_EXCESS, exact + bound))
     }
 
     /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ e^((l − max)/t) over the row.
@@ -183,9 +225,9 @@ impl Index {
             }
         }
         let mut scratch = [0.0; BLOCK];
-        let mut weights = [0.0; BLOCK];
         let block = row.block(chosen, &mut scratch).unwrap_or(&[]);
-        simd::exp_into(block, self.max, 1.0 / t, &mut weights[..block.len()]);
+        let mut weights = Vec::with_capacity(BLOCK);
+        simd::exp_into(block, self.max, 1.0 / t, &mut weights);
         let mut last = 0;
         for (i, (&weight, &logit)) in weights.iter().zip(block).enumerate() {
             if logit > f32::NEG_INFINITY {

@@ -5,7 +5,7 @@
 //! Rules that keep a prefix of a sorted order need no sort (see [`Candidates`]); all are O(n) except tail-free and
 //! top-H, which sort.
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Order};
 use super::params::{PLess, TailFreeEnd, Ties};
 
 /// Keeps the `k` largest logits exactly; `k` = 0 keeps all.
@@ -35,7 +35,7 @@ pub fn top_k_with_ties(candidates: &mut Candidates, k: usize, ties: Ties) {
 /// Source: Holtzman et al., "The curious case of neural text degeneration", 2020.
 pub fn top_p(candidates: &mut Candidates, p: f32) {
     if p < 1.0 {
-        candidates.keep_prefix(p as f64, None, |l| l);
+        candidates.keep_prefix(p as f64, None, Order::Falling);
     }
 }
 
@@ -62,11 +62,9 @@ pub fn typical(candidates: &mut Candidates, mass: f32) {
         return;
     }
     let h = candidates.entropy();
-    let max = candidates.max_logit();
     let (_, total) = candidates.weights();
-    // −ln p − H = (max + ln Z − H) − l
-    let centre = (total.ln() - h) as f32;
-    candidates.keep_prefix(mass as f64, None, |l| -((max - l) + centre).abs());
+    // −ln p − H = (max − l) + (ln Z − H)
+    candidates.keep_prefix(mass as f64, None, Order::Typical { offset: (total.ln() - h) as f32 });
 }
 
 /// Tail-free: with the sorted law p₀ ≥ p₁ ≥ …, the absolute second differences of p normalised to sum 1; at the first index i

@@ -1,0 +1,258 @@
+//! Where a prefix of a sorted order ends, without sorting: for steps that keep the best tokens up to a mass or a number.
+//!
+//! A sample of the keys tells about where the end is; one pass sums what lies above that band and picks the band out; there the end
+//! is looked for exactly, by a histogram and a sort of one of its buckets. If the sample misled, a histogram of all keys takes its
+//! place. So results are those of a full sort, up to the rounding of 64-bit sums, and the price is O(n) with two light passes.
+
+use super::candidates::rank;
+use super::simd;
+use std::cmp::Reverse;
+
+/// Where a prefix of the order by falling key, ties by rising id, ends: its last member.
+pub(super) struct PrefixEnd {
+    pub key: f32,
+    pub id: u32,
+    /// Whether no other candidate has that key; where that was not found out, it is not said.
+    alone: bool,
+}
+
+impl PrefixEnd {
+    /// Places of the candidates with the last member's key, if there may be others.
+    pub fn equals<'a>(&self, keys: &[f32], work: &'a mut Work) -> &'a [u32] {
+        work.places.clear();
+        if !self.alone {
+            simd::split(keys, None, self.key, self.key.next_up(), &mut work.places);
+        }
+        &work.places
+    }
+}
+
+/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Weights are 1 if none are given; `total`
+/// is their sum.
+///
+/// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that band and picks out the
+/// band, in which the end is looked for exactly. If it is not there, the band is found by a histogram of all keys.
+pub(super) fn prefix_end(
+    keys: &[f32],
+    ids: &[u32],
+    weights: Option<&[f32]>,
+    total: f64,
+    limit: f64,
+    work: &mut Work,
+) -> PrefixEnd {
+    if keys.len() <= SMALL {
+        work.places.clear();
+        work.places.extend(0..keys.len() as u32);
+        return walk(keys, ids, weights, 0.0, limit, work).0;
+    }
+    if keys.len() > 16 * SMALL {
+        if let Some((low, high)) = sampled_band(keys, weights, total, limit, work) {
+            work.places.clear();
+            let above = simd::split(keys, weights, low, high, &mut work.places);
+            let band: f64 = work.places.iter().map(|&i| weight(weights, i as usize)).sum();
+            // Strictly inside, with room for rounding: the first member above the limit must be in the band.
+            let slack = 1e-9 * limit;
+            if above + slack < limit && above + band > limit + slack && !work.places.is_empty() {
+                return band_end(keys, ids, weights, above, limit, work);
+            }
+        }
+    }
+    if let Some(end) = weights.and_then(|weights| heavy_end(keys, ids, weights, total, limit, work)) {
+        return end;
+    }
+    let buckets = Buckets::over(keys);
+    let entries = keys.iter().copied().enumerate().map(|(i, key)| (key, weight(weights, i)));
+    buckets.fill(entries, &mut work.masses);
+    let (cut, before) = crossing(&work.masses, 0.0, limit);
+    // Somewhat wider than the bucket, then exact.
+    let (low, high) = buckets.range(cut);
+    work.places.clear();
+    simd::split(keys, None, low, high, &mut work.places);
+    work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
+    walk(keys, ids, weights, before, limit, work).0
+}
+
+/// The end of the prefix where a few heavy members decide it: if it falls on the same one of them wherever the light members
+/// stand.
+fn heavy_end(
+    keys: &[f32],
+    ids: &[u32],
+    weights: &[f32],
+    total: f64,
+    limit: f64,
+    work: &mut Work,
+) -> Option<PrefixEnd> {
+    /// More members than this decide nothing together that they could be sorted for.
+    const MOST: usize = 2048;
+    let least = 1e-3 * limit.min(total - limit);
+    work.places.clear();
+    simd::split(weights, None, least as f32, f32::INFINITY, &mut work.places);
+    if work.places.is_empty() || work.places.len() > MOST {
+        return None;
+    }
+    let heavy: f64 = work.places.iter().map(|&i| weights[i as usize] as f64).sum();
+    // The light ones' mass, and room for rounding.
+    let light = (total - heavy).max(0.0) + 1e-6 * total;
+    let (end, reached) = walk(keys, ids, Some(weights), light, limit, work);
+    // With all light members before them the heavy ones up to the last reach the limit; so they must without any.
+    (reached - light >= limit).then_some(PrefixEnd { alone: false, ..end })
+}
+
+/// The first bucket that reaches the limit (or the last that holds anything), and the mass before it.
+fn crossing(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
+    let (mut before, mut reached, mut cut) = (above, above, 0);
+    for b in 0..BUCKETS {
+        let mass = mass(masses, b);
+        if mass > 0.0 {
+            (cut, before) = (b, reached);
+            reached += mass;
+            if reached >= limit {
+                break;
+            }
+        }
+    }
+    (cut, before)
+}
+
+/// Up to here everything is simply sorted.
+const SMALL: usize = 128;
+const BUCKETS: usize = 1024;
+
+/// Memory of [`prefix_end`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Work {
+    masses: Vec<f64>,
+    places: Vec<u32>,
+    members: Vec<(u64, f32, f32)>,
+}
+
+fn weight(weights: Option<&[f32]>, i: usize) -> f64 {
+    weights.map_or(1.0, |w| w[i] as f64)
+}
+
+/// Equal intervals between the largest key and the smallest. Any monotone map from keys to buckets would be right.
+struct Buckets {
+    high: f32,
+    scale: f32,
+}
+
+impl Buckets {
+    fn over(keys: &[f32]) -> Self {
+        let (low, high) = simd::extent(keys);
+        let scale = (BUCKETS - 1) as f32 / (high - low).max(f32::MIN_POSITIVE);
+        Buckets { high, scale: if scale.is_finite() { scale } else { 0.0 } }
+    }
+
+    /// The cast cuts NaN (from 0 · ∞) to bucket 0.
+    fn of(&self, key: f32) -> usize {
+        (((self.high - key) * self.scale) as u32 as usize).min(BUCKETS - 1)
+    }
+
+    /// An interval [low, high) that holds every key of bucket `b`, and few others.
+    fn range(&self, b: usize) -> (f32, f32) {
+        let edge = |b: f64| (self.high as f64 - b / self.scale as f64) as f32;
+        if self.scale == 0.0 {
+            return (f32::NEG_INFINITY, f32::INFINITY);
+        }
+        let low = if b + 1 >= BUCKETS { f32::NEG_INFINITY } else { edge(b as f64 + 1.1) };
+        (low, if b == 0 { f32::INFINITY } else { edge(b as f64 - 0.1) })
+    }
+
+    /// Four histograms in turn, so that neighbours in one bucket do not wait for each other.
+    fn fill(&self, entries: impl Iterator<Item = (f32, f64)>, masses: &mut Vec<f64>) {
+        masses.clear();
+        masses.resize(4 * BUCKETS, 0.0);
+        for (i, (key, weight)) in entries.enumerate() {
+            masses[i % 4 * BUCKETS + self.of(key)] += weight;
+        }
+    }
+}
+
+fn mass(masses: &[f64], b: usize) -> f64 {
+    masses[b] + masses[BUCKETS + b] + masses[2 * BUCKETS + b] + masses[3 * BUCKETS + b]
+}
+
+/// Guesses an interval of keys that holds the end of the prefix, from one key in 32.
+///
+/// The guess goes by what is left out, as that is made of many light tokens, which a sample represents well; what is kept
+/// may be a few heavy ones.
+fn sampled_band(
+    keys: &[f32],
+    weights: Option<&[f32]>,
+    total: f64,
+    limit: f64,
+    work: &mut Work,
+) -> Option<(f32, f32)> {
+    const STRIDE: usize = 32;
+    let left_out = total - limit;
+    if left_out <= 0.0 {
+        return None;
+    }
+    let buckets = Buckets::over(keys);
+    let sample = keys.iter().copied().enumerate().step_by(STRIDE);
+    buckets.fill(sample.map(|(i, key)| (key, weight(weights, i) * STRIDE as f64)), &mut work.masses);
+    let mut below = 0.0;
+    let (mut last, mut first) = (None, None);
+    for b in (0..BUCKETS).rev() {
+        below += mass(&work.masses, b);
+        if last.is_none() && below >= 0.93 * left_out {
+            last = Some(b);
+        }
+        if below >= 1.07 * left_out {
+            first = Some(b);
+            break;
+        }
+    }
+    let low = buckets.range((last? + 1).min(BUCKETS - 1)).0;
+    let high = buckets.range(first.unwrap_or(0).saturating_sub(1)).1;
+    Some((low, high))
+}
+
+/// The end of the prefix inside the band that `work.places` names, with the mass above it.
+fn band_end(
+    keys: &[f32],
+    ids: &[u32],
+    weights: Option<&[f32]>,
+    above: f64,
+    limit: f64,
+    work: &mut Work,
+) -> PrefixEnd {
+    if work.places.len() <= SMALL {
+        return walk(keys, ids, weights, above, limit, work).0;
+    }
+    let band: Vec<f32> = work.places.iter().map(|&i| keys[i as usize]).collect();
+    let buckets = Buckets::over(&band);
+    let entries = work.places.iter().map(|&i| (keys[i as usize], weight(weights, i as usize)));
+    buckets.fill(entries, &mut work.masses);
+    let (cut, before) = crossing(&work.masses, above, limit);
+    work.places.retain(|&i| buckets.of(keys[i as usize]) == cut);
+    walk(keys, ids, weights, before, limit, work).0
+}
+
+/// Sorts the members that `work.places` names and walks them; also the mass up to and with the last one.
+fn walk(
+    keys: &[f32],
+    ids: &[u32],
+    weights: Option<&[f32]>,
+    mut before: f64,
+    limit: f64,
+    work: &mut Work,
+) -> (PrefixEnd, f64) {
+    let Work { places, members, .. } = work;
+    members.clear();
+    members.extend(places.iter().map(|&i| {
+        let i = i as usize;
+        (rank(keys[i], ids[i]), weight(weights, i) as f32, keys[i])
+    }));
+    members.sort_unstable_by_key(|m| Reverse(m.0));
+    let mut last = members.first().map_or((u64::MAX, 0.0, f32::NEG_INFINITY), |m| *m);
+    for &member in members.iter() {
+        if before >= limit {
+            break;
+        }
+        last = member;
+        before += member.1 as f64;
+    }
+    let alone = members.iter().filter(|m| m.2 == last.2).count() == 1;
+    (PrefixEnd { key: last.2, id: !(last.0 as u32), alone }, before)
+}

@@ -1,0 +1,393 @@
+//! Running a chain: which steps work on the row as it lies, and what every step does to candidates.
+//!
+//! The leading part of a chain runs on the whole row: edits become a short sorted list beside the row, few allowed tokens are
+//! gathered by the mask's words, and a temperature followed by top-k, top-p, min-p, Mirostat or nothing goes through
+//! [`selection`]. From there on, and for every other order, steps work on [`Candidates`].
+
+use super::{Sampled, Sampler, Scratch};
+use crate::sampling::adaptive;
+use crate::sampling::bias;
+use crate::sampling::candidates::Candidates;
+use crate::sampling::chain::Step;
+use crate::sampling::dry;
+use crate::sampling::error::SamplingError;
+use crate::sampling::mirostat;
+use crate::sampling::params::{DynamicTemperature, MirostatVersion, Ties};
+use crate::sampling::penalties::{self, changed, CandidateLogits, EditLogits};
+use crate::sampling::rng::Purpose;
+use crate::sampling::row::{allows, check_lengths, Row};
+use crate::sampling::selection;
+use crate::sampling::simd;
+use crate::sampling::smoothing;
+use crate::sampling::temperature;
+use crate::sampling::truncation;
+use crate::vocab::TokenId;
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What a chain comes to.
+pub(super) enum Outcome {
+    /// The candidates in the scratch memory.
+    Candidates,
+    /// A token, drawn from the whole row.
+    Drawn(Sampled),
+}
+
+/// What to do if no step narrows the row.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum WholeRow {
+    /// Draw from it as it lies.
+    Draw,
+    /// Make candidates of all its tokens.
+    Collect,
+}
+
+/// Whether end tokens are held back before the minimum length, or allowed because there is nothing else.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum MinTokens {
+    Hold,
+    Yield,
+}
+
+impl Sampler {
+    /// Whether end tokens are held back at this position.
+    pub(super) fn holds_back(&self) -> bool {
+        self.position() < self.params.min_tokens && self.steps.contains(&Step::MinTokens)
+    }
+
+    /// Runs the chain; min-tokens yields where it would leave nothing.
+    pub(super) fn run(
+        &mut self,
+        values: &[f32],
+        mask: Option<&[u32]>,
+        whole_row: WholeRow,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, SamplingError> {
+        check_lengths(values.len(), mask)?;
+        if let Some(token) = self.forced(values.len(), mask)? {
+            scratch.candidates.refill();
+            scratch.candidates.push(token.0, 0.0)?;
+            return Ok(Outcome::Candidates);
+        }
+        match self.chain(values, mask, whole_row, MinTokens::Hold, scratch) {
+            Err(SamplingError::EmptySupport { .. }) if self.holds_back() => {
+                self.chain(values, mask, whole_row, MinTokens::Yield, scratch)
+            }
+            result => result,
+        }
+    }
+
+    fn chain(
+        &mut self,
+        values: &[f32],
+        mask: Option<&[u32]>,
+        whole_row: WholeRow,
+        min_tokens: MinTokens,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, SamplingError> {
+        let steps = Arc::clone(&self.steps);
+        let first_filter = steps.iter().position(|s| s.is_filter()).unwrap_or(steps.len());
+        let (edits, mut filters) = steps.split_at(first_filter);
+        self.edit_row(edits, values, min_tokens, &mut scratch.edits)?;
+        let Scratch { candidates, index, sums, edits: changed, mask: combined, ids, gathered, .. } = scratch;
+        let mut row = Row { logits: values, mask, edits: changed };
+        if let (true, Some(allowed)) = (edits.contains(&Step::AllowedTokens), &self.allowed) {
+            intersection(allowed, mask, values.len(), combined);
+            row.mask = Some(combined);
+        }
+        // Few allowed tokens are gathered into a short row of their own, and get their ids back after its first filter.
+        let narrow = row.mask.filter(|mask| simd::count_ones(mask) <= values.len() / 16);
+        if let Some(mask) = narrow {
+            selection::gather(&row, mask, ids, gathered)?;
+            row = Row { logits: gathered, mask: None, edits: &[] };
+        }
+        let names = narrow.map(|_| &ids[..]);
+        index.build(&row)?;
+        let mut t = 1.0;
+        if let Some(plain) = filters.first().and_then(|&step| self.plain_temperature(step)) {
+            t = plain;
+            filters = &filters[1..];
+        }
+        let used = match filters.first() {
+            _ if t == 0.0 => {
+                candidates.refill();
+                candidates.push(index.argmax(&row), index.max)?;
+                0
+            }
+            None if whole_row == WholeRow::Draw => {
+                let u = self.rng.uniform(self.position() as u32, Purpose::Draw, 0);
+                let (id, logprob) = index.draw(&row, t, u, sums);
+                let id = names.map_or(id, |names| names[id as usize]);
+                return Ok(Outcome::Drawn(Sampled { token: TokenId(id), logprob }));
+            }
+            Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => {
+                index.top_k(&row, self.params.top_k, candidates);
+                temperature::temperature(candidates, t);
+                1
+            }
+            Some(Step::TopP) => {
+                index.nucleus(&row, t, self.params.top_p, sums, candidates);
+                1
+            }
+            Some(Step::Mirostat) => {
+                if let (Some(rule), Some(mu)) = (&self.params.mirostat, self.history.feedback().mu) {
+                    match rule.version {
+                        MirostatVersion::V1 => {
+                            index.top_k(&row, mirostat::TOP, candidates);
+                            temperature::temperature(candidates, t);
+                            match mirostat::zipf_cut(candidates, index.finite(&row), mu) {
+                                Some(k) => index.top_k(&row, k, candidates),
+                                None => index.collect(&row, f32::MIN, candidates),
+                            }
+                            temperature::temperature(candidates, t);
+                        }
+                        MirostatVersion::V2 => {
+                            let mass = index.collect_unsurprising(&row, t, mu, sums, candidates);
+                            temperature::temperature(candidates, t);
+                            mirostat::cut_surprise(candidates, mu, mass);
+                        }
+                    }
+                    self.observe(candidates);
+                }
+                1
+            }
+            Some(Step::MinP) => {
+                index.collect_near_top(&row, t, self.params.min_p, candidates);
+                temperature::temperature(candidates, t);
+                0
+            }
+            _ => {
+                index.collect(&row, f32::MIN, candidates);
+                temperature::temperature(candidates, t);
+                0
+            }
+        };
+        filters = &filters[used..];
+        if let Some(names) = names {
+            candidates.rename(names);
+        }
+        for &step in filters {
+            self.step(step, candidates, values.len())?;
+            candidates.non_empty(step.name())?;
+        }
+        Ok(Outcome::Candidates)
+    }
+
+    /// The temperature of a step that needs nothing but a number, if it is one that a row can be scaled by.
+    fn plain_temperature(&self, step: Step) -> Option<f32> {
+        if step != Step::Temperature {
+            return None;
+        }
+        let t = match self.params.dynamic_temperature {
+            None => self.params.temperature,
+            Some(DynamicTemperature::Position { total }) => {
+                temperature::at_position(self.params.temperature, total, self.position())
+            }
+            Some(_) => return None,
+        };
+        (t == 0.0 || t.recip().is_finite()).then_some(t)
+    }
+
+    /// Puts the logits that the edits change into `changed`, by ascending id.
+    pub(super) fn edit_row(
+        &self,
+        steps: &[Step],
+        values: &[f32],
+        min_tokens: MinTokens,
+        changed: &mut Vec<(u32, f32)>,
+    ) -> Result<(), SamplingError> {
+        let mut edits = RowEdits { values, changed: HashMap::new() };
+        for &step in steps {
+            if step == Step::MinTokens && min_tokens == MinTokens::Yield {
+                continue;
+            }
+            self.edit(step, &mut edits).map_err(|(name, token)| SamplingError::TokenOutOfRange {
+                name,
+                token,
+                logits: values.len(),
+            })?;
+        }
+        changed.clear();
+        changed.extend(edits.changed);
+        changed.sort_unstable_by_key(|e| e.0);
+        Ok(())
+    }
+
+    /// One step that changes single logits. Fails with the parameter and the token that the logits do not have.
+    fn edit(&self, step: Step, logits: &mut impl EditLogits) -> Result<(), (&'static str, TokenId)> {
+        let p = &self.params;
+        let history = self.history.tokens();
+        let position = self.position();
+        match step {
+            Step::LogitBias => bias::logit_bias(logits, &p.logit_bias).map_err(|t| ("logit_bias", t)),
+            Step::SequenceBias => {
+                bias::sequence_bias(logits, &p.sequence_bias, history).map_err(|t| ("sequence_bias", t))
+            }
+            Step::SuppressedTokens => {
+                bias::suppress(logits, &p.suppressed_tokens).map_err(|t| ("suppressed_tokens", t))?;
+                let first: &[TokenId] = if position == 0 { &p.begin_suppressed_tokens } else { &[] };
+                bias::suppress(logits, first).map_err(|t| ("begin_suppressed_tokens", t))
+            }
+            Step::BadWords => bias::bad_words(logits, &p.bad_words, history).map_err(|t| ("bad_words", t)),
+            Step::MinTokens if position < p.min_tokens => {
+                bias::suppress(logits, &p.end_tokens).map_err(|t| ("end_tokens", t))
+            }
+            Step::NoRepeatNgram => {
+                bias::no_repeat_ngram(logits, p.no_repeat_ngram, history);
+                Ok(())
+            }
+            Step::ExponentialDecay => match p.exponential_decay {
+                Some(decay) => {
+                    bias::exponential_decay(logits, &p.end_tokens, decay.start, decay.factor, position)
+                        .map_err(|t| ("end_tokens", t))
+                }
+                None => Ok(()),
+            },
+            Step::RepetitionPenalty => {
+                match p.repetition_window {
+                    None => penalties::repetition(logits, self.history.seen(), p.repetition_penalty),
+                    Some(window) => {
+                        let last = &history[history.len().saturating_sub(window)..];
+                        let seen: HashSet<TokenId> = last.iter().copied().collect();
+                        penalties::repetition(logits, seen, p.repetition_penalty);
+                    }
+                }
+                Ok(())
+            }
+            Step::FrequencyPresence => {
+                let counts = self.history.output_counts();
+                penalties::frequency_presence(logits, counts, p.frequency_penalty, p.presence_penalty);
+                Ok(())
+            }
+            Step::Dry => {
+                if let Some(rule) = &p.dry {
+                    dry::dry(logits, history, rule);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One step on candidates. The mask is not a step here: who makes the candidates has applied it.
+    pub(super) fn step(&mut self, step: Step, c: &mut Candidates, vocab: usize) -> Result<(), SamplingError> {
+        let p = &self.params;
+        match step {
+            Step::Mask => {}
+            Step::AllowedTokens => {
+                if let Some(allowed) = &self.allowed {
+                    c.map_logits(|id, l| if allowed.contains(&id) { l } else { f32::NEG_INFINITY });
+                }
+            }
+            Step::Smoothing => {
+                if let Some(s) = p.smoothing {
+                    smoothing::smoothing(c, s.factor, s.curve);
+                }
+            }
+            Step::Temperature => {
+                let t = match p.dynamic_temperature {
+                    None => p.temperature,
+                    Some(rule) => temperature::dynamic(c, p.temperature, rule, self.position()),
+                };
+                temperature::temperature(c, t);
+            }
+            Step::TopK => truncation::top_k_with_ties(c, p.top_k, p.top_k_ties),
+            Step::TopP => truncation::top_p(c, p.top_p),
+            Step::MinP => truncation::min_p(c, p.min_p),
+            Step::TailFree => truncation::tail_free(c, p.tfs_z, p.tfs_end),
+            Step::Typical => truncation::typical(c, p.typical_p),
+            Step::Epsilon => truncation::epsilon(c, p.epsilon_cutoff),
+            Step::Eta => truncation::eta(c, p.eta_cutoff),
+            Step::TopA => truncation::top_a(c, p.top_a),
+            Step::TopNSigma => {
+                if let Some(n) = p.top_n_sigma {
+                    truncation::top_n_sigma(c, n);
+                }
+            }
+            Step::TopH => {
+                if let Some(h) = p.top_h {
+                    truncation::top_h(c, h);
+                }
+            }
+            Step::PLess => {
+                if let Some(form) = p.p_less {
+                    truncation::p_less(c, form);
+                }
+            }
+            Step::Xtc => {
+                if let Some(xtc) = p.xtc {
+                    let coin = self.rng.uniform(self.position() as u32, Purpose::Xtc, 0);
+                    truncation::xtc(c, xtc.probability, xtc.threshold, coin);
+                }
+            }
+            Step::Watermark => {
+                if let Some(watermark) = &self.watermark {
+                    watermark.apply(c, self.history.tokens(), vocab);
+                }
+            }
+            Step::Mirostat => {
+                if let (Some(rule), Some(mu)) = (&p.mirostat, self.history.feedback().mu) {
+                    mirostat::mirostat(c, rule, mu);
+                    self.observe(c);
+                }
+            }
+            Step::AdaptiveP => {
+                if let (Some(rule), Some(average)) = (p.adaptive_p, self.history.feedback().average) {
+                    self.observe(c);
+                    adaptive::adaptive_p(c, average.aim(&rule));
+                }
+            }
+            _ => {
+                let mut logits = CandidateLogits::new(c);
+                // A token that an earlier step has removed is no mistake of the caller's.
+                let _ = self.edit(step, &mut logits);
+                logits.finish();
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers the law, for [`accept`](Self::accept).
+    fn observe(&mut self, c: &mut Candidates) {
+        let position = self.position();
+        let (_, total) = c.weights();
+        self.observed.position = Some(position);
+        self.observed.total = total;
+        self.observed.ids.clear();
+        self.observed.ids.extend_from_slice(c.ids());
+        self.observed.weights.clear();
+        self.observed.weights.extend_from_slice(c.weights().0);
+    }
+}
+
+/// Edits beside a row that is not to be changed.
+struct RowEdits<'a> {
+    values: &'a [f32],
+    changed: HashMap<u32, f32>,
+}
+
+impl EditLogits for RowEdits<'_> {
+    fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
+        match self.values.get(token.0 as usize) {
+            // What is not a logit stays as it is and is reported by whoever reads the row.
+            Some(&original) if original.is_nan() || original == f32::INFINITY => true,
+            Some(&original) => {
+                let logit = self.changed.entry(token.0).or_insert(original);
+                *logit = changed(*logit, change);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// The packed set of the tokens that are in `allowed` and in the mask.
+fn intersection(allowed: &HashSet<u32>, mask: Option<&[u32]>, logits: usize, out: &mut Vec<u32>) {
+    out.clear();
+    out.resize(logits.div_ceil(32), 0);
+    for &id in allowed {
+        if (id as usize) < logits && mask.is_none_or(|mask| allows(mask, id)) {
+            out[id as usize / 32] |= 1 << (id % 32);
+        }
+    }
+}

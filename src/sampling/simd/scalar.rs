@@ -1,0 +1,186 @@
+//! The inner loops in plain Rust: eight lanes, added in the order of the vector code.
+
+use super::{bound_lane, exp_lane, BLOCK, FAR, RUN};
+
+pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
+    for (block, out) in x.chunks(BLOCK).zip(out) {
+        let mut max = f32::NEG_INFINITY;
+        let mut nan = false;
+        for &v in block {
+            nan |= v.is_nan();
+            max = if v > max { v } else { max };
+        }
+        *out = if nan { f32::NAN } else { max };
+    }
+}
+
+pub(super) fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
+    for ((block, words), out) in x.chunks(BLOCK).zip(words.chunks(BLOCK / 32)).zip(out) {
+        let mut chosen = [f32::NEG_INFINITY; BLOCK];
+        select(block, words, &mut chosen[..block.len()]);
+        block_maxima(&chosen[..block.len()], std::slice::from_mut(out));
+    }
+}
+
+pub(super) fn sum_exp(x: &[f32], max: f32, scale: f32) -> f64 {
+    let mut total = [0f64; 8];
+    for run in x.chunks(RUN) {
+        let mut lanes = [0f32; 8];
+        for v in run.chunks(8) {
+            for (lane, &v) in lanes.iter_mut().zip(v) {
+                *lane += exp_lane((v - max) * scale);
+            }
+        }
+        add_lanes(&mut total, lanes);
+    }
+    sum_lanes(total)
+}
+
+pub(super) fn bound_exp(x: &[f32], max: f32, scale: f32) -> f64 {
+    let mut total = [0f64; 8];
+    for run in x.chunks(RUN) {
+        let mut lanes = [0f32; 8];
+        for v in run.chunks(8) {
+            for (lane, &v) in lanes.iter_mut().zip(v) {
+                *lane += bound_lane(v, max, scale);
+            }
+        }
+        add_lanes(&mut total, lanes);
+    }
+    sum_lanes(total)
+}
+
+pub(super) fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f64 {
+    out.extend(x.iter().map(|&v| exp_lane((v - max) * scale)));
+    sum(out)
+}
+
+pub(super) fn distances(x: &[f32], max: f32, offset: f32, out: &mut Vec<f32>) {
+    out.extend(x.iter().map(|&v| -((max - v) + offset).abs()));
+}
+
+pub(super) fn collect_at_least(
+    x: &[f32],
+    threshold: f32,
+    base: u32,
+    ids: &mut Vec<u32>,
+    values: &mut Vec<f32>,
+) {
+    for (i, &v) in x.iter().enumerate() {
+        if v >= threshold {
+            ids.push(base + i as u32);
+            values.push(v);
+        }
+    }
+}
+
+pub(super) fn keep_at_least(
+    keys: &[f32],
+    threshold: f32,
+    ids: &mut [u32],
+    values: &mut [f32],
+    weights: Option<&mut [f32]>,
+) -> usize {
+    keep_from(0, 0, keys, threshold, ids, values, weights)
+}
+
+/// [`keep_at_least`] from place `start` on, with `kept` entries kept already.
+pub(super) fn keep_from(
+    start: usize,
+    mut kept: usize,
+    keys: &[f32],
+    threshold: f32,
+    ids: &mut [u32],
+    values: &mut [f32],
+    mut weights: Option<&mut [f32]>,
+) -> usize {
+    for i in start..keys.len() {
+        if keys[i] >= threshold {
+            (ids[kept], values[kept]) = (ids[i], values[i]);
+            if let Some(weights) = &mut weights {
+                weights[kept] = weights[i];
+            }
+            kept += 1;
+        }
+    }
+    kept
+}
+
+pub(super) fn split(
+    keys: &[f32],
+    weights: Option<&[f32]>,
+    low: f32,
+    high: f32,
+    places: &mut Vec<u32>,
+) -> f64 {
+    let mut total = [0f64; 8];
+    for start in (0..keys.len()).step_by(RUN) {
+        let mut lanes = [0f32; 8];
+        for i in start..keys.len().min(start + RUN) {
+            if keys[i] >= high {
+                lanes[i % 8] += weights.map_or(1.0, |w| w[i]);
+            } else if keys[i] >= low {
+                places.push(i as u32);
+            }
+        }
+        add_lanes(&mut total, lanes);
+    }
+    sum_lanes(total)
+}
+
+pub(super) fn moment(x: &[f32], max: f32, weights: &[f32]) -> f64 {
+    let mut total = [0f64; 8];
+    for (run, weights) in x.chunks(RUN).zip(weights.chunks(RUN)) {
+        let mut lanes = [0f32; 8];
+        for (v, weights) in run.chunks(8).zip(weights.chunks(8)) {
+            for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
+                *lane += (v - max).max(FAR) * weight;
+            }
+        }
+        add_lanes(&mut total, lanes);
+    }
+    sum_lanes(total)
+}
+
+pub(super) fn extent(x: &[f32]) -> (f32, f32) {
+    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
+}
+
+pub(super) fn sum(x: &[f32]) -> f64 {
+    let mut total = [0f64; 8];
+    for run in x.chunks(RUN) {
+        let mut lanes = [0f32; 8];
+        for v in run.chunks(8) {
+            for (lane, &v) in lanes.iter_mut().zip(v) {
+                *lane += v;
+            }
+        }
+        add_lanes(&mut total, lanes);
+    }
+    sum_lanes(total)
+}
+
+pub(super) fn select(x: &[f32], words: &[u32], out: &mut [f32]) {
+    select_from(0, x, words, out);
+}
+
+pub(super) fn select_from(start: usize, x: &[f32], words: &[u32], out: &mut [f32]) {
+    for i in start..x.len() {
+        out[i] = if words[i / 32] >> (i % 32) & 1 != 0 { x[i] } else { f32::NEG_INFINITY };
+    }
+}
+
+pub(super) fn count_ones(words: &[u32]) -> usize {
+    words.iter().map(|w| w.count_ones() as usize).sum()
+}
+
+pub(super) fn add_lanes(total: &mut [f64; 8], lanes: [f32; 8]) {
+    for (total, lane) in total.iter_mut().zip(lanes) {
+        *total += lane as f64;
+    }
+}
+
+pub(super) fn sum_lanes(l: [f64; 8]) -> f64 {
+    let pair = |i: usize| l[i] + l[i + 4];
+    (pair(0) + pair(2)) + (pair(1) + pair(3))
+}
