@@ -3,7 +3,8 @@
 //! A vocabulary's tokens are short and most states of most terminals differ from "any string" only far away or in few
 //! places. These questions let the engine use what it knows of the plainer state.
 
-use super::json_string::JsonMode;
+use super::byte_classes::ByteSet;
+use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages};
 use super::UNBOUNDED;
 use hashbrown::{HashMap, HashSet};
@@ -71,6 +72,43 @@ impl Languages {
                 Some(self.inter(&kept))
             }
             _ => None,
+        }
+    }
+
+    /// Bytes outside of this set lead from both states to the same language. Cheap, and so too large a set at times.
+    pub(crate) fn differing_bytes(&mut self, a: LangId, b: LangId) -> ByteSet {
+        if a == b {
+            return ByteSet::EMPTY;
+        }
+        match (self.expr(a), self.expr(b)) {
+            (
+                &Expr::Json { inner: a, mode, escapes },
+                &Expr::Json { inner: b, mode: same_mode, escapes: same_escapes },
+            ) if (mode, escapes) == (same_mode, same_escapes) => {
+                let decoded = self.differing_bytes(a, b);
+                json_string::spelling_bytes(&decoded, mode)
+            }
+            (Expr::Inter(_), _) | (_, Expr::Inter(_)) => {
+                let parts = |of: LangId| match self.expr(of) {
+                    Expr::Inter(parts) => parts.to_vec(),
+                    _ => vec![of],
+                };
+                let (a, b) = (parts(a), parts(b));
+                let only = a.iter().filter(|p| !b.contains(p)).chain(b.iter().filter(|p| !a.contains(p)));
+                only.fold(ByteSet::EMPTY, |bytes, &part| bytes.union(&self.excluded_bytes(part)))
+            }
+            _ => ByteSet::FULL,
+        }
+    }
+
+    /// The first bytes of the literals that `id` excludes; every byte where it is something else.
+    fn excluded_bytes(&self, id: LangId) -> ByteSet {
+        match *self.expr(id) {
+            Expr::Not(excluded) => match *self.expr(excluded) {
+                Expr::Literals { set, lo, hi, depth } => self.literal_set(set).next_bytes(lo, hi, depth),
+                _ => ByteSet::FULL,
+            },
+            _ => ByteSet::FULL,
         }
     }
 

@@ -154,6 +154,33 @@ pub(super) fn minimal_spelling(text: &str) -> Vec<u8> {
     out
 }
 
+/// The bytes by which spellings go on differently in `mode` where decoded texts do by the bytes of `decoded`.
+pub(super) fn spelling_bytes(decoded: &ByteSet, mode: JsonMode) -> ByteSet {
+    let mut bytes = ByteSet::EMPTY;
+    let is_ascii = decoded.0[2] == 0 && decoded.0[3] == 0;
+    match mode {
+        JsonMode::Start => bytes.insert(b'"'),
+        JsonMode::Body => {
+            bytes = *decoded;
+            // An end may differ though no byte does.
+            bytes.insert(b'"');
+            bytes.insert(b'\\');
+        }
+        JsonMode::Escape => {
+            bytes.insert(b'u');
+            let short =
+                b"\"\\/bfnrt".iter().filter(|&&b| short_escape(b).is_some_and(|c| decoded.contains(c)));
+            short.for_each(|&b| bytes.insert(b));
+        }
+        // `\u00`, where only characters of one byte matter.
+        JsonMode::Hex { digits: 0 | 1, .. } if is_ascii => bytes.insert(b'0'),
+        JsonMode::LowBackslash(_) | JsonMode::LowU(_) | JsonMode::LowHex { .. } if is_ascii => {}
+        JsonMode::Closed => {}
+        _ => bytes = ByteSet::FULL,
+    }
+    bytes
+}
+
 impl Languages {
     pub(super) fn derive_json(
         &mut self,
@@ -226,7 +253,7 @@ impl Languages {
                 }
                 let base = 0x1_0000 + ((u32::from(high) - 0xd800) << 10);
                 let (lo, hi) = (base + (first - 0xdc00), base + (last - 0xdc00));
-                if !self.char_targets(inner).iter().any(|t| t.lo <= hi && lo <= t.hi) {
+                if !self.reads_between(inner, lo, hi) {
                     return LangId::NEVER;
                 }
                 if digits < 3 {
@@ -243,7 +270,7 @@ impl Languages {
         match escapes {
             // Any character may, and text goes on with one if it goes on.
             Escapes::Any if self.is_text(inner) => !self.first_bytes(inner).is_empty(),
-            Escapes::Any => !self.char_targets(inner).is_empty(),
+            Escapes::Any => self.reads_between(inner, 0, 0x10_ffff),
             Escapes::NoUnicode => {
                 b"\"\\/\x08\x0c\n\r\t".iter().any(|&c| self.step(inner, c) != LangId::NEVER)
             }
@@ -259,26 +286,36 @@ impl Languages {
         let shift = 4 * (4 - u32::from(digits));
         let lo = u32::from(value) << shift;
         let hi = ((u32::from(value) + 1) << shift) - 1;
-        let targets = self.char_targets(inner);
         if escapes == Escapes::Minimal {
             return CONTROLS_WITHOUT_SHORT_ESCAPE
                 .iter()
-                .any(|&(a, b)| targets.iter().any(|t| t.lo.max(a).max(lo) <= t.hi.min(b).min(hi)));
+                .any(|&(a, b)| self.reads_between(inner, a.max(lo), b.min(hi)));
         }
         let (high_lo, high_hi) = (lo.max(0xd800), hi.min(0xdbff));
-        targets.iter().any(|t| {
-            (t.lo <= hi && lo <= t.hi)
-                || (high_lo <= high_hi && {
-                    let first = 0x1_0000 + ((high_lo - 0xd800) << 10);
-                    let last = 0x1_0000 + ((high_hi - 0xd800) << 10) + 0x3ff;
-                    t.lo <= last && first <= t.hi
-                })
-        })
+        self.reads_between(inner, lo, hi)
+            || (high_lo <= high_hi && {
+                let first = 0x1_0000 + ((high_lo - 0xd800) << 10);
+                let last = 0x1_0000 + ((high_hi - 0xd800) << 10) + 0x3ff;
+                self.reads_between(inner, first, last)
+            })
     }
 
     fn after_char(&mut self, inner: LangId, c: u32) -> LangId {
-        let targets = self.char_targets(inner);
-        targets.iter().find(|t| t.lo <= c && c <= t.hi).map_or(LangId::NEVER, |t| t.next)
+        match char::from_u32(c) {
+            Some(c) => self.step_bytes(inner, c.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => LangId::NEVER,
+        }
+    }
+
+    /// Whether some character of `lo..=hi` can be read.
+    fn reads_between(&mut self, inner: LangId, lo: u32, hi: u32) -> bool {
+        if lo > hi {
+            return false;
+        }
+        // Most states read nearly everything: a few tries spare finding all that they read.
+        let tries = [u32::from('a').clamp(lo, hi), hi, lo, lo + (hi - lo) / 2];
+        tries.into_iter().any(|c| self.after_char(inner, c) != LangId::NEVER)
+            || (hi - lo > 2 && self.char_targets(inner).iter().any(|t| t.lo <= hi && lo <= t.hi))
     }
 
     /// The characters the decoded state may go on with, as sorted ranges with the state each leads to.

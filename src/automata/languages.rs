@@ -319,23 +319,26 @@ impl Languages {
 
     /// The bytes some word starts with.
     pub fn first_bytes(&mut self, id: LangId) -> ByteSet {
+        let mut set = ByteSet::EMPTY;
+        // What is as quick to find as to look up is not kept.
+        match *self.expr(id) {
+            Expr::Never | Expr::Empty => return set,
+            Expr::All => return ByteSet::FULL,
+            Expr::Literals { set, lo, hi, depth } => {
+                return self.literals[set as usize].next_bytes(lo, hi, depth);
+            }
+            Expr::Json { mode: JsonMode::Start, .. } => {
+                set.insert(b'"');
+                return set;
+            }
+            _ => {}
+        }
         if let Some(set) = self.first_bytes.get(&id) {
             return *set;
         }
-        let mut set = ByteSet::EMPTY;
         match *self.expr(id) {
-            Expr::Never | Expr::Empty => {}
-            Expr::All => set = ByteSet::FULL,
             Expr::Chars(node) => {
                 self.chars.edges(node).iter().for_each(|e| (e.lo..=e.hi).for_each(|b| set.insert(b)));
-            }
-            Expr::Literals { set: literals, lo, hi, depth } => {
-                let literals = &self.literals[literals as usize];
-                for i in lo..hi {
-                    if let Some(&b) = literals.get(i).0.get(depth as usize) {
-                        set.insert(b);
-                    }
-                }
             }
             Expr::Concat(head, tail) if self.liveness_is_known(id) => {
                 set = self.first_bytes(head);
@@ -354,7 +357,6 @@ impl Languages {
                     }
                 }
             }
-            Expr::Json { mode: JsonMode::Start, .. } => set.insert(b'"'),
             _ => {
                 let partition = self.partition(id);
                 let live: Vec<bool> = {

@@ -79,6 +79,22 @@ impl LiteralSet {
         (from < to).then_some((lo + from as u32, lo + to as u32))
     }
 
+    /// The bytes at `depth` of the strings `lo..hi`, by a binary search for each.
+    pub fn next_bytes(&self, lo: u32, hi: u32, depth: u32) -> ByteSet {
+        let mut set = ByteSet::EMPTY;
+        let mut range = &self.items[lo as usize..hi as usize];
+        while let Some((first, rest)) = range.split_first() {
+            range = match first.0.get(depth as usize) {
+                None => rest,
+                Some(&byte) => {
+                    set.insert(byte);
+                    &rest[rest.partition_point(|s| s.0.get(depth as usize) == Some(&byte))..]
+                }
+            };
+        }
+        set
+    }
+
     /// Every byte that occurs is alone in its class.
     pub fn classes(&self) -> ByteClasses {
         let mut set = ByteSet::EMPTY;

@@ -15,9 +15,13 @@ use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::CaptureId;
 use super::suffix_trie::SuffixTrie;
 use super::summary::{Base, Counts, Inside, Summary};
+use crate::automata::ByteSet;
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+
+/// Up to this many suffixes are stepped through without asking what can come next.
+const FEW: usize = 16;
 
 /// More single ids than this become a set of their own.
 const MAX_EXTRA: usize = 256;
@@ -264,9 +268,16 @@ impl Graph {
         out: &mut Vec<TokenId>,
     ) -> Result<(), EngineError> {
         let mut states = vec![start];
+        // Suffixes begin with most bytes, and few of them go on: those are told apart before any step is made.
+        let first =
+            if suffixes.nodes.len() > FEW { core.recogniser.first_bytes(start) } else { ByteSet::FULL };
         let mut i = 0;
         while let Some(node) = suffixes.nodes.get(i) {
             let depth = usize::from(node.depth);
+            if depth == 1 && !first.contains(node.byte) {
+                i = node.end as usize;
+                continue;
+            }
             let next = self.step_locked(core, states[depth - 1], node.byte)?;
             if next == StateId::DEAD {
                 i = node.end as usize;

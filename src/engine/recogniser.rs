@@ -206,6 +206,17 @@ impl Recogniser {
         self.finish()
     }
 
+    /// The bytes that can come next.
+    pub fn first_bytes(&mut self, state: StateId) -> ByteSet {
+        let mut bytes = ByteSet::EMPTY;
+        for i in 0..self.threads(state).len() {
+            if let Awaits::Language(language) = self.threads(state)[i].awaits() {
+                bytes = bytes.union(&self.pool.languages.first_bytes(language));
+            }
+        }
+        bytes
+    }
+
     /// The only byte that can come next, where there is only one and the output may not end.
     pub fn only_byte(&mut self, state: StateId) -> Option<u8> {
         if self.is_accepting(state) {

@@ -115,20 +115,10 @@ fn inside_of(ids: Vec<TokenId>, size: usize) -> Inside {
 }
 
 /// A difference to a base while it is found.
-struct Difference<'a> {
-    exiting: &'a TokenSet,
-    inside: TokenSet,
-    removed: Vec<TokenId>,
+struct Difference {
+    /// Nothing below these trie nodes is as in the base.
+    apart: Vec<u32>,
     found: Found,
-}
-
-impl Difference<'_> {
-    /// Nothing below `node` is as in the base.
-    fn remove(&mut self, trie: &TokenTrie, node: u32) {
-        let ids = trie.subtree_tokens(node);
-        self.inside.remove_all(ids);
-        self.removed.extend(ids.iter().copied().filter(|&id| self.exiting.contains(id)));
-    }
 }
 
 impl Summary {
@@ -325,21 +315,16 @@ impl Summariser<'_> {
     /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`.
     fn delta(&mut self, language: LangId, plainer: LangId) -> (Summary, usize) {
         let base = self.summary(plainer);
-        let (base_inside, exiting) = base.sets(self.vocabulary.size());
         let trie = self.source.trie(self.vocabulary);
         let below = self.source.below(self.vocabulary);
-        let mut difference = Difference {
-            exiting,
-            inside: TokenSet::clone(base_inside),
-            removed: Vec::new(),
-            found: Found::default(),
-        };
+        let mut difference = Difference { apart: Vec::new(), found: Found::default() };
         let mut stack: Vec<(u32, LangId, LangId)> = vec![(0, language, plainer)];
         // Often only tokens can tell the two apart that are so long that there are few.
         let near = self.languages.clamped(language, SLICED.into(), 0);
         let is_far = near == self.languages.clamped(plainer, SLICED.into(), 0);
         while let Some((node, state, plain)) = stack.pop() {
-            for child in trie.children(node) {
+            let bytes = self.languages.differing_bytes(state, plain);
+            for child in trie.matching_children(node, &bytes.0) {
                 if is_far && trie.depth(child) + below[child as usize].height <= SLICED {
                     continue;
                 }
@@ -354,7 +339,7 @@ impl Summariser<'_> {
                     continue;
                 }
                 if next == LangId::NEVER {
-                    difference.remove(trie, child);
+                    difference.apart.push(child);
                     continue;
                 }
                 let height = u32::from(below[child as usize].height);
@@ -367,49 +352,44 @@ impl Summariser<'_> {
                 if same_end {
                     stack.push((child, next, next_plain));
                 } else {
-                    difference.remove(trie, child);
+                    difference.apart.push(child);
                     difference.found.record(self.languages, trie, child, next);
                     self.walk(child, next, &mut difference.found);
                 }
             }
         }
-        let Difference { mut inside, mut removed, mut found, .. } = difference;
+        let Difference { apart, mut found } = difference;
         let visited = found.visited;
         let exits = found.exits(trie);
-        inside.insert_all(&found.inside);
-        let (mut lost, mut won) = (Vec::new(), Vec::new());
-        for (w, (&new, &old)) in inside.words().iter().zip(base_inside.words()).enumerate() {
-            let mut changed = new ^ old;
-            while changed != 0 && lost.len() + won.len() <= MAX_DIFFERENCE {
-                let bit = changed.trailing_zeros();
-                let id = TokenId(w as u32 * 32 + bit);
-                if old >> bit & 1 == 1 {
-                    lost.push(id);
-                } else {
-                    won.push(id);
-                }
-                changed &= changed - 1;
+        let (base_inside, base_exiting) = base.sets(self.vocabulary.size());
+        let below_apart = || apart.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
+        found.inside.sort_unstable();
+        let is_found = |id: &TokenId| found.inside.binary_search(id).is_ok();
+        let few = |ids: &mut dyn Iterator<Item = TokenId>| -> Option<Vec<TokenId>> {
+            let some: Vec<TokenId> = ids.take(MAX_DIFFERENCE + 1).collect();
+            (some.len() <= MAX_DIFFERENCE).then_some(some)
+        };
+        let won = few(&mut found.inside.iter().copied().filter(|&id| !base_inside.contains(id)));
+        let lost = few(&mut below_apart().filter(|id| base_inside.contains(*id) && !is_found(id)));
+        let mut removed: Vec<TokenId> = below_apart().filter(|&id| base_exiting.contains(id)).collect();
+        let inside_counts = won.is_some() && lost.is_some();
+        let inside = match (won, lost) {
+            (Some(won), Some(lost)) => {
+                removed.extend(lost);
+                Inside::Sparse(won.into())
             }
-        }
-        let inside_counts = lost.len() + won.len() <= MAX_DIFFERENCE;
-        let inside = if inside_counts {
-            removed.extend(lost);
-            Inside::Sparse(won.into())
-        } else {
-            Inside::Dense(Arc::new(inside))
+            _ => {
+                let mut inside = TokenSet::clone(base_inside);
+                apart.iter().for_each(|&node| inside.remove_all(trie.subtree_tokens(node)));
+                inside.insert_all(&found.inside);
+                Inside::Dense(Arc::new(inside))
+            }
         };
         removed.sort_unstable();
         removed.dedup();
         let removed = removed.into();
         let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
-        (
-            Summary {
-                base: Some(Base { summary: base.clone(), counts }),
-                inside,
-                exits,
-                sets: OnceLock::new(),
-            },
-            visited,
-        )
+        let base = Some(Base { summary: base, counts });
+        (Summary { base, inside, exits, sets: OnceLock::new() }, visited)
     }
 }
