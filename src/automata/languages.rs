@@ -142,6 +142,8 @@ pub struct Languages {
     pub(super) completions: HashMap<LangId, Option<u32>>,
     /// Any UTF-8 text.
     text: LangId,
+    /// One byte of JSON whitespace.
+    json_space: LangId,
     pub(super) search_budget: u64,
     pub(super) exhausted: bool,
 }
@@ -192,6 +194,7 @@ impl Languages {
             free_groups: HashMap::new(),
             completions: HashMap::new(),
             text: LangId::NEVER,
+            json_space: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
         };
@@ -200,6 +203,9 @@ impl Languages {
         }
         let any = pool.char_class(&[(0, 0x10_ffff)]);
         pool.text = pool.repeat(any, 0, UNBOUNDED);
+        let mut spaces = ByteSet::EMPTY;
+        b" \t\n\r".iter().for_each(|&b| spaces.insert(b));
+        pool.json_space = pool.byte(&spaces);
         pool
     }
 
@@ -303,12 +309,10 @@ impl Languages {
     pub fn after_json_space(&mut self, id: LangId) -> Option<(u32, LangId)> {
         let Expr::Concat(head, tail) = *self.expr(id) else { return None };
         let Expr::Repeat(body, 0, most) = *self.expr(head) else { return None };
-        let mut spaces = ByteSet::EMPTY;
-        b" \t\n\r".iter().for_each(|&b| spaces.insert(b));
-        if self.byte(&spaces) != body || self.is_nullable(tail) {
+        if body != self.json_space || self.is_nullable(tail) {
             return None;
         }
-        let first = self.first_bytes(tail);
+        let (first, spaces) = (self.first_bytes(tail), self.first_bytes(body));
         first.0.iter().zip(spaces.0).all(|(a, b)| a & b == 0).then_some((most, tail))
     }
 
@@ -317,25 +321,27 @@ impl Languages {
         self.info[id.index()].liveness == Liveness::Live
     }
 
+    /// The bytes some word starts with, where no step is needed to tell.
+    pub(super) fn first_bytes_of_leaf(&self, id: LangId) -> Option<ByteSet> {
+        Some(match *self.expr(id) {
+            Expr::Never | Expr::Empty => ByteSet::EMPTY,
+            Expr::All => ByteSet::FULL,
+            Expr::Literals { set, lo, hi, depth } => self.literals[set as usize].next_bytes(lo, hi, depth),
+            Expr::Json { mode: JsonMode::Start, .. } => ByteSet::range(b'"', b'"'),
+            _ => return None,
+        })
+    }
+
     /// The bytes some word starts with.
     pub fn first_bytes(&mut self, id: LangId) -> ByteSet {
-        let mut set = ByteSet::EMPTY;
         // What is as quick to find as to look up is not kept.
-        match *self.expr(id) {
-            Expr::Never | Expr::Empty => return set,
-            Expr::All => return ByteSet::FULL,
-            Expr::Literals { set, lo, hi, depth } => {
-                return self.literals[set as usize].next_bytes(lo, hi, depth);
-            }
-            Expr::Json { mode: JsonMode::Start, .. } => {
-                set.insert(b'"');
-                return set;
-            }
-            _ => {}
+        if let Some(set) = self.first_bytes_of_leaf(id) {
+            return set;
         }
         if let Some(set) = self.first_bytes.get(&id) {
             return *set;
         }
+        let mut set = ByteSet::EMPTY;
         match *self.expr(id) {
             Expr::Chars(node) => {
                 self.chars.edges(node).iter().for_each(|e| (e.lo..=e.hi).for_each(|b| set.insert(b)));

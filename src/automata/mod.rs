@@ -46,7 +46,7 @@ pub use byte_classes::ByteSet;
 pub use decimal::Decimal;
 pub use json_string::Escapes;
 pub use languages::{Expr, LangId, Languages};
-pub use literals::UNLABELLED;
+pub use literals::{LiteralSet, UNLABELLED};
 pub use machine::Machine;
 
 /// `max` of an unbounded repetition.

@@ -57,15 +57,16 @@ impl Languages {
         next
     }
 
-    /// Optional whitespace and literals: the engine steps through each such state once or twice, so rows do not pay.
+    /// Optional characters before something else, such as whitespace before a value: a byte belongs to one of the two.
+    /// The engine steps through each such state once or twice, so rows do not pay.
     fn derive_spaced(&mut self, head: LangId, tail: LangId, byte: u8) -> Option<LangId> {
         let Expr::Repeat(space, 0, max) = *self.expr(head) else { return None };
-        if !matches!((self.expr(space), self.expr(tail)), (Expr::Chars(_), Expr::Literals { .. })) {
+        if !matches!(self.expr(space), Expr::Chars(_)) {
             return None;
         }
-        match (self.derive(space, byte), self.derive(tail, byte)) {
-            (LangId::NEVER, after) => Some(after),
-            (LangId::EMPTY, LangId::NEVER) => {
+        match self.derive(space, byte) {
+            LangId::NEVER => Some(self.derive(tail, byte)),
+            LangId::EMPTY if !self.first_bytes_of_leaf(tail)?.contains(byte) => {
                 let rest = self.repeat(space, 0, if max == UNBOUNDED { max } else { max - 1 });
                 Some(self.concat(rest, tail))
             }

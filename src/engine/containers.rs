@@ -285,10 +285,16 @@ impl Recogniser {
     ) -> Result<Vec<(Choice, ArrayProgress)>, EngineError> {
         let Some(key) = spec.distinct else { return Ok(spec.next_items(&state.progress)) };
         let Some(expand) = self.expander() else { return Ok(Vec::new()) };
+        let asked = (key, state.progress.count, state.used);
+        if let Some(choices) = self.distinct_choices.get(&asked) {
+            return Ok(spec.after(&state.progress, choices));
+        }
         let used = self.used[state.used as usize].clone();
         let texts: Vec<&[u8]> = used.iter().map(|t| &**t).collect();
         let choices = expand.distinct_items(key, state.progress.count, &texts, &mut self.pool)?;
-        Ok(spec.after(&state.progress, &choices))
+        let items = spec.after(&state.progress, &choices);
+        self.distinct_choices.insert(asked, choices);
+        Ok(items)
     }
 
     fn enter_items(

@@ -40,6 +40,9 @@ pub(super) struct Flat {
     searches: u32,
 }
 
+/// A search costs as much as a walk of about so many nodes.
+const WORTH_A_SEARCH: u32 = 1024;
+
 /// Such searches in one walk: the few states that the many subtrees are read in.
 const MAX_SEARCHES: u32 = 8;
 
@@ -54,12 +57,12 @@ impl Flat {
         }
     }
 
-    /// Makes room before a walk.
-    pub fn tidy(&mut self) {
+    /// Makes room before a walk of `nodes` trie nodes.
+    pub fn tidy(&mut self, nodes: u32) {
         if self.states.len() > MAX_STATES {
             *self = Flat::new();
         }
-        self.searches = MAX_SEARCHES;
+        self.searches = (nodes / WORTH_A_SEARCH).min(MAX_SEARCHES);
     }
 
     pub fn memory(&self) -> usize {

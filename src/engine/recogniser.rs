@@ -11,7 +11,7 @@ use super::error::EngineError;
 use super::limits::Limits;
 use super::stack::{ArrayState, CaptureId, Captures, ContId, Frame, Link, ObjectState, SliceInterner, Stack};
 use crate::automata::{ByteSet, LangId, UNBOUNDED};
-use crate::grammar::{Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId};
+use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId};
 use hashbrown::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -101,6 +101,8 @@ pub(super) struct Recogniser {
     pub used: Vec<Arc<[Box<[u8]>]>>,
     pub used_index: HashMap<Arc<[Box<[u8]>]>, u32>,
     pub offers: HashMap<u32, Arc<super::containers::KeyOffer>>,
+    /// What [`Expand::distinct_items`] answered, by its key, the position and the list of used items.
+    pub distinct_choices: HashMap<(u64, u32, u32), Vec<Choice>>,
     states: SliceInterner<Thread>,
     expanded: HashMap<u64, NodeId>,
     draft: Draft,
@@ -126,6 +128,7 @@ impl Recogniser {
             used: vec![nothing.clone()],
             used_index: HashMap::from_iter([(nothing, 0)]),
             offers: HashMap::new(),
+            distinct_choices: HashMap::new(),
             states: SliceInterner::new(),
             expanded: HashMap::new(),
             draft: Draft::default(),
@@ -553,7 +556,7 @@ impl Recogniser {
             + self.stack.memory()
             + self.captures.memory()
             + self.states.memory()
-            + (self.objects.len() + self.arrays.len() + self.offers.len()) * 200
+            + (self.objects.len() + self.arrays.len() + self.offers.len() + self.distinct_choices.len()) * 200
             + self.used.len() * 64
     }
 }

@@ -20,7 +20,7 @@
 use super::flat::{Flat, Row};
 use super::lexicon::{Below, Source, SLICED};
 use super::suffix_trie::SuffixTrie;
-use crate::automata::{LangId, Languages};
+use crate::automata::{Expr, LangId, Languages, LiteralSet, UNLABELLED};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use std::sync::{Arc, OnceLock};
 
@@ -90,6 +90,28 @@ impl Found {
         self.inside.extend_from_slice(trie.tokens(node));
         if languages.is_nullable(state) && trie.end(node) > node + 1 {
             self.ends.push((languages.label(state), node));
+        }
+    }
+
+    /// Everything that spells the rests of the strings `lo..hi` from byte `depth` on: the trie's nodes beside ranges of
+    /// the set, without a language for each.
+    fn literals(&mut self, trie: &TokenTrie, literals: &LiteralSet, start: (u32, u32, u32)) {
+        let mut stack = vec![(0, start)];
+        while let Some((node, (lo, hi, depth))) = stack.pop() {
+            let bytes = literals.next_bytes(lo, hi, depth);
+            for child in trie.matching_children(node, &bytes.0) {
+                self.visited += 1;
+                let Some((lo, hi)) = literals.step(lo, hi, depth, trie.byte(child)) else { continue };
+                self.inside.extend_from_slice(trie.tokens(child));
+                if trie.end(child) == child + 1 {
+                    continue;
+                }
+                if literals.accepts(lo, depth + 1) {
+                    let label = literals.get(lo).1;
+                    self.ends.push(((label != UNLABELLED).then_some(label), child));
+                }
+                stack.push((child, (lo, hi, depth + 1)));
+            }
         }
     }
 
@@ -198,7 +220,10 @@ impl Summariser<'_> {
             Some((groups, most)) => (groups, Some(most)),
             None => (self.languages.free_groups(near), None),
         };
-        if free == 0 {
+        if let Expr::Literals { set, lo, hi, depth } = *self.languages.expr(language) {
+            let literals = self.languages.literal_set(set);
+            found.literals(trie, literals, (lo, hi, depth));
+        } else if free == 0 {
             self.walk(0, language, &mut found);
         } else {
             self.flat_walk(0, language, free, &mut found);
@@ -266,7 +291,7 @@ impl Summariser<'_> {
     fn flat_walk(&mut self, root: u32, start: LangId, groups: u64, found: &mut Found) {
         let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
         let languages = &mut *self.languages;
-        self.flat.tidy();
+        self.flat.tidy(trie.end(root) - root);
         let start = self.flat.row(languages, start);
         let top = usize::from(trie.depth(root));
         // The rows on the path to the current node, and whether the path is nothing but `groups`.
