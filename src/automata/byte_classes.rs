@@ -90,6 +90,26 @@ impl ByteClasses {
         ByteClasses { class, first }
     }
 
+    /// Bytes are in one class when `key`, which changes at the bytes `cuts` at most, gives the same for them.
+    pub fn by_interval<K: Eq>(cuts: &ByteSet, key: impl Fn(u8) -> K) -> Self {
+        let mut class = [0u8; 256];
+        let mut first: Vec<u8> = Vec::new();
+        let mut keys: Vec<K> = Vec::new();
+        let mut current = 0;
+        for (b, slot) in (0..=255u8).zip(class.iter_mut()) {
+            if b == 0 || cuts.contains(b) {
+                let at = key(b);
+                current = keys.iter().position(|known| *known == at).unwrap_or_else(|| {
+                    keys.push(at);
+                    first.push(b);
+                    keys.len() - 1
+                });
+            }
+            *slot = current as u8;
+        }
+        ByteClasses { class, first }
+    }
+
     /// Every byte of `set` is alone in its class; all the others share one.
     pub fn singletons(set: &ByteSet) -> Self {
         let mut class = [0u8; 256];

@@ -148,15 +148,7 @@ impl CharGraph {
         }
         // Bytes between two cuts behave alike; intervals whose targets agree in every node share a class.
         let nodes: Vec<u32> = seen.into_iter().collect();
-        let mut first_of = [0u8; 256];
-        for b in 1..=255u8 {
-            first_of[usize::from(b)] = if cuts.contains(b) { b } else { first_of[usize::from(b) - 1] };
-        }
-        let mut targets: HashMap<u8, Vec<Option<u32>>> = HashMap::new();
-        for &b in &first_of {
-            targets.entry(b).or_insert_with(|| nodes.iter().map(|&n| self.step(n, b)).collect());
-        }
-        ByteClasses::by_key(|b| &targets[&first_of[usize::from(b)]])
+        ByteClasses::by_interval(&cuts, |b| nodes.iter().map(|&n| self.step(n, b)).collect::<Vec<_>>())
     }
 }
 

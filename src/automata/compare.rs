@@ -122,26 +122,34 @@ impl Languages {
     ///
     /// Every round of a repetition consumes a byte or more, so `len` bytes begin a bounded number of rounds: minima above are
     /// all the same and so are maxima. Only for languages without ∩ and ¬, where what is far away cannot kill a prefix.
-    pub(crate) fn clamped(&mut self, id: LangId, len: u32, depth: u32) -> LangId {
+    pub(crate) fn clamped(&mut self, id: LangId, len: u32) -> LangId {
+        self.clamped_below(id, len, 0)
+    }
+
+    fn clamped_below(&mut self, id: LangId, len: u32, depth: u32) -> LangId {
         const MAX_DEPTH: u32 = 32;
         if depth > MAX_DEPTH || self.info[id.index()].largest_count <= len {
             return id;
         }
-        match *self.expr(id) {
+        if let Some(&known) = self.clamps.get(&(id, len)) {
+            return known;
+        }
+        let below = |pool: &mut Self, part: LangId| pool.clamped_below(part, len, depth + 1);
+        let clamped = match *self.expr(id) {
             Expr::Repeat(body, min, max) => {
                 // The most rounds that `len` bytes can begin.
                 let rounds = len / self.info[body.index()].at_least.max(1) + 1;
-                let body = self.clamped(body, len, depth + 1);
+                let body = below(self, body);
                 let max = if max >= rounds { UNBOUNDED } else { max };
                 self.repeat(body, min.min(rounds), max)
             }
             Expr::Concat(head, tail) => {
-                let (head, tail) = (self.clamped(head, len, depth + 1), self.clamped(tail, len, depth + 1));
+                let (head, tail) = (below(self, head), below(self, tail));
                 self.concat(head, tail)
             }
             Expr::Union(ref parts) => {
                 let parts: Vec<LangId> = parts.to_vec();
-                let parts: Vec<LangId> = parts.into_iter().map(|p| self.clamped(p, len, depth + 1)).collect();
+                let parts: Vec<LangId> = parts.into_iter().map(|part| below(self, part)).collect();
                 self.union(&parts)
             }
             Expr::Json { inner, mode, escapes } if mode != JsonMode::Closed => {
@@ -150,12 +158,14 @@ impl Languages {
                         let parts = parts.to_vec();
                         self.without_far_maximum(inner, &parts, len)
                     }
-                    _ => self.clamped(inner, len, depth + 1),
+                    _ => below(self, inner),
                 };
                 self.json(inner, mode, escapes)
             }
             _ => id,
-        }
+        };
+        self.clamps.insert((id, len), clamped);
+        clamped
     }
 
     /// At most `n` characters ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed within the
@@ -169,7 +179,7 @@ impl Languages {
                         (0..parts.len()).filter(|&j| j != i).map(|j| parts[j]).collect();
                     let other = self.inter(&others);
                     return match self.longest_completion(other) {
-                        Some(needed) if max - len >= needed => self.clamped(other, len, 0),
+                        Some(needed) if max - len >= needed => self.clamped(other, len),
                         _ => inner,
                     };
                 }

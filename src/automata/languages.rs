@@ -140,6 +140,7 @@ pub struct Languages {
     pub(super) equations: Vec<Equation>,
     pub(super) free_groups: HashMap<LangId, u64>,
     pub(super) completions: HashMap<LangId, Option<u32>>,
+    pub(super) clamps: HashMap<(LangId, u32), LangId>,
     /// Any UTF-8 text.
     text: LangId,
     /// One byte of JSON whitespace.
@@ -193,6 +194,7 @@ impl Languages {
             equations: Vec::new(),
             free_groups: HashMap::new(),
             completions: HashMap::new(),
+            clamps: HashMap::new(),
             text: LangId::NEVER,
             json_space: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
@@ -223,6 +225,7 @@ impl Languages {
     pub fn memory(&self) -> usize {
         self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<Info>() + 40)
             + self.rows.len() * 4
+            + self.clamps.capacity() * std::mem::size_of::<((LangId, u32), LangId)>()
     }
 
     /// Sets the budget described at [`DEFAULT_SEARCH_BUDGET`](Self::DEFAULT_SEARCH_BUDGET).
@@ -345,6 +348,10 @@ impl Languages {
         match *self.expr(id) {
             Expr::Chars(node) => {
                 self.chars.edges(node).iter().for_each(|e| (e.lo..=e.hi).for_each(|b| set.insert(b)));
+            }
+            Expr::Repeat(body, ..) if self.liveness_is_known(id) => set = self.first_bytes(body),
+            Expr::Union(ref parts) if parts.iter().all(|&p| self.liveness_is_known(p)) => {
+                set = parts.clone().iter().fold(set, |set, &part| set.union(&self.first_bytes(part)));
             }
             Expr::Concat(head, tail) if self.liveness_is_known(id) => {
                 set = self.first_bytes(head);

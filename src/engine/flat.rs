@@ -124,7 +124,7 @@ impl Flat {
             None if self.searches == 0 => 0,
             None => {
                 self.searches -= 1;
-                let near = languages.clamped(state.language, SLICED.into(), 0);
+                let near = languages.clamped(state.language, SLICED.into());
                 *state.free.insert(languages.free_groups(near))
             }
         }

@@ -196,7 +196,7 @@ impl Summariser<'_> {
     /// The summary of `language`: shared if somebody found it before, else found and maybe shared.
     pub fn summary(&mut self, language: LangId) -> Arc<Summary> {
         let longest = u32::try_from(self.vocabulary.max_token_len()).unwrap_or(u32::MAX);
-        let language = self.languages.clamped(language, longest, 0);
+        let language = self.languages.clamped(language, longest);
         let key = self.languages.fingerprint(language);
         if let Some(known) = self.source.known(key) {
             return known;
@@ -215,7 +215,7 @@ impl Summariser<'_> {
     fn full(&mut self, language: LangId) -> (Summary, usize) {
         let (trie, size) = (self.source.trie(self.vocabulary), self.vocabulary.size());
         let mut found = Found::default();
-        let near = self.languages.clamped(language, SLICED.into(), 0);
+        let near = self.languages.clamped(language, SLICED.into());
         let (free, most) = match self.languages.counted_groups(near) {
             Some((groups, most)) => (groups, Some(most)),
             None => (self.languages.free_groups(near), None),
@@ -345,8 +345,8 @@ impl Summariser<'_> {
         let mut difference = Difference { apart: Vec::new(), found: Found::default() };
         let mut stack: Vec<(u32, LangId, LangId)> = vec![(0, language, plainer)];
         // Often only tokens can tell the two apart that are so long that there are few.
-        let near = self.languages.clamped(language, SLICED.into(), 0);
-        let is_far = near == self.languages.clamped(plainer, SLICED.into(), 0);
+        let near = self.languages.clamped(language, SLICED.into());
+        let is_far = near == self.languages.clamped(plainer, SLICED.into());
         while let Some((node, state, plain)) = stack.pop() {
             let bytes = self.languages.differing_bytes(state, plain);
             for child in trie.matching_children(node, &bytes.0) {
@@ -367,9 +367,10 @@ impl Summariser<'_> {
                     difference.apart.push(child);
                     continue;
                 }
-                let height = u32::from(below[child as usize].height);
-                let near = self.languages.clamped(next, height, 0);
-                if near == self.languages.clamped(next_plain, height, 0) {
+                // Rounded up, so that few lengths are asked about.
+                let height = u32::from(below[child as usize].height).next_power_of_two();
+                let near = self.languages.clamped(next, height);
+                if near == self.languages.clamped(next_plain, height) {
                     continue;
                 }
                 let same_end = self.languages.is_nullable(next) == self.languages.is_nullable(next_plain)
