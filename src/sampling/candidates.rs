@@ -6,8 +6,8 @@
 
 use super::error::SamplingError;
 use super::prefix::{prefix_end, PrefixEnd, Work};
-use super::row::{allows, check_logit};
-use super::simd;
+use super::row::{allows, check_logit, Row};
+use super::simd::{self, BLOCK};
 use crate::vocab::TokenId;
 use std::cmp::Reverse;
 
@@ -30,14 +30,26 @@ pub struct Candidates {
     ids: Vec<u32>,
     logits: Vec<f32>,
     descending: bool,
-    // e^(logit − max) and their sum; valid while `weighed`.
+    // e^(logit − max) and their sum.
     weights: Vec<f32>,
     total: f64,
     max: f32,
-    weighed: bool,
+    weighed: Weighed,
     // Memory of the steps: sort keys, histograms.
     keys: Vec<f32>,
     work: Work,
+}
+
+/// What weights, sum and maximum are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+enum Weighed {
+    /// Nothing.
+    #[default]
+    No,
+    /// Weights are shares of their sum, but the maximum belongs to a candidate that is gone.
+    Shares,
+    /// All is as it should be.
+    Yes,
 }
 
 /// Which candidates come first.
@@ -47,6 +59,14 @@ pub(crate) enum Order {
     Falling,
     /// The smallest |(max − logit) + offset|.
     Typical { offset: f32 },
+}
+
+/// Where typical logits lie: −ln p − H is (max − logit)·scale + offset.
+#[derive(Clone, Copy)]
+pub(crate) struct Centre {
+    pub max: f32,
+    pub scale: f32,
+    pub offset: f32,
 }
 
 /// A number that grows with the logit, and for equal logits with falling id.
@@ -89,7 +109,7 @@ impl Candidates {
             self.ids.push(id);
             self.logits.push(logit);
         }
-        self.weighed = false;
+        self.weighed = Weighed::No;
         self.descending = false;
         Ok(())
     }
@@ -98,7 +118,7 @@ impl Candidates {
     pub(crate) fn refill(&mut self) -> (&mut Vec<u32>, &mut Vec<f32>) {
         self.ids.clear();
         self.logits.clear();
-        self.weighed = false;
+        self.weighed = Weighed::No;
         self.descending = false;
         (&mut self.ids, &mut self.logits)
     }
@@ -155,7 +175,7 @@ impl Candidates {
             self.logits[i] = logit;
         }
         self.descending = true;
-        self.weighed = false;
+        self.weighed = Weighed::No;
     }
 
     fn ranked(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
@@ -175,12 +195,13 @@ impl Candidates {
     }
 
     fn weigh(&mut self) {
-        if self.weighed {
+        if self.weighed == Weighed::Yes {
             return;
         }
         self.max = self.max_of_logits();
+        self.weights.clear();
         self.total = simd::exp_into(&self.logits, self.max, 1.0, &mut self.weights);
-        self.weighed = true;
+        self.weighed = Weighed::Yes;
     }
 
     /// The probabilities softmax(logits), in the order of [`ids`](Self::ids).
@@ -193,7 +214,7 @@ impl Candidates {
     pub fn entropy(&mut self) -> f64 {
         self.weigh();
         // H = ln Z − Σ w·d / Z with d = l − max.
-        (self.total.ln() - simd::moment(&self.logits, self.max, &self.weights) / self.total).max(0.0)
+        (self.total.ln() - simd::moment(&self.logits, self.max, 1.0, &self.weights) / self.total).max(0.0)
     }
 
     /// Changes every logit. Entries that become −∞ or NaN are removed, +∞ is cut to the largest float.
@@ -204,7 +225,7 @@ impl Candidates {
             lost |= new.is_nan() || new == f32::NEG_INFINITY;
             *l = new.min(f32::MAX);
         }
-        self.weighed = false;
+        self.weighed = Weighed::No;
         self.descending = false;
         if lost {
             let logits = std::mem::take(&mut self.logits);
@@ -230,7 +251,7 @@ impl Candidates {
     pub(crate) fn skip(&mut self, n: usize) {
         self.ids.drain(..n);
         self.logits.drain(..n);
-        self.weighed = false;
+        self.weighed = Weighed::No;
     }
 
     /// Keeps ids only (the caller does the same to the logits).
@@ -247,7 +268,7 @@ impl Candidates {
         if n < self.ids.len() {
             self.ids.truncate(n);
             self.logits.truncate(n);
-            self.weighed = false;
+            self.weighed = Weighed::No;
         }
     }
 
@@ -256,7 +277,7 @@ impl Candidates {
         self.ids.swap(0, at);
         self.logits.swap(0, at);
         self.cut(1);
-        self.weighed = false;
+        self.weighed = Weighed::No;
         self.descending = true;
     }
 
@@ -274,17 +295,34 @@ impl Candidates {
     /// Keeps the candidates with a key ≥ `bound`. Weights stay valid if the largest one stays.
     fn keep_keys(&mut self, bound: f32) {
         let Candidates { ids, logits, weights, keys, .. } = self;
-        let weights = self.weighed.then_some(weights.as_mut_slice());
+        let weights = (self.weighed != Weighed::No).then_some(weights.as_mut_slice());
         let kept = simd::keep_at_least(keys, bound, ids, logits, weights);
         if kept == ids.len() {
             return;
         }
         self.ids.truncate(kept);
         self.logits.truncate(kept);
-        if self.weighed {
+        if self.weighed != Weighed::No {
             self.weights.truncate(kept);
             self.total = simd::sum(&self.weights);
-            self.weighed = simd::extent(&self.weights).1 == 1.0;
+            self.check_weights();
+        }
+    }
+
+    /// After candidates have gone: whether the largest one has.
+    fn check_weights(&mut self) {
+        self.weighed = match simd::extent(&self.weights).1 {
+            1.0 => Weighed::Yes,
+            // Small enough to sum precisely, large enough that none of them has underflowed that matters.
+            1e-6.. => Weighed::Shares,
+            _ => Weighed::No,
+        };
+    }
+
+    /// Weights for a draw, which needs no more than shares.
+    fn weigh_for_draw(&mut self) {
+        if self.weighed == Weighed::No {
+            self.weigh();
         }
     }
 
@@ -308,7 +346,7 @@ impl Candidates {
         if self.descending {
             return self.logits.first().copied().unwrap_or(f32::NEG_INFINITY);
         }
-        if self.weighed {
+        if self.weighed == Weighed::Yes {
             return self.max;
         }
         simd::extent(&self.logits).1
@@ -332,7 +370,7 @@ impl Candidates {
         self.keys.clear();
         self.keys.extend_from_slice(&self.logits);
         let n = self.ids.len() as f64;
-        Some(prefix_end(&self.keys, &self.ids, None, n, k as f64, &mut self.work))
+        Some(prefix_end(&self.keys, Some(&self.ids), None, n, k as f64, &mut self.work))
     }
 
     /// Puts candidates in an order (ties by rising id) and keeps while the mass *before* a candidate is below `bound` · (mass of
@@ -345,9 +383,13 @@ impl Candidates {
         let limit = bound * mass.unwrap_or(self.total);
         match order {
             Order::Falling => self.keys.clone_from(&self.logits),
-            Order::Typical { offset } => simd::distances(&self.logits, self.max, offset, &mut self.keys),
+            Order::Typical { offset } => {
+                self.keys.clear();
+                simd::distances(&self.logits, self.max, 1.0, offset, &mut self.keys);
+            }
         }
-        let end = prefix_end(&self.keys, &self.ids, Some(&self.weights), self.total, limit, &mut self.work);
+        let end =
+            prefix_end(&self.keys, Some(&self.ids), Some(&self.weights), self.total, limit, &mut self.work);
         self.keep_ranked(end);
     }
 
@@ -358,6 +400,44 @@ impl Candidates {
         // The last of the prefix weighs least; rounding may put what is so near the limit on either side.
         let before = self.total - f64::from(simd::extent(&self.weights).0);
         before < bound * mass * (1.0 - 1e-9) || self.len() == 1
+    }
+
+    /// Makes these what typical keeps of a whole row: `weights` has a weight for each entry of the row and `total` is their
+    /// sum.
+    pub(crate) fn collect_typical(
+        &mut self,
+        row: &Row<'_>,
+        (weights, total): (&[f32], f64),
+        centre: Centre,
+        mass: f64,
+    ) {
+        let (n, mut scratch) = (row.logits.len(), [0.0; BLOCK]);
+        self.keys.clear();
+        row.for_each_block(|b, x| {
+            self.keys.resize(b * BLOCK, f32::NEG_INFINITY);
+            simd::distances(x, centre.max, centre.scale, centre.offset, &mut self.keys);
+        });
+        self.keys.resize(n, f32::NEG_INFINITY);
+        let end = prefix_end(&self.keys, None, Some(weights), total, mass * total, &mut self.work);
+        for &at in end.equals(&self.keys, &mut self.work) {
+            if at > end.id {
+                self.keys[at as usize] = f32::NEG_INFINITY;
+            }
+        }
+        self.refill();
+        self.weights.clear();
+        let bound = end.key.max(f32::MIN);
+        for b in 0..row.blocks() {
+            if let Some(x) = row.block(b, &mut scratch) {
+                let start = b * BLOCK;
+                let of_row = (x, &weights[start..start + x.len()]);
+                let kept = (&mut self.ids, &mut self.logits, &mut self.weights);
+                simd::collect_by_key(&self.keys[start..start + x.len()], bound, start as u32, of_row, kept);
+            }
+        }
+        self.max = centre.max;
+        self.total = simd::sum(&self.weights);
+        self.check_weights();
     }
 
     /// Keeps the candidates whose key (with ties by id) ranks at or above `end`.
@@ -373,13 +453,13 @@ impl Candidates {
 
     /// Place of the draw by inverse distribution function for `u` in [0, 1).
     pub(crate) fn draw(&mut self, u: f64) -> usize {
-        self.weigh();
+        self.weigh_for_draw();
         draw(&self.weights, u * self.total)
     }
 
     /// ln p of the candidate at a place.
     pub(crate) fn log_probability(&mut self, at: usize) -> f32 {
-        self.weigh();
+        self.weigh_for_draw();
         ((self.logits[at] - self.max) as f64 - self.total.ln()) as f32
     }
 

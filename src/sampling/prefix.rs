@@ -27,14 +27,14 @@ impl PrefixEnd {
     }
 }
 
-/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Weights are 1 if none are given; `total`
-/// is their sum.
+/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Ids are places and weights are
+/// 1 if none are given; `total` is the weights' sum. Keys of −∞ stand for what is not there.
 ///
 /// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that band and picks out the
 /// band, in which the end is looked for exactly. If it is not there, the band is found by a histogram of all keys.
 pub(super) fn prefix_end(
     keys: &[f32],
-    ids: &[u32],
+    ids: Option<&[u32]>,
     weights: Option<&[f32]>,
     total: f64,
     limit: f64,
@@ -76,7 +76,7 @@ pub(super) fn prefix_end(
 /// stand.
 fn heavy_end(
     keys: &[f32],
-    ids: &[u32],
+    ids: Option<&[u32]>,
     weights: &[f32],
     total: f64,
     limit: f64,
@@ -138,7 +138,11 @@ struct Buckets {
 
 impl Buckets {
     fn over(keys: &[f32]) -> Self {
-        let (low, high) = simd::extent(keys);
+        let (mut low, high) = simd::extent(keys);
+        if low == f32::NEG_INFINITY {
+            // Whatever lies further down shares the last bucket.
+            low = high - 64.0;
+        }
         let scale = (BUCKETS - 1) as f32 / (high - low).max(f32::MIN_POSITIVE);
         Buckets { high, scale: if scale.is_finite() { scale } else { 0.0 } }
     }
@@ -211,7 +215,7 @@ fn sampled_band(
 /// The end of the prefix inside the band that `work.places` names, with the mass above it.
 fn band_end(
     keys: &[f32],
-    ids: &[u32],
+    ids: Option<&[u32]>,
     weights: Option<&[f32]>,
     above: f64,
     limit: f64,
@@ -232,7 +236,7 @@ fn band_end(
 /// Sorts the members that `work.places` names and walks them; also the mass up to and with the last one.
 fn walk(
     keys: &[f32],
-    ids: &[u32],
+    ids: Option<&[u32]>,
     weights: Option<&[f32]>,
     mut before: f64,
     limit: f64,
@@ -242,7 +246,7 @@ fn walk(
     members.clear();
     members.extend(places.iter().map(|&i| {
         let i = i as usize;
-        (rank(keys[i], ids[i]), weight(weights, i) as f32, keys[i])
+        (rank(keys[i], ids.map_or(i as u32, |ids| ids[i])), weight(weights, i) as f32, keys[i])
     }));
     members.sort_unstable_by_key(|m| Reverse(m.0));
     let mut last = members.first().map_or((u64::MAX, 0.0, f32::NEG_INFINITY), |m| *m);

@@ -8,12 +8,13 @@
 //! - **min-p** has its threshold at once;
 //! - **top-p** needs Σ eˡ, a second pass of exponentials, or bounds of it where the row has a peak; then every token below max + ln((1 − p)·Z/n) can be left out, as all of
 //!   those together weigh less than 1 − p;
+//! - **typical** needs the entropy, and with it every token's distance from it: weights and distances are kept for the whole row;
 //! - a **draw without truncation** remembers the sum of each block and looks into one block only.
 //!
 //! What is collected is a superset of what the step keeps, and the step itself, the same code that works on any candidates,
 //! does the cut. So results are exact at every size and for every distribution; only the time depends on them.
 
-use super::candidates::{rank, Candidates, Order};
+use super::candidates::{rank, Candidates, Centre, Order};
 use super::error::SamplingError;
 use super::row::{check_logit, Row};
 use super::simd::{self, BLOCK};
@@ -166,6 +167,24 @@ impl Index {
             false => bound += simd::bound_exp(x, self.max, scale),
         });
         Some((exact + bound / simd::BOUND_EXCESS, exact + bound))
+    }
+
+    /// Collects what typical keeps under temperature `t`, with logits divided by `t`. `weights` is memory.
+    pub fn typical(&self, row: &Row<'_>, t: f32, mass: f32, weights: &mut Vec<f32>, out: &mut Candidates) {
+        let scale = 1.0 / t;
+        let (mut total, mut moment) = (0.0, 0.0);
+        weights.clear();
+        row.for_each_block(|b, x| {
+            // Blocks without an allowed token weigh nothing.
+            weights.resize(b * BLOCK, 0.0);
+            total += simd::exp_into(x, self.max, scale, weights);
+            moment += simd::moment(x, self.max, scale, &weights[b * BLOCK..]);
+        });
+        weights.resize(row.logits.len(), 0.0);
+        let entropy = (total.ln() - moment / total).max(0.0);
+        let centre = Centre { max: self.max, scale, offset: (total.ln() - entropy) as f32 };
+        out.collect_typical(row, (weights, total), centre, mass as f64);
+        temperature(out, t);
     }
 
     /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ e^((l − max)/t) over the row.

@@ -184,6 +184,12 @@ impl Seen {
     }
 }
 
+/// The probability that the tokens of one law have in another.
+fn mass(kept: &[(TokenId, f32)], law: &HashMap<TokenId, f32>) -> f64 {
+    // Rounding may take the sum of all a little above 1.
+    kept.iter().filter_map(|entry| law.get(&entry.0)).map(|&p| f64::from(p)).sum::<f64>().min(1.0)
+}
+
 impl Report {
     fn new(sampler: &mut Sampler, row: &[f32], mask: Option<&TokenSet>) -> Result<Report, SamplingError> {
         let words = mask.map(TokenSet::words);
@@ -191,9 +197,7 @@ impl Report {
         let mut before: Option<HashMap<TokenId, f32>> = None;
         let mut seen = Vec::with_capacity(stages.len());
         for Stage { name, kept } in stages {
-            let mass = before.map_or(1.0, |before| {
-                kept.iter().filter_map(|entry| before.get(&entry.0)).map(|&p| f64::from(p)).sum()
-            });
+            let mass = before.map_or(1.0, |before| mass(&kept, &before));
             let stage = Seen { name, kept, mass };
             before = Some(stage.law());
             seen.push(stage);

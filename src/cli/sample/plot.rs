@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::Seen;
+use super::{mass, Seen};
 use hedgerow::vocab::TokenId;
 
 /// Size of a panel's plotting area and of the margins around it, in pixels.
@@ -76,9 +76,7 @@ fn panels(stages: &[Seen]) -> Vec<Panel<'_>> {
     match stages {
         [only] => panels.push(Panel::new(only.name, only, only, 1.0)),
         [first, _, .., last] => {
-            let law = first.law();
-            let mass = last.kept.iter().filter_map(|entry| law.get(&entry.0)).map(|&p| f64::from(p)).sum();
-            panels.push(Panel::new("whole chain", first, last, mass));
+            panels.push(Panel::new("whole chain", first, last, mass(&last.kept, &first.law())));
         }
         _ => {}
     }

@@ -56,6 +56,7 @@ struct Scratch {
     candidates: Candidates,
     index: Index,
     sums: Vec<f64>,
+    weights: Vec<f32>,
     widened: Vec<f32>,
     edits: Vec<(u32, f32)>,
     mask: Vec<u32>,

@@ -89,7 +89,9 @@ impl Sampler {
         let first_filter = steps.iter().position(|s| s.is_filter()).unwrap_or(steps.len());
         let (edits, mut filters) = steps.split_at(first_filter);
         self.edit_row(edits, values, min_tokens, &mut scratch.edits)?;
-        let Scratch { candidates, index, sums, edits: changed, mask: combined, ids, gathered, .. } = scratch;
+        let Scratch {
+            candidates, index, sums, weights, edits: changed, mask: combined, ids, gathered, ..
+        } = scratch;
         let mut row = Row { logits: values, mask, edits: changed };
         if let (true, Some(allowed)) = (edits.contains(&Step::AllowedTokens), &self.allowed) {
             intersection(allowed, mask, values.len(), combined);
@@ -127,6 +129,10 @@ impl Sampler {
             }
             Some(Step::TopP) => {
                 index.nucleus(&row, t, self.params.top_p, sums, candidates);
+                1
+            }
+            Some(Step::Typical) => {
+                index.typical(&row, t, self.params.typical_p, weights, candidates);
                 1
             }
             Some(Step::Mirostat) => {

@@ -84,16 +84,14 @@ fn bound_octaves(x: &[f32], max: f32, scale: f32) -> f64 {
     dispatch!(bound_exp(x, max, scale))
 }
 
-/// Makes `out` the weights e^((x − max)·scale) and gives their sum.
+/// Appends the weights e^((x − max)·scale) to `out` and gives their sum.
 pub(crate) fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f64 {
-    out.clear();
     dispatch!(exp_into(x, max, scale, out))
 }
 
-/// Makes `out` the distances −|(max − x) + offset|, smaller than 0 but for those at the centre.
-pub(crate) fn distances(x: &[f32], max: f32, offset: f32, out: &mut Vec<f32>) {
-    out.clear();
-    dispatch!(distances(x, max, offset, out))
+/// Appends the distances −|(max − x)·scale + offset| to `out`: smaller than 0 but for those at the centre.
+pub(crate) fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut Vec<f32>) {
+    dispatch!(distances(x, max, scale, offset, out))
 }
 
 /// Appends the indices (plus `base`) and values of the entries ≥ `threshold`, in order.
@@ -105,6 +103,19 @@ pub(crate) fn collect_at_least(
     values: &mut Vec<f32>,
 ) {
     dispatch!(collect_at_least(x, threshold, base, ids, values))
+}
+
+/// Appends the indices (plus `base`), values and weights of the entries whose key is ≥ `threshold`, in order.
+pub(crate) fn collect_by_key(
+    keys: &[f32],
+    threshold: f32,
+    base: u32,
+    (x, weights): (&[f32], &[f32]),
+    (ids, values, kept_weights): (&mut Vec<u32>, &mut Vec<f32>, &mut Vec<f32>),
+) {
+    assert!(keys.len() == x.len() && keys.len() == weights.len());
+    assert!(ids.len() == values.len() && ids.len() == kept_weights.len());
+    dispatch!(collect_by_key(keys, threshold, base, (x, weights), (ids, values, kept_weights)))
 }
 
 /// Moves the entries of `ids`, `values` and, if given, `weights` whose key is ≥ `threshold` to the front, in order; gives
@@ -144,10 +155,10 @@ pub(crate) fn split(
     dispatch!(split(keys, weights, low, high, places))
 }
 
-/// Σ (x − max) · weight, for weights from [`exp_into`].
-pub(crate) fn moment(x: &[f32], max: f32, weights: &[f32]) -> f64 {
+/// Σ (x − max)·scale · weight, for weights from [`exp_into`].
+pub(crate) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
     assert_eq!(x.len(), weights.len());
-    dispatch!(moment(x, max, weights))
+    dispatch!(moment(x, max, scale, weights))
 }
 
 /// As [`block_maxima`], of the entries whose bit is set in `words` (32 a word, [`BLOCK`] / 32 words a block); −∞ for a block
@@ -237,6 +248,11 @@ mod tests {
             let (s, t) = (exp_into(&x, max, 0.5, &mut a), scalar::exp_into(&x, max, 0.5, &mut b));
             assert_eq!((s, &a), (t, &b));
             assert_eq!(s, sum_exp(&x, max, 0.5));
+            let (mut i, mut v, mut r) = (vec![7], vec![0.0], vec![1.0]);
+            let (mut j, mut w, mut q) = (vec![7], vec![0.0], vec![1.0]);
+            collect_by_key(&x, 3.0, 10, (&x, &a), (&mut i, &mut v, &mut r));
+            scalar::collect_by_key(&x, 3.0, 10, (&x, &a), (&mut j, &mut w, &mut q));
+            assert_eq!((i, v, r), (j, w, q));
             let (mut i, mut v, mut j, mut w) = (vec![], vec![], vec![], vec![]);
             collect_at_least(&x, 3.0, 10, &mut i, &mut v);
             scalar::collect_at_least(&x, 3.0, 10, &mut j, &mut w);
@@ -250,12 +266,12 @@ mod tests {
             let m = scalar::keep_at_least(&keys[..m], 12.0, &mut j[..m], &mut w[..m], None);
             assert_eq!((n, &i[..n], &v[..n]), (m, &j[..m], &w[..m]));
             let (mut c, mut d) = (vec![], vec![]);
-            distances(&x, max, 3.25, &mut c);
-            scalar::distances(&x, max, 3.25, &mut d);
+            distances(&x, max, 1.5, 3.25, &mut c);
+            scalar::distances(&x, max, 1.5, 3.25, &mut d);
             assert_eq!(c, d);
             assert_eq!(extent(&x), scalar::extent(&x));
             assert_eq!(sum(&a), scalar::sum(&a));
-            assert_eq!(moment(&b, 0.5, &a), scalar::moment(&b, 0.5, &a));
+            assert_eq!(moment(&b, 0.5, 1.25, &a), scalar::moment(&b, 0.5, 1.25, &a));
             let words: Vec<u32> =
                 (0..x.len().div_ceil(32) as u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
             let (mut c, mut d) = (vec![0.0; blocks], vec![0.0; blocks]);

@@ -51,12 +51,13 @@ pub(super) fn bound_exp(x: &[f32], max: f32, scale: f32) -> f64 {
 }
 
 pub(super) fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f64 {
+    let start = out.len();
     out.extend(x.iter().map(|&v| exp_lane((v - max) * scale)));
-    sum(out)
+    sum(&out[start..])
 }
 
-pub(super) fn distances(x: &[f32], max: f32, offset: f32, out: &mut Vec<f32>) {
-    out.extend(x.iter().map(|&v| -((max - v) + offset).abs()));
+pub(super) fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut Vec<f32>) {
+    out.extend(x.iter().map(|&v| -((max - v) * scale + offset).abs()));
 }
 
 pub(super) fn collect_at_least(
@@ -70,6 +71,22 @@ pub(super) fn collect_at_least(
         if v >= threshold {
             ids.push(base + i as u32);
             values.push(v);
+        }
+    }
+}
+
+pub(super) fn collect_by_key(
+    keys: &[f32],
+    threshold: f32,
+    base: u32,
+    (x, weights): (&[f32], &[f32]),
+    (ids, values, kept_weights): (&mut Vec<u32>, &mut Vec<f32>, &mut Vec<f32>),
+) {
+    for (i, &key) in keys.iter().enumerate() {
+        if key >= threshold {
+            ids.push(base + i as u32);
+            values.push(x[i]);
+            kept_weights.push(weights[i]);
         }
     }
 }
@@ -128,13 +145,13 @@ pub(super) fn split(
     sum_lanes(total)
 }
 
-pub(super) fn moment(x: &[f32], max: f32, weights: &[f32]) -> f64 {
+pub(super) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
     let mut total = [0f64; 8];
     for (run, weights) in x.chunks(RUN).zip(weights.chunks(RUN)) {
         let mut lanes = [0f32; 8];
         for (v, weights) in run.chunks(8).zip(weights.chunks(8)) {
             for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
-                *lane += (v - max).max(FAR) * weight;
+                *lane += ((v - max) * scale).max(FAR) * weight;
             }
         }
         add_lanes(&mut total, lanes);

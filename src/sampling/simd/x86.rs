@@ -166,22 +166,22 @@ pub(super) unsafe fn bound_exp(x: &[f32], max: f32, scale: f32) -> f64 {
 pub(super) unsafe fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f64 {
     let (m, s) = (_mm256_set1_ps(max), _mm256_set1_ps(scale));
     let mut total = [_mm256_setzero_pd(); 2];
-    out.clear();
+    let first = out.len();
     out.reserve(x.len());
     let whole = x.len() / RUN * RUN;
     for start in (0..whole).step_by(RUN) {
         let mut sum = _mm256_setzero_ps();
         for i in (start..start + RUN).step_by(8) {
-            // SAFETY: i + 8 ≤ whole ≤ x.len(), for which there is room.
+            // SAFETY: i + 8 ≤ whole ≤ x.len(), for which there is room behind the `first` entries.
             let v = _mm256_loadu_ps(x.as_ptr().add(i));
             let e = exp8(_mm256_mul_ps(_mm256_sub_ps(v, m), s));
-            _mm256_storeu_ps(out.as_mut_ptr().add(i), e);
+            _mm256_storeu_ps(out.as_mut_ptr().add(first + i), e);
             sum = _mm256_add_ps(sum, e);
         }
         add_lanes(&mut total, sum);
     }
-    // SAFETY: the first `whole` places are written, within the reserved capacity.
-    out.set_len(whole);
+    // SAFETY: that many places are written, within the reserved capacity.
+    out.set_len(first + whole);
     let mut total = wide_lanes(total);
     let mut lanes = [0f32; 8];
     for v in x[whole..].chunks(8) {
@@ -196,19 +196,21 @@ pub(super) unsafe fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn distances(x: &[f32], max: f32, offset: f32, out: &mut Vec<f32>) {
-    let (m, o, sign) = (_mm256_set1_ps(max), _mm256_set1_ps(offset), _mm256_set1_ps(-0.0));
-    out.clear();
+pub(super) unsafe fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut Vec<f32>) {
+    let (m, s) = (_mm256_set1_ps(max), _mm256_set1_ps(scale));
+    let (o, sign) = (_mm256_set1_ps(offset), _mm256_set1_ps(-0.0));
+    let first = out.len();
     out.reserve(x.len());
     let whole = x.len() / 8 * 8;
     for i in (0..whole).step_by(8) {
-        // SAFETY: i + 8 ≤ whole ≤ x.len(), for which there is room.
-        let v = _mm256_add_ps(_mm256_sub_ps(m, _mm256_loadu_ps(x.as_ptr().add(i))), o);
-        _mm256_storeu_ps(out.as_mut_ptr().add(i), _mm256_or_ps(v, sign));
+        // SAFETY: i + 8 ≤ whole ≤ x.len(), for which there is room behind the `first` entries.
+        let v = _mm256_sub_ps(m, _mm256_loadu_ps(x.as_ptr().add(i)));
+        let v = _mm256_add_ps(_mm256_mul_ps(v, s), o);
+        _mm256_storeu_ps(out.as_mut_ptr().add(first + i), _mm256_or_ps(v, sign));
     }
-    // SAFETY: the first `whole` places are written, within the reserved capacity.
-    out.set_len(whole);
-    scalar::distances(&x[whole..], max, offset, out);
+    // SAFETY: that many places are written, within the reserved capacity.
+    out.set_len(first + whole);
+    scalar::distances(&x[whole..], max, scale, offset, out);
 }
 
 /// For every set of lanes, the places of its members, first ones first.
@@ -266,6 +268,48 @@ pub(super) unsafe fn collect_at_least(
     ids.set_len(kept);
     values.set_len(kept);
     scalar::collect_at_least(&x[whole..], threshold, base + whole as u32, ids, values);
+}
+
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) unsafe fn collect_by_key(
+    keys: &[f32],
+    threshold: f32,
+    base: u32,
+    (x, weights): (&[f32], &[f32]),
+    (ids, values, kept_weights): (&mut Vec<u32>, &mut Vec<f32>, &mut Vec<f32>),
+) {
+    let t = _mm256_set1_ps(threshold);
+    let whole = keys.len() / 8 * 8;
+    // Room for what is kept, and for the eight lanes that every store writes.
+    ids.reserve(keys.len() + 8);
+    values.reserve(keys.len() + 8);
+    kept_weights.reserve(keys.len() + 8);
+    let mut kept = ids.len();
+    let mut lanes =
+        _mm256_add_epi32(_mm256_set1_epi32(base as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    for i in (0..whole).step_by(8) {
+        // SAFETY: i + 8 ≤ whole ≤ the length of all three.
+        let key = _mm256_loadu_ps(keys.as_ptr().add(i));
+        let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(key, t)) as usize;
+        if hits != 0 {
+            // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are reserved.
+            let order = _mm256_loadu_si256(COMPRESS[hits].as_ptr().cast());
+            let v = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x.as_ptr().add(i)), order);
+            let w = _mm256_permutevar8x32_ps(_mm256_loadu_ps(weights.as_ptr().add(i)), order);
+            _mm256_storeu_ps(values.as_mut_ptr().add(kept), v);
+            _mm256_storeu_ps(kept_weights.as_mut_ptr().add(kept), w);
+            let id = _mm256_permutevar8x32_epi32(lanes, order);
+            _mm256_storeu_si256(ids.as_mut_ptr().add(kept).cast(), id);
+            kept += (hits as u32).count_ones() as usize;
+        }
+        lanes = _mm256_add_epi32(lanes, _mm256_set1_epi32(8));
+    }
+    // SAFETY: the first `kept` places of all three are written, within the reserved capacity.
+    ids.set_len(kept);
+    values.set_len(kept);
+    kept_weights.set_len(kept);
+    let rest = (&x[whole..], &weights[whole..]);
+    scalar::collect_by_key(&keys[whole..], threshold, base + whole as u32, rest, (ids, values, kept_weights));
 }
 
 #[target_feature(enable = "avx2,popcnt")]
@@ -357,8 +401,8 @@ pub(super) unsafe fn split(
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn moment(x: &[f32], max: f32, weights: &[f32]) -> f64 {
-    let m = _mm256_set1_ps(max);
+pub(super) unsafe fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
+    let (m, s) = (_mm256_set1_ps(max), _mm256_set1_ps(scale));
     let mut total = [_mm256_setzero_pd(); 2];
     let mut runs = x.chunks_exact(RUN);
     let mut others = weights.chunks_exact(RUN);
@@ -367,12 +411,20 @@ pub(super) unsafe fn moment(x: &[f32], max: f32, weights: &[f32]) -> f64 {
         for i in (0..RUN).step_by(8) {
             // SAFETY: i + 8 ≤ RUN = run.len() = weights.len().
             let v = _mm256_sub_ps(_mm256_loadu_ps(run.as_ptr().add(i)), m);
-            let v = _mm256_max_ps(v, _mm256_set1_ps(FAR));
+            let v = _mm256_max_ps(_mm256_mul_ps(v, s), _mm256_set1_ps(FAR));
             sum = _mm256_add_ps(sum, _mm256_mul_ps(v, _mm256_loadu_ps(weights.as_ptr().add(i))));
         }
         add_lanes(&mut total, sum);
     }
-    scalar::sum_lanes(wide_lanes(total)) + scalar::moment(runs.remainder(), max, others.remainder())
+    let mut total = wide_lanes(total);
+    let mut lanes = [0f32; 8];
+    for (v, weights) in runs.remainder().chunks(8).zip(others.remainder().chunks(8)) {
+        for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
+            *lane += ((v - max) * scale).max(FAR) * weight;
+        }
+    }
+    scalar::add_lanes(&mut total, lanes);
+    scalar::sum_lanes(total)
 }
 
 #[target_feature(enable = "avx2")]
