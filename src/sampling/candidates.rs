@@ -283,9 +283,13 @@ impl Candidates {
 
     /// Keeps the logits ≥ `bound`, or the top candidate if there are none. O(n).
     pub(crate) fn keep_at_least(&mut self, bound: f32) {
-        if self.max_of_logits() < bound {
+        let (low, high) = simd::extent(&self.logits);
+        if high < bound {
             let top = self.argmax();
             return self.keep_one(top);
+        }
+        if low >= bound {
+            return;
         }
         self.keys.clear();
         self.keys.extend_from_slice(&self.logits);

@@ -199,10 +199,10 @@ fn sampled_band(
     let (mut last, mut first) = (None, None);
     for b in (0..BUCKETS).rev() {
         below += mass(&work.masses, b);
-        if last.is_none() && below >= 0.93 * left_out {
+        if last.is_none() && below >= 0.8 * left_out {
             last = Some(b);
         }
-        if below >= 1.07 * left_out {
+        if below >= 1.25 * left_out {
             first = Some(b);
             break;
         }

@@ -270,31 +270,35 @@ impl Index {
     }
 }
 
-/// Collects the allowed entries one by one: for masks with few tokens.
+/// Collects the entries of the `allowed` bits of the mask one by one: for masks with few tokens.
 pub(crate) fn gather(
     row: &Row<'_>,
     mask: &[u32],
+    allowed: usize,
     ids: &mut Vec<u32>,
     logits: &mut Vec<f32>,
 ) -> Result<(), SamplingError> {
     ids.clear();
-    logits.clear();
+    ids.resize(allowed, 0);
+    let (mut at, n) = (0, row.logits.len());
     for (eight, words) in mask.chunks(8).enumerate() {
         if words.iter().fold(0, |all, w| all | w) == 0 {
             continue;
         }
         for (w, &word) in words.iter().enumerate() {
+            let first = (eight * 8 + w) * 32;
             let mut bits = word;
             while bits != 0 {
-                let id = ((eight * 8 + w) * 32) as u32 + bits.trailing_zeros();
+                ids[at] = first as u32 + bits.trailing_zeros();
+                at += 1;
                 bits &= bits - 1;
-                if let Some(&logit) = row.logits.get(id as usize) {
-                    ids.push(id);
-                    logits.push(logit);
-                }
             }
         }
     }
+    // Bits beyond the row stand for nothing.
+    ids.truncate(ids.partition_point(|&id| (id as usize) < n));
+    logits.clear();
+    logits.extend(ids.iter().map(|&id| row.logits[id as usize]));
     if !row.edits.is_empty() {
         for (id, logit) in ids.iter().zip(logits.iter_mut()) {
             if let Ok(at) = row.edits.binary_search_by_key(id, |e| e.0) {

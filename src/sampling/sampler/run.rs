@@ -98,9 +98,10 @@ impl Sampler {
             row.mask = Some(combined);
         }
         // Few allowed tokens are gathered into a short row of their own, and get their ids back after its first filter.
-        let narrow = row.mask.filter(|mask| simd::count_ones(mask) <= values.len() / 16);
-        if let Some(mask) = narrow {
-            selection::gather(&row, mask, ids, gathered)?;
+        let narrow = row.mask.map(|mask| (mask, simd::count_ones(mask)));
+        let narrow = narrow.filter(|&(_, allowed)| allowed <= values.len() / 16);
+        if let Some((mask, allowed)) = narrow {
+            selection::gather(&row, mask, allowed, ids, gathered)?;
             row = Row { logits: gathered, mask: None, edits: &[] };
         }
         let names = narrow.map(|_| &ids[..]);
