@@ -188,6 +188,7 @@ fn failures() {
             &["generate", "--model", "m", "--prompt", "x", "--logprobs", "2"],
             &["generate", "--model", "m", "--prompt", "x", "--xtc", "3"],
             &["generate", "--model", "m", "--prompt", "x", "--preset", "merry"],
+            &["generate", "--model", "m", "--prompt", "x", "--heal", "--guidance", "2"],
             &["generate", "--model", "m", "--prompt", "x", "--trace", "absent/steps.html"],
             &["generate", "--model", "m", "--prompt", "x", "--schema", "misspelt.schema.json"],
             &["sample", "--logits", "absent.npy"],

@@ -60,7 +60,7 @@ pub(super) struct Args {
     #[arg(long)]
     raw: bool,
     /// Let the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word
-    #[arg(long)]
+    #[arg(long, conflicts_with = "guidance")]
     heal: bool,
     #[command(flatten)]
     constraint: ConstraintArgs,

@@ -17,7 +17,8 @@ use super::error::DecodeError;
 use super::model::{LanguageModel, LogitRows, Logits, TreeInput};
 use super::prefix::Prefix;
 use super::request::{Chunk, FinishReason, Generation, Request, Strategy, Timings, Usage};
-use super::sequence::{Rules, Sequence};
+use super::rules::Rules;
+use super::sequence::Sequence;
 use crate::vocab::TokenId;
 
 /// A request under way.

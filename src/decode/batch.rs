@@ -21,7 +21,7 @@ use super::healing;
 use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
 use super::prefix::Prefixes;
 use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, Strategy, TokenHealing};
-use super::sequence::{Ending, Rules, Scoring};
+use super::rules::{Ending, Rules, Scoring};
 use crate::vocab::Vocabulary;
 
 /// A request's number in its [`Batch`].

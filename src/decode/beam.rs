@@ -16,7 +16,8 @@ use super::clock::Clock;
 use super::error::DecodeError;
 use super::model::{LanguageModel, Logits};
 use super::request::{FinishReason, Timings};
-use super::sequence::{top, Rules, Sequence};
+use super::rules::Rules;
+use super::sequence::{top, Sequence};
 use crate::vocab::TokenId;
 
 /// How beam search is done.

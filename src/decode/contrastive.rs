@@ -10,7 +10,8 @@ use super::clock::Clock;
 use super::error::DecodeError;
 use super::model::{LanguageModel, Logits};
 use super::request::Timings;
-use super::sequence::{Rules, Sequence};
+use super::rules::Rules;
+use super::sequence::Sequence;
 use crate::vocab::TokenId;
 
 /// How contrastive search is done.

@@ -23,6 +23,7 @@ mod healing;
 mod model;
 mod prefix;
 mod request;
+mod rules;
 mod sequence;
 mod text;
 

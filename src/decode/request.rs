@@ -111,7 +111,7 @@ pub enum TokenHealing {
     #[default]
     Off,
     /// The prompt's last token is taken back if other tokens begin with its bytes, and the output has to begin with them. They are
-    /// in the output's tokens, but not in its text.
+    /// in the output's tokens, but not in its text. Not for [`Guided`](super::Guided) models, which count the prompt's tokens.
     On,
 }
 

@@ -6,15 +6,16 @@
 //! stretch therefore costs one pass, however long it is.
 
 use super::clock::Clock;
-use super::draft::{self, Acceptance, Draft, DraftChoice, Guessed, Law};
+use super::draft::{self, Acceptance, DraftChoice, Guessed, Law};
 use super::erased::ErasedCache;
 use super::error::DecodeError;
 use super::healing::Healing;
 use super::request::{Budget, Completion, FinishReason, ForcedTokens, Request, Timings, TokenLogprobs};
+use super::rules::{real_tokens, Ending, Rules, Scoring};
 use super::text::{StopStrings, TextStream};
 use crate::engine::Matcher;
 use crate::sampling::{logprobs, Purpose, Sampled, Sampler};
-use crate::vocab::{TokenId, TokenSet, Vocabulary};
+use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
 
 /// Room beyond which nobody asks whether it is enough.
@@ -22,43 +23,6 @@ const ENDLESS: usize = 1 << 20;
 /// Where no way to the end is known behind a token, room for so many times the way before it is taken to be enough.
 const UNKNOWN_FACTOR: usize = 4;
 const UNKNOWN_TOKENS: usize = 64;
-
-/// What all outputs of a request go by.
-#[derive(Debug)]
-pub(crate) struct Rules {
-    pub vocabulary: Vocabulary,
-    /// Tokens that end an output.
-    pub end_tokens: Vec<TokenId>,
-    pub min_tokens: usize,
-    pub max_tokens: usize,
-    pub context: usize,
-    pub forced: ForcedTokens,
-    pub budget: Budget,
-    pub draft: Draft,
-    pub acceptance: Acceptance,
-    pub logprobs: Option<usize>,
-    pub ending: Ending,
-    pub scoring: Scoring,
-    /// The bytes of a token that was taken back from the prompt's end.
-    pub healed: Vec<u8>,
-}
-
-/// What ends an output whose constraint allows nothing but an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// That nothing else is allowed.
-    Implied,
-    /// The end token, for strategies that count its probability.
-    Drawn,
-}
-
-/// Whether outputs are told apart by how probable they were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scoring {
-    None,
-    /// By the mean of ln softmax(logits) over the tokens that the model was asked for.
-    Mean,
-}
 
 /// One output.
 pub(crate) struct Sequence<C> {
@@ -599,11 +563,6 @@ impl<C> Sequence<C> {
 fn of_law(law: &Law, token: TokenId) -> Sampled {
     let p = law.iter().find(|entry| entry.0 == token).map_or(0.0, |entry| entry.1);
     Sampled { token, logprob: p.ln() }
-}
-
-/// What lies beyond the tokenizer is padding, which an unconstrained output must not hold either.
-fn real_tokens<'a>(row: &'a [f32], rules: &Rules) -> &'a [f32] {
-    &row[..rules.vocabulary.token_count().min(row.len())]
 }
 
 /// The first members of a packed set, `most` at most.

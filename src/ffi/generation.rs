@@ -122,6 +122,9 @@ unsafe fn mixed(
             "guidance, amateur and dola_layers do not go together; set one of them",
         ));
     }
+    if guided && options.heal_prompt != 0 {
+        return Err(Failure::argument("guidance and heal_prompt do not go together; set one of them"));
+    }
     if guided {
         let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {
             "" => request.prompt[request.prompt.len().saturating_sub(1)..].to_vec(),

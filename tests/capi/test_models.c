@@ -89,6 +89,10 @@ static void beams(const hr_model *model) {
     options.guidance = 2;
     options.amateur = model;
     failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "do not go together");
+    hr_generation_options_init(&options);
+    options.guidance = 2;
+    options.heal_prompt = 1;
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "heal_prompt");
     CHECK(generation == NULL);
 }
 

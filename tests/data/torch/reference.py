@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes reference.json: what transformers computes, for tests/torch_reference.rs to compare with.
+"""Writes reference.json: what transformers computes, for tests/torch_reference to compare with.
 
     python3 reference.py MODEL.gguf > reference.json
 

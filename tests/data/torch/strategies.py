@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes strategies.json: what transformers' `generate` makes of a small random model, for tests/torch_reference.rs.
+"""Writes strategies.json: what transformers' `generate` makes of a small random model, for tests/torch_reference.
 
     python3 strategies.py strategies.json
 
