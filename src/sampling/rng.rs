@@ -50,16 +50,18 @@ impl Rng {
     ///
     /// `index` tells apart several numbers of one purpose at one position.
     pub fn uniform(&self, position: u32, purpose: Purpose, index: u32) -> f64 {
-        let [a, b, _, _] = self.words(position, purpose, index);
-        (((a as u64) << 32 | b as u64) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+        self.bits(position, purpose, index) as f64 * STEP
     }
 
     /// A number of the standard Gumbel law, −ln(−ln u), always finite.
     pub fn gumbel(&self, position: u32, purpose: Purpose, index: u32) -> f64 {
+        gumbel_of(self.bits(position, purpose, index))
+    }
+
+    /// 53 random bits.
+    pub(crate) fn bits(&self, position: u32, purpose: Purpose, index: u32) -> u64 {
         let [a, b, _, _] = self.words(position, purpose, index);
-        // (k + 1/2) / 2^53 lies strictly inside (0, 1), so both logarithms are finite.
-        let u = ((((a as u64) << 32 | b as u64) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-        -(-u.ln()).ln()
+        ((a as u64) << 32 | b as u64) >> 11
     }
 
     /// The 128 random bits behind the other methods.
@@ -69,6 +71,23 @@ impl Rng {
             [self.seed as u32, (self.seed >> 32) as u32],
         )
     }
+}
+
+/// 2⁻⁵³.
+const STEP: f64 = 1.0 / (1u64 << 53) as f64;
+
+/// The Gumbel number of 53 random bits; it rises with them.
+pub(crate) fn gumbel_of(bits: u64) -> f64 {
+    // (bits + 1/2) / 2⁵³ lies strictly inside (0, 1), so both logarithms are finite.
+    -(-((bits as f64 + 0.5) * STEP).ln()).ln()
+}
+
+/// Bits below this have a Gumbel number below `g`.
+pub(crate) fn bits_below(g: f64) -> u64 {
+    // g = −ln(−ln u); the allowances cover the rounding of both sides.
+    let u = (-(-g).exp() * (1.0 + 1e-9)).exp() - 1e-15;
+    // The cast cuts what is negative to 0.
+    (u / STEP) as u64
 }
 
 /// Philox4x32 with 10 rounds.
@@ -102,6 +121,18 @@ mod tests {
         ] {
             assert_eq!(philox4x32_10(counter, key), expected);
         }
+    }
+
+    #[test]
+    fn bits_below_a_gumbel_number() {
+        for g in (-400..3700).map(|g| g as f64 / 100.0) {
+            let bits = bits_below(g);
+            assert!(bits == 0 || gumbel_of(bits - 1) < g, "{g}");
+            // Not far from the truth, or the bound would spare nothing.
+            let u = (bits as f64 * STEP).max(1e-300);
+            assert!(g > 25.0 || g < -3.0 || -(-u.ln()).ln() > g - 1e-2, "{g}");
+        }
+        assert_eq!((bits_below(f64::NEG_INFINITY), bits_below(-1e300)), (0, 0));
     }
 
     #[test]

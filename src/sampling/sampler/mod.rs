@@ -14,7 +14,7 @@ use super::error::SamplingError;
 use super::history::{Feedback, History};
 use super::mirostat;
 use super::params::{SamplingParams, Selection};
-use super::rng::{Purpose, Rng};
+use super::rng::{bits_below, gumbel_of, Purpose, Rng};
 use super::row::{allows, check_lengths, LogitRow};
 use super::selection::Index;
 use super::watermark::Watermarker;
@@ -189,17 +189,37 @@ impl Sampler {
         let position = self.position() as u32;
         match self.params.selection {
             Selection::InverseCdf => candidates.draw(self.rng.uniform(position, Purpose::Draw, 0)),
-            Selection::GumbelMax => {
-                let mut best = (f64::NEG_INFINITY, 0);
-                for (at, (&id, &logit)) in candidates.ids().iter().zip(candidates.logits()).enumerate() {
-                    let value = logit as f64 + self.rng.gumbel(position, Purpose::Gumbel, id);
-                    if value > best.0 {
-                        best = (value, at);
-                    }
+            Selection::GumbelMax => self.gumbel_max(candidates),
+        }
+    }
+
+    /// Place of the largest sum of logit and Gumbel number, the first of equals.
+    ///
+    /// Most numbers are too small to win whatever their candidate's logit is, which their bits tell before any logarithm is
+    /// taken.
+    fn gumbel_max(&self, candidates: &Candidates) -> usize {
+        const PART: usize = 64;
+        let position = self.position() as u32;
+        let bits = |at: usize| self.rng.bits(position, Purpose::Gumbel, candidates.ids()[at]);
+        let value = |at: usize, bits: u64| candidates.logits()[at] as f64 + gumbel_of(bits);
+        let mut chosen = candidates.argmax();
+        let mut best = value(chosen, bits(chosen));
+        for (part, logits) in candidates.logits().chunks(PART).enumerate() {
+            let max = logits.iter().copied().fold(f32::MIN, f32::max) as f64;
+            let mut least = bits_below(best - max);
+            for at in part * PART..part * PART + logits.len() {
+                let bits = bits(at);
+                if bits < least {
+                    continue;
                 }
-                best.1
+                let value = value(at, bits);
+                if value > best || (value == best && at < chosen) {
+                    (best, chosen) = (value, at);
+                    least = bits_below(best - max);
+                }
             }
         }
+        chosen
     }
 
     /// The law that [`sample`](Self::sample) draws from: every token that can be drawn with its probability, in no

@@ -37,7 +37,9 @@ const ROUND: f32 = 12_582_912.0;
 fn avx2() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("popcnt")
+        std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("popcnt")
+            && std::arch::is_x86_feature_detected!("f16c")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -49,7 +51,7 @@ macro_rules! dispatch {
     ($name:ident ( $($argument:expr),* )) => {{
         #[cfg(target_arch = "x86_64")]
         if avx2() {
-            // SAFETY: the processor has AVX2 and POPCNT.
+            // SAFETY: the processor has AVX2, POPCNT and F16C.
             return unsafe { x86::$name($($argument),*) };
         }
         scalar::$name($($argument),*)
@@ -179,6 +181,25 @@ pub(crate) fn count_ones(words: &[u32]) -> usize {
     dispatch!(count_ones(words))
 }
 
+/// Appends IEEE 754 half-precision numbers, given by their bits, as 32-bit floats.
+pub(crate) fn widen_f16(x: &[u16], out: &mut Vec<f32>) {
+    dispatch!(widen_f16(x, out))
+}
+
+/// A half-precision number as a 32-bit float, exactly.
+pub(crate) fn f16_to_f32(h: u16) -> f32 {
+    let sign = ((h as u32) & 0x8000) << 16;
+    let magnitude = (h as u32) & 0x7fff;
+    // Moving exponent and mantissa into place leaves the exponent 112 too small; a multiplication puts that right for
+    // normal and subnormal numbers alike. Infinities and NaNs keep the largest exponent.
+    let value = if magnitude >= 0x7c00 {
+        f32::from_bits(0x7f80_0000 | (magnitude & 0x3ff) << 13)
+    } else {
+        f32::from_bits(magnitude << 13) * f32::from_bits((127 + 112) << 23)
+    };
+    f32::from_bits(value.to_bits() | sign)
+}
+
 /// e^d for d ≤ 0, but at least e^[`UNDERFLOW`]: the scalar form of what the vector code computes in each lane.
 #[inline(always)]
 fn exp_lane(d: f32) -> f32 {
@@ -283,6 +304,36 @@ mod tests {
             assert_eq!(a, b);
             assert_eq!(count_ones(&words), scalar::count_ones(&words));
         }
+    }
+
+    #[test]
+    fn half_precision_is_exact() {
+        for (bits, value) in [
+            (0x0000, 0.0),
+            (0x8000, -0.0),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 2f32.powi(-24)),
+            (0x83ff, -1023.0 * 2f32.powi(-24)),
+            (0x0400, 2f32.powi(-14)),
+            (0x3555, 0.333_251_95),
+            (0xfc00, f32::NEG_INFINITY),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(f16_to_f32(bits).to_bits(), f32::to_bits(value), "{bits:04x}");
+        }
+        assert!(f16_to_f32(0x7e01).is_nan());
+    }
+
+    #[test]
+    fn all_half_precision_numbers_are_widened_alike() {
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        let (mut a, mut b) = (vec![0.5], vec![0.5]);
+        widen_f16(&all[3..], &mut a);
+        scalar::widen_f16(&all[3..], &mut b);
+        assert_eq!(a.len(), b.len());
+        assert!(a.iter().zip(&b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())));
     }
 
     #[test]

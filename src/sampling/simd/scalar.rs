@@ -1,6 +1,6 @@
 //! The inner loops in plain Rust: eight lanes, added in the order of the vector code.
 
-use super::{bound_lane, exp_lane, BLOCK, FAR, RUN};
+use super::{bound_lane, exp_lane, f16_to_f32, BLOCK, FAR, RUN};
 
 pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
     for (block, out) in x.chunks(BLOCK).zip(out) {
@@ -200,4 +200,8 @@ pub(super) fn add_lanes(total: &mut [f64; 8], lanes: [f32; 8]) {
 pub(super) fn sum_lanes(l: [f64; 8]) -> f64 {
     let pair = |i: usize| l[i] + l[i + 4];
     (pair(0) + pair(2)) + (pair(1) + pair(3))
+}
+
+pub(super) fn widen_f16(x: &[u16], out: &mut Vec<f32>) {
+    out.extend(x.iter().map(|&bits| f16_to_f32(bits)));
 }

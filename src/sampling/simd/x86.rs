@@ -1,4 +1,4 @@
-//! The inner loops for AVX2. Every function needs AVX2 and POPCNT, which [`dispatch`](super) asks the processor for.
+//! The inner loops for AVX2. Every function needs AVX2, POPCNT and F16C, which [`dispatch`](super) asks the processor for.
 
 use super::*;
 use std::arch::x86_64::*;
@@ -489,4 +489,19 @@ pub(super) unsafe fn sum(x: &[f32]) -> f64 {
 #[target_feature(enable = "popcnt")]
 pub(super) unsafe fn count_ones(words: &[u32]) -> usize {
     words.iter().map(|w| w.count_ones() as usize).sum()
+}
+
+#[target_feature(enable = "avx2,f16c")]
+pub(super) unsafe fn widen_f16(x: &[u16], out: &mut Vec<f32>) {
+    let first = out.len();
+    out.reserve(x.len());
+    let whole = x.len() / 8 * 8;
+    for i in (0..whole).step_by(8) {
+        // SAFETY: i + 8 ≤ whole ≤ x.len(), for which there is room behind the `first` entries.
+        let half = _mm_loadu_si128(x.as_ptr().add(i).cast());
+        _mm256_storeu_ps(out.as_mut_ptr().add(first + i), _mm256_cvtph_ps(half));
+    }
+    // SAFETY: that many places are written, within the reserved capacity.
+    out.set_len(first + whole);
+    scalar::widen_f16(&x[whole..], out);
 }
