@@ -143,6 +143,19 @@ fn the_same_seed_gives_the_same_tokens() {
 }
 
 #[test]
+fn gumbel_max_is_the_largest_of_logits_and_noise() {
+    for row in rows(5000) {
+        for seed in 0..20 {
+            let rng = Rng::new(seed, 0);
+            let noisy = |id: usize| row[id] as f64 + rng.gumbel(0, Purpose::Gumbel, id as u32);
+            let best = (0..row.len()).max_by(|&a, &b| noisy(a).total_cmp(&noisy(b))).unwrap();
+            let params = SamplingParams::default().selection(Selection::GumbelMax).seed(seed);
+            assert_eq!(sampler(params).sample(&row, None).unwrap().token, TokenId(best as u32));
+        }
+    }
+}
+
+#[test]
 fn rollback_undoes_counts_and_feedback() {
     let params = SamplingParams::default()
         .frequency_penalty(0.5)
