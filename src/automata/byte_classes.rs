@@ -5,6 +5,7 @@
 //! interned, and memoised by pair, so that it costs a table look-up for nearly every new expression.
 
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// A set of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -177,8 +178,8 @@ impl ByteClasses {
 /// Interned partitions; 0 is the partition with one class.
 #[derive(Clone)]
 pub struct Partitions {
-    all: Vec<ByteClasses>,
-    index: HashMap<ByteClasses, u32>,
+    all: Vec<Arc<ByteClasses>>,
+    index: HashMap<Arc<ByteClasses>, u32>,
     joined: HashMap<(u32, u32), u32>,
 }
 
@@ -197,6 +198,7 @@ impl Partitions {
             return id;
         }
         let id = self.all.len() as u32;
+        let classes = Arc::new(classes);
         self.all.push(classes.clone());
         self.index.insert(classes, id);
         id

@@ -10,6 +10,7 @@ use super::byte_classes::{ByteClasses, ByteSet};
 use super::fingerprint::Fingerprinter;
 use hashbrown::HashMap;
 use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
+use std::sync::Arc;
 
 /// The edge target that means "the character is complete".
 pub const DONE: u32 = u32::MAX;
@@ -28,13 +29,13 @@ pub struct Edge {
 /// The interned graph nodes of one pool.
 #[derive(Clone, Default)]
 pub struct CharGraph {
-    nodes: Vec<(Box<[Edge]>, u128)>,
-    index: HashMap<Box<[Edge]>, u32>,
+    nodes: Vec<(Arc<[Edge]>, u128)>,
+    index: HashMap<Arc<[Edge]>, u32>,
 }
 
 impl CharGraph {
     fn intern(&mut self, edges: Vec<Edge>) -> u32 {
-        let edges: Box<[Edge]> = edges.into();
+        let edges: Arc<[Edge]> = edges.into();
         if let Some(&id) = self.index.get(&edges) {
             return id;
         }

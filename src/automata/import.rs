@@ -7,6 +7,7 @@
 
 use super::languages::{Expr, LangId, Languages, UNRESOLVED, UNSTEPPED};
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// What parts of the other pool are called here.
 #[derive(Default)]
@@ -74,10 +75,10 @@ impl Languages {
                 continue;
             }
             let of = |part: &LangId| copied.exprs[part];
-            let sorted = |parts: &[LangId]| {
-                let mut parts: Box<[LangId]> = parts.iter().map(of).collect();
+            let sorted = |parts: &[LangId]| -> Arc<[LangId]> {
+                let mut parts: Vec<LangId> = parts.iter().map(of).collect();
                 parts.sort_unstable();
-                parts
+                parts.into()
             };
             let expr = match other.expr(id) {
                 Expr::Concat(a, b) => Expr::Concat(of(a), of(b)),

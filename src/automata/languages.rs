@@ -53,9 +53,9 @@ pub enum Expr {
     /// A word of the first, then one of the second. The first is never itself a `Concat`.
     Concat(LangId, LangId),
     /// A word of any; sorted.
-    Union(Box<[LangId]>),
+    Union(Arc<[LangId]>),
     /// A word of all; sorted.
-    Inter(Box<[LangId]>),
+    Inter(Arc<[LangId]>),
     /// Every byte string that is not a word of it.
     Not(LangId),
     /// `min..=max` words of it, one after the other; [`UNBOUNDED`] for no maximum.
@@ -486,6 +486,11 @@ impl Languages {
             }
             _ => id,
         }
+    }
+
+    /// Whether `id` is everything but some literals.
+    pub(super) fn is_other_than_literals(&self, id: LangId) -> bool {
+        matches!(*self.expr(id), Expr::Not(excluded) if matches!(self.expr(excluded), Expr::Literals { .. }))
     }
 
     /// Whether no byte can follow: the state is only there to accept.
@@ -1069,6 +1074,10 @@ impl Languages {
                 } else {
                     Liveness::Unknown
                 }
+            }
+            // Text has more words than any list of literals.
+            Expr::Inter(parts) if parts.iter().all(|&p| p == self.text || self.is_other_than_literals(p)) => {
+                Liveness::Live
             }
             Expr::Inter(_) | Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
             Expr::Repeat(a, ..) => of(a),

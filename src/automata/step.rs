@@ -38,6 +38,17 @@ impl Languages {
                     return next;
                 }
             }
+            // What is other than some keys has states of its own for each of them, which are left by a byte or two.
+            Expr::Inter(ref parts) if parts.iter().any(|&p| self.is_other_than_literals(p)) => {
+                return self.derive_uncached(id, byte);
+            }
+            Expr::Json { inner, .. } => {
+                if let Expr::Inter(ref parts) = *self.expr(inner) {
+                    if parts.iter().any(|&p| self.is_other_than_literals(p)) {
+                        return self.derive_uncached(id, byte);
+                    }
+                }
+            }
             _ => {}
         }
         let partition = self.partition(id);
