@@ -53,13 +53,17 @@ impl Languages {
                 let head = self.relaxed(head, near)?;
                 Some(self.concat(head, tail))
             }
+            Expr::Union(ref parts) => {
+                let parts = parts.clone();
+                let relaxed: Vec<LangId> =
+                    parts.iter().map(|&part| self.relaxed(part, near).unwrap_or(part)).collect();
+                (*relaxed != *parts).then(|| self.union(&relaxed))
+            }
             Expr::Inter(ref parts) => {
                 let parts = parts.to_vec();
                 let text = self.any_text();
-                let is_far = |pool: &Self, part: LangId| match *pool.expr(part) {
-                    Expr::Not(excluded) => matches!(pool.expr(excluded), Expr::Literals { .. }),
-                    Expr::Repeat(body, 0, max) => max != UNBOUNDED && pool.is_repeated(body, text),
-                    _ => false,
+                let is_far = |pool: &mut Self, part: LangId| {
+                    pool.is_other_than_literals(part) || pool.longest_length(part).is_some()
                 };
                 let mut kept: Vec<LangId> = parts.iter().copied().filter(|&p| !is_far(self, p)).collect();
                 if kept.len() == parts.len() {
@@ -112,16 +116,19 @@ impl Languages {
         }
     }
 
-    /// Whether `text` is any number of `body`.
-    fn is_repeated(&self, body: LangId, text: LangId) -> bool {
-        matches!(*self.expr(text), Expr::Repeat(of, 0, UNBOUNDED) if of == body)
+    /// Where `id` is all texts of at most some characters, or all byte strings of at most some bytes: how many.
+    fn longest_length(&mut self, id: LangId) -> Option<u32> {
+        let Expr::Repeat(body, 0, max) = *self.expr(id) else { return None };
+        let is_text = matches!(*self.expr(self.any_text()), Expr::Repeat(of, 0, UNBOUNDED) if of == body);
+        (max != UNBOUNDED && (is_text || body == self.any_byte())).then_some(max)
     }
 
     /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and the same prefixes of that
     /// length, with counts no such word can reach taken for unbounded. Languages with equal results agree that far.
     ///
     /// Every round of a repetition consumes a byte or more, so `len` bytes begin a bounded number of rounds: minima above are
-    /// all the same and so are maxima. Only for languages without ∩ and ¬, where what is far away cannot kill a prefix.
+    /// all the same and so are maxima. Of intersections only a far maximum length is left out, for what is far away can kill a
+    /// prefix there.
     pub(crate) fn clamped(&mut self, id: LangId, len: u32) -> LangId {
         self.clamped_below(id, len, 0)
     }
@@ -153,14 +160,12 @@ impl Languages {
                 self.union(&parts)
             }
             Expr::Json { inner, mode, escapes } if mode != JsonMode::Closed => {
-                let inner = match *self.expr(inner) {
-                    Expr::Inter(ref parts) => {
-                        let parts = parts.to_vec();
-                        self.without_far_maximum(inner, &parts, len)
-                    }
-                    _ => below(self, inner),
-                };
+                let inner = below(self, inner);
                 self.json(inner, mode, escapes)
+            }
+            Expr::Inter(ref parts) => {
+                let parts = parts.clone();
+                self.without_far_maximum(id, &parts, len)
             }
             _ => id,
         };
@@ -168,24 +173,19 @@ impl Languages {
         clamped
     }
 
-    /// At most `n` characters ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed within the
-    /// characters left.
-    fn without_far_maximum(&mut self, inner: LangId, parts: &[LangId], len: u32) -> LangId {
-        let text = self.any_text();
+    /// At most `n` characters or bytes ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed
+    /// within what is left.
+    fn without_far_maximum(&mut self, inter: LangId, parts: &[LangId], len: u32) -> LangId {
         for (i, &part) in parts.iter().enumerate() {
-            if let Expr::Repeat(body, 0, max) = *self.expr(part) {
-                if max != UNBOUNDED && max > len && self.repeat(body, 0, UNBOUNDED) == text {
-                    let others: Vec<LangId> =
-                        (0..parts.len()).filter(|&j| j != i).map(|j| parts[j]).collect();
-                    let other = self.inter(&others);
-                    return match self.longest_completion(other) {
-                        Some(needed) if max - len >= needed => self.clamped(other, len),
-                        _ => inner,
-                    };
-                }
-            }
+            let Some(max) = self.longest_length(part).filter(|&max| max > len) else { continue };
+            let others: Vec<LangId> = (0..parts.len()).filter(|&j| j != i).map(|j| parts[j]).collect();
+            let other = self.inter(&others);
+            return match self.longest_completion(other) {
+                Some(needed) if max - len >= needed => self.clamped(other, len),
+                _ => inter,
+            };
         }
-        inner
+        inter
     }
 
     /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, reads whatever their order and number:

@@ -143,6 +143,7 @@ pub struct Languages {
     pub(super) clamps: HashMap<(LangId, u32), LangId>,
     /// Any UTF-8 text.
     text: LangId,
+    any_byte: LangId,
     /// One byte of JSON whitespace.
     json_space: LangId,
     pub(super) search_budget: u64,
@@ -196,6 +197,7 @@ impl Languages {
             completions: HashMap::new(),
             clamps: HashMap::new(),
             text: LangId::NEVER,
+            any_byte: LangId::NEVER,
             json_space: LangId::NEVER,
             search_budget: Self::DEFAULT_SEARCH_BUDGET,
             exhausted: false,
@@ -205,6 +207,7 @@ impl Languages {
         }
         let any = pool.char_class(&[(0, 0x10_ffff)]);
         pool.text = pool.repeat(any, 0, UNBOUNDED);
+        pool.any_byte = pool.byte(&ByteSet::FULL);
         let mut spaces = ByteSet::EMPTY;
         b" \t\n\r".iter().for_each(|&b| spaces.insert(b));
         pool.json_space = pool.byte(&spaces);
@@ -262,6 +265,11 @@ impl Languages {
     /// Any UTF-8 text, the empty one included.
     pub fn any_text(&self) -> LangId {
         self.text
+    }
+
+    /// Any one byte.
+    pub(super) fn any_byte(&self) -> LangId {
+        self.any_byte
     }
 
     /// The literal set of an [`Expr::Literals`].
@@ -1012,9 +1020,17 @@ impl Languages {
             Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
             Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
-            Expr::Inter(_) | Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => {
-                UNBOUNDED
+            // No more can be left than the shortest of the maximum lengths.
+            Expr::Inter(parts) => {
+                let most = |&part: &LangId| match *self.expr(part) {
+                    Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) => {
+                        max.saturating_mul(MAX_UTF8)
+                    }
+                    _ => UNBOUNDED,
+                };
+                parts.iter().map(most).min().unwrap_or(UNBOUNDED)
             }
+            Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
 

@@ -307,7 +307,7 @@ impl Lexicon {
                 source.short(vocabulary, 0);
                 let languages = &mut languages;
                 let flat = &mut flat;
-                Summariser { languages, flat, vocabulary, source }.summary(language).sets(vocabulary.size());
+                Summariser { languages, flat, vocabulary, source }.summary(language).exiting();
             }
         }
     }

@@ -71,8 +71,8 @@ pub(super) struct Summary {
     pub inside: Inside,
     /// By the label of the completed literal, where there are labels.
     pub exits: Box<[(Option<u32>, SuffixTrie)]>,
-    /// Where this is the base of differences: the tokens read inside, and those with an exit.
-    sets: OnceLock<(TokenSet, TokenSet)>,
+    /// Where this is the base of differences: the tokens with an exit here, sorted.
+    exiting: OnceLock<Box<[TokenId]>>,
 }
 
 /// What a walk found.
@@ -153,34 +153,63 @@ impl Summary {
             Counts::AllBut(ids) | Counts::ExitsBut(ids) => ids.len() * 4,
             Counts::ExitsOf(set) => set.words().len() * 4,
         });
-        // The sets may come later.
-        let sets = if self.base.is_none() { inside * 2 } else { 0 };
-        128 + inside + sets + base + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
+        // What is sorted later is counted now.
+        128 + inside
+            + base
+            + self.exits.iter().map(|e| 48 + e.1.memory() + e.1.all_ids().len() * 4).sum::<usize>()
     }
 
-    /// The tokens read inside, and those with an exit.
-    pub fn sets(&self, size: usize) -> &(TokenSet, TokenSet) {
-        self.sets.get_or_init(|| {
-            let (mut inside, mut exiting) = match &self.base {
-                None => (TokenSet::new(size), TokenSet::new(size)),
-                Some(Base { counts: Counts::ExitsOf(of), .. }) => (TokenSet::new(size), of.clone()),
+    /// Whether `token` is read inside.
+    fn reads(&self, token: TokenId) -> bool {
+        let own = match &self.inside {
+            Inside::Sparse(ids) => ids.binary_search(&token).is_ok(),
+            Inside::Dense(set) => set.contains(token),
+        };
+        own || match &self.base {
+            Some(Base { summary, counts: Counts::AllBut(but) }) => {
+                but.binary_search(&token).is_err() && summary.reads(token)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether `token` has an exit.
+    fn lets_out(&self, token: TokenId) -> bool {
+        self.exiting().binary_search(&token).is_ok()
+            || match &self.base {
                 Some(Base { summary, counts: Counts::AllBut(but) | Counts::ExitsBut(but) }) => {
-                    let mut sets = summary.sets(size).clone();
-                    sets.0.remove_all(but);
-                    sets.1.remove_all(but);
-                    sets
+                    but.binary_search(&token).is_err() && summary.lets_out(token)
                 }
-            };
-            if matches!(&self.base, Some(Base { counts: Counts::ExitsBut(_), .. })) {
-                inside.clear();
+                Some(Base { counts: Counts::ExitsOf(of), .. }) => of.contains(token),
+                None => false,
             }
-            match &self.inside {
-                Inside::Sparse(ids) => inside.insert_all(ids),
-                Inside::Dense(set) => inside.union_with(set),
-            }
-            self.exits.iter().for_each(|(_, suffixes)| exiting.insert_all(suffixes.all_ids()));
-            (inside, exiting)
+    }
+
+    /// The tokens with an exit that is not the base's, sorted.
+    pub fn exiting(&self) -> &[TokenId] {
+        self.exiting.get_or_init(|| {
+            let mut ids: Vec<TokenId> =
+                self.exits.iter().flat_map(|(_, suffixes)| suffixes.all_ids().iter().copied()).collect();
+            ids.sort_unstable();
+            ids.into()
         })
+    }
+
+    /// The tokens read inside.
+    fn inside_set(&self, size: usize) -> TokenSet {
+        let mut set = match &self.base {
+            Some(Base { summary, counts: Counts::AllBut(but) }) => {
+                let mut set = summary.inside_set(size);
+                set.remove_all(but);
+                set
+            }
+            _ => TokenSet::new(size),
+        };
+        match &self.inside {
+            Inside::Sparse(ids) => set.insert_all(ids),
+            Inside::Dense(dense) => set.union_with(dense),
+        }
+        set
     }
 }
 
@@ -254,7 +283,7 @@ impl Summariser<'_> {
             }
             _ => (None, found.exits(trie)),
         };
-        (Summary { base, inside, exits, sets: OnceLock::new() }, visited)
+        (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
     }
 
     /// Everything below `root`, where the terminal is in `start`.
@@ -387,7 +416,6 @@ impl Summariser<'_> {
         let Difference { apart, mut found } = difference;
         let visited = found.visited;
         let exits = found.exits(trie);
-        let (base_inside, base_exiting) = base.sets(self.vocabulary.size());
         let below_apart = || apart.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
         found.inside.sort_unstable();
         let is_found = |id: &TokenId| found.inside.binary_search(id).is_ok();
@@ -395,9 +423,9 @@ impl Summariser<'_> {
             let some: Vec<TokenId> = ids.take(MAX_DIFFERENCE + 1).collect();
             (some.len() <= MAX_DIFFERENCE).then_some(some)
         };
-        let won = few(&mut found.inside.iter().copied().filter(|&id| !base_inside.contains(id)));
-        let lost = few(&mut below_apart().filter(|id| base_inside.contains(*id) && !is_found(id)));
-        let mut removed: Vec<TokenId> = below_apart().filter(|&id| base_exiting.contains(id)).collect();
+        let won = few(&mut found.inside.iter().copied().filter(|&id| !base.reads(id)));
+        let lost = few(&mut below_apart().filter(|id| base.reads(*id) && !is_found(id)));
+        let mut removed: Vec<TokenId> = below_apart().filter(|&id| base.lets_out(id)).collect();
         let inside_counts = won.is_some() && lost.is_some();
         let inside = match (won, lost) {
             (Some(won), Some(lost)) => {
@@ -405,7 +433,7 @@ impl Summariser<'_> {
                 Inside::Sparse(won.into())
             }
             _ => {
-                let mut inside = TokenSet::clone(base_inside);
+                let mut inside = base.inside_set(self.vocabulary.size());
                 apart.iter().for_each(|&node| inside.remove_all(trie.subtree_tokens(node)));
                 inside.insert_all(&found.inside);
                 Inside::Dense(Arc::new(inside))
@@ -416,6 +444,6 @@ impl Summariser<'_> {
         let removed = removed.into();
         let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
         let base = Some(Base { summary: base, counts });
-        (Summary { base, inside, exits, sets: OnceLock::new() }, visited)
+        (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
     }
 }

@@ -2,7 +2,7 @@
 //! IPv4 or IPv6 address literal. By §4.5.3.1 a local part has at most 64 octets; the domain is held to the lengths of host
 //! names, 63 octets a label and 253 in all.
 
-use crate::automata::{ByteSet, LangId, Languages};
+use crate::automata::{LangId, Languages};
 
 /// The local part; `extra` are the characters beyond ASCII that may stand where a letter may (the inside of a
 /// class).
@@ -10,9 +10,7 @@ pub(super) fn local_part(pool: &mut Languages, extra: &str) -> LangId {
     let atom = format!("[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{extra}-]+");
     let quoted = format!(r#""(?:[\x20\x21\x23-\x5b\x5d-\x7e{extra}]|\\[\x20-\x7e])*""#);
     let local = super::rust(pool, &format!(r"{atom}(?:\.{atom})*|{quoted}"));
-    let octet = pool.byte(&ByteSet::FULL);
-    let short = pool.repeat(octet, 1, 64);
-    pool.inter(&[local, short])
+    super::of_octets(pool, local, 64)
 }
 
 /// `[192.0.2.1]` or `[IPv6:2001:db8::1]`.

@@ -9,9 +9,18 @@ use crate::automata::{LangId, Languages, UNBOUNDED};
 /// Any label of ASCII.
 pub(super) const LABEL: &str = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 
-/// One label, and no A-label.
+/// One label, and no A-label. Spelt out, since an intersection with what does not start with `xn--` would hide from the
+/// engine how few characters complete a label.
 pub(super) fn label(pool: &mut Languages) -> LangId {
-    super::ecma(pool, &format!("(?![Xx][Nn]--){LABEL}"))
+    let rest = |most: u32| format!("(?:[A-Za-z0-9-]{{0,{most}}}[A-Za-z0-9])");
+    let (after_one, after_two, after_three, after_four) = (rest(61), rest(60), rest(59), rest(58));
+    super::rust(
+        pool,
+        &format!(
+            "[A-WYZa-wyz0-9]{after_one}?\
+             |[Xx](?:[A-MO-Za-mo-z0-9]{after_two}?|-{after_two}|[Nn](?:[A-Za-z0-9]{after_three}?|-[A-Za-z0-9]{after_four}?)?)?"
+        ),
+    )
 }
 
 /// Names made of a language's labels.
@@ -20,8 +29,7 @@ fn name(pool: &mut Languages, label: LangId) -> LangId {
     let more = pool.concat(dot, label);
     let more = pool.repeat(more, 0, UNBOUNDED);
     let name = pool.concat(label, more);
-    let length = super::rust(pool, "[A-Za-z0-9.-]{1,253}");
-    pool.inter(&[name, length])
+    super::of_octets(pool, name, 253)
 }
 
 /// Names with labels of any kind, A-labels or not.

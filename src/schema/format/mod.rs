@@ -35,7 +35,7 @@ mod uri_template;
 mod uuid;
 
 use crate::automata::regex::{compile, Anchoring, Dialect};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ByteSet, LangId, Languages};
 use std::sync::OnceLock;
 
 /// A format that is enforced.
@@ -144,6 +144,13 @@ impl Format {
 /// The texts in the format `name`, decoded (not spelt as JSON); `None` where no such format is enforced.
 pub fn language(pool: &mut Languages, name: &str) -> Option<LangId> {
     Format::by_name(name).map(|format| format.language(pool))
+}
+
+/// The words of at most so many octets.
+fn of_octets(pool: &mut Languages, language: LangId, most: u32) -> LangId {
+    let octet = pool.byte(&ByteSet::FULL);
+    let length = pool.repeat(octet, 0, most);
+    pool.inter(&[language, length])
 }
 
 /// The texts that match a pattern of this folder from start to end.
