@@ -44,6 +44,7 @@ const MAX_MERGED: usize = 64;
 
 /// Tokens read wholly inside a terminal.
 pub(super) enum Inside {
+    /// Sorted.
     Sparse(Box<[TokenId]>),
     Dense(Arc<TokenSet>),
 }
@@ -128,8 +129,9 @@ impl Found {
     }
 }
 
-fn inside_of(ids: Vec<TokenId>, size: usize) -> Inside {
+fn inside_of(mut ids: Vec<TokenId>, size: usize) -> Inside {
     if ids.len() <= SPARSE {
+        ids.sort_unstable();
         Inside::Sparse(ids.into())
     } else {
         Inside::Dense(Arc::new(TokenSet::from_ids(size, ids)))
