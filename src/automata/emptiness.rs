@@ -6,7 +6,8 @@
 //! are live; if the search runs dry, all states seen are dead. Both outcomes are kept, so that the work of a pool is
 //! bounded by its states, and by a budget beyond that.
 
-use super::languages::{LangId, Languages, Liveness};
+use super::facts::Liveness;
+use super::languages::{LangId, Languages};
 use hashbrown::HashSet;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -29,10 +29,13 @@
 pub mod byte_classes;
 pub mod chars;
 pub mod compare;
+mod construct;
 pub mod decimal;
 pub mod emptiness;
 pub mod equations;
+mod facts;
 pub mod fingerprint;
+mod first_bytes;
 mod import;
 pub mod json_string;
 pub mod languages;

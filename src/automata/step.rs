@@ -1,7 +1,8 @@
 //! Transitions: the derivative of an expression by one byte, memoised by byte class.
 
+use super::facts::Liveness;
 use super::json_string::JsonMode;
-use super::languages::{Expr, LangId, Languages, Liveness, UNSTEPPED};
+use super::languages::{Expr, LangId, Languages, UNSTEPPED};
 use super::UNBOUNDED;
 
 impl Languages {

@@ -1,0 +1,233 @@
+//! What is known of an expression as soon as it is made: each fact follows from those of its parts.
+//!
+//! Facts are what makes the rest cheap: two pools agree on a language by its fingerprint, a state is dead or live without a
+//! search, and how far an end can be tells where lengths stop to matter.
+
+use super::fingerprint::Fingerprinter;
+use super::json_string::JsonMode;
+use super::languages::{Expr, LangId, Languages};
+use super::UNBOUNDED;
+
+/// What is known of one expression.
+#[derive(Clone, Copy)]
+pub(super) struct Info {
+    pub fingerprint: u128,
+    /// First entry of its transition row, or `u32::MAX` before the first step.
+    pub row: u32,
+    /// Partition of the bytes; resolved on the first step.
+    pub partition: u32,
+    pub nullable: bool,
+    /// Every word is UTF-8 and the state stands between two characters.
+    pub is_text: bool,
+    pub liveness: Liveness,
+    /// No word is shorter than this many bytes.
+    pub at_least: u32,
+    /// Some word is at most this many bytes long; `UNBOUNDED` if that is not known.
+    pub at_most: u32,
+    /// Every state that words of it lead to has a word left of at most this many bytes; `UNBOUNDED` if that is not known.
+    pub completion: u32,
+    /// The largest bound of a repetition in it, 1 if none counts.
+    pub largest_count: u32,
+}
+
+/// Whether an expression has a word at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Liveness {
+    Unknown,
+    Live,
+    Dead,
+}
+/// Bytes of the longest character.
+const MAX_UTF8: u32 = 4;
+
+impl Languages {
+    pub(super) fn fingerprint_of(&self, expr: &Expr) -> u128 {
+        let of = |id: &LangId| self.info[id.index()].fingerprint;
+        match expr {
+            Expr::Never => Fingerprinter::new(0).finish(),
+            Expr::Empty => Fingerprinter::new(1).finish(),
+            Expr::All => Fingerprinter::new(2).finish(),
+            Expr::Chars(node) => Fingerprinter::new(3).part(self.chars.fingerprint(*node)).finish(),
+            Expr::Literals { set, lo, hi, depth } => Fingerprinter::new(4)
+                .part(self.literals[*set as usize].fingerprint())
+                .word(u64::from(*lo) << 32 | u64::from(*hi))
+                .word(u64::from(*depth))
+                .finish(),
+            Expr::Concat(a, b) => Fingerprinter::new(5).part(of(a)).part(of(b)).finish(),
+            Expr::Union(parts) | Expr::Inter(parts) => {
+                // The order of ids differs between pools, so the parts are combined by a commutative sum.
+                let tag = if matches!(expr, Expr::Union(_)) { 6 } else { 7 };
+                let sum = parts.iter().fold(0u128, |sum, p| {
+                    sum.wrapping_add(Fingerprinter::new(tag + 100).part(of(p)).finish())
+                });
+                Fingerprinter::new(tag).part(sum).word(parts.len() as u64).finish()
+            }
+            Expr::Not(a) => Fingerprinter::new(8).part(of(a)).finish(),
+            Expr::Repeat(a, min, max) => {
+                Fingerprinter::new(9).part(of(a)).word(u64::from(*min) << 32 | u64::from(*max)).finish()
+            }
+            Expr::Json { inner, mode, escapes } => {
+                Fingerprinter::new(10).part(of(inner)).word(mode.code()).word(*escapes as u64).finish()
+            }
+            Expr::Machine { machine, state } => {
+                Fingerprinter::new(11).part(self.machines[*machine as usize].1).word(*state).finish()
+            }
+            Expr::Unknown(equation) => {
+                Fingerprinter::new(12).part(self.equations[*equation as usize].key).finish()
+            }
+        }
+    }
+
+    pub(super) fn nullable_of(&self, expr: &Expr) -> bool {
+        let of = |id: &LangId| self.info[id.index()].nullable;
+        match expr {
+            Expr::Never | Expr::Chars(_) => false,
+            Expr::Empty | Expr::All => true,
+            Expr::Literals { set, lo, depth, .. } => self.literals[*set as usize].accepts(*lo, *depth),
+            Expr::Concat(a, b) => of(a) && of(b),
+            Expr::Union(parts) => parts.iter().any(of),
+            Expr::Inter(parts) => parts.iter().all(of),
+            Expr::Not(a) => !of(a),
+            Expr::Repeat(a, min, _) => *min == 0 || of(a),
+            Expr::Json { mode, .. } => *mode == JsonMode::Closed,
+            Expr::Machine { machine, state } => self.machines[*machine as usize].0.accepts(*state),
+            Expr::Unknown(equation) => self.equations[*equation as usize].nullable,
+        }
+    }
+
+    pub(super) fn at_most_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].at_most;
+        match expr {
+            Expr::Never | Expr::Empty | Expr::All => 0,
+            Expr::Chars(_) => MAX_UTF8,
+            Expr::Literals { set, lo, depth, .. } => {
+                self.literals[*set as usize].get(*lo).0.len() as u32 - depth
+            }
+            Expr::Concat(a, b) => of(a).saturating_add(of(b)),
+            Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
+            Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
+            Expr::Inter(_) | Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => {
+                UNBOUNDED
+            }
+        }
+    }
+
+    /// See [`Info::completion`]. A derivative of an expression is made of its parts' derivatives, of which those that are
+    /// left have a word; hence sums and maxima over the parts.
+    pub(super) fn completion_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].completion;
+        let at_most = |id: &LangId| self.info[id.index()].at_most;
+        match expr {
+            Expr::Never | Expr::Empty | Expr::All => 0,
+            Expr::Chars(_) => MAX_UTF8,
+            Expr::Literals { set, .. } => self.literals[*set as usize].longest() as u32,
+            Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
+            Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
+            Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
+            // No more can be left than the shortest of the maximum lengths.
+            Expr::Inter(parts) => {
+                let most = |&part: &LangId| match *self.expr(part) {
+                    Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) => {
+                        max.saturating_mul(MAX_UTF8)
+                    }
+                    _ => UNBOUNDED,
+                };
+                parts.iter().map(most).min().unwrap_or(UNBOUNDED)
+            }
+            Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
+        }
+    }
+
+    pub(super) fn largest_count_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].largest_count;
+        match expr {
+            Expr::Concat(a, b) => of(a).max(of(b)),
+            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(1),
+            Expr::Repeat(body, min, max) => {
+                let max = if *max == UNBOUNDED { 1 } else { *max };
+                max.max(*min).max(of(body))
+            }
+            Expr::Json { inner, .. } => of(inner),
+            _ => 1,
+        }
+    }
+
+    pub(super) fn is_text_of(&self, expr: &Expr) -> bool {
+        let of = |id: &LangId| self.info[id.index()].is_text;
+        match expr {
+            Expr::Never | Expr::Empty => true,
+            Expr::All | Expr::Not(_) => false,
+            Expr::Chars(node) => self.chars.starts_character(*node),
+            Expr::Literals { set, lo, depth, .. } => {
+                let set = &self.literals[*set as usize];
+                // A literal of UTF-8 text stands between characters unless its next byte continues one.
+                set.is_text() && set.get(*lo).0.get(*depth as usize).is_none_or(|b| b & 0xc0 != 0x80)
+            }
+            Expr::Concat(a, b) => of(a) && of(b),
+            Expr::Union(parts) => parts.iter().all(of),
+            Expr::Inter(parts) => parts.iter().any(of),
+            Expr::Repeat(a, ..) => of(a),
+            Expr::Json { inner, mode, .. } => *mode != JsonMode::Body || of(inner),
+            Expr::Machine { machine, .. } => self.machines[*machine as usize].0.is_text(),
+            Expr::Unknown(_) => true,
+        }
+    }
+
+    pub(super) fn liveness_of(&self, expr: &Expr) -> Liveness {
+        let of = |id: &LangId| self.info[id.index()].liveness;
+        let both = |a: &LangId, b: &LangId| match (of(a), of(b)) {
+            (Liveness::Dead, _) | (_, Liveness::Dead) => Liveness::Dead,
+            (Liveness::Live, Liveness::Live) => Liveness::Live,
+            _ => Liveness::Unknown,
+        };
+        match expr {
+            Expr::Never => Liveness::Dead,
+            Expr::Empty | Expr::All | Expr::Chars(_) | Expr::Literals { .. } | Expr::Machine { .. } => {
+                Liveness::Live
+            }
+            Expr::Concat(a, b) => both(a, b),
+            Expr::Union(parts) => {
+                if parts.iter().any(|p| of(p) == Liveness::Live) {
+                    Liveness::Live
+                } else if parts.iter().all(|p| of(p) == Liveness::Dead) {
+                    Liveness::Dead
+                } else {
+                    Liveness::Unknown
+                }
+            }
+            // Text has more words than any list of literals.
+            Expr::Inter(parts) if parts.iter().all(|&p| p == self.text || self.is_other_than_literals(p)) => {
+                Liveness::Live
+            }
+            Expr::Inter(_) | Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
+            Expr::Repeat(a, ..) => of(a),
+            // Steps into a spelling keep only decoded states with a word left.
+            Expr::Json { .. } => Liveness::Live,
+        }
+    }
+
+    pub(super) fn at_least_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].at_least;
+        match expr {
+            Expr::Never => u32::MAX,
+            Expr::Empty | Expr::All | Expr::Not(_) => 0,
+            Expr::Chars(_) | Expr::Machine { .. } | Expr::Unknown(_) => 1,
+            Expr::Literals { set, lo, hi, depth } if hi - lo == 1 => {
+                self.literals[*set as usize].get(*lo).0.len() as u32 - depth
+            }
+            Expr::Literals { .. } => 1,
+            Expr::Concat(a, b) => of(a).saturating_add(of(b)),
+            Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
+            Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(0),
+            Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
+            Expr::Json { inner, mode, .. } => match mode {
+                JsonMode::Closed => 0,
+                JsonMode::Start => of(inner).saturating_add(2),
+                // No spelling is shorter than the text.
+                JsonMode::Body => of(inner).saturating_add(1),
+                // In an escape: the decoded state has not read the character yet.
+                _ => 1,
+            },
+        }
+    }
+}
