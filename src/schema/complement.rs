@@ -8,7 +8,7 @@
 //! out everything used before, and the violations of each would multiply. [`distinct`](super::distinct) resolves the list
 //! when the grammar is made.
 
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape, SomeItems, SomeProperties};
+use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape, Shape, SomeItems, SomeProperties};
 use super::term::{Failure, Term, TermId};
 use super::text::{Text, TextId};
 use crate::automata::UNBOUNDED;
@@ -208,7 +208,7 @@ impl Eval<'_> {
     }
 
     /// The properties, if exactly one object is in the shape and obviously so.
-    fn single_object(&self, o: &ObjectShape) -> Option<Arc<[(Arc<str>, TermId)]>> {
+    fn single_object(&self, o: &ObjectShape) -> Option<Members> {
         let rest = [!o.rest.is_empty(), !o.requires.is_empty(), !o.some.is_empty(), !o.differs.is_empty()];
         let fixed = rest == [false; 4] && o.declared.iter().all(|d| d.required && self.is_single(d.value));
         fixed.then(|| {

@@ -6,7 +6,7 @@
 //! not fill up. Where more objects are given than there are counters, a key whose value tells most of them apart divides
 //! them first.
 
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape};
+use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape};
 use super::term::{Failure, TermId};
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ impl Eval<'_> {
         object: &ObjectShape,
         key: &Arc<str>,
         value: TermId,
-        differs: Vec<Arc<[(Arc<str>, TermId)]>>,
+        differs: Vec<Members>,
     ) -> Result<Option<Arc<ObjectShape>>, Failure> {
         let mut part = ObjectShape { differs, ..object.clone() };
         let required = value != TermId::NEVER;

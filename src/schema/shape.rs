@@ -82,8 +82,11 @@ pub(super) struct ObjectShape {
     pub requires: Vec<(Arc<str>, Arc<str>)>,
     pub some: Vec<SomeProperties>,
     /// None of these objects, given by their keys, sorted, and terms of one value each.
-    pub differs: Vec<Arc<[(Arc<str>, TermId)]>>,
+    pub differs: Vec<Members>,
 }
+
+/// The members of an object, sorted by key.
+pub(super) type Members = Arc<[(Arc<str>, TermId)]>;
 
 impl ArrayShape {
     pub fn any() -> Self {
