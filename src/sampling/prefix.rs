@@ -46,7 +46,7 @@ pub(super) fn prefix_end(
         return walk(keys, ids, weights, 0.0, limit, work).0;
     }
     if keys.len() > 16 * SMALL {
-        if let Some((low, high)) = sampled_band(keys, weights, total, limit, work) {
+        for (low, high) in sampled_bands(keys, weights, total, limit, work).into_iter().flatten() {
             work.places.clear();
             let above = simd::split(keys, weights, low, high, &mut work.places);
             let band: f64 = work.places.iter().map(|&i| weight(weights, i as usize)).sum();
@@ -176,40 +176,42 @@ fn mass(masses: &[f64], b: usize) -> f64 {
     masses[b] + masses[BUCKETS + b] + masses[2 * BUCKETS + b] + masses[3 * BUCKETS + b]
 }
 
-/// Guesses an interval of keys that holds the end of the prefix, from one key in 32.
+/// Guesses two intervals of keys that hold the end of the prefix, a narrow and a wide one, from one key in 32.
 ///
 /// The guess goes by what is left out, as that is made of many light tokens, which a sample represents well; what is kept
 /// may be a few heavy ones.
-fn sampled_band(
+fn sampled_bands(
     keys: &[f32],
     weights: Option<&[f32]>,
     total: f64,
     limit: f64,
     work: &mut Work,
-) -> Option<(f32, f32)> {
+) -> [Option<(f32, f32)>; 2] {
     const STRIDE: usize = 32;
     let left_out = total - limit;
     if left_out <= 0.0 {
-        return None;
+        return [None; 2];
     }
     let buckets = Buckets::over(keys);
     let sample = keys.iter().copied().enumerate().step_by(STRIDE);
     buckets.fill(sample.map(|(i, key)| (key, weight(weights, i) * STRIDE as f64)), &mut work.masses);
-    let mut below = 0.0;
-    let (mut last, mut first) = (None, None);
-    for b in (0..BUCKETS).rev() {
-        below += mass(&work.masses, b);
-        if last.is_none() && below >= 0.8 * left_out {
-            last = Some(b);
+    // How far the sample may be wrong about what is left out.
+    [(0.93, 1.07), (0.75, 1.35)].map(|(less, more)| {
+        let mut below = 0.0;
+        let (mut last, mut first) = (None, 0);
+        for b in (0..BUCKETS).rev() {
+            below += mass(&work.masses, b);
+            if last.is_none() && below >= less * left_out {
+                last = Some(b);
+            }
+            if below >= more * left_out {
+                first = b;
+                break;
+            }
         }
-        if below >= 1.25 * left_out {
-            first = Some(b);
-            break;
-        }
-    }
-    let low = buckets.range((last? + 1).min(BUCKETS - 1)).0;
-    let high = buckets.range(first.unwrap_or(0).saturating_sub(1)).1;
-    Some((low, high))
+        let low = buckets.range((last? + 1).min(BUCKETS - 1)).0;
+        Some((low, buckets.range(first.saturating_sub(1)).1))
+    })
 }
 
 /// The end of the prefix inside the band that `work.places` names, with the mass above it.

@@ -33,25 +33,38 @@ pub(super) unsafe fn block_maxima(x: &[f32], out: &mut [f32]) {
         }
         let p = block.as_ptr();
         let mut max = [_mm256_set1_ps(f32::NEG_INFINITY); 4];
-        let mut nan = [_mm256_setzero_ps(); 4];
+        let mut nan = [_mm256_setzero_ps(); 2];
         for i in (0..BLOCK).step_by(32) {
-            for j in 0..4 {
-                // SAFETY: i + 8j + 8 ≤ BLOCK = block.len().
-                let v = _mm256_loadu_ps(p.add(i + 8 * j));
-                nan[j] = _mm256_or_ps(nan[j], _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
-                max[j] = _mm256_max_ps(v, max[j]);
-            }
+            // A hint, which is not a read: no harm is done where the row ends before. Two blocks ahead, the memory is there in
+            // time.
+            _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(i + 2 * BLOCK).cast());
+            _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(i + 2 * BLOCK + 16).cast());
+            // SAFETY: i + 8j + 8 ≤ BLOCK = block.len().
+            let v: [__m256; 4] = std::array::from_fn(|j| unsafe { _mm256_loadu_ps(p.add(i + 8 * j)) });
+            largest(v, &mut max, &mut nan);
         }
         *out = maximum(max, nan);
+    }
+}
+
+/// Takes four times eight lanes into running maxima, and notes the NaNs among them.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn largest(v: [__m256; 4], max: &mut [__m256; 4], nan: &mut [__m256; 2]) {
+    for (nan, pair) in nan.iter_mut().zip(v.chunks_exact(2)) {
+        // Unordered if either is NaN.
+        *nan = _mm256_or_ps(*nan, _mm256_cmp_ps::<_CMP_UNORD_Q>(pair[0], pair[1]));
+    }
+    for (max, v) in max.iter_mut().zip(v) {
+        *max = _mm256_max_ps(v, *max);
     }
 }
 
 /// The largest of all lanes; NaN if any lane of `nan` is set.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn maximum(max: [__m256; 4], nan: [__m256; 4]) -> f32 {
-    let nan = _mm256_or_ps(_mm256_or_ps(nan[0], nan[1]), _mm256_or_ps(nan[2], nan[3]));
-    if _mm256_movemask_ps(nan) != 0 {
+unsafe fn maximum(max: [__m256; 4], nan: [__m256; 2]) -> f32 {
+    if _mm256_movemask_ps(_mm256_or_ps(nan[0], nan[1])) != 0 {
         return f32::NAN;
     }
     let max = _mm256_max_ps(_mm256_max_ps(max[0], max[1]), _mm256_max_ps(max[2], max[3]));
@@ -75,19 +88,20 @@ pub(super) unsafe fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
         }
         let p = block.as_ptr();
         let mut max = [none; 4];
-        let mut nan = [_mm256_setzero_ps(); 4];
+        let mut nan = [_mm256_setzero_ps(); 2];
         for (w, &word) in words.iter().enumerate() {
             if word == 0 {
                 continue;
             }
             let bits = _mm256_set1_epi32(word as i32);
-            for j in 0..4 {
-                let chosen = _mm256_castsi256_ps(_mm256_sllv_epi32(bits, shifts[j]));
+            let v: [__m256; 4] = std::array::from_fn(|j| {
                 // SAFETY: a whole block has BLOCK / 32 words, so 32w + 8j + 8 ≤ BLOCK = block.len().
-                let v = _mm256_blendv_ps(none, _mm256_loadu_ps(p.add(32 * w + 8 * j)), chosen);
-                nan[j] = _mm256_or_ps(nan[j], _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
-                max[j] = _mm256_max_ps(v, max[j]);
-            }
+                unsafe {
+                    let chosen = _mm256_castsi256_ps(_mm256_sllv_epi32(bits, shifts[j]));
+                    _mm256_blendv_ps(none, _mm256_loadu_ps(p.add(32 * w + 8 * j)), chosen)
+                }
+            });
+            largest(v, &mut max, &mut nan);
         }
         *out = maximum(max, nan);
     }
@@ -248,21 +262,36 @@ pub(super) unsafe fn collect_at_least(
     values.reserve(x.len() + 8);
     let mut kept = ids.len();
     debug_assert_eq!(kept, values.len());
-    let mut lanes =
-        _mm256_add_epi32(_mm256_set1_epi32(base as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    for i in (0..whole).step_by(8) {
-        // SAFETY: i + 8 ≤ whole ≤ x.len().
-        let v = _mm256_loadu_ps(x.as_ptr().add(i));
-        let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(v, t)) as usize;
-        if hits != 0 {
-            // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are reserved.
-            let order = _mm256_loadu_si256(COMPRESS[hits].as_ptr().cast());
-            _mm256_storeu_ps(values.as_mut_ptr().add(kept), _mm256_permutevar8x32_ps(v, order));
-            let id = _mm256_permutevar8x32_epi32(lanes, order);
-            _mm256_storeu_si256(ids.as_mut_ptr().add(kept).cast(), id);
-            kept += (hits as u32).count_ones() as usize;
+    let lanes = _mm256_add_epi32(_mm256_set1_epi32(base as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    for start in (0..whole).step_by(32) {
+        let end = whole.min(start + 32);
+        // Mostly nothing is found in four times eight lanes.
+        let reach = |j: usize| {
+            // SAFETY: asked only where start + 8j + 8 ≤ end ≤ x.len().
+            unsafe { _mm256_cmp_ps::<_CMP_GE_OQ>(_mm256_loadu_ps(x.as_ptr().add(start + 8 * j)), t) }
+        };
+        if end == start + 32 {
+            let any = _mm256_or_ps(_mm256_or_ps(reach(0), reach(1)), _mm256_or_ps(reach(2), reach(3)));
+            if _mm256_movemask_ps(any) == 0 {
+                continue;
+            }
         }
-        lanes = _mm256_add_epi32(lanes, _mm256_set1_epi32(8));
+        for i in (start..end).step_by(8) {
+            // SAFETY: i + 8 ≤ whole ≤ x.len().
+            let v = _mm256_loadu_ps(x.as_ptr().add(i));
+            let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(v, t)) as usize;
+            if hits != 0 {
+                // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are reserved.
+                let order = _mm256_loadu_si256(COMPRESS[hits].as_ptr().cast());
+                _mm256_storeu_ps(values.as_mut_ptr().add(kept), _mm256_permutevar8x32_ps(v, order));
+                let id = _mm256_add_epi32(lanes, _mm256_set1_epi32(i as i32));
+                _mm256_storeu_si256(
+                    ids.as_mut_ptr().add(kept).cast(),
+                    _mm256_permutevar8x32_epi32(id, order),
+                );
+                kept += (hits as u32).count_ones() as usize;
+            }
+        }
     }
     // SAFETY: the first `kept` places of both are written, within the reserved capacity.
     ids.set_len(kept);
