@@ -20,8 +20,16 @@ const UNDERFLOW: f32 = -87.0;
 /// Distances in [`moment`] are cut here, where any weight is the least one, so that their product stays negligible.
 const FAR: f32 = -1e6;
 /// e^d = 2^(n/8) · e^r with n = round(8·d/ln 2): the eighths of an octave come from a table, the octaves from the exponent.
-const EIGHTHS: [f32; 8] =
-    [1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, 1.414_213_6, 1.542_210_8, 1.681_792_9, 1.834_008];
+const EIGHTHS: [f32; 8] = [
+    1.0,
+    1.090_507_7,
+    1.189_207_1,
+    1.296_839_6,
+    std::f32::consts::SQRT_2,
+    1.542_210_8,
+    1.681_792_9,
+    1.834_008,
+];
 const EIGHTHS_E: f32 = 8.0 * std::f32::consts::LOG2_E;
 // ln 2 / 8 in two parts, the first with few enough bits that its product with n is exact.
 const LN2_HIGH: f32 = 0.693_359_4 / 8.0;
