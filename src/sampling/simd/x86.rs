@@ -35,10 +35,6 @@ pub(super) unsafe fn block_maxima(x: &[f32], out: &mut [f32]) {
         let mut max = [_mm256_set1_ps(f32::NEG_INFINITY); 4];
         let mut nan = [_mm256_setzero_ps(); 2];
         for i in (0..BLOCK).step_by(32) {
-            // A hint, which is not a read: no harm is done where the row ends before. Two blocks ahead, the memory is there in
-            // time.
-            _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(i + 2 * BLOCK).cast());
-            _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(i + 2 * BLOCK + 16).cast());
             // SAFETY: i + 8j + 8 ≤ BLOCK = block.len().
             let v: [__m256; 4] = std::array::from_fn(|j| unsafe { _mm256_loadu_ps(p.add(i + 8 * j)) });
             largest(v, &mut max, &mut nan);
