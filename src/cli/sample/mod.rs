@@ -258,8 +258,8 @@ impl Report {
             json!({
                 "step": stage.name,
                 "kept": stage.kept.len(),
-                "mass": stage.mass,
-                "entropy_bits": stage.entropy(),
+                "mass": rounded(stage.mass),
+                "entropy_bits": rounded(stage.entropy()),
                 "tokens": tokens.iter().map(entry).collect::<Vec<_>>(),
             })
         });
@@ -282,6 +282,11 @@ fn name(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
         Some(text) if text.chars().count() <= LONGEST => format!("{} {text}", token.0),
         Some(text) => format!("{} {}…", token.0, text.chars().take(LONGEST - 1).collect::<String>()),
     }
+}
+
+/// Six decimals, which is what sums of 32-bit probabilities are good for.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 /// Four decimals, or two digits of what is smaller.
