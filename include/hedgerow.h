@@ -958,6 +958,17 @@ typedef struct hr_model hr_model;
 typedef struct hr_sampler hr_sampler;
 
 /**
+ * All states of a constraint, with the tokens that each allows and where they lead: for loops that run without this library, such as
+ * on a GPU. Made by hr_token_fsm_new() or hr_token_fsm_from_bytes(), freed by hr_token_fsm_free().
+ *
+ * Does not change after it was made: any number of threads may use it at once. It needs neither constraint nor vocabulary.
+ *
+ * States are numbered from 0, which is the one before the first token. Reading a token that ends the sequence leads to a state of its
+ * own, in which only such tokens are allowed. Tokens that no state tells apart are of one class; class 0 is allowed nowhere.
+ */
+typedef struct hr_token_fsm hr_token_fsm;
+
+/**
  * The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions, freed by hr_vocab_free().
  *
  * It never changes: any number of threads may use it at once. Whatever is made from it keeps what it needs alive, so that
@@ -1133,6 +1144,48 @@ typedef struct hr_limits {
      */
     uint64_t timeout_ms;
 } hr_limits;
+
+/**
+ * Figures about a constraint. All but the last two are of what is remembered now.
+ */
+typedef struct hr_constraint_stats {
+    /**
+     * States found so far.
+     */
+    size_t states;
+    /**
+     * Transitions found so far.
+     */
+    size_t transitions;
+    /**
+     * States of terminals whose summaries over the vocabulary are used.
+     */
+    size_t summaries;
+    /**
+     * Expressions in the pool of regular languages.
+     */
+    size_t languages;
+    /**
+     * Nodes of the grammar, those expanded so far included.
+     */
+    size_t nodes;
+    /**
+     * About how many bytes are used.
+     */
+    size_t bytes;
+    /**
+     * How often what was remembered was dropped for want of memory.
+     */
+    size_t rebuilds;
+    /**
+     * Masks that matchers asked for. Counted in when a matcher is reset or freed.
+     */
+    uint64_t masks;
+    /**
+     * Those of them that were known.
+     */
+    uint64_t mask_hits;
+} hr_constraint_stats;
 
 /**
  * Added to the logit of a token; -infinity bans it.
@@ -1993,6 +2046,13 @@ struct hr_constraint *hr_constraint_clone(const struct hr_constraint *constraint
 void hr_constraint_free(struct hr_constraint *constraint);
 
 /**
+ * Figures about a constraint, for tuning.
+ */
+hr_status hr_constraint_get_stats(const struct hr_constraint *constraint,
+                                  struct hr_constraint_stats *stats,
+                                  struct hr_error **error);
+
+/**
  * A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.
  */
 struct hr_vocab *hr_constraint_vocab(const struct hr_constraint *constraint);
@@ -2026,6 +2086,39 @@ hr_status hr_matcher_fill_mask(struct hr_matcher *matcher,
                                uint32_t *mask,
                                size_t words,
                                struct hr_error **error);
+
+/**
+ * Fills the masks of many matchers, each as hr_matcher_fill_mask() does; they may be of different constraints.
+ *
+ * The mask of matchers[i] begins at masks + i * words. words must be hr_vocab_mask_words() of the vocabulary, and the
+ * matchers' vocabularies equally large. The rows are shared out over at most threads threads, which changes nothing about them; 0
+ * and 1 start none. No matcher may occur twice. If a limit is exceeded, some rows may have been written.
+ */
+hr_status hr_matchers_fill_masks(struct hr_matcher *const *matchers,
+                                 size_t count,
+                                 uint32_t *masks,
+                                 size_t words,
+                                 size_t threads,
+                                 struct hr_error **error);
+
+/**
+ * Fills the mask behind every node of a tree of guessed tokens, for speculative decoding. The matcher does not move.
+ *
+ * Node i is tokens[i] behind node parents[i], which must be lower than i, or behind the matcher's position where that is -1. The row
+ * at masks + i * stride receives what may come once the path to node i has been read; it has words words, which must be
+ * hr_vocab_mask_words() of the vocabulary. What may come before all nodes is what hr_matcher_fill_mask() says.
+ *
+ * allowed[i] becomes whether the path to node i may come; where it may not, the row is all zeros. allowed may be NULL.
+ */
+hr_status hr_matcher_mask_draft_tree(struct hr_matcher *matcher,
+                                     const uint32_t *tokens,
+                                     const int32_t *parents,
+                                     size_t count,
+                                     uint32_t *masks,
+                                     size_t words,
+                                     size_t stride,
+                                     bool *allowed,
+                                     struct hr_error **error);
 
 /**
  * Whether a token may come next. For a single token this is cheaper than a mask.
@@ -2088,6 +2181,28 @@ bool hr_matcher_is_stopped(const struct hr_matcher *matcher);
 size_t hr_matcher_output_len(const struct hr_matcher *matcher);
 
 /**
+ * A number for what may follow: matchers of one constraint with equal numbers have equal masks now and after every same
+ * continuation. Different numbers say nothing. 0 for NULL.
+ *
+ * The upper 32 bits count how often what the constraint remembers was dropped for want of memory (see hr_limits). No number is
+ * given twice for different futures, so a cache keyed by it is never wrong; entries from before are just not met again.
+ */
+uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
+
+/**
+ * Tokens that complete the output from here, a short way of many: none if it is complete. Each is allowed after the ones before
+ * it. found becomes false where a bounded search finds no way. The matcher does not move.
+ *
+ * Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_matcher_completion(struct hr_matcher *matcher,
+                                uint32_t *buffer,
+                                size_t capacity,
+                                size_t *count,
+                                bool *found,
+                                struct hr_error **error);
+
+/**
  * The bytes that must come next, as far as there is only one way on; none if there is a choice. The matcher does not move.
  *
  * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
@@ -2109,6 +2224,97 @@ hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
                                    size_t capacity,
                                    size_t *count,
                                    struct hr_error **error);
+
+/**
+ * Writes down all states of a constraint; equal ones are merged.
+ *
+ * Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged: recursive grammars, for one, have no end
+ * of states. The cost is states times allowed tokens.
+ */
+hr_status hr_token_fsm_new(const struct hr_constraint *constraint,
+                           size_t max_states,
+                           struct hr_token_fsm **out,
+                           struct hr_error **error);
+
+/**
+ * Reads what hr_token_fsm_to_bytes() has written. Anything else, damaged bytes included, is refused.
+ */
+hr_status hr_token_fsm_from_bytes(const uint8_t *bytes,
+                                  size_t len,
+                                  struct hr_token_fsm **out,
+                                  struct hr_error **error);
+
+/**
+ * The machine as bytes, the same on every computer and for later versions of the library to read.
+ *
+ * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_token_fsm_to_bytes(const struct hr_token_fsm *fsm,
+                                uint8_t *buffer,
+                                size_t capacity,
+                                size_t *len,
+                                struct hr_error **error);
+
+/**
+ * Frees a state machine. NULL is fine.
+ */
+void hr_token_fsm_free(struct hr_token_fsm *fsm);
+
+/**
+ * Number of states. 0 for NULL.
+ */
+size_t hr_token_fsm_state_count(const struct hr_token_fsm *fsm);
+
+/**
+ * Number of classes of tokens. 0 for NULL.
+ */
+size_t hr_token_fsm_class_count(const struct hr_token_fsm *fsm);
+
+/**
+ * The class of each token; count becomes the number of tokens, the padding of the model's output included. Lives as long as
+ * the machine. NULL, with count 0, for NULL.
+ */
+const uint32_t *hr_token_fsm_token_classes(const struct hr_token_fsm *fsm,
+                                           size_t *count);
+
+/**
+ * Where each class leads from each state: element state * classes + class, or UINT32_MAX where it is not allowed.
+ *
+ * Writes as many elements as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ */
+hr_status hr_token_fsm_table(const struct hr_token_fsm *fsm,
+                             uint32_t *buffer,
+                             size_t capacity,
+                             size_t *count,
+                             struct hr_error **error);
+
+/**
+ * Whether a token is allowed in a state; if so, next becomes the state behind it. False, too, where there is no such state or
+ * token, and for NULL.
+ */
+bool hr_token_fsm_next(const struct hr_token_fsm *fsm,
+                       uint32_t state,
+                       uint32_t token,
+                       uint32_t *next);
+
+/**
+ * Writes which tokens a state allows, as hr_matcher_fill_mask() does.
+ */
+hr_status hr_token_fsm_fill_mask(const struct hr_token_fsm *fsm,
+                                 uint32_t state,
+                                 uint32_t *mask,
+                                 size_t words,
+                                 struct hr_error **error);
+
+/**
+ * Whether an output may end in a state. False where there is no such state, and for NULL.
+ */
+bool hr_token_fsm_is_accepting(const struct hr_token_fsm *fsm, uint32_t state);
+
+/**
+ * Whether a state is behind a token that ends the sequence. False where there is no such state, and for NULL.
+ */
+bool hr_token_fsm_is_stopped(const struct hr_token_fsm *fsm, uint32_t state);
 
 /**
  * Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes -infinity. Others stay.

@@ -380,10 +380,85 @@ public:
             });
     }
 
+    // Equal for matchers of one constraint with equal futures; see hr_matcher_state_id().
+    std::uint64_t state_id() const noexcept { return hr_matcher_state_id(handle_.get()); }
+
+    // Fills the mask behind every node of a tree of guesses, words words each, one after the other: parents[i] is a lower node, or
+    // -1. Gives for each node whether the path to it may come.
+    std::vector<bool> mask_draft_tree(const std::vector<std::uint32_t> &tokens, const std::vector<std::int32_t> &parents,
+                                      std::vector<std::uint32_t> &masks, std::size_t words) {
+        if (tokens.size() != parents.size()) {
+            throw std::invalid_argument("a draft tree has as many parents as tokens");
+        }
+        masks.resize(tokens.size() * words);
+        const std::unique_ptr<bool[]> allowed(new bool[tokens.size()]);
+        detail::call(hr_matcher_mask_draft_tree, get(), tokens.data(), parents.data(), tokens.size(), masks.data(), words,
+                     words, allowed.get());
+        return std::vector<bool>(allowed.get(), allowed.get() + tokens.size());
+    }
+
+    // Tokens that complete the output, if a way is found.
+    std::optional<std::vector<std::uint32_t>> completion() {
+        bool found = false;
+        auto tokens = detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                detail::call(hr_matcher_completion, get(), buffer, capacity, count, &found);
+            });
+        return found ? std::optional(std::move(tokens)) : std::nullopt;
+    }
+
     hr_matcher *get() noexcept { return handle_.get(); }
 
 private:
     detail::Owned<hr_matcher, hr_matcher_free> handle_;
+};
+
+// All states of a constraint that has finitely many, with the tokens that each allows and where they lead. States are numbered from 0,
+// the one before the first token. Cannot be copied; needs neither constraint nor vocabulary.
+class TokenFsm {
+public:
+    // Throws if there are more than max_states.
+    TokenFsm(const Constraint &constraint, std::size_t max_states) {
+        hr_token_fsm *fsm = nullptr;
+        detail::call(hr_token_fsm_new, constraint.get(), max_states, &fsm);
+        handle_.reset(fsm);
+    }
+
+    // Reads what to_bytes() gave.
+    static TokenFsm from_bytes(std::string_view bytes) {
+        hr_token_fsm *fsm = nullptr;
+        detail::call(hr_token_fsm_from_bytes, detail::bytes(bytes), bytes.size(), &fsm);
+        return TokenFsm(fsm);
+    }
+
+    // Takes over a handle.
+    explicit TokenFsm(hr_token_fsm *fsm) noexcept : handle_(fsm) {}
+
+    std::string to_bytes() const {
+        return detail::collect<std::string>([&](char *buffer, std::size_t capacity, std::size_t *len) {
+            detail::call(hr_token_fsm_to_bytes, get(), reinterpret_cast<std::uint8_t *>(buffer), capacity, len);
+        });
+    }
+
+    std::size_t state_count() const noexcept { return hr_token_fsm_state_count(get()); }
+    std::size_t class_count() const noexcept { return hr_token_fsm_class_count(get()); }
+
+    // The state behind a token, if it is allowed.
+    std::optional<std::uint32_t> next(std::uint32_t state, std::uint32_t token) const noexcept {
+        return hr_token_fsm_next(get(), state, token, &state) ? std::optional(state) : std::nullopt;
+    }
+
+    void fill_mask(std::uint32_t state, std::vector<std::uint32_t> &mask) const {
+        detail::call(hr_token_fsm_fill_mask, get(), state, mask.data(), mask.size());
+    }
+
+    bool is_accepting(std::uint32_t state) const noexcept { return hr_token_fsm_is_accepting(get(), state); }
+    bool is_stopped(std::uint32_t state) const noexcept { return hr_token_fsm_is_stopped(get(), state); }
+
+    const hr_token_fsm *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<hr_token_fsm, hr_token_fsm_free> handle_;
 };
 
 // A drawn token and the natural logarithm of the probability it was drawn with.

@@ -41,6 +41,7 @@ fn help() {
     check("help", &[&["--help"]]);
     check("help_check", &[&["check", "--help"]]);
     check("help_mask", &[&["mask", "--help"]]);
+    check("help_compile", &[&["compile", "--help"]]);
     check("help_generate", &[&["generate", "--help"]]);
     check("help_sample", &[&["sample", "--help"]]);
 }
@@ -163,6 +164,18 @@ fn pictures_of_chains() {
 }
 
 #[test]
+fn machines() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("year.fsm");
+    let path = file.to_str().unwrap();
+    let said =
+        answer(&["compile", "--vocab", "tokenizer.json", "--regex", "^20[0-9]{2}$", "--fsm", path], "");
+    let bytes = std::fs::read(&file).unwrap();
+    let fsm = hedgerow::engine::TokenFsm::from_bytes(&bytes).unwrap();
+    let states = format!("exit code 0\n--- stdout\nstates   {}\n", fsm.state_count());
+    assert!(said.contains(&states) && said.contains(&format!("bytes    {}\n", bytes.len())), "{said}");
+}
+
+#[test]
 fn failures() {
     check(
         "failures",
@@ -182,6 +195,19 @@ fn failures() {
             &["mask", "--vocab", "latin.json", "--regex", "a"],
             &["mask", "--vocab", "tokenizer.json", "--regex", "20[0-9]+", "--prefix", "2x"],
             &["mask", "--vocab", "tokenizer.json", "--choice", "a", "--prefix", "ab"],
+            &[
+                "compile",
+                "--vocab",
+                "tokenizer.json",
+                "--regex",
+                "20{9}",
+                "--fsm",
+                "absent/x",
+                "--max-states",
+                "5",
+            ],
+            &["compile", "--vocab", "tokenizer.json", "--regex", "20{9}", "--fsm", "absent/x"],
+            &["compile", "--vocab", "tokenizer.json", "--regex", "20{9}"],
             &["generate", "--model", "m", "--prompt", "x", "--stream", "--n", "2"],
             &["generate", "--model", "m", "--prompt", "x", "--temperature", "-1"],
             &["generate", "--model", "m", "--prompt", "x", "--mirostat", "2", "--adaptive-p", "0.5"],

@@ -197,3 +197,183 @@ fn rollback_fork_reset_and_end_of_sequence() {
     m.reset();
     assert_eq!(m.mask().unwrap(), first);
 }
+
+/// Lists of `a` with `bc` in between: `aaa`, `abca`; tokens a, b, c, ab, bca, end, then padding.
+fn letters() -> (Constraint, Vocabulary) {
+    let mut b = GrammarBuilder::new();
+    let a = b.nodes.literal(b"a");
+    let between = b.nodes.literal(b"bc");
+    let between = b.nodes.repeat(between, 0, 1);
+    let more = b.nodes.seq(between, a);
+    let more = b.nodes.repeat(more, 0, UNBOUNDED);
+    let root = b.nodes.seq(a, more);
+    let grammar = b.build(root, None).unwrap();
+    let tokens = ["a", "b", "c", "ab", "bca", "</s>"].map(|t| t.as_bytes().to_vec()).to_vec();
+    let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
+    let vocabulary = vocabulary.with_eos(&[TokenId(5)]).unwrap().with_model_size(70).unwrap();
+    (Constraint::new(&grammar, &vocabulary).unwrap(), vocabulary)
+}
+
+#[test]
+fn draft_trees() {
+    let (constraint, vocabulary) = letters();
+    let mut matcher = constraint.matcher();
+    let [a, b, c, ab, bca, end] = [0, 1, 2, 3, 4, 5].map(TokenId);
+    let tokens = [a, b, c, ab, c, bca, a, end, end, a];
+    let parents = [None, Some(0), Some(1), None, Some(3), Some(0), Some(1), Some(0), Some(7), Some(7)];
+    let (words, stride) = (3, 5);
+    let mut rows = vec![9; 9 * stride + words];
+    let allowed = matcher.mask_draft_tree(&tokens, &parents, &mut rows, stride).unwrap();
+    assert_eq!(allowed, [true, true, true, true, true, true, false, true, true, false]);
+    for (node, allowed) in allowed.iter().enumerate() {
+        let mut path = vec![tokens[node]];
+        let mut at = parents[node];
+        while let Some(parent) = at {
+            path.insert(0, tokens[parent]);
+            at = parents[parent];
+        }
+        let mut fork = matcher.fork();
+        let read = path.iter().all(|&token| fork.advance(token).unwrap());
+        assert_eq!(read, *allowed);
+        let mut row = [0; 3];
+        if read {
+            fork.fill_mask(&mut row).unwrap();
+        }
+        assert_eq!(rows[node * stride..][..words], row, "node {node}");
+    }
+    assert_eq!((rows[3], rows[4], rows[stride + 4]), (9, 9, 9), "words between the rows were written");
+    assert_eq!((matcher.output_len(), matcher.state_id()), (0, constraint.matcher().state_id()));
+
+    // Behind the end of a sequence only ends may come.
+    matcher.advance(a).unwrap();
+    matcher.advance(end).unwrap();
+    let ends = matcher.mask_draft_tree(&[end, a], &[None, None], &mut rows, words).unwrap();
+    assert_eq!((ends, rows[..2 * words].to_vec()), (vec![true, false], vec![1 << 5, 0, 0, 0, 0, 0]));
+
+    let mut errors = String::new();
+    let mut fail = |tokens: &[TokenId], parents: &[Option<usize>], len, stride| {
+        let mut rows = vec![9; len];
+        let error = matcher.mask_draft_tree(tokens, parents, &mut rows, stride).unwrap_err();
+        errors += &format!("{error}\n");
+        assert!(rows.iter().all(|&word| word == 9), "something was written: {error}");
+    };
+    fail(&[a, a], &[None], 9, 3);
+    fail(&[a, a], &[None, Some(1)], 9, 3);
+    fail(&[a, a], &[Some(usize::MAX), None], 9, 3);
+    fail(&[a, a], &[None, None], 9, 2);
+    fail(&[a, a], &[None, None], 5, 3);
+    fail(&[a, a, a], &[None, None, None], 9, usize::MAX);
+    fail(&[end, TokenId(70)], &[None, None], 9, 3);
+    // A node that may not come has children that may not, but they are tokens all the same.
+    fail(&[a, TokenId(70)], &[None, Some(0)], 9, 3);
+    assert_eq!(
+        errors,
+        "the draft tree has 2 tokens but 1 parents\n\
+         node 1 of the draft tree has parent 1; parents come before their children\n\
+         node 0 of the draft tree has parent 18446744073709551615; parents come before their children\n\
+         a stride of 2 words makes mask rows of 3 words overlap\n\
+         the mask buffer has 5 words, but 2 rows of 3 words at a stride of 3 need 6\n\
+         the mask buffer has 9 words, but 3 rows of 3 words at a stride of 18446744073709551615 need \
+         18446744073709551615\n\
+         token 70 is not in the vocabulary of 70 tokens\n\
+         token 70 is not in the vocabulary of 70 tokens\n"
+    );
+    assert!(matcher.mask_draft_tree(&[], &[], &mut [], 0).unwrap().is_empty());
+
+    let mut matcher = constraint.matcher();
+    let mut tree = matcher.draft_tree().unwrap();
+    assert!(tree.is_empty() && tree.push(None, ab).unwrap() && !tree.push(Some(0), a).unwrap());
+    assert!(tree.push(Some(2), a).is_err() && tree.push(None, TokenId(70)).is_err());
+    assert_eq!((tree.len(), tree.is_allowed(0), tree.is_allowed(1)), (2, Ok(true), Ok(false)));
+    assert_eq!(
+        tree.is_allowed(2).unwrap_err().to_string(),
+        "the draft tree has 2 nodes, none of them is number 2"
+    );
+    assert_eq!(tree.mask(0).unwrap().unwrap().iter().collect::<Vec<_>>(), [c]);
+    let mut row = [9; 3];
+    assert!(!tree.fill_mask(1, &mut row).unwrap() && row == [0; 3]);
+    assert!(tree.fill_mask(0, &mut row).unwrap() && row == [1 << 2, 0, 0]);
+    assert!(tree.fill_mask(0, &mut [0; 2]).is_err());
+    tree.truncate(1);
+    assert!(tree.push(Some(0), c).unwrap() && tree.len() == 2);
+    assert_eq!(vocabulary.size(), 70);
+}
+
+#[test]
+fn states_have_numbers_and_figures() {
+    let (constraint, _) = letters();
+    let [a, b, c, ab, end] = [0, 1, 2, 3, 5].map(TokenId);
+    let id = |tokens: &[TokenId]| {
+        let mut matcher = constraint.matcher();
+        assert!(tokens.iter().all(|&token| matcher.advance(token).unwrap()));
+        matcher.state_id()
+    };
+    // However the same future was reached.
+    assert_eq!(id(&[a]), id(&[ab, c, a]));
+    assert_eq!(id(&[a, b]), id(&[ab]));
+    let ids = [id(&[]), id(&[a]), id(&[ab]), id(&[ab, c]), id(&[a, end])];
+    for (i, one) in ids.iter().enumerate() {
+        assert!(ids[i + 1..].iter().all(|other| one != other), "{ids:?}");
+    }
+    assert_eq!(id(&[a, end]), id(&[ab, c, a, end, end]));
+
+    // A rebuilt graph gives no number anew.
+    let small = hedgerow::engine::Limits::default().graph_bytes(1);
+    let small = Constraint::with_limits(constraint.grammar(), constraint.vocabulary(), small).unwrap();
+    let mut matcher = small.matcher();
+    let first = matcher.state_id();
+    assert!(matcher.advance(a).unwrap());
+    let mut seen = vec![first, matcher.state_id()];
+    while matcher.stats().rebuilds < 1 {
+        matcher.mask().unwrap();
+        matcher.advance_bytes(b"bca").unwrap();
+        assert!(seen.len() < 50, "the graph is never rebuilt");
+        seen.push(matcher.state_id());
+    }
+    let generation = matcher.state_id() >> 32;
+    assert!(generation >= 1 && !seen[..seen.len() - 1].contains(&matcher.state_id()));
+    matcher.rollback(matcher.output_len()).unwrap();
+    assert_eq!(matcher.state_id() >> 32, generation);
+    assert_ne!(matcher.state_id(), first);
+
+    // Masks are counted where they are asked for, and reported when a matcher is done.
+    let (constraint, _) = letters();
+    let mut matcher = constraint.matcher();
+    let mut row = [0; 3];
+    matcher.fill_mask(&mut row).unwrap();
+    matcher.advance(ab).unwrap();
+    matcher.mask().unwrap();
+    matcher.mask().unwrap();
+    let figures = |stats: hedgerow::engine::Stats| (stats.masks, stats.mask_hits);
+    // The first was found when the constraint was made.
+    assert_eq!(figures(matcher.stats()), (3, 2));
+    let fork = matcher.fork();
+    assert_eq!((figures(fork.stats()), figures(constraint.stats())), ((0, 0), (0, 0)));
+    matcher.reset();
+    assert_eq!((figures(fork.stats()), figures(constraint.stats())), ((3, 2), (3, 2)));
+    matcher.mask_draft_tree(&[a, b, b], &[None, Some(0), None], &mut [0; 9], 3).unwrap();
+    drop((matcher, fork));
+    assert_eq!(figures(constraint.stats()), (5, 3));
+    let stats = constraint.stats();
+    assert!(stats.states > 2 && stats.transitions > 2 && stats.summaries > 1 && stats.bytes > 1000);
+    assert!(stats.nodes > 2 && stats.languages > 2 && stats.rebuilds == 0);
+}
+
+#[test]
+fn batches_check_their_buffers() {
+    use hedgerow::engine::{fill_masks, EngineError};
+    use std::num::NonZeroUsize;
+    let (constraint, _) = letters();
+    let mut matchers = vec![constraint.matcher(), constraint.matcher()];
+    for threads in [1, 2, 3] {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let wrong = fill_masks(&mut matchers, &mut [0; 5], threads);
+        assert_eq!(wrong, Err(EngineError::MaskLength { given: 5, needed: 6, tokens: 70 }));
+        assert!(fill_masks::<hedgerow::engine::Matcher>(&mut [], &mut [], threads).is_ok());
+        assert!(fill_masks::<hedgerow::engine::Matcher>(&mut [], &mut [0], threads).is_err());
+        let mut borrowed: Vec<_> = matchers.iter_mut().collect();
+        let mut rows = [9; 6];
+        fill_masks(&mut borrowed, &mut rows, threads).unwrap();
+        assert_eq!(rows, [1 << 0 | 1 << 3, 0, 0, 1 << 0 | 1 << 3, 0, 0]);
+    }
+}

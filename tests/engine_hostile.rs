@@ -9,10 +9,16 @@ use hedgerow::grammar::{
     ArraySpec, Choice, Expand, Grammar, GrammarBuilder, GrammarError, KeyOrder, Node, NodeId, NodePool,
     ObjectSpec, Property, RestKeys,
 };
+use hedgerow::schema::{self, SchemaOptions};
+use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
+
+#[allow(dead_code)]
+mod walk;
+use walk::Random;
 
 fn vocabulary(more: &[&str]) -> Vocabulary {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
@@ -373,6 +379,160 @@ fn deadlines_and_cancellation() {
     assert!(matcher.advance_bytes(b"]").unwrap());
 }
 
+/// Patterns whose automata would be enormous if they were built whole: compiled and read, or refused by a typed error.
+#[test]
+fn patterns_that_explode() {
+    let vocabulary = vocabulary(&["aaaa", "ab"]);
+    let thousand = |one: &str| one.repeat(1_000);
+    // A pattern, an output, whether it is whole, and what may not follow it.
+    let cases = [
+        ("^(a{1000}){1000}$", "a".repeat(20_000), false, "b"),
+        ("^(a{30}){30}$", "a".repeat(900), true, "a"),
+        ("^((a{0,1000}){0,1000}){0,1000}$", "a".repeat(10_000), true, "b"),
+        ("^(a|ab){1,1000}$", thousand("ab"), true, "a"),
+        ("^(a?){500}a{500}$", "a".repeat(1_000), true, "a"),
+        ("^(a*)*(a*)*(a*)*b$", thousand("a") + "b", true, "b"),
+        ("^(x+x+)+y$", thousand("x") + "y", true, "y"),
+        ("^[a-z]{0,65535}[0-9]{0,65535}$", thousand("q") + &thousand("7"), true, "q"),
+        ("^(?!a{500}$)a*$", thousand("a"), true, "b"),
+        (r"^(\p{L}|\p{N}|_){1,4000}$", "éß9_".repeat(1_000), true, "_"),
+    ];
+    for (pattern, output, whole, beyond) in &cases {
+        let grammar = regex::compile(pattern, Dialect::Ecma262).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let mut matcher = constraint.matcher();
+        matcher.mask().unwrap();
+        assert!(matcher.advance_bytes(output.as_bytes()).unwrap(), "{pattern}");
+        assert_eq!(matcher.is_accepting(), *whole, "{pattern}");
+        matcher.mask().unwrap();
+        assert!(!matcher.advance_bytes(beyond.as_bytes()).unwrap(), "{pattern} goes on");
+        let bytes = constraint.stats().bytes;
+        assert!(bytes < 32 << 20, "{pattern}: {bytes} bytes");
+    }
+    // Too deep, too long, or beyond what counts can say.
+    for pattern in
+        ["(".repeat(100_000) + &")".repeat(100_000), "a".repeat(2 << 20), "a{1,99999999999}".into()]
+    {
+        for dialect in [Dialect::Ecma262, Dialect::Rust] {
+            let error = regex::compile(&pattern, dialect).map(drop).unwrap_err().to_string();
+            assert!(error.len() < 1_000, "the error repeats the pattern");
+        }
+    }
+}
+
+/// References that lead in circles: with something read on the way, a grammar; without, an error.
+#[test]
+fn references_in_circles() {
+    let vocabulary = vocabulary(&["{\"", "\":"]);
+    let good = [
+        r##"{"type": "array", "items": {"$ref": "#"}}"##,
+        r##"{"anyOf": [{"type": "null"}, {"type": "array", "items": {"$ref": "#"}}]}"##,
+        r##"{"$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/b"}}, "b": {"type": "array", "items": {"$ref": "#/$defs/a"}}},
+            "$ref": "#/$defs/a"}"##,
+        r##"{"$dynamicAnchor": "x", "type": "array", "items": {"$dynamicRef": "#x"}}"##,
+    ];
+    for schema in good {
+        let grammar = schema::compile(schema, &SchemaOptions::default()).unwrap();
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
+        let mut matcher = constraint.matcher();
+        let depth = 2_000;
+        read(&mut matcher, &[vec![b'['; depth], vec![b']'; depth]].concat(), 50);
+        assert!(matcher.is_accepting(), "{schema}");
+    }
+    let bad = [
+        r##"{"$ref": "#"}"##,
+        r##"{"allOf": [{"$ref": "#"}]}"##,
+        r##"{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}"##,
+        r##"{"not": {"$ref": "#"}}"##,
+        r##"{"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}"##,
+    ];
+    for schema in bad {
+        let error = schema::compile(schema, &SchemaOptions::default())
+            .map_err(|e| e.to_string())
+            .and_then(|grammar| Constraint::new(&grammar, &vocabulary).map_err(|e| e.to_string()));
+        assert!(error.is_err(), "{schema} compiles");
+    }
+}
+
+/// Noise, and good text with noise in it: an answer or an error, never a panic or a hang.
+#[test]
+fn random_bytes() {
+    let vocabulary = vocabulary(&["{\"", "\":"]);
+    let mut random = Random(5);
+    let schema = r##"{"$defs": {"a": {"type": "string", "pattern": "^[a-z]{2,5}(-|\\d)*$", "maxLength": 9}}, "type": "object",
+        "properties": {"x": {"$ref": "#/$defs/a"}, "y": {"multipleOf": 0.5, "minimum": -3e2}}, "required": ["x"],
+        "patternProperties": {"^z": {"enum": [1, "two", null]}}, "minProperties": 1, "oneOf": [true]}"##;
+    let pattern = r"^(?:[^\d\w]|(?!ab)a{2,3}?|\u{1F600}|\p{Lu})*(?<=x)$|[\]a-f^]+";
+    let mut compiled = [0; 2];
+    for round in 0..600 {
+        let noisy = |text: &str, random: &mut Random| {
+            let mut bytes = text.as_bytes().to_vec();
+            for _ in 0..1 + random.below(3) {
+                let at = random.below(bytes.len());
+                match random.below(4) {
+                    0 => bytes[at] = random.below(128) as u8,
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.insert(at, b"{}[]()\\\"^$*+?|,:#/"[random.below(18)]),
+                    _ => bytes.truncate(at.max(1)),
+                }
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let noise: Vec<u8> = (0..random.below(40)).map(|_| random.below(256) as u8).collect();
+        let noise = String::from_utf8_lossy(&noise).into_owned();
+        let (schema, pattern) = match round % 4 {
+            0 => (noise.clone(), noise),
+            _ => (noisy(schema, &mut random), noisy(pattern, &mut random)),
+        };
+        let grammars = [
+            schema::compile(&schema, &SchemaOptions::default()).ok(),
+            regex::compile(&pattern, if round % 2 == 0 { Dialect::Ecma262 } else { Dialect::Rust }).ok(),
+        ];
+        for (count, grammar) in compiled.iter_mut().zip(grammars) {
+            let Some(grammar) = grammar else { continue };
+            let Ok(constraint) = Constraint::new(&grammar, &vocabulary) else { continue };
+            *count += 1;
+            let mut matcher = constraint.matcher();
+            for _ in 0..30 {
+                let byte = TokenId(random.below(256) as u32);
+                let mask = matcher.mask().unwrap();
+                assert_eq!(matcher.allows(byte).unwrap(), mask.contains(byte), "{schema} {pattern}");
+                assert_eq!(matcher.advance(byte).unwrap(), mask.contains(byte));
+                let allowed: Vec<TokenId> = mask.iter().collect();
+                let Some(&token) = allowed.get(random.below(allowed.len().max(1))) else { break };
+                if !matcher.advance(token).unwrap() && matcher.output_len() == 0 {
+                    panic!("refuses {token} of the mask of {schema} {pattern}");
+                }
+            }
+        }
+    }
+    assert!(compiled.iter().all(|&count| count > 50), "hardly anything compiled: {compiled:?}");
+}
+
+/// The page names every limit with its default, and defaults are what it says.
+#[test]
+fn documented_limits() {
+    let page = include_str!("../docs/limits.md");
+    let limits = Limits::default();
+    let given: Vec<(&str, u64)> = vec![
+        ("Limits::graph_bytes", limits.graph_bytes as u64),
+        ("Limits::state_threads", limits.state_threads as u64),
+        ("Limits::search_states", limits.search_states),
+        ("Limits::nodes", limits.nodes as u64),
+        ("SchemaOptions::fuel", SchemaOptions::default().fuel),
+        ("regex::LENGTH_LIMIT", hedgerow::automata::regex::LENGTH_LIMIT as u64),
+        ("regex::NEST_LIMIT", u64::from(hedgerow::automata::regex::NEST_LIMIT)),
+        ("Vocabulary::MAX_SIZE", Vocabulary::MAX_SIZE as u64),
+        ("TokenTrie::MAX_DEPTH", hedgerow::vocab::TokenTrie::MAX_DEPTH as u64),
+    ];
+    for (name, default) in given {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+        let row = row.unwrap_or_else(|| panic!("docs/limits.md has no row for {name}"));
+        let cell: String = row.split('|').nth(2).unwrap_or("").replace(',', "");
+        assert_eq!(cell.trim(), default.to_string(), "{name}");
+    }
+}
+
 /// Objects with any keys, nested, with strings and lists: no two outputs alike.
 fn json() -> Grammar {
     build(|b| {
@@ -403,20 +563,13 @@ fn a_soak_keeps_memory_flat() {
     let constraint =
         Constraint::with_limits(&json(), &vocabulary(&pieces), Limits::default().graph_bytes(BUDGET))
             .unwrap();
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut random = |below: usize| {
-        // xorshift64*, Vigna 2016.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below
-    };
+    let mut random = Random(1);
     let (mut matcher, mut read, mut most) = (constraint.matcher(), 0, 0);
     while read < tokens {
         matcher.reset();
         for _ in 0..120 {
             let allowed: Vec<TokenId> = matcher.mask().unwrap().iter().collect();
-            let Some(&token) = allowed.get(random(allowed.len().max(1))) else { break };
+            let Some(&token) = allowed.get(random.below(allowed.len().max(1))) else { break };
             assert!(matcher.advance(token).unwrap());
             read += 1;
             if matcher.is_stopped() {
@@ -426,6 +579,7 @@ fn a_soak_keeps_memory_flat() {
         most = most.max(constraint.stats().bytes);
     }
     println!("{read} tokens, at most {most} bytes, now {:?}", constraint.stats());
+    assert!(constraint.stats().rebuilds > 0, "the budget was never reached");
     // One step may go past the budget before the graph is renewed.
     assert!(most < 2 * BUDGET, "{most} bytes under a budget of {BUDGET}");
 }

@@ -6,7 +6,7 @@
 mod reference;
 
 use hedgerow::automata::{Escapes, UNBOUNDED};
-use hedgerow::engine::{fill_masks, Constraint, EngineError, Limits, Matcher};
+use hedgerow::engine::{fill_masks, Constraint, EngineError, Limits, Matcher, TokenFsm};
 use hedgerow::grammar::GrammarError;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -145,6 +145,13 @@ fn walk(
     let tiny = Constraint::with_limits(grammar, vocabulary, Limits::default().graph_bytes(1))
         .map_err(|e| (text(e), vec![]))?;
     let (mut matcher, mut renewing) = (constraint.matcher(), tiny.matcher());
+    // Where there is a finite state machine, it goes along.
+    let machine = match constraint.compile_token_fsm(64) {
+        Ok(machine) => Some(machine),
+        Err(EngineError::TokenFsmStates { .. }) => None,
+        Err(error) => return Err((text(error), vec![])),
+    };
+    let mut machine_state = TokenFsm::START;
     let mut output: Vec<TokenId> = Vec::new();
     // The positions and masks on the way, to come back to.
     let mut trail: Vec<(Position<'_>, Vec<TokenId>)> = Vec::new();
@@ -159,11 +166,19 @@ fn walk(
         if small != expected {
             return Err(fail(format!("graph_bytes 1: {}", differences(vocabulary, &small, &expected))));
         }
+        if let Some(machine) = &machine {
+            let mask: Vec<TokenId> =
+                machine.mask(machine_state).into_iter().flat_map(|m| m.iter().collect::<Vec<_>>()).collect();
+            if mask != expected || machine.is_accepting(machine_state) != position.is_accepting() {
+                return Err(fail(format!("state machine: {}", differences(vocabulary, &mask, &expected))));
+            }
+        }
         if matcher.is_accepting() != position.is_accepting() {
             return Err(fail(format!("is_accepting is {}", matcher.is_accepting())));
         }
         check_forced(&mut matcher, &position, vocabulary).map_err(fail)?;
         check_validate(source, &mut matcher, &position, vocabulary).map_err(fail)?;
+        check_draft_tree(source, &mut matcher, &expected, vocabulary).map_err(fail)?;
         trail.push((position.clone(), expected.clone()));
         let going_on: Vec<TokenId> =
             expected.iter().copied().filter(|t| !vocabulary.eos().contains(t)).collect();
@@ -175,6 +190,11 @@ fn walk(
             if !m.advance(token).map_err(|e| (text(e), output.clone()))? {
                 return Err((format!("refuses [{}]", tokens(vocabulary, &[token])), output.clone()));
             }
+        }
+        if let Some(machine) = &machine {
+            let next = machine.next(machine_state, token);
+            machine_state =
+                next.ok_or_else(|| (format!("the state machine refuses {token}"), output.clone()))?;
         }
         read(&mut position, vocabulary, token);
         output.push(token);
@@ -255,6 +275,57 @@ fn check_validate(
         return Err(format!(
             "validate takes {validated} of [{}], the reference {expected}",
             tokens(vocabulary, &asked)
+        ));
+    }
+    Ok(())
+}
+
+/// A tree of guesses gives each node the mask that its path gives.
+fn check_draft_tree(
+    source: &mut Source<'_>,
+    matcher: &mut Matcher,
+    allowed: &[TokenId],
+    vocabulary: &Vocabulary,
+) -> Result<(), String> {
+    let words = vocabulary.size().div_ceil(32);
+    let (mut guesses, mut parents, mut forks) = (Vec::new(), Vec::new(), Vec::<Option<Matcher>>::new());
+    for node in 0..5 {
+        let parent = source.below(node + 1).checked_sub(1);
+        let mut fork = match parent {
+            None => Some(matcher.fork()),
+            Some(parent) => forks[parent].clone(),
+        };
+        let likely = match &mut fork {
+            Some(fork) if parent.is_some() => fork.mask().map_err(text)?.iter().collect(),
+            _ => allowed.to_vec(),
+        };
+        let token = if likely.is_empty() || source.below(6) == 5 {
+            TokenId(source.below(vocabulary.size()) as u32)
+        } else {
+            likely[source.below(likely.len())]
+        };
+        let read = match &mut fork {
+            Some(fork) => fork.advance(token).map_err(text)?,
+            None => false,
+        };
+        guesses.push(token);
+        parents.push(parent);
+        forks.push(fork.filter(|_| read));
+    }
+    let mut rows = vec![u32::MAX; words * guesses.len()];
+    let before = matcher.state_id();
+    let found = matcher.mask_draft_tree(&guesses, &parents, &mut rows, words).map_err(text)?;
+    let mut expected = vec![0; rows.len()];
+    for (fork, row) in forks.iter_mut().zip(expected.chunks_mut(words)) {
+        if let Some(fork) = fork {
+            fork.fill_mask(row).map_err(text)?;
+        }
+    }
+    let alive: Vec<bool> = forks.iter().map(Option::is_some).collect();
+    if (found, rows) != (alive, expected) || matcher.state_id() != before {
+        return Err(format!(
+            "another tree of guesses: [{}] behind {parents:?}",
+            tokens(vocabulary, &guesses)
         ));
     }
     Ok(())

@@ -4,9 +4,10 @@
 //! counted by cause; run `cargo test --release --features cli --test schema_maskbench -- --ignored --nocapture
 //! all_cases` for the figures over all cases. `walks` draws random outputs and has the `jsonschema` crate judge them, formats on:
 //! `HEDGEROW_WALKS` outputs (default 20) for each of `HEDGEROW_SCHEMAS` schemas (default 2,000), over the vocabulary in
-//! `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file; default: the demo model's).
+//! `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file; default: the demo model's). `soak` reads 1,000,000 tokens under changing schemas and
+//! prints what memory does meanwhile: `cargo test --release --features cli --test schema_maskbench -- --ignored --nocapture soak`.
 
-use hedgerow::engine::Constraint;
+use hedgerow::engine::{Constraint, Limits, Matcher};
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{compile, SchemaOptions};
 use hedgerow::vocab::Vocabulary;
@@ -249,4 +250,72 @@ pub fn walk_all() {
         short.len(),
         passed_over.len()
     );
+}
+
+/// Resident memory of this process in MiB, where the system tells.
+fn resident() -> Option<usize> {
+    let pages: usize = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096 >> 20)
+}
+
+/// Schemas come and go, sixteen at a time, beside one that stays: what the vocabulary and the long-lived constraint remember must
+/// not grow for ever. `HEDGEROW_SOAK` tokens.
+#[test]
+#[ignore = "minutes"]
+fn soak() {
+    let (Some(path), Some(vocabulary)) = (data(), vocabulary()) else { return };
+    let tokens = number("HEDGEROW_SOAK", 1_000_000);
+    let any = compile("true", &SchemaOptions::default()).unwrap();
+    let any = Constraint::with_limits(&any, &vocabulary, Limits::default().graph_bytes(16 << 20)).unwrap();
+    let mut alive: Vec<Constraint> = Vec::new();
+    let (mut read, mut schemas, mut next_report) = (0, 0, 0);
+    let mut early = None;
+    let mut random = Random(11);
+    'soak: loop {
+        let file = std::fs::File::open(&path).unwrap();
+        for line in std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines() {
+            let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let grammar = compile(case["schema"].as_str().unwrap(), &SchemaOptions::default());
+            let Ok(Ok(constraint)) = grammar.map(|grammar| Constraint::new(&grammar, &vocabulary)) else {
+                continue;
+            };
+            schemas += 1;
+            alive.push(constraint);
+            if alive.len() > 16 {
+                alive.remove(0);
+            }
+            for constraint in [alive.last(), alive.first(), Some(&any)].into_iter().flatten() {
+                let mut matcher: Matcher = constraint.matcher();
+                // What a schema cannot go on with within its limits is another test's business.
+                let _ = walk(&mut matcher, &vocabulary, &mut random);
+                read += matcher.output_len();
+            }
+            if read >= next_report {
+                let held: usize = alive.iter().map(|constraint| constraint.stats().bytes).sum();
+                let stats = any.stats();
+                println!(
+                    "{read} tokens, {schemas} schemas: {:?} MiB resident, {} MiB in {} constraints, {} MiB in one that stays \
+                     (rebuilt {} times)",
+                    resident(),
+                    held >> 20,
+                    alive.len(),
+                    stats.bytes >> 20,
+                    stats.rebuilds
+                );
+                next_report += tokens / 20;
+                if read >= tokens / 4 {
+                    early = early.or(resident());
+                }
+            }
+            if read >= tokens {
+                break 'soak;
+            }
+        }
+    }
+    if let (Some(early), Some(now)) = (early, resident()) {
+        assert!(
+            now < early + early / 4 + 64,
+            "{now} MiB are resident, {early} were after a quarter of the tokens"
+        );
+    }
 }

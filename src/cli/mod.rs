@@ -5,6 +5,7 @@
 //! everything said about them goes to stderr. Exit codes: 0 for success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
+mod compile;
 mod constraint;
 mod explain;
 mod failure;
@@ -49,6 +50,7 @@ enum Command {
     Check(check::Args),
     Mask(mask::Args),
     Sample(Box<sample::Args>),
+    Compile(compile::Args),
 }
 
 /// Runs the command that the process was started with, and gives its exit code.
@@ -58,6 +60,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Compile(args) => compile::run(&args),
     };
     match result {
         Ok(code) => code,

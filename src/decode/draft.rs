@@ -162,11 +162,12 @@ pub(crate) fn is_typical(p: &Law, guess: TokenId, epsilon: f32, delta: f32) -> b
 }
 
 /// The tree of at most `most` likeliest continuations: `levels[i]` are tokens with their log-probabilities at depth i, likeliest
-/// first, taken to be independent. `allowed` says whether a path may be. Best first, so every parent comes before its children.
+/// first, taken to be independent. `allowed` says whether a token may come behind a node; one that may is the next node. Best first, so
+/// every parent comes before its children.
 pub(crate) fn likeliest_tree<E>(
     levels: &[Vec<(TokenId, f32)>],
     most: usize,
-    mut allowed: impl FnMut(&[TokenId]) -> Result<bool, E>,
+    mut allowed: impl FnMut(Option<usize>, TokenId) -> Result<bool, E>,
 ) -> Result<Vec<Guessed>, E> {
     /// A way on that has not been taken: the node it stands behind, its place in its level, and Σ log p with it.
     struct Open {
@@ -192,14 +193,7 @@ pub(crate) fn likeliest_tree<E>(
             open.push(Open { parent, depth, rank: rank + 1, sum });
         }
         let token = levels[depth][rank].0;
-        let mut path = vec![token];
-        let mut at = parent;
-        while let Some(node) = at {
-            path.push(nodes[node].token);
-            at = nodes[node].parent;
-        }
-        path.reverse();
-        if allowed(&path)? {
+        if allowed(parent, token)? {
             if let Some(sum) = worth(sum, depth + 1, 0) {
                 open.push(Open { parent: Some(nodes.len()), depth: depth + 1, rank: 0, sum });
             }
@@ -301,8 +295,8 @@ mod tests {
             weights.iter().enumerate().map(|(id, p)| (TokenId(id as u32), p.ln())).collect::<Vec<_>>()
         };
         let levels = [level(&[0.6, 0.3, 0.1]), level(&[0.9, 0.1])];
-        let all = |_: &[TokenId]| Ok::<_, ()>(true);
-        let tree = |most, allowed: &mut dyn FnMut(&[TokenId]) -> Result<bool, ()>| {
+        let all = |_: Option<usize>, _: TokenId| Ok::<_, ()>(true);
+        let tree = |most, allowed: &mut dyn FnMut(Option<usize>, TokenId) -> Result<bool, ()>| {
             let nodes = likeliest_tree(&levels, most, allowed).unwrap();
             nodes.into_iter().map(|node| (node.token.0, node.parent)).collect::<Vec<_>>()
         };
@@ -312,7 +306,8 @@ mod tests {
         assert_eq!(tree(2, &mut { all }), best[..2]);
         assert_eq!(tree(99, &mut { all }).len(), 9);
         // What may not be has no children, but siblings.
-        let mut not_first = |path: &[TokenId]| Ok(path[0] != TokenId(0));
+        let mut not_first =
+            |parent: Option<usize>, token: TokenId| Ok(parent.is_some() || token != TokenId(0));
         assert_eq!(tree(3, &mut not_first), [(1, None), (0, Some(0)), (2, None)]);
     }
 }

@@ -232,9 +232,18 @@ fn guess_by_heads<C>(
         let scored = row.into_iter().enumerate().map(|(id, logprob)| (TokenId(id as u32), logprob));
         levels.push(top(scored.filter(|(token, _)| !rules.end_tokens.contains(token)), HEAD_CHOICES));
     }
-    let tree = draft::likeliest_tree(&levels, tokens.min(width), |path| -> Result<bool, DecodeError> {
-        Ok(sequence.allowed(path)? == path.len())
-    })?;
+    let mut constrained = sequence.draft_tree()?;
+    let allowed = |parent, token| -> Result<bool, DecodeError> {
+        let Some(tree) = &mut constrained else { return Ok(true) };
+        let nodes = tree.len();
+        let allowed = tree.push(parent, token)?;
+        if !allowed {
+            // It is no node of the drafter's tree either.
+            tree.truncate(nodes);
+        }
+        Ok(allowed)
+    };
+    let tree = draft::likeliest_tree(&levels, tokens.min(width), allowed)?;
     sequence.expect(tree);
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::healing::Healing;
 use super::request::{Budget, Completion, FinishReason, ForcedTokens, Request, Timings, TokenLogprobs};
 use super::rules::{real_tokens, Ending, Rules, Scoring};
 use super::text::{StopStrings, TextStream};
-use crate::engine::Matcher;
+use crate::engine::{DraftTree, Matcher};
 use crate::sampling::{logprobs, Purpose, Sampled, Sampler};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
@@ -198,6 +198,11 @@ impl<C> Sequence<C> {
             Some(matcher) if !tokens.is_empty() => Ok(matcher.validate(tokens)?),
             _ => Ok(tokens.len()),
         }
+    }
+
+    /// A tree of guesses that the constraint lets come next, if there is one.
+    pub fn draft_tree(&mut self) -> Result<Option<DraftTree<'_>>, DecodeError> {
+        Ok(self.matcher.as_mut().map(Matcher::draft_tree).transpose()?)
     }
 
     /// A draft model's guess, from its logits; `None` where it has none, which must not depend on the draw: else what is

@@ -8,6 +8,7 @@ use super::matcher::Matcher;
 use super::recogniser::StateId;
 use crate::grammar::Grammar;
 use crate::vocab::Vocabulary;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A [`Grammar`] over a [`Vocabulary`]: the state graph its matchers share. Cloning shares it; any number of threads may
@@ -37,8 +38,11 @@ pub struct Constraint {
 pub(super) struct Shared {
     pub grammar: Grammar,
     pub vocabulary: Vocabulary,
-    limits: Limits,
+    pub limits: Limits,
     graph: Mutex<Arc<Graph>>,
+    /// Masks that finished matchers have asked for, and those of them that were known.
+    pub masks: AtomicU64,
+    pub mask_hits: AtomicU64,
 }
 
 impl Shared {
@@ -51,13 +55,45 @@ impl Shared {
     pub fn renewed(&self, old: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
         let mut current = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, old) {
-            *current = Arc::new(Graph::new(&self.grammar, &self.vocabulary, &self.limits)?);
+            let mut fresh = Graph::new(&self.grammar, &self.vocabulary, &self.limits)?;
+            fresh.generation = old.generation.wrapping_add(1);
+            *current = Arc::new(fresh);
         }
         Ok(current.clone())
     }
+
+    pub fn stats(&self, graph: &Graph) -> Stats {
+        let core = graph.lock();
+        Stats {
+            states: core.recogniser.state_count(),
+            transitions: graph.transition_count(),
+            summaries: core.summaries.len(),
+            languages: core.recogniser.pool.languages.len(),
+            nodes: core.recogniser.pool.len(),
+            bytes: graph.memory(&core),
+            rebuilds: graph.generation,
+            masks: self.masks.load(Ordering::Relaxed),
+            mask_hits: self.mask_hits.load(Ordering::Relaxed),
+        }
+    }
 }
 
-/// Figures about a constraint's graph, for tuning and tests.
+/// Figures about a constraint, for tuning and tests. All but the last two are of the graph in use now.
+///
+/// ```
+/// # use hedgerow::{engine::Constraint, grammar::GrammarBuilder, vocab::Vocabulary};
+/// # let mut builder = GrammarBuilder::new();
+/// # let word = builder.nodes.literal(b"abab");
+/// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+/// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
+/// for _ in 0..10 {
+///     constraint.matcher().mask()?;
+/// }
+/// let stats = constraint.stats();
+/// // The first mask was found out when the constraint was made.
+/// assert_eq!((stats.masks, stats.mask_hits), (10, 10));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -65,14 +101,20 @@ pub struct Stats {
     pub states: usize,
     /// Transitions found so far.
     pub transitions: usize,
-    /// Terminal states summarised over the vocabulary for this constraint.
+    /// Terminal states whose summaries over the vocabulary this constraint uses; some were made for others.
     pub summaries: usize,
     /// Expressions in the language pool.
     pub languages: usize,
     /// Grammar nodes, lazily expanded ones included.
     pub nodes: usize,
-    /// About how many bytes the graph holds.
+    /// About how many bytes the graph holds; see [`Limits::graph_bytes`](super::Limits::graph_bytes).
     pub bytes: usize,
+    /// How often the graph was dropped and built again for want of memory.
+    pub rebuilds: u32,
+    /// Masks that matchers asked for. Counted in when a matcher is reset or dropped.
+    pub masks: u64,
+    /// Those of them that were known.
+    pub mask_hits: u64,
 }
 
 impl Constraint {
@@ -108,6 +150,8 @@ impl Constraint {
             vocabulary: vocabulary.clone(),
             limits,
             graph: Mutex::new(Arc::new(graph)),
+            masks: AtomicU64::new(0),
+            mask_hits: AtomicU64::new(0),
         };
         Ok(Constraint { shared: Arc::new(shared) })
     }
@@ -129,16 +173,7 @@ impl Constraint {
 
     /// Figures about the state graph.
     pub fn stats(&self) -> Stats {
-        let graph = self.shared.current();
-        let core = graph.lock();
-        Stats {
-            states: core.recogniser.state_count(),
-            transitions: graph.transition_count(),
-            summaries: core.summaries.len(),
-            languages: core.recogniser.pool.languages.len(),
-            nodes: core.recogniser.pool.len(),
-            bytes: graph.memory(&core),
-        }
+        self.shared.stats(&self.shared.current())
     }
 }
 

@@ -28,6 +28,52 @@ pub enum EngineError {
         /// The vocabulary's size.
         tokens: usize,
     },
+    /// A buffer for several masks is too short.
+    #[error("the mask buffer has {given} words, but {rows} rows of {words} words at a stride of {stride} need {needed}")]
+    MaskRows {
+        /// Words given.
+        given: usize,
+        /// Words needed; the largest number there is if it is larger.
+        needed: usize,
+        /// Masks to be written.
+        rows: usize,
+        /// Words of each.
+        words: usize,
+        /// Words from one to the next.
+        stride: usize,
+    },
+    /// Rows of masks overlap.
+    #[error("a stride of {stride} words makes mask rows of {words} words overlap")]
+    MaskStride {
+        /// Words from one row to the next.
+        stride: usize,
+        /// Words of each row.
+        words: usize,
+    },
+    /// A draft tree has another number of tokens than of parents.
+    #[error("the draft tree has {tokens} tokens but {parents} parents")]
+    DraftLength {
+        /// Tokens given.
+        tokens: usize,
+        /// Parents given.
+        parents: usize,
+    },
+    /// A node of a draft tree stands behind one that does not come before it.
+    #[error("node {node} of the draft tree has parent {parent}; parents come before their children")]
+    DraftParent {
+        /// The node.
+        node: usize,
+        /// Its parent.
+        parent: usize,
+    },
+    /// There is no such node in a draft tree.
+    #[error("the draft tree has {nodes} nodes, none of them is number {node}")]
+    DraftNode {
+        /// The node asked for.
+        node: usize,
+        /// Nodes there are.
+        nodes: usize,
+    },
     /// A token id past the end of the vocabulary.
     #[error("token {token} is not in the vocabulary of {tokens} tokens")]
     UnknownToken {
@@ -43,6 +89,28 @@ pub enum EngineError {
         asked: usize,
         /// Tokens there are.
         available: usize,
+    },
+    /// A grammar has too many states over tokens to be written down, maybe infinitely many.
+    #[error("the grammar has more than {limit} states over tokens; raise `max_states`, or use a matcher, which finds states as outputs come to them")]
+    TokenFsmStates {
+        /// How many were allowed.
+        limit: usize,
+    },
+    /// There is no such state in a token-level state machine.
+    #[error("the state machine has {states} states, none of them is number {state}")]
+    TokenFsmState {
+        /// The state asked for.
+        state: u32,
+        /// States there are.
+        states: usize,
+    },
+    /// Bytes that are no token-level state machine.
+    #[error("cannot read the token state machine: {reason} (byte {offset})")]
+    TokenFsmBytes {
+        /// Where that was noticed.
+        offset: usize,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// A limit was exceeded.
     #[error("{what}: more than {limit}; raise `Limits::{field}` or simplify the grammar")]

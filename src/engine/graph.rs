@@ -84,6 +84,8 @@ pub(super) struct Graph {
     transitions: Transitions,
     slots: Slots,
     pub start: StateId,
+    /// How many graphs of the constraint came before.
+    pub generation: u32,
     pub mask_bytes: AtomicUsize,
     budget: AtomicUsize,
     full: AtomicBool,
@@ -106,6 +108,7 @@ impl Graph {
             transitions: Transitions::new(),
             slots: Slots { chunks: std::array::from_fn(|_| OnceLock::new()) },
             start,
+            generation: 0,
             mask_bytes: AtomicUsize::new(0),
             budget: AtomicUsize::new(limits.graph_bytes),
             full: AtomicBool::new(false),

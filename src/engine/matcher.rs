@@ -1,10 +1,12 @@
 //! One sequence's position in a constraint.
 
-use super::constraint::Shared;
+use super::constraint::{Shared, Stats};
 use super::error::EngineError;
 use super::graph::Graph;
+use super::mask::MaskEntry;
 use super::recogniser::StateId;
 use crate::vocab::{TokenId, TokenSet};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// The most bytes [`Matcher::forced_bytes`] looks ahead.
@@ -23,10 +25,57 @@ struct Step {
     read: Read,
 }
 
+/// Where an output stands: a state, and whether an end-of-sequence token was read in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub state: StateId,
+    pub stopped: bool,
+}
+
+/// Masks asked for. Counted here, where nobody else writes, and added to the constraint's figures at the end: a counter that all
+/// threads share would cost more than it tells.
+#[derive(Default)]
+struct Asked {
+    masks: u64,
+    hits: u64,
+}
+
+/// A fork counts for itself.
+impl Clone for Asked {
+    fn clone(&self) -> Self {
+        Asked::default()
+    }
+}
+
 /// A position in a [`Constraint`](super::Constraint): a state number and the history that led to it. Cloning forks.
 ///
 /// A token that is not allowed is an answer (`false`), and changes nothing. After an end-of-sequence token the
 /// matcher is stopped: only end-of-sequence is allowed from then on, until a rollback.
+///
+/// ```
+/// use hedgerow::engine::Constraint;
+/// use hedgerow::grammar::GrammarBuilder;
+/// use hedgerow::vocab::{TokenId, Vocabulary};
+///
+/// let mut builder = GrammarBuilder::new();
+/// let word = builder.nodes.literal(b"abab");
+/// let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+/// let mut matcher = Constraint::new(&builder.build(word, None)?, &vocabulary)?.matcher();
+/// let [a, b, ab] = [0, 1, 2].map(TokenId);
+///
+/// let mut words = vec![0; vocabulary.size().div_ceil(32)];
+/// matcher.fill_mask(&mut words)?;
+/// assert_eq!(words, [1 << a.0 | 1 << ab.0]);
+/// assert!(matcher.allows(ab)? && !matcher.advance(b)?);
+/// assert_eq!(matcher.validate(&[a, b, b])?, 2);
+/// assert!(matcher.advance(ab)?);
+/// assert_eq!(matcher.forced_bytes()?, b"ab");
+/// let fork = matcher.fork();
+/// assert!(matcher.advance_bytes(b"ab")? && matcher.is_accepting() && !fork.is_accepting());
+/// matcher.rollback(2)?;
+/// assert_eq!(matcher.mask()?.words(), words);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Matcher {
     shared: Arc<Shared>,
@@ -34,26 +83,26 @@ pub struct Matcher {
     state: StateId,
     stopped: bool,
     history: Vec<Step>,
+    asked: Asked,
 }
 
 impl Matcher {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let graph = shared.current();
-        Matcher { state: graph.start, graph, shared, stopped: false, history: Vec::new() }
+        let (state, history) = (graph.start, Vec::new());
+        Matcher { state, graph, shared, stopped: false, history, asked: Asked::default() }
     }
 
-    /// The tokens allowed next. Shared with the constraint where the set exists there, else made; prefer
-    /// [`fill_mask`](Self::fill_mask) in a loop.
+    /// The tokens allowed next, the end-of-sequence ones among them where the output may end. Shared with the constraint where the
+    /// set exists there, else made; prefer [`fill_mask`](Self::fill_mask) in a loop.
     ///
     /// # Errors
     /// Those of the constraint's limits, and of lazily expanded grammars.
     pub fn mask(&mut self) -> Result<Arc<TokenSet>, EngineError> {
-        let size = self.shared.vocabulary.size();
-        if self.stopped {
-            return Ok(Arc::new(TokenSet::from_ids(size, self.shared.vocabulary.eos().iter().copied())));
+        if !self.stopped {
+            self.renew()?;
         }
-        self.renew()?;
-        Ok(self.graph.mask(self.state)?.data.to_set(size))
+        self.mask_at(self.place())
     }
 
     /// Writes the tokens allowed next as bits: token `i` is bit `i % 32` of word `i / 32`. `out` has exactly
@@ -61,30 +110,84 @@ impl Matcher {
     ///
     /// # Errors
     /// [`EngineError::MaskLength`], and those of [`mask`](Self::mask).
+    #[inline]
     pub fn fill_mask(&mut self, out: &mut [u32]) -> Result<(), EngineError> {
         let tokens = self.shared.vocabulary.size();
         let needed = tokens.div_ceil(32);
         if out.len() != needed {
             return Err(EngineError::MaskLength { given: out.len(), needed, tokens });
         }
-        if self.stopped {
-            out.fill(0);
-            for id in self.shared.vocabulary.eos() {
-                out[(id.0 >> 5) as usize] |= 1 << (id.0 & 31);
+        if !self.stopped {
+            if let Some(known) = self.graph.known_mask(self.state) {
+                self.asked.masks += 1;
+                self.asked.hits += 1;
+                known.write(out);
+                return Ok(());
             }
-            return Ok(());
+            self.renew()?;
         }
-        if let Some(known) = self.graph.known_mask(self.state) {
-            known.write(out);
-            return Ok(());
-        }
-        self.renew()?;
-        self.graph.mask(self.state)?.data.write(out);
+        let entry = self.entry_at(self.place())?;
+        self.write(entry.as_deref(), out);
         Ok(())
     }
 
+    /// What is known of the tokens allowed at a place of this matcher's graph, found if need be; `None` where only the end may come again.
+    pub(super) fn entry_at(&mut self, at: Place) -> Result<Option<Arc<MaskEntry>>, EngineError> {
+        if at.stopped {
+            return Ok(None);
+        }
+        self.asked.masks += 1;
+        self.asked.hits += u64::from(self.graph.known_mask(at.state).is_some());
+        self.graph.mask(at.state).map(Some)
+    }
+
+    /// The tokens allowed at a place of this matcher's graph.
+    pub(super) fn mask_at(&mut self, at: Place) -> Result<Arc<TokenSet>, EngineError> {
+        let size = self.shared.vocabulary.size();
+        Ok(match self.entry_at(at)? {
+            Some(entry) => entry.data.to_set(size),
+            None => Arc::new(TokenSet::from_ids(size, self.shared.vocabulary.eos().iter().copied())),
+        })
+    }
+
+    /// Writes what [`entry_at`](Self::entry_at) gave; `out` has the right length.
+    pub(super) fn write(&self, entry: Option<&MaskEntry>, out: &mut [u32]) {
+        match entry {
+            Some(entry) => entry.data.write(out),
+            None => {
+                out.fill(0);
+                for id in self.shared.vocabulary.eos() {
+                    out[(id.0 >> 5) as usize] |= 1 << (id.0 & 31);
+                }
+            }
+        }
+    }
+
+    /// The graph that this matcher's places are in.
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Where the output stands now.
+    pub(super) fn place(&self) -> Place {
+        Place { state: self.state, stopped: self.stopped }
+    }
+
+    /// Where `token` leads from a place of this matcher's graph; `None` if it is not allowed there.
+    pub(super) fn follow(&self, at: Place, token: TokenId) -> Result<Option<Place>, EngineError> {
+        self.check(token)?;
+        if at.stopped {
+            return Ok(self.shared.vocabulary.eos().contains(&token).then_some(at));
+        }
+        Ok(match self.read(&self.graph, at.state, &Read::Token(token))? {
+            Some(StateId::DEAD) => None,
+            Some(state) => Some(Place { state, stopped: false }),
+            None => Some(Place { stopped: true, ..at }),
+        })
+    }
+
     /// Moves to a graph within its budget, by reading the output so far again.
-    fn renew(&mut self) -> Result<(), EngineError> {
+    pub(super) fn renew(&mut self) -> Result<(), EngineError> {
         if !self.graph.is_full() {
             return Ok(());
         }
@@ -130,7 +233,7 @@ impl Matcher {
         }
     }
 
-    fn check(&self, token: TokenId) -> Result<(), EngineError> {
+    pub(super) fn check(&self, token: TokenId) -> Result<(), EngineError> {
         let tokens = self.shared.vocabulary.size();
         if token.0 as usize >= tokens {
             return Err(EngineError::UnknownToken { token: token.0, tokens });
@@ -195,25 +298,18 @@ impl Matcher {
         Ok(true)
     }
 
-    /// How many of `tokens` would be accepted, one after the other. Changes nothing.
+    /// How many of `tokens` would be accepted, one after the other. Changes nothing. O(bytes of the tokens) where these have been
+    /// read before.
     ///
     /// # Errors
     /// As [`allows`](Self::allows).
     pub fn validate(&mut self, tokens: &[TokenId]) -> Result<usize, EngineError> {
         self.renew()?;
-        let (mut state, mut stopped) = (self.state, self.stopped);
+        let mut at = self.place();
         for (i, &token) in tokens.iter().enumerate() {
-            self.check(token)?;
-            if stopped {
-                if !self.shared.vocabulary.eos().contains(&token) {
-                    return Ok(i);
-                }
-                continue;
-            }
-            match self.read(&self.graph, state, &Read::Token(token))? {
-                Some(StateId::DEAD) => return Ok(i),
-                Some(next) => state = next,
-                None => stopped = true,
+            match self.follow(at, token)? {
+                Some(next) => at = next,
+                None => return Ok(i),
             }
         }
         Ok(tokens.len())
@@ -244,6 +340,7 @@ impl Matcher {
 
     /// Back to the beginning of the output.
     pub fn reset(&mut self) {
+        self.report();
         self.graph = self.shared.current();
         self.state = self.graph.start;
         self.stopped = false;
@@ -263,6 +360,50 @@ impl Matcher {
     /// How many steps were read.
     pub fn output_len(&self) -> usize {
         self.history.len()
+    }
+
+    /// A number for what may follow: matchers of one constraint with equal numbers have equal masks now and after every same
+    /// continuation, so whatever was found out about one holds for the other. Different numbers say nothing.
+    ///
+    /// The upper 32 bits count how often the constraint's graph was dropped and built again for want of memory
+    /// ([`Limits::graph_bytes`](super::Limits::graph_bytes)). No number is ever given twice for different futures, so a cache keyed
+    /// by it is never wrong: after a rebuild its old entries are just not met again, and may be dropped when the upper half of a
+    /// number grows. A matcher moves over in the next call that changes it or asks for a mask.
+    ///
+    /// ```
+    /// # use hedgerow::{engine::Constraint, grammar::GrammarBuilder, vocab::{TokenId, Vocabulary}};
+    /// # let mut builder = GrammarBuilder::new();
+    /// # let word = builder.nodes.literal(b"abab");
+    /// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+    /// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
+    /// let (mut one, mut other) = (constraint.matcher(), constraint.matcher());
+    /// one.advance(TokenId(0))?;
+    /// assert_ne!(one.state_id(), other.state_id());
+    /// one.advance(TokenId(1))?;
+    /// other.advance_bytes(b"ab")?;
+    /// assert_eq!(one.state_id(), other.state_id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn state_id(&self) -> u64 {
+        // States are numbered below 2^28.
+        let state = if self.stopped { u32::MAX } else { self.state.0 };
+        u64::from(self.graph.generation) << 32 | u64::from(state)
+    }
+
+    /// The constraint's figures, with the masks that this matcher has asked for counted in.
+    pub fn stats(&self) -> Stats {
+        let stats = self.shared.stats(&self.graph);
+        let Asked { masks, hits } = self.asked;
+        Stats { masks: stats.masks + masks, mask_hits: stats.mask_hits + hits, ..stats }
+    }
+
+    /// Adds what was counted to the constraint's figures.
+    fn report(&mut self) {
+        let Asked { masks, hits } = std::mem::take(&mut self.asked);
+        if masks > 0 {
+            self.shared.masks.fetch_add(masks, Ordering::Relaxed);
+            self.shared.mask_hits.fetch_add(hits, Ordering::Relaxed);
+        }
     }
 
     /// The vocabulary.
@@ -337,6 +478,12 @@ impl Matcher {
             }
         }
         Ok(tokens)
+    }
+}
+
+impl Drop for Matcher {
+    fn drop(&mut self) {
+        self.report();
     }
 }
 

@@ -11,6 +11,9 @@
 //! A [`Constraint`] is a grammar tied to a vocabulary: it owns the graph and is shared between threads. A
 //! [`Matcher`] is one sequence's position in it: a state number and a history, cheap to fork and to roll back.
 //!
+//! Where a grammar has finitely many states over tokens, all of them can be written down as a [`TokenFsm`], for loops that run
+//! without this library. What is bounded, and how, is told in `docs/limits.md`.
+//!
 //! # Exactness
 //!
 //! Token `t` is allowed after output `p` exactly when `p · bytes(t)` is a prefix of some word of the grammar, and the end
@@ -20,6 +23,7 @@ mod batch;
 mod completion;
 mod constraint;
 mod containers;
+mod draft_tree;
 mod error;
 mod flat;
 mod graph;
@@ -31,10 +35,13 @@ mod recogniser;
 mod stack;
 mod suffix_trie;
 mod summary;
+mod token_fsm;
 mod transitions;
 
 pub use batch::fill_masks;
 pub use constraint::{prepare, Constraint, Stats};
+pub use draft_tree::DraftTree;
 pub use error::EngineError;
 pub use limits::Limits;
 pub use matcher::Matcher;
+pub use token_fsm::TokenFsm;

@@ -255,6 +255,23 @@ impl<T> Guarded<T> {
         self.busy = false;
         result
     }
+
+    /// Changes several states at once; fails once a change of any has panicked.
+    pub(super) fn change_all<R>(
+        all: &mut [&mut Self],
+        body: impl FnOnce(&mut [&mut T]) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        all.iter().try_for_each(|one| one.get().map(drop))?;
+        let (mut states, mut marks) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+        for Guarded { state, busy } in all.iter_mut().map(|one| &mut **one) {
+            *busy = true;
+            states.push(state);
+            marks.push(busy);
+        }
+        let result = body(&mut states);
+        marks.into_iter().for_each(|busy| *busy = false);
+        result
+    }
 }
 
 #[cfg(test)]
@@ -296,6 +313,14 @@ mod tests {
         let after = first.change(|state| Ok(*state)).unwrap_err();
         assert_eq!(after.message, "an internal error left this object unusable; free it");
         assert!(first.get().is_err());
+        assert!(Guarded::change_all(&mut [&mut second, &mut first], |_| Ok(())).is_err());
+        let sum = Guarded::change_all(&mut [&mut second], |states| {
+            Ok(states.iter().map(|state| **state).sum::<i32>())
+        });
+        assert_eq!(sum.unwrap(), 1);
+        let mut third = Guarded::new(1);
+        failing(|| Guarded::change_all(&mut [&mut third], |_| panic!("half way")));
+        assert!(third.get().is_err());
         assert_eq!(second.change(|state| Ok(*state)).unwrap(), 1);
     }
 

@@ -89,12 +89,46 @@ impl From<EngineError> for Failure {
             EngineError::UnknownSpecialToken(_) | EngineError::Unspellable => HR_ERROR_GRAMMAR,
             EngineError::EmptyVocabulary => HR_ERROR_VOCABULARY,
             EngineError::MaskLength { .. }
+            | EngineError::MaskRows { .. }
+            | EngineError::MaskStride { .. }
+            | EngineError::DraftLength { .. }
+            | EngineError::DraftParent { .. }
+            | EngineError::DraftNode { .. }
+            | EngineError::TokenFsmState { .. }
+            | EngineError::TokenFsmBytes { .. }
             | EngineError::UnknownToken { .. }
             | EngineError::Rollback { .. } => HR_ERROR_INVALID_ARGUMENT,
-            EngineError::Limit { .. } | EngineError::Deadline | EngineError::Cancelled => HR_ERROR_LIMIT,
+            EngineError::TokenFsmStates { .. }
+            | EngineError::Limit { .. }
+            | EngineError::Deadline
+            | EngineError::Cancelled => HR_ERROR_LIMIT,
         };
         Failure::of(status, &error)
     }
+}
+
+/// Figures about a constraint. All but the last two are of what is remembered now.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_constraint_stats {
+    /// States found so far.
+    pub states: usize,
+    /// Transitions found so far.
+    pub transitions: usize,
+    /// States of terminals whose summaries over the vocabulary are used.
+    pub summaries: usize,
+    /// Expressions in the pool of regular languages.
+    pub languages: usize,
+    /// Nodes of the grammar, those expanded so far included.
+    pub nodes: usize,
+    /// About how many bytes are used.
+    pub bytes: usize,
+    /// How often what was remembered was dropped for want of memory.
+    pub rebuilds: usize,
+    /// Masks that matchers asked for. Counted in when a matcher is reset or freed.
+    pub masks: u64,
+    /// Those of them that were known.
+    pub mask_hits: u64,
 }
 
 /// Sets limits to the defaults. NULL is ignored.
@@ -138,6 +172,32 @@ pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -
 #[no_mangle]
 pub unsafe extern "C" fn hr_constraint_free(constraint: *mut hr_constraint) {
     unsafe { boundary::free(constraint) }
+}
+
+/// Figures about a constraint, for tuning.
+#[no_mangle]
+pub unsafe extern "C" fn hr_constraint_get_stats(
+    constraint: *const hr_constraint,
+    stats: *mut hr_constraint_stats,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(stats, "stats")?;
+        let stats = boundary::object(constraint, "constraint")?.0.stats();
+        out.set(hr_constraint_stats {
+            states: stats.states,
+            transitions: stats.transitions,
+            summaries: stats.summaries,
+            languages: stats.languages,
+            nodes: stats.nodes,
+            bytes: stats.bytes,
+            rebuilds: stats.rebuilds as usize,
+            masks: stats.masks,
+            mask_hits: stats.mask_hits,
+        });
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
 }
 
 /// A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.

@@ -5,13 +5,14 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Guarded};
+use super::boundary::{self, Failure, Guarded};
 use super::constraint::hr_constraint;
 use super::error::hr_error;
 use super::status::hr_status;
 use super::vocab;
-use crate::engine::Matcher;
+use crate::engine::{fill_masks, Matcher};
 use crate::vocab::TokenId;
+use std::num::NonZeroUsize;
 
 /// One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by hr_matcher_free().
 ///
@@ -72,6 +73,91 @@ pub unsafe extern "C" fn hr_matcher_fill_mask(
         let matcher = boundary::object_mut(matcher, "matcher")?;
         let mask = boundary::slice_mut(mask, words, "mask")?;
         matcher.0.change(|matcher| Ok(matcher.fill_mask(mask)?))
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Fills the masks of many matchers, each as hr_matcher_fill_mask() does; they may be of different constraints.
+///
+/// The mask of matchers[i] begins at masks + i * words. words must be hr_vocab_mask_words() of the vocabulary, and the
+/// matchers' vocabularies equally large. The rows are shared out over at most threads threads, which changes nothing about them; 0
+/// and 1 start none. No matcher may occur twice. If a limit is exceeded, some rows may have been written.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matchers_fill_masks(
+    matchers: *const *mut hr_matcher,
+    count: usize,
+    masks: *mut u32,
+    words: usize,
+    threads: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let pointers = boundary::slice(matchers, count, "matchers")?;
+        let mut sorted = pointers.to_vec();
+        sorted.sort_unstable();
+        if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Failure::argument("matchers holds the same matcher twice"));
+        }
+        let matchers: Result<Vec<_>, Failure> =
+            pointers.iter().map(|&matcher| boundary::object_mut(matcher, "a member of matchers")).collect();
+        let all =
+            words.checked_mul(count).ok_or_else(|| Failure::argument("masks: words * count overflows"))?;
+        let masks = boundary::slice_mut(masks, all, "masks")?;
+        let mut guarded: Vec<_> = matchers?.into_iter().map(|matcher| &mut matcher.0).collect();
+        Guarded::change_all(&mut guarded, |matchers| {
+            let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+            Ok(fill_masks(matchers, masks, threads)?)
+        })
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Fills the mask behind every node of a tree of guessed tokens, for speculative decoding. The matcher does not move.
+///
+/// Node i is tokens[i] behind node parents[i], which must be lower than i, or behind the matcher's position where that is -1. The row
+/// at masks + i * stride receives what may come once the path to node i has been read; it has words words, which must be
+/// hr_vocab_mask_words() of the vocabulary. What may come before all nodes is what hr_matcher_fill_mask() says.
+///
+/// allowed[i] becomes whether the path to node i may come; where it may not, the row is all zeros. allowed may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
+    matcher: *mut hr_matcher,
+    tokens: *const u32,
+    parents: *const i32,
+    count: usize,
+    masks: *mut u32,
+    words: usize,
+    stride: usize,
+    allowed: *mut bool,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let matcher = boundary::object_mut(matcher, "matcher")?;
+        let tokens = vocab::tokens(tokens, count, "tokens")?;
+        let parents = boundary::slice(parents, count, "parents")?.iter().map(|&parent| match parent {
+            -1 => Ok(None),
+            parent => usize::try_from(parent).map(Some).map_err(|_| parent),
+        });
+        let parents: Result<Vec<_>, i32> = parents.collect();
+        let parents = parents
+            .map_err(|parent| Failure::argument(format!("parents holds {parent}, which is no node")))?;
+        let before_last = stride.checked_mul(count.saturating_sub(1));
+        let all = before_last.and_then(|n| n.checked_add(if count == 0 { 0 } else { words }));
+        let all =
+            all.ok_or_else(|| Failure::argument(format!("masks: {count} rows of stride {stride} overflow")))?;
+        let masks = boundary::slice_mut(masks, all, "masks")?;
+        // What lies there may never have been initialised, and then is no `bool`.
+        let wanted = if allowed.is_null() { 0 } else { count };
+        let allowed = boundary::slice_mut(allowed.cast::<u8>(), wanted, "allowed")?;
+        let found = matcher.0.change(|matcher| {
+            let needed = matcher.vocabulary().size().div_ceil(32);
+            if words != needed {
+                return Err(Failure::argument(format!("words is {words}, but a mask has {needed}")));
+            }
+            Ok(matcher.mask_draft_tree(tokens, &parents, masks, stride)?)
+        })?;
+        allowed.iter_mut().zip(found).for_each(|(place, allowed)| *place = u8::from(allowed));
+        Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }
@@ -192,6 +278,45 @@ pub unsafe extern "C" fn hr_matcher_is_stopped(matcher: *const hr_matcher) -> bo
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> usize {
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.output_len()))
+}
+
+/// A number for what may follow: matchers of one constraint with equal numbers have equal masks now and after every same
+/// continuation. Different numbers say nothing. 0 for NULL.
+///
+/// The upper 32 bits count how often what the constraint remembers was dropped for want of memory (see hr_limits). No number is
+/// given twice for different futures, so a cache keyed by it is never wrong; entries from before are just not met again.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 {
+    boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
+}
+
+/// Tokens that complete the output from here, a short way of many: none if it is complete. Each is allowed after the ones before
+/// it. found becomes false where a bounded search finds no way. The matcher does not move.
+///
+/// Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matcher_completion(
+    matcher: *mut hr_matcher,
+    buffer: *mut u32,
+    capacity: usize,
+    count: *mut usize,
+    found: *mut bool,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let matcher = boundary::object_mut(matcher, "matcher")?;
+        let found = boundary::out(found, "found")?;
+        let completion = matcher.0.change(|matcher| Ok(matcher.completion()?))?;
+        boundary::copy_out(
+            completion.as_deref().unwrap_or_default(),
+            buffer.cast::<TokenId>(),
+            capacity,
+            count,
+        )?;
+        found.set(completion.is_some());
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
 }
 
 /// The bytes that must come next, as far as there is only one way on; none if there is a choice. The matcher does not move.

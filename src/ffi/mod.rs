@@ -37,5 +37,6 @@ mod sampler_options;
 mod sampler_params;
 mod schema;
 mod status;
+mod token_fsm;
 mod version;
 mod vocab;

@@ -302,6 +302,7 @@ static void test_constraints(void) {
     hr_grammar *grammar = NULL;
     hr_constraint *constraint = NULL, *second, *none = NULL;
     hr_limits limits;
+    hr_constraint_stats stats;
 
     OK(hr_grammar_from_regex("[ab]+", 5, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
     hr_limits_init(&limits);
@@ -312,6 +313,10 @@ static void test_constraints(void) {
     same = hr_constraint_vocab(second);
     CHECK(hr_vocab_size(same) == SIZE);
     hr_vocab_free(same);
+    OK(hr_constraint_get_stats(second, &stats, &error));
+    CHECK(stats.states > 0 && stats.bytes > 0 && stats.masks == 0 && stats.mask_hits == 0 && stats.rebuilds == 0);
+    FAILS(hr_constraint_get_stats(NULL, &stats, &error), HR_ERROR_INVALID_ARGUMENT, "constraint is NULL");
+    FAILS(hr_constraint_get_stats(second, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "stats is NULL");
     hr_constraint_free(second);
 
     FAILS(hr_constraint_new(NULL, vocab, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "grammar is NULL");
@@ -422,6 +427,145 @@ static void test_matchers(void) {
     hr_vocab_free(vocab);
     OK(hr_matcher_fill_mask(matcher, mask, 2, &error));
     hr_matcher_free(matcher);
+}
+
+static void test_draft_trees_and_batches(void) {
+    hr_error *error = NULL;
+    hr_vocab *vocab = make_vocab();
+    hr_matcher *matcher = make_matcher(vocab, "a[ab]1{3}"), *fork = NULL, *both[2];
+    /* a, b and a behind it, 1 behind ab; and END, which may not come. */
+    const uint32_t tokens[6] = {A, B, A, AB, ONE, END};
+    int32_t parents[6] = {-1, 0, 0, -1, 3, -1};
+    const uint32_t expected[6] = {1u << A | 1u << B, 1u << ONE, 1u << ONE, 1u << ONE, 1u << ONE, 0};
+    uint32_t masks[18], batch[4], single[4], way[8];
+    bool allowed[6], found = false;
+    size_t count = 0;
+    uint64_t id;
+    int i;
+
+    for (i = 0; i < 18; i++) {
+        masks[i] = 7;
+    }
+    OK(hr_matcher_mask_draft_tree(matcher, tokens, parents, 6, masks, 2, 3, allowed, &error));
+    for (i = 0; i < 6; i++) {
+        CHECK(masks[3 * i] == expected[i] && masks[3 * i + 1] == 0 && masks[3 * i + 2] == 7);
+        CHECK(allowed[i] == (i != 5));
+    }
+    CHECK(hr_matcher_output_len(matcher) == 0);
+    OK(hr_matcher_mask_draft_tree(matcher, tokens, parents, 1, masks, 2, 0, NULL, &error));
+    OK(hr_matcher_mask_draft_tree(matcher, NULL, NULL, 0, NULL, 2, 2, NULL, &error));
+    masks[0] = 7;
+    FAILS(hr_matcher_mask_draft_tree(matcher, tokens, parents, 6, masks, 2, 1, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
+          "overlap");
+    FAILS(hr_matcher_mask_draft_tree(matcher, tokens, parents, 6, masks, 1, 3, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
+          "words is 1");
+    FAILS(hr_matcher_mask_draft_tree(matcher, tokens, parents, 3, masks, 2, SIZE_MAX, NULL, &error),
+          HR_ERROR_INVALID_ARGUMENT, "overflow");
+    parents[1] = 1;
+    FAILS(hr_matcher_mask_draft_tree(matcher, tokens, parents, 6, masks, 2, 3, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
+          "node 1 of the draft tree has parent 1");
+    parents[1] = -2;
+    FAILS(hr_matcher_mask_draft_tree(matcher, tokens, parents, 6, masks, 2, 3, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
+          "parents holds -2");
+    FAILS(hr_matcher_mask_draft_tree(NULL, tokens, parents, 1, masks, 2, 2, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
+          "matcher is NULL");
+    FAILS(hr_matcher_mask_draft_tree(matcher, tokens, NULL, 1, masks, 2, 2, NULL, &error), HR_ERROR_INVALID_ARGUMENT,
+          "parents is NULL");
+    CHECK(masks[0] == 7);
+
+    /* Equal futures have equal numbers. */
+    id = hr_matcher_state_id(matcher);
+    OK(hr_matcher_clone(matcher, &fork, &error));
+    CHECK(hr_matcher_state_id(fork) == id);
+    OK(hr_matcher_advance(fork, A, &found, &error));
+    CHECK(hr_matcher_state_id(fork) != id);
+    CHECK(hr_matcher_state_id(NULL) == 0);
+
+    both[0] = matcher;
+    both[1] = fork;
+    OK(hr_matcher_fill_mask(matcher, single, 2, &error));
+    OK(hr_matcher_fill_mask(fork, single + 2, 2, &error));
+    for (i = 0; i < 4; i++) {
+        batch[0] = batch[1] = batch[2] = batch[3] = 7;
+        OK(hr_matchers_fill_masks(both, 2, batch, 2, (size_t)i, &error));
+        CHECK(memcmp(batch, single, sizeof batch) == 0);
+    }
+    OK(hr_matchers_fill_masks(NULL, 0, NULL, 2, 1, &error));
+    FAILS(hr_matchers_fill_masks(both, 2, batch, 1, 1, &error), HR_ERROR_INVALID_ARGUMENT, "2 words");
+    FAILS(hr_matchers_fill_masks(both, 2, batch, SIZE_MAX, 1, &error), HR_ERROR_INVALID_ARGUMENT, "overflow");
+    both[1] = matcher;
+    FAILS(hr_matchers_fill_masks(both, 2, batch, 2, 1, &error), HR_ERROR_INVALID_ARGUMENT, "twice");
+    both[1] = NULL;
+    FAILS(hr_matchers_fill_masks(both, 2, batch, 2, 1, &error), HR_ERROR_INVALID_ARGUMENT, "a member of matchers is NULL");
+
+    OK(hr_matcher_completion(fork, way, 8, &count, &found, &error));
+    CHECK(found && count == 4 && way[3] == ONE);
+    OK(hr_matcher_completion(fork, NULL, 0, &count, &found, &error));
+    CHECK(found && count == 4);
+    FAILS(hr_matcher_completion(fork, way, 8, &count, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "found is NULL");
+    hr_matcher_free(fork);
+    hr_matcher_free(matcher);
+    hr_vocab_free(vocab);
+}
+
+static void test_token_fsms(void) {
+    hr_error *error = NULL;
+    hr_vocab *vocab = make_vocab();
+    hr_grammar *grammar = NULL;
+    hr_constraint *constraint = NULL;
+    hr_token_fsm *fsm = NULL, *same = NULL, *none = NULL;
+    uint32_t mask[2] = {7, 7}, state = 0, table[64];
+    const uint32_t *classes;
+    uint8_t bytes[1024];
+    size_t len = 0, count = 0, classes_count;
+
+    OK(hr_grammar_from_regex("^a(b|1)$", 8, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
+    OK(hr_constraint_new(grammar, vocab, NULL, &constraint, &error));
+    FAILS(hr_token_fsm_new(constraint, 2, &none, &error), HR_ERROR_LIMIT, "more than 2 states");
+    OK(hr_token_fsm_new(constraint, 100, &fsm, &error));
+    hr_constraint_free(constraint);
+    hr_grammar_free(grammar);
+    hr_vocab_free(vocab);
+
+    /* Nothing, a, all, the end. */
+    CHECK(hr_token_fsm_state_count(fsm) == 4);
+    OK(hr_token_fsm_fill_mask(fsm, 0, mask, 2, &error));
+    CHECK(mask[0] == (1u << A | 1u << AB) && mask[1] == 0);
+    CHECK(hr_token_fsm_next(fsm, 0, A, &state) && !hr_token_fsm_is_accepting(fsm, state));
+    CHECK(!hr_token_fsm_next(fsm, state, A, &state) && !hr_token_fsm_next(fsm, state, SIZE, NULL));
+    CHECK(hr_token_fsm_next(fsm, state, ONE, &state) && hr_token_fsm_is_accepting(fsm, state));
+    CHECK(hr_token_fsm_next(fsm, state, END, &state) && hr_token_fsm_is_stopped(fsm, state));
+    CHECK(!hr_token_fsm_is_accepting(fsm, 4) && !hr_token_fsm_is_stopped(fsm, 4));
+
+    /* The loop that a device runs. */
+    classes_count = hr_token_fsm_class_count(fsm);
+    OK(hr_token_fsm_table(fsm, table, 64, &count, &error));
+    classes = hr_token_fsm_token_classes(fsm, &len);
+    CHECK(len == SIZE && count == 4 * classes_count);
+    state = table[classes[A]];
+    CHECK(table[state * classes_count + classes[A]] == UINT32_MAX);
+    state = table[state * classes_count + classes[B]];
+    CHECK(hr_token_fsm_is_accepting(fsm, state));
+    CHECK(classes[QUOTE] == 0 && classes[SIZE - 1] == 0 && classes[B] == classes[ONE]);
+
+    OK(hr_token_fsm_to_bytes(fsm, bytes, sizeof bytes, &len, &error));
+    CHECK(len < sizeof bytes);
+    OK(hr_token_fsm_from_bytes(bytes, len, &same, &error));
+    CHECK(hr_token_fsm_state_count(same) == 4);
+    FAILS(hr_token_fsm_from_bytes(bytes, len - 1, &none, &error), HR_ERROR_INVALID_ARGUMENT, "length");
+    bytes[50]++;
+    FAILS(hr_token_fsm_from_bytes(bytes, len, &none, &error), HR_ERROR_INVALID_ARGUMENT, "damaged");
+    FAILS(hr_token_fsm_from_bytes(NULL, 0, &none, &error), HR_ERROR_INVALID_ARGUMENT, "too early");
+    FAILS(hr_token_fsm_fill_mask(fsm, 9, mask, 2, &error), HR_ERROR_INVALID_ARGUMENT, "4 states");
+    FAILS(hr_token_fsm_fill_mask(fsm, 0, mask, 1, &error), HR_ERROR_INVALID_ARGUMENT, "1 words");
+    FAILS(hr_token_fsm_new(NULL, 9, &none, &error), HR_ERROR_INVALID_ARGUMENT, "constraint is NULL");
+    FAILS(hr_token_fsm_to_bytes(NULL, NULL, 0, &len, &error), HR_ERROR_INVALID_ARGUMENT, "fsm is NULL");
+    FAILS(hr_token_fsm_table(NULL, NULL, 0, &len, &error), HR_ERROR_INVALID_ARGUMENT, "fsm is NULL");
+    CHECK(none == NULL && hr_token_fsm_state_count(NULL) == 0 && hr_token_fsm_class_count(NULL) == 0);
+    CHECK(hr_token_fsm_token_classes(NULL, &len) == NULL && !hr_token_fsm_next(NULL, 0, 0, NULL));
+    hr_token_fsm_free(same);
+    hr_token_fsm_free(fsm);
+    hr_token_fsm_free(NULL);
 }
 
 static void test_masks(void) {
@@ -543,6 +687,8 @@ int main(void) {
     test_grammars();
     test_constraints();
     test_matchers();
+    test_draft_trees_and_batches();
+    test_token_fsms();
     test_masks();
     test_samplers();
     if (failures > 0) {

@@ -1,6 +1,7 @@
 // One constraint, many threads: each runs a matcher of its own and must see the masks that a single thread sees.
 #include <hedgerow.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -71,6 +72,35 @@ int main() {
     }
     for (auto &thread : threads) {
         thread.join();
+    }
+    {
+        hedgerow::Matcher matcher(shared);
+        std::vector<std::uint32_t> masks;
+        const auto text = vocabulary.spell("[[");
+        const auto allowed = matcher.mask_draft_tree({text[0], text[0], '}'}, {-1, 0, 1}, masks, vocabulary.mask_words());
+        hedgerow::Matcher other(shared);
+        std::vector<std::uint32_t> mask(vocabulary.mask_words());
+        other.advance(text[0]);
+        other.fill_mask(mask);
+        const bool equal = std::equal(mask.begin(), mask.end(), masks.begin());
+        const auto before = matcher.state_id();
+        if (allowed != std::vector<bool>{true, true, false} || !equal || before == other.state_id() ||
+            !other.completion() || hedgerow::Matcher(shared).state_id() != before) {
+            std::fprintf(stderr, "a draft tree went wrong\n");
+            return 1;
+        }
+    }
+    {
+        const auto machine = hedgerow::TokenFsm(hedgerow::Constraint(hedgerow::Grammar::from_regex("^ab|null$"), vocabulary), 99);
+        const auto same = hedgerow::TokenFsm::from_bytes(machine.to_bytes());
+        std::vector<std::uint32_t> mask(vocabulary.mask_words());
+        same.fill_mask(0, mask);
+        const auto state = same.next(0, 'a');
+        if (same.state_count() != machine.state_count() || same.next(0, 'b') || !state || !same.next(*state, 'b') ||
+            (mask['n' / 32] >> ('n' % 32) & 1) == 0 || same.is_accepting(*state) || same.is_stopped(*state)) {
+            std::fprintf(stderr, "a state machine went wrong\n");
+            return 1;
+        }
     }
     for (const int count : wrong) {
         if (count > 0) {

@@ -1,0 +1,66 @@
+//! `hedgerow compile`: all states of a constraint over a model's tokens, as a file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::constraint::{ConstraintArgs, PolicyArgs};
+use super::failure::{written, Failure};
+use super::input;
+use hedgerow::engine::Constraint;
+use std::io::{self, Write};
+
+const AFTER_HELP: &str = "\
+For loops that run without this library, such as on a GPU: which tokens each state allows, and where they \
+lead. Only constraints with finitely many states have such a file: regular expressions, choices, schemas \
+without recursion or free keys. Equal states are merged. hr_token_fsm_from_bytes() and \
+TokenFsm::from_bytes() read the file; src/engine/token_fsm/format.rs lays its format down.
+
+Exit codes:
+  0  done
+  1  it failed, or there are more than --max-states states
+  2  the command line makes no sense
+
+Examples:
+  hedgerow compile --vocab tokenizer.json --regex '[0-9]{4}-[0-9]{2}' --fsm date.fsm
+  hedgerow compile --vocab model.gguf --choice yes --choice no --fsm answer.fsm";
+
+/// Writes a constraint as a finished state machine over tokens
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The tokens: a `tokenizer.json` or a GGUF file
+    #[arg(long, value_name = "FILE")]
+    vocab: PathBuf,
+    #[command(flatten)]
+    constraint: ConstraintArgs,
+    /// Where the state machine is written
+    #[arg(long, value_name = "FILE")]
+    fsm: PathBuf,
+    /// Give up beyond this many states, counted before equal ones are merged
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    max_states: usize,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let grammar = args.constraint.require(&args.policy)?.grammar;
+    let vocabulary = input::vocabulary(&args.vocab)?;
+    let constraint = Constraint::new(&grammar, &vocabulary)
+        .map_err(|error| Failure::new("the constraint does not fit the vocabulary").because(&error))?;
+    let fsm = constraint
+        .compile_token_fsm(args.max_states)
+        .map_err(|error| Failure::new("the constraint has no state machine").because(&error))?;
+    let bytes = fsm.to_bytes();
+    std::fs::write(&args.fsm, &bytes)
+        .map_err(|error| Failure::new(format!("cannot write {}", args.fsm.display())).because(&error))?;
+    let text = format!(
+        "states   {}\nclasses  {}\nedges    {}\nbytes    {}\n",
+        fsm.state_count(),
+        fsm.class_count(),
+        fsm.edge_classes().len(),
+        bytes.len()
+    );
+    written(io::stdout().lock().write_all(text.as_bytes()))?;
+    Ok(ExitCode::SUCCESS)
+}

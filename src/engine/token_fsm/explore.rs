@@ -1,0 +1,258 @@
+//! All states of a constraint over tokens, breadth first.
+//!
+//! From each state, the tokens it allows are sorted by where they lead: over the token trie, whose shared beginnings are read once, or
+//! one by one where few are allowed. Tokens that two states tell apart cannot be in one class; classes are therefore split by every
+//! state's groups as these are found, and a row names the classes of its time. Which classes these have become is known from
+//! what each was split off from, so that rows stay as short as the state has groups.
+//!
+//! Source: partition refinement (Paige & Tarjan 1987) over columns.
+
+use super::super::constraint::Constraint;
+use super::super::error::EngineError;
+use super::super::matcher::{Matcher, Place};
+use super::super::recogniser::StateId;
+use super::{ACCEPTING, STOPPED};
+use crate::vocab::TokenId;
+use hashbrown::HashMap;
+
+/// Where fewer than one in so many of the trie's nodes hold an allowed token, tokens are read one by one.
+const SPARSE: usize = 16;
+
+/// A class of tokens and the state that they lead to.
+pub(super) type Edge = (u32, u32);
+
+/// All states, each with its edges by class in ascending order.
+pub(super) struct Found {
+    pub vocabulary: u64,
+    pub token_classes: Vec<u32>,
+    pub classes: usize,
+    pub flags: Vec<u32>,
+    pub rows: Vec<Vec<Edge>>,
+}
+
+/// Tokens, divided into classes.
+struct Classes {
+    of: Vec<u32>,
+    sizes: Vec<u32>,
+    /// The class that each was split off from; the first from itself.
+    origins: Vec<u32>,
+    /// By class: how many of a group's tokens it has, and what they have become.
+    counts: Vec<u32>,
+    moved: Vec<u32>,
+}
+
+impl Classes {
+    fn new(tokens: usize) -> Self {
+        Classes {
+            of: vec![0; tokens],
+            sizes: vec![tokens as u32],
+            origins: vec![0],
+            counts: vec![0],
+            moved: vec![0],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Splits the classes so that `group` is made of whole ones, and gives these.
+    fn split(&mut self, group: &[TokenId]) -> Vec<u32> {
+        let mut touched = Vec::new();
+        for token in group {
+            let class = self.of[token.index()];
+            if self.counts[class as usize] == 0 {
+                touched.push(class);
+            }
+            self.counts[class as usize] += 1;
+        }
+        for &class in &touched {
+            let count = std::mem::take(&mut self.counts[class as usize]);
+            if count == self.sizes[class as usize] {
+                self.moved[class as usize] = class;
+                continue;
+            }
+            let new = self.len() as u32;
+            self.sizes[class as usize] -= count;
+            self.sizes.push(count);
+            self.origins.push(class);
+            self.counts.push(0);
+            self.moved.push(0);
+            self.moved[class as usize] = new;
+        }
+        for token in group {
+            let class = &mut self.of[token.index()];
+            *class = self.moved[*class as usize];
+        }
+        touched.iter().map(|&class| self.moved[class as usize]).collect()
+    }
+}
+
+/// A row as it was found: its edges, and how many classes there were.
+struct Row {
+    edges: Vec<Edge>,
+    classes: u32,
+}
+
+struct Explorer {
+    matcher: Matcher,
+    /// Special tokens and ends, which have no bytes.
+    unspelt: Vec<TokenId>,
+    places: Vec<Place>,
+    known: HashMap<(StateId, bool), u32>,
+    max_states: usize,
+}
+
+/// All states of `constraint`, at most `max_states`.
+pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Found, EngineError> {
+    let vocabulary = constraint.vocabulary();
+    let limits = constraint.shared.limits.clone();
+    let most_bytes = limits.graph_bytes;
+    let too_large = |what| EngineError::Limit { what, limit: most_bytes as u64, field: "graph_bytes" };
+    // What is found on the way is of no use to matchers.
+    let own = Constraint::with_limits(constraint.grammar(), vocabulary, limits)?;
+    let ids = (0..vocabulary.size() as u32).map(TokenId);
+    let is_unspelt = |id: &TokenId| {
+        vocabulary.bytes(*id).is_empty() && (vocabulary.is_special(*id) || vocabulary.eos().contains(id))
+    };
+    let mut explorer = Explorer {
+        matcher: own.matcher(),
+        unspelt: ids.filter(is_unspelt).collect(),
+        places: Vec::new(),
+        known: HashMap::new(),
+        max_states,
+    };
+    explorer.number(explorer.matcher.place())?;
+    let mut classes = Classes::new(vocabulary.size());
+    let (mut rows, mut flags, mut edges) = (Vec::new(), Vec::new(), 0);
+    let mut state = 0;
+    while let Some(&place) = explorer.places.get(state) {
+        let accepting = u32::from(place.stopped || explorer.matcher.graph().is_accepting(place.state));
+        flags.push(accepting * ACCEPTING + u32::from(place.stopped) * STOPPED);
+        let groups = explorer.groups(place)?;
+        let mut row = Vec::new();
+        for (target, tokens) in &groups {
+            row.extend(classes.split(tokens).into_iter().map(|class| (class, *target)));
+        }
+        edges += row.len();
+        rows.push(Row { edges: row, classes: classes.len() as u32 });
+        if explorer.matcher.graph().is_full() {
+            return Err(too_large("bytes of states found for a token-level state machine"));
+        }
+        if edges.saturating_mul(size_of::<Edge>()) > most_bytes {
+            return Err(too_large("bytes of a token-level state machine"));
+        }
+        state += 1;
+    }
+    let mut split_off = vec![Vec::new(); classes.len()];
+    for (class, &origin) in classes.origins.iter().enumerate().skip(1) {
+        split_off[origin as usize].push(class as u32);
+    }
+    let mut edges = 0usize;
+    let mut whole = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut now: Vec<Edge> = row.edges;
+        let mut at = 0;
+        while let Some(&(class, target)) = now.get(at) {
+            let later = split_off[class as usize].iter().filter(|&&later| later >= row.classes);
+            now.extend(later.map(|&later| (later, target)));
+            at += 1;
+        }
+        now.sort_unstable();
+        edges = edges.saturating_add(now.len());
+        if edges.saturating_mul(size_of::<Edge>()) > most_bytes {
+            return Err(too_large("bytes of a token-level state machine"));
+        }
+        whole.push(now);
+    }
+    Ok(Found {
+        vocabulary: vocabulary.fingerprint(),
+        classes: classes.len(),
+        token_classes: classes.of,
+        flags,
+        rows: whole,
+    })
+}
+
+impl Explorer {
+    /// The number of the state at a place.
+    fn number(&mut self, place: Place) -> Result<u32, EngineError> {
+        // What has ended is the same wherever it has.
+        let key = (if place.stopped { StateId::DEAD } else { place.state }, place.stopped);
+        if let Some(&known) = self.known.get(&key) {
+            return Ok(known);
+        }
+        let number = self.places.len();
+        if number >= self.max_states.min(u32::MAX as usize - 1) {
+            return Err(EngineError::TokenFsmStates { limit: self.max_states });
+        }
+        self.places.push(place);
+        self.known.insert(key, number as u32);
+        Ok(number as u32)
+    }
+
+    /// The allowed tokens by the state that they lead to.
+    fn groups(&mut self, place: Place) -> Result<Vec<(u32, Vec<TokenId>)>, EngineError> {
+        let mut groups: Vec<(u32, Vec<TokenId>)> = Vec::new();
+        let mut index: HashMap<u32, usize> = HashMap::new();
+        let mut add = |target: u32, tokens: &[TokenId]| {
+            let at = *index.entry(target).or_insert(groups.len());
+            if at == groups.len() {
+                groups.push((target, Vec::new()));
+            }
+            groups[at].1.extend_from_slice(tokens);
+        };
+        let vocabulary = self.matcher.vocabulary().clone();
+        let trie = vocabulary.trie();
+        let mask = self.matcher.mask_at(place)?;
+        if place.stopped || mask.count() * SPARSE < trie.node_count() {
+            for token in mask.iter() {
+                if let Some(next) = self.matcher.follow(place, token)? {
+                    add(self.number(next)?, &[token]);
+                }
+            }
+            return Ok(groups);
+        }
+        let mut path = vec![place.state];
+        let mut node = 1;
+        while (node as usize) < trie.node_count() {
+            let depth = usize::from(trie.depth(node));
+            path.truncate(depth);
+            let next = self.matcher.graph().step_bytes(path[depth - 1], &[trie.byte(node)])?;
+            if next == StateId::DEAD {
+                node = trie.end(node);
+                continue;
+            }
+            path.push(next);
+            if !trie.tokens(node).is_empty() {
+                add(self.number(Place { state: next, stopped: false })?, trie.tokens(node));
+            }
+            node += 1;
+        }
+        for token in self.unspelt.clone() {
+            if mask.contains(token) {
+                if let Some(next) = self.matcher.follow(place, token)? {
+                    add(self.number(next)?, &[token]);
+                }
+            }
+        }
+        Ok(groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_split_as_far_as_they_are_told_apart() {
+        let ids = |ids: &[u32]| ids.iter().map(|&id| TokenId(id)).collect::<Vec<_>>();
+        let mut classes = Classes::new(6);
+        assert_eq!(classes.split(&ids(&[0, 1, 2, 3])), [1]);
+        assert_eq!(classes.split(&ids(&[2, 3, 4])), [2, 3]);
+        assert_eq!(classes.of, [1, 1, 2, 2, 3, 0]);
+        // Whole classes stay.
+        assert_eq!(classes.split(&ids(&[4, 0, 1])), [3, 1]);
+        assert_eq!((classes.len(), classes.origins), (4, vec![0, 0, 1, 0]));
+    }
+}

@@ -1,0 +1,170 @@
+//! State machines over tokens: `hr_token_fsm`, all states of a constraint that has finitely many.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary;
+use super::constraint::hr_constraint;
+use super::error::hr_error;
+use super::status::hr_status;
+use crate::engine::TokenFsm;
+use crate::vocab::TokenId;
+
+/// All states of a constraint, with the tokens that each allows and where they lead: for loops that run without this library, such as
+/// on a GPU. Made by hr_token_fsm_new() or hr_token_fsm_from_bytes(), freed by hr_token_fsm_free().
+///
+/// Does not change after it was made: any number of threads may use it at once. It needs neither constraint nor vocabulary.
+///
+/// States are numbered from 0, which is the one before the first token. Reading a token that ends the sequence leads to a state of its
+/// own, in which only such tokens are allowed. Tokens that no state tells apart are of one class; class 0 is allowed nowhere.
+pub struct hr_token_fsm(TokenFsm);
+
+/// Writes down all states of a constraint; equal ones are merged.
+///
+/// Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged: recursive grammars, for one, have no end
+/// of states. The cost is states times allowed tokens.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_new(
+    constraint: *const hr_constraint,
+    max_states: usize,
+    out: *mut *mut hr_token_fsm,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let constraint = boundary::object(constraint, "constraint")?;
+        out.object(hr_token_fsm(constraint.0.compile_token_fsm(max_states)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Reads what hr_token_fsm_to_bytes() has written. Anything else, damaged bytes included, is refused.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_from_bytes(
+    bytes: *const u8,
+    len: usize,
+    out: *mut *mut hr_token_fsm,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let bytes = boundary::slice(bytes, len, "bytes")?;
+        out.object(hr_token_fsm(TokenFsm::from_bytes(bytes)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// The machine as bytes, the same on every computer and for later versions of the library to read.
+///
+/// Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_to_bytes(
+    fsm: *const hr_token_fsm,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let bytes = boundary::object(fsm, "fsm")?.0.to_bytes();
+        boundary::copy_out(&bytes, buffer, capacity, len)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Frees a state machine. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_free(fsm: *mut hr_token_fsm) {
+    unsafe { boundary::free(fsm) }
+}
+
+/// Number of states. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_state_count(fsm: *const hr_token_fsm) -> usize {
+    boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.state_count()))
+}
+
+/// Number of classes of tokens. 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_class_count(fsm: *const hr_token_fsm) -> usize {
+    boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.class_count()))
+}
+
+/// The class of each token; count becomes the number of tokens, the padding of the model's output included. Lives as long as
+/// the machine. NULL, with count 0, for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_token_classes(
+    fsm: *const hr_token_fsm,
+    count: *mut usize,
+) -> *const u32 {
+    boundary::value(std::ptr::null(), || {
+        unsafe { boundary::set_if_wanted(count, 0) };
+        let classes = unsafe { fsm.as_ref() }?.0.token_classes();
+        unsafe { boundary::set_if_wanted(count, classes.len()) };
+        Some(classes.as_ptr())
+    })
+}
+
+/// Where each class leads from each state: element state * classes + class, or UINT32_MAX where it is not allowed.
+///
+/// Writes as many elements as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_table(
+    fsm: *const hr_token_fsm,
+    buffer: *mut u32,
+    capacity: usize,
+    count: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let table = boundary::object(fsm, "fsm")?.0.to_table();
+        boundary::copy_out(&table, buffer, capacity, count)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Whether a token is allowed in a state; if so, next becomes the state behind it. False, too, where there is no such state or
+/// token, and for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_next(
+    fsm: *const hr_token_fsm,
+    state: u32,
+    token: u32,
+    next: *mut u32,
+) -> bool {
+    boundary::value(false, || {
+        let target = unsafe { fsm.as_ref() }?.0.next(state, TokenId(token))?;
+        unsafe { boundary::set_if_wanted(next, target) };
+        Some(true)
+    })
+}
+
+/// Writes which tokens a state allows, as hr_matcher_fill_mask() does.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_fill_mask(
+    fsm: *const hr_token_fsm,
+    state: u32,
+    mask: *mut u32,
+    words: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let fsm = boundary::object(fsm, "fsm")?;
+        Ok(fsm.0.fill_mask(state, boundary::slice_mut(mask, words, "mask")?)?)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Whether an output may end in a state. False where there is no such state, and for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_is_accepting(fsm: *const hr_token_fsm, state: u32) -> bool {
+    boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_accepting(state)))
+}
+
+/// Whether a state is behind a token that ends the sequence. False where there is no such state, and for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_token_fsm_is_stopped(fsm: *const hr_token_fsm, state: u32) -> bool {
+    boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_stopped(state)))
+}
