@@ -12,7 +12,8 @@
 //! moderate size, with little room, and has the jsonschema crate judge each, formats on; it fails if one is wrong.
 //!
 //! Options: `--model PATH` (default: the demo model), `--threads N` (2), `--max-tokens N` (512), `--rounds N` (5), `--data
-//! FILE` (MaskBench's `dev.jsonl.gz`), `--python PROGRAM`.
+//! FILE` (MaskBench's `dev.jsonl.gz`), `--python PROGRAM`, `--task NAME` (one of speculation's),
+//! `--prompt-chars N` (how much of a schema the model is shown; 3000).
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -251,6 +252,9 @@ fn speculation(options: &Options) -> Outcome<()> {
         "task", "T", "drafter", "tokens", "acceptance", "passes/token", "draft passes", "tokens/s"
     );
     for (task, prompt, schema) in TASKS {
+        if options.text("task").is_some_and(|only| only != task) {
+            continue;
+        }
         for temperature in [0.0, 0.8] {
             let mut greedy: Option<Vec<TokenId>> = None;
             for (name, draft) in drafters {
@@ -277,9 +281,9 @@ fn speculation(options: &Options) -> Outcome<()> {
                 );
                 let tokens = &completions[0].tokens;
                 let expected = greedy.get_or_insert_with(|| tokens.clone());
-                let must_agree = !matches!(draft, Draft::Model { choice: DraftChoice::Drawn, .. });
-                if must_agree && tokens != expected {
-                    return Err(format!("{task}, T {temperature}: {name} has changed the output").into());
+                // Passes of other widths round otherwise, which a draw from the tail of a law can tell.
+                if temperature == 0.0 && tokens != expected {
+                    return Err(format!("{task}: {name} has changed the greedy output").into());
                 }
             }
         }
@@ -351,7 +355,8 @@ fn schemas(options: &Options) -> Outcome<()> {
         if count == 0 {
             continue;
         }
-        let prompt = format!("Make up a JSON document that satisfies this JSON Schema.\n{}", case.schema);
+        let shown: String = case.schema.chars().take(options.number("prompt-chars", 3_000)?).collect();
+        let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
         let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(number as u64);
         let request = Request::new(model.chat_tokens(None, &prompt, None)?)
             .sampling(sampling.max_tokens(Some(most)))

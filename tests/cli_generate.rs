@@ -131,3 +131,27 @@ fn an_output_that_is_cut_off_fails() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.starts_with("error: the output was cut off before it was complete"), "{stderr}");
 }
+
+/// The same binary on a CUDA build of libtorch, whose folder is in `HEDGEROW_CUDA_LIBTORCH` (`…/torch/lib` of a Python environment):
+/// it links, loads the CUDA half, and says that no GPU answers, or runs on the one that does.
+#[test]
+fn a_cuda_build_of_libtorch_is_loaded_without_a_gpu() {
+    let Some(folder) = std::env::var_os("HEDGEROW_CUDA_LIBTORCH").filter(|_| has_model()) else {
+        eprintln!("skipped: HEDGEROW_CUDA_LIBTORCH names no folder");
+        return;
+    };
+    let run = |device: &str| {
+        Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+            .args(["generate", "--model", MODEL, "--raw", "--prompt", "One two three", "--max-tokens", "3"])
+            .args(["--temperature", "0", "--quiet", "--device", device])
+            .env("LD_LIBRARY_PATH", &folder)
+            .output()
+            .unwrap()
+    };
+    let (gpu, any, cpu) = (run("cuda:0"), run("auto"), run("cpu"));
+    assert_eq!((any.status.code(), text(&any).0), (Some(0), text(&cpu).0), "{}", text(&any).1);
+    match gpu.status.code() {
+        Some(0) => assert_eq!(text(&gpu).0, text(&cpu).0),
+        _ => assert!(text(&gpu).1.contains("no CUDA device answers"), "{}", text(&gpu).1),
+    }
+}

@@ -187,8 +187,8 @@ fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
 /// The same models, batches, trees and outputs on the first GPU; nothing where there is none.
 #[test]
 fn a_gpu_computes_what_the_cpu_computes() {
-    if !tch::Cuda::is_available() {
-        eprintln!("skipped: libtorch sees no GPU");
+    if let Err(error) = DeviceName::Cuda(0).resolve() {
+        eprintln!("skipped: {error}");
         return;
     }
     let scratch = Scratch::new("gpu");
