@@ -26,7 +26,7 @@ const FILES: &[(&str, Feature)] = &[
 ];
 
 /// Files of `src/ffi/` that have nothing to declare.
-const INTERNAL: &[&str] = &["mod", "boundary", "options"];
+const INTERNAL: &[&str] = &["mod", "boundary", "options", "sampler_params"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {

@@ -69,6 +69,9 @@ fn read_npy(rest: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
     let Some((header, data)) = rest.split_at_checked(length) else {
         return damaged("it ends inside its header");
     };
+    if header.last() != Some(&b'\n') {
+        return damaged("its header does not end where it says");
+    }
     let header = String::from_utf8_lossy(header);
     let Some(format) = field(&header, "descr").and_then(|text| quoted(text)) else {
         return match field(&header, "descr") {
@@ -224,9 +227,14 @@ mod tests {
         assert_eq!(read(&by_column, Some(1)).unwrap().logits, [values[1], values[4]]);
         assert_eq!(one(&npy("'<f4'", "(1, 6)", "False", &le)), values);
         assert_eq!(one(&npy("'<f4'", "(0,)", "False", &[])), [0.0; 0]);
-        let second =
-            [MAGIC, &[2, 0], &70u32.to_le_bytes(), &npy("'<f4'", "(1,)", "False", &le)[10..]].concat();
-        assert!(read(&second, None).is_err(), "the header is shorter than it says");
+        let second = |length: u32| {
+            [MAGIC, &[2, 0], &length.to_le_bytes(), &npy("'<f4'", "(6,)", "False", &le)[10..]].concat()
+        };
+        let length = (second(0).len() - 12 - le.len()) as u32;
+        assert_eq!(one(&second(length)), values);
+        for wrong in [length - 1, length + 4, u32::MAX] {
+            assert!(read(&second(wrong), None).is_err(), "a header of {length} bytes said to have {wrong}");
+        }
     }
 
     #[test]
