@@ -126,8 +126,11 @@ fn shape(text: &str) -> Option<Vec<usize>> {
     parts.map(|part| part.trim_end_matches('L').parse().ok()).collect()
 }
 
+/// Reads an element from its bytes.
+type Element = fn(&[u8]) -> f32;
+
 /// Bytes of an element and how to read it. `=` and `|` do not occur in files of these formats.
-fn element(format: &str) -> Option<(usize, fn(&[u8]) -> f32)> {
+fn element(format: &str) -> Option<(usize, Element)> {
     fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
         std::array::from_fn(|i| bytes[i])
     }
