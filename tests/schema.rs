@@ -156,10 +156,24 @@ fn many_distinct_items() {
     let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
     let list = |items: &[String]| format!("[{}]", items.join(","));
     let object = |i: usize| {
-        format!(r#"{{"id":{},"name":"n{}","of":[{},{}],"on":{}}}"#, i / 2, i % 7, i % 3, i % 5, i % 2 == 0)
+        format!(
+            r#"{{"id":{},"name":"n{}","of":[{},{}],"on":{}}}"#,
+            i / 2,
+            i % 7,
+            i % 3,
+            i % 5,
+            i.is_multiple_of(2)
+        )
     };
     let turned = |i: usize| {
-        format!(r#"{{"on":{},"of":[{},{}],"name":"n{}","id":{}.0}}"#, i % 2 == 0, i % 3, i % 5, i % 7, i / 2)
+        format!(
+            r#"{{"on":{},"of":[{},{}],"name":"n{}","id":{}.0}}"#,
+            i.is_multiple_of(2),
+            i % 3,
+            i % 5,
+            i % 7,
+            i / 2
+        )
     };
     let with = |items: Vec<String>, last: &str| list(&[items, vec![last.to_owned()]].concat());
     let objects: Vec<String> = (0..40).map(object).collect();

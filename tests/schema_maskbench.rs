@@ -255,7 +255,7 @@ pub fn walk_all() {
 /// Resident memory of this process in MiB, where the system tells.
 fn resident() -> Option<usize> {
     let pages: usize = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * 4096 >> 20)
+    Some((pages * 4096) >> 20)
 }
 
 /// Schemas come and go, sixteen at a time, beside one that stays: what the vocabulary and the long-lived constraint remember must
