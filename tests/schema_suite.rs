@@ -230,7 +230,7 @@ fn official_suite() {
             score.exact_groups, score.groups, score.pass, score.tests
         );
         let page = include_str!("../docs/json-schema.md");
-        if !page.lines().any(|line| line == row) {
+        if !page.lines().any(|line| line.starts_with(&row)) {
             wrong.push(format!("docs/json-schema.md lacks the row {row}"));
         }
         assert!(score.exact_groups * 100 > score.groups * 99, "{draft} fell below 99 % of the groups");

@@ -24,6 +24,7 @@ impl Eval<'_> {
     /// Values of `a` that are not in `b`. What is disjoint from a conjunction of `b` stays whole: that keeps the
     /// result small where the alternatives of a schema hardly overlap, as they are meant to.
     pub fn subtract(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
+        self.algebra.spend((a.numbers.work(&b.numbers) + b.numbers.work(&b.numbers)) / 8)?;
         let not_strings = self.algebra.texts.not(b.strings);
         let mut left = Shape {
             null: a.null && !b.null,
@@ -71,8 +72,11 @@ impl Eval<'_> {
                     violations = Some(self.object_violations(object)?);
                 }
                 for y in violations.iter().flatten() {
-                    self.algebra.spend(1)?;
-                    if let Some(both) = self.intersect_objects(&x, y)? {
+                    self.algebra.spend(1 + rest.objects.len() as u64 / 8)?;
+                    let Some(both) = self.intersect_objects(&x, y)? else { continue };
+                    // Breaking one condition often implies breaking another: what adds nothing is left out.
+                    if !rest.objects.iter().any(|known| self.is_within(&both, known)) {
+                        rest.objects.retain(|known| !self.is_within(known, &both));
                         rest.add_object(both);
                     }
                 }
@@ -234,5 +238,32 @@ impl Eval<'_> {
             (0, [], [object]) => self.single_object(object).is_some(),
             _ => false,
         }
+    }
+
+    /// Whether everything in `a` obviously is in `b`: every condition of `b` is one of `a`.
+    fn is_within(&self, a: &ObjectShape, b: &ObjectShape) -> bool {
+        let implied = |x: TermId, y: TermId| self.algebra.implies(x, y);
+        let size = |o: &ObjectShape| o.min.max(o.declared.iter().filter(|d| d.required).count() as u32);
+        let open = [(TextId::ANY, TermId::ANY)];
+        let rest = b.rest == open
+            || a.rest == b.rest
+                && a.declared.iter().all(|d| d.value == TermId::NEVER || b.position(&d.key).is_some());
+        let declared = |y: &Declared| match a.position(&y.key) {
+            Some(i) => implied(a.declared[i].value, y.value) && (a.declared[i].required || !y.required),
+            None => {
+                !y.required
+                    && match a.rest[..] {
+                        [] => true,
+                        [(TextId::ANY, value)] => implied(value, y.value),
+                        _ => y.value == TermId::ANY,
+                    }
+            }
+        };
+        rest && size(a) >= size(b)
+            && a.max <= b.max
+            && b.declared.iter().all(declared)
+            && b.requires.iter().all(|r| a.requires.contains(r))
+            && b.some.iter().all(|s| a.some.contains(s))
+            && b.differs.iter().all(|d| a.differs.contains(d))
     }
 }

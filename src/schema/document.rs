@@ -168,6 +168,18 @@ impl Document {
         self.records.get(schema.0 as usize).is_some_and(|r| r.inhabited)
     }
 
+    /// Whether a keyword has alternatives that must be told apart, itself or, no more than `look` steps off, in place.
+    pub fn divides(&self, keyword: &Keyword, look: u32) -> bool {
+        let below =
+            |schema: Value| look > 0 && self.keywords(schema).iter().any(|k| self.divides(k, look - 1));
+        match *keyword {
+            Keyword::OneOf(_) | Keyword::Not(_) | Keyword::Condition { .. } => true,
+            Keyword::AllOf(list) => self.json.items(list).iter().any(|&schema| below(schema)),
+            Keyword::Ref(target) => below(target),
+            _ => false,
+        }
+    }
+
     /// The resource (schema with an `$id`, or document root) a schema belongs to.
     pub fn resource(&self, schema: Value) -> Value {
         self.records.get(schema.0 as usize).map_or(self.root, |r| Value(r.resource))

@@ -26,6 +26,7 @@ impl Eval<'_> {
 
     /// Values in both.
     pub fn intersect(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
+        self.algebra.spend(a.numbers.work(&b.numbers) / 8)?;
         let mut both = Shape {
             null: a.null && b.null,
             booleans: a.booleans & b.booleans,
@@ -190,10 +191,29 @@ impl Eval<'_> {
                 return Ok(None);
             }
         }
+        for i in 0..object.some.len() {
+            if object.some[i].min > 0 && !self.has_place(&object, i) {
+                return Ok(None);
+            }
+        }
         let mut differs = std::mem::take(&mut object.differs);
         differs.retain(|pairs| self.may_be(&object, pairs));
         object.differs = differs;
         Ok(Some(Arc::new(object)))
+    }
+
+    /// Whether some property of `object` may be what its condition `index` asks for.
+    fn has_place(&mut self, object: &ObjectShape, index: usize) -> bool {
+        let (keys, value) = (object.some[index].keys, object.some[index].value);
+        let declared = object.declared.iter().any(|d| {
+            self.algebra.and2(d.value, value) != TermId::NEVER
+                && (keys == TextId::ANY || self.has_text(keys, &d.key))
+        });
+        declared
+            || object.rest.iter().any(|&(others, allowed)| {
+                self.algebra.and2(allowed, value) != TermId::NEVER
+                    && (others == TextId::ANY || self.and_text(others, keys) != TextId::NEVER)
+            })
     }
 
     /// Whether the object with exactly these properties may be one of `object` (sufficient to drop it, not necessary).

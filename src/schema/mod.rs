@@ -38,6 +38,7 @@ mod metaschema;
 mod number;
 mod options;
 mod pattern;
+mod plain;
 mod reader;
 mod reference;
 mod shape;

@@ -96,8 +96,22 @@ impl Part {
         merge(&mut both.not_multiples, &other.not_multiples);
         merge(&mut both.except, &other.except);
         both.tidy();
-        let contradiction = both.multiples.iter().any(|m| both.not_multiples.contains(m));
+        let refused = |m: &Decimal| both.not_multiples.iter().any(|n| m.is_multiple_of(n) == Some(true));
+        let contradiction = both.multiples.iter().any(refused);
         (!contradiction && !both.crossed()).then_some(both)
+    }
+
+    /// Whether every number of it obviously is one of `other`: each condition of `other` follows from one of its own.
+    fn is_within(&self, other: &Part) -> bool {
+        let mut both = self.clone();
+        other.lower.iter().for_each(|bound| both.raise(bound.clone()));
+        other.upper.iter().for_each(|bound| both.cap(bound.clone()));
+        let divides = |n: &Decimal| self.multiples.iter().any(|m| m.is_multiple_of(n) == Some(true));
+        both == *self
+            && (other.integer.is_none() || other.integer == self.integer)
+            && other.multiples.iter().all(divides)
+            && other.not_multiples.iter().all(|n| self.not_multiples.contains(n))
+            && other.except.iter().all(|value| self.except.contains(value))
     }
 
     pub fn raise(&mut self, bound: Bound) {
@@ -388,11 +402,25 @@ impl NumberSet {
         let mut set = NumberSet::of_points(points);
         for a in &self.parts {
             for b in &other.parts {
-                set.parts.extend(a.and(b));
+                if let Some(both) = a.and(b) {
+                    set.add(both);
+                }
             }
         }
-        set.parts.dedup();
         set
+    }
+
+    /// Adds a part, unless it adds nothing; leaves out those that add nothing to it.
+    fn add(&mut self, part: Part) {
+        if !self.parts.iter().any(|known| part.is_within(known)) {
+            self.parts.retain(|known| !known.is_within(&part));
+            self.parts.push(part);
+        }
+    }
+
+    /// How many steps combining it with another set takes, about.
+    pub fn work(&self, other: &NumberSet) -> u64 {
+        (self.parts.len() as u64).saturating_mul(other.parts.len() as u64)
     }
 
     pub fn or(&self, other: &NumberSet) -> NumberSet {
@@ -401,11 +429,7 @@ impl NumberSet {
         }
         let mut set = NumberSet::of_points(self.points.iter().chain(&other.points).cloned().collect());
         set.parts = self.parts.clone();
-        for part in &other.parts {
-            if !set.parts.contains(part) {
-                set.parts.push(part.clone());
-            }
-        }
+        other.parts.iter().for_each(|part| set.add(part.clone()));
         let halves = [true, false].map(|i| Part { integer: Some(i), ..Part::default() });
         if halves.iter().all(|h| set.parts.contains(h)) {
             return NumberSet::any();

@@ -12,6 +12,7 @@ use super::options::SchemaOptions;
 use super::shape::{ArrayShape, Eval, Shape};
 use super::text::Texts;
 use super::unevaluated::Outcome;
+use super::unfold::MAX_LOOK;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -175,19 +176,21 @@ impl Algebra {
             match *doc.keywords(schema) {
                 [] => return TermId::ANY,
                 [Keyword::Never] => return TermId::NEVER,
-                [Keyword::Types(types)] => return self.of_types(types),
                 [Keyword::Ref(target)] => {
                     scope = if is_dynamic { self.enter(scope, doc.resource(schema)) } else { 0 };
                     schema = target;
                 }
-                _ => break,
+                ref keywords => match self.plain_schema(keywords) {
+                    Some(plain) => return plain,
+                    None => break,
+                },
             }
         }
         let scope = if is_dynamic { self.enter(scope, doc.resource(schema)) } else { 0 };
         self.intern(Term::Schema(schema, scope))
     }
 
-    fn of_types(&mut self, types: Types) -> TermId {
+    pub fn of_types(&mut self, types: Types) -> TermId {
         match self.of_types[types as usize] {
             Some(known) => known,
             None => {
@@ -196,6 +199,15 @@ impl Algebra {
                 term
             }
         }
+    }
+
+    /// Whether a term is a schema with alternatives that must be told apart, which is better done where more is known.
+    pub fn divides(&self, term: TermId) -> bool {
+        let Term::Schema(schema, _) = *self.term(term) else { return false };
+        let keywords = self.doc.keywords(schema);
+        let unevaluated =
+            |k: &Keyword| matches!(k, Keyword::UnevaluatedProperties(_) | Keyword::UnevaluatedItems(_));
+        !keywords.iter().any(unevaluated) && keywords.iter().any(|k| self.doc.divides(k, MAX_LOOK))
     }
 
     /// The scope after entering a resource: anchors that lead somewhere already keep leading there.
@@ -237,7 +249,7 @@ impl Algebra {
             Term::Never => TermId::ANY,
             Term::Any => TermId::NEVER,
             Term::Not(inner) => inner,
-            _ => self.intern(Term::Not(a)),
+            _ => self.not_plain(a).unwrap_or_else(|| self.intern(Term::Not(a))),
         }
     }
 
@@ -260,16 +272,30 @@ impl Algebra {
                 _ => flat.push(part),
             }
         }
+        self.gather_plain(&mut flat);
         flat.sort_unstable();
         flat.dedup();
         let negated = |p: &TermId| matches!(*self.term(*p), Term::Not(x) if flat.binary_search(&x).is_ok());
-        if flat.iter().any(negated) {
+        if flat.first() == Some(&TermId::NEVER) || flat.iter().any(negated) {
             return TermId::NEVER;
         }
         match flat.as_slice() {
             [] => TermId::ANY,
             [one] => *one,
             _ => self.intern(Term::And(flat.into())),
+        }
+    }
+
+    /// Whether every value of `a` obviously is one of `b`.
+    pub fn implies(&self, a: TermId, b: TermId) -> bool {
+        if a == b || a == TermId::NEVER || b == TermId::ANY {
+            return true;
+        }
+        match (self.term(a), self.term(b)) {
+            (Term::And(a), Term::And(b)) => b.iter().all(|part| a.binary_search(part).is_ok()),
+            (Term::And(a), _) => a.binary_search(&b).is_ok(),
+            (_, Term::Or(b)) => b.binary_search(&a).is_ok(),
+            _ => false,
         }
     }
 
@@ -283,10 +309,11 @@ impl Algebra {
                 _ => flat.push(part),
             }
         }
+        self.gather_plain_alternatives(&mut flat);
         flat.sort_unstable();
         flat.dedup();
         let negated = |p: &TermId| matches!(*self.term(*p), Term::Not(x) if flat.binary_search(&x).is_ok());
-        if flat.iter().any(negated) {
+        if flat.contains(&TermId::ANY) || flat.iter().any(negated) {
             return TermId::ANY;
         }
         match flat.as_slice() {
@@ -300,29 +327,38 @@ impl Algebra {
 impl Eval<'_> {
     /// The shape of a term.
     pub fn shape(&mut self, id: TermId) -> Result<Arc<Shape>, Failure> {
-        let state = &mut self.algebra.states[id.0 as usize];
+        let state = &self.algebra.states[id.0 as usize];
         if let Some(shape) = &state.shape {
             return Ok(shape.clone());
         }
-        if state.open {
-            let at = self.algebra.at;
-            return Err(Failure::Loop(at));
+        let term = state.term.clone();
+        let shape = self.nested(id, |eval| eval.evaluate(&term))?;
+        self.algebra.states[id.0 as usize].shape = Some(shape.clone());
+        Ok(shape)
+    }
+
+    /// Work on a term, unless it is being worked on already.
+    pub fn nested<T>(
+        &mut self,
+        id: TermId,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.algebra.states[id.0 as usize].open {
+            return Err(Failure::Loop(self.algebra.at));
         }
         if self.algebra.depth >= MAX_DEPTH {
             return Err(Failure::Depth);
         }
-        state.open = true;
-        let term = state.term.clone();
+        self.algebra.states[id.0 as usize].open = true;
         self.algebra.depth += 1;
         let outer = self.algebra.at;
-        let result = self.algebra.spend(1).and_then(|()| self.evaluate(&term));
+        let result = self.algebra.spend(1).and_then(|()| work(self));
         self.algebra.depth -= 1;
         self.algebra.states[id.0 as usize].open = false;
         // An error keeps naming the innermost schema.
-        let shape = result?;
+        let result = result?;
         self.algebra.at = outer;
-        self.algebra.states[id.0 as usize].shape = Some(shape.clone());
-        Ok(shape)
+        Ok(result)
     }
 
     fn evaluate(&mut self, term: &Term) -> Result<Arc<Shape>, Failure> {
@@ -345,18 +381,23 @@ impl Eval<'_> {
                     _ => None,
                 };
                 let mut shape = self.algebra.any.clone();
-                for &part in parts.iter() {
-                    if negated(self, part).is_some() {
-                        continue;
-                    }
-                    let part = self.shape(part)?;
-                    shape = if *shape == *self.algebra.any {
-                        part
-                    } else {
-                        Arc::new(self.intersect(&shape, &part)?)
-                    };
-                    if shape.is_never() {
-                        break;
+                // What divides is looked at in the light of the others.
+                for dividing in [false, true] {
+                    for &part in parts.iter() {
+                        if negated(self, part).is_some()
+                            || self.algebra.divides(part) != dividing
+                            || shape.is_never()
+                        {
+                            continue;
+                        }
+                        shape = match (*shape == *self.algebra.any, dividing) {
+                            (true, _) => self.shape(part)?,
+                            (false, true) => Arc::new(self.within(part, (*shape).clone())?),
+                            (false, false) => {
+                                let part = self.shape(part)?;
+                                Arc::new(self.intersect(&shape, &part)?)
+                            }
+                        };
                     }
                 }
                 for &part in parts.iter() {

@@ -7,7 +7,7 @@ use super::document::{Keyword, Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJ
 use super::json::{Json, Kind, Value};
 use super::number::{NumberSet, Part, Point};
 use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape, SomeItems};
-use super::term::{Failure, ScopeId, TermId};
+use super::term::{Failure, ScopeId, Term, TermId};
 use super::text::TextId;
 use crate::automata::number::Bound;
 use crate::automata::{Decimal, UNBOUNDED};
@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// How deep a value in `enum` or `const` may be nested.
 const MAX_VALUE_DEPTH: u32 = 200;
+/// How far to look for alternatives through `allOf` and `$ref`.
+pub(super) const MAX_LOOK: u32 = 4;
 
 /// What the object keywords of one schema say.
 #[derive(Default)]
@@ -39,18 +41,63 @@ impl Eval<'_> {
         if keywords.iter().any(unevaluated) {
             return self.unfold_by_outcome(schema, scope);
         }
+        let any = self.algebra.any.clone();
+        self.unfold_within(schema, scope, &any)
+    }
+
+    /// The part of `context` that is in a schema.
+    fn unfold_within(&mut self, schema: Value, scope: ScopeId, context: &Shape) -> Result<Shape, Failure> {
+        let doc = self.algebra.doc.clone();
+        let keywords = doc.keywords(schema);
         let (mut shape, applicators) = self.assertions(keywords, scope)?;
-        if applicators {
-            for keyword in keywords {
-                if shape.is_never() {
-                    break;
-                }
-                if let Some(other) = self.applicator(*keyword, scope, &shape)? {
-                    shape = self.intersect(&shape, &other)?;
-                }
+        if *context != *self.algebra.any {
+            shape = self.intersect(context, &shape)?;
+        }
+        if !applicators {
+            return Ok(shape);
+        }
+        // What divides comes last: the more is known by then, the fewer of its alternatives overlap.
+        let divides = |keyword: &Keyword| doc.divides(keyword, MAX_LOOK);
+        let (last, first): (Vec<Keyword>, Vec<Keyword>) = keywords.iter().partition(|k| divides(k));
+        for keyword in first.into_iter().chain(last) {
+            if shape.is_never() {
+                break;
             }
+            shape = match keyword {
+                Keyword::AllOf(list) => self.all_within(doc.json.items(list), scope, shape)?,
+                Keyword::Ref(target) => self.all_within(&[target], scope, shape)?,
+                _ => match self.applicator(keyword, scope, &shape)? {
+                    Some(other) => self.intersect(&shape, &other)?,
+                    None => shape,
+                },
+            };
         }
         Ok(shape)
+    }
+
+    /// The part of `shape` that is in all of these schemas.
+    fn all_within(&mut self, schemas: &[Value], scope: ScopeId, mut shape: Shape) -> Result<Shape, Failure> {
+        let mut terms: Vec<TermId> = schemas.iter().map(|&v| self.algebra.schema(v, scope)).collect();
+        terms.sort_by_cached_key(|&term| self.algebra.divides(term));
+        for term in terms {
+            shape = self.within(term, shape)?;
+        }
+        Ok(shape)
+    }
+
+    /// The part of `shape` that is in the term. A schema that divides is looked at again in this light.
+    pub fn within(&mut self, term: TermId, shape: Shape) -> Result<Shape, Failure> {
+        match *self.algebra.term(term) {
+            Term::Schema(schema, scope) if shape != *self.algebra.any && self.algebra.divides(term) => self
+                .nested(term, |eval| {
+                    eval.algebra.at = schema;
+                    eval.unfold_within(schema, scope, &shape)
+                }),
+            _ => {
+                let other = self.shape(term)?;
+                self.intersect(&shape, &other)
+            }
+        }
     }
 
     /// What the keywords say that assert something by themselves, and whether there are others.
@@ -237,16 +284,86 @@ impl Eval<'_> {
             }
         }
         for (i, others) in overlaps.iter().enumerate() {
-            let mut alone = shapes[i].clone();
-            for &j in others {
-                if alone.is_never() {
-                    break;
-                }
-                alone = self.subtract(&alone, &shapes[j])?;
-            }
+            let others: Vec<&Shape> = others.iter().map(|&j| &shapes[j]).collect();
+            let alone = self.without(&shapes[i], &others)?;
             result = self.union(&result, &alone);
         }
         Ok(result)
+    }
+
+    /// What is in `shape` and in none of `others`. Where a key tells the others apart, `shape` is divided by its value first:
+    /// then each part has but one of them to lose, and their violations do not multiply.
+    fn without(&mut self, shape: &Shape, others: &[&Shape]) -> Result<Shape, Failure> {
+        let Some(key) = (others.len() > 2).then(|| self.telling_key(others)).flatten() else {
+            let mut left = shape.clone();
+            for other in others {
+                if !left.is_never() {
+                    left = self.subtract(&left, other)?;
+                }
+            }
+            return Ok(left);
+        };
+        let with = |value, required| {
+            let object = ObjectShape {
+                declared: vec![Declared { key: key.clone(), value, required }],
+                ..ObjectShape::any()
+            };
+            Shape { objects: vec![Arc::new(object)], ..Shape::never() }
+        };
+        let value_of = |other: &Shape| {
+            other
+                .objects
+                .first()
+                .map_or(TermId::ANY, |o| o.position(&key).map_or(TermId::ANY, |i| o.declared[i].value))
+        };
+        let values: Vec<TermId> = others.iter().map(|other| value_of(other)).collect();
+        // Where the key has one of the others' values, none of them, or is absent; and what is no object.
+        let mut left = Shape::never();
+        for (&value, other) in values.iter().zip(others) {
+            let part = self.intersect(shape, &with(value, true))?;
+            let part = self.subtract(&part, other)?;
+            left = self.union(&left, &part);
+        }
+        let among = self.algebra.or(&values);
+        let none = self.algebra.not(among);
+        let part = self.intersect(shape, &with(none, true))?;
+        left = self.union(&left, &part);
+        let no_objects = Shape { objects: Vec::new(), ..Shape::any() };
+        for part in [with(TermId::NEVER, false), no_objects] {
+            let mut part = self.intersect(shape, &part)?;
+            for other in others {
+                if !part.is_never() {
+                    part = self.subtract(&part, other)?;
+                }
+            }
+            left = self.union(&left, &part);
+        }
+        Ok(left)
+    }
+
+    /// A key that all these shapes, of one object each, declare with plain values that contradict each other.
+    fn telling_key(&mut self, shapes: &[&Shape]) -> Option<Arc<str>> {
+        let objects: Option<Vec<&ObjectShape>> = shapes
+            .iter()
+            .map(|shape| match shape.objects.as_slice() {
+                [object] => Some(&**object),
+                _ => None,
+            })
+            .collect();
+        let objects = objects?;
+        let found = objects[0].declared.iter().find(|d| {
+            let values: Option<Vec<TermId>> = objects
+                .iter()
+                .map(|o| o.position(&d.key).map(|i| o.declared[i].value))
+                .map(|value| value.filter(|&value| self.algebra.is_plain(value)))
+                .collect();
+            values.is_some_and(|values| {
+                let mut pairs =
+                    values.iter().enumerate().flat_map(|(i, &a)| values[..i].iter().map(move |&b| (a, b)));
+                pairs.all(|(a, b)| self.algebra.and2(a, b) == TermId::NEVER)
+            })
+        });
+        found.map(|d| d.key.clone())
     }
 
     /// Objects with the key satisfy the dependency.

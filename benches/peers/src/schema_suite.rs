@@ -2,13 +2,15 @@
 //!
 //! All files of a draft count but those of `optional/`, of which `optional/format/` counts. Instances are written compactly
 //! and read byte by byte, so no vocabulary is needed: whether a text is in a language does not depend on one.
-//! Schemas without `$schema` get their draft's. hedgerow is given the suite's `remotes/`; llguidance's grammar interface
-//! takes no such documents.
+//! Schemas without `$schema` get their draft's. hedgerow is given the suite's `remotes/`, to be read by the draft's rules;
+//! llguidance's grammar interface takes no such documents. The required tests take `format` and `contentEncoding` for
+//! annotations, the optional ones enforce formats, and hedgerow is told which; llguidance has no such option.
 
 use crate::engine::{allows, Engine, Hedgerow, LlGuidance};
 use crate::options::Options;
 use crate::statistics::Table;
 use anyhow::{bail, Context, Result};
+use hedgerow::schema::{ContentEncoding, Draft, FormatPolicy};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
@@ -19,12 +21,12 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 /// The drafts, and the `$schema` that says so.
-const DRAFTS: [(&str, &str); 5] = [
-    ("draft4", "http://json-schema.org/draft-04/schema#"),
-    ("draft6", "http://json-schema.org/draft-06/schema#"),
-    ("draft7", "http://json-schema.org/draft-07/schema#"),
-    ("draft2019-09", "https://json-schema.org/draft/2019-09/schema"),
-    ("draft2020-12", "https://json-schema.org/draft/2020-12/schema"),
+const DRAFTS: [(&str, Draft, &str); 5] = [
+    ("draft4", Draft::Four, "http://json-schema.org/draft-04/schema#"),
+    ("draft6", Draft::Six, "http://json-schema.org/draft-06/schema#"),
+    ("draft7", Draft::Seven, "http://json-schema.org/draft-07/schema#"),
+    ("draft2019-09", Draft::Y2019, "https://json-schema.org/draft/2019-09/schema"),
+    ("draft2020-12", Draft::Y2020, "https://json-schema.org/draft/2020-12/schema"),
 ];
 
 /// Where the suite's schemas expect its `remotes/`.
@@ -105,32 +107,45 @@ pub fn run(
     })?;
     let mut all = Map::new();
     for name in engines {
-        let mut engine: Box<dyn Engine> = match name.as_str() {
-            "hedgerow" => Box::new(Hedgerow::new(vocabulary.clone(), &options)),
-            "llguidance" | "llguidance-bytes" => {
-                Box::new(LlGuidance::from_vocabulary(&vocabulary, &options)?)
-            }
-            _ => bail!("the suite runs hedgerow and llguidance, not `{name}`"),
+        let engine = |options: &Options| -> Result<Box<dyn Engine>> {
+            Ok(match name.as_str() {
+                "hedgerow" => Box::new(Hedgerow::new(vocabulary.clone(), options)),
+                "llguidance" | "llguidance-bytes" => {
+                    Box::new(LlGuidance::from_vocabulary(&vocabulary, options)?)
+                }
+                _ => bail!("the suite runs hedgerow and llguidance, not `{name}`"),
+            })
         };
         println!("\n== {name}");
         let mut table = Table::new(std::iter::once("").chain(Score::default().named().map(|(name, _)| name)));
         let mut failures = Vec::new();
         let mut drafts = Map::new();
-        for (folder, uri) in DRAFTS.into_iter().filter(|(name, _)| draft.is_none_or(|d| name.contains(d))) {
+        for (folder, version, uri) in DRAFTS {
+            if draft.is_some_and(|d| !folder.contains(d)) {
+                continue;
+            }
+            let mut asserting = options.clone();
+            asserting.schema = asserting.schema.draft(version);
+            let mut annotating = asserting.clone();
+            annotating.schema =
+                annotating.schema.format(FormatPolicy::Annotate).content_encoding(ContentEncoding::Annotate);
+            let (mut asserting, mut annotating) = (engine(&asserting)?, engine(&annotating)?);
             let mut total = Score::default();
             let mut per_file = BTreeMap::new();
             let root = dir.join("tests").join(folder);
             for path in json_files(&root)? {
-                let file = path.strip_prefix(&root)?.to_string_lossy().into_owned();
-                if file.starts_with("optional") && !file.contains("format") {
+                let file = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
+                let is_optional = file.starts_with("optional/");
+                if is_optional && !file.starts_with("optional/format/") {
                     continue;
                 }
+                let engine = if is_optional { &mut asserting } else { &mut annotating };
                 let groups: Vec<Group> = serde_json::from_str(&std::fs::read_to_string(&path)?)
                     .with_context(|| format!("{} is no file of the suite", path.display()))?;
                 let mut score = Score::default();
                 for group in groups {
                     let place = format!("{folder}/{file}: {}", group.description);
-                    score.add(&judge(&mut *engine, group, uri, &place, &mut failures));
+                    score.add(&judge(&mut **engine, group, uri, &place, &mut failures));
                 }
                 total.add(&score);
                 per_file.insert(file, score);

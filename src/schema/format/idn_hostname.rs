@@ -33,8 +33,9 @@ fn rules() -> Vec<String> {
         format!(
             r"(?:[^\u200C]|(?<=[{VIRAMA}])\u200C|(?<=[{DUAL_JOINING}])\u200C(?=[{DUAL_JOINING}{RIGHT_JOINING}]))*"
         ),
-        // What Punycode leaves room for: `xn--`, and a digit for each character beyond ASCII.
-        "[a-z0-9-]{1,63}|.{1,59}".to_owned(),
+        // What Punycode leaves room for: `xn--`, and a digit for each character beyond ASCII. (Labels of ASCII alone are
+        // added below.)
+        "[^]{1,59}".to_owned(),
     ]
 }
 

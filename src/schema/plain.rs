@@ -1,0 +1,148 @@
+//! Plain terms: sets of scalars that are evaluated as soon as they are made.
+//!
+//! Types, constants and short enumerations are what alternatives are told apart by. Their Boolean combinations cost next to
+//! nothing, and as shapes they have one name each, however they came about: that two alternatives contradict each other,
+//! or that one case is part of another, is then seen by comparing names.
+
+use super::document::{Keyword, Types, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING};
+use super::json::{Kind, Value};
+use super::number::{NumberSet, Point};
+use super::shape::{ArrayShape, ObjectShape, Shape};
+use super::term::{Algebra, Term, TermId};
+use super::text::{Text, TextId};
+use crate::automata::Decimal;
+use std::sync::Arc;
+
+/// Longer enumerations are left for later.
+const MAX_VALUES: usize = 64;
+/// Sets of more intervals are left for later.
+const MAX_INTERVALS: usize = 4;
+
+impl Algebra {
+    /// The schema with these keywords, if it is plain.
+    pub(super) fn plain_schema(&mut self, keywords: &[Keyword]) -> Option<TermId> {
+        if let [Keyword::Types(types)] = *keywords {
+            return Some(self.of_types(types));
+        }
+        let doc = self.doc.clone();
+        let mut types: Types = NULL | BOOLEAN | NUMBER | STRING | ARRAY | OBJECT;
+        let mut values: Option<&[Value]> = None;
+        for keyword in keywords {
+            match keyword {
+                Keyword::Types(t) => types = *t,
+                Keyword::Const(value) if values.is_none() => values = Some(std::slice::from_ref(value)),
+                Keyword::Enum(list) if values.is_none() => values = Some(doc.json.items(*list)),
+                _ => return None,
+            }
+        }
+        let values = values.filter(|values| values.len() <= MAX_VALUES)?;
+        let mut shape = Shape::never();
+        let (mut points, mut texts) = (Vec::new(), Vec::new());
+        for &value in values {
+            match doc.json.kind(value) {
+                Kind::Null => shape.null = true,
+                Kind::Bool(b) => shape.booleans |= 1 << u8::from(b),
+                Kind::Number(span) => {
+                    let spelling = doc.json.text(span);
+                    points.push(Point { value: Decimal::parse(spelling)?, spelling: spelling.into() });
+                }
+                Kind::String(span) => texts.push(doc.json.text(span).into()),
+                Kind::Array { .. } | Kind::Object { .. } => return None,
+            }
+        }
+        shape.numbers = NumberSet::of_points(points);
+        shape.strings = self.texts.literals(texts);
+        let both = self.both(&shape, &Shape::of_types(types));
+        Some(self.shape_term(both))
+    }
+
+    /// Whether the term is plain.
+    pub(super) fn is_plain(&self, term: TermId) -> bool {
+        self.plain(term).is_some()
+    }
+
+    /// The shape of a plain term.
+    fn plain(&self, term: TermId) -> Option<Arc<Shape>> {
+        let Term::Shape(shape) = self.term(term) else { return None };
+        let strings = match self.texts.get(shape.strings) {
+            Text::Never | Text::Any | Text::Literals(_) => true,
+            Text::Not(inner) => matches!(self.texts.get(*inner), Text::Literals(_)),
+            _ => false,
+        };
+        let divisible =
+            shape.numbers.parts.iter().any(|p| !p.multiples.is_empty() || !p.not_multiples.is_empty());
+        let numbers = !divisible
+            && shape.numbers.parts.len() <= MAX_INTERVALS
+            && shape.numbers.points.len() <= MAX_VALUES;
+        let arrays = shape.arrays.iter().all(|a| **a == ArrayShape::any());
+        let objects = shape.objects.iter().all(|o| **o == ObjectShape::any());
+        (strings && numbers && arrays && objects).then(|| shape.clone())
+    }
+
+    /// Makes the plain ones among `parts` one term; [`TermId::NEVER`] alone is left where they contradict each other.
+    pub(super) fn gather_plain(&mut self, parts: &mut Vec<TermId>) {
+        let mut found: Vec<Arc<Shape>> = Vec::new();
+        let mut others = Vec::with_capacity(parts.len());
+        for &part in parts.iter() {
+            match self.plain(part) {
+                Some(shape) => found.push(shape),
+                None => others.push(part),
+            }
+        }
+        if found.len() < 2 {
+            return;
+        }
+        let first = (*found[0]).clone();
+        let all = found[1..].iter().fold(first, |all, shape| self.both(&all, shape));
+        *parts = others;
+        match self.shape_term(all) {
+            TermId::NEVER => *parts = vec![TermId::NEVER],
+            TermId::ANY => {}
+            term => parts.push(term),
+        }
+    }
+
+    /// The same for alternatives, by their complements.
+    pub(super) fn gather_plain_alternatives(&mut self, parts: &mut Vec<TermId>) {
+        let (mut found, mut others) = (Vec::new(), Vec::with_capacity(parts.len()));
+        for &part in parts.iter() {
+            match self.not_plain(part) {
+                Some(complement) => found.push(complement),
+                None => others.push(part),
+            }
+        }
+        if found.len() < 2 {
+            return;
+        }
+        let neither = self.and(&found);
+        others.push(self.not(neither));
+        *parts = others;
+    }
+
+    /// The complement of a plain term.
+    pub(super) fn not_plain(&mut self, term: TermId) -> Option<TermId> {
+        let shape = self.plain(term)?;
+        let any = self.any.clone();
+        let complement = Shape {
+            null: !shape.null,
+            booleans: 3 & !shape.booleans,
+            numbers: shape.numbers.complement(),
+            strings: self.texts.not(shape.strings),
+            arrays: if shape.arrays.is_empty() { any.arrays.clone() } else { Vec::new() },
+            objects: if shape.objects.is_empty() { any.objects.clone() } else { Vec::new() },
+        };
+        Some(self.shape_term(complement))
+    }
+
+    /// What is in two plain shapes.
+    fn both(&mut self, a: &Shape, b: &Shape) -> Shape {
+        Shape {
+            null: a.null && b.null,
+            booleans: a.booleans & b.booleans,
+            numbers: a.numbers.and(&b.numbers),
+            strings: self.texts.and_literals(a.strings, b.strings).unwrap_or(TextId::NEVER),
+            arrays: if a.arrays.is_empty() { Vec::new() } else { b.arrays.clone() },
+            objects: if a.objects.is_empty() { Vec::new() } else { b.objects.clone() },
+        }
+    }
+}
