@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The files whose items make up the header, in its order, and whether they need the feature `torch`.
 const FILES: &[(&str, Feature)] = &[
@@ -54,7 +55,13 @@ fn combined_source() -> String {
     source
 }
 
-fn generate() -> String {
+/// The header made anew; once, for tests that run at a time would write the same file.
+fn generate() -> &'static str {
+    static HEADER: OnceLock<String> = OnceLock::new();
+    HEADER.get_or_init(make)
+}
+
+fn make() -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let source = folder.join("ffi.rs");
     fs::write(&source, combined_source()).unwrap();
@@ -75,7 +82,7 @@ fn the_header_is_up_to_date() {
     let path = root().join("include/hedgerow.h");
     let header = generate();
     if std::env::var_os("HEDGEROW_UPDATE").is_some() {
-        fs::write(&path, &header).unwrap();
+        fs::write(&path, header).unwrap();
     }
     let checked_in = fs::read_to_string(&path).unwrap_or_default();
     if header != checked_in {
