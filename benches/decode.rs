@@ -13,7 +13,7 @@
 //!
 //! Options: `--model PATH` (default: the demo model), `--threads N` (2), `--max-tokens N` (512), `--rounds N` (5), `--data
 //! FILE` (MaskBench's `dev.jsonl.gz`), `--python PROGRAM`, `--task NAME` (one of speculation's),
-//! `--prompt-chars N` (how much of a schema the model is shown; 3000).
+//! `--prompt-chars N` (how much of a schema the model is shown; 3000), `--together N` (schemas in one batch; 8).
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -22,7 +22,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use hedgerow::decode::{Batch, Draft, DraftChoice, Erase, FinishReason, Generation, Request, Usage};
+use hedgerow::decode::{
+    Batch, Draft, DraftChoice, Erase, FinishReason, Generation, Request, RequestId, Usage,
+};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::schema::{compile, SchemaOptions};
@@ -347,58 +349,72 @@ fn schemas(options: &Options) -> Outcome<()> {
     let cases = cases(options, &model)?;
     let outputs = options.number("outputs", 200)?;
     let most = options.number("max-tokens", 512)?;
+    let together = options.number("together", 8)?.max(1);
     let (mut made, mut wrong, mut cut) = (0, 0, 0);
-    let (mut usage, mut bare, mut ours) = (Usage::default(), 0.0, 0.0);
+    let (mut usage, mut ours) = (Usage::default(), 0.0);
     let start = Instant::now();
-    for (number, case) in cases.iter().enumerate() {
-        let count = (number + 1) * outputs / cases.len() - number * outputs / cases.len();
-        if count == 0 {
-            continue;
-        }
-        let shown: String = case.schema.chars().take(options.number("prompt-chars", 3_000)?).collect();
-        let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
-        let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(number as u64);
-        let request = Request::new(model.chat_tokens(None, &prompt, None)?)
-            .sampling(sampling.max_tokens(Some(most)))
-            .constraint(case.constraint.clone())
-            .completions(count);
-        let Generation { completions, usage: of_case, timings } = run(&model, request, &[])?;
-        for completion in &completions {
-            let complete = matches!(completion.finish, FinishReason::Stop | FinishReason::ConstraintComplete);
-            let valid =
-                serde_json::from_str(&completion.text).is_ok_and(|value: Value| case.judge.is_valid(&value));
-            if !complete || !valid {
-                wrong += 1;
-                println!("WRONG: {}, {}: {}", case.id, completion.finish, completion.text);
+    let mut batch = Batch::new(&model, model.vocabulary())?.clock(move || start.elapsed());
+    let mut waiting = cases.iter().enumerate();
+    let mut under_way: Vec<(RequestId, usize)> = Vec::new();
+    loop {
+        while under_way.len() < together {
+            let Some((number, case)) = waiting.next() else { break };
+            let count = (number + 1) * outputs / cases.len() - number * outputs / cases.len();
+            if count == 0 {
+                continue;
             }
-            made += 1;
-            cut += usize::from(completion.tokens.len() >= most);
+            let shown: String = case.schema.chars().take(options.number("prompt-chars", 3_000)?).collect();
+            let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
+            let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(number as u64);
+            let request = Request::new(model.chat_tokens(None, &prompt, None)?)
+                .sampling(sampling.max_tokens(Some(most)))
+                .constraint(case.constraint.clone())
+                .completions(count);
+            under_way.push((batch.join(request)?, number));
         }
-        usage.completion_tokens += of_case.completion_tokens;
-        usage.forced_tokens += of_case.forced_tokens;
-        bare += timings.forward.as_secs_f64();
-        ours += (timings.mask + timings.sample).as_secs_f64();
-        println!(
-            "{:>3} {:40} {:>4} tokens, {:>3} forced; mask {:.1?}, sampling {:.1?}, passes {:.1?}; {:.0} s so far",
-            number + 1,
-            case.id.chars().take(40).collect::<String>(),
-            of_case.completion_tokens,
-            of_case.forced_tokens,
-            timings.mask,
-            timings.sample,
-            timings.forward,
-            start.elapsed().as_secs_f64()
-        );
-        std::io::stdout().flush()?;
+        if under_way.is_empty() {
+            break;
+        }
+        for (id, result) in batch.step(|_, _| ControlFlow::Continue(())) {
+            let place = under_way.iter().position(|of| of.0 == id).ok_or("an unknown request has ended")?;
+            let case = &cases[under_way.remove(place).1];
+            let Generation { completions, usage: of_case, timings } = result?;
+            for completion in &completions {
+                let complete =
+                    matches!(completion.finish, FinishReason::Stop | FinishReason::ConstraintComplete);
+                let valid = serde_json::from_str(&completion.text)
+                    .is_ok_and(|value: Value| case.judge.is_valid(&value));
+                if !complete || !valid {
+                    wrong += 1;
+                    println!("WRONG: {}, {}: {}", case.id, completion.finish, completion.text);
+                }
+                made += 1;
+                cut += usize::from(completion.tokens.len() >= most);
+            }
+            usage.completion_tokens += of_case.completion_tokens;
+            usage.forced_tokens += of_case.forced_tokens;
+            ours += (timings.mask + timings.sample).as_secs_f64();
+            println!(
+                "{made:>3} {:40} {:>4} tokens, {:>3} forced; mask {:.1?}, sampling {:.1?}; {:.0} s so far",
+                case.id.chars().take(40).collect::<String>(),
+                of_case.completion_tokens,
+                of_case.forced_tokens,
+                timings.mask,
+                timings.sample,
+                start.elapsed().as_secs_f64()
+            );
+            std::io::stdout().flush()?;
+        }
     }
+    let rest = start.elapsed().as_secs_f64() - ours;
     println!("{made} outputs over {} schemas: {} complete and valid, {wrong} not", cases.len(), made - wrong);
     println!("{cut} used all of their {most} tokens");
     println!(
-        "{} tokens, {} forced: {:.3} passes a token; constraint and sampling {:.2} % of decoding passes",
+        "{} tokens, {} forced: {:.3} passes a token; constraint and sampling {:.2} % of all other work",
         usage.completion_tokens,
         usage.forced_tokens,
         passes_a_token(&usage),
-        100.0 * ours / bare
+        100.0 * ours / rest
     );
     match wrong {
         0 => Ok(()),

@@ -11,6 +11,7 @@ use super::batch::RequestId;
 use super::beam::Beams;
 use super::clock::Clock;
 use super::contrastive::Contrastive;
+use super::device_rows::RowCut;
 use super::draft::{Draft, Guessed};
 use super::drafter::Drafters;
 use super::error::DecodeError;
@@ -19,6 +20,7 @@ use super::prefix::Prefix;
 use super::request::{Chunk, FinishReason, Generation, Request, Strategy, Timings, Usage};
 use super::rules::Rules;
 use super::sequence::Sequence;
+use crate::sampling::Survivors;
 use crate::vocab::TokenId;
 
 /// A request under way.
@@ -223,24 +225,14 @@ impl<C: Send + 'static> Active<C> {
         share: Share<'_>,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
-        let mut read = Vec::with_capacity(share.places.len());
-        for place in share.places {
-            let pending = &mut self.sequences[place.sequence].pending;
-            read.push(pending.drain(..place.tokens).count());
-        }
+        let read = self.read(share.places);
         if self.phase == Phase::Prefill {
             if let Search::Contrastive(search) = &mut self.search {
                 search.read(share.hidden, share.first);
             }
             // Only the first sequence has a cache; nothing has been drawn, so all stand where it stands.
             let Some(row) = share.logits.last(share.first) else { return Ok(()) };
-            self.phase = Phase::Decode;
-            if let Some((Sequence { cache: Some(first), .. }, others)) = self.sequences.split_first_mut() {
-                for other in others {
-                    other.cache = Some(model.fork(first)?);
-                    other.pending.clear();
-                }
-            }
+            self.spread(model)?;
             if let Search::Sample | Search::BestOf = self.search {
                 for sequence in &mut self.sequences {
                     sequence.draw(row, &[], &self.rules, clock, &mut self.timings)?;
@@ -267,6 +259,73 @@ impl<C: Send + 'static> Active<C> {
                 search.step(model, sequences, logits, hidden, first, rules, clock, timings)
             }
         }
+    }
+
+    /// Takes what has been read off what is pending, and says how much it was for each place.
+    fn read(&mut self, places: &[Place]) -> Vec<usize> {
+        let read = |place: &Place| self.sequences[place.sequence].pending.drain(..place.tokens).count();
+        places.iter().map(read).collect()
+    }
+
+    /// The prompt has been read: gives every output a cache.
+    fn spread<M: LanguageModel<Cache = C>>(&mut self, model: &M) -> Result<(), DecodeError> {
+        self.phase = Phase::Decode;
+        if let Some((Sequence { cache: Some(first), .. }, others)) = self.sequences.split_first_mut() {
+            for other in others {
+                other.cache = Some(model.fork(first)?);
+                other.pending.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// The outputs that draw behind a pass over these places, each with the place whose last row it draws from.
+    fn drawing(&self, places: &[Place]) -> Vec<(usize, usize)> {
+        let asking = places.iter().enumerate().filter(|(_, place)| place.rows != LogitRows::None);
+        match self.phase {
+            // All stand behind the prompt.
+            Phase::Prefill => {
+                asking.flat_map(|(at, _)| (0..self.sequences.len()).map(move |of| (of, at))).collect()
+            }
+            Phase::Decode => asking.map(|(at, place)| (place.sequence, at)).collect(),
+        }
+    }
+
+    /// What its outputs need of the rows behind these places, the first of which is input `first`; `None` if that is the
+    /// rows themselves.
+    pub fn cuts(&self, places: &[Place], first: usize) -> Option<Vec<RowCut<'_>>> {
+        let Search::Sample = self.search else { return None };
+        let cut = |(sequence, place): (usize, usize)| {
+            let (mask, cut) = self.sequences[sequence].cut(&self.rules)?;
+            Some(RowCut { input: first + place, mask, cut })
+        };
+        self.drawing(places).into_iter().map(cut).collect()
+    }
+
+    /// Takes what its [cuts](Self::cuts) have left: the outputs go on. `row` gives the last row behind an input.
+    pub fn after_cuts<'a, M: LanguageModel<Cache = C>>(
+        &mut self,
+        model: &M,
+        places: &[Place],
+        first: usize,
+        survivors: &[Survivors],
+        row: impl Fn(usize) -> Result<&'a [f32], DecodeError>,
+        clock: &Clock,
+    ) -> Result<(), DecodeError> {
+        let drawing = self.drawing(places);
+        self.read(places);
+        if self.phase == Phase::Prefill && !drawing.is_empty() {
+            self.spread(model)?;
+        }
+        let Self { sequences, rules, timings, .. } = self;
+        for ((sequence, place), survivors) in drawing.into_iter().zip(survivors) {
+            let sequence = &mut sequences[sequence];
+            if !sequence.draw_among(survivors, rules, clock, timings)? {
+                sequence.draw(row(first + place)?, &[], rules, clock, timings)?;
+            }
+            sequence.settle(rules, clock, timings)?;
+        }
+        Ok(())
     }
 
     /// Draws one output's next token, and further ones as long as they are what was guessed.

@@ -8,11 +8,13 @@
 //! it need not be read again ([`Batch::keep_prefixes`]). The price of a step beside the pass is that of masks and sampling, in
 //! turn for each output on the caller's thread. What becomes of a request's logits is in `active`.
 
-use std::ops::ControlFlow;
+use std::cell::OnceCell;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
 use super::active::{Active, Place, Share};
 use super::clock::Clock;
+use super::device_rows::{DeviceRows, Rows};
 use super::draft::Acceptance;
 use super::drafter::{DraftHeads, Drafters};
 use super::erased::ErasedModel;
@@ -22,6 +24,7 @@ use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, T
 use super::prefix::Prefixes;
 use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, Strategy, TokenHealing};
 use super::rules::{Ending, Rules, Scoring};
+use crate::sampling::Survivors;
 use crate::vocab::Vocabulary;
 
 /// A request's number in its [`Batch`].
@@ -293,17 +296,27 @@ impl<M: LanguageModel> Batch<M> {
             return;
         }
         let start = clock.now();
-        let output = forward(model, &mut inputs, wants_hidden)
-            .and_then(|(logits, hidden)| Ok((checked(logits, &places, vocabulary.size())?, hidden)))
-            .map_err(DecodeError::from);
+        let output = forward(model, &mut inputs, wants_hidden);
+        drop(inputs);
+        let output = output.and_then(|(rows, hidden)| {
+            Ok((Answer::new(rows, active, &places, &shares, vocabulary)?, hidden))
+        });
+        let output = output.map_err(DecodeError::from);
         let took = clock.since(start);
-        for (active, share) in active.iter_mut().zip(shares).filter(|(_, share)| !share.is_empty()) {
+        for (number, (active, share)) in active.iter_mut().zip(shares).enumerate() {
+            if share.is_empty() {
+                continue;
+            }
             active.count_pass(took);
+            let (own, first) = (&places[share.clone()], share.start);
             let result = match &output {
-                Ok((logits, hidden)) => {
-                    let (places, first) = (&places[share.clone()], share.start);
-                    let share = Share { places, first, logits, hidden: hidden.as_ref() };
+                Ok((Answer::Whole(logits), hidden)) => {
+                    let share = Share { places: own, first, logits, hidden: hidden.as_ref() };
                     active.after_pass(model, share, clock)
+                }
+                Ok((Answer::Cut { survivors, whole }, _)) => {
+                    let row = |input| whole.row(input, &places, vocabulary.size());
+                    active.after_cuts(model, own, first, &survivors[number], row, clock)
                 }
                 Err(error) => Err(error.clone()),
             };
@@ -350,21 +363,82 @@ pub fn generate<M: LanguageModel>(
     Batch::new(model, vocabulary)?.run(request, on_chunk)
 }
 
+/// What the loop has of a pass's logits.
+enum Answer {
+    /// All of them.
+    Whole(Logits),
+    /// What has survived the cuts of each request, and a way to the rows where that is too little.
+    Cut { survivors: Vec<Vec<Survivors>>, whole: Copied },
+}
+
+impl Answer {
+    /// Asks a device for no more than the requests need, if they all can do without rows.
+    fn new<C: Send + 'static>(
+        rows: Rows,
+        active: &[Active<C>],
+        places: &[Place],
+        shares: &[Range<usize>],
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, ModelError> {
+        let rows = match rows {
+            Rows::Host(logits) => return Ok(Self::Whole(checked(logits, places, vocabulary.size())?)),
+            Rows::Device(rows) => rows,
+        };
+        let cuts = active.iter().zip(shares);
+        let cuts = cuts.map(|(active, share)| active.cuts(&places[share.clone()], share.start));
+        let Some(cuts) = cuts.collect::<Option<Vec<_>>>() else {
+            return Ok(Self::Whole(checked(rows.copy()?, places, vocabulary.size())?));
+        };
+        let counts: Vec<usize> = cuts.iter().map(Vec::len).collect();
+        let cuts = cuts.concat();
+        let found = match cuts.is_empty() {
+            true => Vec::new(),
+            false => rows.survivors(&cuts, vocabulary.token_count())?,
+        };
+        if found.len() != cuts.len() {
+            return Err(ModelError::NoRow);
+        }
+        let mut found = found.into_iter();
+        let survivors = counts.into_iter().map(|count| found.by_ref().take(count).collect()).collect();
+        Ok(Self::Cut { survivors, whole: Copied { rows, logits: OnceCell::new() } })
+    }
+}
+
+/// Rows that are copied from a device when the first of them is asked for.
+struct Copied {
+    rows: Box<dyn DeviceRows>,
+    logits: OnceCell<Logits>,
+}
+
+impl Copied {
+    /// The last row behind an input.
+    fn row(&self, input: usize, places: &[Place], size: usize) -> Result<&[f32], DecodeError> {
+        let logits = match self.logits.get() {
+            Some(logits) => logits,
+            None => {
+                let logits = checked(self.rows.copy()?, places, size)?;
+                self.logits.get_or_init(|| logits)
+            }
+        };
+        Ok(logits.last(input).ok_or(ModelError::NoRow)?)
+    }
+}
+
 /// One forward pass: the plain one, unless tokens branch or hidden states are wanted.
 fn forward<M: LanguageModel>(
     model: &M,
     inputs: &mut [TreeInput<'_, M::Cache>],
     wants_hidden: bool,
-) -> Result<(Logits, Option<Logits>), ModelError> {
+) -> Result<(Rows, Option<Logits>), ModelError> {
     if wants_hidden || inputs.iter().any(|input| !input.parents.is_empty()) {
         let TreeOutput { logits, hidden } = model.forward_tree(inputs)?;
-        return Ok((logits, Some(hidden)));
+        return Ok((Rows::Host(logits), Some(hidden)));
     }
     let mut chains: Vec<ForwardInput<'_, M::Cache>> = inputs
         .iter_mut()
         .map(|input| ForwardInput { tokens: input.tokens, cache: &mut *input.cache, rows: input.rows })
         .collect();
-    Ok((model.forward(&mut chains)?, None))
+    Ok((model.forward_rows(&mut chains)?, None))
 }
 
 /// The logits, if there is a row of the right length for everyone who asked for one.

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::fmt;
 
+use super::device_rows::Rows;
 use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
 
 /// A cache of a model whose type is not known.
@@ -62,14 +63,11 @@ impl<M: LanguageModel> LanguageModel for Erase<M> {
     }
 
     fn forward(&self, batch: &mut [ForwardInput<'_, ErasedCache>]) -> Result<Logits, ModelError> {
-        let inner: Option<Vec<_>> = batch
-            .iter_mut()
-            .map(|input| {
-                let cache = input.cache.0.downcast_mut()?;
-                Some(ForwardInput { tokens: input.tokens, cache, rows: input.rows })
-            })
-            .collect();
-        self.0.forward(&mut inner.ok_or(ModelError::ForeignCache)?)
+        self.0.forward(&mut inner::<M::Cache>(batch)?)
+    }
+
+    fn forward_rows(&self, batch: &mut [ForwardInput<'_, ErasedCache>]) -> Result<Rows, ModelError> {
+        self.0.forward_rows(&mut inner::<M::Cache>(batch)?)
     }
 
     fn forward_tree(&self, batch: &mut [TreeInput<'_, ErasedCache>]) -> Result<TreeOutput, ModelError> {
@@ -86,4 +84,15 @@ impl<M: LanguageModel> LanguageModel for Erase<M> {
     fn keep(&self, cache: &mut ErasedCache, start: usize, path: &[usize]) -> Result<(), ModelError> {
         self.0.keep(cache.0.downcast_mut().ok_or(ModelError::ForeignCache)?, start, path)
     }
+}
+
+/// The inputs with caches of their own type.
+fn inner<'a, C: 'static>(
+    batch: &'a mut [ForwardInput<'_, ErasedCache>],
+) -> Result<Vec<ForwardInput<'a, C>>, ModelError> {
+    let of = |ForwardInput { tokens, cache, rows }: &'a mut ForwardInput<'_, ErasedCache>| {
+        let cache = cache.0.downcast_mut()?;
+        Some(ForwardInput { tokens, cache, rows: *rows })
+    };
+    batch.iter_mut().map(of).collect::<Option<_>>().ok_or(ModelError::ForeignCache)
 }

@@ -12,6 +12,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::device_rows::Rows;
 use crate::vocab::TokenId;
 
 /// A causal language model: tokens in, logits of the next token out.
@@ -97,6 +98,15 @@ pub trait LanguageModel {
     /// backend. Caches may have grown by then; [`truncate`](Self::truncate) puts them back.
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError>;
 
+    /// As [`forward`](Self::forward), but the rows may stay in the memory of the model's device. The provided method gives
+    /// those of `forward`.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    fn forward_rows(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Rows, ModelError> {
+        self.forward(batch).map(Rows::Host)
+    }
+
     /// As [`forward`](Self::forward) over trees of tokens, with the hidden states behind all of them.
     ///
     /// A token sees its ancestors and what the cache held before, and stands at its depth; logits and hidden states are those
@@ -152,6 +162,10 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &M {
 
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
         (**self).forward(batch)
+    }
+
+    fn forward_rows(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Rows, ModelError> {
+        (**self).forward_rows(batch)
     }
 
     fn forward_tree(&self, batch: &mut [TreeInput<'_, Self::Cache>]) -> Result<TreeOutput, ModelError> {

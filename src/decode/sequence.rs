@@ -14,7 +14,7 @@ use super::request::{Budget, Completion, FinishReason, ForcedTokens, Request, Ti
 use super::rules::{real_tokens, Ending, Rules, Scoring};
 use super::text::{StopStrings, TextStream};
 use crate::engine::{DraftTree, Matcher};
-use crate::sampling::{logprobs, Purpose, Sampled, Sampler};
+use crate::sampling::{logprobs, Cut, Purpose, Sampled, Sampler, Survivors};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
 
@@ -365,6 +365,40 @@ impl<C> Sequence<C> {
         };
         times.mask += clock.since(drawn);
         result
+    }
+
+    /// What [`draw_among`](Self::draw_among) needs of a row of logits; `None` if that is the row.
+    pub fn cut(&self, rules: &Rules) -> Option<(Option<&[u32]>, Cut)> {
+        if rules.logprobs.is_some() || rules.scoring != Scoring::None || !self.guesses.is_empty() {
+            return None;
+        }
+        let tokens = rules.vocabulary.token_count();
+        let words = TokenSet::word_count(tokens).min(self.mask.len());
+        let mask = self.is_masked().then_some(&self.mask[..words]);
+        // What is wrong with a chain is said by whoever samples from the row.
+        Some((mask, self.sampler.cut(tokens, mask).ok()??))
+    }
+
+    /// As [`draw`](Self::draw) without guesses, from what a [`cut`](Self::cut) has left of the row; `false`, and nothing
+    /// drawn, if that was too little.
+    pub fn draw_among(
+        &mut self,
+        survivors: &Survivors,
+        rules: &Rules,
+        clock: &Clock,
+        times: &mut Timings,
+    ) -> Result<bool, DecodeError> {
+        let start = clock.now();
+        let sampled = self.sampler.sample_among(survivors, rules.vocabulary.token_count())?;
+        let drawn = clock.now();
+        times.sample += drawn.saturating_sub(start);
+        let Some(Sampled { token, .. }) = sampled else { return Ok(false) };
+        match self.last_way(token, rules)? {
+            None => self.take(token, rules)?,
+            Some(way) => self.finish_by(&way, rules)?,
+        }
+        times.mask += clock.since(drawn);
+        Ok(true)
     }
 
     /// The tokens that end the output, if there would be too little room for any behind `token`.

@@ -56,4 +56,4 @@ pub use params::{
 };
 pub use rng::{Purpose, Rng};
 pub use row::LogitRow;
-pub use sampler::{Sampled, Sampler, SamplerCheckpoint, Stage};
+pub use sampler::{Cut, Sampled, Sampler, SamplerCheckpoint, Stage, Survivors};

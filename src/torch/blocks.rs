@@ -8,6 +8,7 @@
 use tch::{Kind, Tensor};
 
 use super::architecture::{FeedForwardKind, NormKind};
+use super::device::upload;
 use super::error::{Doing, TorchError};
 
 /// `x Wᵀ + b`.
@@ -177,8 +178,8 @@ impl Tree {
             let before_path = first.saturating_sub(past);
             path[before_path..].iter().for_each(|&ancestor| row[past + ancestor] = true);
         }
-        Tensor::f_from_slice(&bits)
-            .and_then(|bits| bits.f_view([new as i64, all as i64])?.f_to_device(device))
+        upload(&bits, device)
+            .and_then(|bits| bits.f_view([new as i64, all as i64]))
             .map(Visibility::Mask)
             .doing("building an attention mask")
     }

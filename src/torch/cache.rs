@@ -9,6 +9,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::device::upload;
 use super::error::{Doing, TorchError};
 
 /// What every cache of one model has in common.
@@ -75,9 +76,7 @@ impl KvCache {
         if path.iter().enumerate().any(|(at, &offset)| at != offset) {
             let places: Vec<i64> = path.iter().map(|&offset| (start + offset) as i64).collect();
             let doing = "keeping a path in the key-value cache";
-            let places = Tensor::f_from_slice(&places)
-                .and_then(|places| places.f_to_device(self.shape.device))
-                .doing(doing)?;
+            let places = upload(&places, self.shape.device).doing(doing)?;
             let gather = |all: &Tensor| {
                 let kept = all.f_index_select(1, &places)?;
                 all.f_narrow(1, start as i64, path.len() as i64)?.f_copy_(&kept)

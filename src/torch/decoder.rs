@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::architecture::{Architecture, DecoderConfig, Format, PositionKind};
 use super::blocks::{Linear, Norm, Tree, Visibility};
 use super::cache::{CacheShape, KvCache};
+use super::device::upload;
 use super::error::{Doing, TorchError};
 use super::layer::{norm, Layer, Reach, View};
 use super::rope::{Rope, Scaling};
@@ -204,7 +205,7 @@ impl Decoder {
                 }
             }
         }
-        let positions = self.upload(&positions).doing("copying positions")?;
+        let positions = upload(&positions, self.device).doing("copying positions")?;
         let view = |reach, visibilities| -> Result<View, TorchError> {
             Ok(View { angles: self.positions.angles(reach, &positions, self.kind)?, visibilities })
         };
@@ -230,7 +231,8 @@ impl Decoder {
         Ok((self.output_norm.forward(&hidden)?, before.into_iter().flatten().collect()))
     }
 
-    /// The logits of the wanted rows of what [`hidden`](Self::hidden) gave: `[rows, vocab]`, `f32`, contiguous, on the CPU.
+    /// The logits of the wanted rows of what [`hidden`](Self::hidden) gave: `[rows, vocab]`, in the model's format and on its
+    /// device.
     pub(crate) fn logits(
         &self,
         hidden: &Tensor,
@@ -243,26 +245,21 @@ impl Decoder {
             first += sequence.tokens.len();
         }
         if wanted.is_empty() {
-            return Tensor::f_empty([0, self.vocab_size as i64], (Kind::Float, Device::Cpu))
+            return Tensor::f_empty([0, self.vocab_size as i64], (self.kind, self.device))
                 .doing("making an empty result");
         }
         let rows = match wanted.len() == first {
             true => hidden.shallow_clone(),
-            false => self
-                .upload(&wanted)
+            false => upload(&wanted, self.device)
                 .and_then(|wanted| hidden.f_index_select(0, &wanted))
                 .doing("choosing the rows whose logits are wanted")?,
         };
-        self.output
-            .forward(&rows)?
-            .f_to_device(Device::Cpu)
-            .and_then(|logits| logits.f_to_kind(Kind::Float)?.f_contiguous())
-            .doing("copying logits")
+        self.output.forward(&rows)
     }
 
     /// What the first layer reads.
     fn embed(&self, ids: &[i64], positions: &Tensor) -> Result<Tensor, tch::TchError> {
-        let mut embedded = self.embedding.f_index_select(0, &self.upload(ids)?)?;
+        let mut embedded = self.embedding.f_index_select(0, &upload(ids, self.device)?)?;
         if self.config.embedding_scale != 1.0 {
             embedded = embedded.f_mul_scalar(self.config.embedding_scale)?;
         }
@@ -270,10 +267,6 @@ impl Decoder {
             Positions::Rotary { .. } => Ok(embedded),
             Positions::Learned(vectors) => embedded.f_add(&vectors.f_index_select(0, positions)?),
         }
-    }
-
-    fn upload(&self, numbers: &[i64]) -> Result<Tensor, tch::TchError> {
-        Tensor::f_from_slice(numbers).and_then(|list| list.f_to_device(self.device))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Devices and number formats by name, and libtorch's threads.
+//! Devices and number formats by name, the way to a device and back, and libtorch's threads.
 //!
 //! One binary serves both libtorch builds. The CPU folder has no CUDA half; in a CUDA installation it is a
 //! library of its own, `libtorch_cuda.so`, which registers its kernels when it is loaded and which nothing
@@ -8,6 +8,9 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
+
+use tch::kind::Element;
+use tch::{Device, TchError, Tensor};
 
 use super::error::TorchError;
 
@@ -160,6 +163,31 @@ pub fn set_threads(count: usize) -> Result<(), TorchError> {
             Ok(())
         }
         _ => Err(TorchError::Threads { given: count, limit: LIMIT }),
+    }
+}
+
+/// Numbers on a device. A GPU takes them from pinned memory in its own time; nobody waits.
+pub(super) fn upload<T: Element>(numbers: &[T], device: Device) -> Result<Tensor, TchError> {
+    let host = Tensor::f_from_slice(numbers)?;
+    match device {
+        Device::Cuda(_) => {
+            // libtorch keeps the pinned block until the copy is done.
+            host.f_pin_memory(device)?.f_to_device_(device, host.kind(), true, false)
+        }
+        _ => host.f_to_device(device),
+    }
+}
+
+/// A tensor in host memory, through a pinned block where it comes from a GPU. The host waits for it.
+pub(super) fn to_host(tensor: &Tensor) -> Result<Tensor, TchError> {
+    match tensor.device() {
+        Device::Cpu => Ok(tensor.shallow_clone()),
+        device => {
+            let block = Tensor::f_empty(tensor.size(), (tensor.kind(), Device::Cpu))?;
+            let mut block = block.f_pin_memory(device)?;
+            block.f_copy_(tensor)?;
+            Ok(block)
+        }
     }
 }
 

@@ -3,9 +3,13 @@
 use tch::Tensor;
 
 use super::cache::KvCache;
+use super::device::to_host;
+use super::device_rows::TensorRows;
 use super::error::{Doing, TorchError};
 use super::model::Model;
-use crate::decode::{EarlyExit, ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
+use crate::decode::{
+    EarlyExit, ForwardInput, LanguageModel, Logits, ModelError, Rows, TreeInput, TreeOutput,
+};
 
 impl LanguageModel for Model {
     type Cache = KvCache;
@@ -40,6 +44,17 @@ impl LanguageModel for Model {
         self.rows(&hidden, &chains)
     }
 
+    fn forward_rows(&self, batch: &mut [ForwardInput<'_, KvCache>]) -> Result<Rows, ModelError> {
+        if !self.keeps_rows() {
+            return self.forward(batch).map(Rows::Host);
+        }
+        let mut chains = chains(batch)?;
+        let hidden = self.decoder().hidden(&mut chains)?;
+        let logits = self.decoder().logits(&hidden, &chains)?;
+        let rows = chains.iter().map(|input| input.rows.range(input.tokens.len()).len());
+        Ok(Rows::Device(Box::new(TensorRows::new(logits, rows.collect()))))
+    }
+
     fn forward_tree(&self, batch: &mut [TreeInput<'_, KvCache>]) -> Result<TreeOutput, ModelError> {
         if let Some(input) = batch.iter().position(|input| input.tokens.is_empty()) {
             return Err(ModelError::NoTokens { input });
@@ -48,7 +63,7 @@ impl LanguageModel for Model {
         let logits = self.rows(&hidden, batch)?;
         let width = self.decoder().width();
         let tokens = batch.iter().map(|input| input.tokens.len());
-        Ok(TreeOutput { logits, hidden: Logits::new(HostTensor::new(hidden)?, width, tokens)? })
+        Ok(TreeOutput { logits, hidden: Logits::new(HostTensor::new(&hidden)?, width, tokens)? })
     }
 
     fn keep(&self, cache: &mut KvCache, start: usize, path: &[usize]) -> Result<(), ModelError> {
@@ -93,7 +108,7 @@ impl Model {
     fn rows(&self, hidden: &Tensor, batch: &[TreeInput<'_, KvCache>]) -> Result<Logits, ModelError> {
         let logits = self.decoder().logits(hidden, batch)?;
         let rows = batch.iter().map(|input| input.rows.range(input.tokens.len()).len());
-        Logits::new(HostTensor::new(logits)?, self.decoder().vocab_size(), rows)
+        Logits::new(HostTensor::new(&logits)?, self.decoder().vocab_size(), rows)
     }
 }
 
@@ -116,10 +131,9 @@ pub(super) struct HostTensor {
 }
 
 impl HostTensor {
-    pub(super) fn new(tensor: Tensor) -> Result<Self, TorchError> {
-        // All three hold for what the decoder gives; where they do not hold, nothing is done here.
-        let tensor = tensor
-            .f_to_device(tch::Device::Cpu)
+    pub(super) fn new(tensor: &Tensor) -> Result<Self, TorchError> {
+        // Where all three hold, as for logits in `f32` on the CPU, nothing is done here.
+        let tensor = to_host(tensor)
             .and_then(|tensor| tensor.f_to_kind(tch::Kind::Float)?.f_contiguous())
             .doing("copying logits")?;
         let len = tensor.numel();

@@ -9,6 +9,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::blocks::Linear;
+use super::device::upload;
 use super::error::{Doing, TorchError};
 use super::language_model::HostTensor;
 use super::model::Model;
@@ -93,8 +94,8 @@ impl MedusaHeads {
     }
 
     fn rows(&self, hidden: &[f32]) -> Result<Tensor, TorchError> {
-        let state = Tensor::f_from_slice(hidden)
-            .and_then(|state| state.f_view([1, -1])?.f_to_kind(self.kind)?.f_to_device(self.device))
+        let state = upload(hidden, self.device)
+            .and_then(|state| state.f_view([1, -1])?.f_to_kind(self.kind))
             .doing("copying a hidden state")?;
         let mut rows = Vec::with_capacity(self.heads.len());
         for head in &self.heads {
@@ -114,6 +115,6 @@ impl DraftHeads for MedusaHeads {
         if hidden.len() != self.width {
             return Err(ModelError::LogitsLength { given: hidden.len(), expected: self.width });
         }
-        Logits::new(HostTensor::new(self.rows(hidden)?)?, self.vocab_size, [self.heads.len()])
+        Logits::new(HostTensor::new(&self.rows(hidden)?)?, self.vocab_size, [self.heads.len()])
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::architecture::{Architecture, DecoderConfig, Format};
 use super::cache::KvCache;
 use super::decoder::Decoder;
-use super::device::{set_threads, DeviceName, Dtype};
+use super::device::{set_threads, to_host, DeviceName, Dtype};
+use super::device_rows::LogitsPlace;
 use super::error::{Doing, TorchError};
 use super::tokenizer::TextTokenizer;
 use super::weights::gguf::GgufWeights;
@@ -32,6 +33,7 @@ pub struct LoadOptions {
     dtype: Dtype,
     threads: Option<usize>,
     context: Option<usize>,
+    logits: LogitsPlace,
 }
 
 impl LoadOptions {
@@ -57,6 +59,11 @@ impl LoadOptions {
         Self { context: Some(tokens), ..self }
     }
 
+    /// Where logits are cut down to the tokens that can be drawn. Default: [`LogitsPlace::Auto`].
+    pub fn logits(self, place: LogitsPlace) -> Self {
+        Self { logits: place, ..self }
+    }
+
     /// The device asked for.
     pub fn get_device(&self) -> DeviceName {
         self.device
@@ -70,6 +77,11 @@ impl LoadOptions {
     /// The number of threads asked for.
     pub fn get_threads(&self) -> Option<usize> {
         self.threads
+    }
+
+    /// Where logits are to be cut down.
+    pub fn get_logits(&self) -> LogitsPlace {
+        self.logits
     }
 
     /// The bound on the context length asked for.
@@ -97,6 +109,7 @@ pub struct Model {
     tokenizer: Arc<TextTokenizer>,
     chat_template: Option<String>,
     bos: Option<String>,
+    logits: LogitsPlace,
 }
 
 impl Model {
@@ -159,6 +172,7 @@ impl Model {
             decoder,
             tokenizer: Arc::new(tokenizer),
             chat_template: file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned),
+            logits: options.logits,
         })
     }
 
@@ -193,6 +207,7 @@ impl Model {
             decoder,
             tokenizer: Arc::new(tokenizer),
             chat_template: chat_template(folder, &settings)?,
+            logits: options.logits,
         })
     }
 
@@ -209,6 +224,7 @@ impl Model {
             tokenizer: Arc::clone(&self.tokenizer),
             chat_template: self.chat_template.clone(),
             bos: self.bos.clone(),
+            logits: self.logits,
         })
     }
 
@@ -242,6 +258,11 @@ impl Model {
         self.bos.as_deref()
     }
 
+    /// Whether logits stay on the device until it is known which are needed.
+    pub(super) fn keeps_rows(&self) -> bool {
+        self.logits.keeps_rows(self.decoder.cache_shape().device)
+    }
+
     pub(crate) fn decoder(&self) -> &Decoder {
         &self.decoder
     }
@@ -261,7 +282,8 @@ impl Model {
         let mut input = [TreeInput { tokens, parents: &[], cache: &mut cache, rows: LogitRows::All }];
         let hidden = self.decoder.hidden(&mut input)?;
         let logits = self.decoder.logits(&hidden, &input)?;
-        Vec::<Vec<f32>>::try_from(logits).doing("copying logits")
+        let logits = to_host(&logits).and_then(|logits| logits.f_to_kind(tch::Kind::Float));
+        logits.and_then(Vec::<Vec<f32>>::try_from).doing("copying logits")
     }
 }
 

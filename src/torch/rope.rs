@@ -12,6 +12,7 @@
 
 use std::f64::consts::PI;
 
+use super::device::upload;
 use super::error::{Doing, TorchError};
 
 /// How the frequencies of a model differ from the plain ones.
@@ -129,9 +130,7 @@ impl Rope {
         kind: tch::Kind,
     ) -> Result<(tch::Tensor, tch::Tensor), TorchError> {
         let doing = "computing rotary positions";
-        let frequencies = tch::Tensor::f_from_slice(&self.frequencies)
-            .and_then(|table| table.f_to_device(positions.device()))
-            .doing(doing)?;
+        let frequencies = upload(&self.frequencies, positions.device()).doing(doing)?;
         let angles = positions
             .f_to_kind(tch::Kind::Float)
             .and_then(|positions| positions.f_unsqueeze(1)?.f_mul(&frequencies)?.f_unsqueeze(1))

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use super::device::DeviceName;
+use super::device::{upload, DeviceName};
 use super::error::{Doing, TorchError};
 use super::language_model::HostTensor;
 use crate::decode::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
@@ -59,9 +59,7 @@ impl ScriptModel {
     /// The logits behind `tokens`: `[tokens, vocab]`.
     fn run(&self, tokens: &[TokenId]) -> Result<Tensor, TorchError> {
         let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
-        let given = Tensor::f_from_slice(&ids)
-            .and_then(|ids| ids.f_view([1, -1])?.f_to_device(self.device))
-            .doing("copying tokens")?;
+        let given = upload(&ids, self.device).and_then(|ids| ids.f_view([1, -1])).doing("copying tokens")?;
         let output = tch::no_grad(|| self.module.forward_is(&[IValue::Tensor(given)]));
         let logits = match output.doing("running a TorchScript module")? {
             IValue::Tensor(logits) => logits,
@@ -152,6 +150,6 @@ impl LanguageModel for ScriptModel {
             false => Tensor::f_cat(&found, 0),
         };
         let rows = batch.iter().map(|input| input.rows.range(input.tokens.len()).len());
-        Logits::new(HostTensor::new(joined.doing("joining logits")?)?, self.vocab_size, rows)
+        Logits::new(HostTensor::new(&joined.doing("joining logits")?)?, self.vocab_size, rows)
     }
 }

@@ -6,6 +6,7 @@
 //! nothing where there is none.
 #![cfg(feature = "torch")]
 
+mod devices;
 mod small;
 mod strategies;
 

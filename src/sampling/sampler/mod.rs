@@ -3,9 +3,10 @@
 //! [`Sampler::sample`] reads, [`Sampler::accept`] writes. Sampling the same row twice gives the same token, as random numbers
 //! depend on the position only; state moves when a token is accepted, and [`Sampler::rollback`] moves it back.
 //!
-//! `run` runs the chain.
+//! `run` runs the chain; `survivors` does so on what a device has left of a row.
 
 mod run;
+mod survivors;
 
 use super::adaptive::Average;
 use super::candidates::Candidates;
@@ -22,6 +23,8 @@ use crate::vocab::TokenId;
 use hashbrown::HashSet;
 use run::{MinTokens, Outcome, WholeRow};
 use std::sync::Arc;
+
+pub use survivors::{Cut, Survivors};
 
 /// Draws tokens from rows of logits by a chain of steps. `Clone` forks it, with its state.
 ///
@@ -53,15 +56,21 @@ pub struct Sampler {
 /// Memory that is used again for every row.
 #[derive(Debug, Clone, Default)]
 struct Scratch {
-    candidates: Candidates,
-    index: Index,
-    sums: Vec<f64>,
-    weights: Vec<f32>,
+    work: Work,
     widened: Vec<f32>,
     edits: Vec<(u32, f32)>,
     mask: Vec<u32>,
     ids: Vec<u32>,
     gathered: Vec<f32>,
+}
+
+/// What filters work with.
+#[derive(Debug, Clone, Default)]
+struct Work {
+    candidates: Candidates,
+    index: Index,
+    sums: Vec<f64>,
+    weights: Vec<f32>,
 }
 
 /// A drawn token.
@@ -165,18 +174,27 @@ impl Sampler {
     ) -> Result<Sampled, SamplingError> {
         let mut widened = std::mem::take(&mut scratch.widened);
         let values = logits.widen(&mut widened);
-        let whole_row = match self.params.selection {
+        let result = self.run(values, mask, self.whole_row(), scratch);
+        scratch.widened = widened;
+        Ok(self.drawn(result?, &mut scratch.work.candidates))
+    }
+
+    /// What to do if no step narrows the row.
+    fn whole_row(&self) -> WholeRow {
+        match self.params.selection {
             Selection::InverseCdf => WholeRow::Draw,
             Selection::GumbelMax => WholeRow::Collect,
-        };
-        let result = self.run(values, mask, whole_row, scratch);
-        scratch.widened = widened;
-        match result? {
-            Outcome::Drawn(sampled) => Ok(sampled),
+        }
+    }
+
+    /// What a chain comes to, as a token.
+    fn drawn(&self, outcome: Outcome, candidates: &mut Candidates) -> Sampled {
+        match outcome {
+            Outcome::Drawn(sampled) => sampled,
             Outcome::Candidates => {
-                let at = self.draw(&mut scratch.candidates);
-                let c = &mut scratch.candidates;
-                Ok(Sampled { token: TokenId(c.ids()[at]), logprob: c.log_probability(at) })
+                let at = self.draw(candidates);
+                let token = TokenId(candidates.ids()[at]);
+                Sampled { token, logprob: candidates.log_probability(at) }
             }
         }
     }
@@ -236,7 +254,7 @@ impl Sampler {
         let mut widened = std::mem::take(&mut scratch.widened);
         let result = self
             .run(logits.into().widen(&mut widened), mask, WholeRow::Collect, &mut scratch)
-            .map(|_| scratch.candidates.distribution());
+            .map(|_| scratch.work.candidates.distribution());
         scratch.widened = widened;
         self.scratch = scratch;
         result

@@ -4,7 +4,7 @@
 //! gathered by the mask's words, and a temperature followed by top-k, top-p, min-p, Mirostat or nothing goes through
 //! [`selection`]. From there on, and for every other order, steps work on [`Candidates`].
 
-use super::{Sampled, Sampler, Scratch};
+use super::{Sampled, Sampler, Scratch, Work};
 use crate::sampling::adaptive;
 use crate::sampling::bias;
 use crate::sampling::candidates::Candidates;
@@ -42,6 +42,22 @@ pub(super) enum WholeRow {
     Collect,
 }
 
+/// The logits that filters begin with: a whole row, or a short one whose places stand for the tokens `names`.
+#[derive(Clone, Copy)]
+pub(super) struct Support<'a> {
+    pub row: Row<'a>,
+    pub names: Option<&'a [u32]>,
+    /// Length of a whole row.
+    pub vocab: usize,
+    /// The share of the short row's mass that top-p keeps, if it comes first.
+    pub top_p: f32,
+}
+
+/// The steps before the first filter, and the others.
+pub(super) fn edits_and_filters(steps: &[Step]) -> (&[Step], &[Step]) {
+    steps.split_at(steps.iter().position(|step| step.is_filter()).unwrap_or(steps.len()))
+}
+
 /// Whether end tokens are held back before the minimum length, or allowed because there is nothing else.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum MinTokens {
@@ -65,8 +81,8 @@ impl Sampler {
     ) -> Result<Outcome, SamplingError> {
         check_lengths(values.len(), mask)?;
         if let Some(token) = self.forced(values.len(), mask)? {
-            scratch.candidates.refill();
-            scratch.candidates.push(token.0, 0.0)?;
+            scratch.work.candidates.refill();
+            scratch.work.candidates.push(token.0, 0.0)?;
             return Ok(Outcome::Candidates);
         }
         match self.chain(values, mask, whole_row, MinTokens::Hold, scratch) {
@@ -86,12 +102,9 @@ impl Sampler {
         scratch: &mut Scratch,
     ) -> Result<Outcome, SamplingError> {
         let steps = Arc::clone(&self.steps);
-        let first_filter = steps.iter().position(|s| s.is_filter()).unwrap_or(steps.len());
-        let (edits, mut filters) = steps.split_at(first_filter);
+        let (edits, filters) = edits_and_filters(&steps);
         self.edit_row(edits, values, min_tokens, &mut scratch.edits)?;
-        let Scratch {
-            candidates, index, sums, weights, edits: changed, mask: combined, ids, gathered, ..
-        } = scratch;
+        let Scratch { edits: changed, mask: combined, ids, gathered, work, .. } = scratch;
         let mut row = Row { logits: values, mask, edits: changed };
         if let (true, Some(allowed)) = (edits.contains(&Step::AllowedTokens), &self.allowed) {
             intersection(allowed, mask, values.len(), combined);
@@ -105,12 +118,22 @@ impl Sampler {
             row = Row { logits: gathered, mask: None, edits: &[] };
         }
         let names = narrow.map(|_| &ids[..]);
+        let support = Support { row, names, vocab: values.len(), top_p: self.params.top_p };
+        self.filter(support, filters, whole_row, work)
+    }
+
+    /// The filters of a chain, the first of which may work on the row as it lies.
+    pub(super) fn filter(
+        &mut self,
+        support: Support<'_>,
+        filters: &[Step],
+        whole_row: WholeRow,
+        work: &mut Work,
+    ) -> Result<Outcome, SamplingError> {
+        let Support { row, names, vocab, top_p } = support;
+        let Work { candidates, index, sums, weights } = work;
         index.build(&row)?;
-        let mut t = 1.0;
-        if let Some(plain) = filters.first().and_then(|&step| self.plain_temperature(step)) {
-            t = plain;
-            filters = &filters[1..];
-        }
+        let (t, mut filters) = self.leading_temperature(filters);
         let used = match filters.first() {
             _ if t == 0.0 => {
                 candidates.refill();
@@ -129,7 +152,7 @@ impl Sampler {
                 1
             }
             Some(Step::TopP) => {
-                index.nucleus(&row, t, self.params.top_p, sums, candidates);
+                index.nucleus(&row, t, top_p, sums, candidates);
                 1
             }
             Some(Step::Typical) => {
@@ -174,10 +197,20 @@ impl Sampler {
             candidates.rename(names);
         }
         for &step in filters {
-            self.step(step, candidates, values.len())?;
+            self.step(step, candidates, vocab)?;
             candidates.non_empty(step.name())?;
         }
         Ok(Outcome::Candidates)
+    }
+
+    /// The temperature that the first filter amounts to, 1 if it is something else, and the filters behind it.
+    pub(super) fn leading_temperature<'a>(&self, filters: &'a [Step]) -> (f32, &'a [Step]) {
+        match filters.split_first() {
+            Some((&first, behind)) => {
+                self.plain_temperature(first).map_or((1.0, filters), |plain| (plain, behind))
+            }
+            None => (1.0, filters),
+        }
     }
 
     /// The temperature of a step that needs nothing but a number, if it is one that a row can be scaled by.
@@ -221,7 +254,11 @@ impl Sampler {
     }
 
     /// One step that changes single logits. Fails with the parameter and the token that the logits do not have.
-    fn edit(&self, step: Step, logits: &mut impl EditLogits) -> Result<(), (&'static str, TokenId)> {
+    pub(super) fn edit(
+        &self,
+        step: Step,
+        logits: &mut impl EditLogits,
+    ) -> Result<(), (&'static str, TokenId)> {
         let p = &self.params;
         let history = self.history.tokens();
         let position = self.position();

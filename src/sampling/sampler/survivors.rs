@@ -1,0 +1,357 @@
+//! Drawing from the few tokens that a device has left of a row.
+//!
+//! A row of logits in a GPU's memory is dear to fetch and cheap to look through there. So the sampler says beforehand what it needs
+//! of a row ([`Cut`]): the tokens that biases, bans and penalties touch, and so many of the largest of the others, which it
+//! gets ([`Survivors`]) and runs its chain on. The law is that of the whole row:
+//!
+//! - at temperature 0 and for top-k nothing else can be drawn;
+//! - top-p needs the mass of what was left out as well, and keeps the share p · (mass of all) / (mass of the survivors) of them;
+//! - min-p needs the smallest survivor to lie below its bound;
+//! - under a narrow mask every allowed token survives, whatever the chain.
+//!
+//! Every other chain keeps the right to draw any token, and asks for the row, as do top-p and min-p where too few have survived.
+//! The price on the host is that of a row of as many logits as survive.
+
+use super::run::{edits_and_filters, MinTokens, Outcome, Support};
+use super::{Sampled, Sampler, Scratch};
+use crate::sampling::chain::Step;
+use crate::sampling::error::SamplingError;
+use crate::sampling::params::Ties;
+use crate::sampling::penalties::{changed, EditLogits};
+use crate::sampling::row::{allows, check_lengths, check_logit, Row};
+use crate::sampling::simd;
+use crate::vocab::TokenId;
+use std::sync::Arc;
+
+/// The most logits that a cut asks for beside those of touched tokens.
+const MOST: usize = 1024;
+/// How near to its whole mass the survivors' share may come: beyond, rounding decides what was left out.
+const CERTAIN: f64 = 1.0 - 1e-6;
+
+/// What a sampler needs of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    touched: Vec<u32>,
+    count: usize,
+    temperature: Option<f32>,
+    complete: bool,
+}
+
+impl Cut {
+    /// The tokens whose logits are needed in any case, all of them allowed, by ascending id.
+    pub fn touched(&self) -> &[u32] {
+        &self.touched
+    }
+
+    /// How many of the largest other allowed logits are needed; of equal ones those of the lowest ids.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The temperature t if ln Σ e^(logit / t) over all allowed tokens that are not touched is needed, too.
+    pub fn temperature(&self) -> Option<f32> {
+        self.temperature
+    }
+}
+
+/// What is left of a row: some tokens with their logits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survivors {
+    cut: Cut,
+    /// By ascending id.
+    ids: Vec<u32>,
+    logits: Vec<f32>,
+    log_mass: f64,
+}
+
+impl Survivors {
+    /// What a cut has left: the touched tokens and the others, in any order, with the logits that the row has, and the
+    /// logarithm of the others' mass if the cut asks for it.
+    pub fn new(cut: Cut, mut tokens: Vec<(u32, f32)>, log_mass: f64) -> Self {
+        tokens.sort_unstable_by_key(|token| token.0);
+        let (ids, logits) = tokens.into_iter().unzip();
+        Self { cut, ids, logits, log_mass }
+    }
+
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether no token has survived.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Logits of the tokens that no edit touches.
+    fn untouched(&self) -> impl Iterator<Item = f32> + '_ {
+        let touched = |id: &u32| self.cut.touched.binary_search(id).is_ok();
+        self.ids.iter().zip(&self.logits).filter(move |(id, _)| !touched(id)).map(|(_, &logit)| logit)
+    }
+}
+
+impl Sampler {
+    /// What [`sample_among`](Self::sample_among) needs at the current position of a row of `vocab` logits under a packed
+    /// mask; `None` if that is the whole row.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample), for what is wrong before a logit is read.
+    pub fn cut(&self, vocab: usize, mask: Option<&[u32]>) -> Result<Option<Cut>, SamplingError> {
+        check_lengths(vocab, mask)?;
+        if self.forced(vocab, mask)?.is_some() || self.steps.contains(&Step::AllowedTokens) {
+            return Ok(None);
+        }
+        let (edits, filters) = edits_and_filters(&self.steps);
+        let mut record = Record { vocab, touched: Vec::new() };
+        for &step in edits {
+            self.edit(step, &mut record).map_err(|(name, token)| SamplingError::TokenOutOfRange {
+                name,
+                token,
+                logits: vocab,
+            })?;
+        }
+        let mut touched = record.touched;
+        touched.sort_unstable();
+        touched.dedup();
+        touched.retain(|&id| mask.is_none_or(|mask| allows(mask, id)));
+        let allowed = mask.map_or(vocab, simd::count_ones);
+        let (t, filters) = self.leading_temperature(filters);
+        let (count, temperature) = match filters.first() {
+            _ if t == 0.0 => (1, None),
+            Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => (self.params.top_k, None),
+            Some(Step::TopP) => (MOST, Some(t)),
+            Some(Step::MinP) => (MOST, None),
+            _ => (usize::MAX, None),
+        };
+        let complete = allowed <= count;
+        let (count, temperature) = if complete { (allowed, None) } else { (count, temperature) };
+        Ok((count <= MOST).then_some(Cut { touched, count, temperature, complete }))
+    }
+
+    /// As [`sample`](Self::sample) on the row that was cut; `None` if more of it is needed after all.
+    ///
+    /// The sampler must stand where it stood when it [asked](Self::cut) for the cut. Tokens are those of the whole row as far as
+    /// sums of probabilities round alike.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample), for the logits that are there.
+    pub fn sample_among(
+        &mut self,
+        survivors: &Survivors,
+        vocab: usize,
+    ) -> Result<Option<Sampled>, SamplingError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let result = match self.among(survivors, vocab, MinTokens::Hold, &mut scratch) {
+            Err(SamplingError::EmptySupport { .. }) if self.holds_back() => {
+                self.among(survivors, vocab, MinTokens::Yield, &mut scratch)
+            }
+            result => result,
+        };
+        let result = result.map(|found| found.map(|found| self.drawn(found, &mut scratch.work.candidates)));
+        self.scratch = scratch;
+        result
+    }
+
+    /// The chain on what has survived.
+    fn among(
+        &mut self,
+        survivors: &Survivors,
+        vocab: usize,
+        min_tokens: MinTokens,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Outcome>, SamplingError> {
+        let steps = Arc::clone(&self.steps);
+        let (edits, filters) = edits_and_filters(&steps);
+        let Scratch { gathered, work, .. } = scratch;
+        gathered.clear();
+        gathered.extend_from_slice(&survivors.logits);
+        for (&id, &logit) in survivors.ids.iter().zip(gathered.iter()) {
+            check_logit(id, logit)?;
+        }
+        let mut row = ShortRow { vocab, ids: &survivors.ids, logits: gathered };
+        for &step in edits {
+            if step == Step::MinTokens && min_tokens == MinTokens::Yield {
+                continue;
+            }
+            self.edit(step, &mut row).map_err(|(name, token)| SamplingError::TokenOutOfRange {
+                name,
+                token,
+                logits: vocab,
+            })?;
+        }
+        let Some(top_p) = self.share(survivors, gathered, filters) else { return Ok(None) };
+        let row = Row { logits: gathered, mask: None, edits: &[] };
+        let support = Support { row, names: Some(&survivors.ids), vocab, top_p };
+        self.filter(support, filters, self.whole_row(), work).map(Some)
+    }
+
+    /// The share of the survivors' mass that top-p keeps where it comes first; `None` if what was left out might be
+    /// kept, too. `edited` are the survivors' logits after the edits.
+    fn share(&self, survivors: &Survivors, edited: &[f32], filters: &[Step]) -> Option<f32> {
+        let all_there = survivors.cut.complete || survivors.untouched().count() < survivors.cut.count;
+        let (t, filters) = self.leading_temperature(filters);
+        let top_p = self.params.top_p;
+        if all_there || t == 0.0 {
+            return Some(top_p);
+        }
+        let max = edited.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weight = |logit: f32| f64::from((logit - max) / t).exp();
+        match filters.first() {
+            Some(Step::TopP) => {
+                let kept: f64 = edited.iter().copied().map(weight).sum();
+                let unedited: f64 = survivors.untouched().map(weight).sum();
+                let others = (survivors.log_mass - f64::from(max / t)).exp();
+                let share = f64::from(top_p) * (kept + (others - unedited).max(0.0)) / kept;
+                // NaN is not certain either.
+                (share < CERTAIN).then_some(share as f32)
+            }
+            Some(Step::MinP) => {
+                let least = survivors.untouched().fold(f32::INFINITY, f32::min);
+                (weight(least) < CERTAIN * f64::from(self.params.min_p)).then_some(top_p)
+            }
+            _ => Some(top_p),
+        }
+    }
+}
+
+/// Notes which tokens are edited.
+struct Record {
+    vocab: usize,
+    touched: Vec<u32>,
+}
+
+impl EditLogits for Record {
+    fn edit(&mut self, token: TokenId, _: impl FnOnce(f32) -> f32) -> bool {
+        let known = token.index() < self.vocab;
+        if known {
+            self.touched.push(token.0);
+        }
+        known
+    }
+}
+
+/// Some tokens of a row, in place.
+struct ShortRow<'a> {
+    vocab: usize,
+    ids: &'a [u32],
+    logits: &'a mut [f32],
+}
+
+impl EditLogits for ShortRow<'_> {
+    fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
+        // What the mask forbids has not survived.
+        if let Ok(at) = self.ids.binary_search(&token.0) {
+            self.logits[at] = changed(self.logits[at], change);
+        }
+        token.index() < self.vocab
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{ChainOrder, Dry, Mirostat, SamplingParams, Selection};
+
+    const VOCAB: usize = 5000;
+
+    /// Rows with few values, so that many are equal, or with a long tail.
+    fn row(number: u32) -> Vec<f32> {
+        let hash = |id: u32| (id ^ number.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 8;
+        let value = |id: u32| match number % 3 {
+            0 => (hash(id) % 41) as f32 / 4.0,
+            1 => ((hash(id) % 99_991) as f32 / 99_991.0).powi(9) * 30.0 - 15.0,
+            _ if hash(id) % 7 == 0 => f32::NEG_INFINITY,
+            _ => (hash(id) % 99_991) as f32 / 9_999.0,
+        };
+        (0..VOCAB as u32).map(value).collect()
+    }
+
+    /// What a device does.
+    fn survivors(row: &[f32], mask: Option<&[u32]>, cut: Cut) -> Survivors {
+        let allowed = |id: &u32| mask.is_none_or(|mask| allows(mask, *id));
+        let others = (0..row.len() as u32).filter(allowed);
+        let mut others: Vec<(u32, f32)> = others
+            .filter(|id| cut.touched.binary_search(id).is_err())
+            .map(|id| (id, row[id as usize]))
+            .collect();
+        let mass: f64 =
+            others.iter().map(|other| f64::from(other.1 / cut.temperature.unwrap_or(1.0)).exp()).sum();
+        others.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        others.truncate(cut.count);
+        others.extend(cut.touched.iter().map(|&id| (id, row[id as usize])));
+        Survivors::new(cut, others, mass.ln())
+    }
+
+    #[test]
+    fn what_survives_gives_the_token_of_the_row() {
+        let p = SamplingParams::default;
+        let penalised = || p().repetition_penalty(1.3).presence_penalty(0.7).frequency_penalty(0.2);
+        // With each the least share of draws that must do without the row, in %.
+        let table = [
+            (p().temperature(0.0), 100),
+            (penalised().temperature(0.0), 100),
+            (p().top_k(1), 100),
+            (p().temperature(0.7).top_k(40), 100),
+            (penalised().temperature(1.4).top_k(700).top_p(0.9).min_p(0.01), 100),
+            (p().order(ChainOrder::Llama).top_k(40).top_p(0.9).min_p(0.05).temperature(0.8), 100),
+            (p().top_k(50).typical_p(0.8).selection(Selection::GumbelMax), 100),
+            (p().temperature(0.8).top_p(0.9), 40),
+            (penalised().temperature(0.5).top_p(0.6), 60),
+            (p().order(ChainOrder::Llama).top_p(0.5).temperature(0.8), 60),
+            (p().temperature(0.8).min_p(0.1), 60),
+            (p().logit_bias(vec![(TokenId(7), 30.0), (TokenId(9), f32::NEG_INFINITY)]).top_k(5), 100),
+            (p().min_tokens(4).end_tokens(vec![TokenId(3)]).top_k(9), 100),
+            (p().no_repeat_ngram(2).dry(Some(Dry::default())).top_k(30), 100),
+            // Any token can be drawn, but for narrow masks.
+            (p(), 30),
+            (p().top_k_ties(Ties::KeepAll).top_k(20), 30),
+            (p().typical_p(0.9), 30),
+            (p().mirostat(Some(Mirostat::default())), 30),
+        ];
+        let narrow: Vec<u32> =
+            (0..VOCAB.div_ceil(32)).map(|word| u32::from(word % 3 == 1) * 0x8001).collect();
+        let wide = vec![0xffff_7ffe; VOCAB.div_ceil(32)];
+        for (params, least) in table {
+            let (mut without, mut all) = (0, 0);
+            for mask in [None, Some(&narrow[..]), Some(&wide[..])] {
+                let mut sampler = Sampler::new(params.clone().seed(11)).unwrap();
+                sampler.with_prompt(&[5, 6, 7, 5, 6].map(TokenId));
+                for number in 0..12 {
+                    let row = row(number);
+                    let expected = sampler.sample(&row, mask).unwrap();
+                    let cut = sampler.cut(VOCAB, mask).unwrap();
+                    let found = cut.and_then(|cut| {
+                        let left = survivors(&row, mask, cut);
+                        sampler.sample_among(&left, VOCAB).unwrap()
+                    });
+                    if let Some(found) = found {
+                        assert_eq!(found.token, expected.token, "{params:?}, row {number}");
+                        assert!((found.logprob - expected.logprob).abs() < 1e-4, "{params:?}, row {number}");
+                        without += 1;
+                    }
+                    all += 1;
+                    sampler.accept(expected.token);
+                }
+            }
+            assert!(without * 100 >= least * all, "{params:?}: {without} of {all} without the row");
+        }
+    }
+
+    #[test]
+    fn errors_are_those_of_the_row() {
+        let params = SamplingParams::default().top_k(3).logit_bias(vec![(TokenId(1), 1.0)]);
+        let mut sampler = Sampler::new(params).unwrap();
+        let mut row = row(1);
+        row[1] = f32::NAN;
+        let cut = sampler.cut(VOCAB, None).unwrap().unwrap();
+        let error = sampler.sample_among(&survivors(&row, None, cut), VOCAB).unwrap_err();
+        assert_eq!(error, SamplingError::NotANumber(TokenId(1)));
+        assert_eq!(error, sampler.sample(&row, None).unwrap_err());
+        let nothing = vec![0; 4];
+        let cut = sampler.cut(VOCAB, Some(&nothing)).unwrap().unwrap();
+        let error = sampler.sample_among(&survivors(&row, Some(&nothing), cut), VOCAB).unwrap_err();
+        assert_eq!(error, sampler.sample(&row, Some(&nothing)).unwrap_err());
+        assert!(sampler.cut(VOCAB, Some(&[0; 500])).is_err());
+        assert!(sampler.cut(1, None).is_err(), "a bias for a token that there is not");
+    }
+}

@@ -1,0 +1,312 @@
+//! Rows of logits cut down on the device that computed them.
+//!
+//! One exchange serves all outputs of a step. Upwards go the packed masks, the ids of touched tokens and the numbers of the rows,
+//! through pinned memory, without waiting. On the device, masks are expanded, closed entries fall to the bottom, and every other
+//! one becomes a 64-bit key: its logit, mapped to an integer of the same order, above its inverted id. The largest keys are then
+//! the largest logits, the lowest ids first among equals, and bring their ids along. Downwards goes one block: keys, logits of
+//! touched tokens, masses. That copy is the only point of a step at which the host waits for the device.
+//!
+//! Every operation is one of libtorch's, so the same code runs on the CPU, where the tests compare it with sampling from whole
+//! rows; there it costs more than it saves, and is off unless asked for ([`LogitsPlace`]).
+
+use std::fmt;
+
+use tch::{Device, Kind, Tensor};
+
+use super::device::{to_host, upload};
+use super::error::Doing;
+use super::language_model::HostTensor;
+use crate::decode::{DeviceRows, Logits, ModelError, RowCut};
+use crate::sampling::Survivors;
+
+/// Where rows of logits are cut down to the tokens that can be drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LogitsPlace {
+    /// On a GPU, if the model computes on one; else on the host.
+    #[default]
+    Auto,
+    /// On the host, which gets every row.
+    Host,
+    /// On the model's device, the CPU included.
+    Device,
+}
+
+impl LogitsPlace {
+    /// Whether rows stay on `device`.
+    pub(super) fn keeps_rows(self, device: Device) -> bool {
+        match self {
+            Self::Auto => device != Device::Cpu,
+            Self::Host => false,
+            Self::Device => true,
+        }
+    }
+}
+
+/// The logits of a pass, on the device.
+pub(super) struct TensorRows {
+    /// `[rows, vocab]`, in the model's format.
+    logits: Tensor,
+    /// The rows of each input.
+    rows: Vec<usize>,
+}
+
+impl fmt::Debug for TensorRows {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TensorRows").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+/// A key that no logit has: it stands for what is not to be drawn.
+const CLOSED: i64 = i64::MIN;
+/// Bits of a key that hold the id.
+const ID_BITS: u32 = 32;
+
+impl TensorRows {
+    pub(super) fn new(logits: Tensor, rows: Vec<usize>) -> Self {
+        Self { logits, rows }
+    }
+
+    /// The number of an input's last row.
+    fn last_row(&self, input: usize) -> Option<i64> {
+        let before = self.rows.get(..=input)?;
+        let behind: usize = before.iter().sum();
+        (self.rows[input] > 0).then(|| behind as i64 - 1)
+    }
+
+    /// What comes back for some cuts, `[cuts, most]` keys, then the logits of all touched tokens as bits, then a mass for each cut as
+    /// bits of doubles.
+    fn exchange(&self, cuts: &[RowCut<'_>], numbers: &[i64], tokens: i64) -> Result<Vec<i64>, tch::TchError> {
+        let device = self.logits.device();
+        let rows = self.logits.f_index_select(0, &upload(numbers, device)?)?;
+        // −0 and +0 are equal as logits.
+        let rows = rows.f_narrow(1, 0, tokens)?.f_to_kind(Kind::Float)?.f_add_scalar(0.0)?;
+        let closed = closed(cuts, tokens, device)?;
+        let touched = cuts.iter().enumerate().flat_map(|(cut, of)| {
+            of.cut.touched().iter().map(move |&id| cut as i64 * tokens + i64::from(id))
+        });
+        let touched = touched.collect::<Vec<i64>>();
+        let mut parts = Vec::with_capacity(3);
+        let mut logits_of_touched = None;
+        if !touched.is_empty() {
+            let places = upload(&touched, device)?;
+            let logits = rows.f_reshape([-1])?.f_index_select(0, &places)?;
+            logits_of_touched = Some(logits.f_view_dtype(Kind::Int)?.f_to_kind(Kind::Int64)?);
+            let _ = closed.f_view([-1])?.f_index_fill_(0, &places, 1)?;
+        }
+        let most = cuts.iter().map(|cut| cut.cut.count() as i64).max().unwrap_or(0).min(tokens);
+        let keys = keys(&rows)?.f_masked_fill(&closed, CLOSED)?;
+        parts.push(keys.f_topk(most, 1, true, false)?.0.f_reshape([-1])?);
+        parts.extend(logits_of_touched);
+        if cuts.iter().any(|cut| cut.cut.temperature().is_some()) {
+            let scales: Vec<f64> =
+                cuts.iter().map(|cut| 1.0 / f64::from(cut.cut.temperature().unwrap_or(1.0))).collect();
+            let scales = upload(&scales, device)?.f_unsqueeze(1)?;
+            let scaled = rows.f_to_kind(Kind::Double)?.f_mul(&scales)?;
+            let scaled = scaled.f_masked_fill(&closed, f64::NEG_INFINITY)?;
+            parts.push(scaled.f_logsumexp([1].as_slice(), false)?.f_view_dtype(Kind::Int64)?);
+        }
+        Vec::<i64>::try_from(to_host(&Tensor::f_cat(&parts, 0)?)?)
+    }
+}
+
+impl DeviceRows for TensorRows {
+    fn survivors(&self, cuts: &[RowCut<'_>], tokens: usize) -> Result<Vec<Survivors>, ModelError> {
+        let numbers: Option<Vec<i64>> = cuts.iter().map(|cut| self.last_row(cut.input)).collect();
+        let numbers = numbers.ok_or(ModelError::NoRow)?;
+        let tokens = tokens.min(self.logits.size()[1] as usize);
+        let found = self.exchange(cuts, &numbers, tokens as i64).doing("choosing tokens on the device")?;
+        let most = cuts.iter().map(|cut| cut.cut.count()).max().unwrap_or(0).min(tokens);
+        let (keys, behind) = found.split_at(cuts.len() * most);
+        let touched: usize = cuts.iter().map(|cut| cut.cut.touched().len()).sum();
+        let (mut logits, masses) = behind.split_at(touched);
+        let mut survivors = Vec::with_capacity(cuts.len());
+        for (number, RowCut { cut, .. }) in cuts.iter().enumerate() {
+            let own = keys[number * most..][..most].iter().filter(|&&key| key != CLOSED);
+            let mut left: Vec<(u32, f32)> = own.map(|&key| of_key(key)).collect();
+            let (own, others) = logits.split_at(cut.touched().len());
+            logits = others;
+            left.extend(cut.touched().iter().zip(own).map(|(&id, &bits)| (id, f32::from_bits(bits as u32))));
+            let mass = masses.get(number).map_or(f64::NAN, |&bits| f64::from_bits(bits as u64));
+            survivors.push(Survivors::new(cut.clone(), left, mass));
+        }
+        Ok(survivors)
+    }
+
+    fn copy(&self) -> Result<Logits, ModelError> {
+        let vocab = self.logits.size()[1] as usize;
+        let host = HostTensor::new(&self.logits)?;
+        Logits::new(host, vocab, self.rows.iter().copied())
+    }
+}
+
+/// The masks expanded, `[cuts, tokens]`, true where a token is forbidden.
+fn closed(cuts: &[RowCut<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
+    if cuts.iter().all(|cut| cut.mask.is_none()) {
+        return Tensor::f_zeros([cuts.len() as i64, tokens], (Kind::Bool, device));
+    }
+    let width = (tokens as usize).div_ceil(32);
+    let mut words: Vec<i32> = Vec::with_capacity(cuts.len() * width);
+    for cut in cuts {
+        let end = words.len() + width;
+        match cut.mask {
+            None => words.resize(end, -1),
+            Some(mask) => {
+                words.extend(mask.iter().take(width).map(|&word| word as i32));
+                words.resize(end, 0);
+            }
+        }
+    }
+    let words = upload(&words, device)?.f_view([-1, 1])?;
+    let places = Tensor::f_arange(32, (Kind::Int, device))?;
+    // Shifting repeats the sign, which leaves the lowest bit right.
+    let bits = words.f_bitwise_right_shift(&places)?.f_bitwise_and(1)?;
+    let bits = bits.f_view([cuts.len() as i64, -1])?.f_narrow(1, 0, tokens)?;
+    bits.f_eq(0)?.f_contiguous()
+}
+
+/// For every logit a number that grows with it and, for equal logits, with falling id. NaN is above all, so that it is found.
+fn keys(rows: &Tensor) -> Result<Tensor, tch::TchError> {
+    let bits = rows.f_view_dtype(Kind::Int)?;
+    // Negative floats have their order turned round.
+    let turn = bits.f_bitwise_right_shift_tensor_scalar(31)?.f_bitwise_and(i64::from(i32::MAX))?;
+    let ordered = bits.f_bitwise_xor_tensor(&turn)?.f_to_kind(Kind::Int64)?;
+    let ordered = ordered.f_masked_fill(&rows.f_isnan()?, i64::from(i32::MAX))?;
+    let ids = Tensor::f_arange(rows.size()[1], (Kind::Int64, rows.device()))?;
+    let inverted = ids.f_neg()?.f_add_scalar(i64::from(u32::MAX))?;
+    ordered.f_bitwise_left_shift_tensor_scalar(i64::from(ID_BITS))?.f_add(&inverted)
+}
+
+/// The token and the logit of a key.
+fn of_key(key: i64) -> (u32, f32) {
+    let ordered = (key >> ID_BITS) as i32;
+    (!(key as u32), f32::from_bits((ordered ^ ((ordered >> 31) & i32::MAX)) as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{Sampler, SamplingError, SamplingParams};
+    use crate::torch::DeviceName;
+    use crate::vocab::TokenId;
+
+    const VOCAB: i64 = 3000;
+    /// What the tokenizer has; the rest is padding.
+    const TOKENS: usize = 2950;
+
+    /// The CPU, and the first GPU where there is one.
+    fn devices() -> Vec<Device> {
+        [DeviceName::Cpu, DeviceName::Cuda(0)].iter().filter_map(|name| name.resolve().ok()).collect()
+    }
+
+    /// Three inputs with 1, 0 and 2 rows. In half precision many logits are equal.
+    fn rows(kind: Kind, device: Device) -> TensorRows {
+        tch::manual_seed(5);
+        let logits = Tensor::randn([3, VOCAB], (Kind::Float, Device::Cpu)) * 3.0;
+        // The padding has the largest logits of all.
+        let _ = logits.narrow(1, TOKENS as i64, VOCAB - TOKENS as i64).fill_(99.0);
+        let _ = logits.narrow(1, 40, 7).fill_(f64::NEG_INFINITY);
+        let _ = logits.narrow(1, 50, 2).fill_(-0.0);
+        TensorRows::new(logits.to_kind(kind).to_device(device), vec![1, 0, 2])
+    }
+
+    #[test]
+    fn survivors_give_the_tokens_of_whole_rows() {
+        let p = SamplingParams::default;
+        let table = [
+            p().temperature(0.0),
+            p().temperature(0.0).repetition_penalty(1.5),
+            p().temperature(1.3).top_k(1),
+            p().top_k(30).top_p(0.8).presence_penalty(1.0),
+            p().top_k(1000).min_p(0.02),
+            p().temperature(0.6).top_p(0.7),
+            p().top_p(0.9).frequency_penalty(0.5),
+            p().temperature(0.9).min_p(0.2),
+            p().logit_bias(vec![(TokenId(12), 20.0), (TokenId(44), 50.0)]).top_k(4),
+            // Of these only narrow masks leave little enough.
+            p(),
+            p().typical_p(0.9),
+            p().top_n_sigma(Some(1.0)),
+        ];
+        let width = TOKENS.div_ceil(32);
+        let narrow: Vec<u32> = (0..width).map(|word| u32::from(word % 2 == 1) * 0x8000_4001).collect();
+        let wide: Vec<u32> = (0..width).map(|word| if word % 9 == 0 { 0 } else { 0x7fff_fffe }).collect();
+        let masks = [None, Some(&narrow[..]), Some(&wide[..]), Some(&wide[..5])];
+        for device in devices() {
+            for kind in [Kind::Float, Kind::BFloat16, Kind::Half] {
+                let rows = rows(kind, device);
+                let host = rows.copy().unwrap();
+                let mut samplers = Vec::new();
+                for (number, params) in table.iter().enumerate() {
+                    for (at, mask) in masks.into_iter().enumerate() {
+                        let input = [0, 2][(number + at) % 2];
+                        let mut sampler = Sampler::new(params.clone().seed(number as u64)).unwrap();
+                        sampler.with_prompt(&[3, 12, 12, 70].map(TokenId));
+                        sampler.accept(TokenId(13));
+                        samplers.push((sampler, input, mask));
+                    }
+                }
+                // All cuts in one exchange.
+                let cuts: Vec<Option<RowCut<'_>>> = samplers
+                    .iter()
+                    .map(|(sampler, input, mask)| {
+                        let cut = sampler.cut(TOKENS, *mask).unwrap()?;
+                        Some(RowCut { input: *input, mask: *mask, cut })
+                    })
+                    .collect();
+                let asked: Vec<RowCut<'_>> = cuts.iter().flatten().cloned().collect();
+                let mut left = rows.survivors(&asked, TOKENS).unwrap().into_iter();
+                let mut without = 0;
+                for ((sampler, input, mask), cut) in samplers.iter_mut().zip(&cuts) {
+                    if cut.is_none() {
+                        continue;
+                    }
+                    let row = &host.last(*input).unwrap()[..TOKENS];
+                    let expected = sampler.sample(row, *mask).unwrap();
+                    let Some(found) = sampler.sample_among(&left.next().unwrap(), TOKENS).unwrap() else {
+                        continue;
+                    };
+                    without += 1;
+                    let params = sampler.params();
+                    assert_eq!(found.token, expected.token, "{device:?} {kind:?} {params:?}");
+                    let error = (found.logprob - expected.logprob).abs();
+                    assert!(error < 1e-4, "{device:?} {kind:?} {params:?}: {error}");
+                }
+                assert!(without >= 38, "{device:?} {kind:?}: only {without} of {} cuts", samplers.len());
+            }
+        }
+    }
+
+    #[test]
+    fn strange_logits_are_found_and_missing_rows_refused() {
+        for device in devices() {
+            let rows = rows(Kind::Float, device);
+            for (value, error) in [
+                (f64::NAN, SamplingError::NotANumber(TokenId(1234))),
+                (-f64::NAN, SamplingError::NotANumber(TokenId(1234))),
+                (f64::INFINITY, SamplingError::Infinite(TokenId(1234))),
+            ] {
+                let _ = rows.logits.narrow(0, 2, 1).narrow(1, 1234, 1).fill_(value);
+                let mut sampler = Sampler::new(SamplingParams::default().top_k(3)).unwrap();
+                let cut = sampler.cut(TOKENS, None).unwrap().unwrap();
+                let cut = |input| [RowCut { input, mask: None, cut: cut.clone() }];
+                let left = rows.survivors(&cut(2), TOKENS).unwrap();
+                assert_eq!(sampler.sample_among(&left[0], TOKENS).unwrap_err(), error);
+                assert!(sampler.sample_among(&rows.survivors(&cut(0), TOKENS).unwrap()[0], TOKENS).is_ok());
+                assert!(matches!(rows.survivors(&cut(1), TOKENS), Err(ModelError::NoRow)));
+                assert!(matches!(rows.survivors(&cut(3), TOKENS), Err(ModelError::NoRow)));
+            }
+        }
+    }
+
+    #[test]
+    fn keys_keep_order_and_logits() {
+        let logits = [f32::NEG_INFINITY, f32::MIN, -1.5, -1e-40, 0.0, 1e-40, 1.5, f32::MAX, f32::INFINITY];
+        let rows = Tensor::from_slice(&logits).view([1, -1]);
+        let keys = Vec::<i64>::try_from(keys(&rows).unwrap().view([-1])).unwrap();
+        assert!(keys.is_sorted() && keys[0] > CLOSED);
+        for (id, key) in keys.into_iter().enumerate() {
+            assert_eq!(of_key(key), (id as u32, logits[id]));
+        }
+    }
+}
