@@ -62,11 +62,15 @@ impl Languages {
             Expr::Inter(ref parts) => {
                 let parts = parts.to_vec();
                 let text = self.any_text();
-                let is_far = |pool: &mut Self, part: LangId| {
-                    pool.is_other_than_literals(part) || pool.longest_length(part).is_some()
-                };
-                let mut kept: Vec<LangId> = parts.iter().copied().filter(|&p| !is_far(self, p)).collect();
-                if kept.len() == parts.len() {
+                let mut kept: Vec<LangId> = Vec::with_capacity(parts.len());
+                for &part in &parts {
+                    if let Some(unbounded) = self.without_maximum(part) {
+                        kept.push(unbounded);
+                    } else if !self.is_other_than_literals(part) {
+                        kept.push(part);
+                    }
+                }
+                if kept == parts {
                     return None;
                 }
                 // What is left must still be text.
@@ -114,13 +118,6 @@ impl Languages {
             },
             _ => ByteSet::FULL,
         }
-    }
-
-    /// Where `id` is all texts of at most some characters, or all byte strings of at most some bytes: how many.
-    fn longest_length(&mut self, id: LangId) -> Option<u32> {
-        let Expr::Repeat(body, 0, max) = *self.expr(id) else { return None };
-        let is_text = matches!(*self.expr(self.any_text()), Expr::Repeat(of, 0, UNBOUNDED) if of == body);
-        (max != UNBOUNDED && (is_text || body == self.any_byte())).then_some(max)
     }
 
     /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and the same prefixes of that
@@ -173,12 +170,20 @@ impl Languages {
         clamped
     }
 
+    /// Where `id` bounds the length and nothing else: that without the maximum.
+    fn without_maximum(&mut self, id: LangId) -> Option<LangId> {
+        let (min, _) = self.length(id)?;
+        let Expr::Repeat(body, ..) = *self.expr(id) else { return None };
+        Some(if min == 0 { LangId::ALL } else { self.repeat(body, min, UNBOUNDED) })
+    }
+
     /// At most `n` characters or bytes ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed
     /// within what is left.
     fn without_far_maximum(&mut self, inter: LangId, parts: &[LangId], len: u32) -> LangId {
         for (i, &part) in parts.iter().enumerate() {
-            let Some(max) = self.longest_length(part).filter(|&max| max > len) else { continue };
-            let others: Vec<LangId> = (0..parts.len()).filter(|&j| j != i).map(|j| parts[j]).collect();
+            let Some((_, max)) = self.length(part).filter(|&(_, max)| max > len) else { continue };
+            let mut others = parts.to_vec();
+            others[i] = self.without_maximum(part).unwrap_or(part);
             let other = self.inter(&others);
             return match self.longest_completion(other) {
                 Some(needed) if max - len >= needed => self.clamped(other, len),

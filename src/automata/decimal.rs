@@ -161,6 +161,25 @@ impl Decimal {
         Decimal::parse(&format!("{least}e-{places}"))
     }
 
+    /// The multiples of this positive number from `low` to `high`, upwards, if they are no more than `limit` and all of it
+    /// fits in 128 bits.
+    pub fn multiples_between(&self, low: &Decimal, high: &Decimal, limit: u32) -> Option<Vec<Decimal>> {
+        let places = [self, low, high].map(Decimal::scaled);
+        let places = places.into_iter().try_fold(0, |most, scaled| Some(most.max(scaled?.1)))?;
+        let scaled = |value: &Decimal| {
+            let (n, own) = value.scaled()?;
+            let n = i128::from(n).checked_mul(10i128.checked_pow(places - own)?)?;
+            Some(if value.negative { -n } else { n })
+        };
+        let (step, low, high) = (scaled(self).filter(|&n| n > 0)?, scaled(low)?, scaled(high)?);
+        let first = low.div_euclid(step) + i128::from(low.rem_euclid(step) != 0);
+        let last = high.div_euclid(step);
+        if last - first >= i128::from(limit) {
+            return None;
+        }
+        (first..=last).map(|k| Decimal::parse(&format!("{}e-{places}", k.checked_mul(step)?))).collect()
+    }
+
     /// Whether the value is `k × divisor` for a whole `k`. `None` when the divisor is zero or has more than 18
     /// significant digits.
     pub fn is_multiple_of(&self, divisor: &Decimal) -> Option<bool> {
@@ -268,6 +287,24 @@ mod tests {
         }
         assert_eq!((d("0").normalised(), d("-1").normalised()), (None, None));
         assert_eq!((d("0").negated(), d("-2").negated()), (d("0"), d("2")));
+    }
+
+    #[test]
+    fn multiples_in_an_interval() {
+        for (divisor, low, high, limit, values) in [
+            ("2.5", "-3", "5", 4, Some(vec!["-2.5", "0", "2.5", "5"])),
+            ("2.5", "-3", "5", 3, None),
+            ("7", "1", "6.99", 9, Some(vec![])),
+            ("0.5", "1e30", "2e30", 9, None),
+            ("0", "1", "2", 9, None),
+        ] {
+            let values = values.map(|v| v.into_iter().map(d).collect::<Vec<_>>());
+            assert_eq!(
+                d(divisor).multiples_between(&d(low), &d(high), limit),
+                values,
+                "{divisor} {low} {high}"
+            );
+        }
     }
 
     #[test]

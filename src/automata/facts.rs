@@ -6,6 +6,7 @@
 use super::fingerprint::Fingerprinter;
 use super::json_string::JsonMode;
 use super::languages::{Expr, LangId, Languages};
+use super::machine::DigitRuns;
 use super::UNBOUNDED;
 
 /// What is known of one expression.
@@ -99,16 +100,15 @@ impl Languages {
         let of = |id: &LangId| self.info[id.index()].at_most;
         match expr {
             Expr::Never | Expr::Empty | Expr::All => 0,
-            Expr::Chars(_) => MAX_UTF8,
+            Expr::Chars(node) => self.character_bytes(*node),
             Expr::Literals { set, lo, depth, .. } => {
                 self.literals[*set as usize].get(*lo).0.len() as u32 - depth
             }
             Expr::Concat(a, b) => of(a).saturating_add(of(b)),
             Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
-            Expr::Inter(_) | Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => {
-                UNBOUNDED
-            }
+            Expr::Inter(parts) => self.longest_word(parts),
+            Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
 
@@ -119,23 +119,60 @@ impl Languages {
         let at_most = |id: &LangId| self.info[id.index()].at_most;
         match expr {
             Expr::Never | Expr::Empty | Expr::All => 0,
-            Expr::Chars(_) => MAX_UTF8,
+            Expr::Chars(node) => self.character_bytes(*node),
             Expr::Literals { set, .. } => self.literals[*set as usize].longest() as u32,
             Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
             Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
-            // No more can be left than the shortest of the maximum lengths.
+            // No more can be left than the longest word has; nor than what the rest needs where lengths are all that is
+            // added to it: with that much length left it can be completed so, and with less it is by a shorter word.
             Expr::Inter(parts) => {
-                let most = |&part: &LangId| match *self.expr(part) {
-                    Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) => {
-                        max.saturating_mul(MAX_UTF8)
+                let unit = |part: &LangId| match *self.expr(*part) {
+                    Expr::Repeat(body, ..) if body == self.any_byte() => 1,
+                    _ => MAX_UTF8,
+                };
+                let mut others =
+                    parts.iter().filter(|&&part| self.length(part).is_none_or(|(min, _)| min > 0));
+                let needed = match (others.next(), others.next()) {
+                    (Some(only), None) => {
+                        let lengths = parts.iter().filter(|&part| part != only);
+                        of(only).saturating_mul(lengths.map(unit).max().unwrap_or(1))
                     }
                     _ => UNBOUNDED,
                 };
-                parts.iter().map(most).min().unwrap_or(UNBOUNDED)
+                needed.min(self.longest_word(parts))
             }
             Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
+    }
+
+    /// The most bytes of a character, or of what is left of it.
+    fn character_bytes(&self, node: u32) -> u32 {
+        let is_last = |edge: &super::chars::Edge| edge.next == super::chars::DONE;
+        if self.chars.edges(node).iter().all(is_last) {
+            1
+        } else {
+            MAX_UTF8
+        }
+    }
+
+    /// Where `id` is all texts of so many characters, or all byte strings of so many bytes: from how many to how many.
+    pub(super) fn length(&self, id: LangId) -> Option<(u32, u32)> {
+        let Expr::Repeat(body, min, max) = *self.expr(id) else { return None };
+        let is_text = matches!(*self.expr(self.text), Expr::Repeat(of, 0, UNBOUNDED) if of == body);
+        (max != UNBOUNDED && (is_text || body == self.any_byte())).then_some((min, max))
+    }
+
+    /// No word of the intersection has more bytes, as far as maximum lengths tell.
+    fn longest_word(&self, parts: &[LangId]) -> u32 {
+        let longest = |&part: &LangId| match *self.expr(part) {
+            Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) => {
+                max.saturating_mul(if body == self.any_byte() { 1 } else { MAX_UTF8 })
+            }
+            Expr::Literals { set, .. } => self.literals[set as usize].longest() as u32,
+            _ => UNBOUNDED,
+        };
+        parts.iter().map(longest).min().unwrap_or(UNBOUNDED)
     }
 
     pub(super) fn largest_count_of(&self, expr: &Expr) -> u32 {
@@ -199,6 +236,7 @@ impl Languages {
             Expr::Inter(parts) if parts.iter().all(|&p| p == self.text || self.is_other_than_literals(p)) => {
                 Liveness::Live
             }
+            Expr::Inter(parts) if self.has_digit_run(parts) => Liveness::Live,
             Expr::Inter(_) | Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
             Expr::Repeat(a, ..) => of(a),
             // Steps into a spelling keep only decoded states with a word left.
@@ -206,12 +244,32 @@ impl Languages {
         }
     }
 
+    /// Whether runs of digits are words of all parts: of one that takes all long ones and one that takes some of each
+    /// length, and of others that refuse few.
+    fn has_digit_run(&self, parts: &[LangId]) -> bool {
+        let runs = |id: LangId| match *self.expr(id) {
+            Expr::Machine { machine, state } => self.machines[machine as usize].0.digit_runs(state),
+            _ => DigitRuns::Unknown,
+        };
+        let (mut all, mut some) = (0, 0);
+        for &part in parts {
+            match (self.expr(part), runs(part)) {
+                (_, DigitRuns::All) => all += 1,
+                (_, DigitRuns::Some) => some += 1,
+                (&Expr::Not(body), _) if runs(body) == DigitRuns::Few => {}
+                _ => return false,
+            }
+        }
+        all <= 1 && some <= 1 && all + some > 0
+    }
+
     pub(super) fn at_least_of(&self, expr: &Expr) -> u32 {
         let of = |id: &LangId| self.info[id.index()].at_least;
         match expr {
             Expr::Never => u32::MAX,
             Expr::Empty | Expr::All | Expr::Not(_) => 0,
-            Expr::Chars(_) | Expr::Machine { .. } | Expr::Unknown(_) => 1,
+            Expr::Chars(_) | Expr::Unknown(_) => 1,
+            Expr::Machine { machine, state } => self.machines[*machine as usize].0.at_least(*state),
             Expr::Literals { set, lo, hi, depth } if hi - lo == 1 => {
                 self.literals[*set as usize].get(*lo).0.len() as u32 - depth
             }

@@ -20,6 +20,28 @@ pub trait Machine: Send + Sync {
     fn accepts(&self, state: u64) -> bool;
     /// Bytes no state tells apart.
     fn classes(&self) -> ByteClasses;
+    /// A lower bound on the bytes left to the end of a word, where `state` does not accept. The search for a word looks
+    /// where it is smallest first.
+    fn at_least(&self, _state: u64) -> u32 {
+        1
+    }
+    /// What is known of the words that are digits alone from `state` on; it decides intersections without a search.
+    fn digit_runs(&self, _state: u64) -> DigitRuns {
+        DigitRuns::Unknown
+    }
     /// Whether every word is UTF-8 and every state stands between two characters (true of ASCII languages).
     fn is_text(&self) -> bool;
+}
+
+/// Which runs of decimal digits complete a state, see [`Machine::digit_runs`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DigitRuns {
+    /// After some digits, all that are long enough.
+    All,
+    /// Some of every length that is long enough, whatever digits come first.
+    Some,
+    /// Finitely many.
+    Few,
+    /// Not known.
+    Unknown,
 }

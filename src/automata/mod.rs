@@ -50,7 +50,7 @@ pub use decimal::Decimal;
 pub use json_string::Escapes;
 pub use languages::{Expr, LangId, Languages};
 pub use literals::{LiteralSet, UNLABELLED};
-pub use machine::Machine;
+pub use machine::{DigitRuns, Machine};
 
 /// `max` of an unbounded repetition.
 pub const UNBOUNDED: u32 = u32::MAX;

@@ -10,9 +10,10 @@
 use super::byte_classes::ByteClasses;
 use super::decimal::Decimal;
 use super::languages::{LangId, Languages};
-use super::machine::Machine;
+use super::machine::{DigitRuns, Machine};
 use hashbrown::HashMap;
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Which digits may follow a decimal point.
@@ -64,20 +65,50 @@ impl Languages {
     pub fn multiples_of(&mut self, divisor: &Decimal, fraction: Fraction) -> Option<LangId> {
         let (divisor, places) =
             divisor.scaled().filter(|&(d, places)| d > 0 && d < 1_000_000_000_000_000 && places <= 15)?;
-        Some(self.machine(Arc::new(Multiples { divisor, places, fraction, signs: Signs::All })))
+        let not = Box::default();
+        Some(self.machine(Arc::new(Multiples {
+            divisor,
+            places,
+            not,
+            modulus: divisor,
+            fraction,
+            signs: Signs::All,
+        })))
     }
 
-    /// The same for a whole divisor, whole numbers and some signs only. An intersection with a range would have
-    /// to search through the remainders, which can be many.
+    /// The same for a whole divisor, whole numbers and some signs only, without the multiples of the numbers `not`. As an
+    /// intersection one would have to search through the remainders, which can be many. `None` also where the remainders by
+    /// all the numbers together are too many to count, or where `fraction` lets other numbers than whole ones be spelt.
     pub fn whole_multiples_of(
         &mut self,
         divisor: &Decimal,
+        not: &[Decimal],
         fraction: Fraction,
         signs: Signs,
     ) -> Option<LangId> {
-        let (divisor, places) = divisor.scaled().filter(|&(d, _)| d > 0 && d < 1_000_000_000_000_000)?;
-        let whole = places == 0 && matches!(fraction, Fraction::None | Fraction::Zeros);
-        whole.then(|| self.machine(Arc::new(Multiples { divisor, places, fraction, signs })))
+        let fits = |n: u64| n > 0 && n < 1_000_000_000_000_000;
+        let (divisor, places) = divisor.scaled().filter(|&(d, _)| fits(d))?;
+        if places != 0 || !matches!(fraction, Fraction::None | Fraction::Zeros) {
+            return None;
+        }
+        let mut refused = Vec::with_capacity(not.len());
+        let mut modulus = divisor;
+        for divisor in not {
+            // A whole number is a multiple of a fraction in lowest terms if it is one of the numerator.
+            let (scaled, places) = divisor.scaled().filter(|&(d, places)| fits(d) && places <= 15)?;
+            let refusing = scaled / gcd(scaled.into(), 10u128.pow(places)) as u64;
+            let common =
+                u128::from(modulus / gcd(modulus.into(), refusing.into()) as u64) * u128::from(refusing);
+            modulus = u64::try_from(common).ok().filter(|&n| fits(n))?;
+            refused.push(refusing);
+        }
+        refused.sort_unstable();
+        refused.dedup();
+        if refused.iter().any(|refusing| divisor % refusing == 0) {
+            return Some(LangId::NEVER);
+        }
+        let not = refused.into();
+        Some(self.machine(Arc::new(Multiples { divisor, places, not, modulus, fraction, signs })))
     }
 }
 
@@ -114,7 +145,9 @@ const CLASSES: usize = 12;
 struct RangeTable {
     key: String,
     rows: Vec<[u16; CLASSES]>,
-    accepting: Vec<bool>,
+    /// The bytes left to the nearest end of a number, by state; `DEAD` where there is none.
+    distance: Vec<u16>,
+    digit_runs: Vec<DigitRuns>,
 }
 
 /// A bound on the magnitude.
@@ -361,26 +394,65 @@ impl RangeTable {
             }
         }
         let accepting: Vec<bool> = positions.iter().map(|&p| range.accepts(p)).collect();
-        let mut live = accepting.clone();
-        let mut stack: Vec<u16> = (0..positions.len() as u16).filter(|&s| live[usize::from(s)]).collect();
-        while let Some(state) = stack.pop() {
+        // Breadth first from the accepting states backwards.
+        let mut distance: Vec<u16> =
+            accepting.iter().map(|&accepts| if accepts { 0 } else { DEAD }).collect();
+        let mut queue: VecDeque<u16> =
+            (0..positions.len() as u16).filter(|&s| accepting[usize::from(s)]).collect();
+        while let Some(state) = queue.pop_front() {
             for &from in &into[usize::from(state)] {
-                if !std::mem::replace(&mut live[usize::from(from)], true) {
-                    stack.push(from);
+                if distance[usize::from(from)] == DEAD {
+                    distance[usize::from(from)] = distance[usize::from(state)] + 1;
+                    queue.push_back(from);
                 }
             }
         }
         for row in &mut rows {
             for slot in row.iter_mut().filter(|slot| **slot != DEAD) {
-                if !live[usize::from(*slot)] {
+                if distance[usize::from(*slot)] == DEAD {
                     *slot = DEAD;
                 }
             }
         }
-        if !live[0] {
+        if distance[0] == DEAD {
             rows.clear();
         }
-        Some(RangeTable { key, rows, accepting })
+        let digit_runs = Self::find_digit_runs(&rows, &distance);
+        Some(RangeTable { key, rows, distance, digit_runs })
+    }
+
+    /// A state that every digit leaves as it is and that accepts is completed by all runs of digits, and so is what leads
+    /// there by a digit. A state that digits lead out of the numbers sooner or later is completed by few.
+    fn find_digit_runs(rows: &[[u16; CLASSES]], distance: &[u16]) -> Vec<DigitRuns> {
+        let is_loop = |state: usize| rows[state][..10].iter().all(|&next| usize::from(next) == state);
+        let mut runs: Vec<DigitRuns> = (0..rows.len())
+            .map(
+                |state| {
+                    if is_loop(state) && distance[state] == 0 {
+                        DigitRuns::All
+                    } else {
+                        DigitRuns::Unknown
+                    }
+                },
+            )
+            .collect();
+        // Positions are found in the order of their digits, so that few rounds from the last one down suffice; what they
+        // miss is not known, which is safe.
+        for _ in 0..2 {
+            for state in (0..rows.len()).rev() {
+                if runs[state] != DigitRuns::Unknown {
+                    continue;
+                }
+                let mut next =
+                    rows[state][..10].iter().filter(|&&next| next != DEAD).map(|&next| usize::from(next));
+                if next.clone().any(|next| runs[next] == DigitRuns::All) {
+                    runs[state] = DigitRuns::All;
+                } else if next.all(|next| runs[next] == DigitRuns::Few) {
+                    runs[state] = DigitRuns::Few;
+                }
+            }
+        }
+        runs
     }
 }
 
@@ -408,11 +480,19 @@ impl Machine for RangeTable {
     }
 
     fn accepts(&self, state: u64) -> bool {
-        self.accepting[state as usize]
+        self.distance[state as usize] == 0
     }
 
     fn classes(&self) -> ByteClasses {
         ByteClasses::by_key(class_of)
+    }
+
+    fn at_least(&self, state: u64) -> u32 {
+        u32::from(self.distance[state as usize])
+    }
+
+    fn digit_runs(&self, state: u64) -> DigitRuns {
+        self.digit_runs[state as usize]
     }
 
     fn is_text(&self) -> bool {
@@ -426,6 +506,10 @@ impl Machine for RangeTable {
 struct Multiples {
     divisor: u64,
     places: u32,
+    /// For whole numbers only: those are left out that are multiples of any of these, of which none divides the divisor.
+    not: Box<[u64]>,
+    /// The least common multiple of the divisor and all of `not`.
+    modulus: u64,
     fraction: Fraction,
     signs: Signs,
 }
@@ -463,6 +547,11 @@ impl Multiples {
         (u128::from(remainder) * power % u128::from(self.divisor)) as u64
     }
 
+    /// Whether no number of `not` divides what has this remainder.
+    fn is_admitted(&self, remainder: u64) -> bool {
+        !self.not.iter().any(|n| remainder.is_multiple_of(*n))
+    }
+
     /// Whether digits after the point, from here on, reach a multiple.
     fn reachable(&self, remainder: u64, digits: u32) -> bool {
         let left = self.places_left(digits);
@@ -491,7 +580,8 @@ fn gcd(mut a: u128, mut b: u128) -> u128 {
 
 impl Machine for Multiples {
     fn key(&self) -> String {
-        format!("multiples({}e-{} {:?} {:?})", self.divisor, self.places, self.fraction, self.signs)
+        let Multiples { divisor, places, not, fraction, signs, .. } = self;
+        format!("multiples({divisor}e-{places} not {not:?} {fraction:?} {signs:?})")
     }
 
     fn start(&self) -> Option<u64> {
@@ -505,14 +595,16 @@ impl Machine for Multiples {
             (b'0', START) if self.signs == Signs::Positive => None,
             (b'0', MINUS_READ) if self.signs == Signs::NoNegativeZero => None,
             (b'-', START) => Some(Self::pack(MINUS_READ, 0, 0)),
-            (b'0', START | MINUS_READ) => Some(Self::pack(LONE_ZERO, 0, 0)),
+            (b'0', START | MINUS_READ) => self.is_admitted(0).then(|| Self::pack(LONE_ZERO, 0, 0)),
+            // More digits lead to any remainder.
             (b'0'..=b'9', START | MINUS_READ | WHOLE) => {
                 let digit = u64::from(byte - b'0');
-                Some(Self::pack(WHOLE, 0, (remainder * 10 + digit) % self.divisor))
+                Some(Self::pack(WHOLE, 0, (remainder * 10 + digit) % self.modulus))
             }
             (b'.', LONE_ZERO | WHOLE) => {
                 let allowed = !matches!(self.fraction, Fraction::None | Fraction::Digits(0));
-                (allowed && self.reachable(remainder, 0)).then(|| Self::pack(AFTER_POINT, 0, remainder))
+                (allowed && self.reachable(remainder, 0) && self.is_admitted(remainder))
+                    .then(|| Self::pack(AFTER_POINT, 0, remainder))
             }
             (b'0'..=b'9', AFTER_POINT) => {
                 let digit = u64::from(byte - b'0');
@@ -541,7 +633,7 @@ impl Machine for Multiples {
         let (phase, digits, remainder) = Self::unpack(state);
         match phase {
             LONE_ZERO => true,
-            WHOLE => self.scaled(remainder, 0) == 0,
+            WHOLE => self.scaled(remainder, 0) == 0 && self.is_admitted(remainder),
             AFTER_POINT => digits > 0 && self.scaled(remainder, digits) == 0,
             _ => false,
         }
@@ -549,6 +641,13 @@ impl Machine for Multiples {
 
     fn classes(&self) -> ByteClasses {
         ByteClasses::by_key(class_of)
+    }
+
+    fn digit_runs(&self, state: u64) -> DigitRuns {
+        match Self::unpack(state).0 {
+            START | MINUS_READ | WHOLE => DigitRuns::Some,
+            _ => DigitRuns::Unknown,
+        }
     }
 
     fn is_text(&self) -> bool {
@@ -662,6 +761,45 @@ mod tests {
         assert_eq!(live.len(), seen.len(), "a dead end");
     }
 
+    /// What is known without a search is what the search finds.
+    #[test]
+    fn digit_runs_decide() {
+        let ends = [None, Some("-70"), Some("-0.5"), Some("0"), Some("13"), Some("250")];
+        for low in ends {
+            for high in ends {
+                for (divisor, not) in [("7", None), ("6", Some("4")), ("130", Some("14"))] {
+                    let mut pool = Languages::new();
+                    let bound = |end: Option<&str>| end.map(|end| Bound { value: d(end), exclusive: true });
+                    let (low, high) = (bound(low), bound(high));
+                    let range =
+                        pool.number_range(low.as_ref(), high.as_ref(), Fraction::Zeros, SignedZero::Allowed);
+                    let not: Vec<Decimal> = not.map(d).into_iter().collect();
+                    let multiples =
+                        pool.whole_multiples_of(&d(divisor), &not, Fraction::Zeros, Signs::All).unwrap();
+                    let id = pool.inter(&[range.unwrap(), multiples]);
+                    let inside = |n: i32| {
+                        let n = d(&n.to_string());
+                        low.as_ref().is_none_or(|b| n > b.value)
+                            && high.as_ref().is_none_or(|b| n < b.value)
+                            && n.is_multiple_of(&d(divisor)) == Some(true)
+                            && not.iter().all(|m| n.is_multiple_of(m) == Some(false))
+                    };
+                    assert_eq!(pool.is_never(id), !(-999..999).any(inside), "{low:?} {high:?} {divisor}");
+                    for n in -300..300 {
+                        assert_eq!(
+                            pool.accepts(id, n.to_string().as_bytes()),
+                            inside(n),
+                            "{n} {low:?} {high:?}"
+                        );
+                    }
+                    if !pool.is_never(id) {
+                        check_trim(&mut pool, id);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn multiples_divide() {
         for divisor in ["1", "2", "7", "10", "0.5", "0.01", "0.25", "1.5", "12.5", "1e1", "100", "0.05"] {
@@ -692,15 +830,27 @@ mod tests {
         }
         let mut pool = Languages::new();
         assert_eq!(pool.multiples_of(&d("0"), Fraction::None), None);
-        assert_eq!(pool.whole_multiples_of(&d("0.5"), Fraction::None, Signs::All), None);
+        assert_eq!(pool.whole_multiples_of(&d("0.5"), &[], Fraction::None, Signs::All), None);
         let yes = |signs| match signs {
             Signs::All => ["-0", "-12", "0", "36"].as_slice(),
             Signs::NoNegativeZero => &["-12", "0", "36"],
             Signs::NotNegative => &["0", "36"],
             Signs::Positive => &["36"],
         };
+        for (divisor, not) in [("3", &["2", "12"][..]), ("1", &["6.5", "7"]), ("4", &["0.3"]), ("6", &["3"])]
+        {
+            let not: Vec<Decimal> = not.iter().map(|n| d(n)).collect();
+            let id = pool.whole_multiples_of(&d(divisor), &not, Fraction::Zeros, Signs::All).unwrap();
+            for word in spellings().iter().filter(|word| is_plain(word)) {
+                let value = d(word);
+                let want = value.is_multiple_of(&d(divisor)) == Some(true)
+                    && not.iter().all(|n| value.is_multiple_of(n) == Some(false));
+                assert_eq!(pool.accepts(id, word.as_bytes()), want, "{word} / {divisor}, not {not:?}");
+            }
+            check_trim(&mut pool, id);
+        }
         for signs in [Signs::All, Signs::NoNegativeZero, Signs::NotNegative, Signs::Positive] {
-            let id = pool.whole_multiples_of(&d("12"), Fraction::None, signs).unwrap();
+            let id = pool.whole_multiples_of(&d("12"), &[], Fraction::None, signs).unwrap();
             for text in ["-0", "-12", "0", "36", "37", "-11"] {
                 assert_eq!(pool.accepts(id, text.as_bytes()), yes(signs).contains(&text), "{signs:?} {text}");
             }

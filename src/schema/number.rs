@@ -184,32 +184,37 @@ impl Part {
         if self.is_any() {
             return Some(any_number(pool));
         }
-        let whole = self.integer == Some(true);
+        if let Some(values) = self.few() {
+            return Self::spellings(&values, self.integer, policy, pool);
+        }
         let only_integer = Part { integer: Some(true), ..Part::default() };
         if policy == Policy::Canonical && *self == only_integer {
             return Some(any_integer(pool));
         }
-        let (fraction, zero) = match (policy, whole) {
-            (Policy::Canonical, true) => (Fraction::None, SignedZero::Refused),
-            (Policy::Canonical, false) => (Fraction::Digits(UNBOUNDED), SignedZero::Refused),
-            (Policy::Json, true) => (Fraction::Zeros, SignedZero::Allowed),
-            (Policy::Json, false) => (Fraction::Digits(UNBOUNDED), SignedZero::Allowed),
-        };
+        // Multiples of a whole number are whole, but may be spelt with a fraction of zeros unless they must be integers.
+        let whole_divisor = self.multiples.iter().any(Decimal::is_integer);
+        let (fraction, zero) = spelling(policy, self.integer, whole_divisor);
         let mut parts = Vec::new();
-        match (&self.multiples[..], self.signs(zero)) {
-            ([divisor], Some(signs)) if whole && divisor.is_integer() => {
-                parts.push(pool.whole_multiples_of(divisor, fraction, signs)?);
-            }
-            (divisors, _) => {
-                parts.push(pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?);
-                for divisor in divisors {
+        let signs = self.signs(zero);
+        let refused = &self.not_multiples;
+        let whole = match &self.multiples[..] {
+            [divisor] => pool.whole_multiples_of(divisor, refused, fraction, signs.unwrap_or(Signs::All)),
+            _ => None,
+        };
+        if whole.is_none() || signs.is_none() {
+            parts.push(pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?);
+        }
+        match whole {
+            Some(whole) => parts.push(whole),
+            None => {
+                for divisor in &self.multiples {
                     parts.push(pool.multiples_of(divisor, fraction)?);
                 }
+                for divisor in refused {
+                    let multiples = pool.multiples_of(divisor, fraction)?;
+                    parts.push(pool.not(multiples));
+                }
             }
-        }
-        for m in &self.not_multiples {
-            let multiples = pool.multiples_of(m, fraction)?;
-            parts.push(pool.not(multiples));
         }
         if self.integer == Some(false) {
             let integers = pool.number_range(None, None, Fraction::Zeros, SignedZero::Allowed)?;
@@ -233,6 +238,32 @@ impl Part {
         Some(pool.union(&[plain, positive, negative]))
     }
 
+    /// The numbers of a part between two bounds, if trying few multiples finds them all and they are few.
+    fn few(&self) -> Option<Vec<Decimal>> {
+        let (Some(lower), Some(upper), [divisor]) = (&self.lower, &self.upper, &self.multiples[..]) else {
+            return None;
+        };
+        let mut values = divisor.multiples_between(&lower.value, &upper.value, MAX_TRIED)?;
+        values.retain(|value| self.contains(value));
+        (values.len() <= MAX_FEW).then_some(values)
+    }
+
+    /// The spellings of some numbers of a part.
+    fn spellings(
+        values: &[Decimal],
+        integer: Option<bool>,
+        policy: Policy,
+        pool: &mut Languages,
+    ) -> Option<LangId> {
+        let mut all = Vec::with_capacity(values.len());
+        for value in values {
+            let bound = Bound { value: value.clone(), exclusive: false };
+            let (fraction, zero) = spelling(policy, integer, value.is_integer());
+            all.push(pool.number_range(Some(&bound), Some(&bound), fraction, zero)?);
+        }
+        Some(pool.union(&all))
+    }
+
     /// Whether only bounds restrict the part.
     fn is_interval(&self) -> bool {
         self.integer.is_none()
@@ -240,6 +271,24 @@ impl Part {
             && self.not_multiples.is_empty()
             && self.except.is_empty()
     }
+}
+
+/// How many multiples are tried to find that a part has few numbers, and how many are few.
+const MAX_TRIED: u32 = 1_000;
+const MAX_FEW: usize = 8;
+
+/// How numbers are spelt, that must be integers or may not be, and are whole or not.
+fn spelling(policy: Policy, integer: Option<bool>, whole: bool) -> (Fraction, SignedZero) {
+    let zero = match policy {
+        Policy::Canonical => SignedZero::Refused,
+        Policy::Json => SignedZero::Allowed,
+    };
+    let fraction = match (policy, integer) {
+        (Policy::Canonical, Some(true)) => Fraction::None,
+        _ if whole || integer == Some(true) => Fraction::Zeros,
+        _ => Fraction::Digits(UNBOUNDED),
+    };
+    (fraction, zero)
 }
 
 /// The greatest exponent, up or down, that scientific notation is offered with under a bound: what every reader of
@@ -546,6 +595,20 @@ mod tests {
             NumberSet::part(Part { lower: bound("0", false), upper: bound("10", true), ..Part::default() }),
             NumberSet::part(Part { multiples: vec![d("2")], ..Part::default() }),
             NumberSet::part(Part { integer: Some(false), lower: bound("2", true), ..Part::default() }),
+            NumberSet::part(Part {
+                lower: bound("-3", false),
+                upper: bound("9", true),
+                multiples: vec![d("2.5")],
+                not_multiples: vec![d("5")],
+                ..Part::default()
+            }),
+            NumberSet::part(Part {
+                lower: bound("-3", true),
+                upper: bound("5", true),
+                integer: Some(true),
+                multiples: vec![d("4")],
+                ..Part::default()
+            }),
             points(&["4", "0"]).complement(),
         ];
         let values: Vec<Decimal> =

@@ -163,36 +163,31 @@ impl Texts {
 
     /// What is in both of two sets that are literals, or all but literals, or all, or nothing; `None` for others.
     pub fn and_literals(&mut self, a: TextId, b: TextId) -> Option<TextId> {
-        // Literals, or what is excluded.
-        let parts = |texts: &Self, id: TextId| -> Option<(Option<Arc<[Arc<str>]>>, bool)> {
-            Some(match texts.get(id) {
-                Text::Never => (None, false),
-                Text::Any => (None, true),
-                Text::Literals(found) => (Some(found.clone()), false),
-                Text::Not(inner) => match texts.get(*inner) {
-                    Text::Literals(excluded) => (Some(excluded.clone()), true),
-                    _ => return None,
-                },
-                _ => return None,
-            })
-        };
-        let ((a, a_excludes), (b, b_excludes)) = (parts(self, a)?, parts(self, b)?);
-        let list = |texts: &Option<Arc<[Arc<str>]>>| {
-            texts.iter().flat_map(|t| t.iter().cloned()).collect::<Vec<_>>()
-        };
-        let has = |texts: &Option<Arc<[Arc<str>]>>, text: &Arc<str>| {
-            texts.as_ref().is_some_and(|texts| texts.binary_search(text).is_ok())
-        };
+        let ((a, a_excludes), (b, b_excludes)) = (self.literals_of(a)?, self.literals_of(b)?);
         let (mut kept, other, other_excludes) = match (a_excludes, b_excludes) {
             (true, true) => {
-                let excluded = self.literals([list(&a), list(&b)].concat());
+                let excluded = self.literals([&a[..], &b].concat());
                 return Some(self.not(excluded));
             }
-            (false, _) => (list(&a), b, b_excludes),
-            (true, false) => (list(&b), a, a_excludes),
+            (false, _) => (a.to_vec(), b, b_excludes),
+            (true, false) => (b.to_vec(), a, a_excludes),
         };
-        kept.retain(|text| has(&other, text) != other_excludes);
+        kept.retain(|text| other.binary_search(text).is_ok() != other_excludes);
         Some(self.literals(kept))
+    }
+
+    /// The literals that a set is, or, with `true`, that it excludes.
+    fn literals_of(&self, id: TextId) -> Option<(Arc<[Arc<str>]>, bool)> {
+        Some(match self.get(id) {
+            Text::Never => (Arc::default(), false),
+            Text::Any => (Arc::default(), true),
+            Text::Literals(found) => (found.clone(), false),
+            Text::Not(inner) => match self.get(*inner) {
+                Text::Literals(excluded) => (excluded.clone(), true),
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     pub fn or(&mut self, a: TextId, b: TextId) -> TextId {
