@@ -11,12 +11,14 @@
 
 use super::error::EngineError;
 use super::graph::{Core, Graph};
+use super::lexicon::is_json_space;
 use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::CaptureId;
 use super::suffix_trie::SuffixTrie;
 use super::summary::{Base, Counts, Inside, Summary};
 use crate::automata::ByteSet;
 use crate::vocab::{TokenId, TokenSet};
+use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -240,8 +242,24 @@ impl Graph {
         let before = parts.extra.len();
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
-            self.publish_locked(core, after);
-            self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
+            if suffixes.nodes.len() <= FEW {
+                self.publish_locked(core, after);
+                self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
+                continue;
+            }
+            // Many states of a string are followed by the same.
+            let key = (after, std::ptr::from_ref(suffixes).addr());
+            let known = match core.suffixes_read.get(&key) {
+                Some(known) => known,
+                None => {
+                    self.publish_locked(core, after);
+                    let mut read = Vec::new();
+                    self.read_suffixes(core, after, suffixes, &mut read)?;
+                    self.mask_bytes.fetch_add(48 + read.len() * 4, Ordering::Relaxed);
+                    core.suffixes_read.entry(key).or_insert(read.into())
+                }
+            };
+            parts.extra.extend_from_slice(known);
         }
         if only.is_some() || !refused.is_empty() {
             let mut kept = before;
@@ -267,24 +285,56 @@ impl Graph {
         suffixes: &SuffixTrie,
         out: &mut Vec<TokenId>,
     ) -> Result<(), EngineError> {
-        let mut states = vec![start];
-        // Suffixes begin with most bytes, and few of them go on: those are told apart before any step is made.
-        let first =
-            if suffixes.nodes.len() > FEW { core.recogniser.first_bytes(start) } else { ByteSet::FULL };
+        /// What follows one byte of the path to the current node.
+        struct At {
+            state: StateId,
+            /// Spaces read since `state` that change nothing, and how many of them may be.
+            spaces: u32,
+            idle: Option<u32>,
+            /// What can come next, where that is asked before stepping.
+            next: ByteSet,
+        }
+        let mut path: SmallVec<[At; 16]> = SmallVec::new();
+        let enter = |core: &mut Core, state: StateId, nodes: usize| {
+            let next = if nodes > FEW { core.recogniser.first_bytes(state) } else { ByteSet::FULL };
+            At { state, spaces: 0, idle: None, next }
+        };
+        path.push(enter(core, start, suffixes.nodes.len()));
         let mut i = 0;
         while let Some(node) = suffixes.nodes.get(i) {
             let depth = usize::from(node.depth);
-            if depth == 1 && !first.contains(node.byte) {
+            path.truncate(depth);
+            let at = &mut path[depth - 1];
+            if !at.next.contains(node.byte) {
                 i = node.end as usize;
                 continue;
             }
-            let next = self.step_locked(core, states[depth - 1], node.byte)?;
+            if is_json_space(node.byte) {
+                let idle = match at.idle {
+                    Some(idle) => idle,
+                    None => *at.idle.insert(core.recogniser.idle_spaces(at.state)),
+                };
+                if at.spaces < idle {
+                    let At { state, spaces, next, .. } = *at;
+                    path.push(At { state, spaces: spaces + 1, idle: Some(idle), next });
+                    out.extend_from_slice(suffixes.ids(i));
+                    i += 1;
+                    continue;
+                }
+            }
+            let mut from = at.state;
+            if is_json_space(node.byte) {
+                // Too many.
+                for _ in 0..at.spaces {
+                    from = self.step_locked(core, from, b' ')?;
+                }
+            }
+            let next = self.step_locked(core, from, node.byte)?;
             if next == StateId::DEAD {
                 i = node.end as usize;
                 continue;
             }
-            states.truncate(depth);
-            states.push(next);
+            path.push(enter(core, next, node.end as usize - i));
             out.extend_from_slice(suffixes.ids(i));
             i += 1;
         }

@@ -220,6 +220,21 @@ impl Recogniser {
         bytes
     }
 
+    /// How many bytes of JSON whitespace can come next that change nothing but how many more can: what follows them is what
+    /// follows `state`. 0 where that is not so of every thread.
+    pub fn idle_spaces(&mut self, state: StateId) -> u32 {
+        let mut most = if self.threads(state).is_empty() { 0 } else { u32::MAX };
+        for i in 0..self.threads(state).len() {
+            let thread = self.threads(state)[i];
+            let (Awaits::Language(language), CaptureId::NONE) = (thread.awaits(), thread.capture) else { return 0 };
+            most = most.min(self.pool.languages.after_json_space(language).map_or(0, |(spaces, _)| spaces));
+            if most == 0 {
+                break;
+            }
+        }
+        most
+    }
+
     /// The only byte that can come next, where there is only one and the output may not end.
     pub fn only_byte(&mut self, state: StateId) -> Option<u8> {
         if self.is_accepting(state) {
