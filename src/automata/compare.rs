@@ -6,12 +6,28 @@
 use super::byte_classes::ByteSet;
 use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages};
+use super::literals::LiteralSet;
 use super::UNBOUNDED;
 use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// States explored to answer one question.
 const EXPLORED: usize = 128;
+
+/// The texts that a JSON string must not be: what the strings `lo..hi` of `literals` have from byte `depth` on.
+pub struct Excluded {
+    /// All strings.
+    pub literals: Arc<LiteralSet>,
+    /// First string.
+    pub lo: u32,
+    /// One past the last string.
+    pub hi: u32,
+    /// Bytes already read.
+    pub depth: u32,
+    /// Whether the opening quote has been read.
+    pub in_string: bool,
+}
 
 impl Languages {
     /// A language that has every prefix of `id` (as a prefix), is almost like it and is met often: for a JSON string
@@ -107,6 +123,20 @@ impl Languages {
             }
             _ => ByteSet::FULL,
         }
+    }
+
+    /// Where `id` is a JSON string being read, or about to be, with any text but some literals: these.
+    pub fn excluded(&self, id: LangId) -> Option<Excluded> {
+        let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), .. } = *self.expr(id) else {
+            return None;
+        };
+        let Expr::Inter(parts) = self.expr(inner) else { return None };
+        let [a, b] = parts[..] else { return None };
+        let excluding = if a == self.text { b } else { Some(a).filter(|_| b == self.text)? };
+        let Expr::Not(excluded) = *self.expr(excluding) else { return None };
+        let Expr::Literals { set, lo, hi, depth } = *self.expr(excluded) else { return None };
+        let literals = self.literal_set(set).clone();
+        Some(Excluded { literals, lo, hi, depth, in_string: mode == JsonMode::Body })
     }
 
     /// The first bytes of the literals that `id` excludes; every byte where it is something else.

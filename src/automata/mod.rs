@@ -46,6 +46,7 @@ pub mod regex;
 mod step;
 
 pub use byte_classes::ByteSet;
+pub use compare::Excluded;
 pub use decimal::Decimal;
 pub use json_string::Escapes;
 pub use languages::{Expr, LangId, Languages};

@@ -23,6 +23,7 @@ mod batch;
 mod completion;
 mod constraint;
 mod containers;
+mod difference;
 mod draft_tree;
 mod error;
 mod flat;

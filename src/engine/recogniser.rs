@@ -226,7 +226,9 @@ impl Recogniser {
         let mut most = if self.threads(state).is_empty() { 0 } else { u32::MAX };
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
-            let (Awaits::Language(language), CaptureId::NONE) = (thread.awaits(), thread.capture) else { return 0 };
+            let (Awaits::Language(language), CaptureId::NONE) = (thread.awaits(), thread.capture) else {
+                return 0;
+            };
             most = most.min(self.pool.languages.after_json_space(language).map_or(0, |(spaces, _)| spaces));
             if most == 0 {
                 break;

@@ -27,9 +27,6 @@ use std::sync::{Arc, OnceLock};
 /// Up to this many tokens a set is kept as a list of ids.
 const SPARSE: usize = 512;
 
-/// A difference of more tokens than this is not kept as one but as a set of its own.
-const MAX_DIFFERENCE: usize = 256;
-
 /// Summaries that visited fewer trie nodes than this are cheaper to compute than to share.
 const WORTH_SHARING: usize = 64;
 
@@ -73,21 +70,21 @@ pub(super) struct Summary {
     /// By the label of the completed literal, where there are labels.
     pub exits: Box<[(Option<u32>, SuffixTrie)]>,
     /// Where this is the base of differences: the tokens with an exit here, sorted.
-    exiting: OnceLock<Box<[TokenId]>>,
+    pub exiting: OnceLock<Box<[TokenId]>>,
 }
 
 /// What a walk found.
 #[derive(Default)]
-struct Found {
-    inside: Vec<TokenId>,
+pub(super) struct Found {
+    pub inside: Vec<TokenId>,
     /// Where the terminal ends with more of the token left: label and trie node.
     ends: Vec<(Option<u32>, u32)>,
-    visited: usize,
+    pub visited: usize,
 }
 
 impl Found {
     /// Records that the walk stands on `node` with the terminal in `state`.
-    fn record(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
+    pub fn record(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
         self.inside.extend_from_slice(trie.tokens(node));
         if languages.is_nullable(state) && trie.end(node) > node + 1 {
             self.ends.push((languages.label(state), node));
@@ -116,7 +113,7 @@ impl Found {
         }
     }
 
-    fn exits(&mut self, trie: &TokenTrie) -> Box<[(Option<u32>, SuffixTrie)]> {
+    pub fn exits(&mut self, trie: &TokenTrie) -> Box<[(Option<u32>, SuffixTrie)]> {
         self.ends.sort_unstable();
         self.ends
             .chunk_by(|a, b| a.0 == b.0)
@@ -138,13 +135,6 @@ fn inside_of(mut ids: Vec<TokenId>, size: usize) -> Inside {
     }
 }
 
-/// A difference to a base while it is found.
-struct Difference {
-    /// Nothing below these trie nodes is as in the base.
-    apart: Vec<u32>,
-    found: Found,
-}
-
 impl Summary {
     pub fn memory(&self) -> usize {
         let inside = match &self.inside {
@@ -162,7 +152,7 @@ impl Summary {
     }
 
     /// Whether `token` is read inside.
-    fn reads(&self, token: TokenId) -> bool {
+    pub fn reads(&self, token: TokenId) -> bool {
         let own = match &self.inside {
             Inside::Sparse(ids) => ids.binary_search(&token).is_ok(),
             Inside::Dense(set) => set.contains(token),
@@ -176,7 +166,7 @@ impl Summary {
     }
 
     /// Whether `token` has an exit.
-    fn lets_out(&self, token: TokenId) -> bool {
+    pub fn lets_out(&self, token: TokenId) -> bool {
         self.exiting().binary_search(&token).is_ok()
             || match &self.base {
                 Some(Base { summary, counts: Counts::AllBut(but) | Counts::ExitsBut(but) }) => {
@@ -198,7 +188,7 @@ impl Summary {
     }
 
     /// The tokens read inside.
-    fn inside_set(&self, size: usize) -> TokenSet {
+    pub fn inside_set(&self, size: usize) -> TokenSet {
         let mut set = match &self.base {
             Some(Base { summary, counts: Counts::AllBut(but) }) => {
                 let mut set = summary.inside_set(size);
@@ -289,7 +279,7 @@ impl Summariser<'_> {
     }
 
     /// Everything below `root`, where the terminal is in `start`.
-    fn walk(&mut self, root: u32, start: LangId, found: &mut Found) {
+    pub fn walk(&mut self, root: u32, start: LangId, found: &mut Found) {
         let trie = self.source.trie(self.vocabulary);
         let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
         while let Some((node, state)) = stack.pop() {
@@ -366,86 +356,5 @@ impl Summariser<'_> {
             path.push((row, is_free));
             node += 1;
         }
-    }
-
-    /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`.
-    fn delta(&mut self, language: LangId, plainer: LangId) -> (Summary, usize) {
-        let base = self.summary(plainer);
-        let trie = self.source.trie(self.vocabulary);
-        let below = self.source.below(self.vocabulary);
-        let mut difference = Difference { apart: Vec::new(), found: Found::default() };
-        let mut stack: Vec<(u32, LangId, LangId)> = vec![(0, language, plainer)];
-        // Often only tokens can tell the two apart that are so long that there are few.
-        let near = self.languages.clamped(language, SLICED.into());
-        let is_far = near == self.languages.clamped(plainer, SLICED.into());
-        while let Some((node, state, plain)) = stack.pop() {
-            let bytes = self.languages.differing_bytes(state, plain);
-            for child in trie.matching_children(node, &bytes.0) {
-                if is_far && trie.depth(child) + below[child as usize].height <= SLICED {
-                    continue;
-                }
-                let byte = trie.byte(child);
-                let next_plain = self.languages.step(plain, byte);
-                if next_plain == LangId::NEVER {
-                    continue;
-                }
-                difference.found.visited += 1;
-                let next = self.languages.step(state, byte);
-                if next == next_plain {
-                    continue;
-                }
-                if next == LangId::NEVER {
-                    difference.apart.push(child);
-                    continue;
-                }
-                // Rounded up, so that few lengths are asked about.
-                let height = u32::from(below[child as usize].height).next_power_of_two();
-                let near = self.languages.clamped(next, height);
-                if near == self.languages.clamped(next_plain, height) {
-                    continue;
-                }
-                let same_end = self.languages.is_nullable(next) == self.languages.is_nullable(next_plain)
-                    && self.languages.label(next) == self.languages.label(next_plain);
-                if same_end {
-                    stack.push((child, next, next_plain));
-                } else {
-                    difference.apart.push(child);
-                    difference.found.record(self.languages, trie, child, next);
-                    self.walk(child, next, &mut difference.found);
-                }
-            }
-        }
-        let Difference { apart, mut found } = difference;
-        let visited = found.visited;
-        let exits = found.exits(trie);
-        let below_apart = || apart.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
-        found.inside.sort_unstable();
-        let is_found = |id: &TokenId| found.inside.binary_search(id).is_ok();
-        let few = |ids: &mut dyn Iterator<Item = TokenId>| -> Option<Vec<TokenId>> {
-            let some: Vec<TokenId> = ids.take(MAX_DIFFERENCE + 1).collect();
-            (some.len() <= MAX_DIFFERENCE).then_some(some)
-        };
-        let won = few(&mut found.inside.iter().copied().filter(|&id| !base.reads(id)));
-        let lost = few(&mut below_apart().filter(|id| base.reads(*id) && !is_found(id)));
-        let mut removed: Vec<TokenId> = below_apart().filter(|&id| base.lets_out(id)).collect();
-        let inside_counts = won.is_some() && lost.is_some();
-        let inside = match (won, lost) {
-            (Some(won), Some(lost)) => {
-                removed.extend(lost);
-                Inside::Sparse(won.into())
-            }
-            _ => {
-                let mut inside = base.inside_set(self.vocabulary.size());
-                apart.iter().for_each(|&node| inside.remove_all(trie.subtree_tokens(node)));
-                inside.insert_all(&found.inside);
-                Inside::Dense(Arc::new(inside))
-            }
-        };
-        removed.sort_unstable();
-        removed.dedup();
-        let removed = removed.into();
-        let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
-        let base = Some(Base { summary: base, counts });
-        (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
     }
 }
