@@ -8,7 +8,7 @@ use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages};
 use super::literals::LiteralSet;
 use super::UNBOUNDED;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -245,9 +245,13 @@ impl Languages {
             _ => id,
         };
         let mut seen = Vec::new();
-        // Characters beyond ASCII lead through several states each; without them more is decided.
+        // Characters beyond ASCII lead through several states each, and spaces among them often further; without them more
+        // is decided.
         let free = match self.search_free_groups(start, plain, FREE_OF_ANY_TEXT & !LEADS, &mut seen) {
-            Some(free) => self.search_free_groups(start, plain, free | LEADS, &mut seen).unwrap_or(free),
+            Some(free) => [LEADS, LEADS & !SPACE_LEADS]
+                .into_iter()
+                .find_map(|leads| self.search_free_groups(start, plain, free | leads, &mut seen))
+                .unwrap_or(free),
             None => self.loop_groups(id),
         };
         if free == FREE_OF_ANY_TEXT {
@@ -297,10 +301,12 @@ impl Languages {
         found: &mut Vec<(LangId, LangId)>,
     ) -> Option<u64> {
         found.clear();
-        let mut seen: HashSet<(LangId, LangId)> = HashSet::from_iter([(start, plain)]);
         found.push((start, plain));
+        // Inside a character it is its first byte that counts: by which a pair was met, and which are to be followed from it.
+        let mut met: HashMap<(LangId, LangId), u64> = HashMap::from_iter([((start, plain), 0)]);
+        let mut work: Vec<((LangId, LangId), u64)> = vec![((start, plain), 0)];
         let mut at = 0;
-        while let Some(&(state, like)) = found.get(at) {
+        while let Some(&((state, like), leads)) = work.get(at) {
             at += 1;
             if state == like {
                 continue;
@@ -311,8 +317,7 @@ impl Languages {
             let firsts = classes.representatives().to_vec();
             let mut groups = vec![0u64; firsts.len()];
             for byte in 0..=255u8 {
-                // Inside a character it is its first byte that counts.
-                groups[classes.class(byte)] |= if like == plain { byte_group(byte) } else { LEADS };
+                groups[classes.class(byte)] |= if like == plain { byte_group(byte) } else { leads };
             }
             let mut ahead = Vec::with_capacity(firsts.len());
             for (byte, group) in firsts.into_iter().zip(groups) {
@@ -331,11 +336,21 @@ impl Languages {
                 }
             }
             for (group, pair) in ahead {
-                if group & free != 0 && seen.insert(pair) {
-                    if seen.len() > EXPLORED {
+                if group & free == 0 {
+                    continue;
+                }
+                let (_, next_like) = pair;
+                let leads = if next_like == plain { 0 } else { group & free };
+                let known = met.get(&pair).copied();
+                if known.is_none() {
+                    found.push(pair);
+                }
+                if known.is_none_or(|known| leads & !known != 0) {
+                    if work.len() > EXPLORED {
                         return None;
                     }
-                    found.push(pair);
+                    met.insert(pair, leads | known.unwrap_or(0));
+                    work.push((pair, leads & !known.unwrap_or(0)));
                 }
             }
         }
@@ -400,8 +415,12 @@ impl Languages {
     }
 }
 
-/// The groups of the first bytes of characters beyond ASCII, by their length.
-const LEADS: u64 = 0b111 << 5;
+/// The groups of the first bytes of characters beyond ASCII.
+const LEADS: u64 = 0b111 << 5 | 0b111_1111 << 41;
+
+/// Of these, the groups with a space or line end.
+const SPACE_LEADS: u64 =
+    byte_group(0xc2) | byte_group(0xe1) | byte_group(0xe2) | byte_group(0xe3) | byte_group(0xef);
 
 /// What any string reads without an end in sight: all groups but control characters, bytes inside a character, the
 /// quote and the backslash.
@@ -410,10 +429,11 @@ const FREE_OF_ANY_TEXT: u64 = {
     all & !(1 | 1 << 4 | byte_group(b'"') | byte_group(b'\\'))
 };
 
-const GROUPS: u32 = 41;
+const GROUPS: u32 = 48;
 
-/// The group of a byte, as one bit of 64: letters, digits, control characters and the bytes of other scripts share
-/// groups; each ASCII punctuation character has its own.
+/// The group of a byte, as one bit of 64: letters, digits and control characters share groups; each ASCII punctuation
+/// character has its own. Of the first bytes of other characters, those of spaces and line ends, which `.` and `\S` do not
+/// read, are apart.
 pub const fn byte_group(byte: u8) -> u64 {
     let group = match byte {
         0..=0x1f | 0x7f => 0,
@@ -421,9 +441,13 @@ pub const fn byte_group(byte: u8) -> u64 {
         b'a'..=b'z' => 2,
         b'A'..=b'Z' => 3,
         0x80..=0xbf => 4,
-        0xc0..=0xdf => 5,
-        0xe0..=0xef => 6,
+        0xc0..=0xc1 | 0xc3..=0xdf => 5,
+        0xe4..=0xec => 6,
         0xf0..=0xff => 7,
+        0xc2 => 41,
+        0xe0..=0xe3 => 42 + (byte - 0xe0),
+        0xed..=0xee => 46,
+        0xef => 47,
         b' '..=b'/' => 8 + (byte - b' '),
         b':'..=b'@' => 24 + (byte - b':'),
         b'['..=b'`' => 31 + (byte - b'['),
