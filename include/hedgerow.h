@@ -1110,7 +1110,7 @@ typedef struct hr_schema_options {
      */
     size_t document_count;
     /**
-     * How many steps combining the schema's parts may take before it is given up. Default 50,000.
+     * How many steps combining the schema's parts may take before it is given up. Default 250,000.
      */
     uint64_t fuel;
 } hr_schema_options;

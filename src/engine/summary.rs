@@ -236,11 +236,7 @@ impl Summariser<'_> {
     fn full(&mut self, language: LangId) -> (Summary, usize) {
         let (trie, size) = (self.source.trie(self.vocabulary), self.vocabulary.size());
         let mut found = Found::default();
-        let near = self.languages.clamped(language, SLICED.into());
-        let (free, most) = match self.languages.counted_groups(near) {
-            Some((groups, most)) => (groups, Some(most)),
-            None => (self.languages.free_groups(near), None),
-        };
+        let (free, most) = self.sliced(language);
         if let Expr::Literals { set, lo, hi, depth } = *self.languages.expr(language) {
             let literals = self.languages.literal_set(set);
             found.literals(trie, literals, (lo, hi, depth));
@@ -276,6 +272,21 @@ impl Summariser<'_> {
             _ => (None, found.exits(trie)),
         };
         (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
+    }
+
+    /// The groups of characters of which a slice is read, and how many of them where they are counted. None of a state that
+    /// few bytes follow, whose walk costs less than the question.
+    fn sliced(&mut self, language: LangId) -> (u64, Option<u32>) {
+        if matches!(self.languages.expr(language), Expr::Literals { .. })
+            || self.languages.first_bytes(language).len() <= PERMISSIVE
+        {
+            return (0, None);
+        }
+        let near = self.languages.clamped(language, SLICED.into());
+        match self.languages.counted_groups(near) {
+            Some((groups, most)) => (groups, Some(most)),
+            None => (self.languages.free_groups(near), None),
+        }
     }
 
     /// Everything below `root`, where the terminal is in `start`.

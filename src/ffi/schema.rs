@@ -211,7 +211,7 @@ pub struct hr_schema_options {
     pub documents: *const hr_document,
     /// Number of documents.
     pub document_count: usize,
-    /// How many steps combining the schema's parts may take before it is given up. Default 50,000.
+    /// How many steps combining the schema's parts may take before it is given up. Default 250,000.
     pub fuel: u64,
 }
 

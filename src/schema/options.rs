@@ -189,7 +189,7 @@ pub struct SchemaOptions {
     /// Documents that `$ref` may name: their text by absolute URI. Never fetched from anywhere else.
     pub documents: HashMap<String, String>,
     /// How many steps the schema algebra may take, at compile time and again for every part that is expanded
-    /// later, before it gives up with an error. Default 50,000, some tenths of a second.
+    /// later, before it gives up with an error. Default 250,000, some tenths of a second.
     pub fuel: u64,
 }
 
@@ -253,7 +253,7 @@ setters! {
 
 impl SchemaOptions {
     /// The default of [`fuel`](Self::fuel).
-    pub const DEFAULT_FUEL: u64 = 50_000;
+    pub const DEFAULT_FUEL: u64 = 250_000;
 
     /// Adds a document that `$ref` may name by `uri`.
     pub fn document(mut self, uri: impl Into<String>, text: impl Into<String>) -> Self {
