@@ -320,7 +320,10 @@ fn soak() {
     let mut random = Random(11);
     'soak: loop {
         let file = std::fs::File::open(&path).unwrap();
-        for line in std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines() {
+        let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
+        // Some of all of MaskBench's collections, about 300, again and again: what the vocabulary remembers of them is bounded, but
+        // by more than it needs for these.
+        for line in lines.step_by(25) {
             let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
             let grammar = compile(case["schema"].as_str().unwrap(), &SchemaOptions::default());
             let Ok(Ok(constraint)) = grammar.map(|grammar| Constraint::new(&grammar, &vocabulary)) else {
@@ -350,7 +353,7 @@ fn soak() {
                     stats.rebuilds
                 );
                 next_report += tokens / 20;
-                if read >= tokens / 4 {
+                if read >= tokens / 2 {
                     early = early.or(resident());
                 }
             }
@@ -362,7 +365,7 @@ fn soak() {
     if let (Some(early), Some(now)) = (early, resident()) {
         assert!(
             now < early + early / 4 + 64,
-            "{now} MiB are resident, {early} were after a quarter of the tokens"
+            "{now} MiB are resident, {early} were after half of the tokens"
         );
     }
 }
