@@ -4,7 +4,7 @@
     python3 transformers_speed.py MODEL.gguf THREADS
 
 A request is a line `COUNT ID ID …`: how many tokens to decode greedily behind these. The answer is a line with the seconds it took
-and the tokens. Needs torch, transformers and gguf.
+and the tokens. Needs torch, transformers, gguf and accelerate.
 """
 
 import sys
@@ -19,6 +19,7 @@ import transformers
 def main():
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     torch.set_num_threads(int(sys.argv[2]))
     path = Path(sys.argv[1])
     model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
