@@ -146,12 +146,18 @@ fn ways_on(core: &mut Core, state: StateId) -> Result<Vec<(Written, StateId)>, E
     for thread in core.recogniser.threads(state).to_vec() {
         match thread.awaits() {
             Awaits::Special(special) => {
-                let next = core.recogniser.after(thread.cont, thread.capture, None)?;
+                let next = core.recogniser.after_special(thread)?;
                 ways.push((Written::Special(special), next));
             }
             Awaits::Language(language) => {
                 for (word, label) in shortest_words(core, language).iter() {
                     let recogniser = &mut core.recogniser;
+                    if recogniser.pool.is_lexed() {
+                        // What rivals say counts, too.
+                        let next = word.iter().try_fold(state, |at, &byte| recogniser.step(at, byte))?;
+                        ways.push((Written::Text(word.clone()), next));
+                        continue;
+                    }
                     let push = |capture: CaptureId, &byte: &u8| recogniser.captures.push(capture, byte);
                     let capture = word.iter().fold(thread.capture, push);
                     let next = core.recogniser.after(thread.cont, capture, *label)?;

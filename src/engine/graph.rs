@@ -97,6 +97,11 @@ pub(super) struct Graph {
 impl Graph {
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
+        for (special, name) in grammar.pool().specials() {
+            if let Some(text) = spelling(vocabulary, name) {
+                recogniser.spell(special, text);
+            }
+        }
         let start = recogniser.start(grammar.root())?;
         let graph = Graph {
             core: Mutex::new(Core {
@@ -234,7 +239,9 @@ impl Graph {
     /// The id of a special token the grammar names.
     pub fn special_token(&self, core: &Core, special: SpecialId) -> Result<TokenId, EngineError> {
         let name = core.recogniser.pool.special_name(special);
-        self.vocabulary.special(name).ok_or_else(|| EngineError::UnknownSpecialToken(name.to_owned()))
+        let named = self.vocabulary.special(name);
+        let token = named.or_else(|| by_id(name).filter(|&token| self.vocabulary.is_special(token)));
+        token.ok_or_else(|| EngineError::UnknownSpecialToken(name.to_owned()))
     }
 
     /// The mask of `state`, computed on first use.
@@ -287,4 +294,21 @@ impl Graph {
     pub fn transition_count(&self) -> usize {
         self.transitions.len()
     }
+}
+
+/// The token that `<[7]>` names.
+fn by_id(name: &str) -> Option<TokenId> {
+    name.strip_prefix("<[")?.strip_suffix("]>")?.parse().ok().map(TokenId)
+}
+
+/// The text of a token that a grammar names as a special one, where it is no special one.
+fn spelling<'v>(vocabulary: &'v Vocabulary, name: &str) -> Option<&'v [u8]> {
+    if vocabulary.special(name).is_some() {
+        return None;
+    }
+    let token = by_id(name).filter(|token| (token.0 as usize) < vocabulary.size()).or_else(|| {
+        let trie = vocabulary.trie();
+        trie.tokens(trie.descend(0, name.as_bytes())?).first().copied()
+    })?;
+    Some(vocabulary.bytes(token)).filter(|bytes| !bytes.is_empty())
 }

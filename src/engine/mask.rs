@@ -190,9 +190,14 @@ impl Graph {
         if core.recogniser.is_accepting(state) {
             parts.extra.extend_from_slice(self.vocabulary.eos());
         }
+        let is_lexed = core.recogniser.pool.is_lexed();
+        if is_lexed {
+            self.walk_lexed(core, state, &mut parts.extra)?;
+        }
         for i in 0..core.recogniser.threads(state).len() {
             let thread = core.recogniser.threads(state)[i];
             let language = match thread.awaits() {
+                Awaits::Language(_) if is_lexed => continue,
                 Awaits::Language(language) => language,
                 Awaits::Special(special) => {
                     parts.extra.push(self.special_token(core, special)?);

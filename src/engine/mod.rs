@@ -28,6 +28,7 @@ mod draft_tree;
 mod error;
 mod flat;
 mod graph;
+mod lexed;
 mod lexicon;
 mod limits;
 mod mask;

@@ -8,6 +8,7 @@
 //! Everything here runs under the graph's lock.
 
 use super::error::EngineError;
+use super::lexed::beginning;
 use super::limits::Limits;
 use super::stack::{ArrayState, CaptureId, Captures, ContId, Frame, Link, ObjectState, SliceInterner, Stack};
 use crate::automata::{ByteSet, LangId, UNBOUNDED};
@@ -44,7 +45,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    fn new(language: LangId, cont: ContId, capture: CaptureId) -> Self {
+    pub(super) fn new(language: LangId, cont: ContId, capture: CaptureId) -> Self {
         Thread { awaits: language.0, capture, cont }
     }
 
@@ -105,7 +106,9 @@ pub(super) struct Recogniser {
     pub distinct_choices: HashMap<(u64, u32, u32), Vec<Choice>>,
     states: SliceInterner<Thread>,
     expanded: HashMap<u64, NodeId>,
-    draft: Draft,
+    /// What the grammar names as special tokens but is text in the vocabulary.
+    spelt: HashMap<SpecialId, LangId>,
+    pub draft: Draft,
     canonical_conts: HashMap<ContId, ContId>,
     limits: Limits,
     ticks: u32,
@@ -131,6 +134,7 @@ impl Recogniser {
             distinct_choices: HashMap::new(),
             states: SliceInterner::new(),
             expanded: HashMap::new(),
+            spelt: HashMap::new(),
             draft: Draft::default(),
             canonical_conts: HashMap::new(),
             limits: limits.clone(),
@@ -138,6 +142,12 @@ impl Recogniser {
         };
         recogniser.states.intern(&[NOT_ACCEPTING]);
         recogniser
+    }
+
+    /// From now on, `special` is this text.
+    pub fn spell(&mut self, special: SpecialId, text: &[u8]) {
+        let language = self.pool.languages.bytes(text);
+        self.spelt.insert(special, language);
     }
 
     /// The state in which nothing has been read.
@@ -164,6 +174,9 @@ impl Recogniser {
     pub fn step(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
         self.tick()?;
         self.draft.clear();
+        if self.pool.is_lexed() {
+            return self.step_lexed(state, byte);
+        }
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
             let Awaits::Language(language) = thread.awaits() else { continue };
@@ -190,10 +203,18 @@ impl Recogniser {
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
             if matches!(thread.awaits(), Awaits::Special(special) if named.contains(&special)) {
-                self.resume(thread.cont, thread.capture, None)?;
+                // Nothing in front of a special token can become longer.
+                let capture = if self.pool.is_lexed() { beginning(0) } else { thread.capture };
+                self.resume(thread.cont, capture, None)?;
             }
         }
         self.finish()
+    }
+
+    /// The state of only what follows the special token that `thread` waits for.
+    pub fn after_special(&mut self, thread: Thread) -> Result<StateId, EngineError> {
+        let capture = if self.pool.is_lexed() { beginning(0) } else { thread.capture };
+        self.after(thread.cont, capture, None)
     }
 
     /// The state of only what follows `thread` when its terminal ends here with `label`.
@@ -273,7 +294,7 @@ impl Recogniser {
     }
 
     /// Interns the draft: threads sorted, those at the same place merged.
-    fn finish(&mut self) -> Result<StateId, EngineError> {
+    pub fn finish(&mut self) -> Result<StateId, EngineError> {
         self.enter_all()?;
         if self.pool.languages.exhausted() {
             return Err(EngineError::Limit {
@@ -322,7 +343,7 @@ impl Recogniser {
     /// Turns the nodes to be entered into threads, one level after the other. A node that is entered from several
     /// places at once is entered once, with their continuations merged: else each ambiguous level would multiply the
     /// stacks of the one above, and their number would grow exponentially with the output.
-    fn enter_all(&mut self) -> Result<(), EngineError> {
+    pub fn enter_all(&mut self) -> Result<(), EngineError> {
         let most = self.limits.state_threads.saturating_mul(ENTERED_PER_THREAD);
         let mut total = 0usize;
         let mut level = std::mem::take(&mut self.draft.level);
@@ -393,6 +414,13 @@ impl Recogniser {
                     let body = self.pool.rule(rule);
                     self.draft.work.push((body, cont, capture));
                 }
+            }
+            Node::Lexeme(lexeme) => {
+                let language = self.pool.lexeme(lexeme).language;
+                self.add(language, cont, CaptureId(capture.0 | lexeme.0))?;
+            }
+            Node::Special(special) if self.spelt.contains_key(&special) => {
+                self.add(self.spelt[&special], cont, capture)?;
             }
             Node::Special(special) => {
                 self.draft.threads.push(Thread { awaits: SPECIAL | special.0, capture, cont });
@@ -488,7 +516,12 @@ impl Recogniser {
     }
 
     /// Adds the threads of what follows a completed terminal.
-    fn resume(&mut self, cont: ContId, capture: CaptureId, label: Option<u32>) -> Result<(), EngineError> {
+    pub fn resume(
+        &mut self,
+        cont: ContId,
+        capture: CaptureId,
+        label: Option<u32>,
+    ) -> Result<(), EngineError> {
         for i in 0..self.stack.links(cont).len() {
             let (frame, below) = self.stack.links(cont)[i];
             match frame {

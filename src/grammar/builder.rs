@@ -142,18 +142,13 @@ impl GrammarBuilder {
 
     /// Nullability through rules is a least fixed point; ids were handed out before it was known.
     fn resolve_nullable(&mut self) {
-        loop {
-            let mut changed = false;
-            for i in 0..self.nodes.nodes.len() {
-                if !self.nodes.nullable[i] && self.nodes.nullable_of(&self.nodes.nodes[i]) {
-                    self.nodes.nullable[i] = true;
-                    changed = true;
-                }
-            }
-            if !changed {
-                return;
-            }
-        }
+        let mut nullable = std::mem::take(&mut self.nodes.nullable);
+        let pool = &self.nodes;
+        super::fixed_point::least(pool, |i| {
+            let now = nullable[i] || pool.nullable_given(&pool.nodes[i], &nullable);
+            std::mem::replace(&mut nullable[i], now) != now
+        });
+        self.nodes.nullable = nullable;
     }
 }
 
@@ -179,6 +174,7 @@ impl Node {
             | Node::Empty
             | Node::Terminal(_)
             | Node::Rule(_)
+            | Node::Lexeme(_)
             | Node::Special(_)
             | Node::Lazy(_) => {}
         }

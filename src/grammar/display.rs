@@ -28,6 +28,15 @@ impl std::fmt::Display for Grammar {
             }
             pool.node(id).children(|c| queue.push_back(c));
         }
+        for lexeme in &pool.lexemes {
+            let priority = if lexeme.priority == 0 { String::new() } else { format!(".{}", lexeme.priority) };
+            writeln!(
+                f,
+                "~{}{priority} = {}",
+                lexeme.name,
+                language_text(&pool.languages, lexeme.language, 0)
+            )?;
+        }
         Ok(())
     }
 }
@@ -90,6 +99,7 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
         }
         Node::NonEmpty(body) => format!("nonempty({})", node_text(pool, *body, deeper)),
         Node::Rule(rule) => pool.rule_name(*rule).to_owned(),
+        Node::Lexeme(lexeme) => format!("~{}", pool.lexeme(*lexeme).name),
         Node::Special(special) => format!("<{}>", pool.special_name(*special)),
         Node::Lazy(key) => format!("lazy({key})"),
         Node::Object(spec) => {

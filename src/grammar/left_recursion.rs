@@ -18,14 +18,18 @@ const MAX_COMPONENT: usize = 256;
 
 pub(super) fn normalise(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
     let root = remove_unproductive(pool, root)?;
-    for component in left_recursive_components(pool) {
+    let components = left_recursive_components(pool);
+    for component in &components {
         if component.len() > MAX_COMPONENT {
             return Err(GrammarError::Limit {
                 what: "mutually left-recursive rules",
                 limit: MAX_COMPONENT as u64,
             });
         }
-        rewrite(pool, &component);
+        rewrite(pool, component);
+    }
+    if !components.is_empty() {
+        prune(pool);
     }
     Ok(root)
 }
@@ -35,41 +39,35 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
     // Which nodes have a word at all, and which have one that is not empty.
     let mut productive = vec![false; pool.len()];
     let mut filled = vec![false; pool.len()];
-    loop {
-        let mut changed = false;
-        for i in 0..pool.len() {
-            if productive[i] && filled[i] {
-                continue;
-            }
-            let is = |id: NodeId| productive[id.0 as usize];
-            let fills = |id: NodeId| filled[id.0 as usize];
-            let both = |now: bool| (now, now);
-            let now = match &pool.nodes[i] {
-                Node::Never => both(false),
-                Node::Empty => (true, false),
-                Node::Terminal(_) | Node::Special(_) | Node::Lazy(_) => both(true),
-                // As long as some values are not known to end, the object must be able to do without them.
-                Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
-                Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
-                Node::Switch { targets, .. } => both(targets.iter().any(|&t| is(t))),
-                Node::Seq(a, b) => (is(*a) && is(*b), is(*a) && is(*b) && (fills(*a) || fills(*b))),
-                Node::Alt(parts) => (parts.iter().any(|&p| is(p)), parts.iter().any(|&p| fills(p))),
-                Node::Repeat { body, min, .. } => (*min == 0 || is(*body), fills(*body)),
-                Node::NonEmpty(body) => both(fills(*body)),
-                Node::Rule(rule) => {
-                    let body = pool.rules[rule.0 as usize].1;
-                    (is(body), fills(body))
-                }
-            };
-            if now != (productive[i], filled[i]) {
-                (productive[i], filled[i]) = now;
-                changed = true;
-            }
+    let shared: &NodePool = pool;
+    super::fixed_point::least(shared, |i| {
+        if productive[i] && filled[i] {
+            return false;
         }
-        if !changed {
-            break;
-        }
-    }
+        let is = |id: NodeId| productive[id.0 as usize];
+        let fills = |id: NodeId| filled[id.0 as usize];
+        let both = |now: bool| (now, now);
+        let now = match &shared.nodes[i] {
+            Node::Never => both(false),
+            Node::Empty => (true, false),
+            Node::Terminal(_) | Node::Lexeme(_) | Node::Special(_) | Node::Lazy(_) => both(true),
+            // As long as some values are not known to end, the object must be able to do without them.
+            Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
+            Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
+            Node::Switch { targets, .. } => both(targets.iter().any(|&t| is(t))),
+            Node::Seq(a, b) => (is(*a) && is(*b), is(*a) && is(*b) && (fills(*a) || fills(*b))),
+            Node::Alt(parts) => (parts.iter().any(|&p| is(p)), parts.iter().any(|&p| fills(p))),
+            Node::Repeat { body, min, .. } => (*min == 0 || is(*body), fills(*body)),
+            Node::NonEmpty(body) => both(fills(*body)),
+            Node::Rule(rule) => {
+                let body = shared.rules[rule.0 as usize].1;
+                (is(body), fills(body))
+            }
+        };
+        let changed = now != (productive[i], filled[i]);
+        (productive[i], filled[i]) = now;
+        changed
+    });
     if !productive[root.0 as usize] {
         let rule = pool.rules.iter().find(|r| !productive[r.1 .0 as usize]);
         let reason = match rule {
@@ -298,12 +296,10 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
         }
         pool.rules[rule.0 as usize].1 = pool.alt(&parts);
     }
-    // Tails from which no end is reachable were given bodies without productive alternatives: they are NEVER
-    // through `seq`, except where they call each other; a second look removes those.
-    prune(pool);
 }
 
-/// Sets rules that became unproductive by the rewriting to [`NodeId::NEVER`] bodies.
+/// Sets rules that became unproductive by the rewriting to [`NodeId::NEVER`] bodies: tails from which no end is reachable were
+/// given bodies without productive alternatives, which are NEVER through `seq`, except where they call each other.
 fn prune(pool: &mut NodePool) {
     let _ = remove_unproductive(pool, NodeId::EMPTY);
 }

@@ -18,11 +18,14 @@
 pub mod array;
 pub mod builder;
 pub mod display;
+mod fixed_point;
 mod left_recursion;
 pub mod node;
 pub mod object;
 
 pub use array::{ArrayProgress, ArraySpec};
 pub use builder::{GrammarBuilder, GrammarError};
-pub use node::{Choice, Counter, Expand, Grammar, Node, NodeId, NodePool, RuleId, SpecialId};
+pub use node::{
+    Choice, Counter, Expand, Grammar, Lexeme, LexemeId, Node, NodeId, NodePool, RuleId, SpecialId,
+};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

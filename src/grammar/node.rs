@@ -26,6 +26,21 @@ pub struct RuleId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpecialId(pub u32);
 
+/// A lexeme of a lexed grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LexemeId(pub u32);
+
+/// A terminal that ends by maximal munch among those allowed where it began.
+#[derive(Clone, Debug)]
+pub struct Lexeme {
+    /// Its name, for people.
+    pub name: Arc<str>,
+    /// Its texts; never the empty one.
+    pub language: LangId,
+    /// Where one of a higher priority matches, those of lower ones do not count.
+    pub priority: i32,
+}
+
 /// One way to fill a place in an object or array, and which of the container's counters it counts for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Choice {
@@ -72,6 +87,9 @@ pub enum Node {
     Seq(NodeId, NodeId),
     /// Any of them; sorted.
     Alt(Box<[NodeId]>),
+    /// A word of a lexeme's language, as a lexer in front of a parser would cut it out of the text: see [`Lexeme`]. A
+    /// grammar with lexemes has no other terminals.
+    Lexeme(LexemeId),
     /// `min..=max` times the body.
     Repeat {
         /// What is repeated.
@@ -85,7 +103,8 @@ pub enum Node {
     NonEmpty(NodeId),
     /// A named production.
     Rule(RuleId),
-    /// One special (control) token, by name; no text matches it.
+    /// One special (control) token, by name, or as `<[7]>` by id; no text matches it. Where a vocabulary has such a token but
+    /// as text, its text.
     Special(SpecialId),
     /// A JSON object.
     Object(Arc<ObjectSpec>),
@@ -127,6 +146,7 @@ pub struct NodePool {
     pub languages: Languages,
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
+    pub(super) lexemes: Vec<Lexeme>,
 }
 
 impl Default for NodePool {
@@ -138,6 +158,7 @@ impl Default for NodePool {
             languages: Languages::new(),
             rules: Vec::new(),
             specials: Vec::new(),
+            lexemes: Vec::new(),
         };
         pool.intern(Node::Never);
         pool.intern(Node::Empty);
@@ -186,6 +207,11 @@ impl NodePool {
         &self.specials[id.0 as usize]
     }
 
+    /// The special tokens the grammar names.
+    pub fn specials(&self) -> impl Iterator<Item = (SpecialId, &str)> {
+        self.specials.iter().enumerate().map(|(i, name)| (SpecialId(i as u32), &**name))
+    }
+
     /// The special token named `name`, if the grammar names it.
     pub fn find_special(&self, name: &str) -> Option<SpecialId> {
         self.specials.iter().position(|s| &**s == name).map(|i| SpecialId(i as u32))
@@ -195,7 +221,7 @@ impl NodePool {
         if let Some(&id) = self.index.get(&node) {
             return id;
         }
-        let nullable = self.nullable_of(&node);
+        let nullable = self.nullable_given(&node, &self.nullable);
         let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(node.clone());
         self.nullable.push(nullable);
@@ -203,17 +229,20 @@ impl NodePool {
         id
     }
 
-    pub(super) fn nullable_of(&self, node: &Node) -> bool {
+    /// Whether `node` matches the empty string if its parts do as `nullable` says.
+    pub(super) fn nullable_given(&self, node: &Node, nullable: &[bool]) -> bool {
+        let is = |id: NodeId| nullable[id.0 as usize];
         match node {
             Node::Empty => true,
             Node::Terminal(language) => self.languages.is_nullable(*language),
-            Node::Seq(a, b) => self.is_nullable(*a) && self.is_nullable(*b),
-            Node::Alt(parts) => parts.iter().any(|&p| self.is_nullable(p)),
-            Node::Repeat { body, min, .. } => *min == 0 || self.is_nullable(*body),
+            Node::Seq(a, b) => is(*a) && is(*b),
+            Node::Alt(parts) => parts.iter().any(|&p| is(p)),
+            Node::Repeat { body, min, .. } => *min == 0 || is(*body),
             // Rules start as not nullable; the builder's fixed point corrects them.
-            Node::Rule(rule) => self.rules.get(rule.0 as usize).is_some_and(|r| self.is_nullable(r.1)),
+            Node::Rule(rule) => self.rules.get(rule.0 as usize).is_some_and(|r| is(r.1)),
             Node::Switch { .. }
             | Node::Never
+            | Node::Lexeme(_)
             | Node::NonEmpty(_)
             | Node::Special(_)
             | Node::Object(_)
@@ -231,6 +260,29 @@ impl NodePool {
         } else {
             self.intern(Node::Terminal(language))
         }
+    }
+
+    /// A new lexeme. Of several that match the same text, the one declared first wins.
+    ///
+    /// `language` must have a word, and not the empty one.
+    pub fn declare_lexeme(&mut self, name: &str, language: LangId, priority: i32) -> LexemeId {
+        self.lexemes.push(Lexeme { name: name.into(), language, priority });
+        LexemeId(self.lexemes.len() as u32 - 1)
+    }
+
+    /// A word of a lexeme.
+    pub fn lexeme_node(&mut self, lexeme: LexemeId) -> NodeId {
+        self.intern(Node::Lexeme(lexeme))
+    }
+
+    /// What is behind a lexeme's id.
+    pub fn lexeme(&self, id: LexemeId) -> &Lexeme {
+        &self.lexemes[id.0 as usize]
+    }
+
+    /// Whether terminals end by maximal munch.
+    pub fn is_lexed(&self) -> bool {
+        !self.lexemes.is_empty()
     }
 
     /// Exactly these bytes.

@@ -1,0 +1,56 @@
+//! Facts about nodes that depend on the same facts about their parts, and may go round in circles through rules.
+//!
+//! All nodes are looked at once, parts before wholes; after that only those a part of which has changed. Linear in the pool for
+//! chains of rules, in whatever order they were written.
+
+use super::node::{Node, NodePool, RuleId};
+use std::collections::VecDeque;
+
+/// Calls `update` for nodes, by number, until it says "unchanged" for all of them.
+pub(super) fn least(pool: &NodePool, mut update: impl FnMut(usize) -> bool) {
+    let parents = Parents::of(pool);
+    let mut queue: VecDeque<usize> = (0..pool.len()).collect();
+    let mut queued = vec![true; pool.len()];
+    while let Some(node) = queue.pop_front() {
+        queued[node] = false;
+        if update(node) {
+            for &parent in parents.of_node(node) {
+                if !std::mem::replace(&mut queued[parent as usize], true) {
+                    queue.push_back(parent as usize);
+                }
+            }
+        }
+    }
+}
+
+/// The nodes each node is part of. A rule's body is part of the node that stands for the rule.
+struct Parents {
+    starts: Vec<u32>,
+    parents: Vec<u32>,
+}
+
+impl Parents {
+    fn of(pool: &NodePool) -> Self {
+        let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(pool.len() * 2);
+        for (i, node) in pool.nodes.iter().enumerate() {
+            node.children(|child| pairs.push((child.0, i as u32)));
+            if let Node::Rule(RuleId(rule)) = *node {
+                pairs.push((pool.rules[rule as usize].1 .0, i as u32));
+            }
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut starts = vec![0; pool.len() + 1];
+        for &(child, _) in &pairs {
+            starts[child as usize + 1] += 1;
+        }
+        for i in 0..pool.len() {
+            starts[i + 1] += starts[i];
+        }
+        Parents { starts, parents: pairs.into_iter().map(|pair| pair.1).collect() }
+    }
+
+    fn of_node(&self, node: usize) -> &[u32] {
+        &self.parents[self.starts[node] as usize..self.starts[node + 1] as usize]
+    }
+}
