@@ -495,6 +495,35 @@ typedef uint32_t hr_format;
 #endif // __cplusplus
 
 /**
+ * The notation a grammar's rules are written in.
+ */
+enum hr_grammar_notation
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * llama.cpp's GBNF; outputs start from the rule root.
+     */
+    HR_GRAMMAR_NOTATION_GBNF = 0,
+    /**
+     * EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
+     */
+    HR_GRAMMAR_NOTATION_EBNF = 1,
+    /**
+     * That of the Python library Lark, with terminals that end by maximal munch; outputs start from the rule start.
+     */
+    HR_GRAMMAR_NOTATION_LARK = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_grammar_notation hr_grammar_notation;
+#else
+typedef uint32_t hr_grammar_notation;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * In which order the declared keys of an object come.
  */
 enum hr_key_order
@@ -1981,6 +2010,15 @@ hr_status hr_vocab_spell(const struct hr_vocab *vocab,
 hr_status hr_grammar_from_regex(const char *pattern,
                                 size_t pattern_len,
                                 hr_regex_dialect dialect,
+                                struct hr_grammar **out,
+                                struct hr_error **error);
+
+/**
+ * Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
+ */
+hr_status hr_grammar_from_rules(const char *rules,
+                                size_t rules_len,
+                                hr_grammar_notation notation,
                                 struct hr_grammar **out,
                                 struct hr_error **error);
 

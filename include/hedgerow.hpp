@@ -268,6 +268,12 @@ public:
         return Grammar(grammar);
     }
 
+    static Grammar from_rules(std::string_view rules, hr_grammar_notation notation = HR_GRAMMAR_NOTATION_GBNF) {
+        hr_grammar *grammar = nullptr;
+        detail::call(hr_grammar_from_rules, rules.data(), rules.size(), notation, &grammar);
+        return Grammar(grammar);
+    }
+
     static Grammar from_choices(const std::vector<std::string> &choices) {
         std::vector<hr_text> texts;
         texts.reserve(choices.size());

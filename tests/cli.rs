@@ -74,6 +74,20 @@ fn checks() {
             &with(&["--explain"]),
         ],
     );
+    let list: &[&str] = &["check", "--grammar", "list.gbnf"];
+    check(
+        "check_grammar",
+        &[
+            list,
+            &[list, &["--instance", "list.txt"]].concat(),
+            &[list, &["--instance", "ada.json"]].concat(),
+            &[list, &["--instance", "ada.json", "--explain", "--vocab", "tokenizer.json"]].concat(),
+            &["check", "--grammar", "list.rules"],
+            &["check", "--grammar", "list.rules", "--grammar-notation", "gbnf"],
+            &["check", "--grammar", "broken.gbnf"],
+            &["check", "--grammar", "list.gbnf", "--schema", "person.schema.json"],
+        ],
+    );
     let piped = answer(&with(&["--instance", "-"]), r#"{"name": 3}"#);
     insta::assert_snapshot!("check_stdin", piped);
 }
@@ -100,6 +114,7 @@ fn masks() {
                 "--list",
             ],
             &["mask", "--vocab", "tokenizer.json", "--regex", "20+", "--prefix", "20", "--list"],
+            &["mask", "--vocab", "tokenizer.json", "--grammar", "list.gbnf", "--prefix=- A"],
             &[
                 "mask",
                 "--vocab",

@@ -11,6 +11,7 @@ use hedgerow::grammar::{
 };
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::syntax::{self, Notation};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -522,6 +523,9 @@ fn documented_limits() {
         ("SchemaOptions::fuel", SchemaOptions::default().fuel),
         ("regex::LENGTH_LIMIT", hedgerow::automata::regex::LENGTH_LIMIT as u64),
         ("regex::NEST_LIMIT", u64::from(hedgerow::automata::regex::NEST_LIMIT)),
+        ("syntax::LENGTH_LIMIT", syntax::LENGTH_LIMIT as u64),
+        ("syntax::NEST_LIMIT", u64::from(syntax::NEST_LIMIT)),
+        ("syntax::COUNT_LIMIT", u64::from(syntax::COUNT_LIMIT)),
         ("Vocabulary::MAX_SIZE", Vocabulary::MAX_SIZE as u64),
         ("TokenTrie::MAX_DEPTH", hedgerow::vocab::TokenTrie::MAX_DEPTH as u64),
     ];
@@ -530,6 +534,46 @@ fn documented_limits() {
         let row = row.unwrap_or_else(|| panic!("docs/limits.md has no row for {name}"));
         let cell: String = row.split('|').nth(2).unwrap_or("").replace(',', "");
         assert_eq!(cell.trim(), default.to_string(), "{name}");
+    }
+}
+
+/// Texts of a megabyte, each long in its own way, and what a first mask of them takes.
+#[test]
+fn long_grammars() {
+    const MANY: usize = 20_000;
+    let chain = |last: &str| -> String {
+        let links = (0..MANY).map(|i| format!("r{i} ::= r{}\n", i + 1));
+        format!("root ::= r0\n{}r{MANY} ::= {last}", links.collect::<String>())
+    };
+    let backwards: String = (1..MANY).map(|i| format!("r{i} ::= r{} | \"(\" root \")\"\n", i - 1)).collect();
+    let left: String = (0..MANY).map(|i| format!("l{i} ::= l{i} \"x\" root | \"y\"\n")).collect();
+    let choices: String = (0..MANY).map(|i| format!("| \"word {i}\" ")).collect();
+    let all: String = (0..MANY).map(|i| format!("l{i} ")).collect();
+    let doubled: String = (0..1000).map(|i| format!("d{i} ::= d{0} \"x\" d{0} \"y\"\n", i + 1)).collect();
+    let optional = "\"a\"? ".repeat(100_000);
+    let table: Vec<String> = vec![
+        chain("\"a\""),
+        chain("\"a\" root | \"b\""),
+        format!("root ::= r{} | \"r\"\n{backwards}r0 ::= \"0\"", MANY - 1),
+        format!("root ::= {all}| \"z\"\n{left}"),
+        format!("root ::= \"word\" {choices}"),
+        format!("root ::= d0\n{doubled}d1000 ::= \"z\" | [a-w]"),
+        format!("root ::= {optional}"),
+        format!("root ::= {}\"a\"", "[a-z] | ".repeat(100_000)),
+        format!("root ::= \"{}\"", "a".repeat(1_000_000)),
+        format!("root ::= s*\ns ::= {}\"b\"", "([a-y] root)? ".repeat(5_000)),
+    ];
+    let vocabulary = vocabulary(&["ab", "xy"]);
+    for text in table {
+        let started = Instant::now();
+        let grammar = Notation::Gbnf.compile(&text).unwrap_or_else(|error| panic!("{error}"));
+        let compiled = started.elapsed();
+        match Constraint::new(&grammar, &vocabulary) {
+            Ok(constraint) => assert!(constraint.matcher().mask().unwrap().count() > 0),
+            // Thousands of ways to go on at once are too many, and said to be.
+            Err(error) => assert!(matches!(error, EngineError::Limit { .. }), "{error}"),
+        }
+        eprintln!("{:.40}: {compiled:?}, {:?}", text.replace('\n', " "), started.elapsed());
     }
 }
 

@@ -7,10 +7,12 @@ mod reference;
 
 use hedgerow::automata::{Escapes, UNBOUNDED};
 use hedgerow::engine::{fill_masks, Constraint, EngineError, Limits, Matcher, TokenFsm};
-use hedgerow::grammar::GrammarError;
+use hedgerow::grammar::{Grammar, GrammarError};
+use hedgerow::syntax::{Notation, SyntaxErrorKind};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use reference::generate::{self, Family, Source};
+use reference::written::Style;
 use reference::{Chart, Declared, Language, Node, Position, Rest};
 use std::num::NonZeroUsize;
 
@@ -104,14 +106,30 @@ fn compare(
     vocabulary: &Vocabulary,
     source: &mut Source<'_>,
 ) -> Result<(), String> {
+    let built = match described.build() {
+        Ok(grammar) => Ok(Some(grammar)),
+        Err(GrammarError::Empty { .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    };
+    compare_with(described, built, vocabulary, source)
+}
+
+/// `built` is what the library makes of `described`, or nothing where it says that nothing matches.
+fn compare_with(
+    described: &reference::Grammar,
+    built: Result<Option<Grammar>, String>,
+    vocabulary: &Vocabulary,
+    source: &mut Source<'_>,
+) -> Result<(), String> {
     let chart = Chart::new(described);
     if !chart.lazies_are_productive() {
         // Front ends promise that they are.
         return Ok(());
     }
-    let grammar = match described.build() {
-        Ok(grammar) => grammar,
-        Err(GrammarError::Empty { .. }) if !chart.is_productive() => return Ok(()),
+    let grammar = match built {
+        Ok(Some(grammar)) => grammar,
+        Ok(None) if !chart.is_productive() => return Ok(()),
+        Ok(None) => return Err(format!("{described:?}\nnot built, although it has a word")),
         Err(error) => return Err(format!("{described:?}\nnot built: {error}")),
     };
     let context = |problem: String, output: &[TokenId]| {
@@ -379,10 +397,29 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
+/// One random case, by way of its text.
+fn check_written(style: Style, bytes: &[u8]) -> Result<(), String> {
+    let mut source = Source::new(bytes);
+    let described = generate::grammar(&mut source, Family::ContextFree).simplified(style);
+    let vocabulary = generate::vocabulary(&mut source, Family::ContextFree);
+    let text = described.written(style);
+    let notation = if style == Style::Gbnf { Notation::Gbnf } else { Notation::Ebnf };
+    let built = match notation.compile(&text) {
+        Ok(grammar) => Ok(Some(grammar)),
+        Err(error) if matches!(error.kind(), SyntaxErrorKind::Empty { .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    };
+    compare_with(&described, built, &vocabulary, &mut source).map_err(|problem| format!("{text}{problem}"))
+}
+
 fn run(family: Family) {
+    run_cases(family as u8, &format!("{family:?}"), |bytes| check(family, bytes));
+}
+
+fn run_cases(number_of_run: u8, name: &str, check: impl Fn(&[u8]) -> Result<(), String>) {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number("HEDGEROW_SEED", 1).to_le_bytes());
-    seed[8] = family as u8;
+    seed[8] = number_of_run;
     let config = Config {
         cases: number("HEDGEROW_CASES", 100) as u32,
         max_shrink_iters: 4_000,
@@ -391,9 +428,9 @@ fn run(family: Family) {
     };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let cases = proptest::collection::vec(proptest::num::u8::ANY, 0..160);
-    let result = runner.run(&cases, |bytes| check(family, &bytes).map_err(TestCaseError::fail));
+    let result = runner.run(&cases, |bytes| check(&bytes).map_err(TestCaseError::fail));
     if let Err(error) = result {
-        panic!("{family:?}: {error}");
+        panic!("{name}: {error}");
     }
 }
 
@@ -420,6 +457,17 @@ fn objects_and_arrays() {
 #[test]
 fn everything_at_once() {
     run(Family::Mixed);
+}
+
+#[test]
+fn grammars_written_as_gbnf() {
+    run_cases(100, "GBNF", |bytes| check_written(Style::Gbnf, bytes));
+}
+
+#[test]
+fn grammars_written_as_ebnf() {
+    run_cases(101, "the W3C's EBNF", |bytes| check_written(Style::W3c, bytes));
+    run_cases(102, "ISO's EBNF", |bytes| check_written(Style::Iso, bytes));
 }
 
 /// Cases that were once wrong, by what they need.

@@ -1,4 +1,4 @@
-//! `hedgerow check`: whether a schema compiles, and whether an instance is in its language.
+//! `hedgerow check`: whether a schema or grammar compiles, and whether an instance is in its language.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,13 +19,14 @@ const AFTER_HELP: &str = "\
 The instance is read as a constrained model would have to write it: a text that satisfies the schema \
 is still refused if its keys come in another order than --key-order says, or its whitespace is not \
 that of --whitespace. A second opinion by an ordinary validator is printed with every refusal. \
-Whitespace around the instance is ignored.
+Whitespace around the instance is ignored. Under a grammar every character counts, except for a line feed \
+at the end that the grammar does not know.
 
 --explain says more about a refusal: the keyword of the schema that is responsible, as a JSON pointer, or the \
 option that refuses the spelling; with --vocab also the first token that is not allowed, and how many are.
 
 Exit codes:
-  0  the schema compiles, and the instance is accepted
+  0  the schema or grammar compiles, and the instance is accepted
   1  it does not, or the instance is refused
   2  the command line makes no sense
 
@@ -33,16 +34,16 @@ Examples:
   hedgerow check --schema person.schema.json
   hedgerow check --schema person.schema.json --instance ada.json
   hedgerow check --schema person.schema.json --instance ada.json --explain --vocab tokenizer.json
+  hedgerow check --grammar list.gbnf --instance list.txt
   echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
 
-/// Checks that a JSON Schema compiles, and whether an instance is in its language
+/// Checks that a JSON Schema or a grammar compiles, and whether an instance is in its language
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// The JSON Schema (`-` is standard input)
-    #[arg(long, value_name = "FILE")]
-    schema: PathBuf,
-    /// A JSON text to check against it (`-` is standard input)
+    #[command(flatten)]
+    subject: Subject,
+    /// A text to check against it (`-` is standard input)
     #[arg(long, value_name = "FILE")]
     instance: Option<PathBuf>,
     /// Say which keyword or option is responsible for a refusal
@@ -55,18 +56,45 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
+/// What is checked.
+#[derive(Debug, clap::Args)]
+#[group(id = "subject", multiple = false, required = true)]
+struct Subject {
+    /// The JSON Schema (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// The grammar (`-` is standard input); its extension says the notation
+    #[arg(long, value_name = "FILE")]
+    grammar: Option<PathBuf>,
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    if args.schema.as_os_str() == "-" && args.instance.as_ref().is_some_and(|path| path.as_os_str() == "-") {
-        return Err(Failure::usage("--schema and --instance cannot both be standard input"));
+    let is_stdin = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    if (is_stdin(&args.subject.schema) || is_stdin(&args.subject.grammar)) && is_stdin(&args.instance) {
+        return Err(Failure::usage(
+            "--instance and what it is checked against cannot both be standard input",
+        ));
     }
-    let loaded = args.policy.load_schema(&args.schema)?;
+    let (subject, loaded) = match (&args.subject.schema, &args.subject.grammar) {
+        (Some(path), _) => (path, args.policy.load_schema(path)?),
+        (_, Some(path)) => (path, args.policy.load_grammar(path)?),
+        (None, None) => {
+            return Err(Failure::usage("nothing to check").help("give --schema FILE or --grammar FILE"))
+        }
+    };
     let Some(path) = &args.instance else {
-        written(writeln!(std::io::stdout(), "{}: compiles", args.schema.display()))?;
+        written(writeln!(std::io::stdout(), "{}: compiles", subject.display()))?;
         return Ok(ExitCode::SUCCESS);
     };
     let whole = input::read_text(path, "instance")?;
-    let text = whole.trim_matches([' ', '\t', '\r', '\n']);
-    let offset = whole.len() - whole.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    let space = [' ', '\t', '\r', '\n'];
+    let (text, offset) = match loaded.schema {
+        Some(_) => (whole.trim_matches(space), whole.len() - whole.trim_start_matches(space).len()),
+        None => match whole.strip_suffix('\n') {
+            Some(line) if refusal(&loaded.grammar, &whole)?.is_some() => (line, 0),
+            _ => (whole.as_str(), 0),
+        },
+    };
     let Some(refusal) = refusal(&loaded.grammar, text)? else {
         written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?;
         return Ok(ExitCode::SUCCESS);

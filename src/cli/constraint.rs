@@ -11,7 +11,7 @@ use hedgerow::schema::{
     self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, Strictness,
     UniqueKeys, UnknownFormat, Whitespace,
 };
-use hedgerow::syntax::{choice, regex};
+use hedgerow::syntax::{self, choice, regex};
 
 /// What the output must be.
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,9 @@ pub(super) struct ConstraintArgs {
     /// The whole output matches a regular expression
     #[arg(long, value_name = "PATTERN")]
     pub regex: Option<String>,
+    /// The whole output follows the grammar in FILE (`-` is standard input); its extension says the notation
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Option<PathBuf>,
     /// The output is one of these texts (repeat the option)
     #[arg(long, value_name = "TEXT")]
     pub choice: Vec<String>,
@@ -84,6 +87,9 @@ pub(super) struct PolicyArgs {
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
     #[arg(long, value_enum, default_value_t = Dialect::Ecma)]
     pub regex_dialect: Dialect,
+    /// Notation of --grammar [default: as the file's extension says]
+    #[arg(long, value_enum)]
+    pub grammar_notation: Option<Notation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -142,6 +148,13 @@ pub(super) enum Dialect {
     Rust,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Notation {
+    Gbnf,
+    Ebnf,
+    Lark,
+}
+
 /// A grammar, and the schema it came from.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -171,6 +184,9 @@ impl ConstraintArgs {
                 .map_err(|error| Failure::usage("--regex is not usable").because(&error))?;
             return Ok(Some(Loaded { grammar, schema: None }));
         }
+        if let Some(path) = &self.grammar {
+            return policy.load_grammar(path).map(Some);
+        }
         if self.choice.is_empty() {
             return Ok(None);
         }
@@ -183,7 +199,7 @@ impl ConstraintArgs {
     pub fn require(&self, policy: &PolicyArgs) -> Result<Loaded, Failure> {
         self.load(policy)?.ok_or_else(|| {
             Failure::usage("no constraint given")
-                .help("give one of --schema FILE, --regex PATTERN, --choice TEXT")
+                .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT")
         })
     }
 }
@@ -207,6 +223,29 @@ impl PolicyArgs {
             eprintln!("warning: {}: {warning}", path.display());
         }
         Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
+    }
+
+    /// Compiles the grammar in a file.
+    pub fn load_grammar(&self, path: &Path) -> Result<Loaded, Failure> {
+        let notation = match self.grammar_notation {
+            Some(Notation::Gbnf) => syntax::Notation::Gbnf,
+            Some(Notation::Ebnf) => syntax::Notation::Ebnf,
+            Some(Notation::Lark) => syntax::Notation::Lark,
+            None => {
+                let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+                syntax::Notation::of_extension(extension).ok_or_else(|| {
+                    let what = format!("cannot tell the notation of the grammar `{}`", path.display());
+                    let names: Vec<&str> = syntax::Notation::ALL.iter().map(|n| n.name()).collect();
+                    Failure::usage(what)
+                        .help(format!("say it with --grammar-notation ({})", names.join(", ")))
+                })?
+            }
+        };
+        let text = input::read_text(path, "grammar")?;
+        let grammar = notation.compile(&text).map_err(|error| {
+            Failure::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
+        })?;
+        Ok(Loaded { grammar, schema: None })
     }
 
     /// The library's options; fails where a document cannot be read.

@@ -33,6 +33,7 @@ Results go to stdout, everything else to stderr.
 Examples:
   hedgerow generate --model model.gguf --prompt 'Name a city.' --choice Paris --choice Rome
   hedgerow check --schema person.schema.json --instance ada.json
+  hedgerow check --grammar list.gbnf --instance list.txt
   hedgerow mask --vocab tokenizer.json --regex '[0-9]{4}-[0-9]{2}' --prefix 20 --list
   hedgerow sample --logits row.npy --temperature 0.8 --top-k 40 --plot chain.svg";
 

@@ -1,4 +1,4 @@
-//! Grammars: `hr_grammar`, from patterns and lists of choices. From JSON Schemas: [`schema`](super::schema).
+//! Grammars: `hr_grammar`, from patterns, lists of choices and texts of rules. From JSON Schemas: [`schema`](super::schema).
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -8,9 +8,9 @@ use super::error::hr_error;
 use super::options::choose;
 use super::status::hr_status;
 use super::vocab::hr_text;
-use crate::grammar::Grammar;
-use crate::syntax::choice;
+use crate::grammar::{Grammar, GrammarError};
 use crate::syntax::regex::{self, Dialect, PatternError};
+use crate::syntax::{choice, Notation, SyntaxError, SyntaxErrorKind};
 use std::ffi::c_char;
 
 /// What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
@@ -40,6 +40,36 @@ impl From<PatternError> for Failure {
     }
 }
 
+/// The notation a grammar's rules are written in.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub enum hr_grammar_notation {
+    /// llama.cpp's GBNF; outputs start from the rule root.
+    HR_GRAMMAR_NOTATION_GBNF = 0,
+    /// EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
+    HR_GRAMMAR_NOTATION_EBNF = 1,
+    /// That of the Python library Lark, with terminals that end by maximal munch; outputs start from the rule start.
+    HR_GRAMMAR_NOTATION_LARK = 2,
+}
+
+type hr_grammar_notation_number = u32;
+
+impl From<SyntaxError> for Failure {
+    fn from(error: SyntaxError) -> Self {
+        use SyntaxErrorKind::{Count, Length, Nesting};
+        let status = match error.kind() {
+            Nesting { .. }
+            | Length { .. }
+            | Count { .. }
+            | SyntaxErrorKind::Grammar(GrammarError::Limit { .. }) => hr_status::HR_ERROR_LIMIT,
+            _ => hr_status::HR_ERROR_GRAMMAR,
+        };
+        let mut failure = Failure::of(status, &error);
+        failure.position = Some((error.line(), error.column()));
+        failure
+    }
+}
+
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_regex(
@@ -59,6 +89,31 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
         ];
         let dialect = choose(dialect, "dialect", &dialects)?;
         out.object(hr_grammar(regex::compile(pattern, dialect)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_from_rules(
+    rules: *const c_char,
+    rules_len: usize,
+    notation: hr_grammar_notation_number,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    use hr_grammar_notation::*;
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let rules = boundary::text(rules, rules_len, "rules")?;
+        let notations = [
+            (HR_GRAMMAR_NOTATION_GBNF as u32, Notation::Gbnf),
+            (HR_GRAMMAR_NOTATION_EBNF as u32, Notation::Ebnf),
+            (HR_GRAMMAR_NOTATION_LARK as u32, Notation::Lark),
+        ];
+        let notation = choose(notation, "notation", &notations)?;
+        out.object(hr_grammar(notation.compile(rules)?));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

@@ -129,6 +129,13 @@ static void test_errors(void) {
     hr_error_free(error);
     error = NULL;
 
+    /* So has a grammar. */
+    CHECK(hr_grammar_from_rules("root ::= (\n  \"a\" x )", 20, HR_GRAMMAR_NOTATION_GBNF, &grammar, &error) == HR_ERROR_GRAMMAR);
+    CHECK(hr_error_location(error, &line, &column, &pointer));
+    CHECK(line == 2 && column == 7 && pointer == NULL);
+    hr_error_free(error);
+    error = NULL;
+
     /* A keyword that makes no sense has a pointer. */
     CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
@@ -246,6 +253,8 @@ static void test_grammars(void) {
     hr_grammar_free(second);
     OK(hr_grammar_from_regex("[ab]+", 5, HR_REGEX_DIALECT_RUST, &grammar, &error));
     hr_grammar_free(grammar);
+    OK(hr_grammar_from_rules("root ::= [ab]+", 14, HR_GRAMMAR_NOTATION_GBNF, &grammar, &error));
+    hr_grammar_free(grammar);
     hr_schema_options_init(&options);
     CHECK(options.struct_size == sizeof options);
     document.uri = text_of("https://example.com/number");
@@ -262,6 +271,12 @@ static void test_grammars(void) {
     FAILS(hr_grammar_from_regex("a", 1, (hr_regex_dialect)77, &none, &error), HR_ERROR_INVALID_ARGUMENT, "dialect is 77");
     FAILS(hr_grammar_from_regex("a\xff", 2, HR_REGEX_DIALECT_ECMA262, &none, &error), HR_ERROR_INVALID_ARGUMENT, "byte 1");
     FAILS(hr_grammar_from_regex("a", 1, HR_REGEX_DIALECT_ECMA262, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
+    FAILS(hr_grammar_from_rules("root ::= x", 10, HR_GRAMMAR_NOTATION_GBNF, &none, &error), HR_ERROR_GRAMMAR, "`x` is not defined");
+    FAILS(hr_grammar_from_rules("root ::= \"a\"{9999999999}", 24, HR_GRAMMAR_NOTATION_GBNF, &none, &error), HR_ERROR_LIMIT, "larger than");
+    FAILS(hr_grammar_from_rules("start: X", 8, HR_GRAMMAR_NOTATION_LARK, &none, &error), HR_ERROR_GRAMMAR, "lark: rule `X`");
+    FAILS(hr_grammar_from_rules("a = 'x'", 7, HR_GRAMMAR_NOTATION_EBNF, &none, &error), HR_ERROR_GRAMMAR, "expected `;`");
+    FAILS(hr_grammar_from_rules("", 0, (hr_grammar_notation)77, &none, &error), HR_ERROR_INVALID_ARGUMENT, "notation is 77");
+    FAILS(hr_grammar_from_rules(NULL, 3, HR_GRAMMAR_NOTATION_GBNF, &none, &error), HR_ERROR_INVALID_ARGUMENT, "rules is NULL");
     FAILS(hr_grammar_from_json_schema("false", 5, NULL, &none, &error), HR_ERROR_GRAMMAR, "no JSON value");
     FAILS(hr_grammar_from_json_schema("", 0, NULL, &none, &error), HR_ERROR_GRAMMAR, "JSON");
     hr_schema_options_init(&options);

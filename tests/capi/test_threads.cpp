@@ -91,7 +91,7 @@ int main() {
         }
     }
     {
-        const auto machine = hedgerow::TokenFsm(hedgerow::Constraint(hedgerow::Grammar::from_regex("^ab|null$"), vocabulary), 99);
+        const auto machine = hedgerow::TokenFsm(hedgerow::Constraint(hedgerow::Grammar::from_rules("root ::= \"ab\" | \"null\""), vocabulary), 99);
         const auto same = hedgerow::TokenFsm::from_bytes(machine.to_bytes());
         std::vector<std::uint32_t> mask(vocabulary.mask_words());
         same.fill_mask(0, mask);

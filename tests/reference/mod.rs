@@ -9,6 +9,7 @@
 pub mod chart;
 pub mod generate;
 pub mod language;
+pub mod written;
 
 pub use chart::{Chart, Position};
 pub use language::Language;

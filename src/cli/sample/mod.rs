@@ -87,15 +87,22 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let files = [Some(&args.logits), args.vocab.as_ref(), args.constraint.schema.as_ref()];
+    let files = [
+        Some(&args.logits),
+        args.vocab.as_ref(),
+        args.constraint.schema.as_ref(),
+        args.constraint.grammar.as_ref(),
+    ];
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Failure::usage("only one of --logits, --vocab and --schema can be standard input"));
+        return Err(Failure::usage(
+            "only one of --logits, --vocab, --schema and --grammar can be standard input",
+        ));
     }
     let mut params = args.sampling.params(args.min_tokens, usize::MAX)?;
     let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
         return Err(Failure::usage("--prefix is the output so far under a constraint, but none is given")
-            .help("give one of --schema FILE, --regex PATTERN, --choice TEXT"));
+            .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT"));
     }
     if grammar.is_some() && args.vocab.is_none() {
         return Err(Failure::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));

@@ -1,0 +1,327 @@
+//! Why a grammar's text was refused: what is wrong, where, and what to do about it. One error for all notations.
+//!
+//! An error keeps the line it is about, not the whole text, so that it can be stored and sent around. Its text shows that
+//! line with carets below the place:
+//!
+//! ```text
+//! gbnf: rule `lits` is not defined (line 1, column 14)
+//!   1 | root ::= "[" lits "]"
+//!     |              ^^^^
+//! help: define it, or write `list`, which is there
+//! ```
+
+use super::notation::Notation;
+use crate::automata::regex::RegexErrorKind;
+use crate::grammar::GrammarError;
+use std::fmt;
+use std::ops::Range;
+
+/// A grammar's text that gives no grammar. Its `Display` text points at the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    notation: Notation,
+    kind: SyntaxErrorKind,
+    span: Range<usize>,
+    line: usize,
+    column: usize,
+    excerpt: Excerpt,
+}
+
+/// What is wrong with a grammar's text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyntaxErrorKind {
+    /// Not a text of the notation.
+    #[error("{what}")]
+    Syntax {
+        /// What is wrong.
+        what: String,
+        /// What to write instead.
+        help: String,
+    },
+    /// A text of the notation that asks for what cannot be given.
+    #[error("{what}")]
+    Unsupported {
+        /// What is asked for.
+        what: String,
+        /// What to write instead.
+        help: String,
+    },
+    /// A rule is used but defined nowhere.
+    #[error("rule `{name}` is not defined")]
+    UndefinedRule {
+        /// The name.
+        name: String,
+        /// A rule there is, whose name is much like it.
+        similar: Option<String>,
+    },
+    /// A rule is defined a second time.
+    #[error("rule `{name}` is defined twice, first on line {first_line}")]
+    DuplicateRule {
+        /// The name.
+        name: String,
+        /// Where it was defined before.
+        first_line: usize,
+    },
+    /// There is no rule to start from.
+    #[error("there is no rule `{name}`, from which outputs start")]
+    MissingStart {
+        /// The name it must have.
+        name: String,
+    },
+    /// No text belongs to the grammar.
+    #[error("the grammar matches nothing: rule `{rule}` never ends")]
+    Empty {
+        /// A rule whose every alternative needs itself, or another such rule, or what matches nothing.
+        rule: String,
+    },
+    /// A regular expression in the grammar is not usable.
+    #[error("the regular expression is not usable: {0}")]
+    Regex(RegexErrorKind),
+    /// Groups nest too deep.
+    #[error("groups and repetitions nest deeper than {limit} levels")]
+    Nesting {
+        /// How deep they may nest.
+        limit: u32,
+    },
+    /// The text is too long.
+    #[error("the grammar has {given} bytes, more than the limit of {limit}")]
+    Length {
+        /// Its length in bytes.
+        given: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// A repetition count is too large.
+    #[error("the repetition count is larger than {limit}")]
+    Count {
+        /// How large it may be.
+        limit: u32,
+    },
+    /// What the rules mean together is refused.
+    #[error(transparent)]
+    Grammar(GrammarError),
+}
+
+impl SyntaxErrorKind {
+    pub(super) fn syntax(what: impl Into<String>, help: impl Into<String>) -> Self {
+        SyntaxErrorKind::Syntax { what: what.into(), help: help.into() }
+    }
+
+    pub(super) fn unsupported(what: impl Into<String>, help: impl Into<String>) -> Self {
+        SyntaxErrorKind::Unsupported { what: what.into(), help: help.into() }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            SyntaxErrorKind::Syntax { help, .. } | SyntaxErrorKind::Unsupported { help, .. } => help.clone(),
+            SyntaxErrorKind::UndefinedRule { similar: Some(name), .. } => {
+                format!("define it, or write `{name}`, which is there")
+            }
+            SyntaxErrorKind::UndefinedRule { similar: None, .. } => {
+                "define it, or quote it if it is text".to_owned()
+            }
+            SyntaxErrorKind::DuplicateRule { .. } => {
+                "give one of them another name, or join them with `|`".to_owned()
+            }
+            SyntaxErrorKind::MissingStart { name } => format!("call the rule for the whole output `{name}`"),
+            SyntaxErrorKind::Empty { .. } => "give it an alternative that ends without it".to_owned(),
+            SyntaxErrorKind::Regex(kind) => kind.help().to_owned(),
+            SyntaxErrorKind::Nesting { .. } => "move the inner groups into rules of their own".to_owned(),
+            SyntaxErrorKind::Length { .. } => "split the grammar, or give long lists as choices".to_owned(),
+            SyntaxErrorKind::Count { .. } => "leave the maximum open".to_owned(),
+            SyntaxErrorKind::Grammar(_) => "simplify the rules".to_owned(),
+        }
+    }
+}
+
+/// A place in the text and what is wrong there, before the text is at hand.
+pub(super) type Failure = (Range<usize>, SyntaxErrorKind);
+
+impl SyntaxError {
+    pub(super) fn new(notation: Notation, text: &str, (span, kind): Failure) -> Self {
+        let (line, column) = line_column(text, span.start);
+        let excerpt = Excerpt::of(text, &span);
+        SyntaxError(Box::new(Details { notation, kind, span, line, column, excerpt }))
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> &SyntaxErrorKind {
+        &self.0.kind
+    }
+
+    /// The notation the text was read in.
+    pub fn notation(&self) -> Notation {
+        self.0.notation
+    }
+
+    /// The place in the text, in bytes.
+    pub fn span(&self) -> Range<usize> {
+        self.0.span.clone()
+    }
+
+    /// The line the place begins on, from 1.
+    pub fn line(&self) -> usize {
+        self.0.line
+    }
+
+    /// The character of that line the place begins at, from 1.
+    pub fn column(&self) -> usize {
+        self.0.column
+    }
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { notation, kind, line, column, excerpt, .. } = &*self.0;
+        writeln!(f, "{notation}: {kind} (line {line}, column {column})")?;
+        let number = line.to_string();
+        writeln!(f, "  {number} | {}", excerpt.line)?;
+        writeln!(
+            f,
+            "  {:width$} | {:indent$}{}",
+            "",
+            "",
+            "^".repeat(excerpt.length),
+            width = number.len(),
+            indent = excerpt.indent
+        )?;
+        write!(f, "help: {}", kind.help())
+    }
+}
+
+impl std::error::Error for SyntaxError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0.kind)
+    }
+}
+
+/// Line and column of a byte, both from 1; columns count characters.
+pub(super) fn line_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.bytes().filter(|&b| b == b'\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+/// Characters shown on either side of the place.
+const CONTEXT: usize = 60;
+
+/// The line with the place in it, cut to what fits a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Excerpt {
+    line: String,
+    indent: usize,
+    length: usize,
+}
+
+impl Excerpt {
+    fn of(text: &str, span: &Range<usize>) -> Self {
+        let at = if text.is_char_boundary(span.start) { span.start } else { text.len() };
+        let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
+        let column = text[start..at].chars().count();
+        let marked = text.get(at..span.end).unwrap_or_default();
+        let length = marked.split(['\r', '\n']).next().unwrap_or_default().chars().count();
+        let from = column.saturating_sub(CONTEXT);
+        // Control characters would move the carets.
+        let shown = |c: char| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        };
+        let cut: String = line.chars().skip(from).take(column - from + CONTEXT).map(shown).collect();
+        let more = line.chars().nth(column + CONTEXT).is_some();
+        let (before, after) = (if from > 0 { "…" } else { "" }, if more { "…" } else { "" });
+        Excerpt {
+            line: format!("{before}{cut}{after}").trim_end().to_owned(),
+            indent: column - from + before.chars().count(),
+            length: length.clamp(1, CONTEXT),
+        }
+    }
+}
+
+/// The name among `names` that `wrong` is probably meant to be.
+pub(super) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    // Longer names cost too much to compare, and nobody mistypes them twice the same way.
+    const LONGEST: usize = 64;
+    const MOST: usize = 1_000;
+    if wrong.len() > LONGEST {
+        return None;
+    }
+    let distances = names.take(MOST).filter(|n| n.len() <= LONGEST).map(|n| (edit_distance(wrong, n), n));
+    let (distance, name) = distances.min()?;
+    let length = wrong.chars().count();
+    (distance <= 1 + length / 4 && distance < length).then(|| name.to_owned())
+}
+
+/// How many characters to insert, delete or replace to get from one text to another (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(!from.eq_ignore_ascii_case(&to));
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let text = "ab\ncé€d\n";
+        for (at, expected) in [(0, (1, 1)), (3, (2, 1)), (4, (2, 2)), (6, (2, 3)), (9, (2, 4)), (99, (3, 1))]
+        {
+            assert_eq!(line_column(text, at), expected, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn excerpts_are_cut_and_keep_the_carets_below_the_place() {
+        let kind = || SyntaxErrorKind::syntax("x", "y");
+        let shown = |text: &str, span| SyntaxError::new(Notation::Gbnf, text, (span, kind())).to_string();
+        let long = format!("{}\té{}", "a".repeat(100), "b".repeat(100));
+        for (text, span, expected) in [
+            ("a b\r\nc", 2..3, "gbnf: x (line 1, column 3)\n  1 | a b\n    |   ^\nhelp: y".to_owned()),
+            ("a\nb c\nd", 4..7, "gbnf: x (line 2, column 3)\n  2 | b c\n    |   ^\nhelp: y".to_owned()),
+            ("a\n", 2..2, "gbnf: x (line 2, column 1)\n  2 | \n    | ^\nhelp: y".to_owned()),
+            ("é\0x", 3..9, "gbnf: x (line 1, column 3)\n  1 | é\u{fffd}x\n    |   ^\nhelp: y".to_owned()),
+            (
+                &long,
+                101..103,
+                format!(
+                    "gbnf: x (line 1, column 102)\n  1 | …{} é{}…\n    | {:61}^\nhelp: y",
+                    "a".repeat(59),
+                    "b".repeat(59),
+                    ""
+                ),
+            ),
+        ] {
+            assert_eq!(shown(text, span), expected);
+        }
+    }
+
+    #[test]
+    fn names_much_alike() {
+        let names = ["list", "item", "whitespace"];
+        for (wrong, expected) in [
+            ("lits", Some("list")),
+            ("lst", Some("list")),
+            ("Item", Some("item")),
+            ("white-space", Some("whitespace")),
+            ("x", None),
+        ] {
+            assert_eq!(similar(wrong, names.into_iter()).as_deref(), expected, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! ISO's EBNF: `name = definitions ;`.
+//!
+//! `,` is sequence, `|` (or `/`, `!`) choice, `[ … ]` option, `{ … }` repetition, `( … )` grouping, `3 * x` three times, `a - b`
+//! exception, `(* … *)` a comment, `;` or `.` the end of a rule. `{ x }-` is one or more: all but the empty text. Quoted text has no
+//! escapes. The digraphs `(/ /) (: :)` are read as well.
+//!
+//! Two liberties: names may hold `_`, and commas may be left out. Names of several words are the standard's; words are joined
+//! where a rule has that name.
+//!
+//! Special sequences `? … ?` have no meaning of their own and are refused.
+//!
+//! Source: ISO/IEC 14977:1996.
+
+use super::unquoted;
+use crate::automata::UNBOUNDED;
+use crate::syntax::diagnostic::{Failure, SyntaxErrorKind};
+use crate::syntax::rules::{Expr, Rule, COUNT_LIMIT};
+use crate::syntax::tokens::{Kind, Tokens};
+use hashbrown::HashSet;
+use logos::{Lexer, Logos, Skip};
+use std::ops::Range;
+
+#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
+#[logos(skip r"[ \t\r\n\f\x0b]+")]
+enum Token {
+    #[token("=")]
+    Define,
+    #[token("|")]
+    #[token("/")]
+    #[token("!")]
+    Or,
+    #[token(",")]
+    Comma,
+    #[token(";")]
+    #[token(".")]
+    End,
+    #[token("(")]
+    Open,
+    #[token(")")]
+    Close,
+    #[token("[")]
+    #[token("(/")]
+    OpenOption,
+    #[token("]")]
+    #[token("/)")]
+    CloseOption,
+    #[token("{")]
+    #[token("(:")]
+    OpenRepetition,
+    #[token("}")]
+    #[token(":)")]
+    CloseRepetition,
+    #[token("*")]
+    Times,
+    #[token("-")]
+    Minus,
+    #[regex("[A-Za-z_][A-Za-z0-9_]*")]
+    Word,
+    #[regex("[0-9]+")]
+    Number,
+    #[regex(r#""[^"]*""#)]
+    #[regex(r"'[^']*'")]
+    Literal,
+    #[regex(r"\?[^?]*\?")]
+    Special,
+    #[token("(*", comment)]
+    Comment,
+}
+
+/// Comments may hold comments.
+fn comment(lexer: &mut Lexer<'_, Token>) -> Result<Skip, ()> {
+    let mut depth = 1;
+    let bytes = lexer.remainder().as_bytes();
+    let mut at = 0;
+    while depth > 0 {
+        match bytes.get(at..at + 2) {
+            Some(b"(*") => depth += 1,
+            Some(b"*)") => depth -= 1,
+            Some(_) => {
+                at += 1;
+                continue;
+            }
+            None => return Err(()),
+        }
+        at += 2;
+    }
+    lexer.bump(at);
+    Ok(Skip)
+}
+
+impl Kind for Token {
+    fn describe(self) -> &'static str {
+        match self {
+            Token::Define => "`=`",
+            Token::Or => "`|`",
+            Token::Comma => "`,`",
+            Token::End => "`;`",
+            Token::Open => "`(`",
+            Token::Close => "`)`",
+            Token::OpenOption => "`[`",
+            Token::CloseOption => "`]`",
+            Token::OpenRepetition => "`{`",
+            Token::CloseRepetition => "`}`",
+            Token::Times => "`*`",
+            Token::Minus => "`-`",
+            Token::Word => "a name",
+            Token::Number => "a number",
+            Token::Literal => "a literal",
+            Token::Special => "a special sequence",
+            Token::Comment => "a comment",
+        }
+    }
+}
+
+fn unreadable(text: &str, span: Range<usize>) -> Failure {
+    let rest = &text[span.start..];
+    let first = rest.chars().next().unwrap_or_default();
+    let (what, help) = match first {
+        '"' | '\'' => ("the literal has no end".to_owned(), "close it with the quote it begins with"),
+        '?' => (
+            "the special sequence has no end".to_owned(),
+            "there are none here; `[ … ]` makes something optional",
+        ),
+        '(' => ("the comment has no end".to_owned(), "close it with `*)`"),
+        '+' => ("`+` begins nothing".to_owned(), "one or more is written `x, { x }` or `{ x }-`"),
+        ':' => {
+            ("`:` begins nothing".to_owned(), "a rule is written `name = … ;`, or `name ::= …` throughout")
+        }
+        _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
+    };
+    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
+    let mut parser = Parser { tokens: Tokens::read(text, unreadable)?, names: HashSet::new() };
+    parser.find_names();
+    let mut rules = Vec::new();
+    while parser.tokens.peek().is_some() {
+        rules.push(parser.rule()?);
+    }
+    Ok(rules)
+}
+
+struct Parser<'t> {
+    tokens: Tokens<'t, Token>,
+    /// Names of several words.
+    names: HashSet<String>,
+}
+
+/// More words than these make no name.
+const MOST_WORDS: usize = 8;
+
+impl Parser<'_> {
+    /// Rules begin at the start and behind `;`: words before a `=` there are one name.
+    fn find_names(&mut self) {
+        let mut words = Some(Vec::new());
+        while let Some(token) = self.tokens.peek() {
+            match (token, &mut words) {
+                (Token::End, _) => words = Some(Vec::new()),
+                (Token::Word, Some(name)) => name.push(self.tokens.slice()),
+                (Token::Define, Some(name)) if (2..=MOST_WORDS).contains(&name.len()) => {
+                    let name = name.join(" ");
+                    self.names.insert(name);
+                    words = None;
+                }
+                _ => words = None,
+            }
+            self.tokens.advance();
+        }
+        self.tokens.back(0);
+    }
+
+    /// As many words from here as make the name of a rule, else one.
+    fn name(&mut self) -> (String, Range<usize>) {
+        let start = self.tokens.span();
+        let words = (0..MOST_WORDS).take_while(|&i| self.tokens.peek_at(i) == Some(Token::Word)).count();
+        let found = (2..=words).rev().find_map(|n| {
+            let name = (0..n).map(|i| self.tokens.slice_at(i)).collect::<Vec<_>>().join(" ");
+            self.names.contains(&name).then_some((n, name))
+        });
+        let (count, name) = found.unwrap_or_else(|| (1, self.tokens.slice().to_owned()));
+        let span = start.start..self.tokens.span_at(count - 1).end;
+        (0..count).for_each(|_| self.tokens.advance());
+        (name, span)
+    }
+
+    fn rule(&mut self) -> Result<Rule, Failure> {
+        const HELP: &str = "a rule is written `name = … ;`";
+        if self.tokens.peek() != Some(Token::Word) {
+            return Err(self.tokens.unexpected("a rule", HELP));
+        }
+        let (name, span) = self.name();
+        if !self.tokens.take(Token::Define) {
+            return Err(self.tokens.unexpected("`=` after the rule's name", HELP));
+        }
+        let body = self.alternatives()?;
+        if !self.tokens.take(Token::End) {
+            return Err(self.tokens.unexpected("`;` behind the rule, or more of it", HELP));
+        }
+        Ok(Rule { name, span, body })
+    }
+
+    fn alternatives(&mut self) -> Result<Expr, Failure> {
+        let mut parts = vec![self.sequence()?];
+        while self.tokens.take(Token::Or) {
+            parts.push(self.sequence()?);
+        }
+        Ok(Expr::alt(parts))
+    }
+
+    fn sequence(&mut self) -> Result<Expr, Failure> {
+        let mut parts = Vec::new();
+        loop {
+            let item = self.item()?;
+            let is_item = item.is_some();
+            parts.extend(item);
+            if !self.tokens.take(Token::Comma) && !is_item {
+                return Ok(Expr::seq(parts));
+            }
+        }
+    }
+
+    /// A factor with its exception; `None` where there is none.
+    fn item(&mut self) -> Result<Option<Expr>, Failure> {
+        let Some(factor) = self.factor()? else { return Ok(None) };
+        let span = self.tokens.span();
+        if !self.tokens.take(Token::Minus) {
+            return Ok(Some(factor));
+        }
+        // Nothing behind the sign excludes the empty text.
+        let excluded = self.factor()?.unwrap_or(Expr::Seq(Vec::new()));
+        Ok(Some(Expr::Except { base: Box::new(factor), excluded: Box::new(excluded), span }))
+    }
+
+    fn factor(&mut self) -> Result<Option<Expr>, Failure> {
+        if self.tokens.peek() != Some(Token::Number) {
+            return self.primary();
+        }
+        let span = self.tokens.span();
+        let count = self.tokens.slice().parse().ok().filter(|&n: &u32| n <= COUNT_LIMIT);
+        let count = count.ok_or((span, SyntaxErrorKind::Count { limit: COUNT_LIMIT }))?;
+        self.tokens.advance();
+        const HELP: &str = "a count is written `3 * x`";
+        if !self.tokens.take(Token::Times) {
+            return Err(self.tokens.unexpected("`*` behind the count", HELP));
+        }
+        match self.primary()? {
+            Some(primary) => Ok(Some(primary.repeat(count, count))),
+            None => Err(self.tokens.unexpected("what is repeated", HELP)),
+        }
+    }
+
+    fn primary(&mut self) -> Result<Option<Expr>, Failure> {
+        let (span, slice) = (self.tokens.span(), self.tokens.slice());
+        let (close, min, max) = match self.tokens.peek() {
+            Some(Token::Literal) => {
+                self.tokens.advance();
+                return Ok(Some(Expr::Text(unquoted(slice).to_owned())));
+            }
+            Some(Token::Word) => {
+                let (name, span) = self.name();
+                return Ok(Some(Expr::Rule(name, span)));
+            }
+            Some(Token::Special) => {
+                let help = "say in rules what it stands for; `[ … ]` makes something optional";
+                return Err((
+                    span,
+                    SyntaxErrorKind::unsupported("special sequences have no meaning here", help),
+                ));
+            }
+            Some(Token::Times) => {
+                let help = "none or more is written `{ x }`, three times `3 * x`";
+                return Err((span, SyntaxErrorKind::syntax("there is no count before `*`", help)));
+            }
+            Some(Token::Open) => (Token::Close, 1, 1),
+            Some(Token::OpenOption) => (Token::CloseOption, 0, 1),
+            Some(Token::OpenRepetition) => (Token::CloseRepetition, 0, UNBOUNDED),
+            _ => return Ok(None),
+        };
+        self.tokens.enter(&span)?;
+        self.tokens.advance();
+        let body = self.alternatives()?;
+        self.tokens.close(close, &span)?;
+        self.tokens.depth -= 1;
+        Ok(Some(if (min, max) == (1, 1) { body } else { body.repeat(min, max) }))
+    }
+}

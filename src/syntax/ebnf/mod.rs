@@ -1,0 +1,60 @@
+//! EBNF, in the two styles that have a specification: that of the W3C ([`w3c`]) and that of ISO ([`iso`]).
+//!
+//! The first rule says which it is: `name ::= …` is the W3C's, `name = … ;` is ISO's. Outputs start from the first rule. In both
+//! styles rules speak about all characters of the output: there is no whitespace between symbols but what the rules say.
+
+mod iso;
+mod w3c;
+
+use super::diagnostic::{Failure, SyntaxError, SyntaxErrorKind};
+use super::notation::Notation;
+use super::rules::{self, Rule};
+use crate::grammar::Grammar;
+
+/// The grammar that an EBNF text describes.
+///
+/// ```
+/// use hedgerow::syntax::ebnf;
+/// ebnf::compile("list ::= '[' (item (',' item)*)? ']'\nitem ::= [0-9]+ | list")?;
+/// ebnf::compile("list = '[', [ item, { ',', item } ], ']'; item = digit, { digit } | list; digit = '0' | '1';")?;
+/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// ```
+///
+/// # Errors
+///
+/// The text is not EBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
+/// [`SyntaxErrorKind`].
+pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
+    let rules = if is_iso(text) { iso::parse(text) } else { w3c::parse(text) };
+    let grammar = rules.and_then(|rules| rules::compile(text, &rules, start(&rules)?));
+    grammar.map_err(|failure| SyntaxError::new(Notation::Ebnf, text, failure))
+}
+
+fn start(rules: &[Rule]) -> Result<&str, Failure> {
+    let no_rule = SyntaxErrorKind::syntax("there is no rule", "write `name ::= …` or `name = … ;`");
+    rules.first().map(|rule| rule.name.as_str()).ok_or((0..0, no_rule))
+}
+
+/// Whether the first rule is defined by `=` and not by `::=`.
+fn is_iso(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        // Only ISO has this kind of comment.
+        if rest.starts_with("(*") {
+            return true;
+        }
+        let Some((_, end)) = [("/*", "*/"), ("[", "]")].into_iter().find(|c| rest.starts_with(c.0)) else {
+            break;
+        };
+        let Some(at) = rest.find(end) else { return false };
+        rest = &rest[at + end.len()..];
+    }
+    let name = rest.trim_start_matches(|c: char| c.is_alphanumeric() || "_-. \t\r\n".contains(c));
+    name.starts_with('=')
+}
+
+/// What stands between the quotes of `slice`.
+fn unquoted(slice: &str) -> &str {
+    &slice[1..slice.len() - 1]
+}

@@ -1,0 +1,495 @@
+//! GBNF, llama.cpp's notation for grammars.
+//!
+//! All of the notation is read: rules `name ::= …` from `root` on, literals and character classes with their escapes, `.`, groups,
+//! `* + ?`, counts, comments, and references to special tokens. A rule goes on over the end of its line inside parentheses,
+//! after `::=` and after `|`; unlike in llama.cpp also where the next line begins with `|`. Characters are Unicode's.
+//!
+//! Where llama.cpp guesses, this says what is wrong: rules defined twice, counts upside down, empty or reversed ranges, halves of
+//! surrogate pairs. Where it gives up (left recursion, counts above 2,000), this goes on. `docs/grammars.md` has the list.
+//!
+//! A token reference `<name>` is the special token named `<name>`, brackets included, and `<[7]>` the token with that id.
+//! The negation `!<name>` stands for one token of any kind, which is no text in particular; only its repetition
+//! `!<name>*` or `!<name>+` is read, as text in which the name does not occur.
+//!
+//! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
+
+use super::diagnostic::{Failure, SyntaxError, SyntaxErrorKind};
+use super::notation::Notation;
+use super::rules::{self, normalised, Expr, Rule, COUNT_LIMIT, LAST};
+use super::tokens::{Kind, Tokens};
+use crate::automata::UNBOUNDED;
+use crate::grammar::Grammar;
+use logos::Logos;
+use std::ops::{Deref, DerefMut, Range};
+
+/// The rule that outputs start from.
+pub const START: &str = "root";
+
+/// The grammar that a GBNF text describes.
+///
+/// ```
+/// use hedgerow::syntax::gbnf;
+/// let grammar = gbnf::compile("root ::= \"[\" (item (\",\" item)*)? \"]\"\nitem ::= [0-9]{1,3} | root")?;
+/// let error = gbnf::compile("root ::= itme\nitem ::= \"x\"").unwrap_err();
+/// assert!(error.to_string().contains("write `item`"));
+/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// ```
+///
+/// # Errors
+///
+/// The text is not GBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
+/// [`SyntaxErrorKind`].
+pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
+    let grammar = parse(text).and_then(|rules| rules::compile(text, &rules, START));
+    grammar.map_err(|failure| SyntaxError::new(Notation::Gbnf, text, failure))
+}
+
+#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
+#[logos(skip r"[ \t]+", skip(r"#[^\r\n]*", allow_greedy = true))]
+enum Token {
+    #[regex(r"\r\n|\n|\r")]
+    LineEnd,
+    #[token("::=")]
+    Define,
+    #[token("|")]
+    Or,
+    #[token("(")]
+    Open,
+    #[token(")")]
+    Close,
+    #[token("*")]
+    Star,
+    #[token("+")]
+    Plus,
+    #[token("?")]
+    Question,
+    #[token("{")]
+    OpenCount,
+    #[token("}")]
+    CloseCount,
+    #[token(",")]
+    Comma,
+    #[token(".")]
+    Any,
+    #[regex("[A-Za-z0-9_-]+")]
+    Name,
+    #[regex(r#""([^"\\]|\\[\s\S])*""#)]
+    Literal,
+    #[regex(r"\[([^\]\\]|\\[\s\S])*\]")]
+    Class,
+    #[regex("!?<[^>]*>")]
+    Special,
+}
+
+impl Kind for Token {
+    fn describe(self) -> &'static str {
+        match self {
+            Token::LineEnd => "the end of the line",
+            Token::Define => "`::=`",
+            Token::Or => "`|`",
+            Token::Open => "`(`",
+            Token::Close => "`)`",
+            Token::Star => "`*`",
+            Token::Plus => "`+`",
+            Token::Question => "`?`",
+            Token::OpenCount => "`{`",
+            Token::CloseCount => "`}`",
+            Token::Comma => "`,`",
+            Token::Any => "`.`",
+            Token::Name => "a name",
+            Token::Literal => "a literal",
+            Token::Class => "a character class",
+            Token::Special => "a token",
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
+    let mut parser = Parser { tokens: Tokens::read(text, unreadable)? };
+    let mut rules = Vec::new();
+    loop {
+        parser.skip_line_ends();
+        if parser.peek().is_none() {
+            return Ok(rules);
+        }
+        rules.push(parser.rule()?);
+    }
+}
+
+/// Why no token begins here.
+fn unreadable(text: &str, span: Range<usize>) -> Failure {
+    let rest = &text[span.start..];
+    let first = rest.chars().next().unwrap_or_default();
+    let (what, help) = match first {
+        '"' => ("the literal has no end".to_owned(), "close it with `\"`; a quote inside is written `\\\"`"),
+        '[' => (
+            "the character class has no end".to_owned(),
+            "close it with `]`; a bracket inside is written `\\]`",
+        ),
+        '<' | '!' => (
+            "the token reference has no end".to_owned(),
+            "write `<name>` or `<[id]>`, with `!` before it at most",
+        ),
+        ':' | '=' => (format!("`{first}` begins nothing"), "a rule is written `name ::= …`"),
+        '\'' => ("`'` begins nothing".to_owned(), "literals are written in double quotes"),
+        '/' | ';' => {
+            (format!("`{first}` begins nothing"), "comments begin with `#`; rules end with their line")
+        }
+        _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in double quotes"),
+    };
+    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+}
+
+struct Parser<'t> {
+    tokens: Tokens<'t, Token>,
+}
+
+impl<'t> Deref for Parser<'t> {
+    type Target = Tokens<'t, Token>;
+    fn deref(&self) -> &Self::Target {
+        &self.tokens
+    }
+}
+
+impl DerefMut for Parser<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tokens
+    }
+}
+
+impl Parser<'_> {
+    fn skip_line_ends(&mut self) {
+        while self.take(Token::LineEnd) {}
+    }
+
+    /// Whether the tokens from here on begin a rule.
+    fn at_rule(&self) -> bool {
+        self.peek() == Some(Token::Name) && self.peek_at(1) == Some(Token::Define)
+    }
+
+    fn rule(&mut self) -> Result<Rule, Failure> {
+        const LINES: &str = "a rule is written `name ::= …`; it goes on over several lines only inside parentheses, after `::=`, or where a `|` stands at the end or beginning of a line";
+        if self.peek() != Some(Token::Name) {
+            return Err(self.unexpected("a rule", LINES));
+        }
+        let (name, span) = (self.slice().to_owned(), self.span());
+        self.advance();
+        if !self.take(Token::Define) {
+            return Err(self.unexpected("`::=` after the rule's name", LINES));
+        }
+        self.skip_line_ends();
+        let body = self.alternatives()?;
+        match self.peek() {
+            None => {}
+            Some(Token::LineEnd) => self.advance(),
+            // Behind a `|` at the end of a line: the last alternative is empty.
+            _ if self.at_rule() && self.previous() == Some(Token::LineEnd) => {}
+            _ if self.at_rule() => {
+                let help = "each rule begins on a line of its own";
+                return Err(self.unexpected("the end of the line before the next rule", help));
+            }
+            Some(Token::Close) => {
+                return Err((
+                    self.span(),
+                    SyntaxErrorKind::syntax("this `)` closes nothing", "remove it, or add a `(`"),
+                ));
+            }
+            Some(_) => return Err(self.unexpected("the end of the rule", LINES)),
+        }
+        Ok(Rule { name, span, body })
+    }
+
+    fn alternatives(&mut self) -> Result<Expr, Failure> {
+        let mut parts = vec![self.sequence()?];
+        loop {
+            // The next line goes on with this rule if it begins with `|`.
+            let line_end = self.position();
+            self.skip_line_ends();
+            if !self.take(Token::Or) {
+                if self.depth == 0 {
+                    self.back(line_end);
+                }
+                return Ok(Expr::alt(parts));
+            }
+            self.skip_line_ends();
+            parts.push(self.sequence()?);
+        }
+    }
+
+    fn sequence(&mut self) -> Result<Expr, Failure> {
+        let mut parts = Vec::new();
+        loop {
+            if self.depth > 0 {
+                self.skip_line_ends();
+            }
+            if self.depth == 0 && self.at_rule() {
+                // What is defined next line; what stands before it is empty.
+                return Ok(Expr::seq(parts));
+            }
+            let Some(item) = self.item()? else { return Ok(Expr::seq(parts)) };
+            parts.push(self.repeated(item)?);
+        }
+    }
+
+    /// One item without what is behind it; `None` where there is none.
+    fn item(&mut self) -> Result<Option<Item>, Failure> {
+        let (span, slice) = (self.span(), self.slice());
+        let expr = match self.peek() {
+            Some(Token::Literal) => Expr::Text(literal(slice, span.start)?),
+            Some(Token::Class) => Expr::Class(class(slice, span)?),
+            Some(Token::Any) => Expr::Class(vec![(0, LAST)]),
+            Some(Token::Name) => Expr::Rule(slice.to_owned(), span),
+            Some(Token::Special) => {
+                self.advance();
+                return token(slice, span).map(Some);
+            }
+            Some(Token::Open) => {
+                self.enter(&span)?;
+                self.advance();
+                let body = self.alternatives()?;
+                self.close(Token::Close, &span)?;
+                self.depth -= 1;
+                return Ok(Some(Item::Expr(body)));
+            }
+            Some(Token::Star | Token::Plus | Token::Question | Token::OpenCount) => {
+                let what =
+                    format!("there is nothing to repeat before {}", self.peek().map_or("", Token::describe));
+                return Err((
+                    span,
+                    SyntaxErrorKind::syntax(what, "write it behind a literal, class, name or group"),
+                ));
+            }
+            _ => return Ok(None),
+        };
+        self.advance();
+        Ok(Some(Item::Expr(expr)))
+    }
+
+    /// The item with the repetitions behind it.
+    fn repeated(&mut self, item: Item) -> Result<Expr, Failure> {
+        let depth = self.depth;
+        let mut item = item;
+        loop {
+            if depth > 0 {
+                self.skip_line_ends();
+            }
+            let span = self.span();
+            let (min, max) = match self.peek() {
+                Some(Token::Star) => (0, UNBOUNDED),
+                Some(Token::Plus) => (1, UNBOUNDED),
+                Some(Token::Question) => (0, 1),
+                Some(Token::OpenCount) => {
+                    self.advance();
+                    self.count(span.start)?
+                }
+                _ => break,
+            };
+            self.advance();
+            // Operators behind each other nest as groups do.
+            self.enter(&span)?;
+            item = Item::Expr(match item {
+                Item::Expr(expr) => expr.repeat(min, max),
+                Item::OtherToken(name, _) if max == UNBOUNDED && min <= 1 => {
+                    let text = Expr::TextWithout(name);
+                    match min {
+                        0 => text,
+                        _ => {
+                            let nothing = Box::new(Expr::Seq(Vec::new()));
+                            Expr::Except { base: Box::new(text), excluded: nothing, span }
+                        }
+                    }
+                }
+                Item::OtherToken(_, span) => return Err(other_token(span)),
+            });
+        }
+        self.depth = depth;
+        match item {
+            Item::Expr(expr) => Ok(expr),
+            Item::OtherToken(_, span) => Err(other_token(span)),
+        }
+    }
+
+    /// What is behind `{`, up to the closing brace, which is left.
+    fn count(&mut self, start: usize) -> Result<(u32, u32), Failure> {
+        const HELP: &str = "counts are written `{m}`, `{m,}` or `{m,n}`";
+        let min = self.number(HELP)?;
+        let mut max = min;
+        if self.take(Token::Comma) {
+            max = match self.peek() {
+                Some(Token::CloseCount) => UNBOUNDED,
+                _ => self.number(HELP)?,
+            };
+        }
+        if self.peek() != Some(Token::CloseCount) {
+            return Err(self.unexpected("`}`", HELP));
+        }
+        if max < min {
+            let what = format!("at least {min} but at most {max} is impossible");
+            return Err((
+                start..self.span().end,
+                SyntaxErrorKind::syntax(what, "write the smaller number first"),
+            ));
+        }
+        Ok((min, max))
+    }
+
+    fn number(&mut self, help: &str) -> Result<u32, Failure> {
+        let digits = self.slice();
+        if self.peek() != Some(Token::Name) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(self.unexpected("a number", help));
+        }
+        let number = digits.parse().ok().filter(|&n: &u32| n <= COUNT_LIMIT);
+        let number = number.ok_or_else(|| (self.span(), SyntaxErrorKind::Count { limit: COUNT_LIMIT }))?;
+        self.advance();
+        Ok(number)
+    }
+}
+
+enum Item {
+    Expr(Expr),
+    /// `!<name>`, and where it stands.
+    OtherToken(String, Range<usize>),
+}
+
+fn other_token(span: Range<usize>) -> Failure {
+    let kind = SyntaxErrorKind::unsupported(
+        "a single token other than this one is no text in particular",
+        "write `!<name>*` or `!<name>+`: text in which the name does not occur",
+    );
+    (span, kind)
+}
+
+fn token(slice: &str, span: Range<usize>) -> Result<Item, Failure> {
+    let name = slice.strip_prefix('!').unwrap_or(slice);
+    let inner = &name[1..name.len() - 1];
+    if inner.is_empty() {
+        let kind = SyntaxErrorKind::syntax("the token has no name", "write `<name>` or `<[id]>`");
+        return Err((span, kind));
+    }
+    let id = inner.strip_prefix('[').map(|rest| rest.strip_suffix(']').unwrap_or_default());
+    if id.is_some_and(|id| {
+        id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) || id.parse::<u32>().is_err()
+    }) {
+        let kind = SyntaxErrorKind::syntax(
+            "`[…]` does not hold a token id",
+            "write `<[id]>` with a number of 32 bits",
+        );
+        return Err((span, kind));
+    }
+    match (slice.starts_with('!'), id) {
+        (false, _) => Ok(Item::Expr(Expr::Token(name.to_owned()))),
+        (true, None) => Ok(Item::OtherToken(name.to_owned(), span)),
+        (true, Some(_)) => {
+            let kind = SyntaxErrorKind::unsupported(
+                "a token's id does not say which text to leave out",
+                "write the token's name: `!<name>*`",
+            );
+            Err((span, kind))
+        }
+    }
+}
+
+/// The text of a literal in its quotes, which stands at byte `start`.
+fn literal(slice: &str, start: usize) -> Result<String, Failure> {
+    let mut characters = Characters { slice, at: 1, end: slice.len() - 1, start };
+    let mut text = String::new();
+    while let Some((point, span)) = characters.next()? {
+        let character = char::from_u32(point).ok_or_else(|| {
+            let what = format!("U+{point:04X} is no character");
+            let help =
+                "half of a surrogate pair stands for nothing; write the whole character, or `\\UNNNNNNNN`";
+            (span, SyntaxErrorKind::syntax(what, help))
+        })?;
+        text.push(character);
+    }
+    Ok(text)
+}
+
+/// The characters of a class in its brackets, sorted and disjoint; never none.
+fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
+    let negated = slice.starts_with("[^");
+    let first = 1 + usize::from(negated);
+    let mut characters = Characters { slice, at: first, end: slice.len() - 1, start: span.start };
+    let mut ranges = Vec::new();
+    while let Some((from, place)) = characters.next()? {
+        let rest = &slice[characters.at..characters.end];
+        if rest.len() < 2 || !rest.starts_with('-') {
+            ranges.push((from, from));
+            continue;
+        }
+        characters.at += 1;
+        let Some((to, end)) = characters.next()? else { continue };
+        if to < from {
+            let kind = SyntaxErrorKind::syntax(
+                "the range is the wrong way round",
+                "write the smaller character first",
+            );
+            return Err((place.start..end.end, kind));
+        }
+        ranges.push((from, to));
+    }
+    let ranges = normalised(ranges, negated);
+    // Halves of surrogate pairs are no characters.
+    if ranges.iter().all(|&(from, to)| from >= 0xd800 && to <= 0xdfff) {
+        let help = if negated { "write `.` for any character" } else { "write `\"\"` for the empty text" };
+        return Err((span, SyntaxErrorKind::syntax("no character is in this class", help)));
+    }
+    if negated && first == characters.end {
+        let help = "write `.` for any character";
+        return Err((span, SyntaxErrorKind::syntax("the class excludes nothing", help)));
+    }
+    Ok(ranges)
+}
+
+/// The code points between the marks of a literal or class.
+struct Characters<'t> {
+    slice: &'t str,
+    at: usize,
+    end: usize,
+    /// Where the slice stands in the text.
+    start: usize,
+}
+
+impl Characters<'_> {
+    /// The next code point, and where it stands.
+    fn next(&mut self) -> Result<Option<(u32, Range<usize>)>, Failure> {
+        let rest = &self.slice[self.at..self.end];
+        let mut characters = rest.chars();
+        let Some(first) = characters.next() else { return Ok(None) };
+        let (point, len) = match (first, characters.next()) {
+            ('\\', Some(escape)) => match escape {
+                'n' => (u32::from('\n'), 2),
+                'r' => (u32::from('\r'), 2),
+                't' => (u32::from('\t'), 2),
+                '\\' | '"' | '[' | ']' | '-' => (u32::from(escape), 2),
+                'x' => (self.hexadecimal(rest, 2)?, 4),
+                'u' => (self.hexadecimal(rest, 4)?, 6),
+                'U' => (self.hexadecimal(rest, 8)?, 10),
+                other => {
+                    let start = self.start + self.at;
+                    let what = format!("`\\{}` is no escape", other.escape_debug());
+                    let help = r#"there are \n \r \t \\ \" \[ \] \- \xNN \uNNNN \UNNNNNNNN"#;
+                    return Err((start..start + 1 + other.len_utf8(), SyntaxErrorKind::syntax(what, help)));
+                }
+            },
+            _ => (u32::from(first), first.len_utf8()),
+        };
+        let start = self.start + self.at;
+        self.at += len;
+        Ok(Some((point, start..start + len)))
+    }
+
+    fn hexadecimal(&self, escape: &str, digits: usize) -> Result<u32, Failure> {
+        let number = escape.get(2..2 + digits).filter(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));
+        let point = number.and_then(|n| u32::from_str_radix(n, 16).ok()).filter(|&point| point <= LAST);
+        point.ok_or_else(|| {
+            let start = self.start + self.at;
+            let what =
+                format!("`{}` is not followed by {digits} hexadecimal digits of a code point", &escape[..2]);
+            (
+                start..start + 2,
+                SyntaxErrorKind::syntax(what, "write as many, with zeros in front; the largest is 10FFFF"),
+            )
+        })
+    }
+}

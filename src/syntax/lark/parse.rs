@@ -1,0 +1,568 @@
+//! From the text of a Lark grammar to its definitions.
+
+use crate::automata::UNBOUNDED;
+use crate::syntax::diagnostic::{Failure, SyntaxErrorKind};
+use crate::syntax::rules::COUNT_LIMIT;
+use crate::syntax::tokens::{Kind, Tokens};
+use logos::Logos;
+use std::ops::Range;
+
+/// What a rule or terminal stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Expr {
+    /// A rule, a terminal or a template's parameter.
+    Name(String, Range<usize>),
+    /// This text, in any case if so said.
+    Text {
+        text: String,
+        any_case: bool,
+    },
+    /// A regular expression with its flags; the place is that of the pattern.
+    Regex {
+        pattern: String,
+        flags: String,
+        span: Range<usize>,
+    },
+    /// One character.
+    Characters(char, char),
+    /// A template with its arguments.
+    Instance {
+        name: String,
+        arguments: Vec<Expr>,
+        span: Range<usize>,
+    },
+    Seq(Vec<Expr>),
+    Alt(Vec<Expr>),
+    Repeat {
+        body: Box<Expr>,
+        min: u32,
+        max: u32,
+    },
+}
+
+impl Expr {
+    fn seq(mut parts: Vec<Expr>) -> Expr {
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Expr::Seq(parts),
+        }
+    }
+
+    fn alt(mut parts: Vec<Expr>) -> Expr {
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Expr::Alt(parts),
+        }
+    }
+
+    pub fn parts(&self) -> &[Expr] {
+        match self {
+            Expr::Seq(parts) | Expr::Alt(parts) => parts,
+            Expr::Instance { arguments, .. } => arguments,
+            Expr::Repeat { body, .. } => std::slice::from_ref(body),
+            _ => &[],
+        }
+    }
+}
+
+/// A rule, template or terminal.
+#[derive(Clone, Debug)]
+pub(super) struct Definition {
+    pub name: String,
+    pub span: Range<usize>,
+    pub parameters: Vec<String>,
+    pub priority: i32,
+    pub body: Expr,
+}
+
+/// A line of a grammar.
+pub(super) enum Statement {
+    Define(Definition),
+    Ignore(Expr, Range<usize>),
+    /// One terminal of a module, by which name it is known here, and where that is said.
+    Import {
+        module: String,
+        name: String,
+        alias: String,
+        span: Range<usize>,
+    },
+    Declare(String, Range<usize>),
+}
+
+/// Whether a name is that of a terminal.
+pub(super) fn is_terminal(name: &str) -> bool {
+    name.trim_start_matches('_').starts_with(|c: char| c.is_ascii_uppercase())
+}
+
+#[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
+#[logos(skip r"[ \t]+", skip(r"(//|#)[^\r\n]*", allow_greedy = true))]
+enum Token {
+    #[regex(r"\r\n|\n|\r")]
+    LineEnd,
+    #[regex("!?[_?]?[a-z][_a-z0-9]*")]
+    Rule,
+    #[regex("_?[A-Z][_A-Z0-9]*")]
+    Terminal,
+    #[regex(r#""([^"\\\r\n]|\\[^\r\n])*"i?"#)]
+    Text,
+    #[regex(r"/([^/\\\r\n]|\\[^\r\n])+/[imslux]*")]
+    Regex,
+    #[regex("[+-]?[0-9]+")]
+    Number,
+    #[token(":")]
+    Define,
+    #[token("|")]
+    Or,
+    #[token("->")]
+    Arrow,
+    #[token("(")]
+    Open,
+    #[token(")")]
+    Close,
+    #[token("[")]
+    OpenOption,
+    #[token("]")]
+    CloseOption,
+    #[token("{")]
+    OpenArguments,
+    #[token("}")]
+    CloseArguments,
+    #[token(",")]
+    Comma,
+    #[token("*")]
+    Star,
+    #[token("+")]
+    Plus,
+    #[token("?")]
+    Question,
+    #[token("~")]
+    Tilde,
+    #[token("..")]
+    To,
+    #[token(".")]
+    Dot,
+    #[token("%ignore")]
+    Ignore,
+    #[token("%import")]
+    Import,
+    #[token("%declare")]
+    Declare,
+    #[regex("%[a-z]+", priority = 1)]
+    OtherStatement,
+}
+
+impl Kind for Token {
+    fn describe(self) -> &'static str {
+        match self {
+            Token::LineEnd => "the end of the line",
+            Token::Rule => "the name of a rule",
+            Token::Terminal => "the name of a terminal",
+            Token::Text => "a string",
+            Token::Regex => "a regular expression",
+            Token::Number => "a number",
+            Token::Define => "`:`",
+            Token::Or => "`|`",
+            Token::Arrow => "`->`",
+            Token::Open => "`(`",
+            Token::Close => "`)`",
+            Token::OpenOption => "`[`",
+            Token::CloseOption => "`]`",
+            Token::OpenArguments => "`{`",
+            Token::CloseArguments => "`}`",
+            Token::Comma => "`,`",
+            Token::Star => "`*`",
+            Token::Plus => "`+`",
+            Token::Question => "`?`",
+            Token::Tilde => "`~`",
+            Token::To => "`..`",
+            Token::Dot => "`.`",
+            Token::Ignore => "`%ignore`",
+            Token::Import => "`%import`",
+            Token::Declare => "`%declare`",
+            Token::OtherStatement => "a statement",
+        }
+    }
+}
+
+fn unreadable(text: &str, span: Range<usize>) -> Failure {
+    let first = text[span.start..].chars().next().unwrap_or_default();
+    let (what, help) = match first {
+        '"' => ("the string has no end".to_owned(), "close it with `\"` on the same line"),
+        '/' => (
+            "the regular expression has no end".to_owned(),
+            "close it with `/` on the same line; a slash inside is written `\\/`",
+        ),
+        '\'' => ("`'` begins nothing".to_owned(), "strings are written in double quotes"),
+        '=' | ';' => {
+            (format!("`{first}` begins nothing"), "a rule is written `name: …` and ends with its line")
+        }
+        _ => (
+            format!("`{}` begins nothing", first.escape_debug()),
+            "rules have lower-case names, terminals upper-case ones; text stands in double quotes",
+        ),
+    };
+    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
+    let mut parser = Parser { tokens: Tokens::read(text, unreadable)? };
+    let mut statements = Vec::new();
+    loop {
+        parser.skip_line_ends();
+        match parser.tokens.peek() {
+            None => return Ok(statements),
+            Some(_) => parser.statement(&mut statements)?,
+        }
+    }
+}
+
+const RULE: &str = "a rule is written `name: …`, a terminal `NAME: …`; a line that begins with `|` goes on with the one before it";
+const IMPORT: &str =
+    "write `%import common.NAME`, `%import common.NAME -> OTHER` or `%import common (ONE, OTHER)`";
+
+struct Parser<'t> {
+    tokens: Tokens<'t, Token>,
+}
+
+impl Parser<'_> {
+    fn skip_line_ends(&mut self) {
+        while self.tokens.take(Token::LineEnd) {}
+    }
+
+    fn statement(&mut self, statements: &mut Vec<Statement>) -> Result<(), Failure> {
+        let span = self.tokens.span();
+        match self.tokens.peek() {
+            Some(Token::Rule | Token::Terminal) => statements.push(Statement::Define(self.definition()?)),
+            Some(Token::Ignore) => {
+                self.tokens.advance();
+                statements.push(Statement::Ignore(self.expansions()?, span));
+            }
+            Some(Token::Import) => {
+                self.tokens.advance();
+                self.import(statements)?;
+            }
+            Some(Token::Declare) => {
+                self.tokens.advance();
+                while matches!(self.tokens.peek(), Some(Token::Terminal | Token::Rule)) {
+                    statements.push(Statement::Declare(self.tokens.slice().to_owned(), self.tokens.span()));
+                    self.tokens.advance();
+                }
+            }
+            Some(Token::OtherStatement) => {
+                let what = format!("`{}` is not supported", self.tokens.slice());
+                return Err((
+                    span,
+                    SyntaxErrorKind::unsupported(
+                        what,
+                        "there are %import of common terminals, %ignore and %declare",
+                    ),
+                ));
+            }
+            _ => return Err(self.tokens.unexpected("a rule, a terminal or a statement", RULE)),
+        }
+        match self.tokens.peek() {
+            None | Some(Token::LineEnd) => Ok(()),
+            _ => Err(self.tokens.unexpected("the end of the line", RULE)),
+        }
+    }
+
+    fn import(&mut self, statements: &mut Vec<Statement>) -> Result<(), Failure> {
+        let start = self.tokens.span();
+        let mut path: Vec<(String, Range<usize>)> = Vec::new();
+        let mut listed = false;
+        let mut names = Vec::new();
+        loop {
+            match self.tokens.peek() {
+                Some(Token::Dot) => self.tokens.advance(),
+                Some(Token::Rule | Token::Terminal) => {
+                    path.push((self.tokens.slice().to_owned(), self.tokens.span()));
+                    self.tokens.advance();
+                }
+                Some(Token::Open) if !path.is_empty() => {
+                    listed = true;
+                    let open = self.tokens.span();
+                    self.tokens.advance();
+                    while matches!(self.tokens.peek(), Some(Token::Rule | Token::Terminal)) {
+                        names.push((self.tokens.slice().to_owned(), self.tokens.span()));
+                        self.tokens.advance();
+                        self.tokens.take(Token::Comma);
+                    }
+                    self.tokens.close(Token::Close, &open)?;
+                    break;
+                }
+                _ => break,
+            }
+        }
+        if !listed {
+            names.extend(path.pop());
+        }
+        if names.is_empty() || path.is_empty() {
+            return Err(self.tokens.unexpected("what to import", IMPORT));
+        }
+        let module = path.iter().map(|p| p.0.as_str()).collect::<Vec<_>>().join(".");
+        let mut alias = None;
+        if !listed && self.tokens.take(Token::Arrow) {
+            if !matches!(self.tokens.peek(), Some(Token::Rule | Token::Terminal)) {
+                return Err(self.tokens.unexpected("the name it gets", IMPORT));
+            }
+            alias = Some(self.tokens.slice().to_owned());
+            self.tokens.advance();
+        }
+        for (name, span) in names {
+            let alias = alias.clone().unwrap_or_else(|| name.clone());
+            statements.push(Statement::Import {
+                module: module.clone(),
+                name,
+                alias,
+                span: start.start..span.end,
+            });
+        }
+        Ok(())
+    }
+
+    fn definition(&mut self) -> Result<Definition, Failure> {
+        let span = self.tokens.span();
+        let name = self.tokens.slice().trim_start_matches(['!', '?']).to_owned();
+        self.tokens.advance();
+        let mut parameters = Vec::new();
+        let open = self.tokens.span();
+        if self.tokens.take(Token::OpenArguments) {
+            while matches!(self.tokens.peek(), Some(Token::Rule | Token::Terminal)) {
+                parameters.push(self.tokens.slice().to_owned());
+                self.tokens.advance();
+                self.tokens.take(Token::Comma);
+            }
+            self.tokens.close(Token::CloseArguments, &open)?;
+        }
+        let mut priority = 0;
+        if self.tokens.take(Token::Dot) {
+            priority = match self.tokens.peek() {
+                Some(Token::Number) => self.tokens.slice().parse().unwrap_or(i32::MAX),
+                _ => return Err(self.tokens.unexpected("a priority", "a priority is written `NAME.2: …`")),
+            };
+            self.tokens.advance();
+        }
+        if !self.tokens.take(Token::Define) {
+            return Err(self.tokens.unexpected("`:` after the name", RULE));
+        }
+        let body = self.expansions()?;
+        Ok(Definition { name, span, parameters, priority, body })
+    }
+
+    fn expansions(&mut self) -> Result<Expr, Failure> {
+        let mut parts = vec![self.expansion()?];
+        loop {
+            let line_end = self.tokens.position();
+            self.skip_line_ends();
+            if !self.tokens.take(Token::Or) {
+                if self.tokens.depth == 0 {
+                    self.tokens.back(line_end);
+                }
+                return Ok(Expr::alt(parts));
+            }
+            parts.push(self.expansion()?);
+        }
+    }
+
+    fn expansion(&mut self) -> Result<Expr, Failure> {
+        let mut parts = Vec::new();
+        loop {
+            if self.tokens.depth > 0 {
+                self.skip_line_ends();
+            }
+            match self.atom()? {
+                Some(atom) => parts.push(self.repeated(atom)?),
+                None => break,
+            }
+        }
+        // What the alternative is called in a tree says nothing about texts.
+        if self.tokens.take(Token::Arrow)
+            && !self.tokens.take(Token::Rule)
+            && !self.tokens.take(Token::Terminal)
+        {
+            return Err(self
+                .tokens
+                .unexpected("the alternative's name", "an alternative is named by `-> name` behind it"));
+        }
+        Ok(Expr::seq(parts))
+    }
+
+    fn atom(&mut self) -> Result<Option<Expr>, Failure> {
+        let (span, slice) = (self.tokens.span(), self.tokens.slice());
+        match self.tokens.peek() {
+            Some(Token::Open | Token::OpenOption) => {
+                let option = self.tokens.peek() == Some(Token::OpenOption);
+                self.tokens.enter(&span)?;
+                self.tokens.advance();
+                let body = self.expansions()?;
+                self.tokens.close(if option { Token::CloseOption } else { Token::Close }, &span)?;
+                self.tokens.depth -= 1;
+                Ok(Some(if option { Expr::Repeat { body: Box::new(body), min: 0, max: 1 } } else { body }))
+            }
+            Some(Token::Star | Token::Plus | Token::Question | Token::Tilde) => {
+                let what = format!("there is nothing to repeat before `{slice}`");
+                Err((span, SyntaxErrorKind::syntax(what, "write it behind a string, name or group")))
+            }
+            _ => self.value(),
+        }
+    }
+
+    fn value(&mut self) -> Result<Option<Expr>, Failure> {
+        let (span, slice) = (self.tokens.span(), self.tokens.slice());
+        let expr = match self.tokens.peek() {
+            Some(Token::Text) => {
+                self.tokens.advance();
+                if self.tokens.take(Token::To) {
+                    return self.range(slice, span).map(Some);
+                }
+                let any_case = slice.ends_with('i');
+                Expr::Text { text: text(slice, span)?, any_case }
+            }
+            Some(Token::Regex) => {
+                self.tokens.advance();
+                let end = slice.rfind('/').unwrap_or(0);
+                let pattern = slice[1..end].to_owned();
+                Expr::Regex {
+                    pattern,
+                    flags: slice[end + 1..].to_owned(),
+                    span: span.start + 1..span.start + end,
+                }
+            }
+            Some(Token::Rule | Token::Terminal) => {
+                self.tokens.advance();
+                let open = self.tokens.span();
+                if !self.tokens.take(Token::OpenArguments) {
+                    return Ok(Some(Expr::Name(slice.to_owned(), span)));
+                }
+                self.tokens.enter(&open)?;
+                let mut arguments = Vec::new();
+                while let Some(argument) = self.value()? {
+                    arguments.push(argument);
+                    if !self.tokens.take(Token::Comma) {
+                        break;
+                    }
+                }
+                self.tokens.close(Token::CloseArguments, &open)?;
+                self.tokens.depth -= 1;
+                Expr::Instance { name: slice.to_owned(), arguments, span }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(expr))
+    }
+
+    /// `"a".."z"`, from behind the dots on.
+    fn range(&mut self, first: &str, first_span: Range<usize>) -> Result<Expr, Failure> {
+        const HELP: &str = "a range is written `\"a\"..\"z\"`";
+        let (last, last_span) = (self.tokens.slice(), self.tokens.span());
+        if !self.tokens.take(Token::Text) {
+            return Err(self.tokens.unexpected("the last character", HELP));
+        }
+        let whole = first_span.start..last_span.end;
+        let ends = (text(first, first_span)?, text(last, last_span)?);
+        let mut characters = (ends.0.chars(), ends.1.chars());
+        match (characters.0.next(), characters.0.next(), characters.1.next(), characters.1.next()) {
+            (Some(from), None, Some(to), None) if from <= to => Ok(Expr::Characters(from, to)),
+            (Some(_), None, Some(_), None) => Err((
+                whole,
+                SyntaxErrorKind::syntax(
+                    "the range is the wrong way round",
+                    "write the smaller character first",
+                ),
+            )),
+            _ => Err((whole, SyntaxErrorKind::syntax("a range is between single characters", HELP))),
+        }
+    }
+
+    fn repeated(&mut self, mut expr: Expr) -> Result<Expr, Failure> {
+        let depth = self.tokens.depth;
+        loop {
+            let span = self.tokens.span();
+            let (min, max) = match self.tokens.peek() {
+                Some(Token::Star) => (0, UNBOUNDED),
+                Some(Token::Plus) => (1, UNBOUNDED),
+                Some(Token::Question) => (0, 1),
+                Some(Token::Tilde) => (0, 0),
+                _ => break,
+            };
+            self.tokens.enter(&span)?;
+            let counted = self.tokens.take(Token::Tilde);
+            let (min, max) = if counted { self.counts(span.start)? } else { (min, max) };
+            if !counted {
+                self.tokens.advance();
+            }
+            expr = Expr::Repeat { body: Box::new(expr), min, max };
+        }
+        self.tokens.depth = depth;
+        Ok(expr)
+    }
+
+    /// What is behind `~`.
+    fn counts(&mut self, start: usize) -> Result<(u32, u32), Failure> {
+        let min = self.count()?;
+        let end = self.tokens.span();
+        let max = if self.tokens.take(Token::To) { self.count()? } else { min };
+        if max < min {
+            let what = format!("at least {min} but at most {max} is impossible");
+            return Err((start..end.end, SyntaxErrorKind::syntax(what, "write the smaller number first")));
+        }
+        Ok((min, max))
+    }
+
+    fn count(&mut self) -> Result<u32, Failure> {
+        if self.tokens.peek() != Some(Token::Number) {
+            return Err(self.tokens.unexpected("a number", "counts are written `~ 3` or `~ 3..5`"));
+        }
+        let count = self.tokens.slice().parse().ok().filter(|&n: &u32| n <= COUNT_LIMIT);
+        let count =
+            count.ok_or_else(|| (self.tokens.span(), SyntaxErrorKind::Count { limit: COUNT_LIMIT }))?;
+        self.tokens.advance();
+        Ok(count)
+    }
+}
+
+/// The text of a string in its quotes, flag included.
+fn text(slice: &str, span: Range<usize>) -> Result<String, Failure> {
+    let inner = slice.trim_end_matches('i');
+    let inner = &inner[1..inner.len() - 1];
+    let mut text = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            text.push(character);
+            continue;
+        }
+        let escape = characters.next().unwrap_or('\\');
+        let digits = match escape {
+            'x' => 2,
+            'u' => 4,
+            'U' => 8,
+            _ => 0,
+        };
+        let read = match escape {
+            'n' => Some('\n'),
+            't' => Some('\t'),
+            'r' => Some('\r'),
+            'f' => Some('\u{c}'),
+            'v' => Some('\u{b}'),
+            _ if digits > 0 => {
+                let number =
+                    characters.as_str().get(..digits).filter(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));
+                characters.nth(digits - 1);
+                number.and_then(|n| u32::from_str_radix(n, 16).ok()).and_then(char::from_u32)
+            }
+            // Letters may get a meaning, as in Python; everything else stands for itself.
+            letter if letter.is_ascii_alphanumeric() => None,
+            other => Some(other),
+        };
+        let Some(read) = read else {
+            let what = format!("`\\{}` is no escape here", escape.escape_debug());
+            return Err((
+                span,
+                SyntaxErrorKind::syntax(what, r#"there are \n \r \t \f \v \\ \" \xNN \uNNNN \UNNNNNNNN"#),
+            ));
+        };
+        text.push(read);
+    }
+    Ok(text)
+}

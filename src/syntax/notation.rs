@@ -1,0 +1,61 @@
+//! Which notation a grammar's text is written in.
+
+use super::{ebnf, gbnf, lark, SyntaxError};
+use crate::grammar::Grammar;
+use std::fmt;
+
+/// A notation for grammars.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Notation {
+    /// llama.cpp's: [`gbnf`].
+    Gbnf,
+    /// That of the W3C or that of ISO: [`ebnf`].
+    Ebnf,
+    /// That of the Python library Lark: [`lark`].
+    Lark,
+}
+
+impl Notation {
+    /// All of them.
+    pub const ALL: &'static [Notation] = &[Notation::Gbnf, Notation::Ebnf, Notation::Lark];
+
+    /// Its name, which is also the usual extension of its files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Notation::Gbnf => "gbnf",
+            Notation::Ebnf => "ebnf",
+            Notation::Lark => "lark",
+        }
+    }
+
+    /// The notation of files with this extension.
+    ///
+    /// ```
+    /// use hedgerow::syntax::Notation;
+    /// assert_eq!(Notation::of_extension("gbnf"), Some(Notation::Gbnf));
+    /// assert_eq!(Notation::of_extension("txt"), None);
+    /// ```
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|notation| notation.name().eq_ignore_ascii_case(extension))
+    }
+
+    /// The grammar that `text` describes.
+    ///
+    /// # Errors
+    ///
+    /// See [`SyntaxErrorKind`](super::SyntaxErrorKind).
+    pub fn compile(self, text: &str) -> Result<Grammar, SyntaxError> {
+        match self {
+            Notation::Gbnf => gbnf::compile(text),
+            Notation::Ebnf => ebnf::compile(text),
+            Notation::Lark => lark::compile(text),
+        }
+    }
+}
+
+impl fmt::Display for Notation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,624 @@
+//! Rules as the notations have them in common, and the grammar they make.
+//!
+//! A parser gives a list of named expressions. Here names are resolved, and every rule that is *regular* is found: one that
+//! reaches no recursion, or only refers to itself at the end (or only at the beginning) of its alternatives, as
+//! `ws ::= [ \t] ws | ""` does. Regular rules and regular parts of other rules become single terminals, so that the engine
+//! summarises `"{" ws` or a whole string literal over the vocabulary once, and not character by character. A rule that may run over
+//! most characters for long, such as the inside of a string, stays a terminal of its own wherever it is used: its
+//! summary, the expensive one, is then the same in all these places. Everything else becomes grammar nodes.
+//!
+//! The language is that of the rules, over characters in UTF-8: all ways to split a text among rules count.
+//!
+//! The price: a rule used in several places is written into each of them. [`TERMINAL_LIMIT`] and [`INLINE_LIMIT`] bound that;
+//! past them a rule is referred to instead.
+//!
+//! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
+
+use super::diagnostic::{line_column, similar, Failure, SyntaxErrorKind};
+use crate::automata::{LangId, UNBOUNDED};
+use crate::grammar::{Grammar, GrammarBuilder, GrammarError, NodeId};
+use hashbrown::HashMap;
+use std::ops::Range;
+
+/// How deep groups and repetitions may nest.
+pub const NEST_LIMIT: u32 = 200;
+/// How many bytes a grammar's text may have.
+pub const LENGTH_LIMIT: usize = 1 << 20;
+/// How large a repetition count may be.
+pub const COUNT_LIMIT: u32 = 1_000_000_000;
+
+/// How many literals and classes are joined into one terminal.
+const TERMINAL_LIMIT: usize = 2_000;
+/// How many literals and classes are written into a second place, over all rules.
+const INLINE_LIMIT: usize = 500_000;
+
+/// The largest code point.
+pub(super) const LAST: u32 = 0x10_ffff;
+
+/// Sorted and disjoint; the others of all code points if `negated`.
+pub(super) fn normalised(mut ranges: Vec<(u32, u32)>, negated: bool) -> Vec<(u32, u32)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+    for (from, to) in ranges {
+        match joined.last_mut() {
+            Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    if !negated {
+        return joined;
+    }
+    let mut others = Vec::with_capacity(joined.len() + 1);
+    let mut next = 0;
+    for (from, to) in joined {
+        if next < from {
+            others.push((next, from - 1));
+        }
+        next = to + 1;
+    }
+    if next <= LAST {
+        others.push((next, LAST));
+    }
+    others
+}
+
+/// What a rule stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Expr {
+    /// Exactly this text.
+    Text(String),
+    /// One character of these ranges, sorted and disjoint.
+    Class(Vec<(u32, u32)>),
+    /// The rule of that name.
+    Rule(String, Range<usize>),
+    /// The special token of that name.
+    Token(String),
+    /// Text in which that name does not occur.
+    TextWithout(String),
+    Seq(Vec<Expr>),
+    Alt(Vec<Expr>),
+    Repeat {
+        body: Box<Expr>,
+        min: u32,
+        max: u32,
+    },
+    /// What the first matches and the second does not; both regular.
+    Except {
+        base: Box<Expr>,
+        excluded: Box<Expr>,
+        span: Range<usize>,
+    },
+}
+
+impl Expr {
+    /// The parts one after the other.
+    pub fn seq(mut parts: Vec<Expr>) -> Expr {
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Expr::Seq(parts),
+        }
+    }
+
+    /// Any of the parts.
+    pub fn alt(mut parts: Vec<Expr>) -> Expr {
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Expr::Alt(parts),
+        }
+    }
+
+    pub fn repeat(self, min: u32, max: u32) -> Expr {
+        Expr::Repeat { body: Box::new(self), min, max }
+    }
+
+    fn parts(&self) -> &[Expr] {
+        match self {
+            Expr::Seq(parts) | Expr::Alt(parts) => parts,
+            Expr::Repeat { body, .. } => std::slice::from_ref(body),
+            _ => &[],
+        }
+    }
+
+    fn has_exception(&self) -> bool {
+        matches!(self, Expr::Except { .. }) || self.parts().iter().any(Expr::has_exception)
+    }
+
+    /// Calls `f` with the name and the place of every rule that is referred to, in order.
+    fn references<'e>(&'e self, f: &mut impl FnMut(&'e str, &'e Range<usize>)) {
+        match self {
+            Expr::Rule(name, span) => f(name, span),
+            Expr::Except { base, excluded, .. } => {
+                base.references(f);
+                excluded.references(f);
+            }
+            _ => self.parts().iter().for_each(|part| part.references(f)),
+        }
+    }
+}
+
+/// A named expression.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub name: String,
+    /// Where the name stands in its definition.
+    pub span: Range<usize>,
+    pub body: Expr,
+}
+
+/// The grammar of the rule named `start`.
+pub(super) fn compile(text: &str, rules: &[Rule], start: &str) -> Result<Grammar, Failure> {
+    let mut index: HashMap<&str, usize> = HashMap::with_capacity(rules.len());
+    for (i, rule) in rules.iter().enumerate() {
+        if let Some(first) = index.insert(&rule.name, i) {
+            let (first_line, _) = line_column(text, rules[first].span.start);
+            let kind = SyntaxErrorKind::DuplicateRule { name: rule.name.clone(), first_line };
+            return Err((rule.span.clone(), kind));
+        }
+    }
+    let references = resolve(rules, &index)?;
+    let Some(&start) = index.get(start) else {
+        let place = rules.first().map_or(0..0, |rule| rule.span.clone());
+        return Err((place, SyntaxErrorKind::MissingStart { name: start.to_owned() }));
+    };
+    let mut compiler = Compiler::new(rules, &index);
+    for component in components(&references, start) {
+        compiler.component(&component, &references)?;
+    }
+    let root = compiler.reference(start);
+    let root = compiler.node(root);
+    compiler.builder.build(root, None).map_err(|error| match error {
+        GrammarError::Empty { .. } => {
+            let rule = &rules[endless(rules, &references, start)];
+            (rule.span.clone(), SyntaxErrorKind::Empty { rule: rule.name.clone() })
+        }
+        error => (rules[start].span.clone(), SyntaxErrorKind::Grammar(error)),
+    })
+}
+
+/// The rules each rule refers to.
+fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize>>, Failure> {
+    let mut all = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let mut undefined = None;
+        let mut found = Vec::new();
+        rule.body.references(&mut |name, span| match index.get(name) {
+            Some(&target) => found.push(target),
+            None => {
+                undefined.get_or_insert((name, span));
+            }
+        });
+        if let Some((name, span)) = undefined {
+            let similar = similar(name, rules.iter().map(|rule| rule.name.as_str()));
+            let kind = SyntaxErrorKind::UndefinedRule { name: name.to_owned(), similar };
+            return Err((span.clone(), kind));
+        }
+        found.sort_unstable();
+        found.dedup();
+        all.push(found);
+    }
+    Ok(all)
+}
+
+/// The strongly connected components of what `start` reaches, those referred to first (Tarjan's algorithm, iterative).
+fn components(references: &[Vec<usize>], start: usize) -> Vec<Vec<usize>> {
+    const UNSEEN: usize = usize::MAX;
+    let (mut order, mut low) = (vec![UNSEEN; references.len()], vec![0; references.len()]);
+    let (mut stack, mut on_stack) = (Vec::new(), vec![false; references.len()]);
+    let mut found = Vec::new();
+    let mut work = vec![(start, 0)];
+    let mut count = 0;
+    while let Some(&mut (rule, ref mut next)) = work.last_mut() {
+        if *next == 0 {
+            (order[rule], low[rule]) = (count, count);
+            count += 1;
+            stack.push(rule);
+            on_stack[rule] = true;
+        }
+        if let Some(&target) = references[rule].get(*next) {
+            *next += 1;
+            if order[target] == UNSEEN {
+                work.push((target, 0));
+            } else if on_stack[target] {
+                low[rule] = low[rule].min(order[target]);
+            }
+            continue;
+        }
+        work.pop();
+        if let Some(&(parent, _)) = work.last() {
+            low[parent] = low[parent].min(low[rule]);
+        }
+        if low[rule] == order[rule] {
+            let first = stack.iter().rposition(|&r| r == rule).unwrap_or(0);
+            let component = stack.split_off(first);
+            component.iter().for_each(|&r| on_stack[r] = false);
+            found.push(component);
+        }
+    }
+    found
+}
+
+/// A rule that no text ends, to be named as the reason why `start` has none: the one that least depends on others.
+fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
+    fn ends(expr: &Expr, index: &HashMap<&str, usize>, ending: &[bool]) -> bool {
+        match expr {
+            Expr::Rule(name, _) => index.get(name.as_str()).is_some_and(|&rule| ending[rule]),
+            Expr::Seq(parts) => parts.iter().all(|part| ends(part, index, ending)),
+            Expr::Alt(parts) => parts.iter().any(|part| ends(part, index, ending)),
+            Expr::Repeat { body, min, .. } => *min == 0 || ends(body, index, ending),
+            // An exclusion that leaves nothing; only reached where no rule is to blame.
+            _ => true,
+        }
+    }
+    let index: HashMap<&str, usize> =
+        rules.iter().enumerate().map(|(i, rule)| (rule.name.as_str(), i)).collect();
+    let components = components(references, start);
+    let mut ending = vec![false; rules.len()];
+    for component in &components {
+        // Referred to before referring: one round each, and some more inside of a component.
+        for _ in 0..component.len().min(100) {
+            for &rule in component {
+                ending[rule] = ending[rule] || ends(&rules[rule].body, &index, &ending);
+            }
+        }
+        if let Some(&rule) = component.iter().filter(|&&rule| !ending[rule]).min() {
+            return rule;
+        }
+    }
+    start
+}
+
+/// An expression that has been compiled.
+#[derive(Clone, Copy)]
+enum Built {
+    Regular(Regular),
+    Node(NodeId),
+}
+
+#[derive(Clone, Copy)]
+struct Regular {
+    language: LangId,
+    /// How many literals and classes it is made of.
+    size: usize,
+    /// Whether some place in it takes most characters.
+    broad: bool,
+    /// Whether that goes on for long.
+    long: bool,
+}
+
+impl Regular {
+    fn of(language: LangId) -> Self {
+        Regular { language, size: 1, broad: false, long: false }
+    }
+}
+
+/// A rule `A` as `around A | rest`, or `A around | rest`.
+struct Linear {
+    around: LangId,
+    rest: LangId,
+    size: usize,
+    broad: bool,
+}
+
+/// At which end of its alternatives a rule refers to itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+/// Whether regular rules that go on for long stay apart from their surroundings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Units {
+    Apart,
+    /// Where a language is needed and not a node.
+    Joined,
+}
+
+struct Compiler<'r> {
+    rules: &'r [Rule],
+    index: &'r HashMap<&'r str, usize>,
+    builder: GrammarBuilder,
+    units: Units,
+    /// The regular rules that are known.
+    regular: Vec<Option<Regular>>,
+    /// Whether a regular rule has a node as well, because it holds others that stay apart.
+    has_node: Vec<bool>,
+    /// Whether languages of all regular rules are needed.
+    has_exceptions: bool,
+    /// How much was written into places that refer to it.
+    inlined: usize,
+}
+
+/// A class of so many characters is broad.
+const BROAD: u32 = 100;
+/// More repetitions than these are long.
+const LONG: u32 = 8;
+
+impl<'r> Compiler<'r> {
+    fn new(rules: &'r [Rule], index: &'r HashMap<&'r str, usize>) -> Self {
+        Compiler {
+            rules,
+            index,
+            builder: GrammarBuilder::new(),
+            units: Units::Apart,
+            regular: vec![None; rules.len()],
+            has_node: vec![false; rules.len()],
+            has_exceptions: rules.iter().any(|rule| rule.body.has_exception()),
+            inlined: 0,
+        }
+    }
+
+    /// Compiles rules that refer to each other and otherwise only to compiled ones.
+    fn component(&mut self, component: &[usize], references: &[Vec<usize>]) -> Result<(), Failure> {
+        if let &[rule] = component {
+            if references[rule].contains(&rule) {
+                self.regular[rule] = self.linear(rule)?;
+            } else {
+                let body = &self.rules[rule].body;
+                match self.build(body)? {
+                    Built::Regular(regular) => self.regular[rule] = Some(regular),
+                    Built::Node(node) => {
+                        self.define(rule, node)?;
+                        if self.has_exceptions {
+                            if let Built::Regular(regular) = self.build_joined(body)? {
+                                self.regular[rule] = Some(regular);
+                                self.has_node[rule] = true;
+                            }
+                        }
+                    }
+                }
+                return Ok(());
+            }
+        }
+        for &rule in component.iter() {
+            if self.regular[rule].is_none() {
+                let built = self.build(&self.rules[rule].body)?;
+                let node = self.node(built);
+                self.define(rule, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, rule: usize, node: NodeId) -> Result<(), Failure> {
+        let Rule { name, span, .. } = &self.rules[rule];
+        let id = self.builder.declare(name);
+        self.builder.define(id, node).map_err(|error| (span.clone(), SyntaxErrorKind::Grammar(error)))
+    }
+
+    /// A rule that refers to itself only at one end: `A = X A | Y` is `X* Y`.
+    fn linear(&mut self, rule: usize) -> Result<Option<Regular>, Failure> {
+        for end in [End::Last, End::First] {
+            let body = &self.rules[rule].body;
+            let Some(Linear { around, rest, size, broad }) = self.split(body, rule, end)? else {
+                continue;
+            };
+            let languages = &mut self.builder.nodes.languages;
+            let around = languages.repeat(around, 0, UNBOUNDED);
+            let language = match end {
+                End::Last => languages.concat(around, rest),
+                End::First => languages.concat(rest, around),
+            };
+            return Ok(Some(Regular { language, size, broad, long: broad }));
+        }
+        Ok(None)
+    }
+
+    /// The alternatives of `expr` with a reference to `rule` at `end`, and those with none; `None` where that is not all.
+    fn split(&mut self, expr: &Expr, rule: usize, end: End) -> Result<Option<Linear>, Failure> {
+        Ok(match expr {
+            Expr::Rule(name, _) if self.index.get(name.as_str()) == Some(&rule) => {
+                Some(Linear { around: LangId::EMPTY, rest: LangId::NEVER, size: 0, broad: false })
+            }
+            Expr::Alt(parts) => {
+                let (mut around, mut rest) = (Vec::new(), Vec::new());
+                let (mut size, mut broad) = (0, false);
+                for part in parts {
+                    let Some(split) = self.split(part, rule, end)? else { return Ok(None) };
+                    around.push(split.around);
+                    rest.push(split.rest);
+                    size += split.size;
+                    broad |= split.broad;
+                }
+                let languages = &mut self.builder.nodes.languages;
+                languages.merge_literals(&mut rest);
+                let (around, rest) = (languages.union(&around), languages.union(&rest));
+                (size <= TERMINAL_LIMIT).then_some(Linear { around, rest, size, broad })
+            }
+            Expr::Seq(parts) if !parts.is_empty() => {
+                let (others, at_end) = match end {
+                    End::First => (&parts[1..], &parts[0]),
+                    End::Last => (&parts[..parts.len() - 1], &parts[parts.len() - 1]),
+                };
+                let Some(mut split) = self.split(at_end, rule, end)? else { return Ok(None) };
+                let mut factors = Vec::with_capacity(others.len());
+                for other in others {
+                    let Built::Regular(part) = self.build(other)? else { return Ok(None) };
+                    factors.push(part.language);
+                    split.size += part.size;
+                    split.broad |= part.broad;
+                }
+                let languages = &mut self.builder.nodes.languages;
+                let beside = languages.sequence(&factors);
+                let mut join = |language| match end {
+                    End::First => languages.concat(language, beside),
+                    End::Last => languages.concat(beside, language),
+                };
+                (split.around, split.rest) = (join(split.around), join(split.rest));
+                (split.size <= TERMINAL_LIMIT).then_some(split)
+            }
+            Expr::Repeat { body, min: 0, max: 1 } => {
+                let Some(split) = self.split(body, rule, end)? else { return Ok(None) };
+                let rest = self.builder.nodes.languages.union(&[split.rest, LangId::EMPTY]);
+                Some(Linear { rest, ..split })
+            }
+            other => match self.build(other)? {
+                Built::Regular(Regular { language, size, broad, .. }) => {
+                    Some(Linear { around: LangId::NEVER, rest: language, size, broad })
+                }
+                Built::Node(_) => None,
+            },
+        })
+    }
+
+    fn node(&mut self, built: Built) -> NodeId {
+        match built {
+            Built::Regular(regular) => self.builder.nodes.terminal(regular.language),
+            Built::Node(node) => node,
+        }
+    }
+
+    /// A rule in a place that refers to it.
+    fn reference(&mut self, rule: usize) -> Built {
+        match self.regular[rule] {
+            Some(regular) if self.units == Units::Joined => Built::Regular(regular),
+            Some(regular) if !self.has_node[rule] => {
+                if regular.long || self.inlined + regular.size > INLINE_LIMIT {
+                    return Built::Node(self.builder.nodes.terminal(regular.language));
+                }
+                self.inlined += regular.size;
+                Built::Regular(regular)
+            }
+            _ => {
+                let id = self.builder.declare(&self.rules[rule].name);
+                Built::Node(self.builder.rule_node(id))
+            }
+        }
+    }
+
+    /// With all regular rules written out, as far as that is not too large.
+    fn build_joined(&mut self, expr: &Expr) -> Result<Built, Failure> {
+        let units = std::mem::replace(&mut self.units, Units::Joined);
+        let built = self.build(expr);
+        self.units = units;
+        built
+    }
+
+    fn build(&mut self, expr: &Expr) -> Result<Built, Failure> {
+        let languages = &mut self.builder.nodes.languages;
+        Ok(match expr {
+            Expr::Text(text) => Built::Regular(Regular::of(languages.bytes(text.as_bytes()))),
+            Expr::Class(ranges) => {
+                let broad = ranges.iter().map(|r| r.1 - r.0 + 1).sum::<u32>() >= BROAD;
+                Built::Regular(Regular { broad, ..Regular::of(languages.char_class(ranges)) })
+            }
+            Expr::Rule(name, _) => match self.index.get(name.as_str()) {
+                Some(&rule) => self.reference(rule),
+                None => Built::Node(NodeId::NEVER),
+            },
+            Expr::Token(name) => Built::Node(self.builder.nodes.special(name)),
+            Expr::TextWithout(name) => {
+                let name = languages.bytes(name.as_bytes());
+                let containing = languages.sequence(&[LangId::ALL, name, LangId::ALL]);
+                let (text, without) = (languages.any_text(), languages.not(containing));
+                let language = languages.inter(&[text, without]);
+                Built::Regular(Regular { broad: true, long: true, ..Regular::of(language) })
+            }
+            Expr::Seq(parts) => self.sequence(parts)?,
+            Expr::Alt(parts) => self.alternatives(parts)?,
+            Expr::Repeat { body, min, max } => match self.build(body)? {
+                Built::Regular(regular) => Built::Regular(Regular {
+                    language: self.builder.nodes.languages.repeat(regular.language, *min, *max),
+                    long: regular.long || (regular.broad && *max > LONG),
+                    ..regular
+                }),
+                Built::Node(node) => Built::Node(self.builder.nodes.repeat(node, *min, *max)),
+            },
+            // All but the empty text needs no language.
+            Expr::Except { base, excluded, .. } if matches!(&**excluded, Expr::Seq(parts) if parts.is_empty()) => {
+                match self.build(base)? {
+                    Built::Regular(regular) => {
+                        let languages = &mut self.builder.nodes.languages;
+                        let filled = languages.not(LangId::EMPTY);
+                        let language = languages.inter(&[regular.language, filled]);
+                        Built::Regular(Regular { language, ..regular })
+                    }
+                    Built::Node(node) => Built::Node(self.builder.nodes.non_empty(node)),
+                }
+            }
+            Expr::Except { base, excluded, span } => {
+                match (self.build_joined(base)?, self.build_joined(excluded)?) {
+                    (Built::Regular(base), Built::Regular(excluded)) => {
+                        let languages = &mut self.builder.nodes.languages;
+                        let without = languages.not(excluded.language);
+                        let language = languages.inter(&[base.language, without]);
+                        Built::Regular(Regular { language, size: base.size + excluded.size, ..base })
+                    }
+                    _ => {
+                        let kind = SyntaxErrorKind::unsupported(
+                            "an exception is only possible between regular parts",
+                            "neither side may refer to a recursive rule",
+                        );
+                        return Err((span.clone(), kind));
+                    }
+                }
+            }
+        })
+    }
+
+    /// One after the other; neighbours that are regular become one terminal.
+    fn sequence(&mut self, parts: &[Expr]) -> Result<Built, Failure> {
+        let mut nodes: Vec<NodeId> = Vec::new();
+        let mut run: Vec<LangId> = Vec::new();
+        let mut whole = Regular { size: 0, ..Regular::of(LangId::EMPTY) };
+        for part in parts {
+            match self.build(part)? {
+                Built::Regular(regular) => {
+                    if whole.size + regular.size > TERMINAL_LIMIT {
+                        self.end_run(&mut run, &mut nodes);
+                        whole.size = 0;
+                    }
+                    run.push(regular.language);
+                    whole.size += regular.size;
+                    whole.broad |= regular.broad;
+                    whole.long |= regular.long;
+                }
+                Built::Node(node) => {
+                    self.end_run(&mut run, &mut nodes);
+                    whole.size = 0;
+                    nodes.push(node);
+                }
+            }
+        }
+        if nodes.is_empty() {
+            let language = self.builder.nodes.languages.sequence(&run);
+            return Ok(Built::Regular(Regular { language, ..whole }));
+        }
+        self.end_run(&mut run, &mut nodes);
+        Ok(Built::Node(self.builder.nodes.sequence(&nodes)))
+    }
+
+    fn end_run(&mut self, run: &mut Vec<LangId>, nodes: &mut Vec<NodeId>) {
+        if !run.is_empty() {
+            let language = self.builder.nodes.languages.sequence(run);
+            nodes.push(self.builder.nodes.terminal(language));
+            run.clear();
+        }
+    }
+
+    fn alternatives(&mut self, parts: &[Expr]) -> Result<Built, Failure> {
+        let mut nodes: Vec<NodeId> = Vec::new();
+        let mut regular: Vec<LangId> = Vec::new();
+        let mut whole = Regular::of(LangId::NEVER);
+        for part in parts {
+            match self.build(part)? {
+                Built::Regular(one) => {
+                    regular.push(one.language);
+                    // Literals are one sorted set, however many they are.
+                    whole.size += if matches!(part, Expr::Text(_)) { 0 } else { one.size };
+                    whole.broad |= one.broad;
+                    whole.long |= one.long;
+                }
+                Built::Node(node) => nodes.push(node),
+            }
+        }
+        let languages = &mut self.builder.nodes.languages;
+        languages.merge_literals(&mut regular);
+        whole.language = languages.union(&regular);
+        if nodes.is_empty() && whole.size <= TERMINAL_LIMIT {
+            return Ok(Built::Regular(whole));
+        }
+        nodes.push(self.builder.nodes.terminal(whole.language));
+        Ok(Built::Node(self.builder.nodes.alt(&nodes)))
+    }
+}

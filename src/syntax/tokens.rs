@@ -1,0 +1,122 @@
+//! The tokens of a text with their places, and how the parsers walk over them.
+
+use super::diagnostic::{line_column, Failure, SyntaxErrorKind};
+use super::rules::{LENGTH_LIMIT, NEST_LIMIT};
+use logos::Logos;
+use std::ops::Range;
+
+/// A kind of token.
+pub(super) trait Kind: Copy + PartialEq {
+    /// What it is called in errors: "expected …, found …".
+    fn describe(self) -> &'static str;
+}
+
+/// A walk over the tokens of a text.
+pub(super) struct Tokens<'t, T> {
+    pub text: &'t str,
+    tokens: Vec<(T, Range<usize>)>,
+    at: usize,
+    /// How many groups are open.
+    pub depth: u32,
+}
+
+impl<'t, T: Kind> Tokens<'t, T> {
+    /// Reads the tokens of `text`; `unreadable` complains about a place where none begins.
+    pub fn read(text: &'t str, unreadable: fn(&str, Range<usize>) -> Failure) -> Result<Self, Failure>
+    where
+        T: Logos<'t, Source = str, Error = (), Extras = ()>,
+    {
+        if text.len() > LENGTH_LIMIT {
+            return Err((0..0, SyntaxErrorKind::Length { given: text.len(), limit: LENGTH_LIMIT }));
+        }
+        let mut tokens = Vec::new();
+        for (token, span) in T::lexer(text).spanned() {
+            tokens.push((token.map_err(|()| unreadable(text, span.clone()))?, span));
+        }
+        Ok(Tokens { text, tokens, at: 0, depth: 0 })
+    }
+
+    /// The next token.
+    pub fn peek(&self) -> Option<T> {
+        self.peek_at(0)
+    }
+
+    /// The token `ahead` places further on.
+    pub fn peek_at(&self, ahead: usize) -> Option<T> {
+        self.tokens.get(self.at + ahead).map(|t| t.0)
+    }
+
+    /// The token before the next one.
+    pub fn previous(&self) -> Option<T> {
+        self.tokens.get(self.at.checked_sub(1)?).map(|t| t.0)
+    }
+
+    /// The place of the next token, or of the end.
+    pub fn span(&self) -> Range<usize> {
+        self.span_at(0)
+    }
+
+    /// The place of the token `ahead` places further on, or of the end.
+    pub fn span_at(&self, ahead: usize) -> Range<usize> {
+        self.tokens.get(self.at + ahead).map_or(self.text.len()..self.text.len(), |t| t.1.clone())
+    }
+
+    /// The text of the next token.
+    pub fn slice(&self) -> &'t str {
+        &self.text[self.span()]
+    }
+
+    /// The text of the token `ahead` places further on.
+    pub fn slice_at(&self, ahead: usize) -> &'t str {
+        &self.text[self.span_at(ahead)]
+    }
+
+    /// Goes past the next token.
+    pub fn advance(&mut self) {
+        self.at = (self.at + 1).min(self.tokens.len());
+    }
+
+    /// Goes past the next token if it is this one.
+    pub fn take(&mut self, token: T) -> bool {
+        let found = self.peek() == Some(token);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    /// The position, to come [`back`](Self::back) to.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Back to a position.
+    pub fn back(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    /// One group or repetition deeper.
+    pub fn enter(&mut self, span: &Range<usize>) -> Result<(), Failure> {
+        self.depth += 1;
+        match self.depth <= NEST_LIMIT {
+            true => Ok(()),
+            false => Err((span.clone(), SyntaxErrorKind::Nesting { limit: NEST_LIMIT })),
+        }
+    }
+
+    /// Complains about the next token.
+    pub fn unexpected(&self, expected: &str, help: impl Into<String>) -> Failure {
+        let found = self.peek().map_or("the end of the text", Kind::describe);
+        (self.span(), SyntaxErrorKind::syntax(format!("expected {expected}, found {found}"), help))
+    }
+
+    /// Takes what closes the group opened at `open`.
+    pub fn close(&mut self, token: T, open: &Range<usize>) -> Result<(), Failure> {
+        if self.take(token) {
+            return Ok(());
+        }
+        let (line, column) = line_column(self.text, open.start);
+        let help = format!("close the `{}` of line {line}, column {column}", &self.text[open.clone()]);
+        Err(self.unexpected(token.describe(), help))
+    }
+}
