@@ -320,6 +320,11 @@ fn ready_made_grammars() {
     let game = "1. e4 e5 2. Nf3 Nc6 3. O-O-O Bxb7+ 4. a8=Q# axb1=N 1-0";
     let table: &[(&str, &[&str], &[&str])] = &[
         ("arithmetic.gbnf", &["1", "2 * (x + 1.5) - y", "-a^2^b1/3-4", "(((1)))"], &["", "1 +", "2x", "()", "1  + 1"]),
+        (
+            "calculator.lark",
+            &["x = 2 * (y + 1.5); print x;", "print printed;print 1 + 1;", "p=--1^2^3 # one\n;"],
+            &["", "x = 1", "print;", "x y = 1;", "print = 1;", "print1+1;", "x = 1.2.3;"],
+        ),
         ("chess.gbnf", &[game, "1. d4 *", "1. Nbd2 Rae1 1/2-1/2"], &["1. e4", "1. i4 *", "1.e4 e5 *", "e4 *"]),
         ("csv.gbnf", &["a,b\n1,2\n", "a,\n\"x,\"\"y\"\"\n\",z\n,\n"], &["a,b\n", "a\nb\n", "a,b\n1,\"2\n", "a,b\n1,2"]),
         (
@@ -343,6 +348,11 @@ fn ready_made_grammars() {
             ],
             &["SELECT * FROM t", "DROP TABLE t;", "SELECT FROM t;", "SELECT a FROM t WHERE;", "SELECT a FROM t; DROP TABLE t;"],
         ),
+        (
+            "settings.ebnf",
+            &["[a]\n", "# c\n\n[a]\nx = 1 2\n; c\ny=\n[b.c-d]\nz= é\n"],
+            &["", "x = 1\n", "[a]\nx\n", "[a\n", "[a]\nx = 1 \n", "[a]", "[]\n"],
+        ),
         ("thinking.gbnf", &[], &["yes", "<think>a</think>\n\nyes"]),
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("grammars");
@@ -354,7 +364,8 @@ fn ready_made_grammars() {
     assert_eq!(files, table.iter().map(|row| row.0).collect::<Vec<_>>(), "grammars/ and this table differ");
     for (file, yes, no) in table {
         let text = std::fs::read_to_string(folder.join(file)).unwrap();
-        assert!(text.starts_with("# ") && text.contains("# Notation: "), "{file} has no head");
+        let head = ["# ", "// ", "/* "].iter().any(|mark| text.starts_with(mark));
+        assert!(head && text.contains(" Notation: "), "{file} has no head");
         let notation = Notation::of_extension(file.rsplit('.').next().unwrap()).unwrap();
         check(notation, &text, yes, no);
     }

@@ -18,8 +18,8 @@
 //!
 //! A thread's mark (its [`CaptureId`], which nothing else uses in a lexed grammar) is its level and its lexeme's number.
 //!
-//! The price: a summary of a terminal says nothing about what rivals do, so masks are walks over the trie of all tokens, a
-//! millisecond where most are allowed. They are remembered as all masks are.
+//! The price: a summary of a terminal says nothing about what rivals do, so masks are walks over the trie of all tokens, as
+//! long as what is allowed. They are remembered as all masks are.
 //!
 //! Not found are dead ends that come from several lexemes together; what a grammar forbids by its lexemes alone, such as two names
 //! that nothing may separate, should not be asked for.
@@ -34,6 +34,9 @@ use crate::vocab::TokenId;
 
 /// Bits of a mark that hold the lexeme's number.
 const LEXEME_BITS: u32 = 16;
+
+/// Levels a mark has room for.
+const MAX_LEVEL: u32 = (1 << (32 - LEXEME_BITS)) - 2;
 
 /// Where a thread stands among others.
 #[derive(Clone, Copy)]
@@ -98,6 +101,14 @@ impl Recogniser {
                 break;
             }
             rest = younger;
+        }
+        if level > MAX_LEVEL {
+            let limit = u64::from(MAX_LEVEL);
+            return Err(EngineError::Limit {
+                what: "lexemes that may still become longer",
+                limit,
+                field: "state_threads",
+            });
         }
         self.enter_all()?;
         kept.append(&mut self.draft.threads);
