@@ -3,6 +3,7 @@
 
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
+use hedgerow::engine::ideas::{leave_out, use_all, IDEAS};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{
     Choice, GrammarBuilder, KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, RestKeys,
@@ -10,12 +11,13 @@ use hedgerow::grammar::{
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::collections::BTreeSet;
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     "{\"name\": \"Ann\\u00e9 \\\"x\\\"\", \"names\": [1, 22.5, -3e7, true, null], \"n\": {}}",
     "{\n  \"name\" : \"a\\nb\",\n\t\"other\":\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\" , \"na\":\"\"}",
     "{\"name\":\"foo bar foobar fo\",\"nam\":\"été 日本語 😀\",\"x\":\"/usr/bin\"}",
     "    \n\n        \"\\ud83d\\ude00\" :        \"  lead\",\"k\":\"v\",\"k2\":\"v\"}}}]],",
     "\"abcdefghijklmnopqrstuvwxyz0123456789-_ABC\",\"a\":\"b\",\"c\":",
+    "{\"a\\/b\": \"q\\\"x\", \"t\\tb\" : \"f\\u006fo\",\"\\u00e9\":1}",
     "[\"one\",\"two\",\"three\"],[[],{}],{\"a\":{\"b\":{\"c\":1}}}",
 ];
 
@@ -178,6 +180,17 @@ fn masks_are_what_stepping_says() {
             },
             "fooo",
         ),
+        (
+            "not a word, however it is spelt",
+            |p| {
+                let words = ["a/b", "a/bc", "q\"x", "t\tb", "foo", "é", "ée", ""];
+                let words = p.languages.literals(words.map(|word| (word.as_bytes().to_vec(), UNLABELLED)));
+                let other = p.languages.not(words);
+                let text = p.languages.any_text();
+                p.languages.inter(&[text, other])
+            },
+            "a\\/bb",
+        ),
     ];
     for (name, inner, sample) in inners {
         check_values(&vocabulary, name, inner, sample);
@@ -216,6 +229,23 @@ fn masks_of_patterns_are_what_stepping_says() {
             };
             check_values(&vocabulary, &format!("{pattern}, at most {most:?}"), inner, sample);
         }
+    }
+}
+
+/// Every short cut can be left out of the process, and masks are the same. Other tests may run meanwhile: theirs are, too.
+#[test]
+fn masks_are_the_same_without_each_idea() {
+    for (name, idea) in IDEAS {
+        leave_out(idea);
+        let inner = |pool: &mut NodePool| {
+            let l = &mut pool.languages;
+            let all = compile(l, "((?!foo).)*", Dialect::Ecma262, Anchoring::Full).unwrap();
+            let c = l.char_class(&[(0, 0x10_ffff)]);
+            let short = l.repeat(c, 0, 40);
+            l.inter(&[all, short])
+        };
+        check_values(&vocabulary(), &format!("without {name}"), inner, "bar fo");
+        use_all();
     }
 }
 

@@ -6,6 +6,7 @@
 use super::completion::Completions;
 use super::error::EngineError;
 use super::flat::Flat;
+use super::ideas::{uses, Idea};
 use super::lexicon::Lexicon;
 use super::limits::Limits;
 use super::mask::{MaskData, MaskEntry};
@@ -215,7 +216,8 @@ impl Graph {
         }
         let (languages, flat) = (&mut core.recogniser.pool.languages, &mut core.flat);
         let vocabulary = &self.vocabulary;
-        let summary = match languages.after_json_space(language) {
+        let spaced = if uses(Idea::Stripping) { languages.after_json_space(language) } else { None };
+        let summary = match spaced {
             None => {
                 let source = &self.lexicon.plain;
                 let summary = Summariser { languages, flat, vocabulary, source }.summary(language);

@@ -11,6 +11,7 @@
 
 use super::error::EngineError;
 use super::graph::{Core, Graph};
+use super::ideas::{uses, Idea};
 use super::lexicon::is_json_space;
 use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::CaptureId;
@@ -139,7 +140,8 @@ impl Graph {
         if let Some(known) = self.slot(state).and_then(|s| s.mask.get()) {
             return Ok(known.clone());
         }
-        let canonical = core.recogniser.canonical(state)?;
+        // Stepping through tokens tells all states apart.
+        let canonical = if uses(Idea::Summaries) { core.recogniser.canonical(state)? } else { state };
         let entry = if canonical == state {
             Arc::new(self.compute(core, state)?)
         } else {
@@ -148,6 +150,9 @@ impl Graph {
             self.narrow(core, state, general)?
         };
         self.mask_bytes.fetch_add(entry.data.memory(), Ordering::Relaxed);
+        if !uses(Idea::Memo) {
+            return Ok(entry);
+        }
         if let Some(slot) = self.slot(state) {
             return Ok(slot.mask.get_or_init(|| entry).clone());
         }
@@ -204,6 +209,9 @@ impl Graph {
                     continue;
                 }
             };
+            if !uses(Idea::Summaries) {
+                continue;
+            }
             let found = self.summary(core, language);
             if let Some(blanks) = &found.blanks {
                 parts.large.push((blanks.clone(), Arc::new([])));
@@ -213,7 +221,34 @@ impl Graph {
             let retry = is_item.then_some(&mut retry);
             self.contribute(core, thread, &found.summary, counted, &mut parts, retry)?;
         }
+        if !uses(Idea::Summaries) {
+            self.step_through(core, state, &mut parts.extra)?;
+        }
         Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
+    }
+
+    /// The tokens that stepping through the trie of all finds.
+    fn step_through(
+        &self,
+        core: &mut Core,
+        start: StateId,
+        out: &mut Vec<TokenId>,
+    ) -> Result<(), EngineError> {
+        let trie = self.vocabulary.trie();
+        let mut path = vec![start];
+        let mut node = 1;
+        while (node as usize) < trie.node_count() {
+            path.truncate(trie.depth(node).into());
+            let next = self.step_locked(core, path[path.len() - 1], trie.byte(node))?;
+            if next == StateId::DEAD {
+                node = trie.end(node);
+                continue;
+            }
+            out.extend_from_slice(trie.tokens(node));
+            path.push(next);
+            node += 1;
+        }
+        Ok(())
     }
 
     /// What counts of the tokens inside, and of those that leave by an exit and whose suffix `thread`'s continuation reads.
@@ -254,6 +289,9 @@ impl Graph {
             }
             // Many states of a string are followed by the same.
             let key = (after, std::ptr::from_ref(suffixes).addr());
+            if !uses(Idea::Suffixes) {
+                core.suffixes_read.clear();
+            }
             let known = match core.suffixes_read.get(&key) {
                 Some(known) => known,
                 None => {
@@ -301,7 +339,11 @@ impl Graph {
         }
         let mut path: SmallVec<[At; 16]> = SmallVec::new();
         let enter = |core: &mut Core, state: StateId, nodes: usize| {
-            let next = if nodes > FEW { core.recogniser.first_bytes(state) } else { ByteSet::FULL };
+            let next = if nodes > FEW && uses(Idea::FirstBytes) {
+                core.recogniser.first_bytes(state)
+            } else {
+                ByteSet::FULL
+            };
             At { state, spaces: 0, idle: None, next }
         };
         path.push(enter(core, start, suffixes.nodes.len()));
@@ -317,6 +359,7 @@ impl Graph {
             if is_json_space(node.byte) {
                 let idle = match at.idle {
                     Some(idle) => idle,
+                    None if !uses(Idea::IdleSpaces) => 0,
                     None => *at.idle.insert(core.recogniser.idle_spaces(at.state)),
                 };
                 if at.spaces < idle {

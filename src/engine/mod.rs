@@ -28,6 +28,8 @@ mod draft_tree;
 mod error;
 mod flat;
 mod graph;
+#[doc(hidden)]
+pub mod ideas;
 mod lexed;
 mod lexicon;
 mod limits;

@@ -18,6 +18,7 @@
 //!   what is left is what to take out and a little to put in.
 
 use super::flat::{Flat, Row};
+use super::ideas::{uses, Idea};
 use super::lexicon::{Below, Source, SLICED};
 use super::suffix_trie::SuffixTrie;
 use crate::automata::{Expr, LangId, Languages, LiteralSet, UNLABELLED};
@@ -217,12 +218,15 @@ impl Summariser<'_> {
     /// The summary of `language`: shared if somebody found it before, else found and maybe shared.
     pub fn summary(&mut self, language: LangId) -> Arc<Summary> {
         let longest = u32::try_from(self.vocabulary.max_token_len()).unwrap_or(u32::MAX);
-        let language = self.languages.clamped(language, longest);
+        let language =
+            if uses(Idea::Clamping) { self.languages.clamped(language, longest) } else { language };
         let key = self.languages.fingerprint(language);
-        if let Some(known) = self.source.known(key) {
+        if let Some(known) = self.source.known(key).filter(|_| uses(Idea::Sharing)) {
             return known;
         }
-        let (summary, visited) = match self.languages.plainer(language, SLICED.into()) {
+        let plainer =
+            if uses(Idea::Differences) { self.languages.plainer(language, SLICED.into()) } else { None };
+        let (summary, visited) = match plainer {
             Some(plainer) => self.delta(language, plainer),
             None => self.full(language),
         };
@@ -277,7 +281,8 @@ impl Summariser<'_> {
     /// The groups of characters of which a slice is read, and how many of them where they are counted. None of a state that
     /// few bytes follow, whose walk costs less than the question.
     fn sliced(&mut self, language: LangId) -> (u64, Option<u32>) {
-        if matches!(self.languages.expr(language), Expr::Literals { .. })
+        if !uses(Idea::Slices)
+            || matches!(self.languages.expr(language), Expr::Literals { .. })
             || self.languages.first_bytes(language).len() <= PERMISSIVE
         {
             return (0, None);
@@ -347,7 +352,7 @@ impl Summariser<'_> {
                 continue;
             }
             if !is_free {
-                if after - node >= WORTH_SKIPPING && at.is_boundary() {
+                if after - node >= WORTH_SKIPPING && at.is_boundary() && uses(Idea::Slices) {
                     let free = self.flat.free(languages, row);
                     if free != 0 && at.all_in(free) {
                         found.inside.extend_from_slice(trie.subtree_tokens(node));

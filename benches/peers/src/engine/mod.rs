@@ -5,6 +5,7 @@ mod llguidance;
 mod outlines;
 
 use crate::options::Options;
+use ::hedgerow::engine::ideas::{leave_out, Idea, IDEAS};
 use ::hedgerow::vocab::Vocabulary;
 use anyhow::{bail, Context, Result};
 use std::path::Path;
@@ -69,14 +70,29 @@ pub fn prepare(
     let vocabulary = || Vocabulary::from_tokenizer_json(tokenizer_json);
     let mut engine: Box<dyn Engine> = match name {
         "hedgerow" => Box::new(Hedgerow::new(vocabulary()?, options)),
+        _ if idea(name).is_some() => {
+            idea(name).into_iter().for_each(leave_out);
+            Box::new(Hedgerow::new(vocabulary()?, options))
+        }
         "llguidance" => Box::new(LlGuidance::from_tokenizer_json(tokenizer_json, options)?),
         "llguidance-bytes" => Box::new(LlGuidance::from_vocabulary(&vocabulary()?, options)?),
         // It keeps nothing between schemas, so there is nothing to warm up.
         "outlines-core" => return Ok(Box::new(Outlines::new(&vocabulary()?, options)?)),
-        _ => bail!("there is no engine `{name}`; there are {}", NAMES.join(", ")),
+        _ => bail!(
+            "there is no engine `{name}`; there are {}, and hedgerow-without-… any of {}",
+            NAMES.join(", "),
+            IDEAS.map(|(name, _)| name).join(", ")
+        ),
     };
     warm_up(&mut *engine, tokens, output)?;
     Ok(engine)
+}
+
+/// What an engine of the name `hedgerow-without-…` does without. It is so for the whole process, of which each engine has its
+/// own.
+fn idea(name: &str) -> Option<Idea> {
+    let name = name.strip_prefix("hedgerow-without-")?;
+    IDEAS.iter().find(|(known, _)| *known == name).map(|&(_, idea)| idea)
 }
 
 /// Any JSON value.
