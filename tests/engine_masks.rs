@@ -217,6 +217,8 @@ fn masks_of_patterns_are_what_stepping_says() {
         ("/(([a-z.~]|%[0-9a-f]{2})+(/([a-z.~]|%[0-9a-f]{2})*)*)?", "/usr/b%6fn/"),
         ("(a|b|foo|foobar|[x-z]{3})*", "foobarzzzab"),
         ("https?://[a-z]+/.*", "http://usr/bin?x"),
+        (r".*[a-z]{3,50}\d.*", "foo bar1 x"),
+        (r"\S{1,60} ([a-z]{0,50} ){2,45}", "foo bar bin "),
     ];
     for (pattern, sample) in table {
         for most in [None, Some(sample.chars().count() as u32 + 2), Some(70)] {

@@ -42,7 +42,7 @@ impl Languages {
         if !self.is_text(inner) {
             return None;
         }
-        let plain = self.relaxed(inner, near).filter(|&plain| plain != inner)?;
+        let plain = self.relaxed(inner, near, 0).filter(|&plain| plain != inner)?;
         Some(self.json(plain, mode, escapes))
     }
 
@@ -59,20 +59,27 @@ impl Languages {
         }
     }
 
-    /// `inner` without the far maximum of what it starts with, without excluded literals and without a maximum length.
-    fn relaxed(&mut self, inner: LangId, near: u32) -> Option<LangId> {
+    /// `inner` without far maxima, without excluded literals and without a maximum length.
+    fn relaxed(&mut self, inner: LangId, near: u32, depth: u32) -> Option<LangId> {
+        const MAX_DEPTH: u32 = 8;
+        if depth > MAX_DEPTH {
+            return None;
+        }
         match *self.expr(inner) {
             Expr::Repeat(body, min, max) if max != UNBOUNDED && max > near => {
                 Some(self.repeat(body, min, UNBOUNDED))
             }
             Expr::Concat(head, tail) => {
-                let head = self.relaxed(head, near)?;
-                Some(self.concat(head, tail))
+                let plain_head = self.relaxed(head, near, depth + 1);
+                let is_far = self.info[tail.index()].largest_count > near;
+                let plain_tail = if is_far { self.relaxed(tail, near, depth + 1) } else { None };
+                (plain_head.is_some() || plain_tail.is_some())
+                    .then(|| self.concat(plain_head.unwrap_or(head), plain_tail.unwrap_or(tail)))
             }
             Expr::Union(ref parts) => {
                 let parts = parts.clone();
                 let relaxed: Vec<LangId> =
-                    parts.iter().map(|&part| self.relaxed(part, near).unwrap_or(part)).collect();
+                    parts.iter().map(|&part| self.relaxed(part, near, depth + 1).unwrap_or(part)).collect();
                 (*relaxed != *parts).then(|| self.union(&relaxed))
             }
             Expr::Inter(ref parts) => {

@@ -273,6 +273,7 @@ impl Languages {
         flat.sort_unstable();
         flat.dedup();
         self.merge_alternatives(&mut flat);
+        self.drop_longer_runs(&mut flat);
         if flat.contains(&LangId::ALL) {
             return LangId::ALL;
         }
@@ -424,6 +425,28 @@ impl Languages {
             again.sort_unstable();
             again.dedup();
             *flat = again;
+        }
+    }
+
+    /// Of alternatives that are a run of characters of one class and then any text, the shortest run is all of them. An
+    /// unanchored `[a-z]{20}` would else remember where in the text a run may have begun.
+    fn drop_longer_runs(&mut self, flat: &mut Vec<LangId>) {
+        let run = |pool: &Self, id: LangId| {
+            let Expr::Concat(head, tail) = *pool.expr(id) else { return None };
+            let (class, least) = match *pool.expr(head) {
+                Expr::Repeat(body, min, _) => (body, min),
+                _ => (head, 1),
+            };
+            let is_class = matches!(pool.expr(class), Expr::Chars(_)) && pool.is_text(class);
+            (tail == pool.text && is_class).then_some((class, least))
+        };
+        let runs: Vec<(LangId, u32)> = flat.iter().filter_map(|&part| run(self, part)).collect();
+        if runs.len() > 1 {
+            flat.retain(|&part| {
+                run(self, part).is_none_or(|(class, least)| {
+                    !runs.iter().any(|&(other, shorter)| other == class && shorter < least)
+                })
+            });
         }
     }
 

@@ -445,6 +445,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_in_any_text_is_one_counter() {
+        let mut pool = Languages::new();
+        let letter = pool.char_class(&[(0x61, 0x7a)]);
+        let (text, run) = (pool.any_text(), pool.repeat(letter, 5, 9));
+        let id = pool.sequence(&[text, run, text]);
+        assert_eq!(pool.step_bytes(id, b"abc1abc"), pool.step_bytes(id, b"abc"));
+        assert_eq!(pool.step_bytes(id, b"1abcde"), text);
+        assert!(pool.accepts(id, b"1abc1abcdef") && !pool.accepts(id, b"abc1abcd"));
+    }
+
+    #[test]
     fn no_state_is_a_dead_end() {
         let mut pool = Languages::new();
         let c = pool.char_class(&[(0x61, 0x62)]);
