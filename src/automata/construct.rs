@@ -192,7 +192,20 @@ impl Languages {
         result
     }
 
-    fn concat_head(&mut self, head: LangId, tail: LangId) -> LangId {
+    fn concat_head(&mut self, mut head: LangId, tail: LangId) -> LangId {
+        // Any text takes in what of a run before it may be or not.
+        if let Expr::Repeat(body, min, max) = *self.expr(head) {
+            if tail == self.text
+                && min < max
+                && matches!(self.expr(body), Expr::Chars(_))
+                && self.is_text(body)
+            {
+                head = self.repeat(body, min, min);
+                if head == LangId::EMPTY {
+                    return tail;
+                }
+            }
+        }
         // r{a,b} r{c,d} = r{a+c,b+d}, where a plain r is r{1,1}; with a tail behind as well.
         let (next, rest) = match *self.expr(tail) {
             Expr::Concat(next, rest) => (next, rest),
