@@ -25,12 +25,10 @@
 //! that nothing may separate, should not be asked for.
 
 use super::error::EngineError;
-use super::graph::{Core, Graph};
 use super::recogniser::{Awaits, Recogniser, StateId, Thread};
 use super::stack::CaptureId;
 use crate::automata::LangId;
 use crate::grammar::LexemeId;
-use crate::vocab::TokenId;
 
 /// Bits of a mark that hold the lexeme's number.
 const LEXEME_BITS: u32 = 16;
@@ -147,32 +145,5 @@ impl Recogniser {
             level += u32::from(useful.len() > before);
         }
         useful
-    }
-}
-
-impl Graph {
-    /// The text tokens that a state of a lexed grammar reads.
-    pub(super) fn walk_lexed(
-        &self,
-        core: &mut Core,
-        state: StateId,
-        out: &mut Vec<TokenId>,
-    ) -> Result<(), EngineError> {
-        let trie = self.vocabulary.trie();
-        let mut states = vec![state];
-        let mut node = 1;
-        while (node as usize) < trie.node_count() {
-            let depth = usize::from(trie.depth(node));
-            states.truncate(depth);
-            let next = self.step_locked(core, states[depth - 1], trie.byte(node))?;
-            if next == StateId::DEAD {
-                node = trie.end(node);
-                continue;
-            }
-            states.push(next);
-            out.extend_from_slice(trie.tokens(node));
-            node += 1;
-        }
-        Ok(())
     }
 }

@@ -195,23 +195,20 @@ impl Graph {
         if core.recogniser.is_accepting(state) {
             parts.extra.extend_from_slice(self.vocabulary.eos());
         }
-        let is_lexed = core.recogniser.pool.is_lexed();
-        if is_lexed {
-            self.walk_lexed(core, state, &mut parts.extra)?;
+        let summarised = !core.recogniser.pool.is_lexed() && uses(Idea::Summaries);
+        if !summarised {
+            self.step_through(core, state, &mut parts.extra)?;
         }
         for i in 0..core.recogniser.threads(state).len() {
             let thread = core.recogniser.threads(state)[i];
             let language = match thread.awaits() {
-                Awaits::Language(_) if is_lexed => continue,
+                Awaits::Language(_) if !summarised => continue,
                 Awaits::Language(language) => language,
                 Awaits::Special(special) => {
                     parts.extra.push(self.special_token(core, special)?);
                     continue;
                 }
             };
-            if !uses(Idea::Summaries) {
-                continue;
-            }
             let found = self.summary(core, language);
             if let Some(blanks) = &found.blanks {
                 parts.large.push((blanks.clone(), Arc::new([])));
@@ -221,13 +218,10 @@ impl Graph {
             let retry = is_item.then_some(&mut retry);
             self.contribute(core, thread, &found.summary, counted, &mut parts, retry)?;
         }
-        if !uses(Idea::Summaries) {
-            self.step_through(core, state, &mut parts.extra)?;
-        }
         Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
     }
 
-    /// The tokens that stepping through the trie of all finds.
+    /// The text tokens that stepping through the trie of all finds.
     fn step_through(
         &self,
         core: &mut Core,
