@@ -55,6 +55,19 @@ impl Cut {
 }
 
 /// What is left of a row: some tokens with their logits.
+///
+/// ```
+/// use hedgerow::sampling::{Sampler, SamplingParams, Survivors};
+/// let mut sampler = Sampler::new(SamplingParams::default().top_k(2).seed(1))?;
+/// let row = [1.0, 4.0, 2.0, 3.0];
+/// if let Some(cut) = sampler.cut(row.len(), None)? {
+///     assert_eq!((cut.count(), cut.touched().len()), (2, 0));
+///     // What a device would find.
+///     let survivors = Survivors::new(cut, vec![(1, 4.0), (3, 3.0)], f64::NAN);
+///     assert_eq!(sampler.sample_among(&survivors, row.len())?, Some(sampler.sample(&row, None)?));
+/// }
+/// # Ok::<(), hedgerow::sampling::SamplingError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survivors {
     cut: Cut,
