@@ -377,3 +377,28 @@ fn batches_check_their_buffers() {
         assert_eq!(rows, [1 << 0 | 1 << 3, 0, 0, 1 << 0 | 1 << 3, 0, 0]);
     }
 }
+
+#[test]
+fn ways_to_the_end_see_what_missing_values_need() {
+    // Between here and the end lies a value that needs much, beside objects that can take any number of cheap keys.
+    let keys: Vec<String> = (0..11).map(|key| format!("setting number {key}")).collect();
+    let settings: Vec<String> = keys.iter().map(|key| format!(r#""{key}":{{"type":"boolean"}}"#)).collect();
+    let schema = format!(
+        r#"{{"type":"object","required":["config","inputs"],"properties":{{
+            "inputs":{{"type":"object","required":["a"],"properties":{{"a":{{"type":"object"}}}}}},
+            "config":{{"type":"object","required":{keys:?},"properties":{{{}}}}}}}}}"#,
+        settings.join(",")
+    );
+    let grammar = hedgerow::schema::compile(&schema, &hedgerow::schema::SchemaOptions::default()).unwrap();
+    let constraint = constraint(&grammar, &[]);
+    for begun in [r#""#, r#"{"inputs":{"a":{"ty"#, "{\n  \"inputs\": {\n    \"a\": {\"b\": [1, {\"c\":"] {
+        let mut matcher = constraint.matcher();
+        assert!(matcher.advance_bytes(begun.as_bytes()).unwrap(), "{begun}");
+        let way = matcher.completion().unwrap().unwrap_or_else(|| panic!("no way behind {begun:?}"));
+        assert!(way.len() < 400, "{begun:?}: {}", way.len());
+        for &token in way.iter() {
+            assert!(matcher.advance(token).unwrap(), "{begun:?}");
+        }
+        assert!(matcher.is_accepting(), "{begun:?}");
+    }
+}

@@ -2,16 +2,17 @@
 //!
 //! States are searched at the grain of terminals: a thread is finished by the shortest word of its language (where labels
 //! select what follows, by the shortest word of each label), and what follows it is a state again. The search goes best
-//! first by bytes written plus an estimate of bytes to come (open brackets, missing keys and items), which is
-//! too high at times: so what is found is short, and seldom not the shortest. It is bounded by [`MAX_STATES`]; answers
+//! first by bytes written plus an estimate of bytes to come (open brackets, missing keys and items with the least that their
+//! values can be), which is too high at times: so what is found is short, and seldom not the shortest. What the estimate left
+//! out would look cheap until it is begun, and every longer way around it would be tried before. The search is bounded by [`MAX_STATES`]; answers
 //! are kept for each state, since a state inside a long text is the same again and again.
 
 use super::error::EngineError;
 use super::graph::{Core, Graph};
-use super::recogniser::{Awaits, Recogniser, StateId};
+use super::recogniser::{Awaits, StateId};
 use super::stack::{CaptureId, ContId, Frame};
 use crate::automata::LangId;
-use crate::grammar::{Node, SpecialId};
+use crate::grammar::{ArraySpec, Choice, Node, NodeId, ObjectSpec, SpecialId};
 use crate::vocab::TokenId;
 use hashbrown::{HashMap, HashSet};
 use std::cmp::Reverse;
@@ -26,7 +27,15 @@ const MAX_TERMINAL_STATES: usize = 4096;
 const MAX_LABELS: usize = 256;
 /// What an open continuation is taken to need, in bytes; a missing key needs its text beside.
 const FRAME_BYTES: u32 = 2;
-const KEY_BYTES: u32 = 6;
+/// Quotes, colon and comma of a key.
+const KEY_BYTES: u32 = 4;
+/// What a value is taken to need that lies too deep to be looked at.
+const DEEP_BYTES: u32 = 2;
+/// How deep values are looked at, and how many of them.
+const MAX_DEPTH: u32 = 32;
+const MAX_SIZES: usize = 4096;
+/// What cannot be written; sums of it stay far from overflow.
+const ENDLESS: u32 = 1 << 24;
 
 /// A word of a terminal and the label it completes.
 type Word = (Arc<[u8]>, Option<u32>);
@@ -35,6 +44,8 @@ type Word = (Arc<[u8]>, Option<u32>);
 #[derive(Default)]
 pub(super) struct Completions {
     words: HashMap<LangId, Arc<[Word]>>,
+    /// About how many bytes a node needs.
+    sizes: HashMap<NodeId, u32>,
     /// By state; `None` where the search found none.
     found: HashMap<StateId, Option<Arc<[TokenId]>>>,
 }
@@ -42,7 +53,7 @@ pub(super) struct Completions {
 impl Completions {
     /// About how many bytes this holds.
     pub fn memory(&self) -> usize {
-        self.words.len() * 64 + self.found.len() * 128
+        self.words.len() * 64 + self.sizes.len() * 16 + self.found.len() * 128
     }
 }
 
@@ -130,7 +141,7 @@ fn search(core: &mut Core, state: StateId) -> Result<Option<Vec<Written>>, Engin
                 Written::Text(bytes) => bytes.len() as u32,
                 Written::Special(_) => 1,
             };
-            let to_come = estimate(&core.recogniser, &mut estimates, next);
+            let to_come = estimate(core, &mut estimates, next);
             let cost = cost.saturating_add(length);
             // The older one first among equals, which keeps the search in one direction.
             open.push((Reverse(cost.saturating_add(to_come)), reached.len()));
@@ -212,23 +223,23 @@ fn shortest_words(core: &mut Core, language: LangId) -> Arc<[Word]> {
 }
 
 /// About how many bytes must come after a state's threads have ended: the least over its threads.
-fn estimate(recogniser: &Recogniser, known: &mut HashMap<ContId, u32>, state: StateId) -> u32 {
-    if recogniser.is_accepting(state) {
+fn estimate(core: &mut Core, known: &mut HashMap<ContId, u32>, state: StateId) -> u32 {
+    if core.recogniser.is_accepting(state) {
         return 0;
     }
-    let threads = recogniser.threads(state).iter();
-    threads.map(|thread| estimate_of(recogniser, known, thread.cont).saturating_add(1)).min().unwrap_or(0)
+    let threads = core.recogniser.threads(state).to_vec();
+    threads.iter().map(|thread| estimate_of(core, known, thread.cont).saturating_add(1)).min().unwrap_or(0)
 }
 
 /// About how many bytes a continuation needs. Iterative: stacks may be as deep as the output is nested.
-fn estimate_of(recogniser: &Recogniser, known: &mut HashMap<ContId, u32>, cont: ContId) -> u32 {
+fn estimate_of(core: &mut Core, known: &mut HashMap<ContId, u32>, cont: ContId) -> u32 {
     let mut work = vec![cont];
     while let Some(&top) = work.last() {
         if known.contains_key(&top) {
             work.pop();
             continue;
         }
-        let links = recogniser.stack.links(top);
+        let links: Vec<(Frame, ContId)> = core.recogniser.stack.links(top).to_vec();
         let below = links.iter().filter(|(frame, below)| *frame != Frame::End && !known.contains_key(below));
         let missing: Vec<ContId> = below.map(|link| link.1).collect();
         if !missing.is_empty() {
@@ -237,7 +248,7 @@ fn estimate_of(recogniser: &Recogniser, known: &mut HashMap<ContId, u32>, cont: 
         }
         let needs = links.iter().map(|(frame, below)| match frame {
             Frame::End => 0,
-            frame => frame_bytes(recogniser, *frame).saturating_add(known[below]),
+            frame => frame_bytes(core, *frame).saturating_add(known[below]),
         });
         let least = needs.min().unwrap_or(0);
         known.insert(top, least);
@@ -247,9 +258,9 @@ fn estimate_of(recogniser: &Recogniser, known: &mut HashMap<ContId, u32>, cont: 
 }
 
 /// About how many bytes are needed to get past a frame.
-fn frame_bytes(recogniser: &Recogniser, frame: Frame) -> u32 {
+fn frame_bytes(core: &mut Core, frame: Frame) -> u32 {
     match frame {
-        Frame::Loop { node, done } => match recogniser.pool.node(node) {
+        Frame::Loop { node, done } => match core.recogniser.pool.node(node) {
             Node::Repeat { min, .. } => FRAME_BYTES.saturating_mul(1 + min.saturating_sub(done)),
             _ => FRAME_BYTES,
         },
@@ -258,19 +269,101 @@ fn frame_bytes(recogniser: &Recogniser, frame: Frame) -> u32 {
         | Frame::ObjectRest { object, .. }
         | Frame::ObjectValue(object)
         | Frame::ObjectComma(object) => {
-            let state = &recogniser.objects[object.0 as usize];
-            let Node::Object(spec) = recogniser.pool.node(state.node) else { return FRAME_BYTES };
-            let missing = spec.missing_required(&state.progress);
-            let bytes = missing.map(|key| (key.len() as u32).saturating_add(KEY_BYTES));
-            let named: u32 = bytes.fold(0, u32::saturating_add);
-            let others = spec.min.saturating_sub(state.progress.count).saturating_mul(KEY_BYTES);
-            FRAME_BYTES.saturating_add(named.max(others))
+            let state = &core.recogniser.objects[object.0 as usize];
+            let Node::Object(spec) = core.recogniser.pool.node(state.node) else { return FRAME_BYTES };
+            let (spec, progress) = (spec.clone(), state.progress.clone());
+            let missing: Vec<&str> = spec.missing_required(&progress).collect();
+            let others = spec.min.saturating_sub(progress.count);
+            FRAME_BYTES.saturating_add(object_bytes(core, &spec, &missing, others, 0))
         }
         Frame::ArrayOpened(array) | Frame::ArrayItem { array, .. } | Frame::ArrayComma(array) => {
-            let state = &recogniser.arrays[array.0 as usize];
-            let Node::Array(spec) = recogniser.pool.node(state.node) else { return FRAME_BYTES };
-            FRAME_BYTES.saturating_mul(1 + spec.min.saturating_sub(state.progress.count))
+            let state = &core.recogniser.arrays[array.0 as usize];
+            let Node::Array(spec) = core.recogniser.pool.node(state.node) else { return FRAME_BYTES };
+            let (spec, done) = (spec.clone(), state.progress.count);
+            FRAME_BYTES.saturating_add(array_bytes(core, &spec, done, 0))
         }
-        Frame::End | Frame::Then(_) | Frame::Switch(_) => FRAME_BYTES,
+        Frame::Then(node) => size(core, node, 0),
+        Frame::End | Frame::Switch(_) => FRAME_BYTES,
     }
+}
+
+/// About how many bytes the missing keys of an object need, of which there are at least `others`.
+fn object_bytes(core: &mut Core, spec: &ObjectSpec, missing: &[&str], others: u32, depth: u32) -> u32 {
+    let mut named = 0u32;
+    for property in spec.declared.iter().filter(|property| missing.contains(&property.key.as_str())) {
+        let value = least(core, &property.values, depth);
+        named = named.saturating_add((property.key.len() as u32).saturating_add(KEY_BYTES + value));
+    }
+    named.max(others.saturating_mul(KEY_BYTES + FRAME_BYTES)).min(ENDLESS)
+}
+
+/// About how many bytes the items that are missing behind `done` need.
+fn array_bytes(core: &mut Core, spec: &ArraySpec, done: u32, depth: u32) -> u32 {
+    let mut bytes = 0u32;
+    let places = spec.prefix.len() as u32;
+    for place in done..spec.min.min(places) {
+        bytes = bytes.saturating_add(1 + least(core, &spec.prefix[place as usize], depth));
+    }
+    let others = spec.min.saturating_sub(done.max(places));
+    if others > 0 {
+        bytes = bytes.saturating_add(others.saturating_mul(1 + least(core, &spec.rest, depth)));
+    }
+    bytes.min(ENDLESS)
+}
+
+/// The least of some values.
+fn least(core: &mut Core, choices: &[Choice], depth: u32) -> u32 {
+    choices.iter().map(|choice| size(core, choice.value, depth + 1)).min().unwrap_or(DEEP_BYTES)
+}
+
+/// About the least number of bytes that a node can be. What contains itself counts as endless inside itself.
+fn size(core: &mut Core, node: NodeId, depth: u32) -> u32 {
+    if let Some(&known) = core.completions.sizes.get(&node) {
+        return known;
+    }
+    if depth > MAX_DEPTH || core.completions.sizes.len() >= MAX_SIZES {
+        return DEEP_BYTES;
+    }
+    core.completions.sizes.insert(node, ENDLESS);
+    let depth = depth + 1;
+    let bytes = match core.recogniser.pool.node(node).clone() {
+        Node::Never => return ENDLESS,
+        _ if core.recogniser.pool.is_nullable(node) => 0,
+        Node::Empty => 0,
+        Node::Special(_) => 1,
+        Node::Terminal(language) => {
+            shortest_words(core, language).first().map_or(FRAME_BYTES, |word| word.0.len() as u32)
+        }
+        Node::Switch { language, targets } => {
+            let words = shortest_words(core, language);
+            let ways = words.iter().map(|(word, label)| {
+                let target = label.and_then(|label| targets.get(label as usize));
+                (word.len() as u32).saturating_add(target.map_or(0, |&target| size(core, target, depth)))
+            });
+            ways.min().unwrap_or(FRAME_BYTES)
+        }
+        Node::Seq(first, second) => size(core, first, depth).saturating_add(size(core, second, depth)),
+        Node::Alt(nodes) => nodes.iter().map(|&node| size(core, node, depth)).min().unwrap_or(ENDLESS),
+        Node::Repeat { body, min, .. } => size(core, body, depth).saturating_mul(min),
+        Node::NonEmpty(body) => size(core, body, depth).max(1),
+        Node::Rule(rule) => {
+            let body = core.recogniser.pool.rule(rule);
+            size(core, body, depth)
+        }
+        // What cannot be expanded says so when it is reached.
+        Node::Lazy(key) => match core.recogniser.expand_lazy(key) {
+            Ok(body) => size(core, body, depth),
+            Err(_) => DEEP_BYTES,
+        },
+        Node::Object(spec) => {
+            let missing: Vec<&str> =
+                spec.declared.iter().filter(|property| property.required).map(|p| p.key.as_str()).collect();
+            FRAME_BYTES.saturating_add(object_bytes(core, &spec, &missing, spec.min, depth))
+        }
+        Node::Array(spec) => FRAME_BYTES.saturating_add(array_bytes(core, &spec, 0, depth)),
+    };
+    // Endless may only mean that it was met inside itself.
+    let bytes = if bytes < ENDLESS { bytes } else { DEEP_BYTES };
+    core.completions.sizes.insert(node, bytes);
+    bytes
 }

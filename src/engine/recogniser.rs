@@ -467,7 +467,7 @@ impl Recogniser {
         Ok(())
     }
 
-    fn expand_lazy(&mut self, key: u64) -> Result<NodeId, EngineError> {
+    pub fn expand_lazy(&mut self, key: u64) -> Result<NodeId, EngineError> {
         if let Some(&node) = self.expanded.get(&key) {
             return Ok(node);
         }
