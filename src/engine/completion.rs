@@ -334,6 +334,10 @@ fn size(core: &mut Core, node: NodeId, depth: u32) -> u32 {
         Node::Terminal(language) => {
             shortest_words(core, language).first().map_or(FRAME_BYTES, |word| word.0.len() as u32)
         }
+        Node::Lexeme(lexeme) => {
+            let language = core.recogniser.pool.lexeme(lexeme).language;
+            shortest_words(core, language).first().map_or(FRAME_BYTES, |word| word.0.len() as u32)
+        }
         Node::Switch { language, targets } => {
             let words = shortest_words(core, language);
             let ways = words.iter().map(|(word, label)| {
