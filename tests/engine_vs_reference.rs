@@ -535,6 +535,13 @@ fn found_before() {
             let dead = g.add(Node::Seq(vec![a, nothing]));
             g.add(Node::Alt(vec![dead, b]))
         }),
+        ("what may be empty by a rule, but must not be", |g| {
+            let rule = g.add(Node::Rule(0));
+            let a = g.literal(b"a");
+            let body = g.add(Node::Repeat { body: a, min: 0, max: 1 });
+            g.rules.push(body);
+            g.add(Node::NonEmpty(rule))
+        }),
         ("a rule repeated within itself at its left edge", |g| {
             let itself = g.add(Node::Rule(0));
             let some = g.add(Node::Repeat { body: itself, min: 0, max: 5 });

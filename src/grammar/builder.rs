@@ -149,6 +149,7 @@ impl GrammarBuilder {
             std::mem::replace(&mut nullable[i], now) != now
         });
         self.nodes.nullable = nullable;
+        self.nodes.nullability_is_known = true;
     }
 }
 

@@ -141,6 +141,8 @@ pub trait Expand: Send + Sync {
 pub struct NodePool {
     pub(super) nodes: Vec<Node>,
     pub(super) nullable: Vec<bool>,
+    /// Whether `nullable` holds for nodes with rules in them, too.
+    pub(super) nullability_is_known: bool,
     index: HashMap<Node, NodeId>,
     /// The languages of the terminals.
     pub languages: Languages,
@@ -154,6 +156,7 @@ impl Default for NodePool {
         let mut pool = NodePool {
             nodes: Vec::new(),
             nullable: Vec::new(),
+            nullability_is_known: false,
             index: HashMap::new(),
             languages: Languages::new(),
             rules: Vec::new(),
@@ -401,10 +404,17 @@ impl NodePool {
         if body == NodeId::EMPTY {
             return NodeId::NEVER;
         }
-        if self.is_nullable(body) {
-            self.intern(Node::NonEmpty(body))
-        } else {
+        // Whether a rule may be empty is known when all of them are.
+        let is_filled = match self.node(body) {
+            Node::Rule(_) | Node::Seq(..) | Node::Alt(_) | Node::Repeat { .. } => {
+                (self.nullability_is_known || self.rules.is_empty()) && !self.is_nullable(body)
+            }
+            _ => !self.is_nullable(body),
+        };
+        if is_filled {
             body
+        } else {
+            self.intern(Node::NonEmpty(body))
         }
     }
 
