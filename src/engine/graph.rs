@@ -74,9 +74,6 @@ pub(super) struct Core {
     pub summaries: HashMap<LangId, Arc<ThreadSummary>>,
     /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
     pub unions: HashMap<Vec<usize>, Union>,
-    /// What was read of a summary's suffixes from a state on, by the state and the trie's address. The tries are kept by
-    /// `summaries`.
-    pub suffixes_read: HashMap<(StateId, usize), Box<[TokenId]>>,
     flat: Flat,
     pub completions: Completions,
 }
@@ -109,7 +106,6 @@ impl Graph {
                 recogniser,
                 summaries: HashMap::new(),
                 unions: HashMap::new(),
-                suffixes_read: HashMap::new(),
                 flat: Flat::new(),
                 completions: Completions::default(),
             }),

@@ -22,14 +22,12 @@ pub enum Idea {
     Stripping,
     /// Suffixes are told apart by their first byte before they are stepped through.
     FirstBytes,
-    /// What is read of suffixes is kept by the state before them.
-    Suffixes,
     /// Whitespace that changes nothing is not stepped through.
     IdleSpaces,
 }
 
 /// All of them, by the name that the command line gives them.
-pub const IDEAS: [(&str, Idea); 10] = [
+pub const IDEAS: [(&str, Idea); 9] = [
     ("memo", Idea::Memo),
     ("summaries", Idea::Summaries),
     ("sharing", Idea::Sharing),
@@ -38,7 +36,6 @@ pub const IDEAS: [(&str, Idea); 10] = [
     ("clamping", Idea::Clamping),
     ("stripping", Idea::Stripping),
     ("first-bytes", Idea::FirstBytes),
-    ("suffixes", Idea::Suffixes),
     ("idle-spaces", Idea::IdleSpaces),
 ];
 

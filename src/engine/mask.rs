@@ -276,27 +276,8 @@ impl Graph {
         let before = parts.extra.len();
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
-            if suffixes.nodes.len() <= FEW {
-                self.publish_locked(core, after);
-                self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
-                continue;
-            }
-            // Many states of a string are followed by the same.
-            let key = (after, std::ptr::from_ref(suffixes).addr());
-            if !uses(Idea::Suffixes) {
-                core.suffixes_read.clear();
-            }
-            let known = match core.suffixes_read.get(&key) {
-                Some(known) => known,
-                None => {
-                    self.publish_locked(core, after);
-                    let mut read = Vec::new();
-                    self.read_suffixes(core, after, suffixes, &mut read)?;
-                    self.mask_bytes.fetch_add(48 + read.len() * 4, Ordering::Relaxed);
-                    core.suffixes_read.entry(key).or_insert(read.into())
-                }
-            };
-            parts.extra.extend_from_slice(known);
+            self.publish_locked(core, after);
+            self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
         }
         if only.is_some() || !refused.is_empty() {
             let mut kept = before;
