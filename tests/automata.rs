@@ -469,6 +469,28 @@ fn json_spellings_agree_with_serde_json() {
 // --- sizes ----------------------------------------------------------------------------------------------------------
 
 /// Patterns made to explode: how many expressions the pool holds after a walk of 200 bytes.
+/// A run of one class and bounds of the length are one counted run.
+#[test]
+fn lengths_of_runs_are_counts() {
+    let table = [
+        ("[a-z]*", 0, 8, "[a-z]{0,8}"),
+        ("[a-z]+", 3, 8, "[a-z]{3,8}"),
+        ("[a-z]{2,5}", 0, 8, "[a-z]{2,5}"),
+        ("[\u{e9}a]{2,}", 1, 2, "[\u{e9}a]{2}"),
+        ("[a-z]{6,}", 0, 5, "[]"),
+        ("[a-z]{2,}", 0, 1, "[]"),
+        ("[a-z]*", 0, 0, ""),
+    ];
+    for (pattern, least, most, expected) in table {
+        let mut pool = Languages::new();
+        let mut full = |pattern| compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Full).unwrap();
+        let (run, expected) = (full(pattern), full(expected));
+        let character = pool.char_class(&[(0, 0x10_ffff)]);
+        let length = pool.repeat(character, least, most);
+        assert_eq!(pool.inter(&[run, length]), expected, "{pattern} of {least} to {most}");
+    }
+}
+
 #[test]
 fn hostile_patterns_stay_small() {
     let words: String = (0..100).map(|i| format!("word{}", i * 7919 % 1000)).collect::<Vec<_>>().join("|");

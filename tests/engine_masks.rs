@@ -219,6 +219,9 @@ fn masks_of_patterns_are_what_stepping_says() {
         ("https?://[a-z]+/.*", "http://usr/bin?x"),
         (r".*[a-z]{3,50}\d.*", "foo bar1 x"),
         (r"\S{1,60} ([a-z]{0,50} ){2,45}", "foo bar bin "),
+        (r"[a-z_][^<>*#.%&:\\+?/]*", "foo_bar 1"),
+        (r"\w+([.-]?\w+)*@\w+([.-]?\w+)*(\.\w{2,})+", "foo.bar@foo-1.bar"),
+        (".*[0-9a-f]+.*", "foo 12"),
     ];
     for (pattern, sample) in table {
         for most in [None, Some(sample.chars().count() as u32 + 2), Some(70)] {

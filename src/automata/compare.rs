@@ -87,7 +87,8 @@ impl Languages {
                 let text = self.any_text();
                 let mut kept: Vec<LangId> = Vec::with_capacity(parts.len());
                 for &part in &parts {
-                    if let Some(unbounded) = self.without_maximum(part) {
+                    let is_near = self.length(part).is_some_and(|(_, max)| max <= near);
+                    if let Some(unbounded) = self.without_maximum(part).filter(|_| !is_near) {
                         kept.push(unbounded);
                     } else if !self.is_other_than_literals(part) {
                         kept.push(part);
@@ -155,6 +156,11 @@ impl Languages {
             },
             _ => ByteSet::FULL,
         }
+    }
+
+    /// The largest bound of a repetition in `id`, 1 if none counts.
+    pub(crate) fn largest_count(&self, id: LangId) -> u32 {
+        self.info[id.index()].largest_count
     }
 
     /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and the same prefixes of that

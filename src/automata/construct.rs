@@ -484,6 +484,10 @@ impl Languages {
         }
         flat.sort_unstable();
         flat.dedup();
+        self.merge_lengths(&mut flat);
+        if flat.contains(&LangId::NEVER) {
+            return LangId::NEVER;
+        }
         if flat.contains(&LangId::EMPTY) {
             return if flat.iter().all(|&p| self.is_nullable(p)) { LangId::EMPTY } else { LangId::NEVER };
         }
@@ -529,6 +533,33 @@ impl Languages {
                 LangId::NEVER
             }
             _ => self.intern(Expr::Inter(flat.into())),
+        }
+    }
+
+    /// A run of characters of one class and a number of characters are a counted run: `[a-z]+ ∩ .{0,8} = [a-z]{1,8}`.
+    fn merge_lengths(&mut self, flat: &mut Vec<LangId>) {
+        let character = match *self.expr(self.text) {
+            Expr::Repeat(character, ..) => character,
+            _ => return,
+        };
+        let run = |pool: &Self, id: LangId| match *pool.expr(id) {
+            Expr::Repeat(body, min, max)
+                if matches!(pool.expr(body), Expr::Chars(_)) && pool.is_text(body) =>
+            {
+                Some((body, min, max))
+            }
+            _ => None,
+        };
+        let is_length = |run: &(LangId, u32, u32)| run.0 == character;
+        while flat.len() > 1 {
+            let runs = || flat.iter().filter_map(|&part| Some((part, run(self, part)?)));
+            let Some((length, (_, least, most))) = runs().find(|(_, run)| is_length(run)) else { return };
+            let Some((other, (class, min, max))) = runs().find(|&(part, _)| part != length) else { return };
+            flat.retain(|&part| part != length && part != other);
+            let (least, most) = (least.max(min), most.min(max));
+            flat.push(if least <= most { self.repeat(class, least, most) } else { LangId::NEVER });
+            flat.sort_unstable();
+            flat.dedup();
         }
     }
 

@@ -107,7 +107,9 @@ impl Languages {
             Expr::Concat(a, b) => of(a).saturating_add(of(b)),
             Expr::Union(parts) => parts.iter().map(of).min().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_mul(*min),
-            Expr::Inter(parts) => self.longest_word(parts),
+            Expr::Inter(parts) => {
+                self.bounded_alone(parts).map_or(UNBOUNDED, of).min(self.longest_word(parts))
+            }
             Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
         }
     }
@@ -131,15 +133,10 @@ impl Languages {
                     Expr::Repeat(body, ..) if body == self.any_byte() => 1,
                     _ => MAX_UTF8,
                 };
-                let mut others =
-                    parts.iter().filter(|&&part| self.length(part).is_none_or(|(min, _)| min > 0));
-                let needed = match (others.next(), others.next()) {
-                    (Some(only), None) => {
-                        let lengths = parts.iter().filter(|&part| part != only);
-                        of(only).saturating_mul(lengths.map(unit).max().unwrap_or(1))
-                    }
-                    _ => UNBOUNDED,
-                };
+                let needed = self.bounded_alone(parts).map_or(UNBOUNDED, |only| {
+                    let lengths = parts.iter().filter(|&part| part != only);
+                    of(only).saturating_mul(lengths.map(unit).max().unwrap_or(1))
+                });
                 needed.min(self.longest_word(parts))
             }
             Expr::Not(_) | Expr::Json { .. } | Expr::Machine { .. } | Expr::Unknown(_) => UNBOUNDED,
@@ -161,6 +158,12 @@ impl Languages {
         let Expr::Repeat(body, min, max) = *self.expr(id) else { return None };
         let is_text = matches!(*self.expr(self.text), Expr::Repeat(of, 0, UNBOUNDED) if of == body);
         (max != UNBOUNDED && (is_text || body == self.any_byte())).then_some((min, max))
+    }
+
+    /// The only one of `parts` that is more than a maximum length.
+    fn bounded_alone<'p>(&self, parts: &'p [LangId]) -> Option<&'p LangId> {
+        let mut others = parts.iter().filter(|&&part| self.length(part).is_none_or(|(min, _)| min > 0));
+        others.next().filter(|_| others.next().is_none())
     }
 
     /// No word of the intersection has more bytes, as far as maximum lengths tell.

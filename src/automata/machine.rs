@@ -25,6 +25,11 @@ pub trait Machine: Send + Sync {
     fn at_least(&self, _state: u64) -> u32 {
         1
     }
+    /// A state that reads all that `state` does and maybe more, where many states have the same one; `None` where `state` is
+    /// such a state itself. Reading on from it may lead through states that [`step`](Self::step) alone never leads to.
+    fn wider(&self, _state: u64) -> Option<u64> {
+        None
+    }
     /// What is known of the words that are digits alone from `state` on; it decides intersections without a search.
     fn digit_runs(&self, _state: u64) -> DigitRuns {
         DigitRuns::Unknown

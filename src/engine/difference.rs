@@ -15,6 +15,9 @@ use std::sync::{Arc, OnceLock};
 /// A difference of more tokens than this is not kept as one but as a set of its own.
 const MAX_DIFFERENCE: usize = 256;
 
+/// A step of both languages costs some dozens of steps along known rows, of which a walk makes up to a hundred thousand.
+const MAX_VISITED: usize = 4096;
+
 /// The letters of two-character escapes, and what they stand for.
 const SHORT_ESCAPES: [(u8, u8); 8] = [
     (b'"', b'"'),
@@ -37,14 +40,15 @@ struct Difference {
 
 impl Summariser<'_> {
     /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`.
-    pub fn delta(&mut self, language: LangId, plainer: LangId) -> (Summary, usize) {
-        let base = self.summary(plainer);
+    /// `None` where the two differ in so much that a walk alone finds it sooner.
+    pub fn delta(&mut self, language: LangId, plainer: LangId) -> Option<(Summary, usize)> {
         let trie = self.source.trie(self.vocabulary);
         let mut difference = Difference::default();
         match self.languages.excluded(language) {
-            Some(excluded) => self.differ_by_literals(&excluded, (language, plainer), &mut difference),
-            None => self.differ(vec![(0, language, plainer)], &mut difference),
+            Some(excluded) => self.differ_by_literals(&excluded, (language, plainer), &mut difference)?,
+            None => self.differ(vec![(0, language, plainer)], &mut difference)?,
         }
+        let base = self.summary(plainer);
         let Difference { apart, mut found } = difference;
         let visited = found.visited;
         let exits = found.exits(trie);
@@ -76,7 +80,7 @@ impl Summariser<'_> {
         let removed = removed.into();
         let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
         let base = Some(Base { summary: base, counts });
-        (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
+        Some((Summary { base, inside, exits, exiting: OnceLock::new() }, visited))
     }
 
     /// Where `start.0` is any string but some, and `start.1` any.
@@ -85,7 +89,7 @@ impl Summariser<'_> {
         excluded: &Excluded,
         start: (LangId, LangId),
         difference: &mut Difference,
-    ) {
+    ) -> Option<()> {
         let Excluded { literals, lo, hi, depth, in_string } = excluded;
         let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
         let root = if *in_string { Some(0) } else { trie.child(0, b'"') };
@@ -134,26 +138,37 @@ impl Summariser<'_> {
                 }
             }
         }
-        self.differ(pairs, difference);
+        self.differ(pairs, difference)
     }
 
-    /// Where the pairs of states on the trie's nodes differ.
-    fn differ(&mut self, pairs: Vec<(u32, LangId, LangId)>, difference: &mut Difference) {
+    /// No token of at most so many bytes tells the two apart.
+    fn alike(&mut self, language: LangId, plainer: LangId) -> u16 {
+        // Of a maximum alone that is all tokens no longer than it.
+        let most = self.languages.largest_count(language).min(u16::MAX.into()) as u16;
+        let most = most.saturating_sub(1).max(SLICED);
+        let mut is_alike = |bytes: u16| {
+            let near = self.languages.clamped(language, bytes.into());
+            near == self.languages.clamped(plainer, bytes.into())
+        };
+        let lengths = if is_alike(SLICED) { [most, 2 * SLICED, SLICED] } else { [SLICED / 2, SLICED / 4, 0] };
+        lengths.into_iter().find(|&bytes| is_alike(bytes)).unwrap_or(0)
+    }
+
+    /// Where the pairs of states on the trie's nodes differ; `None` where that is in too much.
+    fn differ(&mut self, pairs: Vec<(u32, LangId, LangId)>, difference: &mut Difference) -> Option<()> {
         let trie = self.source.trie(self.vocabulary);
         let below = self.source.below(self.vocabulary);
         let mut stack = pairs;
         // Often only tokens can tell the two apart that are so long that there are few.
-        let is_far = match stack[..] {
-            [(_, language, plainer)] => {
-                let near = self.languages.clamped(language, SLICED.into());
-                near == self.languages.clamped(plainer, SLICED.into())
-            }
-            _ => false,
+        let alike = match stack[..] {
+            [(_, language, plainer)] => self.alike(language, plainer),
+            _ => 0,
         };
+        let mut left = MAX_VISITED;
         while let Some((node, state, plain)) = stack.pop() {
             let bytes = self.languages.differing_bytes(state, plain);
             for child in trie.matching_children(node, &bytes.0) {
-                if is_far && trie.depth(child) + below[child as usize].height <= SLICED {
+                if trie.depth(child) + below[child as usize].height <= alike {
                     continue;
                 }
                 let byte = trie.byte(child);
@@ -162,6 +177,7 @@ impl Summariser<'_> {
                     continue;
                 }
                 difference.found.visited += 1;
+                left = left.checked_sub(1)?;
                 let next = self.languages.step(state, byte);
                 if next == next_plain {
                     continue;
@@ -187,5 +203,6 @@ impl Summariser<'_> {
                 }
             }
         }
+        Some(())
     }
 }

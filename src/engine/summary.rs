@@ -226,10 +226,8 @@ impl Summariser<'_> {
         }
         let plainer =
             if uses(Idea::Differences) { self.languages.plainer(language, SLICED.into()) } else { None };
-        let (summary, visited) = match plainer {
-            Some(plainer) => self.delta(language, plainer),
-            None => self.full(language),
-        };
+        let difference = plainer.and_then(|plainer| self.delta(language, plainer));
+        let (summary, visited) = difference.unwrap_or_else(|| self.full(language));
         let summary = Arc::new(summary);
         if visited >= WORTH_SHARING {
             self.source.keep(key, &summary);

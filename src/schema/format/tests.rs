@@ -15,6 +15,19 @@ fn every_format_has_a_language() {
     assert!(!pool.exhausted());
 }
 
+/// A time in another spelling than a pattern's is found to be none of it without trying every minute of the day.
+#[test]
+fn times_are_found_unlike_a_pattern() {
+    let mut pool = Languages::new();
+    let time = language(&mut pool, "date-time").unwrap();
+    let pattern = super::ecma(&mut pool, r"[^]*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^]*");
+    pool.set_search_budget(4000);
+    let both = pool.inter(&[time, pattern]);
+    let (upper, lower) = (pool.step_bytes(both, b"2016-01-05T"), pool.step_bytes(both, b"2016-01-05t"));
+    assert!(!pool.is_never(upper) && pool.is_never(lower));
+    assert!(!pool.exhausted());
+}
+
 #[test]
 fn words() {
     let table: &[(&str, &[&str], &[&str])] = &[

@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 const DAY: u64 = 24 * 60;
 
+/// In place of the minute of the day: any, so that 60 may be its second whatever the offset is.
+const ANY: u64 = DAY;
+
 /// Where in `hh:mm:ss.f±hh:mm` a state is: how many of the bytes are read.
 mod place {
     pub const HOUR: u64 = 0;
@@ -49,29 +52,22 @@ impl State {
     fn unpack(state: u64) -> Self {
         State { place: state & 0xff, leap: state >> 8 & 1 == 1, value: state >> 16 }
     }
-}
 
-struct Time;
-
-impl Machine for Time {
-    fn key(&self) -> String {
-        "time".to_owned()
-    }
-
-    fn start(&self) -> Option<u64> {
-        Some(State { place: place::HOUR, value: 0, leap: false }.pack())
-    }
-
-    fn step(&self, state: u64, byte: u8) -> Option<u64> {
-        let State { place: at, value, leap } = State::unpack(state);
+    /// The state after `byte`.
+    fn after(self, byte: u8) -> Option<Self> {
+        let State { place: at, value, leap } = self;
         let digit = || byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
         let up_to = |limit: u64| digit().filter(|&d| d <= limit);
         let exactly = |wanted: u64| digit().filter(|&d| d == wanted);
         let go = |place: u64, value: u64| Some(State { place, value, leap });
-        let next = match at {
+        match at {
             place::HOUR => go(place::HOUR_UNIT, up_to(2)?),
             place::HOUR_UNIT => go(place::HOUR_END, value * 10 + up_to(if value == 2 { 3 } else { 9 })?),
             place::HOUR_END if byte == b':' => go(place::MINUTE, value),
+            place::MINUTE | place::MINUTE_UNIT if value == ANY => {
+                up_to(if at == place::MINUTE { 5 } else { 9 })?;
+                go(at + 1, ANY)
+            }
             place::MINUTE => go(place::MINUTE_UNIT, value * 60 + up_to(5)? * 10),
             place::MINUTE_UNIT => go(place::MINUTE_END, value + digit()?),
             place::MINUTE_END if byte == b':' => go(place::SECOND, value),
@@ -89,6 +85,9 @@ impl Machine for Time {
                 go(place::FRACTION_MORE, value)
             }
             place::FRACTION_MORE if byte.is_ascii_digit() => go(place::FRACTION_MORE, value),
+            place::SECOND_END | place::FRACTION_MORE if leap && value == ANY => {
+                State { place: at, value: 0, leap: false }.after(byte)
+            }
             place::SECOND_END | place::FRACTION_MORE => match byte {
                 b'Z' | b'z' if !leap || value == DAY - 1 => {
                     Some(State { place: place::DONE, value: 0, leap: false })
@@ -129,12 +128,40 @@ impl Machine for Time {
                 Some(State { place: place::DONE, value: 0, leap: false })
             }
             _ => None,
-        };
-        next.map(State::pack)
+        }
+    }
+}
+
+struct Time;
+
+impl Machine for Time {
+    fn key(&self) -> String {
+        "time".to_owned()
+    }
+
+    fn start(&self) -> Option<u64> {
+        Some(State { place: place::HOUR, value: 0, leap: false }.pack())
+    }
+
+    fn step(&self, state: u64, byte: u8) -> Option<u64> {
+        State::unpack(state).after(byte).map(State::pack)
     }
 
     fn accepts(&self, state: u64) -> bool {
         State::unpack(state).place == place::DONE
+    }
+
+    /// The minute of the day does not matter, nor does the offset.
+    fn wider(&self, state: u64) -> Option<u64> {
+        let State { place: at, value, leap } = State::unpack(state);
+        let value = match at {
+            place::HOUR_END..=place::SECOND if value != ANY => ANY,
+            place::SECOND_UNIT..=place::FRACTION_MORE if leap && value != ANY => ANY,
+            place::OFFSET_HOUR_UNIT if leap => value / 600,
+            place::OFFSET_HOUR.. if leap => 0,
+            _ => return None,
+        };
+        Some(State { place: at, value, leap: leap && at < place::OFFSET_HOUR }.pack())
     }
 
     fn classes(&self) -> ByteClasses {
@@ -150,4 +177,35 @@ impl Machine for Time {
 
 pub(super) fn language(pool: &mut Languages) -> LangId {
     pool.machine(Arc::new(Time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a state reads, its wider one does, and the wider of that.
+    #[test]
+    fn wider_states_read_as_much() {
+        let minutes = (0..24).flat_map(|hour| [0, 7, 59].map(|minute| (hour, minute)));
+        for (hour, minute) in minutes {
+            let offset = (hour * 60 + minute + 1) % 1440;
+            let leap = format!("{hour:02}:{minute:02}:60.5+{:02}:{:02}", offset / 60, offset % 60);
+            for text in
+                [leap, format!("{hour:02}:{minute:02}:59.25z"), format!("{hour:02}:{minute:02}:00-09:30")]
+            {
+                let mut state = Time.start().unwrap();
+                for (at, byte) in text.bytes().enumerate() {
+                    state = Time.step(state, byte).unwrap();
+                    let rest = &text.as_bytes()[at + 1..];
+                    let mut wider = Time.wider(state);
+                    while let Some(from) = wider {
+                        let to = rest.iter().try_fold(from, |state, &byte| Time.step(state, byte));
+                        assert!(to.is_some_and(|to| Time.accepts(to)), "{text} after {at}");
+                        wider = Time.wider(from);
+                    }
+                }
+                assert!(Time.accepts(state), "{text}");
+            }
+        }
+    }
 }
