@@ -13,8 +13,8 @@ use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Bytes of summaries one vocabulary keeps.
-const BUDGET: usize = 128 << 20;
+/// Bytes of summaries that a source keeps as met lately; as much again may be left of those before.
+const BUDGET: usize = 24 << 20;
 
 /// What stands at a trie node and below it, the tokens read as UTF-8 from their first byte.
 #[derive(Clone, Copy, Default)]
@@ -87,11 +87,42 @@ impl Below {
 /// Slices kept before they are dropped and made anew.
 const MAX_SLICES: usize = 256;
 
+/// Summaries by the fingerprints of their languages, in two generations: when the younger is full the older is dropped and the younger
+/// takes its place. What is in use moves to the younger, so that what all grammars need stays.
+#[derive(Default)]
+struct Cache {
+    young: HashMap<u128, Arc<Summary>>,
+    old: HashMap<u128, Arc<Summary>>,
+    /// Of the younger ones.
+    bytes: usize,
+}
+
+impl Cache {
+    fn get(&mut self, key: u128) -> Option<Arc<Summary>> {
+        if let Some(known) = self.young.get(&key) {
+            return Some(known.clone());
+        }
+        let known = self.old.remove(&key)?;
+        self.insert(key, known.clone());
+        Some(known)
+    }
+
+    fn insert(&mut self, key: u128, summary: Arc<Summary>) {
+        let bytes = summary.memory();
+        if self.bytes + bytes > BUDGET {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.young.insert(key, summary);
+    }
+}
+
 /// A trie of tokens, with what is known of it.
 pub(super) struct Source {
     trie: Option<TokenTrie>,
     below: OnceLock<Box<[Below]>>,
-    cache: Mutex<(HashMap<u128, Arc<Summary>>, usize)>,
+    cache: Mutex<Cache>,
     slices: Mutex<HashMap<u64, Arc<TokenSet>>>,
     short: OnceLock<Box<[TokenSet]>>,
 }
@@ -200,17 +231,11 @@ impl Source {
     }
 
     pub fn known(&self, key: u128) -> Option<Arc<Summary>> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).0.get(&key).cloned()
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(key)
     }
 
     pub fn keep(&self, key: u128, summary: &Arc<Summary>) {
-        let memory = summary.memory();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.1 + memory > BUDGET {
-            *cache = (HashMap::new(), 0);
-        }
-        cache.1 += memory;
-        cache.0.insert(key, summary.clone());
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key, summary.clone());
     }
 }
 
