@@ -102,6 +102,10 @@ enum hr_status
      * A language model cannot be loaded or failed while running.
      */
     HR_ERROR_MODEL = 8,
+    /**
+     * An hr_cancel_flag was set; the call may be repeated when it is cleared.
+     */
+    HR_ERROR_CANCELLED = 9,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -921,6 +925,18 @@ typedef uint32_t hr_whitespace;
 #endif // __cplusplus
 
 /**
+ * A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by hr_cancel_flag_free().
+ *
+ * Named in hr_limits when a constraint is made, it holds for that call and for all calls on the constraint and its matchers. While
+ * it is set they fail with HR_ERROR_CANCELLED, the ones under way soon and the others at once, unless what they ask is already
+ * known. Matchers are left as they were, and the call may be repeated when the flag is cleared.
+ *
+ * Any number of threads may use it at once, and one flag may serve any number of constraints. They keep what they need of it
+ * alive: it may be freed at any time, and then stays as it is.
+ */
+typedef struct hr_cancel_flag hr_cancel_flag;
+
+/**
  * A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
  *
  * Any number of threads may use it at once. It keeps what it needs of grammar and vocabulary alive, and matchers keep it alive:
@@ -1169,9 +1185,14 @@ typedef struct hr_limits {
      */
     size_t nodes;
     /**
-     * The constraint and its matchers refuse to work from this many milliseconds after it was made; 0 is never (default).
+     * From this many milliseconds after the constraint was made, it and its matchers fail to find out anything new, the call
+     * under way included; 0 is never (default).
      */
     uint64_t timeout_ms;
+    /**
+     * Ends calls that take too long. Needed until the constraint is made. Default NULL: there is none.
+     */
+    const struct hr_cancel_flag *cancel;
 } hr_limits;
 
 /**
@@ -2056,6 +2077,36 @@ hr_status hr_grammar_from_json_schema(const char *schema,
                                       const struct hr_schema_options *options,
                                       struct hr_grammar **out,
                                       struct hr_error **error);
+
+/**
+ * A flag that is not set.
+ */
+struct hr_cancel_flag *hr_cancel_flag_new(void);
+
+/**
+ * Sets a flag. Takes no lock and no memory, so that a signal handler may call it. NULL is ignored.
+ */
+void hr_cancel_flag_set(const struct hr_cancel_flag *flag);
+
+/**
+ * Clears a flag, as hr_cancel_flag_set() sets it.
+ */
+void hr_cancel_flag_clear(const struct hr_cancel_flag *flag);
+
+/**
+ * Whether a flag is set. False for NULL.
+ */
+bool hr_cancel_flag_is_set(const struct hr_cancel_flag *flag);
+
+/**
+ * A second handle to the same flag; NULL for NULL.
+ */
+struct hr_cancel_flag *hr_cancel_flag_clone(const struct hr_cancel_flag *flag);
+
+/**
+ * Frees a flag. NULL is fine.
+ */
+void hr_cancel_flag_free(struct hr_cancel_flag *flag);
 
 /**
  * Sets limits to the defaults. NULL is ignored.

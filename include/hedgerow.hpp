@@ -294,6 +294,25 @@ private:
     detail::Shared<hr_grammar, hr_grammar_clone, hr_grammar_free> handle_;
 };
 
+// Ends calls of the constraints whose limits name it (limits.cancel = flag.get()): while it is set, they throw HR_ERROR_CANCELLED. Copies
+// are the same flag; any number of threads may use it at once.
+class CancelFlag {
+public:
+    CancelFlag() : handle_(hr_cancel_flag_new()) {}
+
+    // Takes over a handle.
+    explicit CancelFlag(hr_cancel_flag *flag) noexcept : handle_(flag) {}
+
+    void set() const noexcept { hr_cancel_flag_set(get()); }
+    void clear() const noexcept { hr_cancel_flag_clear(get()); }
+    bool is_set() const noexcept { return hr_cancel_flag_is_set(get()); }
+
+    const hr_cancel_flag *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Shared<hr_cancel_flag, hr_cancel_flag_clone, hr_cancel_flag_free> handle_;
+};
+
 // A grammar tied to a vocabulary.
 class Constraint {
 public:

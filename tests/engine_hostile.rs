@@ -15,7 +15,7 @@ use hedgerow::syntax::{self, Notation};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[allow(dead_code)]
 mod walk;
@@ -352,32 +352,77 @@ fn every_limit_is_a_typed_error() {
     assert_eq!(limit(result), "search_states");
 }
 
+/// Brackets ever deeper, one level a byte, that raise a flag when the given depth is reached.
+#[derive(Debug)]
+struct Alarm {
+    depth: u64,
+    flag: Arc<AtomicBool>,
+}
+
+impl Expand for Alarm {
+    fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError> {
+        if key == self.depth {
+            self.flag.store(true, Ordering::Relaxed);
+        }
+        let (open, end, deeper) = (nodes.literal(b"("), nodes.literal(b"."), nodes.lazy(key + 1));
+        let deeper = nodes.seq(open, deeper);
+        Ok(nodes.alt(&[deeper, end]))
+    }
+}
+
 #[test]
 fn deadlines_and_cancellation() {
-    let grammar = build(|b| {
-        let rule = b.declare("list");
-        let item = b.rule_node(rule);
-        let body = list(&mut b.nodes, item);
-        b.define(rule, body).unwrap();
-        item
-    });
-    let long = vec![b'['; 100_000];
-    let limits = Limits::default().deadline(Instant::now());
-    let constraint = Constraint::with_limits(&grammar, &vocabulary(&[]), limits).unwrap();
-    let late = constraint.matcher().advance_bytes(&long);
-    assert_eq!(late, Err(EngineError::Deadline));
+    // What would never end does.
+    let unlimited = || Limits::default().nodes(usize::MAX).state_threads(usize::MAX);
+    let soon = Instant::now() + Duration::from_millis(30);
+    let late = endless(1_000_000_000, unlimited().deadline(soon));
+    assert_eq!(late.err(), Some(EngineError::Deadline));
+    // Nothing new is begun.
+    assert_eq!(endless(0, unlimited().deadline(soon)).err(), Some(EngineError::Deadline));
 
     let cancel = Arc::new(AtomicBool::new(false));
-    let limits = Limits::default().cancel(cancel.clone());
-    let constraint = Constraint::with_limits(&grammar, &vocabulary(&[]), limits).unwrap();
-    let mut matcher = constraint.matcher();
-    assert!(matcher.advance_bytes(&long[..10_000]).unwrap());
-    cancel.store(true, Ordering::Relaxed);
-    assert_eq!(matcher.advance_bytes(&long), Err(EngineError::Cancelled));
-    // The caller may change their mind: nothing was lost.
-    cancel.store(false, Ordering::Relaxed);
-    assert_eq!(matcher.output_len(), 1);
-    assert!(matcher.advance_bytes(b"]").unwrap());
+    std::thread::scope(|scope| {
+        let endless = scope.spawn(|| endless(1_000_000_000, unlimited().cancel(cancel.clone())));
+        std::thread::sleep(Duration::from_millis(30));
+        cancel.store(true, Ordering::Relaxed);
+        assert_eq!(endless.join().unwrap().err(), Some(EngineError::Cancelled));
+    });
+    assert_eq!(endless(0, unlimited().cancel(cancel)).err(), Some(EngineError::Cancelled));
+
+    // In the middle of each kind of call, which then has changed nothing.
+    const DEPTH: usize = 10_000;
+    let long = "(".repeat(DEPTH);
+    let vocabulary = vocabulary(&[&long]);
+    let long_token = TokenId(256);
+    type Call<'a> = (&'a str, Box<dyn Fn(&mut Matcher) -> Result<(), EngineError> + 'a>);
+    let calls: Vec<Call<'_>> = vec![
+        ("mask", Box::new(|m| m.mask().map(drop))),
+        ("fill_mask", Box::new(|m| m.fill_mask(&mut vec![0; m.vocabulary().size().div_ceil(32)]))),
+        ("advance", Box::new(|m| m.advance(long_token).map(drop))),
+        ("advance_bytes", Box::new(|m| m.advance_bytes(long.as_bytes()).map(drop))),
+        ("allows", Box::new(|m| m.allows(long_token).map(drop))),
+        ("validate", Box::new(|m| m.validate(&[long_token]).map(drop))),
+    ];
+    for (name, call) in &calls {
+        let flag = Arc::new(AtomicBool::new(false));
+        let mut builder = GrammarBuilder::new();
+        let (x, brackets) = (builder.nodes.literal(b"x"), builder.nodes.lazy(0));
+        let root = builder.nodes.seq(x, brackets);
+        let alarm = Alarm { depth: DEPTH as u64 / 2, flag: flag.clone() };
+        let grammar = builder.build(root, Some(Arc::new(alarm))).unwrap();
+        let constraint =
+            Constraint::with_limits(&grammar, &vocabulary, Limits::default().cancel(flag.clone())).unwrap();
+        let mut matcher = constraint.matcher();
+        assert!(matcher.advance(TokenId(u32::from(b'x'))).unwrap());
+        assert_eq!(call(&mut matcher), Err(EngineError::Cancelled), "{name}");
+        // What was found out before still holds.
+        assert!(matcher.allows(TokenId(u32::from(b'('))).unwrap_or(true), "{name}");
+        assert_eq!(constraint.compile_token_fsm(9).err(), Some(EngineError::Cancelled), "{name}");
+        flag.store(false, Ordering::Relaxed);
+        assert_eq!(matcher.output_len(), 1, "{name}");
+        assert_eq!(call(&mut matcher), Ok(()), "{name}");
+        assert!(matcher.mask().unwrap().contains(TokenId(u32::from(b'.'))), "{name}");
+    }
 }
 
 /// Patterns whose automata would be enormous if they were built whole: compiled and read, or refused by a typed error.

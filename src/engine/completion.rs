@@ -71,6 +71,7 @@ impl Graph {
         if let Some(known) = core.completions.found.get(&state) {
             return Ok(known.clone());
         }
+        core.recogniser.check()?;
         let way = search(&mut core, state)?;
         let found = match way {
             None => None,

@@ -100,6 +100,7 @@ impl Graph {
                 recogniser.spell(special, text);
             }
         }
+        recogniser.check()?;
         let start = recogniser.start(grammar.root())?;
         let graph = Graph {
             core: Mutex::new(Core {
@@ -130,6 +131,13 @@ impl Graph {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The lock, for who is about to find out something new; fails where nothing new is wanted any more.
+    pub fn working(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
+        let core = self.lock();
+        core.recogniser.check()?;
+        Ok(core)
+    }
+
     fn publish(&self, core: &Core, state: StateId) {
         if let Some(slot) = self.slots.get_or_grow(state) {
             let accepting = core.recogniser.is_accepting(state);
@@ -154,7 +162,7 @@ impl Graph {
             match self.transitions.get(state.0, byte) {
                 Some(next) => state = StateId(next),
                 None => {
-                    let mut core = self.lock();
+                    let mut core = self.working()?;
                     for &byte in &bytes[i..] {
                         state = self.step_locked(&mut core, state, byte)?;
                     }
@@ -183,7 +191,7 @@ impl Graph {
     /// The state after a special token: by any name the grammar has for it, as [`special_token`](Self::special_token)
     /// resolves them.
     pub fn step_special(&self, state: StateId, token: TokenId) -> Result<StateId, EngineError> {
-        let mut core = self.lock();
+        let mut core = self.working()?;
         let mut named = Vec::new();
         for thread in core.recogniser.threads(state) {
             if let Awaits::Special(special) = thread.awaits() {
@@ -247,7 +255,7 @@ impl Graph {
         if let Some(known) = self.slots.get(state).and_then(|s| s.mask.get()) {
             return Ok(known.clone());
         }
-        let mut core = self.lock();
+        let mut core = self.working()?;
         let entry = self.mask_locked(&mut core, state)?;
         self.check_budget(&core);
         Ok(entry)

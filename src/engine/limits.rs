@@ -25,9 +25,11 @@ pub struct Limits {
     pub search_states: u64,
     /// Nodes a grammar may have, lazily expanded ones included. Default 4,000,000.
     pub nodes: usize,
-    /// The constraint stops working at this moment. Default none.
+    /// From this moment on nothing new is worked out for the constraint: calls fail with
+    /// [`EngineError::Deadline`](super::EngineError::Deadline), the one under way included, unless what they ask is known. Default none.
     pub deadline: Option<Instant>,
-    /// The constraint stops working when this turns true. Default none.
+    /// The same for as long as this is true, with [`EngineError::Cancelled`](super::EngineError::Cancelled). A call that failed
+    /// has changed nothing and may be repeated when it is false again. Default none.
     pub cancel: Option<Arc<AtomicBool>>,
 }
 

@@ -209,6 +209,8 @@ impl Graph {
                     continue;
                 }
             };
+            // A new one may take milliseconds.
+            core.recogniser.check()?;
             let found = self.summary(core, language);
             if let Some(blanks) = &found.blanks {
                 parts.large.push((blanks.clone(), Arc::new([])));

@@ -86,8 +86,8 @@ impl Draft {
 /// How many nodes may be entered on the way to each of the threads a state may have.
 const ENTERED_PER_THREAD: usize = 16;
 
-/// How often the deadline is looked at: once in this many steps.
-const CLOCK_INTERVAL: u32 = 1024;
+/// How much is worked, in threads stepped and nodes entered, until the deadline and the flag are looked at again.
+const CLOCK_INTERVAL: usize = 1024;
 
 pub(super) struct Recogniser {
     pub pool: NodePool,
@@ -111,7 +111,8 @@ pub(super) struct Recogniser {
     pub draft: Draft,
     canonical_conts: HashMap<ContId, ContId>,
     limits: Limits,
-    ticks: u32,
+    /// What is left of [`CLOCK_INTERVAL`].
+    unchecked: usize,
 }
 
 impl Recogniser {
@@ -138,7 +139,7 @@ impl Recogniser {
             draft: Draft::default(),
             canonical_conts: HashMap::new(),
             limits: limits.clone(),
-            ticks: 0,
+            unchecked: CLOCK_INTERVAL,
         };
         recogniser.states.intern(&[NOT_ACCEPTING]);
         recogniser
@@ -172,7 +173,7 @@ impl Recogniser {
 
     /// The state after `byte`.
     pub fn step(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
-        self.tick()?;
+        self.work(self.threads(state).len())?;
         self.draft.clear();
         if self.pool.is_lexed() {
             return self.step_lexed(state, byte);
@@ -198,7 +199,7 @@ impl Recogniser {
 
     /// The state after a special token that bears any of the names `named`.
     pub fn step_special(&mut self, state: StateId, named: &[SpecialId]) -> Result<StateId, EngineError> {
-        self.tick()?;
+        self.work(self.threads(state).len())?;
         self.draft.clear();
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
@@ -224,7 +225,7 @@ impl Recogniser {
         capture: CaptureId,
         label: Option<u32>,
     ) -> Result<StateId, EngineError> {
-        self.tick()?;
+        self.work(1)?;
         self.draft.clear();
         self.resume(cont, capture, label)?;
         self.finish()
@@ -280,15 +281,23 @@ impl Recogniser {
         only
     }
 
-    fn tick(&mut self) -> Result<(), EngineError> {
-        self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(CLOCK_INTERVAL) {
-            if self.limits.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
-                return Err(EngineError::Cancelled);
-            }
-            if self.limits.deadline.is_some_and(|d| Instant::now() > d) {
-                return Err(EngineError::Deadline);
-            }
+    /// Counts work that is about to be done.
+    fn work(&mut self, amount: usize) -> Result<(), EngineError> {
+        if let Some(left) = self.unchecked.checked_sub(amount) {
+            self.unchecked = left;
+            return Ok(());
+        }
+        self.unchecked = CLOCK_INTERVAL;
+        self.check()
+    }
+
+    /// Whether there may be any more work: the caller has not cancelled, and the deadline has not passed.
+    pub fn check(&self) -> Result<(), EngineError> {
+        if self.limits.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
+            return Err(EngineError::Cancelled);
+        }
+        if self.limits.deadline.is_some_and(|d| Instant::now() > d) {
+            return Err(EngineError::Deadline);
         }
         Ok(())
     }
@@ -349,6 +358,7 @@ impl Recogniser {
         let mut level = std::mem::take(&mut self.draft.level);
         while !self.draft.work.is_empty() {
             std::mem::swap(&mut level, &mut self.draft.work);
+            self.work(level.len())?;
             if level.len() > 1 {
                 level.sort_unstable_by_key(|&(node, cont, capture)| (node, capture, cont));
                 let mut kept = 0;

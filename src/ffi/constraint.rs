@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
+use super::cancel_flag::hr_cancel_flag;
 use super::error::hr_error;
 use super::grammar::hr_grammar;
 use super::options::{self, Versioned};
@@ -14,6 +15,7 @@ use super::status::hr_status;
 use super::vocab::hr_vocab;
 use crate::engine::{Constraint, EngineError, Limits};
 use crate::grammar::GrammarError;
+use std::ptr;
 use std::time::{Duration, Instant};
 
 /// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
@@ -37,11 +39,14 @@ pub struct hr_limits {
     pub search_states: u64,
     /// Nodes a grammar may have, those expanded later included. Default 4,000,000.
     pub nodes: usize,
-    /// The constraint and its matchers refuse to work from this many milliseconds after it was made; 0 is never (default).
+    /// From this many milliseconds after the constraint was made, it and its matchers fail to find out anything new, the call
+    /// under way included; 0 is never (default).
     pub timeout_ms: u64,
+    /// Ends calls that take too long. Needed until the constraint is made. Default NULL: there is none.
+    pub cancel: *const hr_cancel_flag,
 }
 
-// Numbers only.
+// Numbers and a raw pointer.
 unsafe impl Versioned for hr_limits {
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -52,22 +57,29 @@ unsafe impl Versioned for hr_limits {
             search_states: limits.search_states,
             nodes: limits.nodes,
             timeout_ms: 0,
+            cancel: ptr::null(),
         }
     }
 }
 
 impl hr_limits {
-    fn to_limits(self) -> Limits {
-        let limits = Limits::default()
+    /// Relies on `cancel` being NULL or live.
+    unsafe fn to_limits(self) -> Result<Limits, Failure> {
+        let mut limits = Limits::default()
             .graph_bytes(self.graph_bytes)
             .state_threads(self.state_threads)
             .search_states(self.search_states)
             .nodes(self.nodes);
         // A moment too far away to be represented is never.
         match Instant::now().checked_add(Duration::from_millis(self.timeout_ms)) {
-            Some(deadline) if self.timeout_ms > 0 => limits.deadline(deadline),
-            _ => limits,
+            Some(deadline) if self.timeout_ms > 0 => limits = limits.deadline(deadline),
+            _ => {}
         }
+        if !self.cancel.is_null() {
+            let flag = unsafe { boundary::object(self.cancel, "limits.cancel")? };
+            limits = limits.cancel(flag.0.clone());
+        }
+        Ok(limits)
     }
 }
 
@@ -98,10 +110,10 @@ impl From<EngineError> for Failure {
             | EngineError::TokenFsmBytes { .. }
             | EngineError::UnknownToken { .. }
             | EngineError::Rollback { .. } => HR_ERROR_INVALID_ARGUMENT,
-            EngineError::TokenFsmStates { .. }
-            | EngineError::Limit { .. }
-            | EngineError::Deadline
-            | EngineError::Cancelled => HR_ERROR_LIMIT,
+            EngineError::TokenFsmStates { .. } | EngineError::Limit { .. } | EngineError::Deadline => {
+                HR_ERROR_LIMIT
+            }
+            EngineError::Cancelled => HR_ERROR_CANCELLED,
         };
         Failure::of(status, &error)
     }
@@ -152,7 +164,7 @@ pub unsafe extern "C" fn hr_constraint_new(
         let out = boundary::out(out, "out")?;
         let grammar = boundary::object(grammar, "grammar")?;
         let vocab = boundary::object(vocab, "vocab")?;
-        let limits = options::read(limits, "limits")?.to_limits();
+        let limits = options::read(limits, "limits")?.to_limits()?;
         out.object(hr_constraint(Constraint::with_limits(&grammar.0, &vocab.0, limits)?));
         Ok(())
     };

@@ -16,6 +16,7 @@ use crate::decode::{
     Batch, Completion, Contrasted, DecodeError, Dola, Erase, FinishReason, Generation, Guided, LanguageModel,
     Request,
 };
+use crate::engine::EngineError;
 use crate::torch::Model;
 use crate::vocab::TokenId;
 use std::ffi::c_char;
@@ -81,7 +82,11 @@ pub struct hr_generation(Generation);
 
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
-        Failure::of(hr_status::HR_ERROR_MODEL, &error)
+        let status = match error {
+            DecodeError::Constraint(EngineError::Cancelled) => hr_status::HR_ERROR_CANCELLED,
+            _ => hr_status::HR_ERROR_MODEL,
+        };
+        Failure::of(status, &error)
     }
 }
 

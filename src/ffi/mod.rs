@@ -20,6 +20,7 @@
 #![allow(non_camel_case_types)]
 
 mod boundary;
+mod cancel_flag;
 mod constraint;
 mod error;
 #[cfg(feature = "torch")]

@@ -27,4 +27,6 @@ pub enum hr_status {
     HR_ERROR_IO = 7,
     /// A language model cannot be loaded or failed while running.
     HR_ERROR_MODEL = 8,
+    /// An hr_cancel_flag was set; the call may be repeated when it is cleared.
+    HR_ERROR_CANCELLED = 9,
 }

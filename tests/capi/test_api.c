@@ -351,6 +351,62 @@ static void test_constraints(void) {
     hr_constraint_free(NULL);
 }
 
+static void test_cancel_flags(void) {
+    hr_error *error = NULL;
+    hr_vocab *vocab = make_vocab();
+    hr_grammar *grammar = NULL;
+    hr_constraint *constraint = NULL;
+    hr_matcher *matcher = NULL;
+    hr_token_fsm *fsm = NULL;
+    hr_cancel_flag *flag = hr_cancel_flag_new(), *same = hr_cancel_flag_clone(flag);
+    hr_limits limits;
+    uint32_t mask[2] = {7, 7};
+    bool yes = false;
+
+    hr_limits_init(&limits);
+    CHECK(limits.cancel == NULL);
+    limits.cancel = flag;
+    OK(hr_grammar_from_regex("[ab]{2}1", 8, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
+    CHECK(!hr_cancel_flag_is_set(flag));
+    hr_cancel_flag_set(flag);
+    CHECK(hr_cancel_flag_is_set(same));
+    FAILS(hr_constraint_new(grammar, vocab, &limits, &constraint, &error), HR_ERROR_CANCELLED, "cancelled");
+    CHECK(constraint == NULL);
+    hr_cancel_flag_clear(same);
+    CHECK(!hr_cancel_flag_is_set(flag));
+    OK(hr_constraint_new(grammar, vocab, &limits, &constraint, &error));
+    hr_cancel_flag_free(flag);
+    OK(hr_matcher_new(constraint, &matcher, &error));
+
+    /* What is known is answered, and what is not leaves everything as it was. */
+    hr_cancel_flag_set(same);
+    OK(hr_matcher_fill_mask(matcher, mask, 2, &error));
+    CHECK(mask[0] == (1u << A | 1u << B | 1u << AB));
+    FAILS(hr_matcher_advance(matcher, A, &yes, &error), HR_ERROR_CANCELLED, "cancelled");
+    FAILS(hr_token_fsm_new(constraint, 9, &fsm, &error), HR_ERROR_CANCELLED, "cancelled");
+    CHECK(!yes && hr_matcher_output_len(matcher) == 0 && fsm == NULL);
+    hr_cancel_flag_clear(same);
+    OK(hr_matcher_advance(matcher, A, &yes, &error));
+    CHECK(yes);
+    hr_cancel_flag_set(same);
+    mask[0] = 7;
+    FAILS(hr_matcher_fill_mask(matcher, mask, 2, &error), HR_ERROR_CANCELLED, "cancelled");
+    CHECK(mask[0] == 7);
+    hr_cancel_flag_clear(same);
+    OK(hr_matcher_fill_mask(matcher, mask, 2, &error));
+    CHECK(mask[0] == (1u << A | 1u << B));
+
+    hr_cancel_flag_free(same);
+    hr_matcher_free(matcher);
+    hr_constraint_free(constraint);
+    hr_grammar_free(grammar);
+    hr_vocab_free(vocab);
+    hr_cancel_flag_set(NULL);
+    hr_cancel_flag_clear(NULL);
+    CHECK(!hr_cancel_flag_is_set(NULL) && hr_cancel_flag_clone(NULL) == NULL);
+    hr_cancel_flag_free(NULL);
+}
+
 static void test_matchers(void) {
     hr_error *error = NULL;
     hr_vocab *vocab = make_vocab();
@@ -701,6 +757,7 @@ int main(void) {
     test_vocab();
     test_grammars();
     test_constraints();
+    test_cancel_flags();
     test_matchers();
     test_draft_trees_and_batches();
     test_token_fsms();

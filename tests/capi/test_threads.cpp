@@ -2,6 +2,7 @@
 #include <hedgerow.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +29,23 @@ Masks walk(const hedgerow::Constraint &constraint, const hedgerow::Vocabulary &v
     masks.emplace_back(vocabulary.mask_words());
     matcher.fill_mask(masks.back());
     return masks;
+}
+
+// Whether work that would take minutes ends when another thread sets the flag.
+template <typename Work> bool is_cancelled(const hedgerow::CancelFlag &flag, Work work) {
+    hr_status status = HR_OK;
+    flag.clear();
+    std::thread worker([&] {
+        try {
+            work();
+        } catch (const hedgerow::Error &error) {
+            status = error.status();
+        }
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    flag.set();
+    worker.join();
+    return status == HR_ERROR_CANCELLED;
 }
 
 } // namespace
@@ -99,6 +117,33 @@ int main() {
         if (same.state_count() != machine.state_count() || same.next(0, 'b') || !state || !same.next(*state, 'b') ||
             (mask['n' / 32] >> ('n' % 32) & 1) == 0 || same.is_accepting(*state) || same.is_stopped(*state)) {
             std::fprintf(stderr, "a state machine went wrong\n");
+            return 1;
+        }
+    }
+    {
+        // Each "a" may be an item or belong to the one before, so that every byte of the long token costs more than the last.
+        const std::string many(60000, 'a');
+        const auto ambiguous = hedgerow::Grammar::from_rules(
+            "root ::= \"x\" item{0,20000} \".\"\nitem ::= \"a\" | \"a\" item | \"(\" item \")\"");
+        tokens.push_back(many);
+        const auto hostile = hedgerow::Vocabulary::from_tokens(tokens);
+        const hedgerow::CancelFlag flag;
+        auto limits = hedgerow::default_limits();
+        limits.graph_bytes = limits.nodes = SIZE_MAX;
+        limits.cancel = flag.get();
+        const hedgerow::Constraint constraint(ambiguous, hostile, limits);
+        hedgerow::Matcher matcher(constraint);
+        matcher.advance('x');
+        std::vector<std::uint32_t> mask(hostile.mask_words());
+        if (!is_cancelled(flag, [&] { matcher.fill_mask(mask); }) || !is_cancelled(flag, [&] { matcher.advance_bytes(many); }) ||
+            !is_cancelled(flag, [&] { hedgerow::TokenFsm(constraint, SIZE_MAX); }) || matcher.output_len() != 1) {
+            std::fprintf(stderr, "a call was not cancelled\n");
+            return 1;
+        }
+        // Nothing has happened to the matcher.
+        flag.clear();
+        if (!matcher.advance('a') || !matcher.advance('.') || !matcher.is_accepting()) {
+            std::fprintf(stderr, "a cancelled call left something behind\n");
             return 1;
         }
     }

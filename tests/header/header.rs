@@ -15,6 +15,7 @@ const FILES: &[(&str, Feature)] = &[
     ("vocab", Feature::None),
     ("grammar", Feature::None),
     ("schema", Feature::None),
+    ("cancel_flag", Feature::None),
     ("constraint", Feature::None),
     ("matcher", Feature::None),
     ("token_fsm", Feature::None),

@@ -1,0 +1,69 @@
+//! Flags by which one thread ends the work of another: `hr_cancel_flag`, given to constraints by `hr_limits`.
+//!
+//! Set, it is seen where a deadline is: where something new is about to be worked out, and now and then while it is. What is known is
+//! answered in any case, since looking at the flag would cost those answers more than it could save.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by hr_cancel_flag_free().
+///
+/// Named in hr_limits when a constraint is made, it holds for that call and for all calls on the constraint and its matchers. While
+/// it is set they fail with HR_ERROR_CANCELLED, the ones under way soon and the others at once, unless what they ask is already
+/// known. Matchers are left as they were, and the call may be repeated when the flag is cleared.
+///
+/// Any number of threads may use it at once, and one flag may serve any number of constraints. They keep what they need of it
+/// alive: it may be freed at any time, and then stays as it is.
+pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
+
+/// A flag that is not set.
+#[no_mangle]
+pub extern "C" fn hr_cancel_flag_new() -> *mut hr_cancel_flag {
+    boundary::value(ptr::null_mut(), || Some(Box::into_raw(Box::new(hr_cancel_flag(Arc::default())))))
+}
+
+/// Sets a flag. Takes no lock and no memory, so that a signal handler may call it. NULL is ignored.
+#[no_mangle]
+pub unsafe extern "C" fn hr_cancel_flag_set(flag: *const hr_cancel_flag) {
+    unsafe { store(flag, true) }
+}
+
+/// Clears a flag, as hr_cancel_flag_set() sets it.
+#[no_mangle]
+pub unsafe extern "C" fn hr_cancel_flag_clear(flag: *const hr_cancel_flag) {
+    unsafe { store(flag, false) }
+}
+
+/// Relies on `flag` being NULL or live.
+unsafe fn store(flag: *const hr_cancel_flag, set: bool) {
+    boundary::value((), || {
+        // Nothing else is passed on by the flag, so that no order is needed.
+        unsafe { flag.as_ref() }.map(|flag| flag.0.store(set, Ordering::Relaxed))
+    });
+}
+
+/// Whether a flag is set. False for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_cancel_flag_is_set(flag: *const hr_cancel_flag) -> bool {
+    boundary::value(false, || unsafe { flag.as_ref() }.map(|flag| flag.0.load(Ordering::Relaxed)))
+}
+
+/// A second handle to the same flag; NULL for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_cancel_flag_clone(flag: *const hr_cancel_flag) -> *mut hr_cancel_flag {
+    boundary::value(ptr::null_mut(), || {
+        let flag = unsafe { flag.as_ref() }?;
+        Some(Box::into_raw(Box::new(hr_cancel_flag(flag.0.clone()))))
+    })
+}
+
+/// Frees a flag. NULL is fine.
+#[no_mangle]
+pub unsafe extern "C" fn hr_cancel_flag_free(flag: *mut hr_cancel_flag) {
+    unsafe { boundary::free(flag) }
+}
