@@ -8,6 +8,9 @@ MODEL := .deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf
 PROMPT ?= Describe a person named Ada who is 36 years old and likes chess, tea and engines.
 # Arguments for the benchmark runner, e.g. make bench BENCH="maskbench --help".
 BENCH ?= --help
+# What `make fuzz` fuzzes, and for how long.
+TARGET ?= json_schema
+SECONDS ?= 60
 # Schemas, suites and instances that the longer tests read.
 HEDGEROW_DATA ?= $(abspath ../shared/data)
 export HEDGEROW_DATA
@@ -17,7 +20,7 @@ export OMP_WAIT_POLICY
 
 include make/capi.mk
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test capi-test lint bench-deps bench clean
+.PHONY: help setup demo test capi-test lint bench-deps bench fuzz clean
 
 help: ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +52,10 @@ bench-deps: ## fetch the 128 k-token vocabulary (needs npm) and build llama.cpp'
 
 bench: bench-deps ## compare with other libraries: make bench BENCH="maskbench …"
 	$(CARGO) run --release -p peers -- $(BENCH)
+
+fuzz: ## fuzz one target (needs a nightly compiler and cargo-fuzz): make fuzz TARGET=regex SECONDS=60
+	mkdir -p fuzz/found/$(TARGET)
+	$(CARGO) +nightly fuzz run $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS) -timeout=20
 
 clean: ## remove what was built (.deps/ stays: remove it by hand to fetch anew)
 	$(CARGO) clean

@@ -8,6 +8,7 @@
 
 pub mod chart;
 pub mod generate;
+pub mod judge;
 pub mod language;
 pub mod written;
 
