@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokenizers::Tokenizer;
 
 /// A schema and instances of it.
@@ -96,7 +97,9 @@ pub struct Prepared {
 impl Prepared {
     /// Writes `cases` to a temporary file.
     pub fn new(cases: &[Case]) -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("peers-{}.jsonl", std::process::id()));
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let (process, file) = (std::process::id(), FILES.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("peers-{process}-{file}.jsonl"));
         let prepared = Prepared { path };
         let mut out = BufWriter::new(File::create(&prepared.path)?);
         for case in cases {

@@ -1,7 +1,7 @@
 //! Drives the engines' processes: a few cases with one engine, the same cases with the next, and so on, so that whatever
 //! else the machine does falls on all of them alike.
 
-use crate::engine;
+use crate::engine::{self, XGRAMMAR, XGRAMMAR_WORKER};
 use crate::maskbench::Plan;
 use crate::worker::{Outcome, Report};
 use crate::Selection;
@@ -67,24 +67,27 @@ impl Worker<'_> {
         if let Some(process) = self.process.take() {
             return Ok(process);
         }
-        let program = std::env::current_exe()?;
-        let timeouts = self.plan.timeouts;
+        let processes = &self.plan.processes;
         let list = |tokens: Vec<u32>| tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let eos = list(self.vocabulary.eos().iter().map(|id| id.0).collect());
         let output = list(engine::output(self.vocabulary));
         let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -v {MAX_KIB}; exec \"$0\" \"$@\"")]);
+        if self.name == XGRAMMAR {
+            command.arg(&processes.python).args(["-c", XGRAMMAR_WORKER]);
+        } else {
+            command.arg(std::env::current_exe()?).arg("worker");
+        }
         command
-            .args(["-c", &format!("ulimit -v {MAX_KIB}; exec \"$0\" \"$@\"")])
-            .arg(program)
-            .args(["worker", "--engine", self.name, "--options", &self.selection.options.to_string()])
+            .args(["--engine", self.name, "--options", &self.selection.options.to_string()])
             .arg("--vocab")
             .arg(&self.selection.vocab)
             .arg("--cases")
             .arg(self.prepared)
             .args(["--tokens", &self.vocabulary.size().to_string()])
             .args(["--eos", &eos])
-            .args(["--compile-timeout", &timeouts.compile_timeout.to_string()])
-            .args(["--mask-timeout", &timeouts.mask_timeout.to_string()]);
+            .args(["--compile-timeout", &processes.compile_timeout.to_string()])
+            .args(["--mask-timeout", &processes.mask_timeout.to_string()]);
         if !output.is_empty() {
             command.args(["--output", &output]);
         }
@@ -102,7 +105,7 @@ impl Worker<'_> {
                 self.vocab_builds.push(vocab_build_ms);
                 self.run.clock_ns = clock_ns;
             }
-            _ => bail!("{} could not be prepared", self.name),
+            _ => bail!("{} could not be prepared; its process said above why", self.name),
         }
         Ok(process)
     }
@@ -191,4 +194,63 @@ pub fn drive(
     }
     progress.finish_and_clear();
     workers.into_iter().map(Worker::finish).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::{Case, Prepared, Test};
+    use crate::engine::tests::TOKENIZER;
+    use crate::worker::Wrong;
+    use crate::Processes;
+    use std::path::PathBuf;
+
+    /// What XGrammar's process makes of `true` and `false` under a few schemas.
+    fn run_xgrammar(name: &str, python: &str) -> Result<Run> {
+        let vocab = std::env::temp_dir().join(format!("peers-{name}-{}.json", std::process::id()));
+        std::fs::write(&vocab, TOKENIZER)?;
+        let test =
+            |valid, text: &str, tokens: &[u32]| Test { valid, text: text.into(), tokens: tokens.into() };
+        let tests = [test(true, "true", &[8, 2, 3]), test(false, "false", &[4, 5, 6, 7, 3])];
+        let cases = [r#"{"const": true}"#, "{", r#"{"type": "boolean"}"#].map(|schema| {
+            let (id, split) = (schema.to_owned(), String::new());
+            Case { id, split, schema: schema.to_owned(), tests: tests.to_vec() }
+        });
+        let options = "whitespace=compact".parse()?;
+        let (id, split) = (None, None);
+        let selection = Selection { cases: PathBuf::new(), vocab, sample: None, seed: 0, id, split, options };
+        let processes = Processes { compile_timeout: 60, mask_timeout: 60, python: python.into() };
+        let plan = Plan { engines: vec![XGRAMMAR.to_owned()], turn: 2, processes };
+        let vocabulary = Vocabulary::from_tokenizer_json(TOKENIZER.as_bytes())?;
+        let prepared = Prepared::new(&cases)?;
+        let runs = drive(&selection, &plan, &prepared.path, &vocabulary, cases.len());
+        std::fs::remove_file(&selection.vocab)?;
+        Ok(runs?.swap_remove(0))
+    }
+
+    #[test]
+    fn a_process_that_does_not_start_is_an_error() {
+        let error = run_xgrammar("absent", "/nowhere/python3").err().expect("there is no such program");
+        assert!(error.to_string().starts_with("xgrammar could not be prepared"), "{error:#}");
+    }
+
+    #[test]
+    #[ignore = "needs a Python with the package xgrammar; PEERS_PYTHON names it, python3 without"]
+    fn xgrammar_follows_a_boolean() {
+        let python = std::env::var("PEERS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let run = run_xgrammar("boolean", &python).expect("XGrammar's process");
+        let [Outcome::Compiled(constant), Outcome::CompileError(error), Outcome::Compiled(boolean)] =
+            &run.outcomes[..]
+        else {
+            panic!("{:?}", run.outcomes);
+        };
+        assert!(error.contains("Failed to parse JSON"), "{error}");
+        assert_eq!((constant.lengths.as_slice(), constant.wrong.len()), (&[3, 1][..], 0), "{constant:?}");
+        assert_eq!(boolean.lengths, [3, 5]);
+        assert!(boolean.masks.iter().chain(&boolean.commits).all(|&took| took > 0), "{boolean:?}");
+        // `false` is a boolean: the case calls it invalid, so accepting it at its end is wrong.
+        assert!(matches!(boolean.wrong[..], [Wrong { test: 1, valid: false, token: 5, .. }]), "{boolean:?}");
+        assert!(run.vocab_build_ms > 0.0 && run.trie_build_ms > 0.0 && run.clock_ns > 0.0);
+        assert!(run.peak_rss_mb > 0.0);
+    }
 }

@@ -8,6 +8,9 @@
 //! - `schema-suite` runs the official JSON Schema test suite.
 //! - `samplers` runs the same sampler chains as llama.cpp on the same logits.
 //!
+//! `maskbench` and `slowest` also know XGrammar, which is published as a Python package: `--engines …,xgrammar` with
+//! `--python PROGRAM`, a Python that has the package. Its process is `xgrammar_worker.py`.
+//!
 //! Protocol and cases: MaskBench, github.com/guidance-ai/jsonschemabench, folder `maskbench`.
 
 mod cases;
@@ -66,15 +69,18 @@ struct Selection {
     options: Options,
 }
 
-/// How long an engine may take.
-#[derive(Args, Clone, Copy)]
-struct Timeouts {
+/// How the engines' processes run.
+#[derive(Args, Clone)]
+struct Processes {
     /// Seconds for compiling a schema, first mask included.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     compile_timeout: u64,
     /// Seconds for one mask, or for one advance.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     mask_timeout: u64,
+    /// The Python that runs the engine `xgrammar`: `PROGRAM -m pip install xgrammar` prepares it.
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    python: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -84,8 +90,9 @@ enum Command {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
-        timeouts: Timeouts,
-        /// hedgerow, llguidance, llguidance-bytes (without its tokenizer: no forced tokens), outlines-core.
+        processes: Processes,
+        /// hedgerow, llguidance, llguidance-bytes (without its tokenizer: no forced tokens), outlines-core, xgrammar
+        /// (through its Python package: see `--python`).
         #[arg(long, value_delimiter = ',', default_value = "hedgerow,llguidance")]
         engines: Vec<String>,
         /// Schemas an engine does before the next engine does the same ones.
@@ -109,7 +116,7 @@ enum Command {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
-        timeouts: Timeouts,
+        processes: Processes,
         /// The engine.
         #[arg(long, default_value = "hedgerow")]
         engine: String,
@@ -195,13 +202,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Maskbench { selection, timeouts, engines, turn, splits, slowest, json, failures } => {
-            let plan = maskbench::Plan { engines, turn, timeouts };
+        Command::Maskbench { selection, processes, engines, turn, splits, slowest, json, failures } => {
+            let plan = maskbench::Plan { engines, turn, processes };
             let prints = maskbench::Prints { splits, slowest };
             maskbench::run(&selection, &plan, prints, json.as_deref(), failures.as_deref())
         }
-        Command::Slowest { selection, timeouts, engine, top } => {
-            slowest::run(&selection, timeouts, engine, top)
+        Command::Slowest { selection, processes, engine, top } => {
+            slowest::run(&selection, processes, engine, top)
         }
         Command::Diff { selection, positions, tokens, examples, json } => {
             diff::run(&selection, &diff::Plan { positions, tokens, examples }, json.as_deref())

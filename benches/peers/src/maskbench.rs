@@ -3,11 +3,11 @@
 
 use crate::cases::{self, Case, Prepared};
 use crate::driver::{drive, Run};
-use crate::engine::{self, accepts, Hedgerow};
+use crate::engine::{self, accepts, Hedgerow, XGRAMMAR};
 use crate::slowest;
 use crate::statistics::{rounded, shown, Summary, Table, PERCENTILES};
 use crate::worker::{Followed, Outcome, Wrong};
-use crate::{Selection, Timeouts};
+use crate::{Processes, Selection};
 use anyhow::{Context, Result};
 use hedgerow::grammar::KeyOrder;
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -20,14 +20,17 @@ use std::path::Path;
 /// The engine others are compared with.
 const BASE: &str = "llguidance";
 
+/// The engines that hold keys to the order in which the schema declares them: refusing another order is their policy.
+const ORDERED: [&str; 2] = ["hedgerow", XGRAMMAR];
+
 /// How cases are run.
 pub struct Plan {
     /// The engines, in turn.
     pub engines: Vec<String>,
     /// Schemas an engine does before it is the next one's turn.
     pub turn: usize,
-    /// How long an engine may take.
-    pub timeouts: Timeouts,
+    /// How their processes run.
+    pub processes: Processes,
 }
 
 /// What is printed beside the table of all cases.
@@ -46,7 +49,8 @@ pub struct Results {
     pub vocabulary: Vocabulary,
     /// The engines' runs.
     pub runs: Vec<Run>,
-    /// For runs of hedgerow under declared key order: the instances (case, test) it accepts in any order.
+    /// Under declared key order: the instances (case, test) that break it and nothing else, of those that an engine of
+    /// [`ORDERED`] refused.
     order_only: HashSet<(usize, usize)>,
 }
 
@@ -59,22 +63,25 @@ pub fn measure(selection: &Selection, plan: &Plan) -> Result<Results> {
     let mut results = Results { cases, vocabulary, runs, order_only: HashSet::new() };
     if selection.options.schema.key_order == KeyOrder::Declared {
         let lenient = Hedgerow::new(results.vocabulary.clone(), &selection.options.with("key_order=any")?);
-        results.find_order_only(&lenient);
+        let strict = Hedgerow::new(results.vocabulary.clone(), &selection.options);
+        results.find_order_only(&strict, &lenient);
     }
     Ok(results)
 }
 
 impl Results {
-    /// Finds the valid instances that hedgerow refused for nothing but the order of their keys.
-    fn find_order_only(&mut self, lenient: &Hedgerow) {
-        for run in self.runs.iter().filter(|run| run.engine == "hedgerow") {
+    /// Finds the valid instances that were refused and that hedgerow accepts in any order (`lenient`), but not in the
+    /// declared one (`strict`).
+    fn find_order_only(&mut self, strict: &Hedgerow, lenient: &Hedgerow) {
+        for run in self.runs.iter().filter(|run| ORDERED.contains(&run.engine.as_str())) {
             for (index, followed) in run.compiled() {
                 let wrong = followed.wrong.iter().filter(|wrong| wrong.valid && wrong.error.is_empty());
                 for wrong in wrong {
                     let case = &self.cases[index];
                     let text = case.tests[wrong.test].text.as_bytes();
-                    let accepted = lenient.constraint(&case.schema).and_then(|c| accepts(&c, text));
-                    if accepted.unwrap_or(false) {
+                    let accepted =
+                        |by: &Hedgerow| by.constraint(&case.schema).and_then(|c| accepts(&c, text));
+                    if matches!((accepted(strict), accepted(lenient)), (Ok(false), Ok(true))) {
                         self.order_only.insert((index, wrong.test));
                     }
                 }
@@ -99,7 +106,7 @@ impl Results {
     }
 
     fn is_order_only(&self, run: &Run, case: usize, wrong: &Wrong) -> bool {
-        run.engine == "hedgerow" && self.order_only.contains(&(case, wrong.test))
+        ORDERED.contains(&run.engine.as_str()) && self.order_only.contains(&(case, wrong.test))
     }
 
     fn counts(&self, run: &Run, chosen: &[usize]) -> Counts {

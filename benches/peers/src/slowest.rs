@@ -3,12 +3,12 @@
 use crate::maskbench::{measure, Plan, Results};
 use crate::statistics::{shown, Table};
 use crate::worker::Followed;
-use crate::{Selection, Timeouts};
+use crate::{Processes, Selection};
 use anyhow::Result;
 
 /// The `slowest` command.
-pub fn run(selection: &Selection, timeouts: Timeouts, engine: String, top: usize) -> Result<()> {
-    let plan = Plan { engines: vec![engine], turn: usize::MAX, timeouts };
+pub fn run(selection: &Selection, processes: Processes, engine: String, top: usize) -> Result<()> {
+    let plan = Plan { engines: vec![engine], turn: usize::MAX, processes };
     print(&measure(selection, &plan)?, top);
     Ok(())
 }

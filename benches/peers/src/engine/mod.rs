@@ -55,6 +55,12 @@ pub trait Session {
     }
 }
 
+/// The engine whose process is Python's: [`XGRAMMAR_WORKER`].
+pub const XGRAMMAR: &str = "xgrammar";
+
+/// The program of XGrammar's process.
+pub const XGRAMMAR_WORKER: &str = include_str!("../../xgrammar_worker.py");
+
 /// The names [`prepare`] knows.
 pub const NAMES: [&str; 4] = ["hedgerow", "llguidance", "llguidance-bytes", "outlines-core"];
 
@@ -78,8 +84,9 @@ pub fn prepare(
         "llguidance-bytes" => Box::new(LlGuidance::from_vocabulary(&vocabulary()?, options)?),
         // It keeps nothing between schemas, so there is nothing to warm up.
         "outlines-core" => return Ok(Box::new(Outlines::new(&vocabulary()?, options)?)),
+        XGRAMMAR => bail!("{XGRAMMAR} has a process of its own, which only maskbench and slowest start"),
         _ => bail!(
-            "there is no engine `{name}`; there are {}, and hedgerow-without-… any of {}",
+            "there is no engine `{name}`; there are {}, {XGRAMMAR}, and hedgerow-without-… any of {}",
             NAMES.join(", "),
             IDEAS.map(|(name, _)| name).join(", ")
         ),
@@ -135,10 +142,11 @@ pub fn allows(mask: &[u32], token: u32) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    const TOKENIZER: &str = r#"{
+    /// A vocabulary for `true` and `false`.
+    pub const TOKENIZER: &str = r#"{
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
