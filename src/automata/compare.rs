@@ -296,6 +296,21 @@ impl Languages {
         Some((self.free_groups(uncounted) & !next, max))
     }
 
+    /// For a JSON string being read whose length has a maximum: the groups of which texts are read in any order while they have at most
+    /// so many bytes, since from wherever these lead, what is left of the length is enough.
+    pub fn bounded_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
+        let Expr::Json { inner, mode: mode @ JsonMode::Body, escapes } = *self.expr(id) else { return None };
+        let Expr::Inter(parts) = self.expr(inner) else { return None };
+        let parts = parts.to_vec();
+        let (at, max) = parts.iter().enumerate().find_map(|(at, &part)| Some((at, self.length(part)?.1)))?;
+        let mut others = parts;
+        others[at] = self.without_maximum(others[at])?;
+        let other = self.inter(&others);
+        let sure = max.checked_sub(self.longest_completion(other)?)?;
+        let unbounded = self.json(other, mode, escapes);
+        Some((self.free_groups(unbounded), sure))
+    }
+
     /// The groups of ASCII characters that leave `id` as it is.
     fn loop_groups(&mut self, id: LangId) -> u64 {
         let ascii: Vec<u8> = (0..=0x7f).collect();

@@ -84,6 +84,13 @@ impl Below {
     }
 }
 
+/// What tokens are measured in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Characters,
+    Bytes,
+}
+
 /// Slices kept before they are dropped and made anew.
 const MAX_SLICES: usize = 256;
 
@@ -124,7 +131,7 @@ pub(super) struct Source {
     below: OnceLock<Box<[Below]>>,
     cache: Mutex<Cache>,
     slices: Mutex<HashMap<u64, Arc<TokenSet>>>,
-    short: OnceLock<Box<[TokenSet]>>,
+    short: [OnceLock<Box<[TokenSet]>>; 2],
 }
 
 impl Source {
@@ -134,7 +141,7 @@ impl Source {
             below: OnceLock::new(),
             cache: Mutex::default(),
             slices: Mutex::default(),
-            short: OnceLock::new(),
+            short: Default::default(),
         }
     }
 
@@ -201,9 +208,9 @@ impl Source {
         set
     }
 
-    /// The sliced tokens of at most `characters` characters.
-    pub fn short(&self, vocabulary: &Vocabulary, characters: u32) -> &TokenSet {
-        let sets = self.short.get_or_init(|| {
+    /// The sliced tokens of at most `most` characters or bytes.
+    pub fn short(&self, vocabulary: &Vocabulary, unit: Unit, most: u32) -> &TokenSet {
+        let sets = self.short[unit as usize].get_or_init(|| {
             let trie = self.trie(vocabulary);
             let mut of_length: Vec<Vec<TokenId>> = vec![Vec::new(); usize::from(SLICED) + 1];
             let mut path: Vec<usize> = vec![0];
@@ -215,9 +222,10 @@ impl Source {
                     continue;
                 }
                 path.truncate(depth.into());
-                let characters = path[usize::from(depth) - 1] + usize::from(trie.byte(node) & 0xc0 != 0x80);
-                path.push(characters);
-                of_length[characters].extend_from_slice(trie.tokens(node));
+                let counts = unit == Unit::Bytes || trie.byte(node) & 0xc0 != 0x80;
+                let length = path[usize::from(depth) - 1] + usize::from(counts);
+                path.push(length);
+                of_length[length].extend_from_slice(trie.tokens(node));
                 node += 1;
             }
             let mut set = TokenSet::new(vocabulary.size());
@@ -227,7 +235,7 @@ impl Source {
             };
             of_length.into_iter().map(grow).collect()
         });
-        &sets[characters.min(SLICED.into()) as usize]
+        &sets[most.min(SLICED.into()) as usize]
     }
 
     pub fn known(&self, key: u128) -> Option<Arc<Summary>> {
@@ -329,7 +337,8 @@ impl Lexicon {
             for (source, language) in
                 [(&self.plain, string), (&self.plain, body), (&self.stripped(vocabulary).source, string)]
             {
-                source.short(vocabulary, 0);
+                source.short(vocabulary, Unit::Characters, 0);
+                source.short(vocabulary, Unit::Bytes, 0);
                 let languages = &mut languages;
                 let flat = &mut flat;
                 Summariser { languages, flat, vocabulary, source }.summary(language).exiting();

@@ -19,7 +19,7 @@
 
 use super::flat::{Flat, Row};
 use super::ideas::{uses, Idea};
-use super::lexicon::{Below, Source, SLICED};
+use super::lexicon::{Below, Source, Unit, SLICED};
 use super::suffix_trie::SuffixTrie;
 use crate::automata::{Expr, LangId, Languages, LiteralSet, UNLABELLED};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
@@ -206,6 +206,18 @@ impl Summary {
     }
 }
 
+/// Tokens of nothing but some groups of characters, all of them or only those of at most a length.
+#[derive(Clone, Copy)]
+struct Slice {
+    groups: u64,
+    /// No longer token of these groups is inside where characters are meant. Where bytes are, longer ones may be.
+    most: Option<(Unit, u32)>,
+}
+
+impl Slice {
+    const NONE: Slice = Slice { groups: 0, most: None };
+}
+
 /// Finds summaries over one trie of one vocabulary.
 pub(super) struct Summariser<'a> {
     pub languages: &'a mut Languages,
@@ -238,22 +250,22 @@ impl Summariser<'_> {
     fn full(&mut self, language: LangId) -> (Summary, usize) {
         let (trie, size) = (self.source.trie(self.vocabulary), self.vocabulary.size());
         let mut found = Found::default();
-        let (free, most) = self.sliced(language);
+        let slice = self.sliced(language);
         if let Expr::Literals { set, lo, hi, depth } = *self.languages.expr(language) {
             let literals = self.languages.literal_set(set);
             found.literals(trie, literals, (lo, hi, depth));
-        } else if free == 0 {
+        } else if slice.groups == 0 {
             self.walk(0, language, &mut found);
         } else {
-            self.flat_walk(0, language, free, &mut found);
+            self.flat_walk(0, language, slice, &mut found);
         }
         let visited = found.visited;
-        let inside = if free == 0 {
+        let inside = if slice.groups == 0 {
             inside_of(std::mem::take(&mut found.inside), size)
         } else {
-            let mut set = TokenSet::clone(&self.source.slice(self.vocabulary, free));
-            if let Some(most) = most {
-                set.intersect_with(self.source.short(self.vocabulary, most));
+            let mut set = TokenSet::clone(&self.source.slice(self.vocabulary, slice.groups));
+            if let Some((unit, most)) = slice.most {
+                set.intersect_with(self.source.short(self.vocabulary, unit, most));
             }
             set.insert_all(&found.inside);
             Inside::Dense(Arc::new(set))
@@ -276,20 +288,22 @@ impl Summariser<'_> {
         (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
     }
 
-    /// The groups of characters of which a slice is read, and how many of them where they are counted. None of a state that
-    /// few bytes follow, whose walk costs less than the question.
-    fn sliced(&mut self, language: LangId) -> (u64, Option<u32>) {
+    /// The slice that `language` reads. None of a state that few bytes follow, whose walk costs less than the question.
+    fn sliced(&mut self, language: LangId) -> Slice {
         if !uses(Idea::Slices)
             || matches!(self.languages.expr(language), Expr::Literals { .. })
             || self.languages.first_bytes(language).len() <= PERMISSIVE
         {
-            return (0, None);
+            return Slice::NONE;
         }
         let near = self.languages.clamped(language, SLICED.into());
-        match self.languages.counted_groups(near) {
-            Some((groups, most)) => (groups, Some(most)),
-            None => (self.languages.free_groups(near), None),
+        if let Some((groups, most)) = self.languages.counted_groups(near) {
+            return Slice { groups, most: Some((Unit::Characters, most)) };
         }
+        if let Some((groups, most)) = self.languages.bounded_groups(near) {
+            return Slice { groups, most: Some((Unit::Bytes, most)) };
+        }
+        Slice { groups: self.languages.free_groups(near), most: None }
     }
 
     /// Everything below `root`, where the terminal is in `start`.
@@ -314,19 +328,25 @@ impl Summariser<'_> {
             }
             let bytes = self.languages.first_bytes(state);
             if bytes.len() > PERMISSIVE {
-                self.flat_walk(node, state, 0, found);
+                self.flat_walk(node, state, Slice::NONE, found);
             } else {
                 trie.matching_children(node, &bytes.0).for_each(|child| visit(child, self.languages));
             }
         }
     }
 
-    /// Everything below `root`, where the terminal is in `start`, but for the tokens that are nothing but `groups` from
-    /// their first byte on; groups are only given for the trie's root.
-    fn flat_walk(&mut self, root: u32, start: LangId, groups: u64, found: &mut Found) {
+    /// Everything below `root`, where the terminal is in `start`, but for the tokens of `slice`, which is only given for the trie's
+    /// root.
+    fn flat_walk(&mut self, root: u32, start: LangId, slice: Slice, found: &mut Found) {
+        let groups = slice.groups;
+        // How long a path may be to belong to the slice for what it is made of alone.
+        let sure = match slice.most {
+            Some((Unit::Bytes, most)) => most,
+            _ => u32::MAX,
+        };
         let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
         let languages = &mut *self.languages;
-        self.flat.tidy(trie.end(root) - root);
+        self.flat.tidy(if sure == u32::MAX { trie.end(root) - root } else { 0 });
         let start = self.flat.row(languages, start);
         let top = usize::from(trie.depth(root));
         // The rows on the path to the current node, and whether the path is nothing but `groups`.
@@ -337,9 +357,9 @@ impl Summariser<'_> {
             path.truncate(depth);
             let (from, from_free) = path[depth - 1];
             let at: Below = below[node as usize];
-            let is_free = from_free && at.is_in(groups);
+            let is_free = from_free && at.is_in(groups) && depth as u32 <= sure;
             let after = trie.end(node);
-            if is_free && at.all_in(groups) {
+            if is_free && at.all_in(groups) && depth as u32 + u32::from(at.height) <= sure {
                 node = after;
                 continue;
             }
