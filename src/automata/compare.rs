@@ -31,13 +31,14 @@ pub struct Excluded {
 
 impl Languages {
     /// A language that has every prefix of `id` (as a prefix), is almost like it and is met often: for a JSON string
-    /// that with any number of the same characters where `id` counts them, or with any key where `id` excludes some.
-    /// Nothing follows its words, so that a token is either read inside or leaves at one place. `None` where `id`
-    /// itself is plain, or is like nothing plainer; a maximum of at most `near` is too near for that.
+    /// that with any number of the same characters where `id` counts them, or with any key where `id` excludes some, and
+    /// for anything else that without its far maxima. `None` where `id` itself is plain, or is like nothing plainer; a maximum of
+    /// at most `near` is too near for that.
     pub fn plainer(&mut self, id: LangId, near: u32) -> Option<LangId> {
         let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes } = *self.expr(id)
         else {
-            return None;
+            let is_far = self.largest_count(id) > near && self.is_text(id);
+            return if is_far { self.relaxed(id, near, 0).filter(|&plain| plain != id) } else { None };
         };
         if !self.is_text(inner) {
             return None;
@@ -265,7 +266,7 @@ impl Languages {
                 .into_iter()
                 .find_map(|leads| self.search_free_groups(start, plain, free | leads, &mut seen))
                 .unwrap_or(free),
-            None => self.loop_groups(id),
+            None => self.loop_groups(id, FREE_OF_ANY_TEXT),
         };
         if free == FREE_OF_ANY_TEXT {
             // Whatever is reached from here is as free.
@@ -275,6 +276,34 @@ impl Languages {
         }
         self.free_groups.insert(id, free);
         free
+    }
+
+    /// The groups of bytes that `id` reads whatever their order and number: as long as only characters of these groups are read,
+    /// there is a word that begins so. Unlike what is [free](Self::free_groups) words may end on the way. Sufficient, not
+    /// necessary. Memoised.
+    pub fn read_groups(&mut self, id: LangId) -> u64 {
+        if matches!(self.expr(id), Expr::Json { .. }) {
+            return self.free_groups(id);
+        }
+        if !self.is_text(id) {
+            return 0;
+        }
+        if let Some(&known) = self.free_groups.get(&id) {
+            return known;
+        }
+        let text = self.any_text();
+        let mut seen = Vec::new();
+        // In the midst of a terminal most characters lead nowhere else; by those that do it may end, and be refused more.
+        let read = match self.loop_groups(id, TEXT) {
+            0 => self.search_free_groups(id, text, TEXT & !LEADS, &mut seen).unwrap_or(0),
+            repeated => repeated,
+        };
+        let read = [LEADS, LEADS & !SPACE_LEADS]
+            .into_iter()
+            .find_map(|leads| self.search_free_groups(id, text, read | leads, &mut seen))
+            .unwrap_or(read);
+        self.free_groups.insert(id, read);
+        read
     }
 
     /// For a JSON string being read that starts with a counted class of characters: the groups of which that many
@@ -311,12 +340,12 @@ impl Languages {
         Some((self.free_groups(unbounded), sure))
     }
 
-    /// The groups of ASCII characters that leave `id` as it is.
-    fn loop_groups(&mut self, id: LangId) -> u64 {
+    /// Of `groups` those of ASCII characters that leave `id` as it is.
+    fn loop_groups(&mut self, id: LangId, groups: u64) -> u64 {
         let ascii: Vec<u8> = (0..=0x7f).collect();
         let changed =
             ascii.into_iter().filter(|&b| self.step(id, b) != id).fold(0, |set, b| set | byte_group(b));
-        FREE_OF_ANY_TEXT & !changed & !LEADS
+        groups & !changed & !LEADS
     }
 
     /// Visits pairs of what `start` and `plain`, the state of any string, come to by characters of groups of `free` not
@@ -450,12 +479,12 @@ const LEADS: u64 = 0b111 << 5 | 0b111_1111 << 41;
 const SPACE_LEADS: u64 =
     byte_group(0xc2) | byte_group(0xe1) | byte_group(0xe2) | byte_group(0xe3) | byte_group(0xef);
 
+/// All groups but bytes inside a character.
+const TEXT: u64 = ((1 << GROUPS) - 1) & !(1 << 4);
+
 /// What any string reads without an end in sight: all groups but control characters, bytes inside a character, the
 /// quote and the backslash.
-const FREE_OF_ANY_TEXT: u64 = {
-    let all = (1 << GROUPS) - 1;
-    all & !(1 | 1 << 4 | byte_group(b'"') | byte_group(b'\\'))
-};
+const FREE_OF_ANY_TEXT: u64 = TEXT & !(1 | byte_group(b'"') | byte_group(b'\\'));
 
 const GROUPS: u32 = 48;
 

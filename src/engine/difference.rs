@@ -8,7 +8,7 @@
 
 use super::lexicon::SLICED;
 use super::summary::{Base, Counts, Found, Inside, Summariser, Summary};
-use crate::automata::{Excluded, LangId};
+use crate::automata::{Excluded, Expr, LangId};
 use crate::vocab::TokenId;
 use std::sync::{Arc, OnceLock};
 
@@ -50,6 +50,10 @@ impl Summariser<'_> {
         }
         let base = self.summary(plainer);
         let Difference { apart, mut found } = difference;
+        // A string ends at one place; what else a token may leave by lies above where the two come apart.
+        if !matches!(self.languages.expr(language), Expr::Json { .. }) {
+            apart.iter().for_each(|&node| self.record_above(node, language, &mut found));
+        }
         let visited = found.visited;
         let exits = found.exits(trie);
         let below_apart = || apart.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
@@ -59,9 +63,10 @@ impl Summariser<'_> {
             let some: Vec<TokenId> = ids.take(MAX_DIFFERENCE + 1).collect();
             (some.len() <= MAX_DIFFERENCE).then_some(some)
         };
-        let won = few(&mut found.inside.iter().copied().filter(|&id| !base.reads(id)));
+        let leaves = |id: TokenId| base.lets_out(id, self.vocabulary, self.source);
+        let won = few(&mut found.inside.iter().copied().filter(|&id| !base.reads(id) || leaves(id)));
         let lost = few(&mut below_apart().filter(|id| base.reads(*id) && !is_found(id)));
-        let mut removed: Vec<TokenId> = below_apart().filter(|&id| base.lets_out(id)).collect();
+        let mut removed: Vec<TokenId> = below_apart().filter(|&id| leaves(id)).collect();
         let inside_counts = won.is_some() && lost.is_some();
         let inside = match (won, lost) {
             (Some(won), Some(lost)) => {
@@ -81,6 +86,21 @@ impl Summariser<'_> {
         let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
         let base = Some(Base { summary: base, counts });
         Some((Summary { base, inside, exits, exiting: OnceLock::new() }, visited))
+    }
+
+    /// Records the ends on the way to `node`.
+    fn record_above(&mut self, node: u32, language: LangId, found: &mut Found) {
+        let trie = self.source.trie(self.vocabulary);
+        let (mut at, mut state) = (0, language);
+        loop {
+            let Some(child) = trie.children(at).find(|&child| trie.end(child) > node) else { return };
+            if child == node {
+                return;
+            }
+            state = self.languages.step(state, trie.byte(child));
+            found.record_end(self.languages, trie, child, state);
+            at = child;
+        }
     }
 
     /// Where `start.0` is any string but some, and `start.1` any.

@@ -18,15 +18,17 @@
 //!
 //! A thread's mark (its [`CaptureId`], which nothing else uses in a lexed grammar) is its level and its lexeme's number.
 //!
-//! The price: a summary of a terminal says nothing about what rivals do, so masks are walks over the trie of all tokens, as
-//! long as what is allowed. They are remembered as all masks are.
+//! The price: a summary of a terminal says nothing about what rivals do, so masks are walks over the trie of all tokens. What a
+//! lexeme reads that was begun first, and over which no rival has priority, is allowed whatever rivals do: the tokens of nothing but
+//! characters that it reads in any order are a set made once, and passed over. Masks are remembered as all are.
 //!
 //! Not found are dead ends that come from several lexemes together; what a grammar forbids by its lexemes alone, such as two names
 //! that nothing may separate, should not be asked for.
 
 use super::error::EngineError;
+use super::lexicon::SLICED;
 use super::recogniser::{Awaits, Recogniser, StateId, Thread};
-use super::stack::CaptureId;
+use super::stack::{CaptureId, SliceInterner};
 use crate::automata::LangId;
 use crate::grammar::LexemeId;
 
@@ -59,19 +61,52 @@ pub(super) fn beginning(level: u32) -> CaptureId {
     CaptureId(level << LEXEME_BITS)
 }
 
+/// The states that what lives on after a byte leads to, whatever was left behind: nearly every letter in a name leads
+/// to the same.
+pub(super) struct Steps {
+    lists: SliceInterner<(Thread, LangId)>,
+    /// By the number of the list, if the state was found.
+    states: Vec<Option<StateId>>,
+}
+
+impl Steps {
+    pub fn new() -> Self {
+        Steps { lists: SliceInterner::new(), states: Vec::new() }
+    }
+
+    /// The place of what lives on.
+    fn place(&mut self, living: &[(Thread, LangId)]) -> usize {
+        let place = self.lists.intern(living) as usize;
+        if place == self.states.len() {
+            self.states.push(None);
+        }
+        place
+    }
+
+    pub fn memory(&self) -> usize {
+        self.lists.memory() + self.states.capacity() * std::mem::size_of::<Option<StateId>>()
+    }
+}
+
 impl Recogniser {
     /// The state after `byte`.
     pub(super) fn step_lexed(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
-        let mut threads: Vec<(Mark, Thread, LangId)> = Vec::new();
+        let mut threads: Vec<(Thread, LangId)> = Vec::new();
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
             let Awaits::Language(language) = thread.awaits() else { continue };
             let next = self.pool.languages.step(language, byte);
             if next != LangId::NEVER {
-                threads.push((Mark::of(thread), thread, next));
+                threads.push((thread, next));
             }
         }
-        threads.sort_unstable_by_key(|&(mark, thread, _)| (mark.level, thread));
+        threads.sort_unstable_by_key(|&(thread, _)| (Mark::of(thread).level, thread));
+        let place = self.steps.place(&threads);
+        if let Some(known) = self.steps.states[place] {
+            return Ok(known);
+        }
+        let threads: Vec<(Mark, Thread, LangId)> =
+            threads.into_iter().map(|(thread, next)| (Mark::of(thread), thread, next)).collect();
         let mut kept: Vec<Thread> = Vec::new();
         let mut level = 0;
         let mut rest = threads.as_slice();
@@ -111,7 +146,31 @@ impl Recogniser {
         self.enter_all()?;
         kept.append(&mut self.draft.threads);
         self.draft.threads = self.without_useless(kept);
-        self.finish()
+        let state = self.finish()?;
+        self.steps.states[place] = Some(state);
+        Ok(state)
+    }
+
+    /// The groups of characters that `state` reads in any order, within sliced tokens: those of a lexeme of which no rival can
+    /// get the better.
+    pub(super) fn sure_groups(&mut self, state: StateId) -> u64 {
+        let mut oldest: Vec<(i32, LangId)> = Vec::new();
+        for &thread in self.threads(state) {
+            let Mark { level, lexeme } = Mark::of(thread);
+            if let (0, Awaits::Language(language)) = (level, thread.awaits()) {
+                oldest.push((self.pool.lexeme(lexeme).priority, language));
+            }
+        }
+        let highest = oldest.iter().map(|of| of.0).max();
+        let mut best = 0u64;
+        for (_, language) in oldest.into_iter().filter(|of| Some(of.0) == highest) {
+            let near = self.pool.languages.clamped(language, SLICED.into());
+            let groups = self.pool.languages.read_groups(near);
+            if groups.count_ones() > best.count_ones() {
+                best = groups;
+            }
+        }
+        best
     }
 
     /// The threads, sorted by level, without those that no word leads to its end before a thread of an older level completes.

@@ -11,6 +11,7 @@ use crate::automata::compare::byte_group;
 use crate::automata::{Escapes, Languages};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use hashbrown::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Bytes of summaries that a source keeps as met lately; as much again may be left of those before.
@@ -130,6 +131,8 @@ pub(super) struct Source {
     trie: Option<TokenTrie>,
     below: OnceLock<Box<[Below]>>,
     cache: Mutex<Cache>,
+    /// Bytes that summaries kept before have taken since the cache was asked last.
+    grown: AtomicUsize,
     slices: Mutex<HashMap<u64, Arc<TokenSet>>>,
     short: [OnceLock<Box<[TokenSet]>>; 2],
 }
@@ -140,6 +143,7 @@ impl Source {
             trie,
             below: OnceLock::new(),
             cache: Mutex::default(),
+            grown: AtomicUsize::new(0),
             slices: Mutex::default(),
             short: Default::default(),
         }
@@ -243,7 +247,14 @@ impl Source {
     }
 
     pub fn keep(&self, key: u128, summary: &Arc<Summary>) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key, summary.clone());
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.bytes += self.grown.swap(0, Ordering::Relaxed);
+        cache.insert(key, summary.clone());
+    }
+
+    /// Counts memory that a summary takes from now on.
+    pub fn grown(&self, bytes: usize) {
+        self.grown.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -341,7 +352,8 @@ impl Lexicon {
                 source.short(vocabulary, Unit::Bytes, 0);
                 let languages = &mut languages;
                 let flat = &mut flat;
-                Summariser { languages, flat, vocabulary, source }.summary(language).exiting();
+                let summary = Summariser { languages, flat, vocabulary, source }.summary(language);
+                summary.exiting(vocabulary, source);
             }
         }
     }

@@ -12,13 +12,14 @@
 use super::error::EngineError;
 use super::graph::{Core, Graph};
 use super::ideas::{uses, Idea};
-use super::lexicon::is_json_space;
+use super::lexicon::{is_json_space, Source};
 use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::CaptureId;
-use super::suffix_trie::SuffixTrie;
+use super::suffix_trie::{Branch, Preorder, Suffixes};
 use super::summary::{Base, Counts, Inside, Summary};
 use crate::automata::ByteSet;
 use crate::vocab::{TokenId, TokenSet};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -28,6 +29,9 @@ const FEW: usize = 16;
 
 /// More single ids than this become a set of their own.
 const MAX_EXTRA: usize = 256;
+
+/// More single ids than this are not sorted but put into a set.
+const UNSORTED: usize = 2048;
 
 /// A set of allowed tokens.
 pub(super) enum MaskData {
@@ -135,6 +139,30 @@ pub(super) struct MaskEntry {
     retry: Box<[TokenId]>,
 }
 
+/// What follows one byte of the path to the current node.
+struct At {
+    state: StateId,
+    /// Spaces read since `state` that change nothing, and how many of them may be.
+    spaces: u32,
+    idle: Option<u32>,
+    /// What can come next, where that is asked before stepping.
+    next: ByteSet,
+}
+
+type Path = SmallVec<[At; 16]>;
+
+impl At {
+    /// `nodes` may have to be read from `state`.
+    fn enter(core: &mut Core, state: StateId, nodes: usize) -> Self {
+        let next = if nodes > FEW && uses(Idea::FirstBytes) {
+            core.recogniser.first_bytes(state)
+        } else {
+            ByteSet::FULL
+        };
+        At { state, spaces: 0, idle: None, next }
+    }
+}
+
 impl Graph {
     pub(super) fn mask_locked(&self, core: &mut Core, state: StateId) -> Result<Arc<MaskEntry>, EngineError> {
         if let Some(known) = self.slot(state).and_then(|s| s.mask.get()) {
@@ -197,7 +225,7 @@ impl Graph {
         }
         let summarised = !core.recogniser.pool.is_lexed() && uses(Idea::Summaries);
         if !summarised {
-            self.step_through(core, state, &mut parts.extra)?;
+            self.step_through(core, state, &mut parts)?;
         }
         for i in 0..core.recogniser.threads(state).len() {
             let thread = core.recogniser.threads(state)[i];
@@ -218,30 +246,60 @@ impl Graph {
             let is_item = core.recogniser.captures.root(thread.capture) == CaptureId::ITEM;
             let counted = Counted { refused: found.refused.clone(), inside: true, only: None };
             let retry = is_item.then_some(&mut retry);
-            self.contribute(core, thread, &found.summary, counted, &mut parts, retry)?;
+            let source = match &found.blanks {
+                Some(_) => &self.lexicon.stripped(&self.vocabulary).source,
+                None => &self.lexicon.plain,
+            };
+            self.contribute(core, thread, (&found.summary, source), counted, &mut parts, retry)?;
         }
         Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
     }
 
     /// The text tokens that stepping through the trie of all finds.
-    fn step_through(
-        &self,
-        core: &mut Core,
-        start: StateId,
-        out: &mut Vec<TokenId>,
-    ) -> Result<(), EngineError> {
-        let trie = self.vocabulary.trie();
-        let mut path = vec![start];
+    fn step_through(&self, core: &mut Core, start: StateId, parts: &mut Parts) -> Result<(), EngineError> {
+        let (trie, source) = (self.vocabulary.trie(), &self.lexicon.plain);
+        let below = source.below(&self.vocabulary);
+        let skips = core.recogniser.pool.is_lexed() && uses(Idea::Slices);
+        // What a state is sure to read, by state: as many as subtrees are met in.
+        let mut sure: HashMap<StateId, u64> = HashMap::new();
+        let mut sure_groups = |core: &mut Core, state: StateId| match skips {
+            true => *sure.entry(state).or_insert_with(|| core.recogniser.sure_groups(state)),
+            false => 0,
+        };
+        let groups = sure_groups(core, start);
+        if groups != 0 {
+            parts.large.push((source.slice(&self.vocabulary, groups), Arc::new([])));
+        }
+        // The states on the path to the current node, and whether the path is nothing but `groups`.
+        let mut path = vec![(start, groups != 0)];
         let mut node = 1;
         while (node as usize) < trie.node_count() {
             path.truncate(trie.depth(node).into());
-            let next = self.step_locked(core, path[path.len() - 1], trie.byte(node))?;
-            if next == StateId::DEAD {
-                node = trie.end(node);
+            let (from, from_sliced) = path[path.len() - 1];
+            let at = below[node as usize];
+            let is_sliced = from_sliced && at.is_in(groups);
+            let after = trie.end(node);
+            if is_sliced && at.all_in(groups) {
+                node = after;
                 continue;
             }
-            out.extend_from_slice(trie.tokens(node));
-            path.push(next);
+            let next = self.step_locked(core, from, trie.byte(node))?;
+            if next == StateId::DEAD {
+                node = after;
+                continue;
+            }
+            if !is_sliced {
+                if after > node + 1 && at.is_boundary() {
+                    let sure = sure_groups(core, next);
+                    if sure != 0 && at.all_in(sure) {
+                        parts.extra.extend_from_slice(trie.subtree_tokens(node));
+                        node = after;
+                        continue;
+                    }
+                }
+                parts.extra.extend_from_slice(trie.tokens(node));
+            }
+            path.push((next, is_sliced));
             node += 1;
         }
         Ok(())
@@ -252,7 +310,7 @@ impl Graph {
         &self,
         core: &mut Core,
         thread: Thread,
-        summary: &Summary,
+        (summary, source): (&Summary, &Source),
         counted: Counted<'_>,
         parts: &mut Parts,
         mut retry: Option<&mut Vec<TokenId>>,
@@ -264,7 +322,7 @@ impl Graph {
                 Counts::ExitsBut(but) => Counted { refused: merged(refused, but), inside: false, ..counted },
                 Counts::ExitsOf(of) => Counted { refused: refused.clone(), inside: false, only: Some(of) },
             };
-            self.contribute(core, thread, base, narrower, parts, retry.as_deref_mut())?;
+            self.contribute(core, thread, (base, source), narrower, parts, retry.as_deref_mut())?;
         }
         let Counted { refused, inside, only } = counted;
         if inside {
@@ -279,7 +337,7 @@ impl Graph {
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
             self.publish_locked(core, after);
-            self.read_suffixes(core, after, suffixes, &mut parts.extra)?;
+            self.read_suffixes(core, after, suffixes, source, &mut parts.extra)?;
         }
         if only.is_some() || !refused.is_empty() {
             let mut kept = before;
@@ -302,38 +360,47 @@ impl Graph {
         &self,
         core: &mut Core,
         start: StateId,
-        suffixes: &SuffixTrie,
+        suffixes: &Suffixes,
+        source: &Source,
         out: &mut Vec<TokenId>,
     ) -> Result<(), EngineError> {
-        /// What follows one byte of the path to the current node.
-        struct At {
-            state: StateId,
-            /// Spaces read since `state` that change nothing, and how many of them may be.
-            spaces: u32,
-            idle: Option<u32>,
-            /// What can come next, where that is asked before stepping.
-            next: ByteSet,
-        }
-        let mut path: SmallVec<[At; 16]> = SmallVec::new();
-        let enter = |core: &mut Core, state: StateId, nodes: usize| {
-            let next = if nodes > FEW && uses(Idea::FirstBytes) {
-                core.recogniser.first_bytes(state)
-            } else {
-                ByteSet::FULL
-            };
-            At { state, spaces: 0, idle: None, next }
-        };
-        path.push(enter(core, start, suffixes.nodes.len()));
-        let mut i = 0;
-        while let Some(node) = suffixes.nodes.get(i) {
-            let depth = usize::from(node.depth);
-            path.truncate(depth);
-            let at = &mut path[depth - 1];
-            if !at.next.contains(node.byte) {
-                i = node.end as usize;
+        let trie = source.trie(&self.vocabulary);
+        let mut path: Path = SmallVec::new();
+        path.push(At::enter(core, start, suffixes.nodes()));
+        for i in 0..suffixes.len() {
+            path.truncate(1);
+            if !path[0].next.contains(suffixes.byte(i)) {
                 continue;
             }
-            if is_json_space(node.byte) {
+            match suffixes.branch(trie, i, |bytes| source.grown(bytes)) {
+                Branch::Whole(root) => self.read_branch(core, trie, root, &mut path, out)?,
+                Branch::Merged(merged) => self.read_branch(core, merged, 0, &mut path, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the subtree of `root`; `path` holds where its parent is read.
+    fn read_branch(
+        &self,
+        core: &mut Core,
+        trie: &impl Preorder,
+        root: u32,
+        path: &mut Path,
+        out: &mut Vec<TokenId>,
+    ) -> Result<(), EngineError> {
+        let top = trie.depth(root) - 1;
+        let (mut node, end) = (root, trie.end(root));
+        while node < end {
+            let depth = usize::from(trie.depth(node) - top);
+            let byte = trie.byte(node);
+            path.truncate(depth);
+            let at = &mut path[depth - 1];
+            if !at.next.contains(byte) {
+                node = trie.end(node);
+                continue;
+            }
+            if is_json_space(byte) {
                 let idle = match at.idle {
                     Some(idle) => idle,
                     None if !uses(Idea::IdleSpaces) => 0,
@@ -342,26 +409,26 @@ impl Graph {
                 if at.spaces < idle {
                     let At { state, spaces, next, .. } = *at;
                     path.push(At { state, spaces: spaces + 1, idle: Some(idle), next });
-                    out.extend_from_slice(suffixes.ids(i));
-                    i += 1;
+                    out.extend_from_slice(trie.tokens(node));
+                    node += 1;
                     continue;
                 }
             }
             let mut from = at.state;
-            if is_json_space(node.byte) {
+            if is_json_space(byte) {
                 // Too many.
                 for _ in 0..at.spaces {
                     from = self.step_locked(core, from, b' ')?;
                 }
             }
-            let next = self.step_locked(core, from, node.byte)?;
+            let next = self.step_locked(core, from, byte)?;
             if next == StateId::DEAD {
-                i = node.end as usize;
+                node = trie.end(node);
                 continue;
             }
-            path.push(enter(core, next, node.end as usize - i));
-            out.extend_from_slice(suffixes.ids(i));
-            i += 1;
+            path.push(At::enter(core, next, (trie.end(node) - node) as usize));
+            out.extend_from_slice(trie.tokens(node));
+            node += 1;
         }
         Ok(())
     }
@@ -369,6 +436,24 @@ impl Graph {
     fn combine(&self, core: &mut Core, parts: Parts) -> MaskData {
         let Parts { mut large, mut extra } = parts;
         let size = self.vocabulary.size();
+        let dense = |set: TokenSet| {
+            self.mask_bytes.fetch_add(size / 8, Ordering::Relaxed);
+            MaskData::Dense(Arc::new(set))
+        };
+        if extra.len() > UNSORTED {
+            let mut all = TokenSet::from_ids(size, extra);
+            for (set, missing) in large {
+                match missing.is_empty() {
+                    true => all.union_with(&set),
+                    false => {
+                        let mut set = TokenSet::clone(&set);
+                        set.remove_all(&missing);
+                        all.union_with(&set);
+                    }
+                }
+            }
+            return dense(all);
+        }
         extra.sort_unstable();
         extra.dedup();
         large.sort_by_key(|part| Arc::as_ptr(&part.0) as usize);
@@ -380,10 +465,6 @@ impl Graph {
             }
             same
         });
-        let dense = |set: TokenSet| {
-            self.mask_bytes.fetch_add(size / 8, Ordering::Relaxed);
-            MaskData::Dense(Arc::new(set))
-        };
         let mut removed: Vec<TokenId> = Vec::new();
         for (i, (_, missing)) in large.iter().enumerate() {
             removed.extend(missing.iter().copied().filter(|id| {

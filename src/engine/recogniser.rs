@@ -8,7 +8,7 @@
 //! Everything here runs under the graph's lock.
 
 use super::error::EngineError;
-use super::lexed::beginning;
+use super::lexed::{beginning, Steps};
 use super::limits::Limits;
 use super::stack::{ArrayState, CaptureId, Captures, ContId, Frame, Link, ObjectState, SliceInterner, Stack};
 use crate::automata::{ByteSet, LangId, UNBOUNDED};
@@ -105,6 +105,8 @@ pub(super) struct Recogniser {
     /// What [`Expand::distinct_items`] answered, by its key, the position and the list of used items.
     pub distinct_choices: HashMap<(u64, u32, u32), Vec<Choice>>,
     states: SliceInterner<Thread>,
+    /// Of lexed grammars.
+    pub steps: Steps,
     expanded: HashMap<u64, NodeId>,
     /// What the grammar names as special tokens but is text in the vocabulary.
     spelt: HashMap<SpecialId, LangId>,
@@ -134,6 +136,7 @@ impl Recogniser {
             offers: HashMap::new(),
             distinct_choices: HashMap::new(),
             states: SliceInterner::new(),
+            steps: Steps::new(),
             expanded: HashMap::new(),
             spelt: HashMap::new(),
             draft: Draft::default(),
@@ -616,6 +619,7 @@ impl Recogniser {
             + self.stack.memory()
             + self.captures.memory()
             + self.states.memory()
+            + self.steps.memory()
             + (self.objects.len() + self.arrays.len() + self.offers.len() + self.distinct_choices.len()) * 200
             + self.used.len() * 64
     }

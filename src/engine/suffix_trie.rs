@@ -1,104 +1,247 @@
-//! The suffixes of the tokens that leave a terminal, merged into one small trie.
+//! The suffixes of the tokens that leave a terminal.
 //!
-//! Thousands of tokens leave a JSON string (`foo":`, `bar":`, …) but their suffixes are a few hundred; the continuation
-//! reads each suffix once, whatever came before it.
+//! Thousands of tokens leave a JSON string (`foo":`, `bar":`, …) but their suffixes are a few hundred; merged into one small
+//! trie the continuation reads each suffix once, whatever came before it.
+//!
+//! A terminal that may end anywhere, such as `[a-z]*`, is left by the rest of every token there is, and hardly any of these
+//! rests can follow. So suffixes are kept by their first byte, and those of a byte are merged when a continuation reads it
+//! for the first time. Where only one node of the vocabulary's trie begins with the byte, its subtree is read as it stands.
 
 use crate::vocab::{TokenId, TokenTrie};
+use std::ops::Range;
+use std::sync::OnceLock;
 
-/// The suffixes of tokens that leave a terminal, in preorder.
+/// The suffixes of the tokens that leave a terminal.
+pub(super) struct Suffixes {
+    starts: Box<[Start]>,
+    /// The trie's nodes on which suffixes begin, by their byte.
+    roots: Box<[u32]>,
+    /// How many nodes are below these, and they themselves.
+    nodes: usize,
+}
+
+/// The suffixes that begin with one byte.
+struct Start {
+    byte: u8,
+    /// Where its roots end.
+    end: u32,
+    merged: OnceLock<SuffixTrie>,
+}
+
+/// The suffixes that begin with one byte, to be read.
+pub(super) enum Branch<'a> {
+    /// They stand in the vocabulary's trie as they are, from this node on.
+    Whole(u32),
+    /// They are merged from several places.
+    Merged(&'a SuffixTrie),
+}
+
+impl Suffixes {
+    /// Of the tokens below `ends`, on which the terminal ends.
+    pub fn of(trie: &TokenTrie, ends: impl Iterator<Item = u32> + Clone) -> Self {
+        let mut counts = [0u32; 256];
+        let mut nodes = 0;
+        let mut total = 0;
+        for root in ends.clone().flat_map(|end| trie.children(end)) {
+            counts[usize::from(trie.byte(root))] += 1;
+            nodes += (trie.end(root) - root) as usize;
+            total += 1;
+        }
+        let mut starts = Vec::with_capacity(counts.iter().filter(|&&count| count > 0).count());
+        let mut end = 0;
+        for (byte, count) in (0..=u8::MAX).zip(&mut counts) {
+            if *count > 0 {
+                end += *count;
+                starts.push(Start { byte, end, merged: OnceLock::new() });
+            }
+            // From here on where the next root of this byte goes.
+            *count = end - *count;
+        }
+        let mut roots = vec![0; total];
+        for root in ends.flat_map(|end| trie.children(end)) {
+            let place = &mut counts[usize::from(trie.byte(root))];
+            roots[*place as usize] = root;
+            *place += 1;
+        }
+        Suffixes { starts: starts.into(), roots: roots.into(), nodes }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// How many nodes there would be if none were merged.
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// How many bytes suffixes begin with.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The byte that the suffixes of `at` begin with.
+    pub fn byte(&self, at: usize) -> u8 {
+        self.starts[at].byte
+    }
+
+    fn roots_of(&self, at: usize) -> &[u32] {
+        let start = if at == 0 { 0 } else { self.starts[at - 1].end };
+        &self.roots[start as usize..self.starts[at].end as usize]
+    }
+
+    /// The suffixes of `at`; calls `grown` with the bytes of memory that this takes, if it does.
+    pub fn branch(&self, trie: &TokenTrie, at: usize, grown: impl FnOnce(usize)) -> Branch<'_> {
+        match *self.roots_of(at) {
+            [one] => Branch::Whole(one),
+            ref several => Branch::Merged(self.starts[at].merged.get_or_init(|| {
+                let merged = SuffixTrie::merge(trie, several);
+                grown(merged.memory());
+                merged
+            })),
+        }
+    }
+
+    /// The trie's nodes on which suffixes begin.
+    pub fn roots(&self) -> &[u32] {
+        &self.roots
+    }
+
+    /// Bytes held, without what is merged later.
+    pub fn memory(&self) -> usize {
+        self.starts.len() * std::mem::size_of::<Start>() + self.roots.len() * 4
+    }
+}
+
+/// Suffixes merged, in preorder.
 pub(super) struct SuffixTrie {
-    pub nodes: Box<[SuffixNode]>,
+    nodes: Box<[SuffixNode]>,
     ids: Box<[TokenId]>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct SuffixNode {
-    pub byte: u8,
+struct SuffixNode {
+    byte: u8,
     /// 1 for the first byte.
-    pub depth: u16,
+    depth: u16,
     /// The first node after this one's subtree.
-    pub end: u32,
+    end: u32,
     ids_end: u32,
 }
 
+/// A step of merging.
+enum Work {
+    /// These nodes, which have the same byte, at this depth.
+    Merge(u16, Range<usize>),
+    /// Everything below this node is merged.
+    Close(usize),
+}
+
+/// Tokens by suffix in preorder: a part of the vocabulary's trie, or one that was merged.
+pub(super) trait Preorder {
+    fn byte(&self, node: u32) -> u8;
+    /// The first node after the subtree of `node`.
+    fn end(&self, node: u32) -> u32;
+    fn depth(&self, node: u32) -> u16;
+    /// The tokens whose suffix ends at `node`.
+    fn tokens(&self, node: u32) -> &[TokenId];
+}
+
+impl Preorder for TokenTrie {
+    fn byte(&self, node: u32) -> u8 {
+        self.byte(node)
+    }
+
+    fn end(&self, node: u32) -> u32 {
+        self.end(node)
+    }
+
+    fn depth(&self, node: u32) -> u16 {
+        self.depth(node)
+    }
+
+    fn tokens(&self, node: u32) -> &[TokenId] {
+        self.tokens(node)
+    }
+}
+
+impl Preorder for SuffixTrie {
+    fn byte(&self, node: u32) -> u8 {
+        self.nodes[node as usize].byte
+    }
+
+    fn end(&self, node: u32) -> u32 {
+        self.nodes[node as usize].end
+    }
+
+    fn depth(&self, node: u32) -> u16 {
+        self.nodes[node as usize].depth
+    }
+
+    fn tokens(&self, node: u32) -> &[TokenId] {
+        let start = if node == 0 { 0 } else { self.nodes[node as usize - 1].ids_end };
+        &self.ids[start as usize..self.nodes[node as usize].ids_end as usize]
+    }
+}
+
 impl SuffixTrie {
-    /// The tokens whose suffix ends at node `i`.
-    pub fn ids(&self, i: usize) -> &[TokenId] {
-        let start = if i == 0 { 0 } else { self.nodes[i - 1].ids_end };
-        &self.ids[start as usize..self.nodes[i].ids_end as usize]
-    }
-
-    /// Every token in the trie.
-    pub fn all_ids(&self) -> &[TokenId] {
-        &self.ids
-    }
-
-    /// Merges the subtrees below `roots`.
-    pub fn merge(trie: &TokenTrie, roots: &[u32]) -> Self {
-        if let [one] = roots {
-            return Self::below(trie, *one);
-        }
+    /// Merges the subtrees of `roots`, which have the same byte.
+    fn merge(trie: &TokenTrie, roots: &[u32]) -> Self {
         let mut nodes: Vec<SuffixNode> = Vec::new();
         let mut ids: Vec<TokenId> = Vec::new();
-        // A frame: the groups of children still to do (in reverse), and the node they belong to.
-        let mut stack: Vec<(Groups, Option<usize>)> = vec![(groups(trie, roots), None)];
-        while let Some((todo, owner)) = stack.last_mut() {
-            let Some((byte, members)) = todo.pop() else {
-                if let Some(owner) = *owner {
-                    nodes[owner].end = nodes.len() as u32;
+        // What is to be done, next last.
+        // The trie's nodes to be merged, those of the last work last.
+        let mut members: Vec<(u8, u32)> = roots.iter().map(|&root| (trie.byte(root), root)).collect();
+        let mut work = vec![Work::Merge(1, 0..members.len())];
+        while let Some(next) = work.pop() {
+            let (depth, range) = match next {
+                Work::Close(node) => {
+                    nodes[node].end = nodes.len() as u32;
+                    continue;
                 }
-                stack.pop();
-                continue;
+                Work::Merge(depth, range) => (depth, range),
             };
-            for &m in &members {
-                ids.extend_from_slice(trie.tokens(m));
+            let start = range.start;
+            if let [(_, one)] = members[range.clone()] {
+                // Its subtree is in order as it is.
+                let (at, shift) = (nodes.len() as u32, depth.wrapping_sub(trie.depth(one)));
+                let mut ids_end = ids.len() as u32;
+                ids.extend_from_slice(trie.subtree_tokens(one));
+                nodes.extend((one..trie.end(one)).map(|node| {
+                    ids_end += trie.tokens(node).len() as u32;
+                    SuffixNode {
+                        byte: trie.byte(node),
+                        depth: trie.depth(node).wrapping_add(shift),
+                        end: trie.end(node) - one + at,
+                        ids_end,
+                    }
+                }));
+                members.truncate(start);
+                continue;
             }
             let at = nodes.len();
-            let depth = stack.len() as u16;
+            let byte = members[start].0;
+            let own: Vec<u32> = members[range].iter().map(|member| member.1).collect();
+            members.truncate(start);
+            for &member in &own {
+                ids.extend_from_slice(trie.tokens(member));
+                members.extend(trie.children(member).map(|child| (trie.byte(child), child)));
+            }
             nodes.push(SuffixNode { byte, depth, end: 0, ids_end: ids.len() as u32 });
-            let below = groups(trie, &members);
-            stack.push((below, Some(at)));
+            work.push(Work::Close(at));
+            // The first byte last, so that it is done first.
+            members[start..].sort_unstable_by(|a, b| b.cmp(a));
+            let mut from = start;
+            while from < members.len() {
+                let run = members[from..].iter().take_while(|member| member.0 == members[from].0).count();
+                work.push(Work::Merge(depth + 1, from..from + run));
+                from += run;
+            }
         }
         SuffixTrie { nodes: nodes.into(), ids: ids.into() }
     }
 
-    /// The subtree below `root` is in order as it is.
-    fn below(trie: &TokenTrie, root: u32) -> Self {
-        let (top, before) = (trie.depth(root), trie.tokens(root).len());
-        let ids = &trie.subtree_tokens(root)[before..];
-        let mut ids_end = 0;
-        let nodes = (root + 1..trie.end(root)).map(|node| {
-            ids_end += trie.tokens(node).len() as u32;
-            SuffixNode {
-                byte: trie.byte(node),
-                depth: trie.depth(node) - top,
-                end: trie.end(node) - root - 1,
-                ids_end,
-            }
-        });
-        SuffixTrie { nodes: nodes.collect(), ids: ids.into() }
-    }
-
-    pub fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         self.nodes.len() * std::mem::size_of::<SuffixNode>() + self.ids.len() * 4
     }
-}
-
-/// Trie nodes by their byte.
-type Groups = Vec<(u8, Vec<u32>)>;
-
-/// The children of `members` by byte, last byte first.
-fn groups(trie: &TokenTrie, members: &[u32]) -> Groups {
-    if let [one] = members {
-        let mut all: Groups = trie.children(*one).map(|c| (trie.byte(c), vec![c])).collect();
-        all.reverse();
-        return all;
-    }
-    let mut pairs: Vec<(u8, u32)> =
-        members.iter().flat_map(|&m| trie.children(m).map(|c| (trie.byte(c), c))).collect();
-    pairs.sort_unstable();
-    let mut all: Groups =
-        pairs.chunk_by(|a, b| a.0 == b.0).map(|g| (g[0].0, g.iter().map(|p| p.1).collect())).collect();
-    all.reverse();
-    all
 }

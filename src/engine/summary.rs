@@ -20,7 +20,7 @@
 use super::flat::{Flat, Row};
 use super::ideas::{uses, Idea};
 use super::lexicon::{Below, Source, Unit, SLICED};
-use super::suffix_trie::SuffixTrie;
+use super::suffix_trie::Suffixes;
 use crate::automata::{Expr, LangId, Languages, LiteralSet, UNLABELLED};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use std::sync::{Arc, OnceLock};
@@ -69,9 +69,9 @@ pub(super) struct Summary {
     pub base: Option<Base>,
     pub inside: Inside,
     /// By the label of the completed literal, where there are labels.
-    pub exits: Box<[(Option<u32>, SuffixTrie)]>,
-    /// Where this is the base of differences: the tokens with an exit here, sorted.
-    pub exiting: OnceLock<Box<[TokenId]>>,
+    pub exits: Box<[(Option<u32>, Suffixes)]>,
+    /// Where this is the base of differences: the tokens with an exit here.
+    pub exiting: OnceLock<TokenSet>,
 }
 
 /// What a walk found.
@@ -87,6 +87,11 @@ impl Found {
     /// Records that the walk stands on `node` with the terminal in `state`.
     pub fn record(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
         self.inside.extend_from_slice(trie.tokens(node));
+        self.record_end(languages, trie, node, state);
+    }
+
+    /// As [`record`](Self::record), but without what is read to `node` itself.
+    pub fn record_end(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
         if languages.is_nullable(state) && trie.end(node) > node + 1 {
             self.ends.push((languages.label(state), node));
         }
@@ -114,15 +119,13 @@ impl Found {
         }
     }
 
-    pub fn exits(&mut self, trie: &TokenTrie) -> Box<[(Option<u32>, SuffixTrie)]> {
+    pub fn exits(&mut self, trie: &TokenTrie) -> Box<[(Option<u32>, Suffixes)]> {
         self.ends.sort_unstable();
+        self.ends.dedup();
         self.ends
             .chunk_by(|a, b| a.0 == b.0)
-            .map(|group| {
-                let roots: Vec<u32> = group.iter().map(|g| g.1).collect();
-                (group[0].0, SuffixTrie::merge(trie, &roots))
-            })
-            .filter(|(_, trie)| !trie.nodes.is_empty())
+            .map(|group| (group[0].0, Suffixes::of(trie, group.iter().map(|end| end.1))))
+            .filter(|(_, suffixes)| !suffixes.is_empty())
             .collect()
     }
 }
@@ -146,10 +149,7 @@ impl Summary {
             Counts::AllBut(ids) | Counts::ExitsBut(ids) => ids.len() * 4,
             Counts::ExitsOf(set) => set.words().len() * 4,
         });
-        // What is sorted later is counted now.
-        128 + inside
-            + base
-            + self.exits.iter().map(|e| 48 + e.1.memory() + e.1.all_ids().len() * 4).sum::<usize>()
+        128 + inside + base + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
     }
 
     /// Whether `token` is read inside.
@@ -167,24 +167,27 @@ impl Summary {
     }
 
     /// Whether `token` has an exit.
-    pub fn lets_out(&self, token: TokenId) -> bool {
-        self.exiting().binary_search(&token).is_ok()
+    pub fn lets_out(&self, token: TokenId, vocabulary: &Vocabulary, source: &Source) -> bool {
+        self.exiting(vocabulary, source).contains(token)
             || match &self.base {
                 Some(Base { summary, counts: Counts::AllBut(but) | Counts::ExitsBut(but) }) => {
-                    but.binary_search(&token).is_err() && summary.lets_out(token)
+                    but.binary_search(&token).is_err() && summary.lets_out(token, vocabulary, source)
                 }
                 Some(Base { counts: Counts::ExitsOf(of), .. }) => of.contains(token),
                 None => false,
             }
     }
 
-    /// The tokens with an exit that is not the base's, sorted.
-    pub fn exiting(&self) -> &[TokenId] {
+    /// The tokens with an exit that is not the base's.
+    pub fn exiting(&self, vocabulary: &Vocabulary, source: &Source) -> &TokenSet {
         self.exiting.get_or_init(|| {
-            let mut ids: Vec<TokenId> =
-                self.exits.iter().flat_map(|(_, suffixes)| suffixes.all_ids().iter().copied()).collect();
-            ids.sort_unstable();
-            ids.into()
+            let trie = source.trie(vocabulary);
+            let mut set = TokenSet::new(vocabulary.size());
+            for root in self.exits.iter().flat_map(|(_, suffixes)| suffixes.roots()) {
+                set.insert_all(trie.subtree_tokens(*root));
+            }
+            source.grown(set.words().len() * 4);
+            set
         })
     }
 
