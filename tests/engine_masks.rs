@@ -291,7 +291,11 @@ fn masks_of_texts_are_what_stepping_says() {
         (Notation::Lark, json, " { \"na\\n\" : [1,true ,-2.5e3] }\n"),
         (Notation::Lark, code, "foo bar; # foo\nbaz = (x+12.5)-f('a', \"b\").y;"),
         (Notation::Lark, words, "foobarfoobar 1;foo/bar"),
-        (Notation::Lark, include_str!("../grammars/calculator.lark"), "x = 2 * (y_1 + 1.5); print x; # foo\n"),
+        (
+            Notation::Lark,
+            include_str!("../grammars/calculator.lark"),
+            "x = 2 * (y_1 + 1.5); print x; # foo\n",
+        ),
     ];
     for (notation, grammar, sample) in table {
         let grammar = notation.compile(grammar).unwrap();
