@@ -2,6 +2,7 @@
 //! the schemas both compile.
 
 use crate::cases::{self, Case, Prepared};
+use crate::clock::Stopwatch;
 use crate::driver::{drive, Run};
 use crate::engine::{self, accepts, Hedgerow, XGRAMMAR};
 use crate::slowest;
@@ -347,6 +348,8 @@ pub fn run(
         table.row(std::iter::once(run.engine.clone()).chain(numbers.map(shown)));
     }
     table.print();
+    let size = results.vocabulary.size();
+    println!("Copying a mask of {size} tokens alone takes {} ns.", shown(Stopwatch::new().copy_cost(size)));
     print_reasons(&results);
     let mut by_split: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, case) in results.cases.iter().enumerate() {
