@@ -1,9 +1,9 @@
-//! hedgerow, as its users use it: `schema::compile`, one `Constraint` a schema, one `Matcher` an output.
+//! hedgerow, as its users use it: `engine::prepare` once, `schema::compile`, one `Constraint` a schema, one `Matcher` an output.
 
 use super::{Engine, Session};
 use crate::options::Options;
 use anyhow::{bail, Result};
-use hedgerow::engine::{Constraint, Matcher};
+use hedgerow::engine::{prepare, Constraint, Matcher};
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::time::Instant;
@@ -15,8 +15,9 @@ pub struct Hedgerow {
 }
 
 impl Hedgerow {
-    /// With this vocabulary and these options.
+    /// With this vocabulary, prepared as a server would, and these options.
     pub fn new(vocabulary: Vocabulary, options: &Options) -> Self {
+        prepare(&vocabulary);
         Hedgerow { vocabulary, options: options.schema.clone() }
     }
 
@@ -37,6 +38,7 @@ impl Engine for Hedgerow {
         let parts = parts(&self.vocabulary);
         let start = Instant::now();
         let vocabulary = Vocabulary::from_tokens(parts)?;
+        prepare(&vocabulary);
         let built = Hedgerow { vocabulary, options: self.options.clone() };
         built.constraint(r#"{"type": "boolean"}"#)?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
