@@ -183,7 +183,7 @@ fn follow(
 }
 
 /// The tokens that one of two masks alone allows.
-fn differences(masks: &[Vec<u32>; 2], tokens: usize) -> [Vec<u32>; 2] {
+pub fn differences(masks: &[Vec<u32>; 2], tokens: usize) -> [Vec<u32>; 2] {
     let mut only = [Vec::new(), Vec::new()];
     for (i, (&a, &b)) in masks[0].iter().zip(&masks[1]).enumerate() {
         let mut differing = a ^ b;

@@ -5,6 +5,7 @@
 //! - `slowest` shows where an engine's time goes: its slowest compilations and masks.
 //! - `diff` compares masks token by token with llguidance's, and finds out who is right.
 //! - `scaling` measures how cost grows with the schema, the vocabulary and the batch.
+//! - `grammars` compares masks and measures them as `maskbench` does, for grammars as text in Lark's notation.
 //! - `schema-suite` runs the official JSON Schema test suite.
 //! - `samplers` runs the same sampler chains as llama.cpp on the same logits.
 //!
@@ -18,6 +19,7 @@ mod clock;
 mod diff;
 mod driver;
 mod engine;
+mod grammars;
 mod llama;
 mod maskbench;
 mod options;
@@ -27,6 +29,7 @@ mod scaling;
 mod schema_suite;
 mod slowest;
 mod statistics;
+mod walks;
 mod worker;
 
 use clap::{Args, Parser, Subcommand};
@@ -153,6 +156,30 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Grammars as text: time to first mask, time between masks, and how often masks differ, beside llguidance.
+    Grammars {
+        /// Grammars in Lark's notation; without any, those of `benches/peers/grammars` and the repository's calculator.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The vocabulary: a Hugging Face `tokenizer.json`.
+        #[arg(long, value_name = "TOKENIZER_JSON")]
+        vocab: PathBuf,
+        /// Random texts of each grammar.
+        #[arg(long, value_name = "N", default_value_t = 40)]
+        walks: usize,
+        /// Tokens a text has at most.
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        steps: usize,
+        /// What the texts depend on.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print the texts.
+        #[arg(long)]
+        texts: bool,
+        /// Write the figures here.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// The official JSON Schema test suite: what passes, is refused, or is wrong, per draft and file.
     SchemaSuite {
         /// The suite: a folder with `tests/` and `remotes/`.
@@ -214,6 +241,9 @@ fn main() -> ExitCode {
             diff::run(&selection, &diff::Plan { positions, tokens, examples }, json.as_deref())
         }
         Command::Scaling { vocab, only, json } => scaling::run(&vocab, only.as_deref(), json.as_deref()),
+        Command::Grammars { files, vocab, walks, steps, seed, texts, json } => {
+            grammars::run(&vocab, &files, &grammars::Plan { walks, steps, seed, texts }, json.as_deref())
+        }
         Command::SchemaSuite { dir, engines, options, draft, files, json } => {
             schema_suite::run(&dir, &engines, &options, draft.as_deref(), files, json.as_deref())
         }

@@ -5,7 +5,7 @@
 //! the same amount of schema at every size, so a curve that rises says that the schema's size is paid for.
 
 use crate::clock::Stopwatch;
-use crate::engine::{self, allows, Engine, Hedgerow, LlGuidance, Session};
+use crate::engine::{self, allows, Hedgerow, LlGuidance, Session};
 use crate::options::Options;
 use crate::statistics::{rounded, shown, Summary, Table};
 use anyhow::{bail, Context, Result};
@@ -111,16 +111,6 @@ pub fn run(vocabularies: &[PathBuf], only: Option<&str>, json: Option<&Path>) ->
     Ok(())
 }
 
-fn prepare(name: &str, vocabulary: &Vocabulary, options: &Options) -> Result<Box<dyn Engine>> {
-    let anew = Vocabulary::from_tokens(engine::parts(vocabulary))?;
-    let mut engine: Box<dyn Engine> = match name {
-        "hedgerow" => Box::new(Hedgerow::new(anew, options)),
-        _ => Box::new(LlGuidance::from_vocabulary(&anew, options)?),
-    };
-    engine::warm_up(&mut *engine, vocabulary.size(), &engine::output(vocabulary))?;
-    Ok(engine)
-}
-
 struct Curve {
     name: String,
     table: Table,
@@ -199,7 +189,7 @@ fn measure(
     point: &Point,
     options: &Options,
 ) -> Result<Measured> {
-    let mut engine = prepare(name, vocabulary, options)?;
+    let mut engine = engine::prepare_anew(name, vocabulary, options)?;
     let build_ms = engine.trie_build_ms()?;
     let mut mask = vec![0; vocabulary.size().div_ceil(32)];
     let lap = clock.start();

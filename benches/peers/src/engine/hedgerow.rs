@@ -5,6 +5,7 @@ use crate::options::Options;
 use anyhow::{bail, Result};
 use hedgerow::engine::{prepare, Constraint, Matcher};
 use hedgerow::schema::{self, SchemaOptions};
+use hedgerow::syntax::lark;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::time::Instant;
 
@@ -30,8 +31,12 @@ impl Hedgerow {
 
 impl Engine for Hedgerow {
     fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>> {
-        let constraint = self.constraint(schema)?;
-        Ok(Box::new(HedgerowSession { matcher: constraint.matcher(), constraint }))
+        Ok(Box::new(HedgerowSession::new(self.constraint(schema)?)))
+    }
+
+    fn compile_lark(&mut self, grammar: &str) -> Result<Box<dyn Session>> {
+        let constraint = Constraint::new(&lark::compile(grammar)?, &self.vocabulary)?;
+        Ok(Box::new(HedgerowSession::new(constraint)))
     }
 
     fn trie_build_ms(&self) -> Result<f64> {
@@ -59,6 +64,12 @@ pub fn parts(vocabulary: &Vocabulary) -> VocabularyParts {
 struct HedgerowSession {
     constraint: Constraint,
     matcher: Matcher,
+}
+
+impl HedgerowSession {
+    fn new(constraint: Constraint) -> Self {
+        HedgerowSession { matcher: constraint.matcher(), constraint }
+    }
 }
 
 impl Session for HedgerowSession {

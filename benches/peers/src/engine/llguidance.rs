@@ -13,6 +13,9 @@ use std::time::Instant;
 use toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
 use toktrie_hf_tokenizers::ByteTokenizer;
 
+/// Lets what a grammar ignores stand before its first terminal too, as Lark does.
+const INITIAL_SKIP: &str = "%llguidance {\"allow_initial_skip\": true}\n";
+
 /// llguidance with a vocabulary.
 pub struct LlGuidance {
     factory: ParserFactory,
@@ -60,7 +63,11 @@ impl LlGuidance {
             let guidance = guidance.as_object_mut().context("`x-guidance` is not an object")?;
             guidance.insert("whitespace_flexible".to_owned(), false.into());
         }
-        let matcher = Matcher::new(self.factory.create_parser(TopLevelGrammar::from_json_schema(schema)));
+        self.grammar_matcher(TopLevelGrammar::from_json_schema(schema))
+    }
+
+    fn grammar_matcher(&self, grammar: TopLevelGrammar) -> Result<Matcher> {
+        let matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {
             Some(error) => Err(anyhow!(error)),
             None => Ok(matcher),
@@ -71,6 +78,11 @@ impl LlGuidance {
 impl Engine for LlGuidance {
     fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>> {
         Ok(Box::new(LlGuidanceSession { matcher: self.matcher(schema)?, fresh: None }))
+    }
+
+    fn compile_lark(&mut self, grammar: &str) -> Result<Box<dyn Session>> {
+        let grammar = TopLevelGrammar::from_lark(format!("{INITIAL_SKIP}{grammar}"));
+        Ok(Box::new(LlGuidanceSession { matcher: self.grammar_matcher(grammar)?, fresh: None }))
     }
 
     fn trie_build_ms(&self) -> Result<f64> {

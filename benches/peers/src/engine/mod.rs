@@ -22,6 +22,14 @@ pub trait Engine {
     /// What the engine says about a schema it does not take.
     fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>>;
 
+    /// The same for a grammar in Lark's notation.
+    ///
+    /// # Errors
+    /// What the engine says about a grammar it does not take; as long as nothing else is said, it reads none.
+    fn compile_lark(&mut self, _grammar: &str) -> Result<Box<dyn Session>> {
+        bail!("the engine reads no Lark")
+    }
+
     /// How long the engine takes from the tokens' bytes to what it compiles schemas with, in milliseconds.
     fn trie_build_ms(&self) -> Result<f64>;
 }
@@ -92,6 +100,18 @@ pub fn prepare(
         ),
     };
     warm_up(&mut *engine, tokens, output)?;
+    Ok(engine)
+}
+
+/// hedgerow, or else llguidance without its tokenizer, with a vocabulary built from the tokens of this one, so that nothing is
+/// known from what another engine did with it.
+pub fn prepare_anew(name: &str, vocabulary: &Vocabulary, options: &Options) -> Result<Box<dyn Engine>> {
+    let anew = Vocabulary::from_tokens(parts(vocabulary))?;
+    let mut engine: Box<dyn Engine> = match name {
+        "hedgerow" => Box::new(Hedgerow::new(anew, options)),
+        _ => Box::new(LlGuidance::from_vocabulary(&anew, options)?),
+    };
+    warm_up(&mut *engine, vocabulary.size(), &output(vocabulary))?;
     Ok(engine)
 }
 
