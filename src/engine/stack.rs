@@ -82,8 +82,14 @@ pub(super) type Link = (Frame, ContId);
 pub(super) struct SliceInterner<T> {
     items: Vec<T>,
     starts: Vec<u32>,
-    table: HashTable<u32>,
+    /// The ids by half of a hash, kept beside so that nothing is hashed again when the table grows.
+    table: HashTable<(u32, u32)>,
     hasher: DefaultHashBuilder,
+}
+
+/// All of a hash from the half that is kept.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl<T: Copy + Eq + std::hash::Hash> SliceInterner<T> {
@@ -106,26 +112,23 @@ impl<T: Copy + Eq + std::hash::Hash> SliceInterner<T> {
 
     /// The id of `slice`; new ids count up from 0.
     pub fn intern(&mut self, slice: &[T]) -> u32 {
-        let hash = self.hasher.hash_one(slice);
+        let half = self.hasher.hash_one(slice) as u32;
         let (items, starts) = (&self.items, &self.starts);
         let at = |id: u32| &items[starts[id as usize] as usize..starts[id as usize + 1] as usize];
-        if let Some(&id) = self.table.find(hash, |&id| at(id) == slice) {
+        if let Some(&(_, id)) = self.table.find(spread(half), |&(known, id)| known == half && at(id) == slice) {
             return id;
         }
         let id = self.len() as u32;
         self.items.extend_from_slice(slice);
         self.starts.push(self.items.len() as u32);
-        let (items, starts, hasher) = (&self.items, &self.starts, &self.hasher);
-        self.table.insert_unique(hash, id, |&id| {
-            hasher.hash_one(&items[starts[id as usize] as usize..starts[id as usize + 1] as usize])
-        });
+        self.table.insert_unique(spread(half), (half, id), |&(half, _)| spread(half));
         id
     }
 
     pub fn memory(&self) -> usize {
         self.items.capacity() * std::mem::size_of::<T>()
             + self.starts.capacity() * 4
-            + self.table.capacity() * 5
+            + self.table.capacity() * 9
     }
 }
 
