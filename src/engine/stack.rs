@@ -115,7 +115,8 @@ impl<T: Copy + Eq + std::hash::Hash> SliceInterner<T> {
         let half = self.hasher.hash_one(slice) as u32;
         let (items, starts) = (&self.items, &self.starts);
         let at = |id: u32| &items[starts[id as usize] as usize..starts[id as usize + 1] as usize];
-        if let Some(&(_, id)) = self.table.find(spread(half), |&(known, id)| known == half && at(id) == slice) {
+        if let Some(&(_, id)) = self.table.find(spread(half), |&(known, id)| known == half && at(id) == slice)
+        {
             return id;
         }
         let id = self.len() as u32;
