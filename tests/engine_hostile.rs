@@ -646,7 +646,7 @@ fn json() -> Grammar {
 
 #[test]
 fn a_soak_keeps_memory_flat() {
-    const BUDGET: usize = 2 << 20;
+    const BUDGET: usize = 1 << 20;
     let tokens: u64 = std::env::var("HEDGEROW_SOAK").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000);
     let pieces = ["\"", "\":", "\",\"", "{\"", "],[", "ab", "key", "\\u00", "12", "}}"];
     let constraint =

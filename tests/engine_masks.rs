@@ -363,3 +363,80 @@ fn completed_keys_are_told_apart() {
     let grammar = b.build(root, None).unwrap();
     check(&Constraint::new(&grammar, &vocabulary).unwrap(), "{\"00\":0,\"37\":7,\"\\u0034\\u0032\":2}");
 }
+
+/// Items and keys that must differ: tokens that complete one, go on to the next, or hold several.
+#[test]
+fn masks_of_distinct_items_and_keys_are_what_stepping_says() {
+    let table = [
+        (r#"{"uniqueItems":true,"items":{"type":"string"}}"#, r#"["a","b" , "ab"]"#),
+        (r#"{"uniqueItems":true,"items":{"type":"string","pattern":"^[ab]$"},"maxItems":9}"#, r#"["a","b"]"#),
+        (
+            r#"{"uniqueItems":true,"items":{"type":"string","pattern":"^[ab]+$"},"minItems":2}"#,
+            r#"["a","ab"]"#,
+        ),
+        (r#"{"uniqueItems":true,"items":{"enum":[1,"a",true]}}"#, r#"[1,"a",true]"#),
+        (r#"{"uniqueItems":true,"items":{"type":"boolean"},"minItems":2}"#, "[true,false]"),
+        (r#"{"uniqueItems":true,"items":{"type":"integer","minimum":1,"maximum":3}}"#, "[1,2,3]"),
+        (r#"{"uniqueItems":true,"items":{"type":"number"}}"#, "[1e1,1,2.0,1.5]"),
+        (r#"{"uniqueItems":true}"#, r#"[1,"a",[1],{"a":1},[ ],true,{"b":[1,1]}]"#),
+        (
+            r#"{"uniqueItems":true,"items":{"uniqueItems":true,"type":"array","items":{"type":"string"}}}"#,
+            r#"[["a"],["b","a"],[ ],["a","b"]]"#,
+        ),
+        (
+            r#"{"uniqueItems":true,"items":{"type":"array","items":{"type":"boolean"},"maxItems":1}}"#,
+            "[[true],[ ],[false]]",
+        ),
+        (
+            r#"{"uniqueItems":true,"items":{"properties":{"a":{"type":"boolean"}},"required":["a"],
+                "additionalProperties":false,"type":"object"}}"#,
+            r#"[{"a":true},{ "a" : false}]"#,
+        ),
+        (
+            r#"{"uniqueItems":true,"items":{"type":"object","additionalProperties":{"type":"integer"}}}"#,
+            r#"[{"a":1},{"a":1,"b":1},{"b" : 1}, {"a":2}]"#,
+        ),
+        (
+            r#"{"uniqueItems":true,"prefixItems":[{"type":"boolean"},{"type":"boolean"},{"type":"boolean"}]}"#,
+            "[true,false]",
+        ),
+        (
+            r#"{"type":"object","additionalProperties":{"uniqueItems":true,"items":{"enum":["a","b",1]}}}"#,
+            r#"{"a":["a","b"],"b":[1],"ab":["a",1]}"#,
+        ),
+        (
+            r#"{"uniqueItems":true,"items":{"type":"integer"},"contains":{"minimum":2},"maxContains":1}"#,
+            "[1,2,0]",
+        ),
+        (r#"{"type":"object","additionalProperties":{"type":"integer"}}"#, r#"{"a":1,"b":1}"#),
+    ];
+    let repeated = [
+        r#"["a","a"]"#,
+        r#"["b" , "a" , "b"]"#,
+        "[1,1,2,2]",
+        "[true,true,false,false]",
+        "[1.0,1,10]",
+        "[[1],[1],[ ],[],[true],[true]]",
+        r#"["a"],["a"],["b","b"]"#,
+        r#"{"a":1},{"a":1},{"a":true},{"a":true}"#,
+        r#"{"a":1,"b":1},{"b":1,"a":1},"a":["a","a"]"#,
+        r#"{"a":1,"a":1}"#,
+    ];
+    let mut tokens: BTreeSet<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    for text in table.iter().map(|row| row.1).chain(repeated) {
+        let bytes = text.as_bytes();
+        for start in 0..bytes.len() {
+            let pieces = (2..=16).filter_map(|len| bytes.get(start..start + len));
+            tokens.extend(pieces.map(<[u8]>::to_vec));
+        }
+    }
+    let vocabulary = Vocabulary::from_byte_list(tokens.into_iter().collect()).unwrap();
+    let options = hedgerow::schema::SchemaOptions::default();
+    for (schema, sample) in table {
+        println!("{schema}");
+        let schema =
+            schema.replacen('{', r#"{"type":"array","#, usize::from(!schema.contains("additionalP")));
+        let grammar = hedgerow::schema::compile(&schema, &options).unwrap();
+        check(&Constraint::new(&grammar, &vocabulary).unwrap(), sample);
+    }
+}

@@ -212,12 +212,95 @@ fn many_distinct_items() {
         &["[{},[],{\"a\":{}}]"],
         &["[{},{}]", r#"[{"a":{}},{"a":{}}]"#],
     );
+    // What later items need is left to them.
+    check(
+        r#"{"type":"array","uniqueItems":true,"prefixItems":[{"type":"integer"},{"enum":[1,2]},{"enum":[2,1]}],"minItems":3}"#,
+        &["[3,1,2]", "[0,2,1,null]"],
+        &["[1", "[2", "[3,1,1"],
+    );
+    check(
+        r#"{"type":"array","uniqueItems":true,"prefixItems":[{"enum":["a","b"]},{"enum":["a"]},{"const":"c"}],"minItems":2}"#,
+        &["[\"b\",\"a\"]", "[\"b\",\"a\",\"c\",\"d\"]"],
+        &["[\"a"],
+    );
+    check(
+        r#"{"anyOf":[{"type":"null"},{"type":"array","uniqueItems":true,"prefixItems":[{"const":1},{"const":1.0}],"minItems":2},
+            {"type":"array","uniqueItems":true,"items":{"type":["integer","boolean"]},"contains":{"type":"boolean"},"minContains":3}]}"#,
+        &["null"],
+        &["["],
+    );
     // No more than there are.
     check(
         r#"{"type":"array","uniqueItems":true,"items":{"enum":[[1,2],[1],{"a":[1]}]}}"#,
         &["[[1],{\"a\":[1]},[1,2]]"],
         &["[[1],{\"a\":[1]},[1,2],[1]]", "[[1],[1,2],{\"a\":[1]},"],
     );
+}
+
+/// An array of distinct items goes on as long as there is another value, and no longer.
+#[test]
+fn distinct_items_run_out() {
+    let table: [(&str, &[&str]); 14] = [
+        (r#"{"type":["boolean","null"]}"#, &["true", "null", "false"]),
+        (r#"{"type":"integer","minimum":1,"maximum":3}"#, &["2", "3", "1"]),
+        (r#"{"type":"number","minimum":0,"maximum":1,"multipleOf":0.5}"#, &["0", "1", "0.5"]),
+        (r#"{"type":"number","minimum":2,"maximum":2}"#, &["2"]),
+        (r#"{"multipleOf":3,"not":{"multipleOf":6},"type":"number","minimum":1,"maximum":10}"#, &["9", "3"]),
+        (r#"{"type":"string","pattern":"^[ab]?$"}"#, &["\"a\"", "\"\"", "\"b\""]),
+        (r#"{"type":"string","maxLength":0}"#, &["\"\""]),
+        (r#"{"type":"array","items":{"type":"null"},"maxItems":2}"#, &["[]", "[null,null]", "[null]"]),
+        (
+            r#"{"type":"array","prefixItems":[{"type":"boolean"},{"type":"null"}],"items":false,"minItems":1}"#,
+            &["[true]", "[false,null]", "[false]", "[true,null]"],
+        ),
+        (
+            r#"{"type":"array","items":{"type":"boolean"},"minItems":2,"maxItems":2,"uniqueItems":true}"#,
+            &["[true,false]", "[false,true]"],
+        ),
+        (
+            r#"{"type":"object","properties":{"a":{"type":"boolean"},"b":{"const":1}},"additionalProperties":false}"#,
+            &[
+                "{}",
+                r#"{"a":true}"#,
+                r#"{"a":false}"#,
+                r#"{"b":1}"#,
+                r#"{"a":true,"b":1}"#,
+                r#"{"a":false,"b":1}"#,
+            ],
+        ),
+        (
+            r#"{"type":"object","properties":{"a":{"type":"boolean"},"b":{"const":1}},"additionalProperties":false,
+                "maxProperties":1,"dependentRequired":{"a":["b"]}}"#,
+            &["{}", r#"{"b":1}"#],
+        ),
+        (
+            r#"{"type":"object","propertyNames":{"enum":["a","b"]},"additionalProperties":{"const":0}}"#,
+            &["{}", r#"{"b":0}"#, r#"{"a":0}"#, r#"{"a":0,"b":0}"#],
+        ),
+        (
+            r#"{"anyOf":[{"type":"boolean"},{"type":"array","maxItems":0},{"enum":[true,"x"]}]}"#,
+            &["true", "[]", "false", "\"x\""],
+        ),
+    ];
+    for (item, values) in table {
+        for schema in [
+            format!(r#"{{"type":"array","uniqueItems":true,"items":{item}}}"#),
+            format!(r#"{{"type":"array","uniqueItems":true,"items":{item},"prefixItems":[{item},true]}}"#),
+        ] {
+            let constraint = constraint(&schema, &SchemaOptions::default());
+            let mut matcher = constraint.matcher();
+            assert!(matcher.advance_bytes(b"[").unwrap());
+            let values = match schema.contains(",true]") {
+                true => [&values[..1], &["17"], &values[1..]].concat(),
+                false => values.to_vec(),
+            };
+            for (i, value) in values.iter().enumerate() {
+                assert!(matcher.advance_bytes(value.as_bytes()).unwrap(), "{schema} refuses {value}");
+                let goes_on = matcher.advance_bytes(b",").unwrap();
+                assert_eq!(goes_on, i + 1 < values.len(), "{schema} after {value}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -502,4 +585,14 @@ fn the_documented_options_allow_what_the_page_says() {
         check(schema, &[], &spans(refused));
         check_with(&relaxed, schema, &spans(refused), &[]);
     }
+}
+
+#[test]
+fn recursive_distinct_items() {
+    check(
+        r##"{"type":"array","uniqueItems":true,"minItems":2,"items":{"$ref":"#/$defs/n"},"$defs":{"n":{"type":"object",
+            "properties":{"next":{"$ref":"#/$defs/n"}},"additionalProperties":false}}}"##,
+        &[r#"[{},{"next":{}}]"#, r#"[{"next":{"next":{}}},{"next":{}},{}]"#],
+        &["[{},{}]", r#"[{},{"next":{"next":{}}},{"next":{"next":{}}}"#],
+    );
 }

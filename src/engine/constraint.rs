@@ -141,7 +141,7 @@ impl Constraint {
         }
         let graph = Graph::new(grammar, vocabulary, &limits)?;
         let first = graph.mask(graph.start)?;
-        if first.data.is_empty() && !graph.is_accepting(graph.start) {
+        if first.is_empty() && !graph.is_accepting(graph.start) {
             return Err(EngineError::Unspellable);
         }
         debug_assert_ne!(graph.start, StateId::DEAD);

@@ -6,9 +6,11 @@
 //! the frame when the key or item is complete.
 
 use super::error::EngineError;
-use super::recogniser::Recogniser;
+use super::lexicon::is_json_space;
+use super::recogniser::{Recogniser, StateId};
 use super::stack::{
-    ArrayId, ArrayState, CaptureId, ContId, Frame, ObjectId, ObjectState, NOT_RECORDED, OUTERMOST,
+    ArrayId, ArrayState, CaptureId, ContId, Frame, Knowledge, ObjectId, ObjectState, Recorded, NOT_RECORDED,
+    OUTERMOST,
 };
 use crate::automata::{LangId, UNLABELLED};
 use crate::grammar::{ArrayProgress, ArraySpec, Choice, Node, ObjectSpec};
@@ -55,16 +57,6 @@ impl Recogniser {
         if let Err(at) = list.binary_search(&text) {
             list.insert(at, text);
         }
-        self.intern_used(list)
-    }
-
-    fn used_appended(&mut self, used: u32, text: Vec<u8>) -> u32 {
-        let mut list: Vec<Box<[u8]>> = self.used[used as usize].to_vec();
-        list.push(text.into_boxed_slice());
-        self.intern_used(list)
-    }
-
-    fn intern_used(&mut self, list: Vec<Box<[u8]>>) -> u32 {
         let list: Arc<[Box<[u8]>]> = list.into();
         if let Some(&id) = self.used_index.get(&list) {
             return id;
@@ -144,7 +136,7 @@ impl Recogniser {
                     let from = if start == OUTERMOST { 0 } else { start };
                     let text = self.captures.text(capture, from);
                     if start == OUTERMOST {
-                        after = CaptureId::NONE;
+                        after = self.captures.root(Recorded::Nothing, self.captures.knowledge(capture));
                     }
                     // An empty recording stands for "some key": see `canonical`.
                     if let Some(key) = decode_key(&text) {
@@ -172,18 +164,27 @@ impl Recogniser {
                 let mut after = capture;
                 if start != NOT_RECORDED {
                     let from = if start == OUTERMOST { 0 } else { start };
-                    let text = self.captures.text(capture, from);
-                    if start == OUTERMOST {
-                        after = CaptureId::NONE;
+                    let mut knowledge = self.captures.knowledge(capture);
+                    // In a mask, a recording that began where it does began before.
+                    let is_whole = knowledge == Knowledge::Whole || from > 0;
+                    if is_whole {
+                        let text = self.captures.text(capture, from);
+                        state.used = self.used_with(state.used, without_spaces(&text));
+                    } else {
+                        let decides = knowledge >= Knowledge::Begun || !self.outnumbers(&state, &spec)?;
+                        let now = if decides { Knowledge::Decisive } else { Knowledge::Passed };
+                        knowledge = knowledge.max(now);
                     }
-                    if !text.is_empty() {
-                        state.used = self.used_appended(state.used, text);
+                    if start == OUTERMOST {
+                        after = self.captures.root(Recorded::Nothing, knowledge);
+                    } else if !is_whole {
+                        after = self.captures.root(self.captures.of(capture), knowledge);
                     }
                 }
                 if spec.may_close(&state.progress) {
                     self.add(spec.close, below, after)?;
                 }
-                if !self.items(&state, &spec)?.is_empty() {
+                if self.has_items(&state, &spec)? {
                     let array = self.array(state);
                     let cont = self.stack.push(Frame::ArrayComma(array), below);
                     self.add(spec.comma, cont, after)?;
@@ -209,9 +210,9 @@ impl Recogniser {
     }
 
     /// A new recording, or the one that is running, and where the text to come starts in it.
-    fn record(&self, capture: CaptureId, root: CaptureId) -> (CaptureId, u32) {
-        if capture == CaptureId::NONE {
-            (root, OUTERMOST)
+    fn record(&self, capture: CaptureId, of: Recorded) -> (CaptureId, u32) {
+        if self.captures.of(capture) == Recorded::Nothing {
+            (self.captures.root(of, self.captures.knowledge(capture)), OUTERMOST)
         } else {
             (capture, self.captures.len(capture))
         }
@@ -231,7 +232,7 @@ impl Recogniser {
         }
         for &(rest, language) in &offer.rests {
             let (capture, start) =
-                if spec.unique_rest { self.record(capture, CaptureId::KEY) } else { (capture, NOT_RECORDED) };
+                if spec.unique_rest { self.record(capture, Recorded::Key) } else { (capture, NOT_RECORDED) };
             let cont = self.stack.push(Frame::ObjectRest { object, rest, start }, below);
             self.add(language, cont, capture)?;
         }
@@ -297,6 +298,48 @@ impl Recogniser {
         Ok(items)
     }
 
+    /// Whether more items may come.
+    fn has_items(&mut self, state: &ArrayState, spec: &ArraySpec) -> Result<bool, EngineError> {
+        Ok(match self.outnumbers(state, spec)? {
+            true => !spec.next_items(&state.progress).is_empty(),
+            false => !self.items(state, spec)?.is_empty(),
+        })
+    }
+
+    /// Whether there surely are more values for the next item than there are items: then whatever these are, more may come
+    /// where the positions and numbers of items allow it.
+    fn outnumbers(&mut self, state: &ArrayState, spec: &ArraySpec) -> Result<bool, EngineError> {
+        let (Some(key), true) = (spec.distinct, spec.counters.is_empty()) else { return Ok(false) };
+        let count = state.progress.count;
+        let values = match self.distinct_values.get(&(key, count)) {
+            Some(&values) => values,
+            None => {
+                let Some(expand) = self.expander() else { return Ok(false) };
+                let values = expand.distinct_values(key, count, &mut self.pool)?;
+                self.distinct_values.insert((key, count), values);
+                values
+            }
+        };
+        Ok(values > count)
+    }
+
+    /// Whether a key is being recorded, or one may begin.
+    pub(super) fn records_key(&self, state: StateId) -> bool {
+        // There, captures are beginnings of lexemes.
+        let records = !self.pool.is_lexed();
+        records && self.threads(state).iter().any(|thread| self.captures.of(thread.capture) == Recorded::Key)
+    }
+
+    /// Whether what `state` may read depends on more than the masks that lead to it know of items.
+    pub(super) fn depends_on_items(&self, state: StateId) -> bool {
+        self.threads(state).iter().any(|thread| match self.captures.knowledge(thread.capture) {
+            Knowledge::Whole | Knowledge::Tail | Knowledge::Passed => false,
+            // Before the first item of another kind may come whitespace.
+            Knowledge::Begun => self.captures.last(thread.capture).is_some_and(|byte| !is_json_space(byte)),
+            Knowledge::Decisive => true,
+        })
+    }
+
     fn enter_items(
         &mut self,
         state: &ArrayState,
@@ -306,7 +349,11 @@ impl Recogniser {
     ) -> Result<(), EngineError> {
         for (choice, progress) in self.items(state, spec)? {
             let (capture, start) = if spec.distinct.is_some() {
-                self.record(capture, CaptureId::ITEM)
+                let begun = match self.captures.knowledge(capture) {
+                    Knowledge::Passed => self.captures.root(self.captures.of(capture), Knowledge::Begun),
+                    _ => capture,
+                };
+                self.record(begun, Recorded::Item)
             } else {
                 (capture, NOT_RECORDED)
             };
@@ -344,6 +391,22 @@ impl Recogniser {
             other => other,
         }
     }
+}
+
+/// The text of a recorded item without insignificant whitespace: items that only differ in it leave the same for the others.
+fn without_spaces(raw: &[u8]) -> Vec<u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut text = raw.to_vec();
+    text.retain(|&byte| {
+        if !in_string {
+            in_string = byte == b'"';
+            return !is_json_space(byte);
+        }
+        in_string = escaped || byte != b'"';
+        escaped = !escaped && byte == b'\\';
+        true
+    });
+    text
 }
 
 /// The text of a recorded key; `None` for the empty recording.

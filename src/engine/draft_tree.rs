@@ -112,8 +112,8 @@ impl DraftTree<'_> {
         let place = self.place(node)?;
         match place {
             Some(place) => {
-                let entry = self.matcher.entry_at(place)?;
-                self.matcher.write(entry.as_deref(), out);
+                let data = self.matcher.data_at(place)?;
+                self.matcher.write(data.as_deref(), out);
             }
             None => out.fill(0),
         }
@@ -196,12 +196,12 @@ impl Matcher {
         }
         let DraftTree { matcher, nodes, .. } = tree;
         // Whatever can fail comes before the first row is written.
-        let entries: Result<Vec<_>, EngineError> =
-            nodes.iter().map(|place| place.map(|place| matcher.entry_at(place)).transpose()).collect();
-        for (node, entry) in entries?.into_iter().enumerate() {
+        let masks: Result<Vec<_>, EngineError> =
+            nodes.iter().map(|place| place.map(|place| matcher.data_at(place)).transpose()).collect();
+        for (node, data) in masks?.into_iter().enumerate() {
             let row = &mut out[node * stride..][..words];
-            match entry {
-                Some(entry) => matcher.write(entry.as_deref(), row),
+            match data {
+                Some(data) => matcher.write(data.as_deref(), row),
                 None => row.fill(0),
             }
         }

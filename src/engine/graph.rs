@@ -9,7 +9,7 @@ use super::flat::Flat;
 use super::ideas::{uses, Idea};
 use super::lexicon::Lexicon;
 use super::limits::Limits;
-use super::mask::{MaskData, MaskEntry};
+use super::mask::{General, MaskData};
 use super::recogniser::{Awaits, Recogniser, StateId};
 use super::summary::{Summariser, Summary};
 use super::transitions::Transitions;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 #[derive(Default)]
 pub(super) struct Slot {
     accepting: AtomicU8,
-    pub mask: OnceLock<Arc<MaskEntry>>,
+    pub mask: OnceLock<Arc<MaskData>>,
 }
 
 const FIRST_CHUNK_BITS: u32 = 5;
@@ -74,6 +74,8 @@ pub(super) struct Core {
     pub summaries: HashMap<LangId, Arc<ThreadSummary>>,
     /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
     pub unions: HashMap<Vec<usize>, Union>,
+    /// Masks of canonical states that do not hold as they are for any state.
+    pub generals: HashMap<StateId, General>,
     flat: Flat,
     pub completions: Completions,
 }
@@ -107,6 +109,7 @@ impl Graph {
                 recogniser,
                 summaries: HashMap::new(),
                 unions: HashMap::new(),
+                generals: HashMap::new(),
                 flat: Flat::new(),
                 completions: Completions::default(),
             }),
@@ -251,20 +254,20 @@ impl Graph {
     }
 
     /// The mask of `state`, computed on first use.
-    pub fn mask(&self, state: StateId) -> Result<Arc<MaskEntry>, EngineError> {
+    pub fn mask(&self, state: StateId) -> Result<Arc<MaskData>, EngineError> {
         if let Some(known) = self.slots.get(state).and_then(|s| s.mask.get()) {
             return Ok(known.clone());
         }
         let mut core = self.working()?;
-        let entry = self.mask_locked(&mut core, state)?;
+        let mask = self.mask_locked(&mut core, state)?;
         self.check_budget(&core);
-        Ok(entry)
+        Ok(mask)
     }
 
     /// The published mask of `state`, if there is one.
     #[inline]
     pub fn known_mask(&self, state: StateId) -> Option<&MaskData> {
-        self.slots.get(state).and_then(|s| s.mask.get()).map(|entry| &entry.data)
+        self.slots.get(state).and_then(|s| s.mask.get()).map(|mask| &**mask)
     }
 
     fn check_budget(&self, core: &Core) {

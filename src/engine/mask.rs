@@ -7,14 +7,15 @@
 //!
 //! Objects that must not repeat a key would give every output its own states and hence its own masks. Which keys were
 //! used only matters to tokens that complete one, so the mask is computed for the *canonical* state that has forgotten
-//! them, and the rare tokens that could tell the difference are tried one by one.
+//! them, and the rare tokens that could tell the difference are tried one by one. Of items that must differ it is those that
+//! complete one and begin another; [`Knowledge`] marks the states on the way.
 
 use super::error::EngineError;
 use super::graph::{Core, Graph};
 use super::ideas::{uses, Idea};
 use super::lexicon::{is_json_space, Source};
 use super::recogniser::{Awaits, StateId, Thread};
-use super::stack::CaptureId;
+use super::stack::{Knowledge, Recorded};
 use super::suffix_trie::{Branch, Preorder, Suffixes};
 use super::summary::{Base, Counts, Inside, Summary};
 use crate::automata::ByteSet;
@@ -133,10 +134,11 @@ struct Parts {
     extra: Vec<TokenId>,
 }
 
-/// A state's mask, and the tokens in it that another state with the same canonical form must try again.
-pub(super) struct MaskEntry {
-    pub data: MaskData,
-    retry: Box<[TokenId]>,
+/// What all states of one canonical form allow at most, and the tokens in it that each of them must try again.
+#[derive(Clone)]
+pub(super) struct General {
+    mask: Arc<MaskData>,
+    retry: Arc<[TokenId]>,
 }
 
 /// What follows one byte of the path to the current node.
@@ -147,6 +149,8 @@ struct At {
     idle: Option<u32>,
     /// What can come next, where that is asked before stepping.
     next: ByteSet,
+    /// The tokens that come here are to be tried again in states that know more.
+    retried: bool,
 }
 
 type Path = SmallVec<[At; 16]>;
@@ -159,45 +163,62 @@ impl At {
         } else {
             ByteSet::FULL
         };
-        At { state, spaces: 0, idle: None, next }
+        At { state, spaces: 0, idle: None, next, retried: false }
     }
 }
 
 impl Graph {
-    pub(super) fn mask_locked(&self, core: &mut Core, state: StateId) -> Result<Arc<MaskEntry>, EngineError> {
+    pub(super) fn mask_locked(&self, core: &mut Core, state: StateId) -> Result<Arc<MaskData>, EngineError> {
         if let Some(known) = self.slot(state).and_then(|s| s.mask.get()) {
             return Ok(known.clone());
         }
         // Stepping through tokens tells all states apart.
         let canonical = if uses(Idea::Summaries) { core.recogniser.canonical(state)? } else { state };
-        let entry = if canonical == state {
-            Arc::new(self.compute(core, state)?)
-        } else {
-            self.publish_locked(core, canonical);
-            let general = self.mask_locked(core, canonical)?;
-            self.narrow(core, state, general)?
-        };
-        self.mask_bytes.fetch_add(entry.data.memory(), Ordering::Relaxed);
-        if !uses(Idea::Memo) {
-            return Ok(entry);
+        self.publish_locked(core, canonical);
+        let general = self.general(core, canonical)?;
+        let has_keys = state != canonical || core.recogniser.records_key(state);
+        let mask = self.narrow(core, state, general, has_keys)?;
+        match self.slot(state).filter(|_| uses(Idea::Memo)) {
+            Some(slot) => Ok(slot.mask.get_or_init(|| mask).clone()),
+            None => Ok(mask),
         }
-        if let Some(slot) = self.slot(state) {
-            return Ok(slot.mask.get_or_init(|| entry).clone());
-        }
-        Ok(entry)
     }
 
-    /// The canonical state's mask without the tokens this state does not read.
+    fn general(&self, core: &mut Core, canonical: StateId) -> Result<General, EngineError> {
+        if let Some(known) = core.generals.get(&canonical) {
+            return Ok(known.clone());
+        }
+        let slot = self.slot(canonical).filter(|_| uses(Idea::Memo));
+        if let Some(known) = slot.and_then(|slot| slot.mask.get()) {
+            return Ok(General { mask: known.clone(), retry: Arc::new([]) });
+        }
+        let general = self.compute(core, canonical)?;
+        self.mask_bytes.fetch_add(general.mask.memory(), Ordering::Relaxed);
+        if let Some(slot) = slot {
+            if general.retry.is_empty() && !core.recogniser.records_key(canonical) {
+                let _ = slot.mask.set(general.mask.clone());
+            } else {
+                core.generals.insert(canonical, general.clone());
+            }
+        }
+        Ok(general)
+    }
+
+    /// What the canonical state allows at most without the tokens that this state does not read. With `has_keys`, a key that
+    /// it had or has begun may be among those that a token begins anew.
     fn narrow(
         &self,
         core: &mut Core,
         state: StateId,
-        general: Arc<MaskEntry>,
-    ) -> Result<Arc<MaskEntry>, EngineError> {
-        let mut wrong: Vec<TokenId> = Vec::new();
+        general: General,
+        has_keys: bool,
+    ) -> Result<Arc<MaskData>, EngineError> {
+        let General { mask, retry } = general;
         let lexicon = self.lexicon.clone();
-        for &token in general.retry.iter().chain(lexicon.key_completing.iter()) {
-            if !general.data.contains(token) {
+        let keys: &[TokenId] = if has_keys { &lexicon.key_completing } else { &[] };
+        let mut wrong: Vec<TokenId> = Vec::new();
+        for &token in retry.iter().chain(keys) {
+            if !mask.contains(token) {
                 continue;
             }
             let mut at = state;
@@ -209,15 +230,15 @@ impl Graph {
             }
         }
         if wrong.is_empty() {
-            return Ok(general);
+            return Ok(mask);
         }
-        let mut set = TokenSet::clone(&general.data.to_set(self.vocabulary.size()));
+        let mut set = TokenSet::clone(&mask.to_set(self.vocabulary.size()));
         set.remove_all(&wrong);
         self.mask_bytes.fetch_add(set.words().len() * 4, Ordering::Relaxed);
-        Ok(Arc::new(MaskEntry { data: MaskData::Dense(Arc::new(set)), retry: Box::new([]) }))
+        Ok(Arc::new(MaskData::Dense(Arc::new(set))))
     }
 
-    fn compute(&self, core: &mut Core, state: StateId) -> Result<MaskEntry, EngineError> {
+    fn compute(&self, core: &mut Core, state: StateId) -> Result<General, EngineError> {
         let mut parts = Parts::default();
         let mut retry: Vec<TokenId> = Vec::new();
         if core.recogniser.is_accepting(state) {
@@ -228,7 +249,7 @@ impl Graph {
             self.step_through(core, state, &mut parts)?;
         }
         for i in 0..core.recogniser.threads(state).len() {
-            let thread = core.recogniser.threads(state)[i];
+            let mut thread = core.recogniser.threads(state)[i];
             let language = match thread.awaits() {
                 Awaits::Language(_) if !summarised => continue,
                 Awaits::Language(language) => language,
@@ -243,16 +264,19 @@ impl Graph {
             if let Some(blanks) = &found.blanks {
                 parts.large.push((blanks.clone(), Arc::new([])));
             }
-            let is_item = core.recogniser.captures.root(thread.capture) == CaptureId::ITEM;
-            let counted = Counted { refused: found.refused.clone(), inside: true, only: None };
+            let is_item = core.recogniser.captures.of(thread.capture) == Recorded::Item;
+            if is_item {
+                thread.capture = core.recogniser.captures.root(Recorded::Item, Knowledge::Tail);
+            }
             let retry = is_item.then_some(&mut retry);
+            let counted = Counted { refused: found.refused.clone(), inside: true, only: None };
             let source = match &found.blanks {
                 Some(_) => &self.lexicon.stripped(&self.vocabulary).source,
                 None => &self.lexicon.plain,
             };
             self.contribute(core, thread, (&found.summary, source), counted, &mut parts, retry)?;
         }
-        Ok(MaskEntry { data: self.combine(core, parts), retry: retry.into() })
+        Ok(General { mask: Arc::new(self.combine(core, parts)), retry: retry.into() })
     }
 
     /// The text tokens that stepping through the trie of all finds.
@@ -337,7 +361,7 @@ impl Graph {
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
             self.publish_locked(core, after);
-            self.read_suffixes(core, after, suffixes, source, &mut parts.extra)?;
+            self.read_suffixes(core, after, suffixes, source, &mut parts.extra, &mut retry)?;
         }
         if only.is_some() || !refused.is_empty() {
             let mut kept = before;
@@ -350,9 +374,6 @@ impl Graph {
             }
             parts.extra.truncate(kept);
         }
-        if let Some(retry) = retry {
-            retry.extend_from_slice(&parts.extra[before..]);
-        }
         Ok(())
     }
 
@@ -363,18 +384,21 @@ impl Graph {
         suffixes: &Suffixes,
         source: &Source,
         out: &mut Vec<TokenId>,
+        retry: &mut Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
         let trie = source.trie(&self.vocabulary);
         let mut path: Path = SmallVec::new();
-        path.push(At::enter(core, start, suffixes.nodes()));
+        let mut first = At::enter(core, start, suffixes.nodes());
+        first.retried = retry.is_some() && core.recogniser.depends_on_items(start);
+        path.push(first);
         for i in 0..suffixes.len() {
             path.truncate(1);
             if !path[0].next.contains(suffixes.byte(i)) {
                 continue;
             }
             match suffixes.branch(trie, i, |bytes| source.grown(bytes)) {
-                Branch::Whole(root) => self.read_branch(core, trie, root, &mut path, out)?,
-                Branch::Merged(merged) => self.read_branch(core, merged, 0, &mut path, out)?,
+                Branch::Whole(root) => self.read_branch(core, trie, root, &mut path, out, retry)?,
+                Branch::Merged(merged) => self.read_branch(core, merged, 0, &mut path, out, retry)?,
             }
         }
         Ok(())
@@ -388,7 +412,15 @@ impl Graph {
         root: u32,
         path: &mut Path,
         out: &mut Vec<TokenId>,
+        retry: &mut Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
+        let has_items = retry.is_some();
+        let mut take = |tokens: &[TokenId], retried: bool| {
+            out.extend_from_slice(tokens);
+            if let (Some(retry), true) = (&mut *retry, retried) {
+                retry.extend_from_slice(tokens);
+            }
+        };
         let top = trie.depth(root) - 1;
         let (mut node, end) = (root, trie.end(root));
         while node < end {
@@ -407,9 +439,9 @@ impl Graph {
                     None => *at.idle.insert(core.recogniser.idle_spaces(at.state)),
                 };
                 if at.spaces < idle {
-                    let At { state, spaces, next, .. } = *at;
-                    path.push(At { state, spaces: spaces + 1, idle: Some(idle), next });
-                    out.extend_from_slice(trie.tokens(node));
+                    let At { state, spaces, next, retried, .. } = *at;
+                    path.push(At { state, spaces: spaces + 1, idle: Some(idle), next, retried });
+                    take(trie.tokens(node), retried);
                     node += 1;
                     continue;
                 }
@@ -426,8 +458,9 @@ impl Graph {
                 node = trie.end(node);
                 continue;
             }
-            path.push(At::enter(core, next, (trie.end(node) - node) as usize));
-            out.extend_from_slice(trie.tokens(node));
+            let retried = at.retried || has_items && core.recogniser.depends_on_items(next);
+            take(trie.tokens(node), retried);
+            path.push(At { retried, ..At::enter(core, next, (trie.end(node) - node) as usize) });
             node += 1;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::constraint::{Shared, Stats};
 use super::error::EngineError;
 use super::graph::Graph;
-use super::mask::MaskEntry;
+use super::mask::MaskData;
 use super::recogniser::StateId;
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::atomic::Ordering;
@@ -126,13 +126,13 @@ impl Matcher {
             }
             self.renew()?;
         }
-        let entry = self.entry_at(self.place())?;
-        self.write(entry.as_deref(), out);
+        let data = self.data_at(self.place())?;
+        self.write(data.as_deref(), out);
         Ok(())
     }
 
     /// What is known of the tokens allowed at a place of this matcher's graph, found if need be; `None` where only the end may come again.
-    pub(super) fn entry_at(&mut self, at: Place) -> Result<Option<Arc<MaskEntry>>, EngineError> {
+    pub(super) fn data_at(&mut self, at: Place) -> Result<Option<Arc<MaskData>>, EngineError> {
         if at.stopped {
             return Ok(None);
         }
@@ -144,16 +144,16 @@ impl Matcher {
     /// The tokens allowed at a place of this matcher's graph.
     pub(super) fn mask_at(&mut self, at: Place) -> Result<Arc<TokenSet>, EngineError> {
         let size = self.shared.vocabulary.size();
-        Ok(match self.entry_at(at)? {
-            Some(entry) => entry.data.to_set(size),
+        Ok(match self.data_at(at)? {
+            Some(data) => data.to_set(size),
             None => Arc::new(TokenSet::from_ids(size, self.shared.vocabulary.eos().iter().copied())),
         })
     }
 
-    /// Writes what [`entry_at`](Self::entry_at) gave; `out` has the right length.
-    pub(super) fn write(&self, entry: Option<&MaskEntry>, out: &mut [u32]) {
-        match entry {
-            Some(entry) => entry.data.write(out),
+    /// Writes what [`data_at`](Self::data_at) gave; `out` has the right length.
+    pub(super) fn write(&self, data: Option<&MaskData>, out: &mut [u32]) {
+        match data {
+            Some(data) => data.write(out),
             None => {
                 out.fill(0);
                 for id in self.shared.vocabulary.eos() {

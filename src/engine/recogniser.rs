@@ -10,7 +10,10 @@
 use super::error::EngineError;
 use super::lexed::{beginning, Steps};
 use super::limits::Limits;
-use super::stack::{ArrayState, CaptureId, Captures, ContId, Frame, Link, ObjectState, SliceInterner, Stack};
+use super::stack::{
+    ArrayState, CaptureId, Captures, ContId, Frame, Knowledge, Link, ObjectState, Recorded, SliceInterner,
+    Stack,
+};
 use crate::automata::{ByteSet, LangId, UNBOUNDED};
 use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId};
 use hashbrown::{HashMap, HashSet};
@@ -104,6 +107,8 @@ pub(super) struct Recogniser {
     pub offers: HashMap<u32, Arc<super::containers::KeyOffer>>,
     /// What [`Expand::distinct_items`] answered, by its key, the position and the list of used items.
     pub distinct_choices: HashMap<(u64, u32, u32), Vec<Choice>>,
+    /// What [`Expand::distinct_values`] answered, by its key and the position.
+    pub distinct_values: HashMap<(u64, u32), u32>,
     states: SliceInterner<Thread>,
     /// Of lexed grammars.
     pub steps: Steps,
@@ -135,6 +140,7 @@ impl Recogniser {
             used_index: HashMap::from_iter([(nothing, 0)]),
             offers: HashMap::new(),
             distinct_choices: HashMap::new(),
+            distinct_values: HashMap::new(),
             states: SliceInterner::new(),
             steps: Steps::new(),
             expanded: HashMap::new(),
@@ -251,7 +257,9 @@ impl Recogniser {
         let mut most = if self.threads(state).is_empty() { 0 } else { u32::MAX };
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
-            let (Awaits::Language(language), CaptureId::NONE) = (thread.awaits(), thread.capture) else {
+            let (Awaits::Language(language), Recorded::Nothing) =
+                (thread.awaits(), self.captures.of(thread.capture))
+            else {
                 return 0;
             };
             most = most.min(self.pool.languages.after_json_space(language).map_or(0, |(spaces, _)| spaces));
@@ -573,7 +581,7 @@ impl Recogniser {
         for i in 0..self.threads(state).len() {
             let mut thread = self.threads(state)[i];
             thread.cont = self.canonical_cont(thread.cont);
-            thread.capture = self.captures.root(thread.capture);
+            thread.capture = self.captures.root(self.captures.of(thread.capture), Knowledge::Whole);
             self.draft.threads.push(thread);
         }
         self.finish()

@@ -36,10 +36,29 @@ pub(super) struct CaptureId(pub u32);
 impl CaptureId {
     /// Nothing is recorded.
     pub const NONE: CaptureId = CaptureId(0);
-    /// A key is recorded, nothing of it read yet.
-    pub const KEY: CaptureId = CaptureId(1);
-    /// An array item is recorded, nothing of it read yet.
-    pub const ITEM: CaptureId = CaptureId(2);
+}
+
+/// What a recording is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Recorded {
+    Nothing,
+    Key,
+    Item,
+}
+
+/// What masks know of items, which are made for all items that may stand in the same place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Knowledge {
+    /// What was recorded is all of the text.
+    Whole,
+    /// More text came before.
+    Tail,
+    /// An item of which only the tail is known was completed.
+    Passed,
+    /// Another item has begun since.
+    Begun,
+    /// An item of which only the tail is known was completed, and it decides what follows.
+    Decisive,
 }
 
 /// Where to resume when what stands above has been read.
@@ -192,29 +211,66 @@ impl Stack {
 
 /// Texts being recorded, one byte at a time: keys that must not repeat and items that must differ.
 pub(super) struct Captures {
-    /// `(text before the last byte, last byte, length)`.
-    nodes: Vec<(CaptureId, u8, u32)>,
+    nodes: Vec<Capture>,
     index: HashMap<(CaptureId, u8), CaptureId>,
 }
 
+/// A recording: one byte more than another.
+#[derive(Clone, Copy)]
+struct Capture {
+    of: Recorded,
+    knowledge: Knowledge,
+    last: u8,
+    len: u32,
+    before: CaptureId,
+}
+
+const KINDS: [Recorded; 3] = [Recorded::Nothing, Recorded::Key, Recorded::Item];
+const KNOWLEDGE: [Knowledge; 5] =
+    [Knowledge::Whole, Knowledge::Tail, Knowledge::Passed, Knowledge::Begun, Knowledge::Decisive];
+
 impl Captures {
     pub fn new() -> Self {
-        let root = (CaptureId::NONE, 0, 0);
-        Captures { nodes: vec![root, root, root], index: HashMap::new() }
+        let roots = KINDS.iter().flat_map(|&of| KNOWLEDGE.map(|knowledge| (of, knowledge)));
+        let empty = |(of, knowledge)| Capture { of, knowledge, last: 0, len: 0, before: CaptureId::NONE };
+        Captures { nodes: roots.map(empty).collect(), index: HashMap::new() }
+    }
+
+    /// The recording with nothing read.
+    pub fn root(&self, of: Recorded, knowledge: Knowledge) -> CaptureId {
+        CaptureId((of as usize * KNOWLEDGE.len() + knowledge as usize) as u32)
+    }
+
+    fn get(&self, capture: CaptureId) -> Capture {
+        self.nodes[capture.0 as usize]
     }
 
     pub fn len(&self, capture: CaptureId) -> u32 {
-        self.nodes[capture.0 as usize].2
+        self.get(capture).len
+    }
+
+    pub fn of(&self, capture: CaptureId) -> Recorded {
+        self.get(capture).of
+    }
+
+    pub fn knowledge(&self, capture: CaptureId) -> Knowledge {
+        self.get(capture).knowledge
+    }
+
+    /// The newest byte.
+    pub fn last(&self, capture: CaptureId) -> Option<u8> {
+        let Capture { len, last, .. } = self.get(capture);
+        (len > 0).then_some(last)
     }
 
     pub fn push(&mut self, capture: CaptureId, byte: u8) -> CaptureId {
-        if capture == CaptureId::NONE {
+        let now = self.get(capture);
+        if now.of == Recorded::Nothing {
             return capture;
         }
-        let len = self.len(capture) + 1;
         let nodes = &mut self.nodes;
         *self.index.entry((capture, byte)).or_insert_with(|| {
-            nodes.push((capture, byte, len));
+            nodes.push(Capture { last: byte, len: now.len + 1, before: capture, ..now });
             CaptureId(nodes.len() as u32 - 1)
         })
     }
@@ -224,28 +280,20 @@ impl Captures {
         self.index.is_empty()
     }
 
-    /// The recording with nothing read: [`CaptureId::KEY`], [`CaptureId::ITEM`] or [`CaptureId::NONE`].
-    pub fn root(&self, mut capture: CaptureId) -> CaptureId {
-        while self.len(capture) > 0 {
-            capture = self.nodes[capture.0 as usize].0;
-        }
-        capture
-    }
-
     /// The bytes recorded from `start` on.
     pub fn text(&self, mut capture: CaptureId, start: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.len(capture) > start {
-            let (before, byte, _) = self.nodes[capture.0 as usize];
-            bytes.push(byte);
-            capture = before;
+            let node = self.get(capture);
+            bytes.push(node.last);
+            capture = node.before;
         }
         bytes.reverse();
         bytes
     }
 
     pub fn memory(&self) -> usize {
-        self.nodes.capacity() * 12 + self.index.capacity() * 16
+        self.nodes.capacity() * std::mem::size_of::<Capture>() + self.index.capacity() * 16
     }
 }
 

@@ -134,6 +134,14 @@ pub trait Expand: Send + Sync {
         let _ = (key, index, used, nodes);
         Ok(Vec::new())
     }
+
+    /// For the same arrays: a number of values that may surely stand at `index` if there are no earlier items. Where it
+    /// exceeds the number of these, [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the item
+    /// begins. 0 for not knowing.
+    fn distinct_values(&self, key: u64, index: u32, nodes: &mut NodePool) -> Result<u32, GrammarError> {
+        let _ = (key, index, nodes);
+        Ok(0)
+    }
 }
 
 /// Interned nodes with the languages they use. Grows while lazy nodes are expanded.

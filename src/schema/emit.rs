@@ -337,12 +337,12 @@ impl Eval<'_> {
         Ok(spec)
     }
 
-    /// What may stand at a position, without the values of `used`.
+    /// What may stand at a position, without the values of `taken`.
     pub fn item_choices(
         &mut self,
         array: &ArrayShape,
         position: usize,
-        used: Option<TermId>,
+        taken: Option<TermId>,
         depth: u32,
         lead: Lead,
     ) -> Result<Vec<Choice>, Failure> {
@@ -354,14 +354,17 @@ impl Eval<'_> {
             .map(|(i, s)| (i, s.value, s.max != UNBOUNDED))
             .collect();
         let mut value = array.item(position);
-        if let Some(used) = used {
-            let unused = self.algebra.not(used);
-            value = self.algebra.and2(value, unused);
+        if let Some(taken) = taken {
+            let free = self.algebra.not(taken);
+            value = self.algebra.and2(value, free);
         }
         self.choices(value, &counters, depth + 1, lead)
     }
 
     fn emit_array(&mut self, array: &ArrayShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        if array.unique && !self.array_is_inhabited(array)? {
+            return Ok(NodeId::NEVER);
+        }
         let mut spec = self.array_spec(array, depth)?;
         let opened = self.opened(b"[", self.algebra.standard.open_array, depth, lead);
         spec.open = opened;
@@ -468,7 +471,7 @@ impl Eval<'_> {
             let limit = if needs_capacity { 256 } else { 32 };
             let capacity = match keys {
                 TextId::ANY => None,
-                _ => super::text::count_words(self.pool(), language, limit).map(|n| n as u32),
+                _ => super::text::count_words(self.pool(), language, limit).exactly().map(|n| n as u32),
             };
             rest.push(RestKeys { keys: language, capacity, values: values.into() });
         }
@@ -527,42 +530,6 @@ impl Eval<'_> {
         let full = self.nodes.object(spec);
         Ok(self.nodes.alt(&[empty.unwrap_or(NodeId::NEVER), full]))
     }
-
-    /// How many values a term has, if obviously no more than `limit`.
-    fn count_values(&mut self, id: TermId, limit: usize) -> Result<Option<u32>, Failure> {
-        let shape = self.shape(id)?;
-        let mut total = usize::from(shape.null) + shape.booleans.count_ones() as usize;
-        let Some(numbers) = shape.numbers.count(limit) else { return Ok(None) };
-        let Some(strings) = self.algebra.texts.count(shape.strings, limit, &mut self.nodes.languages) else {
-            return Ok(None);
-        };
-        total += numbers + strings;
-        for array in &shape.arrays {
-            // Only arrays of fixed values, as `enum` has them.
-            let mut product = 1usize;
-            let fixed = array.rest == TermId::NEVER && array.min as usize == array.prefix.len();
-            if !fixed || !array.differs.is_empty() {
-                return Ok(None);
-            }
-            for &item in &array.prefix {
-                let Some(n) = self.count_values(item, limit)? else { return Ok(None) };
-                product = product.saturating_mul(n as usize);
-            }
-            total = total.saturating_add(product);
-        }
-        for object in &shape.objects {
-            let mut product = 1usize;
-            if !object.rest.is_empty() || !object.some.is_empty() || !object.differs.is_empty() {
-                return Ok(None);
-            }
-            for declared in &object.declared {
-                let Some(n) = self.count_values(declared.value, limit)? else { return Ok(None) };
-                product = product.saturating_mul(n as usize + usize::from(!declared.required));
-            }
-            total = total.saturating_add(product);
-        }
-        Ok((total <= limit).then_some(total as u32))
-    }
 }
 
 /// The JSON spelling with only the escapes JSON requires.
@@ -593,6 +560,13 @@ pub(super) fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
 }
 
 impl Eval<'_> {
+    /// At least so many values may stand at `index` of an array of distinct items if no other item is in it.
+    pub fn distinct_values(&mut self, key: u64, index: u32) -> Result<u32, Failure> {
+        let Some((array, _)) = self.algebra.distinct.get(key as usize) else { return Ok(0) };
+        let item = array.item(index as usize);
+        self.least_values(item)
+    }
+
     /// What may stand at `index` of an array of distinct items, given the texts of the earlier ones.
     pub fn distinct_choices(&mut self, key: u64, index: u32, used: &[&[u8]]) -> Result<Vec<Choice>, Failure> {
         let Some((array, depth)) = self.algebra.distinct.get(key as usize).cloned() else {
@@ -607,7 +581,8 @@ impl Eval<'_> {
         }
         let used = self.values_shape(&json, &values, 0)?;
         let used = self.algebra.shape_term(used);
+        let Some(taken) = self.reserved(&array, index as usize + 1, used)? else { return Ok(Vec::new()) };
         let (_, lead) = self.inner_leads();
-        self.item_choices(&array, index as usize, Some(used), depth, lead)
+        self.item_choices(&array, index as usize, Some(taken), depth, lead)
     }
 }

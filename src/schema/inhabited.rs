@@ -100,7 +100,7 @@ impl Eval<'_> {
         Ok(false)
     }
 
-    fn array_is_inhabited(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
+    pub fn array_is_inhabited(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
         if array.min == 0 && array.some.iter().all(|s| s.min == 0) && !array.repeated {
             return Ok(true);
         }
@@ -112,13 +112,18 @@ impl Eval<'_> {
         if array.min as usize > array.prefix.len() && !self.is_inhabited(array.rest)? {
             return Ok(false);
         }
-        if array.some.is_empty() && !array.unique && !array.repeated {
+        if array.unique
+            && (self.reserved(array, 0, TermId::NEVER)?.is_none() || !self.counted_can_differ(array)?)
+        {
+            return Ok(false);
+        }
+        if array.some.is_empty() && !array.repeated {
             return Ok(true);
         }
         Ok(self.array_spec(array, 0)?.start().is_some())
     }
 
-    fn object_is_inhabited(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
+    pub fn object_is_inhabited(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
         for declared in object.declared.iter().filter(|d| d.required) {
             if !self.is_inhabited(declared.value)? {
                 return Ok(false);

@@ -24,6 +24,7 @@
 //! S. Scherzinger, *Witness Generation for JSON Schema* (2022); A. Habib, A. Shinnar, M. Hirzel, M. Pradel, *Finding
 //! data compatibility bugs with JSON subschema checking* (2021).
 
+mod cardinality;
 mod complement;
 mod distinct;
 mod document;
@@ -216,5 +217,9 @@ impl Expand for Expander {
         nodes: &mut NodePool,
     ) -> Result<Vec<Choice>, GrammarError> {
         self.run(nodes, |eval| eval.distinct_choices(key, index, used))
+    }
+
+    fn distinct_values(&self, key: u64, index: u32, nodes: &mut NodePool) -> Result<u32, GrammarError> {
+        self.run(nodes, |eval| eval.distinct_values(key, index))
     }
 }

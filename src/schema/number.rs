@@ -535,6 +535,21 @@ impl NumberSet {
         })
     }
 
+    /// Whether there obviously are infinitely many.
+    pub fn is_evidently_infinite(&self) -> bool {
+        self.parts.iter().any(|part| {
+            let unbounded = part.lower.is_none() || part.upper.is_none();
+            let dense = part.multiples.is_empty() && part.integer.is_none();
+            let wide = match (&part.lower, &part.upper) {
+                (Some(low), Some(high)) => low.value < high.value,
+                _ => true,
+            };
+            let spread =
+                dense && wide || unbounded && (part.multiples.is_empty() || part.integer != Some(false));
+            part.not_multiples.is_empty() && spread
+        })
+    }
+
     /// How many numbers there are, if they are no more than `limit`.
     pub fn count(&self, limit: usize) -> Option<usize> {
         let mut total = self.points.len();

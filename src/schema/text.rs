@@ -311,13 +311,24 @@ impl Texts {
         never
     }
 
-    /// How many strings belong to the set, if they are no more than `limit`.
-    pub fn count(&mut self, id: TextId, limit: usize, pool: &mut Languages) -> Option<usize> {
+    /// Whether infinitely many strings obviously belong to the set.
+    pub fn is_evidently_endless(&self, id: TextId) -> bool {
         match self.get(id) {
-            Text::Never => return Some(0),
-            Text::Literals(texts) => return (texts.len() <= limit).then_some(texts.len()),
-            Text::Any | Text::Format(_) => return None,
-            Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return None,
+            Text::Any => true,
+            Text::Length(_, max) => *max == UNBOUNDED,
+            Text::Not(inner) => matches!(self.get(*inner), Text::Literals(_)),
+            _ => false,
+        }
+    }
+
+    /// How many strings belong to the set, counted up to `limit`.
+    pub fn count(&mut self, id: TextId, limit: usize, pool: &mut Languages) -> Count {
+        match self.get(id) {
+            Text::Never => return Count::Exactly(0),
+            Text::Literals(texts) if texts.len() <= limit => return Count::Exactly(texts.len()),
+            // Of every format there are more than anybody counts.
+            Text::Literals(_) | Text::Any | Text::Format(_) => return Count::More,
+            Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return Count::More,
             _ => {}
         }
         let language = self.language(id, pool);
@@ -325,21 +336,40 @@ impl Texts {
     }
 }
 
-/// How many words a language has, if they are no more than `limit`.
-pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) -> Option<usize> {
+/// How many there are of something that was counted up to a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Count {
+    Exactly(usize),
+    /// More than the limit.
+    More,
+    /// Counting took too long.
+    Unknown,
+}
+
+impl Count {
+    pub fn exactly(self) -> Option<usize> {
+        match self {
+            Count::Exactly(count) => Some(count),
+            Count::More | Count::Unknown => None,
+        }
+    }
+}
+
+/// How many words a language has, counted up to `limit`.
+pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) -> Count {
     let mut count = 0;
     // Every live state on the path leads to a word, so a path of more than `limit` branches ends the search, and a
     // state met again on its own path means infinitely many.
     let mut path: Vec<(LangId, u16)> = vec![(language, 0)];
     if pool.is_never(language) {
-        return Some(0);
+        return Count::Exactly(0);
     }
     let mut steps = 0usize;
     while let Some(&mut (state, ref mut next)) = path.last_mut() {
         if *next == 0 && pool.is_nullable(state) {
             count += 1;
             if count > limit {
-                return None;
+                return Count::More;
             }
         }
         if *next > 0xff {
@@ -351,17 +381,17 @@ pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) 
         let to = pool.step(state, byte);
         steps += 1;
         if steps > 256 * 40 * limit.max(1) {
-            return None;
+            return Count::Unknown;
         }
         if to == LangId::NEVER {
             continue;
         }
         if path.iter().any(|&(s, _)| s == to) {
-            return None;
+            return Count::More;
         }
         path.push((to, 0));
     }
-    Some(count)
+    Count::Exactly(count)
 }
 
 #[cfg(test)]
@@ -391,7 +421,8 @@ mod tests {
         let odd = t.and(one, not_ab, &mut pool);
         assert!(t.contains(odd, "ü", &mut pool) && !t.contains(odd, "a", &mut pool));
         assert!(!t.is_never(odd, &mut pool));
-        assert_eq!(t.count(any, 8, &mut pool), Some(3));
-        assert_eq!(t.count(odd, 8, &mut pool), None);
+        assert_eq!(t.count(any, 8, &mut pool), Count::Exactly(3));
+        assert_eq!(t.count(any, 2, &mut pool), Count::More);
+        assert_eq!(t.count(odd, 8, &mut pool), Count::More);
     }
 }
