@@ -1,4 +1,7 @@
 //! Schemas against texts, byte by byte through the engine; and the messages of what cannot be compiled.
+//!
+//! Random schemas have the `jsonschema` crate as their judge, of random instances and of random outputs: `HEDGEROW_CASES` schemas
+//! (default 300) from `HEDGEROW_SEED` (default 1) on.
 
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
@@ -6,9 +9,12 @@ use hedgerow::schema::{
     compile, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers,
     SchemaOptions, Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
-use hedgerow::vocab::Vocabulary;
+use hedgerow::vocab::{TokenId, Vocabulary};
+use walk::Random;
 
+mod random_schema;
 mod stress;
+mod walk;
 
 fn constraint(schema: &str, options: &SchemaOptions) -> Constraint {
     let grammar = compile(schema, options).unwrap_or_else(|e| panic!("{schema}: {e}"));
@@ -595,4 +601,80 @@ fn recursive_distinct_items() {
         &[r#"[{},{"next":{}}]"#, r#"[{"next":{"next":{}}},{"next":{}},{}]"#],
         &["[{},{}]", r#"[{},{"next":{"next":{}}},{"next":{"next":{}}}"#],
     );
+}
+
+/// Whether some number has more digits than doubles, with which the judge computes, tell apart.
+fn has_long_number(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+    text.split(|c| !is_part(c)).any(|number| {
+        let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, ""));
+        digits.len() > 14 || exponent.len() > 3
+    })
+}
+
+/// Random schemas: what is accepted is what is valid, and outputs drawn from the masks end, and end valid.
+#[test]
+fn random_schemas() {
+    let number =
+        |name: &str, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let exact = SchemaOptions::default()
+        .key_order(KeyOrder::Any)
+        .whitespace(Whitespace::Unlimited)
+        .escapes(EscapePolicy::Any)
+        .numbers(Numbers::Json);
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    for piece in
+        ["\",\"", "\"a\":", "\":{\"", "[1,", "],[", "true", ",2", "}]", "\"ab\"", ",\"b\":1", "null,null"]
+    {
+        tokens.push(piece.into());
+    }
+    tokens.push(b"</s>".to_vec());
+    let eos = TokenId(tokens.len() as u32 - 1);
+    let vocabulary = Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap();
+    let (mut refused, mut judged, mut drawn) = (std::collections::BTreeMap::<String, usize>::new(), 0, 0);
+    let (seed, cases) = (number("HEDGEROW_SEED", 1), number("HEDGEROW_CASES", 300));
+    for case in 0..cases {
+        let random = &mut Random(seed << 32 | case);
+        let schema = random_schema::document(random);
+        let judge = jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(&schema).unwrap();
+        let instances: Vec<serde_json::Value> = (0..30).map(|_| random_schema::value(random, 3)).collect();
+        let mut judge_all = || -> Result<(), String> {
+            let constraint = |options| {
+                let grammar = compile(&schema.to_string(), options).map_err(|e| e.to_string())?;
+                Constraint::new(&grammar, &vocabulary).map_err(|e| e.to_string())
+            };
+            let everything = constraint(&exact);
+            if everything.as_ref().is_err_and(|e| e.contains("no JSON value satisfies")) {
+                let valid = instances.iter().find(|instance| judge.is_valid(instance));
+                assert_eq!(valid, None, "case {case}: {schema} is said to have no values");
+            }
+            let everything = everything?;
+            for instance in &instances {
+                let mut matcher = everything.matcher();
+                let read =
+                    matcher.advance_bytes(instance.to_string().as_bytes()).map_err(|e| e.to_string())?;
+                let accepted = read && matcher.is_accepting();
+                assert_eq!(accepted, judge.is_valid(instance), "case {case}: {schema}: {instance}");
+                judged += 1;
+            }
+            for constraint in [everything, constraint(&SchemaOptions::default())?] {
+                for _ in 0..5 {
+                    let output = walk::walk(&mut constraint.matcher(), &vocabulary, random)?;
+                    let Some(output) = output.filter(|output| !has_long_number(output)) else { continue };
+                    let value: serde_json::Value = serde_json::from_str(&output).unwrap();
+                    assert!(judge.is_valid(&value), "case {case}: {schema}: {output}");
+                    drawn += 1;
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = judge_all() {
+            let is_typed =
+                ["no JSON value", "cannot be enforced", "steps"].iter().any(|part| error.contains(part));
+            assert!(is_typed, "case {case}: {schema}: {error}");
+            *refused.entry(error.split(": ").last().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+    }
+    println!("{cases} schemas, {judged} instances, {drawn} outputs; refused: {refused:?}");
+    assert!(judged > 20 * cases as usize && drawn > 5 * cases as usize);
 }

@@ -128,9 +128,14 @@ impl Languages {
     /// The language of a machine.
     pub fn machine(&mut self, machine: Arc<dyn Machine>) -> LangId {
         let Some(state) = machine.start() else { return LangId::NEVER };
-        let key = Fingerprinter::new(0x3ac1).bytes(machine.key().as_bytes()).finish();
-        let machine = self.import_machine(machine, key);
+        let machine = self.import_machine(Arc::clone(&machine), fingerprint_of_key(&machine.key()));
         self.intern(Expr::Machine { machine, state })
+    }
+
+    /// The same where the pool has the machine with this key already.
+    pub(super) fn known_machine(&mut self, key: &str) -> Option<LangId> {
+        let known = *self.machine_index.get(&fingerprint_of_key(key))?;
+        Some(self.machine(self.machines[known as usize].0.clone()))
     }
 
     /// The JSON strings, quotes included, whose decoded text is a word of `inner`. `inner` is cut down to UTF-8
@@ -572,6 +577,10 @@ impl Languages {
             _ => self.intern(Expr::Not(body)),
         }
     }
+}
+
+fn fingerprint_of_key(key: &str) -> u128 {
+    Fingerprinter::new(0x3ac1).bytes(key.as_bytes()).finish()
 }
 
 /// The counts of `(r{low,high}){min,max}` as one pair, where `k·low..=k·high` for `k` in `min..=max` leave no gap.

@@ -56,6 +56,9 @@ impl Languages {
             })
         };
         let key = format!("number[{}..{}] {fraction:?} {zero:?}", end(lower), end(upper));
+        if let Some(known) = self.known_machine(&key) {
+            return Some(known);
+        }
         let table = RangeTable::build(key, lower, upper, fraction, zero)?;
         Some(self.machine(Arc::new(table)))
     }

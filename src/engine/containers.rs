@@ -300,27 +300,34 @@ impl Recogniser {
 
     /// Whether more items may come.
     fn has_items(&mut self, state: &ArrayState, spec: &ArraySpec) -> Result<bool, EngineError> {
-        Ok(match self.outnumbers(state, spec)? {
-            true => !spec.next_items(&state.progress).is_empty(),
-            false => !self.items(state, spec)?.is_empty(),
-        })
+        Ok(self.outnumbers(state, spec)? || !self.items(state, spec)?.is_empty())
     }
 
-    /// Whether there surely are more values for the next item than there are items: then whatever these are, more may come
-    /// where the positions and numbers of items allow it.
+    /// Whether there surely is a next item whatever the earlier ones are: it may have more values than there are of these, and of
+    /// later ones that need a value.
     fn outnumbers(&mut self, state: &ArrayState, spec: &ArraySpec) -> Result<bool, EngineError> {
-        let (Some(key), true) = (spec.distinct, spec.counters.is_empty()) else { return Ok(false) };
-        let count = state.progress.count;
-        let values = match self.distinct_values.get(&(key, count)) {
-            Some(&values) => values,
-            None => {
-                let Some(expand) = self.expander() else { return Ok(false) };
-                let values = expand.distinct_values(key, count, &mut self.pool)?;
-                self.distinct_values.insert((key, count), values);
-                values
+        if spec.distinct.is_none() {
+            return Ok(false);
+        }
+        // The item that was just completed may be none of the used ones yet.
+        let others = self.used[state.used as usize].len() + 1;
+        let others = others + spec.min.saturating_sub(state.progress.count) as usize;
+        for (choice, _) in spec.next_items(&state.progress) {
+            let Node::Lazy(key) = *self.pool.node(choice.value) else { continue };
+            let values = match self.least_values.get(&key) {
+                Some(&values) => values,
+                None => {
+                    let Some(expand) = self.expander() else { continue };
+                    let values = expand.least_values(key, &mut self.pool)?;
+                    self.least_values.insert(key, values);
+                    values
+                }
+            };
+            if values as usize > others {
+                return Ok(true);
             }
-        };
-        Ok(values > count)
+        }
+        Ok(false)
     }
 
     /// Whether a key is being recorded, or one may begin.

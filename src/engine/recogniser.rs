@@ -107,8 +107,8 @@ pub(super) struct Recogniser {
     pub offers: HashMap<u32, Arc<super::containers::KeyOffer>>,
     /// What [`Expand::distinct_items`] answered, by its key, the position and the list of used items.
     pub distinct_choices: HashMap<(u64, u32, u32), Vec<Choice>>,
-    /// What [`Expand::distinct_values`] answered, by its key and the position.
-    pub distinct_values: HashMap<(u64, u32), u32>,
+    /// What [`Expand::least_values`] answered.
+    pub least_values: HashMap<u64, u32>,
     states: SliceInterner<Thread>,
     /// Of lexed grammars.
     pub steps: Steps,
@@ -140,7 +140,7 @@ impl Recogniser {
             used_index: HashMap::from_iter([(nothing, 0)]),
             offers: HashMap::new(),
             distinct_choices: HashMap::new(),
-            distinct_values: HashMap::new(),
+            least_values: HashMap::new(),
             states: SliceInterner::new(),
             steps: Steps::new(),
             expanded: HashMap::new(),

@@ -84,7 +84,7 @@ impl ArraySpec {
         }
         let mut next = progress.clone();
         next.count += 1;
-        if self.max == UNBOUNDED && self.distinct.is_none() {
+        if self.max == UNBOUNDED {
             next.count = next.count.min(self.min.max(self.prefix.len() as u32));
         }
         count(&self.counters, &mut next.counters, choice).then_some(next)
@@ -120,6 +120,7 @@ impl ArraySpec {
                 return true;
             }
             steps -= 1;
+            let pushed = stack.len();
             for &choice in self.choices(at.count) {
                 if let Some(next) = self.advance(&at, choice) {
                     if seen.insert(next.clone()) {
@@ -127,6 +128,8 @@ impl ArraySpec {
                     }
                 }
             }
+            // What counts most comes first: it is nearer to the end.
+            stack[pushed..].sort_by_key(|next| next.counters.iter().map(|&n| u64::from(n)).sum::<u64>());
         }
         false
     }

@@ -122,8 +122,8 @@ pub trait Expand: Send + Sync {
     /// Builds what [`Node::Lazy`]`(key)` stands for. The result must be productive and not nullable.
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
 
-    /// For arrays with [`ArraySpec::distinct`]`= Some(key)`: what may stand at `index`, given the JSON text of
-    /// every earlier item. Empty when no further value exists.
+    /// For arrays with [`ArraySpec::distinct`]`= Some(key)`: what may stand at `index` (clamped where more makes no
+    /// difference), given the JSON text of every earlier item, in any order. Empty when no further value exists.
     fn distinct_items(
         &self,
         key: u64,
@@ -135,11 +135,11 @@ pub trait Expand: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// For the same arrays: a number of values that may surely stand at `index` if there are no earlier items. Where it
-    /// exceeds the number of these, [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the item
-    /// begins. 0 for not knowing.
-    fn distinct_values(&self, key: u64, index: u32, nodes: &mut NodePool) -> Result<u32, GrammarError> {
-        let _ = (key, index, nodes);
+    /// At least so many values [`Node::Lazy`]`(key)` surely has; [`UNBOUNDED`](crate::automata::UNBOUNDED) for infinitely many,
+    /// 0 for not knowing. Where that exceeds the number of earlier items of an array of distinct ones,
+    /// [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the next item begins.
+    fn least_values(&self, key: u64, nodes: &mut NodePool) -> Result<u32, GrammarError> {
+        let _ = (key, nodes);
         Ok(0)
     }
 }

@@ -560,13 +560,6 @@ pub(super) fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
 }
 
 impl Eval<'_> {
-    /// At least so many values may stand at `index` of an array of distinct items if no other item is in it.
-    pub fn distinct_values(&mut self, key: u64, index: u32) -> Result<u32, Failure> {
-        let Some((array, _)) = self.algebra.distinct.get(key as usize) else { return Ok(0) };
-        let item = array.item(index as usize);
-        self.least_values(item)
-    }
-
     /// What may stand at `index` of an array of distinct items, given the texts of the earlier ones.
     pub fn distinct_choices(&mut self, key: u64, index: u32, used: &[&[u8]]) -> Result<Vec<Choice>, Failure> {
         let Some((array, depth)) = self.algebra.distinct.get(key as usize).cloned() else {

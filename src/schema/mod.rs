@@ -219,7 +219,7 @@ impl Expand for Expander {
         self.run(nodes, |eval| eval.distinct_choices(key, index, used))
     }
 
-    fn distinct_values(&self, key: u64, index: u32, nodes: &mut NodePool) -> Result<u32, GrammarError> {
-        self.run(nodes, |eval| eval.distinct_values(key, index))
+    fn least_values(&self, key: u64, nodes: &mut NodePool) -> Result<u32, GrammarError> {
+        self.run(nodes, |eval| eval.least_values(emit::parts(key).0))
     }
 }
