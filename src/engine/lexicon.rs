@@ -36,6 +36,9 @@ const CONTINUED: u8 = 63;
 
 /// Tokens of more bytes than this are few and walked always, so that nothing has to be known of what is further away.
 pub(super) const SLICED: u16 = 32;
+/// For strings of at most so many characters [`Lexicon::prepare`] makes the summaries. Longer ones differ from any string by the
+/// longest tokens only.
+const PREPARED_LENGTHS: u32 = 64;
 
 /// For bytes that are not UTF-8 where they stand, and for all beyond [`SLICED`]: the group of bytes inside characters, which
 /// no state reads freely.
@@ -355,6 +358,15 @@ impl Lexicon {
                 let summary = Summariser { languages, flat, vocabulary, source }.summary(language);
                 summary.exiting(vocabulary, source);
             }
+        }
+        // What is left of strings of limited length, where that is less than tokens are long.
+        let character = languages.char_class(&[(0, 0x10_ffff)]);
+        for most in 0..=PREPARED_LENGTHS {
+            let text = languages.repeat(character, 0, most);
+            let string = languages.json_string(text, Escapes::Any);
+            let body = languages.step(string, b'"');
+            let (languages, flat) = (&mut languages, &mut flat);
+            Summariser { languages, flat, vocabulary, source: &self.plain }.summary(body);
         }
     }
 
