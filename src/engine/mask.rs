@@ -193,7 +193,7 @@ impl Graph {
             return Ok(General { mask: known.clone(), retry: Arc::new([]) });
         }
         let general = self.compute(core, canonical)?;
-        self.mask_bytes.fetch_add(general.mask.memory(), Ordering::Relaxed);
+        self.mask_bytes.fetch_add(general.mask.memory() + general.retry.len() * 4, Ordering::Relaxed);
         if let Some(slot) = slot {
             if general.retry.is_empty() && !core.recogniser.records_key(canonical) {
                 let _ = slot.mask.set(general.mask.clone());
