@@ -289,17 +289,14 @@ fn distinct_items_run_out() {
         ),
     ];
     for (item, values) in table {
-        for schema in [
-            format!(r#"{{"type":"array","uniqueItems":true,"items":{item}}}"#),
-            format!(r#"{{"type":"array","uniqueItems":true,"items":{item},"prefixItems":[{item},true]}}"#),
-        ] {
+        let plain = format!(r#"{{"type":"array","uniqueItems":true,"items":{item}}}"#);
+        let second_is_any =
+            format!(r#"{{"type":"array","uniqueItems":true,"items":{item},"prefixItems":[{item},true]}}"#);
+        let with_17 = [&values[..1], &["17"], &values[1..]].concat();
+        for (schema, values) in [(plain, values.to_vec()), (second_is_any, with_17)] {
             let constraint = constraint(&schema, &SchemaOptions::default());
             let mut matcher = constraint.matcher();
             assert!(matcher.advance_bytes(b"[").unwrap());
-            let values = match schema.contains(",true]") {
-                true => [&values[..1], &["17"], &values[1..]].concat(),
-                false => values.to_vec(),
-            };
             for (i, value) in values.iter().enumerate() {
                 assert!(matcher.advance_bytes(value.as_bytes()).unwrap(), "{schema} refuses {value}");
                 let goes_on = matcher.advance_bytes(b",").unwrap();

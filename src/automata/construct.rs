@@ -128,7 +128,8 @@ impl Languages {
     /// The language of a machine.
     pub fn machine(&mut self, machine: Arc<dyn Machine>) -> LangId {
         let Some(state) = machine.start() else { return LangId::NEVER };
-        let machine = self.import_machine(Arc::clone(&machine), fingerprint_of_key(&machine.key()));
+        let key = fingerprint_of_key(&machine.key());
+        let machine = self.import_machine(machine, key);
         self.intern(Expr::Machine { machine, state })
     }
 

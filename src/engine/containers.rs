@@ -341,7 +341,7 @@ impl Recogniser {
     pub(super) fn depends_on_items(&self, state: StateId) -> bool {
         self.threads(state).iter().any(|thread| match self.captures.knowledge(thread.capture) {
             Knowledge::Whole | Knowledge::Tail | Knowledge::Passed => false,
-            // Before the first item of another kind may come whitespace.
+            // The same whitespace may stand before any item.
             Knowledge::Begun => self.captures.last(thread.capture).is_some_and(|byte| !is_json_space(byte)),
             Knowledge::Decisive => true,
         })

@@ -178,8 +178,8 @@ impl Eval<'_> {
         let required = array.min as usize;
         let open = required.saturating_sub(from);
         let unused = self.algebra.not(used);
-        let in_prefix =
-            from.min(array.prefix.len())..required.min(array.prefix.len()).max(from.min(array.prefix.len()));
+        let start = from.min(array.prefix.len());
+        let in_prefix = start..required.min(array.prefix.len()).max(start);
         let mut finite: Vec<(TermId, usize)> = Vec::new();
         let others = (array.rest, open - in_prefix.len());
         let positions = array.prefix[in_prefix].iter().map(|&item| (item, 1)).chain([others]);

@@ -264,6 +264,18 @@ impl Part {
         Some(pool.union(&all))
     }
 
+    /// Whether it obviously has infinitely many numbers: all of an interval that is no point, or whole numbers or multiples
+    /// without an end, but for single ones.
+    fn is_evidently_infinite(&self) -> bool {
+        let has_inside = match (&self.lower, &self.upper) {
+            (Some(low), Some(high)) => {
+                low.value < high.value && self.integer.is_none() && self.multiples.is_empty()
+            }
+            _ => self.integer != Some(false) || self.multiples.is_empty(),
+        };
+        has_inside && self.not_multiples.is_empty()
+    }
+
     /// Whether only bounds restrict the part.
     fn is_interval(&self) -> bool {
         self.integer.is_none()
@@ -519,13 +531,7 @@ impl NumberSet {
 
     /// Whether there is a number at all.
     pub fn is_inhabited(&self, policy: Policy, pool: &mut Languages) -> bool {
-        let obvious = |p: &Part| {
-            p.is_interval()
-                || (p.lower.is_none() || p.upper.is_none())
-                    && p.not_multiples.is_empty()
-                    && p.except.is_empty()
-                    && (p.integer != Some(false) || p.multiples.is_empty())
-        };
+        let obvious = |p: &Part| p.is_interval() || p.is_evidently_infinite();
         if !self.points.is_empty() || self.parts.iter().any(obvious) {
             return true;
         }
@@ -537,17 +543,7 @@ impl NumberSet {
 
     /// Whether there obviously are infinitely many.
     pub fn is_evidently_infinite(&self) -> bool {
-        self.parts.iter().any(|part| {
-            let unbounded = part.lower.is_none() || part.upper.is_none();
-            let dense = part.multiples.is_empty() && part.integer.is_none();
-            let wide = match (&part.lower, &part.upper) {
-                (Some(low), Some(high)) => low.value < high.value,
-                _ => true,
-            };
-            let spread =
-                dense && wide || unbounded && (part.multiples.is_empty() || part.integer != Some(false));
-            part.not_multiples.is_empty() && spread
-        })
+        self.parts.iter().any(Part::is_evidently_infinite)
     }
 
     /// How many numbers there are, if they are no more than `limit`.

@@ -29,14 +29,14 @@ pub fn value(random: &mut Random, depth: u32) -> Value {
     }
 }
 
-/// A schema that is nested no deeper than `depth`, with references to `#/$defs/p` and `#/$defs/q` if `refers`.
-pub fn schema(random: &mut Random, depth: u32, refers: bool) -> Value {
+/// A schema that is nested no deeper than `depth`, with references to `#/$defs/p` and `#/$defs/q`.
+pub fn schema(random: &mut Random, depth: u32) -> Value {
     if random.below(12) == 0 {
         return Value::Bool(random.below(4) != 0);
     }
     let mut all = Map::new();
     for _ in 0..=random.below(3) {
-        let (key, value) = keyword(random, depth, refers);
+        let (key, value) = keyword(random, depth);
         all.insert(key.to_owned(), value);
         // What only means something beside something else.
         let beside = match key {
@@ -50,19 +50,19 @@ pub fn schema(random: &mut Random, depth: u32, refers: bool) -> Value {
         let value = match beside {
             "minContains" | "maxContains" => json!(random.below(3)),
             "uniqueItems" => json!(true),
-            _ => schema(random, depth.saturating_sub(1), refers),
+            _ => schema(random, depth.saturating_sub(1)),
         };
         all.insert(beside.to_owned(), value);
     }
     Value::Object(all)
 }
 
-fn keyword(random: &mut Random, depth: u32, refers: bool) -> (&'static str, Value) {
+fn keyword(random: &mut Random, depth: u32) -> (&'static str, Value) {
     let number = |random: &mut Random| serde_json::from_str(pick(random, &NUMBERS)).unwrap();
     let size = |random: &mut Random| json!(random.below(4));
     let scalars = 18;
     let choice = random.below(if depth == 0 { scalars } else { scalars + 17 });
-    let inner = |random: &mut Random| schema(random, depth.saturating_sub(1), refers);
+    let inner = |random: &mut Random| schema(random, depth.saturating_sub(1));
     let several = |random: &mut Random| -> Value { (0..=random.below(2)).map(|_| inner(random)).collect() };
     match choice {
         0..=3 => {
@@ -86,8 +86,7 @@ fn keyword(random: &mut Random, depth: u32, refers: bool) -> (&'static str, Valu
         14 => ("uniqueItems", json!(random.below(4) != 0)),
         15 => ("minProperties", size(random)),
         16 => ("maxProperties", size(random)),
-        17 if refers => ("$ref", json!(pick(random, &["#/$defs/p", "#/$defs/q"]))),
-        17 => ("required", json!([pick(random, &KEYS)])),
+        17 => ("$ref", json!(pick(random, &["#/$defs/p", "#/$defs/q"]))),
         18 | 19 => {
             let some: Vec<&str> = KEYS.into_iter().filter(|_| random.below(2) == 0).collect();
             (
@@ -118,11 +117,11 @@ fn keyword(random: &mut Random, depth: u32, refers: bool) -> (&'static str, Valu
 
 /// A schema with definitions that may refer to themselves and each other.
 pub fn document(random: &mut Random) -> Value {
-    let mut root = match schema(random, 3, true) {
+    let mut root = match schema(random, 3) {
         Value::Object(all) => all,
         other => Map::from_iter([("allOf".to_owned(), json!([other]))]),
     };
-    let definitions = json!({ "p": schema(random, 2, true), "q": schema(random, 2, true) });
+    let definitions = json!({ "p": schema(random, 2), "q": schema(random, 2) });
     root.insert("$defs".to_owned(), definitions);
     Value::Object(root)
 }
