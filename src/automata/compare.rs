@@ -214,11 +214,13 @@ impl Languages {
         clamped
     }
 
-    /// Where `id` bounds the length and nothing else: that without the maximum.
+    /// Where `id` bounds the length and nothing else: that without the maximum. Texts of at most so many characters become
+    /// all texts and not all byte strings: a complement beside them, which has words that are no text, would be completed
+    /// by these.
     fn without_maximum(&mut self, id: LangId) -> Option<LangId> {
         let (min, _) = self.length(id)?;
         let Expr::Repeat(body, ..) = *self.expr(id) else { return None };
-        Some(if min == 0 { LangId::ALL } else { self.repeat(body, min, UNBOUNDED) })
+        Some(self.repeat(body, min, UNBOUNDED))
     }
 
     /// At most `n` characters or bytes ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed
