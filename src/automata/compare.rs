@@ -4,6 +4,7 @@
 //! places. These questions let the engine use what it knows of the plainer state.
 
 use super::byte_classes::ByteSet;
+use super::interrupt;
 use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages};
 use super::literals::LiteralSet;
@@ -210,7 +211,9 @@ impl Languages {
             }
             _ => id,
         };
-        self.clamps.insert((id, len), clamped);
+        if !interrupt::is_over() {
+            self.clamps.insert((id, len), clamped);
+        }
         clamped
     }
 
@@ -270,6 +273,9 @@ impl Languages {
                 .unwrap_or(free),
             None => self.loop_groups(id, FREE_OF_ANY_TEXT),
         };
+        if interrupt::is_over() {
+            return 0;
+        }
         if free == FREE_OF_ANY_TEXT {
             // Whatever is reached from here is as free.
             seen.into_iter().filter(|s| s.1 == plain).for_each(|s| {
@@ -304,7 +310,9 @@ impl Languages {
             .into_iter()
             .find_map(|leads| self.search_free_groups(id, text, read | leads, &mut seen))
             .unwrap_or(read);
-        self.free_groups.insert(id, read);
+        if !interrupt::is_over() {
+            self.free_groups.insert(id, read);
+        }
         read
     }
 
@@ -469,7 +477,9 @@ impl Languages {
             }
             result = distance.into_iter().max().filter(|&d| d != u32::MAX);
         }
-        self.completions.insert(id, result);
+        if !interrupt::is_over() {
+            self.completions.insert(id, result);
+        }
         result
     }
 }

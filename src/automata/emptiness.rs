@@ -12,6 +12,7 @@
 //! [`Machine::wider`]: super::machine::Machine::wider
 
 use super::facts::Liveness;
+use super::interrupt;
 use super::languages::{Expr, LangId, Languages};
 use hashbrown::HashSet;
 use std::cmp::Reverse;
@@ -68,6 +69,10 @@ impl Languages {
                         is_wider = true;
                         next = wider;
                     }
+                }
+                // What is derived when the work is over may be wrong, and so must decide nothing.
+                if interrupt::check().is_err() {
+                    return Some(true);
                 }
                 match self.info[next.index()].liveness {
                     Liveness::Dead => continue,

@@ -2,6 +2,7 @@
 
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::facts::Liveness;
+use super::interrupt;
 use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages, UNRESOLVED};
 
@@ -67,7 +68,9 @@ impl Languages {
                 (0..=255u8).filter(|&b| live[classes.class(b)]).for_each(|b| set.insert(b));
             }
         }
-        self.first_bytes.insert(id, set);
+        if !interrupt::is_over() {
+            self.first_bytes.insert(id, set);
+        }
         set
     }
 

@@ -10,6 +10,7 @@
 //! RFC 8259 §7.
 
 use super::byte_classes::{ByteClasses, ByteSet};
+use super::interrupt;
 use super::languages::{LangId, Languages};
 use std::sync::{Arc, OnceLock};
 
@@ -339,7 +340,9 @@ impl Languages {
             }
         }
         let targets: Arc<[CharTarget]> = targets.into();
-        self.json_chars.insert(inner, targets.clone());
+        if !interrupt::is_over() {
+            self.json_chars.insert(inner, targets.clone());
+        }
         targets
     }
 

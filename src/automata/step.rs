@@ -1,6 +1,7 @@
 //! Transitions: the derivative of an expression by one byte, memoised by byte class.
 
 use super::facts::Liveness;
+use super::interrupt;
 use super::json_string::JsonMode;
 use super::languages::{Expr, LangId, Languages, UNSTEPPED};
 use super::UNBOUNDED;
@@ -65,7 +66,9 @@ impl Languages {
             return LangId(self.rows[slot]);
         }
         let next = self.derive_uncached(id, byte);
-        self.rows[slot] = next.0;
+        if !interrupt::is_over() {
+            self.rows[slot] = next.0;
+        }
         next
     }
 
@@ -87,6 +90,7 @@ impl Languages {
     }
 
     fn derive_uncached(&mut self, id: LangId, byte: u8) -> LangId {
+        interrupt::spend(1);
         match self.exprs[id.index()].clone() {
             Expr::Never | Expr::Empty => LangId::NEVER,
             Expr::All => LangId::ALL,

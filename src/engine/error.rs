@@ -1,5 +1,6 @@
 //! What can go wrong while a constraint is used.
 
+use crate::automata::Interrupted;
 use crate::grammar::GrammarError;
 
 /// Why a constraint could not be built or used. "This token is not allowed" is an answer, not an error.
@@ -8,7 +9,7 @@ use crate::grammar::GrammarError;
 pub enum EngineError {
     /// A part of the grammar could not be expanded, or the grammar is too large.
     #[error(transparent)]
-    Grammar(#[from] GrammarError),
+    Grammar(GrammarError),
     /// The grammar names a special token the vocabulary does not have.
     #[error("the grammar names the special token `{0}`, which the vocabulary does not have")]
     UnknownSpecialToken(String),
@@ -128,4 +129,22 @@ pub enum EngineError {
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<GrammarError> for EngineError {
+    fn from(error: GrammarError) -> Self {
+        match error {
+            GrammarError::Interrupted(why) => why.into(),
+            error => EngineError::Grammar(error),
+        }
+    }
+}
+
+impl From<Interrupted> for EngineError {
+    fn from(why: Interrupted) -> Self {
+        match why {
+            Interrupted::Deadline => EngineError::Deadline,
+            Interrupted::Cancelled => EngineError::Cancelled,
+        }
+    }
 }

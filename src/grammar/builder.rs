@@ -1,6 +1,7 @@
 //! Building a grammar: rules that may refer to each other, checked and normalised into a [`Grammar`].
 
 use super::node::{Expand, Grammar, GrammarInner, Node, NodeId, NodePool, RuleId};
+use crate::automata::Interrupted;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ pub enum GrammarError {
         /// How much is allowed.
         limit: u64,
     },
+    /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// A front end failed to expand a part of its grammar.
     #[error("{0}")]
     Expansion(String),

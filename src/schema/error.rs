@@ -1,5 +1,7 @@
 //! What is wrong with a schema, where, and what to do.
 
+use crate::automata::Interrupted;
+
 /// Why a schema could not be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -60,6 +62,9 @@ pub enum SchemaError {
         /// The fuel given.
         limit: u64,
     },
+    /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// An option has a value without meaning.
     #[error("the option `{option}` {reason}")]
     Option {
@@ -79,7 +84,7 @@ impl SchemaError {
             | SchemaError::Reference { pointer, .. }
             | SchemaError::Unsatisfiable { pointer }
             | SchemaError::Fuel { pointer, .. } => Some(pointer),
-            SchemaError::Json { .. } | SchemaError::Option { .. } => None,
+            SchemaError::Json { .. } | SchemaError::Option { .. } | SchemaError::Interrupted(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
 use super::term::{Failure, Term, TermId};
-use crate::automata::UNBOUNDED;
+use crate::automata::{interrupt, UNBOUNDED};
 
 /// Terms being decided, outermost first, and the outermost one that an answer leaned on.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl Eval<'_> {
         let result = self.decide(id);
         self.algebra.deciding.path.pop();
         let leaned_on = std::mem::replace(&mut self.algebra.deciding.leaned_on, outer);
-        let inhabited = result?;
+        let inhabited = interrupt::check().map_err(Failure::Interrupted).and(result)?;
         if inhabited || leaned_on.is_none_or(|on| on >= index) {
             self.algebra.set_inhabited(id, inhabited);
         } else {

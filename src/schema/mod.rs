@@ -166,6 +166,7 @@ fn check_options(options: &SchemaOptions) -> Result<(), SchemaError> {
 fn explain(algebra: &Algebra, failure: Failure) -> SchemaError {
     let pointer = algebra.doc.place(algebra.at);
     match failure {
+        Failure::Interrupted(why) => SchemaError::Interrupted(why),
         Failure::Fuel => SchemaError::Fuel { pointer, limit: algebra.options.fuel },
         Failure::Depth => SchemaError::Unsupported {
             pointer,
@@ -199,7 +200,10 @@ impl Expander {
         let mut algebra = self.algebra.lock().unwrap_or_else(PoisonError::into_inner);
         algebra.refuel();
         let result = work(&mut Eval { algebra: &mut algebra, nodes });
-        result.map_err(|failure| GrammarError::Expansion(explain(&algebra, failure).to_string()))
+        result.map_err(|failure| match failure {
+            Failure::Interrupted(why) => why.into(),
+            failure => GrammarError::Expansion(explain(&algebra, failure).to_string()),
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use super::shape::{ArrayShape, Eval, Shape};
 use super::text::Texts;
 use super::unevaluated::Outcome;
 use super::unfold::MAX_LOOK;
+use crate::automata::interrupt::{self, Interrupted};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub(super) enum Term {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Failure {
     Fuel,
+    Interrupted(Interrupted),
     Depth,
     /// A schema that refers to itself without anything in between.
     Loop(Value),
@@ -143,7 +145,7 @@ impl Algebra {
 
     pub fn spend(&mut self, steps: u64) -> Result<(), Failure> {
         self.fuel = self.fuel.checked_sub(steps).ok_or(Failure::Fuel)?;
-        Ok(())
+        interrupt::check().map_err(Failure::Interrupted)
     }
 
     fn intern(&mut self, term: Term) -> TermId {
@@ -355,8 +357,8 @@ impl Eval<'_> {
         let result = self.algebra.spend(1).and_then(|()| work(self));
         self.algebra.depth -= 1;
         self.algebra.states[id.0 as usize].open = false;
-        // An error keeps naming the innermost schema.
-        let result = result?;
+        // An error keeps naming the innermost schema. What was found when the work was over may be wrong.
+        let result = interrupt::check().map_err(Failure::Interrupted).and(result)?;
         self.algebra.at = outer;
         Ok(result)
     }

@@ -5,7 +5,7 @@
 //! is left to the automata, which also decide emptiness.
 
 use super::format::Format;
-use crate::automata::{LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::automata::{interrupt, LangId, Languages, UNBOUNDED, UNLABELLED};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -304,8 +304,8 @@ impl Texts {
         }
         let language = self.language(id, pool);
         let never = pool.is_never(language);
-        // An answer given after the search budget ran out is a guess.
-        if !pool.exhausted() {
+        // An answer given after the search budget ran out is a guess, and so is one given when the work was over.
+        if !pool.exhausted() && !interrupt::is_over() {
             self.never.insert(id, never);
         }
         never

@@ -1,0 +1,234 @@
+//! Ending work early: at a moment, after a time, or when a flag is set.
+//!
+//! Compiling a grammar, looking for a word of an intersection and finding a mask can take long, and only the caller knows how long
+//! is too long. An [`Interrupt`] says so. It belongs to a call, not to an object: [`Interrupt::scope`] runs a piece of work
+//! under it, on this thread, and whatever loops inside asks [`check`] or [`is_over`] as it goes. It is not handed down as an
+//! argument, because nearly every function of the library would have to take it.
+//!
+//! # Functions that cannot fail
+//!
+//! A function without an error to return, such as [`Languages::is_never`](super::Languages::is_never), answers at once when the
+//! work is over, and its answer may be wrong. That is sound under two rules. What is over stays over until the scope ends, and
+//! the scope then returns an error whatever the work returned, so that no wrong answer gets out. And what is remembered beyond the
+//! scope is only remembered while [`is_over`] is false, asked after the answer was found.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Units of work between two looks at the clock and the flags. A unit is about a microsecond: a transition found, a node made.
+const INTERVAL: u32 = 64;
+
+/// When work is to end early. The default is never.
+///
+/// ```
+/// use hedgerow::automata::{Interrupt, Interrupted};
+/// use hedgerow::schema::{self, SchemaOptions};
+/// use std::sync::{atomic::AtomicBool, Arc};
+/// use std::time::Duration;
+///
+/// let compile = || schema::compile(r#"{"type": "string"}"#, &SchemaOptions::default());
+/// let grammar = Interrupt::default().timeout(Duration::from_secs(60)).scope(compile)??;
+///
+/// let flag = Arc::new(AtomicBool::new(true));
+/// assert_eq!(Interrupt::default().flag(flag).scope(compile).err(), Some(Interrupted::Cancelled));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default, Debug)]
+pub struct Interrupt {
+    deadline: Option<Instant>,
+    timeout: Option<Duration>,
+    flag: Option<Arc<AtomicBool>>,
+}
+
+/// Why work ended early.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Interrupted {
+    /// The deadline has passed, or the call took longer than it may.
+    #[error("the deadline passed before the answer was found")]
+    Deadline,
+    /// The flag is set.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Interrupt {
+    /// Work ends at this moment.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Each call, or [`scope`](Self::scope), may take this long.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Work ends when the flag is set, and none begins while it is.
+    #[must_use]
+    pub fn flag(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+
+    /// Whether work never ends early.
+    pub fn is_never(&self) -> bool {
+        self.deadline.is_none() && self.timeout.is_none() && self.flag.is_none()
+    }
+
+    /// Runs `work` on this thread, under this interrupt and those of the scopes around it. Does not begin it where it is over
+    /// already.
+    ///
+    /// # Errors
+    /// [`Interrupted`] where the work was ended early, whatever it returned.
+    pub fn scope<T>(&self, work: impl FnOnce() -> T) -> Result<T, Interrupted> {
+        if self.is_never() {
+            return Ok(work());
+        }
+        let _scope = Scope::enter(self);
+        look();
+        if let Some(why) = OVER.get() {
+            return Err(why);
+        }
+        let result = work();
+        OVER.get().map_or(Ok(result), Err)
+    }
+}
+
+thread_local! {
+    /// The interrupts of the scopes this thread is in.
+    static SCOPES: RefCell<Vec<(Option<Instant>, Option<Arc<AtomicBool>>)>> = const { RefCell::new(Vec::new()) };
+    /// Why the work of the innermost scope is over.
+    static OVER: Cell<Option<Interrupted>> = const { Cell::new(None) };
+    /// Units left until the next look; 0 outside of all scopes.
+    static LEFT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A scope on this thread's list, taken off it on all ways out.
+struct Scope {
+    outer: Option<Interrupted>,
+}
+
+impl Scope {
+    fn enter(interrupt: &Interrupt) -> Self {
+        // A moment too far away to be represented is never.
+        let timeout = interrupt.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = [interrupt.deadline, timeout].into_iter().flatten().min();
+        SCOPES.with_borrow_mut(|scopes| scopes.push((deadline, interrupt.flag.clone())));
+        LEFT.set(INTERVAL);
+        Scope { outer: OVER.get() }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let over = OVER.replace(self.outer);
+        let outermost = SCOPES.with_borrow_mut(|scopes| {
+            scopes.pop();
+            scopes.is_empty()
+        });
+        if outermost {
+            LEFT.set(0);
+        } else if over.is_some() {
+            // What ended the work may be the interrupt of a scope around.
+            look();
+        }
+    }
+}
+
+/// Looks at the clock and the flags of all scopes.
+fn look() {
+    LEFT.set(INTERVAL);
+    if OVER.get().is_some() {
+        return;
+    }
+    let over = SCOPES.with_borrow(|scopes| {
+        scopes.iter().find_map(|(deadline, flag)| {
+            if flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                return Some(Interrupted::Cancelled);
+            }
+            deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Interrupted::Deadline)
+        })
+    });
+    OVER.set(over);
+}
+
+/// Counts `units` of work that are about to be done, a unit being about a microsecond, and looks at clock and flags now and then.
+#[inline]
+pub fn spend(units: u32) {
+    let left = LEFT.get();
+    if left == 0 {
+        return;
+    }
+    if left > units {
+        LEFT.set(left - units);
+    } else {
+        look();
+    }
+}
+
+/// Whether the work is over. For functions that cannot fail; see the rules in this module's documentation.
+#[inline]
+pub fn is_over() -> bool {
+    LEFT.get() != 0 && OVER.get().is_some()
+}
+
+/// Counts a unit of work that is about to be done; fails when the work is over.
+///
+/// # Errors
+/// [`Interrupted`].
+#[inline]
+pub fn check() -> Result<(), Interrupted> {
+    spend(1);
+    if LEFT.get() == 0 {
+        return Ok(());
+    }
+    OVER.get().map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endless() -> Result<(), Interrupted> {
+        loop {
+            check()?;
+        }
+    }
+
+    #[test]
+    fn scopes_end_their_work_and_leave_nothing_behind() {
+        let soon = Interrupt::default().timeout(Duration::from_millis(2));
+        let flag = Arc::new(AtomicBool::new(true));
+        let set = Interrupt::default().flag(flag.clone());
+        let far = Interrupt::default().timeout(Duration::MAX);
+        assert_eq!(soon.scope(endless), Err(Interrupted::Deadline));
+        assert_eq!(set.scope(|| unreachable!("work began")), Err::<(), _>(Interrupted::Cancelled));
+        assert_eq!(Interrupt::default().deadline(Instant::now()).scope(endless), Err(Interrupted::Deadline));
+        // The outer one counts inside as well.
+        assert_eq!(soon.scope(|| far.scope(endless)), Err(Interrupted::Deadline));
+        // The inner one ends with its scope.
+        let inner = far.scope(|| {
+            assert_eq!(soon.scope(endless), Err(Interrupted::Deadline));
+            !is_over()
+        });
+        assert_eq!(inner, Ok(true));
+        // The scope tells of it where the work cannot.
+        flag.store(false, Ordering::Relaxed);
+        let unnoticed = set.scope(|| {
+            flag.store(true, Ordering::Relaxed);
+            while !is_over() {
+                spend(1);
+            }
+        });
+        assert_eq!(unnoticed, Err(Interrupted::Cancelled));
+        assert!(!is_over() && check().is_ok());
+        let panicked = std::panic::catch_unwind(|| far.scope(|| panic!("as asked")));
+        assert!(panicked.is_err() && check().is_ok());
+        assert_eq!(SCOPES.with_borrow(Vec::len), 0);
+    }
+}
