@@ -4,6 +4,10 @@
 //! `whitespace* "name"` would visit every whitespace token for every key, so such terminals are looked up without their
 //! whitespace, in a second trie whose tokens are stripped of theirs; the tokens that are nothing but whitespace are one
 //! shared set.
+//!
+//! This is exact where a terminal is at most `n` bytes of whitespace and then something that begins otherwise: a token
+//! with at most `n` leading whitespace bytes is read as its stripped form is, and with more it is refused. Tokens of
+//! whitespace alone are read up to that count.
 
 use super::flat::Flat;
 use super::summary::{Summariser, Summary};

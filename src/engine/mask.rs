@@ -9,6 +9,16 @@
 //! used only matters to tokens that complete one, so the mask is computed for the *canonical* state that has forgotten
 //! them, and the rare tokens that could tell the difference are tried one by one. Of items that must differ it is those that
 //! complete one and begin another; [`Knowledge`] marks the states on the way.
+//!
+//! # Why it is exact
+//!
+//! - *Forgetting.* The canonical state allows all that its states allow: a record of used keys or items only forbids. A
+//!   token that a record forbids completes a second key within itself, so it has a comma and two quotes behind it; or it
+//!   was read past an item's end, where `retry` lists it. All of these are stepped through from the state itself.
+//! - *First bytes.* A byte that the state cannot begin with leads to the dead state, so leaving it out changes nothing.
+//! - *Idle whitespace.* The state says how many more whitespace bytes change nothing but how many may still follow.
+//!   Fewer than these are counted and not stepped through. The next other byte is read from the state before them:
+//!   what it leads to is the same, since only the count of whitespace differs, and this byte ends the count.
 
 use super::error::EngineError;
 use super::graph::{Core, Graph};

@@ -16,6 +16,27 @@
 //!   off the paths of `a` and `b`; "at most 40 characters" is "any string" for every token shorter than that. The walk
 //!   goes over pairs (state, plainer state) and stops wherever the two cannot be told apart by the tokens below;
 //!   what is left is what to take out and a little to put in.
+//!
+//! # Why they are exact
+//!
+//! - *Inside and exits.* A thread reads a token wholly inside its terminal, or up to a byte where the terminal is
+//!   complete and from there by what follows. Neither needs a look at what comes after the token: states of automata
+//!   are trim and rules are productive, so whatever is alive can be completed. This assumes that what follows a
+//!   terminal does not depend on the terminal's text. Keys and items that must differ break this, and `mask.rs` tries
+//!   their tokens one by one.
+//! - *Clamped counts.* Two languages with the same words and prefixes of at most the longest token's length have the
+//!   same summary. [`Languages::clamped`] gives such a language; it argues for itself.
+//! - *Slices.* Each token of a slice is UTF-8 text of at most [`SLICED`] bytes out of groups that the state reads in any
+//!   order, so none of them is refused. Tokens that are longer or not text belong to no slice and are walked. A
+//!   slice that is cut to `n` characters assumes that each of the first `n` characters is read; one cut to `n` bytes,
+//!   that `n` bytes leave enough of the length to complete what they began.
+//! - *Ends of any string.* A JSON string ends at its closing quote only, so that the place where a token leaves it does
+//!   not depend on which strings are allowed. Which tokens leave it does, and is kept. This assumes that no label says
+//!   which literal was completed.
+//! - *Delta.* The plainer language has every prefix of the other, so the walk over the plainer one's nodes meets every
+//!   token that either reads. A node where the two states are equal, or equal to the depth of the tokens below, needs
+//!   no look below; everything below the other nodes is found anew. This assumes that the plainer language has no
+//!   prefix that the pair does not account for: leaving a part of an intersection out must keep the rest inside text.
 
 use super::flat::{Flat, Row};
 use super::ideas::{uses, Idea};

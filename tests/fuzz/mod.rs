@@ -8,6 +8,8 @@ mod reference;
 #[allow(dead_code)]
 #[path = "../walk/mod.rs"]
 mod walk;
+#[path = "../whole_masks/mod.rs"]
+mod whole_masks;
 
 use hedgerow::decode::{Answer, ChatInput, ChatTemplate, Message};
 use hedgerow::engine::{Constraint, EngineError, Limits, Matcher, TokenFsm};
@@ -17,11 +19,12 @@ use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::Notation;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
-use reference::generate::Family;
+use reference::generate::{Family, Source};
 use reference::judge;
 use reference::written::Style;
 use std::sync::OnceLock;
 use walk::Random;
+use whole_masks::{schemas, texts};
 
 /// A target's name, which its program and the folder of its corpus have, too, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
@@ -35,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("gguf", gguf),
     ("json_schema", json_schema),
     ("lark", lark),
+    ("masks", masks),
     ("regex", regex),
     ("tiktoken", tiktoken),
     ("token_fsm", token_fsm),
@@ -214,6 +218,42 @@ pub fn engine(data: &[u8]) {
     };
     if let Err(problem) = result {
         panic!("{problem}");
+    }
+}
+
+/// Whole masks beside `advance`: the first byte chooses what is made, the others make it and a walk through it.
+pub fn masks(data: &[u8]) {
+    let Some((&kind, bytes)) = data.split_first() else { return };
+    let source = &mut Source::new(bytes);
+    let written = |source: &mut Source<'_>, style, notation: Notation| {
+        let text = texts::grammar(source, style);
+        let grammar = notation.compile(&text).ok();
+        (text, grammar, texts::HINTS)
+    };
+    let (text, grammar, hints) = match kind % 8 {
+        0 => {
+            let pattern = texts::pattern(source);
+            let grammar = regex::compile(&pattern, Dialect::Ecma262).ok();
+            (pattern, grammar, texts::HINTS)
+        }
+        1 => written(source, texts::Style::Gbnf, Notation::Gbnf),
+        2 => written(source, texts::Style::W3c, Notation::Ebnf),
+        3 => written(source, texts::Style::Iso, Notation::Ebnf),
+        4 => written(source, texts::Style::Lark, Notation::Lark),
+        _ => {
+            let options = schemas::options(source);
+            let schema = schemas::document(source).to_string();
+            let grammar = schema::compile(&schema, &options).ok();
+            (format!("{schema}\n{options:?}"), grammar, schemas::HINTS)
+        }
+    };
+    let tokens = whole_masks::Tokens::small();
+    let Some(constraint) = grammar.and_then(|grammar| Constraint::new(&grammar, &tokens.vocabulary).ok())
+    else {
+        return;
+    };
+    if let Err(problem) = whole_masks::check(tokens, &constraint, source, hints, 6) {
+        panic!("{problem}\n{text}");
     }
 }
 

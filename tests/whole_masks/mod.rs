@@ -1,0 +1,291 @@
+//! Whole masks compared with `advance`, token by token, over a vocabulary with real and with very long tokens.
+//!
+//! A mask is put together from short cuts: clamped counts, prepared sets of tokens, differences to plainer
+//! languages, whitespace that is passed over. Each is only put to the test where tokens are long and where the
+//! tokens that a mask leaves out are asked about, too. Random walks do neither.
+//!
+//! | short cut | generator that reaches it |
+//! |---|---|
+//! | counts that no token can reach count as unbounded | `schemas` (`maxLength`, `minLength` around the longest token), `texts` (`{0,200}`) |
+//! | a far maximum length is left out of an intersection | `schemas` (a maximum beside `pattern`, `not`, `format`, keys) |
+//! | prepared sets of tokens for permissive strings (slices) | `schemas` (patterns), `texts` (classes, lexemes) |
+//! | slices cut to so many characters | `schemas` (`^[a-z]{3,200}$`), `texts` (counted classes) |
+//! | differences to a plainer language | `schemas` (`not`, `enum`, excluded keys) |
+//! | keys walked beside the trie | `schemas` (`properties` beside other keys) |
+//! | whitespace looked past, and idle whitespace | `schemas` (all whitespace options), `texts` (`ws`, `%ignore`) |
+//! | first bytes asked before stepping | `schemas` and `texts`, behind every closing quote or name |
+//! | recordings of keys and items forgotten | `schemas` (`uniqueItems`, `unique_keys`) |
+//! | slices of lexemes that outlive their rivals | `texts` (Lark) |
+
+#![allow(dead_code)] // The fuzz targets use a part.
+
+pub mod schemas;
+pub mod texts;
+
+use super::reference::generate::Source;
+use hedgerow::engine::{Constraint, EngineError, Matcher};
+use hedgerow::gguf::GgufFile;
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// Figures of one comparison or of many.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Compared {
+    /// Masks compared.
+    pub masks: u64,
+    /// Tokens compared, over all masks.
+    pub tokens: u64,
+    /// Tokens that the masks allow, over all masks.
+    pub allowed: u64,
+}
+
+impl Compared {
+    /// Adds the figures of another comparison.
+    pub fn add(&mut self, other: Compared) {
+        self.masks += other.masks;
+        self.tokens += other.tokens;
+        self.allowed += other.allowed;
+    }
+}
+
+/// A vocabulary with its tokens in the order of their bytes.
+pub struct Tokens {
+    /// The vocabulary.
+    pub vocabulary: Vocabulary,
+    /// All tokens that have bytes, sorted by them.
+    sorted: Vec<TokenId>,
+}
+
+impl Tokens {
+    fn new(vocabulary: Vocabulary) -> Self {
+        let mut sorted: Vec<TokenId> = (0..vocabulary.size() as u32).map(TokenId).collect();
+        sorted.retain(|&token| !vocabulary.bytes(token).is_empty());
+        sorted.sort_by_key(|&token| vocabulary.bytes(token));
+        Tokens { vocabulary, sorted }
+    }
+
+    /// Bytes and long tokens alone: a mask takes little time.
+    pub fn small() -> &'static Self {
+        static TOKENS: OnceLock<Tokens> = OnceLock::new();
+        TOKENS.get_or_init(|| Tokens::new(with_long_tokens(Vec::new())))
+    }
+
+    /// The vocabulary that `HEDGEROW_VOCAB` names (a `tokenizer.json`), else the demo model's where it has been
+    /// fetched, else none; and with each of them all bytes, and tokens of up to 128 bytes as real vocabularies have them.
+    pub fn shared() -> &'static Self {
+        static TOKENS: OnceLock<Tokens> = OnceLock::new();
+        TOKENS.get_or_init(|| {
+            let (tokens, name) = match (std::env::var_os("HEDGEROW_VOCAB"), demo_model()) {
+                (Some(path), _) => {
+                    let bytes = std::fs::read(&path).expect("HEDGEROW_VOCAB names a file");
+                    (plain_tokens(&Vocabulary::from_tokenizer_json(&bytes).unwrap()), "the given tokenizer")
+                }
+                (None, Some(bytes)) => {
+                    let file = GgufFile::parse(&bytes).unwrap();
+                    (plain_tokens(&Vocabulary::from_gguf(&file).unwrap()), "the demo model")
+                }
+                (None, None) => (Vec::new(), "no file"),
+            };
+            let given = tokens.len();
+            let tokens = Tokens::new(with_long_tokens(tokens));
+            println!("{given} tokens of {name}, {} with long ones", tokens.vocabulary.size());
+            tokens
+        })
+    }
+}
+
+/// The demo model's file, if `make setup` has fetched it.
+fn demo_model() -> Option<Vec<u8>> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = ".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf";
+    [root.join(path), root.join("..").join(path)].iter().find_map(|path| std::fs::read(path).ok())
+}
+
+fn plain_tokens(vocabulary: &Vocabulary) -> Vec<Vec<u8>> {
+    let ids = (0..vocabulary.size() as u32).map(TokenId);
+    ids.map(|id| vocabulary.bytes(id).to_vec()).filter(|bytes| !bytes.is_empty()).collect()
+}
+
+/// `tokens` with runs of all lengths up to 128, pieces of JSON across several parts, and pieces of characters; and an
+/// end-of-sequence token.
+fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
+    for n in [3, 5, 17, 31, 32, 33, 63, 64, 65, 90, 127, 128] {
+        for unit in ["a", "1", " ", "\n", "\t", "é", "=", "-", "ab", "\\n"] {
+            let run = unit.repeat(n / unit.len());
+            tokens.extend(
+                [run.clone(), format!("{run}\""), format!("\"{run}"), format!("{run}b")]
+                    .map(String::into_bytes),
+            );
+        }
+    }
+    for piece in [
+        "\",\"a\":\"b\"}",
+        "\":{\"a\":[1,2,{\"b\":",
+        "\"]}],\"",
+        "\", \"id\": ",
+        "{\"a\":\"a\",\"b\":1}",
+        "\",\n  \"",
+        "\\u0061b\\u0062\"",
+        "\\ud83d\\ude00",
+        "\\ud83d",
+        "<script>alert",
+        "\"foo\",\"foo\"",
+        "1,1",
+        "true,false",
+        "foo bar=foo;",
+        "\"a\",\"a\",\"b\"",
+        "  \"a\": 1,\n",
+        "2024-02-29T12:00:00Z\"",
+        "foo@bar.com\"}",
+        "if(foo){bar",
+    ] {
+        tokens.push(piece.as_bytes().to_vec());
+    }
+    tokens.extend([
+        b"\xc3".to_vec(),
+        b"\xa9\"".to_vec(),
+        b"\x9f\x98".to_vec(),
+        b"\xf0\x9f".to_vec(),
+        b"a\xed\xa0\x80".to_vec(),
+    ]);
+    tokens.extend((0..=255).map(|byte| vec![byte]));
+    let eos = TokenId(tokens.len() as u32);
+    tokens.push(Vec::new());
+    let special = vec![("</s>".to_owned(), eos)];
+    Vocabulary::from_tokens(VocabularyParts { tokens, special, eos: vec![eos], ..Default::default() })
+        .unwrap()
+}
+
+/// Walks through `constraint`, drawing tokens, and at most `steps` times compares the whole mask with `advance`.
+/// `hints` are texts worth being in the midst of: some walks begin with a part of one.
+///
+/// # Errors
+/// A message that names the first tokens about which mask and `advance` disagree, or the error that came midway.
+pub fn check(
+    tokens: &Tokens,
+    constraint: &Constraint,
+    source: &mut Source<'_>,
+    hints: &[&str],
+    steps: usize,
+) -> Result<Compared, String> {
+    let mut matcher = constraint.matcher();
+    let mut compared = Compared::default();
+    let mut output = Vec::new();
+    for step in 0..steps {
+        compared.add(compare(tokens, &mut matcher, &output)?);
+        let mask = matcher.mask().map_err(|e| midway(e, &output))?;
+        let allowed: Vec<TokenId> = mask.iter().collect();
+        // `advance` itself, for some tokens of either kind.
+        for turn in 0..8 {
+            let any = source.below(256) << 16 | source.below(256) << 8 | source.below(256);
+            let token = match turn % 2 {
+                0 if !allowed.is_empty() => allowed[any % allowed.len()],
+                _ => TokenId((any % tokens.vocabulary.size()) as u32),
+            };
+            let read = matcher.fork().advance(token).map_err(|e| midway(e, &output))?;
+            if read != mask.contains(token) {
+                return Err(format!(
+                    "advance reads {token}: {read}; the mask says otherwise after {}",
+                    output.escape_ascii()
+                ));
+            }
+        }
+        let open: Vec<TokenId> =
+            allowed.iter().copied().filter(|token| !tokens.vocabulary.bytes(*token).is_empty()).collect();
+        if open.is_empty() {
+            if !matcher.is_accepting() {
+                return Err(format!("dead end after {}", output.escape_ascii()));
+            }
+            break;
+        }
+        if !hints.is_empty() && source.below(3) == 1 {
+            let hint = hints[source.below(hints.len())].as_bytes();
+            let part = &hint[..source.below(hint.len() + 1)];
+            if !part.is_empty() && matcher.advance_bytes(part).map_err(|e| midway(e, &output))? {
+                output.extend_from_slice(part);
+                continue;
+            }
+        }
+        // Two draws in three go for what is short, which opens and closes things.
+        let draws: Vec<TokenId> = (0..4)
+            .map(|_| {
+                open[(source.below(256) << 16 | source.below(256) << 8 | source.below(256)) % open.len()]
+            })
+            .collect();
+        let length = |token: &TokenId| tokens.vocabulary.bytes(*token).len();
+        let token = match source.below(3) {
+            0 => draws[0],
+            _ => *draws.iter().min_by_key(|token| length(token)).unwrap_or(&draws[0]),
+        };
+        if !matcher.advance(token).map_err(|e| midway(e, &output))? {
+            return Err(format!("{token} is allowed and refused after {}", output.escape_ascii()));
+        }
+        output.extend_from_slice(tokens.vocabulary.bytes(token));
+        if step + 1 < steps && source.is_spent() {
+            break;
+        }
+    }
+    Ok(compared)
+}
+
+fn midway(error: EngineError, output: &[u8]) -> String {
+    format!("error after {}: {error}", output.escape_ascii())
+}
+
+/// Compares the whole mask of a matcher that has read `output`.
+///
+/// # Errors
+/// As [`check`].
+pub fn compare(tokens: &Tokens, matcher: &mut Matcher, output: &[u8]) -> Result<Compared, String> {
+    let mask = matcher.mask().map_err(|e| midway(e, output))?;
+    let stepped = stepped(tokens, matcher).map_err(|e| midway(e, output))?;
+    let vocabulary = &tokens.vocabulary;
+    let wrong: Vec<String> = (0..vocabulary.size() as u32)
+        .map(TokenId)
+        .filter(|&token| {
+            let is_end = vocabulary.eos().contains(&token);
+            let is_read = if is_end { matcher.is_accepting() } else { stepped[token.0 as usize] };
+            mask.contains(token) != is_read
+        })
+        .map(|token| vocabulary.bytes(token).escape_ascii().to_string())
+        .collect();
+    let allowed = mask.iter().count();
+    if !wrong.is_empty() {
+        return Err(format!(
+            "mask and advance disagree about {} tokens after {}: {:?}; allowed by the mask: {allowed}",
+            wrong.len(),
+            output.escape_ascii(),
+            &wrong[..wrong.len().min(6)],
+        ));
+    }
+    Ok(Compared { masks: 1, tokens: vocabulary.size() as u64, allowed: allowed as u64 })
+}
+
+/// For each token whether its bytes are read: tokens in the order of their bytes, so that what two begin with alike is read
+/// once.
+fn stepped(tokens: &Tokens, matcher: &mut Matcher) -> Result<Vec<bool>, EngineError> {
+    let vocabulary = &tokens.vocabulary;
+    let mut read = vec![false; vocabulary.size()];
+    // Bytes of `before` that have been read, and how many of them lead on.
+    let mut before: &[u8] = &[];
+    let mut depth = 0;
+    for &token in &tokens.sorted {
+        let bytes = vocabulary.bytes(token);
+        let common = before.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        if common > depth {
+            // Refused within what both begin with.
+            before = bytes;
+            continue;
+        }
+        matcher.rollback(depth - common)?;
+        depth = common;
+        while depth < bytes.len() && matcher.advance_bytes(&bytes[depth..=depth])? {
+            depth += 1;
+        }
+        read[token.0 as usize] = depth == bytes.len();
+        before = bytes;
+    }
+    matcher.rollback(depth)?;
+    Ok(read)
+}
