@@ -1,4 +1,56 @@
 //! hedgerow keeps a language model's output inside a grammar.
+//!
+//! Give it a JSON Schema, a regular expression, a grammar or a list of strings, and the model's vocabulary. It tells,
+//! exactly, which tokens may come next, so that whatever the model writes is valid from the first token to the last.
+//!
+//! ```
+//! use hedgerow::{Constraint, TokenId, Vocabulary};
+//!
+//! // A real program reads the model's tokenizer.json: Vocabulary::from_tokenizer_json(&bytes)?
+//! let tokens = ["{\"", "age", "\":", "3", "6", "}", "old"];
+//! let vocabulary = Vocabulary::from_byte_list(tokens.map(|token| token.as_bytes().to_vec()).to_vec())?;
+//! let schema = r#"{"type": "object", "properties": {"age": {"type": "integer"}},
+//!                  "required": ["age"], "additionalProperties": false}"#;
+//! let constraint = Constraint::json_schema(schema, &vocabulary)?; // shared by all requests
+//!
+//! let mut matcher = constraint.matcher();                         // one for each output
+//! let mut mask = vocabulary.mask_buffer();                        // one bit for each token
+//! for token in [0, 1, 2, 3, 4, 5].map(TokenId) {                  // what the model draws: {"age":36}
+//!     matcher.fill_mask(&mut mask)?;                              // it draws among these
+//!     assert!(matcher.advance(token)?);                           // false if it is not allowed
+//! }
+//! assert!(matcher.is_accepting());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which module for what
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | constrain outputs | [`Constraint`], [`Matcher`]; batches, token machines and limits in [`engine`] |
+//! | compile a schema with options | [`schema`], [`SchemaOptions`] |
+//! | compile a regular expression or a grammar as text | [`syntax`] |
+//! | read a model's vocabulary | [`vocab`] |
+//! | draw tokens from logits | [`sampling`] |
+//! | run the whole decoding loop over a model of your own | [`decode`] |
+//! | load a model and generate | `torch` (feature `torch`) |
+//! | build a grammar by hand | [`grammar`], over the regular languages of [`automata`] |
+//!
+//! # Features
+//!
+//! None is on by default: constraints, sampling and the C interface need no other library.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `tokenizers` | text to tokens, by Hugging Face's tokenizers |
+//! | `torch` | models on libtorch, on the CPU or a GPU |
+//! | `cli` | the `hedgerow` command |
+//!
+//! # Guarantees
+//!
+//! A token is allowed exactly when some valid output begins that way. No input makes the library panic; what would take
+//! too much time or memory is an error that names the limit. Nothing is read from disk or network that the caller did
+//! not name.
 // Module documentation points at the private files that hold what it tells of, for readers of the source.
 #![allow(rustdoc::private_intra_doc_links)]
 #![deny(missing_docs)]
@@ -17,6 +69,11 @@ pub mod syntax;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod vocab;
+
+pub use engine::{Constraint, ConstraintError, Limits, Matcher};
+pub use grammar::Grammar;
+pub use schema::SchemaOptions;
+pub use vocab::{TokenId, Vocabulary};
 
 /// The README's examples, run as documentation tests.
 #[cfg(doctest)]

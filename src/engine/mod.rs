@@ -27,6 +27,7 @@ mod difference;
 mod draft_tree;
 mod error;
 mod flat;
+mod from_text;
 mod graph;
 #[doc(hidden)]
 pub mod ideas;
@@ -46,6 +47,7 @@ pub use batch::fill_masks;
 pub use constraint::{prepare, Constraint, Stats};
 pub use draft_tree::DraftTree;
 pub use error::EngineError;
+pub use from_text::ConstraintError;
 pub use limits::Limits;
 pub use matcher::Matcher;
 pub use token_fsm::TokenFsm;

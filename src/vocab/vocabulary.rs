@@ -234,6 +234,19 @@ impl Vocabulary {
         self.0.size
     }
 
+    /// A mask of this vocabulary with no token allowed: `size.div_ceil(32)` words, for
+    /// [`Matcher::fill_mask`](crate::engine::Matcher::fill_mask) to write to again and again.
+    ///
+    /// ```
+    /// use hedgerow::Vocabulary;
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// assert_eq!(vocabulary.mask_buffer(), [0; 8]);
+    /// # Ok::<(), hedgerow::vocab::VocabularyError>(())
+    /// ```
+    pub fn mask_buffer(&self) -> Vec<u32> {
+        vec![0; self.size().div_ceil(32)]
+    }
+
     /// Number of ids the tokenizer itself has; ids from here to [`size`](Self::size) stand for nothing.
     #[inline]
     pub fn token_count(&self) -> usize {

@@ -1,0 +1,149 @@
+//! A constraint in one step from the text that describes it: a JSON Schema, a pattern, a grammar, a list of strings.
+//!
+//! Each constructor compiles the text into a [`Grammar`] and ties that to a vocabulary. A program that ties one grammar
+//! to several vocabularies, or sets [`Limits`](super::Limits), takes the two steps itself.
+
+use super::constraint::Constraint;
+use super::error::EngineError;
+use crate::grammar::{Grammar, GrammarError};
+use crate::schema::{self, SchemaError, SchemaOptions};
+use crate::syntax::regex::{self, Dialect, PatternError};
+use crate::syntax::{choice, Notation, SyntaxError};
+use crate::vocab::Vocabulary;
+
+/// The reason why a text gave no constraint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConstraintError {
+    /// The JSON Schema has a fault, or asks for what cannot be enforced.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The pattern has a fault, or matches nothing.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// The grammar has a fault; the message shows the place.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    /// The list of strings is empty.
+    #[error(transparent)]
+    Choice(#[from] GrammarError),
+    /// The vocabulary and the grammar do not go together.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Constraint {
+    /// Outputs are JSON texts that satisfy a JSON Schema, given as text, with default [`SchemaOptions`].
+    ///
+    /// ```
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let schema = r#"{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}"#;
+    /// let mut matcher = Constraint::json_schema(schema, &vocabulary)?.matcher();
+    /// assert!(matcher.advance_bytes(br#"{"age": 36}"#)? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConstraintError::Schema`], [`ConstraintError::Engine`].
+    pub fn json_schema(text: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
+        Self::json_schema_with(text, vocabulary, &SchemaOptions::default())
+    }
+
+    /// Outputs are JSON texts that satisfy a JSON Schema, spelt and ordered as `options` say.
+    ///
+    /// ```
+    /// use hedgerow::schema::Whitespace;
+    /// use hedgerow::{Constraint, SchemaOptions, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let compact = SchemaOptions::default().whitespace(Whitespace::Compact);
+    /// let constraint = Constraint::json_schema_with(r#"{"type": "array"}"#, &vocabulary, &compact)?;
+    /// assert!(!constraint.matcher().advance_bytes(b"[1, 2]")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`json_schema`](Self::json_schema).
+    pub fn json_schema_with(
+        text: &str,
+        vocabulary: &Vocabulary,
+        options: &SchemaOptions,
+    ) -> Result<Self, ConstraintError> {
+        tie(&schema::compile(text, options)?, vocabulary)
+    }
+
+    /// Outputs are what a regular expression matches from the first byte to the last, in Rust's dialect.
+    ///
+    /// ```
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let mut matcher = Constraint::regex(r"[A-Z]{3}-\d{4}", &vocabulary)?.matcher();
+    /// assert!(matcher.advance_bytes(b"ABC-2026")? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConstraintError::Pattern`], [`ConstraintError::Engine`].
+    pub fn regex(pattern: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
+        Self::regex_with(pattern, vocabulary, Dialect::Rust)
+    }
+
+    /// Outputs are what a regular expression of `dialect` matches from the first byte to the last.
+    ///
+    /// # Errors
+    /// As [`regex`](Self::regex).
+    pub fn regex_with(
+        pattern: &str,
+        vocabulary: &Vocabulary,
+        dialect: Dialect,
+    ) -> Result<Self, ConstraintError> {
+        tie(&regex::compile(pattern, dialect)?, vocabulary)
+    }
+
+    /// The output is one of the given strings.
+    ///
+    /// ```
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list(vec![b"y".to_vec(), b"es".to_vec(), b"no".to_vec()])?;
+    /// let mut matcher = Constraint::choice(&["yes", "no"], &vocabulary)?.matcher();
+    /// assert_eq!(matcher.mask()?.iter().map(|token| token.0).collect::<Vec<_>>(), [0, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConstraintError::Choice`], [`ConstraintError::Engine`].
+    pub fn choice<S: AsRef<str>>(choices: &[S], vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
+        tie(&choice::compile(choices)?, vocabulary)
+    }
+
+    /// Outputs are the texts of a grammar in one of the [notations](Notation).
+    ///
+    /// ```
+    /// use hedgerow::syntax::Notation;
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let list = r#"root ::= "[" (root ("," root)*)? "]""#;
+    /// let mut matcher = Constraint::grammar_text(Notation::Gbnf, list, &vocabulary)?.matcher();
+    /// assert!(matcher.advance_bytes(b"[[],[[]]]")? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConstraintError::Syntax`], [`ConstraintError::Engine`].
+    pub fn grammar_text(
+        notation: Notation,
+        text: &str,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, ConstraintError> {
+        tie(&notation.compile(text)?, vocabulary)
+    }
+}
+
+fn tie(grammar: &Grammar, vocabulary: &Vocabulary) -> Result<Constraint, ConstraintError> {
+    Ok(Constraint::new(grammar, vocabulary)?)
+}
