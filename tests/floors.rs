@@ -20,7 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sampling", &["vocab"]),
     ("syntax", &["automata", "grammar"]),
     ("schema", &["automata", "grammar"]),
-    ("engine", &["automata", "grammar", "vocab"]),
+    ("engine", &["automata", "grammar", "schema", "syntax", "vocab"]),
     ("decode", &["automata", "engine", "grammar", "sampling", "vocab"]),
     ("torch", &["decode", "engine", "gguf", "grammar", "sampling", "vocab"]),
     ("ffi", &["decode", "engine", "gguf", "grammar", "sampling", "schema", "syntax", "torch", "vocab"]),
