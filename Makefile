@@ -41,11 +41,13 @@ capi-test: setup ## build and run the C and C++ programs of tests/capi
 	$(MAKE) -C tests/capi CAPI_FEATURES=cli all
 	$(MAKE) -C tests/capi CAPI_FEATURES=$(FEATURES) generate
 
-lint: ## formatting, clippy, documentation, and a build of the default features
+lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude peers --all-targets --features $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features $(FEATURES)
 	$(CARGO) check
+	$(CARGO) check --features decode
+	$(CARGO) check --features tokenizers
 
 bench-deps: ## fetch the 128 k-token vocabulary (needs npm) and build llama.cpp's samplers, for benchmarks
 	@$(PYTHON) setup/setup.py tokenizer llama

@@ -32,16 +32,17 @@
 //! | compile a regular expression or a grammar as text | [`syntax`] |
 //! | read a model's vocabulary | [`vocab`] |
 //! | draw tokens from logits | [`sampling`] |
-//! | run the whole decoding loop over a model of your own | [`decode`] |
+//! | run the whole decoding loop over a model of your own | `decode` (feature `decode`) |
 //! | load a model and generate | `torch` (feature `torch`) |
 //! | build a grammar by hand | [`grammar`], over the regular languages of [`automata`] |
 //!
 //! # Features
 //!
-//! None is on by default: constraints, sampling and the C interface need no other library.
+//! None is on by default: constraints, sampling and the C interface are always there.
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `decode` | the decoding loop over any `LanguageModel`, and chat templates |
 //! | `tokenizers` | text to tokens, by Hugging Face's tokenizers |
 //! | `torch` | models on libtorch, on the CPU or a GPU |
 //! | `cli` | the `hedgerow` command |
@@ -53,11 +54,14 @@
 //! not name.
 // Module documentation points at the private files that hold what it tells of, for readers of the source.
 #![allow(rustdoc::private_intra_doc_links)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![warn(rust_2018_idioms)]
 
 pub mod automata;
+#[cfg(feature = "decode")]
+#[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
 pub mod decode;
 pub mod engine;
 mod ffi;
@@ -67,6 +71,7 @@ pub mod sampling;
 pub mod schema;
 pub mod syntax;
 #[cfg(feature = "torch")]
+#[cfg_attr(docsrs, doc(cfg(feature = "torch")))]
 pub mod torch;
 pub mod vocab;
 

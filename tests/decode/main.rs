@@ -1,4 +1,5 @@
 //! The decoding loop over models whose logits are a table: stop rules, streaming, forced tokens, batching, errors.
+#![cfg(feature = "decode")]
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
