@@ -183,7 +183,7 @@ enum hr_additional_properties
      */
     HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
     /**
-     * None, as OpenAI's strict mode has it.
+     * Only keys that a subschema which applies to the object names: "unevaluatedProperties": false at every object.
      */
     HR_ADDITIONAL_PROPERTIES_FORBID = 1,
 };

@@ -50,7 +50,7 @@ pub(super) struct PolicyArgs {
     /// What a regular expression (Rust's syntax) matches as whitespace between JSON tokens
     #[arg(long, value_name = "PATTERN", conflicts_with_all = ["whitespace", "separators"])]
     pub whitespace_pattern: Option<String>,
-    /// Whether objects may have keys that the schema neither declares nor forbids
+    /// Whether objects may have keys that no part of the schema names
     #[arg(long, value_enum, default_value_t = Additional::AsSchema)]
     pub additional_properties: Additional,
     /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum` and `const`; all

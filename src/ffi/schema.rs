@@ -51,7 +51,7 @@ pub enum hr_whitespace {
 pub enum hr_additional_properties {
     /// Any, as JSON Schema says.
     HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
-    /// None, as OpenAI's strict mode has it.
+    /// Only keys that a subschema which applies to the object names: "unevaluatedProperties": false at every object.
     HR_ADDITIONAL_PROPERTIES_FORBID = 1,
 }
 

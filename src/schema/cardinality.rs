@@ -54,7 +54,7 @@ impl Eval<'_> {
     }
 
     fn count_inside(&mut self, id: TermId, limit: usize, looks: &mut Looks) -> Result<Option<u32>, Failure> {
-        let shape = self.shape(id)?;
+        let shape = self.values(id)?;
         let mut total = usize::from(shape.null) + shape.booleans.count_ones() as usize;
         let Some(numbers) = shape.numbers.count(limit) else { return Ok(None) };
         let strings = self.algebra.texts.count(shape.strings, limit, &mut self.nodes.languages);
@@ -97,7 +97,7 @@ impl Eval<'_> {
     }
 
     fn least_inside(&mut self, id: TermId, looks: &mut Looks) -> Result<u32, Failure> {
-        let shape = self.shape(id)?;
+        let shape = self.values(id)?;
         let mut total = u32::from(shape.null) + shape.booleans.count_ones();
         if shape.numbers.is_evidently_infinite() {
             return Ok(UNBOUNDED);

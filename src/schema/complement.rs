@@ -44,7 +44,7 @@ impl Eval<'_> {
             for x in std::mem::take(&mut left.arrays) {
                 self.algebra.spend(1 + rest.arrays.len() as u64 / 4)?;
                 if self.intersect_arrays(&x, array)?.is_none() {
-                    rest.add_array(x);
+                    self.add_array(&mut rest, x);
                     continue;
                 }
                 if violations.is_none() {
@@ -53,7 +53,7 @@ impl Eval<'_> {
                 for y in violations.iter().flatten() {
                     self.algebra.spend(1)?;
                     if let Some(both) = self.intersect_arrays(&x, y)? {
-                        rest.add_array(both);
+                        self.add_array(&mut rest, both);
                     }
                 }
             }
@@ -65,7 +65,7 @@ impl Eval<'_> {
             for x in std::mem::take(&mut left.objects) {
                 self.algebra.spend(1 + rest.objects.len() as u64 / 4)?;
                 if self.intersect_objects(&x, object)?.is_none() {
-                    rest.add_object(x);
+                    self.add_object(&mut rest, x);
                     continue;
                 }
                 if violations.is_none() {
@@ -77,7 +77,7 @@ impl Eval<'_> {
                     // Breaking one condition often implies breaking another: what adds nothing is left out.
                     if !rest.objects.iter().any(|known| self.is_within(&both, known)) {
                         rest.objects.retain(|known| !self.is_within(known, &both));
-                        rest.add_object(both);
+                        self.add_object(&mut rest, both);
                     }
                 }
             }

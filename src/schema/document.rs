@@ -59,8 +59,6 @@ pub(super) enum Keyword {
     /// An object of schemas, by pattern.
     PatternProperties(Value),
     AdditionalProperties(Value),
-    /// No property beyond the declared ones (the option, not the keyword).
-    NoAdditionalProperties,
     /// An array of strings.
     Required(Value),
     PropertyNames(Value),

@@ -150,7 +150,7 @@ impl Eval<'_> {
 
     /// The node of a term.
     pub fn emit(&mut self, id: TermId, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
-        let shape = self.shape(id)?;
+        let shape = self.values(id)?;
         self.emit_shape(&shape, depth, lead)
     }
 

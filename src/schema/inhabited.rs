@@ -65,7 +65,7 @@ impl Eval<'_> {
     }
 
     fn decide(&mut self, id: TermId) -> Result<bool, Failure> {
-        let shape = self.shape(id)?;
+        let shape = self.values(id)?;
         self.shape_is_inhabited(&shape)
     }
 

@@ -19,8 +19,8 @@ impl Eval<'_> {
             arrays: a.arrays.clone(),
             objects: a.objects.clone(),
         };
-        b.arrays.iter().for_each(|x| union.add_array(x.clone()));
-        b.objects.iter().for_each(|x| union.add_object(x.clone()));
+        b.arrays.iter().for_each(|x| self.add_array(&mut union, x.clone()));
+        b.objects.iter().for_each(|x| self.add_object(&mut union, x.clone()));
         union
     }
 
@@ -39,7 +39,7 @@ impl Eval<'_> {
             for y in &b.arrays {
                 self.algebra.spend(1)?;
                 if let Some(array) = self.intersect_arrays(x, y)? {
-                    both.add_array(array);
+                    self.add_array(&mut both, array);
                 }
             }
         }
@@ -47,7 +47,7 @@ impl Eval<'_> {
             for y in &b.objects {
                 self.algebra.spend(1)?;
                 if let Some(object) = self.intersect_objects(x, y)? {
-                    both.add_object(object);
+                    self.add_object(&mut both, object);
                 }
             }
         }

@@ -25,6 +25,7 @@
 //! data compatibility bugs with JSON subschema checking* (2021).
 
 mod cardinality;
+mod closed;
 mod complement;
 mod distinct;
 mod document;

@@ -29,13 +29,15 @@ pub enum Whitespace {
     Pretty(u8),
 }
 
-/// Which keys beyond the declared ones an object may have where the schema does not say.
+/// Which keys an object may have where the schema does not say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum AdditionalProperties {
     /// As JSON Schema says: any.
     #[default]
     AsSchema,
-    /// None, as OpenAI's strict mode has it.
+    /// Only keys that some subschema which applies to the object names: `unevaluatedProperties: false` at every object, at every
+    /// depth, where `required`, `enum` and `const` name keys as well. It only narrows: `not`, `if` and `oneOf` keep their
+    /// meaning.
     Forbid,
 }
 

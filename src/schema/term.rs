@@ -39,6 +39,8 @@ pub(super) enum Term {
     Not(TermId),
     And(Box<[TermId]>),
     Or(Box<[TermId]>),
+    /// The same values, of which everything counts as named: those of `enum` and `const`.
+    Named(TermId),
 }
 
 /// Why a term could not be evaluated.
@@ -82,6 +84,8 @@ pub(super) struct Algebra {
     pub deciding: Deciding,
     /// The outcomes of schemas below `unevaluatedProperties` and `unevaluatedItems`.
     pub outcomes: HashMap<TermId, Arc<[Outcome]>>,
+    /// The values of terms whose objects are closed.
+    pub closed: HashMap<TermId, Arc<Shape>>,
     fuel: u64,
     /// How deep evaluation is nested.
     pub depth: u32,
@@ -115,6 +119,7 @@ impl Algebra {
             standard,
             deciding: Deciding::default(),
             outcomes: HashMap::new(),
+            closed: HashMap::new(),
             depth: 0,
             probing: 0,
             at,
@@ -148,7 +153,7 @@ impl Algebra {
         interrupt::check().map_err(Failure::Interrupted)
     }
 
-    fn intern(&mut self, term: Term) -> TermId {
+    pub fn intern(&mut self, term: Term) -> TermId {
         if let Some(&id) = self.index.get(&term) {
             return id;
         }
@@ -250,7 +255,8 @@ impl Algebra {
         match *self.term(a) {
             Term::Never => TermId::ANY,
             Term::Any => TermId::NEVER,
-            Term::Not(inner) => inner,
+            // What closed objects may have is not named by schemas under `not`, however often.
+            Term::Not(inner) if !self.is_closing() || self.names_nothing(inner) => inner,
             _ => self.not_plain(a).unwrap_or_else(|| self.intern(Term::Not(a))),
         }
     }
@@ -368,6 +374,7 @@ impl Eval<'_> {
             Term::Never => Arc::new(Shape::never()),
             Term::Any => self.algebra.any.clone(),
             Term::Shape(shape) => shape.clone(),
+            Term::Named(inner) => self.shape(*inner)?,
             Term::Schema(schema, scope) => {
                 self.algebra.at = *schema;
                 Arc::new(self.unfold(*schema, *scope)?)

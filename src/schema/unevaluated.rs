@@ -22,23 +22,26 @@ use std::sync::Arc;
 
 /// What has been looked at.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Evaluated {
-    keys: TextId,
+pub(super) struct Evaluated {
+    pub keys: TextId,
+    /// The keys that something names, where objects are closed; these and some more.
+    pub named: TextId,
     /// How many items from the front; [`UNBOUNDED`] for all.
-    items: u32,
+    pub items: u32,
     /// Items with one of these values, wherever they stand. Sorted.
-    containing: Vec<TermId>,
+    pub containing: Vec<TermId>,
 }
 
 impl Evaluated {
-    const NOTHING: Evaluated = Evaluated { keys: TextId::NEVER, items: 0, containing: Vec::new() };
+    pub const NOTHING: Evaluated =
+        Evaluated { keys: TextId::NEVER, named: TextId::NEVER, items: 0, containing: Vec::new() };
 }
 
 /// Values that satisfy a schema, and what of them it evaluates at least.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
-    shape: Arc<Shape>,
-    evaluated: Evaluated,
+    pub shape: Arc<Shape>,
+    pub evaluated: Evaluated,
 }
 
 impl Eval<'_> {
@@ -51,7 +54,7 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    fn outcomes(&mut self, term: TermId) -> Result<Arc<[Outcome]>, Failure> {
+    pub fn outcomes(&mut self, term: TermId) -> Result<Arc<[Outcome]>, Failure> {
         if let Some(known) = self.algebra.outcomes.get(&term) {
             return Ok(known.clone());
         }
@@ -61,6 +64,18 @@ impl Eval<'_> {
         self.algebra.depth += 1;
         let result = match *self.algebra.term(term) {
             Term::Schema(schema, scope) => self.outcomes_at(schema, scope),
+            Term::And(ref parts) => {
+                let parts = parts.clone();
+                self.outcomes_of_all(&parts)
+            }
+            Term::Or(ref parts) => {
+                let parts = parts.clone();
+                self.outcomes_of_any(&parts)
+            }
+            Term::Named(inner) => {
+                let shape = self.shape(inner)?;
+                Ok(vec![self.named_outcome(&shape)])
+            }
             _ => self.shape(term).map(|shape| vec![Outcome { shape, evaluated: Evaluated::NOTHING }]),
         };
         self.algebra.depth -= 1;
@@ -107,6 +122,7 @@ impl Eval<'_> {
     fn evaluated_here(&mut self, schema: Value, scope: ScopeId) -> Evaluated {
         let doc = self.algebra.doc.clone();
         let mut evaluated = Evaluated::NOTHING;
+        let mut required: Vec<Value> = Vec::new();
         for keyword in doc.keywords(schema) {
             let keys = match *keyword {
                 Keyword::Properties(map) => {
@@ -121,7 +137,17 @@ impl Eval<'_> {
                     }
                     keys
                 }
-                Keyword::AdditionalProperties(_) | Keyword::NoAdditionalProperties => TextId::ANY,
+                Keyword::AdditionalProperties(_) => TextId::ANY,
+                Keyword::Required(list) if self.is_closing() => {
+                    required.extend(doc.json.items(list));
+                    continue;
+                }
+                Keyword::Dependencies(map) if self.is_closing() => {
+                    let lists = doc.json.members(map).map(|(_, value)| value);
+                    let lists = lists.filter(|&v| matches!(doc.json.kind(v), Kind::Array { .. }));
+                    lists.for_each(|list| required.extend(doc.json.items(list)));
+                    continue;
+                }
                 Keyword::PrefixItems(list) => {
                     evaluated.items = evaluated.items.max(doc.json.items(list).len() as u32);
                     continue;
@@ -141,6 +167,11 @@ impl Eval<'_> {
                 _ => continue,
             };
             evaluated.keys = self.algebra.texts.or(evaluated.keys, keys);
+        }
+        if self.is_closing() {
+            let required = required.into_iter().filter_map(|key| doc.json.as_str(key)).map(Arc::from);
+            let required = self.algebra.texts.literals(required.collect());
+            evaluated.named = self.algebra.texts.or(evaluated.keys, required);
         }
         evaluated
     }
@@ -172,8 +203,7 @@ impl Eval<'_> {
                 for &part in doc.json.items(list) {
                     let part = self.algebra.schema(part, scope);
                     let part = self.outcomes(part)?;
-                    // Only together with what evaluates something else does a branch allow more.
-                    let both = self.product_where(&any, &part, |both, a, b| both != a && both != b)?;
+                    let both = self.product_where(&any, &part, Self::allow_more_together)?;
                     for outcome in part.iter().cloned().chain(both) {
                         self.add(&mut any, outcome);
                     }
@@ -237,6 +267,11 @@ impl Eval<'_> {
                 }
                 all
             }
+            Keyword::Enum(_) | Keyword::Const(_) if self.is_closing() => {
+                let any = self.algebra.any.clone();
+                let Some(shape) = self.applicator(*keyword, scope, &any)? else { return Ok(None) };
+                vec![self.named_outcome(&shape)]
+            }
             ref other => {
                 let any = self.algebra.any.clone();
                 let Some(shape) = self.applicator(*other, scope, &any)? else { return Ok(None) };
@@ -245,7 +280,7 @@ impl Eval<'_> {
         }))
     }
 
-    fn everything(&self) -> Outcome {
+    pub fn everything(&self) -> Outcome {
         Outcome { shape: self.algebra.any.clone(), evaluated: Evaluated::NOTHING }
     }
 
@@ -261,7 +296,7 @@ impl Eval<'_> {
         (outcome(without), outcome(with))
     }
 
-    fn product(&mut self, a: &[Outcome], b: &[Outcome]) -> Result<Vec<Outcome>, Failure> {
+    pub fn product(&mut self, a: &[Outcome], b: &[Outcome]) -> Result<Vec<Outcome>, Failure> {
         self.product_where(a, b, |_, _, _| true)
     }
 
@@ -270,19 +305,14 @@ impl Eval<'_> {
         &mut self,
         a: &[Outcome],
         b: &[Outcome],
-        worth: impl Fn(&Evaluated, &Evaluated, &Evaluated) -> bool,
+        worth: impl Fn(&mut Self, &Outcome, &Outcome) -> bool,
     ) -> Result<Vec<Outcome>, Failure> {
         let mut product = Vec::new();
         for x in a {
             for y in b {
                 self.algebra.spend(1)?;
-                let mut evaluated = x.evaluated.clone();
-                evaluated.keys = self.algebra.texts.or(evaluated.keys, y.evaluated.keys);
-                evaluated.items = evaluated.items.max(y.evaluated.items);
-                evaluated.containing.extend_from_slice(&y.evaluated.containing);
-                evaluated.containing.sort_unstable();
-                evaluated.containing.dedup();
-                if worth(&evaluated, &x.evaluated, &y.evaluated) {
+                if worth(self, x, y) {
+                    let evaluated = self.evaluated_by_both(&x.evaluated, &y.evaluated);
                     let shape = Arc::new(self.intersect(&x.shape, &y.shape)?);
                     self.add(&mut product, Outcome { shape, evaluated });
                 }
@@ -291,15 +321,39 @@ impl Eval<'_> {
         Ok(product)
     }
 
+    fn evaluated_by_both(&mut self, a: &Evaluated, b: &Evaluated) -> Evaluated {
+        let mut containing = [&a.containing[..], &b.containing].concat();
+        containing.sort_unstable();
+        containing.dedup();
+        Evaluated {
+            keys: self.algebra.texts.or(a.keys, b.keys),
+            named: self.algebra.texts.or(a.named, b.named),
+            items: a.items.max(b.items),
+            containing,
+        }
+    }
+
+    /// Whether values of both may be allowed more than the values of one: each evaluates something that the other does not.
+    fn allow_more_together(&mut self, a: &Outcome, b: &Outcome) -> bool {
+        let both = self.evaluated_by_both(&a.evaluated, &b.evaluated);
+        match self.is_closing() {
+            false => both != a.evaluated && both != b.evaluated,
+            true => {
+                (both != a.evaluated || self.names_more_below(&b.shape, &a.shape))
+                    && (both != b.evaluated || self.names_more_below(&a.shape, &b.shape))
+            }
+        }
+    }
+
     /// Adds an outcome, type by type, since only objects have keys and only arrays items; values that have the same
     /// evaluated are one.
-    fn add(&mut self, outcomes: &mut Vec<Outcome>, outcome: Outcome) {
+    pub fn add(&mut self, outcomes: &mut Vec<Outcome>, outcome: Outcome) {
         let Outcome { shape, evaluated } = outcome;
-        let Evaluated { keys, items, containing } = evaluated;
+        let Evaluated { keys, named, items, containing } = evaluated;
         let (objects, arrays) = (shape.objects.clone(), shape.arrays.clone());
         let scalars = Shape { objects: Vec::new(), arrays: Vec::new(), ..(*shape).clone() };
         let parts = [
-            (Shape { objects, ..Shape::never() }, Evaluated { keys, ..Evaluated::NOTHING }),
+            (Shape { objects, ..Shape::never() }, Evaluated { keys, named, ..Evaluated::NOTHING }),
             (Shape { arrays, ..Shape::never() }, Evaluated { items, containing, ..Evaluated::NOTHING }),
             (scalars, Evaluated::NOTHING),
         ];
@@ -326,6 +380,7 @@ impl Eval<'_> {
                 let restriction = Shape { objects, ..Shape::any() };
                 outcome.shape = Arc::new(self.intersect(&outcome.shape, &restriction)?);
                 outcome.evaluated.keys = TextId::ANY;
+                outcome.evaluated.named = if self.is_closing() { TextId::ANY } else { TextId::NEVER };
             }
             self.add(outcomes, outcome);
         }

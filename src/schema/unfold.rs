@@ -109,6 +109,7 @@ impl Eval<'_> {
         let mut array = ArrayShape::any();
         let mut object = ObjectKeywords::default();
         let mut applicators = false;
+        let mut optional: Vec<TermId> = Vec::new();
         for keyword in keywords {
             match *keyword {
                 Keyword::Never => return Ok((Shape::never(), false)),
@@ -154,15 +155,15 @@ impl Eval<'_> {
                 Keyword::Contains { schema, min, max } => {
                     let value = self.algebra.schema(schema, scope);
                     array.some.push(SomeItems { from: 0, value, min, max });
+                    if min == 0 {
+                        optional.push(value);
+                    }
                 }
                 Keyword::Properties(map) => (object.properties, object.present) = (Some(map), true),
                 Keyword::PatternProperties(map) => (object.patterns, object.present) = (Some(map), true),
                 Keyword::AdditionalProperties(rest) => {
                     object.additional = Some(self.algebra.schema(rest, scope));
                     object.present = true;
-                }
-                Keyword::NoAdditionalProperties => {
-                    (object.additional, object.present) = (Some(TermId::NEVER), true);
                 }
                 Keyword::Required(list) => (object.required, object.present) = (Some(list), true),
                 Keyword::PropertyNames(names) => (object.names, object.present) = (Some(names), true),
@@ -171,6 +172,7 @@ impl Eval<'_> {
                 _ => applicators = true,
             }
         }
+        self.name_where_contained(&mut array, &optional);
         let mut shape = Shape::never();
         shape.null = types & NULL != 0;
         shape.booleans = if types & BOOLEAN != 0 { 3 } else { 0 };

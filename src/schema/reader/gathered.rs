@@ -3,7 +3,7 @@
 use super::super::document::{Keyword, Types, NULL};
 use super::super::error::SchemaError;
 use super::super::json::{Kind, Value};
-use super::super::options::{AdditionalProperties, Draft};
+use super::super::options::Draft;
 use super::table::Leaves;
 use super::{Member, Reader};
 use crate::automata::UNBOUNDED;
@@ -33,10 +33,6 @@ pub(super) struct Gathered {
     pub test: Option<Member>,
     pub then: Option<Member>,
     pub otherwise: Option<Member>,
-    /// There is `properties`.
-    declares: bool,
-    /// There is a keyword about properties that are not declared.
-    speaks_of_others: bool,
     strings: u32,
     perhaps_nothing: bool,
 }
@@ -48,17 +44,6 @@ impl Gathered {
             Leaves::Something => {}
             Leaves::PerhapsNothing => self.perhaps_nothing = true,
             Leaves::SomeStrings => self.strings += 1,
-        }
-    }
-
-    /// A keyword was read.
-    pub fn keyword(&mut self, keyword: &Keyword) {
-        match keyword {
-            Keyword::Properties(_) => self.declares = true,
-            Keyword::AdditionalProperties(_)
-            | Keyword::UnevaluatedProperties(_)
-            | Keyword::UnevaluatedItems(_) => self.speaks_of_others = true,
-            _ => {}
         }
     }
 
@@ -84,10 +69,6 @@ impl Reader<'_> {
             let then = g.then.map(|branch| self.subschema(branch)).transpose()?;
             let otherwise = g.otherwise.map(|branch| self.subschema(branch)).transpose()?;
             self.doc.keywords.push(Keyword::Condition { test, then, otherwise });
-        }
-        let forbid = self.options.additional_properties == AdditionalProperties::Forbid;
-        if forbid && g.declares && !g.speaks_of_others {
-            self.doc.keywords.push(Keyword::NoAdditionalProperties);
         }
         Ok(())
     }

@@ -189,7 +189,6 @@ impl Reader<'_> {
             }
         };
         gathered.leaves(leaves);
-        gathered.keyword(&keyword);
         self.doc.keywords.push(keyword);
         Ok(())
     }
