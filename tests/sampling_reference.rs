@@ -1,24 +1,31 @@
 //! Every strategy against a plain 64-bit implementation of its definition, on random rows.
 //!
-//! The reference sorts, sums and compares in the most obvious way. Tokens so near a cut that 32-bit rounding may put them on
+//! The reference sorts, sums and compares in the most obvious way. Tokens so near a cut that the rounding of sums may put them on
 //! either side are "edge" and not compared. `HEDGEROW_REFERENCE_ROWS` sets the number of rows of a long run.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;
 use std::collections::BTreeMap;
 
-const EDGE: f64 = 2e-5;
+/// How near to a cut a probability or a mass is edge: sums of 32-bit weights round.
+const EDGE: f64 = 1e-6;
+/// The same where logits have been rounded to 32 bits by a step before.
+const ROUNDED_EDGE: f64 = 2e-5;
 
 /// A law as sorted (id, logit), most probable first, with the ids that may fall on either side of a cut.
 struct Law {
     tokens: Vec<(u32, f64)>,
     edge: Vec<u32>,
+    tolerance: f64,
+    /// Half a unit in the last place of logits that have been rounded to 32 bits.
+    rounding: f64,
 }
 
 impl Law {
     fn new(row: &[f32]) -> Law {
         let tokens = row.iter().enumerate().filter(|(_, l)| l.is_finite());
-        let mut law = Law { tokens: tokens.map(|(i, &l)| (i as u32, l as f64)).collect(), edge: vec![] };
+        let tokens = tokens.map(|(i, &l)| (i as u32, l as f64)).collect();
+        let mut law = Law { tokens, edge: vec![], tolerance: EDGE, rounding: 0.0 };
         law.sort();
         law
     }
@@ -38,29 +45,50 @@ impl Law {
         self.p().iter().map(|&p| if p > 0.0 { -p * p.ln() } else { 0.0 }).sum()
     }
 
+    /// Distances of logits that are edge: some units in the last place of the largest distance in 32 bits, and of the logits
+    /// in 64; never less than the smallest 32-bit float.
+    fn near(&self) -> f64 {
+        let (max, min) = (self.tokens[0].1, self.tokens[self.tokens.len() - 1].1);
+        self.tolerance * (max - min) + 1e-15 * max.abs() + 3e-45
+    }
+
     fn scale(&mut self, t: f64) {
+        self.tolerance = ROUNDED_EDGE;
         if t == 0.0 {
             return self.tokens.truncate(1);
         }
         self.tokens.iter_mut().for_each(|x| x.1 /= t);
+        self.rounding = 1e-7 * self.tokens[0].1.abs();
     }
 
-    /// Keeps the first token and those whose value reaches the bound; values within the tolerance are edge.
+    /// Keeps those whose value reaches the bound, or all that equal the first if it does not; values within the tolerance
+    /// are edge.
     fn keep_from(&mut self, values: &[f64], bound: f64, tolerance: f64) {
+        let first = self.tokens[0].1;
         for (token, value) in self.tokens.iter().zip(values) {
             if (value - bound).abs() <= tolerance {
                 self.edge.push(token.0);
             }
+            // Rounded logits near the first may have become equal to it.
+            let near_first = (value - values[0]).abs() <= tolerance && token.1 < first;
+            if bound > values[0] - tolerance && near_first && self.tolerance > EDGE {
+                self.edge.push(token.0);
+            }
         }
         let mut at = 0;
-        self.tokens.retain(|_| {
+        self.tokens.retain(|token| {
             at += 1;
-            at == 1 || values[at - 1] >= bound
+            values[at - 1] >= bound || (values[0] < bound && token.1 == first)
         });
     }
 
     /// Keeps the first `n` places of `order`.
     fn keep_places(&mut self, order: &[usize], n: usize) {
+        let (last, near) = (self.tokens[order[n.max(1) - 1]].1, self.near());
+        if self.tolerance > EDGE && n < order.len() {
+            // Rounded logits near the last one may have changed places with it.
+            self.edge.extend(self.tokens.iter().filter(|t| (t.1 - last).abs() <= near).map(|t| t.0));
+        }
         self.tokens = order[..n.max(1)].iter().map(|&i| self.tokens[i]).collect();
         self.sort();
     }
@@ -71,7 +99,7 @@ impl Law {
         let mut before = 0.0;
         let mut keep = 0;
         for &i in order {
-            if (before - bound).abs() <= EDGE {
+            if (before - bound).abs() <= self.tolerance {
                 self.edge.push(self.tokens[i].0);
             }
             if before < bound {
@@ -88,7 +116,7 @@ impl Law {
         let p = self.p();
         let logits: Vec<f64> = self.tokens.iter().map(|t| t.1).collect();
         let max = logits[0];
-        let near = EDGE * (1.0 + max.abs());
+        let (near, edge) = (self.near(), self.tolerance);
         match step {
             Step::Temperature => {
                 let h = if n < 2 { 0.0 } else { self.entropy() / (n as f64).ln() };
@@ -106,8 +134,9 @@ impl Law {
             Step::TopP => self.keep_mass(&in_order, s.top_p as f64),
             Step::MinP => self.keep_from(&logits, max + (s.min_p as f64).ln(), near),
             Step::Typical => {
-                let h = self.entropy();
-                let distance = |i: usize| (-(logits[i] - max + p[0].ln()) - h).abs();
+                // −ln p − H without logarithms: H = ln Z − Σ p·(l − max).
+                let mean: f64 = p.iter().zip(&logits).map(|(p, l)| p * (l - max)).sum();
+                let distance = |i: usize| ((max - logits[i]) + mean).abs();
                 let mut order = in_order;
                 order.sort_by(|&a, &b| {
                     distance(a).total_cmp(&distance(b)).then(self.tokens[a].0.cmp(&self.tokens[b].0))
@@ -125,7 +154,7 @@ impl Law {
                 let mut keep = n;
                 for (i, c) in curve.iter().enumerate() {
                     running += if sum <= 1e-6 { 1.0 / curve.len() as f64 } else { c / sum };
-                    if (running - s.tfs_z as f64).abs() <= EDGE {
+                    if (running - s.tfs_z as f64).abs() <= edge {
                         self.edge.extend(self.tokens[i..(i + 3).min(n)].iter().map(|t| t.0));
                     }
                     if running > s.tfs_z as f64 {
@@ -139,15 +168,15 @@ impl Law {
                 }
                 self.keep_places(&in_order, keep);
             }
-            Step::Epsilon => self.keep_from(&p, s.epsilon_cutoff as f64, EDGE * s.epsilon_cutoff as f64),
+            Step::Epsilon => self.keep_from(&p, s.epsilon_cutoff as f64, edge * s.epsilon_cutoff as f64),
             Step::Eta => {
                 let e = s.eta_cutoff as f64;
                 let bound = e.min(e.sqrt() * (-self.entropy()).exp());
-                self.keep_from(&p, bound, EDGE * bound);
+                self.keep_from(&p, bound, edge * bound);
             }
             Step::TopA => {
                 let bound = s.top_a as f64 * p[0] * p[0];
-                self.keep_from(&p, bound, EDGE * bound);
+                self.keep_from(&p, bound, edge * bound);
             }
             Step::TopNSigma => {
                 let mean = logits.iter().sum::<f64>() / n as f64;
@@ -155,13 +184,13 @@ impl Law {
                 self.keep_from(&logits, max - s.top_n_sigma.unwrap() as f64 * sigma, near);
             }
             Step::TopH => {
-                self.tokens.truncate(100);
+                self.keep_places(&in_order, n.min(100));
                 let bound = s.top_h.unwrap() as f64 * self.entropy();
                 let mut running = 0.0;
                 let mut keep = 0;
                 for (i, p) in self.p().into_iter().enumerate() {
                     running += if p > 0.0 { -p * p.ln() } else { 0.0 };
-                    if (running - bound).abs() <= EDGE {
+                    if (running - bound).abs() <= edge {
                         self.edge.extend(self.tokens.get(i).map(|t| t.0));
                     }
                     if running > bound {
@@ -169,7 +198,7 @@ impl Law {
                     }
                     keep += 1;
                 }
-                self.tokens.truncate(keep.max(1));
+                self.keep_places(&in_order[..n.min(100)], keep);
             }
             Step::PLess => {
                 let collision: f64 = p.iter().map(|p| p * p).sum();
@@ -179,13 +208,13 @@ impl Law {
                     PLess::Normalised if n == 1 => 0.0,
                     PLess::Normalised => (v * collision - 1.0) / (v - 1.0),
                 };
-                self.keep_from(&p, bound, EDGE * collision);
+                self.keep_from(&p, bound, edge * collision);
             }
             Step::Xtc => {
                 let threshold = s.xtc.unwrap().threshold as f64;
                 let top = p.iter().filter(|&&p| p >= threshold).count();
                 for (token, p) in self.tokens.iter().zip(&p) {
-                    if (p - threshold).abs() <= EDGE {
+                    if (p - threshold).abs() <= edge {
                         // The least likely top choice may change: everything near the top is uncertain.
                         self.edge.push(token.0);
                     }
@@ -198,6 +227,7 @@ impl Law {
                 }
             }
             Step::Smoothing => {
+                self.tolerance = ROUNDED_EDGE;
                 let Smoothing { factor, curve } = s.smoothing.unwrap();
                 let (f, k, c) = (factor as f64, (3.0 - curve as f64) / 2.0, (curve as f64 - 1.0) / 2.0);
                 for token in &mut self.tokens {
@@ -209,7 +239,12 @@ impl Law {
             Step::Mirostat => match s.mirostat.unwrap().version {
                 MirostatVersion::V2 => {
                     let surprise: Vec<f64> = p.iter().map(|p| p.log2()).collect();
-                    self.keep_from(&surprise, -mu, EDGE);
+                    self.keep_from(&surprise, -mu, 2.0 * edge);
+                    if surprise[0] < -mu {
+                        self.tokens.truncate(1);
+                        // Rounded logits near the first may come before it.
+                        self.edge.extend((edge > EDGE).then_some(self.tokens[0].0));
+                    }
                 }
                 MirostatVersion::V1 => {
                     let (mut tb, mut tt) = (0.0, 0.0);
@@ -232,6 +267,7 @@ impl Law {
                 }
             },
             Step::AdaptiveP => {
+                self.tolerance = ROUNDED_EDGE;
                 let target = s.adaptive_p.unwrap().target as f64;
                 for (token, p) in self.tokens.iter_mut().zip(&p) {
                     let d = (p - target).abs() / 0.3;
@@ -285,6 +321,34 @@ impl Numbers {
         }
         if row.iter().all(|l| *l == f32::NEG_INFINITY) {
             row[0] = 0.0;
+        }
+        row
+    }
+
+    /// A row around any number with any spread: from one unit in the last place to nearly the largest float; ties
+    /// and holes among its values.
+    fn spread_row(&mut self) -> Vec<f32> {
+        let n = [2, 40, 129, 300, 1000, 2100, 5000][self.below(7)] + self.below(40);
+        let centre = [0.0, 1e-20, 0.01, -0.3, 1.0, 10.0, 100.0, -7000.0, 1e6, 3e12, -1e30][self.below(11)];
+        let unit = (f32::next_up(centre) - centre) as f64;
+        let spread = match self.below(3) {
+            // Up to a thousand units in the last place.
+            0 => unit * 10f64.powf(3.0 * self.uniform()),
+            // A part of the number itself.
+            1 => (centre as f64).abs().max(1e-30) * 10f64.powf(-8.0 * self.uniform()),
+            _ => 10f64.powf(60.0 * self.uniform() - 30.0),
+        };
+        let shape = self.below(4);
+        let value = |numbers: &mut Numbers| match shape {
+            0 => numbers.normal(),
+            1 => numbers.uniform(),
+            // Few values, many of them equal.
+            2 => numbers.below(5) as f64 / 4.0,
+            _ => numbers.normal() * 10f64.powf(-6.0 * numbers.uniform()),
+        };
+        let mut row: Vec<f32> = (0..n).map(|_| (centre as f64 + spread * value(self)) as f32).collect();
+        if self.below(4) == 0 {
+            row.iter_mut().skip(1).step_by(1 + self.below(9)).for_each(|l| *l = f32::NEG_INFINITY);
         }
         row
     }
@@ -387,7 +451,11 @@ fn compare(context: &str, expected: &Law, found: &[(TokenId, f32)]) {
     if expected.edge.is_empty() {
         for (id, p) in &kept {
             let difference = (found[id] as f64 - p).abs();
-            assert!(difference <= 1e-4 * p + 1e-9, "{context}: {id} has {} instead of {p}", found[id]);
+            assert!(
+                difference <= (1e-4 + expected.rounding) * p + 1e-9,
+                "{context}: {id} has {} instead of {p}",
+                found[id]
+            );
         }
     }
 }
@@ -450,4 +518,88 @@ fn chains_equal_their_reference() {
         }
     }
     assert!(compared > rows() / 3, "{compared}");
+}
+
+/// The numbers of candidates that chains keep of rows whose spread is a few units in the last place.
+#[test]
+fn narrow_rows_are_cut_exactly() {
+    let p = SamplingParams::default;
+    let mut numbers = Numbers(3);
+    let mut narrow = |n: usize, centre: f64, spread: f64| -> Vec<f32> {
+        (0..n).map(|_| (centre + spread * numbers.normal()) as f32).collect()
+    };
+    let hundred = narrow(300, 100.0, 1e-4);
+    let ten = narrow(2100, 10.0, 1e-5);
+    let flat = vec![0.25f32; 64];
+    let steps: Vec<f32> = (0..400).map(|i| f32::from_bits(100f32.to_bits() + i / 4)).collect();
+    for (name, row, params, kept) in [
+        ("top-k", &hundred, p().top_k(5), 5),
+        ("top-k after a temperature", &hundred, p().top_k(5).temperature(0.7), 5),
+        ("top-k of many", &ten, p().top_k(1500), 1500),
+        ("top-k of four equal ones each", &steps, p().top_k(6), 6),
+        ("top-k with ties", &steps, p().top_k(6).top_k_ties(Ties::KeepAll), 8),
+        ("top-p", &ten, p().top_p(0.9), 1890),
+        ("top-p after a temperature", &ten, p().top_p(0.9).temperature(1.3), 1890),
+        ("top-p of a flat row", &flat, p().top_p(0.5), 32),
+        ("typical", &ten, p().typical_p(0.9002), 1891),
+        // Nothing reaches these bounds: all that are as probable as the top one stay.
+        ("epsilon of a flat row", &flat, p().epsilon_cutoff(0.02), 64),
+        ("eta of a flat row", &flat, p().eta_cutoff(0.5), 64),
+        ("epsilon of four equal ones each", &steps, p().epsilon_cutoff(0.02), 4),
+        // Rounding must not decide where all are equal.
+        ("p-less of a flat row", &flat, p().p_less(Some(PLess::Plain)), 64),
+        ("top-a of a flat row", &flat, p().top_a(1.0), 64),
+        ("min-p of a flat row", &flat, p().min_p(1.0), 64),
+        ("min-p of four equal ones each", &steps, p().min_p(1.0), 4),
+        ("top-n-sigma of a flat row", &flat, p().top_n_sigma(Some(0.5)), 64),
+        ("Mirostat keeps one", &flat, p().mirostat(Some(Mirostat { tau: 0.5, ..Mirostat::default() })), 1),
+    ] {
+        for order in [ChainOrder::Hf, ChainOrder::Llama] {
+            let mut sampler = Sampler::new(params.clone().order(order.clone())).unwrap();
+            let found = sampler.distribution(row, None).unwrap();
+            assert_eq!(found.len(), kept, "{name}, {order:?}");
+            let stages = sampler.stages(row, None).unwrap();
+            assert_eq!(stages.last().unwrap().kept.len(), kept, "{name}, {order:?}, step by step");
+        }
+    }
+}
+
+#[test]
+fn rows_of_any_spread_equal_their_reference() {
+    let mut numbers = Numbers(4);
+    let (mut compared, mut edges) = (0, 0);
+    for case in 0..rows() {
+        let row = numbers.spread_row();
+        for step in STEPS {
+            // A temperature before the step in half of the cases, and in one order behind it.
+            let params = numbers.params(step);
+            let t = if step == Step::Temperature { 1.0 } else { [1.0, 0.7, 1.0, 1.6][numbers.below(4)] };
+            for order in [ChainOrder::Hf, ChainOrder::Llama] {
+                let mut params = params.clone().order(order.clone());
+                let chain = if t == 1.0 {
+                    vec![step]
+                } else {
+                    params.temperature = t;
+                    let in_chain = |s: &Step| *s == step || *s == Step::Temperature;
+                    order.steps().iter().copied().filter(in_chain).collect()
+                };
+                let mut law = Law::new(&row);
+                for step in chain {
+                    law.step(step, &params, 2.0 * params.mirostat.unwrap_or_default().tau as f64);
+                }
+                compared += 1;
+                edges += usize::from(!law.edge.is_empty());
+                let mut sampler = Sampler::new(params.clone()).unwrap();
+                (0..4).for_each(|_| sampler.accept(TokenId(0)));
+                let found = sampler.distribution(&row, None).unwrap();
+                let finite = || row.iter().copied().filter(|l| l.is_finite());
+                let (low, high) = (finite().fold(f32::MAX, f32::min), finite().fold(f32::MIN, f32::max));
+                let name = step.name();
+                let context =
+                    format!("case {case}: {name} on {} in [{low:e}, {high:e}], {params:?}", row.len());
+                compare(&context, &law, &found);
+            }
+        }
+    }
+    println!("{compared} comparisons, {edges} had edge tokens");
 }

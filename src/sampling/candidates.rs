@@ -69,6 +69,16 @@ pub(crate) struct Centre {
     pub offset: f32,
 }
 
+/// The smallest 32-bit float that is not below `x`.
+pub(crate) fn least_at_or_above(x: f64) -> f32 {
+    let nearest = x as f32;
+    if f64::from(nearest) < x {
+        nearest.next_up()
+    } else {
+        nearest
+    }
+}
+
 /// A number that grows with the logit, and for equal logits with falling id.
 pub(crate) fn rank(logit: f32, id: u32) -> u64 {
     // Adding 0 turns −0 into +0: they are equal as logits.
@@ -188,6 +198,11 @@ impl Candidates {
         (&self.weights, self.total)
     }
 
+    /// The smallest logit and the largest.
+    pub(crate) fn extent(&self) -> (f32, f32) {
+        simd::extent(&self.logits)
+    }
+
     /// The largest logit.
     pub fn max_logit(&mut self) -> f32 {
         self.weigh();
@@ -213,8 +228,8 @@ impl Candidates {
     /// Entropy of the law in nats, 0 · ln 0 = 0.
     pub fn entropy(&mut self) -> f64 {
         self.weigh();
-        // H = ln Z − Σ w·d / Z with d = l − max.
-        (self.total.ln() - simd::moment(&self.logits, self.max, 1.0, &self.weights) / self.total).max(0.0)
+        // H = ln Z − Σ p·d with d = l − max.
+        (self.total.ln() - self.mean_distance()).max(0.0)
     }
 
     /// Changes every logit. Entries that become −∞ or NaN are removed, +∞ is cut to the largest float.
@@ -281,13 +296,10 @@ impl Candidates {
         self.descending = true;
     }
 
-    /// Keeps the logits ≥ `bound`, or the top candidate if there are none. O(n).
-    pub(crate) fn keep_at_least(&mut self, bound: f32) {
+    /// Keeps the logits ≥ `bound`; where none is so large, all that equal the largest. O(n).
+    pub(crate) fn keep_at_least(&mut self, bound: f64) {
         let (low, high) = simd::extent(&self.logits);
-        if high < bound {
-            let top = self.argmax();
-            return self.keep_one(top);
-        }
+        let bound = least_at_or_above(bound).min(high);
         if low >= bound {
             return;
         }
@@ -330,20 +342,19 @@ impl Candidates {
         }
     }
 
-    /// Keeps the weights ≥ `bound`, or the top candidate if there are none. O(n).
+    /// Keeps the weights e^(logit − max) ≥ `bound`; where none is so large, all that equal the largest. O(n).
+    ///
+    /// Logits are compared instead, which tell apart what the rounding of weights does not.
     pub(crate) fn keep_weight(&mut self, bound: f64) {
-        // The largest weight is 1.
-        if bound > 1.0 {
-            let top = self.argmax();
-            return self.keep_one(top);
-        }
-        let mut least = bound as f32;
-        if (least as f64) < bound {
-            least = least.next_up();
-        }
+        let max = f64::from(self.max_logit());
+        // Rounding may leave a bound a little below 0, which all weights reach.
+        self.keep_at_least(max + bound.max(0.0).ln());
+    }
+
+    /// Σ p·(logit − max), the mean distance from the largest logit: −ln p − H = (max − logit) + this.
+    pub(crate) fn mean_distance(&mut self) -> f64 {
         self.weigh();
-        self.keys.clone_from(&self.weights);
-        self.keep_keys(least);
+        simd::moment(&self.logits, self.max, 1.0, &self.weights) / self.total
     }
 
     fn max_of_logits(&self) -> f32 {

@@ -62,7 +62,7 @@ fn zipf_k(s: f64, n: f64, mu: f64) -> usize {
     (k as usize).max(1)
 }
 
-/// Version 2: keeps −log₂ p ≤ μ, and the top candidate.
+/// Version 2: keeps −log₂ p ≤ μ, or one candidate if none is so little surprising: the largest, of the lowest id.
 pub fn version_2(candidates: &mut Candidates, mu: f64) {
     let (_, total) = candidates.weights();
     cut_surprise(candidates, mu, total);
@@ -70,7 +70,12 @@ pub fn version_2(candidates: &mut Candidates, mu: f64) {
 
 /// Version 2, for candidates whose weights are shares of `mass`.
 pub(crate) fn cut_surprise(candidates: &mut Candidates, mu: f64, mass: f64) {
-    candidates.keep_weight((-mu).exp2() * mass);
+    let bound = (-mu).exp2() * mass;
+    if bound > 1.0 {
+        let top = candidates.argmax();
+        return candidates.keep_one(top);
+    }
+    candidates.keep_weight(bound);
 }
 
 #[cfg(test)]

@@ -153,13 +153,17 @@ impl Buckets {
     }
 
     /// An interval [low, high) that holds every key of bucket `b`, and few others.
+    ///
+    /// The edges are 64-bit numbers rounded to the nearest key. Rounding keeps order, so the rounded upper edge may equal
+    /// the largest key of the bucket, as it does where buckets are narrower than the distance of neighbouring keys. The
+    /// interval therefore ends one key higher.
     fn range(&self, b: usize) -> (f32, f32) {
         let edge = |b: f64| (self.high as f64 - b / self.scale as f64) as f32;
         if self.scale == 0.0 {
             return (f32::NEG_INFINITY, f32::INFINITY);
         }
         let low = if b + 1 >= BUCKETS { f32::NEG_INFINITY } else { edge(b as f64 + 1.1) };
-        (low, if b == 0 { f32::INFINITY } else { edge(b as f64 - 0.1) })
+        (low, if b == 0 { f32::INFINITY } else { edge(b as f64 - 0.1).next_up() })
     }
 
     /// Four histograms in turn, so that neighbours in one bucket do not wait for each other.

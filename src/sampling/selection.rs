@@ -18,7 +18,7 @@ use super::candidates::{rank, Candidates, Centre, Order};
 use super::error::SamplingError;
 use super::row::{check_logit, Row};
 use super::simd::{self, BLOCK};
-use super::temperature::temperature;
+use super::temperature::temperature_of_law;
 
 /// The maximum of every block of a row, and of the row.
 #[derive(Debug, Clone, Default)]
@@ -134,7 +134,7 @@ impl Index {
     pub fn nucleus(&self, row: &Row<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
         if let Some((least, most)) = self.mass_bounds(row, t) {
             self.collect_nucleus(row, t, p, least, out);
-            temperature(out, t);
+            temperature_of_law(out, t);
             out.keep_prefix(p as f64, Some(most), Order::Falling);
             if out.is_prefix_of(p as f64, least) {
                 return;
@@ -142,7 +142,7 @@ impl Index {
         }
         let total = self.mass(row, t, sums);
         self.collect_nucleus(row, t, p, total, out);
-        temperature(out, t);
+        temperature_of_law(out, t);
         out.keep_prefix(p as f64, Some(total), Order::Falling);
     }
 
@@ -151,7 +151,8 @@ impl Index {
         // All tokens below the bound together weigh at most n·e^((bound − max)/t) < (1 − p)·total. The factor covers rounding.
         let share = (1.0 - p as f64) * total / row.logits.len() as f64;
         let bound = self.max as f64 + t as f64 * (0.99 * share).ln();
-        self.collect(row, bound as f32, out);
+        // Rounded down, which loses nothing.
+        self.collect(row, (bound as f32).next_down(), out);
     }
 
     /// Bounds of [`mass`](Self::mass), if most blocks are far below the maximum; `None` if the mass itself costs little more.
@@ -181,10 +182,9 @@ impl Index {
             moment += simd::moment(x, self.max, scale, &weights[b * BLOCK..]);
         });
         weights.resize(row.logits.len(), 0.0);
-        let entropy = (total.ln() - moment / total).max(0.0);
-        let centre = Centre { max: self.max, scale, offset: (total.ln() - entropy) as f32 };
+        let centre = Centre { max: self.max, scale, offset: (moment / total) as f32 };
         out.collect_typical(row, (weights, total), centre, mass as f64);
-        temperature(out, t);
+        temperature_of_law(out, t);
     }
 
     /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ e^((l − max)/t) over the row.

@@ -8,6 +8,17 @@ use super::candidates::Candidates;
 ///
 /// Source: kalomaze's quadratic ("smooth") sampling, text-generation-webui pull requests 5403 and 5551, 2024.
 pub fn smoothing(candidates: &mut Candidates, factor: f32, curve: f32) {
+    let level = candidates.max_logit();
+    bend(candidates, factor, curve, f64::from(level));
+}
+
+/// The law of [`smoothing`], with the largest logit at 0, where rounding to 32 bits loses the least. For chains in which nothing
+/// later looks at the level of the logits.
+pub(crate) fn smoothing_of_law(candidates: &mut Candidates, factor: f32, curve: f32) {
+    bend(candidates, factor, curve, 0.0);
+}
+
+fn bend(candidates: &mut Candidates, factor: f32, curve: f32, level: f64) {
     if factor <= 0.0 {
         return;
     }
@@ -15,6 +26,6 @@ pub fn smoothing(candidates: &mut Candidates, factor: f32, curve: f32) {
     let (s, k, c) = (factor as f64, (3.0 - curve as f64) / 2.0, (curve as f64 - 1.0) / 2.0);
     candidates.map_logits(|_, l| {
         let d = l as f64 - max;
-        (max - k * s * d * d + c * s * d * d * d).max(-f32::MAX as f64) as f32
+        (level - k * s * d * d + c * s * d * d * d).max(-f32::MAX as f64) as f32
     });
 }

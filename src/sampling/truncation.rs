@@ -1,9 +1,17 @@
 //! Truncations: each keeps part of the candidates, by a rule on the law softmax(logits).
 //!
-//! In every formula p is the law over the candidates that are left when the step begins, l their logits, H = −Σ p ln p. Ties go to the
-//! lowest id. At least one candidate stays: the most probable one, except where a rule is made to drop it (typical, XTC).
-//! Rules that keep a prefix of a sorted order need no sort (see [`Candidates`]); all are O(n) except tail-free and
-//! top-H, which sort.
+//! In every formula p is the law over the candidates that are left when the step begins, l their logits, H = −Σ p ln p.
+//!
+//! - Rules that keep a *prefix of a sorted order* (top-k, top-p, typical, tail-free, top-H, XTC) break ties by the lowest id.
+//! - Rules that keep what reaches a *bound* (min-p, ε, η, top-a, top-nσ, p-less) treat equal candidates alike. Where nothing
+//!   reaches the bound, as under ε = 0.02 on a flat row of 64 candidates, all that equal the largest stay, as in Hugging Face
+//!   transformers.
+//!
+//! At least one candidate stays: the most probable one, except where a rule is made to drop it (typical, XTC). Rules of the first
+//! kind need no sort either (see [`Candidates`]); all are O(n) except tail-free and top-H, which sort.
+//!
+//! Results are those of 64-bit numbers on rows of any spread, from one unit in the last place to the whole range of a
+//! float: logits are compared and not their weights, and only sums of weights round.
 
 use super::candidates::{Candidates, Order};
 use super::params::{PLess, TailFreeEnd, Ties};
@@ -25,7 +33,7 @@ pub fn top_k_with_ties(candidates: &mut Candidates, k: usize, ties: Ties) {
         Ties::KeepAll => {
             let mut logits = candidates.logits().to_vec();
             let (_, &mut bound, _) = logits.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-            candidates.keep_at_least(bound);
+            candidates.keep_at_least(f64::from(bound));
         }
     }
 }
@@ -44,14 +52,8 @@ pub fn top_p(candidates: &mut Candidates, p: f32) {
 /// Source: Nguyen et al., "Turning up the heat: min-p sampling", 2024.
 pub fn min_p(candidates: &mut Candidates, m: f32) {
     if m > 0.0 {
-        let bound = min_p_bound(candidates.max_logit(), m);
-        candidates.keep_at_least(bound);
+        candidates.keep_weight(f64::from(m));
     }
-}
-
-/// The smallest logit that min-p keeps.
-pub(crate) fn min_p_bound(max: f32, m: f32) -> f32 {
-    (max as f64 + (m as f64).ln()) as f32
 }
 
 /// Locally typical: orders by abs(−ln p − H) and keeps while the mass before a token is < `mass`.
@@ -61,10 +63,9 @@ pub fn typical(candidates: &mut Candidates, mass: f32) {
     if mass >= 1.0 {
         return;
     }
-    let h = candidates.entropy();
-    let (_, total) = candidates.weights();
-    // −ln p − H = (max − l) + (ln Z − H)
-    candidates.keep_prefix(mass as f64, None, Order::Typical { offset: (total.ln() - h) as f32 });
+    // −ln p − H = (max − l) + Σ p·(l − max): no logarithm, so that narrow rows lose no digits.
+    let offset = candidates.mean_distance() as f32;
+    candidates.keep_prefix(mass as f64, None, Order::Typical { offset });
 }
 
 /// Tail-free: with the sorted law p₀ ≥ p₁ ≥ …, the absolute second differences of p normalised to sum 1; at the first index i
@@ -145,7 +146,7 @@ pub fn p_less(candidates: &mut Candidates, form: PLess) {
     keep_probable(candidates, bound);
 }
 
-/// Keeps p ≥ `bound`, and the top candidate.
+/// Keeps p ≥ `bound`; where no candidate is so probable, all that are as probable as the top one.
 fn keep_probable(candidates: &mut Candidates, bound: f64) {
     let (_, total) = candidates.weights();
     candidates.keep_weight(bound * total);
@@ -155,11 +156,13 @@ fn keep_probable(candidates: &mut Candidates, bound: f64) {
 ///
 /// Source: Tang et al., "Top-nσ: not all logits are you need", 2024.
 pub fn top_n_sigma(candidates: &mut Candidates, n: f32) {
-    let max = candidates.max_logit();
+    let max = f64::from(candidates.max_logit());
     let count = candidates.len() as f64;
-    let mean = candidates.logits().iter().map(|&l| l as f64).sum::<f64>() / count;
-    let variance = candidates.logits().iter().map(|&l| (l as f64 - mean).powi(2)).sum::<f64>() / count;
-    candidates.keep_at_least((max as f64 - n as f64 * variance.sqrt()) as f32);
+    // Distances from the largest logit are exact, so that narrow rows lose no digits.
+    let distances = || candidates.logits().iter().map(|&l| f64::from(l) - max);
+    let mean = distances().sum::<f64>() / count;
+    let variance = distances().map(|d| (d - mean).powi(2)).sum::<f64>() / count;
+    candidates.keep_at_least(max - f64::from(n) * variance.sqrt());
 }
 
 /// Among the 100 most probable candidates, renormalised: keeps, in order, while the running sum of −p ln p is ≤ h · H.
@@ -192,8 +195,9 @@ pub fn xtc(candidates: &mut Candidates, probability: f32, threshold: f32, coin: 
         return;
     }
     candidates.sort_descending();
-    let (weights, total) = candidates.weights();
-    let top = weights.iter().take_while(|&&w| w as f64 >= threshold as f64 * total).count();
+    let (_, total) = candidates.weights();
+    let (max, bound) = (f64::from(candidates.max_logit()), (f64::from(threshold) * total).ln());
+    let top = candidates.logits().iter().take_while(|&&l| f64::from(l) - max >= bound).count();
     if top > 1 {
         candidates.skip(top - 1);
     }

@@ -53,7 +53,8 @@ def reference(op, a, logits):
     order = np.lexsort((ids, -l)); ids, l = ids[order], l[order]
     p = law(l); n = len(l)
     def at_least(v, bound, tol):
-        keep = v >= bound; keep[0] = True
+        # Where nothing reaches the bound, all that equal the first stay.
+        keep = v >= min(bound, v[0])
         return ids[keep], l[keep], ids[np.abs(v - bound) <= tol]
     def prefix(order, mass):
         before = np.concatenate([[0], np.cumsum(p[order])[:-1]])
@@ -77,7 +78,9 @@ def reference(op, a, logits):
     if op == 'xtc':
         top = int((p >= a[0]).sum()); e = ids[np.abs(p - a[0]) <= EDGE]
         s = max(0, top - 1); return ids[s:], l[s:], e
-    if op == 'mirostat_2': return at_least(np.log2(np.maximum(p, 1e-300)), -2 * a[0], EDGE)
+    if op == 'mirostat_2':
+        k, kl, e = at_least(np.log2(np.maximum(p, 1e-300)), -2 * a[0], EDGE)
+        return (k, kl, e) if np.log2(p[0]) >= -2 * a[0] else (k[:1], kl[:1], e)
     if op == 'mirostat_1':
         m = min(100, n) - 1; i = np.arange(m); t = np.log((i + 2) / (i + 1)); b = l[:m] - l[1:m + 1]
         s = (t * b).sum() / (t * t).sum(); e = s - 1
@@ -222,8 +225,8 @@ CASES = [
 ]
 
 REASONS = """Where a peer does not keep what the definition keeps:
-- ties, uniform: of equal logits the definition keeps the lowest ids; transformers' top-k and epsilon keep all of them, and its top-p and
-  top-H, like llama.cpp's steps, keep those that its sort puts first.
+- ties, uniform: of equal logits the definition keeps the lowest ids; transformers' top-k keeps all of them,
+  and its top-p and top-H, like llama.cpp's steps, keep those that its sort puts first.
 - typical and Mirostat 1 on masked rows: llama.cpp counts a probability of 0 as a number, so the entropy becomes NaN.
 - temperature range on masked rows: llama.cpp's largest entropy counts the masked tokens.
 

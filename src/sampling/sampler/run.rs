@@ -148,7 +148,7 @@ impl Sampler {
             }
             Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => {
                 index.top_k(&row, self.params.top_k, candidates);
-                temperature::temperature(candidates, t);
+                temperature::temperature_of_law(candidates, t);
                 1
             }
             Some(Step::TopP) => {
@@ -164,16 +164,16 @@ impl Sampler {
                     match rule.version {
                         MirostatVersion::V1 => {
                             index.top_k(&row, mirostat::TOP, candidates);
-                            temperature::temperature(candidates, t);
+                            temperature::temperature_of_law(candidates, t);
                             match mirostat::zipf_cut(candidates, index.finite(&row), mu) {
                                 Some(k) => index.top_k(&row, k, candidates),
                                 None => index.collect(&row, f32::MIN, candidates),
                             }
-                            temperature::temperature(candidates, t);
+                            temperature::temperature_of_law(candidates, t);
                         }
                         MirostatVersion::V2 => {
                             let mass = index.collect_unsurprising(&row, t, mu, sums, candidates);
-                            temperature::temperature(candidates, t);
+                            temperature::temperature_of_law(candidates, t);
                             mirostat::cut_surprise(candidates, mu, mass);
                         }
                     }
@@ -183,12 +183,12 @@ impl Sampler {
             }
             Some(Step::MinP) => {
                 index.collect_near_top(&row, t, self.params.min_p, candidates);
-                temperature::temperature(candidates, t);
+                temperature::temperature_of_law(candidates, t);
                 0
             }
             _ => {
                 index.collect(&row, f32::MIN, candidates);
-                temperature::temperature(candidates, t);
+                temperature::temperature_of_law(candidates, t);
                 0
             }
         };
@@ -213,9 +213,14 @@ impl Sampler {
         }
     }
 
+    /// Whether nothing behind the first filter changes single logits, and so looks at their level. A custom order may have such.
+    fn edits_come_first(&self) -> bool {
+        edits_and_filters(&self.steps).1.iter().all(|step| step.is_filter())
+    }
+
     /// The temperature of a step that needs nothing but a number, if it is one that a row can be scaled by.
     fn plain_temperature(&self, step: Step) -> Option<f32> {
-        if step != Step::Temperature {
+        if step != Step::Temperature || !self.edits_come_first() {
             return None;
         }
         let t = match self.params.dynamic_temperature {
@@ -325,7 +330,10 @@ impl Sampler {
             }
             Step::Smoothing => {
                 if let Some(s) = p.smoothing {
-                    smoothing::smoothing(c, s.factor, s.curve);
+                    match self.edits_come_first() {
+                        true => smoothing::smoothing_of_law(c, s.factor, s.curve),
+                        false => smoothing::smoothing(c, s.factor, s.curve),
+                    }
                 }
             }
             Step::Temperature => {
@@ -333,7 +341,10 @@ impl Sampler {
                     None => p.temperature,
                     Some(rule) => temperature::dynamic(c, p.temperature, rule, self.position()),
                 };
-                temperature::temperature(c, t);
+                match self.edits_come_first() {
+                    true => temperature::temperature_of_law(c, t),
+                    false => temperature::temperature(c, t),
+                }
             }
             Step::TopK => truncation::top_k_with_ties(c, p.top_k, p.top_k_ties),
             Step::TopP => truncation::top_p(c, p.top_p),
@@ -432,6 +443,55 @@ fn intersection(allowed: &HashSet<u32>, mask: Option<&[u32]>, logits: usize, out
     for &id in allowed {
         if (id as usize) < logits && mask.is_none_or(|mask| allows(mask, id)) {
             out[id as usize / 32] |= 1 << (id % 32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{ChainOrder, Mirostat, PLess, SamplingParams, Xtc};
+
+    /// Whole chains, on rows of any spread: the scalar loops and the vector ones keep the same tokens with the same
+    /// probabilities, bit for bit. That these are the right ones is the matter of `tests/sampling_reference.rs`.
+    #[test]
+    fn the_scalar_loops_give_the_same_law() {
+        let p = SamplingParams::default;
+        let chains = [
+            p(),
+            p().temperature(0.7).top_k(5),
+            p().top_k(1200),
+            p().temperature(1.3).top_p(0.9),
+            p().min_p(0.3),
+            p().typical_p(0.7),
+            p().tfs_z(0.9),
+            p().epsilon_cutoff(4e-4),
+            p().eta_cutoff(4e-4),
+            p().top_a(0.2),
+            p().top_n_sigma(Some(1.0)),
+            p().top_h(Some(0.4)),
+            p().p_less(Some(PLess::Plain)),
+            p().xtc(Some(Xtc { probability: 1.0, threshold: 2e-4 })),
+            p().mirostat(Some(Mirostat::default())),
+        ];
+        let mut state = 1u32;
+        let mut next = move || {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            (state >> 8) as f32 / (1 << 24) as f32
+        };
+        for (centre, spread) in
+            [(0.0, 8.0), (100.0, 1e-4), (10.0, 1e-5), (-1e6, 0.5), (0.0, 1e-30), (0.0, 1e30)]
+        {
+            let mut row: Vec<f32> = (0..2500).map(|_| centre + (next() - 0.5) * spread).collect();
+            row.iter_mut().step_by(7).for_each(|l| *l = f32::NEG_INFINITY);
+            for params in &chains {
+                for order in [ChainOrder::Hf, ChainOrder::Llama] {
+                    let mut sampler = Sampler::new(params.clone().order(order)).unwrap();
+                    let law = sampler.distribution(&row, None);
+                    let scalar = simd::on_scalar(|| sampler.distribution(&row, None));
+                    assert_eq!(law, scalar, "{centre} ± {spread}: {params:?}");
+                }
+            }
         }
     }
 }

@@ -17,8 +17,6 @@ const RUN: usize = 64;
 
 /// Weights are never below e^UNDERFLOW, about 10⁻³⁸ (smaller ones would be denormal, which is slow).
 const UNDERFLOW: f32 = -87.0;
-/// Distances in [`moment`] are cut here, where any weight is the least one, so that their product stays negligible.
-const FAR: f32 = -1e6;
 /// e^d = 2^(n/8) · e^r with n = round(8·d/ln 2): the eighths of an octave come from a table, the octaves from the exponent.
 const EIGHTHS: [f32; 8] = [
     1.0,
@@ -41,8 +39,27 @@ const C3: f32 = 1.0 / 6.0;
 /// Adding and subtracting 1.5·2²³ rounds to the nearest integer.
 const ROUND: f32 = 12_582_912.0;
 
+#[cfg(test)]
+thread_local! {
+    /// Whether this thread runs the scalar versions whatever the processor can do.
+    static SCALAR: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// What `f` gives where the scalar versions run.
+#[cfg(test)]
+pub(crate) fn on_scalar<T>(f: impl FnOnce() -> T) -> T {
+    SCALAR.set(true);
+    let result = f();
+    SCALAR.set(false);
+    result
+}
+
 /// Whether the AVX2 versions run on this processor.
 fn avx2() -> bool {
+    #[cfg(test)]
+    if SCALAR.get() {
+        return false;
+    }
     #[cfg(target_arch = "x86_64")]
     {
         std::arch::is_x86_feature_detected!("avx2")
@@ -165,7 +182,8 @@ pub(crate) fn split(
     dispatch!(split(keys, weights, low, high, places))
 }
 
-/// Σ (x − max)·scale · weight, for weights from [`exp_into`].
+/// Σ (x − max)·scale · weight, for weights from [`exp_into`]. Distances below [`UNDERFLOW`], those of −∞ among them, count
+/// nothing: on a row whose spread is 10⁻³⁷ even 10⁻³⁸ would be much.
 pub(crate) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
     assert_eq!(x.len(), weights.len());
     dispatch!(moment(x, max, scale, weights))
@@ -223,6 +241,18 @@ fn exp_lane(d: f32) -> f32 {
     f32::from_bits(e.to_bits().wrapping_add((bits & !7) << 20))
 }
 
+/// The scalar form of a distance in [`moment`]'s lanes.
+#[inline(always)]
+fn distance_lane(x: f32, max: f32, scale: f32) -> f32 {
+    let d = (x - max) * scale;
+    // Also for −∞, and for the NaN of 0 · ∞.
+    if d > UNDERFLOW {
+        d
+    } else {
+        0.0
+    }
+}
+
 /// 2²³: one more in the exponent of a float, as an integer.
 const OCTAVE: f32 = 8_388_608.0;
 
@@ -258,6 +288,10 @@ mod tests {
         }
         rows.push(holes);
         rows.push(vec![f32::NEG_INFINITY; 300]);
+        // Spreads of a few units in the last place, and of nearly all floats.
+        for (centre, spread) in [(100.0, 1e-4), (-1e6, 0.25), (0.0, 1e-30), (0.0, 1e30), (1e38, 2e38)] {
+            rows.push((0..777).map(|_| centre + (next() - 0.5) * spread).collect());
+        }
         rows
     }
 

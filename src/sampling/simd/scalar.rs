@@ -1,6 +1,6 @@
 //! The inner loops in plain Rust: eight lanes, added in the order of the vector code.
 
-use super::{bound_lane, exp_lane, f16_to_f32, BLOCK, FAR, RUN};
+use super::{bound_lane, distance_lane, exp_lane, f16_to_f32, BLOCK, RUN};
 
 pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
     for (block, out) in x.chunks(BLOCK).zip(out) {
@@ -151,7 +151,7 @@ pub(super) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
         let mut lanes = [0f32; 8];
         for (v, weights) in run.chunks(8).zip(weights.chunks(8)) {
             for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
-                *lane += ((v - max) * scale).max(FAR) * weight;
+                *lane += distance_lane(v, max, scale) * weight;
             }
         }
         add_lanes(&mut total, lanes);

@@ -435,9 +435,9 @@ pub(super) unsafe fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) ->
         let mut sum = _mm256_setzero_ps();
         for i in (0..RUN).step_by(8) {
             // SAFETY: i + 8 ≤ RUN = run.len() = weights.len().
-            let v = _mm256_sub_ps(_mm256_loadu_ps(run.as_ptr().add(i)), m);
-            let v = _mm256_max_ps(_mm256_mul_ps(v, s), _mm256_set1_ps(FAR));
-            sum = _mm256_add_ps(sum, _mm256_mul_ps(v, _mm256_loadu_ps(weights.as_ptr().add(i))));
+            let d = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(run.as_ptr().add(i)), m), s);
+            let d = _mm256_and_ps(d, _mm256_cmp_ps::<_CMP_GT_OQ>(d, _mm256_set1_ps(UNDERFLOW)));
+            sum = _mm256_add_ps(sum, _mm256_mul_ps(d, _mm256_loadu_ps(weights.as_ptr().add(i))));
         }
         add_lanes(&mut total, sum);
     }
@@ -445,7 +445,7 @@ pub(super) unsafe fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) ->
     let mut lanes = [0f32; 8];
     for (v, weights) in runs.remainder().chunks(8).zip(others.remainder().chunks(8)) {
         for ((lane, &v), &weight) in lanes.iter_mut().zip(v).zip(weights) {
-            *lane += ((v - max) * scale).max(FAR) * weight;
+            *lane += distance_lane(v, max, scale) * weight;
         }
     }
     scalar::add_lanes(&mut total, lanes);
