@@ -1,10 +1,13 @@
 //! The alphabet in which byte-level BPE tokenizers write bytes as visible characters.
 //!
-//! GPT-2's vocabulary file is text, so each of the 256 bytes is written as one printable character: the printable ones of
-//! Latin-1 stand for themselves, the other 68 are numbered from U+0100 on in ascending order (`Ġ` is the space).
+//! GPT-2's vocabulary file is text, so each of the 256 bytes is written as one printable character.
+//! The printable characters of Latin-1 stand for themselves. The other 68 bytes are numbered from
+//! U+0100 on in ascending order; for example, `Ġ` (U+0120) is the space.
+//!
 //! Source: `bytes_to_unicode` of OpenAI's GPT-2 `encoder.py`.
 
-/// The byte that stands at each of the characters U+0000 to U+0143, or `NO_BYTE`.
+/// The byte written as each of the characters U+0000 to U+0143, or `NO_BYTE` for a character
+/// outside the alphabet.
 const BYTE_OF: [u16; 0x144] = {
     let mut byte_of = [NO_BYTE; 0x144];
     let mut next = 0x100;
@@ -27,7 +30,8 @@ const fn stands_for_itself(byte: u8) -> bool {
     matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff)
 }
 
-/// The bytes that a token of such a vocabulary stands for; `None` if some character is not of the alphabet.
+/// The bytes of a token written in this alphabet, such as `b" hello"` for `Ġhello`; `None` if some
+/// character is outside the alphabet.
 pub(super) fn decode(token: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(token.len());
     for c in token.chars() {
@@ -39,7 +43,8 @@ pub(super) fn decode(token: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The byte that a token of the form `<0x0A>` stands for, as SentencePiece writes bytes it has no other token for.
+/// The byte of a token of the form `<0x0A>`. SentencePiece writes a byte so if it has no other
+/// token for it.
 pub(super) fn fallback_byte(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     if digits.len() != 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {

@@ -1,8 +1,9 @@
-//! From the tokens of a `tokenizer.json` to the bytes they stand for, by the file's own decoder.
+//! The conversion of a `tokenizer.json`'s tokens to bytes, by the file's own decoder.
 //!
-//! A decoder turns a *list* of tokens into text, so some of its steps treat the first or last token apart (no space before
-//! the first word). A vocabulary says what each token stands for wherever it occurs, so every step is read as it
-//! treats a token *in the middle* of a text:
+//! A decoder turns a *list* of tokens into text, so some of its steps treat the first or the last
+//! token differently (for example, no space before the first word). A vocabulary gives each token
+//! the same bytes at every position. Every step is therefore read as it treats a token *in the
+//! middle* of a text:
 //!
 //! | step | a token in the middle |
 //! |---|---|
@@ -10,11 +11,12 @@
 //! | `Replace` of a string | replaced (`▁` → space) |
 //! | `ByteFallback` | `<0xNN>` is that byte |
 //! | `Metaspace` | its replacement character is a space |
-//! | `WordPiece` | `##piece` is `piece`, any other `piece` is ` piece`; then the clean-up, if asked for |
+//! | `WordPiece` | `##piece` is `piece`, any other `piece` is ` piece`; then the clean-up, if on |
 //! | `BPEDecoder` | the end-of-word suffix is a space |
-//! | `Strip` | before `Fuse`: cut from each token; after it: only the ends of the whole text, so nothing |
+//! | `Strip` | before `Fuse`: cut from each token; after it: no change |
 //!
-//! What a table cannot say (`CTC`, `Replace` by a regular expression) is refused by name.
+//! A step that has no such reading (`CTC`, `Replace` by a regular expression) is refused by name.
+//!
 //! Source: the decoders of the Hugging Face `tokenizers` crate, 0.22.
 
 use super::{byte_level, VocabularyError};
@@ -22,7 +24,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A JSON string, borrowed from the file where it has no escapes.
+/// A JSON string, borrowed from the file if it has no escapes.
 #[derive(Clone, Debug)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -45,7 +47,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// One entry of the file's `decoder`, with the fields of all kinds.
+/// One step of the file's `decoder`, with the fields of all kinds of step.
 #[derive(serde::Deserialize)]
 pub(super) struct DecoderJson<'a> {
     #[serde(rename = "type", borrow)]
@@ -85,10 +87,10 @@ enum Step {
     LeadingSpace,
 }
 
-/// What each token of a `tokenizer.json` stands for.
+/// The decoder of a `tokenizer.json`, which gives the bytes of each token.
 pub(super) struct TokenDecoder {
     steps: Vec<Step>,
-    /// Whether a step has joined the tokens, so that the following see the whole text at once.
+    /// True after a step that joins the tokens: the following steps see the whole text at once.
     fused: bool,
 }
 
@@ -112,7 +114,8 @@ impl TokenDecoder {
         Self { steps: vec![Step::WordPiece { prefix: prefix.to_owned(), cleanup: false }], fused: false }
     }
 
-    /// What the `tokenizers` crate does without a decoder: tokens are words, joined by spaces.
+    /// The behaviour of the `tokenizers` crate for a file without a decoder: tokens are words,
+    /// joined by spaces.
     pub(super) fn words() -> Self {
         Self { steps: vec![Step::LeadingSpace], fused: false }
     }
@@ -181,14 +184,15 @@ impl TokenDecoder {
         Ok(())
     }
 
-    /// An empty pattern matches nothing here: it marks a suffix or prefix the tokenizer does not use.
+    /// Adds a replacement. An empty pattern marks a suffix or prefix that the tokenizer does not
+    /// use, so it adds no step.
     fn push_replace(&mut self, from: String, to: String) {
         if !from.is_empty() {
             self.steps.push(Step::Replace { from, to });
         }
     }
 
-    /// The bytes that `token` stands for in the middle of a text.
+    /// The bytes of `token` in the middle of a text.
     pub(super) fn decode(&self, token: &str) -> Vec<u8> {
         let mut text = Cow::Borrowed(token);
         for step in &self.steps {
@@ -197,7 +201,8 @@ impl TokenDecoder {
                     if let Some(bytes) = byte_level::decode(&text) {
                         match String::from_utf8(bytes) {
                             Ok(decoded) => text = Cow::Owned(decoded),
-                            // Part of a character: no later step can match in it.
+                            // The bytes are part of a character, so no later step can match in
+                            // them.
                             Err(error) => return error.into_bytes(),
                         }
                     }
@@ -238,8 +243,11 @@ impl TokenDecoder {
     }
 }
 
-/// WordPiece's clean-up within one token: no space before punctuation and English contractions. Of the rules of the
-/// `tokenizers` crate, those whose pattern has an inner space cannot match one token and are left out.
+/// WordPiece's clean-up within one token: removes the space before punctuation and English
+/// contractions, as in ` ,` and ` n't`.
+///
+/// The `tokenizers` crate has further rules whose pattern has an inner space. They cannot match
+/// within one token and are left out.
 fn clean_up(piece: String) -> String {
     const TIGHT: [&str; 9] = [".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"];
     let mut piece = piece;

@@ -1,13 +1,15 @@
-//! Which tokens end a sequence: by well-known names, and by the files that say it.
+//! The tokens that end a sequence: by well-known names, and by the model's configuration files.
 
 use super::{TokenId, Vocabulary, VocabularyError};
 use serde_json::Value;
 
 impl Vocabulary {
-    /// Names of special tokens that end a sequence or a turn in the models that have them, for tokenizer files that do not
-    /// say which do: Llama, Qwen, Gemma, Mistral, Phi, gpt-oss, DeepSeek, Command R, Granite and others.
+    /// Names of special tokens that end a sequence or a turn. They serve for tokenizer files that
+    /// do not name their end-of-sequence tokens: Llama, Qwen, Gemma, Mistral, Phi, gpt-oss,
+    /// DeepSeek, Command R, Granite and others.
     ///
-    /// `<|end|>` ends a turn for Phi but only a message for gpt-oss, so it is not taken where `<|return|>` exists.
+    /// `<|end|>` ends a turn for Phi but only a message for gpt-oss, so it is not taken if the
+    /// vocabulary also has `<|return|>`.
     pub const WELL_KNOWN_EOS: &'static [&'static str] = &[
         "</s>",
         "<eos>",
@@ -27,30 +29,38 @@ impl Vocabulary {
         "<|end|>",
     ];
 
-    /// The same tokens with the end-of-sequence tokens that the model's own files name: `generation_config.json` and
-    /// `config.json` (`eos_token_id`, a number or a list) and `tokenizer_config.json` (`eos_token`, a name). The tokens of all
-    /// the given files are taken together; a chat model's `generation_config.json` alone is usually the whole answer.
+    /// The same tokens with the end-of-sequence tokens that the model's own files name.
+    ///
+    /// The files are `generation_config.json` and `config.json` (`eos_token_id`, a number or a
+    /// list) and `tokenizer_config.json` (`eos_token`, a name). The result has the tokens of all
+    /// the given files together. A chat model's `generation_config.json` alone usually names them
+    /// all.
     ///
     /// ```
     /// use hedgerow::vocab::{TokenId, Vocabulary};
     ///
-    /// let list = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"<end>".to_vec(), b"<stop>".to_vec()])?;
-    /// let files: [&[u8]; 2] = [br#"{"eos_token_id": [1], "top_p": 0.9}"#, br#"{"eos_token": "<stop>"}"#];
+    /// let tokens = ["a", "<end>", "<stop>"].map(|text| text.as_bytes().to_vec());
+    /// let list = Vocabulary::from_byte_list(tokens.to_vec())?;
+    /// let files: [&[u8]; 2] =
+    ///     [br#"{"eos_token_id": [1], "top_p": 0.9}"#, br#"{"eos_token": "<stop>"}"#];
     /// assert_eq!(list.with_eos_from_config(&files)?.eos(), [TokenId(1), TokenId(2)]);
     /// # Ok::<(), hedgerow::vocab::VocabularyError>(())
     /// ```
     ///
     /// # Errors
-    /// [`VocabularyError::Json`] for text that is no JSON object; [`VocabularyError::NoEos`] if none of the files names a
-    /// token or an entry is neither id nor name; [`VocabularyError::NoSuchToken`] and [`VocabularyError::NoSuchName`] for tokens
-    /// the vocabulary does not have.
+    /// - [`VocabularyError::Json`] for text that is no JSON object.
+    /// - [`VocabularyError::NoEos`] if none of the files names a token, or an entry is neither id
+    ///   nor name.
+    /// - [`VocabularyError::NoSuchToken`] and [`VocabularyError::NoSuchName`] for tokens that the
+    ///   vocabulary does not have.
     pub fn with_eos_from_config(&self, files: &[&[u8]]) -> Result<Self, VocabularyError> {
         let mut eos = Vec::new();
         for json in files {
             let config: Config = serde_json::from_slice(json)
                 .map_err(|source| VocabularyError::Json { what: "the model's configuration", source })?;
             self.collect_eos(&config, &mut eos)?;
-            // Models of text and images keep the language model's settings apart.
+            // Models of text and images keep the language model's settings in an object of their
+            // own.
             if let Some(inner) = &config.text_config {
                 self.collect_eos(inner, &mut eos)?;
             }
@@ -96,7 +106,7 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// The special token of that name or the text token spelt so.
+    /// The special token of that name, or the text token with those bytes.
     fn token_called(&self, name: &str) -> Result<TokenId, VocabularyError> {
         let spelt_so = || {
             let node = self.trie().descend(0, name.as_bytes())?;
@@ -118,7 +128,7 @@ struct Config {
     text_config: Option<Box<Config>>,
 }
 
-/// Those of the special tokens whose name is well known to end a sequence.
+/// The ids of the special tokens whose name is well known to end a sequence.
 pub(super) fn well_known(special: &[(String, TokenId)]) -> Vec<TokenId> {
     let harmony = special.iter().any(|(name, _)| name == "<|return|>");
     let ends = |name: &str| Vocabulary::WELL_KNOWN_EOS.contains(&name) && !(harmony && name == "<|end|>");

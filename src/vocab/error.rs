@@ -1,9 +1,9 @@
-//! What can be wrong with a vocabulary, its files and its token sets.
+//! Errors of vocabularies, their files and their token sets.
 
 use super::TokenId;
 use crate::gguf::GgufError;
 
-/// Why a vocabulary could not be built, changed or used as asked.
+/// The reason for which a vocabulary could not be built, changed or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VocabularyError {
@@ -40,7 +40,7 @@ pub enum VocabularyError {
         id: TokenId,
         /// Number of tokens of the vocabulary.
         count: usize,
-        /// What the id was meant for, such as "the end-of-sequence token".
+        /// The role that the id was meant for, such as "the end-of-sequence token".
         role: String,
     },
     /// The model's output is too narrow for the vocabulary's text tokens.
@@ -57,39 +57,39 @@ pub enum VocabularyError {
     /// Some bytes that no sequence of text tokens spells.
     #[error("no sequence of tokens spells the text: nothing continues it past byte {offset} (0x{byte:02x})")]
     Unspellable {
-        /// The furthest byte that sequences of tokens reach, counted from 0.
+        /// The furthest byte that a sequence of tokens reaches, counted from 0.
         offset: usize,
         /// The byte there.
         byte: u8,
     },
-    /// A file that is no JSON, or lacks what it must have.
+    /// A file that is not JSON or lacks a required field.
     #[error("{what} is not as expected: {source}")]
     Json {
-        /// Which file.
+        /// The name of the file.
         what: &'static str,
-        /// What is wrong, with line and column.
+        /// The fault, with line and column.
         source: serde_json::Error,
     },
-    /// The same id twice.
+    /// An id that is given to two tokens.
     #[error("token id {} is given twice, the second time to {second:?}", id.0)]
     DuplicateId {
         /// The id.
         id: TokenId,
-        /// The second token it is given to.
+        /// The second token with this id.
         second: String,
     },
-    /// A kind of tokenizer whose tokens cannot be told byte by byte.
+    /// A kind of tokenizer whose tokens cannot be decoded one by one.
     #[error("{what} is not supported; supported are {supported}")]
     UnsupportedTokenizer {
-        /// What was found.
+        /// The kind that was found.
         what: String,
-        /// What is supported.
+        /// The kinds that are supported.
         supported: String,
     },
     /// A configuration names no end-of-sequence token.
     #[error("the configuration does not say which token ends a sequence: {problem}")]
     NoEos {
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// A name that no token has.
@@ -103,7 +103,7 @@ pub enum VocabularyError {
     TiktokenLine {
         /// Number of the line, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// A token of a GGUF file that contradicts its type.
@@ -111,7 +111,7 @@ pub enum VocabularyError {
     GgufToken {
         /// The token.
         id: TokenId,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
     /// The metadata of a GGUF file is absent or of a wrong type.

@@ -1,4 +1,4 @@
-//! Things that floors above derive from a vocabulary alone and want to keep beside it, one per type.
+//! Values that other modules derive from a vocabulary alone and keep with it, one for each type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -10,8 +10,8 @@ type Slot<T> = OnceLock<Arc<T>>;
 pub(super) struct Extensions(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
 impl Extensions {
-    /// The value of type `T`, made by `init` on first use. The lock is not held while `init` runs, so that it may ask for
-    /// values of other types.
+    /// The value of type `T`, made by `init` on first use. The lock is not held while `init` runs,
+    /// so `init` may ask for values of other types.
     pub(super) fn get_or_init<T: Any + Send + Sync>(&self, init: impl FnOnce() -> T) -> Arc<T> {
         let slot = {
             let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);

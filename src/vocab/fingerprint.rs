@@ -1,7 +1,8 @@
-//! A hash of a vocabulary's contents, the same on every machine and in every version of the library.
+//! A hash of a vocabulary's contents, the same on every machine and in every version of the
+//! library.
 //!
-//! FNV-1a with 64 bits (Fowler, Noll and Vo; draft-eastlake-fnv), chosen because it is short, fixed and good enough to
-//! tell vocabularies apart; it is no defence against forgery.
+//! The hash is FNV-1a with 64 bits (Fowler, Noll and Vo; draft-eastlake-fnv). It is short, fixed
+//! and good enough to tell vocabularies apart. It is no defence against forgery.
 
 pub(super) struct Fingerprint(u64);
 
@@ -10,7 +11,7 @@ impl Fingerprint {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
-    /// Adds bytes with their length before them, so that `["ab", "c"]` and `["a", "bc"]` differ.
+    /// Adds the number of bytes, then the bytes, so that `["ab", "c"]` and `["a", "bc"]` differ.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         self.add_number(bytes.len() as u64);
         self.add_raw(bytes);
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn is_fnv_1a() {
-        // From the published test vectors.
+        // The expected values are the published test vectors.
         for (text, expected) in
             [("", 0xcbf29ce484222325), ("a", 0xaf63dc4c8601ec8c), ("foobar", 0x85944171f73967e8)]
         {

@@ -1,9 +1,15 @@
 //! The vocabulary inside a GGUF file.
 //!
-//! `tokenizer.ggml.model` says how tokens are written: `gpt2` in the byte-level alphabet, `llama` and `t5` as SentencePiece does
-//! (`▁` is a space, byte tokens `<0xNN>`), `bert` likewise after the converter turned `##piece` into `piece` and `piece`
-//! into `▁piece`. `tokenizer.ggml.token_type` says which tokens are text. Source: llama.cpp's `llama-vocab.cpp` and
-//! `convert_hf_to_gguf.py`.
+//! `tokenizer.ggml.model` names the way tokens are written:
+//!
+//! - `gpt2`: in the byte-level alphabet.
+//! - `llama` and `t5`: as SentencePiece does. `▁` is a space, and byte tokens are written `<0xNN>`.
+//! - `bert`: as SentencePiece does, after the converter turned `##piece` into `piece` and `piece`
+//!   into `▁piece`.
+//!
+//! `tokenizer.ggml.token_type` marks the tokens that are text.
+//!
+//! Source: llama.cpp's `llama-vocab.cpp` and `convert_hf_to_gguf.py`.
 
 use super::{byte_level, eos, TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts};
 use crate::gguf::{GgufArray, GgufError, GgufFile, GgufValue};
@@ -12,10 +18,10 @@ const MODEL: &str = "tokenizer.ggml.model";
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TOKEN_TYPE: &str = "tokenizer.ggml.token_type";
 
-/// Ids that end a sequence, a turn, a message.
+/// Metadata keys of the ids that end a sequence, a turn or a message.
 const EOS_KEYS: [&str; 3] =
     ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
-/// Further ids that stand for no text, for files without token types.
+/// Metadata keys of further ids that stand for no text, for files without token types.
 const CONTROL_KEYS: [&str; 6] = [
     "tokenizer.ggml.bos_token_id",
     "tokenizer.ggml.unknown_token_id",
@@ -43,13 +49,18 @@ enum Spelling {
 impl Vocabulary {
     /// The vocabulary of a GGUF model file.
     ///
-    /// Control and unknown tokens are special; unused ones stand for nothing; user-defined ones are literal text. The
-    /// end-of-sequence tokens are those the metadata names (eos, eot, eom) and the special tokens with a
-    /// [well-known name](Self::WELL_KNOWN_EOS), as in llama.cpp; correct that with [`with_eos`](Self::with_eos).
+    /// - Control and unknown tokens are special.
+    /// - Unused tokens stand for no text.
+    /// - User-defined tokens are literal text.
+    /// - The end-of-sequence tokens are the ones that the metadata names (eos, eot, eom) and the
+    ///   special tokens with a [well-known name](Self::WELL_KNOWN_EOS), as in llama.cpp. Change
+    ///   them with [`with_eos`](Self::with_eos).
     ///
     /// # Errors
-    /// [`VocabularyError::Gguf`] for metadata that is absent or of a wrong type; [`VocabularyError::UnsupportedTokenizer`]
-    /// names a kind of tokenizer that is not known; [`VocabularyError::GgufToken`] for a token that contradicts its type.
+    /// - [`VocabularyError::Gguf`] for metadata that is absent or of a wrong type.
+    /// - [`VocabularyError::UnsupportedTokenizer`] for an unknown kind of tokenizer, which it
+    ///   names.
+    /// - [`VocabularyError::GgufToken`] for a token that contradicts its type.
     pub fn from_gguf(file: &GgufFile<'_>) -> Result<Self, VocabularyError> {
         let model = file.str(MODEL)?.ok_or_else(|| GgufError::missing(MODEL))?;
         let spelling = match model {
@@ -130,7 +141,7 @@ fn token_kinds(types: GgufArray<'_>, count: usize) -> Result<Vec<TokenKind>, Voc
         Some(1) => Ok(TokenKind::Text),
         Some(2 | 3) => Ok(TokenKind::Special),
         Some(4) => Ok(TokenKind::UserDefined),
-        // 0 is "undefined": such an entry stands for nothing either.
+        // Type 0 is "undefined": such an entry stands for no text either.
         Some(0 | 5) => Ok(TokenKind::Unused),
         Some(6) => Ok(TokenKind::Byte),
         _ => Err(VocabularyError::GgufToken {
@@ -165,7 +176,8 @@ fn bytes_of(
         }
         (TokenKind::UserDefined, Spelling::ByteLevel) => text.to_vec(),
         (TokenKind::Text, Spelling::ByteLevel) => {
-            // As the tokenizers crate does: a token with a character outside the alphabet is literal.
+            // A token with a character outside the alphabet is literal, as in the `tokenizers`
+            // crate.
             std::str::from_utf8(text).ok().and_then(byte_level::decode).unwrap_or_else(|| text.to_vec())
         }
         (TokenKind::Text | TokenKind::UserDefined, Spelling::SentencePiece) => {

@@ -1,9 +1,13 @@
-//! What a model's token ids mean: bytes, names, a trie over them, and sets of them.
+//! The vocabulary of a model: the bytes and names of its token ids, a trie over them, and sets of
+//! them.
 //!
-//! A *token* is an id and a byte string. A *special* (control) token has a name instead: no text ever matches it, and
-//! a grammar must name it to allow it. Several ids may carry the same bytes. This floor knows nothing of grammars;
-//! everything above it asks only four things of it: the bytes of an id ([`Vocabulary::bytes`]), the ids that share a
-//! prefix ([`TokenTrie`]), a set of ids ([`TokenSet`]), and the id of a name ([`Vocabulary::special`]).
+//! A *token* is an id with a byte string, such as id 257 with the bytes `the`. A *special*
+//! (control) token has a name instead, such as `</s>`: text never matches it, and a grammar must
+//! name it to allow it. Several ids may have the same bytes.
+//!
+//! This module knows nothing of grammars. The modules above it use four things: the bytes of an id
+//! ([`Vocabulary::bytes`]), the ids that share a prefix ([`TokenTrie`]), a set of ids
+//! ([`TokenSet`]), and the id of a name ([`Vocabulary::special`]).
 
 mod byte_level;
 mod decoder;

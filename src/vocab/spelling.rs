@@ -1,12 +1,16 @@
-//! Spelling bytes with tokens: longest match first.
+//! A spelling of bytes by tokens: longest match first.
 //!
-//! This is not the tokenizer's own segmentation (BPE merges and Unigram scores decide that), but any text that tokens
-//! can spell is spelt. Longest match alone fails on `abc` with the tokens `ab`, `a`, `bc`; where it does, the positions from
-//! which the end can be reached are computed and each step takes the longest token that leads to one.
+//! The result is not the tokenizer's own segmentation, which BPE merges or Unigram scores decide.
+//! Any text that some sequence of tokens spells is spelt, however.
+//!
+//! Longest match alone fails on `abc` with the tokens `ab`, `a`, `bc`: after `ab` no token matches
+//! `c`. If it fails, the positions from which the end can be reached are computed, and each step
+//! takes the longest token that ends at such a position.
 
 use super::{TokenId, TokenTrie, VocabularyError};
 
-/// Time: one step per byte of the text and of each token tried; in the worst case text length × longest token.
+/// Spells `text` with tokens. Time: one step per byte of the text and of each token tried; in the
+/// worst case text length × longest token.
 pub(super) fn longest_match(trie: &TokenTrie, text: &[u8]) -> Result<Vec<TokenId>, VocabularyError> {
     longest_match_where(trie, text, |_| true).or_else(|_| {
         let spellable = spellable_suffixes(trie, text);
@@ -15,7 +19,8 @@ pub(super) fn longest_match(trie: &TokenTrie, text: &[u8]) -> Result<Vec<TokenId
     })
 }
 
-/// Longest match among the tokens that end where `may_end` allows; the error is the place where it is stuck.
+/// Takes the longest token that ends at a position for which `may_end` is true, again and again.
+/// The error is the position from which no such token exists.
 fn longest_match_where(
     trie: &TokenTrie,
     text: &[u8],
@@ -31,7 +36,8 @@ fn longest_match_where(
     Ok(tokens)
 }
 
-/// The tokens that `text` continues with at byte `at`, shortest first, each with its end; one id for each byte string.
+/// The tokens that match `text` at byte `at`, shortest first, each with its end; one id for each
+/// byte string.
 fn matches_at<'a>(
     trie: &'a TokenTrie,
     text: &'a [u8],

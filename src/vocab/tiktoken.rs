@@ -1,30 +1,36 @@
 //! Vocabularies from tiktoken rank files.
 //!
-//! A line holds a token's bytes in base64, a space and its rank, which is its id. The special tokens are not in the file;
-//! OpenAI's code states them beside it. Source: `tiktoken/load.py` of the tiktoken project.
+//! A line holds a token's bytes in base64, a space and its rank. The rank is the token's id. The
+//! special tokens are not in the file; OpenAI's code states them separately.
+//!
+//! Source: `tiktoken/load.py` of the tiktoken project.
 
 use super::{eos, TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 
 impl Vocabulary {
-    /// The vocabulary of a tiktoken rank file, given as the file's bytes, with these special tokens.
+    /// The vocabulary of a tiktoken rank file, given as the file's bytes, with these special
+    /// tokens.
     ///
-    /// All special tokens with a [well-known name](Self::WELL_KNOWN_EOS) end a sequence; correct that with
-    /// [`with_eos`](Self::with_eos). Ids that neither the file nor `special` has stand for nothing.
+    /// All special tokens with a [well-known name](Self::WELL_KNOWN_EOS) end a sequence; change
+    /// them with [`with_eos`](Self::with_eos). Ids that are in neither the file nor `special` stand
+    /// for no text.
     ///
     /// ```
     /// use hedgerow::vocab::{TokenId, Vocabulary};
     ///
-    /// let vocabulary = Vocabulary::from_tiktoken(b"IQ== 0\nIGEg 1\n", &[("<|endoftext|>", TokenId(3))])?;
+    /// let special = [("<|endoftext|>", TokenId(3))];
+    /// let vocabulary = Vocabulary::from_tiktoken(b"IQ== 0\nIGEg 1\n", &special)?;
     /// assert_eq!(vocabulary.decode(&[TokenId(0), TokenId(1)]), b"! a ");
     /// assert_eq!((vocabulary.size(), vocabulary.eos()), (4, &[TokenId(3)][..]));
     /// # Ok::<(), hedgerow::vocab::VocabularyError>(())
     /// ```
     ///
     /// # Errors
-    /// [`VocabularyError::TiktokenLine`] with the line's number; [`VocabularyError::DuplicateId`] for a rank given twice or
-    /// to a special token too; [`VocabularyError::TooManyTokens`].
+    /// - [`VocabularyError::TiktokenLine`] for a line that cannot be read, with its number.
+    /// - [`VocabularyError::DuplicateId`] for a rank given twice, or to a special token too.
+    /// - [`VocabularyError::TooManyTokens`] for an id past the largest supported.
     pub fn from_tiktoken(ranks: &[u8], special: &[(&str, TokenId)]) -> Result<Self, VocabularyError> {
         let mut tokens: Vec<Vec<u8>> = Vec::new();
         let mut seen: Vec<bool> = Vec::new();

@@ -1,15 +1,18 @@
 //! Sets of token ids as bitsets.
 //!
-//! Bit `i & 31` of word `i >> 5` says whether token `i` is in the set. This is the layout that llguidance, XGrammar and
-//! vLLM exchange, so a set's words can be handed to a sampler or copied to a device as they are. A set over `n` tokens
-//! costs `n / 8` bytes whatever it holds (16 KB for 128 k tokens); union, intersection and difference are one pass over the
-//! words, which the compiler turns into vector instructions.
+//! Token `i` is in the set if bit `i & 31` of word `i >> 5` is 1. llguidance, XGrammar and vLLM
+//! exchange the same layout, so a set's words can be handed to a sampler or copied to a device as
+//! they are.
+//!
+//! A set over `n` tokens takes `n / 8` bytes whatever it holds (16 KB for 128 k tokens). Union,
+//! intersection and difference are one pass over the words, which the compiler turns into vector
+//! instructions.
 
 use super::VocabularyError;
 use std::fmt;
 use std::ops::Range;
 
-/// The number a model gives one of its tokens.
+/// The id of a token: its index in the model's row of logits.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 #[repr(transparent)]
 pub struct TokenId(pub u32);
@@ -83,7 +86,7 @@ impl TokenSet {
         Ok(set)
     }
 
-    /// How many 32-bit words a set over `len` tokens takes.
+    /// Number of 32-bit words of a set over `len` tokens.
     #[inline]
     pub const fn word_count(len: usize) -> usize {
         len.div_ceil(32)
@@ -96,26 +99,27 @@ impl TokenSet {
         self.len
     }
 
-    /// The bits: token `i` is bit `i & 31` of word `i >> 5`. Bits at or past [`len`](Self::len) are zero.
+    /// The bits: token `i` is bit `i & 31` of word `i >> 5`. Bits at or past [`len`](Self::len) are
+    /// zero.
     #[inline]
     pub fn words(&self) -> &[u32] {
         &self.words
     }
 
-    /// The bits, to be written in place by floors above. Bits at or past `len` must stay zero.
+    /// The bits, for other modules to write in place. Bits at or past `len` must stay zero.
     #[inline]
     #[allow(dead_code)]
     pub(crate) fn words_mut(&mut self) -> &mut [u32] {
         &mut self.words
     }
 
-    /// Whether `id` is a member.
+    /// True if `id` is a member.
     #[inline]
     pub fn contains(&self, id: TokenId) -> bool {
         self.words.get(id.index() >> 5).is_some_and(|word| word >> (id.0 & 31) & 1 != 0)
     }
 
-    /// Adds `id`; returns whether the set changed.
+    /// Adds `id`; returns true if the set changed.
     #[inline]
     pub fn insert(&mut self, id: TokenId) -> bool {
         if id.index() >= self.len {
@@ -127,7 +131,7 @@ impl TokenSet {
         *word != before
     }
 
-    /// Takes `id` out; returns whether the set changed.
+    /// Removes `id`; returns true if the set changed.
     #[inline]
     pub fn remove(&mut self, id: TokenId) -> bool {
         let Some(word) = self.words.get_mut(id.index() >> 5) else { return false };
@@ -136,7 +140,7 @@ impl TokenSet {
         *word != before
     }
 
-    /// Adds every id of `range`, as far as they are below [`len`](Self::len). Costs one step per word.
+    /// Adds every id of `range` that is below [`len`](Self::len). Time: one step per word.
     pub fn insert_range(&mut self, range: Range<u32>) {
         let (start, end) = (range.start as usize, (range.end as usize).min(self.len));
         if start >= end {
@@ -161,7 +165,7 @@ impl TokenSet {
         }
     }
 
-    /// Takes every id of `ids` out.
+    /// Removes every id of `ids`.
     #[inline]
     pub fn remove_all(&mut self, ids: &[TokenId]) {
         for &id in ids {
@@ -169,7 +173,7 @@ impl TokenSet {
         }
     }
 
-    /// Takes every id out.
+    /// Removes every id.
     pub fn clear(&mut self) {
         self.words.fill(0);
     }
@@ -179,7 +183,7 @@ impl TokenSet {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether the set has no member.
+    /// True if the set has no member.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|&word| word == 0)
     }
@@ -199,7 +203,7 @@ impl TokenSet {
         }
     }
 
-    /// Keeps only the members that `other` has too.
+    /// Keeps only the members that `other` has too. Ids past the end of `other` are removed.
     pub fn intersect_with(&mut self, other: &TokenSet) {
         for (word, &others) in self.words.iter_mut().zip(&other.words) {
             *word &= others;
@@ -209,19 +213,19 @@ impl TokenSet {
         }
     }
 
-    /// Takes the members of `other` out.
+    /// Removes the members of `other`.
     pub fn subtract(&mut self, other: &TokenSet) {
         for (word, &others) in self.words.iter_mut().zip(&other.words) {
             *word &= !others;
         }
     }
 
-    /// Whether the sets share a member.
+    /// True if the sets share a member.
     pub fn intersects(&self, other: &TokenSet) -> bool {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
     }
 
-    /// Whether every member is a member of `other`.
+    /// True if every member is a member of `other`.
     pub fn is_subset(&self, other: &TokenSet) -> bool {
         let beyond = self.words.get(other.words.len()..).unwrap_or(&[]);
         self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0) && beyond.iter().all(|&word| word == 0)
@@ -235,7 +239,8 @@ impl TokenSet {
     /// Copies the words to `out`.
     ///
     /// # Errors
-    /// [`VocabularyError::WordCount`] unless `out` has exactly as many words as the set; `out` is then unchanged.
+    /// [`VocabularyError::WordCount`] unless `out` has exactly as many words as the set; `out` is
+    /// then unchanged.
     pub fn copy_to(&self, out: &mut [u32]) -> Result<(), VocabularyError> {
         if out.len() != self.words.len() {
             return Err(VocabularyError::WordCount {
@@ -271,7 +276,7 @@ impl<'a> IntoIterator for &'a TokenSet {
     }
 }
 
-/// Shows the size and the first members: a mask of 100,000 tokens should not fill a log.
+/// Shows the size and the first 16 members, so that a mask of 100,000 tokens does not fill a log.
 impl fmt::Debug for TokenSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 16;
@@ -289,7 +294,7 @@ impl fmt::Debug for TokenSet {
 pub struct TokenSetIter<'a> {
     words: &'a [u32],
     next_word: usize,
-    /// Bits of word `next_word - 1` still to be given.
+    /// Bits of word `next_word - 1` that the iterator has yet to give.
     bits: u32,
 }
 

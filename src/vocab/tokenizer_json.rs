@@ -1,8 +1,9 @@
 //! Vocabularies from Hugging Face's `tokenizer.json`.
 //!
-//! Reads what says which id stands for which bytes: the model's vocabulary (BPE, Unigram, WordPiece or WordLevel), the
-//! added tokens and the [decoder](super::decoder). Merges and everything that only matters for splitting text are skipped
-//! without being stored, and strings are borrowed from the file, so a 30 MB file costs little more than its vocabulary.
+//! The loader reads the parts that give ids their bytes: the model's vocabulary (BPE, Unigram,
+//! WordPiece or WordLevel), the added tokens and the [decoder](super::decoder). It skips merges and
+//! all else that only splits text, without storing it. It borrows strings from the file, so a 30 MB
+//! file costs little more memory than its vocabulary.
 
 use super::decoder::{DecoderJson, Text, TokenDecoder};
 use super::{eos, TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts};
@@ -66,7 +67,8 @@ struct ModelJson<'a> {
     continuing_subword_prefix: Option<Text<'a>>,
 }
 
-/// `{"token": id, …}`, or Unigram's `[["token", score], …]` where the position is the id.
+/// The vocabulary: `{"token": id, …}`, or Unigram's `[["token", score], …]`, in which the position
+/// is the id.
 struct VocabJson<'a>(Vec<(Text<'a>, u32)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for VocabJson<'a> {
@@ -101,13 +103,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for VocabJson<'a> {
 impl Vocabulary {
     /// The vocabulary of a Hugging Face `tokenizer.json`, given as the file's bytes.
     ///
-    /// - Tokens stand for the bytes that the file's decoder makes of them in the middle of a text. In particular a WordPiece
-    ///   token without the `##` prefix begins a word, so it stands for a space and its letters.
-    /// - An added token marked `special` is a special token of that name. One that is not is text: its content, literally in a
-    ///   byte-level tokenizer, else as the decoder reads it.
-    /// - The unknown token is special: it stands for no text in particular.
-    /// - The file does not say which tokens end a sequence. All special tokens with a [well-known name](Self::WELL_KNOWN_EOS)
-    ///   are taken; correct that with [`with_eos`](Self::with_eos) or [`with_eos_from_config`](Self::with_eos_from_config).
+    /// - Tokens have the bytes that the file's decoder gives them in the middle of a text. For
+    ///   example, a WordPiece token without the `##` prefix begins a word, so it stands for a space
+    ///   and its letters.
+    /// - An added token marked `special` is a special token of that name. Any other added token is
+    ///   text: literal in a byte-level tokenizer, otherwise as the decoder reads it.
+    /// - The unknown token is special: it stands for no text.
+    /// - The file does not name the tokens that end a sequence. All special tokens with a
+    ///   [well-known name](Self::WELL_KNOWN_EOS) are taken; change them with
+    ///   [`with_eos`](Self::with_eos) or [`with_eos_from_config`](Self::with_eos_from_config).
     ///
     /// ```
     /// use hedgerow::vocab::{TokenId, Vocabulary};
@@ -124,8 +128,11 @@ impl Vocabulary {
     /// ```
     ///
     /// # Errors
-    /// [`VocabularyError::Json`] for text that is no such file; [`VocabularyError::DuplicateId`];
-    /// [`VocabularyError::UnsupportedTokenizer`] for a decoder that cannot be read token by token.
+    /// - [`VocabularyError::Json`] for text that is no such file.
+    /// - [`VocabularyError::DuplicateId`] for an id given to two tokens.
+    /// - [`VocabularyError::UnsupportedTokenizer`] for a decoder that cannot decode one token at a
+    ///   time.
+    /// - [`VocabularyError::TooManyTokens`] for an id past the largest supported.
     pub fn from_tokenizer_json(json: &[u8]) -> Result<Self, VocabularyError> {
         let file: TokenizerJson<'_> = serde_json::from_slice(json)
             .map_err(|source| VocabularyError::Json { what: "tokenizer.json", source })?;
@@ -181,6 +188,7 @@ fn decoder_of(file: &TokenizerJson<'_>) -> Result<TokenDecoder, VocabularyError>
     } else {
         TokenDecoder::words()
     };
-    // A model that falls back to bytes has `<0xNN>` tokens that mean bytes, whether or not the decoder remembers.
+    // A model with byte fallback has `<0xNN>` tokens that stand for bytes, even if the decoder has
+    // no step for them.
     Ok(if model.byte_fallback { decoder.with_byte_fallback() } else { decoder })
 }

@@ -1,24 +1,27 @@
 //! The tokens' bytes as a trie in flat arrays.
 //!
-//! A mask is found by walking the trie beside an automaton: where the automaton dies, the whole subtree is skipped. The
-//! nodes therefore stand in *preorder* and each knows where its subtree ends, so a full walk is one loop over an array
-//! and a skip is one assignment. Token ids stand in the same order, so the tokens below a node are one slice.
+//! A mask is computed by a walk of the trie in step with an automaton. If the automaton rejects a
+//! byte, the walk skips the whole subtree. The nodes therefore stand in *preorder* and each knows
+//! the end of its subtree: a full walk is one loop over an array, and a skip is one assignment.
+//! Token ids stand in the same order, so the tokens below a node are one slice.
 //!
-//! A narrow automaton state (a digit, one key of an object) accepts few of the hundreds of bytes that follow a node near
-//! the root. Nodes with [`WIDE`] or more children therefore also keep a 256-bit set of their children's bytes, which
-//! [`TokenTrie::matching_children`] intersects with the bytes the state accepts: the walk costs the children that match,
-//! not the siblings.
+//! A narrow automaton state (a digit, one key of an object) accepts few of the hundreds of bytes
+//! that follow a node near the root. A node with [`WIDE`] or more children therefore also has a
+//! 256-bit set of its children's bytes. [`TokenTrie::matching_children`] intersects that set with
+//! the bytes that the state accepts, so the walk visits the children that match and not their
+//! siblings.
 //!
-//! Price: 16 bytes a node, 64 bytes and 4 a child for a wide one: about 5 MB for 128 k tokens. Building sorts the ids
-//! by their bytes (an eight-byte prefix decides most comparisons) and then reads them once, with no allocation per node.
+//! Memory: 16 bytes a node, and for a wide node 64 bytes more and 4 for each child; about 5 MB for
+//! 128 k tokens. The build sorts the ids by their bytes (a prefix of eight bytes decides most
+//! comparisons) and then reads them once. It allocates nothing per node.
 
 use super::{TokenId, VocabularyError};
 use std::iter::FusedIterator;
 
-/// 256 bits: byte `b` is bit `b & 63` of word `b >> 6`.
+/// A set of bytes as 256 bits: byte `b` is bit `b & 63` of word `b >> 6`.
 pub type ByteSet256 = [u64; 4];
 
-/// From this many children on a node keeps a set of their bytes.
+/// The number of children from which on a node has a set of their bytes.
 pub const WIDE: usize = 8;
 
 const NOT_WIDE: u32 = u32::MAX;
@@ -27,7 +30,7 @@ const NOT_WIDE: u32 = u32::MAX;
 struct Node {
     /// The first node after this node's subtree.
     end: u32,
-    /// Where the subtree's tokens begin in `order`; they end where those of node `end` begin.
+    /// The start of the subtree's tokens in `order`; they end at the first token of node `end`.
     first_token: u32,
     /// Index into `wide`, or `NOT_WIDE`.
     wide: u32,
@@ -35,11 +38,11 @@ struct Node {
     byte: u8,
 }
 
-/// The children of a node that has many.
+/// The children of a node that has at least [`WIDE`].
 #[derive(Clone, Debug)]
 struct Wide {
     set: ByteSet256,
-    /// Where word `w` of `set` has its first child in `wide_children`.
+    /// Index in `wide_children` of the first child in each word of `set`.
     offsets: [u32; 4],
 }
 
@@ -50,7 +53,8 @@ struct Wide {
 /// ```
 /// use hedgerow::vocab::{TokenId, Vocabulary};
 ///
-/// let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"ab".to_vec(), b"b".to_vec()])?;
+/// let tokens = ["a", "ab", "b"].map(|text| text.as_bytes().to_vec());
+/// let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
 /// let trie = vocabulary.trie();
 /// let a = trie.child(0, b'a').unwrap();
 /// assert_eq!(trie.tokens(a), [TokenId(0)]);
@@ -71,7 +75,8 @@ impl TokenTrie {
     /// Longest token the trie can hold, in bytes: a node's depth is kept in 16 bits.
     pub const MAX_DEPTH: usize = u16::MAX as usize;
 
-    /// Builds the trie of the tokens `0 .. count`, whose bytes `bytes_of` gives. Tokens without bytes are left out.
+    /// Builds the trie of the tokens `0 .. count`, whose bytes `bytes_of` gives. Tokens without
+    /// bytes are left out.
     ///
     /// Time: sorting `count` strings plus one step per byte.
     pub(crate) fn build<'a>(
@@ -138,7 +143,8 @@ impl TokenTrie {
         self.nodes[node as usize].byte
     }
 
-    /// The first node after the subtree of `node`: where a walk goes on that skips it. The subtree is `node .. end`.
+    /// The first node after the subtree of `node`, which is `node .. end`. A walk that skips the
+    /// subtree continues here.
     #[inline]
     pub fn end(&self, node: u32) -> u32 {
         self.nodes[node as usize].end
@@ -153,19 +159,22 @@ impl TokenTrie {
     /// The tokens that end exactly at `node`, in ascending order of id.
     #[inline]
     pub fn tokens(&self, node: u32) -> &[TokenId] {
-        // The next node in preorder begins after this node's own tokens, whether it is a child or not.
+        // The next node in preorder begins after this node's own tokens, whether it is a child or
+        // not.
         let node = node as usize;
         &self.order[self.nodes[node].first_token as usize..self.nodes[node + 1].first_token as usize]
     }
 
-    /// The tokens whose bytes begin with the path to `node`, its own [`tokens`](Self::tokens) first.
+    /// The tokens whose bytes begin with the path to `node`, its own [`tokens`](Self::tokens)
+    /// first.
     #[inline]
     pub fn subtree_tokens(&self, node: u32) -> &[TokenId] {
         let node = &self.nodes[node as usize];
         &self.order[node.first_token as usize..self.nodes[node.end as usize].first_token as usize]
     }
 
-    /// All tokens of the trie, sorted by bytes and then by id; [`subtree_tokens`](Self::subtree_tokens) are slices of it.
+    /// All tokens of the trie, sorted by bytes and then by id;
+    /// [`subtree_tokens`](Self::subtree_tokens) are slices of it.
     #[inline]
     pub fn order(&self) -> &[TokenId] {
         &self.order
@@ -177,13 +186,14 @@ impl TokenTrie {
         ChildNodes { trie: self, next: node + 1, end: self.end(node) }
     }
 
-    /// The bytes of the children of `node`, where there are at least 8; `None` for a narrower node.
+    /// The bytes of the children of `node` if it has at least 8; otherwise `None`.
     #[inline]
     pub fn child_set(&self, node: u32) -> Option<&ByteSet256> {
         self.wide_node(node).map(|wide| &wide.set)
     }
 
-    /// The child of `node` along `byte`. Constant time, for nodes with fewer than 8 children a short scan.
+    /// The child of `node` along `byte`. Constant time; a node with fewer than 8 children is
+    /// scanned.
     #[inline]
     pub fn child(&self, node: u32, byte: u8) -> Option<u32> {
         match self.wide_node(node) {
@@ -199,8 +209,10 @@ impl TokenTrie {
         }
     }
 
-    /// The children of `node` whose byte is in `bytes`, in ascending order of byte. Costs the matching children where
-    /// `node` has at least 8, and a short scan where it has fewer.
+    /// The children of `node` whose byte is in `bytes`, in ascending order of byte.
+    ///
+    /// Time: one step for each matching child if `node` has at least 8 children, otherwise one for
+    /// each child.
     #[inline]
     pub fn matching_children<'a>(&'a self, node: u32, bytes: &'a ByteSet256) -> MatchingChildren<'a> {
         MatchingChildren(match self.wide_node(node) {
@@ -209,7 +221,7 @@ impl TokenTrie {
         })
     }
 
-    /// The node that the given bytes lead to from `node`.
+    /// The node at the end of the path `bytes` from `node`; `None` if there is no such path.
     pub fn descend(&self, node: u32, bytes: &[u8]) -> Option<u32> {
         bytes.iter().try_fold(node, |node, &byte| self.child(node, byte))
     }
@@ -241,7 +253,7 @@ fn sorted_ids<'a>(
             keys.push((prefix(bytes), id));
         }
     }
-    // Every byte makes at most one node, and nodes are numbered in 32 bits with two values to spare.
+    // Every byte makes at most one node. Nodes are numbered in 32 bits with two values to spare.
     const LIMIT: u64 = u32::MAX as u64 - 2;
     if total > LIMIT {
         return Err(VocabularyError::TooManyBytes { given: total, limit: LIMIT });
@@ -252,7 +264,8 @@ fn sorted_ids<'a>(
     Ok(keys.into_iter().map(|(_, id)| id).collect())
 }
 
-/// The first eight bytes as a number that orders as they do; equal prefixes decide nothing.
+/// The first eight bytes as a number with the same order as the bytes. Equal prefixes leave the
+/// order open.
 fn prefix(bytes: &[u8]) -> u64 {
     let mut head = [0; 8];
     let n = bytes.len().min(8);
@@ -328,7 +341,7 @@ enum Matching<'a> {
         wide: &'a Wide,
         bytes: &'a ByteSet256,
         word: usize,
-        /// Matching bits of word `word` still to be given.
+        /// Matching bits of word `word` that the iterator has yet to give.
         bits: u64,
     },
 }
@@ -375,7 +388,7 @@ mod tests {
         TokenTrie::build(tokens.len(), |id| &tokens[id.index()]).unwrap()
     }
 
-    /// Compares every question the trie answers with a map from each prefix to the tokens below it.
+    /// Compares every answer of the trie with a map from each prefix to the tokens below it.
     fn check(tokens: &[Vec<u8>]) {
         let trie = build(tokens);
         let mut prefixes: BTreeMap<&[u8], (Vec<TokenId>, Vec<TokenId>)> = BTreeMap::new();
@@ -432,7 +445,7 @@ mod tests {
         check(&[vec![0], vec![0, 0], vec![0], vec![]]);
         check(&(0..=255).map(|byte| vec![byte]).collect::<Vec<_>>());
         check(&(0..=255).rev().map(|byte| vec![7, byte, byte]).collect::<Vec<_>>());
-        // Prefixes of eight bytes decide nothing about what follows them.
+        // Tokens with the same first eight bytes are ordered by the bytes after them.
         check(&["abcdefgh", "abcdefgh\0", "abcdefghb", "abcdefgha", "abcdefg"].map(|s| s.into()));
     }
 

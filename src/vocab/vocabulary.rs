@@ -1,8 +1,9 @@
-//! The vocabulary: what each of a model's token ids stands for.
+//! The vocabulary: the bytes or the name of each of a model's token ids.
 //!
-//! All bytes stand in one array with one offset a token, beside the [trie](TokenTrie) over them. A `Vocabulary` is a handle:
-//! cloning it copies a pointer, and every grammar, request and thread shares the same tables. What floors above derive
-//! from the vocabulary alone hangs on it too ([`Vocabulary::extension`]), so that it lives as long and is shared as widely.
+//! All bytes stand in one array with one offset per token, beside the [trie](TokenTrie) over them.
+//! A `Vocabulary` is a handle: a clone copies a pointer, and every grammar, request and thread
+//! shares the same tables. Values that other modules derive from the vocabulary alone are kept with
+//! it ([`Vocabulary::extension`]), so they live as long as it does and are shared by its clones.
 
 use super::extension::Extensions;
 use super::fingerprint::Fingerprint;
@@ -11,7 +12,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// What a vocabulary is made of; see [`Vocabulary::from_tokens`].
+/// The parts of a vocabulary; see [`Vocabulary::from_tokens`].
 ///
 /// ```
 /// use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
@@ -31,24 +32,28 @@ use std::sync::{Arc, OnceLock};
 pub struct VocabularyParts {
     /// The bytes of token `i` at index `i`. Empty for ids that stand for no text.
     pub tokens: Vec<Vec<u8>>,
-    /// Names and ids of the special (control) tokens. Whatever `tokens` holds for these ids is ignored. A name borne by
-    /// several ids is looked up as the lowest; an id with several names is shown by the first.
+    /// Names and ids of the special (control) tokens. The bytes that `tokens` has for these ids are
+    /// ignored. If several ids have one name, a look-up of the name gives the lowest id. If an id
+    /// has several names, [`Vocabulary::name`] gives the first.
     pub special: Vec<(String, TokenId)>,
-    /// The tokens that end a sequence. One that is not in `special` becomes special, named by its bytes.
+    /// The tokens that end a sequence. One that is not in `special` becomes special, named by its
+    /// bytes.
     pub eos: Vec<TokenId>,
-    /// Number of logits the model gives, where that is more than `tokens` has; `None` for as many.
+    /// Number of logits the model gives if it differs from the length of `tokens`; `None` if it is
+    /// the same. See [`Vocabulary::with_model_size`].
     pub model_size: Option<usize>,
 }
 
-/// The tokens of a model: ids, bytes, names and the trie over them. Cheap to clone, `Send` and `Sync`.
+/// The tokens of a model: ids, bytes, names and the trie over them. Cheap to clone, `Send` and
+/// `Sync`.
 ///
-/// Ids range over `0 .. size()`. Those below [`token_count`](Self::token_count) are the tokenizer's own; those above are
-/// padding of the model's output, stand for nothing and are never allowed.
+/// Ids range over `0 .. size()`. Ids below [`token_count`](Self::token_count) are the tokenizer's
+/// own. Higher ids are padding of the model's output: they stand for no text and are never allowed.
 #[derive(Clone)]
 pub struct Vocabulary(Arc<Inner>);
 
 struct Inner {
-    /// Shared by vocabularies that differ in their end-of-sequence tokens or size alone.
+    /// Shared by vocabularies that differ only in their end-of-sequence tokens or size.
     table: Arc<TokenTable>,
     eos: Vec<TokenId>,
     size: usize,
@@ -132,14 +137,18 @@ fn slice_of<'a>(bytes: &'a [u8], offsets: &[u32], id: TokenId) -> &'a [u8] {
 }
 
 impl Vocabulary {
-    /// Largest number of ids a vocabulary may range over, padding included: 2²², sixteen times what models have.
+    /// Largest number of ids of a vocabulary, padding included: 2²², sixteen times the size of
+    /// large models' vocabularies.
     pub const MAX_SIZE: usize = 1 << 22;
 
     /// A vocabulary of the given parts.
     ///
     /// # Errors
-    /// A special or end-of-sequence id without an entry in `tokens`; a token, or all of them, longer than supported; a
-    /// `model_size` too small for a text token.
+    /// - [`VocabularyError::NoSuchToken`] for a special or end-of-sequence id without an entry in
+    ///   `tokens`.
+    /// - [`VocabularyError::TokenTooLong`], [`VocabularyError::TooManyBytes`] and
+    ///   [`VocabularyError::TooManyTokens`] for tokens beyond the supported sizes.
+    /// - [`VocabularyError::ModelTooSmall`] for a `model_size` too small for a text token.
     pub fn from_tokens(parts: VocabularyParts) -> Result<Self, VocabularyError> {
         let VocabularyParts { mut tokens, special: mut named, eos, model_size } = parts;
         check_size(tokens.len().max(model_size.unwrap_or(0)))?;
@@ -171,20 +180,24 @@ impl Vocabulary {
         Ok(Self::of_table(Arc::new(table), eos, size))
     }
 
-    /// A vocabulary of text tokens alone: token `i` is the `i`-th byte string. Ids with no bytes are never matched. Name
-    /// the end-of-sequence tokens with [`with_eos`](Self::with_eos).
+    /// A vocabulary of text tokens alone: token `i` is the `i`-th byte string. An id with no bytes
+    /// never matches text. Name the end-of-sequence tokens with [`with_eos`](Self::with_eos).
     ///
     /// # Errors
-    /// A token, or all of them, longer than supported.
+    /// As [`from_tokens`](Self::from_tokens) for tokens beyond the supported sizes.
     pub fn from_byte_list(tokens: Vec<Vec<u8>>) -> Result<Self, VocabularyError> {
         Self::from_tokens(VocabularyParts { tokens, ..VocabularyParts::default() })
     }
 
-    /// The same tokens for a model that gives `size` logits: more than the tokenizer has where the output layer is padded,
-    /// fewer where the tokenizer has special tokens the model never learnt (these ids are dropped).
+    /// The same tokens for a model that gives `size` logits.
+    ///
+    /// The model has more logits than the tokenizer has tokens if its output layer is padded. It
+    /// has fewer if the tokenizer has special tokens that the model never learnt; those ids are
+    /// dropped.
     ///
     /// # Errors
-    /// [`VocabularyError::ModelTooSmall`] if a text token would be dropped; [`VocabularyError::TooManyTokens`].
+    /// [`VocabularyError::ModelTooSmall`] if a text token would be dropped;
+    /// [`VocabularyError::TooManyTokens`] for a size above [`MAX_SIZE`](Self::MAX_SIZE).
     pub fn with_model_size(&self, size: usize) -> Result<Self, VocabularyError> {
         check_size(size)?;
         if size >= self.token_count() {
@@ -193,8 +206,8 @@ impl Vocabulary {
         Self::from_tokens(VocabularyParts { model_size: Some(size), ..self.to_parts() })
     }
 
-    /// The same tokens with these as the ones that end a sequence. A text token among them becomes special, named by its
-    /// bytes, and is no longer matched by text.
+    /// The same tokens with `eos` as the tokens that end a sequence. A text token among them
+    /// becomes special, named by its bytes, and text no longer matches it.
     ///
     /// # Errors
     /// [`VocabularyError::NoSuchToken`] for an id at or past [`token_count`](Self::token_count).
@@ -228,14 +241,15 @@ impl Vocabulary {
         }
     }
 
-    /// Number of ids, the padding of the model's output included: the length of every [`TokenSet`] and row of logits.
+    /// Number of ids, the padding of the model's output included: the length of every [`TokenSet`]
+    /// and row of logits.
     #[inline]
     pub fn size(&self) -> usize {
         self.0.size
     }
 
-    /// A mask of this vocabulary with no token allowed: `size.div_ceil(32)` words, for
-    /// [`Matcher::fill_mask`](crate::engine::Matcher::fill_mask) to write to again and again.
+    /// A mask of this vocabulary with no token allowed: `size.div_ceil(32)` words. Use it again and
+    /// again with [`Matcher::fill_mask`](crate::engine::Matcher::fill_mask).
     ///
     /// ```
     /// use hedgerow::Vocabulary;
@@ -247,13 +261,14 @@ impl Vocabulary {
         vec![0; self.size().div_ceil(32)]
     }
 
-    /// Number of ids the tokenizer itself has; ids from here to [`size`](Self::size) stand for nothing.
+    /// Number of ids that the tokenizer itself has. Ids from here to [`size`](Self::size) are
+    /// padding.
     #[inline]
     pub fn token_count(&self) -> usize {
         self.0.table.token_count()
     }
 
-    /// The bytes that `id` stands for; empty for special, unused and padding ids.
+    /// The bytes of `id`; empty for special, unused and padding ids.
     #[inline]
     pub fn bytes(&self, id: TokenId) -> &[u8] {
         self.0.table.bytes(id)
@@ -265,13 +280,13 @@ impl Vocabulary {
         self.0.table.max_token_len
     }
 
-    /// Whether `id` is a special (control) token, which text never matches.
+    /// True if `id` is a special (control) token, which text never matches.
     #[inline]
     pub fn is_special(&self, id: TokenId) -> bool {
         self.0.table.special.contains(id)
     }
 
-    /// The special token of that name, the lowest if several ids bear it.
+    /// The special token of that name; the lowest id if several have it.
     pub fn special(&self, name: &str) -> Option<TokenId> {
         let names = &self.0.table.names;
         let at = names.partition_point(|(other, _)| other.as_str() < name);
@@ -283,14 +298,15 @@ impl Vocabulary {
         self.0.table.names.iter().map(|(name, id)| (name.as_str(), *id))
     }
 
-    /// The name of a special token.
+    /// The name of a special token; `None` for any other.
     pub fn name(&self, id: TokenId) -> Option<&str> {
         let table = &self.0.table;
         let at = table.names_by_id.binary_search_by_key(&id, |entry| entry.0).ok()?;
         Some(&table.names[table.names_by_id[at].1 as usize].0)
     }
 
-    /// The tokens that end a sequence, in ascending order; all are special. Empty if none were named.
+    /// The tokens that end a sequence, in ascending order; all are special. Empty if none were
+    /// named.
     #[inline]
     pub fn eos(&self) -> &[TokenId] {
         &self.0.eos
@@ -302,17 +318,19 @@ impl Vocabulary {
         &self.0.table.trie
     }
 
-    /// The bytes of the tokens, one after the other; special tokens give none.
+    /// The bytes of the tokens, one after the other. Special tokens add none.
     pub fn decode(&self, tokens: &[TokenId]) -> Vec<u8> {
         let mut out = Vec::with_capacity(tokens.iter().map(|&id| self.bytes(id).len()).sum());
         tokens.iter().for_each(|&id| out.extend_from_slice(self.bytes(id)));
         out
     }
 
-    /// Spells `text` with text tokens, the longest that fits first, keeping to choices from which the rest can be spelt.
+    /// Spells `text` with text tokens, by the longest match from which the rest of the text can
+    /// still be spelt.
     ///
-    /// This is a valid spelling, not the tokenizer's own. Where several ids share bytes the lowest is taken. Time: about one
-    /// step per byte; at worst the text's length times [`max_token_len`](Self::max_token_len).
+    /// The result is a valid spelling, not the tokenizer's own. If several ids have the same bytes,
+    /// the lowest is taken. Time: about one step per byte; at worst the text's length times
+    /// [`max_token_len`](Self::max_token_len).
     ///
     /// # Errors
     /// [`VocabularyError::Unspellable`] if no sequence of tokens spells the text.
@@ -320,8 +338,8 @@ impl Vocabulary {
         spelling::longest_match(self.trie(), text)
     }
 
-    /// A hash of everything the vocabulary says: tokens, names, end-of-sequence tokens and size. The same on every machine
-    /// and run; computed once, in one pass over the bytes.
+    /// A hash of all that the vocabulary holds: tokens, names, end-of-sequence tokens and size. It
+    /// is the same on every machine and run. It is computed once, in one pass over the bytes.
     pub fn fingerprint(&self) -> u64 {
         *self.0.fingerprint.get_or_init(|| {
             let table = &self.0.table;
@@ -342,12 +360,13 @@ impl Vocabulary {
         })
     }
 
-    /// The value of type `T` kept beside this vocabulary, made by `init` on first use: for what can be derived from the
-    /// vocabulary alone, such as caches.
+    /// The value of type `T` that is kept with this vocabulary, made by `init` on first use. It is
+    /// meant for caches and all else that follows from the vocabulary alone.
     ///
-    /// Clones share it; [`with_eos`](Self::with_eos) and [`with_model_size`](Self::with_model_size) start anew. `init` runs
-    /// once, other threads wait for it; it may ask for extensions of other types, not for its own. A value that keeps a
-    /// clone of the vocabulary keeps it alive for ever.
+    /// Clones share the value; [`with_eos`](Self::with_eos) and
+    /// [`with_model_size`](Self::with_model_size) start without it. `init` runs once, and other
+    /// threads wait for it. `init` may ask for extensions of other types, but not for its own. A
+    /// value that holds a clone of the vocabulary keeps the vocabulary alive for ever.
     pub fn extension<T: Any + Send + Sync>(&self, init: impl FnOnce() -> T) -> Arc<T> {
         self.0.extensions.get_or_init(init)
     }
