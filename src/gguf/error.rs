@@ -1,6 +1,7 @@
-//! What can be wrong with a GGUF file.
+//! Errors of GGUF files.
 
-/// Why a GGUF file could not be read. Offsets count bytes from the beginning of the file.
+/// The reason for which a GGUF file could not be read. Offsets count bytes from the beginning of
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GgufError {
@@ -22,11 +23,11 @@ pub enum GgufError {
     /// The file ends too early, or a count or length in it is too large.
     #[error("{what} at byte {at} takes {needed} bytes, but the file ends after {left} more; it is truncated or damaged")]
     Truncated {
-        /// What was to be read.
+        /// The item that was to be read.
         what: String,
-        /// Where it begins.
+        /// The item's offset.
         at: u64,
-        /// Bytes it takes, at least.
+        /// Bytes that the item takes, at least.
         needed: u128,
         /// Bytes left in the file from `at` on.
         left: u64,
@@ -34,37 +35,37 @@ pub enum GgufError {
     /// A key or tensor name is not UTF-8.
     #[error("{what} at byte {at} is not UTF-8")]
     NotUtf8 {
-        /// Which string.
+        /// The string that is meant.
         what: String,
-        /// Where it begins.
+        /// The string's offset.
         at: u64,
     },
-    /// A number that stands for no type of value.
+    /// A number that is the id of no type of value.
     #[error("{what} at byte {at} has type {given}, but types of metadata values are 0 to 12")]
     ValueType {
         /// The value.
         what: String,
-        /// Where the type stands.
+        /// The offset of the type.
         at: u64,
         /// The number found.
         given: u32,
     },
-    /// Arrays of arrays, too deep.
+    /// Arrays of arrays, nested too deep.
     #[error("{what} at byte {at} nests arrays deeper than {limit} levels")]
     TooDeep {
         /// The value.
         what: String,
-        /// Where the innermost array read begins.
+        /// The offset of the innermost array that was read.
         at: u64,
-        /// Levels supported.
+        /// Number of levels supported.
         limit: usize,
     },
-    /// The same key or tensor name twice.
+    /// A key or tensor name that is given twice.
     #[error("{what} at byte {at} was given before")]
     Duplicate {
         /// The key or tensor.
         what: String,
-        /// Where it is given again.
+        /// The offset at which it is given again.
         at: u64,
     },
     /// A tensor with more dimensions than the format allows.
@@ -72,14 +73,15 @@ pub enum GgufError {
     Dimensions {
         /// The tensor.
         name: String,
-        /// Where the number of dimensions stands.
+        /// The offset of the number of dimensions.
         at: u64,
         /// Number of dimensions given.
         given: u32,
         /// Largest number supported.
         limit: u32,
     },
-    /// A tensor whose size cannot be represented, or whose rows do not divide into the blocks of its type.
+    /// A tensor whose size cannot be represented, or whose rows do not divide into the blocks of
+    /// its type.
     #[error("tensor {name:?} has shape {dims:?}, which type {ggml_type} cannot hold: {reason}")]
     Shape {
         /// The tensor.
@@ -88,20 +90,20 @@ pub enum GgufError {
         dims: Vec<u64>,
         /// Its type.
         ggml_type: String,
-        /// What is wrong.
+        /// The fault.
         reason: &'static str,
     },
-    /// `general.alignment` is no power of two, or a tensor does not keep to it.
+    /// A `general.alignment` that is no power of two, or a tensor that is not aligned to it.
     #[error("{what} is {given}, which the alignment rules forbid: {rule}")]
     Alignment {
-        /// What is misaligned.
+        /// The misaligned item.
         what: String,
         /// The value found.
         given: u64,
         /// The rule it breaks.
         rule: String,
     },
-    /// A tensor of a type whose layout is not known.
+    /// A tensor of a type whose layout is unknown.
     #[error("tensor {name:?} has ggml type {given}, whose layout is not known")]
     UnknownTensorType {
         /// The tensor.
@@ -109,26 +111,26 @@ pub enum GgufError {
         /// The type's number.
         given: u32,
     },
-    /// Metadata that is needed and absent.
+    /// Required metadata that is absent.
     #[error("the metadata has no {key:?}")]
     Missing {
         /// The key.
         key: String,
     },
-    /// Metadata of another type than asked for.
+    /// Metadata of another type than requested.
     #[error("the metadata's {key:?} is {found}, but {expected} is expected")]
     WrongType {
         /// The key.
         key: String,
-        /// What the file has there.
+        /// The type of the value in the file.
         found: String,
-        /// What was asked for.
+        /// The type that was requested.
         expected: &'static str,
     },
 }
 
 impl GgufError {
-    /// The error for metadata that is needed and absent.
+    /// The error for required metadata that is absent.
     pub fn missing(key: &str) -> Self {
         Self::Missing { key: key.to_owned() }
     }

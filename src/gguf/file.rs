@@ -1,4 +1,4 @@
-//! The file: header, metadata, table of tensors, and where the tensors' bytes lie.
+//! The file: header, metadata, table of tensors, and the place of each tensor's bytes.
 
 use super::reader::Reader;
 use super::value::{read_type, GgufArray, GgufValue};
@@ -6,9 +6,9 @@ use super::{GgmlType, GgufError};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Where tensors begin when the file does not say otherwise.
+/// Alignment of the tensors' bytes in a file without `general.alignment`.
 const DEFAULT_ALIGNMENT: u64 = 32;
-/// ggml's own limit.
+/// Largest number of dimensions of a tensor: ggml's own limit.
 const MAX_DIMENSIONS: u32 = 4;
 
 /// A parsed GGUF file over the bytes it was read from.
@@ -47,7 +47,7 @@ pub struct GgufTensor<'a> {
     dims: Vec<u64>,
     ggml_type: GgmlType,
     start: usize,
-    /// `None` where the type's layout is not known.
+    /// Length in bytes; `None` if the type's layout is unknown.
     len: Option<usize>,
 }
 
@@ -57,8 +57,8 @@ impl<'a> GgufTensor<'a> {
         self.name
     }
 
-    /// The dimensions in ggml's order, the fastest-varying first: a matrix of `rows × columns` has `[columns, rows]`. At most
-    /// four; none for a single number.
+    /// The dimensions in ggml's order, the fastest-varying first: a matrix of `rows × columns` has
+    /// `[columns, rows]`. At most four; none for a single number.
     pub fn dims(&self) -> &[u64] {
         &self.dims
     }
@@ -68,13 +68,14 @@ impl<'a> GgufTensor<'a> {
         self.ggml_type
     }
 
-    /// Number of elements. Known to fit, because their bytes do; saturates for types of unknown layout.
+    /// Number of elements. It fits `u64`, because the elements' bytes do; for a type of unknown
+    /// layout it saturates.
     pub fn element_count(&self) -> u64 {
         self.dims.iter().fold(1, |product: u64, &dim| product.saturating_mul(dim))
     }
 
-    /// Where in the file the tensor's bytes lie, counted from its beginning; `None` where the type's layout is not known.
-    /// Checked to be inside the file.
+    /// The place of the tensor's bytes, counted from the beginning of the file. It is checked to be
+    /// inside the file. `None` if the type's layout is unknown.
     pub fn byte_range(&self) -> Option<Range<usize>> {
         self.len.map(|len| self.start..self.start + len)
     }
@@ -83,10 +84,10 @@ impl<'a> GgufTensor<'a> {
 impl<'a> GgufFile<'a> {
     /// Reads the header, the metadata and the table of tensors.
     ///
-    /// Time and memory grow with the metadata and the table, not with the tensors: their bytes are not touched.
+    /// Time and memory grow with the metadata and the table. The tensors' bytes are not read.
     ///
     /// # Errors
-    /// A [`GgufError`] that says what is wrong and at which byte.
+    /// A [`GgufError`] that names the fault and its byte.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
         if !bytes.starts_with(b"GGUF") {
             return Err(GgufError::Magic { found: bytes[..bytes.len().min(4)].to_vec() });
@@ -102,7 +103,8 @@ impl<'a> GgufFile<'a> {
         let tensor_count = reader.u64(|| "the number of tensors".to_owned())?;
         let pair_count = reader.u64(|| "the number of metadata pairs".to_owned())?;
 
-        // A pair takes a key's length, a type and a byte of value; a table entry two lengths, a type and an offset.
+        // A pair takes at least a key's length, a type and a byte of value. A table entry takes at
+        // least two lengths, a type and an offset.
         reader.check(pair_count, 8 + 4 + 1, || format!("metadata of {pair_count} pairs"))?;
         let mut metadata = Vec::new();
         let mut metadata_index = HashMap::new();
@@ -152,36 +154,36 @@ impl<'a> GgufFile<'a> {
         &self.metadata
     }
 
-    /// The value of a metadata key.
+    /// The value of a metadata key; `None` if the key is absent.
     pub fn get(&self, key: &str) -> Option<&GgufValue<'a>> {
         self.metadata_index.get(key).map(|&i| &self.metadata[i].1)
     }
 
-    /// A string, or `None` where the key is absent.
+    /// The string under `key`, or `None` if the key is absent.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] if the value is no string or not UTF-8; so for the other getters.
+    /// [`GgufError::WrongType`] if the value is no string or not UTF-8.
     pub fn str(&self, key: &str) -> Result<Option<&'a str>, GgufError> {
         self.typed(key, "a string of UTF-8", |value| value.as_str())
     }
 
-    /// An integer that fits `u32`, of whichever integer type, or `None` where the key is absent.
+    /// The integer under `key`, of whichever integer type, or `None` if the key is absent.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] if the value is no integer or does not fit.
+    /// [`GgufError::WrongType`] if the value is no integer or does not fit `u32`.
     pub fn u32(&self, key: &str) -> Result<Option<u32>, GgufError> {
         self.typed(key, "an integer below 2^32", |value| value.as_integer()?.try_into().ok())
     }
 
-    /// An integer that fits `u64`, of whichever integer type, or `None` where the key is absent.
+    /// The integer under `key`, of whichever integer type, or `None` if the key is absent.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] if the value is no integer or does not fit.
+    /// [`GgufError::WrongType`] if the value is no integer or does not fit `u64`.
     pub fn u64(&self, key: &str) -> Result<Option<u64>, GgufError> {
         self.typed(key, "an integer below 2^64", |value| value.as_integer()?.try_into().ok())
     }
 
-    /// A floating-point number (an `f64` is rounded), or `None` where the key is absent.
+    /// The floating-point number under `key` (an `f64` is rounded), or `None` if the key is absent.
     ///
     /// # Errors
     /// [`GgufError::WrongType`] if the value is no floating-point number.
@@ -189,10 +191,10 @@ impl<'a> GgufFile<'a> {
         self.typed(key, "a floating-point number", |value| value.as_float().map(|n| n as f32))
     }
 
-    /// A truth value, or `None` where the key is absent.
+    /// The truth value under `key`, or `None` if the key is absent.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] if the value is none.
+    /// [`GgufError::WrongType`] if the value is no truth value.
     pub fn bool(&self, key: &str) -> Result<Option<bool>, GgufError> {
         self.typed(key, "a bool", |value| match value {
             GgufValue::Bool(truth) => Some(*truth),
@@ -200,10 +202,10 @@ impl<'a> GgufFile<'a> {
         })
     }
 
-    /// An array, or `None` where the key is absent.
+    /// The array under `key`, or `None` if the key is absent.
     ///
     /// # Errors
-    /// [`GgufError::WrongType`] if the value is none.
+    /// [`GgufError::WrongType`] if the value is no array.
     pub fn array(&self, key: &str) -> Result<Option<GgufArray<'a>>, GgufError> {
         self.typed(key, "an array", |value| match value {
             GgufValue::Array(array) => Some(*array),
@@ -216,7 +218,7 @@ impl<'a> GgufFile<'a> {
         &self.tensors
     }
 
-    /// The tensor of that name.
+    /// The tensor of that name, or `None` if the file has none.
     pub fn tensor(&self, name: &str) -> Option<&GgufTensor<'a>> {
         self.tensor_index.get(name).map(|&i| &self.tensors[i])
     }
@@ -224,8 +226,8 @@ impl<'a> GgufFile<'a> {
     /// The bytes of a tensor of this file, as they are stored.
     ///
     /// # Errors
-    /// [`GgufError::UnknownTensorType`] where the type's layout is not known; [`GgufError::Truncated`] if the tensor is of
-    /// another, larger file.
+    /// [`GgufError::UnknownTensorType`] if the type's layout is unknown; [`GgufError::Truncated`]
+    /// if the tensor belongs to another, larger file.
     pub fn tensor_bytes(&self, tensor: &GgufTensor<'_>) -> Result<&'a [u8], GgufError> {
         let range = tensor.byte_range().ok_or_else(|| GgufError::UnknownTensorType {
             name: tensor.name.to_owned(),
@@ -272,7 +274,8 @@ impl<'a> GgufFile<'a> {
     }
 }
 
-/// Reads a table entry; its place in the file is not known before the whole table is read.
+/// Reads a table entry: the tensor and the offset it states. The place of its bytes is only known
+/// after the whole table is read.
 fn read_tensor<'a>(reader: &mut Reader<'a>, name: &'a str) -> Result<(GgufTensor<'a>, u64), GgufError> {
     let what = |part: &str| format!("the {part} of tensor {name:?}");
     let at = reader.at() as u64;
@@ -286,7 +289,7 @@ fn read_tensor<'a>(reader: &mut Reader<'a>, name: &'a str) -> Result<(GgufTensor
     Ok((GgufTensor { name, dims, ggml_type, start: 0, len: None }, offset))
 }
 
-/// Fills in where the tensor's bytes lie, after checking that they are in the file.
+/// Sets the place of the tensor's bytes, after a check that they are in the file.
 fn place_tensor(
     tensor: &mut GgufTensor<'_>,
     data_start: u64,

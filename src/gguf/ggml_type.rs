@@ -1,20 +1,23 @@
-//! The number formats of tensors: how many elements share a block, and how many bytes a block takes.
+//! The number formats of tensors: the number of elements that share a block, and the bytes of a
+//! block.
 //!
-//! Source: `ggml_type` and the block structures of the ggml project (`ggml.h`, `ggml-common.h`). Quantised types store blocks of
-//! 32 or 256 elements with their scales.
+//! Quantised types store blocks of 32 or 256 elements with their scales.
+//!
+//! Source: `ggml_type` and the block structures of the ggml project (`ggml.h`, `ggml-common.h`).
 
 use std::fmt;
 
-/// The number format of a tensor, by ggml's own numbering. A number this library does not know is kept as it is.
+/// The number format of a tensor, by ggml's own numbering. A number unknown to this library is kept
+/// as it is.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GgmlType(pub u32);
 
-/// How a type lays its elements out.
+/// The layout of a type's elements.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlockLayout {
-    /// Elements in a block; rows are whole blocks.
+    /// Number of elements in a block; a row is a whole number of blocks.
     pub elements: u32,
-    /// Bytes a block takes.
+    /// Number of bytes of a block.
     pub bytes: u32,
 }
 
@@ -32,7 +35,7 @@ macro_rules! ggml_types {
                 }
             }
 
-            /// How elements are laid out, if the type is known.
+            /// The layout of the elements, if the type is known.
             pub fn layout(self) -> Option<BlockLayout> {
                 match self.0 {
                     $($id => Some(BlockLayout { elements: $elements, bytes: $bytes }),)*

@@ -1,11 +1,15 @@
-//! The GGUF container: one file holding a model's weights, settings and tokenizer.
+//! The GGUF container: one file with a model's weights, settings and tokenizer.
 //!
-//! [`GgufFile::parse`] reads the header, the metadata and the table of tensors from a byte slice, typically a
-//! memory-mapped file, and copies nothing but the table: strings, arrays and tensor data are slices of the input. Every
-//! count, length and offset is checked against the bytes that are there before it is believed, so a truncated or hostile file
-//! gives a typed error that says what is wrong and at which byte, and costs no more memory than its own size allows.
+//! [`GgufFile::parse`] reads the header, the metadata and the table of tensors from a byte slice,
+//! typically a memory-mapped file. It copies nothing but the table: strings, arrays and tensor data
+//! are slices of the input.
 //!
-//! Source: the GGUF specification (`docs/gguf.md` of the ggml project), versions 2 and 3, little-endian.
+//! Every count, length and offset is checked against the bytes that are there before it is used. A
+//! truncated or hostile file therefore gives a typed error that names the fault and its byte, and
+//! it costs no more memory than its own size allows.
+//!
+//! Source: the GGUF specification (`docs/gguf.md` of the ggml project), versions 2 and 3,
+//! little-endian.
 
 mod error;
 mod file;

@@ -1,4 +1,4 @@
-//! Reading little-endian numbers and strings from a slice, with every length checked.
+//! A reader of little-endian numbers and strings in a slice. It checks every length.
 
 use super::GgufError;
 
@@ -22,7 +22,7 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
-    /// The bytes between `start` and where the reader is.
+    /// The bytes from `start` to the reader's position.
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
         &self.bytes[start..self.at]
     }
@@ -34,7 +34,8 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Checks that `count` things of at least `size` bytes each can follow, before a count is believed.
+    /// Checks that `count` items of at least `size` bytes each can follow. A count from the file is
+    /// used only after this check.
     pub(super) fn check(
         &self,
         count: u64,
@@ -74,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The first `N` bytes; a shorter slice is filled with zeros, which no caller makes happen.
+/// The first `N` bytes. A shorter slice would be filled with zeros, but no caller gives one.
 pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];
     let n = bytes.len().min(N);

@@ -1,13 +1,13 @@
 //! The values of the metadata: numbers, strings and arrays, borrowed from the file.
 //!
-//! An array is checked once while the file is parsed and then kept as the bytes it is made of, so that a vocabulary of
-//! 128 k strings costs nothing until it is iterated.
+//! An array is checked once while the file is parsed and then kept as its bytes. A vocabulary of
+//! 128 k strings therefore takes no memory of its own until it is iterated.
 
 use super::reader::{array, Reader};
 use super::GgufError;
 use std::fmt;
 
-/// How deep arrays may nest. No known file nests them at all; the format sets no limit.
+/// Largest depth of nested arrays. No known file nests arrays; the format sets no limit.
 pub(super) const MAX_ARRAY_DEPTH: usize = 4;
 
 /// The type of a metadata value.
@@ -46,7 +46,7 @@ impl GgufValueType {
         Self::F64,
     ];
 
-    /// The type that a number in a file stands for.
+    /// The type with this id; `None` for an id that has none.
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.get(id as usize).copied()
     }
@@ -87,7 +87,8 @@ impl fmt::Display for GgufValueType {
     }
 }
 
-/// A metadata value. Strings are bytes: the format asks for UTF-8, but tokens of older files are not.
+/// A metadata value. Strings are bytes: the format asks for UTF-8, but tokens of older files are
+/// not.
 #[derive(Copy, Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // named after what they hold
 pub enum GgufValue<'a> {
@@ -126,7 +127,7 @@ impl<'a> GgufValue<'a> {
         }
     }
 
-    /// The value as an integer, whichever of the integer types it has.
+    /// The value as an integer, if it has one of the integer types.
     pub fn as_integer(&self) -> Option<i128> {
         Some(match *self {
             Self::U8(n) => n.into(),
@@ -163,7 +164,7 @@ impl<'a> GgufValue<'a> {
         self.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
     }
 
-    /// Reads a value of the given type; `depth` counts the arrays around it.
+    /// Reads a value of the given type. `depth` is the number of arrays around it.
     pub(super) fn read(
         reader: &mut Reader<'a>,
         value_type: GgufValueType,
@@ -210,7 +211,7 @@ impl<'a> GgufValue<'a> {
     }
 }
 
-/// Reads the number of a type.
+/// Reads the id of a type.
 pub(super) fn read_type(
     reader: &mut Reader<'_>,
     what: &dyn Fn() -> String,
@@ -225,7 +226,7 @@ pub(super) fn read_type(
 pub struct GgufArray<'a> {
     element_type: GgufValueType,
     len: usize,
-    /// The elements as the file has them, checked to be whole.
+    /// The elements as the file has them, checked to be complete.
     bytes: &'a [u8],
 }
 
@@ -240,7 +241,7 @@ impl<'a> GgufArray<'a> {
         self.len
     }
 
-    /// Whether there are no elements.
+    /// True if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -278,7 +279,7 @@ impl<'a> Iterator for GgufArrayIter<'a> {
 
     fn next(&mut self) -> Option<GgufValue<'a>> {
         self.left = self.left.checked_sub(1)?;
-        // Read once before, at a greater depth, so it reads again.
+        // The bytes were read once before, at a greater depth, so this succeeds.
         GgufValue::read(&mut self.reader, self.element_type, 1, &String::new).ok()
     }
 
