@@ -1,8 +1,9 @@
-//! One request under way: its outputs, and what becomes of the logits behind them.
+//! One request in progress: its outputs, and the use of the logits of each forward pass.
 //!
-//! The outputs of a request share the reading of its prompt, with whatever the constraint forces at its beginning; the cache
-//! is forked afterwards. From then on a step is the same for every strategy (what is pending is read in the batch's one
-//! pass), but for one thing: [`Active::after_pass`] lets the strategy choose how the outputs go on.
+//! The outputs of a request share the reading of its prompt, with the tokens that the constraint
+//! forces at its beginning. The cache is forked afterwards. From then on a step is the same for
+//! every strategy: the batch's one pass reads the pending tokens. Only [`Active::after_pass`]
+//! depends on the strategy, which chooses how the outputs continue.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -23,13 +24,13 @@ use super::sequence::Sequence;
 use crate::sampling::Survivors;
 use crate::vocab::TokenId;
 
-/// A request under way.
+/// A request in progress.
 pub(crate) struct Active<C> {
     pub id: RequestId,
     rules: Rules,
     sequences: Vec<Sequence<C>>,
     search: Search<C>,
-    /// How many outputs were asked for.
+    /// Number of outputs that the request asks for.
     completions: usize,
     phase: Phase,
     usage: Usage,
@@ -38,43 +39,44 @@ pub(crate) struct Active<C> {
     pub error: Option<DecodeError>,
 }
 
-/// What a strategy keeps from step to step.
+/// The state that a strategy keeps from step to step.
 enum Search<C> {
-    /// Nothing: every sequence goes its own way.
+    /// Independent sequences, without a state.
     Sample,
-    /// The same, but only the best are outputs.
+    /// Independent sequences, of which only the best become outputs.
     BestOf,
     Beam(Beams<C>),
     Contrastive(Contrastive<C>),
 }
 
-/// Whether a request's prompt has been read.
+/// The phase of a request: before or after its prompt has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Prefill,
     Decode,
 }
 
-/// One input of a forward pass: whose it is, and how much of what is pending it reads.
+/// One input of a forward pass: its sequence, the number of pending tokens it reads, and the rows
+/// of logits it needs.
 pub(crate) struct Place {
     sequence: usize,
     pub tokens: usize,
     pub rows: LogitRows,
 }
 
-/// A request's share of what a forward pass gave.
+/// A request's part of the result of a forward pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Share<'a> {
     pub places: &'a [Place],
-    /// The input that the first place is.
+    /// Index of the input that belongs to the first place.
     pub first: usize,
     pub logits: &'a Logits,
-    /// Behind every token read, if it was asked for.
+    /// The hidden state of every token read, if it was asked for.
     pub hidden: Option<&'a Logits>,
 }
 
 impl<C: Send + 'static> Active<C> {
-    /// A request that nothing has been read for.
+    /// A request of which nothing has been read.
     pub fn new(
         id: RequestId,
         request: &Request,
@@ -109,14 +111,16 @@ impl<C: Send + 'static> Active<C> {
         })
     }
 
-    /// Makes the first cache: an empty one, or a copy of one that holds the beginning of the prompt.
+    /// Makes the first cache: an empty one, or a copy of a cache that holds the beginning of the
+    /// prompt.
     pub fn begin<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         shared: Option<(usize, &C)>,
     ) -> Result<(), DecodeError> {
         let Some(first) = self.sequences.first_mut() else { return Ok(()) };
-        // Hidden states are not kept.
+        // Contrastive search needs the hidden states of the whole prompt, and kept caches have
+        // none.
         let shared = shared.filter(|_| !matches!(self.search, Search::Contrastive(_)));
         first.cache = Some(match shared {
             None => model.new_cache()?,
@@ -131,13 +135,13 @@ impl<C: Send + 'static> Active<C> {
         Ok(())
     }
 
-    /// What has been read, with its caches.
+    /// The tokens that have been read, with their caches.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix<'_, C>> {
         let caches = self.sequences.iter().filter(|_| self.error.is_none());
         caches.filter_map(|sequence| Some((sequence.read_tokens(), sequence.cache.as_ref()?)))
     }
 
-    /// The cache of the first output that has one, for requests to come.
+    /// The tokens and the cache of the first output that has one, for later requests.
     pub fn take_prefix(&mut self) -> Option<(Vec<TokenId>, C)> {
         let sequences = self.sequences.iter_mut().filter(|_| self.error.is_none());
         let first = sequences.into_iter().find(|sequence| sequence.cache.is_some())?;
@@ -177,7 +181,7 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
-    /// Adds guesses to what the next pass reads.
+    /// Adds guesses to the tokens that the next pass reads.
     pub fn guess(&mut self, drafters: &Drafters, pass_tokens: usize, clock: &Clock) {
         let guesses =
             self.rules.draft != Draft::None && matches!(self.search, Search::Sample | Search::BestOf);
@@ -192,12 +196,12 @@ impl<C: Send + 'static> Active<C> {
         self.timings.draft += clock.since(start);
     }
 
-    /// Whether it needs the hidden states of the next pass.
+    /// True if the request needs the hidden states of the next pass.
     pub fn wants_hidden(&self) -> bool {
         matches!(self.rules.draft, Draft::Heads { .. }) || matches!(self.search, Search::Contrastive(_))
     }
 
-    /// Adds what it wants read to a forward pass.
+    /// Adds the request's inputs to a forward pass.
     pub fn inputs<'a>(
         &'a mut self,
         pass_tokens: usize,
@@ -218,7 +222,7 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
-    /// Takes its share of a pass: the outputs go on.
+    /// Takes the request's part of a pass's result: the outputs continue.
     pub fn after_pass<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -230,7 +234,8 @@ impl<C: Send + 'static> Active<C> {
             if let Search::Contrastive(search) = &mut self.search {
                 search.read(share.hidden, share.first);
             }
-            // Only the first sequence has a cache; nothing has been drawn, so all stand where it stands.
+            // Only the first sequence has a cache. No token has been drawn, so all sequences are at
+            // the same position.
             let Some(row) = share.logits.last(share.first) else { return Ok(()) };
             self.spread(model)?;
             if let Search::Sample | Search::BestOf = self.search {
@@ -261,13 +266,14 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
-    /// Takes what has been read off what is pending, and says how much it was for each place.
+    /// Removes the tokens that were read from the pending tokens, and returns their number for each
+    /// place.
     fn read(&mut self, places: &[Place]) -> Vec<usize> {
         let read = |place: &Place| self.sequences[place.sequence].pending.drain(..place.tokens).count();
         places.iter().map(read).collect()
     }
 
-    /// The prompt has been read: gives every output a cache.
+    /// Gives every output a cache, after the prompt has been read.
     fn spread<M: LanguageModel<Cache = C>>(&mut self, model: &M) -> Result<(), DecodeError> {
         self.phase = Phase::Decode;
         if let Some((Sequence { cache: Some(first), .. }, others)) = self.sequences.split_first_mut() {
@@ -279,11 +285,12 @@ impl<C: Send + 'static> Active<C> {
         Ok(())
     }
 
-    /// The outputs that draw behind a pass over these places, each with the place whose last row it draws from.
+    /// The outputs that draw a token after a pass over these places, each with the place whose last
+    /// row it draws from.
     fn drawing(&self, places: &[Place]) -> Vec<(usize, usize)> {
         let asking = places.iter().enumerate().filter(|(_, place)| place.rows != LogitRows::None);
         match self.phase {
-            // All stand behind the prompt.
+            // All outputs are at the end of the prompt.
             Phase::Prefill => {
                 asking.flat_map(|(at, _)| (0..self.sequences.len()).map(move |of| (of, at))).collect()
             }
@@ -291,8 +298,8 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
-    /// What its outputs need of the rows behind these places, the first of which is input `first`; `None` if that is the
-    /// rows themselves.
+    /// The parts of the rows of logits that the outputs need, for these places, of which the first
+    /// is input `first`; `None` if an output needs its whole row.
     pub fn cuts(&self, places: &[Place], first: usize) -> Option<Vec<RowCut<'_>>> {
         let Search::Sample = self.search else { return None };
         let cut = |(sequence, place): (usize, usize)| {
@@ -302,7 +309,8 @@ impl<C: Send + 'static> Active<C> {
         self.drawing(places).into_iter().map(cut).collect()
     }
 
-    /// Takes what its [cuts](Self::cuts) have left: the outputs go on. `row` gives the last row behind an input.
+    /// Draws from the result of the request's [cuts](Self::cuts): the outputs continue. `row` gives
+    /// the last row of an input.
     pub fn after_cuts<'a, M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -328,7 +336,8 @@ impl<C: Send + 'static> Active<C> {
         Ok(())
     }
 
-    /// Draws one output's next token, and further ones as long as they are what was guessed.
+    /// Draws one output's next token, and further tokens as long as the drawn token is one that was
+    /// guessed.
     fn follow<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -343,7 +352,8 @@ impl<C: Send + 'static> Active<C> {
         let guesses = std::mem::take(&mut sequence.guesses);
         sequence.parents.clear();
         let certain = read - guesses.len();
-        // Row 0 stands behind what is certain, row i + 1 behind guess i. Rows are as many as tokens read, if there are guesses.
+        // Row 0 follows the certain tokens, row i + 1 follows guess i. If there are guesses, there
+        // is a row for every token read.
         let Some(behind) = share.logits.rows(input).checked_sub(guesses.len() + 1) else { return Ok(()) };
         let mut path = Vec::new();
         'rows: while sequence.end.is_none() {
@@ -373,7 +383,7 @@ impl<C: Send + 'static> Active<C> {
         Ok(())
     }
 
-    /// Tells of what is new.
+    /// Reports the new tokens and text to `on_chunk`.
     pub fn report(&mut self, on_chunk: &mut impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>) {
         if self.error.is_some() {
             return;
@@ -387,7 +397,7 @@ impl<C: Send + 'static> Active<C> {
                 return;
             }
             _ => {
-                // Which outputs there will be is not known before the end.
+                // The search decides only at its end which sequences become outputs.
                 if !self.is_over() {
                     let chunk = Chunk { completion: 0, tokens: &[], text: "", finish: None };
                     if on_chunk(self.id, chunk).is_continue() {
@@ -406,10 +416,10 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
-    /// Leaves as many outputs as were asked for, the best ones.
+    /// Keeps as many outputs as the request asks for: the best ones.
     fn choose(&mut self) {
         if let Search::BestOf = self.search {
-            // Nothing but forced tokens is certain.
+            // An output without a score has only forced tokens, so its probability is 1.
             let score = |sequence: &Sequence<C>| sequence.score.unwrap_or(0.0);
             self.sequences.sort_by(|a, b| score(b).total_cmp(&score(a)));
         }
@@ -429,7 +439,7 @@ impl<C: Send + 'static> Active<C> {
     }
 }
 
-/// Tells what is new of one output.
+/// Reports the new tokens and text of one output.
 fn tell<C>(
     id: RequestId,
     completion: usize,

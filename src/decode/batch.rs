@@ -1,12 +1,15 @@
 //! The decoding loop: many requests over one model, one forward pass at a time.
 //!
-//! [`Batch::step`] runs one pass over every output under way, draws a token for each, appends what its constraint forces,
-//! and reports. Requests join between any two steps and leave when they end; random numbers are counted by request, so
-//! each gets the tokens that it would get alone, as far as the model computes the same logits in any company.
+//! [`Batch::step`] runs one pass over every output in progress, draws a token for each, appends the
+//! tokens that its constraint forces, and reports. Requests join between any two steps and leave
+//! when they end. Random numbers are counted by request, so each request gets the tokens that it
+//! would get alone, provided that the model computes the same logits in any batch.
 //!
-//! A long prompt is read in parts, so that cancelling never waits for more than one pass; what other requests have read of
-//! it need not be read again ([`Batch::keep_prefixes`]). The price of a step beside the pass is that of masks and sampling, in
-//! turn for each output on the caller's thread. What becomes of a request's logits is in `active`.
+//! A long prompt is read in parts, so a cancellation never waits for more than one pass. A part of
+//! a prompt that another request has read need not be read again ([`Batch::keep_prefixes`]).
+//!
+//! Besides the pass, a step costs the masks and the sampling, one output after another on the
+//! caller's thread. The `active` module handles the logits of each request.
 
 use std::cell::OnceCell;
 use std::ops::{ControlFlow, Range};
@@ -35,10 +38,15 @@ pub struct RequestId(u64);
 ///
 /// ```
 /// use std::ops::ControlFlow;
-/// use hedgerow::decode::{Batch, LanguageModel, Request};
+/// use hedgerow::decode::{Batch, DecodeError, LanguageModel, Request};
 /// use hedgerow::vocab::Vocabulary;
 ///
-/// fn both(model: &impl LanguageModel, vocabulary: &Vocabulary, a: Request, b: Request) -> Result<(), hedgerow::decode::DecodeError> {
+/// fn both(
+///     model: &impl LanguageModel,
+///     vocabulary: &Vocabulary,
+///     a: Request,
+///     b: Request,
+/// ) -> Result<(), DecodeError> {
 ///     let mut batch = Batch::new(model, vocabulary)?;
 ///     batch.join(a)?;
 ///     batch.join(b)?;
@@ -62,13 +70,14 @@ pub struct Batch<M: LanguageModel> {
 }
 
 impl<M: LanguageModel> Batch<M> {
-    /// The most completions that one request can ask for.
+    /// Largest number of completions of one request.
     pub const MAX_COMPLETIONS: usize = 4096;
 
     /// An empty batch over a model and its vocabulary.
     ///
     /// # Errors
-    /// [`DecodeError::VocabularySize`] if they do not belong together.
+    /// [`DecodeError::VocabularySize`] if the model's rows and the vocabulary have different
+    /// lengths.
     pub fn new(model: M, vocabulary: &Vocabulary) -> Result<Self, DecodeError> {
         if model.vocab_size() != vocabulary.size() {
             return Err(DecodeError::VocabularySize {
@@ -88,40 +97,48 @@ impl<M: LanguageModel> Batch<M> {
         })
     }
 
-    /// The clock for [`Timings`](super::Timings): the time since any fixed moment. Default none, which leaves all times zero.
+    /// Sets the clock for [`Timings`](super::Timings): a function that gives the time since any
+    /// fixed moment. Default: no clock, which leaves all times zero.
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> Duration + Send + 'static) -> Self {
         self.clock = Clock::new(now);
         self
     }
 
-    /// The most tokens of one output that a forward pass reads; more take several passes. Default 512, at least 1.
+    /// Sets the largest number of tokens of one output that a forward pass reads; more take several
+    /// passes. Default 512, at least 1.
     #[must_use]
     pub fn pass_tokens(mut self, tokens: usize) -> Self {
         self.pass_tokens = tokens.max(1);
         self
     }
 
-    /// Keeps the caches of the last `count` requests that have ended, so that requests that begin alike need not read their
-    /// beginning again; beginnings are shared with requests under way, too. Default 0: every request reads its whole prompt.
+    /// Keeps the caches of the last `count` requests that have ended.
     ///
-    /// A model that rounds differently when it reads in other portions may come to other tokens than without.
+    /// A later request whose prompt begins with the same tokens need not read them again. It also
+    /// shares the beginning of requests in progress. Default 0: every request reads its whole
+    /// prompt.
+    ///
+    /// A model may round differently when it reads the prompt in other portions. Its tokens may
+    /// then differ from those without kept caches.
     #[must_use]
     pub fn keep_prefixes(mut self, count: usize) -> Self {
         self.prefixes = Prefixes::new(count);
         self
     }
 
-    /// The model that [`Draft::Model`](super::Draft::Model) asks: a smaller one over the same tokens, or the same one with fewer
-    /// layers. Its logits may be padded to another width. Default none.
+    /// Sets the model that makes the guesses of [`Draft::Model`](super::Draft::Model): a smaller
+    /// one over the same tokens, or the same one with fewer layers. Its logits may be padded to
+    /// another width. Default none.
     #[must_use]
     pub fn draft_model(mut self, model: Box<ErasedModel>) -> Self {
         self.drafters.model = Some(model);
         self
     }
 
-    /// The heads that [`Draft::Heads`](super::Draft::Heads) asks. The batch's model must read trees and show its hidden states
-    /// ([`LanguageModel::forward_tree`]). Default none.
+    /// Sets the heads that make the guesses of [`Draft::Heads`](super::Draft::Heads). The batch's
+    /// model must read trees and give its hidden states ([`LanguageModel::forward_tree`]). Default
+    /// none.
     #[must_use]
     pub fn draft_heads(mut self, heads: Box<dyn DraftHeads>) -> Self {
         self.drafters.heads = Some(heads);
@@ -133,20 +150,20 @@ impl<M: LanguageModel> Batch<M> {
         &self.model
     }
 
-    /// Number of requests under way.
+    /// Number of requests in progress.
     pub fn len(&self) -> usize {
         self.active.len()
     }
 
-    /// Whether no request is under way.
+    /// True if no request is in progress.
     pub fn is_empty(&self) -> bool {
         self.active.is_empty()
     }
 
-    /// Takes a request, whose outputs begin with the next [`step`](Self::step).
+    /// Adds a request, whose outputs begin with the next [`step`](Self::step).
     ///
     /// # Errors
-    /// Whatever is wrong with the request; the batch is as it was then.
+    /// A [`DecodeError`] that names the fault of the request; the batch is then unchanged.
     pub fn join(&mut self, mut request: Request) -> Result<RequestId, DecodeError> {
         let joined = self.clock.now();
         let mut rules = self.check(&request)?;
@@ -203,7 +220,7 @@ impl<M: LanguageModel> Batch<M> {
         end_tokens.extend_from_slice(self.vocabulary.eos());
         end_tokens.sort_unstable();
         end_tokens.dedup();
-        // The last token is drawn behind a full context and need not be read.
+        // The last token is drawn after a full context and need not be read.
         let room = context - given + 1;
         Ok(Rules {
             vocabulary: self.vocabulary.clone(),
@@ -211,7 +228,7 @@ impl<M: LanguageModel> Batch<M> {
             min_tokens: request.sampling.min_tokens,
             max_tokens: request.sampling.max_tokens.unwrap_or(usize::MAX).min(room),
             context,
-            // What compares tokens asks the model for every one.
+            // Strategies that compare tokens need the model's logits for every token.
             forced: match request.strategy {
                 Strategy::Beam(_) | Strategy::Contrastive(_) => ForcedTokens::Sample,
                 _ => request.forced,
@@ -235,8 +252,8 @@ impl<M: LanguageModel> Batch<M> {
         })
     }
 
-    /// Ends a request, whose result comes with the next [`step`](Self::step) and holds what there is by then. Whether it
-    /// was under way.
+    /// Ends a request. Its result comes with the next [`step`](Self::step) and holds the outputs so
+    /// far. Returns true if the request was in progress.
     pub fn cancel(&mut self, id: RequestId) -> bool {
         match self.active.iter_mut().find(|active| active.id == id) {
             Some(active) => {
@@ -247,11 +264,14 @@ impl<M: LanguageModel> Batch<M> {
         }
     }
 
-    /// Runs one forward pass over all outputs under way and gives the requests that have ended.
+    /// Runs one forward pass over all outputs in progress and returns the requests that have ended,
+    /// with their results.
     ///
-    /// `on_chunk` hears of every output under way once a step, also while its prompt is being read; if it answers with
-    /// `Break`, the whole request ends as cancelled. A request that fails ends with its error and leaves the others alone,
-    /// save when the model fails: then all that took part end.
+    /// `on_chunk` is called for every output in progress once a step, also while its prompt is
+    /// being read. If it returns `Break`, the whole request ends as cancelled.
+    ///
+    /// A request that fails ends with its error and does not affect the others. If the model fails,
+    /// all requests that took part in the pass end with its error.
     pub fn step(
         &mut self,
         mut on_chunk: impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>,
@@ -275,7 +295,7 @@ impl<M: LanguageModel> Batch<M> {
         ended
     }
 
-    /// One forward pass, the draws behind it, and what is forced after them.
+    /// Runs one forward pass, draws from its logits and appends forced tokens.
     fn pass(&mut self) {
         let Self { model, vocabulary, active, drafters, clock, pass_tokens, .. } = self;
         for active in active.iter_mut() {
@@ -326,10 +346,10 @@ impl<M: LanguageModel> Batch<M> {
         }
     }
 
-    /// Carries one request through to its end.
+    /// Decodes one request to its end.
     ///
     /// # Errors
-    /// Those of [`join`](Self::join), and whatever goes wrong on the way.
+    /// Those of [`join`](Self::join), and any error of a [`step`](Self::step).
     pub fn run(
         mut self,
         request: Request,
@@ -350,7 +370,7 @@ impl<M: LanguageModel> Batch<M> {
 
 /// Generates from one request, without a clock: [`Batch::run`] on a batch of its own.
 ///
-/// `on_chunk` gets the output as it comes, and cancels by answering `Break`.
+/// `on_chunk` gets the output as it is generated, and cancels the request by returning `Break`.
 ///
 /// # Errors
 /// As [`Batch::run`].
@@ -363,16 +383,17 @@ pub fn generate<M: LanguageModel>(
     Batch::new(model, vocabulary)?.run(request, on_chunk)
 }
 
-/// What the loop has of a pass's logits.
+/// The logits of a pass, as far as the loop has them.
 enum Answer {
-    /// All of them.
+    /// All rows.
     Whole(Logits),
-    /// What has survived the cuts of each request, and a way to the rows where that is too little.
+    /// The result of each request's cuts, and a way to get the whole rows if a result is too small
+    /// to draw from.
     Cut { survivors: Vec<Vec<Survivors>>, whole: Copied },
 }
 
 impl Answer {
-    /// Asks a device for no more than the requests need, if they all can do without rows.
+    /// Asks a device only for the results of cuts, if no request needs whole rows.
     fn new<C: Send + 'static>(
         rows: Rows,
         active: &[Active<C>],
@@ -411,7 +432,7 @@ struct Copied {
 }
 
 impl Copied {
-    /// The last row behind an input.
+    /// The last row of an input.
     fn row(&self, input: usize, places: &[Place], size: usize) -> Result<&[f32], DecodeError> {
         let logits = match self.logits.get() {
             Some(logits) => logits,
@@ -424,7 +445,8 @@ impl Copied {
     }
 }
 
-/// One forward pass: the plain one, unless tokens branch or hidden states are wanted.
+/// Runs one forward pass: over trees if tokens branch or hidden states are needed, otherwise over
+/// chains.
 fn forward<M: LanguageModel>(
     model: &M,
     inputs: &mut [TreeInput<'_, M::Cache>],
@@ -441,7 +463,7 @@ fn forward<M: LanguageModel>(
     Ok((model.forward_rows(&mut chains)?, None))
 }
 
-/// The logits, if there is a row of the right length for everyone who asked for one.
+/// The logits, after a check that every place has the rows it asked for, of the right length.
 fn checked(logits: Logits, places: &[Place], size: usize) -> Result<Logits, ModelError> {
     let expected = |place: &Place| place.rows.range(place.tokens).len();
     for (input, place) in places.iter().enumerate() {

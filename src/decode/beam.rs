@@ -1,16 +1,25 @@
-//! Beam search: the most probable outputs that a narrow breadth-first search finds.
+//! Beam search: a narrow breadth-first search for the most probable outputs.
 //!
-//! A *beam* is an unfinished output with the sum of its tokens' log-probabilities. Each step scores every continuation
-//! of every beam, keeps the best, and forks caches, matchers and samplers along. With groups it is diverse beam search:
-//! groups choose one after the other, and a token costs as much more as groups before have chosen it at this step.
+//! A *beam* is an unfinished output with the sum of its tokens' log-probabilities. Each step scores
+//! every continuation of every beam, keeps the best, and forks caches, matchers and samplers with
+//! them. With groups it is diverse beam search: the groups choose one after another, and a token's
+//! score is reduced once for each time that an earlier group has chosen it at this step.
 //!
-//! The semantics are those of Hugging Face transformers (5.x; groups as in 4.50, but for the padding that
-//! groups which are done write there, and which counts as chosen), so results can be compared:
-//! c·k candidates are looked at, c = max(2, end tokens + 1), of which an ended one counts only among the best k; an ended
-//! output is worth Σ log p / lengthᵅ, its length counting every generated token, the end token too. Log-probabilities are the
-//! model's own, with biases, penalties and the constraint applied and not renormalised. Wu et al. 2016 for the length;
-//! Vijayakumar et al. 2018 for diversity. The price of a step is one forward pass over all beams, one pass over each row,
-//! and a fork of the cache for every beam whose parent has several children.
+//! The semantics are those of Hugging Face transformers (5.x; groups as in 4.50), so results can be
+//! compared. One difference: in transformers a group that is done writes padding tokens, and the
+//! diversity penalty of later groups counts them as chosen.
+//!
+//! - c·k candidates are considered, where k is the number of beams and c = max(2, end tokens + 1).
+//!   A candidate that has ended counts only among the best k.
+//! - The score of an ended output is Σ log p / lengthᵅ. The length counts every generated token,
+//!   the end token too.
+//! - Log-probabilities are the model's own, with biases, penalties and the constraint applied. They
+//!   are not renormalised.
+//!
+//! Sources: Wu et al. 2016 for the length penalty; Vijayakumar et al. 2018 for diversity.
+//!
+//! A step costs one forward pass over all beams, one pass over each row, and a fork of the cache
+//! for every further child of a beam that has several.
 
 use super::clock::Clock;
 use super::error::DecodeError;
@@ -20,7 +29,7 @@ use super::rules::Rules;
 use super::sequence::{top, Sequence};
 use crate::vocab::TokenId;
 
-/// How beam search is done.
+/// The settings of beam search.
 ///
 /// ```
 /// use hedgerow::decode::{BeamSearch, EarlyStopping, Request, Strategy};
@@ -33,32 +42,34 @@ use crate::vocab::TokenId;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BeamSearch {
-    /// Beams in all groups together, at least 1.
+    /// Number of beams in all groups together, at least 1.
     pub beams: usize,
-    /// α of Σ log p / lengthᵅ: above 0 favours longer outputs. Default 1.
+    /// The exponent α of Σ log p / lengthᵅ. Values above 0 favour longer outputs. Default 1.
     pub length_penalty: f64,
-    /// When to stop looking. Default [`EarlyStopping::Heuristic`].
+    /// The rule that ends the search. Default [`EarlyStopping::Heuristic`].
     pub early_stopping: EarlyStopping,
-    /// Groups that choose one after the other; divides `beams`. Default 1.
+    /// Number of groups that choose one after another; it divides `beams`. Default 1.
     pub groups: usize,
-    /// What a token costs for each time that groups before have chosen it at this step, ≥ 0. Default 0.
+    /// The reduction of a token's score for each time that an earlier group has chosen it at this
+    /// step, ≥ 0. Default 0.
     pub diversity_penalty: f64,
 }
 
-/// When beam search stops, once there are as many ended outputs as beams.
+/// The rule that ends beam search, once there are as many ended outputs as beams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EarlyStopping {
-    /// When the best beam, at its present length, is worth no more than the worst ended output.
+    /// Stops when the best beam, at its present length, scores no more than the worst ended output.
     #[default]
     Heuristic,
-    /// At once.
+    /// Stops at once.
     Full,
-    /// When no beam can come to be worth more: as `Heuristic`, but for a length penalty above 0 with the largest length.
+    /// Stops when no beam can reach a higher score. It is as `Heuristic`, but a length penalty
+    /// above 0 is applied with the largest length.
     Never,
 }
 
 impl BeamSearch {
-    /// Beam search with so many beams, and defaults for everything else.
+    /// Beam search with this number of beams, and defaults for all other settings.
     pub fn new(beams: usize) -> Self {
         Self {
             beams,
@@ -81,13 +92,14 @@ impl BeamSearch {
         Self { early_stopping, ..self }
     }
 
-    /// Sets [`groups`](Self#structfield.groups) and [`diversity_penalty`](Self#structfield.diversity_penalty).
+    /// Sets [`groups`](Self#structfield.groups) and
+    /// [`diversity_penalty`](Self#structfield.diversity_penalty).
     #[must_use]
     pub fn diverse(self, groups: usize, diversity_penalty: f64) -> Self {
         Self { groups, diversity_penalty, ..self }
     }
 
-    /// Refuses what has no meaning.
+    /// Refuses settings that have no meaning.
     pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
         let refuse = |reason| Err(DecodeError::Strategy { reason });
         if self.beams == 0 || self.beams > limit {
@@ -109,21 +121,21 @@ impl BeamSearch {
     }
 }
 
-/// A beam search under way. Its beams are the sequences of the request, in the groups' order.
+/// A beam search in progress. Its beams are the sequences of the request, in the groups' order.
 pub(crate) struct Beams<C> {
     settings: BeamSearch,
     groups: Vec<Group<C>>,
 }
 
 struct Group<C> {
-    /// Its beams: which sequence, and Σ log p. Best first.
+    /// The group's beams, best first: the index of the sequence, and Σ log p.
     live: Vec<(usize, f64)>,
     /// The best ended outputs, best first, each with its score.
     ended: Vec<Sequence<C>>,
     done: bool,
 }
 
-/// One way on.
+/// One continuation of a beam.
 #[derive(Clone, Copy)]
 struct Candidate {
     parent: usize,
@@ -138,8 +150,8 @@ impl<C: Send + 'static> Beams<C> {
         Self { settings, groups: (0..settings.groups).map(|_| group()).collect() }
     }
 
-    /// Takes one step. The logits behind `sequences[i]` are those of input `first_input + i`. When the search is over,
-    /// `sequences` are the outputs found, best first.
+    /// Takes one step. The logits of `sequences[i]` are those of input `first_input + i`. When the
+    /// search ends, `sequences` become the outputs found, best first.
     #[allow(clippy::too_many_arguments)]
     pub fn step<M: LanguageModel<Cache = C>>(
         &mut self,
@@ -174,11 +186,11 @@ impl<C: Send + 'static> Beams<C> {
                 let mut child = sequences[candidate.parent].fork();
                 let row = logits.last(first_input + candidate.parent).unwrap_or_default();
                 let worth = scores[candidate.parent][candidate.token.index()];
-                let law = law_of(&scores[candidate.parent], rules);
-                child.note(candidate.token, worth, law, row, rules)?;
+                let distribution = distribution_of(&scores[candidate.parent], rules);
+                child.note(candidate.token, worth, distribution, row, rules)?;
                 child.take(candidate.token, rules)?;
                 match child.settle(rules, clock, times) {
-                    // A beam that leads nowhere is given up; the others go on.
+                    // A beam without a continuation is dropped; the others go on.
                     Err(DecodeError::DeadEnd { .. }) => continue,
                     result => result?,
                 }
@@ -199,8 +211,9 @@ impl<C: Send + 'static> Beams<C> {
                     children.push((candidate.parent, child));
                 }
             }
-            // Without groups the best beam decides whether to go on; with groups the best candidate, which may have
-            // ended, and outputs that were cut count only where that was not enough.
+            // Without groups the best beam decides whether the search ends. With groups the best
+            // candidate decides, even one that has ended; outputs cut at the largest length count
+            // only if the group is not done without them.
             let best_sum = if grouped { best_sum } else { live.first().map(|&(_, sum)| sum) };
             group.live = live;
             group.done = group.is_done(&self.settings, size, best_sum, length, rules.max_tokens);
@@ -221,7 +234,7 @@ impl<C: Send + 'static> Beams<C> {
         Ok(())
     }
 
-    /// The scores behind every sequence that has a row.
+    /// The scores of the next token for every sequence that has a row.
     fn all_scores(
         &self,
         sequences: &mut [Sequence<C>],
@@ -236,7 +249,8 @@ impl<C: Send + 'static> Beams<C> {
         sequences.iter_mut().enumerate().map(scored).collect()
     }
 
-    /// Puts the children in the place of their parents, each with a cache: the last child of a parent takes its own.
+    /// Replaces the parents by their children, each with a cache: the last child of a parent takes
+    /// the parent's own.
     fn give_caches<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
@@ -272,15 +286,15 @@ impl<C: Send + 'static> Beams<C> {
         Ok(())
     }
 
-    /// The search is over: the outputs found take the place of the beams.
+    /// Ends the search: the outputs found replace the beams.
     fn finish(&mut self, sequences: &mut Vec<Sequence<C>>) {
         sequences.clear();
         sequences.extend(self.groups.iter_mut().flat_map(|group| group.ended.drain(..)));
-        // Stable, so that among equals the first group comes first.
+        // The sort is stable, so that outputs with equal scores keep the groups' order.
         sequences.sort_by(|a, b| b.score.unwrap_or(f64::MIN).total_cmp(&a.score.unwrap_or(f64::MIN)));
     }
 
-    /// Ends the search before its time: ended outputs first, then the beams as they are.
+    /// Ends the search early: ended outputs come first, then the beams as they are.
     pub fn cancel(&mut self, sequences: &mut Vec<Sequence<C>>) {
         let beams = std::mem::take(sequences);
         self.finish(sequences);
@@ -303,7 +317,7 @@ impl<C> Group<C> {
         self.ended.truncate(size);
     }
 
-    /// Whether what has ended is worth no less than what a sum of log-probabilities can become.
+    /// True if the worst ended output scores at least as much as `best_sum` can reach.
     fn is_done(
         &self,
         settings: &BeamSearch,
@@ -325,7 +339,8 @@ impl<C> Group<C> {
     }
 }
 
-/// The `count` best ways on from some beams, best first; among equals those of the better beam, then of the lower token.
+/// The `count` best continuations of some beams, best first. Among equals the better beam comes
+/// first, then the lower token.
 fn best(
     live: &[(usize, f64)],
     scores: &[Vec<f32>],
@@ -354,9 +369,9 @@ fn best(
     all
 }
 
-/// The scores as a law to report, if anybody asks.
-fn law_of<'a>(scores: &'a [f32], rules: &Rules) -> impl Iterator<Item = (TokenId, f32)> + 'a {
+/// The scores as a distribution to report, if the request asks for log-probabilities.
+fn distribution_of<'a>(scores: &'a [f32], rules: &Rules) -> impl Iterator<Item = (TokenId, f32)> + 'a {
     let wanted = if rules.logprobs.is_some() { scores } else { &[] };
-    let law = wanted.iter().enumerate().filter(|(_, score)| score.is_finite());
-    top(law.map(|(id, &score)| (TokenId(id as u32), score)), rules.logprobs.unwrap_or(0)).into_iter()
+    let finite = wanted.iter().enumerate().filter(|(_, score)| score.is_finite());
+    top(finite.map(|(id, &score)| (TokenId(id as u32), score)), rules.logprobs.unwrap_or(0)).into_iter()
 }

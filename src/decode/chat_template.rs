@@ -1,11 +1,18 @@
-//! A model's chat template: messages to the prompt that the model was trained on.
+//! A model's chat template: it turns messages into the prompt format that the model was trained on.
 //!
-//! Templates are Jinja programs that come with the model (`tokenizer_config.json`, `chat_template.jinja`, or
-//! `tokenizer.chat_template` of a GGUF file). They are written for the environment that Hugging Face's
-//! `apply_chat_template` gives them, so this one is the same: `trim_blocks`, `lstrip_blocks`, `raise_exception`,
-//! `strftime_now`, `tojson` as Python's `json.dumps` writes it, Python's methods on strings and dicts, `None`/`True`/
-//! `False` printed in Python's spelling, `{% generation %}` read over. A template is a stranger's program: it runs in
-//! minijinja, which gives it no files, no network, and a budget of steps.
+//! Templates are Jinja programs that come with the model (`tokenizer_config.json`,
+//! `chat_template.jinja`, or `tokenizer.chat_template` of a GGUF file). They are written for the
+//! environment of Hugging Face's `apply_chat_template`, and this module provides the same:
+//!
+//! - `trim_blocks` and `lstrip_blocks`;
+//! - the functions `raise_exception` and `strftime_now`;
+//! - `tojson` as Python's `json.dumps` writes it;
+//! - Python's methods on strings and dicts;
+//! - `None`, `True` and `False` printed in Python's spelling;
+//! - `{% generation %}`, which is ignored.
+//!
+//! A template is untrusted code. It runs in minijinja, which gives it no files, no network, and a
+//! budget of steps.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,13 +23,13 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Map, Value as Json};
 
-/// Steps a template may take.
+/// Largest number of steps of a template.
 const FUEL: u64 = 5_000_000;
-/// The only template of the environment.
+/// Name of the only template of the environment.
 const NAME: &str = "chat template";
 
-/// One message of a conversation: a role, a content, and whatever else the model's template reads, such as
-/// `tool_calls`.
+/// One message of a conversation: a role, a content, and any further fields that the model's
+/// template reads, such as `tool_calls`.
 ///
 /// ```
 /// use hedgerow::decode::Message;
@@ -33,7 +40,8 @@ const NAME: &str = "chat template";
 pub struct Message(Map<String, Json>);
 
 impl Message {
-    /// A message of `system`, `user`, `assistant`, `tool` or any other role that the template knows.
+    /// A message of `system`, `user`, `assistant`, `tool` or any other role that the template
+    /// knows.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         let mut fields = Map::new();
         fields.insert("role".to_owned(), Json::String(role.into()));
@@ -44,7 +52,7 @@ impl Message {
     /// A message as chat APIs write it: an object with at least a `role`.
     ///
     /// # Errors
-    /// [`ChatTemplateError::Message`] for anything else.
+    /// [`ChatTemplateError::Message`] for any other value.
     pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
         match json {
             Json::Object(fields) if fields.get("role").is_some_and(Json::is_string) => Ok(Self(fields)),
@@ -59,7 +67,7 @@ impl Message {
         self
     }
 
-    /// Who speaks.
+    /// The role of the speaker, such as `user`.
     pub fn role(&self) -> &str {
         self.0.get("role").and_then(Json::as_str).unwrap_or_default()
     }
@@ -72,24 +80,26 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// What a template is rendered with. `Default` is no messages, no tools, an opened answer and no date.
+/// The input of a template. `Default` has no messages, no tools, an opened answer and no date.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatInput {
     /// The conversation so far.
     pub messages: Vec<Message>,
-    /// Whether the prompt ends with the beginning of the assistant's answer. Default [`Answer::Opened`].
+    /// The end of the prompt: with or without the beginning of the assistant's answer. Default
+    /// [`Answer::Opened`].
     pub answer: Answer,
-    /// Descriptions of tools, as the model's template wants them. Default none.
+    /// Descriptions of tools, in the form that the model's template expects. Default none.
     pub tools: Vec<Json>,
-    /// Text of the special tokens by the names templates use, such as `bos_token` and `eos_token`, and any further variables
-    /// of the template, such as `enable_thinking`. They may also replace the variables made of the fields above.
+    /// Further variables of the template. They hold the text of the special tokens by the names
+    /// that templates use, such as `bos_token` and `eos_token`, and options such as
+    /// `enable_thinking`. They may also replace the variables made of the fields above.
     pub variables: Map<String, Json>,
-    /// The time that `strftime_now` tells, in seconds since 1970-01-01 00:00 of the time zone to tell it in. Without it a
-    /// template that asks for the date fails.
+    /// The time for `strftime_now`, in seconds since 1970-01-01 00:00 of the time zone to be shown.
+    /// If it is `None`, a template that asks for the date fails.
     pub now: Option<i64>,
 }
 
-/// Whether a prompt ends where the assistant is to speak.
+/// The end of a prompt: with or without the beginning of the assistant's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Answer {
     /// The prompt ends with the header of the assistant's message (`add_generation_prompt`).
@@ -100,7 +110,7 @@ pub enum Answer {
 }
 
 impl ChatInput {
-    /// The messages, and defaults for everything else.
+    /// The given messages, and defaults for all other fields.
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
         Self { messages: messages.into_iter().collect(), ..Self::default() }
     }
@@ -120,7 +130,7 @@ impl ChatInput {
     }
 }
 
-/// A chat template, compiled. Cheap to clone.
+/// A compiled chat template. Cheap to clone.
 ///
 /// ```
 /// use hedgerow::decode::{ChatInput, ChatTemplate, Message};
@@ -146,7 +156,7 @@ impl ChatTemplate {
     /// Compiles the text of a template.
     ///
     /// # Errors
-    /// [`ChatTemplateError::Syntax`] if it is no template.
+    /// [`ChatTemplateError::Syntax`] if the text is no valid template.
     pub fn new(source: &str) -> Result<Self, ChatTemplateError> {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
@@ -168,8 +178,9 @@ impl ChatTemplate {
     /// The prompt for a conversation.
     ///
     /// # Errors
-    /// [`ChatTemplateError::Refused`] if the template itself objects to the conversation (roles out of turn, say);
-    /// [`ChatTemplateError::Render`] if it fails or takes more steps than it may.
+    /// - [`ChatTemplateError::Refused`] if the template itself rejects the conversation, for
+    ///   example because roles do not alternate.
+    /// - [`ChatTemplateError::Render`] if it fails or exceeds its budget of steps.
     pub fn render(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
         let mut variables: Vec<(String, Value)> = vec![
             ("messages".to_owned(), input.messages.iter().map(|m| object(&m.0)).collect()),
@@ -199,33 +210,33 @@ fn tools(tools: &[Json]) -> Value {
     }
 }
 
-/// Why messages could not be made a prompt.
+/// The reason for which messages could not be made a prompt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatTemplateError {
-    /// A message is no object, or has no role.
+    /// A message that is no object, or has no role.
     #[error("a message must be an object with a `role` and a `content`, but one is {given}")]
     Message {
         /// The message, shortened.
         given: String,
     },
-    /// The template does not compile.
+    /// A template that does not compile.
     #[error("the chat template is not valid Jinja: {0}")]
     Syntax(#[source] Box<Error>),
-    /// The template refused the conversation, in its own words.
+    /// A conversation that the template rejected, with its own message.
     #[error("the chat template refuses these messages: {reason}")]
     Refused {
-        /// The template's words.
+        /// The template's message.
         reason: String,
     },
-    /// The template failed.
+    /// A failure of the template.
     #[error("the chat template failed: {0}")]
     Render(#[source] Box<Error>),
 }
 
 const RAISED: &str = "raise_exception";
 
-/// The words of `raise_exception`.
+/// The error that `raise_exception` raises, with its message.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Raised(String);
@@ -241,7 +252,8 @@ fn render_error(error: Error) -> ChatTemplateError {
     ChatTemplateError::Render(Box::new(error))
 }
 
-/// Makes blocks of `{% generation %}`, which marks what a trainer learns from, blocks that are always taken.
+/// Removes the `{% generation %}` tags. They mark the text that a trainer learns from; here the
+/// blocks are always rendered.
 fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -265,7 +277,8 @@ fn without_generation_tags(source: &str) -> String {
     out
 }
 
-/// Prints as Python's `str` does where that differs from Jinja's own spelling in Rust.
+/// Prints a value as Python's `str` does: `None`, `True` and `False` differ from Jinja's own
+/// spelling in Rust.
 fn print(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     let written = match value.kind() {
         ValueKind::None => out.write_str("None"),
@@ -275,7 +288,7 @@ fn print(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(
     written.map_err(|_| Error::new(ErrorKind::WriteFailure, "the output could not be written"))
 }
 
-/// As minijinja values, key by key in the order of the text.
+/// Converts JSON to a minijinja value. Objects keep the order of their keys.
 fn jinja(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
@@ -296,7 +309,7 @@ fn object(fields: &Map<String, Json>) -> Value {
     fields.iter().map(|(name, value)| (name.clone(), jinja(value))).collect()
 }
 
-/// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`.
+/// Writes JSON as Python's `json.dumps(value, ensure_ascii=False, indent=indent)` does.
 fn to_json(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<Value, Error> {
     let indent = match options.get::<Option<usize>>("indent")? {
         Some(named) => Some(named),
@@ -323,7 +336,7 @@ fn to_json(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<Valu
     Ok(Value::from_safe_string(String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// One line, a space after `,` and `:`.
+/// A format of one line, with a space after `,` and `:`.
 struct Spaced;
 
 impl Formatter for Spaced {
@@ -364,7 +377,7 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// The directives of C's `strftime` that date a prompt, in the C locale.
+/// Formats a time by the directives of C's `strftime`, in the C locale.
 fn strftime(seconds: i64, format: &str) -> Result<String, Error> {
     let days = seconds.div_euclid(86_400);
     let time = seconds.rem_euclid(86_400);
@@ -411,7 +424,8 @@ fn strftime(seconds: i64, format: &str) -> Result<String, Error> {
 
 /// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
 ///
-/// Counts in years that begin in March, so that the leap day comes last, within cycles of 400 years (146,097 days).
+/// The computation counts in years that begin in March, so that the leap day comes last, within
+/// cycles of 400 years (146,097 days).
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let cycle = days.div_euclid(146_097);
@@ -424,7 +438,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year + cycle * 400 + i64::from(month <= 2), month, day_of_month)
 }
 
-/// Days from 1970-01-01 to the first day of a year.
+/// Number of days from 1970-01-01 to the first day of a year.
 fn days_before(year: i64) -> i64 {
     let past = year - 1;
     past * 365 + past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400) - 719_162

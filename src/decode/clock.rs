@@ -1,9 +1,9 @@
-//! Time, as told by whoever runs the loop: this floor reads no clock of its own.
+//! Time, as given by the caller: the decoding loop reads no clock of its own.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A clock that its owner supplies, or none, which always tells zero.
+/// A clock that the caller supplies, or none. Without a clock the time is always zero.
 #[derive(Default)]
 pub(crate) struct Clock(Option<Box<dyn Fn() -> Duration + Send>>);
 

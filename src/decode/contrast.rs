@@ -1,29 +1,33 @@
-//! Models made of models: two opinions on the next token become one.
+//! Models that combine the logits of two models, prompts or layers.
 //!
-//! Each of these is a [`LanguageModel`] itself, with a cache for each opinion, so every strategy, constraint and sampler
-//! works on top of it. Rows are mixed on the host, two passes over each. The price beside that is the second opinion: a
-//! second sequence in the same pass ([`Guided`]), a smaller model's pass ([`Contrasted`]), or the output matrix once for
-//! each layer looked at ([`Dola`]).
+//! Each of them is a [`LanguageModel`] itself, with a cache for each part, so every strategy,
+//! constraint and sampler works with it. Rows are mixed on the host, with two passes over each. The
+//! further cost is the second row of logits: a second sequence in the same pass ([`Guided`]), a
+//! smaller model's pass ([`Contrasted`]), or one product with the output matrix for each layer
+//! considered ([`Dola`]).
 
 use super::model::{ForwardInput, LanguageModel, Logits, ModelError};
 use crate::sampling::logprobs;
 use crate::vocab::TokenId;
 
-/// ln of the probability of what a model has no token for: about that of the rarest.
+/// Log-probability of a token that the amateur model does not have: about that of the rarest
+/// tokens.
 const UNEXPECTED: f32 = -30.0;
 
-/// Classifier-free guidance: away from what the model would say behind another prompt.
+/// Classifier-free guidance: moves the logits away from those behind another, negative prompt.
 ///
-/// A row is log p₋ + s·(log p − log p₋), where p stands behind the prompt and p₋ behind the negative prompt, both with the
-/// output so far; s = 1 is the model as it is. Rows inside the prompt are the model's own. Sanchez et al. 2023; as Hugging Face's
-/// `guidance_scale`.
+/// A row is log p₋ + s·(log p − log p₋). Here p is the distribution behind the prompt and p₋ the
+/// one behind the negative prompt, both with the output so far. With s = 1 the model is unchanged.
+/// Rows inside the prompt are the model's own.
+///
+/// Source: Sanchez et al. 2023; the same as Hugging Face's `guidance_scale`.
 ///
 /// ```
 /// use hedgerow::decode::{Guided, LanguageModel};
 /// use hedgerow::vocab::TokenId;
 ///
 /// fn guided<M: LanguageModel>(model: M, prompt: &[TokenId]) -> Guided<M> {
-///     // Without a negative prompt of one's own, the prompt's last token alone is usual.
+///     // Without a separate negative prompt, the prompt's last token alone is usual.
 ///     Guided::new(model, prompt.len(), prompt[prompt.len() - 1..].to_vec(), 1.5)
 /// }
 /// ```
@@ -39,12 +43,13 @@ pub struct Guided<M> {
 #[derive(Debug)]
 pub struct GuidedCache<C> {
     positive: C,
-    /// Empty until the prompt has been read.
+    /// The cache of the negative prompt; empty until the prompt has been read.
     negative: C,
 }
 
 impl<M: LanguageModel> Guided<M> {
-    /// Guidance of strength `scale` behind prompts of `prompt` tokens (at least 1), away from `negative` (at least one token).
+    /// Guidance of strength `scale` behind prompts of `prompt` tokens (at least 1), away from the
+    /// prompt `negative` (at least one token).
     pub fn new(model: M, prompt: usize, negative: Vec<TokenId>, scale: f32) -> Self {
         Self { model, prompt: prompt.max(1), negative, scale }
     }
@@ -84,7 +89,8 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
     }
 
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
-        // Where each input's output begins among its tokens, and what is read behind the negative prompt.
+        // For each input: the index in its tokens at which the output begins, and the tokens to
+        // read behind the negative prompt.
         let mut shares = Vec::with_capacity(batch.len());
         for input in batch.iter() {
             let past = self.model.cache_len(&input.cache.positive);
@@ -119,7 +125,8 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
                     values.extend_from_slice(row);
                     continue;
                 }
-                // The last rows of both stand behind the same token.
+                // The last rows of both sequences belong to the same token, so rows are counted
+                // from the end.
                 let from_end = rows.end - token;
                 let other =
                     logits.rows(negative).checked_sub(from_end).and_then(|row| logits.row(negative, row));
@@ -136,10 +143,14 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
     }
 }
 
-/// Contrastive decoding: what an expert says more than an amateur.
+/// Contrastive decoding: raises the tokens that an expert model prefers more than an amateur model
+/// does.
 ///
-/// Tokens with p(x) ≥ α·max p keep (1 + β)·log p(x) − β·log p₋(x), where p is the expert's and p₋ the amateur's law; the others
-/// get −∞. Li et al. 2023, in the form of O'Brien & Lewis 2023; usual: α 0.1, β 0.5. The amateur must have the expert's tokens.
+/// Tokens with p(x) ≥ α·max p get the logit (1 + β)·log p(x) − β·log p₋(x), where p is the expert's
+/// distribution and p₋ the amateur's. All others get −∞. Usual values are α = 0.1 and β = 0.5. The
+/// amateur must have the expert's tokens.
+///
+/// Source: Li et al. 2023, in the form of O'Brien & Lewis 2023.
 #[derive(Clone, Debug)]
 pub struct Contrasted<E, A> {
     expert: E,
@@ -149,7 +160,8 @@ pub struct Contrasted<E, A> {
 }
 
 impl<E: LanguageModel, A: LanguageModel> Contrasted<E, A> {
-    /// The expert against the amateur, with α = `plausibility` in (0, 1] and β = `strength` ≥ 0.
+    /// Contrasts the expert with the amateur, with α = `plausibility` in (0, 1] and β = `strength`
+    /// ≥ 0.
     pub fn new(expert: E, amateur: A, plausibility: f32, strength: f32) -> Self {
         Self { expert, amateur, plausibility, strength }
     }
@@ -200,7 +212,8 @@ impl<E: LanguageModel, A: LanguageModel> LanguageModel for Contrasted<E, A> {
             for row in 0..count {
                 let of = |logits: &Logits| normalised(logits.row(input, row).ok_or(ModelError::NoRow)?);
                 let (expert, mut amateur) = (of(&expert)?, of(&amateur)?);
-                // What an amateur with a narrower output does not know, it does not expect.
+                // An amateur with a narrower output gives the tokens that it lacks a very low
+                // probability.
                 amateur.resize(size, UNEXPECTED);
                 values.extend(subtracted(&expert, &amateur, floor, 1.0 + self.strength, self.strength));
             }
@@ -209,16 +222,19 @@ impl<E: LanguageModel, A: LanguageModel> LanguageModel for Contrasted<E, A> {
     }
 }
 
-/// A model whose layers can be asked for logits of their own.
+/// A model that can give the logits of its inner layers.
 pub trait EarlyExit: LanguageModel {
     /// Number of layers.
     fn layers(&self) -> usize;
 
-    /// As [`forward`](LanguageModel::forward): the model's logits, then for each of `exits` those of the output matrix on the
-    /// hidden state as it is before the layer of this number (0 is the embedding), not normalised.
+    /// As [`forward`](LanguageModel::forward): first the model's logits, then one [`Logits`] for
+    /// each of `exits`.
+    ///
+    /// The logits of an exit are the product of the output matrix with the hidden state before the
+    /// layer of this number, where 0 is the embedding. The hidden state is not normalised.
     ///
     /// # Errors
-    /// As `forward`; [`ModelError::Unsupported`] for a layer that there is not.
+    /// As `forward`; [`ModelError::Unsupported`] for a layer that does not exist.
     fn forward_exits(
         &self,
         batch: &mut [ForwardInput<'_, Self::Cache>],
@@ -240,11 +256,14 @@ impl<M: EarlyExit + ?Sized> EarlyExit for &M {
     }
 }
 
-/// Decoding by contrasting layers: what the whole model says more than the layer it has changed its mind since most.
+/// Decoding by contrasting layers (DoLa): contrasts the model's output with that of an inner layer.
 ///
-/// Of the layers given, the one whose law differs most from the final one (by the Jensen–Shannon divergence) is premature.
-/// Tokens with p(x) ≥ 0.1·max p keep log p(x) − log p_premature(x), the others get −∞. Chuang et al. 2024, as their code and Hugging
-/// Face transformers 4.50 (`dola_layers`) have it; a repetition penalty of 1.2 is usual beside it.
+/// The contrasted layer is the one of the given layers whose distribution differs most from the
+/// final one, by the Jensen–Shannon divergence. Tokens with p(x) ≥ 0.1·max p get the logit log p(x)
+/// − log p_layer(x); all others get −∞. A repetition penalty of 1.2 is usual with it.
+///
+/// Source: Chuang et al. 2024, as in their code and in Hugging Face transformers 4.50
+/// (`dola_layers`).
 #[derive(Clone, Debug)]
 pub struct Dola<M> {
     model: M,
@@ -252,7 +271,7 @@ pub struct Dola<M> {
 }
 
 impl<M: EarlyExit> Dola<M> {
-    /// Contrasts the model with its own layers, at least one, each below the number of layers.
+    /// Contrasts the model with its own layers: at least one, each below the number of layers.
     pub fn new(model: M, layers: Vec<usize>) -> Self {
         Self { model, layers }
     }
@@ -310,12 +329,13 @@ impl<M: EarlyExit> LanguageModel for Dola<M> {
     }
 }
 
-/// ln softmax of a row of some model.
+/// The log-softmax of a row.
 fn normalised(row: &[f32]) -> Result<Vec<f32>, ModelError> {
     logprobs::log_softmax(row).map_err(ModelError::backend)
 }
 
-/// `a · with − b · without` for tokens within `floor` of the likeliest; −∞ for the others.
+/// The logits `a · with − b · without` of tokens whose `with` is within `floor` of the largest; −∞
+/// for the others.
 fn subtracted<'a>(
     with: &'a [f32],
     without: &'a [f32],
@@ -330,7 +350,8 @@ fn subtracted<'a>(
     })
 }
 
-/// Σ m·(2 ln m − ln p − ln q) / 2 with m = (p + q) / 2, up to a constant factor.
+/// The Jensen–Shannon divergence of two distributions, up to a constant factor: Σ m·(2 ln m − ln p
+/// − ln q) / 2 with m = (p + q) / 2.
 fn divergence(p: &[f32], q: &[f32]) -> f64 {
     let both = p.iter().zip(q).map(|(&p, &q)| (f64::from(p), f64::from(q)));
     both.filter(|(p, q)| p.is_finite() && q.is_finite())

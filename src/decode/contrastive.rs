@@ -1,10 +1,16 @@
-//! Contrastive search: likely tokens that do not say what has been said already.
+//! Contrastive search: prefers likely tokens whose hidden states differ from those of earlier
+//! tokens.
 //!
-//! Of the k most probable tokens v, the one with the largest (1 − α)·p(v) − α·max cos(h_v, h_x) is taken, where h are hidden
-//! states behind tokens and x runs over prompt and output: so every candidate is read before it is chosen. Su et al. 2022;
-//! the semantics are those of Hugging Face transformers 4.50 (`penalty_alpha`, `top_k`). Biases, bans, penalties and the constraint
-//! count for p; temperature and truncations do not. The price of a token is one pass over k sequences, k − 1 forks of
-//! the cache, and k products with all hidden states so far.
+//! Each step considers the k most probable tokens v and takes the one with the largest (1 − α)·p(v)
+//! − α·max cos(h_v, h_x). Here h are the tokens' hidden states, and x ranges over the prompt and
+//! the output. Every candidate must therefore be read before one is chosen. Biases, bans, penalties
+//! and the constraint apply to p; temperature and truncations do not.
+//!
+//! Source: Su et al. 2022; the semantics are those of Hugging Face transformers 4.50
+//! (`penalty_alpha`, `top_k`).
+//!
+//! A token costs one pass over k sequences, k − 1 forks of the cache, and k products with all
+//! hidden states so far.
 
 use super::clock::Clock;
 use super::error::DecodeError;
@@ -14,7 +20,7 @@ use super::rules::Rules;
 use super::sequence::Sequence;
 use crate::vocab::TokenId;
 
-/// How contrastive search is done.
+/// The settings of contrastive search.
 ///
 /// ```
 /// use hedgerow::decode::{ContrastiveSearch, Request, Strategy};
@@ -26,14 +32,14 @@ use crate::vocab::TokenId;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ContrastiveSearch {
-    /// k: how many tokens are looked at for each place, at least 1. Usual: 4.
+    /// Number k of candidates for each token, at least 1. Usual: 4.
     pub candidates: usize,
-    /// α in [0, 1]: what likeness costs; 0 is greedy. Usual: 0.6.
+    /// Weight α of the similarity, in [0, 1]; 0 is greedy. Usual: 0.6.
     pub penalty: f32,
 }
 
 impl ContrastiveSearch {
-    /// Refuses what has no meaning.
+    /// Refuses settings that have no meaning.
     pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
         let refuse = |reason| Err(DecodeError::Strategy { reason });
         if self.candidates == 0 || self.candidates > limit {
@@ -49,16 +55,17 @@ impl ContrastiveSearch {
     }
 }
 
-/// A contrastive search under way. Its request's sequences read the candidates, one each, and hold nothing else that counts.
+/// A contrastive search in progress. Each of its request's sequences reads one candidate; the
+/// output itself is in `output`.
 pub(crate) struct Contrastive<C> {
     settings: ContrastiveSearch,
     /// The output so far, without a cache; `None` before the first step and after the last.
     pub output: Option<Box<Sequence<C>>>,
-    /// Hidden states behind prompt and output, of length 1.
+    /// Hidden states of prompt and output, scaled to length 1.
     context: Vec<Vec<f32>>,
-    /// The tokens being read, with the logarithms of their probabilities.
+    /// The candidates that are being read, with their log-probabilities.
     candidates: Vec<(TokenId, f32)>,
-    /// The logits that they come from, if anybody asks for them.
+    /// The logits from which the candidates come, if the request asks for log-probabilities.
     row: Vec<f32>,
 }
 
@@ -67,14 +74,14 @@ impl<C: Send + 'static> Contrastive<C> {
         Self { settings, output: None, context: Vec::new(), candidates: Vec::new(), row: Vec::new() }
     }
 
-    /// Takes the hidden states behind a part of the prompt.
+    /// Adds the hidden states of a part of the prompt.
     pub fn read(&mut self, hidden: Option<&Logits>, input: usize) {
         let Some(hidden) = hidden else { return };
         self.context.extend((0..hidden.rows(input)).filter_map(|row| hidden.row(input, row)).map(unit));
     }
 
-    /// Takes one step: chooses among the candidates that have been read, if any, and proposes the next. When the output has
-    /// ended, it is all that `sequences` hold.
+    /// Takes one step: chooses among the candidates that have been read, if any, and proposes the
+    /// next ones. When the output has ended, `sequences` hold it alone.
     #[allow(clippy::too_many_arguments)]
     pub fn step<M: LanguageModel<Cache = C>>(
         &mut self,
@@ -101,7 +108,7 @@ impl<C: Send + 'static> Contrastive<C> {
                 self.read(hidden.filter(|_| output.end.is_none()), first_input + chosen);
                 output
             }
-            // The prompt has been read.
+            // The prompt has just been read.
             None => match sequences.pop() {
                 Some(sequence) => Box::new(sequence),
                 None => return Ok(()),
@@ -119,7 +126,7 @@ impl<C: Send + 'static> Contrastive<C> {
         Ok(())
     }
 
-    /// The candidate worth most; the likelier among equals.
+    /// Index of the candidate with the highest score; the more probable one among equals.
     fn choose(&self, hidden: Option<&Logits>, first_input: usize) -> usize {
         let alpha = f64::from(self.settings.penalty);
         let worth = |(number, &(_, logprob)): (usize, &(TokenId, f32))| {

@@ -1,24 +1,27 @@
-//! Logits that stay where a model computed them.
+//! Logits that stay on the device where the model computed them.
 //!
-//! Copying rows out of a GPU costs more than looking through them there, so a model may keep them ([`Rows::Device`]) and give the
-//! loop only what its samplers ask for: [`DeviceRows::survivors`] answers all cuts of a step in one exchange, masks on the way
-//! in, a few tokens with their logits on the way out. Whatever needs a whole row (beams, log-probabilities, guesses, chains
-//! that can draw any token) gets it by [`DeviceRows::copy`], at the price of the copy.
+//! A copy of whole rows from a GPU costs more than a search through them there. A model may
+//! therefore keep its rows on the device ([`Rows::Device`]) and give the loop only the part that
+//! its samplers need. [`DeviceRows::survivors`] answers all cuts of a step in one exchange: masks
+//! go to the device, a few tokens with their logits come back.
+//!
+//! Beams, log-probabilities, guesses and sampling chains that can draw any token need whole rows.
+//! They get them by [`DeviceRows::copy`], at the cost of the copy.
 
 use super::model::{Logits, ModelError};
 use crate::sampling::{Cut, Survivors};
 
-/// What a forward pass gives: rows in the processor's memory, or somewhere else.
+/// The logits of a forward pass: rows in host memory, or rows on a device.
 #[derive(Debug)]
 pub enum Rows {
-    /// Rows that can be read.
+    /// Rows in host memory.
     Host(Logits),
-    /// Rows that have to be asked for.
+    /// Rows on a device, which must be asked for.
     Device(Box<dyn DeviceRows>),
 }
 
 impl Rows {
-    /// The rows in the processor's memory, copied there if need be.
+    /// The rows in host memory, copied there if necessary.
     ///
     /// # Errors
     /// As [`DeviceRows::copy`].
@@ -30,28 +33,31 @@ impl Rows {
     }
 }
 
-/// The logits of one forward pass, `[rows, vocab]`, in memory that the processor does not read.
+/// The logits of one forward pass, `[rows, vocab]`, in memory that the host does not read.
 pub trait DeviceRows: std::fmt::Debug + Send {
-    /// What the cuts leave of rows, of which only the first `tokens` logits count; one answer for each cut, in order.
+    /// The results of cuts, one for each cut, in order. Only the first `tokens` logits of a row
+    /// count.
     ///
     /// # Errors
-    /// [`ModelError::NoRow`] for an input without a row; a failure of the backend.
+    /// [`ModelError::NoRow`] for an input without a row; [`ModelError::Backend`] if the backend
+    /// fails.
     fn survivors(&self, cuts: &[RowCut<'_>], tokens: usize) -> Result<Vec<Survivors>, ModelError>;
 
     /// All rows, as [`LanguageModel::forward`](super::LanguageModel::forward) gives them.
     ///
     /// # Errors
-    /// A failure of the backend.
+    /// [`ModelError::Backend`] if the backend fails.
     fn copy(&self) -> Result<Logits, ModelError>;
 }
 
-/// What is wanted of a row.
+/// The part of a row that is needed.
 #[derive(Clone, Debug)]
 pub struct RowCut<'a> {
-    /// The input whose last row it is.
+    /// The input whose last row is meant.
     pub input: usize,
-    /// The allowed tokens, packed, 32 a word, lowest bit first; none means all, and tokens beyond its end are forbidden.
+    /// The allowed tokens, packed, 32 a word, lowest bit first. `None` allows all; tokens beyond
+    /// the mask's end are forbidden.
     pub mask: Option<&'a [u32]>,
-    /// What the sampler needs.
+    /// The part that the sampler needs.
     pub cut: Cut,
 }

@@ -1,48 +1,58 @@
-//! Guessing tokens ahead, so that one forward pass can confirm several.
+//! Guesses of the next tokens, so that one forward pass can confirm several.
 //!
-//! A draft is a guess at the next tokens, or a tree of them. The model reads it together with what is pending, and its rows
-//! of logits are decided on in turn, as if there were no draft; while the token decided on is a guessed one, the next row is
-//! already there. There are two ways to decide, and neither changes the law of an output:
+//! A draft is a guess at the next tokens, or a tree of guesses. The model reads it together with
+//! the pending tokens. Its rows of logits are then decided in turn, as if there were no draft. As
+//! long as the token decided on is a guessed one, the next row is already there. There are two ways
+//! to decide, and neither changes the distribution of an output:
 //!
-//! - A guess that is nobody's draw (n-grams, the likeliest token, a tree of them): the target's own draw is made, and followed
-//!   where it was guessed. Random numbers are counted by position, so even the tokens are those without drafts.
-//! - A guess x drawn from a law q ([`DraftChoice::Drawn`]): with p the target's law, x is taken if u·q(x) < p(x), else the
-//!   token is drawn from max(0, p − q), made to sum to 1, or from p if nothing is left of that. Leviathan, Kalman & Matias
-//!   2023; Chen et al. 2023. More guesses come true where both laws are wide; the tokens are others than without drafts.
+//! - A guess that was not drawn at random (n-grams, the most probable token, or a tree of them):
+//!   the target's own draw is made, and the guess is used if it is the drawn token. Random numbers
+//!   are counted by position, so the tokens are the same as without drafts.
+//! - A guess x drawn from a distribution q ([`DraftChoice::Drawn`]): with p the target's
+//!   distribution, x is accepted if u·q(x) < p(x). Otherwise the token is drawn from max(0, p − q),
+//!   made to sum to 1, or from p if that is zero everywhere. More guesses are accepted if both
+//!   distributions are wide. The tokens differ from those without drafts; their distribution does
+//!   not. Source: Leviathan, Kalman & Matias 2023; Chen et al. 2023.
 //!
-//! p is always the final law at its position: penalties over the guessed tokens, mask, temperature, truncation. The price of
-//! a draft is the width of the pass (on a CPU, some four tokens cost twice as much as one) and whatever the guess takes.
+//! p is always the final distribution at its position, after penalties over the guessed tokens,
+//! mask, temperature and truncation.
+//!
+//! A draft costs a wider pass (on a CPU, four tokens cost about twice as much as one) and the work
+//! of guessing.
 
 use crate::sampling::{Purpose, Rng};
 use crate::vocab::TokenId;
 
-/// Where guesses come from.
+/// The source of guesses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Draft {
-    /// No guesses: one token a pass, besides forced ones.
+    /// No guesses: one token a pass, besides forced tokens.
     #[default]
     None,
-    /// What followed the last time that the latest tokens occurred in prompt or output: prompt lookup decoding (Saxena 2023).
-    /// It pays on text that repeats itself or its prompt, and costs one search through the tokens a pass.
+    /// Prompt lookup decoding (Saxena 2023): guesses the tokens that followed the last earlier
+    /// occurrence of the latest tokens in prompt or output. It pays on text that repeats itself or
+    /// its prompt. It costs one search through the tokens a pass.
     Ngram {
-        /// How many of the latest tokens to look for, at most; fewer are looked for if these are not found.
+        /// Largest number of latest tokens to look for; if they do not occur earlier, fewer are
+        /// looked for.
         longest: usize,
-        /// How many tokens to guess, at most.
+        /// Largest number of tokens to guess.
         tokens: usize,
     },
-    /// The batch's draft model, see [`Batch::draft_model`](super::Batch::draft_model): one of its passes for each guess. It is held
-    /// to the request's constraint and sampling parameters, too.
+    /// Guesses of the batch's draft model, see [`Batch::draft_model`](super::Batch::draft_model).
+    /// Each guess costs one of its passes. The request's constraint and sampling parameters apply
+    /// to the draft model too.
     Model {
-        /// How many tokens to guess, at most.
+        /// Largest number of tokens to guess.
         tokens: usize,
-        /// Which token it guesses.
+        /// The rule by which the model chooses a guess.
         choice: DraftChoice,
     },
-    /// The batch's draft heads, see [`Batch::draft_heads`](super::Batch::draft_heads): a tree of the likeliest continuations, read in
-    /// one pass.
+    /// A tree of likely continuations from the batch's draft heads, see
+    /// [`Batch::draft_heads`](super::Batch::draft_heads). The tree is read in one pass.
     Heads {
-        /// How many tokens the tree has, at most.
+        /// Largest number of tokens of the tree.
         tokens: usize,
     },
 }
@@ -57,44 +67,47 @@ pub enum DraftChoice {
     Drawn,
 }
 
-/// When a guess is taken.
+/// The rule by which guesses are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Acceptance {
-    /// So that the law of outputs is what it is without drafts.
+    /// Leaves the distribution of outputs as it is without drafts.
     #[default]
     Exact,
-    /// **Lossy**: whenever the target finds it typical, p(x) > min(ε, δ·exp(−H(p))), H the entropy of p (Cai et al. 2024). More
-    /// guesses are taken, and outputs lean towards what the drafter would say.
+    /// **Lossy**: accepts a guess that is typical of the target's distribution p, that is, if p(x)
+    /// > min(ε, δ·exp(−H(p))), where H is the entropy of p (Cai et al. 2024). More guesses are
+    /// accepted, and outputs lean towards the drafter's choices.
     Typical {
-        /// ε in (0, 1): a guess this probable is always taken. Usual: 0.09.
+        /// The threshold ε in (0, 1): a guess with a higher probability is always accepted. Usual:
+        /// 0.09.
         epsilon: f32,
-        /// δ > 0. Usual: 0.3.
+        /// The factor δ > 0. Usual: 0.3.
         delta: f32,
     },
 }
 
-/// A law: tokens with their probabilities, in any order.
-pub(crate) type Law = Vec<(TokenId, f32)>;
+/// A distribution: tokens with their probabilities, in any order.
+pub(crate) type Distribution = Vec<(TokenId, f32)>;
 
-/// What belongs to a guessed token.
+/// A guessed token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Guessed {
     pub token: TokenId,
-    /// The guess that it stands behind; `None` for what is certain.
+    /// Index of the guess that it follows; `None` if it follows the certain tokens.
     pub parent: Option<usize>,
-    /// What it was drawn from, if it was drawn.
-    pub law: Option<Law>,
+    /// The distribution from which it was drawn, if it was drawn.
+    pub distribution: Option<Distribution>,
 }
 
-/// A chain of guesses that nobody drew.
+/// A chain of guesses that were not drawn at random.
 pub(crate) fn chain(tokens: &[TokenId]) -> Vec<Guessed> {
-    let guess = |(at, &token): (usize, &TokenId)| Guessed { token, parent: at.checked_sub(1), law: None };
+    let guess =
+        |(at, &token): (usize, &TokenId)| Guessed { token, parent: at.checked_sub(1), distribution: None };
     tokens.iter().enumerate().map(guess).collect()
 }
 
-/// What followed the last time that the latest of `tokens` occurred: at most `longest` of them, at most `most` tokens.
-/// O(longest · tokens).
+/// The tokens that followed the last earlier occurrence of the latest of `tokens`. At most
+/// `longest` tokens are looked for, and at most `most` are given. Time: O(longest · tokens).
 pub(crate) fn ngram(tokens: &[TokenId], longest: usize, most: usize) -> &[TokenId] {
     for length in (1..=longest.min(tokens.len().saturating_sub(1))).rev() {
         let (_, suffix) = tokens.split_at(tokens.len() - length);
@@ -107,16 +120,24 @@ pub(crate) fn ngram(tokens: &[TokenId], longest: usize, most: usize) -> &[TokenI
     &[]
 }
 
-/// Decides on `guess`, which was drawn from `q`: the token of the position, which has law `p` whatever `q` is.
-pub(crate) fn verify(p: &Law, q: &Law, guess: TokenId, rng: &Rng, position: u32) -> TokenId {
+/// Decides on `guess`, which was drawn from `q`, and gives the token of the position. Its
+/// distribution is `p` for any `q`.
+pub(crate) fn verify(
+    p: &Distribution,
+    q: &Distribution,
+    guess: TokenId,
+    rng: &Rng,
+    position: u32,
+) -> TokenId {
     let uniform = |purpose| rng.uniform(position, purpose, 0);
     decide(p, q, guess, uniform(Purpose::Accept), uniform(Purpose::Residual))
 }
 
-/// As [`verify`], with the random numbers of the acceptance and of the second draw.
-fn decide(p: &Law, q: &Law, guess: TokenId, accept: f64, second: f64) -> TokenId {
-    let of =
-        |law: &Law, token| law.iter().find(|entry| entry.0 == token).map_or(0.0, |entry| f64::from(entry.1));
+/// As [`verify`], with the random numbers for the acceptance and for the second draw.
+fn decide(p: &Distribution, q: &Distribution, guess: TokenId, accept: f64, second: f64) -> TokenId {
+    let of = |entries: &Distribution, token| {
+        entries.iter().find(|entry| entry.0 == token).map_or(0.0, |entry| f64::from(entry.1))
+    };
     if accept * of(q, guess) < of(p, guess) {
         return guess;
     }
@@ -131,12 +152,12 @@ fn decide(p: &Law, q: &Law, guess: TokenId, accept: f64, second: f64) -> TokenId
     draw_weighted(&left, second).or_else(|| draw_from(p, second)).unwrap_or(guess)
 }
 
-/// Draws from a law with `u` in [0, 1).
-pub(crate) fn draw_from(law: &Law, u: f64) -> Option<TokenId> {
-    draw_weighted(&law.iter().map(|&(token, p)| (token, f64::from(p))).collect::<Vec<_>>(), u)
+/// Draws from a distribution with `u` in [0, 1).
+pub(crate) fn draw_from(distribution: &Distribution, u: f64) -> Option<TokenId> {
+    draw_weighted(&distribution.iter().map(|&(token, p)| (token, f64::from(p))).collect::<Vec<_>>(), u)
 }
 
-/// Inverse distribution function over weights; `None` if there is no weight.
+/// Draws from weights by the inverse distribution function; `None` if all weights are zero.
 fn draw_weighted(weights: &[(TokenId, f64)], u: f64) -> Option<TokenId> {
     let total: f64 = weights.iter().map(|entry| entry.1).sum();
     if total.is_nan() || total <= 0.0 {
@@ -154,22 +175,25 @@ fn draw_weighted(weights: &[(TokenId, f64)], u: f64) -> Option<TokenId> {
     last
 }
 
-/// Whether a guess is typical of the target's law: see [`Acceptance::Typical`].
-pub(crate) fn is_typical(p: &Law, guess: TokenId, epsilon: f32, delta: f32) -> bool {
+/// True if a guess is typical of the target's distribution: see [`Acceptance::Typical`].
+pub(crate) fn is_typical(p: &Distribution, guess: TokenId, epsilon: f32, delta: f32) -> bool {
     let entropy: f32 = p.iter().filter(|entry| entry.1 > 0.0).map(|entry| -entry.1 * entry.1.ln()).sum();
     let of_guess = p.iter().find(|entry| entry.0 == guess).map_or(0.0, |entry| entry.1);
     of_guess > epsilon.min(delta * (-entropy).exp())
 }
 
-/// The tree of at most `most` likeliest continuations: `levels[i]` are tokens with their log-probabilities at depth i, likeliest
-/// first, taken to be independent. `allowed` says whether a token may come behind a node; one that may is the next node. Best first, so
-/// every parent comes before its children.
+/// The tree of the at most `most` most probable continuations.
+///
+/// `levels[i]` are tokens with their log-probabilities at depth i, most probable first, taken to be
+/// independent of the other levels. `allowed` says if a token may follow a node; an allowed token
+/// becomes the next node. The best node comes first, so every parent comes before its children.
 pub(crate) fn likeliest_tree<E>(
     levels: &[Vec<(TokenId, f32)>],
     most: usize,
     mut allowed: impl FnMut(Option<usize>, TokenId) -> Result<bool, E>,
 ) -> Result<Vec<Guessed>, E> {
-    /// A way on that has not been taken: the node it stands behind, its place in its level, and Σ log p with it.
+    /// A continuation that is not in the tree yet: its parent node, its rank in its level, and the
+    /// Σ log p that it would have.
     struct Open {
         parent: Option<usize>,
         depth: usize,
@@ -197,7 +221,7 @@ pub(crate) fn likeliest_tree<E>(
             if let Some(sum) = worth(sum, depth + 1, 0) {
                 open.push(Open { parent: Some(nodes.len()), depth: depth + 1, rank: 0, sum });
             }
-            nodes.push(Guessed { token, parent, law: None });
+            nodes.push(Guessed { token, parent, distribution: None });
             sums.push(sum);
         }
     }
@@ -230,18 +254,19 @@ mod tests {
         }
     }
 
-    /// A law over tokens 0, 1, 2…, zeros left out.
-    fn law(weights: &[f32]) -> Law {
+    /// A distribution over tokens 0, 1, 2…, with zeros left out.
+    fn distribution(weights: &[f32]) -> Distribution {
         let tokens = weights.iter().enumerate().map(|(id, &p)| (TokenId(id as u32), p));
         tokens.filter(|entry| entry.1 > 0.0).collect()
     }
 
-    /// Every guess with its probability, and every outcome of the two random numbers on a grid on which all thresholds lie.
+    /// Sums over every guess with its probability, and over a grid of the two random numbers that
+    /// contains all thresholds.
     #[test]
-    fn one_step_has_the_law_of_the_target() {
+    fn one_step_has_the_distribution_of_the_target() {
         const GRID: usize = 60;
         let middle = |step: usize| (step as f64 + 0.5) / GRID as f64;
-        let laws = [
+        let distributions = [
             [0.5, 0.25, 0.25, 0.0],
             [0.25, 0.25, 0.5, 0.0],
             [0.5, 0.5, 0.0, 0.0],
@@ -250,12 +275,18 @@ mod tests {
             [1.0, 0.0, 0.0, 0.0],
             [0.0, 0.75, 0.25, 0.0],
         ];
-        for p in laws {
-            for q in laws {
+        for p in distributions {
+            for q in distributions {
                 let mut found = [0.0f64; 4];
-                for (guess, drawn) in law(&q) {
+                for (guess, drawn) in distribution(&q) {
                     for (accept, second) in (0..GRID * GRID).map(|step| (step / GRID, step % GRID)) {
-                        let token = decide(&law(&p), &law(&q), guess, middle(accept), middle(second));
+                        let token = decide(
+                            &distribution(&p),
+                            &distribution(&q),
+                            guess,
+                            middle(accept),
+                            middle(second),
+                        );
                         found[token.index()] += f64::from(drawn) / (GRID * GRID) as f64;
                     }
                 }
@@ -269,23 +300,23 @@ mod tests {
     #[test]
     fn guesses_are_verified_strictly() {
         let rng = |seed| Rng::new(seed, 0);
-        let (one, other) = (law(&[1.0]), law(&[0.0, 1.0]));
+        let (one, other) = (distribution(&[1.0]), distribution(&[0.0, 1.0]));
         for seed in 0..50 {
-            // Equal laws always agree; a guess that the target excludes is never taken.
+            // Equal distributions always agree; a guess that the target excludes is never accepted.
             assert_eq!(verify(&one, &one, TokenId(0), &rng(seed), 3), TokenId(0));
             assert_eq!(verify(&one, &other, TokenId(1), &rng(seed), 3), TokenId(0));
         }
-        assert_eq!(draw_from(&law(&[0.5, 0.0, 0.5]), 0.5), Some(TokenId(2)));
-        assert_eq!(draw_from(&law(&[0.5, 0.0, 0.5]), 0.999), Some(TokenId(2)));
-        assert_eq!(draw_from(&law(&[]), 0.5), None);
+        assert_eq!(draw_from(&distribution(&[0.5, 0.0, 0.5]), 0.5), Some(TokenId(2)));
+        assert_eq!(draw_from(&distribution(&[0.5, 0.0, 0.5]), 0.999), Some(TokenId(2)));
+        assert_eq!(draw_from(&distribution(&[]), 0.5), None);
     }
 
     #[test]
     fn typical_guesses() {
-        let flat = law(&[0.25; 4]);
+        let flat = distribution(&[0.25; 4]);
         // exp(−H) is 1/4: the threshold is min(0.09, 0.3 / 4).
         assert!(is_typical(&flat, TokenId(1), 0.09, 0.3) && !is_typical(&flat, TokenId(1), 0.5, 1.0));
-        assert!(!is_typical(&law(&[0.95, 0.05]), TokenId(1), 0.09, 0.3));
+        assert!(!is_typical(&distribution(&[0.95, 0.05]), TokenId(1), 0.09, 0.3));
         assert!(!is_typical(&flat, TokenId(9), 0.0, 0.0));
     }
 
@@ -300,12 +331,12 @@ mod tests {
             let nodes = likeliest_tree(&levels, most, allowed).unwrap();
             nodes.into_iter().map(|node| (node.token.0, node.parent)).collect::<Vec<_>>()
         };
-        // Worth 0.6, 0.54, 0.3, 0.27, then 0.1.
+        // The products of probabilities are 0.6, 0.54, 0.3, 0.27, then 0.1.
         let best = [(0, None), (0, Some(0)), (1, None), (0, Some(2)), (2, None)];
         assert_eq!(tree(5, &mut { all }), best);
         assert_eq!(tree(2, &mut { all }), best[..2]);
         assert_eq!(tree(99, &mut { all }).len(), 9);
-        // What may not be has no children, but siblings.
+        // A forbidden token has no children, but its siblings are still tried.
         let mut not_first =
             |parent: Option<usize>, token: TokenId| Ok(parent.is_some() || token != TokenId(0));
         assert_eq!(tree(3, &mut not_first), [(1, None), (0, Some(0)), (2, None)]);

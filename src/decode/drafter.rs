@@ -1,10 +1,14 @@
-//! Who guesses: what has been said before, a smaller model, or heads on the model itself.
+//! The sources of guesses: n-grams of earlier text, a smaller model, or heads on the model itself.
 //!
-//! Guesses are made for one request at a time, in as few passes as its guesses are deep. A draft model reads what it has not
-//! read, then its own guesses; what did not come true is cut from its cache when it is asked again. It is held to the
-//! constraint and to the sampling parameters of the output, so what it guesses may come. Its outputs share the first cache
-//! there is. Draft heads (Medusa: Cai et al. 2024) look at the hidden state behind the last token read, so they cost no
-//! pass: head i scores the token i + 2 places on, each without knowing of the others' choice.
+//! Guesses are made for one request at a time, in as many passes as its guesses are deep. A draft
+//! model reads the tokens that it has not read, then its own guesses. Guesses that were not
+//! accepted are cut from its cache when it is asked again. The constraint and the sampling
+//! parameters of the output apply to it, so its guesses are allowed tokens. All outputs of a
+//! request start from a fork of the first draft cache.
+//!
+//! Draft heads (Medusa: Cai et al. 2024) read the hidden state of the last token read, so they cost
+//! no pass. Head i scores the token i + 2 positions ahead. The heads do not know each other's
+//! choices.
 
 use super::draft::{self, Draft, DraftChoice, Guessed};
 use super::erased::{ErasedCache, ErasedModel};
@@ -17,16 +21,17 @@ use crate::sampling::logprobs;
 use crate::vocab::TokenId;
 use std::sync::Arc;
 
-/// How many tokens of a head's choice are looked at.
+/// Number of a head's most probable tokens that are considered.
 const HEAD_CHOICES: usize = 10;
 
-/// Heads that score tokens further on, from the model's last hidden state.
+/// Heads that score tokens further ahead, from the model's last hidden state.
 pub trait DraftHeads {
-    /// `[heads, vocab]`, as one input: row i scores the token i + 2 places behind the token that `hidden` stands behind (row 0
-    /// the one after that which the model itself scores).
+    /// The heads' logits, `[heads, vocab]`, as one input. Row i scores the token i + 2 positions
+    /// after the token of `hidden`. Row 0 scores the token after the one that the model itself
+    /// scores.
     ///
     /// # Errors
-    /// What keeps them from it, such as a hidden state of another model.
+    /// A [`ModelError`], for example for a hidden state of another model.
     fn logits(&self, hidden: &[f32]) -> Result<Logits, ModelError>;
 }
 
@@ -36,7 +41,7 @@ impl<H: DraftHeads + ?Sized> DraftHeads for Arc<H> {
     }
 }
 
-/// Who guesses in a batch.
+/// The sources of guesses in a batch.
 #[derive(Default)]
 pub(crate) struct Drafters {
     pub model: Option<Box<ErasedModel>>,
@@ -44,7 +49,7 @@ pub(crate) struct Drafters {
 }
 
 impl Drafters {
-    /// Whether a request's guesses can be made.
+    /// Checks that the batch has the source that a request's guesses need.
     pub fn check(&self, draft: Draft) -> Result<(), DecodeError> {
         let missing = |reason| Err(DecodeError::Strategy { reason });
         match draft {
@@ -58,7 +63,7 @@ impl Drafters {
         }
     }
 
-    /// Adds guesses to what the outputs of a request have pending.
+    /// Adds guesses to the pending tokens of a request's outputs.
     pub fn guess<C>(
         &self,
         sequences: &mut [Sequence<C>],
@@ -103,10 +108,10 @@ struct Drafting<'a> {
     rules: &'a Rules,
 }
 
-/// One output's guesses under way.
+/// The guesses for one output, in progress.
 struct Guesses {
     sequence: usize,
-    /// What the draft model is to read next.
+    /// The tokens that the draft model reads next.
     unread: Vec<TokenId>,
     guesses: Vec<Guessed>,
     most: usize,
@@ -141,11 +146,11 @@ impl Drafting<'_> {
             for (input, mut guesses) in under_way.into_iter().enumerate() {
                 let row = logits.last(input).unwrap_or_default();
                 let guess = sequences[guesses.sequence].imagine(row, self.choice, self.rules)?;
-                // Behind an end there is nothing to guess.
+                // Nothing is guessed after an end token.
                 let goes_on = guess.as_ref().is_some_and(|guess| !self.rules.end_tokens.contains(&guess.0));
-                if let Some((token, law)) = guess {
+                if let Some((token, distribution)) = guess {
                     let parent = guesses.guesses.len().checked_sub(1);
-                    guesses.guesses.push(Guessed { token, parent, law });
+                    guesses.guesses.push(Guessed { token, parent, distribution });
                     guesses.unread = vec![token];
                 }
                 match goes_on
@@ -166,8 +171,8 @@ impl Drafting<'_> {
         Ok(())
     }
 
-    /// Brings an output's draft cache to a beginning of its tokens, and gives those that it has not read; `None` if the draft
-    /// model cannot read them.
+    /// Cuts an output's draft cache back to a prefix of its tokens, and gives the tokens that it
+    /// has not read; `None` if the draft model does not have one of them.
     fn catch_up<C>(
         &self,
         sequences: &mut [Sequence<C>],
@@ -186,7 +191,7 @@ impl Drafting<'_> {
         let tokens = sequences[number].tokens().to_vec();
         let Some(Drafted { cache, read }) = &mut sequences[number].drafted else { return Ok(None) };
         let shared = read.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
-        // The last token is always to be read, for the logits behind it.
+        // The last token is always read again, for the logits after it.
         let kept = shared.min(tokens.len() - 1).min(self.model.cache_len(cache));
         self.model.truncate(cache, kept)?;
         read.truncate(kept);
@@ -194,7 +199,7 @@ impl Drafting<'_> {
         Ok(Some(unread).filter(|unread| token_fits(self.model, unread)))
     }
 
-    /// One pass of the draft model.
+    /// Runs one pass of the draft model.
     fn pass<C>(&self, sequences: &mut [Sequence<C>], under_way: &[Guesses]) -> Result<Logits, DecodeError> {
         let mut inputs: Vec<ForwardInput<'_, ErasedCache>> = Vec::new();
         let mut guesses = under_way.iter().peekable();
@@ -208,12 +213,13 @@ impl Drafting<'_> {
     }
 }
 
-/// Whether a draft model has all these tokens: vocabularies of one family are padded to different sizes.
+/// True if a draft model has all these tokens: vocabularies of one family are padded to different
+/// sizes.
 fn token_fits(model: &ErasedModel, tokens: &[TokenId]) -> bool {
     tokens.iter().all(|token| token.index() < model.vocab_size())
 }
 
-/// Lets draft heads guess a tree.
+/// Guesses a tree by draft heads.
 fn guess_by_heads<C>(
     heads: &dyn DraftHeads,
     sequence: &mut Sequence<C>,
@@ -224,7 +230,8 @@ fn guess_by_heads<C>(
     let (depth, width) = sequence.room(rules, most_pending);
     let Some(hidden) = sequence.hidden.take().filter(|_| depth > 0) else { return Ok(()) };
     let logits = heads.logits(&hidden)?;
-    // The first pending token is the model's own; what was forced behind it has taken the place of heads' guesses.
+    // The first pending token is the model's own. Each forced token after it stands at a position
+    // that a head would have guessed.
     let first = sequence.pending.len().saturating_sub(1);
     let mut levels = Vec::new();
     for row in (first..logits.rows(0)).take(depth).filter_map(|row| logits.row(0, row)) {
@@ -238,7 +245,7 @@ fn guess_by_heads<C>(
         let nodes = tree.len();
         let allowed = tree.push(parent, token)?;
         if !allowed {
-            // It is no node of the drafter's tree either.
+            // A forbidden token is no node of the drafter's tree either.
             tree.truncate(nodes);
         }
         Ok(allowed)

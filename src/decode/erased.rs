@@ -1,7 +1,8 @@
-//! A model without the type of its cache, for places that choose among models at run time.
+//! A model without the type of its cache, for code that chooses among models at run time.
 //!
-//! [`ErasedModel`] is a `dyn` [`LanguageModel`] whose caches are boxes. The price is one allocation for the batch of
-//! each forward pass and one check of the cache's type, nothing beside the pass itself.
+//! [`ErasedModel`] is a `dyn` [`LanguageModel`] whose caches are boxes. It costs one allocation for
+//! the batch of each forward pass and one check of each cache's type, which is negligible beside
+//! the pass itself.
 
 use std::any::Any;
 use std::fmt;
@@ -9,7 +10,7 @@ use std::fmt;
 use super::device_rows::Rows;
 use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
 
-/// A cache of a model whose type is not known.
+/// A cache of a model whose type is erased.
 pub struct ErasedCache(Box<dyn Any + Send>);
 
 impl fmt::Debug for ErasedCache {
@@ -18,15 +19,19 @@ impl fmt::Debug for ErasedCache {
     }
 }
 
-/// A model of any type.
+/// A model of any type, as a trait object.
 pub type ErasedModel = dyn LanguageModel<Cache = ErasedCache>;
 
-/// Gives a model the form of an [`ErasedModel`].
+/// A wrapper that makes a model an [`ErasedModel`].
 ///
 /// ```no_run
 /// use hedgerow::decode::{Erase, ErasedModel, LanguageModel};
 ///
-/// fn either(first: impl LanguageModel + 'static, second: impl LanguageModel + 'static, n: u8) -> Box<ErasedModel> {
+/// fn either(
+///     first: impl LanguageModel + 'static,
+///     second: impl LanguageModel + 'static,
+///     n: u8,
+/// ) -> Box<ErasedModel> {
 ///     if n == 0 { Box::new(Erase(first)) } else { Box::new(Erase(second)) }
 /// }
 /// ```
@@ -48,7 +53,7 @@ impl<M: LanguageModel> LanguageModel for Erase<M> {
         Ok(ErasedCache(Box::new(self.0.new_cache()?)))
     }
 
-    /// The length; 0 for a cache of another model.
+    /// Number of tokens in the cache; 0 for a cache of another model.
     fn cache_len(&self, cache: &ErasedCache) -> usize {
         cache.0.downcast_ref().map_or(0, |cache| self.0.cache_len(cache))
     }

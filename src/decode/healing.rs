@@ -1,21 +1,27 @@
-//! Token healing: the end of a prompt may be cut into other tokens than its own.
+//! Token healing: the model may spell the end of a prompt with other tokens.
 //!
-//! A prompt that ends in the middle of what a model writes as one token misleads it: behind `http:` it hardly ever goes on with
-//! `//`, since it has always seen `://` whole. So the prompt's last token is taken back, and the output has to begin with
-//! its bytes, in whatever tokens the model likes; they are no part of the output's text (Lundberg 2023, “Prompt boundaries and
-//! token healing”). What a token says beyond them is the output's own, and must be in the constraint's language. The
-//! price is one walk through the tokens that begin with these bytes, with one step of the matcher for each node.
+//! A prompt that ends in the middle of a word that the model writes as one token misleads the
+//! model. For example, after `http:` it rarely continues with `//`, because in training it has seen
+//! `://` as one token. Token healing removes the prompt's last token. The output must then begin
+//! with the bytes of that token, in any tokens, and these bytes are no part of the output's text.
+//! If a token has further bytes, they belong to the output and must match the constraint.
+//!
+//! The cost is one walk through the tokens that begin with these bytes, with one step of the
+//! matcher for each node of the trie.
+//!
+//! Source: Lundberg 2023, “Prompt boundaries and token healing”.
 
 use crate::engine::{EngineError, Matcher};
 use crate::vocab::{TokenId, Vocabulary};
 
-/// What of a prompt's end an output has yet to spell.
+/// The bytes of the prompt's end that an output has yet to spell.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Healing {
     rest: Vec<u8>,
 }
 
-/// Takes back a prompt's last token, if there are tokens that begin with it and go on, and gives its bytes. One token stays.
+/// Removes a prompt's last token and returns its bytes, if some longer token begins with them. At
+/// least one token stays in the prompt.
 pub(crate) fn take_back(prompt: &mut Vec<TokenId>, vocabulary: &Vocabulary) -> Option<Vec<u8>> {
     let &[.., _, last] = prompt.as_slice() else { return None };
     let bytes = vocabulary.bytes(last);
@@ -29,17 +35,18 @@ pub(crate) fn take_back(prompt: &mut Vec<TokenId>, vocabulary: &Vocabulary) -> O
 }
 
 impl Healing {
-    /// The output has these bytes to spell first.
+    /// Healing of an output that must spell these bytes first.
     pub fn new(rest: Vec<u8>) -> Self {
         Self { rest }
     }
 
-    /// Whether everything is spelled.
+    /// True if all bytes are spelt.
     pub fn is_over(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The tokens that may come next, packed. The matcher stands where it stood.
+    /// Fills `mask` with the tokens that may come next, packed. The matcher ends in the state in
+    /// which it began.
     pub fn fill_mask(
         &self,
         vocabulary: &Vocabulary,
@@ -67,7 +74,8 @@ impl Healing {
             allow(trie.subtree_tokens(node));
             return Ok(());
         };
-        // Nodes stand in preorder: the matcher has read the path to the node before, and goes back to where it parts.
+        // Nodes stand in preorder. The matcher has read the path to the previous node, and is
+        // rolled back to the point where the paths part.
         let base = usize::from(trie.depth(node));
         let (mut next, mut read) = (node + 1, 0);
         while next < trie.end(node) {
@@ -85,13 +93,14 @@ impl Healing {
         matcher.rollback(read)
     }
 
-    /// What a token of these bytes says beyond the prompt's end; `None` if it spells something else.
+    /// The bytes of a token that go beyond the prompt's end; `None` if the token does not match the
+    /// bytes to spell.
     pub fn beyond<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (start, own) = bytes.split_at(bytes.len().min(self.rest.len()));
         self.rest.starts_with(start).then_some(own)
     }
 
-    /// Counts so many bytes as spelled.
+    /// Counts this many bytes as spelt.
     pub fn spell(&mut self, bytes: usize) {
         self.rest.drain(..bytes.min(self.rest.len()));
     }

@@ -1,13 +1,16 @@
-//! What the decoding loop asks of a language model: logits behind tokens, and a cache of what was read so far.
+//! The interface of a language model for the decoding loop: logits after tokens, and a cache of the
+//! tokens read.
 //!
-//! A *cache* stands for one sequence of tokens that the model has read (the keys and values of a transformer, the
-//! state of anything else). [`LanguageModel::forward`] appends tokens to several caches in one pass and gives the
-//! logits behind the positions asked for. Caches can be cut back ([`truncate`](LanguageModel::truncate)) and copied
-//! ([`fork`](LanguageModel::fork)), which is what shared prompts, beams and speculation live on.
+//! A *cache* stands for one sequence of tokens that the model has read: the keys and values of a
+//! transformer, or the state of another kind of model. [`LanguageModel::forward`] appends tokens to
+//! several caches in one pass and gives the logits after the requested positions. Caches can be cut
+//! back ([`truncate`](LanguageModel::truncate)) and copied ([`fork`](LanguageModel::fork)). Shared
+//! prompts, beams and speculative decoding depend on both.
 //!
-//! Logits come as one block of rows whose storage belongs to the model ([`Logits`]), so that a tensor in host memory
-//! is read where it lies. Models may do more than the loop needs: read tokens that branch and show their hidden states
-//! ([`LanguageModel::forward_tree`]), which some strategies live on. [`ErasedModel`](super::ErasedModel) hides the type of the cache where a `dyn` model is wanted.
+//! Logits come as one block of rows whose storage belongs to the model ([`Logits`]), so a tensor in
+//! host memory is read in place. Some models can also read tokens that branch and give their hidden
+//! states ([`LanguageModel::forward_tree`]), which some strategies need.
+//! [`ErasedModel`](super::ErasedModel) erases the type of the cache if a `dyn` model is needed.
 
 use std::error::Error;
 use std::fmt;
@@ -15,15 +18,16 @@ use std::fmt;
 use super::device_rows::Rows;
 use crate::vocab::TokenId;
 
-/// A causal language model: tokens in, logits of the next token out.
+/// A causal language model: it reads tokens and gives the logits of the next token.
 ///
-/// Rows of logits are unnormalised log-probabilities, `f32[vocab_size]`. A model must be deterministic up to rounding:
-/// the same tokens give the same logits whether they are read at once or one by one.
+/// A row of logits is `f32[vocab_size]`: unnormalised log-probabilities. A model must be
+/// deterministic up to rounding: the same tokens give the same logits, read all at once or one by
+/// one.
 ///
 /// ```
 /// use hedgerow::decode::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
 ///
-/// /// After token t comes token t + 1.
+/// /// A model that expects token t + 1 after token t.
 /// struct Counter;
 ///
 /// impl LanguageModel for Counter {
@@ -44,7 +48,8 @@ use crate::vocab::TokenId;
 ///             let wanted = input.wanted_tokens();
 ///             rows.push(wanted.len());
 ///             for token in wanted {
-///                 values.extend((0..8).map(|next| if next == (token.0 + 1) % 8 { 1.0 } else { 0.0 }));
+///                 let logit = |next| if next == (token.0 + 1) % 8 { 1.0 } else { 0.0 };
+///                 values.extend((0..8).map(logit));
 ///             }
 ///         }
 ///         Logits::new(values, 8, rows)
@@ -54,52 +59,56 @@ use crate::vocab::TokenId;
 /// use hedgerow::vocab::TokenId;
 /// let mut cache = Counter.new_cache()?;
 /// let tokens = [TokenId(3), TokenId(4)];
-/// let logits = Counter.forward(&mut [ForwardInput { tokens: &tokens, cache: &mut cache, rows: LogitRows::Last }])?;
+/// let input = ForwardInput { tokens: &tokens, cache: &mut cache, rows: LogitRows::Last };
+/// let logits = Counter.forward(&mut [input])?;
 /// assert_eq!(logits.last(0), Some([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0].as_slice()));
 /// # Ok::<(), ModelError>(())
 /// ```
 pub trait LanguageModel {
-    /// What the model keeps of one sequence.
+    /// The model's memory of one sequence, such as keys and values.
     type Cache: Send + 'static;
 
     /// Number of logits in a row.
     fn vocab_size(&self) -> usize;
 
-    /// The most tokens a cache can hold.
+    /// Largest number of tokens of a cache.
     fn context_length(&self) -> usize;
 
     /// A cache of the empty sequence.
     ///
     /// # Errors
-    /// What keeps the model from making one, such as memory of its device.
+    /// [`ModelError::Backend`] if the model cannot make one, for example for lack of device memory.
     fn new_cache(&self) -> Result<Self::Cache, ModelError>;
 
     /// Number of tokens in the cache.
     fn cache_len(&self, cache: &Self::Cache) -> usize;
 
-    /// Forgets all tokens of the cache but the first `len`.
+    /// Removes all tokens from the cache but the first `len`.
     ///
     /// # Errors
-    /// [`ModelError::Truncate`] if the cache holds fewer; it is unchanged then.
+    /// [`ModelError::Truncate`] if the cache holds fewer; it is then unchanged.
     fn truncate(&self, cache: &mut Self::Cache, len: usize) -> Result<(), ModelError>;
 
-    /// A second cache of the same sequence; both go on independently.
+    /// A second cache of the same sequence. Both can then be extended independently.
     ///
     /// # Errors
     /// As [`new_cache`](Self::new_cache).
     fn fork(&self, cache: &Self::Cache) -> Result<Self::Cache, ModelError>;
 
-    /// Appends each input's tokens to its cache, all in one pass, and gives the logits it asks for.
+    /// Appends each input's tokens to its cache, all in one pass, and gives the logits that each
+    /// input asks for.
     ///
-    /// Part `i` of the result belongs to `batch[i]`. A row stands behind a token: it scores what comes next.
+    /// Part `i` of the result belongs to `batch[i]`. The row of a token scores the token that
+    /// follows it.
     ///
     /// # Errors
-    /// [`ModelError::NoTokens`], [`ModelError::TokenOutOfRange`], [`ModelError::ContextFull`], or a failure of the
-    /// backend. Caches may have grown by then; [`truncate`](Self::truncate) puts them back.
+    /// [`ModelError::NoTokens`], [`ModelError::TokenOutOfRange`], [`ModelError::ContextFull`], or a
+    /// failure of the backend. Caches may have grown by then; [`truncate`](Self::truncate) restores
+    /// them.
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError>;
 
-    /// As [`forward`](Self::forward), but the rows may stay in the memory of the model's device. The provided method gives
-    /// those of `forward`.
+    /// As [`forward`](Self::forward), but the rows may stay in the memory of the model's device.
+    /// The provided method calls `forward`.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -107,24 +116,26 @@ pub trait LanguageModel {
         self.forward(batch).map(Rows::Host)
     }
 
-    /// As [`forward`](Self::forward) over trees of tokens, with the hidden states behind all of them.
+    /// As [`forward`](Self::forward) over trees of tokens, with the hidden states of all of them.
     ///
-    /// A token sees its ancestors and what the cache held before, and stands at its depth; logits and hidden states are those
-    /// that its path alone would give. All tokens end up in the cache, in the order given; [`keep`](Self::keep) leaves one
-    /// path of them.
+    /// A token attends to its ancestors and to the tokens that the cache held before. Its position
+    /// is its depth after those. Its logits and hidden state are those that its path alone would
+    /// give. All tokens are appended to the cache, in the order given; [`keep`](Self::keep) reduces
+    /// them to one path.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward). [`ModelError::Unsupported`] is all that the provided method answers.
+    /// As [`forward`](Self::forward). The provided method always returns
+    /// [`ModelError::Unsupported`].
     fn forward_tree(&self, _: &mut [TreeInput<'_, Self::Cache>]) -> Result<TreeOutput, ModelError> {
         Err(ModelError::Unsupported { what: "trees of tokens and hidden states" })
     }
 
-    /// Of the tokens behind the first `start` of the cache, keeps those at the offsets `path`, in this order, and forgets
-    /// the others.
+    /// Reduces the tokens after the first `start` of the cache to those at the offsets `path`, in
+    /// this order.
     ///
     /// # Errors
-    /// [`ModelError::Truncate`] if the cache holds fewer. [`ModelError::Unsupported`] from the provided method, which can do no
-    /// more than [`truncate`](Self::truncate), where that is not enough.
+    /// [`ModelError::Truncate`] if the cache holds fewer. The provided method only calls
+    /// [`truncate`](Self::truncate), and returns [`ModelError::Unsupported`] if that is not enough.
     fn keep(&self, cache: &mut Self::Cache, start: usize, path: &[usize]) -> Result<(), ModelError> {
         match path.iter().enumerate().all(|(at, &offset)| at == offset) {
             true => self.truncate(cache, start + path.len()),
@@ -177,40 +188,41 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &M {
     }
 }
 
-/// One sequence's part of a forward pass.
+/// The input of a forward pass for one sequence.
 #[derive(Debug)]
 pub struct ForwardInput<'a, C> {
-    /// The tokens to read, at least one, behind those that `cache` holds.
+    /// The tokens to read, at least one; they follow those that `cache` holds.
     pub tokens: &'a [TokenId],
     /// The sequence so far.
     pub cache: &'a mut C,
-    /// The tokens behind which logits are wanted.
+    /// The tokens after which logits are needed.
     pub rows: LogitRows,
 }
 
 impl<C> ForwardInput<'_, C> {
-    /// The tokens behind which logits are wanted, in order.
+    /// The tokens after which logits are needed, in order.
     pub fn wanted_tokens(&self) -> &[TokenId] {
         &self.tokens[self.rows.range(self.tokens.len())]
     }
 }
 
-/// One sequence's part of a forward pass over tokens that branch.
+/// The input of a forward pass over branching tokens for one sequence.
 #[derive(Debug)]
 pub struct TreeInput<'a, C> {
     /// The tokens to read, at least one.
     pub tokens: &'a [TokenId],
-    /// The token that each stands behind, by its place in `tokens`, which is a lower one; `None` for what the cache holds. If
-    /// there are fewer parents than tokens, the first tokens stand behind each other and the parents are those of the rest.
+    /// The parent of each token: the index in `tokens` of the token that it follows, which is a
+    /// lower one. `None` stands for the last token in the cache. If there are fewer parents than
+    /// tokens, the first tokens form a chain, and the parents are those of the remaining tokens.
     pub parents: &'a [Option<usize>],
     /// The sequence so far.
     pub cache: &'a mut C,
-    /// The tokens behind which logits are wanted.
+    /// The tokens after which logits are needed.
     pub rows: LogitRows,
 }
 
 impl<C> TreeInput<'_, C> {
-    /// The token that token `at` stands behind.
+    /// The index of the token that token `at` follows; `None` if it follows the cache.
     pub fn parent(&self, at: usize) -> Option<usize> {
         match at.checked_sub(self.tokens.len() - self.parents.len().min(self.tokens.len())) {
             Some(listed) => self.parents[listed],
@@ -219,29 +231,30 @@ impl<C> TreeInput<'_, C> {
     }
 }
 
-/// What a pass over trees gives.
+/// The result of a pass over trees.
 #[derive(Debug)]
 pub struct TreeOutput {
-    /// The logits asked for.
+    /// The logits that were asked for.
     pub logits: Logits,
-    /// The last hidden state behind every token that was read, asked for or not, in the same form: `[tokens, width]`.
+    /// The last hidden state of every token that was read, `[tokens, width]`, in the same form as
+    /// logits.
     pub hidden: Logits,
 }
 
-/// Which rows of logits a forward pass gives for one sequence.
+/// The rows of logits that a forward pass gives for one sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum LogitRows {
-    /// None: the tokens are only put into the cache.
+    /// No row: the tokens are only put into the cache.
     None,
-    /// The row behind the last token.
+    /// The row of the last token.
     #[default]
     Last,
-    /// One row behind each token.
+    /// One row for each token.
     All,
 }
 
 impl LogitRows {
-    /// The positions meant, out of `tokens` that are read.
+    /// The positions that have a row, out of `tokens` that are read.
     pub fn range(self, tokens: usize) -> std::ops::Range<usize> {
         match self {
             LogitRows::None => tokens..tokens,
@@ -253,16 +266,16 @@ impl LogitRows {
 
 /// The logits of one forward pass: `[rows, vocab]`, the rows of the first sequence first.
 ///
-/// The numbers stay where the model put them: anything that gives a `&[f32]` can hold them.
+/// The model keeps the storage: any type that gives a `&[f32]` can hold the numbers.
 pub struct Logits {
     values: Box<dyn AsRef<[f32]> + Send>,
     vocab_size: usize,
-    /// Where each input's rows begin, and the end of the last.
+    /// The index of each input's first row, then the number of rows.
     starts: Vec<usize>,
 }
 
 impl Logits {
-    /// Logits of `rows[i]` rows for input `i`, each `vocab_size` long, one after the other.
+    /// Logits of `rows[i]` rows for input `i`, each `vocab_size` long, one after another.
     ///
     /// # Errors
     /// [`ModelError::LogitsLength`] if there are not `vocab_size · Σ rows` numbers.
@@ -324,14 +337,14 @@ impl fmt::Debug for Logits {
     }
 }
 
-/// Why a model could not do what it was asked.
+/// The reason for which a model could not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// A forward pass over nothing.
+    /// A forward pass over an input without tokens.
     #[error("a forward pass needs at least one token for every sequence; input {input} has none")]
     NoTokens {
-        /// Number of the input, from 0.
+        /// Index of the input, from 0.
         input: usize,
     },
     /// A token that the model does not have.
@@ -345,46 +358,46 @@ pub enum ModelError {
     /// More tokens than a cache can hold.
     #[error("the sequence would be {given} tokens long, but the model's context holds {limit}")]
     ContextFull {
-        /// Length asked for.
+        /// Length that the sequence would have.
         given: usize,
         /// Largest length.
         limit: usize,
     },
-    /// A cache was to be cut back to more than it holds.
+    /// A cache that holds fewer tokens than it was to be cut to.
     #[error("the cache cannot be cut to {wanted} tokens: it holds {held}")]
     Truncate {
-        /// Length asked for.
+        /// Length requested.
         wanted: usize,
-        /// Length there is.
+        /// Length of the cache.
         held: usize,
     },
-    /// A model gave another number of logits than it should have.
+    /// A model that gave another number of logits than expected.
     #[error("the model gave {given} logits where {expected} were expected")]
     LogitsLength {
-        /// Numbers given.
+        /// Number of logits given.
         given: usize,
-        /// Numbers expected.
+        /// Number of logits expected.
         expected: usize,
     },
-    /// A model gave no logits where some were asked for.
+    /// A model that gave no logits after a token for which they were requested.
     #[error("the model gave no row of logits where one was asked for")]
     NoRow,
-    /// Something that not every model can do.
+    /// An operation that this model does not support.
     #[error("this model does not support {what}")]
     Unsupported {
-        /// What was asked.
+        /// The operation.
         what: &'static str,
     },
     /// A cache that another model made.
     #[error("the cache was made by another model")]
     ForeignCache,
-    /// The library below failed; the source says how.
+    /// A failure of the library that runs the model; the source gives the reason.
     #[error("the model's backend failed")]
     Backend(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl ModelError {
-    /// A failure of the library below.
+    /// The error for a failure of the library that runs the model.
     pub fn backend(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Backend(source.into())
     }

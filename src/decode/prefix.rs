@@ -1,8 +1,9 @@
-//! Beginnings of sequences that have been read, for requests that begin alike.
+//! Kept caches of ended requests, for later requests whose prompts begin alike.
 //!
-//! When a request ends, the cache of its first output is kept beside the tokens in it, the least recently kept being
-//! dropped. A new prompt takes a copy of the one it shares most tokens with, cut back to these. The price is the memory of the
-//! kept caches, one comparison with each, and one copy.
+//! When a request ends, the cache of its first output is kept with its tokens, and the oldest kept
+//! cache is dropped. A new prompt takes a copy of the cache with which it shares the most tokens,
+//! cut back to these. The cost is the memory of the kept caches, one comparison with each, and one
+//! copy.
 
 use std::collections::VecDeque;
 
@@ -18,12 +19,13 @@ pub(crate) struct Prefixes<C> {
 }
 
 impl<C> Prefixes<C> {
-    /// Keeps `most` caches; with 0 nothing is kept, and nothing found.
+    /// Keeps `most` caches. With 0, no cache is kept and none is found.
     pub fn new(most: usize) -> Self {
         Self { kept: VecDeque::new(), most }
     }
 
-    /// How many first tokens of `prompt` need not be read, and the cache that holds them. The last one always needs to be.
+    /// Number of first tokens of `prompt` that need not be read, and the cache that holds them. The
+    /// last token must always be read.
     pub fn longest<'a>(
         &'a self,
         prompt: &[TokenId],
@@ -71,7 +73,7 @@ mod tests {
         let active = tokens("axyz");
         for (prompt, expected) in [
             ("abxyz", Some((3, "abx"))),
-            // The oldest one has been dropped; the last token is to be read.
+            // The oldest cache has been dropped; the last token must be read.
             ("abcd", Some((2, "abx"))),
             ("abx", Some((2, "abx"))),
             ("axyz", Some((3, "active"))),

@@ -1,10 +1,10 @@
-//! What all outputs of a request go by: its settings as the loop has checked and completed them.
+//! The settings that all outputs of a request share, checked and completed by the loop.
 
 use super::draft::{Acceptance, Draft};
 use super::request::{Budget, ForcedTokens};
 use crate::vocab::{TokenId, Vocabulary};
 
-/// What all outputs of a request go by.
+/// The settings that all outputs of a request share.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub vocabulary: Vocabulary,
@@ -20,28 +20,29 @@ pub(crate) struct Rules {
     pub logprobs: Option<usize>,
     pub ending: Ending,
     pub scoring: Scoring,
-    /// The bytes of a token that was taken back from the prompt's end.
+    /// The bytes of the token that token healing removed from the prompt's end.
     pub healed: Vec<u8>,
 }
 
-/// What ends an output whose constraint allows nothing but an end.
+/// The end of an output whose constraint allows nothing but an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// That nothing else is allowed.
+    /// The output ends without an end token.
     Implied,
-    /// The end token, for strategies that count its probability.
+    /// The end token is drawn, for strategies that count its probability.
     Drawn,
 }
 
-/// Whether outputs are told apart by how probable they were.
+/// The score by which outputs are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scoring {
     None,
-    /// By the mean of ln softmax(logits) over the tokens that the model was asked for.
+    /// The mean of ln softmax(logits) over the tokens that the model was asked for.
     Mean,
 }
 
-/// What lies beyond the tokenizer is padding, which an unconstrained output must not hold either.
+/// The logits of the tokenizer's own tokens. Padding beyond them is forbidden even in an
+/// unconstrained output.
 pub(crate) fn real_tokens<'a>(row: &'a [f32], rules: &Rules) -> &'a [f32] {
     &row[..rules.vocabulary.token_count().min(row.len())]
 }

@@ -1,12 +1,13 @@
-//! One output in the making: what it holds, what it may go on with, and when it ends.
+//! One output in progress: its tokens, the tokens allowed next, and its end.
 //!
-//! A sequence alternates between two things. *Settling* appends whatever needs no logits (tokens that the constraint
-//! forces) and finds out whether the output has ended; *drawing* takes one row of logits and appends one token. Between
-//! the two lies a forward pass over [`pending`](Sequence::pending), the tokens the model has not read yet: a forced
-//! stretch therefore costs one pass, however long it is.
+//! A sequence alternates between two operations. *Settling* appends tokens that need no logits,
+//! because the constraint forces them, and checks if the output has ended. *Drawing* takes one row
+//! of logits and appends one token. Between the two, a forward pass reads the
+//! [`pending`](Sequence::pending) tokens, which the model has not read yet. A run of forced tokens
+//! therefore costs one pass, however long it is.
 
 use super::clock::Clock;
-use super::draft::{self, Acceptance, DraftChoice, Guessed, Law};
+use super::draft::{self, Acceptance, Distribution, DraftChoice, Guessed};
 use super::erased::ErasedCache;
 use super::error::DecodeError;
 use super::healing::Healing;
@@ -18,58 +19,62 @@ use crate::sampling::{logprobs, Cut, Purpose, Sampled, Sampler, Survivors};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
 
-/// Room beyond which nobody asks whether it is enough.
+/// Number of remaining tokens above which the check for a way to the end is skipped.
 const ENDLESS: usize = 1 << 20;
-/// Where no way to the end is known behind a token, room for so many times the way before it is taken to be enough.
+/// Factor and summand for a token after which no way to the end is known: the remaining tokens are
+/// taken to be enough if they exceed the factor times the way before the token, plus the summand.
 const UNKNOWN_FACTOR: usize = 4;
 const UNKNOWN_TOKENS: usize = 64;
 
 /// One output.
 pub(crate) struct Sequence<C> {
-    /// What the model has read; absent until the prompt, which outputs share, has been read.
+    /// The tokens that the model has read; `None` until the prompt, which all outputs share, has
+    /// been read.
     pub cache: Option<C>,
-    /// The tokens to be read next, guesses at the end included.
+    /// The tokens to read next, guesses at the end included.
     pub pending: Vec<TokenId>,
-    /// What belongs to the guesses, which are the last of the pending tokens.
+    /// The guesses, which are the last of the pending tokens.
     pub guesses: Vec<Guessed>,
-    /// Where the pending tokens stand, if guesses branch: as [`TreeInput::parents`](super::TreeInput::parents).
+    /// The parents of pending tokens, if guesses branch: as
+    /// [`TreeInput::parents`](super::TreeInput::parents).
     pub parents: Vec<Option<usize>>,
     /// The draft model's cache.
     pub drafted: Option<Drafted>,
-    /// The hidden state behind the last token read, if draft heads are to continue it.
+    /// The hidden state of the last token read, for draft heads.
     pub hidden: Option<Vec<f32>>,
     pub end: Option<FinishReason>,
     matcher: Option<Matcher>,
-    /// A known way to a complete output, and how much of it has been gone, if the output is to end in time.
+    /// A known way to a complete output and the number of its tokens already appended, if the
+    /// output must end within its budget.
     way: Option<(Arc<[TokenId]>, usize)>,
-    /// What it has to spell before it says anything of its own.
+    /// The bytes that the output must spell first, for token healing.
     healing: Healing,
-    /// The tokens allowed next, packed, if it [is masked](Self::is_masked).
+    /// The tokens allowed next, packed, if the sequence [is masked](Self::is_masked).
     mask: Vec<u32>,
     sampler: Sampler,
     text: TextStream,
-    /// The prompt and the output.
+    /// The tokens of prompt and output.
     tokens: Vec<TokenId>,
     prompt: usize,
     forced: usize,
     logprobs: Vec<TokenLogprobs>,
     /// Σ ln p of the drawn tokens and their number, if outputs are scored.
     drawn: (f64, usize),
-    /// What a strategy has found the output to be worth.
+    /// The score that a strategy has given the output.
     pub score: Option<f64>,
-    /// How many tokens have been reported.
+    /// Number of tokens that have been reported.
     reported: usize,
-    /// Whether its end has been reported.
+    /// True if the end has been reported.
     end_reported: bool,
 }
 
-/// What a draft model has read of a sequence.
+/// The tokens of a sequence that a draft model has read, with its cache.
 pub(crate) struct Drafted {
     pub cache: ErasedCache,
     pub read: Vec<TokenId>,
 }
 
-/// What has become known of an output since it was last asked.
+/// The start of the tokens and of the text that are new since the last report.
 pub(crate) struct News {
     first_token: usize,
     first_byte: usize,
@@ -115,7 +120,7 @@ impl<C> Sequence<C> {
         })
     }
 
-    /// A second output with the same past. It has no cache of its own yet.
+    /// A second output with the same tokens. It has no cache yet.
     pub fn fork(&self) -> Self {
         Self {
             cache: None,
@@ -151,22 +156,22 @@ impl<C> Sequence<C> {
         &self.tokens[self.prompt..]
     }
 
-    /// Whether not every token may come next.
+    /// True if some tokens are forbidden next.
     fn is_masked(&self) -> bool {
         self.matcher.is_some() || !self.healing.is_over()
     }
 
-    /// Number of tokens of output.
+    /// Number of tokens of the output.
     pub fn length(&self) -> usize {
         self.tokens.len() - self.prompt
     }
 
-    /// Prompt and output.
+    /// The tokens of prompt and output.
     pub fn tokens(&self) -> &[TokenId] {
         &self.tokens
     }
 
-    /// How many guesses can be of use, in a row and all together.
+    /// Number of guesses that can be used: the depth, and the number in all.
     pub fn room(&self, rules: &Rules, most_pending: usize) -> (usize, usize) {
         if !self.healing.is_over() {
             return (0, 0);
@@ -176,7 +181,7 @@ impl<C> Sequence<C> {
         (rules.max_tokens.saturating_sub(self.length() + 1).min(width), width)
     }
 
-    /// Adds guesses to what is pending.
+    /// Adds guesses to the pending tokens.
     pub fn expect(&mut self, guesses: Vec<Guessed>) {
         let certain = self.pending.len();
         let branches = guesses.iter().enumerate().any(|(at, guess)| guess.parent != at.checked_sub(1));
@@ -184,7 +189,7 @@ impl<C> Sequence<C> {
             true => guesses.iter().map(|guess| guess.parent.map(|parent| certain + parent)).collect(),
             false => Vec::new(),
         };
-        // What follows no guess follows what is certain.
+        // A guess without a parent follows the last certain token.
         for parent in &mut self.parents {
             *parent = parent.or(certain.checked_sub(1));
         }
@@ -192,7 +197,7 @@ impl<C> Sequence<C> {
         self.guesses = guesses;
     }
 
-    /// How many of some tokens the constraint would let come next.
+    /// Number of the first of these tokens that the constraint allows next, one after another.
     pub fn allowed(&mut self, tokens: &[TokenId]) -> Result<usize, DecodeError> {
         match &mut self.matcher {
             Some(matcher) if !tokens.is_empty() => Ok(matcher.validate(tokens)?),
@@ -200,20 +205,22 @@ impl<C> Sequence<C> {
         }
     }
 
-    /// A tree of guesses that the constraint lets come next, if there is one.
+    /// A tree of guesses that the constraint checks, if there is a constraint.
     pub fn draft_tree(&mut self) -> Result<Option<DraftTree<'_>>, DecodeError> {
         Ok(self.matcher.as_mut().map(Matcher::draft_tree).transpose()?)
     }
 
-    /// A draft model's guess, from its logits; `None` where it has none, which must not depend on the draw: else what is
-    /// guessed would have another law than `q`. The sequence stands behind the guess then, until
-    /// [`take_back`](Self::take_back).
+    /// A draft model's guess, from its logits, and the distribution from which it was drawn. The
+    /// sequence then stands after the guess, until [`take_back`](Self::take_back).
+    ///
+    /// `None` if the model has no guess. This must not depend on the draw: otherwise the guesses
+    /// would have another distribution than the one returned.
     pub fn imagine(
         &mut self,
         row: &[f32],
         choice: DraftChoice,
         rules: &Rules,
-    ) -> Result<Option<(TokenId, Option<Law>)>, DecodeError> {
+    ) -> Result<Option<(TokenId, Option<Distribution>)>, DecodeError> {
         let row = real_tokens(row, rules);
         let mut mask = vec![0; self.mask.len()];
         if let Some(matcher) = &mut self.matcher {
@@ -221,17 +228,18 @@ impl<C> Sequence<C> {
         }
         let words = TokenSet::word_count(row.len()).min(mask.len());
         let mask = self.matcher.as_ref().map(|_| &mask[..words]);
-        // What the draft model cannot say, such as a token it does not have, it does not guess.
-        let Ok(law) = self.sampler.distribution(row, mask) else { return Ok(None) };
-        let likeliest = |law: &Law| {
+        // A draft model makes no guess if it has no allowed token, for example because its
+        // vocabulary is smaller.
+        let Ok(distribution) = self.sampler.distribution(row, mask) else { return Ok(None) };
+        let likeliest = |distribution: &Distribution| {
             let order = |a: &&(TokenId, f32), b: &&(TokenId, f32)| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0));
-            law.iter().max_by(order).map(|entry| entry.0)
+            distribution.iter().max_by(order).map(|entry| entry.0)
         };
-        let (guess, law) = match choice {
-            DraftChoice::Likeliest => (likeliest(&law), None),
+        let (guess, distribution) = match choice {
+            DraftChoice::Likeliest => (likeliest(&distribution), None),
             DraftChoice::Drawn => {
                 let u = self.sampler.rng().uniform(self.sampler.position() as u32, Purpose::Draft, 0);
-                (draft::draw_from(&law, u), Some(law))
+                (draft::draw_from(&distribution, u), Some(distribution))
             }
         };
         let Some(token) = guess else { return Ok(None) };
@@ -241,10 +249,10 @@ impl<C> Sequence<C> {
             }
         }
         self.sampler.accept(token);
-        Ok(Some((token, law)))
+        Ok(Some((token, distribution)))
     }
 
-    /// Forgets what was imagined.
+    /// Removes guesses made by [`imagine`](Self::imagine).
     pub fn take_back(&mut self, tokens: usize) -> Result<(), DecodeError> {
         if let Some(matcher) = &mut self.matcher {
             matcher.rollback(tokens)?;
@@ -252,7 +260,7 @@ impl<C> Sequence<C> {
         Ok(self.sampler.rollback_tokens(tokens)?)
     }
 
-    /// Appends what is forced, and finds out whether the output has ended.
+    /// Appends forced tokens, and checks if the output has ended.
     pub fn settle(&mut self, rules: &Rules, clock: &Clock, times: &mut Timings) -> Result<(), DecodeError> {
         let start = clock.now();
         let result = self.settle_untimed(rules);
@@ -280,7 +288,7 @@ impl<C> Sequence<C> {
                         Ending::Drawn => first.is_empty(),
                     };
                     if over {
-                        // Nothing but an end is left, or nothing at all.
+                        // The constraint allows no token but an end, or no token at all.
                         if !matcher.is_accepting() {
                             return Err(DecodeError::DeadEnd { tokens: self.length() });
                         }
@@ -306,7 +314,7 @@ impl<C> Sequence<C> {
                 if self.end.is_some() || self.length() >= rules.max_tokens {
                     break;
                 }
-                // A token that is refused leaves the choice to the model.
+                // If the constraint refuses a token, the model chooses the next one.
                 if !self.append(token, rules)? {
                     break;
                 }
@@ -319,7 +327,8 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Draws the next token from a row of logits, under the mask that settling has left. `guesses` are those for this token.
+    /// Draws the next token from a row of logits, under the mask that settling has computed.
+    /// `guesses` are the guesses for this token.
     pub fn draw(
         &mut self,
         row: &[f32],
@@ -335,30 +344,34 @@ impl<C> Sequence<C> {
         let sampled = match (rules.acceptance, guesses) {
             (_, []) => self.sampler.sample(row, mask)?,
             (Acceptance::Typical { epsilon, delta }, guesses) => {
-                let law = self.sampler.distribution(row, mask)?;
-                let typical = |guess: &&&Guessed| draft::is_typical(&law, guess.token, epsilon, delta);
+                let distribution = self.sampler.distribution(row, mask)?;
+                let typical =
+                    |guess: &&&Guessed| draft::is_typical(&distribution, guess.token, epsilon, delta);
                 match guesses.iter().find(typical) {
-                    Some(guess) => of_law(&law, guess.token),
+                    Some(guess) => as_drawn(&distribution, guess.token),
                     None => self.sampler.sample(row, mask)?,
                 }
             }
-            (Acceptance::Exact, [Guessed { token, law: Some(q), .. }, ..]) => {
-                let law = self.sampler.distribution(row, mask)?;
+            (Acceptance::Exact, [Guessed { token, distribution: Some(q), .. }, ..]) => {
+                let distribution = self.sampler.distribution(row, mask)?;
                 let position = self.sampler.position() as u32;
-                of_law(&law, draft::verify(&law, q, *token, &self.sampler.rng(), position))
+                as_drawn(
+                    &distribution,
+                    draft::verify(&distribution, q, *token, &self.sampler.rng(), position),
+                )
             }
             (Acceptance::Exact, _) => self.sampler.sample(row, mask)?,
         };
-        let law = match rules.logprobs {
+        let distribution = match rules.logprobs {
             Some(_) => self.sampler.distribution(row, mask)?,
             None => Vec::new(),
         };
-        let law = law.into_iter().map(|(token, p)| (token, p.ln()));
+        let distribution = distribution.into_iter().map(|(token, p)| (token, p.ln()));
         let drawn = clock.now();
         times.sample += drawn.saturating_sub(start);
         let result = match self.last_way(sampled.token, rules)? {
             None => {
-                self.note(sampled.token, sampled.logprob, law, row, rules)?;
+                self.note(sampled.token, sampled.logprob, distribution, row, rules)?;
                 self.take(sampled.token, rules)
             }
             Some(way) => self.finish_by(&way, rules),
@@ -367,7 +380,8 @@ impl<C> Sequence<C> {
         result
     }
 
-    /// What [`draw_among`](Self::draw_among) needs of a row of logits; `None` if that is the row.
+    /// The part of a row of logits that [`draw_among`](Self::draw_among) needs, with the mask;
+    /// `None` if that is the whole row.
     pub fn cut(&self, rules: &Rules) -> Option<(Option<&[u32]>, Cut)> {
         if rules.logprobs.is_some() || rules.scoring != Scoring::None || !self.guesses.is_empty() {
             return None;
@@ -375,12 +389,12 @@ impl<C> Sequence<C> {
         let tokens = rules.vocabulary.token_count();
         let words = TokenSet::word_count(tokens).min(self.mask.len());
         let mask = self.is_masked().then_some(&self.mask[..words]);
-        // What is wrong with a chain is said by whoever samples from the row.
+        // A fault of the chain is reported when the sampler draws from the row.
         Some((mask, self.sampler.cut(tokens, mask).ok()??))
     }
 
-    /// As [`draw`](Self::draw) without guesses, from what a [`cut`](Self::cut) has left of the row; `false`, and nothing
-    /// drawn, if that was too little.
+    /// Draws as [`draw`](Self::draw) does without guesses, from the result of a [`cut`](Self::cut).
+    /// Returns `false`, and draws nothing, if that is too little.
     pub fn draw_among(
         &mut self,
         survivors: &Survivors,
@@ -401,7 +415,7 @@ impl<C> Sequence<C> {
         Ok(true)
     }
 
-    /// The tokens that end the output, if there would be too little room for any behind `token`.
+    /// The tokens that end the output, if too few tokens would remain for an end after `token`.
     fn last_way(&mut self, token: TokenId, rules: &Rules) -> Result<Option<Vec<TokenId>>, DecodeError> {
         let room = rules.max_tokens.saturating_sub(self.length());
         let heeded = rules.budget == Budget::Complete && self.healing.is_over();
@@ -413,7 +427,7 @@ impl<C> Sequence<C> {
         }
         let behind = matcher.completion()?;
         matcher.rollback(1)?;
-        // A way that has been found before may be shorter than what a search finds from its middle.
+        // A known way may be shorter than the result of a search that starts in its middle.
         let way = match &self.way {
             Some((way, gone)) => Some(way[*gone..].to_vec()),
             None => matcher.completion()?.map(|way| way.to_vec()),
@@ -424,7 +438,7 @@ impl<C> Sequence<C> {
             (None, None) => true,
         };
         if enough {
-            // It begins with a token that the known way need not have.
+            // The new way begins with `token`, which the known way need not do.
             self.way = behind.map(|behind| ([&[token], &*behind].concat().into(), 0));
             return Ok(None);
         }
@@ -444,7 +458,7 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Counts a token that the model was not asked about.
+    /// Counts a token for which the model was not asked.
     fn count_forced(&mut self, rules: &Rules) {
         self.forced += 1;
         if rules.logprobs.is_some() {
@@ -457,8 +471,8 @@ impl<C> Sequence<C> {
         }
     }
 
-    /// What each token behind a row is worth: ln softmax(row), then the constraint, biases and penalties, without making
-    /// the rest sum to 1 again. −∞ for what may not come.
+    /// The score of each token: ln softmax(row) with the constraint, biases and penalties applied.
+    /// The result is not renormalised. Forbidden tokens have −∞.
     pub fn scores(&mut self, row: &[f32], rules: &Rules) -> Result<Vec<f32>, DecodeError> {
         let mut scores = logprobs::log_softmax(row)?;
         scores.truncate(real_tokens(row, rules).len());
@@ -468,8 +482,8 @@ impl<C> Sequence<C> {
         Ok(scores)
     }
 
-    /// The `count` most probable tokens with ln p, most probable first, where p is softmax(row) with the constraint, biases and
-    /// penalties applied to the row.
+    /// The `count` most probable tokens with ln p, most probable first. Here p is softmax(row),
+    /// with the constraint, biases and penalties applied to the row.
     pub fn likeliest(
         &mut self,
         row: &[f32],
@@ -480,17 +494,18 @@ impl<C> Sequence<C> {
         let words = TokenSet::word_count(logits.len()).min(self.mask.len());
         let mask = self.is_masked().then_some(&self.mask[..words]);
         self.sampler.process(&mut logits, mask)?;
-        let law = logprobs::log_softmax(&logits)?;
-        let finite = law.iter().enumerate().filter(|(_, logprob)| logprob.is_finite());
+        let scores = logprobs::log_softmax(&logits)?;
+        let finite = scores.iter().enumerate().filter(|(_, logprob)| logprob.is_finite());
         Ok(top(finite.map(|(id, &logprob)| (TokenId(id as u32), logprob)), count))
     }
 
-    /// Keeps what is asked about a token that is about to be appended. `law` is what it was chosen by.
+    /// Records the log-probabilities of a token that is about to be appended, if they are
+    /// requested. `distribution` is the one from which it was chosen.
     pub fn note(
         &mut self,
         token: TokenId,
         processed: f32,
-        law: impl Iterator<Item = (TokenId, f32)>,
+        distribution: impl Iterator<Item = (TokenId, f32)>,
         row: &[f32],
         rules: &Rules,
     ) -> Result<(), DecodeError> {
@@ -506,7 +521,7 @@ impl<C> Sequence<C> {
         if rules.logprobs.is_some() {
             self.logprobs.push(TokenLogprobs {
                 processed,
-                top_processed: top(law, others),
+                top_processed: top(distribution, others),
                 raw: Some(raw.chosen),
                 top_raw: raw.top,
             });
@@ -514,7 +529,7 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Appends a token that the mask has allowed.
+    /// Appends a token that the mask allows.
     pub fn take(&mut self, token: TokenId, rules: &Rules) -> Result<(), DecodeError> {
         match self.append(token, rules)? {
             true => Ok(()),
@@ -522,7 +537,7 @@ impl<C> Sequence<C> {
         }
     }
 
-    /// Appends a token; `false` if the constraint refuses it.
+    /// Appends a token; returns `false` if the constraint refuses it.
     fn append(&mut self, token: TokenId, rules: &Rules) -> Result<bool, DecodeError> {
         let bytes = rules.vocabulary.bytes(token);
         let Some(own) = self.healing.beyond(bytes) else { return Ok(false) };
@@ -556,12 +571,12 @@ impl<C> Sequence<C> {
         Ok(true)
     }
 
-    /// Whether the last news was that the output has ended.
+    /// True if the end of the output has been reported.
     pub fn is_reported(&self) -> bool {
         self.end_reported
     }
 
-    /// What is new since the last call.
+    /// The start of the new tokens and text since the last call.
     pub fn news(&mut self) -> News {
         self.end_reported = self.end.is_some();
         let length = self.length();
@@ -573,12 +588,12 @@ impl<C> Sequence<C> {
         News { first_token, first_byte }
     }
 
-    /// The tokens of some news.
+    /// The tokens that are new.
     pub fn new_tokens(&self, news: &News) -> &[TokenId] {
         &self.output()[news.first_token..]
     }
 
-    /// The text of some news.
+    /// The text that is new.
     pub fn new_text(&self, news: &News) -> &str {
         &self.text.text()[news.first_byte..]
     }
@@ -598,9 +613,9 @@ impl<C> Sequence<C> {
     }
 }
 
-/// A token of a law, as if it had been drawn.
-fn of_law(law: &Law, token: TokenId) -> Sampled {
-    let p = law.iter().find(|entry| entry.0 == token).map_or(0.0, |entry| entry.1);
+/// A token of a distribution, as if it had been drawn.
+fn as_drawn(distribution: &Distribution, token: TokenId) -> Sampled {
+    let p = distribution.iter().find(|entry| entry.0 == token).map_or(0.0, |entry| entry.1);
     Sampled { token, logprob: p.ln() }
 }
 
@@ -620,9 +635,9 @@ fn first_ids(words: &[u32], most: usize) -> Vec<TokenId> {
     ids
 }
 
-/// The `count` largest, largest first; the lowest ids among equals.
-pub(crate) fn top(law: impl Iterator<Item = (TokenId, f32)>, count: usize) -> Vec<(TokenId, f32)> {
-    let mut all: Vec<(TokenId, f32)> = law.collect();
+/// The `count` entries with the largest values, largest first; among equals the lowest ids.
+pub(crate) fn top(entries: impl Iterator<Item = (TokenId, f32)>, count: usize) -> Vec<(TokenId, f32)> {
+    let mut all: Vec<(TokenId, f32)> = entries.collect();
     let order = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     if count < all.len() {
         all.select_nth_unstable_by(count, order);

@@ -1,10 +1,14 @@
-//! From tokens' bytes to text that can be shown: whole characters, nothing past a stop string.
+//! The conversion of tokens' bytes to text that can be shown: whole characters, and nothing past a
+//! stop string.
 //!
-//! A byte is *held back* while it may still belong to a character that is not whole, or to a stop string that has begun;
-//! everything before it is released. Stop strings are matched byte by byte with one Knuth–Morris–Pratt automaton each
-//! (Knuth, Morris & Pratt 1977), so token boundaries play no part, and the held length is the longest of their states.
-//! Time: O(stop strings) a byte, amortised. What is released, put together, is the text as
-//! [`String::from_utf8_lossy`] gives it for all bytes: what is not UTF-8 becomes U+FFFD.
+//! A byte is *held back* while it may still belong to an incomplete character or to a stop string
+//! that has begun. All bytes before it are released. Each stop string is matched byte by byte with
+//! one Knuth–Morris–Pratt automaton (Knuth, Morris & Pratt 1977). Token boundaries therefore do not
+//! matter, and the number of bytes held is the largest number of bytes that an automaton has
+//! matched. Time: O(stop strings) a byte, amortised.
+//!
+//! The released parts, joined, are the text that [`String::from_utf8_lossy`] gives for all bytes:
+//! invalid UTF-8 becomes U+FFFD.
 
 /// One stop string with its failure function.
 #[derive(Clone, Debug)]
@@ -12,7 +16,7 @@ struct Pattern {
     bytes: Vec<u8>,
     /// Length of the longest proper border of each prefix.
     borders: Vec<usize>,
-    /// How many bytes of the pattern the text ends with.
+    /// Length of the longest prefix of the pattern with which the text ends.
     matched: usize,
 }
 
@@ -32,7 +36,7 @@ impl Pattern {
         Self { bytes: bytes.to_vec(), borders, matched: 0 }
     }
 
-    /// Reads one byte; whether the pattern ends with it.
+    /// Reads one byte; returns true if the pattern ends with it.
     fn push(&mut self, byte: u8) -> bool {
         if self.matched == self.bytes.len() {
             self.matched = self.borders[self.matched - 1];
@@ -47,12 +51,12 @@ impl Pattern {
     }
 }
 
-/// Whether stop strings count at present.
+/// The effect of stop strings at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopStrings {
-    /// The first one ends the text.
+    /// The first stop string ends the text.
     Heeded,
-    /// They are read over: the output has not its least length yet.
+    /// Stop strings have no effect: the output has not reached its least length.
     Ignored,
 }
 
@@ -62,23 +66,24 @@ pub(crate) struct TextStream {
     patterns: Vec<Pattern>,
     /// All bytes so far; after a stop string, those before it.
     bytes: Vec<u8>,
-    /// How many of `bytes` have been released.
+    /// Number of `bytes` that have been released.
     released: usize,
-    /// The same as text.
+    /// The released bytes as text.
     text: String,
     stopped: Option<usize>,
 }
 
 impl TextStream {
-    /// An empty text, ended by any of `stop`; empty stop strings are left out.
+    /// An empty text that any of `stop` ends; empty stop strings are ignored.
     pub fn new<'a>(stop: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let patterns = stop.into_iter().filter(|s| !s.is_empty()).map(Pattern::new).collect();
         Self { patterns, bytes: Vec::new(), released: 0, text: String::new(), stopped: None }
     }
 
-    /// Appends a token's bytes; whether a stop string has ended the text, which is then cut before it.
+    /// Appends a token's bytes. Returns true if a stop string has ended the text, which is then cut
+    /// before it.
     ///
-    /// Of several that end with the same byte, the longest counts.
+    /// If several stop strings end with the same byte, the longest counts.
     pub fn push(&mut self, bytes: &[u8], stops: StopStrings) -> bool {
         for &byte in bytes {
             if self.stopped.is_some() {
@@ -108,17 +113,19 @@ impl TextStream {
         self.stopped.map(|index| self.patterns[index].bytes.as_slice())
     }
 
-    /// Releases what can be shown now, and gives where in [`text`](Self::text) it begins.
+    /// Releases the text that can be shown now, and returns the offset in [`text`](Self::text) at
+    /// which it begins.
     pub fn release(&mut self) -> usize {
         let held = match self.stopped {
             Some(_) => 0,
-            // A whole match that was ignored is no reason to wait, only what may follow it is.
+            // A complete match that was ignored need not be held back, except for its end, which
+            // may begin another match.
             None => self.patterns.iter().map(Pattern::may_continue).max().unwrap_or(0),
         };
         self.release_to(self.bytes.len().saturating_sub(held).max(self.released), Tail::Incomplete)
     }
 
-    /// Releases everything: no byte will follow.
+    /// Releases everything, because no byte will follow.
     pub fn finish(&mut self) -> usize {
         self.release_to(self.bytes.len(), Tail::Final)
     }
@@ -147,7 +154,7 @@ impl TextStream {
         start
     }
 
-    /// What has been released.
+    /// The text that has been released.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -158,7 +165,7 @@ impl TextStream {
     }
 }
 
-/// What to make of a character that is not whole at the end.
+/// The treatment of an incomplete character at the end.
 #[derive(Clone, Copy)]
 enum Tail {
     Incomplete,
@@ -166,7 +173,7 @@ enum Tail {
 }
 
 impl Pattern {
-    /// How many of the text's last bytes may be the beginning of this pattern.
+    /// Number of the text's last bytes that may be the beginning of this pattern.
     fn may_continue(&self) -> usize {
         match self.matched == self.bytes.len() {
             true => self.borders[self.matched - 1],
@@ -227,7 +234,7 @@ mod tests {
         let mut stream = TextStream::new([b"aba".as_slice()]);
         assert!(!stream.push(b"xaba", StopStrings::Ignored));
         stream.release();
-        // The last `a` may begin another one.
+        // The last `a` may begin another stop string.
         assert_eq!(stream.text(), "xab");
         assert!(stream.push(b"ba", StopStrings::Heeded));
         stream.finish();
