@@ -1,9 +1,8 @@
 //! From messages to the tokens a model expects: its own chat template, rendered and tokenised.
 
-use super::error::TorchError;
 use super::model::Model;
 use crate::decode::{ChatInput, ChatTemplate, ChatTemplateError, Message};
-use crate::vocab::TokenId;
+use crate::vocab::{TokenId, VocabularyError};
 
 /// Why a prompt could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +16,7 @@ pub enum PromptError {
     Template(#[from] ChatTemplateError),
     /// The text could not be tokenised.
     #[error("cannot make tokens of the prompt: {0}")]
-    Tokens(#[source] TorchError),
+    Tokens(#[source] VocabularyError),
 }
 
 impl Model {

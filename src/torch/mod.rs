@@ -24,7 +24,6 @@ mod medusa;
 mod model;
 mod rope;
 mod script;
-mod tokenizer;
 mod weights;
 
 pub use cache::KvCache;
@@ -35,5 +34,4 @@ pub use error::TorchError;
 pub use medusa::MedusaHeads;
 pub use model::{LoadOptions, Model};
 pub use script::ScriptModel;
-pub use tokenizer::TextTokenizer;
 pub use weights::LoadProgress;

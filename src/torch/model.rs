@@ -10,13 +10,12 @@ use super::decoder::Decoder;
 use super::device::{set_threads, to_host, DeviceName, Dtype};
 use super::device_rows::LogitsPlace;
 use super::error::{Doing, TorchError};
-use super::tokenizer::TextTokenizer;
 use super::weights::gguf::GgufWeights;
 use super::weights::safetensors::SafetensorsWeights;
 use super::weights::{map, LoadProgress, Loader, WeightSource};
 use crate::decode::{LogitRows, TreeInput};
 use crate::gguf::GgufFile;
-use crate::vocab::{TokenId, Vocabulary};
+use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
 use serde_json::{Map, Value};
 
 /// How a model is loaded. Defaults: the CPU, `f32`, libtorch's own number of threads.
@@ -158,7 +157,7 @@ impl Model {
         let architecture = Architecture::from_gguf(name)?;
         let config = architecture.read_gguf(&file, name)?;
         let vocabulary = Vocabulary::from_gguf(&file).map_err(tokenizer_error)?;
-        let tokenizer = TextTokenizer::from_gguf(&file)?;
+        let tokenizer = TextTokenizer::from_gguf(&file).map_err(tokenizer_error)?;
         let weights = GgufWeights::new(&file);
         let decoder = decoder(architecture, config, Format::Gguf, &weights, options, progress)?;
         let bos = file.u32("tokenizer.ggml.bos_token_id").map_err(in_file)?;
@@ -193,7 +192,7 @@ impl Model {
         let tokenizer_json = std::fs::read(&tokenizer_path).map_err(TorchError::io(&tokenizer_path))?;
         let vocabulary = Vocabulary::from_tokenizer_json(&tokenizer_json).map_err(tokenizer_error)?;
         let vocabulary = with_eos_of(folder, vocabulary)?;
-        let tokenizer = TextTokenizer::from_tokenizer_json(&tokenizer_json)?;
+        let tokenizer = TextTokenizer::from_tokenizer_json(&tokenizer_json).map_err(tokenizer_error)?;
         let settings = object(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
         let weights = SafetensorsWeights::open(folder, architecture.names)?;
         let decoder = decoder(architecture, config, Format::HuggingFace, &weights, options, progress)?;
@@ -305,8 +304,11 @@ fn decoder(
     Decoder::load(architecture, config, format, kind, device, &mut loader)
 }
 
-fn tokenizer_error(error: crate::vocab::VocabularyError) -> TorchError {
-    TorchError::Tokenizer { reason: error.to_string() }
+fn tokenizer_error(error: VocabularyError) -> TorchError {
+    match error {
+        VocabularyError::Tokenizer { reason } => TorchError::Tokenizer { reason },
+        other => TorchError::Tokenizer { reason: other.to_string() },
+    }
 }
 
 /// The vocabulary with as many ids as the model gives logits.

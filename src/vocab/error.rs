@@ -54,6 +54,12 @@ pub enum VocabularyError {
         /// A text token whose id the model cannot produce.
         id: TokenId,
     },
+    /// A text tokenizer that could not be built, or failed on a text.
+    #[error("the text tokenizer: {reason}")]
+    Tokenizer {
+        /// The fault.
+        reason: String,
+    },
     /// Some bytes that no sequence of text tokens spells.
     #[error("no sequence of tokens spells the text: nothing continues it past byte {offset} (0x{byte:02x})")]
     Unspellable {

@@ -17,6 +17,8 @@ mod extension;
 mod fingerprint;
 mod gguf;
 mod spelling;
+#[cfg(feature = "tokenizers")]
+mod text_tokenizer;
 mod tiktoken;
 mod token_set;
 mod tokenizer_json;
@@ -24,6 +26,9 @@ mod trie;
 mod vocabulary;
 
 pub use error::VocabularyError;
+#[cfg(feature = "tokenizers")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
+pub use text_tokenizer::TextTokenizer;
 pub use token_set::{TokenId, TokenSet, TokenSetIter};
 pub use trie::{ByteSet256, ChildNodes, MatchingChildren, TokenTrie};
 pub use vocabulary::{Vocabulary, VocabularyParts};

@@ -13,11 +13,19 @@ use std::collections::HashMap;
 use serde_json::{json, Map, Value};
 use tokenizers::Tokenizer;
 
-use super::error::TorchError;
+use super::error::VocabularyError;
+use super::TokenId;
 use crate::gguf::{GgufArray, GgufFile};
-use crate::vocab::TokenId;
 
-/// A model's text tokenizer.
+/// A model's text tokenizer: text to token ids.
+///
+/// ```no_run
+/// use hedgerow::vocab::TextTokenizer;
+///
+/// let tokenizer = TextTokenizer::from_tokenizer_json(&std::fs::read("tokenizer.json")?)?;
+/// println!("{:?}", tokenizer.encode("a prompt")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
@@ -38,8 +46,8 @@ impl TextTokenizer {
     ///
     /// # Errors
     ///
-    /// [`TorchError::Tokenizer`] with the tokenizers crate's reason.
-    pub fn from_tokenizer_json(json: &[u8]) -> Result<Self, TorchError> {
+    /// [`VocabularyError::Tokenizer`] with the tokenizers crate's reason.
+    pub fn from_tokenizer_json(json: &[u8]) -> Result<Self, VocabularyError> {
         let tokenizer = Tokenizer::from_bytes(json).map_err(refused)?;
         Ok(Self { tokenizer })
     }
@@ -48,8 +56,8 @@ impl TextTokenizer {
     ///
     /// # Errors
     ///
-    /// [`TorchError::Tokenizer`] for metadata that is missing, damaged, or of another kind of tokenizer.
-    pub fn from_gguf(file: &GgufFile<'_>) -> Result<Self, TorchError> {
+    /// [`VocabularyError::Tokenizer`] for metadata that is missing, damaged, or of another kind of tokenizer.
+    pub fn from_gguf(file: &GgufFile<'_>) -> Result<Self, VocabularyError> {
         let parts = GgufParts::read(file)?;
         let value = match file.str("tokenizer.ggml.model").map_err(refused)? {
             Some("gpt2") => parts.byte_level(file)?,
@@ -62,7 +70,7 @@ impl TextTokenizer {
         Self::from_value(value)
     }
 
-    fn from_value(value: Value) -> Result<Self, TorchError> {
+    fn from_value(value: Value) -> Result<Self, VocabularyError> {
         let tokenizer: Tokenizer = value.to_string().parse().map_err(refused)?;
         Ok(Self { tokenizer })
     }
@@ -72,8 +80,8 @@ impl TextTokenizer {
     ///
     /// # Errors
     ///
-    /// [`TorchError::Tokenizer`] if the tokenizer fails on the text, which the supported kinds do not.
-    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, TorchError> {
+    /// [`VocabularyError::Tokenizer`] if the tokenizer fails on the text, which the supported kinds do not.
+    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(refused)?;
         Ok(encoding.get_ids().iter().map(|&id| TokenId(id)).collect())
     }
@@ -84,14 +92,14 @@ impl TextTokenizer {
     /// # Errors
     ///
     /// As [`encode`](Self::encode).
-    pub fn encode_prompt(&self, text: &str) -> Result<Vec<TokenId>, TorchError> {
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
         let encoding = self.tokenizer.encode_fast(text, true).map_err(refused)?;
         Ok(encoding.get_ids().iter().map(|&id| TokenId(id)).collect())
     }
 }
 
-fn refused(reason: impl ToString) -> TorchError {
-    TorchError::Tokenizer { reason: reason.to_string() }
+fn refused(reason: impl ToString) -> VocabularyError {
+    VocabularyError::Tokenizer { reason: reason.to_string() }
 }
 
 /// What a GGUF file says of its tokens.
@@ -103,7 +111,7 @@ struct GgufParts<'a> {
 }
 
 impl<'a> GgufParts<'a> {
-    fn read(file: &GgufFile<'a>) -> Result<Self, TorchError> {
+    fn read(file: &GgufFile<'a>) -> Result<Self, VocabularyError> {
         let tokens = strings(file, "tokenizer.ggml.tokens")?
             .ok_or_else(|| refused("`tokenizer.ggml.tokens` is missing"))?;
         let mut added = Vec::new();
@@ -129,7 +137,7 @@ impl<'a> GgufParts<'a> {
     }
 
     /// Byte-level BPE: merges in order of rank.
-    fn byte_level(&self, file: &GgufFile<'_>) -> Result<Value, TorchError> {
+    fn byte_level(&self, file: &GgufFile<'_>) -> Result<Value, VocabularyError> {
         let merges = strings(file, "tokenizer.ggml.merges")?
             .ok_or_else(|| refused("`tokenizer.ggml.merges` is missing"))?;
         let mut pairs = Vec::with_capacity(merges.len());
@@ -176,7 +184,7 @@ impl<'a> GgufParts<'a> {
     /// SentencePiece BPE: of all neighbours that join to a token, the pair whose token has the best score joins first.
     ///
     /// As ranks: every way of cutting a token into two tokens is a merge; better scores come first.
-    fn sentence_piece(&self, file: &GgufFile<'_>) -> Result<Value, TorchError> {
+    fn sentence_piece(&self, file: &GgufFile<'_>) -> Result<Value, VocabularyError> {
         let scores = array(file, "tokenizer.ggml.scores")?
             .ok_or_else(|| refused("`tokenizer.ggml.scores` is missing"))?;
         let ids: HashMap<&str, usize> =
@@ -257,11 +265,11 @@ impl<'a> GgufParts<'a> {
     }
 }
 
-fn array<'a>(file: &GgufFile<'a>, key: &str) -> Result<Option<GgufArray<'a>>, TorchError> {
+fn array<'a>(file: &GgufFile<'a>, key: &str) -> Result<Option<GgufArray<'a>>, VocabularyError> {
     file.array(key).map_err(refused)
 }
 
-fn strings<'a>(file: &GgufFile<'a>, key: &str) -> Result<Option<Vec<&'a str>>, TorchError> {
+fn strings<'a>(file: &GgufFile<'a>, key: &str) -> Result<Option<Vec<&'a str>>, VocabularyError> {
     let Some(array) = array(file, key)? else { return Ok(None) };
     let strings = array.iter().map(|value| value.as_str());
     let strings: Option<Vec<&str>> = strings.collect();
