@@ -18,7 +18,7 @@ const MAX_DIMENSIONS: u32 = 4;
 ///
 /// let mut bytes = b"GGUF\x03\0\0\0".to_vec();
 /// bytes.extend(0u64.to_le_bytes()); // no tensors
-/// bytes.extend(1u64.to_le_bytes()); // one pair of metadata: llama.block_count = 16 (type 4 is u32)
+/// bytes.extend(1u64.to_le_bytes()); // one pair: llama.block_count = 16 (type 4 is u32)
 /// bytes.extend(17u64.to_le_bytes());
 /// bytes.extend(b"llama.block_count");
 /// bytes.extend(4u32.to_le_bytes());

@@ -1,9 +1,9 @@
-//! The parts that decoder-only transformers share: linear layers, normalisation, grouped-query attention
-//! and the feed-forward network.
+//! The parts that decoder-only transformers share: linear layers, normalisation, grouped-query
+//! attention and the feed-forward network.
 //!
-//! Activations are `[tokens, width]`: the tokens of all sequences of a batch lie one behind the other, with no
-//! padding, so everything but attention is one operation over all of them; attention runs per sequence, over
-//! its own cache.
+//! Activations are `[tokens, width]`: the tokens of all sequences of a batch stand one after
+//! another, without padding. Everything but attention is therefore one operation over all of them.
+//! Attention runs once per sequence, over the sequence's own cache.
 
 use tch::{Kind, Tensor};
 
@@ -11,17 +11,17 @@ use super::architecture::{FeedForwardKind, NormKind};
 use super::device::upload;
 use super::error::{Doing, TorchError};
 
-/// `x Wᵀ + b`.
+/// A linear layer: `x Wᵀ + b`.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    /// `[out, in]`.
+    /// The matrix W: `[out, in]`.
     pub(crate) weight: Tensor,
-    /// `[out]`.
+    /// The bias b: `[out]`.
     pub(crate) bias: Option<Tensor>,
 }
 
 impl Linear {
-    /// The same weights once more.
+    /// A second handle of the same weights.
     pub(crate) fn share(&self) -> Self {
         Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
     }
@@ -31,20 +31,20 @@ impl Linear {
     }
 }
 
-/// Normalisation over the last dimension: `x / sqrt(mean(x²) + ε) · g` (Zhang and Sennrich 2019), or
-/// `(x − mean(x)) / sqrt(var(x) + ε) · g + b` (Ba et al. 2016).
+/// A normalisation over the last dimension: `x / sqrt(mean(x²) + ε) · g` (Zhang and Sennrich 2019),
+/// or `(x − mean(x)) / sqrt(var(x) + ε) · g + b` (Ba et al. 2016).
 #[derive(Debug)]
 pub(crate) struct Norm {
     pub(crate) kind: NormKind,
-    /// g: `[width]`.
+    /// The factor g: `[width]`.
     pub(crate) weight: Tensor,
-    /// b, of the second form.
+    /// The summand b of the second form.
     pub(crate) bias: Option<Tensor>,
     pub(crate) epsilon: f64,
 }
 
 impl Norm {
-    /// The same weights once more.
+    /// A second handle of the same weights.
     pub(crate) fn share(&self) -> Self {
         let bias = self.bias.as_ref().map(Tensor::shallow_clone);
         Self { kind: self.kind, weight: self.weight.shallow_clone(), bias, epsilon: self.epsilon }
@@ -60,13 +60,15 @@ impl Norm {
     }
 }
 
-/// `W_down (f(W_gate x) ⊙ W_up x)` (Shazeer 2020), with gate and up stacked into one matrix; or `W_down f(W_up x)`.
+/// A feed-forward network: `W_down (f(W_gate x) ⊙ W_up x)` (Shazeer 2020), with gate and up stacked
+/// into one matrix; or `W_down f(W_up x)`.
 #[derive(Debug)]
 pub(crate) struct FeedForward {
     pub(crate) kind: FeedForwardKind,
-    /// `[2 · inner, width]`, the rows of the gate, then those of up; without a gate, `[inner, width]`.
+    /// The stacked matrix, `[2 · inner, width]`: the rows of the gate, then those of up. Without a
+    /// gate, `[inner, width]`.
     pub(crate) up: Linear,
-    /// `[width, inner]`.
+    /// The matrix W_down: `[width, inner]`.
     pub(crate) down: Linear,
 }
 
@@ -88,21 +90,24 @@ impl FeedForward {
     }
 }
 
-/// Which earlier positions the new positions of one sequence see.
+/// The positions to which the new positions of one sequence attend.
 #[derive(Debug)]
 pub(crate) enum Visibility {
-    /// One new position, which sees everything.
+    /// One new position, which attends to all positions.
     All,
-    /// One new position, which sees so many of the latest positions, itself included.
+    /// One new position, which attends to this number of the latest positions, itself included.
     Latest(i64),
-    /// Several new positions of an empty cache.
+    /// Several new positions of an empty cache, each of which attends to itself and the earlier
+    /// ones.
     Causal,
-    /// Several new positions behind others, or positions that branch: `[new, all]`, true where a new position sees another.
+    /// Several new positions after others, or positions that branch: `[new, all]`, true if the new
+    /// position attends to the other.
     Mask(Tensor),
 }
 
 impl Visibility {
-    /// As [`causal`](Self::causal), but none sees more than the latest `window` positions.
+    /// As [`causal`](Self::causal), but no position attends to more than the latest `window`
+    /// positions.
     pub(crate) fn windowed(
         past: usize,
         new: usize,
@@ -122,7 +127,8 @@ impl Visibility {
             .doing("building an attention mask")
     }
 
-    /// Every position sees itself and those before it; `new` of them follow `past`.
+    /// Causal attention: every position attends to itself and those before it. `new` positions
+    /// follow `past` others.
     pub(crate) fn causal(past: usize, new: usize, device: tch::Device) -> Result<Self, TorchError> {
         Ok(match (past, new) {
             (_, 0 | 1) => Self::All,
@@ -137,16 +143,16 @@ impl Visibility {
     }
 }
 
-/// New tokens that branch: who sees whom.
+/// New tokens that branch, with their ancestors.
 pub(crate) struct Tree {
-    /// For each token itself and its ancestors.
+    /// The token itself and its ancestors, for each token.
     seen: Vec<Vec<usize>>,
-    /// How many ancestors each token has.
+    /// Number of ancestors of each token.
     pub(crate) depths: Vec<usize>,
 }
 
 impl Tree {
-    /// A tree of as many tokens as there are parents, each of which comes before its children.
+    /// A tree of as many tokens as there are parents. Each token comes before its children.
     pub(crate) fn new(parents: &[Option<usize>]) -> Result<Self, TorchError> {
         let mut seen: Vec<Vec<usize>> = Vec::with_capacity(parents.len());
         for (token, parent) in parents.iter().enumerate() {
@@ -162,7 +168,8 @@ impl Tree {
         Ok(Self { seen, depths })
     }
 
-    /// Every token sees its path and the `past` positions before the tree, of these the latest `window` at most.
+    /// The visibility of a tree: every token attends to its path and to the `past` positions before
+    /// the tree, but at most to the latest `window` of these.
     pub(crate) fn visibility(
         &self,
         past: usize,
@@ -185,10 +192,11 @@ impl Tree {
     }
 }
 
-/// `softmax(s · q kᵀ) v` with s = `scale`, or 1 / √head_dim if there is none; several query heads to one key–value head (Ainslie et al. 2023).
+/// Grouped-query attention: `softmax(s · q kᵀ) v` with s = `scale`, or 1 / √head_dim if that is
+/// `None`. Several query heads share one key–value head (Ainslie et al. 2023).
 ///
-/// `queries` is `[new, heads, head_dim]`, `keys` and `values` are `[1, kv_heads, all, head_dim]`; the result is
-/// `[new, heads · head_dim]`.
+/// `queries` is `[new, heads, head_dim]`; `keys` and `values` are `[1, kv_heads, all, head_dim]`.
+/// The result is `[new, heads · head_dim]`.
 pub(crate) fn attention(
     queries: &Tensor,
     keys: &Tensor,
@@ -201,7 +209,8 @@ pub(crate) fn attention(
         let (new, heads, head_dim) = (size[0], size[1], size[2]);
         let kv_heads = keys.size()[1];
         let attended = match visibility {
-            // The heads that share keys take the place of positions, so that nothing is repeated in memory.
+            // The query heads that share keys are passed as positions, so that no key is repeated
+            // in memory.
             Visibility::All | Visibility::Latest(_) => {
                 let latest = |all: &Tensor| match visibility {
                     Visibility::Latest(count) => all.f_narrow(2, all.size()[2] - count, *count),

@@ -1,24 +1,26 @@
 //! The keys and values of one sequence, for every layer.
 //!
-//! A layer keeps two tensors `[kv_heads, capacity, head_dim]`, of which the first `len` positions are in use;
-//! appending copies the new positions in, truncating moves `len` back, forking copies what is in use. The
-//! capacity doubles as the sequence grows, so appending costs amortised constant time per token, and memory
-//! is at most twice what is used. The price of a fork is one copy of the used part
-//! (`2 · layers · kv_heads · head_dim` numbers per token); branches never share memory, so no write needs a
-//! check.
+//! A layer keeps two tensors `[kv_heads, capacity, head_dim]`, of which the first `len` positions
+//! are in use. Appending copies the new positions in, truncating reduces `len`, and forking copies
+//! the positions in use.
+//!
+//! The capacity doubles as the sequence grows. Appending therefore costs amortised constant time
+//! per token, and memory is at most twice what is used. A fork costs one copy of the used part
+//! (`2 · layers · kv_heads · head_dim` numbers per token). Forks never share memory, so no write
+//! needs a check.
 
 use tch::{Device, Kind, Tensor};
 
 use super::device::upload;
 use super::error::{Doing, TorchError};
 
-/// What every cache of one model has in common.
+/// The properties that all caches of one model share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheShape {
     pub(crate) layers: usize,
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
-    /// The most positions a sequence may have.
+    /// Largest number of positions of a sequence.
     pub(crate) limit: usize,
     pub(crate) kind: Kind,
     pub(crate) device: Device,
@@ -43,17 +45,17 @@ impl KvCache {
         self.shape
     }
 
-    /// Positions in use.
+    /// Number of positions in use.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no position is in use.
+    /// True if no position is in use.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Bytes held, in use or not.
+    /// Number of bytes held, in use or not.
     pub fn bytes(&self) -> usize {
         let number = self.shape.kind.elt_size_in_bytes();
         2 * self.layers.len() * self.shape.kv_heads * self.capacity * self.shape.head_dim * number
@@ -67,7 +69,7 @@ impl KvCache {
         Ok(())
     }
 
-    /// Of the positions from `start` on, keeps those at the offsets `path`, in this order.
+    /// Reduces the positions from `start` on to those at the offsets `path`, in this order.
     pub(crate) fn keep(&mut self, start: usize, path: &[usize]) -> Result<(), TorchError> {
         let wanted = path.iter().map(|offset| start + offset + 1).chain([start]).max().unwrap_or(start);
         if wanted > self.len {
@@ -111,9 +113,12 @@ impl KvCache {
         Ok(())
     }
 
-    /// Writes the keys and values of new positions of one layer behind those in use, and gives all of that
-    /// layer, new ones included: `[1, kv_heads, len + new, head_dim]` each. [`KvCache::advance`] makes
-    /// them count once every layer is done, so a forward pass that fails midway leaves the cache as it was.
+    /// Writes the keys and values of new positions of one layer after those in use. Returns all
+    /// keys and values of the layer, the new ones included: `[1, kv_heads, len + new, head_dim]`
+    /// each.
+    ///
+    /// The new positions count only after [`KvCache::advance`], which is called when every layer is
+    /// done. A forward pass that fails midway therefore leaves the cache unchanged.
     ///
     /// `keys` and `values` are `[new, kv_heads, head_dim]`; room must have been reserved.
     pub(crate) fn append(
@@ -137,14 +142,15 @@ impl KvCache {
         self.len += new;
     }
 
-    /// Fills an empty cache with room for at least `capacity` positions and the positions in use of `other`.
+    /// Allocates an empty cache with room for at least `capacity` positions, and copies the
+    /// positions in use of `other` into it.
     fn allocate_from(&mut self, other: &Self, capacity: usize) -> Result<(), TorchError> {
-        // Whole multiples keep small caches from growing at every other token.
+        // Multiples of 64 keep small caches from growing at every other token.
         let capacity = capacity.next_multiple_of(64).min(self.shape.limit);
         let size = [self.shape.kv_heads as i64, capacity as i64, self.shape.head_dim as i64];
         let used = other.len as i64;
         let fill = |old: Option<&Tensor>| {
-            // What lies behind `len` is never read, so it need not be cleared.
+            // Positions past `len` are never read, so they need not be cleared.
             let fresh = Tensor::f_empty(size, (self.shape.kind, self.shape.device))?;
             if let Some(old) = old.filter(|_| used > 0) {
                 fresh.f_narrow(1, 0, used)?.f_copy_(&old.f_narrow(1, 0, used)?)?;

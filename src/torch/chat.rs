@@ -1,32 +1,35 @@
-//! From messages to the tokens a model expects: its own chat template, rendered and tokenised.
+//! The tokens of a chat: the model's own chat template, rendered and tokenised.
 
 use super::model::Model;
 use crate::decode::{ChatInput, ChatTemplate, ChatTemplateError, Message};
 use crate::vocab::{TokenId, VocabularyError};
 
-/// Why a prompt could not be made.
+/// The reason for which no prompt could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromptError {
-    /// A system message, and nothing to put it into.
+    /// A system message for a model without a chat template.
     #[error("this model has no chat template, which a system message needs; leave the system message out")]
     NoTemplate,
-    /// The model's chat template does not take the messages.
+    /// Messages that the model's chat template rejects.
     #[error("cannot put the messages into the model's chat template: {0}")]
     Template(#[from] ChatTemplateError),
-    /// The text could not be tokenised.
+    /// A text that could not be tokenised.
     #[error("cannot make tokens of the prompt: {0}")]
     Tokens(#[source] VocabularyError),
 }
 
 impl Model {
-    /// The tokens of one message of the user, after a system message if there is one, in the model's chat template; the
-    /// model answers next. A model without a template continues `user` as it is.
+    /// The tokens of one message of the user in the model's chat template, after a system message
+    /// if there is one. The model's answer comes next. A model without a template continues `user`
+    /// as it is.
     ///
-    /// `now` is the time, in seconds since 1970, for templates that mention the date.
+    /// `now` is the time, in seconds since 1970, for templates that print the date.
     ///
     /// # Errors
-    /// See [`PromptError`].
+    /// [`PromptError::NoTemplate`] for a system message without a template;
+    /// [`PromptError::Template`] or [`PromptError::Tokens`] if the messages cannot be rendered or
+    /// tokenised.
     pub fn chat_tokens(
         &self,
         system: Option<&str>,

@@ -1,9 +1,10 @@
 //! A decoder-only transformer: embeddings, layers, and the output matrix.
 //!
-//! One forward pass takes the new tokens of any number of sequences. Their activations lie one behind the other
-//! (`[tokens, width]`, no padding), so the matrix products, which dominate, see one large operand; attention
-//! is the only part that goes sequence by sequence, over each one's cache. The output matrix is multiplied only
-//! with the rows whose logits are asked for. What a layer does is in `layer`.
+//! One forward pass takes the new tokens of any number of sequences. Their activations stand one
+//! after another (`[tokens, width]`, no padding), so each matrix product, the dominant cost, has
+//! one large operand. Only attention runs sequence by sequence, over each sequence's cache. The
+//! output matrix is multiplied only with the rows whose logits are needed. The `layer` module
+//! computes one layer.
 
 use std::sync::Arc;
 
@@ -19,33 +20,34 @@ use super::rope::{Rope, Scaling};
 use super::weights::{Loader, Member, Role};
 use crate::decode::TreeInput;
 
-/// A loaded model's weights and sizes.
+/// The weights and sizes of a loaded model.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     config: DecoderConfig,
     positions: Positions,
-    /// `[vocab, width]`.
+    /// The embedding matrix: `[vocab, width]`.
     embedding: Tensor,
     layers: Vec<Arc<Layer>>,
     output_norm: Norm,
-    /// `[vocab, width]`; shares the embedding's memory where the model ties them.
+    /// The output matrix: `[vocab, width]`. It shares the embedding's memory if the model ties the
+    /// two.
     output: Linear,
     vocab_size: usize,
     kind: Kind,
     device: Device,
 }
 
-/// How positions are known.
+/// The encoding of positions.
 #[derive(Debug)]
 enum Positions {
-    /// By turning heads; layers with a window have frequencies of their own.
+    /// Rotary positions; layers with a window have frequencies of their own.
     Rotary { global: Rope, local: Option<Rope> },
-    /// By vectors, `[context, width]`.
+    /// Learned vectors, `[context, width]`.
     Learned(Tensor),
 }
 
 impl Positions {
-    /// The same once more.
+    /// A second handle of the same values.
     fn share(&self) -> Self {
         match self {
             Self::Rotary { global, local } => Self::Rotary { global: global.clone(), local: local.clone() },
@@ -53,7 +55,7 @@ impl Positions {
         }
     }
 
-    /// What turns the heads of a layer at some positions; `None` where nothing does.
+    /// The rotary angles of a layer at some positions; `None` if positions are learned.
     fn angles(
         &self,
         reach: Reach,
@@ -70,14 +72,15 @@ impl Positions {
     }
 }
 
-// SAFETY: `tch::Tensor` is `Send`, and not `Sync` only because some of its methods write in place through `&self`. The
-// tensors of a decoder are private to it and to those made from it by `skipping`; they are made in `load` and from then on
-// only read: the forward pass calls operators that give new tensors, and writes to the caches alone, which it borrows
-// mutably. Reading a tensor from several threads at once is what libtorch promises; its reference counts are atomic.
+// SAFETY: `tch::Tensor` is `Send`. It is not `Sync` only because some of its methods write in place
+// through `&self`. The tensors of a decoder are private to it and to the decoders that `skipping`
+// makes from it. They are made in `load` and from then on only read: the forward pass calls
+// operators that give new tensors, and writes only to the caches, which it borrows mutably.
+// libtorch allows several threads to read a tensor at once, and its reference counts are atomic.
 #[allow(unsafe_code)]
 unsafe impl Sync for Decoder {}
 impl Decoder {
-    /// Reads the weights, which come in `format`.
+    /// Reads the weights, which are stored in `format`.
     pub(crate) fn load(
         architecture: &Architecture,
         mut config: DecoderConfig,
@@ -112,7 +115,7 @@ impl Decoder {
         Ok(Self { config, positions, embedding, layers, output_norm, output, vocab_size, kind, device })
     }
 
-    /// The same model without some of its layers. Their weights are shared; caches are not.
+    /// The same model without some of its layers. Weights are shared; caches are not.
     pub(crate) fn skipping(&self, skipped: &[usize]) -> Result<Self, TorchError> {
         let count = self.layers.len();
         if let Some(&layer) = skipped.iter().find(|&&layer| layer >= count) {
@@ -157,16 +160,17 @@ impl Decoder {
         }
     }
 
-    /// Feeds every sequence's tokens behind its cache and gives the last hidden state behind each, normalised, those of the
-    /// first sequence first: `[tokens, width]`, in the model's format and on its device. Every sequence has at least one
-    /// token.
+    /// Reads every sequence's tokens after its cache, and gives the last hidden state of each
+    /// token, normalised: `[tokens, width]`, in the model's format and on its device. The first
+    /// sequence's states come first. Every sequence has at least one token.
     ///
-    /// On an error every cache holds what it held before.
+    /// On an error every cache keeps its positions as they were.
     pub(crate) fn hidden(&self, sequences: &mut [TreeInput<'_, KvCache>]) -> Result<Tensor, TorchError> {
         self.hidden_and_before(sequences, &[]).map(|(last, _)| last)
     }
 
-    /// As [`hidden`](Self::hidden), with the states as they are before the layers `exits`, not normalised.
+    /// As [`hidden`](Self::hidden), with the states before the layers `exits`, which are not
+    /// normalised.
     pub(crate) fn hidden_and_before(
         &self,
         sequences: &mut [TreeInput<'_, KvCache>],
@@ -231,8 +235,8 @@ impl Decoder {
         Ok((self.output_norm.forward(&hidden)?, before.into_iter().flatten().collect()))
     }
 
-    /// The logits of the wanted rows of what [`hidden`](Self::hidden) gave: `[rows, vocab]`, in the model's format and on its
-    /// device.
+    /// The logits of the rows that the sequences ask for, from the result of
+    /// [`hidden`](Self::hidden): `[rows, vocab]`, in the model's format and on its device.
     pub(crate) fn logits(
         &self,
         hidden: &Tensor,
@@ -257,7 +261,7 @@ impl Decoder {
         self.output.forward(&rows)
     }
 
-    /// What the first layer reads.
+    /// The input of the first layer.
     fn embed(&self, ids: &[i64], positions: &Tensor) -> Result<Tensor, tch::TchError> {
         let mut embedded = self.embedding.f_index_select(0, &upload(ids, self.device)?)?;
         if self.config.embedding_scale != 1.0 {
@@ -270,7 +274,8 @@ impl Decoder {
     }
 }
 
-/// Frequencies by the configuration, divided as the file says.
+/// Rotary positions with the frequencies of the configuration, divided by the divisors of the file
+/// if it has some.
 fn rotary(config: &mut DecoderConfig, loader: &mut Loader<'_>) -> Result<Positions, TorchError> {
     if loader.contains(Role::RopeDivisors, Member::Weight) {
         let pairs = config.head_dim as i64 / 2;

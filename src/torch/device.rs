@@ -1,9 +1,9 @@
-//! Devices and number formats by name, the way to a device and back, and libtorch's threads.
+//! Devices and number formats by name, transfers to a device and back, and libtorch's threads.
 //!
-//! One binary serves both libtorch builds. The CPU folder has no CUDA half; in a CUDA installation it is a
-//! library of its own, `libtorch_cuda.so`, which registers its kernels when it is loaded and which nothing
-//! in hedgerow links against. So it is loaded by name before the first question about devices, and its
-//! absence means only that there is no CUDA.
+//! One binary serves both builds of libtorch. The CPU build has no CUDA library. In a CUDA build it
+//! is a separate file, `libtorch_cuda.so`, which registers its kernels when it is loaded, and
+//! hedgerow is not linked against it. It is therefore loaded by name before the first question
+//! about devices. If it is absent, there is no CUDA.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +14,8 @@ use tch::{Device, TchError, Tensor};
 
 use super::error::TorchError;
 
-/// Where a model computes, by name: `cpu`, `cuda` (the first GPU), `cuda:N`, or `auto` (the first GPU if
-/// there is one, else the CPU).
+/// The device on which a model computes, by name: `cpu`, `cuda` (the first GPU), `cuda:N`, or
+/// `auto` (the first GPU if there is one, otherwise the CPU).
 ///
 /// ```
 /// use hedgerow::torch::DeviceName;
@@ -27,23 +27,23 @@ use super::error::TorchError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeviceName {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
     /// The GPU with this index.
     Cuda(usize),
-    /// The first GPU if there is one, else the processor.
+    /// The first GPU if there is one, otherwise the CPU.
     Auto,
 }
 
 impl DeviceName {
     /// The libtorch device of this name.
     ///
-    /// The first call in a process loads the CUDA half of libtorch where one is installed.
+    /// The first call in a process loads the CUDA library of libtorch if one is installed.
     ///
     /// # Errors
     ///
-    /// [`TorchError::DeviceUnavailable`] when a GPU is asked for that is not there.
+    /// [`TorchError::DeviceUnavailable`] for a GPU that does not exist.
     pub fn resolve(self) -> Result<tch::Device, TorchError> {
         let unavailable = |reason: String| TorchError::DeviceUnavailable { name: self.to_string(), reason };
         match self {
@@ -99,8 +99,8 @@ impl fmt::Display for DeviceName {
 
 /// The number format of weights, activations and the cache. Logits are always handed out as `f32`.
 ///
-/// Measured on a processor with AVX2 and without bf16 instructions: `f32` prefills several times faster,
-/// `bf16` decodes somewhat faster and takes half the memory.
+/// Measured on a processor with AVX2 and without bf16 instructions: `f32` prefills several times
+/// faster, `bf16` decodes somewhat faster and takes half the memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dtype {
@@ -146,11 +146,11 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// Sets how many threads libtorch computes with, for the whole process.
+/// Sets the number of threads with which libtorch computes, for the whole process.
 ///
-/// Without a call libtorch takes one thread per physical core. Between kernels its OpenMP workers spin
-/// unless the environment variable `OMP_WAIT_POLICY` is `passive` when the process starts, which costs
-/// dearly beside another busy process; one thread never spins.
+/// By default libtorch takes one thread per physical core. Between kernels its OpenMP workers spin,
+/// unless the environment variable `OMP_WAIT_POLICY` is `passive` when the process starts. Spinning
+/// is expensive beside another busy process. A single thread never spins.
 ///
 /// # Errors
 ///
@@ -166,7 +166,8 @@ pub fn set_threads(count: usize) -> Result<(), TorchError> {
     }
 }
 
-/// Numbers on a device. A GPU takes them from pinned memory in its own time; nobody waits.
+/// Copies numbers to a device. A copy to a GPU goes through pinned memory, and the host does not
+/// wait for it.
 pub(super) fn upload<T: Element>(numbers: &[T], device: Device) -> Result<Tensor, TchError> {
     let host = Tensor::f_from_slice(numbers)?;
     match device {
@@ -178,7 +179,8 @@ pub(super) fn upload<T: Element>(numbers: &[T], device: Device) -> Result<Tensor
     }
 }
 
-/// A tensor in host memory, through a pinned block where it comes from a GPU. The host waits for it.
+/// Copies a tensor to host memory, through a pinned block if it comes from a GPU. The host waits
+/// for it.
 pub(super) fn to_host(tensor: &Tensor) -> Result<Tensor, TchError> {
     match tensor.device() {
         Device::Cpu => Ok(tensor.shallow_clone()),
@@ -191,9 +193,9 @@ pub(super) fn to_host(tensor: &Tensor) -> Result<Tensor, TchError> {
     }
 }
 
-/// How many CUDA devices answer; 0 without the CUDA half of libtorch.
+/// Number of available CUDA devices; 0 without the CUDA library of libtorch.
 fn cuda_devices() -> usize {
-    // libtorch's device count asks the driver, and answers 0 where the CUDA half is missing.
+    // libtorch's device count asks the driver, and is 0 if the CUDA library is missing.
     if cuda_library() && tch::utils::has_cuda() {
         usize::try_from(tch::Cuda::device_count()).unwrap_or(0)
     } else {
@@ -201,7 +203,7 @@ fn cuda_devices() -> usize {
     }
 }
 
-/// Loads the CUDA half of libtorch, once; false where there is none.
+/// Loads the CUDA library of libtorch, once; returns false if there is none.
 fn cuda_library() -> bool {
     static LOADED: OnceLock<bool> = OnceLock::new();
     *LOADED.get_or_init(load_cuda_library)
@@ -211,10 +213,11 @@ fn cuda_library() -> bool {
 #[allow(unsafe_code)]
 fn load_cuda_library() -> bool {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: loading a library runs its initialisers. This one belongs to the libtorch that the process
-    // is linked with (it is looked up in the same folders), whose initialisers register kernels and are
-    // written to run at any time after libtorch_cpu's, which has been loaded before `main`. The handle is
-    // leaked, so nothing that the initialisers registered is ever unloaded.
+    // SAFETY: loading a library runs its initialisers. This library belongs to the libtorch with
+    // which the process is linked (it is looked up in the same folders). Its initialisers register
+    // kernels. They are written to run at any time after those of libtorch_cpu, which has been
+    // loaded before `main`. The handle is leaked, so nothing that the initialisers registered is
+    // ever unloaded.
     match unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) } {
         Ok(library) => {
             std::mem::forget(library);
@@ -226,7 +229,7 @@ fn load_cuda_library() -> bool {
 
 #[cfg(not(unix))]
 fn load_cuda_library() -> bool {
-    // Elsewhere the CUDA half is linked like any other library, or there is none.
+    // On other systems the CUDA library is linked like any other, or there is none.
     tch::utils::has_cuda()
 }
 

@@ -1,13 +1,19 @@
-//! Rows of logits cut down on the device that computed them.
+//! Logits reduced, on the device that computed them, to the tokens that can be drawn.
 //!
-//! One exchange serves all outputs of a step. Upwards go the packed masks, the ids of touched tokens and the numbers of the rows,
-//! through pinned memory, without waiting. On the device, masks are expanded, closed entries fall to the bottom, and every other
-//! one becomes a 64-bit key: its logit, mapped to an integer of the same order, above its inverted id. The largest keys are then
-//! the largest logits, the lowest ids first among equals, and bring their ids along. Downwards goes one block: keys, logits of
-//! touched tokens, masses. That copy is the only point of a step at which the host waits for the device.
+//! One exchange serves all outputs of a step:
 //!
-//! Every operation is one of libtorch's, so the same code runs on the CPU, where the tests compare it with sampling from whole
-//! rows; there it costs more than it saves, and is off unless asked for ([`LogitsPlace`]).
+//! - To the device go the packed masks, the ids of touched tokens and the numbers of the rows,
+//!   through pinned memory and without waiting.
+//! - On the device the masks are expanded, and forbidden tokens get the lowest key. Every other
+//!   token gets a 64-bit key: its logit, mapped to an integer of the same order, in the high half,
+//!   and its inverted id in the low half. The largest keys are then the largest logits, with the
+//!   lowest ids first among equals, and they contain their ids.
+//! - From the device comes one block: keys, logits of touched tokens, and masses. That copy is the
+//!   only point of a step at which the host waits for the device.
+//!
+//! Every operation is one of libtorch's, so the same code runs on the CPU. There the tests compare
+//! it with sampling from whole rows. On the CPU it costs more than it saves, so it is off by
+//! default ([`LogitsPlace`]).
 
 use std::fmt;
 
@@ -19,11 +25,11 @@ use super::language_model::HostTensor;
 use crate::decode::{DeviceRows, Logits, ModelError, RowCut};
 use crate::sampling::Survivors;
 
-/// Where rows of logits are cut down to the tokens that can be drawn.
+/// The place at which rows of logits are reduced to the tokens that can be drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LogitsPlace {
-    /// On a GPU, if the model computes on one; else on the host.
+    /// On a GPU if the model computes on one, otherwise on the host.
     #[default]
     Auto,
     /// On the host, which gets every row.
@@ -33,7 +39,7 @@ pub enum LogitsPlace {
 }
 
 impl LogitsPlace {
-    /// Whether rows stay on `device`.
+    /// True if rows stay on `device`.
     pub(super) fn keeps_rows(self, device: Device) -> bool {
         match self {
             Self::Auto => device != Device::Cpu,
@@ -45,9 +51,9 @@ impl LogitsPlace {
 
 /// The logits of a pass, on the device.
 pub(super) struct TensorRows {
-    /// `[rows, vocab]`, in the model's format.
+    /// The logits: `[rows, vocab]`, in the model's format.
     logits: Tensor,
-    /// The rows of each input.
+    /// Number of rows of each input.
     rows: Vec<usize>,
 }
 
@@ -57,9 +63,9 @@ impl fmt::Debug for TensorRows {
     }
 }
 
-/// A key that no logit has: it stands for what is not to be drawn.
+/// The key of a token that must not be drawn; no logit has this key.
 const CLOSED: i64 = i64::MIN;
-/// Bits of a key that hold the id.
+/// Number of low bits of a key that hold the id.
 const ID_BITS: u32 = 32;
 
 impl TensorRows {
@@ -74,12 +80,12 @@ impl TensorRows {
         (self.rows[input] > 0).then(|| behind as i64 - 1)
     }
 
-    /// What comes back for some cuts, `[cuts, most]` keys, then the logits of all touched tokens as bits, then a mass for each cut as
-    /// bits of doubles.
+    /// The results of some cuts, in one block: `[cuts, most]` keys, then the logits of all touched
+    /// tokens as bits, then a mass for each cut as the bits of an `f64`.
     fn exchange(&self, cuts: &[RowCut<'_>], numbers: &[i64], tokens: i64) -> Result<Vec<i64>, tch::TchError> {
         let device = self.logits.device();
         let rows = self.logits.f_index_select(0, &upload(numbers, device)?)?;
-        // −0 and +0 are equal as logits.
+        // The sum with 0 turns −0 into +0: as logits they are equal.
         let rows = rows.f_narrow(1, 0, tokens)?.f_to_kind(Kind::Float)?.f_add_scalar(0.0)?;
         let closed = closed(cuts, tokens, device)?;
         let touched = cuts.iter().enumerate().flat_map(|(cut, of)| {
@@ -140,7 +146,7 @@ impl DeviceRows for TensorRows {
     }
 }
 
-/// The masks expanded, `[cuts, tokens]`, true where a token is forbidden.
+/// The expanded masks, `[cuts, tokens]`: true if a token is forbidden.
 fn closed(cuts: &[RowCut<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
     if cuts.iter().all(|cut| cut.mask.is_none()) {
         return Tensor::f_zeros([cuts.len() as i64, tokens], (Kind::Bool, device));
@@ -159,16 +165,17 @@ fn closed(cuts: &[RowCut<'_>], tokens: i64, device: Device) -> Result<Tensor, tc
     }
     let words = upload(&words, device)?.f_view([-1, 1])?;
     let places = Tensor::f_arange(32, (Kind::Int, device))?;
-    // Shifting repeats the sign, which leaves the lowest bit right.
+    // The shift repeats the sign bit, but the lowest bit is right.
     let bits = words.f_bitwise_right_shift(&places)?.f_bitwise_and(1)?;
     let bits = bits.f_view([cuts.len() as i64, -1])?.f_narrow(1, 0, tokens)?;
     bits.f_eq(0)?.f_contiguous()
 }
 
-/// For every logit a number that grows with it and, for equal logits, with falling id. NaN is above all, so that it is found.
+/// A key for every logit: it rises with the logit and, for equal logits, falls with the id. NaN has
+/// the largest key, so that it is found.
 fn keys(rows: &Tensor) -> Result<Tensor, tch::TchError> {
     let bits = rows.f_view_dtype(Kind::Int)?;
-    // Negative floats have their order turned round.
+    // The bits of negative floats have the reverse order, so they are inverted.
     let turn = bits.f_bitwise_right_shift_tensor_scalar(31)?.f_bitwise_and(i64::from(i32::MAX))?;
     let ordered = bits.f_bitwise_xor_tensor(&turn)?.f_to_kind(Kind::Int64)?;
     let ordered = ordered.f_masked_fill(&rows.f_isnan()?, i64::from(i32::MAX))?;
@@ -191,15 +198,15 @@ mod tests {
     use crate::vocab::TokenId;
 
     const VOCAB: i64 = 3000;
-    /// What the tokenizer has; the rest is padding.
+    /// Number of the tokenizer's tokens; the rest is padding.
     const TOKENS: usize = 2950;
 
-    /// The CPU, and the first GPU where there is one.
+    /// The CPU, and the first GPU if there is one.
     fn devices() -> Vec<Device> {
         [DeviceName::Cpu, DeviceName::Cuda(0)].iter().filter_map(|name| name.resolve().ok()).collect()
     }
 
-    /// Three inputs with 1, 0 and 2 rows. In half precision many logits are equal.
+    /// Logits of three inputs with 1, 0 and 2 rows. In half precision many logits are equal.
     fn rows(kind: Kind, device: Device) -> TensorRows {
         tch::manual_seed(5);
         let logits = Tensor::randn([3, VOCAB], (Kind::Float, Device::Cpu)) * 3.0;
@@ -223,7 +230,7 @@ mod tests {
             p().top_p(0.9).frequency_penalty(0.5),
             p().temperature(0.9).min_p(0.2),
             p().logit_bias(vec![(TokenId(12), 20.0), (TokenId(44), 50.0)]).top_k(4),
-            // Of these only narrow masks leave little enough.
+            // With the following chains only narrow masks leave few enough tokens.
             p(),
             p().typical_p(0.9),
             p().top_n_sigma(Some(1.0)),
@@ -246,7 +253,7 @@ mod tests {
                         samplers.push((sampler, input, mask));
                     }
                 }
-                // All cuts in one exchange.
+                // All cuts go into one exchange.
                 let cuts: Vec<Option<RowCut<'_>>> = samplers
                     .iter()
                     .map(|(sampler, input, mask)| {

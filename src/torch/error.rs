@@ -1,15 +1,15 @@
-//! What can go wrong with devices, weight files and forward passes, said for the person who can act on it.
+//! Errors of devices, weight files and forward passes. Each names a remedy if the user has one.
 
 use std::path::{Path, PathBuf};
 
 use crate::gguf::GgufError;
 use crate::vocab::TokenId;
 
-/// An error of the torch floor: what was being done, what was found, and what to do about it.
+/// An error of a model on libtorch: the operation, the fault, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TorchError {
-    /// A device name that is not understood.
+    /// An unknown device name.
     #[error("unknown device `{name}`: use `cpu`, `cuda`, `cuda:N` or `auto`")]
     UnknownDevice {
         /// The name as given.
@@ -18,18 +18,18 @@ pub enum TorchError {
     /// A device that this machine, or this libtorch, does not have.
     #[error("device `{name}` is not available: {reason}")]
     DeviceUnavailable {
-        /// The device asked for.
+        /// The device requested.
         name: String,
-        /// Why not, and what to do.
+        /// The reason, and the remedy.
         reason: String,
     },
-    /// A number format that is not understood.
+    /// An unknown number format.
     #[error("unknown dtype `{name}`: use `f32`, `bf16` or `f16`")]
     UnknownDtype {
         /// The name as given.
         name: String,
     },
-    /// A thread count of zero, or past what libtorch counts with.
+    /// A thread count of zero, or above the largest that libtorch supports.
     #[error("{given} threads are not possible: give a number from 1 to {limit}")]
     Threads {
         /// The count as given.
@@ -37,44 +37,44 @@ pub enum TorchError {
         /// The largest count.
         limit: usize,
     },
-    /// A file or folder could not be read.
+    /// A file or folder that could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Neither a GGUF file nor a Hugging Face folder.
+    /// A path that is neither a GGUF file nor a Hugging Face folder.
     #[error("{} is not a model: {reason}", path.display())]
     NotAModel {
         /// The path as given.
         path: PathBuf,
-        /// What is missing or different.
+        /// The missing or unexpected part.
         reason: String,
     },
-    /// The container of a GGUF file is damaged.
+    /// A GGUF file whose container is damaged.
     #[error("{}: not a usable GGUF file: {source}", path.display())]
     Gguf {
         /// The file.
         path: PathBuf,
-        /// Where it breaks.
+        /// The fault in the container.
         source: Box<GgufError>,
     },
-    /// A safetensors file or its index is damaged.
+    /// A safetensors file, or its index, that is damaged.
     #[error("{}: not a usable safetensors file: {reason}", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
-        /// Where it breaks.
+        /// The fault.
         reason: String,
     },
-    /// An architecture that hedgerow has no code for.
+    /// An architecture that hedgerow does not implement.
     #[error("the model's architecture is `{name}`, which is not supported; supported: {supported}")]
     UnsupportedArchitecture {
         /// The architecture's name in the file.
         name: String,
-        /// The names that are.
+        /// The names of the architectures that it implements.
         supported: String,
     },
     /// A setting of the model's configuration that is missing or impossible.
@@ -82,16 +82,16 @@ pub enum TorchError {
     Config {
         /// The metadata or JSON key.
         key: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// A weight that the architecture needs is not in the file.
+    /// A weight that the architecture needs and the file lacks.
     #[error("the model lacks the tensor `{name}`: the file is incomplete, or of another architecture")]
     MissingTensor {
-        /// The tensor's name in the file's own naming.
+        /// The tensor's name, in the file's own naming.
         name: String,
     },
-    /// A weight has another shape than the configuration implies.
+    /// A weight with another shape than the configuration implies.
     #[error("tensor `{name}` has shape {found:?}, and the model's configuration calls for {expected:?}")]
     TensorShape {
         /// The tensor's name.
@@ -101,64 +101,64 @@ pub enum TorchError {
         /// The shape that the configuration implies.
         expected: Vec<i64>,
     },
-    /// A weight is stored in a format that is not read.
+    /// A weight in a format that is not supported.
     #[error("tensor `{name}` is stored as {format}, which is not supported; supported: {supported}")]
     TensorFormat {
         /// The tensor's name.
         name: String,
         /// The format's name in the file.
         format: String,
-        /// The formats that are.
+        /// The supported formats.
         supported: &'static str,
     },
-    /// A weight's bytes are not as many as its shape and format take.
+    /// A weight whose number of bytes differs from that of its shape and format.
     #[error(
         "tensor `{name}` has {found} bytes, and its shape and format take {expected}: the file is damaged"
     )]
     TensorBytes {
         /// The tensor's name.
         name: String,
-        /// Bytes in the file.
+        /// Number of bytes in the file.
         found: usize,
-        /// Bytes expected.
+        /// Number of bytes expected.
         expected: usize,
     },
-    /// The model's vocabulary or tokenizer could not be built.
+    /// A vocabulary or tokenizer that could not be built.
     #[error("the model's tokenizer: {reason}")]
     Tokenizer {
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// A token that the model has no embedding for.
+    /// A token for which the model has no embedding.
     #[error("token {} is outside the model's vocabulary of {vocab_size} tokens", token.0)]
     TokenOutOfRange {
         /// The token.
         token: TokenId,
-        /// Rows of the embedding.
+        /// Number of rows of the embedding.
         vocab_size: usize,
     },
-    /// More positions than the model can address.
+    /// A sequence longer than the model's context.
     #[error("the sequence would have {given} tokens, and the model's context holds {limit}")]
     ContextFull {
-        /// Tokens in the cache and in the input together.
+        /// Number of tokens in the cache and in the input together.
         given: usize,
         /// The model's context length.
         limit: usize,
     },
-    /// A cache was to be cut back to more than it holds.
+    /// A cache that holds fewer tokens than it was to be cut to.
     #[error("the cache cannot be cut to {wanted} tokens: it holds {held}")]
     Truncate {
-        /// Length asked for.
+        /// Length requested.
         wanted: usize,
-        /// Length there is.
+        /// Length of the cache.
         held: usize,
     },
-    /// A layer to be skipped that there is not.
+    /// A layer to skip that does not exist.
     #[error("layer {layer} cannot be skipped: the model has {layers} layers, numbered from 0")]
     SkippedLayer {
         /// The layer.
         layer: usize,
-        /// Layers of the model.
+        /// Number of layers of the model.
         layers: usize,
     },
     /// A TorchScript module that is no language model.
@@ -166,26 +166,26 @@ pub enum TorchError {
         "the TorchScript module gave {found}; a language model gives logits, [1, n, vocab], for its n tokens"
     )]
     ScriptOutput {
-        /// What it gave.
+        /// The output it gave.
         found: String,
     },
-    /// A token of a tree that comes before the one it stands behind.
+    /// A token of a tree that comes before its parent.
     #[error("token {token} of a tree stands behind token {parent}, which must come before it")]
     TreeOrder {
-        /// The token's place.
+        /// The token's index.
         token: usize,
-        /// Its parent's place.
+        /// Its parent's index.
         parent: usize,
     },
     /// A cache that another model made.
     #[error("the cache was made by another model")]
     ForeignCache,
-    /// libtorch refused an operation.
+    /// An operation that libtorch refused.
     #[error("libtorch failed while {doing}: {source}")]
     Libtorch {
         /// The operation, as a phrase that follows “while”.
         doing: &'static str,
-        /// libtorch's own words.
+        /// libtorch's error.
         source: tch::TchError,
     },
 }
@@ -200,7 +200,7 @@ impl TorchError {
     }
 }
 
-/// Names the operation in which libtorch failed.
+/// A conversion that names the operation in which libtorch failed.
 pub(super) trait Doing<T> {
     /// Turns libtorch's error into one that reads “libtorch failed while `doing`”.
     fn doing(self, doing: &'static str) -> Result<T, TorchError>;

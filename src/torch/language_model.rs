@@ -1,4 +1,5 @@
-//! A loaded model as the decoding loop sees it: [`LanguageModel`] and [`EarlyExit`] for [`Model`].
+//! The interface of a loaded model for the decoding loop: [`LanguageModel`] and [`EarlyExit`] for
+//! [`Model`].
 
 use tch::Tensor;
 
@@ -124,7 +125,7 @@ impl From<TorchError> for ModelError {
     }
 }
 
-/// A tensor of `f32` in host memory, read where it lies.
+/// A tensor of `f32` in host memory, read in place.
 pub(super) struct HostTensor {
     tensor: Tensor,
     len: usize,
@@ -132,7 +133,8 @@ pub(super) struct HostTensor {
 
 impl HostTensor {
     pub(super) fn new(tensor: &Tensor) -> Result<Self, TorchError> {
-        // Where all three hold, as for logits in `f32` on the CPU, nothing is done here.
+        // A tensor that is already contiguous `f32` in host memory, as logits on the CPU are, is
+        // not copied.
         let tensor = to_host(tensor)
             .and_then(|tensor| tensor.f_to_kind(tch::Kind::Float)?.f_contiguous())
             .doing("copying logits")?;
@@ -148,10 +150,10 @@ impl AsRef<[f32]> for HostTensor {
         if start.is_null() {
             return &[];
         }
-        // SAFETY: `new` made the tensor a contiguous one of f32 in host memory, so `len` numbers lie from `start`
-        // on, aligned as libtorch allocates (64 bytes). The tensor is owned by `self` and reachable through
-        // nothing else (the decoder hands out a fresh one), so they are neither freed nor written to while the slice
-        // lives.
+        // SAFETY: `new` made the tensor a contiguous one of f32 in host memory. There are therefore
+        // `len` numbers from `start` on, aligned as libtorch allocates (64 bytes). The tensor is
+        // owned by `self` and reachable through nothing else (the decoder returns a fresh one), so
+        // the numbers are neither freed nor written while the slice lives.
         unsafe { std::slice::from_raw_parts(start, self.len) }
     }
 }

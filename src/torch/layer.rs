@@ -1,7 +1,8 @@
-//! One layer of a decoder: attention and a feed-forward network, each added to what it reads.
+//! One layer of a decoder: attention and a feed-forward network, each added to its input.
 //!
-//! The layers of all architectures are this one; what one of them does not have is `None`. Projections with the same input are
-//! stacked into one matrix at load: fewer, larger products.
+//! All architectures use this layer; a part that an architecture does not have is `None`.
+//! Projections with the same input are stacked into one matrix at load, which gives fewer and
+//! larger products.
 
 use tch::{Device, Kind, Tensor};
 
@@ -15,18 +16,18 @@ use super::rope::rotate;
 use super::weights::{Loader, Member, Part, Role};
 use crate::decode::TreeInput;
 
-/// How far back a layer sees.
+/// The range of a layer's attention: all earlier positions, or a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     Global,
     Local,
 }
 
-/// What the layers of one reach go by in a pass.
+/// The positional data of a pass for all layers of one reach.
 pub(crate) struct View {
-    /// What turns heads; `None` where positions are learned.
+    /// The rotary angles; `None` if positions are learned.
     pub(crate) angles: Option<(Tensor, Tensor)>,
-    /// Who sees whom, for each sequence.
+    /// The visibility of positions, for each sequence.
     pub(crate) visibilities: Vec<Visibility>,
 }
 
@@ -34,7 +35,7 @@ pub(crate) struct View {
 pub(crate) struct Layer {
     pub(crate) reach: Reach,
     attention_norm: Norm,
-    /// Rows of the queries, then of the keys, then of the values.
+    /// The stacked projections: rows of the queries, then of the keys, then of the values.
     query_key_value: Linear,
     query_norm: Option<Norm>,
     key_norm: Option<Norm>,
@@ -96,7 +97,8 @@ impl Layer {
         })
     }
 
-    /// `[tokens, width]` to the same; keys and values go into each sequence's cache, as those of layer `index`.
+    /// Computes the layer: `[tokens, width]` to `[tokens, width]`. Keys and values are appended to
+    /// each sequence's cache, as those of layer `index`.
     pub(crate) fn forward(
         &self,
         config: &DecoderConfig,
@@ -155,7 +157,7 @@ impl Layer {
     }
 }
 
-/// A normalisation of so many numbers.
+/// A normalisation of vectors of `size` numbers.
 pub(crate) fn norm(
     architecture: &Architecture,
     format: Format,
@@ -178,8 +180,8 @@ pub(crate) fn norm(
     Ok(Norm { kind: architecture.norm, weight: loader.place(&weight)?, bias, epsilon })
 }
 
-/// The matrices of several roles (each with its number of rows) over the same `columns`, stacked; biases are
-/// taken where the file has them, and are zero where only some roles do.
+/// The matrices of several roles (each with its number of rows) over the same `columns`, stacked.
+/// Biases are taken from the file. If only some roles have one, the others get zeros.
 fn stacked(loader: &mut Loader<'_>, roles: &[(Role, i64)], columns: i64) -> Result<Linear, TorchError> {
     let biased = roles.iter().any(|&(role, _)| loader.contains(role, Member::Bias));
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
@@ -205,7 +207,8 @@ fn stack(parts: Vec<Tensor>) -> Result<Tensor, TorchError> {
     }
 }
 
-/// Queries, keys and values of one layer, with the rows of queries and keys in the order that is computed with.
+/// The stacked projections of queries, keys and values of one layer, with the rows of queries and
+/// keys in the order that `rope` expects.
 fn query_key_value(
     architecture: &Architecture,
     config: &DecoderConfig,
@@ -240,7 +243,7 @@ fn query_key_value(
     Ok(Linear { weight: stack(weights)?, bias: if biased { Some(stack(biases)?) } else { None } })
 }
 
-/// Brings the rows of each head from pairs lying next to each other to pairs lying half a head apart.
+/// Reorders the rows of each head from adjacent pairs to pairs half a head apart.
 fn in_halves(rows: Tensor, heads: usize, order: RowOrder) -> Result<Tensor, TorchError> {
     if order == RowOrder::Halves {
         return Ok(rows);

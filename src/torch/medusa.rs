@@ -1,8 +1,10 @@
-//! Medusa heads: small networks on a model's last hidden state that guess tokens further on (Cai et al. 2024, “Medusa”).
+//! Medusa heads: small networks that guess later tokens from a model's last hidden state (Cai et
+//! al. 2024, “Medusa”).
 //!
-//! A head is some blocks `x + silu(W x + b)` and an output matrix. The file is the published one: a safetensors file with
-//! `{head}.{block}.linear.weight`, `{head}.{block}.linear.bias` and `{head}.{blocks}.weight`, as the authors' training
-//! writes them.
+//! A head is a number of blocks `x + silu(W x + b)` and an output matrix. The file has the
+//! published form: a safetensors file with `{head}.{block}.linear.weight`,
+//! `{head}.{block}.linear.bias` and `{head}.{blocks}.weight`, as the authors' training code writes
+//! it.
 
 use std::path::Path;
 
@@ -16,7 +18,8 @@ use super::model::Model;
 use super::weights::safetensors::SafetensorsFiles;
 use crate::decode::{DraftHeads, Logits, ModelError};
 
-/// Heads that guess ahead for one model, for [`Batch::draft_heads`](crate::decode::Batch::draft_heads).
+/// Heads that guess ahead for one model, for
+/// [`Batch::draft_heads`](crate::decode::Batch::draft_heads).
 #[derive(Debug)]
 pub struct MedusaHeads {
     heads: Vec<Head>,
@@ -29,19 +32,22 @@ pub struct MedusaHeads {
 #[derive(Debug)]
 struct Head {
     blocks: Vec<Linear>,
-    /// `[vocab, width]`.
+    /// The output matrix: `[vocab, width]`.
     output: Linear,
 }
 
-// SAFETY: as for `Decoder`: the tensors are made in `load`, private, and from then on only read, by operators that give new ones.
+// SAFETY: as for `Decoder`: the tensors are private and made in `load`. From then on they are only
+// read, by operators that give new tensors.
 #[allow(unsafe_code)]
 unsafe impl Sync for MedusaHeads {}
 
 impl MedusaHeads {
-    /// Reads the heads in `path`, a safetensors file, for `model`: in its number format and on its device.
+    /// Reads the heads in `path`, a safetensors file, for `model`: in its number format and on its
+    /// device.
     ///
     /// # Errors
-    /// [`TorchError`]: a file that cannot be read, that holds no heads, or heads of another width or vocabulary.
+    /// A [`TorchError`] for a file that cannot be read or holds no heads, and for heads of another
+    /// width or vocabulary.
     pub fn load(path: impl AsRef<Path>, model: &Model) -> Result<Self, TorchError> {
         let path = path.as_ref();
         let weights = SafetensorsFiles::open(vec![path.to_path_buf()])?;
@@ -88,7 +94,7 @@ impl MedusaHeads {
         self.heads.len()
     }
 
-    /// Whether there is no head.
+    /// True if there is no head.
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }

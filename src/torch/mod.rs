@@ -1,14 +1,20 @@
 //! Language models on libtorch: weights from GGUF and safetensors files, on the CPU or a GPU, as a
 //! [`LanguageModel`](crate::decode::LanguageModel) for the decoding loop.
 //!
-//! [`Model::load`] opens a file or folder and gives everything that belongs to it: the decoder, the vocabulary, the
-//! text tokenizer and the chat template; [`ScriptModel`] is any TorchScript module. Below them, one file per concern: [`device`](DeviceName) names and threads;
-//! `weights/` maps files and decodes them to plain floats; `architecture/` reads configurations, one small file per
-//! family; `blocks` and `rope` are the mathematics that the families share, `cache` the keys and values of a
-//! sequence, `layer` and `decoder` the forward pass; `device_rows` looks through logits where they were computed.
+//! [`Model::load`] opens a file or folder and gives all that belongs to it: the decoder, the
+//! vocabulary, the text tokenizer and the chat template. [`ScriptModel`] loads any TorchScript
+//! module. Each internal file has one concern:
 //!
-//! Every operation of libtorch is called in its fallible form, so what libtorch refuses becomes a
-//! [`TorchError`] that says what was being done.
+//! - `device`: [devices](DeviceName) by name, and threads.
+//! - `weights/`: maps files into memory and decodes them to plain floats.
+//! - `architecture/`: reads configurations, with one small file per family.
+//! - `blocks` and `rope`: the mathematics that the families share.
+//! - `cache`: the keys and values of a sequence.
+//! - `layer` and `decoder`: the forward pass.
+//! - `device_rows`: finds the largest logits on the device that computed them.
+//!
+//! Every operation of libtorch is called in its fallible form, so a failure in libtorch becomes a
+//! [`TorchError`] that names the operation.
 
 mod architecture;
 mod blocks;

@@ -1,5 +1,5 @@
-//! Opening a model: its weights, vocabulary, tokenizer and chat template, from a GGUF file or a Hugging Face
-//! folder.
+//! A model and its loading: weights, vocabulary, tokenizer and chat template, from a GGUF file or a
+//! Hugging Face folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::gguf::GgufFile;
 use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
 use serde_json::{Map, Value};
 
-/// How a model is loaded. Defaults: the CPU, `f32`, libtorch's own number of threads.
+/// The options for loading a model. Defaults: the CPU, `f32`, libtorch's own number of threads.
 ///
 /// ```
 /// use hedgerow::torch::{DeviceName, Dtype, LoadOptions};
@@ -36,61 +36,62 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// Where to compute. Default: [`DeviceName::Cpu`].
+    /// Sets the device that computes. Default: [`DeviceName::Cpu`].
     pub fn device(self, device: DeviceName) -> Self {
         Self { device, ..self }
     }
 
-    /// The number format to compute with. Default: [`Dtype::F32`].
+    /// Sets the number format of the computation. Default: [`Dtype::F32`].
     pub fn dtype(self, dtype: Dtype) -> Self {
         Self { dtype, ..self }
     }
 
-    /// How many threads libtorch computes with, for the whole process; see
-    /// [`set_threads`](super::set_threads). Default: left as it is.
+    /// Sets the number of threads with which libtorch computes, for the whole process; see
+    /// [`set_threads`](super::set_threads). Default: unchanged.
     pub fn threads(self, threads: usize) -> Self {
         Self { threads: Some(threads), ..self }
     }
 
-    /// The most tokens a sequence may have, where that is less than the model's own context length, which is
-    /// the default.
+    /// Sets the largest number of tokens of a sequence, if that is less than the model's own
+    /// context length. Default: the model's own.
     pub fn context_length(self, tokens: usize) -> Self {
         Self { context: Some(tokens), ..self }
     }
 
-    /// Where logits are cut down to the tokens that can be drawn. Default: [`LogitsPlace::Auto`].
+    /// Sets the place at which logits are reduced to the tokens that can be drawn. Default:
+    /// [`LogitsPlace::Auto`].
     pub fn logits(self, place: LogitsPlace) -> Self {
         Self { logits: place, ..self }
     }
 
-    /// The device asked for.
+    /// The device requested.
     pub fn get_device(&self) -> DeviceName {
         self.device
     }
 
-    /// The number format asked for.
+    /// The number format requested.
     pub fn get_dtype(&self) -> Dtype {
         self.dtype
     }
 
-    /// The number of threads asked for.
+    /// The number of threads requested.
     pub fn get_threads(&self) -> Option<usize> {
         self.threads
     }
 
-    /// Where logits are to be cut down.
+    /// The place at which logits are reduced.
     pub fn get_logits(&self) -> LogitsPlace {
         self.logits
     }
 
-    /// The bound on the context length asked for.
+    /// The limit of the context length requested.
     pub fn get_context_length(&self) -> Option<usize> {
         self.context
     }
 }
 
-/// A language model on libtorch, with what is needed to talk to it. `Send` and `Sync`: threads may share one, each
-/// with caches of its own.
+/// A language model on libtorch, with its vocabulary, tokenizer and chat template. `Send` and
+/// `Sync`: threads may share a model, each with its own caches.
 ///
 /// ```no_run
 /// use hedgerow::torch::{LoadOptions, Model};
@@ -112,17 +113,19 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json` and safetensors weights.
+    /// Opens a `.gguf` file, or a folder with `config.json`, `tokenizer.json` and safetensors
+    /// weights.
     ///
     /// # Errors
     ///
-    /// [`TorchError`]: a device that is not there, files that cannot be read or are damaged, an architecture,
-    /// number format or tokenizer that is not supported, weights that are missing or of the wrong shape.
+    /// A [`TorchError`] for a device that does not exist, files that cannot be read or are damaged,
+    /// an architecture, number format or tokenizer that is not supported, and weights that are
+    /// missing or of the wrong shape.
     pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, TorchError> {
         Self::load_with_progress(path, options, |_| {})
     }
 
-    /// As [`load`](Self::load), calling `progress` after every tensor.
+    /// Loads as [`load`](Self::load) does, and calls `progress` after every tensor.
     ///
     /// # Errors
     ///
@@ -210,8 +213,9 @@ impl Model {
         })
     }
 
-    /// The same model without the layers numbered in `layers`, from 0: a drafter for speculation that needs no weights of its own
-    /// (Zhang et al. 2024). Weights, vocabulary and tokenizer are shared.
+    /// The same model without the layers numbered in `layers`, from 0. It can serve as a draft
+    /// model that needs no weights of its own (Zhang et al. 2024). Weights, vocabulary and
+    /// tokenizer are shared.
     ///
     /// # Errors
     /// [`TorchError::SkippedLayer`] for a layer that the model does not have.
@@ -232,17 +236,18 @@ impl Model {
         self.decoder.cache_shape().layers
     }
 
-    /// The model's name, as its files have it.
+    /// The model's name, as given in its files.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The tokens, padded to the width of the logits; its [`eos`](Vocabulary::eos) tokens end a sequence.
+    /// The vocabulary, padded to the width of the logits. Its [`eos`](Vocabulary::eos) tokens end a
+    /// sequence.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    /// Text to tokens.
+    /// The tokenizer, which turns text into tokens.
     pub fn tokenizer(&self) -> &TextTokenizer {
         &self.tokenizer
     }
@@ -257,7 +262,7 @@ impl Model {
         self.bos.as_deref()
     }
 
-    /// Whether logits stay on the device until it is known which are needed.
+    /// True if logits stay on the device until the needed ones are known.
     pub(super) fn keeps_rows(&self) -> bool {
         self.logits.keeps_rows(self.decoder.cache_shape().device)
     }
@@ -266,13 +271,13 @@ impl Model {
         &self.decoder
     }
 
-    /// The logits behind `tokens`, one row per token: `[tokens, vocab]`, without a cache.
+    /// The logits of `tokens`, one row per token: `[tokens, vocab]`, computed without a cache.
     ///
-    /// For looking at a model; a decoding loop keeps a cache instead.
+    /// This method is for inspection of a model. A decoding loop keeps a cache instead.
     ///
     /// # Errors
     ///
-    /// [`TorchError::TokenOutOfRange`], [`TorchError::ContextFull`], or libtorch's own.
+    /// [`TorchError::TokenOutOfRange`], [`TorchError::ContextFull`], or [`TorchError::Libtorch`].
     pub fn logits(&self, tokens: &[TokenId]) -> Result<Vec<Vec<f32>>, TorchError> {
         if tokens.is_empty() {
             return Ok(Vec::new());
@@ -320,7 +325,7 @@ fn file_stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// A JSON file's object; `None` where there is no such file.
+/// The object in a JSON file; `None` if there is no such file.
 fn object(path: &Path) -> Result<Option<Map<String, Value>>, TorchError> {
     let wrong = |reason: String| TorchError::config(path.display().to_string(), reason);
     let Some(bytes) = optional(path)? else { return Ok(None) };
@@ -331,7 +336,7 @@ fn object(path: &Path) -> Result<Option<Map<String, Value>>, TorchError> {
     }
 }
 
-/// A file's bytes; `None` where there is no such file.
+/// The bytes of a file; `None` if there is no such file.
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, TorchError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -340,7 +345,8 @@ fn optional(path: &Path) -> Result<Option<Vec<u8>>, TorchError> {
     }
 }
 
-/// The end-of-sequence tokens of `generation_config.json`, or else of `config.json`.
+/// The vocabulary with the end-of-sequence tokens of `generation_config.json`, or otherwise of
+/// `config.json`.
 fn with_eos_of(folder: &Path, vocabulary: Vocabulary) -> Result<Vocabulary, TorchError> {
     for name in ["generation_config.json", "config.json"] {
         let path: PathBuf = folder.join(name);
@@ -359,8 +365,8 @@ fn named_token(settings: &Map<String, Value>, key: &str) -> Option<String> {
     token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
 }
 
-/// `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`: a string, or a list of which the one
-/// named `default` is meant.
+/// The chat template in `chat_template.jinja`, or under `chat_template` in `tokenizer_config.json`:
+/// a string, or the entry named `default` of a list.
 fn chat_template(folder: &Path, settings: &Map<String, Value>) -> Result<Option<String>, TorchError> {
     if let Some(text) = optional(&folder.join("chat_template.jinja"))? {
         return match String::from_utf8(text) {

@@ -1,51 +1,56 @@
 //! Rotary position embedding and its scalings.
 //!
-//! Dimension pair `i` of a head of size `d` turns by `position · f_i`, with `f_i = theta^(−2i/d)`
-//! (Su et al. 2021, “RoFormer”). Models trained on short texts and stretched to long ones change the
-//! frequencies: linear interpolation divides them all (Chen et al. 2023), YaRN divides the slow ones and
-//! keeps the fast ones (Peng et al. 2023), Llama 3 does the same with bounds given as wavelengths, and GGUF
-//! files may carry one divisor per pair. What comes out is a table of frequencies and a factor on cosine
-//! and sine; positions are not limited here.
+//! Dimension pair `i` of a head of size `d` is rotated by `position · f_i`, with
+//! `f_i = theta^(−2i/d)` (Su et al. 2021, “RoFormer”). Models that were trained on short texts and
+//! then extended to long ones change the frequencies:
 //!
-//! Pairs are `(i, i + d/2)`, as in Hugging Face's weights. GGUF files of the llama architecture pair
-//! `(2i, 2i + 1)` instead; their rows are put into the other order when they are loaded.
+//! - Linear interpolation divides them all (Chen et al. 2023).
+//! - YaRN divides the slow ones and keeps the fast ones (Peng et al. 2023).
+//! - Llama 3 does the same with bounds given as wavelengths.
+//! - GGUF files may have one divisor per pair.
+//!
+//! The result is a table of frequencies and a factor on cosine and sine. Positions are not limited
+//! here.
+//!
+//! Pairs are `(i, i + d/2)`, as in Hugging Face's weights. GGUF files of the llama architecture use
+//! pairs `(2i, 2i + 1)` instead; their rows are reordered when they are loaded.
 
 use std::f64::consts::PI;
 
 use super::device::upload;
 use super::error::{Doing, TorchError};
 
-/// How the frequencies of a model differ from the plain ones.
+/// The change of a model's frequencies from the original ones.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Scaling {
-    /// The plain frequencies.
+    /// The original frequencies.
     None,
     /// Every frequency divided by `factor`.
     Linear {
-        /// How many times longer the stretched context is.
+        /// Ratio of the extended context to the original one.
         factor: f64,
     },
-    /// Llama 3: wavelengths beyond `original / low` are divided, those below `original / high` kept, and
-    /// those between blended.
+    /// Llama 3: wavelengths beyond `original / low` are divided, those below `original / high`
+    /// kept, and those between blended.
     Llama3 {
-        /// How many times longer the stretched context is.
+        /// Ratio of the extended context to the original one.
         factor: f64,
-        /// Turns within the original context below which a pair counts as slow.
+        /// Number of turns within the original context below which a pair counts as slow.
         low: f64,
-        /// Turns within the original context above which a pair counts as fast.
+        /// Number of turns within the original context above which a pair counts as fast.
         high: f64,
-        /// The context that the model was first trained on, in tokens.
+        /// Length in tokens of the context on which the model was first trained.
         original: f64,
     },
     /// YaRN: a ramp over the pairs, from kept to divided.
     Yarn {
-        /// How many times longer the stretched context is.
+        /// Ratio of the extended context to the original one.
         factor: f64,
-        /// Turns within the original context above which a pair is kept.
+        /// Number of turns within the original context above which a pair is kept.
         fast: f64,
-        /// Turns within the original context below which a pair is divided.
+        /// Number of turns within the original context below which a pair is divided.
         slow: f64,
-        /// The context that the model was first trained on, in tokens.
+        /// Length in tokens of the context on which the model was first trained.
         original: f64,
         /// Factor on cosine and sine; `None` for `0.1 ln(factor) + 1`.
         attention: Option<f64>,
@@ -89,7 +94,7 @@ impl Rope {
                 .collect(),
             Scaling::Yarn { factor, fast, slow, original, attention } => {
                 amplitude = attention.unwrap_or_else(|| 0.1 * factor.ln() + 1.0);
-                // The pair that makes `turns` turns within the original context.
+                // The index of the pair that makes `turns` turns within the original context.
                 let pair_with =
                     |turns: f64| head_dim as f64 * (original / (turns * 2.0 * PI)).ln() / (2.0 * theta.ln());
                 let start = pair_with(*fast).floor().max(0.0);
@@ -122,8 +127,9 @@ impl Rope {
         })
     }
 
-    /// Cosines and sines at `positions` (`[tokens]`, any integer kind): two tensors `[tokens, 1, head_dim / 2]`
-    /// of the given kind, on the device of `positions`. Angles are computed in `f32`.
+    /// Cosines and sines at `positions` (`[tokens]`, any integer kind): two tensors
+    /// `[tokens, 1, head_dim / 2]` of the given kind, on the device of `positions`. Angles are
+    /// computed in `f32`.
     pub(crate) fn at(
         &self,
         positions: &tch::Tensor,
@@ -142,7 +148,7 @@ impl Rope {
     }
 }
 
-/// Turns the heads of `heads` (`[tokens, heads, head_dim]`) by the angles of [`Rope::at`].
+/// Rotates the heads of `heads` (`[tokens, heads, head_dim]`) by the angles of [`Rope::at`].
 pub(crate) fn rotate(
     heads: &tch::Tensor,
     (cosine, sine): &(tch::Tensor, tch::Tensor),
@@ -186,7 +192,8 @@ mod tests {
         for pair in 36..64 {
             assert!((rope.frequencies[pair] * 8.0 / plain.frequencies[pair] - 1.0).abs() < 1e-6, "{pair}");
         }
-        // Between them: 8192 · 500000^(−60/128) / 2π = 2.7785 turns; (2.7785 − 1) / 3 of it is kept.
+        // Between them: 8192 · 500000^(−60/128) / 2π = 2.7785 turns; (2.7785 − 1) / 3 of it is
+        // kept.
         let ratio = rope.frequencies[30] / plain.frequencies[30];
         assert!((ratio - 0.643743).abs() < 1e-5, "{ratio}");
     }

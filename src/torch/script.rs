@@ -1,9 +1,11 @@
-//! TorchScript modules as language models, so that whatever a user has exported can be decoded from.
+//! TorchScript modules as language models, so that any exported model can be decoded from.
 //!
-//! The module's `forward` takes token ids, `int64 [1, n]`, and gives logits, `[1, n, vocab]` of any float kind, or a tuple that
-//! begins with them; row i scores what follows token i. There is no cache to speak of: every pass reads the sequence from its
-//! beginning, so n tokens cost O(n²) of the module's work. A draft that is cheap, such as n-grams, or forced tokens save
-//! whole passes here.
+//! The module's `forward` takes token ids, `int64 [1, n]`. It gives logits, `[1, n, vocab]` of any
+//! float kind, or a tuple that begins with them. Row i scores the token after token i.
+//!
+//! There is no cache of keys and values: every pass reads the sequence from its beginning, so n
+//! tokens cost O(n²) of the module's work. Forced tokens and cheap drafts, such as n-grams, save
+//! whole passes.
 
 use std::path::Path;
 
@@ -25,8 +27,9 @@ use crate::vocab::TokenId;
 ///
 /// let model = ScriptModel::load("exported.pt", DeviceName::Cpu, 2048)?;
 /// let vocabulary = Vocabulary::from_tokenizer_json(&std::fs::read("tokenizer.json")?)?;
-/// let made = generate(&model, &vocabulary, Request::new([TokenId(1)]), |_| ControlFlow::Continue(()))?;
-/// println!("{}", made.completions[0].text);
+/// let request = Request::new([TokenId(1)]);
+/// let generation = generate(&model, &vocabulary, request, |_| ControlFlow::Continue(()))?;
+/// println!("{}", generation.completions[0].text);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -38,12 +41,13 @@ pub struct ScriptModel {
 }
 
 impl ScriptModel {
-    /// Loads the module in `path`, as `torch.jit.save` writes it, for sequences of at most `context` tokens. It is asked about
-    /// token 0 once, to find the number of its logits.
+    /// Loads the module in `path`, as `torch.jit.save` writes it, for sequences of at most
+    /// `context` tokens. One call with token 0 finds the number of its logits.
     ///
     /// # Errors
-    /// [`TorchError`]: a device that is not there, a file that cannot be read or is no TorchScript module, one that does not
-    /// take `int64 [1, n]` or does not give `[1, n, vocab]`.
+    /// A [`TorchError`] for a device that does not exist, a file that cannot be read or is no
+    /// TorchScript module, and a module that does not take `int64 [1, n]` or does not give
+    /// `[1, n, vocab]`.
     pub fn load(path: impl AsRef<Path>, device: DeviceName, context: usize) -> Result<Self, TorchError> {
         let path = path.as_ref();
         std::fs::metadata(path).map_err(TorchError::io(path))?;
@@ -56,7 +60,7 @@ impl ScriptModel {
         Ok(model)
     }
 
-    /// The logits behind `tokens`: `[tokens, vocab]`.
+    /// The logits of `tokens`: `[tokens, vocab]`.
     fn run(&self, tokens: &[TokenId]) -> Result<Tensor, TorchError> {
         let ids: Vec<i64> = tokens.iter().map(|token| i64::from(token.0)).collect();
         let given = upload(&ids, self.device).and_then(|ids| ids.f_view([1, -1])).doing("copying tokens")?;
@@ -95,7 +99,7 @@ impl ScriptModel {
 }
 
 impl LanguageModel for ScriptModel {
-    /// The tokens.
+    /// The tokens of the sequence.
     type Cache = Vec<TokenId>;
 
     fn vocab_size(&self) -> usize {

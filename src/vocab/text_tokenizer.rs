@@ -1,12 +1,13 @@
 //! Text to tokens, with a model's own merges and pre-tokenizer, by the `tokenizers` crate.
 //!
-//! A Hugging Face folder brings its `tokenizer.json`. A GGUF file brings the parts: tokens, merges (or scores),
-//! and the name of a pre-tokenizer; they are put together into the description that `tokenizer.json` would
-//! have held. The price is one detour through JSON at load (0.1 s for 49 k tokens); the gain is that both kinds
-//! of model run the same code. Tokens to text is not done here: that is
-//! [`Vocabulary::decode`](crate::vocab::Vocabulary::decode), byte by byte.
+//! A Hugging Face folder has its `tokenizer.json`. A GGUF file has the parts: tokens, merges (or
+//! scores), and the name of a pre-tokenizer. They are assembled into the description that
+//! `tokenizer.json` would have held. This costs one conversion through JSON at load (0.1 s for 49 k
+//! tokens), and it lets both kinds of model run the same code. Tokens are turned into text
+//! elsewhere, byte by byte: see [`Vocabulary::decode`](crate::vocab::Vocabulary::decode).
 //!
-//! Pre-tokenizer names are those of llama.cpp's `tokenizer.ggml.pre`; the patterns are the models' own.
+//! Pre-tokenizer names are those of llama.cpp's `tokenizer.ggml.pre`; the patterns are the models'
+//! own.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use super::error::VocabularyError;
 use super::TokenId;
 use crate::gguf::{GgufArray, GgufFile};
 
-/// A model's text tokenizer: text to token ids.
+/// A model's text tokenizer, which turns text into token ids.
 ///
 /// ```no_run
 /// use hedgerow::vocab::TextTokenizer;
@@ -31,32 +32,35 @@ pub struct TextTokenizer {
     tokenizer: Tokenizer,
 }
 
-/// The kinds of token in `tokenizer.ggml.token_type` that are matched in text before anything else.
+/// The kinds of token in `tokenizer.ggml.token_type` that are matched in text before all others.
 const UNKNOWN: i128 = 2;
 const CONTROL: i128 = 3;
 const USER_DEFINED: i128 = 4;
 
-/// Contractions, words with one leading character, numbers of up to three digits, punctuation, line ends, spaces.
+/// Llama 3's pattern: contractions, words with one leading character, numbers of up to three
+/// digits, punctuation, line ends, spaces.
 const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// The same with single digits.
+/// Qwen 2's pattern: the same with single digits.
 const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl TextTokenizer {
-    /// From the text of a `tokenizer.json`.
+    /// The tokenizer in the text of a `tokenizer.json`.
     ///
     /// # Errors
     ///
-    /// [`VocabularyError::Tokenizer`] with the tokenizers crate's reason.
+    /// [`VocabularyError::Tokenizer`] with the reason of the `tokenizers` crate.
     pub fn from_tokenizer_json(json: &[u8]) -> Result<Self, VocabularyError> {
         let tokenizer = Tokenizer::from_bytes(json).map_err(refused)?;
         Ok(Self { tokenizer })
     }
 
-    /// From the metadata of a GGUF file: the tokenizers `gpt2` (byte-level BPE) and `llama` (SentencePiece BPE).
+    /// The tokenizer in the metadata of a GGUF file: `gpt2` (byte-level BPE) or `llama`
+    /// (SentencePiece BPE).
     ///
     /// # Errors
     ///
-    /// [`VocabularyError::Tokenizer`] for metadata that is missing, damaged, or of another kind of tokenizer.
+    /// [`VocabularyError::Tokenizer`] for metadata that is missing, damaged, or of another kind of
+    /// tokenizer.
     pub fn from_gguf(file: &GgufFile<'_>) -> Result<Self, VocabularyError> {
         let parts = GgufParts::read(file)?;
         let value = match file.str("tokenizer.ggml.model").map_err(refused)? {
@@ -75,19 +79,21 @@ impl TextTokenizer {
         Ok(Self { tokenizer })
     }
 
-    /// The tokens of `text` and nothing else. Special tokens written out in the text become themselves, as chat
-    /// templates need it.
+    /// The tokens of `text` and no others. A special token written out in the text becomes that
+    /// special token, as chat templates require.
     ///
     /// # Errors
     ///
-    /// [`VocabularyError::Tokenizer`] if the tokenizer fails on the text, which the supported kinds do not.
+    /// [`VocabularyError::Tokenizer`] if the tokenizer fails on the text. The supported kinds do
+    /// not.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(refused)?;
         Ok(encoding.get_ids().iter().map(|&id| TokenId(id)).collect())
     }
 
-    /// The tokens of a prompt that no chat template has rendered: [`encode`](Self::encode), with the
-    /// beginning-of-sequence token (or whatever else the model's tokenizer adds) around it.
+    /// The tokens of a prompt that no chat template has rendered. It is [`encode`](Self::encode)
+    /// with the beginning-of-sequence token, or any other tokens that the model's tokenizer adds
+    /// around a prompt.
     ///
     /// # Errors
     ///
@@ -102,10 +108,10 @@ fn refused(reason: impl ToString) -> VocabularyError {
     VocabularyError::Tokenizer { reason: reason.to_string() }
 }
 
-/// What a GGUF file says of its tokens.
+/// The tokens described in a GGUF file.
 struct GgufParts<'a> {
     tokens: Vec<&'a str>,
-    /// Ids of tokens that are matched in text as they are, and whether they are special.
+    /// Ids of tokens that are matched in text as they are, with true for the special ones.
     added: Vec<(usize, bool)>,
     bos: Option<usize>,
 }
@@ -124,7 +130,8 @@ impl<'a> GgufParts<'a> {
                 }
             }
         }
-        // SentencePiece models begin with it unless they say otherwise, others only if they say so.
+        // SentencePiece models begin with this token unless the file says otherwise; other models
+        // only if the file says so.
         let default = file.str("tokenizer.ggml.model").map_err(refused)? == Some("llama");
         let bos = match file.bool("tokenizer.ggml.add_bos_token").map_err(refused)?.unwrap_or(default) {
             false => None,
@@ -136,7 +143,7 @@ impl<'a> GgufParts<'a> {
         Ok(Self { tokens, added, bos })
     }
 
-    /// Byte-level BPE: merges in order of rank.
+    /// The description of byte-level BPE, with merges in order of rank.
     fn byte_level(&self, file: &GgufFile<'_>) -> Result<Value, VocabularyError> {
         let merges = strings(file, "tokenizer.ggml.merges")?
             .ok_or_else(|| refused("`tokenizer.ggml.merges` is missing"))?;
@@ -155,7 +162,8 @@ impl<'a> GgufParts<'a> {
             "smollm" | "starcoder" | "refact" | "codeshell" | "command-r" | "exaone" | "minerva-7b" => {
                 (vec![json!({"type": "Digits", "individual_digits": true}), bytes(true)], false)
             }
-            // These take a word that is a token as it is, whatever the merges would make of it.
+            // With these, a word that is itself a token becomes that token, even if the merges
+            // would give other tokens.
             "llama3" | "llama-v3" | "llama-bpe" | "falcon3" => {
                 (vec![split(LLAMA3_PATTERN), bytes(false)], true)
             }
@@ -181,9 +189,10 @@ impl<'a> GgufParts<'a> {
         ))
     }
 
-    /// SentencePiece BPE: of all neighbours that join to a token, the pair whose token has the best score joins first.
+    /// The description of SentencePiece BPE: of all neighbours that join to a token, the pair whose
+    /// token has the best score joins first.
     ///
-    /// As ranks: every way of cutting a token into two tokens is a merge; better scores come first.
+    /// As ranks: every cut of a token into two tokens is a merge, and better scores come first.
     fn sentence_piece(&self, file: &GgufFile<'_>) -> Result<Value, VocabularyError> {
         let scores = array(file, "tokenizer.ggml.scores")?
             .ok_or_else(|| refused("`tokenizer.ggml.scores` is missing"))?;
@@ -226,7 +235,7 @@ impl<'a> GgufParts<'a> {
     }
 
     fn vocab(&self) -> Map<String, Value> {
-        // The first of several ids with the same text is the one that text becomes.
+        // If several ids have the same text, the text becomes the first of them.
         let mut vocab = Map::with_capacity(self.tokens.len());
         for (id, &token) in self.tokens.iter().enumerate() {
             vocab.entry(token).or_insert_with(|| id.into());

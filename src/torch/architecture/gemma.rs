@@ -1,9 +1,15 @@
-//! Gemma 3, as far as it reads text.
+//! Gemma 3, for text.
 //!
-//! The layers of Qwen3 with further norms behind attention and feed-forward network, a GeGLU, embeddings times √width, and
-//! two kinds of attention: most layers see a window of the latest positions and turn heads by frequencies of their own,
-//! every sixth (or whichever the configuration names) sees everything. Hugging Face's norms are weights around 0, to which 1
-//! is added; GGUF files hold the sums. Gemma Team 2025, “Gemma 3 Technical Report”.
+//! Its layers are those of Qwen3, with these differences:
+//!
+//! - There are further norms after attention and after the feed-forward network.
+//! - The feed-forward network is a GeGLU, and embeddings are multiplied by √width.
+//! - There are two kinds of attention. Most layers attend to a window of the latest positions, with
+//!   rotary frequencies of their own. Every sixth layer, or any that the configuration names,
+//!   attends to all positions.
+//! - Hugging Face's norm weights lie around 0, and 1 is added to them. GGUF files hold the sums.
+//!
+//! Source: Gemma Team 2025, “Gemma 3 Technical Report”.
 
 use serde_json::{Map, Value};
 
@@ -44,16 +50,18 @@ pub(super) const GEMMA3: Architecture = Architecture {
     refine,
 };
 
-/// One layer in so many sees everything, where the file does not say.
+/// Distance between two layers that attend to all positions, if the file does not give it.
 const PATTERN: usize = 6;
-/// The base of the rotary frequencies of layers with a window, where the file does not say.
+/// Base of the rotary frequencies of layers with a window, if the file does not give it.
 const LOCAL_THETA: f64 = 10_000.0;
-/// The same for layers that see everything.
+/// Base of the rotary frequencies of layers that attend to all positions, if the file does not give
+/// it.
 const GLOBAL_THETA: f64 = 1_000_000.0;
-/// Layers of the one size whose attention is scaled by the width and not by the size of a head; GGUF files do not say.
+/// Number of layers of the one size whose attention is scaled by the width and not by the size of a
+/// head. GGUF files do not give the scale.
 const LAYERS_27B: usize = 62;
 
-/// Settings in the words of Llama's `config.json`.
+/// Translates the settings to the keys of Llama's `config.json`.
 fn translate(json: &Map<String, Value>) -> Result<Map<String, Value>, TorchError> {
     let mut words = json.clone();
     match words.remove("hidden_activation").as_ref().map(|name| name.as_str().unwrap_or("?")) {
@@ -70,7 +78,7 @@ fn translate(json: &Map<String, Value>) -> Result<Map<String, Value>, TorchError
         }
     }
     words.entry("head_dim").or_insert(Value::from(256));
-    // Newer files have the two kinds of frequencies side by side.
+    // Newer files have both kinds of frequencies in one object.
     if let Some(Value::Object(mut both)) = words.remove("rope_parameters") {
         if let Some(theta) = both.get("sliding_attention").and_then(|local| local.get("rope_theta")) {
             words.insert("rope_local_base_freq".to_owned(), theta.clone());
@@ -110,7 +118,7 @@ fn refine(settings: &Settings<'_>, config: &mut DecoderConfig) -> Result<(), Tor
     Ok(())
 }
 
-/// Which layers have a window.
+/// True for each layer that has a window.
 fn local_layers(settings: &Settings<'_>, layers: usize) -> Result<Vec<bool>, TorchError> {
     let mut pattern = PATTERN;
     if let Settings::HuggingFace(json) = settings {
@@ -151,7 +159,7 @@ mod tests {
     fn windows_and_frequencies_are_read_from_old_and_new_files() {
         let plain = read(json!({})).unwrap();
         assert_eq!((plain.rope_theta, plain.embedding_scale, plain.attention_scale), (1e6, 8.0, Some(0.125)));
-        // The window is that of some layers; it does not bound the context.
+        // The window is that of some layers; it does not limit the context.
         assert_eq!(plain.context, 512);
         let local = plain.local.unwrap();
         assert_eq!((local.window, local.theta), (32, 1e4));

@@ -1,9 +1,11 @@
 //! GPT-2.
 //!
-//! Learned positions instead of rotary ones, layer normalisation with biases, a feed-forward network without a gate, one
-//! projection for queries, keys and values, and an output matrix that is the embedding. Its Hugging Face checkpoints hold the
-//! projections transposed, and its `config.json` has names of its own for everything. Radford et al. 2019, “Language Models
-//! are Unsupervised Multitask Learners”.
+//! It has learned positions instead of rotary ones, layer normalisation with biases, a feed-forward
+//! network without a gate, one projection for queries, keys and values, and an output matrix that
+//! is the embedding. Its Hugging Face checkpoints hold the projections transposed, and its
+//! `config.json` uses other keys than Llama's throughout.
+//!
+//! Source: Radford et al. 2019, “Language Models are Unsupervised Multitask Learners”.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +14,7 @@ use crate::torch::error::TorchError;
 use crate::torch::weights::{Names, Part};
 
 const NAMES: Names = Names {
-    // Published with and without the name of the outer module.
+    // Checkpoints exist with and without the name of the outer module.
     roots: &["transformer.", ""],
     embedding: "wte",
     positions: Some("wpe"),
@@ -45,7 +47,7 @@ pub(super) const GPT2: Architecture = Architecture {
     refine: |_, _| Ok(()),
 };
 
-/// Settings in the words of Llama's `config.json`.
+/// Translates the settings to the keys of Llama's `config.json`.
 fn translate(json: &Map<String, Value>) -> Result<Map<String, Value>, TorchError> {
     match json.get("activation_function").map(|name| name.as_str().unwrap_or("?")) {
         None | Some("gelu_new" | "gelu_pytorch_tanh") => {}

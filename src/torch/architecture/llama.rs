@@ -1,9 +1,11 @@
-//! Llama and what follows its design: Llama 2 and 3, SmolLM2, TinyLlama, Mistral.
+//! Llama and the models that share its design: Llama 2 and 3, SmolLM2, TinyLlama, Mistral.
 //!
-//! RMS normalisation before attention and before a SwiGLU feed-forward network, rotary positions, grouped
-//! queries, no biases (some published variants have them, and they are used where they are). Converters to
-//! GGUF reorder the rows of queries and keys for this architecture, so that rotary pairs lie next to each
-//! other. Touvron et al. 2023, “LLaMA”; Jiang et al. 2023, “Mistral 7B”.
+//! A layer has RMS normalisation before attention and before a SwiGLU feed-forward network, rotary
+//! positions and grouped queries. There are no biases, except in some published variants, whose
+//! biases are used. Converters to GGUF reorder the rows of queries and keys of this architecture,
+//! so that rotary pairs are adjacent.
+//!
+//! Source: Touvron et al. 2023, “LLaMA”; Jiang et al. 2023, “Mistral 7B”.
 
 use super::{Architecture, Presence, RowOrder, LLAMA_LIKE};
 

@@ -1,9 +1,9 @@
-//! The architectures, one file each, and what their configurations have in common.
+//! The architectures, one file each, and the parts that their configurations share.
 //!
-//! An architecture is data: the names that files give it, which optional parts its layers have, and how its
-//! GGUF files order the rows of queries and keys. [`DecoderConfig`] is read from GGUF metadata or from
-//! `config.json`, which say the same things under different keys; the blocks are assembled in
-//! `decoder`.
+//! An architecture is data: the names that files give it, the optional parts of its layers, and the
+//! order in which its GGUF files store the rows of queries and keys. [`DecoderConfig`] is read from
+//! GGUF metadata or from `config.json`, which hold the same settings under different keys. The
+//! `decoder` module assembles the blocks.
 
 mod gemma;
 mod gpt2;
@@ -17,38 +17,39 @@ use super::rope::Scaling;
 use super::weights::{Names, Part};
 use crate::gguf::GgufFile;
 
-/// From one `config.json` to another.
+/// A translation of one `config.json` to another.
 pub(crate) type Translate = fn(&Map<String, Value>) -> Result<Map<String, Value>, TorchError>;
 
-/// What distinguishes one architecture.
+/// The properties that distinguish one architecture.
 #[derive(Debug)]
 pub(crate) struct Architecture {
     /// Names in `general.architecture` of GGUF files.
     pub(crate) gguf: &'static [&'static str],
     /// Names in `architectures` of `config.json`.
     pub(crate) hugging_face: &'static [&'static str],
-    /// What Hugging Face checkpoints call the weights.
+    /// The names of weights in Hugging Face checkpoints.
     pub(crate) names: &'static Names,
-    /// Whether queries, keys and values have biases.
+    /// The presence of biases on queries, keys and values.
     pub(crate) attention_bias: Presence,
-    /// Whether queries and keys are normalised per head.
+    /// The presence of normalisation of queries and keys per head.
     pub(crate) head_norm: Presence,
-    /// Whether what attention and the feed-forward network give is normalised before it is added.
+    /// The presence of normalisation of the outputs of attention and feed-forward network, before
+    /// they are added.
     pub(crate) post_norms: Presence,
     pub(crate) norm: NormKind,
     pub(crate) feed_forward: FeedForwardKind,
     pub(crate) positions: PositionKind,
-    /// How GGUF files order the rows of a head of the query and key projections.
+    /// The order in which GGUF files store the rows of a head of the query and key projections.
     pub(crate) gguf_rows: RowOrder,
-    /// How Hugging Face checkpoints hold the matrices of a layer.
+    /// The layout of a layer's matrices in Hugging Face checkpoints.
     pub(crate) hugging_face_matrices: MatrixLayout,
-    /// Brings a `config.json` into the words of Llama's.
+    /// Translates a `config.json` to the keys of Llama's.
     pub(crate) translate: Translate,
-    /// Adds to a configuration what only this architecture has.
+    /// Adds the settings that only this architecture has to a configuration.
     pub(crate) refine: fn(&Settings<'_>, &mut DecoderConfig) -> Result<(), TorchError>,
 }
 
-/// The module that Llama's checkpoints hold everything but the output matrix in.
+/// The module in Llama's checkpoints that holds everything but the output matrix.
 const LLAMA_ROOTS: &[&str] = &["model."];
 const LLAMA_LAYERS: &str = "layers";
 
@@ -74,7 +75,7 @@ const LLAMA_NAMES: Names = Names {
     },
 };
 
-/// What most have in common.
+/// The properties that most architectures share.
 const LLAMA_LIKE: Architecture = Architecture {
     gguf: &[],
     hugging_face: &[],
@@ -91,14 +92,14 @@ const LLAMA_LIKE: Architecture = Architecture {
     refine: |_, _| Ok(()),
 };
 
-/// How activations are normalised.
+/// The normalisation of activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NormKind {
-    /// By their root mean square.
+    /// Division by the root mean square.
     Rms,
-    /// The same, with weights that Hugging Face checkpoints hold less 1.
+    /// The same, with weights from which Hugging Face checkpoints subtract 1.
     RmsAroundOne,
-    /// By mean and variance, with a bias.
+    /// Mean and variance, with a bias.
     Layer,
 }
 
@@ -113,16 +114,16 @@ pub(crate) enum FeedForwardKind {
     Gelu,
 }
 
-/// How a model knows positions.
+/// The encoding of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PositionKind {
-    /// Heads are turned.
+    /// Rotated heads.
     Rotary,
-    /// Each has a vector that is added to the embedding.
+    /// A vector for each position, added to the embedding.
     Learned,
 }
 
-/// Which way round a matrix lies in its file.
+/// The order of a matrix's dimensions in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MatrixLayout {
     /// `[out, in]`.
@@ -131,30 +132,30 @@ pub(crate) enum MatrixLayout {
     InOut,
 }
 
-/// The format that weights come in.
+/// The format of a model's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Gguf,
     HuggingFace,
 }
 
-/// Whether the layers of an architecture have a part.
+/// The presence of a part in the layers of an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// Never.
+    /// Absent from every layer.
     Absent,
-    /// In every layer.
+    /// Present in every layer.
     Required,
-    /// Where the file has it: some published variants do.
+    /// Present if the file has it: some published variants do.
     Optional,
 }
 
-/// Where the two dimensions of a rotary pair lie in a head.
+/// The place of the two dimensions of a rotary pair in a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowOrder {
-    /// Half a head apart, as Hugging Face's weights have them and as hedgerow computes.
+    /// Half a head apart, as in Hugging Face's weights and in hedgerow's computation.
     Halves,
-    /// Next to each other.
+    /// Adjacent.
     Interleaved,
 }
 
@@ -189,7 +190,7 @@ impl Architecture {
         }
     }
 
-    /// Which way round the matrices of layers lie in files of a format.
+    /// The layout of the layers' matrices in files of a format.
     pub(crate) fn matrix_layout(&self, format: Format) -> MatrixLayout {
         match format {
             Format::Gguf => MatrixLayout::OutIn,
@@ -214,17 +215,17 @@ pub(crate) struct DecoderConfig {
     /// Width of the activations between layers.
     pub(crate) width: usize,
     pub(crate) layers: usize,
-    /// Query heads.
+    /// Number of query heads.
     pub(crate) heads: usize,
-    /// Key and value heads; divides `heads`.
+    /// Number of key and value heads; divides `heads`.
     pub(crate) kv_heads: usize,
-    /// Even.
+    /// Size of a head; even.
     pub(crate) head_dim: usize,
     /// Inner width of the feed-forward network.
     pub(crate) inner: usize,
-    /// The most positions a sequence may have.
+    /// Largest number of positions of a sequence.
     pub(crate) context: usize,
-    /// Added to the mean square, or the variance, in normalisation.
+    /// The number ε that normalisation adds to the mean square or to the variance.
     pub(crate) epsilon: f64,
     /// Base of the rotary frequencies.
     pub(crate) rope_theta: f64,
@@ -233,22 +234,22 @@ pub(crate) struct DecoderConfig {
     pub(crate) embedding_scale: f64,
     /// Factor on the products of queries and keys; `None` for 1 / √head_dim.
     pub(crate) attention_scale: Option<f64>,
-    /// Layers that see the latest positions only.
+    /// Layers that attend to the latest positions only.
     pub(crate) local: Option<LocalAttention>,
 }
 
-/// Layers that see the latest positions only.
+/// Layers that attend to the latest positions only.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LocalAttention {
-    /// How many positions one sees, itself included.
+    /// Number of positions to which a position attends, itself included.
     pub(crate) window: usize,
     /// Base of the rotary frequencies in these layers, which are not scaled.
     pub(crate) theta: f64,
-    /// Whether each layer is one of them.
+    /// True for each layer that is one of them.
     pub(crate) layers: Vec<bool>,
 }
 
-/// Where a configuration comes from.
+/// The source of a configuration.
 pub(crate) enum Settings<'a> {
     /// The metadata of a GGUF file, under keys that begin with the architecture's name.
     Gguf { file: &'a GgufFile<'a>, architecture: &'a str },
@@ -256,7 +257,7 @@ pub(crate) enum Settings<'a> {
     HuggingFace(&'a Map<String, Value>),
 }
 
-/// One setting's key in the two formats.
+/// The key of one setting in the two formats.
 type Key = (&'static str, &'static str);
 
 impl Settings<'_> {
@@ -267,7 +268,7 @@ impl Settings<'_> {
         }
     }
 
-    /// A positive whole number, `None` if the file does not say.
+    /// A positive whole number; `None` if the file does not have it.
     fn size(&self, key: Key) -> Result<Option<usize>, TorchError> {
         let name = self.name(key);
         let found = match self {
@@ -280,7 +281,7 @@ impl Settings<'_> {
                 Some(value) => value.as_u64(),
             },
         };
-        // Sizes beyond this are of no model, and their products must not overflow.
+        // No model has larger sizes, and products of sizes must not overflow.
         match found.filter(|&size| (1..=1 << 31).contains(&size)).and_then(|size| usize::try_from(size).ok())
         {
             Some(size) => Ok(Some(size)),
@@ -292,7 +293,7 @@ impl Settings<'_> {
         self.size(key)?.ok_or_else(|| TorchError::config(self.name(key), "is missing"))
     }
 
-    /// A finite number, `None` if the file does not say.
+    /// A finite number; `None` if the file does not have it.
     fn number(&self, key: Key) -> Result<Option<f64>, TorchError> {
         let name = self.name(key);
         let found = match self {
@@ -395,7 +396,8 @@ impl DecoderConfig {
         if config.local.is_some() {
             return Ok(config);
         }
-        // Within its window, windowed attention is full attention; so the window bounds the context.
+        // Within its window, windowed attention equals full attention. The window therefore limits
+        // the context.
         let windowed = match settings {
             Settings::Gguf { .. } => true,
             Settings::HuggingFace(json) => json.get("use_sliding_window") != Some(&Value::Bool(false)),
@@ -431,7 +433,8 @@ fn gguf_rope(
                 original: settings
                     .number(("rope.scaling.original_context_length", ""))?
                     .unwrap_or(context as f64),
-                // Here a factor on the usual amplitude; in config.json the amplitude itself.
+                // GGUF files give a factor on the usual amplitude; `config.json` gives the
+                // amplitude itself.
                 attention: settings
                     .number(("rope.scaling.attn_factor", ""))?
                     .map(|share| share * (0.1 * factor.ln() + 1.0)),
@@ -445,7 +448,8 @@ fn gguf_rope(
     Ok((theta, scaling))
 }
 
-/// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in `rope_parameters`.
+/// Base and scaling from `config.json`: `rope_theta` and `rope_scaling`, or both in
+/// `rope_parameters`.
 fn hugging_face_rope(json: &Map<String, Value>, context: usize) -> Result<(f64, Scaling), TorchError> {
     let object = |key: &str| json.get(key).and_then(Value::as_object);
     let scaling = object("rope_scaling").or_else(|| object("rope_parameters"));

@@ -1,8 +1,10 @@
 //! Qwen2 and Qwen2.5, and Qwen3 (dense).
 //!
-//! The layers of Llama with one change each: Qwen2 has biases on queries, keys and values; Qwen3 has none, and
-//! normalises each head of queries and keys before they are rotated. Their GGUF files keep the row order of the
-//! original weights. Yang et al. 2024, “Qwen2 Technical Report”; 2025, “Qwen3 Technical Report”.
+//! Their layers are those of Llama with one change each. Qwen2 has biases on queries, keys and
+//! values. Qwen3 has none, and normalises each head of queries and keys before it is rotated. Their
+//! GGUF files keep the row order of the original weights.
+//!
+//! Source: Yang et al. 2024, “Qwen2 Technical Report”; 2025, “Qwen3 Technical Report”.
 
 use super::{Architecture, Presence, LLAMA_LIKE};
 

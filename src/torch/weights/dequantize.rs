@@ -1,9 +1,9 @@
 //! The block formats of ggml, decoded to `f32`.
 //!
-//! A quantised tensor is a sequence of blocks of 32 or 256 weights of one row; a block holds small integers
-//! and the scale (and minimum) that turn them back into numbers. Decoding happens once, at load: the price is
-//! the memory of plain floats, the gain is that libtorch's own matrix products run on them. The layouts are
-//! those of ggml's `block_*` structures; all numbers are little-endian.
+//! A quantised tensor is a sequence of blocks of 32 or 256 weights of one row. A block holds small
+//! integers and the scale (and minimum) that turn them back into numbers. Decoding happens once, at
+//! load. It costs the memory of plain floats, and lets libtorch's own matrix products run on them.
+//! The layouts are those of ggml's `block_*` structures; all numbers are little-endian.
 //!
 //! | format | weights | bytes | layout |
 //! |---|---|---|---|
@@ -11,13 +11,17 @@
 //! | Q8_0 | 32 | 34 | f16 scale · 32 × i8 |
 //! | Q4_0 | 32 | 18 | f16 scale · 16 bytes of nibbles, offset 8 |
 //! | Q4_1 | 32 | 20 | f16 scale · f16 minimum · 16 bytes of nibbles |
-//! | Q4_K | 256 | 144 | f16 scale · f16 minimum scale · 12 bytes of 8 × (6-bit scale, 6-bit minimum) · 128 bytes of nibbles |
+//! | Q4_K | 256 | 144 | two f16 scales · 12 bytes of sub-scales · 128 bytes of nibbles |
 //! | Q5_K | 256 | 176 | as Q4_K, with 32 bytes of fifth bits before the nibbles |
-//! | Q6_K | 256 | 210 | 128 bytes of low nibbles · 64 bytes of high bit pairs · 16 × i8 scale · f16 scale, offset 32 |
+//! | Q6_K | 256 | 210 | 128 bytes of nibbles · 64 of bit pairs · 16 × i8 scale · f16 scale |
+//!
+//! The two f16 scales of Q4_K and Q5_K are those of the scales and of the minimums. Their 12 bytes
+//! of sub-scales are 8 × (6-bit scale, 6-bit minimum). The bit pairs of Q6_K are the high bits of
+//! its weights, which have the offset 32.
 
 use half::{bf16, f16};
 
-/// How the weights of a tensor are stored.
+/// The storage format of a tensor's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BlockFormat {
     F32,
@@ -35,7 +39,7 @@ pub(crate) enum BlockFormat {
 pub(crate) const SUPPORTED: &str = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q4_K, Q5_K, Q6_K";
 
 impl BlockFormat {
-    /// The format with this number in ggml's `ggml_type`, if it is one that is decoded here.
+    /// The format with this number in ggml's `ggml_type`; `None` if it is not supported.
     pub(crate) fn from_ggml_type(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::F32,
@@ -51,7 +55,7 @@ impl BlockFormat {
         })
     }
 
-    /// Weights in a block.
+    /// Number of weights in a block.
     pub(crate) const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
@@ -60,7 +64,7 @@ impl BlockFormat {
         }
     }
 
-    /// Bytes of a block.
+    /// Number of bytes of a block.
     pub(crate) const fn block_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -93,9 +97,10 @@ impl BlockFormat {
         }
     }
 
-    /// Decodes a whole tensor on all processors. `out` takes `block_len` weights per block of `bytes`.
+    /// Decodes a whole tensor on all processors. `out` has `block_len` weights per block of
+    /// `bytes`.
     pub(crate) fn decode_parallel(self, bytes: &[u8], out: &mut [f32]) {
-        // Below this a thread costs more than it saves.
+        // With fewer weights a thread costs more than it saves.
         const WEIGHTS_PER_THREAD: usize = 1 << 18;
         let blocks = out.len() / self.block_len();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -150,8 +155,9 @@ fn decode_q4_1(block: &[u8], out: &mut [f32]) {
     }
 }
 
-/// The 6-bit scale and minimum of one of the eight sub-blocks: the first four lie whole in bytes 0–7, the
-/// last four have their low bits in bytes 8–11 and their high bits atop bytes 0–7.
+/// The 6-bit scale and minimum of one of the eight sub-blocks. The first four are stored whole in
+/// bytes 0–7. The last four have their low bits in bytes 8–11 and their high bits in the top bits
+/// of bytes 0–7.
 fn scale_and_minimum(packed: &[u8], sub_block: usize) -> (f32, f32) {
     let (scale, minimum) = if sub_block < 4 {
         (packed[sub_block] & 63, packed[sub_block + 4] & 63)
@@ -199,7 +205,8 @@ fn decode_q6_k(block: &[u8], out: &mut [f32]) {
     let (low, rest) = block.split_at(128);
     let (high, rest) = rest.split_at(64);
     let (scales, scale) = (&rest[..16], half_at(rest, 16));
-    // Each half of the block: 64 bytes of nibbles and 32 bytes of bit pairs give four runs of 32 weights.
+    // Each half of the block has 64 bytes of nibbles and 32 bytes of bit pairs, which give four
+    // runs of 32 weights.
     for (half, out) in out.chunks_exact_mut(128).enumerate() {
         let (low, high) = (&low[64 * half..64 * half + 64], &high[32 * half..32 * half + 32]);
         for (run, out) in out.chunks_exact_mut(32).enumerate() {
@@ -235,7 +242,8 @@ mod tests {
         (0..count).map(|bit| i32::from(bytes[(at + bit) / 8] >> ((at + bit) % 8) & 1) << bit).sum()
     }
 
-    /// One weight by its bit positions: the formats said a second time, without loops over blocks.
+    /// One weight by its bit positions: an independent statement of the formats, without loops over
+    /// blocks.
     fn reference(format: BlockFormat, block: &[u8], index: usize) -> f64 {
         let scale = |at: usize| f64::from(half_at(block, at));
         let nibble = |base: usize, byte: usize, high: usize| bits(block, 8 * (base + byte) + 4 * high, 4);
@@ -275,7 +283,8 @@ mod tests {
         }
     }
 
-    /// Bytes of a linear congruential generator; the half-precision scales are kept small and finite.
+    /// Bytes of a linear congruential generator; the half-precision scales are kept small and
+    /// finite.
     fn blocks(format: BlockFormat, count: usize) -> Vec<u8> {
         let mut state = 0x2545_F491_u32;
         let mut bytes: Vec<u8> = (0..count * format.block_bytes())

@@ -29,7 +29,8 @@ impl WeightSource for GgufWeights<'_> {
 
     fn shape(&self, role: Role, member: Member) -> Option<Vec<i64>> {
         let dims = self.find(role, member)?.dims();
-        // ggml counts dimensions from the innermost; a size past i64 is none that is expected.
+        // ggml lists dimensions from the innermost. A size past i64 becomes −1, which matches no
+        // expected size.
         Some(dims.iter().rev().map(|&size| i64::try_from(size).unwrap_or(-1)).collect())
     }
 

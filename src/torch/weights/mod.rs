@@ -1,9 +1,11 @@
-//! Tensors by role, from whichever file a model comes in.
+//! Tensors by role, from a file of any supported format.
 //!
-//! An architecture asks for “the query projection of layer 3, of this shape”; a source knows what its format
-//! calls it, checks the shape, and gives it as plain floats. Files are memory-mapped: bytes are read as
-//! they are decoded, and the system drops them again when memory is short. The price of mapping is that a file
-//! that is truncated by another process while it loads ends this one with a bus error.
+//! An architecture asks for a role, for example the query projection of layer 3, and a shape. A
+//! source knows the name in its format, checks the shape, and gives the tensor as plain floats.
+//!
+//! Files are memory-mapped: bytes are read as they are decoded, and the system drops them again
+//! when memory is short. There is one risk: if another process truncates a file while it is loaded,
+//! this process ends with a bus error.
 
 pub(crate) mod dequantize;
 pub(crate) mod gguf;
@@ -17,57 +19,58 @@ use tch::{Device, Kind, Tensor};
 use super::architecture::MatrixLayout;
 use super::error::{Doing, TorchError};
 
-/// A weight's place in a decoder, whatever its file calls it.
+/// The role of a weight in a decoder, independent of its name in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Embedding,
-    /// Vectors of positions, where these are learned.
+    /// Vectors of positions, in models that learn them.
     Positions,
     OutputNorm,
     Output,
     /// Divisors of the rotary frequencies (GGUF only).
     RopeDivisors,
-    /// Something in the layer with this index.
+    /// A part of the layer with this index.
     Layer(usize, Part),
 }
 
-/// A weight's place in a layer.
+/// The role of a weight in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     AttentionNorm,
     Query,
     Key,
     Value,
-    /// Queries, keys and values stacked, where the files hold them so.
+    /// Queries, keys and values stacked, in files that store them so.
     QueryKeyValue,
     QueryNorm,
     KeyNorm,
     AttentionOutput,
-    /// On what attention gives.
+    /// The norm of attention's output.
     AttentionPostNorm,
     FeedForwardNorm,
     Gate,
     Up,
     Down,
-    /// On what the feed-forward network gives.
+    /// The norm of the feed-forward network's output.
     FeedForwardPostNorm,
 }
 
-/// What Hugging Face checkpoints of one architecture call their tensors.
+/// The names of tensors in Hugging Face checkpoints of one architecture.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// The modules that may hold everything but the output matrix, as they begin names.
+    /// The prefixes, at the beginning of names, of the modules that may hold everything but the
+    /// output matrix.
     pub(crate) roots: &'static [&'static str],
     pub(crate) embedding: &'static str,
     pub(crate) positions: Option<&'static str>,
     pub(crate) output_norm: &'static str,
-    /// The list of layers.
+    /// The name of the list of layers.
     pub(crate) layers: &'static str,
-    /// A part of a layer; `None` for what there is not.
+    /// The name of a part of a layer; `None` for a part that does not exist.
     pub(crate) part: fn(Part) -> Option<&'static str>,
 }
 
-/// The matrix (or vector) of a role, or the bias beside it.
+/// The matrix (or vector) of a role, or its bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member {
     Weight,
@@ -106,7 +109,8 @@ impl Role {
         stem + member.suffix()
     }
 
-    /// The tensor's name in a Hugging Face checkpoint whose modules are in `root`; `None` for what those do not hold.
+    /// The tensor's name in a Hugging Face checkpoint whose modules are in `root`; `None` for a
+    /// role that such checkpoints lack.
     pub(crate) fn hugging_face_name(self, member: Member, names: &Names, root: &str) -> Option<String> {
         let stem = match self {
             Self::Embedding => format!("{root}{}", names.embedding),
@@ -131,23 +135,25 @@ impl Member {
 
 /// A file, or several, with the weights of one model.
 pub(crate) trait WeightSource {
-    /// What the files call a tensor, for messages.
+    /// The tensor's name in the files, for messages.
     fn name(&self, role: Role, member: Member) -> String;
 
-    /// The shape of a tensor, outermost dimension first; `None` where the files have none.
+    /// The shape of a tensor, outermost dimension first; `None` if the files do not have it.
     fn shape(&self, role: Role, member: Member) -> Option<Vec<i64>>;
 
-    /// A tensor's numbers on the CPU, of the shape that [`WeightSource::shape`] gives and of any float kind.
+    /// A tensor's numbers on the CPU, of the shape that [`WeightSource::shape`] gives and of any
+    /// float kind.
     fn read(&self, role: Role, member: Member) -> Result<Tensor, TorchError>;
 
-    /// Bytes of all tensors, for progress.
+    /// Number of bytes of all tensors, for progress.
     fn total_bytes(&self) -> u64;
 
-    /// Bytes of one tensor as stored.
+    /// Number of bytes of one tensor as stored.
     fn bytes(&self, role: Role, member: Member) -> u64;
 }
 
-/// Reads weights in the kind and on the device that a model computes with, and reports how far it is.
+/// A reader of weights. It converts them to the kind and puts them on the device with which the
+/// model computes, and reports its progress.
 pub(crate) struct Loader<'a> {
     source: &'a dyn WeightSource,
     kind: Kind,
@@ -157,12 +163,13 @@ pub(crate) struct Loader<'a> {
     done: u64,
 }
 
-/// How far the loading of a model is.
+/// The progress of loading a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadProgress {
-    /// Bytes of weights read so far, as stored in the files.
+    /// Number of bytes of weights read so far, as stored in the files.
     pub done: u64,
-    /// Bytes of weights in the files. Tied or unused weights may leave `done` below it at the end.
+    /// Number of bytes of weights in the files. With tied or unused weights `done` may stay below
+    /// it.
     pub total: u64,
 }
 
@@ -181,7 +188,7 @@ impl<'a> Loader<'a> {
         self.source.shape(role, member).is_some()
     }
 
-    /// The shape of a tensor that must be there and have this many dimensions.
+    /// The shape of a tensor, which must exist and have this number of dimensions.
     pub(crate) fn shape<const N: usize>(&self, role: Role, member: Member) -> Result<[i64; N], TorchError> {
         let missing = || TorchError::MissingTensor { name: self.source.name(role, member) };
         let found = self.source.shape(role, member).ok_or_else(missing)?;
@@ -192,7 +199,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// A tensor on the CPU as stored, for what needs work before it is put in place.
+    /// A tensor on the CPU as stored, for weights that are transformed before they are placed.
     pub(crate) fn read(
         &mut self,
         role: Role,
@@ -213,7 +220,8 @@ impl<'a> Loader<'a> {
         Ok(tensor)
     }
 
-    /// A layer's matrix with so many rows and columns, on the CPU as stored but this way round.
+    /// A layer's matrix with this number of rows and columns, on the CPU, transposed if the file
+    /// stores it the other way round.
     pub(crate) fn read_matrix(&mut self, role: Role, rows: i64, columns: i64) -> Result<Tensor, TorchError> {
         match self.layout {
             MatrixLayout::OutIn => self.read(role, Member::Weight, &[rows, columns]),
@@ -224,7 +232,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Puts a tensor into the model's kind, on its device.
+    /// Converts a tensor to the model's kind and copies it to the model's device.
     pub(crate) fn place(&self, tensor: &Tensor) -> Result<Tensor, TorchError> {
         tensor
             .f_to_kind(self.kind)
@@ -248,9 +256,9 @@ impl<'a> Loader<'a> {
 #[allow(unsafe_code)]
 pub(crate) fn map(path: &Path) -> Result<memmap2::Mmap, TorchError> {
     let file = File::open(path).map_err(TorchError::io(path))?;
-    // SAFETY: the mapping is private and only read. What cannot be ruled out is another process writing to the
-    // file meanwhile; every byte is validated where it is used, after having been copied out or decoded, so
-    // changed bytes can give wrong weights but no undefined lengths. (A truncated file is a bus error,
-    // as the module's documentation says.)
+    // SAFETY: the mapping is private and only read. Another process may still write to the file
+    // meanwhile. Every byte is validated where it is used, after it was copied out or decoded, so
+    // changed bytes can give wrong weights but no undefined lengths. (A truncated file is a bus
+    // error, as the module's documentation says.)
     unsafe { memmap2::Mmap::map(&file) }.map_err(TorchError::io(path))
 }

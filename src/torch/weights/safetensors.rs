@@ -1,9 +1,9 @@
 //! Weights from safetensors files: one `model.safetensors`, or shards listed in
 //! `model.safetensors.index.json`.
 //!
-//! The file format (a JSON header with kinds, shapes and byte ranges, then the bytes) is read by the
-//! `safetensors` crate, which checks that the ranges tile the file. Which tensors there are is taken from the
-//! shards' own headers; the index only says which files belong to the model.
+//! The file format is a JSON header with kinds, shapes and byte ranges, then the bytes. The
+//! `safetensors` crate reads it and checks that the ranges tile the file. The list of tensors is
+//! taken from the shards' own headers; the index only names the files of the model.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -17,21 +17,21 @@ use crate::torch::error::{Doing, TorchError};
 
 /// The name of the single file of an unsharded checkpoint.
 pub(crate) const SINGLE: &str = "model.safetensors";
-/// The name of the file that lists the shards of a sharded one.
+/// The name of the file that lists the shards of a sharded checkpoint.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 struct Shard {
     path: PathBuf,
     map: memmap2::Mmap,
-    /// Where the header ends and the tensors' bytes begin.
+    /// The end of the header, at which the tensors' bytes begin.
     data: usize,
     metadata: Metadata,
 }
 
-/// Some safetensors files.
+/// The safetensors files of one checkpoint.
 pub(crate) struct SafetensorsFiles {
     shards: Vec<Shard>,
-    /// Tensor name to shard.
+    /// Index of the shard of each tensor, by name.
     places: HashMap<String, usize>,
     total: u64,
 }
@@ -40,7 +40,7 @@ pub(crate) struct SafetensorsFiles {
 pub(crate) struct SafetensorsWeights {
     files: SafetensorsFiles,
     names: &'static Names,
-    /// How names begin.
+    /// The beginning of names.
     root: &'static str,
 }
 
@@ -94,14 +94,14 @@ impl SafetensorsFiles {
         Some((shard, shard.metadata.info(name)?))
     }
 
-    /// A tensor's shape, by the name it has in the file.
+    /// A tensor's shape, by its name in the file.
     pub(crate) fn shape(&self, name: &str) -> Option<Vec<i64>> {
         let (_, info) = self.find(name)?;
-        // A size past i64 cannot be in a file; -1 makes the comparison fail with the tensor's name.
+        // A size past i64 cannot be in a file; −1 makes the comparison fail with the tensor's name.
         Some(info.shape.iter().map(|&size| i64::try_from(size).unwrap_or(-1)).collect())
     }
 
-    /// A tensor by the name it has in the file.
+    /// A tensor, by its name in the file.
     pub(crate) fn read(&self, name: &str) -> Result<Tensor, TorchError> {
         let name = name.to_owned();
         let Some((shard, info)) = self.find(&name) else {
@@ -141,7 +141,7 @@ fn shard_files(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, TorchError> 
     for file in map.values() {
         let file =
             file.as_str().ok_or_else(|| broken("`weight_map` holds something other than file names"))?;
-        // A downloaded index must not reach outside its folder.
+        // A downloaded index must not refer to files outside its folder.
         if !Path::new(file).components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(broken(&format!("`weight_map` names a file outside the folder: {file}")));
         }
