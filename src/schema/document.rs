@@ -3,6 +3,8 @@
 //! Schemas, keywords and values are ids into flat lists, so that the form costs a few dozen bytes a keyword and is never
 //! copied. [`reader`](super::reader) makes it; nothing changes it afterwards.
 
+use super::drafts::{self, Drafts};
+use super::envelope::{self, Unwrapped};
 use super::error::{SchemaError, SchemaWarning};
 use super::format::Format;
 use super::json::{Json, Value};
@@ -25,6 +27,8 @@ pub(super) const OBJECT: Types = 64;
 pub(super) enum Keyword {
     /// The schema `false`.
     Never,
+    /// A keyword that lenient mode dropped, which may have evaluated any property or item.
+    Unknown,
     Types(Types),
     /// An array of values.
     Enum(Value),
@@ -107,44 +111,48 @@ pub(super) struct Document {
     pub patterns: HashMap<Box<str>, LangId>,
 }
 
-/// A warning that is put into words only if somebody asks.
-#[derive(Clone, Copy)]
-pub(super) enum Note {
-    /// The member with this index has no effect.
-    Unknown {
-        schema: Value,
-        member: u32,
-    },
-    /// A keyword of another draft.
-    OtherDraft {
-        schema: Value,
-        member: u32,
-    },
-    UnknownFormat {
-        schema: Value,
-        member: u32,
-    },
-    IgnoredFormat {
-        schema: Value,
-        member: u32,
-    },
-    IgnoredEncoding {
-        schema: Value,
-        member: u32,
-    },
+/// A warning about a schema's member, put into words only if somebody asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Note {
+    pub schema: Value,
+    /// Which of its members.
+    pub member: u32,
+    pub what: What,
+}
+
+/// Why a member has no effect, or less than it may seem.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    Unknown,
+    /// A keyword of other drafts.
+    OtherDraft(Drafts),
+    /// What `$ref` may name in any draft, though the draft does not know the keyword.
+    OtherDefinitions(Drafts),
+    /// A keyword of the validation vocabulary, which the meta-schema leaves out.
+    OutsideVocabulary,
+    /// Up to draft 7 nothing beside `$ref` counts.
+    BesideRef,
+    /// It says something only beside the keyword that is named here.
+    Alone(&'static str),
+    UnknownFormat,
+    Annotation,
+    UnknownDialect,
+    /// OpenAPI's `nullable` beside an `enum` without null.
+    NotInEnum,
+    /// A pattern that the `u` flag forbids, at this place of `patternProperties` or in `pattern`.
+    AnnexB(u32),
     /// Lenient mode dropped it.
-    Dropped {
-        schema: Value,
-        member: u32,
-    },
+    Dropped,
+    /// Lenient mode weakened it to `anyOf`.
+    AsAnyOf,
 }
 
 impl Document {
-    /// Parses `text`; gives the schema's root, inside an envelope or not.
-    pub fn parse(text: &str) -> Result<(Json, Value), SchemaError> {
+    /// Parses `text`; gives the schema, inside an envelope or not.
+    pub fn parse(text: &str) -> Result<(Json, Unwrapped), SchemaError> {
         let mut json = Json::default();
         let parsed = json.parse(text).map_err(|e| reference::not_json(text, &e))?;
-        let root = super::envelope::unwrap(&mut json, parsed)?;
+        let root = envelope::unwrap(&mut json, parsed)?;
         Ok((json, root))
     }
 
@@ -190,29 +198,43 @@ impl Document {
 
     /// A note in words.
     pub fn warning(&self, note: Note) -> SchemaWarning {
-        let (schema, member, message) = match note {
-            Note::Unknown { schema, member } => {
-                (schema, member, "is not a JSON Schema keyword and has no effect")
+        let (keyword, value) = match note.member < self.json.member_count(note.schema) {
+            true => self.json.member(note.schema, note.member),
+            false => ("", note.schema),
+        };
+        let draft = drafts::name(self.references.draft(self.resource(note.schema)));
+        let message: String = match note.what {
+            What::Unknown => "is not a JSON Schema keyword and has no effect".into(),
+            What::OtherDraft(drafts) => format!("is a keyword of {drafts} and has no effect in {draft}"),
+            What::OtherDefinitions(drafts) => format!(
+                "is a keyword of {drafts}: in {draft} a `$ref` finds what it holds by pointer, but not by \
+                 `$id` or anchor"
+            ),
+            What::OutsideVocabulary => {
+                "is of a vocabulary that the meta-schema in `$schema` leaves out, and has no effect".into()
             }
-            Note::OtherDraft { schema, member } => {
-                (schema, member, "is not a keyword of the draft that `$schema` names and has no effect")
+            What::BesideRef => "stands beside `$ref` and has no effect up to draft 7".into(),
+            What::Alone(other) => format!("has no effect without {other}"),
+            What::UnknownFormat => "names a format that is not known and has no effect".into(),
+            What::Annotation => "is treated as an annotation".into(),
+            What::UnknownDialect => {
+                format!("names no dialect that is known; the schema is read as {draft}")
             }
-            Note::UnknownFormat { schema, member } => {
-                (schema, member, "names a format that is not known and has no effect")
+            What::NotInEnum => "has no effect where `enum` does not hold null".into(),
+            What::AnnexB(entry) => {
+                let pattern = match keyword {
+                    "patternProperties" => self.json.member_key(value, entry),
+                    _ => self.json.as_str(value).unwrap_or(""),
+                };
+                let what = super::pattern::leniency(pattern).unwrap_or_default();
+                format!("holds the pattern `{pattern}`, which the `u` flag forbids: {what}")
             }
-            Note::IgnoredFormat { schema, member } | Note::IgnoredEncoding { schema, member } => {
-                (schema, member, "is treated as an annotation")
-            }
-            Note::Dropped { schema, member } => {
-                (schema, member, "cannot be enforced and was dropped; the output may break it")
+            What::Dropped => "cannot be enforced and was dropped; the output may break it".into(),
+            What::AsAnyOf => {
+                "is enforced as `anyOf`, since something in it was dropped; the output may break it".into()
             }
         };
-        let keyword = self.json.members(schema).nth(member as usize).map_or("", |m| m.0);
-        SchemaWarning {
-            pointer: self.place(schema),
-            keyword: keyword.to_owned(),
-            message: message.to_owned(),
-        }
+        SchemaWarning { pointer: self.place(note.schema), keyword: keyword.to_owned(), message }
     }
 }
 

@@ -5,25 +5,146 @@ use super::json::{Json, Kind, Value};
 use super::options::{SchemaOptions, Strictness, Whitespace};
 use std::borrow::Cow;
 
-/// The schema inside an envelope: `{"type": "json_schema", "json_schema": {"schema": …}}` (chat completions) or the
-/// inner object with the type, `{"type": "json_schema", "name": …, "schema": …}` (responses); any object for
-/// `{"type": "json_object"}`. Anything else is the schema itself.
-pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Value, SchemaError> {
+/// Members of an envelope that say something to people or about the request.
+const ANNOTATIONS: [&str; 3] = ["name", "description", "title"];
+
+/// Members of requests, tools and documents that hold a schema, with the pointer to it below them. A root that has one of them and
+/// no keyword that asserts anything was hardly meant as a schema.
+const HOLDERS: [(&str, &str); 19] = [
+    ("inputSchema", ""),
+    ("input_schema", ""),
+    ("parameters", ""),
+    ("function", "/parameters"),
+    ("schema", ""),
+    ("json_schema", "/schema"),
+    ("response_format", "/json_schema/schema"),
+    ("output_format", "/schema"),
+    ("output_config", "/format/schema"),
+    ("guided_json", ""),
+    ("structured_outputs", "/json"),
+    ("response_schema", ""),
+    ("responseSchema", ""),
+    ("generationConfig", "/responseSchema"),
+    ("outputSchema", ""),
+    ("output_schema", ""),
+    ("openAPIV3Schema", ""),
+    ("components", "/schemas"),
+    ("tools", "/0"),
+];
+
+/// A schema, and whether only its objects are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unwrapped {
+    pub schema: Value,
+    pub objects_only: bool,
+}
+
+/// The schema inside an envelope; the value itself where there is none.
+///
+/// | envelope | schema |
+/// |---|---|
+/// | `{"type": "json_schema", "json_schema": {"name": …, "strict": …, "schema": S}}` (chat completions) | S |
+/// | `{"type": "json_schema", "name": …, "strict": …, "schema": S}` (responses) | S |
+/// | `{"type": "json_object", "schema": S}` | S, of which only objects |
+/// | `{"type": "json_object"}` | `{"type": "object"}` |
+///
+/// Every other member is an error, and so are `{"type": "text"}`, a tool, and a request around them.
+pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, SchemaError> {
+    let plain = |schema| Ok(Unwrapped { schema, objects_only: false });
     match json.get(value, "type").and_then(|v| json.as_str(v)) {
         Some("json_object") => {
-            let parsed = json.parse(r#"{"type": "object"}"#);
-            Ok(parsed.unwrap_or(value))
+            check_members(json, value, &["type", "schema"])?;
+            let schema = match json.get(value, "schema") {
+                Some(schema) => schema,
+                None => json.parse("true").unwrap_or(value),
+            };
+            Ok(Unwrapped { schema, objects_only: true })
         }
         Some("json_schema") => {
-            let inner = json.get(value, "json_schema").unwrap_or(value);
-            json.get(inner, "schema").ok_or_else(|| SchemaError::Malformed {
-                pointer: "#".to_owned(),
-                keyword: "json_schema".to_owned(),
-                reason: "must hold the schema under `schema`".to_owned(),
-            })
+            let inner = match json.get(value, "json_schema") {
+                Some(inner) => {
+                    check_members(json, value, &["type", "json_schema"])?;
+                    check_members(json, inner, &["schema", "strict"])?;
+                    inner
+                }
+                None => {
+                    check_members(json, value, &["type", "schema", "strict"])?;
+                    value
+                }
+            };
+            json.get(inner, "schema").map_or_else(
+                || {
+                    Err(SchemaError::Malformed {
+                        pointer: format!("#{}", json.pointer(inner)),
+                        keyword: "json_schema".to_owned(),
+                        reason: "must hold the schema under `schema`".to_owned(),
+                    })
+                },
+                plain,
+            )
         }
-        _ => Ok(value),
+        Some("text") => Err(SchemaError::Malformed {
+            pointer: "#/type".to_owned(),
+            keyword: "type".to_owned(),
+            reason: "is `text`, the response format of any text at all; leave the constraint out".to_owned(),
+        }),
+        _ => plain(value),
     }
+}
+
+/// Refuses members of an envelope that are neither in `known` nor annotations, and values that make no sense.
+fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), SchemaError> {
+    for (name, value) in json.members(envelope) {
+        let is_text = json.as_str(value).is_some() || json.kind(value) == Kind::Null;
+        let is_flag = matches!(json.kind(value), Kind::Bool(_) | Kind::Null);
+        let reason = match name {
+            "strict" if known.contains(&name) && !is_flag => "must be `true` or `false`",
+            _ if ANNOTATIONS.contains(&name) && !is_text => "must be a string",
+            _ if known.contains(&name) || ANNOTATIONS.contains(&name) => continue,
+            _ => {
+                "is no member of a response format; a schema's keywords belong into the schema under `schema`"
+            }
+        };
+        return Err(SchemaError::Malformed {
+            pointer: format!("#{}", json.pointer(value)),
+            keyword: name.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a root that is a tool, a request or a document with schemas in it rather than a schema. `restricts` says whether some
+/// member of it is a keyword that has an effect.
+pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Result<(), SchemaError> {
+    let is_function = json.get(root, "type").and_then(|v| json.as_str(v)) == Some("function");
+    if restricts && !is_function {
+        return Ok(());
+    }
+    for (holder, below) in HOLDERS {
+        let Some(value) = json.get(root, holder) else { continue };
+        let may_hold = match json.kind(value) {
+            Kind::Object { .. } | Kind::Array { .. } => true,
+            // Some servers take the schema's text.
+            Kind::String(_) => matches!(holder, "guided_json" | "json_schema"),
+            _ => false,
+        };
+        if !may_hold {
+            continue;
+        }
+        // The schema itself, or what is nearest to it.
+        let inner = match json.resolve_pointer(value, below) {
+            Some(inner) => inner,
+            None => value,
+        };
+        let pointer = format!("#{}", json.pointer(inner));
+        return Err(SchemaError::Malformed {
+            reason: format!("is no keyword of JSON Schema, and nothing beside it is: was the schema at `{pointer}` meant?"),
+            pointer: format!("#{}", json.pointer(value)),
+            keyword: holder.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The options as `x-guidance` at the schema's root changes them:

@@ -29,6 +29,7 @@ mod closed;
 mod complement;
 mod distinct;
 mod document;
+mod drafts;
 mod emit;
 mod envelope;
 mod error;
@@ -58,8 +59,10 @@ pub use options::{
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{Languages, UNBOUNDED};
 use crate::grammar::{Choice, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
-use document::Document;
+use document::{Document, OBJECT};
 use emit::Lead;
+use envelope::Unwrapped;
+use hashbrown::HashSet;
 use shape::Eval;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use term::{Algebra, Failure};
@@ -80,20 +83,23 @@ pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, SchemaErr
     build(text, options).map(|(grammar, _)| grammar)
 }
 
-/// Like [`compile`], with what in the schema has no effect: unknown keywords and formats, keywords of other drafts
-/// than the one `$schema` names, and what lenient mode dropped.
+/// Like [`compile`], with what in the schema has no effect, or another one than it may seem: unknown keywords and formats,
+/// keywords of other drafts than the one `$schema` names or without the keyword that they go with, patterns that the `u`
+/// flag forbids, and what lenient mode dropped. Each is there once.
 pub fn compile_with_warnings(
     text: &str,
     options: &SchemaOptions,
 ) -> Result<(Grammar, Vec<SchemaWarning>), SchemaError> {
     let (grammar, (doc, notes)) = build(text, options)?;
-    Ok((grammar, notes.into_iter().map(|note| doc.warning(note)).collect()))
+    let mut seen = HashSet::new();
+    let notes = notes.into_iter().filter(|&note| seen.insert(note));
+    Ok((grammar, notes.map(|note| doc.warning(note)).collect()))
 }
 
 type Notes = (Arc<Document>, Vec<document::Note>);
 
 fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), SchemaError> {
-    let (json, root) = Document::parse(text)?;
+    let (json, Unwrapped { schema: root, objects_only }) = Document::parse(text)?;
     let options = envelope::guidance(&json, root, options)?;
     check_options(&options)?;
     let (mut nodes, standard) = prototype(&options);
@@ -102,6 +108,13 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Schema
     let mut algebra = Algebra::new(doc.clone(), options.into_owned(), standard);
     let mut eval = Eval { algebra: &mut algebra, nodes: &mut nodes };
     let root = eval.algebra.schema(doc.root, 0);
+    let root = match objects_only {
+        true => {
+            let objects = eval.algebra.of_types(OBJECT);
+            eval.algebra.and2(root, objects)
+        }
+        false => root,
+    };
     let result = eval.is_inhabited(root).and_then(|inhabited| match inhabited {
         true => eval.emit(root, 0, Lead::None),
         false => Ok(NodeId::NEVER),

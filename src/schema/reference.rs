@@ -16,6 +16,8 @@ struct Resource {
     draft: Draft,
     /// Whether the validation vocabulary is in force (a custom meta-schema may leave it out).
     validates: bool,
+    /// `$schema` names nothing that is not known.
+    known: bool,
 }
 
 /// The resources and anchors of all documents read so far.
@@ -30,6 +32,8 @@ pub(super) struct References {
     /// `$dynamicAnchor` (and, under the name `""`, `$recursiveAnchor`) by resource and name number.
     dynamic: HashMap<(Value, u32), Value>,
     names: Vec<String>,
+    /// Whether a draft has a keyword.
+    knows: fn(&str, Draft) -> bool,
 }
 
 /// The error for a text that is not JSON.
@@ -49,7 +53,13 @@ pub(super) fn not_json(text: &str, error: &JsonError) -> SchemaError {
 
 impl References {
     /// Scans the main document.
-    pub fn new(json: &mut Json, root: Value, text: &str, options: &SchemaOptions) -> Self {
+    pub fn new(
+        json: &mut Json,
+        root: Value,
+        text: &str,
+        options: &SchemaOptions,
+        knows: fn(&str, Draft) -> bool,
+    ) -> Self {
         let documents = options.documents.iter();
         let mut references = References {
             documents: documents.map(|(uri, text)| (trim(uri).to_owned(), text.clone())).collect(),
@@ -59,6 +69,7 @@ impl References {
             anchors: HashMap::new(),
             dynamic: HashMap::new(),
             names: Vec::new(),
+            knows,
         };
         references.add_document(json, root, "", text);
         references
@@ -71,6 +82,11 @@ impl References {
 
     pub fn draft(&self, resource: Value) -> Draft {
         self.resources.get(&resource).map_or(Draft::Unspecified, |r| r.draft)
+    }
+
+    /// Whether `$schema` at this resource, if it has one, names a dialect that is known.
+    pub fn knows_dialect(&self, resource: Value) -> bool {
+        self.resources.get(&resource).is_none_or(|r| r.known)
     }
 
     /// Whether validation keywords (`type`, `minimum`, …) count in this resource.
@@ -180,12 +196,11 @@ impl References {
     fn add_document(&mut self, json: &mut Json, root: Value, uri: &str, text: &str) {
         let draft = self.default_draft;
         let declared = json.get(root, "$schema").and_then(|v| json.as_str(v)).map(str::to_owned);
-        let (draft, validates) = match declared {
-            Some(declared) => self.draft_by_uri(json, &declared).unwrap_or((draft, true)),
-            None => (draft, true),
-        };
+        let found = declared.as_deref().map(|declared| self.draft_by_uri(json, declared));
+        let known = found != Some(None);
+        let (draft, validates) = found.flatten().unwrap_or((draft, true));
         self.by_uri.insert(uri.to_owned(), root);
-        self.resources.insert(root, Resource { uri: uri.to_owned(), draft, validates });
+        self.resources.insert(root, Resource { uri: uri.to_owned(), draft, validates, known });
         let has = |name: &str| text.contains(name);
         if has("\"$id\"")
             || has("\"$anchor\"")
@@ -232,13 +247,16 @@ impl References {
                 continue;
             }
             let resource = self.scan_schema(json, schema, outer);
-            each_subschema(json, schema, |sub| queue.push((sub, resource)));
+            let draft = self.draft(resource);
+            let knows = |keyword: &str| (self.knows)(keyword, draft);
+            each_subschema(json, schema, knows, |sub| queue.push((sub, resource)));
         }
     }
 
     fn scan_schema(&mut self, json: &mut Json, schema: Value, outer: Value) -> Value {
         let mut draft = self.draft(outer);
         let mut validates = self.validates(outer);
+        let mut known = true;
         let text =
             |json: &Json, key: &str| json.get(schema, key).and_then(|v| json.as_str(v)).map(str::to_owned);
         let id_key = if draft == Draft::Four { "id" } else { "$id" };
@@ -250,14 +268,18 @@ impl References {
         if let Some(id) = text(json, id_key) {
             let (uri, fragment) = id.split_once('#').unwrap_or((&id, ""));
             if !uri.is_empty() {
-                if schema != outer {
+                if schema == outer {
+                    known = self.knows_dialect(outer);
+                } else {
                     if let Some(declared) = text(json, "$schema") {
-                        (draft, validates) = self.draft_by_uri(json, &declared).unwrap_or((draft, validates));
+                        let found = self.draft_by_uri(json, &declared);
+                        known = found.is_some();
+                        (draft, validates) = found.unwrap_or((draft, validates));
                     }
                 }
                 let uri = join(self.uri_of(outer).unwrap_or(""), uri);
                 self.by_uri.insert(uri.clone(), schema);
-                self.resources.insert(schema, Resource { uri, draft, validates });
+                self.resources.insert(schema, Resource { uri, draft, validates, known });
                 resource = schema;
             }
             if !fragment.is_empty() && draft <= Draft::Seven {
@@ -293,9 +315,9 @@ impl References {
     }
 }
 
-/// Calls `f` with every schema directly below `schema`, whichever draft has the keyword.
-fn each_subschema(json: &Json, schema: Value, mut f: impl FnMut(Value)) {
-    for (key, value) in json.members(schema) {
+/// Calls `f` with every schema directly below `schema`, under the keywords of its draft.
+fn each_subschema(json: &Json, schema: Value, knows: impl Fn(&str) -> bool, mut f: impl FnMut(Value)) {
+    for (key, value) in json.members(schema).filter(|member| knows(member.0)) {
         match key {
             "properties" | "patternProperties" | "definitions" | "$defs" | "dependentSchemas"
             | "dependencies" => {

@@ -138,6 +138,10 @@ impl Eval<'_> {
                     keys
                 }
                 Keyword::AdditionalProperties(_) => TextId::ANY,
+                Keyword::Unknown => {
+                    evaluated.items = UNBOUNDED;
+                    TextId::ANY
+                }
                 Keyword::Required(list) if self.is_closing() => {
                     required.extend(doc.json.items(list));
                     continue;

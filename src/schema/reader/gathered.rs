@@ -1,6 +1,6 @@
 //! Keywords that say something together: what is kept while a schema's members are read, and what it comes to.
 
-use super::super::document::{Keyword, Types, NULL};
+use super::super::document::{Keyword, Types, What, NULL};
 use super::super::error::SchemaError;
 use super::super::json::{Kind, Value};
 use super::super::options::Draft;
@@ -21,7 +21,10 @@ pub(super) struct Limit {
 #[derive(Default)]
 pub(super) struct Gathered {
     pub types: Types,
-    pub nullable: bool,
+    /// OpenAPI's `nullable: true`.
+    pub nullable: Option<Member>,
+    /// The values of `enum`.
+    pub values: Option<Value>,
     pub lower: Limit,
     pub upper: Limit,
     pub prefix_items: Option<Member>,
@@ -56,8 +59,9 @@ impl Gathered {
 impl Reader<'_> {
     /// The keywords that several members say together.
     pub(super) fn finish(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+        self.note_what_stands_alone(g);
         if g.types != 0 {
-            let null = if g.nullable { NULL } else { 0 };
+            let null = if g.nullable.is_some() { NULL } else { 0 };
             self.doc.keywords.push(Keyword::Types(g.types | null));
         }
         self.finish_limit(g.lower, |value, exclusive| Keyword::Lower { value, exclusive })?;
@@ -73,12 +77,51 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Warnings of keywords that say nothing without another one.
+    fn note_what_stands_alone(&mut self, g: &Gathered) {
+        let is_list = |m: Member| matches!(self.doc.json.kind(m.value), Kind::Array { .. });
+        let flag = |m: &Member| self.doc.json.kind(m.value) == Kind::Bool(true);
+        let holds_null = |list: Value| {
+            self.doc.json.items(list).iter().any(|&value| self.doc.json.kind(value) == Kind::Null)
+        };
+        let alone =
+            |member: Option<Member>, is_alone: bool, what| member.filter(|_| is_alone).map(|m| (m, what));
+        let untyped = g.types == 0;
+        let no_list = g.prefix_items.is_none() && !g.items.is_some_and(is_list);
+        let notes = [
+            alone(g.then, g.test.is_none(), What::Alone("`if`")),
+            alone(g.otherwise, g.test.is_none(), What::Alone("`if`")),
+            alone(g.min_contains, g.contains.is_none(), What::Alone("`contains`")),
+            alone(g.max_contains, g.contains.is_none(), What::Alone("`contains`")),
+            alone(g.additional_items, no_list, What::Alone("a list under `items`")),
+            alone(g.lower.exclusive.filter(flag), g.lower.plain.is_none(), What::Alone("`minimum`")),
+            alone(g.upper.exclusive.filter(flag), g.upper.plain.is_none(), What::Alone("`maximum`")),
+            alone(g.nullable, untyped, What::Alone("`type`")),
+            alone(g.nullable, !untyped && g.values.is_some_and(|list| !holds_null(list)), What::NotInEnum),
+        ];
+        for (member, what) in notes.into_iter().flatten() {
+            self.note(member, what);
+        }
+    }
+
     fn finish_limit(&mut self, limit: Limit, make: fn(Value, bool) -> Keyword) -> Result<(), SchemaError> {
         // Draft 4's boolean says that the bound itself is outside.
         let flag = match limit.exclusive.map(|m| self.doc.json.kind(m.value)) {
             Some(Kind::Bool(flag)) => Some(flag),
             _ => None,
         };
+        if let Some(exclusive) = limit.exclusive {
+            match (exclusive.draft, flag) {
+                (Draft::Four, None) => {
+                    return Err(self.malformed(exclusive, "must be `true` or `false` in draft 4"));
+                }
+                (Draft::Four | Draft::Unspecified, _) | (_, None) => {}
+                (_, Some(_)) => {
+                    let reason = "must be a number; `true` and `false` are of draft 4";
+                    return Err(self.malformed(exclusive, reason));
+                }
+            }
+        }
         if let Some(plain) = limit.plain {
             self.number(plain)?;
             self.doc.keywords.push(make(plain.value, flag == Some(true)));

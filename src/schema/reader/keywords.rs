@@ -3,7 +3,7 @@
 //! Each reader checks its member's value and gives the keyword it comes to: `None` where that is nothing, because others
 //! say it too ([`Gathered`]), or because an option or lenient mode dropped it.
 
-use super::super::document::{Keyword, Note, Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
+use super::super::document::{Keyword, Types, What, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
 use super::super::error::SchemaError;
 use super::super::format::Format;
 use super::super::json::{Kind, Value};
@@ -36,13 +36,19 @@ pub(super) fn types(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -
 }
 
 pub(super) fn nullable(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
-    g.nullable = reader.doc.json.kind(member.value) == Kind::Bool(true);
+    match reader.doc.json.kind(member.value) {
+        Kind::Bool(nullable) => g.nullable = nullable.then_some(member),
+        _ => reader.note(member, What::Unknown),
+    }
     Ok(None)
 }
 
-pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
     match reader.doc.json.kind(member.value) {
-        Kind::Array { .. } => Ok(Some(Keyword::Enum(member.value))),
+        Kind::Array { .. } => {
+            g.values = Some(member.value);
+            Ok(Some(Keyword::Enum(member.value)))
+        }
         _ => Err(reader.malformed(member, "must be an array of values")),
     }
 }
@@ -63,8 +69,14 @@ pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Gathered
 pub(super) fn string_pattern(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
     let pattern = reader.text(member)?;
     match reader.pattern(&pattern) {
-        Ok(true) => {}
-        Ok(false) => g.leaves(Leaves::PerhapsNothing),
+        Ok(inhabited) => {
+            if !inhabited {
+                g.leaves(Leaves::PerhapsNothing);
+            }
+            if super::super::pattern::leniency(&pattern).is_some() {
+                reader.note(member, What::AnnexB(0));
+            }
+        }
         Err(reason) => {
             reader.unsupported(member, reason)?;
             return Ok(None);
@@ -75,9 +87,8 @@ pub(super) fn string_pattern(reader: &mut Reader<'_>, member: Member, g: &mut Ga
 
 pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
     let name = reader.text(member)?;
-    let (schema, index) = (member.schema, member.index);
     if reader.options.format == FormatPolicy::Annotate {
-        reader.note(Note::IgnoredFormat { schema, member: index });
+        reader.note(member, What::Annotation);
         return Ok(None);
     }
     match Format::by_name(&name) {
@@ -89,7 +100,7 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) 
         None if reader.options.unknown_format == UnknownFormat::Refuse => {
             reader.unsupported(member, format!("the format `{name}` is not known"))?;
         }
-        None => reader.note(Note::UnknownFormat { schema, member: index }),
+        None => reader.note(member, What::UnknownFormat),
     }
     Ok(None)
 }
@@ -97,7 +108,7 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) 
 pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
     let is_base64 = reader.text(member)?.eq_ignore_ascii_case("base64");
     if !is_base64 || reader.options.content_encoding == ContentEncoding::Annotate {
-        reader.note(Note::IgnoredEncoding { schema: member.schema, member: member.index });
+        reader.note(member, What::Annotation);
         return Ok(None);
     }
     Ok(Some(Keyword::Format(Format::Base64)))
@@ -124,7 +135,11 @@ pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mu
         let pattern = reader.doc.json.member_key(member.value, i).to_owned();
         if let Err(reason) = reader.pattern(&pattern) {
             reader.unsupported(member, reason)?;
-            return Ok(None);
+            reader.without_patterns.insert(member.schema);
+            return Ok(Some(Keyword::Unknown));
+        }
+        if super::super::pattern::leniency(&pattern).is_some() {
+            reader.note(member, What::AnnexB(i));
         }
     }
     reader.subschema_map(member)?;
@@ -159,7 +174,7 @@ pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathere
         Err(reason) => {
             let error = error(reader, reason);
             reader.unless_lenient(member, error)?;
-            return Ok(None);
+            return Ok(Some(Keyword::Unknown));
         }
     };
     if !matches!(reader.doc.json.kind(found), Kind::Object { .. } | Kind::Bool(_)) {

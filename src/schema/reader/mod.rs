@@ -6,7 +6,7 @@
 //! work list, so nesting costs no stack; per schema it is one look at each member.
 //!
 //! Keywords are read by the rules of the draft that `$schema` names: keywords a draft does not know are annotations
-//! there (with a warning where another draft gives them a meaning). Without `$schema` the rules are those of
+//! there, with a warning where another draft gives them a meaning. Without `$schema` the rules are those of
 //! 2020-12, and the older spellings (`definitions`, `dependencies`, `additionalItems`, array `items`, boolean
 //! `exclusiveMinimum`, OpenAPI's `nullable`) mean what they meant.
 //!
@@ -15,17 +15,19 @@
 
 mod gathered;
 mod keywords;
+mod lenient;
 mod table;
 
-use super::document::{Document, Keyword, Note, Record};
+use super::document::{Document, Keyword, Note, Record, What};
+use super::envelope;
 use super::error::SchemaError;
 use super::json::{Json, Kind, Value};
 use super::options::{Draft, SchemaOptions, Strictness};
 use super::reference::References;
 use crate::automata::{Decimal, Languages, UNBOUNDED};
 use gathered::Gathered;
-use hashbrown::HashMap;
-use table::{Leaves, Role};
+use hashbrown::{HashMap, HashSet};
+use table::{Leaves, Role, Row};
 
 /// At most this many warnings are kept.
 const MAX_NOTES: usize = 10_000;
@@ -40,12 +42,15 @@ pub(super) fn read(
 ) -> Result<(Document, Vec<Note>), SchemaError> {
     if !matches!(json.kind(root), Kind::Object { .. } | Kind::Bool(_)) {
         return Err(SchemaError::Malformed {
-            pointer: "#".to_owned(),
+            pointer: format!("#{}", json.pointer(root)),
             keyword: "schema".to_owned(),
             reason: "must be an object, `true` or `false`".to_owned(),
         });
     }
-    let references = References::new(&mut json, root, text, options);
+    let has_effect = |(name, _): (&str, Value)| table::find(name).is_some_and(Row::has_effect);
+    envelope::refuse_holders(&json, root, json.members(root).any(has_effect))?;
+    let known = |name: &str, draft| table::find(name).is_some_and(|row| row.drafts.contains(draft));
+    let references = References::new(&mut json, root, text, options, known);
     let mut reader = Reader {
         doc: Document {
             json,
@@ -59,12 +64,15 @@ pub(super) fn read(
         pool,
         queue: Vec::new(),
         notes: Vec::new(),
+        dropped: Vec::new(),
+        without_patterns: HashSet::new(),
     };
     reader.doc.keywords.reserve(64);
     reader.enqueue(root, root);
     while let Some((schema, resource)) = reader.queue.pop() {
         reader.schema(schema, resource)?;
     }
+    reader.widen();
     Ok((reader.doc, reader.notes))
 }
 
@@ -74,6 +82,9 @@ struct Reader<'o> {
     pool: &'o mut Languages,
     queue: Vec<(Value, Value)>,
     notes: Vec<Note>,
+    /// Schemas of which lenient mode dropped a keyword, and those that lost `patternProperties`.
+    dropped: Vec<Value>,
+    without_patterns: HashSet<Value>,
 }
 
 /// A member of a schema object, and where it stands.
@@ -132,16 +143,28 @@ impl Reader<'_> {
         };
         let validates = self.doc.references.validates(resource);
         let mut gathered = Gathered::default();
-        for index in only.map_or(0..len, |only| only..only + 1) {
+        for index in 0..len {
             let (key, value) = self.doc.json.member(schema, index);
-            let Some(row) = table::find(key) else {
-                self.note(Note::Unknown { schema, member: index });
-                continue;
+            let what = match table::find(key) {
+                None => Some(What::Unknown),
+                Some(row) if only.is_some_and(|only| only != index) => {
+                    row.has_effect().then_some(What::BesideRef)
+                }
+                Some(row) if !row.drafts.contains(draft) => match row.name {
+                    "definitions" | "$defs" => Some(What::OtherDefinitions(row.drafts)),
+                    _ => Some(What::OtherDraft(row.drafts)),
+                },
+                Some(row) if row.validation && !validates => Some(What::OutsideVocabulary),
+                Some(row) if row.name == "$schema" && schema == resource => {
+                    (!self.doc.references.knows_dialect(resource)).then_some(What::UnknownDialect)
+                }
+                Some(_) => None,
             };
-            if !row.drafts.contains(draft) || (row.validation && !validates) {
-                self.note(Note::OtherDraft { schema, member: index });
+            if let Some(what) = what {
+                self.notes_on(schema, index, what);
                 continue;
             }
+            let Some(row) = table::find(key) else { continue };
             let member = Member { schema, index, name: row.name, value, resource, draft };
             self.member(member, row.leaves, row.role, &mut gathered)?;
         }
@@ -263,7 +286,8 @@ impl Reader<'_> {
     /// An error, or a note in lenient mode.
     fn unless_lenient(&mut self, member: Member, error: SchemaError) -> Result<(), SchemaError> {
         if self.options.strictness == Strictness::Lenient {
-            self.note(Note::Dropped { schema: member.schema, member: member.index });
+            self.note(member, What::Dropped);
+            self.dropped.push(member.schema);
             return Ok(());
         }
         Err(error)
@@ -278,9 +302,20 @@ impl Reader<'_> {
         self.unless_lenient(member, error)
     }
 
-    fn note(&mut self, note: Note) {
+    fn note(&mut self, member: Member, what: What) {
+        self.notes_on(member.schema, member.index, what);
+    }
+
+    /// A warning about the member of this name.
+    fn note_on(&mut self, schema: Value, name: &str, what: What) {
+        let found =
+            (0..self.doc.json.member_count(schema)).find(|&i| self.doc.json.member_key(schema, i) == name);
+        self.notes_on(schema, found.unwrap_or(0), what);
+    }
+
+    fn notes_on(&mut self, schema: Value, member: u32, what: What) {
         if self.notes.len() < MAX_NOTES {
-            self.notes.push(note);
+            self.notes.push(Note { schema, member, what });
         }
     }
 }

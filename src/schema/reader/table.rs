@@ -3,6 +3,7 @@
 //! Sources: the meta-schemas of drafts 4, 6, 7, 2019-09 and 2020-12; OpenAPI 3.0 for `nullable`.
 
 use super::super::document::Keyword;
+use super::super::drafts::Drafts;
 use super::super::error::SchemaError;
 use super::super::json::Value;
 use super::super::options::Draft;
@@ -10,35 +11,6 @@ use super::gathered::Gathered;
 use super::{keywords, Member, Reader};
 use hashbrown::HashMap;
 use std::sync::LazyLock;
-
-/// A set of drafts, one bit each.
-#[derive(Clone, Copy)]
-pub(super) struct Drafts(u8);
-
-impl Drafts {
-    const ALL: Drafts = Drafts::since(Draft::Four);
-
-    /// `first` and every later one, a schema that names no draft among them.
-    const fn since(first: Draft) -> Self {
-        Drafts(!0 << first as u8)
-    }
-
-    const fn only(draft: Draft) -> Self {
-        Drafts(1 << draft as u8)
-    }
-
-    const fn or(self, other: Drafts) -> Self {
-        Drafts(self.0 | other.0)
-    }
-
-    const fn without(self, draft: Draft) -> Self {
-        Drafts(self.0 & !(1 << draft as u8))
-    }
-
-    pub fn contains(self, draft: Draft) -> bool {
-        self.0 >> draft as u8 & 1 == 1
-    }
-}
 
 /// What a keyword may leave of the values that the rest of its schema allows. Schemas of which something is obviously
 /// left need not be looked into to know that they can be satisfied.
@@ -83,6 +55,13 @@ pub(super) struct Row {
     pub role: Role,
 }
 
+impl Row {
+    /// Whether the keyword asserts or applies something.
+    pub fn has_effect(&self) -> bool {
+        !matches!(self.role, Role::Annotation)
+    }
+}
+
 const fn row(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> Row {
     Row { name, drafts, leaves, validation: false, role }
 }
@@ -98,6 +77,8 @@ const SINCE_2020: Drafts = Drafts::since(Draft::Y2020);
 const UNNAMED: Drafts = Drafts::only(Draft::Unspecified);
 const ONLY_2019: Drafts = Drafts::only(Draft::Y2019).or(UNNAMED);
 const UNTIL_2019: Drafts = Drafts::ALL.without(Draft::Y2020);
+const UNTIL_7: Drafts = UNTIL_2019.without(Draft::Y2019);
+const ONLY_4: Drafts = Drafts::only(Draft::Four);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = {
@@ -141,7 +122,7 @@ const ROWS: &[Row] = {
         row("propertyNames", SINCE_6, Something, Schema(Keyword::PropertyNames)),
         validation("minProperties", ALL, PerhapsNothing, Count(Keyword::MinProperties)),
         validation("maxProperties", ALL, Something, Count(Keyword::MaxProperties)),
-        row("dependencies", ALL, PerhapsNothing, Own(keywords::dependencies)),
+        row("dependencies", UNTIL_7, PerhapsNothing, Own(keywords::dependencies)),
         row("dependentSchemas", SINCE_2019, PerhapsNothing, SchemaMap(Keyword::Dependencies)),
         validation("dependentRequired", SINCE_2019, PerhapsNothing, Own(keywords::dependent_required)),
         row("unevaluatedProperties", SINCE_2019, PerhapsNothing, Schema(Keyword::UnevaluatedProperties)),
@@ -158,14 +139,14 @@ const ROWS: &[Row] = {
         row("$recursiveRef", ONLY_2019, PerhapsNothing, Own(keywords::reference)),
         // What references resolve by; `References` has read it.
         row("$schema", ALL, Something, Annotation),
-        row("$id", ALL, Something, Annotation),
-        row("id", ALL, Something, Annotation),
-        row("$anchor", ALL, Something, Annotation),
-        row("$dynamicAnchor", ALL, Something, Annotation),
-        row("$recursiveAnchor", ALL, Something, Annotation),
-        row("$vocabulary", ALL, Something, Annotation),
-        row("$defs", ALL, Something, Annotation),
-        row("definitions", ALL, Something, Annotation),
+        row("$id", SINCE_6, Something, Annotation),
+        row("id", ONLY_4, Something, Annotation),
+        row("$anchor", SINCE_2019, Something, Annotation),
+        row("$dynamicAnchor", SINCE_2020, Something, Annotation),
+        row("$recursiveAnchor", ONLY_2019, Something, Annotation),
+        row("$vocabulary", SINCE_2019, Something, Annotation),
+        row("$defs", SINCE_2019, Something, Annotation),
+        row("definitions", UNTIL_7, Something, Annotation),
         // For people and other tools.
         row("$comment", ALL, Something, Annotation),
         row("title", ALL, Something, Annotation),

@@ -1,0 +1,128 @@
+//! Lenient mode: what is dropped may only widen what a schema accepts.
+//!
+//! A schema with a dropped keyword accepts more than it says. Around it that may be less: `not` takes away what its schema accepts. So
+//! every keyword that would accept less for it is dropped as a whole (`not`, `if` with its branches, `maxContains`,
+//! `additionalProperties` beside a dropped `patternProperties`) or weakened (`oneOf` to `anyOf`), each with a warning.
+
+use super::super::document::{Keyword, What};
+use super::super::json::{Kind, Value};
+use super::Reader;
+use crate::automata::UNBOUNDED;
+use hashbrown::{HashMap, HashSet};
+
+impl Reader<'_> {
+    /// Widens what leans on dropped keywords, when everything has been read.
+    pub(super) fn widen(&mut self) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let wide = self.wider_schemas();
+        let mut schemas: Vec<Value> = wide.iter().copied().collect();
+        schemas.sort_unstable();
+        for schema in schemas {
+            self.widen_schema(schema, &wide);
+        }
+    }
+
+    /// The schemas that accept more than they say, themselves or by what they apply, directly or not.
+    fn wider_schemas(&self) -> HashSet<Value> {
+        let mut applied_by: HashMap<Value, Vec<Value>> = HashMap::new();
+        for (at, _) in self.doc.records.iter().enumerate().filter(|(_, record)| record.read) {
+            let schema = Value(at as u32);
+            for keyword in self.doc.keywords(schema) {
+                self.each_applied(keyword, |applied| applied_by.entry(applied).or_default().push(schema));
+            }
+        }
+        let mut wide: HashSet<Value> = self.dropped.iter().copied().collect();
+        let mut open = self.dropped.clone();
+        while let Some(schema) = open.pop() {
+            let users = applied_by.get(&schema).map_or(&[][..], Vec::as_slice);
+            open.extend(users.iter().filter(|&&user| wide.insert(user)));
+        }
+        wide
+    }
+
+    fn widen_schema(&mut self, schema: Value, wide: &HashSet<Value>) {
+        let mut kept = Vec::new();
+        for keyword in self.doc.keywords(schema).to_vec() {
+            let (keyword, changed) = match keyword {
+                Keyword::Not(inner) if wide.contains(&inner) => (None, Some(("not", What::Dropped))),
+                Keyword::Condition { test, .. } if wide.contains(&test) => {
+                    (Some(Keyword::Unknown), Some(("if", What::Dropped)))
+                }
+                Keyword::OneOf(list) if self.doc.json.items(list).iter().any(|v| wide.contains(v)) => {
+                    (Some(Keyword::AnyOf(list)), Some(("oneOf", What::AsAnyOf)))
+                }
+                Keyword::Contains { schema, min, max } if max != UNBOUNDED && wide.contains(&schema) => {
+                    let keyword = Keyword::Contains { schema, min, max: UNBOUNDED };
+                    (Some(keyword), Some(("maxContains", What::Dropped)))
+                }
+                Keyword::AdditionalProperties(_) if self.without_patterns.contains(&schema) => {
+                    (None, Some(("additionalProperties", What::Dropped)))
+                }
+                other => (Some(other), None),
+            };
+            kept.extend(keyword);
+            if let Some((name, what)) = changed {
+                self.note_on(schema, name, what);
+            }
+        }
+        let record = &mut self.doc.records[schema.0 as usize];
+        let first = record.first as usize;
+        record.len = kept.len() as u32;
+        self.doc.keywords[first..first + kept.len()].copy_from_slice(&kept);
+    }
+
+    /// Calls `f` with every schema that the keyword applies.
+    fn each_applied(&self, keyword: &Keyword, mut f: impl FnMut(Value)) {
+        let json = &self.doc.json;
+        match *keyword {
+            Keyword::PrefixItems(list)
+            | Keyword::AllOf(list)
+            | Keyword::AnyOf(list)
+            | Keyword::OneOf(list) => {
+                json.items(list).iter().for_each(|&v| f(v));
+            }
+            Keyword::Properties(map) | Keyword::PatternProperties(map) => {
+                json.members(map).for_each(|(_, v)| f(v));
+            }
+            Keyword::Dependencies(map) => {
+                let schemas = json.members(map).map(|m| m.1);
+                schemas.filter(|&v| !matches!(json.kind(v), Kind::Array { .. })).for_each(f);
+            }
+            Keyword::Items(v)
+            | Keyword::Contains { schema: v, .. }
+            | Keyword::AdditionalProperties(v)
+            | Keyword::PropertyNames(v)
+            | Keyword::UnevaluatedItems(v)
+            | Keyword::UnevaluatedProperties(v)
+            | Keyword::Ref(v)
+            | Keyword::Not(v) => f(v),
+            Keyword::DynamicRef { initial, anchor } => {
+                f(initial);
+                self.doc.references.anchored(anchor).into_iter().for_each(f);
+            }
+            Keyword::Condition { test, then, otherwise } => {
+                [Some(test), then, otherwise].into_iter().flatten().for_each(f);
+            }
+            Keyword::Never
+            | Keyword::Unknown
+            | Keyword::Types(_)
+            | Keyword::Enum(_)
+            | Keyword::Const(_)
+            | Keyword::Lower { .. }
+            | Keyword::Upper { .. }
+            | Keyword::MultipleOf(_)
+            | Keyword::MinLength(_)
+            | Keyword::MaxLength(_)
+            | Keyword::Pattern(_)
+            | Keyword::Format(_)
+            | Keyword::MinItems(_)
+            | Keyword::MaxItems(_)
+            | Keyword::UniqueItems
+            | Keyword::Required(_)
+            | Keyword::MinProperties(_)
+            | Keyword::MaxProperties(_) => {}
+        }
+    }
+}
