@@ -1,4 +1,4 @@
-//! The decoding loop measured on a real model:
+//! Benchmarks of the decoding loop on a real model:
 //!
 //! ```console
 //! $ cargo bench --features torch --bench decode -- speed --python python3
@@ -6,15 +6,23 @@
 //! $ cargo bench --features torch --bench decode -- schemas --outputs 200 --schemas 50
 //! ```
 //!
-//! `speed` measures prefill and decoding beside transformers, which runs in a process of its own (`benches/transformers_speed.py`)
-//! on the same weights, number format and threads; the two take turns. `speculation` asks every drafter that needs no further
-//! weights, over text that repeats its prompt, prose, and a schema. `schemas` makes outputs under MaskBench's schemas of
-//! moderate size, with little room, and has the jsonschema crate judge each, formats on; it fails if one is wrong.
+//! - `speed` measures prefill and decoding beside transformers, which runs in a process of its own
+//!   (`benches/transformers_speed.py`) with the same weights, number format and threads. The two
+//!   take turns.
+//! - `speculation` compares the drafters that need no further weights, on text that repeats its
+//!   prompt, on prose, and under a schema.
+//! - `schemas` generates outputs under MaskBench's schemas of moderate size, with a small budget of
+//!   tokens. The jsonschema crate judges each, formats on; the command fails if one is wrong.
 //!
-//! Options: `--model PATH` (default: the demo model), `--threads N` (2), `--max-tokens N` (512), `--rounds N` (5), `--data
-//! FILE` (MaskBench's `dev.jsonl.gz`), `--python PROGRAM`, `--task NAME` (one of speculation's),
-//! `--prompt-chars N` (how much of a schema the model is shown; 3000), `--together N` (schemas in one batch; 8),
-//! `--from N` and `--until N` (which of the schemas; all).
+//! Options:
+//!
+//! - `--model PATH` (default: the demo model), `--threads N` (2), `--max-tokens N` (512),
+//!   `--rounds N` (5), `--python PROGRAM`;
+//! - `--data FILE` (MaskBench's `dev.jsonl.gz`);
+//! - `--task NAME` (one of speculation's);
+//! - `--prompt-chars N` (number of characters of a schema in the prompt; 3000);
+//! - `--together N` (number of schemas in one batch; 8);
+//! - `--from N` and `--until N` (range of the schemas; all).
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -96,7 +104,7 @@ fn run(model: &Model, request: Request, skipped: &[usize]) -> Outcome<Generation
     Ok(batch.run(request, |_| ControlFlow::Continue(()))?)
 }
 
-/// Passes that an output's tokens took, for each token: what was neither forced nor confirmed needed one.
+/// Number of passes per token. Each token needed one unless it was forced or a confirmed guess.
 fn passes_a_token(usage: &Usage) -> f64 {
     let saved = usage.forced_tokens + usage.confirmed_tokens;
     usage.completion_tokens.saturating_sub(saved) as f64 / usage.completion_tokens.max(1) as f64
@@ -125,7 +133,7 @@ impl Peer {
             .arg(script)
             .arg(options.model())
             .arg(options.number("threads", 2)?.to_string())
-            // Cargo puts this build's libtorch there, and Python has one of its own.
+            // Cargo sets this variable to the build's libtorch, and Python has its own.
             .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -145,7 +153,7 @@ impl Peer {
         }
     }
 
-    /// Seconds for the prompt and so many tokens, and the tokens.
+    /// The seconds for the prompt and this many tokens, and the tokens.
     fn generate(&mut self, prompt: &[TokenId], tokens: usize) -> Outcome<(f64, Vec<u32>)> {
         let ids: Vec<String> = prompt.iter().map(|id| id.0.to_string()).collect();
         writeln!(self.to, "{tokens} {}", ids.join(" "))?;
@@ -159,7 +167,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -168,7 +176,7 @@ impl Drop for Peer {
 fn speed(options: &Options) -> Outcome<()> {
     let model = options.load()?;
     let mut peer = Peer::start(options)?;
-    // Text of no particular kind: any tokens take the same time.
+    // Arbitrary tokens: all take the same time.
     let prompt: Vec<TokenId> = (0..PROMPT as u32).map(|at| TokenId(1000 + at * 37 % 40_000)).collect();
     let ours = |tokens| -> Outcome<(f64, Vec<u32>)> {
         let sampling = SamplingParams::default().temperature(0.0).max_tokens(Some(tokens)).min_tokens(tokens);
@@ -199,7 +207,8 @@ fn speed(options: &Options) -> Outcome<()> {
     overhead(&model)
 }
 
-/// What a constraint and sampling cost beside the passes, for one output under a schema.
+/// Prints the cost of constraint and sampling beside that of the passes, for one output under a
+/// schema.
 fn overhead(model: &Model) -> Outcome<()> {
     let (task, prompt, schema) = TASKS[2];
     let grammar = compile(schema.unwrap_or("{}"), &SchemaOptions::default())?;
@@ -219,7 +228,7 @@ fn overhead(model: &Model) -> Outcome<()> {
     Ok(())
 }
 
-/// Tokens a second, one for each round.
+/// Tokens a second, one figure for each round.
 #[derive(Default)]
 struct Rates {
     prefill: Vec<f64>,
@@ -227,14 +236,15 @@ struct Rates {
 }
 
 impl Rates {
-    /// From the seconds for the prompt and one token, and for the prompt and all tokens.
+    /// Adds the rates from the seconds for the prompt and one token, and for the prompt and all
+    /// tokens.
     fn add(&mut self, first: f64, all: f64) {
         self.prefill.push(PROMPT as f64 / first);
         self.decode.push(DECODED as f64 / (all - first));
     }
 }
 
-/// What is asked, and whether under a schema.
+/// The tasks: a name, a prompt, and a schema if there is one.
 const TASKS: [(&str, &str, Option<&str>); 3] = [
     (
         "repeat",
@@ -258,7 +268,7 @@ const TASKS: [(&str, &str, Option<&str>); 3] = [
 fn speculation(options: &Options) -> Outcome<()> {
     let model = options.load()?;
     let layers = model.layer_count();
-    // The middle of a model is what it can best do without.
+    // The middle layers of a model matter least.
     let skipped: Vec<usize> = (layers / 3..layers / 3 + layers / 5).collect();
     let drawn = Draft::Model { tokens: 3, choice: DraftChoice::Drawn };
     let likeliest = Draft::Model { tokens: 3, choice: DraftChoice::Likeliest };
@@ -306,7 +316,8 @@ fn speculation(options: &Options) -> Outcome<()> {
                 );
                 let tokens = &completions[0].tokens;
                 let expected = greedy.get_or_insert_with(|| tokens.clone());
-                // Passes of other widths round otherwise, which a draw from the tail of a law can tell.
+                // Passes of another width round differently, and this can change a draw from the
+                // tail of a distribution.
                 if temperature == 0.0 && tokens != expected {
                     return Err(format!("{task}: {name} has changed the greedy output").into());
                 }
@@ -324,7 +335,8 @@ struct Case {
     judge: jsonschema::Validator,
 }
 
-/// So many schemas of 300 to 3,000 bytes, evenly from the file, of which every part is enforced.
+/// The given number of schemas of 300 to 3,000 bytes, spread evenly over the file, of which every
+/// part is enforced.
 fn cases(options: &Options, model: &Model) -> Outcome<Vec<Case>> {
     let path = options.text("data").unwrap_or("../shared/data/maskbench/dev.jsonl.gz");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -341,7 +353,8 @@ fn cases(options: &Options, model: &Model) -> Outcome<Vec<Case>> {
     let wanted = options.number("schemas", 50)?;
     let mut cases = Vec::new();
     let mut left_out = 0;
-    // One out of each of so many stretches of the file: the first that compiles and that the judge understands.
+    // The file is divided into this many parts. From each comes the first schema that compiles and
+    // that the judge understands.
     for stretch in 0..wanted {
         let bound = |number: usize| number * schemas.len() / wanted.max(1);
         let found = schemas[bound(stretch)..bound(stretch + 1)].iter().find_map(|(id, schema)| {
@@ -440,7 +453,7 @@ fn schemas(options: &Options) -> Outcome<()> {
         passes_a_token(&usage)
     );
     if together == 1 {
-        // Schemas in one batch count each pass several times.
+        // With several schemas in one batch each pass is counted several times.
         println!("constraint and sampling: {:.2} % of decoding passes", 100.0 * ours / passes);
     }
     match wrong {

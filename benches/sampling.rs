@@ -1,7 +1,9 @@
-//! Microseconds a token for the chains people use, beside one bare pass over the row.
+//! Microseconds a token for common sampler chains, beside one plain pass over the row.
 //!
-//! `cargo bench --bench sampling` prints, for vocabularies of 32 k to 262 k and peaked, normal and flat rows, the median and best time
-//! of each chain and the ratios to a scan for the maximum, measured in turn in the same run (on a busy machine the best is the truer). An argument filters chains by name.
+//! `cargo bench --bench sampling` prints the times for vocabularies of 32 k to 262 k and for
+//! peaked, normal and flat rows. For each chain it prints the median and the best time, and the
+//! ratios to a scan for the maximum that is measured in turn in the same run. On a busy machine the
+//! best time is the more reliable. An argument filters chains by name.
 
 #[path = "rows/mod.rs"]
 mod rows;
@@ -12,7 +14,7 @@ use rows::{mask, row, scan, KINDS};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Sorted microseconds of a task and of the bare scan, run in turn.
+/// Sorted microseconds of a task and of the plain scan, run in turn.
 fn measure(row: &[f32], mut task: impl FnMut()) -> (Vec<f64>, Vec<f64>) {
     let rounds = 41;
     let (mut times, mut scans) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));

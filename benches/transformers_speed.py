@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""transformers' side of `cargo bench --bench decode -- speed`: answers requests on standard input.
+"""The transformers process of `cargo bench --bench decode -- speed`: answers requests.
 
     python3 transformers_speed.py MODEL.gguf THREADS
 
-A request is a line `COUNT ID ID …`: how many tokens to decode greedily behind these. The answer is a line with the seconds it took
-and the tokens. Needs torch, transformers, gguf and accelerate.
+A request is a line `COUNT ID ID …` on standard input: a prompt of these ids, after which COUNT
+tokens are decoded greedily. The answer is a line with the seconds taken and the tokens. Needs
+torch, transformers, gguf and accelerate.
 """
 
 import sys

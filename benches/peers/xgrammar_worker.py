@@ -1,16 +1,18 @@
-"""XGrammar's process: in Python what `src/worker.rs` is for the engines of Rust.
+"""XGrammar's process: the counterpart in Python of `src/worker.rs` for the engines in Rust.
 
-XGrammar is published as a Python package, so this speaks the worker's protocol: the same arguments, the
-commands `run A B` and `finish` on standard input, the same reports on standard output, one JSON object a
-line, and MaskBench's steps in the same order. `src/driver.rs` starts it with the program of `--python`.
+XGrammar is published as a Python package, so this program follows the worker's protocol: the same
+arguments, the commands `run A B` and `finish` on standard input, the same reports on standard
+output, one JSON object a line, and MaskBench's steps in the same order. `src/driver.rs` starts it
+with the program of `--python`.
 
-Settings are those that XGrammar's documentation gives for one thread: `TokenizerInfo.from_huggingface`, a
-`GrammarCompiler` with its cache and `max_threads=1`, one `GrammarMatcher` a schema, and a bitmask that is
-allocated once. `strict_mode=False`, because the strict mode forbids the keys that JSON Schema allows.
+Settings are those that XGrammar's documentation gives for one thread:
+`TokenizerInfo.from_huggingface`, a `GrammarCompiler` with its cache and `max_threads=1`, one
+`GrammarMatcher` for each schema, and a bitmask that is allocated once. `strict_mode=False`, because
+the strict mode forbids keys that JSON Schema allows.
 
-What is timed is one call of the package, so that Python's share of it (`clock_ns` says how much) is in
-every figure, as it is for whoever uses the package. Where a call took long, the time that its thread ran
-counts instead of the wall's, as in `src/clock.rs`. Python's garbage collector is off.
+Each figure is the time of one call of the package. It includes Python's own cost (`clock_ns`), as
+for any user of the package. If a call took long, the running time of its thread counts instead of
+wall-clock time, as in `src/clock.rs`. Python's garbage collector is off.
 """
 
 import argparse
@@ -28,13 +30,13 @@ from time import perf_counter_ns, thread_time_ns
 LONG = 50_000
 IDLE, COMPILE, FOLLOW = range(3)
 PHASES = ["Idle", "Compile", "Follow"]
-# Schemas and limits of `engine/mod.rs`: any JSON value to warm up with, and one that any engine knows.
+# Schemas of `engine/mod.rs`: any JSON value, to warm up with, and one that any engine knows.
 ANY = '{"type": ["object", "array", "string", "number", "boolean", "null"]}'
 BOOLEAN = '{"type": "boolean"}'
 
 
 class Reports:
-    """Standard output, kept from whatever else prints there."""
+    """Reports on standard output, which nothing else in the process can reach."""
 
     def __init__(self):
         self.out = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -46,10 +48,10 @@ class Reports:
 
 
 class Progress:
-    """What the watchdog sees: the phase, the case and a count of steps, in memory shared with it.
+    """The state that the watchdog reads, in shared memory: phase, case and number of steps.
 
-    The watchdog is a process, because a thread would wait for Python's lock as long as the call that it
-    is to interrupt.
+    The watchdog is a process. A thread would wait for Python's lock as long as the call that it
+    must interrupt.
     """
 
     def __init__(self, reports, arguments):
@@ -63,7 +65,7 @@ class Progress:
                 os._exit(0)
 
     def watch(self, watched, limits, reports):
-        """Ends the process `watched` when it makes no progress for too long; returns when it has ended."""
+        """Ends the process `watched` if it makes no progress for too long; returns at its end."""
         seen, since = -1, 0.0
         while os.getppid() == watched:
             time.sleep(0.05)
@@ -71,7 +73,7 @@ class Progress:
             if steps != seen:
                 seen, since = steps, time.monotonic()
             elif phase in limits and time.monotonic() - since > limits[phase]:
-                # First the end, so that nothing of the ended process follows the report.
+                # The kill comes first, so that no output of the process follows the report.
                 os.kill(watched, signal.SIGKILL)
                 reports.say({"TimedOut": [case, PHASES[phase]]})
                 return
@@ -88,7 +90,7 @@ class Progress:
 
 
 def timed(operation, *arguments):
-    """What the operation returns, and its nanoseconds without those in which another process ran."""
+    """The operation's result, and its nanoseconds without those of other processes."""
     ran = thread_time_ns()
     began = perf_counter_ns()
     result = operation(*arguments)
@@ -99,10 +101,10 @@ def timed(operation, *arguments):
 
 
 def words_of(error):
-    """The first line of what XGrammar says, without the time and the place in its source."""
+    """The first line of XGrammar's error, without the time and the place in its source."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     line = re.sub(r"^\[[\d:]+\] \S+: (Check failed: \(.*?\) is false: )?", "", lines[0])
-    # Bytes of the schema may be in it, cut anywhere.
+    # It may quote bytes of the schema, cut within a character.
     return line.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -112,7 +114,7 @@ class Engine:
     def __init__(self, xgrammar, info, arguments):
         self.xgrammar, self.info, self.arguments = xgrammar, info, arguments
         self.compiler = xgrammar.GrammarCompiler(info, max_threads=1)
-        # Of several values for a key the last one counts.
+        # If a key has several values, the last one counts.
         options = dict(pair.split("=", 1) for pair in arguments.options.split(",") if pair)
         self.settings = {"strict_mode": False, "any_order": options.get("key_order") == "any"}
         if options.get("whitespace") == "compact":
@@ -147,7 +149,7 @@ class Engine:
 
 
 class Follower:
-    """Takes an engine through cases."""
+    """Runs cases with an engine."""
 
     def __init__(self, engine, progress):
         self.engine, self.progress = engine, progress
@@ -160,7 +162,7 @@ class Follower:
         return word < len(self.words) and self.words[word] >> (token & 31) & 1 == 1
 
     def warm_up(self):
-        """Follows `--output` as far as it is taken, so that what is built at first use counts as preparation."""
+        """Follows `--output` as far as it is accepted, so that work of the first use is preparation."""
         _, matcher = self.engine.compile(ANY)
         matcher.fill_next_token_bitmask(self.mask)
         for token in self.engine.arguments.output:
@@ -169,7 +171,7 @@ class Follower:
             matcher.fill_next_token_bitmask(self.mask)
 
     def clock_ns(self):
-        """What an operation takes that calls the package for nothing: part of every figure."""
+        """Nanoseconds of a timed operation that does nothing: a part of every figure."""
         _, matcher = self.engine.compile(BOOLEAN)
         laps = 10_000
         return sum(timed(matcher.is_terminated)[1] for _ in range(laps)) / laps
@@ -207,7 +209,7 @@ class Follower:
         return {"Compiled": followed}
 
     def follow_test(self, matcher, tokens, masks, commits):
-        """The number of the token refused, or None when the instance was accepted; and an error's text."""
+        """The number of the refused token, or None if the instance was accepted; an error's text."""
         number = 0
         try:
             matcher.reset()
@@ -229,15 +231,17 @@ class Follower:
 
 
 def take_peak_rss_mb():
-    """The most memory this process held since it began or since this was last called, in MiB; 0 where the
-    system does not say."""
+    """Largest memory of this process since it began or since the last call, in MiB.
+
+    0 if the system does not report it.
+    """
     try:
         with open("/proc/self/status", encoding="ascii") as status:
             found = re.search(r"^VmHWM:\s*(\d+) kB", status.read(), re.MULTILINE)
     except OSError:
         return 0.0
     try:
-        # Sets the high-water mark to what is held now (man proc_pid_clear_refs).
+        # Sets the high-water mark to the present memory (man proc_pid_clear_refs).
         with open("/proc/self/clear_refs", "w", encoding="ascii") as marks:
             marks.write("5")
     except OSError:
@@ -292,7 +296,8 @@ def serve(arguments, reports, progress):
     gc.freeze()
     gc.disable()
     prepare_rss_mb = take_peak_rss_mb()
-    # XGrammar warns there of every keyword that it leaves out; Python's own errors have another way.
+    # XGrammar writes a warning for every ignored keyword to descriptor 2, which is closed to it.
+    # Python's own errors go to a copy of the descriptor.
     sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     reports.say({"Ready": {"vocab_build_ms": vocab_build_ms, "clock_ns": clock_ns}})

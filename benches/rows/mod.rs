@@ -1,20 +1,20 @@
-//! Rows of logits to measure samplers on, and the bare scan that they are measured against.
+//! Rows of logits for measuring samplers, and the plain scan with which they are compared.
 //!
-//! `benches/sampling.rs` and `benches/peers` share this file, so that their figures speak of the same rows. Logits come from an
-//! integer hash: they are the same on every machine.
+//! `benches/sampling.rs` and `benches/peers` share this file, so their figures are for the same
+//! rows. Logits come from an integer hash and are the same on every machine.
 
-/// The kinds of rows, and what they stand for.
+/// The kinds of rows; see [`row`].
 pub const KINDS: [&str; 3] = ["peaked", "normal", "flat"];
 
-/// A row of logits: as a model gives them when it is sure (`peaked`: 40 tokens stand out), as a normal law with σ = 2.5
-/// (`normal`), or nearly uniform (`flat`).
+/// A row of logits: `peaked` as of a confident model (40 tokens stand out), `normal` from a normal
+/// distribution with σ = 2.5, or `flat`, nearly uniform.
 pub fn row(kind: &str, size: usize) -> Vec<f32> {
     let mix = |mut x: u32| {
         x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
         x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
         x ^ (x >> 16)
     };
-    // The sum of four uniform numbers, to mean 0 and variance 1.
+    // The sum of four uniform numbers, scaled to mean 0 and variance 1.
     let normal = |i: usize| {
         let (a, b) = (mix(2 * i as u32), mix(2 * i as u32 + 1));
         let sum = (a & 0xffff) + (a >> 16) + (b & 0xffff) + (b >> 16);
@@ -43,7 +43,7 @@ pub fn mask(size: usize, count: usize) -> Vec<u32> {
     mask
 }
 
-/// The maximum of a row: what reading it once costs.
+/// The maximum of a row, found in one pass over it.
 pub fn scan(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; 32];
     let chunks = row.chunks_exact(32);

@@ -1,7 +1,7 @@
-//! MaskBench's cases: read, sampled, tokenised once, and handed to the engines' processes as a file.
+//! MaskBench's cases: read, sampled, tokenised once, and given to the engines' processes as a file.
 //!
-//! The instances are tokenised here, canonically, by the tokenizer of the vocabulary, so that no engine's process needs
-//! a tokenizer for it and all of them see the same tokens.
+//! The instances are tokenised here, canonically, by the tokenizer of the vocabulary. No engine's
+//! process therefore needs a tokenizer for them, and all engines see the same tokens.
 
 use crate::random::Random;
 use crate::Selection;
@@ -27,10 +27,10 @@ pub struct Case {
     pub tests: Vec<Test>,
 }
 
-/// An instance and what is known about it.
+/// An instance with its properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Test {
-    /// Whether it satisfies the schema.
+    /// True if it satisfies the schema.
     pub valid: bool,
     /// The instance's text.
     pub text: String,
@@ -51,7 +51,7 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     })
 }
 
-/// The selected cases, tokenised.
+/// Loads the selected cases and tokenises them.
 pub fn load(selection: &Selection) -> Result<Vec<Case>> {
     let path = &selection.cases;
     let lines: Vec<String> = open(path)?.lines().collect::<Result<_, _>>()?;
@@ -88,9 +88,9 @@ fn tokenize(cases: &mut [Case], vocab: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Cases in a file of their own, which is removed when this is dropped.
+/// Cases in a temporary file, which is removed on drop.
 pub struct Prepared {
-    /// The file: one case a line.
+    /// The path of the file, which has one case a line.
     pub path: PathBuf,
 }
 
@@ -113,12 +113,13 @@ impl Prepared {
 
 impl Drop for Prepared {
     fn drop(&mut self) {
-        // Nothing is lost but space in the temporary folder when this fails.
+        // If this fails, only space in the temporary folder is lost.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// The cases of a prepared file, one by one, so that a process holds one at a time.
+/// A reader of a prepared file that gives the cases one by one, so that a process holds one at a
+/// time.
 pub struct Reader {
     lines: std::io::Lines<BufReader<File>>,
     next: usize,
@@ -130,7 +131,7 @@ impl Reader {
         Ok(Reader { lines: BufReader::new(File::open(path)?).lines(), next: 0 })
     }
 
-    /// The case of number `index`, which is not before one already read.
+    /// The case of number `index`, which must not be before one already read.
     pub fn get(&mut self, index: usize) -> Result<Case> {
         loop {
             let line = self.lines.next().with_context(|| format!("there is no case {index}"))??;

@@ -1,10 +1,12 @@
-//! A clock cheap enough to stand between two operations of a tenth of a microsecond, and blind to other processes.
+//! A clock for operations of a tenth of a microsecond, which excludes the time of other processes.
 //!
-//! The operating system's clock costs as much as a memoised mask, so the processor's time stamp counter is read where it
-//! can be trusted (the `quanta` crate calibrates it and falls back to the system's clock where it cannot). On a machine that
-//! does something else as well, the scheduler stops a process for milliseconds now and then, which would be most of a
-//! high percentile; so where an operation took long, the time that its thread ran counts instead. That clock costs a system
-//! call, which is made outside what is timed.
+//! The operating system's clock costs as much as a memoised mask. The processor's time stamp
+//! counter is therefore read if it is reliable; the `quanta` crate calibrates it and otherwise
+//! falls back to the system's clock.
+//!
+//! On a busy machine the scheduler sometimes stops a process for milliseconds, which would dominate
+//! a high percentile. If an operation took long, the running time of its thread therefore counts
+//! instead. That clock costs a system call, which is made outside the timed interval.
 
 use cpu_time::ThreadTime;
 use quanta::{Clock, Instant};
@@ -12,7 +14,7 @@ use quanta::{Clock, Instant};
 /// Operations longer than this many nanoseconds are checked for interruptions.
 const LONG: u64 = 50_000;
 
-/// Reads the time.
+/// A clock that times operations.
 pub struct Stopwatch(Clock);
 
 /// The beginning of an operation of this thread.
@@ -31,7 +33,7 @@ impl Stopwatch {
         Stopwatch(Clock::new())
     }
 
-    /// An operation of this thread begins.
+    /// Starts to time an operation of this thread.
     #[inline]
     pub fn start(&self) -> Lap {
         let thread = ThreadTime::now();
@@ -48,13 +50,13 @@ impl Stopwatch {
         wall.min(lap.thread.elapsed().as_nanos() as u64)
     }
 
-    /// What copying a mask of `tokens` tokens takes where there are some dozens to copy from, in nanoseconds: no mask that is kept
-    /// can be had sooner.
+    /// Nanoseconds to copy a mask of `tokens` tokens, one of some dozens. No stored mask can be had
+    /// faster.
     pub fn copy_cost(&self, tokens: usize) -> f64 {
         let masks: Vec<Vec<u32>> = (0..64).map(|i| vec![i; tokens.div_ceil(32)]).collect();
         let mut out = masks[0].clone();
         let mut laps: Vec<u64> = Vec::with_capacity(masks.len() * 64);
-        // Strides that meet every mask, in no order that a processor foresees.
+        // Strides that meet every mask, in an order that a processor does not predict.
         for i in 0..laps.capacity() {
             let from = &masks[(i * 37 + i / 64 * 11) % masks.len()];
             let lap = self.start();
@@ -71,7 +73,7 @@ impl Stopwatch {
         Moment(self.0.now())
     }
 
-    /// What an operation that does nothing takes, in nanoseconds: part of every figure.
+    /// Nanoseconds of an operation that does nothing: a part of every figure.
     pub fn cost(&self) -> f64 {
         let laps = 10_000;
         let total: u64 = (0..laps).map(|_| self.stop(&self.start())).sum();
@@ -80,7 +82,7 @@ impl Stopwatch {
 }
 
 impl Moment {
-    /// Nanoseconds from `earlier` to this moment, whatever ran.
+    /// Nanoseconds of wall-clock time from `earlier` to this moment.
     pub fn since(self, earlier: Moment) -> u64 {
         self.0.duration_since(earlier.0).as_nanos() as u64
     }

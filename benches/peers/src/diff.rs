@@ -1,11 +1,14 @@
-//! Masks compared with llguidance's, token by token, and every kind of difference taken to court.
+//! Masks compared with llguidance's, token by token, with a judgement of every kind of difference.
 //!
-//! A token is allowed exactly when some output goes on with it. So a token that only one engine allows has a proof: that
-//! engine is made to finish an output with it, and the output is judged by the `jsonschema` crate. A valid output shows
-//! that the other engine forbids too much; an invalid one, or none at all, that this engine allows too much. Where
-//! hedgerow forbids a token that a valid output has, its policies are widened one at a time to find which one is why.
+//! A token should be allowed exactly if some output continues with it. A token that only one engine
+//! allows can therefore be judged. That engine finishes an output with the token, and the
+//! `jsonschema` crate judges the output. A valid output shows that the other engine forbids too
+//! much. An invalid one, or none at all, shows that this engine allows too much. If hedgerow
+//! forbids a token of a valid output, its policies are widened one at a time to find the one that
+//! forbids it.
 //!
-//! llguidance runs without a tokenizer here: with one, its mask holds a single token wherever the text is forced.
+//! llguidance runs without a tokenizer here: with one, its mask holds a single token wherever the
+//! text is forced.
 
 use crate::cases;
 use crate::engine::{self, accepts, allows, Engine, Hedgerow, LlGuidance, Session};
@@ -24,20 +27,20 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-/// What is looked at.
+/// The plan of a comparison.
 pub struct Plan {
-    /// Positions in each instance.
+    /// Number of positions in each instance.
     pub positions: usize,
-    /// Tokens judged at each position and side.
+    /// Number of tokens judged at each position and side.
     pub tokens: usize,
-    /// Examples printed for each cause.
+    /// Number of examples printed for each cause.
     pub examples: usize,
 }
 
-/// Tokens an output may take to end after the token in question.
+/// Largest number of tokens of an output after the token in question.
 const MAX_STEPS: usize = 500;
 
-/// The options whose widening may explain why hedgerow forbids what is valid.
+/// The options whose widening may explain that hedgerow forbids a valid output.
 const POLICIES: [&str; 6] = [
     "key_order=any",
     "whitespace=unlimited",
@@ -86,7 +89,8 @@ pub fn run(selection: &Selection, plan: &Plan, json: Option<&Path>) -> Result<()
         for test in &case.tests {
             let positions = random.choose(test.tokens.len() + 1, plan.positions);
             let mut sides = [ours.fork(), theirs.fork()];
-            // An engine that fails on the way has no mask to compare; `maskbench` counts such failures.
+            // An engine that fails on the way has no mask to compare; `maskbench` counts such
+            // failures.
             let words = vocabulary.size().div_ceil(32);
             let _ = follow(&mut sides, &test.tokens, &positions, words, &mut |sides, masks, place| {
                 tally.positions += 1;
@@ -156,7 +160,8 @@ fn print(tally: &Tally, plan: &Plan) {
 
 type Visit<'a> = dyn FnMut(&[Box<dyn Session>; 2], &[Vec<u32>; 2], usize) -> Result<()> + 'a;
 
-/// Leads both engines along `tokens` as far as both go, and shows `visit` their masks of `words` words at `positions`.
+/// Leads both engines along `tokens` as far as both accept them, and calls `visit` with their masks
+/// of `words` words at `positions`.
 fn follow(
     sides: &mut [Box<dyn Session>; 2],
     tokens: &[u32],
@@ -182,7 +187,7 @@ fn follow(
     Ok(())
 }
 
-/// The tokens that one of two masks alone allows.
+/// The tokens that only one of two masks allows.
 pub fn differences(masks: &[Vec<u32>; 2], tokens: usize) -> [Vec<u32>; 2] {
     let mut only = [Vec::new(), Vec::new()];
     for (i, (&a, &b)) in masks[0].iter().zip(&masks[1]).enumerate() {
@@ -199,11 +204,11 @@ pub fn differences(masks: &[Vec<u32>; 2], tokens: usize) -> [Vec<u32>; 2] {
     only
 }
 
-/// What judges need that no schema changes.
+/// The data for judgements that do not depend on a schema.
 struct Court<'a> {
     vocabulary: &'a Vocabulary,
     policies: Vec<(&'static str, Hedgerow)>,
-    /// The tokens that close what is open, best first.
+    /// The tokens that close open strings, arrays and objects, best first.
     closing: Vec<u32>,
 }
 
@@ -215,7 +220,7 @@ impl<'a> Court<'a> {
         }
         let all = options.with(&POLICIES.join(","))?;
         policies.push(("several of them together", Hedgerow::new(vocabulary.clone(), &all)));
-        // The quote first: inside a string the brackets are text.
+        // The quote comes first: inside a string the brackets are text.
         let closing = ["\"", "}", "]", ":", ",", "0", "1", "a", "-"];
         let closing = closing.iter().filter_map(|text| {
             vocabulary.greedy_tokenize(text.as_bytes()).ok().and_then(|tokens| tokens.first().map(|id| id.0))
@@ -224,7 +229,7 @@ impl<'a> Court<'a> {
     }
 }
 
-/// The judging of one schema's tokens.
+/// The judgement of one schema's tokens.
 struct Trial<'a> {
     court: &'a Court<'a>,
     schema: &'a str,
@@ -246,7 +251,8 @@ impl<'a> Trial<'a> {
         Trial { court, schema, judge, widened: HashMap::new() }
     }
 
-    /// Why `token` is allowed by one engine (0: hedgerow) alone after `prefix`, and the output that shows it.
+    /// The reason for which only one engine (0: hedgerow) allows `token` after `prefix`, and the
+    /// output that shows it.
     fn cause(
         &mut self,
         side: usize,
@@ -296,7 +302,8 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Ends an output with `token` in it, by closing whatever can be closed and else at random.
+    /// Finishes an output with `token` in it. It closes open strings, arrays and objects if it can,
+    /// and otherwise continues at random.
     fn finish(&self, session: &dyn Session, token: u32, random: &mut Random) -> Ending {
         let vocabulary = self.court.vocabulary;
         let mut longest = Vec::new();
@@ -335,7 +342,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Whether the judge finds `text` valid, else what it is.
+    /// `Ok` if the judge finds `text` valid; otherwise the fault of the text.
     fn verdict(&self, text: &[u8]) -> Result<(), &'static str> {
         let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?;
         let value: Value = serde_json::from_str(text).map_err(|_| "not JSON")?;
@@ -346,7 +353,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// The first policy of hedgerow whose widening admits `text`.
+    /// The first policy of hedgerow whose widening allows `text`.
     fn policy(&mut self, text: &[u8]) -> Option<&'static str> {
         for &(policy, ref engine) in &self.court.policies {
             let constraint =
@@ -367,7 +374,7 @@ fn draw(mask: &[u32], vocabulary: &Vocabulary, random: &mut Random) -> Option<u3
     (!allowed.is_empty()).then(|| allowed[random.below(allowed.len())])
 }
 
-/// What a token is made of, as far as engines are known to differ about it.
+/// The kind of a token, by the properties about which engines are known to differ.
 fn kind(vocabulary: &Vocabulary, token: TokenId) -> &'static str {
     let bytes = vocabulary.bytes(token);
     if vocabulary.is_special(token) {

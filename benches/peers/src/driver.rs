@@ -1,5 +1,5 @@
-//! Drives the engines' processes: a few cases with one engine, the same cases with the next, and so on, so that whatever
-//! else the machine does falls on all of them alike.
+//! The driver of the engines' processes. It runs a few cases with one engine, then the same cases
+//! with the next, and so on, so that other load on the machine affects all engines alike.
 
 use crate::engine::{self, XGRAMMAR, XGRAMMAR_WORKER};
 use crate::maskbench::Plan;
@@ -12,25 +12,26 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Address space a worker may use, in KiB: an engine that needs more than this for one schema has failed on it.
+/// Address space of a worker, in KiB. An engine that needs more for one schema has failed on it.
 const MAX_KIB: u64 = 12 << 20;
 
-/// What an engine did.
+/// The results of one engine.
 #[derive(Default)]
 pub struct Run {
     /// The engine's name.
     pub engine: String,
-    /// What came of every case.
+    /// The outcome of every case.
     pub outcomes: Vec<Outcome>,
-    /// Milliseconds from the tokenizer's text to a prepared engine; the median over the processes started.
+    /// Milliseconds from the tokenizer's text to a prepared engine: the median over the processes
+    /// started.
     pub vocab_build_ms: f64,
     /// Milliseconds from the tokens' bytes to a prepared engine.
     pub trie_build_ms: f64,
-    /// The most memory a process held while preparing, in MiB.
+    /// Largest memory of a process during preparation, in MiB.
     pub prepare_rss_mb: f64,
-    /// The most memory a process held while running cases, in MiB.
+    /// Largest memory of a process while it ran cases, in MiB.
     pub peak_rss_mb: f64,
-    /// What reading the clock costs, in nanoseconds.
+    /// Cost of reading the clock, in nanoseconds.
     pub clock_ns: f64,
 }
 
@@ -153,7 +154,7 @@ impl Worker<'_> {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended on its own.
+        // The process may have ended on its own.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -205,7 +206,7 @@ mod tests {
     use crate::Processes;
     use std::path::PathBuf;
 
-    /// What XGrammar's process makes of `true` and `false` under a few schemas.
+    /// Runs XGrammar's process on `true` and `false` under a few schemas.
     fn run_xgrammar(name: &str, python: &str) -> Result<Run> {
         let vocab = std::env::temp_dir().join(format!("peers-{name}-{}.json", std::process::id()));
         std::fs::write(&vocab, TOKENIZER)?;
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!((constant.lengths.as_slice(), constant.wrong.len()), (&[3, 1][..], 0), "{constant:?}");
         assert_eq!(boolean.lengths, [3, 5]);
         assert!(boolean.masks.iter().chain(&boolean.commits).all(|&took| took > 0), "{boolean:?}");
-        // `false` is a boolean: the case calls it invalid, so accepting it at its end is wrong.
+        // `false` is a boolean, but the case calls it invalid, so accepting it at its end is wrong.
         assert!(matches!(boolean.wrong[..], [Wrong { test: 1, valid: false, token: 5, .. }]), "{boolean:?}");
         assert!(run.vocab_build_ms > 0.0 && run.trie_build_ms > 0.0 && run.clock_ns > 0.0);
         assert!(run.peak_rss_mb > 0.0);

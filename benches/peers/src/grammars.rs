@@ -1,13 +1,16 @@
-//! Grammars as text: hedgerow and llguidance on the same grammars in Lark's notation and on the same texts.
+//! Grammars as text: hedgerow and llguidance on the same grammars in Lark's notation and on the
+//! same texts.
 //!
-//! There are no collected outputs to follow as MaskBench has them, so the texts are random walks through what hedgerow
-//! allows (`walks.rs`). They are followed twice. First both engines' masks are compared at every token; a text ends where
-//! llguidance refuses it, which is counted and named. Then, with engines prepared anew, each text is followed and every
-//! token timed: mask written into the caller's buffer, and the token read. Only the first text meets a grammar of which
-//! nothing is known yet.
+//! MaskBench has collected outputs for its schemas, but there are none for these grammars. The
+//! texts are therefore random walks through the tokens that hedgerow allows (`walks.rs`). They are
+//! followed twice. First both engines' masks are compared at every token; a text ends where
+//! llguidance refuses it, which is counted and named. Then each text is followed with newly
+//! prepared engines, and every token is timed: mask written into the caller's buffer, and the token
+//! read. Only the first text meets a grammar without memoised results.
 //!
-//! llguidance runs without a tokenizer, as in `diff` and `scaling`: with one, its mask holds a single token wherever the
-//! text is forced, and a random walk, which spells it in another way, would be refused.
+//! llguidance runs without a tokenizer, as in `diff` and `scaling`. With one, its mask holds a
+//! single token wherever the text is forced, and it would refuse a random walk that spells the text
+//! in another way.
 
 use crate::clock::Stopwatch;
 use crate::diff::differences;
@@ -28,21 +31,21 @@ use std::path::{Path, PathBuf};
 /// The engines compared.
 const PAIR: [&str; 2] = ["hedgerow", "llguidance-bytes"];
 
-/// How often everything is measured, with engines prepared anew; the median TTFM counts, and every mask.
+/// Number of repetitions with newly prepared engines; the median TTFM counts, and every mask.
 const ROUNDS: usize = 3;
 
-/// Characters of a text shown before the place in question.
+/// Number of characters of a text shown before the place in question.
 const SHOWN: usize = 60;
 
-/// Which texts are made.
+/// The texts to make.
 pub struct Plan {
-    /// Texts of each grammar.
+    /// Number of texts of each grammar.
     pub walks: usize,
-    /// Tokens of a text at most.
+    /// Largest number of tokens of a text.
     pub steps: usize,
-    /// What the texts depend on.
+    /// Seed of the texts.
     pub seed: u64,
-    /// Print them.
+    /// True to print the texts.
     pub texts: bool,
 }
 
@@ -51,7 +54,7 @@ struct Named {
     text: String,
 }
 
-/// The grammars of these files, or those that are kept beside this program.
+/// The grammars of these files, or those that are kept with this program.
 fn load(files: &[PathBuf]) -> Result<Vec<Named>> {
     if files.is_empty() {
         let kept = [
@@ -104,17 +107,17 @@ pub fn run(vocab: &Path, files: &[PathBuf], plan: &Plan, json: Option<&Path>) ->
     Ok(())
 }
 
-/// Where both masks were looked at, and what was found.
+/// The results of the comparison of masks.
 #[derive(Default)]
 struct Compared {
     masks: usize,
-    /// Masks that differ.
+    /// Number of masks that differ.
     differing: usize,
-    /// Tokens that one engine alone allows.
+    /// Number of tokens that only one engine allows, for each engine.
     only: [usize; 2],
-    /// The first place of each kind.
+    /// The first difference of each side.
     examples: [Option<String>; 2],
-    /// Texts that ended early, since llguidance refused them.
+    /// Number of texts that ended early because llguidance refused them.
     refused: usize,
     refusal: Option<String>,
 }
@@ -184,7 +187,8 @@ impl Bench<'_> {
         engine::prepare_anew(name, self.vocabulary, &self.options)?.compile_lark(grammar)
     }
 
-    /// Compares the masks before each token; shortens the walks to what both engines follow.
+    /// Compares the masks before each token, and shortens the walks to the part that both engines
+    /// follow.
     fn compare(&self, grammar: &str, walks: &mut [Vec<u32>]) -> Result<Compared> {
         let mut found = Compared::default();
         let session = |name: &str| self.session(name, grammar).with_context(|| name.to_owned());
@@ -225,7 +229,7 @@ impl Bench<'_> {
         Ok(found)
     }
 
-    /// Follows the walks with an engine prepared anew.
+    /// Follows the walks with a newly prepared engine.
     fn measure(&self, name: &str, grammar: &str, walks: &[Vec<u32>], times: &mut Times) -> Result<()> {
         let mut engine = engine::prepare_anew(name, self.vocabulary, &self.options)?;
         let mut mask = vec![0; self.vocabulary.size().div_ceil(32)];
@@ -301,7 +305,7 @@ impl Found {
         row("ratio", String::new(), self.ratios());
     }
 
-    /// How many times less hedgerow's figures are than llguidance's.
+    /// The factor by which hedgerow's figures are smaller than llguidance's.
     fn ratios(&self) -> [f64; 7] {
         let (own, base) = (self.engines[0].shown(), self.engines[1].shown());
         std::array::from_fn(|i| base[i] / own[i])
@@ -346,7 +350,8 @@ mod tests {
         use_it(&Bench { clock: &Stopwatch::new(), vocabulary: &vocabulary, options })
     }
 
-    /// Of a keyword and a name equally long hedgerow takes the keyword, as Lark does; llguidance takes both.
+    /// If a keyword and a name match the same length, hedgerow takes the keyword, as Lark does;
+    /// llguidance takes both.
     #[test]
     fn differences_are_counted_and_named() {
         let text = "start: \"tr\" \"f\" | NAME \"a\"\nNAME: /tr|ts/".to_owned();

@@ -1,12 +1,14 @@
-//! llama.cpp's samplers, called as its programs call them. All `unsafe` of this program is here.
+//! llama.cpp's samplers, called as its own programs call them. All `unsafe` of this program is
+//! here.
 //!
-//! `make bench-deps` compiles llama.cpp's sampler source (of the PyPI package `llama-cpp-python`, pinned) to
-//! `.deps/llama/libllama-samplers.so`; a whole `libllama.so` of the same version serves as well. No model is needed: a
-//! chain works on an array of candidates. The declarations follow that version's `include/llama.h`.
+//! `make bench-deps` compiles llama.cpp's sampler source (of the PyPI package `llama-cpp-python`,
+//! pinned) to `.deps/llama/libllama-samplers.so`. A complete `libllama.so` of the same version
+//! works as well. No model is needed: a chain works on an array of candidates. The declarations
+//! follow that version's `include/llama.h`.
 //!
-//! [`Chain::sample`] does what `llama_sampler_sample` does for one row: fill the chain's array with (id, logit, 0) and
-//! apply the chain. A mask is applied where llama.cpp's grammars apply theirs: before the chain, by writing -∞ to the
-//! candidates forbidden.
+//! [`Chain::sample`] does the work of `llama_sampler_sample` for one row: it fills the chain's
+//! array with (id, logit, 0) and applies the chain. A mask is applied before the chain, as
+//! llama.cpp's grammars do, by writing −∞ to the forbidden candidates.
 
 #![allow(unsafe_code)]
 
@@ -67,10 +69,10 @@ pub enum Link {
     Draw,
 }
 
-/// Where the random numbers of a chain start.
+/// The seed of a chain's random numbers.
 const SEED: u32 = 1;
 
-/// The functions of the library that are used here.
+/// The library's functions that are used here.
 struct Functions {
     chain_init: unsafe extern "C" fn(ChainParams) -> Raw,
     chain_add: unsafe extern "C" fn(Raw, Raw),
@@ -86,7 +88,7 @@ struct Functions {
     mirostat: unsafe extern "C" fn(i32, u32, f32, f32, i32) -> Raw,
     mirostat_v2: unsafe extern "C" fn(u32, f32, f32) -> Raw,
     dist: unsafe extern "C" fn(u32) -> Raw,
-    /// Keeps the code that the pointers above lead to.
+    /// Keeps the code to which the pointers above lead.
     _library: Library,
 }
 
@@ -98,13 +100,15 @@ impl Llama {
     /// Loads the library at `path`.
     ///
     /// # Errors
-    /// The file is missing, or is no such library.
+    /// A file that is missing, or is no such library.
     pub fn open(path: &Path) -> Result<Self> {
-        // SAFETY: loading runs the library's initialisers, C++ static constructors that depend on nothing of ours.
+        // SAFETY: loading runs the library's initialisers: C++ static constructors that depend on
+        // nothing of this program.
         let library = unsafe { Library::new(path) }.with_context(|| {
             format!("cannot load {}; `make bench-deps` builds llama.cpp's samplers", path.display())
         })?;
-        // SAFETY (of every `symbol!`): the types of the fields are those of the declarations in llama.h.
+        // SAFETY (of every `symbol!`): the types of the fields are those of the declarations in
+        // llama.h.
         macro_rules! symbol {
             ($name:literal) => {
                 *unsafe { library.get(concat!($name, "\0").as_bytes()) }
@@ -133,11 +137,11 @@ impl Llama {
     /// A chain of samplers.
     ///
     /// # Errors
-    /// llama.cpp made none.
+    /// A chain or sampler that llama.cpp could not make.
     pub fn chain(&self, links: &[Link]) -> Result<Chain> {
         let f = &*self.0;
-        // SAFETY: a constructor without preconditions; the struct is passed by value as declared. Without its timers
-        // the chain calls nothing outside the sampler source.
+        // SAFETY: a constructor without preconditions; the struct is passed by value as declared.
+        // Without its timers the chain calls nothing outside the sampler source.
         let raw = unsafe { (f.chain_init)(ChainParams { no_perf: true }) };
         let raw = NonNull::new(raw).context("llama.cpp made no chain")?;
         let chain = Chain { functions: self.0.clone(), raw, candidates: Vec::new() };
@@ -157,7 +161,8 @@ impl Llama {
                 }
             };
             ensure!(!sampler.is_null(), "llama.cpp made no sampler for {link:?}");
-            // SAFETY: both are live samplers of this library; the chain owns the added one from here on.
+            // SAFETY: both are live samplers of this library; the chain owns the added one from
+            // here on.
             unsafe { (f.chain_add)(raw.as_ptr(), sampler) };
         }
         Ok(chain)
@@ -172,12 +177,13 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The token that the chain selects for a row of logits, under a mask of one bit a token; none when the chain holds
-    /// no sampler that selects. Random numbers and Mirostat's μ move on.
+    /// The token that the chain selects for a row of logits, under a mask of one bit a token.
+    /// `None` if the chain has no sampler that selects. Random numbers and Mirostat's μ advance.
     pub fn sample(&mut self, logits: &[f32], mask: Option<&[u32]>) -> Option<u32> {
         let array = self.apply(logits, mask);
         let selected = usize::try_from(array.selected).ok().filter(|&at| at < array.size)?;
-        // SAFETY: `apply` returned an array of `size` initialised candidates, and `selected` is below `size`.
+        // SAFETY: `apply` returned an array of `size` initialised candidates, and `selected` is
+        // below `size`.
         let id = unsafe { (*array.data.add(selected)).id };
         u32::try_from(id).ok()
     }
@@ -190,7 +196,7 @@ impl Chain {
         kept.iter().filter(|of| of.logit > f32::NEG_INFINITY).map(|of| (of.id as u32, of.logit)).collect()
     }
 
-    /// Back to the state of a new chain: its random numbers and what it learnt.
+    /// Restores the state of a new chain: its random numbers and Mirostat's μ.
     pub fn reset(&mut self) {
         // SAFETY: a live chain of this library.
         unsafe { (self.functions.reset)(self.raw.as_ptr()) };
@@ -212,9 +218,10 @@ impl Chain {
             selected: -1,
             sorted: false,
         };
-        // SAFETY: a live chain, and an array of `size` initialised candidates that nothing else refers to; the samplers
-        // reorder it and make `size` smaller, or let `data` point to memory of their own that lives until they are
-        // applied again or freed, which needs `&mut self`.
+        // SAFETY: a live chain, and an array of `size` initialised candidates to which nothing else
+        // refers. The samplers reorder it and make `size` smaller, or let `data` point to memory of
+        // their own. That memory lives until they are applied again or freed, which needs
+        // `&mut self`.
         unsafe { (self.functions.apply)(self.raw.as_ptr(), &mut array) };
         array
     }
@@ -222,7 +229,8 @@ impl Chain {
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        // SAFETY: a live chain of this library, which nobody uses after this; it frees the samplers it owns.
+        // SAFETY: a live chain of this library, which is not used after this; it frees the samplers
+        // that it owns.
         unsafe { (self.functions.free)(self.raw.as_ptr()) };
     }
 }

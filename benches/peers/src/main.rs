@@ -1,16 +1,18 @@
-//! hedgerow measured beside its peers, on the same cases, in one run.
+//! Benchmarks of hedgerow beside its peers, on the same cases, in one run.
 //!
-//! - `maskbench` follows MaskBench's protocol: compile and first mask for every schema, then mask and advance for every
-//!   token of its instances; one process per engine, engines in turn.
-//! - `slowest` shows where an engine's time goes: its slowest compilations and masks.
-//! - `diff` compares masks token by token with llguidance's, and finds out who is right.
-//! - `scaling` measures how cost grows with the schema, the vocabulary and the batch.
-//! - `grammars` compares masks and measures them as `maskbench` does, for grammars as text in Lark's notation.
+//! - `maskbench` follows MaskBench's protocol: compile and first mask for every schema, then mask
+//!   and advance for every token of its instances; one process per engine, engines in turn.
+//! - `slowest` shows an engine's slowest compilations and masks.
+//! - `diff` compares masks token by token with llguidance's, and finds out which engine is right.
+//! - `scaling` measures the growth of cost with the schema, the vocabulary and the batch.
+//! - `grammars` compares and measures masks as `maskbench` does, for grammars as text in Lark's
+//!   notation.
 //! - `schema-suite` runs the official JSON Schema test suite.
 //! - `samplers` runs the same sampler chains as llama.cpp on the same logits.
 //!
-//! `maskbench` and `slowest` also know XGrammar, which is published as a Python package: `--engines …,xgrammar` with
-//! `--python PROGRAM`, a Python that has the package. Its process is `xgrammar_worker.py`.
+//! `maskbench` and `slowest` also know XGrammar, which is published as a Python package:
+//! `--engines …,xgrammar` with `--python PROGRAM`, a Python that has the package. Its process is
+//! `xgrammar_worker.py`.
 //!
 //! Protocol and cases: MaskBench, github.com/guidance-ai/jsonschemabench, folder `maskbench`.
 
@@ -44,19 +46,20 @@ struct Cli {
     command: Command,
 }
 
-/// Which cases a command looks at.
+/// The cases that a command runs.
 #[derive(Args, Clone)]
 struct Selection {
-    /// MaskBench cases: one JSON object a line (`id`, `split`, `schema`, `tests`), plain or gzipped.
+    /// MaskBench cases: one JSON object a line (`id`, `split`, `schema`, `tests`), plain or
+    /// gzipped.
     #[arg(long, value_name = "FILE")]
     cases: PathBuf,
     /// The vocabulary: a Hugging Face `tokenizer.json`.
     #[arg(long, value_name = "TOKENIZER_JSON")]
     vocab: PathBuf,
-    /// Look at this many cases, drawn at random, instead of all.
+    /// Number of cases to draw at random; without it all cases run.
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
-    /// What the draw depends on.
+    /// Seed of the draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only the case of this id.
@@ -65,14 +68,15 @@ struct Selection {
     /// Only the cases of this split.
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
-    /// hedgerow's options (and what of them the peers know): `key_order=declared|any`,
-    /// `whitespace=flexible|unlimited|compact`, `numbers=canonical|json`, `escapes=free|any|minimal`,
-    /// `unique_keys=enforced|ignored`, `format=assert|annotate`, `unknown_format=warn|refuse`.
+    /// hedgerow's options (the peers follow those that they know): `key_order=declared|any`,
+    /// `whitespace=flexible|unlimited|compact`, `numbers=canonical|json`,
+    /// `escapes=free|any|minimal`, `unique_keys=enforced|ignored`, `format=assert|annotate`,
+    /// `unknown_format=warn|refuse`.
     #[arg(long, default_value = "key_order=declared,whitespace=flexible")]
     options: Options,
 }
 
-/// How the engines' processes run.
+/// The settings of the engines' processes.
 #[derive(Args, Clone)]
 struct Processes {
     /// Seconds for compiling a schema, first mask included.
@@ -88,29 +92,31 @@ struct Processes {
 
 #[derive(Subcommand)]
 enum Command {
-    /// MaskBench: time to first mask, time between masks, and what is right and wrong.
+    /// MaskBench: time to first mask, time between masks, and correct and wrong results.
     Maskbench {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
         processes: Processes,
-        /// hedgerow, llguidance, llguidance-bytes (without its tokenizer: no forced tokens), outlines-core, xgrammar
-        /// (through its Python package: see `--python`).
+        /// The engines: hedgerow, llguidance, llguidance-bytes (without its tokenizer: no forced
+        /// tokens), outlines-core, xgrammar (through its Python package: see `--python`).
         #[arg(long, value_delimiter = ',', default_value = "hedgerow,llguidance")]
         engines: Vec<String>,
-        /// Schemas an engine does before the next engine does the same ones.
+        /// Number of schemas that an engine runs before the next engine runs the same ones.
         #[arg(long, default_value_t = 50)]
         turn: usize,
         /// Print the tables of every split as well.
         #[arg(long)]
         splits: bool,
-        /// Print this many of the slowest compilations, first masks, masks and advances of every engine as well.
+        /// Print this many of the slowest compilations, first masks, masks and advances of every
+        /// engine as well.
         #[arg(long, value_name = "N", default_value_t = 0)]
         slowest: usize,
-        /// Write the figures here.
+        /// Write the figures to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// Write a line for every schema that an engine did not handle right: status, reason, token, output before it.
+        /// Write a line for every schema that an engine did not handle correctly: status, reason,
+        /// token, output before it.
         #[arg(long, value_name = "FILE")]
         failures: Option<PathBuf>,
     },
@@ -123,69 +129,73 @@ enum Command {
         /// The engine.
         #[arg(long, default_value = "hedgerow")]
         engine: String,
-        /// How many of each.
+        /// Number of operations of each kind.
         #[arg(long, default_value_t = 20)]
         top: usize,
     },
-    /// Masks compared with llguidance's, token by token, at sampled positions; the differences sorted into causes.
+    /// Masks compared with llguidance's, token by token, at sampled positions, with the differences
+    /// sorted into causes.
     Diff {
         #[command(flatten)]
         selection: Selection,
-        /// Positions looked at in each instance.
+        /// Number of positions to compare in each instance.
         #[arg(long, default_value_t = 8)]
         positions: usize,
-        /// Tokens judged at each position and side.
+        /// Number of tokens to judge at each position and side.
         #[arg(long, default_value_t = 2)]
         tokens: usize,
-        /// Examples printed for each cause.
+        /// Number of examples to print for each cause.
         #[arg(long, default_value_t = 3)]
         examples: usize,
-        /// Write the figures here.
+        /// Write the figures to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
     /// Growth curves: properties, enum size, maxLength, nesting, vocabulary, batch and threads.
     Scaling {
-        /// The vocabularies: Hugging Face `tokenizer.json` files. The first one serves all but the vocabulary curve.
+        /// The vocabularies: Hugging Face `tokenizer.json` files. The first one serves all curves
+        /// but the vocabulary curve.
         #[arg(long, value_name = "TOKENIZER_JSON", required = true)]
         vocab: Vec<PathBuf>,
         /// Only curves whose name contains this.
         #[arg(long)]
         only: Option<String>,
-        /// Write the figures here.
+        /// Write the figures to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
-    /// Grammars as text: time to first mask, time between masks, and how often masks differ, beside llguidance.
+    /// Grammars as text, beside llguidance: time to first mask, time between masks, and number of
+    /// differing masks.
     Grammars {
-        /// Grammars in Lark's notation; without any, those of `benches/peers/grammars` and the repository's calculator.
+        /// Grammars in Lark's notation; without any, those of `benches/peers/grammars` and the
+        /// repository's calculator.
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
         /// The vocabulary: a Hugging Face `tokenizer.json`.
         #[arg(long, value_name = "TOKENIZER_JSON")]
         vocab: PathBuf,
-        /// Random texts of each grammar.
+        /// Number of random texts of each grammar.
         #[arg(long, value_name = "N", default_value_t = 40)]
         walks: usize,
-        /// Tokens a text has at most.
+        /// Largest number of tokens of a text.
         #[arg(long, value_name = "N", default_value_t = 200)]
         steps: usize,
-        /// What the texts depend on.
+        /// Seed of the texts.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Print the texts.
         #[arg(long)]
         texts: bool,
-        /// Write the figures here.
+        /// Write the figures to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
-    /// The official JSON Schema test suite: what passes, is refused, or is wrong, per draft and file.
+    /// The official JSON Schema test suite: passed, refused and wrong tests, per draft and file.
     SchemaSuite {
         /// The suite: a folder with `tests/` and `remotes/`.
         #[arg(long)]
         dir: PathBuf,
-        /// hedgerow, llguidance.
+        /// The engines: hedgerow, llguidance.
         #[arg(long, value_delimiter = ',', default_value = "hedgerow,llguidance")]
         engines: Vec<String>,
         /// hedgerow's options.
@@ -200,25 +210,25 @@ enum Command {
         /// Print the outcome of every file.
         #[arg(long)]
         files: bool,
-        /// Write the figures here.
+        /// Write the figures to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
     /// Sampler chains beside llama.cpp's on identical logits.
     Samplers {
-        /// llama.cpp's samplers, as `make bench-deps` builds them, or a whole `libllama.so`.
+        /// llama.cpp's samplers, as `make bench-deps` builds them, or a complete `libllama.so`.
         #[arg(long, value_name = "FILE", default_value = ".deps/llama/libllama-samplers.so")]
         llama: PathBuf,
         /// Vocabulary sizes.
         #[arg(long, value_delimiter = ',', default_value = "32000,128256,151936,262144")]
         sizes: Vec<usize>,
-        /// Rounds of each measurement; the median counts.
+        /// Number of rounds of each measurement; the median counts.
         #[arg(long, default_value_t = 41)]
         rounds: usize,
         /// Only chains whose name contains this.
         #[arg(long)]
         only: Option<String>,
-        /// Write the figures here.
+        /// Write the figures to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },

@@ -1,5 +1,5 @@
-//! MaskBench's tables: time to first mask, time between masks, what is right and wrong, and the ratios to llguidance on
-//! the schemas both compile.
+//! MaskBench's tables: time to first mask, time between masks, correct and wrong results, and the
+//! ratios to llguidance on the schemas that both engines compile.
 
 use crate::cases::{self, Case, Prepared};
 use crate::clock::Stopwatch;
@@ -18,31 +18,32 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// The engine others are compared with.
+/// The engine with which the others are compared.
 const BASE: &str = "llguidance";
 
-/// The engines that hold keys to the order in which the schema declares them: refusing another order is their policy.
+/// The engines that require keys in the order in which the schema declares them. They refuse
+/// another order by policy, not by mistake.
 const ORDERED: [&str; 2] = ["hedgerow", XGRAMMAR];
 
-/// How cases are run.
+/// The plan of a run.
 pub struct Plan {
     /// The engines, in turn.
     pub engines: Vec<String>,
-    /// Schemas an engine does before it is the next one's turn.
+    /// Number of schemas that an engine runs before the next engine's turn.
     pub turn: usize,
-    /// How their processes run.
+    /// The settings of their processes.
     pub processes: Processes,
 }
 
-/// What is printed beside the table of all cases.
+/// The output to print beside the table of all cases.
 pub struct Prints {
-    /// The tables of every split.
+    /// True to print the tables of every split.
     pub splits: bool,
-    /// How many of the slowest operations of every engine.
+    /// Number of the slowest operations of every engine to print.
     pub slowest: usize,
 }
 
-/// Cases, and what engines did with them.
+/// Cases, and the engines' results on them.
 pub struct Results {
     /// The cases.
     pub cases: Vec<Case>,
@@ -50,8 +51,8 @@ pub struct Results {
     pub vocabulary: Vocabulary,
     /// The engines' runs.
     pub runs: Vec<Run>,
-    /// Under declared key order: the instances (case, test) that break it and nothing else, of those that an engine of
-    /// [`ORDERED`] refused.
+    /// The valid instances (case, test) that an engine of [`ORDERED`] refused and that break only
+    /// the declared key order. Empty if the order is not declared.
     order_only: HashSet<(usize, usize)>,
 }
 
@@ -71,8 +72,8 @@ pub fn measure(selection: &Selection, plan: &Plan) -> Result<Results> {
 }
 
 impl Results {
-    /// Finds the valid instances that were refused and that hedgerow accepts in any order (`lenient`), but not in the
-    /// declared one (`strict`).
+    /// Finds the valid instances that were refused and that hedgerow accepts in any order
+    /// (`lenient`), but not in the declared one (`strict`).
     fn find_order_only(&mut self, strict: &Hedgerow, lenient: &Hedgerow) {
         for run in self.runs.iter().filter(|run| ORDERED.contains(&run.engine.as_str())) {
             for (index, followed) in run.compiled() {
@@ -90,7 +91,8 @@ impl Results {
         }
     }
 
-    /// Where an instance was not judged right: the end of the output before the token, and the token.
+    /// The place at which an instance was judged wrongly: the end of the output before the token,
+    /// and the token.
     pub fn place(&self, case: usize, test: usize, token: usize) -> String {
         let tokens = &self.cases[case].tests[test].tokens;
         let before: Vec<TokenId> = tokens.iter().take(token).map(|&id| TokenId(id)).collect();
@@ -136,7 +138,7 @@ impl Results {
 }
 
 impl Run {
-    /// The cases the engine compiled and followed to their ends.
+    /// The cases that the engine compiled and followed to their ends.
     pub fn compiled(&self) -> impl Iterator<Item = (usize, &Followed)> {
         self.outcomes.iter().enumerate().filter_map(|(i, outcome)| match outcome {
             Outcome::Compiled(followed) => Some((i, followed)),
@@ -213,14 +215,15 @@ impl Times {
     }
 }
 
-/// The figures of a set of cases: for printing and for JSON.
+/// The figures of a set of cases, for printing and for JSON.
 struct Figures<'a> {
     results: &'a Results,
     chosen: Vec<usize>,
 }
 
 impl Figures<'_> {
-    /// For every engine but the base: its name, and its and the base's times on the schemas both compile.
+    /// For every engine but the base: its name, and its and the base's times on the schemas that
+    /// both compile.
     fn compared(&self) -> Vec<(&str, usize, Times, Times)> {
         let runs = &self.results.runs;
         let Some(base) = runs.iter().find(|run| run.engine == BASE) else { return Vec::new() };
@@ -378,7 +381,8 @@ pub fn run(
     Ok(())
 }
 
-/// The commonest reasons why schemas were refused, with what varies from schema to schema taken out.
+/// Prints the most frequent reasons for refused schemas, without the parts that vary from schema to
+/// schema.
 fn print_reasons(results: &Results) {
     for run in &results.runs {
         let mut reasons: BTreeMap<String, (usize, &str)> = BTreeMap::new();
@@ -402,7 +406,7 @@ fn print_reasons(results: &Results) {
     }
 }
 
-/// An error without its quoted parts, pointers and numbers.
+/// The text of an error without its quoted parts, pointers and numbers.
 fn general(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
     let mut out = String::new();

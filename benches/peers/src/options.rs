@@ -1,4 +1,4 @@
-//! The options of a run, as the command line spells them: `key=value,key=value`.
+//! The options of a run, as written on the command line: `key=value,key=value`.
 
 use anyhow::{bail, Context, Result};
 use hedgerow::grammar::KeyOrder;
@@ -8,21 +8,21 @@ use hedgerow::schema::{
 use std::fmt;
 use std::str::FromStr;
 
-/// hedgerow's schema options, and the text they were read from.
+/// hedgerow's schema options, and the text from which they were read.
 #[derive(Clone, Debug)]
 pub struct Options {
     text: String,
-    /// What the text says.
+    /// The options that the text sets.
     pub schema: SchemaOptions,
 }
 
 impl Options {
-    /// These options with `text`'s in addition.
+    /// These options with those of `text` in addition.
     pub fn with(&self, text: &str) -> Result<Self> {
         format!("{},{text}", self.text).parse()
     }
 
-    /// Whether whitespace between JSON tokens is ruled out.
+    /// True if whitespace between JSON tokens is forbidden.
     pub fn is_compact(&self) -> bool {
         self.schema.whitespace == Whitespace::Compact
     }

@@ -1,4 +1,5 @@
-//! Small reproducible random numbers: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators").
+//! Small reproducible random numbers: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
+//! number generators").
 
 /// A generator; equal seeds give equal sequences on every machine.
 #[derive(Clone)]
@@ -24,7 +25,7 @@ impl Random {
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
 
-    /// `count` different numbers below `bound` (all of them where there are fewer), ascending.
+    /// `count` different numbers below `bound` (all of them if there are fewer), ascending.
     pub fn choose(&mut self, bound: usize, count: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..bound).collect();
         let count = count.min(bound);

@@ -1,9 +1,13 @@
-//! Samplers beside llama.cpp's: the same chains on the same logits, in turn, with one bare pass over the row as the floor.
+//! Sampler chains compared with llama.cpp's: the same chains on the same logits, in turn, with one
+//! plain pass over the row as the lower bound.
 //!
-//! A round times, one after the other, a scan for the row's maximum, hedgerow's `Sampler::sample`, and what
-//! `llama_sampler_sample` does for a row (fill the candidate array, apply the chain); the row has just been read before each.
-//! Figures are medians over the rounds. Before the rounds, both are asked for the law they draw from, so that the table can
-//! say where they differ: llama.cpp works in single precision, and leaves candidates at a cut in any order.
+//! A round times three operations, one after another: a scan for the row's maximum, hedgerow's
+//! `Sampler::sample`, and the work of `llama_sampler_sample` for one row (fill the candidate array,
+//! apply the chain). The row has just been read before each. Figures are medians over the rounds.
+//!
+//! Before the rounds, both are asked for the distribution from which they draw, so that the table
+//! can show differences. llama.cpp works in single precision, and leaves candidates at a cut in any
+//! order.
 
 #[path = "../../rows/mod.rs"]
 mod rows;
@@ -21,25 +25,26 @@ use std::hint::black_box;
 use std::io::BufWriter;
 use std::path::Path;
 
-/// What is measured.
+/// The plan of a run.
 pub struct Plan {
     /// Vocabulary sizes.
     pub sizes: Vec<usize>,
-    /// Rounds of each measurement.
+    /// Number of rounds of each measurement.
     pub rounds: usize,
 }
 
 const MASKS: [usize; 4] = [1, 100, 5_000, 120_000];
 
-/// One chain, as both spell it, and the mask it works under.
+/// One chain, in the terms of both libraries, and the mask under which it works.
 struct Contest {
     name: String,
     params: SamplingParams,
     links: Vec<Link>,
-    /// One bit a token.
+    /// The mask: one bit a token.
     mask: Option<Vec<u32>>,
-    /// Whether the law can be compared: not where drawing is part of it.
-    is_lawful: bool,
+    /// True if the distributions can be compared. A chain such as Mirostat has none to compare,
+    /// because it draws within its steps.
+    is_comparable: bool,
 }
 
 fn contests(size: usize) -> Vec<Contest> {
@@ -48,10 +53,10 @@ fn contests(size: usize) -> Vec<Contest> {
     let mirostat = |version| params().mirostat(Some(Mirostat { version, ..Mirostat::default() }));
     let contest = |name: &str, params, links: &[Link]| {
         let (name, links) = (name.to_owned(), links.to_vec());
-        Contest { name, params, links, mask: None, is_lawful: true }
+        Contest { name, params, links, mask: None, is_comparable: true }
     };
     let drawn =
-        |name: &str, params, links: &[Link]| Contest { is_lawful: false, ..contest(name, params, links) };
+        |name: &str, params, links: &[Link]| Contest { is_comparable: false, ..contest(name, params, links) };
     let cut = || params().top_k(40).top_p(0.95).min_p(0.05).temperature(0.8);
     let default =
         |name: &str| contest(name, cut(), &[TopK(40), TopP(0.95), MinP(0.05), Temperature(0.8), Draw]);
@@ -77,7 +82,7 @@ fn contests(size: usize) -> Vec<Contest> {
     contests
 }
 
-/// Medians in microseconds.
+/// Medians, in microseconds.
 struct Times {
     scan: f64,
     hedgerow: f64,
@@ -109,7 +114,7 @@ fn measure(
             black_box(sampler.sample(row, mask)?);
             Ok(())
         })?;
-        // Mirostat's μ at its start, as hedgerow's is until a token is accepted.
+        // Resets Mirostat's μ to its start. hedgerow's stays there until a token is accepted.
         chain.reset();
         timed(2, &mut || {
             black_box(chain.sample(row, mask).context("llama.cpp selected no token")?);
@@ -123,11 +128,11 @@ fn measure(
     Ok(Times { scan, hedgerow, llama })
 }
 
-/// How two laws over tokens differ.
+/// The difference of two distributions over tokens.
 struct Agreement {
-    /// Tokens that one of them alone can draw.
+    /// Number of tokens that only one of them can draw.
     alone: usize,
-    /// Half the sum of the differences between probabilities (total variation distance).
+    /// Total variation distance: half the sum of the differences between probabilities.
     distance: f64,
 }
 
@@ -176,7 +181,7 @@ pub fn run(library: &Path, plan: &Plan, only: Option<&str>, json: Option<&Path>)
             let mut sampler = Sampler::new(contest.params)?;
             let mut chain = llama.chain(&contest.links)?;
             let mut agreement = None;
-            if contest.is_lawful {
+            if contest.is_comparable {
                 let own = sampler.distribution(&row, mask)?;
                 let own = own.into_iter().map(|(token, p)| (token.0, f64::from(p))).collect();
                 agreement = Some(compare(own, softmax(chain.kept(&row, mask))));
@@ -208,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn laws_are_compared_by_token() {
+    fn distributions_are_compared_by_token() {
         let same = compare(vec![(1, 0.5), (2, 0.5)], softmax(vec![(2, 3.0), (1, 3.0)]));
         assert_eq!((same.alone, same.distance), (0, 0.0));
         let apart = compare(vec![(1, 0.5), (2, 0.5)], vec![(2, 0.5), (3, 0.5)]);

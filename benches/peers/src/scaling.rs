@@ -1,8 +1,9 @@
-//! How cost grows: with the number of properties, the size of an enum, `maxLength`, nesting, the vocabulary, and the
-//! number of sequences and threads.
+//! Growth curves of the cost: with the number of properties, the size of an enum, `maxLength`,
+//! nesting, the vocabulary, and the number of sequences and threads.
 //!
-//! Each point starts with an engine prepared anew, so that nothing is known from the point before. The instances visit about
-//! the same amount of schema at every size, so a curve that rises says that the schema's size is paid for.
+//! Each point starts with a newly prepared engine, so no results of the previous point are known.
+//! The instances visit about the same part of the schema at every size. A rising curve therefore
+//! shows a cost of the schema's size.
 
 use crate::clock::Stopwatch;
 use crate::engine::{self, allows, Hedgerow, LlGuidance, Session};
@@ -224,7 +225,7 @@ fn measure(
     })
 }
 
-/// Masks for many sequences at once, each at another place of the same output.
+/// Computes masks for many sequences at once, each at another position of the same output.
 fn batches(clock: &Stopwatch, vocabulary: &Vocabulary, options: &Options) -> Result<Value> {
     let point = person();
     let tokens: Vec<TokenId> = vocabulary.greedy_tokenize(point.instance.as_bytes())?;

@@ -1,10 +1,14 @@
-//! The official JSON Schema test suite: for every test, whether the engine accepts the instance as the suite says.
+//! The official JSON Schema test suite: counts the tests for which the engine's judgement is the
+//! suite's.
 //!
-//! All files of a draft count but those of `optional/`, of which `optional/format/` counts. Instances are written compactly
-//! and read byte by byte, so no vocabulary is needed: whether a text is in a language does not depend on one.
-//! Schemas without `$schema` get their draft's. hedgerow is given the suite's `remotes/`, to be read by the draft's rules;
-//! llguidance's grammar interface takes no such documents. The required tests take `format` and `contentEncoding` for
-//! annotations, the optional ones enforce formats, and hedgerow is told which; llguidance has no such option.
+//! All files of a draft count except those of `optional/`, of which only `optional/format/` counts.
+//! Instances are written compactly and read byte by byte. No vocabulary is needed, because the
+//! language of a schema does not depend on one.
+//!
+//! Schemas without `$schema` get that of their draft. hedgerow is given the suite's `remotes/`,
+//! read by the draft's rules; llguidance's grammar interface takes no such documents. The required
+//! tests treat `format` and `contentEncoding` as annotations, the optional ones enforce formats.
+//! hedgerow gets the matching option; llguidance has none.
 
 use crate::engine::{allows, Engine, Hedgerow, LlGuidance};
 use crate::options::Options;
@@ -20,7 +24,7 @@ use std::io::BufWriter;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-/// The drafts, and the `$schema` that says so.
+/// The drafts, each with its `$schema`.
 const DRAFTS: [(&str, Draft, &str); 5] = [
     ("draft4", Draft::Four, "http://json-schema.org/draft-04/schema#"),
     ("draft6", Draft::Six, "http://json-schema.org/draft-06/schema#"),
@@ -29,7 +33,7 @@ const DRAFTS: [(&str, Draft, &str); 5] = [
     ("draft2020-12", Draft::Y2020, "https://json-schema.org/draft/2020-12/schema"),
 ];
 
-/// Where the suite's schemas expect its `remotes/`.
+/// The URI at which the suite's schemas expect its `remotes/`.
 const REMOTES: &str = "http://localhost:1234/";
 
 const EOS: u32 = 256;
@@ -189,7 +193,7 @@ fn judge(engine: &mut dyn Engine, group: Group, uri: &str, place: &str, failures
     let mut session = match session {
         Ok(session) => session,
         Err(error) if is_empty_language(&error) => {
-            // No instance satisfies the schema, and the engine says so when it is compiled.
+            // No instance satisfies the schema, and the engine reports that at compile time.
             for test in &group.tests {
                 score.pass += usize::from(!test.valid);
                 score.false_negative += usize::from(test.valid);
@@ -246,7 +250,7 @@ fn judge(engine: &mut dyn Engine, group: Group, uri: &str, place: &str, failures
     score
 }
 
-/// Whether the engine refused the schema because no instance satisfies it.
+/// True if the engine refused the schema because no instance satisfies it.
 fn is_empty_language(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}");
     text.contains("no JSON value satisfies the schema") || text.contains("Unsatisfiable schema")

@@ -1,4 +1,5 @@
-//! Where an engine's time goes: its slowest compilations, first masks, masks and advances, with the engine's figures.
+//! The slowest operations of an engine: compilations, first masks, masks and advances, with the
+//! engine's counters.
 
 use crate::maskbench::{measure, Plan, Results};
 use crate::statistics::{shown, Table};
@@ -13,7 +14,7 @@ pub fn run(selection: &Selection, processes: Processes, engine: String, top: usi
     Ok(())
 }
 
-/// Prints the `top` slowest of everything; nothing for 0.
+/// Prints the `top` slowest operations of each kind; nothing for 0.
 pub fn print(results: &Results, top: usize) {
     if top == 0 {
         return;

@@ -2,7 +2,7 @@
 
 use serde_json::{json, Map, Value};
 
-/// The percentiles MaskBench prints, by the names the JSON output gives them.
+/// The percentiles that MaskBench prints, with their names in the JSON output.
 pub const PERCENTILES: [(&str, f64); 8] = [
     ("p25", 0.25),
     ("p50", 0.5),
@@ -17,7 +17,7 @@ pub const PERCENTILES: [(&str, f64); 8] = [
 /// Average and percentiles of durations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// How many durations.
+    /// Number of durations.
     pub count: usize,
     /// Their average in microseconds.
     pub avg: f64,
@@ -26,8 +26,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of durations in nanoseconds. The percentile `p` of `n` sorted durations is the one at index `⌊n·p⌋`, as MaskBench
-    /// has it, or the last.
+    /// The summary of durations in nanoseconds. The percentile `p` of `n` sorted durations is the
+    /// one at index `⌊n·p⌋`, as in MaskBench, or the last.
     pub fn of(mut nanoseconds: Vec<u64>) -> Self {
         nanoseconds.sort_unstable();
         let count = nanoseconds.len();
@@ -53,13 +53,13 @@ impl Summary {
             .into()
     }
 
-    /// How many times smaller each of this summary's figures is than `base`'s.
+    /// The factor by which each of this summary's figures is smaller than `base`'s.
     pub fn speedup_over(&self, base: &Summary) -> Vec<(&'static str, f64)> {
         self.named().zip(base.named()).map(|((name, own), (_, base))| (name, base / own)).collect()
     }
 }
 
-/// Six significant digits: more is noise.
+/// The value rounded to six significant digits; more would be noise.
 pub fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return 0.0;
@@ -68,7 +68,7 @@ pub fn rounded(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-/// A number for a person: three digits or so.
+/// The value as text for people, with about three digits.
 pub fn shown(value: f64) -> String {
     match value.abs() {
         v if !v.is_finite() => "-".to_owned(),
@@ -106,7 +106,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// Prints it.
+    /// Prints the table.
     pub fn print(&self) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {

@@ -1,11 +1,14 @@
-//! Texts to measure grammars with, where there are none: random walks through what hedgerow allows.
+//! Texts for grammars that come without any: random walks through the tokens that hedgerow allows.
 //!
-//! Tokens drawn uniformly give no text anyone would write: of a hundred thousand tokens most are rare words of many
-//! scripts, names go on for ever, and a string, in which one token of a thousand has the closing quote, hardly ever
-//! ends. So a walk draws first what kind of character comes next (letter, digit, blank and no second one, punctuation),
-//! then the character, and then a token that begins with it; such tokens are short and ASCII. In free text, where more
-//! than half of the vocabulary is allowed, one step in eight looks for a character that leads out. One step in sixteen
-//! draws uniformly after all, so that every token is met.
+//! Tokens drawn uniformly give no text that anyone would write. Most of a hundred thousand tokens
+//! are rare words of many scripts, names never end, and a string hardly ever ends, because one
+//! token of a thousand has the closing quote.
+//!
+//! A walk therefore draws first the kind of the next character (letter, digit, blank and no second
+//! one, punctuation), then the character, and then a token that begins with it. Such tokens are
+//! short and ASCII. In free text, in which more than half of the vocabulary is allowed, one step in
+//! eight looks for a character that leads out. One step in sixteen draws uniformly, so that every
+//! token can occur.
 
 use crate::engine::allows;
 use crate::random::Random;
@@ -13,27 +16,28 @@ use anyhow::Result;
 use hedgerow::engine::Matcher;
 use hedgerow::vocab::{TokenId, Vocabulary};
 
-/// The longest token that a walk prefers, in bytes.
+/// Length in bytes of the longest token that a walk prefers.
 const LONG: usize = 8;
 
-/// One in so many: tokens drawn uniformly; steps out of free text; walks that end where they may.
+/// One in this many: tokens drawn uniformly; steps out of free text; walks that end at a possible
+/// end.
 const ANY_OF: usize = 16;
 const OUT_OF: usize = 8;
 const END_OF: usize = 8;
 
-/// What a walk knows of a vocabulary.
+/// The tokens of a vocabulary, sorted for walks.
 pub struct Walker<'a> {
     vocabulary: &'a Vocabulary,
     /// The tokens that are text.
     text: Vec<u32>,
     /// The preferred ones among them, with their first bytes.
     plain: Vec<(u32, u8)>,
-    /// Those of one byte.
+    /// The preferred tokens of one byte.
     single: Vec<u32>,
 }
 
 impl<'a> Walker<'a> {
-    /// Walks in tokens of this vocabulary.
+    /// Walks with the tokens of this vocabulary.
     pub fn new(vocabulary: &'a Vocabulary) -> Self {
         let bytes = |id: u32| vocabulary.bytes(TokenId(id));
         let all = 0..vocabulary.token_count() as u32;
@@ -47,8 +51,8 @@ impl<'a> Walker<'a> {
         Walker { vocabulary, text, plain, single }
     }
 
-    /// The tokens of one walk from where `matcher` stands: at most `steps` of them, fewer where the walk ends or nothing
-    /// but the end is allowed.
+    /// The tokens of one walk from the state of `matcher`: at most `steps` of them. There are fewer
+    /// if the walk ends or if only the end is allowed.
     pub fn walk(&self, matcher: &mut Matcher, random: &mut Random, steps: usize) -> Result<Vec<u32>> {
         let mut mask = vec![0; self.vocabulary.size().div_ceil(32)];
         let mut tokens: Vec<u32> = Vec::new();
@@ -74,12 +78,12 @@ impl<'a> Walker<'a> {
         Ok(tokens)
     }
 
-    /// Whether the mask allows more than half of all texts.
+    /// True if the mask allows more than half of all text tokens.
     fn is_free(&self, mask: &[u32]) -> bool {
         self.text.iter().filter(|&&token| allows(mask, token)).count() > self.text.len() / 2
     }
 
-    /// A token of one byte after which the text is free no more.
+    /// A token of one byte after which the text is no longer free.
     fn way_out(&self, matcher: &Matcher, mask: &[u32], random: &mut Random) -> Result<Option<u32>> {
         let mut after = vec![0; mask.len()];
         let mut tokens: Vec<u32> = self.single.iter().copied().filter(|&token| allows(mask, token)).collect();
@@ -96,7 +100,7 @@ impl<'a> Walker<'a> {
         Ok(None)
     }
 
-    /// A text token of the mask, beginning with a character of one of these kinds if there is one.
+    /// A text token of the mask. It begins with a character of one of these kinds if there is one.
     fn draw(&self, mask: &[u32], kinds: &[Kind], random: &mut Random) -> Option<u32> {
         let plain: Vec<(u32, u8)> =
             self.plain.iter().copied().filter(|&(token, _)| allows(mask, token)).collect();
@@ -118,7 +122,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// What a character is, as far as walks care.
+/// The kind of a character, as far as walks distinguish.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letter,
@@ -133,7 +137,7 @@ impl Kind {
         use Kind::{Blank, Digit, Letter, Punctuation};
         &[Blank, Blank, Letter, Letter, Letter, Digit, Punctuation, Punctuation, Punctuation]
     };
-    /// Without blanks.
+    /// The kinds without blanks.
     const VISIBLE: &'static [Kind] = Self::ALL.split_at(2).1;
 
     fn of(byte: u8) -> Self {
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(made, walks(list, 1, 50));
         assert_ne!(made, walks(list, 2, 50));
         assert!(made.iter().all(|tokens| tokens.len() <= 50));
-        // A walk that was not cut off stands at the end.
+        // A walk that was not cut off ends with the end token.
         let ended = made.iter().filter(|tokens| tokens.len() < 50);
         assert!(ended.clone().count() > 0 && ended.into_iter().all(|tokens| tokens.ends_with(&[59])));
     }

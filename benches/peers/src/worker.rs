@@ -1,12 +1,15 @@
-//! One engine's process: reads commands on its standard input, answers on its standard output, one JSON object a line.
+//! One engine's process: it reads commands on its standard input and answers on its standard
+//! output, one JSON object a line.
 //!
-//! A process of its own gives every engine its own memory figures and lets a crash or a timeout cost one schema. Commands:
-//! `run A B` does the prepared cases `A .. B`; `finish` reports memory and ends.
+//! With a process of its own, every engine has its own memory figures, and a crash or a timeout
+//! costs only one schema. There are two commands: `run A B` runs the prepared cases `A .. B`;
+//! `finish` reports memory and ends.
 //!
-//! MaskBench's protocol for a case: compile the schema from its text and compute the first mask (together the time to
-//! first mask, TTFM). Then for every instance: back to the beginning (not timed), and for every token compute the mask
-//! into a buffer of the caller and, if it allows the token, advance (together the time between masks, TBM). At the end of
-//! an instance the mask must allow the end of sequence.
+//! MaskBench's protocol for a case: compile the schema from its text and compute the first mask
+//! (together the time to first mask, TTFM). Then for every instance: return to the beginning (not
+//! timed), and for every token compute the mask into a buffer of the caller and, if it allows the
+//! token, advance (together the time between masks, TBM). At the end of an instance the mask must
+//! allow the end of sequence.
 
 use crate::cases::{Case, Reader, Test};
 use crate::clock::Stopwatch;
@@ -21,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a worker is started with.
+/// The arguments of a worker.
 #[derive(Args, Clone)]
 pub struct Arguments {
     /// The engine.
@@ -53,14 +56,15 @@ pub struct Arguments {
     pub mask_timeout: u64,
 }
 
-/// What a worker says.
+/// A message of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
     /// The vocabulary is prepared.
     Ready {
-        /// Milliseconds from the tokenizer's text to an engine that has compiled a first, trivial schema.
+        /// Milliseconds from the tokenizer's text to an engine that has compiled a first, trivial
+        /// schema.
         vocab_build_ms: f64,
-        /// What reading the clock costs, in nanoseconds.
+        /// Cost of reading the clock, in nanoseconds.
         clock_ns: f64,
     },
     /// A case is about to run.
@@ -71,21 +75,23 @@ pub enum Report {
     TimedOut(usize, Phase),
     /// The last `run` is done.
     TurnOver,
-    /// The last words.
+    /// The process ends.
     Finished {
-        /// The most memory the process held while preparing, in MiB.
+        /// Largest memory of the process during preparation, in MiB.
         prepare_rss_mb: f64,
-        /// The most memory the process held while running cases, in MiB; the same where the system cannot tell apart.
+        /// Largest memory of the process while it ran cases, in MiB. If the system cannot tell the
+        /// two apart, they are equal.
         peak_rss_mb: f64,
-        /// Milliseconds from the tokens' bytes to an engine that has compiled a first, trivial schema.
+        /// Milliseconds from the tokens' bytes to an engine that has compiled a first, trivial
+        /// schema.
         trie_build_ms: f64,
     },
 }
 
-/// What a worker is doing.
+/// The phase in which a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Nothing that is timed.
+    /// No timed operation.
     Idle,
     /// Compiling a schema or computing its first mask.
     Compile,
@@ -93,40 +99,41 @@ pub enum Phase {
     Follow,
 }
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
-    /// The engine does not take the schema.
+    /// A schema that the engine does not take.
     CompileError(String),
-    /// The engine panicked, or its process died.
+    /// A panic of the engine, or the death of its process.
     Crash(String),
-    /// The engine took too long.
+    /// A timeout of the engine.
     Timeout(Phase),
-    /// The engine took the schema.
+    /// A schema that the engine compiled.
     Compiled(Followed),
 }
 
-/// What came of a compiled case.
+/// The results of a compiled case.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Followed {
-    /// Nanoseconds of compiling.
+    /// Nanoseconds of the compilation.
     pub compile: u64,
     /// Nanoseconds of the first mask.
     pub first_mask: u64,
     /// Nanoseconds of every mask, over all instances.
     pub masks: Vec<u64>,
-    /// Nanoseconds of the advance after every mask; 0 where the mask did not allow the token.
+    /// Nanoseconds of the advance after every mask; 0 if the mask did not allow the token.
     pub commits: Vec<u64>,
-    /// How many masks each instance has.
+    /// Number of masks of each instance.
     pub lengths: Vec<u32>,
-    /// The instances that were not judged right.
+    /// The instances that were judged wrongly.
     pub wrong: Vec<Wrong>,
-    /// The engine's own figures.
+    /// The engine's own counters.
     pub stats: String,
 }
 
 impl Followed {
-    /// The number of the instance, and of the token in it, of a step counted over all instances.
+    /// The number of the instance, and of the token in it, of a step that is counted over all
+    /// instances.
     pub fn locate(&self, step: usize) -> (usize, usize) {
         let mut left = step;
         for (test, &length) in self.lengths.iter().enumerate() {
@@ -139,20 +146,20 @@ impl Followed {
     }
 }
 
-/// An instance that was not judged right.
+/// An instance that was judged wrongly.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Wrong {
     /// The number of the instance.
     pub test: usize,
-    /// Whether the instance satisfies the schema.
+    /// True if the instance satisfies the schema.
     pub valid: bool,
-    /// The number of the token refused; the number of tokens for the end of sequence.
+    /// The number of the refused token; the number of tokens for the end of sequence.
     pub token: usize,
-    /// What the engine said, if it failed.
+    /// The engine's error, if it failed.
     pub error: String,
 }
 
-/// What the watchdog sees: it must not cost anything where time is taken.
+/// The state that the watchdog reads. It must add no cost to timed operations.
 struct Progress {
     phase: AtomicU8,
     case: AtomicU64,
@@ -167,7 +174,7 @@ fn enter(phase: Phase) {
     PROGRESS.phase.store(phase as u8, Ordering::Release);
 }
 
-/// Ends the process when no progress is made for too long.
+/// Ends the process when it makes no progress for too long.
 fn watch(compile: Duration, mask: Duration) {
     let mut seen = u64::MAX;
     let mut since = Instant::now();
@@ -185,7 +192,7 @@ fn watch(compile: Duration, mask: Duration) {
         };
         if since.elapsed() > limit {
             let case = PROGRESS.case.load(Ordering::Relaxed) as usize;
-            // A parent that is gone needs no report.
+            // If the parent process is gone, nobody needs the report.
             let _ = say(&Report::TimedOut(case, phase));
             std::process::exit(3);
         }
@@ -299,7 +306,8 @@ impl Follower {
         Outcome::Compiled(followed)
     }
 
-    /// The number of the token refused, or none when the instance was accepted.
+    /// Follows an instance. The result is the number of the refused token, or `None` if the
+    /// instance was accepted.
     fn follow_test(
         &mut self,
         session: &mut dyn Session,
@@ -332,8 +340,8 @@ impl Follower {
     }
 }
 
-/// The most memory this process held since it began or since [`take_peak_rss_mb`], in MiB; 0 where the system does not
-/// say.
+/// Largest memory of this process since it began or since [`take_peak_rss_mb`], in MiB; 0 if the
+/// system does not report it.
 fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -341,10 +349,10 @@ fn peak_rss_mb() -> f64 {
     kib.unwrap_or(0.0) / 1024.0
 }
 
-/// The same, and counts anew from here where Linux lets it.
+/// As [`peak_rss_mb`]; on Linux it also starts a new count.
 fn take_peak_rss_mb() -> f64 {
     let peak = peak_rss_mb();
-    // Writing 5 sets the high-water mark to what is held now (man proc_pid_clear_refs).
+    // Writing 5 sets the high-water mark to the present memory (man proc_pid_clear_refs).
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     peak
 }

@@ -1,4 +1,5 @@
-//! hedgerow, as its users use it: `engine::prepare` once, `schema::compile`, one `Constraint` a schema, one `Matcher` an output.
+//! hedgerow with its usual calls: `engine::prepare` once, `schema::compile`, one `Constraint` for
+//! each schema, one `Matcher` for each output.
 
 use super::{Engine, Session};
 use crate::options::Options;
@@ -16,7 +17,7 @@ pub struct Hedgerow {
 }
 
 impl Hedgerow {
-    /// With this vocabulary, prepared as a server would, and these options.
+    /// An engine with these options and this vocabulary, which is prepared as on a server.
     pub fn new(vocabulary: Vocabulary, options: &Options) -> Self {
         prepare(&vocabulary);
         Hedgerow { vocabulary, options: options.schema.clone() }
@@ -50,7 +51,7 @@ impl Engine for Hedgerow {
     }
 }
 
-/// What a vocabulary can be built from again.
+/// The parts from which a vocabulary can be built again.
 pub fn parts(vocabulary: &Vocabulary) -> VocabularyParts {
     let ids = (0..vocabulary.token_count()).map(|id| TokenId(id as u32));
     VocabularyParts {
@@ -104,7 +105,7 @@ impl Session for HedgerowSession {
     }
 }
 
-/// The constraint of any text, or why there is none; for commands that need more than a [`Session`].
+/// True if the constraint accepts the text, for commands that need more than a [`Session`].
 pub fn accepts(constraint: &Constraint, text: &[u8]) -> Result<bool> {
     let mut matcher = constraint.matcher();
     if !matcher.advance_bytes(text)? {

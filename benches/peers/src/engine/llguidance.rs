@@ -1,5 +1,6 @@
-//! llguidance with its recommended settings: one `ParserFactory` with the slices for JSON, its `Matcher`, and the
-//! tokenizer through `toktrie_hf_tokenizers`, which lets it force the canonical tokens of a text that has no alternative.
+//! llguidance with its recommended settings: one `ParserFactory` with the slices for JSON, its
+//! `Matcher`, and the tokenizer through `toktrie_hf_tokenizers`. With the tokenizer it can force
+//! the canonical tokens of a text that has no alternative.
 
 use super::{Engine, Session};
 use crate::options::Options;
@@ -13,7 +14,7 @@ use std::time::Instant;
 use toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
 use toktrie_hf_tokenizers::ByteTokenizer;
 
-/// Lets what a grammar ignores stand before its first terminal too, as Lark does.
+/// A directive that allows ignored terminals before the first terminal, as Lark does.
 const INITIAL_SKIP: &str = "%llguidance {\"allow_initial_skip\": true}\n";
 
 /// llguidance with a vocabulary.
@@ -23,12 +24,13 @@ pub struct LlGuidance {
 }
 
 impl LlGuidance {
-    /// From a `tokenizer.json`: as its documentation has it.
+    /// An engine built from a `tokenizer.json`, as its documentation recommends.
     pub fn from_tokenizer_json(json: &[u8], options: &Options) -> Result<Self> {
         Self::new(&ByteTokenizer::from_json_bytes(json)?.into_tok_env(None)?, options)
     }
 
-    /// From the tokens' bytes alone. Without a tokenizer it forces nothing, and its masks hold every way to spell a text.
+    /// An engine built from the tokens' bytes alone. Without a tokenizer it forces no tokens, and
+    /// its masks hold every spelling of a text.
     pub fn from_vocabulary(vocabulary: &Vocabulary, options: &Options) -> Result<Self> {
         let eos = *vocabulary.eos().first().context("llguidance needs an end-of-sequence token")?;
         let words: Vec<Vec<u8>> = (0..vocabulary.size())
@@ -99,7 +101,7 @@ impl Engine for LlGuidance {
 
 struct LlGuidanceSession {
     matcher: Matcher,
-    /// The matcher at the beginning; made when first gone back to.
+    /// The matcher at the beginning, made by the first reset.
     fresh: Option<Matcher>,
 }
 
@@ -120,7 +122,7 @@ impl Session for LlGuidanceSession {
 
     fn reset(&mut self) -> Result<()> {
         if let Some(fresh) = &self.fresh {
-            // `Matcher::reset` does not lead out of an error.
+            // `Matcher::reset` does not clear an error.
             self.matcher = fresh.clone();
         } else {
             self.matcher.reset()?;

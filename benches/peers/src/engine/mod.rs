@@ -1,4 +1,4 @@
-//! The engines behind one interface, each with the settings its authors recommend.
+//! The engines behind one interface, each with the settings that its authors recommend.
 
 mod hedgerow;
 mod llguidance;
@@ -16,39 +16,40 @@ pub use self::outlines::Outlines;
 
 /// An engine with its vocabulary prepared.
 pub trait Engine {
-    /// Compiles a schema from its text and stands at the beginning of an output.
+    /// Compiles a schema from its text and gives a session at the beginning of an output.
     ///
     /// # Errors
-    /// What the engine says about a schema it does not take.
+    /// The engine's error for a schema that it does not take.
     fn compile(&mut self, schema: &str) -> Result<Box<dyn Session>>;
 
-    /// The same for a grammar in Lark's notation.
+    /// Compiles a grammar in Lark's notation.
     ///
     /// # Errors
-    /// What the engine says about a grammar it does not take; as long as nothing else is said, it reads none.
+    /// The engine's error for a grammar that it does not take. The provided method always fails:
+    /// the engine reads no Lark.
     fn compile_lark(&mut self, _grammar: &str) -> Result<Box<dyn Session>> {
         bail!("the engine reads no Lark")
     }
 
-    /// How long the engine takes from the tokens' bytes to what it compiles schemas with, in milliseconds.
+    /// Milliseconds from the tokens' bytes to an engine that is ready to compile schemas.
     fn trie_build_ms(&self) -> Result<f64>;
 }
 
-/// An output being followed.
+/// A session that follows one output.
 pub trait Session {
     /// Writes the tokens allowed next: token `i` is bit `i % 32` of word `i / 32`.
     ///
     /// # Errors
-    /// What the engine says when it cannot go on.
+    /// The engine's error if it cannot continue.
     fn fill_mask(&mut self, out: &mut [u32]) -> Result<()>;
 
-    /// Reads a token that the mask allows; `false` when the engine does not take it after all.
+    /// Reads a token that the mask allows; `false` if the engine refuses it all the same.
     ///
     /// # Errors
     /// As [`fill_mask`](Self::fill_mask).
     fn advance(&mut self, token: u32) -> Result<bool>;
 
-    /// Back to the beginning.
+    /// Returns to the beginning of the output.
     ///
     /// # Errors
     /// As [`fill_mask`](Self::fill_mask).
@@ -57,23 +58,23 @@ pub trait Session {
     /// A second session at the same position.
     fn fork(&self) -> Box<dyn Session>;
 
-    /// Whatever the engine counts about itself.
+    /// The engine's own counters, as text.
     fn stats(&self) -> String {
         String::new()
     }
 }
 
-/// The engine whose process is Python's: [`XGRAMMAR_WORKER`].
+/// The engine that runs in a Python process: [`XGRAMMAR_WORKER`].
 pub const XGRAMMAR: &str = "xgrammar";
 
 /// The program of XGrammar's process.
 pub const XGRAMMAR_WORKER: &str = include_str!("../../xgrammar_worker.py");
 
-/// The names [`prepare`] knows.
+/// The names that [`prepare`] knows.
 pub const NAMES: [&str; 4] = ["hedgerow", "llguidance", "llguidance-bytes", "outlines-core"];
 
-/// The engine of that name, prepared from the text of a `tokenizer.json` of `tokens` tokens; `output` is [`OUTPUT`] in its
-/// tokens.
+/// The engine of that name, prepared from the text of a `tokenizer.json` of `tokens` tokens;
+/// `output` is [`OUTPUT`] in these tokens.
 pub fn prepare(
     name: &str,
     tokenizer_json: &[u8],
@@ -90,7 +91,7 @@ pub fn prepare(
         }
         "llguidance" => Box::new(LlGuidance::from_tokenizer_json(tokenizer_json, options)?),
         "llguidance-bytes" => Box::new(LlGuidance::from_vocabulary(&vocabulary()?, options)?),
-        // It keeps nothing between schemas, so there is nothing to warm up.
+        // outlines-core keeps nothing between schemas, so there is nothing to warm up.
         "outlines-core" => return Ok(Box::new(Outlines::new(&vocabulary()?, options)?)),
         XGRAMMAR => bail!("{XGRAMMAR} has a process of its own, which only maskbench and slowest start"),
         _ => bail!(
@@ -103,8 +104,8 @@ pub fn prepare(
     Ok(engine)
 }
 
-/// hedgerow, or else llguidance without its tokenizer, with a vocabulary built from the tokens of this one, so that nothing is
-/// known from what another engine did with it.
+/// hedgerow, or for any other name llguidance without its tokenizer. The vocabulary is built again
+/// from the tokens of this one, so that no engine gains from the work of another.
 pub fn prepare_anew(name: &str, vocabulary: &Vocabulary, options: &Options) -> Result<Box<dyn Engine>> {
     let anew = Vocabulary::from_tokens(parts(vocabulary))?;
     let mut engine: Box<dyn Engine> = match name {
@@ -115,8 +116,8 @@ pub fn prepare_anew(name: &str, vocabulary: &Vocabulary, options: &Options) -> R
     Ok(engine)
 }
 
-/// What an engine of the name `hedgerow-without-…` does without. It is so for the whole process, of which each engine has its
-/// own.
+/// The idea that an engine named `hedgerow-without-…` runs without. It is switched off for the
+/// whole process, and each engine has its own process.
 fn idea(name: &str) -> Option<Idea> {
     let name = name.strip_prefix("hedgerow-without-")?;
     IDEAS.iter().find(|(known, _)| *known == name).map(|&(_, idea)| idea)
@@ -125,18 +126,19 @@ fn idea(name: &str) -> Option<Idea> {
 /// Any JSON value.
 const ANY: &str = r#"{"type": ["object", "array", "string", "number", "boolean", "null"]}"#;
 
-/// A value with something of every kind in it.
+/// A value that contains something of every kind.
 pub const OUTPUT: &str =
     r#"{"key": [-1.5e3, "text \u0041", true, {}, null, [ "a", {"b": 0}]], "other": "é"}"#;
 
-/// Lets an engine build what it builds at first use and keeps for every schema, so that this counts as preparation for
-/// all engines alike.
+/// Makes an engine build all that it builds at first use and keeps for every schema. For all
+/// engines alike this counts as preparation.
 pub fn warm_up(engine: &mut dyn Engine, tokens: usize, output: &[u32]) -> Result<()> {
     let mut mask = vec![0; tokens.div_ceil(32)];
     let mut session = engine.compile(ANY).context("the warm-up schema")?;
     session.fill_mask(&mut mask).context("the warm-up mask")?;
     for &token in output {
-        // Engines may want another spelling, or refuse an escape; what was built up to here stays built.
+        // An engine may require another spelling, or refuse an escape. The parts built up to here
+        // stay built.
         if !allows(&mask, token) || !session.advance(token)? {
             break;
         }
@@ -156,7 +158,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read the vocabulary {}", path.display()))
 }
 
-/// Whether a mask allows a token.
+/// True if a mask allows a token.
 pub fn allows(mask: &[u32], token: u32) -> bool {
     mask.get((token >> 5) as usize).is_some_and(|word| word >> (token & 31) & 1 == 1)
 }
@@ -177,7 +179,7 @@ pub mod tests {
             "vocab": {"t": 0, "r": 1, "u": 2, "e": 3, "f": 4, "a": 5, "l": 6, "s": 7, "tr": 8}, "merges": ["t r"]}
     }"#;
 
-    /// Every engine agrees on a grammar none can get wrong.
+    /// Every engine agrees on a grammar that none can get wrong.
     #[test]
     fn engines_follow_a_boolean() {
         let options = "whitespace=compact".parse().expect("known options");

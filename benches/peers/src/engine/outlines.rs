@@ -1,7 +1,8 @@
-//! outlines-core: the schema as a regular expression, and that as a token-level automaton built before the first mask.
+//! outlines-core: it turns the schema into a regular expression, and that into a token-level
+//! automaton before the first mask.
 //!
-//! Its default whitespace pattern (at most one space) is what its documentation recommends; `whitespace=compact` asks
-//! for none.
+//! Its default whitespace pattern (at most one space) is the one that its documentation recommends;
+//! `whitespace=compact` asks for none.
 
 use super::{Engine, Session};
 use crate::options::Options;
@@ -20,7 +21,7 @@ pub struct Outlines {
 }
 
 impl Outlines {
-    /// From the tokens' bytes.
+    /// An engine built from the tokens' bytes.
     pub fn new(vocabulary: &Vocabulary, options: &Options) -> Result<Self> {
         let eos = vocabulary.eos().first().context("outlines-core needs an end-of-sequence token")?.0;
         let tokens: Vec<(Vec<u8>, u32)> = (0..vocabulary.token_count() as u32)
