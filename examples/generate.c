@@ -1,10 +1,10 @@
 /*
- * Lets a real model fill in a JSON Schema, and writes the text as it comes.
+ * Lets a real model fill in a JSON Schema, and prints the text as it is generated.
  *
  *     cc generate.c $(pkg-config --cflags --libs hedgerow) && ./a.out MODEL SCHEMA PROMPT
  *
- * Needs a library with language models: make install CAPI_FEATURES=torch. generate.rs and generate.cpp tell the same story and print
- * the same text.
+ * Needs a library with language models: make install CAPI_FEATURES=torch.
+ * generate.rs and generate.cpp do the same and print the same text.
  */
 #include <hedgerow.h>
 
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends the program with the error's text if a call failed. The error comes by its place, since arguments are evaluated in any order. */
+/* Ends the program with the error's text if a call failed. The caller passes the address of the
+ * error, because the arguments of a call are evaluated in any order. */
 static void check(hr_status status, hr_error **error) {
     if (status != HR_OK) {
         fprintf(stderr, "error: %s\n", hr_error_message(*error));

@@ -1,9 +1,10 @@
-// Lets a real model fill in a JSON Schema, and writes the text as it comes.
+// Lets a real model fill in a JSON Schema, and prints the text as it is generated.
 //
-//     c++ -std=c++17 generate.cpp $(pkg-config --cflags --libs hedgerow) && ./a.out MODEL SCHEMA PROMPT
+//     c++ -std=c++17 generate.cpp $(pkg-config --cflags --libs hedgerow)
+//     ./a.out MODEL SCHEMA PROMPT
 //
-// Needs a library with language models: make install CAPI_FEATURES=torch. generate.rs and generate.c tell the same story and print the
-// same text.
+// Needs a library with language models: make install CAPI_FEATURES=torch.
+// generate.rs and generate.c do the same and print the same text.
 #include <hedgerow.hpp>
 
 #include <fstream>

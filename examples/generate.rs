@@ -1,8 +1,8 @@
-//! Lets a real model fill in a JSON Schema, and writes the text as it comes.
+//! Lets a real model fill in a JSON Schema, and prints the text as it is generated.
 //!
 //!     cargo run --release --features torch,cli --example generate -- MODEL SCHEMA PROMPT
 //!
-//! `generate.c` and `generate.cpp` tell the same story and print the same text.
+//! `generate.c` and `generate.cpp` do the same and print the same text.
 
 use hedgerow::decode::{Batch, Request};
 use hedgerow::engine::Constraint;

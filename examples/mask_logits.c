@@ -1,13 +1,15 @@
 /*
- * Keeps a model's output inside a JSON Schema. There is no model here: the logits are made up. What is real is the loop around
- * them: fill a mask, apply it, sample, advance; try something on a fork; take a step back.
+ * Keeps a model's output inside a JSON Schema. The logits are made up, since there is no model
+ * here, but the loop around them is real: fill a mask, apply it, sample, advance, try a token on a
+ * fork, roll back a step.
  *
- *     cc mask_logits.c $(pkg-config --cflags --libs hedgerow) && ./a.out data/tiny.tokenizer.json data/recipe.schema.json
+ *     cc mask_logits.c $(pkg-config --cflags --libs hedgerow)
+ *     ./a.out data/tiny.tokenizer.json data/recipe.schema.json
  *
- * mask_logits.rs and mask_logits.cpp tell the same story and print the same text.
+ * mask_logits.rs and mask_logits.cpp do the same and print the same text.
  *
- * For llama.cpp: a grammar is a sampler in its chain. With `m` an hr_matcher and `mask` its buffer, the members of a
- * `struct llama_sampler_i` are
+ * In llama.cpp a grammar is a sampler in the chain. With `m` an hr_matcher and `mask` its buffer,
+ * the members of a `struct llama_sampler_i` are
  *
  *     name:   return "hedgerow";
  *     accept: hr_matcher_advance(m, token, &accepted, NULL);
@@ -20,8 +22,8 @@
  *     clone:  hr_matcher_clone(m, &copy, NULL), with a buffer of its own;
  *     free:   hr_matcher_free(m);
  *
- * where llama_token_data_array cur_p has llama_token_data data[size] of { id, logit, p }. The vocabulary comes from the same GGUF file
- * as the model: hr_vocab_from_gguf_file().
+ * where llama_token_data_array cur_p has llama_token_data data[size] of { id, logit, p }. The
+ * vocabulary comes from the same GGUF file as the model: hr_vocab_from_gguf_file().
  */
 #include <hedgerow.h>
 
@@ -29,7 +31,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends the program with the error's text if a call failed. The error comes by its place, since arguments are evaluated in any order. */
+/* Ends the program with the error's text if a call failed. The caller passes the address of the
+ * error, because the arguments of a call are evaluated in any order. */
 static void check(hr_status status, hr_error **error) {
     const char *pointer = NULL;
     if (status == HR_OK) {
@@ -74,7 +77,7 @@ static char *read_file(const char *path, size_t *len) {
     return text;
 }
 
-/* What a model would give: numbers that depend on the position and the token. */
+/* Fills in the logits of a model: numbers that depend on the position and the token. */
 static void make_up_logits(float *logits, size_t count, size_t position) {
     size_t i;
     for (i = 0; i < count; i++) {
@@ -102,7 +105,7 @@ int main(int argc, char **argv) {
         return 2;
     }
 
-    /* A vocabulary and a grammar make a constraint; the constraint keeps what it needs of them. */
+    /* A vocabulary and a grammar make a constraint, which keeps the parts of them that it needs. */
     json = read_file(argv[1], &json_len);
     schema = read_file(argv[2], &schema_len);
     check(hr_vocab_from_tokenizer_json(json, json_len, &vocab, &error), &error);
@@ -132,7 +135,7 @@ int main(int argc, char **argv) {
         bool accepted = false;
         uint32_t token;
 
-        /* Where there is only one way on, no model needs to be asked. */
+        /* If only one continuation is possible, the model need not be asked. */
         check(hr_matcher_forced_tokens(matcher, tokens + position, 1000 - position, &count, &error), &error);
         if (count > 0) {
             size_t i;
@@ -145,14 +148,14 @@ int main(int argc, char **argv) {
             continue;
         }
 
-        /* The mask is applied to the logits here, as for a sampler of somebody else's. hr_sampler also takes the mask itself,
-         * which is faster. */
+        /* The mask is applied to the logits, as another library's sampler needs it. hr_sampler also
+         * takes the mask itself, which is faster. */
         make_up_logits(logits, size, position);
         check(hr_matcher_fill_mask(matcher, mask, words, &error), &error);
         check(hr_mask_logits_f32(logits, 1, size, size, mask, words, words, &error), &error);
         check(hr_sampler_sample_f32(sampler, logits, size, NULL, 0, &token, NULL, &error), &error);
 
-        /* On a fork, anything may be tried. */
+        /* A fork can be advanced without changing the matcher. */
         {
             hr_matcher *fork = NULL;
             check(hr_matcher_clone(matcher, &fork, &error), &error);
@@ -164,7 +167,7 @@ int main(int argc, char **argv) {
             }
         }
 
-        /* And a step can be taken back. */
+        /* A step can be rolled back. */
         check(hr_matcher_advance(matcher, token, &accepted, &error), &error);
         check(hr_matcher_rollback(matcher, 1, &error), &error);
         check(hr_matcher_advance(matcher, token, &accepted, &error), &error);
@@ -172,7 +175,7 @@ int main(int argc, char **argv) {
         tokens[position++] = token;
     }
 
-    /* Ask for the length, then for the text. */
+    /* The first call gives the length, the second the text. */
     check(hr_vocab_decode(vocab, tokens, position, NULL, 0, &len, &error), &error);
     text = allocate(len);
     check(hr_vocab_decode(vocab, tokens, position, text, len, &len, &error), &error);

@@ -1,10 +1,11 @@
-// Keeps a model's output inside a JSON Schema. There is no model here: the logits are made up. What is real is the loop around
-// them: fill a mask, apply it, sample, advance; try something on a fork; take a step back.
+// Keeps a model's output inside a JSON Schema. The logits are made up, since there is no model
+// here, but the loop around them is real: fill a mask, apply it, sample, advance, try a token on a
+// fork, roll back a step.
 //
 //     c++ -std=c++17 mask_logits.cpp $(pkg-config --cflags --libs hedgerow)
 //     ./a.out data/tiny.tokenizer.json data/recipe.schema.json
 //
-// mask_logits.rs and mask_logits.c tell the same story and print the same text.
+// mask_logits.rs and mask_logits.c do the same and print the same text.
 #include <hedgerow.hpp>
 
 #include <cstddef>
@@ -26,7 +27,7 @@ std::string read_file(const std::string &path) {
     return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
 }
 
-// What a model would give: numbers that depend on the position and the token.
+// Fills in the logits of a model: numbers that depend on the position and the token.
 void make_up_logits(std::vector<float> &logits, std::size_t position) {
     for (std::size_t i = 0; i < logits.size(); i++) {
         logits[i] = static_cast<float>((i * 7919 + position * 104729) % 1000) / 100.0f;
@@ -54,7 +55,7 @@ void run(const std::string &tokenizer, const std::string &schema) {
     std::size_t forced_in_all = 0;
 
     while (!matcher.is_stopped() && tokens.size() < 900) {
-        // Where there is only one way on, no model needs to be asked.
+        // If only one continuation is possible, the model need not be asked.
         const auto forced = matcher.forced_tokens();
         for (const auto token : forced) {
             matcher.advance(token);
@@ -70,13 +71,13 @@ void run(const std::string &tokenizer, const std::string &schema) {
         matcher.fill_mask(mask);
         const auto token = sampler.sample(logits, mask).token;
 
-        // On a fork, anything may be tried.
+        // A fork can be advanced without changing the matcher.
         auto fork = matcher.fork();
         if (!fork.advance(token)) {
             throw std::logic_error("the mask allowed a token that the matcher does not");
         }
 
-        // And a step can be taken back.
+        // A step can be rolled back.
         matcher.advance(token);
         matcher.rollback(1);
         matcher.advance(token);

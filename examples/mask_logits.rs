@@ -1,9 +1,11 @@
-//! Keeps a model's output inside a JSON Schema. There is no model here: the logits are made up. What is real is the loop around
-//! them: fill a mask, apply it, sample, advance; try something on a fork; take a step back.
+//! Keeps a model's output inside a JSON Schema. The logits are made up, since there is no model
+//! here, but the loop around them is real: fill a mask, apply it, sample, advance, try a token on a
+//! fork, roll back a step.
 //!
-//!     cargo run --example mask_logits -- examples/data/tiny.tokenizer.json examples/data/recipe.schema.json
+//!     cargo run --example mask_logits -- examples/data/tiny.tokenizer.json \
+//!         examples/data/recipe.schema.json
 //!
-//! `mask_logits.c` and `mask_logits.cpp` tell the same story and print the same text.
+//! `mask_logits.c` and `mask_logits.cpp` do the same and print the same text.
 
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
@@ -12,7 +14,7 @@ use hedgerow::vocab::{TokenId, Vocabulary};
 use std::error::Error;
 use std::fs;
 
-/// What a model would give: numbers that depend on the position and the token.
+/// Fills in the logits that a model would give: numbers that depend on the position and the token.
 fn make_up_logits(logits: &mut [f32], position: usize) {
     for (i, logit) in logits.iter_mut().enumerate() {
         *logit = ((i * 7919 + position * 104729) % 1000) as f32 / 100.0;
@@ -38,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut forced_in_all = 0;
 
     while !matcher.is_stopped() && tokens.len() < 900 {
-        // Where there is only one way on, no model needs to be asked.
+        // If only one continuation is possible, the model need not be asked.
         let forced = matcher.forced_tokens()?;
         for &token in &forced {
             matcher.advance(token)?;
@@ -54,10 +56,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mask = matcher.mask()?;
         let token = sampler.sample(&logits, Some(mask.words()))?.token;
 
-        // On a fork, anything may be tried.
+        // A fork can be advanced without changing the matcher.
         assert!(matcher.fork().advance(token)?, "the mask allowed {token}, but the matcher does not");
 
-        // And a step can be taken back.
+        // A step can be rolled back.
         matcher.advance(token)?;
         matcher.rollback(1)?;
         matcher.advance(token)?;
