@@ -286,8 +286,17 @@ impl Languages {
                 JsonMode::Start => of(inner).saturating_add(2),
                 // No spelling is shorter than the text.
                 JsonMode::Body => of(inner).saturating_add(1),
-                // In an escape: the decoded state has not read the character yet.
-                _ => 1,
+                // In an escape the decoded state has not read the character yet, of which a spelling has more bytes than the
+                // text: by so many more as are not read yet.
+                JsonMode::Escape => of(inner).saturating_add(1),
+                JsonMode::Hex { digits, .. } => {
+                    of(inner).saturating_add(2).saturating_sub(u32::from(*digits)).max(1)
+                }
+                JsonMode::LowBackslash(_) => of(inner).saturating_add(3),
+                JsonMode::LowU(_) => of(inner).saturating_add(2),
+                JsonMode::LowHex { digits, .. } => {
+                    of(inner).saturating_add(1).saturating_sub(u32::from(*digits)).max(1)
+                }
             },
         }
     }

@@ -136,10 +136,17 @@ fn short_escape(byte: u8) -> Option<u8> {
 pub(super) const CONTROLS_WITHOUT_SHORT_ESCAPE: [(u32, u32); 3] = [(0x00, 0x07), (0x0b, 0x0b), (0x0e, 0x1f)];
 
 /// The one spelling of `text` under [`Escapes::Minimal`], quotes included.
-pub(super) fn minimal_spelling(text: &str) -> Vec<u8> {
+pub(crate) fn minimal_spelling(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 2);
     out.push(b'"');
-    for &b in text.as_bytes() {
+    spell_minimally(text.as_bytes(), &mut out);
+    out.push(b'"');
+    out
+}
+
+/// The one spelling of a piece of text under [`Escapes::Minimal`].
+pub(super) fn spell_minimally(text: &[u8], out: &mut Vec<u8>) {
+    for &b in text {
         match b {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
             0x08 => out.extend_from_slice(b"\\b"),
@@ -151,8 +158,6 @@ pub(super) fn minimal_spelling(text: &str) -> Vec<u8> {
             _ => out.push(b),
         }
     }
-    out.push(b'"');
-    out
 }
 
 /// The bytes by which spellings go on differently in `mode` where decoded texts do by the bytes of `decoded`.

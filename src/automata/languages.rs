@@ -219,6 +219,11 @@ impl Languages {
         self.info[id.index()].nullable
     }
 
+    /// No word is shorter than this many bytes.
+    pub(super) fn at_least(&self, id: LangId) -> u32 {
+        self.info[id.index()].at_least
+    }
+
     /// Whether every word is UTF-8 text (sufficient, not necessary).
     pub fn is_text(&self, id: LangId) -> bool {
         self.info[id.index()].is_text

@@ -44,6 +44,7 @@ pub mod literals;
 pub mod machine;
 pub mod number;
 pub mod regex;
+pub mod shortest;
 mod step;
 
 pub use byte_classes::ByteSet;

@@ -67,7 +67,7 @@ impl Recogniser {
         id
     }
 
-    fn object_spec(&self, id: ObjectId) -> Option<(ObjectState, Arc<ObjectSpec>)> {
+    pub(super) fn object_spec(&self, id: ObjectId) -> Option<(ObjectState, Arc<ObjectSpec>)> {
         let state = &self.objects[id.0 as usize];
         match self.pool.node(state.node) {
             Node::Object(spec) => Some((state.clone(), spec.clone())),
@@ -75,7 +75,7 @@ impl Recogniser {
         }
     }
 
-    fn array_spec(&self, id: ArrayId) -> Option<(ArrayState, Arc<ArraySpec>)> {
+    pub(super) fn array_spec(&self, id: ArrayId) -> Option<(ArrayState, Arc<ArraySpec>)> {
         let state = &self.arrays[id.0 as usize];
         match self.pool.node(state.node) {
             Node::Array(spec) => Some((state.clone(), spec.clone())),

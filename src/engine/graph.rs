@@ -270,7 +270,7 @@ impl Graph {
         self.slots.get(state).and_then(|s| s.mask.get()).map(|mask| &**mask)
     }
 
-    fn check_budget(&self, core: &Core) {
+    pub fn check_budget(&self, core: &Core) {
         if self.memory(core) > self.budget.load(Ordering::Relaxed) {
             self.full.store(true, Ordering::Relaxed);
         }

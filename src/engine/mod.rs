@@ -36,6 +36,7 @@ mod lexicon;
 mod limits;
 mod mask;
 mod matcher;
+mod price;
 mod recogniser;
 mod stack;
 mod suffix_trie;

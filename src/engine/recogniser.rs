@@ -510,6 +510,11 @@ impl Recogniser {
         Ok(node)
     }
 
+    /// What a lazy node was expanded to.
+    pub fn expanded(&self, key: u64) -> Option<NodeId> {
+        self.expanded.get(&key).copied()
+    }
+
     pub fn expander(&self) -> Option<Arc<dyn Expand>> {
         self.expand.clone()
     }

@@ -4,7 +4,7 @@
 //! counters (`contains`). As there, only what can still be completed is offered.
 
 use super::node::{Choice, Counter, NodeId};
-use super::object::{count, map_values, SEARCH_STEPS};
+use super::object::{count, counts_missing, map_values, SEARCH_STEPS};
 use crate::automata::{LangId, UNBOUNDED};
 use hashbrown::HashSet;
 use smallvec::SmallVec;
@@ -78,7 +78,14 @@ impl ArraySpec {
             .collect()
     }
 
-    fn advance(&self, progress: &ArrayProgress, choice: Choice) -> Option<ArrayProgress> {
+    /// How many items and counts are missing before the array may close: 0 exactly where it may.
+    pub(crate) fn distance(&self, progress: &ArrayProgress) -> u32 {
+        let items = self.min.saturating_sub(progress.count);
+        items.saturating_add(counts_missing(&self.counters, &progress.counters))
+    }
+
+    /// The progress after `choice`, whether or not the array can be completed from there.
+    pub(crate) fn advance(&self, progress: &ArrayProgress, choice: Choice) -> Option<ArrayProgress> {
         if progress.count >= self.max {
             return None;
         }

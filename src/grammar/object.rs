@@ -124,7 +124,8 @@ impl ObjectSpec {
         self.order == KeyOrder::Any || self.declared.iter().any(|p| !p.requires.is_empty())
     }
 
-    fn is_plain(&self) -> bool {
+    /// Whether keys neither require each other nor are counted.
+    pub(crate) fn is_plain(&self) -> bool {
         self.counters.is_empty() && self.declared.iter().all(|p| p.requires.is_empty())
     }
 
@@ -150,10 +151,17 @@ impl ObjectSpec {
         }
     }
 
-    /// The declared keys that every object has and this one has not yet.
-    pub fn missing_required<'a>(&'a self, progress: &'a ObjectProgress) -> impl Iterator<Item = &'a str> {
-        let open = self.declared.iter().enumerate().filter(|(i, p)| p.required && self.is_open(progress, *i));
-        open.map(|(_, property)| property.key.as_str())
+    /// The declared keys, as indices, that may still come as far as order and repetition tell.
+    pub(crate) fn open_keys<'a>(&'a self, progress: &'a ObjectProgress) -> impl Iterator<Item = usize> + 'a {
+        let first = if self.order == KeyOrder::Declared { progress.next as usize } else { 0 };
+        (first..self.declared.len()).filter(move |&i| self.is_open(progress, i))
+    }
+
+    /// How many keys and counts are missing before the object may close: 0 exactly where it may.
+    pub(crate) fn distance(&self, progress: &ObjectProgress) -> u32 {
+        let keys = self.min.saturating_sub(progress.count);
+        let missing = self.missing(progress).map_or(u32::MAX, |missing| missing.len() as u32);
+        keys.saturating_add(missing).saturating_add(counts_missing(&self.counters, &progress.counters))
     }
 
     /// The declared keys that may come next, as indices.
@@ -308,8 +316,9 @@ impl ObjectSpec {
                     stack.extend(property.requires.iter().filter(|&&r| !is_there(r as usize)));
                 }
             }
+            let mut is_needed = vec![false; self.declared.len()];
             while let Some(i) = stack.pop() {
-                if needed.contains(&i) {
+                if std::mem::replace(&mut is_needed[i as usize], true) {
                     continue;
                 }
                 needed.push(i);
@@ -439,4 +448,9 @@ pub(super) fn count(specs: &[Counter], counters: &mut [u32], choice: Choice) -> 
         }
         *n <= spec.max
     })
+}
+
+/// How much all counters together are below their minima.
+pub(super) fn counts_missing(specs: &[Counter], counters: &[u32]) -> u32 {
+    specs.iter().zip(counters).fold(0u32, |sum, (spec, &n)| sum.saturating_add(spec.min.saturating_sub(n)))
 }

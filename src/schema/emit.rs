@@ -271,6 +271,9 @@ impl Eval<'_> {
             }
             divided = next;
         }
+        // Values at all depths are one where no indentation tells them apart.
+        let indents = matches!(self.algebra.options.whitespace, Whitespace::Pretty(_));
+        let depth = if indents { depth } else { 0 };
         let mut choices = Vec::with_capacity(divided.len());
         for (value, counts) in divided {
             if self.is_inhabited(value)? {

@@ -151,6 +151,17 @@ impl Machine for Time {
         State::unpack(state).place == place::DONE
     }
 
+    /// `hh:mm:ssZ`, or the offset that has begun.
+    fn at_least(&self, state: u64) -> u32 {
+        let place = State::unpack(state).place;
+        let left = match place {
+            place::HOUR..=place::SECOND_END => 9 - place,
+            place::FRACTION | place::FRACTION_MORE => 12 - place - 1,
+            _ => place::DONE - place,
+        };
+        left as u32
+    }
+
     /// The minute of the day does not matter, nor does the offset.
     fn wider(&self, state: u64) -> Option<u64> {
         let State { place: at, value, leap } = State::unpack(state);

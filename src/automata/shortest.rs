@@ -1,0 +1,494 @@
+//! Short words: what must at least be read to complete a language.
+//!
+//! The shortest word of most expressions follows from those of their parts: of a concatenation it is theirs in a row, of a union
+//! the shorter one, of at least a thousand characters a character a thousand times. Only intersections, complements, machines and
+//! the middle of an escape need a search: A* over derivatives, with [`Info::at_least`](super::facts::Info) for what is left, which
+//! ends where a state is met whose shortest word is known or follows from its parts.
+//!
+//! Words are shortest but for two cases. Of the text of a JSON string the shortest is taken, though a longer text might have a shorter
+//! spelling where characters must be escaped. And a search that has found [`EXACT`] states goes on greedily.
+
+use super::chars::DONE;
+use super::interrupt;
+use super::json_string::{self, JsonMode};
+use super::languages::{Expr, LangId, Languages};
+use hashbrown::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+/// States found before a search goes straight for any word.
+const EXACT: usize = 20_000;
+/// States found before it is given up.
+const MOST: usize = 200_000;
+/// Bytes of the longest word that is put together.
+const LONGEST: usize = 1 << 24;
+/// How deep expressions are followed down.
+const MAX_DEPTH: u32 = 200;
+/// The most labels of one language that are told apart.
+const MAX_LABELS: usize = 4096;
+/// Bytes that are tried first, because words of them are plain to read.
+const PLAIN: &[u8] = b"a0A:-. ";
+
+/// A word, as the end of a longer one that others share.
+#[derive(Clone)]
+struct Suffix {
+    of: Arc<[u8]>,
+    from: u32,
+}
+
+impl Suffix {
+    fn bytes(&self) -> &[u8] {
+        &self.of[self.from as usize..]
+    }
+}
+
+/// What is known of shortest words, by language of one pool.
+#[derive(Default)]
+pub struct ShortestWords {
+    /// `None` where none was found.
+    known: HashMap<LangId, Option<Suffix>>,
+    labelled: HashMap<LangId, Arc<[Labelled]>>,
+    bytes: usize,
+}
+
+/// A word and the label of the literal that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labelled {
+    /// The word.
+    pub word: Arc<[u8]>,
+    /// Its label, if it has one.
+    pub label: Option<u32>,
+}
+
+impl ShortestWords {
+    /// About how many bytes this holds.
+    pub fn memory(&self) -> usize {
+        (self.known.len() + self.labelled.len()) * 64 + self.bytes
+    }
+
+    /// A shortest word of `id`; `None` where there is none, or where bounded work finds none.
+    pub fn word(&mut self, languages: &mut Languages, id: LangId) -> Option<Vec<u8>> {
+        self.find(languages, id, 0).map(|word| word.bytes().to_vec())
+    }
+
+    /// The length of a shortest word.
+    pub fn length(&mut self, languages: &mut Languages, id: LangId) -> Option<usize> {
+        self.find(languages, id, 0).map(|word| word.bytes().len())
+    }
+
+    /// A short word of each label of `id`, shortest first; of a language without labels, a shortest word.
+    pub fn labelled(&mut self, languages: &mut Languages, id: LangId) -> Arc<[Labelled]> {
+        if let Some(known) = self.labelled.get(&id) {
+            return known.clone();
+        }
+        let mut words = Vec::new();
+        if !self.literal_words(languages, id, &mut Vec::new(), &mut words) {
+            let word = self.find(languages, id, 0);
+            words.extend(word.map(|word| Labelled { word: word.bytes().into(), label: None }));
+        }
+        words.sort_by_key(|word| (word.label, word.word.len()));
+        words.dedup_by_key(|word| word.label);
+        words.sort_by_key(|word| word.word.len());
+        words.truncate(MAX_LABELS);
+        let words: Arc<[Labelled]> = words.into();
+        if !interrupt::is_over() {
+            self.bytes += words.iter().map(|word| 48 + word.word.len()).sum::<usize>();
+            self.labelled.insert(id, words.clone());
+        }
+        words
+    }
+
+    /// The words of literals, in plain or as JSON strings, behind something else; false where `id` is nothing of this kind.
+    fn literal_words(
+        &mut self,
+        languages: &mut Languages,
+        id: LangId,
+        before: &mut Vec<u8>,
+        words: &mut Vec<Labelled>,
+    ) -> bool {
+        match *languages.expr(id) {
+            Expr::Concat(head, tail) => {
+                let is_literal = matches!(languages.expr(tail), Expr::Literals { .. } | Expr::Json { .. });
+                match self.find(languages, head, 0).filter(|_| is_literal) {
+                    Some(word) => {
+                        before.extend_from_slice(word.bytes());
+                        self.literal_words(languages, tail, before, words)
+                    }
+                    None => false,
+                }
+            }
+            Expr::Literals { set, lo, hi, depth } => {
+                let set = languages.literal_set(set).clone();
+                for i in lo..hi {
+                    let (text, _) = set.get(i);
+                    let word = [before, &text[depth as usize..]].concat().into();
+                    words.push(Labelled { word, label: label_of(set.get(i).1) });
+                }
+                true
+            }
+            Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), .. } => {
+                let Expr::Literals { set, lo, hi, depth } = *languages.expr(inner) else { return false };
+                let set = languages.literal_set(set).clone();
+                for i in lo..hi {
+                    let (text, label) = set.get(i);
+                    let mut word = before.clone();
+                    spell(&text[depth as usize..], mode, &mut word);
+                    words.push(Labelled { word: word.into(), label: label_of(label) });
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn find(&mut self, languages: &mut Languages, id: LangId, depth: u32) -> Option<Suffix> {
+        if let Some(known) = self.known.get(&id) {
+            return known.clone();
+        }
+        let word = match self.of_parts(languages, id, depth) {
+            Some(word) => Some(Suffix { of: word.into(), from: 0 }),
+            None if id == LangId::NEVER => None,
+            None => self.search(languages, id, depth),
+        };
+        if !interrupt::is_over() {
+            self.bytes += word.as_ref().map_or(0, |word| word.bytes().len());
+            self.known.insert(id, word.clone());
+        }
+        word
+    }
+
+    /// The word, where it follows from the parts of the expression.
+    fn of_parts(&mut self, languages: &mut Languages, id: LangId, depth: u32) -> Option<Vec<u8>> {
+        if languages.is_nullable(id) {
+            return Some(Vec::new());
+        }
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match *languages.expr(id) {
+            Expr::Chars(node) => Some(character(languages, node)),
+            Expr::Literals { set, lo, hi, depth } => {
+                let set = languages.literal_set(set);
+                let shortest = (lo..hi).map(|i| set.get(i).0).min_by_key(|text| text.len())?;
+                Some(shortest[depth as usize..].to_vec())
+            }
+            Expr::Concat(..) => {
+                let mut word = Vec::new();
+                let mut at = id;
+                while let Expr::Concat(head, tail) = *languages.expr(at) {
+                    word.extend_from_slice(self.find(languages, head, depth + 1)?.bytes());
+                    at = tail;
+                }
+                word.extend_from_slice(self.find(languages, at, depth + 1)?.bytes());
+                (word.len() <= LONGEST).then_some(word)
+            }
+            Expr::Union(ref parts) => {
+                let parts = parts.clone();
+                let words = parts.iter().filter_map(|&part| self.find(languages, part, depth + 1));
+                words.min_by_key(|word| word.bytes().len()).map(|word| word.bytes().to_vec())
+            }
+            Expr::Repeat(body, min, _) => {
+                let word = self.find(languages, body, depth + 1)?;
+                let is_short = word.bytes().len().checked_mul(min as usize)? <= LONGEST;
+                is_short.then(|| word.bytes().repeat(min as usize))
+            }
+            Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), .. } => {
+                let text = self.find(languages, inner, depth + 1)?;
+                let mut word = Vec::with_capacity(text.bytes().len() + 2);
+                spell(text.bytes(), mode, &mut word);
+                Some(word)
+            }
+            _ => None,
+        }
+    }
+
+    fn search(&mut self, languages: &mut Languages, root: LangId, depth: u32) -> Option<Suffix> {
+        let mut search = Search::new(root);
+        search.push(languages, 0);
+        while let Some(entry) = search.queue.pop() {
+            if interrupt::check().is_err() || search.found.len() > MOST {
+                return None;
+            }
+            let at = entry.at;
+            let state = search.found[at].state;
+            if let Some(rest) = entry.rest {
+                return Some(self.keep(&search, at, &rest, languages));
+            }
+            let is_searched = |expr: &Expr| {
+                matches!(expr, Expr::Inter(_) | Expr::Not(_) | Expr::Machine { .. } | Expr::Unknown(_))
+            };
+            let ends = at != 0 && (languages.is_nullable(state) || !is_searched(languages.expr(state)));
+            let known = match self.known.get(&state) {
+                Some(known) if at != 0 => known.clone(),
+                _ if ends => {
+                    let word = self.of_parts(languages, state, depth + 1);
+                    word.map(|word| Suffix { of: word.into(), from: 0 })
+                }
+                _ => None,
+            };
+            match known {
+                Some(rest) => search.push_end(at, rest),
+                None => search.go_on(languages, at, entry.tried),
+            }
+        }
+        None
+    }
+
+    /// The word that leads to the state `at` and on by `rest`, kept for all states on the way.
+    fn keep(&mut self, search: &Search, at: usize, rest: &Suffix, languages: &Languages) -> Suffix {
+        let (mut word, mut states) = (Vec::new(), Vec::new());
+        let mut here = at;
+        while here != 0 {
+            states.push(search.found[here].state);
+            word.push(search.found[here].byte);
+            here = search.found[here].from;
+        }
+        word.reverse();
+        states.reverse();
+        word.extend_from_slice(rest.bytes());
+        let of: Arc<[u8]> = word.into();
+        if !interrupt::is_over() {
+            self.bytes += of.len();
+            for (i, &state) in states.iter().enumerate().filter(|(_, &state)| !languages.is_nullable(state)) {
+                self.known
+                    .entry(state)
+                    .or_insert_with(|| Some(Suffix { of: of.clone(), from: i as u32 + 1 }));
+            }
+        }
+        Suffix { of, from: 0 }
+    }
+}
+
+/// A label that tells something apart.
+fn label_of(label: u32) -> Option<u32> {
+    (label != super::UNLABELLED).then_some(label)
+}
+
+/// The rest of a JSON string whose rest of a text is `text`, to its closing quote.
+fn spell(text: &[u8], mode: JsonMode, out: &mut Vec<u8>) {
+    if mode == JsonMode::Start {
+        out.push(b'"');
+    }
+    json_string::spell_minimally(text, out);
+    out.push(b'"');
+}
+
+/// A short character of a node of the pool's character graph, a plain one if it has one.
+fn character(languages: &Languages, node: u32) -> Vec<u8> {
+    let mut word = Vec::new();
+    let mut node = node;
+    // No deeper than the bytes of a character.
+    while node != DONE {
+        let edges = languages.chars.edges(node);
+        let last = || edges.iter().filter(|edge| edge.next == DONE);
+        let holds = |byte: u8| last().any(|edge| edge.lo <= byte && byte <= edge.hi);
+        let plain = PLAIN.iter().copied().find(|&byte| holds(byte));
+        let visible = || (0x21..0x7f).find(|&byte| byte != b'"' && byte != b'\\' && holds(byte));
+        let any = || last().next().map(|edge| edge.lo);
+        match plain.or_else(visible).or_else(any) {
+            Some(byte) => {
+                word.push(byte);
+                break;
+            }
+            // The first bytes are in rising order, and with them the lengths of the characters.
+            None => {
+                let Some(edge) = edges.first() else { break };
+                word.push(edge.lo);
+                node = edge.next;
+            }
+        }
+    }
+    word
+}
+
+/// A state that a search has found, and from where.
+struct Found {
+    state: LangId,
+    from: usize,
+    byte: u8,
+    length: u32,
+}
+
+/// Something to look at: a state from the byte numbered `tried` on, or an end whose rest is known.
+struct Entry {
+    total: u32,
+    length: u32,
+    at: usize,
+    tried: usize,
+    rest: Option<Suffix>,
+}
+
+impl Entry {
+    /// Short totals first; among equals what is nearest to the end, then the newest.
+    fn key(&self) -> (Reverse<u32>, u32, usize) {
+        (Reverse(self.total), self.length, self.at)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+struct Search {
+    found: Vec<Found>,
+    seen: HashSet<LangId>,
+    queue: BinaryHeap<Entry>,
+}
+
+impl Search {
+    fn new(root: LangId) -> Self {
+        let found = vec![Found { state: root, from: 0, byte: 0, length: 0 }];
+        Search { found, seen: HashSet::from([root]), queue: BinaryHeap::new() }
+    }
+
+    /// The state `at` is to be looked at.
+    fn push(&mut self, languages: &Languages, at: usize) -> u32 {
+        let Found { state, length, .. } = self.found[at];
+        let total = self.total(length, languages.at_least(state));
+        self.queue.push(Entry { total, length, at, tried: 0, rest: None });
+        total
+    }
+
+    fn push_end(&mut self, at: usize, rest: Suffix) {
+        let length = self.found[at].length;
+        let total = self.total(length, rest.bytes().len() as u32);
+        self.queue.push(Entry { total, length, at, tried: 0, rest: Some(rest) });
+    }
+
+    fn total(&self, length: u32, left: u32) -> u32 {
+        if self.found.len() > EXACT {
+            left
+        } else {
+            length.saturating_add(left)
+        }
+    }
+
+    /// Looks at what follows a state, until something is found that can be part of a word as short as any.
+    fn go_on(&mut self, languages: &mut Languages, at: usize, tried: usize) {
+        let Found { state, length, .. } = self.found[at];
+        let total = self.total(length, languages.at_least(state));
+        let bytes = candidates(languages, state);
+        for (number, &byte) in bytes.iter().enumerate().skip(tried) {
+            let next = languages.step(state, byte);
+            if next == LangId::NEVER || !self.seen.insert(next) {
+                continue;
+            }
+            self.found.push(Found { state: next, from: at, byte, length: length + 1 });
+            if self.push(languages, self.found.len() - 1) <= total && number + 1 < bytes.len() {
+                self.queue.push(Entry { total, length, at, tried: number + 1, rest: None });
+                return;
+            }
+        }
+    }
+}
+
+/// One byte of each class: what ends a JSON string in one, and in other texts last what must be escaped there.
+fn candidates(languages: &mut Languages, state: LangId) -> Vec<u8> {
+    let quote: &[u8] = if matches!(languages.expr(state), Expr::Json { .. }) { b"\"" } else { b"" };
+    let classes = languages.byte_classes(state);
+    let mut done = vec![false; classes.len()];
+    let visible = (0x21..0x7f).filter(|&byte| byte != b'"' && byte != b'\\');
+    let all = quote.iter().chain(PLAIN).copied().chain(visible);
+    all.chain(classes.representatives().iter().copied())
+        .filter(|&byte| !std::mem::replace(&mut done[classes.class(byte)], true))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::regex::{compile, Anchoring, Dialect};
+    use super::super::Escapes;
+    use super::*;
+
+    #[test]
+    fn words_are_short_and_belong() {
+        let cases: &[(&str, usize)] = &[
+            ("a", 1),
+            ("", 0),
+            ("[a-z]{500,}", 500),
+            ("(ab|c){3}x?", 3),
+            ("é", 2),
+            (r"\p{Lu}{3}", 3),
+            ("(?=.*a)(?=.*b)(?=.*[0-9]).{8,64}", 8),
+            ("(?!a)[a-z]{4}(?<!aaa)", 4),
+            (r"(?:(?!ab)[a-z]){20}", 20),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d", 16),
+            ("(?=.{100,}).*x", 100),
+            (r"(foo|ba){2,}\b", 4),
+        ];
+        for &(pattern, length) in cases {
+            let mut pool = Languages::new();
+            let id = compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Full).unwrap();
+            let mut words = ShortestWords::default();
+            let word = words.word(&mut pool, id).unwrap_or_else(|| panic!("{pattern}"));
+            assert_eq!(word.len(), length, "{pattern}: {}", word.escape_ascii());
+            assert!(pool.accepts(id, &word), "{pattern}: {}", word.escape_ascii());
+            // From every state on the way, in a string.
+            let json = pool.json_string(id, Escapes::Any);
+            let word = words.word(&mut pool, json).unwrap();
+            for at in 0..word.len() {
+                let state = pool.step_bytes(json, &word[..at]);
+                let rest = words.word(&mut pool, state).unwrap();
+                assert_eq!(rest.len(), word.len() - at, "{pattern} after {at}");
+                assert!(pool.accepts(state, &rest));
+            }
+        }
+    }
+
+    #[test]
+    fn the_middle_of_an_escape_is_left() {
+        let mut pool = Languages::new();
+        let any = pool.char_class(&[(0, 0x10_ffff)]);
+        let long = pool.repeat(any, 300, 400);
+        let json = pool.json_string(long, Escapes::Any);
+        let mut words = ShortestWords::default();
+        for begun in [r#""\"#, r#""\u"#, r#""\u00"#, r#""\ud83d"#, r#""\ud83d\ud"#, "\"\u{e9}\\n"] {
+            let state = pool.step_bytes(json, begun.as_bytes());
+            let rest = words.word(&mut pool, state).unwrap_or_else(|| panic!("{begun}"));
+            assert!(
+                pool.accepts(state, &rest) && (299..310).contains(&rest.len()),
+                "{begun}: {}",
+                rest.len()
+            );
+        }
+    }
+
+    #[test]
+    fn each_label_has_its_word() {
+        let mut pool = Languages::new();
+        let keys = (0..1_000u32).map(|i| (format!("key \"{i}\"").into_bytes(), i));
+        let literals = pool.literals(keys);
+        let json = pool.json_string(literals, Escapes::Minimal);
+        let spaces = pool.char_class(&[(0x20, 0x20)]);
+        let spaces = pool.repeat(spaces, 0, 9);
+        let spaced = pool.concat(spaces, json);
+        let mut words = ShortestWords::default();
+        let all = words.labelled(&mut pool, spaced);
+        assert_eq!(all.len(), 1_000);
+        for Labelled { word, label } in all.iter() {
+            let state = pool.step_bytes(spaced, word);
+            assert_eq!((pool.is_nullable(state), pool.label(state)), (true, *label));
+        }
+        let state = pool.step_bytes(spaced, b"  \"key \\\"99");
+        let rest: Vec<_> = words.labelled(&mut pool, state).iter().map(|w| w.label.unwrap()).collect();
+        assert_eq!(rest.len(), 11);
+        assert_eq!(rest[0], 99);
+    }
+}

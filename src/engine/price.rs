@@ -1,0 +1,612 @@
+//! Prices: how many bytes must at least be written to get past a grammar node, a frame, a continuation.
+//!
+//! The price of a node is that of its cheapest derivation. Rules and lazy nodes lead back to themselves, so prices are a least fixed
+//! point: all nodes that a cheapest derivation may need are gathered, begin as [`ENDLESS`] and fall until nothing changes (D. Knuth,
+//! *A generalization of Dijkstra's algorithm*, 1977, by rounds). Optional keys and items that nothing asks for are not gathered: a
+//! large schema costs what it requires. The price of a continuation is the least over its links of the frame's price and that of what
+//! lies below; that of a half-written object is what its missing keys cost.
+//!
+//! Prices are exact but where parts depend on each other: items that must differ, keys that require others, counters of several
+//! kinds of items, the rivals of a lexeme. There they are what each part costs alone, or what a greedy choice costs.
+
+use super::error::EngineError;
+use super::graph::Core;
+use super::recogniser::Recogniser;
+use super::stack::{ContId, Frame, ObjectId};
+use crate::automata::shortest::ShortestWords;
+use crate::automata::{interrupt, LangId};
+use crate::grammar::{ArrayProgress, ArraySpec, Choice, KeyOrder, Node, NodeId, ObjectProgress, ObjectSpec};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// What cannot be written; sums of it stay far from overflow.
+pub(super) const ENDLESS: u32 = 1 << 28;
+/// What a node is taken to cost that is not looked at any more.
+const GUESS: u32 = 8;
+/// Lazy nodes expanded for one question.
+const MAX_EXPANDED: usize = 4096;
+/// Rounds of the fixed point. Prices at any round are those of real derivations.
+const MAX_ROUNDS: usize = 1000;
+/// The most items or keys that a greedy choice puts together.
+const MAX_GREEDY: usize = 4096;
+
+/// What is known of prices.
+#[derive(Default)]
+pub(super) struct Prices {
+    pub words: ShortestWords,
+    nodes: HashMap<NodeId, u32>,
+    conts: HashMap<ContId, u32>,
+    /// For objects in declared order: what the required keys from each declared one on cost, how many they are and which is first.
+    tails: HashMap<NodeId, Arc<[Required]>>,
+}
+
+/// Required keys of an object.
+#[derive(Clone, Copy, Default)]
+struct Required {
+    bytes: u32,
+    count: u32,
+    first: Option<u32>,
+}
+
+impl Prices {
+    pub fn memory(&self) -> usize {
+        self.words.memory()
+            + (self.nodes.len() + self.conts.len()) * 16
+            + self.tails.values().map(|tail| 16 * tail.len()).sum::<usize>()
+    }
+}
+
+/// What a key of an object may be next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Key {
+    Declared(u32),
+    Rest(u32),
+}
+
+/// The keys that complete an object: what they cost with the closing brace, and the first of them.
+#[derive(Clone, Copy)]
+struct Keys {
+    bytes: u32,
+    first: Option<Key>,
+}
+
+fn total(parts: impl IntoIterator<Item = u32>) -> u32 {
+    parts.into_iter().fold(0u32, |sum, part| sum.saturating_add(part)).min(ENDLESS)
+}
+
+impl Core {
+    /// The length of a shortest word of a terminal.
+    pub(super) fn word_bytes(&mut self, language: LangId) -> u32 {
+        let languages = &mut self.recogniser.pool.languages;
+        let length = self.completions.prices.words.length(languages, language);
+        length.map_or(ENDLESS, |length| (length as u32).min(ENDLESS))
+    }
+
+    /// The price of a node.
+    pub(super) fn price(&mut self, node: NodeId) -> u32 {
+        if let Some(&known) = self.completions.prices.nodes.get(&node) {
+            return known;
+        }
+        let gathered = self.gather(node);
+        let mut now: HashMap<NodeId, u32> = gathered.iter().map(|&node| (node, ENDLESS)).collect();
+        for _ in 0..MAX_ROUNDS {
+            let mut changed = false;
+            for &node in gathered.iter().rev() {
+                let price = self.derived_price(node, &now);
+                if price < now[&node] {
+                    now.insert(node, price);
+                    changed = true;
+                }
+            }
+            if !changed || interrupt::is_over() {
+                break;
+            }
+        }
+        let price = now[&node];
+        if !interrupt::is_over() {
+            self.completions.prices.nodes.extend(now);
+        }
+        price
+    }
+
+    /// The nodes that a cheapest derivation of `root` may need and whose price is not known.
+    fn gather(&mut self, root: NodeId) -> Vec<NodeId> {
+        let mut gathered = vec![root];
+        let mut seen: hashbrown::HashSet<NodeId> = [root].into_iter().collect();
+        let (mut at, mut expanded) = (0, 0);
+        while let Some(&node) = gathered.get(at) {
+            at += 1;
+            if interrupt::check().is_err() {
+                break;
+            }
+            if matches!(self.recogniser.pool.node(node), Node::Lazy(_)) {
+                expanded += 1;
+                if expanded > MAX_EXPANDED {
+                    continue;
+                }
+            }
+            for part in needed(&mut self.recogniser, node) {
+                if !self.completions.prices.nodes.contains_key(&part) && seen.insert(part) {
+                    gathered.push(part);
+                }
+            }
+        }
+        gathered
+    }
+
+    /// The price of a node where its parts cost what `now` says, or what is known.
+    fn derived_price(&mut self, node: NodeId, now: &HashMap<NodeId, u32>) -> u32 {
+        interrupt::spend(1);
+        let known = self.completions.prices.nodes.get(&node).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        if self.recogniser.pool.is_nullable(node) {
+            return 0;
+        }
+        let of = |core: &Self, node: NodeId| {
+            let known = now.get(&node).or_else(|| core.completions.prices.nodes.get(&node));
+            known.copied().unwrap_or(GUESS)
+        };
+        let price = match self.recogniser.pool.node(node) {
+            Node::Never => ENDLESS,
+            Node::Empty => 0,
+            Node::Special(_) => 1,
+            &Node::Terminal(language) => self.word_bytes(language),
+            &Node::Lexeme(lexeme) => self.word_bytes(self.recogniser.pool.lexeme(lexeme).language),
+            &Node::Seq(first, second) => total([of(self, first), of(self, second)]),
+            Node::Alt(parts) => parts.iter().map(|&part| of(self, part)).min().unwrap_or(ENDLESS),
+            &Node::Repeat { body, min, .. } => of(self, body).saturating_mul(min),
+            &Node::NonEmpty(body) => of(self, body).max(1),
+            &Node::Rule(rule) => of(self, self.recogniser.pool.rule(rule)),
+            &Node::Lazy(key) => match self.recogniser.expanded(key) {
+                Some(body) => of(self, body),
+                None => GUESS,
+            },
+            Node::Switch { language, targets } => {
+                let (language, targets) = (*language, targets.clone());
+                let languages = &mut self.recogniser.pool.languages;
+                let words = self.completions.prices.words.labelled(languages, language);
+                let ways = words.iter().map(|word| {
+                    let target = word.label.and_then(|label| targets.get(label as usize));
+                    total([word.word.len() as u32, target.map_or(0, |&target| of(self, target))])
+                });
+                ways.min().unwrap_or(ENDLESS)
+            }
+            Node::Object(spec) => {
+                let spec = spec.clone();
+                let Some(start) = spec.start() else { return ENDLESS };
+                let open = self.word_bytes(spec.open);
+                let price = |core: &mut Self, node| of(core, node);
+                let keys = self.object_keys(&spec, &start, At::Opened, None, &price);
+                total([open, keys.bytes])
+            }
+            Node::Array(spec) => {
+                let spec = spec.clone();
+                let Some(start) = spec.start() else { return ENDLESS };
+                let open = self.word_bytes(spec.open);
+                let price = |core: &mut Self, node| of(core, node);
+                total([open, self.array_items(&spec, &start, At::Opened, &price)])
+            }
+        };
+        price.min(ENDLESS)
+    }
+
+    /// The price of a continuation. Iterative: stacks may be as deep as the output is nested.
+    pub(super) fn cont_price(&mut self, cont: ContId) -> u32 {
+        let mut work = vec![cont];
+        while let Some(&top) = work.last() {
+            if self.completions.prices.conts.contains_key(&top) || interrupt::is_over() {
+                work.pop();
+                continue;
+            }
+            let links = self.recogniser.stack.links(top).to_vec();
+            let known = &self.completions.prices.conts;
+            let missing: Vec<ContId> = links
+                .iter()
+                .filter(|(frame, below)| *frame != Frame::End && !known.contains_key(below))
+                .map(|link| link.1)
+                .collect();
+            if !missing.is_empty() {
+                work.extend(missing);
+                continue;
+            }
+            let price = links.iter().map(|&(frame, below)| self.link_price(frame, below, None)).min();
+            if !interrupt::is_over() {
+                self.completions.prices.conts.insert(top, price.unwrap_or(ENDLESS));
+            }
+            work.pop();
+        }
+        self.completions.prices.conts.get(&cont).copied().unwrap_or(ENDLESS)
+    }
+
+    /// The price of what follows a terminal that was completed with `label`, a continuation `cont` behind it.
+    pub(super) fn price_after(&mut self, cont: ContId, label: Option<u32>) -> u32 {
+        self.cont_price(cont);
+        let links = self.recogniser.stack.links(cont).to_vec();
+        links.iter().map(|&(frame, below)| self.link_price(frame, below, label)).min().unwrap_or(ENDLESS)
+    }
+
+    /// The price of a link whose continuation below has a known price.
+    fn link_price(&mut self, frame: Frame, below: ContId, label: Option<u32>) -> u32 {
+        if frame == Frame::End {
+            return 0;
+        }
+        let below = self.completions.prices.conts.get(&below).copied().unwrap_or(ENDLESS);
+        total([self.frame_price(frame, label), below])
+    }
+
+    fn frame_price(&mut self, frame: Frame, label: Option<u32>) -> u32 {
+        match frame {
+            Frame::End => 0,
+            Frame::Then(node) => self.price(node),
+            Frame::Loop { node, done } => match *self.recogniser.pool.node(node) {
+                Node::Repeat { body, min, .. } => {
+                    self.price(body).saturating_mul(min.saturating_sub(done).max(1)).min(ENDLESS)
+                }
+                _ => 0,
+            },
+            Frame::Switch(node) => match self.recogniser.pool.node(node) {
+                Node::Switch { targets, .. } => match label.and_then(|label| targets.get(label as usize)) {
+                    Some(&target) => self.price(target),
+                    // Some label; words of the others are looked at when one is chosen.
+                    None => targets.first().copied().map_or(0, |target| self.price(target)),
+                },
+                _ => 0,
+            },
+            Frame::ObjectOpened(object) => self.object_price(object, At::Opened),
+            Frame::ObjectComma(object) => self.object_price(object, At::Comma),
+            Frame::ObjectValue(object) => self.object_price(object, At::Between),
+            Frame::ObjectDeclared(object) => {
+                let Some((state, spec)) = self.recogniser.object_spec(object) else { return ENDLESS };
+                match label {
+                    Some(label) => {
+                        self.value_price(state.node, &spec, spec.after_declared(&state.progress, label))
+                    }
+                    None => self.object_price(object, At::Comma),
+                }
+            }
+            Frame::ObjectRest { object, rest, .. } => {
+                let Some((state, spec)) = self.recogniser.object_spec(object) else { return ENDLESS };
+                self.value_price(state.node, &spec, spec.after_rest(&state.progress, rest))
+            }
+            Frame::ArrayOpened(array) | Frame::ArrayItem { array, .. } | Frame::ArrayComma(array) => {
+                let Some((state, spec)) = self.recogniser.array_spec(array) else { return ENDLESS };
+                let at = match frame {
+                    Frame::ArrayOpened(_) => At::Opened,
+                    Frame::ArrayComma(_) => At::Comma,
+                    _ => At::Between,
+                };
+                self.array_items(&spec, &state.progress, at, &Self::price)
+            }
+        }
+    }
+
+    fn object_price(&mut self, object: ObjectId, at: At) -> u32 {
+        let Some((state, spec)) = self.recogniser.object_spec(object) else { return ENDLESS };
+        self.object_keys(&spec, &state.progress, at, Some(state.node), &Self::price).bytes
+    }
+
+    /// The key by which the object of a frame is completed at the least price.
+    pub(super) fn next_key(&mut self, object: ObjectId) -> Option<Key> {
+        let (state, spec) = self.recogniser.object_spec(object)?;
+        self.object_keys(&spec, &state.progress, At::Comma, Some(state.node), &Self::price).first
+    }
+
+    /// A colon, a value, and what completes the object after it.
+    fn value_price(&mut self, node: NodeId, spec: &ObjectSpec, values: Vec<(Choice, ObjectProgress)>) -> u32 {
+        let colon = self.word_bytes(spec.colon);
+        let mut least = ENDLESS;
+        for (choice, progress) in values {
+            let rest = self.object_keys(spec, &progress, At::Between, Some(node), &Self::price).bytes;
+            least = least.min(total([colon, self.price(choice.value), rest]));
+        }
+        least
+    }
+
+    /// The least that one of some values costs.
+    fn least(&mut self, choices: &[Choice], price: &dyn Fn(&mut Self, NodeId) -> u32) -> u32 {
+        choices.iter().map(|choice| price(self, choice.value)).min().unwrap_or(ENDLESS)
+    }
+
+    /// The keys that complete an object, the cheapest of those that must not be there but make it large enough.
+    fn object_keys(
+        &mut self,
+        spec: &ObjectSpec,
+        progress: &ObjectProgress,
+        at: At,
+        node: Option<NodeId>,
+        price: &dyn Fn(&mut Self, NodeId) -> u32,
+    ) -> Keys {
+        let comma = self.word_bytes(spec.comma);
+        let close = self.word_bytes(spec.close);
+        let around = total([self.word_bytes(spec.before_key), self.word_bytes(spec.colon), comma]);
+        let whole = |keys: u32, bytes: u32| {
+            let first_comma = if keys > 0 && at != At::Between { comma } else { 0 };
+            total([bytes, close]).saturating_sub(first_comma)
+        };
+        if !spec.is_plain() {
+            return self.greedy_keys(spec, progress, at, price, around, &whole);
+        }
+        let Required { mut bytes, count, mut first } = self.required(spec, progress, node, price, around);
+        let missing = spec.min.saturating_sub(progress.count.saturating_add(count));
+        let extra = missing.max(u32::from(at == At::Comma && count == 0));
+        if extra == 0 {
+            return Keys { bytes: whole(count, bytes), first: first.map(Key::Declared) };
+        }
+        let mut others: Vec<(u32, u32)> = Vec::new();
+        for i in spec.open_keys(progress) {
+            let property = &spec.declared[i];
+            if !property.required && !property.values.is_empty() {
+                let value = self.least(&property.values, price);
+                others.push((total([key_bytes(&property.key), around, value]), i as u32));
+            }
+        }
+        others.sort_unstable();
+        let rest = self.cheapest_rest(spec, progress, around, price);
+        let (mut taken, mut rests) = (0u32, 0u32);
+        for &(cost, i) in others.iter().take(extra as usize) {
+            if rest.is_some_and(|(_, least)| least < cost) {
+                break;
+            }
+            bytes = total([bytes, cost]);
+            first = Some(first.map_or(i, |first| first.min(i)));
+            taken += 1;
+        }
+        if let Some((_, least)) = rest {
+            rests = extra - taken;
+            bytes = total([bytes, least.saturating_mul(rests)]);
+        } else {
+            for &(cost, i) in others.iter().take(extra as usize).skip(taken as usize) {
+                bytes = total([bytes, cost]);
+                first = Some(first.map_or(i, |first| first.min(i)));
+                taken += 1;
+            }
+        }
+        if taken + rests < extra {
+            bytes = ENDLESS;
+        }
+        let key = first.map(Key::Declared).or(rest.map(|(r, _)| Key::Rest(r)));
+        Keys { bytes: whole(count + extra, bytes), first: key }
+    }
+
+    /// The required keys that are missing from an object, which is the node `node` where prices are final.
+    fn required(
+        &mut self,
+        spec: &ObjectSpec,
+        progress: &ObjectProgress,
+        node: Option<NodeId>,
+        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        around: u32,
+    ) -> Required {
+        let before = |core: &mut Self, i: usize, after: Required| {
+            let property = &spec.declared[i];
+            let value = core.least(&property.values, price);
+            let bytes = total([after.bytes, key_bytes(&property.key), around, value]);
+            Required { bytes, count: after.count + 1, first: Some(i as u32) }
+        };
+        let Some(node) = node.filter(|_| spec.order == KeyOrder::Declared) else {
+            let open: Vec<usize> = spec.open_keys(progress).filter(|&i| spec.declared[i].required).collect();
+            return open.into_iter().rev().fold(Required::default(), |after, i| before(self, i, after));
+        };
+        let tails = match self.completions.prices.tails.get(&node) {
+            Some(known) => known.clone(),
+            None => {
+                let mut tails = vec![Required::default(); spec.declared.len() + 1];
+                for i in (0..spec.declared.len()).rev() {
+                    let after = tails[i + 1];
+                    tails[i] = if spec.declared[i].required { before(self, i, after) } else { after };
+                }
+                let tails: Arc<[Required]> = tails.into();
+                if !interrupt::is_over() {
+                    self.completions.prices.tails.insert(node, tails.clone());
+                }
+                tails
+            }
+        };
+        tails[(progress.next as usize).min(spec.declared.len())]
+    }
+
+    /// The undeclared keys that cost the least, and how much.
+    fn cheapest_rest(
+        &mut self,
+        spec: &ObjectSpec,
+        progress: &ObjectProgress,
+        around: u32,
+        price: &dyn Fn(&mut Self, NodeId) -> u32,
+    ) -> Option<(u32, u32)> {
+        let mut best: Option<(u32, u32)> = None;
+        for (r, rest) in spec.rest.iter().enumerate() {
+            let used = progress.rest_counts.get(r).copied().unwrap_or(0);
+            if rest.capacity.is_some_and(|capacity| used >= capacity) {
+                continue;
+            }
+            let spelt = self.recogniser.pool.languages.json_string(rest.keys, spec.rest_escapes);
+            let key = self.word_bytes(spelt);
+            let cost = total([key, around, self.least(&rest.values, price)]);
+            if best.is_none_or(|(_, least)| cost < least) {
+                best = Some((r as u32, cost));
+            }
+        }
+        best.filter(|&(_, cost)| cost < ENDLESS)
+    }
+
+    /// The keys of an object with counters or dependencies: again and again the one that brings the end nearest for its price.
+    fn greedy_keys(
+        &mut self,
+        spec: &ObjectSpec,
+        progress: &ObjectProgress,
+        at: At,
+        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        around: u32,
+        whole: &dyn Fn(u32, u32) -> u32,
+    ) -> Keys {
+        let mut here = progress.clone();
+        let (mut bytes, mut count, mut first) = (0u32, 0u32, None);
+        let least_keys = u32::from(at == At::Comma);
+        while (count < least_keys || !spec.may_close(&here)) && (count as usize) < MAX_GREEDY {
+            if interrupt::check().is_err() {
+                break;
+            }
+            let far = spec.distance(&here);
+            let mut best: Option<(u64, u32, Key, ObjectProgress)> = None;
+            let declared = spec.next_declared(&here).into_iter().map(Key::Declared);
+            let keys: Vec<Key> = declared.chain((0..spec.rest.len() as u32).map(Key::Rest)).collect();
+            for key in keys {
+                let (written, values) = match key {
+                    Key::Declared(i) => {
+                        (key_bytes(&spec.declared[i as usize].key), spec.after_declared(&here, i))
+                    }
+                    Key::Rest(r) => {
+                        let keys = spec.rest[r as usize].keys;
+                        let spelt = self.recogniser.pool.languages.json_string(keys, spec.rest_escapes);
+                        (self.word_bytes(spelt), spec.after_rest(&here, r))
+                    }
+                };
+                for (choice, next) in values {
+                    let cost = total([written, around, price(self, choice.value)]);
+                    let gain = far.saturating_sub(spec.distance(&next));
+                    let rank = rank(cost, gain);
+                    if best.as_ref().is_none_or(|best| rank < best.0) {
+                        best = Some((rank, cost, key, next));
+                    }
+                }
+            }
+            let Some((_, cost, key, next)) = best else { return Keys { bytes: ENDLESS, first } };
+            first = first.or(Some(key));
+            bytes = total([bytes, cost]);
+            count += 1;
+            here = next;
+        }
+        Keys { bytes: whole(count, bytes), first }
+    }
+
+    /// What the items that complete an array cost, with the closing bracket.
+    fn array_items(
+        &mut self,
+        spec: &ArraySpec,
+        progress: &ArrayProgress,
+        at: At,
+        price: &dyn Fn(&mut Self, NodeId) -> u32,
+    ) -> u32 {
+        let comma = self.word_bytes(spec.comma);
+        let close = self.word_bytes(spec.close);
+        let (bytes, count) = if spec.counters.is_empty() {
+            let least = progress.count.saturating_add(u32::from(at == At::Comma)).max(spec.min);
+            let places = spec.prefix.len() as u32;
+            let mut bytes = 0;
+            for place in progress.count..least.min(places) {
+                bytes = total([bytes, comma, self.least(&spec.prefix[place as usize], price)]);
+            }
+            let others = least.saturating_sub(progress.count.max(places));
+            if others > 0 {
+                let each = total([comma, self.least(&spec.rest, price)]);
+                bytes = total([bytes, each.saturating_mul(others)]);
+            }
+            (bytes, least.saturating_sub(progress.count))
+        } else {
+            self.greedy_items(spec, progress, at, price, comma)
+        };
+        let first_comma = if count > 0 && at != At::Between { comma } else { 0 };
+        total([bytes, close]).saturating_sub(first_comma)
+    }
+
+    /// The items of an array with counters: again and again the one that counts most for its price.
+    fn greedy_items(
+        &mut self,
+        spec: &ArraySpec,
+        progress: &ArrayProgress,
+        at: At,
+        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        comma: u32,
+    ) -> (u32, u32) {
+        let mut here = progress.clone();
+        let (mut bytes, mut count) = (0u32, 0u32);
+        let least_items = u32::from(at == At::Comma);
+        while (count < least_items || !spec.may_close(&here)) && (count as usize) < MAX_GREEDY {
+            if interrupt::check().is_err() {
+                break;
+            }
+            let far = spec.distance(&here);
+            let mut ranked: Vec<(u64, u32, Choice)> = Vec::new();
+            for &choice in spec.choices(here.count) {
+                let Some(next) = spec.advance(&here, choice) else { continue };
+                let cost = total([comma, price(self, choice.value)]);
+                let gain = far.saturating_sub(spec.distance(&next));
+                ranked.push((rank(cost, gain), cost, choice));
+            }
+            ranked.sort_by_key(|&(rank, ..)| rank);
+            let next = ranked.iter().find_map(|&(_, cost, choice)| {
+                spec.after(&here, &[choice]).pop().map(|(_, next)| (cost, next))
+            });
+            let Some((cost, next)) = next else { return (ENDLESS, count) };
+            bytes = total([bytes, cost]);
+            count += 1;
+            here = next;
+        }
+        (bytes, count)
+    }
+}
+
+/// Where in an object or array something is completed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// After the opening bracket: it may be closed, and the first part has no comma before it.
+    Opened,
+    /// After a part.
+    Between,
+    /// After a comma, where one more part must come.
+    Comma,
+}
+
+/// What is the less the better: the price by what is gained, and what gains nothing behind all that does.
+fn rank(cost: u32, gain: u32) -> u64 {
+    match gain {
+        0 => 1 << 60 | u64::from(cost),
+        gain => (u64::from(cost) << 16) / u64::from(gain),
+    }
+}
+
+/// A declared key in quotes.
+fn key_bytes(key: &str) -> u32 {
+    key.len() as u32 + 2
+}
+
+/// The parts of a node that its cheapest derivation may need. What cannot be expanded has none, and says so when it is reached.
+fn needed(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId> {
+    if recogniser.pool.is_nullable(node) {
+        return Vec::new();
+    }
+    let values = |choices: &[Choice]| choices.iter().map(|choice| choice.value).collect::<Vec<_>>();
+    match recogniser.pool.node(node) {
+        Node::Never | Node::Empty | Node::Special(_) | Node::Terminal(_) | Node::Lexeme(_) => Vec::new(),
+        Node::Switch { targets, .. } => targets.to_vec(),
+        &Node::Seq(first, second) => vec![first, second],
+        Node::Alt(parts) => parts.to_vec(),
+        &Node::Repeat { body, .. } | &Node::NonEmpty(body) => vec![body],
+        &Node::Rule(rule) => vec![recogniser.pool.rule(rule)],
+        &Node::Lazy(key) => {
+            let expanded: Result<NodeId, EngineError> = recogniser.expand_lazy(key);
+            expanded.into_iter().collect()
+        }
+        Node::Object(spec) => {
+            let required = spec.declared.iter().filter(|property| property.required).count() as u32;
+            let all = !spec.is_plain() || spec.min > required;
+            let declared = spec.declared.iter().filter(|property| all || property.required);
+            let mut parts: Vec<NodeId> = declared.flat_map(|property| values(&property.values)).collect();
+            if all {
+                parts.extend(spec.rest.iter().flat_map(|rest| values(&rest.values)));
+            }
+            parts
+        }
+        Node::Array(spec) => {
+            let counted = !spec.counters.is_empty();
+            let places = if counted { spec.prefix.len() } else { spec.prefix.len().min(spec.min as usize) };
+            let mut parts: Vec<NodeId> = spec.prefix[..places].iter().flat_map(|c| values(c)).collect();
+            if counted || spec.min as usize > places {
+                parts.extend(values(&spec.rest));
+            }
+            parts
+        }
+    }
+}
