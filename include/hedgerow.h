@@ -31,7 +31,8 @@
 #include <stdint.h>
 
 /**
- * Version of the header, first number. Compare with hr_version() for the library that was found at run time.
+ * Version of the header, first number. Compare it with hr_version(), the version of the library
+ * that was loaded at run time.
  */
 #define HR_VERSION_MAJOR 0
 
@@ -46,19 +47,19 @@
 #define HR_VERSION_PATCH 0
 
 /**
- * Number of the ABI. It rises when programs must be compiled anew; additions leave it as it is.
+ * Number of the ABI. It rises if programs must be recompiled; additions leave it unchanged.
  */
 #define HR_ABI_VERSION 1
 
 /**
- * Stands for "no token" wherever a token id is expected or returned.
+ * The value for "no token" of every parameter and result that is a token id.
  */
 #define HR_NO_TOKEN UINT32_MAX
 
 /**
- * What a call came to. Every other value than HR_OK leaves the results of the call untouched.
+ * The outcome of a call. With any value but HR_OK the results of the call are unchanged.
  *
- * Numbers are frozen; later versions may add some, so that a switch needs a default.
+ * Numbers are frozen. Later versions may add some, so a switch needs a default.
  */
 enum hr_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -66,20 +67,21 @@ enum hr_status
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * All went well.
+     * Success.
      */
     HR_OK = 0,
     /**
-     * An argument cannot be used: NULL where something is needed, text that is not UTF-8, a number out of range.
+     * An argument cannot be used: NULL for a required pointer, text that is not UTF-8, a number
+     * out of range.
      */
     HR_ERROR_INVALID_ARGUMENT = 1,
     /**
-     * A mistake inside the library. The object the call was about answers with this status from then on; free it.
-     * Other objects are not affected. Please report it, with the message.
+     * A mistake inside the library. Later calls on the same object return this status too; free
+     * it. Other objects are not affected. Please report the mistake, with the message.
      */
     HR_ERROR_INTERNAL = 2,
     /**
-     * A limit or budget was exceeded; the message says which and by how much.
+     * A limit or budget was exceeded; the message names it and the excess.
      */
     HR_ERROR_LIMIT = 3,
     /**
@@ -87,11 +89,12 @@ enum hr_status
      */
     HR_ERROR_VOCABULARY = 4,
     /**
-     * A schema, pattern or grammar is malformed, not supported or cannot be satisfied; see hr_error_location().
+     * A schema, pattern or grammar is malformed, not supported or cannot be satisfied; see
+     * hr_error_location().
      */
     HR_ERROR_GRAMMAR = 5,
     /**
-     * A row of logits cannot be sampled, or sampling parameters make no sense.
+     * A row of logits cannot be sampled, or sampling parameters are not valid.
      */
     HR_ERROR_SAMPLING = 6,
     /**
@@ -103,7 +106,7 @@ enum hr_status
      */
     HR_ERROR_MODEL = 8,
     /**
-     * An hr_cancel_flag was set; the call may be repeated when it is cleared.
+     * An hr_cancel_flag was set; the call may be repeated after the flag is cleared.
      */
     HR_ERROR_CANCELLED = 9,
 };
@@ -292,7 +295,7 @@ typedef uint32_t hr_draft;
 
 #if defined(HR_HAS_TORCH)
 /**
- * Which token a draft model guesses.
+ * The token that a draft model guesses.
  */
 enum hr_draft_choice
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -301,13 +304,14 @@ enum hr_draft_choice
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * Its likeliest. Outputs have the tokens that they would have without guesses.
+     * The most probable token. Outputs have the tokens that they would have without guesses.
      */
     HR_DRAFT_CHOICE_LIKELIEST = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * One drawn from its law. Outputs have the law that they would have without guesses.
+     * A token drawn from its distribution. Outputs have the distribution that they would have
+     * without guesses.
      */
     HR_DRAFT_CHOICE_DRAWN = 1,
 #endif
@@ -323,7 +327,8 @@ typedef uint32_t hr_draft_choice;
 
 #if defined(HR_HAS_TORCH)
 /**
- * Who guesses tokens ahead. Guesses save forward passes and leave the law of outputs as it is.
+ * The source of guesses. Guesses save forward passes and leave the distribution of outputs
+ * unchanged.
  */
 enum hr_drafter
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -332,13 +337,14 @@ enum hr_drafter
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * Nobody.
+     * No guesses.
      */
     HR_DRAFTER_NONE = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * What followed the last time that the latest tokens came: draft_ngram of them at most.
+     * The tokens that followed the latest tokens at their last earlier occurrence. At most
+     * draft_ngram of the latest tokens are looked for.
      */
     HR_DRAFTER_NGRAM = 1,
 #endif
@@ -405,7 +411,7 @@ typedef uint32_t hr_dynamic_temperature;
 
 #if defined(HR_HAS_TORCH)
 /**
- * When beam search stops, once as many outputs have ended as there are beams.
+ * The rule that ends beam search, once as many outputs have ended as there are beams.
  */
 enum hr_early_stopping
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -414,19 +420,19 @@ enum hr_early_stopping
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * When the best beam, at its present length, is worth no more than the worst ended output.
+     * Stops when the best beam, at its present length, scores no more than the worst ended output.
      */
     HR_EARLY_STOPPING_HEURISTIC = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * At once.
+     * Stops at once.
      */
     HR_EARLY_STOPPING_FULL = 1,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * When no beam can come to be worth more.
+     * Stops when no beam can reach a higher score.
      */
     HR_EARLY_STOPPING_NEVER = 2,
 #endif
@@ -688,7 +694,7 @@ typedef uint32_t hr_selection;
 
 #if defined(HR_HAS_TORCH)
 /**
- * How outputs are found.
+ * The strategy that finds outputs.
  */
 enum hr_strategy
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -697,13 +703,13 @@ enum hr_strategy
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * Token by token, as the sampler says; greedily at temperature 0.
+     * Token by token, drawn by the sampler; greedy at temperature 0.
      */
     HR_STRATEGY_SAMPLE = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * The likeliest of width outputs.
+     * The most probable of width outputs.
      */
     HR_STRATEGY_BEST_OF = 1,
 #endif
@@ -715,7 +721,7 @@ enum hr_strategy
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * Contrastive search among the width likeliest tokens.
+     * Contrastive search among the width most probable tokens.
      */
     HR_STRATEGY_CONTRASTIVE = 3,
 #endif
@@ -947,7 +953,8 @@ typedef struct hr_constraint hr_constraint;
 
 #if defined(HR_HAS_TORCH)
 /**
- * Medusa heads, which guess ahead for one model. Made by hr_draft_heads_load(), freed by hr_draft_heads_free().
+ * Medusa heads, which guess tokens for one model. Made by hr_draft_heads_load(), freed by
+ * hr_draft_heads_free().
  *
  * Any number of threads may use them at once. They do not need the model any more.
  */
@@ -955,9 +962,9 @@ typedef struct hr_draft_heads hr_draft_heads;
 #endif
 
 /**
- * Why a call failed. Belongs to whoever received it; free it with hr_error_free().
+ * The reason for which a call failed. The receiver owns it and frees it with hr_error_free().
  *
- * Does not change after it was made: it may be read by several threads and freed by any.
+ * An error never changes: several threads may read it, and any of them may free it.
  */
 typedef struct hr_error hr_error;
 
@@ -988,7 +995,8 @@ typedef struct hr_matcher hr_matcher;
 
 #if defined(HR_HAS_TORCH)
 /**
- * A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by hr_model_free().
+ * A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by
+ * hr_model_free().
  *
  * Any number of threads may use it at once. Generations made with it do not need it any more.
  */
@@ -996,7 +1004,8 @@ typedef struct hr_model hr_model;
 #endif
 
 /**
- * Draws tokens from rows of logits. Made by hr_sampler_new(), freed by hr_sampler_free().
+ * A sampler, which draws tokens from rows of logits. Made by hr_sampler_new(), freed by
+ * hr_sampler_free().
  *
  * One thread at a time may use it; it may move between threads. It depends on no other object.
  */
@@ -1014,15 +1023,16 @@ typedef struct hr_sampler hr_sampler;
 typedef struct hr_token_fsm hr_token_fsm;
 
 /**
- * The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions, freed by hr_vocab_free().
+ * The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions,
+ * freed by hr_vocab_free().
  *
- * It never changes: any number of threads may use it at once. Whatever is made from it keeps what it needs alive, so that
- * it may be freed at any time.
+ * It never changes: any number of threads may use it at once. Objects made from it keep the parts
+ * that they need alive, so it may be freed at any time.
  */
 typedef struct hr_vocab hr_vocab;
 
 /**
- * UTF-8 text somewhere in the caller's memory. data is not looked at if len is 0; no NUL is needed.
+ * UTF-8 text in the caller's memory. data is ignored if len is 0; no NUL is needed.
  */
 typedef struct hr_text {
     /**
@@ -1030,13 +1040,13 @@ typedef struct hr_text {
      */
     const char *data;
     /**
-     * How many bytes.
+     * Number of bytes.
      */
     size_t len;
 } hr_text;
 
 /**
- * A special (control) token: one that no text matches.
+ * A special (control) token, which text never matches.
  */
 typedef struct hr_special_token {
     /**
@@ -1050,7 +1060,7 @@ typedef struct hr_special_token {
 } hr_special_token;
 
 /**
- * Bytes somewhere in the caller's memory. data is not looked at if len is 0.
+ * Bytes in the caller's memory. data is ignored if len is 0.
  */
 typedef struct hr_bytes {
     /**
@@ -1058,7 +1068,7 @@ typedef struct hr_bytes {
      */
     const uint8_t *data;
     /**
-     * How many.
+     * Number of bytes.
      */
     size_t len;
 } hr_bytes;
@@ -1561,7 +1571,7 @@ typedef struct hr_sampler_options {
 
 #if defined(HR_HAS_TORCH)
 /**
- * How a model is loaded. Set it up with hr_model_options_init().
+ * The options for loading a model. Initialise them with hr_model_options_init().
  */
 typedef struct hr_model_options {
     /**
@@ -1569,19 +1579,21 @@ typedef struct hr_model_options {
      */
     size_t struct_size;
     /**
-     * "cpu", "cuda", "cuda:N" or "auto". Empty, the default, is "cpu".
+     * Device: "cpu", "cuda", "cuda:N" or "auto". Empty, the default, is "cpu".
      */
     struct hr_text device;
     /**
-     * "f32", "bf16" or "f16". Empty, the default, is "f32".
+     * Number format: "f32", "bf16" or "f16". Empty, the default, is "f32".
      */
     struct hr_text dtype;
     /**
-     * Threads to compute with, for the whole process; 0, the default, leaves it to libtorch.
+     * Number of threads that compute, for the whole process; 0, the default, leaves it to
+     * libtorch.
      */
     size_t threads;
     /**
-     * The most tokens of prompt and output together; 0, the default, is what the model was made for.
+     * Largest number of tokens of prompt and output together; 0, the default, is the model's own
+     * limit.
      */
     size_t context_length;
 } hr_model_options;
@@ -1589,16 +1601,18 @@ typedef struct hr_model_options {
 
 #if defined(HR_HAS_TORCH)
 /**
- * Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0 to go on and anything else to
- * end the generation. Of several outputs, the first one's text. Called on the thread that called hr_generate(). Must not unwind
- * (no C++ exception, no longjmp).
+ * Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0
+ * to continue and any other value to end the generation. Of several outputs, only the first one's
+ * text is given. Called on the thread that called hr_generate(). Must not unwind (no C++
+ * exception, no longjmp).
  */
 typedef int32_t (*hr_on_text)(void *user_data, const char *text, size_t len);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * What is asked of hr_generate(). Set it up with hr_generation_options_init(). Pointers are needed during the call only.
+ * The options of hr_generate(). Initialise them with hr_generation_options_init(). Pointers must
+ * be valid during the call only.
  */
 typedef struct hr_generation_options {
     /**
@@ -1606,23 +1620,24 @@ typedef struct hr_generation_options {
      */
     size_t struct_size;
     /**
-     * The most tokens of output. Default 512.
+     * Largest number of tokens of an output. Default 512.
      */
     size_t max_tokens;
     /**
-     * What the output must be; NULL, the default, for anything. Over the model's vocabulary: see hr_model_vocab().
+     * The constraint of the output, over the model's vocabulary (see hr_model_vocab()); NULL, the
+     * default, for none.
      */
     const struct hr_constraint *constraint;
     /**
-     * How tokens are drawn; NULL, the default, draws from softmax(logits) with seed 0.
+     * The options of the sampler; NULL, the default, draws from softmax(logits) with seed 0.
      */
     const struct hr_sampler_options *sampler;
     /**
-     * Texts that end the output where they first appear.
+     * Texts that end the output at their first occurrence.
      */
     const struct hr_text *stop;
     /**
-     * How many. Default 0.
+     * Number of stop texts. Default 0.
      */
     size_t stop_count;
     /**
@@ -1630,80 +1645,85 @@ typedef struct hr_generation_options {
      */
     struct hr_text system;
     /**
-     * 0, the default, puts the prompt into the model's chat template as a message of the user; 1 continues it as it is.
+     * 0, the default, puts the prompt into the model's chat template as a message of the user; 1
+     * continues it as it is.
      */
     size_t raw_prompt;
     /**
-     * Receives text as it comes; NULL, the default, for nobody.
+     * A callback that receives text as it is generated; NULL, the default, for none.
      */
     hr_on_text on_text;
     /**
-     * The first argument of on_text. Not looked at.
+     * The first argument of on_text. The library does not read it.
      */
     void *user_data;
     /**
-     * How many outputs to make of the prompt, which is read once. Default 1.
+     * Number of outputs for the prompt, which is read once. Default 1.
      */
     size_t outputs;
     /**
-     * 0, the default, appends what the constraint forces without asking the model; 1 asks it for every token.
+     * 0, the default, appends forced tokens without the model; 1 draws them like all others.
      */
     size_t sample_forced;
     /**
-     * What becomes of a constrained output that would be too long: 0, the default, brings it to its end in time; 1 cuts it.
+     * 0, the default, completes a constrained output before it becomes too long; 1 cuts it.
      */
     size_t cut_at_limit;
     /**
-     * 1 lets the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word; 0 is
-     * the default.
+     * 1 lets the output spell the end of the prompt with other tokens (token healing), for prompts
+     * that end within a word. Default 0.
      */
     size_t heal_prompt;
     /**
-     * How outputs are found. Default HR_STRATEGY_SAMPLE.
+     * The strategy that finds outputs. Default HR_STRATEGY_SAMPLE.
      */
     hr_strategy strategy;
     /**
-     * When beam search stops. Default HR_EARLY_STOPPING_HEURISTIC.
+     * The rule that ends beam search. Default HR_EARLY_STOPPING_HEURISTIC.
      */
     hr_early_stopping early_stopping;
     /**
-     * How many outputs, beams or tokens the strategy chooses from. Default 4.
+     * Number of outputs, beams or tokens from which the strategy chooses. Default 4.
      */
     size_t width;
     /**
-     * Of beam search: an output is worth its log-probability / length^length_penalty. Default 1.
+     * For beam search: the exponent in an output's score, log-probability / length^length_penalty.
+     * Default 1.
      */
     double length_penalty;
     /**
-     * Of beam search: groups that choose one after the other; divides width. Default 1.
+     * For beam search: number of groups that choose one after another; divides width. Default 1.
      */
     size_t beam_groups;
     /**
-     * Of beam search: what a token costs for each time that groups before have chosen it. Default 0.
+     * For beam search: reduction of a token's score for each time that an earlier group has chosen
+     * it. Default 0.
      */
     double diversity_penalty;
     /**
-     * Of contrastive search: what likeness to the text so far costs, from 0 to 1. Default 0.6.
+     * For contrastive search: weight of the similarity to the text so far, from 0 to 1. Default
+     * 0.6.
      */
     double contrastive_penalty;
     /**
-     * Who guesses tokens ahead; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default HR_DRAFTER_NONE.
+     * The source of guesses; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default
+     * HR_DRAFTER_NONE.
      */
     hr_drafter drafter;
     /**
-     * What a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
+     * The token that a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
      */
     hr_draft_choice draft_choice;
     /**
-     * How many tokens to guess at most, those of a tree included. Default 5.
+     * Largest number of tokens to guess, for a tree in all its branches. Default 5.
      */
     size_t draft_tokens;
     /**
-     * For HR_DRAFTER_NGRAM: how many of the latest tokens to look for, at most. Default 3.
+     * For HR_DRAFTER_NGRAM: largest number of the latest tokens to look for. Default 3.
      */
     size_t draft_ngram;
     /**
-     * For HR_DRAFTER_MODEL.
+     * For HR_DRAFTER_MODEL: the draft model.
      */
     const struct hr_model *draft_model;
     /**
@@ -1711,40 +1731,44 @@ typedef struct hr_generation_options {
      */
     const size_t *draft_skipped_layers;
     /**
-     * How many. Default 0.
+     * Number of skipped layers. Default 0.
      */
     size_t draft_skipped_count;
     /**
-     * For HR_DRAFTER_HEADS.
+     * For HR_DRAFTER_HEADS: the draft heads.
      */
     const struct hr_draft_heads *draft_heads;
     /**
-     * Above 0 takes guesses x of probability p(x) > min(accept_epsilon, accept_delta * exp(-H(p))), H the entropy, which is
-     * lossy: outputs lean towards the guesses. Usual: 0.09. Default 0: guesses change nothing.
+     * A value above 0 accepts every guess x of probability p(x) > min(accept_epsilon, accept_delta
+     * * exp(-H(p))), where H is the entropy. This is lossy: outputs lean towards the guesses.
+     * Usual: 0.09. Default 0: outputs keep their distribution.
      */
     double accept_epsilon;
     /**
-     * See accept_epsilon. Usual: 0.3. Default 0.
+     * The factor in the rule of accept_epsilon. Usual: 0.3. Default 0.
      */
     double accept_delta;
     /**
-     * Strengthens the prompt against negative_prompt by this factor (classifier-free guidance). Default 1: not.
+     * Scale of classifier-free guidance: strengthens the prompt against negative_prompt. Default
+     * 1: none.
      */
     double guidance;
     /**
-     * What guidance leads away from; empty, the default, for the prompt's last token alone.
+     * The prompt from which guidance leads away; empty, the default, for the prompt's last token
+     * alone.
      */
     struct hr_text negative_prompt;
     /**
-     * A weaker model over the same tokens, whose preferences are taken back (contrastive decoding). NULL, the default, for none.
+     * A weaker model over the same tokens, whose preferences are subtracted (contrastive
+     * decoding). NULL, the default, for none.
      */
     const struct hr_model *amateur;
     /**
-     * Layers whose preferences are taken back (DoLa), from 0.
+     * Numbers of layers, from 0, whose preferences are subtracted (DoLa).
      */
     const size_t *dola_layers;
     /**
-     * How many. Default 0: not.
+     * Number of these layers. Default 0: no DoLa.
      */
     size_t dola_count;
 } hr_generation_options;
@@ -1820,13 +1844,14 @@ extern "C" {
 const char *hr_version(void);
 
 /**
- * The library's number of the ABI. A program should refuse to run if it differs from HR_ABI_VERSION.
+ * The library's number of the ABI. A program should refuse to run if it differs from
+ * HR_ABI_VERSION.
  */
 uint32_t hr_abi_version(void);
 
 /**
- * Whether the library was built with a feature: "torch" (language models), "tokenizers". name is NUL-terminated; false for
- * NULL and for names that are not known.
+ * True if the library was built with a feature: "torch" (language models) or "tokenizers". name is
+ * NUL-terminated; false for NULL and for unknown names.
  */
 bool hr_has_feature(const char *name);
 
@@ -1836,32 +1861,32 @@ bool hr_has_feature(const char *name);
 hr_status hr_error_kind(const struct hr_error *error);
 
 /**
- * What was wrong, where, and what to do about it: one or more lines of UTF-8 text, NUL-terminated.
+ * The fault, its place, and a remedy: one or more lines of UTF-8 text, NUL-terminated.
  *
- * Lives as long as the error. Empty for NULL.
+ * The text lives as long as the error. Empty for NULL.
  */
 const char *hr_error_message(const struct hr_error *error);
 
 /**
- * Where in the text that was given something is wrong. Returns false, and changes nothing, if that is not known.
+ * The place of the fault in the text that was given. Returns false, and changes nothing, if it is
+ * not known.
  *
- * line and column count from 1, columns in characters; both become 0 if only the pointer is known. pointer becomes a JSON
- * pointer (NUL-terminated, alive as long as the error) into a JSON text, or NULL. Any of the three may be NULL.
+ * line and column count from 1, columns in characters; both become 0 if only the pointer is known.
+ * pointer becomes a JSON pointer (NUL-terminated, alive as long as the error) into a JSON text, or
+ * NULL. Any of the three may be NULL.
  */
-bool hr_error_location(const struct hr_error *error,
-                       size_t *line,
-                       size_t *column,
-                       const char **pointer);
+bool hr_error_location(const struct hr_error *error, size_t *line, size_t *column, const char **pointer);
 
 /**
- * Frees an error. NULL is fine.
+ * Frees an error. NULL is allowed.
  */
 void hr_error_free(struct hr_error *error);
 
 /**
- * Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback, Unigram, WordPiece).
+ * Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback,
+ * Unigram, WordPiece).
  *
- * End-of-sequence tokens are those whose names are well known; see hr_vocab_with_eos().
+ * The end-of-sequence tokens are those with well-known names; see hr_vocab_with_eos().
  */
 hr_status hr_vocab_from_tokenizer_json(const char *json,
                                        size_t json_len,
@@ -1869,7 +1894,8 @@ hr_status hr_vocab_from_tokenizer_json(const char *json,
                                        struct hr_error **error);
 
 /**
- * Reads a tiktoken rank file (a base64 token and its rank a line). The file does not name the special tokens: give them.
+ * Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
+ * the special tokens, so they are given.
  */
 hr_status hr_vocab_from_tiktoken(const uint8_t *ranks,
                                  size_t ranks_len,
@@ -1879,8 +1905,8 @@ hr_status hr_vocab_from_tiktoken(const uint8_t *ranks,
                                  struct hr_error **error);
 
 /**
- * Reads the vocabulary inside a GGUF file that lies in memory (mapped, for example). Only its beginning is looked at; nothing of it
- * is needed afterwards.
+ * Reads the vocabulary inside a GGUF file that is in memory (mapped, for example). Only its
+ * beginning is read, and none of it is needed afterwards.
  */
 hr_status hr_vocab_from_gguf(const uint8_t *gguf,
                              size_t gguf_len,
@@ -1888,7 +1914,8 @@ hr_status hr_vocab_from_gguf(const uint8_t *gguf,
                              struct hr_error **error);
 
 /**
- * Reads the vocabulary inside a GGUF file. Only as much of the file is read as the vocabulary takes.
+ * Reads the vocabulary inside a GGUF file. Only the beginning of the file, up to the vocabulary's
+ * end, is read.
  */
 hr_status hr_vocab_from_gguf_file(const char *path,
                                   size_t path_len,
@@ -1896,10 +1923,12 @@ hr_status hr_vocab_from_gguf_file(const char *path,
                                   struct hr_error **error);
 
 /**
- * Makes a vocabulary of the bytes of its tokens: token i stands for tokens[i]. An empty one stands for no text.
+ * Makes a vocabulary from the bytes of its tokens: token i has the bytes tokens[i]. A token
+ * without bytes stands for no text.
  *
- * special names the tokens that no text matches; eos lists the ids that end a sequence (those are special, too). model_size
- * is the number of logits the model gives, where that is more than count; 0 for as many.
+ * special names the tokens that text never matches. eos lists the ids that end a sequence, which
+ * are special too. model_size is the number of logits that the model gives, if it is more than
+ * count; 0 if it is the same.
  */
 hr_status hr_vocab_from_tokens(const struct hr_bytes *tokens,
                                size_t count,
@@ -1912,7 +1941,7 @@ hr_status hr_vocab_from_tokens(const struct hr_bytes *tokens,
                                struct hr_error **error);
 
 /**
- * The same tokens with these as the ones that end a sequence, as a new object.
+ * The same tokens with these as the tokens that end a sequence, as a new object.
  */
 hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
                             const uint32_t *eos,
@@ -1921,8 +1950,8 @@ hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
                             struct hr_error **error);
 
 /**
- * The same tokens with the end-of-sequence tokens that a model's generation_config.json, config.json or tokenizer_config.json
- * names, as a new object.
+ * The same tokens with the end-of-sequence tokens that a model's generation_config.json,
+ * config.json or tokenizer_config.json names, as a new object.
  */
 hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
                                         const char *json,
@@ -1931,8 +1960,8 @@ hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
                                         struct hr_error **error);
 
 /**
- * The same tokens for a model that gives model_size logits, as a new object: more than the tokenizer has where the model's
- * output is padded (the padding is never allowed).
+ * The same tokens for a model that gives model_size logits, as a new object. If the model's output
+ * is padded, these are more than the tokenizer's tokens; the padding is never allowed.
  */
 hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
                                    size_t model_size,
@@ -1940,17 +1969,18 @@ hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
                                    struct hr_error **error);
 
 /**
- * A second handle to the same vocabulary. Copies nothing; NULL for NULL.
+ * A second handle to the same vocabulary. It copies nothing; NULL for NULL.
  */
 struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
 
 /**
- * Frees a vocabulary. NULL is fine.
+ * Frees a vocabulary. NULL is allowed.
  */
 void hr_vocab_free(struct hr_vocab *vocab);
 
 /**
- * Number of token ids, the padding of the model's output included: the length of a row of logits. 0 for NULL.
+ * Number of token ids, the padding of the model's output included: the length of a row of logits.
+ * 0 for NULL.
  */
 size_t hr_vocab_size(const struct hr_vocab *vocab);
 
@@ -1960,22 +1990,23 @@ size_t hr_vocab_size(const struct hr_vocab *vocab);
 size_t hr_vocab_mask_words(const struct hr_vocab *vocab);
 
 /**
- * Number of tokens the tokenizer itself has; ids from here to the size stand for nothing. 0 for NULL.
+ * Number of tokens that the tokenizer itself has; ids from here to the size are padding. 0 for
+ * NULL.
  */
 size_t hr_vocab_token_count(const struct hr_vocab *vocab);
 
 /**
- * The bytes that a token stands for, not NUL-terminated; len becomes their number. They live as long as this handle or any
- * other to the same vocabulary.
+ * The bytes of a token, not NUL-terminated; len becomes their number. They live as long as this
+ * handle or any other to the same vocabulary.
  *
- * NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist; for these, len may be NULL too.
+ * NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist. For
+ * these, len may be NULL too.
  */
-const uint8_t *hr_vocab_token_bytes(const struct hr_vocab *vocab,
-                                    uint32_t token,
-                                    size_t *len);
+const uint8_t *hr_vocab_token_bytes(const struct hr_vocab *vocab, uint32_t token, size_t *len);
 
 /**
- * Whether a token is special, that is, matched by no text. False for NULL and for ids that do not exist.
+ * True if a token is special, so that text never matches it. False for NULL and for ids that do
+ * not exist.
  */
 bool hr_vocab_is_special(const struct hr_vocab *vocab, uint32_t token);
 
@@ -1985,24 +2016,22 @@ bool hr_vocab_is_special(const struct hr_vocab *vocab, uint32_t token);
 uint32_t hr_vocab_special_token(const struct hr_vocab *vocab, const char *name, size_t name_len);
 
 /**
- * The name of a special token, not NUL-terminated; len becomes its length. It lives as long as this handle or any other to
- * the same vocabulary. NULL, with len 0, if the token has no name.
+ * The name of a special token, not NUL-terminated; len becomes its length. It lives as long as
+ * this handle or any other to the same vocabulary. NULL, with len 0, if the token has no name.
  */
-const char *hr_vocab_token_name(const struct hr_vocab *vocab,
-                                uint32_t token,
-                                size_t *len);
+const char *hr_vocab_token_name(const struct hr_vocab *vocab, uint32_t token, size_t *len);
 
 /**
- * The ids that end a sequence, in ascending order; count becomes their number. They live as long as this handle or any other
- * to the same vocabulary. NULL, with count 0, if there are none.
+ * The ids that end a sequence, in ascending order; count becomes their number. They live as long
+ * as this handle or any other to the same vocabulary. NULL, with count 0, if there are none.
  */
-const uint32_t *hr_vocab_eos(const struct hr_vocab *vocab,
-                             size_t *count);
+const uint32_t *hr_vocab_eos(const struct hr_vocab *vocab, size_t *count);
 
 /**
- * The bytes of tokens, one after the other; special tokens give none.
+ * The bytes of tokens, one after another; special tokens add none.
  *
- * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
 hr_status hr_vocab_decode(const struct hr_vocab *vocab,
                           const uint32_t *ids,
@@ -2013,9 +2042,11 @@ hr_status hr_vocab_decode(const struct hr_vocab *vocab,
                           struct hr_error **error);
 
 /**
- * Spells text with tokens, the longest that fits first. This is a valid spelling, not always the one the tokenizer would give.
+ * Spells text with tokens, by the longest match. The result is a valid spelling, but not always
+ * the tokenizer's.
  *
- * Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
 hr_status hr_vocab_spell(const struct hr_vocab *vocab,
                          const uint8_t *text,
@@ -2406,12 +2437,13 @@ bool hr_token_fsm_is_accepting(const struct hr_token_fsm *fsm, uint32_t state);
 bool hr_token_fsm_is_stopped(const struct hr_token_fsm *fsm, uint32_t state);
 
 /**
- * Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes -infinity. Others stay.
+ * Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes
+ * -infinity. Other logits are unchanged.
  *
- * Row r begins at logits + r * row_stride and has columns logits; its mask begins at masks + r * mask_stride and has
- * mask_words words (bit i % 32 of word i / 32 stands for token i). Strides count elements. mask_stride 0 gives all rows the same
- * mask. Tokens beyond the mask's end are forbidden, which is right for the padding of a model's output; words beyond the row's
- * end are ignored.
+ * Row r begins at logits + r * row_stride and has columns logits. Its mask begins at masks + r *
+ * mask_stride and has mask_words words (token i is bit i % 32 of word i / 32). Strides count
+ * elements. mask_stride 0 gives all rows the same mask. Tokens beyond the mask's end are
+ * forbidden, as the padding of a model's output must be. Words beyond the row's end are ignored.
  *
  * Several threads may work on different rows at once.
  */
@@ -2454,27 +2486,28 @@ hr_status hr_mask_logits_bf16(uint16_t *logits,
 void hr_sampler_options_init(struct hr_sampler_options *options);
 
 /**
- * Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. Nothing of the options is needed
- * afterwards.
+ * Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. The
+ * options are not needed afterwards.
  */
 hr_status hr_sampler_new(const struct hr_sampler_options *options,
                          struct hr_sampler **out,
                          struct hr_error **error);
 
 /**
- * A second sampler with the same parameters and history; both go on independently.
+ * A second sampler with the same parameters and history. The two then change independently.
  */
 hr_status hr_sampler_clone(const struct hr_sampler *sampler,
                            struct hr_sampler **out,
                            struct hr_error **error);
 
 /**
- * Frees a sampler. NULL is fine.
+ * Frees a sampler. NULL is allowed.
  */
 void hr_sampler_free(struct hr_sampler *sampler);
 
 /**
- * Starts over with a prompt, whose tokens count for repetition penalties, DRY, n-grams and sequences.
+ * Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and
+ * sequences.
  */
 hr_status hr_sampler_set_prompt(struct hr_sampler *sampler,
                                 const uint32_t *tokens,
@@ -2484,9 +2517,10 @@ hr_status hr_sampler_set_prompt(struct hr_sampler *sampler,
 /**
  * Draws a token from a row of 32-bit logits, under a mask, for the sampler's current position.
  *
- * The mask may be NULL with mask_words 0: all tokens are allowed then. Bit i % 32 of word i / 32 stands for token i; tokens beyond the
- * mask's end are forbidden, and forbidden logits are not read. logprob, which may be NULL, becomes the natural logarithm of the
- * probability the token was drawn with. The row is not changed and the sampler does not move: see hr_sampler_accept().
+ * The mask may be NULL with mask_words 0: all tokens are then allowed. Token i is bit i % 32 of
+ * word i / 32. Tokens beyond the mask's end are forbidden, and forbidden logits are not read.
+ * logprob, which may be NULL, becomes the natural logarithm of the probability with which the
+ * token was drawn. The row and the sampler's position do not change: see hr_sampler_accept().
  *
  * Fails if no token is left to draw, or if a logit that is read is NaN or +infinity.
  */
@@ -2524,8 +2558,9 @@ hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
                                  struct hr_error **error);
 
 /**
- * Replaces a row of logits by what the chain makes of it: the natural logarithm of each token's probability, -infinity for tokens
- * that cannot be drawn. For callers who draw by themselves. The mask is as for hr_sampler_sample_f32().
+ * Replaces a row of logits by the result of the chain: the natural logarithm of each token's
+ * probability, and -infinity for tokens that cannot be drawn. It is meant for callers who draw by
+ * themselves. The mask is as for hr_sampler_sample_f32().
  */
 hr_status hr_sampler_apply_f32(struct hr_sampler *sampler,
                                float *logits,
@@ -2535,17 +2570,17 @@ hr_status hr_sampler_apply_f32(struct hr_sampler *sampler,
                                struct hr_error **error);
 
 /**
- * Moves on to the next position: token is the output's next token, drawn here or not.
+ * Moves to the next position: token is the output's next token, whether it was drawn here or not.
  */
 hr_status hr_sampler_accept(struct hr_sampler *sampler, uint32_t token, struct hr_error **error);
 
 /**
- * Forgets the last tokens accepted. Fails, and forgets none, if there are fewer.
+ * Removes the last accepted tokens. Fails, and removes none, if there are fewer.
  */
 hr_status hr_sampler_rollback(struct hr_sampler *sampler, size_t tokens, struct hr_error **error);
 
 /**
- * Starts over with the same parameters, seed and prompt.
+ * Starts again with the same parameters, seed and prompt.
  */
 hr_status hr_sampler_reset(struct hr_sampler *sampler, struct hr_error **error);
 
@@ -2563,8 +2598,9 @@ void hr_model_options_init(struct hr_model_options *options);
 
 #if defined(HR_HAS_TORCH)
 /**
- * Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and safetensors weights. options may
- * be NULL for the defaults. The file stays mapped while the model lives.
+ * Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and
+ * safetensors weights. options may be NULL for the defaults. The file stays mapped while the model
+ * lives.
  */
 hr_status hr_model_load(const char *path,
                         size_t path_len,
@@ -2575,7 +2611,7 @@ hr_status hr_model_load(const char *path,
 
 #if defined(HR_HAS_TORCH)
 /**
- * Frees a model. NULL is fine.
+ * Frees a model. NULL is allowed.
  */
 void hr_model_free(struct hr_model *model);
 #endif
@@ -2589,8 +2625,9 @@ hr_status hr_model_vocab(const struct hr_model *model, struct hr_vocab **out, st
 
 #if defined(HR_HAS_TORCH)
 /**
- * The tokens of a text, in the model's own tokenisation; special tokens are recognised by their names. As many as fit go to buffer
- * (NULL with capacity 0 to ask), and len becomes how many there are.
+ * The tokens of a text, by the model's own tokenizer; special tokens are recognised by their
+ * names. As many as fit are written to buffer (NULL with capacity 0 to ask), and len becomes the
+ * number of all.
  */
 hr_status hr_model_encode(const struct hr_model *model,
                           const char *text,
@@ -2603,7 +2640,7 @@ hr_status hr_model_encode(const struct hr_model *model,
 
 #if defined(HR_HAS_TORCH)
 /**
- * Loads draft heads for a model: a safetensors file as the authors' training writes it.
+ * Loads draft heads for a model: a safetensors file as the authors' training code writes it.
  */
 hr_status hr_draft_heads_load(const struct hr_model *model,
                               const char *path,
@@ -2614,7 +2651,7 @@ hr_status hr_draft_heads_load(const struct hr_model *model,
 
 #if defined(HR_HAS_TORCH)
 /**
- * Frees draft heads. NULL is fine.
+ * Frees draft heads. NULL is allowed.
  */
 void hr_draft_heads_free(struct hr_draft_heads *heads);
 #endif

@@ -1,11 +1,13 @@
-//! Where C ends and Rust begins: pointers in, results out, panics kept inside.
+//! The boundary between C and Rust: checks of pointers, delivery of results, and a stop for panics.
 //!
-//! Every entry point is one call of [`guard`] (or [`value`], for what cannot fail) around a closure that first turns its arguments
-//! into references with the functions below and then works on safe types only. Results are written through [`Out`] after
-//! everything has succeeded, so that a failure leaves them untouched.
+//! Every entry point is one call of [`guard`], or of [`value`] for calls that cannot fail, around a
+//! closure. The closure first turns its arguments into references with the functions below, and
+//! then works on safe types only. Results are written through [`Out`] after everything has
+//! succeeded, so a failure leaves them unchanged.
 //!
-//! Unsafe code: this is the one place where a raw pointer becomes a reference or slice. Each function states what it relies on;
-//! all of it is the caller's promise as written in the header, less what is checked here (NULL, alignment, length).
+//! Unsafe code: only here does a raw pointer become a reference or slice. Each function states the
+//! promises that it relies on. They are the caller's promises as written in the header, except for
+//! those that are checked here (NULL, alignment, length).
 #![allow(unsafe_code)]
 
 use super::error::hr_error;
@@ -16,14 +18,14 @@ use std::ffi::c_char;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
-/// What goes into an `hr_error`.
+/// The content of an `hr_error`.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) status: hr_status,
     pub(super) message: String,
-    /// Line and column, from 1.
+    /// Line and column of the fault, from 1.
     pub(super) position: Option<(usize, usize)>,
-    /// JSON pointer.
+    /// JSON pointer to the fault.
     pub(super) pointer: Option<String>,
 }
 
@@ -36,7 +38,8 @@ impl Failure {
         Failure::new(hr_status::HR_ERROR_INVALID_ARGUMENT, message)
     }
 
-    /// The text of an error and of those behind it, as far as they are not already in the text before them.
+    /// The text of an error and of its causes. A cause whose text is already part of the message is
+    /// left out.
     pub(super) fn of(status: hr_status, error: &dyn Error) -> Self {
         let mut message = error.to_string();
         let mut cause = error.source();
@@ -50,7 +53,8 @@ impl Failure {
         Failure::new(status, message)
     }
 
-    /// A caught panic. The payload is dropped only if it is text: another type's destructor could panic anew.
+    /// A caught panic. The payload is dropped only if it is text, because the destructor of another
+    /// type could panic again.
     fn of_panic(payload: Box<dyn Any + Send>) -> Self {
         let text = match payload.downcast::<&str>() {
             Ok(text) => (*text).to_owned(),
@@ -66,7 +70,8 @@ impl Failure {
     }
 }
 
-/// Runs an entry point: gives its status, and the error to whoever wants it. Nothing unwinds past it.
+/// Runs an entry point: returns its status, and sets `error` if the caller wants it. No panic
+/// unwinds past this function.
 ///
 /// Relies on `error` being NULL or pointing to a place for a pointer.
 pub(super) unsafe fn guard(
@@ -84,7 +89,8 @@ pub(super) unsafe fn guard(
     status
 }
 
-/// Runs an entry point that has no status: `otherwise` stands for "no such thing" and for a panic.
+/// Runs an entry point that has no status. It returns `otherwise` if there is no value, and after a
+/// panic.
 pub(super) fn value<T>(otherwise: T, body: impl FnOnce() -> Option<T>) -> T {
     match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(found) => found.unwrap_or(otherwise),
@@ -95,7 +101,8 @@ pub(super) fn value<T>(otherwise: T, body: impl FnOnce() -> Option<T>) -> T {
     }
 }
 
-/// Frees an object that [`Out::object`] gave out. Relies on `object` being NULL or such a pointer, not freed yet.
+/// Frees an object that [`Out::object`] gave out. Relies on `object` being NULL or such a pointer,
+/// not freed yet.
 pub(super) unsafe fn free<T>(object: *mut T) {
     if !object.is_null() {
         value((), || {
@@ -110,7 +117,7 @@ pub(super) struct Out<T>(NonNull<T>);
 
 impl<T> Out<T> {
     pub(super) fn set(self, value: T) {
-        // What lies there may never have been initialised, so it is not dropped.
+        // The memory may never have been initialised, so its old value is not dropped.
         unsafe { self.0.as_ptr().write(value) }
     }
 }
@@ -122,13 +129,13 @@ impl<T> Out<*mut T> {
     }
 }
 
-/// Relies on `pointer` being NULL or writable.
+/// A place for a result. Relies on `pointer` being NULL or writable.
 pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>, Failure> {
     check_alignment(pointer, name)?;
     NonNull::new(pointer).map(Out).ok_or_else(|| is_null(name))
 }
 
-/// Writes a result that the caller may not want. Relies on `pointer` being NULL or writable.
+/// Writes a result if the caller wants it. Relies on `pointer` being NULL or writable.
 pub(super) unsafe fn set_if_wanted<T>(pointer: *mut T, value: T) {
     if !pointer.is_null() {
         unsafe { pointer.write(value) }
@@ -141,14 +148,15 @@ pub(super) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T
     unsafe { object.as_ref() }.ok_or_else(|| is_null(name))
 }
 
-/// An object to change. Relies on `object` being NULL or live, and not used by anybody else meanwhile.
+/// An object to change. Relies on `object` being NULL or live, and not used by any other thread
+/// meanwhile.
 pub(super) unsafe fn object_mut<'a, T>(object: *mut T, name: &str) -> Result<&'a mut T, Failure> {
     check_alignment(object, name)?;
     unsafe { object.as_mut() }.ok_or_else(|| is_null(name))
 }
 
-/// Elements to read; with length 0 the pointer is not looked at. Relies on `len` elements being there, of a type that any bits
-/// are a value of.
+/// Elements to read; with length 0 the pointer is ignored. Relies on `len` elements at `pointer`,
+/// of a type for which all bit patterns are valid.
 pub(super) unsafe fn slice<'a, T: Copy>(
     pointer: *const T,
     len: usize,
@@ -161,7 +169,7 @@ pub(super) unsafe fn slice<'a, T: Copy>(
     Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
 }
 
-/// Elements to change, as [`slice`]. Relies on nobody else using them meanwhile.
+/// Elements to change, as [`slice`]. Relies on no other use of them meanwhile.
 pub(super) unsafe fn slice_mut<'a, T: Copy>(
     pointer: *mut T,
     len: usize,
@@ -174,7 +182,7 @@ pub(super) unsafe fn slice_mut<'a, T: Copy>(
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
 }
 
-/// UTF-8 text. Relies on what [`slice`] does.
+/// UTF-8 text. Relies on the promises of [`slice`].
 pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) -> Result<&'a str, Failure> {
     let bytes = unsafe { slice(pointer.cast::<u8>(), len, name)? };
     std::str::from_utf8(bytes).map_err(|error| {
@@ -182,8 +190,8 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) ->
     })
 }
 
-/// Copies as many values as fit and says how many there are. Relies on `buffer` being NULL or `capacity` elements long, and
-/// on `len` as [`out`] does.
+/// Copies as many values as fit, and writes the number of all values to `len`. Relies on `buffer`
+/// being NULL or `capacity` elements long, and on the promise of [`out`] for `len`.
 pub(super) unsafe fn copy_out<T: Copy>(
     values: &[T],
     buffer: *mut T,
@@ -222,7 +230,7 @@ fn check_elements<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Fa
 
 /// The state of an object that a panic may have left half changed.
 ///
-/// The mark is set while the state is being worked on and taken away at the end; who panics never gets there.
+/// The mark `busy` is set before a change and cleared after it. A panic leaves it set.
 pub(super) struct Guarded<T> {
     state: T,
     busy: bool,
@@ -233,7 +241,7 @@ impl<T> Guarded<T> {
         Guarded { state, busy: false }
     }
 
-    /// The state to read; fails once a change has panicked.
+    /// The state to read; fails after a change that panicked.
     pub(super) fn get(&self) -> Result<&T, Failure> {
         if self.busy {
             return Err(Failure::new(
@@ -244,7 +252,7 @@ impl<T> Guarded<T> {
         Ok(&self.state)
     }
 
-    /// Changes the state; fails once a change has panicked.
+    /// Changes the state; fails after a change that panicked.
     pub(super) fn change<R>(
         &mut self,
         body: impl FnOnce(&mut T) -> Result<R, Failure>,
@@ -256,7 +264,7 @@ impl<T> Guarded<T> {
         result
     }
 
-    /// Changes several states at once; fails once a change of any has panicked.
+    /// Changes several states at once; fails after a change of any of them that panicked.
     pub(super) fn change_all<R>(
         all: &mut [&mut Self],
         body: impl FnOnce(&mut [&mut T]) -> Result<R, Failure>,

@@ -1,9 +1,10 @@
 //! Error objects: `hr_error`.
 //!
-//! Errors are owned by whoever receives them: neither thread-local nor kept in the object that failed, so that no later call
-//! overwrites them and no other thread sees them.
+//! The receiver owns an error. It is neither thread-local nor kept in the object that failed, so no
+//! later call overwrites it and no other thread sees it.
 //!
-//! Unsafe code: reads through a handle the caller promises to be live; see [`boundary`](super::boundary).
+//! Unsafe code: reads through a handle that the caller promises to be live; see
+//! [`boundary`](super::boundary).
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
@@ -11,9 +12,9 @@ use super::status::hr_status;
 use std::ffi::{c_char, CString};
 use std::ptr;
 
-/// Why a call failed. Belongs to whoever received it; free it with hr_error_free().
+/// The reason for which a call failed. The receiver owns it and frees it with hr_error_free().
 ///
-/// Does not change after it was made: it may be read by several threads and freed by any.
+/// An error never changes: several threads may read it, and any of them may free it.
 pub struct hr_error {
     status: hr_status,
     message: CString,
@@ -35,7 +36,7 @@ impl From<Failure> for hr_error {
     }
 }
 
-/// Text with NUL bytes, which C could not see beyond, shown as the replacement character.
+/// A C string. C could not see past a NUL byte, so NUL bytes become the replacement character.
 fn c_string(text: String) -> CString {
     CString::new(text).unwrap_or_else(|error| {
         let bytes = error.into_vec();
@@ -50,18 +51,20 @@ pub unsafe extern "C" fn hr_error_kind(error: *const hr_error) -> hr_status {
     boundary::value(hr_status::HR_OK, || unsafe { error.as_ref() }.map(|error| error.status))
 }
 
-/// What was wrong, where, and what to do about it: one or more lines of UTF-8 text, NUL-terminated.
+/// The fault, its place, and a remedy: one or more lines of UTF-8 text, NUL-terminated.
 ///
-/// Lives as long as the error. Empty for NULL.
+/// The text lives as long as the error. Empty for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_error_message(error: *const hr_error) -> *const c_char {
     boundary::value(c"".as_ptr(), || unsafe { error.as_ref() }.map(|error| error.message.as_ptr()))
 }
 
-/// Where in the text that was given something is wrong. Returns false, and changes nothing, if that is not known.
+/// The place of the fault in the text that was given. Returns false, and changes nothing, if it is
+/// not known.
 ///
-/// line and column count from 1, columns in characters; both become 0 if only the pointer is known. pointer becomes a JSON
-/// pointer (NUL-terminated, alive as long as the error) into a JSON text, or NULL. Any of the three may be NULL.
+/// line and column count from 1, columns in characters; both become 0 if only the pointer is known.
+/// pointer becomes a JSON pointer (NUL-terminated, alive as long as the error) into a JSON text, or
+/// NULL. Any of the three may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_error_location(
     error: *const hr_error,
@@ -84,7 +87,7 @@ pub unsafe extern "C" fn hr_error_location(
     })
 }
 
-/// Frees an error. NULL is fine.
+/// Frees an error. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_error_free(error: *mut hr_error) {
     unsafe { boundary::free(error) }

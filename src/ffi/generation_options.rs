@@ -1,9 +1,11 @@
-//! What is asked of a generation: `hr_generation_options`, and what it means as a [`Request`]. Only with the feature `torch`.
+//! The options of a generation: `hr_generation_options`, and its conversion to a [`Request`]. Only
+//! with the feature `torch`.
 //!
-//! One flat struct: what is optional in Rust has a value that means "off" here, the one that the defaults have. Enumerations are
-//! read as numbers, as those of a sampler are.
+//! It is one flat struct. An option that is optional in Rust has a value here that means "off", and
+//! that value is the default. Enumerations are read as numbers, as in the options of a sampler.
 //!
-//! Unsafe code: the struct promises [`Versioned`], and its pointers are the caller's; see [`boundary`].
+//! Unsafe code: the struct promises [`Versioned`], and its pointers are the caller's; see
+//! [`boundary`].
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
@@ -20,39 +22,41 @@ use crate::vocab::TokenId;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-/// How outputs are found.
+/// The strategy that finds outputs.
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_strategy {
-    /// Token by token, as the sampler says; greedily at temperature 0.
+    /// Token by token, drawn by the sampler; greedy at temperature 0.
     HR_STRATEGY_SAMPLE = 0,
-    /// The likeliest of width outputs.
+    /// The most probable of width outputs.
     HR_STRATEGY_BEST_OF = 1,
     /// Beam search with width beams.
     HR_STRATEGY_BEAM = 2,
-    /// Contrastive search among the width likeliest tokens.
+    /// Contrastive search among the width most probable tokens.
     HR_STRATEGY_CONTRASTIVE = 3,
 }
 
-/// When beam search stops, once as many outputs have ended as there are beams.
+/// The rule that ends beam search, once as many outputs have ended as there are beams.
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_early_stopping {
-    /// When the best beam, at its present length, is worth no more than the worst ended output.
+    /// Stops when the best beam, at its present length, scores no more than the worst ended output.
     HR_EARLY_STOPPING_HEURISTIC = 0,
-    /// At once.
+    /// Stops at once.
     HR_EARLY_STOPPING_FULL = 1,
-    /// When no beam can come to be worth more.
+    /// Stops when no beam can reach a higher score.
     HR_EARLY_STOPPING_NEVER = 2,
 }
 
-/// Who guesses tokens ahead. Guesses save forward passes and leave the law of outputs as it is.
+/// The source of guesses. Guesses save forward passes and leave the distribution of outputs
+/// unchanged.
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_drafter {
-    /// Nobody.
+    /// No guesses.
     HR_DRAFTER_NONE = 0,
-    /// What followed the last time that the latest tokens came: draft_ngram of them at most.
+    /// The tokens that followed the latest tokens at their last earlier occurrence. At most
+    /// draft_ngram of the latest tokens are looked for.
     HR_DRAFTER_NGRAM = 1,
     /// draft_model, a smaller model over the same tokens.
     HR_DRAFTER_MODEL = 2,
@@ -62,13 +66,14 @@ pub enum hr_drafter {
     HR_DRAFTER_HEADS = 4,
 }
 
-/// Which token a draft model guesses.
+/// The token that a draft model guesses.
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_draft_choice {
-    /// Its likeliest. Outputs have the tokens that they would have without guesses.
+    /// The most probable token. Outputs have the tokens that they would have without guesses.
     HR_DRAFT_CHOICE_LIKELIEST = 0,
-    /// One drawn from its law. Outputs have the law that they would have without guesses.
+    /// A token drawn from its distribution. Outputs have the distribution that they would have
+    /// without guesses.
     HR_DRAFT_CHOICE_DRAWN = 1,
 }
 
@@ -77,93 +82,105 @@ type hr_early_stopping_number = u32;
 type hr_drafter_number = u32;
 type hr_draft_choice_number = u32;
 
-/// Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0 to go on and anything else to
-/// end the generation. Of several outputs, the first one's text. Called on the thread that called hr_generate(). Must not unwind
-/// (no C++ exception, no longjmp).
+/// Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0
+/// to continue and any other value to end the generation. Of several outputs, only the first one's
+/// text is given. Called on the thread that called hr_generate(). Must not unwind (no C++
+/// exception, no longjmp).
 pub type hr_on_text =
     Option<unsafe extern "C" fn(user_data: *mut c_void, text: *const c_char, len: usize) -> i32>;
 
-/// What is asked of hr_generate(). Set it up with hr_generation_options_init(). Pointers are needed during the call only.
+/// The options of hr_generate(). Initialise them with hr_generation_options_init(). Pointers must
+/// be valid during the call only.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_generation_options {
     /// Set by hr_generation_options_init().
     pub struct_size: usize,
-    /// The most tokens of output. Default 512.
+    /// Largest number of tokens of an output. Default 512.
     pub max_tokens: usize,
-    /// What the output must be; NULL, the default, for anything. Over the model's vocabulary: see hr_model_vocab().
+    /// The constraint of the output, over the model's vocabulary (see hr_model_vocab()); NULL, the
+    /// default, for none.
     pub constraint: *const hr_constraint,
-    /// How tokens are drawn; NULL, the default, draws from softmax(logits) with seed 0.
+    /// The options of the sampler; NULL, the default, draws from softmax(logits) with seed 0.
     pub sampler: *const hr_sampler_options,
-    /// Texts that end the output where they first appear.
+    /// Texts that end the output at their first occurrence.
     pub stop: *const hr_text,
-    /// How many. Default 0.
+    /// Number of stop texts. Default 0.
     pub stop_count: usize,
     /// The system message of the model's chat template; empty, the default, for the template's own.
     pub system: hr_text,
-    /// 0, the default, puts the prompt into the model's chat template as a message of the user; 1 continues it as it is.
+    /// 0, the default, puts the prompt into the model's chat template as a message of the user; 1
+    /// continues it as it is.
     pub raw_prompt: usize,
-    /// Receives text as it comes; NULL, the default, for nobody.
+    /// A callback that receives text as it is generated; NULL, the default, for none.
     pub on_text: hr_on_text,
-    /// The first argument of on_text. Not looked at.
+    /// The first argument of on_text. The library does not read it.
     pub user_data: *mut c_void,
-    /// How many outputs to make of the prompt, which is read once. Default 1.
+    /// Number of outputs for the prompt, which is read once. Default 1.
     pub outputs: usize,
-    /// 0, the default, appends what the constraint forces without asking the model; 1 asks it for every token.
+    /// 0, the default, appends forced tokens without the model; 1 draws them like all others.
     pub sample_forced: usize,
-    /// What becomes of a constrained output that would be too long: 0, the default, brings it to its end in time; 1 cuts it.
+    /// 0, the default, completes a constrained output before it becomes too long; 1 cuts it.
     pub cut_at_limit: usize,
-    /// 1 lets the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word; 0 is
-    /// the default.
+    /// 1 lets the output spell the end of the prompt with other tokens (token healing), for prompts
+    /// that end within a word. Default 0.
     pub heal_prompt: usize,
-    /// How outputs are found. Default HR_STRATEGY_SAMPLE.
+    /// The strategy that finds outputs. Default HR_STRATEGY_SAMPLE.
     pub strategy: hr_strategy_number,
-    /// When beam search stops. Default HR_EARLY_STOPPING_HEURISTIC.
+    /// The rule that ends beam search. Default HR_EARLY_STOPPING_HEURISTIC.
     pub early_stopping: hr_early_stopping_number,
-    /// How many outputs, beams or tokens the strategy chooses from. Default 4.
+    /// Number of outputs, beams or tokens from which the strategy chooses. Default 4.
     pub width: usize,
-    /// Of beam search: an output is worth its log-probability / length^length_penalty. Default 1.
+    /// For beam search: the exponent in an output's score, log-probability / length^length_penalty.
+    /// Default 1.
     pub length_penalty: f64,
-    /// Of beam search: groups that choose one after the other; divides width. Default 1.
+    /// For beam search: number of groups that choose one after another; divides width. Default 1.
     pub beam_groups: usize,
-    /// Of beam search: what a token costs for each time that groups before have chosen it. Default 0.
+    /// For beam search: reduction of a token's score for each time that an earlier group has chosen
+    /// it. Default 0.
     pub diversity_penalty: f64,
-    /// Of contrastive search: what likeness to the text so far costs, from 0 to 1. Default 0.6.
+    /// For contrastive search: weight of the similarity to the text so far, from 0 to 1. Default
+    /// 0.6.
     pub contrastive_penalty: f64,
-    /// Who guesses tokens ahead; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default HR_DRAFTER_NONE.
+    /// The source of guesses; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default
+    /// HR_DRAFTER_NONE.
     pub drafter: hr_drafter_number,
-    /// What a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
+    /// The token that a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
     pub draft_choice: hr_draft_choice_number,
-    /// How many tokens to guess at most, those of a tree included. Default 5.
+    /// Largest number of tokens to guess, for a tree in all its branches. Default 5.
     pub draft_tokens: usize,
-    /// For HR_DRAFTER_NGRAM: how many of the latest tokens to look for, at most. Default 3.
+    /// For HR_DRAFTER_NGRAM: largest number of the latest tokens to look for. Default 3.
     pub draft_ngram: usize,
-    /// For HR_DRAFTER_MODEL.
+    /// For HR_DRAFTER_MODEL: the draft model.
     pub draft_model: *const hr_model,
     /// For HR_DRAFTER_SKIP_LAYERS: numbers of layers, from 0.
     pub draft_skipped_layers: *const usize,
-    /// How many. Default 0.
+    /// Number of skipped layers. Default 0.
     pub draft_skipped_count: usize,
-    /// For HR_DRAFTER_HEADS.
+    /// For HR_DRAFTER_HEADS: the draft heads.
     pub draft_heads: *const hr_draft_heads,
-    /// Above 0 takes guesses x of probability p(x) > min(accept_epsilon, accept_delta * exp(-H(p))), H the entropy, which is
-    /// lossy: outputs lean towards the guesses. Usual: 0.09. Default 0: guesses change nothing.
+    /// A value above 0 accepts every guess x of probability p(x) > min(accept_epsilon, accept_delta
+    /// * exp(-H(p))), where H is the entropy. This is lossy: outputs lean towards the guesses.
+    /// Usual: 0.09. Default 0: outputs keep their distribution.
     pub accept_epsilon: f64,
-    /// See accept_epsilon. Usual: 0.3. Default 0.
+    /// The factor in the rule of accept_epsilon. Usual: 0.3. Default 0.
     pub accept_delta: f64,
-    /// Strengthens the prompt against negative_prompt by this factor (classifier-free guidance). Default 1: not.
+    /// Scale of classifier-free guidance: strengthens the prompt against negative_prompt. Default
+    /// 1: none.
     pub guidance: f64,
-    /// What guidance leads away from; empty, the default, for the prompt's last token alone.
+    /// The prompt from which guidance leads away; empty, the default, for the prompt's last token
+    /// alone.
     pub negative_prompt: hr_text,
-    /// A weaker model over the same tokens, whose preferences are taken back (contrastive decoding). NULL, the default, for none.
+    /// A weaker model over the same tokens, whose preferences are subtracted (contrastive
+    /// decoding). NULL, the default, for none.
     pub amateur: *const hr_model,
-    /// Layers whose preferences are taken back (DoLa), from 0.
+    /// Numbers of layers, from 0, whose preferences are subtracted (DoLa).
     pub dola_layers: *const usize,
-    /// How many. Default 0: not.
+    /// Number of these layers. Default 0: no DoLa.
     pub dola_count: usize,
 }
 
-// Numbers, pointers and an optional function pointer.
+// The members are numbers, pointers and an optional function pointer.
 unsafe impl Versioned for hr_generation_options {
     fn defaults() -> Self {
         hr_generation_options {
@@ -287,7 +304,7 @@ impl hr_generation_options {
         choose(self.drafter, "drafter", &drafters)
     }
 
-    /// One of two, by a number that is 0 or 1.
+    /// One of two values, by a number that is 0 or 1.
     pub(super) fn flag<T>(self, given: usize, name: &str, off: T, on: T) -> Result<T, Failure> {
         match given {
             0 => Ok(off),

@@ -1,21 +1,24 @@
-//! Masks onto logits: −∞ wherever the mask's bit is 0.
+//! Masks applied to logits: a logit becomes −∞ if the mask's bit is 0.
 //!
-//! A word of 32 ones is skipped and a word of zeros is filled, so that the cost is one pass over the mask and writes for what is
-//! forbidden. Rows are strided: they may lie in a larger tensor, and may share one mask.
+//! A word of 32 ones is skipped, and a word of zeros is filled. The cost is one pass over the mask,
+//! and writes for the forbidden tokens. Rows have a stride: they may lie in a larger tensor, and
+//! may share one mask.
 //!
-//! Unsafe code: pointers and strides become slices in [`boundary`]; every row is checked to lie inside.
+//! Unsafe code: pointers and strides become slices in [`boundary`]; every row is checked to lie
+//! inside.
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
 use super::error::hr_error;
 use super::status::hr_status;
 
-/// Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes -infinity. Others stay.
+/// Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes
+/// -infinity. Other logits are unchanged.
 ///
-/// Row r begins at logits + r * row_stride and has columns logits; its mask begins at masks + r * mask_stride and has
-/// mask_words words (bit i % 32 of word i / 32 stands for token i). Strides count elements. mask_stride 0 gives all rows the same
-/// mask. Tokens beyond the mask's end are forbidden, which is right for the padding of a model's output; words beyond the row's
-/// end are ignored.
+/// Row r begins at logits + r * row_stride and has columns logits. Its mask begins at masks + r *
+/// mask_stride and has mask_words words (token i is bit i % 32 of word i / 32). Strides count
+/// elements. mask_stride 0 gives all rows the same mask. Tokens beyond the mask's end are
+/// forbidden, as the padding of a model's output must be. Words beyond the row's end are ignored.
 ///
 /// Several threads may work on different rows at once.
 #[no_mangle]
@@ -78,7 +81,7 @@ struct Shape {
 }
 
 impl Shape {
-    /// Elements from the first of the first row to the last of the last.
+    /// Number of elements from the first of the first row to the last of the last.
     fn extent(&self, stride: usize, width: usize, name: &str) -> Result<usize, Failure> {
         if self.rows == 0 || width == 0 {
             return Ok(0);
@@ -90,7 +93,7 @@ impl Shape {
     }
 }
 
-/// Relies on the rows lying at `logits` and `masks` as `shape` says.
+/// Applies the masks. Relies on rows at `logits` and `masks` with the given `shape`.
 unsafe fn apply<T: Copy>(
     logits: *mut T,
     masks: *const u32,

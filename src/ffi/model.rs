@@ -1,6 +1,7 @@
 //! Language models: `hr_model`. Only with the feature `torch`.
 //!
-//! A handle is a counted reference to a loaded model, so that whatever runs on it keeps it alive by itself.
+//! A handle is a counted reference to a loaded model, so a generation that runs on it keeps it
+//! alive.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -15,30 +16,33 @@ use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
 
-/// A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by hr_model_free().
+/// A language model with its vocabulary and tokenizer. Made by hr_model_load(), freed by
+/// hr_model_free().
 ///
 /// Any number of threads may use it at once. Generations made with it do not need it any more.
 pub struct hr_model(pub(super) Arc<Model>);
 
-/// How a model is loaded. Set it up with hr_model_options_init().
+/// The options for loading a model. Initialise them with hr_model_options_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_model_options {
     /// Set by hr_model_options_init().
     pub struct_size: usize,
-    /// "cpu", "cuda", "cuda:N" or "auto". Empty, the default, is "cpu".
+    /// Device: "cpu", "cuda", "cuda:N" or "auto". Empty, the default, is "cpu".
     pub device: hr_text,
-    /// "f32", "bf16" or "f16". Empty, the default, is "f32".
+    /// Number format: "f32", "bf16" or "f16". Empty, the default, is "f32".
     pub dtype: hr_text,
-    /// Threads to compute with, for the whole process; 0, the default, leaves it to libtorch.
+    /// Number of threads that compute, for the whole process; 0, the default, leaves it to
+    /// libtorch.
     pub threads: usize,
-    /// The most tokens of prompt and output together; 0, the default, is what the model was made for.
+    /// Largest number of tokens of prompt and output together; 0, the default, is the model's own
+    /// limit.
     pub context_length: usize,
 }
 
 pub(super) const NO_TEXT: hr_text = hr_text { data: ptr::null(), len: 0 };
 
-// Numbers and pointers only.
+// The members are numbers and pointers only.
 unsafe impl Versioned for hr_model_options {
     fn defaults() -> Self {
         hr_model_options {
@@ -52,7 +56,7 @@ unsafe impl Versioned for hr_model_options {
 }
 
 impl hr_model_options {
-    /// Relies on the promise of the texts.
+    /// The options for the loader. Relies on the promise of the texts.
     unsafe fn to_load_options(self) -> Result<LoadOptions, Failure> {
         let mut load = LoadOptions::default();
         let (device, dtype) = unsafe { (self.device.get("device")?, self.dtype.get("dtype")?) };
@@ -97,8 +101,9 @@ pub unsafe extern "C" fn hr_model_options_init(options: *mut hr_model_options) {
     unsafe { options::init(options) }
 }
 
-/// Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and safetensors weights. options may
-/// be NULL for the defaults. The file stays mapped while the model lives.
+/// Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and
+/// safetensors weights. options may be NULL for the defaults. The file stays mapped while the model
+/// lives.
 #[no_mangle]
 pub unsafe extern "C" fn hr_model_load(
     path: *const c_char,
@@ -117,7 +122,7 @@ pub unsafe extern "C" fn hr_model_load(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Frees a model. NULL is fine.
+/// Frees a model. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_model_free(model: *mut hr_model) {
     unsafe { boundary::free(model) }
@@ -139,8 +144,9 @@ pub unsafe extern "C" fn hr_model_vocab(
     unsafe { boundary::guard(error, body) }
 }
 
-/// The tokens of a text, in the model's own tokenisation; special tokens are recognised by their names. As many as fit go to buffer
-/// (NULL with capacity 0 to ask), and len becomes how many there are.
+/// The tokens of a text, by the model's own tokenizer; special tokens are recognised by their
+/// names. As many as fit are written to buffer (NULL with capacity 0 to ask), and len becomes the
+/// number of all.
 #[no_mangle]
 pub unsafe extern "C" fn hr_model_encode(
     model: *const hr_model,
@@ -160,12 +166,13 @@ pub unsafe extern "C" fn hr_model_encode(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Medusa heads, which guess ahead for one model. Made by hr_draft_heads_load(), freed by hr_draft_heads_free().
+/// Medusa heads, which guess tokens for one model. Made by hr_draft_heads_load(), freed by
+/// hr_draft_heads_free().
 ///
 /// Any number of threads may use them at once. They do not need the model any more.
 pub struct hr_draft_heads(pub(super) Arc<MedusaHeads>);
 
-/// Loads draft heads for a model: a safetensors file as the authors' training writes it.
+/// Loads draft heads for a model: a safetensors file as the authors' training code writes it.
 #[no_mangle]
 pub unsafe extern "C" fn hr_draft_heads_load(
     model: *const hr_model,
@@ -184,7 +191,7 @@ pub unsafe extern "C" fn hr_draft_heads_load(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Frees draft heads. NULL is fine.
+/// Frees draft heads. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_draft_heads_free(heads: *mut hr_draft_heads) {
     unsafe { boundary::free(heads) }

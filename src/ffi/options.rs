@@ -1,36 +1,40 @@
 //! Structs of options that grow over versions.
 //!
-//! The first member of each is `size_t struct_size`, set by its `hr_…_options_init` to the size that the caller's header knows.
-//! A smaller struct comes from a program built against an older header: what it does not have keeps its default. A larger one
-//! comes from a newer header: it is accepted if everything this library does not know is zero, that is, not used.
+//! The first member of each is `size_t struct_size`. Its `hr_…_options_init` sets it to the size in
+//! the caller's header. A smaller struct comes from a program built with an older header: the
+//! members that it lacks keep their defaults. A larger one comes from a newer header: it is
+//! accepted if all members unknown to this library are zero, that is, not used.
 //!
-//! Unsafe code: reads the caller's struct as bytes. [`Versioned`] is promised for types that any bits are a value of.
+//! Unsafe code: reads the caller's struct as bytes. [`Versioned`] is promised for types for which
+//! all bit patterns are valid.
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
 use std::ptr;
 
-/// No options struct is larger; a size beyond it is memory that was never initialised.
+/// Largest size of an options struct; a larger size is memory that was never initialised.
 const MAX_SIZE: usize = 4096;
 
 /// A `#[repr(C)]` struct whose first member is `struct_size`.
 ///
 /// # Safety
-/// Any bits are a value of the type (numbers, raw pointers, optional function pointers, no references, no `bool`, no enum), and
-/// every member is at most as large as the struct's alignment or made of such members, so that a size that is a multiple
-/// of the alignment cuts no member in two.
+/// All bit patterns are valid values of the type (numbers, raw pointers, optional function
+/// pointers, no references, no `bool`, no enum). Every member is at most as large as the struct's
+/// alignment or made of such members, so that a size that is a multiple of the alignment cuts no
+/// member in two.
 pub(super) unsafe trait Versioned: Copy {
     /// The defaults, with `struct_size` set.
     fn defaults() -> Self;
 }
 
-/// The options behind a pointer, or the defaults for NULL. Relies on `struct_size` bytes being there.
+/// The options at a pointer, or the defaults for NULL. Relies on `struct_size` bytes being there.
 pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result<T, Failure> {
     let mut known = T::defaults();
     if options.is_null() {
         return Ok(known);
     }
-    // The members behind `struct_size` may not all be there, so that no reference to the whole is made.
+    // The members after `struct_size` may not all be there, so no reference to the whole struct is
+    // made.
     let size = *unsafe { boundary::object(options.cast::<usize>(), name)? };
     if size < size_of::<usize>() || size > MAX_SIZE || size % align_of::<T>() != 0 {
         return Err(Failure::argument(format!(
@@ -81,7 +85,7 @@ mod tests {
         }
     }
 
-    /// What is read from a struct of these words, and the error's text.
+    /// The members read from a struct of these words, or the error's text.
     fn read_words(words: &[u64]) -> Result<(u32, u32, u64), String> {
         let options = unsafe { read(words.as_ptr().cast::<V2>(), "options") };
         options.map(|o| (o.first, o.second, o.added)).map_err(|failure| failure.message)

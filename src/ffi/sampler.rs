@@ -1,7 +1,8 @@
 //! Samplers: `hr_sampler`.
 //!
-//! A sampler keeps the tokens accepted so far, which penalties and feedback rules depend on. Sampling reads, accepting writes, so
-//! that sampling the same row twice gives the same token.
+//! A sampler keeps the tokens accepted so far, on which penalties and feedback rules depend.
+//! Sampling does not change them and accepting does, so sampling the same row twice gives the same
+//! token.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -15,7 +16,8 @@ use super::vocab;
 use crate::sampling::{LogitRow, Sampler, SamplingError};
 use crate::vocab::TokenId;
 
-/// Draws tokens from rows of logits. Made by hr_sampler_new(), freed by hr_sampler_free().
+/// A sampler, which draws tokens from rows of logits. Made by hr_sampler_new(), freed by
+/// hr_sampler_free().
 ///
 /// One thread at a time may use it; it may move between threads. It depends on no other object.
 pub struct hr_sampler(Guarded<Sampler>);
@@ -26,8 +28,8 @@ impl From<SamplingError> for Failure {
     }
 }
 
-/// Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. Nothing of the options is needed
-/// afterwards.
+/// Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. The
+/// options are not needed afterwards.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_new(
     options: *const hr_sampler_options,
@@ -43,7 +45,7 @@ pub unsafe extern "C" fn hr_sampler_new(
     unsafe { boundary::guard(error, body) }
 }
 
-/// A second sampler with the same parameters and history; both go on independently.
+/// A second sampler with the same parameters and history. The two then change independently.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_clone(
     sampler: *const hr_sampler,
@@ -59,13 +61,14 @@ pub unsafe extern "C" fn hr_sampler_clone(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Frees a sampler. NULL is fine.
+/// Frees a sampler. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_free(sampler: *mut hr_sampler) {
     unsafe { boundary::free(sampler) }
 }
 
-/// Starts over with a prompt, whose tokens count for repetition penalties, DRY, n-grams and sequences.
+/// Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and
+/// sequences.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_set_prompt(
     sampler: *mut hr_sampler,
@@ -85,9 +88,10 @@ pub unsafe extern "C" fn hr_sampler_set_prompt(
 
 /// Draws a token from a row of 32-bit logits, under a mask, for the sampler's current position.
 ///
-/// The mask may be NULL with mask_words 0: all tokens are allowed then. Bit i % 32 of word i / 32 stands for token i; tokens beyond the
-/// mask's end are forbidden, and forbidden logits are not read. logprob, which may be NULL, becomes the natural logarithm of the
-/// probability the token was drawn with. The row is not changed and the sampler does not move: see hr_sampler_accept().
+/// The mask may be NULL with mask_words 0: all tokens are then allowed. Token i is bit i % 32 of
+/// word i / 32. Tokens beyond the mask's end are forbidden, and forbidden logits are not read.
+/// logprob, which may be NULL, becomes the natural logarithm of the probability with which the
+/// token was drawn. The row and the sampler's position do not change: see hr_sampler_accept().
 ///
 /// Fails if no token is left to draw, or if a logit that is read is NaN or +infinity.
 #[no_mangle]
@@ -146,7 +150,7 @@ pub unsafe extern "C" fn hr_sampler_sample_bf16(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Relies on the promises of the entry points above.
+/// Draws a token. Relies on the promises of the entry points above.
 unsafe fn sample(
     sampler: *mut hr_sampler,
     row: LogitRow<'_>,
@@ -164,7 +168,7 @@ unsafe fn sample(
     Ok(())
 }
 
-/// Relies on what [`boundary::slice`] does.
+/// The mask, or `None` for NULL. Relies on the promises of [`boundary::slice`].
 unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a [u32]>, Failure> {
     if mask.is_null() && words == 0 {
         return Ok(None);
@@ -172,8 +176,9 @@ unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a
     Ok(Some(unsafe { boundary::slice(mask, words, "mask")? }))
 }
 
-/// Replaces a row of logits by what the chain makes of it: the natural logarithm of each token's probability, -infinity for tokens
-/// that cannot be drawn. For callers who draw by themselves. The mask is as for hr_sampler_sample_f32().
+/// Replaces a row of logits by the result of the chain: the natural logarithm of each token's
+/// probability, and -infinity for tokens that cannot be drawn. It is meant for callers who draw by
+/// themselves. The mask is as for hr_sampler_sample_f32().
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_apply_f32(
     sampler: *mut hr_sampler,
@@ -199,7 +204,7 @@ pub unsafe extern "C" fn hr_sampler_apply_f32(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Moves on to the next position: token is the output's next token, drawn here or not.
+/// Moves to the next position: token is the output's next token, whether it was drawn here or not.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_accept(
     sampler: *mut hr_sampler,
@@ -215,7 +220,7 @@ pub unsafe extern "C" fn hr_sampler_accept(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Forgets the last tokens accepted. Fails, and forgets none, if there are fewer.
+/// Removes the last accepted tokens. Fails, and removes none, if there are fewer.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_rollback(
     sampler: *mut hr_sampler,
@@ -228,7 +233,7 @@ pub unsafe extern "C" fn hr_sampler_rollback(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Starts over with the same parameters, seed and prompt.
+/// Starts again with the same parameters, seed and prompt.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_reset(sampler: *mut hr_sampler, error: *mut *mut hr_error) -> hr_status {
     let body = || unsafe {

@@ -1,32 +1,35 @@
-//! Status codes. The numbers are part of the ABI: new ones are added at the end, none is ever reused.
+//! Status codes. Their numbers are part of the ABI: new ones are added at the end, and none is ever
+//! reused.
 
-/// What a call came to. Every other value than HR_OK leaves the results of the call untouched.
+/// The outcome of a call. With any value but HR_OK the results of the call are unchanged.
 ///
-/// Numbers are frozen; later versions may add some, so that a switch needs a default.
+/// Numbers are frozen. Later versions may add some, so a switch needs a default.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// Some are only given with the feature `torch`.
+// Some values occur only with the feature `torch`.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub enum hr_status {
-    /// All went well.
+    /// Success.
     HR_OK = 0,
-    /// An argument cannot be used: NULL where something is needed, text that is not UTF-8, a number out of range.
+    /// An argument cannot be used: NULL for a required pointer, text that is not UTF-8, a number
+    /// out of range.
     HR_ERROR_INVALID_ARGUMENT = 1,
-    /// A mistake inside the library. The object the call was about answers with this status from then on; free it.
-    /// Other objects are not affected. Please report it, with the message.
+    /// A mistake inside the library. Later calls on the same object return this status too; free
+    /// it. Other objects are not affected. Please report the mistake, with the message.
     HR_ERROR_INTERNAL = 2,
-    /// A limit or budget was exceeded; the message says which and by how much.
+    /// A limit or budget was exceeded; the message names it and the excess.
     HR_ERROR_LIMIT = 3,
     /// A vocabulary or tokenizer file cannot be used.
     HR_ERROR_VOCABULARY = 4,
-    /// A schema, pattern or grammar is malformed, not supported or cannot be satisfied; see hr_error_location().
+    /// A schema, pattern or grammar is malformed, not supported or cannot be satisfied; see
+    /// hr_error_location().
     HR_ERROR_GRAMMAR = 5,
-    /// A row of logits cannot be sampled, or sampling parameters make no sense.
+    /// A row of logits cannot be sampled, or sampling parameters are not valid.
     HR_ERROR_SAMPLING = 6,
     /// A file cannot be read.
     HR_ERROR_IO = 7,
     /// A language model cannot be loaded or failed while running.
     HR_ERROR_MODEL = 8,
-    /// An hr_cancel_flag was set; the call may be repeated when it is cleared.
+    /// An hr_cancel_flag was set; the call may be repeated after the flag is cleared.
     HR_ERROR_CANCELLED = 9,
 }

@@ -1,21 +1,23 @@
-//! Versions: of the library, and of the ABI.
+//! Versions of the library and of the ABI.
 //!
-//! Unsafe code: reads a NUL-terminated name, which is a literal in practice and therefore the one string without a length.
+//! Unsafe code: reads a NUL-terminated name. It is a literal in practice, and so it is the one
+//! string without a length.
 #![allow(unsafe_code)]
 
 use super::boundary;
 use std::ffi::{c_char, CStr};
 
-/// Version of the header, first number. Compare with hr_version() for the library that was found at run time.
+/// Version of the header, first number. Compare it with hr_version(), the version of the library
+/// that was loaded at run time.
 pub const HR_VERSION_MAJOR: u32 = 0;
 /// Version of the header, second number.
 pub const HR_VERSION_MINOR: u32 = 1;
 /// Version of the header, third number.
 pub const HR_VERSION_PATCH: u32 = 0;
-/// Number of the ABI. It rises when programs must be compiled anew; additions leave it as it is.
+/// Number of the ABI. It rises if programs must be recompiled; additions leave it unchanged.
 pub const HR_ABI_VERSION: u32 = 1;
 
-// The header's numbers are the package's.
+// The header's numbers must be the package's.
 const _: () = {
     assert!(matches!(u32::from_str_radix(env!("CARGO_PKG_VERSION_MAJOR"), 10), Ok(HR_VERSION_MAJOR)));
     assert!(matches!(u32::from_str_radix(env!("CARGO_PKG_VERSION_MINOR"), 10), Ok(HR_VERSION_MINOR)));
@@ -28,14 +30,15 @@ pub extern "C" fn hr_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// The library's number of the ABI. A program should refuse to run if it differs from HR_ABI_VERSION.
+/// The library's number of the ABI. A program should refuse to run if it differs from
+/// HR_ABI_VERSION.
 #[no_mangle]
 pub extern "C" fn hr_abi_version() -> u32 {
     HR_ABI_VERSION
 }
 
-/// Whether the library was built with a feature: "torch" (language models), "tokenizers". name is NUL-terminated; false for
-/// NULL and for names that are not known.
+/// True if the library was built with a feature: "torch" (language models) or "tokenizers". name is
+/// NUL-terminated; false for NULL and for unknown names.
 #[no_mangle]
 pub unsafe extern "C" fn hr_has_feature(name: *const c_char) -> bool {
     boundary::value(false, || {

@@ -1,6 +1,7 @@
 //! Vocabularies: `hr_vocab`.
 //!
-//! A handle is a counted reference to an immutable table, so that everything made from a vocabulary keeps it alive by itself.
+//! A handle is a counted reference to an immutable table, so every object made from a vocabulary
+//! keeps it alive.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -14,36 +15,37 @@ use std::ffi::c_char;
 use std::fs::File;
 use std::io::Read;
 
-/// Stands for "no token" wherever a token id is expected or returned.
+/// The value for "no token" of every parameter and result that is a token id.
 pub const HR_NO_TOKEN: u32 = u32::MAX;
 
-/// The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions, freed by hr_vocab_free().
+/// The tokens of a model: ids, bytes and names. Made by one of the hr_vocab_from_... functions,
+/// freed by hr_vocab_free().
 ///
-/// It never changes: any number of threads may use it at once. Whatever is made from it keeps what it needs alive, so that
-/// it may be freed at any time.
+/// It never changes: any number of threads may use it at once. Objects made from it keep the parts
+/// that they need alive, so it may be freed at any time.
 pub struct hr_vocab(pub(super) Vocabulary);
 
-/// Bytes somewhere in the caller's memory. data is not looked at if len is 0.
+/// Bytes in the caller's memory. data is ignored if len is 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_bytes {
     /// The first byte.
     pub data: *const u8,
-    /// How many.
+    /// Number of bytes.
     pub len: usize,
 }
 
-/// UTF-8 text somewhere in the caller's memory. data is not looked at if len is 0; no NUL is needed.
+/// UTF-8 text in the caller's memory. data is ignored if len is 0; no NUL is needed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_text {
     /// The first byte.
     pub data: *const c_char,
-    /// How many bytes.
+    /// Number of bytes.
     pub len: usize,
 }
 
-/// A special (control) token: one that no text matches.
+/// A special (control) token, which text never matches.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_special_token {
@@ -54,14 +56,14 @@ pub struct hr_special_token {
 }
 
 impl hr_bytes {
-    /// Relies on the promise of the C type.
+    /// The bytes. Relies on the promise of the C type.
     pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a [u8], Failure> {
         unsafe { boundary::slice(self.data, self.len, name) }
     }
 }
 
 impl hr_text {
-    /// Relies on the promise of the C type.
+    /// The text. Relies on the promise of the C type.
     pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a str, Failure> {
         unsafe { boundary::text(self.data, self.len, name) }
     }
@@ -73,15 +75,16 @@ impl From<VocabularyError> for Failure {
     }
 }
 
-/// Token ids as the caller has them. Relies on what [`boundary::slice`] does.
+/// The caller's token ids. Relies on the promises of [`boundary::slice`].
 pub(super) unsafe fn tokens<'a>(ids: *const u32, count: usize, name: &str) -> Result<&'a [TokenId], Failure> {
     // A `TokenId` is a `u32` in memory.
     unsafe { boundary::slice(ids.cast::<TokenId>(), count, name) }
 }
 
-/// Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback, Unigram, WordPiece).
+/// Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback,
+/// Unigram, WordPiece).
 ///
-/// End-of-sequence tokens are those whose names are well known; see hr_vocab_with_eos().
+/// The end-of-sequence tokens are those with well-known names; see hr_vocab_with_eos().
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     json: *const c_char,
@@ -98,7 +101,8 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Reads a tiktoken rank file (a base64 token and its rank a line). The file does not name the special tokens: give them.
+/// Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
+/// the special tokens, so they are given.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_from_tiktoken(
     ranks: *const u8,
@@ -118,8 +122,8 @@ pub unsafe extern "C" fn hr_vocab_from_tiktoken(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Reads the vocabulary inside a GGUF file that lies in memory (mapped, for example). Only its beginning is looked at; nothing of it
-/// is needed afterwards.
+/// Reads the vocabulary inside a GGUF file that is in memory (mapped, for example). Only its
+/// beginning is read, and none of it is needed afterwards.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_from_gguf(
     gguf: *const u8,
@@ -137,7 +141,8 @@ pub unsafe extern "C" fn hr_vocab_from_gguf(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Reads the vocabulary inside a GGUF file. Only as much of the file is read as the vocabulary takes.
+/// Reads the vocabulary inside a GGUF file. Only the beginning of the file, up to the vocabulary's
+/// end, is read.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_from_gguf_file(
     path: *const c_char,
@@ -154,10 +159,12 @@ pub unsafe extern "C" fn hr_vocab_from_gguf_file(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Makes a vocabulary of the bytes of its tokens: token i stands for tokens[i]. An empty one stands for no text.
+/// Makes a vocabulary from the bytes of its tokens: token i has the bytes tokens[i]. A token
+/// without bytes stands for no text.
 ///
-/// special names the tokens that no text matches; eos lists the ids that end a sequence (those are special, too). model_size
-/// is the number of logits the model gives, where that is more than count; 0 for as many.
+/// special names the tokens that text never matches. eos lists the ids that end a sequence, which
+/// are special too. model_size is the number of logits that the model gives, if it is more than
+/// count; 0 if it is the same.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_from_tokens(
     tokens: *const hr_bytes,
@@ -188,7 +195,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Relies on the promises of the C types.
+/// The special tokens. Relies on the promises of the C types.
 unsafe fn special_tokens<'a>(
     special: *const hr_special_token,
     count: usize,
@@ -200,7 +207,8 @@ unsafe fn special_tokens<'a>(
         .collect()
 }
 
-/// Reads more and more of a file until the vocabulary's part is complete, so that a model of many gigabytes is not read whole.
+/// Reads more and more of a file until it has the whole vocabulary, so that a model of many
+/// gigabytes is not read completely.
 fn read_gguf_file(path: &str) -> Result<Vocabulary, Failure> {
     let failed = |error: std::io::Error| Failure::new(hr_status::HR_ERROR_IO, format!("{path}: {error}"));
     let mut file = File::open(path).map_err(failed)?;
@@ -217,7 +225,7 @@ fn read_gguf_file(path: &str) -> Result<Vocabulary, Failure> {
     }
 }
 
-/// The same tokens with these as the ones that end a sequence, as a new object.
+/// The same tokens with these as the tokens that end a sequence, as a new object.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_with_eos(
     vocab: *const hr_vocab,
@@ -235,8 +243,8 @@ pub unsafe extern "C" fn hr_vocab_with_eos(
     unsafe { boundary::guard(error, body) }
 }
 
-/// The same tokens with the end-of-sequence tokens that a model's generation_config.json, config.json or tokenizer_config.json
-/// names, as a new object.
+/// The same tokens with the end-of-sequence tokens that a model's generation_config.json,
+/// config.json or tokenizer_config.json names, as a new object.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
     vocab: *const hr_vocab,
@@ -255,8 +263,8 @@ pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
     unsafe { boundary::guard(error, body) }
 }
 
-/// The same tokens for a model that gives model_size logits, as a new object: more than the tokenizer has where the model's
-/// output is padded (the padding is never allowed).
+/// The same tokens for a model that gives model_size logits, as a new object. If the model's output
+/// is padded, these are more than the tokenizer's tokens; the padding is never allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_with_model_size(
     vocab: *const hr_vocab,
@@ -273,7 +281,7 @@ pub unsafe extern "C" fn hr_vocab_with_model_size(
     unsafe { boundary::guard(error, body) }
 }
 
-/// A second handle to the same vocabulary. Copies nothing; NULL for NULL.
+/// A second handle to the same vocabulary. It copies nothing; NULL for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab {
     boundary::value(std::ptr::null_mut(), || {
@@ -282,13 +290,14 @@ pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab
     })
 }
 
-/// Frees a vocabulary. NULL is fine.
+/// Frees a vocabulary. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_free(vocab: *mut hr_vocab) {
     unsafe { boundary::free(vocab) }
 }
 
-/// Number of token ids, the padding of the model's output included: the length of a row of logits. 0 for NULL.
+/// Number of token ids, the padding of the model's output included: the length of a row of logits.
+/// 0 for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_size(vocab: *const hr_vocab) -> usize {
     boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size()))
@@ -300,16 +309,18 @@ pub unsafe extern "C" fn hr_vocab_mask_words(vocab: *const hr_vocab) -> usize {
     boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size().div_ceil(32)))
 }
 
-/// Number of tokens the tokenizer itself has; ids from here to the size stand for nothing. 0 for NULL.
+/// Number of tokens that the tokenizer itself has; ids from here to the size are padding. 0 for
+/// NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_token_count(vocab: *const hr_vocab) -> usize {
     boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.token_count()))
 }
 
-/// The bytes that a token stands for, not NUL-terminated; len becomes their number. They live as long as this handle or any
-/// other to the same vocabulary.
+/// The bytes of a token, not NUL-terminated; len becomes their number. They live as long as this
+/// handle or any other to the same vocabulary.
 ///
-/// NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist; for these, len may be NULL too.
+/// NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist. For
+/// these, len may be NULL too.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_token_bytes(
     vocab: *const hr_vocab,
@@ -324,7 +335,8 @@ pub unsafe extern "C" fn hr_vocab_token_bytes(
     })
 }
 
-/// Whether a token is special, that is, matched by no text. False for NULL and for ids that do not exist.
+/// True if a token is special, so that text never matches it. False for NULL and for ids that do
+/// not exist.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_is_special(vocab: *const hr_vocab, token: u32) -> bool {
     boundary::value(false, || Some(unsafe { vocab.as_ref() }?.0.is_special(TokenId(token))))
@@ -343,8 +355,8 @@ pub unsafe extern "C" fn hr_vocab_special_token(
     })
 }
 
-/// The name of a special token, not NUL-terminated; len becomes its length. It lives as long as this handle or any other to
-/// the same vocabulary. NULL, with len 0, if the token has no name.
+/// The name of a special token, not NUL-terminated; len becomes its length. It lives as long as
+/// this handle or any other to the same vocabulary. NULL, with len 0, if the token has no name.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_token_name(
     vocab: *const hr_vocab,
@@ -359,8 +371,8 @@ pub unsafe extern "C" fn hr_vocab_token_name(
     })
 }
 
-/// The ids that end a sequence, in ascending order; count becomes their number. They live as long as this handle or any other
-/// to the same vocabulary. NULL, with count 0, if there are none.
+/// The ids that end a sequence, in ascending order; count becomes their number. They live as long
+/// as this handle or any other to the same vocabulary. NULL, with count 0, if there are none.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize) -> *const u32 {
     boundary::value(std::ptr::null(), || {
@@ -371,9 +383,10 @@ pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize)
     })
 }
 
-/// The bytes of tokens, one after the other; special tokens give none.
+/// The bytes of tokens, one after another; special tokens add none.
 ///
-/// Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_decode(
     vocab: *const hr_vocab,
@@ -392,9 +405,11 @@ pub unsafe extern "C" fn hr_vocab_decode(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Spells text with tokens, the longest that fits first. This is a valid spelling, not always the one the tokenizer would give.
+/// Spells text with tokens, by the longest match. The result is a valid spelling, but not always
+/// the tokenizer's.
 ///
-/// Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_spell(
     vocab: *const hr_vocab,
