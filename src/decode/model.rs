@@ -48,7 +48,7 @@ use crate::vocab::TokenId;
 ///             let wanted = input.wanted_tokens();
 ///             rows.push(wanted.len());
 ///             for token in wanted {
-///                 let logit = |next| if next == (token.0 + 1) % 8 { 1.0 } else { 0.0 };
+///                 let logit = |next: u32| if next == (token.0 + 1) % 8 { 1.0 } else { 0.0 };
 ///                 values.extend((0..8).map(logit));
 ///             }
 ///         }
