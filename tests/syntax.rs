@@ -7,6 +7,8 @@ use hedgerow::grammar::Grammar;
 use hedgerow::syntax::{gbnf, Notation, SyntaxError, SyntaxErrorKind};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
+use std::cmp::Reverse;
+
 #[allow(dead_code)]
 mod walk;
 
@@ -512,6 +514,14 @@ fn lark_texts() {
         ("start: /'.*?'/ \"x\"", &["'a'x"], &["'a'b'x", "'a"]),
         ("start: \"a\"\n    | (\n \"b\"\n \"c\" )\n\n// comment\nunused: start", &["a", "bc"], &["ab"]),
         ("start: A\nA: _B ~ 2\n_B: \"x\"i", &["xX"], &["x", "xxx"]),
+        // What follows a terminal is seen by its lookahead.
+        ("start: A B\nA: /(?:x(?!y))+/\nB: /xy/", &["xxxy", "xxy"], &["xy", "xxx"]),
+        ("start: A \"y\"\nA: /x(?=y)/", &["xy"], &["x", "xx"]),
+        ("start: A B?\nA: /[a-z]+\\b/\nB: /!x/", &["ab", "a!x"], &["a!", "!x"]),
+        // Alternatives are tried in order, as Python does.
+        ("start: A \"c\"\nA: /a|ab/", &["ac"], &["abc"]),
+        // A terminal that takes what another would begin with leaves only what can still be read.
+        ("start: (A | \"ba\") A\nA: /a+/", &["baa", "baaa"], &["aa", "a", "ba"]),
         ("start: twice{\"a\"}\ntwice{x}: x x | \"<\" twice{twice{x}} \">\"", &[], &[]),
     ];
     for (rules, yes, no) in &table[..table.len() - 1] {
@@ -567,6 +577,11 @@ fn lark_errors() {
             "start: X\n%import common",
             "%extend start: \"a\"",
             "start: \"a\" start",
+            "start: N N\nN: /[a-z]+/",
+            "start: \"<t>\" BODY \"</t>\"\nBODY: /.+/",
+            "start: /a(?=b)/",
+            "start: /(?<=a)b/",
+            "start: x\n%import .one.x",
         ],
     );
 }
@@ -745,9 +760,21 @@ impl Words {
         words.join(" | ")
     }
 
-    /// Of several terminals with the same match the least wins.
-    fn order(&self) -> (bool, std::cmp::Reverse<usize>, &str) {
-        (self.words.len() > 1, std::cmp::Reverse(self.written().len()), self.name)
+    /// The least is tried first.
+    fn order(&self) -> (i32, Reverse<usize>, Reverse<usize>, &str) {
+        let lengths = || self.words.iter().map(|word| word.len());
+        let written = lengths().sum::<usize>() + if self.is_text() { 0 } else { 3 + self.words.len() };
+        (-self.priority, Reverse(lengths().max().unwrap()), Reverse(written), self.name)
+    }
+
+    fn is_text(&self) -> bool {
+        self.words.len() == 1
+    }
+
+    /// Whether `text` is taken for that string where this is found.
+    fn takes(&self, text: &Words) -> bool {
+        let same = self.priority == text.priority && self.words.contains(&text.words[0]);
+        !self.is_text() && text.is_text() && same
     }
 }
 
@@ -757,19 +784,25 @@ fn slow_lexer_reads(terminals: &[Words], sentences: &[Vec<usize>], text: &str) -
     while at < text.len() {
         let may_come =
             |t: usize| sentences.iter().any(|s| s.starts_with(&read) && s.get(read.len()) == Some(&t));
-        let matches = (0..terminals.len()).filter(|&t| may_come(t)).flat_map(|t| {
-            let longest = terminals[t]
-                .words
-                .iter()
-                .filter(|word| text[at..].starts_with(**word))
-                .map(|word| word.len())
-                .max();
-            longest.map(|length| (t, length))
-        });
-        let best = matches.max_by_key(|&(t, length)| {
-            (terminals[t].priority, length, std::cmp::Reverse(terminals[t].order()))
-        });
-        let Some((terminal, length)) = best else { return false };
+        let expected: Vec<usize> = (0..terminals.len()).filter(|&t| may_come(t)).collect();
+        let mut tried: Vec<(usize, &str)> = Vec::new();
+        for &t in &expected {
+            let is_taken = expected.iter().any(|&other| terminals[other].takes(&terminals[t]));
+            let matches = terminals[t].words.iter().filter(|word| text[at..].starts_with(**word));
+            if let (false, Some(longest)) = (is_taken, matches.max_by_key(|word| word.len())) {
+                tried.push((t, longest));
+            }
+        }
+        let Some(&(mut terminal, found)) = tried.iter().min_by_key(|(t, _)| terminals[*t].order()) else {
+            return false;
+        };
+        let strings = expected
+            .iter()
+            .filter(|&&t| terminals[terminal].takes(&terminals[t]) && terminals[t].words[0] == found);
+        if let Some(&string) = strings.max_by_key(|&&t| terminals[t].order()) {
+            terminal = string;
+        }
+        let length = found.len();
         read.push(terminal);
         at += length;
     }

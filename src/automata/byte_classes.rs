@@ -31,6 +31,11 @@ impl ByteSet {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }
 
+    /// Takes a byte out.
+    pub fn remove(&mut self, byte: u8) {
+        self.0[usize::from(byte >> 6)] &= !(1 << (byte & 63));
+    }
+
     /// The bytes of either set.
     pub fn union(&self, other: &ByteSet) -> Self {
         ByteSet(std::array::from_fn(|i| self.0[i] | other.0[i]))

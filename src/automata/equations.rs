@@ -29,7 +29,7 @@ impl Languages {
     /// The unknown named `key`: equal keys promise equal solutions, in every pool of the process. `nullable` says
     /// whether its solution holds the empty word; all its words must be UTF-8 text. Whoever gets `true` must
     /// [`define`](Self::define) it before anything that mentions it is stepped.
-    pub(super) fn unknown(&mut self, key: u128, nullable: bool) -> (LangId, bool) {
+    pub(crate) fn unknown(&mut self, key: u128, nullable: bool) -> (LangId, bool) {
         let new = Equation { key, nullable, definition: LangId::NEVER, defined: false };
         // The fingerprint of an unknown is made from its key alone, so interning finds an older one.
         self.equations.push(new);
@@ -42,7 +42,7 @@ impl Languages {
     }
 
     /// Says what `unknown` equals.
-    pub(super) fn define(&mut self, unknown: LangId, definition: LangId) {
+    pub(crate) fn define(&mut self, unknown: LangId, definition: LangId) {
         if let Expr::Unknown(equation) = *self.expr(unknown) {
             let equation = &mut self.equations[equation as usize];
             equation.definition = definition;

@@ -29,7 +29,7 @@ impl Languages {
     }
 
     /// The derivative, which may turn out to have no word.
-    pub(super) fn derive(&mut self, id: LangId, byte: u8) -> LangId {
+    pub(crate) fn derive(&mut self, id: LangId, byte: u8) -> LangId {
         // Constant-time leaves keep no row.
         match self.exprs[id.index()] {
             Expr::Never | Expr::Empty => return LangId::NEVER,

@@ -11,7 +11,7 @@ use hedgerow::schema::{
     self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, Strictness,
     UniqueKeys, UnknownFormat, Whitespace,
 };
-use hedgerow::syntax::{self, choice, regex};
+use hedgerow::syntax::{self, choice, lark, regex};
 
 /// What the output must be.
 #[derive(Debug, clap::Args)]
@@ -90,6 +90,12 @@ pub(super) struct PolicyArgs {
     /// Notation of --grammar [default: as the file's extension says]
     #[arg(long, value_enum)]
     pub grammar_notation: Option<Notation>,
+    /// Rule that outputs of a --grammar in Lark's notation start from [default: start]
+    #[arg(long, value_name = "RULE")]
+    pub start: Option<String>,
+    /// Folder of the grammars that a --grammar in Lark's notation imports from: `a.b` is DIR/a/b.lark
+    #[arg(long, value_name = "DIR")]
+    pub import_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -242,10 +248,39 @@ impl PolicyArgs {
             }
         };
         let text = input::read_text(path, "grammar")?;
-        let grammar = notation.compile(&text).map_err(|error| {
+        let compiled = match notation {
+            syntax::Notation::Lark => lark::compile_with(&text, &self.lark_options(&text)?),
+            notation if self.start.is_none() && self.import_dir.is_none() => notation.compile(&text),
+            _ => return Err(Failure::usage("--start and --import-dir are for grammars in Lark's notation")),
+        };
+        let grammar = compiled.map_err(|error| {
             Failure::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
         })?;
         Ok(Loaded { grammar, schema: None })
+    }
+
+    /// What the grammar `text` starts from, and the files that it imports from and these do.
+    fn lark_options(&self, text: &str) -> Result<lark::Options, Failure> {
+        let mut options = lark::Options::default();
+        if let Some(start) = &self.start {
+            options = options.start(start);
+        }
+        let Some(folder) = &self.import_dir else { return Ok(options) };
+        let mut known = std::collections::HashSet::new();
+        let mut work = vec![(String::new(), text.to_owned())];
+        while let Some((name, text)) = work.pop() {
+            // What is wrong with a text is said when it is compiled.
+            for module in lark::imports(&text, &name).unwrap_or_default() {
+                let path = folder.join(module.replace('.', "/")).with_extension("lark");
+                if !known.insert(module.clone()) || (module == "common" && !path.exists()) {
+                    continue;
+                }
+                let text = input::read_text(&path, "grammar")?;
+                options = options.module(module.clone(), text.clone());
+                work.push((module, text));
+            }
+        }
+        Ok(options)
     }
 
     /// The library's options; fails where a document cannot be read.

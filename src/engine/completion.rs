@@ -18,7 +18,7 @@ use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::{CaptureId, Frame};
 use crate::automata::shortest::Labelled;
 use crate::automata::{interrupt, json_string, LangId};
-use crate::grammar::SpecialId;
+use crate::grammar::{SpecialId, MARK};
 use crate::vocab::{TokenId, TokenTrie};
 use hashbrown::{HashMap, HashSet};
 use std::cmp::Reverse;
@@ -78,7 +78,6 @@ impl Graph {
             None => None,
             Some(way) => self.spell(&core, &way)?,
         };
-        interrupt::ended()?;
         core.completions.tokens += found.as_ref().map_or(0, |tokens| tokens.len());
         core.completions.found.insert(state, found.clone());
         self.publish_locked(&core, state);
@@ -297,10 +296,13 @@ impl Core {
         let classes = languages.byte_classes(language).clone();
         let mut tried = HashSet::new();
         let mut words: Vec<Arc<[u8]>> = Vec::new();
-        for byte in first.iter().filter(|&byte| tried.insert(classes.class(byte))) {
+        let first = first.iter().filter(|&byte| byte != MARK);
+        for byte in first.filter(|&byte| tried.insert(classes.class(byte))) {
             let next = languages.step(language, byte);
             if let Some(rest) = self.completions.prices.words.word(languages, next) {
-                words.push([&[byte], rest.as_slice()].concat().into());
+                // Behind the mark is what is left to other lexemes.
+                let end = rest.iter().position(|&byte| byte == MARK).unwrap_or(rest.len());
+                words.push([&[byte], &rest[..end]].concat().into());
             }
         }
         words.sort_by_key(|word| word.len());

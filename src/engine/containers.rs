@@ -12,7 +12,7 @@ use super::stack::{
     ArrayId, ArrayState, CaptureId, ContId, Frame, Knowledge, ObjectId, ObjectState, Recorded, NOT_RECORDED,
     OUTERMOST,
 };
-use crate::automata::{interrupt, LangId, UNLABELLED};
+use crate::automata::{LangId, UNLABELLED};
 use crate::grammar::{ArrayProgress, ArraySpec, Choice, Node, ObjectSpec};
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ impl Recogniser {
                 }
                 Ok(())
             }
-            Frame::End | Frame::Then(_) | Frame::Loop { .. } | Frame::Switch(_) => Ok(()),
+            Frame::End | Frame::Then(_) | Frame::Loop { .. } | Frame::Switch(_) | Frame::Parser(_) => Ok(()),
         }
     }
 
@@ -274,9 +274,7 @@ impl Recogniser {
             }
         }
         let offer = Arc::new(offer);
-        if !interrupt::is_over() {
-            self.offers.insert(object.0, offer.clone());
-        }
+        self.offers.insert(object.0, offer.clone());
         offer
     }
 

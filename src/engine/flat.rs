@@ -6,7 +6,7 @@
 //! Price: 1 KB a state, up to [`MAX_STATES`] of them between two walks.
 
 use super::lexicon::SLICED;
-use crate::automata::{interrupt, LangId, Languages};
+use crate::automata::{LangId, Languages};
 use hashbrown::HashMap;
 
 /// A state by its row.
@@ -92,9 +92,7 @@ impl Flat {
             UNKNOWN => {
                 let next = languages.step(self.states[from.0 as usize].language, byte);
                 let next = self.row(languages, next);
-                if !interrupt::is_over() {
-                    self.rows[at] = next.0;
-                }
+                self.rows[at] = next.0;
                 next
             }
             known => Row(known),
@@ -127,9 +125,7 @@ impl Flat {
             None => {
                 self.searches -= 1;
                 let near = languages.clamped(state.language, SLICED.into());
-                let free = languages.free_groups(near);
-                state.free = (!interrupt::is_over()).then_some(free);
-                free
+                *state.free.insert(languages.free_groups(near))
             }
         }
     }

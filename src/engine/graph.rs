@@ -13,7 +13,7 @@ use super::mask::{General, MaskData};
 use super::recogniser::{Awaits, Recogniser, StateId};
 use super::summary::{Summariser, Summary};
 use super::transitions::Transitions;
-use crate::automata::{interrupt, LangId};
+use crate::automata::LangId;
 use crate::grammar::{Grammar, SpecialId};
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
@@ -102,7 +102,7 @@ impl Graph {
                 recogniser.spell(special, text);
             }
         }
-        interrupt::ended()?;
+        recogniser.check()?;
         let start = recogniser.start(grammar.root())?;
         let graph = Graph {
             core: Mutex::new(Core {
@@ -136,7 +136,9 @@ impl Graph {
 
     /// The lock, for who is about to find out something new; fails where nothing new is wanted any more.
     pub fn working(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
-        Ok(interrupt::lock(&self.core)?)
+        let core = self.lock();
+        core.recogniser.check()?;
+        Ok(core)
     }
 
     fn publish(&self, core: &Core, state: StateId) {
@@ -239,9 +241,7 @@ impl Graph {
             }
         };
         let summary = Arc::new(summary);
-        if !interrupt::is_over() {
-            core.summaries.insert(language, summary.clone());
-        }
+        core.summaries.insert(language, summary.clone());
         summary
     }
 

@@ -1,96 +1,106 @@
-//! Lexed grammars: terminals end by maximal munch, as a lexer in front of a parser ends them.
+//! Lexed grammars: the parser's stacks, and threads that are lexemes being read.
 //!
-//! The text so far is a sequence of whole lexemes and one that is being read. At its beginning, any lexeme that the parser
-//! allows there may be meant; the longest match decides. So whenever one of them completes, two things are possible: it
-//! ends here, and the next lexeme begins; or one of its rivals goes on and completes later, and then everything that was built on
-//! the shorter match is void.
+//! A thread is what may come of one lexeme ([`Lexing`]: a language of marked texts), its number as
+//! the thread's capture, and the parser's stack below it as the continuation. Where the mark can
+//! come next the lexeme may end: the parser reads it, and the lexemes expected then begin under the
+//! obligation that the mark leaves behind. Nothing of a lexer's rivalry is left to be done here: it
+//! is in the languages. So a lexeme that ends under "no letter comes next" begins threads that no
+//! letter goes on with.
 //!
-//! A state keeps both, as *levels*. The threads of level 0 are the lexemes begun first; those of level 1 began where a lexeme of level
-//! 0 completed, and so on. When a thread completes, all younger levels are dropped and a new one begins with
-//! what follows. When the oldest level dies, the next takes its place: its beginning is settled. Only one beginning of
-//! each level is ever alive, so the lexemes that are allowed there are exactly what the parser allows.
+//! A stack is a set of links `(state, stack below)`, more than one only where the grammar is not
+//! LALR(1).
 //!
-//! Of several lexemes that complete at once the one with the lowest number wins. Where one of higher priority has completed, those of
-//! lower priority no longer count, however long.
+//! *Trim*: a thread lives only if it leads to an end behind which the parser can go on to the end
+//! of the text. Where ignored text rids of obligations, as whitespace mostly does, that is a
+//! property of the lexeme alone. Otherwise the stack is followed to its end, by what its states
+//! lead to whatever is below them ([`Lexing::leave`]).
 //!
-//! A young thread is of no use if all its words run through a completion of an older level, such as a name right behind a name; such
-//! threads are dropped when they begin. This also bounds the levels: no two of them hold the same thread.
-//!
-//! A thread's mark (its [`CaptureId`], which nothing else uses in a lexed grammar) is its level and its lexeme's number.
-//!
-//! The price: a summary of a terminal says nothing about what rivals do, so masks are walks over the trie of all tokens. What a
-//! lexeme reads that was begun first, and over which no rival has priority, is allowed whatever rivals do: the tokens of nothing but
-//! characters that it reads in any order are a set made once, and passed over. Masks are remembered as all are.
-//!
-//! Not found are dead ends that come from several lexemes together; what a grammar forbids by its lexemes alone, such as two names
-//! that nothing may separate, should not be asked for.
+//! The price: a lexeme's language depends on its rivals, so masks are walks over the trie of all
+//! tokens. Of what a lexeme reads in any order, if all its ends are good, the tokens of nothing
+//! else are a set made once, and passed over.
 
 use super::error::EngineError;
 use super::lexicon::SLICED;
 use super::recogniser::{Awaits, Recogniser, StateId, Thread};
-use super::stack::{CaptureId, SliceInterner};
-use crate::automata::LangId;
-use crate::grammar::LexemeId;
+use super::stack::{CaptureId, ContId, Frame, Link, SliceInterner};
+use crate::automata::{LangId, Languages};
+use crate::grammar::lexed::{Exhausted, Lexing};
+use crate::grammar::{Lexed, MARK};
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Bits of a mark that hold the lexeme's number.
-const LEXEME_BITS: u32 = 16;
+/// How many small steps of the search through parser and lexemes count as one state searched.
+const TASKS_PER_STATE: u64 = 20;
 
-/// Levels a mark has room for.
-const MAX_LEVEL: u32 = (1 << (32 - LEXEME_BITS)) - 2;
-
-/// Where a thread stands among others.
-#[derive(Clone, Copy)]
-pub(super) struct Mark {
-    pub level: u32,
-    pub lexeme: LexemeId,
-}
-
-impl Mark {
-    pub fn of(thread: Thread) -> Self {
-        let mark = thread.capture.0;
-        Mark { level: mark >> LEXEME_BITS, lexeme: LexemeId(mark & ((1 << LEXEME_BITS) - 1)) }
-    }
-
-    pub fn id(self) -> CaptureId {
-        CaptureId(self.level << LEXEME_BITS | self.lexeme.0)
-    }
-}
-
-/// The mark of threads that are about to begin, before their lexeme is known.
-pub(super) fn beginning(level: u32) -> CaptureId {
-    CaptureId(level << LEXEME_BITS)
-}
-
-/// The states that what lives on after a byte leads to, whatever was left behind: nearly every letter in a name leads
-/// to the same.
-pub(super) struct Steps {
+/// What is remembered of a lexed grammar.
+pub(super) struct Reading {
+    pub lexing: Lexing,
+    /// The states that what lives on after a byte leads to, whatever was left behind: nearly every
+    /// letter in a name leads to the same.
     lists: SliceInterner<(Thread, LangId)>,
     /// By the number of the list, if the state was found.
     states: Vec<Option<StateId>>,
+    /// The stacks behind lexemes.
+    after: HashMap<(ContId, u32), Option<ContId>>,
+    /// Whether the text may end under a stack.
+    ends: HashMap<ContId, bool>,
+    /// Whether the parser can go on to the end of the text.
+    live: HashMap<(LangId, u32, ContId), bool>,
+    /// The same of lexemes being read, by what is left of them, their number and the stack below.
+    live_lexemes: HashMap<(LangId, u32, ContId), bool>,
+    /// Whether only the mark is left.
+    complete: HashMap<LangId, bool>,
 }
 
-impl Steps {
-    pub fn new() -> Self {
-        Steps { lists: SliceInterner::new(), states: Vec::new() }
-    }
-
-    /// The place of what lives on.
-    fn place(&mut self, living: &[(Thread, LangId)]) -> usize {
-        let place = self.lists.intern(living) as usize;
-        if place == self.states.len() {
-            self.states.push(None);
+impl Reading {
+    pub fn new(search_states: u64) -> Self {
+        Reading {
+            lexing: Lexing::new(search_states.saturating_mul(TASKS_PER_STATE)),
+            lists: SliceInterner::new(),
+            states: Vec::new(),
+            after: HashMap::new(),
+            ends: HashMap::new(),
+            live: HashMap::new(),
+            live_lexemes: HashMap::new(),
+            complete: HashMap::new(),
         }
-        place
     }
 
     pub fn memory(&self) -> usize {
-        self.lists.memory() + self.states.capacity() * std::mem::size_of::<Option<StateId>>()
+        self.lexing.memory()
+            + self.lists.memory()
+            + self.states.capacity() * std::mem::size_of::<Option<StateId>>()
+            + (self.after.len() + self.live.len() + self.live_lexemes.len()) * 24
+            + (self.ends.len() + self.complete.len()) * 8
     }
 }
 
+impl From<Exhausted> for EngineError {
+    fn from(error: Exhausted) -> Self {
+        EngineError::Limit {
+            what: "states searched for an end that the lexer and parser reach",
+            limit: error.limit,
+            field: "search_states",
+        }
+    }
+}
+
+/// A place between lexemes: the obligation, the state in which the lexer looks on, and the stack.
+type Place = (LangId, u32, ContId);
+
 impl Recogniser {
+    /// Begins a lexed grammar in the draft.
+    pub(super) fn begin_lexed(&mut self) -> Result<(), EngineError> {
+        let stack = self.stack.push(Frame::Parser(0), ContId::END);
+        self.begin_lexemes(stack, LangId::ALL)
+    }
+
     /// The state after `byte`.
     pub(super) fn step_lexed(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
+        if byte == MARK {
+            return Ok(StateId::DEAD);
+        }
         let mut threads: Vec<(Thread, LangId)> = Vec::new();
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
@@ -100,109 +110,375 @@ impl Recogniser {
                 threads.push((thread, next));
             }
         }
-        threads.sort_unstable_by_key(|&(thread, _)| (Mark::of(thread).level, thread));
-        let place = self.steps.place(&threads);
-        if let Some(known) = self.steps.states[place] {
+        for entry in &mut threads {
+            // What the lexeme was before this byte says nothing any more.
+            entry.0 = Thread::new(LangId::NEVER, entry.0.cont, entry.0.capture);
+        }
+        threads.sort_unstable();
+        threads.dedup();
+        let place = self.reading.lists.intern(&threads) as usize;
+        if place == self.reading.states.len() {
+            self.reading.states.push(None);
+        }
+        if let Some(known) = self.reading.states[place] {
             return Ok(known);
         }
-        let threads: Vec<(Mark, Thread, LangId)> =
-            threads.into_iter().map(|(thread, next)| (Mark::of(thread), thread, next)).collect();
-        let mut kept: Vec<Thread> = Vec::new();
-        let mut level = 0;
-        let mut rest = threads.as_slice();
-        while let Some(&(first, ..)) = rest.first() {
-            let count = rest.iter().take_while(|t| t.0.level == first.level).count();
-            let (here, younger) = rest.split_at(count);
-            let complete = here.iter().filter(|t| self.pool.languages.is_nullable(t.2));
-            let winner = complete.map(|t| t.0.lexeme).min();
-            let least = winner.map(|lexeme| self.pool.lexeme(lexeme).priority);
-            let before = kept.len();
-            for &(mark, thread, next) in here {
-                let counts = least.is_none_or(|least| self.pool.lexeme(mark.lexeme).priority >= least);
-                if counts && !self.pool.languages.is_spent(next) {
-                    let mark = Mark { level, ..mark };
-                    kept.push(Thread::new(next, thread.cont, mark.id()));
-                }
+        for (thread, next) in threads {
+            let end = self.reading.lexing.end(&mut self.pool.languages, next);
+            if end != LangId::NEVER {
+                self.end_lexeme(thread.capture.0, thread.cont, end)?;
             }
-            level += u32::from(kept.len() > before);
-            if let Some(winner) = winner {
-                for &(mark, thread, next) in here {
-                    if mark.lexeme == winner && self.pool.languages.is_nullable(next) {
-                        self.resume(thread.cont, beginning(level), None)?;
-                    }
-                }
-                break;
+            if !self.is_complete(next) {
+                self.add_lexeme(next, thread.cont, thread.capture.0)?;
             }
-            rest = younger;
         }
-        if level > MAX_LEVEL {
-            let limit = u64::from(MAX_LEVEL);
-            return Err(EngineError::Limit {
-                what: "lexemes that may still become longer",
-                limit,
-                field: "state_threads",
-            });
-        }
-        self.enter_all()?;
-        kept.append(&mut self.draft.threads);
-        self.draft.threads = self.without_useless(kept);
         let state = self.finish()?;
-        self.steps.states[place] = Some(state);
+        self.reading.states[place] = Some(state);
         Ok(state)
     }
 
-    /// The groups of characters that `state` reads in any order, within sliced tokens: those of a lexeme of which no rival can
-    /// get the better.
-    pub(super) fn sure_groups(&mut self, state: StateId) -> u64 {
-        let mut oldest: Vec<(i32, LangId)> = Vec::new();
-        for &thread in self.threads(state) {
-            let Mark { level, lexeme } = Mark::of(thread);
-            if let (0, Awaits::Language(language)) = (level, thread.awaits()) {
-                oldest.push((self.pool.lexeme(lexeme).priority, language));
+    /// Whether nothing but the mark can come next.
+    fn is_complete(&mut self, language: LangId) -> bool {
+        if let Some(&known) = self.reading.complete.get(&language) {
+            return known;
+        }
+        let first = self.pool.languages.first_bytes(language);
+        let complete = first.iter().all(|byte| byte == MARK);
+        self.reading.complete.insert(language, complete);
+        complete
+    }
+
+    /// Goes on behind a lexeme that ends here under an obligation.
+    fn end_lexeme(&mut self, lexeme: u32, stack: ContId, obligation: LangId) -> Result<(), EngineError> {
+        match self.behind_lexeme(stack, lexeme)? {
+            Some(stack) => self.begin_lexemes(stack, obligation),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins the lexemes that the parser expects on top of `stack`.
+    fn begin_lexemes(&mut self, stack: ContId, obligation: LangId) -> Result<(), EngineError> {
+        let lexed = self.lexed()?;
+        for link in self.stack.links(stack).to_vec() {
+            let Frame::Parser(state) = link.0 else { continue };
+            let stack = self.stack.of(&mut vec![link]);
+            if self.pool.languages.is_nullable(obligation) && self.ends_text(&lexed, stack)? {
+                self.draft.accepting = true;
+            }
+            let languages = &mut self.pool.languages;
+            let begin = self.reading.lexing.beginnings(&lexed, languages, obligation, state);
+            for &(lexeme, language) in begin.iter() {
+                self.add_lexeme(language, stack, lexeme)?;
             }
         }
-        let highest = oldest.iter().map(|of| of.0).max();
+        Ok(())
+    }
+
+    /// Adds a thread, if it leads to an end.
+    fn add_lexeme(&mut self, language: LangId, stack: ContId, lexeme: u32) -> Result<(), EngineError> {
+        if self.is_live_lexeme(language, lexeme, stack)? {
+            self.add(language, stack, CaptureId(lexeme))?;
+        }
+        Ok(())
+    }
+
+    fn lexed(&self) -> Result<Arc<Lexed>, EngineError> {
+        let none =
+            || EngineError::Grammar(crate::grammar::GrammarError::Expansion("there is no lexer".into()));
+        self.pool.lexed().cloned().ok_or_else(none)
+    }
+
+    /// The stack behind `lexeme`, if the parser takes it.
+    fn behind_lexeme(&mut self, stack: ContId, lexeme: u32) -> Result<Option<ContId>, EngineError> {
+        let lexed = self.lexed()?;
+        if lexed.lexeme(lexeme).ignored {
+            return Ok(Some(stack));
+        }
+        if let Some(&known) = self.reading.after.get(&(stack, lexeme)) {
+            return Ok(known);
+        }
+        let mut shifted: Vec<Link> = Vec::new();
+        for (state, stack) in self.reduced(&lexed, stack, Some(lexeme))? {
+            if let Some(next) = lexed.parser.shift(state, lexeme) {
+                shifted.push((Frame::Parser(next), stack));
+            }
+        }
+        let after = (!shifted.is_empty()).then(|| self.joined(shifted));
+        self.reading.after.insert((stack, lexeme), after);
+        Ok(after)
+    }
+
+    /// The stack of several links, of which those of one state are one.
+    fn joined(&mut self, mut links: Vec<Link>) -> ContId {
+        links.sort_unstable();
+        let mut joined: Vec<Link> = Vec::new();
+        for (frame, below) in links {
+            match joined.last_mut() {
+                Some(last) if last.0 == frame => last.1 = self.stack.union(last.1, below),
+                _ => joined.push((frame, below)),
+            }
+        }
+        self.stack.of(&mut joined)
+    }
+
+    /// The tops that reductions before `lexeme`, or before the end, lead to: states and stacks that
+    /// have just them on top.
+    fn reduced(
+        &mut self,
+        lexed: &Lexed,
+        stack: ContId,
+        lexeme: Option<u32>,
+    ) -> Result<Vec<(u32, ContId)>, EngineError> {
+        if lexed.parser.has_conflicts {
+            return self.all_reduced(lexed, stack, lexeme);
+        }
+        // One action at most. Rules may be empty, so states may be put on top of such that were
+        // just put there.
+        let mut stack = stack;
+        loop {
+            self.work(1)?;
+            let Some(&(Frame::Parser(state), _)) = self.stack.links(stack).first() else {
+                return Ok(Vec::new());
+            };
+            let Some((rule, length)) = lexed.parser.reductions(state, lexeme).next() else {
+                return Ok(vec![(state, stack)]);
+            };
+            let below = self.popped(stack, length);
+            let Some(&(Frame::Parser(below_state), _)) = below.first() else { return Ok(Vec::new()) };
+            let Some(next) = lexed.parser.goto(below_state, rule) else { return Ok(Vec::new()) };
+            let mut below = below;
+            let below = self.stack.of(&mut below);
+            stack = self.stack.push(Frame::Parser(next), below);
+        }
+    }
+
+    /// The same where several actions are possible: every state is found once, on top of all that
+    /// it may be on top of. No rule is empty, so that it is never on top of another of them.
+    fn all_reduced(
+        &mut self,
+        lexed: &Lexed,
+        stack: ContId,
+        lexeme: Option<u32>,
+    ) -> Result<Vec<(u32, ContId)>, EngineError> {
+        let mut found: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
+        let mut work: Vec<(u32, Vec<Link>)> = Vec::new();
+        for &(frame, below) in self.stack.links(stack) {
+            let Frame::Parser(state) = frame else { continue };
+            let below = self.stack.links(below).to_vec();
+            found.entry(state).or_default().extend_from_slice(&below);
+            work.push((state, below));
+        }
+        while let Some((state, below)) = work.pop() {
+            self.work(below.len())?;
+            for (rule, length) in lexed.parser.reductions(state, lexeme) {
+                let mut links = below.clone();
+                for _ in 1..length {
+                    links = links.iter().flat_map(|link| self.stack.links(link.1).iter().copied()).collect();
+                    links.sort_unstable();
+                    links.dedup();
+                }
+                for link in links {
+                    let Frame::Parser(top) = link.0 else { continue };
+                    let Some(next) = lexed.parser.goto(top, rule) else { continue };
+                    let known = found.entry(next).or_default();
+                    if !known.contains(&link) {
+                        known.push(link);
+                        match work.iter_mut().find(|waiting| waiting.0 == next) {
+                            Some(waiting) => waiting.1.push(link),
+                            None => work.push((next, vec![link])),
+                        }
+                    }
+                }
+            }
+        }
+        let mut stacks = Vec::with_capacity(found.len());
+        for (state, mut below) in found {
+            let below = self.stack.of(&mut below);
+            stacks.push((state, self.stack.push(Frame::Parser(state), below)));
+        }
+        Ok(stacks)
+    }
+
+    /// The tops of a stack without its first states.
+    fn popped(&self, stack: ContId, states: usize) -> Vec<Link> {
+        let mut links: Vec<Link> = self.stack.links(stack).to_vec();
+        for _ in 0..states {
+            let mut below: Vec<Link> =
+                links.iter().flat_map(|link| self.stack.links(link.1).iter().copied()).collect();
+            below.sort_unstable();
+            below.dedup();
+            links = below;
+        }
+        links
+    }
+
+    /// Whether the parser takes the end of the text.
+    fn ends_text(&mut self, lexed: &Lexed, stack: ContId) -> Result<bool, EngineError> {
+        if let Some(&known) = self.reading.ends.get(&stack) {
+            return Ok(known);
+        }
+        let ends = self.reduced(lexed, stack, None)?.iter().any(|&(state, _)| lexed.parser.accepts(state));
+        self.reading.ends.insert(stack, ends);
+        Ok(ends)
+    }
+
+    /// Whether a lexeme of which `language` is left leads to the end of a text.
+    fn is_live_lexeme(&mut self, language: LangId, lexeme: u32, stack: ContId) -> Result<bool, EngineError> {
+        let key = (language, lexeme, stack);
+        if let Some(&known) = self.reading.live_lexemes.get(&key) {
+            return Ok(known);
+        }
+        let Some(after) = self.behind_lexeme(stack, lexeme)? else {
+            self.reading.live_lexemes.insert(key, false);
+            return Ok(false);
+        };
+        let lexed = self.lexed()?;
+        if self.reading.lexing.has_free_end(&lexed, &mut self.pool.languages, language)? {
+            return Ok(true);
+        }
+        // Found states, each with the place of the one it was found from.
+        let mut found: Vec<(LangId, usize)> = vec![(language, 0)];
+        let mut seen = HashSet::<_>::from_iter([language]);
+        let mut at = 0;
+        while at < found.len() {
+            let state = found[at].0;
+            if at >= self.limits.search_states as usize {
+                return Err(Exhausted { limit: self.limits.search_states }.into());
+            }
+            self.work(1)?;
+            let end = self.reading.lexing.end(&mut self.pool.languages, state);
+            let known = self.reading.live_lexemes.get(&(state, lexeme, stack)).copied();
+            if known == Some(true) || (end != LangId::NEVER && self.is_live(&lexed, after, end)?) {
+                let mut path = at;
+                loop {
+                    self.reading.live_lexemes.insert((found[path].0, lexeme, stack), true);
+                    if path == 0 {
+                        return Ok(true);
+                    }
+                    path = found[path].1;
+                }
+            }
+            if known.is_none() {
+                for next in successors(&mut self.pool.languages, state) {
+                    if seen.insert(next) {
+                        found.push((next, at));
+                    }
+                }
+            }
+            at += 1;
+        }
+        for (state, _) in found {
+            self.reading.live_lexemes.insert((state, lexeme, stack), false);
+        }
+        Ok(false)
+    }
+
+    /// Whether the parser can go on from `stack` to the end of the text, under an obligation.
+    fn is_live(&mut self, lexed: &Lexed, stack: ContId, obligation: LangId) -> Result<bool, EngineError> {
+        if self.reading.lexing.is_free(lexed, &mut self.pool.languages, obligation)? {
+            return Ok(true);
+        }
+        let mut found: Vec<(Place, usize)> = Vec::new();
+        let mut seen: HashSet<Place> = HashSet::new();
+        for link in self.stack.links(stack).to_vec() {
+            if let Frame::Parser(state) = link.0 {
+                let place = (obligation, state, self.stack.of(&mut vec![link]));
+                seen.insert(place);
+                found.push((place, usize::MAX));
+            }
+        }
+        let mut at = 0;
+        while at < found.len() {
+            self.work(1)?;
+            let place = found[at].0;
+            let known = self.reading.live.get(&place).copied();
+            let mut ways = Vec::new();
+            let is_live = match known {
+                Some(known) => known,
+                None => self.leads_to_end(lexed, place, &mut ways)?,
+            };
+            if is_live {
+                let mut path = at;
+                while path != usize::MAX {
+                    self.reading.live.insert(found[path].0, true);
+                    path = found[path].1;
+                }
+                return Ok(true);
+            }
+            for way in ways {
+                if seen.insert(way) {
+                    found.push((way, at));
+                }
+            }
+            at += 1;
+        }
+        for (place, _) in found {
+            self.reading.live.insert(place, false);
+        }
+        Ok(false)
+    }
+
+    /// Whether the text may end at a place, or else where its items lead.
+    fn leads_to_end(
+        &mut self,
+        lexed: &Lexed,
+        place: Place,
+        ways: &mut Vec<Place>,
+    ) -> Result<bool, EngineError> {
+        let (obligation, seen_in, stack) = place;
+        let Some(&(Frame::Parser(state), _)) = self.stack.links(stack).first() else { return Ok(false) };
+        let (lexing, languages) = (&mut self.reading.lexing, &mut self.pool.languages);
+        let control = (obligation, seen_in);
+        if lexing.is_free(lexed, languages, obligation)? {
+            return Ok(true);
+        }
+        if lexed.parser.accepts(state) && lexing.may_end(lexed, languages, control)? {
+            return Ok(true);
+        }
+        if state == 0 {
+            for control in lexing.whole(lexed, languages, control)? {
+                if lexing.may_end(lexed, languages, control)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        let found = lexing.leave(lexed, languages, state, control)?;
+        for way in found.iter() {
+            for link in self.popped(stack, way.states as usize) {
+                let Frame::Parser(below) = link.0 else { continue };
+                let Some(next) = lexed.parser.goto(below, way.rule) else { continue };
+                let below = self.stack.of(&mut vec![link]);
+                let stack = self.stack.push(Frame::Parser(next), below);
+                ways.push((way.control.0, way.control.1, stack));
+            }
+        }
+        Ok(false)
+    }
+
+    /// The groups of characters that `state` reads in any order, within sliced tokens: those of a
+    /// lexeme all of whose ends are good.
+    pub(super) fn sure_groups(&mut self, state: StateId) -> u64 {
+        let Ok(lexed) = self.lexed() else { return 0 };
         let mut best = 0u64;
-        for (_, language) in oldest.into_iter().filter(|of| Some(of.0) == highest) {
-            let near = self.pool.languages.clamped(language, SLICED.into());
-            let groups = self.pool.languages.read_groups(near);
-            if groups.count_ones() > best.count_ones() {
+        for i in 0..self.threads(state).len() {
+            let Awaits::Language(language) = self.threads(state)[i].awaits() else { continue };
+            let languages = &mut self.pool.languages;
+            let near = languages.clamped(language, SLICED.into());
+            let groups = languages.read_groups(near);
+            if groups.count_ones() > best.count_ones()
+                && matches!(self.reading.lexing.has_free_ends_only(&lexed, languages, language), Ok(true))
+            {
                 best = groups;
             }
         }
         best
     }
+}
 
-    /// The threads, sorted by level, without those that no word leads to its end before a thread of an older level completes.
-    fn without_useless(&mut self, threads: Vec<Thread>) -> Vec<Thread> {
-        let languages = &mut self.pool.languages;
-        // The empty word is the completion that has just been.
-        let filled = languages.not(LangId::EMPTY);
-        let mut older: Vec<LangId> = Vec::new();
-        let mut useful: Vec<Thread> = Vec::with_capacity(threads.len());
-        let mut level = 0;
-        for threads in threads.chunk_by(|a, b| Mark::of(*a).level == Mark::of(*b).level) {
-            let free = (!older.is_empty()).then(|| {
-                let rivals = languages.union(&older);
-                let rivals = languages.inter(&[rivals, filled]);
-                let overtaken = languages.concat(rivals, LangId::ALL);
-                languages.not(overtaken)
-            });
-            let before = useful.len();
-            for &thread in threads {
-                let mut thread = thread;
-                thread.capture = Mark { level, ..Mark::of(thread) }.id();
-                if let Awaits::Language(language) = thread.awaits() {
-                    let left = free.map_or(language, |free| languages.inter(&[language, free]));
-                    if languages.is_never(left) {
-                        continue;
-                    }
-                    older.push(language);
-                }
-                useful.push(thread);
-            }
-            level += u32::from(useful.len() > before);
-        }
-        useful
-    }
+/// The states that a lexeme's next byte may lead to.
+fn successors(pool: &mut Languages, state: LangId) -> Vec<LangId> {
+    let bytes = pool.byte_classes(state).representatives().to_vec();
+    let bytes = bytes.into_iter().filter(|&byte| byte != MARK);
+    bytes.map(|byte| pool.step(state, byte)).filter(|&next| next != LangId::NEVER).collect()
 }

@@ -153,7 +153,7 @@ impl Core {
             Node::Empty => 0,
             Node::Special(_) => 1,
             &Node::Terminal(language) => self.word_bytes(language),
-            &Node::Lexeme(lexeme) => self.word_bytes(self.recogniser.pool.lexeme(lexeme).language),
+            Node::Lexed => GUESS,
             &Node::Seq(first, second) => total([of(self, first), of(self, second)]),
             Node::Alt(parts) => parts.iter().map(|&part| of(self, part)).min().unwrap_or(ENDLESS),
             &Node::Repeat { body, min, .. } => of(self, body).saturating_mul(min),
@@ -240,6 +240,9 @@ impl Core {
         match frame {
             Frame::End => 0,
             Frame::Then(node) => self.price(node),
+            Frame::Parser(state) => {
+                self.recogniser.pool.lexed().map_or(GUESS, |lexed| lexed.parser.state(state).least)
+            }
             Frame::Loop { node, done } => match *self.recogniser.pool.node(node) {
                 Node::Repeat { body, min, .. } => {
                     self.price(body).saturating_mul(min.saturating_sub(done).max(1)).min(ENDLESS)
@@ -579,7 +582,7 @@ fn needed(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId> {
     }
     let values = |choices: &[Choice]| choices.iter().map(|choice| choice.value).collect::<Vec<_>>();
     match recogniser.pool.node(node) {
-        Node::Never | Node::Empty | Node::Special(_) | Node::Terminal(_) | Node::Lexeme(_) => Vec::new(),
+        Node::Never | Node::Empty | Node::Special(_) | Node::Terminal(_) | Node::Lexed => Vec::new(),
         Node::Switch { targets, .. } => targets.to_vec(),
         &Node::Seq(first, second) => vec![first, second],
         Node::Alt(parts) => parts.to_vec(),

@@ -8,16 +8,18 @@
 //! Everything here runs under the graph's lock.
 
 use super::error::EngineError;
-use super::lexed::{beginning, Steps};
+use super::lexed::Reading;
 use super::limits::Limits;
 use super::stack::{
     ArrayState, CaptureId, Captures, ContId, Frame, Knowledge, Link, ObjectState, Recorded, SliceInterner,
     Stack,
 };
-use crate::automata::{interrupt, ByteSet, LangId, UNBOUNDED};
-use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId};
+use crate::automata::{ByteSet, LangId, UNBOUNDED};
+use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId, MARK};
 use hashbrown::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A state of the graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -87,6 +89,9 @@ impl Draft {
 /// How many nodes may be entered on the way to each of the threads a state may have.
 const ENTERED_PER_THREAD: usize = 16;
 
+/// How much is worked, in threads stepped and nodes entered, until the deadline and the flag are looked at again.
+const CLOCK_INTERVAL: usize = 1024;
+
 pub(super) struct Recogniser {
     pub pool: NodePool,
     expand: Option<Arc<dyn Expand>>,
@@ -106,13 +111,15 @@ pub(super) struct Recogniser {
     pub least_values: HashMap<u64, u32>,
     states: SliceInterner<Thread>,
     /// Of lexed grammars.
-    pub steps: Steps,
+    pub reading: Reading,
     expanded: HashMap<u64, NodeId>,
     /// What the grammar names as special tokens but is text in the vocabulary.
     spelt: HashMap<SpecialId, LangId>,
     pub draft: Draft,
     canonical_conts: HashMap<ContId, ContId>,
-    limits: Limits,
+    pub limits: Limits,
+    /// What is left of [`CLOCK_INTERVAL`].
+    unchecked: usize,
 }
 
 impl Recogniser {
@@ -135,12 +142,13 @@ impl Recogniser {
             distinct_choices: HashMap::new(),
             least_values: HashMap::new(),
             states: SliceInterner::new(),
-            steps: Steps::new(),
+            reading: Reading::new(limits.search_states),
             expanded: HashMap::new(),
             spelt: HashMap::new(),
             draft: Draft::default(),
             canonical_conts: HashMap::new(),
             limits: limits.clone(),
+            unchecked: CLOCK_INTERVAL,
         };
         recogniser.states.intern(&[NOT_ACCEPTING]);
         recogniser
@@ -205,9 +213,7 @@ impl Recogniser {
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
             if matches!(thread.awaits(), Awaits::Special(special) if named.contains(&special)) {
-                // Nothing in front of a special token can become longer.
-                let capture = if self.pool.is_lexed() { beginning(0) } else { thread.capture };
-                self.resume(thread.cont, capture, None)?;
+                self.resume(thread.cont, thread.capture, None)?;
             }
         }
         self.finish()
@@ -215,8 +221,7 @@ impl Recogniser {
 
     /// The state of only what follows the special token that `thread` waits for.
     pub fn after_special(&mut self, thread: Thread) -> Result<StateId, EngineError> {
-        let capture = if self.pool.is_lexed() { beginning(0) } else { thread.capture };
-        self.after(thread.cont, capture, None)
+        self.after(thread.cont, thread.capture, None)
     }
 
     /// The state of only what follows `thread` when its terminal ends here with `label`.
@@ -239,6 +244,9 @@ impl Recogniser {
             if let Awaits::Language(language) = self.threads(state)[i].awaits() {
                 bytes = bytes.union(&self.pool.languages.first_bytes(language));
             }
+        }
+        if self.pool.is_lexed() {
+            bytes.remove(MARK);
         }
         bytes
     }
@@ -273,7 +281,10 @@ impl Recogniser {
                 Awaits::Special(_) => return None,
                 Awaits::Language(language) => {
                     let first = self.pool.languages.first_bytes(language);
-                    bytes.0.iter_mut().zip(first.0).for_each(|(a, b)| *a |= b);
+                    bytes = bytes.union(&first);
+                    if self.pool.is_lexed() {
+                        bytes.remove(MARK);
+                    }
                     if bytes.len() > 1 {
                         return None;
                     }
@@ -284,16 +295,30 @@ impl Recogniser {
         only
     }
 
-    /// Counts work that is about to be done: a thread stepped, a node entered.
-    fn work(&mut self, amount: usize) -> Result<(), EngineError> {
-        interrupt::spend(u32::try_from(amount).unwrap_or(u32::MAX));
-        Ok(interrupt::ended()?)
+    /// Counts work that is about to be done.
+    pub(super) fn work(&mut self, amount: usize) -> Result<(), EngineError> {
+        if let Some(left) = self.unchecked.checked_sub(amount) {
+            self.unchecked = left;
+            return Ok(());
+        }
+        self.unchecked = CLOCK_INTERVAL;
+        self.check()
+    }
+
+    /// Whether there may be any more work: the caller has not cancelled, and the deadline has not passed.
+    pub fn check(&self) -> Result<(), EngineError> {
+        if self.limits.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
+            return Err(EngineError::Cancelled);
+        }
+        if self.limits.deadline.is_some_and(|d| Instant::now() > d) {
+            return Err(EngineError::Deadline);
+        }
+        Ok(())
     }
 
     /// Interns the draft: threads sorted, those at the same place merged.
     pub fn finish(&mut self) -> Result<StateId, EngineError> {
         self.enter_all()?;
-        interrupt::ended()?;
         if self.pool.languages.exhausted() {
             return Err(EngineError::Limit {
                 what: "states searched for a word of an intersection or complement",
@@ -414,10 +439,7 @@ impl Recogniser {
                     self.draft.work.push((body, cont, capture));
                 }
             }
-            Node::Lexeme(lexeme) => {
-                let language = self.pool.lexeme(lexeme).language;
-                self.add(language, cont, CaptureId(capture.0 | lexeme.0))?;
-            }
+            Node::Lexed => self.begin_lexed()?,
             Node::Special(special) if self.spelt.contains_key(&special) => {
                 self.add(self.spelt[&special], cont, capture)?;
             }
@@ -610,7 +632,7 @@ impl Recogniser {
             + self.stack.memory()
             + self.captures.memory()
             + self.states.memory()
-            + self.steps.memory()
+            + self.reading.memory()
             + (self.objects.len() + self.arrays.len() + self.offers.len() + self.distinct_choices.len()) * 200
             + self.used.len() * 64
     }

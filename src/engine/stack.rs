@@ -88,6 +88,8 @@ pub(super) enum Frame {
     ArrayItem { array: ArrayId, start: u32 },
     /// After a comma.
     ArrayComma(ArrayId),
+    /// A state of a lexed grammar's parser.
+    Parser(u32),
 }
 
 /// `start` of a recording that is the outermost one: it ends with the frame.

@@ -7,14 +7,16 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
+use super::cancel_flag::hr_cancel_flag;
 use super::error::hr_error;
 use super::grammar::hr_grammar;
-use super::interrupt::{self, hr_interrupt};
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_vocab;
 use crate::engine::{Constraint, EngineError, Limits};
 use crate::grammar::GrammarError;
+use std::ptr;
+use std::time::{Duration, Instant};
 
 /// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
 ///
@@ -37,9 +39,14 @@ pub struct hr_limits {
     pub search_states: u64,
     /// Nodes a grammar may have, those expanded later included. Default 4,000,000.
     pub nodes: usize,
+    /// From this many milliseconds after the constraint was made, it and its matchers fail to find out anything new, the call
+    /// under way included; 0 is never (default).
+    pub timeout_ms: u64,
+    /// Ends calls that take too long. Needed until the constraint is made. Default NULL: there is none.
+    pub cancel: *const hr_cancel_flag,
 }
 
-// Numbers.
+// Numbers and a raw pointer.
 unsafe impl Versioned for hr_limits {
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -49,17 +56,30 @@ unsafe impl Versioned for hr_limits {
             state_threads: limits.state_threads,
             search_states: limits.search_states,
             nodes: limits.nodes,
+            timeout_ms: 0,
+            cancel: ptr::null(),
         }
     }
 }
 
 impl hr_limits {
-    fn to_limits(self) -> Limits {
-        Limits::default()
+    /// Relies on `cancel` being NULL or live.
+    unsafe fn to_limits(self) -> Result<Limits, Failure> {
+        let mut limits = Limits::default()
             .graph_bytes(self.graph_bytes)
             .state_threads(self.state_threads)
             .search_states(self.search_states)
-            .nodes(self.nodes)
+            .nodes(self.nodes);
+        // A moment too far away to be represented is never.
+        match Instant::now().checked_add(Duration::from_millis(self.timeout_ms)) {
+            Some(deadline) if self.timeout_ms > 0 => limits = limits.deadline(deadline),
+            _ => {}
+        }
+        if !self.cancel.is_null() {
+            let flag = unsafe { boundary::object(self.cancel, "limits.cancel")? };
+            limits = limits.cancel(flag.0.clone());
+        }
+        Ok(limits)
     }
 }
 
@@ -67,7 +87,6 @@ impl From<GrammarError> for Failure {
     fn from(error: GrammarError) -> Self {
         let status = match error {
             GrammarError::Limit { .. } => hr_status::HR_ERROR_LIMIT,
-            GrammarError::Interrupted(why) => return why.into(),
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
         Failure::of(status, &error)
@@ -130,7 +149,7 @@ pub unsafe extern "C" fn hr_limits_init(limits: *mut hr_limits) {
     unsafe { options::init(limits) }
 }
 
-/// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and holds for this call alone.
+/// Ties a grammar to a vocabulary. limits may be NULL for the defaults.
 ///
 /// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the grammar names.
 #[no_mangle]
@@ -138,7 +157,6 @@ pub unsafe extern "C" fn hr_constraint_new(
     grammar: *const hr_grammar,
     vocab: *const hr_vocab,
     limits: *const hr_limits,
-    interrupt: *const hr_interrupt,
     out: *mut *mut hr_constraint,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -146,10 +164,8 @@ pub unsafe extern "C" fn hr_constraint_new(
         let out = boundary::out(out, "out")?;
         let grammar = boundary::object(grammar, "grammar")?;
         let vocab = boundary::object(vocab, "vocab")?;
-        let limits = options::read(limits, "limits")?.to_limits();
-        let interrupt = interrupt::read(interrupt)?;
-        let constraint = interrupt.scope(|| Constraint::with_limits(&grammar.0, &vocab.0, limits))??;
-        out.object(hr_constraint(constraint));
+        let limits = options::read(limits, "limits")?.to_limits()?;
+        out.object(hr_constraint(Constraint::with_limits(&grammar.0, &vocab.0, limits)?));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

@@ -5,13 +5,12 @@
 
 use super::boundary::{self, Failure};
 use super::error::hr_error;
-use super::interrupt::{self, hr_interrupt};
 use super::options::choose;
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::{Grammar, GrammarError};
 use crate::syntax::regex::{self, Dialect, PatternError};
-use crate::syntax::{choice, Notation, SyntaxError, SyntaxErrorKind};
+use crate::syntax::{choice, lark, Notation, SyntaxError, SyntaxErrorKind};
 use std::ffi::c_char;
 
 /// What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
@@ -49,7 +48,7 @@ pub enum hr_grammar_notation {
     HR_GRAMMAR_NOTATION_GBNF = 0,
     /// EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
     HR_GRAMMAR_NOTATION_EBNF = 1,
-    /// That of the Python library Lark, with terminals that end by maximal munch; outputs start from the rule start.
+    /// That of the Python library Lark, with terminals that its lexer finds; outputs start from the rule start.
     HR_GRAMMAR_NOTATION_LARK = 2,
 }
 
@@ -59,7 +58,6 @@ impl From<SyntaxError> for Failure {
     fn from(error: SyntaxError) -> Self {
         use SyntaxErrorKind::{Count, Length, Nesting};
         let status = match error.kind() {
-            SyntaxErrorKind::Grammar(GrammarError::Interrupted(why)) => return (*why).into(),
             Nesting { .. }
             | Length { .. }
             | Count { .. }
@@ -73,13 +71,11 @@ impl From<SyntaxError> for Failure {
 }
 
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
-/// interrupt may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_regex(
     pattern: *const c_char,
     pattern_len: usize,
     dialect: hr_regex_dialect_number,
-    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -92,21 +88,18 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
             (HR_REGEX_DIALECT_RUST as u32, Dialect::Rust),
         ];
         let dialect = choose(dialect, "dialect", &dialects)?;
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_grammar(interrupt.scope(|| regex::compile(pattern, dialect))??));
+        out.object(hr_grammar(regex::compile(pattern, dialect)?));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }
 
 /// Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
-/// interrupt may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_rules(
     rules: *const c_char,
     rules_len: usize,
     notation: hr_grammar_notation_number,
-    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -120,8 +113,46 @@ pub unsafe extern "C" fn hr_grammar_from_rules(
             (HR_GRAMMAR_NOTATION_LARK as u32, Notation::Lark),
         ];
         let notation = choose(notation, "notation", &notations)?;
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_grammar(interrupt.scope(|| notation.compile(rules))??));
+        out.object(hr_grammar(notation.compile(rules)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// A grammar in Lark's notation that another one imports from.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_lark_module {
+    /// Its name, with dots between its parts: "%import my.numbers.INT" reads from "my.numbers".
+    pub name: hr_text,
+    /// Its text.
+    pub text: hr_text,
+}
+
+/// Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
+/// rule named by start; if that is empty, from the rule called start. Imports read from modules; Lark's module common is there by itself.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_from_lark(
+    rules: *const c_char,
+    rules_len: usize,
+    start: hr_text,
+    modules: *const hr_lark_module,
+    module_count: usize,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let rules = boundary::text(rules, rules_len, "rules")?;
+        let mut options = lark::Options::default();
+        let start = start.get("start")?;
+        if !start.is_empty() {
+            options = options.start(start);
+        }
+        for module in boundary::slice(modules, module_count, "modules")? {
+            options = options.module(module.name.get("a module's name")?, module.text.get("a module")?);
+        }
+        out.object(hr_grammar(lark::compile_with(rules, &options)?));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

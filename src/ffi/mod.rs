@@ -28,7 +28,6 @@ mod generation;
 #[cfg(feature = "torch")]
 mod generation_options;
 mod grammar;
-mod interrupt;
 mod mask;
 mod matcher;
 #[cfg(feature = "torch")]

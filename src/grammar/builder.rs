@@ -179,7 +179,7 @@ impl Node {
             | Node::Empty
             | Node::Terminal(_)
             | Node::Rule(_)
-            | Node::Lexeme(_)
+            | Node::Lexed
             | Node::Special(_)
             | Node::Lazy(_) => {}
         }

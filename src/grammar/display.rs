@@ -3,6 +3,7 @@
 //! One line a rule, `root` first; nodes in an EBNF-like notation, languages by their expressions. Two grammars with
 //! the same text are the same grammar.
 
+use super::lexed::{Lexed, Lexeme, Production, Symbol};
 use super::node::{Choice, Grammar, Node, NodeId, NodePool, RuleId};
 use crate::automata::languages::Expr;
 use crate::automata::{LangId, Languages, UNBOUNDED};
@@ -28,17 +29,35 @@ impl std::fmt::Display for Grammar {
             }
             pool.node(id).children(|c| queue.push_back(c));
         }
-        for lexeme in &pool.lexemes {
-            let priority = if lexeme.priority == 0 { String::new() } else { format!(".{}", lexeme.priority) };
-            writeln!(
-                f,
-                "~{}{priority} = {}",
-                lexeme.name,
-                language_text(&pool.languages, lexeme.language, 0)
-            )?;
+        match pool.lexed() {
+            Some(lexed) => lexed_text(f, pool, lexed),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Productions one a line, then lexemes in their order: an ignored one behind `-`, others behind `~`.
+fn lexed_text(f: &mut std::fmt::Formatter<'_>, pool: &NodePool, lexed: &Lexed) -> std::fmt::Result {
+    for Production { rule, body } in lexed.parser.productions() {
+        let parts: Vec<String> = body
+            .iter()
+            .map(|symbol| match *symbol {
+                Symbol::Lexeme(lexeme) => format!("~{}", lexed.lexeme(lexeme).name),
+                Symbol::Rule(rule) => lexed.rules[rule as usize].to_string(),
+            })
+            .collect();
+        writeln!(
+            f,
+            "{} = {}",
+            lexed.rules[*rule as usize],
+            if parts.is_empty() { "ε".to_owned() } else { parts.join(" ") }
+        )?;
+    }
+    for Lexeme { name, marked, ignored, .. } in &lexed.lexemes {
+        let sign = if *ignored { '-' } else { '~' };
+        writeln!(f, "{sign}{name} = {}", language_text(&pool.languages, *marked, 0))?;
+    }
+    Ok(())
 }
 
 /// Nesting past which text is cut, so that printing cannot overflow the stack.
@@ -99,7 +118,7 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
         }
         Node::NonEmpty(body) => format!("nonempty({})", node_text(pool, *body, deeper)),
         Node::Rule(rule) => pool.rule_name(*rule).to_owned(),
-        Node::Lexeme(lexeme) => format!("~{}", pool.lexeme(*lexeme).name),
+        Node::Lexed => "lexed".to_owned(),
         Node::Special(special) => format!("<{}>", pool.special_name(*special)),
         Node::Lazy(key) => format!("lazy({key})"),
         Node::Object(spec) => {

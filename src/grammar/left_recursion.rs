@@ -50,7 +50,7 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
         let now = match &shared.nodes[i] {
             Node::Never => both(false),
             Node::Empty => (true, false),
-            Node::Terminal(_) | Node::Lexeme(_) | Node::Special(_) | Node::Lazy(_) => both(true),
+            Node::Terminal(_) | Node::Lexed | Node::Special(_) | Node::Lazy(_) => both(true),
             // As long as some values are not known to end, the object must be able to do without them.
             Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
             Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),

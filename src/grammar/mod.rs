@@ -20,12 +20,12 @@ pub mod builder;
 pub mod display;
 mod fixed_point;
 mod left_recursion;
+pub mod lexed;
 pub mod node;
 pub mod object;
 
 pub use array::{ArrayProgress, ArraySpec};
 pub use builder::{GrammarBuilder, GrammarError};
-pub use node::{
-    Choice, Counter, Expand, Grammar, Lexeme, LexemeId, Node, NodeId, NodePool, RuleId, SpecialId,
-};
+pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
+pub use node::{Choice, Counter, Expand, Grammar, Node, NodeId, NodePool, RuleId, SpecialId};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

@@ -2,6 +2,7 @@
 
 use super::array::ArraySpec;
 use super::builder::GrammarError;
+use super::lexed::Lexed;
 use super::object::ObjectSpec;
 use crate::automata::{LangId, Languages};
 use hashbrown::HashMap;
@@ -25,21 +26,6 @@ pub struct RuleId(pub u32);
 /// A special token's name, interned in the grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpecialId(pub u32);
-
-/// A lexeme of a lexed grammar.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct LexemeId(pub u32);
-
-/// A terminal that ends by maximal munch among those allowed where it began.
-#[derive(Clone, Debug)]
-pub struct Lexeme {
-    /// Its name, for people.
-    pub name: Arc<str>,
-    /// Its texts; never the empty one.
-    pub language: LangId,
-    /// Where one of a higher priority matches, those of lower ones do not count.
-    pub priority: i32,
-}
 
 /// One way to fill a place in an object or array, and which of the container's counters it counts for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -87,9 +73,8 @@ pub enum Node {
     Seq(NodeId, NodeId),
     /// Any of them; sorted.
     Alt(Box<[NodeId]>),
-    /// A word of a lexeme's language, as a lexer in front of a parser would cut it out of the text: see [`Lexeme`]. A
-    /// grammar with lexemes has no other terminals.
-    Lexeme(LexemeId),
+    /// A text that a lexer and its parser read: see [`NodePool::lexed`]. It is all of a grammar.
+    Lexed,
     /// `min..=max` times the body.
     Repeat {
         /// What is repeated.
@@ -156,7 +141,7 @@ pub struct NodePool {
     pub languages: Languages,
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
-    pub(super) lexemes: Vec<Lexeme>,
+    lexed: Option<Arc<Lexed>>,
 }
 
 impl Default for NodePool {
@@ -169,7 +154,7 @@ impl Default for NodePool {
             languages: Languages::new(),
             rules: Vec::new(),
             specials: Vec::new(),
-            lexemes: Vec::new(),
+            lexed: None,
         };
         pool.intern(Node::Never);
         pool.intern(Node::Empty);
@@ -253,7 +238,7 @@ impl NodePool {
             Node::Rule(rule) => self.rules.get(rule.0 as usize).is_some_and(|r| is(r.1)),
             Node::Switch { .. }
             | Node::Never
-            | Node::Lexeme(_)
+            | Node::Lexed
             | Node::NonEmpty(_)
             | Node::Special(_)
             | Node::Object(_)
@@ -273,27 +258,20 @@ impl NodePool {
         }
     }
 
-    /// A new lexeme. Of several that match the same text, the one declared first wins.
-    ///
-    /// `language` must have a word, and not the empty one.
-    pub fn declare_lexeme(&mut self, name: &str, language: LangId, priority: i32) -> LexemeId {
-        self.lexemes.push(Lexeme { name: name.into(), language, priority });
-        LexemeId(self.lexemes.len() as u32 - 1)
+    /// The text that a lexer and its parser read. Their languages are those of this pool.
+    pub fn lexed_node(&mut self, lexed: Lexed) -> NodeId {
+        self.lexed = Some(Arc::new(lexed));
+        self.intern(Node::Lexed)
     }
 
-    /// A word of a lexeme.
-    pub fn lexeme_node(&mut self, lexeme: LexemeId) -> NodeId {
-        self.intern(Node::Lexeme(lexeme))
+    /// The lexer and parser of the grammar, if it has them.
+    pub fn lexed(&self) -> Option<&Arc<Lexed>> {
+        self.lexed.as_ref()
     }
 
-    /// What is behind a lexeme's id.
-    pub fn lexeme(&self, id: LexemeId) -> &Lexeme {
-        &self.lexemes[id.0 as usize]
-    }
-
-    /// Whether terminals end by maximal munch.
+    /// Whether a lexer and a parser read the text.
     pub fn is_lexed(&self) -> bool {
-        !self.lexemes.is_empty()
+        self.lexed.is_some()
     }
 
     /// Exactly these bytes.

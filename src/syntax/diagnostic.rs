@@ -78,6 +78,20 @@ pub enum SyntaxErrorKind {
         /// A rule whose every alternative needs itself, or another such rule, or what matches nothing.
         rule: String,
     },
+    /// No text belongs to the grammar, since a lexer never finds one terminal behind another.
+    #[error("the grammar matches nothing: `{second}` is never found behind `{first}`, which takes its text or forbids it")]
+    Swallowed {
+        /// The terminal before.
+        first: String,
+        /// The terminal that is not found.
+        second: String,
+    },
+    /// No text belongs to the grammar, since every one would have to go on.
+    #[error("the grammar matches nothing: its last terminals look ahead for what never comes")]
+    Endless {
+        /// The rule that outputs start from.
+        rule: String,
+    },
     /// A regular expression in the grammar is not usable.
     #[error("the regular expression is not usable: {0}")]
     Regex(RegexErrorKind),
@@ -130,6 +144,11 @@ impl SyntaxErrorKind {
             }
             SyntaxErrorKind::MissingStart { name } => format!("call the rule for the whole output `{name}`"),
             SyntaxErrorKind::Empty { .. } => "give it an alternative that ends without it".to_owned(),
+            SyntaxErrorKind::Swallowed { .. } => {
+                "put something between them that neither matches, such as ignored whitespace, or narrow the first"
+                    .to_owned()
+            }
+            SyntaxErrorKind::Endless { .. } => "let the lookahead be met by the end of the text, too".to_owned(),
             SyntaxErrorKind::Regex(kind) => kind.help().to_owned(),
             SyntaxErrorKind::Nesting { .. } => "move the inner groups into rules of their own".to_owned(),
             SyntaxErrorKind::Length { .. } => "split the grammar, or give long lists as choices".to_owned(),

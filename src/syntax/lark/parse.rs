@@ -1,5 +1,6 @@
 //! From the text of a Lark grammar to its definitions.
 
+use super::terminals::Common;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Failure, SyntaxErrorKind};
 use crate::syntax::rules::COUNT_LIMIT;
@@ -25,6 +26,8 @@ pub(super) enum Expr {
     },
     /// One character.
     Characters(char, char),
+    /// A terminal of the module `common`.
+    Common(&'static Common),
     /// A template with its arguments.
     Instance {
         name: String,
@@ -41,6 +44,26 @@ pub(super) enum Expr {
 }
 
 impl Expr {
+    /// The same as it would be written at `place`.
+    pub fn moved_to(&self, place: &Range<usize>, rename: &dyn Fn(&str) -> String) -> Expr {
+        let all = |parts: &[Expr]| parts.iter().map(|part| part.moved_to(place, rename)).collect();
+        match self {
+            Expr::Name(name, _) => Expr::Name(rename(name), place.clone()),
+            Expr::Regex { pattern, flags, .. } => {
+                Expr::Regex { pattern: pattern.clone(), flags: flags.clone(), span: place.clone() }
+            }
+            Expr::Instance { name, arguments, .. } => {
+                Expr::Instance { name: rename(name), arguments: all(arguments), span: place.clone() }
+            }
+            Expr::Seq(parts) => Expr::Seq(all(parts)),
+            Expr::Alt(parts) => Expr::Alt(all(parts)),
+            Expr::Repeat { body, min, max } => {
+                Expr::Repeat { body: Box::new(body.moved_to(place, rename)), min: *min, max: *max }
+            }
+            Expr::Text { .. } | Expr::Characters(..) | Expr::Common(_) => self.clone(),
+        }
+    }
+
     fn seq(mut parts: Vec<Expr>) -> Expr {
         match parts.len() {
             1 => parts.remove(0),
@@ -78,15 +101,28 @@ pub(super) struct Definition {
 /// A line of a grammar.
 pub(super) enum Statement {
     Define(Definition),
+    /// What was imported is replaced by this.
+    Override(Definition),
+    /// What was imported gets these alternatives, too.
+    Extend(Definition),
     Ignore(Expr, Range<usize>),
-    /// One terminal of a module, by which name it is known here, and where that is said.
+    /// One rule or terminal of a module, by which name it is known here, and where that is said.
     Import {
-        module: String,
+        module: Module,
         name: String,
         alias: String,
         span: Range<usize>,
     },
     Declare(String, Range<usize>),
+}
+
+/// A module as an import names it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Module {
+    /// Whether it is beside the module that imports it.
+    pub relative: bool,
+    /// Its names, joined by dots.
+    pub path: String,
 }
 
 /// Whether a name is that of a terminal.
@@ -147,6 +183,10 @@ enum Token {
     Import,
     #[token("%declare")]
     Declare,
+    #[token("%override")]
+    Override,
+    #[token("%extend")]
+    Extend,
     #[regex("%[a-z]+", priority = 1)]
     OtherStatement,
 }
@@ -178,6 +218,8 @@ impl Kind for Token {
             Token::Dot => "`.`",
             Token::Ignore => "`%ignore`",
             Token::Import => "`%import`",
+            Token::Override => "`%override`",
+            Token::Extend => "`%extend`",
             Token::Declare => "`%declare`",
             Token::OtherStatement => "a statement",
         }
@@ -233,6 +275,14 @@ impl Parser<'_> {
         let span = self.tokens.span();
         match self.tokens.peek() {
             Some(Token::Rule | Token::Terminal) => statements.push(Statement::Define(self.definition()?)),
+            Some(Token::Override) => {
+                self.tokens.advance();
+                statements.push(Statement::Override(self.definition()?));
+            }
+            Some(Token::Extend) => {
+                self.tokens.advance();
+                statements.push(Statement::Extend(self.definition()?));
+            }
             Some(Token::Ignore) => {
                 self.tokens.advance();
                 statements.push(Statement::Ignore(self.expansions()?, span));
@@ -254,7 +304,7 @@ impl Parser<'_> {
                     span,
                     SyntaxErrorKind::unsupported(
                         what,
-                        "there are %import of common terminals, %ignore and %declare",
+                        "there are %import, %ignore, %override, %extend and %declare",
                     ),
                 ));
             }
@@ -271,6 +321,7 @@ impl Parser<'_> {
         let mut path: Vec<(String, Range<usize>)> = Vec::new();
         let mut listed = false;
         let mut names = Vec::new();
+        let relative = self.tokens.peek() == Some(Token::Dot);
         loop {
             match self.tokens.peek() {
                 Some(Token::Dot) => self.tokens.advance(),
@@ -299,7 +350,8 @@ impl Parser<'_> {
         if names.is_empty() || path.is_empty() {
             return Err(self.tokens.unexpected("what to import", IMPORT));
         }
-        let module = path.iter().map(|p| p.0.as_str()).collect::<Vec<_>>().join(".");
+        let path = path.iter().map(|p| p.0.as_str()).collect::<Vec<_>>().join(".");
+        let module = Module { relative, path };
         let mut alias = None;
         if !listed && self.tokens.take(Token::Arrow) {
             if !matches!(self.tokens.peek(), Some(Token::Rule | Token::Terminal)) {
@@ -322,6 +374,9 @@ impl Parser<'_> {
 
     fn definition(&mut self) -> Result<Definition, Failure> {
         let span = self.tokens.span();
+        if !matches!(self.tokens.peek(), Some(Token::Rule | Token::Terminal)) {
+            return Err(self.tokens.unexpected("a rule or a terminal", RULE));
+        }
         let name = self.tokens.slice().trim_start_matches(['!', '?']).to_owned();
         self.tokens.advance();
         let mut parameters = Vec::new();
@@ -551,9 +606,13 @@ fn text(slice: &str, span: Range<usize>) -> Result<String, Failure> {
                 characters.nth(digits - 1);
                 number.and_then(|n| u32::from_str_radix(n, 16).ok()).and_then(char::from_u32)
             }
-            // Letters may get a meaning, as in Python; everything else stands for itself.
+            '\\' | '"' => Some(escape),
+            // Letters may get a meaning, as in Python; before anything else a backslash is one.
             letter if letter.is_ascii_alphanumeric() => None,
-            other => Some(other),
+            other => {
+                text.push('\\');
+                Some(other)
+            }
         };
         let Some(read) = read else {
             let what = format!("`\\{}` is no escape here", escape.escape_debug());

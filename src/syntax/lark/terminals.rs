@@ -1,43 +1,64 @@
-//! The languages of terminals: strings, regular expressions, and what is combined of them.
+//! Terminals: strings, regular expressions, and what is combined of them, as Lark makes patterns of
+//! them.
 //!
-//! Regular expressions are Python's. Where they look around, they are read as ECMA-262 patterns, otherwise as those of the Rust crate
-//! `regex`, which share Python's classes and flags; what neither reads is an error. An alternative with a lazy quantifier ends
-//! where it first can: of its matches those are left out that begin with another one.
+//! Lark writes the pattern of a terminal down as one regular expression of Python's, and puts
+//! terminals into the order in which a lexer tries them by what that text looks like: higher
+//! priorities first, then wider ones, then longer texts, then by name. Both are done here in the
+//! same way, since the order decides what a lexer finds.
 
 use super::parse::{is_terminal, Expr};
-use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::{LangId, Languages};
+use super::pattern::{Complaint, Re};
 use crate::syntax::diagnostic::{similar, Failure, SyntaxErrorKind};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::ops::Range;
 
-/// The terminals that `%import common` knows, as patterns of the crate `regex`.
-const COMMON: &[(&str, &str)] = &[
-    ("CNAME", "[_A-Za-z][_A-Za-z0-9]*"),
-    ("CPP_COMMENT", r"//[^\n]*"),
-    ("CR", r"\r"),
-    ("C_COMMENT", r"/\*([^*]|\*+[^*/])*\*+/"),
-    ("DECIMAL", r"[0-9]+\.[0-9]*|\.[0-9]+"),
-    ("DIGIT", "[0-9]"),
-    ("ESCAPED_STRING", r#""([^"\\\n]|\\[^\n])*""#),
-    ("FLOAT", r"[0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-    ("HEXDIGIT", "[0-9A-Fa-f]"),
-    ("INT", "[0-9]+"),
-    ("LCASE_LETTER", "[a-z]"),
-    ("LETTER", "[A-Za-z]"),
-    ("LF", r"\n"),
-    ("NEWLINE", r"(\r?\n)+"),
-    ("NUMBER", r"[0-9]+([eE][+-]?[0-9]+)?|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-    ("SH_COMMENT", r"#[^\n]*"),
-    ("SIGNED_FLOAT", r"[+-]?([0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)"),
-    ("SIGNED_INT", "[+-]?[0-9]+"),
-    ("SIGNED_NUMBER", r"[+-]?([0-9]+([eE][+-]?[0-9]+)?|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)"),
-    ("SQL_COMMENT", r"--[^\n]*"),
-    ("UCASE_LETTER", "[A-Z]"),
-    ("WORD", "[A-Za-z]+"),
-    ("WS", r"[ \t\f\r\n]+"),
-    ("WS_INLINE", r"[ \t]+"),
+/// A terminal of Lark's module `common`.
+#[derive(PartialEq, Debug)]
+pub(super) struct Common {
+    name: &'static str,
+    /// What it matches.
+    pattern: &'static str,
+    /// The length of the pattern that Lark has for it.
+    length: usize,
+}
+
+const fn row(name: &'static str, pattern: &'static str, length: usize) -> Common {
+    Common { name, pattern, length }
+}
+
+/// The terminals that `%import common` knows, by name.
+const COMMON: &[Common] = &[
+    row("CNAME", "[_A-Za-z][_A-Za-z0-9]*", 53),
+    row("CPP_COMMENT", r"//[^\n]*", 9),
+    row("CR", r"\r", 1),
+    row("C_COMMENT", r"/\*([^*]|\*+[^*/])*\*+/", 13),
+    row("DECIMAL", r"[0-9]+\.[0-9]*|\.[0-9]+", 44),
+    row("DIGIT", "[0-9]", 5),
+    row("ESCAPED_STRING", r#""([^"\\\n]|\\[^\n])*""#, 20),
+    row("FLOAT", r"[0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", 126),
+    row("HEXDIGIT", "[0-9A-Fa-f]", 21),
+    row("INT", "[0-9]+", 10),
+    row("LCASE_LETTER", "[a-z]", 5),
+    row("LETTER", "[A-Za-z]", 15),
+    row("LF", r"\n", 1),
+    row("NEWLINE", r"(\r?\n)+", 12),
+    row("NUMBER", r"[0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[0-9]+", 141),
+    row("SH_COMMENT", r"#[^\n]*", 6),
+    row("SIGNED_FLOAT", r"[+-]?([0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)", 140),
+    row("SIGNED_INT", "[+-]?[0-9]+", 24),
+    row(
+        "SIGNED_NUMBER",
+        r"[+-]?([0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[0-9]+)",
+        155,
+    ),
+    row("SQL_COMMENT", r"--[^\n]*", 7),
+    row("UCASE_LETTER", "[A-Z]", 5),
+    row("WORD", "[A-Za-z]+", 20),
+    row("WS", r"[ \t\f\r\n]+", 12),
+    row("WS_INLINE", r"[ \t]+", 13),
+    row("_STRING_ESC_INNER", r"([^\\\n]|\\[^\n])*?", 18),
+    row("_STRING_INNER", r"[^\n]*?", 4),
 ];
 
 /// A terminal.
@@ -52,81 +73,137 @@ pub(super) struct Terminal {
 #[derive(Clone)]
 pub(super) enum Source {
     Written(Expr),
-    /// A pattern of the crate `regex`.
-    Common(&'static str),
+    Common(&'static Common),
     /// Said to be there, but by nobody.
     Declared,
 }
 
-/// The pattern of a common terminal.
+/// The common terminal of that name.
 pub(super) fn common(name: &str, span: &Range<usize>) -> Result<Source, Failure> {
-    if let Ok(at) = COMMON.binary_search_by_key(&name, |entry| entry.0) {
-        return Ok(Source::Common(COMMON[at].1));
+    if let Ok(at) = COMMON.binary_search_by_key(&name, |entry| entry.name) {
+        return Ok(Source::Common(&COMMON[at]));
     }
     let what = format!("there is no common terminal `{name}`");
-    let help = match similar(name, COMMON.iter().map(|entry| entry.0)) {
+    let help = match similar(name, COMMON.iter().map(|entry| entry.name)) {
         Some(similar) => format!("there is `{similar}`"),
-        None => format!("there are {}", names()),
+        None => {
+            let names: Vec<&str> = COMMON.iter().map(|entry| entry.name).collect();
+            format!("there are {}", names.join(", "))
+        }
     };
     Err((span.clone(), SyntaxErrorKind::syntax(what, help)))
 }
 
-fn names() -> String {
-    COMMON.iter().map(|entry| entry.0).collect::<Vec<_>>().join(", ")
+/// A terminal's pattern.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Pattern {
+    /// Whether it is a string and not a regular expression.
+    pub is_text: bool,
+    /// The string, or the expression.
+    pub value: String,
+    /// Flags, in order.
+    pub flags: String,
+    /// How many characters more or less Lark's text for the value has.
+    longer: isize,
 }
 
-/// All terminals with a name, and their languages as far as these are known.
+impl Pattern {
+    fn expression(value: String, flags: &str, longer: isize) -> Self {
+        Pattern { is_text: false, value, flags: flags.to_owned(), longer }
+    }
+
+    /// The length of the value, as Lark has it.
+    pub fn length(&self) -> isize {
+        self.value.chars().count() as isize + self.longer
+    }
+
+    /// The regular expression, with its flags around it.
+    fn written(&self) -> String {
+        let value = if self.is_text { escaped(&self.value) } else { self.value.clone() };
+        self.flags.chars().fold(value, |value, flag| format!("(?{flag}:{value})"))
+    }
+
+    /// The tree.
+    pub fn tree(&self) -> Result<Re, Complaint> {
+        if self.is_text && self.flags.is_empty() {
+            return Ok(Re::Text(self.value.clone()));
+        }
+        Re::read(&self.written(), "")
+    }
+}
+
+/// A string as a regular expression, with the escapes that Python writes.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "()[]{}?*+-|^$\\.&~# \t\n\r\u{b}\u{c}".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// A regular expression with the escapes resolved that Lark resolves before Python reads it.
+fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, Failure> {
+    let mut text = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            text.push(c);
+            continue;
+        }
+        let escape = characters.next().unwrap_or('\\');
+        let count = match escape {
+            'x' => 2,
+            'u' => 4,
+            'U' => 8,
+            _ => 0,
+        };
+        match escape {
+            'n' => text.push('\n'),
+            't' => text.push('\t'),
+            'r' => text.push('\r'),
+            'f' => text.push('\u{c}'),
+            '"' => text.push('"'),
+            _ if count > 0 => {
+                let digits: String = characters.by_ref().take(count).collect();
+                let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == count);
+                let Some(c) = code.and_then(char::from_u32) else {
+                    let what = format!("`\\{escape}{}` is no character", digits.escape_debug());
+                    return Err((
+                        span.clone(),
+                        SyntaxErrorKind::syntax(what, "write the code point in hexadecimal digits"),
+                    ));
+                };
+                text.push(c);
+            }
+            other => text.extend(['\\', other]),
+        }
+    }
+    Ok(text)
+}
+
+/// All terminals with a name, and their patterns as far as these are known.
 pub(super) struct Terminals<'p> {
     pub by_name: &'p HashMap<String, Terminal>,
-    known: HashMap<String, (LangId, bool)>,
+    known: HashMap<String, Pattern>,
     depth: u32,
-    /// Whether what is being compiled holds a lazy quantifier.
-    lazy: bool,
 }
+
+/// How long a terminal's pattern may be, with all that it refers to written out.
+const LENGTH_LIMIT: usize = 1 << 18;
 
 impl<'p> Terminals<'p> {
     pub fn new(by_name: &'p HashMap<String, Terminal>) -> Self {
-        Terminals { by_name, known: HashMap::new(), depth: 0, lazy: false }
+        Terminals { by_name, known: HashMap::new(), depth: 0 }
     }
 
-    /// The texts of a terminal as a lexer finds them: what a lazy alternative matches only where it first can.
-    pub fn lexeme(&mut self, pool: &mut Languages, expr: &Expr) -> Result<LangId, Failure> {
-        let by_name = self.by_name;
-        let definition = match expr {
-            Expr::Name(name, _) => by_name.get(name).map(|terminal| &terminal.source),
-            _ => None,
-        };
-        // Checked as a whole first: definitions in circles, deep or of nothing come no further.
-        self.lazy = false;
-        let language = self.language(pool, expr)?;
-        if !self.lazy {
-            return Ok(language);
+    /// The pattern of the terminal called `name`.
+    pub fn named(&mut self, name: &str, span: &Range<usize>) -> Result<Pattern, Failure> {
+        if let Some(pattern) = self.known.get(name) {
+            return Ok(pattern.clone());
         }
-        match (expr, definition) {
-            (Expr::Alt(parts), _) => {
-                let parts =
-                    parts.iter().map(|part| self.lexeme(pool, part)).collect::<Result<Vec<_>, _>>()?;
-                Ok(pool.union(&parts))
-            }
-            (_, Some(Source::Written(definition))) => self.lexeme(pool, definition),
-            _ => {
-                let any = pool.any_text();
-                let filled = pool.not(LangId::EMPTY);
-                let more = pool.inter(&[any, filled]);
-                let longer = pool.concat(language, more);
-                let first = pool.not(longer);
-                Ok(pool.inter(&[language, first]))
-            }
-        }
-    }
-
-    /// The language of the terminal called `name`.
-    fn named(&mut self, pool: &mut Languages, name: &str, span: &Range<usize>) -> Result<LangId, Failure> {
-        if let Some(&(language, lazy)) = self.known.get(name) {
-            self.lazy |= lazy;
-            return Ok(language);
-        }
-        let outside = std::mem::replace(&mut self.lazy, false);
         let Some(terminal) = self.by_name.get(name) else {
             let similar = similar(name, self.by_name.keys().map(String::as_str));
             return Err((span.clone(), SyntaxErrorKind::UndefinedRule { name: name.to_owned(), similar }));
@@ -140,9 +217,9 @@ impl<'p> Terminals<'p> {
             );
             return Err((terminal.span.clone(), kind));
         }
-        let language = match &terminal.source {
-            Source::Written(expr) => self.language(pool, expr)?,
-            Source::Common(pattern) => pattern_language(pool, pattern, Dialect::Rust, span)?,
+        let pattern = match &terminal.source {
+            Source::Written(expr) => self.pattern(expr, &terminal.span)?,
+            Source::Common(common) => common_pattern(common),
             Source::Declared => {
                 let kind = SyntaxErrorKind::unsupported(
                     format!("the terminal `{name}` is declared, but nothing says what its text is"),
@@ -152,25 +229,34 @@ impl<'p> Terminals<'p> {
             }
         };
         self.depth -= 1;
-        self.known.insert(name.to_owned(), (language, self.lazy));
-        self.lazy |= outside;
-        Ok(language)
+        self.known.insert(name.to_owned(), pattern.clone());
+        Ok(pattern)
     }
 
-    /// The language of what a terminal is made of.
-    fn language(&mut self, pool: &mut Languages, expr: &Expr) -> Result<LangId, Failure> {
-        Ok(match expr {
-            Expr::Text { text, any_case: false } => pool.bytes(text.as_bytes()),
-            Expr::Text { text, any_case: true } => {
-                let pattern = format!("(?i){}", regex_syntax::escape(text));
-                pattern_language(pool, &pattern, Dialect::Rust, &(0..0))?
+    /// The pattern of what a terminal is made of.
+    pub fn pattern(&mut self, expr: &Expr, span: &Range<usize>) -> Result<Pattern, Failure> {
+        let pattern = match expr {
+            Expr::Text { text, any_case } => {
+                let flags = if *any_case { "i" } else { "" };
+                Pattern { is_text: true, value: text.clone(), flags: flags.to_owned(), longer: 0 }
             }
             Expr::Regex { pattern, flags, span } => {
-                self.lazy |= ["*?", "+?", "??", "}?"].iter().any(|sign| pattern.contains(sign));
-                written_pattern(pool, pattern, flags, span)?
+                let mut flags: Vec<char> = flags.chars().filter(|c| *c != 'l' && *c != 'u').collect();
+                flags.sort_unstable();
+                flags.dedup();
+                Pattern::expression(resolved(pattern, span)?, &String::from_iter(flags), 0)
             }
-            Expr::Characters(from, to) => pool.char_class(&[(u32::from(*from), u32::from(*to))]),
-            Expr::Name(name, span) if is_terminal(name) => self.named(pool, name, span)?,
+            Expr::Characters(from, to) => {
+                let member = |c: &char| match c {
+                    '\\' | ']' | '^' | '-' | '[' => format!("\\{c}"),
+                    c => c.to_string(),
+                };
+                let value = format!("[{}-{}]", member(from), member(to));
+                let longer = 5 - value.chars().count() as isize;
+                Pattern::expression(value, "", longer)
+            }
+            Expr::Common(common) => common_pattern(common),
+            Expr::Name(name, span) if is_terminal(name) => self.named(name, span)?,
             Expr::Name(name, span) | Expr::Instance { name, span, .. } => {
                 let what = format!("a terminal cannot be made of the rule `{name}`");
                 return Err((
@@ -179,53 +265,55 @@ impl<'p> Terminals<'p> {
                 ));
             }
             Expr::Seq(parts) => {
-                let parts =
-                    parts.iter().map(|part| self.language(pool, part)).collect::<Result<Vec<_>, _>>()?;
-                pool.sequence(&parts)
+                let parts = self.patterns(parts, span)?;
+                let value: String = parts.iter().map(Pattern::written).collect();
+                Pattern::expression(value, "", parts.iter().map(|part| part.longer).sum())
             }
             Expr::Alt(parts) => {
-                let mut parts =
-                    parts.iter().map(|part| self.language(pool, part)).collect::<Result<Vec<_>, _>>()?;
-                pool.merge_literals(&mut parts);
-                pool.union(&parts)
+                let parts = self.patterns(parts, span)?;
+                let mut sorted = Vec::new();
+                for part in parts {
+                    let (min, max) = part.tree().map_err(|complaint| failure(complaint, span))?.width();
+                    sorted.push(((std::cmp::Reverse(max), std::cmp::Reverse(min), -part.length()), part));
+                }
+                sorted.sort_by_key(|part| part.0);
+                let texts: Vec<String> = sorted.iter().map(|part| part.1.written()).collect();
+                let longer = sorted.iter().map(|part| part.1.longer).sum();
+                Pattern::expression(format!("(?:{})", texts.join("|")), "", longer)
             }
             Expr::Repeat { body, min, max } => {
-                let body = self.language(pool, body)?;
-                pool.repeat(body, *min, *max)
+                let body = self.pattern(body, span)?;
+                let count = match (*min, *max) {
+                    (0, 1) => "?".to_owned(),
+                    (0, crate::automata::UNBOUNDED) => "*".to_owned(),
+                    (1, crate::automata::UNBOUNDED) => "+".to_owned(),
+                    (min, max) if min == max => format!("{{{min}}}"),
+                    (min, max) => format!("{{{min},{max}}}"),
+                };
+                Pattern::expression(format!("(?:{}){count}", body.written()), &body.flags, body.longer)
             }
-        })
-    }
-}
-
-fn pattern_language(
-    pool: &mut Languages,
-    pattern: &str,
-    dialect: Dialect,
-    span: &Range<usize>,
-) -> Result<LangId, Failure> {
-    regex::compile(pool, pattern, dialect, Anchoring::Full)
-        .map_err(|error| (span.clone(), SyntaxErrorKind::Regex(error.kind().clone())))
-}
-
-/// A regular expression of the grammar's author.
-fn written_pattern(
-    pool: &mut Languages,
-    pattern: &str,
-    flags: &str,
-    span: &Range<usize>,
-) -> Result<LangId, Failure> {
-    let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
-    let flags: String = flags.chars().filter(|flag| "imsx".contains(*flag)).collect();
-    match (looks_around, flags.as_str()) {
-        (false, "") => pattern_language(pool, pattern, Dialect::Rust, span),
-        (false, flags) => pattern_language(pool, &format!("(?{flags}){pattern}"), Dialect::Rust, span),
-        (true, "") => pattern_language(pool, pattern, Dialect::Ecma262, span),
-        (true, flags) => {
-            let what = format!("the flags `{flags}` do not go together with lookahead and lookbehind");
-            let kind = SyntaxErrorKind::unsupported(what, "write the flags' meaning out, as in `[aA]`");
-            Err((span.clone(), kind))
+        };
+        if pattern.value.len() > LENGTH_LIMIT {
+            let kind = SyntaxErrorKind::Length { given: pattern.value.len(), limit: LENGTH_LIMIT };
+            return Err((span.clone(), kind));
         }
+        Ok(pattern)
     }
+
+    fn patterns(&mut self, parts: &[Expr], span: &Range<usize>) -> Result<Vec<Pattern>, Failure> {
+        parts.iter().map(|part| self.pattern(part, span)).collect()
+    }
+}
+
+fn common_pattern(common: &Common) -> Pattern {
+    let longer = common.length as isize - common.pattern.chars().count() as isize;
+    let value = format!("(?:{})", common.pattern);
+    Pattern::expression(value, "", longer - 4)
+}
+
+/// What is wrong with a pattern, at its place.
+pub(super) fn failure((what, help): Complaint, span: &Range<usize>) -> Failure {
+    (span.clone(), SyntaxErrorKind::syntax(what, help))
 }
 
 #[cfg(test)]
@@ -234,14 +322,13 @@ mod tests {
 
     #[test]
     fn common_terminals_are_sorted_and_readable() {
-        let mut pool = Languages::new();
-        for (name, pattern) in COMMON {
+        for entry in COMMON {
             assert!(
-                matches!(common(name, &(0..0)), Ok(Source::Common(found)) if found == *pattern),
-                "{name}"
+                matches!(common(entry.name, &(0..0)), Ok(Source::Common(found)) if found == entry),
+                "{entry:?}"
             );
-            let language = pattern_language(&mut pool, pattern, Dialect::Rust, &(0..0)).unwrap();
-            assert!(!pool.is_nullable(language) && !pool.is_never(language), "{name}");
+            let (min, _) = common_pattern(entry).tree().unwrap().width();
+            assert!(min > 0 || entry.name.starts_with('_'), "{entry:?}");
         }
     }
 }

@@ -1,0 +1,491 @@
+//! What a lexer may find: which lexemes, under which obligation, and with which obligation each of
+//! them ends.
+
+use super::canonical::canonical;
+use super::{Lexed, MARK};
+use crate::automata::{LangId, Languages};
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// More was to be searched than a limit allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exhausted {
+    /// The limit.
+    pub limit: u64,
+}
+
+/// Lexemes that may begin, each with the language of what may come.
+pub type Beginnings = Arc<[(u32, LangId)]>;
+
+/// Obligations of more states than these stay the expressions that they are.
+const OBLIGATION_STATES: usize = 600;
+
+/// What was found out about one lexed grammar. Grows while it is asked.
+pub struct Lexing {
+    /// How many states may be searched.
+    pub(super) limit: u64,
+    pub(super) left: u64,
+    expected: HashMap<u32, Beginnings>,
+    beginnings: HashMap<(LangId, u32), Beginnings>,
+    apart: HashMap<(u32, u32), bool>,
+    ends: HashMap<LangId, Arc<[LangId]>>,
+    /// Obligations by the expressions that marks lead to.
+    obligations: HashMap<LangId, LangId>,
+    settled: HashMap<(LangId, u32), Arc<[LangId]>>,
+    /// What follows a lexeme that was read in a state under an obligation.
+    after: HashMap<(LangId, u32, u32), Arc<[LangId]>>,
+    easy: Option<Option<Easy>>,
+    /// Obligations, by whether ignored text rids of them.
+    free: HashMap<LangId, bool>,
+    /// States of lexemes, by whether they lead to an end under such an obligation.
+    free_end: HashMap<LangId, bool>,
+    pub(super) returns: super::live::Returns,
+}
+
+/// Ignored text that leaves nothing to be met but what all lexemes meet.
+#[derive(Clone, Copy)]
+struct Easy {
+    /// The ignored lexeme where all lexemes are expected, and a first byte of it that is a match.
+    language: LangId,
+    byte: u8,
+    /// The obligation behind it.
+    then: LangId,
+}
+
+impl Lexing {
+    /// Nothing found out yet; `limit` states may be searched.
+    pub fn new(limit: u64) -> Self {
+        Lexing {
+            limit,
+            left: limit,
+            expected: HashMap::new(),
+            beginnings: HashMap::new(),
+            apart: HashMap::new(),
+            ends: HashMap::new(),
+            obligations: HashMap::new(),
+            settled: HashMap::new(),
+            after: HashMap::new(),
+            easy: None,
+            free: HashMap::new(),
+            free_end: HashMap::new(),
+            returns: Default::default(),
+        }
+    }
+
+    /// About how many bytes it holds.
+    pub fn memory(&self) -> usize {
+        (self.expected.len()
+            + self.beginnings.len()
+            + self.ends.len()
+            + self.settled.len()
+            + self.after.len())
+            * 96
+            + (self.free.len() + self.free_end.len() + self.apart.len()) * 16
+            + self.returns.memory()
+    }
+
+    pub(super) fn spend(&mut self, amount: u64) -> Result<(), Exhausted> {
+        match self.left.checked_sub(amount) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(Exhausted { limit: self.limit }),
+        }
+    }
+
+    /// The lexemes that are looked for in a state, each without what others win.
+    pub fn expected(&mut self, lexed: &Lexed, pool: &mut Languages, state: u32) -> Beginnings {
+        if let Some(known) = self.expected.get(&state) {
+            return known.clone();
+        }
+        let wanted = |l: &u32| lexed.lexemes[*l as usize].ignored;
+        let mut lexemes: Vec<u32> = (0..lexed.lexemes.len() as u32).filter(wanted).collect();
+        lexemes.extend_from_slice(&lexed.parser.state(state).expected);
+        lexemes.sort_unstable();
+        lexemes.dedup();
+        let found = self.among(lexed, pool, &lexemes);
+        self.expected.insert(state, found.clone());
+        found
+    }
+
+    /// Of `lexemes`, in their order, each without what others win.
+    fn among(&mut self, lexed: &Lexed, pool: &mut Languages, lexemes: &[u32]) -> Beginnings {
+        let is_here = |l: u32| lexemes.binary_search(&l).is_ok();
+        let keywords = |l: u32| lexed.lexeme(l).keywords.iter().filter(|k| is_here(k.lexeme.0));
+        let hidden: HashSet<u32> =
+            lexemes.iter().flat_map(|&l| keywords(l)).filter(|k| k.only_so).map(|k| k.lexeme.0).collect();
+        let mut found: Vec<(u32, LangId)> = Vec::new();
+        let mut before: Vec<u32> = Vec::new();
+        for &lexeme in lexemes.iter().filter(|&&l| !hidden.contains(&l)) {
+            let mut rivals = Vec::new();
+            for &other in &before {
+                if !self.are_apart(lexed, pool, lexeme, other) {
+                    rivals.push(lexed.lexeme(other).domain);
+                }
+            }
+            before.push(lexeme);
+            let mut own = lexed.lexeme(lexeme).marked;
+            if !rivals.is_empty() {
+                let rivals = pool.union(&rivals);
+                let others = pool.not(rivals);
+                own = pool.inter(&[own, others]);
+            }
+            let mut taken = Vec::new();
+            // What is ignored stays so.
+            for keyword in keywords(lexeme).filter(|_| !lexed.lexeme(lexeme).ignored) {
+                // Of several of the same text the last one counts.
+                if keywords(lexeme).any(|k| k.lexeme > keyword.lexeme && k.text == keyword.text) {
+                    continue;
+                }
+                let end = pool.step_bytes(own, keyword.text.as_bytes());
+                let rest = pool.step(end, MARK);
+                if rest == LangId::NEVER {
+                    continue;
+                }
+                let (text, mark) = (pool.bytes(keyword.text.as_bytes()), pool.bytes(&[MARK]));
+                taken.push(pool.sequence(&[text, mark, LangId::ALL]));
+                found.push((keyword.lexeme.0, pool.sequence(&[text, mark, rest])));
+            }
+            if !taken.is_empty() {
+                let taken = pool.union(&taken);
+                let others = pool.not(taken);
+                own = pool.inter(&[own, others]);
+            }
+            found.push((lexeme, own));
+        }
+        found.sort_unstable();
+        let mut joined: Vec<(u32, LangId)> = Vec::with_capacity(found.len());
+        for (lexeme, language) in found {
+            match joined.last_mut() {
+                Some(last) if last.0 == lexeme => last.1 = pool.union(&[last.1, language]),
+                _ => joined.push((lexeme, language)),
+            }
+        }
+        joined.retain(|&(_, language)| !pool.is_never(language));
+        joined.into()
+    }
+
+    /// What is left of every lexeme at least, whatever is expected beside it: of one with keywords,
+    /// and of a keyword, in two ways.
+    fn least(&mut self, lexed: &Lexed, pool: &mut Languages) -> Vec<(u32, LangId)> {
+        let mut found: Vec<(u32, LangId)> = Vec::new();
+        for lexeme in 0..lexed.lexemes.len() as u32 {
+            let mut rivals = Vec::new();
+            for other in 0..lexeme {
+                let mut keywords = lexed.lexeme(other).keywords.iter();
+                let takes = keywords.any(|k| k.lexeme.0 == lexeme && k.only_so);
+                if !takes && !self.are_apart(lexed, pool, lexeme, other) {
+                    rivals.push(lexed.lexeme(other).domain);
+                }
+            }
+            let rivals = pool.union(&rivals);
+            let others = pool.not(rivals);
+            let mut own = pool.inter(&[lexed.lexeme(lexeme).marked, others]);
+            let mut taken = Vec::new();
+            for keyword in &lexed.lexeme(lexeme).keywords {
+                let mut others = lexed.lexeme(lexeme).keywords.iter();
+                let is_last = others.all(|k| k.lexeme <= keyword.lexeme || k.text != keyword.text);
+                if lexed.lexeme(lexeme).ignored || !is_last {
+                    if keyword.only_so {
+                        found.push((keyword.lexeme.0, LangId::NEVER));
+                    }
+                    continue;
+                }
+                let end = pool.step_bytes(own, keyword.text.as_bytes());
+                let rest = pool.step(end, MARK);
+                let (text, mark) = (pool.bytes(keyword.text.as_bytes()), pool.bytes(&[MARK]));
+                taken.push(pool.sequence(&[text, mark, LangId::ALL]));
+                found.push((keyword.lexeme.0, pool.sequence(&[text, mark, rest])));
+            }
+            if !taken.is_empty() {
+                let taken = pool.union(&taken);
+                let others = pool.not(taken);
+                own = pool.inter(&[own, others]);
+            }
+            found.push((lexeme, own));
+        }
+        found
+    }
+
+    /// Whether one lexeme's matches never begin where the other's do.
+    fn are_apart(&mut self, lexed: &Lexed, pool: &mut Languages, lexeme: u32, other: u32) -> bool {
+        if let Some(&known) = self.apart.get(&(lexeme, other)) {
+            return known;
+        }
+        let (marked, domain) = (lexed.lexeme(lexeme).marked, lexed.lexeme(other).domain);
+        let (a, b) = (pool.first_bytes(marked), pool.first_bytes(domain));
+        let apart = a.0.iter().zip(b.0).all(|(a, b)| a & b == 0) || {
+            let both = pool.inter(&[marked, domain]);
+            pool.is_never(both)
+        };
+        self.apart.insert((lexeme, other), apart);
+        apart
+    }
+
+    /// The lexemes that are looked for in a state and can be found under an obligation.
+    pub fn beginnings(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        obligation: LangId,
+        state: u32,
+    ) -> Beginnings {
+        let expected = self.expected(lexed, pool, state);
+        if obligation == LangId::ALL {
+            return expected;
+        }
+        if let Some(known) = self.beginnings.get(&(obligation, state)) {
+            return known.clone();
+        }
+        let mut found = Vec::with_capacity(expected.len());
+        for &(lexeme, language) in expected.iter() {
+            let both = pool.inter(&[obligation, language]);
+            if !pool.is_never(both) {
+                found.push((lexeme, both));
+            }
+        }
+        let found: Beginnings = found.into();
+        self.beginnings.insert((obligation, state), found.clone());
+        found
+    }
+
+    /// The obligation under which a lexeme of which `language` is left ends here; no words where it
+    /// does not.
+    pub fn end(&mut self, pool: &mut Languages, language: LangId) -> LangId {
+        let end = pool.step(language, MARK);
+        if end == LangId::NEVER || end == LangId::ALL {
+            return end;
+        }
+        if let Some(&known) = self.obligations.get(&end) {
+            return known;
+        }
+        let named = canonical(pool, end, OBLIGATION_STATES).unwrap_or(end);
+        self.obligations.insert(end, named);
+        named
+    }
+
+    /// The obligations that a lexeme of which `language` is left may end with.
+    pub fn ends(&mut self, pool: &mut Languages, language: LangId) -> Result<Arc<[LangId]>, Exhausted> {
+        if let Some(known) = self.ends.get(&language) {
+            return Ok(known.clone());
+        }
+        let mut ends: Vec<LangId> = Vec::new();
+        let mut seen = HashSet::<_>::from_iter([language]);
+        let mut work = vec![language];
+        while let Some(at) = work.pop() {
+            self.spend(1)?;
+            let end = self.end(pool, at);
+            if end != LangId::NEVER && !ends.contains(&end) {
+                ends.push(end);
+            }
+            for byte in pool.byte_classes(at).representatives().to_vec() {
+                let next = if byte == MARK { LangId::NEVER } else { pool.step(at, byte) };
+                if next != LangId::NEVER && seen.insert(next) {
+                    work.push(next);
+                }
+            }
+        }
+        let ends: Arc<[LangId]> = ends.into();
+        self.ends.insert(language, ends.clone());
+        Ok(ends)
+    }
+
+    /// The obligations that ignored text in a state may lead to, the one before it included.
+    pub(super) fn settled(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        obligation: LangId,
+        state: u32,
+    ) -> Result<Arc<[LangId]>, Exhausted> {
+        if let Some(known) = self.settled.get(&(obligation, state)) {
+            return Ok(known.clone());
+        }
+        let mut found = vec![obligation];
+        let mut at = 0;
+        while at < found.len() {
+            self.spend(1)?;
+            for &(lexeme, language) in self.beginnings(lexed, pool, found[at], state).iter() {
+                if lexed.lexeme(lexeme).ignored {
+                    for &end in self.ends(pool, language)?.iter() {
+                        if !found.contains(&end) {
+                            found.push(end);
+                        }
+                    }
+                }
+            }
+            at += 1;
+        }
+        let found: Arc<[LangId]> = found.into();
+        self.settled.insert((obligation, state), found.clone());
+        Ok(found)
+    }
+
+    /// The obligations behind `lexeme`, read in a state under an obligation, with ignored text
+    /// before it or not.
+    pub(super) fn after(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        (obligation, state): (LangId, u32),
+        lexeme: u32,
+    ) -> Result<Arc<[LangId]>, Exhausted> {
+        if let Some(known) = self.after.get(&(obligation, state, lexeme)) {
+            return Ok(known.clone());
+        }
+        let mut found: Vec<LangId> = Vec::new();
+        for &settled in self.settled(lexed, pool, obligation, state)?.iter() {
+            let beginnings = self.beginnings(lexed, pool, settled, state);
+            if let Ok(at) = beginnings.binary_search_by_key(&lexeme, |b| b.0) {
+                for &end in self.ends(pool, beginnings[at].1)?.iter() {
+                    if !found.contains(&end) {
+                        found.push(end);
+                    }
+                }
+            }
+        }
+        let found: Arc<[LangId]> = found.into();
+        self.after.insert((obligation, state, lexeme), found.clone());
+        Ok(found)
+    }
+
+    /// Whether every lexeme can be read behind a certain ignored text, and that text behind every
+    /// lexeme. Obligations matter little then: what ignored text can follow can go on in any way
+    /// the parser allows. States that expect fewer lexemes take away less.
+    fn easy(&mut self, lexed: &Lexed, pool: &mut Languages) -> Result<Option<Easy>, Exhausted> {
+        if let Some(known) = self.easy {
+            return Ok(known);
+        }
+        let all = self.least(lexed, pool);
+        let mut found = None;
+        for &(_, language) in all.iter().filter(|b| lexed.lexeme(b.0).ignored) {
+            for byte in pool.first_bytes(language).iter().collect::<Vec<_>>() {
+                let end = pool.step(language, byte);
+                let then = self.end(pool, end);
+                if then == LangId::NEVER || !pool.is_nullable(then) {
+                    continue;
+                }
+                self.easy = Some(Some(Easy { language, byte, then }));
+                self.free.clear();
+                if self.is_easy(lexed, pool, &all, then)? {
+                    found = self.easy.flatten();
+                }
+                break;
+            }
+            if found.is_some() {
+                break;
+            }
+        }
+        if found.is_none() {
+            self.free.clear();
+            self.free_end.clear();
+        }
+        self.easy = Some(found);
+        Ok(found)
+    }
+
+    fn is_easy(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        all: &[(u32, LangId)],
+        then: LangId,
+    ) -> Result<bool, Exhausted> {
+        let read = all.iter().filter(|b| !lexed.lexeme(b.0).ignored);
+        for &(_, language) in read {
+            let language = pool.inter(&[then, language]);
+            if pool.is_never(language) || !self.has_free_end(lexed, pool, language)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether ignored text rids of an obligation, so that the parser can go on as it likes.
+    /// `false` says nothing.
+    pub fn is_free(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        obligation: LangId,
+    ) -> Result<bool, Exhausted> {
+        let Some(Easy { language, byte, then }) = self.easy(lexed, pool)? else { return Ok(false) };
+        if let Some(&known) = self.free.get(&obligation) {
+            return Ok(known);
+        }
+        let both = pool.inter(&[obligation, language]);
+        let end = pool.step(both, byte);
+        let free = self.end(pool, end) == then;
+        self.free.insert(obligation, free);
+        Ok(free)
+    }
+
+    /// Whether a lexeme of which `language` is left can end under an obligation that [is
+    /// free](Self::is_free).
+    pub fn has_free_end(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        language: LangId,
+    ) -> Result<bool, Exhausted> {
+        if self.easy(lexed, pool)?.is_none() {
+            return Ok(false);
+        }
+        if let Some(&known) = self.free_end.get(&language) {
+            return Ok(known);
+        }
+        // Found states, each with the place of the one it was found from.
+        let mut found: Vec<(LangId, usize)> = vec![(language, 0)];
+        let mut seen = HashSet::<_>::from_iter([language]);
+        let mut at = 0;
+        while at < found.len() {
+            self.spend(1)?;
+            let state = found[at].0;
+            let end = self.end(pool, state);
+            let known = self.free_end.get(&state).copied();
+            if known == Some(true) || (end != LangId::NEVER && self.is_free(lexed, pool, end)?) {
+                let mut path = at;
+                loop {
+                    self.free_end.insert(found[path].0, true);
+                    if path == 0 {
+                        return Ok(true);
+                    }
+                    path = found[path].1;
+                }
+            }
+            if known.is_none() {
+                for byte in pool.byte_classes(state).representatives().to_vec() {
+                    let next = if byte == MARK { LangId::NEVER } else { pool.step(state, byte) };
+                    if next != LangId::NEVER && seen.insert(next) {
+                        found.push((next, at));
+                    }
+                }
+            }
+            at += 1;
+        }
+        found.iter().for_each(|&(state, _)| {
+            self.free_end.insert(state, false);
+        });
+        Ok(false)
+    }
+
+    /// Whether all ends of a lexeme of which `language` is left are under obligations that [are
+    /// free](Self::is_free).
+    pub fn has_free_ends_only(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        language: LangId,
+    ) -> Result<bool, Exhausted> {
+        if self.easy(lexed, pool)?.is_none() {
+            return Ok(false);
+        }
+        for &end in self.ends(pool, language)?.iter() {
+            if !self.is_free(lexed, pool, end)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

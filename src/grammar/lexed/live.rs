@@ -1,0 +1,233 @@
+//! Whether a place in a lexed grammar can be left: is there any text that the parser takes to its
+//! end, under the obligation that the lexeme before left behind?
+//!
+//! A *control* is an obligation and the parser state in which the lexer looks for the next lexeme.
+//! Lexemes lead from control to control ([`Lexing::after`]), and rules do by what they are made of;
+//! which controls a rule leads to is the least solution of equations over finite sets. So parser
+//! stacks need not be searched: what a state's items lead to is found once, whatever lies below.
+//! (This is how the intersection of a context-free language with a regular one is found to be empty
+//! or not.)
+//!
+//! Source: Y. Bar-Hillel, M. Perles, E. Shamir, *On formal properties of simple phrase structure
+//! grammars* (1961); T. Reps, *Program analysis via graph reachability* (1998), for the tabulation.
+
+use super::lexing::{Exhausted, Lexing};
+use super::parser::{Symbol, WHOLE};
+use super::Lexed;
+use crate::automata::{LangId, Languages};
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// An obligation, and the state in which the lexer looks on.
+pub type Control = (LangId, u32);
+
+/// What is asked: the rest of a production, from a state and a control on; or any production of a
+/// rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Question {
+    Rest { state: u32, production: u32, dot: u32, control: Control },
+    Rule { state: u32, rule: u32, control: Control },
+}
+
+/// A production being read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Task {
+    question: u32,
+    production: u32,
+    dot: u32,
+    state: u32,
+    control: Control,
+}
+
+#[derive(Default)]
+struct Answer {
+    controls: Vec<Control>,
+    /// Who goes on from there.
+    waiting: Vec<Task>,
+}
+
+/// What was asked, and what was found.
+#[derive(Default)]
+pub(super) struct Returns {
+    questions: HashMap<Question, u32>,
+    answers: Vec<Answer>,
+    seen: HashSet<Task>,
+    work: Vec<Task>,
+    /// Lexemes that swallowed what was to come next, in the order in which they were met.
+    swallowed: Option<(u32, u32)>,
+}
+
+impl Returns {
+    pub fn memory(&self) -> usize {
+        self.answers.len() * 80 + self.seen.len() * 48
+    }
+}
+
+/// What is left of a stack when an item of its top is complete: so many states less, and this rule
+/// goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Return {
+    /// How many states are taken off.
+    pub states: u32,
+    /// The rule that was read.
+    pub rule: u32,
+    /// Where that leaves the lexer.
+    pub control: Control,
+}
+
+impl Lexing {
+    /// Whether any text belongs to the grammar. If not, of two lexemes that may follow each other
+    /// the first may be such that the second never begins behind it.
+    ///
+    /// # Errors
+    ///
+    /// The search has come to its limit.
+    pub fn has_text(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+    ) -> Result<Result<(), Option<(u32, u32)>>, Exhausted> {
+        if lexed.parser.may_be_empty || self.is_free(lexed, pool, LangId::ALL)? {
+            return Ok(Ok(()));
+        }
+        let returns = self.whole(lexed, pool, (LangId::ALL, 0))?;
+        for &control in returns.iter() {
+            if self.may_end(lexed, pool, control)? {
+                return Ok(Ok(()));
+            }
+        }
+        Ok(Err(self.returns.swallowed))
+    }
+
+    /// The controls behind the whole text, read from the beginning of the parser under `control`.
+    pub fn whole(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        control: Control,
+    ) -> Result<Vec<Control>, Exhausted> {
+        let Some(&Symbol::Rule(rule)) = lexed.parser.productions[WHOLE as usize].body.first() else {
+            return Ok(Vec::new());
+        };
+        let question = self.ask(lexed, Question::Rule { state: 0, rule, control });
+        self.solve(lexed, pool)?;
+        Ok(self.returns.answers[question as usize].controls.clone())
+    }
+
+    /// What the items of `state` lead to under `control`.
+    pub fn leave(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        state: u32,
+        control: Control,
+    ) -> Result<Arc<[Return]>, Exhausted> {
+        let items = lexed.parser.state(state).kernel.clone();
+        let mut questions = Vec::new();
+        for (production, dot) in items.into_iter().filter(|item| item.0 != WHOLE) {
+            let question = self.ask(lexed, Question::Rest { state, production, dot, control });
+            questions.push((production, dot, question));
+        }
+        self.solve(lexed, pool)?;
+        let mut found: Vec<Return> = Vec::new();
+        for (production, dot, question) in questions {
+            let rule = lexed.parser.productions[production as usize].rule;
+            for &control in &self.returns.answers[question as usize].controls {
+                let way = Return { states: dot, rule, control };
+                if !found.contains(&way) {
+                    found.push(way);
+                }
+            }
+        }
+        Ok(found.into())
+    }
+
+    /// Whether the text may end under `control`, perhaps behind ignored text.
+    pub fn may_end(
+        &mut self,
+        lexed: &Lexed,
+        pool: &mut Languages,
+        control: Control,
+    ) -> Result<bool, Exhausted> {
+        let settled = self.settled(lexed, pool, control.0, control.1)?;
+        Ok(settled.iter().any(|&obligation| pool.is_nullable(obligation)))
+    }
+
+    fn ask(&mut self, lexed: &Lexed, question: Question) -> u32 {
+        let returns = &mut self.returns;
+        let known = returns.answers.len() as u32;
+        let id = *returns.questions.entry(question).or_insert(known);
+        if id < known {
+            return id;
+        }
+        returns.answers.push(Answer::default());
+        match question {
+            Question::Rest { state, production, dot, control } => {
+                returns.add(Task { question: id, production, dot, state, control });
+            }
+            Question::Rule { state, rule, control } => {
+                for &production in &lexed.parser.by_rule[rule as usize] {
+                    returns.add(Task { question: id, production, dot: 0, state, control });
+                }
+            }
+        }
+        id
+    }
+
+    fn solve(&mut self, lexed: &Lexed, pool: &mut Languages) -> Result<(), Exhausted> {
+        // What was given up is not known to be complete.
+        self.spend(1)?;
+        while let Some(task) = self.returns.work.pop() {
+            self.spend(1)?;
+            let Task { question, production, dot, state, control } = task;
+            match lexed.parser.productions[production as usize].body.get(dot as usize) {
+                None => {
+                    let answer = &mut self.returns.answers[question as usize];
+                    if !answer.controls.contains(&control) {
+                        answer.controls.push(control);
+                        for waiting in answer.waiting.clone() {
+                            self.go_on(lexed, waiting, control);
+                        }
+                    }
+                }
+                Some(&Symbol::Lexeme(lexeme)) => {
+                    let Some(next) = lexed.parser.shift(state, lexeme) else { continue };
+                    let ends = self.after(lexed, pool, control, lexeme)?;
+                    if ends.is_empty() && self.returns.swallowed.is_none() {
+                        self.returns.swallowed = Some((control.1, lexeme));
+                    }
+                    for &end in ends.iter() {
+                        self.returns.add(Task { dot: dot + 1, state: next, control: (end, next), ..task });
+                    }
+                }
+                Some(&Symbol::Rule(rule)) => {
+                    let inner = self.ask(lexed, Question::Rule { state, rule, control });
+                    let answer = &mut self.returns.answers[inner as usize];
+                    answer.waiting.push(task);
+                    for control in answer.controls.clone() {
+                        self.go_on(lexed, task, control);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A rule that `task` waits for was read, up to `control`.
+    fn go_on(&mut self, lexed: &Lexed, task: Task, control: Control) {
+        let body = &lexed.parser.productions[task.production as usize].body;
+        if let Some(next) =
+            body.get(task.dot as usize).and_then(|&symbol| lexed.parser.next(task.state, symbol))
+        {
+            self.returns.add(Task { dot: task.dot + 1, state: next, control, ..task });
+        }
+    }
+}
+
+impl Returns {
+    fn add(&mut self, task: Task) {
+        if self.seen.insert(task) {
+            self.work.push(task);
+        }
+    }
+}

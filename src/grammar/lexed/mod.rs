@@ -1,0 +1,100 @@
+//! Lexed grammars: a lexer cuts the text into lexemes, and a parser says which are looked for.
+//!
+//! A text belongs to such a grammar if the lexer cuts it into a sentence of the parser. At every
+//! place the lexer looks for the lexemes that the parser's state expects, and for ignored ones; of
+//! those that match, the first in their order is taken, as long as it says itself.
+//!
+//! # The idea
+//!
+//! A [`Lexeme`] is a language of *marked texts*: a match, the byte [`MARK`], and all that may
+//! follow for the match to end there. Its *domain* are the texts that begin with a match. In a
+//! state that expects some lexemes, what counts of each are its marked texts without the domains of
+//! those before it ([`Lexing::expected`]). Behind the mark a language is left that the rest of the
+//! text must be in: an *obligation*, such as "no letter comes next" behind a name. It is met with
+//! the lexemes that may come next by intersection. Whether a place can be left at all is thus a
+//! question about languages and about the parser's stack, which [`Lexing`] answers.
+
+mod canonical;
+mod lexing;
+mod live;
+mod parser;
+
+pub(crate) use canonical::{canonical, smallest, DEAD};
+pub use lexing::{Exhausted, Lexing};
+pub use parser::{Parser, Production, State, Symbol};
+
+use super::builder::GrammarError;
+use crate::automata::LangId;
+use std::sync::Arc;
+
+/// The byte that stands behind a match in marked texts. UTF-8 does not have it.
+pub const MARK: u8 = 0xff;
+
+/// A lexeme of a lexed grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LexemeId(pub u32);
+
+/// A terminal as a lexer finds it.
+#[derive(Clone, Debug)]
+pub struct Lexeme {
+    /// Its name, for people.
+    pub name: Arc<str>,
+    /// The marked texts: a match, the mark, and any text that lets the match end there.
+    pub marked: LangId,
+    /// The texts that begin with a match, wherever marks stand in them.
+    pub domain: LangId,
+    /// Whether it may stand anywhere between others, and says nothing.
+    pub ignored: bool,
+    /// Lexemes of one text each that this one is taken for where it is that text, and they are
+    /// expected as well.
+    pub keywords: Vec<Keyword>,
+}
+
+/// A text that has a lexeme of its own.
+#[derive(Clone, Debug)]
+pub struct Keyword {
+    /// The lexeme.
+    pub lexeme: LexemeId,
+    /// The text.
+    pub text: Arc<str>,
+    /// Whether it is not looked for by itself where both are expected.
+    pub only_so: bool,
+}
+
+/// A lexer and its parser.
+#[derive(Clone, Debug)]
+pub struct Lexed {
+    /// In the order in which they are tried.
+    pub lexemes: Vec<Lexeme>,
+    /// The tables.
+    pub parser: Parser,
+    /// The names of the rules.
+    pub rules: Vec<Arc<str>>,
+}
+
+impl Lexed {
+    /// The grammar of these productions, where `start` is the whole text.
+    ///
+    /// # Errors
+    ///
+    /// No text ends `start`, or a limit is exceeded.
+    pub fn new(
+        lexemes: Vec<Lexeme>,
+        rules: Vec<Arc<str>>,
+        productions: Vec<Production>,
+        start: u32,
+    ) -> Result<Self, GrammarError> {
+        let count = rules.len() as u32;
+        let productions = parser::productive(productions, count);
+        if productions.iter().all(|p| p.rule != start) {
+            return Err(GrammarError::Empty { reason: format!("`{}` never ends", rules[start as usize]) });
+        }
+        let parser = Parser::new(productions, count, lexemes.len() as u32, start)?;
+        Ok(Lexed { lexemes, parser, rules })
+    }
+
+    /// A lexeme.
+    pub fn lexeme(&self, id: u32) -> &Lexeme {
+        &self.lexemes[id as usize]
+    }
+}

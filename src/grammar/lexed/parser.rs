@@ -1,0 +1,433 @@
+//! The parser of a lexed grammar: the tables of LALR(1), with all actions kept where they conflict.
+//!
+//! A lexer that knows its parser looks for those terminals that the parser's state allows. Which
+//! these are is a matter of the tables, and not of the language: LALR(1) merges states, so that a
+//! terminal may be looked for that turns out to be wrong. To be read by such a parser, outputs are
+//! made with its tables.
+//!
+//! Where the grammar is not LALR(1), the parser tries all actions. A stack is popped by every
+//! reduction then, so no rule may be empty: empty ones are written out of the rules first.
+//!
+//! Source: F. DeRemer and T. Pennello, *Efficient computation of LALR(1) look-ahead sets* (1982);
+//! M. Tomita, *Efficient parsing for natural language* (1986).
+
+use super::super::builder::GrammarError;
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+
+/// What a production is made of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Symbol {
+    /// A terminal, by its number.
+    Lexeme(u32),
+    /// A rule, by its number.
+    Rule(u32),
+}
+
+/// One way to read a rule.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Production {
+    /// The rule.
+    pub rule: u32,
+    /// What it is made of, in order.
+    pub body: Vec<Symbol>,
+}
+
+/// A production and how much of it was read.
+pub(super) type Item = (u32, u32);
+
+/// A state of the parser.
+#[derive(Clone, Default, Debug)]
+pub struct State {
+    /// Items of which something was read.
+    pub(super) kernel: Vec<Item>,
+    /// Where lexemes lead, sorted.
+    shifts: Vec<(u32, u32)>,
+    /// Where rules lead, sorted.
+    gotos: Vec<(u32, u32)>,
+    /// Productions that are complete here, by the lexeme that may follow; sorted. The end of the
+    /// text is one more lexeme.
+    reduces: Vec<(u32, u32)>,
+    /// The lexemes that a lexer looks for here, sorted.
+    pub(super) expected: Vec<u32>,
+    /// About how many lexemes are missing until what was begun here is complete.
+    pub least: u32,
+}
+
+/// The tables.
+#[derive(Clone, Debug)]
+pub struct Parser {
+    pub(super) productions: Vec<Production>,
+    pub(super) by_rule: Vec<Vec<u32>>,
+    pub(super) states: Vec<State>,
+    lexemes: u32,
+    /// Whether the empty text belongs to the grammar, where rules cannot be empty.
+    pub(super) may_be_empty: bool,
+    /// Whether the grammar is not LALR(1).
+    pub has_conflicts: bool,
+}
+
+const STATE_LIMIT: usize = 20_000;
+const PRODUCTION_LIMIT: usize = 100_000;
+
+/// The production of the whole text: the start rule, and nothing else.
+pub(super) const WHOLE: u32 = 0;
+
+fn find(sorted: &[(u32, u32)], key: u32) -> Option<u32> {
+    sorted.binary_search_by_key(&key, |e| e.0).ok().map(|at| sorted[at].1)
+}
+
+impl Parser {
+    /// The tables of some productions over `rules` rules and `lexemes` lexemes, where `start` is
+    /// the whole text. Every rule has a text.
+    pub(super) fn new(
+        mut productions: Vec<Production>,
+        rules: u32,
+        lexemes: u32,
+        start: u32,
+    ) -> Result<Self, GrammarError> {
+        let whole = Production { rule: rules, body: vec![Symbol::Rule(start)] };
+        productions.insert(0, whole.clone());
+        let parser = Self::tables(productions.clone(), rules, lexemes)?;
+        if !parser.has_conflicts {
+            return Ok(parser);
+        }
+        let (mut filled, may_be_empty) = without_empty(&productions[1..], rules, start)?;
+        if filled.iter().all(|p| p.rule != start) {
+            return Ok(parser);
+        }
+        filled.insert(0, whole);
+        let mut parser = Self::tables(filled, rules, lexemes)?;
+        parser.may_be_empty = may_be_empty;
+        parser.has_conflicts = true;
+        Ok(parser)
+    }
+
+    fn tables(productions: Vec<Production>, rules: u32, lexemes: u32) -> Result<Self, GrammarError> {
+        if productions.len() > PRODUCTION_LIMIT {
+            return Err(GrammarError::Limit { what: "productions", limit: PRODUCTION_LIMIT as u64 });
+        }
+        let mut by_rule = vec![Vec::new(); rules as usize + 1];
+        for (i, production) in productions.iter().enumerate() {
+            by_rule[production.rule as usize].push(i as u32);
+        }
+        let mut parser = Parser {
+            productions,
+            by_rule,
+            states: Vec::new(),
+            lexemes,
+            may_be_empty: false,
+            has_conflicts: false,
+        };
+        parser.find_states()?;
+        parser.find_lookaheads();
+        parser.find_least();
+        Ok(parser)
+    }
+
+    /// Per rule, the rules that it may begin with, itself included.
+    fn beginnings(&self) -> Vec<Vec<u32>> {
+        (0..self.by_rule.len() as u32)
+            .map(|rule| {
+                let mut found = vec![rule];
+                let mut seen = HashSet::<_>::from_iter([rule]);
+                let mut at = 0;
+                while at < found.len() {
+                    for &production in &self.by_rule[found[at] as usize] {
+                        if let Some(&Symbol::Rule(first)) = self.productions[production as usize].body.first()
+                        {
+                            if seen.insert(first) {
+                                found.push(first);
+                            }
+                        }
+                    }
+                    at += 1;
+                }
+                found
+            })
+            .collect()
+    }
+
+    fn find_states(&mut self) -> Result<(), GrammarError> {
+        let beginnings = self.beginnings();
+        let mut ids: HashMap<Vec<Item>, u32> = HashMap::from_iter([(vec![(WHOLE, 0)], 0)]);
+        self.states.push(State { kernel: vec![(WHOLE, 0)], ..State::default() });
+        let mut at = 0;
+        while at < self.states.len() {
+            let kernel = self.states[at].kernel.clone();
+            let mut next: BTreeMap<Symbol, Vec<Item>> = BTreeMap::new();
+            let mut rules: Vec<u32> = Vec::new();
+            let mut seen = HashSet::new();
+            for &(production, dot) in &kernel {
+                if let Some(&symbol) = self.productions[production as usize].body.get(dot as usize) {
+                    next.entry(symbol).or_default().push((production, dot + 1));
+                    if let Symbol::Rule(rule) = symbol {
+                        rules.extend(beginnings[rule as usize].iter().filter(|&&r| seen.insert(r)));
+                    }
+                }
+            }
+            for rule in rules {
+                for &production in &self.by_rule[rule as usize] {
+                    if let Some(&symbol) = self.productions[production as usize].body.first() {
+                        next.entry(symbol).or_default().push((production, 1));
+                    }
+                }
+            }
+            for (symbol, mut kernel) in next {
+                kernel.sort_unstable();
+                kernel.dedup();
+                let known = self.states.len() as u32;
+                let id = *ids.entry(kernel).or_insert_with_key(|kernel| {
+                    self.states.push(State { kernel: kernel.clone(), ..State::default() });
+                    known
+                });
+                match symbol {
+                    Symbol::Lexeme(lexeme) => self.states[at].shifts.push((lexeme, id)),
+                    Symbol::Rule(rule) => self.states[at].gotos.push((rule, id)),
+                }
+            }
+            if self.states.len() > STATE_LIMIT {
+                return Err(GrammarError::Limit { what: "parser states", limit: STATE_LIMIT as u64 });
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn find_lookaheads(&mut self) {
+        let nullable = nullable(&self.productions, self.by_rule.len());
+        let words = self.lexemes as usize / 64 + 1;
+        let mut transitions: HashMap<(u32, u32), usize> = HashMap::new();
+        for (p, state) in self.states.iter().enumerate() {
+            for &(rule, _) in &state.gotos {
+                transitions.insert((p as u32, rule), transitions.len());
+            }
+        }
+        let count = transitions.len();
+        let mut sets: Vec<Vec<u64>> = vec![vec![0; words]; count];
+        // Where the set of the first goes: it is a part of that of the second.
+        let mut reads: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let mut includes: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let mut lookback: Vec<(u32, u32, usize)> = Vec::new();
+        for (&(p, rule), &transition) in &transitions {
+            let Some(after) = self.goto(p, rule) else { continue };
+            let state = &self.states[after as usize];
+            state.shifts.iter().for_each(|s| sets[transition][s.0 as usize / 64] |= 1 << (s.0 % 64));
+            if state.kernel.contains(&(WHOLE, 1)) {
+                sets[transition][self.lexemes as usize / 64] |= 1 << (self.lexemes % 64);
+            }
+            for &(next, _) in state.gotos.iter().filter(|g| nullable[g.0 as usize]) {
+                reads[transitions[&(after, next)]].push(transition);
+            }
+            for &production in &self.by_rule[rule as usize] {
+                let body = &self.productions[production as usize].body;
+                let last_needed = body.iter().rposition(|s| match s {
+                    Symbol::Lexeme(_) => true,
+                    Symbol::Rule(rule) => !nullable[*rule as usize],
+                });
+                let mut state = p;
+                for (i, &symbol) in body.iter().enumerate() {
+                    if let (Symbol::Rule(inner), true) = (symbol, last_needed.is_none_or(|last| last <= i)) {
+                        if let Some(&inner) = transitions.get(&(state, inner)) {
+                            includes[transition].push(inner);
+                        }
+                    }
+                    match self.next(state, symbol) {
+                        Some(next) => state = next,
+                        None => break,
+                    }
+                }
+                lookback.push((state, production, transition));
+            }
+        }
+        spread(&mut sets, &reads);
+        spread(&mut sets, &includes);
+        for (state, production, transition) in lookback {
+            let set = &sets[transition];
+            let lexemes = (0..=self.lexemes).filter(|&l| set[l as usize / 64] >> (l % 64) & 1 == 1);
+            self.states[state as usize].reduces.extend(lexemes.map(|l| (l, production)));
+        }
+        let lexemes = self.lexemes;
+        for state in &mut self.states {
+            state.reduces.sort_unstable();
+            state.reduces.dedup();
+            let twice = state.reduces.windows(2).any(|w| w[0].0 == w[1].0);
+            let shifted = state.reduces.iter().any(|r| find(&state.shifts, r.0).is_some());
+            self.has_conflicts |= twice || shifted;
+            state.expected =
+                state.shifts.iter().chain(&state.reduces).map(|e| e.0).filter(|&l| l < lexemes).collect();
+            state.expected.sort_unstable();
+            state.expected.dedup();
+        }
+    }
+
+    /// Finds, per state, about how many lexemes complete the nearest of its items.
+    fn find_least(&mut self) {
+        let mut least = vec![u32::MAX; self.by_rule.len()];
+        let size = |body: &[Symbol], least: &[u32]| {
+            body.iter().fold(0u32, |sum, symbol| match symbol {
+                Symbol::Lexeme(_) => sum.saturating_add(1),
+                Symbol::Rule(rule) => sum.saturating_add(least[*rule as usize]),
+            })
+        };
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for Production { rule, body } in &self.productions {
+                let now = size(body, &least);
+                if now < least[*rule as usize] {
+                    least[*rule as usize] = now;
+                    changed = true;
+                }
+            }
+        }
+        for state in &mut self.states {
+            let left = |&(production, dot): &Item| {
+                size(&self.productions[production as usize].body[dot as usize..], &least)
+            };
+            state.least = state.kernel.iter().map(left).min().unwrap_or(0);
+        }
+    }
+
+    /// Where a rule leads.
+    pub fn goto(&self, state: u32, rule: u32) -> Option<u32> {
+        find(&self.states[state as usize].gotos, rule)
+    }
+
+    /// Where a lexeme leads.
+    pub fn shift(&self, state: u32, lexeme: u32) -> Option<u32> {
+        find(&self.states[state as usize].shifts, lexeme)
+    }
+
+    pub(super) fn next(&self, state: u32, symbol: Symbol) -> Option<u32> {
+        match symbol {
+            Symbol::Lexeme(lexeme) => self.shift(state, lexeme),
+            Symbol::Rule(rule) => self.goto(state, rule),
+        }
+    }
+
+    /// The productions that are complete in `state` where `lexeme` follows, or the end of the text:
+    /// each as its rule and length.
+    pub fn reductions(&self, state: u32, lexeme: Option<u32>) -> impl Iterator<Item = (u32, usize)> + '_ {
+        let lexeme = lexeme.unwrap_or(self.lexemes);
+        let reduces = &self.states[state as usize].reduces;
+        let from = reduces.partition_point(|r| r.0 < lexeme);
+        reduces[from..].iter().take_while(move |r| r.0 == lexeme).filter(|r| r.1 != WHOLE).map(|r| {
+            let Production { rule, body } = &self.productions[r.1 as usize];
+            (*rule, body.len())
+        })
+    }
+
+    /// Whether the text may end in `state`.
+    pub fn accepts(&self, state: u32) -> bool {
+        self.states[state as usize].kernel.contains(&(WHOLE, 1)) || (state == 0 && self.may_be_empty)
+    }
+
+    /// All productions but that of the whole text.
+    pub fn productions(&self) -> &[Production] {
+        &self.productions[1..]
+    }
+
+    /// What was read last in `state`.
+    pub fn symbol(&self, state: u32) -> Option<Symbol> {
+        let &(production, dot) = self.states[state as usize].kernel.first()?;
+        self.productions[production as usize].body.get(dot.checked_sub(1)? as usize).copied()
+    }
+
+    /// The state `id`.
+    pub fn state(&self, id: u32) -> &State {
+        &self.states[id as usize]
+    }
+}
+
+/// Adds every set to those it is a part of, until nothing changes.
+fn spread(sets: &mut [Vec<u64>], into: &[Vec<usize>]) {
+    let mut work: Vec<usize> = (0..sets.len()).collect();
+    let mut waiting = vec![true; sets.len()];
+    while let Some(from) = work.pop() {
+        waiting[from] = false;
+        for &to in &into[from] {
+            let mut grew = false;
+            for word in 0..sets[from].len() {
+                let more = sets[to][word] | sets[from][word];
+                grew |= more != sets[to][word];
+                sets[to][word] = more;
+            }
+            if grew && !std::mem::replace(&mut waiting[to], true) {
+                work.push(to);
+            }
+        }
+    }
+}
+
+/// Which rules may be empty.
+fn nullable(productions: &[Production], rules: usize) -> Vec<bool> {
+    let mut nullable = vec![false; rules];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for Production { rule, body } in productions {
+            let empty = |s: &Symbol| matches!(s, Symbol::Rule(rule) if nullable[*rule as usize]);
+            if !nullable[*rule as usize] && body.iter().all(empty) {
+                nullable[*rule as usize] = true;
+                changed = true;
+            }
+        }
+    }
+    nullable
+}
+
+/// Productions of the same texts but the empty one, none of them empty, and whether the empty text
+/// was one.
+fn without_empty(
+    productions: &[Production],
+    rules: u32,
+    start: u32,
+) -> Result<(Vec<Production>, bool), GrammarError> {
+    let nullable = nullable(productions, rules as usize);
+    let mut found: Vec<Production> = Vec::new();
+    let mut seen: HashSet<Production> = HashSet::new();
+    for Production { rule, body } in productions {
+        let mut ways: Vec<Vec<Symbol>> = vec![Vec::new()];
+        for &symbol in body {
+            let optional = matches!(symbol, Symbol::Rule(rule) if nullable[rule as usize]);
+            let left_out = if optional { ways.clone() } else { Vec::new() };
+            ways.iter_mut().for_each(|way| way.push(symbol));
+            ways.extend(left_out);
+            if ways.len() > PRODUCTION_LIMIT {
+                return Err(GrammarError::Limit { what: "productions", limit: PRODUCTION_LIMIT as u64 });
+            }
+        }
+        for body in ways {
+            let itself = body == [Symbol::Rule(*rule)];
+            let production = Production { rule: *rule, body };
+            if !production.body.is_empty() && !itself && seen.insert(production.clone()) {
+                found.push(production);
+            }
+        }
+    }
+    Ok((productive(found, rules), nullable[start as usize]))
+}
+
+/// The productions all of whose rules have a text.
+pub(super) fn productive(mut productions: Vec<Production>, rules: u32) -> Vec<Production> {
+    let mut ends = vec![false; rules as usize];
+    let all_end = |body: &[Symbol], ends: &[bool]| {
+        body.iter().all(|s| match s {
+            Symbol::Lexeme(_) => true,
+            Symbol::Rule(rule) => ends[*rule as usize],
+        })
+    };
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for Production { rule, body } in &productions {
+            if !ends[*rule as usize] && all_end(body, &ends) {
+                ends[*rule as usize] = true;
+                changed = true;
+            }
+        }
+    }
+    productions.retain(|p| all_end(&p.body, &ends));
+    productions
+}

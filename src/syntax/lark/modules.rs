@@ -1,0 +1,314 @@
+//! From the statements of a grammar, and of those it imports from, to its rules and terminals.
+//!
+//! What is imported keeps its meaning: what it refers to comes along under names of its module, and
+//! the terminals that a terminal is made of are written into it. So does Lark.
+
+use super::parse::{is_terminal, parse, Definition, Expr, Module, Statement};
+use super::terminals::{self, Source, Terminal};
+use super::Options;
+use crate::syntax::diagnostic::{line_column, similar, Failure, SyntaxErrorKind};
+use crate::syntax::rules::NEST_LIMIT;
+use hashbrown::{HashMap, HashSet};
+use std::ops::Range;
+
+/// How many definitions a grammar may have with all that it imports.
+const DEFINITION_LIMIT: usize = 100_000;
+
+/// Rules, terminals and what is ignored between them.
+#[derive(Default)]
+pub(super) struct Definitions {
+    pub rules: HashMap<String, Definition>,
+    pub terminals: HashMap<String, Terminal>,
+    pub ignored: Vec<(Expr, Range<usize>)>,
+    /// Names in the order in which they were defined.
+    pub order: Vec<String>,
+}
+
+/// What one module's texts are read for.
+struct Reader<'o> {
+    options: &'o Options,
+    /// Modules being read, from the grammar itself to the innermost.
+    open: Vec<String>,
+    count: usize,
+}
+
+/// The definitions of the grammar `text`.
+pub(super) fn read(text: &str, options: &Options) -> Result<Definitions, Failure> {
+    Reader { options, open: Vec::new(), count: 0 }.module(text, "")
+}
+
+/// The modules that the grammar `text`, called `name`, imports from, by their full names.
+pub(super) fn imports(text: &str, name: &str) -> Result<Vec<String>, Failure> {
+    let mut found: Vec<String> = Vec::new();
+    for statement in parse(text)? {
+        if let Statement::Import { module, .. } = statement {
+            let full = full_name(&module, name);
+            if !found.contains(&full) {
+                found.push(full);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What `module` is called from everywhere, where the module `from` imports from it.
+fn full_name(module: &Module, from: &str) -> String {
+    match from.rsplit_once('.') {
+        Some((folder, _)) if module.relative => format!("{folder}.{}", module.path),
+        _ => module.path.clone(),
+    }
+}
+
+impl Reader<'_> {
+    /// The definitions of one module, called `name`; that of the grammar itself is empty.
+    fn module(&mut self, text: &str, name: &str) -> Result<Definitions, Failure> {
+        let mut found = Definitions::default();
+        let mut places: HashMap<String, Range<usize>> = HashMap::new();
+        let (imports, others): (Vec<Statement>, Vec<Statement>) =
+            parse(text)?.into_iter().partition(|statement| matches!(statement, Statement::Import { .. }));
+        self.count += imports.len() + others.len();
+        if self.count > DEFINITION_LIMIT {
+            let limit = DEFINITION_LIMIT as u64;
+            let error = crate::grammar::GrammarError::Limit { what: "definitions", limit };
+            return Err((0..0, SyntaxErrorKind::Grammar(error)));
+        }
+        // One import after the other of what comes from one module, as one.
+        let mut modules: Vec<(Module, Vec<(String, String, Range<usize>)>)> = Vec::new();
+        for statement in imports {
+            let Statement::Import { module, name, alias, span } = statement else { continue };
+            claim(&mut places, text, &alias, &span)?;
+            match modules.iter_mut().find(|known| known.0 == module) {
+                Some(known) => known.1.push((name, alias, span)),
+                None => modules.push((module, vec![(name, alias, span)])),
+            }
+        }
+        for (module, names) in modules {
+            self.import(&mut found, &module, &names, name)?;
+        }
+        let imported: HashSet<String> = found.order.iter().cloned().collect();
+        for statement in others {
+            match statement {
+                Statement::Define(definition) => {
+                    claim(&mut places, text, &definition.name, &definition.span)?;
+                    define(&mut found, definition)?;
+                }
+                Statement::Override(definition) => {
+                    require(&found, &definition, "override")?;
+                    found.order.retain(|name| *name != definition.name);
+                    define(&mut found, definition)?;
+                }
+                Statement::Extend(definition) => extend(&mut found, definition)?,
+                Statement::Ignore(expr, span) => found.ignored.push((expr, span)),
+                Statement::Declare(name, span) => {
+                    claim(&mut places, text, &name, &span)?;
+                    found.order.push(name.clone());
+                    found.terminals.insert(name, Terminal { span, priority: 0, source: Source::Declared });
+                }
+                Statement::Import { .. } => {}
+            }
+        }
+        // Lark defines what is imported first, too.
+        found.order.sort_by_key(|name| !imported.contains(name));
+        Ok(found)
+    }
+
+    fn import(
+        &mut self,
+        found: &mut Definitions,
+        module: &Module,
+        names: &[(String, String, Range<usize>)],
+        from: &str,
+    ) -> Result<(), Failure> {
+        let place = names.first().map_or(0..0, |name| name.2.clone());
+        let full = full_name(module, from);
+        let given = self.options.modules.iter().find(|known| known.0 == full);
+        let Some((_, text)) = given else {
+            if module.path == "common" {
+                for (name, alias, span) in names {
+                    let source = terminals::common(name, span)?;
+                    found.order.push(alias.clone());
+                    found
+                        .terminals
+                        .insert(alias.clone(), Terminal { span: span.clone(), priority: 0, source });
+                }
+                return Ok(());
+            }
+            let what = format!("there is no module `{full}`");
+            let help = "only `common` is there by itself; give the grammar's text under this name, as a file with `--import-dir`";
+            return Err((place, SyntaxErrorKind::unsupported(what, help)));
+        };
+        if self.open.contains(&full) || self.open.len() as u32 >= NEST_LIMIT {
+            let what = format!("the module `{full}` imports from itself, or through too many others");
+            return Err((place, SyntaxErrorKind::unsupported(what, "leave out one of the imports")));
+        }
+        self.open.push(full.clone());
+        let inner = self.module(text, &full).map_err(|(span, kind)| {
+            let (line, _) = line_column(text, span.start.min(text.len()));
+            let what = format!("in the module `{full}`, line {line}: {kind}");
+            (place.clone(), SyntaxErrorKind::syntax(what, kind.help()))
+        })?;
+        self.open.pop();
+        let prefix = module.path.replace('.', "__");
+        let mangled = |name: &str| match names.iter().find(|known| known.0 == name) {
+            Some((_, alias, _)) => alias.clone(),
+            None => match name.strip_prefix('_') {
+                Some(rest) => format!("_{prefix}__{rest}"),
+                None => format!("{prefix}__{name}"),
+            },
+        };
+        for (name, _, span) in names {
+            if !inner.rules.contains_key(name) && !inner.terminals.contains_key(name) {
+                let what = format!("the module `{full}` defines no `{name}`");
+                let help = match similar(name, inner.order.iter().map(String::as_str)) {
+                    Some(similar) => format!("it has `{similar}`"),
+                    None => "import what it defines".to_owned(),
+                };
+                return Err((span.clone(), SyntaxErrorKind::syntax(what, help)));
+            }
+        }
+        let used = used(&inner, names);
+        for name in inner.order.iter().filter(|name| used.contains(*name)) {
+            let new = mangled(name);
+            if let Some(rule) = inner.rules.get(name) {
+                let parameters: Vec<String> = rule.parameters.iter().map(|p| mangled(p)).collect();
+                let body = rule.body.moved_to(&place, &mangled);
+                let rule = Definition {
+                    name: new.clone(),
+                    span: place.clone(),
+                    parameters,
+                    priority: rule.priority,
+                    body,
+                };
+                found.rules.insert(new.clone(), rule);
+            } else if let Some(terminal) = inner.terminals.get(name) {
+                let source = match &terminal.source {
+                    Source::Written(expr) => {
+                        let whole = inlined(&inner, expr, 0)?;
+                        Source::Written(whole.moved_to(&place, &|name| name.to_owned()))
+                    }
+                    source => source.clone(),
+                };
+                let terminal = Terminal { span: place.clone(), priority: terminal.priority, source };
+                found.terminals.insert(new.clone(), terminal);
+            }
+            found.order.push(new);
+        }
+        Ok(())
+    }
+}
+
+fn claim(
+    places: &mut HashMap<String, Range<usize>>,
+    text: &str,
+    name: &str,
+    span: &Range<usize>,
+) -> Result<(), Failure> {
+    match places.insert(name.to_owned(), span.clone()) {
+        None => Ok(()),
+        Some(first) => {
+            let (first_line, _) = line_column(text, first.start);
+            Err((span.clone(), SyntaxErrorKind::DuplicateRule { name: name.to_owned(), first_line }))
+        }
+    }
+}
+
+fn define(found: &mut Definitions, definition: Definition) -> Result<(), Failure> {
+    found.order.push(definition.name.clone());
+    if !is_terminal(&definition.name) {
+        found.rules.insert(definition.name.clone(), definition);
+        return Ok(());
+    }
+    let Definition { name, span, parameters, priority, body } = definition;
+    if !parameters.is_empty() {
+        let kind = SyntaxErrorKind::unsupported("templates of terminals are not supported", "make it a rule");
+        return Err((span, kind));
+    }
+    found.terminals.insert(name, Terminal { span, priority, source: Source::Written(body) });
+    Ok(())
+}
+
+/// Whether what is to be changed is there.
+fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(), Failure> {
+    let Definition { name, span, .. } = definition;
+    if found.rules.contains_key(name) || found.terminals.contains_key(name) {
+        return Ok(());
+    }
+    let what = format!("there is no `{name}` to {verb}");
+    Err((
+        span.clone(),
+        SyntaxErrorKind::syntax(
+            what,
+            "import it, or define it before; otherwise leave out the `%` and its word",
+        ),
+    ))
+}
+
+fn extend(found: &mut Definitions, definition: Definition) -> Result<(), Failure> {
+    require(found, &definition, "extend")?;
+    let Definition { name, span, parameters, body, .. } = definition;
+    if let Some(rule) = found.rules.get_mut(&name) {
+        if rule.parameters != parameters {
+            let what = format!("`{name}` is extended with other parameters");
+            return Err((span, SyntaxErrorKind::syntax(what, "write those of its definition")));
+        }
+        rule.body = Expr::Alt(vec![body, rule.body.clone()]);
+    } else if let Some(terminal) = found.terminals.get_mut(&name) {
+        let old = match &terminal.source {
+            Source::Written(old) => old.clone(),
+            Source::Common(common) => Expr::Common(common),
+            Source::Declared => {
+                let what = format!("`{name}` is only declared and cannot be extended");
+                return Err((span, SyntaxErrorKind::syntax(what, "override it")));
+            }
+        };
+        terminal.source = Source::Written(Expr::Alt(vec![body, old]));
+    }
+    Ok(())
+}
+
+/// The names of `names` and all that their rules refer to.
+fn used(inner: &Definitions, names: &[(String, String, Range<usize>)]) -> HashSet<String> {
+    let mut used: HashSet<String> = HashSet::new();
+    let mut work: Vec<String> = names.iter().map(|name| name.0.clone()).collect();
+    while let Some(name) = work.pop() {
+        if used.insert(name.clone()) {
+            if let Some(rule) = inner.rules.get(&name) {
+                let mut parts = vec![&rule.body];
+                while let Some(part) = parts.pop() {
+                    if let Expr::Name(name, _) | Expr::Instance { name, .. } = part {
+                        work.push(name.clone());
+                    }
+                    parts.extend(part.parts());
+                }
+            }
+        }
+    }
+    used
+}
+
+/// A terminal's expression with those of the terminals it refers to written into it.
+fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, Failure> {
+    if depth > NEST_LIMIT {
+        let kind = SyntaxErrorKind::unsupported(
+            "a terminal refers to itself, or through too many others",
+            "make it a rule",
+        );
+        return Err((0..0, kind));
+    }
+    let all = |parts: &[Expr]| {
+        parts.iter().map(|part| inlined(inner, part, depth + 1)).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match expr {
+        Expr::Name(name, _) => match inner.terminals.get(name).map(|terminal| &terminal.source) {
+            Some(Source::Written(written)) => inlined(inner, written, depth + 1)?,
+            Some(Source::Common(common)) => Expr::Common(common),
+            _ => expr.clone(),
+        },
+        Expr::Seq(parts) => Expr::Seq(all(parts)?),
+        Expr::Alt(parts) => Expr::Alt(all(parts)?),
+        Expr::Repeat { body, min, max } => {
+            Expr::Repeat { body: Box::new(inlined(inner, body, depth + 1)?), min: *min, max: *max }
+        }
+        other => other.clone(),
+    })
+}

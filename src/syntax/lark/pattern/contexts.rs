@@ -1,0 +1,223 @@
+//! What a pattern that looks behind has to remember of the text before a place.
+//!
+//! Python's lookbehind has a fixed length, so each is a few sequences of classes, and how far each
+//! of them has matched is a bit per character (the shift-and automaton of R. Baeza-Yates and G.
+//! Gonnet, 1992). The contexts are the states of all these together, with the beginning of the text
+//! as one of its own.
+
+use super::read::{word, Complaint};
+use super::{Ranges, Re};
+use crate::syntax::rules::{normalised, LAST};
+
+/// How many contexts a pattern may have.
+const LIMIT: usize = 48;
+/// How many sequences lookbehind may be written out to.
+const SEQUENCES: usize = 64;
+
+/// Classes of characters, one after the other.
+type Sequence = Vec<Ranges>;
+
+/// A question about what precedes.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Behind {
+    /// Nothing does.
+    Start,
+    /// One of these does, up to here.
+    Ends(Vec<Sequence>),
+}
+
+#[derive(Clone, PartialEq)]
+struct Context {
+    at_start: bool,
+    /// Per sequence: bit `i` is set where its first `i + 1` classes have just matched.
+    matched: Vec<u64>,
+}
+
+/// The contexts of one pattern.
+pub(super) struct Contexts {
+    questions: Vec<Behind>,
+    sequences: Vec<Sequence>,
+    contexts: Vec<Context>,
+    /// By which characters each context leads to which.
+    pub edges: Vec<Vec<(Ranges, usize)>>,
+}
+
+impl Contexts {
+    pub fn of(re: &Re) -> Result<Self, Complaint> {
+        let mut found = Contexts {
+            questions: Vec::new(),
+            sequences: Vec::new(),
+            contexts: Vec::new(),
+            edges: Vec::new(),
+        };
+        found.survey(re)?;
+        for question in &found.questions {
+            if let Behind::Ends(sequences) = question {
+                for sequence in sequences {
+                    if !found.sequences.contains(sequence) {
+                        found.sequences.push(sequence.clone());
+                    }
+                }
+            }
+        }
+        found.explore()?;
+        Ok(found)
+    }
+
+    pub fn len(&self) -> usize {
+        self.contexts.len()
+    }
+
+    /// What names these contexts.
+    pub fn key(&self) -> String {
+        format!("{:?}", self.questions)
+    }
+
+    fn survey(&mut self, re: &Re) -> Result<(), Complaint> {
+        if let Some(questions) = questions(re)? {
+            for question in questions {
+                if !self.questions.contains(&question) {
+                    self.questions.push(question);
+                }
+            }
+        }
+        if matches!(re, Re::Look { behind: true, .. }) {
+            return Ok(());
+        }
+        re.parts().iter().try_for_each(|part| self.survey(part))
+    }
+
+    fn explore(&mut self) -> Result<(), Complaint> {
+        let start = Context { at_start: !self.questions.is_empty(), matched: vec![0; self.sequences.len()] };
+        self.contexts.push(start);
+        let atoms = self.atoms();
+        while self.edges.len() < self.contexts.len() {
+            let here = self.contexts[self.edges.len()].clone();
+            let mut edges: Vec<(Ranges, usize)> = Vec::new();
+            for (ranges, one) in &atoms {
+                let matched = self.sequences.iter().zip(&here.matched).map(|(sequence, &before)| {
+                    let before = before << 1 | 1;
+                    (0..sequence.len())
+                        .filter(|&i| before >> i & 1 == 1 && contains(&sequence[i], *one))
+                        .fold(0, |bits, i| bits | 1 << i)
+                });
+                let next = Context { at_start: false, matched: matched.collect() };
+                let place = self.contexts.iter().position(|c| *c == next).unwrap_or_else(|| {
+                    self.contexts.push(next);
+                    self.contexts.len() - 1
+                });
+                match edges.iter_mut().find(|e| e.1 == place) {
+                    Some(edge) => edge.0.extend_from_slice(ranges),
+                    None => edges.push((ranges.clone(), place)),
+                }
+            }
+            if self.contexts.len() > LIMIT {
+                let what = "the pattern remembers too much for its lookbehind".to_owned();
+                return Err((what, "look behind fewer characters"));
+            }
+            edges.iter_mut().for_each(|edge| edge.0 = normalised(std::mem::take(&mut edge.0), false));
+            self.edges.push(edges);
+        }
+        Ok(())
+    }
+
+    /// All characters, by what the sequences' classes say of them, each with one of them.
+    fn atoms(&self) -> Vec<(Ranges, u32)> {
+        let classes: Vec<&Ranges> = self.sequences.iter().flatten().collect();
+        let mut cuts: Vec<u32> = vec![0];
+        classes.iter().for_each(|c| c.iter().for_each(|&(from, to)| cuts.extend([from, to + 1])));
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts.retain(|&cut| cut <= LAST);
+        let mut atoms: Vec<(Vec<bool>, Ranges, u32)> = Vec::new();
+        for (i, &from) in cuts.iter().enumerate() {
+            let to = cuts.get(i + 1).map_or(LAST, |next| next - 1);
+            let signature: Vec<bool> = classes.iter().map(|c| contains(c, from)).collect();
+            match atoms.iter_mut().find(|atom| atom.0 == signature) {
+                Some(atom) => atom.1.push((from, to)),
+                None => atoms.push((signature, vec![(from, to)], from)),
+            }
+        }
+        atoms.into_iter().map(|(_, ranges, one)| (ranges, one)).collect()
+    }
+
+    /// Whether the question is answered by yes in a context.
+    pub fn holds(&self, context: usize, question: &Behind) -> bool {
+        let context = &self.contexts[context];
+        match question {
+            Behind::Start => context.at_start,
+            Behind::Ends(sequences) => sequences.iter().any(|sequence| {
+                let place = self.sequences.iter().position(|s| s == sequence);
+                sequence.is_empty()
+                    || place.is_some_and(|at| context.matched[at] >> (sequence.len() - 1) & 1 == 1)
+            }),
+        }
+    }
+}
+
+/// What an assertion asks about what precedes.
+pub(super) fn questions(re: &Re) -> Result<Option<Vec<Behind>>, Complaint> {
+    Ok(Some(match re {
+        Re::Start { lines: false } => vec![Behind::Start],
+        Re::Start { lines: true } => vec![Behind::Start, Behind::Ends(vec![vec![vec![(10, 10)]]])],
+        Re::Boundary { .. } => vec![Behind::Ends(vec![vec![word()]])],
+        Re::Look { behind: true, body, .. } => vec![Behind::Ends(sequences(body)?)],
+        _ => return Ok(None),
+    }))
+}
+
+/// The sequences of classes that `re` is.
+fn sequences(re: &Re) -> Result<Vec<Sequence>, Complaint> {
+    let found = match re {
+        Re::Empty => vec![Vec::new()],
+        Re::Class(ranges) => vec![vec![ranges.clone()]],
+        Re::Text(text) => vec![text.chars().map(|c| vec![(u32::from(c), u32::from(c))]).collect()],
+        Re::Seq(parts) => {
+            let mut all: Vec<Sequence> = vec![Vec::new()];
+            for part in parts {
+                let next = sequences(part)?;
+                all = all.iter().flat_map(|a| next.iter().map(|b| [a.as_slice(), b].concat())).collect();
+                if all.len() > SEQUENCES {
+                    break;
+                }
+            }
+            all
+        }
+        Re::Alt(parts) => {
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(sequences(part)?);
+            }
+            all
+        }
+        Re::Repeat { body, min, max, .. } if min == max && *max <= 64 => {
+            let copies = vec![(**body).clone(); *min as usize];
+            sequences(&Re::seq(copies))?
+        }
+        _ => {
+            let what = "lookbehind must have a fixed length, and no other assertion in it".to_owned();
+            return Err((what, "write classes and characters in `(?<=…)` and `(?<!…)`"));
+        }
+    };
+    if found.len() > SEQUENCES || found.iter().any(|sequence| sequence.len() > 60) {
+        return Err(("the pattern looks behind too far".to_owned(), "look behind fewer characters"));
+    }
+    Ok(found)
+}
+
+fn contains(ranges: &Ranges, one: u32) -> bool {
+    let at = ranges.partition_point(|r| r.1 < one);
+    ranges.get(at).is_some_and(|r| r.0 <= one)
+}
+
+/// What is in both.
+pub(super) fn common(a: &Ranges, b: &Ranges) -> Ranges {
+    let mut both = Vec::new();
+    for &(from, to) in a {
+        let at = b.partition_point(|r| r.1 < from);
+        for &(other_from, other_to) in b[at..].iter().take_while(|r| r.0 <= to) {
+            both.push((from.max(other_from), to.min(other_to)));
+        }
+    }
+    both
+}

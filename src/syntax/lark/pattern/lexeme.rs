@@ -1,0 +1,523 @@
+//! From a pattern to its marked texts and its domain: see [`pattern`](super).
+//!
+//! Every function takes a part of a pattern and what may follow it, one language per context
+//! ([`contexts`](super::contexts)). A repetition of one character is written down as such; where
+//! its end is a choice, the language of what follows is cut down to where the matcher would not go
+//! on. A repetition of anything else is an equation. Counted ones are unrolled, at most
+//! [`WORK_LIMIT`] steps in all.
+
+use super::contexts::{common, questions, Contexts};
+use super::read::{word, Complaint};
+use super::{ordered, Ranges, Re};
+use crate::automata::fingerprint::Fingerprinter;
+use crate::automata::{ByteSet, LangId, Languages, UNBOUNDED};
+use crate::grammar::lexed::canonical;
+use crate::grammar::MARK;
+use smallvec::{smallvec, SmallVec};
+
+/// How many steps a pattern may take.
+const WORK_LIMIT: usize = 20_000;
+
+/// Up to so many states a terminal is looked at for states that are equal.
+const STATE_LIMIT: usize = 400;
+
+/// One language per context.
+type Row = SmallVec<[LangId; 1]>;
+
+/// A terminal of a lexer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) struct Compiled {
+    /// The marked texts: a match, the mark, and what lets it end there.
+    pub marked: LangId,
+    /// The texts that begin with a match, wherever marks stand in them.
+    pub domain: LangId,
+}
+
+/// The lexeme that `re` finds.
+pub(in super::super) fn compile(pool: &mut Languages, re: &Re) -> Result<Compiled, Complaint> {
+    let contexts = Contexts::of(re)?;
+    let mark = mark(pool);
+    let marks = pool.repeat(mark, 0, UNBOUNDED);
+    let end = pool.concat(mark, LangId::ALL);
+    let (end, all): (Row, Row) = (smallvec![end; contexts.len()], smallvec![LangId::ALL; contexts.len()]);
+    let mut scope = Scope { pool, contexts, marks, work: WORK_LIMIT, open: 0, has_equations: false };
+    let marked = scope.marked(re, &end, &all)?;
+    let domain = scope.domain(re, &all)?;
+    if marked.iter().any(|&l| l != marked[0]) || domain.iter().any(|&l| l != domain[0]) {
+        return Err((
+            "the pattern asks what stands before the terminal".to_owned(),
+            "look behind from the second character on, or say it in a rule",
+        ));
+    }
+    let has_equations = scope.has_equations;
+    let small = canonical(pool, marked[0], STATE_LIMIT).zip(canonical(pool, domain[0], STATE_LIMIT));
+    if let Some((marked, domain)) = small {
+        return Ok(Compiled { marked, domain });
+    }
+    if let Some(compiled) = re.is_plain().then(|| ordered::compile(pool, re)).flatten() {
+        return Ok(compiled);
+    }
+    // Counting makes many states that are simple.
+    match re.is_plain() && !has_equations {
+        true => Ok(Compiled { marked: marked[0], domain: domain[0] }),
+        false => {
+            Err(("the pattern has too many states".to_owned(), "repeat less inside of other repetitions"))
+        }
+    }
+}
+
+/// The language of the mark.
+pub(in super::super) fn mark(pool: &mut Languages) -> LangId {
+    let mut set = ByteSet::EMPTY;
+    set.insert(MARK);
+    pool.byte(&set)
+}
+
+struct Scope<'p> {
+    pool: &'p mut Languages,
+    contexts: Contexts,
+    /// Any number of marks.
+    marks: LangId,
+    work: usize,
+    /// How many equations are not yet solved: nothing can be asked of languages then.
+    open: usize,
+    has_equations: bool,
+}
+
+impl Scope<'_> {
+    fn spend(&mut self) -> Result<(), Complaint> {
+        match self.work.checked_sub(1) {
+            Some(left) => {
+                self.work = left;
+                Ok(())
+            }
+            None => Err((
+                "the pattern needs too many steps".to_owned(),
+                "count less, or repeat single characters and not groups",
+            )),
+        }
+    }
+
+    /// `re` and then what is marked, where `domain` is that without its mark.
+    fn marked(&mut self, re: &Re, after: &Row, domain: &Row) -> Result<Row, Complaint> {
+        self.spend()?;
+        match re {
+            Re::Seq(parts) => {
+                let (mut after, mut domain) = (after.clone(), domain.clone());
+                for (i, part) in parts.iter().enumerate().rev() {
+                    after = self.marked(part, &after, &domain)?;
+                    if i > 0 {
+                        domain = self.domain(part, &domain)?;
+                    }
+                }
+                Ok(after)
+            }
+            Re::Alt(parts) => self.marked_alternatives(parts, after, domain),
+            Re::Repeat { body, min, max, lazy } => {
+                self.marked_repeat(body, (*min, *max), *lazy, after, domain)
+            }
+            Re::Class(ranges) => Ok(self.class(ranges, after, false)),
+            Re::Text(text) => Ok(self.text(text, after, false)),
+            _ => self.asserted(re, after),
+        }
+    }
+
+    /// The texts that begin with `re` and go on as `after` says.
+    fn domain(&mut self, re: &Re, after: &Row) -> Result<Row, Complaint> {
+        self.spend()?;
+        match re {
+            Re::Seq(parts) => {
+                let mut after = after.clone();
+                for part in parts.iter().rev() {
+                    after = self.domain(part, &after)?;
+                }
+                Ok(after)
+            }
+            Re::Alt(parts) => {
+                let rows =
+                    parts.iter().map(|part| self.domain(part, after)).collect::<Result<Vec<_>, _>>()?;
+                Ok(self.union(&rows))
+            }
+            Re::Repeat { body, min, max, .. } => {
+                let mut row = self.domain_optional(body, left(*min, *max), after)?;
+                if self.contexts.len() == 1 && body.is_plain() {
+                    let body = self.plain(body, true);
+                    let least = self.pool.repeat(body, *min, *min);
+                    row[0] = self.pool.concat(least, row[0]);
+                    return Ok(row);
+                }
+                for _ in 0..*min {
+                    row = self.domain(body, &row)?;
+                }
+                Ok(row)
+            }
+            Re::Class(ranges) => Ok(self.class(ranges, after, true)),
+            Re::Text(text) => Ok(self.text(text, after, true)),
+            _ => self.asserted(re, after),
+        }
+    }
+
+    /// Up to `left` times `body`, then `after`.
+    fn domain_optional(&mut self, body: &Re, left: u32, after: &Row) -> Result<Row, Complaint> {
+        if left == 0 || after.iter().all(|&l| l == LangId::ALL) {
+            return Ok(after.clone());
+        }
+        if self.contexts.len() == 1 && body.is_plain() {
+            let body = self.plain(body, true);
+            let body = self.pool.repeat(body, 0, left);
+            return Ok(smallvec![self.pool.concat(body, after[0])]);
+        }
+        let Some(filled) = body.filled() else { return Ok(after.clone()) };
+        if left != UNBOUNDED {
+            let mut row = after.clone();
+            for _ in 0..left {
+                let more = self.domain(&filled, &row)?;
+                row = self.union(&[after.clone(), more]);
+            }
+            return Ok(row);
+        }
+        let key = self.key(1, &filled, after, after);
+        self.equation(key, after, |scope, unknowns| {
+            let more = scope.domain(&filled, unknowns)?;
+            Ok(scope.union(&[after.clone(), more]))
+        })
+    }
+
+    fn marked_alternatives(&mut self, parts: &[Re], after: &Row, domain: &Row) -> Result<Row, Complaint> {
+        let mut found: Vec<Row> = Vec::new();
+        let mut before: Vec<(usize, Row)> = Vec::new();
+        for (i, part) in parts.iter().enumerate() {
+            let mut row = self.marked(part, after, domain)?;
+            for (other, rival) in &before {
+                // Of two texts one may begin with the other, and then that is all there is to ask.
+                if let (Re::Text(a), Re::Text(b)) = (part, &parts[*other]) {
+                    if !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()) {
+                        continue;
+                    }
+                }
+                row = self.without(&row, rival);
+            }
+            found.push(row);
+            if i + 1 < parts.len() {
+                let rival = self.domain(part, domain)?;
+                before.push((i, rival));
+            }
+        }
+        Ok(self.union(&found))
+    }
+
+    fn marked_repeat(
+        &mut self,
+        body: &Re,
+        (min, max): (u32, u32),
+        lazy: bool,
+        after: &Row,
+        domain: &Row,
+    ) -> Result<Row, Complaint> {
+        let left = left(min, max);
+        let is_simple = self.contexts.len() == 1 && body.is_simple();
+        let mut row = if is_simple {
+            match self.simple_optional(body, left, lazy, after[0], domain[0])? {
+                Some(language) => smallvec![language],
+                None => self.marked_optional(body, left, lazy, after, domain)?,
+            }
+        } else {
+            self.marked_optional(body, left, lazy, after, domain)?
+        };
+        if is_simple {
+            let body = self.plain(body, false);
+            let least = self.pool.repeat(body, min, min);
+            row[0] = self.pool.concat(least, row[0]);
+            return Ok(row);
+        }
+        if min > 0 {
+            let mut domain = self.domain_optional(body, left, domain)?;
+            for round in 0..min {
+                row = self.marked(body, &row, &domain)?;
+                if round + 1 < min {
+                    domain = self.domain(body, &domain)?;
+                }
+            }
+        }
+        Ok(row)
+    }
+
+    /// Up to `left` times one text or character, if that can be written down.
+    fn simple_optional(
+        &mut self,
+        body: &Re,
+        left: u32,
+        lazy: bool,
+        after: LangId,
+        domain: LangId,
+    ) -> Result<Option<LangId>, Complaint> {
+        if left == 0 {
+            return Ok(Some(after));
+        }
+        let (plain, loose) = (self.plain(body, false), self.plain(body, true));
+        let goes_on = match domain {
+            LangId::ALL => self.pool.concat(loose, LangId::ALL),
+            domain => {
+                let rest = self.pool.repeat(loose, 1, left);
+                self.pool.concat(rest, domain)
+            }
+        };
+        let apart = if lazy {
+            let begins = self.pool.concat(loose, LangId::ALL);
+            domain != LangId::ALL && self.are_apart(begins, domain)
+        } else {
+            self.are_apart(goes_on, after)
+        };
+        if apart {
+            let all = self.pool.repeat(plain, 0, left);
+            return Ok(Some(self.pool.concat(all, after)));
+        }
+        if lazy {
+            return Ok((domain == LangId::ALL).then_some(after));
+        }
+        let other = self.pool.not(goes_on);
+        let ends = self.pool.inter(&[after, other]);
+        if left == UNBOUNDED {
+            let all = self.pool.repeat(plain, 0, UNBOUNDED);
+            return Ok(Some(self.pool.concat(all, ends)));
+        }
+        if domain != LangId::ALL {
+            return Ok(None);
+        }
+        let (fewer, full) = (self.pool.repeat(plain, 0, left - 1), self.pool.repeat(plain, left, left));
+        let (fewer, full) = (self.pool.concat(fewer, ends), self.pool.concat(full, after));
+        Ok(Some(self.pool.union(&[fewer, full])))
+    }
+
+    /// Up to `left` times `body`, as many as lead to a match; or, if `lazy`, as few.
+    fn marked_optional(
+        &mut self,
+        body: &Re,
+        left: u32,
+        lazy: bool,
+        after: &Row,
+        domain: &Row,
+    ) -> Result<Row, Complaint> {
+        let Some(filled) = body.filled().filter(|_| left > 0) else { return Ok(after.clone()) };
+        if left != UNBOUNDED {
+            let (mut row, mut domain_left) = (after.clone(), domain.clone());
+            for _ in 0..left {
+                row = self.round(&filled, lazy, (after, domain), (&row, &domain_left))?;
+                let more = self.domain(&filled, &domain_left)?;
+                domain_left = self.union(&[domain.clone(), more]);
+            }
+            return Ok(row);
+        }
+        let all = self.domain_optional(&filled, UNBOUNDED, domain)?;
+        let key = self.key(2 + u64::from(lazy), &filled, after, domain);
+        self.equation(key, after, |scope, unknowns| {
+            scope.round(&filled, lazy, (after, domain), (unknowns, &all))
+        })
+    }
+
+    /// One more time `body` and then the rounds `left`, or `after`.
+    fn round(
+        &mut self,
+        body: &Re,
+        lazy: bool,
+        (after, domain): (&Row, &Row),
+        (left, domain_left): (&Row, &Row),
+    ) -> Result<Row, Complaint> {
+        let more = self.marked(body, left, domain_left)?;
+        let (first, second) = if lazy {
+            (after.clone(), self.without(&more, domain))
+        } else {
+            let goes_on = self.domain(body, domain_left)?;
+            (more, self.without(after, &goes_on))
+        };
+        Ok(self.union(&[first, second]))
+    }
+
+    fn key(&self, tag: u64, body: &Re, after: &Row, domain: &Row) -> u128 {
+        let f = Fingerprinter::new(0x1e00 + tag)
+            .bytes(format!("{body:?}").as_bytes())
+            .bytes(self.contexts.key().as_bytes());
+        after.iter().chain(domain).fold(f, |f, &l| f.part(self.pool.fingerprint(l))).finish()
+    }
+
+    /// The row that equals what `definition` makes of it, which may also be nothing but `after`.
+    fn equation(
+        &mut self,
+        key: u128,
+        after: &Row,
+        definition: impl FnOnce(&mut Self, &Row) -> Result<Row, Complaint>,
+    ) -> Result<Row, Complaint> {
+        self.has_equations = true;
+        let key = |context: usize| Fingerprinter::new(0x1eff).part(key).word(context as u64).finish();
+        let made: Vec<(LangId, bool)> = after
+            .iter()
+            .enumerate()
+            .map(|(context, &l)| self.pool.unknown(key(context), self.pool.is_nullable(l)))
+            .collect();
+        let unknowns: Row = made.iter().map(|m| m.0).collect();
+        if made.iter().any(|m| m.1) {
+            self.open += 1;
+            let row = definition(self, &unknowns)?;
+            self.open -= 1;
+            for (&(unknown, is_new), &language) in made.iter().zip(&row) {
+                if is_new {
+                    self.pool.define(unknown, language);
+                }
+            }
+        }
+        Ok(unknowns)
+    }
+
+    fn union(&mut self, rows: &[Row]) -> Row {
+        let count = self.contexts.len();
+        (0..count)
+            .map(|c| {
+                let parts: Vec<LangId> = rows.iter().map(|row| row[c]).collect();
+                self.pool.union(&parts)
+            })
+            .collect()
+    }
+
+    /// The texts of `row` that are not in `rival`.
+    fn without(&mut self, row: &Row, rival: &Row) -> Row {
+        row.iter()
+            .zip(rival)
+            .map(|(&language, &rival)| {
+                if self.are_apart(language, rival) {
+                    return language;
+                }
+                let other = self.pool.not(rival);
+                self.pool.inter(&[language, other])
+            })
+            .collect()
+    }
+
+    /// Whether the two surely have no text in common.
+    fn are_apart(&mut self, a: LangId, b: LangId) -> bool {
+        if a == LangId::NEVER || b == LangId::NEVER {
+            return true;
+        }
+        if self.open > 0 {
+            return false;
+        }
+        let both = self.pool.inter(&[a, b]);
+        self.pool.is_never(both)
+    }
+
+    /// A character of `ranges`; with any marks before it if `loose`.
+    fn class(&mut self, ranges: &Ranges, after: &Row, loose: bool) -> Row {
+        (0..self.contexts.len())
+            .map(|context| {
+                let mut ways = Vec::new();
+                for (through, next) in self.contexts.edges[context].clone() {
+                    let both = common(ranges, &through);
+                    let class = if both.is_empty() { LangId::NEVER } else { self.pool.char_class(&both) };
+                    let rest = self.pool.concat(class, after[next]);
+                    ways.push(if loose { self.pool.concat(self.marks, rest) } else { rest });
+                }
+                self.pool.union(&ways)
+            })
+            .collect()
+    }
+
+    fn text(&mut self, text: &str, after: &Row, loose: bool) -> Row {
+        if self.contexts.len() == 1 {
+            let text = self.plain(&Re::Text(text.to_owned()), loose);
+            return smallvec![self.pool.concat(text, after[0])];
+        }
+        let characters: Vec<char> = text.chars().collect();
+        characters
+            .iter()
+            .rev()
+            .fold(after.clone(), |after, &c| self.class(&vec![(u32::from(c), u32::from(c))], &after, loose))
+    }
+
+    /// The language of a part that asks for nothing around it.
+    fn plain(&mut self, re: &Re, loose: bool) -> LangId {
+        match re {
+            Re::Class(ranges) => {
+                let class = if ranges.is_empty() { LangId::NEVER } else { self.pool.char_class(ranges) };
+                if loose {
+                    self.pool.concat(self.marks, class)
+                } else {
+                    class
+                }
+            }
+            Re::Text(text) if loose => {
+                let mut parts = Vec::new();
+                for c in text.chars() {
+                    parts.push(self.marks);
+                    parts.push(self.pool.bytes(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                }
+                self.pool.sequence(&parts)
+            }
+            Re::Text(text) => self.pool.bytes(text.as_bytes()),
+            Re::Seq(parts) => {
+                let parts: Vec<LangId> = parts.iter().map(|part| self.plain(part, loose)).collect();
+                self.pool.sequence(&parts)
+            }
+            Re::Alt(parts) => {
+                let parts: Vec<LangId> = parts.iter().map(|part| self.plain(part, loose)).collect();
+                self.pool.union(&parts)
+            }
+            Re::Repeat { body, min, max, .. } => {
+                let body = self.plain(body, loose);
+                self.pool.repeat(body, *min, *max)
+            }
+            _ => LangId::EMPTY,
+        }
+    }
+
+    /// Of `after`, what an assertion lets through.
+    fn asserted(&mut self, re: &Re, after: &Row) -> Result<Row, Complaint> {
+        let count = self.contexts.len();
+        let all: Row = smallvec![LangId::ALL; count];
+        let holds: Row = match re {
+            Re::Look { behind: false, body, .. } => self.domain(body, &all)?,
+            Re::TextEnd => smallvec![self.marks; count],
+            Re::End { lines } => {
+                let feed = self.plain(&Re::Text("\n".to_owned()), true);
+                let rest = if *lines { LangId::ALL } else { self.marks };
+                let line = self.pool.concat(feed, rest);
+                smallvec![self.pool.union(&[self.marks, line]); count]
+            }
+            Re::Boundary { .. } => {
+                let ahead = self.class(&word(), &all, true);
+                let behind = self.behind(re)?;
+                // A boundary: one of the two is a word's character and the other is not.
+                let mut row = Row::new();
+                for (ahead, behind) in ahead.into_iter().zip(behind) {
+                    row.push(if behind { self.pool.not(ahead) } else { ahead });
+                }
+                row
+            }
+            Re::Start { .. } | Re::Look { behind: true, .. } => {
+                let behind = self.behind(re)?;
+                behind.into_iter().map(|yes| if yes { LangId::ALL } else { LangId::NEVER }).collect()
+            }
+            _ => return Ok(after.clone()),
+        };
+        let forbids = matches!(re, Re::Look { forbids: true, .. } | Re::Boundary { forbids: true });
+        let both = after.iter().zip(holds);
+        Ok(both
+            .map(|(&after, holds)| {
+                let holds = if forbids { self.pool.not(holds) } else { holds };
+                self.pool.inter(&[after, holds])
+            })
+            .collect())
+    }
+
+    /// Per context, whether what `re` asks about what precedes holds.
+    fn behind(&self, re: &Re) -> Result<Vec<bool>, Complaint> {
+        let questions = questions(re)?.unwrap_or_default();
+        Ok((0..self.contexts.len()).map(|c| questions.iter().any(|q| self.contexts.holds(c, q))).collect())
+    }
+}
+
+fn left(min: u32, max: u32) -> u32 {
+    if max == UNBOUNDED {
+        UNBOUNDED
+    } else {
+        max - min
+    }
+}

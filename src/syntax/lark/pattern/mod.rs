@@ -1,0 +1,195 @@
+//! Terminals as Python's `re` finds them in a text.
+//!
+//! A lexer in front of a parser asks a regular expression where a match ends that begins here, and
+//! the answer depends on what follows: `/x+/` ends before the first character that is no `x`,
+//! `/x(?!y)/` only ends before something else than `y`, and of the alternatives of `/a|ab/` the
+//! first wins that leads to a match.
+//!
+//! # The idea
+//!
+//! A terminal is a language of *marked texts*: a match, the byte [`MARK`], and any text that lets
+//! the match end there. UTF-8 has no such byte. What follows a lexeme is then a part of its
+//! language like any other, and a lexer's choices are intersections: `/x+/` is `x+ MARK ¬(x…)`. The
+//! *domain* of a terminal are the texts that begin with a match, wherever marks stand in them; a
+//! terminal wins at a place where the text is in the domain of none that comes before it.
+//!
+//! Both are built from the pattern's end to its beginning, given what may follow ([`lexeme`]). Of
+//! two ways to go on the one that the matcher tries second counts where the first leads to no
+//! match: an intersection with the complement of the first one's domain.
+//!
+//! Source: the semantics of backtracking matchers as A. Frisch and L. Cardelli, *Greedy regular
+//! expression matching* (2004), give it; lookahead as intersection with the rest as in
+//! [`regex`](crate::automata::regex).
+
+mod contexts;
+pub(super) mod lexeme;
+mod ordered;
+mod read;
+
+pub(super) use read::Complaint;
+
+/// Code points from and to, sorted and disjoint.
+type Ranges = Vec<(u32, u32)>;
+
+/// A regular expression of Python.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Re {
+    Empty,
+    /// One character.
+    Class(Ranges),
+    Text(String),
+    Seq(Vec<Re>),
+    Alt(Vec<Re>),
+    Repeat {
+        body: Box<Re>,
+        min: u32,
+        max: u32,
+        lazy: bool,
+    },
+    /// `body` matches from here on, or up to here; or does not.
+    Look {
+        behind: bool,
+        forbids: bool,
+        body: Box<Re>,
+    },
+    /// The beginning of the text, or of a line.
+    Start {
+        lines: bool,
+    },
+    /// The end of the text, but for a line feed, or that of a line.
+    End {
+        lines: bool,
+    },
+    /// The end of the text.
+    TextEnd,
+    /// The beginning or end of a word; or neither.
+    Boundary {
+        forbids: bool,
+    },
+}
+
+/// A width without limit.
+pub(super) const ENDLESS: u64 = u64::MAX;
+
+impl Re {
+    /// The tree of `pattern`, under `flags`.
+    pub fn read(pattern: &str, flags: &str) -> Result<Re, Complaint> {
+        read::read(pattern, flags)
+    }
+
+    /// The parts one after the other.
+    pub fn seq(mut parts: Vec<Re>) -> Re {
+        match parts.len() {
+            0 => Re::Empty,
+            1 => parts.remove(0),
+            _ => Re::Seq(parts),
+        }
+    }
+
+    /// How many characters it matches at least and at most, as Python counts them.
+    pub fn width(&self) -> (u64, u64) {
+        let times = |n: u64, count: u32| match count {
+            crate::automata::UNBOUNDED => {
+                if n == 0 {
+                    0
+                } else {
+                    ENDLESS
+                }
+            }
+            count => n.saturating_mul(count.into()),
+        };
+        match self {
+            Re::Class(_) => (1, 1),
+            Re::Text(text) => {
+                let width = text.chars().count() as u64;
+                (width, width)
+            }
+            Re::Seq(parts) => parts.iter().map(Re::width).fold((0, 0), |sum: (u64, u64), part| {
+                (sum.0.saturating_add(part.0), sum.1.saturating_add(part.1))
+            }),
+            Re::Alt(parts) => {
+                let widths = || parts.iter().map(Re::width);
+                (widths().map(|w| w.0).min().unwrap_or(0), widths().map(|w| w.1).max().unwrap_or(0))
+            }
+            Re::Repeat { body, min, max, .. } => {
+                let width = body.width();
+                (times(width.0, *min), times(width.1, *max))
+            }
+            Re::Empty
+            | Re::Look { .. }
+            | Re::Start { .. }
+            | Re::End { .. }
+            | Re::TextEnd
+            | Re::Boundary { .. } => (0, 0),
+        }
+    }
+
+    fn parts(&self) -> &[Re] {
+        match self {
+            Re::Seq(parts) | Re::Alt(parts) => parts,
+            Re::Repeat { body, .. } | Re::Look { body, .. } => std::slice::from_ref(body),
+            _ => &[],
+        }
+    }
+
+    /// Whether nothing in it asks for what precedes or follows.
+    fn is_plain(&self) -> bool {
+        match self {
+            Re::Look { .. } | Re::Start { .. } | Re::End { .. } | Re::TextEnd | Re::Boundary { .. } => false,
+            _ => self.parts().iter().all(Re::is_plain),
+        }
+    }
+
+    /// Whether a matcher has nothing to choose in it.
+    fn is_simple(&self) -> bool {
+        match self {
+            Re::Empty | Re::Class(_) | Re::Text(_) => true,
+            Re::Seq(parts) => parts.iter().all(Re::is_simple),
+            Re::Repeat { body, min, max, .. } => min == max && body.is_simple(),
+            _ => false,
+        }
+    }
+
+    /// Its matches that are not empty, if there are any.
+    fn filled(&self) -> Option<Re> {
+        if self.width().0 > 0 {
+            return Some(self.clone());
+        }
+        match self {
+            Re::Seq(parts) => {
+                let mut ways = Vec::new();
+                // What asks for its surroundings goes on to do so where a part before the first
+                // filled one is empty.
+                let mut asked: Vec<Re> = Vec::new();
+                for (i, part) in parts.iter().enumerate() {
+                    if let Some(filled) = part.filled() {
+                        let rest = parts[i + 1..].iter().cloned();
+                        let whole = asked.iter().cloned().chain(std::iter::once(filled)).chain(rest);
+                        ways.push(Re::seq(whole.collect()));
+                    }
+                    if part.width().0 > 0 {
+                        break;
+                    }
+                    if part.width().1 == 0 {
+                        asked.push(part.clone());
+                    }
+                }
+                Re::any(ways)
+            }
+            Re::Alt(parts) => Re::any(parts.iter().filter_map(Re::filled).collect()),
+            Re::Repeat { body, max, lazy, .. } => {
+                let body = Box::new(body.filled()?);
+                Some(Re::Repeat { body, min: 1, max: *max, lazy: *lazy })
+            }
+            _ => None,
+        }
+    }
+
+    fn any(mut ways: Vec<Re>) -> Option<Re> {
+        match ways.len() {
+            0 => None,
+            1 => Some(ways.remove(0)),
+            _ => Some(Re::Alt(ways)),
+        }
+    }
+}

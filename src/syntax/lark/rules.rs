@@ -1,0 +1,615 @@
+//! From rules to productions, as Lark writes them out.
+//!
+//! Which terminals a lexer looks for depends on the parser's states, and these on the productions.
+//! So they are made as Lark makes them: an optional part is two alternatives, a repetition a rule
+//! of its own that all equal ones share, alternatives inside of others are written out, and counts
+//! above a few are split into factors. Where that would be too many alternatives for one rule, a
+//! part gets a rule of its own.
+
+use super::modules::Definitions;
+use super::parse::{is_terminal, Definition, Expr};
+use super::pattern::lexeme;
+use super::terminals::{failure, Pattern, Terminals};
+use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::grammar::lexed::{Keyword, Production, Symbol};
+use crate::grammar::{GrammarError, Lexeme, LexemeId, MARK};
+use crate::syntax::diagnostic::{similar, Failure, SyntaxErrorKind};
+use crate::syntax::rules::NEST_LIMIT;
+use hashbrown::HashMap;
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many instances of templates a grammar may need.
+const INSTANCE_LIMIT: usize = 10_000;
+/// How long an instance may be, written out.
+const INSTANCE_LENGTH: usize = 4_000;
+/// How many different terminals a grammar may have.
+const TERMINAL_LIMIT: usize = 1 << 16;
+/// How many alternatives a rule may be written out to.
+const WAYS_LIMIT: usize = 1_000;
+/// How many symbols all productions may have.
+const SYMBOL_LIMIT: usize = 2_000_000;
+
+/// Counts below this are written out.
+const WRITTEN_OUT: u32 = 50;
+/// The largest factor that counts are split into.
+const FACTOR: u32 = 5;
+
+/// Alternatives, each a sequence.
+type Ways = Vec<Vec<Symbol>>;
+
+/// A terminal that rules use, before all are put into order.
+struct Used {
+    name: String,
+    pattern: Pattern,
+    priority: i32,
+    ignored: bool,
+    /// Whether the grammar gives it its name.
+    is_named: bool,
+    place: Range<usize>,
+}
+
+impl Used {
+    /// What it is called in errors.
+    fn shown(&self) -> String {
+        let Pattern { is_text, value, flags, .. } = &self.pattern;
+        match (self.is_named, is_text) {
+            (true, _) => self.name.clone(),
+            (false, true) => format!("{value:?}{flags}"),
+            (false, false) => format!("/{value}/{flags}"),
+        }
+    }
+}
+
+/// The productions and terminals of a grammar.
+pub(super) struct Productions<'d> {
+    definitions: &'d Definitions,
+    terminals: Terminals<'d>,
+    /// Names of terminals by their patterns.
+    names: HashMap<Pattern, String>,
+    used: Vec<Used>,
+    used_by_name: HashMap<String, u32>,
+    /// Names given to terminals that had none.
+    anonymous: usize,
+    pub rules: Vec<Arc<str>>,
+    by_name: HashMap<String, u32>,
+    /// Rules that repeat something, by it.
+    repeats: HashMap<(u32, u32, Ways, Ways), u32>,
+    waiting: Vec<(u32, Expr)>,
+    pub productions: Vec<Production>,
+    symbols: usize,
+    instances: usize,
+}
+
+impl<'d> Productions<'d> {
+    pub fn new(definitions: &'d Definitions) -> Self {
+        Productions {
+            definitions,
+            terminals: Terminals::new(&definitions.terminals),
+            names: HashMap::new(),
+            used: Vec::new(),
+            used_by_name: HashMap::new(),
+            anonymous: 0,
+            rules: Vec::new(),
+            by_name: HashMap::new(),
+            repeats: HashMap::new(),
+            waiting: Vec::new(),
+            productions: Vec::new(),
+            symbols: 0,
+            instances: 0,
+        }
+    }
+
+    /// Writes out all that `start` refers to, and returns its number.
+    pub fn write(&mut self, start: &Definition) -> Result<u32, Failure> {
+        let definitions = self.definitions;
+        for name in &definitions.order {
+            let Some(terminal) = definitions.terminals.get(name) else { continue };
+            if matches!(terminal.source, super::terminals::Source::Declared) {
+                continue;
+            }
+            let pattern = self.terminals.named(name, &terminal.span)?;
+            self.names.insert(pattern, name.clone());
+        }
+        for (i, (expr, span)) in definitions.ignored.iter().enumerate() {
+            let (name, pattern, priority) = match expr {
+                Expr::Name(name, _) if is_terminal(name) => {
+                    let priority = definitions.terminals.get(name).map_or(0, |terminal| terminal.priority);
+                    (name.clone(), self.terminals.named(name, span)?, priority)
+                }
+                expr => (format!("__IGNORE_{i}"), self.terminals.pattern(expr, span)?, 0),
+            };
+            self.names.insert(pattern.clone(), name.clone());
+            let lexeme = self.lexeme(name, pattern, priority, span)?;
+            self.used[lexeme as usize].ignored = true;
+        }
+        let first = self.rule(&start.name);
+        self.waiting.push((first, start.body.clone()));
+        let mut next = 0;
+        while next < self.waiting.len() {
+            let (rule, body) = self.waiting[next].clone();
+            next += 1;
+            let ways = self.ways(&body, 0)?;
+            self.produce(rule, ways)?;
+        }
+        // Rules that nothing refers to must make sense, too.
+        for rule in definitions.rules.values().filter(|rule| rule.parameters.is_empty()) {
+            self.check_names(&rule.body)?;
+        }
+        Ok(first)
+    }
+
+    fn rule(&mut self, name: &str) -> u32 {
+        let id = self.rules.len() as u32;
+        self.rules.push(name.into());
+        self.by_name.insert(name.to_owned(), id);
+        id
+    }
+
+    fn produce(&mut self, rule: u32, ways: Ways) -> Result<(), Failure> {
+        for body in ways {
+            self.symbols += body.len() + 1;
+            if self.symbols > SYMBOL_LIMIT {
+                let limit = SYMBOL_LIMIT as u64;
+                let error = GrammarError::Limit { what: "symbols in productions", limit };
+                return Err((0..0, SyntaxErrorKind::Grammar(error)));
+            }
+            self.productions.push(Production { rule, body });
+        }
+        Ok(())
+    }
+
+    fn lexeme(
+        &mut self,
+        name: String,
+        pattern: Pattern,
+        priority: i32,
+        place: &Range<usize>,
+    ) -> Result<u32, Failure> {
+        if let Some(&known) = self.used_by_name.get(&name) {
+            return Ok(known);
+        }
+        if self.used.len() == TERMINAL_LIMIT {
+            let error = GrammarError::Limit { what: "terminals", limit: TERMINAL_LIMIT as u64 };
+            return Err((place.clone(), SyntaxErrorKind::Grammar(error)));
+        }
+        let id = self.used.len() as u32;
+        self.used_by_name.insert(name.clone(), id);
+        let is_named = self.definitions.terminals.contains_key(&name);
+        self.used.push(Used { name, pattern, priority, ignored: false, is_named, place: place.clone() });
+        Ok(id)
+    }
+
+    /// The terminal that a string or pattern in a rule is.
+    fn unnamed(&mut self, expr: &Expr, place: &Range<usize>) -> Result<u32, Failure> {
+        let pattern = self.terminals.pattern(expr, place)?;
+        let name = match self.names.get(&pattern) {
+            Some(name) => name.clone(),
+            None => {
+                let name = self.name_for(&pattern);
+                self.names.insert(pattern.clone(), name.clone());
+                name
+            }
+        };
+        let priority = self.definitions.terminals.get(&name).map_or(0, |terminal| terminal.priority);
+        self.lexeme(name, pattern, priority, place)
+    }
+
+    fn name_for(&mut self, pattern: &Pattern) -> String {
+        let is_free = |name: &String| {
+            !self.definitions.terminals.contains_key(name) && !self.used_by_name.contains_key(name)
+        };
+        let value = &pattern.value;
+        let is_word = value.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && value.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let given = if pattern.is_text && is_word { Some(value.to_uppercase()) } else { None };
+        let sign = SIGNS.iter().find(|sign| pattern.is_text && sign.0 == value).map(|sign| sign.1.to_owned());
+        sign.or(given).filter(is_free).unwrap_or_else(|| {
+            self.anonymous += 1;
+            format!("__ANON_{}", self.anonymous - 1)
+        })
+    }
+
+    fn undefined(&self, name: &str, span: &Range<usize>) -> Failure {
+        let names =
+            self.definitions.rules.keys().chain(self.definitions.terminals.keys()).map(String::as_str);
+        let mut names: Vec<&str> = names.collect();
+        names.sort_unstable();
+        let kind = SyntaxErrorKind::UndefinedRule {
+            name: name.to_owned(),
+            similar: similar(name, names.into_iter()),
+        };
+        (span.clone(), kind)
+    }
+
+    fn check_names(&self, expr: &Expr) -> Result<(), Failure> {
+        if let Expr::Name(name, span) | Expr::Instance { name, span, .. } = expr {
+            if !self.definitions.rules.contains_key(name) && !self.definitions.terminals.contains_key(name) {
+                return Err(self.undefined(name, span));
+            }
+        }
+        expr.parts().iter().try_for_each(|part| self.check_names(part))
+    }
+
+    /// The alternatives that an expression is.
+    fn ways(&mut self, expr: &Expr, depth: u32) -> Result<Ways, Failure> {
+        // Templates may nest their arguments deeper than the text does.
+        if depth > 8 * NEST_LIMIT {
+            return Err((0..0, SyntaxErrorKind::Nesting { limit: NEST_LIMIT }));
+        }
+        Ok(match expr {
+            Expr::Name(name, span) if is_terminal(name) => {
+                let Some(terminal) = self.definitions.terminals.get(name) else {
+                    return Err(self.undefined(name, span));
+                };
+                let pattern = self.terminals.named(name, span)?;
+                let lexeme = self.lexeme(name.clone(), pattern, terminal.priority, span)?;
+                vec![vec![Symbol::Lexeme(lexeme)]]
+            }
+            Expr::Name(name, span) => {
+                let Some(rule) = self.definitions.rules.get(name) else {
+                    return Err(self.undefined(name, span));
+                };
+                if !rule.parameters.is_empty() {
+                    return Err(arguments(rule, 0, span));
+                }
+                let id = match self.by_name.get(name) {
+                    Some(&id) => id,
+                    None => {
+                        let id = self.rule(name);
+                        self.waiting.push((id, rule.body.clone()));
+                        id
+                    }
+                };
+                vec![vec![Symbol::Rule(id)]]
+            }
+            Expr::Text { text, .. } if text.is_empty() => vec![Vec::new()],
+            Expr::Regex { span, .. } => vec![vec![Symbol::Lexeme(self.unnamed(expr, span)?)]],
+            Expr::Text { .. } | Expr::Characters(..) | Expr::Common(_) => {
+                vec![vec![Symbol::Lexeme(self.unnamed(expr, &(0..0))?)]]
+            }
+            Expr::Instance { name, arguments: given, span } => self.instance(expr, name, given, span)?,
+            Expr::Seq(parts) => {
+                let mut all: Ways = vec![Vec::new()];
+                for part in parts {
+                    let next = self.ways(part, depth + 1)?;
+                    all = self.product(all, next)?;
+                }
+                all
+            }
+            Expr::Alt(parts) => {
+                let mut all = Ways::new();
+                for part in parts {
+                    all.extend(self.ways(part, depth + 1)?);
+                }
+                distinct(all)
+            }
+            Expr::Repeat { body, min, max } => {
+                let body = self.ways(body, depth + 1)?;
+                self.repeated(body, *min, *max)?
+            }
+        })
+    }
+
+    fn instance(
+        &mut self,
+        expr: &Expr,
+        name: &str,
+        given: &[Expr],
+        span: &Range<usize>,
+    ) -> Result<Ways, Failure> {
+        let Some(rule) = self.definitions.rules.get(name) else { return Err(self.undefined(name, span)) };
+        if rule.parameters.len() != given.len() {
+            return Err(arguments(rule, given.len(), span));
+        }
+        let instance = key(expr);
+        let id = match self.by_name.get(&instance) {
+            Some(&id) => id,
+            None => {
+                self.instances += 1;
+                if self.instances > INSTANCE_LIMIT || instance.len() > INSTANCE_LENGTH {
+                    let error =
+                        GrammarError::Limit { what: "instances of templates", limit: INSTANCE_LIMIT as u64 };
+                    return Err((span.clone(), SyntaxErrorKind::Grammar(error)));
+                }
+                let by_name: HashMap<&str, &Expr> =
+                    rule.parameters.iter().map(String::as_str).zip(given).collect();
+                let id = self.rule(&instance);
+                self.waiting.push((id, substituted(&rule.body, &by_name)));
+                id
+            }
+        };
+        Ok(vec![vec![Symbol::Rule(id)]])
+    }
+
+    /// One of the first, then one of the second.
+    fn product(&mut self, mut first: Ways, mut second: Ways) -> Result<Ways, Failure> {
+        for ways in [&mut first, &mut second] {
+            if ways.len() * 2 > WAYS_LIMIT {
+                *ways = self.part(std::mem::take(ways))?;
+            }
+        }
+        if first.len() * second.len() > WAYS_LIMIT {
+            first = self.part(first)?;
+        }
+        let joined = first.iter().flat_map(|a| second.iter().map(|b| [a.as_slice(), b].concat()));
+        Ok(distinct(joined.collect()))
+    }
+
+    /// The same as a rule of its own.
+    fn part(&mut self, ways: Ways) -> Result<Ways, Failure> {
+        self.shared((u32::MAX, 0, ways.clone(), Vec::new()), "part", |_| Ok(ways))
+    }
+
+    fn shared(
+        &mut self,
+        key: (u32, u32, Ways, Ways),
+        name: &str,
+        ways: impl FnOnce(u32) -> Result<Ways, Failure>,
+    ) -> Result<Ways, Failure> {
+        let id = match self.repeats.get(&key) {
+            Some(&id) => id,
+            None => {
+                let id = self.rules.len() as u32;
+                self.rules.push(format!("__{name}_{id}").into());
+                self.repeats.insert(key, id);
+                let ways = ways(id)?;
+                self.produce(id, ways)?;
+                id
+            }
+        };
+        Ok(vec![vec![Symbol::Rule(id)]])
+    }
+
+    fn repeated(&mut self, body: Ways, min: u32, max: u32) -> Result<Ways, Failure> {
+        let with_nothing = |mut ways: Ways| {
+            ways.push(Vec::new());
+            distinct(ways)
+        };
+        if max == UNBOUNDED {
+            let body = if body.len() * 2 > WAYS_LIMIT { self.part(body)? } else { body };
+            let more = self.shared((0, 0, body.clone(), Vec::new()), "plus", |id| {
+                let again = body.iter().map(|way| [&[Symbol::Rule(id)], way.as_slice()].concat());
+                Ok(body.iter().cloned().chain(again).collect())
+            })?;
+            return Ok(if min == 0 { with_nothing(more) } else { more });
+        }
+        if max < WRITTEN_OUT {
+            let mut found = Ways::new();
+            for count in min..=max {
+                let mut ways: Ways = vec![Vec::new()];
+                for _ in 0..count {
+                    ways = self.product(ways, body.clone())?;
+                }
+                found.extend(ways);
+            }
+            return Ok(distinct(found));
+        }
+        let body = if body.len() > 1 { self.part(body)? } else { body };
+        let mut least = body.clone();
+        for (times, more) in factors(min) {
+            least = self.times(times, more, &least, &body)?;
+        }
+        if min == max {
+            return Ok(least);
+        }
+        // One more, since what comes out matches one less.
+        let factors = factors(max - min + 1);
+        let (mut whole, mut fewer) = (body.clone(), vec![Vec::new()]);
+        for (i, &(times, more)) in factors.iter().enumerate() {
+            fewer = self.up_to(times, more, &whole, &fewer, &body)?;
+            if i + 1 < factors.len() {
+                whole = self.times(times, more, &whole, &body)?;
+            }
+        }
+        self.product(least, fewer)
+    }
+
+    /// `times` times `whole`, then `more` times `one`.
+    fn times(&mut self, times: u32, more: u32, whole: &Ways, one: &Ways) -> Result<Ways, Failure> {
+        let way = repeat(&whole[0], times).chain(repeat(&one[0], more)).flatten().copied().collect();
+        let key = (1 + times, more, whole.clone(), one.clone());
+        self.shared(key, "times", |_| Ok(vec![way]))
+    }
+
+    /// Fewer than `times` times `whole` and `more` times `one`, where `fewer` are fewer than
+    /// `whole`.
+    fn up_to(
+        &mut self,
+        times: u32,
+        more: u32,
+        whole: &Ways,
+        fewer: &Ways,
+        one: &Ways,
+    ) -> Result<Ways, Failure> {
+        let mut ways = Ways::new();
+        for count in 0..times {
+            for fewer in fewer {
+                ways.push(repeat(&whole[0], count).flatten().chain(fewer).copied().collect());
+            }
+        }
+        for count in 0..more {
+            ways.push(repeat(&whole[0], times).chain(repeat(&one[0], count)).flatten().copied().collect());
+        }
+        let key = (100 + times, more, [whole.as_slice(), fewer].concat(), one.clone());
+        self.shared(key, "up_to", |_| Ok(distinct(ways)))
+    }
+
+    /// The terminals in the order in which a lexer tries them, and the numbers that they have got
+    /// in it.
+    pub fn lexemes(&self, pool: &mut Languages) -> Result<(Vec<Lexeme>, Vec<u32>), Failure> {
+        let mut made = Vec::with_capacity(self.used.len());
+        for used in &self.used {
+            let tree = used.pattern.tree().map_err(|complaint| failure(complaint, &used.place))?;
+            let (min, max) = tree.width();
+            if min == 0 {
+                let what = format!("the terminal {} may be empty", used.shown());
+                let help = "a terminal has at least one character; make it optional where it is used";
+                return Err((used.place.clone(), SyntaxErrorKind::syntax(what, help)));
+            }
+            let compiled =
+                lexeme::compile(pool, &tree).map_err(|complaint| failure(complaint, &used.place))?;
+            if pool.is_never(compiled.marked) {
+                let what = format!("no text matches the terminal {}", used.shown());
+                return Err((
+                    used.place.clone(),
+                    SyntaxErrorKind::syntax(what, "correct it, or leave it out"),
+                ));
+            }
+            made.push((max, compiled));
+        }
+        let mut order: Vec<usize> = (0..self.used.len()).collect();
+        order.sort_by_key(|&at| {
+            let used = &self.used[at];
+            (Reverse(used.priority), Reverse(made[at].0), Reverse(used.pattern.length()), &used.name)
+        });
+        let mut numbers = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(number, &at)| numbers[at] = number as u32);
+        let mut lexemes = Vec::with_capacity(order.len());
+        for &at in &order {
+            let (used, compiled) = (&self.used[at], made[at].1);
+            let keywords = if used.pattern.is_text {
+                Vec::new()
+            } else {
+                self.keywords(pool, used, compiled.marked, &numbers)
+            };
+            lexemes.push(Lexeme {
+                name: used.shown().into(),
+                marked: compiled.marked,
+                domain: compiled.domain,
+                ignored: used.ignored,
+                keywords,
+            });
+        }
+        Ok((lexemes, numbers))
+    }
+
+    /// The strings that a pattern matches as a whole.
+    fn keywords(
+        &self,
+        pool: &mut Languages,
+        pattern: &Used,
+        marked: LangId,
+        numbers: &[u32],
+    ) -> Vec<Keyword> {
+        let mut keywords: Vec<Keyword> = Vec::new();
+        for (at, used) in self.used.iter().enumerate() {
+            let Pattern { is_text: true, value, flags, .. } = &used.pattern else { continue };
+            if used.priority != pattern.priority {
+                continue;
+            }
+            let end = pool.step_bytes(marked, value.as_bytes());
+            let end = pool.step(end, MARK);
+            if pool.is_nullable(end) {
+                keywords.push(Keyword {
+                    lexeme: LexemeId(numbers[at]),
+                    text: value.as_str().into(),
+                    only_so: flags.chars().all(|flag| pattern.pattern.flags.contains(flag)),
+                });
+            }
+        }
+        keywords.sort_by_key(|keyword| keyword.lexeme);
+        keywords
+    }
+
+    /// The place where a terminal was first met, by what it is called in errors.
+    pub fn place(&self, name: &str) -> Range<usize> {
+        self.used.iter().find(|used| used.shown() == name).map_or(0..0, |used| used.place.clone())
+    }
+}
+
+fn repeat(way: &[Symbol], count: u32) -> impl Iterator<Item = &[Symbol]> {
+    std::iter::repeat_n(way, count as usize)
+}
+
+fn distinct(mut ways: Ways) -> Ways {
+    let mut seen = hashbrown::HashSet::with_capacity(ways.len());
+    ways.retain(|way| seen.insert(way.clone()));
+    ways
+}
+
+/// `n` as factors and what is added to each product: `n = n · times + more`, from 1 on.
+fn factors(n: u32) -> Vec<(u32, u32)> {
+    if n <= FACTOR {
+        return vec![(n, 0)];
+    }
+    let split = (2..=FACTOR).rev().find(|times| times + n % times <= FACTOR).unwrap_or(2);
+    let mut factors = factors(n / split);
+    factors.push((split, n % split));
+    factors
+}
+
+/// Names that Lark gives to signs, which matter where two terminals differ in nothing else.
+const SIGNS: &[(&str, &str)] = &[
+    (".", "DOT"),
+    (",", "COMMA"),
+    (":", "COLON"),
+    (";", "SEMICOLON"),
+    ("+", "PLUS"),
+    ("-", "MINUS"),
+    ("*", "STAR"),
+    ("/", "SLASH"),
+    ("|", "VBAR"),
+    ("!", "BANG"),
+    ("#", "HASH"),
+    ("%", "PERCENT"),
+    ("&", "AMPERSAND"),
+    ("<", "LESSTHAN"),
+    (">", "MORETHAN"),
+    ("=", "EQUAL"),
+    ("(", "LPAR"),
+    (")", "RPAR"),
+    ("{", "LBRACE"),
+    ("}", "RBRACE"),
+    ("[", "LSQB"),
+    ("]", "RSQB"),
+    (" ", "SPACE"),
+];
+
+fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> Failure {
+    let what = format!("`{}` takes {} arguments, not {given}", rule.name, rule.parameters.len());
+    let help = format!("write `{}{{{}}}`", rule.name, rule.parameters.join(", "));
+    (span.clone(), SyntaxErrorKind::syntax(what, help))
+}
+
+/// The body of a template with its arguments in place.
+fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
+    let all = |parts: &[Expr]| parts.iter().map(|part| substituted(part, arguments)).collect();
+    match expr {
+        Expr::Name(name, _) => match arguments.get(name.as_str()) {
+            Some(&argument) => argument.clone(),
+            None => expr.clone(),
+        },
+        Expr::Instance { name, arguments: given, span } => {
+            // A parameter may be the template itself.
+            let name = match arguments.get(name.as_str()) {
+                Some(Expr::Name(other, _)) => other,
+                _ => name,
+            };
+            Expr::Instance { name: name.clone(), arguments: all(given), span: span.clone() }
+        }
+        Expr::Seq(parts) => Expr::Seq(all(parts)),
+        Expr::Alt(parts) => Expr::Alt(all(parts)),
+        Expr::Repeat { body, min, max } => {
+            Expr::Repeat { body: Box::new(substituted(body, arguments)), min: *min, max: *max }
+        }
+        other => other.clone(),
+    }
+}
+
+/// What identifies an expression, as one would write it.
+fn key(expr: &Expr) -> String {
+    let all = |parts: &[Expr], by: &str| parts.iter().map(key).collect::<Vec<_>>().join(by);
+    match expr {
+        Expr::Name(name, _) => name.clone(),
+        Expr::Text { text, any_case } => format!("{text:?}{}", if *any_case { "i" } else { "" }),
+        Expr::Regex { pattern, flags, .. } => format!("/{pattern}/{flags}"),
+        Expr::Characters(from, to) => format!("{from:?}..{to:?}"),
+        Expr::Common(common) => format!("{common:?}"),
+        Expr::Instance { name, arguments, .. } => format!("{name}{{{}}}", all(arguments, ", ")),
+        Expr::Seq(parts) => format!("({})", all(parts, " ")),
+        Expr::Alt(parts) => format!("({})", all(parts, " | ")),
+        Expr::Repeat { body, min, max } => format!("{}~{min}..{max}", key(body)),
+    }
+}
