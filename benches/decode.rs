@@ -179,7 +179,7 @@ fn speed(options: &Options) -> Outcome<()> {
     // Arbitrary tokens: all take the same time.
     let prompt: Vec<TokenId> = (0..PROMPT as u32).map(|at| TokenId(1000 + at * 37 % 40_000)).collect();
     let ours = |tokens| -> Outcome<(f64, Vec<u32>)> {
-        let sampling = SamplingParams::default().temperature(0.0).max_tokens(Some(tokens)).min_tokens(tokens);
+        let sampling = SamplingParams::default().temperature(0.0).max_tokens(tokens).min_tokens(tokens);
         let start = Instant::now();
         let made = run(&model, Request::new(prompt.clone()).sampling(sampling), &[])?;
         let seconds = start.elapsed().as_secs_f64();
@@ -213,7 +213,7 @@ fn overhead(model: &Model) -> Outcome<()> {
     let (task, prompt, schema) = TASKS[2];
     let grammar = compile(schema.unwrap_or("{}"), &SchemaOptions::default())?;
     let constraint = Constraint::new(&grammar, model.vocabulary())?;
-    let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(1).max_tokens(Some(96));
+    let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(1).max_tokens(96);
     let request = Request::new(model.chat_tokens(None, prompt, None)?).sampling(sampling);
     let Generation { usage, timings, .. } = run(model, request.constraint(constraint), &[])?;
     println!(
@@ -294,7 +294,7 @@ fn speculation(options: &Options) -> Outcome<()> {
             let mut greedy: Option<Vec<TokenId>> = None;
             for (name, draft) in drafters {
                 let sampling = SamplingParams::default().temperature(temperature).seed(1);
-                let sampling = sampling.max_tokens(Some(options.number("max-tokens", 96)?));
+                let sampling = sampling.max_tokens(options.number("max-tokens", 96)?);
                 let prompt = model.chat_tokens(None, prompt, None)?;
                 let mut request = Request::new(prompt).sampling(sampling).draft(draft);
                 if let Some(schema) = schema {
@@ -404,7 +404,7 @@ fn schemas(options: &Options) -> Outcome<()> {
             let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
             let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(number as u64);
             let request = Request::new(model.chat_tokens(None, &prompt, None)?)
-                .sampling(sampling.max_tokens(Some(most)))
+                .sampling(sampling.max_tokens(most))
                 .constraint(case.constraint.clone())
                 .completions(count);
             under_way.push((batch.join(request)?, number));

@@ -45,9 +45,9 @@ fn chains() -> Vec<SamplingParams> {
         p().temperature(0.5).typical_p(0.8).epsilon_cutoff(1e-3),
         p().order(ChainOrder::Llama).temperature(0.8).top_k(40).top_p(0.95).min_p(0.05),
         p().logit_bias(vec![(TokenId(3), 9.0), (TokenId(0), f32::NEG_INFINITY)]).top_p(0.9),
-        p().allowed_tokens(Some((0..60).map(TokenId).collect())).top_k(10),
-        p().dynamic_temperature(Some(DynamicTemperature::Entropy)).top_k(20),
-        p().mirostat(Some(Mirostat { tau: 3.0, ..Mirostat::default() })),
+        p().allowed_tokens((0..60).map(TokenId).collect()).top_k(10),
+        p().dynamic_temperature(DynamicTemperature::Entropy).top_k(20),
+        p().mirostat(Mirostat { tau: 3.0, ..Mirostat::default() }),
     ]
 }
 
@@ -160,9 +160,9 @@ fn rollback_undoes_counts_and_feedback() {
     let params = SamplingParams::default()
         .frequency_penalty(0.5)
         .repetition_penalty(1.3)
-        .mirostat(Some(Mirostat { eta: 0.5, tau: 2.0, ..Mirostat::default() }));
+        .mirostat(Mirostat { eta: 0.5, tau: 2.0, ..Mirostat::default() });
     let row = &rows(500)[0];
-    let mut s = sampler(params);
+    let mut s = sampler(params.clone());
     s.with_prompt(&[TokenId(4), TokenId(4)]);
     let mut laws = vec![];
     let mut checkpoints = vec![];
@@ -185,7 +185,7 @@ fn rollback_undoes_counts_and_feedback() {
 fn min_tokens_yields_to_the_grammar_and_only_then() {
     let params = SamplingParams::default().min_tokens(2).end_tokens(vec![TokenId(1)]);
     let row = [0.0, 5.0, 1.0];
-    let mut s = sampler(params);
+    let mut s = sampler(params.clone());
     assert!(s.distribution(&row, None).unwrap().iter().all(|x| x.0 != TokenId(1)));
     assert_eq!(s.sample(&row, Some(&[0b010])).unwrap().token, TokenId(1));
     assert_eq!(s.stages(&row, Some(&[0b010])).unwrap().pop().unwrap().kept, vec![(TokenId(1), 1.0)]);
@@ -196,12 +196,9 @@ fn min_tokens_yields_to_the_grammar_and_only_then() {
 
 #[test]
 fn forced_tokens() {
-    let params = SamplingParams::default()
-        .forced_first(Some(TokenId(2)))
-        .forced_last(Some(TokenId(0)))
-        .max_tokens(Some(3));
+    let params = SamplingParams::default().forced_first(TokenId(2)).forced_last(TokenId(0)).max_tokens(3);
     let row = [0.0, 5.0, f32::NEG_INFINITY];
-    let mut s = sampler(params);
+    let mut s = sampler(params.clone());
     assert_eq!(s.sample(&row, None).unwrap(), Sampled { token: TokenId(2), logprob: 0.0 });
     assert!(matches!(s.sample(&row, Some(&[0b011])), Err(SamplingError::EmptySupport { .. })));
     s.accept(TokenId(2));
@@ -215,7 +212,9 @@ fn bad_rows_are_errors() {
     let chains = chains();
     for params in &chains {
         for n in [3, 1000] {
-            let mut s = sampler(params.clone().logit_bias(vec![]).allowed_tokens(None));
+            let mut params = params.clone().logit_bias(vec![]);
+            params.allowed_tokens = None;
+            let mut s = sampler(params.clone());
             let row = |at: usize, value: f32| {
                 let mut row = vec![0.5; n];
                 row[at] = value;
@@ -250,22 +249,22 @@ fn bad_parameters_are_errors() {
         (p().typical_p(2.0), "`typical_p`"),
         (p().tfs_z(-1.0), "`tfs_z`"),
         (p().epsilon_cutoff(1.0), "`epsilon_cutoff`"),
-        (p().top_n_sigma(Some(0.0)), "`top_n_sigma`"),
-        (p().top_h(Some(0.0)), "`top_h`"),
-        (p().xtc(Some(Xtc { probability: 2.0, threshold: 0.1 })), "`xtc.probability`"),
+        (p().top_n_sigma(0.0), "`top_n_sigma`"),
+        (p().top_h(0.0), "`top_h`"),
+        (p().xtc(Xtc { probability: 2.0, threshold: 0.1 }), "`xtc.probability`"),
         (p().repetition_penalty(0.0), "`repetition_penalty`"),
         (p().frequency_penalty(2.5), "`frequency_penalty` is 2.5; expected a number in [-2, 2]"),
         (p().logit_bias(vec![(TokenId(0), f32::INFINITY)]), "`logit_bias`"),
         (p().logit_bias(vec![(TokenId(0), f32::NAN)]), "`logit_bias`"),
         (p().bad_words(vec![vec![]]), "`bad_words`"),
-        (p().allowed_tokens(Some(vec![])), "`allowed_tokens`"),
-        (p().min_tokens(5).max_tokens(Some(4)), "`min_tokens` and `max_tokens` conflict"),
-        (p().forced_last(Some(TokenId(0))), "`forced_last` and `max_tokens` conflict"),
+        (p().allowed_tokens(vec![]), "`allowed_tokens`"),
+        (p().min_tokens(5).max_tokens(4), "`min_tokens` and `max_tokens` conflict"),
+        (p().forced_last(TokenId(0)), "`forced_last` and `max_tokens` conflict"),
         (
-            p().mirostat(Some(Mirostat::default())).adaptive_p(Some(AdaptiveP { target: 0.5, decay: 0.9 })),
+            p().mirostat(Mirostat::default()).adaptive_p(AdaptiveP { target: 0.5, decay: 0.9 }),
             "`mirostat` and `adaptive_p` conflict",
         ),
-        (p().dry(Some(Dry { base: 0.5, ..Dry::default() })), "`dry.base`"),
+        (p().dry(Dry { base: 0.5, ..Dry::default() }), "`dry.base`"),
         (p().order(ChainOrder::Custom(vec![Step::TopK, Step::Mask])), "chain order"),
     ] {
         let error = params.validate().expect_err(expected).to_string();
@@ -321,24 +320,26 @@ fn extreme_logits_give_laws() {
         p().tfs_z(0.5),
         p().eta_cutoff(0.01),
         p().top_a(0.5),
-        p().top_n_sigma(Some(1.0)),
-        p().top_h(Some(0.5)),
-        p().p_less(Some(PLess::Normalised)),
-        p().xtc(Some(Xtc { probability: 1.0, threshold: 0.1 })),
-        p().smoothing(Some(Smoothing { factor: 1.0, curve: 2.0 })),
-        p().adaptive_p(Some(AdaptiveP { target: 0.5, decay: 0.5 })),
-        p().mirostat(Some(Mirostat { version: MirostatVersion::V1, ..Mirostat::default() })),
+        p().top_n_sigma(1.0),
+        p().top_h(0.5),
+        p().p_less(PLess::Normalised),
+        p().xtc(Xtc { probability: 1.0, threshold: 0.1 }),
+        p().smoothing(Smoothing { factor: 1.0, curve: 2.0 }),
+        p().adaptive_p(AdaptiveP { target: 0.5, decay: 0.5 }),
+        p().mirostat(Mirostat { version: MirostatVersion::V1, ..Mirostat::default() }),
         p().temperature(1e-40),
         p().temperature(1e38),
         p().repetition_penalty(1e-30),
-        p().watermark(Some(Watermark::default())),
+        p().watermark(Watermark::default()),
     ];
     for params in chains().into_iter().chain(more) {
         for n in [3, 5, 200, 3000] {
             let values = [f32::MAX, f32::MIN, 0.0, -0.0, 1e-45, f32::MAX, -1e30, f32::NEG_INFINITY];
             for shift in 0..values.len() {
                 let row: Vec<f32> = (0..n).map(|i| values[(i * 5 + shift) % values.len()]).collect();
-                let mut s = sampler(params.clone().logit_bias(vec![]).allowed_tokens(None));
+                let mut params = params.clone().logit_bias(vec![]);
+                params.allowed_tokens = None;
+                let mut s = sampler(params.clone());
                 s.accept(TokenId(1));
                 let context = format!("{n} {shift} {params:?}");
                 let law = s.distribution(&row, None).unwrap_or_else(|e| panic!("{e}: {context}"));
@@ -348,5 +349,72 @@ fn extreme_logits_give_laws() {
                 assert!(law.iter().any(|x| x.0 == sampled.token) && sampled.logprob <= 1e-6, "{context}");
             }
         }
+    }
+}
+
+/// The table of parameters: every one has a text that reads back as what it is, and a help.
+#[test]
+fn parameters_are_read_as_they_are_written() {
+    for (name, texts) in [
+        ("temperature", &["0", "0.7"][..]),
+        ("dynamic_temperature", &["off", "entropy", "position:40", "range:0.5:1.5:2"]),
+        ("top_k_ties", &["lowest-id", "keep-all"]),
+        ("tfs_end", &["after", "before"]),
+        ("top_n_sigma", &["off", "1.5"]),
+        ("p_less", &["off", "plain", "normalised"]),
+        ("xtc", &["off", "0.5:0.1"]),
+        ("smoothing", &["0.2:1.5"]),
+        ("mirostat", &["off", "1:4:0.2", "2:5:0.1"]),
+        ("adaptive_p", &["0.3:0.8"]),
+        ("dry", &["0.8:1.75:2:0", "0.8:1.5:3:64/13,198"]),
+        ("logit_bias", &["", "5=-inf,6=1.5"]),
+        ("sequence_bias", &["5:3=0.5,2=-1"]),
+        ("bad_words", &["5:3:8,2"]),
+        ("allowed_tokens", &["off", "1,2,3"]),
+        ("suppressed_tokens", &["", "1,2"]),
+        ("exponential_decay", &["100:1.05"]),
+        ("forced_first", &["off", "7"]),
+        ("max_tokens", &["off", "12"]),
+        ("watermark", &["off", "0.25:2:15485863", "0.5:3:99:4"]),
+        ("order", &["hf", "llama", "mask,temperature,top-k"]),
+        ("selection", &["inverse-cdf", "gumbel-max"]),
+        ("seed", &["18446744073709551615"]),
+    ] {
+        let parameter = Parameter::ALL.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("{name}"));
+        for text in texts {
+            let mut params = SamplingParams::default();
+            parameter.set(&mut params, text).unwrap_or_else(|e| panic!("{name} {text}: {e}"));
+            assert_eq!(&parameter.get(&params), text, "{name}");
+        }
+        if !["seed", "order"].contains(&name) {
+            let error = parameter.set(&mut SamplingParams::default(), "x:y:z:=").unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}`: `x:y:z:=` cannot be read; expected")), "{error}");
+        }
+    }
+    let plain = SamplingParams::default();
+    for parameter in Parameter::ALL {
+        let mut params = plain.clone();
+        parameter.set(&mut params, &parameter.get(&plain)).unwrap();
+        assert_eq!(params, plain, "{}", parameter.name);
+        assert!(parameter.help().ends_with('.') && !parameter.form.is_empty(), "{}", parameter.name);
+    }
+}
+
+/// `docs/sampling.md` names every option and step, the orders and the presets as they are.
+#[test]
+fn the_guide_says_what_the_tables_say() {
+    let guide = include_str!("../docs/sampling.md");
+    for parameter in Parameter::ALL.iter().filter(|parameter| parameter.group != Group::Loop) {
+        let flag = format!("`--{}", parameter.name.replace('_', "-"));
+        assert!(guide.contains(&flag), "{flag} is missing");
+    }
+    let words = guide.split_whitespace().collect::<Vec<_>>().join(" ");
+    for order in [ChainOrder::Hf, ChainOrder::Llama] {
+        let names: Vec<_> = order.steps().iter().map(|step| step.name()).collect();
+        assert!(words.contains(&names.join(" ")), "{order}: {}", names.join(" "));
+    }
+    for p in presets::PRESETS.iter().chain(&presets::RECIPES) {
+        let row = format!("| `{}` | {} | {} | {} |", p.name, p.temperature, p.top_p, p.frequency_penalty);
+        assert!(guide.contains(&row), "{row}");
     }
 }

@@ -57,50 +57,50 @@ fn params(op: &str, a: &[f64]) -> SamplingParams {
         "typical" => p.typical_p(x(0)),
         "epsilon" => p.epsilon_cutoff(x(0)),
         "eta" => p.eta_cutoff(x(0)),
-        "top_h" => p.top_h(Some(x(0))),
-        "top_n_sigma" => p.top_n_sigma(Some(x(0))),
-        "xtc" => p.xtc(Some(Xtc { probability: 1.0, threshold: x(0) })),
+        "top_h" => p.top_h(x(0)),
+        "top_n_sigma" => p.top_n_sigma(x(0)),
+        "xtc" => p.xtc(Xtc { probability: 1.0, threshold: x(0) }),
         "temperature" => p.temperature(x(0)),
         "temperature_range" => {
-            p.dynamic_temperature(Some(DynamicTemperature::Range { low: x(0), high: x(1), exponent: x(2) }))
+            p.dynamic_temperature(DynamicTemperature::Range { low: x(0), high: x(1), exponent: x(2) })
         }
         "mirostat_1" => {
-            p.mirostat(Some(Mirostat { version: MirostatVersion::V1, tau: x(0), ..Mirostat::default() }))
+            p.mirostat(Mirostat { version: MirostatVersion::V1, tau: x(0), ..Mirostat::default() })
         }
-        "mirostat_2" => p.mirostat(Some(Mirostat { tau: x(0), ..Mirostat::default() })),
-        "adaptive_p" => p.adaptive_p(Some(AdaptiveP { target: x(0), decay: 0.9 })),
+        "mirostat_2" => p.mirostat(Mirostat { tau: x(0), ..Mirostat::default() }),
+        "adaptive_p" => p.adaptive_p(AdaptiveP { target: x(0), decay: 0.9 }),
         "repetition" => p.repetition_penalty(x(0)),
         "penalties" => p.repetition_penalty(x(0)).frequency_penalty(x(1)).presence_penalty(x(2)),
         "no_repeat_ngram" => p.no_repeat_ngram(a[0] as usize),
         "sequence_bias" => p.sequence_bias(sequences.into_iter().zip([x(0), x(1), 50.0]).collect()),
         "bad_words" => p.bad_words(sequences),
         "exponential_decay" => p
-            .exponential_decay(Some(ExponentialDecay { start: a[0] as usize, factor: x(1) }))
+            .exponential_decay(ExponentialDecay { start: a[0] as usize, factor: x(1) })
             .end_tokens(ids(&[END])),
         "suppress" => p.suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
         "watermark_left" => {
-            p.watermark(Some(Watermark { greenlist_ratio: x(0), bias: x(1), ..Watermark::default() }))
+            p.watermark(Watermark { greenlist_ratio: x(0), bias: x(1), ..Watermark::default() })
         }
-        "watermark_self" => p.watermark(Some(Watermark {
+        "watermark_self" => p.watermark(Watermark {
             greenlist_ratio: x(0),
             bias: x(1),
             seeding: WatermarkSeeding::SelfHash { context_width: 4 },
             ..Watermark::default()
-        })),
+        }),
         "logit_bias" => {
             p.logit_bias(a.chunks(2).map(|pair| (TokenId(pair[0] as u32), pair[1] as f32)).collect())
         }
-        "dry" => p.dry(Some(Dry {
+        "dry" => p.dry(Dry {
             multiplier: x(0),
             base: x(1),
             allowed_length: a[2] as usize,
             window: (a[3] > 0.0).then_some(a[3] as usize),
             breakers: a[4..].iter().map(|&id| TokenId(id as u32)).collect(),
-        })),
+        }),
         "begin_suppress" => p.begin_suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
         "min_tokens" => p.min_tokens(a[0] as usize).end_tokens(ids(&[END])),
-        "allowed" => p.allowed_tokens(Some(a.iter().map(|&id| TokenId(id as u32)).collect())),
-        "forced_last" => p.forced_last(Some(TokenId(END))).max_tokens(Some(HISTORY.len() + 1)),
+        "allowed" => p.allowed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
+        "forced_last" => p.forced_last(TokenId(END)).max_tokens(HISTORY.len() + 1),
         "chain_llama" => {
             p.order(ChainOrder::Llama).top_k(a[0] as usize).top_p(x(1)).min_p(x(2)).temperature(x(3))
         }

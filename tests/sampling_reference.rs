@@ -206,7 +206,7 @@ impl Law {
                 let bound = match s.p_less.unwrap() {
                     PLess::Plain => collision,
                     PLess::Normalised if n == 1 => 0.0,
-                    PLess::Normalised => (v * collision - 1.0) / (v - 1.0),
+                    _ => (v * collision - 1.0) / (v - 1.0),
                 };
                 self.keep_from(&p, bound, edge * collision);
             }
@@ -246,7 +246,7 @@ impl Law {
                         self.edge.extend((edge > EDGE).then_some(self.tokens[0].0));
                     }
                 }
-                MirostatVersion::V1 => {
+                _ => {
                     let (mut tb, mut tt) = (0.0, 0.0);
                     for i in 0..n.min(100) - 1 {
                         let t = ((i + 2) as f64 / (i + 1) as f64).ln();
@@ -377,15 +377,13 @@ impl Numbers {
         match step {
             Step::Temperature => match self.below(5) {
                 0 => p.temperature(0.0),
-                1 => p.dynamic_temperature(Some(DynamicTemperature::Entropy)).temperature(0.3 + x),
-                2 => p
-                    .dynamic_temperature(Some(DynamicTemperature::Position { total: 10 }))
-                    .temperature(0.3 + x),
-                3 => p.dynamic_temperature(Some(DynamicTemperature::Range {
+                1 => p.dynamic_temperature(DynamicTemperature::Entropy).temperature(0.3 + x),
+                2 => p.dynamic_temperature(DynamicTemperature::Position { total: 10 }).temperature(0.3 + x),
+                3 => p.dynamic_temperature(DynamicTemperature::Range {
                     low: 0.2,
                     high: 0.2 + 2.0 * x,
                     exponent: 1.0 + x,
-                })),
+                }),
                 _ => p.temperature(0.1 + 2.0 * x),
             },
             Step::TopK => p.top_k(1 + self.below(if x < 0.5 { 50 } else { 3000 })),
@@ -396,16 +394,16 @@ impl Numbers {
             Step::Epsilon => p.epsilon_cutoff(0.1 * x * x + 1e-6),
             Step::Eta => p.eta_cutoff(0.1 * x * x + 1e-6),
             Step::TopA => p.top_a(0.01 + 0.9 * x),
-            Step::TopNSigma => p.top_n_sigma(Some(0.01 + 3.0 * x)),
-            Step::TopH => p.top_h(Some(0.05 + 0.9 * x)),
-            Step::PLess => p.p_less(Some(if x < 0.5 { PLess::Plain } else { PLess::Normalised })),
-            Step::Xtc => p.xtc(Some(Xtc { probability: 1.0, threshold: 0.5 * x })),
-            Step::Smoothing => p.smoothing(Some(Smoothing { factor: 0.3 * x, curve: 1.0 + 2.0 * x })),
+            Step::TopNSigma => p.top_n_sigma(0.01 + 3.0 * x),
+            Step::TopH => p.top_h(0.05 + 0.9 * x),
+            Step::PLess => p.p_less(if x < 0.5 { PLess::Plain } else { PLess::Normalised }),
+            Step::Xtc => p.xtc(Xtc { probability: 1.0, threshold: 0.5 * x }),
+            Step::Smoothing => p.smoothing(Smoothing { factor: 0.3 * x, curve: 1.0 + 2.0 * x }),
             Step::Mirostat => {
                 let version = if x < 0.5 { MirostatVersion::V1 } else { MirostatVersion::V2 };
-                p.mirostat(Some(Mirostat { version, tau: 0.5 + 4.0 * x, eta: 0.1 }))
+                p.mirostat(Mirostat { version, tau: 0.5 + 4.0 * x, eta: 0.1 })
             }
-            Step::AdaptiveP => p.adaptive_p(Some(AdaptiveP { target: x, decay: 0.9 })),
+            Step::AdaptiveP => p.adaptive_p(AdaptiveP { target: x, decay: 0.9 }),
             _ => p,
         }
     }
@@ -547,12 +545,12 @@ fn narrow_rows_are_cut_exactly() {
         ("eta of a flat row", &flat, p().eta_cutoff(0.5), 64),
         ("epsilon of four equal ones each", &steps, p().epsilon_cutoff(0.02), 4),
         // Rounding must not decide where all are equal.
-        ("p-less of a flat row", &flat, p().p_less(Some(PLess::Plain)), 64),
+        ("p-less of a flat row", &flat, p().p_less(PLess::Plain), 64),
         ("top-a of a flat row", &flat, p().top_a(1.0), 64),
         ("min-p of a flat row", &flat, p().min_p(1.0), 64),
         ("min-p of four equal ones each", &steps, p().min_p(1.0), 4),
-        ("top-n-sigma of a flat row", &flat, p().top_n_sigma(Some(0.5)), 64),
-        ("Mirostat keeps one", &flat, p().mirostat(Some(Mirostat { tau: 0.5, ..Mirostat::default() })), 1),
+        ("top-n-sigma of a flat row", &flat, p().top_n_sigma(0.5), 64),
+        ("Mirostat keeps one", &flat, p().mirostat(Mirostat { tau: 0.5, ..Mirostat::default() }), 1),
     ] {
         for order in [ChainOrder::Hf, ChainOrder::Llama] {
             let mut sampler = Sampler::new(params.clone().order(order.clone())).unwrap();

@@ -9,14 +9,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::failure::{written, Failure, Written};
 use super::judge::{judge, Verdict};
-use super::sampling::SamplingArgs;
+use super::sampling::{policy, Chosen, SamplingArgs};
 use super::strategy::StrategyArgs;
 use super::trace::{Subject, Trace, CANDIDATES};
 use hedgerow::decode::{
@@ -24,7 +23,6 @@ use hedgerow::decode::{
     Request, TokenHealing, TokenLogprobs,
 };
 use hedgerow::engine::Constraint;
-use hedgerow::sampling::SamplingParams;
 use hedgerow::vocab::{TokenId, Vocabulary};
 
 const AFTER_HELP: &str = "\
@@ -64,24 +62,24 @@ pub(super) struct Args {
     heal: bool,
     #[command(flatten)]
     constraint: ConstraintArgs,
-    /// Most tokens of output
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    max_tokens: usize,
+    /// Most tokens of output [default: that of --params, or else 512]
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
     /// Least tokens of output, unless the constraint is complete before
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    min_tokens: usize,
+    #[arg(long, value_name = "N")]
+    min_tokens: Option<usize>,
     /// End before this text (repeat the option)
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// End at the token with this id (repeat the option)
     #[arg(long, value_name = "ID")]
     stop_token: Vec<u32>,
-    /// How many outputs to make
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    n: usize,
+    /// How many outputs to make [default: that of --params, or else 1]
+    #[arg(long, value_name = "N")]
+    n: Option<usize>,
     /// What to do where only one way on is allowed: append it at once, or ask the model for every token
-    #[arg(long, value_enum, default_value_t = Forced::Append)]
-    forced: Forced,
+    #[arg(long, default_value_t, value_parser = policy::<ForcedTokens>(ForcedTokens::ALL.iter().map(|f| f.name())))]
+    forced: ForcedTokens,
     /// Write the output as it comes
     #[arg(long, conflicts_with = "json")]
     stream: bool,
@@ -114,20 +112,15 @@ pub(super) struct Args {
     sampling: SamplingArgs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Forced {
-    Append,
-    Sample,
-}
-
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    if args.stream && args.n != 1 {
+    args.strategy.check()?;
+    let mut chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens)?;
+    chosen.params.max_tokens.get_or_insert(512);
+    if args.stream && outputs(args, &chosen) != 1 {
         return Err(
             Failure::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
         );
     }
-    args.strategy.check()?;
-    let sampling = args.sampling.params(args.min_tokens, args.max_tokens)?;
     let constraint = args.constraint.load(&args.policy)?;
     let prompt = match args.prompt.as_str() {
         "-" => super::input::read_text("-".as_ref(), "prompt")?,
@@ -135,14 +128,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let trace = args.trace.as_ref().map(File::create).transpose();
     let trace = trace.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
-    with_model(args, &prompt, sampling, constraint, trace)
+    with_model(args, &prompt, chosen, constraint, trace)
+}
+
+/// How many outputs are asked for.
+fn outputs(args: &Args, chosen: &Chosen) -> usize {
+    args.n.unwrap_or(chosen.set.as_ref().map_or(1, |set| set.n))
 }
 
 #[cfg(not(feature = "torch"))]
 fn with_model(
     _args: &Args,
     _prompt: &str,
-    _sampling: SamplingParams,
+    _chosen: Chosen,
     _constraint: Option<Loaded>,
     _trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
@@ -155,7 +153,7 @@ fn with_model(
 fn with_model(
     args: &Args,
     prompt: &str,
-    sampling: SamplingParams,
+    chosen: Chosen,
     constraint: Option<Loaded>,
     trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
@@ -189,7 +187,7 @@ fn with_model(
         }
     }
     let (name, vocabulary) = (model.name(), model.vocabulary());
-    let run = Run { args, name, vocabulary, drafters, sampling, constraint, trace };
+    let run = Run { args, name, vocabulary, drafters, chosen, constraint, trace };
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
         let negative = match &strategy.negative_prompt {
@@ -276,7 +274,7 @@ struct Run<'a> {
     name: &'a str,
     vocabulary: &'a Vocabulary,
     drafters: Drafters,
-    sampling: SamplingParams,
+    chosen: Chosen,
     constraint: Option<Loaded>,
     trace: Option<File>,
 }
@@ -284,22 +282,11 @@ struct Run<'a> {
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
     fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, Failure> {
-        let Run { args, name, vocabulary, drafters, sampling, constraint, trace } = self;
+        let Run { args, name, vocabulary, drafters, chosen, constraint, trace } = self;
+        let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
-        let mut request = Request::new(prompt)
-            .sampling(sampling)
-            .stop(args.stop.iter().map(String::as_str))
-            .stop_tokens(args.stop_token.iter().map(|&id| TokenId(id)).collect::<Vec<_>>())
-            .completions(args.n)
-            .strategy(args.strategy.strategy())
-            .draft(args.strategy.draft())
-            .acceptance(args.strategy.acceptance())
-            .healing(if args.heal { TokenHealing::On } else { TokenHealing::Off })
-            .forced(match args.forced {
-                Forced::Append => ForcedTokens::Append,
-                Forced::Sample => ForcedTokens::Sample,
-            });
-        request.logprobs = match (args.logprobs, &trace) {
+        let mut request = request(args, chosen, prompt)?.completions(outputs);
+        request.logprobs = match (args.logprobs.or(request.logprobs), &trace) {
             (wanted, Some(_)) => Some(wanted.unwrap_or(0).max(CANDIDATES)),
             (wanted, None) => wanted,
         };
@@ -310,7 +297,7 @@ impl Run<'_> {
             request = request.constraint(constraint);
         }
         let constrained = request.constraint.clone();
-        let mut steps = Trace::new(&request.strategy, args.n);
+        let mut steps = Trace::new(&request.strategy, outputs);
         let start = Instant::now();
         let failed = |error| Failure::new("generation failed").because(&error);
         let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
@@ -323,7 +310,8 @@ impl Run<'_> {
 
         let mut out = io::stdout().lock();
         let mut outcome = Ok(Written::Whole);
-        let length = (args.max_tokens as u64).saturating_mul(args.n as u64);
+        let longest = request.sampling.max_tokens.unwrap_or(0);
+        let length = (longest as u64).saturating_mul(outputs as u64);
         let progress = match args.stream {
             true => ProgressBar::hidden(),
             false => bar(length, "{pos} tokens of at most {len}, {per_sec}"),
@@ -371,6 +359,31 @@ impl Run<'_> {
         }
         judged.conclude(args.quiet)
     }
+}
+
+/// What is asked of the model: what the file of parameters says, and over it what the options say.
+fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, Failure> {
+    let Chosen { mut params, set } = chosen;
+    let mut request = match set {
+        Some(set) => Request::from_parameters(prompt, set)
+            .map_err(|error| Failure::usage("cannot use the parameters of --params").because(&error))?,
+        None => Request::new(prompt),
+    };
+    // They end outputs besides the vocabulary's: the request has them.
+    params.end_tokens.clear();
+    request.stop_tokens.extend(args.stop_token.iter().map(|&id| TokenId(id)));
+    if !args.stop.is_empty() {
+        request = request.stop(args.stop.iter().map(String::as_str));
+    }
+    if let Some(strategy) = args.strategy.strategy() {
+        request = request.strategy(strategy);
+    }
+    Ok(request
+        .sampling(params)
+        .draft(args.strategy.draft())
+        .acceptance(args.strategy.acceptance())
+        .healing(if args.heal { TokenHealing::On } else { TokenHealing::Off })
+        .forced(args.forced))
 }
 
 /// What the outputs are worth.

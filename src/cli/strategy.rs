@@ -9,17 +9,19 @@ use hedgerow::decode::{
 };
 
 use super::failure::Failure;
+use super::sampling::policy;
 
 /// How outputs are found.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Strategy")]
 pub(super) struct StrategyArgs {
     /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY]`; `diverse-beam:BEAMS:GROUPS:PENALTY`; `contrastive[:K[:PENALTY]]`
-    #[arg(long, value_name = "STRATEGY", default_value = "sample", value_parser = strategy)]
-    strategy: Strategy,
+    /// [default: that of --params, or else sample]
+    #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
+    strategy: Option<Strategy>,
     /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none can get better
-    #[arg(long, value_enum, default_value_t = Stopping::Heuristic)]
-    early_stopping: Stopping,
+    #[arg(long, requires = "strategy", value_parser = policy::<EarlyStopping>(EarlyStopping::ALL.iter().map(|e| e.name())))]
+    early_stopping: Option<EarlyStopping>,
     /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so far, `model:PATH` by a smaller
     /// model, `skip:LAYERS` by the model without some layers (such as `10-19,25`), `medusa:FILE` by heads on the model
     #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
@@ -29,8 +31,8 @@ pub(super) struct StrategyArgs {
     draft_tokens: usize,
     /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one it draws, which leaves the law
     /// of outputs as it is
-    #[arg(long, value_enum, default_value_t = Choice::Likeliest, requires = "draft")]
-    draft_choice: Choice,
+    #[arg(long, default_value_t, requires = "draft", value_parser = policy::<DraftChoice>(DraftChoice::ALL.iter().map(|d| d.name())))]
+    draft_choice: DraftChoice,
     /// Take guesses that the model finds typical, though that changes the law of outputs: `EPSILON:DELTA`, such as 0.09:0.3
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
     accept_typical: Option<Acceptance>,
@@ -48,19 +50,6 @@ pub(super) struct StrategyArgs {
     pub dola: Option<Layers>,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Stopping {
-    Heuristic,
-    Full,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Choice {
-    Likeliest,
-    Drawn,
-}
-
 /// Numbers of layers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Layers(pub Vec<usize>);
@@ -75,24 +64,19 @@ pub(super) enum Drafter {
 }
 
 impl StrategyArgs {
-    /// The strategy.
-    pub fn strategy(&self) -> Strategy {
-        match self.strategy {
-            Strategy::Beam(search) => Strategy::Beam(search.early_stopping(match self.early_stopping {
-                Stopping::Heuristic => EarlyStopping::Heuristic,
-                Stopping::Full => EarlyStopping::Full,
-                Stopping::Never => EarlyStopping::Never,
-            })),
-            ref other => other.clone(),
+    /// The strategy, if one is given.
+    pub fn strategy(&self) -> Option<Strategy> {
+        match self.strategy.clone()? {
+            Strategy::Beam(search) => {
+                Some(Strategy::Beam(search.early_stopping(self.early_stopping.unwrap_or_default())))
+            }
+            other => Some(other),
         }
     }
 
     /// Where guesses come from.
     pub fn draft(&self) -> Draft {
-        let choice = match self.draft_choice {
-            Choice::Likeliest => DraftChoice::Likeliest,
-            Choice::Drawn => DraftChoice::Drawn,
-        };
+        let choice = self.draft_choice;
         let tokens = self.draft_tokens.min(64);
         match &self.draft {
             None => Draft::None,
@@ -113,7 +97,7 @@ impl StrategyArgs {
     pub fn check(&self) -> Result<(), Failure> {
         let mixed = self.guidance.is_some() || self.amateur.is_some() || self.dola.is_some();
         let inside = matches!(self.draft, Some(Drafter::Medusa(_)))
-            || matches!(self.strategy, Strategy::Contrastive(_));
+            || matches!(self.strategy, Some(Strategy::Contrastive(_)));
         if mixed && inside {
             return Err(Failure::usage(
                 "--guidance, --amateur and --dola go with neither contrastive search nor Medusa heads",

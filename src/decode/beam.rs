@@ -27,6 +27,7 @@ use super::model::{LanguageModel, Logits};
 use super::request::{FinishReason, Timings};
 use super::rules::Rules;
 use super::sequence::{top, Sequence};
+pub use crate::sampling::parameter_sets::EarlyStopping;
 use crate::vocab::TokenId;
 
 /// The settings of beam search.
@@ -53,19 +54,6 @@ pub struct BeamSearch {
     /// The reduction of a token's score for each time that an earlier group has chosen it at this
     /// step, ≥ 0. Default 0.
     pub diversity_penalty: f64,
-}
-
-/// The rule that ends beam search, once there are as many ended outputs as beams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EarlyStopping {
-    /// Stops when the best beam, at its present length, scores no more than the worst ended output.
-    #[default]
-    Heuristic,
-    /// Stops at once.
-    Full,
-    /// Stops when no beam can reach a higher score. It is as `Heuristic`, but a length penalty
-    /// above 0 is applied with the largest length.
-    Never,
 }
 
 impl BeamSearch {

@@ -20,7 +20,7 @@
 //! A draft costs a wider pass (on a CPU, four tokens cost about twice as much as one) and the work
 //! of guessing.
 
-use crate::sampling::{Purpose, Rng};
+use crate::sampling::{policy, Purpose, Rng};
 use crate::vocab::TokenId;
 
 /// The source of guesses.
@@ -57,14 +57,16 @@ pub enum Draft {
     },
 }
 
-/// Which token a draft model guesses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DraftChoice {
-    /// The likeliest under its law. Outputs have the tokens that they would have without drafts.
-    #[default]
-    Likeliest,
-    /// One drawn from its law. Outputs have the law that they would have without drafts.
-    Drawn,
+policy! {
+    /// Which token a draft model guesses.
+    #[derive(Default)]
+    enum DraftChoice {
+        /// The likeliest under its law. Outputs have the tokens that they would have without drafts.
+        #[default]
+        Likeliest = "likeliest",
+        /// One drawn from its law. Outputs have the law that they would have without drafts.
+        Drawn = "drawn",
+    }
 }
 
 /// The rule by which guesses are accepted.

@@ -6,7 +6,8 @@ use super::beam::BeamSearch;
 use super::contrastive::ContrastiveSearch;
 use super::draft::{Acceptance, Draft};
 use crate::engine::Constraint;
-use crate::sampling::SamplingParams;
+use crate::sampling::parameter_sets::{Beams, ParameterSet};
+use crate::sampling::{policy, SamplingError, SamplingParams};
 use crate::vocab::TokenId;
 
 /// A prompt and how to go on from it.
@@ -20,7 +21,7 @@ use crate::vocab::TokenId;
 /// use hedgerow::vocab::TokenId;
 ///
 /// let request = Request::new(vec![TokenId(1), TokenId(2)])
-///     .sampling(SamplingParams::default().temperature(0.7).seed(3).max_tokens(Some(64)))
+///     .sampling(SamplingParams::default().temperature(0.7).seed(3).max_tokens(64))
 ///     .stop(["\n\n"])
 ///     .completions(2);
 /// assert_eq!(request.completions, 2);
@@ -80,39 +81,42 @@ pub enum Strategy {
     Contrastive(ContrastiveSearch),
 }
 
-/// What becomes of a constrained output that would be longer than [`SamplingParams::max_tokens`] or the context.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Budget {
-    /// It is brought to its end in time: before a token that would leave too little room for a complete output, a short way to
-    /// the end is written instead. Where none is found from the beginning on, it is cut. Only sampling strategies do this.
-    #[default]
-    Complete,
-    /// It is cut where it stands.
-    Cut,
-}
+policy! {
+    /// What becomes of a constrained output that would be longer than [`SamplingParams::max_tokens`] or the context.
+    #[derive(Default)]
+    enum Budget {
+        /// It is brought to its end in time: before a token that would leave too little room for a complete output, a short way to
+        /// the end is written instead. Where none is found from the beginning on, it is cut. Only sampling strategies do this.
+        #[default]
+        Complete = "complete",
+        /// It is cut where it stands.
+        Cut = "cut",
+    }
 
-/// What to do where a constraint leaves a single way on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForcedTokens {
-    /// Append the tokens that spell it, without asking the model, and read them in one forward pass.
-    ///
-    /// The bytes are those that sampling would have given; their cutting into tokens may be another.
-    #[default]
-    Append,
-    /// Sample every token: one forward pass each, and the cutting into tokens is the model's choice.
-    Sample,
-}
+    /// What to do where a constraint leaves a single way on.
+    #[derive(Default)]
+    enum ForcedTokens {
+        /// Append the tokens that spell it, without asking the model, and read them in one forward pass.
+        ///
+        /// The bytes are those that sampling would have given; their cutting into tokens may be another.
+        #[default]
+        Append = "append",
+        /// Sample every token: one forward pass each, and the cutting into tokens is the model's choice.
+        Sample = "sample",
+    }
 
-/// Whether the output may cut the end of the prompt into other tokens, which matters where the prompt ends in the middle of what
-/// the model would write as one token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TokenHealing {
-    /// The prompt's tokens stay as they are.
-    #[default]
-    Off,
-    /// The prompt's last token is taken back if other tokens begin with its bytes, and the output has to begin with them. They are
-    /// in the output's tokens, but not in its text. Not for [`Guided`](super::Guided) models, which count the prompt's tokens.
-    On,
+    /// Whether the output may cut the end of the prompt into other tokens, which matters where the prompt ends in the middle of
+    /// what the model would write as one token.
+    #[derive(Default)]
+    enum TokenHealing {
+        /// The prompt's tokens stay as they are.
+        #[default]
+        Off = "off",
+        /// The prompt's last token is taken back if other tokens begin with its bytes, and the output has to begin with them. They
+        /// are in the output's tokens, but not in its text. Not for [`Guided`](super::Guided) models, which count the prompt's
+        /// tokens.
+        On = "on",
+    }
 }
 
 impl Request {
@@ -133,6 +137,51 @@ impl Request {
             acceptance: Acceptance::default(),
             logprobs: None,
         }
+    }
+
+    /// A request to continue `prompt` as a [parameter set](ParameterSet) asks: its sampling, stop strings, number of completions,
+    /// log-probabilities and beam search. The set's end tokens end the output besides the vocabulary's.
+    ///
+    /// # Errors
+    /// [`SamplingError::ParameterSet`] for what this floor cannot do, so that nothing is left out in silence: texts in `bad_words`
+    /// need a tokenizer, and a `response_format` needs to become a [constraint](Self::constraint). A caller who sees to them takes
+    /// them out of the set first.
+    ///
+    /// ```
+    /// use hedgerow::decode::{FinishReason, Request};
+    /// use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
+    /// use hedgerow::vocab::TokenId;
+    ///
+    /// let text = r#"{"temperature": 0.2, "n": 2, "stop": ["END"], "max_completion_tokens": 64}"#;
+    /// let set = ParameterSet::from_text(Api::OpenAi, text)?;
+    /// let request = Request::from_parameters(vec![TokenId(1)], set)?;
+    /// assert_eq!((request.completions, request.sampling.max_tokens), (2, Some(64)));
+    /// assert_eq!(request.stop, [b"END"]);
+    /// # Ok::<(), hedgerow::sampling::SamplingError>(())
+    /// ```
+    pub fn from_parameters(
+        prompt: impl Into<Vec<TokenId>>,
+        set: ParameterSet,
+    ) -> Result<Self, SamplingError> {
+        if !set.bad_words.is_empty() {
+            return Err(
+                set.fault("bad_words", "texts that may not occur need a tokenizer; give them as tokens")
+            );
+        }
+        if set.response_format.is_some() {
+            return Err(set.fault("response_format", "make a constraint of it and take it out of the set"));
+        }
+        let mut request = Request::new(prompt).stop(set.stop).completions(set.n).sampling(set.sampling);
+        request.stop_tokens = std::mem::take(&mut request.sampling.end_tokens);
+        request.logprobs = set.logprobs;
+        if let Some(Beams { beams, groups, diversity_penalty, length_penalty, early_stopping }) = set.beams {
+            let search = BeamSearch::new(beams)
+                .length_penalty(f64::from(length_penalty))
+                .diverse(groups, f64::from(diversity_penalty))
+                .early_stopping(early_stopping);
+            request.strategy = Strategy::Beam(search);
+        }
+        Ok(request)
     }
 
     /// Sets [`constraint`](Self#structfield.constraint).

@@ -6,7 +6,7 @@
 //! Source: MrJackSpade's adaptive-p sampler, as in llama.cpp.
 
 use super::candidates::Candidates;
-use super::params::AdaptiveP;
+use super::rules::AdaptiveP;
 
 const PEAK: f64 = 5.0;
 const SHARPNESS: f64 = 10.0;

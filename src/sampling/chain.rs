@@ -1,77 +1,10 @@
-//! The steps of a chain and their order.
+//! The order of a chain's steps.
 //!
-//! Two families: *edits* change single logits (biases, bans, penalties) and *filters* look at the whole law (temperatures,
-//! truncations, Mirostat). The grammar mask is a step of its own; it comes before every filter, so that the law is always "the
-//! chain applied to the masked logits".
+//! The grammar mask comes before every filter, so that the law is always "the chain applied to the masked logits".
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
-
-/// One step of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Step {
-    /// `logit_bias`.
-    LogitBias,
-    /// `sequence_bias`.
-    SequenceBias,
-    /// `allowed_tokens`.
-    AllowedTokens,
-    /// `suppressed_tokens` and `begin_suppressed_tokens`.
-    SuppressedTokens,
-    /// `bad_words`.
-    BadWords,
-    /// `min_tokens`.
-    MinTokens,
-    /// `no_repeat_ngram`.
-    NoRepeatNgram,
-    /// `exponential_decay`.
-    ExponentialDecay,
-    /// `repetition_penalty`.
-    RepetitionPenalty,
-    /// `frequency_penalty` and `presence_penalty`.
-    FrequencyPresence,
-    /// `dry`.
-    Dry,
-    /// The grammar mask.
-    Mask,
-    /// `smoothing`.
-    Smoothing,
-    /// `temperature` and `dynamic_temperature`.
-    Temperature,
-    /// `top_k`.
-    TopK,
-    /// `top_p`.
-    TopP,
-    /// `min_p`.
-    MinP,
-    /// `tfs_z`.
-    TailFree,
-    /// `typical_p`.
-    Typical,
-    /// `epsilon_cutoff`.
-    Epsilon,
-    /// `eta_cutoff`.
-    Eta,
-    /// `top_a`.
-    TopA,
-    /// `top_n_sigma`.
-    TopNSigma,
-    /// `top_h`.
-    TopH,
-    /// `p_less`.
-    PLess,
-    /// `xtc`.
-    Xtc,
-    /// `watermark`.
-    Watermark,
-    /// `mirostat`.
-    Mirostat,
-    /// `adaptive_p`.
-    AdaptiveP,
-}
-
-use Step::*;
+use super::steps::{Step, LLAMA};
 
 /// Order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,167 +18,32 @@ pub enum ChainOrder {
     Custom(Vec<Step>),
 }
 
-const HF: &[Step] = &[
-    LogitBias,
-    SequenceBias,
-    AllowedTokens,
-    SuppressedTokens,
-    BadWords,
-    MinTokens,
-    NoRepeatNgram,
-    ExponentialDecay,
-    RepetitionPenalty,
-    FrequencyPresence,
-    Dry,
-    Mask,
-    Smoothing,
-    Temperature,
-    TopK,
-    TopP,
-    MinP,
-    TailFree,
-    Typical,
-    Epsilon,
-    Eta,
-    TopA,
-    TopNSigma,
-    TopH,
-    PLess,
-    Xtc,
-    Watermark,
-    Mirostat,
-    AdaptiveP,
-];
+impl std::str::FromStr for ChainOrder {
+    type Err = String;
 
-const LLAMA: &[Step] = &[
-    LogitBias,
-    SequenceBias,
-    AllowedTokens,
-    SuppressedTokens,
-    BadWords,
-    MinTokens,
-    NoRepeatNgram,
-    ExponentialDecay,
-    RepetitionPenalty,
-    FrequencyPresence,
-    Dry,
-    Mask,
-    Smoothing,
-    TopNSigma,
-    TopK,
-    TailFree,
-    Typical,
-    TopP,
-    MinP,
-    Epsilon,
-    Eta,
-    TopA,
-    TopH,
-    PLess,
-    Xtc,
-    Temperature,
-    Watermark,
-    Mirostat,
-    AdaptiveP,
-];
-
-impl Step {
-    /// The step's name as people write it, such as `top-k`.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogitBias => "logit-bias",
-            SequenceBias => "sequence-bias",
-            AllowedTokens => "allowed-tokens",
-            SuppressedTokens => "suppressed-tokens",
-            BadWords => "bad-words",
-            MinTokens => "min-tokens",
-            NoRepeatNgram => "no-repeat-ngram",
-            ExponentialDecay => "exponential-decay",
-            RepetitionPenalty => "repetition-penalty",
-            FrequencyPresence => "frequency-presence",
-            Dry => "dry",
-            Mask => "mask",
-            Smoothing => "smoothing",
-            Temperature => "temperature",
-            TopK => "top-k",
-            TopP => "top-p",
-            MinP => "min-p",
-            TailFree => "tail-free",
-            Typical => "typical",
-            Epsilon => "epsilon",
-            Eta => "eta",
-            TopA => "top-a",
-            TopNSigma => "top-n-sigma",
-            TopH => "top-h",
-            PLess => "p-less",
-            Xtc => "xtc",
-            Watermark => "watermark",
-            Mirostat => "mirostat",
-            AdaptiveP => "adaptive-p",
+    /// `hf`, `llama`, or names of steps with commas between them.
+    fn from_str(text: &str) -> Result<ChainOrder, String> {
+        match text {
+            "hf" => Ok(ChainOrder::Hf),
+            "llama" => Ok(ChainOrder::Llama),
+            _ => text
+                .split(',')
+                .map(|name| name.trim().parse())
+                .collect::<Result<_, _>>()
+                .map(ChainOrder::Custom),
         }
     }
+}
 
-    /// The step of a name; every step, for listings, is in [`Step::all`].
-    pub fn from_name(name: &str) -> Option<Step> {
-        Step::all().iter().copied().find(|step| step.name() == name)
-    }
-
-    /// Every step, in the order of [`ChainOrder::Hf`].
-    pub fn all() -> &'static [Step] {
-        HF
-    }
-
-    /// Whether the step looks at the whole law (and so comes after the mask).
-    pub(crate) fn is_filter(self) -> bool {
-        !matches!(
-            self,
-            LogitBias
-                | SequenceBias
-                | AllowedTokens
-                | SuppressedTokens
-                | BadWords
-                | MinTokens
-                | NoRepeatNgram
-                | ExponentialDecay
-                | RepetitionPenalty
-                | FrequencyPresence
-                | Dry
-                | Mask
-        )
-    }
-
-    /// Whether the parameters ask for the step. The mask is always active.
-    fn is_active(self, p: &SamplingParams) -> bool {
+impl std::fmt::Display for ChainOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            LogitBias => !p.logit_bias.is_empty(),
-            SequenceBias => !p.sequence_bias.is_empty(),
-            AllowedTokens => p.allowed_tokens.is_some(),
-            SuppressedTokens => !p.suppressed_tokens.is_empty() || !p.begin_suppressed_tokens.is_empty(),
-            BadWords => !p.bad_words.is_empty(),
-            MinTokens => p.min_tokens > 0 && !p.end_tokens.is_empty(),
-            NoRepeatNgram => p.no_repeat_ngram > 0,
-            ExponentialDecay => p.exponential_decay.is_some(),
-            RepetitionPenalty => p.repetition_penalty != 1.0,
-            FrequencyPresence => p.frequency_penalty != 0.0 || p.presence_penalty != 0.0,
-            Dry => p.dry.as_ref().is_some_and(|d| d.multiplier > 0.0),
-            Mask => true,
-            Smoothing => p.smoothing.is_some_and(|s| s.factor > 0.0),
-            Temperature => p.temperature != 1.0 || p.dynamic_temperature.is_some(),
-            TopK => p.top_k > 0,
-            TopP => p.top_p < 1.0,
-            MinP => p.min_p > 0.0,
-            TailFree => p.tfs_z < 1.0,
-            Typical => p.typical_p < 1.0,
-            Epsilon => p.epsilon_cutoff > 0.0,
-            Eta => p.eta_cutoff > 0.0,
-            TopA => p.top_a > 0.0,
-            TopNSigma => p.top_n_sigma.is_some(),
-            TopH => p.top_h.is_some(),
-            PLess => p.p_less.is_some(),
-            Xtc => p.xtc.is_some_and(|x| x.probability > 0.0 && x.threshold <= 0.5),
-            Watermark => p.watermark.is_some(),
-            Mirostat => p.mirostat.is_some(),
-            AdaptiveP => p.adaptive_p.is_some(),
+            ChainOrder::Hf => f.write_str("hf"),
+            ChainOrder::Llama => f.write_str("llama"),
+            ChainOrder::Custom(steps) => {
+                let names: Vec<_> = steps.iter().map(|step| step.name()).collect();
+                f.write_str(&names.join(","))
+            }
         }
     }
 }
@@ -254,8 +52,8 @@ impl ChainOrder {
     /// The steps, active or not.
     pub fn steps(&self) -> &[Step] {
         match self {
-            ChainOrder::Hf => HF,
-            ChainOrder::Llama => LLAMA,
+            ChainOrder::Hf => Step::ALL,
+            ChainOrder::Llama => &LLAMA,
             ChainOrder::Custom(steps) => steps,
         }
     }
@@ -272,14 +70,14 @@ impl ChainOrder {
             if steps[..i].contains(step) {
                 return fault(format!("`{}` is listed twice; list it once", step.name()));
             }
-            if matches!(step, Mirostat | AdaptiveP) && step.is_active(params) && i + 1 != steps.len() {
+            if step.is_draw() && step.is_active(params) && i + 1 != steps.len() {
                 return fault(format!("`{}` decides the draw; list it last", step.name()));
             }
         }
-        if let Some(missing) = HF.iter().find(|step| step.is_active(params) && !steps.contains(step)) {
+        if let Some(missing) = Step::ALL.iter().find(|step| step.is_active(params) && !steps.contains(step)) {
             return fault(format!("`{}` is set by the parameters but not listed; list it", missing.name()));
         }
-        let mask = steps.iter().position(|&step| step == Mask);
+        let mask = steps.iter().position(|&step| step == Step::Mask);
         let filter = steps.iter().position(|&step| step.is_filter());
         match (mask, filter) {
             (Some(mask), Some(filter)) if filter < mask => fault(format!(
@@ -293,17 +91,22 @@ impl ChainOrder {
 
 #[cfg(test)]
 mod tests {
+    use super::Step::*;
     use super::*;
 
     #[test]
     fn both_orders_hold_every_step_once() {
-        for step in HF {
+        for step in Step::ALL {
             assert_eq!(LLAMA.iter().filter(|s| *s == step).count(), 1, "{}", step.name());
-            assert_eq!(HF.iter().filter(|s| *s == step).count(), 1, "{}", step.name());
-            assert_eq!(Step::from_name(step.name()), Some(*step));
+            assert_eq!(step.name().parse(), Ok(*step));
         }
-        assert_eq!(HF.len(), LLAMA.len());
-        assert_eq!(Step::from_name("top_k"), None);
+        assert!("top_k".parse::<Step>().is_err());
+        let filters = LLAMA.iter().filter(|step| step.is_filter()).map(|step| step.name());
+        assert_eq!(
+            filters.collect::<Vec<_>>().join(" "),
+            "smoothing top-n-sigma top-k tail-free typical top-p min-p epsilon eta top-a top-h p-less xtc \
+             temperature watermark mirostat adaptive-p"
+        );
     }
 
     #[test]
@@ -317,7 +120,7 @@ mod tests {
         assert!(check(&[Mask, Temperature], p().top_k(3)).is_some_and(|e| e.contains("`top-k` is set")));
         assert!(check(&[TopK, Mask], p()).is_some_and(|e| e.contains("before `mask`")));
         assert!(check(&[TopK], p()).is_some_and(|e| e.contains("`mask` is set")));
-        let miro = p().mirostat(Some(Default::default()));
+        let miro = p().mirostat(Default::default());
         assert!(check(&[Mask, Mirostat, TopK], miro).is_some_and(|e| e.contains("last")));
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! Source: p-e-w, text-generation-webui pull request 5677, 2024; Gusfield, "Algorithms on strings, trees and sequences", 1997 (Z).
 
-use super::params::Dry;
 use super::penalties::EditLogits;
+use super::rules::Dry;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 

@@ -18,6 +18,16 @@ pub enum SamplingError {
         /// The range that is accepted.
         expected: &'static str,
     },
+    /// The text of a parameter has another form.
+    #[error("sampling parameter `{name}`: `{given}` cannot be read; {expected}")]
+    Text {
+        /// The parameter's name.
+        name: &'static str,
+        /// The text given.
+        given: String,
+        /// The form that is read.
+        expected: String,
+    },
     /// Two parameters exclude each other.
     #[error("sampling parameters `{first}` and `{second}` conflict: {reason}")]
     Conflict {

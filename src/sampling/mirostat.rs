@@ -7,7 +7,7 @@
 //! perplexity", 2021.
 
 use super::candidates::Candidates;
-use super::params::{Mirostat, MirostatVersion};
+use super::rules::{Mirostat, MirostatVersion};
 
 /// Tokens that version 1 estimates Zipf's exponent from.
 pub(crate) const TOP: usize = 100;

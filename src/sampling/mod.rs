@@ -39,21 +39,26 @@ mod prefix;
 pub mod presets;
 mod rng;
 mod row;
+mod rules;
 mod sampler;
 mod selection;
 mod simd;
 pub mod smoothing;
+mod steps;
 pub mod temperature;
 pub mod truncation;
 pub mod watermark;
 
 pub use candidates::Candidates;
-pub use chain::{ChainOrder, Step};
+pub use chain::ChainOrder;
 pub use error::SamplingError;
-pub use params::{
-    AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, SamplingParams,
-    Selection, Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
-};
+pub use params::{Group, Parameter, SamplingParams};
 pub use rng::{Purpose, Rng};
 pub use row::LogitRow;
+pub(crate) use rules::policy;
+pub use rules::{
+    AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, Selection,
+    Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
+};
 pub use sampler::{Cut, Sampled, Sampler, SamplerCheckpoint, Stage, Survivors};
+pub use steps::Step;

@@ -14,7 +14,7 @@
 //! float: logits are compared and not their weights, and only sums of weights round.
 
 use super::candidates::{Candidates, Order};
-use super::params::{PLess, TailFreeEnd, Ties};
+use super::rules::{PLess, TailFreeEnd, Ties};
 
 /// Keeps the `k` largest logits exactly; `k` = 0 keeps all.
 ///

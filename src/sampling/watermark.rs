@@ -7,7 +7,7 @@
 //! Source: Kirchenbauer et al., "A watermark for large language models", 2023; Matsumoto, Nishimura, "Mersenne Twister", 1998.
 
 use super::candidates::Candidates;
-use super::params::{Watermark, WatermarkSeeding};
+use super::rules::{Watermark, WatermarkSeeding};
 use crate::vocab::TokenId;
 
 /// Size of the table that self-hash looks tokens up in.

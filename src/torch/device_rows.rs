@@ -233,7 +233,7 @@ mod tests {
             // With the following chains only narrow masks leave few enough tokens.
             p(),
             p().typical_p(0.9),
-            p().top_n_sigma(Some(1.0)),
+            p().top_n_sigma(1.0),
         ];
         let width = TOKENS.div_ceil(32);
         let narrow: Vec<u32> = (0..width).map(|word| u32::from(word % 2 == 1) * 0x8000_4001).collect();

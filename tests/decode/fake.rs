@@ -248,7 +248,7 @@ pub fn boolean_object() -> Constraint {
 }
 
 pub fn greedy() -> SamplingParams {
-    SamplingParams::default().temperature(0.0).max_tokens(Some(40))
+    SamplingParams::default().temperature(0.0).max_tokens(40)
 }
 
 pub fn run(model: &Fake, request: Request) -> Result<Generation, DecodeError> {

@@ -36,8 +36,8 @@ fn ends() {
             FinishReason::Stop,
             4,
         ),
-        ("length", request().sampling(greedy().max_tokens(Some(2))), "hello wor", FinishReason::Length, 2),
-        ("nothing", request().sampling(greedy().max_tokens(Some(0))), "", FinishReason::Length, 0),
+        ("length", request().sampling(greedy().max_tokens(2)), "hello wor", FinishReason::Length, 2),
+        ("nothing", request().sampling(greedy().max_tokens(0)), "", FinishReason::Length, 0),
     ] {
         let model = Fake::script(1, script.as_bytes());
         let generation = run(&model, request).unwrap();
@@ -132,14 +132,14 @@ fn forced_tokens_obey_lengths_and_stop_strings() {
     let fixed = || constraint(|b| b.nodes.literal(b"hello world hello world"));
     let request = || Request::new(tokens(b"x")).constraint(fixed()).sampling(greedy());
     let completion = |request| run(&model, request).unwrap().completions.remove(0);
-    let short = completion(request().sampling(greedy().max_tokens(Some(2))));
+    let short = completion(request().sampling(greedy().max_tokens(2)));
     assert_eq!((short.text.as_str(), short.finish), ("hello wor", FinishReason::Length));
     let stopped = completion(request().stop(["orld h"]));
     assert_eq!(
         (stopped.text.as_str(), stopped.finish, stopped.tokens.len()),
         ("hello w", FinishReason::StopSequence, 5)
     );
-    let exact = completion(request().sampling(greedy().max_tokens(Some(7))));
+    let exact = completion(request().sampling(greedy().max_tokens(7)));
     assert_eq!((exact.tokens.len(), exact.finish), (7, FinishReason::ConstraintComplete));
 }
 
@@ -223,8 +223,7 @@ fn long_prompts_are_read_in_parts() {
 fn seeds_decide() {
     let model = Fake::new(Scores::Hash { eos: -2.0 });
     let texts = |params: SamplingParams, completions| {
-        let request =
-            Request::new(tokens(b"x")).sampling(params.max_tokens(Some(12))).completions(completions);
+        let request = Request::new(tokens(b"x")).sampling(params.max_tokens(12)).completions(completions);
         let generation = run(&model, request).unwrap();
         assert_eq!(generation.usage.prefill_passes, 1);
         generation.completions.into_iter().map(|c| c.tokens).collect::<Vec<_>>()
@@ -244,8 +243,7 @@ fn seeds_decide() {
 fn company_changes_nothing() {
     let model = Fake::new(Scores::Hash { eos: 3.0 });
     let request = |n: u64| {
-        let sampling =
-            SamplingParams::default().seed(n).max_tokens(Some(5 + n as usize)).repetition_penalty(1.3);
+        let sampling = SamplingParams::default().seed(n).max_tokens(5 + n as usize).repetition_penalty(1.3);
         let request = Request::new(tokens(format!("prompt {n}").as_bytes())).sampling(sampling);
         let request = request.completions(1 + n as usize % 3).stop(["ab"]);
         if n.is_multiple_of(2) {
@@ -301,7 +299,7 @@ fn guesses_change_nothing_but_the_number_of_passes() {
 #[test]
 fn padding_is_never_drawn() {
     let model = Fake::new(Scores::Flat(0.0));
-    let sampling = SamplingParams::default().max_tokens(Some(300)).min_tokens(300);
+    let sampling = SamplingParams::default().max_tokens(300).min_tokens(300);
     let generation = run(&model, Request::new(tokens(b"x")).sampling(sampling).completions(8)).unwrap();
     let count = vocabulary().token_count();
     assert!(generation.completions.iter().all(|c| c.tokens.len() == 300));
@@ -372,7 +370,7 @@ fn a_failing_pass_ends_those_in_it() {
     let mut model = Fake::new(Scores::Hash { eos: -100.0 });
     model.fails_at = 3;
     let mut batch = Batch::new(&model, &vocabulary()).unwrap();
-    let short = batch.join(Request::new(tokens(b"x")).sampling(greedy().max_tokens(Some(2)))).unwrap();
+    let short = batch.join(Request::new(tokens(b"x")).sampling(greedy().max_tokens(2))).unwrap();
     let long = batch.join(Request::new(tokens(b"y"))).unwrap();
     let mut results = Vec::new();
     while !batch.is_empty() {
@@ -408,7 +406,7 @@ fn requests_that_cannot_be_served_are_refused() {
         assert!(error.contains(expected), "{error}");
     }
     let none_left = x()
-        .sampling(SamplingParams::default().allowed_tokens(Some(vec![TokenId(65)])))
+        .sampling(SamplingParams::default().allowed_tokens(vec![TokenId(65)]))
         .constraint(boolean_object());
     let error = run(&model, none_left.forced(ForcedTokens::Sample)).unwrap_err();
     assert!(matches!(error, DecodeError::Sampling(SamplingError::EmptySupport { .. })), "{error}");

@@ -87,7 +87,7 @@ fn prompts_that_end_within_a_token_are_healed() {
     assert_eq!(whole.len(), 2);
     let model = Fake::new(Scores::Hash { eos: 2.0 });
     let healed = |prompt: &[TokenId], seed| {
-        let sampling = SamplingParams::default().seed(seed).max_tokens(Some(4)).temperature(3.0);
+        let sampling = SamplingParams::default().seed(seed).max_tokens(4).temperature(3.0);
         let request = Request::new(prompt).sampling(sampling).healing(TokenHealing::On);
         run(&model, request).unwrap()
     };
@@ -110,9 +110,9 @@ fn guesses_that_nobody_drew_change_no_token() {
         let sampling = SamplingParams::default()
             .seed(seed)
             .temperature(if seed % 5 == 0 { 0.0 } else { 2.0 })
-            .allowed_tokens(Some(letters()))
+            .allowed_tokens(letters())
             .frequency_penalty(0.1)
-            .max_tokens(Some(5 + seed as usize));
+            .max_tokens(5 + seed as usize);
         for constraint in [None, Some(binary())] {
             for forced in [ForcedTokens::Append, ForcedTokens::Sample] {
                 let request = |draft| {
@@ -188,9 +188,9 @@ fn drawn_guesses_leave_the_joint_law_as_it_is() {
     for constraint in [None, Some(binary())] {
         let params = SamplingParams::default()
             .temperature(1.5)
-            .allowed_tokens(Some(letters()))
+            .allowed_tokens(letters())
             .frequency_penalty(0.5)
-            .max_tokens(Some(LENGTH));
+            .max_tokens(LENGTH);
         let law = joint(&target(4096), &prompt, &params, &constraint, LENGTH);
         assert!((law.iter().map(|entry| entry.1).sum::<f64>() - 1.0).abs() < 1e-4);
         for draft in [DRAWN, HEADS] {
@@ -228,7 +228,7 @@ fn drawn_guesses_leave_the_joint_law_as_it_is() {
 #[test]
 fn typical_acceptance_takes_more_guesses_and_keeps_the_grammar() {
     let request = |acceptance| {
-        let sampling = SamplingParams::default().temperature(2.0).seed(3).max_tokens(Some(60));
+        let sampling = SamplingParams::default().temperature(2.0).seed(3).max_tokens(60);
         let request = Request::new(tokens(b"xy")).sampling(sampling).completions(8).draft(LIKELIEST);
         request.constraint(binary()).forced(ForcedTokens::Sample).acceptance(acceptance)
     };
@@ -314,7 +314,7 @@ fn beams_stop_at_stop_strings_and_lengths_and_when_told() {
     let model = Fake::new(Scores::Hash { eos: -100.0 });
     let request = |search| {
         Request::new(tokens(b"x"))
-            .sampling(greedy().max_tokens(Some(6)))
+            .sampling(greedy().max_tokens(6))
             .strategy(Strategy::Beam(search))
             .completions(2)
     };
@@ -366,9 +366,8 @@ fn beams_share_a_batch() {
             .strategy(Strategy::Beam(BeamSearch::new(4)))
             .completions(4)
     };
-    let sampled = || {
-        Request::new(tokens(b"two")).sampling(SamplingParams::default().max_tokens(Some(20))).completions(2)
-    };
+    let sampled =
+        || Request::new(tokens(b"two")).sampling(SamplingParams::default().max_tokens(20)).completions(2);
     let alone = [run(&model, beam()).unwrap().completions, run(&model, sampled()).unwrap().completions];
     let mut batch = Batch::new(&model, &vocabulary()).unwrap();
     batch.join(sampled()).unwrap();
@@ -387,7 +386,7 @@ fn beams_share_a_batch() {
 fn the_best_of_several_are_kept() {
     let model = Fake::new(Scores::Hash { eos: 0.0 });
     let request = |strategy| {
-        let sampling = SamplingParams::default().temperature(1.5).seed(5).max_tokens(Some(6));
+        let sampling = SamplingParams::default().temperature(1.5).seed(5).max_tokens(6);
         Request::new(tokens(b"x")).sampling(sampling).strategy(strategy).completions(2).logprobs(0)
     };
     let mut chunks = 0;
@@ -416,7 +415,7 @@ fn the_best_of_several_are_kept() {
 #[test]
 fn prompts_that_begin_alike_are_read_once() {
     let model = Fake::new(Scores::Hash { eos: -100.0 });
-    let request = |prompt: &[u8]| Request::new(tokens(prompt)).sampling(greedy().max_tokens(Some(4)));
+    let request = |prompt: &[u8]| Request::new(tokens(prompt)).sampling(greedy().max_tokens(4));
     let mut batch = Batch::new(&model, &vocabulary()).unwrap().keep_prefixes(2).pass_tokens(8);
     let mut reused = Vec::new();
     for prompt in [b"0123456789".as_slice(), b"0123456789", b"01234abc", b"zzz", b"0123456789 and more of it"]
@@ -467,7 +466,7 @@ fn outputs_with_a_budget_end_complete() {
                 for forced in [ForcedTokens::Append, ForcedTokens::Sample] {
                     let request = |budget| {
                         let sampling = SamplingParams::default().temperature(1.3).seed(seed);
-                        let request = Request::new(tokens(b"x")).sampling(sampling.max_tokens(Some(room)));
+                        let request = Request::new(tokens(b"x")).sampling(sampling.max_tokens(room));
                         request.constraint(constraint.clone()).budget(budget).forced(forced).completions(2)
                     };
                     let draft = NGRAM;
@@ -498,6 +497,6 @@ fn outputs_with_a_budget_end_complete() {
     }
     assert!(cut > 100, "{cut}");
     // Where nothing complete fits, the output is cut.
-    let request = Request::new(tokens(b"x")).sampling(greedy().max_tokens(Some(5))).constraint(nested());
+    let request = Request::new(tokens(b"x")).sampling(greedy().max_tokens(5)).constraint(nested());
     assert_eq!(run(&model, request).unwrap().completions[0].finish, FinishReason::Length);
 }

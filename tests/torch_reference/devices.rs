@@ -22,10 +22,10 @@ fn chains() -> Vec<SamplingParams> {
         p().order(ChainOrder::Llama).top_k(12).min_p(0.05).temperature(1.2),
         p().top_p(0.7).frequency_penalty(0.8).presence_penalty(0.3),
         p().min_p(0.2).selection(Selection::GumbelMax),
-        p().top_k(9).dry(Some(Dry::default())).no_repeat_ngram(3),
+        p().top_k(9).dry(Dry::default()).no_repeat_ngram(3),
         p().top_k(4).logit_bias(vec![(TokenId(20), 4.0), (TokenId(21), f32::NEG_INFINITY)]),
         p().min_tokens(6).top_k(30),
-        p().mirostat(Some(Mirostat::default())),
+        p().mirostat(Mirostat::default()),
         p(),
     ]
 }
@@ -73,7 +73,7 @@ fn outputs_are_the_same_wherever_logits_are_cut() {
         let constraint = Constraint::new(&grammar, whole.vocabulary()).unwrap();
         let mut requests = Vec::new();
         for (number, sampling) in chains().into_iter().enumerate() {
-            let sampling = sampling.seed(number as u64).max_tokens(Some(24));
+            let sampling = sampling.seed(number as u64).max_tokens(24);
             let plain = Request::new(ids(&case["tokens"])).sampling(sampling).completions(1 + number % 3);
             requests.extend([plain.clone(), plain.constraint(constraint.clone())]);
         }

@@ -204,7 +204,7 @@ fn a_gpu_computes_what_the_cpu_computes() {
         let difference = largest_difference(case, &gpu.logits(&ids(&case["tokens"])).unwrap());
         assert!(difference <= TINY_TOLERANCE, "{name}: {difference}");
         let run = |model: &Model, strategy: &Strategy, draft| {
-            let sampling = SamplingParams::default().temperature(0.0).max_tokens(Some(20));
+            let sampling = SamplingParams::default().temperature(0.0).max_tokens(20);
             let request = Request::new(ids(&case["tokens"])).sampling(sampling);
             let batch = Batch::new(model, model.vocabulary()).unwrap();
             let batch = batch.draft_model(Box::new(Erase(model.skipping_layers(&[1]).unwrap())));

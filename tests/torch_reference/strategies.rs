@@ -36,13 +36,14 @@ fn outputs(
     let count = |name: &str, default: usize| number(name).map_or(default, |number| number as usize);
     let ends = settings.get("eos_token_id").map_or_else(|| [75, 9, 61].map(TokenId).to_vec(), ids);
     let vocabulary = vocabulary.clone().with_eos(&ends).unwrap();
-    let sampling = SamplingParams::default()
+    let mut sampling = SamplingParams::default()
         .temperature(0.0)
         .min_tokens(count("min_new_tokens", 0))
-        .max_tokens(settings["max_new_tokens"].as_u64().map(|most| most as usize))
+        .no_repeat_ngram(count("no_repeat_ngram_size", 0))
         .repetition_penalty(number("repetition_penalty").unwrap_or(1.0) as f32);
+    sampling.max_tokens = settings["max_new_tokens"].as_u64().map(|most| most as usize);
     let mut request = Request::new(ids(&case["prompt"])).completions(count("num_return_sequences", 1));
-    request.sampling = SamplingParams { no_repeat_ngram: count("no_repeat_ngram_size", 0), ..sampling };
+    request.sampling = sampling;
     if settings.get("num_beams").is_some() {
         let search = BeamSearch::new(count("num_beams", 1))
             .length_penalty(number("length_penalty").unwrap_or(1.0))
@@ -243,7 +244,7 @@ fn drafters_on_a_model_change_no_token() {
         for prompt in [vec![1, 2, 3], vec![40; 9], vec![77]] {
             let run = |draft| {
                 let prompt: Vec<TokenId> = prompt.iter().map(|&id| TokenId(id)).collect();
-                let sampling = SamplingParams::default().temperature(temperature).max_tokens(Some(40));
+                let sampling = SamplingParams::default().temperature(temperature).max_tokens(40);
                 let request = Request::new(prompt).sampling(sampling).completions(2).draft(draft);
                 let skipping = model.skipping_layers(&[1]).unwrap();
                 let batch = Batch::new(&model, model.vocabulary()).unwrap();

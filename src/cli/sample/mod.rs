@@ -98,7 +98,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "only one of --logits, --vocab, --schema and --grammar can be standard input",
         ));
     }
-    let mut params = args.sampling.params(args.min_tokens, usize::MAX)?;
+    let mut params = args.sampling.choose(None, Some(args.min_tokens), None)?.params;
+    params.max_tokens.get_or_insert(usize::MAX);
     let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
         return Err(Failure::usage("--prefix is the output so far under a constraint, but none is given")

@@ -193,8 +193,8 @@ fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampling
     let length_penalty = fields.number("length_penalty", f64::MIN, f64::MAX)?.unwrap_or(1.0);
     let early_stopping = match fields.take("early_stopping") {
         None | Some(Value::Bool(false)) => EarlyStopping::Heuristic,
-        Some(Value::Bool(true)) => EarlyStopping::Enough,
-        Some(Value::String(s)) if s == "never" => EarlyStopping::Exhaustive,
+        Some(Value::Bool(true)) => EarlyStopping::Full,
+        Some(Value::String(s)) if s == "never" => EarlyStopping::Never,
         Some(other) => {
             return Err(fields.fault("early_stopping", format!("{other} is not true, false or \"never\"")))
         }

@@ -12,25 +12,30 @@ mod vllm;
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
+use super::rules::policy;
 use crate::vocab::TokenId;
 use serde_json::{Map, Value};
 
-/// An API whose parameters can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Api {
-    /// OpenAI's chat completions.
-    OpenAi,
-    /// Anthropic's messages.
-    Anthropic,
-    /// `generation_config.json` of Hugging Face transformers.
-    HuggingFace,
-    /// vLLM's `SamplingParams`.
-    Vllm,
+policy! {
+    /// An API whose parameters can be read.
+    enum Api {
+        /// OpenAI's chat completions.
+        OpenAi = "openai",
+        /// Anthropic's messages.
+        Anthropic = "anthropic",
+        /// `generation_config.json` of Hugging Face transformers.
+        HuggingFace = "hugging-face",
+        /// vLLM's `SamplingParams`.
+        Vllm = "vllm",
+    }
 }
 
 /// What was read: sampling parameters, and what concerns the loop around them.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ParameterSet {
+    /// Whose spelling was read.
+    pub api: Api,
     /// Parameters of the sampler, validated.
     pub sampling: SamplingParams,
     /// Whether a seed was given (it is in `sampling`); if not, a caller may choose one.
@@ -53,6 +58,7 @@ pub struct ParameterSet {
 
 /// Beam search as `generation_config.json` asks for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Beams {
     /// Number of beams, ≥ 2.
     pub beams: usize,
@@ -66,16 +72,19 @@ pub struct Beams {
     pub early_stopping: EarlyStopping,
 }
 
-/// When beam search stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EarlyStopping {
-    /// When a better candidate is unlikely (`false`).
-    #[default]
-    Heuristic,
-    /// When there are as many finished candidates as beams (`true`).
-    Enough,
-    /// When no better candidate is possible (`"never"`).
-    Exhaustive,
+policy! {
+    /// The rule that ends beam search, once there are as many ended outputs as beams.
+    #[derive(Default)]
+    enum EarlyStopping {
+        /// Stops when the best beam, at its present length, scores no more than the worst ended output.
+        #[default]
+        Heuristic = "heuristic",
+        /// Stops at once.
+        Full = "full",
+        /// Stops when no beam can reach a higher score. It is as `Heuristic`, but a length penalty above 0 is applied with
+        /// the largest length.
+        Never = "never",
+    }
 }
 
 impl ParameterSet {
@@ -96,7 +105,7 @@ impl ParameterSet {
     /// ```
     pub fn from_text(api: Api, text: &str) -> Result<Self, SamplingError> {
         let value: Value = serde_json::from_str(text).map_err(|e| SamplingError::ParameterSet {
-            api: api.name(),
+            api: api.title(),
             pointer: "the document".to_owned(),
             reason: format!("not JSON: {e}"),
         })?;
@@ -110,13 +119,14 @@ impl ParameterSet {
     pub fn from_value(api: Api, value: &Value) -> Result<Self, SamplingError> {
         let Value::Object(map) = value else {
             return Err(SamplingError::ParameterSet {
-                api: api.name(),
+                api: api.title(),
                 pointer: "the document".to_owned(),
                 reason: "not a JSON object".to_owned(),
             });
         };
-        let mut fields = Fields { api: api.name(), map, used: Vec::new() };
+        let mut fields = Fields { api: api.title(), map, used: Vec::new() };
         let mut set = ParameterSet {
+            api,
             sampling: SamplingParams::default(),
             seed: None,
             stop: Vec::new(),
@@ -138,11 +148,17 @@ impl ParameterSet {
         set.sampling.validate()?;
         Ok(set)
     }
+
+    /// An error about one of the fields.
+    pub(crate) fn fault(&self, name: &str, reason: &str) -> SamplingError {
+        let (api, pointer) = (self.api.title(), format!("/{name}"));
+        SamplingError::ParameterSet { api, pointer, reason: reason.to_owned() }
+    }
 }
 
 impl Api {
     /// The API's name, as errors say it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Api::OpenAi => "OpenAI",
             Api::Anthropic => "Anthropic",
@@ -292,7 +308,7 @@ mod tests {
             .top_p(0.5)
             .frequency_penalty(-2.0)
             .presence_penalty(1.5)
-            .max_tokens(Some(10))
+            .max_tokens(10)
             .seed(u64::MAX)
             .logit_bias(vec![(TokenId(5), -100.0), (TokenId(7), 2.5)]);
         assert_eq!(set.sampling, expected);
@@ -308,7 +324,7 @@ mod tests {
             Api::Anthropic,
             r#"{"model": "m", "max_tokens": 9, "temperature": 0, "top_k": 5, "top_p": 0.9, "stop_sequences": ["x"]}"#,
         );
-        let expected = SamplingParams::default().temperature(0.0).top_k(5).top_p(0.9).max_tokens(Some(9));
+        let expected = SamplingParams::default().temperature(0.0).top_k(5).top_p(0.9).max_tokens(9);
         assert_eq!((set.sampling, set.stop), (expected, vec!["x".to_owned()]));
     }
 
@@ -326,23 +342,23 @@ mod tests {
             .top_k(50)
             .top_p(0.9)
             .end_tokens(vec![TokenId(2), TokenId(3)])
-            .max_tokens(Some(7))
+            .max_tokens(7)
             .repetition_penalty(1.1)
             .no_repeat_ngram(3)
             .bad_words(vec![vec![TokenId(1), TokenId(2)]])
-            .exponential_decay(Some(ExponentialDecay { start: 5, factor: 1.2 }))
+            .exponential_decay(ExponentialDecay { start: 5, factor: 1.2 })
             .sequence_bias(vec![(vec![TokenId(4), TokenId(5)], -1.5)])
             .suppressed_tokens(vec![TokenId(8)])
-            .watermark(Some(Watermark {
+            .watermark(Watermark {
                 bias: 3.0,
                 seeding: WatermarkSeeding::SelfHash { context_width: 4 },
                 ..Watermark::default()
-            }));
+            });
         assert_eq!(set.sampling, expected);
         let greedy = read(Api::HuggingFace, r#"{"num_beams": 4, "early_stopping": "never", "top_p": 1.0}"#);
         assert_eq!((greedy.sampling.temperature, greedy.sampling.top_k), (0.0, 0));
         let beams = greedy.beams.unwrap();
-        assert_eq!((beams.beams, beams.early_stopping), (4, EarlyStopping::Exhaustive));
+        assert_eq!((beams.beams, beams.early_stopping), (4, EarlyStopping::Never));
     }
 
     #[test]
@@ -357,8 +373,8 @@ mod tests {
             .min_p(0.1)
             .end_tokens(vec![TokenId(9)])
             .min_tokens(2)
-            .max_tokens(Some(16))
-            .allowed_tokens(Some(vec![TokenId(1), TokenId(2), TokenId(9)]))
+            .max_tokens(16)
+            .allowed_tokens(vec![TokenId(1), TokenId(2), TokenId(9)])
             .repetition_penalty(1.2);
         assert_eq!(set.sampling, expected);
         assert_eq!((set.logprobs, set.bad_words), (Some(3), vec!["no".to_owned()]));

@@ -10,14 +10,15 @@ mod survivors;
 
 use super::adaptive::Average;
 use super::candidates::Candidates;
-use super::chain::Step;
 use super::error::SamplingError;
 use super::history::{Feedback, History};
 use super::mirostat;
-use super::params::{SamplingParams, Selection};
+use super::params::SamplingParams;
 use super::rng::{bits_below, gumbel_of, Purpose, Rng};
 use super::row::{allows, check_lengths, LogitRow};
+use super::rules::Selection;
 use super::selection::Index;
+use super::steps::Step;
 use super::watermark::Watermarker;
 use crate::vocab::TokenId;
 use hashbrown::HashSet;
@@ -440,6 +441,17 @@ struct Observed {
 }
 
 impl Observed {
+    /// Remembers the law of a position, for [`Sampler::accept`].
+    fn observe(&mut self, position: usize, c: &mut Candidates) {
+        let (_, total) = c.weights();
+        self.position = Some(position);
+        self.total = total;
+        self.ids.clear();
+        self.ids.extend_from_slice(c.ids());
+        self.weights.clear();
+        self.weights.extend_from_slice(c.weights().0);
+    }
+
     fn probability(&self, position: usize, token: TokenId) -> Option<f64> {
         if self.position != Some(position) {
             return None;

@@ -5,22 +5,17 @@
 //! [`selection`]. From there on, and for every other order, steps work on [`Candidates`].
 
 use super::{Sampled, Sampler, Scratch, Work};
-use crate::sampling::adaptive;
-use crate::sampling::bias;
 use crate::sampling::candidates::Candidates;
-use crate::sampling::chain::Step;
-use crate::sampling::dry;
 use crate::sampling::error::SamplingError;
 use crate::sampling::mirostat;
-use crate::sampling::params::{DynamicTemperature, MirostatVersion, Ties};
-use crate::sampling::penalties::{self, changed, CandidateLogits, EditLogits};
+use crate::sampling::penalties::{changed, CandidateLogits, EditLogits};
 use crate::sampling::rng::Purpose;
 use crate::sampling::row::{allows, check_lengths, Row};
+use crate::sampling::rules::{DynamicTemperature, MirostatVersion, Ties};
 use crate::sampling::selection;
 use crate::sampling::simd;
-use crate::sampling::smoothing;
+use crate::sampling::steps::{AnyLogits, Kind, Step, StepInput, UnknownToken};
 use crate::sampling::temperature;
-use crate::sampling::truncation;
 use crate::vocab::TokenId;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
@@ -177,7 +172,7 @@ impl Sampler {
                             mirostat::cut_surprise(candidates, mu, mass);
                         }
                     }
-                    self.observe(candidates);
+                    self.observed.observe(self.history.output(), candidates);
                 }
                 1
             }
@@ -258,61 +253,24 @@ impl Sampler {
         Ok(())
     }
 
+    /// What steps see beside the logits.
+    fn step_input(&self, vocab: usize) -> StepInput<'_> {
+        StepInput {
+            params: &self.params,
+            history: &self.history,
+            rng: self.rng,
+            watermark: self.watermark.as_ref(),
+            vocab,
+            edits_come_first: self.edits_come_first(),
+        }
+    }
+
     /// One step that changes single logits. Fails with the parameter and the token that the logits do not have.
-    pub(super) fn edit(
-        &self,
-        step: Step,
-        logits: &mut impl EditLogits,
-    ) -> Result<(), (&'static str, TokenId)> {
-        let p = &self.params;
-        let history = self.history.tokens();
-        let position = self.position();
-        match step {
-            Step::LogitBias => bias::logit_bias(logits, &p.logit_bias).map_err(|t| ("logit_bias", t)),
-            Step::SequenceBias => {
-                bias::sequence_bias(logits, &p.sequence_bias, history).map_err(|t| ("sequence_bias", t))
-            }
-            Step::SuppressedTokens => {
-                bias::suppress(logits, &p.suppressed_tokens).map_err(|t| ("suppressed_tokens", t))?;
-                let first: &[TokenId] = if position == 0 { &p.begin_suppressed_tokens } else { &[] };
-                bias::suppress(logits, first).map_err(|t| ("begin_suppressed_tokens", t))
-            }
-            Step::BadWords => bias::bad_words(logits, &p.bad_words, history).map_err(|t| ("bad_words", t)),
-            Step::MinTokens if position < p.min_tokens => {
-                bias::suppress(logits, &p.end_tokens).map_err(|t| ("end_tokens", t))
-            }
-            Step::NoRepeatNgram => {
-                bias::no_repeat_ngram(logits, p.no_repeat_ngram, history);
-                Ok(())
-            }
-            Step::ExponentialDecay => match p.exponential_decay {
-                Some(decay) => {
-                    bias::exponential_decay(logits, &p.end_tokens, decay.start, decay.factor, position)
-                        .map_err(|t| ("end_tokens", t))
-                }
-                None => Ok(()),
-            },
-            Step::RepetitionPenalty => {
-                match p.repetition_window {
-                    None => penalties::repetition(logits, self.history.seen(), p.repetition_penalty),
-                    Some(window) => {
-                        let last = &history[history.len().saturating_sub(window)..];
-                        let seen: HashSet<TokenId> = last.iter().copied().collect();
-                        penalties::repetition(logits, seen, p.repetition_penalty);
-                    }
-                }
-                Ok(())
-            }
-            Step::FrequencyPresence => {
-                let counts = self.history.output_counts();
-                penalties::frequency_presence(logits, counts, p.frequency_penalty, p.presence_penalty);
-                Ok(())
-            }
-            Step::Dry => {
-                if let Some(rule) = &p.dry {
-                    dry::dry(logits, history, rule);
-                }
-                Ok(())
+    pub(super) fn edit(&self, step: Step, logits: &mut impl EditLogits) -> Result<(), UnknownToken> {
+        match step.row().kind {
+            Kind::Edit(edit) => {
+                let mut change = |token, change: &mut dyn FnMut(f32) -> f32| logits.edit(token, change);
+                edit(&mut AnyLogits(&mut change), &self.step_input(0))
             }
             _ => Ok(()),
         }
@@ -320,98 +278,27 @@ impl Sampler {
 
     /// One step on candidates. The mask is not a step here: who makes the candidates has applied it.
     pub(super) fn step(&mut self, step: Step, c: &mut Candidates, vocab: usize) -> Result<(), SamplingError> {
-        let p = &self.params;
-        match step {
-            Step::Mask => {}
-            Step::AllowedTokens => {
-                if let Some(allowed) = &self.allowed {
-                    c.map_logits(|id, l| if allowed.contains(&id) { l } else { f32::NEG_INFINITY });
-                }
-            }
-            Step::Smoothing => {
-                if let Some(s) = p.smoothing {
-                    match self.edits_come_first() {
-                        true => smoothing::smoothing_of_law(c, s.factor, s.curve),
-                        false => smoothing::smoothing(c, s.factor, s.curve),
-                    }
-                }
-            }
-            Step::Temperature => {
-                let t = match p.dynamic_temperature {
-                    None => p.temperature,
-                    Some(rule) => temperature::dynamic(c, p.temperature, rule, self.position()),
-                };
-                match self.edits_come_first() {
-                    true => temperature::temperature_of_law(c, t),
-                    false => temperature::temperature(c, t),
-                }
-            }
-            Step::TopK => truncation::top_k_with_ties(c, p.top_k, p.top_k_ties),
-            Step::TopP => truncation::top_p(c, p.top_p),
-            Step::MinP => truncation::min_p(c, p.min_p),
-            Step::TailFree => truncation::tail_free(c, p.tfs_z, p.tfs_end),
-            Step::Typical => truncation::typical(c, p.typical_p),
-            Step::Epsilon => truncation::epsilon(c, p.epsilon_cutoff),
-            Step::Eta => truncation::eta(c, p.eta_cutoff),
-            Step::TopA => truncation::top_a(c, p.top_a),
-            Step::TopNSigma => {
-                if let Some(n) = p.top_n_sigma {
-                    truncation::top_n_sigma(c, n);
-                }
-            }
-            Step::TopH => {
-                if let Some(h) = p.top_h {
-                    truncation::top_h(c, h);
-                }
-            }
-            Step::PLess => {
-                if let Some(form) = p.p_less {
-                    truncation::p_less(c, form);
-                }
-            }
-            Step::Xtc => {
-                if let Some(xtc) = p.xtc {
-                    let coin = self.rng.uniform(self.position() as u32, Purpose::Xtc, 0);
-                    truncation::xtc(c, xtc.probability, xtc.threshold, coin);
-                }
-            }
-            Step::Watermark => {
-                if let Some(watermark) = &self.watermark {
-                    watermark.apply(c, self.history.tokens(), vocab);
-                }
-            }
-            Step::Mirostat => {
-                if let (Some(rule), Some(mu)) = (&p.mirostat, self.history.feedback().mu) {
-                    mirostat::mirostat(c, rule, mu);
-                    self.observe(c);
-                }
-            }
-            Step::AdaptiveP => {
-                if let (Some(rule), Some(average)) = (p.adaptive_p, self.history.feedback().average) {
-                    self.observe(c);
-                    adaptive::adaptive_p(c, average.aim(&rule));
-                }
-            }
-            _ => {
+        match step.row().kind {
+            Kind::Edit(_) => {
                 let mut logits = CandidateLogits::new(c);
                 // A token that an earlier step has removed is no mistake of the caller's.
                 let _ = self.edit(step, &mut logits);
                 logits.finish();
             }
+            Kind::Restriction => {
+                if let (Step::AllowedTokens, Some(allowed)) = (step, &self.allowed) {
+                    c.map_logits(|id, l| if allowed.contains(&id) { l } else { f32::NEG_INFINITY });
+                }
+            }
+            Kind::Filter(filter) => filter(c, &self.step_input(vocab)),
+            Kind::Draw(draw) => {
+                let mut observed = std::mem::take(&mut self.observed);
+                let position = self.position();
+                draw(c, &self.step_input(vocab), &mut |c| observed.observe(position, c));
+                self.observed = observed;
+            }
         }
         Ok(())
-    }
-
-    /// Remembers the law, for [`accept`](Self::accept).
-    fn observe(&mut self, c: &mut Candidates) {
-        let position = self.position();
-        let (_, total) = c.weights();
-        self.observed.position = Some(position);
-        self.observed.total = total;
-        self.observed.ids.clear();
-        self.observed.ids.extend_from_slice(c.ids());
-        self.observed.weights.clear();
-        self.observed.weights.extend_from_slice(c.weights().0);
     }
 }
 
@@ -468,11 +355,11 @@ mod tests {
             p().epsilon_cutoff(4e-4),
             p().eta_cutoff(4e-4),
             p().top_a(0.2),
-            p().top_n_sigma(Some(1.0)),
-            p().top_h(Some(0.4)),
-            p().p_less(Some(PLess::Plain)),
-            p().xtc(Some(Xtc { probability: 1.0, threshold: 2e-4 })),
-            p().mirostat(Some(Mirostat::default())),
+            p().top_n_sigma(1.0),
+            p().top_h(0.4),
+            p().p_less(PLess::Plain),
+            p().xtc(Xtc { probability: 1.0, threshold: 2e-4 }),
+            p().mirostat(Mirostat::default()),
         ];
         let mut state = 1u32;
         let mut next = move || {

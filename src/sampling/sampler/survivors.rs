@@ -14,12 +14,12 @@
 
 use super::run::{edits_and_filters, MinTokens, Outcome, Support};
 use super::{Sampled, Sampler, Scratch};
-use crate::sampling::chain::Step;
 use crate::sampling::error::SamplingError;
-use crate::sampling::params::Ties;
 use crate::sampling::penalties::{changed, EditLogits};
 use crate::sampling::row::{allows, check_lengths, check_logit, Row};
+use crate::sampling::rules::Ties;
 use crate::sampling::simd;
+use crate::sampling::steps::Step;
 use crate::vocab::TokenId;
 use std::sync::Arc;
 
@@ -314,12 +314,12 @@ mod tests {
             (p().temperature(0.8).min_p(0.1), 60),
             (p().logit_bias(vec![(TokenId(7), 30.0), (TokenId(9), f32::NEG_INFINITY)]).top_k(5), 100),
             (p().min_tokens(4).end_tokens(vec![TokenId(3)]).top_k(9), 100),
-            (p().no_repeat_ngram(2).dry(Some(Dry::default())).top_k(30), 100),
+            (p().no_repeat_ngram(2).dry(Dry::default()).top_k(30), 100),
             // Any token can be drawn, but for narrow masks.
             (p(), 30),
             (p().top_k_ties(Ties::KeepAll).top_k(20), 30),
             (p().typical_p(0.9), 30),
-            (p().mirostat(Some(Mirostat::default())), 30),
+            (p().mirostat(Mirostat::default()), 30),
         ];
         let narrow: Vec<u32> =
             (0..VOCAB.div_ceil(32)).map(|word| u32::from(word % 3 == 1) * 0x8001).collect();

@@ -1,0 +1,670 @@
+//! The settings of single steps, with their spelling as text and their ranges.
+//!
+//! Every type reads and writes one spelling: numbers with colons between them, in the order of the fields, as in `0.5:0.1` for
+//! [`Xtc`]; the rest may be left out where it has a usual value. Policies are their names. Command lines, traces and the table of
+//! parameters use it.
+
+use super::error::SamplingError;
+use crate::vocab::TokenId;
+use std::str::FromStr;
+
+/// Numbers that a parameter takes.
+pub(super) struct Range {
+    holds: fn(f32) -> bool,
+    expected: &'static str,
+}
+
+pub(super) const ANY: Range = Range { holds: |_| true, expected: "a finite number" };
+pub(super) const AT_LEAST_ZERO: Range = Range { holds: |x| x >= 0.0, expected: "a finite number >= 0" };
+pub(super) const ABOVE_ZERO: Range = Range { holds: |x| x > 0.0, expected: "a finite number > 0" };
+pub(super) const AT_LEAST_ONE: Range = Range { holds: |x| x >= 1.0, expected: "a finite number >= 1" };
+pub(super) const UNIT: Range = Range { holds: |x| (0.0..=1.0).contains(&x), expected: "a number in [0, 1]" };
+pub(super) const BELOW_ONE: Range =
+    Range { holds: |x| (0.0..1.0).contains(&x), expected: "a number in [0, 1)" };
+pub(super) const SHARE: Range = Range { holds: |x| x > 0.0 && x <= 1.0, expected: "a number in (0, 1]" };
+pub(super) const INSIDE: Range = Range { holds: |x| x > 0.0 && x < 1.0, expected: "a number in (0, 1)" };
+pub(super) const PENALTY: Range =
+    Range { holds: |x| (-2.0..=2.0).contains(&x), expected: "a number in [-2, 2]" };
+
+impl Range {
+    pub fn check(&self, name: &'static str, value: f32) -> Result<(), SamplingError> {
+        match (self.holds)(value) && value.is_finite() {
+            true => Ok(()),
+            false => Err(SamplingError::parameter(name, value, self.expected)),
+        }
+    }
+}
+
+/// A policy: an enumeration whose members have names.
+macro_rules! policy {
+    ($($(#[$doc:meta])* enum $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$member_doc])* $member,)+
+        }
+
+        impl $name {
+            /// Every member.
+            pub const ALL: &'static [$name] = &[$($name::$member),+];
+
+            /// The name, as command lines and files spell it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($name::$member => $text,)+
+                }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                const NAMES: &[&str] = &[$($text),+];
+                let found = $name::ALL.iter().copied().find(|member| member.name() == text);
+                found.ok_or_else(|| format!("expected {}", NAMES.join(" or ")))
+            }
+        }
+    )+};
+}
+pub(crate) use policy;
+
+policy! {
+    /// What top-k does with tokens whose logit equals the k-th largest.
+    #[derive(Default)]
+    enum Ties {
+        /// Keep exactly k, the lowest ids among equals.
+        #[default]
+        LowestId = "lowest-id",
+        /// Keep all that equal the k-th.
+        KeepAll = "keep-all",
+    }
+
+    /// Where the tail-free cut falls once the cumulative weight passes z at index i (from 0) of the second differences.
+    #[derive(Default)]
+    enum TailFreeEnd {
+        /// Keep i + 1 tokens.
+        #[default]
+        After = "after",
+        /// Keep i tokens (at least one), as llama.cpp did.
+        Before = "before",
+    }
+
+    /// The two forms of p-less.
+    #[derive(Default)]
+    enum PLess {
+        /// Keep p ≥ Σp².
+        #[default]
+        Plain = "plain",
+        /// Keep p ≥ (V · Σp² − 1) / (V − 1), V the number of candidates.
+        Normalised = "normalised",
+    }
+
+    /// The two Mirostat algorithms.
+    #[derive(Default)]
+    enum MirostatVersion {
+        /// Estimates Zipf's exponent from the top 100, then draws from a top-k.
+        V1 = "1",
+        /// Cuts at a surprise of μ.
+        #[default]
+        V2 = "2",
+    }
+
+    /// How a token is drawn from the final law. The law is the same.
+    #[derive(Default)]
+    enum Selection {
+        /// One random number, inverse distribution function.
+        #[default]
+        InverseCdf = "inverse-cdf",
+        /// argmax(l + g) with one Gumbel number a token: the choice between two tokens does not depend on the others.
+        GumbelMax = "gumbel-max",
+    }
+}
+
+/// How the temperature changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DynamicTemperature {
+    /// T · (1 + 0.3 · position / total); total 0 leaves T.
+    Position {
+        /// Expected length of the output, in tokens.
+        total: usize,
+    },
+    /// T · (0.5 + H / H_max).
+    Entropy,
+    /// low + (high − low) · (H / H_max)^exponent; `temperature` is not used.
+    Range {
+        /// Temperature at entropy 0, ≥ 0.
+        low: f32,
+        /// Temperature at the largest entropy, ≥ low.
+        high: f32,
+        /// Exponent, ≥ 0; 1 is linear.
+        exponent: f32,
+    },
+}
+
+/// Exclude top choices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Xtc {
+    /// Probability that the step acts, in [0, 1].
+    pub probability: f32,
+    /// Tokens with p ≥ threshold are top choices, in [0, 1]; above 0.5 the step never acts.
+    pub threshold: f32,
+}
+
+/// Quadratic smoothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Smoothing {
+    /// s ≥ 0; 0 is off.
+    pub factor: f32,
+    /// Curve ≥ 0; 1 is the plain quadratic.
+    pub curve: f32,
+}
+
+impl Default for Smoothing {
+    /// Factor 0 (off), curve 1.
+    fn default() -> Self {
+        Smoothing { factor: 0.0, curve: 1.0 }
+    }
+}
+
+/// Mirostat.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mirostat {
+    /// Which of the two algorithms.
+    pub version: MirostatVersion,
+    /// Target surprise in bits, > 0. Usual: 5.
+    pub tau: f32,
+    /// Learning rate, ≥ 0. Usual: 0.1.
+    pub eta: f32,
+}
+
+impl Default for Mirostat {
+    /// Version 2, τ = 5, η = 0.1.
+    fn default() -> Self {
+        Mirostat { version: MirostatVersion::V2, tau: 5.0, eta: 0.1 }
+    }
+}
+
+/// Adaptive-p.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptiveP {
+    /// Probability that chosen tokens should have on average, in [0, 1].
+    pub target: f32,
+    /// Decay of the moving average, in [0, 0.99]. Usual: 0.9.
+    pub decay: f32,
+}
+
+impl Default for AdaptiveP {
+    /// Target 0.5, decay 0.9.
+    fn default() -> Self {
+        AdaptiveP { target: 0.5, decay: 0.9 }
+    }
+}
+
+/// "Don't repeat yourself".
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dry {
+    /// m ≥ 0; 0 is off. Usual: 0.8.
+    pub multiplier: f32,
+    /// b ≥ 1. Default 1.75.
+    pub base: f32,
+    /// Repetitions up to this length are free. Default 2.
+    pub allowed_length: usize,
+    /// How many of the last tokens are searched. Default: all.
+    pub window: Option<usize>,
+    /// Tokens that no repetition reaches across. Default none.
+    pub breakers: Vec<TokenId>,
+}
+
+impl Default for Dry {
+    /// Multiplier 0.8, base 1.75, allowed length 2, no window, no breakers.
+    fn default() -> Self {
+        Dry { multiplier: 0.8, base: 1.75, allowed_length: 2, window: None, breakers: Vec::new() }
+    }
+}
+
+/// Exponential decay of the length: end tokens gain abs(l) · (factor^(position − start) − 1) after `start`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExponentialDecay {
+    /// Position after which the end tokens gain.
+    pub start: usize,
+    /// Factor > 0; above 1 it pulls towards the end.
+    pub factor: f32,
+}
+
+/// Green-list watermark of Kirchenbauer et al.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watermark {
+    /// Share of the vocabulary on the green list, in (0, 1). Default 0.25.
+    pub greenlist_ratio: f32,
+    /// Added to green logits. Default 2.
+    pub bias: f32,
+    /// Secret key. Default 15485863.
+    pub hashing_key: u64,
+    /// How the preceding tokens give the green list's seed. Default [`WatermarkSeeding::LeftHash`].
+    pub seeding: WatermarkSeeding,
+}
+
+/// How a watermark's green list depends on the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WatermarkSeeding {
+    /// By the last token.
+    #[default]
+    LeftHash,
+    /// By the last tokens and the candidate itself.
+    SelfHash {
+        /// How many tokens, the candidate included, ≥ 1.
+        context_width: usize,
+    },
+}
+
+impl Default for Watermark {
+    /// As the Hugging Face library: ratio 0.25, bias 2, key 15485863, left hash.
+    fn default() -> Self {
+        Watermark {
+            greenlist_ratio: 0.25,
+            bias: 2.0,
+            hashing_key: 15_485_863,
+            seeding: WatermarkSeeding::LeftHash,
+        }
+    }
+}
+
+/// A value of a parameter, as text.
+pub(super) trait Value: Sized {
+    /// Whether it is a list, whose members can be given one by one.
+    const IS_LIST: bool = false;
+
+    fn read(text: &str) -> Result<Self, String>;
+
+    fn show(&self) -> String;
+
+    /// Refuses what has no meaning. The range is that of a plain number.
+    fn check(&self, _name: &'static str, _range: &Range) -> Result<(), SamplingError> {
+        Ok(())
+    }
+}
+
+/// Numbers separated by colons: `least` of them at least, as many as `form` names at most.
+fn numbers<T: FromStr>(text: &str, form: &str, least: usize) -> Result<Vec<T>, String> {
+    let expected = || format!("expected {form}");
+    let parts: Vec<&str> = text.split(':').collect();
+    if parts.len() < least || parts.len() > form.split(':').count() {
+        return Err(expected());
+    }
+    parts.into_iter().map(|part| part.parse().map_err(|_| expected())).collect()
+}
+
+impl Value for f32 {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "expected a number".to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn check(&self, name: &'static str, range: &Range) -> Result<(), SamplingError> {
+        range.check(name, *self)
+    }
+}
+
+macro_rules! whole_numbers {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            fn read(text: &str) -> Result<Self, String> {
+                text.parse().map_err(|_| "expected a whole number".to_owned())
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+whole_numbers!(usize, u32, u64);
+
+macro_rules! spelled {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            fn read(text: &str) -> Result<Self, String> {
+                text.parse()
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+spelled!(Ties, TailFreeEnd, PLess, Selection, super::chain::ChainOrder);
+
+impl Value for TokenId {
+    fn read(text: &str) -> Result<Self, String> {
+        text.trim().parse().map(TokenId).map_err(|_| "expected the id of a token".to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// What is off unless it is given.
+impl<T: Value> Value for Option<T> {
+    const IS_LIST: bool = T::IS_LIST;
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(None),
+            text => T::read(text).map(Some),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map_or("off".to_owned(), T::show)
+    }
+
+    fn check(&self, name: &'static str, range: &Range) -> Result<(), SamplingError> {
+        self.as_ref().map_or(Ok(()), |value| value.check(name, range))
+    }
+}
+
+/// `8`, `8,9`; nothing is the empty list.
+impl<T: Member> Value for Vec<T> {
+    const IS_LIST: bool = true;
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.split(',').filter(|_| !text.is_empty()).map(T::read_member).collect()
+    }
+
+    fn show(&self) -> String {
+        self.iter().map(T::show_member).collect::<Vec<_>>().join(",")
+    }
+
+    fn check(&self, name: &'static str, _: &Range) -> Result<(), SamplingError> {
+        self.iter().try_for_each(|member| member.check_member(name))
+    }
+}
+
+/// A member of a list.
+pub(super) trait Member: Sized {
+    fn read_member(text: &str) -> Result<Self, String>;
+
+    fn show_member(&self) -> String;
+
+    fn check_member(&self, _name: &'static str) -> Result<(), SamplingError> {
+        Ok(())
+    }
+}
+
+impl Member for TokenId {
+    fn read_member(text: &str) -> Result<Self, String> {
+        Self::read(text)
+    }
+
+    fn show_member(&self) -> String {
+        self.show()
+    }
+}
+
+/// A sequence of tokens: `5:3:8`.
+impl Member for Vec<TokenId> {
+    fn read_member(text: &str) -> Result<Self, String> {
+        text.split(':').map(TokenId::read).collect()
+    }
+
+    fn show_member(&self) -> String {
+        self.iter().map(TokenId::show).collect::<Vec<_>>().join(":")
+    }
+
+    fn check_member(&self, name: &'static str) -> Result<(), SamplingError> {
+        match self.is_empty() {
+            true => Err(SamplingError::parameter(name, "[]", "sequences of at least one token")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A token or a sequence of tokens with a bias: `5=-1.5`, `5:3=-inf`.
+impl<T: Member> Member for (T, f32) {
+    fn read_member(text: &str) -> Result<Self, String> {
+        let read = |(tokens, bias): (&str, &str)| Some((T::read_member(tokens).ok()?, bias.parse().ok()?));
+        text.split_once('=').and_then(read).ok_or_else(|| "expected TOKENS=BIAS, such as 42=-1.5".to_owned())
+    }
+
+    fn show_member(&self) -> String {
+        format!("{}={}", self.0.show_member(), self.1)
+    }
+
+    fn check_member(&self, name: &'static str) -> Result<(), SamplingError> {
+        self.0.check_member(name)?;
+        match self.1.is_nan() || self.1 == f32::INFINITY {
+            true => Err(SamplingError::parameter(name, self.1, "a finite number or -inf")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Value for DynamicTemperature {
+    fn read(text: &str) -> Result<Self, String> {
+        let expected = || "expected `position:TOTAL`, `entropy` or `range:LOW:HIGH[:EXPONENT]`".to_owned();
+        let (rule, rest) = text.split_once(':').unwrap_or((text, ""));
+        match rule {
+            "entropy" if rest.is_empty() => Ok(DynamicTemperature::Entropy),
+            "position" => Ok(DynamicTemperature::Position { total: rest.parse().map_err(|_| expected())? }),
+            "range" => match numbers::<f32>(rest, "LOW:HIGH:EXPONENT", 2)?[..] {
+                [low, high] => Ok(DynamicTemperature::Range { low, high, exponent: 1.0 }),
+                [low, high, exponent] => Ok(DynamicTemperature::Range { low, high, exponent }),
+                _ => Err(expected()),
+            },
+            _ => Err(expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            DynamicTemperature::Entropy => "entropy".to_owned(),
+            DynamicTemperature::Position { total } => format!("position:{total}"),
+            DynamicTemperature::Range { low, high, exponent } => format!("range:{low}:{high}:{exponent}"),
+        }
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        if let DynamicTemperature::Range { low, high, exponent } = *self {
+            AT_LEAST_ZERO.check("dynamic_temperature.low", low)?;
+            if !(high >= low && high.is_finite()) {
+                let expected = "a finite number >= low";
+                return Err(SamplingError::parameter("dynamic_temperature.high", high, expected));
+            }
+            AT_LEAST_ZERO.check("dynamic_temperature.exponent", exponent)?;
+        }
+        Ok(())
+    }
+}
+
+impl Value for Xtc {
+    fn read(text: &str) -> Result<Self, String> {
+        match numbers(text, "PROBABILITY:THRESHOLD", 2)?[..] {
+            [probability, threshold] => Ok(Xtc { probability, threshold }),
+            _ => Err("expected PROBABILITY:THRESHOLD".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        format!("{}:{}", self.probability, self.threshold)
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        UNIT.check("xtc.probability", self.probability)?;
+        UNIT.check("xtc.threshold", self.threshold)
+    }
+}
+
+impl Value for Smoothing {
+    fn read(text: &str) -> Result<Self, String> {
+        let values = numbers(text, "FACTOR:CURVE", 1)?;
+        let standard = Smoothing::default();
+        Ok(Smoothing { factor: values[0], curve: values.get(1).copied().unwrap_or(standard.curve) })
+    }
+
+    fn show(&self) -> String {
+        format!("{}:{}", self.factor, self.curve)
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        AT_LEAST_ZERO.check("smoothing.factor", self.factor)?;
+        AT_LEAST_ZERO.check("smoothing.curve", self.curve)
+    }
+}
+
+impl Value for Mirostat {
+    fn read(text: &str) -> Result<Self, String> {
+        let expected = || "expected VERSION[:TAU[:ETA]] with version 1 or 2".to_owned();
+        let (version, rest) =
+            text.split_once(':').map_or((text, None), |(version, rest)| (version, Some(rest)));
+        let mut rule = Mirostat::default();
+        rule.version = version.parse().map_err(|_| expected())?;
+        if let Some(rest) = rest {
+            let values = numbers(rest, "TAU:ETA", 1)?;
+            rule.tau = values[0];
+            rule.eta = values.get(1).copied().unwrap_or(rule.eta);
+        }
+        Ok(rule)
+    }
+
+    fn show(&self) -> String {
+        format!("{}:{}:{}", self.version, self.tau, self.eta)
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        ABOVE_ZERO.check("mirostat.tau", self.tau)?;
+        AT_LEAST_ZERO.check("mirostat.eta", self.eta)
+    }
+}
+
+impl Value for AdaptiveP {
+    fn read(text: &str) -> Result<Self, String> {
+        let values = numbers(text, "TARGET:DECAY", 1)?;
+        let standard = AdaptiveP::default();
+        Ok(AdaptiveP { target: values[0], decay: values.get(1).copied().unwrap_or(standard.decay) })
+    }
+
+    fn show(&self) -> String {
+        format!("{}:{}", self.target, self.decay)
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        UNIT.check("adaptive_p.target", self.target)?;
+        match (0.0..=0.99).contains(&self.decay) {
+            true => Ok(()),
+            false => Err(SamplingError::parameter("adaptive_p.decay", self.decay, "a number in [0, 0.99]")),
+        }
+    }
+}
+
+/// `MULTIPLIER[:BASE[:LENGTH[:WINDOW]]]`, a window of 0 being all, and behind a `/` the breakers: `0.8:1.75:2:0/13,198`.
+impl Value for Dry {
+    fn read(text: &str) -> Result<Self, String> {
+        let expected = || "expected MULTIPLIER[:BASE[:LENGTH[:WINDOW]]][/BREAKERS]".to_owned();
+        let (text, breakers) = text.split_once('/').unwrap_or((text, ""));
+        let parts: Vec<&str> = text.split(':').collect();
+        let number = |part: &str| part.parse::<f32>().map_err(|_| expected());
+        let count = |part: &str| part.parse::<usize>().map_err(|_| expected());
+        let mut rule =
+            Dry { multiplier: number(parts[0])?, breakers: Value::read(breakers)?, ..Dry::default() };
+        match parts[1..] {
+            [] => {}
+            [base] => rule.base = number(base)?,
+            [base, length] => (rule.base, rule.allowed_length) = (number(base)?, count(length)?),
+            [base, length, window] => {
+                (rule.base, rule.allowed_length) = (number(base)?, count(length)?);
+                rule.window = Some(count(window)?).filter(|&window| window > 0);
+            }
+            _ => return Err(expected()),
+        }
+        Ok(rule)
+    }
+
+    fn show(&self) -> String {
+        let Dry { multiplier, base, allowed_length, window, breakers } = self;
+        let numbers = format!("{multiplier}:{base}:{allowed_length}:{}", window.unwrap_or(0));
+        match breakers.is_empty() {
+            true => numbers,
+            false => format!("{numbers}/{}", breakers.show()),
+        }
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        AT_LEAST_ZERO.check("dry.multiplier", self.multiplier)?;
+        AT_LEAST_ONE.check("dry.base", self.base)
+    }
+}
+
+impl Value for ExponentialDecay {
+    fn read(text: &str) -> Result<Self, String> {
+        let read = |(start, factor): (&str, &str)| {
+            Some(ExponentialDecay { start: start.parse().ok()?, factor: factor.parse().ok()? })
+        };
+        let expected = "expected START:FACTOR, such as 100:1.05";
+        text.split_once(':').and_then(read).ok_or_else(|| expected.to_owned())
+    }
+
+    fn show(&self) -> String {
+        format!("{}:{}", self.start, self.factor)
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        ABOVE_ZERO.check("exponential_decay.factor", self.factor)
+    }
+}
+
+/// `RATIO:BIAS[:KEY[:WIDTH]]`; with a width the list depends on so many last tokens, the candidate included.
+impl Value for Watermark {
+    fn read(text: &str) -> Result<Self, String> {
+        let expected = || "expected RATIO:BIAS[:KEY[:WIDTH]]".to_owned();
+        let parts: Vec<&str> = text.split(':').collect();
+        let [ratio, bias, rest @ ..] = &parts[..] else { return Err(expected()) };
+        let number = |part: &str| part.parse::<f32>().map_err(|_| expected());
+        let mut rule = Watermark::default();
+        (rule.greenlist_ratio, rule.bias) = (number(ratio)?, number(bias)?);
+        if let Some(key) = rest.first() {
+            rule.hashing_key = key.parse().map_err(|_| expected())?;
+        }
+        if let Some(width) = rest.get(1) {
+            let context_width = width.parse().map_err(|_| expected())?;
+            rule.seeding = WatermarkSeeding::SelfHash { context_width };
+        }
+        match rest.len() {
+            0..=2 => Ok(rule),
+            _ => Err(expected()),
+        }
+    }
+
+    fn show(&self) -> String {
+        let Watermark { greenlist_ratio, bias, hashing_key, seeding } = self;
+        match seeding {
+            WatermarkSeeding::LeftHash => format!("{greenlist_ratio}:{bias}:{hashing_key}"),
+            WatermarkSeeding::SelfHash { context_width } => {
+                format!("{greenlist_ratio}:{bias}:{hashing_key}:{context_width}")
+            }
+        }
+    }
+
+    fn check(&self, _: &'static str, _: &Range) -> Result<(), SamplingError> {
+        INSIDE.check("watermark.greenlist_ratio", self.greenlist_ratio)?;
+        ANY.check("watermark.bias", self.bias)?;
+        match self.seeding {
+            WatermarkSeeding::SelfHash { context_width: 0 } => {
+                Err(SamplingError::parameter("watermark.context_width", 0, "a number >= 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

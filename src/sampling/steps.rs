@@ -1,0 +1,296 @@
+//! The steps of a chain, one row each: name, place, when it is active, what it does.
+//!
+//! A row is all that a step needs to be known by: both orders, [`Step`], the names on command lines and in C, and the sampler
+//! follow. The rows stand in the order of [`ChainOrder::Hf`](super::ChainOrder::Hf).
+//!
+//! Four kinds. *Edits* change single logits (biases, bans, penalties). *Restrictions* say which tokens there are (the grammar
+//! mask). *Filters* look at the whole law (temperatures, truncations). A *draw* is a filter with feedback: it learns from the
+//! token that is accepted, and comes last.
+
+use super::candidates::Candidates;
+use super::history::History;
+use super::params::SamplingParams;
+use super::penalties::EditLogits;
+use super::rng::{Purpose, Rng};
+use super::watermark::Watermarker;
+use super::{adaptive, bias, dry, mirostat, penalties, smoothing, temperature, truncation};
+use crate::vocab::TokenId;
+use hashbrown::HashSet;
+
+/// What a step sees beside the logits.
+pub(super) struct StepInput<'a> {
+    pub params: &'a SamplingParams,
+    pub history: &'a History,
+    pub rng: Rng,
+    pub watermark: Option<&'a Watermarker>,
+    /// Length of a whole row.
+    pub vocab: usize,
+    /// Whether nothing behind the first filter changes single logits, and so looks at their level.
+    pub edits_come_first: bool,
+}
+
+impl StepInput<'_> {
+    fn position(&self) -> usize {
+        self.history.output()
+    }
+}
+
+/// A parameter that names a token which the logits do not have.
+pub(super) type UnknownToken = (&'static str, TokenId);
+
+/// What a step does.
+pub(super) enum Kind {
+    /// Changes single logits.
+    Edit(fn(&mut AnyLogits<'_>, &StepInput<'_>) -> Result<(), UnknownToken>),
+    /// Says which tokens there are; who makes the candidates heeds it.
+    Restriction,
+    /// Changes candidates by their law.
+    Filter(fn(&mut Candidates, &StepInput<'_>)),
+    /// Changes candidates by their law, and shows the law that feedback goes by to the last argument.
+    Draw(fn(&mut Candidates, &StepInput<'_>, &mut dyn FnMut(&mut Candidates))),
+}
+
+/// Everything about a step.
+pub(super) struct Row {
+    pub name: &'static str,
+    /// Whether the parameters ask for it.
+    pub is_active: fn(&SamplingParams) -> bool,
+    pub kind: Kind,
+}
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $step:ident, $name:literal, $llama:literal, $active:expr, $kind:expr;)*) => {
+        /// One step of a chain.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Step {
+            $($(#[$doc])* $step,)*
+        }
+
+        impl Step {
+            /// Every step, in the order of [`ChainOrder::Hf`](super::ChainOrder::Hf).
+            pub const ALL: &'static [Step] = &[$(Step::$step),*];
+        }
+
+        /// By the number of the step.
+        static ROWS: &[Row] = &[$(Row { name: $name, is_active: $active, kind: $kind }),*];
+
+        /// By the number of the step. Steps of a lower place come first in llama.cpp's order; of the same, in the table's.
+        const LLAMA_PLACES: &[u8] = &[$($llama),*];
+    };
+}
+
+use Kind::{Draw, Edit, Filter, Restriction};
+
+// Step, name, place in llama.cpp's order, whether the parameters ask for it, what it does.
+steps! {
+    /// `logit_bias`.
+    LogitBias, "logit-bias", 0, |p| !p.logit_bias.is_empty(),
+        Edit(|l, i| bias::logit_bias(l, &i.params.logit_bias).map_err(|t| ("logit_bias", t)));
+    /// `sequence_bias`.
+    SequenceBias, "sequence-bias", 0, |p| !p.sequence_bias.is_empty(),
+        Edit(|l, i| {
+            let biases = &i.params.sequence_bias;
+            bias::sequence_bias(l, biases, i.history.tokens()).map_err(|t| ("sequence_bias", t))
+        });
+    /// `allowed_tokens`.
+    AllowedTokens, "allowed-tokens", 0, |p| p.allowed_tokens.is_some(), Restriction;
+    /// `suppressed_tokens` and `begin_suppressed_tokens`.
+    SuppressedTokens, "suppressed-tokens", 0,
+        |p| !p.suppressed_tokens.is_empty() || !p.begin_suppressed_tokens.is_empty(), Edit(suppress);
+    /// `bad_words`.
+    BadWords, "bad-words", 0, |p| !p.bad_words.is_empty(),
+        Edit(|l, i| bias::bad_words(l, &i.params.bad_words, i.history.tokens()).map_err(|t| ("bad_words", t)));
+    /// `min_tokens`.
+    MinTokens, "min-tokens", 0, |p| p.min_tokens > 0 && !p.end_tokens.is_empty(),
+        Edit(|l, i| match i.position() < i.params.min_tokens {
+            true => bias::suppress(l, &i.params.end_tokens).map_err(|t| ("end_tokens", t)),
+            false => Ok(()),
+        });
+    /// `no_repeat_ngram`.
+    NoRepeatNgram, "no-repeat-ngram", 0, |p| p.no_repeat_ngram > 0,
+        Edit(|l, i| {
+            bias::no_repeat_ngram(l, i.params.no_repeat_ngram, i.history.tokens());
+            Ok(())
+        });
+    /// `exponential_decay`.
+    ExponentialDecay, "exponential-decay", 0, |p| p.exponential_decay.is_some(),
+        Edit(|l, i| i.params.exponential_decay.map_or(Ok(()), |decay| {
+            let (end, at) = (&i.params.end_tokens, i.position());
+            bias::exponential_decay(l, end, decay.start, decay.factor, at).map_err(|t| ("end_tokens", t))
+        }));
+    /// `repetition_penalty`.
+    RepetitionPenalty, "repetition-penalty", 0, |p| p.repetition_penalty != 1.0, Edit(repetition);
+    /// `frequency_penalty` and `presence_penalty`.
+    FrequencyPresence, "frequency-presence", 0,
+        |p| p.frequency_penalty != 0.0 || p.presence_penalty != 0.0,
+        Edit(|l, i| {
+            let (frequency, presence) = (i.params.frequency_penalty, i.params.presence_penalty);
+            penalties::frequency_presence(l, i.history.output_counts(), frequency, presence);
+            Ok(())
+        });
+    /// `dry`.
+    Dry, "dry", 0, |p| p.dry.as_ref().is_some_and(|d| d.multiplier > 0.0),
+        Edit(|l, i| {
+            i.params.dry.iter().for_each(|rule| dry::dry(l, i.history.tokens(), rule));
+            Ok(())
+        });
+    /// The grammar mask; always active.
+    Mask, "mask", 0, |_| true, Restriction;
+    /// `smoothing`.
+    Smoothing, "smoothing", 0, |p| p.smoothing.is_some_and(|s| s.factor > 0.0),
+        Filter(|c, i| i.params.smoothing.iter().for_each(|s| match i.edits_come_first {
+            true => smoothing::smoothing_of_law(c, s.factor, s.curve),
+            false => smoothing::smoothing(c, s.factor, s.curve),
+        }));
+    /// `temperature` and `dynamic_temperature`.
+    Temperature, "temperature", 8, |p| p.temperature != 1.0 || p.dynamic_temperature.is_some(),
+        Filter(|c, i| {
+            let t = i.params.temperature;
+            let t = i.params.dynamic_temperature.map_or(t, |rule| temperature::dynamic(c, t, rule, i.position()));
+            match i.edits_come_first {
+                true => temperature::temperature_of_law(c, t),
+                false => temperature::temperature(c, t),
+            }
+        });
+    /// `top_k`.
+    TopK, "top-k", 2, |p| p.top_k > 0,
+        Filter(|c, i| truncation::top_k_with_ties(c, i.params.top_k, i.params.top_k_ties));
+    /// `top_p`.
+    TopP, "top-p", 5, |p| p.top_p < 1.0, Filter(|c, i| truncation::top_p(c, i.params.top_p));
+    /// `min_p`.
+    MinP, "min-p", 6, |p| p.min_p > 0.0, Filter(|c, i| truncation::min_p(c, i.params.min_p));
+    /// `tfs_z`.
+    TailFree, "tail-free", 3, |p| p.tfs_z < 1.0,
+        Filter(|c, i| truncation::tail_free(c, i.params.tfs_z, i.params.tfs_end));
+    /// `typical_p`.
+    Typical, "typical", 4, |p| p.typical_p < 1.0, Filter(|c, i| truncation::typical(c, i.params.typical_p));
+    /// `epsilon_cutoff`.
+    Epsilon, "epsilon", 7, |p| p.epsilon_cutoff > 0.0,
+        Filter(|c, i| truncation::epsilon(c, i.params.epsilon_cutoff));
+    /// `eta_cutoff`.
+    Eta, "eta", 7, |p| p.eta_cutoff > 0.0, Filter(|c, i| truncation::eta(c, i.params.eta_cutoff));
+    /// `top_a`.
+    TopA, "top-a", 7, |p| p.top_a > 0.0, Filter(|c, i| truncation::top_a(c, i.params.top_a));
+    /// `top_n_sigma`.
+    TopNSigma, "top-n-sigma", 1, |p| p.top_n_sigma.is_some(),
+        Filter(|c, i| i.params.top_n_sigma.iter().for_each(|&n| truncation::top_n_sigma(c, n)));
+    /// `top_h`.
+    TopH, "top-h", 7, |p| p.top_h.is_some(),
+        Filter(|c, i| i.params.top_h.iter().for_each(|&h| truncation::top_h(c, h)));
+    /// `p_less`.
+    PLess, "p-less", 7, |p| p.p_less.is_some(),
+        Filter(|c, i| i.params.p_less.iter().for_each(|&form| truncation::p_less(c, form)));
+    /// `xtc`.
+    Xtc, "xtc", 7, |p| p.xtc.is_some_and(|x| x.probability > 0.0 && x.threshold <= 0.5),
+        Filter(|c, i| i.params.xtc.iter().for_each(|xtc| {
+            let coin = i.rng.uniform(i.position() as u32, Purpose::Xtc, 0);
+            truncation::xtc(c, xtc.probability, xtc.threshold, coin);
+        }));
+    /// `watermark`.
+    Watermark, "watermark", 9, |p| p.watermark.is_some(),
+        Filter(|c, i| i.watermark.iter().for_each(|w| w.apply(c, i.history.tokens(), i.vocab)));
+    /// `mirostat`.
+    Mirostat, "mirostat", 9, |p| p.mirostat.is_some(),
+        Draw(|c, i, observe| {
+            if let (Some(rule), Some(mu)) = (&i.params.mirostat, i.history.feedback().mu) {
+                mirostat::mirostat(c, rule, mu);
+                observe(c);
+            }
+        });
+    /// `adaptive_p`.
+    AdaptiveP, "adaptive-p", 9, |p| p.adaptive_p.is_some(),
+        Draw(|c, i, observe| {
+            if let (Some(rule), Some(average)) = (i.params.adaptive_p, i.history.feedback().average) {
+                observe(c);
+                adaptive::adaptive_p(c, average.aim(&rule));
+            }
+        });
+}
+
+fn suppress(logits: &mut AnyLogits<'_>, input: &StepInput<'_>) -> Result<(), UnknownToken> {
+    let p = input.params;
+    bias::suppress(logits, &p.suppressed_tokens).map_err(|t| ("suppressed_tokens", t))?;
+    let first: &[TokenId] = if input.position() == 0 { &p.begin_suppressed_tokens } else { &[] };
+    bias::suppress(logits, first).map_err(|t| ("begin_suppressed_tokens", t))
+}
+
+fn repetition(logits: &mut AnyLogits<'_>, input: &StepInput<'_>) -> Result<(), UnknownToken> {
+    let penalty = input.params.repetition_penalty;
+    match input.params.repetition_window {
+        None => penalties::repetition(logits, input.history.seen(), penalty),
+        Some(window) => {
+            let history = input.history.tokens();
+            let last = &history[history.len().saturating_sub(window)..];
+            let seen: HashSet<TokenId> = last.iter().copied().collect();
+            penalties::repetition(logits, seen, penalty);
+        }
+    }
+    Ok(())
+}
+
+impl Step {
+    pub(super) fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+
+    /// The step's name as people write it, such as `top-k`.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether the step looks at the whole law (and so comes after the mask).
+    pub(crate) fn is_filter(self) -> bool {
+        matches!(self.row().kind, Kind::Filter(_) | Kind::Draw(_))
+    }
+
+    /// Whether the step decides the draw (and so comes last).
+    pub(super) fn is_draw(self) -> bool {
+        matches!(self.row().kind, Kind::Draw(_))
+    }
+
+    /// Whether the parameters ask for the step. The mask is always active.
+    pub(super) fn is_active(self, params: &SamplingParams) -> bool {
+        (self.row().is_active)(params)
+    }
+}
+
+impl std::str::FromStr for Step {
+    type Err = String;
+
+    /// The step of a [name](Step::name).
+    fn from_str(name: &str) -> Result<Step, String> {
+        Step::ALL.iter().copied().find(|step| step.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Step::ALL.iter().map(|step| step.name()).collect();
+            format!("`{name}` is no step; the steps are {}", names.join(", "))
+        })
+    }
+}
+
+/// The order of [`ChainOrder::Llama`](super::ChainOrder::Llama): by place, and where that is the same as in the table.
+pub(super) const LLAMA: [Step; Step::ALL.len()] = {
+    let mut order = [Step::Mask; Step::ALL.len()];
+    let mut at = 0;
+    while at < order.len() {
+        // Insertion keeps the order of equals.
+        let step = Step::ALL[at];
+        let mut place = at;
+        while place > 0 && LLAMA_PLACES[order[place - 1] as usize] > LLAMA_PLACES[step as usize] {
+            order[place] = order[place - 1];
+            place -= 1;
+        }
+        order[place] = step;
+        at += 1;
+    }
+    order
+};
+
+/// Logits of any kind, behind one type that a table can name.
+pub(super) struct AnyLogits<'a>(pub &'a mut dyn FnMut(TokenId, &mut dyn FnMut(f32) -> f32) -> bool);
+
+impl EditLogits for AnyLogits<'_> {
+    fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
+        let mut change = Some(change);
+        (self.0)(token, &mut |logit| change.take().map_or(logit, |change| change(logit)))
+    }
+}
