@@ -1,4 +1,5 @@
-//! Schemas as they are written in the wild: closed objects, envelopes, drafts, patterns, lenient mode and warnings.
+//! Schemas as they are written in the wild: closed objects, envelopes, drafts, patterns, lenient
+//! mode and warnings.
 //!
 //! `HEDGEROW_CASES` (default 300) and `HEDGEROW_SEED` (default 1) choose the random schemas.
 
@@ -9,6 +10,7 @@ use hedgerow::schema::{
     SchemaOptions, SchemaWarning, Strictness, Whitespace,
 };
 use hedgerow::vocab::{TokenId, Vocabulary};
+use std::io::Read;
 use walk::Random;
 
 mod closed;
@@ -170,7 +172,8 @@ fn closed_objects_are_as_the_page_says() {
     }
 }
 
-/// Of random schemas, closed objects accept what is valid and has no key that nothing names, and nothing else.
+/// Of random schemas, closed objects accept what is valid and has no key that nothing names, and
+/// nothing else.
 #[test]
 fn closed_objects_of_random_schemas() {
     let exact = any_order()
@@ -347,7 +350,8 @@ const OF_SOME_DRAFTS: [(&str, &str, &str); 26] = [
     ("nullable", r#"{"type":"string","nullable":true}"#, "null"),
 ];
 
-/// Keywords that a draft does not know have no effect there, and a warning says so; the page says which are known where.
+/// Keywords that a draft does not know have no effect there, and a warning says so; the page says
+/// which are known where.
 #[test]
 fn keywords_of_other_drafts() {
     let rows = documented("| keyword | 4 |");
@@ -618,4 +622,119 @@ fn lenient_mode_refuses_nothing_that_is_valid() {
     }
     println!("{judged} instances, {dropped} schemas of which something was dropped");
     assert!(judged > cases as usize && dropped > cases as usize / 8);
+}
+
+/// Declared order: keys that `properties` names, as it stands in each schema, then those that only
+/// `required` and the lists of
+/// `dependentRequired` name, as these stand, then all others in any order.
+#[test]
+fn keys_that_only_required_names() {
+    let table: &[(&str, &[&str], &[&str])] = &[
+        (
+            r#"{"properties":{"a":{},"b":{}},"required":["z","y","b"]}"#,
+            &[r#"{"a":1,"b":1,"z":1,"y":1}"#, r#"{"b":1,"z":1,"y":1,"c":1}"#],
+            &[r#"{"z":1,"b":1,"y":1}"#, r#"{"b":1,"y":1,"z":1}"#, r#"{"b":1,"c":1,"z":1,"y":1}"#],
+        ),
+        // A key that a schema in place declares has its place there.
+        (
+            r#"{"required":["c","b"],"allOf":[{"properties":{"a":{},"b":{}}},{"properties":{"c":{}}}]}"#,
+            &[r#"{"a":1,"b":1,"c":1}"#],
+            &[r#"{"c":1,"b":1}"#, r#"{"b":1,"a":1,"c":1}"#],
+        ),
+        (
+            r#"{"allOf":[{"required":["b","z"]},{"properties":{"a":{},"b":{}}}]}"#,
+            &[r#"{"a":1,"b":1,"z":1}"#],
+            &[r#"{"b":1,"a":1,"z":1}"#, r#"{"b":1,"z":1,"a":1}"#],
+        ),
+        (
+            r##"{"$ref":"#/$defs/base","required":["b"],"properties":{"own":{}},"$defs":{"base":{"properties":{"a":{},"b":{}}}}}"##,
+            &[r#"{"own":1,"a":1,"b":1}"#],
+            &[r#"{"a":1,"own":1,"b":1}"#, r#"{"b":1,"own":1}"#],
+        ),
+        (
+            r#"{"required":["k"],"oneOf":[{"properties":{"a":{},"k":{"const":1}}},{"properties":{"k":{"const":2},"b":{}}}]}"#,
+            &[r#"{"a":1,"k":1}"#, r#"{"k":2,"b":1}"#],
+            &[r#"{"k":1,"a":1}"#, r#"{"b":1,"k":2}"#],
+        ),
+        (
+            r#"{"properties":{"a":{}},"dependentRequired":{"a":["y","x"]}}"#,
+            &[r#"{"a":1,"y":1,"x":1}"#, r#"{"x":1}"#],
+            &[r#"{"a":1,"x":1,"y":1}"#, r#"{"y":1,"a":1,"x":1}"#],
+        ),
+    ];
+    for (schema, valid, invalid) in table {
+        check_with(&SchemaOptions::default(), schema, valid, invalid);
+    }
+}
+
+/// Schemas as programs write them, with instances of an independent generator
+/// (`tests/invented/record.py`): valid ones are accepted, invalid ones refused, and outputs drawn
+/// from the masks are valid. `HEDGEROW_WALKS` outputs of each (default 2) are drawn, and written to
+/// the file `HEDGEROW_OUTPUTS`, for another judge.
+#[test]
+fn invented_schemas() {
+    let exact = any_order().numbers(Numbers::Json);
+    let vocabulary = pieces();
+    let (mut schemas, mut judged, mut drawn, mut differences) = (0, 0, 0, Vec::new());
+    let mut written = String::new();
+    let file = std::fs::File::open("tests/data/invented.jsonl.gz").unwrap();
+    let mut records = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut records).unwrap();
+    for (line, record) in records.lines().enumerate() {
+        let record: serde_json::Value = serde_json::from_str(record).unwrap();
+        let (name, schema) = (record["name"].as_str().unwrap(), record["schema"].to_string());
+        let mut options = jsonschema::options().should_validate_formats(true);
+        if record["schema"].get("$schema").is_none() {
+            options = options.with_draft(jsonschema::Draft::Draft202012);
+        }
+        let judge = options.build(record.get("plain").unwrap_or(&record["schema"])).unwrap();
+        let compiled = compile(&schema, &exact).map_err(|e| e.to_string());
+        let everything = match compiled
+            .and_then(|g| Constraint::new(&g, &vocabulary).map_err(|e| e.to_string()))
+        {
+            Ok(constraint) => constraint,
+            Err(error) => {
+                let is_empty = error.contains("no JSON value") && record["valid"] == serde_json::json!([]);
+                if !is_empty {
+                    differences.push(format!("{name}: {error}"));
+                }
+                continue;
+            }
+        };
+        schemas += 1;
+        for (list, expected) in [("valid", true), ("invalid", false)] {
+            for instance in record[list].as_array().unwrap() {
+                let accepted = accepts(&everything, &instance.to_string());
+                judged += 1;
+                if accepted != expected {
+                    differences.push(format!("{name}: {instance}, {list}"));
+                }
+            }
+        }
+        let ordered =
+            Constraint::new(&compile(&schema, &SchemaOptions::default()).unwrap(), &vocabulary).unwrap();
+        let random = &mut Random(number("HEDGEROW_SEED", 1) << 32 | line as u64);
+        for _ in 0..number("HEDGEROW_WALKS", 2) {
+            for constraint in [&everything, &ordered] {
+                let output = match walk::walk(&mut constraint.matcher(), &vocabulary, random) {
+                    Ok(Some(output)) if !has_long_number(&output) => output,
+                    Ok(_) => continue,
+                    Err(error) => {
+                        differences.push(format!("{name}: {error}"));
+                        continue;
+                    }
+                };
+                drawn += 1;
+                if !judge.is_valid(&serde_json::from_str(&output).unwrap()) {
+                    differences.push(format!("{name}: {schema}: output {output}"));
+                }
+                written += &format!("{}\n", serde_json::json!([name, output]));
+            }
+        }
+    }
+    if let Some(path) = std::env::var_os("HEDGEROW_OUTPUTS") {
+        std::fs::write(path, written).unwrap();
+    }
+    println!("{schemas} schemas, {judged} instances, {drawn} outputs");
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }

@@ -1,12 +1,14 @@
 //! Closed objects: the option under which no object has a key that nothing names.
 //!
-//! Which keys are named depends on which subschemas apply, so it is what [`unevaluated`](super::unevaluated) finds out: a
-//! schema is divided into outcomes, and the objects of each are cut to its keys. The option may only narrow, so the
-//! algebra below knows nothing of it. `not`, `if` and `oneOf` mean what the schema says, and only the *values* of a
-//! term, as the grammar asks for them, are closed. An object in an object is another term, closed when its turn comes;
-//! all schemas that apply to it are in that term, and each names its keys.
+//! Which keys are named depends on which subschemas apply, so it is what
+//! [`unevaluated`](super::unevaluated) finds out: a schema is divided into outcomes, and the
+//! objects of each are cut to its keys. The option may only narrow, so the algebra below knows
+//! nothing of it. `not`, `if` and `oneOf` mean what the schema says, and only the *values* of a
+//! term, as the grammar asks for them, are closed. An object in an object is another term, closed
+//! when its turn comes; all schemas that apply to it are in that term, and each names its keys.
 //!
-//! Keys are named by what evaluates them in the sense of `unevaluatedProperties`, by `required` and the lists of
+//! Keys are named by what evaluates them in the sense of `unevaluatedProperties`, by `required` and
+//! the lists of
 //! `dependentRequired`, and by the values of `enum` and `const`.
 
 use super::document::{Keyword, ARRAY, OBJECT};
@@ -146,8 +148,8 @@ impl Eval<'_> {
         below(a).any(|place| !self.algebra.names_nothing(place.1) && !known.contains(&place))
     }
 
-    /// Lets items name what these schemas name wherever they hold, though none must hold. A count from 0 up, which says nothing
-    /// about values, is left out of shapes.
+    /// Lets items name what these schemas name wherever they hold, though none must hold. A count
+    /// from 0 up, which says nothing about values, is left out of shapes.
     pub fn name_where_contained(&mut self, array: &mut ArrayShape, contained: &[TermId]) {
         for &value in contained {
             if !self.is_closing() || self.algebra.names_nothing(value) {
@@ -162,8 +164,8 @@ impl Eval<'_> {
         }
     }
 
-    /// Adds to a union. Where objects are closed, arrays that are among others stay, since what is below may be named
-    /// by them alone.
+    /// Adds to a union. Where objects are closed, arrays that are among others stay, since what is
+    /// below may be named by them alone.
     pub fn add_array(&self, union: &mut Shape, array: Arc<ArrayShape>) {
         match self.is_closing() {
             false => union.add_array(array),

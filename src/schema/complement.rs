@@ -143,7 +143,7 @@ impl Eval<'_> {
             return Ok(vec![Arc::new(ObjectShape { differs: vec![pairs], ..ObjectShape::any() })]);
         }
         let with = |key: &Arc<str>, value, required| ObjectShape {
-            declared: vec![Declared { key: key.clone(), value, required }],
+            declared: vec![Declared { key: key.clone(), value, required, listed: false }],
             ..ObjectShape::any()
         };
         let mut found = Vec::new();
@@ -184,7 +184,8 @@ impl Eval<'_> {
         }
         for (if_there, then_there) in &o.requires {
             let mut object = with(if_there, TermId::ANY, true);
-            object.declared.push(Declared { key: then_there.clone(), value: TermId::NEVER, required: false });
+            let (key, value) = (then_there.clone(), TermId::NEVER);
+            object.declared.push(Declared { key, value, required: false, listed: false });
             found.push(object);
         }
         for s in &o.some {

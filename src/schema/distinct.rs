@@ -164,7 +164,7 @@ impl Eval<'_> {
                     }
                     false => value,
                 };
-                part.declared.push(Declared { key: key.clone(), value, required });
+                part.declared.push(Declared { key: key.clone(), value, required, listed: false });
             }
         }
         self.finish_object(part)

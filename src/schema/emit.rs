@@ -409,7 +409,7 @@ impl Eval<'_> {
         for key in required.chain(told_apart) {
             if !declared.iter().any(|d| d.key == *key) {
                 let value = self.rest_value(object, key);
-                declared.push(Declared { key: key.clone(), value, required: false });
+                declared.push(Declared { key: key.clone(), value, required: false, listed: false });
             }
         }
         let mut properties = Vec::with_capacity(declared.len());

@@ -1,4 +1,5 @@
-//! Schemas as other systems write them: OpenAI's `response_format` around them, llguidance's `x-guidance` in them.
+//! Schemas as other systems write them: OpenAI's `response_format` around them, llguidance's
+//! `x-guidance` in them.
 
 use super::error::SchemaError;
 use super::json::{Json, Kind, Value};
@@ -8,8 +9,8 @@ use std::borrow::Cow;
 /// Members of an envelope that say something to people or about the request.
 const ANNOTATIONS: [&str; 3] = ["name", "description", "title"];
 
-/// Members of requests, tools and documents that hold a schema, with the pointer to it below them. A root that has one of them and
-/// no keyword that asserts anything was hardly meant as a schema.
+/// Members of requests, tools and documents that hold a schema, with the pointer to it below them.
+/// A root that has one of them and no keyword that asserts anything was hardly meant as a schema.
 const HOLDERS: [(&str, &str); 19] = [
     ("inputSchema", ""),
     ("input_schema", ""),
@@ -48,7 +49,8 @@ pub(super) struct Unwrapped {
 /// | `{"type": "json_object", "schema": S}` | S, of which only objects |
 /// | `{"type": "json_object"}` | `{"type": "object"}` |
 ///
-/// Every other member is an error, and so are `{"type": "text"}`, a tool, and a request around them.
+/// Every other member is an error, and so are `{"type": "text"}`, a tool, and a request around
+/// them.
 pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, SchemaError> {
     let plain = |schema| Ok(Unwrapped { schema, objects_only: false });
     match json.get(value, "type").and_then(|v| json.as_str(v)) {
@@ -92,7 +94,8 @@ pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, SchemaE
     }
 }
 
-/// Refuses members of an envelope that are neither in `known` nor annotations, and values that make no sense.
+/// Refuses members of an envelope that are neither in `known` nor annotations, and values that make
+/// no sense.
 fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), SchemaError> {
     for (name, value) in json.members(envelope) {
         let is_text = json.as_str(value).is_some() || json.kind(value) == Kind::Null;
@@ -114,8 +117,8 @@ fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), Sch
     Ok(())
 }
 
-/// Refuses a root that is a tool, a request or a document with schemas in it rather than a schema. `restricts` says whether some
-/// member of it is a keyword that has an effect.
+/// Refuses a root that is a tool, a request or a document with schemas in it rather than a schema.
+/// `restricts` says whether some member of it is a keyword that has an effect.
 pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Result<(), SchemaError> {
     let is_function = json.get(root, "type").and_then(|v| json.as_str(v)) == Some("function");
     if restricts && !is_function {

@@ -141,19 +141,33 @@ impl Eval<'_> {
         let mut declared = Vec::with_capacity(a.declared.len() + b.declared.len());
         for x in &a.declared {
             let other = find(b, &in_b, &x.key);
-            let (value, required) = match other {
-                Some(i) => (b.declared[i].value, b.declared[i].required),
-                None => (self.rest_value(b, &x.key), false),
+            let (value, required, listed) = match other {
+                Some(i) => (b.declared[i].value, b.declared[i].required, b.declared[i].listed),
+                None => (self.rest_value(b, &x.key), false, false),
             };
             let value = self.algebra.and2(x.value, value);
-            declared.push(Declared { key: x.key.clone(), value, required: x.required || required });
+            declared.push(Declared {
+                key: x.key.clone(),
+                value,
+                required: x.required || required,
+                listed: x.listed || listed,
+            });
         }
         for y in &b.declared {
             if find(a, &in_a, &y.key).is_none() {
                 let value = self.rest_value(a, &y.key);
                 let value = self.algebra.and2(value, y.value);
-                declared.push(Declared { key: y.key.clone(), value, required: y.required });
+                declared.push(Declared { value, ..y.clone() });
             }
+        }
+        // A key has its place where the first `properties` names it; those that none names come last.
+        if a.declared.iter().any(|d| !d.listed) {
+            let listed =
+                |o: &ObjectShape, index, key: &str| find(o, index, key).filter(|&i| o.declared[i].listed);
+            declared.sort_by_cached_key(|d| match listed(a, &in_a, &d.key) {
+                Some(i) => (0, i),
+                None => listed(b, &in_b, &d.key).map_or((2, 0), |i| (1, i)),
+            });
         }
         let mut rest = Vec::new();
         for &(keys_a, value_a) in &a.rest {

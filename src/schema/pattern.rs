@@ -1,10 +1,11 @@
 //! Patterns: ECMA-262 regular expressions over the decoded text, searched for anywhere in it.
 //!
-//! A pattern is compiled once, into the pool the grammar starts from, when the document is read; every later pool is
-//! a copy of that one, so the language keeps its id.
+//! A pattern is compiled once, into the pool the grammar starts from, when the document is read;
+//! every later pool is a copy of that one, so the language keeps its id.
 //!
-//! Patterns are read with the `u` flag, as JSON Schema asks. What is an error under that flag and means something without it (annex B
-//! of ECMA-262: `\-`, a lone `]`, `x{,3}`) is read as annex B says, and [`leniency`] names it.
+//! Patterns are read with the `u` flag, as JSON Schema asks. What is an error under that flag and
+//! means something without it (annex B of ECMA-262: `\-`, a lone `]`, `x{,3}`) is read as annex B
+//! says, and [`leniency`] names it.
 
 use crate::automata::regex::{compile, Anchoring, Dialect};
 use crate::automata::{LangId, Languages};
@@ -14,8 +15,8 @@ pub(super) fn language(pool: &mut Languages, pattern: &str) -> Result<LangId, St
     compile(pool, pattern, Dialect::Ecma262, Anchoring::Search).map_err(|error| error.to_string())
 }
 
-/// The first part of a pattern that the `u` flag forbids, and how it is read; `None` where there is no such part. The
-/// pattern is one that compiles.
+/// The first part of a pattern that the `u` flag forbids, and how it is read; `None` where there is
+/// no such part. The pattern is one that compiles.
 pub(super) fn leniency(pattern: &str) -> Option<String> {
     let mut scan = Scan { rest: pattern };
     while let Some(c) = scan.next() {

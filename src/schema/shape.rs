@@ -58,6 +58,8 @@ pub(super) struct Declared {
     pub key: Arc<str>,
     pub value: TermId,
     pub required: bool,
+    /// Some `properties` names the key, or a value of `enum` or `const`. These come before the others in declared order.
+    pub listed: bool,
 }
 
 /// At least `min` and at most `max` of the properties whose key is in `keys` have a value that satisfies `value`.
@@ -160,7 +162,8 @@ impl ObjectShape {
 
     /// Exactly these properties.
     pub fn of_properties(properties: impl IntoIterator<Item = (Arc<str>, TermId)>) -> Self {
-        let declared = properties.into_iter().map(|(key, value)| Declared { key, value, required: true });
+        let declared =
+            properties.into_iter().map(|(key, value)| Declared { key, value, required: true, listed: true });
         ObjectShape { declared: declared.collect(), rest: Vec::new(), ..Self::any() }
     }
 

@@ -291,7 +291,7 @@ impl Eval<'_> {
     /// Values that are no objects or lack the key, and objects that have it.
     fn with_and_without(&mut self, key: &str) -> (Outcome, Outcome) {
         let declared = |value, required| {
-            let declared = vec![Declared { key: key.into(), value, required }];
+            let declared = vec![Declared { key: key.into(), value, required, listed: false }];
             vec![Arc::new(ObjectShape { declared, ..ObjectShape::any() })]
         };
         let without = Shape { objects: declared(TermId::NEVER, false), ..Shape::any() };

@@ -307,7 +307,7 @@ impl Eval<'_> {
         };
         let with = |value, required| {
             let object = ObjectShape {
-                declared: vec![Declared { key: key.clone(), value, required }],
+                declared: vec![Declared { key: key.clone(), value, required, listed: false }],
                 ..ObjectShape::any()
             };
             Shape { objects: vec![Arc::new(object)], ..Shape::never() }
@@ -386,7 +386,7 @@ impl Eval<'_> {
             return Ok(shape);
         }
         let declared = |value, required| ObjectShape {
-            declared: vec![Declared { key: key.clone(), value, required }],
+            declared: vec![Declared { key: key.clone(), value, required, listed: false }],
             ..ObjectShape::any()
         };
         shape.objects = vec![Arc::new(declared(TermId::NEVER, false))];
@@ -452,7 +452,7 @@ impl Eval<'_> {
                         value = self.algebra.and2(value, pattern);
                     }
                 }
-                object.declared.push(Declared { key: key.into(), value, required: false });
+                object.declared.push(Declared { key: key.into(), value, required: false, listed: true });
             }
         }
         if let Some(list) = keywords.required {
@@ -471,7 +471,12 @@ impl Eval<'_> {
                     Some(i) => object.declared[i].required = true,
                     None => {
                         let value = self.rest_value(&object, key);
-                        object.declared.push(Declared { key: key.into(), value, required: true });
+                        object.declared.push(Declared {
+                            key: key.into(),
+                            value,
+                            required: true,
+                            listed: false,
+                        });
                     }
                 }
             }

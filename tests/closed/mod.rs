@@ -1,7 +1,8 @@
-//! Judge of closed objects: whether every key of a value is named by a subschema that applies to its object.
+//! Judge of closed objects: whether every key of a value is named by a subschema that applies to
+//! its object.
 //!
-//! Subschemas that apply are found as a validator finds annotations, by asking the `jsonschema` crate which branches hold. It is
-//! written for 2020-12 without dynamic references.
+//! Subschemas that apply are found as a validator finds annotations, by asking the `jsonschema`
+//! crate which branches hold. It is written for 2020-12 without dynamic references.
 
 use serde_json::{json, Map, Value};
 use std::cell::RefCell;

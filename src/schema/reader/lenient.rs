@@ -1,7 +1,8 @@
 //! Lenient mode: what is dropped may only widen what a schema accepts.
 //!
-//! A schema with a dropped keyword accepts more than it says. Around it that may be less: `not` takes away what its schema accepts. So
-//! every keyword that would accept less for it is dropped as a whole (`not`, `if` with its branches, `maxContains`,
+//! A schema with a dropped keyword accepts more than it says. Around it that may be less: `not`
+//! takes away what its schema accepts. So every keyword that would accept less for it is dropped as
+//! a whole (`not`, `if` with its branches, `maxContains`,
 //! `additionalProperties` beside a dropped `patternProperties`) or weakened (`oneOf` to `anyOf`), each with a warning.
 
 use super::super::document::{Keyword, What};
@@ -24,7 +25,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The schemas that accept more than they say, themselves or by what they apply, directly or not.
+    /// The schemas that accept more than they say, themselves or by what they apply, directly or
+    /// not.
     fn wider_schemas(&self) -> HashSet<Value> {
         let mut applied_by: HashMap<Value, Vec<Value>> = HashMap::new();
         for (at, _) in self.doc.records.iter().enumerate().filter(|(_, record)| record.read) {
