@@ -72,8 +72,8 @@ int main(int argc, char **argv) {
     check(hr_model_load(argv[1], strlen(argv[1]), NULL, &model, &error), &error);
     check(hr_model_vocab(model, &vocab, &error), &error);
     schema = read_file(argv[2], &schema_len);
-    check(hr_grammar_from_json_schema(schema, schema_len, NULL, &grammar, &error), &error);
-    check(hr_constraint_new(grammar, vocab, NULL, &constraint, &error), &error);
+    check(hr_grammar_from_json_schema(schema, schema_len, NULL, NULL, &grammar, &error), &error);
+    check(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, &error), &error);
 
     hr_sampler_options_init(&sampler);
     sampler.temperature = 0.0f;

@@ -111,8 +111,8 @@ int main(int argc, char **argv) {
     check(hr_vocab_from_tokenizer_json(json, json_len, &vocab, &error), &error);
     hr_schema_options_init(&schema_options);
     schema_options.whitespace = HR_WHITESPACE_COMPACT;
-    check(hr_grammar_from_json_schema(schema, schema_len, &schema_options, &grammar, &error), &error);
-    check(hr_constraint_new(grammar, vocab, NULL, &constraint, &error), &error);
+    check(hr_grammar_from_json_schema(schema, schema_len, &schema_options, NULL, &grammar, &error), &error);
+    check(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, &error), &error);
     hr_grammar_free(grammar);
     free(json);
     free(schema);

@@ -933,12 +933,12 @@ typedef uint32_t hr_whitespace;
 /**
  * A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by hr_cancel_flag_free().
  *
- * Named in hr_limits when a constraint is made, it holds for that call and for all calls on the constraint and its matchers. While
- * it is set they fail with HR_ERROR_CANCELLED, the ones under way soon and the others at once, unless what they ask is already
- * known. Matchers are left as they were, and the call may be repeated when the flag is cleared.
+ * Named in an hr_interrupt, it holds for the call that was given that, or for all calls on the matcher. While it is set they fail with
+ * HR_ERROR_CANCELLED, those under way within milliseconds. Matchers are left as they were, and the call may be repeated
+ * when the flag is cleared.
  *
- * Any number of threads may use it at once, and one flag may serve any number of constraints. They keep what they need of it
- * alive: it may be freed at any time, and then stays as it is.
+ * Any number of threads may use it at once, and one flag may serve any number of matchers. They keep what they need of it alive:
+ * it may be freed at any time, and then stays as it is.
  */
 typedef struct hr_cancel_flag hr_cancel_flag;
 
@@ -1074,18 +1074,23 @@ typedef struct hr_bytes {
 } hr_bytes;
 
 /**
- * A grammar in Lark's notation that another one imports from.
+ * When a call ends early, with HR_ERROR_LIMIT after a time and with HR_ERROR_CANCELLED when a flag is set. Set it up with
+ * hr_interrupt_init(). It belongs to one call, or to one matcher: calls of others on the same constraint go on.
  */
-typedef struct hr_lark_module {
+typedef struct hr_interrupt {
     /**
-     * Its name, with dots between its parts: "%import my.numbers.INT" reads from "my.numbers".
+     * Set by hr_interrupt_init().
      */
-    struct hr_text name;
+    size_t struct_size;
     /**
-     * Its text.
+     * How long each call may take, in milliseconds; 0 is any time (default).
      */
-    struct hr_text text;
-} hr_lark_module;
+    uint64_t timeout_ms;
+    /**
+     * While it is set, calls end. Needed only during the call that is given this struct. Default NULL: there is none.
+     */
+    const struct hr_cancel_flag *cancel;
+} hr_interrupt;
 
 /**
  * A document that "$ref" may name.
@@ -1208,15 +1213,6 @@ typedef struct hr_limits {
      * Nodes a grammar may have, those expanded later included. Default 4,000,000.
      */
     size_t nodes;
-    /**
-     * From this many milliseconds after the constraint was made, it and its matchers fail to find out anything new, the call
-     * under way included; 0 is never (default).
-     */
-    uint64_t timeout_ms;
-    /**
-     * Ends calls that take too long. Needed until the constraint is made. Default NULL: there is none.
-     */
-    const struct hr_cancel_flag *cancel;
 } hr_limits;
 
 /**
@@ -2071,71 +2067,6 @@ hr_status hr_vocab_spell(const struct hr_vocab *vocab,
                          struct hr_error **error);
 
 /**
- * Compiles a regular expression: the whole output must match it, from its beginning to its end.
- */
-hr_status hr_grammar_from_regex(const char *pattern,
-                                size_t pattern_len,
-                                hr_regex_dialect dialect,
-                                struct hr_grammar **out,
-                                struct hr_error **error);
-
-/**
- * Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
- */
-hr_status hr_grammar_from_rules(const char *rules,
-                                size_t rules_len,
-                                hr_grammar_notation notation,
-                                struct hr_grammar **out,
-                                struct hr_error **error);
-
-/**
- * Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
- * rule named by start; if that is empty, from the rule called start. Imports read from modules; Lark's module common is there by itself.
- */
-hr_status hr_grammar_from_lark(const char *rules,
-                               size_t rules_len,
-                               struct hr_text start,
-                               const struct hr_lark_module *modules,
-                               size_t module_count,
-                               struct hr_grammar **out,
-                               struct hr_error **error);
-
-/**
- * The output is exactly one of the given texts. Ten thousand of them are fine.
- */
-hr_status hr_grammar_from_choices(const struct hr_text *choices,
-                                  size_t count,
-                                  struct hr_grammar **out,
-                                  struct hr_error **error);
-
-/**
- * A second handle to the same grammar. Copies nothing; NULL for NULL.
- */
-struct hr_grammar *hr_grammar_clone(const struct hr_grammar *grammar);
-
-/**
- * Frees a grammar. NULL is fine.
- */
-void hr_grammar_free(struct hr_grammar *grammar);
-
-/**
- * Sets options to the defaults. NULL is ignored.
- */
-void hr_schema_options_init(struct hr_schema_options *options);
-
-/**
- * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults.
- *
- * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
- * for text that is no JSON, a JSON pointer for everything else.
- */
-hr_status hr_grammar_from_json_schema(const char *schema,
-                                      size_t schema_len,
-                                      const struct hr_schema_options *options,
-                                      struct hr_grammar **out,
-                                      struct hr_error **error);
-
-/**
  * A flag that is not set.
  */
 struct hr_cancel_flag *hr_cancel_flag_new(void);
@@ -2166,18 +2097,83 @@ struct hr_cancel_flag *hr_cancel_flag_clone(const struct hr_cancel_flag *flag);
 void hr_cancel_flag_free(struct hr_cancel_flag *flag);
 
 /**
+ * Sets up an interrupt that never ends a call. NULL is ignored.
+ */
+void hr_interrupt_init(struct hr_interrupt *interrupt);
+
+/**
+ * Compiles a regular expression: the whole output must match it, from its beginning to its end.
+ * interrupt may be NULL.
+ */
+hr_status hr_grammar_from_regex(const char *pattern,
+                                size_t pattern_len,
+                                hr_regex_dialect dialect,
+                                const struct hr_interrupt *interrupt,
+                                struct hr_grammar **out,
+                                struct hr_error **error);
+
+/**
+ * Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
+ * interrupt may be NULL.
+ */
+hr_status hr_grammar_from_rules(const char *rules,
+                                size_t rules_len,
+                                hr_grammar_notation notation,
+                                const struct hr_interrupt *interrupt,
+                                struct hr_grammar **out,
+                                struct hr_error **error);
+
+/**
+ * The output is exactly one of the given texts. Ten thousand of them are fine.
+ */
+hr_status hr_grammar_from_choices(const struct hr_text *choices,
+                                  size_t count,
+                                  struct hr_grammar **out,
+                                  struct hr_error **error);
+
+/**
+ * A second handle to the same grammar. Copies nothing; NULL for NULL.
+ */
+struct hr_grammar *hr_grammar_clone(const struct hr_grammar *grammar);
+
+/**
+ * Frees a grammar. NULL is fine.
+ */
+void hr_grammar_free(struct hr_grammar *grammar);
+
+/**
+ * Sets options to the defaults. NULL is ignored.
+ */
+void hr_schema_options_init(struct hr_schema_options *options);
+
+/**
+ * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults, and
+ * interrupt may be NULL; it holds for this call alone.
+ *
+ * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
+ * for text that is no JSON, a JSON pointer for everything else.
+ */
+hr_status hr_grammar_from_json_schema(const char *schema,
+                                      size_t schema_len,
+                                      const struct hr_schema_options *options,
+                                      const struct hr_interrupt *interrupt,
+                                      struct hr_grammar **out,
+                                      struct hr_error **error);
+
+/**
  * Sets limits to the defaults. NULL is ignored.
  */
 void hr_limits_init(struct hr_limits *limits);
 
 /**
- * Ties a grammar to a vocabulary. limits may be NULL for the defaults.
+ * Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and holds for this call alone.
  *
  * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the grammar names.
  */
 hr_status hr_constraint_new(const struct hr_grammar *grammar,
                             const struct hr_vocab *vocab,
                             const struct hr_limits *limits,
+                            const struct hr_interrupt *interrupt,
                             struct hr_constraint **out,
                             struct hr_error **error);
 
@@ -2221,6 +2217,18 @@ hr_status hr_matcher_clone(const struct hr_matcher *matcher,
  * Frees a matcher. NULL is fine.
  */
 void hr_matcher_free(struct hr_matcher *matcher);
+
+/**
+ * Says when calls on a matcher end early, from now on, and on those cloned from it later; NULL for never. Other matchers of its
+ * constraint are not concerned.
+ *
+ * A call that was ended fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED, has changed nothing and may be repeated; so do all calls
+ * while the flag is set. A mask that is known already is written in any case. The struct may be freed at once, and so may the
+ * flag: the matcher keeps what it needs of it alive.
+ */
+hr_status hr_matcher_set_interrupt(struct hr_matcher *matcher,
+                                   const struct hr_interrupt *interrupt,
+                                   struct hr_error **error);
 
 /**
  * Writes which tokens may come next: bit i % 32 of word i / 32 is 1 if token i may. The tokens that end a sequence are
@@ -2375,10 +2383,11 @@ hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
  * Writes down all states of a constraint; equal ones are merged.
  *
  * Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged: recursive grammars, for one, have no end
- * of states. The cost is states times allowed tokens.
+ * of states. The cost is states times allowed tokens. interrupt may be NULL.
  */
 hr_status hr_token_fsm_new(const struct hr_constraint *constraint,
                            size_t max_states,
+                           const struct hr_interrupt *interrupt,
                            struct hr_token_fsm **out,
                            struct hr_error **error);
 

@@ -119,6 +119,13 @@ inline hr_sampler_options default_sampler_options() noexcept {
     return options;
 }
 
+// Never ends a call.
+inline hr_interrupt default_interrupt() noexcept {
+    hr_interrupt interrupt;
+    hr_interrupt_init(&interrupt);
+    return interrupt;
+}
+
 inline hr_limits default_limits() noexcept {
     hr_limits limits;
     hr_limits_init(&limits);
@@ -256,27 +263,31 @@ private:
 class Grammar {
 public:
     static Grammar from_json_schema(std::string_view schema,
-                                    const hr_schema_options &options = default_schema_options()) {
+                                    const hr_schema_options &options = default_schema_options(),
+                                    const hr_interrupt &interrupt = default_interrupt()) {
         hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_json_schema, schema.data(), schema.size(), &options, &grammar);
+        detail::call(hr_grammar_from_json_schema, schema.data(), schema.size(), &options, &interrupt, &grammar);
         return Grammar(grammar);
     }
 
-    static Grammar from_regex(std::string_view pattern, hr_regex_dialect dialect = HR_REGEX_DIALECT_ECMA262) {
+    static Grammar from_regex(std::string_view pattern, hr_regex_dialect dialect = HR_REGEX_DIALECT_ECMA262,
+                              const hr_interrupt &interrupt = default_interrupt()) {
         hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_regex, pattern.data(), pattern.size(), dialect, &grammar);
+        detail::call(hr_grammar_from_regex, pattern.data(), pattern.size(), dialect, &interrupt, &grammar);
         return Grammar(grammar);
     }
 
-    static Grammar from_rules(std::string_view rules, hr_grammar_notation notation = HR_GRAMMAR_NOTATION_GBNF) {
+    static Grammar from_rules(std::string_view rules, hr_grammar_notation notation = HR_GRAMMAR_NOTATION_GBNF,
+                              const hr_interrupt &interrupt = default_interrupt()) {
         hr_grammar *grammar = nullptr;
-        detail::call(hr_grammar_from_rules, rules.data(), rules.size(), notation, &grammar);
+        detail::call(hr_grammar_from_rules, rules.data(), rules.size(), notation, &interrupt, &grammar);
         return Grammar(grammar);
     }
 
     // In Lark's notation; modules are pairs of names and texts that it imports from.
     static Grammar from_lark(std::string_view rules, std::string_view start = "start",
-                             const std::vector<std::pair<std::string, std::string>> &modules = {}) {
+                             const std::vector<std::pair<std::string, std::string>> &modules = {},
+                             const hr_interrupt &interrupt = default_interrupt()) {
         std::vector<hr_lark_module> given;
         given.reserve(modules.size());
         for (const auto &module : modules) {
@@ -284,7 +295,7 @@ public:
         }
         hr_grammar *grammar = nullptr;
         detail::call(hr_grammar_from_lark, rules.data(), rules.size(), detail::text(start), given.data(), given.size(),
-                     &grammar);
+                     &interrupt, &grammar);
         return Grammar(grammar);
     }
 
@@ -308,8 +319,8 @@ private:
     detail::Shared<hr_grammar, hr_grammar_clone, hr_grammar_free> handle_;
 };
 
-// Ends calls of the constraints whose limits name it (limits.cancel = flag.get()): while it is set, they throw HR_ERROR_CANCELLED. Copies
-// are the same flag; any number of threads may use it at once.
+// Ends the call, or the calls of the matcher, whose hr_interrupt names it (interrupt.cancel = flag.get()): while it is set, they
+// throw HR_ERROR_CANCELLED. Copies are the same flag; any number of threads may use it at once.
 class CancelFlag {
 public:
     CancelFlag() : handle_(hr_cancel_flag_new()) {}
@@ -330,8 +341,9 @@ private:
 // A grammar tied to a vocabulary.
 class Constraint {
 public:
-    Constraint(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits = default_limits())
-        : handle_(make(grammar, vocabulary, limits)) {}
+    Constraint(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits = default_limits(),
+               const hr_interrupt &interrupt = default_interrupt())
+        : handle_(make(grammar, vocabulary, limits, interrupt)) {}
 
     // Takes over a handle.
     explicit Constraint(hr_constraint *constraint) noexcept : handle_(constraint) {}
@@ -341,9 +353,10 @@ public:
     const hr_constraint *get() const noexcept { return handle_.get(); }
 
 private:
-    static hr_constraint *make(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits) {
+    static hr_constraint *make(const Grammar &grammar, const Vocabulary &vocabulary, const hr_limits &limits,
+                               const hr_interrupt &interrupt) {
         hr_constraint *constraint = nullptr;
-        detail::call(hr_constraint_new, grammar.get(), vocabulary.get(), &limits, &constraint);
+        detail::call(hr_constraint_new, grammar.get(), vocabulary.get(), &limits, &interrupt, &constraint);
         return constraint;
     }
 
@@ -367,6 +380,11 @@ public:
         hr_matcher *matcher = nullptr;
         detail::call(hr_matcher_clone, static_cast<const hr_matcher *>(handle_.get()), &matcher);
         return Matcher(matcher);
+    }
+
+    // When calls end early, from now on and in forks; the default never.
+    void set_interrupt(const hr_interrupt &interrupt = default_interrupt()) {
+        detail::call(hr_matcher_set_interrupt, get(), &interrupt);
     }
 
     // The mask has mask_words() words of its vocabulary.
@@ -457,9 +475,10 @@ private:
 class TokenFsm {
 public:
     // Throws if there are more than max_states.
-    TokenFsm(const Constraint &constraint, std::size_t max_states) {
+    TokenFsm(const Constraint &constraint, std::size_t max_states,
+             const hr_interrupt &interrupt = default_interrupt()) {
         hr_token_fsm *fsm = nullptr;
-        detail::call(hr_token_fsm_new, constraint.get(), max_states, &fsm);
+        detail::call(hr_token_fsm_new, constraint.get(), max_states, &interrupt, &fsm);
         handle_.reset(fsm);
     }
 

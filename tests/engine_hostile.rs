@@ -4,7 +4,7 @@
 //! `HEDGEROW_SOAK` of them.
 
 use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
-use hedgerow::engine::{Constraint, EngineError, Limits, Matcher};
+use hedgerow::engine::{Constraint, EngineError, Interrupt, Interrupted, Limits, Matcher};
 use hedgerow::grammar::{
     ArraySpec, Choice, Expand, Grammar, GrammarBuilder, GrammarError, KeyOrder, Node, NodeId, NodePool,
     ObjectSpec, Property, RestKeys,
@@ -375,19 +375,23 @@ fn deadlines_and_cancellation() {
     // What would never end does.
     let unlimited = || Limits::default().nodes(usize::MAX).state_threads(usize::MAX);
     let soon = Instant::now() + Duration::from_millis(30);
-    let late = endless(1_000_000_000, unlimited().deadline(soon));
-    assert_eq!(late.err(), Some(EngineError::Deadline));
+    let within = |interrupt: &Interrupt, depth| interrupt.scope(|| endless(depth, unlimited()));
+    let interrupt = Interrupt::default().deadline(soon);
+    assert_eq!(within(&interrupt, 1_000_000_000).err(), Some(Interrupted::Deadline));
     // Nothing new is begun.
-    assert_eq!(endless(0, unlimited().deadline(soon)).err(), Some(EngineError::Deadline));
+    assert_eq!(within(&interrupt, 0).err(), Some(Interrupted::Deadline));
+    let brief = Interrupt::default().timeout(Duration::from_millis(30));
+    assert_eq!(within(&brief, 1_000_000_000).err(), Some(Interrupted::Deadline));
 
     let cancel = Arc::new(AtomicBool::new(false));
+    let interrupt = Interrupt::default().flag(cancel.clone());
     std::thread::scope(|scope| {
-        let endless = scope.spawn(|| endless(1_000_000_000, unlimited().cancel(cancel.clone())));
+        let endless = scope.spawn(|| within(&interrupt, 1_000_000_000));
         std::thread::sleep(Duration::from_millis(30));
         cancel.store(true, Ordering::Relaxed);
-        assert_eq!(endless.join().unwrap().err(), Some(EngineError::Cancelled));
+        assert_eq!(endless.join().unwrap().err(), Some(Interrupted::Cancelled));
     });
-    assert_eq!(endless(0, unlimited().cancel(cancel)).err(), Some(EngineError::Cancelled));
+    assert_eq!(within(&interrupt, 0).err(), Some(Interrupted::Cancelled));
 
     // In the middle of each kind of call, which then has changed nothing.
     const DEPTH: usize = 10_000;
@@ -410,14 +414,18 @@ fn deadlines_and_cancellation() {
         let root = builder.nodes.seq(x, brackets);
         let alarm = Alarm { depth: DEPTH as u64 / 2, flag: flag.clone() };
         let grammar = builder.build(root, Some(Arc::new(alarm))).unwrap();
-        let constraint =
-            Constraint::with_limits(&grammar, &vocabulary, Limits::default().cancel(flag.clone())).unwrap();
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
         let mut matcher = constraint.matcher();
+        matcher.set_interrupt(Interrupt::default().flag(flag.clone()));
         assert!(matcher.advance(TokenId(u32::from(b'x'))).unwrap());
         assert_eq!(call(&mut matcher), Err(EngineError::Cancelled), "{name}");
         // What was found out before still holds.
         assert!(matcher.allows(TokenId(u32::from(b'('))).unwrap_or(true), "{name}");
-        assert_eq!(constraint.compile_token_fsm(9).err(), Some(EngineError::Cancelled), "{name}");
+        let fsm = Interrupt::default().flag(flag.clone()).scope(|| constraint.compile_token_fsm(9));
+        assert_eq!(fsm.err(), Some(Interrupted::Cancelled), "{name}");
+        // Other matchers of the constraint go on.
+        let mut other = constraint.matcher();
+        assert!(other.advance_bytes(b"x((((.").unwrap() && other.is_accepting(), "{name}");
         flag.store(false, Ordering::Relaxed);
         assert_eq!(matcher.output_len(), 1, "{name}");
         assert_eq!(call(&mut matcher), Ok(()), "{name}");

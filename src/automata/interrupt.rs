@@ -14,11 +14,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Units of work between two looks at the clock and the flags. A unit is about a microsecond: a transition found, a node made.
 const INTERVAL: u32 = 64;
+
+/// Between two tries to get a lock.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// When work is to end early. The default is never.
 ///
@@ -39,7 +42,7 @@ const INTERVAL: u32 = 64;
 pub struct Interrupt {
     deadline: Option<Instant>,
     timeout: Option<Duration>,
-    flag: Option<Arc<AtomicBool>>,
+    flags: Vec<Arc<AtomicBool>>,
 }
 
 /// Why work ended early.
@@ -68,16 +71,28 @@ impl Interrupt {
         self
     }
 
-    /// Work ends when the flag is set, and none begins while it is.
+    /// Work ends when the flag is set, and none begins while it is. Any of several flags counts.
     #[must_use]
     pub fn flag(mut self, flag: Arc<AtomicBool>) -> Self {
-        self.flag = Some(flag);
+        self.flags.push(flag);
         self
     }
 
     /// Whether work never ends early.
     pub fn is_never(&self) -> bool {
-        self.deadline.is_none() && self.timeout.is_none() && self.flag.is_none()
+        self.deadline.is_none() && self.timeout.is_none() && self.flags.is_empty()
+    }
+
+    /// All that may end what this thread is doing now, for work that it has other threads do.
+    pub fn current() -> Self {
+        let mut all = Interrupt::default();
+        SCOPES.with_borrow(|scopes| {
+            for scope in scopes {
+                all.deadline = [all.deadline, scope.deadline].into_iter().flatten().min();
+                all.flags.extend_from_slice(&scope.flags);
+            }
+        });
+        all
     }
 
     /// Runs `work` on this thread, under this interrupt and those of the scopes around it. Does not begin it where it is over
@@ -101,7 +116,7 @@ impl Interrupt {
 
 thread_local! {
     /// The interrupts of the scopes this thread is in.
-    static SCOPES: RefCell<Vec<(Option<Instant>, Option<Arc<AtomicBool>>)>> = const { RefCell::new(Vec::new()) };
+    static SCOPES: RefCell<Vec<Interrupt>> = const { RefCell::new(Vec::new()) };
     /// Why the work of the innermost scope is over.
     static OVER: Cell<Option<Interrupted>> = const { Cell::new(None) };
     /// Units left until the next look; 0 outside of all scopes.
@@ -118,7 +133,8 @@ impl Scope {
         // A moment too far away to be represented is never.
         let timeout = interrupt.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = [interrupt.deadline, timeout].into_iter().flatten().min();
-        SCOPES.with_borrow_mut(|scopes| scopes.push((deadline, interrupt.flag.clone())));
+        let now = Interrupt { deadline, timeout: None, flags: interrupt.flags.clone() };
+        SCOPES.with_borrow_mut(|scopes| scopes.push(now));
         LEFT.set(INTERVAL);
         Scope { outer: OVER.get() }
     }
@@ -147,11 +163,11 @@ fn look() {
         return;
     }
     let over = SCOPES.with_borrow(|scopes| {
-        scopes.iter().find_map(|(deadline, flag)| {
-            if flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        scopes.iter().find_map(|scope| {
+            if scope.flags.iter().any(|flag| flag.load(Ordering::Relaxed)) {
                 return Some(Interrupted::Cancelled);
             }
-            deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Interrupted::Deadline)
+            scope.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Interrupted::Deadline)
         })
     });
     OVER.set(over);
@@ -184,10 +200,38 @@ pub fn is_over() -> bool {
 #[inline]
 pub fn check() -> Result<(), Interrupted> {
     spend(1);
+    ended()
+}
+
+/// Fails where the work is over, without another look: what succeeds with this succeeds as a whole.
+///
+/// # Errors
+/// [`Interrupted`].
+#[inline]
+pub fn ended() -> Result<(), Interrupted> {
     if LEFT.get() == 0 {
         return Ok(());
     }
     OVER.get().map_or(Ok(()), Err)
+}
+
+/// A lock on what others may work on for long. Who may be interrupted does not wait longer than that.
+///
+/// # Errors
+/// [`Interrupted`].
+pub fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>, Interrupted> {
+    if LEFT.get() == 0 {
+        return Ok(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    loop {
+        look();
+        ended()?;
+        match mutex.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +271,18 @@ mod tests {
         });
         assert_eq!(unnoticed, Err(Interrupted::Cancelled));
         assert!(!is_over() && check().is_ok());
+        // Other threads may be told of it; nobody waits for a lock for ever.
+        let mutex = Mutex::new(());
+        let held = mutex.lock();
+        let passed_on = soon.scope(|| {
+            let current = Interrupt::current();
+            std::thread::scope(|threads| {
+                threads.spawn(|| current.scope(|| lock(&mutex).err())).join().unwrap()
+            })
+        });
+        drop(held);
+        assert_eq!(passed_on, Ok(Err(Interrupted::Deadline)));
+        assert!(lock(&mutex).is_ok());
         let panicked = std::panic::catch_unwind(|| far.scope(|| panic!("as asked")));
         assert!(panicked.is_err() && check().is_ok());
         assert_eq!(SCOPES.with_borrow(Vec::len), 0);

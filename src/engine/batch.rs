@@ -2,6 +2,7 @@
 
 use super::error::EngineError;
 use super::matcher::Matcher;
+use crate::automata::Interrupt;
 use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroUsize;
 
@@ -55,11 +56,13 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
     if per_thread == matchers.len() {
         return fill(matchers, out);
     }
+    let around = Interrupt::current();
+    let around = &around;
     std::thread::scope(|scope| {
         let work: Vec<_> = matchers
             .chunks_mut(per_thread)
             .zip(out.chunks_mut(per_thread * words))
-            .map(|(matchers, out)| scope.spawn(move || fill(matchers, out)))
+            .map(|(matchers, out)| scope.spawn(move || around.scope(|| fill(matchers, out))?))
             .collect();
         work.into_iter().try_for_each(|w| match w.join() {
             Ok(result) => result,

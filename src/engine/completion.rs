@@ -78,6 +78,7 @@ impl Graph {
             None => None,
             Some(way) => self.spell(&core, &way)?,
         };
+        interrupt::ended()?;
         core.completions.tokens += found.as_ref().map_or(0, |tokens| tokens.len());
         core.completions.found.insert(state, found.clone());
         self.publish_locked(&core, state);

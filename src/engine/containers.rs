@@ -12,7 +12,7 @@ use super::stack::{
     ArrayId, ArrayState, CaptureId, ContId, Frame, Knowledge, ObjectId, ObjectState, Recorded, NOT_RECORDED,
     OUTERMOST,
 };
-use crate::automata::{LangId, UNLABELLED};
+use crate::automata::{interrupt, LangId, UNLABELLED};
 use crate::grammar::{ArrayProgress, ArraySpec, Choice, Node, ObjectSpec};
 use std::sync::Arc;
 
@@ -274,7 +274,9 @@ impl Recogniser {
             }
         }
         let offer = Arc::new(offer);
-        self.offers.insert(object.0, offer.clone());
+        if !interrupt::is_over() {
+            self.offers.insert(object.0, offer.clone());
+        }
         offer
     }
 

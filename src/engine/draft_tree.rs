@@ -57,7 +57,7 @@ impl DraftTree<'_> {
         };
         self.matcher.check(token)?;
         let place = match from {
-            Some(from) => self.matcher.follow(from, token)?,
+            Some(from) => self.matcher.interruptible(|matcher| matcher.follow(from, token))?,
             None => None,
         };
         self.nodes.push(place);
@@ -93,7 +93,7 @@ impl DraftTree<'_> {
     /// [`EngineError::DraftNode`], and those of [`Matcher::mask`].
     pub fn mask(&mut self, node: usize) -> Result<Option<Arc<TokenSet>>, EngineError> {
         match self.place(node)? {
-            Some(place) => self.matcher.mask_at(place).map(Some),
+            Some(place) => self.matcher.interruptible(|matcher| matcher.mask_at(place)).map(Some),
             None => Ok(None),
         }
     }
@@ -112,7 +112,7 @@ impl DraftTree<'_> {
         let place = self.place(node)?;
         match place {
             Some(place) => {
-                let data = self.matcher.data_at(place)?;
+                let data = self.matcher.interruptible(|matcher| matcher.data_at(place))?;
                 self.matcher.write(data.as_deref(), out);
             }
             None => out.fill(0),
@@ -140,7 +140,7 @@ impl Matcher {
     /// As [`mask`](Self::mask).
     pub fn draft_tree(&mut self) -> Result<DraftTree<'_>, EngineError> {
         if !self.is_stopped() {
-            self.renew()?;
+            self.interruptible(Matcher::renew)?;
         }
         Ok(DraftTree { root: self.place(), matcher: self, nodes: Vec::new() })
     }
@@ -190,22 +190,25 @@ impl Matcher {
         }
         let words = TokenSet::word_count(self.vocabulary().size());
         check_rows(out, tokens.len(), words, stride)?;
-        let mut tree = self.draft_tree()?;
-        for (&token, &parent) in tokens.iter().zip(parents) {
-            tree.push(parent, token)?;
-        }
-        let DraftTree { matcher, nodes, .. } = tree;
         // Whatever can fail comes before the first row is written.
-        let masks: Result<Vec<_>, EngineError> =
-            nodes.iter().map(|place| place.map(|place| matcher.data_at(place)).transpose()).collect();
-        for (node, data) in masks?.into_iter().enumerate() {
+        let (masks, allowed) = self.interruptible(|matcher| {
+            let mut tree = matcher.draft_tree()?;
+            for (&token, &parent) in tokens.iter().zip(parents) {
+                tree.push(parent, token)?;
+            }
+            let DraftTree { matcher, nodes, .. } = tree;
+            let masks = nodes.iter().map(|place| place.map(|place| matcher.data_at(place)).transpose());
+            let masks: Result<Vec<_>, EngineError> = masks.collect();
+            Ok((masks?, nodes.iter().map(Option::is_some).collect()))
+        })?;
+        for (node, data) in masks.into_iter().enumerate() {
             let row = &mut out[node * stride..][..words];
             match data {
-                Some(data) => matcher.write(data.as_deref(), row),
+                Some(data) => self.write(data.as_deref(), row),
                 None => row.fill(0),
             }
         }
-        Ok(nodes.iter().map(Option::is_some).collect())
+        Ok(allowed)
     }
 }
 

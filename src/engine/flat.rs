@@ -6,7 +6,7 @@
 //! Price: 1 KB a state, up to [`MAX_STATES`] of them between two walks.
 
 use super::lexicon::SLICED;
-use crate::automata::{LangId, Languages};
+use crate::automata::{interrupt, LangId, Languages};
 use hashbrown::HashMap;
 
 /// A state by its row.
@@ -92,7 +92,9 @@ impl Flat {
             UNKNOWN => {
                 let next = languages.step(self.states[from.0 as usize].language, byte);
                 let next = self.row(languages, next);
-                self.rows[at] = next.0;
+                if !interrupt::is_over() {
+                    self.rows[at] = next.0;
+                }
                 next
             }
             known => Row(known),
@@ -125,7 +127,9 @@ impl Flat {
             None => {
                 self.searches -= 1;
                 let near = languages.clamped(state.language, SLICED.into());
-                *state.free.insert(languages.free_groups(near))
+                let free = languages.free_groups(near);
+                state.free = (!interrupt::is_over()).then_some(free);
+                free
             }
         }
     }

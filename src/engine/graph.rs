@@ -13,7 +13,7 @@ use super::mask::{General, MaskData};
 use super::recogniser::{Awaits, Recogniser, StateId};
 use super::summary::{Summariser, Summary};
 use super::transitions::Transitions;
-use crate::automata::LangId;
+use crate::automata::{interrupt, LangId};
 use crate::grammar::{Grammar, SpecialId};
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
@@ -102,7 +102,7 @@ impl Graph {
                 recogniser.spell(special, text);
             }
         }
-        recogniser.check()?;
+        interrupt::ended()?;
         let start = recogniser.start(grammar.root())?;
         let graph = Graph {
             core: Mutex::new(Core {
@@ -136,9 +136,7 @@ impl Graph {
 
     /// The lock, for who is about to find out something new; fails where nothing new is wanted any more.
     pub fn working(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
-        let core = self.lock();
-        core.recogniser.check()?;
-        Ok(core)
+        Ok(interrupt::lock(&self.core)?)
     }
 
     fn publish(&self, core: &Core, state: StateId) {
@@ -241,7 +239,9 @@ impl Graph {
             }
         };
         let summary = Arc::new(summary);
-        core.summaries.insert(language, summary.clone());
+        if !interrupt::is_over() {
+            core.summaries.insert(language, summary.clone());
+        }
         summary
     }
 

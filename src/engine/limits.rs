@@ -1,12 +1,9 @@
 //! How much a constraint may cost.
 
 use crate::automata::Languages;
-use std::sync::atomic::AtomicBool;
-use std::sync::Arc;
-use std::time::Instant;
 
 /// Bounds on one constraint's work and memory. Exceeding one is a typed error, except `graph_bytes`, past which memo
-/// tables are dropped and rebuilt.
+/// tables are dropped and rebuilt. How long a call may take is said beside it, by an [`Interrupt`](crate::automata::Interrupt).
 ///
 /// ```
 /// use hedgerow::engine::Limits;
@@ -25,12 +22,6 @@ pub struct Limits {
     pub search_states: u64,
     /// Nodes a grammar may have, lazily expanded ones included. Default 4,000,000.
     pub nodes: usize,
-    /// From this moment on nothing new is worked out for the constraint: calls fail with
-    /// [`EngineError::Deadline`](super::EngineError::Deadline), the one under way included, unless what they ask is known. Default none.
-    pub deadline: Option<Instant>,
-    /// The same for as long as this is true, with [`EngineError::Cancelled`](super::EngineError::Cancelled). A call that failed
-    /// has changed nothing and may be repeated when it is false again. Default none.
-    pub cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Limits {
@@ -40,8 +31,6 @@ impl Default for Limits {
             state_threads: 100_000,
             search_states: Languages::DEFAULT_SEARCH_BUDGET,
             nodes: 4_000_000,
-            deadline: None,
-            cancel: None,
         }
     }
 }
@@ -72,20 +61,6 @@ impl Limits {
     #[must_use]
     pub fn nodes(mut self, nodes: usize) -> Self {
         self.nodes = nodes;
-        self
-    }
-
-    /// Sets [`deadline`](Self::deadline).
-    #[must_use]
-    pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// Sets [`cancel`](Self::cancel).
-    #[must_use]
-    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
-        self.cancel = Some(cancel);
         self
     }
 }

@@ -28,7 +28,7 @@ use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::{Knowledge, Recorded};
 use super::suffix_trie::{Branch, Preorder, Suffixes};
 use super::summary::{Base, Counts, Inside, Summary};
-use crate::automata::ByteSet;
+use crate::automata::{interrupt, ByteSet};
 use crate::vocab::{TokenId, TokenSet};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -188,6 +188,7 @@ impl Graph {
         let general = self.general(core, canonical)?;
         let has_keys = state != canonical || core.recogniser.records_key(state);
         let mask = self.narrow(core, state, general, has_keys)?;
+        interrupt::ended()?;
         match self.slot(state).filter(|_| uses(Idea::Memo)) {
             Some(slot) => Ok(slot.mask.get_or_init(|| mask).clone()),
             None => Ok(mask),
@@ -203,6 +204,7 @@ impl Graph {
             return Ok(General { mask: known.clone(), retry: Arc::new([]) });
         }
         let general = self.compute(core, canonical)?;
+        interrupt::ended()?;
         self.mask_bytes.fetch_add(general.mask.memory() + general.retry.len() * 4, Ordering::Relaxed);
         if let Some(slot) = slot {
             if general.retry.is_empty() && !core.recogniser.records_key(canonical) {
@@ -269,7 +271,7 @@ impl Graph {
                 }
             };
             // A new one may take milliseconds.
-            core.recogniser.check()?;
+            interrupt::check()?;
             let found = self.summary(core, language);
             if let Some(blanks) = &found.blanks {
                 parts.large.push((blanks.clone(), Arc::new([])));

@@ -5,6 +5,7 @@ use super::error::EngineError;
 use super::graph::Graph;
 use super::mask::MaskData;
 use super::recogniser::StateId;
+use crate::automata::Interrupt;
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -83,6 +84,7 @@ pub struct Matcher {
     state: StateId,
     stopped: bool,
     history: Vec<Step>,
+    interrupt: Interrupt,
     asked: Asked,
 }
 
@@ -90,7 +92,49 @@ impl Matcher {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let graph = shared.current();
         let (state, history) = (graph.start, Vec::new());
-        Matcher { state, graph, shared, stopped: false, history, asked: Asked::default() }
+        let interrupt = Interrupt::default();
+        Matcher { state, graph, shared, stopped: false, history, interrupt, asked: Asked::default() }
+    }
+
+    /// Ends calls of this matcher early, from now on, and those of its forks: with a
+    /// [timeout](Interrupt::timeout), each call that takes longer; with a [deadline](Interrupt::deadline) or a
+    /// [flag](Interrupt::flag), those under way then and all after. They fail with [`EngineError::Deadline`] or
+    /// [`EngineError::Cancelled`], have changed nothing, and may be repeated. A known mask is given in any case. Other matchers of the
+    /// constraint are not concerned. [`Interrupt::default`] never ends a call.
+    ///
+    /// ```
+    /// # use hedgerow::{grammar::GrammarBuilder, vocab::Vocabulary};
+    /// use hedgerow::automata::Interrupt;
+    /// use hedgerow::engine::{Constraint, EngineError};
+    /// use std::sync::{atomic::{AtomicBool, Ordering}, Arc};
+    /// use std::time::Duration;
+    /// # let mut builder = GrammarBuilder::new();
+    /// # let word = builder.nodes.literal(b"abab");
+    /// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+    /// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
+    /// let flag = Arc::new(AtomicBool::new(true));
+    /// let (mut one, mut other) = (constraint.matcher(), constraint.matcher());
+    /// one.set_interrupt(Interrupt::default().timeout(Duration::from_millis(50)).flag(flag.clone()));
+    /// assert_eq!(one.advance_bytes(b"ab"), Err(EngineError::Cancelled));
+    /// assert!(other.advance_bytes(b"ab")?);
+    /// flag.store(false, Ordering::Relaxed);
+    /// assert!(one.advance_bytes(b"ab")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
+    }
+
+    /// Work that this matcher's interrupt may end.
+    pub(super) fn interruptible<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        if self.interrupt.is_never() {
+            return work(self);
+        }
+        let interrupt = self.interrupt.clone();
+        interrupt.scope(|| work(self))?
     }
 
     /// The tokens allowed next, the end-of-sequence ones among them where the output may end. Shared with the constraint where the
@@ -99,10 +143,12 @@ impl Matcher {
     /// # Errors
     /// Those of the constraint's limits, and of lazily expanded grammars.
     pub fn mask(&mut self) -> Result<Arc<TokenSet>, EngineError> {
-        if !self.stopped {
-            self.renew()?;
-        }
-        self.mask_at(self.place())
+        self.interruptible(|matcher| {
+            if !matcher.stopped {
+                matcher.renew()?;
+            }
+            matcher.mask_at(matcher.place())
+        })
     }
 
     /// Writes the tokens allowed next as bits: token `i` is bit `i % 32` of word `i / 32`. `out` has exactly
@@ -124,9 +170,13 @@ impl Matcher {
                 known.write(out);
                 return Ok(());
             }
-            self.renew()?;
         }
-        let data = self.data_at(self.place())?;
+        let data = self.interruptible(|matcher| {
+            if !matcher.stopped {
+                matcher.renew()?;
+            }
+            matcher.data_at(matcher.place())
+        })?;
         self.write(data.as_deref(), out);
         Ok(())
     }
@@ -253,8 +303,11 @@ impl Matcher {
         if let Some(known) = self.graph.known_mask(self.state) {
             return Ok(known.contains(token));
         }
-        self.renew()?;
-        Ok(self.read(&self.graph, self.state, &Read::Token(token))? != Some(StateId::DEAD))
+        self.interruptible(|matcher| {
+            matcher.renew()?;
+            let next = matcher.read(&matcher.graph, matcher.state, &Read::Token(token))?;
+            Ok(next != Some(StateId::DEAD))
+        })
     }
 
     /// Reads `token`. `false` when it is not allowed; then nothing has changed.
@@ -269,7 +322,6 @@ impl Matcher {
                 true
             });
         }
-        self.renew()?;
         self.take(Read::Token(token))
     }
 
@@ -281,12 +333,14 @@ impl Matcher {
         if self.stopped {
             return Ok(false);
         }
-        self.renew()?;
         self.take(Read::Bytes(bytes.into()))
     }
 
     fn take(&mut self, read: Read) -> Result<bool, EngineError> {
-        let next = self.read(&self.graph, self.state, &read)?;
+        let next = self.interruptible(|matcher| {
+            matcher.renew()?;
+            matcher.read(&matcher.graph, matcher.state, &read)
+        })?;
         if next == Some(StateId::DEAD) {
             return Ok(false);
         }
@@ -304,15 +358,17 @@ impl Matcher {
     /// # Errors
     /// As [`allows`](Self::allows).
     pub fn validate(&mut self, tokens: &[TokenId]) -> Result<usize, EngineError> {
-        self.renew()?;
-        let mut at = self.place();
-        for (i, &token) in tokens.iter().enumerate() {
-            match self.follow(at, token)? {
-                Some(next) => at = next,
-                None => return Ok(i),
+        self.interruptible(|matcher| {
+            matcher.renew()?;
+            let mut at = matcher.place();
+            for (i, &token) in tokens.iter().enumerate() {
+                match matcher.follow(at, token)? {
+                    Some(next) => at = next,
+                    None => return Ok(i),
+                }
             }
-        }
-        Ok(tokens.len())
+            Ok(tokens.len())
+        })
     }
 
     /// Takes back the last `tokens` steps. O(tokens).
@@ -411,10 +467,29 @@ impl Matcher {
         &self.shared.vocabulary
     }
 
-    /// Tokens that complete the output from here, a short way of many; empty if it is complete. `None` where a bounded search
-    /// finds no way. Each is allowed after the ones before it.
+    /// Tokens that complete the output from here; empty if it is complete. Each is allowed after the ones before it.
     ///
-    /// What is found is kept for each state, so asking after every token of a long text costs little.
+    /// No text that completes the output has fewer bytes, and no tokens that spell it are fewer, unless parts of it depend on each
+    /// other: items that must differ, keys that require others, several counts (`contains`), lexemes. There the text is
+    /// short, and may have a few bytes more. Other texts of more bytes may have fewer tokens.
+    ///
+    /// The cost is that of what is written, about a state for each terminal, and once for each grammar that of the rules it needs:
+    /// mostly far below a millisecond. What is found is kept for each state, so that asking after every token of a long text costs
+    /// little. `None` where the vocabulary cannot spell the text, or where parts depend on each other so much that a
+    /// bounded search finds no way.
+    ///
+    /// ```
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let schema = r#"{"type": "object", "properties": {"on": {"type": "string", "format": "date"}}, "required": ["on"]}"#;
+    /// let mut matcher = Constraint::json_schema(schema, &vocabulary)?.matcher();
+    /// assert!(matcher.advance_bytes(br#"{"on": "2026-1"#)?);
+    /// let way = matcher.completion()?.ok_or("no way")?;
+    /// let text: Vec<u8> = way.iter().flat_map(|&token| vocabulary.bytes(token).to_vec()).collect();
+    /// assert_eq!(text.len(), r#"0-10"}"#.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`mask`](Self::mask).
@@ -422,8 +497,10 @@ impl Matcher {
         if self.stopped {
             return Ok(Some(Arc::new([])));
         }
-        self.renew()?;
-        self.graph.completion(self.state)
+        self.interruptible(|matcher| {
+            matcher.renew()?;
+            matcher.graph.completion(matcher.state)
+        })
     }
 
     /// The bytes that must come next, as far as there is only one way on. Empty when the output may end here or
@@ -432,19 +509,21 @@ impl Matcher {
     /// # Errors
     /// As [`mask`](Self::mask).
     pub fn forced_bytes(&mut self) -> Result<Vec<u8>, EngineError> {
-        let mut bytes = Vec::new();
         if self.stopped {
-            return Ok(bytes);
+            return Ok(Vec::new());
         }
-        self.renew()?;
-        let mut state = self.state;
-        let mut core = self.graph.lock();
-        while bytes.len() < MAX_FORCED {
-            let Some(byte) = core.recogniser.only_byte(state) else { break };
-            state = self.graph.step_locked(&mut core, state, byte)?;
-            bytes.push(byte);
-        }
-        Ok(bytes)
+        self.interruptible(|matcher| {
+            matcher.renew()?;
+            let mut bytes = Vec::new();
+            let mut state = matcher.state;
+            let mut core = matcher.graph.working()?;
+            while bytes.len() < MAX_FORCED {
+                let Some(byte) = core.recogniser.only_byte(state) else { break };
+                state = matcher.graph.step_locked(&mut core, state, byte)?;
+                bytes.push(byte);
+            }
+            Ok(bytes)
+        })
     }
 
     /// The tokens that spell [`forced_bytes`](Self::forced_bytes), longest match first; the last one is held back

@@ -44,6 +44,7 @@ mod summary;
 mod token_fsm;
 mod transitions;
 
+pub use crate::automata::{Interrupt, Interrupted};
 pub use batch::fill_masks;
 pub use constraint::{prepare, Constraint, Stats};
 pub use draft_tree::DraftTree;

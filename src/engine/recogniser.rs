@@ -14,12 +14,10 @@ use super::stack::{
     ArrayState, CaptureId, Captures, ContId, Frame, Knowledge, Link, ObjectState, Recorded, SliceInterner,
     Stack,
 };
-use crate::automata::{ByteSet, LangId, UNBOUNDED};
+use crate::automata::{interrupt, ByteSet, LangId, UNBOUNDED};
 use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId, MARK};
 use hashbrown::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A state of the graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -89,9 +87,6 @@ impl Draft {
 /// How many nodes may be entered on the way to each of the threads a state may have.
 const ENTERED_PER_THREAD: usize = 16;
 
-/// How much is worked, in threads stepped and nodes entered, until the deadline and the flag are looked at again.
-const CLOCK_INTERVAL: usize = 1024;
-
 pub(super) struct Recogniser {
     pub pool: NodePool,
     expand: Option<Arc<dyn Expand>>,
@@ -118,8 +113,6 @@ pub(super) struct Recogniser {
     pub draft: Draft,
     canonical_conts: HashMap<ContId, ContId>,
     pub limits: Limits,
-    /// What is left of [`CLOCK_INTERVAL`].
-    unchecked: usize,
 }
 
 impl Recogniser {
@@ -148,7 +141,6 @@ impl Recogniser {
             draft: Draft::default(),
             canonical_conts: HashMap::new(),
             limits: limits.clone(),
-            unchecked: CLOCK_INTERVAL,
         };
         recogniser.states.intern(&[NOT_ACCEPTING]);
         recogniser
@@ -295,30 +287,16 @@ impl Recogniser {
         only
     }
 
-    /// Counts work that is about to be done.
+    /// Counts work that is about to be done: a thread stepped, a node entered.
     pub(super) fn work(&mut self, amount: usize) -> Result<(), EngineError> {
-        if let Some(left) = self.unchecked.checked_sub(amount) {
-            self.unchecked = left;
-            return Ok(());
-        }
-        self.unchecked = CLOCK_INTERVAL;
-        self.check()
-    }
-
-    /// Whether there may be any more work: the caller has not cancelled, and the deadline has not passed.
-    pub fn check(&self) -> Result<(), EngineError> {
-        if self.limits.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
-            return Err(EngineError::Cancelled);
-        }
-        if self.limits.deadline.is_some_and(|d| Instant::now() > d) {
-            return Err(EngineError::Deadline);
-        }
-        Ok(())
+        interrupt::spend(u32::try_from(amount).unwrap_or(u32::MAX));
+        Ok(interrupt::ended()?)
     }
 
     /// Interns the draft: threads sorted, those at the same place merged.
     pub fn finish(&mut self) -> Result<StateId, EngineError> {
         self.enter_all()?;
+        interrupt::ended()?;
         if self.pool.languages.exhausted() {
             return Err(EngineError::Limit {
                 what: "states searched for a word of an intersection or complement",

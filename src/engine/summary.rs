@@ -42,7 +42,7 @@ use super::flat::{Flat, Row};
 use super::ideas::{uses, Idea};
 use super::lexicon::{Below, Source, Unit, SLICED};
 use super::suffix_trie::Suffixes;
-use crate::automata::{Expr, LangId, Languages, LiteralSet, UNLABELLED};
+use crate::automata::{interrupt, Expr, LangId, Languages, LiteralSet, UNLABELLED};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use std::sync::{Arc, OnceLock};
 
@@ -57,6 +57,9 @@ const PERMISSIVE: usize = 16;
 
 /// Subtrees of fewer nodes are walked rather than asked about.
 const WORTH_SKIPPING: u32 = 8;
+
+/// Nodes visited between two looks at whether the work is over.
+const CHECKED: usize = 64;
 
 /// More ends than this are not merged but looked up in a summary with the same ones.
 const MAX_MERGED: usize = 64;
@@ -265,7 +268,8 @@ impl Summariser<'_> {
         let difference = plainer.and_then(|plainer| self.delta(language, plainer));
         let (summary, visited) = difference.unwrap_or_else(|| self.full(language));
         let summary = Arc::new(summary);
-        if visited >= WORTH_SHARING {
+        // Answers of a pool that has given up are guesses.
+        if visited >= WORTH_SHARING && !self.languages.exhausted() && !interrupt::is_over() {
             self.source.keep(key, &summary);
         }
         summary
@@ -335,6 +339,9 @@ impl Summariser<'_> {
         let trie = self.source.trie(self.vocabulary);
         let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
         while let Some((node, state)) = stack.pop() {
+            if interrupt::check().is_err() {
+                return;
+            }
             let mut visit = |child: u32, languages: &mut Languages| {
                 found.visited += 1;
                 let next = languages.step(state, trie.byte(child));
@@ -388,6 +395,9 @@ impl Summariser<'_> {
                 continue;
             }
             found.visited += 1;
+            if found.visited % CHECKED == 0 && interrupt::check().is_err() {
+                return;
+            }
             let row = self.flat.step(languages, from, trie.byte(node));
             if row == Row::DEAD {
                 node = after;

@@ -1,7 +1,5 @@
-//! Flags by which one thread ends the work of another: `hr_cancel_flag`, given to constraints by `hr_limits`.
-//!
-//! Set, it is seen where a deadline is: where something new is about to be worked out, and now and then while it is. What is known is
-//! answered in any case, since looking at the flag would cost those answers more than it could save.
+//! Flags by which one thread ends the work of another: `hr_cancel_flag`, given to calls and matchers by
+//! [`hr_interrupt`](super::interrupt).
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -13,12 +11,12 @@ use std::sync::Arc;
 
 /// A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by hr_cancel_flag_free().
 ///
-/// Named in hr_limits when a constraint is made, it holds for that call and for all calls on the constraint and its matchers. While
-/// it is set they fail with HR_ERROR_CANCELLED, the ones under way soon and the others at once, unless what they ask is already
-/// known. Matchers are left as they were, and the call may be repeated when the flag is cleared.
+/// Named in an hr_interrupt, it holds for the call that was given that, or for all calls on the matcher. While it is set they fail with
+/// HR_ERROR_CANCELLED, those under way within milliseconds. Matchers are left as they were, and the call may be repeated
+/// when the flag is cleared.
 ///
-/// Any number of threads may use it at once, and one flag may serve any number of constraints. They keep what they need of it
-/// alive: it may be freed at any time, and then stays as it is.
+/// Any number of threads may use it at once, and one flag may serve any number of matchers. They keep what they need of it alive:
+/// it may be freed at any time, and then stays as it is.
 pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 
 /// A flag that is not set.

@@ -7,16 +7,14 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
-use super::cancel_flag::hr_cancel_flag;
 use super::error::hr_error;
 use super::grammar::hr_grammar;
+use super::interrupt::{self, hr_interrupt};
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_vocab;
 use crate::engine::{Constraint, EngineError, Limits};
 use crate::grammar::GrammarError;
-use std::ptr;
-use std::time::{Duration, Instant};
 
 /// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
 ///
@@ -39,14 +37,9 @@ pub struct hr_limits {
     pub search_states: u64,
     /// Nodes a grammar may have, those expanded later included. Default 4,000,000.
     pub nodes: usize,
-    /// From this many milliseconds after the constraint was made, it and its matchers fail to find out anything new, the call
-    /// under way included; 0 is never (default).
-    pub timeout_ms: u64,
-    /// Ends calls that take too long. Needed until the constraint is made. Default NULL: there is none.
-    pub cancel: *const hr_cancel_flag,
 }
 
-// Numbers and a raw pointer.
+// Numbers.
 unsafe impl Versioned for hr_limits {
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -56,30 +49,17 @@ unsafe impl Versioned for hr_limits {
             state_threads: limits.state_threads,
             search_states: limits.search_states,
             nodes: limits.nodes,
-            timeout_ms: 0,
-            cancel: ptr::null(),
         }
     }
 }
 
 impl hr_limits {
-    /// Relies on `cancel` being NULL or live.
-    unsafe fn to_limits(self) -> Result<Limits, Failure> {
-        let mut limits = Limits::default()
+    fn to_limits(self) -> Limits {
+        Limits::default()
             .graph_bytes(self.graph_bytes)
             .state_threads(self.state_threads)
             .search_states(self.search_states)
-            .nodes(self.nodes);
-        // A moment too far away to be represented is never.
-        match Instant::now().checked_add(Duration::from_millis(self.timeout_ms)) {
-            Some(deadline) if self.timeout_ms > 0 => limits = limits.deadline(deadline),
-            _ => {}
-        }
-        if !self.cancel.is_null() {
-            let flag = unsafe { boundary::object(self.cancel, "limits.cancel")? };
-            limits = limits.cancel(flag.0.clone());
-        }
-        Ok(limits)
+            .nodes(self.nodes)
     }
 }
 
@@ -87,6 +67,7 @@ impl From<GrammarError> for Failure {
     fn from(error: GrammarError) -> Self {
         let status = match error {
             GrammarError::Limit { .. } => hr_status::HR_ERROR_LIMIT,
+            GrammarError::Interrupted(why) => return why.into(),
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
         Failure::of(status, &error)
@@ -149,7 +130,7 @@ pub unsafe extern "C" fn hr_limits_init(limits: *mut hr_limits) {
     unsafe { options::init(limits) }
 }
 
-/// Ties a grammar to a vocabulary. limits may be NULL for the defaults.
+/// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and holds for this call alone.
 ///
 /// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the grammar names.
 #[no_mangle]
@@ -157,6 +138,7 @@ pub unsafe extern "C" fn hr_constraint_new(
     grammar: *const hr_grammar,
     vocab: *const hr_vocab,
     limits: *const hr_limits,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_constraint,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -164,8 +146,10 @@ pub unsafe extern "C" fn hr_constraint_new(
         let out = boundary::out(out, "out")?;
         let grammar = boundary::object(grammar, "grammar")?;
         let vocab = boundary::object(vocab, "vocab")?;
-        let limits = options::read(limits, "limits")?.to_limits()?;
-        out.object(hr_constraint(Constraint::with_limits(&grammar.0, &vocab.0, limits)?));
+        let limits = options::read(limits, "limits")?.to_limits();
+        let interrupt = interrupt::read(interrupt)?;
+        let constraint = interrupt.scope(|| Constraint::with_limits(&grammar.0, &vocab.0, limits))??;
+        out.object(hr_constraint(constraint));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

@@ -16,7 +16,6 @@ use crate::decode::{
     Batch, Completion, Contrasted, DecodeError, Dola, Erase, FinishReason, Generation, Guided, LanguageModel,
     Request,
 };
-use crate::engine::EngineError;
 use crate::torch::Model;
 use crate::vocab::TokenId;
 use std::ffi::c_char;
@@ -80,13 +79,30 @@ pub struct hr_generation_stats {
 /// It does not change: any number of threads may read it at once. It depends on no other object.
 pub struct hr_generation(Generation);
 
+/// Whose fault an error is that neither constraint nor sampler has raised.
+fn status_of(error: &DecodeError) -> hr_status {
+    use hr_status::*;
+    match error {
+        DecodeError::ConstraintVocabulary
+        | DecodeError::EmptyPrompt
+        | DecodeError::PromptTooLong { .. }
+        | DecodeError::PromptToken { .. }
+        | DecodeError::Completions { .. }
+        | DecodeError::Strategy { .. } => HR_ERROR_INVALID_ARGUMENT,
+        DecodeError::VocabularySize { .. } => HR_ERROR_VOCABULARY,
+        DecodeError::NotAllowed { .. } => HR_ERROR_INTERNAL,
+        DecodeError::DeadEnd { .. } => HR_ERROR_GRAMMAR,
+        _ => HR_ERROR_MODEL,
+    }
+}
+
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
-        let status = match error {
-            DecodeError::Constraint(EngineError::Cancelled) => hr_status::HR_ERROR_CANCELLED,
-            _ => hr_status::HR_ERROR_MODEL,
-        };
-        Failure::of(status, &error)
+        match error {
+            DecodeError::Constraint(error) => error.into(),
+            DecodeError::Sampling(error) => error.into(),
+            error => Failure::of(status_of(&error), &error),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::boundary::{self, Failure};
 use super::error::hr_error;
+use super::interrupt::{self, hr_interrupt};
 use super::options::choose;
 use super::status::hr_status;
 use super::vocab::hr_text;
@@ -58,6 +59,7 @@ impl From<SyntaxError> for Failure {
     fn from(error: SyntaxError) -> Self {
         use SyntaxErrorKind::{Count, Length, Nesting};
         let status = match error.kind() {
+            SyntaxErrorKind::Grammar(GrammarError::Interrupted(why)) => return (*why).into(),
             Nesting { .. }
             | Length { .. }
             | Count { .. }
@@ -71,11 +73,13 @@ impl From<SyntaxError> for Failure {
 }
 
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
+/// interrupt may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_regex(
     pattern: *const c_char,
     pattern_len: usize,
     dialect: hr_regex_dialect_number,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -88,18 +92,21 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
             (HR_REGEX_DIALECT_RUST as u32, Dialect::Rust),
         ];
         let dialect = choose(dialect, "dialect", &dialects)?;
-        out.object(hr_grammar(regex::compile(pattern, dialect)?));
+        let interrupt = interrupt::read(interrupt)?;
+        out.object(hr_grammar(interrupt.scope(|| regex::compile(pattern, dialect))??));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }
 
 /// Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
+/// interrupt may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_rules(
     rules: *const c_char,
     rules_len: usize,
     notation: hr_grammar_notation_number,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -113,7 +120,8 @@ pub unsafe extern "C" fn hr_grammar_from_rules(
             (HR_GRAMMAR_NOTATION_LARK as u32, Notation::Lark),
         ];
         let notation = choose(notation, "notation", &notations)?;
-        out.object(hr_grammar(notation.compile(rules)?));
+        let interrupt = interrupt::read(interrupt)?;
+        out.object(hr_grammar(interrupt.scope(|| notation.compile(rules))??));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
@@ -138,6 +146,7 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
     start: hr_text,
     modules: *const hr_lark_module,
     module_count: usize,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -152,7 +161,8 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
         for module in boundary::slice(modules, module_count, "modules")? {
             options = options.module(module.name.get("a module's name")?, module.text.get("a module")?);
         }
-        out.object(hr_grammar(lark::compile_with(rules, &options)?));
+        let interrupt = interrupt::read(interrupt)?;
+        out.object(hr_grammar(interrupt.scope(|| lark::compile_with(rules, &options))??));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

@@ -8,6 +8,7 @@
 use super::boundary::{self, Failure, Guarded};
 use super::constraint::hr_constraint;
 use super::error::hr_error;
+use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
 use super::vocab;
 use crate::engine::{fill_masks, Matcher};
@@ -56,6 +57,29 @@ pub unsafe extern "C" fn hr_matcher_clone(
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_free(matcher: *mut hr_matcher) {
     unsafe { boundary::free(matcher) }
+}
+
+/// Says when calls on a matcher end early, from now on, and on those cloned from it later; NULL for never. Other matchers of its
+/// constraint are not concerned.
+///
+/// A call that was ended fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED, has changed nothing and may be repeated; so do all calls
+/// while the flag is set. A mask that is known already is written in any case. The struct may be freed at once, and so may the
+/// flag: the matcher keeps what it needs of it alive.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matcher_set_interrupt(
+    matcher: *mut hr_matcher,
+    interrupt: *const hr_interrupt,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let matcher = boundary::object_mut(matcher, "matcher")?;
+        let interrupt = interrupt::read(interrupt)?;
+        matcher.0.change(|matcher| {
+            matcher.set_interrupt(interrupt);
+            Ok(())
+        })
+    };
+    unsafe { boundary::guard(error, body) }
 }
 
 /// Writes which tokens may come next: bit i % 32 of word i / 32 is 1 if token i may. The tokens that end a sequence are

@@ -28,6 +28,7 @@ mod generation;
 #[cfg(feature = "torch")]
 mod generation_options;
 mod grammar;
+mod interrupt;
 mod mask;
 mod matcher;
 #[cfg(feature = "torch")]

@@ -6,6 +6,7 @@
 use super::boundary::{self, Failure};
 use super::error::hr_error;
 use super::grammar::hr_grammar;
+use super::interrupt::{self, hr_interrupt};
 use super::options::{self, choose, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_text;
@@ -253,6 +254,7 @@ impl From<SchemaError> for Failure {
     fn from(error: SchemaError) -> Self {
         let status = match error {
             SchemaError::Fuel { .. } => hr_status::HR_ERROR_LIMIT,
+            SchemaError::Interrupted(why) => return why.into(),
             SchemaError::Option { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
@@ -266,7 +268,8 @@ impl From<SchemaError> for Failure {
     }
 }
 
-/// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults.
+/// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults, and
+/// interrupt may be NULL; it holds for this call alone.
 ///
 /// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
 /// for text that is no JSON, a JSON pointer for everything else.
@@ -275,6 +278,7 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
     schema: *const c_char,
     schema_len: usize,
     options: *const hr_schema_options,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
@@ -282,7 +286,8 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
         let out = boundary::out(out, "out")?;
         let schema = boundary::text(schema, schema_len, "schema")?;
         let options = options::read(options, "options")?.to_options()?;
-        out.object(hr_grammar(schema::compile(schema, &options)?));
+        let interrupt = interrupt::read(interrupt)?;
+        out.object(hr_grammar(interrupt.scope(|| schema::compile(schema, &options))??));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

@@ -6,6 +6,7 @@
 use super::boundary;
 use super::constraint::hr_constraint;
 use super::error::hr_error;
+use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
 use crate::engine::TokenFsm;
 use crate::vocab::TokenId;
@@ -22,18 +23,20 @@ pub struct hr_token_fsm(TokenFsm);
 /// Writes down all states of a constraint; equal ones are merged.
 ///
 /// Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged: recursive grammars, for one, have no end
-/// of states. The cost is states times allowed tokens.
+/// of states. The cost is states times allowed tokens. interrupt may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_new(
     constraint: *const hr_constraint,
     max_states: usize,
+    interrupt: *const hr_interrupt,
     out: *mut *mut hr_token_fsm,
     error: *mut *mut hr_error,
 ) -> hr_status {
     let body = || unsafe {
         let out = boundary::out(out, "out")?;
         let constraint = boundary::object(constraint, "constraint")?;
-        out.object(hr_token_fsm(constraint.0.compile_token_fsm(max_states)?));
+        let interrupt = interrupt::read(interrupt)?;
+        out.object(hr_token_fsm(interrupt.scope(|| constraint.0.compile_token_fsm(max_states))??));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }

@@ -57,14 +57,14 @@ pub use options::{
 };
 
 use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::{Languages, UNBOUNDED};
+use crate::automata::{interrupt, Languages, UNBOUNDED};
 use crate::grammar::{Choice, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
 use document::{Document, OBJECT};
 use emit::Lead;
 use envelope::Unwrapped;
 use hashbrown::HashSet;
 use shape::Eval;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 use term::{Algebra, Failure};
 
 /// Compiles a JSON Schema, given as text, into a grammar of the JSON texts that satisfy it.
@@ -211,9 +211,10 @@ impl Expander {
         nodes: &mut NodePool,
         work: impl FnOnce(&mut Eval<'_>) -> Result<T, Failure>,
     ) -> Result<T, GrammarError> {
-        let mut algebra = self.algebra.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut algebra = interrupt::lock(&self.algebra)?;
         algebra.refuel();
         let result = work(&mut Eval { algebra: &mut algebra, nodes });
+        interrupt::ended()?;
         result.map_err(|failure| match failure {
             Failure::Interrupted(why) => why.into(),
             failure => GrammarError::Expansion(explain(&algebra, failure).to_string()),

@@ -81,8 +81,8 @@ static hr_matcher *make_matcher(const hr_vocab *vocab, const char *pattern) {
     hr_grammar *grammar = NULL;
     hr_constraint *constraint = NULL;
     hr_matcher *matcher = NULL;
-    OK(hr_grammar_from_regex(pattern, strlen(pattern), HR_REGEX_DIALECT_ECMA262, &grammar, &error));
-    OK(hr_constraint_new(grammar, vocab, NULL, &constraint, &error));
+    OK(hr_grammar_from_regex(pattern, strlen(pattern), HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
+    OK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, &error));
     OK(hr_matcher_new(constraint, &matcher, &error));
     /* Parents may go first. */
     hr_constraint_free(constraint);
@@ -119,10 +119,10 @@ static void test_errors(void) {
     hr_error_free(NULL);
 
     /* Without a place for the error, the status still comes. */
-    CHECK(hr_grammar_from_json_schema("{", 1, NULL, &grammar, NULL) == HR_ERROR_GRAMMAR);
+    CHECK(hr_grammar_from_json_schema("{", 1, NULL, NULL, &grammar, NULL) == HR_ERROR_GRAMMAR);
 
     /* Text that is no JSON has a line and a column. */
-    CHECK(hr_grammar_from_json_schema("{\n  \"type\" 1}", 13, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
+    CHECK(hr_grammar_from_json_schema("{\n  \"type\" 1}", 13, NULL, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
     CHECK(line == 2 && column > 1 && pointer == NULL);
     CHECK(hr_error_location(error, NULL, NULL, NULL));
@@ -130,14 +130,14 @@ static void test_errors(void) {
     error = NULL;
 
     /* So has a grammar. */
-    CHECK(hr_grammar_from_rules("root ::= (\n  \"a\" x )", 20, HR_GRAMMAR_NOTATION_GBNF, &grammar, &error) == HR_ERROR_GRAMMAR);
+    CHECK(hr_grammar_from_rules("root ::= (\n  \"a\" x )", 20, HR_GRAMMAR_NOTATION_GBNF, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
     CHECK(line == 2 && column == 7 && pointer == NULL);
     hr_error_free(error);
     error = NULL;
 
     /* A keyword that makes no sense has a pointer. */
-    CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
+    CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
     CHECK(line == 0 && column == 0);
     CHECK(pointer != NULL && strncmp(pointer, "/properties/a~1b", 16) == 0);
@@ -146,7 +146,7 @@ static void test_errors(void) {
     error = NULL;
 
     /* Arguments have no location. */
-    CHECK(hr_grammar_from_regex(NULL, 3, HR_REGEX_DIALECT_RUST, &grammar, &error) == HR_ERROR_INVALID_ARGUMENT);
+    CHECK(hr_grammar_from_regex(NULL, 3, HR_REGEX_DIALECT_RUST, NULL, &grammar, &error) == HR_ERROR_INVALID_ARGUMENT);
     CHECK(!hr_error_location(error, &line, &column, &pointer));
     hr_error_free(error);
     CHECK(grammar == NULL);
@@ -251,9 +251,9 @@ static void test_grammars(void) {
     CHECK(second != NULL);
     hr_grammar_free(grammar);
     hr_grammar_free(second);
-    OK(hr_grammar_from_regex("[ab]+", 5, HR_REGEX_DIALECT_RUST, &grammar, &error));
+    OK(hr_grammar_from_regex("[ab]+", 5, HR_REGEX_DIALECT_RUST, NULL, &grammar, &error));
     hr_grammar_free(grammar);
-    OK(hr_grammar_from_rules("root ::= [ab]+", 14, HR_GRAMMAR_NOTATION_GBNF, &grammar, &error));
+    OK(hr_grammar_from_rules("root ::= [ab]+", 14, HR_GRAMMAR_NOTATION_GBNF, NULL, &grammar, &error));
     hr_grammar_free(grammar);
     hr_schema_options_init(&options);
     CHECK(options.struct_size == sizeof options);
@@ -261,49 +261,49 @@ static void test_grammars(void) {
     document.text = text_of("{\"type\": \"number\"}");
     options.documents = &document;
     options.document_count = 1;
-    OK(hr_grammar_from_json_schema("{\"$ref\": \"https://example.com/number\"}", 38, &options, &grammar, &error));
+    OK(hr_grammar_from_json_schema("{\"$ref\": \"https://example.com/number\"}", 38, &options, NULL, &grammar, &error));
     hr_grammar_free(grammar);
 
     FAILS(hr_grammar_from_choices(NULL, 0, &none, &error), HR_ERROR_GRAMMAR, "empty");
     choices[1].data = NULL;
     FAILS(hr_grammar_from_choices(choices, 2, &none, &error), HR_ERROR_INVALID_ARGUMENT, "a choice is NULL");
-    FAILS(hr_grammar_from_regex("(", 1, HR_REGEX_DIALECT_ECMA262, &none, &error), HR_ERROR_GRAMMAR, "(");
-    FAILS(hr_grammar_from_regex("a", 1, (hr_regex_dialect)77, &none, &error), HR_ERROR_INVALID_ARGUMENT, "dialect is 77");
-    FAILS(hr_grammar_from_regex("a\xff", 2, HR_REGEX_DIALECT_ECMA262, &none, &error), HR_ERROR_INVALID_ARGUMENT, "byte 1");
-    FAILS(hr_grammar_from_regex("a", 1, HR_REGEX_DIALECT_ECMA262, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
-    FAILS(hr_grammar_from_rules("root ::= x", 10, HR_GRAMMAR_NOTATION_GBNF, &none, &error), HR_ERROR_GRAMMAR, "`x` is not defined");
-    FAILS(hr_grammar_from_rules("root ::= \"a\"{9999999999}", 24, HR_GRAMMAR_NOTATION_GBNF, &none, &error), HR_ERROR_LIMIT, "larger than");
-    FAILS(hr_grammar_from_rules("start: X", 8, HR_GRAMMAR_NOTATION_LARK, &none, &error), HR_ERROR_GRAMMAR, "lark: rule `X`");
-    FAILS(hr_grammar_from_rules("a = 'x'", 7, HR_GRAMMAR_NOTATION_EBNF, &none, &error), HR_ERROR_GRAMMAR, "expected `;`");
-    FAILS(hr_grammar_from_rules("", 0, (hr_grammar_notation)77, &none, &error), HR_ERROR_INVALID_ARGUMENT, "notation is 77");
-    FAILS(hr_grammar_from_rules(NULL, 3, HR_GRAMMAR_NOTATION_GBNF, &none, &error), HR_ERROR_INVALID_ARGUMENT, "rules is NULL");
-    FAILS(hr_grammar_from_json_schema("false", 5, NULL, &none, &error), HR_ERROR_GRAMMAR, "no JSON value");
-    FAILS(hr_grammar_from_json_schema("", 0, NULL, &none, &error), HR_ERROR_GRAMMAR, "JSON");
+    FAILS(hr_grammar_from_regex("(", 1, HR_REGEX_DIALECT_ECMA262, NULL, &none, &error), HR_ERROR_GRAMMAR, "(");
+    FAILS(hr_grammar_from_regex("a", 1, (hr_regex_dialect)77, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "dialect is 77");
+    FAILS(hr_grammar_from_regex("a\xff", 2, HR_REGEX_DIALECT_ECMA262, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "byte 1");
+    FAILS(hr_grammar_from_regex("a", 1, HR_REGEX_DIALECT_ECMA262, NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
+    FAILS(hr_grammar_from_rules("root ::= x", 10, HR_GRAMMAR_NOTATION_GBNF, NULL, &none, &error), HR_ERROR_GRAMMAR, "`x` is not defined");
+    FAILS(hr_grammar_from_rules("root ::= \"a\"{9999999999}", 24, HR_GRAMMAR_NOTATION_GBNF, NULL, &none, &error), HR_ERROR_LIMIT, "larger than");
+    FAILS(hr_grammar_from_rules("start: X", 8, HR_GRAMMAR_NOTATION_LARK, NULL, &none, &error), HR_ERROR_GRAMMAR, "lark: rule `X`");
+    FAILS(hr_grammar_from_rules("a = 'x'", 7, HR_GRAMMAR_NOTATION_EBNF, NULL, &none, &error), HR_ERROR_GRAMMAR, "expected `;`");
+    FAILS(hr_grammar_from_rules("", 0, (hr_grammar_notation)77, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "notation is 77");
+    FAILS(hr_grammar_from_rules(NULL, 3, HR_GRAMMAR_NOTATION_GBNF, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "rules is NULL");
+    FAILS(hr_grammar_from_json_schema("false", 5, NULL, NULL, &none, &error), HR_ERROR_GRAMMAR, "no JSON value");
+    FAILS(hr_grammar_from_json_schema("", 0, NULL, NULL, &none, &error), HR_ERROR_GRAMMAR, "JSON");
     hr_schema_options_init(&options);
     options.key_order = (hr_key_order)9;
-    FAILS(hr_grammar_from_json_schema("true", 4, &options, &none, &error), HR_ERROR_INVALID_ARGUMENT, "key_order is 9");
+    FAILS(hr_grammar_from_json_schema("true", 4, &options, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "key_order is 9");
 
     /* A program compiled against an older header knows fewer options; what lies behind them is not read. */
     hr_schema_options_init(&options);
     options.strictness = (hr_strictness)9;
     options.struct_size = offsetof(hr_schema_options, indent);
-    OK(hr_grammar_from_json_schema("true", 4, &options, &grammar, &error));
+    OK(hr_grammar_from_json_schema("true", 4, &options, NULL, &grammar, &error));
     hr_grammar_free(grammar);
 
     /* One compiled against a newer header may know more, if it does not use it. */
     memset(&newer, 0, sizeof newer);
     hr_schema_options_init(&newer.known);
     newer.known.struct_size = sizeof newer;
-    OK(hr_grammar_from_json_schema("true", 4, &newer.known, &grammar, &error));
+    OK(hr_grammar_from_json_schema("true", 4, &newer.known, NULL, &grammar, &error));
     hr_grammar_free(grammar);
     newer.unknown = 1;
-    FAILS(hr_grammar_from_json_schema("true", 4, &newer.known, &none, &error), HR_ERROR_INVALID_ARGUMENT, "does not know");
+    FAILS(hr_grammar_from_json_schema("true", 4, &newer.known, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "does not know");
 
     /* Never initialised. */
     options.struct_size = 0;
-    FAILS(hr_grammar_from_json_schema("true", 4, &options, &none, &error), HR_ERROR_INVALID_ARGUMENT, "_init");
+    FAILS(hr_grammar_from_json_schema("true", 4, &options, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "_init");
     memset(&options, 0xa5, sizeof options);
-    FAILS(hr_grammar_from_json_schema("true", 4, &options, &none, &error), HR_ERROR_INVALID_ARGUMENT, "struct_size");
+    FAILS(hr_grammar_from_json_schema("true", 4, &options, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "struct_size");
     CHECK(none == NULL);
 
     hr_schema_options_init(NULL);
@@ -319,10 +319,10 @@ static void test_constraints(void) {
     hr_limits limits;
     hr_constraint_stats stats;
 
-    OK(hr_grammar_from_regex("[ab]+", 5, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
+    OK(hr_grammar_from_regex("[ab]+", 5, HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
     hr_limits_init(&limits);
     CHECK(limits.struct_size == sizeof limits && limits.graph_bytes > 0);
-    OK(hr_constraint_new(grammar, vocab, &limits, &constraint, &error));
+    OK(hr_constraint_new(grammar, vocab, &limits, NULL, &constraint, &error));
     second = hr_constraint_clone(constraint);
     hr_constraint_free(constraint);
     same = hr_constraint_vocab(second);
@@ -334,14 +334,14 @@ static void test_constraints(void) {
     FAILS(hr_constraint_get_stats(second, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "stats is NULL");
     hr_constraint_free(second);
 
-    FAILS(hr_constraint_new(NULL, vocab, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "grammar is NULL");
-    FAILS(hr_constraint_new(grammar, NULL, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "vocab is NULL");
-    FAILS(hr_constraint_new(grammar, vocab, NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
+    FAILS(hr_constraint_new(NULL, vocab, NULL, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "grammar is NULL");
+    FAILS(hr_constraint_new(grammar, NULL, NULL, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "vocab is NULL");
+    FAILS(hr_constraint_new(grammar, vocab, NULL, NULL, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
     limits.struct_size = 3;
-    FAILS(hr_constraint_new(grammar, vocab, &limits, &none, &error), HR_ERROR_INVALID_ARGUMENT, "struct_size is 3");
+    FAILS(hr_constraint_new(grammar, vocab, &limits, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "struct_size is 3");
     hr_grammar_free(grammar);
-    OK(hr_grammar_from_regex("z", 1, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
-    FAILS(hr_constraint_new(grammar, vocab, NULL, &none, &error), HR_ERROR_GRAMMAR, "cannot spell");
+    OK(hr_grammar_from_regex("z", 1, HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
+    FAILS(hr_constraint_new(grammar, vocab, NULL, NULL, &none, &error), HR_ERROR_GRAMMAR, "cannot spell");
     CHECK(none == NULL);
     hr_grammar_free(grammar);
     hr_vocab_free(vocab);
@@ -359,32 +359,40 @@ static void test_cancel_flags(void) {
     hr_matcher *matcher = NULL;
     hr_token_fsm *fsm = NULL;
     hr_cancel_flag *flag = hr_cancel_flag_new(), *same = hr_cancel_flag_clone(flag);
-    hr_limits limits;
+    hr_matcher *other = NULL;
+    hr_interrupt interrupt;
     uint32_t mask[2] = {7, 7};
     bool yes = false;
 
-    hr_limits_init(&limits);
-    CHECK(limits.cancel == NULL);
-    limits.cancel = flag;
-    OK(hr_grammar_from_regex("[ab]{2}1", 8, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
+    hr_interrupt_init(&interrupt);
+    CHECK(interrupt.struct_size == sizeof interrupt && interrupt.timeout_ms == 0 && interrupt.cancel == NULL);
+    interrupt.timeout_ms = 60000;
+    interrupt.cancel = flag;
     CHECK(!hr_cancel_flag_is_set(flag));
     hr_cancel_flag_set(flag);
     CHECK(hr_cancel_flag_is_set(same));
-    FAILS(hr_constraint_new(grammar, vocab, &limits, &constraint, &error), HR_ERROR_CANCELLED, "cancelled");
+    FAILS(hr_grammar_from_regex("[ab]{2}1", 8, HR_REGEX_DIALECT_ECMA262, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
+    FAILS(hr_grammar_from_rules("root ::= [ab]+", 14, HR_GRAMMAR_NOTATION_GBNF, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
+    FAILS(hr_grammar_from_json_schema("true", 4, NULL, &interrupt, &grammar, &error), HR_ERROR_CANCELLED, "cancelled");
+    CHECK(grammar == NULL);
+    OK(hr_grammar_from_regex("[ab]{2}1", 8, HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
+    FAILS(hr_constraint_new(grammar, vocab, NULL, &interrupt, &constraint, &error), HR_ERROR_CANCELLED, "cancelled");
     CHECK(constraint == NULL);
     hr_cancel_flag_clear(same);
     CHECK(!hr_cancel_flag_is_set(flag));
-    OK(hr_constraint_new(grammar, vocab, &limits, &constraint, &error));
-    hr_cancel_flag_free(flag);
+    OK(hr_constraint_new(grammar, vocab, NULL, &interrupt, &constraint, &error));
     OK(hr_matcher_new(constraint, &matcher, &error));
+    OK(hr_matcher_set_interrupt(matcher, &interrupt, &error));
+    FAILS(hr_matcher_set_interrupt(NULL, &interrupt, &error), HR_ERROR_INVALID_ARGUMENT, "matcher is NULL");
 
-    /* What is known is answered, and what is not leaves everything as it was. */
+    /* Known masks are given, and what fails leaves everything as it was. */
     hr_cancel_flag_set(same);
     OK(hr_matcher_fill_mask(matcher, mask, 2, &error));
     CHECK(mask[0] == (1u << A | 1u << B | 1u << AB));
     FAILS(hr_matcher_advance(matcher, A, &yes, &error), HR_ERROR_CANCELLED, "cancelled");
-    FAILS(hr_token_fsm_new(constraint, 9, &fsm, &error), HR_ERROR_CANCELLED, "cancelled");
+    FAILS(hr_token_fsm_new(constraint, 9, &interrupt, &fsm, &error), HR_ERROR_CANCELLED, "cancelled");
     CHECK(!yes && hr_matcher_output_len(matcher) == 0 && fsm == NULL);
+    hr_cancel_flag_free(flag);
     hr_cancel_flag_clear(same);
     OK(hr_matcher_advance(matcher, A, &yes, &error));
     CHECK(yes);
@@ -392,9 +400,20 @@ static void test_cancel_flags(void) {
     mask[0] = 7;
     FAILS(hr_matcher_fill_mask(matcher, mask, 2, &error), HR_ERROR_CANCELLED, "cancelled");
     CHECK(mask[0] == 7);
+    /* Other matchers of the constraint go on; a copy is like its original. */
+    OK(hr_matcher_new(constraint, &other, &error));
+    OK(hr_matcher_advance(other, A, &yes, &error));
+    hr_matcher_free(other);
+    OK(hr_matcher_clone(matcher, &other, &error));
+    FAILS(hr_matcher_advance(other, A, &yes, &error), HR_ERROR_CANCELLED, "cancelled");
+    OK(hr_matcher_set_interrupt(other, NULL, &error));
+    OK(hr_matcher_advance(other, A, &yes, &error));
+    hr_matcher_free(other);
     hr_cancel_flag_clear(same);
     OK(hr_matcher_fill_mask(matcher, mask, 2, &error));
     CHECK(mask[0] == (1u << A | 1u << B));
+    interrupt.struct_size = 3;
+    FAILS(hr_matcher_set_interrupt(matcher, &interrupt, &error), HR_ERROR_INVALID_ARGUMENT, "struct_size is 3");
 
     hr_cancel_flag_free(same);
     hr_matcher_free(matcher);
@@ -405,6 +424,7 @@ static void test_cancel_flags(void) {
     hr_cancel_flag_clear(NULL);
     CHECK(!hr_cancel_flag_is_set(NULL) && hr_cancel_flag_clone(NULL) == NULL);
     hr_cancel_flag_free(NULL);
+    hr_interrupt_init(NULL);
 }
 
 static void test_matchers(void) {
@@ -590,10 +610,10 @@ static void test_token_fsms(void) {
     uint8_t bytes[1024];
     size_t len = 0, count = 0, classes_count;
 
-    OK(hr_grammar_from_regex("^a(b|1)$", 8, HR_REGEX_DIALECT_ECMA262, &grammar, &error));
-    OK(hr_constraint_new(grammar, vocab, NULL, &constraint, &error));
-    FAILS(hr_token_fsm_new(constraint, 2, &none, &error), HR_ERROR_LIMIT, "more than 2 states");
-    OK(hr_token_fsm_new(constraint, 100, &fsm, &error));
+    OK(hr_grammar_from_regex("^a(b|1)$", 8, HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
+    OK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, &error));
+    FAILS(hr_token_fsm_new(constraint, 2, NULL, &none, &error), HR_ERROR_LIMIT, "more than 2 states");
+    OK(hr_token_fsm_new(constraint, 100, NULL, &fsm, &error));
     hr_constraint_free(constraint);
     hr_grammar_free(grammar);
     hr_vocab_free(vocab);
@@ -629,7 +649,7 @@ static void test_token_fsms(void) {
     FAILS(hr_token_fsm_from_bytes(NULL, 0, &none, &error), HR_ERROR_INVALID_ARGUMENT, "too early");
     FAILS(hr_token_fsm_fill_mask(fsm, 9, mask, 2, &error), HR_ERROR_INVALID_ARGUMENT, "4 states");
     FAILS(hr_token_fsm_fill_mask(fsm, 0, mask, 1, &error), HR_ERROR_INVALID_ARGUMENT, "1 words");
-    FAILS(hr_token_fsm_new(NULL, 9, &none, &error), HR_ERROR_INVALID_ARGUMENT, "constraint is NULL");
+    FAILS(hr_token_fsm_new(NULL, 9, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "constraint is NULL");
     FAILS(hr_token_fsm_to_bytes(NULL, NULL, 0, &len, &error), HR_ERROR_INVALID_ARGUMENT, "fsm is NULL");
     FAILS(hr_token_fsm_table(NULL, NULL, 0, &len, &error), HR_ERROR_INVALID_ARGUMENT, "fsm is NULL");
     CHECK(none == NULL && hr_token_fsm_state_count(NULL) == 0 && hr_token_fsm_class_count(NULL) == 0);

@@ -82,7 +82,7 @@ static void beams(const hr_model *model) {
     generation = NULL;
 
     options.beam_groups = 2;
-    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_MODEL, &error, "does not divide");
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "does not divide");
     options.strategy = 9;
     failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "strategy is 9");
     hr_generation_options_init(&options);

@@ -130,13 +130,15 @@ int main() {
         const hedgerow::CancelFlag flag;
         auto limits = hedgerow::default_limits();
         limits.graph_bytes = limits.nodes = SIZE_MAX;
-        limits.cancel = flag.get();
-        const hedgerow::Constraint constraint(ambiguous, hostile, limits);
+        auto interrupt = hedgerow::default_interrupt();
+        interrupt.cancel = flag.get();
+        const hedgerow::Constraint constraint(ambiguous, hostile, limits, interrupt);
         hedgerow::Matcher matcher(constraint);
+        matcher.set_interrupt(interrupt);
         matcher.advance('x');
         std::vector<std::uint32_t> mask(hostile.mask_words());
         if (!is_cancelled(flag, [&] { matcher.fill_mask(mask); }) || !is_cancelled(flag, [&] { matcher.advance_bytes(many); }) ||
-            !is_cancelled(flag, [&] { hedgerow::TokenFsm(constraint, SIZE_MAX); }) || matcher.output_len() != 1) {
+            !is_cancelled(flag, [&] { hedgerow::TokenFsm(constraint, SIZE_MAX, interrupt); }) || matcher.output_len() != 1) {
             std::fprintf(stderr, "a call was not cancelled\n");
             return 1;
         }

@@ -12,6 +12,7 @@ use super::super::error::EngineError;
 use super::super::matcher::{Matcher, Place};
 use super::super::recogniser::StateId;
 use super::{ACCEPTING, STOPPED};
+use crate::automata::interrupt;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 
@@ -127,6 +128,7 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Foun
     let (mut rows, mut flags, mut edges) = (Vec::new(), Vec::new(), 0);
     let mut state = 0;
     while let Some(&place) = explorer.places.get(state) {
+        interrupt::check()?;
         let accepting = u32::from(place.stopped || explorer.matcher.graph().is_accepting(place.state));
         flags.push(accepting * ACCEPTING + u32::from(place.stopped) * STOPPED);
         let groups = explorer.groups(place)?;
