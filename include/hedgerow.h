@@ -1093,6 +1093,20 @@ typedef struct hr_interrupt {
 } hr_interrupt;
 
 /**
+ * A grammar in Lark's notation that another one imports from.
+ */
+typedef struct hr_lark_module {
+    /**
+     * Its name, with dots between its parts: "%import my.numbers.INT" reads from "my.numbers".
+     */
+    struct hr_text name;
+    /**
+     * Its text.
+     */
+    struct hr_text text;
+} hr_lark_module;
+
+/**
  * A document that "$ref" may name.
  */
 typedef struct hr_document {
@@ -2122,6 +2136,19 @@ hr_status hr_grammar_from_rules(const char *rules,
                                 const struct hr_interrupt *interrupt,
                                 struct hr_grammar **out,
                                 struct hr_error **error);
+
+/**
+ * Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
+ * rule named by start; if that is empty, from the rule called start. Imports read from modules; Lark's module common is there by itself.
+ */
+hr_status hr_grammar_from_lark(const char *rules,
+                               size_t rules_len,
+                               struct hr_text start,
+                               const struct hr_lark_module *modules,
+                               size_t module_count,
+                               const struct hr_interrupt *interrupt,
+                               struct hr_grammar **out,
+                               struct hr_error **error);
 
 /**
  * The output is exactly one of the given texts. Ten thousand of them are fine.

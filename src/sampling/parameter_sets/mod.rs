@@ -149,6 +149,7 @@ impl ParameterSet {
         Ok(set)
     }
 
+    #[cfg(feature = "decode")]
     /// An error about one of the fields.
     pub(crate) fn fault(&self, name: &str, reason: &str) -> SamplingError {
         let (api, pointer) = (self.api.title(), format!("/{name}"));
