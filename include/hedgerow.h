@@ -1763,9 +1763,9 @@ typedef struct hr_generation_options {
      */
     const struct hr_draft_heads *draft_heads;
     /**
-     * A value above 0 accepts every guess x of probability p(x) > min(accept_epsilon, accept_delta
-     * * exp(-H(p))), where H is the entropy. This is lossy: outputs lean towards the guesses.
-     * Usual: 0.09. Default 0: outputs keep their distribution.
+     * A value above 0 accepts every guess x whose probability p(x) is above the smaller of
+     * accept_epsilon and accept_delta times exp(-H(p)), where H is the entropy. This is lossy:
+     * outputs lean towards the guesses. Usual: 0.09. Default 0: outputs keep their distribution.
      */
     double accept_epsilon;
     /**

@@ -94,8 +94,11 @@ fn nested(depth: usize, least: usize) -> Value {
     (0..depth).fold(inner, |items, _| json!({"type": "array", "items": items, "minItems": least}))
 }
 
+/// A name, the schema of a length, the lengths, and the size of the shortest instance where it is known.
+type SchemaKind = (&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option<fn(usize) -> usize>);
+
 /// Kinds of schemas: a name, the schema of a length, the lengths, and the bytes of the shortest instance where prices are exact.
-fn kinds() -> Vec<(&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option<fn(usize) -> usize>)> {
+fn kinds() -> Vec<SchemaKind> {
     let lengths = vec![0, 1, 4, 5, 6, 20, 100, 500];
     let of = |text: &str| {
         let schema: Value = serde_json::from_str(text).unwrap();
@@ -121,7 +124,7 @@ fn kinds() -> Vec<(&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option
         "relative-json-pointer",
         "regex",
     ];
-    let mut kinds: Vec<(&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option<fn(usize) -> usize>)> = vec![
+    let mut kinds: Vec<SchemaKind> = vec![
         (
             "minLength",
             Box::new(|n| json!({"type": "string", "minLength": n})),

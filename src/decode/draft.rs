@@ -76,9 +76,9 @@ pub enum Acceptance {
     /// Leaves the distribution of outputs as it is without drafts.
     #[default]
     Exact,
-    /// **Lossy**: accepts a guess that is typical of the target's distribution p, that is, if p(x)
-    /// > min(ε, δ·exp(−H(p))), where H is the entropy of p (Cai et al. 2024). More guesses are
-    /// accepted, and outputs lean towards the drafter's choices.
+    /// **Lossy**: accepts a guess that is typical of the target's distribution p, that is, if
+    /// `p(x) > min(ε, δ·exp(−H(p)))`, where H is the entropy of p (Cai et al. 2024). More guesses
+    /// are accepted, and outputs lean towards the drafter's choices.
     Typical {
         /// The threshold ε in (0, 1): a guess with a higher probability is always accepted. Usual:
         /// 0.09.

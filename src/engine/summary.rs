@@ -395,7 +395,7 @@ impl Summariser<'_> {
                 continue;
             }
             found.visited += 1;
-            if found.visited % CHECKED == 0 && interrupt::check().is_err() {
+            if found.visited.is_multiple_of(CHECKED) && interrupt::check().is_err() {
                 return;
             }
             let row = self.flat.step(languages, from, trie.byte(node));

@@ -159,9 +159,9 @@ pub struct hr_generation_options {
     pub draft_skipped_count: usize,
     /// For HR_DRAFTER_HEADS: the draft heads.
     pub draft_heads: *const hr_draft_heads,
-    /// A value above 0 accepts every guess x of probability p(x) > min(accept_epsilon, accept_delta
-    /// * exp(-H(p))), where H is the entropy. This is lossy: outputs lean towards the guesses.
-    /// Usual: 0.09. Default 0: outputs keep their distribution.
+    /// A value above 0 accepts every guess x whose probability p(x) is above the smaller of
+    /// accept_epsilon and accept_delta times exp(-H(p)), where H is the entropy. This is lossy:
+    /// outputs lean towards the guesses. Usual: 0.09. Default 0: outputs keep their distribution.
     pub accept_epsilon: f64,
     /// The factor in the rule of accept_epsilon. Usual: 0.3. Default 0.
     pub accept_delta: f64,

@@ -529,8 +529,8 @@ impl Value for Mirostat {
         let expected = || "expected VERSION[:TAU[:ETA]] with version 1 or 2".to_owned();
         let (version, rest) =
             text.split_once(':').map_or((text, None), |(version, rest)| (version, Some(rest)));
-        let mut rule = Mirostat::default();
-        rule.version = version.parse().map_err(|_| expected())?;
+        let version = version.parse().map_err(|_| expected())?;
+        let mut rule = Mirostat { version, ..Mirostat::default() };
         if let Some(rest) = rest {
             let values = numbers(rest, "TAU:ETA", 1)?;
             rule.tau = values[0];

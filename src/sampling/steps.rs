@@ -38,6 +38,12 @@ impl StepInput<'_> {
 /// A parameter that names a token which the logits do not have.
 pub(super) type UnknownToken = (&'static str, TokenId);
 
+/// Changes candidates by their distribution, and shows its last argument the one that feedback uses.
+pub(super) type DrawStep = fn(&mut Candidates, &StepInput<'_>, &mut dyn FnMut(&mut Candidates));
+
+/// Changes one token's logit by the function; false if there is no such token.
+type EditOne<'a> = dyn FnMut(TokenId, &mut dyn FnMut(f32) -> f32) -> bool + 'a;
+
 /// What a step does.
 pub(super) enum Kind {
     /// Changes single logits.
@@ -47,7 +53,7 @@ pub(super) enum Kind {
     /// Changes candidates by their law.
     Filter(fn(&mut Candidates, &StepInput<'_>)),
     /// Changes candidates by their law, and shows the law that feedback goes by to the last argument.
-    Draw(fn(&mut Candidates, &StepInput<'_>, &mut dyn FnMut(&mut Candidates))),
+    Draw(DrawStep),
 }
 
 /// Everything about a step.
@@ -286,7 +292,7 @@ pub(super) const LLAMA: [Step; Step::ALL.len()] = {
 };
 
 /// Logits of any kind, behind one type that a table can name.
-pub(super) struct AnyLogits<'a>(pub &'a mut dyn FnMut(TokenId, &mut dyn FnMut(f32) -> f32) -> bool);
+pub(super) struct AnyLogits<'a>(pub &'a mut EditOne<'a>);
 
 impl EditLogits for AnyLogits<'_> {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {

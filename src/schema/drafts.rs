@@ -49,7 +49,7 @@ pub(super) fn name(draft: Draft) -> &'static str {
 impl fmt::Display for Drafts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = || NAMED.into_iter().filter(|&draft| self.contains(draft));
-        match (known().next(), known().last()) {
+        match (known().next(), known().next_back()) {
             (Some(first), Some(last)) if first == last => f.write_str(name(first)),
             (Some(Draft::Four), Some(last)) => {
                 write!(f, "drafts up to {}", name(last).trim_start_matches("draft "))

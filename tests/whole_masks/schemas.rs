@@ -156,7 +156,7 @@ impl Generator<'_, '_> {
 
     fn value(&mut self, depth: u32) -> Value {
         match self.source.below(if depth == 0 { 6 } else { 8 }) {
-            0 | 1 | 2 => json!(self.pick(&WORDS)),
+            0..=2 => json!(self.pick(&WORDS)),
             3 => self.number(),
             4 => Value::Null,
             5 => json!(self.source.below(2) == 0),

@@ -149,8 +149,8 @@ impl ParameterSet {
         Ok(set)
     }
 
-    #[cfg(feature = "decode")]
     /// An error about one of the fields.
+    #[cfg(feature = "decode")]
     pub(crate) fn fault(&self, name: &str, reason: &str) -> SamplingError {
         let (api, pointer) = (self.api.title(), format!("/{name}"));
         SamplingError::ParameterSet { api, pointer, reason: reason.to_owned() }

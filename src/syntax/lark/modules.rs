@@ -59,6 +59,9 @@ fn full_name(module: &Module, from: &str) -> String {
     }
 }
 
+/// The name in the module, the name here, and the place of the import.
+type Imported = (String, String, Range<usize>);
+
 impl Reader<'_> {
     /// The definitions of one module, called `name`; that of the grammar itself is empty.
     fn module(&mut self, text: &str, name: &str) -> Result<Definitions, Failure> {
@@ -73,7 +76,7 @@ impl Reader<'_> {
             return Err((0..0, SyntaxErrorKind::Grammar(error)));
         }
         // One import after the other of what comes from one module, as one.
-        let mut modules: Vec<(Module, Vec<(String, String, Range<usize>)>)> = Vec::new();
+        let mut modules: Vec<(Module, Vec<Imported>)> = Vec::new();
         for statement in imports {
             let Statement::Import { module, name, alias, span } = statement else { continue };
             claim(&mut places, text, &alias, &span)?;

@@ -292,8 +292,7 @@ impl Reader {
     /// The flags at the beginning of a group; `true` where they are all of it.
     fn inline_flags(&mut self) -> Result<Option<bool>, Complaint> {
         let mut on = true;
-        loop {
-            let Some(c) = self.peek() else { break };
+        while let Some(c) = self.peek() {
             self.at += 1;
             match c {
                 ':' => return Ok(Some(false)),
