@@ -29,7 +29,7 @@ impl Judge {
 
     /// Whether no object of a valid value has a key that nothing names.
     pub fn is_closed(&self, value: &Value) -> bool {
-        self.all_named(&[self.root.clone()], value)
+        self.all_named(std::slice::from_ref(&self.root), value)
     }
 
     fn holds(&self, schema: &Value, value: &Value) -> bool {
