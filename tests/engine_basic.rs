@@ -31,6 +31,7 @@ fn object(p: &mut NodePool, declared: Vec<Property>, rest: Vec<RestKeys>, order:
         min: 0,
         max: UNBOUNDED,
         counters: vec![],
+        must_go_on: false,
     }
 }
 
@@ -151,7 +152,7 @@ fn arrays_with_bounds_and_counters() {
         close: p.languages.bytes(b"]"),
         comma: p.languages.bytes(b","),
         prefix: vec![Box::new([Choice::plain(one)])],
-        rest: Box::new([Choice::plain(two), Choice { value: one, counts: 1 }]),
+        rest: Box::new([Choice::plain(two), Choice { counts: 1, ..Choice::plain(one) }]),
         min: 2,
         max: 5,
         counters: vec![Counter { min: 1, max: 1 }],

@@ -64,6 +64,7 @@ fn punctuated(pool: &mut NodePool) -> ObjectSpec {
         min: 0,
         max: UNBOUNDED,
         counters: vec![],
+        must_go_on: false,
     }
 }
 

@@ -102,6 +102,7 @@ impl<'a> Json<'a> {
             min: 0,
             max: UNBOUNDED,
             counters: vec![],
+            must_go_on: false,
         };
         self.pool.object(spec)
     }

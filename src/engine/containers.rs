@@ -13,7 +13,7 @@ use super::stack::{
     OUTERMOST,
 };
 use crate::automata::{interrupt, LangId, UNLABELLED};
-use crate::grammar::{ArrayProgress, ArraySpec, Choice, Node, ObjectSpec};
+use crate::grammar::{ArrayProgress, ArraySpec, Choice, Node, NodeId, ObjectProgress, ObjectSpec};
 use std::sync::Arc;
 
 /// The keys that may come next in one object.
@@ -103,6 +103,7 @@ impl Recogniser {
                 self.enter_keys(object, &spec, below, capture)
             }
             Frame::ObjectValue(object) => {
+                let object = self.going_on(object)?;
                 let Some((state, spec)) = self.object_spec(object) else { return Ok(()) };
                 if spec.may_close(&state.progress) {
                     self.add(spec.close, below, capture)?;
@@ -203,10 +204,27 @@ impl Recogniser {
         below: ContId,
         capture: CaptureId,
     ) -> Result<(), EngineError> {
+        let after = match choice.then {
+            NodeId::NEVER => after,
+            node => ObjectState { node, progress: ObjectProgress::default(), ..after },
+        };
         let object = self.object(after);
         let cont = self.stack.push(Frame::ObjectValue(object), below);
         let cont = self.push_then(choice.value, cont);
         self.add(spec.colon, cont, capture)
+    }
+
+    /// The object that goes on behind a value.
+    fn going_on(&mut self, object: ObjectId) -> Result<ObjectId, EngineError> {
+        let state = &self.objects[object.0 as usize];
+        let Node::Lazy(key) = *self.pool.node(state.node) else { return Ok(object) };
+        let used = state.used;
+        let node = self.expand_lazy(key)?;
+        let progress = match self.pool.node(node) {
+            Node::Object(spec) => spec.start().unwrap_or_default(),
+            _ => return Ok(object),
+        };
+        Ok(self.object(ObjectState { node, progress, used }))
     }
 
     /// A new recording, or the one that is running, and where the text to come starts in it.

@@ -333,7 +333,8 @@ impl Core {
         }
         let Required { mut bytes, count, mut first } = self.required(spec, progress, node, price, around);
         let missing = spec.min.saturating_sub(progress.count.saturating_add(count));
-        let extra = missing.max(u32::from(at == At::Comma && count == 0));
+        let goes_on = at == At::Comma || spec.must_go_on;
+        let extra = missing.max(u32::from(goes_on && count == 0));
         if extra == 0 {
             return Keys { bytes: whole(count, bytes), first: first.map(Key::Declared) };
         }

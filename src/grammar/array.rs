@@ -102,6 +102,19 @@ impl ArraySpec {
         progress.count >= self.min && self.counters.iter().zip(&progress.counters).all(|(c, &n)| n >= c.min)
     }
 
+    /// Whether more items can come without end, any of them, and each counter that must go on is
+    /// counted by one.
+    fn is_evidently_completable(&self, progress: &ArrayProgress) -> bool {
+        let endless = self.max == UNBOUNDED && self.counters.iter().all(|counter| counter.max == UNBOUNDED);
+        let ahead = self.prefix.get(progress.count as usize..).unwrap_or(&[]);
+        let counted = self.rest.iter().fold(0, |counted, choice| counted | choice.counts);
+        let mut counters = self.counters.iter().zip(&progress.counters).enumerate();
+        endless
+            && !self.rest.is_empty()
+            && ahead.iter().all(|choices| !choices.is_empty())
+            && counters.all(|(i, (counter, &n))| n >= counter.min || counted >> i & 1 == 1)
+    }
+
     fn completable(&self, progress: &ArrayProgress) -> bool {
         if self.may_close(progress) {
             return true;
@@ -117,6 +130,9 @@ impl ArraySpec {
                 None => UNBOUNDED,
             };
             return self.min <= longest;
+        }
+        if self.is_evidently_completable(progress) {
+            return true;
         }
         // Breadth of counters is small; walk the progress graph.
         let mut seen: HashSet<ArrayProgress> = HashSet::new();

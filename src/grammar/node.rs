@@ -34,12 +34,16 @@ pub struct Choice {
     pub value: NodeId,
     /// Bit `i`: counter `i` goes up by one.
     pub counts: u32,
+    /// In an object, the object that goes on behind the value: a [`Node::Object`], or a
+    /// [`Node::Lazy`] that is expanded to one, with the same punctuation. Keys used so far stay
+    /// used. [`NodeId::NEVER`] for the same object.
+    pub then: NodeId,
 }
 
 impl Choice {
     /// A choice that no counter counts.
     pub fn plain(value: NodeId) -> Self {
-        Choice { value, counts: 0 }
+        Choice { value, counts: 0, then: NodeId::NEVER }
     }
 }
 

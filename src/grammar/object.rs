@@ -80,6 +80,9 @@ pub struct ObjectSpec {
     pub max: u32,
     /// Counters the choices refer to.
     pub counters: Vec<Counter>,
+    /// Whether the object may not close until a choice has led to another one ([`Choice::then`]),
+    /// whatever has come. Some such choice must always be left.
+    pub must_go_on: bool,
 }
 
 /// How far one object has come. Equal records have equal futures.
@@ -284,7 +287,8 @@ impl ObjectSpec {
 
     /// Whether the object may close here.
     pub fn may_close(&self, progress: &ObjectProgress) -> bool {
-        progress.count >= self.min
+        !self.must_go_on
+            && progress.count >= self.min
             && self.counters.iter().zip(&progress.counters).all(|(c, &n)| n >= c.min)
             && self.missing(progress).is_some_and(|m| m.is_empty())
     }
@@ -428,7 +432,7 @@ impl ObjectSpec {
 
 /// `choices` with other values; those that become `None` or [`NodeId::NEVER`] are left out.
 pub(super) fn map_values(choices: &[Choice], f: impl Fn(NodeId) -> Option<NodeId>) -> Box<[Choice]> {
-    let mapped = choices.iter().filter_map(|c| Some(Choice { value: f(c.value)?, counts: c.counts }));
+    let mapped = choices.iter().filter_map(|c| Some(Choice { value: f(c.value)?, ..*c }));
     mapped.filter(|c| c.value != NodeId::NEVER).collect()
 }
 

@@ -39,9 +39,102 @@ impl Looks {
         Some(found)
     }
 }
-/// How many finite sets of items are looked at together, and how many there may be in all.
-const MAX_RIVALS: usize = 10;
-const MAX_FINITE: usize = 64;
+
+/// Values that are in the same sets.
+struct Class {
+    values: TermId,
+    count: usize,
+    within: Vec<usize>,
+}
+
+/// Which values are for which items: so many of each class for each set of items.
+struct Matching<'c> {
+    classes: &'c [Class],
+    /// By set: how many items have no value yet.
+    open: Vec<usize>,
+    /// By class and set.
+    given: Vec<Vec<usize>>,
+    /// By class: how many values are left.
+    left: Vec<usize>,
+}
+
+impl<'c> Matching<'c> {
+    /// As many items as possible with a value each.
+    fn of(sets: &[(TermId, usize)], classes: &'c [Class]) -> Self {
+        let mut matching = Matching {
+            classes,
+            open: sets.iter().map(|set| set.1).collect(),
+            given: vec![vec![0; sets.len()]; classes.len()],
+            left: classes.iter().map(|class| class.count).collect(),
+        };
+        for set in 0..sets.len() {
+            while matching.open[set] > 0 && matching.augment(set) {}
+        }
+        matching
+    }
+
+    /// Gives one more item of `set` a value: one that is left, or one of an item that gets another
+    /// in turn. Breadth first.
+    fn augment(&mut self, set: usize) -> bool {
+        // The set by which a class was come to, and the class by which a set was.
+        let mut by_set: Vec<Option<usize>> = vec![None; self.classes.len()];
+        let mut by_class: Vec<Option<usize>> = vec![None; self.open.len()];
+        let mut queue = std::collections::VecDeque::from([set]);
+        while let Some(at) = queue.pop_front() {
+            for class in 0..self.classes.len() {
+                if by_set[class].is_some() || !self.classes[class].within.contains(&at) {
+                    continue;
+                }
+                by_set[class] = Some(at);
+                if self.left[class] > 0 {
+                    self.left[class] -= 1;
+                    self.open[set] -= 1;
+                    self.shift(class, &by_set, &by_class);
+                    return true;
+                }
+                for other in 0..self.open.len() {
+                    if other != set && by_class[other].is_none() && self.given[class][other] > 0 {
+                        by_class[other] = Some(class);
+                        queue.push_back(other);
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Moves values along the way that was found, from its end to its start.
+    fn shift(&mut self, end: usize, by_set: &[Option<usize>], by_class: &[Option<usize>]) {
+        let mut class = end;
+        while let Some(set) = by_set[class] {
+            self.given[class][set] += 1;
+            let Some(before) = by_class[set] else { break };
+            self.given[before][set] -= 1;
+            class = before;
+        }
+    }
+
+    /// The classes of which no value may go; `None` where not all items have one.
+    fn reserved(&self) -> Option<Vec<usize>> {
+        if self.open.iter().any(|&open| open > 0) {
+            return None;
+        }
+        let mut free: Vec<bool> = self.left.iter().map(|&left| left > 0).collect();
+        loop {
+            let freed = (0..self.classes.len()).find(|&class| {
+                !free[class]
+                    && (0..self.open.len()).any(|set| {
+                        let other = |c: usize| free[c] && self.classes[c].within.contains(&set);
+                        self.given[class][set] > 0 && (0..self.classes.len()).any(other)
+                    })
+            });
+            match freed {
+                Some(class) => free[class] = true,
+                None => return Some((0..free.len()).filter(|&class| !free[class]).collect()),
+            }
+        }
+    }
+}
 
 impl Eval<'_> {
     /// How many values a term has, if obviously no more than `limit`.
@@ -75,7 +168,11 @@ impl Eval<'_> {
         }
         for object in &shape.objects {
             let mut product = 1usize;
-            if !object.rest.is_empty() || !object.some.is_empty() || !object.differs.is_empty() {
+            if !object.clauses.is_empty()
+                || !object.rest.is_empty()
+                || !object.some.is_empty()
+                || !object.differs.is_empty()
+            {
                 return Ok(None);
             }
             for declared in &object.declared {
@@ -141,7 +238,7 @@ impl Eval<'_> {
 
     /// As many as one property has values, if objects with any of them are objects of `object`.
     fn least_objects(&mut self, object: &ObjectShape, looks: &mut Looks) -> Result<u32, Failure> {
-        let plain = object.some.is_empty() && object.differs.is_empty();
+        let plain = object.some.is_empty() && object.differs.is_empty() && object.clauses.is_empty();
         if !plain || !self.object_is_inhabited(object)? {
             return Ok(0);
         }
@@ -168,7 +265,9 @@ impl Eval<'_> {
     /// The values that must be left to the required items from position `from` on if these are to differ from each other and
     /// from `used`; `None` where they cannot.
     ///
-    /// Hall: they can if any positions together have as many values as they are. Those that have no more need them all.
+    /// Hall: they can if any positions together have as many values as they are. Which values must
+    /// be left is found by a matching: a value may go if the item that it is for could have
+    /// another, or another's, whose item could in turn.
     pub fn reserved(
         &mut self,
         array: &ArrayShape,
@@ -191,49 +290,52 @@ impl Eval<'_> {
                 finite.push((values, positions));
             }
         }
-        let too_many = Failure::Unsupported {
-            at: None,
-            keyword: "uniqueItems",
-            reason: "too many of the required items have only few values",
-        };
-        if finite.len() > MAX_FINITE {
-            return Err(too_many);
-        }
         let mut reserved = vec![used];
-        while let Some(first) = finite.pop() {
-            // What has no value in common does not compete.
-            let mut rivals = vec![first];
-            let mut at = 0;
-            while at < rivals.len() {
-                let mut apart = Vec::with_capacity(finite.len());
-                for other in finite {
-                    let common = self.algebra.and2(rivals[at].0, other.0);
-                    match self.is_inhabited(common)? {
-                        true => rivals.push(other),
-                        false => apart.push(other),
-                    }
-                }
-                finite = apart;
-                at += 1;
-            }
-            if rivals.len() > MAX_RIVALS {
-                return Err(too_many);
-            }
-            for chosen in 1u32..1 << rivals.len() {
-                self.algebra.spend(1)?;
-                let chosen =
-                    rivals.iter().enumerate().filter(|(i, _)| chosen >> i & 1 != 0).map(|(_, set)| set);
-                let positions: usize = chosen.clone().map(|set| set.1).sum();
-                let values: Vec<TermId> = chosen.map(|set| set.0).collect();
-                let values = self.algebra.or(&values);
-                match self.count_values(values, positions)? {
-                    Some(count) if (count as usize) < positions => return Ok(None),
-                    Some(_) => reserved.push(values),
-                    None => {}
-                }
-            }
+        if finite.is_empty() {
+            return Ok(Some(used));
         }
+        let classes = self.classes(&finite, open)?;
+        self.algebra.spend((classes.len() * finite.len()) as u64 / 16)?;
+        let Some(kept) = Matching::of(&finite, &classes).reserved() else { return Ok(None) };
+        reserved.extend(kept.into_iter().map(|class| classes[class].values));
         Ok(Some(self.algebra.or(&reserved)))
+    }
+
+    /// The values of some sets, in classes of values that are in the same sets.
+    fn classes(&mut self, sets: &[(TermId, usize)], limit: usize) -> Result<Vec<Class>, Failure> {
+        let mut classes: Vec<(TermId, Vec<usize>)> = Vec::new();
+        for (i, &(set, _)) in sets.iter().enumerate() {
+            let mut left = set;
+            let mut next = Vec::with_capacity(classes.len() + 1);
+            for (values, within) in classes {
+                self.algebra.spend(1)?;
+                let common = self.algebra.and2(values, set);
+                if common == TermId::NEVER || !self.is_inhabited(common)? {
+                    next.push((values, within));
+                    continue;
+                }
+                let [not_set, not_values] = [set, values].map(|term| self.algebra.not(term));
+                let outside = self.algebra.and2(values, not_set);
+                left = self.algebra.and2(left, not_values);
+                let mut both = within.clone();
+                both.push(i);
+                next.push((common, both));
+                if self.is_inhabited(outside)? {
+                    next.push((outside, within));
+                }
+            }
+            if self.is_inhabited(left)? {
+                next.push((left, vec![i]));
+            }
+            classes = next;
+        }
+        let mut counted = Vec::with_capacity(classes.len());
+        for (values, within) in classes {
+            // Where counting takes too long there are many.
+            let count = self.count_values(values, limit)?.map_or(limit, |count| count as usize);
+            counted.push(Class { values, count, within });
+        }
+        Ok(counted)
     }
 
     /// Whether counted items of an array of distinct ones can be as many as they must.

@@ -9,10 +9,19 @@
 //! when the grammar is made.
 
 use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape, Shape, SomeItems, SomeProperties};
-use super::term::{Failure, Term, TermId};
-use super::text::{Text, TextId};
+use super::term::{Failure, TermId};
+use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use std::sync::Arc;
+
+/// How deep clauses may stand in clauses.
+const MAX_HEIGHT: usize = 32;
+
+/// How deep clauses stand in clauses.
+fn height(o: &ObjectShape) -> usize {
+    let alternatives = o.clauses.iter().flat_map(|clause| clause.iter());
+    alternatives.map(|alternative| 1 + height(alternative)).max().unwrap_or(0)
+}
 
 impl Eval<'_> {
     /// Values not in the shape.
@@ -63,21 +72,27 @@ impl Eval<'_> {
             let mut violations = None;
             let mut rest = Shape::never();
             for x in std::mem::take(&mut left.objects) {
-                self.algebra.spend(1 + rest.objects.len() as u64 / 4)?;
-                if self.intersect_objects(&x, object)?.is_none() {
+                self.algebra.spend(1 + rest.objects.len() as u64 / 64)?;
+                // What has clauses is not looked through for the sake of one more.
+                let disjoint = match x.clauses.is_empty() && object.clauses.is_empty() {
+                    true => self.intersect_objects(&x, object)?.is_none(),
+                    false => self.contradict(&x, object)?,
+                };
+                if disjoint {
                     self.add_object(&mut rest, x);
                     continue;
                 }
                 if violations.is_none() {
-                    violations = Some(self.object_violations(object)?);
+                    violations = Some(self.violations(object)?);
                 }
-                for y in violations.iter().flatten() {
-                    self.algebra.spend(1 + rest.objects.len() as u64 / 8)?;
-                    let Some(both) = self.intersect_objects(&x, y)? else { continue };
+                let violations = violations.clone().unwrap_or_default();
+                for left in self.with_one_of(&x, &violations)? {
                     // Breaking one condition often implies breaking another: what adds nothing is left out.
-                    if !rest.objects.iter().any(|known| self.is_within(&both, known)) {
-                        rest.objects.retain(|known| !self.is_within(known, &both));
-                        self.add_object(&mut rest, both);
+                    if !self.is_closing() {
+                        rest.add_object(left);
+                    } else if !rest.objects.iter().any(|known| self.is_within(&left, known)) {
+                        rest.objects.retain(|known| !self.is_within(known, &left));
+                        self.add_object(&mut rest, left);
                     }
                 }
             }
@@ -137,11 +152,26 @@ impl Eval<'_> {
         Ok(violations)
     }
 
+    /// The objects that break at least one condition of `o`, remembered.
+    fn violations(&mut self, o: &Arc<ObjectShape>) -> Result<Arc<[Arc<ObjectShape>]>, Failure> {
+        if let Some(known) = self.algebra.violations.get(o) {
+            return Ok(known.clone());
+        }
+        let violations: Arc<[Arc<ObjectShape>]> = self.object_violations(o)?.into();
+        self.algebra.violations.insert(o.clone(), violations.clone());
+        Ok(violations)
+    }
+
     /// The objects that break at least one condition of `o`.
     fn object_violations(&mut self, o: &ObjectShape) -> Result<Vec<Arc<ObjectShape>>, Failure> {
-        if let Some(pairs) = self.single_object(o) {
-            return Ok(vec![Arc::new(ObjectShape { differs: vec![pairs], ..ObjectShape::any() })]);
+        match self.single_object(o) {
+            Some(pairs) => Ok(vec![Arc::new(ObjectShape { differs: vec![pairs], ..ObjectShape::any() })]),
+            None => self.each_violation(o),
         }
+    }
+
+    /// The objects that break one condition of `o`, one shape for each.
+    pub fn each_violation(&mut self, o: &ObjectShape) -> Result<Vec<Arc<ObjectShape>>, Failure> {
         let with = |key: &Arc<str>, value, required| ObjectShape {
             declared: vec![Declared { key: key.clone(), value, required, listed: false }],
             ..ObjectShape::any()
@@ -199,50 +229,47 @@ impl Eval<'_> {
             }
         }
         found.extend(o.differs.iter().map(|pairs| ObjectShape::of_properties(pairs.iter().cloned())));
-        let mut violations = Vec::with_capacity(found.len());
+        for clause in &o.clauses {
+            // None of the alternatives holds: each is broken in some way.
+            let mut clauses = Vec::with_capacity(clause.len());
+            if height(o) > MAX_HEIGHT {
+                return Err(Failure::Depth);
+            }
+            for alternative in clause.iter() {
+                let violations = self.object_violations(alternative)?;
+                clauses.push(self.algebra.clause(&violations));
+            }
+            found.push(ObjectShape { clauses, ..ObjectShape::any() });
+        }
+        let mut violations: Vec<Arc<ObjectShape>> = Vec::with_capacity(found.len());
         for object in found {
-            violations.extend(self.finish_object(object)?);
+            let Some(object) = self.finish_object(object)? else { continue };
+            // Breaking one condition may imply breaking another: what adds nothing is left out.
+            self.algebra.spend(1 + violations.len() as u64 / 8)?;
+            if !violations.iter().any(|known| self.is_within(&object, known)) {
+                violations.retain(|known| !self.is_within(known, &object));
+                violations.push(object);
+            }
         }
         Ok(violations)
     }
 
     /// The items, if exactly one array is in the shape and obviously so.
     fn single_array(&self, a: &ArrayShape) -> Option<Arc<[TermId]>> {
-        let fixed = ArrayShape::of_items(a.prefix.clone()) == *a;
-        (fixed && a.prefix.iter().all(|&item| self.is_single(item))).then(|| a.prefix.clone().into())
+        self.algebra.array_is_single(a).then(|| a.prefix.clone().into())
     }
 
     /// The properties, if exactly one object is in the shape and obviously so.
     fn single_object(&self, o: &ObjectShape) -> Option<Members> {
-        let rest = [!o.rest.is_empty(), !o.requires.is_empty(), !o.some.is_empty(), !o.differs.is_empty()];
-        let fixed = rest == [false; 4] && o.declared.iter().all(|d| d.required && self.is_single(d.value));
-        fixed.then(|| {
+        self.algebra.object_is_single(o).then(|| {
             let mut pairs: Vec<_> = o.declared.iter().map(|d| (d.key.clone(), d.value)).collect();
             pairs.sort_unstable();
             pairs.into()
         })
     }
 
-    /// Whether exactly one value is in the term, and obviously so: a value of `enum`, `const` or an earlier item.
-    fn is_single(&self, term: TermId) -> bool {
-        let Term::Shape(shape) = self.algebra.term(term) else { return false };
-        let strings = match self.algebra.texts.get(shape.strings) {
-            Text::Never => 0,
-            Text::Literals(texts) => texts.len(),
-            _ => return false,
-        };
-        let Some(numbers) = shape.numbers.count(1) else { return false };
-        let scalars = usize::from(shape.null) + shape.booleans.count_ones() as usize + numbers + strings;
-        match (scalars, shape.arrays.as_slice(), shape.objects.as_slice()) {
-            (1, [], []) => true,
-            (0, [array], []) => self.single_array(array).is_some(),
-            (0, [], [object]) => self.single_object(object).is_some(),
-            _ => false,
-        }
-    }
-
     /// Whether everything in `a` obviously is in `b`: every condition of `b` is one of `a`.
-    fn is_within(&self, a: &ObjectShape, b: &ObjectShape) -> bool {
+    pub fn is_within(&self, a: &ObjectShape, b: &ObjectShape) -> bool {
         let implied = |x: TermId, y: TermId| self.algebra.implies(x, y);
         let size = |o: &ObjectShape| o.min.max(o.declared.iter().filter(|d| d.required).count() as u32);
         let open = [(TextId::ANY, TermId::ANY)];
@@ -266,5 +293,8 @@ impl Eval<'_> {
             && b.requires.iter().all(|r| a.requires.contains(r))
             && b.some.iter().all(|s| a.some.contains(s))
             && b.differs.iter().all(|d| a.differs.contains(d))
+            && b.clauses.iter().all(|clause| {
+                a.clauses.contains(clause) || clause.iter().any(|alternative| self.is_within(a, alternative))
+            })
     }
 }

@@ -11,7 +11,9 @@ use super::term::{Failure, TermId};
 use super::text::{Text, TextId};
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{ByteSet, Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
-use crate::grammar::{ArraySpec, Choice, Counter, NodeId, NodePool, ObjectSpec, Property, RestKeys};
+use crate::grammar::{
+    ArraySpec, Choice, Counter, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys,
+};
 
 /// What stands before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,8 @@ pub(super) enum Lead {
     Space,
     /// A line break and the indentation of the value's depth.
     Line,
+    /// The members of an object before it: the term is what is left of the object.
+    Members,
 }
 
 /// A lazy node's key: term, depth and lead.
@@ -34,7 +38,8 @@ pub(super) fn parts(key: u64) -> (TermId, u32, Lead) {
     let lead = match key >> 60 {
         0 => Lead::None,
         1 => Lead::Space,
-        _ => Lead::Line,
+        2 => Lead::Line,
+        _ => Lead::Members,
     };
     (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, lead)
 }
@@ -115,7 +120,7 @@ impl Standard {
 }
 
 impl Eval<'_> {
-    fn is_pretty(&self) -> Option<u8> {
+    pub fn is_pretty(&self) -> Option<u8> {
         match self.algebra.options.whitespace {
             Whitespace::Pretty(width) => Some(width),
             _ => None,
@@ -131,14 +136,14 @@ impl Eval<'_> {
 
     fn lead(&mut self, lead: Lead, depth: u32) -> LangId {
         match lead {
-            Lead::None => LangId::EMPTY,
+            Lead::None | Lead::Members => LangId::EMPTY,
             Lead::Space => self.algebra.standard.space,
             Lead::Line => self.line(depth),
         }
     }
 
     /// What stands before a member's value, and before an array's item.
-    fn inner_leads(&self) -> (Lead, Lead) {
+    pub fn inner_leads(&self) -> (Lead, Lead) {
         match self.algebra.options.whitespace {
             Whitespace::Flexible | Whitespace::Unlimited | Whitespace::Pattern(_) => {
                 (Lead::Space, Lead::Space)
@@ -150,6 +155,11 @@ impl Eval<'_> {
 
     /// The node of a term.
     pub fn emit(&mut self, id: TermId, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        if lead == Lead::Members {
+            if let [object] = self.shape(id)?.objects.as_slice() {
+                return self.emit_members(object, depth);
+            }
+        }
         let shape = self.values(id)?;
         self.emit_shape(&shape, depth, lead)
     }
@@ -179,8 +189,12 @@ impl Eval<'_> {
             }
         }
         for object in &shape.objects {
-            for part in self.divide_object(object)? {
-                alternatives.push(self.emit_object(&part, depth, lead)?);
+            if object.clauses.is_empty() {
+                for part in self.divide_object(object)? {
+                    alternatives.push(self.emit_object(&part, depth, lead)?);
+                }
+            } else {
+                alternatives.push(self.emit_conditional(object, depth, lead)?);
             }
         }
         Ok(self.nodes.alt(&alternatives))
@@ -255,12 +269,14 @@ impl Eval<'_> {
             let mut next = Vec::with_capacity(divided.len() * 2);
             for (value, counts) in divided {
                 self.algebra.spend(1)?;
+                self.charge()?;
                 let inside = self.algebra.and2(value, counted);
                 if inside != TermId::NEVER && !self.is_evidently_never(inside)? {
                     next.push((inside, counts | 1 << number));
                 }
                 if counted != TermId::ANY {
-                    let outside = if limited {
+                    // Scalars are told apart at no cost, and then each item is read in one way only.
+                    let outside = if limited || self.algebra.is_plain(counted) {
                         let not = self.algebra.not(counted);
                         self.algebra.and2(value, not)
                     } else {
@@ -277,7 +293,8 @@ impl Eval<'_> {
         let mut choices = Vec::with_capacity(divided.len());
         for (value, counts) in divided {
             if self.is_inhabited(value)? {
-                choices.push(Choice { value: self.nodes.lazy(key(value, depth, lead)), counts });
+                let value = self.nodes.lazy(key(value, depth, lead));
+                choices.push(Choice { counts, ..Choice::plain(value) });
             }
         }
         Ok(choices)
@@ -383,7 +400,7 @@ impl Eval<'_> {
 
     fn opened(&mut self, bracket: &[u8], standard: [LangId; 2], depth: u32, lead: Lead) -> LangId {
         match lead {
-            Lead::None => standard[0],
+            Lead::None | Lead::Members => standard[0],
             Lead::Space => standard[1],
             Lead::Line => {
                 let (line, bracket) = (self.line(depth), self.pool().bytes(bracket));
@@ -402,7 +419,6 @@ impl Eval<'_> {
     pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, Failure> {
         Self::check_counters(object.some.len() + object.differs.len())?;
         let (lead, _) = self.inner_leads();
-        let standard = self.algebra.standard;
         let mut declared: Vec<Declared> = object.declared.clone();
         let required = object.requires.iter().flat_map(|(a, b)| [a, b]);
         let told_apart = object.differs.iter().flat_map(|pairs| pairs.iter().map(|pair| &pair.0));
@@ -447,11 +463,7 @@ impl Eval<'_> {
             }
             classes = split;
         }
-        let names = (!declared.is_empty()).then(|| {
-            let names = declared.iter().map(|d| (d.key.as_bytes().to_vec(), UNLABELLED));
-            let names = self.nodes.languages.literals(names);
-            self.nodes.languages.not(names)
-        });
+        let names = self.other_than(declared.iter().map(|d| &*d.key));
         let needs_capacity = object.min > 0 || !object.some.is_empty();
         let mut rest = Vec::with_capacity(classes.len());
         for (keys, value) in classes {
@@ -462,15 +474,7 @@ impl Eval<'_> {
             if values.is_empty() {
                 continue;
             }
-            let mut language = self.algebra.texts.language(keys, &mut self.nodes.languages);
-            let text = self.pool().any_text();
-            language = self.pool().inter(&[language, text]);
-            if let Some(names) = names {
-                language = self.pool().inter(&[language, names]);
-            }
-            if keys != TextId::ANY && self.pool().is_never(language) {
-                continue;
-            }
+            let Some(language) = self.rest_language(keys, names) else { continue };
             let limit = if needs_capacity { 256 } else { 32 };
             let capacity = match keys {
                 TextId::ANY => None,
@@ -478,6 +482,17 @@ impl Eval<'_> {
             };
             rest.push(RestKeys { keys: language, capacity, values: values.into() });
         }
+        let some = object.some.iter().map(|s| Counter { min: s.min, max: s.max });
+        let agreeing = object.differs.iter().map(|pairs| Counter { min: 0, max: pairs.len() as u32 - 1 });
+        let counters = some.chain(agreeing).collect();
+        let order = self.algebra.options.key_order;
+        let (min, max) = (object.min, object.max);
+        Ok(ObjectSpec { declared: properties, rest, order, min, max, counters, ..self.punctuated(depth) })
+    }
+
+    /// An object without keys, written as the policies have it.
+    pub fn punctuated(&mut self, depth: u32) -> ObjectSpec {
+        let standard = self.algebra.standard;
         let (close, before_key) = if self.is_pretty().is_some() {
             let (line, brace) = (self.line(depth), self.pool().bytes(b"}"));
             (self.pool().concat(line, brace), self.line(depth + 1))
@@ -485,10 +500,7 @@ impl Eval<'_> {
             (standard.close_object, standard.before_key)
         };
         let escapes = self.algebra.options.escapes;
-        let some = object.some.iter().map(|s| Counter { min: s.min, max: s.max });
-        let agreeing = object.differs.iter().map(|pairs| Counter { min: 0, max: pairs.len() as u32 - 1 });
-        let counters = some.chain(agreeing).collect();
-        Ok(ObjectSpec {
+        ObjectSpec {
             open: standard.open_object[0],
             close,
             comma: standard.comma,
@@ -496,14 +508,35 @@ impl Eval<'_> {
             before_key,
             key_escapes: escapes.literal(),
             rest_escapes: escapes.free(),
-            declared: properties,
-            rest,
-            order: self.algebra.options.key_order,
+            declared: Vec::new(),
+            rest: Vec::new(),
+            order: KeyOrder::Declared,
             unique_rest: self.algebra.options.unique_keys == super::options::UniqueKeys::Enforced,
-            min: object.min,
-            max: object.max,
-            counters,
+            min: 0,
+            max: UNBOUNDED,
+            counters: Vec::new(),
+            must_go_on: false,
+        }
+    }
+
+    /// The keys that are none of these, if there are any of these.
+    pub fn other_than<'k>(&mut self, names: impl Iterator<Item = &'k str>) -> Option<LangId> {
+        let names: Vec<(Vec<u8>, u32)> = names.map(|key| (key.as_bytes().to_vec(), UNLABELLED)).collect();
+        (!names.is_empty()).then(|| {
+            let names = self.pool().literals(names);
+            self.pool().not(names)
         })
+    }
+
+    /// The undeclared keys of a class; `None` where there are none.
+    pub fn rest_language(&mut self, keys: TextId, names: Option<LangId>) -> Option<LangId> {
+        let mut language = self.algebra.texts.language(keys, &mut self.nodes.languages);
+        let text = self.pool().any_text();
+        language = self.pool().inter(&[language, text]);
+        if let Some(names) = names {
+            language = self.pool().inter(&[language, names]);
+        }
+        (keys == TextId::ANY || !self.pool().is_never(language)).then_some(language)
     }
 
     fn counters_of(
@@ -520,8 +553,13 @@ impl Eval<'_> {
         counters
     }
 
-    fn emit_object(&mut self, object: &ObjectShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
-        let mut spec = self.object_spec(object, depth)?;
+    pub fn emit_object(&mut self, object: &ObjectShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+        let spec = self.object_spec(object, depth)?;
+        self.open_object(spec, depth, lead)
+    }
+
+    /// The node of an object that begins.
+    pub fn open_object(&mut self, mut spec: ObjectSpec, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
         let opened = self.opened(b"{", self.algebra.standard.open_object, depth, lead);
         spec.open = opened;
         if self.is_pretty().is_none() {
@@ -575,7 +613,7 @@ impl Eval<'_> {
             let text = String::from_utf8_lossy(text);
             values.extend(json.parse(&text));
         }
-        let used = self.values_shape(&json, &values, 0)?;
+        let used = self.items_shape(&json, &values)?;
         let used = self.algebra.shape_term(used);
         let Some(taken) = self.reserved(&array, index as usize + 1, used)? else { return Ok(Vec::new()) };
         let (_, lead) = self.inner_leads();

@@ -65,6 +65,15 @@ pub enum SchemaError {
     /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// Schemas are nested too deeply where they must be looked at as a whole: a circle of schemas
+    /// that need each other, or `not` inside `not`.
+    #[error("{pointer}: schemas that must be combined are nested more than {limit} deep")]
+    Nesting {
+        /// Where, as a JSON pointer with `#` in front.
+        pointer: String,
+        /// How deep they may be nested.
+        limit: u32,
+    },
     /// An option has a value without meaning.
     #[error("the option `{option}` {reason}")]
     Option {
@@ -83,7 +92,8 @@ impl SchemaError {
             | SchemaError::Unsupported { pointer, .. }
             | SchemaError::Reference { pointer, .. }
             | SchemaError::Unsatisfiable { pointer }
-            | SchemaError::Fuel { pointer, .. } => Some(pointer),
+            | SchemaError::Fuel { pointer, .. }
+            | SchemaError::Nesting { pointer, .. } => Some(pointer),
             SchemaError::Json { .. } | SchemaError::Option { .. } | SchemaError::Interrupted(_) => None,
         }
     }

@@ -6,7 +6,8 @@
 //! itself. A "yes" is always final.
 
 use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
-use super::term::{Failure, Term, TermId};
+use super::term::{Failure, Goal, Term, TermId, MAX_DEPTH};
+use super::text::TextId;
 use crate::automata::{interrupt, UNBOUNDED};
 
 /// Terms being decided, outermost first, and the outermost one that an answer leaned on.
@@ -37,7 +38,7 @@ impl Eval<'_> {
             return Ok(known);
         }
         if let Term::Schema(schema, _) = *self.algebra.term(id) {
-            if self.algebra.doc.obviously_inhabited(schema) {
+            if self.algebra.doc.obviously_inhabited(schema) && self.algebra.spells_all() {
                 self.algebra.set_inhabited(id, true);
                 return Ok(true);
             }
@@ -47,8 +48,8 @@ impl Eval<'_> {
             return Ok(false);
         }
         let index = self.algebra.deciding.path.len();
-        if index >= super::term::MAX_DEPTH as usize {
-            return Err(Failure::Depth);
+        if index >= MAX_DEPTH as usize {
+            return Err(Failure::Deep(Goal::Inhabited(id)));
         }
         self.algebra.deciding.path.push(id);
         let outer = self.algebra.deciding.leaned_on.take();
@@ -74,7 +75,7 @@ impl Eval<'_> {
         if shape.null || shape.booleans != 0 {
             return Ok(true);
         }
-        if !self.algebra.texts.is_never(shape.strings, &mut self.nodes.languages) {
+        if self.has_strings(shape.strings) {
             return Ok(true);
         }
         let policy = self.algebra.options.numbers;
@@ -98,6 +99,18 @@ impl Eval<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether some text of the set has a spelling.
+    fn has_strings(&mut self, strings: TextId) -> bool {
+        if strings == TextId::ANY || self.algebra.texts.is_never(strings, &mut self.nodes.languages) {
+            return strings == TextId::ANY;
+        }
+        self.algebra.spells_all() || {
+            let texts = self.algebra.texts.language(strings, &mut self.nodes.languages);
+            let spelt = self.nodes.languages.json_string(texts, self.algebra.options.escapes.free());
+            !self.nodes.languages.is_never(spelt)
+        }
     }
 
     pub fn array_is_inhabited(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
@@ -124,10 +137,11 @@ impl Eval<'_> {
     }
 
     pub fn object_is_inhabited(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
-        for declared in object.declared.iter().filter(|d| d.required) {
-            if !self.is_inhabited(declared.value)? {
-                return Ok(false);
-            }
+        if !self.required_are_inhabited(object)? {
+            return Ok(false);
+        }
+        if !object.clauses.is_empty() {
+            return self.clauses_can_hold(object);
         }
         let simple = object.min == 0
             && object.some.iter().all(|s| s.min == 0 && s.max == UNBOUNDED)

@@ -1,9 +1,14 @@
 //! Unions and intersections of shapes, and the normal form they are kept in.
 //!
-//! An intersection of unions is the union of the intersections of their parts; what obviously has no value is dropped at
-//! once, which is what keeps the result small: most parts contradict each other in a key that tells them apart.
+//! An intersection of unions is the union of the intersections of their parts; what obviously has
+//! no value is dropped at once, which is what keeps the result small: most parts contradict each
+//! other in a key that tells them apart. Objects are not multiplied out: those of the first union
+//! keep those of the second as a clause, of which one must hold. So *k* conditions of two cases
+//! each are one shape with *k* clauses and not 2^k shapes. Clauses are simplified as far as
+//! comparing names goes (unit propagation): an alternative that contradicts its object is left out,
+//! the only one left is intersected with it, and a clause of which one holds anyway is dropped.
 
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
+use super::shape::{ArrayShape, Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};
 use super::term::{Failure, TermId};
 use super::text::TextId;
 use std::sync::Arc;
@@ -11,17 +16,21 @@ use std::sync::Arc;
 impl Eval<'_> {
     /// A union of disjoint or overlapping shapes.
     pub fn union(&mut self, a: &Shape, b: &Shape) -> Shape {
-        let mut union = Shape {
-            null: a.null || b.null,
-            booleans: a.booleans | b.booleans,
-            numbers: a.numbers.or(&b.numbers),
-            strings: self.algebra.texts.or(a.strings, b.strings),
-            arrays: a.arrays.clone(),
-            objects: a.objects.clone(),
-        };
-        b.arrays.iter().for_each(|x| self.add_array(&mut union, x.clone()));
-        b.objects.iter().for_each(|x| self.add_object(&mut union, x.clone()));
+        let mut union = a.clone();
+        self.unite(&mut union, b);
         union
+    }
+
+    /// Adds the values of another shape.
+    pub fn unite(&mut self, union: &mut Shape, other: &Shape) {
+        union.null |= other.null;
+        union.booleans |= other.booleans;
+        if !other.numbers.is_empty() {
+            union.numbers = union.numbers.or(&other.numbers);
+        }
+        union.strings = self.algebra.texts.or(union.strings, other.strings);
+        other.arrays.iter().for_each(|x| self.add_array(union, x.clone()));
+        other.objects.iter().for_each(|x| self.add_object(union, x.clone()));
     }
 
     /// Values in both.
@@ -44,14 +53,118 @@ impl Eval<'_> {
             }
         }
         for x in &a.objects {
-            for y in &b.objects {
-                self.algebra.spend(1)?;
-                if let Some(object) = self.intersect_objects(x, y)? {
-                    self.add_object(&mut both, object);
+            let found = match (a.objects.len(), b.objects.as_slice()) {
+                (1, several) => self.each_of(x, several)?,
+                (_, several) => self.with_one_of(x, several)?,
+            };
+            found.into_iter().for_each(|object| self.add_object(&mut both, object));
+        }
+        Ok(both)
+    }
+
+    /// The objects of `x` in each of `alternatives`.
+    fn each_of(
+        &mut self,
+        x: &Arc<ObjectShape>,
+        alternatives: &[Arc<ObjectShape>],
+    ) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+        let mut found = Vec::with_capacity(alternatives.len());
+        for y in alternatives {
+            self.algebra.spend(1)?;
+            found.extend(self.intersect_objects(x, y)?);
+        }
+        Ok(found)
+    }
+
+    /// The objects of `x` that are in one of `alternatives`. Where objects are closed these are
+    /// multiplied out, since what an alternative names counts where it adds no values.
+    pub fn with_one_of(
+        &mut self,
+        x: &Arc<ObjectShape>,
+        alternatives: &[Arc<ObjectShape>],
+    ) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+        match self.is_closing() {
+            true => self.each_of(x, alternatives),
+            false => Ok(self.with_clause(x, alternatives)?.into_iter().collect()),
+        }
+    }
+
+    /// The objects of `x` that are in one of `alternatives`.
+    fn with_clause(
+        &mut self,
+        x: &Arc<ObjectShape>,
+        alternatives: &[Arc<ObjectShape>],
+    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+        let Some(left) = self.clause_within(x, alternatives)? else { return Ok(Some(x.clone())) };
+        match left.as_slice() {
+            [] => Ok(None),
+            [one] => self.intersect_objects(x, one),
+            _ => {
+                let clause = self.algebra.clause(&left);
+                let mut object = (**x).clone();
+                if !object.clauses.contains(&clause) {
+                    object.clauses.push(clause);
+                }
+                Ok(Some(Arc::new(object)))
+            }
+        }
+    }
+
+    /// Those of `alternatives` that `x` does not contradict; `None` where one of them holds of
+    /// every object of `x`.
+    fn clause_within(
+        &mut self,
+        x: &ObjectShape,
+        alternatives: &[Arc<ObjectShape>],
+    ) -> Result<Option<Vec<Arc<ObjectShape>>>, Failure> {
+        self.algebra.spend(1 + alternatives.len() as u64 / 16)?;
+        self.charge()?;
+        if alternatives.iter().any(|y| self.is_within(x, y)) {
+            return Ok(None);
+        }
+        let mut left = Vec::with_capacity(alternatives.len());
+        for y in alternatives {
+            if !self.contradict(x, y)? {
+                left.push(y.clone());
+            }
+        }
+        Ok(Some(left))
+    }
+
+    /// Whether obviously no object is in both.
+    pub fn contradict(&mut self, a: &ObjectShape, b: &ObjectShape) -> Result<bool, Failure> {
+        self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 16)?;
+        let mut required = 0u32;
+        for (x, y, first) in [(b, a, true), (a, b, false)] {
+            for d in &x.declared {
+                let other = y.position(&d.key).map(|i| &y.declared[i]);
+                if !first && other.is_some() {
+                    continue;
+                }
+                if !d.required && !other.is_some_and(|other| other.required) {
+                    continue;
+                }
+                required += 1;
+                let value = match other {
+                    Some(other) => other.value,
+                    None => self.rest_value(y, &d.key),
+                };
+                let both = self.algebra.and2(d.value, value);
+                if both == TermId::NEVER || self.is_evidently_never(both)? {
+                    return Ok(true);
                 }
             }
         }
-        Ok(both)
+        let max = a.max.min(b.max);
+        if a.min.max(b.min) > max || required > max {
+            return Ok(true);
+        }
+        for (x, y) in [(a, b), (b, a)] {
+            if x.some.iter().any(|s| s.min > 0 && !self.has_place(y, s)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Arrays in both; `None` when there is obviously none.
@@ -187,7 +300,9 @@ impl Eval<'_> {
             requires: a.requires.clone(),
             some: a.some.clone(),
             differs: a.differs.clone(),
+            clauses: a.clauses.clone(),
         };
+        both.clauses.extend(b.clauses.iter().filter(|c| !a.clauses.contains(c)).cloned());
         both.requires.extend(b.requires.iter().filter(|r| !a.requires.contains(r)).cloned());
         both.some.extend(b.some.iter().filter(|s| !a.some.contains(s)).cloned());
         both.differs.extend(b.differs.iter().filter(|d| !a.differs.contains(d)).cloned());
@@ -206,19 +321,54 @@ impl Eval<'_> {
             }
         }
         for i in 0..object.some.len() {
-            if object.some[i].min > 0 && !self.has_place(&object, i) {
+            let some = object.some[i].clone();
+            if some.min > 0 && !self.has_place(&object, &some) {
                 return Ok(None);
             }
         }
         let mut differs = std::mem::take(&mut object.differs);
         differs.retain(|pairs| self.may_be(&object, pairs));
         object.differs = differs;
-        Ok(Some(Arc::new(object)))
+        self.settle_clauses(object)
     }
 
-    /// Whether some property of `object` may be what its condition `index` asks for.
-    fn has_place(&mut self, object: &ObjectShape, index: usize) -> bool {
-        let (keys, value) = (object.some[index].keys, object.some[index].value);
+    /// Clauses in the light of the object they stand in.
+    pub fn settle_clauses(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, Failure> {
+        loop {
+            let clauses = std::mem::take(&mut object.clauses);
+            let mut only = Vec::new();
+            let mut kept: Vec<Clause> = Vec::with_capacity(clauses.len());
+            for clause in clauses {
+                let Some(left) = self.clause_within(&object, &clause)? else { continue };
+                match left.as_slice() {
+                    [] => return Ok(None),
+                    [one] => only.push(one.clone()),
+                    _ => {
+                        let same = left.len() == clause.len();
+                        let clause = if same { clause } else { self.algebra.clause(&left) };
+                        kept.extend((!kept.contains(&clause)).then_some(clause));
+                    }
+                }
+            }
+            if only.is_empty() {
+                object.clauses = kept;
+                return Ok(Some(Arc::new(object)));
+            }
+            let mut both = Arc::new(object);
+            for one in &only {
+                match self.intersect_objects(&both, one)? {
+                    Some(narrower) => both = narrower,
+                    None => return Ok(None),
+                }
+            }
+            object = Arc::unwrap_or_clone(both);
+            object.clauses.extend(kept);
+        }
+    }
+
+    /// Whether some property of `object` may be what the condition asks for.
+    fn has_place(&mut self, object: &ObjectShape, some: &SomeProperties) -> bool {
+        let (keys, value) = (some.keys, some.value);
         let declared = object.declared.iter().any(|d| {
             self.algebra.and2(d.value, value) != TermId::NEVER
                 && (keys == TextId::ANY || self.has_text(keys, &d.key))

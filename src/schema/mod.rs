@@ -12,8 +12,11 @@
 //!
 //! # The price
 //!
-//! Intersections of unions multiply, and complements of conjunctions are unions: a schema can be written whose
-//! normal form is huge. Work is metered, and past [`SchemaOptions::fuel`] there is an error that says where.
+//! Intersections of unions multiply, and complements of conjunctions are unions. Of objects both
+//! are therefore kept as they were said, as clauses, and decided one member at a time when an
+//! output comes to them ([`conditional`]). A schema can still be written whose normal form is huge.
+//! Work is metered, and past [`SchemaOptions::fuel`] there is an error that says where: when the
+//! schema is compiled, since what may fail is expanded ahead ([`verify`]).
 //!
 //! # What is narrower than JSON Schema
 //!
@@ -27,6 +30,8 @@
 mod cardinality;
 mod closed;
 mod complement;
+mod conditional;
+mod constant;
 mod distinct;
 mod document;
 mod drafts;
@@ -49,6 +54,7 @@ mod term;
 mod text;
 mod unevaluated;
 mod unfold;
+mod verify;
 
 pub use error::{SchemaError, SchemaWarning};
 pub use options::{
@@ -115,10 +121,11 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Schema
         }
         false => root,
     };
-    let result = eval.is_inhabited(root).and_then(|inhabited| match inhabited {
+    let result = eval.deeply(|eval| match eval.is_inhabited(root)? {
         true => eval.emit(root, 0, Lead::None),
         false => Ok(NodeId::NEVER),
     });
+    let result = result.and_then(|root| eval.verify(root).map(|()| root));
     let root = match result {
         Ok(NodeId::NEVER) => return Err(SchemaError::Unsatisfiable { pointer: "#".to_owned() }),
         Ok(root) => root,
@@ -182,11 +189,8 @@ fn explain(algebra: &Algebra, failure: Failure) -> SchemaError {
     match failure {
         Failure::Interrupted(why) => SchemaError::Interrupted(why),
         Failure::Fuel => SchemaError::Fuel { pointer, limit: algebra.options.fuel },
-        Failure::Depth => SchemaError::Unsupported {
-            pointer,
-            keyword: "$ref".to_owned(),
-            reason: "schemas that must be combined are nested too deeply".to_owned(),
-        },
+        // Asked for where nobody works deeply, which does not happen.
+        Failure::Depth | Failure::Deep(_) => SchemaError::Nesting { pointer, limit: term::MAX_DEPTH },
         Failure::Loop(at) => SchemaError::Unsupported {
             pointer: algebra.doc.place(at),
             keyword: "$ref".to_owned(),
@@ -209,11 +213,11 @@ impl Expander {
     fn run<T>(
         &self,
         nodes: &mut NodePool,
-        work: impl FnOnce(&mut Eval<'_>) -> Result<T, Failure>,
+        work: impl FnMut(&mut Eval<'_>) -> Result<T, Failure>,
     ) -> Result<T, GrammarError> {
         let mut algebra = interrupt::lock(&self.algebra)?;
         algebra.refuel();
-        let result = work(&mut Eval { algebra: &mut algebra, nodes });
+        let result = Eval { algebra: &mut algebra, nodes }.deeply(work);
         interrupt::ended()?;
         result.map_err(|failure| match failure {
             Failure::Interrupted(why) => why.into(),

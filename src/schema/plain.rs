@@ -14,7 +14,7 @@ use crate::automata::Decimal;
 use std::sync::Arc;
 
 /// Longer enumerations are left for later.
-const MAX_VALUES: usize = 64;
+const MAX_VALUES: usize = 512;
 /// Sets of more intervals are left for later.
 const MAX_INTERVALS: usize = 4;
 

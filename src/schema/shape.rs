@@ -85,6 +85,91 @@ pub(super) struct ObjectShape {
     pub some: Vec<SomeProperties>,
     /// None of these objects, given by their keys, sorted, and terms of one value each.
     pub differs: Vec<Members>,
+    /// Of each of these lists, one of the shapes at least: what a union or a complement asks for is
+    /// kept as it was said, since multiplied out a hundred such conditions are more shapes than
+    /// anybody can count.
+    pub clauses: Vec<Clause>,
+}
+
+/// Shapes of which an object has one at least, and what is often asked of them. Equal clauses have
+/// one number.
+#[derive(Clone)]
+pub(super) struct Clause(Arc<Alternatives>);
+
+struct Alternatives {
+    number: u32,
+    shapes: Box<[Arc<ObjectShape>]>,
+    /// The keys that the alternatives name, sorted.
+    names: Box<[Arc<str>]>,
+    /// They say nothing of other keys.
+    only_named: bool,
+    closes: bool,
+}
+
+impl Clause {
+    pub fn new(number: u32, shapes: &[Arc<ObjectShape>]) -> Self {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for shape in shapes {
+            names.extend(shape.declared.iter().map(|d| d.key.clone()));
+            names.extend(shape.requires.iter().flat_map(|(when, then)| [when.clone(), then.clone()]));
+        }
+        names.sort_unstable();
+        names.dedup();
+        let only_named = |o: &Arc<ObjectShape>| {
+            let rest = ObjectShape { declared: Vec::new(), requires: Vec::new(), ..(**o).clone() };
+            rest == ObjectShape::any()
+        };
+        Clause(Arc::new(Alternatives {
+            number,
+            names: names.into(),
+            only_named: shapes.iter().all(only_named),
+            closes: shapes.iter().any(|o| o.closes()),
+            shapes: shapes.into(),
+        }))
+    }
+
+    /// Whether a member with this key, or its absence, may make a difference.
+    pub fn concerns(&self, key: &str) -> bool {
+        !self.0.only_named || self.0.names.binary_search_by(|name| (**name).cmp(key)).is_ok()
+    }
+
+    /// Whether members with undeclared keys may make a difference.
+    pub fn concerns_others(&self) -> bool {
+        !self.0.only_named
+    }
+
+    /// Whether one holds if no more members come.
+    pub fn closes(&self) -> bool {
+        self.0.closes
+    }
+}
+
+impl std::ops::Deref for Clause {
+    type Target = [Arc<ObjectShape>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.shapes
+    }
+}
+
+impl PartialEq for Clause {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.number == other.0.number
+    }
+}
+
+impl Eq for Clause {}
+
+impl std::hash::Hash for Clause {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.number.hash(state);
+    }
+}
+
+impl std::fmt::Debug for Clause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
 /// The members of an object, sorted by key.
@@ -157,6 +242,7 @@ impl ObjectShape {
             requires: Vec::new(),
             some: Vec::new(),
             differs: Vec::new(),
+            clauses: Vec::new(),
         }
     }
 
@@ -165,6 +251,15 @@ impl ObjectShape {
         let declared =
             properties.into_iter().map(|(key, value)| Declared { key, value, required: true, listed: true });
         ObjectShape { declared: declared.collect(), rest: Vec::new(), ..Self::any() }
+    }
+
+    /// Whether no more members need come.
+    pub fn closes(&self) -> bool {
+        self.min == 0
+            && self.some.iter().all(|some| some.min == 0)
+            && self.declared.iter().all(|d| !d.required)
+            && self.differs.is_empty()
+            && self.clauses.iter().all(Clause::closes)
     }
 
     pub fn position(&self, key: &str) -> Option<usize> {

@@ -8,8 +8,8 @@ use super::document::{Document, Keyword, Types};
 use super::emit::Standard;
 use super::inhabited::Deciding;
 use super::json::Value;
-use super::options::SchemaOptions;
-use super::shape::{ArrayShape, Eval, Shape};
+use super::options::{EscapePolicy, SchemaOptions};
+use super::shape::{ArrayShape, Clause, Eval, ObjectShape, Shape};
 use super::text::Texts;
 use super::unevaluated::Outcome;
 use super::unfold::MAX_LOOK;
@@ -48,7 +48,10 @@ pub(super) enum Term {
 pub(super) enum Failure {
     Fuel,
     Interrupted(Interrupted),
+    /// Schemas are nested too deeply to be looked at as a whole.
     Depth,
+    /// This must be found out first, since it lies too deep to be found out on the way.
+    Deep(Goal),
     /// A schema that refers to itself without anything in between.
     Loop(Value),
     Unsupported {
@@ -58,6 +61,13 @@ pub(super) enum Failure {
     },
 }
 
+/// What is to be found out of a term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goal {
+    Shape(TermId),
+    Inhabited(TermId),
+}
+
 /// What is known of a term.
 struct State {
     term: Term,
@@ -65,6 +75,8 @@ struct State {
     /// The shape is being computed.
     open: bool,
     pub inhabited: Option<bool>,
+    /// Exactly one value is in it, and obviously so.
+    single: bool,
 }
 
 /// The terms of one grammar, shared by everything that expands it.
@@ -82,11 +94,18 @@ pub(super) struct Algebra {
     pub distinct: Vec<(ArrayShape, u32)>,
     pub standard: Standard,
     pub deciding: Deciding,
+    clauses: HashMap<Box<[Arc<ObjectShape>]>, Clause>,
+    /// In which ways an object may break its conditions.
+    pub violations: HashMap<Arc<ObjectShape>, Arc<[Arc<ObjectShape>]>>,
     /// The outcomes of schemas below `unevaluatedProperties` and `unevaluatedItems`.
     pub outcomes: HashMap<TermId, Arc<[Outcome]>>,
     /// The values of terms whose objects are closed.
     pub closed: HashMap<TermId, Arc<Shape>>,
+    /// The terms whose outcomes are being found.
+    pub open_outcomes: Vec<TermId>,
     fuel: u64,
+    /// States of languages that have been charged for.
+    states_charged: usize,
     /// How deep evaluation is nested.
     pub depth: u32,
     /// How deep evaluation is nested inside attempts to find a contradiction early.
@@ -96,8 +115,11 @@ pub(super) struct Algebra {
     pub any: Arc<Shape>,
 }
 
-/// How deep terms may be nested in each other's evaluation.
+/// How deep terms are evaluated inside each other. What lies deeper is evaluated first, by itself.
 pub(super) const MAX_DEPTH: u32 = 300;
+/// From here on an evaluation does without knowing its surroundings, so that what it finds can be
+/// kept.
+pub(super) const MAX_WITHIN: u32 = MAX_DEPTH / 2;
 /// How many references in a row are followed to find out what a schema is called. Circles are found elsewhere.
 const MAX_ALIASES: u32 = 16;
 /// How deep to look for a contradiction before it matters.
@@ -118,8 +140,12 @@ impl Algebra {
             distinct: Vec::new(),
             standard,
             deciding: Deciding::default(),
+            clauses: HashMap::new(),
+            violations: HashMap::new(),
             outcomes: HashMap::new(),
             closed: HashMap::new(),
+            open_outcomes: Vec::new(),
+            states_charged: 0,
             depth: 0,
             probing: 0,
             at,
@@ -135,6 +161,7 @@ impl Algebra {
         self.fuel = self.options.fuel;
         self.depth = 0;
         self.probing = 0;
+        self.open_outcomes.clear();
     }
 
     /// The number under which the grammar asks for the items of an array of distinct items.
@@ -148,9 +175,24 @@ impl Algebra {
         }
     }
 
+    /// How much was spent since the tank was full.
+    pub fn spent(&self) -> u64 {
+        self.options.fuel - self.fuel
+    }
+
     pub fn spend(&mut self, steps: u64) -> Result<(), Failure> {
         self.fuel = self.fuel.checked_sub(steps).ok_or(Failure::Fuel)?;
         interrupt::check().map_err(Failure::Interrupted)
+    }
+
+    /// The clause of these alternatives.
+    pub fn clause(&mut self, alternatives: &[Arc<ObjectShape>]) -> Clause {
+        if let Some(known) = self.clauses.get(alternatives) {
+            return known.clone();
+        }
+        let clause = Clause::new(self.clauses.len() as u32, alternatives);
+        self.clauses.insert(alternatives.into(), clause.clone());
+        clause
     }
 
     pub fn intern(&mut self, term: Term) -> TermId {
@@ -158,13 +200,27 @@ impl Algebra {
             return id;
         }
         let id = TermId(self.states.len() as u32);
-        self.states.push(State { term: term.clone(), shape: None, open: false, inhabited: None });
+        let single = matches!(&term, Term::Shape(shape) if self.shape_is_single(shape));
+        // Where some texts have no spelling, that must be looked at.
+        let inhabited = (single && self.spells_all()).then_some(true);
+        self.states.push(State { term: term.clone(), shape: None, open: false, inhabited, single });
         self.index.insert(term, id);
         id
     }
 
     pub fn term(&self, id: TermId) -> &Term {
         &self.states[id.0 as usize].term
+    }
+
+    /// Whether every text has a spelling.
+    pub fn spells_all(&self) -> bool {
+        self.options.escapes != EscapePolicy::NoUnicode
+    }
+
+    /// Whether exactly one value is in the term, and obviously so: a value of `enum`, `const` or an
+    /// earlier item.
+    pub fn is_single(&self, id: TermId) -> bool {
+        self.states[id.0 as usize].single
     }
 
     pub fn known_inhabited(&self, id: TermId) -> Option<bool> {
@@ -333,6 +389,40 @@ impl Algebra {
 }
 
 impl Eval<'_> {
+    /// The result of some work that may ask for what lies too deep for one evaluation. That is
+    /// found out first, from the inside outwards, and the work begun again: nesting costs memory
+    /// and not stack.
+    pub fn deeply<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.algebra.states_charged = self.nodes.languages.len();
+        let mut goals: Vec<Goal> = Vec::new();
+        loop {
+            let result = match goals.last() {
+                None => match work(self) {
+                    Err(Failure::Deep(goal)) => Err(Failure::Deep(goal)),
+                    done => return done,
+                },
+                Some(Goal::Shape(id)) => self.shape(*id).map(drop),
+                Some(Goal::Inhabited(id)) => self.is_inhabited(*id).map(drop),
+            };
+            match result {
+                Ok(()) => drop(goals.pop()),
+                // It waits for itself, in a circle that is longer than one evaluation is deep.
+                Err(Failure::Deep(goal)) if goals.contains(&goal) => return Err(Failure::Depth),
+                Err(Failure::Deep(goal)) => goals.push(goal),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Spends fuel for the states of languages that were found since this was last asked: each is
+    /// about a step's work.
+    pub fn charge(&mut self) -> Result<(), Failure> {
+        let states = self.nodes.languages.len();
+        let found = states.saturating_sub(self.algebra.states_charged);
+        self.algebra.states_charged = states;
+        self.algebra.spend(found as u64 / 2)
+    }
+
     /// The shape of a term.
     pub fn shape(&mut self, id: TermId) -> Result<Arc<Shape>, Failure> {
         let state = &self.algebra.states[id.0 as usize];
@@ -340,6 +430,12 @@ impl Eval<'_> {
             return Ok(shape.clone());
         }
         let term = state.term.clone();
+        if let Term::Shape(shape) = term {
+            return Ok(shape);
+        }
+        if self.algebra.depth >= MAX_DEPTH && !state.open {
+            return Err(Failure::Deep(Goal::Shape(id)));
+        }
         let shape = self.nested(id, |eval| eval.evaluate(&term))?;
         self.algebra.states[id.0 as usize].shape = Some(shape.clone());
         Ok(shape)
@@ -361,6 +457,7 @@ impl Eval<'_> {
         self.algebra.depth += 1;
         let outer = self.algebra.at;
         let result = self.algebra.spend(1).and_then(|()| work(self));
+        let result = result.and_then(|result| self.charge().map(|()| result));
         self.algebra.depth -= 1;
         self.algebra.states[id.0 as usize].open = false;
         // An error keeps naming the innermost schema. What was found when the work was over may be wrong.
@@ -421,7 +518,7 @@ impl Eval<'_> {
                 let mut shape = Shape::never();
                 for &part in parts.iter() {
                     let part = self.shape(part)?;
-                    shape = self.union(&shape, &part);
+                    self.unite(&mut shape, &part);
                 }
                 Arc::new(shape)
             }
@@ -451,7 +548,7 @@ impl Eval<'_> {
         match result {
             Ok(shape) => Ok(shape.is_never()),
             // Something inside is being evaluated further out: nothing is evident.
-            Err(Failure::Loop(_) | Failure::Depth) => Ok(false),
+            Err(Failure::Loop(_) | Failure::Depth | Failure::Deep(_)) => Ok(false),
             Err(other) => Err(other),
         }
     }

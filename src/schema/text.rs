@@ -394,6 +394,27 @@ pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) 
     Count::Exactly(count)
 }
 
+/// The words of a language of decoded text, if they are no more than `limit`.
+pub(super) fn words(pool: &mut Languages, language: LangId, limit: usize) -> Option<Vec<Arc<str>>> {
+    count_words(pool, language, limit).exactly()?;
+    let mut words = Vec::new();
+    let mut open = vec![(language, Vec::new())];
+    while let Some((state, word)) = open.pop() {
+        if pool.is_nullable(state) {
+            words.extend(std::str::from_utf8(&word).map(Arc::from));
+        }
+        for byte in (0..=255u8).rev() {
+            let next = pool.step(state, byte);
+            if next != LangId::NEVER {
+                let mut longer = word.clone();
+                longer.push(byte);
+                open.push((next, longer));
+            }
+        }
+    }
+    Some(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

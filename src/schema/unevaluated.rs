@@ -58,9 +58,13 @@ impl Eval<'_> {
         if let Some(known) = self.algebra.outcomes.get(&term) {
             return Ok(known.clone());
         }
+        if self.algebra.open_outcomes.contains(&term) {
+            return Err(Failure::Loop(self.algebra.at));
+        }
         if self.algebra.depth >= MAX_DEPTH {
             return Err(Failure::Depth);
         }
+        self.algebra.open_outcomes.push(term);
         self.algebra.depth += 1;
         let result = match *self.algebra.term(term) {
             Term::Schema(schema, scope) => self.outcomes_at(schema, scope),
@@ -79,6 +83,7 @@ impl Eval<'_> {
             _ => self.shape(term).map(|shape| vec![Outcome { shape, evaluated: Evaluated::NOTHING }]),
         };
         self.algebra.depth -= 1;
+        self.algebra.open_outcomes.pop();
         let outcomes: Arc<[Outcome]> = result?.into();
         self.algebra.outcomes.insert(term, outcomes.clone());
         Ok(outcomes)
@@ -272,13 +277,11 @@ impl Eval<'_> {
                 all
             }
             Keyword::Enum(_) | Keyword::Const(_) if self.is_closing() => {
-                let any = self.algebra.any.clone();
-                let Some(shape) = self.applicator(*keyword, scope, &any)? else { return Ok(None) };
+                let Some(shape) = self.applicator(*keyword, scope)? else { return Ok(None) };
                 vec![self.named_outcome(&shape)]
             }
             ref other => {
-                let any = self.algebra.any.clone();
-                let Some(shape) = self.applicator(*other, scope, &any)? else { return Ok(None) };
+                let Some(shape) = self.applicator(*other, scope)? else { return Ok(None) };
                 vec![Outcome { shape, evaluated: Evaluated::NOTHING }]
             }
         }))

@@ -4,17 +4,15 @@
 //! (`allOf`, `$ref`, `if` …) are intersected with it. Nothing below the place is looked at.
 
 use super::document::{Keyword, Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
-use super::json::{Json, Kind, Value};
-use super::number::{NumberSet, Part, Point};
+use super::json::{Kind, Value};
+use super::number::{NumberSet, Part};
 use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape, SomeItems};
-use super::term::{Failure, ScopeId, Term, TermId};
-use super::text::TextId;
+use super::term::{Failure, ScopeId, Term, TermId, MAX_WITHIN};
+use super::text::{Text, TextId};
 use crate::automata::number::Bound;
 use crate::automata::{Decimal, UNBOUNDED};
 use std::sync::Arc;
 
-/// How deep a value in `enum` or `const` may be nested.
-const MAX_VALUE_DEPTH: u32 = 200;
 /// How far to look for alternatives through `allOf` and `$ref`.
 pub(super) const MAX_LOOK: u32 = 4;
 
@@ -66,7 +64,17 @@ impl Eval<'_> {
             shape = match keyword {
                 Keyword::AllOf(list) => self.all_within(doc.json.items(list), scope, shape)?,
                 Keyword::Ref(target) => self.all_within(&[target], scope, shape)?,
-                _ => match self.applicator(keyword, scope, &shape)? {
+                Keyword::OneOf(list) => {
+                    let parts: Vec<TermId> =
+                        doc.json.items(list).iter().map(|&v| self.algebra.schema(v, scope)).collect();
+                    self.one_of(&parts, &shape)?
+                }
+                Keyword::Not(inner) => {
+                    let inner = self.algebra.schema(inner, scope);
+                    let inner = self.shape(inner)?;
+                    self.subtract(&shape, &inner)?
+                }
+                _ => match self.applicator(keyword, scope)? {
                     Some(other) => self.intersect(&shape, &other)?,
                     None => shape,
                 },
@@ -88,11 +96,16 @@ impl Eval<'_> {
     /// The part of `shape` that is in the term. A schema that divides is looked at again in this light.
     pub fn within(&mut self, term: TermId, shape: Shape) -> Result<Shape, Failure> {
         match *self.algebra.term(term) {
-            Term::Schema(schema, scope) if shape != *self.algebra.any && self.algebra.divides(term) => self
-                .nested(term, |eval| {
+            Term::Schema(schema, scope)
+                if shape != *self.algebra.any
+                    && self.algebra.depth < MAX_WITHIN
+                    && self.algebra.divides(term) =>
+            {
+                self.nested(term, |eval| {
                     eval.algebra.at = schema;
                     eval.unfold_within(schema, scope, &shape)
-                }),
+                })
+            }
             _ => {
                 let other = self.shape(term)?;
                 self.intersect(&shape, &other)
@@ -198,17 +211,13 @@ impl Eval<'_> {
         Ok((shape, applicators))
     }
 
-    /// What an applicator (or `enum`, `const`) says; `None` for keywords dealt with already.
-    pub fn applicator(
-        &mut self,
-        keyword: Keyword,
-        scope: ScopeId,
-        so_far: &Shape,
-    ) -> Result<Option<Arc<Shape>>, Failure> {
+    /// What an applicator (or `enum`, `const`) says by itself; `None` for keywords dealt with
+    /// already.
+    pub fn applicator(&mut self, keyword: Keyword, scope: ScopeId) -> Result<Option<Arc<Shape>>, Failure> {
         let doc = self.algebra.doc.clone();
         Ok(Some(match keyword {
-            Keyword::Enum(list) => Arc::new(self.values_shape(&doc.json, doc.json.items(list), 0)?),
-            Keyword::Const(value) => Arc::new(self.values_shape(&doc.json, &[value], 0)?),
+            Keyword::Enum(list) => Arc::new(self.values_shape(&doc.json, doc.json.items(list))?),
+            Keyword::Const(value) => Arc::new(self.values_shape(&doc.json, &[value])?),
             Keyword::Ref(target) => {
                 let target = self.algebra.schema(target, scope);
                 self.shape(target)?
@@ -232,19 +241,14 @@ impl Eval<'_> {
                 for &part in doc.json.items(list) {
                     let part = self.algebra.schema(part, scope);
                     let part = self.shape(part)?;
-                    shape = self.union(&shape, &part);
+                    self.unite(&mut shape, &part);
                 }
                 Arc::new(shape)
-            }
-            Keyword::OneOf(list) => {
-                let parts: Vec<TermId> =
-                    doc.json.items(list).iter().map(|&v| self.algebra.schema(v, scope)).collect();
-                Arc::new(self.one_of(&parts, so_far)?)
             }
             Keyword::Not(inner) => {
                 let inner = self.algebra.schema(inner, scope);
                 let inner = self.shape(inner)?;
-                Arc::new(self.subtract(so_far, &inner)?)
+                Arc::new(self.complement(&inner)?)
             }
             Keyword::Condition { test, then, otherwise } => {
                 let test = self.algebra.schema(test, scope);
@@ -267,17 +271,34 @@ impl Eval<'_> {
         }))
     }
 
-    /// Exactly one of `parts`: each without the others that overlap it.
+    /// The part of `so_far` that is in exactly one of `parts`: each without the others that overlap
+    /// it.
     fn one_of(&mut self, parts: &[TermId], so_far: &Shape) -> Result<Shape, Failure> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
         for &part in parts {
             let part = self.shape(part)?;
-            shapes.push(self.intersect(&part, so_far)?);
+            shapes.push(self.intersect(so_far, &part)?);
         }
         let mut result = Shape::never();
         let mut overlaps: Vec<Vec<usize>> = vec![Vec::new(); shapes.len()];
+        let tags = self.tags(&shapes);
+        let mut by_tag: hashbrown::HashMap<&str, Vec<usize>> = hashbrown::HashMap::new();
         for i in 0..shapes.len() {
-            for j in i + 1..shapes.len() {
+            // Those before this one that may have something in common with it.
+            let mut rivals: Vec<usize> = Vec::new();
+            match &tags {
+                None => rivals.extend(0..i),
+                Some(tags) => {
+                    for tag in tags[i].iter() {
+                        let same = by_tag.entry(tag).or_default();
+                        rivals.extend_from_slice(same);
+                        same.push(i);
+                    }
+                    rivals.sort_unstable();
+                    rivals.dedup();
+                }
+            }
+            for j in rivals {
                 self.algebra.spend(1)?;
                 if !self.intersect(&shapes[i], &shapes[j])?.is_never() {
                     overlaps[i].push(j);
@@ -285,87 +306,40 @@ impl Eval<'_> {
                 }
             }
         }
+        overlaps.iter_mut().for_each(|others| others.sort_unstable());
         for (i, others) in overlaps.iter().enumerate() {
-            let others: Vec<&Shape> = others.iter().map(|&j| &shapes[j]).collect();
-            let alone = self.without(&shapes[i], &others)?;
-            result = self.union(&result, &alone);
+            let mut alone = shapes[i].clone();
+            for &other in others {
+                if !alone.is_never() {
+                    alone = self.subtract(&alone, &shapes[other])?;
+                }
+            }
+            self.unite(&mut result, &alone);
         }
         Ok(result)
     }
 
-    /// What is in `shape` and in none of `others`. Where a key tells the others apart, `shape` is divided by its value first:
-    /// then each part has but one of them to lose, and their violations do not multiply.
-    fn without(&mut self, shape: &Shape, others: &[&Shape]) -> Result<Shape, Failure> {
-        let Some(key) = (others.len() > 2).then(|| self.telling_key(others)).flatten() else {
-            let mut left = shape.clone();
-            for other in others {
-                if !left.is_never() {
-                    left = self.subtract(&left, other)?;
-                }
-            }
-            return Ok(left);
+    /// The texts that a key has in each of these shapes, all of one object, where one key tells
+    /// them apart.
+    fn tags(&self, shapes: &[Shape]) -> Option<Vec<Arc<[Arc<str>]>>> {
+        let only_object = |shape: &Shape| match shape.objects.as_slice() {
+            [object] if (Shape { objects: Vec::new(), ..shape.clone() }).is_never() => Some(object.clone()),
+            _ => None,
         };
-        let with = |value, required| {
-            let object = ObjectShape {
-                declared: vec![Declared { key: key.clone(), value, required, listed: false }],
-                ..ObjectShape::any()
-            };
-            Shape { objects: vec![Arc::new(object)], ..Shape::never() }
-        };
-        let value_of = |other: &Shape| {
-            other
-                .objects
-                .first()
-                .map_or(TermId::ANY, |o| o.position(&key).map_or(TermId::ANY, |i| o.declared[i].value))
-        };
-        let values: Vec<TermId> = others.iter().map(|other| value_of(other)).collect();
-        // Where the key has one of the others' values, none of them, or is absent; and what is no object.
-        let mut left = Shape::never();
-        for (&value, other) in values.iter().zip(others) {
-            let part = self.intersect(shape, &with(value, true))?;
-            let part = self.subtract(&part, other)?;
-            left = self.union(&left, &part);
-        }
-        let among = self.algebra.or(&values);
-        let none = self.algebra.not(among);
-        let part = self.intersect(shape, &with(none, true))?;
-        left = self.union(&left, &part);
-        let no_objects = Shape { objects: Vec::new(), ..Shape::any() };
-        for part in [with(TermId::NEVER, false), no_objects] {
-            let mut part = self.intersect(shape, &part)?;
-            for other in others {
-                if !part.is_never() {
-                    part = self.subtract(&part, other)?;
-                }
-            }
-            left = self.union(&left, &part);
-        }
-        Ok(left)
-    }
-
-    /// A key that all these shapes, of one object each, declare with plain values that contradict each other.
-    fn telling_key(&mut self, shapes: &[&Shape]) -> Option<Arc<str>> {
-        let objects: Option<Vec<&ObjectShape>> = shapes
-            .iter()
-            .map(|shape| match shape.objects.as_slice() {
-                [object] => Some(&**object),
-                _ => None,
-            })
-            .collect();
+        let objects: Option<Vec<Arc<ObjectShape>>> = shapes.iter().map(only_object).collect();
         let objects = objects?;
-        let found = objects[0].declared.iter().find(|d| {
-            let values: Option<Vec<TermId>> = objects
-                .iter()
-                .map(|o| o.position(&d.key).map(|i| o.declared[i].value))
-                .map(|value| value.filter(|&value| self.algebra.is_plain(value)))
-                .collect();
-            values.is_some_and(|values| {
-                let mut pairs =
-                    values.iter().enumerate().flat_map(|(i, &a)| values[..i].iter().map(move |&b| (a, b)));
-                pairs.all(|(a, b)| self.algebra.and2(a, b) == TermId::NEVER)
-            })
-        });
-        found.map(|d| d.key.clone())
+        let texts = |object: &ObjectShape, key: &str| {
+            let declared = &object.declared[object.position(key)?];
+            let Term::Shape(shape) = self.algebra.term(declared.value) else { return None };
+            match self.algebra.texts.get(shape.strings) {
+                Text::Literals(texts) if declared.required => {
+                    let others = Shape { strings: TextId::NEVER, ..(**shape).clone() };
+                    others.is_never().then(|| texts.clone())
+                }
+                _ => None,
+            }
+        };
+        objects.first()?.declared.iter().find_map(|d| objects.iter().map(|o| texts(o, &d.key)).collect())
     }
 
     /// Objects with the key satisfy the dependency.
@@ -500,52 +474,5 @@ impl Eval<'_> {
             object.rest = rest;
         }
         self.finish_object(object)
-    }
-
-    /// Exactly these values, compared as JSON.
-    pub fn values_shape(&mut self, json: &Json, values: &[Value], depth: u32) -> Result<Shape, Failure> {
-        if depth > MAX_VALUE_DEPTH {
-            return Err(Failure::Depth);
-        }
-        let mut shape = Shape::never();
-        let mut points: Vec<Point> = Vec::new();
-        let mut literals: Vec<Arc<str>> = Vec::new();
-        for &value in values {
-            match json.kind(value) {
-                Kind::Null => shape.null = true,
-                Kind::Bool(b) => shape.booleans |= 1 << u8::from(b),
-                Kind::Number(span) => {
-                    let spelling = json.text(span);
-                    let value = Decimal::parse(spelling).ok_or(Failure::Unsupported {
-                        at: None,
-                        keyword: "enum",
-                        reason: "it holds a number whose exponent has more than nine digits",
-                    })?;
-                    points.push(Point { value, spelling: spelling.into() });
-                }
-                Kind::String(span) => literals.push(json.text(span).into()),
-                Kind::Array { len, .. } => {
-                    let mut prefix = Vec::with_capacity(len as usize);
-                    for &item in json.items(value) {
-                        let item = self.values_shape(json, &[item], depth + 1)?;
-                        prefix.push(self.algebra.shape_term(item));
-                    }
-                    let array = self.finish_array(ArrayShape::of_items(prefix))?;
-                    shape.arrays.extend(array.filter(|a| !shape.arrays.contains(a)));
-                }
-                Kind::Object { len, .. } => {
-                    let mut properties = Vec::with_capacity(len as usize);
-                    for (key, value) in json.members(value) {
-                        let value = self.values_shape(json, &[value], depth + 1)?;
-                        properties.push((key.into(), self.algebra.shape_term(value)));
-                    }
-                    let object = self.finish_object(ObjectShape::of_properties(properties))?;
-                    shape.objects.extend(object.filter(|o| !shape.objects.contains(o)));
-                }
-            }
-        }
-        shape.numbers = NumberSet::of_points(points);
-        shape.strings = self.algebra.texts.literals(literals);
-        Ok(shape)
     }
 }

@@ -168,8 +168,8 @@ impl Grammar {
     fn build_node(&self, node: usize, pool: &mut NodePool, rules: &[NodeId]) -> NodeId {
         let choices = |values: &[(usize, u32)], pool: &mut NodePool| -> Box<[Choice]> {
             let choice = |&(value, counts): &(usize, u32)| Choice {
-                value: self.build_node(value, pool, rules),
                 counts,
+                ..Choice::plain(self.build_node(value, pool, rules))
             };
             values.iter().map(choice).collect()
         };
@@ -244,6 +244,7 @@ impl Grammar {
                     min: spec.min,
                     max: spec.max,
                     counters: counters(&spec.counters),
+                    must_go_on: false,
                 };
                 pool.object(spec)
             }

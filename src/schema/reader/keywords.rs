@@ -11,6 +11,7 @@ use super::super::options::{ContentEncoding, Draft, FormatPolicy, UnknownFormat}
 use super::gathered::Gathered;
 use super::table::Leaves;
 use super::{Member, Reader};
+use crate::automata::Decimal;
 
 type Read = Result<Option<Keyword>, SchemaError>;
 
@@ -47,10 +48,14 @@ pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, g: &mut Gathe
     match reader.doc.json.kind(member.value) {
         Kind::Array { .. } => {
             g.values = Some(member.value);
-            Ok(Some(Keyword::Enum(member.value)))
+            reader.constants(member, Keyword::Enum(member.value))
         }
         _ => Err(reader.malformed(member, "must be an array of values")),
     }
+}
+
+pub(super) fn constant(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+    reader.constants(member, Keyword::Const(member.value))
 }
 
 pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
@@ -198,6 +203,26 @@ pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathere
 }
 
 impl Reader<'_> {
+    /// The keyword, if the numbers in its value can be told apart.
+    fn constants(&mut self, member: Member, keyword: Keyword) -> Read {
+        let json = &self.doc.json;
+        let mut open = vec![member.value];
+        let mut is_long = false;
+        while let Some(value) = open.pop() {
+            match json.kind(value) {
+                Kind::Array { .. } => open.extend_from_slice(json.items(value)),
+                Kind::Object { .. } => open.extend(json.members(value).map(|(_, value)| value)),
+                Kind::Number(span) => is_long |= Decimal::parse(json.text(span)).is_none(),
+                _ => {}
+            }
+        }
+        if is_long {
+            self.unsupported(member, "it holds a number whose exponent has more than nine digits")?;
+            return Ok(None);
+        }
+        Ok(Some(keyword))
+    }
+
     fn type_bit(&self, value: Value) -> Option<Types> {
         Some(match self.doc.json.as_str(value)? {
             "null" => NULL,

@@ -190,7 +190,6 @@ impl Reader<'_> {
                 gathered.leaves(leaves);
                 return Ok(());
             }
-            Role::Any(make) => make(member.value),
             Role::Schema(make) => make(self.subschema(member)?),
             Role::Schemas(make) => {
                 if self.subschema_list(member)? == 0 {
@@ -202,7 +201,7 @@ impl Reader<'_> {
                 self.subschema_map(member)?;
                 make(member.value)
             }
-            Role::Count(make) => {
+            Role::Least(make) => {
                 let count = self.count(member)?;
                 if count > 0 {
                     gathered.leaves(leaves);
@@ -210,6 +209,7 @@ impl Reader<'_> {
                 self.doc.keywords.push(make(count));
                 return Ok(());
             }
+            Role::Most(make) => make(self.count(member)?),
         };
         gathered.leaves(leaves);
         self.doc.keywords.push(keyword);

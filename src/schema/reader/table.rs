@@ -29,16 +29,16 @@ pub(super) enum Leaves {
 pub(super) enum Role {
     /// Not at all.
     Annotation,
-    /// Any value.
-    Any(fn(Value) -> Keyword),
     /// A schema.
     Schema(fn(Value) -> Keyword),
     /// A list of schemas that is not empty.
     Schemas(fn(Value) -> Keyword),
     /// Schemas by name.
     SchemaMap(fn(Value) -> Keyword),
-    /// A whole number, 0 or more. 0 restricts nothing.
-    Count(fn(u32) -> Keyword),
+    /// A whole number, 0 or more, that is the least of something. 0 restricts nothing.
+    Least(fn(u32) -> Keyword),
+    /// A whole number, 0 or more, that is the most of something.
+    Most(fn(u32) -> Keyword),
     /// Kept until all members have been seen, since others have a say.
     Kept(fn(&mut Gathered) -> &mut Option<Member>),
     /// By a rule of its own.
@@ -83,13 +83,13 @@ const ONLY_4: Drafts = Drafts::only(Draft::Four);
 #[rustfmt::skip]
 const ROWS: &[Row] = {
     use Leaves::{PerhapsNothing, SomeStrings, Something};
-    use Role::{Annotation, Any, Count, Kept, Own, Schema, SchemaMap, Schemas};
+    use Role::{Annotation, Kept, Least, Most, Own, Schema, SchemaMap, Schemas};
     const ALL: Drafts = Drafts::ALL;
     &[
         // Any value.
         validation("type", ALL, Something, Own(keywords::types)),
         validation("enum", ALL, PerhapsNothing, Own(keywords::enumeration)),
-        validation("const", SINCE_6, PerhapsNothing, Any(Keyword::Const)),
+        validation("const", SINCE_6, PerhapsNothing, Own(keywords::constant)),
         row("nullable", UNNAMED, Something, Own(keywords::nullable)),
         // Numbers.
         validation("minimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.plain)),
@@ -98,8 +98,8 @@ const ROWS: &[Row] = {
         validation("exclusiveMaximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.exclusive)),
         validation("multipleOf", ALL, PerhapsNothing, Own(keywords::multiple)),
         // Strings.
-        validation("minLength", ALL, SomeStrings, Count(Keyword::MinLength)),
-        validation("maxLength", ALL, SomeStrings, Count(Keyword::MaxLength)),
+        validation("minLength", ALL, SomeStrings, Least(Keyword::MinLength)),
+        validation("maxLength", ALL, SomeStrings, Most(Keyword::MaxLength)),
         validation("pattern", ALL, SomeStrings, Own(keywords::string_pattern)),
         row("format", ALL, SomeStrings, Own(keywords::format)),
         row("contentEncoding", SINCE_7, SomeStrings, Own(keywords::encoding)),
@@ -107,8 +107,8 @@ const ROWS: &[Row] = {
         row("items", ALL, Something, Kept(|g| &mut g.items)),
         row("prefixItems", SINCE_2020, Something, Kept(|g| &mut g.prefix_items)),
         row("additionalItems", UNTIL_2019, Something, Kept(|g| &mut g.additional_items)),
-        validation("minItems", ALL, PerhapsNothing, Count(Keyword::MinItems)),
-        validation("maxItems", ALL, Something, Count(Keyword::MaxItems)),
+        validation("minItems", ALL, PerhapsNothing, Least(Keyword::MinItems)),
+        validation("maxItems", ALL, Something, Most(Keyword::MaxItems)),
         validation("uniqueItems", ALL, Something, Own(keywords::unique)),
         row("contains", SINCE_6, PerhapsNothing, Kept(|g| &mut g.contains)),
         validation("minContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.min_contains)),
@@ -120,8 +120,8 @@ const ROWS: &[Row] = {
         row("additionalProperties", ALL, Something, Schema(Keyword::AdditionalProperties)),
         validation("required", ALL, PerhapsNothing, Own(keywords::required)),
         row("propertyNames", SINCE_6, Something, Schema(Keyword::PropertyNames)),
-        validation("minProperties", ALL, PerhapsNothing, Count(Keyword::MinProperties)),
-        validation("maxProperties", ALL, Something, Count(Keyword::MaxProperties)),
+        validation("minProperties", ALL, PerhapsNothing, Least(Keyword::MinProperties)),
+        validation("maxProperties", ALL, Something, Most(Keyword::MaxProperties)),
         row("dependencies", UNTIL_7, PerhapsNothing, Own(keywords::dependencies)),
         row("dependentSchemas", SINCE_2019, PerhapsNothing, SchemaMap(Keyword::Dependencies)),
         validation("dependentRequired", SINCE_2019, PerhapsNothing, Own(keywords::dependent_required)),

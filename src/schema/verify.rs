@@ -1,0 +1,109 @@
+//! Parts of a schema that an output may come to, looked at before it does.
+//!
+//! The grammar's values are expanded when the output gets there, but whether they can be is to be
+//! known when the schema is compiled: an error must not wait for an output. Schemas that only
+//! assert something by themselves always can, and are passed by; so what this costs follows the
+//! number of combinations in a schema, not its size.
+
+use super::document::Keyword;
+use super::emit::{self, Lead};
+use super::json::Value;
+use super::shape::Eval;
+use super::term::{Failure, ScopeId, Term, TermId};
+use crate::grammar::NodeId;
+use hashbrown::HashSet;
+
+/// How many terms are expanded ahead.
+const MAX_EXPANDED: usize = 4096;
+/// How many tanks of fuel may be spent on it.
+const MAX_TANKS: u64 = 4;
+
+impl Eval<'_> {
+    /// Expands what the root's node leads to, as far as it may fail.
+    pub fn verify(&mut self, root: NodeId) -> Result<(), Failure> {
+        let mut seen: HashSet<TermId> = HashSet::new();
+        let mut open: Vec<TermId> = Vec::new();
+        self.add_lazy(root, &mut open);
+        let (_, lead) = self.inner_leads();
+        let (mut expanded, mut spent) = (0, 0);
+        while let Some(term) = open.pop() {
+            if self.algebra.is_plain(term) || self.algebra.is_single(term) || !seen.insert(term) {
+                continue;
+            }
+            if let Term::Schema(schema, scope) = *self.algebra.term(term) {
+                if self.add_simple(schema, scope, &mut open) {
+                    continue;
+                }
+            }
+            if expanded >= MAX_EXPANDED || spent > MAX_TANKS * self.algebra.options.fuel {
+                return Ok(());
+            }
+            self.algebra.refuel();
+            let node = self.deeply(|eval| eval.emit(term, 1, lead))?;
+            expanded += 1;
+            spent += self.algebra.spent();
+            self.add_lazy(node, &mut open);
+        }
+        Ok(())
+    }
+
+    /// The terms that a node's lazy parts stand for; not what is left of objects, which is never
+    /// more than the object.
+    fn add_lazy(&self, node: NodeId, open: &mut Vec<TermId>) {
+        let mut nodes = vec![node];
+        while let Some(node) = nodes.pop() {
+            match self.nodes.node(node) {
+                crate::grammar::Node::Lazy(key) => match emit::parts(*key) {
+                    (_, _, Lead::Members) => {}
+                    (term, _, _) => open.push(term),
+                },
+                other => other.children(|child| nodes.push(child)),
+            }
+        }
+    }
+
+    /// Adds the schemas inside one that is always expanded without effort; false where it is
+    /// another.
+    fn add_simple(&mut self, schema: Value, scope: ScopeId, open: &mut Vec<TermId>) -> bool {
+        let doc = self.algebra.doc.clone();
+        let mut inside: Vec<Value> = Vec::new();
+        for keyword in doc.keywords(schema) {
+            match *keyword {
+                Keyword::Properties(map) => inside.extend(doc.json.members(map).map(|(_, value)| value)),
+                Keyword::PatternProperties(map) if doc.json.member_count(map) == 1 => {
+                    inside.extend(doc.json.members(map).map(|(_, value)| value));
+                }
+                Keyword::PrefixItems(list) => inside.extend_from_slice(doc.json.items(list)),
+                Keyword::Items(value) | Keyword::AdditionalProperties(value) => inside.push(value),
+                Keyword::Enum(_)
+                | Keyword::Const(_)
+                | Keyword::Never
+                | Keyword::Types(_)
+                | Keyword::MinLength(_)
+                | Keyword::MaxLength(_)
+                | Keyword::MinItems(_)
+                | Keyword::MaxItems(_)
+                | Keyword::MinProperties(_)
+                | Keyword::MaxProperties(_)
+                | Keyword::Pattern(_)
+                | Keyword::Format(_)
+                | Keyword::Required(_) => {}
+                _ => return false,
+            }
+        }
+        // Keys may be declared and match a pattern.
+        if doc
+            .keywords(schema)
+            .iter()
+            .filter(|k| matches!(k, Keyword::Properties(_) | Keyword::PatternProperties(_)))
+            .count()
+            > 1
+        {
+            return false;
+        }
+        for value in inside {
+            open.push(self.algebra.schema(value, scope));
+        }
+        true
+    }
+}
