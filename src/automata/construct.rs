@@ -293,6 +293,8 @@ impl Languages {
         flat.dedup();
         self.merge_alternatives(&mut flat);
         self.drop_longer_runs(&mut flat);
+        self.merge_rounds(&mut flat);
+        self.drop_covered(&mut flat);
         if flat.contains(&LangId::ALL) {
             return LangId::ALL;
         }

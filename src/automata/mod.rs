@@ -44,6 +44,7 @@ pub mod literals;
 pub mod machine;
 pub mod number;
 pub mod regex;
+mod rounds;
 pub mod shortest;
 mod step;
 

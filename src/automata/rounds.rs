@@ -1,0 +1,216 @@
+//! Alternatives that differ in how many rounds are left of a repetition, and alternatives that others take in.
+//!
+//! After some bytes of `y{1,200}` over a body that can be read in several lengths, the body has been read so or so often. Each way
+//! is an alternative, `y{1,197} ∪ y{1,196} ∪ …`, and together they are one: `y{0,197}`. With another repetition around, such
+//! as `(y{0,200} x?){0,20}`, they differ in two counts, and most of them are words of the one that has read least.
+//!
+//! Both rules are about size alone. Without them a state has as many alternatives as there are counts, or pairs of counts,
+//! and every byte makes new ones.
+
+use super::languages::{Expr, LangId, Languages};
+use super::UNBOUNDED;
+
+/// Rounds of `body`, then `rest`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rounds {
+    body: LangId,
+    rest: LangId,
+    min: u32,
+    max: u32,
+}
+
+/// Alternatives that are compared with each other.
+const MAX_COMPARED: usize = 64;
+
+/// Steps of one comparison.
+const COMPARISON: u32 = 48;
+
+impl Languages {
+    fn rounds(&self, id: LangId) -> Option<Rounds> {
+        let (head, rest) = match *self.expr(id) {
+            Expr::Concat(head, rest) => (head, rest),
+            _ => (id, LangId::EMPTY),
+        };
+        match *self.expr(head) {
+            Expr::Repeat(body, min, max) => Some(Rounds { body, rest, min, max }),
+            _ => None,
+        }
+    }
+
+    /// `r{1,3}x ∪ r{2,5}x = r{1,5}x`, and `rx` and `x` count as one round and none.
+    pub(super) fn merge_rounds(&mut self, flat: &mut Vec<LangId>) {
+        let mut rounds: Vec<Rounds> = flat.iter().filter_map(|&part| self.rounds(part)).collect();
+        if rounds.is_empty() || flat.len() < 2 {
+            return;
+        }
+        let counted = rounds.len();
+        for at in 0..counted {
+            let Rounds { body, rest, .. } = rounds[at];
+            if flat.binary_search(&rest).is_ok() {
+                rounds.push(Rounds { body, rest, min: 0, max: 0 });
+            }
+        }
+        for &part in flat.iter() {
+            let (body, rest) = match *self.expr(part) {
+                Expr::Concat(head, rest) => (head, rest),
+                _ => (part, LangId::EMPTY),
+            };
+            if rounds[..counted].iter().any(|known| (known.body, known.rest) == (body, rest)) {
+                rounds.push(Rounds { body, rest, min: 1, max: 1 });
+            }
+        }
+        rounds.sort_unstable();
+        rounds.dedup();
+        let mut merged: Vec<LangId> = Vec::new();
+        let mut replaced: Vec<Rounds> = Vec::new();
+        let mut at = 0;
+        while at < rounds.len() {
+            let Rounds { body, rest, min, mut max } = rounds[at];
+            let mut end = at + 1;
+            while let Some(next) = rounds.get(end).filter(|next| (next.body, next.rest) == (body, rest)) {
+                if next.min > max.saturating_add(1) {
+                    break;
+                }
+                max = max.max(next.max);
+                end += 1;
+            }
+            if end - at > 1 {
+                let repeated = self.repeat(body, min, max);
+                merged.push(self.concat(repeated, rest));
+                replaced.extend_from_slice(&rounds[at..end]);
+            }
+            at = end;
+        }
+        if merged.is_empty() {
+            return;
+        }
+        let is_replaced = |pool: &Self, part: LangId| {
+            let same = |old: &Rounds| match (old.min, old.max) {
+                (0, 0) => part == old.rest,
+                (1, 1) => match *pool.expr(part) {
+                    Expr::Concat(head, rest) => (head, rest) == (old.body, old.rest),
+                    _ => part == old.body && old.rest == LangId::EMPTY,
+                },
+                _ => pool.rounds(part) == Some(*old),
+            };
+            replaced.iter().any(same)
+        };
+        let mut again: Vec<LangId> = Vec::with_capacity(flat.len());
+        again.extend(flat.iter().copied().filter(|&part| !is_replaced(self, part)));
+        for part in merged {
+            match self.expr(part) {
+                Expr::Union(inner) => again.extend_from_slice(inner),
+                _ => again.push(part),
+            }
+        }
+        again.sort_unstable();
+        again.dedup();
+        *flat = again;
+    }
+
+    /// Leaves out alternatives with counts all whose words others have.
+    pub(super) fn drop_covered(&mut self, flat: &mut Vec<LangId>) {
+        let is_counted = |pool: &Self, part: LangId| pool.info[part.index()].largest_count > 1;
+        let counted: Vec<LangId> = flat.iter().copied().filter(|&part| is_counted(self, part)).collect();
+        if counted.len() < 2 || counted.len() > MAX_COMPARED {
+            return;
+        }
+        let mut dropped: Vec<LangId> = Vec::new();
+        for &part in &counted {
+            let covered = counted.iter().any(|&other| {
+                let mut left = COMPARISON;
+                other != part && !dropped.contains(&other) && self.covers(other, part, &mut left)
+            });
+            if covered {
+                dropped.push(part);
+            }
+        }
+        if !dropped.is_empty() {
+            flat.retain(|part| !dropped.contains(part));
+        }
+    }
+
+    /// Whether every word of `b` is one of `a`, as far as their form shows it.
+    fn covers(&mut self, a: LangId, b: LangId, left: &mut u32) -> bool {
+        if a == b || b == LangId::NEVER {
+            return true;
+        }
+        let (of_a, of_b) = (self.info[a.index()], self.info[b.index()]);
+        if *left == 0 || (of_b.nullable && !of_a.nullable) {
+            return false;
+        }
+        *left -= 1;
+        if let Expr::Union(parts) = self.expr(b) {
+            let parts = parts.clone();
+            return parts.iter().all(|&part| self.covers(a, part, left));
+        }
+        if let Expr::Union(parts) = self.expr(a) {
+            let parts = parts.clone();
+            return parts.iter().any(|&part| self.covers(part, b, left));
+        }
+        if let Some(Rounds { body, rest, min, max }) = self.rounds(a) {
+            if let Some(of) = self.rounds(b).filter(|of| of.body == body) {
+                if min <= of.min && of.max <= max && self.covers(rest, of.rest, left) {
+                    return true;
+                }
+            }
+            if min == 0 && self.covers(rest, b, left) {
+                return true;
+            }
+            // One round of what is made of parts itself, which `b` may be in the midst of.
+            if matches!(self.expr(body), Expr::Concat(..) | Expr::Repeat(..)) {
+                let fewer = if max == UNBOUNDED { max } else { max - 1 };
+                let others = self.repeat(body, min.saturating_sub(1), fewer);
+                let others = self.concat(others, rest);
+                let one = self.concat(body, others);
+                return one != a && self.covers(one, b, left);
+            }
+            return false;
+        }
+        let Expr::Concat(head, rest) = *self.expr(a) else { return false };
+        if let Expr::Concat(other, after) = *self.expr(b) {
+            if head == other && self.covers(rest, after, left) {
+                return true;
+            }
+        }
+        self.is_nullable(head) && self.covers(rest, b, left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// States after many bytes have few alternatives, whatever the counts.
+    #[test]
+    fn alternatives_do_not_multiply() {
+        let mut pool = Languages::new();
+        let (a, b) = (pool.char_class(&[(0x61, 0x7a)]), pool.char_class(&[(0x61, 0x66)]));
+        let two = pool.concat(a, b);
+        let y = pool.union(&[a, two, LangId::EMPTY]);
+        let filled = pool.union(&[a, two]);
+        let maybe = pool.repeat(b, 0, 1);
+        // The body, counts around it, what follows it in a round, and counts around that.
+        let table: &[(LangId, (u32, u32), LangId, (u32, u32), usize)] = &[
+            (filled, (1, 200), LangId::EMPTY, (1, 1), 3),
+            (filled, (50, 200), LangId::EMPTY, (1, 1), 3),
+            (y, (1, 200), maybe, (1, 20), 8),
+            (y, (1, 200), maybe, (1, 200), 8),
+            (filled, (1, 200), maybe, (1, 20), 60),
+        ];
+        for &(body, (min, max), after, (least, most), alternatives) in table {
+            let inner = pool.repeat(body, min, max);
+            let round = pool.concat(inner, after);
+            let mut state = pool.repeat(round, least, most);
+            for i in 0..120 {
+                state = pool.step(state, if i % 3 == 0 { b'z' } else { b'a' });
+                let parts = match pool.expr(state) {
+                    Expr::Union(parts) => parts.len(),
+                    _ => 1,
+                };
+                assert!(parts <= alternatives, "{parts} alternatives after {i} bytes");
+            }
+            assert!(pool.len() < 200_000);
+        }
+    }
+}
