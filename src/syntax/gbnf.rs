@@ -40,7 +40,7 @@ pub const START: &str = "root";
 /// The text is not GBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
 /// [`SyntaxErrorKind`].
 pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
-    let grammar = parse(text).and_then(|rules| rules::compile(text, &rules, START));
+    let grammar = parse(text).and_then(|rules| rules::compile(text, rules, START));
     grammar.map_err(|failure| SyntaxError::new(Notation::Gbnf, text, failure))
 }
 

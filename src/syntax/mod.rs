@@ -10,6 +10,7 @@ pub mod ebnf;
 pub mod gbnf;
 pub mod lark;
 pub mod notation;
+mod powers;
 pub mod regex;
 mod rules;
 mod tokens;

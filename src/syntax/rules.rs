@@ -5,7 +5,8 @@
 //! `ws ::= [ \t] ws | ""` does. Regular rules and regular parts of other rules become single terminals, so that the engine
 //! summarises `"{" ws` or a whole string literal over the vocabulary once, and not character by character. A rule that may run over
 //! most characters for long, such as the inside of a string, stays a terminal of its own wherever it is used: its
-//! summary, the expensive one, is then the same in all these places. Everything else becomes grammar nodes.
+//! summary, the expensive one, is then the same in all these places. Not so where its end cannot be told from what
+//! follows, as in `text{1,20} [a-z]` with `text ::= [^"]+`: that is one automaton. Everything else becomes grammar nodes.
 //!
 //! The language is that of the rules, over characters in UTF-8: all ways to split a text among rules count.
 //!
@@ -91,6 +92,9 @@ pub(super) enum Expr {
 }
 
 impl Expr {
+    /// The empty text.
+    pub const EMPTY: Expr = Expr::Seq(Vec::new());
+
     /// The parts one after the other.
     pub fn seq(mut parts: Vec<Expr>) -> Expr {
         match parts.len() {
@@ -146,7 +150,9 @@ pub(super) struct Rule {
 }
 
 /// The grammar of the rule named `start`.
-pub(super) fn compile(text: &str, rules: &[Rule], start: &str) -> Result<Grammar, Failure> {
+pub(super) fn compile(text: &str, mut rules: Vec<Rule>, start: &str) -> Result<Grammar, Failure> {
+    rules.iter_mut().for_each(super::powers::remove);
+    let rules = &rules;
     let mut index: HashMap<&str, usize> = HashMap::with_capacity(rules.len());
     for (i, rule) in rules.iter().enumerate() {
         if let Some(first) = index.insert(&rule.name, i) {
@@ -323,12 +329,17 @@ struct Compiler<'r> {
     regular: Vec<Option<Regular>>,
     /// Whether a regular rule has a node as well, because it holds others that stay apart.
     has_node: Vec<bool>,
-    /// Whether languages of all regular rules are needed.
+    /// Whether languages of all regular rules are needed, however large they are.
     has_exceptions: bool,
-    /// How much was written into places that refer to it.
+    /// How much was written into places that refer to it, and into languages.
     inlined: usize,
+    joined: usize,
 }
 
+/// So many bytes in common blur the end of one thing and the beginning of another.
+const SHARED: usize = 16;
+/// States that are looked at to find these.
+const EXPLORED: usize = 64;
 /// A class of so many characters is broad.
 const BROAD: u32 = 100;
 /// More repetitions than these are long.
@@ -345,6 +356,7 @@ impl<'r> Compiler<'r> {
             has_node: vec![false; rules.len()],
             has_exceptions: rules.iter().any(|rule| rule.body.has_exception()),
             inlined: 0,
+            joined: 0,
         }
     }
 
@@ -359,11 +371,9 @@ impl<'r> Compiler<'r> {
                     Built::Regular(regular) => self.regular[rule] = Some(regular),
                     Built::Node(node) => {
                         self.define(rule, node)?;
-                        if self.has_exceptions {
-                            if let Built::Regular(regular) = self.build_joined(body)? {
-                                self.regular[rule] = Some(regular);
-                                self.has_node[rule] = true;
-                            }
+                        if let Built::Regular(regular) = self.build_joined(body)? {
+                            self.regular[rule] = Some(regular);
+                            self.has_node[rule] = true;
                         }
                     }
                 }
@@ -470,8 +480,11 @@ impl<'r> Compiler<'r> {
 
     /// A rule in a place that refers to it.
     fn reference(&mut self, rule: usize) -> Built {
-        match self.regular[rule] {
-            Some(regular) if self.units == Units::Joined => Built::Regular(regular),
+        let known = self.regular[rule];
+        match known {
+            Some(regular) if self.units == Units::Joined && self.may_join(regular.size) => {
+                Built::Regular(regular)
+            }
             Some(regular) if !self.has_node[rule] => {
                 if regular.long || self.inlined + regular.size > INLINE_LIMIT {
                     return Built::Node(self.builder.nodes.terminal(regular.language));
@@ -484,6 +497,12 @@ impl<'r> Compiler<'r> {
                 Built::Node(self.builder.rule_node(id))
             }
         }
+    }
+
+    /// Whether so much more may be written into a language. Exceptions cannot do without.
+    fn may_join(&mut self, size: usize) -> bool {
+        self.joined += size;
+        self.has_exceptions || self.joined <= INLINE_LIMIT
     }
 
     /// With all regular rules written out, as far as that is not too large.
@@ -522,7 +541,13 @@ impl<'r> Compiler<'r> {
                     long: regular.long || (regular.broad && *max > LONG),
                     ..regular
                 }),
-                Built::Node(node) => Built::Node(self.builder.nodes.repeat(node, *min, *max)),
+                Built::Node(node) => match self.joined(body)?.filter(|_| *max > 1) {
+                    Some(round) if self.runs_into(round.language, round.language) => {
+                        let language = self.builder.nodes.languages.repeat(round.language, *min, *max);
+                        Built::Regular(Regular { language, long: true, ..round })
+                    }
+                    _ => Built::Node(self.builder.nodes.repeat(node, *min, *max)),
+                },
             },
             // All but the empty text needs no language.
             Expr::Except { base, excluded, .. } if matches!(&**excluded, Expr::Seq(parts) if parts.is_empty()) => {
@@ -556,13 +581,74 @@ impl<'r> Compiler<'r> {
         })
     }
 
+    /// As a language, where it is a node for what stays apart in it.
+    fn joined(&mut self, expr: &Expr) -> Result<Option<Regular>, Failure> {
+        if self.units == Units::Joined {
+            return Ok(None);
+        }
+        Ok(match self.build_joined(expr)? {
+            Built::Regular(regular) if regular.size <= TERMINAL_LIMIT => Some(regular),
+            _ => None,
+        })
+    }
+
+    /// Whether a unit cannot be told from its neighbours in a sequence.
+    fn flows(&mut self, unit: Regular, before: &[Expr], after: &[Expr]) -> Result<bool, Failure> {
+        if let Some(last) = before.last() {
+            if let Built::Regular(last) = self.build_joined(last)? {
+                if self.runs_into(last.language, unit.language) {
+                    return Ok(true);
+                }
+            }
+        }
+        if let Some(next) = after.first() {
+            if let Built::Regular(next) = self.build_joined(next)? {
+                return Ok(self.runs_into(unit.language, next.language));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether where `first` may end, most of what it may go on with may also be the beginning of `second`: `[a-z]+ [a-z]`, but
+    /// not a string and what follows its closing quote. Such neighbours stay one automaton, for where one ends and the
+    /// other begins could be anywhere.
+    fn runs_into(&mut self, first: LangId, second: LangId) -> bool {
+        let languages = &mut self.builder.nodes.languages;
+        let begins = languages.first_bytes(second);
+        let mut seen = vec![first];
+        let mut at = 0;
+        while at < seen.len() {
+            let state = seen[at];
+            at += 1;
+            let bytes = languages.first_bytes(state);
+            let both = bytes.iter().filter(|&byte| begins.contains(byte)).count();
+            if state != first && languages.is_nullable(state) && both >= SHARED {
+                return true;
+            }
+            for byte in languages.byte_classes(state).representatives().to_vec() {
+                let next = languages.step(state, byte);
+                if next != LangId::NEVER && seen.len() < EXPLORED && !seen.contains(&next) {
+                    seen.push(next);
+                }
+            }
+        }
+        false
+    }
+
     /// One after the other; neighbours that are regular become one terminal.
     fn sequence(&mut self, parts: &[Expr]) -> Result<Built, Failure> {
         let mut nodes: Vec<NodeId> = Vec::new();
         let mut run: Vec<LangId> = Vec::new();
         let mut whole = Regular { size: 0, ..Regular::of(LangId::EMPTY) };
-        for part in parts {
-            match self.build(part)? {
+        for (at, part) in parts.iter().enumerate() {
+            let built = match self.build(part)? {
+                Built::Node(node) => match self.joined(part)? {
+                    Some(unit) if self.flows(unit, &parts[..at], &parts[at + 1..])? => Built::Regular(unit),
+                    _ => Built::Node(node),
+                },
+                built => built,
+            };
+            match built {
                 Built::Regular(regular) => {
                     if whole.size + regular.size > TERMINAL_LIMIT {
                         self.end_run(&mut run, &mut nodes);

@@ -26,7 +26,10 @@ use crate::grammar::Grammar;
 /// [`SyntaxErrorKind`].
 pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
     let rules = if is_iso(text) { iso::parse(text) } else { w3c::parse(text) };
-    let grammar = rules.and_then(|rules| rules::compile(text, &rules, start(&rules)?));
+    let grammar = rules.and_then(|rules| {
+        let start = start(&rules)?.to_owned();
+        rules::compile(text, rules, &start)
+    });
     grammar.map_err(|failure| SyntaxError::new(Notation::Ebnf, text, failure))
 }
 
