@@ -9,9 +9,10 @@ use std::num::NonZeroUsize;
 /// Fills one mask row per matcher: row `i` is `out[i * words .. (i + 1) * words]` with `words = size.div_ceil(32)`,
 /// as [`Matcher::fill_mask`] writes it. The matchers, `Matcher` or `&mut Matcher`, may be of different constraints.
 ///
-/// The rows are shared out over at most `threads` threads, in equal parts; the result does not depend on how many. With one
-/// thread, or one matcher, none is started. Known masks are read without a lock; unknown ones of one constraint are found
-/// one after the other. Starting a thread costs some tens of microseconds, a known mask less than one.
+/// At most `threads` threads work at it, the caller's among them; the result does not depend on how many. Known masks are copied by
+/// the caller: each takes less than a microsecond, and starting a thread some tens of them. Unknown masks of one
+/// constraint are found one after the other, whoever asks. Threads are therefore only started where masks of several
+/// constraints are unknown, and not more than there are such constraints.
 ///
 /// # Errors
 /// [`EngineError::MaskLength`] when `out` is not `matchers.len() * words` long or the matchers' vocabularies differ in
@@ -49,24 +50,89 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
     if out.len() != words * matchers.len() {
         return Err(EngineError::MaskLength { given: out.len(), needed: words * matchers.len(), tokens });
     }
-    let fill = |matchers: &mut [M], out: &mut [u32]| {
-        matchers.iter_mut().zip(out.chunks_mut(words)).try_for_each(|(m, row)| m.borrow_mut().fill_mask(row))
-    };
-    let per_thread = matchers.len().div_ceil(threads.get());
-    if per_thread == matchers.len() {
-        return fill(matchers, out);
+    let mut unknown: Vec<Row<'_, M>> = Vec::new();
+    for (at, (matcher, out)) in matchers.iter_mut().zip(out.chunks_mut(words)).enumerate() {
+        if !(*matcher).borrow_mut().fill_known(out)? {
+            unknown.push(Row { at, matcher, out });
+        }
     }
+    let constraint = |row: &Row<'_, M>| (*row.matcher).borrow().constraint_address();
+    unknown.sort_by_key(constraint);
+    let mut groups: Vec<Vec<Row<'_, M>>> = Vec::new();
+    for row in unknown {
+        match groups.last_mut() {
+            Some(group) if constraint(&group[0]) == constraint(&row) => group.push(row),
+            _ => groups.push(vec![row]),
+        }
+    }
+    fill_groups(groups, threads.get())
+}
+
+/// A mask to be found, and the place of its row.
+struct Row<'a, M> {
+    at: usize,
+    matcher: &'a mut M,
+    out: &'a mut [u32],
+}
+
+/// How many threads are to be started beside the caller's.
+fn started(constraints: usize, threads: usize) -> usize {
+    constraints.min(threads).saturating_sub(1)
+}
+
+/// Finds masks, those of each group one after the other.
+fn fill_groups<M: BorrowMut<Matcher> + Send>(
+    groups: Vec<Vec<Row<'_, M>>>,
+    threads: usize,
+) -> Result<(), EngineError> {
+    let workers = started(groups.len(), threads);
+    let mut shares: Vec<Vec<Row<'_, M>>> = (0..=workers).map(|_| Vec::new()).collect();
+    for (i, group) in groups.into_iter().enumerate() {
+        shares[i % (workers + 1)].extend(group);
+    }
+    let fill = |share: Vec<Row<'_, M>>| -> Option<(usize, EngineError)> {
+        let errors = share.into_iter().filter_map(|row| {
+            let result = row.matcher.borrow_mut().fill_mask(row.out);
+            result.err().map(|error| (row.at, error))
+        });
+        errors.min_by_key(|error| error.0)
+    };
     let around = Interrupt::current();
     let around = &around;
-    std::thread::scope(|scope| {
-        let work: Vec<_> = matchers
-            .chunks_mut(per_thread)
-            .zip(out.chunks_mut(per_thread * words))
-            .map(|(matchers, out)| scope.spawn(move || around.scope(|| fill(matchers, out))?))
-            .collect();
-        work.into_iter().try_for_each(|w| match w.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
+    let interrupted = |share: Vec<Row<'_, M>>| {
+        let first = share.first().map_or(0, |row| row.at);
+        around.scope(|| fill(share)).unwrap_or_else(|error| Some((first, error.into())))
+    };
+    let interrupted = &interrupted;
+    let first = std::thread::scope(|scope| {
+        let own = shares.pop();
+        let others: Vec<_> =
+            shares.into_iter().map(|share| scope.spawn(move || interrupted(share))).collect();
+        let mut errors: Vec<(usize, EngineError)> = own.and_then(fill).into_iter().collect();
+        for other in others {
+            match other.join() {
+                Ok(error) => errors.extend(error),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        errors.into_iter().min_by_key(|error| error.0)
+    });
+    first.map_or(Ok(()), |(_, error)| Err(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_started_for_unknown_masks_of_several_constraints_only() {
+        let table = [((0, 8), 0), ((1, 8), 0), ((2, 8), 1), ((2, 1), 0), ((5, 3), 2), ((3, 100), 2)];
+        for ((constraints, threads), workers) in table {
+            assert_eq!(
+                started(constraints, threads),
+                workers,
+                "{constraints} constraints, {threads} threads"
+            );
+        }
+    }
 }

@@ -181,6 +181,20 @@ impl Matcher {
         Ok(())
     }
 
+    /// Writes the mask as [`fill_mask`](Self::fill_mask) does if nothing has to be found out for it; else `false`.
+    pub(super) fn fill_known(&mut self, out: &mut [u32]) -> Result<bool, EngineError> {
+        let is_known = self.stopped || self.graph.known_mask(self.state).is_some();
+        if is_known {
+            self.fill_mask(out)?;
+        }
+        Ok(is_known)
+    }
+
+    /// A number for the constraint: matchers of one constraint, and of no other one alive, have it.
+    pub(super) fn constraint_address(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
     /// What is known of the tokens allowed at a place of this matcher's graph, found if need be; `None` where only the end may come again.
     pub(super) fn data_at(&mut self, at: Place) -> Result<Option<Arc<MaskData>>, EngineError> {
         if at.stopped {
