@@ -681,3 +681,111 @@ fn a_soak_keeps_memory_flat() {
     // One step may go past the budget before the graph is renewed.
     assert!(most < 2 * BUDGET, "{most} bytes under a budget of {BUDGET}");
 }
+
+#[path = "random_rules/mod.rs"]
+mod random_rules;
+
+/// Grammars in GBNF whose counts and recursion can be read in very many ways, and how many states some dozens of tokens may make.
+const AMBIGUOUS: &[(&str, usize)] = &[
+    ("root ::= root{50} | \"a\" | \"\"", 50),
+    ("root ::= root{1000} | .{2,3} | \"\"", 500),
+    ("root ::= root root{2,3} | root{7} | \"ab\"", 500),
+    (
+        "root ::= z{1,20} [a-z]\nx ::= [^\"\\\\\\n] [^\"\\\\\\n] \"é\"* | [^\"\\\\\\n] [^\"\\\\\\n]*\n\
+         y ::= [^\"\\\\\\n] \"a\"? x? | x | \"é\"\nz ::= y{1,200} x?",
+        2_000,
+    ),
+    (
+        "root ::= y+ | [0-9]\nx ::= \"é\"? \"end\"? \"if \" | \"end\"+ [0-9] | .+ x \"=\"{0,20}\n\
+         y ::= y z{2,20} \"=\" | \", \" [^a-z] | \"a\"{0,200} [0-9] x\nz ::= z z | y z \"(\"+",
+        20_000,
+    ),
+    ("root ::= \"(\" root{0,200} \")\" | [a-z]{1,3}\n", 5_000),
+];
+
+#[test]
+fn counts_over_what_can_be_read_in_many_ways() {
+    let vocabulary = vocabulary(&["aa", "ab", "aaaaaaaa", "end", "if ", ", ", "é", "12"]);
+    for &(text, most) in AMBIGUOUS {
+        let grammar = Notation::Gbnf.compile(text).unwrap();
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
+        for seed in 0..4 {
+            let mut matcher = constraint.matcher();
+            let mut random = Random(seed);
+            for _ in 0..40 {
+                let allowed: Vec<TokenId> = matcher.mask().unwrap().iter().collect();
+                let allowed: Vec<TokenId> =
+                    allowed.into_iter().filter(|token| !vocabulary.eos().contains(token)).collect();
+                if allowed.is_empty() {
+                    break;
+                }
+                assert!(matcher.advance(allowed[random.below(allowed.len())]).unwrap());
+            }
+        }
+        let states = constraint.stats().states;
+        assert!(states < most, "{states} states of {text}");
+    }
+}
+
+#[test]
+fn powers_of_a_rule_are_repetitions() {
+    let table: &[(&str, &[&str], &[&str])] = &[
+        ("root ::= root{50} | \"a\" | \"\"", &["", "a", "aaaaa"], &["b"]),
+        ("root ::= root{3} | \"a\"", &["a", "aaa", "aaaaa"], &["", "aa", "aaaa"]),
+        ("root ::= root{3,4} | \"a\"", &["a", "aaa", "aaaa", "aaaaa", "aaaaaaa"], &["", "aa"]),
+        ("root ::= root root | root | \"(\" root? \")\"", &["()", "()(())"], &["", "(", ")("]),
+        ("root ::= root? root{4} | \"a\"", &["a", "aaaa", "aaaaa", "aaaaaaa"], &["aa", "aaa", "aaaaaa"]),
+    ];
+    let vocabulary = vocabulary(&["aa"]);
+    for (text, words, others) in table {
+        let grammar = Notation::Gbnf.compile(text).unwrap();
+        let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
+        let accepts = |word: &&str| {
+            let mut matcher = constraint.matcher();
+            matcher.advance_bytes(word.as_bytes()).unwrap() && matcher.is_accepting()
+        };
+        assert!(words.iter().all(accepts), "{text}");
+        assert!(!others.iter().any(accepts), "{text}");
+    }
+}
+
+#[test]
+fn special_tokens_that_are_missing_are_named_when_the_grammar_is_tied() {
+    let table = [
+        ("root ::= \"a\" <nope>", Some("<nope>")),
+        ("root ::= \"a\" x*\nx ::= \"b\" (\"c\" | root <nope>)", Some("<nope>")),
+        ("root ::= \"a\"{0,3} <[9999999]>?", Some("<[9999999]>")),
+        ("root ::= \"a\"\nx ::= <nope>", None),
+        ("root ::= \"a\" <[97]>", None),
+    ];
+    for (text, missing) in table {
+        let grammar = Notation::Gbnf.compile(text).unwrap();
+        let tied = Constraint::new(&grammar, &vocabulary(&[]));
+        let found = match tied {
+            Err(EngineError::UnknownSpecialToken(name)) => Some(name),
+            Err(other) => panic!("{text}: {other}"),
+            Ok(_) => None,
+        };
+        assert_eq!(found.as_deref(), missing, "{text}");
+    }
+}
+
+#[test]
+fn random_rules_have_no_error_midway() {
+    let vocabulary = vocabulary(&["aa", "ab", "end", "if ", ", ", "é"]);
+    for seed in 0..150 {
+        let Ok(grammar) = Notation::Gbnf.compile(&random_rules::gbnf(seed)) else { continue };
+        let mut matcher = Constraint::new(&grammar, &vocabulary).unwrap().matcher();
+        let mut random = Random(seed);
+        for _ in 0..12 {
+            let mask = matcher.mask().unwrap_or_else(|error| panic!("{seed}: {error}"));
+            let allowed: Vec<TokenId> =
+                mask.iter().filter(|token| !vocabulary.eos().contains(token)).collect();
+            assert!(!allowed.is_empty() || matcher.is_accepting(), "a dead end of {seed}");
+            if allowed.is_empty() {
+                break;
+            }
+            assert!(matcher.advance(allowed[random.below(allowed.len())]).unwrap());
+        }
+    }
+}

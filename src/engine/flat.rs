@@ -27,6 +27,8 @@ struct State {
     language: LangId,
     is_end: bool,
     is_spent: bool,
+    /// The largest count in it.
+    count: u32,
     /// See [`Languages::free_groups`].
     free: Option<u64>,
 }
@@ -36,6 +38,8 @@ pub(super) struct Flat {
     rows: Vec<u32>,
     states: Vec<State>,
     index: HashMap<LangId, u32>,
+    /// Rows of what cannot be told from a row's state by so many bytes.
+    near: HashMap<(u32, u32), Row>,
     /// How many more states may be searched for what they read freely, in this walk.
     searches: u32,
 }
@@ -48,11 +52,12 @@ const MAX_SEARCHES: u32 = 8;
 
 impl Flat {
     pub fn new() -> Self {
-        let never = State { language: LangId::NEVER, is_end: false, is_spent: true, free: Some(0) };
+        let never = State { language: LangId::NEVER, is_end: false, is_spent: true, count: 1, free: Some(0) };
         Flat {
             rows: vec![0; 256],
             states: vec![never],
             index: HashMap::from_iter([(LangId::NEVER, 0)]),
+            near: HashMap::new(),
             searches: 0,
         }
     }
@@ -66,7 +71,7 @@ impl Flat {
     }
 
     pub fn memory(&self) -> usize {
-        self.rows.len() * 4 + self.states.len() * 48
+        self.rows.len() * 4 + self.states.len() * 48 + self.near.capacity() * 16
     }
 
     pub fn row(&mut self, languages: &Languages, language: LangId) -> Row {
@@ -78,6 +83,7 @@ impl Flat {
             language,
             is_end: languages.is_nullable(language),
             is_spent: languages.is_spent(language),
+            count: languages.largest_count(language),
             free: None,
         });
         self.rows.resize(self.rows.len() + 256, UNKNOWN);
@@ -99,6 +105,25 @@ impl Flat {
             }
             known => Row(known),
         }
+    }
+
+    /// A state that the tokens of at most `height` more bytes cannot tell from that of `row`: counts that they do not reach
+    /// are left out, so that what is left of a count of 200 is one state and not a state for each byte.
+    #[inline]
+    pub fn near(&mut self, languages: &mut Languages, row: Row, height: u16) -> Row {
+        let State { count, language, .. } = self.states[row.0 as usize];
+        // Rounded up, so that few lengths are asked about.
+        let height = u32::from(height).next_power_of_two();
+        if count <= height {
+            return row;
+        }
+        if let Some(&known) = self.near.get(&(row.0, height)) {
+            return known;
+        }
+        let near = languages.clamped(language, height);
+        let near = self.row(languages, near);
+        self.near.insert((row.0, height), near);
+        near
     }
 
     pub fn language(&self, row: Row) -> LangId {

@@ -103,6 +103,9 @@ impl Graph {
             }
         }
         interrupt::ended()?;
+        for special in recogniser.reachable_specials(grammar.root()) {
+            named(vocabulary, recogniser.pool.special_name(special))?;
+        }
         let start = recogniser.start(grammar.root())?;
         let graph = Graph {
             core: Mutex::new(Core {
@@ -247,10 +250,7 @@ impl Graph {
 
     /// The id of a special token the grammar names.
     pub fn special_token(&self, core: &Core, special: SpecialId) -> Result<TokenId, EngineError> {
-        let name = core.recogniser.pool.special_name(special);
-        let named = self.vocabulary.special(name);
-        let token = named.or_else(|| by_id(name).filter(|&token| self.vocabulary.is_special(token)));
-        token.ok_or_else(|| EngineError::UnknownSpecialToken(name.to_owned()))
+        named(&self.vocabulary, core.recogniser.pool.special_name(special))
     }
 
     /// The mask of `state`, computed on first use.
@@ -303,6 +303,13 @@ impl Graph {
     pub fn transition_count(&self) -> usize {
         self.transitions.len()
     }
+}
+
+/// The special token that a grammar names so.
+fn named(vocabulary: &Vocabulary, name: &str) -> Result<TokenId, EngineError> {
+    let token = vocabulary.special(name);
+    let token = token.or_else(|| by_id(name).filter(|&token| vocabulary.is_special(token)));
+    token.ok_or_else(|| EngineError::UnknownSpecialToken(name.to_owned()))
 }
 
 /// The token that `<[7]>` names.

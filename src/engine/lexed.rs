@@ -214,7 +214,7 @@ impl Recogniser {
         let mut joined: Vec<Link> = Vec::new();
         for (frame, below) in links {
             match joined.last_mut() {
-                Some(last) if last.0 == frame => last.1 = self.stack.union(last.1, below),
+                Some(last) if last.0 == frame => last.1 = self.stack.union_of(&mut [last.1, below]),
                 _ => joined.push((frame, below)),
             }
         }

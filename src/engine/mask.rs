@@ -16,6 +16,8 @@
 //!   token that a record forbids completes a second key within itself, so it has a comma and two quotes behind it; or it
 //!   was read past an item's end, where `retry` lists it. All of these are stepped through from the state itself.
 //! - *First bytes.* A byte that the state cannot begin with leads to the dead state, so leaving it out changes nothing.
+//! - *Last bytes, and cut states.* See [`cut`](super::cut): frames are resumed after a byte or more, everything but objects and
+//!   arrays is productive, so a byte that a state can begin with can be completed.
 //! - *Idle whitespace.* The state says how many more whitespace bytes change nothing but how many may still follow.
 //!   Fewer than these are counted and not stepped through. The next other byte is read from the state before them:
 //!   what it leads to is the same, since only the count of whitespace differs, and this byte ends the count.
@@ -26,7 +28,7 @@ use super::ideas::{uses, Idea};
 use super::lexicon::{is_json_space, Source};
 use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::{Knowledge, Recorded};
-use super::suffix_trie::{Branch, Preorder, Suffixes};
+use super::suffix_trie::{Branch, Known, Preorder, Suffixes};
 use super::summary::{Base, Counts, Inside, Summary};
 use crate::automata::{interrupt, ByteSet};
 use crate::vocab::{TokenId, TokenSet};
@@ -166,9 +168,9 @@ struct At {
 type Path = SmallVec<[At; 16]>;
 
 impl At {
-    /// `nodes` may have to be read from `state`.
-    fn enter(core: &mut Core, state: StateId, nodes: usize) -> Self {
-        let next = if nodes > FEW && uses(Idea::FirstBytes) {
+    /// `nodes` may have to be read from `state`; `leaves` says that the last bytes of tokens need no step.
+    fn enter(core: &mut Core, state: StateId, nodes: usize, leaves: bool) -> Self {
+        let next = if leaves || (nodes > FEW && uses(Idea::FirstBytes)) {
             core.recogniser.first_bytes(state)
         } else {
             ByteSet::FULL
@@ -399,8 +401,10 @@ impl Graph {
         retry: &mut Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
         let trie = source.trie(&self.vocabulary);
+        let known = Known { trie, below: source.below(&self.vocabulary) };
         let mut path: Path = SmallVec::new();
-        let mut first = At::enter(core, start, suffixes.nodes());
+        let cuts = core.recogniser.is_cuttable() && uses(Idea::Clamping);
+        let mut first = At::enter(core, start, suffixes.nodes(), cuts);
         first.retried = retry.is_some() && core.recogniser.depends_on_items(start);
         path.push(first);
         for i in 0..suffixes.len() {
@@ -409,7 +413,7 @@ impl Graph {
                 continue;
             }
             match suffixes.branch(trie, i, |bytes| source.grown(bytes)) {
-                Branch::Whole(root) => self.read_branch(core, trie, root, &mut path, out, retry)?,
+                Branch::Whole(root) => self.read_branch(core, &known, root, &mut path, out, retry)?,
                 Branch::Merged(merged) => self.read_branch(core, merged, 0, &mut path, out, retry)?,
             }
         }
@@ -433,6 +437,8 @@ impl Graph {
                 retry.extend_from_slice(tokens);
             }
         };
+        // Whatever a state can begin with leads somewhere, so that the last byte of a token needs no step.
+        let cuts = core.recogniser.is_cuttable() && uses(Idea::Clamping);
         let top = trie.depth(root) - 1;
         let (mut node, end) = (root, trie.end(root));
         while node < end {
@@ -458,6 +464,12 @@ impl Graph {
                     continue;
                 }
             }
+            let height = trie.height(node);
+            if height == 0 && cuts && !is_json_space(byte) {
+                take(trie.tokens(node), false);
+                node += 1;
+                continue;
+            }
             let mut from = at.state;
             if is_json_space(byte) {
                 // Too many.
@@ -472,7 +484,11 @@ impl Graph {
             }
             let retried = at.retried || has_items && core.recogniser.depends_on_items(next);
             take(trie.tokens(node), retried);
-            path.push(At { retried, ..At::enter(core, next, (trie.end(node) - node) as usize) });
+            if height > 0 {
+                let next = core.recogniser.cut(next, height.into())?;
+                let nodes = (trie.end(node) - node) as usize;
+                path.push(At { retried, ..At::enter(core, next, nodes, cuts) });
+            }
             node += 1;
         }
         Ok(())

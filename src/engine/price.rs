@@ -243,10 +243,8 @@ impl Core {
             Frame::Parser(state) => {
                 self.recogniser.pool.lexed().map_or(GUESS, |lexed| lexed.parser.state(state).least)
             }
-            Frame::Loop { node, done } => match *self.recogniser.pool.node(node) {
-                Node::Repeat { body, min, .. } => {
-                    self.price(body).saturating_mul(min.saturating_sub(done).max(1)).min(ENDLESS)
-                }
+            Frame::Loop { node, least, .. } => match *self.recogniser.pool.node(node) {
+                Node::Repeat { body, .. } => self.price(body).saturating_mul(least.max(1)).min(ENDLESS),
                 _ => 0,
             },
             Frame::Switch(node) => match self.recogniser.pool.node(node) {

@@ -10,11 +10,12 @@
 use super::error::EngineError;
 use super::lexed::Reading;
 use super::limits::Limits;
+use super::links::one_less;
 use super::stack::{
     ArrayState, CaptureId, Captures, ContId, Frame, Knowledge, Link, ObjectState, Recorded, SliceInterner,
     Stack,
 };
-use crate::automata::{interrupt, ByteSet, LangId, UNBOUNDED};
+use crate::automata::{interrupt, ByteSet, LangId};
 use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId, MARK};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
@@ -50,6 +51,11 @@ impl Thread {
         Thread { awaits: language.0, capture, cont }
     }
 
+    /// The same with another continuation.
+    pub fn with_cont(self, cont: ContId) -> Self {
+        Thread { cont, ..self }
+    }
+
     pub fn awaits(self) -> Awaits {
         if self.awaits & SPECIAL != 0 {
             Awaits::Special(SpecialId(self.awaits & !SPECIAL))
@@ -75,7 +81,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.threads.clear();
         self.accepting = false;
         self.entered.clear();
@@ -112,6 +118,9 @@ pub(super) struct Recogniser {
     spelt: HashMap<SpecialId, LangId>,
     pub draft: Draft,
     canonical_conts: HashMap<ContId, ContId>,
+    /// What [`cut`](Self::cut) found.
+    pub cut_states: HashMap<(StateId, u32), StateId>,
+    pub cut_conts: HashMap<(ContId, u32), ContId>,
     pub limits: Limits,
 }
 
@@ -140,6 +149,8 @@ impl Recogniser {
             spelt: HashMap::new(),
             draft: Draft::default(),
             canonical_conts: HashMap::new(),
+            cut_states: HashMap::new(),
+            cut_conts: HashMap::new(),
             limits: limits.clone(),
         };
         recogniser.states.intern(&[NOT_ACCEPTING]);
@@ -150,6 +161,29 @@ impl Recogniser {
     pub fn spell(&mut self, special: SpecialId, text: &[u8]) {
         let language = self.pool.languages.bytes(text);
         self.spelt.insert(special, language);
+    }
+
+    /// The special tokens that outputs of `root` may have, but for those that are text in the vocabulary, and those in parts
+    /// that are only expanded when they are reached.
+    pub fn reachable_specials(&self, root: NodeId) -> Vec<SpecialId> {
+        let mut found = Vec::new();
+        if self.pool.specials().len() == self.spelt.len() {
+            return found;
+        }
+        let mut seen = vec![false; self.pool.len()];
+        let mut work = vec![root];
+        while let Some(id) = work.pop() {
+            if std::mem::replace(&mut seen[id.0 as usize], true) {
+                continue;
+            }
+            match self.pool.node(id) {
+                Node::Special(special) if !self.spelt.contains_key(special) => found.push(*special),
+                Node::Rule(rule) => work.push(self.pool.rule(*rule)),
+                node => node.children(|child| work.push(child)),
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// The state in which nothing has been read.
@@ -318,12 +352,9 @@ impl Recogniser {
                 j += 1;
             }
             let mut cont = first.cont;
-            if j - i == 2 {
-                cont = self.stack.union(cont, threads[i + 1].cont);
-            } else if j - i > 2 {
-                let mut links: Vec<Link> =
-                    threads[i..j].iter().flat_map(|t| self.stack.links(t.cont).iter().copied()).collect();
-                cont = self.stack.of(&mut links);
+            if j - i > 1 {
+                let mut conts: Vec<ContId> = threads[i..j].iter().map(|thread| thread.cont).collect();
+                cont = self.stack.union_of(&mut conts);
             }
             merged.push(Thread { cont, ..first });
             i = j;
@@ -359,13 +390,9 @@ impl Recogniser {
                     let (node, mut cont, capture) = level[i];
                     let same = |at: &(NodeId, ContId, CaptureId)| (at.0, at.2) == (node, capture);
                     let run = level[i..].iter().take_while(|at| same(at)).count();
-                    if run == 2 {
-                        cont = self.stack.union(cont, level[i + 1].1);
-                    } else if run > 2 {
-                        let conts = level[i..i + run].iter();
-                        let mut links: Vec<Link> =
-                            conts.flat_map(|at| self.stack.links(at.1).iter().copied()).collect();
-                        cont = self.stack.of(&mut links);
+                    if run > 1 {
+                        let mut conts: Vec<ContId> = level[i..i + run].iter().map(|at| at.1).collect();
+                        cont = self.stack.union_of(&mut conts);
                     }
                     level[kept] = (node, cont, capture);
                     kept += 1;
@@ -407,8 +434,9 @@ impl Recogniser {
             }
             Node::Alt(parts) => self.draft.work.extend(parts.iter().map(|&p| (p, cont, capture))),
             Node::NonEmpty(body) => self.draft.work.push((body, cont, capture)),
-            Node::Repeat { body, .. } => {
-                let after = self.push_loop(node, 1, cont);
+            Node::Repeat { body, min, max } => {
+                let least = if self.pool.is_nullable(body) { 0 } else { min.saturating_sub(1) };
+                let after = self.push_loop(node, least, one_less(max), cont);
                 self.draft.work.push((body, after, capture));
             }
             Node::Rule(rule) => {
@@ -506,16 +534,13 @@ impl Recogniser {
         }
     }
 
-    /// After `done` rounds of the repetition `node`.
-    fn push_loop(&mut self, node: NodeId, done: u32, cont: ContId) -> ContId {
-        let Node::Repeat { body, min, max } = *self.pool.node(node) else { return cont };
-        let min = if self.pool.is_nullable(body) { 0 } else { min };
-        let clamped = if max == UNBOUNDED { done.min(min) } else { done };
-        let frame = Frame::Loop { node, done: clamped };
-        match (done < max, done >= min) {
-            (true, true) => self.stack.push_optional(frame, cont),
-            (true, false) => self.stack.push(frame, cont),
-            (false, _) => cont,
+    /// What follows one round of the repetition `node`: at least `least` and at most `most` others, then `cont`.
+    fn push_loop(&mut self, node: NodeId, least: u32, most: u32, cont: ContId) -> ContId {
+        let frame = Frame::Loop { node, least, most };
+        match (least, most) {
+            (_, 0) => cont,
+            (0, _) => self.stack.push_optional(frame, cont),
+            _ => self.stack.push(frame, cont),
         }
     }
 
@@ -531,9 +556,9 @@ impl Recogniser {
             match frame {
                 Frame::End => self.draft.accepting = true,
                 Frame::Then(node) => self.enter(node, below, capture),
-                Frame::Loop { node, done } => {
+                Frame::Loop { node, least, most } => {
                     if let Node::Repeat { body, .. } = *self.pool.node(node) {
-                        let after = self.push_loop(node, done.saturating_add(1), below);
+                        let after = self.push_loop(node, least.saturating_sub(1), one_less(most), below);
                         self.enter(body, after, capture);
                     }
                 }
@@ -611,6 +636,7 @@ impl Recogniser {
             + self.captures.memory()
             + self.states.memory()
             + self.reading.memory()
+            + (self.cut_states.capacity() + self.cut_conts.capacity()) * 16
             + (self.objects.len() + self.arrays.len() + self.offers.len() + self.distinct_choices.len()) * 200
             + self.used.len() * 64
     }

@@ -4,7 +4,8 @@
 //! that equal futures have equal ids wherever and however they were reached: between array elements, branches and
 //! requests. A frame is only pushed when something is left to do after the callee (tail calls push none), and
 //! what may be skipped is resolved when pushing: if the rest of a sequence can be empty, the links below are
-//! included directly. Frames are therefore resumed only after at least one byte, and empty loops cannot exist.
+//! included directly. Frames are therefore resumed only after at least one byte, and empty loops cannot exist. Links that
+//! say the same are merged ([`links`](super::links)).
 //!
 //! Source: M. Tomita's graph-structured stack; here immutable and hash-consed.
 
@@ -68,8 +69,8 @@ pub(super) enum Frame {
     End,
     /// Read this node.
     Then(NodeId),
-    /// One more round of a [`Node::Repeat`](crate::grammar::Node::Repeat), after `done` rounds (clamped).
-    Loop { node: NodeId, done: u32 },
+    /// More rounds of a [`Node::Repeat`](crate::grammar::Node::Repeat): at least `least`, at most `most` and one or more.
+    Loop { node: NodeId, least: u32, most: u32 },
     /// The label read selects the node to go on with.
     Switch(NodeId),
     /// After `{`.
@@ -157,7 +158,7 @@ impl<T: Copy + Eq + std::hash::Hash> SliceInterner<T> {
 /// Interned continuations.
 pub(super) struct Stack {
     conts: SliceInterner<Link>,
-    unions: HashMap<(ContId, ContId), ContId>,
+    pub(super) unions: HashMap<(ContId, ContId), ContId>,
 }
 
 impl Stack {
@@ -171,10 +172,8 @@ impl Stack {
         self.conts.get(cont.0)
     }
 
-    /// The continuation with these links, in any order.
-    pub fn of(&mut self, links: &mut Vec<Link>) -> ContId {
-        links.sort_unstable();
-        links.dedup();
+    /// The continuation with exactly these links, sorted and without repetitions.
+    pub fn intern(&mut self, links: &[Link]) -> ContId {
         ContId(self.conts.intern(links))
     }
 
@@ -188,22 +187,6 @@ impl Stack {
         let mut links = self.links(below).to_vec();
         links.push((frame, below));
         self.of(&mut links)
-    }
-
-    /// Either of two continuations.
-    pub fn union(&mut self, a: ContId, b: ContId) -> ContId {
-        if a == b {
-            return a;
-        }
-        let key = (a.min(b), a.max(b));
-        if let Some(&id) = self.unions.get(&key) {
-            return id;
-        }
-        let mut links = self.links(a).to_vec();
-        links.extend_from_slice(self.links(b));
-        let id = self.of(&mut links);
-        self.unions.insert(key, id);
-        id
     }
 
     pub fn memory(&self) -> usize {

@@ -7,6 +7,7 @@
 //! rests can follow. So suffixes are kept by their first byte, and those of a byte are merged when a continuation reads it
 //! for the first time. Where only one node of the vocabulary's trie begins with the byte, its subtree is read as it stands.
 
+use super::lexicon::Below;
 use crate::vocab::{TokenId, TokenTrie};
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -122,6 +123,8 @@ pub(super) struct SuffixTrie {
 #[derive(Clone, Copy)]
 struct SuffixNode {
     byte: u8,
+    /// How many bytes the longest suffix below still has; 255 for more.
+    height: u8,
     /// 1 for the first byte.
     depth: u16,
     /// The first node after this one's subtree.
@@ -143,25 +146,37 @@ pub(super) trait Preorder {
     /// The first node after the subtree of `node`.
     fn end(&self, node: u32) -> u32;
     fn depth(&self, node: u32) -> u16;
+    /// How many bytes the longest token below still has; 255 may stand for more.
+    fn height(&self, node: u32) -> u16;
     /// The tokens whose suffix ends at `node`.
     fn tokens(&self, node: u32) -> &[TokenId];
 }
 
-impl Preorder for TokenTrie {
+/// The vocabulary's trie with what is known of its nodes.
+pub(super) struct Known<'a> {
+    pub trie: &'a TokenTrie,
+    pub below: &'a [Below],
+}
+
+impl Preorder for Known<'_> {
     fn byte(&self, node: u32) -> u8 {
-        self.byte(node)
+        self.trie.byte(node)
     }
 
     fn end(&self, node: u32) -> u32 {
-        self.end(node)
+        self.trie.end(node)
     }
 
     fn depth(&self, node: u32) -> u16 {
-        self.depth(node)
+        self.trie.depth(node)
+    }
+
+    fn height(&self, node: u32) -> u16 {
+        self.below[node as usize].height
     }
 
     fn tokens(&self, node: u32) -> &[TokenId] {
-        self.tokens(node)
+        self.trie.tokens(node)
     }
 }
 
@@ -176,6 +191,10 @@ impl Preorder for SuffixTrie {
 
     fn depth(&self, node: u32) -> u16 {
         self.nodes[node as usize].depth
+    }
+
+    fn height(&self, node: u32) -> u16 {
+        self.nodes[node as usize].height.into()
     }
 
     fn tokens(&self, node: u32) -> &[TokenId] {
@@ -211,6 +230,7 @@ impl SuffixTrie {
                     ids_end += trie.tokens(node).len() as u32;
                     SuffixNode {
                         byte: trie.byte(node),
+                        height: 0,
                         depth: trie.depth(node).wrapping_add(shift),
                         end: trie.end(node) - one + at,
                         ids_end,
@@ -227,7 +247,7 @@ impl SuffixTrie {
                 ids.extend_from_slice(trie.tokens(member));
                 members.extend(trie.children(member).map(|child| (trie.byte(child), child)));
             }
-            nodes.push(SuffixNode { byte, depth, end: 0, ids_end: ids.len() as u32 });
+            nodes.push(SuffixNode { byte, height: 0, depth, end: 0, ids_end: ids.len() as u32 });
             work.push(Work::Close(at));
             // The first byte last, so that it is done first.
             members[start..].sort_unstable_by(|a, b| b.cmp(a));
@@ -236,6 +256,14 @@ impl SuffixTrie {
                 let run = members[from..].iter().take_while(|member| member.0 == members[from].0).count();
                 work.push(Work::Merge(depth + 1, from..from + run));
                 from += run;
+            }
+        }
+        // In preorder a node's children come after it.
+        for node in (0..nodes.len()).rev() {
+            let (mut child, end) = (node + 1, nodes[node].end as usize);
+            while child < end {
+                nodes[node].height = nodes[node].height.max(nodes[child].height.saturating_add(1));
+                child = nodes[child].end as usize;
             }
         }
         SuffixTrie { nodes: nodes.into(), ids: ids.into() }

@@ -25,7 +25,8 @@
 //!   terminal does not depend on the terminal's text. Keys and items that must differ break this, and `mask.rs` tries
 //!   their tokens one by one.
 //! - *Clamped counts.* Two languages with the same words and prefixes of at most the longest token's length have the
-//!   same summary. [`Languages::clamped`] gives such a language; it argues for itself.
+//!   same summary. [`Languages::clamped`] gives such a language; it argues for itself. Within a walk the same holds of
+//!   what is left of the longest token below a node.
 //! - *Slices.* Each token of a slice is UTF-8 text of at most [`SLICED`] bytes out of groups that the state reads in any
 //!   order, so none of them is refused. Tokens that are longer or not text belong to no slice and are walked. A
 //!   slice that is cut to `n` characters assumes that each of the first `n` characters is read; one cut to `n` bytes,
@@ -336,7 +337,7 @@ impl Summariser<'_> {
 
     /// Everything below `root`, where the terminal is in `start`.
     pub fn walk(&mut self, root: u32, start: LangId, found: &mut Found) {
-        let trie = self.source.trie(self.vocabulary);
+        let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
         let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
         while let Some((node, state)) = stack.pop() {
             if interrupt::check().is_err() {
@@ -350,7 +351,9 @@ impl Summariser<'_> {
                 }
                 found.record(languages, trie, child, next);
                 if !languages.is_spent(next) && trie.end(child) > child + 1 {
-                    stack.push((child, next));
+                    let height = u32::from(below[child as usize].height).next_power_of_two();
+                    let clamps = uses(Idea::Clamping);
+                    stack.push((child, if clamps { languages.clamped(next, height) } else { next }));
                 }
             };
             if trie.child_set(node).is_none() {
@@ -421,6 +424,10 @@ impl Summariser<'_> {
                 node = after;
                 continue;
             }
+            let row = match uses(Idea::Clamping) {
+                true => self.flat.near(languages, row, at.height),
+                false => row,
+            };
             path.push((row, is_free));
             node += 1;
         }

@@ -208,7 +208,7 @@ impl NodePool {
     }
 
     /// The special tokens the grammar names.
-    pub fn specials(&self) -> impl Iterator<Item = (SpecialId, &str)> {
+    pub fn specials(&self) -> impl ExactSizeIterator<Item = (SpecialId, &str)> {
         self.specials.iter().enumerate().map(|(i, name)| (SpecialId(i as u32), &**name))
     }
 
