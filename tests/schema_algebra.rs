@@ -245,7 +245,7 @@ fn alternatives_by_own_key() {
     let steps: Vec<Value> = names
         .iter()
         .enumerate()
-        .map(|(i, n)| step(n, &[&["export", "space"][..], &["unwrap"]][i % 2]))
+        .map(|(i, n)| step(n, [&["export", "space"][..], &["unwrap"]][i % 2]))
         .collect();
     let schema = json!({"type": "array", "items": {"oneOf": steps}});
     check(

@@ -25,6 +25,12 @@ use walk::Random;
 use whole_masks::texts::Style;
 use whole_masks::{schemas, texts, Compared, Tokens};
 
+/// Cases that take minutes, by kind and number, with `HEDGEROW_SEED=1`. They are left out by name.
+///
+/// A count over a rule that contains itself in several places has too many readings that differ:
+/// `root ::= "é"{2,2} ([^a-z] root{1,64} ([ab] root+ [a-zA-Z_]?)*)?`.
+const SLOW: &[(&str, u64)] = &[("GBNF", 6)];
+
 /// Masks compared in each case.
 const STEPS: usize = 5;
 
@@ -42,6 +48,10 @@ fn run(kind: &str, hints: &[&str], usual: u64, make: Make) {
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures = Vec::new();
     for case in number("HEDGEROW_FROM", 0)..cases {
+        if seed == 1 && SLOW.contains(&(kind, case)) {
+            println!("{kind} {case} is left out: too slow");
+            continue;
+        }
         let random = &mut Random(seed << 40 | case);
         let bytes: Vec<u8> = (0..2048).map(|_| random.below(256) as u8).collect();
         let source = &mut Source::new(&bytes);
@@ -137,12 +147,12 @@ fn text(source: &mut Source<'_>, style: Style, notation: Notation) -> (String, R
 
 #[test]
 fn of_gbnf() {
-    run("GBNF", texts::HINTS, 20, |source| text(source, Style::Gbnf, Notation::Gbnf));
+    run("GBNF", texts::HINTS, 60, |source| text(source, Style::Gbnf, Notation::Gbnf));
 }
 
 #[test]
 fn of_ebnf() {
-    run("EBNF (W3C)", texts::HINTS, 20, |source| text(source, Style::W3c, Notation::Ebnf));
+    run("EBNF (W3C)", texts::HINTS, 60, |source| text(source, Style::W3c, Notation::Ebnf));
     run("EBNF (ISO)", texts::HINTS, 0, |source| text(source, Style::Iso, Notation::Ebnf));
 }
 

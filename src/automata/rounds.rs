@@ -191,7 +191,8 @@ mod tests {
         let filled = pool.union(&[a, two]);
         let maybe = pool.repeat(b, 0, 1);
         // The body, counts around it, what follows it in a round, and counts around that.
-        let table: &[(LangId, (u32, u32), LangId, (u32, u32), usize)] = &[
+        type Case = (LangId, (u32, u32), LangId, (u32, u32), usize);
+        let table: &[Case] = &[
             (filled, (1, 200), LangId::EMPTY, (1, 1), 3),
             (filled, (50, 200), LangId::EMPTY, (1, 1), 3),
             (y, (1, 200), maybe, (1, 20), 8),

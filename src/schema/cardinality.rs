@@ -92,9 +92,9 @@ impl<'c> Matching<'c> {
                     self.shift(class, &by_set, &by_class);
                     return true;
                 }
-                for other in 0..self.open.len() {
-                    if other != set && by_class[other].is_none() && self.given[class][other] > 0 {
-                        by_class[other] = Some(class);
+                for (other, from) in by_class.iter_mut().enumerate() {
+                    if other != set && from.is_none() && self.given[class][other] > 0 {
+                        *from = Some(class);
                         queue.push_back(other);
                     }
                 }

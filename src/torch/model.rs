@@ -99,7 +99,7 @@ impl LoadOptions {
 /// let model = Model::load("SmolLM2-135M-Instruct.Q4_1.gguf", LoadOptions::default())?;
 /// let prompt = model.tokenizer().encode_prompt("The capital of France is")?;
 /// println!("{}: {} tokens", model.name(), prompt.len());
-/// # Ok::<(), hedgerow::torch::TorchError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Model {

@@ -1,10 +1,6 @@
 //! Random grammars in GBNF that are hard to read: four rules that refer to each other, counts, classes that overlap.
 
-#[path = "../walk/mod.rs"]
-#[allow(dead_code)]
-mod walk;
-
-pub use walk::Random;
+use crate::walk::Random;
 
 const LITERALS: &[&str] = &["a", "é", "end", "if ", ", ", "=", "(", "\\n"];
 const CLASSES: &[&str] = &["[a-z]", "[0-9]", "[^\"\\\\\\n]", ".", "[^a-z]", "[ \\n]"];
