@@ -121,18 +121,22 @@ int main() {
         }
     }
     {
-        // Each "a" may be an item or belong to the one before, so that every byte of the long token costs more than the last.
-        const std::string many(60000, 'a');
-        const auto ambiguous = hedgerow::Grammar::from_rules(
-            "root ::= \"x\" item{0,20000} \".\"\nitem ::= \"a\" | \"a\" item | \"(\" item \")\"");
-        tokens.push_back(many);
+        // Every bracket that opens leads to a state of its own, and the tokens are full of them.
+        const std::string many(2000000, '(');
+        const auto nested = hedgerow::Grammar::from_rules(
+            "root ::= \"x\" item* \".\"\nitem ::= \"a\" | \"(\" item* \")\" | \"[\" item* \"]\" | \"{\" item* \"}\"");
+        for (const std::string unit : {"(", "[", "{", "([", "[{", "{(", "([{", "a("}) {
+            std::string token;
+            while (token.size() < 60000) token += unit;
+            tokens.push_back(token);
+        }
         const auto hostile = hedgerow::Vocabulary::from_tokens(tokens);
         const hedgerow::CancelFlag flag;
         auto limits = hedgerow::default_limits();
         limits.graph_bytes = limits.nodes = SIZE_MAX;
         auto interrupt = hedgerow::default_interrupt();
         interrupt.cancel = flag.get();
-        const hedgerow::Constraint constraint(ambiguous, hostile, limits, interrupt);
+        const hedgerow::Constraint constraint(nested, hostile, limits, interrupt);
         hedgerow::Matcher matcher(constraint);
         matcher.set_interrupt(interrupt);
         matcher.advance('x');
