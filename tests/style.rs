@@ -108,7 +108,7 @@ fn faults() -> BTreeMap<(String, &'static str), usize> {
                 let opens = |word: &&str| {
                     said.strip_prefix(*word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
                 };
-                riddles += usize::from(RIDDLES.iter().any(|word| opens(word)));
+                riddles += usize::from(RIDDLES.iter().any(opens));
             }
             before = line;
         }
