@@ -153,7 +153,7 @@ fn of_gbnf() {
 #[test]
 fn of_ebnf() {
     run("EBNF (W3C)", texts::HINTS, 60, |source| text(source, Style::W3c, Notation::Ebnf));
-    run("EBNF (ISO)", texts::HINTS, 0, |source| text(source, Style::Iso, Notation::Ebnf));
+    run("EBNF (ISO)", texts::HINTS, 20, |source| text(source, Style::Iso, Notation::Ebnf));
 }
 
 #[test]

@@ -217,9 +217,9 @@ impl Languages {
         clamped
     }
 
-    /// Where `id` bounds the length and nothing else: that without the maximum. Texts of at most so many characters become
-    /// all texts and not all byte strings: a complement beside them, which has words that are no text, would be completed
-    /// by these.
+    /// The length bound `id` without its maximum; `None` if `id` is no length bound. Texts of at
+    /// most so many characters become all texts and not all byte strings: a complement beside them
+    /// has words that are no text, and would be completed by these.
     fn without_maximum(&mut self, id: LangId) -> Option<LangId> {
         let (min, _) = self.length(id)?;
         let Expr::Repeat(body, ..) = *self.expr(id) else { return None };
