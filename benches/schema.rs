@@ -11,7 +11,7 @@ use hedgerow::schema::{compile, SchemaOptions};
 use hedgerow::vocab::Vocabulary;
 use std::time::Instant;
 
-#[path = "../tests/stress/mod.rs"]
+#[path = "../tests/support/stress.rs"]
 mod stress;
 
 const ORDINARY: &str = r#"{"type":"object","properties":{"name":{"type":"string","minLength":1},"age":{"type":"integer","minimum":0},"email":{"type":"string"},"tags":{"type":"array","items":{"type":"string"}},"role":{"enum":["admin","user"]}},"required":["name","age"],"additionalProperties":false}"#;

@@ -1,6 +1,10 @@
-//! The functions that the targets call; they stand in `tests/fuzz/`, since ordinary tests call them, too.
+//! The functions that the targets call. They are in `tests/suite/fuzz.rs`, since ordinary tests
+//! call them, too.
 
-#[path = "../../tests/fuzz/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+#[path = "../../tests/suite/fuzz.rs"]
 mod fuzz;
 
 pub use fuzz::*;

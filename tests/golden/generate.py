@@ -16,7 +16,7 @@ HISTORY = [3, 5, 3, 7, 3, 5, 9, 11, 3, 5, 3]
 END = 4
 CHAINS = {'chain_llama': ['top_k', 'top_p', 'min_p', 'temperature'], 'chain_hf': ['temperature', 'top_k', 'top_p', 'min_p']}
 
-# ---- rows, bit for bit as tests/sampling_golden.rs makes them ----
+# ---- rows, bit for bit as tests/suite/sampling_golden.rs makes them ----
 
 def mix(x):
     x = x.astype(np.uint32)
@@ -234,7 +234,7 @@ What the definitions leave out or have besides:
 - DRY: llama.cpp's breakers may be sequences of tokens, here they are single tokens; with an allowed length of 0 llama.cpp penalises every
   token of the text, here a match of length 0 extends nothing.
 - tail-free is in neither peer (llama.cpp dropped it in 2024), nor are top-a, p-less, quadratic smoothing, and dynamic temperature by
-  entropy or position: these are held to the 64-bit reference alone (tests/sampling_reference.rs).
+  entropy or position: these are held to the 64-bit reference alone (tests/suite/sampling_reference.rs).
 """
 
 def fnv(ids):

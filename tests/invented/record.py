@@ -2,7 +2,7 @@
 
     python -m venv VENV && VENV/bin/pip install hypothesis-jsonschema hypothesis==6.112.0 'jsonschema[format-nongpl]' regex
     VENV/bin/python tests/invented/record.py write [INSTANCES] | gzip -9n > tests/data/invented.jsonl.gz
-    HEDGEROW_OUTPUTS=FILE cargo test --test schema_dialect invented
+    HEDGEROW_OUTPUTS=FILE cargo test --test suite schema_dialect
     VENV/bin/python tests/invented/record.py judge FILE
 
 A line is an object: `name`, `schema`, `valid` and `invalid` instances, and `plain`, the schema in words that validators know, where it

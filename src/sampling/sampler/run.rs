@@ -340,7 +340,7 @@ mod tests {
     use crate::sampling::{ChainOrder, Mirostat, PLess, SamplingParams, Xtc};
 
     /// Whole chains, on rows of any spread: the scalar loops and the vector ones keep the same tokens with the same
-    /// probabilities, bit for bit. That these are the right ones is the matter of `tests/sampling_reference.rs`.
+    /// probabilities, bit for bit. That these are the right ones is the matter of `tests/suite/sampling_reference.rs`.
     #[test]
     fn the_scalar_loops_give_the_same_law() {
         let p = SamplingParams::default;

@@ -1,4 +1,4 @@
-//! What the official suite leaves out; the suite itself is run by `tests/schema_suite.rs`.
+//! What the official suite leaves out; the suite itself is run by `tests/suite/schema_suite.rs`.
 
 use super::*;
 

@@ -1,0 +1,259 @@
+//! The `hedgerow` command as a black box: exit codes, stdout and stderr, as snapshots.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Runs the command in the folder of test data and writes down all that it answers.
+fn answer(arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
+        .env_remove("COLUMNS")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let quoted: Vec<_> = arguments
+        .iter()
+        .map(|a| if a.contains([' ', '"', '[']) { format!("'{a}'") } else { a.to_string() })
+        .collect();
+    format!(
+        "$ hedgerow {}\nexit code {}\n--- stdout\n{}--- stderr\n{}",
+        quoted.join(" "),
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap()
+    )
+}
+
+#[track_caller]
+fn check(name: &str, runs: &[&[&str]]) {
+    let answers: Vec<_> = runs.iter().map(|arguments| answer(arguments, "")).collect();
+    insta::assert_snapshot!(name, answers.join("\n"));
+}
+
+#[test]
+fn help() {
+    check("help", &[&["--help"]]);
+    check("help_check", &[&["check", "--help"]]);
+    check("help_mask", &[&["mask", "--help"]]);
+    check("help_compile", &[&["compile", "--help"]]);
+    check("help_generate", &[&["generate", "--help"]]);
+    check("help_sample", &[&["sample", "--help"]]);
+}
+
+#[test]
+fn checks() {
+    let person: &[&str] = &["check", "--schema", "person.schema.json"];
+    let with = |more: &[&'static str]| [person, more].concat();
+    check(
+        "check",
+        &[
+            person,
+            &with(&["--instance", "ada.json"]),
+            &with(&["--instance", "ada.json", "--whitespace", "compact"]),
+            &with(&["--instance", "negative.json"]),
+            &with(&["--instance", "other-order.json"]),
+            &with(&["--instance", "other-order.json", "--key-order", "any"]),
+            &with(&["--instance", "cut.json"]),
+        ],
+    );
+    let explain = |more: &[&'static str]| with(&[&["--explain", "--instance"], more].concat());
+    check(
+        "explain",
+        &[
+            &explain(&["negative.json"]),
+            &explain(&["negative.json", "--vocab", "tokenizer.json"]),
+            &explain(&["other-order.json"]),
+            &explain(&["ada.json", "--whitespace", "compact", "--escapes", "minimal"]),
+            &explain(&["cut.json", "--vocab", "tokenizer.json"]),
+            &with(&["--explain"]),
+        ],
+    );
+    let list: &[&str] = &["check", "--grammar", "list.gbnf"];
+    check(
+        "check_grammar",
+        &[
+            list,
+            &[list, &["--instance", "list.txt"]].concat(),
+            &[list, &["--instance", "ada.json"]].concat(),
+            &[list, &["--instance", "ada.json", "--explain", "--vocab", "tokenizer.json"]].concat(),
+            &["check", "--grammar", "list.rules"],
+            &["check", "--grammar", "list.rules", "--grammar-notation", "gbnf"],
+            &["check", "--grammar", "broken.gbnf"],
+            &["check", "--grammar", "list.gbnf", "--schema", "person.schema.json"],
+        ],
+    );
+    let piped = answer(&with(&["--instance", "-"]), r#"{"name": 3}"#);
+    insta::assert_snapshot!("check_stdin", piped);
+}
+
+#[test]
+fn masks() {
+    let person: &[&str] = &["mask", "--vocab", "tokenizer.json", "--schema", "person.schema.json"];
+    let with = |more: &[&'static str]| [person, more].concat();
+    check(
+        "mask",
+        &[
+            &with(&["--whitespace", "compact"]),
+            &with(&["--prefix", r#"{"name": "A"#]),
+            &with(&["--prefix", r#"{"name": "Ada", "age": 36}"#]),
+            &with(&["--prefix", r#"{"name": "Ada", "age": 36}"#, "--list"]),
+            &[
+                "mask",
+                "--vocab",
+                "tokenizer.json",
+                "--regex",
+                "[0-9]{4}(é|-)[0-9]{2}",
+                "--prefix",
+                "202",
+                "--list",
+            ],
+            &["mask", "--vocab", "tokenizer.json", "--regex", "20+", "--prefix", "20", "--list"],
+            &["mask", "--vocab", "tokenizer.json", "--grammar", "list.gbnf", "--prefix=- A"],
+            &[
+                "mask",
+                "--vocab",
+                "tokenizer.json",
+                "--choice",
+                "name",
+                "--choice",
+                "nail",
+                "--choice",
+                "é",
+                "--list",
+            ],
+        ],
+    );
+}
+
+#[test]
+fn samples() {
+    let two = &["sample", "--logits", "logits.npy", "--vocab", "tokenizer.json", "--top", "5"][..];
+    let with = |more: &[&'static str]| [two, more].concat();
+    check(
+        "sample",
+        &[
+            &["sample", "--logits", "logits.json"],
+            &[
+                "sample",
+                "--logits",
+                "logits.json",
+                "--temperature",
+                "1.5",
+                "--top-p",
+                "1",
+                "--frequency-penalty",
+                "1",
+                "--output-ids",
+                "2,2,5",
+                "--logit-bias",
+                "7=-inf",
+                "--top-k",
+                "6",
+                "--top",
+                "3",
+            ],
+            &["sample", "--logits", "logits.json", "--temperature", "0", "--top-p", "1", "--top", "0"],
+            &with(&["--row", "0", "--order", "llama", "--typical-p", "0.9", "--min-p", "0.05"]),
+            &with(&["--row", "1", "--regex", "[0-9]{4}-[0-9]{2}", "--prefix", "20", "--min-tokens", "3"]),
+        ],
+    );
+    let json = &["sample", "--logits", "logits.npy", "--vocab", "tokenizer.json", "--row", "0", "--json"][..];
+    check("sample_json", &[&[json, &["--top-k", "3", "--top", "2"]].concat()]);
+    let piped = answer(&["sample", "--logits", "-", "--top-p", "1"], "[[0.5, 1.5]]");
+    insta::assert_snapshot!("sample_stdin", piped);
+}
+
+#[test]
+fn pictures_of_chains() {
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/chain.svg");
+    let chain = ["--temperature", "1.5", "--top-k", "8", "--xtc", "1:0.1", "--top-p", "1", "--plot", path];
+    let said = answer(&[&["sample", "--logits", "logits.json"], &chain[..]].concat(), "");
+    assert!(said.contains("exit code 0"), "{said}");
+    insta::assert_snapshot!("sample_plot", std::fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn machines() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("year.fsm");
+    let path = file.to_str().unwrap();
+    let said =
+        answer(&["compile", "--vocab", "tokenizer.json", "--regex", "^20[0-9]{2}$", "--fsm", path], "");
+    let bytes = std::fs::read(&file).unwrap();
+    let fsm = hedgerow::engine::TokenFsm::from_bytes(&bytes).unwrap();
+    let states = format!("exit code 0\n--- stdout\nstates   {}\n", fsm.state_count());
+    assert!(said.contains(&states) && said.contains(&format!("bytes    {}\n", bytes.len())), "{said}");
+}
+
+#[test]
+fn failures() {
+    check(
+        "failures",
+        &[
+            &["check", "--schema", "absent.json"],
+            &["check", "--schema", "broken.schema.json"],
+            &["check", "--schema", "misspelt.schema.json"],
+            &["check", "--schema", "latin.json"],
+            &["check", "--schema", "-", "--instance", "-"],
+            &["check", "--schema", "person.schema.json", "--document", "x"],
+            &["check", "--schema", "person.schema.json", "--whitespace-pattern", "x"],
+            &["check"],
+            &["mask", "--vocab", "tokenizer.json"],
+            &["mask", "--vocab", "tokenizer.json", "--regex", "a", "--choice", "a"],
+            &["mask", "--vocab", "tokenizer.json", "--regex", "[a-"],
+            &["mask", "--vocab", "ada.json", "--regex", "a"],
+            &["mask", "--vocab", "latin.json", "--regex", "a"],
+            &["mask", "--vocab", "tokenizer.json", "--regex", "20[0-9]+", "--prefix", "2x"],
+            &["mask", "--vocab", "tokenizer.json", "--choice", "a", "--prefix", "ab"],
+            &[
+                "compile",
+                "--vocab",
+                "tokenizer.json",
+                "--regex",
+                "20{9}",
+                "--fsm",
+                "absent/x",
+                "--max-states",
+                "5",
+            ],
+            &["compile", "--vocab", "tokenizer.json", "--regex", "20{9}", "--fsm", "absent/x"],
+            &["compile", "--vocab", "tokenizer.json", "--regex", "20{9}"],
+            &["generate", "--model", "m", "--prompt", "x", "--stream", "--n", "2"],
+            &["generate", "--model", "m", "--prompt", "x", "--temperature", "-1"],
+            &["generate", "--model", "m", "--prompt", "x", "--mirostat", "2", "--adaptive-p", "0.5"],
+            &["generate", "--model", "m", "--prompt", "x", "--logprobs", "2"],
+            &["generate", "--model", "m", "--prompt", "x", "--xtc", "3"],
+            &["generate", "--model", "m", "--prompt", "x", "--preset", "merry"],
+            &["generate", "--model", "m", "--prompt", "x", "--heal", "--guidance", "2"],
+            &["generate", "--model", "m", "--prompt", "x", "--trace", "absent/steps.html"],
+            &["generate", "--model", "m", "--prompt", "x", "--schema", "misspelt.schema.json"],
+            &["sample", "--logits", "absent.npy"],
+            &["sample", "--logits", "logits.npy"],
+            &["sample", "--logits", "logits.npy", "--row", "2"],
+            &["sample", "--logits", "logits.json", "--row", "0"],
+            &["sample", "--logits", "ada.json"],
+            &["sample", "--logits", "latin.json"],
+            &["sample", "--logits", "logits.json", "--vocab", "tokenizer.json"],
+            &["sample", "--logits", "logits.json", "--regex", "a"],
+            &["sample", "--logits", "logits.json", "--prefix", "a"],
+            &["sample", "--logits", "logits.json", "--top-p", "2"],
+            &["sample", "--logits", "logits.json", "--min-tokens", "2"],
+            &["sample", "--logits", "logits.json", "--exponential-decay", "1:1.1"],
+            &["sample", "--logits", "logits.json", "--suppressed-tokens", "99"],
+            &["sample", "--logits", "logits.json", "--prompt-ids", "1,x"],
+            &["sample", "--logits", "logits.json", "--plot", "absent/chain.svg"],
+            &["sample", "--logits", "-", "--vocab", "-"],
+            &["sing"],
+        ],
+    );
+}
+
+#[test]
+#[cfg(not(feature = "torch"))]
+fn generation_needs_the_feature_torch() {
+    check("no_torch", &[&["generate", "--model", "m", "--prompt", "x", "--schema", "person.schema.json"]]);
+}

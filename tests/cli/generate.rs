@@ -1,0 +1,156 @@
+//! `hedgerow generate` with the demo model that `make setup` fetches, as a black box.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const MODEL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/.deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf"
+);
+
+/// Whether the demo model is there; says so if not.
+fn has_model() -> bool {
+    let there = std::path::Path::new(MODEL).is_file();
+    if !there {
+        eprintln!("skipped: {MODEL} is not there; `make setup` fetches it");
+    }
+    there
+}
+
+fn generate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        .args(["generate", "--model", MODEL])
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn text(output: &Output) -> (&str, &str) {
+    let (stdout, stderr) =
+        (std::str::from_utf8(&output.stdout).unwrap(), std::str::from_utf8(&output.stderr).unwrap());
+    (stdout, stderr)
+}
+
+#[test]
+fn a_schema_is_kept_and_forced_tokens_cost_nothing() {
+    if !has_model() {
+        return;
+    }
+    let person = ["--prompt", "Describe a person named Ada, aged 36.", "--schema", "person.schema.json"];
+    let plain = generate(&[&person[..], &["--temperature", "0", "--stream"]].concat());
+    let (stdout, stderr) = text(&plain);
+    assert_eq!(plain.status.code(), Some(0), "{stderr}");
+    let value: Value = serde_json::from_str(stdout).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../data/cli/person.schema.json")).unwrap();
+    assert!(jsonschema::is_valid(&schema, &value), "{stdout}");
+    assert!(stderr.contains("valid: the output satisfies `person.schema.json`"), "{stderr}");
+    assert!(stderr.contains("forward passes") && stderr.contains("tokens/s"), "{stderr}");
+
+    let json = generate(&[&person[..], &["--temperature", "0", "--json", "--quiet"]].concat());
+    let (stdout, stderr) = text(&json);
+    assert_eq!((json.status.code(), stderr), (Some(0), ""));
+    let report: Value = serde_json::from_str(stdout).unwrap();
+    let completion = &report["completions"][0];
+    assert_eq!((&completion["value"], &completion["valid"]), (&value, &Value::Bool(true)));
+    assert_eq!(completion["finish_reason"], "constraint_complete");
+    let usage = |name: &str| report["usage"][name].as_u64().unwrap();
+    assert!(usage("forward_passes") < usage("completion_tokens"), "{}", report["usage"]);
+    assert_eq!(usage("completion_tokens"), completion["tokens"].as_array().unwrap().len() as u64);
+    assert!(report["timings_ms"]["forward"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn answers_through_the_chat_template() {
+    if !has_model() {
+        return;
+    }
+    let capital = ["--prompt", "What is the capital of France?", "--temperature", "0"];
+    let answer = |more: &[&str]| {
+        let output = generate(&[&capital[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output).1);
+        text(&output).0.to_owned()
+    };
+    let expected = "The capital of France is Paris.\n";
+    assert_eq!(answer(&[]), expected);
+    // Guessing ahead, and seeds where nothing is drawn, change nothing.
+    assert_eq!(answer(&["--draft", "ngram", "--seed", "9"]), expected);
+    assert_eq!(answer(&["--stop", " is"]), "The capital of France\n");
+    assert_eq!(answer(&["--choice", "Rome", "--choice", "Paris"]), "Paris\n");
+    let word = answer(&["--regex", "[A-Z][a-z]{4}"]);
+    let shape: Vec<bool> = word.trim_end().chars().map(|c| c.is_ascii_uppercase()).collect();
+    assert_eq!(shape, [true, false, false, false, false], "{word}");
+}
+
+#[test]
+fn a_trace_shows_masks_forced_stretches_and_guesses() {
+    if !has_model() {
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("hedgerow-trace-{}.html", std::process::id()));
+    let path = file.to_str().unwrap();
+    let person = ["--prompt", "Describe a person named Ada, aged 36.", "--schema", "person.schema.json"];
+    let output =
+        generate(&[&person[..], &["--preset", "factual", "--draft", "ngram", "--trace", path]].concat());
+    let page = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("guesses came true"), "{stderr}");
+    assert!(page.contains("&lt;|im_start|&gt;user") && page.contains("</body></html>"));
+    assert!(page.contains("<s><code>") && page.contains(" of 49152<td>"), "{page}");
+    assert!(page.contains("class=\"forced\">name</code>") && page.contains(" forced\n"), "{page}");
+    assert!(page.contains(&stdout.trim_end().replace('"', "&quot;")), "{page}");
+}
+
+#[test]
+fn several_outputs_share_the_prompt() {
+    if !has_model() {
+        return;
+    }
+    let output =
+        generate(&["--raw", "--prompt", "Once upon a time", "--max-tokens", "5", "--n", "3", "--json"]);
+    let report: Value = serde_json::from_str(text(&output).0).unwrap();
+    let completions = report["completions"].as_array().unwrap();
+    assert_eq!((completions.len(), report["usage"]["prefill_passes"].as_u64()), (3, Some(1)));
+    assert!(completions.iter().all(|c| c["finish_reason"] == "length"));
+    assert_ne!(completions[0]["tokens"], completions[1]["tokens"]);
+}
+
+#[test]
+fn an_output_that_is_cut_off_fails() {
+    if !has_model() {
+        return;
+    }
+    let output =
+        generate(&["--prompt", "x", "--schema", "person.schema.json", "--max-tokens", "3", "--quiet"]);
+    let (_, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("error: the output was cut off before it was complete"), "{stderr}");
+}
+
+/// The same binary on a CUDA build of libtorch, whose folder is in `HEDGEROW_CUDA_LIBTORCH` (`…/torch/lib` of a Python environment):
+/// it links, loads the CUDA half, and says that no GPU answers, or runs on the one that does.
+#[test]
+fn a_cuda_build_of_libtorch_is_loaded_without_a_gpu() {
+    let Some(folder) = std::env::var_os("HEDGEROW_CUDA_LIBTORCH").filter(|_| has_model()) else {
+        eprintln!("skipped: HEDGEROW_CUDA_LIBTORCH names no folder");
+        return;
+    };
+    let run = |device: &str| {
+        Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+            .args(["generate", "--model", MODEL, "--raw", "--prompt", "One two three", "--max-tokens", "3"])
+            .args(["--temperature", "0", "--quiet", "--device", device])
+            .env("LD_LIBRARY_PATH", &folder)
+            .output()
+            .unwrap()
+    };
+    let (gpu, any, cpu) = (run("cuda:0"), run("auto"), run("cpu"));
+    assert_eq!((any.status.code(), text(&any).0), (Some(0), text(&cpu).0), "{}", text(&any).1);
+    match gpu.status.code() {
+        Some(0) => assert_eq!(text(&gpu).0, text(&cpu).0),
+        _ => assert!(text(&gpu).1.contains("no CUDA device answers"), "{}", text(&gpu).1),
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the `hedgerow` command as a black box.
+#![cfg(feature = "cli")]
+
+mod commands;
+#[cfg(feature = "torch")]
+mod generate;

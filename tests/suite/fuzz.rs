@@ -1,0 +1,360 @@
+//! What fuzzing does with bytes: every function here takes any, and panics where the library breaks a promise.
+//!
+//! `fuzz/` lets libFuzzer choose the bytes; `tests/suite/fuzz_corpus.rs` reads them from `fuzz/corpus/`. Compiling may fail, and what
+//! exceeds a default limit may do so with an error; a panic, an endless loop and an answer that contradicts another are faults.
+
+use crate::support::reference::generate::{Family, Source};
+use crate::support::reference::judge;
+use crate::support::reference::written::Style;
+use crate::support::walk::Random;
+use crate::support::whole_masks;
+use crate::support::whole_masks::{schemas, texts};
+use hedgerow::decode::{Answer, ChatInput, ChatTemplate, Message};
+use hedgerow::engine::{Constraint, EngineError, Limits, Matcher, TokenFsm};
+use hedgerow::gguf::{GgufFile, GgufValue};
+use hedgerow::grammar::Grammar;
+use hedgerow::schema::{self, SchemaOptions};
+use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::syntax::Notation;
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use std::sync::OnceLock;
+
+/// A target's name, which its program and the folder of its corpus have, too, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("chat_template", chat_template),
+    ("ebnf", ebnf),
+    ("engine", engine),
+    ("gbnf", gbnf),
+    ("gguf", gguf),
+    ("json_schema", json_schema),
+    ("lark", lark),
+    ("masks", masks),
+    ("regex", regex),
+    ("tiktoken", tiktoken),
+    ("token_fsm", token_fsm),
+    ("tokenizer_json", tokenizer_json),
+];
+
+/// How many tokens of an output are read.
+const STEPS: usize = 16;
+
+/// How many tokens are asked for one by one, beside each mask.
+const ASKED: usize = 24;
+
+/// A schema.
+pub fn json_schema(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(grammar) = schema::compile(text, &SchemaOptions::default()) {
+        follow(&grammar, data);
+    }
+}
+
+/// A regular expression, in both dialects.
+pub fn regex(data: &[u8]) {
+    let Ok(pattern) = std::str::from_utf8(data) else { return };
+    for dialect in [Dialect::Ecma262, Dialect::Rust] {
+        if let Ok(grammar) = regex::compile(pattern, dialect) {
+            follow(&grammar, data);
+        }
+    }
+}
+
+/// A grammar in GBNF.
+pub fn gbnf(data: &[u8]) {
+    rules(data, Notation::Gbnf);
+}
+
+/// A grammar in EBNF, the W3C's or ISO's.
+pub fn ebnf(data: &[u8]) {
+    rules(data, Notation::Ebnf);
+}
+
+/// A grammar in Lark's notation.
+pub fn lark(data: &[u8]) {
+    rules(data, Notation::Lark);
+}
+
+fn rules(data: &[u8], notation: Notation) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match notation.compile(text) {
+        Ok(grammar) => follow(&grammar, data),
+        // Errors point into the text.
+        Err(error) => {
+            assert!(error.line() <= text.lines().count() + 1, "{error}");
+            let _ = error.to_string();
+        }
+    }
+}
+
+/// All bytes, some longer tokens, and two special ones.
+fn vocabulary() -> &'static Vocabulary {
+    static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
+    VOCABULARY.get_or_init(|| {
+        let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+        let longer = [
+            "{\"",
+            "\": ",
+            "\",",
+            "\"}",
+            "[[",
+            "]]",
+            "  ",
+            "\n\n",
+            "ab",
+            "aaaa",
+            "true",
+            "null",
+            "10",
+            "-1.5e",
+            "é",
+            "\u{1f600}",
+            "\\u00",
+        ];
+        tokens.extend(longer.iter().map(|token| token.as_bytes().to_vec()));
+        let special = tokens.len() as u32;
+        tokens.extend([vec![], vec![]]);
+        let special = [("</s>", special), ("<think>", special + 1)];
+        let special_tokens = special.iter().map(|&(name, id)| (name.to_owned(), TokenId(id))).collect();
+        let parts = VocabularyParts {
+            tokens,
+            special: special_tokens,
+            eos: vec![TokenId(special[0].1)],
+            ..Default::default()
+        };
+        Vocabulary::from_tokens(parts).expect("a vocabulary")
+    })
+}
+
+/// What an answer is, unless a limit is in its way.
+fn within_limits<T>(answer: Result<T, EngineError>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(EngineError::Limit { .. } | EngineError::Grammar(_)) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Reads an output that the seed decides: at each step the mask, `allows` and reading say the same.
+fn follow(grammar: &Grammar, seed: &[u8]) {
+    let constraint = match Constraint::with_limits(grammar, vocabulary(), Limits::default()) {
+        Ok(constraint) => constraint,
+        Err(EngineError::Unspellable) => panic!("all bytes are tokens"),
+        Err(_) => return,
+    };
+    walk_on(constraint.matcher(), &mut Random(fnv_1a(seed)));
+}
+
+fn fnv_1a(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+fn walk_on(mut matcher: Matcher, random: &mut Random) -> Option<()> {
+    let size = vocabulary().size();
+    let eos = vocabulary().eos()[0];
+    let mut masks = Vec::new();
+    for _ in 0..STEPS {
+        let mask = within_limits(matcher.mask())?;
+        let mut words = vec![u32::MAX; mask.words().len()];
+        within_limits(matcher.fill_mask(&mut words))?;
+        assert_eq!(words, mask.words());
+        assert_eq!(mask.contains(eos), matcher.is_accepting());
+        let likely: Vec<TokenId> = mask.iter().filter(|&token| token != eos).collect();
+        for turn in 0..ASKED {
+            let token = match likely.as_slice() {
+                likely if turn % 2 == 0 && !likely.is_empty() => likely[random.below(likely.len())],
+                _ => TokenId(random.below(size) as u32),
+            };
+            let allowed = mask.contains(token);
+            assert_eq!(within_limits(matcher.allows(token))?, allowed, "{token} is allowed, or not");
+            assert_eq!(within_limits(matcher.fork().advance(token))?, allowed, "{token} is read, or not");
+            let bytes = vocabulary().bytes(token);
+            if !bytes.is_empty() {
+                assert_eq!(
+                    within_limits(matcher.fork().advance_bytes(bytes))?,
+                    allowed,
+                    "{token} is read as bytes, or not"
+                );
+            }
+        }
+        let forced = within_limits(matcher.forced_tokens())?;
+        assert_eq!(within_limits(matcher.validate(&forced))?, forced.len());
+        masks.push(mask);
+        if likely.is_empty() {
+            break;
+        }
+        let token = likely[random.below(likely.len())];
+        assert!(within_limits(matcher.advance(token))?, "{token} is in the mask, but refused");
+    }
+    for mask in masks.iter().take(matcher.output_len()).rev() {
+        matcher.rollback(1).expect("within the output");
+        assert_eq!(within_limits(matcher.mask())?.words(), mask.words(), "another mask after coming back");
+    }
+    Some(())
+}
+
+/// The engine against the reference: the first byte chooses a family of grammars, the others make one and a walk through it.
+pub fn engine(data: &[u8]) {
+    let Some((&family, bytes)) = data.split_first() else { return };
+    let result = match family % 8 {
+        0 => judge::check(Family::Regular, bytes),
+        1 => judge::check(Family::ContextFree, bytes),
+        2 => judge::check(Family::Strings, bytes),
+        3 => judge::check(Family::Containers, bytes),
+        4 => judge::check(Family::Mixed, bytes),
+        5 => judge::check_written(Style::Gbnf, bytes),
+        6 => judge::check_written(Style::W3c, bytes),
+        _ => judge::check_written(Style::Iso, bytes),
+    };
+    if let Err(problem) = result {
+        panic!("{problem}");
+    }
+}
+
+/// Whole masks beside `advance`: the first byte chooses what is made, the others make it and a walk through it.
+pub fn masks(data: &[u8]) {
+    let Some((&kind, bytes)) = data.split_first() else { return };
+    let source = &mut Source::new(bytes);
+    let written = |source: &mut Source<'_>, style, notation: Notation| {
+        let text = texts::grammar(source, style);
+        let grammar = notation.compile(&text).ok();
+        (text, grammar, texts::HINTS)
+    };
+    let (text, grammar, hints) = match kind % 8 {
+        0 => {
+            let pattern = texts::pattern(source);
+            let grammar = regex::compile(&pattern, Dialect::Ecma262).ok();
+            (pattern, grammar, texts::HINTS)
+        }
+        1 => written(source, texts::Style::Gbnf, Notation::Gbnf),
+        2 => written(source, texts::Style::W3c, Notation::Ebnf),
+        3 => written(source, texts::Style::Iso, Notation::Ebnf),
+        4 => written(source, texts::Style::Lark, Notation::Lark),
+        _ => {
+            let options = schemas::options(source);
+            let schema = schemas::document(source).to_string();
+            let grammar = schema::compile(&schema, &options).ok();
+            (format!("{schema}\n{options:?}"), grammar, schemas::HINTS)
+        }
+    };
+    let tokens = whole_masks::Tokens::small();
+    let Some(constraint) = grammar.and_then(|grammar| Constraint::new(&grammar, &tokens.vocabulary).ok())
+    else {
+        return;
+    };
+    if let Err(problem) = whole_masks::check(tokens, &constraint, source, hints, 6) {
+        panic!("{problem}\n{text}");
+    }
+}
+
+/// A `tokenizer.json`.
+pub fn tokenizer_json(data: &[u8]) {
+    if let Ok(vocabulary) = Vocabulary::from_tokenizer_json(data) {
+        inspect(&vocabulary);
+    }
+    // The same bytes as a file that names the ends of sequences.
+    let _ = self::vocabulary().with_eos_from_config(&[data]);
+}
+
+/// Ranks as tiktoken keeps them.
+pub fn tiktoken(data: &[u8]) {
+    if let Ok(vocabulary) = Vocabulary::from_tiktoken(data, &[("<|endoftext|>", TokenId(100))]) {
+        inspect(&vocabulary);
+    }
+}
+
+/// A GGUF file: its table of contents, its tensors' places, and its vocabulary.
+pub fn gguf(data: &[u8]) {
+    fn count(value: &GgufValue<'_>) -> usize {
+        match value {
+            GgufValue::Array(array) => {
+                assert_eq!(array.iter().count(), array.len());
+                array.iter().map(|element| count(&element)).sum()
+            }
+            _ => 1,
+        }
+    }
+    let Ok(file) = GgufFile::parse(data) else { return };
+    for (key, value) in file.metadata() {
+        count(value);
+        assert!(file.get(key).is_some());
+    }
+    for tensor in file.tensors() {
+        if let Ok(bytes) = file.tensor_bytes(tensor) {
+            assert_eq!(Some(bytes.len()), tensor.byte_range().map(|range| range.len()));
+        }
+    }
+    if let Ok(vocabulary) = Vocabulary::from_gguf(&file) {
+        inspect(&vocabulary);
+    }
+}
+
+/// A vocabulary's tokens are where they should be, and it can be used.
+fn inspect(vocabulary: &Vocabulary) {
+    let trie = vocabulary.trie();
+    let mut text = Vec::new();
+    for id in (0..vocabulary.size() as u32).map(TokenId) {
+        let bytes = vocabulary.bytes(id);
+        if !bytes.is_empty() {
+            let node = trie.descend(0, bytes).expect("tokens are in the trie");
+            assert!(trie.tokens(node).contains(&id), "{id} is not where its bytes lead");
+            if text.len() < 1000 {
+                text.extend_from_slice(bytes);
+            }
+        }
+        if let Some(name) = vocabulary.name(id) {
+            assert!(vocabulary.special(name).is_some());
+        }
+    }
+    let spelt = vocabulary.greedy_tokenize(&text).expect("tokens can be spelt");
+    assert_eq!(vocabulary.decode(&spelt), text);
+    let any = regex::compile("[\\s\\S]*", Dialect::Ecma262).expect("a pattern");
+    if let Ok(constraint) = Constraint::new(&any, vocabulary) {
+        let mut matcher = constraint.matcher();
+        let mask = matcher.mask().expect("a mask");
+        for token in mask.iter().take(ASKED) {
+            assert!(matcher.fork().advance(token).expect("no limit"), "{token} is in the mask, but refused");
+        }
+    }
+}
+
+/// A token-level state machine from a file, less the hash at its end, which no fuzzer would guess.
+pub fn token_fsm(data: &[u8]) {
+    let hashed = [data, fnv_1a(data).to_le_bytes().as_slice()].concat();
+    let Ok(machine) = TokenFsm::from_bytes(&hashed) else { return };
+    assert_eq!(machine.to_bytes(), hashed);
+    let mut state = TokenFsm::START;
+    for _ in 0..STEPS {
+        let mask = machine.mask(state).expect("a state");
+        for token in (0..machine.token_count() as u32).map(TokenId) {
+            assert_eq!(machine.next(state, token).is_some(), mask.contains(token), "{token} in {state}");
+        }
+        let next = mask.iter().last().and_then(|token| machine.next(state, token));
+        let Some(next) = next else { break };
+        state = next;
+    }
+}
+
+/// A chat template, rendered with a conversation.
+pub fn chat_template(data: &[u8]) {
+    let Ok(source) = std::str::from_utf8(data) else { return };
+    let Ok(template) = ChatTemplate::new(source) else { return };
+    let messages = [
+        Message::new("system", "Be brief."),
+        Message::new("user", "Hello <b>\u{e9}</b>\n").with("name", "Ada"),
+        Message::new("assistant", ""),
+    ];
+    for answer in [Answer::Opened, Answer::None] {
+        let mut input = ChatInput::new(messages.clone())
+            .variable("bos_token", "<s>")
+            .variable("eos_token", "</s>")
+            .now(1_700_000_000);
+        input.answer = answer;
+        if let Err(error) = template.render(&input) {
+            let _ = error.to_string();
+        }
+    }
+}

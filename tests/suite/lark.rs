@@ -1,0 +1,320 @@
+//! Lark grammars against Lark: random ones, read by its own library. `HEDGEROW_LARK=1000` takes so
+//! many, `HEDGEROW_SEED` others.
+//!
+//! Skipped where Python or its module `lark` is missing (`pip install --target .deps/python
+//! lark==1.3.1`).
+
+use crate::support::walk;
+use hedgerow::engine::{Constraint, EngineError, Matcher};
+use hedgerow::grammar::Grammar;
+use hedgerow::syntax::{lark, SyntaxErrorKind};
+use hedgerow::vocab::{TokenId, Vocabulary};
+
+use crate::support::walk::Random;
+
+const ALPHABET: &[char] = &['a', 'b', 'x', ' '];
+
+/// The bytes of the alphabet, a few longer tokens and an end.
+fn vocabulary() -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| vec![b]).collect();
+    for text in ["ab", "ba", "aa", " a", "b ", "xa", "abx", "bb b"] {
+        tokens.push(text.as_bytes().to_vec());
+    }
+    tokens.push(b"</s>".to_vec());
+    let eos = TokenId(tokens.len() as u32 - 1);
+    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
+}
+
+/// Whether `text` is accepted; masks must agree on the way.
+fn accepts(matcher: &mut Matcher, text: &str) -> bool {
+    matcher.reset();
+    for &byte in text.as_bytes() {
+        if !matcher.advance(TokenId(u32::from(byte))).unwrap() {
+            return false;
+        }
+    }
+    matcher.is_accepting()
+}
+
+/// A random pattern of about `size` parts.
+fn pattern(random: &mut Random, size: usize, first: bool) -> String {
+    let mut text = String::new();
+    for i in 0..1 + random.below(size) {
+        let atoms = ["a", "b", "x", "[ab]", "[^a]", ".", "ab", "[a-b ]"];
+        let atom = match random.below(16) {
+            0 if size > 1 => format!(
+                "(?:{}|{})",
+                pattern(random, size - 1, first && i == 0),
+                pattern(random, size - 1, first && i == 0)
+            ),
+            1 if size > 1 => format!("(?:{})", pattern(random, size - 1, first && i == 0)),
+            2 => ["(?=a)", "(?!b)", "(?!ab)", "(?=[ab])", "(?!$)", "(?=x| )", r"(?!\b)"][random.below(7)]
+                .to_owned(),
+            3 if !(first && i == 0) => {
+                [r"\b", "$", "(?<=a)", "(?<!b)", r"\B", "(?<!ab)"][random.below(6)].to_owned()
+            }
+            _ => atoms[random.below(atoms.len())].to_owned(),
+        };
+        let repeats = !atom.starts_with("(?=")
+            && !atom.starts_with("(?!")
+            && !atom.starts_with("(?<")
+            && !atom.starts_with('\\')
+            && atom != "$";
+        text += &atom;
+        if repeats {
+            let counts = ["*", "+", "?", "{1,2}", "{2}", "*?", "+?", "??", "+", "{1,3}"];
+            if random.below(3) == 0 {
+                text += counts[random.below(counts.len())];
+            }
+        }
+    }
+    text
+}
+
+fn terminal(random: &mut Random) -> String {
+    let texts = ["\"a\"", "\"b\"", "\"ab\"", "\"ba\"", "\"x\"", "\"aa\"", "\"abx\"", "\"a\"i", "\" \""];
+    match random.below(5) {
+        0 | 1 => texts[random.below(texts.len())].to_owned(),
+        2 => {
+            let a = texts[random.below(texts.len())];
+            let b = pattern(random, 2, true);
+            format!("({a} | /{b}/) /{}/?", ["a", "b", "x", "[ab]"][random.below(4)])
+        }
+        _ => format!("/{}/", pattern(random, 3, true)),
+    }
+}
+
+fn expression(random: &mut Random, names: &[&str], depth: usize) -> String {
+    let atoms = |random: &mut Random| match random.below(8) {
+        0 => ["\"a\"", "\"b\"", "\"x\"", "\"ab\""][random.below(4)].to_owned(),
+        _ => names[random.below(names.len())].to_owned(),
+    };
+    let mut text = String::new();
+    for _ in 0..1 + random.below(3) {
+        let part = match random.below(6) {
+            0 if depth > 0 => {
+                format!(
+                    "({} | {})",
+                    expression(random, names, depth - 1),
+                    expression(random, names, depth - 1)
+                )
+            }
+            1 if depth > 0 => format!("[{}]", expression(random, names, depth - 1)),
+            _ => atoms(random),
+        };
+        text += &part;
+        text += ["", "", "", "", "?", "*", "+", " ~ 2", " ~ 1..2"][random.below(9)];
+        text += " ";
+    }
+    text
+}
+
+/// A random grammar.
+fn grammar(random: &mut Random) -> String {
+    let terminals = &["A", "B", "C", "D"][..2 + random.below(3)];
+    let rules = &["one", "two"][..random.below(3)];
+    let names: Vec<&str> = terminals.iter().chain(rules).copied().collect();
+    let mut text = format!("start: {}\n", expression(random, &names, 2));
+    for (i, rule) in rules.iter().enumerate() {
+        // Recursion now and then.
+        let names = if random.below(3) == 0 { &names } else { &names[..terminals.len() + i] };
+        text += &format!("{rule}: {} | {}\n", expression(random, names, 1), expression(random, terminals, 0));
+    }
+    for name in terminals {
+        let priority = ["", "", "", ".1", ".2"][random.below(5)];
+        text += &format!("{name}{priority}: {}\n", terminal(random));
+    }
+    match random.below(6) {
+        0 | 1 => text += "%ignore \" \"\n",
+        2 => text += "%ignore / +/\n",
+        3 => text += "%ignore /x+/\n",
+        _ => {}
+    }
+    text
+}
+
+const JUDGE: &str = r#"
+import json, sys, logging
+try:
+    import lark
+except ImportError:
+    print("no lark"); sys.exit()
+wrong, refused, lalr, earley, probes = [], 0, 0, 0, 0
+def reads(judge, text):
+    try:
+        judge.parse(text)
+        return True
+    except lark.exceptions.LarkError:
+        return False
+    except RuntimeError:
+        # Of Lark's Earley parser: "Please report this bug".
+        return None
+for line in sys.stdin:
+    case = json.loads(line)
+    try:
+        if case["parser"] == "lalr":
+            judge = lark.Lark(case["grammar"], parser="lalr", lexer="contextual", start=case["start"])
+        else:
+            judge = lark.Lark(case["grammar"], parser="earley", lexer="dynamic", start=case["start"])
+    except Exception as error:
+        refused += 1
+        # Lark refuses rules that its own expansion makes twice.
+        if case["written"] and case["parser"] == "lalr" and "Rules defined twice" not in str(error):
+            wrong.append([case["grammar"], "grammar", str(error)])
+        continue
+    if case["parser"] == "lalr": lalr += 1
+    else: earley += 1
+    written = case["written"]
+    if case["parser"] == "earley":
+        # Its time grows with the cube of the length.
+        written = [text for text in written if len(text) < 25][:5]
+    for text in written:
+        if reads(judge, text) is False:
+            wrong.append([case["grammar"], "refused by " + case["parser"], text])
+    if case["parser"] == "lalr":
+        for text, said in case["probes"]:
+            probes += 1
+            if reads(judge, text) != said:
+                wrong.append([case["grammar"], "hedgerow says %s" % said, text])
+print(json.dumps([wrong, [refused, lalr, earley, probes]]))
+"#;
+
+/// What the judge says of cases: what is wrong, and how many grammars Lark refused, read by LALR,
+/// read by Earley, and texts it compared.
+fn judged(cases: &str) -> Option<(Vec<[String; 3]>, [usize; 4])> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let file = std::env::temp_dir().join(format!("hedgerow-lark-{}.jsonl", std::process::id()));
+    std::fs::write(&file, cases).unwrap();
+    let child = std::process::Command::new(&python)
+        .args(["-c", JUDGE])
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/.deps/python"))
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output();
+    let _ = std::fs::remove_file(&file);
+    let Ok(output) = child else {
+        eprintln!("skipped: there is no `{python}` to ask Lark with");
+        return None;
+    };
+    let said = String::from_utf8(output.stdout).unwrap();
+    if said.trim() == "no lark" {
+        eprintln!("skipped: {python} has no module lark (pip install --target .deps/python lark==1.3.1)");
+        return None;
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Some(serde_json::from_str(&said).unwrap_or_else(|error| panic!("{said}: {error}\n{errors}")))
+}
+
+/// All short texts of the alphabet, and some longer ones.
+fn probes(random: &mut Random, written: &[String]) -> Vec<String> {
+    let mut texts = vec![String::new()];
+    let mut at = 0;
+    while texts[at].len() < 4 {
+        for c in ALPHABET {
+            let longer = format!("{}{c}", texts[at]);
+            texts.push(longer);
+        }
+        at += 1;
+    }
+    let mut probes: Vec<String> = (0..30).map(|_| texts[random.below(texts.len())].clone()).collect();
+    probes.extend_from_slice(&texts[..21]);
+    for _ in 0..30 {
+        let text: String = (0..3 + random.below(7)).map(|_| ALPHABET[random.below(3)]).collect();
+        probes.push(text);
+    }
+    for text in written.iter().filter(|text| text.len() < 40) {
+        let mut characters: Vec<char> = text.chars().collect();
+        let place = random.below(characters.len() + 1);
+        match random.below(3) {
+            0 => characters.insert(place, ALPHABET[random.below(4)]),
+            1 if place < characters.len() => drop(characters.remove(place)),
+            _ if place < characters.len() => characters[place] = ALPHABET[random.below(4)],
+            _ => {}
+        }
+        probes.push(characters.into_iter().collect());
+    }
+    probes
+}
+
+fn case(text: &str, start: &str, grammar: &Grammar, written: &[String], probes: &[(String, bool)]) -> String {
+    let conflicts = grammar.pool().lexed().is_some_and(|lexed| lexed.parser.has_conflicts);
+    let parser = if conflicts { "earley" } else { "lalr" };
+    let case = serde_json::json!({
+        "grammar": text, "start": start, "parser": parser, "written": written, "probes": probes,
+    });
+    format!("{case}\n")
+}
+
+#[test]
+fn random_grammars() {
+    let count: usize = std::env::var("HEDGEROW_LARK").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let seed: u64 = std::env::var("HEDGEROW_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let vocabulary = vocabulary();
+    let mut random = Random(seed);
+    let mut cases = String::new();
+    let (mut read, mut empty, mut unread, mut texts, mut limited) = (0, 0, 0, 0, 0);
+    let mut ends: Vec<String> = Vec::new();
+    let mut complaints = std::collections::BTreeMap::new();
+    while read + empty < count {
+        let text = grammar(&mut random);
+        let grammar = match lark::compile(&text) {
+            Ok(grammar) => grammar,
+            Err(error) => {
+                if matches!(error.kind(), SyntaxErrorKind::Swallowed { .. } | SyntaxErrorKind::Endless { .. })
+                {
+                    empty += 1;
+                    let probes: Vec<(String, bool)> =
+                        probes(&mut random, &[]).into_iter().map(|text| (text, false)).collect();
+                    let case = serde_json::json!({
+                        "grammar": text, "start": "start", "parser": "lalr", "written": [], "probes": probes,
+                    });
+                    // Parsers that are not LALR(1) try more than Lark's does.
+                    cases += &format!("{case}\n");
+                } else {
+                    unread += 1;
+                    *complaints.entry(format!("{}", error.kind())).or_insert(0) += 1;
+                }
+                continue;
+            }
+        };
+        read += 1;
+        let constraint = match Constraint::new(&grammar, &vocabulary) {
+            Ok(constraint) => constraint,
+            Err(EngineError::Limit { .. }) => {
+                limited += 1;
+                continue;
+            }
+            Err(error) => panic!("{text}\n{error}"),
+        };
+        let mut matcher = constraint.matcher();
+        let mut written = Vec::new();
+        for _ in 0..20 {
+            matcher.reset();
+            match walk::walk(&mut matcher, &vocabulary, &mut random) {
+                Ok(output) => written.extend(output),
+                Err(error) => {
+                    eprintln!("{text}\n{error}\n");
+                    ends.push(error);
+                }
+            }
+        }
+        texts += written.len();
+        let probes: Vec<(String, bool)> = probes(&mut random, &written)
+            .into_iter()
+            .map(|text| {
+                let said = accepts(&mut matcher, &text);
+                (text, said)
+            })
+            .collect();
+        cases += &case(&text, "start", &grammar, &written, &probes);
+    }
+    eprintln!("{read} grammars, {empty} without a text, {unread} not read, {limited} over limits, {texts} texts; {complaints:?}");
+    assert!(ends.is_empty(), "{} walks do not end: {:?}", ends.len(), &ends[..ends.len().min(5)]);
+    let Some((wrong, figures)) = judged(&cases) else { return };
+    eprintln!(
+        "refused by Lark {}, LALR {}, Earley {}, texts compared {}",
+        figures[0], figures[1], figures[2], figures[3]
+    );
+    let shown: Vec<String> =
+        wrong.iter().take(8).map(|w| format!("{}\n{}: {:?}", w[0], w[1], w[2])).collect();
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), shown.join("\n\n"));
+}

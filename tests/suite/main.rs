@@ -1,0 +1,37 @@
+//! The library's tests, all in one program.
+//!
+//! `cargo test --test suite engine_masks::` runs one module.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod automata;
+mod completion;
+#[cfg(feature = "decode")]
+mod decode;
+mod engine_basic;
+mod engine_hostile;
+mod engine_masks;
+mod engine_vs_reference;
+mod examples;
+mod floors;
+#[cfg(feature = "decode")]
+mod fuzz;
+#[cfg(feature = "decode")]
+mod fuzz_corpus;
+mod gguf_files;
+mod lark;
+mod sampling;
+mod sampling_distribution;
+mod sampling_golden;
+mod sampling_reference;
+mod schema;
+mod schema_algebra;
+mod schema_dialect;
+mod schema_maskbench;
+mod schema_suite;
+mod style;
+mod syntax;
+mod token_fsm;
+mod vocab_files;
+mod whole_masks;

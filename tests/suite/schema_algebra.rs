@@ -1,0 +1,385 @@
+//! The algebra of schemas: what combines many conditions is compiled, is right, and carries every
+//! output to its end.
+
+use crate::support::walk;
+use crate::support::walk::Random;
+use hedgerow::engine::Constraint;
+use hedgerow::grammar::KeyOrder;
+use hedgerow::schema::{compile, EscapePolicy, SchemaError, SchemaOptions};
+use hedgerow::vocab::{TokenId, Vocabulary};
+use serde_json::{json, Value};
+
+fn vocabulary() -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
+    for piece in ["\",\"", "\":\"", "\":{\"", "[1,", "true", "}]", "\"}", "{\"", ",\""] {
+        tokens.push(piece.into());
+    }
+    tokens.push(b"</s>".to_vec());
+    let eos = TokenId(tokens.len() as u32 - 1);
+    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
+}
+
+fn constraint(schema: &Value, order: KeyOrder) -> Constraint {
+    let grammar = compile(&schema.to_string(), &SchemaOptions::default().key_order(order))
+        .unwrap_or_else(|error| panic!("{schema}: {error}"));
+    Constraint::new(&grammar, &vocabulary()).unwrap()
+}
+
+fn accepts(constraint: &Constraint, text: &str) -> bool {
+    let mut matcher = constraint.matcher();
+    matcher.advance_bytes(text.as_bytes()).unwrap() && matcher.is_accepting()
+}
+
+/// These instances are judged as the validator judges them, in both orders of keys; and so are
+/// random outputs, all of which come to an end.
+fn check(schema: &Value, instances: &[Value]) {
+    let judge = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
+    for order in [KeyOrder::Declared, KeyOrder::Any] {
+        let constraint = constraint(schema, order);
+        for instance in instances {
+            let (text, valid) = (instance.to_string(), judge.is_valid(instance));
+            let accepted = accepts(&constraint, &text);
+            // In declared order a valid instance may have its keys in another.
+            let agrees = accepted == valid || (valid && order == KeyOrder::Declared);
+            assert!(agrees, "{order:?}: {schema}: {text} is valid: {valid}, accepted: {accepted}");
+        }
+        for seed in 0..10 {
+            let mut matcher = constraint.matcher();
+            let output = walk::walk(&mut matcher, &vocabulary(), &mut Random(seed));
+            let output = output.unwrap_or_else(|error| panic!("{order:?}: {schema}: {error}"));
+            let Some(output) = output else { continue };
+            let value = serde_json::from_str(&output).unwrap();
+            assert!(judge.is_valid(&value), "{order:?}: {schema}: {output}");
+        }
+    }
+}
+
+fn refusal(schema: &Value, options: &SchemaOptions) -> SchemaError {
+    match compile(&schema.to_string(), options) {
+        Ok(_) => panic!("{schema} is compiled"),
+        Err(error) => error,
+    }
+}
+
+/// Objects of these keys, each of them there or not, with these values.
+fn objects(keys: &[&str], values: &[Value]) -> Vec<Value> {
+    (0..1u32 << keys.len())
+        .flat_map(|set| {
+            values.iter().map(move |value| {
+                let present = keys.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1);
+                Value::Object(present.map(|(_, key)| ((*key).to_owned(), value.clone())).collect())
+            })
+        })
+        .collect()
+}
+
+/// What no value satisfies is refused, at the root and where something needs it.
+#[test]
+fn strings_that_cannot_be() {
+    for texts in [
+        json!({"maxLength": 0, "minLength": 1}),
+        json!({"maxLength": 3, "minLength": 4}),
+        json!({"maxLength": 0, "pattern": "(ab|cd)+$"}),
+        json!({"maxLength": 0, "format": "date"}),
+        json!({"maxLength": 2, "format": "uuid"}),
+        json!({"minLength": 3, "pattern": "^..?$"}),
+        json!({"pattern": "^a", "not": {"pattern": "a"}}),
+    ] {
+        let mut string = texts.clone();
+        string["type"] = json!("string");
+        for schema in [
+            string.clone(),
+            json!({"type": "object", "required": ["_x"], "properties": {"_x": string}}),
+            json!({"type": "array", "minItems": 1, "items": string}),
+        ] {
+            let error = refusal(&schema, &SchemaOptions::default());
+            assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{schema}: {error}");
+        }
+    }
+    let schema =
+        json!({"type": "object", "properties": {"a": {"type": "string", "maxLength": 0}}, "required": ["a"]});
+    check(&schema, &[json!({"a": ""}), json!({"a": "b"}), json!({})]);
+    // A control character that has no short escape.
+    let options = SchemaOptions::default().escapes(EscapePolicy::NoUnicode);
+    for value in [json!({"const": "\u{1}"}), json!({"type": "string", "pattern": "^\u{1}$"})] {
+        let schema = json!({"type": "object", "required": ["a"], "properties": {"a": value}});
+        assert!(matches!(refusal(&schema, &options), SchemaError::Unsatisfiable { .. }), "{schema}");
+    }
+    let schema = json!({"type": "object", "required": ["\u{1}"]});
+    assert!(matches!(refusal(&schema, &options), SchemaError::Unsatisfiable { .. }), "{schema}");
+}
+
+/// Conditions between optional keys are kept side by side: many of them are no more than a few.
+#[test]
+fn conditions_on_presence() {
+    let implications = |count: usize| {
+        let each =
+            |i| json!({"if": {"required": [format!("a{i}")]}, "then": {"required": [format!("b{i}")]}});
+        json!({"type": "object", "allOf": (0..count).map(each).collect::<Vec<Value>>()})
+    };
+    let instances = objects(&["a0", "b0", "a1", "b1", "a2", "x"], &[json!(1)]);
+    for count in [3, 16, 40] {
+        check(&implications(count), &instances);
+    }
+    let keys = ["a", "b", "c", "d", "e"];
+    let instances = objects(&keys, &[json!(1), json!("x")]);
+    for schema in [
+        json!({"type": "object", "allOf": [
+            {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+            {"anyOf": [{"required": ["b"]}, {"required": ["c"]}]},
+            {"anyOf": [{"required": ["c"]}, {"required": ["d"]}]},
+            {"oneOf": [{"required": ["a"]}, {"required": ["e"]}, {"required": ["d"]}]},
+            {"not": {"required": ["b", "d"]}}
+        ]}),
+        json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {}, "c": {"type": "string"}},
+            "oneOf": [{"required": ["a", "b"]}, {"required": ["c"]}, {"not": {"required": ["d"]}}],
+            "dependentSchemas": {"b": {"required": ["e"]}, "c": {"not": {"required": ["e"]}}},
+            "additionalProperties": false, "minProperties": 1}),
+        json!({"type": "object", "maxProperties": 3, "allOf": [
+            {"oneOf": [{"required": ["a"]}, {"required": ["b"]}, {"required": ["c"]}]},
+            {"anyOf": [{"required": ["d"]}, {"minProperties": 3}]},
+            {"if": {"properties": {"e": {"type": "integer"}}}, "then": {"required": ["e"]}, "else": {"required": ["d"]}},
+            {"not": {"required": ["a", "d"], "properties": {"a": {"const": 1}}}}
+        ]}),
+    ] {
+        check(&schema, &instances);
+    }
+    // Together they cannot hold.
+    let schema = json!({"type": "object", "allOf": [
+        {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        {"anyOf": [{"required": ["a"]}, {"not": {"required": ["b"]}}]},
+        {"anyOf": [{"not": {"required": ["a"]}}, {"required": ["b"]}]},
+        {"anyOf": [{"not": {"required": ["a"]}}, {"not": {"required": ["b"]}}]}
+    ]});
+    let nested = json!({"type": "object", "required": ["x"], "properties": {"x": schema}});
+    for schema in [schema, nested] {
+        let error = refusal(&schema, &SchemaOptions::default());
+        assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{schema}: {error}");
+    }
+}
+
+/// Metadata of a package: what may be given, or be listed as given elsewhere, but not both.
+#[test]
+fn dependencies_on_a_list() {
+    let fields =
+        ["version", "readme", "license", "authors", "urls", "scripts", "keywords", "classifiers", "owners"];
+    let listed = |field: &str| json!({"required": ["dynamic"], "properties": {"dynamic": {"contains": {"const": field}}}});
+    let mut properties = serde_json::Map::from_iter([("name".to_owned(), json!({"type": "string"}))]);
+    let mut dependencies = serde_json::Map::new();
+    for field in fields {
+        properties.insert(field.to_owned(), json!({"type": "string"}));
+        dependencies.insert(field.to_owned(), json!({"not": listed(field)}));
+    }
+    properties.insert("dynamic".to_owned(), json!({"type": "array", "items": {"enum": fields}}));
+    let schema = json!({"type": "object", "properties": properties, "required": ["name"],
+        "additionalProperties": false, "dependentSchemas": dependencies,
+        "oneOf": [listed("version"), {"required": ["version"]}]});
+    let declared = constraint(&schema, KeyOrder::Declared);
+    let judge = jsonschema::validator_for(&schema).unwrap();
+    for instance in [
+        json!({"name": "x", "version": "1"}),
+        json!({"name": "x", "dynamic": ["version"]}),
+        json!({"name": "x", "version": "1", "dynamic": ["version"]}),
+        json!({"name": "x", "version": "1", "readme": "r", "urls": "u", "dynamic": ["license", "owners"]}),
+        json!({"name": "x", "version": "1", "readme": "r", "dynamic": ["license", "readme"]}),
+        json!({"name": "x", "readme": "r", "dynamic": []}),
+        json!({"name": "x", "readme": "r", "dynamic": ["urls", "version"]}),
+        json!({"name": "x"}),
+    ] {
+        assert_eq!(accepts(&declared, &instance.to_string()), judge.is_valid(&instance), "{instance}");
+    }
+}
+
+/// Expressions that are told apart by a tag, but for one whose tag is misspelt in the schema: it
+/// overlaps all others, and what they leave of it needs the complement of the expressions inside
+/// them.
+#[test]
+fn tagged_alternatives() {
+    let tagged = |tag: &str, more: Value| {
+        let mut properties = serde_json::Map::from_iter([("kind".to_owned(), json!({"enum": [tag]}))]);
+        let more = more.as_object().unwrap().clone();
+        let required: Vec<String> = std::iter::once("kind".to_owned()).chain(more.keys().cloned()).collect();
+        properties.extend(more);
+        json!({"type": "object", "properties": properties, "required": required})
+    };
+    let this = json!({"$ref": "#/$defs/expression"});
+    let list = json!({"type": "array", "items": this});
+    let schema = json!({"$ref": "#/$defs/expression", "$defs": {"expression": {"oneOf": [
+        tagged("literal", json!({"value": {}, "type": {"type": "string"}})),
+        tagged("name", json!({"name": {"type": "string"}})),
+        tagged("let", json!({"bindings": list, "main": this})),
+        {"type": "object", "required": ["kind", "on", "branches"]},
+        tagged("new", json!({"name": {"type": "string"}, "args": list})),
+        tagged("call", json!({"external": {"enum": [false]}, "name": {"type": "string"}, "args": list})),
+        tagged("call", json!({"external": {"enum": [true]}, "name": {"type": "object"}, "args": list})),
+        tagged("function", json!({"definitions": list, "main": this})),
+    ]}}});
+    let name = json!({"kind": "name", "name": "x"});
+    check(
+        &schema,
+        &[
+            name.clone(),
+            json!({"kind": "let", "bindings": [name, name], "main": {"kind": "call", "external": false, "name": "f", "args": []}}),
+            json!({"kind": "call", "external": true, "name": "f", "args": []}),
+            json!({"kind": "case", "on": 1, "branches": 2}),
+            json!({"kind": "name", "on": 1, "branches": 2}),
+            json!({"kind": "name", "name": "x", "on": 1, "branches": 2}),
+            json!({"kind": "name", "name": 5, "on": 1, "branches": 2}),
+            json!({"kind": "new", "name": "x", "args": [name], "on": 1, "branches": 2}),
+            json!({"kind": "new", "name": "x", "args": [{"kind": "name"}], "on": 1, "branches": 2}),
+        ],
+    );
+}
+
+/// Steps of a pipeline: each is known by a key of its own, and none may have the keys of two.
+#[test]
+fn alternatives_by_own_key() {
+    let step = |name: &str, options: &[&str]| {
+        let mut properties =
+            serde_json::Map::from_iter([(name.to_owned(), json!({"type": ["string", "array", "null"]}))]);
+        properties.extend(options.iter().map(|option| ((*option).to_owned(), json!({"type": "string"}))));
+        json!({"type": "object", "properties": properties, "required": [name]})
+    };
+    let names: Vec<String> = (0..40).map(|i| format!("step{i}")).collect();
+    let steps: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(i, n)| step(n, [&["export", "space"][..], &["unwrap"]][i % 2]))
+        .collect();
+    let schema = json!({"type": "array", "items": {"oneOf": steps}});
+    check(
+        &schema,
+        &[
+            json!([{"step3": null, "unwrap": "x"}, {"step39": "a", "export": 1}]),
+            json!([{"step3": null, "unwrap": 1}]),
+            json!([{"step3": null, "step4": "a"}]),
+            json!([{"step3": null, "step4": 1}]),
+            json!([{"step3": null, "step4": "a", "export": 5}]),
+            json!([{"export": "x"}]),
+        ],
+    );
+}
+
+/// `count` times `wrap` around `inner`, `%` being what is inside.
+fn nested(count: usize, wrap: &str, inner: &str) -> String {
+    let (before, after) = wrap.split_once('%').unwrap();
+    [before.repeat(count), inner.to_owned(), after.repeat(count)].concat()
+}
+
+/// Nesting costs memory and nothing else.
+#[test]
+fn deep_nesting() {
+    const DEPTH: usize = 10_000;
+    for (wrap, inner, text, end) in [
+        (r#"{"type":"object","required":["a"],"properties":{"a":%}}"#, r#"{"const":1}"#, r#"{"a":%}"#, "1"),
+        (r#"{"type":"array","minItems":1,"maxItems":1,"items":%}"#, r#"{"const":1}"#, "[%]", "1"),
+        (r#"{"allOf":[%]}"#, r#"{"const":1}"#, "%", "1"),
+        (r#"{"anyOf":[%]}"#, r#"{"const":1}"#, "%", "1"),
+    ] {
+        let grammar = compile(&nested(DEPTH, wrap, inner), &SchemaOptions::default());
+        let grammar = grammar.unwrap_or_else(|error| panic!("{wrap}: {error}"));
+        let constraint = Constraint::new(&grammar, &vocabulary()).unwrap();
+        assert!(accepts(&constraint, &nested(DEPTH, text, end)), "{wrap}");
+        assert!(!accepts(&constraint, &nested(DEPTH - 1, text, "2")), "{wrap}");
+    }
+    for value in ["[%]", r#"{"a":%}"#] {
+        let schema = format!(r#"{{"const":{}}}"#, nested(DEPTH, value, "1"));
+        let grammar = compile(&schema, &SchemaOptions::default()).unwrap();
+        let constraint = Constraint::new(&grammar, &vocabulary()).unwrap();
+        assert!(accepts(&constraint, &nested(DEPTH, value, "1")));
+        assert!(!accepts(&constraint, &nested(DEPTH, value, "2")));
+    }
+    // What cannot be is found at any depth.
+    let wrap = r#"{"type":"object","required":["a"],"properties":{"a":%}}"#;
+    let error = compile(&nested(DEPTH, wrap, r#"{"enum":[]}"#), &SchemaOptions::default()).unwrap_err();
+    assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{error}");
+    // Beyond limits, the error tells what is nested.
+    let not = nested(101, r#"{"not":{"anyOf":[{"required":["a"]},{"required":["b","c"]},%]}}"#, "{}");
+    if let Err(error) = compile(&not, &SchemaOptions::default()) {
+        assert!(!error.to_string().contains("$ref"), "{error}");
+    }
+}
+
+/// Items that compete for few values: which values must be left to others is decided, however many
+/// there are.
+#[test]
+fn items_that_compete() {
+    let pairs = |count: usize| -> Vec<Value> { (0..count).map(|i| json!({"enum": [i, i + 1]})).collect() };
+    let schema = json!({"type": "array", "uniqueItems": true, "minItems": 16, "prefixItems": pairs(16)});
+    check(
+        &schema,
+        &[
+            (0..16).collect(),
+            (1..17).collect(),
+            (0..8).chain(9..17).collect(),
+            json!([1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14]),
+            (0..15).collect(),
+            (0..15).chain([15, 15]).collect(),
+        ],
+    );
+    // One value too few.
+    let mut items = pairs(15);
+    items.push(json!({"enum": [3, 5]}));
+    items.push(json!({"enum": [2, 9]}));
+    let schema = json!({"type": "array", "uniqueItems": true, "minItems": 17, "prefixItems": items});
+    assert!(matches!(refusal(&schema, &SchemaOptions::default()), SchemaError::Unsatisfiable { .. }));
+    let letters = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let items: Vec<Value> =
+        (0..12).map(|i| json!({"enum": [letters[i], letters[i * 5 % 12], letters[i * 7 % 12]]})).collect();
+    let schema =
+        json!({"type": "array", "uniqueItems": true, "minItems": 12, "maxItems": 12, "prefixItems": items});
+    check(&schema, &[json!(letters), json!(["a"])]);
+}
+
+/// Numbers of any exponent among distinct items: those beyond what is told apart come once.
+#[test]
+fn distinct_numbers_of_any_size() {
+    let schema = json!({"type": "array", "uniqueItems": true, "items": {"type": ["number", "array"]}});
+    let constraint = constraint(&schema, KeyOrder::Declared);
+    for (text, accepted) in [
+        ("[1e5,1]", true),
+        ("[1e1234567890,1,2.5]", true),
+        ("[1e1234567890,1e1234567890]", false),
+        ("[-1e-99999999999,3]", true),
+        ("[1e500,100]", true),
+        ("[[1e12345678901],[1]]", true),
+        ("[[1e12345678901],[1e12345678901]]", false),
+    ] {
+        assert_eq!(accepts(&constraint, text), accepted, "{text}");
+    }
+    let error = refusal(&json!({"properties": {"a": {"const": 0}}}), &SchemaOptions::default().fuel(0));
+    assert!(matches!(error, SchemaError::Fuel { .. }), "{error}");
+    let error = compile(r#"{"properties":{"a":{"enum":[[1e12345678901]]}}}"#, &SchemaOptions::default());
+    assert_eq!(error.unwrap_err().pointer(), Some("#/properties/a/enum"));
+}
+
+/// Many items that must be there somewhere.
+#[test]
+fn many_contained() {
+    let all = |conditions: Vec<Value>| json!({"type": "array", "allOf": conditions});
+    let constants = all((0..30).map(|i| json!({"contains": {"const": i}})).collect());
+    check(&constants, &[(0..30).collect(), (0..30).rev().collect(), (0..29).collect(), json!([])]);
+    let bounds = all((0..6).map(|i| json!({"contains": {"type": "integer", "minimum": i}})).collect());
+    check(&bounds, &[json!([5]), json!([4, 3]), json!(["x", 7])]);
+    // Overlapping in more ways than are worth it: an error that says so, before any output.
+    let patterns = all((0..30).map(|i| json!({"contains": {"pattern": format!("x{i}")}})).collect());
+    assert!(matches!(refusal(&patterns, &SchemaOptions::default()), SchemaError::Fuel { .. }));
+}
+
+/// Alternatives that a tag tells apart, by the hundred.
+#[test]
+fn many_tags() {
+    let tagged = |i: usize| {
+        json!({"type": "object", "required": ["tag", "x"], "properties": {
+        "tag": {"const": format!("t{i}")}, "x": {"const": i}}})
+    };
+    let instances = [
+        json!({"tag": "t7", "x": 7}),
+        json!({"tag": "t199", "x": 199}),
+        json!({"tag": "t7", "x": 8}),
+        json!({"tag": "t200", "x": 200}),
+    ];
+    for keyword in ["oneOf", "anyOf"] {
+        check(&json!({keyword: (0..200).map(tagged).collect::<Vec<Value>>()}), &instances);
+    }
+}

@@ -1,0 +1,159 @@
+//! The part of the project's style that a machine can see: the width of comments, the words that documentation
+//! comments open with, the length of files, and circles between the files of one folder.
+//!
+//! `tests/data/style_exceptions.txt` names the files that do not hold it yet, with how much of each fault they may
+//! have. The list only shrinks: a file that has become better than its line says fails, too.
+//! `HEDGEROW_UPDATE_STYLE=1 cargo test --test suite style` writes it anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The widest line that a comment may have, in characters.
+const WIDTH: usize = 100;
+
+/// The most lines that a file may have.
+const LINES: usize = 900;
+
+/// Words with which a documentation comment names no subject.
+const RIDDLES: [&str; 7] = ["What", "Where", "Whether", "Who", "How", "Which", "Of those"];
+
+/// The faults that are counted, by the names they have in the list of exceptions.
+const FAULTS: [&str; 4] = ["wide-comments", "riddles", "long-file", "circle-files"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.expect("a folder's entry").path()) {
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Path below the root and text of every Rust file of the project.
+fn sources() -> BTreeMap<String, String> {
+    let root = root();
+    let mut paths = Vec::new();
+    for folder in ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"] {
+        rust_files(&root.join(folder), &mut paths);
+    }
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(&root).expect("below the root").to_string_lossy().replace('\\', "/");
+        (name, fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The files of one folder that lie on a circle of `super::` imports: each reaches the other.
+fn files_on_circles(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let mut imports: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, text) in sources.iter().filter(|(name, _)| name.starts_with("src/")) {
+        let Some((folder, file)) = name.rsplit_once('/') else { continue };
+        if matches!(file, "mod.rs" | "lib.rs" | "main.rs") {
+            continue;
+        }
+        let of_module = folder.trim_start_matches("src/").replace('/', "::");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let mut targets = Vec::new();
+        for prefix in ["super::".to_owned(), format!("crate::{of_module}::")] {
+            for (at, _) in text.match_indices(&prefix) {
+                let word: String = text[at + prefix.len()..]
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                let line = text[..at].rsplit('\n').next().unwrap_or_default().trim_start();
+                let target = format!("{folder}/{word}.rs");
+                if !line.starts_with("//") && sources.contains_key(&target) && target != *name {
+                    targets.push(target);
+                }
+            }
+        }
+        imports.insert(name, targets);
+    }
+    let reaches = |from: &str| {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut work = vec![from];
+        while let Some(at) = work.pop() {
+            for next in imports.get(at).into_iter().flatten() {
+                if seen.insert(next) {
+                    work.push(next);
+                }
+            }
+        }
+        seen.contains(from)
+    };
+    imports.keys().filter(|name| reaches(name)).map(|name| (*name).to_owned()).collect()
+}
+
+/// The number of each fault in each file, without those that have none.
+fn faults() -> BTreeMap<(String, &'static str), usize> {
+    let sources = sources();
+    let mut found = BTreeMap::new();
+    for (name, text) in &sources {
+        let comments = || text.lines().filter(|line| line.trim_start().starts_with("//"));
+        let is_wide = |line: &&str| line.chars().count() > WIDTH;
+        // The line before opens the comment unless it is one itself.
+        let mut riddles = 0;
+        let mut before = "";
+        for line in text.lines().map(str::trim_start) {
+            let kind = ["/// ", "//! "].into_iter().find(|kind| line.starts_with(kind));
+            if let Some(kind) = kind.filter(|kind| !before.starts_with(kind.trim_end())) {
+                let said = &line[kind.len()..];
+                let opens = |word: &&str| {
+                    said.strip_prefix(*word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+                };
+                riddles += usize::from(RIDDLES.iter().any(opens));
+            }
+            before = line;
+        }
+        found.insert((name.clone(), FAULTS[0]), comments().filter(is_wide).count());
+        found.insert((name.clone(), FAULTS[1]), riddles);
+        found.insert((name.clone(), FAULTS[2]), text.lines().count().saturating_sub(LINES));
+    }
+    for name in files_on_circles(&sources) {
+        found.insert((name, FAULTS[3]), 1);
+    }
+    found.retain(|_, count| *count > 0);
+    found
+}
+
+#[test]
+fn style_is_held_but_for_the_named_exceptions() {
+    let path = root().join("tests/data/style_exceptions.txt");
+    let found = faults();
+    if std::env::var_os("HEDGEROW_UPDATE_STYLE").is_some() {
+        let lines = found.iter().map(|((name, fault), count)| format!("{name} {fault} {count}\n"));
+        fs::write(&path, lines.collect::<String>()).expect("the list can be written");
+        return;
+    }
+    let list = fs::read_to_string(&path).expect("the list of exceptions");
+    let mut allowed: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for line in list.lines() {
+        let [name, fault, count] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("not an exception: {line}");
+        };
+        let fault = FAULTS.into_iter().find(|known| *known == fault).expect("a known fault");
+        allowed.insert((name.to_owned(), fault), count.parse().expect("a number"));
+    }
+    let keys: BTreeSet<&(String, &str)> = found.keys().chain(allowed.keys()).collect();
+    let complaints: Vec<String> = keys
+        .into_iter()
+        .filter_map(|key| {
+            let (is, may) = (found.get(key).copied().unwrap_or(0), allowed.get(key).copied().unwrap_or(0));
+            let (name, fault) = key;
+            let what = match is.cmp(&may) {
+                std::cmp::Ordering::Equal => return None,
+                std::cmp::Ordering::Greater => "mend them",
+                std::cmp::Ordering::Less => "better than listed: run with HEDGEROW_UPDATE_STYLE=1",
+            };
+            Some(format!("{name}: {is} {fault}, {may} allowed; {what}"))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}

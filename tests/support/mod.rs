@@ -1,0 +1,11 @@
+//! Code that several test programs share: random walks, generators of schemas and grammars, the
+//! reference engine.
+#![allow(dead_code)] // Each program that includes this uses a part.
+
+pub mod closed;
+pub mod random_rules;
+pub mod random_schema;
+pub mod reference;
+pub mod stress;
+pub mod walk;
+pub mod whole_masks;
