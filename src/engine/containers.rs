@@ -305,14 +305,16 @@ impl Recogniser {
         spec: &ArraySpec,
     ) -> Result<Vec<(Choice, ArrayProgress)>, EngineError> {
         let Some(key) = spec.distinct else { return Ok(spec.next_items(&state.progress)) };
-        let Some(expand) = self.expander() else { return Ok(Vec::new()) };
+        let Some(expand) = self.expander(key) else { return Ok(Vec::new()) };
         let asked = (key, state.progress.count, state.used);
         if let Some(choices) = self.distinct_choices.get(&asked) {
             return Ok(spec.after(&state.progress, choices));
         }
         let used = self.used[state.used as usize].clone();
         let texts: Vec<&[u8]> = used.iter().map(|t| &**t).collect();
-        let choices = expand.distinct_items(key, state.progress.count, &texts, &mut self.pool)?;
+        let count = state.progress.count;
+        let choices =
+            self.pool.in_part(key.part, |pool| expand.distinct_items(key.key, count, &texts, pool))?;
         let items = spec.after(&state.progress, &choices);
         self.distinct_choices.insert(asked, choices);
         Ok(items)
@@ -337,8 +339,8 @@ impl Recogniser {
             let values = match self.least_values.get(&key) {
                 Some(&values) => values,
                 None => {
-                    let Some(expand) = self.expander() else { continue };
-                    let values = expand.least_values(key, &mut self.pool)?;
+                    let Some(expand) = self.expander(key) else { continue };
+                    let values = self.pool.in_part(key.part, |pool| expand.least_values(key.key, pool))?;
                     self.least_values.insert(key, values);
                     values
                 }

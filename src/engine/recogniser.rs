@@ -16,7 +16,9 @@ use super::stack::{
     Stack,
 };
 use crate::automata::{interrupt, ByteSet, LangId};
-use crate::grammar::{Choice, Expand, Grammar, GrammarError, Node, NodeId, NodePool, SpecialId, MARK};
+use crate::grammar::{
+    Choice, Expand, Grammar, GrammarError, LazyKey, Node, NodeId, NodePool, SpecialId, MARK,
+};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -95,7 +97,8 @@ const ENTERED_PER_THREAD: usize = 16;
 
 pub(super) struct Recogniser {
     pub pool: NodePool,
-    expand: Option<Arc<dyn Expand>>,
+    /// The grammar's front ends, by their numbers.
+    expanders: Vec<Option<Arc<dyn Expand>>>,
     pub stack: Stack,
     pub captures: Captures,
     pub objects: Vec<ObjectState>,
@@ -107,13 +110,13 @@ pub(super) struct Recogniser {
     pub used_index: HashMap<Arc<[Box<[u8]>]>, u32>,
     pub offers: HashMap<u32, Arc<super::containers::KeyOffer>>,
     /// What [`Expand::distinct_items`] answered, by its key, the position and the list of used items.
-    pub distinct_choices: HashMap<(u64, u32, u32), Vec<Choice>>,
+    pub distinct_choices: HashMap<(LazyKey, u32, u32), Vec<Choice>>,
     /// What [`Expand::least_values`] answered.
-    pub least_values: HashMap<u64, u32>,
+    pub least_values: HashMap<LazyKey, u32>,
     states: SliceInterner<Thread>,
     /// Of lexed grammars.
     pub reading: Reading,
-    expanded: HashMap<u64, NodeId>,
+    expanded: HashMap<LazyKey, NodeId>,
     /// What the grammar names as special tokens but is text in the vocabulary.
     spelt: HashMap<SpecialId, LangId>,
     pub draft: Draft,
@@ -131,7 +134,7 @@ impl Recogniser {
         let nothing: Arc<[Box<[u8]>]> = Arc::new([]);
         let mut recogniser = Recogniser {
             pool,
-            expand: grammar.expander().cloned(),
+            expanders: grammar.expanders().to_vec(),
             stack: Stack::new(),
             captures: Captures::new(),
             objects: Vec::new(),
@@ -469,7 +472,9 @@ impl Recogniser {
             Node::Lazy(key) => {
                 let body = self.expand_lazy(key)?;
                 if body == node {
-                    return Err(GrammarError::Expansion(format!("lazy node {key} expands to itself")).into());
+                    return Err(
+                        GrammarError::Expansion(format!("lazy node {} expands to itself", key.key)).into()
+                    );
                 }
                 // A chain of lazy nodes must not lead back here without reading anything.
                 if self.draft.entered.insert((node, cont, capture)) {
@@ -494,17 +499,17 @@ impl Recogniser {
         Ok(())
     }
 
-    pub fn expand_lazy(&mut self, key: u64) -> Result<NodeId, EngineError> {
+    pub fn expand_lazy(&mut self, key: LazyKey) -> Result<NodeId, EngineError> {
         if let Some(&node) = self.expanded.get(&key) {
             return Ok(node);
         }
-        let Some(expand) = self.expand.clone() else {
+        let Some(expand) = self.expander(key) else {
             return Err(GrammarError::Expansion(
                 "the grammar has lazy nodes but nothing that expands them".into(),
             )
             .into());
         };
-        let node = expand.expand(key, &mut self.pool)?;
+        let node = self.pool.in_part(key.part, |pool| expand.expand(key.key, pool))?;
         self.expanded.insert(key, node);
         if self.pool.len() > self.limits.nodes {
             return Err(EngineError::Limit {
@@ -517,12 +522,13 @@ impl Recogniser {
     }
 
     /// What a lazy node was expanded to.
-    pub fn expanded(&self, key: u64) -> Option<NodeId> {
+    pub fn expanded(&self, key: LazyKey) -> Option<NodeId> {
         self.expanded.get(&key).copied()
     }
 
-    pub fn expander(&self) -> Option<Arc<dyn Expand>> {
-        self.expand.clone()
+    /// The front end that a key belongs to.
+    pub fn expander(&self, key: LazyKey) -> Option<Arc<dyn Expand>> {
+        self.expanders.get(key.part as usize)?.clone()
     }
 
     /// Then `node`, then `cont`; where `node` may be empty, `cont` at once as well.

@@ -3,7 +3,7 @@
 //! The sibling of [`object`](super::object): a specification, and a progress record with the position and the
 //! counters (`contains`). As there, only what can still be completed is offered.
 
-use super::node::{Choice, Counter, NodeId};
+use super::node::{Choice, Counter, LazyKey, NodeId};
 use super::object::{count, counts_missing, map_values, SEARCH_STEPS};
 use crate::automata::{LangId, UNBOUNDED};
 use hashbrown::HashSet;
@@ -30,7 +30,7 @@ pub struct ArraySpec {
     pub counters: Vec<Counter>,
     /// For arrays of distinct items: the key for [`Expand::distinct_items`](super::Expand::distinct_items), which
     /// then gives the choices instead of `prefix` and `rest` (these still decide what can be completed).
-    pub distinct: Option<u64>,
+    pub distinct: Option<LazyKey>,
 }
 
 /// How far one array has come.

@@ -61,6 +61,8 @@ pub struct GrammarBuilder {
     pub nodes: NodePool,
     by_name: HashMap<Arc<str>, RuleId>,
     defined: Vec<bool>,
+    /// The front ends of the parts, the first of which is number 1.
+    parts: Vec<Arc<dyn Expand>>,
 }
 
 impl GrammarBuilder {
@@ -71,7 +73,7 @@ impl GrammarBuilder {
 
     /// A builder that goes on with the nodes of a pool.
     pub fn with_nodes(nodes: NodePool) -> Self {
-        GrammarBuilder { nodes, by_name: HashMap::new(), defined: Vec::new() }
+        GrammarBuilder { nodes, ..Self::default() }
     }
 
     /// The rule named `name`, declared on first use.
@@ -107,8 +109,31 @@ impl GrammarBuilder {
         Ok(())
     }
 
-    /// Checks and normalises: every rule reachable from `root` is defined, unproductive parts are removed, left
-    /// recursion is rewritten, and something is left. `expand` serves the grammar's lazy nodes.
+    /// A part of the grammar with a front end of its own: `compile` makes its nodes and says what
+    /// expands those that are lazy. So several documents become one grammar, each with its own
+    /// keys.
+    ///
+    /// # Errors
+    ///
+    /// Those of `compile`; the builder stays usable.
+    pub fn part<E>(
+        &mut self,
+        compile: impl FnOnce(&mut NodePool) -> Result<(NodeId, Arc<dyn Expand>), E>,
+    ) -> Result<NodeId, E> {
+        let part = self.parts.len() as u32 + 1;
+        let (node, expand) = self.nodes.in_part(part, compile)?;
+        self.parts.push(expand);
+        Ok(node)
+    }
+
+    /// True when some finite text belongs to `node`, as far as the rules it refers to are defined.
+    pub fn can_end(&self, node: NodeId) -> bool {
+        super::left_recursion::productive(&self.nodes)[node.0 as usize]
+    }
+
+    /// Checks and normalises: every rule reachable from `root` is defined, unproductive parts are
+    /// removed, left recursion is rewritten, and something is left. `expand` serves the lazy nodes
+    /// that belong to no [`part`](Self::part).
     pub fn build(mut self, root: NodeId, expand: Option<Arc<dyn Expand>>) -> Result<Grammar, GrammarError> {
         if !self.nodes.rules.is_empty() {
             self.check_defined(root)?;
@@ -122,7 +147,8 @@ impl GrammarBuilder {
         if root == NodeId::NEVER {
             return Err(GrammarError::Empty { reason: "no alternative can be completed".to_owned() });
         }
-        Ok(Grammar { inner: Arc::new(GrammarInner { pool, root, expand }) })
+        let parts = std::iter::once(expand).chain(self.parts.into_iter().map(Some)).collect();
+        Ok(Grammar { inner: Arc::new(GrammarInner { pool, root, parts }) })
     }
 
     fn check_defined(&self, root: NodeId) -> Result<(), GrammarError> {

@@ -4,7 +4,7 @@
 //! the same text are the same grammar.
 
 use super::lexed::{Lexed, Lexeme, Production, Symbol};
-use super::node::{Choice, Grammar, Node, NodeId, NodePool, RuleId};
+use super::node::{Choice, Grammar, LazyKey, Node, NodeId, NodePool, RuleId};
 use crate::automata::languages::Expr;
 use crate::automata::{LangId, Languages, UNBOUNDED};
 use std::fmt::Write;
@@ -120,7 +120,8 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
         Node::Rule(rule) => pool.rule_name(*rule).to_owned(),
         Node::Lexed => "lexed".to_owned(),
         Node::Special(special) => format!("<{}>", pool.special_name(*special)),
-        Node::Lazy(key) => format!("lazy({key})"),
+        Node::Lazy(LazyKey { part: 0, key }) => format!("lazy({key})"),
+        Node::Lazy(LazyKey { part, key }) => format!("lazy({part}:{key})"),
         Node::Object(spec) => {
             let mut text = format!("object[{:?}", spec.order);
             if (spec.min, spec.max) != (0, UNBOUNDED) {

@@ -34,12 +34,11 @@ pub(super) fn normalise(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gra
     Ok(root)
 }
 
-/// Replaces every node that derives no finite string by [`NodeId::NEVER`].
-fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
-    // Which nodes have a word at all, and which have one that is not empty.
-    let mut productive = vec![false; pool.len()];
-    let mut filled = vec![false; pool.len()];
-    let shared: &NodePool = pool;
+/// The nodes that derive a finite string.
+pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
+    // Beside them, those that derive one that is not empty.
+    let mut productive = vec![false; shared.len()];
+    let mut filled = vec![false; shared.len()];
     super::fixed_point::least(shared, |i| {
         if productive[i] && filled[i] {
             return false;
@@ -68,6 +67,12 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
         (productive[i], filled[i]) = now;
         changed
     });
+    productive
+}
+
+/// Replaces every node that derives no finite string by [`NodeId::NEVER`].
+fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
+    let productive = productive(pool);
     if !productive[root.0 as usize] {
         let rule = pool.rules.iter().find(|r| !productive[r.1 .0 as usize]);
         let reason = match rule {

@@ -27,5 +27,5 @@ pub mod object;
 pub use array::{ArrayProgress, ArraySpec};
 pub use builder::{GrammarBuilder, GrammarError};
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
-pub use node::{Choice, Counter, Expand, Grammar, Node, NodeId, NodePool, RuleId, SpecialId};
+pub use node::{Choice, Counter, Expand, Grammar, LazyKey, Node, NodeId, NodePool, RuleId, SpecialId};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

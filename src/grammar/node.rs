@@ -27,6 +27,16 @@ pub struct RuleId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpecialId(pub u32);
 
+/// The name of what is expanded late: a key of one of the front ends that serve a grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LazyKey {
+    /// The front end, by the number that [`GrammarBuilder::part`](super::GrammarBuilder::part) gave
+    /// it; 0 for the one given to [`GrammarBuilder::build`](super::GrammarBuilder::build).
+    pub part: u32,
+    /// Any number of that front end's choosing.
+    pub key: u64,
+}
+
 /// One way to fill a place in an object or array, and which of the container's counters it counts for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Choice {
@@ -100,7 +110,7 @@ pub enum Node {
     /// A JSON array.
     Array(Arc<ArraySpec>),
     /// Expanded by [`Expand`] when first reached. Productive and never nullable.
-    Lazy(u64),
+    Lazy(LazyKey),
 }
 
 /// A front end that expands its grammar while it is used.
@@ -108,7 +118,8 @@ pub enum Node {
 /// `expand` must be a pure function of its key: whatever was expanded once may be forgotten and asked for again,
 /// from any thread.
 pub trait Expand: Send + Sync {
-    /// Builds what [`Node::Lazy`]`(key)` stands for. The result must be productive and not nullable.
+    /// Builds what the lazy node with this key stands for. The result must be productive and not
+    /// nullable.
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
 
     /// For arrays with [`ArraySpec::distinct`]`= Some(key)`: what may stand at `index` (clamped where more makes no
@@ -124,9 +135,11 @@ pub trait Expand: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// At least so many values [`Node::Lazy`]`(key)` surely has; [`UNBOUNDED`](crate::automata::UNBOUNDED) for infinitely many,
-    /// 0 for not knowing. Where that exceeds the number of earlier items of an array of distinct ones,
-    /// [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the next item begins.
+    /// At least so many values the lazy node with this key surely has;
+    /// [`UNBOUNDED`](crate::automata::UNBOUNDED) for infinitely many, 0 for not knowing. Where that
+    /// exceeds the number of earlier items of an array of distinct ones,
+    /// [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the next item
+    /// begins.
     fn least_values(&self, key: u64, nodes: &mut NodePool) -> Result<u32, GrammarError> {
         let _ = (key, nodes);
         Ok(0)
@@ -146,6 +159,8 @@ pub struct NodePool {
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
     lexed: Option<Arc<Lexed>>,
+    /// The front end whose lazy nodes are made now.
+    part: u32,
 }
 
 impl Default for NodePool {
@@ -159,6 +174,7 @@ impl Default for NodePool {
             rules: Vec::new(),
             specials: Vec::new(),
             lexed: None,
+            part: 0,
         };
         pool.intern(Node::Never);
         pool.intern(Node::Empty);
@@ -443,9 +459,24 @@ impl NodePool {
         }
     }
 
-    /// A node that the grammar's [`Expand`] builds when it is first reached.
+    /// A node that the front end at work builds when it is first reached.
     pub fn lazy(&mut self, key: u64) -> NodeId {
+        let key = self.lazy_key(key);
         self.intern(Node::Lazy(key))
+    }
+
+    /// A key of the front end at work.
+    pub fn lazy_key(&self, key: u64) -> LazyKey {
+        LazyKey { part: self.part, key }
+    }
+
+    /// Does `work` as the front end with the number `part`, to which the lazy nodes it makes
+    /// belong.
+    pub fn in_part<T>(&mut self, part: u32, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.part, part);
+        let result = work(self);
+        self.part = before;
+        result
     }
 }
 
@@ -458,7 +489,8 @@ pub struct Grammar {
 pub(super) struct GrammarInner {
     pub pool: NodePool,
     pub root: NodeId,
-    pub expand: Option<Arc<dyn Expand>>,
+    /// The front ends, by their numbers.
+    pub parts: Vec<Option<Arc<dyn Expand>>>,
 }
 
 impl Grammar {
@@ -472,9 +504,9 @@ impl Grammar {
         self.inner.root
     }
 
-    /// What expands the grammar's lazy nodes.
-    pub fn expander(&self) -> Option<&Arc<dyn Expand>> {
-        self.inner.expand.as_ref()
+    /// The front ends that expand the grammar's lazy nodes, by the numbers in [`LazyKey::part`].
+    pub fn expanders(&self) -> &[Option<Arc<dyn Expand>>] {
+        &self.inner.parts
     }
 }
 

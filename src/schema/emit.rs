@@ -352,7 +352,8 @@ impl Eval<'_> {
             if let (true, Some(count)) = (array.prefix.is_empty(), self.count_values(array.rest, 256)?) {
                 spec.max = spec.max.min(count);
             }
-            spec.distinct = Some(self.algebra.distinct_key(array, depth));
+            let key = self.algebra.distinct_key(array, depth);
+            spec.distinct = Some(self.nodes.lazy_key(key));
         }
         Ok(spec)
     }

@@ -70,6 +70,7 @@ use emit::Lead;
 use envelope::Unwrapped;
 use hashbrown::HashSet;
 use shape::Eval;
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, Mutex};
 use term::{Algebra, Failure};
 
@@ -102,17 +103,87 @@ pub fn compile_with_warnings(
     Ok((grammar, notes.map(|note| doc.warning(note)).collect()))
 }
 
+/// Compiles a schema as a part of another grammar: the node of its texts. Each schema is a document
+/// of its own, with its own `$defs` and base URI, and may have options of its own.
+///
+/// ```
+/// use hedgerow::grammar::GrammarBuilder;
+/// use hedgerow::schema::{compile_into, SchemaOptions};
+/// // Two documents in one grammar.
+/// let mut builder = GrammarBuilder::new();
+/// let options = SchemaOptions::default();
+/// let name = compile_into(&mut builder, r#"{"type": "string", "maxLength": 9}"#, &options)?;
+/// let age = compile_into(&mut builder, r#"{"type": "integer", "minimum": 0}"#, &options)?;
+/// let between = builder.nodes.literal(b" is ");
+/// let root = builder.nodes.sequence(&[name, between, age]);
+/// let grammar = builder.build(root, None)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of [`compile`]; the builder stays usable.
+pub fn compile_into(
+    builder: &mut GrammarBuilder,
+    text: &str,
+    options: &SchemaOptions,
+) -> Result<NodeId, SchemaError> {
+    let source = Source::parse(text, options)?;
+    builder.part(|nodes| {
+        let standard = emit::Standard::new(&source.options, &mut nodes.languages);
+        let (root, expander, _) = source.emit(nodes, standard)?;
+        Ok((root, Arc::new(expander) as Arc<dyn Expand>))
+    })
+}
+
 type Notes = (Arc<Document>, Vec<document::Note>);
 
 fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), SchemaError> {
-    let (json, Unwrapped { schema: root, objects_only }) = Document::parse(text)?;
-    let options = envelope::guidance(&json, root, options)?;
-    check_options(&options)?;
-    let (mut nodes, standard) = prototype(&options);
-    let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
-    let doc = Arc::new(doc);
-    let mut algebra = Algebra::new(doc.clone(), options.into_owned(), standard);
-    let mut eval = Eval { algebra: &mut algebra, nodes: &mut nodes };
+    let source = Source::parse(text, options)?;
+    let (mut nodes, standard) = prototype(&source.options);
+    let (root, expander, notes) = source.emit(&mut nodes, standard)?;
+    let builder = GrammarBuilder::with_nodes(nodes);
+    let grammar = builder
+        .build(root, Some(Arc::new(expander)))
+        .map_err(|_| SchemaError::Unsatisfiable { pointer: "#".to_owned() })?;
+    Ok((grammar, notes))
+}
+
+/// A schema's text, read as JSON, and the options it is compiled with.
+struct Source<'t> {
+    text: &'t str,
+    json: json::Json,
+    unwrapped: Unwrapped,
+    options: Cow<'t, SchemaOptions>,
+}
+
+impl<'t> Source<'t> {
+    fn parse(text: &'t str, options: &'t SchemaOptions) -> Result<Self, SchemaError> {
+        let (json, unwrapped) = Document::parse(text)?;
+        let options = envelope::guidance(&json, unwrapped.schema, options)?;
+        check_options(&options)?;
+        Ok(Source { text, json, unwrapped, options })
+    }
+
+    /// The schema's node, and what expands those inside it.
+    fn emit(
+        self,
+        nodes: &mut NodePool,
+        standard: emit::Standard,
+    ) -> Result<(NodeId, Expander, Notes), SchemaError> {
+        let Source { text, json, unwrapped: Unwrapped { schema: root, objects_only }, options } = self;
+        let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
+        let doc = Arc::new(doc);
+        let mut algebra = Algebra::new(doc.clone(), options.into_owned(), standard);
+        let root = emit_root(&mut algebra, nodes, objects_only)?;
+        Ok((root, Expander { algebra: Mutex::new(algebra) }, (doc, notes)))
+    }
+}
+
+/// The node of the document's root, with what may fail below it expanded ahead.
+fn emit_root(algebra: &mut Algebra, nodes: &mut NodePool, objects_only: bool) -> Result<NodeId, SchemaError> {
+    let doc = algebra.doc.clone();
+    let mut eval = Eval { algebra, nodes };
     let root = eval.algebra.schema(doc.root, 0);
     let root = match objects_only {
         true => {
@@ -126,17 +197,11 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Schema
         false => Ok(NodeId::NEVER),
     });
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
-    let root = match result {
-        Ok(NodeId::NEVER) => return Err(SchemaError::Unsatisfiable { pointer: "#".to_owned() }),
-        Ok(root) => root,
-        Err(failure) => return Err(explain(&algebra, failure)),
-    };
-    let builder = GrammarBuilder::with_nodes(nodes);
-    let expand: Arc<dyn Expand> = Arc::new(Expander { algebra: Mutex::new(algebra) });
-    let grammar = builder
-        .build(root, Some(expand))
-        .map_err(|_| SchemaError::Unsatisfiable { pointer: "#".to_owned() })?;
-    Ok((grammar, (doc, notes)))
+    match result {
+        Ok(NodeId::NEVER) => Err(SchemaError::Unsatisfiable { pointer: "#".to_owned() }),
+        Ok(root) => Ok(root),
+        Err(failure) => Err(explain(algebra, failure)),
+    }
 }
 
 /// The standard languages: built once for the default policies.

@@ -53,7 +53,7 @@ impl Eval<'_> {
         let mut nodes = vec![node];
         while let Some(node) = nodes.pop() {
             match self.nodes.node(node) {
-                crate::grammar::Node::Lazy(key) => match emit::parts(*key) {
+                crate::grammar::Node::Lazy(key) => match emit::parts(key.key) {
                     (_, _, Lead::Members) => {}
                     (term, _, _) => open.push(term),
                 },

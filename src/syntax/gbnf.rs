@@ -18,7 +18,7 @@ use super::notation::Notation;
 use super::rules::{self, normalised, Expr, Rule, COUNT_LIMIT, LAST};
 use super::tokens::{Kind, Tokens};
 use crate::automata::UNBOUNDED;
-use crate::grammar::Grammar;
+use crate::grammar::{Grammar, GrammarBuilder, NodeId};
 use logos::Logos;
 use std::ops::{Deref, DerefMut, Range};
 
@@ -42,6 +42,17 @@ pub const START: &str = "root";
 pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
     let grammar = parse(text).and_then(|rules| rules::compile(text, rules, START));
     grammar.map_err(|failure| SyntaxError::new(Notation::Gbnf, text, failure))
+}
+
+/// The node of the grammar's texts as a part of another grammar, with `prefix` before the names of
+/// its rules.
+pub(super) fn compile_into(
+    builder: &mut GrammarBuilder,
+    prefix: &str,
+    text: &str,
+) -> Result<NodeId, SyntaxError> {
+    let node = parse(text).and_then(|rules| rules::compile_into(builder, prefix, text, rules, START));
+    node.map(|(node, _)| node).map_err(|failure| SyntaxError::new(Notation::Gbnf, text, failure))
 }
 
 #[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! A regular expression as a grammar: the whole output matches it.
 
 use crate::automata::regex::{self, Anchoring};
-use crate::grammar::{Grammar, GrammarBuilder, GrammarError};
+use crate::grammar::{Grammar, GrammarBuilder, GrammarError, NodeId};
 
 pub use crate::automata::regex::{Dialect, RegexError, RegexErrorKind};
 
@@ -31,13 +31,27 @@ pub enum PatternError {
 /// See [`RegexErrorKind`]; and a pattern that matches nothing, such as `a^`.
 pub fn compile(pattern: &str, dialect: Dialect) -> Result<Grammar, PatternError> {
     let mut builder = GrammarBuilder::new();
+    let root = compile_into(&mut builder, pattern, dialect)?;
+    Ok(builder.build(root, None)?)
+}
+
+/// The node of the texts of [`compile`], as a part of another grammar.
+///
+/// # Errors
+///
+/// Those of [`compile`].
+pub fn compile_into(
+    builder: &mut GrammarBuilder,
+    pattern: &str,
+    dialect: Dialect,
+) -> Result<NodeId, PatternError> {
     let language = regex::compile(&mut builder.nodes.languages, pattern, dialect, Anchoring::Full)?;
     let root = builder.nodes.terminal(language);
-    if root == crate::grammar::NodeId::NEVER {
+    if root == NodeId::NEVER {
         let reason = format!("no text matches the pattern `{pattern}`");
         return Err(GrammarError::Empty { reason }.into());
     }
-    Ok(builder.build(root, None)?)
+    Ok(root)
 }
 
 #[cfg(test)]

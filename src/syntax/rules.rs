@@ -17,7 +17,7 @@
 
 use super::diagnostic::{line_column, similar, Failure, SyntaxErrorKind};
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{Grammar, GrammarBuilder, GrammarError, NodeId};
+use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId};
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -150,7 +150,21 @@ pub(super) struct Rule {
 }
 
 /// The grammar of the rule named `start`.
-pub(super) fn compile(text: &str, mut rules: Vec<Rule>, start: &str) -> Result<Grammar, Failure> {
+pub(super) fn compile(text: &str, rules: Vec<Rule>, start: &str) -> Result<Grammar, Failure> {
+    let mut builder = GrammarBuilder::new();
+    let (root, place) = compile_into(&mut builder, "", text, rules, start)?;
+    builder.build(root, None).map_err(|error| (place, SyntaxErrorKind::Grammar(error)))
+}
+
+/// The node of the rule named `start`, and where the rule is named. The builder has the rules by
+/// their names behind `prefix`.
+pub(super) fn compile_into(
+    builder: &mut GrammarBuilder,
+    prefix: &str,
+    text: &str,
+    mut rules: Vec<Rule>,
+    start: &str,
+) -> Result<(NodeId, Range<usize>), Failure> {
     rules.iter_mut().for_each(super::powers::remove);
     let rules = &rules;
     let mut index: HashMap<&str, usize> = HashMap::with_capacity(rules.len());
@@ -166,19 +180,17 @@ pub(super) fn compile(text: &str, mut rules: Vec<Rule>, start: &str) -> Result<G
         let place = rules.first().map_or(0..0, |rule| rule.span.clone());
         return Err((place, SyntaxErrorKind::MissingStart { name: start.to_owned() }));
     };
-    let mut compiler = Compiler::new(rules, &index);
+    let mut compiler = Compiler::new(rules, &index, builder, prefix);
     for component in components(&references, start) {
         compiler.component(&component, &references)?;
     }
     let root = compiler.reference(start);
     let root = compiler.node(root);
-    compiler.builder.build(root, None).map_err(|error| match error {
-        GrammarError::Empty { .. } => {
-            let rule = &rules[endless(rules, &references, start)];
-            (rule.span.clone(), SyntaxErrorKind::Empty { rule: rule.name.clone() })
-        }
-        error => (rules[start].span.clone(), SyntaxErrorKind::Grammar(error)),
-    })
+    if !builder.can_end(root) {
+        let rule = &rules[endless(rules, &references, start)];
+        return Err((rule.span.clone(), SyntaxErrorKind::Empty { rule: rule.name.clone() }));
+    }
+    Ok((root, rules[start].span.clone()))
 }
 
 /// The rules each rule refers to.
@@ -323,7 +335,8 @@ enum Units {
 struct Compiler<'r> {
     rules: &'r [Rule],
     index: &'r HashMap<&'r str, usize>,
-    builder: GrammarBuilder,
+    builder: &'r mut GrammarBuilder,
+    prefix: &'r str,
     units: Units,
     /// The regular rules that are known.
     regular: Vec<Option<Regular>>,
@@ -346,11 +359,17 @@ const BROAD: u32 = 100;
 const LONG: u32 = 8;
 
 impl<'r> Compiler<'r> {
-    fn new(rules: &'r [Rule], index: &'r HashMap<&'r str, usize>) -> Self {
+    fn new(
+        rules: &'r [Rule],
+        index: &'r HashMap<&'r str, usize>,
+        builder: &'r mut GrammarBuilder,
+        prefix: &'r str,
+    ) -> Self {
         Compiler {
             rules,
             index,
-            builder: GrammarBuilder::new(),
+            builder,
+            prefix,
             units: Units::Apart,
             regular: vec![None; rules.len()],
             has_node: vec![false; rules.len()],
@@ -391,9 +410,17 @@ impl<'r> Compiler<'r> {
     }
 
     fn define(&mut self, rule: usize, node: NodeId) -> Result<(), Failure> {
-        let Rule { name, span, .. } = &self.rules[rule];
-        let id = self.builder.declare(name);
+        let Rule { span, .. } = &self.rules[rule];
+        let id = self.declare(rule);
         self.builder.define(id, node).map_err(|error| (span.clone(), SyntaxErrorKind::Grammar(error)))
+    }
+
+    fn declare(&mut self, rule: usize) -> RuleId {
+        let name = &self.rules[rule].name;
+        match self.prefix {
+            "" => self.builder.declare(name),
+            prefix => self.builder.declare(&format!("{prefix}{name}")),
+        }
     }
 
     /// A rule that refers to itself only at one end: `A = X A | Y` is `X* Y`.
@@ -493,7 +520,7 @@ impl<'r> Compiler<'r> {
                 Built::Regular(regular)
             }
             _ => {
-                let id = self.builder.declare(&self.rules[rule].name);
+                let id = self.declare(rule);
                 Built::Node(self.builder.rule_node(id))
             }
         }

@@ -21,6 +21,7 @@ mod fuzz;
 mod fuzz_corpus;
 mod gguf_files;
 mod lark;
+mod parts;
 mod sampling;
 mod sampling_distribution;
 mod sampling_golden;

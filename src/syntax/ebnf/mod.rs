@@ -9,7 +9,7 @@ mod w3c;
 use super::diagnostic::{Failure, SyntaxError, SyntaxErrorKind};
 use super::notation::Notation;
 use super::rules::{self, Rule};
-use crate::grammar::Grammar;
+use crate::grammar::{Grammar, GrammarBuilder, NodeId};
 
 /// The grammar that an EBNF text describes.
 ///
@@ -25,12 +25,28 @@ use crate::grammar::Grammar;
 /// The text is not EBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
 /// [`SyntaxErrorKind`].
 pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
-    let rules = if is_iso(text) { iso::parse(text) } else { w3c::parse(text) };
-    let grammar = rules.and_then(|rules| {
-        let start = start(&rules)?.to_owned();
-        rules::compile(text, rules, &start)
-    });
+    let grammar = parse(text).and_then(|(rules, start)| rules::compile(text, rules, &start));
     grammar.map_err(|failure| SyntaxError::new(Notation::Ebnf, text, failure))
+}
+
+/// The node of the grammar's texts as a part of another grammar, with `prefix` before the names of
+/// its rules.
+pub(super) fn compile_into(
+    builder: &mut GrammarBuilder,
+    prefix: &str,
+    text: &str,
+) -> Result<NodeId, SyntaxError> {
+    let compile = |(rules, start): (Vec<Rule>, String)| {
+        rules::compile_into(builder, prefix, text, rules, &start).map(|(node, _)| node)
+    };
+    parse(text).and_then(compile).map_err(|failure| SyntaxError::new(Notation::Ebnf, text, failure))
+}
+
+/// The rules, and the name of the first.
+fn parse(text: &str) -> Result<(Vec<Rule>, String), Failure> {
+    let rules = if is_iso(text) { iso::parse(text) } else { w3c::parse(text) }?;
+    let start = start(&rules)?.to_owned();
+    Ok((rules, start))
 }
 
 fn start(rules: &[Rule]) -> Result<&str, Failure> {
