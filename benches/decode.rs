@@ -31,9 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use hedgerow::decode::{
-    Batch, Draft, DraftChoice, Erase, FinishReason, Generation, Request, RequestId, Usage,
-};
+use hedgerow::decode::{Batch, Draft, DraftChoice, FinishReason, Generation, Request, RequestId, Usage};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::schema::{compile, SchemaOptions};
@@ -99,7 +97,7 @@ fn run(model: &Model, request: Request, skipped: &[usize]) -> Outcome<Generation
     let start = Instant::now();
     let mut batch = Batch::new(model, model.vocabulary())?.clock(move || start.elapsed());
     if !skipped.is_empty() {
-        batch = batch.draft_model(Box::new(Erase(model.skipping_layers(skipped)?)));
+        batch = batch.draft_model(model.skipping_layers(skipped)?);
     }
     Ok(batch.run(request, |_| ControlFlow::Continue(()))?)
 }

@@ -19,8 +19,8 @@ use super::sampling::{policy, Chosen, SamplingArgs};
 use super::strategy::StrategyArgs;
 use super::trace::{Subject, Trace, CANDIDATES};
 use hedgerow::decode::{
-    Batch, Completion, DraftHeads, ErasedModel, FinishReason, ForcedTokens, Generation, LanguageModel,
-    Request, TokenHealing, TokenLogprobs,
+    Batch, Completion, DraftHeads, DynModel, FinishReason, ForcedTokens, Generation, LanguageModel, Request,
+    TokenHealing, TokenLogprobs,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -158,7 +158,7 @@ fn with_model(
     trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
     use super::strategy::Drafter;
-    use hedgerow::decode::{Contrasted, Dola, Erase, Guided};
+    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided};
     use hedgerow::torch::{LoadOptions, MedusaHeads};
 
     let usage = |error| Failure::usage("the options are not usable").because(&error);
@@ -173,12 +173,12 @@ fn with_model(
     let mut drafters = Drafters::default();
     match &args.strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
-        Some(Drafter::Model(path)) => drafters.model = Some(Box::new(Erase(load(path, options)?))),
+        Some(Drafter::Model(path)) => drafters.model = Some(DynModel::new(load(path, options)?)),
         Some(Drafter::Skip(layers)) => {
             let skipping = model.skipping_layers(&layers.0);
             let skipping =
                 skipping.map_err(|error| Failure::usage("--draft is not usable").because(&error))?;
-            drafters.model = Some(Box::new(Erase(skipping)));
+            drafters.model = Some(DynModel::new(skipping));
         }
         Some(Drafter::Medusa(path)) => {
             let heads = MedusaHeads::load(path, &model);
@@ -196,7 +196,7 @@ fn with_model(
         };
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
     } else if let Some(path) = &strategy.amateur {
-        run.generate(Contrasted::new(&model, load(path, options)?, 0.1, 0.5), tokens)
+        run.generate(ContrastiveDecoding::new(&model, load(path, options)?, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {
         run.generate(Dola::new(&model, layers.0.clone()), tokens)
     } else {
@@ -263,7 +263,7 @@ fn bar(length: u64, template: &str) -> ProgressBar {
 /// Who guesses ahead, beside the model.
 #[derive(Default)]
 struct Drafters {
-    model: Option<Box<ErasedModel>>,
+    model: Option<DynModel>,
     heads: Option<Box<dyn DraftHeads>>,
 }
 

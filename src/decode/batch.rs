@@ -15,24 +15,22 @@ use std::cell::OnceCell;
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use super::active::{Active, Place, Share};
+use super::active_request::{ActiveRequest, PassInput, PassOutput};
 use super::clock::Clock;
 use super::device_rows::{DeviceRows, Rows};
 use super::draft::Acceptance;
 use super::drafter::{DraftHeads, Drafters};
-use super::erased::ErasedModel;
+use super::dyn_model::DynModel;
 use super::error::DecodeError;
 use super::healing;
-use super::model::{ForwardInput, LanguageModel, Logits, ModelError, TreeInput, TreeOutput};
-use super::prefix::Prefixes;
-use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, Strategy, TokenHealing};
-use super::rules::{Ending, Rules, Scoring};
+use super::logits::{Logits, ModelError};
+use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput};
+use super::prefix_cache::PrefixCache;
+use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, RequestId, TokenHealing};
+use super::settings::{DecodeSettings, EndToken, Scoring};
+use super::strategy::Strategy;
 use crate::sampling::Survivors;
 use crate::vocab::Vocabulary;
-
-/// A request's number in its [`Batch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(u64);
 
 /// Requests that are decoded together.
 ///
@@ -61,8 +59,8 @@ pub struct RequestId(u64);
 pub struct Batch<M: LanguageModel> {
     model: M,
     vocabulary: Vocabulary,
-    active: Vec<Active<M::Cache>>,
-    prefixes: Prefixes<M::Cache>,
+    active: Vec<ActiveRequest<M::Cache>>,
+    prefixes: PrefixCache<M::Cache>,
     drafters: Drafters,
     next: u64,
     clock: Clock,
@@ -89,7 +87,7 @@ impl<M: LanguageModel> Batch<M> {
             model,
             vocabulary: vocabulary.clone(),
             active: Vec::new(),
-            prefixes: Prefixes::new(0),
+            prefixes: PrefixCache::new(0),
             drafters: Drafters::default(),
             next: 0,
             clock: Clock::default(),
@@ -116,14 +114,14 @@ impl<M: LanguageModel> Batch<M> {
     /// Keeps the caches of the last `count` requests that have ended.
     ///
     /// A later request whose prompt begins with the same tokens need not read them again. It also
-    /// shares the beginning of requests in progress. Default 0: every request reads its whole
+    /// ranges the beginning of requests in progress. Default 0: every request reads its whole
     /// prompt.
     ///
     /// A model may round differently when it reads the prompt in other portions. Its tokens may
     /// then differ from those without kept caches.
     #[must_use]
     pub fn keep_prefixes(mut self, count: usize) -> Self {
-        self.prefixes = Prefixes::new(count);
+        self.prefixes = PrefixCache::new(count);
         self
     }
 
@@ -131,8 +129,8 @@ impl<M: LanguageModel> Batch<M> {
     /// one over the same tokens, or the same one with fewer layers. Its logits may be padded to
     /// another width. Default none.
     #[must_use]
-    pub fn draft_model(mut self, model: Box<ErasedModel>) -> Self {
-        self.drafters.model = Some(model);
+    pub fn draft_model(mut self, model: impl LanguageModel + 'static) -> Self {
+        self.drafters.model = Some(DynModel::new(model));
         self
     }
 
@@ -166,20 +164,21 @@ impl<M: LanguageModel> Batch<M> {
     /// A [`DecodeError`] that names the fault of the request; the batch is then unchanged.
     pub fn join(&mut self, mut request: Request) -> Result<RequestId, DecodeError> {
         let joined = self.clock.now();
-        let mut rules = self.check(&request)?;
+        let mut settings = self.check(&request)?;
         if request.healing == TokenHealing::On {
-            rules.healed = healing::take_back(&mut request.prompt, &self.vocabulary).unwrap_or_default();
+            settings.healed_bytes =
+                healing::split_last_token(&mut request.prompt, &self.vocabulary).unwrap_or_default();
         }
-        let mut active = Active::new(RequestId(self.next), &request, rules, joined, &self.clock)?;
-        let under_way = self.active.iter().flat_map(Active::prefixes);
-        active.begin(&self.model, self.prefixes.longest(&request.prompt, under_way))?;
+        let mut active = ActiveRequest::new(RequestId(self.next), &request, settings, joined, &self.clock)?;
+        let in_progress = self.active.iter().flat_map(ActiveRequest::prefixes);
+        active.begin(&self.model, self.prefixes.longest(&request.prompt, in_progress))?;
         self.next += 1;
         let id = active.id;
         self.active.push(active);
         Ok(id)
     }
 
-    fn check(&self, request: &Request) -> Result<Rules, DecodeError> {
+    fn check(&self, request: &Request) -> Result<DecodeSettings, DecodeError> {
         let limit = Self::MAX_COMPLETIONS;
         if request.completions == 0 || request.completions > limit {
             return Err(DecodeError::Completions { given: request.completions, limit });
@@ -222,7 +221,7 @@ impl<M: LanguageModel> Batch<M> {
         end_tokens.dedup();
         // The last token is drawn after a full context and need not be read.
         let room = context - given + 1;
-        Ok(Rules {
+        Ok(DecodeSettings {
             vocabulary: self.vocabulary.clone(),
             end_tokens,
             min_tokens: request.sampling.min_tokens,
@@ -233,9 +232,9 @@ impl<M: LanguageModel> Batch<M> {
                 Strategy::Beam(_) | Strategy::Contrastive(_) => ForcedTokens::Sample,
                 _ => request.forced,
             },
-            ending: match request.strategy {
-                Strategy::Beam(_) => Ending::Drawn,
-                _ => Ending::Implied,
+            end_token: match request.strategy {
+                Strategy::Beam(_) => EndToken::Sampled,
+                _ => EndToken::Implied,
             },
             scoring: match request.strategy {
                 Strategy::BestOf(_) => Scoring::Mean,
@@ -248,7 +247,7 @@ impl<M: LanguageModel> Batch<M> {
             draft: request.draft,
             acceptance: request.acceptance,
             logprobs: request.logprobs,
-            healed: Vec::new(),
+            healed_bytes: Vec::new(),
         })
     }
 
@@ -299,18 +298,18 @@ impl<M: LanguageModel> Batch<M> {
     fn pass(&mut self) {
         let Self { model, vocabulary, active, drafters, clock, pass_tokens, .. } = self;
         for active in active.iter_mut() {
-            active.guess(drafters, *pass_tokens, clock);
+            active.draft(drafters, *pass_tokens, clock);
         }
-        let wants_hidden = active.iter().any(Active::wants_hidden);
+        let wants_hidden = active.iter().any(ActiveRequest::wants_hidden);
         let mut inputs = Vec::new();
-        let mut places = Vec::new();
-        let mut shares = Vec::new();
+        let mut pass_inputs = Vec::new();
+        let mut ranges = Vec::new();
         for active in active.iter_mut() {
-            let first = places.len();
+            let first = pass_inputs.len();
             if active.error.is_none() {
-                active.inputs(*pass_tokens, &mut inputs, &mut places);
+                active.inputs(*pass_tokens, &mut inputs, &mut pass_inputs);
             }
-            shares.push(first..places.len());
+            ranges.push(first..pass_inputs.len());
         }
         if inputs.is_empty() {
             return;
@@ -319,23 +318,23 @@ impl<M: LanguageModel> Batch<M> {
         let output = forward(model, &mut inputs, wants_hidden);
         drop(inputs);
         let output = output.and_then(|(rows, hidden)| {
-            Ok((Answer::new(rows, active, &places, &shares, vocabulary)?, hidden))
+            Ok((PassLogits::new(rows, active, &pass_inputs, &ranges, vocabulary)?, hidden))
         });
         let output = output.map_err(DecodeError::from);
         let took = clock.since(start);
-        for (number, (active, share)) in active.iter_mut().zip(shares).enumerate() {
-            if share.is_empty() {
+        for (number, (active, range)) in active.iter_mut().zip(ranges).enumerate() {
+            if range.is_empty() {
                 continue;
             }
             active.count_pass(took);
-            let (own, first) = (&places[share.clone()], share.start);
+            let (own, first) = (&pass_inputs[range.clone()], range.start);
             let result = match &output {
-                Ok((Answer::Whole(logits), hidden)) => {
-                    let share = Share { places: own, first, logits, hidden: hidden.as_ref() };
-                    active.after_pass(model, share, clock)
+                Ok((PassLogits::Whole(logits), hidden)) => {
+                    let output = PassOutput { inputs: own, first, logits, hidden: hidden.as_ref() };
+                    active.after_pass(model, output, clock)
                 }
-                Ok((Answer::Cut { survivors, whole }, _)) => {
-                    let row = |input| whole.row(input, &places, vocabulary.size());
+                Ok((PassLogits::Cut { survivors, whole }, _)) => {
+                    let row = |input| whole.row(input, &pass_inputs, vocabulary.size());
                     active.after_cuts(model, own, first, &survivors[number], row, clock)
                 }
                 Err(error) => Err(error.clone()),
@@ -384,31 +383,31 @@ pub fn generate<M: LanguageModel>(
 }
 
 /// The logits of a pass, as far as the loop has them.
-enum Answer {
+enum PassLogits {
     /// All rows.
     Whole(Logits),
     /// The result of each request's cuts, and a way to get the whole rows if a result is too small
     /// to draw from.
-    Cut { survivors: Vec<Vec<Survivors>>, whole: Copied },
+    Cut { survivors: Vec<Vec<Survivors>>, whole: LazyRows },
 }
 
-impl Answer {
+impl PassLogits {
     /// Asks a device only for the results of cuts, if no request needs whole rows.
     fn new<C: Send + 'static>(
         rows: Rows,
-        active: &[Active<C>],
-        places: &[Place],
-        shares: &[Range<usize>],
+        active: &[ActiveRequest<C>],
+        pass_inputs: &[PassInput],
+        ranges: &[Range<usize>],
         vocabulary: &Vocabulary,
     ) -> Result<Self, ModelError> {
         let rows = match rows {
-            Rows::Host(logits) => return Ok(Self::Whole(checked(logits, places, vocabulary.size())?)),
+            Rows::Host(logits) => return Ok(Self::Whole(checked(logits, pass_inputs, vocabulary.size())?)),
             Rows::Device(rows) => rows,
         };
-        let cuts = active.iter().zip(shares);
-        let cuts = cuts.map(|(active, share)| active.cuts(&places[share.clone()], share.start));
+        let cuts = active.iter().zip(ranges);
+        let cuts = cuts.map(|(active, range)| active.cuts(&pass_inputs[range.clone()], range.start));
         let Some(cuts) = cuts.collect::<Option<Vec<_>>>() else {
-            return Ok(Self::Whole(checked(rows.copy()?, places, vocabulary.size())?));
+            return Ok(Self::Whole(checked(rows.copy()?, pass_inputs, vocabulary.size())?));
         };
         let counts: Vec<usize> = cuts.iter().map(Vec::len).collect();
         let cuts = cuts.concat();
@@ -421,23 +420,23 @@ impl Answer {
         }
         let mut found = found.into_iter();
         let survivors = counts.into_iter().map(|count| found.by_ref().take(count).collect()).collect();
-        Ok(Self::Cut { survivors, whole: Copied { rows, logits: OnceCell::new() } })
+        Ok(Self::Cut { survivors, whole: LazyRows { rows, logits: OnceCell::new() } })
     }
 }
 
 /// Rows that are copied from a device when the first of them is asked for.
-struct Copied {
+struct LazyRows {
     rows: Box<dyn DeviceRows>,
     logits: OnceCell<Logits>,
 }
 
-impl Copied {
+impl LazyRows {
     /// The last row of an input.
-    fn row(&self, input: usize, places: &[Place], size: usize) -> Result<&[f32], DecodeError> {
+    fn row(&self, input: usize, pass_inputs: &[PassInput], size: usize) -> Result<&[f32], DecodeError> {
         let logits = match self.logits.get() {
             Some(logits) => logits,
             None => {
-                let logits = checked(self.rows.copy()?, places, size)?;
+                let logits = checked(self.rows.copy()?, pass_inputs, size)?;
                 self.logits.get_or_init(|| logits)
             }
         };
@@ -463,11 +462,11 @@ fn forward<M: LanguageModel>(
     Ok((model.forward_rows(&mut chains)?, None))
 }
 
-/// The logits, after a check that every place has the rows it asked for, of the right length.
-fn checked(logits: Logits, places: &[Place], size: usize) -> Result<Logits, ModelError> {
-    let expected = |place: &Place| place.rows.range(place.tokens).len();
-    for (input, place) in places.iter().enumerate() {
-        let (given, expected) = (logits.rows(input), expected(place));
+/// The logits, after a check that every input has the rows it asked for, of the right length.
+fn checked(logits: Logits, pass_inputs: &[PassInput], size: usize) -> Result<Logits, ModelError> {
+    let expected = |input: &PassInput| input.rows.range(input.tokens).len();
+    for (number, input) in pass_inputs.iter().enumerate() {
+        let (given, expected) = (logits.rows(number), expected(input));
         if given != expected || (expected > 0 && logits.vocab_size() != size) {
             return Err(ModelError::LogitsLength {
                 given: given * logits.vocab_size(),

@@ -23,95 +23,18 @@
 
 use super::clock::Clock;
 use super::error::DecodeError;
-use super::model::{LanguageModel, Logits};
+use super::logits::Logits;
+use super::model::LanguageModel;
 use super::request::{FinishReason, Timings};
-use super::rules::Rules;
-use super::sequence::{top, Sequence};
-pub use crate::sampling::parameter_sets::EarlyStopping;
+use super::sequence::Sequence;
+use super::settings::DecodeSettings;
+use super::strategy::{BeamSearch, EarlyStopping};
+use super::token_scores::top;
 use crate::vocab::TokenId;
 
-/// The settings of beam search.
-///
-/// ```
-/// use hedgerow::decode::{BeamSearch, EarlyStopping, Request, Strategy};
-/// use hedgerow::vocab::TokenId;
-///
-/// let search = BeamSearch::new(4).length_penalty(0.8).early_stopping(EarlyStopping::Full);
-/// let request = Request::new(vec![TokenId(1)]).strategy(Strategy::Beam(search)).completions(2);
-/// assert_eq!(search.beams, 4);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BeamSearch {
-    /// Number of beams in all groups together, at least 1.
-    pub beams: usize,
-    /// The exponent α of Σ log p / lengthᵅ. Values above 0 favour longer outputs. Default 1.
-    pub length_penalty: f64,
-    /// The rule that ends the search. Default [`EarlyStopping::Heuristic`].
-    pub early_stopping: EarlyStopping,
-    /// Number of groups that choose one after another; it divides `beams`. Default 1.
-    pub groups: usize,
-    /// The reduction of a token's score for each time that an earlier group has chosen it at this
-    /// step, ≥ 0. Default 0.
-    pub diversity_penalty: f64,
-}
-
-impl BeamSearch {
-    /// Beam search with this number of beams, and defaults for all other settings.
-    pub fn new(beams: usize) -> Self {
-        Self {
-            beams,
-            length_penalty: 1.0,
-            early_stopping: EarlyStopping::default(),
-            groups: 1,
-            diversity_penalty: 0.0,
-        }
-    }
-
-    /// Sets [`length_penalty`](Self#structfield.length_penalty).
-    #[must_use]
-    pub fn length_penalty(self, length_penalty: f64) -> Self {
-        Self { length_penalty, ..self }
-    }
-
-    /// Sets [`early_stopping`](Self#structfield.early_stopping).
-    #[must_use]
-    pub fn early_stopping(self, early_stopping: EarlyStopping) -> Self {
-        Self { early_stopping, ..self }
-    }
-
-    /// Sets [`groups`](Self#structfield.groups) and
-    /// [`diversity_penalty`](Self#structfield.diversity_penalty).
-    #[must_use]
-    pub fn diverse(self, groups: usize, diversity_penalty: f64) -> Self {
-        Self { groups, diversity_penalty, ..self }
-    }
-
-    /// Refuses settings that have no meaning.
-    pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
-        let refuse = |reason| Err(DecodeError::Strategy { reason });
-        if self.beams == 0 || self.beams > limit {
-            return refuse("the number of beams is not from 1 to 4096");
-        }
-        if completions > self.beams {
-            return refuse("more outputs are asked for than there are beams; raise the number of beams");
-        }
-        if self.groups == 0 || !self.beams.is_multiple_of(self.groups) {
-            return refuse("the number of groups does not divide the number of beams");
-        }
-        if !self.length_penalty.is_finite() {
-            return refuse("the length penalty is not a finite number");
-        }
-        if !(0.0..f64::INFINITY).contains(&self.diversity_penalty) {
-            return refuse("the diversity penalty is not a finite number ≥ 0");
-        }
-        Ok(())
-    }
-}
-
 /// A beam search in progress. Its beams are the sequences of the request, in the groups' order.
-pub(crate) struct Beams<C> {
-    settings: BeamSearch,
+pub(crate) struct BeamState<C> {
+    search: BeamSearch,
     groups: Vec<Group<C>>,
 }
 
@@ -131,11 +54,11 @@ struct Candidate {
     sum: f64,
 }
 
-impl<C: Send + 'static> Beams<C> {
+impl<C: Send + 'static> BeamState<C> {
     /// A search that begins with the only sequence of its request.
-    pub fn new(settings: BeamSearch) -> Self {
+    pub fn new(search: BeamSearch) -> Self {
         let group = || Group { live: vec![(0, 0.0)], ended: Vec::new(), done: false };
-        Self { settings, groups: (0..settings.groups).map(|_| group()).collect() }
+        Self { search, groups: (0..search.groups).map(|_| group()).collect() }
     }
 
     /// Takes one step. The logits of `sequences[i]` are those of input `first_input + i`. When the
@@ -147,22 +70,21 @@ impl<C: Send + 'static> Beams<C> {
         sequences: &mut Vec<Sequence<C>>,
         logits: &Logits,
         first_input: usize,
-        rules: &Rules,
+        settings: &DecodeSettings,
         clock: &Clock,
         times: &mut Timings,
     ) -> Result<(), DecodeError> {
         let start = clock.now();
         let masked = times.mask;
-        let scores = self.all_scores(sequences, logits, first_input, rules)?;
-        let grouped = self.settings.groups > 1;
-        let size = self.settings.beams / self.settings.groups;
-        let looked_at = size * (rules.end_tokens.len() + 1).max(2);
+        let scores = self.all_scores(sequences, logits, first_input, settings)?;
+        let grouped = self.search.groups > 1;
+        let size = self.search.beams / self.search.groups;
+        let looked_at = size * (settings.end_tokens.len() + 1).max(2);
         let mut chosen: Vec<TokenId> = Vec::new();
         let mut children: Vec<(usize, Sequence<C>)> = Vec::new();
         for group in self.groups.iter_mut().filter(|group| !group.done) {
             let cost = |token| {
-                self.settings.diversity_penalty
-                    * chosen.iter().filter(|&&other| other == token).count() as f64
+                self.search.diversity_penalty * chosen.iter().filter(|&&other| other == token).count() as f64
             };
             let candidates = best(&group.live, &scores, looked_at, cost);
             let before = chosen.len();
@@ -174,10 +96,10 @@ impl<C: Send + 'static> Beams<C> {
                 let mut child = sequences[candidate.parent].fork();
                 let row = logits.last(first_input + candidate.parent).unwrap_or_default();
                 let worth = scores[candidate.parent][candidate.token.index()];
-                let distribution = distribution_of(&scores[candidate.parent], rules);
-                child.note(candidate.token, worth, distribution, row, rules)?;
-                child.take(candidate.token, rules)?;
-                match child.settle(rules, clock, times) {
+                let distribution = distribution_of(&scores[candidate.parent], settings);
+                child.record_logprobs(candidate.token, worth, distribution, row, settings)?;
+                child.append_allowed(candidate.token, settings)?;
+                match child.apply_forced(settings, clock, times) {
                     // A beam without a continuation is dropped; the others go on.
                     Err(DecodeError::DeadEnd { .. }) => continue,
                     result => result?,
@@ -187,7 +109,7 @@ impl<C: Send + 'static> Beams<C> {
                         chosen.push(candidate.token);
                     }
                     let length = child.length() as f64;
-                    child.score = Some(candidate.sum / length.powf(self.settings.length_penalty));
+                    child.search_score = Some(candidate.sum / length.powf(self.search.length_penalty));
                     if grouped && child.end == Some(FinishReason::Length) {
                         cut.push(child);
                     } else if rank < size {
@@ -204,7 +126,7 @@ impl<C: Send + 'static> Beams<C> {
             // only if the group is not done without them.
             let best_sum = if grouped { best_sum } else { live.first().map(|&(_, sum)| sum) };
             group.live = live;
-            group.done = group.is_done(&self.settings, size, best_sum, length, rules.max_tokens);
+            group.done = group.is_done(&self.search, size, best_sum, length, settings.max_tokens);
             if !group.done {
                 cut.truncate(size);
                 cut.into_iter().for_each(|child| group.end(child, size));
@@ -214,7 +136,7 @@ impl<C: Send + 'static> Beams<C> {
                 group.live.clear();
             }
         }
-        self.give_caches(model, sequences, children)?;
+        self.assign_caches(model, sequences, children)?;
         if self.groups.iter().all(|group| group.done) {
             self.finish(sequences);
         }
@@ -228,10 +150,10 @@ impl<C: Send + 'static> Beams<C> {
         sequences: &mut [Sequence<C>],
         logits: &Logits,
         first_input: usize,
-        rules: &Rules,
+        settings: &DecodeSettings,
     ) -> Result<Vec<Vec<f32>>, DecodeError> {
         let scored = |(number, sequence): (usize, &mut Sequence<C>)| match logits.last(first_input + number) {
-            Some(row) => sequence.scores(row, rules),
+            Some(row) => sequence.next_scores(row, settings),
             None => Ok(Vec::new()),
         };
         sequences.iter_mut().enumerate().map(scored).collect()
@@ -239,7 +161,7 @@ impl<C: Send + 'static> Beams<C> {
 
     /// Replaces the parents by their children, each with a cache: the last child of a parent takes
     /// the parent's own.
-    fn give_caches<M: LanguageModel<Cache = C>>(
+    fn assign_caches<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         sequences: &mut Vec<Sequence<C>>,
@@ -257,8 +179,8 @@ impl<C: Send + 'static> Beams<C> {
                 continue;
             }
             families[parent] -= 1;
-            let cache = &mut sequences[parent].cache;
-            sequence.cache = match (families[parent], &cache) {
+            let cache = &mut sequences[parent].input.cache;
+            sequence.input.cache = match (families[parent], &cache) {
                 (0, _) | (_, None) => cache.take(),
                 (_, Some(cache)) => Some(model.fork(cache)?),
             };
@@ -279,7 +201,7 @@ impl<C: Send + 'static> Beams<C> {
         sequences.clear();
         sequences.extend(self.groups.iter_mut().flat_map(|group| group.ended.drain(..)));
         // The sort is stable, so that outputs with equal scores keep the groups' order.
-        sequences.sort_by(|a, b| b.score.unwrap_or(f64::MIN).total_cmp(&a.score.unwrap_or(f64::MIN)));
+        sequences.sort_by(|a, b| b.score().unwrap_or(f64::MIN).total_cmp(&a.score().unwrap_or(f64::MIN)));
     }
 
     /// Ends the search early: ended outputs come first, then the beams as they are.
@@ -300,7 +222,7 @@ impl<C> Group<C> {
 
     /// Keeps an ended output if it is among the best.
     fn end(&mut self, output: Sequence<C>, size: usize) {
-        let at = self.ended.partition_point(|other| other.score >= output.score);
+        let at = self.ended.partition_point(|other| other.score() >= output.score());
         self.ended.insert(at, output);
         self.ended.truncate(size);
     }
@@ -308,7 +230,7 @@ impl<C> Group<C> {
     /// True if the worst ended output scores at least as much as `best_sum` can reach.
     fn is_done(
         &self,
-        settings: &BeamSearch,
+        search: &BeamSearch,
         size: usize,
         best_sum: Option<f64>,
         length: usize,
@@ -318,12 +240,12 @@ impl<C> Group<C> {
         if self.ended.len() < size {
             return false;
         }
-        let length = match settings.early_stopping {
+        let length = match search.early_stopping {
             EarlyStopping::Full => return true,
-            EarlyStopping::Never if settings.length_penalty > 0.0 => max_tokens,
+            EarlyStopping::Never if search.length_penalty > 0.0 => max_tokens,
             _ => length,
         };
-        worst.score >= Some(best_sum / (length as f64).powf(settings.length_penalty))
+        worst.score() >= Some(best_sum / (length as f64).powf(search.length_penalty))
     }
 }
 
@@ -358,8 +280,11 @@ fn best(
 }
 
 /// The scores as a distribution to report, if the request asks for log-probabilities.
-fn distribution_of<'a>(scores: &'a [f32], rules: &Rules) -> impl Iterator<Item = (TokenId, f32)> + 'a {
-    let wanted = if rules.logprobs.is_some() { scores } else { &[] };
+fn distribution_of<'a>(
+    scores: &'a [f32],
+    settings: &DecodeSettings,
+) -> impl Iterator<Item = (TokenId, f32)> + 'a {
+    let wanted = if settings.logprobs.is_some() { scores } else { &[] };
     let finite = wanted.iter().enumerate().filter(|(_, score)| score.is_finite());
-    top(finite.map(|(id, &score)| (TokenId(id as u32), score)), rules.logprobs.unwrap_or(0)).into_iter()
+    top(finite.map(|(id, &score)| (TokenId(id as u32), score)), settings.logprobs.unwrap_or(0)).into_iter()
 }

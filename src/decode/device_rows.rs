@@ -8,7 +8,7 @@
 //! Beams, log-probabilities, guesses and sampling chains that can draw any token need whole rows.
 //! They get them by [`DeviceRows::copy`], at the cost of the copy.
 
-use super::model::{Logits, ModelError};
+use super::logits::{Logits, ModelError};
 use crate::sampling::{Cut, Survivors};
 
 /// The logits of a forward pass: rows in host memory, or rows on a device.

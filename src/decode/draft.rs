@@ -58,13 +58,14 @@ pub enum Draft {
 }
 
 policy! {
-    /// Which token a draft model guesses.
+    /// The rule by which a draft model chooses a token.
     #[derive(Default)]
     enum DraftChoice {
-        /// The likeliest under its law. Outputs have the tokens that they would have without drafts.
+        /// The most probable token. Outputs have the tokens that they would have without drafts.
         #[default]
         Likeliest = "likeliest",
-        /// One drawn from its law. Outputs have the law that they would have without drafts.
+        /// A token drawn from the draft model's distribution. Outputs have the distribution that
+        /// they would have without drafts.
         Drawn = "drawn",
     }
 }
@@ -91,9 +92,9 @@ pub enum Acceptance {
 /// A distribution: tokens with their probabilities, in any order.
 pub(crate) type Distribution = Vec<(TokenId, f32)>;
 
-/// A guessed token.
+/// A token that a drafter has proposed.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Guessed {
+pub(crate) struct DraftToken {
     pub token: TokenId,
     /// Index of the guess that it follows; `None` if it follows the certain tokens.
     pub parent: Option<usize>,
@@ -102,9 +103,9 @@ pub(crate) struct Guessed {
 }
 
 /// A chain of guesses that were not drawn at random.
-pub(crate) fn chain(tokens: &[TokenId]) -> Vec<Guessed> {
+pub(crate) fn chain(tokens: &[TokenId]) -> Vec<DraftToken> {
     let guess =
-        |(at, &token): (usize, &TokenId)| Guessed { token, parent: at.checked_sub(1), distribution: None };
+        |(at, &token): (usize, &TokenId)| DraftToken { token, parent: at.checked_sub(1), distribution: None };
     tokens.iter().enumerate().map(guess).collect()
 }
 
@@ -193,7 +194,7 @@ pub(crate) fn likeliest_tree<E>(
     levels: &[Vec<(TokenId, f32)>],
     most: usize,
     mut allowed: impl FnMut(Option<usize>, TokenId) -> Result<bool, E>,
-) -> Result<Vec<Guessed>, E> {
+) -> Result<Vec<DraftToken>, E> {
     /// A continuation that is not in the tree yet: its parent node, its rank in its level, and the
     /// Σ log p that it would have.
     struct Open {
@@ -202,7 +203,7 @@ pub(crate) fn likeliest_tree<E>(
         rank: usize,
         sum: f32,
     }
-    let mut nodes: Vec<Guessed> = Vec::new();
+    let mut nodes: Vec<DraftToken> = Vec::new();
     let mut sums: Vec<f32> = Vec::new();
     let mut open = Vec::new();
     let worth = |parent_sum: f32, depth: usize, rank: usize| -> Option<f32> {
@@ -223,7 +224,7 @@ pub(crate) fn likeliest_tree<E>(
             if let Some(sum) = worth(sum, depth + 1, 0) {
                 open.push(Open { parent: Some(nodes.len()), depth: depth + 1, rank: 0, sum });
             }
-            nodes.push(Guessed { token, parent, distribution: None });
+            nodes.push(DraftToken { token, parent, distribution: None });
             sums.push(sum);
         }
     }

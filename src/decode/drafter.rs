@@ -10,13 +10,16 @@
 //! no pass. Head i scores the token i + 2 positions ahead. The heads do not know each other's
 //! choices.
 
-use super::draft::{self, Draft, DraftChoice, Guessed};
-use super::erased::{ErasedCache, ErasedModel};
+use super::draft::{self, Draft, DraftChoice, DraftToken};
+use super::dyn_model::{DynCache, DynModel};
 use super::error::DecodeError;
-use super::model::{ForwardInput, LogitRows, Logits, ModelError};
+use super::logits::{Logits, ModelError};
+use super::model::{ForwardInput, LanguageModel, LogitRows};
+use super::pending_input::DraftCache;
 use super::request::Usage;
-use super::rules::Rules;
-use super::sequence::{top, Drafted, Sequence};
+use super::sequence::Sequence;
+use super::settings::DecodeSettings;
+use super::token_scores::top;
 use crate::sampling::logprobs;
 use crate::vocab::TokenId;
 use std::sync::Arc;
@@ -44,7 +47,7 @@ impl<H: DraftHeads + ?Sized> DraftHeads for Arc<H> {
 /// The sources of guesses in a batch.
 #[derive(Default)]
 pub(crate) struct Drafters {
-    pub model: Option<Box<ErasedModel>>,
+    pub model: Option<DynModel>,
     pub heads: Option<Box<dyn DraftHeads>>,
 }
 
@@ -64,34 +67,34 @@ impl Drafters {
     }
 
     /// Adds guesses to the pending tokens of a request's outputs.
-    pub fn guess<C>(
+    pub fn draft<C>(
         &self,
         sequences: &mut [Sequence<C>],
-        rules: &Rules,
+        settings: &DecodeSettings,
         most_pending: usize,
         usage: &mut Usage,
     ) -> Result<(), DecodeError> {
-        match (rules.draft, &self.model, &self.heads) {
+        match (settings.draft, &self.model, &self.heads) {
             (Draft::Ngram { longest, tokens }, ..) => {
                 for sequence in open(sequences) {
-                    let most = tokens.min(sequence.room(rules, most_pending).0);
+                    let most = tokens.min(sequence.draft_room(settings, most_pending).0);
                     let guess = draft::ngram(sequence.tokens(), longest, most).to_vec();
-                    let allowed = sequence.allowed(&guess)?;
-                    sequence.expect(draft::chain(&guess[..allowed]));
+                    let allowed = sequence.count_allowed(&guess)?;
+                    sequence.input.push_draft(draft::chain(&guess[..allowed]));
                 }
             }
             (Draft::Model { tokens, choice }, Some(model), _) => {
-                let mut drafting = Drafting { model: &**model, choice, rules };
-                drafting.run(sequences, tokens, most_pending, usage)?;
+                let mut run = DraftModelRun { model, choice, settings };
+                run.run(sequences, tokens, most_pending, usage)?;
             }
             (Draft::Heads { tokens }, _, Some(heads)) => {
                 for sequence in open(sequences) {
-                    guess_by_heads(&**heads, sequence, rules, tokens, most_pending)?;
+                    draft_by_heads(&**heads, sequence, settings, tokens, most_pending)?;
                 }
             }
             _ => {}
         }
-        usage.drafted_tokens += sequences.iter().map(|sequence| sequence.guesses.len()).sum::<usize>();
+        usage.drafted_tokens += sequences.iter().map(|sequence| sequence.input.drafts.len()).sum::<usize>();
         Ok(())
     }
 }
@@ -102,10 +105,10 @@ fn open<C>(sequences: &mut [Sequence<C>]) -> impl Iterator<Item = &mut Sequence<
 }
 
 /// A draft model at work.
-struct Drafting<'a> {
-    model: &'a ErasedModel,
+struct DraftModelRun<'a> {
+    model: &'a DynModel,
     choice: DraftChoice,
-    rules: &'a Rules,
+    settings: &'a DecodeSettings,
 }
 
 /// The guesses for one output, in progress.
@@ -113,11 +116,11 @@ struct Guesses {
     sequence: usize,
     /// The tokens that the draft model reads next.
     unread: Vec<TokenId>,
-    guesses: Vec<Guessed>,
+    guesses: Vec<DraftToken>,
     most: usize,
 }
 
-impl Drafting<'_> {
+impl DraftModelRun<'_> {
     fn run<C>(
         &mut self,
         sequences: &mut [Sequence<C>],
@@ -125,32 +128,33 @@ impl Drafting<'_> {
         most_pending: usize,
         usage: &mut Usage,
     ) -> Result<(), DecodeError> {
-        let mut under_way = Vec::new();
+        let mut in_progress = Vec::new();
         for number in 0..sequences.len() {
             if sequences[number].end.is_some() {
                 continue;
             }
-            let most = tokens.min(sequences[number].room(self.rules, most_pending).0);
+            let most = tokens.min(sequences[number].draft_room(self.settings, most_pending).0);
             if most == 0 || sequences[number].tokens().len() + most > self.model.context_length() {
                 continue;
             }
             if let Some(unread) = self.catch_up(sequences, number)? {
-                under_way.push(Guesses { sequence: number, unread, guesses: Vec::new(), most });
+                in_progress.push(Guesses { sequence: number, unread, guesses: Vec::new(), most });
             }
         }
         let mut done = Vec::new();
-        while !under_way.is_empty() {
-            let logits = self.pass(sequences, &under_way)?;
+        while !in_progress.is_empty() {
+            let logits = self.pass(sequences, &in_progress)?;
             usage.draft_passes += 1;
             let mut next = Vec::new();
-            for (input, mut guesses) in under_way.into_iter().enumerate() {
+            for (input, mut guesses) in in_progress.into_iter().enumerate() {
                 let row = logits.last(input).unwrap_or_default();
-                let guess = sequences[guesses.sequence].imagine(row, self.choice, self.rules)?;
+                let guess = sequences[guesses.sequence].propose(row, self.choice, self.settings)?;
                 // Nothing is guessed after an end token.
-                let goes_on = guess.as_ref().is_some_and(|guess| !self.rules.end_tokens.contains(&guess.0));
+                let goes_on =
+                    guess.as_ref().is_some_and(|guess| !self.settings.end_tokens.contains(&guess.0));
                 if let Some((token, distribution)) = guess {
                     let parent = guesses.guesses.len().checked_sub(1);
-                    guesses.guesses.push(Guessed { token, parent, distribution });
+                    guesses.guesses.push(DraftToken { token, parent, distribution });
                     guesses.unread = vec![token];
                 }
                 match goes_on
@@ -161,12 +165,12 @@ impl Drafting<'_> {
                     false => done.push(guesses),
                 }
             }
-            under_way = next;
+            in_progress = next;
         }
         for guesses in done {
             let sequence = &mut sequences[guesses.sequence];
-            sequence.take_back(guesses.guesses.len())?;
-            sequence.expect(guesses.guesses);
+            sequence.rollback(guesses.guesses.len())?;
+            sequence.input.push_draft(guesses.guesses);
         }
         Ok(())
     }
@@ -178,18 +182,21 @@ impl Drafting<'_> {
         sequences: &mut [Sequence<C>],
         number: usize,
     ) -> Result<Option<Vec<TokenId>>, DecodeError> {
-        if sequences[number].drafted.is_none() {
-            let fork = |other: &Drafted| -> Result<Drafted, ModelError> {
-                Ok(Drafted { cache: self.model.fork(&other.cache)?, read: other.read.clone() })
+        if sequences[number].input.draft_cache.is_none() {
+            let fork = |other: &DraftCache| -> Result<DraftCache, ModelError> {
+                Ok(DraftCache { cache: self.model.fork(&other.cache)?, read: other.read.clone() })
             };
-            let drafted = match sequences.iter().find_map(|sequence| sequence.drafted.as_ref()) {
+            let draft_cache = match sequences.iter().find_map(|sequence| sequence.input.draft_cache.as_ref())
+            {
                 Some(other) => fork(other)?,
-                None => Drafted { cache: self.model.new_cache()?, read: Vec::new() },
+                None => DraftCache { cache: self.model.new_cache()?, read: Vec::new() },
             };
-            sequences[number].drafted = Some(drafted);
+            sequences[number].input.draft_cache = Some(draft_cache);
         }
         let tokens = sequences[number].tokens().to_vec();
-        let Some(Drafted { cache, read }) = &mut sequences[number].drafted else { return Ok(None) };
+        let Some(DraftCache { cache, read }) = &mut sequences[number].input.draft_cache else {
+            return Ok(None);
+        };
         let shared = read.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
         // The last token is always read again, for the logits after it.
         let kept = shared.min(tokens.len() - 1).min(self.model.cache_len(cache));
@@ -200,12 +207,12 @@ impl Drafting<'_> {
     }
 
     /// Runs one pass of the draft model.
-    fn pass<C>(&self, sequences: &mut [Sequence<C>], under_way: &[Guesses]) -> Result<Logits, DecodeError> {
-        let mut inputs: Vec<ForwardInput<'_, ErasedCache>> = Vec::new();
-        let mut guesses = under_way.iter().peekable();
+    fn pass<C>(&self, sequences: &mut [Sequence<C>], in_progress: &[Guesses]) -> Result<Logits, DecodeError> {
+        let mut inputs: Vec<ForwardInput<'_, DynCache>> = Vec::new();
+        let mut guesses = in_progress.iter().peekable();
         for (number, sequence) in sequences.iter_mut().enumerate() {
             let Some(of) = guesses.next_if(|guesses| guesses.sequence == number) else { continue };
-            let Some(Drafted { cache, read }) = &mut sequence.drafted else { continue };
+            let Some(DraftCache { cache, read }) = &mut sequence.input.draft_cache else { continue };
             read.extend_from_slice(&of.unread);
             inputs.push(ForwardInput { tokens: &of.unread, cache, rows: LogitRows::Last });
         }
@@ -215,29 +222,29 @@ impl Drafting<'_> {
 
 /// True if a draft model has all these tokens: vocabularies of one family are padded to different
 /// sizes.
-fn token_fits(model: &ErasedModel, tokens: &[TokenId]) -> bool {
+fn token_fits(model: &DynModel, tokens: &[TokenId]) -> bool {
     tokens.iter().all(|token| token.index() < model.vocab_size())
 }
 
 /// Guesses a tree by draft heads.
-fn guess_by_heads<C>(
+fn draft_by_heads<C>(
     heads: &dyn DraftHeads,
     sequence: &mut Sequence<C>,
-    rules: &Rules,
+    settings: &DecodeSettings,
     tokens: usize,
     most_pending: usize,
 ) -> Result<(), DecodeError> {
-    let (depth, width) = sequence.room(rules, most_pending);
-    let Some(hidden) = sequence.hidden.take().filter(|_| depth > 0) else { return Ok(()) };
+    let (depth, width) = sequence.draft_room(settings, most_pending);
+    let Some(hidden) = sequence.input.hidden.take().filter(|_| depth > 0) else { return Ok(()) };
     let logits = heads.logits(&hidden)?;
     // The first pending token is the model's own. Each forced token after it stands at a position
     // that a head would have guessed.
-    let first = sequence.pending.len().saturating_sub(1);
+    let first = sequence.input.tokens.len().saturating_sub(1);
     let mut levels = Vec::new();
     for row in (first..logits.rows(0)).take(depth).filter_map(|row| logits.row(0, row)) {
-        let row = logprobs::log_softmax(&row[..rules.vocabulary.token_count().min(row.len())])?;
+        let row = logprobs::log_softmax(&row[..settings.vocabulary.token_count().min(row.len())])?;
         let scored = row.into_iter().enumerate().map(|(id, logprob)| (TokenId(id as u32), logprob));
-        levels.push(top(scored.filter(|(token, _)| !rules.end_tokens.contains(token)), HEAD_CHOICES));
+        levels.push(top(scored.filter(|(token, _)| !settings.end_tokens.contains(token)), HEAD_CHOICES));
     }
     let mut constrained = sequence.draft_tree()?;
     let allowed = |parent, token| -> Result<bool, DecodeError> {
@@ -251,6 +258,6 @@ fn guess_by_heads<C>(
         Ok(allowed)
     };
     let tree = draft::likeliest_tree(&levels, tokens.min(width), allowed)?;
-    sequence.expect(tree);
+    sequence.input.push_draft(tree);
     Ok(())
 }

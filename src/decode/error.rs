@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::ModelError;
+use super::logits::ModelError;
 use crate::engine::EngineError;
 use crate::sampling::SamplingError;
 use crate::vocab::TokenId;

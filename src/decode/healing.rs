@@ -22,7 +22,7 @@ pub(crate) struct Healing {
 
 /// Removes a prompt's last token and returns its bytes, if some longer token begins with them. At
 /// least one token stays in the prompt.
-pub(crate) fn take_back(prompt: &mut Vec<TokenId>, vocabulary: &Vocabulary) -> Option<Vec<u8>> {
+pub(crate) fn split_last_token(prompt: &mut Vec<TokenId>, vocabulary: &Vocabulary) -> Option<Vec<u8>> {
     let &[.., _, last] = prompt.as_slice() else { return None };
     let bytes = vocabulary.bytes(last);
     let trie = vocabulary.trie();
@@ -95,7 +95,7 @@ impl Healing {
 
     /// The bytes of a token that go beyond the prompt's end; `None` if the token does not match the
     /// bytes to spell.
-    pub fn beyond<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    pub fn output_part<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (start, own) = bytes.split_at(bytes.len().min(self.rest.len()));
         self.rest.starts_with(start).then_some(own)
     }

@@ -1,45 +1,52 @@
 //! Decoding: from a prompt and a language model to text.
 //!
-//! [`LanguageModel`] is all that this floor asks of a model; nothing here knows a tensor library, and nothing reads a
-//! clock. [`generate`] runs one [`Request`]; [`Batch`] runs many over the same forward passes. A step is: forward pass →
-//! mask → sample → append, then whatever the constraint forces without asking the model. [`ChatTemplate`] makes
-//! a prompt of messages.
+//! [`LanguageModel`] is the interface of a model; nothing here knows a tensor library, and nothing
+//! reads a clock. [`generate`] runs one [`Request`]; [`Batch`] runs many over the same forward
+//! passes. A step is: forward pass → mask → sample → append. Tokens that the constraint forces are
+//! then appended without asking the model. [`ChatTemplate`] makes a prompt of messages.
 //!
-//! Below them, one file per concern: `active` is one request under way and what becomes of its logits, by its [`Strategy`];
-//! `sequence` is one output under way, `text` decides what can be shown and where a stop string begins.
+//! Each concern has a file. `active_request` is one request in progress, and chooses by its
+//! [`Strategy`] how its outputs continue. `sequence` is one output in progress, with its parts
+//! `pending_input`, `constraint_state` and `token_scores`. `text` decides which bytes can be shown
+//! and where a stop string begins.
 
-mod active;
+mod active_request;
 mod batch;
 mod beam;
 mod chat_template;
 mod clock;
-mod contrast;
-mod contrastive;
+mod constraint_state;
+mod contrastive_search;
 mod device_rows;
 mod draft;
 mod drafter;
-mod erased;
+mod dyn_model;
 mod error;
 mod healing;
+mod logit_mixture;
+mod logits;
 mod model;
-mod prefix;
+mod pending_input;
+mod prefix_cache;
 mod request;
-mod rules;
 mod sequence;
+mod settings;
+mod strategy;
 mod text;
+mod token_scores;
 
-pub use batch::{generate, Batch, RequestId};
-pub use beam::{BeamSearch, EarlyStopping};
+pub use batch::{generate, Batch};
 pub use chat_template::{Answer, ChatInput, ChatTemplate, ChatTemplateError, Message};
-pub use contrast::{Contrasted, Dola, EarlyExit, Guided, GuidedCache};
-pub use contrastive::ContrastiveSearch;
 pub use device_rows::{DeviceRows, RowCut, Rows};
 pub use draft::{Acceptance, Draft, DraftChoice};
 pub use drafter::DraftHeads;
-pub use erased::{Erase, ErasedCache, ErasedModel};
+pub use dyn_model::{DynCache, DynModel};
 pub use error::DecodeError;
-pub use model::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError, TreeInput, TreeOutput};
+pub use logit_mixture::{ContrastiveDecoding, Dola, EarlyExit, Guided, GuidedCache};
+pub use logits::{Logits, ModelError};
+pub use model::{ForwardInput, LanguageModel, LogitRows, TreeInput, TreeOutput};
 pub use request::{
-    Budget, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, Strategy, Timings,
+    Budget, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId, Timings,
     TokenHealing, TokenLogprobs, Usage,
 };
+pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, Strategy};

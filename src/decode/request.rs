@@ -1,19 +1,23 @@
-//! What is asked of the decoding loop, and what it answers.
+//! Requests to the decoding loop, and their results.
 
 use std::time::Duration;
 
-use super::beam::BeamSearch;
-use super::contrastive::ContrastiveSearch;
 use super::draft::{Acceptance, Draft};
+use super::strategy::{BeamSearch, Strategy};
 use crate::engine::Constraint;
 use crate::sampling::parameter_sets::{Beams, ParameterSet};
 use crate::sampling::{policy, SamplingError, SamplingParams};
 use crate::vocab::TokenId;
 
-/// A prompt and how to go on from it.
+/// A request's number in its [`Batch`](super::Batch).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// A prompt, and the way to continue it.
 ///
-/// What concerns single draws is in [`sampling`](Self#structfield.sampling), least and most tokens and the seed included;
-/// completion `i` of a request draws with `sampling.completion + i`. The setters take and give the request by value.
+/// [`sampling`](Self#structfield.sampling) holds the parameters of single draws, the length limits
+/// and the seed. Completion `i` of a request samples with `sampling.completion + i`. The setters
+/// take and give the request by value.
 ///
 /// ```
 /// use hedgerow::decode::Request;
@@ -30,90 +34,82 @@ use crate::vocab::TokenId;
 pub struct Request {
     /// The tokens to continue, at least one.
     pub prompt: Vec<TokenId>,
-    /// The language that the output must stay in. Default none.
+    /// The language to which the output must belong. Default none.
     pub constraint: Option<Constraint>,
-    /// How tokens are drawn. Default: from softmax(logits), with no bound but the model's context.
+    /// The sampling parameters. Default: tokens are drawn from softmax(logits), with no limit of
+    /// length but the model's context.
     ///
-    /// If `end_tokens` is empty, the vocabulary's end-of-sequence tokens and [`stop_tokens`](Self#structfield.stop_tokens)
-    /// take its place.
+    /// If `end_tokens` is empty, the vocabulary's end-of-sequence tokens and
+    /// [`stop_tokens`](Self#structfield.stop_tokens) take its place.
     pub sampling: SamplingParams,
-    /// Texts that end the output, which is cut before them. They are not looked for before `sampling.min_tokens` tokens.
-    /// Default none; empty ones are ignored.
+    /// Texts that end the output, which is cut before them. They have no effect before
+    /// `sampling.min_tokens` tokens. Default none; empty ones are ignored.
     pub stop: Vec<Vec<u8>>,
-    /// Tokens that end the output besides the vocabulary's end-of-sequence tokens; their text is no part of it. Default none.
+    /// Tokens that end the output besides the vocabulary's end-of-sequence tokens. Their text is no
+    /// part of the output. Default none.
     pub stop_tokens: Vec<TokenId>,
-    /// How many outputs to make from the prompt, which is read once. Default 1.
+    /// Number of outputs. The prompt is read once for all. Default 1.
     pub completions: usize,
-    /// How outputs are found. Default [`Strategy::Sample`].
+    /// The way in which outputs are found. Default [`Strategy::Sample`].
     pub strategy: Strategy,
-    /// What to do where the constraint leaves a single way on. Default [`ForcedTokens::Append`].
+    /// The treatment of tokens that the constraint forces. Default [`ForcedTokens::Append`].
     pub forced: ForcedTokens,
-    /// What becomes of a constrained output that would be too long. Default [`Budget::Complete`].
+    /// The treatment of a constrained output that would be too long. Default [`Budget::Complete`].
     pub budget: Budget,
-    /// Whether the output may cut the end of the prompt into other tokens. Default [`TokenHealing::Off`].
+    /// The treatment of a prompt that ends within a word. Default [`TokenHealing::Off`].
     pub healing: TokenHealing,
-    /// How to guess tokens ahead, which saves forward passes. Only sampling strategies guess. Default [`Draft::None`].
+    /// The drafter, which saves forward passes by guessing tokens ahead. Only
+    /// [`Strategy::Sample`] and [`Strategy::BestOf`] use it. Default [`Draft::None`].
     pub draft: Draft,
-    /// When guesses are taken. Default [`Acceptance::Exact`].
+    /// The rule by which drafts are accepted. Default [`Acceptance::Exact`].
     pub acceptance: Acceptance,
-    /// Whether to report the probabilities of tokens, and of how many others at each position. Default not.
+    /// Number of most probable tokens to report at each position, with the probability of the
+    /// output's token. `None`, the default, reports no probabilities.
     pub logprobs: Option<usize>,
 }
 
-/// How outputs are found.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// Token by token, as [`Request::sampling`] says; greedily at temperature 0.
-    #[default]
-    Sample,
-    /// As `Sample`, but more outputs than asked for, of which the most probable ones are kept: those with the largest mean of
-    /// ln softmax(logits) over the tokens that the model was asked for. They are streamed once all have ended.
-    BestOf(
-        /// How many to make; at least [`Request::completions`].
-        usize,
-    ),
-    /// The most probable outputs that beam search finds. Temperature and truncations play no part; biases, bans, penalties
-    /// and the constraint do. They are streamed once the search has ended.
-    Beam(BeamSearch),
-    /// Contrastive search: likely tokens that do not say what has been said. The model must show its hidden states
-    /// ([`LanguageModel::forward_tree`](super::LanguageModel::forward_tree)).
-    Contrastive(ContrastiveSearch),
-}
-
 policy! {
-    /// What becomes of a constrained output that would be longer than [`SamplingParams::max_tokens`] or the context.
+    /// The treatment of a constrained output that would be longer than
+    /// [`SamplingParams::max_tokens`] or the context.
     #[derive(Default)]
     enum Budget {
-        /// It is brought to its end in time: before a token that would leave too little room for a complete output, a short way to
-        /// the end is written instead. Where none is found from the beginning on, it is cut. Only sampling strategies do this.
+        /// The output is completed in time. A token that would leave too little room for a complete
+        /// output is replaced by a short way to the end.
+        ///
+        /// An output for which no short way is known from its beginning is cut. Only
+        /// [`Strategy::Sample`] and [`Strategy::BestOf`] complete outputs.
         #[default]
         Complete = "complete",
-        /// It is cut where it stands.
+        /// The output is cut at the limit.
         Cut = "cut",
     }
 
-    /// What to do where a constraint leaves a single way on.
+    /// The treatment of tokens that the constraint forces, because it allows no other text.
     #[derive(Default)]
     enum ForcedTokens {
-        /// Append the tokens that spell it, without asking the model, and read them in one forward pass.
+        /// Tokens that spell the forced text are appended without asking the model, and read in one
+        /// forward pass.
         ///
-        /// The bytes are those that sampling would have given; their cutting into tokens may be another.
+        /// The bytes are those that sampling would have given; their division into tokens may
+        /// differ.
         #[default]
         Append = "append",
-        /// Sample every token: one forward pass each, and the cutting into tokens is the model's choice.
+        /// Every token is sampled. It costs one forward pass for each, and the model divides the
+        /// text into tokens.
         Sample = "sample",
     }
 
-    /// Whether the output may cut the end of the prompt into other tokens, which matters where the prompt ends in the middle of
-    /// what the model would write as one token.
+    /// The treatment of a prompt that ends in the middle of what the model would write as one
+    /// token.
     #[derive(Default)]
     enum TokenHealing {
         /// The prompt's tokens stay as they are.
         #[default]
         Off = "off",
-        /// The prompt's last token is taken back if other tokens begin with its bytes, and the output has to begin with them. They
-        /// are in the output's tokens, but not in its text. Not for [`Guided`](super::Guided) models, which count the prompt's
+        /// The prompt's last token is removed if other tokens begin with its bytes. The output must
+        /// then begin with these bytes, which are in its tokens but not in its text.
+        ///
+        /// This does not work with [`Guided`](super::Guided) models, which count the prompt's
         /// tokens.
         On = "on",
     }
@@ -139,13 +135,14 @@ impl Request {
         }
     }
 
-    /// A request to continue `prompt` as a [parameter set](ParameterSet) asks: its sampling, stop strings, number of completions,
-    /// log-probabilities and beam search. The set's end tokens end the output besides the vocabulary's.
+    /// A request to continue `prompt` by the values of a [parameter set](ParameterSet): sampling,
+    /// stop strings, number of completions, log-probabilities and beam search. The set's end tokens
+    /// end the output besides the vocabulary's.
     ///
     /// # Errors
-    /// [`SamplingError::ParameterSet`] for what this floor cannot do, so that nothing is left out in silence: texts in `bad_words`
-    /// need a tokenizer, and a `response_format` needs to become a [constraint](Self::constraint). A caller who sees to them takes
-    /// them out of the set first.
+    /// [`SamplingError::ParameterSet`] for two values that this function cannot apply: texts in
+    /// `bad_words` need a tokenizer, and a `response_format` must become a
+    /// [constraint](Self::constraint). A caller who applies them removes them from the set first.
     ///
     /// ```
     /// use hedgerow::decode::{FinishReason, Request};
@@ -269,24 +266,25 @@ impl Request {
     }
 }
 
-/// Why an output ended.
+/// The reason for which an output ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FinishReason {
     /// The model chose an end-of-sequence or stop token.
     Stop,
-    /// The most tokens asked for, or the model's context, were reached.
+    /// The largest number of tokens, or the model's context, was reached.
     Length,
-    /// A stop string was written.
+    /// The output contained a stop string.
     StopSequence,
-    /// The caller stopped it.
+    /// The caller cancelled it.
     Cancelled,
-    /// The output is complete: the constraint allows nothing further, or no room is left for it.
+    /// The output is complete: the constraint allows nothing further, or no room is left for more.
     ConstraintComplete,
 }
 
 impl FinishReason {
-    /// The name in machine-readable output: `stop`, `length`, `stop_sequence`, `cancelled`, `constraint_complete`.
+    /// The name in machine-readable output: `stop`, `length`, `stop_sequence`, `cancelled`,
+    /// `constraint_complete`.
     pub fn as_str(self) -> &'static str {
         match self {
             FinishReason::Stop => "stop",
@@ -304,61 +302,65 @@ impl std::fmt::Display for FinishReason {
     }
 }
 
-/// What one forward pass, or the tokens forced before it, have added to an output.
+/// The part of an output that one step has added.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
-    /// Which of the request's completions, from 0.
+    /// Index of the completion in its request, from 0.
     pub completion: usize,
     /// The new tokens; none while the prompt is being read.
     pub tokens: &'a [TokenId],
     /// The text that has become certain, which may lag behind the tokens.
     pub text: &'a str,
-    /// Why the output ends here, if it does.
+    /// The reason for which the output ends here, if it does.
     pub finish: Option<FinishReason>,
 }
 
 /// One finished output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
-    /// All tokens, an ending end-of-sequence or stop token and those of a stop string included.
+    /// All tokens, including an end-of-sequence or stop token and those of a stop string.
     pub tokens: Vec<TokenId>,
-    /// The text, without what ended it. Bytes that are not UTF-8 are replaced by U+FFFD.
+    /// The text, without the end token or stop string. Bytes that are not UTF-8 are replaced by
+    /// U+FFFD.
     pub text: String,
-    /// The same, byte by byte.
+    /// The bytes of the text.
     pub bytes: Vec<u8>,
-    /// Why it ended.
+    /// The reason for which it ended.
     pub finish: FinishReason,
     /// The stop string that ended it.
     pub stop_sequence: Option<String>,
-    /// How many of the tokens were appended without asking the model.
+    /// Number of tokens that were appended without asking the model.
     pub forced_tokens: usize,
-    /// What the strategy found it to be worth, if it compares outputs: see [`Strategy`].
+    /// The score by which the strategy compared outputs, if it did: see [`Strategy`].
     pub score: Option<f64>,
-    /// One entry for each token, if they were asked for; else empty.
+    /// One entry for each token, if the request asked for them; otherwise empty.
     pub logprobs: Vec<TokenLogprobs>,
 }
 
-/// How probable a token was.
+/// The probability of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenLogprobs {
-    /// ln of its probability under the law it was drawn from; 0 for a forced token.
+    /// ln of its probability under the distribution that it was drawn from; 0 for a forced token.
     pub processed: f32,
-    /// The most probable tokens under that law, most probable first; empty for a forced token.
+    /// The most probable tokens under that distribution, most probable first; empty for a forced
+    /// token.
     pub top_processed: Vec<(TokenId, f32)>,
-    /// ln of its probability under softmax(logits); `None` for a forced token, which the model was not asked about.
+    /// ln of its probability under softmax(logits); `None` for a forced token, for which there are
+    /// no logits.
     pub raw: Option<f32>,
-    /// The most probable tokens under softmax(logits), most probable first; empty for a forced token.
+    /// The most probable tokens under softmax(logits), most probable first; empty for a forced
+    /// token.
     pub top_raw: Vec<(TokenId, f32)>,
 }
 
-/// What a request came to.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     /// The outputs, in order.
     pub completions: Vec<Completion>,
-    /// How much was read and written.
+    /// Numbers of tokens and forward passes.
     pub usage: Usage,
-    /// How long it took.
+    /// Times.
     pub timings: Timings,
 }
 
@@ -367,21 +369,21 @@ pub struct Generation {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// How many of these had been read for an earlier request, and were not read again.
+    /// Those of them that an earlier request had read, and that were not read again.
     pub reused_tokens: usize,
     /// Tokens of all outputs.
     pub completion_tokens: usize,
-    /// How many of these were appended without asking the model.
+    /// Those of them that were appended without asking the model.
     pub forced_tokens: usize,
-    /// Tokens that were guessed ahead.
+    /// Draft tokens.
     pub drafted_tokens: usize,
-    /// How many of the guesses came true.
+    /// Draft tokens that were accepted.
     pub confirmed_tokens: usize,
     /// Forward passes of a draft model.
     pub draft_passes: usize,
-    /// Forward passes that the request took part in.
+    /// Forward passes in which the request took part.
     pub forward_passes: usize,
-    /// Those among them that read the prompt.
+    /// Those of them that read the prompt.
     pub prefill_passes: usize,
 }
 
@@ -394,18 +396,18 @@ pub struct Timings {
     pub prefill: Duration,
     /// All other forward passes.
     pub forward: Duration,
-    /// The constraint: masks, forced tokens, steps.
+    /// The constraint: masks, forced tokens, reading the chosen tokens.
     pub mask: Duration,
     /// Drawing tokens.
     pub sample: Duration,
-    /// Guessing tokens ahead.
+    /// Drafting.
     pub draft: Duration,
     /// From joining to the end.
     pub total: Duration,
 }
 
 impl Timings {
-    /// What is left of the total: text, callbacks, and other requests of the batch.
+    /// The remaining time: text, callbacks, and other requests of the batch.
     pub fn overhead(&self) -> Duration {
         self.total.saturating_sub(self.prefill + self.forward + self.mask + self.sample + self.draft)
     }

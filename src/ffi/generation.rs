@@ -13,8 +13,8 @@ use super::model::hr_model;
 use super::options;
 use super::status::hr_status;
 use crate::decode::{
-    Batch, Completion, Contrasted, DecodeError, Dola, Erase, FinishReason, Generation, Guided, LanguageModel,
-    Request,
+    Batch, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation, Guided,
+    LanguageModel, Request,
 };
 use crate::torch::Model;
 use crate::vocab::TokenId;
@@ -155,7 +155,7 @@ unsafe fn mixed(
         unsafe { run(guided, model, request, options) }
     } else if !options.amateur.is_null() {
         let amateur = &*unsafe { boundary::object(options.amateur, "amateur")? }.0;
-        unsafe { run(Contrasted::new(model, amateur, 0.1, 0.5), model, request, options) }
+        unsafe { run(ContrastiveDecoding::new(model, amateur, 0.1, 0.5), model, request, options) }
     } else if !layers.is_empty() {
         unsafe { run(Dola::new(model, layers.to_vec()), model, request, options) }
     } else {
@@ -175,11 +175,11 @@ unsafe fn run(
     if options.drafter == hr_drafter::HR_DRAFTER_MODEL as u32 {
         // Weights are shared, so this copies nothing of any size.
         let drafter = unsafe { boundary::object(options.draft_model, "draft_model")? };
-        batch = batch.draft_model(Box::new(Erase(drafter.0.skipping_layers(&[])?)));
+        batch = batch.draft_model(drafter.0.skipping_layers(&[])?);
     } else if options.drafter == hr_drafter::HR_DRAFTER_SKIP_LAYERS as u32 {
         let (layers, count) = (options.draft_skipped_layers, options.draft_skipped_count);
         let skipped = unsafe { boundary::slice(layers, count, "draft_skipped_layers")? };
-        batch = batch.draft_model(Box::new(Erase(model.skipping_layers(skipped)?)));
+        batch = batch.draft_model(model.skipping_layers(skipped)?);
     } else if options.drafter == hr_drafter::HR_DRAFTER_HEADS as u32 {
         let heads = unsafe { boundary::object(options.draft_heads, "draft_heads")? };
         batch = batch.draft_heads(Box::new(Arc::clone(&heads.0)));

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::small::*;
-use hedgerow::decode::{Batch, Draft, DraftChoice, Erase, Generation, Request, Strategy};
+use hedgerow::decode::{Batch, Draft, DraftChoice, Generation, Request, Strategy};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{ChainOrder, Dry, Mirostat, SamplingParams, Selection};
 use hedgerow::syntax::regex::{self, Dialect};
@@ -34,7 +34,7 @@ fn chains() -> Vec<SamplingParams> {
 fn run(model: &Model, requests: &[Request]) -> Vec<Vec<Vec<TokenId>>> {
     let draft = model.skipping_layers(&[1]).unwrap();
     let batch = Batch::new(model, model.vocabulary()).unwrap().pass_tokens(16);
-    let mut batch = batch.draft_model(Box::new(Erase(draft)));
+    let mut batch = batch.draft_model(draft);
     let mut waiting = requests.iter().rev().collect::<Vec<_>>();
     let (mut joined, mut ended) = (Vec::new(), Vec::new());
     for step in 0.. {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::small::*;
 
 use hedgerow::decode::{
-    generate, Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, Erase, ForwardInput, LanguageModel,
+    generate, Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, ForwardInput, LanguageModel,
     LogitRows, ModelError, Request, Strategy,
 };
 use hedgerow::engine::Constraint;
@@ -202,7 +202,7 @@ fn a_gpu_computes_what_the_cpu_computes() {
             let sampling = SamplingParams::default().temperature(0.0).max_tokens(20);
             let request = Request::new(ids(&case["tokens"])).sampling(sampling);
             let batch = Batch::new(model, model.vocabulary()).unwrap();
-            let batch = batch.draft_model(Box::new(Erase(model.skipping_layers(&[1]).unwrap())));
+            let batch = batch.draft_model(model.skipping_layers(&[1]).unwrap());
             let request = request.strategy(strategy.clone()).draft(draft);
             let made = batch.run(request, |_| ControlFlow::Continue(())).unwrap();
             made.completions.into_iter().map(|completion| completion.tokens).collect::<Vec<_>>()

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use hedgerow::decode::{
-    generate, Batch, BeamSearch, Completion, Contrasted, ContrastiveSearch, Dola, Draft, DraftChoice,
-    EarlyStopping, Erase, ForwardInput, Guided, LanguageModel, LogitRows, Request, Strategy, TreeInput,
+    generate, Batch, BeamSearch, Completion, ContrastiveDecoding, ContrastiveSearch, Dola, Draft,
+    DraftChoice, EarlyStopping, ForwardInput, Guided, LanguageModel, LogitRows, Request, Strategy, TreeInput,
     TreeOutput,
 };
 use hedgerow::engine::Constraint;
@@ -152,7 +152,7 @@ fn an_amateur_is_contrasted_by_the_formula() {
         row.iter().map(|&logit| f64::from(logit) - sum.ln()).collect::<Vec<_>>()
     });
     let best = laws[0].iter().copied().fold(f64::MIN, f64::max);
-    let contrasted = Contrasted::new(&expert, &amateur, 0.1, 0.5);
+    let contrasted = ContrastiveDecoding::new(&expert, &amateur, 0.1, 0.5);
     let mut cache = contrasted.new_cache().unwrap();
     let input = ForwardInput { tokens: &tokens, cache: &mut cache, rows: LogitRows::Last };
     let logits = contrasted.forward(&mut [input]).unwrap();
@@ -248,7 +248,7 @@ fn drafters_on_a_model_change_no_token() {
                 let request = Request::new(prompt).sampling(sampling).completions(2).draft(draft);
                 let skipping = model.skipping_layers(&[1]).unwrap();
                 let batch = Batch::new(&model, model.vocabulary()).unwrap();
-                let batch = batch.draft_model(Box::new(Erase(skipping))).draft_heads(Box::new(heads()));
+                let batch = batch.draft_model(skipping).draft_heads(Box::new(heads()));
                 batch.run(request, |_| ControlFlow::Continue(())).unwrap()
             };
             let plain = run(Draft::None);

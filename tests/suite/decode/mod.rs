@@ -8,7 +8,7 @@ mod strategies;
 
 use fake::*;
 use hedgerow::decode::{
-    generate, Batch, Chunk, DecodeError, Draft, Erase, ErasedModel, FinishReason, ForcedTokens, ForwardInput,
+    generate, Batch, Chunk, DecodeError, Draft, DynModel, FinishReason, ForcedTokens, ForwardInput,
     Generation, LanguageModel, Logits, ModelError, Request,
 };
 use hedgerow::engine::Constraint;
@@ -413,9 +413,9 @@ fn requests_that_cannot_be_served_are_refused() {
 
 #[test]
 fn erased_models_decode_the_same() {
-    let model: Box<ErasedModel> = Box::new(Erase(Fake::new(Scores::Hash { eos: 0.0 })));
+    let model = DynModel::new(Fake::new(Scores::Hash { eos: 0.0 }));
     let request = || Request::new(tokens(b"x")).sampling(greedy()).completions(2);
-    let erased = generate(&*model, &vocabulary(), request(), |_| ControlFlow::Continue(())).unwrap();
+    let erased = generate(&model, &vocabulary(), request(), |_| ControlFlow::Continue(())).unwrap();
     let plain = run(&Fake::new(Scores::Hash { eos: 0.0 }), request()).unwrap();
     assert_eq!(erased.completions, plain.completions);
     struct Alien;
@@ -443,7 +443,7 @@ fn erased_models_decode_the_same() {
             Logits::new(vec![], 1, [])
         }
     }
-    let mut alien = Erase(Alien).new_cache().unwrap();
+    let mut alien = DynModel::new(Alien).new_cache().unwrap();
     assert!(matches!(model.fork(&alien), Err(ModelError::ForeignCache)));
     assert!(matches!(model.truncate(&mut alien, 0), Err(ModelError::ForeignCache)));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::fake::*;
 use hedgerow::decode::{
-    generate, Acceptance, Batch, BeamSearch, Budget, DecodeError, Draft, DraftChoice, EarlyStopping, Erase,
+    generate, Acceptance, Batch, BeamSearch, Budget, DecodeError, Draft, DraftChoice, EarlyStopping,
     FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
@@ -38,7 +38,7 @@ fn run_drafted(model: &Fake, request: Request) -> Generation {
     let other = || Fake::new(Scores::Hash { eos: 2.0 });
     Batch::new(model, &vocabulary())
         .unwrap()
-        .draft_model(Box::new(Erase(other())))
+        .draft_model(other())
         .draft_heads(Box::new(Heads(other())))
         .run(request, |_| ControlFlow::Continue(()))
         .unwrap()

@@ -13,12 +13,12 @@ use crate::vocab::TokenId;
 pub(crate) type Prefix<'a, C> = (&'a [TokenId], &'a C);
 
 /// The caches of ended requests.
-pub(crate) struct Prefixes<C> {
+pub(crate) struct PrefixCache<C> {
     kept: VecDeque<(Vec<TokenId>, C)>,
     most: usize,
 }
 
-impl<C> Prefixes<C> {
+impl<C> PrefixCache<C> {
     /// Keeps `most` caches. With 0, no cache is kept and none is found.
     pub fn new(most: usize) -> Self {
         Self { kept: VecDeque::new(), most }
@@ -29,7 +29,7 @@ impl<C> Prefixes<C> {
     pub fn longest<'a>(
         &'a self,
         prompt: &[TokenId],
-        under_way: impl Iterator<Item = Prefix<'a, C>>,
+        in_progress: impl Iterator<Item = Prefix<'a, C>>,
     ) -> Option<(usize, &'a C)> {
         if self.most == 0 {
             return None;
@@ -39,7 +39,7 @@ impl<C> Prefixes<C> {
         self.kept
             .iter()
             .map(|(tokens, cache)| (tokens.as_slice(), cache))
-            .chain(under_way)
+            .chain(in_progress)
             .map(|(tokens, cache)| (shared(tokens).min(limit), cache))
             .filter(|(length, _)| *length > 0)
             .max_by_key(|(length, _)| *length)
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_longest_shared_beginning_is_found() {
-        let mut prefixes = Prefixes::new(2);
+        let mut prefixes = PrefixCache::new(2);
         for text in ["abcd", "abx", "q"] {
             prefixes.keep(Some((tokens(text), text)));
         }
@@ -80,11 +80,12 @@ mod tests {
             ("q", None),
             ("zz", None),
         ] {
-            let under_way = [(active.as_slice(), &"active")].into_iter();
-            let found = prefixes.longest(&tokens(prompt), under_way).map(|(length, cache)| (length, *cache));
+            let in_progress = [(active.as_slice(), &"active")].into_iter();
+            let found =
+                prefixes.longest(&tokens(prompt), in_progress).map(|(length, cache)| (length, *cache));
             assert_eq!(found, expected, "{prompt}");
         }
-        let mut none = Prefixes::new(0);
+        let mut none = PrefixCache::new(0);
         none.keep(Some((tokens("ab"), "ab")));
         assert_eq!(none.longest(&tokens("abc"), [(active.as_slice(), &"active")].into_iter()), None);
     }

@@ -6,7 +6,7 @@ use crate::vocab::{TokenId, Vocabulary};
 
 /// The settings that all outputs of a request share.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct DecodeSettings {
     pub vocabulary: Vocabulary,
     /// Tokens that end an output.
     pub end_tokens: Vec<TokenId>,
@@ -18,19 +18,19 @@ pub(crate) struct Rules {
     pub draft: Draft,
     pub acceptance: Acceptance,
     pub logprobs: Option<usize>,
-    pub ending: Ending,
+    pub end_token: EndToken,
     pub scoring: Scoring,
     /// The bytes of the token that token healing removed from the prompt's end.
-    pub healed: Vec<u8>,
+    pub healed_bytes: Vec<u8>,
 }
 
-/// The end of an output whose constraint allows nothing but an end.
+/// The treatment of the end token where a constraint allows nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The output ends without an end token.
+pub(crate) enum EndToken {
+    /// The output ends without it.
     Implied,
-    /// The end token is drawn, for strategies that count its probability.
-    Drawn,
+    /// It is sampled as any other, for strategies that count its probability.
+    Sampled,
 }
 
 /// The score by which outputs are compared.
@@ -43,6 +43,6 @@ pub(crate) enum Scoring {
 
 /// The logits of the tokenizer's own tokens. Padding beyond them is forbidden even in an
 /// unconstrained output.
-pub(crate) fn real_tokens<'a>(row: &'a [f32], rules: &Rules) -> &'a [f32] {
-    &row[..rules.vocabulary.token_count().min(row.len())]
+pub(crate) fn real_tokens<'a>(row: &'a [f32], settings: &DecodeSettings) -> &'a [f32] {
+    &row[..settings.vocabulary.token_count().min(row.len())]
 }

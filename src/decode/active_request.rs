@@ -2,34 +2,36 @@
 //!
 //! The outputs of a request share the reading of its prompt, with the tokens that the constraint
 //! forces at its beginning. The cache is forked afterwards. From then on a step is the same for
-//! every strategy: the batch's one pass reads the pending tokens. Only [`Active::after_pass`]
-//! depends on the strategy, which chooses how the outputs continue.
+//! every strategy: the batch's one pass reads the pending tokens. Only
+//! [`ActiveRequest::after_pass`] depends on the strategy, which chooses how the outputs continue.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::batch::RequestId;
-use super::beam::Beams;
+use super::beam::BeamState;
 use super::clock::Clock;
-use super::contrastive::Contrastive;
+use super::contrastive_search::ContrastiveState;
 use super::device_rows::RowCut;
-use super::draft::{Draft, Guessed};
+use super::draft::{Draft, DraftToken};
 use super::drafter::Drafters;
 use super::error::DecodeError;
-use super::model::{LanguageModel, LogitRows, Logits, TreeInput};
-use super::prefix::Prefix;
-use super::request::{Chunk, FinishReason, Generation, Request, Strategy, Timings, Usage};
-use super::rules::Rules;
+use super::logits::Logits;
+use super::model::{LanguageModel, LogitRows, TreeInput};
+use super::pending_input::PendingInput;
+use super::prefix_cache::Prefix;
+use super::request::{Chunk, FinishReason, Generation, Request, RequestId, Timings, Usage};
 use super::sequence::Sequence;
+use super::settings::DecodeSettings;
+use super::strategy::Strategy;
 use crate::sampling::Survivors;
 use crate::vocab::TokenId;
 
 /// A request in progress.
-pub(crate) struct Active<C> {
+pub(crate) struct ActiveRequest<C> {
     pub id: RequestId,
-    rules: Rules,
+    settings: DecodeSettings,
     sequences: Vec<Sequence<C>>,
-    search: Search<C>,
+    search: SearchState<C>,
     /// Number of outputs that the request asks for.
     completions: usize,
     phase: Phase,
@@ -40,13 +42,13 @@ pub(crate) struct Active<C> {
 }
 
 /// The state that a strategy keeps from step to step.
-enum Search<C> {
+enum SearchState<C> {
     /// Independent sequences, without a state.
     Sample,
     /// Independent sequences, of which only the best become outputs.
     BestOf,
-    Beam(Beams<C>),
-    Contrastive(Contrastive<C>),
+    Beam(BeamState<C>),
+    Contrastive(ContrastiveState<C>),
 }
 
 /// The phase of a request: before or after its prompt has been read.
@@ -58,48 +60,48 @@ enum Phase {
 
 /// One input of a forward pass: its sequence, the number of pending tokens it reads, and the rows
 /// of logits it needs.
-pub(crate) struct Place {
+pub(crate) struct PassInput {
     sequence: usize,
     pub tokens: usize,
     pub rows: LogitRows,
 }
 
-/// A request's part of the result of a forward pass.
+/// A request's part of the output of a forward pass.
 #[derive(Clone, Copy)]
-pub(crate) struct Share<'a> {
-    pub places: &'a [Place],
-    /// Index of the input that belongs to the first place.
+pub(crate) struct PassOutput<'a> {
+    pub inputs: &'a [PassInput],
+    /// Index in the pass of the first of these inputs.
     pub first: usize,
     pub logits: &'a Logits,
     /// The hidden state of every token read, if it was asked for.
     pub hidden: Option<&'a Logits>,
 }
 
-impl<C: Send + 'static> Active<C> {
+impl<C: Send + 'static> ActiveRequest<C> {
     /// A request of which nothing has been read.
     pub fn new(
         id: RequestId,
         request: &Request,
-        rules: Rules,
+        settings: DecodeSettings,
         joined: Duration,
         clock: &Clock,
     ) -> Result<Self, DecodeError> {
         let (search, count) = match request.strategy {
-            Strategy::Sample => (Search::Sample, request.completions),
-            Strategy::BestOf(count) => (Search::BestOf, count),
-            Strategy::Beam(settings) => (Search::Beam(Beams::new(settings)), 1),
-            Strategy::Contrastive(settings) => (Search::Contrastive(Contrastive::new(settings)), 1),
+            Strategy::Sample => (SearchState::Sample, request.completions),
+            Strategy::BestOf(count) => (SearchState::BestOf, count),
+            Strategy::Beam(search) => (SearchState::Beam(BeamState::new(search)), 1),
+            Strategy::Contrastive(search) => (SearchState::Contrastive(ContrastiveState::new(search)), 1),
         };
         let mut timings = Timings::default();
         let mut sequences = Vec::with_capacity(count);
         for completion in 0..count {
-            let mut sequence = Sequence::new(request, &rules, completion)?;
-            sequence.settle(&rules, clock, &mut timings)?;
+            let mut sequence = Sequence::new(request, &settings, completion)?;
+            sequence.apply_forced(&settings, clock, &mut timings)?;
             sequences.push(sequence);
         }
         Ok(Self {
             id,
-            rules,
+            settings,
             sequences,
             search,
             completions: request.completions,
@@ -121,13 +123,13 @@ impl<C: Send + 'static> Active<C> {
         let Some(first) = self.sequences.first_mut() else { return Ok(()) };
         // Contrastive search needs the hidden states of the whole prompt, and kept caches have
         // none.
-        let shared = shared.filter(|_| !matches!(self.search, Search::Contrastive(_)));
-        first.cache = Some(match shared {
+        let shared = shared.filter(|_| !matches!(self.search, SearchState::Contrastive(_)));
+        first.input.cache = Some(match shared {
             None => model.new_cache()?,
             Some((length, cache)) => {
                 let mut cache = model.fork(cache)?;
                 model.truncate(&mut cache, length)?;
-                first.pending.drain(..length);
+                first.input.tokens.drain(..length);
                 self.usage.reused_tokens = length;
                 cache
             }
@@ -138,14 +140,14 @@ impl<C: Send + 'static> Active<C> {
     /// The tokens that have been read, with their caches.
     pub fn prefixes(&self) -> impl Iterator<Item = Prefix<'_, C>> {
         let caches = self.sequences.iter().filter(|_| self.error.is_none());
-        caches.filter_map(|sequence| Some((sequence.read_tokens(), sequence.cache.as_ref()?)))
+        caches.filter_map(|sequence| Some((sequence.read_tokens(), sequence.input.cache.as_ref()?)))
     }
 
     /// The tokens and the cache of the first output that has one, for later requests.
     pub fn take_prefix(&mut self) -> Option<(Vec<TokenId>, C)> {
         let sequences = self.sequences.iter_mut().filter(|_| self.error.is_none());
-        let first = sequences.into_iter().find(|sequence| sequence.cache.is_some())?;
-        Some((first.read_tokens().to_vec(), first.cache.take()?))
+        let first = sequences.into_iter().find(|sequence| sequence.input.cache.is_some())?;
+        Some((first.read_tokens().to_vec(), first.input.cache.take()?))
     }
 
     pub fn is_over(&self) -> bool {
@@ -157,13 +159,13 @@ impl<C: Send + 'static> Active<C> {
             return;
         }
         match &mut self.search {
-            Search::Beam(beams) => beams.cancel(&mut self.sequences),
-            Search::Contrastive(search) => {
+            SearchState::Beam(beams) => beams.cancel(&mut self.sequences),
+            SearchState::Contrastive(search) => {
                 if let Some(output) = search.output.take() {
                     self.sequences = vec![*output];
                 }
             }
-            Search::Sample | Search::BestOf => {}
+            SearchState::Sample | SearchState::BestOf => {}
         }
         for sequence in &mut self.sequences {
             sequence.end.get_or_insert(FinishReason::Cancelled);
@@ -181,16 +183,16 @@ impl<C: Send + 'static> Active<C> {
         }
     }
 
-    /// Adds guesses to the tokens that the next pass reads.
-    pub fn guess(&mut self, drafters: &Drafters, pass_tokens: usize, clock: &Clock) {
-        let guesses =
-            self.rules.draft != Draft::None && matches!(self.search, Search::Sample | Search::BestOf);
-        if !guesses || self.phase == Phase::Prefill || self.error.is_some() {
+    /// Adds drafts to the tokens that the next pass reads.
+    pub fn draft(&mut self, drafters: &Drafters, pass_tokens: usize, clock: &Clock) {
+        let drafts = self.settings.draft != Draft::None
+            && matches!(self.search, SearchState::Sample | SearchState::BestOf);
+        if !drafts || self.phase == Phase::Prefill || self.error.is_some() {
             return;
         }
         let start = clock.now();
-        let Self { sequences, rules, usage, .. } = self;
-        if let Err(error) = drafters.guess(sequences, rules, pass_tokens, usage) {
+        let Self { sequences, settings, usage, .. } = self;
+        if let Err(error) = drafters.draft(sequences, settings, pass_tokens, usage) {
             self.error.get_or_insert(error);
         }
         self.timings.draft += clock.since(start);
@@ -198,7 +200,8 @@ impl<C: Send + 'static> Active<C> {
 
     /// True if the request needs the hidden states of the next pass.
     pub fn wants_hidden(&self) -> bool {
-        matches!(self.rules.draft, Draft::Heads { .. }) || matches!(self.search, Search::Contrastive(_))
+        matches!(self.settings.draft, Draft::Heads { .. })
+            || matches!(self.search, SearchState::Contrastive(_))
     }
 
     /// Adds the request's inputs to a forward pass.
@@ -206,19 +209,20 @@ impl<C: Send + 'static> Active<C> {
         &'a mut self,
         pass_tokens: usize,
         inputs: &mut Vec<TreeInput<'a, C>>,
-        places: &mut Vec<Place>,
+        pass_inputs: &mut Vec<PassInput>,
     ) {
         for (number, sequence) in self.sequences.iter_mut().enumerate() {
-            let Sequence { cache, pending, guesses, parents, end, .. } = sequence;
+            let Sequence { input, end, .. } = sequence;
+            let PendingInput { cache, tokens: pending, drafts, parents, .. } = input;
             let (None, Some(cache)) = (end, cache) else { continue };
             let tokens = pending.len().min(pass_tokens);
-            let rows = match (tokens == pending.len(), guesses.as_slice()) {
+            let rows = match (tokens == pending.len(), drafts.as_slice()) {
                 (false, _) => LogitRows::None,
                 (true, []) => LogitRows::Last,
                 (true, _) => LogitRows::All,
             };
             inputs.push(TreeInput { tokens: &pending[..tokens], parents, cache, rows });
-            places.push(Place { sequence: number, tokens, rows });
+            pass_inputs.push(PassInput { sequence: number, tokens, rows });
         }
     }
 
@@ -226,87 +230,90 @@ impl<C: Send + 'static> Active<C> {
     pub fn after_pass<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
-        share: Share<'_>,
+        output: PassOutput<'_>,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
-        let read = self.read(share.places);
+        let read = self.read(output.inputs);
         if self.phase == Phase::Prefill {
-            if let Search::Contrastive(search) = &mut self.search {
-                search.read(share.hidden, share.first);
+            if let SearchState::Contrastive(search) = &mut self.search {
+                search.add_hidden(output.hidden, output.first);
             }
             // Only the first sequence has a cache. No token has been drawn, so all sequences are at
             // the same position.
-            let Some(row) = share.logits.last(share.first) else { return Ok(()) };
-            self.spread(model)?;
-            if let Search::Sample | Search::BestOf = self.search {
+            let Some(row) = output.logits.last(output.first) else { return Ok(()) };
+            self.fork_caches(model)?;
+            if let SearchState::Sample | SearchState::BestOf = self.search {
                 for sequence in &mut self.sequences {
-                    sequence.draw(row, &[], &self.rules, clock, &mut self.timings)?;
-                    sequence.settle(&self.rules, clock, &mut self.timings)?;
-                    sequence.hidden = share.hidden.and_then(|hidden| hidden.last(share.first)).map(Vec::from);
+                    sequence.sample(row, &[], &self.settings, clock, &mut self.timings)?;
+                    sequence.apply_forced(&self.settings, clock, &mut self.timings)?;
+                    sequence.input.hidden =
+                        output.hidden.and_then(|hidden| hidden.last(output.first)).map(Vec::from);
                 }
                 return Ok(());
             }
         }
         match &mut self.search {
-            Search::Sample | Search::BestOf => {
-                for (number, (place, read)) in share.places.iter().zip(read).enumerate() {
-                    self.follow(model, place.sequence, read, share, share.first + number, clock)?;
+            SearchState::Sample | SearchState::BestOf => {
+                for (number, (input, read)) in output.inputs.iter().zip(read).enumerate() {
+                    self.accept_drafts(model, input.sequence, read, output, output.first + number, clock)?;
                 }
                 Ok(())
             }
-            Search::Beam(beams) => {
-                let Self { sequences, rules, timings, .. } = self;
-                beams.step(model, sequences, share.logits, share.first, rules, clock, timings)
+            SearchState::Beam(beams) => {
+                let Self { sequences, settings, timings, .. } = self;
+                beams.step(model, sequences, output.logits, output.first, settings, clock, timings)
             }
-            Search::Contrastive(search) => {
-                let Self { sequences, rules, timings, .. } = self;
-                let Share { logits, hidden, first, .. } = share;
-                search.step(model, sequences, logits, hidden, first, rules, clock, timings)
+            SearchState::Contrastive(search) => {
+                let Self { sequences, settings, timings, .. } = self;
+                let PassOutput { logits, hidden, first, .. } = output;
+                search.step(model, sequences, logits, hidden, first, settings, clock, timings)
             }
         }
     }
 
     /// Removes the tokens that were read from the pending tokens, and returns their number for each
-    /// place.
-    fn read(&mut self, places: &[Place]) -> Vec<usize> {
-        let read = |place: &Place| self.sequences[place.sequence].pending.drain(..place.tokens).count();
-        places.iter().map(read).collect()
+    /// input.
+    fn read(&mut self, pass_inputs: &[PassInput]) -> Vec<usize> {
+        let read =
+            |input: &PassInput| self.sequences[input.sequence].input.tokens.drain(..input.tokens).count();
+        pass_inputs.iter().map(read).collect()
     }
 
     /// Gives every output a cache, after the prompt has been read.
-    fn spread<M: LanguageModel<Cache = C>>(&mut self, model: &M) -> Result<(), DecodeError> {
+    fn fork_caches<M: LanguageModel<Cache = C>>(&mut self, model: &M) -> Result<(), DecodeError> {
         self.phase = Phase::Decode;
-        if let Some((Sequence { cache: Some(first), .. }, others)) = self.sequences.split_first_mut() {
+        let Some((first, others)) = self.sequences.split_first_mut() else { return Ok(()) };
+        if let Some(cache) = &first.input.cache {
             for other in others {
-                other.cache = Some(model.fork(first)?);
-                other.pending.clear();
+                other.input.cache = Some(model.fork(cache)?);
+                other.input.tokens.clear();
             }
         }
         Ok(())
     }
 
-    /// The outputs that draw a token after a pass over these places, each with the place whose last
-    /// row it draws from.
-    fn drawing(&self, places: &[Place]) -> Vec<(usize, usize)> {
-        let asking = places.iter().enumerate().filter(|(_, place)| place.rows != LogitRows::None);
+    /// The outputs that sample a token after a pass over these inputs, each with the index of the
+    /// input whose last row it samples from.
+    fn sampling(&self, pass_inputs: &[PassInput]) -> Vec<(usize, usize)> {
+        let asking = pass_inputs.iter().enumerate().filter(|(_, input)| input.rows != LogitRows::None);
         match self.phase {
             // All outputs are at the end of the prompt.
             Phase::Prefill => {
                 asking.flat_map(|(at, _)| (0..self.sequences.len()).map(move |of| (of, at))).collect()
             }
-            Phase::Decode => asking.map(|(at, place)| (place.sequence, at)).collect(),
+            Phase::Decode => asking.map(|(at, input)| (input.sequence, at)).collect(),
         }
     }
 
-    /// The parts of the rows of logits that the outputs need, for these places, of which the first
-    /// is input `first`; `None` if an output needs its whole row.
-    pub fn cuts(&self, places: &[Place], first: usize) -> Option<Vec<RowCut<'_>>> {
-        let Search::Sample = self.search else { return None };
-        let cut = |(sequence, place): (usize, usize)| {
-            let (mask, cut) = self.sequences[sequence].cut(&self.rules)?;
-            Some(RowCut { input: first + place, mask, cut })
+    /// The parts of the rows of logits that the outputs need, for these inputs, of which the first
+    /// is input `first` of the pass; `None` if an output needs its whole row.
+    pub fn cuts(&self, pass_inputs: &[PassInput], first: usize) -> Option<Vec<RowCut<'_>>> {
+        let SearchState::Sample = self.search else { return None };
+        let cut = |(sequence, input): (usize, usize)| {
+            let (mask, cut) = self.sequences[sequence].cut(&self.settings)?;
+            Some(RowCut { input: first + input, mask, cut })
         };
-        self.drawing(places).into_iter().map(cut).collect()
+        self.sampling(pass_inputs).into_iter().map(cut).collect()
     }
 
     /// Draws from the result of the request's [cuts](Self::cuts): the outputs continue. `row` gives
@@ -314,72 +321,72 @@ impl<C: Send + 'static> Active<C> {
     pub fn after_cuts<'a, M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
-        places: &[Place],
+        pass_inputs: &[PassInput],
         first: usize,
         survivors: &[Survivors],
         row: impl Fn(usize) -> Result<&'a [f32], DecodeError>,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
-        let drawing = self.drawing(places);
-        self.read(places);
-        if self.phase == Phase::Prefill && !drawing.is_empty() {
-            self.spread(model)?;
+        let sampling = self.sampling(pass_inputs);
+        self.read(pass_inputs);
+        if self.phase == Phase::Prefill && !sampling.is_empty() {
+            self.fork_caches(model)?;
         }
-        let Self { sequences, rules, timings, .. } = self;
-        for ((sequence, place), survivors) in drawing.into_iter().zip(survivors) {
+        let Self { sequences, settings, timings, .. } = self;
+        for ((sequence, input), survivors) in sampling.into_iter().zip(survivors) {
             let sequence = &mut sequences[sequence];
-            if !sequence.draw_among(survivors, rules, clock, timings)? {
-                sequence.draw(row(first + place)?, &[], rules, clock, timings)?;
+            if !sequence.sample_among(survivors, settings, clock, timings)? {
+                sequence.sample(row(first + input)?, &[], settings, clock, timings)?;
             }
-            sequence.settle(rules, clock, timings)?;
+            sequence.apply_forced(settings, clock, timings)?;
         }
         Ok(())
     }
 
     /// Draws one output's next token, and further tokens as long as the drawn token is one that was
     /// guessed.
-    fn follow<M: LanguageModel<Cache = C>>(
+    fn accept_drafts<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         sequence: usize,
         read: usize,
-        share: Share<'_>,
+        output: PassOutput<'_>,
         input: usize,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
-        let Self { sequences, rules, timings, usage, .. } = self;
+        let Self { sequences, settings, timings, usage, .. } = self;
         let sequence = &mut sequences[sequence];
-        let guesses = std::mem::take(&mut sequence.guesses);
-        sequence.parents.clear();
-        let certain = read - guesses.len();
-        // Row 0 follows the certain tokens, row i + 1 follows guess i. If there are guesses, there
+        let drafts = std::mem::take(&mut sequence.input.drafts);
+        sequence.input.parents.clear();
+        let certain = read - drafts.len();
+        // Row 0 follows the certain tokens, row i + 1 follows draft i. If there are drafts, there
         // is a row for every token read.
-        let Some(behind) = share.logits.rows(input).checked_sub(guesses.len() + 1) else { return Ok(()) };
+        let Some(behind) = output.logits.rows(input).checked_sub(drafts.len() + 1) else { return Ok(()) };
         let mut path = Vec::new();
         'rows: while sequence.end.is_none() {
             let last = path.last().copied();
-            let row = share.logits.row(input, behind + last.map_or(0, |guess: usize| guess + 1));
+            let row = output.logits.row(input, behind + last.map_or(0, |draft: usize| draft + 1));
             let Some(row) = row else { break };
-            let proposed: Vec<&Guessed> = guesses.iter().filter(|guess| guess.parent == last).collect();
-            sequence.draw(row, &proposed, rules, clock, timings)?;
-            sequence.settle(rules, clock, timings)?;
-            while let Some(&token) = sequence.pending.get(path.len()) {
+            let proposed: Vec<&DraftToken> = drafts.iter().filter(|draft| draft.parent == last).collect();
+            sequence.sample(row, &proposed, settings, clock, timings)?;
+            sequence.apply_forced(settings, clock, timings)?;
+            while let Some(&token) = sequence.input.tokens.get(path.len()) {
                 let last = path.last().copied();
-                let came_true = |guess: &Guessed| guess.parent == last && guess.token == token;
-                match guesses.iter().position(came_true) {
-                    Some(guess) => path.push(guess),
+                let came_true = |draft: &DraftToken| draft.parent == last && draft.token == token;
+                match drafts.iter().position(came_true) {
+                    Some(draft) => path.push(draft),
                     None => break 'rows,
                 }
             }
         }
         usage.confirmed_tokens += path.len();
-        if let (true, Some(cache)) = (path.len() < guesses.len(), &mut sequence.cache) {
-            let start = model.cache_len(cache).saturating_sub(guesses.len());
+        if let (true, Some(cache)) = (path.len() < drafts.len(), &mut sequence.input.cache) {
+            let start = model.cache_len(cache).saturating_sub(drafts.len());
             model.keep(cache, start, &path)?;
         }
-        sequence.pending.drain(..path.len());
-        let last = path.last().map_or(certain.saturating_sub(1), |guess| certain + guess);
-        sequence.hidden = share.hidden.and_then(|hidden| hidden.row(input, last)).map(Vec::from);
+        sequence.input.tokens.drain(..path.len());
+        let last = path.last().map_or(certain.saturating_sub(1), |draft| certain + draft);
+        sequence.input.hidden = output.hidden.and_then(|hidden| hidden.row(input, last)).map(Vec::from);
         Ok(())
     }
 
@@ -389,9 +396,9 @@ impl<C: Send + 'static> Active<C> {
             return;
         }
         match &mut self.search {
-            Search::Sample => {}
-            Search::Contrastive(Contrastive { output: Some(output), .. }) => {
-                if tell(self.id, 0, output, on_chunk).is_break() {
+            SearchState::Sample => {}
+            SearchState::Contrastive(ContrastiveState { output: Some(output), .. }) => {
+                if emit(self.id, 0, output, on_chunk).is_break() {
                     self.cancel();
                 }
                 return;
@@ -409,7 +416,7 @@ impl<C: Send + 'static> Active<C> {
             }
         }
         for (completion, sequence) in self.sequences.iter_mut().enumerate() {
-            if !sequence.is_reported() && tell(self.id, completion, sequence, on_chunk).is_break() {
+            if !sequence.is_reported() && emit(self.id, completion, sequence, on_chunk).is_break() {
                 self.cancel();
                 return;
             }
@@ -418,9 +425,9 @@ impl<C: Send + 'static> Active<C> {
 
     /// Keeps as many outputs as the request asks for: the best ones.
     fn choose(&mut self) {
-        if let Search::BestOf = self.search {
+        if let SearchState::BestOf = self.search {
             // An output without a score has only forced tokens, so its probability is 1.
-            let score = |sequence: &Sequence<C>| sequence.score.unwrap_or(0.0);
+            let score = |sequence: &Sequence<C>| sequence.score().unwrap_or(0.0);
             self.sequences.sort_by(|a, b| score(b).total_cmp(&score(a)));
         }
         self.sequences.truncate(self.completions);
@@ -440,13 +447,13 @@ impl<C: Send + 'static> Active<C> {
 }
 
 /// Reports the new tokens and text of one output.
-fn tell<C>(
+fn emit<C>(
     id: RequestId,
     completion: usize,
     sequence: &mut Sequence<C>,
     on_chunk: &mut impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let news = sequence.news();
-    let (tokens, text) = (sequence.new_tokens(&news), sequence.new_text(&news));
+    let delta = sequence.take_delta();
+    let (tokens, text) = (sequence.new_tokens(&delta), sequence.new_text(&delta));
     on_chunk(id, Chunk { completion, tokens, text, finish: sequence.end })
 }

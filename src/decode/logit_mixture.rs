@@ -3,16 +3,17 @@
 //! Each of them is a [`LanguageModel`] itself, with a cache for each part, so every strategy,
 //! constraint and sampler works with it. Rows are mixed on the host, with two passes over each. The
 //! further cost is the second row of logits: a second sequence in the same pass ([`Guided`]), a
-//! smaller model's pass ([`Contrasted`]), or one product with the output matrix for each layer
-//! considered ([`Dola`]).
+//! smaller model's pass ([`ContrastiveDecoding`]), or one product with the output matrix for each
+//! layer considered ([`Dola`]).
 
-use super::model::{ForwardInput, LanguageModel, Logits, ModelError};
+use super::logits::{Logits, ModelError};
+use super::model::{ForwardInput, LanguageModel};
 use crate::sampling::logprobs;
 use crate::vocab::TokenId;
 
 /// Log-probability of a token that the amateur model does not have: about that of the rarest
 /// tokens.
-const UNEXPECTED: f32 = -30.0;
+const MISSING_LOGPROB: f32 = -30.0;
 
 /// Classifier-free guidance: moves the logits away from those behind another, negative prompt.
 ///
@@ -152,14 +153,14 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
 ///
 /// Source: Li et al. 2023, in the form of O'Brien & Lewis 2023.
 #[derive(Clone, Debug)]
-pub struct Contrasted<E, A> {
+pub struct ContrastiveDecoding<E, A> {
     expert: E,
     amateur: A,
     plausibility: f32,
     strength: f32,
 }
 
-impl<E: LanguageModel, A: LanguageModel> Contrasted<E, A> {
+impl<E: LanguageModel, A: LanguageModel> ContrastiveDecoding<E, A> {
     /// Contrasts the expert with the amateur, with α = `plausibility` in (0, 1] and β = `strength`
     /// ≥ 0.
     pub fn new(expert: E, amateur: A, plausibility: f32, strength: f32) -> Self {
@@ -167,7 +168,7 @@ impl<E: LanguageModel, A: LanguageModel> Contrasted<E, A> {
     }
 }
 
-impl<E: LanguageModel, A: LanguageModel> LanguageModel for Contrasted<E, A> {
+impl<E: LanguageModel, A: LanguageModel> LanguageModel for ContrastiveDecoding<E, A> {
     type Cache = (E::Cache, A::Cache);
 
     fn vocab_size(&self) -> usize {
@@ -214,7 +215,7 @@ impl<E: LanguageModel, A: LanguageModel> LanguageModel for Contrasted<E, A> {
                 let (expert, mut amateur) = (of(&expert)?, of(&amateur)?);
                 // An amateur with a narrower output gives the tokens that it lacks a very low
                 // probability.
-                amateur.resize(size, UNEXPECTED);
+                amateur.resize(size, MISSING_LOGPROB);
                 values.extend(subtracted(&expert, &amateur, floor, 1.0 + self.strength, self.strength));
             }
         }

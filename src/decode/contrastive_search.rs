@@ -14,51 +14,18 @@
 
 use super::clock::Clock;
 use super::error::DecodeError;
-use super::model::{LanguageModel, Logits};
+use super::logits::Logits;
+use super::model::LanguageModel;
 use super::request::Timings;
-use super::rules::Rules;
 use super::sequence::Sequence;
+use super::settings::DecodeSettings;
+use super::strategy::ContrastiveSearch;
 use crate::vocab::TokenId;
-
-/// The settings of contrastive search.
-///
-/// ```
-/// use hedgerow::decode::{ContrastiveSearch, Request, Strategy};
-/// use hedgerow::vocab::TokenId;
-///
-/// let search = ContrastiveSearch { candidates: 4, penalty: 0.6 };
-/// let request = Request::new(vec![TokenId(1)]).strategy(Strategy::Contrastive(search));
-/// # let _ = request;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ContrastiveSearch {
-    /// Number k of candidates for each token, at least 1. Usual: 4.
-    pub candidates: usize,
-    /// Weight α of the similarity, in [0, 1]; 0 is greedy. Usual: 0.6.
-    pub penalty: f32,
-}
-
-impl ContrastiveSearch {
-    /// Refuses settings that have no meaning.
-    pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
-        let refuse = |reason| Err(DecodeError::Strategy { reason });
-        if self.candidates == 0 || self.candidates > limit {
-            return refuse("the number of candidates is not from 1 to 4096");
-        }
-        if !(0.0..=1.0).contains(&self.penalty) {
-            return refuse("the penalty is not from 0 to 1");
-        }
-        if completions > 1 {
-            return refuse("contrastive search finds one output; ask for one");
-        }
-        Ok(())
-    }
-}
 
 /// A contrastive search in progress. Each of its request's sequences reads one candidate; the
 /// output itself is in `output`.
-pub(crate) struct Contrastive<C> {
-    settings: ContrastiveSearch,
+pub(crate) struct ContrastiveState<C> {
+    search: ContrastiveSearch,
     /// The output so far, without a cache; `None` before the first step and after the last.
     pub output: Option<Box<Sequence<C>>>,
     /// Hidden states of prompt and output, scaled to length 1.
@@ -69,13 +36,13 @@ pub(crate) struct Contrastive<C> {
     row: Vec<f32>,
 }
 
-impl<C: Send + 'static> Contrastive<C> {
-    pub fn new(settings: ContrastiveSearch) -> Self {
-        Self { settings, output: None, context: Vec::new(), candidates: Vec::new(), row: Vec::new() }
+impl<C: Send + 'static> ContrastiveState<C> {
+    pub fn new(search: ContrastiveSearch) -> Self {
+        Self { search, output: None, context: Vec::new(), candidates: Vec::new(), row: Vec::new() }
     }
 
     /// Adds the hidden states of a part of the prompt.
-    pub fn read(&mut self, hidden: Option<&Logits>, input: usize) {
+    pub fn add_hidden(&mut self, hidden: Option<&Logits>, input: usize) {
         let Some(hidden) = hidden else { return };
         self.context.extend((0..hidden.rows(input)).filter_map(|row| hidden.row(input, row)).map(unit));
     }
@@ -90,22 +57,28 @@ impl<C: Send + 'static> Contrastive<C> {
         logits: &Logits,
         hidden: Option<&Logits>,
         first_input: usize,
-        rules: &Rules,
+        settings: &DecodeSettings,
         clock: &Clock,
         times: &mut Timings,
     ) -> Result<(), DecodeError> {
         let start = clock.now();
         let masked = times.mask;
         let chosen = self.choose(hidden, first_input);
-        let cache = sequences.get_mut(chosen).and_then(|sequence| sequence.cache.take());
+        let cache = sequences.get_mut(chosen).and_then(|sequence| sequence.input.cache.take());
         let mut output = match self.output.take() {
             Some(mut output) => {
                 let (token, logprob) = self.candidates[chosen];
-                output.note(token, logprob, self.candidates.iter().copied(), &self.row, rules)?;
-                output.take(token, rules)?;
-                output.pending.clear();
-                output.settle(rules, clock, times)?;
-                self.read(hidden.filter(|_| output.end.is_none()), first_input + chosen);
+                output.record_logprobs(
+                    token,
+                    logprob,
+                    self.candidates.iter().copied(),
+                    &self.row,
+                    settings,
+                )?;
+                output.append_allowed(token, settings)?;
+                output.input.tokens.clear();
+                output.apply_forced(settings, clock, times)?;
+                self.add_hidden(hidden.filter(|_| output.end.is_none()), first_input + chosen);
                 output
             }
             // The prompt has just been read.
@@ -119,7 +92,7 @@ impl<C: Send + 'static> Contrastive<C> {
         if output.end.is_some() {
             sequences.push(*output);
         } else {
-            self.propose(model, sequences, &mut output, row, cache, rules)?;
+            self.read_candidates(model, sequences, &mut output, row, cache, settings)?;
             self.output = Some(output);
         }
         times.sample += clock.since(start).saturating_sub(times.mask - masked);
@@ -128,7 +101,7 @@ impl<C: Send + 'static> Contrastive<C> {
 
     /// Index of the candidate with the highest score; the more probable one among equals.
     fn choose(&self, hidden: Option<&Logits>, first_input: usize) -> usize {
-        let alpha = f64::from(self.settings.penalty);
+        let alpha = f64::from(self.search.penalty);
         let worth = |(number, &(_, logprob)): (usize, &(TokenId, f32))| {
             let state =
                 hidden.and_then(|hidden| hidden.last(first_input + number)).map(unit).unwrap_or_default();
@@ -146,25 +119,25 @@ impl<C: Send + 'static> Contrastive<C> {
     }
 
     /// Makes a sequence for each of the next candidates.
-    fn propose<M: LanguageModel<Cache = C>>(
+    fn read_candidates<M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         sequences: &mut Vec<Sequence<C>>,
         output: &mut Sequence<C>,
         row: &[f32],
         mut cache: Option<C>,
-        rules: &Rules,
+        settings: &DecodeSettings,
     ) -> Result<(), DecodeError> {
-        self.candidates = output.likeliest(row, self.settings.candidates, rules)?;
+        self.candidates = output.most_probable(row, self.search.candidates, settings)?;
         self.row.clear();
-        if rules.logprobs.is_some() {
+        if settings.logprobs.is_some() {
             self.row.extend_from_slice(row);
         }
         let count = self.candidates.len();
         for (number, &(token, _)) in self.candidates.iter().enumerate() {
             let mut reader = output.fork();
-            reader.pending = vec![token];
-            reader.cache = match &cache {
+            reader.input.tokens = vec![token];
+            reader.input.cache = match &cache {
                 Some(cache) if number + 1 < count => Some(model.fork(cache)?),
                 _ => cache.take(),
             };

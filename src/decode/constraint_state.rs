@@ -1,0 +1,243 @@
+//! The constraint on one output: the tokens allowed next, and a known way to a complete output.
+
+use std::sync::Arc;
+
+use super::error::DecodeError;
+use super::healing::Healing;
+use super::request::{Budget, ForcedTokens, Request};
+use super::settings::{DecodeSettings, EndToken};
+use crate::engine::{DraftTree, Matcher};
+use crate::vocab::{TokenId, TokenSet};
+
+/// Number of remaining tokens above which the check for a way to the end is skipped.
+const ENDLESS: usize = 1 << 20;
+/// Factor and summand for a token after which no way to the end is known: the remaining tokens are
+/// taken to be enough if they exceed the factor times the way before the token, plus the summand.
+const UNKNOWN_FACTOR: usize = 4;
+const UNKNOWN_TOKENS: usize = 64;
+
+/// The state of a request's constraint and of token healing after one output's tokens.
+#[derive(Clone)]
+pub(crate) struct ConstraintState {
+    matcher: Option<Matcher>,
+    /// The bytes that the output must spell first, for token healing.
+    healing: Healing,
+    /// The tokens allowed next, packed; empty if nothing is ever forbidden.
+    mask: Vec<u32>,
+    /// A known way to a complete output, if the output must end within its budget.
+    ending: Option<KnownEnding>,
+}
+
+/// Tokens that complete the output, and the number of them that have been appended.
+#[derive(Clone)]
+struct KnownEnding {
+    tokens: Arc<[TokenId]>,
+    appended: usize,
+}
+
+/// The constraint's answer to the question what comes next.
+pub(crate) enum NextTokens {
+    /// The output is complete, and nothing may follow but an end token.
+    Complete,
+    /// These tokens must follow, if any; after them the model chooses.
+    Forced(Vec<TokenId>),
+}
+
+impl ConstraintState {
+    pub fn new(request: &Request, settings: &DecodeSettings) -> Self {
+        let matcher = request.constraint.as_ref().map(|constraint| constraint.matcher());
+        let healing = Healing::new(settings.healed_bytes.clone());
+        let words = match matcher.is_some() || !healing.is_over() {
+            true => TokenSet::word_count(settings.vocabulary.size()),
+            false => 0,
+        };
+        Self { matcher, healing, mask: vec![0; words], ending: None }
+    }
+
+    /// True while the output still spells the end of its prompt.
+    pub fn is_healing(&self) -> bool {
+        !self.healing.is_over()
+    }
+
+    /// True if the output is complete as it is.
+    pub fn is_complete(&self) -> bool {
+        self.matcher.as_ref().is_some_and(Matcher::is_accepting)
+    }
+
+    /// The tokens allowed next among the first `tokens`, packed; `None` if all are.
+    pub fn mask(&self, tokens: usize) -> Option<&[u32]> {
+        let masked = self.matcher.is_some() || !self.healing.is_over();
+        masked.then(|| &self.mask[..TokenSet::word_count(tokens).min(self.mask.len())])
+    }
+
+    /// Computes the mask of the next token, and the tokens that must come next. `length` is the
+    /// number of tokens of the output.
+    pub fn next_tokens(
+        &mut self,
+        settings: &DecodeSettings,
+        length: usize,
+    ) -> Result<NextTokens, DecodeError> {
+        if !self.healing.is_over() {
+            self.healing.fill_mask(&settings.vocabulary, self.matcher.as_mut(), &mut self.mask)?;
+            if self.mask.iter().all(|word| *word == 0) {
+                return Err(DecodeError::DeadEnd { tokens: length });
+            }
+            return Ok(NextTokens::Forced(Vec::new()));
+        }
+        let Some(matcher) = &mut self.matcher else { return Ok(NextTokens::Forced(Vec::new())) };
+        matcher.fill_mask(&mut self.mask)?;
+        let ends = settings.vocabulary.eos();
+        let first = first_ids(&self.mask, ends.len().max(1) + 1);
+        let over = match settings.end_token {
+            EndToken::Implied => first.iter().all(|id| ends.contains(id)),
+            EndToken::Sampled => first.is_empty(),
+        };
+        if over {
+            // The constraint allows no token but an end, or no token at all.
+            return match matcher.is_accepting() {
+                true => Ok(NextTokens::Complete),
+                false => Err(DecodeError::DeadEnd { tokens: length }),
+            };
+        }
+        Ok(NextTokens::Forced(match (settings.forced, first.as_slice()) {
+            (ForcedTokens::Sample, _) => Vec::new(),
+            (ForcedTokens::Append, &[only]) => vec![only],
+            (ForcedTokens::Append, _) => matcher.forced_tokens()?,
+        }))
+    }
+
+    /// Reads a token with these bytes. Returns the bytes that belong to the output, which excludes
+    /// those of a healed prompt; `None` if the token is refused, which changes nothing.
+    pub fn append<'a>(&mut self, token: TokenId, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, DecodeError> {
+        let Some(own) = self.healing.output_part(bytes) else { return Ok(None) };
+        let allowed = match &mut self.matcher {
+            Some(matcher) if self.healing.is_over() => matcher.advance(token)?,
+            Some(matcher) if !own.is_empty() => matcher.advance_bytes(own)?,
+            _ => true,
+        };
+        if !allowed {
+            return Ok(None);
+        }
+        self.healing.spell(bytes.len());
+        self.ending = self.ending.take().and_then(|ending| ending.after(token));
+        Ok(Some(own))
+    }
+
+    /// Number of the first of these tokens that the constraint allows next, one after another.
+    pub fn count_allowed(&mut self, tokens: &[TokenId]) -> Result<usize, DecodeError> {
+        match &mut self.matcher {
+            Some(matcher) if !tokens.is_empty() => Ok(matcher.validate(tokens)?),
+            _ => Ok(tokens.len()),
+        }
+    }
+
+    /// A tree of drafts that the constraint checks, if there is a constraint.
+    pub fn draft_tree(&mut self) -> Result<Option<DraftTree<'_>>, DecodeError> {
+        Ok(self.matcher.as_mut().map(Matcher::draft_tree).transpose()?)
+    }
+
+    /// The mask after drafts that have been [read](Self::advance_draft) but are not certain.
+    pub fn draft_mask(&mut self, tokens: usize) -> Result<Option<Vec<u32>>, DecodeError> {
+        let Some(matcher) = &mut self.matcher else { return Ok(None) };
+        let mut mask = vec![0; self.mask.len()];
+        matcher.fill_mask(&mut mask)?;
+        mask.truncate(TokenSet::word_count(tokens));
+        Ok(Some(mask))
+    }
+
+    /// Reads a draft; returns `false` if the constraint refuses it.
+    pub fn advance_draft(&mut self, token: TokenId) -> Result<bool, DecodeError> {
+        match &mut self.matcher {
+            Some(matcher) => Ok(matcher.advance(token)?),
+            None => Ok(true),
+        }
+    }
+
+    /// Removes drafts that have been [read](Self::advance_draft).
+    pub fn rollback_draft(&mut self, tokens: usize) -> Result<(), DecodeError> {
+        match &mut self.matcher {
+            Some(matcher) => Ok(matcher.rollback(tokens)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The tokens that must end the output instead of `token`, because too few of the `room` tokens
+    /// that remain would be left for an end after it; `None` if `token` may come.
+    pub fn required_ending(
+        &mut self,
+        token: TokenId,
+        room: usize,
+        settings: &DecodeSettings,
+    ) -> Result<Option<Vec<TokenId>>, DecodeError> {
+        let heeded = settings.budget == Budget::Complete && self.healing.is_over();
+        let Some(matcher) = self.matcher.as_mut().filter(|_| heeded) else {
+            return Ok(None);
+        };
+        if settings.end_tokens.contains(&token) || room > ENDLESS || !matcher.advance(token)? {
+            return Ok(None);
+        }
+        let behind = matcher.completion()?;
+        matcher.rollback(1)?;
+        // A known ending may be shorter than the result of a search that starts in its middle.
+        let ending = match &self.ending {
+            Some(known) => Some(known.rest().to_vec()),
+            None => matcher.completion()?.map(|ending| ending.to_vec()),
+        };
+        let enough = match (&behind, &ending) {
+            (Some(behind), _) => behind.len() < room,
+            (None, Some(ending)) => ending.len() * UNKNOWN_FACTOR + UNKNOWN_TOKENS < room,
+            (None, None) => true,
+        };
+        if enough {
+            // The new ending begins with `token`, which the known one need not do.
+            self.ending = behind.map(|behind| KnownEnding::new([&[token], &*behind].concat()));
+            return Ok(None);
+        }
+        Ok(ending.filter(|ending| ending.len() <= room))
+    }
+}
+
+impl KnownEnding {
+    fn new(tokens: Vec<TokenId>) -> Self {
+        Self { tokens: tokens.into(), appended: 0 }
+    }
+
+    /// The tokens that have not been appended.
+    fn rest(&self) -> &[TokenId] {
+        &self.tokens[self.appended..]
+    }
+
+    /// The same ending after `token`, if it is the next of its tokens.
+    fn after(self, token: TokenId) -> Option<Self> {
+        let Self { tokens, appended } = self;
+        (tokens.get(appended) == Some(&token)).then_some(Self { tokens, appended: appended + 1 })
+    }
+}
+
+/// The first members of a packed set, `most` at most.
+fn first_ids(words: &[u32], most: usize) -> Vec<TokenId> {
+    let mut ids = Vec::new();
+    for (index, &word) in words.iter().enumerate() {
+        let mut bits = word;
+        while bits != 0 {
+            ids.push(TokenId(index as u32 * 32 + bits.trailing_zeros()));
+            if ids.len() == most {
+                return ids;
+            }
+            bits &= bits - 1;
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_packed_sets() {
+        let words = [0b101, 0, 1 << 31];
+        let ids = |most| first_ids(&words, most).iter().map(|id| id.0).collect::<Vec<_>>();
+        assert_eq!((ids(5), ids(2)), (vec![0, 2, 95], vec![0, 2]));
+    }
+}
