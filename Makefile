@@ -11,16 +11,19 @@ BENCH ?= --help
 # What `make fuzz` fuzzes, and for how long.
 TARGET ?= json_schema
 SECONDS ?= 60
-# Schemas, suites and instances that the longer tests read.
-HEDGEROW_DATA ?= $(abspath ../shared/data)
+# A folder with maskbench/dev.jsonl.gz, for tests over thousands of real schemas. They are reported as
+# ignored where there is none.
+HEDGEROW_DATA ?= $(wildcard $(abspath ../shared/data))
 export HEDGEROW_DATA
+# The tests that are ignored unless what they need is there; each is in a module of such a name.
+NEEDS := needs_model needs_suite needs_lark $(if $(HEDGEROW_DATA),needs_maskbench)
 # See .cargo/config.toml; exported for the programs that make starts without cargo.
 OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
 
 include make/capi.mk
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test capi-test lint bench-deps bench fuzz clean
+.PHONY: help setup data demo test capi-test lint bench-deps bench fuzz clean
 
 help: ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,13 +31,17 @@ help: ## list these tasks
 setup: ## fetch libtorch and the demo model into .deps/ (about 630 MB to download, once)
 	@$(PYTHON) setup/setup.py libtorch model
 
+data: ## fetch what some tests judge with: the official JSON Schema suite and Lark (2 MB)
+	@$(PYTHON) setup/setup.py suite lark
+
 demo: setup ## set up, build, and let a real model fill in a JSON Schema
 	$(CARGO) build --release --features $(FEATURES) --bin hedgerow
 	target/release/hedgerow generate --model $(MODEL) --prompt "$(PROMPT)" \
 		--schema examples/data/person.schema.json --stream
 
-test: setup ## set up and run all tests: Rust, documentation examples, C
+test: setup data ## set up and run all tests: Rust, documentation examples, C
 	$(CARGO) test -p hedgerow -p hedgerow-header --features $(FEATURES)
+	$(CARGO) test --features $(FEATURES) --test suite --test cli --test torch -- --ignored --skip long_ $(NEEDS)
 	$(MAKE) capi-test
 
 capi-test: setup ## build and run the C and C++ programs of tests/capi

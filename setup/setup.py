@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Fetches what hedgerow builds and tests with into `.deps/`, and nothing anywhere else.
 
-    python3 setup/setup.py [libtorch] [model] [tokenizer] [llama] [--force]
+    python3 setup/setup.py [libtorch] [model] [suite] [lark] [tokenizer] [llama] [--force]
 
 Parts: `libtorch` (the C++ library under PyTorch, CPU), `model` (SmolLM2-135M-Instruct as GGUF),
+`suite` (the official JSON Schema test suite) and `lark` (the parser generator), for tests,
 `tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens) and `llama`
 (llama.cpp's samplers, compiled, for benchmarks). Without arguments: libtorch and model.
 
@@ -111,6 +112,37 @@ PARTS = {
                 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             ),
         ),
+    ),
+    "suite": Part(
+        "suite",
+        "json-schema-test-suite",
+        "the official JSON Schema test suite, from the source package of Python's jsonschema",
+        (
+            Download(
+                "jsonschema",
+                "4.26.0",
+                "0c26707e2efad8aa1bfc5b7ce170f3fccc2e4918ff85989ba9ffa9facb2be326",
+                1,
+                "MIT (the suite), see .deps/json-schema-test-suite/LICENSE",
+                form="source",
+            ),
+        ),
+        10,
+    ),
+    "lark": Part(
+        "lark",
+        "lark",
+        "the parser generator Lark, which judges outputs of Lark grammars in tests",
+        (
+            Download(
+                "lark",
+                "1.3.1",
+                "c629b661023a014c37da873b4ff58a817398d12635d3bbb2c5a03be7fe5d1e12",
+                1,
+                "MIT",
+            ),
+        ),
+        10,
     ),
     "tokenizer": Part(
         "tokenizer",
@@ -388,6 +420,18 @@ def make_model(folder, files):
     unzip(files[0], folder, choose)
 
 
+def make_suite(folder, files):
+    with tarfile.open(files[0]) as archive:
+        for member in archive:
+            inside = member.name.partition("/json/")[2]
+            if member.isfile() and (inside.startswith(("tests/", "remotes/")) or inside == "LICENSE"):
+                copy_stream(archive.extractfile(member), folder / inside, Progress(inside, 0))
+
+
+def make_lark(folder, files):
+    unzip(files[0], folder, lambda name: name)
+
+
 def make_tokenizer(folder, files):
     wanted = {
         "package/models/tokenizer.json": "tokenizer.json",
@@ -439,6 +483,8 @@ def make_llama(folder, files):
 MAKERS = {
     "libtorch": make_libtorch,
     "model": make_model,
+    "suite": make_suite,
+    "lark": make_lark,
     "tokenizer": make_tokenizer,
     "llama": make_llama,
 }

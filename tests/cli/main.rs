@@ -3,4 +3,4 @@
 
 mod commands;
 #[cfg(feature = "torch")]
-mod generate;
+mod needs_model;

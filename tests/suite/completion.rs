@@ -12,15 +12,14 @@ use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{self, Notation};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use serde_json::{json, Value};
-use std::io::BufRead;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::support::bytes::byte_vocabulary;
+use crate::support::files::{self, number, Case};
 use crate::support::walk::Random;
 
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    let more = [
+    byte_vocabulary(&[
         "{\"",
         "\":",
         "\",",
@@ -35,11 +34,7 @@ fn vocabulary() -> Vocabulary {
         "],",
         "}}",
         ", ",
-    ];
-    tokens.extend(more.iter().map(|t| t.as_bytes().to_vec()));
-    tokens.push(b"</s>".to_vec());
-    let eos = TokenId(tokens.len() as u32 - 1);
-    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
+    ])
 }
 
 /// The text that completes a matcher's output, read to its end.
@@ -388,29 +383,27 @@ fn other_grammars() {
     }
 }
 
-fn data() -> Option<PathBuf> {
-    let root =
-        std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    let path = root.join("maskbench/dev.jsonl.gz");
-    if !path.exists() {
-        eprintln!("skipped: {} is not there (set HEDGEROW_DATA)", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 #[test]
-fn maskbench() {
-    let Some(path) = data() else { return };
-    let file = std::fs::File::open(path).unwrap();
-    let lines: Vec<String> =
-        std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines().map(Result::unwrap).collect();
-    let wanted = number("HEDGEROW_SCHEMAS", 40);
-    let places = number("HEDGEROW_PLACES", if wanted > 40 { 1_000 } else { 5 });
+fn real_schemas() {
+    find_ends(&files::sample().collect::<Vec<_>>(), 5);
+}
+
+mod needs_maskbench {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs HEDGEROW_DATA; long: minutes in release builds"]
+    fn long_maskbench() {
+        let cases: Vec<Case> = files::maskbench().collect();
+        let wanted = number("HEDGEROW_SCHEMAS", 1_000);
+        let step = (cases.len() / wanted.max(1)).max(1);
+        let some: Vec<Case> = cases.into_iter().step_by(step).take(wanted).collect();
+        find_ends(&some, number("HEDGEROW_PLACES", 1_000));
+    }
+}
+
+/// A way to the end is found at `places` random places of each case, and the whole is valid.
+fn find_ends(cases: &[Case], places: usize) {
     let vocabulary = match std::env::var_os("HEDGEROW_VOCAB") {
         Some(path) => Vocabulary::from_tokenizer_json(&std::fs::read(path).unwrap()).unwrap(),
         None => vocabulary(),
@@ -418,10 +411,7 @@ fn maskbench() {
     let mut random = Random(number("HEDGEROW_SEED", 1) as u64);
     let (mut schemas, mut found, mut invalid, mut failures) = (0, 0, 0, Vec::new());
     let mut times: Vec<(Duration, String)> = Vec::new();
-    let step = (lines.len() / wanted.max(1)).max(1);
-    for line in lines.iter().step_by(step).take(wanted) {
-        let case: Value = serde_json::from_str(line).unwrap();
-        let (id, text) = (case["id"].as_str().unwrap(), case["schema"].as_str().unwrap());
+    for Case { id, schema: text, .. } in cases {
         let parsed: Value = serde_json::from_str(text).unwrap();
         let Ok(judge) = jsonschema::options().should_validate_formats(true).build(&parsed) else { continue };
         let Ok(grammar) = schema::compile(text, &SchemaOptions::default()) else { continue };

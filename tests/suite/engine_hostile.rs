@@ -3,6 +3,7 @@
 //! No time is asserted: another order of growth shows as a test that does not end. The soak is 20,000 tokens, or
 //! `HEDGEROW_SOAK` of them.
 
+use crate::support::bytes::byte_vocabulary;
 use crate::support::random_rules;
 use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::{Constraint, EngineError, Interrupt, Interrupted, Limits, Matcher};
@@ -19,14 +20,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::walk::Random;
-
-fn vocabulary(more: &[&str]) -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    tokens.extend(more.iter().map(|t| t.as_bytes().to_vec()));
-    tokens.push(b"</s>".to_vec());
-    let eos = TokenId(tokens.len() as u32 - 1);
-    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
-}
 
 /// Reads `text`, asking for a mask before every `every`-th byte.
 #[track_caller]
@@ -104,7 +97,7 @@ fn a_hundred_thousand_brackets() {
         item
     });
     for grammar in [by_productions, as_arrays] {
-        let constraint = Constraint::new(&grammar, &vocabulary(&["[[[[", "]]]]"])).unwrap();
+        let constraint = Constraint::new(&grammar, &byte_vocabulary(&["[[[[", "]]]]"])).unwrap();
         let mut matcher = constraint.matcher();
         read(&mut matcher, &text, 7);
         assert!(matcher.is_accepting());
@@ -134,7 +127,7 @@ fn counted_alternatives() {
             let body = with_rules(b, &words);
             b.nodes.repeat(body, 1, 1_000)
         });
-        let constraint = Constraint::new(&grammar, &vocabulary(&["aaaa", "ab"])).unwrap();
+        let constraint = Constraint::new(&grammar, &byte_vocabulary(&["aaaa", "ab"])).unwrap();
         let mut matcher = constraint.matcher();
         read(&mut matcher, &[b'a'; 1_000], 10);
         assert!(matcher.is_accepting());
@@ -156,7 +149,7 @@ fn counts_of_a_million() {
         b.nodes.repeat(body, 999_999, 1_000_000)
     });
     for grammar in [grammar, nodes] {
-        let constraint = Constraint::new(&grammar, &vocabulary(&["ab", "abab"])).unwrap();
+        let constraint = Constraint::new(&grammar, &byte_vocabulary(&["ab", "abab"])).unwrap();
         let mut matcher = constraint.matcher();
         read(&mut matcher, b"ab".repeat(25_000).as_slice(), 100);
         assert!(matcher.advance_bytes(&b"ab".repeat(475_000)).unwrap());
@@ -168,7 +161,7 @@ fn counts_of_a_million() {
 #[test]
 fn an_enum_of_ten_thousand() {
     let words: Vec<String> = (0..10_000).map(|i| format!("value {:04}!", i * 7 % 10_000)).collect();
-    let vocabulary = vocabulary(&["value ", "00", "123"]);
+    let vocabulary = byte_vocabulary(&["value ", "00", "123"]);
     for merged in [true, false] {
         let constraint = {
             let grammar = build(|b| {
@@ -194,7 +187,7 @@ fn an_enum_of_ten_thousand() {
 
 #[test]
 fn five_thousand_optional_keys() {
-    let vocabulary = vocabulary(&["\"key ", "\":1", "\",\""]);
+    let vocabulary = byte_vocabulary(&["\"key ", "\":1", "\",\""]);
     for order in [KeyOrder::Declared, KeyOrder::Any] {
         let constraint = {
             let grammar = build(|b| {
@@ -237,7 +230,7 @@ fn recursion_on_either_side() {
             b.define(rule, body).unwrap();
             b.rule_node(rule)
         });
-        let constraint = Constraint::new(&grammar, &vocabulary(&["aaa"])).unwrap();
+        let constraint = Constraint::new(&grammar, &byte_vocabulary(&["aaa"])).unwrap();
         let mut matcher = constraint.matcher();
         let text = if left {
             [vec![b'b'], vec![b'a'; 200_000]].concat()
@@ -263,7 +256,7 @@ fn exponential_ambiguity() {
         b.define(rule, body).unwrap();
         s
     });
-    let constraint = Constraint::new(&grammar, &vocabulary(&["aa"])).unwrap();
+    let constraint = Constraint::new(&grammar, &byte_vocabulary(&["aa"])).unwrap();
     let mut matcher = constraint.matcher();
     read(&mut matcher, &[b'a'; 300], 1);
     assert!(matcher.is_accepting());
@@ -299,7 +292,7 @@ fn endless(key: u64, limits: Limits) -> Result<Constraint, EngineError> {
     let mut builder = GrammarBuilder::new();
     let root = builder.nodes.lazy(key);
     let grammar = builder.build(root, Some(Arc::new(Endless))).unwrap();
-    Constraint::with_limits(&grammar, &vocabulary(&["(("]), limits)
+    Constraint::with_limits(&grammar, &byte_vocabulary(&["(("]), limits)
 }
 
 #[track_caller]
@@ -328,7 +321,7 @@ fn every_limit_is_a_typed_error() {
         with_rules(b, &words)
     });
     let limits = Limits::default().state_threads(100);
-    assert_eq!(limit(Constraint::with_limits(&many, &vocabulary(&[]), limits)), "state_threads");
+    assert_eq!(limit(Constraint::with_limits(&many, &byte_vocabulary(&[]), limits)), "state_threads");
 
     // Search: words over two letters with the 40th letter from the end fixed, and not.
     let search = || {
@@ -345,7 +338,7 @@ fn every_limit_is_a_typed_error() {
     let result = (|| {
         let grammar = search();
         let constraint =
-            Constraint::with_limits(&grammar, &vocabulary(&[]), Limits::default().search_states(1_000))?;
+            Constraint::with_limits(&grammar, &byte_vocabulary(&[]), Limits::default().search_states(1_000))?;
         let mut matcher = constraint.matcher();
         matcher.mask().map(|_| ())
     })();
@@ -396,7 +389,7 @@ fn deadlines_and_cancellation() {
     // In the middle of each kind of call, which then has changed nothing.
     const DEPTH: usize = 10_000;
     let long = "(".repeat(DEPTH);
-    let vocabulary = vocabulary(&[&long]);
+    let vocabulary = byte_vocabulary(&[&long]);
     let long_token = TokenId(256);
     type Call<'a> = (&'a str, Box<dyn Fn(&mut Matcher) -> Result<(), EngineError> + 'a>);
     let calls: Vec<Call<'_>> = vec![
@@ -436,7 +429,7 @@ fn deadlines_and_cancellation() {
 /// Patterns whose automata would be enormous if they were built whole: compiled and read, or refused by a typed error.
 #[test]
 fn patterns_that_explode() {
-    let vocabulary = vocabulary(&["aaaa", "ab"]);
+    let vocabulary = byte_vocabulary(&["aaaa", "ab"]);
     let thousand = |one: &str| one.repeat(1_000);
     // A pattern, an output, whether it is whole, and what may not follow it.
     let cases = [
@@ -477,7 +470,7 @@ fn patterns_that_explode() {
 /// References that lead in circles: with something read on the way, a grammar; without, an error.
 #[test]
 fn references_in_circles() {
-    let vocabulary = vocabulary(&["{\"", "\":"]);
+    let vocabulary = byte_vocabulary(&["{\"", "\":"]);
     let good = [
         r##"{"type": "array", "items": {"$ref": "#"}}"##,
         r##"{"anyOf": [{"type": "null"}, {"type": "array", "items": {"$ref": "#"}}]}"##,
@@ -511,7 +504,7 @@ fn references_in_circles() {
 /// Noise, and good text with noise in it: an answer or an error, never a panic or a hang.
 #[test]
 fn random_bytes() {
-    let vocabulary = vocabulary(&["{\"", "\":"]);
+    let vocabulary = byte_vocabulary(&["{\"", "\":"]);
     let mut random = Random(5);
     let schema = r##"{"$defs": {"a": {"type": "string", "pattern": "^[a-z]{2,5}(-|\\d)*$", "maxLength": 9}}, "type": "object",
         "properties": {"x": {"$ref": "#/$defs/a"}, "y": {"multipleOf": 0.5, "minimum": -3e2}}, "required": ["x"],
@@ -616,7 +609,7 @@ fn long_grammars() {
         format!("root ::= \"{}\"", "a".repeat(1_000_000)),
         format!("root ::= s*\ns ::= {}\"b\"", "([a-y] root)? ".repeat(5_000)),
     ];
-    let vocabulary = vocabulary(&["ab", "xy"]);
+    let vocabulary = byte_vocabulary(&["ab", "xy"]);
     for text in table {
         let started = Instant::now();
         let grammar = Notation::Gbnf.compile(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -658,7 +651,7 @@ fn a_soak_keeps_memory_flat() {
     let tokens: u64 = std::env::var("HEDGEROW_SOAK").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000);
     let pieces = ["\"", "\":", "\",\"", "{\"", "],[", "ab", "key", "\\u00", "12", "}}"];
     let constraint =
-        Constraint::with_limits(&json(), &vocabulary(&pieces), Limits::default().graph_bytes(BUDGET))
+        Constraint::with_limits(&json(), &byte_vocabulary(&pieces), Limits::default().graph_bytes(BUDGET))
             .unwrap();
     let mut random = Random(1);
     let (mut matcher, mut read, mut most) = (constraint.matcher(), 0, 0);
@@ -701,7 +694,7 @@ const AMBIGUOUS: &[(&str, usize)] = &[
 
 #[test]
 fn counts_over_what_can_be_read_in_many_ways() {
-    let vocabulary = vocabulary(&["aa", "ab", "aaaaaaaa", "end", "if ", ", ", "é", "12"]);
+    let vocabulary = byte_vocabulary(&["aa", "ab", "aaaaaaaa", "end", "if ", ", ", "é", "12"]);
     for &(text, most) in AMBIGUOUS {
         let grammar = Notation::Gbnf.compile(text).unwrap();
         let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
@@ -732,7 +725,7 @@ fn powers_of_a_rule_are_repetitions() {
         ("root ::= root root | root | \"(\" root? \")\"", &["()", "()(())"], &["", "(", ")("]),
         ("root ::= root? root{4} | \"a\"", &["a", "aaaa", "aaaaa", "aaaaaaa"], &["aa", "aaa", "aaaaaa"]),
     ];
-    let vocabulary = vocabulary(&["aa"]);
+    let vocabulary = byte_vocabulary(&["aa"]);
     for (text, words, others) in table {
         let grammar = Notation::Gbnf.compile(text).unwrap();
         let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
@@ -756,7 +749,7 @@ fn special_tokens_that_are_missing_are_named_when_the_grammar_is_tied() {
     ];
     for (text, missing) in table {
         let grammar = Notation::Gbnf.compile(text).unwrap();
-        let tied = Constraint::new(&grammar, &vocabulary(&[]));
+        let tied = Constraint::new(&grammar, &byte_vocabulary(&[]));
         let found = match tied {
             Err(EngineError::UnknownSpecialToken(name)) => Some(name),
             Err(other) => panic!("{text}: {other}"),
@@ -768,7 +761,7 @@ fn special_tokens_that_are_missing_are_named_when_the_grammar_is_tied() {
 
 #[test]
 fn random_rules_have_no_error_midway() {
-    let vocabulary = vocabulary(&["aa", "ab", "end", "if ", ", ", "é"]);
+    let vocabulary = byte_vocabulary(&["aa", "ab", "end", "if ", ", ", "é"]);
     for seed in 0..150 {
         let Ok(grammar) = Notation::Gbnf.compile(&random_rules::gbnf(seed)) else { continue };
         let mut matcher = Constraint::new(&grammar, &vocabulary).unwrap().matcher();

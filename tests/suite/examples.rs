@@ -32,14 +32,17 @@ fn mask_logits_tells_the_story_of_its_twins() {
 }
 
 #[cfg(feature = "torch")]
-#[test]
-fn generate_fills_in_the_schema() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let model = root.join(".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf");
-    if !model.is_file() {
-        eprintln!("skipped: {} is not there; `make setup` fetches it", model.display());
-        return;
+mod needs_model {
+    #[test]
+    #[ignore = "needs the demo model: make setup"]
+    fn generate_fills_in_the_schema() {
+        super::generate_fills_in_the_schema();
     }
+}
+
+#[cfg(feature = "torch")]
+fn generate_fills_in_the_schema() {
+    let model = crate::support::files::demo_model();
     let output = Command::new(example("generate"))
         .args([model, data("person.schema.json"), "Describe a person named Ada.".into()])
         .output()

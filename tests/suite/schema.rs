@@ -3,6 +3,7 @@
 //! Random schemas have the `jsonschema` crate as their judge, of random instances and of random outputs: `HEDGEROW_CASES` schemas
 //! (default 300) from `HEDGEROW_SEED` (default 1) on.
 
+use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint};
 use crate::support::random_schema;
 use crate::support::stress;
 use crate::support::walk;
@@ -13,24 +14,6 @@ use hedgerow::schema::{
     compile, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers,
     SchemaOptions, Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
-use hedgerow::vocab::{TokenId, Vocabulary};
-
-fn constraint(schema: &str, options: &SchemaOptions) -> Constraint {
-    let grammar = compile(schema, options).unwrap_or_else(|e| panic!("{schema}: {e}"));
-    let vocabulary = Vocabulary::from_byte_list((0..=255u8).map(|b| vec![b]).collect()).unwrap();
-    Constraint::new(&grammar, &vocabulary).unwrap()
-}
-
-fn accepts(constraint: &Constraint, text: &str) -> bool {
-    let mut matcher = constraint.matcher();
-    matcher.advance_bytes(text.as_bytes()).unwrap() && matcher.is_accepting()
-}
-
-fn check_with(options: &SchemaOptions, schema: &str, valid: &[&str], invalid: &[&str]) {
-    let constraint = constraint(schema, options);
-    valid.iter().for_each(|text| assert!(accepts(&constraint, text), "{schema} refuses {text}"));
-    invalid.iter().for_each(|text| assert!(!accepts(&constraint, text), "{schema} accepts {text}"));
-}
 
 fn check(schema: &str, valid: &[&str], invalid: &[&str]) {
     check_with(&SchemaOptions::default(), schema, valid, invalid);
@@ -618,15 +601,9 @@ fn random_schemas() {
         .whitespace(Whitespace::Unlimited)
         .escapes(EscapePolicy::Any)
         .numbers(Numbers::Json);
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    for piece in
-        ["\",\"", "\"a\":", "\":{\"", "[1,", "],[", "true", ",2", "}]", "\"ab\"", ",\"b\":1", "null,null"]
-    {
-        tokens.push(piece.into());
-    }
-    tokens.push(b"</s>".to_vec());
-    let eos = TokenId(tokens.len() as u32 - 1);
-    let vocabulary = Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap();
+    let pieces =
+        ["\",\"", "\"a\":", "\":{\"", "[1,", "],[", "true", ",2", "}]", "\"ab\"", ",\"b\":1", "null,null"];
+    let vocabulary = byte_vocabulary(&pieces);
     let (mut refused, mut judged, mut drawn) = (std::collections::BTreeMap::<String, usize>::new(), 0, 0);
     let (seed, cases) = (number("HEDGEROW_SEED", 1), number("HEDGEROW_CASES", 300));
     for case in 0..cases {

@@ -1,33 +1,23 @@
 //! The algebra of schemas: what combines many conditions is compiled, is right, and carries every
 //! output to its end.
 
+use crate::support::bytes::{accepts, byte_vocabulary};
 use crate::support::walk;
 use crate::support::walk::Random;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{compile, EscapePolicy, SchemaError, SchemaOptions};
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::vocab::Vocabulary;
 use serde_json::{json, Value};
 
 fn vocabulary() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    for piece in ["\",\"", "\":\"", "\":{\"", "[1,", "true", "}]", "\"}", "{\"", ",\""] {
-        tokens.push(piece.into());
-    }
-    tokens.push(b"</s>".to_vec());
-    let eos = TokenId(tokens.len() as u32 - 1);
-    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
+    byte_vocabulary(&["\",\"", "\":\"", "\":{\"", "[1,", "true", "}]", "\"}", "{\"", ",\""])
 }
 
 fn constraint(schema: &Value, order: KeyOrder) -> Constraint {
     let grammar = compile(&schema.to_string(), &SchemaOptions::default().key_order(order))
         .unwrap_or_else(|error| panic!("{schema}: {error}"));
     Constraint::new(&grammar, &vocabulary()).unwrap()
-}
-
-fn accepts(constraint: &Constraint, text: &str) -> bool {
-    let mut matcher = constraint.matcher();
-    matcher.advance_bytes(text.as_bytes()).unwrap() && matcher.is_accepting()
 }
 
 /// These instances are judged as the validator judges them, in both orders of keys; and so are

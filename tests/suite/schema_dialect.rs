@@ -3,6 +3,7 @@
 //!
 //! `HEDGEROW_CASES` (default 300) and `HEDGEROW_SEED` (default 1) choose the random schemas.
 
+use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint};
 use crate::support::closed;
 use crate::support::random_schema;
 use crate::support::walk;
@@ -13,20 +14,12 @@ use hedgerow::schema::{
     compile, compile_with_warnings, AdditionalProperties, Draft, EscapePolicy, Numbers, SchemaError,
     SchemaOptions, SchemaWarning, Strictness, Whitespace,
 };
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::vocab::Vocabulary;
 use std::io::Read;
-
-fn bytes() -> Vocabulary {
-    Vocabulary::from_byte_list((0..=255u8).map(|b| vec![b]).collect()).unwrap()
-}
 
 /// Every byte, some longer pieces and an end.
 fn pieces() -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    tokens.extend(["\",\"", "\"a\":", "\":{\"", "],[", "true", "}]", ",\"b\":1"].map(|p| p.into()));
-    tokens.push(b"</s>".to_vec());
-    let eos = TokenId(tokens.len() as u32 - 1);
-    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[eos]).unwrap()
+    byte_vocabulary(&["\",\"", "\"a\":", "\":{\"", "],[", "true", "}]", ",\"b\":1"])
 }
 
 /// Whether some number has more digits than doubles, with which the judge computes, tell apart.
@@ -36,22 +29,6 @@ fn has_long_number(text: &str) -> bool {
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-
-fn constraint(schema: &str, options: &SchemaOptions) -> Constraint {
-    let grammar = compile(schema, options).unwrap_or_else(|e| panic!("{schema}: {e}"));
-    Constraint::new(&grammar, &bytes()).unwrap()
-}
-
-fn accepts(constraint: &Constraint, text: &str) -> bool {
-    let mut matcher = constraint.matcher();
-    matcher.advance_bytes(text.as_bytes()).unwrap() && matcher.is_accepting()
-}
-
-fn check_with(options: &SchemaOptions, schema: &str, valid: &[&str], invalid: &[&str]) {
-    let constraint = constraint(schema, options);
-    valid.iter().for_each(|text| assert!(accepts(&constraint, text), "{schema} refuses {text}"));
-    invalid.iter().for_each(|text| assert!(!accepts(&constraint, text), "{schema} accepts {text}"));
 }
 
 fn any_order() -> SchemaOptions {
@@ -611,7 +588,7 @@ fn lenient_mode_refuses_nothing_that_is_valid() {
             }
         };
         dropped += usize::from(!warnings.is_empty());
-        let constraint = Constraint::new(&grammar, &bytes()).unwrap();
+        let constraint = Constraint::new(&grammar, &byte_vocabulary(&[])).unwrap();
         for instance in valid {
             let mut matcher = constraint.matcher();
             let Ok(read) = matcher.advance_bytes(instance.to_string().as_bytes()) else { continue };

@@ -1,32 +1,29 @@
 //! MaskBench's real-world schemas: what compiles, and whether instances are judged rightly.
 //!
-//! Every case's valid instances must be accepted and its invalid ones refused, byte by byte. The known exceptions are
-//! counted by cause; run `cargo test --release --features cli --test suite schema_maskbench -- --ignored --nocapture
-//! all_cases` for the figures over all cases. `walks` draws random outputs and has the `jsonschema` crate judge them, formats on:
-//! `HEDGEROW_WALKS` outputs (default 20) for each of `HEDGEROW_SCHEMAS` schemas (default 2,000), over the vocabulary in
-//! `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file; default: the demo model's). `soak` reads 1,000,000 tokens under changing schemas and
-//! prints what memory does meanwhile: `cargo test --release --features cli --test suite schema_maskbench::soak -- --ignored --nocapture`.
+//! Every case's valid instances must be accepted and its invalid ones refused, byte by byte. The
+//! sample in the repository is always judged. The collection itself, MaskBench's development cases,
+//! is read from the folder `HEDGEROW_DATA`:
+//!
+//! ```sh
+//! cargo test --release --test suite all_cases -- --ignored --nocapture
+//! cargo test --release --test suite random_outputs -- --ignored --nocapture
+//! cargo test --release --test suite soak -- --ignored --nocapture
+//! ```
+//!
+//! `random_outputs` has the `jsonschema` crate judge outputs drawn from the masks, formats on:
+//! `HEDGEROW_WALKS` outputs (default 20) for each of `HEDGEROW_SCHEMAS` schemas (default 2,000),
+//! over the vocabulary in `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file; default: the demo
+//! model's). `soak` reads 1,000,000 tokens under changing schemas and prints the memory in use.
 
 use hedgerow::engine::{Constraint, Limits, Matcher};
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{compile, SchemaOptions};
 use hedgerow::vocab::Vocabulary;
 use std::collections::BTreeMap;
-use std::io::BufRead;
-use std::path::PathBuf;
 
+use crate::support::bytes::byte_vocabulary;
+use crate::support::files::{self, number, Case};
 use crate::support::walk::{walk, Random};
-
-fn data() -> Option<PathBuf> {
-    let root =
-        std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    let path = root.join("maskbench/dev.jsonl.gz");
-    if !path.exists() {
-        eprintln!("skipped: {} is not there (set HEDGEROW_DATA)", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 fn accepts(constraint: &Constraint, text: &str) -> Result<bool, String> {
     let mut matcher = constraint.matcher();
@@ -46,15 +43,11 @@ struct Score {
     failures: Vec<String>,
 }
 
-fn run(every: usize) -> Option<Score> {
-    let file = std::fs::File::open(data()?).unwrap();
-    let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
-    let vocabulary = Vocabulary::from_byte_list((0..=255u8).map(|b| vec![b]).collect()).unwrap();
+fn judge(cases: impl Iterator<Item = Case>) -> Score {
+    let vocabulary = byte_vocabulary(&[]);
     let mut score = Score::default();
-    for line in lines.step_by(every) {
-        let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let id = case["id"].as_str().unwrap();
-        let schema = case["schema"].as_str().unwrap();
+    for Case { id, schema, instances } in cases {
+        let schema = schema.as_str();
         if let Ok(only) = std::env::var("HEDGEROW_CASE") {
             if !id.contains(&only) {
                 continue;
@@ -77,9 +70,8 @@ fn run(every: usize) -> Option<Score> {
             }
         };
         let mut any_order = None;
-        for test in case["tests"].as_array().unwrap() {
-            let text = test["text"].as_str().unwrap();
-            let valid = test["valid"].as_bool().unwrap();
+        for (valid, text) in instances {
+            let text = text.as_str();
             match accepts(&constraint, text) {
                 Ok(accepted) if accepted == valid => {}
                 Ok(false) => {
@@ -113,17 +105,59 @@ fn run(every: usize) -> Option<Score> {
             eprintln!("{id}: {:?}", start.elapsed());
         }
     }
-    Some(score)
+    score
 }
 
 #[test]
-#[ignore = "minutes in debug builds"]
-fn all_cases() {
-    report();
+fn the_sample_is_judged_rightly() {
+    let score = judge(files::sample());
+    assert_eq!(score.schemas, 88);
+    assert!(score.failures.is_empty(), "{}", score.failures.join("\n"));
+    assert_eq!(score.valid_refused_for_order, SAMPLE_ORDER_ONLY);
 }
 
-pub fn report() {
-    let Some(score) = run(number("HEDGEROW_EVERY", 1)) else { return };
+mod needs_maskbench {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs HEDGEROW_DATA; long: half a minute in debug builds"]
+    fn all_cases() {
+        report(&judge(files::maskbench().step_by(number("HEDGEROW_EVERY", 1))));
+    }
+
+    #[test]
+    #[ignore = "needs HEDGEROW_DATA; long: minutes in release builds"]
+    fn long_random_outputs() {
+        random_outputs();
+    }
+
+    #[test]
+    #[ignore = "needs HEDGEROW_DATA; long: minutes in release builds"]
+    fn long_soak() {
+        soak();
+    }
+}
+
+/// Valid instances of the sample that have their keys in another order than declared.
+const SAMPLE_ORDER_ONLY: usize = 4;
+
+/// Cases that do not compile, with the reason. All others must.
+const REFUSED: &[(&str, &str)] = &[
+    ("Github_hard---o75605.json", "a back-reference in a pattern"),
+    ("Github_medium---o35868.json", "one property decides too many conditions"),
+    ("Glaiveai2K---calculate_area_3a8a9f78.json", NO_VALUE),
+    ("Glaiveai2K---calculate_area_43c11cd0.json", NO_VALUE),
+    ("Glaiveai2K---calculate_area_8db9d7ff.json", NO_VALUE),
+    ("Glaiveai2K---calculate_area_d402e1cc.json", NO_VALUE),
+    ("Glaiveai2K---calculate_area_e6818129.json", NO_VALUE),
+    ("Glaiveai2K---calculate_area_f8e04f89.json", NO_VALUE),
+    ("Handwritten---allany17.json", "states searched in an intersection of twelve patterns"),
+    ("JsonSchemaStore---travis.json", "the negation of `uniqueItems`"),
+];
+
+const NO_VALUE: &str = "no value satisfies the schema";
+
+fn report(score: &Score) {
     for failure in &score.failures {
         println!("{failure}");
     }
@@ -141,29 +175,22 @@ pub fn report() {
     for (reason, count) in reasons.iter().take(40) {
         println!("{count:6} {reason}");
     }
+    let unexpected =
+        |failure: &&String| !REFUSED.iter().any(|(id, _)| failure.starts_with(&format!("{id}: ")));
+    let unexpected: Vec<&String> = score.failures.iter().filter(unexpected).collect();
+    assert!(unexpected.is_empty(), "{} failures that are not listed", unexpected.len());
+    let gone = score.schemas == 7_539 && score.compile_errors < REFUSED.len();
+    assert!(!gone, "some cases compile now: take them off the list");
 }
 
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
-}
-
-fn vocabulary() -> Option<Vocabulary> {
-    let default = ".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf";
-    let path = std::env::var_os("HEDGEROW_VOCAB").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let Ok(bytes) = std::fs::read(&path) else {
-        eprintln!("skipped: {} is not there (make setup, or set HEDGEROW_VOCAB)", path.display());
-        return None;
-    };
-    Some(match bytes.starts_with(b"GGUF") {
+/// The vocabulary of the file that `HEDGEROW_VOCAB` names, else the demo model's.
+fn vocabulary() -> Vocabulary {
+    let path = std::env::var_os("HEDGEROW_VOCAB").map_or_else(files::demo_model, Into::into);
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    match bytes.starts_with(b"GGUF") {
         true => Vocabulary::from_gguf(&hedgerow::gguf::GgufFile::parse(&bytes).unwrap()).unwrap(),
         false => Vocabulary::from_tokenizer_json(&bytes).unwrap(),
-    })
-}
-
-#[test]
-#[ignore = "minutes in debug builds"]
-fn walks() {
-    walk_all();
+    }
 }
 
 /// Whether the judge calls a number no multiple that is one: it divides in double precision, where a number of twenty
@@ -225,22 +252,19 @@ fn long_division() {
     }
 }
 
-pub fn walk_all() {
-    let (Some(path), Some(vocabulary)) = (data(), vocabulary()) else { return };
+fn random_outputs() {
+    let vocabulary = vocabulary();
     let (walks, schemas) = (number("HEDGEROW_WALKS", 20), number("HEDGEROW_SCHEMAS", 2000));
-    let file = std::fs::File::open(path).unwrap();
-    let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
     let (mut used, mut outputs, mut given_up, mut undecided) = (0, 0, 0, 0);
     let mut failures: Vec<String> = Vec::new();
     let mut passed_over: Vec<String> = Vec::new();
     let mut short: Vec<String> = Vec::new();
     // Every third case, so that the schemas come from all of MaskBench's collections.
-    for line in lines.step_by(3) {
+    for Case { id, schema: text, .. } in files::maskbench().step_by(number("HEDGEROW_EVERY", 3)) {
         if used == schemas {
             break;
         }
-        let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let (id, text) = (case["id"].as_str().unwrap(), case["schema"].as_str().unwrap());
+        let text = text.as_str();
         if std::env::var("HEDGEROW_CASE").is_ok_and(|only| !id.contains(&only)) {
             continue;
         }
@@ -321,6 +345,7 @@ pub fn walk_all() {
         short.len(),
         passed_over.len()
     );
+    assert!(failures.is_empty(), "{} failures", failures.len());
 }
 
 /// Resident memory of this process in MiB, where the system tells.
@@ -331,10 +356,8 @@ fn resident() -> Option<usize> {
 
 /// Schemas come and go, sixteen at a time, beside one that stays: what the vocabulary and the long-lived constraint remember must
 /// not grow for ever. `HEDGEROW_SOAK` tokens.
-#[test]
-#[ignore = "minutes"]
 fn soak() {
-    let (Some(path), Some(vocabulary)) = (data(), vocabulary()) else { return };
+    let vocabulary = vocabulary();
     let tokens = number("HEDGEROW_SOAK", 1_000_000);
     let any = compile("true", &SchemaOptions::default()).unwrap();
     let any = Constraint::with_limits(&any, &vocabulary, Limits::default().graph_bytes(16 << 20)).unwrap();
@@ -343,13 +366,10 @@ fn soak() {
     let mut early = None;
     let mut random = Random(11);
     'soak: loop {
-        let file = std::fs::File::open(&path).unwrap();
-        let lines = std::io::BufReader::new(flate2::read::GzDecoder::new(file)).lines();
         // Some of all of MaskBench's collections, about 300, again and again: what the vocabulary remembers of them is bounded, but
         // by more than it needs for these.
-        for line in lines.step_by(25) {
-            let case: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            let grammar = compile(case["schema"].as_str().unwrap(), &SchemaOptions::default());
+        for case in files::maskbench().step_by(25) {
+            let grammar = compile(&case.schema, &SchemaOptions::default());
             let Ok(Ok(constraint)) = grammar.map(|grammar| Constraint::new(&grammar, &vocabulary)) else {
                 continue;
             };

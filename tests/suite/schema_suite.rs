@@ -11,6 +11,8 @@ use hedgerow::schema::{
     compile, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions, Whitespace,
 };
 use hedgerow::vocab::Vocabulary;
+
+use crate::support::bytes::byte_vocabulary;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +25,8 @@ const DRAFTS: [(&str, Draft); 5] = [
     ("draft2020-12", Draft::Y2020),
 ];
 
-/// What is known to fail, and why.
+/// Tests of one group that are known to fail, and why. Revisions of the suite differ: the list names
+/// tests of several.
 struct Known {
     drafts: &'static [&'static str],
     file: &'static str,
@@ -63,23 +66,19 @@ const KNOWN: &[Known] = &[
     },
     Known {
         drafts: &["draft7", "draft2019-09", "draft2020-12"],
+        file: "optional/format/hostname.json",
+        group: "validation of host names",
+        tests: &["a valid punycoded IDN hostname"],
+        reason: A_LABELS,
+    },
+    Known {
+        drafts: &["draft7", "draft2019-09", "draft2020-12"],
         file: "optional/format/idn-hostname.json",
         group: "validation of internationalized host names",
         tests: &["valid Chinese Punycode"],
         reason: A_LABELS,
     },
 ];
-
-fn suite() -> Option<PathBuf> {
-    let root =
-        std::env::var_os("HEDGEROW_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    let path = root.join("json-schema-test-suite");
-    if !path.exists() {
-        eprintln!("skipped: {} is not there (set HEDGEROW_DATA)", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 fn json_files(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
@@ -176,10 +175,27 @@ fn judge(
     failures
 }
 
-#[test]
-fn official_suite() {
-    let Some(root) = suite() else { return };
-    let bytes = Vocabulary::from_byte_list((0..=255u8).map(|b| vec![b]).collect()).unwrap();
+/// Group and name of every test in a file.
+fn names(path: &Path) -> impl Iterator<Item = (String, String)> {
+    let groups: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let text = |value: &Value| value["description"].as_str().unwrap().to_owned();
+    groups.into_iter().flat_map(move |group| {
+        let name = text(&group);
+        let tests = group["tests"].as_array().unwrap().clone();
+        tests.into_iter().map(move |test| (name.clone(), text(&test)))
+    })
+}
+
+mod needs_suite {
+    #[test]
+    #[ignore = "needs the official suite: make data"]
+    fn all_drafts() {
+        super::all_drafts(&crate::support::files::official_suite());
+    }
+}
+
+fn all_drafts(root: &Path) {
+    let bytes = byte_vocabulary(&[]);
     let remotes = root.join("remotes");
     let base = SchemaOptions::default()
         .key_order(KeyOrder::Any)
@@ -188,7 +204,7 @@ fn official_suite() {
         .numbers(Numbers::Json);
     let base = add_remotes(base, &remotes, &remotes);
     let mut wrong = Vec::new();
-    let mut met = BTreeSet::new();
+    let (mut present, mut met) = (BTreeSet::new(), BTreeSet::new());
     for (draft, version) in DRAFTS {
         let options = base.clone().draft(version);
         let mut score = Score::default();
@@ -199,6 +215,7 @@ fn official_suite() {
         for path in json_files(&dir).into_iter().chain(json_files(&dir.join("optional/format"))) {
             let file = path.strip_prefix(&dir).unwrap().to_str().unwrap().replace('\\', "/");
             let options = if file.starts_with("optional/") { &options } else { &annotated };
+            present.extend(names(&path).map(|(group, test)| (draft, file.clone(), group, test)));
             for (group, test, what) in judge(&path, options, &bytes, &mut score) {
                 let known = |k: &Known| {
                     k.drafts.contains(&draft)
@@ -230,14 +247,16 @@ fn official_suite() {
             score.exact_groups, score.groups, score.pass, score.tests
         );
         let page = include_str!("../../docs/json-schema.md");
-        if !page.lines().any(|line| line.starts_with(&row)) {
+        let pinned = std::env::var_os("HEDGEROW_SUITE").is_none();
+        if pinned && !page.lines().any(|line| line.starts_with(&row)) {
             wrong.push(format!("docs/json-schema.md lacks the row {row}"));
         }
         assert!(score.exact_groups * 100 > score.groups * 99, "{draft} fell below 99 % of the groups");
     }
     for known in KNOWN {
         for (draft, test) in known.drafts.iter().flat_map(|d| known.tests.iter().map(move |t| (*d, *t))) {
-            if !met.contains(&(draft, known.file.to_owned(), known.group.to_owned(), test.to_owned())) {
+            let name = (draft, known.file.to_owned(), known.group.to_owned(), test.to_owned());
+            if present.contains(&name) && !met.contains(&name) {
                 wrong.push(format!(
                     "no failure any more, take it off the list: {draft} {}: {test}",
                     known.file

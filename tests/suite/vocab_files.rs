@@ -198,18 +198,31 @@ fn tokenizer_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The files below the folder `HEDGEROW_TOKENIZERS`, else the one of `make bench-deps`.
 fn real_tokenizers() -> Vec<PathBuf> {
-    let Some(folder) = std::env::var_os("HEDGEROW_TOKENIZERS") else {
-        eprintln!("skipped: HEDGEROW_TOKENIZERS names no folder with tokenizer.json files");
-        return Vec::new();
-    };
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/.deps/tokenizers");
+    let folder = std::env::var_os("HEDGEROW_TOKENIZERS").unwrap_or_else(|| default.into());
     let files = tokenizer_files(Path::new(&folder));
     assert!(!files.is_empty(), "no tokenizer.json below {}", folder.to_string_lossy());
     files
 }
 
-/// What building costs and what it finds in real files; run with `--nocapture` to see the figures.
-#[test]
+mod needs_tokenizers {
+    #[test]
+    #[ignore = "needs real tokenizers: make bench-deps"]
+    fn real_tokenizers_load() {
+        super::real_tokenizers_load();
+    }
+
+    #[cfg(feature = "tokenizers")]
+    #[test]
+    #[ignore = "needs real tokenizers: make bench-deps"]
+    fn real_files_decode_alike() {
+        super::against_the_tokenizers_crate::real_files_decode_alike();
+    }
+}
+
+/// Real files load; `--nocapture` shows what building costs.
 fn real_tokenizers_load() {
     for path in real_tokenizers() {
         let json = std::fs::read(&path).unwrap();
@@ -313,8 +326,7 @@ mod against_the_tokenizers_crate {
         }
     }
 
-    #[test]
-    fn real_files_decode_alike() {
+    pub fn real_files_decode_alike() {
         for path in real_tokenizers() {
             let json = std::fs::read(&path).unwrap();
             check_each_token(&path, &json);

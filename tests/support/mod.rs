@@ -2,7 +2,9 @@
 //! reference engine.
 #![allow(dead_code)] // Each program that includes this uses a part.
 
+pub mod bytes;
 pub mod closed;
+pub mod files;
 pub mod random_rules;
 pub mod random_schema;
 pub mod reference;

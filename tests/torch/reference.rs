@@ -6,7 +6,6 @@
 //! nothing where there is none.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 
 use super::small::*;
 
@@ -24,16 +23,6 @@ use serde_json::{json, Value};
 const TINY_TOLERANCE: f64 = 1e-4;
 /// The same for the demo model, whose logits are sums of hundreds of products in thirty layers.
 const DEMO_TOLERANCE: f64 = 4e-3;
-
-fn demo_model() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(".deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf");
-    if path.is_file() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there; `make setup` fetches it", path.display());
-    None
-}
 
 /// The text of tokens, special ones by their names.
 fn spelled(vocabulary: &Vocabulary, tokens: &[TokenId]) -> Vec<u8> {
@@ -144,9 +133,16 @@ fn half_precision_stays_near() {
     }
 }
 
-#[test]
+mod needs_model {
+    #[test]
+    #[ignore = "needs the demo model: make setup"]
+    fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
+        super::the_demo_model_gives_the_logits_tokens_and_text_of_transformers();
+    }
+}
+
 fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
-    let Some(path) = demo_model() else { return };
+    let path = crate::support::files::demo_model();
     let model = Model::load(path, LoadOptions::default()).unwrap();
     let reference = reference();
     let mut largest = 0.0_f64;
@@ -180,13 +176,11 @@ fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
     assert_eq!(model.vocabulary().size(), 49_152);
 }
 
-/// The same models, batches, trees and outputs on the first GPU; nothing where there is none.
+/// The same models, batches, trees and outputs on the first GPU.
 #[test]
-fn a_gpu_computes_what_the_cpu_computes() {
-    if let Err(error) = DeviceName::Cuda(0).resolve() {
-        eprintln!("skipped: {error}");
-        return;
-    }
+#[ignore = "needs a GPU"]
+fn needs_gpu_computes_what_the_cpu_computes() {
+    DeviceName::Cuda(0).resolve().unwrap();
     let scratch = Scratch::new("gpu");
     for case in reference()["tiny"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();

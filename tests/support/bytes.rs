@@ -1,0 +1,34 @@
+//! The vocabulary of all bytes, and judging texts with it.
+
+use hedgerow::schema::{compile, SchemaOptions};
+use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::Constraint;
+
+/// A vocabulary of all 256 bytes, then `longer` tokens, then the end of sequence `</s>`.
+pub fn byte_vocabulary(longer: &[&str]) -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    tokens.extend(longer.iter().map(|token| token.as_bytes().to_vec()));
+    tokens.push(b"</s>".to_vec());
+    let end = TokenId(tokens.len() as u32 - 1);
+    Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[end]).unwrap()
+}
+
+/// True if `text` is a whole output of the constraint.
+pub fn accepts(constraint: &Constraint, text: &str) -> bool {
+    let mut matcher = constraint.matcher();
+    matcher.advance_bytes(text.as_bytes()).unwrap() && matcher.is_accepting()
+}
+
+/// The constraint of a schema over the vocabulary of all bytes.
+pub fn constraint(schema: &str, options: &SchemaOptions) -> Constraint {
+    let grammar = compile(schema, options).unwrap_or_else(|error| panic!("{schema}: {error}"));
+    Constraint::new(&grammar, &byte_vocabulary(&[])).unwrap()
+}
+
+/// Asserts that a schema accepts the `valid` texts and none of the `invalid` ones.
+#[track_caller]
+pub fn check_with(options: &SchemaOptions, schema: &str, valid: &[&str], invalid: &[&str]) {
+    let constraint = constraint(schema, options);
+    valid.iter().for_each(|text| assert!(accepts(&constraint, text), "{schema} refuses {text}"));
+    invalid.iter().for_each(|text| assert!(!accepts(&constraint, text), "{schema} accepts {text}"));
+}
