@@ -35,8 +35,8 @@ data: ## fetch what some tests judge with: the official JSON Schema suite and La
 	@$(PYTHON) setup/setup.py suite lark
 
 demo: setup ## set up, build, and let a real model fill in a JSON Schema
-	$(CARGO) build --release --features $(FEATURES) --bin hedgerow
-	target/release/hedgerow generate --model $(MODEL) --prompt "$(PROMPT)" \
+	$(CARGO) build --profile demo --features $(FEATURES) --bin hedgerow
+	target/demo/hedgerow generate --model $(MODEL) --prompt "$(PROMPT)" \
 		--schema examples/data/person.schema.json --stream
 
 test: setup data ## set up and run all tests: Rust, documentation examples, C

@@ -9,6 +9,7 @@ mod automata;
 mod completion;
 #[cfg(feature = "decode")]
 mod decode;
+mod docs;
 mod engine_basic;
 mod engine_hostile;
 mod engine_masks;
