@@ -50,15 +50,15 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
     if out.len() != words * matchers.len() {
         return Err(EngineError::MaskLength { given: out.len(), needed: words * matchers.len(), tokens });
     }
-    let mut unknown: Vec<Row<'_, M>> = Vec::new();
+    let mut unknown: Vec<PendingRow<'_, M>> = Vec::new();
     for (at, (matcher, out)) in matchers.iter_mut().zip(out.chunks_mut(words)).enumerate() {
         if !(*matcher).borrow_mut().fill_known(out)? {
-            unknown.push(Row { at, matcher, out });
+            unknown.push(PendingRow { at, matcher, out });
         }
     }
-    let constraint = |row: &Row<'_, M>| (*row.matcher).borrow().constraint_address();
+    let constraint = |row: &PendingRow<'_, M>| (*row.matcher).borrow().constraint_address();
     unknown.sort_by_key(constraint);
-    let mut groups: Vec<Vec<Row<'_, M>>> = Vec::new();
+    let mut groups: Vec<Vec<PendingRow<'_, M>>> = Vec::new();
     for row in unknown {
         match groups.last_mut() {
             Some(group) if constraint(&group[0]) == constraint(&row) => group.push(row),
@@ -69,28 +69,28 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
 }
 
 /// A mask to be found, and the place of its row.
-struct Row<'a, M> {
+struct PendingRow<'a, M> {
     at: usize,
     matcher: &'a mut M,
     out: &'a mut [u32],
 }
 
 /// How many threads are to be started beside the caller's.
-fn started(constraints: usize, threads: usize) -> usize {
+fn extra_threads(constraints: usize, threads: usize) -> usize {
     constraints.min(threads).saturating_sub(1)
 }
 
 /// Finds masks, those of each group one after the other.
 fn fill_groups<M: BorrowMut<Matcher> + Send>(
-    groups: Vec<Vec<Row<'_, M>>>,
+    groups: Vec<Vec<PendingRow<'_, M>>>,
     threads: usize,
 ) -> Result<(), EngineError> {
-    let workers = started(groups.len(), threads);
-    let mut shares: Vec<Vec<Row<'_, M>>> = (0..=workers).map(|_| Vec::new()).collect();
+    let workers = extra_threads(groups.len(), threads);
+    let mut shares: Vec<Vec<PendingRow<'_, M>>> = (0..=workers).map(|_| Vec::new()).collect();
     for (i, group) in groups.into_iter().enumerate() {
         shares[i % (workers + 1)].extend(group);
     }
-    let fill = |share: Vec<Row<'_, M>>| -> Option<(usize, EngineError)> {
+    let fill = |share: Vec<PendingRow<'_, M>>| -> Option<(usize, EngineError)> {
         let errors = share.into_iter().filter_map(|row| {
             let result = row.matcher.borrow_mut().fill_mask(row.out);
             result.err().map(|error| (row.at, error))
@@ -99,7 +99,7 @@ fn fill_groups<M: BorrowMut<Matcher> + Send>(
     };
     let around = Interrupt::current();
     let around = &around;
-    let interrupted = |share: Vec<Row<'_, M>>| {
+    let interrupted = |share: Vec<PendingRow<'_, M>>| {
         let first = share.first().map_or(0, |row| row.at);
         around.scope(|| fill(share)).unwrap_or_else(|error| Some((first, error.into())))
     };
@@ -129,7 +129,7 @@ mod tests {
         let table = [((0, 8), 0), ((1, 8), 0), ((2, 8), 1), ((2, 1), 0), ((5, 3), 2), ((3, 100), 2)];
         for ((constraints, threads), workers) in table {
             assert_eq!(
-                started(constraints, threads),
+                extra_threads(constraints, threads),
                 workers,
                 "{constraints} constraints, {threads} threads"
             );

@@ -1,7 +1,7 @@
 //! A short way to the end: the least that must still be written before the output is complete.
 //!
 //! Every state that is reached can be completed; the question is how. What a continuation costs at least is known by its structure
-//! ([`price`](super::price)): so each thread of a state has a price, that of the shortest word of its terminal and of what follows,
+//! ([`cost`](super::cost)): so each thread of a state has a price, that of the shortest word of its terminal and of what follows,
 //! and the cheapest one leads to the next state, where the same is asked again. Where prices are exact this goes straight to the end,
 //! one state for each terminal written, and what it writes has the fewest bytes there can be. Where they are too low, because parts
 //! depend on each other, other ways are tried in the order of their prices (A*), at first carefully and then ever more greedily.
@@ -11,9 +11,9 @@
 //!
 //! Answers are kept for each state, since a state inside a long text is the same again and again.
 
+use super::cost::{Costs, NextKey};
 use super::error::EngineError;
 use super::graph::{Core, Graph};
-use super::price::{Key, Prices};
 use super::recogniser::{Awaits, StateId, Thread};
 use super::stack::{CaptureId, Frame};
 use crate::automata::shortest::Labelled;
@@ -38,7 +38,7 @@ const MAX_LEXEME_WORDS: usize = 12;
 /// What is known of ways to the end.
 #[derive(Default)]
 pub(super) struct Completions {
-    pub prices: Prices,
+    pub costs: Costs,
     /// By state; `None` where the search found none.
     found: HashMap<StateId, Option<Arc<[TokenId]>>>,
     tokens: usize,
@@ -47,22 +47,22 @@ pub(super) struct Completions {
 impl Completions {
     /// About how many bytes this holds.
     pub fn memory(&self) -> usize {
-        self.prices.memory() + self.found.len() * 32 + self.tokens * 4
+        self.costs.memory() + self.found.len() * 32 + self.tokens * 4
     }
 }
 
 /// One step of a way: text, or a special token.
 #[derive(Clone)]
-enum Written {
+enum Segment {
     Text(Arc<[u8]>),
     Special(SpecialId),
 }
 
-impl Written {
+impl Segment {
     fn bytes(&self) -> u32 {
         match self {
-            Written::Text(bytes) => bytes.len() as u32,
-            Written::Special(_) => 1,
+            Segment::Text(bytes) => bytes.len() as u32,
+            Segment::Special(_) => 1,
         }
     }
 }
@@ -70,11 +70,11 @@ impl Written {
 impl Graph {
     /// Tokens that complete an output in `state`: none if it is complete.
     pub fn completion(&self, state: StateId) -> Result<Option<Arc<[TokenId]>>, EngineError> {
-        let mut core = self.working()?;
+        let mut core = self.lock_for_work()?;
         if let Some(known) = core.completions.found.get(&state) {
             return Ok(known.clone());
         }
-        let found = match core.way_to_the_end(state)? {
+        let found = match core.shortest_ending(state)? {
             None => None,
             Some(way) => self.spell(&core, &way)?,
         };
@@ -87,14 +87,14 @@ impl Graph {
     }
 
     /// The tokens of a way; `None` where the vocabulary cannot spell it.
-    fn spell(&self, core: &Core, way: &[Written]) -> Result<Option<Arc<[TokenId]>>, EngineError> {
+    fn spell(&self, core: &Core, way: &[Segment]) -> Result<Option<Arc<[TokenId]>>, EngineError> {
         let mut tokens = Vec::new();
         let mut text = Vec::new();
         let trie = self.vocabulary.trie();
         for written in way {
             match written {
-                Written::Text(bytes) => text.extend_from_slice(bytes),
-                Written::Special(special) => {
+                Segment::Text(bytes) => text.extend_from_slice(bytes),
+                Segment::Special(special) => {
                     if !fewest_tokens(trie, &std::mem::take(&mut text), &mut tokens) {
                         return Ok(None);
                     }
@@ -136,22 +136,22 @@ fn fewest_tokens(trie: &TokenTrie, text: &[u8], tokens: &mut Vec<TokenId>) -> bo
 }
 
 /// A state that has been reached, and how.
-struct Reached {
+struct SearchNode {
     cost: u32,
     steps: usize,
-    from: Option<(usize, Written)>,
+    from: Option<(usize, Segment)>,
 }
 
 /// A way on from a reached state that has not been followed yet.
-struct Ahead {
+struct OpenEdge {
     from: usize,
-    way: WayOn,
-    written: Written,
+    way: Move,
+    written: Segment,
 }
 
 /// How a way goes on.
 #[derive(Clone, Copy)]
-enum WayOn {
+enum Move {
     /// The terminal of a thread ends with a label.
     After(Thread, Option<u32>),
     /// Byte by byte from a state: of a lexeme, what rivals say counts, too.
@@ -164,7 +164,7 @@ type Queue = BinaryHeap<(Reverse<u32>, usize)>;
 
 impl Core {
     /// The way from `state` to an accepting state.
-    fn way_to_the_end(&mut self, state: StateId) -> Result<Option<Vec<Written>>, EngineError> {
+    fn shortest_ending(&mut self, state: StateId) -> Result<Option<Vec<Segment>>, EngineError> {
         for (weight, more) in WEIGHTS.into_iter().zip(MORE_STATES) {
             if let Some(way) = self.attempt(state, weight, more)? {
                 return Ok(Some(way));
@@ -178,10 +178,10 @@ impl Core {
         start: StateId,
         weight: u32,
         more: usize,
-    ) -> Result<Option<Vec<Written>>, EngineError> {
-        let mut reached = vec![Reached { cost: 0, steps: 0, from: None }];
+    ) -> Result<Option<Vec<Segment>>, EngineError> {
+        let mut reached = vec![SearchNode { cost: 0, steps: 0, from: None }];
         let mut seen: HashSet<StateId> = [start].into_iter().collect();
-        let mut ahead: Vec<Option<Ahead>> = Vec::new();
+        let mut ahead: Vec<Option<OpenEdge>> = Vec::new();
         let mut queue = Queue::new();
         let mut longest = 0;
         let mut here = Some((start, 0));
@@ -194,37 +194,37 @@ impl Core {
                 if reached.len() > more + STATES_PER_STEP * longest {
                     return Ok(None);
                 }
-                for (written, way, to_come) in self.ways_on(state)? {
+                for (written, way, to_come) in self.moves(state)? {
                     let cost = reached[at].cost.saturating_add(written.bytes());
                     let rank = cost.saturating_add(to_come.saturating_mul(weight));
                     queue.push((Reverse(rank), ahead.len()));
-                    ahead.push(Some(Ahead { from: at, way, written }));
+                    ahead.push(Some(OpenEdge { from: at, way, written }));
                 }
             }
             interrupt::check()?;
             let Some((_, next)) = queue.pop() else { return Ok(None) };
-            let Some(Ahead { from, way, written }) = ahead[next].take() else { continue };
+            let Some(OpenEdge { from, way, written }) = ahead[next].take() else { continue };
             let state = self.follow(way, &written)?;
             here = (state != StateId::DEAD && seen.insert(state)).then(|| {
-                let Reached { cost, steps, .. } = reached[from];
+                let SearchNode { cost, steps, .. } = reached[from];
                 let cost = cost.saturating_add(written.bytes());
-                reached.push(Reached { cost, steps: steps + 1, from: Some((from, written)) });
+                reached.push(SearchNode { cost, steps: steps + 1, from: Some((from, written)) });
                 (state, reached.len() - 1)
             });
         }
     }
 
     /// The state to which a way on leads.
-    fn follow(&mut self, way: WayOn, written: &Written) -> Result<StateId, EngineError> {
+    fn follow(&mut self, way: Move, written: &Segment) -> Result<StateId, EngineError> {
         let text: &[u8] = match written {
-            Written::Text(bytes) => bytes,
-            Written::Special(_) => &[],
+            Segment::Text(bytes) => bytes,
+            Segment::Special(_) => &[],
         };
         let recogniser = &mut self.recogniser;
         match way {
-            WayOn::Special(thread) => recogniser.after_special(thread),
-            WayOn::From(state) => text.iter().try_fold(state, |at, &byte| recogniser.step(at, byte)),
-            WayOn::After(thread, label) => {
+            Move::Special(thread) => recogniser.after_special(thread),
+            Move::From(state) => text.iter().try_fold(state, |at, &byte| recogniser.step(at, byte)),
+            Move::After(thread, label) => {
                 let push = |capture: CaptureId, &byte: &u8| recogniser.captures.push(capture, byte);
                 let capture = text.iter().fold(thread.capture, push);
                 recogniser.after(thread.cont, capture, label)
@@ -233,27 +233,27 @@ impl Core {
     }
 
     /// Ways to finish each of a state's terminals, with the price of what follows.
-    fn ways_on(&mut self, state: StateId) -> Result<Vec<(Written, WayOn, u32)>, EngineError> {
+    fn moves(&mut self, state: StateId) -> Result<Vec<(Segment, Move, u32)>, EngineError> {
         let mut ways = Vec::new();
         let is_lexed = self.recogniser.pool.is_lexed();
         for thread in self.recogniser.threads(state).to_vec() {
             match thread.awaits() {
                 Awaits::Special(special) => {
-                    let to_come = self.cont_price(thread.cont);
-                    ways.push((Written::Special(special), WayOn::Special(thread), to_come));
+                    let to_come = self.cont_cost(thread.cont);
+                    ways.push((Segment::Special(special), Move::Special(thread), to_come));
                 }
                 Awaits::Language(language) if is_lexed => {
-                    let to_come = self.cont_price(thread.cont);
+                    let to_come = self.cont_cost(thread.cont);
                     for word in self.lexeme_words(language) {
-                        ways.push((Written::Text(word), WayOn::From(state), to_come));
+                        ways.push((Segment::Text(word), Move::From(state), to_come));
                     }
                 }
                 // What may follow where the terminal may end here has threads of its own.
                 Awaits::Language(language) if self.recogniser.pool.languages.is_nullable(language) => {}
                 Awaits::Language(language) => {
                     for Labelled { word, label } in self.words(thread, language) {
-                        let to_come = self.price_after(thread.cont, label);
-                        ways.push((Written::Text(word), WayOn::After(thread, label), to_come));
+                        let to_come = self.cost_after(thread.cont, label);
+                        ways.push((Segment::Text(word), Move::After(thread, label), to_come));
                     }
                 }
             }
@@ -267,7 +267,7 @@ impl Core {
             return vec![key];
         }
         let languages = &mut self.recogniser.pool.languages;
-        let all = self.completions.prices.words.labelled(languages, language);
+        let all = self.completions.costs.words.labelled(languages, language);
         all[..all.len().min(MAX_WORDS)].to_vec()
     }
 
@@ -281,9 +281,9 @@ impl Core {
         if !spec.is_plain() {
             return None;
         }
-        let Some(Key::Declared(key)) = self.next_key(object) else { return None };
+        let Some(NextKey::Declared(key)) = self.next_key(object) else { return None };
         let languages = &mut self.recogniser.pool.languages;
-        let mut word = self.completions.prices.words.word(languages, spec.before_key)?;
+        let mut word = self.completions.costs.words.word(languages, spec.before_key)?;
         word.extend(json_string::minimal_spelling(&spec.declared.get(key as usize)?.key));
         let end = languages.step_bytes(language, &word);
         let is_key = languages.is_nullable(end) && languages.label(end) == Some(key);
@@ -300,7 +300,7 @@ impl Core {
         let first = first.iter().filter(|&byte| byte != MARK);
         for byte in first.filter(|&byte| tried.insert(classes.class(byte))) {
             let next = languages.step(language, byte);
-            if let Some(rest) = self.completions.prices.words.word(languages, next) {
+            if let Some(rest) = self.completions.costs.words.word(languages, next) {
                 // Behind the mark is what is left to other lexemes.
                 let end = rest.iter().position(|&byte| byte == MARK).unwrap_or(rest.len());
                 words.push([&[byte], &rest[..end]].concat().into());
@@ -313,7 +313,7 @@ impl Core {
 }
 
 /// What was written on the way to a reached state.
-fn way_to(reached: &[Reached], mut at: usize) -> Vec<Written> {
+fn way_to(reached: &[SearchNode], mut at: usize) -> Vec<Segment> {
     let mut way = Vec::new();
     while let Some((before, written)) = reached[at].from.clone() {
         way.push(written);

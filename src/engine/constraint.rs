@@ -2,10 +2,10 @@
 
 use super::error::EngineError;
 use super::graph::Graph;
-use super::lexicon::Lexicon;
 use super::limits::Limits;
 use super::matcher::Matcher;
 use super::recogniser::StateId;
+use super::vocabulary_index::VocabularyIndex;
 use crate::grammar::Grammar;
 use crate::vocab::Vocabulary;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,7 +52,7 @@ impl Shared {
     }
 
     /// A graph within its budget: the current one, or a fresh one if `old` is still current and full.
-    pub fn renewed(&self, old: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
+    pub fn replace_full_graph(&self, old: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
         let mut current = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, old) {
             let mut fresh = Graph::new(&self.grammar, &self.vocabulary, &self.limits)?;
@@ -194,5 +194,5 @@ impl std::fmt::Debug for Constraint {
 /// # Ok::<(), hedgerow::vocab::VocabularyError>(())
 /// ```
 pub fn prepare(vocabulary: &Vocabulary) {
-    vocabulary.extension(|| Lexicon::of(vocabulary)).prepare(vocabulary);
+    vocabulary.extension(|| VocabularyIndex::of(vocabulary)).prepare(vocabulary);
 }

@@ -6,12 +6,12 @@
 //! the frame when the key or item is complete.
 
 use super::error::EngineError;
-use super::lexicon::is_json_space;
 use super::recogniser::{Recogniser, StateId};
 use super::stack::{
-    ArrayId, ArrayState, CaptureId, ContId, Frame, Knowledge, ObjectId, ObjectState, Recorded, NOT_RECORDED,
-    OUTERMOST,
+    ArrayId, ArrayState, CaptureId, CaptureKind, ContId, Frame, ItemKnowledge, ObjectId, ObjectState,
+    NOT_RECORDED, OUTERMOST,
 };
+use super::vocabulary_index::is_json_space;
 use crate::automata::{interrupt, LangId, UNLABELLED};
 use crate::grammar::{ArrayProgress, ArraySpec, Choice, Node, NodeId, ObjectProgress, ObjectSpec};
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Recogniser {
                     let from = if start == OUTERMOST { 0 } else { start };
                     let text = self.captures.text(capture, from);
                     if start == OUTERMOST {
-                        after = self.captures.root(Recorded::Nothing, self.captures.knowledge(capture));
+                        after = self.captures.root(CaptureKind::Nothing, self.captures.knowledge(capture));
                     }
                     // An empty recording stands for "some key": see `canonical`.
                     if let Some(key) = decode_key(&text) {
@@ -167,17 +167,17 @@ impl Recogniser {
                     let from = if start == OUTERMOST { 0 } else { start };
                     let mut knowledge = self.captures.knowledge(capture);
                     // In a mask, a recording that began where it does began before.
-                    let is_whole = knowledge == Knowledge::Whole || from > 0;
+                    let is_whole = knowledge == ItemKnowledge::Whole || from > 0;
                     if is_whole {
                         let text = self.captures.text(capture, from);
                         state.used = self.used_with(state.used, without_spaces(&text));
                     } else {
-                        let decides = knowledge >= Knowledge::Begun || !self.outnumbers(&state, &spec)?;
-                        let now = if decides { Knowledge::Decisive } else { Knowledge::Passed };
+                        let decides = knowledge >= ItemKnowledge::Begun || !self.outnumbers(&state, &spec)?;
+                        let now = if decides { ItemKnowledge::Decisive } else { ItemKnowledge::Passed };
                         knowledge = knowledge.max(now);
                     }
                     if start == OUTERMOST {
-                        after = self.captures.root(Recorded::Nothing, knowledge);
+                        after = self.captures.root(CaptureKind::Nothing, knowledge);
                     } else if !is_whole {
                         after = self.captures.root(self.captures.of(capture), knowledge);
                     }
@@ -228,8 +228,8 @@ impl Recogniser {
     }
 
     /// A new recording, or the one that is running, and where the text to come starts in it.
-    fn record(&self, capture: CaptureId, of: Recorded) -> (CaptureId, u32) {
-        if self.captures.of(capture) == Recorded::Nothing {
+    fn record(&self, capture: CaptureId, of: CaptureKind) -> (CaptureId, u32) {
+        if self.captures.of(capture) == CaptureKind::Nothing {
             (self.captures.root(of, self.captures.knowledge(capture)), OUTERMOST)
         } else {
             (capture, self.captures.len(capture))
@@ -249,8 +249,11 @@ impl Recogniser {
             self.add(offer.declared, cont, capture)?;
         }
         for &(rest, language) in &offer.rests {
-            let (capture, start) =
-                if spec.unique_rest { self.record(capture, Recorded::Key) } else { (capture, NOT_RECORDED) };
+            let (capture, start) = if spec.unique_rest {
+                self.record(capture, CaptureKind::Key)
+            } else {
+                (capture, NOT_RECORDED)
+            };
             let cont = self.stack.push(Frame::ObjectRest { object, rest, start }, below);
             self.add(language, cont, capture)?;
         }
@@ -356,16 +359,19 @@ impl Recogniser {
     pub(super) fn records_key(&self, state: StateId) -> bool {
         // There, captures are beginnings of lexemes.
         let records = !self.pool.is_lexed();
-        records && self.threads(state).iter().any(|thread| self.captures.of(thread.capture) == Recorded::Key)
+        records
+            && self.threads(state).iter().any(|thread| self.captures.of(thread.capture) == CaptureKind::Key)
     }
 
     /// Whether what `state` may read depends on more than the masks that lead to it know of items.
     pub(super) fn depends_on_items(&self, state: StateId) -> bool {
         self.threads(state).iter().any(|thread| match self.captures.knowledge(thread.capture) {
-            Knowledge::Whole | Knowledge::Tail | Knowledge::Passed => false,
+            ItemKnowledge::Whole | ItemKnowledge::Tail | ItemKnowledge::Passed => false,
             // The same whitespace may stand before any item.
-            Knowledge::Begun => self.captures.last(thread.capture).is_some_and(|byte| !is_json_space(byte)),
-            Knowledge::Decisive => true,
+            ItemKnowledge::Begun => {
+                self.captures.last(thread.capture).is_some_and(|byte| !is_json_space(byte))
+            }
+            ItemKnowledge::Decisive => true,
         })
     }
 
@@ -379,10 +385,12 @@ impl Recogniser {
         for (choice, progress) in self.items(state, spec)? {
             let (capture, start) = if spec.distinct.is_some() {
                 let begun = match self.captures.knowledge(capture) {
-                    Knowledge::Passed => self.captures.root(self.captures.of(capture), Knowledge::Begun),
+                    ItemKnowledge::Passed => {
+                        self.captures.root(self.captures.of(capture), ItemKnowledge::Begun)
+                    }
                     _ => capture,
                 };
-                self.record(begun, Recorded::Item)
+                self.record(begun, CaptureKind::Item)
             } else {
                 (capture, NOT_RECORDED)
             };

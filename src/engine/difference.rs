@@ -6,8 +6,8 @@
 //!
 //! Cost: the trie nodes on which the two differ. What is kept is a list of tokens to leave out and a few to put in.
 
-use super::lexicon::SLICED;
-use super::summary::{Base, Counts, Found, Inside, Summariser, Summary};
+use super::summary::{Base, BasePart, Inside, Summariser, Summary, WalkResult};
+use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{Excluded, Expr, LangId};
 use crate::vocab::TokenId;
 use std::sync::{Arc, OnceLock};
@@ -34,36 +34,36 @@ const SHORT_ESCAPES: [(u8, u8); 8] = [
 #[derive(Default)]
 struct Difference {
     /// Nothing below these trie nodes is as in the base.
-    apart: Vec<u32>,
-    found: Found,
+    diverging: Vec<u32>,
+    found: WalkResult,
 }
 
 impl Summariser<'_> {
     /// The summary of `language` as a difference to that of `plainer`, a language with every prefix of `language`.
     /// `None` where the two differ in so much that a walk alone finds it sooner.
     pub fn delta(&mut self, language: LangId, plainer: LangId) -> Option<(Summary, usize)> {
-        let trie = self.source.trie(self.vocabulary);
+        let trie = self.indexed.trie(self.vocabulary);
         let mut difference = Difference::default();
         match self.languages.excluded(language) {
             Some(excluded) => self.differ_by_literals(&excluded, (language, plainer), &mut difference)?,
             None => self.differ(vec![(0, language, plainer)], &mut difference)?,
         }
         let base = self.summary(plainer);
-        let Difference { apart, mut found } = difference;
+        let Difference { diverging, mut found } = difference;
         // A string ends at one place; what else a token may leave by lies above where the two come apart.
         if !matches!(self.languages.expr(language), Expr::Json { .. }) {
-            apart.iter().for_each(|&node| self.record_above(node, language, &mut found));
+            diverging.iter().for_each(|&node| self.record_above(node, language, &mut found));
         }
         let visited = found.visited;
         let exits = found.exits(trie);
-        let below_apart = || apart.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
+        let below_apart = || diverging.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
         found.inside.sort_unstable();
         let is_found = |id: &TokenId| found.inside.binary_search(id).is_ok();
         let few = |ids: &mut dyn Iterator<Item = TokenId>| -> Option<Vec<TokenId>> {
             let some: Vec<TokenId> = ids.take(MAX_DIFFERENCE + 1).collect();
             (some.len() <= MAX_DIFFERENCE).then_some(some)
         };
-        let leaves = |id: TokenId| base.lets_out(id, self.vocabulary, self.source);
+        let leaves = |id: TokenId| base.has_exit(id, self.vocabulary, self.indexed);
         let won = few(&mut found.inside.iter().copied().filter(|&id| !base.reads(id) || leaves(id)));
         let lost = few(&mut below_apart().filter(|id| base.reads(*id) && !is_found(id)));
         let mut removed: Vec<TokenId> = below_apart().filter(|&id| leaves(id)).collect();
@@ -75,7 +75,7 @@ impl Summariser<'_> {
             }
             _ => {
                 let mut inside = base.inside_set(self.vocabulary.size());
-                apart.iter().for_each(|&node| inside.remove_all(trie.subtree_tokens(node)));
+                diverging.iter().for_each(|&node| inside.remove_all(trie.subtree_tokens(node)));
                 inside.insert_all(&found.inside);
                 Inside::Dense(Arc::new(inside))
             }
@@ -83,14 +83,14 @@ impl Summariser<'_> {
         removed.sort_unstable();
         removed.dedup();
         let removed = removed.into();
-        let counts = if inside_counts { Counts::AllBut(removed) } else { Counts::ExitsBut(removed) };
-        let base = Some(Base { summary: base, counts });
-        Some((Summary { base, inside, exits, exiting: OnceLock::new() }, visited))
+        let part = if inside_counts { BasePart::AllExcept(removed) } else { BasePart::ExitsExcept(removed) };
+        let base = Some(Base { summary: base, part });
+        Some((Summary { base, inside, exits, exit_tokens: OnceLock::new() }, visited))
     }
 
     /// Records the ends on the way to `node`.
-    fn record_above(&mut self, node: u32, language: LangId, found: &mut Found) {
-        let trie = self.source.trie(self.vocabulary);
+    fn record_above(&mut self, node: u32, language: LangId, found: &mut WalkResult) {
+        let trie = self.indexed.trie(self.vocabulary);
         let (mut at, mut state) = (0, language);
         loop {
             let Some(child) = trie.children(at).find(|&child| trie.end(child) > node) else { return };
@@ -111,7 +111,7 @@ impl Summariser<'_> {
         difference: &mut Difference,
     ) -> Option<()> {
         let Excluded { literals, lo, hi, depth, in_string } = excluded;
-        let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
+        let (trie, below) = (self.indexed.trie(self.vocabulary), self.indexed.below(self.vocabulary));
         let root = if *in_string { Some(0) } else { trie.child(0, b'"') };
         let mut path: Vec<u8> = Vec::new();
         let mut pairs: Vec<(u32, LangId, LangId)> = Vec::new();
@@ -124,7 +124,7 @@ impl Summariser<'_> {
             }
             difference.found.visited += 1;
             if literals.accepts(lo, depth) {
-                difference.apart.extend(trie.child(node, b'"'));
+                difference.diverging.extend(trie.child(node, b'"'));
             }
             let bytes = literals.next_bytes(lo, hi, depth);
             let mut go_on = |child: Option<u32>, byte: u8| {
@@ -165,19 +165,23 @@ impl Summariser<'_> {
     fn alike(&mut self, language: LangId, plainer: LangId) -> u16 {
         // Of a maximum alone that is all tokens no longer than it.
         let most = self.languages.largest_count(language).min(u16::MAX.into()) as u16;
-        let most = most.saturating_sub(1).max(SLICED);
+        let most = most.saturating_sub(1).max(MAX_SLICED_LEN);
         let mut is_alike = |bytes: u16| {
             let near = self.languages.clamped(language, bytes.into());
             near == self.languages.clamped(plainer, bytes.into())
         };
-        let lengths = if is_alike(SLICED) { [most, 2 * SLICED, SLICED] } else { [SLICED / 2, SLICED / 4, 0] };
+        let lengths = if is_alike(MAX_SLICED_LEN) {
+            [most, 2 * MAX_SLICED_LEN, MAX_SLICED_LEN]
+        } else {
+            [MAX_SLICED_LEN / 2, MAX_SLICED_LEN / 4, 0]
+        };
         lengths.into_iter().find(|&bytes| is_alike(bytes)).unwrap_or(0)
     }
 
     /// Where the pairs of states on the trie's nodes differ; `None` where that is in too much.
     fn differ(&mut self, pairs: Vec<(u32, LangId, LangId)>, difference: &mut Difference) -> Option<()> {
-        let trie = self.source.trie(self.vocabulary);
-        let below = self.source.below(self.vocabulary);
+        let trie = self.indexed.trie(self.vocabulary);
+        let below = self.indexed.below(self.vocabulary);
         let mut stack = pairs;
         // Often only tokens can tell the two apart that are so long that there are few.
         let alike = match stack[..] {
@@ -203,7 +207,7 @@ impl Summariser<'_> {
                     continue;
                 }
                 if next == LangId::NEVER {
-                    difference.apart.push(child);
+                    difference.diverging.push(child);
                     continue;
                 }
                 // Rounded up, so that few lengths are asked about.
@@ -217,7 +221,7 @@ impl Summariser<'_> {
                 if same_end {
                     stack.push((child, next, next_plain));
                 } else {
-                    difference.apart.push(child);
+                    difference.diverging.push(child);
                     difference.found.record(self.languages, trie, child, next);
                     self.walk(child, next, &mut difference.found);
                 }

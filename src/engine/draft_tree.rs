@@ -5,7 +5,7 @@
 //! step a node, whatever its depth, and nodes at the same place share one mask. The matcher itself does not move.
 
 use super::error::EngineError;
-use super::matcher::{Matcher, Place};
+use super::matcher::{Matcher, Position};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ use std::sync::Arc;
 /// ```
 pub struct DraftTree<'m> {
     matcher: &'m mut Matcher,
-    root: Place,
+    root: Position,
     /// `None` for nodes that may not come.
-    nodes: Vec<Option<Place>>,
+    nodes: Vec<Option<Position>>,
 }
 
 impl DraftTree<'_> {
@@ -55,13 +55,13 @@ impl DraftTree<'_> {
                 *self.nodes.get(parent).ok_or(EngineError::DraftParent { node: self.nodes.len(), parent })?
             }
         };
-        self.matcher.check(token)?;
-        let place = match from {
+        self.matcher.check_token(token)?;
+        let position = match from {
             Some(from) => self.matcher.interruptible(|matcher| matcher.follow(from, token))?,
             None => None,
         };
-        self.nodes.push(place);
-        Ok(place.is_some())
+        self.nodes.push(position);
+        Ok(position.is_some())
     }
 
     /// Forgets all nodes but the first `len`.
@@ -84,7 +84,7 @@ impl DraftTree<'_> {
     /// # Errors
     /// [`EngineError::DraftNode`].
     pub fn is_allowed(&self, node: usize) -> Result<bool, EngineError> {
-        Ok(self.place(node)?.is_some())
+        Ok(self.position(node)?.is_some())
     }
 
     /// The tokens allowed behind a node; `None` if the path to it may not come.
@@ -92,8 +92,8 @@ impl DraftTree<'_> {
     /// # Errors
     /// [`EngineError::DraftNode`], and those of [`Matcher::mask`].
     pub fn mask(&mut self, node: usize) -> Result<Option<Arc<TokenSet>>, EngineError> {
-        match self.place(node)? {
-            Some(place) => self.matcher.interruptible(|matcher| matcher.mask_at(place)).map(Some),
+        match self.position(node)? {
+            Some(position) => self.matcher.interruptible(|matcher| matcher.mask_at(position)).map(Some),
             None => Ok(None),
         }
     }
@@ -109,18 +109,18 @@ impl DraftTree<'_> {
         if given != needed {
             return Err(EngineError::MaskLength { given, needed, tokens });
         }
-        let place = self.place(node)?;
-        match place {
-            Some(place) => {
-                let data = self.matcher.interruptible(|matcher| matcher.data_at(place))?;
+        let position = self.position(node)?;
+        match position {
+            Some(position) => {
+                let data = self.matcher.interruptible(|matcher| matcher.data_at(position))?;
                 self.matcher.write(data.as_deref(), out);
             }
             None => out.fill(0),
         }
-        Ok(place.is_some())
+        Ok(position.is_some())
     }
 
-    fn place(&self, node: usize) -> Result<Option<Place>, EngineError> {
+    fn position(&self, node: usize) -> Result<Option<Position>, EngineError> {
         let nodes = self.nodes.len();
         self.nodes.get(node).copied().ok_or(EngineError::DraftNode { node, nodes })
     }
@@ -140,9 +140,9 @@ impl Matcher {
     /// As [`mask`](Self::mask).
     pub fn draft_tree(&mut self) -> Result<DraftTree<'_>, EngineError> {
         if !self.is_stopped() {
-            self.interruptible(Matcher::renew)?;
+            self.interruptible(Matcher::leave_full_graph)?;
         }
-        Ok(DraftTree { root: self.place(), matcher: self, nodes: Vec::new() })
+        Ok(DraftTree { root: self.position(), matcher: self, nodes: Vec::new() })
     }
 
     /// Fills the mask behind every node of a tree of guesses. Node `i` is `tokens[i]` behind node `parents[i]`, which comes
@@ -197,7 +197,8 @@ impl Matcher {
                 tree.push(parent, token)?;
             }
             let DraftTree { matcher, nodes, .. } = tree;
-            let masks = nodes.iter().map(|place| place.map(|place| matcher.data_at(place)).transpose());
+            let masks =
+                nodes.iter().map(|position| position.map(|position| matcher.data_at(position)).transpose());
             let masks: Result<Vec<_>, EngineError> = masks.collect();
             Ok((masks?, nodes.iter().map(Option::is_some).collect()))
         })?;

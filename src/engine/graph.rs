@@ -3,16 +3,16 @@
 //! Growth happens under one lock around the [`Recogniser`]. What was found is published in append-only tables that are
 //! read without it: transitions, each state's accepting bit, each state's mask.
 
+use super::ablation::{enabled, Optimisation};
 use super::completion::Completions;
+use super::dense_rows::DenseRows;
 use super::error::EngineError;
-use super::flat::Flat;
-use super::ideas::{uses, Idea};
-use super::lexicon::Lexicon;
 use super::limits::Limits;
-use super::mask::{General, MaskData};
+use super::mask::{CanonicalMask, MaskData};
 use super::recogniser::{Awaits, Recogniser, StateId};
 use super::summary::{Summariser, Summary};
 use super::transitions::Transitions;
+use super::vocabulary_index::VocabularyIndex;
 use crate::automata::{interrupt, LangId};
 use crate::grammar::{Grammar, SpecialId};
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
@@ -60,9 +60,9 @@ pub(super) struct ThreadSummary {
     /// Over the tokens as they are, or over the stripped ones if there is whitespace in front.
     pub summary: Arc<Summary>,
     /// The tokens that are only whitespace, where that is allowed in front.
-    pub blanks: Option<Arc<TokenSet>>,
+    pub whitespace: Option<Arc<TokenSet>>,
     /// Tokens the summary must not allow: more whitespace than is left; sorted.
-    pub refused: Arc<[TokenId]>,
+    pub rejected: Arc<[TokenId]>,
 }
 
 /// The union of some large sets, and these sets.
@@ -75,15 +75,15 @@ pub(super) struct Core {
     /// Unions of large token sets, by the addresses of their parts, which are kept so that addresses stay theirs.
     pub unions: HashMap<Vec<usize>, Union>,
     /// Masks of canonical states that do not hold as they are for any state.
-    pub generals: HashMap<StateId, General>,
-    flat: Flat,
+    pub canonical_masks: HashMap<StateId, CanonicalMask>,
+    rows: DenseRows,
     pub completions: Completions,
 }
 
 pub(super) struct Graph {
     core: Mutex<Core>,
     pub vocabulary: Vocabulary,
-    pub lexicon: Arc<Lexicon>,
+    pub index: Arc<VocabularyIndex>,
     transitions: Transitions,
     slots: Slots,
     pub start: StateId,
@@ -112,12 +112,12 @@ impl Graph {
                 recogniser,
                 summaries: HashMap::new(),
                 unions: HashMap::new(),
-                generals: HashMap::new(),
-                flat: Flat::new(),
+                canonical_masks: HashMap::new(),
+                rows: DenseRows::new(),
                 completions: Completions::default(),
             }),
             vocabulary: vocabulary.clone(),
-            lexicon: vocabulary.extension(|| Lexicon::of(vocabulary)),
+            index: vocabulary.extension(|| VocabularyIndex::of(vocabulary)),
             transitions: Transitions::new(),
             slots: Slots { chunks: std::array::from_fn(|_| OnceLock::new()) },
             start,
@@ -138,7 +138,7 @@ impl Graph {
     }
 
     /// The lock, for who is about to find out something new; fails where nothing new is wanted any more.
-    pub fn working(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
+    pub fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
         Ok(interrupt::lock(&self.core)?)
     }
 
@@ -166,7 +166,7 @@ impl Graph {
             match self.transitions.get(state.0, byte) {
                 Some(next) => state = StateId(next),
                 None => {
-                    let mut core = self.working()?;
+                    let mut core = self.lock_for_work()?;
                     for &byte in &bytes[i..] {
                         state = self.step_locked(&mut core, state, byte)?;
                     }
@@ -195,7 +195,7 @@ impl Graph {
     /// The state after a special token: by any name the grammar has for it, as [`special_token`](Self::special_token)
     /// resolves them.
     pub fn step_special(&self, state: StateId, token: TokenId) -> Result<StateId, EngineError> {
-        let mut core = self.working()?;
+        let mut core = self.lock_for_work()?;
         let mut named = Vec::new();
         for thread in core.recogniser.threads(state) {
             if let Awaits::Special(special) = thread.awaits() {
@@ -222,23 +222,24 @@ impl Graph {
         if let Some(known) = core.summaries.get(&language) {
             return known.clone();
         }
-        let (languages, flat) = (&mut core.recogniser.pool.languages, &mut core.flat);
+        let (languages, rows) = (&mut core.recogniser.pool.languages, &mut core.rows);
         let vocabulary = &self.vocabulary;
-        let spaced = if uses(Idea::Stripping) { languages.after_json_space(language) } else { None };
+        let spaced =
+            if enabled(Optimisation::Stripping) { languages.after_json_space(language) } else { None };
         let summary = match spaced {
             None => {
-                let source = &self.lexicon.plain;
-                let summary = Summariser { languages, flat, vocabulary, source }.summary(language);
-                ThreadSummary { summary, blanks: None, refused: Arc::new([]) }
+                let indexed = &self.index.plain;
+                let summary = Summariser { languages, rows, vocabulary, indexed }.summary(language);
+                ThreadSummary { summary, whitespace: None, rejected: Arc::new([]) }
             }
             Some((most, text)) => {
-                let stripped = self.lexicon.stripped(vocabulary);
+                let stripped = self.index.stripped(vocabulary);
                 let summary =
-                    Summariser { languages, flat, vocabulary, source: &stripped.source }.summary(text);
-                let mut refused: Vec<TokenId> = stripped.too_indented(most).collect();
-                refused.sort_unstable();
-                let blanks = Some(stripped.blank_set(vocabulary, most));
-                ThreadSummary { summary, blanks, refused: refused.into() }
+                    Summariser { languages, rows, vocabulary, indexed: &stripped.indexed }.summary(text);
+                let mut rejected: Vec<TokenId> = stripped.too_indented(most).collect();
+                rejected.sort_unstable();
+                let whitespace = Some(stripped.whitespace_tokens(vocabulary, most));
+                ThreadSummary { summary, whitespace, rejected: rejected.into() }
             }
         };
         let summary = Arc::new(summary);
@@ -258,7 +259,7 @@ impl Graph {
         if let Some(known) = self.slots.get(state).and_then(|s| s.mask.get()) {
             return Ok(known.clone());
         }
-        let mut core = self.working()?;
+        let mut core = self.lock_for_work()?;
         let mask = self.mask_locked(&mut core, state)?;
         self.check_budget(&core);
         Ok(mask)
@@ -278,7 +279,7 @@ impl Graph {
 
     /// Called when a matcher has moved to this graph: what its output needs may stay, and as much again. Without this,
     /// an output whose states alone are more than the budget would be read again for every token.
-    pub fn settle(&self) {
+    pub fn raise_budget(&self) {
         let core = self.lock();
         self.budget.fetch_max(self.memory(&core).saturating_mul(2), Ordering::Relaxed);
         self.full.store(false, Ordering::Relaxed);
@@ -296,7 +297,7 @@ impl Graph {
             + core.recogniser.state_count() * std::mem::size_of::<Slot>()
             + self.mask_bytes.load(Ordering::Relaxed)
             + core.unions.len() * self.vocabulary.size() / 8
-            + core.flat.memory()
+            + core.rows.memory()
             + core.completions.memory()
     }
 

@@ -20,9 +20,9 @@
 //! else are a set made once, and passed over.
 
 use super::error::EngineError;
-use super::lexicon::SLICED;
 use super::recogniser::{Awaits, Recogniser, StateId, Thread};
 use super::stack::{CaptureId, ContId, Frame, Link, SliceInterner};
+use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{LangId, Languages};
 use crate::grammar::lexed::{Exhausted, Lexing};
 use crate::grammar::{Lexed, MARK};
@@ -34,7 +34,7 @@ use std::sync::Arc;
 const TASKS_PER_STATE: u64 = 20;
 
 /// What is remembered of a lexed grammar.
-pub(super) struct Reading {
+pub(super) struct LexedMemo {
     pub lexing: Lexing,
     /// The states that what lives on after a byte leads to, whatever was left behind: nearly every
     /// letter in a name leads to the same.
@@ -53,9 +53,9 @@ pub(super) struct Reading {
     complete: HashMap<LangId, bool>,
 }
 
-impl Reading {
+impl LexedMemo {
     pub fn new(search_states: u64) -> Self {
-        Reading {
+        LexedMemo {
             lexing: Lexing::new(search_states.saturating_mul(TASKS_PER_STATE)),
             lists: SliceInterner::new(),
             states: Vec::new(),
@@ -87,10 +87,10 @@ impl From<Exhausted> for EngineError {
 }
 
 /// A place between lexemes: the obligation, the state in which the lexer looks on, and the stack.
-type Place = (LangId, u32, ContId);
+type BetweenLexemes = (LangId, u32, ContId);
 
 impl Recogniser {
-    /// Begins a lexed grammar in the draft.
+    /// Begins a lexed grammar in the state being built.
     pub(super) fn begin_lexed(&mut self) -> Result<(), EngineError> {
         let stack = self.stack.push(Frame::Parser(0), ContId::END);
         self.begin_lexemes(stack, LangId::ALL)
@@ -116,15 +116,15 @@ impl Recogniser {
         }
         threads.sort_unstable();
         threads.dedup();
-        let place = self.reading.lists.intern(&threads) as usize;
-        if place == self.reading.states.len() {
-            self.reading.states.push(None);
+        let place = self.lexed_memo.lists.intern(&threads) as usize;
+        if place == self.lexed_memo.states.len() {
+            self.lexed_memo.states.push(None);
         }
-        if let Some(known) = self.reading.states[place] {
+        if let Some(known) = self.lexed_memo.states[place] {
             return Ok(known);
         }
         for (thread, next) in threads {
-            let end = self.reading.lexing.end(&mut self.pool.languages, next);
+            let end = self.lexed_memo.lexing.end(&mut self.pool.languages, next);
             if end != LangId::NEVER {
                 self.end_lexeme(thread.capture.0, thread.cont, end)?;
             }
@@ -133,18 +133,18 @@ impl Recogniser {
             }
         }
         let state = self.finish()?;
-        self.reading.states[place] = Some(state);
+        self.lexed_memo.states[place] = Some(state);
         Ok(state)
     }
 
     /// Whether nothing but the mark can come next.
     fn is_complete(&mut self, language: LangId) -> bool {
-        if let Some(&known) = self.reading.complete.get(&language) {
+        if let Some(&known) = self.lexed_memo.complete.get(&language) {
             return known;
         }
         let first = self.pool.languages.first_bytes(language);
         let complete = first.iter().all(|byte| byte == MARK);
-        self.reading.complete.insert(language, complete);
+        self.lexed_memo.complete.insert(language, complete);
         complete
     }
 
@@ -163,10 +163,10 @@ impl Recogniser {
             let Frame::Parser(state) = link.0 else { continue };
             let stack = self.stack.of(&mut vec![link]);
             if self.pool.languages.is_nullable(obligation) && self.ends_text(&lexed, stack)? {
-                self.draft.accepting = true;
+                self.builder.accepting = true;
             }
             let languages = &mut self.pool.languages;
-            let begin = self.reading.lexing.beginnings(&lexed, languages, obligation, state);
+            let begin = self.lexed_memo.lexing.beginnings(&lexed, languages, obligation, state);
             for &(lexeme, language) in begin.iter() {
                 self.add_lexeme(language, stack, lexeme)?;
             }
@@ -194,7 +194,7 @@ impl Recogniser {
         if lexed.lexeme(lexeme).ignored {
             return Ok(Some(stack));
         }
-        if let Some(&known) = self.reading.after.get(&(stack, lexeme)) {
+        if let Some(&known) = self.lexed_memo.after.get(&(stack, lexeme)) {
             return Ok(known);
         }
         let mut shifted: Vec<Link> = Vec::new();
@@ -204,7 +204,7 @@ impl Recogniser {
             }
         }
         let after = (!shifted.is_empty()).then(|| self.joined(shifted));
-        self.reading.after.insert((stack, lexeme), after);
+        self.lexed_memo.after.insert((stack, lexeme), after);
         Ok(after)
     }
 
@@ -314,26 +314,26 @@ impl Recogniser {
 
     /// Whether the parser takes the end of the text.
     fn ends_text(&mut self, lexed: &Lexed, stack: ContId) -> Result<bool, EngineError> {
-        if let Some(&known) = self.reading.ends.get(&stack) {
+        if let Some(&known) = self.lexed_memo.ends.get(&stack) {
             return Ok(known);
         }
         let ends = self.reduced(lexed, stack, None)?.iter().any(|&(state, _)| lexed.parser.accepts(state));
-        self.reading.ends.insert(stack, ends);
+        self.lexed_memo.ends.insert(stack, ends);
         Ok(ends)
     }
 
     /// Whether a lexeme of which `language` is left leads to the end of a text.
     fn is_live_lexeme(&mut self, language: LangId, lexeme: u32, stack: ContId) -> Result<bool, EngineError> {
         let key = (language, lexeme, stack);
-        if let Some(&known) = self.reading.live_lexemes.get(&key) {
+        if let Some(&known) = self.lexed_memo.live_lexemes.get(&key) {
             return Ok(known);
         }
         let Some(after) = self.behind_lexeme(stack, lexeme)? else {
-            self.reading.live_lexemes.insert(key, false);
+            self.lexed_memo.live_lexemes.insert(key, false);
             return Ok(false);
         };
         let lexed = self.lexed()?;
-        if self.reading.lexing.has_free_end(&lexed, &mut self.pool.languages, language)? {
+        if self.lexed_memo.lexing.has_free_end(&lexed, &mut self.pool.languages, language)? {
             return Ok(true);
         }
         // Found states, each with the place of the one it was found from.
@@ -346,12 +346,12 @@ impl Recogniser {
                 return Err(Exhausted { limit: self.limits.search_states }.into());
             }
             self.work(1)?;
-            let end = self.reading.lexing.end(&mut self.pool.languages, state);
-            let known = self.reading.live_lexemes.get(&(state, lexeme, stack)).copied();
+            let end = self.lexed_memo.lexing.end(&mut self.pool.languages, state);
+            let known = self.lexed_memo.live_lexemes.get(&(state, lexeme, stack)).copied();
             if known == Some(true) || (end != LangId::NEVER && self.is_live(&lexed, after, end)?) {
                 let mut path = at;
                 loop {
-                    self.reading.live_lexemes.insert((found[path].0, lexeme, stack), true);
+                    self.lexed_memo.live_lexemes.insert((found[path].0, lexeme, stack), true);
                     if path == 0 {
                         return Ok(true);
                     }
@@ -368,18 +368,18 @@ impl Recogniser {
             at += 1;
         }
         for (state, _) in found {
-            self.reading.live_lexemes.insert((state, lexeme, stack), false);
+            self.lexed_memo.live_lexemes.insert((state, lexeme, stack), false);
         }
         Ok(false)
     }
 
     /// Whether the parser can go on from `stack` to the end of the text, under an obligation.
     fn is_live(&mut self, lexed: &Lexed, stack: ContId, obligation: LangId) -> Result<bool, EngineError> {
-        if self.reading.lexing.is_free(lexed, &mut self.pool.languages, obligation)? {
+        if self.lexed_memo.lexing.is_free(lexed, &mut self.pool.languages, obligation)? {
             return Ok(true);
         }
-        let mut found: Vec<(Place, usize)> = Vec::new();
-        let mut seen: HashSet<Place> = HashSet::new();
+        let mut found: Vec<(BetweenLexemes, usize)> = Vec::new();
+        let mut seen: HashSet<BetweenLexemes> = HashSet::new();
         for link in self.stack.links(stack).to_vec() {
             if let Frame::Parser(state) = link.0 {
                 let place = (obligation, state, self.stack.of(&mut vec![link]));
@@ -391,7 +391,7 @@ impl Recogniser {
         while at < found.len() {
             self.work(1)?;
             let place = found[at].0;
-            let known = self.reading.live.get(&place).copied();
+            let known = self.lexed_memo.live.get(&place).copied();
             let mut ways = Vec::new();
             let is_live = match known {
                 Some(known) => known,
@@ -400,7 +400,7 @@ impl Recogniser {
             if is_live {
                 let mut path = at;
                 while path != usize::MAX {
-                    self.reading.live.insert(found[path].0, true);
+                    self.lexed_memo.live.insert(found[path].0, true);
                     path = found[path].1;
                 }
                 return Ok(true);
@@ -413,7 +413,7 @@ impl Recogniser {
             at += 1;
         }
         for (place, _) in found {
-            self.reading.live.insert(place, false);
+            self.lexed_memo.live.insert(place, false);
         }
         Ok(false)
     }
@@ -422,12 +422,12 @@ impl Recogniser {
     fn leads_to_end(
         &mut self,
         lexed: &Lexed,
-        place: Place,
-        ways: &mut Vec<Place>,
+        place: BetweenLexemes,
+        ways: &mut Vec<BetweenLexemes>,
     ) -> Result<bool, EngineError> {
         let (obligation, seen_in, stack) = place;
         let Some(&(Frame::Parser(state), _)) = self.stack.links(stack).first() else { return Ok(false) };
-        let (lexing, languages) = (&mut self.reading.lexing, &mut self.pool.languages);
+        let (lexing, languages) = (&mut self.lexed_memo.lexing, &mut self.pool.languages);
         let control = (obligation, seen_in);
         if lexing.is_free(lexed, languages, obligation)? {
             return Ok(true);
@@ -464,10 +464,10 @@ impl Recogniser {
         for i in 0..self.threads(state).len() {
             let Awaits::Language(language) = self.threads(state)[i].awaits() else { continue };
             let languages = &mut self.pool.languages;
-            let near = languages.clamped(language, SLICED.into());
+            let near = languages.clamped(language, MAX_SLICED_LEN.into());
             let groups = languages.read_groups(near);
             if groups.count_ones() > best.count_ones()
-                && matches!(self.reading.lexing.has_free_ends_only(&lexed, languages, language), Ok(true))
+                && matches!(self.lexed_memo.lexing.has_free_ends_only(&lexed, languages, language), Ok(true))
             {
                 best = groups;
             }

@@ -8,7 +8,7 @@
 //! Objects that must not repeat a key would give every output its own states and hence its own masks. Which keys were
 //! used only matters to tokens that complete one, so the mask is computed for the *canonical* state that has forgotten
 //! them, and the rare tokens that could tell the difference are tried one by one. Of items that must differ it is those that
-//! complete one and begin another; [`Knowledge`] marks the states on the way.
+//! complete one and begin another; [`ItemKnowledge`] marks the states on the way.
 //!
 //! # Why it is exact
 //!
@@ -16,20 +16,20 @@
 //!   token that a record forbids completes a second key within itself, so it has a comma and two quotes behind it; or it
 //!   was read past an item's end, where `retry` lists it. All of these are stepped through from the state itself.
 //! - *First bytes.* A byte that the state cannot begin with leads to the dead state, so leaving it out changes nothing.
-//! - *Last bytes, and cut states.* See [`cut`](super::cut): frames are resumed after a byte or more, everything but objects and
+//! - *Last bytes, and cut states.* See [`truncate`](super::truncate): frames are resumed after a byte or more, everything but objects and
 //!   arrays is productive, so a byte that a state can begin with can be completed.
 //! - *Idle whitespace.* The state says how many more whitespace bytes change nothing but how many may still follow.
 //!   Fewer than these are counted and not stepped through. The next other byte is read from the state before them:
 //!   what it leads to is the same, since only the count of whitespace differs, and this byte ends the count.
 
+use super::ablation::{enabled, Optimisation};
 use super::error::EngineError;
 use super::graph::{Core, Graph};
-use super::ideas::{uses, Idea};
-use super::lexicon::{is_json_space, Source};
 use super::recogniser::{Awaits, StateId, Thread};
-use super::stack::{Knowledge, Recorded};
-use super::suffix_trie::{Branch, Known, Preorder, Suffixes};
-use super::summary::{Base, Counts, Inside, Summary};
+use super::stack::{CaptureKind, ItemKnowledge};
+use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
+use super::summary::{Base, BasePart, Inside, Summary};
+use super::vocabulary_index::{is_json_space, IndexedTrie};
 use crate::automata::{interrupt, ByteSet};
 use crate::vocab::{TokenId, TokenSet};
 use hashbrown::HashMap;
@@ -128,9 +128,9 @@ impl MaskData {
 }
 
 /// What counts of a summary.
-struct Counted<'a> {
+struct TokenFilter<'a> {
     /// Tokens that do not; sorted.
-    refused: Arc<[TokenId]>,
+    rejected: Arc<[TokenId]>,
     /// Whether the tokens inside do.
     inside: bool,
     /// Of those with an exit only these do.
@@ -139,7 +139,7 @@ struct Counted<'a> {
 
 /// What threads allow, before it is put together.
 #[derive(Default)]
-struct Parts {
+struct PartialMask {
     /// Large sets, each without some tokens (sorted).
     large: Vec<(Arc<TokenSet>, Arc<[TokenId]>)>,
     /// Single tokens.
@@ -148,13 +148,13 @@ struct Parts {
 
 /// What all states of one canonical form allow at most, and the tokens in it that each of them must try again.
 #[derive(Clone)]
-pub(super) struct General {
+pub(super) struct CanonicalMask {
     mask: Arc<MaskData>,
     retry: Arc<[TokenId]>,
 }
 
 /// What follows one byte of the path to the current node.
-struct At {
+struct PathEntry {
     state: StateId,
     /// Spaces read since `state` that change nothing, and how many of them may be.
     spaces: u32,
@@ -165,17 +165,17 @@ struct At {
     retried: bool,
 }
 
-type Path = SmallVec<[At; 16]>;
+type Path = SmallVec<[PathEntry; 16]>;
 
-impl At {
+impl PathEntry {
     /// `nodes` may have to be read from `state`; `leaves` says that the last bytes of tokens need no step.
     fn enter(core: &mut Core, state: StateId, nodes: usize, leaves: bool) -> Self {
-        let next = if leaves || (nodes > FEW && uses(Idea::FirstBytes)) {
+        let next = if leaves || (nodes > FEW && enabled(Optimisation::FirstBytes)) {
             core.recogniser.first_bytes(state)
         } else {
             ByteSet::FULL
         };
-        At { state, spaces: 0, idle: None, next, retried: false }
+        PathEntry { state, spaces: 0, idle: None, next, retried: false }
     }
 }
 
@@ -185,25 +185,26 @@ impl Graph {
             return Ok(known.clone());
         }
         // Stepping through tokens tells all states apart.
-        let canonical = if uses(Idea::Summaries) { core.recogniser.canonical(state)? } else { state };
+        let canonical =
+            if enabled(Optimisation::Summaries) { core.recogniser.canonical(state)? } else { state };
         self.publish_locked(core, canonical);
-        let general = self.general(core, canonical)?;
+        let general = self.canonical_mask(core, canonical)?;
         let has_keys = state != canonical || core.recogniser.records_key(state);
-        let mask = self.narrow(core, state, general, has_keys)?;
+        let mask = self.refine(core, state, general, has_keys)?;
         interrupt::ended()?;
-        match self.slot(state).filter(|_| uses(Idea::Memo)) {
+        match self.slot(state).filter(|_| enabled(Optimisation::Memo)) {
             Some(slot) => Ok(slot.mask.get_or_init(|| mask).clone()),
             None => Ok(mask),
         }
     }
 
-    fn general(&self, core: &mut Core, canonical: StateId) -> Result<General, EngineError> {
-        if let Some(known) = core.generals.get(&canonical) {
+    fn canonical_mask(&self, core: &mut Core, canonical: StateId) -> Result<CanonicalMask, EngineError> {
+        if let Some(known) = core.canonical_masks.get(&canonical) {
             return Ok(known.clone());
         }
-        let slot = self.slot(canonical).filter(|_| uses(Idea::Memo));
+        let slot = self.slot(canonical).filter(|_| enabled(Optimisation::Memo));
         if let Some(known) = slot.and_then(|slot| slot.mask.get()) {
-            return Ok(General { mask: known.clone(), retry: Arc::new([]) });
+            return Ok(CanonicalMask { mask: known.clone(), retry: Arc::new([]) });
         }
         let general = self.compute(core, canonical)?;
         interrupt::ended()?;
@@ -212,7 +213,7 @@ impl Graph {
             if general.retry.is_empty() && !core.recogniser.records_key(canonical) {
                 let _ = slot.mask.set(general.mask.clone());
             } else {
-                core.generals.insert(canonical, general.clone());
+                core.canonical_masks.insert(canonical, general.clone());
             }
         }
         Ok(general)
@@ -220,16 +221,16 @@ impl Graph {
 
     /// What the canonical state allows at most without the tokens that this state does not read. With `has_keys`, a key that
     /// it had or has begun may be among those that a token begins anew.
-    fn narrow(
+    fn refine(
         &self,
         core: &mut Core,
         state: StateId,
-        general: General,
+        general: CanonicalMask,
         has_keys: bool,
     ) -> Result<Arc<MaskData>, EngineError> {
-        let General { mask, retry } = general;
-        let lexicon = self.lexicon.clone();
-        let keys: &[TokenId] = if has_keys { &lexicon.key_completing } else { &[] };
+        let CanonicalMask { mask, retry } = general;
+        let index = self.index.clone();
+        let keys: &[TokenId] = if has_keys { &index.key_completing } else { &[] };
         let mut wrong: Vec<TokenId> = Vec::new();
         for &token in retry.iter().chain(keys) {
             if !mask.contains(token) {
@@ -252,15 +253,15 @@ impl Graph {
         Ok(Arc::new(MaskData::Dense(Arc::new(set))))
     }
 
-    fn compute(&self, core: &mut Core, state: StateId) -> Result<General, EngineError> {
-        let mut parts = Parts::default();
+    fn compute(&self, core: &mut Core, state: StateId) -> Result<CanonicalMask, EngineError> {
+        let mut parts = PartialMask::default();
         let mut retry: Vec<TokenId> = Vec::new();
         if core.recogniser.is_accepting(state) {
             parts.extra.extend_from_slice(self.vocabulary.eos());
         }
-        let summarised = !core.recogniser.pool.is_lexed() && uses(Idea::Summaries);
+        let summarised = !core.recogniser.pool.is_lexed() && enabled(Optimisation::Summaries);
         if !summarised {
-            self.step_through(core, state, &mut parts)?;
+            self.walk_states(core, state, &mut parts)?;
         }
         for i in 0..core.recogniser.threads(state).len() {
             let mut thread = core.recogniser.threads(state)[i];
@@ -275,29 +276,34 @@ impl Graph {
             // A new one may take milliseconds.
             interrupt::check()?;
             let found = self.summary(core, language);
-            if let Some(blanks) = &found.blanks {
-                parts.large.push((blanks.clone(), Arc::new([])));
+            if let Some(whitespace) = &found.whitespace {
+                parts.large.push((whitespace.clone(), Arc::new([])));
             }
-            let is_item = core.recogniser.captures.of(thread.capture) == Recorded::Item;
+            let is_item = core.recogniser.captures.of(thread.capture) == CaptureKind::Item;
             if is_item {
-                thread.capture = core.recogniser.captures.root(Recorded::Item, Knowledge::Tail);
+                thread.capture = core.recogniser.captures.root(CaptureKind::Item, ItemKnowledge::Tail);
             }
             let retry = is_item.then_some(&mut retry);
-            let counted = Counted { refused: found.refused.clone(), inside: true, only: None };
-            let source = match &found.blanks {
-                Some(_) => &self.lexicon.stripped(&self.vocabulary).source,
-                None => &self.lexicon.plain,
+            let counted = TokenFilter { rejected: found.rejected.clone(), inside: true, only: None };
+            let indexed = match &found.whitespace {
+                Some(_) => &self.index.stripped(&self.vocabulary).indexed,
+                None => &self.index.plain,
             };
-            self.contribute(core, thread, (&found.summary, source), counted, &mut parts, retry)?;
+            self.add_summary(core, thread, (&found.summary, indexed), counted, &mut parts, retry)?;
         }
-        Ok(General { mask: Arc::new(self.combine(core, parts)), retry: retry.into() })
+        Ok(CanonicalMask { mask: Arc::new(self.combine(core, parts)), retry: retry.into() })
     }
 
     /// The text tokens that stepping through the trie of all finds.
-    fn step_through(&self, core: &mut Core, start: StateId, parts: &mut Parts) -> Result<(), EngineError> {
-        let (trie, source) = (self.vocabulary.trie(), &self.lexicon.plain);
-        let below = source.below(&self.vocabulary);
-        let skips = core.recogniser.pool.is_lexed() && uses(Idea::Slices);
+    fn walk_states(
+        &self,
+        core: &mut Core,
+        start: StateId,
+        parts: &mut PartialMask,
+    ) -> Result<(), EngineError> {
+        let (trie, indexed) = (self.vocabulary.trie(), &self.index.plain);
+        let below = indexed.below(&self.vocabulary);
+        let skips = core.recogniser.pool.is_lexed() && enabled(Optimisation::Slices);
         // What a state is sure to read, by state: as many as subtrees are met in.
         let mut sure: HashMap<StateId, u64> = HashMap::new();
         let mut sure_groups = |core: &mut Core, state: StateId| match skips {
@@ -306,7 +312,7 @@ impl Graph {
         };
         let groups = sure_groups(core, start);
         if groups != 0 {
-            parts.large.push((source.slice(&self.vocabulary, groups), Arc::new([])));
+            parts.large.push((indexed.slice(&self.vocabulary, groups), Arc::new([])));
         }
         // The states on the path to the current node, and whether the path is nothing but `groups`.
         let mut path = vec![(start, groups != 0)];
@@ -344,44 +350,48 @@ impl Graph {
     }
 
     /// What counts of the tokens inside, and of those that leave by an exit and whose suffix `thread`'s continuation reads.
-    fn contribute(
+    fn add_summary(
         &self,
         core: &mut Core,
         thread: Thread,
-        (summary, source): (&Summary, &Source),
-        counted: Counted<'_>,
-        parts: &mut Parts,
+        (summary, indexed): (&Summary, &IndexedTrie),
+        counted: TokenFilter<'_>,
+        parts: &mut PartialMask,
         mut retry: Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
-        if let Some(Base { summary: base, counts }) = &summary.base {
-            let refused = &counted.refused;
-            let narrower = match counts {
-                Counts::AllBut(but) => Counted { refused: merged(refused, but), ..counted },
-                Counts::ExitsBut(but) => Counted { refused: merged(refused, but), inside: false, ..counted },
-                Counts::ExitsOf(of) => Counted { refused: refused.clone(), inside: false, only: Some(of) },
+        if let Some(Base { summary: base, part }) = &summary.base {
+            let rejected = &counted.rejected;
+            let narrower = match part {
+                BasePart::AllExcept(but) => TokenFilter { rejected: merged(rejected, but), ..counted },
+                BasePart::ExitsExcept(but) => {
+                    TokenFilter { rejected: merged(rejected, but), inside: false, ..counted }
+                }
+                BasePart::ExitsOf(of) => {
+                    TokenFilter { rejected: rejected.clone(), inside: false, only: Some(of) }
+                }
             };
-            self.contribute(core, thread, (base, source), narrower, parts, retry.as_deref_mut())?;
+            self.add_summary(core, thread, (base, indexed), narrower, parts, retry.as_deref_mut())?;
         }
-        let Counted { refused, inside, only } = counted;
+        let TokenFilter { rejected, inside, only } = counted;
         if inside {
             match &summary.inside {
                 Inside::Sparse(ids) => {
-                    parts.extra.extend(ids.iter().copied().filter(|id| refused.binary_search(id).is_err()));
+                    parts.extra.extend(ids.iter().copied().filter(|id| rejected.binary_search(id).is_err()));
                 }
-                Inside::Dense(set) => parts.large.push((set.clone(), refused.clone())),
+                Inside::Dense(set) => parts.large.push((set.clone(), rejected.clone())),
             }
         }
         let before = parts.extra.len();
         for (label, suffixes) in summary.exits.iter() {
             let after = core.recogniser.after(thread.cont, thread.capture, *label)?;
             self.publish_locked(core, after);
-            self.read_suffixes(core, after, suffixes, source, &mut parts.extra, &mut retry)?;
+            self.read_suffixes(core, after, suffixes, indexed, &mut parts.extra, &mut retry)?;
         }
-        if only.is_some() || !refused.is_empty() {
+        if only.is_some() || !rejected.is_empty() {
             let mut kept = before;
             for at in before..parts.extra.len() {
                 let id = parts.extra[at];
-                if only.is_none_or(|only| only.contains(id)) && refused.binary_search(&id).is_err() {
+                if only.is_none_or(|only| only.contains(id)) && rejected.binary_search(&id).is_err() {
                     parts.extra[kept] = id;
                     kept += 1;
                 }
@@ -396,15 +406,15 @@ impl Graph {
         core: &mut Core,
         start: StateId,
         suffixes: &Suffixes,
-        source: &Source,
+        indexed: &IndexedTrie,
         out: &mut Vec<TokenId>,
         retry: &mut Option<&mut Vec<TokenId>>,
     ) -> Result<(), EngineError> {
-        let trie = source.trie(&self.vocabulary);
-        let known = Known { trie, below: source.below(&self.vocabulary) };
+        let trie = indexed.trie(&self.vocabulary);
+        let known = VocabularyTrie { trie, below: indexed.below(&self.vocabulary) };
         let mut path: Path = SmallVec::new();
-        let cuts = core.recogniser.is_cuttable() && uses(Idea::Clamping);
-        let mut first = At::enter(core, start, suffixes.nodes(), cuts);
+        let truncates = core.recogniser.is_truncatable() && enabled(Optimisation::Clamping);
+        let mut first = PathEntry::enter(core, start, suffixes.nodes(), truncates);
         first.retried = retry.is_some() && core.recogniser.depends_on_items(start);
         path.push(first);
         for i in 0..suffixes.len() {
@@ -412,7 +422,7 @@ impl Graph {
             if !path[0].next.contains(suffixes.byte(i)) {
                 continue;
             }
-            match suffixes.branch(trie, i, |bytes| source.grown(bytes)) {
+            match suffixes.branch(trie, i, |bytes| indexed.grown(bytes)) {
                 Branch::Whole(root) => self.read_branch(core, &known, root, &mut path, out, retry)?,
                 Branch::Merged(merged) => self.read_branch(core, merged, 0, &mut path, out, retry)?,
             }
@@ -424,7 +434,7 @@ impl Graph {
     fn read_branch(
         &self,
         core: &mut Core,
-        trie: &impl Preorder,
+        trie: &impl PreorderTrie,
         root: u32,
         path: &mut Path,
         out: &mut Vec<TokenId>,
@@ -438,7 +448,7 @@ impl Graph {
             }
         };
         // Whatever a state can begin with leads somewhere, so that the last byte of a token needs no step.
-        let cuts = core.recogniser.is_cuttable() && uses(Idea::Clamping);
+        let truncates = core.recogniser.is_truncatable() && enabled(Optimisation::Clamping);
         let top = trie.depth(root) - 1;
         let (mut node, end) = (root, trie.end(root));
         while node < end {
@@ -453,19 +463,19 @@ impl Graph {
             if is_json_space(byte) {
                 let idle = match at.idle {
                     Some(idle) => idle,
-                    None if !uses(Idea::IdleSpaces) => 0,
-                    None => *at.idle.insert(core.recogniser.idle_spaces(at.state)),
+                    None if !enabled(Optimisation::IdleWhitespace) => 0,
+                    None => *at.idle.insert(core.recogniser.idle_whitespace(at.state)),
                 };
                 if at.spaces < idle {
-                    let At { state, spaces, next, retried, .. } = *at;
-                    path.push(At { state, spaces: spaces + 1, idle: Some(idle), next, retried });
+                    let PathEntry { state, spaces, next, retried, .. } = *at;
+                    path.push(PathEntry { state, spaces: spaces + 1, idle: Some(idle), next, retried });
                     take(trie.tokens(node), retried);
                     node += 1;
                     continue;
                 }
             }
             let height = trie.height(node);
-            if height == 0 && cuts && !is_json_space(byte) {
+            if height == 0 && truncates && !is_json_space(byte) {
                 take(trie.tokens(node), false);
                 node += 1;
                 continue;
@@ -485,17 +495,17 @@ impl Graph {
             let retried = at.retried || has_items && core.recogniser.depends_on_items(next);
             take(trie.tokens(node), retried);
             if height > 0 {
-                let next = core.recogniser.cut(next, height.into())?;
+                let next = core.recogniser.truncate(next, height.into())?;
                 let nodes = (trie.end(node) - node) as usize;
-                path.push(At { retried, ..At::enter(core, next, nodes, cuts) });
+                path.push(PathEntry { retried, ..PathEntry::enter(core, next, nodes, truncates) });
             }
             node += 1;
         }
         Ok(())
     }
 
-    fn combine(&self, core: &mut Core, parts: Parts) -> MaskData {
-        let Parts { mut large, mut extra } = parts;
+    fn combine(&self, core: &mut Core, parts: PartialMask) -> MaskData {
+        let PartialMask { mut large, mut extra } = parts;
         let size = self.vocabulary.size();
         let dense = |set: TokenSet| {
             self.mask_bytes.fetch_add(size / 8, Ordering::Relaxed);

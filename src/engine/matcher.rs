@@ -14,21 +14,21 @@ use std::sync::Arc;
 const MAX_FORCED: usize = 1 << 16;
 
 #[derive(Clone)]
-enum Read {
+enum Input {
     Token(TokenId),
     Bytes(Arc<[u8]>),
 }
 
 #[derive(Clone)]
-struct Step {
+struct HistoryEntry {
     before: StateId,
     was_stopped: bool,
-    read: Read,
+    input: Input,
 }
 
 /// Where an output stands: a state, and whether an end-of-sequence token was read in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub state: StateId,
     pub stopped: bool,
 }
@@ -36,15 +36,15 @@ pub(super) struct Place {
 /// Masks asked for. Counted here, where nobody else writes, and added to the constraint's figures at the end: a counter that all
 /// threads share would cost more than it tells.
 #[derive(Default)]
-struct Asked {
+struct HitCounter {
     masks: u64,
     hits: u64,
 }
 
 /// A fork counts for itself.
-impl Clone for Asked {
+impl Clone for HitCounter {
     fn clone(&self) -> Self {
-        Asked::default()
+        HitCounter::default()
     }
 }
 
@@ -83,9 +83,9 @@ pub struct Matcher {
     graph: Arc<Graph>,
     state: StateId,
     stopped: bool,
-    history: Vec<Step>,
+    history: Vec<HistoryEntry>,
     interrupt: Interrupt,
-    asked: Asked,
+    hits: HitCounter,
 }
 
 impl Matcher {
@@ -93,7 +93,7 @@ impl Matcher {
         let graph = shared.current();
         let (state, history) = (graph.start, Vec::new());
         let interrupt = Interrupt::default();
-        Matcher { state, graph, shared, stopped: false, history, interrupt, asked: Asked::default() }
+        Matcher { state, graph, shared, stopped: false, history, interrupt, hits: HitCounter::default() }
     }
 
     /// Ends calls of this matcher early, from now on, and those of its forks: with a
@@ -145,9 +145,9 @@ impl Matcher {
     pub fn mask(&mut self) -> Result<Arc<TokenSet>, EngineError> {
         self.interruptible(|matcher| {
             if !matcher.stopped {
-                matcher.renew()?;
+                matcher.leave_full_graph()?;
             }
-            matcher.mask_at(matcher.place())
+            matcher.mask_at(matcher.position())
         })
     }
 
@@ -165,17 +165,17 @@ impl Matcher {
         }
         if !self.stopped {
             if let Some(known) = self.graph.known_mask(self.state) {
-                self.asked.masks += 1;
-                self.asked.hits += 1;
+                self.hits.masks += 1;
+                self.hits.hits += 1;
                 known.write(out);
                 return Ok(());
             }
         }
         let data = self.interruptible(|matcher| {
             if !matcher.stopped {
-                matcher.renew()?;
+                matcher.leave_full_graph()?;
             }
-            matcher.data_at(matcher.place())
+            matcher.data_at(matcher.position())
         })?;
         self.write(data.as_deref(), out);
         Ok(())
@@ -196,17 +196,17 @@ impl Matcher {
     }
 
     /// What is known of the tokens allowed at a place of this matcher's graph, found if need be; `None` where only the end may come again.
-    pub(super) fn data_at(&mut self, at: Place) -> Result<Option<Arc<MaskData>>, EngineError> {
+    pub(super) fn data_at(&mut self, at: Position) -> Result<Option<Arc<MaskData>>, EngineError> {
         if at.stopped {
             return Ok(None);
         }
-        self.asked.masks += 1;
-        self.asked.hits += u64::from(self.graph.known_mask(at.state).is_some());
+        self.hits.masks += 1;
+        self.hits.hits += u64::from(self.graph.known_mask(at.state).is_some());
         self.graph.mask(at.state).map(Some)
     }
 
     /// The tokens allowed at a place of this matcher's graph.
-    pub(super) fn mask_at(&mut self, at: Place) -> Result<Arc<TokenSet>, EngineError> {
+    pub(super) fn mask_at(&mut self, at: Position) -> Result<Arc<TokenSet>, EngineError> {
         let size = self.shared.vocabulary.size();
         Ok(match self.data_at(at)? {
             Some(data) => data.to_set(size),
@@ -233,51 +233,56 @@ impl Matcher {
     }
 
     /// Where the output stands now.
-    pub(super) fn place(&self) -> Place {
-        Place { state: self.state, stopped: self.stopped }
+    pub(super) fn position(&self) -> Position {
+        Position { state: self.state, stopped: self.stopped }
     }
 
     /// Where `token` leads from a place of this matcher's graph; `None` if it is not allowed there.
-    pub(super) fn follow(&self, at: Place, token: TokenId) -> Result<Option<Place>, EngineError> {
-        self.check(token)?;
+    pub(super) fn follow(&self, at: Position, token: TokenId) -> Result<Option<Position>, EngineError> {
+        self.check_token(token)?;
         if at.stopped {
             return Ok(self.shared.vocabulary.eos().contains(&token).then_some(at));
         }
-        Ok(match self.read(&self.graph, at.state, &Read::Token(token))? {
+        Ok(match self.successor(&self.graph, at.state, &Input::Token(token))? {
             Some(StateId::DEAD) => None,
-            Some(state) => Some(Place { state, stopped: false }),
-            None => Some(Place { stopped: true, ..at }),
+            Some(state) => Some(Position { state, stopped: false }),
+            None => Some(Position { stopped: true, ..at }),
         })
     }
 
     /// Moves to a graph within its budget, by reading the output so far again.
-    pub(super) fn renew(&mut self) -> Result<(), EngineError> {
+    pub(super) fn leave_full_graph(&mut self) -> Result<(), EngineError> {
         if !self.graph.is_full() {
             return Ok(());
         }
-        let graph = self.shared.renewed(&self.graph)?;
+        let graph = self.shared.replace_full_graph(&self.graph)?;
         let mut state = graph.start;
         let mut states = Vec::with_capacity(self.history.len());
         for step in &self.history {
             states.push(state);
-            if let Some(next) = self.read(&graph, state, &step.read)? {
+            if let Some(next) = self.successor(&graph, state, &step.input)? {
                 state = next;
             }
         }
         for (step, before) in self.history.iter_mut().zip(states) {
             step.before = before;
         }
-        graph.settle();
+        graph.raise_budget();
         self.state = state;
         self.graph = graph;
         Ok(())
     }
 
     /// Where `read` leads; `None` for an end-of-sequence token, which changes no state.
-    fn read(&self, graph: &Graph, state: StateId, read: &Read) -> Result<Option<StateId>, EngineError> {
-        match read {
-            Read::Bytes(bytes) => Ok(Some(graph.step_bytes(state, bytes)?)),
-            Read::Token(token) => {
+    fn successor(
+        &self,
+        graph: &Graph,
+        state: StateId,
+        input: &Input,
+    ) -> Result<Option<StateId>, EngineError> {
+        match input {
+            Input::Bytes(bytes) => Ok(Some(graph.step_bytes(state, bytes)?)),
+            Input::Token(token) => {
                 let vocabulary = &self.shared.vocabulary;
                 let bytes = vocabulary.bytes(*token);
                 if !bytes.is_empty() {
@@ -297,7 +302,7 @@ impl Matcher {
         }
     }
 
-    pub(super) fn check(&self, token: TokenId) -> Result<(), EngineError> {
+    pub(super) fn check_token(&self, token: TokenId) -> Result<(), EngineError> {
         let tokens = self.shared.vocabulary.size();
         if token.0 as usize >= tokens {
             return Err(EngineError::UnknownToken { token: token.0, tokens });
@@ -310,7 +315,7 @@ impl Matcher {
     /// # Errors
     /// [`EngineError::UnknownToken`], and those of [`mask`](Self::mask).
     pub fn allows(&mut self, token: TokenId) -> Result<bool, EngineError> {
-        self.check(token)?;
+        self.check_token(token)?;
         if self.stopped {
             return Ok(self.shared.vocabulary.eos().contains(&token));
         }
@@ -318,8 +323,8 @@ impl Matcher {
             return Ok(known.contains(token));
         }
         self.interruptible(|matcher| {
-            matcher.renew()?;
-            let next = matcher.read(&matcher.graph, matcher.state, &Read::Token(token))?;
+            matcher.leave_full_graph()?;
+            let next = matcher.successor(&matcher.graph, matcher.state, &Input::Token(token))?;
             Ok(next != Some(StateId::DEAD))
         })
     }
@@ -329,14 +334,18 @@ impl Matcher {
     /// # Errors
     /// As [`allows`](Self::allows).
     pub fn advance(&mut self, token: TokenId) -> Result<bool, EngineError> {
-        self.check(token)?;
+        self.check_token(token)?;
         if self.stopped {
             return Ok(self.shared.vocabulary.eos().contains(&token) && {
-                self.history.push(Step { before: self.state, was_stopped: true, read: Read::Token(token) });
+                self.history.push(HistoryEntry {
+                    before: self.state,
+                    was_stopped: true,
+                    input: Input::Token(token),
+                });
                 true
             });
         }
-        self.take(Read::Token(token))
+        self.advance_by(Input::Token(token))
     }
 
     /// Reads bytes, as one step of the history. `false` when they are not allowed; then nothing has changed.
@@ -347,18 +356,18 @@ impl Matcher {
         if self.stopped {
             return Ok(false);
         }
-        self.take(Read::Bytes(bytes.into()))
+        self.advance_by(Input::Bytes(bytes.into()))
     }
 
-    fn take(&mut self, read: Read) -> Result<bool, EngineError> {
+    fn advance_by(&mut self, input: Input) -> Result<bool, EngineError> {
         let next = self.interruptible(|matcher| {
-            matcher.renew()?;
-            matcher.read(&matcher.graph, matcher.state, &read)
+            matcher.leave_full_graph()?;
+            matcher.successor(&matcher.graph, matcher.state, &input)
         })?;
         if next == Some(StateId::DEAD) {
             return Ok(false);
         }
-        self.history.push(Step { before: self.state, was_stopped: false, read });
+        self.history.push(HistoryEntry { before: self.state, was_stopped: false, input });
         match next {
             Some(next) => self.state = next,
             None => self.stopped = true,
@@ -373,8 +382,8 @@ impl Matcher {
     /// As [`allows`](Self::allows).
     pub fn validate(&mut self, tokens: &[TokenId]) -> Result<usize, EngineError> {
         self.interruptible(|matcher| {
-            matcher.renew()?;
-            let mut at = matcher.place();
+            matcher.leave_full_graph()?;
+            let mut at = matcher.position();
             for (i, &token) in tokens.iter().enumerate() {
                 match matcher.follow(at, token)? {
                     Some(next) => at = next,
@@ -410,7 +419,7 @@ impl Matcher {
 
     /// Back to the beginning of the output.
     pub fn reset(&mut self) {
-        self.report();
+        self.flush_hits();
         self.graph = self.shared.current();
         self.state = self.graph.start;
         self.stopped = false;
@@ -463,13 +472,13 @@ impl Matcher {
     /// The constraint's figures, with the masks that this matcher has asked for counted in.
     pub fn stats(&self) -> Stats {
         let stats = self.shared.stats(&self.graph);
-        let Asked { masks, hits } = self.asked;
+        let HitCounter { masks, hits } = self.hits;
         Stats { masks: stats.masks + masks, mask_hits: stats.mask_hits + hits, ..stats }
     }
 
     /// Adds what was counted to the constraint's figures.
-    fn report(&mut self) {
-        let Asked { masks, hits } = std::mem::take(&mut self.asked);
+    fn flush_hits(&mut self) {
+        let HitCounter { masks, hits } = std::mem::take(&mut self.hits);
         if masks > 0 {
             self.shared.masks.fetch_add(masks, Ordering::Relaxed);
             self.shared.mask_hits.fetch_add(hits, Ordering::Relaxed);
@@ -512,7 +521,7 @@ impl Matcher {
             return Ok(Some(Arc::new([])));
         }
         self.interruptible(|matcher| {
-            matcher.renew()?;
+            matcher.leave_full_graph()?;
             matcher.graph.completion(matcher.state)
         })
     }
@@ -527,12 +536,12 @@ impl Matcher {
             return Ok(Vec::new());
         }
         self.interruptible(|matcher| {
-            matcher.renew()?;
+            matcher.leave_full_graph()?;
             let mut bytes = Vec::new();
             let mut state = matcher.state;
-            let mut core = matcher.graph.working()?;
+            let mut core = matcher.graph.lock_for_work()?;
             while bytes.len() < MAX_FORCED {
-                let Some(byte) = core.recogniser.only_byte(state) else { break };
+                let Some(byte) = core.recogniser.forced_byte(state) else { break };
                 state = matcher.graph.step_locked(&mut core, state, byte)?;
                 bytes.push(byte);
             }
@@ -576,7 +585,7 @@ impl Matcher {
 
 impl Drop for Matcher {
     fn drop(&mut self) {
-        self.report();
+        self.flush_hits();
     }
 }
 

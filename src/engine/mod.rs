@@ -19,32 +19,32 @@
 //! Token `t` is allowed after output `p` exactly when `p · bytes(t)` is a prefix of some word of the grammar, and the end
 //! of sequence exactly when `p` is a word. `mask`, `advance`, `validate` and `forced_bytes` read one same graph.
 
+#[doc(hidden)]
+pub mod ablation;
 mod batch;
 mod completion;
 mod constraint;
 mod containers;
-mod cut;
+mod cost;
+mod dense_rows;
 mod difference;
 mod draft_tree;
 mod error;
-mod flat;
 mod from_text;
 mod graph;
-#[doc(hidden)]
-pub mod ideas;
 mod lexed;
-mod lexicon;
 mod limits;
 mod links;
 mod mask;
 mod matcher;
-mod price;
 mod recogniser;
 mod stack;
 mod suffix_trie;
 mod summary;
 mod token_fsm;
 mod transitions;
+mod truncate;
+mod vocabulary_index;
 
 pub use crate::automata::{Interrupt, Interrupted};
 pub use batch::fill_masks;

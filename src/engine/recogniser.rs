@@ -8,12 +8,12 @@
 //! Everything here runs under the graph's lock.
 
 use super::error::EngineError;
-use super::lexed::Reading;
+use super::lexed::LexedMemo;
 use super::limits::Limits;
 use super::links::one_less;
 use super::stack::{
-    ArrayState, CaptureId, Captures, ContId, Frame, Knowledge, Link, ObjectState, Recorded, SliceInterner,
-    Stack,
+    ArrayState, CaptureId, CaptureKind, Captures, ContId, Frame, ItemKnowledge, Link, ObjectState,
+    SliceInterner, Stack,
 };
 use crate::automata::{interrupt, ByteSet, LangId};
 use crate::grammar::{
@@ -73,7 +73,7 @@ const NOT_ACCEPTING: Thread = Thread { awaits: u32::MAX, capture: CaptureId(0), 
 
 /// A state being put together.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct StateBuilder {
     pub threads: Vec<Thread>,
     pub accepting: bool,
     entered: HashSet<(NodeId, ContId, CaptureId)>,
@@ -82,7 +82,7 @@ pub(super) struct Draft {
     level: Vec<(NodeId, ContId, CaptureId)>,
 }
 
-impl Draft {
+impl StateBuilder {
     pub fn clear(&mut self) {
         self.threads.clear();
         self.accepting = false;
@@ -115,15 +115,15 @@ pub(super) struct Recogniser {
     pub least_values: HashMap<LazyKey, u32>,
     states: SliceInterner<Thread>,
     /// Of lexed grammars.
-    pub reading: Reading,
+    pub lexed_memo: LexedMemo,
     expanded: HashMap<LazyKey, NodeId>,
     /// What the grammar names as special tokens but is text in the vocabulary.
-    spelt: HashMap<SpecialId, LangId>,
-    pub draft: Draft,
+    special_texts: HashMap<SpecialId, LangId>,
+    pub builder: StateBuilder,
     canonical_conts: HashMap<ContId, ContId>,
-    /// What [`cut`](Self::cut) found.
-    pub cut_states: HashMap<(StateId, u32), StateId>,
-    pub cut_conts: HashMap<(ContId, u32), ContId>,
+    /// What [`truncate`](Self::truncate) found.
+    pub truncated_states: HashMap<(StateId, u32), StateId>,
+    pub truncated_conts: HashMap<(ContId, u32), ContId>,
     pub limits: Limits,
 }
 
@@ -147,13 +147,13 @@ impl Recogniser {
             distinct_choices: HashMap::new(),
             least_values: HashMap::new(),
             states: SliceInterner::new(),
-            reading: Reading::new(limits.search_states),
+            lexed_memo: LexedMemo::new(limits.search_states),
             expanded: HashMap::new(),
-            spelt: HashMap::new(),
-            draft: Draft::default(),
+            special_texts: HashMap::new(),
+            builder: StateBuilder::default(),
             canonical_conts: HashMap::new(),
-            cut_states: HashMap::new(),
-            cut_conts: HashMap::new(),
+            truncated_states: HashMap::new(),
+            truncated_conts: HashMap::new(),
             limits: limits.clone(),
         };
         recogniser.states.intern(&[NOT_ACCEPTING]);
@@ -163,14 +163,14 @@ impl Recogniser {
     /// From now on, `special` is this text.
     pub fn spell(&mut self, special: SpecialId, text: &[u8]) {
         let language = self.pool.languages.bytes(text);
-        self.spelt.insert(special, language);
+        self.special_texts.insert(special, language);
     }
 
     /// The special tokens that outputs of `root` may have, but for those that are text in the vocabulary, and those in parts
     /// that are only expanded when they are reached.
     pub fn reachable_specials(&self, root: NodeId) -> Vec<SpecialId> {
         let mut found = Vec::new();
-        if self.pool.specials().len() == self.spelt.len() {
+        if self.pool.specials().len() == self.special_texts.len() {
             return found;
         }
         let mut seen = vec![false; self.pool.len()];
@@ -180,7 +180,7 @@ impl Recogniser {
                 continue;
             }
             match self.pool.node(id) {
-                Node::Special(special) if !self.spelt.contains_key(special) => found.push(*special),
+                Node::Special(special) if !self.special_texts.contains_key(special) => found.push(*special),
                 Node::Rule(rule) => work.push(self.pool.rule(*rule)),
                 node => node.children(|child| work.push(child)),
             }
@@ -191,8 +191,8 @@ impl Recogniser {
 
     /// The state in which nothing has been read.
     pub fn start(&mut self, root: NodeId) -> Result<StateId, EngineError> {
-        self.draft.clear();
-        self.draft.accepting = self.pool.is_nullable(root);
+        self.builder.clear();
+        self.builder.accepting = self.pool.is_nullable(root);
         self.enter(root, ContId::END, CaptureId::NONE);
         self.finish()
     }
@@ -212,7 +212,7 @@ impl Recogniser {
     /// The state after `byte`.
     pub fn step(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
         self.work(self.threads(state).len())?;
-        self.draft.clear();
+        self.builder.clear();
         if self.pool.is_lexed() {
             return self.step_lexed(state, byte);
         }
@@ -225,7 +225,7 @@ impl Recogniser {
             }
             let capture = self.captures.push(thread.capture, byte);
             if !self.pool.languages.is_spent(next) {
-                self.draft.threads.push(Thread::new(next, thread.cont, capture));
+                self.builder.threads.push(Thread::new(next, thread.cont, capture));
             }
             if self.pool.languages.is_nullable(next) {
                 let label = self.pool.languages.label(next);
@@ -238,7 +238,7 @@ impl Recogniser {
     /// The state after a special token that bears any of the names `named`.
     pub fn step_special(&mut self, state: StateId, named: &[SpecialId]) -> Result<StateId, EngineError> {
         self.work(self.threads(state).len())?;
-        self.draft.clear();
+        self.builder.clear();
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
             if matches!(thread.awaits(), Awaits::Special(special) if named.contains(&special)) {
@@ -261,7 +261,7 @@ impl Recogniser {
         label: Option<u32>,
     ) -> Result<StateId, EngineError> {
         self.work(1)?;
-        self.draft.clear();
+        self.builder.clear();
         self.resume(cont, capture, label)?;
         self.finish()
     }
@@ -282,11 +282,11 @@ impl Recogniser {
 
     /// How many bytes of JSON whitespace can come next that change nothing but how many more can: what follows them is what
     /// follows `state`. 0 where that is not so of every thread.
-    pub fn idle_spaces(&mut self, state: StateId) -> u32 {
+    pub fn idle_whitespace(&mut self, state: StateId) -> u32 {
         let mut most = if self.threads(state).is_empty() { 0 } else { u32::MAX };
         for i in 0..self.threads(state).len() {
             let thread = self.threads(state)[i];
-            let (Awaits::Language(language), Recorded::Nothing) =
+            let (Awaits::Language(language), CaptureKind::Nothing) =
                 (thread.awaits(), self.captures.of(thread.capture))
             else {
                 return 0;
@@ -300,7 +300,7 @@ impl Recogniser {
     }
 
     /// The only byte that can come next, where there is only one and the output may not end.
-    pub fn only_byte(&mut self, state: StateId) -> Option<u8> {
+    pub fn forced_byte(&mut self, state: StateId) -> Option<u8> {
         if self.is_accepting(state) {
             return None;
         }
@@ -330,7 +330,7 @@ impl Recogniser {
         Ok(interrupt::ended()?)
     }
 
-    /// Interns the draft: threads sorted, those at the same place merged.
+    /// Interns the state being built: threads sorted, those at the same place merged.
     pub fn finish(&mut self) -> Result<StateId, EngineError> {
         self.enter_all()?;
         interrupt::ended()?;
@@ -341,10 +341,10 @@ impl Recogniser {
                 field: "search_states",
             });
         }
-        let threads = &mut self.draft.threads;
+        let threads = &mut self.builder.threads;
         threads.sort_unstable();
         let mut merged: Vec<Thread> = Vec::with_capacity(threads.len() + 1);
-        merged.push(if self.draft.accepting { ACCEPTING } else { NOT_ACCEPTING });
+        merged.push(if self.builder.accepting { ACCEPTING } else { NOT_ACCEPTING });
         let mut i = 0;
         while i < threads.len() {
             let first = threads[i];
@@ -370,9 +370,9 @@ impl Recogniser {
         Ok(StateId(id))
     }
 
-    /// Every non-empty way to read `node`, followed by `cont`, is to be added to the draft.
+    /// Every non-empty way to read `node`, followed by `cont`, is to be added to the state being built.
     pub fn enter(&mut self, node: NodeId, cont: ContId, capture: CaptureId) {
-        self.draft.work.push((node, cont, capture));
+        self.builder.work.push((node, cont, capture));
     }
 
     /// Turns the nodes to be entered into threads, one level after the other. A node that is entered from several
@@ -381,9 +381,9 @@ impl Recogniser {
     pub fn enter_all(&mut self) -> Result<(), EngineError> {
         let most = self.limits.state_threads.saturating_mul(ENTERED_PER_THREAD);
         let mut total = 0usize;
-        let mut level = std::mem::take(&mut self.draft.level);
-        while !self.draft.work.is_empty() {
-            std::mem::swap(&mut level, &mut self.draft.work);
+        let mut level = std::mem::take(&mut self.builder.level);
+        while !self.builder.work.is_empty() {
+            std::mem::swap(&mut level, &mut self.builder.work);
             self.work(level.len())?;
             if level.len() > 1 {
                 level.sort_unstable_by_key(|&(node, cont, capture)| (node, capture, cont));
@@ -415,7 +415,7 @@ impl Recogniser {
                 self.enter_one(node, cont, capture)?;
             }
         }
-        self.draft.level = level;
+        self.builder.level = level;
         Ok(())
     }
 
@@ -430,30 +430,30 @@ impl Recogniser {
             }
             Node::Seq(first, second) => {
                 let after = self.push_then(second, cont);
-                self.draft.work.push((first, after, capture));
+                self.builder.work.push((first, after, capture));
                 if self.pool.is_nullable(first) {
-                    self.draft.work.push((second, cont, capture));
+                    self.builder.work.push((second, cont, capture));
                 }
             }
-            Node::Alt(parts) => self.draft.work.extend(parts.iter().map(|&p| (p, cont, capture))),
-            Node::NonEmpty(body) => self.draft.work.push((body, cont, capture)),
+            Node::Alt(parts) => self.builder.work.extend(parts.iter().map(|&p| (p, cont, capture))),
+            Node::NonEmpty(body) => self.builder.work.push((body, cont, capture)),
             Node::Repeat { body, min, max } => {
                 let least = if self.pool.is_nullable(body) { 0 } else { min.saturating_sub(1) };
                 let after = self.push_loop(node, least, one_less(max), cont);
-                self.draft.work.push((body, after, capture));
+                self.builder.work.push((body, after, capture));
             }
             Node::Rule(rule) => {
-                if self.draft.entered.insert((node, cont, capture)) {
+                if self.builder.entered.insert((node, cont, capture)) {
                     let body = self.pool.rule(rule);
-                    self.draft.work.push((body, cont, capture));
+                    self.builder.work.push((body, cont, capture));
                 }
             }
             Node::Lexed => self.begin_lexed()?,
-            Node::Special(special) if self.spelt.contains_key(&special) => {
-                self.add(self.spelt[&special], cont, capture)?;
+            Node::Special(special) if self.special_texts.contains_key(&special) => {
+                self.add(self.special_texts[&special], cont, capture)?;
             }
             Node::Special(special) => {
-                self.draft.threads.push(Thread { awaits: SPECIAL | special.0, capture, cont });
+                self.builder.threads.push(Thread { awaits: SPECIAL | special.0, capture, cont });
             }
             Node::Object(spec) => {
                 if let Some(progress) = spec.start() {
@@ -477,8 +477,8 @@ impl Recogniser {
                     );
                 }
                 // A chain of lazy nodes must not lead back here without reading anything.
-                if self.draft.entered.insert((node, cont, capture)) {
-                    self.draft.work.push((body, cont, capture));
+                if self.builder.entered.insert((node, cont, capture)) {
+                    self.builder.work.push((body, cont, capture));
                 }
             }
         }
@@ -489,12 +489,12 @@ impl Recogniser {
         if language == LangId::NEVER {
             return Ok(());
         }
-        if self.draft.threads.len() >= self.limits.state_threads {
+        if self.builder.threads.len() >= self.limits.state_threads {
             let limit = self.limits.state_threads as u64;
             return Err(EngineError::Limit { what: "threads in one state", limit, field: "state_threads" });
         }
         if !self.pool.languages.is_spent(language) {
-            self.draft.threads.push(Thread::new(language, cont, capture));
+            self.builder.threads.push(Thread::new(language, cont, capture));
         }
         Ok(())
     }
@@ -560,7 +560,7 @@ impl Recogniser {
         for i in 0..self.stack.links(cont).len() {
             let (frame, below) = self.stack.links(cont)[i];
             match frame {
-                Frame::End => self.draft.accepting = true,
+                Frame::End => self.builder.accepting = true,
                 Frame::Then(node) => self.enter(node, below, capture),
                 Frame::Loop { node, least, most } => {
                     if let Node::Repeat { body, .. } = *self.pool.node(node) {
@@ -590,13 +590,13 @@ impl Recogniser {
         if self.used.len() == 1 && self.captures.is_unused() {
             return Ok(state);
         }
-        self.draft.clear();
-        self.draft.accepting = self.is_accepting(state);
+        self.builder.clear();
+        self.builder.accepting = self.is_accepting(state);
         for i in 0..self.threads(state).len() {
             let mut thread = self.threads(state)[i];
             thread.cont = self.canonical_cont(thread.cont);
-            thread.capture = self.captures.root(self.captures.of(thread.capture), Knowledge::Whole);
-            self.draft.threads.push(thread);
+            thread.capture = self.captures.root(self.captures.of(thread.capture), ItemKnowledge::Whole);
+            self.builder.threads.push(thread);
         }
         self.finish()
     }
@@ -641,8 +641,8 @@ impl Recogniser {
             + self.stack.memory()
             + self.captures.memory()
             + self.states.memory()
-            + self.reading.memory()
-            + (self.cut_states.capacity() + self.cut_conts.capacity()) * 16
+            + self.lexed_memo.memory()
+            + (self.truncated_states.capacity() + self.truncated_conts.capacity()) * 16
             + (self.objects.len() + self.arrays.len() + self.offers.len() + self.distinct_choices.len()) * 200
             + self.used.len() * 64
     }

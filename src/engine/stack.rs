@@ -41,7 +41,7 @@ impl CaptureId {
 
 /// What a recording is of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Recorded {
+pub(super) enum CaptureKind {
     Nothing,
     Key,
     Item,
@@ -49,7 +49,7 @@ pub(super) enum Recorded {
 
 /// What masks know of items, which are made for all items that may stand in the same place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Knowledge {
+pub(super) enum ItemKnowledge {
     /// What was recorded is all of the text.
     Whole,
     /// More text came before.
@@ -203,16 +203,21 @@ pub(super) struct Captures {
 /// A recording: one byte more than another.
 #[derive(Clone, Copy)]
 struct Capture {
-    of: Recorded,
-    knowledge: Knowledge,
+    of: CaptureKind,
+    knowledge: ItemKnowledge,
     last: u8,
     len: u32,
     before: CaptureId,
 }
 
-const KINDS: [Recorded; 3] = [Recorded::Nothing, Recorded::Key, Recorded::Item];
-const KNOWLEDGE: [Knowledge; 5] =
-    [Knowledge::Whole, Knowledge::Tail, Knowledge::Passed, Knowledge::Begun, Knowledge::Decisive];
+const KINDS: [CaptureKind; 3] = [CaptureKind::Nothing, CaptureKind::Key, CaptureKind::Item];
+const KNOWLEDGE: [ItemKnowledge; 5] = [
+    ItemKnowledge::Whole,
+    ItemKnowledge::Tail,
+    ItemKnowledge::Passed,
+    ItemKnowledge::Begun,
+    ItemKnowledge::Decisive,
+];
 
 impl Captures {
     pub fn new() -> Self {
@@ -222,7 +227,7 @@ impl Captures {
     }
 
     /// The recording with nothing read.
-    pub fn root(&self, of: Recorded, knowledge: Knowledge) -> CaptureId {
+    pub fn root(&self, of: CaptureKind, knowledge: ItemKnowledge) -> CaptureId {
         CaptureId((of as usize * KNOWLEDGE.len() + knowledge as usize) as u32)
     }
 
@@ -234,11 +239,11 @@ impl Captures {
         self.get(capture).len
     }
 
-    pub fn of(&self, capture: CaptureId) -> Recorded {
+    pub fn of(&self, capture: CaptureId) -> CaptureKind {
         self.get(capture).of
     }
 
-    pub fn knowledge(&self, capture: CaptureId) -> Knowledge {
+    pub fn knowledge(&self, capture: CaptureId) -> ItemKnowledge {
         self.get(capture).knowledge
     }
 
@@ -250,7 +255,7 @@ impl Captures {
 
     pub fn push(&mut self, capture: CaptureId, byte: u8) -> CaptureId {
         let now = self.get(capture);
-        if now.of == Recorded::Nothing {
+        if now.of == CaptureKind::Nothing {
             return capture;
         }
         let nodes = &mut self.nodes;

@@ -7,14 +7,14 @@
 //! rests can follow. So suffixes are kept by their first byte, and those of a byte are merged when a continuation reads it
 //! for the first time. Where only one node of the vocabulary's trie begins with the byte, its subtree is read as it stands.
 
-use super::lexicon::Below;
+use super::vocabulary_index::SubtreeInfo;
 use crate::vocab::{TokenId, TokenTrie};
 use std::ops::Range;
 use std::sync::OnceLock;
 
 /// The suffixes of the tokens that leave a terminal.
 pub(super) struct Suffixes {
-    starts: Box<[Start]>,
+    starts: Box<[SuffixGroup]>,
     /// The trie's nodes on which suffixes begin, by their byte.
     roots: Box<[u32]>,
     /// How many nodes are below these, and they themselves.
@@ -22,7 +22,7 @@ pub(super) struct Suffixes {
 }
 
 /// The suffixes that begin with one byte.
-struct Start {
+struct SuffixGroup {
     byte: u8,
     /// Where its roots end.
     end: u32,
@@ -53,7 +53,7 @@ impl Suffixes {
         for (byte, count) in (0..=u8::MAX).zip(&mut counts) {
             if *count > 0 {
                 end += *count;
-                starts.push(Start { byte, end, merged: OnceLock::new() });
+                starts.push(SuffixGroup { byte, end, merged: OnceLock::new() });
             }
             // From here on where the next root of this byte goes.
             *count = end - *count;
@@ -110,7 +110,7 @@ impl Suffixes {
 
     /// Bytes held, without what is merged later.
     pub fn memory(&self) -> usize {
-        self.starts.len() * std::mem::size_of::<Start>() + self.roots.len() * 4
+        self.starts.len() * std::mem::size_of::<SuffixGroup>() + self.roots.len() * 4
     }
 }
 
@@ -133,7 +133,7 @@ struct SuffixNode {
 }
 
 /// A step of merging.
-enum Work {
+enum MergeStep {
     /// These nodes, which have the same byte, at this depth.
     Merge(u16, Range<usize>),
     /// Everything below this node is merged.
@@ -141,7 +141,7 @@ enum Work {
 }
 
 /// Tokens by suffix in preorder: a part of the vocabulary's trie, or one that was merged.
-pub(super) trait Preorder {
+pub(super) trait PreorderTrie {
     fn byte(&self, node: u32) -> u8;
     /// The first node after the subtree of `node`.
     fn end(&self, node: u32) -> u32;
@@ -153,12 +153,12 @@ pub(super) trait Preorder {
 }
 
 /// The vocabulary's trie with what is known of its nodes.
-pub(super) struct Known<'a> {
+pub(super) struct VocabularyTrie<'a> {
     pub trie: &'a TokenTrie,
-    pub below: &'a [Below],
+    pub below: &'a [SubtreeInfo],
 }
 
-impl Preorder for Known<'_> {
+impl PreorderTrie for VocabularyTrie<'_> {
     fn byte(&self, node: u32) -> u8 {
         self.trie.byte(node)
     }
@@ -180,7 +180,7 @@ impl Preorder for Known<'_> {
     }
 }
 
-impl Preorder for SuffixTrie {
+impl PreorderTrie for SuffixTrie {
     fn byte(&self, node: u32) -> u8 {
         self.nodes[node as usize].byte
     }
@@ -211,14 +211,14 @@ impl SuffixTrie {
         // What is to be done, next last.
         // The trie's nodes to be merged, those of the last work last.
         let mut members: Vec<(u8, u32)> = roots.iter().map(|&root| (trie.byte(root), root)).collect();
-        let mut work = vec![Work::Merge(1, 0..members.len())];
+        let mut work = vec![MergeStep::Merge(1, 0..members.len())];
         while let Some(next) = work.pop() {
             let (depth, range) = match next {
-                Work::Close(node) => {
+                MergeStep::Close(node) => {
                     nodes[node].end = nodes.len() as u32;
                     continue;
                 }
-                Work::Merge(depth, range) => (depth, range),
+                MergeStep::Merge(depth, range) => (depth, range),
             };
             let start = range.start;
             if let [(_, one)] = members[range.clone()] {
@@ -248,13 +248,13 @@ impl SuffixTrie {
                 members.extend(trie.children(member).map(|child| (trie.byte(child), child)));
             }
             nodes.push(SuffixNode { byte, height: 0, depth, end: 0, ids_end: ids.len() as u32 });
-            work.push(Work::Close(at));
+            work.push(MergeStep::Close(at));
             // The first byte last, so that it is done first.
             members[start..].sort_unstable_by(|a, b| b.cmp(a));
             let mut from = start;
             while from < members.len() {
                 let run = members[from..].iter().take_while(|member| member.0 == members[from].0).count();
-                work.push(Work::Merge(depth + 1, from..from + run));
+                work.push(MergeStep::Merge(depth + 1, from..from + run));
                 from += run;
             }
         }

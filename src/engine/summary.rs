@@ -10,7 +10,7 @@
 //! - *Walk* the trie beside the automaton. Cheap for narrow states, milliseconds for permissive ones.
 //! - *Slices*: a permissive state of a JSON string (`[a-z]+`, an unanchored pattern) reads the characters of some groups
 //!   whatever their order. The tokens of nothing else are a set made once per vocabulary, and only the rest is walked,
-//!   over rows copied out of the automaton ([`Flat`]). Where the string may end, the tokens that leave by the closing quote
+//!   over rows copied out of the automaton ([`DenseRows`]). Where the string may end, the tokens that leave by the closing quote
 //!   leave it at the same place as for any string, so their suffixes need not be merged again.
 //! - *Delta*: many permissive states are a plainer state but for some paths. "Any key except `a`, `b`" is "any string"
 //!   off the paths of `a` and `b`; "at most 40 characters" is "any string" for every token shorter than that. The walk
@@ -27,7 +27,7 @@
 //! - *Clamped counts.* Two languages with the same words and prefixes of at most the longest token's length have the
 //!   same summary. [`Languages::clamped`] gives such a language; it argues for itself. Within a walk the same holds of
 //!   what is left of the longest token below a node.
-//! - *Slices.* Each token of a slice is UTF-8 text of at most [`SLICED`] bytes out of groups that the state reads in any
+//! - *Slices.* Each token of a slice is UTF-8 text of at most [`MAX_SLICED_LEN`] bytes out of groups that the state reads in any
 //!   order, so none of them is refused. Tokens that are longer or not text belong to no slice and are walked. A
 //!   slice that is cut to `n` characters assumes that each of the first `n` characters is read; one cut to `n` bytes,
 //!   that `n` bytes leave enough of the length to complete what they began.
@@ -39,10 +39,10 @@
 //!   no look below; everything below the other nodes is found anew. This assumes that the plainer language has no
 //!   prefix that the pair does not account for: leaving a part of an intersection out must keep the rest inside text.
 
-use super::flat::{Flat, Row};
-use super::ideas::{uses, Idea};
-use super::lexicon::{Below, Source, Unit, SLICED};
+use super::ablation::{enabled, Optimisation};
+use super::dense_rows::{DenseRows, Row};
 use super::suffix_trie::Suffixes;
+use super::vocabulary_index::{IndexedTrie, LengthUnit, SubtreeInfo, MAX_SLICED_LEN};
 use crate::automata::{interrupt, Expr, LangId, Languages, LiteralSet, UNLABELLED};
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use std::sync::{Arc, OnceLock};
@@ -73,11 +73,11 @@ pub(super) enum Inside {
 }
 
 /// What counts of another summary.
-pub(super) enum Counts {
+pub(super) enum BasePart {
     /// All but these tokens, which are allowed only if this summary itself says so; sorted.
-    AllBut(Arc<[TokenId]>),
+    AllExcept(Arc<[TokenId]>),
     /// The exits, but for these tokens.
-    ExitsBut(Arc<[TokenId]>),
+    ExitsExcept(Arc<[TokenId]>),
     /// The exits of these tokens.
     ExitsOf(TokenSet),
 }
@@ -85,7 +85,7 @@ pub(super) enum Counts {
 /// A summary this one is like.
 pub(super) struct Base {
     pub summary: Arc<Summary>,
-    pub counts: Counts,
+    pub part: BasePart,
 }
 
 /// See the module's documentation.
@@ -96,19 +96,19 @@ pub(super) struct Summary {
     /// By the label of the completed literal, where there are labels.
     pub exits: Box<[(Option<u32>, Suffixes)]>,
     /// Where this is the base of differences: the tokens with an exit here.
-    pub exiting: OnceLock<TokenSet>,
+    pub exit_tokens: OnceLock<TokenSet>,
 }
 
 /// What a walk found.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct WalkResult {
     pub inside: Vec<TokenId>,
     /// Where the terminal ends with more of the token left: label and trie node.
     ends: Vec<(Option<u32>, u32)>,
     pub visited: usize,
 }
 
-impl Found {
+impl WalkResult {
     /// Records that the walk stands on `node` with the terminal in `state`.
     pub fn record(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
         self.inside.extend_from_slice(trie.tokens(node));
@@ -170,9 +170,9 @@ impl Summary {
             Inside::Sparse(ids) => ids.len() * 4,
             Inside::Dense(set) => set.words().len() * 4,
         };
-        let base = self.base.as_ref().map_or(0, |b| match &b.counts {
-            Counts::AllBut(ids) | Counts::ExitsBut(ids) => ids.len() * 4,
-            Counts::ExitsOf(set) => set.words().len() * 4,
+        let base = self.base.as_ref().map_or(0, |b| match &b.part {
+            BasePart::AllExcept(ids) | BasePart::ExitsExcept(ids) => ids.len() * 4,
+            BasePart::ExitsOf(set) => set.words().len() * 4,
         });
         128 + inside + base + self.exits.iter().map(|e| 48 + e.1.memory()).sum::<usize>()
     }
@@ -184,7 +184,7 @@ impl Summary {
             Inside::Dense(set) => set.contains(token),
         };
         own || match &self.base {
-            Some(Base { summary, counts: Counts::AllBut(but) }) => {
+            Some(Base { summary, part: BasePart::AllExcept(but) }) => {
                 but.binary_search(&token).is_err() && summary.reads(token)
             }
             _ => false,
@@ -192,26 +192,26 @@ impl Summary {
     }
 
     /// Whether `token` has an exit.
-    pub fn lets_out(&self, token: TokenId, vocabulary: &Vocabulary, source: &Source) -> bool {
-        self.exiting(vocabulary, source).contains(token)
+    pub fn has_exit(&self, token: TokenId, vocabulary: &Vocabulary, indexed: &IndexedTrie) -> bool {
+        self.exit_tokens(vocabulary, indexed).contains(token)
             || match &self.base {
-                Some(Base { summary, counts: Counts::AllBut(but) | Counts::ExitsBut(but) }) => {
-                    but.binary_search(&token).is_err() && summary.lets_out(token, vocabulary, source)
+                Some(Base { summary, part: BasePart::AllExcept(but) | BasePart::ExitsExcept(but) }) => {
+                    but.binary_search(&token).is_err() && summary.has_exit(token, vocabulary, indexed)
                 }
-                Some(Base { counts: Counts::ExitsOf(of), .. }) => of.contains(token),
+                Some(Base { part: BasePart::ExitsOf(of), .. }) => of.contains(token),
                 None => false,
             }
     }
 
     /// The tokens with an exit that is not the base's.
-    pub fn exiting(&self, vocabulary: &Vocabulary, source: &Source) -> &TokenSet {
-        self.exiting.get_or_init(|| {
-            let trie = source.trie(vocabulary);
+    pub fn exit_tokens(&self, vocabulary: &Vocabulary, indexed: &IndexedTrie) -> &TokenSet {
+        self.exit_tokens.get_or_init(|| {
+            let trie = indexed.trie(vocabulary);
             let mut set = TokenSet::new(vocabulary.size());
             for root in self.exits.iter().flat_map(|(_, suffixes)| suffixes.roots()) {
                 set.insert_all(trie.subtree_tokens(*root));
             }
-            source.grown(set.words().len() * 4);
+            indexed.grown(set.words().len() * 4);
             set
         })
     }
@@ -219,7 +219,7 @@ impl Summary {
     /// The tokens read inside.
     pub fn inside_set(&self, size: usize) -> TokenSet {
         let mut set = match &self.base {
-            Some(Base { summary, counts: Counts::AllBut(but) }) => {
+            Some(Base { summary, part: BasePart::AllExcept(but) }) => {
                 let mut set = summary.inside_set(size);
                 set.remove_all(but);
                 set
@@ -239,7 +239,7 @@ impl Summary {
 struct Slice {
     groups: u64,
     /// No longer token of these groups is inside where characters are meant. Where bytes are, longer ones may be.
-    most: Option<(Unit, u32)>,
+    most: Option<(LengthUnit, u32)>,
 }
 
 impl Slice {
@@ -249,36 +249,42 @@ impl Slice {
 /// Finds summaries over one trie of one vocabulary.
 pub(super) struct Summariser<'a> {
     pub languages: &'a mut Languages,
-    pub flat: &'a mut Flat,
+    pub rows: &'a mut DenseRows,
     pub vocabulary: &'a Vocabulary,
-    pub source: &'a Source,
+    pub indexed: &'a IndexedTrie,
 }
 
 impl Summariser<'_> {
     /// The summary of `language`: shared if somebody found it before, else found and maybe shared.
     pub fn summary(&mut self, language: LangId) -> Arc<Summary> {
         let longest = u32::try_from(self.vocabulary.max_token_len()).unwrap_or(u32::MAX);
-        let language =
-            if uses(Idea::Clamping) { self.languages.clamped(language, longest) } else { language };
+        let language = if enabled(Optimisation::Clamping) {
+            self.languages.clamped(language, longest)
+        } else {
+            language
+        };
         let key = self.languages.fingerprint(language);
-        if let Some(known) = self.source.known(key).filter(|_| uses(Idea::Sharing)) {
+        if let Some(known) = self.indexed.known(key).filter(|_| enabled(Optimisation::Sharing)) {
             return known;
         }
-        let plainer =
-            if uses(Idea::Differences) { self.languages.plainer(language, SLICED.into()) } else { None };
+        let plainer = if enabled(Optimisation::Differences) {
+            self.languages.plainer(language, MAX_SLICED_LEN.into())
+        } else {
+            None
+        };
         let difference = plainer.and_then(|plainer| self.delta(language, plainer));
         let (summary, visited) = difference.unwrap_or_else(|| self.full(language));
         let summary = Arc::new(summary);
         // Answers of a pool that has given up are guesses.
         if visited >= WORTH_SHARING && !self.languages.exhausted() && !interrupt::is_over() {
-            self.source.keep(key, &summary);
+            self.indexed.keep(key, &summary);
         }
         summary
     }
 
     fn full(&mut self, language: LangId) -> (Summary, usize) {
-        let (trie, size) = (self.source.trie(self.vocabulary), self.vocabulary.size());
-        let mut found = Found::default();
+        let (trie, size) = (self.indexed.trie(self.vocabulary), self.vocabulary.size());
+        let mut found = WalkResult::default();
         let slice = self.sliced(language);
         if let Expr::Literals { set, lo, hi, depth } = *self.languages.expr(language) {
             let literals = self.languages.literal_set(set);
@@ -286,15 +292,15 @@ impl Summariser<'_> {
         } else if slice.groups == 0 {
             self.walk(0, language, &mut found);
         } else {
-            self.flat_walk(0, language, slice, &mut found);
+            self.dense_walk(0, language, slice, &mut found);
         }
         let visited = found.visited;
         let inside = if slice.groups == 0 {
             inside_of(std::mem::take(&mut found.inside), size)
         } else {
-            let mut set = TokenSet::clone(&self.source.slice(self.vocabulary, slice.groups));
+            let mut set = TokenSet::clone(&self.indexed.slice(self.vocabulary, slice.groups));
             if let Some((unit, most)) = slice.most {
-                set.intersect_with(self.source.short(self.vocabulary, unit, most));
+                set.intersect_with(self.indexed.short(self.vocabulary, unit, most));
             }
             set.insert_all(&found.inside);
             Inside::Dense(Arc::new(set))
@@ -310,34 +316,34 @@ impl Summariser<'_> {
                     of.insert_all(&trie.subtree_tokens(node)[own..]);
                 });
                 let summary = self.summary(plain);
-                (Some(Base { summary, counts: Counts::ExitsOf(of) }), Box::default())
+                (Some(Base { summary, part: BasePart::ExitsOf(of) }), Box::default())
             }
             _ => (None, found.exits(trie)),
         };
-        (Summary { base, inside, exits, exiting: OnceLock::new() }, visited)
+        (Summary { base, inside, exits, exit_tokens: OnceLock::new() }, visited)
     }
 
     /// The slice that `language` reads. None of a state that few bytes follow, whose walk costs less than the question.
     fn sliced(&mut self, language: LangId) -> Slice {
-        if !uses(Idea::Slices)
+        if !enabled(Optimisation::Slices)
             || matches!(self.languages.expr(language), Expr::Literals { .. })
             || self.languages.first_bytes(language).len() <= PERMISSIVE
         {
             return Slice::NONE;
         }
-        let near = self.languages.clamped(language, SLICED.into());
+        let near = self.languages.clamped(language, MAX_SLICED_LEN.into());
         if let Some((groups, most)) = self.languages.counted_groups(near) {
-            return Slice { groups, most: Some((Unit::Characters, most)) };
+            return Slice { groups, most: Some((LengthUnit::Characters, most)) };
         }
         if let Some((groups, most)) = self.languages.bounded_groups(near) {
-            return Slice { groups, most: Some((Unit::Bytes, most)) };
+            return Slice { groups, most: Some((LengthUnit::Bytes, most)) };
         }
         Slice { groups: self.languages.free_groups(near), most: None }
     }
 
     /// Everything below `root`, where the terminal is in `start`.
-    pub fn walk(&mut self, root: u32, start: LangId, found: &mut Found) {
-        let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
+    pub fn walk(&mut self, root: u32, start: LangId, found: &mut WalkResult) {
+        let (trie, below) = (self.indexed.trie(self.vocabulary), self.indexed.below(self.vocabulary));
         let mut stack: Vec<(u32, LangId)> = vec![(root, start)];
         while let Some((node, state)) = stack.pop() {
             if interrupt::check().is_err() {
@@ -352,7 +358,7 @@ impl Summariser<'_> {
                 found.record(languages, trie, child, next);
                 if !languages.is_spent(next) && trie.end(child) > child + 1 {
                     let height = u32::from(below[child as usize].height).next_power_of_two();
-                    let clamps = uses(Idea::Clamping);
+                    let clamps = enabled(Optimisation::Clamping);
                     stack.push((child, if clamps { languages.clamped(next, height) } else { next }));
                 }
             };
@@ -362,7 +368,7 @@ impl Summariser<'_> {
             }
             let bytes = self.languages.first_bytes(state);
             if bytes.len() > PERMISSIVE {
-                self.flat_walk(node, state, Slice::NONE, found);
+                self.dense_walk(node, state, Slice::NONE, found);
             } else {
                 trie.matching_children(node, &bytes.0).for_each(|child| visit(child, self.languages));
             }
@@ -371,17 +377,17 @@ impl Summariser<'_> {
 
     /// Everything below `root`, where the terminal is in `start`, but for the tokens of `slice`, which is only given for the trie's
     /// root.
-    fn flat_walk(&mut self, root: u32, start: LangId, slice: Slice, found: &mut Found) {
+    fn dense_walk(&mut self, root: u32, start: LangId, slice: Slice, found: &mut WalkResult) {
         let groups = slice.groups;
         // How long a path may be to belong to the slice for what it is made of alone.
         let sure = match slice.most {
-            Some((Unit::Bytes, most)) => most,
+            Some((LengthUnit::Bytes, most)) => most,
             _ => u32::MAX,
         };
-        let (trie, below) = (self.source.trie(self.vocabulary), self.source.below(self.vocabulary));
+        let (trie, below) = (self.indexed.trie(self.vocabulary), self.indexed.below(self.vocabulary));
         let languages = &mut *self.languages;
-        self.flat.tidy(if sure == u32::MAX { trie.end(root) - root } else { 0 });
-        let start = self.flat.row(languages, start);
+        self.rows.begin_walk(if sure == u32::MAX { trie.end(root) - root } else { 0 });
+        let start = self.rows.row(languages, start);
         let top = usize::from(trie.depth(root));
         // The rows on the path to the current node, and whether the path is nothing but `groups`.
         let mut path: Vec<(Row, bool)> = vec![(start, groups != 0)];
@@ -390,7 +396,7 @@ impl Summariser<'_> {
             let depth = usize::from(trie.depth(node)) - top;
             path.truncate(depth);
             let (from, from_free) = path[depth - 1];
-            let at: Below = below[node as usize];
+            let at: SubtreeInfo = below[node as usize];
             let is_free = from_free && at.is_in(groups) && depth as u32 <= sure;
             let after = trie.end(node);
             if is_free && at.all_in(groups) && depth as u32 + u32::from(at.height) <= sure {
@@ -401,14 +407,14 @@ impl Summariser<'_> {
             if found.visited.is_multiple_of(CHECKED) && interrupt::check().is_err() {
                 return;
             }
-            let row = self.flat.step(languages, from, trie.byte(node));
+            let row = self.rows.step(languages, from, trie.byte(node));
             if row == Row::DEAD {
                 node = after;
                 continue;
             }
             if !is_free {
-                if after - node >= WORTH_SKIPPING && at.is_boundary() && uses(Idea::Slices) {
-                    let free = self.flat.free(languages, row);
+                if after - node >= WORTH_SKIPPING && at.is_boundary() && enabled(Optimisation::Slices) {
+                    let free = self.rows.free(languages, row);
                     if free != 0 && at.all_in(free) {
                         found.inside.extend_from_slice(trie.subtree_tokens(node));
                         node = after;
@@ -417,15 +423,15 @@ impl Summariser<'_> {
                 }
                 found.inside.extend_from_slice(trie.tokens(node));
             }
-            if self.flat.is_end(row) && after > node + 1 {
-                found.ends.push((languages.label(self.flat.language(row)), node));
+            if self.rows.is_end(row) && after > node + 1 {
+                found.ends.push((languages.label(self.rows.language(row)), node));
             }
-            if self.flat.is_spent(row) {
+            if self.rows.is_spent(row) {
                 node = after;
                 continue;
             }
-            let row = match uses(Idea::Clamping) {
-                true => self.flat.near(languages, row, at.height),
+            let row = match enabled(Optimisation::Clamping) {
+                true => self.rows.near(languages, row, at.height),
                 false => row,
             };
             path.push((row, is_free));

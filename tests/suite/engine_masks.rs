@@ -3,7 +3,7 @@
 
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
-use hedgerow::engine::ideas::{leave_out, use_all, IDEAS};
+use hedgerow::engine::ablation::{disable, enable_all, OPTIMISATIONS};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{
     Choice, GrammarBuilder, KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, RestKeys,
@@ -311,9 +311,9 @@ fn masks_of_texts_are_what_stepping_says() {
 
 /// Every short cut can be left out of the process, and masks are the same. Other tests may run meanwhile: theirs are, too.
 #[test]
-fn masks_are_the_same_without_each_idea() {
-    for (name, idea) in IDEAS {
-        leave_out(idea);
+fn masks_are_the_same_without_each_optimisation() {
+    for (name, optimisation) in OPTIMISATIONS {
+        disable(optimisation);
         let inner = |pool: &mut NodePool| {
             let l = &mut pool.languages;
             let all = compile(l, "((?!foo).)*", Dialect::Ecma262, Anchoring::Full).unwrap();
@@ -322,7 +322,7 @@ fn masks_are_the_same_without_each_idea() {
             l.inter(&[all, short])
         };
         check_values(&vocabulary(), &format!("without {name}"), inner, "bar fo");
-        use_all();
+        enable_all();
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::super::constraint::Constraint;
 use super::super::error::EngineError;
-use super::super::matcher::{Matcher, Place};
+use super::super::matcher::{Matcher, Position};
 use super::super::recogniser::StateId;
 use super::{ACCEPTING, STOPPED};
 use crate::automata::interrupt;
@@ -23,7 +23,7 @@ const SPARSE: usize = 16;
 pub(super) type Edge = (u32, u32);
 
 /// All states, each with its edges by class in ascending order.
-pub(super) struct Found {
+pub(super) struct ExploredFsm {
     pub vocabulary: u64,
     pub token_classes: Vec<u32>,
     pub classes: usize,
@@ -32,7 +32,7 @@ pub(super) struct Found {
 }
 
 /// Tokens, divided into classes.
-struct Classes {
+struct TokenClasses {
     of: Vec<u32>,
     sizes: Vec<u32>,
     /// The class that each was split off from; the first from itself.
@@ -42,9 +42,9 @@ struct Classes {
     moved: Vec<u32>,
 }
 
-impl Classes {
+impl TokenClasses {
     fn new(tokens: usize) -> Self {
-        Classes {
+        TokenClasses {
             of: vec![0; tokens],
             sizes: vec![tokens as u32],
             origins: vec![0],
@@ -98,14 +98,14 @@ struct Row {
 struct Explorer {
     matcher: Matcher,
     /// Special tokens and ends, which have no bytes.
-    unspelt: Vec<TokenId>,
-    places: Vec<Place>,
+    without_bytes: Vec<TokenId>,
+    positions: Vec<Position>,
     known: HashMap<(StateId, bool), u32>,
     max_states: usize,
 }
 
 /// All states of `constraint`, at most `max_states`.
-pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Found, EngineError> {
+pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<ExploredFsm, EngineError> {
     let vocabulary = constraint.vocabulary();
     let limits = constraint.shared.limits.clone();
     let most_bytes = limits.graph_bytes;
@@ -118,20 +118,20 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Foun
     };
     let mut explorer = Explorer {
         matcher: own.matcher(),
-        unspelt: ids.filter(is_unspelt).collect(),
-        places: Vec::new(),
+        without_bytes: ids.filter(is_unspelt).collect(),
+        positions: Vec::new(),
         known: HashMap::new(),
         max_states,
     };
-    explorer.number(explorer.matcher.place())?;
-    let mut classes = Classes::new(vocabulary.size());
+    explorer.number(explorer.matcher.position())?;
+    let mut classes = TokenClasses::new(vocabulary.size());
     let (mut rows, mut flags, mut edges) = (Vec::new(), Vec::new(), 0);
     let mut state = 0;
-    while let Some(&place) = explorer.places.get(state) {
+    while let Some(&position) = explorer.positions.get(state) {
         interrupt::check()?;
-        let accepting = u32::from(place.stopped || explorer.matcher.graph().is_accepting(place.state));
-        flags.push(accepting * ACCEPTING + u32::from(place.stopped) * STOPPED);
-        let groups = explorer.groups(place)?;
+        let accepting = u32::from(position.stopped || explorer.matcher.graph().is_accepting(position.state));
+        flags.push(accepting * ACCEPTING + u32::from(position.stopped) * STOPPED);
+        let groups = explorer.groups(position)?;
         let mut row = Vec::new();
         for (target, tokens) in &groups {
             row.extend(classes.split(tokens).into_iter().map(|class| (class, *target)));
@@ -167,7 +167,7 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Foun
         }
         whole.push(now);
     }
-    Ok(Found {
+    Ok(ExploredFsm {
         vocabulary: vocabulary.fingerprint(),
         classes: classes.len(),
         token_classes: classes.of,
@@ -178,23 +178,23 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Foun
 
 impl Explorer {
     /// The number of the state at a place.
-    fn number(&mut self, place: Place) -> Result<u32, EngineError> {
+    fn number(&mut self, position: Position) -> Result<u32, EngineError> {
         // What has ended is the same wherever it has.
-        let key = (if place.stopped { StateId::DEAD } else { place.state }, place.stopped);
+        let key = (if position.stopped { StateId::DEAD } else { position.state }, position.stopped);
         if let Some(&known) = self.known.get(&key) {
             return Ok(known);
         }
-        let number = self.places.len();
+        let number = self.positions.len();
         if number >= self.max_states.min(u32::MAX as usize - 1) {
             return Err(EngineError::TokenFsmStates { limit: self.max_states });
         }
-        self.places.push(place);
+        self.positions.push(position);
         self.known.insert(key, number as u32);
         Ok(number as u32)
     }
 
     /// The allowed tokens by the state that they lead to.
-    fn groups(&mut self, place: Place) -> Result<Vec<(u32, Vec<TokenId>)>, EngineError> {
+    fn groups(&mut self, position: Position) -> Result<Vec<(u32, Vec<TokenId>)>, EngineError> {
         let mut groups: Vec<(u32, Vec<TokenId>)> = Vec::new();
         let mut index: HashMap<u32, usize> = HashMap::new();
         let mut add = |target: u32, tokens: &[TokenId]| {
@@ -206,16 +206,16 @@ impl Explorer {
         };
         let vocabulary = self.matcher.vocabulary().clone();
         let trie = vocabulary.trie();
-        let mask = self.matcher.mask_at(place)?;
-        if place.stopped || mask.count() * SPARSE < trie.node_count() {
+        let mask = self.matcher.mask_at(position)?;
+        if position.stopped || mask.count() * SPARSE < trie.node_count() {
             for token in mask.iter() {
-                if let Some(next) = self.matcher.follow(place, token)? {
+                if let Some(next) = self.matcher.follow(position, token)? {
                     add(self.number(next)?, &[token]);
                 }
             }
             return Ok(groups);
         }
-        let mut path = vec![place.state];
+        let mut path = vec![position.state];
         let mut node = 1;
         while (node as usize) < trie.node_count() {
             let depth = usize::from(trie.depth(node));
@@ -227,13 +227,13 @@ impl Explorer {
             }
             path.push(next);
             if !trie.tokens(node).is_empty() {
-                add(self.number(Place { state: next, stopped: false })?, trie.tokens(node));
+                add(self.number(Position { state: next, stopped: false })?, trie.tokens(node));
             }
             node += 1;
         }
-        for token in self.unspelt.clone() {
+        for token in self.without_bytes.clone() {
             if mask.contains(token) {
-                if let Some(next) = self.matcher.follow(place, token)? {
+                if let Some(next) = self.matcher.follow(position, token)? {
                     add(self.number(next)?, &[token]);
                 }
             }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn classes_are_split_as_far_as_they_are_told_apart() {
         let ids = |ids: &[u32]| ids.iter().map(|&id| TokenId(id)).collect::<Vec<_>>();
-        let mut classes = Classes::new(6);
+        let mut classes = TokenClasses::new(6);
         assert_eq!(classes.split(&ids(&[0, 1, 2, 3])), [1]);
         assert_eq!(classes.split(&ids(&[2, 3, 4])), [2, 3]);
         assert_eq!(classes.of, [1, 1, 2, 2, 3, 0]);

@@ -36,7 +36,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-fn wrong(offset: usize, reason: &'static str) -> EngineError {
+fn malformed(offset: usize, reason: &'static str) -> EngineError {
     EngineError::TokenFsmBytes { offset, reason }
 }
 
@@ -49,7 +49,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], EngineError> {
         let taken = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk());
-        let taken = *taken.ok_or_else(|| wrong(self.bytes.len(), "the bytes end too early"))?;
+        let taken = *taken.ok_or_else(|| malformed(self.bytes.len(), "the bytes end too early"))?;
         self.at += N;
         Ok(taken)
     }
@@ -70,7 +70,7 @@ impl Reader<'_> {
             let offset = self.at;
             let number = self.number()?;
             if !check(index, number) {
-                return Err(wrong(offset, reason));
+                return Err(malformed(offset, reason));
             }
             numbers.push(number);
         }
@@ -108,35 +108,35 @@ impl TokenFsm {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = Reader { bytes, at: 0 };
         if reader.take::<8>()? != *MAGIC {
-            return Err(wrong(0, "these are not the bytes of a token state machine"));
+            return Err(malformed(0, "these are not the bytes of a token state machine"));
         }
         if reader.number()? != VERSION {
-            return Err(wrong(8, "this version of the format is not known"));
+            return Err(malformed(8, "this version of the format is not known"));
         }
         let tokens = reader.number()?;
         let vocabulary = u64::from_le_bytes(reader.take()?);
         let (states, classes, edges) = (reader.number()?, reader.number()?, reader.number()?);
         if reader.number()? != 0 {
-            return Err(wrong(36, "a number that must be 0 is not"));
+            return Err(malformed(36, "a number that must be 0 is not"));
         }
         let (count, edge_count) = (u64::from(states), u64::from(edges));
         let numbers = u64::from(tokens) + 2 * count + 1 + 2 * edge_count;
         if bytes.len() as u64 != HEADER as u64 + 4 * numbers + HASH as u64 {
-            return Err(wrong(
+            return Err(malformed(
                 bytes.len(),
                 "the length is not what the numbers of tokens, states and edges make it",
             ));
         }
         let (content, hash) = bytes.split_at(bytes.len() - HASH);
         if fnv_1a(content).to_le_bytes() != hash {
-            return Err(wrong(content.len(), "the hash is another: the bytes are damaged"));
+            return Err(malformed(content.len(), "the hash is another: the bytes are damaged"));
         }
         if states == 0 || classes == 0 {
-            return Err(wrong(24, "there is no state or no class"));
+            return Err(malformed(24, "there is no state or no class"));
         }
         // A class has a token, but for the first.
         if u64::from(classes) > u64::from(tokens) + 1 {
-            return Err(wrong(28, "there are more classes than tokens"));
+            return Err(malformed(28, "there are more classes than tokens"));
         }
         let (tokens, states, edges) = (tokens as usize, states as usize, edges as usize);
         let token_classes =
@@ -153,7 +153,7 @@ impl TokenFsm {
         })?;
         let dead = (0..states).find(|&state| row_starts[state] == row_starts[state + 1] && flags[state] == 0);
         if let Some(state) = dead {
-            return Err(wrong(HEADER + 4 * (tokens + states + state), "a state has no way on"));
+            return Err(malformed(HEADER + 4 * (tokens + states + state), "a state has no way on"));
         }
         let (mut row, mut class_before) = (0, 0);
         let edge_classes =

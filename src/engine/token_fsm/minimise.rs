@@ -8,17 +8,17 @@
 //! Source: J. Hopcroft's "process the smaller half" (1971), over whole signatures as in A. Valmari, "Fast brief practical DFA
 //! minimization" (2012).
 
-use super::explore::{Edge, Found};
+use super::explore::{Edge, ExploredFsm};
 use super::Tables;
 use hashbrown::HashMap;
 
-/// Lists of numbers, one after the other.
-struct Lists {
+/// Buckets of numbers, one after the other.
+struct Buckets {
     starts: Vec<usize>,
     items: Vec<Edge>,
 }
 
-impl Lists {
+impl Buckets {
     /// `(list, item)` pairs as lists `0 .. count`; items keep their order.
     fn new(count: usize, pairs: impl Iterator<Item = (u32, Edge)> + Clone) -> Self {
         let mut starts = vec![0; count + 1];
@@ -32,7 +32,7 @@ impl Lists {
             items[next[list as usize]] = item;
             next[list as usize] += 1;
         }
-        Lists { starts, items }
+        Buckets { starts, items }
     }
 
     fn get(&self, list: usize) -> &[Edge] {
@@ -92,7 +92,7 @@ impl Blocks {
     fn refine(&mut self, rows: &[Vec<Edge>]) {
         let edges =
             || (0..).zip(rows).flat_map(|(state, row)| row.iter().map(move |edge| (edge.1, (state, 0))));
-        let predecessors = Lists::new(rows.len(), edges());
+        let predecessors = Buckets::new(rows.len(), edges());
         let mut work: Vec<u32> = (0..self.members.len() as u32).collect();
         while let Some(block) = work.pop() {
             let dirty = std::mem::take(&mut self.dirty[block as usize]);
@@ -138,8 +138,8 @@ impl Blocks {
 }
 
 /// The smallest machine that does the same.
-pub(super) fn minimise(found: Found) -> Tables {
-    let Found { vocabulary, token_classes, classes, flags, rows } = found;
+pub(super) fn minimise(found: ExploredFsm) -> Tables {
+    let ExploredFsm { vocabulary, token_classes, classes, flags, rows } = found;
     let keys = rows.iter().zip(&flags).map(|(row, &flags)| (flags, row.iter().map(|edge| edge.0).collect()));
     let mut blocks = Blocks::new(keys);
     blocks.refine(&rows);
@@ -159,7 +159,7 @@ pub(super) fn minimise(found: Found) -> Tables {
         rows[from].iter().map(move |&(class, target)| (class, (state, target)))
     });
     let columns =
-        Lists::new(classes, entries.map(|(class, (state, target))| (class, (state, renamed(target)))));
+        Buckets::new(classes, entries.map(|(class, (state, target))| (class, (state, renamed(target)))));
     let mut kept: HashMap<&[Edge], u32> = HashMap::from_iter([(&[][..], 0)]);
     let mut class_of = vec![u32::MAX; classes];
     // The class of this one's tokens that is kept, if it is the first of them.
@@ -204,12 +204,12 @@ mod tests {
     use proptest::prelude::*;
 
     /// Random machines over three tokens, each a class of its own: by state, accepting, and where each token leads.
-    fn machine(states: &[(bool, [Option<usize>; 3])]) -> Found {
+    fn machine(states: &[(bool, [Option<usize>; 3])]) -> ExploredFsm {
         let row = |targets: &[Option<usize>; 3]| {
             let edges = (1..).zip(targets).filter_map(|(class, target)| Some((class, (*target)? as u32)));
             edges.collect()
         };
-        Found {
+        ExploredFsm {
             vocabulary: 0,
             token_classes: vec![1, 2, 3, 0],
             classes: 4,
@@ -219,7 +219,7 @@ mod tests {
     }
 
     /// Which states behave alike, by Moore's algorithm: rounds until nothing changes.
-    fn alike(found: &Found) -> Vec<u32> {
+    fn alike(found: &ExploredFsm) -> Vec<u32> {
         let mut of: Vec<u32> = vec![0; found.rows.len()];
         loop {
             let mut index = HashMap::new();

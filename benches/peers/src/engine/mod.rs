@@ -5,7 +5,7 @@ mod llguidance;
 mod outlines;
 
 use crate::options::Options;
-use ::hedgerow::engine::ideas::{leave_out, Idea, IDEAS};
+use ::hedgerow::engine::ablation::{disable, Optimisation, OPTIMISATIONS};
 use ::hedgerow::vocab::Vocabulary;
 use anyhow::{bail, Context, Result};
 use std::path::Path;
@@ -85,8 +85,8 @@ pub fn prepare(
     let vocabulary = || Vocabulary::from_tokenizer_json(tokenizer_json);
     let mut engine: Box<dyn Engine> = match name {
         "hedgerow" => Box::new(Hedgerow::new(vocabulary()?, options)),
-        _ if idea(name).is_some() => {
-            idea(name).into_iter().for_each(leave_out);
+        _ if left_out(name).is_some() => {
+            left_out(name).into_iter().for_each(disable);
             Box::new(Hedgerow::new(vocabulary()?, options))
         }
         "llguidance" => Box::new(LlGuidance::from_tokenizer_json(tokenizer_json, options)?),
@@ -97,7 +97,7 @@ pub fn prepare(
         _ => bail!(
             "there is no engine `{name}`; there are {}, {XGRAMMAR}, and hedgerow-without-… any of {}",
             NAMES.join(", "),
-            IDEAS.map(|(name, _)| name).join(", ")
+            OPTIMISATIONS.map(|(name, _)| name).join(", ")
         ),
     };
     warm_up(&mut *engine, tokens, output)?;
@@ -116,11 +116,11 @@ pub fn prepare_anew(name: &str, vocabulary: &Vocabulary, options: &Options) -> R
     Ok(engine)
 }
 
-/// The idea that an engine named `hedgerow-without-…` runs without. It is switched off for the
+/// The optimisation that an engine named `hedgerow-without-…` runs without. It is switched off for the
 /// whole process, and each engine has its own process.
-fn idea(name: &str) -> Option<Idea> {
+fn left_out(name: &str) -> Option<Optimisation> {
     let name = name.strip_prefix("hedgerow-without-")?;
-    IDEAS.iter().find(|(known, _)| *known == name).map(|&(_, idea)| idea)
+    OPTIMISATIONS.iter().find(|(known, _)| *known == name).map(|&(_, optimisation)| optimisation)
 }
 
 /// Any JSON value.

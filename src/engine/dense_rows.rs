@@ -5,7 +5,7 @@
 //!
 //! Price: 1 KB a state, up to [`MAX_STATES`] of them between two walks.
 
-use super::lexicon::SLICED;
+use super::vocabulary_index::MAX_SLICED_LEN;
 use crate::automata::{interrupt, LangId, Languages};
 use hashbrown::HashMap;
 
@@ -34,7 +34,7 @@ struct State {
 }
 
 /// See the module's documentation.
-pub(super) struct Flat {
+pub(super) struct DenseRows {
     rows: Vec<u32>,
     states: Vec<State>,
     index: HashMap<LangId, u32>,
@@ -50,10 +50,10 @@ const WORTH_A_SEARCH: u32 = 1024;
 /// Such searches in one walk: the few states that the many subtrees are read in.
 const MAX_SEARCHES: u32 = 8;
 
-impl Flat {
+impl DenseRows {
     pub fn new() -> Self {
         let never = State { language: LangId::NEVER, is_end: false, is_spent: true, count: 1, free: Some(0) };
-        Flat {
+        DenseRows {
             rows: vec![0; 256],
             states: vec![never],
             index: HashMap::from_iter([(LangId::NEVER, 0)]),
@@ -63,9 +63,9 @@ impl Flat {
     }
 
     /// Makes room before a walk of `nodes` trie nodes.
-    pub fn tidy(&mut self, nodes: u32) {
+    pub fn begin_walk(&mut self, nodes: u32) {
         if self.states.len() > MAX_STATES {
-            *self = Flat::new();
+            *self = DenseRows::new();
         }
         self.searches = (nodes / WORTH_A_SEARCH).min(MAX_SEARCHES);
     }
@@ -151,7 +151,7 @@ impl Flat {
             None if self.searches == 0 => 0,
             None => {
                 self.searches -= 1;
-                let near = languages.clamped(state.language, SLICED.into());
+                let near = languages.clamped(state.language, MAX_SLICED_LEN.into());
                 let free = languages.free_groups(near);
                 state.free = (!interrupt::is_over()).then_some(free);
                 free

@@ -9,7 +9,7 @@
 //! with at most `n` leading whitespace bytes is read as its stripped form is, and with more it is refused. Tokens of
 //! whitespace alone are read up to that count.
 
-use super::flat::Flat;
+use super::dense_rows::DenseRows;
 use super::summary::{Summariser, Summary};
 use crate::automata::compare::byte_group;
 use crate::automata::{Escapes, Languages};
@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Bytes of summaries that a source keeps as met lately; as much again may be left of those before.
-const BUDGET: usize = 24 << 20;
+const CACHE_BYTES: usize = 24 << 20;
 
 /// What stands at a trie node and below it, the tokens read as UTF-8 from their first byte.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Below {
+pub(super) struct SubtreeInfo {
     /// The groups of all bytes below ([`byte_group`]): inside a character none of its own, where it does not belong that of
-    /// [`STRAY`].
+    /// [`INVALID_BIT`].
     pub groups: u64,
     /// How many bytes the longest token below still has.
     pub height: u16,
@@ -36,36 +36,36 @@ pub(super) struct Below {
 }
 
 /// The bit of bytes that continue a character as they should.
-const CONTINUED: u8 = 63;
+const CONTINUATION_BIT: u8 = 63;
 
 /// Tokens of more bytes than this are few and walked always, so that nothing has to be known of what is further away.
-pub(super) const SLICED: u16 = 32;
-/// For strings of at most so many characters [`Lexicon::prepare`] makes the summaries. Longer ones differ from any string by the
+pub(super) const MAX_SLICED_LEN: u16 = 32;
+/// For strings of at most so many characters [`VocabularyIndex::prepare`] makes the summaries. Longer ones differ from any string by the
 /// longest tokens only.
 const PREPARED_LENGTHS: u32 = 64;
 
-/// For bytes that are not UTF-8 where they stand, and for all beyond [`SLICED`]: the group of bytes inside characters, which
+/// For bytes that are not UTF-8 where they stand, and for all beyond [`MAX_SLICED_LEN`]: the group of bytes inside characters, which
 /// no state reads freely.
-const STRAY: u8 = byte_group(0x80).trailing_zeros() as u8;
+const INVALID_BIT: u8 = byte_group(0x80).trailing_zeros() as u8;
 
-impl Below {
+impl SubtreeInfo {
     /// Whether a character ends here.
     pub fn is_boundary(&self) -> bool {
-        self.missing == 0 && self.own != STRAY
+        self.missing == 0 && self.own != INVALID_BIT
     }
 
     /// Whether the node's byte belongs to `groups`, or to a character whose first byte did.
     pub fn is_in(&self, groups: u64) -> bool {
-        (groups | 1 << CONTINUED) >> self.own & 1 == 1
+        (groups | 1 << CONTINUATION_BIT) >> self.own & 1 == 1
     }
 
     /// Whether everything below belongs to `groups`.
     pub fn all_in(&self, groups: u64) -> bool {
-        self.groups & !(groups | 1 << CONTINUED) == 0
+        self.groups & !(groups | 1 << CONTINUATION_BIT) == 0
     }
 
     /// What is known of a node from what is known of its parent.
-    fn after(parent: &Below, parent_byte: u8, byte: u8) -> Self {
+    fn after(parent: &SubtreeInfo, parent_byte: u8, byte: u8) -> Self {
         let (own, missing) = match (parent.missing, byte) {
             (0, 0..=0x7f) => (byte_group(byte).trailing_zeros() as u8, 0),
             (0, 0xc2..=0xdf) => (byte_group(byte).trailing_zeros() as u8, 1),
@@ -81,20 +81,20 @@ impl Below {
                     _ => true,
                 };
                 if fits {
-                    (CONTINUED, parent.missing - 1)
+                    (CONTINUATION_BIT, parent.missing - 1)
                 } else {
-                    (STRAY, 0)
+                    (INVALID_BIT, 0)
                 }
             }
-            _ => (STRAY, 0),
+            _ => (INVALID_BIT, 0),
         };
-        Below { own, missing, ..Below::default() }
+        SubtreeInfo { own, missing, ..SubtreeInfo::default() }
     }
 }
 
 /// What tokens are measured in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(super) enum LengthUnit {
     Characters,
     Bytes,
 }
@@ -105,14 +105,14 @@ const MAX_SLICES: usize = 256;
 /// Summaries by the fingerprints of their languages, in two generations: when the younger is full the older is dropped and the younger
 /// takes its place. What is in use moves to the younger, so that what all grammars need stays.
 #[derive(Default)]
-struct Cache {
+struct SummaryCache {
     young: HashMap<u128, Arc<Summary>>,
     old: HashMap<u128, Arc<Summary>>,
     /// Of the younger ones.
     bytes: usize,
 }
 
-impl Cache {
+impl SummaryCache {
     fn get(&mut self, key: u128) -> Option<Arc<Summary>> {
         if let Some(known) = self.young.get(&key) {
             return Some(known.clone());
@@ -124,7 +124,7 @@ impl Cache {
 
     fn insert(&mut self, key: u128, summary: Arc<Summary>) {
         let bytes = summary.memory();
-        if self.bytes + bytes > BUDGET {
+        if self.bytes + bytes > CACHE_BYTES {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
@@ -134,19 +134,19 @@ impl Cache {
 }
 
 /// A trie of tokens, with what is known of it.
-pub(super) struct Source {
+pub(super) struct IndexedTrie {
     trie: Option<TokenTrie>,
-    below: OnceLock<Box<[Below]>>,
-    cache: Mutex<Cache>,
+    below: OnceLock<Box<[SubtreeInfo]>>,
+    cache: Mutex<SummaryCache>,
     /// Bytes that summaries kept before have taken since the cache was asked last.
     grown: AtomicUsize,
     slices: Mutex<HashMap<u64, Arc<TokenSet>>>,
     short: [OnceLock<Box<[TokenSet]>>; 2],
 }
 
-impl Source {
+impl IndexedTrie {
     fn new(trie: Option<TokenTrie>) -> Self {
-        Source {
+        IndexedTrie {
             trie,
             below: OnceLock::new(),
             cache: Mutex::default(),
@@ -161,17 +161,18 @@ impl Source {
     }
 
     /// What stands below every node.
-    pub fn below(&self, vocabulary: &Vocabulary) -> &[Below] {
+    pub fn below(&self, vocabulary: &Vocabulary) -> &[SubtreeInfo] {
         self.below.get_or_init(|| {
             let trie = self.trie(vocabulary);
             let n = trie.node_count();
-            let mut below = vec![Below::default(); n];
+            let mut below = vec![SubtreeInfo::default(); n];
             // In preorder a node's children come after it.
             for node in 0..n as u32 {
                 for child in trie.children(node) {
-                    let mut after = Below::after(&below[node as usize], trie.byte(node), trie.byte(child));
-                    if trie.depth(child) > SLICED {
-                        after.own = STRAY;
+                    let mut after =
+                        SubtreeInfo::after(&below[node as usize], trie.byte(node), trie.byte(child));
+                    if trie.depth(child) > MAX_SLICED_LEN {
+                        after.own = INVALID_BIT;
                     }
                     below[child as usize] = after;
                 }
@@ -220,20 +221,20 @@ impl Source {
     }
 
     /// The sliced tokens of at most `most` characters or bytes.
-    pub fn short(&self, vocabulary: &Vocabulary, unit: Unit, most: u32) -> &TokenSet {
+    pub fn short(&self, vocabulary: &Vocabulary, unit: LengthUnit, most: u32) -> &TokenSet {
         let sets = self.short[unit as usize].get_or_init(|| {
             let trie = self.trie(vocabulary);
-            let mut of_length: Vec<Vec<TokenId>> = vec![Vec::new(); usize::from(SLICED) + 1];
+            let mut of_length: Vec<Vec<TokenId>> = vec![Vec::new(); usize::from(MAX_SLICED_LEN) + 1];
             let mut path: Vec<usize> = vec![0];
             let (mut node, count) = (1, trie.node_count() as u32);
             while node < count {
                 let depth = trie.depth(node);
-                if depth > SLICED {
+                if depth > MAX_SLICED_LEN {
                     node = trie.end(node);
                     continue;
                 }
                 path.truncate(depth.into());
-                let counts = unit == Unit::Bytes || trie.byte(node) & 0xc0 != 0x80;
+                let counts = unit == LengthUnit::Bytes || trie.byte(node) & 0xc0 != 0x80;
                 let length = path[usize::from(depth) - 1] + usize::from(counts);
                 path.push(length);
                 of_length[length].extend_from_slice(trie.tokens(node));
@@ -246,7 +247,7 @@ impl Source {
             };
             of_length.into_iter().map(grow).collect()
         });
-        &sets[most.min(SLICED.into()) as usize]
+        &sets[most.min(MAX_SLICED_LEN.into()) as usize]
     }
 
     pub fn known(&self, key: u128) -> Option<Arc<Summary>> {
@@ -266,10 +267,10 @@ impl Source {
 }
 
 /// The tokens without their leading JSON whitespace.
-pub(super) struct Stripped {
-    pub source: Source,
+pub(super) struct StrippedTokens {
+    pub indexed: IndexedTrie,
     /// Tokens of whitespace only, with their length, shortest first.
-    blank: Box<[(u16, TokenId)]>,
+    whitespace: Box<[(u16, TokenId)]>,
     /// Tokens with text behind at least one byte of whitespace, with the length of that, longest first.
     indented: Box<[(u16, TokenId)]>,
     sets: Mutex<HashMap<u16, Arc<TokenSet>>>,
@@ -279,40 +280,40 @@ pub(super) fn is_json_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-impl Stripped {
+impl StrippedTokens {
     fn of(vocabulary: &Vocabulary) -> Self {
         let lead = |id: TokenId| vocabulary.bytes(id).iter().take_while(|&&b| is_json_space(b)).count();
         let count = vocabulary.token_count();
-        let (mut blank, mut indented) = (Vec::new(), Vec::new());
+        let (mut whitespace, mut indented) = (Vec::new(), Vec::new());
         for id in (0..count as u32).map(TokenId) {
             let lead_len = lead(id);
             if lead_len > 0 {
                 let entry = (lead_len.min(usize::from(u16::MAX)) as u16, id);
                 if lead_len == vocabulary.bytes(id).len() {
-                    blank.push(entry);
+                    whitespace.push(entry);
                 } else {
                     indented.push(entry);
                 }
             }
         }
-        blank.sort_unstable();
+        whitespace.sort_unstable();
         indented.sort_unstable_by(|a, b| b.cmp(a));
         let trie = TokenTrie::build(count, |id| &vocabulary.bytes(id)[lead(id)..]).ok();
-        Stripped {
-            source: Source::new(trie),
-            blank: blank.into(),
+        StrippedTokens {
+            indexed: IndexedTrie::new(trie),
+            whitespace: whitespace.into(),
             indented: indented.into(),
             sets: Mutex::default(),
         }
     }
 
     /// The tokens of at most `most` bytes of whitespace and nothing else.
-    pub fn blank_set(&self, vocabulary: &Vocabulary, most: u32) -> Arc<TokenSet> {
-        let longest = self.blank.last().map_or(0, |b| b.0);
+    pub fn whitespace_tokens(&self, vocabulary: &Vocabulary, most: u32) -> Arc<TokenSet> {
+        let longest = self.whitespace.last().map_or(0, |b| b.0);
         let most = most.min(u32::from(longest)) as u16;
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
-            let ids = self.blank.iter().take_while(|b| b.0 <= most).map(|b| b.1);
+            let ids = self.whitespace.iter().take_while(|b| b.0 <= most).map(|b| b.1);
             Arc::new(TokenSet::from_ids(vocabulary.size(), ids))
         };
         sets.entry(most).or_insert_with(make).clone()
@@ -325,15 +326,15 @@ impl Stripped {
 }
 
 /// Everything of the engine's that hangs on a vocabulary.
-pub(super) struct Lexicon {
-    pub plain: Source,
-    stripped: OnceLock<Stripped>,
+pub(super) struct VocabularyIndex {
+    pub plain: IndexedTrie,
+    stripped: OnceLock<StrippedTokens>,
     /// Tokens in which a comma is followed by two quotes: the only ones that can complete a second key of an object
     /// within one token, so that which keys were used matters to them.
     pub key_completing: Box<[TokenId]>,
 }
 
-impl Lexicon {
+impl VocabularyIndex {
     pub fn of(vocabulary: &Vocabulary) -> Self {
         let completes = |bytes: &[u8]| {
             let comma = bytes.iter().position(|&b| b == b',');
@@ -341,26 +342,26 @@ impl Lexicon {
         };
         let ids = (0..vocabulary.token_count() as u32).map(TokenId);
         let key_completing = ids.filter(|&id| completes(vocabulary.bytes(id))).collect();
-        Lexicon { plain: Source::new(None), stripped: OnceLock::new(), key_completing }
+        VocabularyIndex { plain: IndexedTrie::new(None), stripped: OnceLock::new(), key_completing }
     }
 
     /// Does now what else the first constraints and masks would: the second trie, and the summaries of any string.
     pub fn prepare(&self, vocabulary: &Vocabulary) {
         let mut languages = Languages::new();
-        let mut flat = Flat::new();
+        let mut rows = DenseRows::new();
         let text = languages.any_text();
         for escapes in [Escapes::Any, Escapes::NoUnicode] {
             let string = languages.json_string(text, escapes);
             let body = languages.step(string, b'"');
-            for (source, language) in
-                [(&self.plain, string), (&self.plain, body), (&self.stripped(vocabulary).source, string)]
+            for (indexed, language) in
+                [(&self.plain, string), (&self.plain, body), (&self.stripped(vocabulary).indexed, string)]
             {
-                source.short(vocabulary, Unit::Characters, 0);
-                source.short(vocabulary, Unit::Bytes, 0);
+                indexed.short(vocabulary, LengthUnit::Characters, 0);
+                indexed.short(vocabulary, LengthUnit::Bytes, 0);
                 let languages = &mut languages;
-                let flat = &mut flat;
-                let summary = Summariser { languages, flat, vocabulary, source }.summary(language);
-                summary.exiting(vocabulary, source);
+                let rows = &mut rows;
+                let summary = Summariser { languages, rows, vocabulary, indexed }.summary(language);
+                summary.exit_tokens(vocabulary, indexed);
             }
         }
         // What is left of strings of limited length, where that is less than tokens are long.
@@ -369,13 +370,13 @@ impl Lexicon {
             let text = languages.repeat(character, 0, most);
             let string = languages.json_string(text, Escapes::Any);
             let body = languages.step(string, b'"');
-            let (languages, flat) = (&mut languages, &mut flat);
-            Summariser { languages, flat, vocabulary, source: &self.plain }.summary(body);
+            let (languages, rows) = (&mut languages, &mut rows);
+            Summariser { languages, rows, vocabulary, indexed: &self.plain }.summary(body);
         }
     }
 
     /// Built on first use: about as much work as the vocabulary's own trie.
-    pub fn stripped(&self, vocabulary: &Vocabulary) -> &Stripped {
-        self.stripped.get_or_init(|| Stripped::of(vocabulary))
+    pub fn stripped(&self, vocabulary: &Vocabulary) -> &StrippedTokens {
+        self.stripped.get_or_init(|| StrippedTokens::of(vocabulary))
     }
 }

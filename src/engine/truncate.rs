@@ -18,25 +18,25 @@ const FURTHEST: u32 = 32;
 
 impl Recogniser {
     /// Whether what may follow depends on bytes alone, so that states may be cut.
-    pub fn is_cuttable(&self) -> bool {
+    pub fn is_truncatable(&self) -> bool {
         !self.pool.is_lexed() && self.objects.is_empty() && self.arrays.is_empty()
     }
 
     /// A state that reads the same texts of at most `height` bytes.
-    pub fn cut(&mut self, state: StateId, height: u32) -> Result<StateId, EngineError> {
+    pub fn truncate(&mut self, state: StateId, height: u32) -> Result<StateId, EngineError> {
         // Rounded up, so that few lengths are asked about.
         let height = height.next_power_of_two();
-        if height > FURTHEST || state == StateId::DEAD || !self.is_cuttable() {
+        if height > FURTHEST || state == StateId::DEAD || !self.is_truncatable() {
             return Ok(state);
         }
-        if let Some(&known) = self.cut_states.get(&(state, height)) {
+        if let Some(&known) = self.truncated_states.get(&(state, height)) {
             return Ok(known);
         }
         let threads = self.threads(state).to_vec();
-        self.draft.clear();
-        self.draft.accepting = self.is_accepting(state);
+        self.builder.clear();
+        self.builder.accepting = self.is_accepting(state);
         for thread in threads {
-            let cont = self.cut_cont(thread.cont, height);
+            let cont = self.truncate_cont(thread.cont, height);
             let thread = match thread.awaits() {
                 Awaits::Language(language) => {
                     let near = self.pool.languages.clamped(language, height);
@@ -44,19 +44,19 @@ impl Recogniser {
                 }
                 Awaits::Special(_) => thread.with_cont(cont),
             };
-            self.draft.threads.push(thread);
+            self.builder.threads.push(thread);
         }
         let near = self.finish()?;
-        self.cut_states.insert((state, height), near);
+        self.truncated_states.insert((state, height), near);
         Ok(near)
     }
 
     /// `levels` of a continuation; what is below them cannot be reached.
-    fn cut_cont(&mut self, cont: ContId, levels: u32) -> ContId {
+    fn truncate_cont(&mut self, cont: ContId, levels: u32) -> ContId {
         if levels == 0 || cont == ContId::END {
             return ContId::END;
         }
-        if let Some(&known) = self.cut_conts.get(&(cont, levels)) {
+        if let Some(&known) = self.truncated_conts.get(&(cont, levels)) {
             return known;
         }
         let mut links: Vec<Link> = self.stack.links(cont).to_vec();
@@ -65,10 +65,10 @@ impl Recogniser {
                 *least = (*least).min(levels + 1);
                 *most = if *most > levels { UNBOUNDED } else { *most };
             }
-            *below = self.cut_cont(*below, levels - 1);
+            *below = self.truncate_cont(*below, levels - 1);
         }
         let near = self.stack.of(&mut links);
-        self.cut_conts.insert((cont, levels), near);
+        self.truncated_conts.insert((cont, levels), near);
         near
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One thing that makes masks faster and changes none of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Idea {
+pub enum Optimisation {
     /// Masks are kept by state.
     Memo,
     /// Masks are put together from summaries of terminals, not by stepping through the trie of all tokens.
@@ -23,35 +23,35 @@ pub enum Idea {
     /// Suffixes are told apart by their first byte before they are stepped through.
     FirstBytes,
     /// Whitespace that changes nothing is not stepped through.
-    IdleSpaces,
+    IdleWhitespace,
 }
 
 /// All of them, by the name that the command line gives them.
-pub const IDEAS: [(&str, Idea); 9] = [
-    ("memo", Idea::Memo),
-    ("summaries", Idea::Summaries),
-    ("sharing", Idea::Sharing),
-    ("slices", Idea::Slices),
-    ("differences", Idea::Differences),
-    ("clamping", Idea::Clamping),
-    ("stripping", Idea::Stripping),
-    ("first-bytes", Idea::FirstBytes),
-    ("idle-spaces", Idea::IdleSpaces),
+pub const OPTIMISATIONS: [(&str, Optimisation); 9] = [
+    ("memo", Optimisation::Memo),
+    ("summaries", Optimisation::Summaries),
+    ("sharing", Optimisation::Sharing),
+    ("slices", Optimisation::Slices),
+    ("differences", Optimisation::Differences),
+    ("clamping", Optimisation::Clamping),
+    ("stripping", Optimisation::Stripping),
+    ("first-bytes", Optimisation::FirstBytes),
+    ("idle-spaces", Optimisation::IdleWhitespace),
 ];
 
-static LEFT_OUT: AtomicU32 = AtomicU32::new(0);
+static DISABLED: AtomicU32 = AtomicU32::new(0);
 
-/// Does without `idea` from now on, in the whole process.
-pub fn leave_out(idea: Idea) {
-    LEFT_OUT.fetch_or(1 << idea as u32, Ordering::Relaxed);
+/// Does without `optimisation` from now on, in the whole process.
+pub fn disable(optimisation: Optimisation) {
+    DISABLED.fetch_or(1 << optimisation as u32, Ordering::Relaxed);
 }
 
-/// Makes use of all ideas again.
-pub fn use_all() {
-    LEFT_OUT.store(0, Ordering::Relaxed);
+/// Makes use of all optimisations again.
+pub fn enable_all() {
+    DISABLED.store(0, Ordering::Relaxed);
 }
 
-/// Whether `idea` is made use of.
-pub(super) fn uses(idea: Idea) -> bool {
-    LEFT_OUT.load(Ordering::Relaxed) >> (idea as u32) & 1 == 0
+/// Whether `optimisation` is made use of.
+pub(super) fn enabled(optimisation: Optimisation) -> bool {
+    DISABLED.load(Ordering::Relaxed) >> (optimisation as u32) & 1 == 0
 }

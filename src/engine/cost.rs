@@ -1,12 +1,12 @@
-//! Prices: how many bytes must at least be written to get past a grammar node, a frame, a continuation.
+//! Costs: how many bytes must at least be written to get past a grammar node, a frame, a continuation.
 //!
 //! The price of a node is that of its cheapest derivation. Rules and lazy nodes lead back to themselves, so prices are a least fixed
-//! point: all nodes that a cheapest derivation may need are gathered, begin as [`ENDLESS`] and fall until nothing changes (D. Knuth,
+//! point: all nodes that a cheapest derivation may need are gathered, begin as [`INFINITE`] and fall until nothing changes (D. Knuth,
 //! *A generalization of Dijkstra's algorithm*, 1977, by rounds). Optional keys and items that nothing asks for are not gathered: a
 //! large schema costs what it requires. The price of a continuation is the least over its links of the frame's price and that of what
 //! lies below; that of a half-written object is what its missing keys cost.
 //!
-//! Prices are exact but where parts depend on each other: items that must differ, keys that require others, counters of several
+//! Costs are exact but where parts depend on each other: items that must differ, keys that require others, counters of several
 //! kinds of items, the rivals of a lexeme. There they are what each part costs alone, or what a greedy choice costs.
 
 use super::error::EngineError;
@@ -20,19 +20,19 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// What cannot be written; sums of it stay far from overflow.
-pub(super) const ENDLESS: u32 = 1 << 28;
+pub(super) const INFINITE: u32 = 1 << 28;
 /// What a node is taken to cost that is not looked at any more.
-const GUESS: u32 = 8;
+const ESTIMATE: u32 = 8;
 /// Lazy nodes expanded for one question.
 const MAX_EXPANDED: usize = 4096;
-/// Rounds of the fixed point. Prices at any round are those of real derivations.
+/// Rounds of the fixed point. Costs at any round are those of real derivations.
 const MAX_ROUNDS: usize = 1000;
 /// The most items or keys that a greedy choice puts together.
 const MAX_GREEDY: usize = 4096;
 
 /// What is known of prices.
 #[derive(Default)]
-pub(super) struct Prices {
+pub(super) struct Costs {
     pub words: ShortestWords,
     nodes: HashMap<NodeId, u32>,
     conts: HashMap<ContId, u32>,
@@ -48,7 +48,7 @@ struct Required {
     first: Option<u32>,
 }
 
-impl Prices {
+impl Costs {
     pub fn memory(&self) -> usize {
         self.words.memory()
             + (self.nodes.len() + self.conts.len()) * 16
@@ -58,43 +58,43 @@ impl Prices {
 
 /// What a key of an object may be next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Key {
+pub(super) enum NextKey {
     Declared(u32),
     Rest(u32),
 }
 
 /// The keys that complete an object: what they cost with the closing brace, and the first of them.
 #[derive(Clone, Copy)]
-struct Keys {
+struct KeyPlan {
     bytes: u32,
-    first: Option<Key>,
+    first: Option<NextKey>,
 }
 
 fn total(parts: impl IntoIterator<Item = u32>) -> u32 {
-    parts.into_iter().fold(0u32, |sum, part| sum.saturating_add(part)).min(ENDLESS)
+    parts.into_iter().fold(0u32, |sum, part| sum.saturating_add(part)).min(INFINITE)
 }
 
 impl Core {
     /// The length of a shortest word of a terminal.
     pub(super) fn word_bytes(&mut self, language: LangId) -> u32 {
         let languages = &mut self.recogniser.pool.languages;
-        let length = self.completions.prices.words.length(languages, language);
-        length.map_or(ENDLESS, |length| (length as u32).min(ENDLESS))
+        let length = self.completions.costs.words.length(languages, language);
+        length.map_or(INFINITE, |length| (length as u32).min(INFINITE))
     }
 
     /// The price of a node.
-    pub(super) fn price(&mut self, node: NodeId) -> u32 {
-        if let Some(&known) = self.completions.prices.nodes.get(&node) {
+    pub(super) fn cost(&mut self, node: NodeId) -> u32 {
+        if let Some(&known) = self.completions.costs.nodes.get(&node) {
             return known;
         }
-        let gathered = self.gather(node);
-        let mut now: HashMap<NodeId, u32> = gathered.iter().map(|&node| (node, ENDLESS)).collect();
+        let gathered = self.dependencies_of(node);
+        let mut now: HashMap<NodeId, u32> = gathered.iter().map(|&node| (node, INFINITE)).collect();
         for _ in 0..MAX_ROUNDS {
             let mut changed = false;
             for &node in gathered.iter().rev() {
-                let price = self.derived_price(node, &now);
-                if price < now[&node] {
-                    now.insert(node, price);
+                let cost = self.derived_cost(node, &now);
+                if cost < now[&node] {
+                    now.insert(node, cost);
                     changed = true;
                 }
             }
@@ -102,15 +102,15 @@ impl Core {
                 break;
             }
         }
-        let price = now[&node];
+        let cost = now[&node];
         if !interrupt::is_over() {
-            self.completions.prices.nodes.extend(now);
+            self.completions.costs.nodes.extend(now);
         }
-        price
+        cost
     }
 
     /// The nodes that a cheapest derivation of `root` may need and whose price is not known.
-    fn gather(&mut self, root: NodeId) -> Vec<NodeId> {
+    fn dependencies_of(&mut self, root: NodeId) -> Vec<NodeId> {
         let mut gathered = vec![root];
         let mut seen: hashbrown::HashSet<NodeId> = [root].into_iter().collect();
         let (mut at, mut expanded) = (0, 0);
@@ -125,8 +125,8 @@ impl Core {
                     continue;
                 }
             }
-            for part in needed(&mut self.recogniser, node) {
-                if !self.completions.prices.nodes.contains_key(&part) && seen.insert(part) {
+            for part in direct_dependencies(&mut self.recogniser, node) {
+                if !self.completions.costs.nodes.contains_key(&part) && seen.insert(part) {
                     gathered.push(part);
                 }
             }
@@ -135,9 +135,9 @@ impl Core {
     }
 
     /// The price of a node where its parts cost what `now` says, or what is known.
-    fn derived_price(&mut self, node: NodeId, now: &HashMap<NodeId, u32>) -> u32 {
+    fn derived_cost(&mut self, node: NodeId, now: &HashMap<NodeId, u32>) -> u32 {
         interrupt::spend(1);
-        let known = self.completions.prices.nodes.get(&node).copied();
+        let known = self.completions.costs.nodes.get(&node).copied();
         if let Some(known) = known {
             return known;
         }
@@ -145,63 +145,63 @@ impl Core {
             return 0;
         }
         let of = |core: &Self, node: NodeId| {
-            let known = now.get(&node).or_else(|| core.completions.prices.nodes.get(&node));
-            known.copied().unwrap_or(GUESS)
+            let known = now.get(&node).or_else(|| core.completions.costs.nodes.get(&node));
+            known.copied().unwrap_or(ESTIMATE)
         };
-        let price = match self.recogniser.pool.node(node) {
-            Node::Never => ENDLESS,
+        let cost = match self.recogniser.pool.node(node) {
+            Node::Never => INFINITE,
             Node::Empty => 0,
             Node::Special(_) => 1,
             &Node::Terminal(language) => self.word_bytes(language),
-            Node::Lexed => GUESS,
+            Node::Lexed => ESTIMATE,
             &Node::Seq(first, second) => total([of(self, first), of(self, second)]),
-            Node::Alt(parts) => parts.iter().map(|&part| of(self, part)).min().unwrap_or(ENDLESS),
+            Node::Alt(parts) => parts.iter().map(|&part| of(self, part)).min().unwrap_or(INFINITE),
             &Node::Repeat { body, min, .. } => of(self, body).saturating_mul(min),
             &Node::NonEmpty(body) => of(self, body).max(1),
             &Node::Rule(rule) => of(self, self.recogniser.pool.rule(rule)),
             &Node::Lazy(key) => match self.recogniser.expanded(key) {
                 Some(body) => of(self, body),
-                None => GUESS,
+                None => ESTIMATE,
             },
             Node::Switch { language, targets } => {
                 let (language, targets) = (*language, targets.clone());
                 let languages = &mut self.recogniser.pool.languages;
-                let words = self.completions.prices.words.labelled(languages, language);
+                let words = self.completions.costs.words.labelled(languages, language);
                 let ways = words.iter().map(|word| {
                     let target = word.label.and_then(|label| targets.get(label as usize));
                     total([word.word.len() as u32, target.map_or(0, |&target| of(self, target))])
                 });
-                ways.min().unwrap_or(ENDLESS)
+                ways.min().unwrap_or(INFINITE)
             }
             Node::Object(spec) => {
                 let spec = spec.clone();
-                let Some(start) = spec.start() else { return ENDLESS };
+                let Some(start) = spec.start() else { return INFINITE };
                 let open = self.word_bytes(spec.open);
-                let price = |core: &mut Self, node| of(core, node);
-                let keys = self.object_keys(&spec, &start, At::Opened, None, &price);
+                let cost = |core: &mut Self, node| of(core, node);
+                let keys = self.object_keys(&spec, &start, ContainerPosition::Opened, None, &cost);
                 total([open, keys.bytes])
             }
             Node::Array(spec) => {
                 let spec = spec.clone();
-                let Some(start) = spec.start() else { return ENDLESS };
+                let Some(start) = spec.start() else { return INFINITE };
                 let open = self.word_bytes(spec.open);
-                let price = |core: &mut Self, node| of(core, node);
-                total([open, self.array_items(&spec, &start, At::Opened, &price)])
+                let cost = |core: &mut Self, node| of(core, node);
+                total([open, self.array_items(&spec, &start, ContainerPosition::Opened, &cost)])
             }
         };
-        price.min(ENDLESS)
+        cost.min(INFINITE)
     }
 
     /// The price of a continuation. Iterative: stacks may be as deep as the output is nested.
-    pub(super) fn cont_price(&mut self, cont: ContId) -> u32 {
+    pub(super) fn cont_cost(&mut self, cont: ContId) -> u32 {
         let mut work = vec![cont];
         while let Some(&top) = work.last() {
-            if self.completions.prices.conts.contains_key(&top) || interrupt::is_over() {
+            if self.completions.costs.conts.contains_key(&top) || interrupt::is_over() {
                 work.pop();
                 continue;
             }
             let links = self.recogniser.stack.links(top).to_vec();
-            let known = &self.completions.prices.conts;
+            let known = &self.completions.costs.conts;
             let missing: Vec<ContId> = links
                 .iter()
                 .filter(|(frame, below)| *frame != Frame::End && !known.contains_key(below))
@@ -211,103 +211,105 @@ impl Core {
                 work.extend(missing);
                 continue;
             }
-            let price = links.iter().map(|&(frame, below)| self.link_price(frame, below, None)).min();
+            let cost = links.iter().map(|&(frame, below)| self.link_cost(frame, below, None)).min();
             if !interrupt::is_over() {
-                self.completions.prices.conts.insert(top, price.unwrap_or(ENDLESS));
+                self.completions.costs.conts.insert(top, cost.unwrap_or(INFINITE));
             }
             work.pop();
         }
-        self.completions.prices.conts.get(&cont).copied().unwrap_or(ENDLESS)
+        self.completions.costs.conts.get(&cont).copied().unwrap_or(INFINITE)
     }
 
     /// The price of what follows a terminal that was completed with `label`, a continuation `cont` behind it.
-    pub(super) fn price_after(&mut self, cont: ContId, label: Option<u32>) -> u32 {
-        self.cont_price(cont);
+    pub(super) fn cost_after(&mut self, cont: ContId, label: Option<u32>) -> u32 {
+        self.cont_cost(cont);
         let links = self.recogniser.stack.links(cont).to_vec();
-        links.iter().map(|&(frame, below)| self.link_price(frame, below, label)).min().unwrap_or(ENDLESS)
+        links.iter().map(|&(frame, below)| self.link_cost(frame, below, label)).min().unwrap_or(INFINITE)
     }
 
     /// The price of a link whose continuation below has a known price.
-    fn link_price(&mut self, frame: Frame, below: ContId, label: Option<u32>) -> u32 {
+    fn link_cost(&mut self, frame: Frame, below: ContId, label: Option<u32>) -> u32 {
         if frame == Frame::End {
             return 0;
         }
-        let below = self.completions.prices.conts.get(&below).copied().unwrap_or(ENDLESS);
-        total([self.frame_price(frame, label), below])
+        let below = self.completions.costs.conts.get(&below).copied().unwrap_or(INFINITE);
+        total([self.frame_cost(frame, label), below])
     }
 
-    fn frame_price(&mut self, frame: Frame, label: Option<u32>) -> u32 {
+    fn frame_cost(&mut self, frame: Frame, label: Option<u32>) -> u32 {
         match frame {
             Frame::End => 0,
-            Frame::Then(node) => self.price(node),
+            Frame::Then(node) => self.cost(node),
             Frame::Parser(state) => {
-                self.recogniser.pool.lexed().map_or(GUESS, |lexed| lexed.parser.state(state).least)
+                self.recogniser.pool.lexed().map_or(ESTIMATE, |lexed| lexed.parser.state(state).least)
             }
             Frame::Loop { node, least, .. } => match *self.recogniser.pool.node(node) {
-                Node::Repeat { body, .. } => self.price(body).saturating_mul(least.max(1)).min(ENDLESS),
+                Node::Repeat { body, .. } => self.cost(body).saturating_mul(least.max(1)).min(INFINITE),
                 _ => 0,
             },
             Frame::Switch(node) => match self.recogniser.pool.node(node) {
                 Node::Switch { targets, .. } => match label.and_then(|label| targets.get(label as usize)) {
-                    Some(&target) => self.price(target),
+                    Some(&target) => self.cost(target),
                     // Some label; words of the others are looked at when one is chosen.
-                    None => targets.first().copied().map_or(0, |target| self.price(target)),
+                    None => targets.first().copied().map_or(0, |target| self.cost(target)),
                 },
                 _ => 0,
             },
-            Frame::ObjectOpened(object) => self.object_price(object, At::Opened),
-            Frame::ObjectComma(object) => self.object_price(object, At::Comma),
-            Frame::ObjectValue(object) => self.object_price(object, At::Between),
+            Frame::ObjectOpened(object) => self.object_cost(object, ContainerPosition::Opened),
+            Frame::ObjectComma(object) => self.object_cost(object, ContainerPosition::Comma),
+            Frame::ObjectValue(object) => self.object_cost(object, ContainerPosition::Between),
             Frame::ObjectDeclared(object) => {
-                let Some((state, spec)) = self.recogniser.object_spec(object) else { return ENDLESS };
+                let Some((state, spec)) = self.recogniser.object_spec(object) else { return INFINITE };
                 match label {
                     Some(label) => {
-                        self.value_price(state.node, &spec, spec.after_declared(&state.progress, label))
+                        self.value_cost(state.node, &spec, spec.after_declared(&state.progress, label))
                     }
-                    None => self.object_price(object, At::Comma),
+                    None => self.object_cost(object, ContainerPosition::Comma),
                 }
             }
             Frame::ObjectRest { object, rest, .. } => {
-                let Some((state, spec)) = self.recogniser.object_spec(object) else { return ENDLESS };
-                self.value_price(state.node, &spec, spec.after_rest(&state.progress, rest))
+                let Some((state, spec)) = self.recogniser.object_spec(object) else { return INFINITE };
+                self.value_cost(state.node, &spec, spec.after_rest(&state.progress, rest))
             }
             Frame::ArrayOpened(array) | Frame::ArrayItem { array, .. } | Frame::ArrayComma(array) => {
-                let Some((state, spec)) = self.recogniser.array_spec(array) else { return ENDLESS };
+                let Some((state, spec)) = self.recogniser.array_spec(array) else { return INFINITE };
                 let at = match frame {
-                    Frame::ArrayOpened(_) => At::Opened,
-                    Frame::ArrayComma(_) => At::Comma,
-                    _ => At::Between,
+                    Frame::ArrayOpened(_) => ContainerPosition::Opened,
+                    Frame::ArrayComma(_) => ContainerPosition::Comma,
+                    _ => ContainerPosition::Between,
                 };
-                self.array_items(&spec, &state.progress, at, &Self::price)
+                self.array_items(&spec, &state.progress, at, &Self::cost)
             }
         }
     }
 
-    fn object_price(&mut self, object: ObjectId, at: At) -> u32 {
-        let Some((state, spec)) = self.recogniser.object_spec(object) else { return ENDLESS };
-        self.object_keys(&spec, &state.progress, at, Some(state.node), &Self::price).bytes
+    fn object_cost(&mut self, object: ObjectId, at: ContainerPosition) -> u32 {
+        let Some((state, spec)) = self.recogniser.object_spec(object) else { return INFINITE };
+        self.object_keys(&spec, &state.progress, at, Some(state.node), &Self::cost).bytes
     }
 
     /// The key by which the object of a frame is completed at the least price.
-    pub(super) fn next_key(&mut self, object: ObjectId) -> Option<Key> {
+    pub(super) fn next_key(&mut self, object: ObjectId) -> Option<NextKey> {
         let (state, spec) = self.recogniser.object_spec(object)?;
-        self.object_keys(&spec, &state.progress, At::Comma, Some(state.node), &Self::price).first
+        self.object_keys(&spec, &state.progress, ContainerPosition::Comma, Some(state.node), &Self::cost)
+            .first
     }
 
     /// A colon, a value, and what completes the object after it.
-    fn value_price(&mut self, node: NodeId, spec: &ObjectSpec, values: Vec<(Choice, ObjectProgress)>) -> u32 {
+    fn value_cost(&mut self, node: NodeId, spec: &ObjectSpec, values: Vec<(Choice, ObjectProgress)>) -> u32 {
         let colon = self.word_bytes(spec.colon);
-        let mut least = ENDLESS;
+        let mut least = INFINITE;
         for (choice, progress) in values {
-            let rest = self.object_keys(spec, &progress, At::Between, Some(node), &Self::price).bytes;
-            least = least.min(total([colon, self.price(choice.value), rest]));
+            let rest =
+                self.object_keys(spec, &progress, ContainerPosition::Between, Some(node), &Self::cost).bytes;
+            least = least.min(total([colon, self.cost(choice.value), rest]));
         }
         least
     }
 
     /// The least that one of some values costs.
-    fn least(&mut self, choices: &[Choice], price: &dyn Fn(&mut Self, NodeId) -> u32) -> u32 {
-        choices.iter().map(|choice| price(self, choice.value)).min().unwrap_or(ENDLESS)
+    fn least(&mut self, choices: &[Choice], cost: &dyn Fn(&mut Self, NodeId) -> u32) -> u32 {
+        choices.iter().map(|choice| cost(self, choice.value)).min().unwrap_or(INFINITE)
     }
 
     /// The keys that complete an object, the cheapest of those that must not be there but make it large enough.
@@ -315,37 +317,37 @@ impl Core {
         &mut self,
         spec: &ObjectSpec,
         progress: &ObjectProgress,
-        at: At,
+        at: ContainerPosition,
         node: Option<NodeId>,
-        price: &dyn Fn(&mut Self, NodeId) -> u32,
-    ) -> Keys {
+        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+    ) -> KeyPlan {
         let comma = self.word_bytes(spec.comma);
         let close = self.word_bytes(spec.close);
         let around = total([self.word_bytes(spec.before_key), self.word_bytes(spec.colon), comma]);
         let whole = |keys: u32, bytes: u32| {
-            let first_comma = if keys > 0 && at != At::Between { comma } else { 0 };
+            let first_comma = if keys > 0 && at != ContainerPosition::Between { comma } else { 0 };
             total([bytes, close]).saturating_sub(first_comma)
         };
         if !spec.is_plain() {
-            return self.greedy_keys(spec, progress, at, price, around, &whole);
+            return self.greedy_keys(spec, progress, at, cost, around, &whole);
         }
-        let Required { mut bytes, count, mut first } = self.required(spec, progress, node, price, around);
+        let Required { mut bytes, count, mut first } = self.required(spec, progress, node, cost, around);
         let missing = spec.min.saturating_sub(progress.count.saturating_add(count));
-        let goes_on = at == At::Comma || spec.must_go_on;
+        let goes_on = at == ContainerPosition::Comma || spec.must_go_on;
         let extra = missing.max(u32::from(goes_on && count == 0));
         if extra == 0 {
-            return Keys { bytes: whole(count, bytes), first: first.map(Key::Declared) };
+            return KeyPlan { bytes: whole(count, bytes), first: first.map(NextKey::Declared) };
         }
         let mut others: Vec<(u32, u32)> = Vec::new();
         for i in spec.open_keys(progress) {
             let property = &spec.declared[i];
             if !property.required && !property.values.is_empty() {
-                let value = self.least(&property.values, price);
+                let value = self.least(&property.values, cost);
                 others.push((total([key_bytes(&property.key), around, value]), i as u32));
             }
         }
         others.sort_unstable();
-        let rest = self.cheapest_rest(spec, progress, around, price);
+        let rest = self.cheapest_rest(spec, progress, around, cost);
         let (mut taken, mut rests) = (0u32, 0u32);
         for &(cost, i) in others.iter().take(extra as usize) {
             if rest.is_some_and(|(_, least)| least < cost) {
@@ -366,10 +368,10 @@ impl Core {
             }
         }
         if taken + rests < extra {
-            bytes = ENDLESS;
+            bytes = INFINITE;
         }
-        let key = first.map(Key::Declared).or(rest.map(|(r, _)| Key::Rest(r)));
-        Keys { bytes: whole(count + extra, bytes), first: key }
+        let key = first.map(NextKey::Declared).or(rest.map(|(r, _)| NextKey::Rest(r)));
+        KeyPlan { bytes: whole(count + extra, bytes), first: key }
     }
 
     /// The required keys that are missing from an object, which is the node `node` where prices are final.
@@ -378,12 +380,12 @@ impl Core {
         spec: &ObjectSpec,
         progress: &ObjectProgress,
         node: Option<NodeId>,
-        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost: &dyn Fn(&mut Self, NodeId) -> u32,
         around: u32,
     ) -> Required {
         let before = |core: &mut Self, i: usize, after: Required| {
             let property = &spec.declared[i];
-            let value = core.least(&property.values, price);
+            let value = core.least(&property.values, cost);
             let bytes = total([after.bytes, key_bytes(&property.key), around, value]);
             Required { bytes, count: after.count + 1, first: Some(i as u32) }
         };
@@ -391,7 +393,7 @@ impl Core {
             let open: Vec<usize> = spec.open_keys(progress).filter(|&i| spec.declared[i].required).collect();
             return open.into_iter().rev().fold(Required::default(), |after, i| before(self, i, after));
         };
-        let tails = match self.completions.prices.tails.get(&node) {
+        let tails = match self.completions.costs.tails.get(&node) {
             Some(known) => known.clone(),
             None => {
                 let mut tails = vec![Required::default(); spec.declared.len() + 1];
@@ -401,7 +403,7 @@ impl Core {
                 }
                 let tails: Arc<[Required]> = tails.into();
                 if !interrupt::is_over() {
-                    self.completions.prices.tails.insert(node, tails.clone());
+                    self.completions.costs.tails.insert(node, tails.clone());
                 }
                 tails
             }
@@ -415,7 +417,7 @@ impl Core {
         spec: &ObjectSpec,
         progress: &ObjectProgress,
         around: u32,
-        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> Option<(u32, u32)> {
         let mut best: Option<(u32, u32)> = None;
         for (r, rest) in spec.rest.iter().enumerate() {
@@ -425,12 +427,12 @@ impl Core {
             }
             let spelt = self.recogniser.pool.languages.json_string(rest.keys, spec.rest_escapes);
             let key = self.word_bytes(spelt);
-            let cost = total([key, around, self.least(&rest.values, price)]);
+            let cost = total([key, around, self.least(&rest.values, cost)]);
             if best.is_none_or(|(_, least)| cost < least) {
                 best = Some((r as u32, cost));
             }
         }
-        best.filter(|&(_, cost)| cost < ENDLESS)
+        best.filter(|&(_, cost)| cost < INFINITE)
     }
 
     /// The keys of an object with counters or dependencies: again and again the one that brings the end nearest for its price.
@@ -438,35 +440,35 @@ impl Core {
         &mut self,
         spec: &ObjectSpec,
         progress: &ObjectProgress,
-        at: At,
-        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        at: ContainerPosition,
+        cost: &dyn Fn(&mut Self, NodeId) -> u32,
         around: u32,
         whole: &dyn Fn(u32, u32) -> u32,
-    ) -> Keys {
+    ) -> KeyPlan {
         let mut here = progress.clone();
         let (mut bytes, mut count, mut first) = (0u32, 0u32, None);
-        let least_keys = u32::from(at == At::Comma);
+        let least_keys = u32::from(at == ContainerPosition::Comma);
         while (count < least_keys || !spec.may_close(&here)) && (count as usize) < MAX_GREEDY {
             if interrupt::check().is_err() {
                 break;
             }
             let far = spec.distance(&here);
-            let mut best: Option<(u64, u32, Key, ObjectProgress)> = None;
-            let declared = spec.next_declared(&here).into_iter().map(Key::Declared);
-            let keys: Vec<Key> = declared.chain((0..spec.rest.len() as u32).map(Key::Rest)).collect();
+            let mut best: Option<(u64, u32, NextKey, ObjectProgress)> = None;
+            let declared = spec.next_declared(&here).into_iter().map(NextKey::Declared);
+            let keys: Vec<NextKey> = declared.chain((0..spec.rest.len() as u32).map(NextKey::Rest)).collect();
             for key in keys {
                 let (written, values) = match key {
-                    Key::Declared(i) => {
+                    NextKey::Declared(i) => {
                         (key_bytes(&spec.declared[i as usize].key), spec.after_declared(&here, i))
                     }
-                    Key::Rest(r) => {
+                    NextKey::Rest(r) => {
                         let keys = spec.rest[r as usize].keys;
                         let spelt = self.recogniser.pool.languages.json_string(keys, spec.rest_escapes);
                         (self.word_bytes(spelt), spec.after_rest(&here, r))
                     }
                 };
                 for (choice, next) in values {
-                    let cost = total([written, around, price(self, choice.value)]);
+                    let cost = total([written, around, cost(self, choice.value)]);
                     let gain = far.saturating_sub(spec.distance(&next));
                     let rank = rank(cost, gain);
                     if best.as_ref().is_none_or(|best| rank < best.0) {
@@ -474,13 +476,13 @@ impl Core {
                     }
                 }
             }
-            let Some((_, cost, key, next)) = best else { return Keys { bytes: ENDLESS, first } };
+            let Some((_, cost, key, next)) = best else { return KeyPlan { bytes: INFINITE, first } };
             first = first.or(Some(key));
             bytes = total([bytes, cost]);
             count += 1;
             here = next;
         }
-        Keys { bytes: whole(count, bytes), first }
+        KeyPlan { bytes: whole(count, bytes), first }
     }
 
     /// What the items that complete an array cost, with the closing bracket.
@@ -488,28 +490,29 @@ impl Core {
         &mut self,
         spec: &ArraySpec,
         progress: &ArrayProgress,
-        at: At,
-        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        at: ContainerPosition,
+        cost: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> u32 {
         let comma = self.word_bytes(spec.comma);
         let close = self.word_bytes(spec.close);
         let (bytes, count) = if spec.counters.is_empty() {
-            let least = progress.count.saturating_add(u32::from(at == At::Comma)).max(spec.min);
+            let least =
+                progress.count.saturating_add(u32::from(at == ContainerPosition::Comma)).max(spec.min);
             let places = spec.prefix.len() as u32;
             let mut bytes = 0;
             for place in progress.count..least.min(places) {
-                bytes = total([bytes, comma, self.least(&spec.prefix[place as usize], price)]);
+                bytes = total([bytes, comma, self.least(&spec.prefix[place as usize], cost)]);
             }
             let others = least.saturating_sub(progress.count.max(places));
             if others > 0 {
-                let each = total([comma, self.least(&spec.rest, price)]);
+                let each = total([comma, self.least(&spec.rest, cost)]);
                 bytes = total([bytes, each.saturating_mul(others)]);
             }
             (bytes, least.saturating_sub(progress.count))
         } else {
-            self.greedy_items(spec, progress, at, price, comma)
+            self.greedy_items(spec, progress, at, cost, comma)
         };
-        let first_comma = if count > 0 && at != At::Between { comma } else { 0 };
+        let first_comma = if count > 0 && at != ContainerPosition::Between { comma } else { 0 };
         total([bytes, close]).saturating_sub(first_comma)
     }
 
@@ -518,13 +521,13 @@ impl Core {
         &mut self,
         spec: &ArraySpec,
         progress: &ArrayProgress,
-        at: At,
-        price: &dyn Fn(&mut Self, NodeId) -> u32,
+        at: ContainerPosition,
+        cost: &dyn Fn(&mut Self, NodeId) -> u32,
         comma: u32,
     ) -> (u32, u32) {
         let mut here = progress.clone();
         let (mut bytes, mut count) = (0u32, 0u32);
-        let least_items = u32::from(at == At::Comma);
+        let least_items = u32::from(at == ContainerPosition::Comma);
         while (count < least_items || !spec.may_close(&here)) && (count as usize) < MAX_GREEDY {
             if interrupt::check().is_err() {
                 break;
@@ -533,7 +536,7 @@ impl Core {
             let mut ranked: Vec<(u64, u32, Choice)> = Vec::new();
             for &choice in spec.choices(here.count) {
                 let Some(next) = spec.advance(&here, choice) else { continue };
-                let cost = total([comma, price(self, choice.value)]);
+                let cost = total([comma, cost(self, choice.value)]);
                 let gain = far.saturating_sub(spec.distance(&next));
                 ranked.push((rank(cost, gain), cost, choice));
             }
@@ -541,7 +544,7 @@ impl Core {
             let next = ranked.iter().find_map(|&(_, cost, choice)| {
                 spec.after(&here, &[choice]).pop().map(|(_, next)| (cost, next))
             });
-            let Some((cost, next)) = next else { return (ENDLESS, count) };
+            let Some((cost, next)) = next else { return (INFINITE, count) };
             bytes = total([bytes, cost]);
             count += 1;
             here = next;
@@ -552,7 +555,7 @@ impl Core {
 
 /// Where in an object or array something is completed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
+enum ContainerPosition {
     /// After the opening bracket: it may be closed, and the first part has no comma before it.
     Opened,
     /// After a part.
@@ -575,7 +578,7 @@ fn key_bytes(key: &str) -> u32 {
 }
 
 /// The parts of a node that its cheapest derivation may need. What cannot be expanded has none, and says so when it is reached.
-fn needed(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId> {
+fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId> {
     if recogniser.pool.is_nullable(node) {
         return Vec::new();
     }
