@@ -1,10 +1,11 @@
 //! The cost of large and hard schemas: compile time, and the first mask.
 //!
-//! `cargo bench --bench schema` prints, for each schema of `tests/support/stress.rs`, its size and the best
-//! times of four operations: `compile`, building a constraint from the grammar and a vocabulary,
-//! the first mask, and reading a valid instance byte by byte. It then prints the same for one
-//! string of each format, and for an ordinary schema. An argument filters by name. The vocabulary
-//! is the one in `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file); without it, 256 single bytes.
+//! `cargo bench --bench schema` prints, for each schema of `tests/support/stress.rs`, its size and
+//! the best times of four operations: `compile`, building a constraint from the grammar and a
+//! vocabulary, the first mask, and reading a valid instance byte by byte. It then prints the same
+//! for one string of each format, and for an ordinary schema. An argument filters by name. The
+//! vocabulary is the one in `HEDGEROW_VOCAB` (a `tokenizer.json` or GGUF file); without it, 256
+//! single bytes.
 
 use hedgerow::engine::Constraint;
 use hedgerow::schema::{compile, SchemaOptions};

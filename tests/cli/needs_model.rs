@@ -112,8 +112,9 @@ fn an_output_that_is_cut_off_fails() {
     assert!(stderr.starts_with("error: the output was cut off before it was complete"), "{stderr}");
 }
 
-/// The same binary on a CUDA build of libtorch, whose folder is in `HEDGEROW_CUDA_LIBTORCH` (`…/torch/lib` of a Python environment):
-/// it links, loads the CUDA half, and says that no GPU answers, or runs on the one that does.
+/// The same binary on a CUDA build of libtorch, whose folder is in `HEDGEROW_CUDA_LIBTORCH`
+/// (`…/torch/lib` of a Python environment): it links, loads the CUDA half, and says that no GPU
+/// answers, or runs on the one that does.
 #[test]
 #[ignore = "needs HEDGEROW_CUDA_LIBTORCH"]
 fn a_cuda_build_of_libtorch_is_loaded_without_a_gpu() {

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The files whose items make up the header, in its order, and whether they need the feature `torch`.
+/// The files whose items make up the header, in its order, and whether they need the feature
+/// `torch`.
 const FILES: &[(&str, Feature)] = &[
     ("version", Feature::None),
     ("status", Feature::None),
@@ -41,8 +42,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All files as one, each in a module that bears its feature, so that the header's order is the one above and the `#if`s are
-/// right. Nothing outside `src/ffi/` is parsed: what its types hold is nobody's business in C.
+/// All files as one, each in a module that bears its feature, so that the header's order is the one
+/// above and the `#if`s are right. Nothing outside `src/ffi/` is parsed: what its types hold is
+/// nobody's business in C.
 fn combined_source() -> String {
     let mut source = String::new();
     for (name, feature) in FILES {

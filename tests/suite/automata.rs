@@ -1,8 +1,9 @@
 //! Regular languages against judges that share no code with them.
 //!
-//! Random expressions are compared, state by state, with a naive matcher over sets of positions; plain patterns with
-//! the dense automata of `regex-automata`; JSON spellings with `serde_json`. A state must be dead exactly when no
-//! word is left: a word that the pool finds is judged, and every short word that a judge finds must be alive.
+//! Random expressions are compared, state by state, with a naive matcher over sets of positions;
+//! plain patterns with the dense automata of `regex-automata`; JSON spellings with `serde_json`. A
+//! state must be dead exactly when no word is left: a word that the pool finds is judged, and every
+//! short word that a judge finds must be alive.
 //!
 //! `HEDGEROW_CASES` sets the number of random cases (default 256); the seed is fixed.
 
@@ -43,7 +44,7 @@ fn class_chars(bits: u8) -> impl Iterator<Item = char> {
     ALPHABET.into_iter().enumerate().filter(move |(i, _)| bits >> i & 1 == 1).map(|(_, c)| c)
 }
 
-// --- the naive judge --------------------------------------------------------------------------------------------
+// The naive judge.
 
 /// Where a match that starts at `at` may end.
 fn ends(tree: &Tree, text: &[char], at: usize) -> BTreeSet<usize> {
@@ -100,7 +101,7 @@ fn matches(tree: &Tree, text: &str, anchoring: Anchoring) -> bool {
     }
 }
 
-// --- the same expression as a language and as a pattern ----------------------------------------------------------
+// The same expression as a language and as a pattern.
 
 fn language(pool: &mut Languages, tree: &Tree) -> LangId {
     match tree {
@@ -168,7 +169,7 @@ fn pattern(tree: &Tree) -> String {
     }
 }
 
-// --- strategies -------------------------------------------------------------------------------------------------
+// Strategies.
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -270,9 +271,10 @@ fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCas
     TestRunner::new_with_rng(config, rng).run(&strategy, test).unwrap_or_else(|e| panic!("{e}"));
 }
 
-// --- judging ------------------------------------------------------------------------------------------------------
+// Judging.
 
-/// A word from `id` on, found by breadth over all bytes; `\u` escapes, of which there are very many, come last.
+/// A word from `id` on, found by breadth over all bytes; `\u` escapes, of which there are very
+/// many, come last.
 fn completion(pool: &mut Languages, id: LangId) -> Option<Vec<u8>> {
     search(pool, id, false).or_else(|| search(pool, id, true))
 }
@@ -303,7 +305,8 @@ fn search(pool: &mut Languages, id: LangId, unicode_escapes: bool) -> Option<Vec
     None
 }
 
-/// The language agrees with the judge on `words`, and each of their prefixes is alive exactly when a word is left.
+/// The language agrees with the judge on `words`, and each of their prefixes is alive exactly when
+/// a word is left.
 fn agrees(
     pool: &mut Languages,
     id: LangId,
@@ -468,7 +471,7 @@ fn json_spellings_agree_with_serde_json() {
     });
 }
 
-// --- sizes ----------------------------------------------------------------------------------------------------------
+// Sizes.
 
 /// Patterns made to explode: how many expressions the pool holds after a walk of 200 bytes.
 /// A run of one class and bounds of the length are one counted run.

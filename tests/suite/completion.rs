@@ -1,8 +1,9 @@
 //! A short way to the end: found from everywhere, valid, and no longer than it must be.
 //!
-//! `kinds_and_lengths` is a table of kinds of schemas by lengths; each begins at the start and at random places of random outputs, and
-//! an independent judge reads what comes out. `maskbench` does the same at random places of real schemas, `HEDGEROW_SCHEMAS`
-//! (default 40) of them, over the vocabulary in `HEDGEROW_VOCAB` (default: single bytes and some words), and prints how long it
+//! `kinds_and_lengths` is a table of kinds of schemas by lengths; each begins at the start and at
+//! random places of random outputs, and an independent judge reads what comes out. `maskbench` does
+//! the same at random places of real schemas, `HEDGEROW_SCHEMAS` (default 40) of them, over the
+//! vocabulary in `HEDGEROW_VOCAB` (default: single bytes and some words), and prints how long it
 //! took: `HEDGEROW_SCHEMAS=1000 cargo test --release --test suite completion -- --nocapture`.
 
 use hedgerow::engine::{Constraint, Matcher};
@@ -87,10 +88,12 @@ fn nested(depth: usize, least: usize) -> Value {
     (0..depth).fold(inner, |items, _| json!({"type": "array", "items": items, "minItems": least}))
 }
 
-/// A name, the schema of a length, the lengths, and the size of the shortest instance where it is known.
+/// A name, the schema of a length, the lengths, and the size of the shortest instance where it is
+/// known.
 type SchemaKind = (&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option<fn(usize) -> usize>);
 
-/// Kinds of schemas: a name, the schema of a length, the lengths, and the bytes of the shortest instance where prices are exact.
+/// Kinds of schemas: a name, the schema of a length, the lengths, and the bytes of the shortest
+/// instance where prices are exact.
 fn kinds() -> Vec<SchemaKind> {
     let lengths = vec![0, 1, 4, 5, 6, 20, 100, 500];
     let of = |text: &str| {
@@ -467,7 +470,8 @@ fn find_ends(cases: &[Case], places: usize) {
     assert!(failures.is_empty());
 }
 
-/// Whether the judge, which divides in double precision, may be wrong about an output: it has a number of many digits.
+/// Whether the judge, which divides in double precision, may be wrong about an output: it has a
+/// number of many digits.
 fn is_imprecise(text: &str, judge: &jsonschema::Validator) -> bool {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return false };
     let mut errors = judge.iter_errors(&value);

@@ -381,7 +381,8 @@ fn batches_check_their_buffers() {
 
 #[test]
 fn ways_to_the_end_see_what_missing_values_need() {
-    // Between here and the end lies a value that needs much, beside objects that can take any number of cheap keys.
+    // Between here and the end lies a value that needs much, beside objects that can take any
+    // number of cheap keys.
     let keys: Vec<String> = (0..11).map(|key| format!("setting number {key}")).collect();
     let settings: Vec<String> = keys.iter().map(|key| format!(r#""{key}":{{"type":"boolean"}}"#)).collect();
     let schema = format!(

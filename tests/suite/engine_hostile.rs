@@ -1,7 +1,8 @@
-//! Inputs meant to hurt: the engine answers them in bounded time and memory, or says which limit they exceed.
+//! Inputs meant to hurt: the engine answers them in bounded time and memory, or says which limit
+//! they exceed.
 //!
-//! No time is asserted: another order of growth shows as a test that does not end. The soak is 20,000 tokens, or
-//! `HEDGEROW_SOAK` of them.
+//! No time is asserted: another order of growth shows as a test that does not end. The soak is
+//! 20,000 tokens, or `HEDGEROW_SOAK` of them.
 
 use crate::support::bytes::byte_vocabulary;
 use crate::support::random_rules;
@@ -426,7 +427,8 @@ fn deadlines_and_cancellation() {
     }
 }
 
-/// Patterns whose automata would be enormous if they were built whole: compiled and read, or refused by a typed error.
+/// Patterns whose automata would be enormous if they were built whole: compiled and read, or
+/// refused by a typed error.
 #[test]
 fn patterns_that_explode() {
     let vocabulary = byte_vocabulary(&["aaaa", "ab"]);
@@ -674,7 +676,8 @@ fn a_soak_keeps_memory_flat() {
     assert!(most < 2 * BUDGET, "{most} bytes under a budget of {BUDGET}");
 }
 
-/// Grammars in GBNF whose counts and recursion can be read in very many ways, and how many states some dozens of tokens may make.
+/// Grammars in GBNF whose counts and recursion can be read in very many ways, and how many states
+/// some dozens of tokens may make.
 const AMBIGUOUS: &[(&str, usize)] = &[
     ("root ::= root{50} | \"a\" | \"\"", 50),
     ("root ::= root{1000} | .{2,3} | \"\"", 500),

@@ -1,5 +1,5 @@
-//! Masks against stepping, token by token, over a vocabulary large enough for every short cut the masks take:
-//! shared sets, differences to plainer states, stripped whitespace.
+//! Masks against stepping, token by token, over a vocabulary large enough for every short cut the
+//! masks take: shared sets, differences to plainer states, stripped whitespace.
 
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
@@ -199,7 +199,8 @@ fn masks_are_what_stepping_says() {
     }
 }
 
-/// Patterns of every kind that masks treat in their own way, alone and with at most so many characters.
+/// Patterns of every kind that masks treat in their own way, alone and with at most so many
+/// characters.
 #[test]
 fn masks_of_patterns_are_what_stepping_says() {
     let vocabulary = vocabulary();
@@ -239,7 +240,8 @@ fn masks_of_patterns_are_what_stepping_says() {
     }
 }
 
-/// Grammars of text: terminals that may end anywhere, counts far and near, and lexemes with their rivals.
+/// Grammars of text: terminals that may end anywhere, counts far and near, and lexemes with their
+/// rivals.
 #[test]
 fn masks_of_texts_are_what_stepping_says() {
     let vocabulary = vocabulary();
@@ -309,7 +311,8 @@ fn masks_of_texts_are_what_stepping_says() {
     }
 }
 
-/// Every short cut can be left out of the process, and masks are the same. Other tests may run meanwhile: theirs are, too.
+/// Every short cut can be left out of the process, and masks are the same. Other tests may run
+/// meanwhile: theirs are, too.
 #[test]
 fn masks_are_the_same_without_each_optimisation() {
     for (name, optimisation) in OPTIMISATIONS {
@@ -345,7 +348,8 @@ fn check_values(vocabulary: &Vocabulary, name: &str, inner: impl Fn(&mut NodePoo
     check(&constraint, &text);
 }
 
-/// Tokens that complete one of many keys and go on with a value: which key it was decides whether they may.
+/// Tokens that complete one of many keys and go on with a value: which key it was decides whether
+/// they may.
 #[test]
 fn completed_keys_are_told_apart() {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();

@@ -1,7 +1,9 @@
-//! The engine against the slow reference (`tests/support/reference/`), on random grammars over small vocabularies.
+//! The engine against the slow reference (`tests/support/reference/`), on random grammars over
+//! small vocabularies.
 //!
-//! Every case is made from a list of bytes, follows a random walk and compares everything the engine says at every step.
-//! `HEDGEROW_CASES=10000` makes a long run (that many cases a family), `HEDGEROW_SEED=7` another one.
+//! Every case is made from a list of bytes, follows a random walk and compares everything the
+//! engine says at every step. `HEDGEROW_CASES=10000` makes a long run (that many cases a family),
+//! `HEDGEROW_SEED=7` another one.
 
 use crate::support::reference;
 use crate::support::reference::generate::{self, Family, Source};

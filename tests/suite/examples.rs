@@ -1,4 +1,5 @@
-//! Runs the examples in Rust and compares what they print with what their twins in C and C++ print (`tests/capi`).
+//! Runs the examples in Rust and compares what they print with what their twins in C and C++ print
+//! (`tests/capi`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

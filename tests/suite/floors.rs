@@ -1,9 +1,11 @@
-//! Holds the floors of `src/`: a folder imports only the folders listed for it, so that no circle can close.
+//! Holds the floors of `src/`: a folder imports only the folders listed for it, so that no circle
+//! can close.
 //!
-//! Every file is parsed, and every path that starts at the crate's root (`crate::…`, or `super::…` that climbs there) is
-//! resolved to the folder it enters. Paths inside macro calls are found token by token. What is only compiled for unit tests
-//! is not held to the order: tests may look down from above. What the table cannot say is said by the other tests of this
-//! file: nobody goes through the re-exports of `lib.rs`, `unsafe` stays where it is argued, a library does not print.
+//! Every file is parsed, and every path that starts at the crate's root (`crate::…`, or `super::…`
+//! that climbs there) is resolved to the folder it enters. Paths inside macro calls are found token
+//! by token. What is only compiled for unit tests is not held to the order: tests may look down
+//! from above. What the table cannot say is said by the other tests of this file: nobody goes
+//! through the re-exports of `lib.rs`, `unsafe` stays where it is argued, a library does not print.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +13,8 @@ use std::path::{Path, PathBuf};
 use syn::parse::Parser;
 use syn::visit::{self, Visit};
 
-/// Folder, and the folders it may import. Each list holds lower floors only; `the_table_has_no_circles` checks it.
+/// Folder, and the folders it may import. Each list holds lower floors only;
+/// `the_table_has_no_circles` checks it.
 const FLOORS: &[(&str, &[&str])] = &[
     ("gguf", &[]),
     ("vocab", &["gguf"]),
@@ -100,8 +103,8 @@ fn read(root: &Path, path: PathBuf) -> Source {
     Source { path: below.to_string_lossy().replace('\\', "/"), module, file }
 }
 
-/// Every path of a file that starts with `crate` or `super`, resolved from the crate's root: `["vocab", "TokenId"]`.
-/// A glob ends in `*`.
+/// Every path of a file that starts with `crate` or `super`, resolved from the crate's root:
+/// `["vocab", "TokenId"]`. A glob ends in `*`.
 #[derive(Default)]
 struct RootPaths {
     module: Vec<String>,

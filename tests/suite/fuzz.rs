@@ -1,7 +1,9 @@
-//! What fuzzing does with bytes: every function here takes any, and panics where the library breaks a promise.
+//! What fuzzing does with bytes: every function here takes any, and panics where the library breaks
+//! a promise.
 //!
-//! `fuzz/` lets libFuzzer choose the bytes; `tests/suite/fuzz_corpus.rs` reads them from `fuzz/corpus/`. Compiling may fail, and what
-//! exceeds a default limit may do so with an error; a panic, an endless loop and an answer that contradicts another are faults.
+//! `fuzz/` lets libFuzzer choose the bytes; `tests/suite/fuzz_corpus.rs` reads them from
+//! `fuzz/corpus/`. Compiling may fail, and what exceeds a default limit may do so with an error; a
+//! panic, an endless loop and an answer that contradicts another are faults.
 
 use crate::support::reference::generate::{Family, Source};
 use crate::support::reference::judge;
@@ -196,7 +198,8 @@ fn walk_on(mut matcher: Matcher, random: &mut Random) -> Option<()> {
     Some(())
 }
 
-/// The engine against the reference: the first byte chooses a family of grammars, the others make one and a walk through it.
+/// The engine against the reference: the first byte chooses a family of grammars, the others make
+/// one and a walk through it.
 pub fn engine(data: &[u8]) {
     let Some((&family, bytes)) = data.split_first() else { return };
     let result = match family % 8 {
@@ -214,7 +217,8 @@ pub fn engine(data: &[u8]) {
     }
 }
 
-/// Whole masks beside `advance`: the first byte chooses what is made, the others make it and a walk through it.
+/// Whole masks beside `advance`: the first byte chooses what is made, the others make it and a walk
+/// through it.
 pub fn masks(data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else { return };
     let source = &mut Source::new(bytes);

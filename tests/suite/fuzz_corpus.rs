@@ -1,4 +1,5 @@
-//! Every file of `fuzz/corpus/` through its target, so that what fuzzing has found stays mended, with no fuzzer at hand.
+//! Every file of `fuzz/corpus/` through its target, so that what fuzzing has found stays mended,
+//! with no fuzzer at hand.
 
 use super::fuzz;
 use std::collections::BTreeSet;

@@ -48,7 +48,8 @@ fn draws_follow_the_law() {
     }
 }
 
-/// XTC's coin is part of the law of `sample`, but fixed by the seed in `distribution`: the mixture over seeds has to be right.
+/// XTC's coin is part of the law of `sample`, but fixed by the seed in `distribution`: the mixture
+/// over seeds has to be right.
 #[test]
 fn xtc_acts_with_its_probability() {
     let params = SamplingParams::default().xtc(Xtc { probability: 0.3, threshold: 0.1 });
@@ -89,7 +90,8 @@ fn two_steps_have_the_product_law() {
     assert!(chi < 15.0 + 5.0 * 30f64.sqrt(), "{chi}");
 }
 
-/// Rows longer than any block and sample: shortcuts against the step-by-step chain at the sizes of real vocabularies.
+/// Rows longer than any block and sample: shortcuts against the step-by-step chain at the sizes of
+/// real vocabularies.
 #[test]
 fn large_rows_have_the_law_of_the_steps() {
     let p = SamplingParams::default;

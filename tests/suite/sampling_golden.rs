@@ -1,7 +1,8 @@
 //! Golden vectors: what transformers, llama.cpp and a 64-bit reference keep of the same rows.
 //!
-//! `tests/golden/generate.py` makes `vectors.jsonl`; rows are computed from integers on both sides. What a peer does otherwise
-//! is listed in `tests/golden/differences.txt` and not part of the vectors.
+//! `tests/golden/generate.py` makes `vectors.jsonl`; rows are computed from integers on both sides.
+//! What a peer does otherwise is listed in `tests/golden/differences.txt` and not part of the
+//! vectors.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;

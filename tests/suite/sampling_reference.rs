@@ -1,7 +1,8 @@
 //! Every strategy against a plain 64-bit implementation of its definition, on random rows.
 //!
-//! The reference sorts, sums and compares in the most obvious way. Tokens so near a cut that the rounding of sums may put them on
-//! either side are "edge" and not compared. `HEDGEROW_REFERENCE_ROWS` sets the number of rows of a long run.
+//! The reference sorts, sums and compares in the most obvious way. Tokens so near a cut that the
+//! rounding of sums may put them on either side are "edge" and not compared.
+//! `HEDGEROW_REFERENCE_ROWS` sets the number of rows of a long run.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;
@@ -12,7 +13,8 @@ const EDGE: f64 = 1e-6;
 /// The same where logits have been rounded to 32 bits by a step before.
 const ROUNDED_EDGE: f64 = 2e-5;
 
-/// A law as sorted (id, logit), most probable first, with the ids that may fall on either side of a cut.
+/// A law as sorted (id, logit), most probable first, with the ids that may fall on either side of a
+/// cut.
 struct Law {
     tokens: Vec<(u32, f64)>,
     edge: Vec<u32>,
@@ -45,8 +47,8 @@ impl Law {
         self.p().iter().map(|&p| if p > 0.0 { -p * p.ln() } else { 0.0 }).sum()
     }
 
-    /// Distances of logits that are edge: some units in the last place of the largest distance in 32 bits, and of the logits
-    /// in 64; never less than the smallest 32-bit float.
+    /// Distances of logits that are edge: some units in the last place of the largest distance in
+    /// 32 bits, and of the logits in 64; never less than the smallest 32-bit float.
     fn near(&self) -> f64 {
         let (max, min) = (self.tokens[0].1, self.tokens[self.tokens.len() - 1].1);
         self.tolerance * (max - min) + 1e-15 * max.abs() + 3e-45
@@ -61,8 +63,8 @@ impl Law {
         self.rounding = 1e-7 * self.tokens[0].1.abs();
     }
 
-    /// Keeps those whose value reaches the bound, or all that equal the first if it does not; values within the tolerance
-    /// are edge.
+    /// Keeps those whose value reaches the bound, or all that equal the first if it does not;
+    /// values within the tolerance are edge.
     fn keep_from(&mut self, values: &[f64], bound: f64, tolerance: f64) {
         let first = self.tokens[0].1;
         for (token, value) in self.tokens.iter().zip(values) {
@@ -215,7 +217,8 @@ impl Law {
                 let top = p.iter().filter(|&&p| p >= threshold).count();
                 for (token, p) in self.tokens.iter().zip(&p) {
                     if (p - threshold).abs() <= edge {
-                        // The least likely top choice may change: everything near the top is uncertain.
+                        // The least likely top choice may change: everything near the top is
+                        // uncertain.
                         self.edge.push(token.0);
                     }
                 }
@@ -325,8 +328,8 @@ impl Numbers {
         row
     }
 
-    /// A row around any number with any spread: from one unit in the last place to nearly the largest float; ties
-    /// and holes among its values.
+    /// A row around any number with any spread: from one unit in the last place to nearly the
+    /// largest float; ties and holes among its values.
     fn spread_row(&mut self) -> Vec<f32> {
         let n = [2, 40, 129, 300, 1000, 2100, 5000][self.below(7)] + self.below(40);
         let centre = [0.0, 1e-20, 0.01, -0.3, 1.0, 10.0, 100.0, -7000.0, 1e6, 3e12, -1e30][self.below(11)];
@@ -518,7 +521,8 @@ fn chains_equal_their_reference() {
     assert!(compared > rows() / 3, "{compared}");
 }
 
-/// The numbers of candidates that chains keep of rows whose spread is a few units in the last place.
+/// The numbers of candidates that chains keep of rows whose spread is a few units in the last
+/// place.
 #[test]
 fn narrow_rows_are_cut_exactly() {
     let p = SamplingParams::default;

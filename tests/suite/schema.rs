@@ -1,7 +1,8 @@
-//! Schemas against texts, byte by byte through the engine; and the messages of what cannot be compiled.
+//! Schemas against texts, byte by byte through the engine; and the messages of what cannot be
+//! compiled.
 //!
-//! Random schemas have the `jsonschema` crate as their judge, of random instances and of random outputs: `HEDGEROW_CASES` schemas
-//! (default 300) from `HEDGEROW_SEED` (default 1) on.
+//! Random schemas have the `jsonschema` crate as their judge, of random instances and of random
+//! outputs: `HEDGEROW_CASES` schemas (default 300) from `HEDGEROW_SEED` (default 1) on.
 
 use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint};
 use crate::support::random_schema;
@@ -138,7 +139,8 @@ fn arrays() {
     );
 }
 
-/// Everything used before is left out, however much it is and whatever has been written of the item.
+/// Everything used before is left out, however much it is and whatever has been written of the
+/// item.
 #[test]
 fn many_distinct_items() {
     let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
@@ -508,7 +510,8 @@ fn stress_schemas() {
     }
 }
 
-/// The cells of the rows of a Markdown table in `docs/json-schema.md` whose header starts with `header`.
+/// The cells of the rows of a Markdown table in `docs/json-schema.md` whose header starts with
+/// `header`.
 fn documented(header: &str) -> Vec<Vec<String>> {
     let page = include_str!("../../docs/json-schema.md");
     let table = page.lines().skip_while(|line| !line.starts_with(header)).skip(2);
@@ -591,7 +594,8 @@ fn has_long_number(text: &str) -> bool {
     })
 }
 
-/// Random schemas: what is accepted is what is valid, and outputs drawn from the masks end, and end valid.
+/// Random schemas: what is accepted is what is valid, and outputs drawn from the masks end, and end
+/// valid.
 #[test]
 fn random_schemas() {
     let number =

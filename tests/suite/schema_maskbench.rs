@@ -193,8 +193,8 @@ fn vocabulary() -> Vocabulary {
     }
 }
 
-/// Whether the judge calls a number no multiple that is one: it divides in double precision, where a number of twenty
-/// digits is no longer itself.
+/// Whether the judge calls a number no multiple that is one: it divides in double precision, where
+/// a number of twenty digits is no longer itself.
 fn is_rounding(error: &jsonschema::ValidationError) -> bool {
     match error.kind() {
         jsonschema::error::ValidationErrorKind::MultipleOf { multiple_of } => {
@@ -354,8 +354,8 @@ fn resident() -> Option<usize> {
     Some((pages * 4096) >> 20)
 }
 
-/// Schemas come and go, sixteen at a time, beside one that stays: what the vocabulary and the long-lived constraint remember must
-/// not grow for ever. `HEDGEROW_SOAK` tokens.
+/// Schemas come and go, sixteen at a time, beside one that stays: what the vocabulary and the
+/// long-lived constraint remember must not grow for ever. `HEDGEROW_SOAK` tokens.
 fn soak() {
     let vocabulary = vocabulary();
     let tokens = number("HEDGEROW_SOAK", 1_000_000);
@@ -366,8 +366,8 @@ fn soak() {
     let mut early = None;
     let mut random = Random(11);
     'soak: loop {
-        // Some of all of MaskBench's collections, about 300, again and again: what the vocabulary remembers of them is bounded, but
-        // by more than it needs for these.
+        // Some of all of MaskBench's collections, about 300, again and again: what the vocabulary
+        // remembers of them is bounded, but by more than it needs for these.
         for case in files::maskbench().step_by(25) {
             let grammar = compile(&case.schema, &SchemaOptions::default());
             let Ok(Ok(constraint)) = grammar.map(|grammar| Constraint::new(&grammar, &vocabulary)) else {

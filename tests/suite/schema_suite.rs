@@ -1,9 +1,10 @@
-//! The official JSON-Schema-Test-Suite, drafts 4 to 2020-12, required tests and the optional ones about formats.
+//! The official JSON-Schema-Test-Suite, drafts 4 to 2020-12, required tests and the optional ones
+//! about formats.
 //!
-//! Every group's schema is compiled with the options under which the language is JSON Schema's own (any key order, any
-//! whitespace, every spelling), and every instance is judged byte by byte: accepted exactly if it is valid. What is not
-//! met stands in [`KNOWN`] with its reason; the test fails on a failure that is not listed and on a listed one that is
-//! none any more.
+//! Every group's schema is compiled with the options under which the language is JSON Schema's own
+//! (any key order, any whitespace, every spelling), and every instance is judged byte by byte:
+//! accepted exactly if it is valid. What is not met stands in [`KNOWN`] with its reason; the test
+//! fails on a failure that is not listed and on a listed one that is none any more.
 
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
@@ -25,8 +26,8 @@ const DRAFTS: [(&str, Draft); 5] = [
     ("draft2020-12", Draft::Y2020),
 ];
 
-/// Tests of one group that are known to fail, and why. Revisions of the suite differ: the list names
-/// tests of several.
+/// Tests of one group that are known to fail, and why. Revisions of the suite differ: the list
+/// names tests of several.
 struct Known {
     drafts: &'static [&'static str],
     file: &'static str,
@@ -209,7 +210,8 @@ fn all_drafts(root: &Path) {
         let options = base.clone().draft(version);
         let mut score = Score::default();
         let dir = root.join("tests").join(draft);
-        // The required tests take `format` and `contentEncoding` as annotations, the optional ones enforce formats.
+        // The required tests take `format` and `contentEncoding` as annotations, the optional ones
+        // enforce formats.
         let annotated =
             options.clone().format(FormatPolicy::Annotate).content_encoding(ContentEncoding::Annotate);
         for path in json_files(&dir).into_iter().chain(json_files(&dir.join("optional/format"))) {

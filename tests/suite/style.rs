@@ -1,9 +1,10 @@
-//! The part of the project's style that a machine can see: the width of comments, the words that documentation
-//! comments open with, the length of files, and circles between the files of one folder.
+//! The part of the project's style that a machine can see: the width of comments, the words that
+//! documentation comments open with, the length of files, and circles between the files of one
+//! folder.
 //!
-//! `tests/data/style_exceptions.txt` names the files that do not hold it yet, with how much of each fault they may
-//! have. The list only shrinks: a file that has become better than its line says fails, too.
-//! `HEDGEROW_UPDATE_STYLE=1 cargo test --test suite style` writes it anew.
+//! `tests/data/style_exceptions.txt` names the files that do not hold it yet, with how much of each
+//! fault they may have. The list only shrinks: a file that has become better than its line says
+//! fails, too. `HEDGEROW_UPDATE_STYLE=1 cargo test --test suite style` writes it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

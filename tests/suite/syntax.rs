@@ -1,6 +1,8 @@
-//! The notations for grammars: which texts a grammar accepts, and what is said of a text that is none.
+//! The notations for grammars: which texts a grammar accepts, and what is said of a text that is
+//! none.
 //!
-//! Texts are read byte by byte and asked for a mask on the way, so that a table's rows go through all of the engine.
+//! Texts are read byte by byte and asked for a mask on the way, so that a table's rows go through
+//! all of the engine.
 
 use crate::support::{files, walk};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
@@ -500,7 +502,8 @@ fn lark_texts() {
         // The longest match decides, even where it leads nowhere.
         ("start: A B | C \"!\"\nA: \"a\"\nB: \"b\"\nC: \"ab\"", &["ab!"], &["ab"]),
         ("start: A \"b\" \"c\" | \"abx\"\nA: \"a\"", &["abc", "abx"], &["ab"]),
-        // Where a terminal of higher priority has matched, longer ones of lower priority do not count.
+        // Where a terminal of higher priority has matched, longer ones of lower priority do not
+        // count.
         ("start: (A | B)+\nA.1: \"a\"\nB: /[ab]+c/", &["a", "aa", "bc", "aabac"], &["b", "ab"]),
         ("start: A+\nA: /x+y/ | /x/", &["x", "xx", "xxy", "xyx", "xxyxx"], &["y"]),
         // What is ignored may stand before every terminal and at the end, and nowhere inside.
@@ -655,7 +658,8 @@ print(json.dumps(wrong))
     assert!(wrong.is_empty(), "Lark refuses {} outputs:\n{}", wrong.len(), shown.join("\n"));
 }
 
-/// No text makes a front end panic or run for long: cut, doubled and mangled grammars are refused or compiled.
+/// No text makes a front end panic or run for long: cut, doubled and mangled grammars are refused
+/// or compiled.
 #[test]
 fn mangled_texts() {
     let mut texts: Vec<(Notation, String)> =
@@ -770,7 +774,8 @@ impl Words {
     }
 }
 
-/// Whether the sentences, lists of terminals, have `text` as one of theirs: cut up as a contextual lexer does it.
+/// Whether the sentences, lists of terminals, have `text` as one of theirs: cut up as a contextual
+/// lexer does it.
 fn slow_lexer_reads(terminals: &[Words], sentences: &[Vec<usize>], text: &str) -> bool {
     let (mut at, mut read) = (0, Vec::new());
     while at < text.len() {

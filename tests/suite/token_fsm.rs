@@ -1,4 +1,5 @@
-//! State machines over tokens: as a loop they say what the matcher says; they are the smallest; bytes that are none are refused.
+//! State machines over tokens: as a loop they say what the matcher says; they are the smallest;
+//! bytes that are none are refused.
 
 use hedgerow::engine::{Constraint, EngineError, Limits, TokenFsm};
 use hedgerow::grammar::{Grammar, GrammarBuilder};

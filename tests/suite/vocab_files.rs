@@ -1,6 +1,6 @@
-//! Vocabularies read from files: small ones of every kind against what their tokens stand for, and against the
-//! `tokenizers` crate's own decoder; and, where `HEDGEROW_TOKENIZERS` names a folder with real `tokenizer.json` files
-//! (anywhere below it), every token of those too.
+//! Vocabularies read from files: small ones of every kind against what their tokens stand for, and
+//! against the `tokenizers` crate's own decoder; and, where `HEDGEROW_TOKENIZERS` names a folder
+//! with real `tokenizer.json` files (anywhere below it), every token of those too.
 
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::path::{Path, PathBuf};
@@ -259,13 +259,14 @@ mod against_the_tokenizers_crate {
     use super::*;
     use tokenizers::{NormalizedString, Normalizer, Tokenizer};
 
-    /// Every text token decodes, after an anchor, to the anchor's text and the token's bytes, invalid UTF-8 replaced.
+    /// Every text token decodes, after an anchor, to the anchor's text and the token's bytes,
+    /// invalid UTF-8 replaced.
     fn check_each_token(path: &Path, json: &[u8]) {
         let vocabulary = Vocabulary::from_tokenizer_json(json).unwrap();
         let tokenizer = Tokenizer::from_bytes(json).unwrap();
         assert_eq!(vocabulary.token_count() as u32, tokenizer.get_vocab(true).values().max().unwrap() + 1);
-        // An ASCII letter keeps incomplete characters apart from what is before them; one spelt as a byte (`<0x61>`) would be
-        // joined to the bytes after it.
+        // An ASCII letter keeps incomplete characters apart from what is before them; one spelt as
+        // a byte (`<0x61>`) would be joined to the bytes after it.
         let anchor = (0..vocabulary.token_count() as u32)
             .find(|&id| {
                 matches!(vocabulary.bytes(TokenId(id)), [b'a'..=b'z'] | [b' ', b'a'..=b'z', ..])
@@ -289,8 +290,8 @@ mod against_the_tokenizers_crate {
         }
     }
 
-    /// Text encoded by the crate is given back byte for byte; the characters of many scripts, one after the other, so that
-    /// tokens that end inside a character are compared exactly too.
+    /// Text encoded by the crate is given back byte for byte; the characters of many scripts, one
+    /// after the other, so that tokens that end inside a character are compared exactly too.
     fn check_round_trip(path: &Path, json: &[u8]) {
         let vocabulary = Vocabulary::from_tokenizer_json(json).unwrap();
         let tokenizer = Tokenizer::from_bytes(json).unwrap();

@@ -1,8 +1,8 @@
 //! Whole masks beside `advance` over a real vocabulary, on random schemas, patterns and grammars
 //! (`tests/support/whole_masks/`).
 //!
-//! `HEDGEROW_CASES` says how many cases of each kind are tried (by default a few dozen), `HEDGEROW_SEED` which, and
-//! `HEDGEROW_VOCAB=tokenizer.json` over which vocabulary. A long run:
+//! `HEDGEROW_CASES` says how many cases of each kind are tried (by default a few dozen),
+//! `HEDGEROW_SEED` which, and `HEDGEROW_VOCAB=tokenizer.json` over which vocabulary. A long run:
 //!
 //! ```sh
 //! HEDGEROW_CASES=4000 HEDGEROW_VOCAB=… cargo test --release --test suite whole_masks -- --nocapture
@@ -75,7 +75,8 @@ fn run(kind: &str, hints: &[&str], usual: u64, make: Make) {
     assert!(failures.is_empty(), "{} of {cases} cases fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Lengths above the longest token beside complements: where left out, what completes them must still be text.
+/// Lengths above the longest token beside complements: where left out, what completes them must
+/// still be text.
 #[test]
 fn of_far_lengths_beside_complements() {
     let table: &[(&str, &[&str])] = &[

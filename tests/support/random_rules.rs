@@ -1,4 +1,5 @@
-//! Random grammars in GBNF that are hard to read: four rules that refer to each other, counts, classes that overlap.
+//! Random grammars in GBNF that are hard to read: four rules that refer to each other, counts,
+//! classes that overlap.
 
 use super::walk::Random;
 

@@ -1,5 +1,5 @@
-//! Random schemas and instances: small ones, out of the keywords that JSON Schema combines, so that every combination
-//! comes up.
+//! Random schemas and instances: small ones, out of the keywords that JSON Schema combines, so that
+//! every combination comes up.
 
 use super::walk::Random;
 use serde_json::{json, Map, Value};

@@ -1,4 +1,5 @@
-//! Schemas that are large or hard, with instances: what the stress test and `benches/schema.rs` share.
+//! Schemas that are large or hard, with instances: what the stress test and `benches/schema.rs`
+//! share.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! Outputs where logits stay on the device, against outputs from whole rows: on the CPU always, on the first GPU where there is
-//! one.
+//! Outputs where logits stay on the device, against outputs from whole rows: on the CPU always, on
+//! the first GPU where there is one.
 
 use std::ops::ControlFlow;
 

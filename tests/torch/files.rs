@@ -1,4 +1,5 @@
-//! Model files that are incomplete, damaged or of another kind: every one is an error with a name, none a crash.
+//! Model files that are incomplete, damaged or of another kind: every one is an error with a name,
+//! none a crash.
 //!
 //! Each test starts from a small GGUF file or Hugging Face folder that loads, and breaks one thing.
 
@@ -212,7 +213,8 @@ fn the_unbroken_file_loads() {
 #[test]
 fn quantised_tensors_of_every_format_load() {
     let scratch = Scratch::new("formats");
-    // 96 is no multiple of 256, so the formats of large blocks go into the embedding of a wider model.
+    // 96 is no multiple of 256, so the formats of large blocks go into the embedding of a wider
+    // model.
     for (ggml_type, row_bytes) in [(1, 128), (30, 128), (8, 68), (2, 36), (3, 40)] {
         let file = Gguf::new().tensor("token_embd.weight", &[WIDTH, VOCAB], ggml_type, 40 * row_bytes);
         assert!(scratch.load(&file.bytes()).is_ok(), "type {ggml_type}");

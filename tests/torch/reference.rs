@@ -1,9 +1,9 @@
-//! Models on libtorch against transformers: logits of small random models of every architecture, and logits,
-//! tokens and greedy text of the demo model.
+//! Models on libtorch against transformers: logits of small random models of every architecture,
+//! and logits, tokens and greedy text of the demo model.
 //!
-//! `tests/data/torch/reference.py` and `strategies.py` wrote what is expected here. The small models' weights are generated twice, there
-//! and in `small`; the demo model is the one that `make setup` fetches, and its test says that it did
-//! nothing where there is none.
+//! `tests/data/torch/reference.py` and `strategies.py` wrote what is expected here. The small
+//! models' weights are generated twice, there and in `small`; the demo model is the one that `make
+//! setup` fetches, and its test says that it did nothing where there is none.
 
 use std::ops::ControlFlow;
 
@@ -152,8 +152,8 @@ fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
         assert_eq!(tokens, ids(&case["tokens"]), "{prompt:?}");
         assert_eq!(spelled(model.vocabulary(), &tokens), prompt.as_bytes(), "{prompt:?}");
 
-        // One pass over the prompt and its expected continuation: at every step the largest logit is the
-        // token that transformers chose.
+        // One pass over the prompt and its expected continuation: at every step the largest logit
+        // is the token that transformers chose.
         let greedy = ids(&case["greedy"]);
         let sequence: Vec<TokenId> = tokens.iter().chain(&greedy).copied().collect();
         let logits = model.logits(&sequence).unwrap();

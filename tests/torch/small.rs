@@ -1,4 +1,5 @@
-//! Small random models, as files: the generator of their weights, and the formats they are written in.
+//! Small random models, as files: the generator of their weights, and the formats they are written
+//! in.
 
 use std::path::{Path, PathBuf};
 
@@ -110,7 +111,8 @@ impl Drop for Scratch {
     }
 }
 
-/// What GGUF files call a tensor of a Hugging Face checkpoint, and whether they hold it transposed or plus 1.
+/// What GGUF files call a tensor of a Hugging Face checkpoint, and whether they hold it transposed
+/// or plus 1.
 pub fn gguf_form(name: &str) -> (String, Change) {
     let (stem, member) = name.rsplit_once('.').unwrap();
     let path: Vec<&str> = stem.split('.').collect();

@@ -1,11 +1,13 @@
 //! Walks: whatever the masks allow must end well.
 //!
-//! From the start of an output, take random allowed tokens to the end. Every output must be JSON that satisfies its
-//! schema, as the `jsonschema` crate judges, and no walk may stop where nothing is allowed. And the other way round: valid
-//! instances must be accepted token by token, in the model's own tokenisation and byte by byte, invalid ones refused.
+//! From the start of an output, take random allowed tokens to the end. Every output must be JSON
+//! that satisfies its schema, as the `jsonschema` crate judges, and no walk may stop where nothing
+//! is allowed. And the other way round: valid instances must be accepted token by token, in the
+//! model's own tokenisation and byte by byte, invalid ones refused.
 //!
-//! Schemas are MaskBench's that keep to the basic keywords; tokens are the demo model's. `HEDGEROW_WALKS` sets the walks
-//! per schema (default 5; 100 in a long run: `HEDGEROW_WALKS=100 cargo test --release --features torch,cli --test torch soundness`).
+//! Schemas are MaskBench's that keep to the basic keywords; tokens are the demo model's.
+//! `HEDGEROW_WALKS` sets the walks per schema (default 5; 100 in a long run: `HEDGEROW_WALKS=100
+//! cargo test --release --features torch,cli --test torch soundness`).
 
 use hedgerow::engine::{Constraint, Matcher};
 use hedgerow::schema::{compile, SchemaOptions};
@@ -63,7 +65,8 @@ fn is_basic(schema: &Value) -> bool {
                     ("properties" | "$defs" | "definitions", Value::Object(map)) => all(&mut map.values()),
                     ("anyOf" | "allOf" | "prefixItems", Value::Array(list)) => all(&mut list.iter()),
                     ("items" | "additionalItems" | "additionalProperties", value) => is_basic(value),
-                    // The judge and ECMA differ in what some classes mean; patterns have tests of their own.
+                    // The judge and ECMA differ in what some classes mean; patterns have tests of
+                    // their own.
                     ("pattern", Value::String(p)) => !p.contains('\\') && !p.contains("(?"),
                     _ => true,
                 }

@@ -223,7 +223,8 @@ fn drafters_on_a_model_change_no_token() {
             .collect();
         (name, shape, numbers)
     };
-    // Heads of the published form, and a first one that is the model's own output matrix, which is often right.
+    // Heads of the published form, and a first one that is the model's own output matrix, which is
+    // often right.
     let mut file: Vec<_> = (0..3)
         .flat_map(|head| {
             [

@@ -47,7 +47,8 @@ pub fn tokens(text: &[u8]) -> Vec<TokenId> {
 /// How a fake model scores the next token.
 #[derive(Clone)]
 pub enum Scores {
-    /// By a hash of the bytes read so far and the token, in [−4, 4); the end of sequence gets this on top.
+    /// By a hash of the bytes read so far and the token, in [−4, 4); the end of sequence gets this
+    /// on top.
     Hash { eos: f32 },
     /// After `prompt` tokens these, then the end of sequence, each 10 above all others.
     Script { prompt: usize, tokens: Vec<TokenId> },
@@ -171,7 +172,8 @@ impl LanguageModel for Fake {
         Logits::new(values, width, rows)
     }
 
-    /// The hidden state behind a token is its path: the last [`HIDDEN`] tokens, older ones first, −1 where there are none.
+    /// The hidden state behind a token is its path: the last [`HIDDEN`] tokens, older ones first,
+    /// −1 where there are none.
     fn forward_tree(&self, batch: &mut [TreeInput<'_, Vec<TokenId>>]) -> Result<TreeOutput, ModelError> {
         self.passes.fetch_add(1, Ordering::Relaxed);
         let (mut values, mut rows, mut hidden, mut read) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -1,4 +1,5 @@
-//! The decoding loop over models whose logits are a table: stop rules, streaming, forced tokens, batching, errors.
+//! The decoding loop over models whose logits are a table: stop rules, streaming, forced tokens,
+//! batching, errors.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -159,7 +160,8 @@ fn streaming_gives_the_text_piece_by_piece() {
     let completion = &generation.completions[0];
     assert_eq!((text.as_str(), text.as_bytes()), (completion.text.as_str(), output));
     assert_eq!(all, completion.tokens);
-    // One chunk a pass; "hello " waits for the `€` that rules out the stop string, and the `€` for all its bytes.
+    // One chunk a pass; "hello " waits for the `€` that rules out the stop string, and the `€` for
+    // all its bytes.
     assert_eq!(pieces.len(), generation.usage.forward_passes);
     assert_eq!(&pieces[..10], ["", "", "", "", "", "", "hello ", "", "€", "u"]);
     assert_eq!(pieces.last().unwrap(), "hello wor");

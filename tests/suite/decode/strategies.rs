@@ -26,14 +26,16 @@ fn binary() -> Constraint {
     })
 }
 
-/// The target. Its law over few tokens repeats itself by chance: right and wrong guesses in every mixture.
+/// The target. Its law over few tokens repeats itself by chance: right and wrong guesses in every
+/// mixture.
 fn target(context: usize) -> Fake {
     let mut model = Fake::new(Scores::Hash { eos: -1.0 });
     model.context = context;
     model
 }
 
-/// Runs a request with a draft model and draft heads at hand that differ from the target in the end of sequence.
+/// Runs a request with a draft model and draft heads at hand that differ from the target in the end
+/// of sequence.
 fn run_drafted(model: &Fake, request: Request) -> Generation {
     let other = || Fake::new(Scores::Hash { eos: 2.0 });
     Batch::new(model, &vocabulary())
@@ -82,7 +84,8 @@ fn prompts_that_end_within_a_token_are_healed() {
     let beam = request.clone().strategy(Strategy::Beam(BeamSearch::new(2))).constraint(all(&["ello", "ey"]));
     assert_eq!(run(&model, beam).unwrap().completions[0].text, "ello");
 
-    // Several tokens may spell the bytes of one: behind `name` taken back, `n` and `a` go on to it as well.
+    // Several tokens may spell the bytes of one: behind `name` taken back, `n` and `a` go on to it
+    // as well.
     let whole = tokens(b"a{\"");
     assert_eq!(whole.len(), 2);
     let model = Fake::new(Scores::Hash { eos: 2.0 });
@@ -91,7 +94,8 @@ fn prompts_that_end_within_a_token_are_healed() {
         let request = Request::new(prompt).sampling(sampling).healing(TokenHealing::On);
         run(&model, request).unwrap()
     };
-    // Nothing goes on from `{"`, and nothing is healed of a prompt of one token, or of a special one.
+    // Nothing goes on from `{"`, and nothing is healed of a prompt of one token, or of a special
+    // one.
     for prompt in [&whole, &tokens(b"h"), &[tokens(b"h"), vec![eos()]].concat()] {
         assert_eq!(healed(prompt, 1).usage.prompt_tokens, prompt.len());
     }
@@ -142,7 +146,8 @@ fn drafts_of_a_model_are_cheap_where_it_is_right() {
         // Greedy output is the same to the byte, drawn guesses or not.
         assert_eq!(plain.completions, guessed.completions, "{draft:?}");
         let usage = guessed.usage;
-        // The two models agree on everything but the end, which is held back here; heads do not know that it is.
+        // The two models agree on everything but the end, which is held back here; heads do not
+        // know that it is.
         assert!(usage.forward_passes <= passes + 1, "{draft:?} {usage:?}");
         assert_eq!(usage.forward_passes, 40 - usage.confirmed_tokens, "{draft:?} {usage:?}");
     }
@@ -457,7 +462,8 @@ fn nested() -> Constraint {
 
 #[test]
 fn outputs_with_a_budget_end_complete() {
-    // The end of sequence is never wanted, and some bytes lead deeper: without a budget these outputs would be cut.
+    // The end of sequence is never wanted, and some bytes lead deeper: without a budget these
+    // outputs would be cut.
     let model = Fake::new(Scores::Hash { eos: -100.0 });
     let mut cut = 0;
     for seed in 0..12 {

@@ -1,9 +1,10 @@
-//! The recogniser: J. Earley's chart (1970) over single bytes, one column an input symbol, nothing shared with the engine.
+//! The recogniser: J. Earley's chart (1970) over single bytes, one column an input symbol, nothing
+//! shared with the engine.
 //!
-//! A set of stacks, the most obvious recogniser, never ends on a left-recursive grammar; a chart is the same set with
-//! equal stacks stored once, and takes every grammar as it was written. An item is a node, the column where it began and
-//! what is left of it as a plain list; objects and arrays are interpreted from the list of what they hold so far, by
-//! trying every way to complete it.
+//! A set of stacks, the most obvious recogniser, never ends on a left-recursive grammar; a chart is
+//! the same set with equal stacks stored once, and takes every grammar as it was written. An item
+//! is a node, the column where it began and what is left of it as a plain list; objects and arrays
+//! are interpreted from the list of what they hold so far, by trying every way to complete it.
 
 // Keys are spelt out where they are used once.
 #![allow(clippy::type_complexity)]
@@ -291,9 +292,10 @@ impl<'g> Chart<'g> {
         column
     }
 
-    // --- objects ------------------------------------------------------------------------------------------
+    // Objects.
 
-    /// What may follow `{` or a value: the closing brace, or one more key in every way that can be completed.
+    /// What may follow `{` or a value: the closing brace, or one more key in every way that can be
+    /// completed.
     fn object_ways(&self, node: usize, spec: &Object, first: bool, held: &[Held]) -> Vec<Vec<Part>> {
         let text = |language: usize| Part::Text { language, read: Vec::new() };
         let mut ways = Vec::new();
@@ -368,8 +370,9 @@ impl<'g> Chart<'g> {
         })
     }
 
-    /// Whether some list of further keys makes the object complete. Every complete object has a shortest form of at
-    /// most this many keys, each there for the minimum, a counter, or because it is declared.
+    /// Whether some list of further keys makes the object complete. Every complete object has a
+    /// shortest form of at most this many keys, each there for the minimum, a counter, or because
+    /// it is declared.
     fn object_completable(&self, spec: &Object, held: &[Held]) -> bool {
         let needed: u32 = spec.counters.iter().map(|c| c.0).sum();
         let longest = held.len() + spec.declared.len() + (spec.min + needed) as usize;
@@ -403,7 +406,7 @@ impl<'g> Chart<'g> {
         false
     }
 
-    // --- arrays -------------------------------------------------------------------------------------------
+    // Arrays.
 
     fn array_ways(&self, node: usize, spec: &Array, first: bool, held: &[usize]) -> Vec<Vec<Part>> {
         let text = |language: usize| Part::Text { language, read: Vec::new() };

@@ -1,5 +1,5 @@
-//! Random grammars and vocabularies out of a list of bytes, so that a shorter list with smaller numbers is a simpler
-//! case and any list is a valid one: what a shrinker needs.
+//! Random grammars and vocabularies out of a list of bytes, so that a shorter list with smaller
+//! numbers is a simpler case and any list is a valid one: what a shrinker needs.
 
 use super::{Array, Declared, Grammar, Language, Node, Object, Rest};
 use hedgerow::automata::{Escapes, UNBOUNDED};

@@ -1,5 +1,5 @@
-//! The engine against the reference engine: a case is made from a list of bytes, follows a walk that they decide, and everything the
-//! engine says at every step is compared.
+//! The engine against the reference engine: a case is made from a list of bytes, follows a walk
+//! that they decide, and everything the engine says at every step is compared.
 
 use super::generate::{self, Family, Source};
 use super::written::Style;

@@ -1,6 +1,7 @@
-//! Regular languages evaluated naively: explicit finite automata built the textbook way (Thompson's construction,
-//! subset construction, products, complements), with everything that holds a JSON string evaluated on whole strings by
-//! trying all splits. No derivatives, no sharing, no laziness: a different road to the same answers.
+//! Regular languages evaluated naively: explicit finite automata built the textbook way (Thompson's
+//! construction, subset construction, products, complements), with everything that holds a JSON
+//! string evaluated on whole strings by trying all splits. No derivatives, no sharing, no laziness:
+//! a different road to the same answers.
 
 // Boxed rows do not move while the table grows.
 #![allow(clippy::vec_box)]
@@ -129,7 +130,8 @@ pub enum Words {
 
 impl Words {
     /// # Panics
-    /// Where JSON strings stand under an intersection or complement: say it inside of the string instead.
+    /// Where JSON strings stand under an intersection or complement: say it inside of the string
+    /// instead.
     pub fn new(language: &Language) -> Self {
         if !language.has_json() {
             return Words::Automaton(Dfa::of(language));
@@ -212,7 +214,8 @@ fn begins_all(parts: &[Words], prefix: &[u8]) -> bool {
     }
 }
 
-/// All `(position, rounds)` a repetition can stand at within `text`; rounds stop counting where more say nothing new.
+/// All `(position, rounds)` a repetition can stand at within `text`; rounds stop counting where
+/// more say nothing new.
 fn rounds(body: &Words, min: u32, max: u32, text: &[u8]) -> BTreeSet<(usize, u32)> {
     let mut found = BTreeSet::from([(0, 0)]);
     let mut work = vec![(0, 0)];
@@ -329,7 +332,8 @@ fn unescape(escape: &[u8], escapes: Escapes) -> Option<char> {
     fine.then_some(c)
 }
 
-/// The only characters an escape that begins with `rest` can spell, roughly: [`has_escape`] decides.
+/// The only characters an escape that begins with `rest` can spell, roughly: [`has_escape`]
+/// decides.
 fn candidates(rest: &[u8], escapes: Escapes) -> Vec<std::ops::RangeInclusive<u32>> {
     let units = |digits: &[u8]| -> Option<(u32, u32)> {
         let digits = std::str::from_utf8(&digits[..digits.len().min(4)]).ok()?;
@@ -366,7 +370,8 @@ fn has_escape(c: char, rest: &[u8], escapes: Escapes) -> bool {
         spellings.push(vec![b'\\', b"\"\\/bfnrt"[at]]);
     }
     spellings.iter().any(|spelling| {
-        // Hexadecimal digits may be capitals, `\u` may not; `unescape` says what else the mode forbids.
+        // Hexadecimal digits may be capitals, `\u` may not; `unescape` says what else the mode
+        // forbids.
         let begins = spelling.len() > rest.len()
             && spelling.iter().zip(rest).all(|(s, r)| s == r || (*r != b'U' && *s == r.to_ascii_lowercase()));
         let completed = [rest, &spelling[rest.len().min(spelling.len())..]].concat();

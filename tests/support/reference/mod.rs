@@ -1,8 +1,9 @@
-//! The reference engine: slow and obvious, written from what grammars mean and not from how the engine works.
+//! The reference engine: slow and obvious, written from what grammars mean and not from how the
+//! engine works.
 //!
-//! A [`Grammar`] here is what an author says: plain nodes over plain [`Language`]s. [`Grammar::build`] says the same to the
-//! library; [`Chart`] recognises it directly, as it was written, before any normalisation. Whatever the two disagree
-//! about is a bug in one of them.
+//! A [`Grammar`] here is what an author says: plain nodes over plain [`Language`]s.
+//! [`Grammar::build`] says the same to the library; [`Chart`] recognises it directly, as it was
+//! written, before any normalisation. Whatever the two disagree about is a bug in one of them.
 
 #![allow(dead_code)] // Every test binary uses another part.
 

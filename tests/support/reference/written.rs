@@ -16,8 +16,8 @@ pub enum Style {
 }
 
 impl Grammar {
-    /// The same grammar with what rules have no words for replaced by what they have: no complements, no intersections, no
-    /// switches, no containers, nothing that matches nothing.
+    /// The same grammar with what rules have no words for replaced by what they have: no
+    /// complements, no intersections, no switches, no containers, nothing that matches nothing.
     pub fn simplified(mut self, style: Style) -> Self {
         self.languages.iter_mut().for_each(|language| simplify(language, style));
         for at in 0..self.nodes.len() {

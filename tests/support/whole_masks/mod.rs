@@ -1,8 +1,9 @@
-//! Whole masks compared with `advance`, token by token, over a vocabulary with real and with very long tokens.
+//! Whole masks compared with `advance`, token by token, over a vocabulary with real and with very
+//! long tokens.
 //!
-//! A mask is put together from short cuts: clamped counts, prepared sets of tokens, differences to plainer
-//! languages, whitespace that is passed over. Each is only put to the test where tokens are long and where the
-//! tokens that a mask leaves out are asked about, too. Random walks do neither.
+//! A mask is put together from short cuts: clamped counts, prepared sets of tokens, differences to
+//! plainer languages, whitespace that is passed over. Each is only put to the test where tokens are
+//! long and where the tokens that a mask leaves out are asked about, too. Random walks do neither.
 //!
 //! | short cut | generator that reaches it |
 //! |---|---|
@@ -71,8 +72,9 @@ impl Tokens {
         TOKENS.get_or_init(|| Tokens::new(with_long_tokens(Vec::new())))
     }
 
-    /// The vocabulary that `HEDGEROW_VOCAB` names (a `tokenizer.json`), else the demo model's where it has been
-    /// fetched, else none; and with each of them all bytes, and tokens of up to 128 bytes as real vocabularies have them.
+    /// The vocabulary that `HEDGEROW_VOCAB` names (a `tokenizer.json`), else the demo model's where
+    /// it has been fetched, else none; and with each of them all bytes, and tokens of up to 128
+    /// bytes as real vocabularies have them.
     pub fn shared() -> &'static Self {
         static TOKENS: OnceLock<Tokens> = OnceLock::new();
         TOKENS.get_or_init(|| {
@@ -107,8 +109,8 @@ fn plain_tokens(vocabulary: &Vocabulary) -> Vec<Vec<u8>> {
     ids.map(|id| vocabulary.bytes(id).to_vec()).filter(|bytes| !bytes.is_empty()).collect()
 }
 
-/// `tokens` with runs of all lengths up to 128, pieces of JSON across several parts, and pieces of characters; and an
-/// end-of-sequence token.
+/// `tokens` with runs of all lengths up to 128, pieces of JSON across several parts, and pieces of
+/// characters; and an end-of-sequence token.
 fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
     for n in [3, 5, 17, 31, 32, 33, 63, 64, 65, 90, 127, 128] {
         for unit in ["a", "1", " ", "\n", "\t", "é", "=", "-", "ab", "\\n"] {
@@ -157,11 +159,13 @@ fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
         .unwrap()
 }
 
-/// Walks through `constraint`, drawing tokens, and at most `steps` times compares the whole mask with `advance`.
-/// `hints` are texts worth being in the midst of: some walks begin with a part of one.
+/// Walks through `constraint`, drawing tokens, and at most `steps` times compares the whole mask
+/// with `advance`. `hints` are texts worth being in the midst of: some walks begin with a part of
+/// one.
 ///
 /// # Errors
-/// A message that names the first tokens about which mask and `advance` disagree, or the error that came midway.
+/// A message that names the first tokens about which mask and `advance` disagree, or the error that
+/// came midway.
 pub fn check(
     tokens: &Tokens,
     constraint: &Constraint,
@@ -262,8 +266,8 @@ pub fn compare(tokens: &Tokens, matcher: &mut Matcher, output: &[u8]) -> Result<
     Ok(Compared { masks: 1, tokens: vocabulary.size() as u64, allowed: allowed as u64 })
 }
 
-/// For each token whether its bytes are read: tokens in the order of their bytes, so that what two begin with alike is read
-/// once.
+/// For each token whether its bytes are read: tokens in the order of their bytes, so that what two
+/// begin with alike is read once.
 fn stepped(tokens: &Tokens, matcher: &mut Matcher) -> Result<Vec<bool>, EngineError> {
     let vocabulary = &tokens.vocabulary;
     let mut read = vec![false; vocabulary.size()];

@@ -1,5 +1,6 @@
-//! Random schemas that mix what masks treat in ways of their own: lengths on both sides of the longest token, patterns,
-//! negations, formats, constants, keys of all kinds, counts, conditions, and all options about spelling.
+//! Random schemas that mix what masks treat in ways of their own: lengths on both sides of the
+//! longest token, patterns, negations, formats, constants, keys of all kinds, counts, conditions,
+//! and all options about spelling.
 
 use crate::support::reference::generate::Source;
 use hedgerow::grammar::KeyOrder;

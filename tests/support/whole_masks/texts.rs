@@ -1,4 +1,5 @@
-//! Random patterns and grammars as text, with the counts, classes, literals and rivalries of real ones.
+//! Random patterns and grammars as text, with the counts, classes, literals and rivalries of real
+//! ones.
 
 use crate::support::reference::generate::Source;
 

@@ -116,8 +116,8 @@ pub fn prepare_anew(name: &str, vocabulary: &Vocabulary, options: &Options) -> R
     Ok(engine)
 }
 
-/// The optimisation that an engine named `hedgerow-without-…` runs without. It is switched off for the
-/// whole process, and each engine has its own process.
+/// The optimisation that an engine named `hedgerow-without-…` runs without. It is switched off for
+/// the whole process, and each engine has its own process.
 fn left_out(name: &str) -> Option<Optimisation> {
     let name = name.strip_prefix("hedgerow-without-")?;
     OPTIMISATIONS.iter().find(|(known, _)| *known == name).map(|&(_, optimisation)| optimisation)
