@@ -22,6 +22,7 @@ OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
 
 include make/capi.mk
+include make/python.mk
 .DEFAULT_GOAL := help
 .PHONY: help setup data demo test capi-test lint bench-deps bench fuzz clean
 

@@ -1,0 +1,78 @@
+"""hedgerow keeps a language model's output inside a grammar.
+
+    >>> import hedgerow as hr
+    >>> vocabulary = hr.Vocabulary.from_tokens(["ye", "y", "e", "s", "no", "n", "o"])
+    >>> constraint = hr.compile(hr.Grammar.choice(["yes", "no"]), vocabulary)
+    >>> matcher = constraint.matcher()
+    >>> mask = vocabulary.mask_buffer()
+    >>> matcher.fill_mask(mask)
+    >>> f"{mask[0]:b}"
+    '110011'
+    >>> matcher.advance(0)
+    True
+
+`Vocabulary` is a model's tokens, `Grammar` a description of what outputs may be, `Constraint` the
+two together, and `Matcher` one output's place in it. `Sampler` draws tokens from logits.
+
+This package imports neither NumPy nor torch; `hedgerow.numpy`, `hedgerow.torch` and `hedgerow.hf`
+do.
+"""
+
+from ._compiler import Compiler, compile_async
+from ._core import (
+    CancelFlag,
+    Constraint,
+    Grammar,
+    Limits,
+    Matcher,
+    Sampler,
+    TokenFsm,
+    Vocabulary,
+    __version__,
+    compile,
+    fill_masks,
+    mask_logits,
+    sample_batch,
+)
+from ._notebook import explain
+from .errors import (
+    Cancelled,
+    DeadlineError,
+    GrammarError,
+    HedgerowError,
+    InternalError,
+    LimitError,
+    SamplingError,
+    SamplingParameter,
+    SchemaWarning,
+    VocabularyError,
+)
+
+__all__ = [
+    "CancelFlag",
+    "Cancelled",
+    "Compiler",
+    "Constraint",
+    "DeadlineError",
+    "Grammar",
+    "GrammarError",
+    "HedgerowError",
+    "InternalError",
+    "LimitError",
+    "Limits",
+    "Matcher",
+    "Sampler",
+    "SamplingError",
+    "SamplingParameter",
+    "SchemaWarning",
+    "TokenFsm",
+    "Vocabulary",
+    "VocabularyError",
+    "__version__",
+    "compile",
+    "compile_async",
+    "explain",
+    "fill_masks",
+    "mask_logits",
+    "sample_batch",
+]

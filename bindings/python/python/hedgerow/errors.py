@@ -1,0 +1,104 @@
+"""Exceptions, and the plain records that the package gives.
+
+That a token is not allowed is an answer, `False`, and no exception. Arguments of a wrong type or
+shape raise Python's own `TypeError`, `ValueError` and `IndexError`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class HedgerowError(Exception):
+    """Something that hedgerow could not do."""
+
+
+class GrammarError(HedgerowError, ValueError):
+    """A fault of a schema, a pattern or rules, or of a grammar over a vocabulary.
+
+    `line` and `column` count from 1. `pointer` is a JSON pointer into a schema, and `keyword` the
+    keyword there. What is not known is None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        pointer: str | None = None,
+        keyword: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.pointer = pointer
+        self.keyword = keyword
+
+
+class LimitError(HedgerowError):
+    """Something would take more work or memory than its limit allows; the message names the limit.
+
+    The attributes are those of `GrammarError`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        pointer: str | None = None,
+        keyword: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.pointer = pointer
+        self.keyword = keyword
+
+
+class DeadlineError(HedgerowError, TimeoutError):
+    """A call took longer than its `timeout`."""
+
+
+class Cancelled(HedgerowError):
+    """A call's `CancelFlag` was set."""
+
+
+class VocabularyError(HedgerowError, ValueError):
+    """A fault of a vocabulary, or of the file that it is read from."""
+
+
+class SamplingError(HedgerowError, ValueError):
+    """A sampling parameter or a row of logits without meaning."""
+
+
+class InternalError(HedgerowError):
+    """A fault of hedgerow itself. Please report it with the input that leads to it."""
+
+
+class SchemaWarning(NamedTuple):
+    """Something in a schema that has no effect, or less than it may seem."""
+
+    pointer: str
+    """The place, as a JSON pointer."""
+    keyword: str
+    """The keyword there."""
+    message: str
+    """The effect."""
+
+
+class SamplingParameter(NamedTuple):
+    """An option of `Sampler`."""
+
+    name: str
+    """The keyword."""
+    form: str
+    """The form of its text, such as `P:T`."""
+    default: str
+    """The default, as text."""
+    is_list: bool
+    """Tells whether it takes several values."""
+    help: str
+    """The meaning."""

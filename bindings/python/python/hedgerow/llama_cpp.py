@@ -1,0 +1,64 @@
+"""Constraints for llama-cpp-python.
+
+    >>> from hedgerow.llama_cpp import LogitsProcessor, vocabulary                       # doctest: +SKIP
+    >>> constraint = hedgerow.compile(Person, vocabulary(llama))                         # doctest: +SKIP
+    >>> processor = LogitsProcessor(constraint)                                          # doctest: +SKIP
+    >>> llama.create_completion(prompt, logits_processor=LogitsProcessorList([processor]))  # doctest: +SKIP
+
+The processor is asked for every token with all tokens so far, and gets the logits as an array that
+it may write.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from ._core import Constraint, Vocabulary, mask_logits
+from ._history import History, Prompt
+
+def vocabulary(llama: Any) -> Vocabulary:
+    """The vocabulary of a `llama_cpp.Llama`, of the file that it was loaded from."""
+    return Vocabulary.from_gguf(llama.model_path, model_size=llama.n_vocab())
+
+
+class LogitsProcessor:
+    """Allows only what a constraint allows.
+
+    One object can be used for any number of completions, one after the other. The tokens of the
+    first call are the prompt. A completion is a new one if its tokens do not begin with that
+    prompt, or are more than one longer than any before; call `reset` where that cannot be told.
+    """
+
+    def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:
+        if not constraint.vocabulary.eos:
+            raise ValueError("the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos")
+        self.constraint = constraint
+        self._prompt = Prompt(prompt_length)
+        self._history = History(constraint)
+        self._mask = constraint.vocabulary.mask_buffer()
+
+    def reset(self) -> None:
+        """Forgets the prompt: the next call is the first of a completion."""
+        self._prompt.clear()
+        self._history.clear()
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """The logits, with minus infinity for all tokens that may not come; `scores` itself,
+        changed.
+        """
+        rows = [[int(token) for token in input_ids]]
+        outputs, is_new = self._prompt.outputs(rows)
+        if is_new:
+            self._history.clear()
+        [matcher] = self._history.matchers(outputs)
+        if matcher is None:
+            words = ctypes.c_uint32 * len(self._mask)
+            ended = words()
+            for token in self.constraint.vocabulary.eos:
+                ended[token // 32] |= 1 << token % 32
+            mask_logits(scores, ended)
+        else:
+            matcher.fill_mask(self._mask)
+            mask_logits(scores, self._mask)
+        return scores

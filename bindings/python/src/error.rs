@@ -1,0 +1,183 @@
+//! Errors of the library as exceptions of `hedgerow.errors`.
+
+use hedgerow::engine::EngineError;
+use hedgerow::engine::Interrupted;
+use hedgerow::grammar::GrammarError;
+use hedgerow::sampling::SamplingError;
+use hedgerow::schema::SchemaError;
+use hedgerow::syntax::regex::PatternError;
+use hedgerow::syntax::{SyntaxError, SyntaxErrorKind};
+use hedgerow::vocab::VocabularyError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The exception that a failure becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `ValueError`: an argument without meaning.
+    Argument,
+    /// `hedgerow.GrammarError`.
+    Grammar,
+    /// `hedgerow.VocabularyError`.
+    Vocabulary,
+    /// `hedgerow.SamplingError`.
+    Sampling,
+    /// `hedgerow.LimitError`.
+    Limit,
+    /// `hedgerow.DeadlineError`.
+    Deadline,
+    /// `hedgerow.Cancelled`.
+    Cancelled,
+    /// `hedgerow.InternalError`.
+    Internal,
+}
+
+/// A failure of the library, before it is raised.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+    position: Option<(usize, usize)>,
+    pointer: Option<String>,
+    keyword: Option<String>,
+}
+
+impl Failure {
+    fn new(kind: Kind, message: String) -> Self {
+        Failure { kind, message, position: None, pointer: None, keyword: None }
+    }
+
+    /// An argument without meaning.
+    pub fn argument(message: String) -> Self {
+        Failure::new(Kind::Argument, message)
+    }
+
+    /// A fault of hedgerow.
+    pub fn internal(message: String) -> Self {
+        Failure::new(Kind::Internal, message)
+    }
+
+    /// The exception.
+    pub fn raise(self, py: Python<'_>) -> PyErr {
+        let class = match self.kind {
+            Kind::Argument => return PyValueError::new_err(self.message),
+            Kind::Grammar => "GrammarError",
+            Kind::Vocabulary => "VocabularyError",
+            Kind::Sampling => "SamplingError",
+            Kind::Limit => "LimitError",
+            Kind::Deadline => "DeadlineError",
+            Kind::Cancelled => "Cancelled",
+            Kind::Internal => "InternalError",
+        };
+        let message = self.message.clone();
+        let made = self.made(py, class);
+        made.unwrap_or_else(|_| PyRuntimeError::new_err(message))
+    }
+
+    fn made(self, py: Python<'_>, class: &str) -> PyResult<PyErr> {
+        let class = py.import("hedgerow.errors")?.getattr(class)?;
+        let places = PyDict::new(py);
+        if let Some((line, column)) = self.position {
+            places.set_item("line", line)?;
+            places.set_item("column", column)?;
+        }
+        if let Some(pointer) = self.pointer {
+            places.set_item("pointer", pointer)?;
+        }
+        if let Some(keyword) = self.keyword {
+            places.set_item("keyword", keyword)?;
+        }
+        Ok(PyErr::from_value(class.call((self.message,), Some(&places))?))
+    }
+}
+
+impl From<Interrupted> for Failure {
+    fn from(why: Interrupted) -> Self {
+        let kind = match why {
+            Interrupted::Deadline => Kind::Deadline,
+            Interrupted::Cancelled => Kind::Cancelled,
+        };
+        Failure::new(kind, why.to_string())
+    }
+}
+
+impl From<GrammarError> for Failure {
+    fn from(error: GrammarError) -> Self {
+        let kind = match error {
+            GrammarError::Interrupted(why) => return why.into(),
+            GrammarError::Limit { .. } => Kind::Limit,
+            _ => Kind::Grammar,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let kind = match error {
+            EngineError::Grammar(error) => return error.into(),
+            EngineError::UnknownSpecialToken(_) | EngineError::Unspellable => Kind::Grammar,
+            EngineError::EmptyVocabulary => Kind::Vocabulary,
+            EngineError::TokenFsmStates { .. } | EngineError::Limit { .. } => Kind::Limit,
+            EngineError::Deadline => Kind::Deadline,
+            EngineError::Cancelled => Kind::Cancelled,
+            _ => Kind::Argument,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}
+
+impl From<PatternError> for Failure {
+    fn from(error: PatternError) -> Self {
+        match error {
+            PatternError::Grammar(error) => error.into(),
+            error => Failure::new(Kind::Grammar, error.to_string()),
+        }
+    }
+}
+
+impl From<SyntaxError> for Failure {
+    fn from(error: SyntaxError) -> Self {
+        use SyntaxErrorKind::{Count, Length, Nesting};
+        let kind = match error.kind() {
+            SyntaxErrorKind::Grammar(GrammarError::Interrupted(why)) => return (*why).into(),
+            Nesting { .. } | Length { .. } | Count { .. } => Kind::Limit,
+            SyntaxErrorKind::Grammar(GrammarError::Limit { .. }) => Kind::Limit,
+            _ => Kind::Grammar,
+        };
+        let position = Some((error.line(), error.column()));
+        Failure { position, ..Failure::new(kind, error.to_string()) }
+    }
+}
+
+impl From<SchemaError> for Failure {
+    fn from(error: SchemaError) -> Self {
+        let kind = match error {
+            SchemaError::Interrupted(why) => return why.into(),
+            SchemaError::Fuel { .. } | SchemaError::Nesting { .. } => Kind::Limit,
+            SchemaError::Option { .. } => Kind::Argument,
+            _ => Kind::Grammar,
+        };
+        let position = match error {
+            SchemaError::Json { line, column, .. } => Some((line, column)),
+            _ => None,
+        };
+        // The library writes pointers as fragments, with "#" in front.
+        let pointer = error.pointer().map(|pointer| pointer.trim_start_matches('#').to_owned());
+        let keyword = error.keyword().map(str::to_owned);
+        Failure { position, pointer, keyword, ..Failure::new(kind, error.to_string()) }
+    }
+}
+
+impl From<VocabularyError> for Failure {
+    fn from(error: VocabularyError) -> Self {
+        Failure::new(Kind::Vocabulary, error.to_string())
+    }
+}
+
+impl From<SamplingError> for Failure {
+    fn from(error: SamplingError) -> Self {
+        Failure::new(Kind::Sampling, error.to_string())
+    }
+}

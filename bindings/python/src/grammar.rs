@@ -1,0 +1,319 @@
+//! Grammars: descriptions of what outputs may be, compiled when they are first needed.
+//!
+//! A `Grammar` of Python is a value: the text, its notation and the options. It can be compared,
+//! hashed, pickled and used as a key of a cache, none of which needs the compiled form. That is
+//! made once, by whoever asks first.
+
+use super::call::outside;
+use super::error::Failure;
+use super::interrupt::{until, CancelFlag};
+use super::schema_options::{choose, SchemaArguments};
+use hedgerow::engine::Interrupt;
+use hedgerow::schema::{self, SchemaWarning};
+use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::syntax::{choice, lark, Notation};
+use hedgerow::Grammar as Inner;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+const DIALECTS: &[(&str, Dialect)] = &[("ecma", Dialect::Ecma262), ("rust", Dialect::Rust)];
+
+/// What a grammar is described by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Source {
+    JsonSchema { text: String, arguments: Box<SchemaArguments> },
+    Regex { pattern: String, dialect: String },
+    Choice { choices: Vec<String> },
+    Gbnf { text: String },
+    Ebnf { text: String },
+    Lark { text: String, start: Option<String>, modules: BTreeMap<String, String> },
+}
+
+/// A grammar and what there is to say about it.
+struct Compiled {
+    grammar: Inner,
+    warnings: Vec<SchemaWarning>,
+}
+
+impl Source {
+    fn compile(&self) -> Result<Compiled, Failure> {
+        let plain = |grammar| Compiled { grammar, warnings: Vec::new() };
+        Ok(match self {
+            Source::JsonSchema { text, arguments } => {
+                let (grammar, warnings) = schema::compile_with_warnings(text, &arguments.options()?)?;
+                Compiled { grammar, warnings }
+            }
+            Source::Regex { pattern, dialect } => {
+                plain(regex::compile(pattern, choose("dialect", dialect, DIALECTS)?)?)
+            }
+            Source::Choice { choices } => plain(choice::compile(choices)?),
+            Source::Gbnf { text } => plain(Notation::Gbnf.compile(text)?),
+            Source::Ebnf { text } => plain(Notation::Ebnf.compile(text)?),
+            Source::Lark { text, start, modules } => {
+                let mut options = lark::Options::default();
+                if let Some(start) = start {
+                    options = options.start(start);
+                }
+                for (name, text) in modules {
+                    options = options.module(name, text);
+                }
+                plain(lark::compile_with(text, &options)?)
+            }
+        })
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Source::JsonSchema { .. } => "json_schema",
+            Source::Regex { .. } => "regex",
+            Source::Choice { .. } => "choice",
+            Source::Gbnf { .. } => "gbnf",
+            Source::Ebnf { .. } => "ebnf",
+            Source::Lark { .. } => "lark",
+        }
+    }
+}
+
+/// A description of what outputs may be: a JSON Schema, a regular expression, choices, or rules.
+///
+/// It is a value: equal descriptions are equal, and can be keys and be pickled. Faults of the text
+/// are found when it is compiled: by `check`, by `compile`, or by whatever needs it first.
+#[pyclass(frozen, module = "hedgerow")]
+#[derive(Clone)]
+pub struct Grammar {
+    source: Source,
+    compiled: Arc<OnceLock<Compiled>>,
+}
+
+#[pymethods]
+impl Grammar {
+    /// Outputs are JSON texts that satisfy a JSON Schema: text, a dict or bool, or a type (a
+    /// pydantic model or `TypeAdapter`, a dataclass, `TypedDict`, `Enum`, `Literal`,
+    /// `msgspec.Struct`, or any annotation that pydantic or msgspec reads).
+    ///
+    /// The options are told of in docs/json-schema.md. Of `whitespace`, `separators`, `indent` and
+    /// `whitespace_pattern` at most one may be given.
+    #[staticmethod]
+    #[pyo3(
+        signature = (schema, **options),
+        text_signature = "(schema, *, key_order='declared', whitespace='flexible', separators=None, indent=None, \
+            whitespace_pattern=None, additional_properties='as-schema', escapes='free-strings', \
+            unique_keys='enforced', numbers='canonical', format='assert', content_encoding='assert', \
+            unknown_format='warn', strictness='strict', draft='unspecified', documents=None, fuel=250000)"
+    )]
+    fn json_schema(
+        py: Python<'_>,
+        schema: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let text = py.import("hedgerow._schema")?.getattr("to_text")?.call1((schema,))?.extract()?;
+        let arguments = Box::new(SchemaArguments::read(options)?);
+        arguments.options().map_err(|failure| failure.raise(py))?;
+        Ok(Self::of_source(Source::JsonSchema { text, arguments }))
+    }
+
+    /// Outputs are what a regular expression matches from the first character to the last.
+    ///
+    /// `dialect` is "ecma" (JavaScript's, which JSON Schema uses) or "rust" (the regex crate's).
+    #[staticmethod]
+    #[pyo3(signature = (pattern, *, dialect="ecma"))]
+    fn regex(py: Python<'_>, pattern: String, dialect: &str) -> PyResult<Self> {
+        choose("dialect", dialect, DIALECTS).map_err(|failure| failure.raise(py))?;
+        Ok(Self::of_source(Source::Regex { pattern, dialect: dialect.to_owned() }))
+    }
+
+    /// The output is one of the given strings.
+    #[staticmethod]
+    fn choice(choices: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if choices.cast::<PyString>().is_ok() {
+            return Err(PyTypeError::new_err("choices are several strings, not one"));
+        }
+        let choices = choices.try_iter()?.map(|choice| choice?.extract()).collect::<PyResult<_>>()?;
+        Ok(Self::of_source(Source::Choice { choices }))
+    }
+
+    /// Outputs are the texts of rules in llama.cpp's notation, GBNF; the rule `root` is the whole
+    /// output.
+    #[staticmethod]
+    fn gbnf(rules: String) -> Self {
+        Self::of_source(Source::Gbnf { text: rules })
+    }
+
+    /// Outputs are the texts of rules in EBNF.
+    #[staticmethod]
+    fn ebnf(rules: String) -> Self {
+        Self::of_source(Source::Ebnf { text: rules })
+    }
+
+    /// Outputs are the texts of rules in Lark's notation.
+    ///
+    /// `start` is the rule for the whole output, "start" if it is not given. `modules` are the
+    /// texts of grammars that `%import` may name.
+    #[staticmethod]
+    #[pyo3(signature = (rules, *, start=None, modules=None))]
+    fn lark(rules: String, start: Option<String>, modules: Option<BTreeMap<String, String>>) -> Self {
+        Self::of_source(Source::Lark { text: rules, start, modules: modules.unwrap_or_default() })
+    }
+
+    /// The grammar of anything but text: a `Grammar` is itself, and whatever `json_schema` takes is
+    /// a schema.
+    #[staticmethod]
+    pub fn of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        if let Ok(grammar) = value.cast::<Grammar>() {
+            return Ok(grammar.clone());
+        }
+        if value.cast::<PyString>().is_ok() || value.extract::<&[u8]>().is_ok() {
+            let said =
+                "text may be in any notation; say which: Grammar.json_schema, .regex, .gbnf, .ebnf, .lark";
+            return Err(PyTypeError::new_err(said));
+        }
+        Bound::new(value.py(), Self::json_schema(value.py(), value, None)?)
+    }
+
+    /// Compiles the description, if that has not been done, and gives it back.
+    #[pyo3(signature = (*, timeout=None, cancel=None))]
+    fn check<'py>(
+        slf: &Bound<'py, Self>,
+        timeout: Option<f64>,
+        cancel: Option<&Bound<'_, CancelFlag>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let interrupt = until(timeout, cancel)?;
+        let grammar = slf.get();
+        outside(slf.py(), || grammar.inner(&interrupt).map(|_| ()))?;
+        Ok(slf.clone())
+    }
+
+    /// Parts of a JSON Schema that have no effect, or less than it may seem.
+    #[pyo3(signature = (*, timeout=None, cancel=None))]
+    fn warnings<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+        cancel: Option<&Bound<'_, CancelFlag>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let interrupt = until(timeout, cancel)?;
+        let compiled = outside(py, || self.compiled(&interrupt))?;
+        let class = py.import("hedgerow.errors")?.getattr("SchemaWarning")?;
+        let warnings = compiled.warnings.iter().map(|SchemaWarning { pointer, keyword, message, .. }| {
+            class.call1((pointer.trim_start_matches('#'), keyword, message))
+        });
+        warnings.collect()
+    }
+
+    /// The notation: "json_schema", "regex", "choice", "gbnf", "ebnf" or "lark".
+    #[getter]
+    fn kind(&self) -> &'static str {
+        self.source.kind()
+    }
+
+    /// The schema, pattern or rules as text; of choices, one a line.
+    #[getter]
+    fn text(&self) -> String {
+        match &self.source {
+            Source::Regex { pattern, .. } => pattern.clone(),
+            Source::Choice { choices } => choices.join("\n"),
+            Source::JsonSchema { text, .. }
+            | Source::Gbnf { text }
+            | Source::Ebnf { text }
+            | Source::Lark { text, .. } => text.clone(),
+        }
+    }
+
+    /// The options that are not the default's.
+    #[getter]
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let options = PyDict::new(py);
+        match &self.source {
+            Source::JsonSchema { arguments, .. } => return arguments.changed(py),
+            Source::Regex { dialect, .. } if dialect != DIALECTS[0].0 => {
+                options.set_item("dialect", dialect)?
+            }
+            Source::Lark { start, modules, .. } => {
+                if let Some(start) = start {
+                    options.set_item("start", start)?;
+                }
+                if !modules.is_empty() {
+                    options.set_item("modules", modules)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(options)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Grammar>().is_ok_and(|other| other.get().source == self.source)
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.source.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// It does not change, so that a copy is itself.
+    fn __copy__(slf: &Bound<'_, Self>) -> Py<Self> {
+        slf.clone().unbind()
+    }
+
+    fn __deepcopy__(slf: &Bound<'_, Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf.clone().unbind()
+    }
+
+    fn __repr__(&self) -> String {
+        let text = self.text();
+        let short: String = text.chars().take(60).collect();
+        let rest = if short.len() < text.len() { "…" } else { "" };
+        format!("Grammar.{}({short:?}{rest})", self.kind())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let py = slf.py();
+        let grammar = slf.get();
+        let restore = py.import("hedgerow._core")?.getattr("restore_grammar")?;
+        let value = match &grammar.source {
+            Source::Choice { choices } => choices.into_pyobject(py)?.into_any(),
+            _ => grammar.text().into_pyobject(py)?.into_any(),
+        };
+        let parts = (grammar.kind(), value, grammar.options(py)?);
+        Ok((restore, parts.into_pyobject(py)?.into_any()))
+    }
+}
+
+impl Grammar {
+    fn of_source(source: Source) -> Self {
+        Grammar { source, compiled: Arc::default() }
+    }
+
+    fn compiled(&self, interrupt: &Interrupt) -> Result<&Compiled, Failure> {
+        if let Some(compiled) = self.compiled.get() {
+            return Ok(compiled);
+        }
+        let compiled = interrupt.scope(|| self.source.compile())??;
+        Ok(self.compiled.get_or_init(|| compiled))
+    }
+
+    /// The compiled grammar. Call it outside of the interpreter's lock.
+    pub fn inner(&self, interrupt: &Interrupt) -> Result<&Inner, Failure> {
+        Ok(&self.compiled(interrupt)?.grammar)
+    }
+}
+
+/// A grammar of its parts, for pickle.
+#[pyfunction]
+pub fn restore_grammar<'py>(
+    py: Python<'py>,
+    kind: &str,
+    value: Bound<'py, PyAny>,
+    options: Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    const KINDS: [&str; 6] = ["json_schema", "regex", "choice", "gbnf", "ebnf", "lark"];
+    if !KINDS.contains(&kind) {
+        return Err(PyValueError::new_err(format!("no grammar is of kind {kind:?}")));
+    }
+    py.get_type::<Grammar>().call_method(kind, (value,), Some(&options))
+}

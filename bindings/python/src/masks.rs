@@ -1,0 +1,168 @@
+//! Masks of many matchers at once, and masks applied to logits.
+
+use super::array::{check_words, Array, Element, Number, Rows};
+use super::call::{lock, outside};
+use super::matcher::Matcher;
+use hedgerow::engine;
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use std::num::NonZeroUsize;
+
+/// Fills one mask row for each matcher, in one call without the interpreter's lock.
+///
+/// Matcher `i` writes row `rows[i]` of `out`, or row `i`. The matchers may be of different
+/// constraints, over vocabularies of one size; none may be given twice. At most `threads` threads
+/// work at it, by default as many as there are processors; they are only started where masks of
+/// several constraints are unknown.
+#[pyfunction]
+#[pyo3(signature = (matchers, out, *, rows=None, threads=None))]
+pub fn fill_masks(
+    py: Python<'_>,
+    matchers: &Bound<'_, PyAny>,
+    out: &Bound<'_, PyAny>,
+    rows: Option<&Bound<'_, PyAny>>,
+    threads: Option<usize>,
+) -> PyResult<()> {
+    let matchers: Vec<Bound<'_, Matcher>> =
+        matchers.try_iter()?.map(|matcher| Ok(matcher?.cast_into()?)).collect::<PyResult<_>>()?;
+    let chosen: Option<Vec<usize>> = match rows {
+        None => None,
+        Some(rows) => Some(rows.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?),
+    };
+    let threads = match threads {
+        Some(threads) => NonZeroUsize::new(threads)
+            .ok_or_else(|| PyValueError::new_err("threads is 0; at least one must do the work"))?,
+        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let mut array = Array::writable(out, "out")?;
+    let target: Rows<&mut [u32]> = array.rows_mut("out", Element::Word)?;
+    let matchers: Vec<&Matcher> = matchers.iter().map(|matcher| matcher.get()).collect();
+    let order = check(&matchers, chosen.as_deref(), &target)?;
+    let Some(first) = matchers.first() else { return Ok(()) };
+    let words = first.words();
+    let in_place = chosen.is_none() && target.columns == words && target.stride == words;
+    outside(py, move || {
+        // One order of locks for all threads: none waits for another that waits for it.
+        let mut guards = Vec::with_capacity(matchers.len());
+        for &at in &order {
+            guards.push((at, lock(matchers[at].inner())?));
+        }
+        guards.sort_unstable_by_key(|(at, _)| *at);
+        let mut inner: Vec<&mut hedgerow::Matcher> =
+            guards.iter_mut().map(|(_, guard)| &mut **guard).collect();
+        let count = inner.len();
+        if in_place {
+            engine::fill_masks(&mut inner, &mut target.all[..count * words], threads)?;
+            return Ok(());
+        }
+        let mut masks = vec![0; count * words];
+        engine::fill_masks(&mut inner, &mut masks, threads)?;
+        for (at, mask) in masks.chunks(words).enumerate() {
+            let row = chosen.as_ref().map_or(at, |rows| rows[at]);
+            let row = &mut target.all[row * target.stride..][..target.columns];
+            row[..words].copy_from_slice(mask);
+            row[words..].fill(0);
+        }
+        Ok(())
+    })
+}
+
+/// Refuses arguments that do not go together; gives the order in which matchers are locked.
+fn check(matchers: &[&Matcher], chosen: Option<&[usize]>, out: &Rows<&mut [u32]>) -> PyResult<Vec<usize>> {
+    if let Some(rows) = chosen.filter(|rows| rows.len() != matchers.len()) {
+        let said = format!("there are {} matchers, but {} rows", matchers.len(), rows.len());
+        return Err(PyValueError::new_err(said));
+    }
+    for (at, matcher) in matchers.iter().enumerate() {
+        check_words(out.columns, matcher.words())?;
+        if matcher.words() != matchers[0].words() {
+            return Err(PyValueError::new_err("the matchers' vocabularies differ in size"));
+        }
+        let row = chosen.map_or(at, |rows| rows[at]);
+        if row >= out.rows {
+            return Err(PyIndexError::new_err(format!("row {row} of a mask array of {} rows", out.rows)));
+        }
+    }
+    let address = |at: usize| std::ptr::from_ref(matchers[at]) as usize;
+    let mut order: Vec<usize> = (0..matchers.len()).collect();
+    order.sort_unstable_by_key(|&at| address(at));
+    match order.windows(2).any(|pair| address(pair[0]) == address(pair[1])) {
+        true => Err(PyValueError::new_err("a matcher is given twice; fork it")),
+        false => Ok(order),
+    }
+}
+
+/// Sets the logits of all tokens that the masks do not allow to minus infinity, in place.
+///
+/// `logits` are 32- or 64-bit floats, halves or bfloat16 on the CPU, a row or rows. `masks` has a
+/// row for each of them, or one for all. Logits past the mask's end become minus infinity too. With
+/// `rows`, only these rows of both arrays are touched.
+#[pyfunction]
+#[pyo3(signature = (logits, masks, *, rows=None))]
+pub fn mask_logits(
+    py: Python<'_>,
+    logits: &Bound<'_, PyAny>,
+    masks: &Bound<'_, PyAny>,
+    rows: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let mut logits = Array::writable(logits, "logits")?;
+    let masks = Array::readable(masks, "masks")?;
+    let masks: Rows<&[u32]> = masks.rows("masks", Element::Word)?;
+    let chosen: Vec<usize> = match rows {
+        None => (0..logits.rows).collect(),
+        Some(rows) => rows.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?,
+    };
+    if masks.rows != 1 && masks.rows != logits.rows {
+        let said = format!("there are {} rows of logits, but {} of masks", logits.rows, masks.rows);
+        return Err(PyValueError::new_err(said));
+    }
+    if let Some(row) = chosen.iter().find(|&&row| row >= logits.rows) {
+        return Err(PyIndexError::new_err(format!("row {row} of {} rows of logits", logits.rows)));
+    }
+    let element = logits.element;
+    match element {
+        Element::F32 => apply(py, &mut logits, &masks, &chosen, f32::NEG_INFINITY),
+        Element::F64 => apply(py, &mut logits, &masks, &chosen, f64::NEG_INFINITY),
+        Element::F16 => apply(py, &mut logits, &masks, &chosen, 0xfc00_u16),
+        Element::Bf16 => apply(py, &mut logits, &masks, &chosen, 0xff80_u16),
+        Element::Word => Err(PyValueError::new_err("logits holds 32-bit integers; it must hold floats")),
+    }
+}
+
+fn apply<T: Number + Send + Sync>(
+    py: Python<'_>,
+    logits: &mut Array<'_>,
+    masks: &Rows<&[u32]>,
+    chosen: &[usize],
+    forbidden: T,
+) -> PyResult<()> {
+    let element = logits.element;
+    let mut logits: Rows<&mut [T]> = logits.rows_mut("logits", element)?;
+    if logits.rows == 0 || masks.rows == 0 {
+        return Ok(());
+    }
+    outside(py, move || {
+        for &row in chosen {
+            let mask = masks.row(if masks.rows == 1 { 0 } else { row });
+            forbid(logits.row_mut(row), mask, forbidden);
+        }
+        Ok(())
+    })
+}
+
+/// A word of ones leaves 32 logits as they are, and a word of zeros fills them.
+fn forbid<T: Copy>(row: &mut [T], mask: &[u32], forbidden: T) {
+    let covered = row.len().min(mask.len().saturating_mul(32));
+    let (inside, beyond) = row.split_at_mut(covered);
+    for (part, &word) in inside.chunks_mut(32).zip(mask) {
+        match word {
+            u32::MAX => {}
+            0 => part.fill(forbidden),
+            _ => {
+                let bits = part.iter_mut().enumerate().filter(|(bit, _)| word >> bit & 1 == 0);
+                bits.for_each(|(_, logit)| *logit = forbidden);
+            }
+        }
+    }
+    beyond.fill(forbidden);
+}

@@ -1,0 +1,355 @@
+//! Samplers: from a row of logits to a token.
+//!
+//! Options are those of the library's table of parameters, by name: a value becomes the text that
+//! the table reads.
+
+use super::array::{Array, Element, Rows};
+use super::call::{lock, outside};
+use super::token::{numbers, token, tokens};
+use hedgerow::sampling::presets::Preset;
+use hedgerow::sampling::{LogitRow, Parameter, Sampler as Inner, SamplingError, SamplingParams};
+use hedgerow::TokenId;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use std::sync::Mutex;
+
+/// A chain of sampling steps with its history and its random numbers.
+///
+/// The options are the library's, by name: `Sampler(temperature=0.7, top_p=0.9, seed=1)`.
+/// `Sampler.parameters()` lists them with their meaning and defaults.
+#[pyclass(frozen, module = "hedgerow")]
+pub struct Sampler(Mutex<Inner>);
+
+/// The text of an option, as the library's table reads it.
+fn spelled(value: &Bound<'_, PyAny>, separator: &str) -> PyResult<String> {
+    if value.is_none() {
+        return Ok("off".to_owned());
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_cow()?.into_owned());
+    }
+    if value.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err("a sampling parameter is no bool"));
+    }
+    if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
+        return Ok(value.str()?.to_cow()?.into_owned());
+    }
+    if let Ok(pairs) = value.cast::<PyDict>() {
+        let pairs =
+            pairs.iter().map(|(key, value)| Ok(format!("{}={}", spelled(&key, ":")?, spelled(&value, ":")?)));
+        return Ok(pairs.collect::<PyResult<Vec<_>>>()?.join(","));
+    }
+    match value.try_iter() {
+        Ok(members) => {
+            let members = members.map(|member| spelled(&member?, ":"));
+            Ok(members.collect::<PyResult<Vec<_>>>()?.join(separator))
+        }
+        // Numbers of other libraries.
+        Err(_) => Ok(value.call_method0("__float__")?.str()?.to_cow()?.into_owned()),
+    }
+}
+
+fn params(options: Option<&Bound<'_, PyDict>>, mut params: SamplingParams) -> PyResult<SamplingParams> {
+    for (name, value) in options.into_iter().flatten() {
+        let name: String = name.extract()?;
+        let Some(parameter) = Parameter::ALL.iter().find(|parameter| parameter.name == name) else {
+            let said = format!("{name:?} is no sampling parameter; Sampler.parameters() lists them");
+            return Err(PyTypeError::new_err(said));
+        };
+        // An order is a list of steps, though there is one for a sampler.
+        let is_list = parameter.is_list || name == "order";
+        let text = spelled(&value, if is_list { "," } else { ":" })?;
+        let set = parameter.set(&mut params, &text);
+        set.map_err(|error| super::error::Failure::from(error).raise(value.py()))?;
+    }
+    Ok(params)
+}
+
+/// Logits as the caller has them.
+enum Logits<'py> {
+    Array(Array<'py>),
+    List(Vec<f32>),
+}
+
+impl<'py> Logits<'py> {
+    fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        match Array::readable(object, "logits") {
+            Ok(array) if array.element == Element::F64 => {
+                let rows: Rows<&[f64]> = array.rows("logits", Element::F64)?;
+                match rows.rows {
+                    1 => Ok(Logits::List(rows.row(0).iter().map(|&logit| logit as f32).collect())),
+                    rows => Err(PyValueError::new_err(format!("there are {rows} rows of logits; give one"))),
+                }
+            }
+            Ok(array) => Ok(Logits::Array(array)),
+            Err(error)
+                if error.is_instance_of::<PyTypeError>(object.py()) && !object.hasattr("__dlpack__")? =>
+            {
+                object.extract().map(Logits::List).map_err(|_| error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Each row.
+    fn rows(&self) -> PyResult<Vec<LogitRow<'_>>> {
+        match self {
+            Logits::List(list) => Ok(vec![LogitRow::F32(list)]),
+            Logits::Array(array) => match array.element {
+                Element::F32 => {
+                    let rows: Rows<&[f32]> = array.rows("logits", Element::F32)?;
+                    Ok((0..rows.rows)
+                        .map(|row| LogitRow::F32(&rows.all[row * rows.stride..][..rows.columns]))
+                        .collect())
+                }
+                Element::F16 | Element::Bf16 => {
+                    let rows: Rows<&[u16]> = array.rows("logits", array.element)?;
+                    let slices = (0..rows.rows).map(|row| &rows.all[row * rows.stride..][..rows.columns]);
+                    Ok(match array.element {
+                        Element::F16 => slices.map(LogitRow::F16).collect(),
+                        _ => slices.map(LogitRow::Bf16).collect(),
+                    })
+                }
+                _ => Err(PyTypeError::new_err("logits holds no 16- or 32-bit floats")),
+            },
+        }
+    }
+
+    /// The one row.
+    fn row(&self) -> PyResult<LogitRow<'_>> {
+        match self.rows()?[..] {
+            [row] => Ok(row),
+            ref rows => {
+                Err(PyValueError::new_err(format!("there are {} rows of logits; give one", rows.len())))
+            }
+        }
+    }
+}
+
+/// The one row of a mask.
+fn mask_of<'a>(array: Option<&'a Array<'_>>) -> PyResult<Option<&'a [u32]>> {
+    let Some(array) = array else { return Ok(None) };
+    let rows: Rows<&[u32]> = array.rows("mask", Element::Word)?;
+    match rows.rows {
+        1 => Ok(Some(&rows.all[..rows.columns])),
+        count => Err(PyValueError::new_err(format!("there are {count} rows of masks; give one"))),
+    }
+}
+
+impl Sampler {
+    /// Does something with a row of logits and a mask.
+    fn with_row<T: Send>(
+        &self,
+        logits: &Bound<'_, PyAny>,
+        mask: Option<&Bound<'_, PyAny>>,
+        work: impl FnOnce(&mut Inner, LogitRow<'_>, Option<&[u32]>) -> Result<T, SamplingError> + Send,
+    ) -> PyResult<T> {
+        let array = mask.map(|mask| Array::readable(mask, "mask")).transpose()?;
+        let (held, mask) = (Logits::of(logits)?, mask_of(array.as_ref())?);
+        let row = held.row()?;
+        outside(logits.py(), move || Ok(work(&mut *lock(&self.0)?, row, mask)?))
+    }
+
+    fn ask<T: Send>(&self, py: Python<'_>, question: impl FnOnce(&mut Inner) -> T + Send) -> PyResult<T> {
+        outside(py, || Ok(question(&mut *lock(&self.0)?)))
+    }
+}
+
+/// A law: tokens with their probabilities.
+type Law = Vec<(u32, f32)>;
+
+fn law(tokens: Vec<(TokenId, f32)>) -> Law {
+    tokens.into_iter().map(|(token, p)| (token.0, p)).collect()
+}
+
+#[pymethods]
+impl Sampler {
+    #[new]
+    #[pyo3(signature = (**options))]
+    fn new(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let params = params(options, SamplingParams::default())?;
+        Ok(Sampler(Mutex::new(outside(py, || Ok(Inner::new(params)?))?)))
+    }
+
+    /// A sampler with the options of a named preset, and others on top.
+    #[staticmethod]
+    #[pyo3(signature = (name, **options))]
+    fn preset(py: Python<'_>, name: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let preset = Preset::by_name(name)
+            .ok_or_else(|| PyValueError::new_err(format!("no preset is called {name:?}")))?;
+        let params = params(options, preset.params())?;
+        Ok(Sampler(Mutex::new(outside(py, || Ok(Inner::new(params)?))?)))
+    }
+
+    /// Every option: name, form of its text, default as text, and meaning.
+    #[staticmethod]
+    fn parameters<'py>(py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let class = py.import("hedgerow.errors")?.getattr("SamplingParameter")?;
+        let plain = SamplingParams::default();
+        let rows = Parameter::ALL.iter();
+        rows.map(|row| class.call1((row.name, row.form, row.get(&plain), row.is_list, row.help()))).collect()
+    }
+
+    /// The options that are not the default's, as texts.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let changed = self.ask(py, |sampler| sampler.params().changed())?;
+        let params = PyDict::new(py);
+        for (name, text) in changed {
+            params.set_item(name, text)?;
+        }
+        Ok(params)
+    }
+
+    /// Draws a token from a row of logits, among those that `mask` allows. Call `accept` with the
+    /// token that is used.
+    ///
+    /// `logits` is a row of floats of 16, 32 or 64 bits: of NumPy, of torch on the CPU, or a list.
+    #[pyo3(signature = (logits, mask=None))]
+    fn sample(&self, logits: &Bound<'_, PyAny>, mask: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
+        self.with_row(logits, mask, |sampler, row, mask| Ok(sampler.sample(row, mask)?.token.0))
+    }
+
+    /// Draws a token; with it, the logarithm of the probability that it was drawn with.
+    #[pyo3(signature = (logits, mask=None))]
+    fn sample_with_logprob(
+        &self,
+        logits: &Bound<'_, PyAny>,
+        mask: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(u32, f32)> {
+        let drawn = self.with_row(logits, mask, |sampler, row, mask| sampler.sample(row, mask))?;
+        Ok((drawn.token.0, drawn.logprob))
+    }
+
+    /// The law that `sample` draws from: the tokens that can be drawn with their probabilities.
+    #[pyo3(signature = (logits, mask=None))]
+    fn distribution(&self, logits: &Bound<'_, PyAny>, mask: Option<&Bound<'_, PyAny>>) -> PyResult<Law> {
+        self.with_row(logits, mask, |sampler, row, mask| Ok(law(sampler.distribution(row, mask)?)))
+    }
+
+    /// The law after each step of the chain: the step's name, and the tokens that it kept.
+    #[pyo3(signature = (logits, mask=None))]
+    fn stages(
+        &self,
+        logits: &Bound<'_, PyAny>,
+        mask: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<(&'static str, Law)>> {
+        self.with_row(logits, mask, |sampler, row, mask| {
+            let stages = sampler.stages(row, mask)?;
+            Ok(stages.into_iter().map(|stage| (stage.name, law(stage.kept))).collect())
+        })
+    }
+
+    /// Applies to a row of 32-bit logits, in place, what the chain does to single tokens: biases,
+    /// bans, penalties and the mask, which gives minus infinity. Temperature and truncations are
+    /// left out. For loops that rank tokens.
+    #[pyo3(signature = (logits, mask=None))]
+    fn process(
+        &self,
+        py: Python<'_>,
+        logits: &Bound<'_, PyAny>,
+        mask: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let mut array = Array::writable(logits, "logits")?;
+        let rows: Rows<&mut [f32]> = array.rows_mut("logits", Element::F32)?;
+        if rows.rows != 1 {
+            return Err(PyValueError::new_err(format!("there are {} rows of logits; give one", rows.rows)));
+        }
+        let masks = mask.map(|mask| Array::readable(mask, "mask")).transpose()?;
+        let mask = mask_of(masks.as_ref())?;
+        let row = &mut rows.all[..rows.columns];
+        outside(py, move || Ok(lock(&self.0)?.process(row, mask)?))
+    }
+
+    /// Takes a token into the history.
+    fn accept(&self, py: Python<'_>, token: &Bound<'_, PyAny>) -> PyResult<()> {
+        let token = self::token(token)?;
+        self.ask(py, |sampler| sampler.accept(token))
+    }
+
+    /// Takes back the last tokens of the output.
+    #[pyo3(signature = (tokens=1))]
+    fn rollback(&self, py: Python<'_>, tokens: usize) -> PyResult<()> {
+        outside(py, || Ok(lock(&self.0)?.rollback_tokens(tokens)?))
+    }
+
+    /// Begins anew behind a prompt, which penalties look at.
+    fn set_prompt(&self, py: Python<'_>, prompt: &Bound<'_, PyAny>) -> PyResult<()> {
+        let prompt = tokens(prompt)?;
+        self.ask(py, |sampler| sampler.with_prompt(&prompt))
+    }
+
+    /// Begins anew behind the same prompt.
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, Inner::reset)
+    }
+
+    /// A sampler with the same options and history, which goes its own way.
+    fn fork(&self, py: Python<'_>) -> PyResult<Self> {
+        Ok(Sampler(Mutex::new(self.ask(py, |sampler| sampler.clone())?)))
+    }
+
+    /// The number of tokens of the output.
+    #[getter]
+    fn position(&self, py: Python<'_>) -> PyResult<usize> {
+        self.ask(py, |sampler| sampler.position())
+    }
+
+    /// The tokens of the output.
+    #[getter]
+    fn output(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
+        self.ask(py, |sampler| numbers(sampler.output()))
+    }
+
+    fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
+        self.fork(py)
+    }
+
+    fn __deepcopy__(&self, py: Python<'_>, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        self.fork(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let changed = self.ask(py, |sampler| sampler.params().changed())?;
+        let changed: Vec<String> =
+            changed.into_iter().map(|(name, text)| format!("{name}={text:?}")).collect();
+        Ok(format!("Sampler({})", changed.join(", ")))
+    }
+}
+
+/// Draws a token for each sampler from its row of logits, in one call without the interpreter's
+/// lock.
+///
+/// `masks` has a row for each, or is left out.
+#[pyfunction]
+#[pyo3(signature = (samplers, logits, masks=None))]
+pub fn sample_batch(
+    py: Python<'_>,
+    samplers: &Bound<'_, PyAny>,
+    logits: &Bound<'_, PyAny>,
+    masks: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Vec<u32>> {
+    let samplers: Vec<Bound<'_, Sampler>> =
+        samplers.try_iter()?.map(|sampler| Ok(sampler?.cast_into()?)).collect::<PyResult<_>>()?;
+    let samplers: Vec<&Sampler> = samplers.iter().map(|sampler| sampler.get()).collect();
+    let held = Logits::of(logits)?;
+    let logits = held.rows()?;
+    let array = masks.map(|masks| Array::readable(masks, "masks")).transpose()?;
+    let masks: Option<Rows<&[u32]>> =
+        array.as_ref().map(|array| array.rows("masks", Element::Word)).transpose()?;
+    let counts = [logits.len(), masks.as_ref().map_or(samplers.len(), |masks| masks.rows)];
+    if counts != [samplers.len(); 2] {
+        let said =
+            format!("{} samplers, {} rows of logits, {} of masks", samplers.len(), counts[0], counts[1]);
+        return Err(PyValueError::new_err(said));
+    }
+    outside(py, move || {
+        let mut drawn = Vec::with_capacity(samplers.len());
+        for (row, (sampler, logits)) in samplers.into_iter().zip(logits).enumerate() {
+            let mask = masks.as_ref().map(|masks| masks.row(row));
+            drawn.push(lock(&sampler.0)?.sample(logits, mask)?.token.0);
+        }
+        Ok(drawn)
+    })
+}

@@ -1,0 +1,206 @@
+//! The options of JSON Schemas as keyword arguments.
+//!
+//! Policies are their names, the same as on the command line. Values are checked when a grammar is
+//! described, before anything is compiled.
+
+use super::error::Failure;
+use hedgerow::grammar::KeyOrder;
+use hedgerow::schema::{
+    AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
+    UniqueKeys, UnknownFormat, Whitespace,
+};
+use hedgerow::SchemaOptions;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::collections::BTreeMap;
+
+/// The names of a policy's values, the default first.
+type Names<T> = &'static [(&'static str, T)];
+
+const KEY_ORDER: Names<KeyOrder> = &[("declared", KeyOrder::Declared), ("any", KeyOrder::Any)];
+const ADDITIONAL_PROPERTIES: Names<AdditionalProperties> =
+    &[("as-schema", AdditionalProperties::AsSchema), ("forbid", AdditionalProperties::Forbid)];
+const ESCAPES: Names<EscapePolicy> = &[
+    ("free-strings", EscapePolicy::FreeStrings),
+    ("any", EscapePolicy::Any),
+    ("minimal", EscapePolicy::Minimal),
+    ("no-unicode", EscapePolicy::NoUnicode),
+];
+const UNIQUE_KEYS: Names<UniqueKeys> =
+    &[("enforced", UniqueKeys::Enforced), ("ignored", UniqueKeys::Ignored)];
+const NUMBERS: Names<Numbers> = &[("canonical", Numbers::Canonical), ("json", Numbers::Json)];
+const FORMAT: Names<FormatPolicy> = &[("assert", FormatPolicy::Assert), ("annotate", FormatPolicy::Annotate)];
+const CONTENT_ENCODING: Names<ContentEncoding> =
+    &[("assert", ContentEncoding::Assert), ("annotate", ContentEncoding::Annotate)];
+const UNKNOWN_FORMAT: Names<UnknownFormat> =
+    &[("warn", UnknownFormat::Warn), ("refuse", UnknownFormat::Refuse)];
+const STRICTNESS: Names<Strictness> = &[("strict", Strictness::Strict), ("lenient", Strictness::Lenient)];
+const DRAFT: Names<Draft> = &[
+    ("unspecified", Draft::Unspecified),
+    ("4", Draft::Four),
+    ("6", Draft::Six),
+    ("7", Draft::Seven),
+    ("2019-09", Draft::Y2019),
+    ("2020-12", Draft::Y2020),
+];
+
+/// Names of `whitespace`.
+const WHITESPACE: Names<Whitespace> = &[
+    ("flexible", Whitespace::Flexible),
+    ("unlimited", Whitespace::Unlimited),
+    ("compact", Whitespace::Compact),
+];
+
+/// The value of that name.
+pub fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, Failure> {
+    let found = names.iter().find(|(name, _)| *name == given).map(|(_, value)| value.clone());
+    found.ok_or_else(|| {
+        let names: Vec<String> = names.iter().map(|(name, _)| format!("{name:?}")).collect();
+        Failure::argument(format!("{option} is {given:?}; it must be {}", names.join(" or ")))
+    })
+}
+
+macro_rules! policies {
+    ($($name:ident: $names:ident),* $(,)?) => {
+        /// The options as they were given.
+        #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+        pub struct SchemaArguments {
+            $($name: String,)*
+            whitespace: String,
+            separators: Option<(String, String)>,
+            indent: Option<u8>,
+            whitespace_pattern: Option<String>,
+            documents: BTreeMap<String, String>,
+            fuel: u64,
+        }
+
+        impl Default for SchemaArguments {
+            fn default() -> Self {
+                SchemaArguments {
+                    $($name: $names[0].0.to_owned(),)*
+                    whitespace: WHITESPACE[0].0.to_owned(),
+                    separators: None,
+                    indent: None,
+                    whitespace_pattern: None,
+                    documents: BTreeMap::new(),
+                    fuel: SchemaOptions::DEFAULT_FUEL,
+                }
+            }
+        }
+
+        impl SchemaArguments {
+            /// Sets one option.
+            fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+                match name {
+                    $(stringify!($name) => self.$name = value.extract()?,)*
+                    "whitespace" => self.whitespace = value.extract()?,
+                    "separators" => self.separators = value.extract()?,
+                    "indent" => self.indent = value.extract()?,
+                    "whitespace_pattern" => self.whitespace_pattern = value.extract()?,
+                    "documents" => self.documents = documents(value)?,
+                    "fuel" => self.fuel = value.extract()?,
+                    _ => {
+                        let said = format!("JSON Schemas have no option {name:?}");
+                        return Err(pyo3::exceptions::PyTypeError::new_err(said));
+                    }
+                }
+                Ok(())
+            }
+
+            /// The options that are not the default's, by name.
+            pub fn changed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                let (plain, given) = (Self::default(), PyDict::new(py));
+                $(if self.$name != plain.$name {
+                    given.set_item(stringify!($name), &self.$name)?;
+                })*
+                if self.whitespace != plain.whitespace {
+                    given.set_item("whitespace", &self.whitespace)?;
+                }
+                if let Some(separators) = &self.separators {
+                    given.set_item("separators", separators)?;
+                }
+                if let Some(indent) = self.indent {
+                    given.set_item("indent", indent)?;
+                }
+                if let Some(pattern) = &self.whitespace_pattern {
+                    given.set_item("whitespace_pattern", pattern)?;
+                }
+                if !self.documents.is_empty() {
+                    given.set_item("documents", &self.documents)?;
+                }
+                if self.fuel != plain.fuel {
+                    given.set_item("fuel", self.fuel)?;
+                }
+                Ok(given)
+            }
+
+            /// The options as the library takes them.
+            pub fn options(&self) -> Result<SchemaOptions, Failure> {
+                let mut options = SchemaOptions::default().whitespace(self.spaces()?).fuel(self.fuel);
+                $(options = options.$name(choose(stringify!($name), &self.$name, $names)?);)*
+                for (uri, text) in &self.documents {
+                    options = options.document(uri, text);
+                }
+                Ok(options)
+            }
+        }
+    };
+}
+
+policies! {
+    key_order: KEY_ORDER,
+    additional_properties: ADDITIONAL_PROPERTIES,
+    escapes: ESCAPES,
+    unique_keys: UNIQUE_KEYS,
+    numbers: NUMBERS,
+    format: FORMAT,
+    content_encoding: CONTENT_ENCODING,
+    unknown_format: UNKNOWN_FORMAT,
+    strictness: STRICTNESS,
+    draft: DRAFT,
+}
+
+impl SchemaArguments {
+    /// The options in keyword arguments.
+    pub fn read(given: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut arguments = Self::default();
+        for (name, value) in given.into_iter().flatten() {
+            arguments.set(&name.extract::<String>()?, &value)?;
+        }
+        Ok(arguments)
+    }
+
+    /// The whitespace, which four options tell of.
+    fn spaces(&self) -> Result<Whitespace, Failure> {
+        let named = choose("whitespace", &self.whitespace, WHITESPACE)?;
+        let given = [
+            named != Whitespace::Flexible,
+            self.separators.is_some(),
+            self.indent.is_some(),
+            self.whitespace_pattern.is_some(),
+        ];
+        if given.into_iter().filter(|&given| given).count() > 1 {
+            let said = "give only one of whitespace, separators, indent and whitespace_pattern";
+            return Err(Failure::argument(said.to_owned()));
+        }
+        Ok(match (&self.separators, self.indent, &self.whitespace_pattern) {
+            (Some((item, key)), ..) => Whitespace::Exact { item: item.clone(), key: key.clone() },
+            (_, Some(indent), _) => Whitespace::Pretty(indent),
+            (_, _, Some(pattern)) => Whitespace::Pattern(pattern.clone()),
+            _ => named,
+        })
+    }
+}
+
+/// Documents by URI; values that are no text are written as JSON.
+fn documents(given: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, String>> {
+    let to_text = given.py().import("hedgerow._schema")?.getattr("to_text")?;
+    let mut documents = BTreeMap::new();
+    if given.is_none() {
+        return Ok(documents);
+    }
+    for (uri, document) in given.cast::<PyDict>()? {
+        documents.insert(uri.extract()?, to_text.call1((document,))?.extract()?);
+    }
+    Ok(documents)
+}

@@ -1,0 +1,309 @@
+"""The core: vocabularies, grammars, constraints, matchers, masks and machines."""
+
+from __future__ import annotations
+
+import array
+import copy
+import ctypes
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import hedgerow as hr
+import pytest
+
+PERSON = '{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}'
+
+
+def bits(mask: memoryview) -> list[int]:
+    return [32 * at + bit for at, word in enumerate(mask) for bit in range(32) if word >> bit & 1]
+
+
+def test_first_mask(words: hr.Vocabulary) -> None:
+    constraint = hr.compile(hr.Grammar.choice(["yes", "no"]), words)
+    matcher = constraint.matcher()
+    mask = words.mask_buffer()
+    matcher.fill_mask(mask)
+    assert bits(mask) == [0, 1, 4, 5] == matcher.allowed_tokens()
+    assert matcher.allows(0) and not matcher.allows(2)
+    assert matcher.advance(0) and not matcher.advance(0)
+    assert (matcher.forced_bytes(), matcher.forced_tokens()) == (b"s", [3])
+    assert matcher.completion() == [3]
+    fork = matcher.fork()
+    assert fork.advance(3) and fork.is_accepting and not matcher.is_accepting
+    assert matcher.validate([3, 3]) == 1 and matcher.output_len == 1
+    matcher.rollback()
+    assert matcher.output_len == 0 and matcher.state_id == constraint.matcher().state_id
+    assert matcher.advance_bytes("no") and matcher.is_accepting
+    matcher.reset()
+    assert copy.copy(matcher).output_len == copy.deepcopy(matcher).output_len == 0
+
+
+def test_core_imports_nothing_heavy() -> None:
+    code = "import sys, hedgerow; sys.exit(bool({'numpy', 'torch', 'pydantic'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("grammar", "good", "bad"),
+    [
+        (hr.Grammar.json_schema(PERSON), '{"age": 3}', '{"age": "3"}'),
+        (hr.Grammar.json_schema(PERSON.encode()), '{"age": 3}', "{}"),
+        (hr.Grammar.json_schema({"const": "é"}), '"é"', '"e"'),
+        (hr.Grammar.json_schema(True), "[1, {}]", "[1,"),
+        (hr.Grammar.json_schema({"type": "array"}, whitespace="compact"), "[1,2]", "[1, 2]"),
+        (hr.Grammar.json_schema({"type": "array"}, separators=(", ", ": ")), "[1, 2]", "[1,2]"),
+        (hr.Grammar.json_schema({"type": "array"}, indent=1), "[\n 1\n]", "[1]"),
+        (hr.Grammar.json_schema({"type": "array"}, whitespace_pattern=" ?"), "[1, 2]", "[1,  2]"),
+        (hr.Grammar.json_schema(PERSON, additional_properties="forbid"), '{"age": 3}', '{"age": 3, "b": 1}'),
+        (
+            hr.Grammar.json_schema({"$ref": "https://x.test/a"}, documents={"https://x.test/a": {"const": 1}}),
+            "1",
+            "2",
+        ),
+        (hr.Grammar.regex("[A-Z]{2}[0-9]"), "AB3", "AB"),
+        (hr.Grammar.regex(r"\d", dialect="rust"), "٣", "x"),
+        (hr.Grammar.choice(["yes", "no"]), "yes", "ye"),
+        (hr.Grammar.gbnf('root ::= "[" root? "]"'), "[[]]", "[["),
+        (hr.Grammar.ebnf('root ::= "a"+ "b"'), "aab", "b"),
+        (hr.Grammar.lark('start: "a"+ "b"'), "aab", "b"),
+        (hr.Grammar.lark('top: "a"', start="top"), "a", "b"),
+        (hr.Grammar.lark("%import mine.x\nstart: x", modules={"mine": 'x: "q"'}), "q", "x"),
+    ],
+)
+def test_grammars(grammar: hr.Grammar, good: str, bad: str, bytes_vocabulary: hr.Vocabulary) -> None:
+    again = pickle.loads(pickle.dumps(grammar))
+    assert again == grammar and hash(again) == hash(grammar) and grammar != hr.Grammar.choice(["other"])
+    for form in (grammar.check(), again):
+        constraint = hr.compile(form, bytes_vocabulary)
+        assert constraint.accepts(good) and constraint.accepts(good.encode())
+        assert not constraint.accepts(bad)
+    assert constraint.grammar == grammar and constraint.vocabulary is bytes_vocabulary
+
+
+@pytest.mark.parametrize(
+    ("grammar", "kind", "where"),
+    [
+        (hr.Grammar.json_schema("{"), hr.GrammarError, {"line": 1}),
+        (hr.Grammar.json_schema('{"type": "nothing"}'), hr.GrammarError, {"pointer": "/type", "keyword": "type"}),
+        (hr.Grammar.json_schema({"type": "integer", "enum": ["a"]}), hr.GrammarError, {}),
+        (hr.Grammar.json_schema({"oneOf": [{"not": {"minLength": n}} for n in range(1, 40)]}, fuel=3), hr.LimitError, {}),
+        (hr.Grammar.regex("[a-"), hr.GrammarError, {}),
+        (hr.Grammar.choice([]), hr.GrammarError, {}),
+        (hr.Grammar.gbnf('root ::= "a'), hr.GrammarError, {"line": 1}),
+        (hr.Grammar.lark("start: missing"), hr.GrammarError, {"line": 1, "column": 8}),
+        (hr.Grammar.ebnf("root ::= (" * 2000), hr.HedgerowError, {"line": 1}),
+    ],
+)
+def test_errors(
+    grammar: hr.Grammar, kind: type[Exception], where: dict[str, object], bytes_vocabulary: hr.Vocabulary
+) -> None:
+    with pytest.raises(kind) as caught:
+        hr.compile(grammar, bytes_vocabulary)
+    assert isinstance(caught.value, hr.HedgerowError)
+    for name, value in where.items():
+        assert getattr(caught.value, name) == value
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), vars(again)) == (str(caught.value), vars(caught.value))
+
+
+def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) -> None:
+    matcher = hr.compile(hr.Grammar.choice(["yes"]), words).matcher()
+    mask = words.mask_buffer()
+    cases = [
+        (TypeError, lambda: matcher.advance("0")),
+        (TypeError, lambda: matcher.advance(1.5)),
+        (ValueError, lambda: matcher.advance(-1)),
+        (ValueError, lambda: matcher.advance(1 << 40)),
+        (ValueError, lambda: matcher.advance(7)),
+        (ValueError, lambda: matcher.rollback(1)),
+        (TypeError, lambda: matcher.validate(3)),
+        (TypeError, lambda: matcher.advance_bytes(3)),
+        (TypeError, lambda: matcher.fill_mask(bytearray(4))),
+        (TypeError, lambda: matcher.fill_mask(array.array("d", [0.0]))),
+        (TypeError, lambda: matcher.fill_mask([0])),
+        (TypeError, lambda: matcher.fill_mask(None)),
+        (BufferError, lambda: matcher.fill_mask(memoryview(b"1234").cast("I"))),
+        (ValueError, lambda: matcher.fill_mask(array.array("I"))),
+        (IndexError, lambda: matcher.fill_mask(mask, 1)),
+        (IndexError, lambda: matcher.fill_mask(mask, -1)),
+        (ValueError, lambda: hr.fill_masks([matcher, matcher], words.mask_buffer(2))),
+        (IndexError, lambda: hr.fill_masks([matcher, matcher.fork()], mask)),
+        (ValueError, lambda: hr.fill_masks([matcher], mask, rows=[0, 1])),
+        (ValueError, lambda: hr.fill_masks([matcher], mask, threads=0)),
+        (TypeError, lambda: hr.fill_masks([3], mask)),
+        (ValueError, lambda: hr.fill_masks([matcher], array.array("I"))),
+        (TypeError, lambda: hr.Grammar.choice("yes")),
+        (TypeError, lambda: hr.Grammar.of("yes")),
+        (TypeError, lambda: hr.Grammar.of(b"yes")),
+        (TypeError, lambda: hr.Grammar.json_schema(3)),
+        (TypeError, lambda: hr.Grammar.json_schema({"const": object()})),
+        (ValueError, lambda: hr.Grammar.json_schema({"const": float("nan")})),
+        (TypeError, lambda: hr.Grammar.json_schema(True, colour="red")),
+        (ValueError, lambda: hr.Grammar.json_schema(True, key_order="some")),
+        (ValueError, lambda: hr.Grammar.json_schema(True, whitespace="compact", indent=2)),
+        (ValueError, lambda: hr.compile(hr.Grammar.json_schema(True, indent=99), words)),
+        (ValueError, lambda: hr.Grammar.regex("a", dialect="perl")),
+        (TypeError, lambda: hr.compile("yes", words)),
+        (TypeError, lambda: hr.compile(hr.Grammar.choice(["yes"]), "words")),
+        (ValueError, lambda: hr.compile(hr.Grammar.choice(["yes"]), words, timeout=-1)),
+        (hr.GrammarError, lambda: hr.compile(hr.Grammar.choice(["maybe"]), words)),
+        (hr.VocabularyError, lambda: hr.compile(hr.Grammar.choice(["a"]), hr.Vocabulary.from_tokens([]))),
+        (hr.VocabularyError, lambda: hr.Vocabulary.from_tokenizer(b"{}")),
+        (FileNotFoundError, lambda: hr.Vocabulary.from_tokenizer("/nowhere/tokenizer.json")),
+        (FileNotFoundError, lambda: hr.Vocabulary.from_gguf("/nowhere.gguf")),
+        (TypeError, lambda: hr.Vocabulary.from_tokenizer(3)),
+        (hr.VocabularyError, lambda: words.with_eos([99])),
+        (hr.VocabularyError, lambda: words.with_eos("</s>")),
+        (hr.VocabularyError, lambda: words.with_model_size(3)),
+        (ValueError, lambda: words.bytes(99)),
+        (ValueError, lambda: words.mask_buffer(0)),
+        (ValueError, lambda: words.mask_buffer(1 << 62)),
+        (hr.VocabularyError, lambda: words.greedy_tokenize("maybe")),
+        (ValueError, lambda: matcher.mask_draft_tree([0], [0], mask)),
+        (ValueError, lambda: matcher.mask_draft_tree([0, 3], [None], words.mask_buffer(2))),
+        (IndexError, lambda: matcher.mask_draft_tree([0, 3], [None, 0], mask)),
+        (ValueError, lambda: matcher.mask_draft_tree([0], [-2], mask)),
+        (ValueError, lambda: hr.TokenFsm.from_bytes(b"none")),
+        (hr.LimitError, lambda: hr.compile(hr.Grammar.json_schema(True), bytes_vocabulary).token_fsm(max_states=9)),
+    ]
+    for number, (kind, call) in enumerate(cases):
+        with pytest.raises(kind) as caught:
+            call()
+        assert not isinstance(caught.value, hr.InternalError), number
+    assert matcher.output_len == 0 and matcher.advance(0)
+
+
+def test_buffers(words: hr.Vocabulary) -> None:
+    matcher = hr.compile(hr.Grammar.choice(["yes", "no"]), words).matcher()
+    expected = 0b110011
+    for out in (array.array("I", [7]), array.array("i", [7]), (ctypes.c_int32 * 1)(7), (ctypes.c_uint32 * 1)(7)):
+        matcher.fill_mask(out)
+        assert out[0] == expected
+    # A wider row: no token has the bits behind the vocabulary's.
+    wide = array.array("I", [7, 7, 7])
+    matcher.fill_mask(wide)
+    assert list(wide) == [expected, 0, 0]
+    rows = memoryview(array.array("I", [9] * 6)).cast("B").cast("I", (3, 2))
+    matcher.fill_mask(rows, 1)
+    assert rows.tolist() == [[9, 9], [expected, 0], [9, 9]]
+    # Rows of a larger array.
+    hr.fill_masks([matcher, matcher.fork()], rows, rows=[2, 0])
+    assert rows.tolist() == [[expected, 0], [expected, 0], [expected, 0]]
+
+
+def test_batch(words: hr.Vocabulary) -> None:
+    one, other = (hr.compile(hr.Grammar.choice([text]), words) for text in ("yes", "no"))
+    out = words.mask_buffer(3)
+    hr.fill_masks([one.matcher(), other.matcher(), one.matcher()], out, threads=2)
+    assert out.tolist() == [[0b11], [0b110000], [0b11]]
+    hr.fill_masks([], out)
+
+
+def test_draft_tree(words: hr.Vocabulary) -> None:
+    matcher = hr.compile(hr.Grammar.choice(["yes", "no"]), words).matcher()
+    out = words.mask_buffer(4)
+    allowed = matcher.mask_draft_tree([0, 3, 2, 4], [None, 0, -1, None], out)
+    assert allowed == [True, True, False, True]
+    assert out.tolist() == [[1 << 3], [0], [0], [0]]
+    shifted = words.mask_buffer(5)
+    assert matcher.mask_draft_tree([0], [-1], shifted, 4) == [True]
+    assert shifted.tolist() == [[0], [0], [0], [0], [1 << 3]]
+    assert matcher.mask_draft_tree([], [], out, 4) == []
+
+
+def test_end_tokens(bytes_vocabulary: hr.Vocabulary) -> None:
+    end = bytes_vocabulary.eos[0]
+    matcher = hr.compile(hr.Grammar.choice(["a"]), bytes_vocabulary).matcher()
+    assert not matcher.allows(end) and matcher.advance(ord("a")) and matcher.allowed_tokens() == [end]
+    assert matcher.advance(end) and matcher.is_stopped
+    matcher.rollback()
+    assert not matcher.is_stopped and matcher.output_len == 1
+
+
+def test_token_fsm(words: hr.Vocabulary) -> None:
+    constraint = hr.compile(hr.Grammar.choice(["yes", "no"]), words)
+    machine = constraint.token_fsm()
+    assert machine.token_count == words.size and machine.vocabulary_fingerprint == words.fingerprint
+    state = machine.next(hr.TokenFsm.START, 0)
+    assert state is not None and machine.allowed_tokens(state) == [3]
+    assert machine.next(hr.TokenFsm.START, 3) is None
+    out = words.mask_buffer()
+    machine.fill_mask(hr.TokenFsm.START, out)
+    assert bits(out) == constraint.matcher().allowed_tokens()
+    again = pickle.loads(pickle.dumps(machine))
+    assert again.to_bytes() == machine.to_bytes()
+    table = machine.to_table()
+    assert len(table) == machine.state_count * machine.class_count
+    assert table[machine.token_classes[0]] == state and table.readonly
+    assert len(machine.row_starts) == machine.state_count + 1
+    assert len(machine.edge_classes) == len(machine.edge_targets) == machine.row_starts[-1]
+    assert not machine.is_accepting(state) and not machine.is_stopped(state)
+    with pytest.raises(ValueError, match="none of them"):
+        machine.is_accepting(99)
+
+
+def test_vocabulary(bytes_vocabulary: hr.Vocabulary) -> None:
+    end = bytes_vocabulary.eos[0]
+    assert bytes_vocabulary.special_tokens == {"<end>": end}
+    assert bytes_vocabulary.name(end) == "<end>" and bytes_vocabulary.is_special(end)
+    assert bytes_vocabulary.bytes(65) == b"A" and bytes_vocabulary.name(65) is None
+    assert bytes_vocabulary.decode(bytes_vocabulary.greedy_tokenize("true é")) == "true é".encode()
+    wider = bytes_vocabulary.with_model_size(300)
+    assert (len(wider), wider.size, wider.token_count, wider.mask_words) == (300, 300, end + 1, 10)
+    for vocabulary in (bytes_vocabulary, wider, bytes_vocabulary.with_eos([end, 10])):
+        again = pickle.loads(pickle.dumps(vocabulary))
+        assert again == vocabulary and hash(again) == hash(vocabulary) and again.eos == vocabulary.eos
+    assert wider != bytes_vocabulary
+    named = bytes_vocabulary.with_eos_from_config('{"eos_token_id": 3}', b'{"eos_token": "<end>"}')
+    assert named.eos == [3, end]
+    bytes_vocabulary.prepare()
+    ranks = hr.Vocabulary.from_tiktoken("YQ== 0\nYg== 1\n", special={"<|endoftext|>": 2})
+    assert ranks.bytes(1) == b"b" and ranks.eos == [2]
+
+
+def test_tokenizer_files(tmp_path: Path, llama: Path) -> None:
+    vocabulary = hr.Vocabulary.from_tokenizer(llama)
+    assert vocabulary.size > 128_000 and vocabulary.special_tokens["<|eot_id|>"] in vocabulary.eos
+    (tmp_path / "tokenizer.json").symlink_to(llama)
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [128001, 128009]}')
+    assert hr.Vocabulary.from_tokenizer(str(tmp_path)).eos == [128001, 128009]
+    assert hr.Vocabulary.from_tokenizer(tmp_path, eos="<|eot_id|>", model_size=130_000).size == 130_000
+
+
+def test_tokenizers_and_tiktoken(llama: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer.from_file(str(llama))
+    assert hr.Vocabulary.from_tokenizer(tokenizer) == hr.Vocabulary.from_tokenizer(llama)
+    tiktoken = pytest.importorskip("tiktoken")
+    encoding = tiktoken.Encoding(
+        "small", pat_str=".", mergeable_ranks={b"a": 0, b"b": 1, b"ab": 2}, special_tokens={"<|endoftext|>": 4}
+    )
+    vocabulary = hr.Vocabulary.from_tokenizer(encoding)
+    assert (vocabulary.bytes(2), vocabulary.bytes(3), vocabulary.eos) == (b"ab", b"", [4])
+
+
+def test_limits_and_warnings(bytes_vocabulary: hr.Vocabulary) -> None:
+    limits = hr.Limits(graph_bytes=1 << 20)
+    assert limits == hr.Limits(graph_bytes=1 << 20) != hr.Limits() and hash(limits)
+    constraint = hr.compile(hr.Grammar.json_schema(PERSON), bytes_vocabulary, limits=limits)
+    constraint.matcher().allowed_tokens()
+    assert constraint.stats()["masks"] >= 1
+    with pytest.raises(hr.LimitError, match="state_threads"):
+        hr.compile({"type": "object"}, bytes_vocabulary, limits=hr.Limits(state_threads=1)).accepts('{"a": 1}')
+    [warning] = hr.Grammar.json_schema({"colour": "red"}).warnings()
+    assert warning.keyword == "colour"
+
+
+def test_views(bytes_vocabulary: hr.Vocabulary) -> None:
+    constraint = hr.compile(hr.Grammar.json_schema(PERSON), bytes_vocabulary)
+    matcher = constraint.matcher()
+    matcher.advance_bytes('{"a')
+    assert "<code>ge&quot;" in matcher._repr_html_() and "age" not in matcher._repr_html_()
+    told = hr.explain(constraint, '{"age": x<3}')
+    assert (told.prefix_len, told.is_accepted) == (8, False)
+    assert "leaves the grammar at byte 8" in told._repr_html_() and "x&lt;3" in told._repr_html_()
+    assert "belongs" in hr.explain(constraint, '{"age": 3}')._repr_html_()
+    for thing in (constraint, matcher, constraint.grammar, bytes_vocabulary, hr.Limits(), hr.CancelFlag()):
+        assert type(thing).__name__ in repr(thing)

@@ -1,0 +1,116 @@
+"""Samplers, and masks applied to logits."""
+
+from __future__ import annotations
+
+import array
+import math
+
+import hedgerow as hr
+import pytest
+from hedgerow._types import SamplerOptions
+
+
+def test_options_are_the_librarys() -> None:
+    named = list(SamplerOptions.__annotations__)
+    assert named == [parameter.name for parameter in hr.Sampler.parameters()]
+    assert all(parameter.help for parameter in hr.Sampler.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        ({"temperature": 0.5, "top_k": 3}, {"temperature": "0.5", "top_k": "3"}),
+        ({"xtc": (0.5, 0.1)}, {"xtc": "0.5:0.1"}),
+        ({"xtc": None, "top_n_sigma": 2}, {"top_n_sigma": "2"}),
+        ({"logit_bias": {3: -1.5, 4: "-inf"}}, {"logit_bias": "3=-1.5,4=-inf"}),
+        ({"logit_bias": {4: -math.inf}}, {"logit_bias": "4=-inf"}),
+        ({"bad_words": [[1, 2], [3]]}, {"bad_words": "1:2,3"}),
+        ({"suppressed_tokens": [1, 2]}, {"suppressed_tokens": "1,2"}),
+        ({"order": ["mask", "temperature"]}, {"order": "mask,temperature"}),
+        ({"selection": "gumbel-max", "seed": 1 << 60}, {"selection": "gumbel-max", "seed": str(1 << 60)}),
+    ],
+)
+def test_options(options: dict[str, object], texts: dict[str, str]) -> None:
+    assert hr.Sampler(**options).params == texts  # type: ignore[arg-type]
+
+
+def test_draws() -> None:
+    logits = array.array("f", [0.0, 3.0, 1.0, -1.0])
+    greedy = hr.Sampler(temperature=0)
+    assert greedy.sample(logits) == greedy.sample(list(logits)) == greedy.sample(array.array("d", logits)) == 1
+    mask = array.array("I", [0b1101])
+    assert greedy.sample(logits, mask) == 2
+    token, logprob = hr.Sampler(top_k=1).sample_with_logprob(logits)
+    assert (token, logprob) == (1, 0.0)
+    law = dict(hr.Sampler().distribution(logits, mask))
+    assert set(law) == {0, 2, 3} and sum(law.values()) == pytest.approx(1)
+    stages = hr.Sampler(top_k=2).stages(logits)
+    assert stages[0][0] == "logits" and len(stages[-1][1]) == 2
+    one, other = hr.Sampler(seed=3), hr.Sampler(seed=3)
+    drawn = []
+    for _ in range(8):
+        drawn.append(one.sample(logits))
+        one.accept(drawn[-1])
+    for token in drawn:
+        assert other.sample(logits) == token
+        other.accept(token)
+    assert one.output == drawn and one.position == 8
+    fork = one.fork()
+    one.rollback(8)
+    assert one.position == 0 and fork.position == 8 and one.sample(logits) == drawn[0]
+    one.set_prompt([1, 1])
+    one.reset()
+    hr.Sampler(suppressed_tokens=[0]).process(logits, mask)
+    assert [math.isinf(logit) for logit in logits] == [True, True, False, False]
+    assert hr.Sampler.preset("creative", top_p=0.5, seed=1).params == {"top_p": "0.5", "seed": "1"}
+
+
+def test_batch() -> None:
+    samplers = [hr.Sampler(temperature=0) for _ in range(2)]
+    logits = memoryview(array.array("f", [0, 1, 2, 3, 2, 1])).cast("B").cast("f", (2, 3))
+    masks = memoryview(array.array("I", [0b011, 0b110])).cast("B").cast("I", (2, 1))
+    assert hr.sample_batch(samplers, logits) == [2, 0]
+    assert hr.sample_batch(samplers, logits, masks) == [1, 1]
+    with pytest.raises(ValueError, match="2 rows of logits"):
+        hr.sample_batch(samplers[:1], logits)
+
+
+def test_bad_options_and_rows() -> None:
+    logits = array.array("f", [0.0, 1.0])
+    cases = [
+        (TypeError, lambda: hr.Sampler(heat=1)),
+        (TypeError, lambda: hr.Sampler(top_k=True)),
+        (hr.SamplingError, lambda: hr.Sampler(temperature=-1)),
+        (hr.SamplingError, lambda: hr.Sampler(temperature=float("nan"))),
+        (hr.SamplingError, lambda: hr.Sampler(top_k=1.5)),
+        (hr.SamplingError, lambda: hr.Sampler(xtc="often")),
+        (hr.SamplingError, lambda: hr.Sampler(mirostat=2, adaptive_p=0.5)),
+        (ValueError, lambda: hr.Sampler.preset("nothing")),
+        (hr.SamplingError, lambda: hr.Sampler().sample(array.array("f"))),
+        (hr.SamplingError, lambda: hr.Sampler().sample([float("nan"), 1.0])),
+        (hr.SamplingError, lambda: hr.Sampler().sample(logits, array.array("I", [0]))),
+        (hr.SamplingError, lambda: hr.Sampler().sample(logits, array.array("I", [1, 1, 1]))),
+        (hr.SamplingError, lambda: hr.Sampler().rollback(1)),
+        (TypeError, lambda: hr.Sampler().sample(["a"])),
+        (TypeError, lambda: hr.Sampler().sample(logits, logits)),
+        (TypeError, lambda: hr.Sampler().process([0.0])),
+        (TypeError, lambda: hr.mask_logits(logits, logits)),
+        (ValueError, lambda: hr.mask_logits(array.array("i", [1]), array.array("I", [1]))),
+        (IndexError, lambda: hr.mask_logits(logits, array.array("I", [1]), rows=[1])),
+    ]
+    for number, (kind, call) in enumerate(cases):
+        with pytest.raises(kind) as caught:
+            call()
+        assert not isinstance(caught.value, hr.InternalError), number
+
+
+@pytest.mark.parametrize("code", ["f", "d"])
+def test_mask_logits(code: str) -> None:
+    no = -math.inf
+    logits = memoryview(array.array(code, range(1, 11))).cast("B").cast(code, (2, 5))
+    hr.mask_logits(logits, array.array("I", [0b00101]), rows=[1])
+    assert logits.tolist() == [[1, 2, 3, 4, 5], [6, no, 8, no, no]]
+    hr.mask_logits(logits, memoryview(array.array("i", [-1, 4])).cast("B").cast("i", (2, 1)))
+    assert logits.tolist() == [[1, 2, 3, 4, 5], [no, no, 8, no, no]]
+    hr.mask_logits(logits, array.array("I", [0]))
+    assert logits.tolist() == [[no] * 5] * 2

@@ -1,0 +1,193 @@
+"""Work: caches, threads, deadlines, cancellation, memory."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import hedgerow as hr
+import pytest
+
+LONG = hr.Grammar.regex("(a|b)*a(a|b){" + "14}")
+"""A grammar whose machine over tokens has so many states that nobody waits for it."""
+
+
+def test_compiler_keeps_by_grammar_options_and_ends(bytes_vocabulary: hr.Vocabulary) -> None:
+    compiler = hr.Compiler(bytes_vocabulary, cache=2)
+    schema = {"type": "array", "items": {"const": 1}}
+    one = compiler.compile(schema)
+    assert compiler.compile(hr.Grammar.json_schema(dict(schema))) is one
+    compact = compiler.compile(hr.Grammar.json_schema(schema, whitespace="compact"))
+    assert compact is not one and compact.accepts("[1,1]")
+    other = compiler.compile(schema, eos=[10])
+    assert other is not one and other.vocabulary.eos == [10] and one.vocabulary.eos != [10]
+    assert compiler.compile(schema, eos=[10, 10]) is other
+    assert compiler.cache_info() == (2, 3, 2, 2)
+    compiler.cache_clear()
+    assert compiler.compile(schema) is not one
+    for ends in range(40):
+        assert compiler.compile(schema, eos=[ends]).vocabulary.eos == [ends]
+    with pytest.raises(ValueError, match="-1"):
+        hr.Compiler(bytes_vocabulary, cache=-1)
+    with pytest.raises(hr.GrammarError):
+        compiler.compile({"type": "nothing"})
+    assert hr.Compiler(bytes_vocabulary, cache=0).compile(schema).accepts("[]")
+
+
+def test_constraints_are_pickled_as_their_parts(bytes_vocabulary: hr.Vocabulary) -> None:
+    limits = hr.Limits(graph_bytes=1 << 22)
+    constraint = hr.compile({"const": 3}, bytes_vocabulary, limits=limits)
+    again = pickle.loads(pickle.dumps(constraint))
+    assert again.accepts("3") and again.grammar == constraint.grammar and again.vocabulary == bytes_vocabulary
+    assert pickle.loads(pickle.dumps(limits)) == limits
+
+
+def test_deadlines(bytes_vocabulary: hr.Vocabulary) -> None:
+    constraint = hr.compile(LONG, bytes_vocabulary)
+    with pytest.raises(hr.DeadlineError) as caught:
+        constraint.token_fsm(max_states=1 << 30, timeout=0.05)
+    assert isinstance(caught.value, TimeoutError)
+    with pytest.raises(hr.DeadlineError):
+        hr.compile(hr.Grammar.gbnf(LONG_RULES), bytes_vocabulary, timeout=0)
+    with pytest.raises(hr.DeadlineError):
+        hr.Grammar.json_schema(True).check(timeout=0)
+    flag = hr.CancelFlag()
+    matcher = constraint.matcher(cancel=flag)
+    assert matcher.advance_bytes("a")
+    flag.set()
+    with pytest.raises(hr.Cancelled):
+        matcher.advance_bytes("a")
+    assert flag.is_set()
+    flag.clear()
+    assert matcher.advance_bytes("a") and matcher.output_len == 2
+    matcher.set_interrupt(timeout=60)
+    assert matcher.advance_bytes("a")
+
+
+LONG_RULES = 'root ::= ("a" | "b")* "a" ("a" | "b"){14}'
+
+
+def test_cancelling_a_call_on_another_thread(bytes_vocabulary: hr.Vocabulary) -> None:
+    constraint = hr.compile(LONG, bytes_vocabulary)
+    flag = hr.CancelFlag()
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            constraint.token_fsm(max_states=1 << 30, cancel=flag)
+        except hr.Cancelled as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.05)  # This thread runs meanwhile: the work holds no lock of the interpreter.
+    flag.set()
+    thread.join(60)
+    assert len(ended) == 1
+
+
+def test_cancelling_a_task_ends_its_work(bytes_vocabulary: hr.Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow import _compiler
+
+    seen: list[BaseException] = []
+
+    def slow(grammar: hr.Grammar, vocabulary: hr.Vocabulary, **options: object) -> hr.Constraint:
+        flag = options["cancel"]
+        assert isinstance(flag, hr.CancelFlag)
+        made = hr.compile(grammar, vocabulary)
+        try:
+            made.token_fsm(max_states=1 << 30, cancel=flag)
+        except hr.HedgerowError as error:
+            seen.append(error)
+            raise
+        return made
+
+    async def run() -> None:
+        with pytest.raises(hr.DeadlineError):
+            await hr.compile_async({"const": 1}, bytes_vocabulary, timeout=0)
+        assert (await hr.compile_async({"const": 1}, bytes_vocabulary)).accepts("1")
+        compiler = hr.Compiler(bytes_vocabulary)
+        one, other = await asyncio.gather(compiler.compile_async({"const": 1}), compiler.compile_async({"const": 2}))
+        assert one.accepts("1") and other.accepts("2")
+        monkeypatch.setattr(_compiler, "compile", slow)
+        task = asyncio.ensure_future(hr.compile_async(LONG, bytes_vocabulary))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    # The loop's pool has been shut down, which waits for its threads.
+    assert [type(error) for error in seen] == [hr.Cancelled]
+
+
+def test_threads_share_everything(bytes_vocabulary: hr.Vocabulary) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "integer"} for name in "abcdef"}}
+    shared = hr.compile(schema, bytes_vocabulary)
+    text = '{"a": 1, "b": 23, "d": -4, "f": 5}'
+    tokens = bytes_vocabulary.greedy_tokenize(text)
+    expected: list[list[int]] = []
+    matcher = shared.matcher()
+    for token in tokens:
+        expected.append(matcher.allowed_tokens())
+        assert matcher.advance(token)
+    own = shared.matcher()
+    batch = [shared.matcher() for _ in range(6)]
+
+    def work(number: int) -> None:
+        fresh = hr.compile(schema, bytes_vocabulary) if number % 2 else shared
+        for _ in range(5):
+            matcher = fresh.matcher()
+            for token, allowed in zip(tokens, expected):
+                assert matcher.allowed_tokens() == allowed and matcher.advance(token)
+            # Threads that use one object wait for each other.
+            own.advance(tokens[0])
+            own.allowed_tokens()
+            own.reset()
+            order = batch if number % 3 else batch[::-1]
+            hr.fill_masks(order, bytes_vocabulary.mask_buffer(len(batch)), threads=2)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, number) for number in range(16)]:
+            done.result(120)
+
+
+def resident() -> int:
+    """Bytes of memory that the process holds."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("no /proc/self/status to read the memory in use from")
+    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) * 1024
+
+
+def test_nothing_leaks(bytes_vocabulary: hr.Vocabulary) -> None:
+    constraint = hr.compile({"type": "object"}, bytes_vocabulary)
+    tokens = bytes_vocabulary.greedy_tokenize('{"a": [1, 2')
+    out = bytes_vocabulary.mask_buffer()
+
+    def round_trip() -> None:
+        matcher = constraint.matcher()
+        for token in tokens:
+            matcher.fill_mask(out)
+            matcher.advance(token)
+        matcher.fork().rollback(2)
+        for wrong in (lambda: matcher.fill_mask(b"1234"), lambda: matcher.rollback(99)):
+            with pytest.raises((BufferError, TypeError, ValueError)):
+                wrong()
+
+    def several(count: int) -> None:
+        for _ in range(count):
+            constraint.matcher().fill_mask(out)
+        for _ in range(count // 50):
+            round_trip()
+            hr.Grammar.json_schema({"const": 1}).check()
+
+    several(20_000)
+    before = resident()
+    several(100_000)
+    assert resident() - before < 4 << 20

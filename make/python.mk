@@ -1,0 +1,21 @@
+# The Python package: its wheel, and its tests in an environment of their own under .deps/.
+
+PYTHON_VENV := .deps/python-venv
+PYTHON_STAMP := $(PYTHON_VENV)/.requirements
+PYTHON_BIN := $(PYTHON_VENV)/bin
+
+.PHONY: python python-test
+
+$(PYTHON_STAMP): bindings/python/tests/requirements.txt
+	test -x $(PYTHON_BIN)/python || $(PYTHON) -m venv $(PYTHON_VENV)
+	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+python: $(PYTHON_STAMP) ## build the Python wheel into target/wheels
+	$(PYTHON_BIN)/maturin build --release --manifest-path bindings/python/Cargo.toml --out target/wheels
+
+python-test: $(PYTHON_STAMP) ## build and test the Python package, and check its stubs
+	. $(PYTHON_BIN)/activate && maturin develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
+	cd bindings/python && PYTHONPATH=python $(abspath $(PYTHON_BIN))/python -m pytest -q -rs tests
+	cd bindings/python && MYPYPATH=python $(abspath $(PYTHON_BIN))/mypy --strict -p hedgerow
+	cd bindings/python && MYPYPATH=python PYTHONPATH=python $(abspath $(PYTHON_BIN))/stubtest hedgerow
