@@ -135,7 +135,8 @@ enum hr_finish_reason
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * max_tokens, or the model's context, was reached.
+     * max_tokens, or the model's context, was reached. The output was cut, or its end was written
+     * without the model: see hr_generation_budget_ending().
      */
     HR_FINISH_LENGTH = 1,
 #endif
@@ -1690,7 +1691,8 @@ typedef struct hr_generation_options {
      */
     size_t sample_forced;
     /**
-     * 0, the default, completes a constrained output before it becomes too long; 1 cuts it.
+     * 0, the default, completes a constrained output before it becomes too long, by an end that
+     * the model has not chosen (see hr_generation_budget_ending()); 1 cuts it.
      */
     size_t cut_at_limit;
     /**
@@ -2780,6 +2782,28 @@ hr_status hr_generation_tokens(const struct hr_generation *generation,
  * Why the output index ended; HR_FINISH_OTHER where there is no such output.
  */
 hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation, size_t index);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * True if the constraint's language contains the text of the output index. False if it was cut,
+ * and if there is no constraint or no such output.
+ */
+bool hr_generation_is_complete(const struct hr_generation *generation, size_t index);
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The end of the output index that was written without the model, because the output had to be
+ * completed within max_tokens. Its text is made up. first_token is its first token, tokens their
+ * number, first_byte its offset in the text as bytes; each may be NULL. False, and nothing
+ * written, if the model wrote the whole output.
+ */
+bool hr_generation_budget_ending(const struct hr_generation *generation,
+                                 size_t index,
+                                 size_t *first_token,
+                                 size_t *tokens,
+                                 size_t *first_byte);
 #endif
 
 #if defined(HR_HAS_TORCH)

@@ -19,8 +19,8 @@ use super::sampling::{policy, Chosen, SamplingArgs};
 use super::strategy::StrategyArgs;
 use super::trace::{Subject, Trace, CANDIDATES};
 use hedgerow::decode::{
-    Batch, Completion, DraftHeads, DynModel, FinishReason, ForcedTokens, Generation, LanguageModel, Request,
-    TokenHealing, TokenLogprobs,
+    Batch, Budget, BudgetEnding, Completion, DraftHeads, DynModel, FinishReason, ForcedTokens, Generation,
+    LanguageModel, Request, TokenHealing, TokenLogprobs,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -32,7 +32,7 @@ summary goes to stderr: tokens, forward passes, and where the time went.
 
 Exit codes:
   0  done
-  1  it failed, or a constrained output was cut off before it was complete
+  1  it failed, or a constrained output was not completed by the model itself
   2  the command line makes no sense
 
 Examples:
@@ -74,6 +74,10 @@ pub(super) struct Args {
     /// End at the token with this id (repeat the option)
     #[arg(long, value_name = "ID")]
     stop_token: Vec<u32>,
+    /// A constrained output that reaches --max-tokens is completed in time, by a short ending that the model has not
+    /// chosen, or cut. Either way it finishes by `length`, and the exit code is 1
+    #[arg(long, default_value_t, value_parser = policy::<Budget>(Budget::ALL.iter().map(|b| b.name())))]
+    budget: Budget,
     /// How many outputs to make [default: that of --params, or else 1]
     #[arg(long, value_name = "N")]
     n: Option<usize>,
@@ -158,7 +162,7 @@ fn with_model(
     trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
     use super::strategy::Drafter;
-    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided};
+    use hedgerow::decode::{check_partner, ContrastiveDecoding, Dola, Guided};
     use hedgerow::torch::{LoadOptions, MedusaHeads};
 
     let usage = |error| Failure::usage("the options are not usable").because(&error);
@@ -173,7 +177,12 @@ fn with_model(
     let mut drafters = Drafters::default();
     match &args.strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
-        Some(Drafter::Model(path)) => drafters.model = Some(DynModel::new(load(path, options)?)),
+        Some(Drafter::Model(path)) => {
+            let drafter = load(path, options)?;
+            let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
+            checked.map_err(|error| Failure::usage("--draft is not usable").because(&error))?;
+            drafters.model = Some(DynModel::new(drafter));
+        }
         Some(Drafter::Skip(layers)) => {
             let skipping = model.skipping_layers(&layers.0);
             let skipping =
@@ -196,7 +205,10 @@ fn with_model(
         };
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
     } else if let Some(path) = &strategy.amateur {
-        run.generate(ContrastiveDecoding::new(&model, load(path, options)?, 0.1, 0.5), tokens)
+        let amateur = load(path, options)?;
+        let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
+        checked.map_err(|error| Failure::usage("--amateur is not usable").because(&error))?;
+        run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {
         run.generate(Dola::new(&model, layers.0.clone()), tokens)
     } else {
@@ -383,7 +395,8 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
         .draft(args.strategy.draft())
         .acceptance(args.strategy.acceptance())
         .healing(if args.heal { TokenHealing::On } else { TokenHealing::Off })
-        .forced(args.forced))
+        .forced(args.forced)
+        .budget(args.budget))
 }
 
 /// What the outputs are worth.
@@ -391,24 +404,50 @@ struct Judged {
     /// One for each completion, if there is a schema.
     verdicts: Vec<Verdict>,
     schema: String,
-    /// Completions of a constraint that ended before it was complete.
-    cut: usize,
+    /// Constrained outputs that are not complete.
+    cut: Vec<Unfinished>,
+    /// Ends that the budget has written.
+    budget: Vec<Unfinished>,
+    outputs: usize,
 }
 
+/// An output that the model has not completed.
+struct Unfinished {
+    /// Its number, from 1.
+    number: usize,
+    finish: FinishReason,
+    ending: Option<BudgetEnding>,
+}
+
+/// The remedy for outputs that need more tokens.
+const LONGER: &str =
+    "raise --max-tokens, or bound the strings and arrays of the schema (`maxLength`, `maxItems`)";
+
 impl Judged {
+    /// An output, in words.
+    fn name(&self, number: usize) -> String {
+        match self.outputs {
+            1 => "the output".to_owned(),
+            _ => format!("output {number}"),
+        }
+    }
+
     fn of(generation: &Generation, constraint: Option<&Loaded>) -> Self {
         let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
         let completions = &generation.completions;
-        let whole =
-            |c: &Completion| matches!(c.finish, FinishReason::Stop | FinishReason::ConstraintComplete);
+        let those = |which: fn(&Completion) -> bool| {
+            let found = completions.iter().enumerate().filter(|(_, completion)| which(completion));
+            found
+                .map(|(at, c)| Unfinished { number: at + 1, finish: c.finish, ending: c.budget_ending })
+                .collect()
+        };
         Self {
             verdicts: schema
                 .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
             schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
-            cut: match constraint {
-                Some(_) => completions.iter().filter(|c| !whole(c)).count(),
-                None => 0,
-            },
+            cut: those(|completion| completion.complete == Some(false)),
+            budget: those(|completion| completion.budget_ending.is_some()),
+            outputs: completions.len(),
         }
     }
 
@@ -418,14 +457,31 @@ impl Judged {
             Verdict::Invalid(reason) => Some(reason),
             _ => None,
         });
-        if self.cut > 0 {
-            let failure = Failure::new("the output was cut off before it was complete");
-            return Err(failure.help(
-                "raise --max-tokens, or bound the strings and arrays of the schema (`maxLength`, `maxItems`)",
-            ));
+        if let Some(cut) = self.cut.first() {
+            let failure =
+                Failure::new(format!("{} was cut off before it was complete", self.name(cut.number)));
+            return Err(match cut.finish {
+                FinishReason::Length => failure.help(LONGER),
+                FinishReason::StopSequence => failure
+                    .help("a text of --stop ended it; leave out --stop, as the constraint ends the output"),
+                FinishReason::Stop => failure.help(
+                    "a token of --stop-token ended it; leave it out, as the constraint ends the output",
+                ),
+                _ => failure,
+            });
         }
         if let Some(reason) = invalid {
             return Err(Failure::new(format!("the output does not satisfy `{}`: {reason}", self.schema)));
+        }
+        if let Some(Unfinished { number, ending: Some(ending), .. }) = self.budget.first() {
+            let what = format!(
+                "the model did not complete {} within its tokens; --budget complete wrote the last {} \
+                 (from byte {}), which are not the model's",
+                self.name(*number),
+                ending.tokens,
+                ending.first_byte,
+            );
+            return Err(Failure::new(what).help(LONGER));
         }
         if !quiet {
             match self.verdicts.first() {
@@ -461,6 +517,17 @@ fn report(
                 "tokens": completion.tokens.iter().map(|token| token.0).collect::<Vec<_>>(),
                 "forced_tokens": completion.forced_tokens,
             });
+            if let Some(complete) = completion.complete {
+                object["complete"] = complete.into();
+                object["budget_ending"] =
+                    completion.budget_ending.map_or(serde_json::Value::Null, |ending| {
+                        json!({
+                            "first_token": ending.first_token,
+                            "tokens": ending.tokens,
+                            "first_byte": ending.first_byte,
+                        })
+                    });
+            }
             if let Some(score) = completion.score {
                 object["score"] = score.into();
             }

@@ -26,11 +26,11 @@ th{text-align:left;font-weight:600}
 th,td{padding:.25rem .6rem .25rem 0;vertical-align:top;border-top:1px solid #ddd}
 tr.pass td{border-top:2px solid #888}
 .n{color:#777;font-variant-numeric:tabular-nums}
-.chosen{background:#d9f0d3}.guessed{background:#d8e6f7}.forced{background:#f1e6cf}
-.chosen,.guessed,.forced{padding:0 .2em;border-radius:.2em}
+.chosen{background:#d9f0d3}.guessed{background:#d8e6f7}.forced{background:#f1e6cf}.budget{background:#f3d3d3}
+.chosen,.guessed,.forced,.budget{padding:0 .2em;border-radius:.2em}
 s{color:#a33}.p{color:#777;font-size:.85em;margin-right:.7em}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}pre{background:#222}th,td{border-color:#444}
-.chosen{background:#24502a}.guessed{background:#1f4066}.forced{background:#5a4720}s{color:#e08a8a}}";
+.chosen{background:#24502a}.guessed{background:#1f4066}.forced{background:#5a4720}.budget{background:#652b2b}s{color:#e08a8a}}";
 
 /// What is noted while an output is made.
 pub(super) struct Trace {
@@ -75,7 +75,8 @@ impl Trace {
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Trace of {title}</title>\n<style>{STYLE}</style></head>\n\
              <body><h1>{title}</h1>\n<pre>{}</pre>\n<p>{} tokens of prompt, {} of output in {} forward passes. \
              <span class=\"forced\">Forced</span>: {}. Guessed ahead: {}, of which \
-             <span class=\"guessed\">came true</span>: {}.</p>\n\
+             <span class=\"guessed\">came true</span>: {}. \
+             <span class=\"budget\">Written by the budget</span>, not by the model: {}.</p>\n\
              <p>Before: the model's likeliest tokens, <s>struck out</s> where the constraint forbids them. After: what \
              mask, penalties, temperature and truncation have made of them; \
              <span class=\"chosen\">chosen</span> is what was drawn.</p>\n",
@@ -86,6 +87,7 @@ impl Trace {
             usage.forced_tokens,
             usage.drafted_tokens,
             usage.confirmed_tokens,
+            generation.completions.iter().filter_map(|c| c.budget_ending).map(|end| end.tokens).sum::<usize>(),
             title = escaped(model),
         );
         for (number, completion) in generation.completions.iter().enumerate() {
@@ -116,14 +118,21 @@ enum How {
     /// Drawn, and guessed before: another row of the same pass was there already.
     Guessed,
     Forced,
+    /// Written by the budget, to complete the output in time.
+    Budget,
 }
 
 /// Of the tokens that one pass has added, all that were drawn but the last had been guessed: without a guess a pass has one row.
 fn kinds(completion: &Completion, passes: &[usize], guesses: bool) -> Vec<Kind> {
     let forced = |at: usize| completion.logprobs.get(at).is_some_and(|entry| entry.raw.is_none());
-    let mut kinds: Vec<Kind> = (0..completion.tokens.len())
-        .map(|at| Kind { how: if forced(at) { How::Forced } else { How::Drawn }, begins_pass: false })
-        .collect();
+    let budget = |at: usize| completion.budget_ending.is_some_and(|end| at >= end.first_token);
+    let how = |at: usize| match (budget(at), forced(at)) {
+        (true, _) => How::Budget,
+        (false, true) => How::Forced,
+        (false, false) => How::Drawn,
+    };
+    let mut kinds: Vec<Kind> =
+        (0..completion.tokens.len()).map(|at| Kind { how: how(at), begins_pass: false }).collect();
     let mut first = 0;
     for &tokens in passes {
         let end = (first + tokens).min(kinds.len());
@@ -154,16 +163,15 @@ impl Rows<'_> {
         while at < self.completion.tokens.len() {
             let Kind { how, .. } = self.kinds[at];
             let end = match how {
-                How::Forced => {
-                    let rest = self.kinds[at..].iter();
-                    at + rest.take_while(|kind| kind.how == How::Forced).count()
+                How::Forced | How::Budget => {
+                    at + self.kinds[at..].iter().take_while(|kind| kind.how == how).count()
                 }
-                _ => at + 1,
+                How::Drawn | How::Guessed => at + 1,
             };
-            if how == How::Forced {
-                self.stretch(page, at, end);
-            } else {
-                self.drawn(page, at, &mut matcher)?;
+            match how {
+                How::Forced => self.stretch(page, at, end, ("forced", "forced")),
+                How::Budget => self.stretch(page, at, end, ("budget", "written by the budget")),
+                How::Drawn | How::Guessed => self.drawn(page, at, &mut matcher)?,
             }
             for &token in &self.completion.tokens[at..end] {
                 if let Some(matcher) = &mut matcher {
@@ -176,15 +184,15 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Tokens that nobody was asked about.
-    fn stretch(&self, page: &mut String, at: usize, end: usize) {
+    /// Writes a row of tokens for which the model was not asked, with their class and a word for it.
+    fn stretch(&self, page: &mut String, at: usize, end: usize, (class, word): (&str, &str)) {
         let tokens = self.completion.tokens[at..end].iter();
         let text: Vec<String> = tokens.map(|&token| self.token(token)).collect();
         let number = if end - at == 1 { at.to_string() } else { format!("{at}–{}", end - 1) };
         let _ = writeln!(
             page,
-            "<tr><td class=\"n\">{number}<td colspan=\"4\"><code class=\"forced\">{}</code> {} forced",
-            text.join("</code> <code class=\"forced\">"),
+            "<tr><td class=\"n\">{number}<td colspan=\"4\"><code class=\"{class}\">{}</code> {} {word}",
+            text.join(&format!("</code> <code class=\"{class}\">")),
             end - at
         );
     }
@@ -287,7 +295,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hedgerow::decode::{FinishReason, Timings, Usage};
+    use hedgerow::decode::{BudgetEnding, FinishReason, Timings, Usage};
     use hedgerow::syntax::choice;
 
     fn drawn(processed: &[(u32, f32)], raw: &[(u32, f32)], token: u32) -> TokenLogprobs {
@@ -319,6 +327,8 @@ mod tests {
             bytes: b"a<b c\n".to_vec(),
             finish: FinishReason::ConstraintComplete,
             stop_sequence: None,
+            complete: Some(true),
+            budget_ending: None,
             forced_tokens: 2,
             score: None,
             logprobs: vec![
@@ -358,6 +368,17 @@ mod tests {
         for (line, expected) in table.lines().zip(expected) {
             assert_eq!(line, expected);
         }
+        // An ending that the budget has written is a stretch of its own.
+        let mut ended = generation.clone();
+        ended.completions[0].finish = FinishReason::Length;
+        ended.completions[0].budget_ending = Some(BudgetEnding { first_token: 2, tokens: 2, first_byte: 3 });
+        let subject =
+            Subject { model: "m", prompt: "", vocabulary: &vocabulary, constraint: None, generation: &ended };
+        let page = trace.page(&subject).unwrap();
+        assert!(page.contains("<code class=\"forced\">&lt;b</code> 1 forced"), "{page}");
+        let written =
+            "<code class=\"budget\">␣</code> <code class=\"budget\">c⏎</code> 2 written by the budget";
+        assert!(page.contains(written) && page.contains("not by the model: 2."), "{page}");
         // Without guesses every drawn token has its own pass.
         let completion = &generation.completions[0];
         let hows = |passes: &[usize], guesses| {

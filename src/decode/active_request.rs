@@ -15,11 +15,11 @@ use super::device_rows::RowCut;
 use super::draft::{Draft, DraftToken};
 use super::drafter::Drafters;
 use super::error::DecodeError;
-use super::logits::Logits;
+use super::logits::{Logits, ModelRow};
 use super::model::{LanguageModel, LogitRows, TreeInput};
 use super::pending_input::PendingInput;
 use super::prefix_cache::Prefix;
-use super::request::{Chunk, FinishReason, Generation, Request, RequestId, Timings, Usage};
+use super::request::{Budget, Chunk, FinishReason, Generation, Request, RequestId, Timings, Usage};
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::Strategy;
@@ -96,6 +96,9 @@ impl<C: Send + 'static> ActiveRequest<C> {
         let mut sequences = Vec::with_capacity(count);
         for completion in 0..count {
             let mut sequence = Sequence::new(request, &settings, completion)?;
+            if completion == 0 && request.budget == Budget::Complete {
+                sequence.check_room(&settings)?;
+            }
             sequence.apply_forced(&settings, clock, &mut timings)?;
             sequences.push(sequence);
         }
@@ -240,7 +243,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
             }
             // Only the first sequence has a cache. No token has been drawn, so all sequences are at
             // the same position.
-            let Some(row) = output.logits.last(output.first) else { return Ok(()) };
+            let Some(row) = output.logits.last_model_row(output.first) else { return Ok(()) };
             self.fork_caches(model)?;
             if let SearchState::Sample | SearchState::BestOf = self.search {
                 for sequence in &mut self.sequences {
@@ -324,7 +327,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         pass_inputs: &[PassInput],
         first: usize,
         survivors: &[Survivors],
-        row: impl Fn(usize) -> Result<&'a [f32], DecodeError>,
+        row: impl Fn(usize) -> Result<ModelRow<'a>, DecodeError>,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
         let sampling = self.sampling(pass_inputs);
@@ -365,7 +368,7 @@ impl<C: Send + 'static> ActiveRequest<C> {
         let mut path = Vec::new();
         'rows: while sequence.end.is_none() {
             let last = path.last().copied();
-            let row = output.logits.row(input, behind + last.map_or(0, |draft: usize| draft + 1));
+            let row = output.logits.model_row(input, behind + last.map_or(0, |draft: usize| draft + 1));
             let Some(row) = row else { break };
             let proposed: Vec<&DraftToken> = drafts.iter().filter(|draft| draft.parent == last).collect();
             sequence.sample(row, &proposed, settings, clock, timings)?;

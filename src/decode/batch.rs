@@ -23,7 +23,7 @@ use super::drafter::{DraftHeads, Drafters};
 use super::dyn_model::DynModel;
 use super::error::DecodeError;
 use super::healing;
-use super::logits::{Logits, ModelError};
+use super::logits::{Logits, ModelError, ModelRow};
 use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput};
 use super::prefix_cache::PrefixCache;
 use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, RequestId, TokenHealing};
@@ -432,7 +432,7 @@ struct LazyRows {
 
 impl LazyRows {
     /// The last row of an input.
-    fn row(&self, input: usize, pass_inputs: &[PassInput], size: usize) -> Result<&[f32], DecodeError> {
+    fn row(&self, input: usize, pass_inputs: &[PassInput], size: usize) -> Result<ModelRow<'_>, DecodeError> {
         let logits = match self.logits.get() {
             Some(logits) => logits,
             None => {
@@ -440,7 +440,7 @@ impl LazyRows {
                 self.logits.get_or_init(|| logits)
             }
         };
-        Ok(logits.last(input).ok_or(ModelError::NoRow)?)
+        Ok(logits.last_model_row(input).ok_or(ModelError::NoRow)?)
     }
 }
 

@@ -94,7 +94,7 @@ impl<C: Send + 'static> BeamState<C> {
             let mut cut = Vec::new();
             for (rank, candidate) in candidates.into_iter().enumerate() {
                 let mut child = sequences[candidate.parent].fork();
-                let row = logits.last(first_input + candidate.parent).unwrap_or_default();
+                let row = logits.last_model_row(first_input + candidate.parent).unwrap_or_default();
                 let worth = scores[candidate.parent][candidate.token.index()];
                 let distribution = distribution_of(&scores[candidate.parent], settings);
                 child.record_logprobs(candidate.token, worth, distribution, row, settings)?;
@@ -152,7 +152,9 @@ impl<C: Send + 'static> BeamState<C> {
         first_input: usize,
         settings: &DecodeSettings,
     ) -> Result<Vec<Vec<f32>>, DecodeError> {
-        let scored = |(number, sequence): (usize, &mut Sequence<C>)| match logits.last(first_input + number) {
+        let scored = |(number, sequence): (usize, &mut Sequence<C>)| match logits
+            .last_model_row(first_input + number)
+        {
             Some(row) => sequence.next_scores(row, settings),
             None => Ok(Vec::new()),
         };

@@ -59,9 +59,32 @@ impl ConstraintState {
         !self.healing.is_over()
     }
 
-    /// True if the output is complete as it is.
-    pub fn is_complete(&self) -> bool {
-        self.matcher.as_ref().is_some_and(Matcher::is_accepting)
+    /// True if the constraint's language contains the tokens read so far; `None` without a
+    /// constraint.
+    pub fn is_complete(&self) -> Option<bool> {
+        self.matcher.as_ref().map(Matcher::is_accepting)
+    }
+
+    /// True if the constraint's language contains `text`; `None` without a constraint.
+    pub fn accepts(&self, text: &[u8]) -> Result<Option<bool>, DecodeError> {
+        let Some(matcher) = &self.matcher else { return Ok(None) };
+        let mut other = matcher.fork();
+        other.reset();
+        Ok(Some(other.advance_bytes(text)? && other.is_accepting()))
+    }
+
+    /// Refuses a constraint whose shortest known output has more than `room` tokens.
+    pub fn check_room(&mut self, room: usize) -> Result<(), DecodeError> {
+        let Some(matcher) = self.matcher.as_mut().filter(|_| self.healing.is_over() && room <= ENDLESS)
+        else {
+            return Ok(());
+        };
+        match matcher.completion()? {
+            Some(shortest) if shortest.len() > room => {
+                Err(DecodeError::ShortestOutput { needs: shortest.len(), room })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The tokens allowed next among the first `tokens`, packed; `None` if all are.

@@ -14,7 +14,7 @@
 
 use super::clock::Clock;
 use super::error::DecodeError;
-use super::logits::Logits;
+use super::logits::{Logits, ModelRow};
 use super::model::LanguageModel;
 use super::request::Timings;
 use super::sequence::Sequence;
@@ -72,7 +72,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
                     token,
                     logprob,
                     self.candidates.iter().copied(),
-                    &self.row,
+                    self.row.as_slice().into(),
                     settings,
                 )?;
                 output.append_allowed(token, settings)?;
@@ -88,7 +88,7 @@ impl<C: Send + 'static> ContrastiveState<C> {
             },
         };
         sequences.clear();
-        let row = logits.last(first_input + chosen).unwrap_or_default();
+        let row = logits.last_model_row(first_input + chosen).unwrap_or_default();
         if output.end.is_some() {
             sequences.push(*output);
         } else {
@@ -124,14 +124,14 @@ impl<C: Send + 'static> ContrastiveState<C> {
         model: &M,
         sequences: &mut Vec<Sequence<C>>,
         output: &mut Sequence<C>,
-        row: &[f32],
+        row: ModelRow<'_>,
         mut cache: Option<C>,
         settings: &DecodeSettings,
     ) -> Result<(), DecodeError> {
         self.candidates = output.most_probable(row, self.search.candidates, settings)?;
         self.row.clear();
         if settings.logprobs.is_some() {
-            self.row.extend_from_slice(row);
+            self.row.extend_from_slice(&row.plausible(usize::MAX, None));
         }
         let count = self.candidates.len();
         for (number, &(token, _)) in self.candidates.iter().enumerate() {

@@ -147,7 +147,7 @@ impl DraftModelRun<'_> {
             usage.draft_passes += 1;
             let mut next = Vec::new();
             for (input, mut guesses) in in_progress.into_iter().enumerate() {
-                let row = logits.last(input).unwrap_or_default();
+                let row = logits.last_model_row(input).unwrap_or_default();
                 let guess = sequences[guesses.sequence].propose(row, self.choice, self.settings)?;
                 // Nothing is guessed after an end token.
                 let goes_on =

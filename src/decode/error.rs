@@ -22,6 +22,18 @@ pub enum DecodeError {
     /// A constraint that was made for another vocabulary.
     #[error("the constraint was made for another vocabulary than the model's; build it with the vocabulary that decoding uses")]
     ConstraintVocabulary,
+    /// A partner model, such as a draft model, that has other tokens.
+    #[error("the {partner} has another vocabulary: token {} is {theirs} there and {ours} in the model; use a {partner} with the model's own tokenizer", token.0)]
+    PartnerVocabulary {
+        /// The role of the partner: `draft model` or `amateur model`.
+        partner: &'static str,
+        /// The first token that differs.
+        token: TokenId,
+        /// The token in the model, as text.
+        ours: String,
+        /// The token in the partner, as text.
+        theirs: String,
+    },
     /// A prompt without tokens.
     #[error("the prompt has no tokens; give at least one, such as the beginning-of-sequence token")]
     EmptyPrompt,
@@ -50,6 +62,14 @@ pub enum DecodeError {
         given: usize,
         /// Largest number of completions.
         limit: usize,
+    },
+    /// A constraint none of whose outputs is known to fit.
+    #[error("the shortest output of the constraint takes {needs} tokens, but there is room for {room}; raise `max_tokens`, shorten the prompt, or let outputs be cut with `Budget::Cut`")]
+    ShortestOutput {
+        /// Number of tokens of the shortest output.
+        needs: usize,
+        /// Largest number of tokens of an output.
+        room: usize,
     },
     /// A strategy that cannot be carried out.
     #[error("the strategy cannot be carried out: {reason}")]

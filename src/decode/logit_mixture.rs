@@ -148,8 +148,9 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
 /// does.
 ///
 /// Tokens with p(x) ≥ α·max p get the logit (1 + β)·log p(x) − β·log p₋(x), where p is the expert's
-/// distribution and p₋ the amateur's. All others get −∞. Usual values are α = 0.1 and β = 0.5. The
-/// amateur must have the expert's tokens.
+/// distribution and p₋ the amateur's. All others get −∞. The maximum is that over the tokens that
+/// the constraint allows. Usual values are α = 0.1 and β = 0.5. The amateur must have the expert's
+/// tokens; see [`check_partner`](super::check_partner).
 ///
 /// Source: Li et al. 2023, in the form of O'Brien & Lewis 2023.
 #[derive(Clone, Debug)]
@@ -206,9 +207,9 @@ impl<E: LanguageModel, A: LanguageModel> LanguageModel for ContrastiveDecoding<E
         }
         let expert = self.expert.forward(&mut experts)?;
         let amateur = self.amateur.forward(&mut amateurs)?;
-        let (size, floor) = (self.vocab_size(), self.plausibility.ln());
+        let size = self.vocab_size();
         let counts: Vec<usize> = (0..expert.inputs()).map(|input| expert.rows(input)).collect();
-        let mut values = Vec::new();
+        let (mut values, mut references) = (Vec::new(), Vec::new());
         for (input, &count) in counts.iter().enumerate() {
             for row in 0..count {
                 let of = |logits: &Logits| normalised(logits.row(input, row).ok_or(ModelError::NoRow)?);
@@ -216,10 +217,11 @@ impl<E: LanguageModel, A: LanguageModel> LanguageModel for ContrastiveDecoding<E
                 // An amateur with a narrower output gives the tokens that it lacks a very low
                 // probability.
                 amateur.resize(size, MISSING_LOGPROB);
-                values.extend(subtracted(&expert, &amateur, floor, 1.0 + self.strength, self.strength));
+                values.extend(subtracted(&expert, &amateur, 1.0 + self.strength, self.strength));
+                references.extend(expert);
             }
         }
-        Logits::new(values, size, counts)
+        Logits::new(values, size, counts)?.with_plausibility(references, self.plausibility.ln())
     }
 }
 
@@ -260,8 +262,9 @@ impl<M: EarlyExit + ?Sized> EarlyExit for &M {
 /// Decoding by contrasting layers (DoLa): contrasts the model's output with that of an inner layer.
 ///
 /// The contrasted layer is the one of the given layers whose distribution differs most from the
-/// final one, by the Jensen–Shannon divergence. Tokens with p(x) ≥ 0.1·max p get the logit log p(x)
-/// − log p_layer(x); all others get −∞. A repetition penalty of 1.2 is usual with it.
+/// final one, by the Jensen–Shannon divergence. Tokens with p(x) ≥ 0.1·max p, the maximum over the
+/// tokens that the constraint allows, get the logit log p(x) − log p_layer(x); all others get −∞. A
+/// repetition penalty of 1.2 is usual with it.
 ///
 /// Source: Chuang et al. 2024, as in their code and in Hugging Face transformers 4.50
 /// (`dola_layers`).
@@ -309,7 +312,7 @@ impl<M: EarlyExit> LanguageModel for Dola<M> {
         let all = self.model.forward_exits(batch, &self.layers)?;
         let Some((last, exits)) = all.split_first() else { return Err(ModelError::NoRow) };
         let counts: Vec<usize> = (0..last.inputs()).map(|input| last.rows(input)).collect();
-        let mut values = Vec::new();
+        let (mut values, mut references) = (Vec::new(), Vec::new());
         for (input, &count) in counts.iter().enumerate() {
             for row in 0..count {
                 let of = |logits: &Logits| normalised(logits.row(input, row).ok_or(ModelError::NoRow)?);
@@ -323,10 +326,11 @@ impl<M: EarlyExit> LanguageModel for Dola<M> {
                     }
                 }
                 let (_, premature) = premature.ok_or(ModelError::NoRow)?;
-                values.extend(subtracted(&last, &premature, 0.1f32.ln(), 1.0, 1.0));
+                values.extend(subtracted(&last, &premature, 1.0, 1.0));
+                references.extend(last);
             }
         }
-        Logits::new(values, self.vocab_size(), counts)
+        Logits::new(values, self.vocab_size(), counts)?.with_plausibility(references, 0.1f32.ln())
     }
 }
 
@@ -335,17 +339,9 @@ fn normalised(row: &[f32]) -> Result<Vec<f32>, ModelError> {
     logprobs::log_softmax(row).map_err(ModelError::backend)
 }
 
-/// The logits `a · with − b · without` of tokens whose `with` is within `floor` of the largest; −∞
-/// for the others.
-fn subtracted<'a>(
-    with: &'a [f32],
-    without: &'a [f32],
-    floor: f32,
-    a: f32,
-    b: f32,
-) -> impl Iterator<Item = f32> + 'a {
-    let least = with.iter().copied().fold(f32::NEG_INFINITY, f32::max) + floor.min(0.0);
-    with.iter().zip(without).map(move |(&with, &without)| match with >= least {
+/// The logits `a · with − b · without`; −∞ where `with` is.
+fn subtracted<'a>(with: &'a [f32], without: &'a [f32], a: f32, b: f32) -> impl Iterator<Item = f32> + 'a {
+    with.iter().zip(without).map(move |(&with, &without)| match with > f32::NEG_INFINITY {
         true => (a * with - b * without).clamp(f32::MIN, f32::MAX),
         false => f32::NEG_INFINITY,
     })

@@ -3,6 +3,7 @@
 //! Logits come as one block of rows whose storage belongs to the model, so a tensor in host memory
 //! is read in place. [`DeviceRows`](super::DeviceRows) are logits that stay on another device.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -16,6 +17,52 @@ pub struct Logits {
     vocab_size: usize,
     /// The index of each input's first row, then the number of rows.
     starts: Vec<usize>,
+    plausibility: Option<Plausibility>,
+}
+
+/// A reference for each logit, and the distance below the largest one that a token may have.
+struct Plausibility {
+    references: Vec<f32>,
+    floor: f32,
+}
+
+/// One row of logits, as a model gave it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ModelRow<'a> {
+    logits: &'a [f32],
+    /// The references and the floor of [`Logits::with_plausibility`].
+    plausibility: Option<(&'a [f32], f32)>,
+}
+
+impl<'a> ModelRow<'a> {
+    /// Number of logits.
+    pub fn len(self) -> usize {
+        self.logits.len()
+    }
+
+    /// The logits of the first `tokens` tokens, with −∞ for tokens that are implausible among those
+    /// that `mask` allows (packed, 32 a word; `None` allows all).
+    pub fn plausible(self, tokens: usize, mask: Option<&[u32]>) -> Cow<'a, [f32]> {
+        let logits = &self.logits[..tokens.min(self.logits.len())];
+        let Some((references, floor)) = self.plausibility else { return Cow::Borrowed(logits) };
+        let allowed = |id: usize| {
+            mask.is_none_or(|mask| mask.get(id / 32).is_some_and(|word| word >> (id % 32) & 1 == 1))
+        };
+        let best = (references.iter().take(logits.len()).enumerate())
+            .filter(|(id, _)| allowed(*id))
+            .fold(f32::NEG_INFINITY, |best, (_, &reference)| best.max(reference));
+        let cut = |(&logit, &reference)| match reference >= best + floor {
+            true => logit,
+            false => f32::NEG_INFINITY,
+        };
+        Cow::Owned(logits.iter().zip(references).map(cut).collect())
+    }
+}
+
+impl<'a> From<&'a [f32]> for ModelRow<'a> {
+    fn from(logits: &'a [f32]) -> Self {
+        Self { logits, plausibility: None }
+    }
 }
 
 impl Logits {
@@ -39,7 +86,25 @@ impl Logits {
         if given != expected {
             return Err(ModelError::LogitsLength { given, expected });
         }
-        Ok(Self { values: Box::new(values), vocab_size, starts })
+        Ok(Self { values: Box::new(values), vocab_size, starts, plausibility: None })
+    }
+
+    /// Adds a reference for each logit, by which the loop forbids implausible tokens.
+    ///
+    /// A token is implausible if its reference is more than `−floor` below the largest reference in
+    /// its row among the tokens that the constraint allows. For example, with the ln p of a model
+    /// as references and a floor of ln 0.1, a token must have a tenth of the probability of the
+    /// most probable allowed token. [`row`](Self::row) gives the logits of implausible tokens, too.
+    ///
+    /// # Errors
+    /// [`ModelError::LogitsLength`] if there are not as many references as logits.
+    pub fn with_plausibility(self, references: Vec<f32>, floor: f32) -> Result<Self, ModelError> {
+        let (given, expected) = (references.len(), (*self.values).as_ref().len());
+        if given != expected {
+            return Err(ModelError::LogitsLength { given, expected });
+        }
+        let plausibility = Some(Plausibility { references, floor: floor.min(0.0) });
+        Ok(Self { plausibility, ..self })
     }
 
     /// Length of a row.
@@ -60,13 +125,34 @@ impl Logits {
         }
     }
 
-    /// Row `row` of input `input`, if there is one.
+    /// Row `row` of input `input`, if there is one. Implausible tokens have their logits, too.
     pub fn row(&self, input: usize, row: usize) -> Option<&[f32]> {
+        (*self.values).as_ref().get(self.range(input, row)?)
+    }
+
+    /// The same row with its references.
+    pub(crate) fn model_row(&self, input: usize, row: usize) -> Option<ModelRow<'_>> {
+        let plausibility = match &self.plausibility {
+            Some(Plausibility { references, floor }) => {
+                Some((references.get(self.range(input, row)?)?, *floor))
+            }
+            None => None,
+        };
+        Some(ModelRow { logits: self.row(input, row)?, plausibility })
+    }
+
+    /// The last row of input `input` with its references, if there is one.
+    pub(crate) fn last_model_row(&self, input: usize) -> Option<ModelRow<'_>> {
+        self.model_row(input, self.rows(input).checked_sub(1)?)
+    }
+
+    /// The place of a row in the values.
+    fn range(&self, input: usize, row: usize) -> Option<std::ops::Range<usize>> {
         if row >= self.rows(input) {
             return None;
         }
         let start = (self.starts[input] + row) * self.vocab_size;
-        (*self.values).as_ref().get(start..start + self.vocab_size)
+        Some(start..start + self.vocab_size)
     }
 
     /// The last row of input `input`, if there is one.
@@ -162,6 +248,29 @@ mod tests {
         assert_eq!(logits.row(2, 1), Some([4.0, 5.0].as_slice()));
         assert_eq!(logits.last(2), Some([6.0, 7.0].as_slice()));
         assert_eq!(logits.row(usize::MAX, 0), None);
+    }
+
+    #[test]
+    fn implausible_tokens_are_those_far_below_the_best_allowed_one() {
+        const NONE: f32 = f32::NEG_INFINITY;
+        let logits = Logits::new(vec![9.0, 8.0, 7.0, 6.0], 4, [1]).unwrap();
+        let logits = logits.with_plausibility(vec![0.0, -1.0, -2.0, -4.0], -1.5).unwrap();
+        let row = logits.last_model_row(0).unwrap();
+        for (tokens, mask, expected) in [
+            (4, None, vec![9.0, 8.0, NONE, NONE]),
+            (2, None, vec![9.0, 8.0]),
+            (9, Some(0b1111), vec![9.0, 8.0, NONE, NONE]),
+            // Without the best token the bound is lower; what the mask forbids stays forbidden.
+            (4, Some(0b1110), vec![9.0, 8.0, 7.0, NONE]),
+            (4, Some(0b1000), vec![9.0, 8.0, 7.0, 6.0]),
+        ] {
+            let mask = mask.map(|word: u32| [word]);
+            let found = row.plausible(tokens, mask.as_ref().map(|mask| mask.as_slice()));
+            assert_eq!(found.as_ref(), expected, "{tokens} {mask:?}");
+        }
+        assert_eq!(logits.row(0, 0), Some([9.0, 8.0, 7.0, 6.0].as_slice()));
+        let few = Logits::new(vec![0.0; 4], 4, [1]).unwrap().with_plausibility(vec![0.0; 3], -1.0);
+        assert!(few.is_err());
     }
 
     #[test]

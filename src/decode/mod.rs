@@ -26,6 +26,7 @@ mod healing;
 mod logit_mixture;
 mod logits;
 mod model;
+mod partner;
 mod pending_input;
 mod prefix_cache;
 mod request;
@@ -45,8 +46,9 @@ pub use error::DecodeError;
 pub use logit_mixture::{ContrastiveDecoding, Dola, EarlyExit, Guided, GuidedCache};
 pub use logits::{Logits, ModelError};
 pub use model::{ForwardInput, LanguageModel, LogitRows, TreeInput, TreeOutput};
+pub use partner::check_partner;
 pub use request::{
-    Budget, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId, Timings,
-    TokenHealing, TokenLogprobs, Usage,
+    Budget, BudgetEnding, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId,
+    Timings, TokenHealing, TokenLogprobs, Usage,
 };
 pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, Strategy};

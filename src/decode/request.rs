@@ -74,10 +74,14 @@ policy! {
     #[derive(Default)]
     enum Budget {
         /// The output is completed in time. A token that would leave too little room for a complete
-        /// output is replaced by a short way to the end.
+        /// output is replaced by a short way to the end, which the model has not chosen. The output
+        /// then ends with [`FinishReason::Length`], and [`Completion::budget_ending`] tells which
+        /// tokens are made up.
         ///
-        /// An output for which no short way is known from its beginning is cut. Only
-        /// [`Strategy::Sample`] and [`Strategy::BestOf`] complete outputs.
+        /// A request whose shortest output does not fit is refused with
+        /// [`DecodeError::ShortestOutput`](super::DecodeError::ShortestOutput). An output for which
+        /// no short way is known is cut. Only [`Strategy::Sample`] and [`Strategy::BestOf`]
+        /// complete outputs; other strategies cut them.
         #[default]
         Complete = "complete",
         /// The output is cut at the limit.
@@ -273,12 +277,15 @@ pub enum FinishReason {
     /// The model chose an end-of-sequence or stop token.
     Stop,
     /// The largest number of tokens, or the model's context, was reached.
+    ///
+    /// The output was cut there, or its end was written by [`Budget::Complete`]; see
+    /// [`Completion::budget_ending`].
     Length,
     /// The output contained a stop string.
     StopSequence,
     /// The caller cancelled it.
     Cancelled,
-    /// The output is complete: the constraint allows nothing further, or no room is left for more.
+    /// The output is complete, because the constraint allows nothing further.
     ConstraintComplete,
 }
 
@@ -329,12 +336,28 @@ pub struct Completion {
     pub finish: FinishReason,
     /// The stop string that ended it.
     pub stop_sequence: Option<String>,
-    /// Number of tokens that were appended without asking the model.
+    /// True if the constraint's language contains the text; `None` without a constraint.
+    pub complete: Option<bool>,
+    /// The end of the output, if the budget has written it in place of the model.
+    pub budget_ending: Option<BudgetEnding>,
+    /// Number of tokens that were appended without asking the model, those of the budget included.
     pub forced_tokens: usize,
     /// The score by which the strategy compared outputs, if it did: see [`Strategy`].
     pub score: Option<f64>,
     /// One entry for each token, if the request asked for them; otherwise empty.
     pub logprobs: Vec<TokenLogprobs>,
+}
+
+/// The end of an output that [`Budget::Complete`] has written: made-up text that satisfies the
+/// constraint, for example `","due":"0000-01-01"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetEnding {
+    /// Index of its first token in [`Completion::tokens`].
+    pub first_token: usize,
+    /// Number of its tokens.
+    pub tokens: usize,
+    /// Offset in [`Completion::bytes`] at which it begins.
+    pub first_byte: usize,
 }
 
 /// The probability of a token.

@@ -10,9 +10,10 @@ use super::clock::Clock;
 use super::constraint_state::{ConstraintState, NextTokens};
 use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
 use super::error::DecodeError;
+use super::logits::ModelRow;
 use super::pending_input::PendingInput;
-use super::request::{Completion, FinishReason, Request, Timings};
-use super::settings::{real_tokens, DecodeSettings, Scoring};
+use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
+use super::settings::{DecodeSettings, Scoring};
 use super::text::{StopStrings, TextStream};
 use super::token_scores::{top, TokenScores};
 use crate::engine::DraftTree;
@@ -33,6 +34,10 @@ pub(crate) struct Sequence<C> {
     tokens: Vec<TokenId>,
     prompt: usize,
     forced: usize,
+    budget_ending: Option<BudgetEnding>,
+    /// True if the constraint's language contains the text, if an end token or stop string that is
+    /// no part of the text has ended it.
+    complete_before_end: Option<bool>,
     scores: TokenScores,
     reported: Reported,
 }
@@ -71,6 +76,8 @@ impl<C> Sequence<C> {
             tokens: request.prompt.clone(),
             prompt: request.prompt.len(),
             forced: 0,
+            budget_ending: None,
+            complete_before_end: None,
             scores: TokenScores::default(),
             reported: Reported::default(),
         })
@@ -88,9 +95,16 @@ impl<C> Sequence<C> {
             tokens: self.tokens.clone(),
             prompt: self.prompt,
             forced: self.forced,
+            budget_ending: self.budget_ending,
+            complete_before_end: self.complete_before_end,
             scores: self.scores.clone(),
             reported: self.reported,
         }
+    }
+
+    /// Refuses a constraint whose shortest known output does not fit.
+    pub fn check_room(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
+        self.constraint.check_room(settings.max_tokens)
     }
 
     /// The tokens that the cache holds, between two passes.
@@ -140,15 +154,16 @@ impl<C> Sequence<C> {
     /// would have another distribution than the one returned.
     pub fn propose(
         &mut self,
-        row: &[f32],
+        row: ModelRow<'_>,
         choice: DraftChoice,
         settings: &DecodeSettings,
     ) -> Result<Option<(TokenId, Option<Distribution>)>, DecodeError> {
-        let row = real_tokens(row, settings);
-        let mask = self.constraint.draft_mask(row.len())?;
+        let tokens = settings.token_count().min(row.len());
+        let mask = self.constraint.draft_mask(tokens)?;
+        let row = row.plausible(tokens, mask.as_deref());
         // A draft model proposes nothing if it has no allowed token, for example because its
         // vocabulary is smaller.
-        let Ok(distribution) = self.sampler.distribution(row, mask.as_deref()) else { return Ok(None) };
+        let Ok(distribution) = self.sampler.distribution(&*row, mask.as_deref()) else { return Ok(None) };
         let (token, distribution) = match choice {
             DraftChoice::Likeliest => (most_probable(&distribution), None),
             DraftChoice::Drawn => {
@@ -193,10 +208,7 @@ impl<C> Sequence<C> {
                 NextTokens::Forced(tokens) => tokens,
             };
             if self.length() >= settings.max_tokens {
-                self.end = Some(match self.constraint.is_complete() {
-                    true => FinishReason::ConstraintComplete,
-                    false => FinishReason::Length,
-                });
+                self.end = Some(FinishReason::Length);
                 return Ok(());
             }
             let before = self.length();
@@ -221,38 +233,39 @@ impl<C> Sequence<C> {
     /// [`apply_forced`](Self::apply_forced) has computed. `drafts` are the drafts for this token.
     pub fn sample(
         &mut self,
-        row: &[f32],
+        row: ModelRow<'_>,
         drafts: &[&DraftToken],
         settings: &DecodeSettings,
         clock: &Clock,
         times: &mut Timings,
     ) -> Result<(), DecodeError> {
         let start = clock.now();
-        let row = real_tokens(row, settings);
-        let mask = self.constraint.mask(row.len());
+        let mask = self.constraint.mask(settings.token_count());
+        let logits = row.plausible(settings.token_count(), mask);
+        let logits = logits.as_ref();
         let sampled = match (settings.acceptance, drafts) {
-            (_, []) => self.sampler.sample(row, mask)?,
+            (_, []) => self.sampler.sample(logits, mask)?,
             (Acceptance::Typical { epsilon, delta }, drafts) => {
-                let distribution = self.sampler.distribution(row, mask)?;
+                let distribution = self.sampler.distribution(logits, mask)?;
                 let typical =
                     |draft: &&&DraftToken| draft::is_typical(&distribution, draft.token, epsilon, delta);
                 match drafts.iter().find(typical) {
                     Some(draft) => as_sampled(&distribution, draft.token),
-                    None => self.sampler.sample(row, mask)?,
+                    None => self.sampler.sample(logits, mask)?,
                 }
             }
             (Acceptance::Exact, [DraftToken { token, distribution: Some(q), .. }, ..]) => {
-                let distribution = self.sampler.distribution(row, mask)?;
+                let distribution = self.sampler.distribution(logits, mask)?;
                 let position = self.sampler.position() as u32;
                 as_sampled(
                     &distribution,
                     draft::verify(&distribution, q, *token, &self.sampler.rng(), position),
                 )
             }
-            (Acceptance::Exact, _) => self.sampler.sample(row, mask)?,
+            (Acceptance::Exact, _) => self.sampler.sample(logits, mask)?,
         };
         let distribution = match settings.logprobs {
-            Some(_) => self.sampler.distribution(row, mask)?,
+            Some(_) => self.sampler.distribution(logits, mask)?,
             None => Vec::new(),
         };
         let distribution = distribution.into_iter().map(|(token, p)| (token, p.ln()));
@@ -314,8 +327,12 @@ impl<C> Sequence<C> {
         self.constraint.required_ending(token, room, settings)
     }
 
-    /// Appends the tokens that end the output.
+    /// Appends the tokens with which the budget ends the output.
     fn append_ending(&mut self, ending: &[TokenId], settings: &DecodeSettings) -> Result<(), DecodeError> {
+        if !ending.is_empty() {
+            let (first_token, first_byte) = (self.length(), self.text.bytes().len());
+            self.budget_ending = Some(BudgetEnding { first_token, tokens: ending.len(), first_byte });
+        }
         for &token in ending {
             if self.end.is_some() {
                 return Ok(());
@@ -323,7 +340,7 @@ impl<C> Sequence<C> {
             self.append_allowed(token, settings)?;
             self.count_forced(settings);
         }
-        self.end.get_or_insert(FinishReason::ConstraintComplete);
+        self.end.get_or_insert(FinishReason::Length);
         Ok(())
     }
 
@@ -335,10 +352,14 @@ impl<C> Sequence<C> {
 
     /// The score of each token: ln softmax(row) with the constraint, biases and penalties applied.
     /// The result is not renormalised. Forbidden tokens have −∞.
-    pub fn next_scores(&mut self, row: &[f32], settings: &DecodeSettings) -> Result<Vec<f32>, DecodeError> {
-        let mut scores = logprobs::log_softmax(row)?;
-        scores.truncate(real_tokens(row, settings).len());
-        let mask = self.constraint.mask(scores.len());
+    pub fn next_scores(
+        &mut self,
+        row: ModelRow<'_>,
+        settings: &DecodeSettings,
+    ) -> Result<Vec<f32>, DecodeError> {
+        let mask = self.constraint.mask(settings.token_count());
+        let mut scores = logprobs::log_softmax(&row.plausible(usize::MAX, mask))?;
+        scores.truncate(settings.token_count());
         self.sampler.process(&mut scores, mask)?;
         Ok(scores)
     }
@@ -347,12 +368,12 @@ impl<C> Sequence<C> {
     /// with the constraint, biases and penalties applied to the row.
     pub fn most_probable(
         &mut self,
-        row: &[f32],
+        row: ModelRow<'_>,
         count: usize,
         settings: &DecodeSettings,
     ) -> Result<Vec<(TokenId, f32)>, DecodeError> {
-        let mut logits = real_tokens(row, settings).to_vec();
-        let mask = self.constraint.mask(logits.len());
+        let mask = self.constraint.mask(settings.token_count());
+        let mut logits = row.plausible(settings.token_count(), mask).into_owned();
         self.sampler.process(&mut logits, mask)?;
         let scores = logprobs::log_softmax(&logits)?;
         let finite = scores.iter().enumerate().filter(|(_, logprob)| logprob.is_finite());
@@ -366,10 +387,14 @@ impl<C> Sequence<C> {
         token: TokenId,
         processed: f32,
         distribution: impl Iterator<Item = (TokenId, f32)>,
-        row: &[f32],
+        row: ModelRow<'_>,
         settings: &DecodeSettings,
     ) -> Result<(), DecodeError> {
-        self.scores.record(token, processed, distribution, row, settings)
+        if settings.logprobs.is_none() && settings.scoring == Scoring::None {
+            return Ok(());
+        }
+        let row = row.plausible(settings.token_count(), self.constraint.mask(settings.token_count()));
+        self.scores.record(token, processed, distribution, &row, settings)
     }
 
     /// Appends a token that the mask allows.
@@ -382,14 +407,17 @@ impl<C> Sequence<C> {
 
     /// Appends a token; returns `false` if the constraint refuses it.
     fn append(&mut self, token: TokenId, settings: &DecodeSettings) -> Result<bool, DecodeError> {
+        let ends = settings.end_tokens.contains(&token);
+        let complete = self.constraint.is_complete().filter(|_| ends);
         let Some(own) = self.constraint.append(token, settings.vocabulary.bytes(token))? else {
             return Ok(false);
         };
         self.sampler.accept(token);
         self.tokens.push(token);
         self.input.tokens.push(token);
-        if settings.end_tokens.contains(&token) {
+        if ends {
             self.end = Some(FinishReason::Stop);
+            self.complete_before_end = complete;
             return Ok(true);
         }
         let stops = match self.length() >= settings.min_tokens {
@@ -398,6 +426,7 @@ impl<C> Sequence<C> {
         };
         if self.text.push(own, stops) {
             self.end = Some(FinishReason::StopSequence);
+            self.complete_before_end = self.constraint.accepts(self.text.bytes())?;
         }
         Ok(true)
     }
@@ -434,6 +463,8 @@ impl<C> Sequence<C> {
         Completion {
             finish: self.end.unwrap_or(FinishReason::Cancelled),
             stop_sequence: self.text.stop_string().map(|stop| String::from_utf8_lossy(stop).into_owned()),
+            complete: self.complete_before_end.or_else(|| self.constraint.is_complete()),
+            budget_ending: self.budget_ending,
             forced_tokens: self.forced,
             score: self.score(),
             logprobs: self.scores.into_entries(),

@@ -24,6 +24,14 @@ pub(crate) struct DecodeSettings {
     pub healed_bytes: Vec<u8>,
 }
 
+impl DecodeSettings {
+    /// Number of the tokenizer's own tokens. Padding beyond them is forbidden even in an
+    /// unconstrained output.
+    pub fn token_count(&self) -> usize {
+        self.vocabulary.token_count()
+    }
+}
+
 /// The treatment of the end token where a constraint allows nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndToken {
@@ -39,10 +47,4 @@ pub(crate) enum Scoring {
     None,
     /// The mean of ln softmax(logits) over the tokens that the model was asked for.
     Mean,
-}
-
-/// The logits of the tokenizer's own tokens. Padding beyond them is forbidden even in an
-/// unconstrained output.
-pub(crate) fn real_tokens<'a>(row: &'a [f32], settings: &DecodeSettings) -> &'a [f32] {
-    &row[..settings.vocabulary.token_count().min(row.len())]
 }

@@ -2,7 +2,7 @@
 
 use super::error::DecodeError;
 use super::request::TokenLogprobs;
-use super::settings::{real_tokens, DecodeSettings, Scoring};
+use super::settings::{DecodeSettings, Scoring};
 use crate::sampling::logprobs;
 use crate::vocab::TokenId;
 
@@ -18,9 +18,7 @@ pub(crate) struct TokenScores {
 }
 
 impl TokenScores {
-    /// Records a token that the model was asked for. `row` is the row of logits that it was chosen
-    /// from, `distribution` the distribution after all steps of the sampling chain, and `processed`
-    /// the token's ln p under it.
+    /// Records a token that the model was asked for. `row` are the logits that it was chosen from,
     pub fn record(
         &mut self,
         token: TokenId,
@@ -29,11 +27,8 @@ impl TokenScores {
         row: &[f32],
         settings: &DecodeSettings,
     ) -> Result<(), DecodeError> {
-        if settings.logprobs.is_none() && settings.scoring == Scoring::None {
-            return Ok(());
-        }
         let others = settings.logprobs.unwrap_or(0);
-        let raw = logprobs::raw(real_tokens(row, settings), token, others)?;
+        let raw = logprobs::raw(row, token, others)?;
         if settings.scoring == Scoring::Mean {
             self.sum += f64::from(raw.chosen);
             self.count += 1;

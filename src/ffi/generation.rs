@@ -13,8 +13,8 @@ use super::model::hr_model;
 use super::options;
 use super::status::hr_status;
 use crate::decode::{
-    Batch, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation, Guided,
-    LanguageModel, Request,
+    check_partner, Batch, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation,
+    Guided, LanguageModel, Request,
 };
 use crate::torch::Model;
 use crate::vocab::TokenId;
@@ -30,7 +30,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub enum hr_finish_reason {
     /// The model ended it, or a stop token.
     HR_FINISH_STOP = 0,
-    /// max_tokens, or the model's context, was reached.
+    /// max_tokens, or the model's context, was reached. The output was cut, or its end was written
+    /// without the model: see hr_generation_budget_ending().
     HR_FINISH_LENGTH = 1,
     /// A stop text came; it is not part of the output.
     HR_FINISH_STOP_SEQUENCE = 2,
@@ -87,9 +88,10 @@ fn status_of(error: &DecodeError) -> hr_status {
         | DecodeError::EmptyPrompt
         | DecodeError::PromptTooLong { .. }
         | DecodeError::PromptToken { .. }
+        | DecodeError::ShortestOutput { .. }
         | DecodeError::Completions { .. }
         | DecodeError::Strategy { .. } => HR_ERROR_INVALID_ARGUMENT,
-        DecodeError::VocabularySize { .. } => HR_ERROR_VOCABULARY,
+        DecodeError::VocabularySize { .. } | DecodeError::PartnerVocabulary { .. } => HR_ERROR_VOCABULARY,
         DecodeError::NotAllowed { .. } => HR_ERROR_INTERNAL,
         DecodeError::DeadEnd { .. } => HR_ERROR_GRAMMAR,
         _ => HR_ERROR_MODEL,
@@ -155,6 +157,7 @@ unsafe fn mixed(
         unsafe { run(guided, model, request, options) }
     } else if !options.amateur.is_null() {
         let amateur = &*unsafe { boundary::object(options.amateur, "amateur")? }.0;
+        check_partner("amateur model", model.vocabulary(), amateur.vocabulary())?;
         unsafe { run(ContrastiveDecoding::new(model, amateur, 0.1, 0.5), model, request, options) }
     } else if !layers.is_empty() {
         unsafe { run(Dola::new(model, layers.to_vec()), model, request, options) }
@@ -175,6 +178,7 @@ unsafe fn run(
     if options.drafter == hr_drafter::HR_DRAFTER_MODEL as u32 {
         // Weights are shared, so this copies nothing of any size.
         let drafter = unsafe { boundary::object(options.draft_model, "draft_model")? };
+        check_partner("draft model", model.vocabulary(), drafter.0.vocabulary())?;
         batch = batch.draft_model(drafter.0.skipping_layers(&[])?);
     } else if options.drafter == hr_drafter::HR_DRAFTER_SKIP_LAYERS as u32 {
         let (layers, count) = (options.draft_skipped_layers, options.draft_skipped_count);
@@ -285,6 +289,34 @@ pub unsafe extern "C" fn hr_generation_finish_reason(
             #[allow(unreachable_patterns)]
             _ => hr_finish_reason::HR_FINISH_OTHER,
         })
+    })
+}
+
+/// True if the constraint's language contains the text of the output index. False if it was cut,
+/// and if there is no constraint or no such output.
+#[no_mangle]
+pub unsafe extern "C" fn hr_generation_is_complete(generation: *const hr_generation, index: usize) -> bool {
+    boundary::value(false, || unsafe { output(generation, index)?.complete })
+}
+
+/// The end of the output index that was written without the model, because the output had to be
+/// completed within max_tokens. Its text is made up. first_token is its first token, tokens their
+/// number, first_byte its offset in the text as bytes; each may be NULL. False, and nothing
+/// written, if the model wrote the whole output.
+#[no_mangle]
+pub unsafe extern "C" fn hr_generation_budget_ending(
+    generation: *const hr_generation,
+    index: usize,
+    first_token: *mut usize,
+    tokens: *mut usize,
+    first_byte: *mut usize,
+) -> bool {
+    boundary::value(false, || unsafe {
+        let ending = output(generation, index)?.budget_ending?;
+        boundary::set_if_wanted(first_token, ending.first_token);
+        boundary::set_if_wanted(tokens, ending.tokens);
+        boundary::set_if_wanted(first_byte, ending.first_byte);
+        Some(true)
     })
 }
 

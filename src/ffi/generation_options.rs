@@ -120,7 +120,8 @@ pub struct hr_generation_options {
     pub outputs: usize,
     /// 0, the default, appends forced tokens without the model; 1 draws them like all others.
     pub sample_forced: usize,
-    /// 0, the default, completes a constrained output before it becomes too long; 1 cuts it.
+    /// 0, the default, completes a constrained output before it becomes too long, by an end that
+    /// the model has not chosen (see hr_generation_budget_ending()); 1 cuts it.
     pub cut_at_limit: usize,
     /// 1 lets the output spell the end of the prompt with other tokens (token healing), for prompts
     /// that end within a word. Default 0.

@@ -105,11 +105,15 @@ impl Decoder {
             layers.push(Arc::new(Layer::load(architecture, &config, format, index, loader)?));
         }
         let output_norm = norm(architecture, format, loader, Role::OutputNorm, width, config.epsilon)?;
-        let output = if loader.contains(Role::Output, Member::Weight) {
-            loader.tensor(Role::Output, Member::Weight, &[vocab, width])?
-        } else {
-            embedding.shallow_clone()
+        let output = match (config.tied, loader.contains(Role::Output, Member::Weight)) {
+            (Some(false), false) => {
+                let reason = "is false, but the weights have no output matrix (`lm_head.weight`)";
+                return Err(TorchError::config("tie_word_embeddings", reason));
+            }
+            (Some(true), _) | (None, false) => embedding.shallow_clone(),
+            (_, true) => loader.tensor(Role::Output, Member::Weight, &[vocab, width])?,
         };
+        loader.check_all_used()?;
         let output = Linear { weight: output, bias: None };
         let vocab_size = vocab as usize;
         Ok(Self { config, positions, embedding, layers, output_norm, output, vocab_size, kind, device })

@@ -91,6 +91,12 @@ pub enum TorchError {
         /// The tensor's name, in the file's own naming.
         name: String,
     },
+    /// A weight that the computation would leave out.
+    #[error("the weights hold the tensor `{name}`, which this architecture does not use: the model computes something else")]
+    UnusedTensor {
+        /// The tensor's name, in the file's own naming.
+        name: String,
+    },
     /// A weight with another shape than the configuration implies.
     #[error("tensor `{name}` has shape {found:?}, and the model's configuration calls for {expected:?}")]
     TensorShape {

@@ -429,6 +429,8 @@ fn each_broken_folder_names_its_fault() {
 
     let mut reshaped = folder_tensors();
     reshaped[4].1 = vec![8, 16];
+    let mut more = folder_tensors();
+    more.push(("model.layers.0.mlp.experts.0.up_proj.weight", vec![2, 2]));
     let cases: Vec<((&str, Vec<u8>), &str)> = vec![
         (("config.json", b"[]".to_vec()), "config.json` is not a JSON object"),
         (("config.json", b"{".to_vec()), "config.json` is not JSON: EOF"),
@@ -445,6 +447,17 @@ fn each_broken_folder_names_its_fault() {
         (config("rope_scaling", json!({"rope_type": "dynamic"})), "`rope_scaling.rope_type` is `dynamic`"),
         (config("rope_scaling", json!({"type": "linear"})), "`rope_scaling.factor` is missing"),
         (config("partial_rotary_factor", json!(0.5)), "4 rotary dimensions; only equal sizes are supported"),
+        (config("num_local_experts", json!(8)), "`num_local_experts` is 8, and may change what the model computes"),
+        (
+            config("quantization_config", json!({"quant_method": "awq"})),
+            "`quantization_config` is {\"quant_method\":\"awq\"}, and may change",
+        ),
+        (config("layer_types", json!(["linear_attention"])), "`layer_types` holds \"linear_attention\""),
+        (config("tie_word_embeddings", json!(false)), "`tie_word_embeddings` is false, but the weights have no"),
+        (
+            weights(safetensors(&more, "F32", 4)),
+            "tensor `model.layers.0.mlp.experts.0.up_proj.weight`, which this architecture does not use",
+        ),
         (("tokenizer.json", b"{}".to_vec()), "the model's tokenizer: "),
         (weights(Vec::new()), "model.safetensors"),
         (weights(vec![255; 64]), "not a usable safetensors file: "),

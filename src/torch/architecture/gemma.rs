@@ -46,6 +46,12 @@ pub(super) const GEMMA3: Architecture = Architecture {
     positions: PositionKind::Rotary,
     gguf_rows: RowOrder::Halves,
     hugging_face_matrices: MatrixLayout::OutIn,
+    own_keys: &[
+        "hidden_activation",
+        "query_pre_attn_scalar",
+        "rope_local_base_freq",
+        "sliding_window_pattern",
+    ],
     translate,
     refine,
 };

@@ -43,6 +43,16 @@ pub(super) const GPT2: Architecture = Architecture {
     positions: PositionKind::Learned,
     gguf_rows: RowOrder::Halves,
     hugging_face_matrices: MatrixLayout::InOut,
+    own_keys: &[
+        "activation_function",
+        "layer_norm_epsilon",
+        "n_ctx",
+        "n_embd",
+        "n_head",
+        "n_inner",
+        "n_layer",
+        "n_positions",
+    ],
     translate,
     refine: |_, _| Ok(()),
 };

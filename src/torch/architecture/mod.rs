@@ -7,6 +7,7 @@
 
 mod gemma;
 mod gpt2;
+mod known_keys;
 mod llama;
 mod qwen;
 
@@ -43,6 +44,8 @@ pub(crate) struct Architecture {
     pub(crate) gguf_rows: RowOrder,
     /// The layout of a layer's matrices in Hugging Face checkpoints.
     pub(crate) hugging_face_matrices: MatrixLayout,
+    /// The keys of `config.json` that only this architecture has.
+    pub(crate) own_keys: &'static [&'static str],
     /// Translates a `config.json` to the keys of Llama's.
     pub(crate) translate: Translate,
     /// Adds the settings that only this architecture has to a configuration.
@@ -88,6 +91,7 @@ const LLAMA_LIKE: Architecture = Architecture {
     positions: PositionKind::Rotary,
     gguf_rows: RowOrder::Halves,
     hugging_face_matrices: MatrixLayout::OutIn,
+    own_keys: &[],
     translate: |json| Ok(json.clone()),
     refine: |_, _| Ok(()),
 };
@@ -174,12 +178,17 @@ impl Architecture {
 
     /// The configuration in the metadata of a GGUF file, under keys that begin with `name`.
     pub(crate) fn read_gguf(&self, file: &GgufFile<'_>, name: &str) -> Result<DecoderConfig, TorchError> {
+        known_keys::check_gguf(file, name)?;
         DecoderConfig::read(self, &Settings::Gguf { file, architecture: name })
     }
 
     /// The configuration in a `config.json`.
     pub(crate) fn read_hugging_face(&self, json: &Map<String, Value>) -> Result<DecoderConfig, TorchError> {
-        DecoderConfig::read(self, &Settings::HuggingFace(&(self.translate)(json)?))
+        let mut config = DecoderConfig::read(self, &Settings::HuggingFace(&(self.translate)(json)?))?;
+        // What is wrong with a known setting is said first.
+        known_keys::check_hugging_face(json, self.own_keys)?;
+        config.tied = json.get("tie_word_embeddings").and_then(Value::as_bool);
+        Ok(config)
     }
 
     /// The order of the rows of queries and keys in files of a format.
@@ -236,6 +245,9 @@ pub(crate) struct DecoderConfig {
     pub(crate) attention_scale: Option<f64>,
     /// Layers that attend to the latest positions only.
     pub(crate) local: Option<LocalAttention>,
+    /// True if the output matrix is the embedding, false if it is not; `None` if the file does not
+    /// say so.
+    pub(crate) tied: Option<bool>,
 }
 
 /// Layers that attend to the latest positions only.
@@ -391,10 +403,14 @@ impl DecoderConfig {
             embedding_scale: 1.0,
             attention_scale: None,
             local: None,
+            tied: None,
         };
         (architecture.refine)(settings, &mut config)?;
         if config.local.is_some() {
             return Ok(config);
+        }
+        if let Settings::HuggingFace(json) = settings {
+            check_layer_types(json)?;
         }
         // Within its window, windowed attention equals full attention. The window therefore limits
         // the context.
@@ -408,6 +424,20 @@ impl DecoderConfig {
             }
         }
         Ok(config)
+    }
+}
+
+/// Refuses layers of another kind than full or windowed attention.
+fn check_layer_types(json: &Map<String, Value>) -> Result<(), TorchError> {
+    let kinds = json.get("layer_types").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let supported = |kind: &&Value| matches!(kind.as_str(), Some("full_attention" | "sliding_attention"));
+    match kinds.iter().find(|kind| !supported(kind)) {
+        None => Ok(()),
+        Some(kind) => {
+            let reason =
+                format!("holds {kind}, which is not supported; supported: full_attention, sliding_attention");
+            Err(TorchError::config("layer_types", reason))
+        }
     }
 }
 

@@ -57,6 +57,10 @@ impl WeightSource for GgufWeights<'_> {
         Tensor::f_from_slice(&numbers).and_then(|flat| flat.f_reshape(shape)).doing("copying weights")
     }
 
+    fn names(&self) -> Vec<String> {
+        self.file.tensors().iter().map(|tensor| tensor.name().to_owned()).collect()
+    }
+
     fn total_bytes(&self) -> u64 {
         self.file
             .tensors()

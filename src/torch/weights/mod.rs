@@ -11,6 +11,7 @@ pub(crate) mod dequantize;
 pub(crate) mod gguf;
 pub(crate) mod safetensors;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -145,12 +146,18 @@ pub(crate) trait WeightSource {
     /// float kind.
     fn read(&self, role: Role, member: Member) -> Result<Tensor, TorchError>;
 
+    /// The names of all tensors in the files.
+    fn names(&self) -> Vec<String>;
+
     /// Number of bytes of all tensors, for progress.
     fn total_bytes(&self) -> u64;
 
     /// Number of bytes of one tensor as stored.
     fn bytes(&self, role: Role, member: Member) -> u64;
 }
+
+/// Ends of the names of tensors that hold constants: rotary frequencies and causal masks.
+const CONSTANTS: [&str; 3] = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
 
 /// A reader of weights. It converts them to the kind and puts them on the device with which the
 /// model computes, and reports its progress.
@@ -161,6 +168,8 @@ pub(crate) struct Loader<'a> {
     layout: MatrixLayout,
     progress: &'a mut dyn FnMut(LoadProgress),
     done: u64,
+    /// The names of the tensors that have been read.
+    used: HashSet<String>,
 }
 
 /// The progress of loading a model.
@@ -181,7 +190,7 @@ impl<'a> Loader<'a> {
         layout: MatrixLayout,
         progress: &'a mut dyn FnMut(LoadProgress),
     ) -> Self {
-        Self { source, kind, device, layout, progress, done: 0 }
+        Self { source, kind, device, layout, progress, done: 0, used: HashSet::new() }
     }
 
     pub(crate) fn contains(&self, role: Role, member: Member) -> bool {
@@ -216,8 +225,27 @@ impl<'a> Loader<'a> {
         }
         let tensor = self.source.read(role, member)?;
         self.done += self.source.bytes(role, member);
+        self.used.insert(self.source.name(role, member));
         (self.progress)(LoadProgress { done: self.done, total: self.source.total_bytes() });
         Ok(tensor)
+    }
+
+    /// Refuses files with tensors that have not been read: a model that has them computes something
+    /// else.
+    pub(crate) fn check_all_used(&self) -> Result<(), TorchError> {
+        let output = self.source.name(Role::Output, Member::Weight);
+        let unused = |name: &String| {
+            // An output matrix that is not read is tied to the embedding, and the others are
+            // constants.
+            let constant = CONSTANTS.iter().any(|suffix| name.ends_with(suffix));
+            !self.used.contains(name) && !constant && *name != output
+        };
+        let mut unused: Vec<String> = self.source.names().into_iter().filter(unused).collect();
+        unused.sort();
+        match unused.into_iter().next() {
+            None => Ok(()),
+            Some(name) => Err(TorchError::UnusedTensor { name }),
+        }
     }
 
     /// A layer's matrix with this number of rows and columns, on the CPU, transposed if the file

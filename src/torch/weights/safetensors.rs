@@ -163,6 +163,10 @@ impl WeightSource for SafetensorsWeights {
         self.files.read(&self.name(role, member))
     }
 
+    fn names(&self) -> Vec<String> {
+        self.files.places.keys().cloned().collect()
+    }
+
     fn total_bytes(&self) -> u64 {
         self.files.total
     }

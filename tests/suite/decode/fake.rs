@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hedgerow::decode::{
-    generate, DecodeError, DraftHeads, ForwardInput, Generation, LanguageModel, Logits, ModelError, Request,
-    TreeInput, TreeOutput,
+    generate, DecodeError, DraftHeads, EarlyExit, ForwardInput, Generation, LanguageModel, Logits,
+    ModelError, Request, TreeInput, TreeOutput,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, NodeId};
@@ -208,6 +208,36 @@ impl LanguageModel for Fake {
         let tail = cache.split_off(start);
         cache.extend(path.iter().map(|&offset| tail[offset]));
         Ok(())
+    }
+}
+
+/// Its inner layers score as it does itself after one more token.
+impl EarlyExit for Fake {
+    fn layers(&self) -> usize {
+        10
+    }
+
+    fn forward_exits(
+        &self,
+        batch: &mut [ForwardInput<'_, Vec<TokenId>>],
+        exits: &[usize],
+    ) -> Result<Vec<Logits>, ModelError> {
+        let starts: Vec<usize> = batch.iter().map(|input| input.cache.len()).collect();
+        let mut all = vec![self.forward(batch)?];
+        for &exit in exits {
+            let (mut values, mut rows) = (Vec::new(), Vec::new());
+            for (input, start) in batch.iter().zip(&starts) {
+                let wanted = input.rows.range(input.tokens.len());
+                rows.push(wanted.len());
+                for at in wanted {
+                    let mut path = input.cache[..=start + at].to_vec();
+                    path.push(TokenId(u32::from(b'0') + exit as u32));
+                    values.extend(self.row(&path));
+                }
+            }
+            all.push(Logits::new(values, self.vocab_size(), rows)?);
+        }
+        Ok(all)
     }
 }
 

@@ -4,12 +4,13 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod combinations;
 mod fake;
 mod strategies;
 
 use fake::*;
 use hedgerow::decode::{
-    generate, Batch, Chunk, DecodeError, Draft, DynModel, FinishReason, ForcedTokens, ForwardInput,
+    generate, Batch, Budget, Chunk, DecodeError, Draft, DynModel, FinishReason, ForcedTokens, ForwardInput,
     Generation, LanguageModel, Logits, ModelError, Request,
 };
 use hedgerow::engine::Constraint;
@@ -132,13 +133,15 @@ fn forced_tokens_obey_lengths_and_stop_strings() {
     let fixed = || constraint(|b| b.nodes.literal(b"hello world hello world"));
     let request = || Request::new(tokens(b"x")).constraint(fixed()).sampling(greedy());
     let completion = |request| run(&model, request).unwrap().completions.remove(0);
-    let short = completion(request().sampling(greedy().max_tokens(2)));
+    let short = completion(request().sampling(greedy().max_tokens(2)).budget(Budget::Cut));
     assert_eq!((short.text.as_str(), short.finish), ("hello wor", FinishReason::Length));
+    assert_eq!((short.complete, short.budget_ending), (Some(false), None));
     let stopped = completion(request().stop(["orld h"]));
     assert_eq!(
         (stopped.text.as_str(), stopped.finish, stopped.tokens.len()),
         ("hello w", FinishReason::StopSequence, 5)
     );
+    assert_eq!(stopped.complete, Some(false));
     let exact = completion(request().sampling(greedy().max_tokens(7)));
     assert_eq!((exact.tokens.len(), exact.finish), (7, FinishReason::ConstraintComplete));
 }

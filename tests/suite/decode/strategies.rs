@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::fake::*;
 use hedgerow::decode::{
-    generate, Acceptance, Batch, BeamSearch, Budget, DecodeError, Draft, DraftChoice, EarlyStopping,
-    FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy, TokenHealing,
+    generate, Acceptance, Batch, BeamSearch, Budget, BudgetEnding, Completion, DecodeError, Draft,
+    DraftChoice, EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy,
+    TokenHealing,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
@@ -465,7 +466,7 @@ fn outputs_with_a_budget_end_complete() {
     // The end of sequence is never wanted, and some bytes lead deeper: without a budget these
     // outputs would be cut.
     let model = Fake::new(Scores::Hash { eos: -100.0 });
-    let mut cut = 0;
+    let (mut cut, mut written) = (0, 0);
     for seed in 0..12 {
         for (constraint, shortest) in [(nested(), 40), (boolean_object(), 10), (binary(), 4)] {
             for room in [shortest, shortest + 1, shortest + 7, 90] {
@@ -483,12 +484,8 @@ fn outputs_with_a_budget_end_complete() {
                             let mut matcher = constraint.matcher();
                             assert!(completion.tokens.iter().all(|&token| matcher.advance(token).unwrap()));
                             assert!(matcher.is_accepting(), "{room}: {}", completion.text);
-                            assert_eq!(
-                                completion.finish,
-                                FinishReason::ConstraintComplete,
-                                "{}",
-                                completion.text
-                            );
+                            assert_eq!(completion.complete, Some(true), "{}", completion.text);
+                            written += check_ending(&completion, room);
                             assert!(
                                 completion.tokens.len() <= room
                                     && completion.forced_tokens <= completion.tokens.len()
@@ -501,8 +498,30 @@ fn outputs_with_a_budget_end_complete() {
             }
         }
     }
-    assert!(cut > 100, "{cut}");
-    // Where nothing complete fits, the output is cut.
+    assert!(cut > 100 && written > 100, "{cut} {written}");
+    // If nothing complete fits, the request is refused before the first pass, or cut.
     let request = Request::new(tokens(b"x")).sampling(greedy().max_tokens(5)).constraint(nested());
-    assert_eq!(run(&model, request).unwrap().completions[0].finish, FinishReason::Length);
+    let passes = model.passes.load(Ordering::Relaxed);
+    let refused = run(&model, request.clone()).unwrap_err();
+    let needs = nested().matcher().completion().unwrap().unwrap().len();
+    assert!(matches!(refused, DecodeError::ShortestOutput { needs: n, room: 5 } if n == needs), "{refused}");
+    assert!(refused.to_string().contains(&format!("takes {needs} tokens")), "{refused}");
+    assert_eq!(model.passes.load(Ordering::Relaxed), passes);
+    let cut = run(&model, request.budget(Budget::Cut)).unwrap().completions.remove(0);
+    assert_eq!((cut.finish, cut.complete), (FinishReason::Length, Some(false)));
+}
+
+/// Checks what a complete output says of its end; 1 if the budget has written it.
+fn check_ending(completion: &Completion, room: usize) -> usize {
+    match completion.budget_ending {
+        None => 0,
+        Some(BudgetEnding { first_token, tokens, first_byte }) => {
+            assert_eq!(completion.finish, FinishReason::Length, "{}", completion.text);
+            assert_eq!(first_token + tokens, completion.tokens.len());
+            assert!(completion.tokens.len() <= room && tokens <= completion.forced_tokens);
+            let before = vocabulary().decode(&completion.tokens[..first_token]);
+            assert_eq!(completion.bytes[..first_byte], before);
+            1
+        }
+    }
 }

@@ -1,0 +1,144 @@
+//! Every strategy with every kind of constraint, drafter and mixture of models.
+
+use std::ops::ControlFlow;
+
+use super::fake::*;
+use hedgerow::decode::{
+    Batch, BeamSearch, ContrastiveDecoding, ContrastiveSearch, DecodeError, Dola, Draft, DraftChoice,
+    Generation, Guided, LanguageModel, ModelError, Request, Strategy,
+};
+use hedgerow::engine::Constraint;
+use hedgerow::sampling::SamplingParams;
+use hedgerow::syntax::Notation;
+
+const DRAFTS: [Draft; 5] = [
+    Draft::None,
+    Draft::Ngram { longest: 3, tokens: 5 },
+    Draft::Model { tokens: 3, choice: DraftChoice::Likeliest },
+    Draft::Model { tokens: 3, choice: DraftChoice::Drawn },
+    Draft::Heads { tokens: 6 },
+];
+
+/// A constraint of each kind, and none.
+fn constraints() -> Vec<(&'static str, Option<Constraint>)> {
+    let vocabulary = vocabulary();
+    let schema = r#"{"type": "object", "properties": {"name": {"type": "boolean"}, "b": {"enum": [1, "ab"]}},
+        "required": ["name"], "additionalProperties": false}"#;
+    let list = "root ::= \"[\" (item (\",\" item)*)? \"]\"\nitem ::= root | [a-d]+";
+    let statement = "start: NAME \"=\" (NAME | NUMBER)\nNAME: /[a-d]+/\nNUMBER: /[0-9]+/\n%ignore \" \"";
+    vec![
+        ("none", None),
+        ("regex", Some(Constraint::regex("[a-f]{2,4}( [a-f]+)?", &vocabulary).unwrap())),
+        ("choice", Some(Constraint::choice(&["hello world", "hello", "false"], &vocabulary).unwrap())),
+        ("schema", Some(Constraint::json_schema(schema, &vocabulary).unwrap())),
+        ("gbnf", Some(Constraint::grammar_text(Notation::Gbnf, list, &vocabulary).unwrap())),
+        ("lark", Some(Constraint::grammar_text(Notation::Lark, statement, &vocabulary).unwrap())),
+    ]
+}
+
+fn strategies() -> Vec<(&'static str, Strategy, f32)> {
+    let contrastive = ContrastiveSearch { candidates: 3, penalty: 0.5 };
+    vec![
+        ("greedy", Strategy::Sample, 0.0),
+        ("sample", Strategy::Sample, 1.2),
+        ("best of", Strategy::BestOf(3), 1.2),
+        ("beam", Strategy::Beam(BeamSearch::new(3)), 1.0),
+        ("diverse beam", Strategy::Beam(BeamSearch::new(4).diverse(2, 0.5)), 1.0),
+        ("contrastive search", Strategy::Contrastive(contrastive), 1.0),
+    ]
+}
+
+fn run_with(model: impl LanguageModel, request: Request) -> Result<Generation, DecodeError> {
+    let drafter = || Fake::new(Scores::Hash { eos: 2.0 });
+    Batch::new(model, &vocabulary())?
+        .draft_model(drafter())
+        .draft_heads(Box::new(Heads(drafter())))
+        .run(request, |_| ControlFlow::Continue(()))
+}
+
+/// A model, or a mixture of its logits with others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mixture {
+    Plain,
+    Guided,
+    ContrastiveDecoding,
+    Dola,
+}
+
+impl Mixture {
+    fn run(self, request: Request) -> Result<Generation, DecodeError> {
+        let model = Fake::new(Scores::Hash { eos: 0.5 });
+        let amateur = Fake::new(Scores::Hash { eos: 3.0 });
+        match self {
+            Mixture::Plain => run_with(model, request),
+            Mixture::Guided => {
+                let prompt = request.prompt.len();
+                run_with(Guided::new(model, prompt, tokens(b"no"), 1.5), request)
+            }
+            Mixture::ContrastiveDecoding => {
+                run_with(ContrastiveDecoding::new(model, amateur, 0.1, 0.5), request)
+            }
+            Mixture::Dola => run_with(Dola::new(model, vec![1, 4]), request),
+        }
+    }
+}
+
+/// Checks that every output is in the constraint's language, or begins a text of it and says so.
+fn check(name: &str, constraint: Option<&Constraint>, strategy: &Strategy, generation: &Generation) {
+    let completes = matches!(strategy, Strategy::Sample | Strategy::BestOf(_));
+    for completion in &generation.completions {
+        let accepting = constraint.map(|constraint| {
+            let mut matcher = constraint.matcher();
+            let read = completion.tokens.iter().all(|&token| matcher.advance(token).unwrap());
+            assert!(read, "{name}: {:?}", completion.text);
+            matcher.is_accepting()
+        });
+        assert_eq!(completion.complete, accepting, "{name}: {:?}", completion.text);
+        assert!(!completes || accepting != Some(false), "{name}: {:?}", completion.text);
+    }
+}
+
+#[test]
+fn every_strategy_goes_with_every_constraint_drafter_and_mixture() {
+    for mixture in [Mixture::Plain, Mixture::Guided, Mixture::ContrastiveDecoding, Mixture::Dola] {
+        for (strategy_name, strategy, temperature) in strategies() {
+            for (constraint_name, constraint) in constraints() {
+                let mut plain = None;
+                for draft in DRAFTS {
+                    let name = format!("{mixture:?}, {strategy_name}, {constraint_name}, {draft:?}");
+                    let sampling = SamplingParams::default().temperature(temperature).seed(7);
+                    let mut request = Request::new(tokens(b"hello"))
+                        .sampling(sampling.max_tokens(24))
+                        .strategy(strategy.clone())
+                        .draft(draft);
+                    request.constraint = constraint.clone();
+                    if !matches!(strategy, Strategy::Contrastive(_)) {
+                        request.completions = 2;
+                    }
+                    let result = mixture.run(request);
+                    let needs_hidden =
+                        matches!(strategy, Strategy::Contrastive(_)) || matches!(draft, Draft::Heads { .. });
+                    if mixture != Mixture::Plain && needs_hidden {
+                        // A mixture of logits has no hidden states.
+                        let error = result.expect_err(&name);
+                        assert!(
+                            matches!(&error, DecodeError::Model(e) if matches!(**e, ModelError::Unsupported { .. })),
+                            "{name}: {error}"
+                        );
+                        continue;
+                    }
+                    let generation = result.unwrap_or_else(|error| panic!("{name}: {error}"));
+                    check(&name, constraint.as_ref(), &strategy, &generation);
+                    let plain = plain.get_or_insert_with(|| generation.completions.clone());
+                    let drawn = matches!(draft, Draft::Model { choice: DraftChoice::Drawn, .. });
+                    if temperature == 0.0 || !drawn {
+                        let tokens = |list: &[hedgerow::decode::Completion]| {
+                            list.iter().map(|completion| completion.tokens.clone()).collect::<Vec<_>>()
+                        };
+                        assert_eq!(tokens(&generation.completions), tokens(plain), "{name}");
+                    }
+                }
+            }
+        }
+    }
+}
