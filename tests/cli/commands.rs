@@ -1,9 +1,9 @@
-//! The `hedgerow` command as a black box: exit codes, stdout and stderr, as snapshots.
+//! The `hedgerow` command as a black box: snapshots of exit codes, stdout and stderr.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Runs the command in the folder of test data and writes down all that it answers.
+/// Runs the command in the folder of test data and returns its whole answer as text.
 fn answer(arguments: &[&str], input: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
         .args(arguments)

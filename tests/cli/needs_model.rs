@@ -1,4 +1,4 @@
-//! `hedgerow generate` with the demo model that `make setup` fetches, as a black box.
+//! `hedgerow generate` as a black box, with the demo model that `make setup` fetches.
 
 use std::process::{Command, Output};
 
@@ -62,7 +62,7 @@ fn answers_through_the_chat_template() {
     };
     let expected = "The capital of France is Paris.\n";
     assert_eq!(answer(&[]), expected);
-    // Guessing ahead, and seeds where nothing is drawn, change nothing.
+    // Drafts, and a seed under greedy decoding, change nothing.
     assert_eq!(answer(&["--draft", "ngram", "--seed", "9"]), expected);
     assert_eq!(answer(&["--stop", " is"]), "The capital of France\n");
     assert_eq!(answer(&["--choice", "Rome", "--choice", "Paris"]), "Paris\n");
@@ -113,8 +113,8 @@ fn an_output_that_is_cut_off_fails() {
 }
 
 /// The same binary on a CUDA build of libtorch, whose folder is in `HEDGEROW_CUDA_LIBTORCH`
-/// (`…/torch/lib` of a Python environment): it links, loads the CUDA half, and says that no GPU
-/// answers, or runs on the one that does.
+/// (`…/torch/lib` of a Python environment). The binary links and loads the CUDA part. Then it runs
+/// on the GPU, or reports that there is none.
 #[test]
 #[ignore = "needs HEDGEROW_CUDA_LIBTORCH"]
 fn a_cuda_build_of_libtorch_is_loaded_without_a_gpu() {

@@ -1,14 +1,14 @@
-//! Holds `include/hedgerow.h` to `src/ffi/`: makes the header anew and compares.
+//! Compares `include/hedgerow.h` with a header that is generated from `src/ffi/`.
 //!
-//! `HEDGEROW_UPDATE=1 cargo test -p hedgerow-header` writes it.
+//! `HEDGEROW_UPDATE=1 cargo test -p hedgerow-header` writes the header.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The files whose items make up the header, in its order, and whether they need the feature
-/// `torch`.
+/// The files whose items make up the header, in the header's order, each with the feature that it
+/// needs.
 const FILES: &[(&str, Feature)] = &[
     ("version", Feature::None),
     ("status", Feature::None),
@@ -29,7 +29,7 @@ const FILES: &[(&str, Feature)] = &[
     ("generation", Feature::Torch),
 ];
 
-/// Files of `src/ffi/` that have nothing to declare.
+/// Files of `src/ffi/` that declare nothing.
 const INTERNAL: &[&str] = &["mod", "boundary", "options", "sampler_params"];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -42,9 +42,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All files as one, each in a module that bears its feature, so that the header's order is the one
-/// above and the `#if`s are right. Nothing outside `src/ffi/` is parsed: what its types hold is
-/// nobody's business in C.
+/// All files as one source text, each in a module with its feature, so that the header has the
+/// order above and the right `#if`s. Nothing outside `src/ffi/` is parsed, because the contents of
+/// its types do not matter in C.
 fn combined_source() -> String {
     let mut source = String::new();
     for (name, feature) in FILES {
@@ -59,7 +59,8 @@ fn combined_source() -> String {
     source
 }
 
-/// The header made anew; once, for tests that run at a time would write the same file.
+/// The generated header. It is made once, because tests that run in parallel would write the same
+/// file.
 fn generate() -> &'static str {
     static HEADER: OnceLock<String> = OnceLock::new();
     HEADER.get_or_init(make)
@@ -104,7 +105,7 @@ fn every_file_of_the_abi_is_declared() {
     for entry in entries {
         let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
         let known = INTERNAL.contains(&name.as_str()) || FILES.iter().any(|(file, _)| *file == name);
-        assert!(known, "src/ffi/{name}.rs is in neither list of tests/header.rs");
+        assert!(known, "src/ffi/{name}.rs is in neither FILES nor INTERNAL");
     }
 }
 

@@ -1,9 +1,9 @@
-//! Regular languages against judges that share no code with them.
+//! Regular languages compared with judges that share no code with them.
 //!
-//! Random expressions are compared, state by state, with a naive matcher over sets of positions;
-//! plain patterns with the dense automata of `regex-automata`; JSON spellings with `serde_json`. A
-//! state must be dead exactly when no word is left: a word that the pool finds is judged, and every
-//! short word that a judge finds must be alive.
+//! Random expressions are compared, state by state, with a naive matcher over sets of positions.
+//! Plain patterns are compared with the dense automata of `regex-automata`, and JSON spellings with
+//! `serde_json`. A state must be dead exactly when no word is left. Therefore each word that the
+//! pool finds is judged, and the prefixes of every short word that a judge accepts must be alive.
 //!
 //! `HEDGEROW_CASES` sets the number of random cases (default 256); the seed is fixed.
 
@@ -22,9 +22,9 @@ const ALPHABET: [char; 5] = ['a', 'b', '1', 'é', '😀'];
 #[derive(Clone, Debug)]
 enum Tree {
     Char(char),
-    /// Bit `i`: `ALPHABET[i]`.
+    /// A set of characters: bit `i` is for `ALPHABET[i]`.
     Class(u8),
-    /// Everything but those.
+    /// All characters but those of the set.
     NotClass(u8),
     Concat(Vec<Tree>),
     Alt(Vec<Tree>),
@@ -33,9 +33,9 @@ enum Tree {
     Not(Box<Tree>),
     Start,
     End,
-    /// `\b` where true, `\B` where false.
+    /// `\b` if true, `\B` if false.
     Boundary(bool),
-    /// `(?=…)` where true, `(?!…)` where false.
+    /// `(?=…)` if true, `(?!…)` if false.
     Ahead(bool, Box<Tree>),
     Behind(bool, Box<Tree>),
 }
@@ -46,7 +46,7 @@ fn class_chars(bits: u8) -> impl Iterator<Item = char> {
 
 // The naive judge.
 
-/// Where a match that starts at `at` may end.
+/// The positions at which a match that starts at `at` may end.
 fn ends(tree: &Tree, text: &[char], at: usize) -> BTreeSet<usize> {
     let one = |holds: bool| if holds { BTreeSet::from([at + 1]) } else { BTreeSet::new() };
     let here = |holds: bool| if holds { BTreeSet::from([at]) } else { BTreeSet::new() };
@@ -70,7 +70,7 @@ fn ends(tree: &Tree, text: &[char], at: usize) -> BTreeSet<usize> {
                 now = step(&now);
             }
             let mut all = now.clone();
-            // More rounds than characters left add nothing.
+            // More rounds than there are characters left add nothing.
             for _ in *min..(*max).min(*min + text.len() as u32 + 1) {
                 now = step(&now);
                 all.extend(&now);
@@ -87,7 +87,7 @@ fn ends(tree: &Tree, text: &[char], at: usize) -> BTreeSet<usize> {
         Tree::Boundary(sign) => here((word(at.checked_sub(1)) != word(Some(at))) == *sign),
         Tree::Ahead(sign, body) => here(ends(body, text, at).is_empty() != *sign),
         Tree::Behind(sign, body) => {
-            // What lookbehind sees ends here.
+            // A lookbehind sees only the text before `at`.
             here((0..=at).any(|from| ends(body, &text[..at], from).contains(&at)) == *sign)
         }
     }
@@ -173,11 +173,11 @@ fn pattern(tree: &Tree) -> String {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// What every regex engine knows.
+    /// The syntax that every regex engine knows.
     Plain,
-    /// With intersection and complement.
+    /// Intersection and complement, too.
     Boolean,
-    /// With anchors, boundaries and lookaround.
+    /// Anchors, boundaries and lookaround, too.
     Assertions,
 }
 
@@ -230,7 +230,7 @@ fn trees(kind: Kind) -> BoxedStrategy<Tree> {
     .boxed()
 }
 
-/// What may stand in lookbehind: no lookahead.
+/// Expressions for the inside of a lookbehind, which may hold no lookahead.
 fn trees_behind() -> BoxedStrategy<Tree> {
     let leaf = prop_oneof![
         5 => prop::sample::select(&ALPHABET[..]).prop_map(Tree::Char),
@@ -273,8 +273,8 @@ fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCas
 
 // Judging.
 
-/// A word from `id` on, found by breadth over all bytes; `\u` escapes, of which there are very
-/// many, come last.
+/// The rest of some word from `id` on, found by breadth-first search over all bytes. `\u` escapes
+/// come last, because there are very many of them.
 fn completion(pool: &mut Languages, id: LangId) -> Option<Vec<u8>> {
     search(pool, id, false).or_else(|| search(pool, id, true))
 }
@@ -305,8 +305,8 @@ fn search(pool: &mut Languages, id: LangId, unicode_escapes: bool) -> Option<Vec
     None
 }
 
-/// The language agrees with the judge on `words`, and each of their prefixes is alive exactly when
-/// a word is left.
+/// Checks that the language agrees with the judge on `words`, and that each of their prefixes is
+/// alive exactly when the rest of a word can be found.
 fn agrees(
     pool: &mut Languages,
     id: LangId,
@@ -411,7 +411,7 @@ fn plain_patterns_step_like_a_dense_automaton() {
     });
 }
 
-/// Spells `text` as a JSON string; each character takes its spelling from `choices`.
+/// Spells `text` as a JSON string. Each character takes its spelling from `choices`.
 fn spell(text: &str, choices: &[u8]) -> String {
     let mut out = String::from('"');
     for (i, c) in text.chars().enumerate() {
@@ -473,10 +473,9 @@ fn json_spellings_agree_with_serde_json() {
 
 // Sizes.
 
-/// Patterns made to explode: how many expressions the pool holds after a walk of 200 bytes.
-/// A run of one class and bounds of the length are one counted run.
+/// A run of one class and bounds on its length together are one counted run.
 #[test]
-fn lengths_of_runs_are_counts() {
+fn bounded_runs_are_counted_runs() {
     let table = [
         ("[a-z]*", 0, 8, "[a-z]{0,8}"),
         ("[a-z]+", 3, 8, "[a-z]{3,8}"),
@@ -604,7 +603,7 @@ mod needs_maskbench {
     }
 }
 
-/// Every pattern of the schemas compiles, but for those listed.
+/// Checks that every pattern of the schemas compiles, except those listed.
 fn patterns_compile(cases: impl Iterator<Item = files::Case>) {
     let refused = [
         // A backreference: the closing tag repeats the opening one.
@@ -633,7 +632,8 @@ fn patterns_compile(cases: impl Iterator<Item = files::Case>) {
     let mut failures = Vec::new();
     let mut times = Vec::new();
     let mut expressions = 0;
-    // Slashes of a JavaScript literal: nothing precedes `^` and yet a slash does.
+    // These patterns have the slashes of a JavaScript literal. They match nothing, because a slash
+    // would have to come before the start of the text.
     let empty = ["/^[0-9]{4}$/", "/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/"];
     for pattern in &patterns {
         let mut pool = Languages::new();

@@ -1,10 +1,11 @@
-//! A short way to the end: found from everywhere, valid, and no longer than it must be.
+//! Completions: a short way to the end of an output is found from every position, is valid, and is
+//! no longer than necessary.
 //!
-//! `kinds_and_lengths` is a table of kinds of schemas by lengths; each begins at the start and at
-//! random places of random outputs, and an independent judge reads what comes out. `maskbench` does
-//! the same at random places of real schemas, `HEDGEROW_SCHEMAS` (default 40) of them, over the
-//! vocabulary in `HEDGEROW_VOCAB` (default: single bytes and some words), and prints how long it
-//! took: `HEDGEROW_SCHEMAS=1000 cargo test --release --test suite completion -- --nocapture`.
+//! `kinds_and_lengths` is a table of kinds of schemas by lengths. Each is completed from the start
+//! and from random positions of random outputs, and an independent judge reads the result.
+//! `maskbench` does the same with `HEDGEROW_SCHEMAS` (default 40) real schemas, over the vocabulary
+//! in `HEDGEROW_VOCAB` (default: single bytes and some words), and prints the time it took:
+//! `HEDGEROW_SCHEMAS=1000 cargo test --release --test suite completion -- --nocapture`.
 
 use hedgerow::engine::{Constraint, Matcher};
 use hedgerow::grammar::{Grammar, KeyOrder};
@@ -38,7 +39,7 @@ fn vocabulary() -> Vocabulary {
     ])
 }
 
-/// The text that completes a matcher's output, read to its end.
+/// The text that completes a matcher's output, after checking that it is read to its end.
 fn complete(matcher: &mut Matcher) -> Result<(Vec<u8>, Duration), String> {
     let begun = Instant::now();
     let way = matcher.completion().map_err(|e| e.to_string())?.ok_or("no way to the end")?;
@@ -59,7 +60,8 @@ fn complete(matcher: &mut Matcher) -> Result<(Vec<u8>, Duration), String> {
     Ok((text, time))
 }
 
-/// Random allowed tokens, at most `most`, without the end of the sequence; what they spell.
+/// Reads at most `most` random allowed tokens other than the end of the sequence, and returns their
+/// bytes.
 fn begin(matcher: &mut Matcher, random: &mut Random, most: usize) -> Result<Vec<u8>, String> {
     let vocabulary = matcher.vocabulary().clone();
     let mut text = Vec::new();
@@ -88,12 +90,12 @@ fn nested(depth: usize, least: usize) -> Value {
     (0..depth).fold(inner, |items, _| json!({"type": "array", "items": items, "minItems": least}))
 }
 
-/// A name, the schema of a length, the lengths, and the size of the shortest instance where it is
-/// known.
+/// A name, the schema for a length, the lengths, and the bytes of the shortest instance for a
+/// length if they are known.
 type SchemaKind = (&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option<fn(usize) -> usize>);
 
-/// Kinds of schemas: a name, the schema of a length, the lengths, and the bytes of the shortest
-/// instance where prices are exact.
+/// The kinds of schemas in the table. The bytes of the shortest instance are given where the
+/// engine's estimate of lengths is exact.
 fn kinds() -> Vec<SchemaKind> {
     let lengths = vec![0, 1, 4, 5, 6, 20, 100, 500];
     let of = |text: &str| {
@@ -303,7 +305,8 @@ fn kinds() -> Vec<SchemaKind> {
     kinds
 }
 
-/// Completes outputs of a schema from its start and from random places; the slowest answer.
+/// Completes outputs of a schema from its start and from random positions, and returns the slowest
+/// answer.
 fn check(
     name: &str,
     schema: &Value,
@@ -405,7 +408,8 @@ mod needs_maskbench {
     }
 }
 
-/// A way to the end is found at `places` random places of each case, and the whole is valid.
+/// Checks that a way to the end is found at `places` random positions of each case, and that the
+/// whole output is valid.
 fn find_ends(cases: &[Case], places: usize) {
     let vocabulary = match std::env::var_os("HEDGEROW_VOCAB") {
         Some(path) => Vocabulary::from_tokenizer_json(&std::fs::read(path).unwrap()).unwrap(),
@@ -420,7 +424,7 @@ fn find_ends(cases: &[Case], places: usize) {
         let Ok(grammar) = schema::compile(text, &SchemaOptions::default()) else { continue };
         let Ok(constraint) = Constraint::new(&grammar, &vocabulary) else { continue };
         schemas += 1;
-        // Few outputs a schema, asked about at many places of each.
+        // Each schema gets few outputs, and each output is completed from many positions.
         let outputs = (places / 50).max(1);
         for _ in 0..outputs {
             let mut matcher = constraint.matcher();
@@ -470,8 +474,8 @@ fn find_ends(cases: &[Case], places: usize) {
     assert!(failures.is_empty());
 }
 
-/// Whether the judge, which divides in double precision, may be wrong about an output: it has a
-/// number of many digits.
+/// True if the judge may be wrong about an output, because the judge divides in double precision
+/// and the output has a number of many digits.
 fn is_imprecise(text: &str, judge: &jsonschema::Validator) -> bool {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return false };
     let mut errors = judge.iter_errors(&value);

@@ -1,4 +1,4 @@
-//! The engine's surface on small grammars.
+//! The functions of the engine on small grammars.
 
 use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::Constraint;
@@ -39,7 +39,8 @@ fn constraint(grammar: &Grammar, tokens: &[&str]) -> Constraint {
     Constraint::new(grammar, &bytes_vocabulary(tokens)).unwrap()
 }
 
-/// For every prefix of `word`, the mask must allow exactly the tokens `advance` accepts.
+/// Checks that the mask after every prefix of `word` allows exactly the tokens that `advance`
+/// accepts.
 fn check(constraint: &Constraint, word: &str, accepted: bool) {
     let mut m = constraint.matcher();
     let size = constraint.vocabulary().size();
@@ -199,7 +200,8 @@ fn rollback_fork_reset_and_end_of_sequence() {
     assert_eq!(m.mask().unwrap(), first);
 }
 
-/// Lists of `a` with `bc` in between: `aaa`, `abca`; tokens a, b, c, ab, bca, end, then padding.
+/// Lists of `a` with `bc` between them, such as `aaa` and `abca`. The tokens are a, b, c, ab, bca
+/// and the end, then padding.
 fn letters() -> (Constraint, Vocabulary) {
     let mut b = GrammarBuilder::new();
     let a = b.nodes.literal(b"a");
@@ -245,7 +247,7 @@ fn draft_trees() {
     assert_eq!((rows[3], rows[4], rows[stride + 4]), (9, 9, 9), "words between the rows were written");
     assert_eq!((matcher.output_len(), matcher.state_id()), (0, constraint.matcher().state_id()));
 
-    // Behind the end of a sequence only ends may come.
+    // After the end of a sequence, only ends may come.
     matcher.advance(a).unwrap();
     matcher.advance(end).unwrap();
     let ends = matcher.mask_draft_tree(&[end, a], &[None, None], &mut rows, words).unwrap();
@@ -265,7 +267,7 @@ fn draft_trees() {
     fail(&[a, a], &[None, None], 5, 3);
     fail(&[a, a, a], &[None, None, None], 9, usize::MAX);
     fail(&[end, TokenId(70)], &[None, None], 9, 3);
-    // A node that may not come has children that may not, but they are tokens all the same.
+    // The children of a forbidden node are forbidden, too, but they must still be tokens.
     fail(&[a, TokenId(70)], &[None, Some(0)], 9, 3);
     assert_eq!(
         errors,
@@ -301,7 +303,7 @@ fn draft_trees() {
 }
 
 #[test]
-fn states_have_numbers_and_figures() {
+fn states_have_numbers_and_statistics() {
     let (constraint, _) = letters();
     let [a, b, c, ab, end] = [0, 1, 2, 3, 5].map(TokenId);
     let id = |tokens: &[TokenId]| {
@@ -309,7 +311,7 @@ fn states_have_numbers_and_figures() {
         assert!(tokens.iter().all(|&token| matcher.advance(token).unwrap()));
         matcher.state_id()
     };
-    // However the same future was reached.
+    // The same continuations have the same number, whichever tokens led there.
     assert_eq!(id(&[a]), id(&[ab, c, a]));
     assert_eq!(id(&[a, b]), id(&[ab]));
     let ids = [id(&[]), id(&[a]), id(&[ab]), id(&[ab, c]), id(&[a, end])];
@@ -318,7 +320,7 @@ fn states_have_numbers_and_figures() {
     }
     assert_eq!(id(&[a, end]), id(&[ab, c, a, end, end]));
 
-    // A rebuilt graph gives no number anew.
+    // A graph that is rebuilt gives no number a second time.
     let small = hedgerow::engine::Limits::default().graph_bytes(1);
     let small = Constraint::with_limits(constraint.grammar(), constraint.vocabulary(), small).unwrap();
     let mut matcher = small.matcher();
@@ -337,7 +339,7 @@ fn states_have_numbers_and_figures() {
     assert_eq!(matcher.state_id() >> 32, generation);
     assert_ne!(matcher.state_id(), first);
 
-    // Masks are counted where they are asked for, and reported when a matcher is done.
+    // A mask is counted when it is asked for, and reported when its matcher is dropped.
     let (constraint, _) = letters();
     let mut matcher = constraint.matcher();
     let mut row = [0; 3];
@@ -346,7 +348,7 @@ fn states_have_numbers_and_figures() {
     matcher.mask().unwrap();
     matcher.mask().unwrap();
     let figures = |stats: hedgerow::engine::Stats| (stats.masks, stats.mask_hits);
-    // The first was found when the constraint was made.
+    // The first mask was computed when the constraint was made.
     assert_eq!(figures(matcher.stats()), (3, 2));
     let fork = matcher.fork();
     assert_eq!((figures(fork.stats()), figures(constraint.stats())), ((0, 0), (0, 0)));
@@ -380,9 +382,9 @@ fn batches_check_their_buffers() {
 }
 
 #[test]
-fn ways_to_the_end_see_what_missing_values_need() {
-    // Between here and the end lies a value that needs much, beside objects that can take any
-    // number of cheap keys.
+fn completions_count_the_values_still_missing() {
+    // The way to the end has a value that needs many bytes, beside objects that can take any number
+    // of cheap keys.
     let keys: Vec<String> = (0..11).map(|key| format!("setting number {key}")).collect();
     let settings: Vec<String> = keys.iter().map(|key| format!(r#""{key}":{{"type":"boolean"}}"#)).collect();
     let schema = format!(

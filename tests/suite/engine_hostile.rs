@@ -1,8 +1,8 @@
-//! Inputs meant to hurt: the engine answers them in bounded time and memory, or says which limit
-//! they exceed.
+//! Hostile inputs: the engine answers them in bounded time and memory, or names the limit that they
+//! exceed.
 //!
-//! No time is asserted: another order of growth shows as a test that does not end. The soak is
-//! 20,000 tokens, or `HEDGEROW_SOAK` of them.
+//! No time is asserted: if the cost of an input grew too fast, the test would not end. The soak
+//! test reads 20,000 tokens, or `HEDGEROW_SOAK` of them.
 
 use crate::support::bytes::byte_vocabulary;
 use crate::support::random_rules;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::walk::Random;
 
-/// Reads `text`, asking for a mask before every `every`-th byte.
+/// Reads `text` and asks for a mask before every `every`-th byte.
 #[track_caller]
 fn read(matcher: &mut Matcher, text: &[u8], every: usize) {
     let mut words = vec![0; matcher.vocabulary().size().div_ceil(32)];
@@ -109,7 +109,7 @@ fn a_hundred_thousand_brackets() {
     }
 }
 
-/// A body that stays a grammar node: rules are not merged into one automaton.
+/// A body of rules, which stay nodes of the grammar: rules are not merged into one automaton.
 fn with_rules(b: &mut GrammarBuilder, words: &[&str]) -> NodeId {
     let mut parts = Vec::new();
     for word in words {
@@ -263,7 +263,7 @@ fn exponential_ambiguity() {
     assert!(matcher.is_accepting());
 }
 
-/// Grammars nobody can finish expanding.
+/// Grammars whose expansion never ends, one for each range of keys.
 struct Endless;
 
 impl Expand for Endless {
@@ -271,15 +271,15 @@ impl Expand for Endless {
         let next = nodes.lazy(key + 1);
         let end = nodes.literal(format!("{key}").as_bytes());
         match key {
-            // Ever deeper, one level a byte.
+            // Brackets that nest deeper with each byte.
             0..1_000_000_000 => {
                 let open = nodes.literal(b"(");
                 let deeper = nodes.sequence(&[open, next, end]);
                 Ok(nodes.alt(&[deeper, end]))
             }
-            // Ever more without reading anything.
+            // Expansions that follow each other without reading anything.
             1_000_000_000..2_000_000_000 => Ok(nodes.seq(next, end)),
-            // Itself at its left edge.
+            // A rule that refers to itself at its left edge.
             2_000_000_000 => {
                 let me = nodes.lazy(key);
                 Ok(nodes.seq(me, end))
@@ -315,7 +315,7 @@ fn every_limit_is_a_typed_error() {
     assert_eq!(limit(endless(1_000_000_000, Limits::default().nodes(10_000))), "nodes");
     assert_eq!(limit(endless(2_000_000_000, Limits::default())), "state_threads");
 
-    // Threads: 500 rules that all begin with the same letter but end differently.
+    // Threads: 500 rules begin with the same letter and end differently.
     let many = build(|b| {
         let words: Vec<String> = (0..500).map(|i| format!("a{i}")).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -324,7 +324,8 @@ fn every_limit_is_a_typed_error() {
     let limits = Limits::default().state_threads(100);
     assert_eq!(limit(Constraint::with_limits(&many, &byte_vocabulary(&[]), limits)), "state_threads");
 
-    // Search: words over two letters with the 40th letter from the end fixed, and not.
+    // Search: words over two letters whose 40th letter from the end is fixed, and those in which it
+    // is not.
     let search = || {
         build(|b| {
             let l = &mut b.nodes.languages;
@@ -346,7 +347,7 @@ fn every_limit_is_a_typed_error() {
     assert_eq!(limit(result), "search_states");
 }
 
-/// Brackets ever deeper, one level a byte, that raise a flag when the given depth is reached.
+/// Brackets that nest deeper with each byte, and raise a flag when they reach the given depth.
 #[derive(Debug)]
 struct Alarm {
     depth: u64,
@@ -366,13 +367,13 @@ impl Expand for Alarm {
 
 #[test]
 fn deadlines_and_cancellation() {
-    // What would never end does.
+    // An interrupt ends work that would never end by itself.
     let unlimited = || Limits::default().nodes(usize::MAX).state_threads(usize::MAX);
     let soon = Instant::now() + Duration::from_millis(30);
     let within = |interrupt: &Interrupt, depth| interrupt.scope(|| endless(depth, unlimited()));
     let interrupt = Interrupt::default().deadline(soon);
     assert_eq!(within(&interrupt, 1_000_000_000).err(), Some(Interrupted::Deadline));
-    // Nothing new is begun.
+    // An interrupt that has already come prevents the work.
     assert_eq!(within(&interrupt, 0).err(), Some(Interrupted::Deadline));
     let brief = Interrupt::default().timeout(Duration::from_millis(30));
     assert_eq!(within(&brief, 1_000_000_000).err(), Some(Interrupted::Deadline));
@@ -387,7 +388,7 @@ fn deadlines_and_cancellation() {
     });
     assert_eq!(within(&interrupt, 0).err(), Some(Interrupted::Cancelled));
 
-    // In the middle of each kind of call, which then has changed nothing.
+    // An interrupt in the middle of each kind of call, which must then have changed nothing.
     const DEPTH: usize = 10_000;
     let long = "(".repeat(DEPTH);
     let vocabulary = byte_vocabulary(&[&long]);
@@ -413,11 +414,11 @@ fn deadlines_and_cancellation() {
         matcher.set_interrupt(Interrupt::default().flag(flag.clone()));
         assert!(matcher.advance(TokenId(u32::from(b'x'))).unwrap());
         assert_eq!(call(&mut matcher), Err(EngineError::Cancelled), "{name}");
-        // What was found out before still holds.
+        // Results found before the interrupt still hold.
         assert!(matcher.allows(TokenId(u32::from(b'('))).unwrap_or(true), "{name}");
         let fsm = Interrupt::default().flag(flag.clone()).scope(|| constraint.compile_token_fsm(9));
         assert_eq!(fsm.err(), Some(Interrupted::Cancelled), "{name}");
-        // Other matchers of the constraint go on.
+        // Other matchers of the constraint continue.
         let mut other = constraint.matcher();
         assert!(other.advance_bytes(b"x((((.").unwrap() && other.is_accepting(), "{name}");
         flag.store(false, Ordering::Relaxed);
@@ -427,13 +428,13 @@ fn deadlines_and_cancellation() {
     }
 }
 
-/// Patterns whose automata would be enormous if they were built whole: compiled and read, or
-/// refused by a typed error.
+/// Patterns whose automata would be enormous if they were built whole. Each is compiled and read,
+/// or refused with a typed error.
 #[test]
-fn patterns_that_explode() {
+fn exploding_patterns_are_read_or_refused() {
     let vocabulary = byte_vocabulary(&["aaaa", "ab"]);
     let thousand = |one: &str| one.repeat(1_000);
-    // A pattern, an output, whether it is whole, and what may not follow it.
+    // A pattern, an output, true if the output is whole, and a text that may not follow it.
     let cases = [
         ("^(a{1000}){1000}$", "a".repeat(20_000), false, "b"),
         ("^(a{30}){30}$", "a".repeat(900), true, "a"),
@@ -454,11 +455,11 @@ fn patterns_that_explode() {
         assert!(matcher.advance_bytes(output.as_bytes()).unwrap(), "{pattern}");
         assert_eq!(matcher.is_accepting(), *whole, "{pattern}");
         matcher.mask().unwrap();
-        assert!(!matcher.advance_bytes(beyond.as_bytes()).unwrap(), "{pattern} goes on");
+        assert!(!matcher.advance_bytes(beyond.as_bytes()).unwrap(), "{pattern} accepts {beyond}");
         let bytes = constraint.stats().bytes;
         assert!(bytes < 32 << 20, "{pattern}: {bytes} bytes");
     }
-    // Too deep, too long, or beyond what counts can say.
+    // Patterns that are too deep, too long, or have counts that are too large.
     for pattern in
         ["(".repeat(100_000) + &")".repeat(100_000), "a".repeat(2 << 20), "a{1,99999999999}".into()]
     {
@@ -469,9 +470,10 @@ fn patterns_that_explode() {
     }
 }
 
-/// References that lead in circles: with something read on the way, a grammar; without, an error.
+/// References that lead in circles. A circle that reads something makes a grammar, and one that
+/// reads nothing is an error.
 #[test]
-fn references_in_circles() {
+fn circular_references_are_read_or_refused() {
     let vocabulary = byte_vocabulary(&["{\"", "\":"]);
     let good = [
         r##"{"type": "array", "items": {"$ref": "#"}}"##,
@@ -503,9 +505,9 @@ fn references_in_circles() {
     }
 }
 
-/// Noise, and good text with noise in it: an answer or an error, never a panic or a hang.
+/// Noise, and good text with noise in it, give an answer or an error, never a panic or a hang.
 #[test]
-fn random_bytes() {
+fn random_bytes_cause_no_panic() {
     let vocabulary = byte_vocabulary(&["{\"", "\":"]);
     let mut random = Random(5);
     let schema = r##"{"$defs": {"a": {"type": "string", "pattern": "^[a-z]{2,5}(-|\\d)*$", "maxLength": 9}}, "type": "object",
@@ -558,9 +560,9 @@ fn random_bytes() {
     assert!(compiled.iter().all(|&count| count > 50), "hardly anything compiled: {compiled:?}");
 }
 
-/// The page names every limit with its default, and defaults are what it says.
+/// The documentation has a row for every limit, with its true default.
 #[test]
-fn documented_limits() {
+fn limits_have_their_documented_defaults() {
     let page = include_str!("../../docs/limits.md");
     let limits = Limits::default();
     let given: Vec<(&str, u64)> = vec![
@@ -585,9 +587,10 @@ fn documented_limits() {
     }
 }
 
-/// Texts of a megabyte, each long in its own way, and what a first mask of them takes.
+/// Texts of a megabyte, each long in another way. The grammar compiles, and its first mask is
+/// computed or refused by a limit.
 #[test]
-fn long_grammars() {
+fn long_grammars_are_read_or_refused() {
     const MANY: usize = 20_000;
     let chain = |last: &str| -> String {
         let links = (0..MANY).map(|i| format!("r{i} ::= r{}\n", i + 1));
@@ -618,14 +621,14 @@ fn long_grammars() {
         let compiled = started.elapsed();
         match Constraint::new(&grammar, &vocabulary) {
             Ok(constraint) => assert!(constraint.matcher().mask().unwrap().count() > 0),
-            // Thousands of ways to go on at once are too many, and said to be.
+            // Thousands of alternatives at once exceed a limit, and the error names it.
             Err(error) => assert!(matches!(error, EngineError::Limit { .. }), "{error}"),
         }
         eprintln!("{:.40}: {compiled:?}, {:?}", text.replace('\n', " "), started.elapsed());
     }
 }
 
-/// Objects with any keys, nested, with strings and lists: no two outputs alike.
+/// Nested objects with any keys, strings and lists, so that no two outputs are alike.
 fn json() -> Grammar {
     build(|b| {
         let rule = b.declare("value");
@@ -672,12 +675,12 @@ fn a_soak_keeps_memory_flat() {
     }
     println!("{read} tokens, at most {most} bytes, now {:?}", constraint.stats());
     assert!(constraint.stats().rebuilds > 0, "the budget was never reached");
-    // One step may go past the budget before the graph is renewed.
+    // One step may exceed the budget before the graph is renewed.
     assert!(most < 2 * BUDGET, "{most} bytes under a budget of {BUDGET}");
 }
 
-/// Grammars in GBNF whose counts and recursion can be read in very many ways, and how many states
-/// some dozens of tokens may make.
+/// Grammars in GBNF with counts and recursion that can be read in very many ways, and the largest
+/// number of states that some dozens of tokens may make.
 const AMBIGUOUS: &[(&str, usize)] = &[
     ("root ::= root{50} | \"a\" | \"\"", 50),
     ("root ::= root{1000} | .{2,3} | \"\"", 500),
@@ -696,7 +699,7 @@ const AMBIGUOUS: &[(&str, usize)] = &[
 ];
 
 #[test]
-fn counts_over_what_can_be_read_in_many_ways() {
+fn counts_of_ambiguous_rules_make_few_states() {
     let vocabulary = byte_vocabulary(&["aa", "ab", "aaaaaaaa", "end", "if ", ", ", "é", "12"]);
     for &(text, most) in AMBIGUOUS {
         let grammar = Notation::Gbnf.compile(text).unwrap();
@@ -742,7 +745,7 @@ fn powers_of_a_rule_are_repetitions() {
 }
 
 #[test]
-fn special_tokens_that_are_missing_are_named_when_the_grammar_is_tied() {
+fn a_constraint_names_missing_special_tokens() {
     let table = [
         ("root ::= \"a\" <nope>", Some("<nope>")),
         ("root ::= \"a\" x*\nx ::= \"b\" (\"c\" | root <nope>)", Some("<nope>")),

@@ -1,5 +1,5 @@
-//! Masks against stepping, token by token, over a vocabulary large enough for every short cut the
-//! masks take: shared sets, differences to plainer states, stripped whitespace.
+//! Masks compared with `advance`, token by token, over a vocabulary large enough for every short
+//! cut to a mask: shared sets, differences to simpler states, and whitespace that is passed over.
 
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
@@ -132,7 +132,7 @@ fn check(constraint: &Constraint, text: &str) {
 }
 
 #[test]
-fn masks_are_what_stepping_says() {
+fn masks_agree_with_advance() {
     let vocabulary = vocabulary();
     type Inner = fn(&mut NodePool) -> LangId;
     let inners: &[(&str, Inner, &str)] = &[
@@ -199,10 +199,9 @@ fn masks_are_what_stepping_says() {
     }
 }
 
-/// Patterns of every kind that masks treat in their own way, alone and with at most so many
-/// characters.
+/// Patterns of every kind for which masks have a short cut, alone and with a maximum length.
 #[test]
-fn masks_of_patterns_are_what_stepping_says() {
+fn masks_of_patterns_agree_with_advance() {
     let vocabulary = vocabulary();
     let table = [
         ("[a-z0-9]+", "foo1bar"),
@@ -240,10 +239,10 @@ fn masks_of_patterns_are_what_stepping_says() {
     }
 }
 
-/// Grammars of text: terminals that may end anywhere, counts far and near, and lexemes with their
-/// rivals.
+/// Grammars of text: terminals that may end anywhere, small and large counts, and competing
+/// lexemes.
 #[test]
-fn masks_of_texts_are_what_stepping_says() {
+fn masks_of_texts_agree_with_advance() {
     let vocabulary = vocabulary();
     let json = r#"
         start: value
@@ -311,8 +310,8 @@ fn masks_of_texts_are_what_stepping_says() {
     }
 }
 
-/// Every short cut can be left out of the process, and masks are the same. Other tests may run
-/// meanwhile: theirs are, too.
+/// Masks are the same without each optimisation. Tests that run in parallel lose the optimisation,
+/// too, and must not notice.
 #[test]
 fn masks_are_the_same_without_each_optimisation() {
     for (name, optimisation) in OPTIMISATIONS {
@@ -329,7 +328,7 @@ fn masks_are_the_same_without_each_optimisation() {
     }
 }
 
-/// Objects with values of this language, read with `sample` as one.
+/// Checks objects whose values belong to this language; `sample` is one such value.
 fn check_values(vocabulary: &Vocabulary, name: &str, inner: impl Fn(&mut NodePool) -> LangId, sample: &str) {
     let mut b = GrammarBuilder::new();
     let language = inner(&mut b.nodes);
@@ -348,8 +347,8 @@ fn check_values(vocabulary: &Vocabulary, name: &str, inner: impl Fn(&mut NodePoo
     check(&constraint, &text);
 }
 
-/// Tokens that complete one of many keys and go on with a value: which key it was decides whether
-/// they may.
+/// Tokens that complete one of many keys and begin its value are allowed only if that key's value
+/// may begin so.
 #[test]
 fn completed_keys_are_told_apart() {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
@@ -373,9 +372,9 @@ fn completed_keys_are_told_apart() {
     check(&Constraint::new(&grammar, &vocabulary).unwrap(), "{\"00\":0,\"37\":7,\"\\u0034\\u0032\":2}");
 }
 
-/// Items and keys that must differ: tokens that complete one, go on to the next, or hold several.
+/// Items and keys that must differ, with tokens that complete one, begin the next, or hold several.
 #[test]
-fn masks_of_distinct_items_and_keys_are_what_stepping_says() {
+fn masks_of_distinct_items_and_keys_agree_with_advance() {
     let table = [
         (r#"{"uniqueItems":true,"items":{"type":"string"}}"#, r#"["a","b" , "ab"]"#),
         (r#"{"uniqueItems":true,"items":{"type":"string","pattern":"^[ab]$"},"maxItems":9}"#, r#"["a","b"]"#),

@@ -1,9 +1,9 @@
-//! The engine against the slow reference (`tests/support/reference/`), on random grammars over
-//! small vocabularies.
+//! The engine compared with the slow reference (`tests/support/reference/`), on random grammars
+//! over small vocabularies.
 //!
-//! Every case is made from a list of bytes, follows a random walk and compares everything the
-//! engine says at every step. `HEDGEROW_CASES=10000` makes a long run (that many cases a family),
-//! `HEDGEROW_SEED=7` another one.
+//! Every case is made from a list of bytes. It follows a random walk and compares all answers of
+//! the engine at every step. `HEDGEROW_CASES=10000` makes a long run with that many cases a family,
+//! and `HEDGEROW_SEED=7` chooses other cases.
 
 use crate::support::reference;
 use crate::support::reference::generate::{self, Family, Source};
@@ -75,9 +75,9 @@ fn grammars_written_as_ebnf() {
     run_cases(102, "ISO's EBNF", |bytes| check_written(Style::Iso, bytes));
 }
 
-/// Cases that were once wrong, by what they need.
+/// Cases in which the engine was once wrong, each with the feature that it needs.
 #[test]
-fn found_before() {
+fn cases_once_wrong_agree() {
     type Make = fn(&mut reference::Grammar) -> usize;
     let table: &[(&str, Make)] = &[
         ("two names for one special token, two tokens for one name", |g| {
@@ -160,7 +160,7 @@ fn found_before() {
         let mut described = reference::Grammar::default();
         described.root = make(&mut described);
         for seed in 0..12u8 {
-            // Walks that begin alike differ soon enough.
+            // Several random walks reach different parts of each grammar.
             let bytes: Vec<u8> =
                 (0..200u8).map(|i| i.wrapping_mul(seed * 2 + 1).wrapping_add(i / 7)).collect();
             let vocabulary = generate::vocabulary(&mut Source::new(&bytes), Family::Mixed);
@@ -171,7 +171,7 @@ fn found_before() {
     }
 }
 
-/// An object with these keys (name, value, whether it is required), spelt without `\u` escapes.
+/// An object with these keys (name, value, and true if it is required), spelt without `\u` escapes.
 fn object(
     g: &mut reference::Grammar,
     keys: &[(&str, usize, bool)],

@@ -1,14 +1,14 @@
-//! Runs the examples in Rust and compares what they print with what their twins in C and C++ print
+//! Runs the examples in Rust and compares their output with that of the same examples in C and C++
 //! (`tests/capi`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A built example: cargo puts it beside the folder of the tests.
+/// The path of a built example, which is beside the folder of the tests.
 fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it lies");
+    let test = std::env::current_exe().expect("the path of this test program");
     let profile =
-        test.parent().and_then(Path::parent).expect("tests lie two folders below the target folder");
+        test.parent().and_then(Path::parent).expect("the target folder, two folders above the tests");
     profile.join("examples").join(name)
 }
 
@@ -17,7 +17,7 @@ fn data(name: &str) -> PathBuf {
 }
 
 #[test]
-fn mask_logits_tells_the_story_of_its_twins() {
+fn mask_logits_prints_the_same_in_every_language() {
     let output = Command::new(example("mask_logits"))
         .args([data("tiny.tokenizer.json"), data("recipe.schema.json")])
         .output()

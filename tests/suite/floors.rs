@@ -1,11 +1,11 @@
-//! Holds the floors of `src/`: a folder imports only the folders listed for it, so that no circle
-//! can close.
+//! Checks the floors of `src/`: a folder imports only the folders listed for it, so that folders
+//! cannot import each other in a circle.
 //!
-//! Every file is parsed, and every path that starts at the crate's root (`crate::…`, or `super::…`
-//! that climbs there) is resolved to the folder it enters. Paths inside macro calls are found token
-//! by token. What is only compiled for unit tests is not held to the order: tests may look down
-//! from above. What the table cannot say is said by the other tests of this file: nobody goes
-//! through the re-exports of `lib.rs`, `unsafe` stays where it is argued, a library does not print.
+//! Every file is parsed. Every path that starts at the crate's root (`crate::…`, or `super::…` that
+//! climbs there) is resolved to the folder that it enters. Paths inside macro calls are found token
+//! by token. Code that is compiled only for unit tests may import any floor. The other tests of
+//! this file check rules that the table cannot express: nobody imports through the re-exports of
+//! `lib.rs`, `unsafe` is used only in the listed places, and a library does not print.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use syn::parse::Parser;
 use syn::visit::{self, Visit};
 
-/// Folder, and the folders it may import. Each list holds lower floors only;
-/// `the_table_has_no_circles` checks it.
+/// Each folder with the folders that it may import. A list holds lower floors only, which
+/// `the_table_has_no_circles` checks.
 const FLOORS: &[(&str, &[&str])] = &[
     ("gguf", &[]),
     ("vocab", &["gguf"]),
@@ -36,23 +36,24 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What `sampling` may know of a vocabulary: ids and sets of them, and why a set was refused.
+/// The only names of the vocabulary that `sampling` may use: ids, sets of ids, and the error for a
+/// set.
 const SAMPLING_MAY_IMPORT: &[&str] = &["TokenId", "TokenSet", "VocabularyError"];
 
-/// Where `allow(unsafe_code)` may stand: whole folders, and single files.
+/// The only places of `allow(unsafe_code)`: whole folders, and single files.
 const UNSAFE_IN: &[&str] = &["ffi/", "torch/", "sampling/simd/"];
 
-/// Folders whose job includes talking to a person.
+/// The only places that may print.
 const MAY_PRINT: &[&str] = &["cli/", "main.rs"];
 
-/// Folders that may read the environment: `torch` looks for libtorch's own switches.
+/// The only places that may read the environment; `torch` reads libtorch's own variables.
 const MAY_READ_ENVIRONMENT: &[&str] = &["cli/", "main.rs", "torch/"];
 
-/// Names under which circles close: a folder or file so called has no single subject.
+/// Names of folders and files without a single subject, which tend to be imported in circles.
 const GRAB_BAGS: &[&str] =
     &["util", "utils", "common", "helpers", "helper", "api", "types", "prelude", "misc"];
 
-/// One source file: its path below `src/`, its module path, and its syntax tree.
+/// A source file: its path below `src/`, its module path, and its syntax tree.
 struct Source {
     path: String,
     module: Vec<String>,
@@ -60,7 +61,7 @@ struct Source {
 }
 
 impl Source {
-    /// The folder directly below `src/`, if the file lies in one.
+    /// The folder directly below `src/` that has the file, if it is in one.
     fn folder(&self) -> Option<&str> {
         self.path.split_once('/').map(|(folder, _)| folder)
     }
@@ -103,13 +104,13 @@ fn read(root: &Path, path: PathBuf) -> Source {
     Source { path: below.to_string_lossy().replace('\\', "/"), module, file }
 }
 
-/// Every path of a file that starts with `crate` or `super`, resolved from the crate's root:
+/// All paths of a file that start with `crate` or `super`, resolved from the crate's root:
 /// `["vocab", "TokenId"]`. A glob ends in `*`.
 #[derive(Default)]
 struct RootPaths {
     module: Vec<String>,
     found: BTreeSet<Vec<String>>,
-    /// Names of the macros called, and the `std::…` paths named.
+    /// Names of the macros that are called, and the `std::…` paths that are used.
     macros: BTreeSet<String>,
     std_paths: BTreeSet<Vec<String>>,
     allows_unsafe: bool,
@@ -122,7 +123,7 @@ impl RootPaths {
         paths
     }
 
-    /// Takes one path as written in the current module.
+    /// Records a path as written in the current module.
     fn take(&mut self, segments: &[String]) {
         let mut rest = segments;
         let mut base = match rest.first().map(String::as_str) {
@@ -167,7 +168,7 @@ impl RootPaths {
         }
     }
 
-    /// Paths in tokens that are not parsed: the arguments of macro calls.
+    /// Records the paths in tokens that are not parsed: the arguments of macro calls.
     fn take_tokens(&mut self, tokens: &str) {
         let words: Vec<&str> = tokens.split_whitespace().collect();
         for (i, word) in words.iter().enumerate() {
@@ -192,7 +193,7 @@ impl RootPaths {
     }
 }
 
-/// Whether an item is compiled for unit tests only.
+/// True if an item is compiled for unit tests only.
 fn is_test_only(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let syn::Meta::List(list) = &attribute.meta else { return false };
@@ -256,10 +257,10 @@ impl<'ast> Visit<'ast> for RootPaths {
 
 fn may_import(folder: &str) -> &'static [&'static str] {
     let listed = FLOORS.iter().find(|(name, _)| *name == folder);
-    listed.unwrap_or_else(|| panic!("src/{folder}/ stands on no floor: add it to FLOORS")).1
+    listed.unwrap_or_else(|| panic!("src/{folder}/ is on no floor: add it to FLOORS")).1
 }
 
-/// Fails with all complaints at once.
+/// Fails with all complaints in one message.
 fn report(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }

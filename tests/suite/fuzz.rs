@@ -1,9 +1,8 @@
-//! What fuzzing does with bytes: every function here takes any, and panics where the library breaks
-//! a promise.
+//! The fuzz targets: functions that take any bytes, and panic if the library breaks a promise.
 //!
-//! `fuzz/` lets libFuzzer choose the bytes; `tests/suite/fuzz_corpus.rs` reads them from
-//! `fuzz/corpus/`. Compiling may fail, and what exceeds a default limit may do so with an error; a
-//! panic, an endless loop and an answer that contradicts another are faults.
+//! In `fuzz/`, libFuzzer chooses the bytes; `tests/suite/fuzz_corpus.rs` reads them from
+//! `fuzz/corpus/`. An input may fail to compile, and one that exceeds a default limit may give an
+//! error. A panic, an endless loop, and two answers that contradict each other are faults.
 
 use crate::support::reference::generate::{Family, Source};
 use crate::support::reference::judge;
@@ -21,7 +20,8 @@ use hedgerow::syntax::Notation;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::sync::OnceLock;
 
-/// A target's name, which its program and the folder of its corpus have, too, and what it does.
+/// A target: its name, which is also that of its program and of its corpus folder, and its
+/// function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -40,13 +40,13 @@ pub const TARGETS: &[Target] = &[
     ("tokenizer_json", tokenizer_json),
 ];
 
-/// How many tokens of an output are read.
+/// The number of tokens read of an output.
 const STEPS: usize = 16;
 
-/// How many tokens are asked for one by one, beside each mask.
+/// The number of tokens that are also tested one by one at each mask.
 const ASKED: usize = 24;
 
-/// A schema.
+/// A JSON Schema.
 pub fn json_schema(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(grammar) = schema::compile(text, &SchemaOptions::default()) {
@@ -54,7 +54,7 @@ pub fn json_schema(data: &[u8]) {
     }
 }
 
-/// A regular expression, in both dialects.
+/// A regular expression in both dialects.
 pub fn regex(data: &[u8]) {
     let Ok(pattern) = std::str::from_utf8(data) else { return };
     for dialect in [Dialect::Ecma262, Dialect::Rust] {
@@ -69,7 +69,7 @@ pub fn gbnf(data: &[u8]) {
     rules(data, Notation::Gbnf);
 }
 
-/// A grammar in EBNF, the W3C's or ISO's.
+/// A grammar in EBNF, in the W3C's or ISO's notation.
 pub fn ebnf(data: &[u8]) {
     rules(data, Notation::Ebnf);
 }
@@ -83,7 +83,7 @@ fn rules(data: &[u8], notation: Notation) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match notation.compile(text) {
         Ok(grammar) => follow(&grammar, data),
-        // Errors point into the text.
+        // The place of an error is inside the text.
         Err(error) => {
             assert!(error.line() <= text.lines().count() + 1, "{error}");
             let _ = error.to_string();
@@ -91,7 +91,7 @@ fn rules(data: &[u8], notation: Notation) {
     }
 }
 
-/// All bytes, some longer tokens, and two special ones.
+/// A vocabulary of all bytes, some longer tokens, and two special ones.
 fn vocabulary() -> &'static Vocabulary {
     static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
     VOCABULARY.get_or_init(|| {
@@ -130,7 +130,7 @@ fn vocabulary() -> &'static Vocabulary {
     })
 }
 
-/// What an answer is, unless a limit is in its way.
+/// The answer, or `None` if it exceeded a limit; any other error is a fault.
 fn within_limits<T>(answer: Result<T, EngineError>) -> Option<T> {
     match answer {
         Ok(answer) => Some(answer),
@@ -139,7 +139,8 @@ fn within_limits<T>(answer: Result<T, EngineError>) -> Option<T> {
     }
 }
 
-/// Reads an output that the seed decides: at each step the mask, `allows` and reading say the same.
+/// Reads an output that the seed decides, and checks at each step that the mask, `allows` and
+/// `advance` agree.
 fn follow(grammar: &Grammar, seed: &[u8]) {
     let constraint = match Constraint::with_limits(grammar, vocabulary(), Limits::default()) {
         Ok(constraint) => constraint,
@@ -171,8 +172,16 @@ fn walk_on(mut matcher: Matcher, random: &mut Random) -> Option<()> {
                 _ => TokenId(random.below(size) as u32),
             };
             let allowed = mask.contains(token);
-            assert_eq!(within_limits(matcher.allows(token))?, allowed, "{token} is allowed, or not");
-            assert_eq!(within_limits(matcher.fork().advance(token))?, allowed, "{token} is read, or not");
+            assert_eq!(
+                within_limits(matcher.allows(token))?,
+                allowed,
+                "allows({token}) contradicts the mask"
+            );
+            assert_eq!(
+                within_limits(matcher.fork().advance(token))?,
+                allowed,
+                "advance({token}) contradicts the mask"
+            );
             let bytes = vocabulary().bytes(token);
             if !bytes.is_empty() {
                 assert_eq!(
@@ -193,13 +202,13 @@ fn walk_on(mut matcher: Matcher, random: &mut Random) -> Option<()> {
     }
     for mask in masks.iter().take(matcher.output_len()).rev() {
         matcher.rollback(1).expect("within the output");
-        assert_eq!(within_limits(matcher.mask())?.words(), mask.words(), "another mask after coming back");
+        assert_eq!(within_limits(matcher.mask())?.words(), mask.words(), "another mask after a rollback");
     }
     Some(())
 }
 
-/// The engine against the reference: the first byte chooses a family of grammars, the others make
-/// one and a walk through it.
+/// The engine beside the reference: the first byte chooses a family of grammars, and the others
+/// make a grammar and a walk through it.
 pub fn engine(data: &[u8]) {
     let Some((&family, bytes)) = data.split_first() else { return };
     let result = match family % 8 {
@@ -217,8 +226,8 @@ pub fn engine(data: &[u8]) {
     }
 }
 
-/// Whole masks beside `advance`: the first byte chooses what is made, the others make it and a walk
-/// through it.
+/// Whole masks beside `advance`: the first byte chooses the kind of grammar, and the others make a
+/// grammar and a walk through it.
 pub fn masks(data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else { return };
     let source = &mut Source::new(bytes);
@@ -259,18 +268,18 @@ pub fn tokenizer_json(data: &[u8]) {
     if let Ok(vocabulary) = Vocabulary::from_tokenizer_json(data) {
         inspect(&vocabulary);
     }
-    // The same bytes as a file that names the ends of sequences.
+    // The same bytes as a configuration file that names end-of-sequence tokens.
     let _ = self::vocabulary().with_eos_from_config(&[data]);
 }
 
-/// Ranks as tiktoken keeps them.
+/// A file of ranks in tiktoken's format.
 pub fn tiktoken(data: &[u8]) {
     if let Ok(vocabulary) = Vocabulary::from_tiktoken(data, &[("<|endoftext|>", TokenId(100))]) {
         inspect(&vocabulary);
     }
 }
 
-/// A GGUF file: its table of contents, its tensors' places, and its vocabulary.
+/// A GGUF file: its table of contents, its tensors' positions, and its vocabulary.
 pub fn gguf(data: &[u8]) {
     fn count(value: &GgufValue<'_>) -> usize {
         match value {
@@ -296,7 +305,7 @@ pub fn gguf(data: &[u8]) {
     }
 }
 
-/// A vocabulary's tokens are where they should be, and it can be used.
+/// Checks that a vocabulary's tokens are in its trie and that the vocabulary can be used.
 fn inspect(vocabulary: &Vocabulary) {
     let trie = vocabulary.trie();
     let mut text = Vec::new();
@@ -325,7 +334,8 @@ fn inspect(vocabulary: &Vocabulary) {
     }
 }
 
-/// A token-level state machine from a file, less the hash at its end, which no fuzzer would guess.
+/// The file of a token-level state machine without the hash at its end, which no fuzzer would
+/// guess.
 pub fn token_fsm(data: &[u8]) {
     let hashed = [data, fnv_1a(data).to_le_bytes().as_slice()].concat();
     let Ok(machine) = TokenFsm::from_bytes(&hashed) else { return };

@@ -1,4 +1,4 @@
-//! The vocabulary of all bytes, and judging texts with it.
+//! The vocabulary of all bytes, and functions that test texts with it.
 
 use hedgerow::schema::{compile, SchemaOptions};
 use hedgerow::vocab::{TokenId, Vocabulary};

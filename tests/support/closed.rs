@@ -1,8 +1,9 @@
-//! Judge of closed objects: whether every key of a value is named by a subschema that applies to
-//! its object.
+//! A judge of closed objects: it finds out if every key of a value is named by a subschema that
+//! applies to the key's object.
 //!
-//! Subschemas that apply are found as a validator finds annotations, by asking the `jsonschema`
-//! crate which branches hold. It is written for 2020-12 without dynamic references.
+//! The judge collects the subschemas that apply to a value as a validator collects annotations: it
+//! asks the `jsonschema` crate which branches hold. It knows draft 2020-12 without dynamic
+//! references.
 
 use serde_json::{json, Map, Value};
 use std::cell::RefCell;
@@ -14,7 +15,7 @@ pub struct Judge {
     validators: RefCell<HashMap<String, jsonschema::Validator>>,
 }
 
-/// The subschemas that apply at one place.
+/// The subschemas that apply to one value.
 type Applied = Vec<Value>;
 
 impl Judge {
@@ -22,12 +23,12 @@ impl Judge {
         Judge { root: root.clone(), validators: RefCell::default() }
     }
 
-    /// Whether the value satisfies the document.
+    /// True if the value satisfies the document.
     pub fn is_valid(&self, value: &Value) -> bool {
         self.holds(&self.root, value)
     }
 
-    /// Whether no object of a valid value has a key that nothing names.
+    /// True if some subschema names each key of a valid value, at every depth.
     pub fn is_closed(&self, value: &Value) -> bool {
         self.all_named(std::slice::from_ref(&self.root), value)
     }
@@ -68,7 +69,7 @@ impl Judge {
         }
     }
 
-    /// The schema and all that apply at the same place through it.
+    /// Adds the schema, and every schema that applies to the same value through it, to `applied`.
     fn expand(&self, schema: &Value, value: &Value, applied: &mut Applied) {
         let Value::Object(_) = schema else { return };
         applied.push(schema.clone());
@@ -93,7 +94,7 @@ impl Judge {
         below.iter().for_each(|schema| self.expand(schema, value, applied));
     }
 
-    /// What a schema's own keywords apply to a property.
+    /// The schemas that a schema's own keywords apply to a property.
     fn property(&self, schema: &Value, value: &Value, key: &str) -> Vec<Value> {
         let mut found: Vec<Value> =
             schema.get("properties").and_then(|p| p.get(key)).cloned().into_iter().collect();
@@ -117,7 +118,7 @@ impl Judge {
         found
     }
 
-    /// What a schema's own keywords apply to an item.
+    /// The schemas that a schema's own keywords apply to an item.
     fn item(&self, schema: &Value, value: &Value, index: usize) -> Vec<Value> {
         let prefix = schema.get("prefixItems").and_then(Value::as_array).map_or(&[][..], |p| &p[..]);
         let mut found: Vec<Value> = prefix.get(index).cloned().into_iter().collect();
@@ -138,7 +139,7 @@ impl Judge {
     }
 }
 
-/// Whether `required` or a list of `dependentRequired` has the key.
+/// True if `required` or a list of `dependentRequired` has the key.
 fn requires(schema: &Value, key: &str) -> bool {
     let has = |list: &Value| list.as_array().is_some_and(|list| list.iter().any(|k| k == key));
     let mut lists: Vec<&Value> = schema.get("required").into_iter().collect();

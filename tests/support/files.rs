@@ -1,8 +1,9 @@
 //! Files that tests read: a sample of real schemas, which is in the repository, and larger ones.
 //!
-//! Tests of larger files are ignored by default and stand in modules named after what they need:
-//! `needs_model`, `needs_suite`, `needs_maskbench`, `needs_lark`. `make test` fetches what can be
-//! fetched and then runs them by these names. Where a file is missing they fail and say so.
+//! Tests that need a larger file are ignored by default. Their modules are named after the file:
+//! `needs_model`, `needs_suite`, `needs_maskbench`, `needs_lark`. `make test` fetches the files
+//! that can be fetched and then runs these modules by name. A test whose file is missing fails and
+//! names the file.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

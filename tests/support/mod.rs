@@ -1,5 +1,5 @@
-//! Code that several test programs share: random walks, generators of schemas and grammars, the
-//! reference engine.
+//! Code that several test programs share: vocabularies and files, random walks, generators of
+//! schemas and grammars, and the reference engine.
 #![allow(dead_code)] // Each program that includes this uses a part.
 
 pub mod bytes;

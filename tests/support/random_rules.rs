@@ -1,5 +1,5 @@
-//! Random grammars in GBNF that are hard to read: four rules that refer to each other, counts,
-//! classes that overlap.
+//! Random grammars in GBNF that are hard to read: four rules that refer to each other, with counts
+//! and with classes that overlap.
 
 use super::walk::Random;
 
@@ -9,7 +9,7 @@ const REPETITIONS: &[&str] =
     &["?", "*", "+", "{1,20}", "{0,20}", "{2,20}", "{1,3}", "{0,3}", "{1,200}", "{0,200}", "{2,200}"];
 const RULES: &[&str] = &["root", "x", "y", "z"];
 
-/// The grammar of this number.
+/// The grammar of a seed; equal seeds give equal grammars.
 pub fn gbnf(seed: u64) -> String {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! Random schemas and instances: small ones, out of the keywords that JSON Schema combines, so that
-//! every combination comes up.
+//! Small random schemas and instances. A schema has few keywords of many, so that every combination
+//! of keywords comes up.
 
 use super::walk::Random;
 use serde_json::{json, Map, Value};
@@ -38,7 +38,7 @@ pub fn schema(random: &mut Random, depth: u32) -> Value {
     for _ in 0..=random.below(3) {
         let (key, value) = keyword(random, depth);
         all.insert(key.to_owned(), value);
-        // What only means something beside something else.
+        // Some keywords mean something only beside another one.
         let beside = match key {
             "contains" if random.below(2) == 0 => "minContains",
             "contains" => "maxContains",

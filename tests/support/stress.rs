@@ -1,5 +1,5 @@
-//! Schemas that are large or hard, with instances: what the stress test and `benches/schema.rs`
-//! share.
+//! Schemas that are large or hard, with instances. The stress test and `benches/schema.rs` share
+//! them.
 
 use std::fmt::Write;
 

@@ -1,13 +1,13 @@
-//! Random walks: allowed tokens drawn to the end of an output.
+//! Random walks: outputs made of allowed tokens that are drawn at random.
 
 use hedgerow::engine::Matcher;
 use hedgerow::vocab::{TokenId, Vocabulary};
 
-/// From here on a walk prefers tokens that close something.
+/// The number of steps after which a walk prefers tokens that close a string, object or array.
 const CLOSING_AFTER: usize = 120;
 const GIVE_UP_AFTER: usize = 3000;
 
-/// SplitMix64.
+/// Reproducible random numbers: SplitMix64.
 pub struct Random(pub u64);
 
 impl Random {
@@ -20,7 +20,7 @@ impl Random {
     }
 }
 
-/// Random allowed tokens to the end; `None` if it was too long, else the output.
+/// Draws allowed tokens to the end of an output and returns it; `None` if it grew too long.
 pub fn walk(
     matcher: &mut Matcher,
     vocabulary: &Vocabulary,

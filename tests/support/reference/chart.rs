@@ -1,12 +1,13 @@
-//! The recogniser: J. Earley's chart (1970) over single bytes, one column an input symbol, nothing
-//! shared with the engine.
+//! The recogniser: J. Earley's chart (1970) over single bytes, with one column for each input
+//! symbol. It shares nothing with the engine.
 //!
-//! A set of stacks, the most obvious recogniser, never ends on a left-recursive grammar; a chart is
-//! the same set with equal stacks stored once, and takes every grammar as it was written. An item
-//! is a node, the column where it began and what is left of it as a plain list; objects and arrays
-//! are interpreted from the list of what they hold so far, by trying every way to complete it.
+//! The most obvious recogniser keeps a set of stacks, and it never ends on a left-recursive
+//! grammar. A chart is the same set with equal stacks stored once, and it takes every grammar as it
+//! was written. An item is a node, the column in which it began, and the parts of it that are still
+//! to be read, as a plain list. Objects and arrays are interpreted from the list of members that
+//! they hold so far, by trying every way to complete it.
 
-// Keys are spelt out where they are used once.
+// Long types are spelt out where they are used once.
 #![allow(clippy::type_complexity)]
 
 use super::language::{Language, Words};
@@ -16,10 +17,10 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// What is left of an item, last first.
+/// A part of an item that is still to be read; the next one is the last of the list.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Part {
-    /// A word of a language, of which `read` has been read.
+    /// A word of a language, with the bytes `read` so far.
     Text {
         language: usize,
         read: Vec<u8>,
@@ -32,13 +33,13 @@ enum Part {
         max: u32,
         done: u32,
     },
-    /// After `{` (`first`) or after a value.
+    /// The rest of an object, after `{` (if `first`) or after a value.
     Object {
         node: usize,
         first: bool,
         held: Vec<Held>,
     },
-    /// A key of a rest, of which `read` has been read.
+    /// A key of undeclared keys, with the bytes `read` so far.
     RestKey {
         node: usize,
         held: Vec<Held>,
@@ -47,7 +48,7 @@ enum Part {
         language: usize,
         read: Vec<u8>,
     },
-    /// After `[` (`first`) or after an item.
+    /// The rest of an array, after `[` (if `first`) or after an item.
     Array {
         node: usize,
         first: bool,
@@ -75,15 +76,15 @@ struct Column {
     accepting: bool,
 }
 
-/// A grammar with its languages made ready and its productive nodes known.
+/// A grammar with its languages made ready for tests and its productive nodes known.
 pub struct Chart<'g> {
     grammar: &'g Grammar,
     words: RefCell<Vec<Rc<Words>>>,
-    /// Languages of rests without the keys already used.
+    /// The languages of undeclared keys without those already used.
     unused: RefCell<HashMap<(usize, Vec<Vec<u8>>), usize>>,
-    /// Which nodes have a word at all.
+    /// For each node, true if it has a word.
     productive: Vec<bool>,
-    /// Which nodes have a word that is not empty.
+    /// For each node, true if it has a word that is not empty.
     filled: Vec<bool>,
 }
 
@@ -109,17 +110,17 @@ impl<'g> Chart<'g> {
         }
     }
 
-    /// Whether the grammar has a word at all.
+    /// True if the grammar has a word.
     pub fn is_productive(&self) -> bool {
         self.productive[self.grammar.root]
     }
 
-    /// Whether everything that is expanded on demand has a word.
+    /// True if everything that is expanded on demand has a word.
     pub fn lazies_are_productive(&self) -> bool {
         self.grammar.lazies.iter().all(|&node| self.productive[node])
     }
 
-    /// Nothing read. Call only where [`is_productive`](Self::is_productive).
+    /// The position before anything is read. The grammar must be [productive](Self::is_productive).
     pub fn start(&self) -> Position<'_> {
         let root = self.grammar.root;
         let seeds = self.alternatives(root).into_iter().map(|todo| Item { node: root, origin: 0, todo });
@@ -173,7 +174,7 @@ impl<'g> Chart<'g> {
         }
     }
 
-    /// The ways to read a node, each as what has to be read.
+    /// The ways to read a node, each as a list of parts to read.
     fn alternatives(&self, node: usize) -> Vec<Vec<Part>> {
         let text = |language: usize| Part::Text { language, read: Vec::new() };
         match &self.grammar.nodes[node] {
@@ -294,8 +295,8 @@ impl<'g> Chart<'g> {
 
     // Objects.
 
-    /// What may follow `{` or a value: the closing brace, or one more key in every way that can be
-    /// completed.
+    /// The ways to continue after `{` or a value: the closing brace, or one more key in every way
+    /// that can be completed.
     fn object_ways(&self, node: usize, spec: &Object, first: bool, held: &[Held]) -> Vec<Vec<Part>> {
         let text = |language: usize| Part::Text { language, read: Vec::new() };
         let mut ways = Vec::new();
@@ -346,7 +347,7 @@ impl<'g> Chart<'g> {
         ways
     }
 
-    /// The spellings of the keys of `rest` that do not stand in `held`.
+    /// The spellings of the keys of `rest` that `held` does not have yet.
     fn without_used(&self, spec: &Object, rest: usize, held: &[Held]) -> usize {
         let mut used: Vec<Vec<u8>> = held
             .iter()
@@ -370,9 +371,9 @@ impl<'g> Chart<'g> {
         })
     }
 
-    /// Whether some list of further keys makes the object complete. Every complete object has a
-    /// shortest form of at most this many keys, each there for the minimum, a counter, or because
-    /// it is declared.
+    /// True if some list of further keys makes the object complete. Every complete object has a
+    /// shortest form with at most this many keys. Each of them is there for the minimum, for a
+    /// counter, or because it is declared.
     fn object_completable(&self, spec: &Object, held: &[Held]) -> bool {
         let needed: u32 = spec.counters.iter().map(|c| c.0).sum();
         let longest = held.len() + spec.declared.len() + (spec.min + needed) as usize;
@@ -454,7 +455,7 @@ impl<'g> Chart<'g> {
     }
 }
 
-/// `:`, the value, and what comes after it.
+/// The parts after a key: `:`, the value, and the rest of the object.
 fn after_key(node: usize, spec: &Object, held: Vec<Held>, value: usize) -> Vec<Part> {
     vec![
         Part::Object { node, first: false, held },
@@ -473,7 +474,7 @@ impl Object {
         (0..self.counters.len()).map(|c| bits.iter().filter(|b| **b >> c & 1 == 1).count() as u32).collect()
     }
 
-    /// Whether nothing that only grows has grown too far.
+    /// True if no number has passed its maximum: such numbers only grow.
     fn is_possible(&self, held: &[Held]) -> bool {
         let declared: Vec<usize> = held
             .iter()
@@ -494,7 +495,7 @@ impl Object {
         once && ordered && capacity && counted && held.len() <= self.max as usize
     }
 
-    /// Whether the object may close.
+    /// True if the object may close.
     fn is_complete(&self, held: &[Held]) -> bool {
         let has = |i: usize| held.iter().any(|h| matches!(h, Held::Declared(x, _) if *x == i));
         self.is_possible(held)
@@ -505,7 +506,7 @@ impl Object {
             })
     }
 
-    /// What the future depends on.
+    /// The facts about an object's members on which its continuations depend.
     fn outline(&self, held: &[Held]) -> (Vec<usize>, Vec<usize>, Vec<u32>) {
         let mut declared = Vec::new();
         let mut rests = vec![0; self.rest.len()];
@@ -541,7 +542,7 @@ impl Array {
     }
 }
 
-/// An output so far.
+/// A position in an output: everything that the chart knows after the bytes read so far.
 #[derive(Clone)]
 pub struct Position<'c> {
     chart: &'c Chart<'c>,
@@ -553,12 +554,12 @@ impl Position<'_> {
         &self.columns[self.columns.len() - 1]
     }
 
-    /// Whether the output so far is a word.
+    /// True if the output so far is a word.
     pub fn is_accepting(&self) -> bool {
         self.last().accepting
     }
 
-    /// Reads `byte` if some word goes on like this.
+    /// Reads `byte` if some word continues with it.
     pub fn read(&mut self, byte: u8) -> bool {
         let mut seeds = Vec::new();
         for item in &self.last().items {
@@ -575,7 +576,7 @@ impl Position<'_> {
         self.add(seeds)
     }
 
-    /// Reads a special token if some word goes on like this.
+    /// Reads a special token if some word continues with it.
     pub fn read_special(&mut self, name: &str) -> bool {
         let mut seeds = Vec::new();
         for item in &self.last().items {
@@ -622,7 +623,7 @@ impl Position<'_> {
         (0..=255).filter(|&b| fits(b)).collect()
     }
 
-    /// Whether some special token may come next.
+    /// True if some special token may come next.
     pub fn awaits_special(&self) -> bool {
         self.last().items.iter().any(|item| matches!(item.todo.last(), Some(Part::Special(_))))
     }

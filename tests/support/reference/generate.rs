@@ -1,11 +1,11 @@
-//! Random grammars and vocabularies out of a list of bytes, so that a shorter list with smaller
-//! numbers is a simpler case and any list is a valid one: what a shrinker needs.
+//! Random grammars and vocabularies made from a list of bytes. Every list makes a valid case, and a
+//! shorter list with smaller numbers makes a simpler one, as a shrinker needs.
 
 use super::{Array, Declared, Grammar, Language, Node, Object, Rest};
 use hedgerow::automata::{Escapes, UNBOUNDED};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
-/// What a case is mostly made of.
+/// The kind of nodes that a case is mostly made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     /// One terminal.
@@ -20,7 +20,7 @@ pub enum Family {
     Mixed,
 }
 
-/// Decisions, one byte each; zeros when they run out.
+/// Decisions, one byte each; zeros once the list has run out.
 pub struct Source<'b> {
     bytes: &'b [u8],
     at: usize,
@@ -46,7 +46,7 @@ impl<'b> Source<'b> {
         from[self.below(from.len())].clone()
     }
 
-    /// Whether the decisions have run out.
+    /// True if the decisions have run out.
     pub fn is_spent(&self) -> bool {
         self.at >= self.bytes.len()
     }
@@ -65,7 +65,7 @@ struct Generator<'s, 'b> {
     grammar: Grammar,
     rules: usize,
     lazies: usize,
-    /// Nodes may still be made; keeps cases small.
+    /// The number of nodes that may still be made; it keeps cases small.
     budget: usize,
 }
 
@@ -78,7 +78,7 @@ pub fn grammar(source: &mut Source<'_>, family: Family) -> Grammar {
         Family::Mixed => (source.below(4), source.below(3)),
     };
     let mut g = Generator { source, family, grammar: Grammar::default(), rules, lazies, budget: 24 };
-    // Places first, so that bodies may refer to any of them.
+    // Every rule gets its index first, so that bodies may refer to any rule.
     g.grammar.rules = vec![0; rules];
     g.grammar.lazies = vec![0; lazies];
     g.grammar.root = match family {
@@ -277,7 +277,7 @@ impl Generator<'_, '_> {
         }
     }
 
-    /// What a lazy node may stand for.
+    /// A node that a lazy node may expand to.
     fn container_or_literal(&mut self, depth: usize) -> usize {
         if self.source.one_in(3) {
             let first = self.grammar.literal(b"l");
@@ -421,7 +421,7 @@ impl Generator<'_, '_> {
     }
 }
 
-/// A small vocabulary whose tokens have something to do with the family's grammars.
+/// A small vocabulary made of pieces of the words that the family's grammars accept.
 pub fn vocabulary(source: &mut Source<'_>, family: Family) -> Vocabulary {
     let plain: &[&str] = &["a", "b", "c", "ab", "é", "x", "\u{1f600}"];
     let string: &[&str] =
@@ -443,7 +443,7 @@ pub fn vocabulary(source: &mut Source<'_>, family: Family) -> Vocabulary {
     let mut tokens: Vec<Vec<u8>> = Vec::new();
     for piece in &pieces {
         tokens.push(piece.as_bytes().to_vec());
-        // Characters in pieces.
+        // The single bytes of characters that have several.
         if !piece.is_ascii() {
             tokens.extend(piece.bytes().map(|b| vec![b]));
         }

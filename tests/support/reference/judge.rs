@@ -1,5 +1,5 @@
-//! The engine against the reference engine: a case is made from a list of bytes, follows a walk
-//! that they decide, and everything the engine says at every step is compared.
+//! The engine compared with the reference engine. A list of bytes decides a grammar and a walk
+//! through it, and every answer of the engine is compared at each step of the walk.
 
 use super::generate::{self, Family, Source};
 use super::written::Style;
@@ -10,13 +10,13 @@ use hedgerow::syntax::{Notation, SyntaxErrorKind};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::num::NonZeroUsize;
 
-/// Reads what a token stands for; false where it may not come.
+/// Reads a token; false if the token may not come.
 fn read(position: &mut Position<'_>, vocabulary: &Vocabulary, token: TokenId) -> bool {
     let bytes = vocabulary.bytes(token);
     if !bytes.is_empty() {
         return position.read_all(bytes);
     }
-    // A special token is read by a name that is looked up as this very token.
+    // A special token is read by each name for which the vocabulary has this very token.
     ["<x>", "<y>", "</s>", "<w>", "<y2>"]
         .iter()
         .any(|name| vocabulary.special(name) == Some(token) && position.read_special(name))
@@ -31,7 +31,7 @@ fn reference_mask(position: &Position<'_>, vocabulary: &Vocabulary) -> Vec<Token
     .collect()
 }
 
-/// What the engine says is allowed, having been asked in every way there is.
+/// The tokens that the engine allows, after checking that all its functions agree.
 fn engine_mask(matcher: &mut Matcher) -> Result<Vec<TokenId>, String> {
     let size = matcher.vocabulary().size();
     let mut words = vec![u32::MAX; size.div_ceil(32)];
@@ -87,7 +87,7 @@ fn differences(vocabulary: &Vocabulary, engine: &[TokenId], reference: &[TokenId
     )
 }
 
-/// The case that these bytes make; the error tells everything needed to understand it.
+/// Checks the case that these bytes make; the error shows all of the case.
 pub fn check(family: Family, bytes: &[u8]) -> Result<(), String> {
     let mut source = Source::new(bytes);
     let described = generate::grammar(&mut source, family);
@@ -95,7 +95,7 @@ pub fn check(family: Family, bytes: &[u8]) -> Result<(), String> {
     compare(&described, &vocabulary, &mut source)
 }
 
-/// A grammar against what the library makes of it, on a walk that the bytes to come decide.
+/// Compares a grammar with the library's build of it, on a walk that the remaining bytes decide.
 pub fn compare(
     described: &super::Grammar,
     vocabulary: &Vocabulary,
@@ -109,7 +109,8 @@ pub fn compare(
     compare_with(described, built, vocabulary, source)
 }
 
-/// `built` is what the library makes of `described`, or nothing where it says that nothing matches.
+/// Compares `described` with `built`, the library's form of it. `built` is `None` if the library
+/// found that nothing matches.
 fn compare_with(
     described: &super::Grammar,
     built: Result<Option<Grammar>, String>,
@@ -118,7 +119,7 @@ fn compare_with(
 ) -> Result<(), String> {
     let chart = Chart::new(described);
     if !chart.lazies_are_productive() {
-        // Front ends promise that they are.
+        // Front ends promise productive expansions.
         return Ok(());
     }
     let grammar = match built {
@@ -158,7 +159,7 @@ fn walk(
     let tiny = Constraint::with_limits(grammar, vocabulary, Limits::default().graph_bytes(1))
         .map_err(|e| (text(e), vec![]))?;
     let (mut matcher, mut renewing) = (constraint.matcher(), tiny.matcher());
-    // Where there is a finite state machine, it goes along.
+    // The finite state machine follows the walk if the grammar has one.
     let machine = match constraint.compile_token_fsm(64) {
         Ok(machine) => Some(machine),
         Err(EngineError::TokenFsmStates { .. }) => None,
@@ -166,7 +167,7 @@ fn walk(
     };
     let mut machine_state = TokenFsm::START;
     let mut output: Vec<TokenId> = Vec::new();
-    // The positions and masks on the way, to come back to.
+    // The positions and masks along the walk, for the comparison after rollbacks.
     let mut trail: Vec<(Position<'_>, Vec<TokenId>)> = Vec::new();
     for _ in 0..14 {
         let expected = reference_mask(&position, vocabulary);
@@ -212,7 +213,7 @@ fn walk(
         read(&mut position, vocabulary, token);
         output.push(token);
     }
-    // The end of the sequence, where it is possible: stopped, until taken back.
+    // At an end of sequence, if it is possible, the matcher stops until a rollback.
     if matcher.is_accepting() {
         let eos = vocabulary.eos()[0];
         let ended = matcher.advance(eos).map_err(|e| (text(e), output.clone()))?;
@@ -225,7 +226,7 @@ fn walk(
     check_history(source, matcher, renewing, &trail, output.len()).map_err(|e| (e, output))
 }
 
-/// What is forced must be the only way on, and all of it must be found.
+/// Checks that forced bytes are the only continuation, and that none is missing.
 fn check_forced(
     matcher: &mut Matcher,
     position: &Position<'_>,
@@ -256,7 +257,7 @@ fn check_forced(
     Ok(())
 }
 
-/// `validate` accepts exactly as many tokens as the reference, wherever they come from.
+/// Checks that `validate` accepts exactly as many tokens as the reference, for any tokens.
 fn check_validate(
     source: &mut Source<'_>,
     matcher: &mut Matcher,
@@ -293,7 +294,7 @@ fn check_validate(
     Ok(())
 }
 
-/// A tree of guesses gives each node the mask that its path gives.
+/// Checks that each node of a draft tree gets the mask that its path gives.
 fn check_draft_tree(
     source: &mut Source<'_>,
     matcher: &mut Matcher,
@@ -344,7 +345,8 @@ fn check_draft_tree(
     Ok(())
 }
 
-/// Coming back by rollback, fork or reset gives the same masks, alone and in a batch over threads.
+/// Checks that rollback, fork and reset lead back to the same masks, alone and in a batch over
+/// threads.
 fn check_history(
     source: &mut Source<'_>,
     mut matcher: Matcher,
@@ -388,7 +390,7 @@ fn check_history(
     Ok(())
 }
 
-/// The context-free case that these bytes make, by way of its text.
+/// Checks the context-free case that these bytes make, written as text and read by a front end.
 pub fn check_written(style: Style, bytes: &[u8]) -> Result<(), String> {
     let mut source = Source::new(bytes);
     let described = generate::grammar(&mut source, Family::ContextFree).simplified(style);

@@ -1,7 +1,9 @@
-//! Regular languages evaluated naively: explicit finite automata built the textbook way (Thompson's
-//! construction, subset construction, products, complements), with everything that holds a JSON
-//! string evaluated on whole strings by trying all splits. No derivatives, no sharing, no laziness:
-//! a different road to the same answers.
+//! Regular languages evaluated naively, as explicit finite automata built the textbook way:
+//! Thompson's construction, subset construction, products and complements.
+//!
+//! A language that holds a JSON string is evaluated on whole strings by trying all splits. There
+//! are no derivatives, nothing is shared, and nothing is lazy, so that the answers come from other
+//! code than the library's.
 
 // Boxed rows do not move while the table grows.
 #![allow(clippy::vec_box)]
@@ -9,7 +11,7 @@
 use hedgerow::automata::{Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
 use std::collections::{BTreeSet, HashMap};
 
-/// A language as its author would say it.
+/// A language as the author of a grammar describes it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Language {
     Never,
@@ -119,7 +121,7 @@ impl Language {
     }
 }
 
-/// A [`Language`] that can be asked.
+/// A [`Language`] made ready for membership tests.
 pub enum Words {
     Automaton(Dfa),
     Concat(Vec<Words>),
@@ -129,9 +131,8 @@ pub enum Words {
 }
 
 impl Words {
-    /// # Panics
-    /// Where JSON strings stand under an intersection or complement: say it inside of the string
-    /// instead.
+    /// # Panics If JSON strings are inside an intersection or complement. Such a language has to be
+    /// written with the intersection or complement inside the string.
     pub fn new(language: &Language) -> Self {
         if !language.has_json() {
             return Words::Automaton(Dfa::of(language));
@@ -152,7 +153,7 @@ impl Words {
         }
     }
 
-    /// Whether `word` is a word.
+    /// True if `word` belongs to the language.
     pub fn accepts(&self, word: &[u8]) -> bool {
         match self {
             Words::Automaton(dfa) => dfa.accepting[dfa.run(word)],
@@ -168,7 +169,7 @@ impl Words {
         }
     }
 
-    /// Whether some word begins with `prefix`.
+    /// True if some word begins with `prefix`.
     pub fn begins(&self, prefix: &[u8]) -> bool {
         match self {
             Words::Automaton(dfa) => dfa.live[dfa.run(prefix)],
@@ -214,8 +215,8 @@ fn begins_all(parts: &[Words], prefix: &[u8]) -> bool {
     }
 }
 
-/// All `(position, rounds)` a repetition can stand at within `text`; rounds stop counting where
-/// more say nothing new.
+/// All pairs `(position, rounds)` that a repetition can reach within `text`. Without a maximum,
+/// rounds are counted up to `min`, because more of them make no difference.
 fn rounds(body: &Words, min: u32, max: u32, text: &[u8]) -> BTreeSet<(usize, u32)> {
     let mut found = BTreeSet::from([(0, 0)]);
     let mut work = vec![(0, 0)];
@@ -234,21 +235,21 @@ fn rounds(body: &Words, min: u32, max: u32, text: &[u8]) -> BTreeSet<(usize, u32
     found
 }
 
-/// How the spelling of a JSON string ends.
+/// The state of a JSON string's spelling at its end.
 enum Tail {
     Closed,
     Open,
-    /// In the middle of a character.
+    /// In the middle of a character, with the bytes read of it.
     Utf8(Vec<u8>),
-    /// In the middle of an escape.
+    /// In the middle of an escape, with the bytes read of it.
     Escape(Vec<u8>),
 }
 
-/// Reads the beginning of a JSON string; `None` where it cannot be one.
+/// Reads the beginning of a JSON string; `None` if it cannot begin one.
 fn decode(raw: &[u8], escapes: Escapes) -> Option<(Vec<u8>, Tail)> {
     let mut text = Vec::new();
     let Some((&quote, mut raw)) = raw.split_first() else {
-        // Nothing read yet: any word at all will do, so the empty text must go on.
+        // Nothing is read yet. Any word will do, so the empty text must be a possible beginning.
         return Some((text, Tail::Open));
     };
     if quote != b'"' {
@@ -332,8 +333,8 @@ fn unescape(escape: &[u8], escapes: Escapes) -> Option<char> {
     fine.then_some(c)
 }
 
-/// The only characters an escape that begins with `rest` can spell, roughly: [`has_escape`]
-/// decides.
+/// Ranges that hold every character with an escape that begins with `rest`. They may hold others:
+/// [`has_escape`] decides.
 fn candidates(rest: &[u8], escapes: Escapes) -> Vec<std::ops::RangeInclusive<u32>> {
     let units = |digits: &[u8]| -> Option<(u32, u32)> {
         let digits = std::str::from_utf8(&digits[..digits.len().min(4)]).ok()?;
@@ -361,7 +362,7 @@ fn candidates(rest: &[u8], escapes: Escapes) -> Vec<std::ops::RangeInclusive<u32
     found
 }
 
-/// Whether an escape of `c` begins with `rest`.
+/// True if an escape of `c` begins with `rest`.
 fn has_escape(c: char, rest: &[u8], escapes: Escapes) -> bool {
     let mut units = [0; 2];
     let long: String = c.encode_utf16(&mut units).iter().map(|u| format!("\\u{u:04x}")).collect();
@@ -370,8 +371,8 @@ fn has_escape(c: char, rest: &[u8], escapes: Escapes) -> bool {
         spellings.push(vec![b'\\', b"\"\\/bfnrt"[at]]);
     }
     spellings.iter().any(|spelling| {
-        // Hexadecimal digits may be capitals, `\u` may not; `unescape` says what else the mode
-        // forbids.
+        // Hexadecimal digits may be capitals, but the `u` of `\u` may not. `unescape` knows what
+        // else the mode forbids.
         let begins = spelling.len() > rest.len()
             && spelling.iter().zip(rest).all(|(s, r)| s == r || (*r != b'U' && *s == r.to_ascii_lowercase()));
         let completed = [rest, &spelling[rest.len().min(spelling.len())..]].concat();
@@ -382,7 +383,7 @@ fn has_escape(c: char, rest: &[u8], escapes: Escapes) -> bool {
 /// A complete deterministic automaton over bytes; state 0 is the start.
 pub struct Dfa {
     pub accepting: Vec<bool>,
-    /// Whether an accepting state can be reached.
+    /// For each state, true if it leads to an accepting state.
     pub live: Vec<bool>,
     next: Vec<Box<[u32; 256]>>,
 }
@@ -469,7 +470,7 @@ impl Nfa {
         self.edges.len() - 1
     }
 
-    /// Adds a language; returns where it begins and where it ends.
+    /// Adds a language and returns its first and its last state.
     fn add(&mut self, language: &Language) -> (usize, usize) {
         let (start, end) = (self.state(), self.state());
         match language {
@@ -585,7 +586,7 @@ impl Nfa {
     }
 
     fn determinise(&self, start: usize, end: usize) -> Dfa {
-        // Bytes between two borders of ranges behave alike.
+        // Bytes between two neighbouring borders of ranges behave alike.
         let borders: BTreeSet<usize> = (self.edges.iter().flatten())
             .flat_map(|&(lo, hi, _)| [usize::from(lo), usize::from(hi) + 1])
             .chain([0, 256])

@@ -1,9 +1,9 @@
-//! The reference engine: slow and obvious, written from what grammars mean and not from how the
-//! engine works.
+//! The reference engine: slow and obvious, written from the meaning of grammars and not from the
+//! engine's design.
 //!
-//! A [`Grammar`] here is what an author says: plain nodes over plain [`Language`]s.
-//! [`Grammar::build`] says the same to the library; [`Chart`] recognises it directly, as it was
-//! written, before any normalisation. Whatever the two disagree about is a bug in one of them.
+//! A [`Grammar`] here is a list of plain nodes over plain [`Language`]s. [`Grammar::build`] builds
+//! the same grammar with the library. [`Chart`] recognises it directly, as it was written, before
+//! any normalisation. A difference between the two is a bug in one of them.
 
 #![allow(dead_code)] // Every test binary uses another part.
 

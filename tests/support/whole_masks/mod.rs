@@ -1,22 +1,25 @@
-//! Whole masks compared with `advance`, token by token, over a vocabulary with real and with very
-//! long tokens.
+//! Whole masks compared with `advance`, token by token, over a vocabulary with real tokens and with
+//! very long ones.
 //!
-//! A mask is put together from short cuts: clamped counts, prepared sets of tokens, differences to
-//! plainer languages, whitespace that is passed over. Each is only put to the test where tokens are
-//! long and where the tokens that a mask leaves out are asked about, too. Random walks do neither.
+//! The engine takes short cuts to a mask: it clamps counts, prepares sets of tokens, computes
+//! differences to simpler languages, and passes over whitespace. A short cut only shows its faults
+//! on long tokens and on the tokens that a mask leaves out. Random walks try neither. The
+//! generators in the table reach each short cut:
 //!
-//! | short cut | generator that reaches it |
-//! |---|---|
-//! | counts that no token can reach count as unbounded | `schemas` (`maxLength`, `minLength` around the longest token), `texts` (`{0,200}`) |
-//! | a far maximum length is left out of an intersection | `schemas` (a maximum beside `pattern`, `not`, `format`, keys) |
-//! | prepared sets of tokens for permissive strings (slices) | `schemas` (patterns), `texts` (classes, lexemes) |
-//! | slices cut to so many characters | `schemas` (`^[a-z]{3,200}$`), `texts` (counted classes) |
-//! | differences to a plainer language | `schemas` (`not`, `enum`, excluded keys) |
-//! | keys walked beside the trie | `schemas` (`properties` beside other keys) |
-//! | whitespace looked past, and idle whitespace | `schemas` (all whitespace options), `texts` (`ws`, `%ignore`) |
-//! | first bytes asked before stepping | `schemas` and `texts`, behind every closing quote or name |
-//! | recordings of keys and items forgotten | `schemas` (`uniqueItems`, `unique_keys`) |
-//! | slices of lexemes that outlive their rivals | `texts` (Lark) |
+//! - Counts that no token can reach count as unbounded: `schemas` (`maxLength` and `minLength`
+//!   around the longest token), `texts` (`{0,200}`).
+//! - A far maximum length is left out of an intersection: `schemas` (a maximum beside `pattern`,
+//!   `not`, `format`, keys).
+//! - Prepared sets of tokens for permissive strings (slices): `schemas` (patterns), `texts`
+//!   (classes, lexemes).
+//! - Slices cut to a number of characters: `schemas` (`^[a-z]{3,200}$`), `texts` (counted classes).
+//! - Differences to a simpler language: `schemas` (`not`, `enum`, excluded keys).
+//! - Keys walked beside the trie: `schemas` (`properties` beside other keys).
+//! - Whitespace looked past, and idle whitespace: `schemas` (all whitespace options), `texts`
+//!   (`ws`, `%ignore`).
+//! - First bytes asked before stepping: `schemas` and `texts`, after every closing quote or name.
+//! - Recordings of keys and items forgotten: `schemas` (`uniqueItems`, `unique_keys`).
+//! - Slices of lexemes that outlive their rivals: `texts` (Lark).
 
 #![allow(dead_code)] // The fuzz targets use a part.
 
@@ -66,15 +69,15 @@ impl Tokens {
         Tokens { vocabulary, sorted }
     }
 
-    /// Bytes and long tokens alone: a mask takes little time.
+    /// A vocabulary of bytes and long tokens alone, with which a mask takes little time.
     pub fn small() -> &'static Self {
         static TOKENS: OnceLock<Tokens> = OnceLock::new();
         TOKENS.get_or_init(|| Tokens::new(with_long_tokens(Vec::new())))
     }
 
-    /// The vocabulary that `HEDGEROW_VOCAB` names (a `tokenizer.json`), else the demo model's where
-    /// it has been fetched, else none; and with each of them all bytes, and tokens of up to 128
-    /// bytes as real vocabularies have them.
+    /// All bytes, tokens of up to 128 bytes, and the tokens of a real vocabulary: the one that
+    /// `HEDGEROW_VOCAB` names (a `tokenizer.json`), else the demo model's if it has been fetched,
+    /// else none.
     pub fn shared() -> &'static Self {
         static TOKENS: OnceLock<Tokens> = OnceLock::new();
         TOKENS.get_or_init(|| {
@@ -109,8 +112,8 @@ fn plain_tokens(vocabulary: &Vocabulary) -> Vec<Vec<u8>> {
     ids.map(|id| vocabulary.bytes(id).to_vec()).filter(|bytes| !bytes.is_empty()).collect()
 }
 
-/// `tokens` with runs of all lengths up to 128, pieces of JSON across several parts, and pieces of
-/// characters; and an end-of-sequence token.
+/// A vocabulary of `tokens`, runs of all lengths up to 128, pieces of JSON that span several parts,
+/// pieces of characters, and an end-of-sequence token.
 fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
     for n in [3, 5, 17, 31, 32, 33, 63, 64, 65, 90, 127, 128] {
         for unit in ["a", "1", " ", "\n", "\t", "é", "=", "-", "ab", "\\n"] {
@@ -159,13 +162,12 @@ fn with_long_tokens(mut tokens: Vec<Vec<u8>>) -> Vocabulary {
         .unwrap()
 }
 
-/// Walks through `constraint`, drawing tokens, and at most `steps` times compares the whole mask
-/// with `advance`. `hints` are texts worth being in the midst of: some walks begin with a part of
-/// one.
+/// Draws tokens through `constraint` and compares the whole mask with `advance` at most `steps`
+/// times. Some walks begin with a part of one of the `hints`, so that masks in the middle of these
+/// texts are compared, too.
 ///
-/// # Errors
-/// A message that names the first tokens about which mask and `advance` disagree, or the error that
-/// came midway.
+/// # Errors A message that names the first tokens about which mask and `advance` disagree, or the
+/// error that came midway.
 pub fn check(
     tokens: &Tokens,
     constraint: &Constraint,
@@ -180,7 +182,7 @@ pub fn check(
         compared.add(compare(tokens, &mut matcher, &output)?);
         let mask = matcher.mask().map_err(|e| midway(e, &output))?;
         let allowed: Vec<TokenId> = mask.iter().collect();
-        // `advance` itself, for some tokens of either kind.
+        // `advance` itself, for some allowed and some forbidden tokens.
         for turn in 0..8 {
             let any = source.below(256) << 16 | source.below(256) << 8 | source.below(256);
             let token = match turn % 2 {
@@ -211,7 +213,7 @@ pub fn check(
                 continue;
             }
         }
-        // Two draws in three go for what is short, which opens and closes things.
+        // Two draws in three prefer short tokens, which open and close things.
         let draws: Vec<TokenId> = (0..4)
             .map(|_| {
                 open[(source.below(256) << 16 | source.below(256) << 8 | source.below(256)) % open.len()]
@@ -266,19 +268,19 @@ pub fn compare(tokens: &Tokens, matcher: &mut Matcher, output: &[u8]) -> Result<
     Ok(Compared { masks: 1, tokens: vocabulary.size() as u64, allowed: allowed as u64 })
 }
 
-/// For each token whether its bytes are read: tokens in the order of their bytes, so that what two
-/// begin with alike is read once.
+/// For each token, true if its bytes are read. Tokens are tried in the order of their bytes, so
+/// that a common beginning of two is read once.
 fn stepped(tokens: &Tokens, matcher: &mut Matcher) -> Result<Vec<bool>, EngineError> {
     let vocabulary = &tokens.vocabulary;
     let mut read = vec![false; vocabulary.size()];
-    // Bytes of `before` that have been read, and how many of them lead on.
+    // The bytes of `before` that have been read, and how many of them lead on.
     let mut before: &[u8] = &[];
     let mut depth = 0;
     for &token in &tokens.sorted {
         let bytes = vocabulary.bytes(token);
         let common = before.iter().zip(bytes).take_while(|(a, b)| a == b).count();
         if common > depth {
-            // Refused within what both begin with.
+            // The refused byte is part of the common beginning.
             before = bytes;
             continue;
         }

@@ -1,6 +1,6 @@
-//! Random schemas that mix what masks treat in ways of their own: lengths on both sides of the
-//! longest token, patterns, negations, formats, constants, keys of all kinds, counts, conditions,
-//! and all options about spelling.
+//! Random schemas that mix the keywords for which masks have short cuts: lengths on both sides of
+//! the longest token, patterns, negations, formats, constants, keys of all kinds, counts,
+//! conditions, and all options about spelling.
 
 use crate::support::reference::generate::Source;
 use hedgerow::grammar::KeyOrder;
@@ -77,7 +77,7 @@ const WORDS: [&str; 15] = [
 const KEYS: [&str; 12] = ["a", "b", "ab", "foo", "name", "id", "_x", "é", "a\"b", "names", "n", ""];
 const NUMBERS: [&str; 12] = ["0", "1", "-1", "2", "7", "10", "0.5", "1.25", "99", "1e3", "100000", "-3"];
 
-/// Texts of which a walk may read a part, to be in the midst of what the patterns speak about.
+/// Texts that the patterns are about. A walk may begin with a part of one.
 pub const HINTS: &[&str] = &[
     "\"a <script",
     "\"foobar",
@@ -104,7 +104,7 @@ pub const HINTS: &[&str] = &[
 
 struct Generator<'s, 'b> {
     source: &'s mut Source<'b>,
-    /// Keywords may still be made; keeps schemas small.
+    /// The number of keywords that may still be made; it keeps schemas small.
     budget: usize,
 }
 
@@ -123,7 +123,7 @@ pub fn document(source: &mut Source<'_>) -> Value {
     Value::Object(root)
 }
 
-/// Options that decide how values are spelt.
+/// Options that decide the spelling of values.
 pub fn options(source: &mut Source<'_>) -> SchemaOptions {
     let mut pick = |n: usize| source.below(n);
     let order = [KeyOrder::Declared, KeyOrder::Any][pick(2)];

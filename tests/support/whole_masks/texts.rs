@@ -1,9 +1,9 @@
-//! Random patterns and grammars as text, with the counts, classes, literals and rivalries of real
-//! ones.
+//! Random patterns and grammars as text, with the counts, classes, literals and competing lexemes
+//! of real ones.
 
 use crate::support::reference::generate::Source;
 
-/// Of which notation a random text is.
+/// The notation of a random text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Style {
     /// llama.cpp's GBNF.
@@ -36,7 +36,7 @@ const CLASSES: [&str; 14] = [
 ];
 const WORDS: [&str; 12] = ["a", "b", "ab", "foo", "foobar", "-", "=", "é", "x", "1", " ", "://"];
 
-/// Texts of which a walk may read a part.
+/// Texts of which a walk may begin with a part.
 pub const HINTS: &[&str] = &[
     "foo",
     "foobar",
@@ -57,7 +57,7 @@ pub const HINTS: &[&str] = &[
     "a-a-a-b",
 ];
 
-/// A pattern of ECMA's dialect, unanchored or not.
+/// A pattern in ECMA's dialect, anchored or not.
 pub fn pattern(source: &mut Source<'_>) -> String {
     let mut budget = 10;
     let body = alternatives(source, 3, &mut budget);
@@ -98,7 +98,7 @@ fn item(source: &mut Source<'_>, depth: u32, budget: &mut usize) -> String {
         2 => format!("{inner}+"),
         3 => format!("{inner}?"),
         _ => {
-            // A count of counts multiplies.
+            // Nested counts multiply, so that an item with a count gets small counts only.
             let (min, max) = COUNTS[source.below(if inner.contains('{') { 4 } else { COUNTS.len() })];
             format!("{inner}{{{min},{max}}}")
         }
@@ -114,7 +114,7 @@ pub fn grammar(source: &mut Source<'_>, style: Style) -> String {
     let count = 1 + source.below(4);
     let mut text = String::new();
     for (i, name) in rules[..count].iter().enumerate() {
-        // Later rules refer to later ones mostly, so that most grammars have words.
+        // Most rules refer to later ones, so that most grammars have words.
         let parts: Vec<String> =
             (0..=source.below(2)).map(|_| rule_sequence(source, style, i, count, 2)).collect();
         let (define, end) = if style == Style::Iso { ("=", " ;") } else { ("::=", "") };
