@@ -58,7 +58,9 @@ def test_core_imports_nothing_heavy() -> None:
         (hr.Grammar.json_schema({"type": "array"}, whitespace_pattern=" ?"), "[1, 2]", "[1,  2]"),
         (hr.Grammar.json_schema(PERSON, additional_properties="forbid"), '{"age": 3}', '{"age": 3, "b": 1}'),
         (
-            hr.Grammar.json_schema({"$ref": "https://x.test/a"}, documents={"https://x.test/a": {"const": 1}}),
+            hr.Grammar.json_schema(
+                {"$ref": "https://x.test/a"}, documents={"https://x.test/a": {"const": 1}}
+            ),
             "1",
             "2",
         ),
@@ -86,9 +88,17 @@ def test_grammars(grammar: hr.Grammar, good: str, bad: str, bytes_vocabulary: hr
     ("grammar", "kind", "where"),
     [
         (hr.Grammar.json_schema("{"), hr.GrammarError, {"line": 1}),
-        (hr.Grammar.json_schema('{"type": "nothing"}'), hr.GrammarError, {"pointer": "/type", "keyword": "type"}),
+        (
+            hr.Grammar.json_schema('{"type": "nothing"}'),
+            hr.GrammarError,
+            {"pointer": "/type", "keyword": "type"},
+        ),
         (hr.Grammar.json_schema({"type": "integer", "enum": ["a"]}), hr.GrammarError, {}),
-        (hr.Grammar.json_schema({"oneOf": [{"not": {"minLength": n}} for n in range(1, 40)]}, fuel=3), hr.LimitError, {}),
+        (
+            hr.Grammar.json_schema({"oneOf": [{"not": {"minLength": n}} for n in range(1, 40)]}, fuel=3),
+            hr.LimitError,
+            {},
+        ),
         (hr.Grammar.regex("[a-"), hr.GrammarError, {}),
         (hr.Grammar.choice([]), hr.GrammarError, {}),
         (hr.Grammar.gbnf('root ::= "a'), hr.GrammarError, {"line": 1}),
@@ -166,7 +176,10 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
         (IndexError, lambda: matcher.mask_draft_tree([0, 3], [None, 0], mask)),
         (ValueError, lambda: matcher.mask_draft_tree([0], [-2], mask)),
         (ValueError, lambda: hr.TokenFsm.from_bytes(b"none")),
-        (hr.LimitError, lambda: hr.compile(hr.Grammar.json_schema(True), bytes_vocabulary).token_fsm(max_states=9)),
+        (
+            hr.LimitError,
+            lambda: hr.compile(hr.Grammar.json_schema(True), bytes_vocabulary).token_fsm(max_states=9),
+        ),
     ]
     for number, (kind, call) in enumerate(cases):
         with pytest.raises(kind) as caught:
@@ -178,7 +191,12 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
 def test_buffers(words: hr.Vocabulary) -> None:
     matcher = hr.compile(hr.Grammar.choice(["yes", "no"]), words).matcher()
     expected = 0b110011
-    for out in (array.array("I", [7]), array.array("i", [7]), (ctypes.c_int32 * 1)(7), (ctypes.c_uint32 * 1)(7)):
+    for out in (
+        array.array("I", [7]),
+        array.array("i", [7]),
+        (ctypes.c_int32 * 1)(7),
+        (ctypes.c_uint32 * 1)(7),
+    ):
         matcher.fill_mask(out)
         assert out[0] == expected
     # A wider row: no token has the bits behind the vocabulary's.
@@ -278,7 +296,10 @@ def test_tokenizers_and_tiktoken(llama: Path) -> None:
     assert hr.Vocabulary.from_tokenizer(tokenizer) == hr.Vocabulary.from_tokenizer(llama)
     tiktoken = pytest.importorskip("tiktoken")
     encoding = tiktoken.Encoding(
-        "small", pat_str=".", mergeable_ranks={b"a": 0, b"b": 1, b"ab": 2}, special_tokens={"<|endoftext|>": 4}
+        "small",
+        pat_str=".",
+        mergeable_ranks={b"a": 0, b"b": 1, b"ab": 2},
+        special_tokens={"<|endoftext|>": 4},
     )
     vocabulary = hr.Vocabulary.from_tokenizer(encoding)
     assert (vocabulary.bytes(2), vocabulary.bytes(3), vocabulary.eos) == (b"ab", b"", [4])
@@ -291,7 +312,9 @@ def test_limits_and_warnings(bytes_vocabulary: hr.Vocabulary) -> None:
     constraint.matcher().allowed_tokens()
     assert constraint.stats()["masks"] >= 1
     with pytest.raises(hr.LimitError, match="state_threads"):
-        hr.compile({"type": "object"}, bytes_vocabulary, limits=hr.Limits(state_threads=1)).accepts('{"a": 1}')
+        hr.compile({"type": "object"}, bytes_vocabulary, limits=hr.Limits(state_threads=1)).accepts(
+            '{"a": 1}'
+        )
     [warning] = hr.Grammar.json_schema({"colour": "red"}).warnings()
     assert warning.keyword == "colour"
 

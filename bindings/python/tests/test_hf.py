@@ -16,7 +16,10 @@ from hedgerow import hf  # noqa: E402
 
 SCHEMA = {
     "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 6}, "age": {"type": "integer", "minimum": 0, "maximum": 999}},
+    "properties": {
+        "name": {"type": "string", "maxLength": 6},
+        "age": {"type": "integer", "minimum": 0, "maximum": 999},
+    },
     "required": ["name", "age"],
     "additionalProperties": False,
 }
@@ -101,7 +104,11 @@ def test_assisted_is_greedy(constraint: hr.Constraint, model: Any) -> None:
     ids = torch.tensor([PROMPT])
     options = {"max_new_tokens": 40, "do_sample": False, "attention_mask": torch.ones_like(ids)}
     plain = model.generate(ids, logits_processor=[hf.LogitsProcessor(constraint)], **options)
-    for helper in ({"assistant_model": assistant}, {"assistant_model": model}, {"prompt_lookup_num_tokens": 4}):
+    for helper in (
+        {"assistant_model": assistant},
+        {"assistant_model": model},
+        {"prompt_lookup_num_tokens": 4},
+    ):
         found = model.generate(ids, logits_processor=[hf.LogitsProcessor(constraint)], **helper, **options)
         assert found.tolist() == plain.tolist(), helper
     check_row(constraint, plain[0].tolist()[3:])

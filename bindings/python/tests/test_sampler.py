@@ -37,7 +37,9 @@ def test_options(options: dict[str, object], texts: dict[str, str]) -> None:
 def test_draws() -> None:
     logits = array.array("f", [0.0, 3.0, 1.0, -1.0])
     greedy = hr.Sampler(temperature=0)
-    assert greedy.sample(logits) == greedy.sample(list(logits)) == greedy.sample(array.array("d", logits)) == 1
+    assert (
+        greedy.sample(logits) == greedy.sample(list(logits)) == greedy.sample(array.array("d", logits)) == 1
+    )
     mask = array.array("I", [0b1101])
     assert greedy.sample(logits, mask) == 2
     token, logprob = hr.Sampler(top_k=1).sample_with_logprob(logits)

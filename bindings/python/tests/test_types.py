@@ -105,7 +105,11 @@ def test_round_trips(kind: Any, read: Callable[[str], Any], bytes_vocabulary: hr
 
 
 def test_values_are_accepted(bytes_vocabulary: hr.Vocabulary) -> None:
-    trip = Trip(places=[Place(name="Ålesund", height=3.5)], colour=Colour.RED, next=Trip(places=[Place(name="x", height=0)]))
+    trip = Trip(
+        places=[Place(name="Ålesund", height=3.5)],
+        colour=Colour.RED,
+        next=Trip(places=[Place(name="x", height=0)]),
+    )
     assert hr.compile(Trip, bytes_vocabulary).accepts(trip.model_dump_json())
     assert hr.compile(Sheep, bytes_vocabulary).accepts(msgspec.json.encode(Sheep("Dolly")))
     assert not hr.compile(Colour, bytes_vocabulary).accepts('"blue"')

@@ -90,7 +90,9 @@ def test_cancelling_a_call_on_another_thread(bytes_vocabulary: hr.Vocabulary) ->
     assert len(ended) == 1
 
 
-def test_cancelling_a_task_ends_its_work(bytes_vocabulary: hr.Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_a_task_ends_its_work(
+    bytes_vocabulary: hr.Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hedgerow import _compiler
 
     seen: list[BaseException] = []
@@ -111,7 +113,9 @@ def test_cancelling_a_task_ends_its_work(bytes_vocabulary: hr.Vocabulary, monkey
             await hr.compile_async({"const": 1}, bytes_vocabulary, timeout=0)
         assert (await hr.compile_async({"const": 1}, bytes_vocabulary)).accepts("1")
         compiler = hr.Compiler(bytes_vocabulary)
-        one, other = await asyncio.gather(compiler.compile_async({"const": 1}), compiler.compile_async({"const": 2}))
+        one, other = await asyncio.gather(
+            compiler.compile_async({"const": 1}), compiler.compile_async({"const": 2})
+        )
         assert one.accepts("1") and other.accepts("2")
         monkeypatch.setattr(_compiler, "compile", slow)
         task = asyncio.ensure_future(hr.compile_async(LONG, bytes_vocabulary))

@@ -2,12 +2,13 @@
 """Makes an environment with torch for the tests, without the gigabytes of CUDA that PyPI's torch
 asks for.
 
-    python3 tests/torch_cpu.py FOLDER
+    python3 tests/torch_cpu.py FOLDER [engines]
 
 Torch's wheel from PyPI names CUDA's libraries in its dynamic sections, even for work on the CPU.
 Two small ones of them are installed; for each other, an empty library of its name is compiled
 beside torch's own, and a `sitecustomize` lets symbols be looked up when they are called. That is
-enough for the CPU, and for tests only.
+enough for the CPU, and for tests only. With `engines`, vLLM, SGLang and XGrammar come too, with
+what importing their structured outputs takes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,17 @@ REST = [
     "transformers>=5,<6",
     "typing_extensions",
 ]
+ENGINES = ["vllm==0.33.0", "sglang==0.5.23", "xgrammar==0.2.8", "llguidance==1.7.6"]
+ENGINES += ["compressed-tensors==0.17.0", "depyf", "numba", "llvmlite"]
+# Modules that the engines import on the way to their structured outputs.
+IMPORTED = """
+    aiohttp apache-tvm-ffi blake3 cachetools cbor2 cloudpickle diskcache einops fastapi gguf ijson
+    ipython lark lm-format-enforcer mistral_common msgspec ninja nvidia-ml-py openai openai_harmony
+    orjson outlines_core==0.2.14 partial-json-parser pillow prometheus_client protobuf psutil
+    py-cpuinfo pybase64 pydantic python-json-logger python-multipart pyyaml pyzmq regex requests
+    scipy sentencepiece setproctitle tiktoken triton==3.7.1 urllib3 uvicorn uvloop watchfiles xxhash
+    zstandard
+""".split()
 LAZY = "import os, sys\nsys.setdlopenflags(os.RTLD_LAZY)\n"
 
 
@@ -58,12 +70,17 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", root], check=True)
     pip = [root / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--no-deps", *TORCH], check=True)
-    # Torch's requirements on CUDA are left open on purpose; pip says so in red and goes on.
+    # Requirements on CUDA are left open on purpose; pip says so in red and goes on.
     subprocess.run([*pip, *REST], check=True)
+    if sys.argv[2:] == ["engines"]:
+        subprocess.run([*pip, "--no-deps", *ENGINES], check=True)
+        subprocess.run([*pip, *IMPORTED], check=True)
     [packages] = root.glob("lib/python3.*/site-packages")
     (packages / "sitecustomize.py").write_text(LAZY)
     stand_in(packages / "torch" / "lib")
-    subprocess.run([root / "bin" / "python", "-c", "import torch; print('torch', torch.__version__)"], check=True)
+    subprocess.run(
+        [root / "bin" / "python", "-c", "import torch; print('torch', torch.__version__)"], check=True
+    )
 
 
 if __name__ == "__main__":

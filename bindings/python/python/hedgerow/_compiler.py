@@ -87,9 +87,7 @@ class Compiler:
                 self._hits += 1
                 return known
             self._misses += 1
-        made = compile(
-            grammar, self._with_ends(ends), limits=self.limits, timeout=timeout, cancel=cancel
-        )
+        made = compile(grammar, self._with_ends(ends), limits=self.limits, timeout=timeout, cancel=cancel)
         with self._lock:
             kept = self._kept.setdefault(key, made)
             self._kept.move_to_end(key)

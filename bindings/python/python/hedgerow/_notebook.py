@@ -35,7 +35,9 @@ def matcher_html(matcher: Matcher) -> str:
         ("must come next", f"<code>{forced}</code>" if forced else "nothing, there is a choice"),
         (f"may come next ({len(allowed)} of {vocabulary.size} tokens)", f"{tokens}{more}"),
     ]
-    cells = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in rows)
+    cells = "".join(
+        f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in rows
+    )
     return f"<table>{cells}</table>"
 
 

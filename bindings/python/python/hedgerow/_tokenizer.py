@@ -88,8 +88,6 @@ def _of_tiktoken(encoding: Any) -> Vocabulary:
     return vocabulary.with_eos(ends)
 
 
-def restore(
-    tokens: list[bytes], special: Iterable[tuple[str, int]], eos: list[int], size: int
-) -> Vocabulary:
+def restore(tokens: list[bytes], special: Iterable[tuple[str, int]], eos: list[int], size: int) -> Vocabulary:
     """A vocabulary of its parts, for pickle."""
     return Vocabulary.from_tokens(tokens, special=special, model_size=size, eos=eos)

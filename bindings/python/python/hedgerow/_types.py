@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, SupportsIndex, TypeAlias, TypedDict, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    Union,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -14,6 +24,7 @@ class SupportsDlpack(Protocol):
 
     def __dlpack__(self) -> Any: ...
     def __dlpack_device__(self) -> tuple[Any, int]: ...
+
 
 Array: TypeAlias = Union["Buffer", SupportsDlpack]
 """Memory by the buffer protocol or DLPack: arrays of NumPy, tensors of torch on the CPU,
@@ -29,6 +40,7 @@ Special: TypeAlias = Union[Mapping[str, int], Iterable[tuple[str, int]]]
 Number: TypeAlias = SupportsFloat
 Rule: TypeAlias = Union[str, Number, Sequence[Union[str, Number, None]], None]
 """Text, a number, or numbers in the order of the text's form; None is off."""
+
 
 class SamplerOptions(TypedDict, total=False):
     """The options of `Sampler`; `Sampler.parameters()` tells their meaning."""

@@ -84,7 +84,9 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
         if len(sizes) > 1:
             raise ValueError(f"the constraints' vocabularies differ in size: {sorted(sizes)}")
         if not all(constraint.vocabulary.eos for constraint in constraints):
-            raise ValueError("the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos")
+            raise ValueError(
+                "the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos"
+            )
         self.constraints = constraints
         self.pad_token_id = pad_token_id
         self._histories = [History(constraint) for constraint in constraints]
@@ -156,6 +158,8 @@ class StoppingCriteria(_StoppingCriteria):  # type: ignore[misc, unused-ignore]
         for at, history in enumerate(self.processor._histories):
             ends = set(self.processor.constraints[at].vocabulary.eos)
             for matcher in history.matchers(outputs[at * each : (at + 1) * each]):
-                whole.append(matcher is None or matcher.is_accepting and set(matcher.allowed_tokens()) <= ends)
+                whole.append(
+                    matcher is None or matcher.is_accepting and set(matcher.allowed_tokens()) <= ends
+                )
         done: Any = torch.tensor(whole, dtype=torch.bool, device=input_ids.device)
         return cast("torch.BoolTensor", done)

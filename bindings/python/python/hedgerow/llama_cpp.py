@@ -17,6 +17,7 @@ from typing import Any
 from ._core import Constraint, Vocabulary, mask_logits
 from ._history import History, Prompt
 
+
 def vocabulary(llama: Any) -> Vocabulary:
     """The vocabulary of a `llama_cpp.Llama`, of the file that it was loaded from."""
     return Vocabulary.from_gguf(llama.model_path, model_size=llama.n_vocab())
@@ -32,7 +33,9 @@ class LogitsProcessor:
 
     def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:
         if not constraint.vocabulary.eos:
-            raise ValueError("the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos")
+            raise ValueError(
+                "the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos"
+            )
         self.constraint = constraint
         self._prompt = Prompt(prompt_length)
         self._history = History(constraint)
