@@ -1,11 +1,11 @@
-//! GGUF files: built here byte by byte, read back, cut short at every byte and damaged at every
-//! byte; and, where `HEDGEROW_GGUF` names a real model file, the vocabulary and the table of
-//! tensors in it.
+//! GGUF files that are built here byte by byte, read back, cut short at every byte, and damaged at
+//! every byte. If `HEDGEROW_GGUF` names a real model file, its vocabulary and its table of tensors
+//! are read, too.
 
 use hedgerow::gguf::{GgmlType, GgufError, GgufFile, GgufValue, GgufValueType};
 use hedgerow::vocab::{TokenId, Vocabulary};
 
-/// Writes a GGUF file.
+/// A GGUF file under construction.
 #[derive(Default)]
 struct Writer {
     pairs: Vec<u8>,
@@ -171,7 +171,7 @@ fn values_of_another_type_are_refused() {
     }
 }
 
-/// Asks everything of a file that parsed.
+/// Calls every accessor of a file that parsed.
 fn exercise(file: &GgufFile<'_>) {
     fn walk(value: &GgufValue<'_>) -> usize {
         match value {
@@ -403,8 +403,7 @@ fn a_real_file_loads() {
         vocabulary.eos().iter().map(|&id| vocabulary.name(id)).collect::<Vec<_>>(),
     );
     assert!(!vocabulary.eos().is_empty() && !file.tensors().is_empty());
-    // Tensors follow each other to the end of the file, which shows that the sizes of their types
-    // are right.
+    // Tensors follow each other to the end of the file, so the sizes of their types are right.
     let alignment = file.u32("general.alignment").unwrap().unwrap_or(32) as usize;
     let mut ranges: Vec<_> = file.tensors().iter().map(|tensor| tensor.byte_range().unwrap()).collect();
     ranges.sort_by_key(|range| range.start);

@@ -1,7 +1,7 @@
-//! Lark grammars against Lark: random ones, read by its own library. `HEDGEROW_LARK=1000` takes so
-//! many, `HEDGEROW_SEED` others.
+//! Random grammars in Lark's notation, compared with Lark's own Python library.
+//! `HEDGEROW_LARK=1000` sets the number of grammars, and `HEDGEROW_SEED` chooses others.
 //!
-//! Skipped where Python or its module `lark` is missing (`pip install --target .deps/python
+//! The comparison needs Python and its module `lark` (`pip install --target .deps/python
 //! lark==1.3.1`).
 
 use crate::support::bytes::byte_vocabulary;
@@ -16,12 +16,12 @@ use crate::support::walk::Random;
 
 const ALPHABET: &[char] = &['a', 'b', 'x', ' '];
 
-/// The bytes of the alphabet, a few longer tokens and an end.
+/// The characters of the alphabet, a few longer tokens and an end.
 fn vocabulary() -> Vocabulary {
     byte_vocabulary(&["ab", "ba", "aa", " a", "b ", "xa", "abx", "bb b"])
 }
 
-/// Whether `text` is accepted; masks must agree on the way.
+/// True if `text` is accepted. On the way, the mask must agree with each step.
 fn accepts(matcher: &mut Matcher, text: &str) -> bool {
     matcher.reset();
     for &byte in text.as_bytes() {
@@ -112,7 +112,7 @@ fn grammar(random: &mut Random) -> String {
     let names: Vec<&str> = terminals.iter().chain(rules).copied().collect();
     let mut text = format!("start: {}\n", expression(random, &names, 2));
     for (i, rule) in rules.iter().enumerate() {
-        // Recursion now and then.
+        // Some rules refer to earlier ones or to themselves.
         let names = if random.below(3) == 0 { &names } else { &names[..terminals.len() + i] };
         text += &format!("{rule}: {} | {}\n", expression(random, names, 1), expression(random, terminals, 0));
     }
@@ -172,8 +172,8 @@ for line in sys.stdin:
 print(json.dumps([wrong, [refused, lalr, earley, probes]]))
 "#;
 
-/// What the judge says of cases: what is wrong, and how many grammars Lark refused, read by LALR,
-/// read by Earley, and texts it compared.
+/// The judge's answer about cases: the faults, and the numbers of grammars that Lark refused, read
+/// by LALR and read by Earley, and of texts compared.
 fn judged(cases: &str) -> (Vec<[String; 3]>, [usize; 4]) {
     let file = std::env::temp_dir().join(format!("hedgerow-lark-{}.jsonl", std::process::id()));
     std::fs::write(&file, cases).unwrap();
@@ -246,7 +246,7 @@ mod needs_lark {
     }
 }
 
-/// Random grammars, as a line of JSON each, with texts that walks wrote and texts that were probed.
+/// Random grammars, each as a line of JSON with texts that walks wrote and with texts to probe.
 fn random_grammars() -> String {
     let count = number("HEDGEROW_LARK", 60);
     let seed = number("HEDGEROW_SEED", 1) as u64;
@@ -269,7 +269,8 @@ fn random_grammars() -> String {
                     let case = serde_json::json!({
                         "grammar": text, "start": "start", "parser": "lalr", "written": [], "probes": probes,
                     });
-                    // Parsers that are not LALR(1) try more than Lark's does.
+                    // Only Lark's LALR parser is asked: its Earley parser tries more readings of a
+                    // text.
                     cases += &format!("{case}\n");
                 } else {
                     unread += 1;

@@ -47,8 +47,8 @@ fn constraint(parts: &[Part]) -> Constraint {
     Constraint::new(&grammar, &Vocabulary::from_byte_list(tokens).unwrap()).unwrap()
 }
 
-/// True when `text` is read to its end. On the way, each mask must be the tokens that `advance`
-/// takes.
+/// True if `text` is read to its end. On the way, each mask must hold exactly the tokens that
+/// `advance` takes.
 fn reads(constraint: &Constraint, text: &str) -> bool {
     let mut matcher = constraint.matcher();
     for &byte in text.as_bytes() {
@@ -65,7 +65,7 @@ fn reads(constraint: &Constraint, text: &str) -> bool {
 
 #[test]
 fn parts_keep_to_themselves() {
-    // The same `$ref` and the same rule names mean another thing in each part.
+    // The same `$ref` and the same rule names mean something else in each part.
     let number = r##"{"$ref": "#/$defs/x", "$defs": {"x": {"type": "object", "properties": {"a":
         {"$ref": "#/$defs/y"}}, "additionalProperties": false}, "y": {"type": "integer"}}}"##;
     let text = r##"{"$ref": "#/$defs/x", "$defs": {"x": {"type": "object", "properties": {"a":

@@ -1,4 +1,4 @@
-//! The sampler as a user sees it: law, order, state, errors.
+//! The sampler as a user sees it: distributions, order of steps, state and errors.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;
@@ -7,7 +7,7 @@ fn sampler(params: SamplingParams) -> Sampler {
     Sampler::new(params).unwrap()
 }
 
-/// Rows of every kind: normal, peaked, tied, flat, with holes.
+/// Rows of every kind: normal, peaked, with ties, flat, and with holes.
 fn rows(n: usize) -> Vec<Vec<f32>> {
     let mut state = n as u64 + 1;
     let mut uniform = move || {
@@ -59,7 +59,7 @@ fn masks(n: usize) -> Vec<Option<Vec<u32>>> {
 }
 
 #[test]
-fn shortcuts_have_the_law_of_the_steps() {
+fn shortcuts_have_the_distribution_of_the_steps() {
     for n in [70, 1000, 5000] {
         for row in rows(n) {
             for params in chains() {
@@ -116,7 +116,7 @@ fn the_same_seed_gives_the_same_tokens() {
             token
         })
         .collect();
-    // Again with two others in the batch, detours and rollbacks.
+    // The same tokens with two other sequences in the batch, with detours and with rollbacks.
     let mut s = sampler(params.clone());
     let mut other = sampler(params.clone().completion(1));
     for (row, &token) in rows.iter().zip(&tokens) {
@@ -224,7 +224,7 @@ fn bad_rows_are_errors() {
             assert_eq!(nan, Err(SamplingError::NotANumber(TokenId(n as u32 - 1))), "{params:?}");
             let infinite = s.sample(&row(1, f32::INFINITY), None);
             assert_eq!(infinite, Err(SamplingError::Infinite(TokenId(1))), "{params:?}");
-            // What the mask forbids is not read.
+            // A logit that the mask forbids is not read.
             assert!(s.sample(&row(1, f32::NAN), Some(&[0b101])).is_ok());
             let empty = s.sample(&vec![f32::NEG_INFINITY; n], None);
             assert!(matches!(empty, Err(SamplingError::EmptySupport { .. })), "{params:?}");
@@ -303,17 +303,17 @@ fn edits_may_follow_filters_in_a_custom_order() {
     let params = SamplingParams::default().top_k(2).logit_bias(vec![(TokenId(0), 9.0), (TokenId(2), -9.0)]);
     let row = [0.0, 3.0, 2.0, 1.0];
     let kept = |order| {
-        let mut law = sampler(params.clone().order(order)).distribution(&row, None).unwrap();
-        law.sort_by(|a, b| b.1.total_cmp(&a.1));
-        law.into_iter().map(|x| x.0 .0).collect::<Vec<_>>()
+        let mut distribution = sampler(params.clone().order(order)).distribution(&row, None).unwrap();
+        distribution.sort_by(|a, b| b.1.total_cmp(&a.1));
+        distribution.into_iter().map(|x| x.0 .0).collect::<Vec<_>>()
     };
     assert_eq!(kept(ChainOrder::Hf), [0, 1]);
-    // Top-k first: token 0 is gone before its bias, token 2 stays in spite of its own.
+    // With top-k first, token 0 is dropped before its bias, and token 2 stays in spite of its own.
     assert_eq!(kept(ChainOrder::Custom(vec![Step::Mask, Step::TopK, Step::LogitBias])), [1, 2]);
 }
 
 #[test]
-fn extreme_logits_give_laws() {
+fn extreme_logits_give_distributions() {
     let p = SamplingParams::default;
     let more = [
         p().typical_p(0.5),
@@ -342,17 +342,21 @@ fn extreme_logits_give_laws() {
                 let mut s = sampler(params.clone());
                 s.accept(TokenId(1));
                 let context = format!("{n} {shift} {params:?}");
-                let law = s.distribution(&row, None).unwrap_or_else(|e| panic!("{e}: {context}"));
-                let sum: f64 = law.iter().map(|x| x.1 as f64).sum();
+                let distribution = s.distribution(&row, None).unwrap_or_else(|e| panic!("{e}: {context}"));
+                let sum: f64 = distribution.iter().map(|x| x.1 as f64).sum();
                 assert!((sum - 1.0).abs() < 1e-4, "{sum}: {context}");
                 let sampled = s.sample(&row, None).unwrap();
-                assert!(law.iter().any(|x| x.0 == sampled.token) && sampled.logprob <= 1e-6, "{context}");
+                assert!(
+                    distribution.iter().any(|x| x.0 == sampled.token) && sampled.logprob <= 1e-6,
+                    "{context}"
+                );
             }
         }
     }
 }
 
-/// The table of parameters: every one has a text that reads back as what it is, and a help.
+/// Each row of the table of parameters has a help text, and a value that is written as text and
+/// read back is the same.
 #[test]
 fn parameters_are_read_as_they_are_written() {
     for (name, texts) in [
@@ -400,9 +404,9 @@ fn parameters_are_read_as_they_are_written() {
     }
 }
 
-/// `docs/sampling.md` names every option and step, the orders and the presets as they are.
+/// `docs/sampling.md` names every option and step, the orders and the presets as the tables do.
 #[test]
-fn the_guide_says_what_the_tables_say() {
+fn the_guide_names_all_rows_of_the_tables() {
     let guide = include_str!("../../docs/sampling.md");
     for parameter in Parameter::ALL.iter().filter(|parameter| parameter.group != Group::Loop) {
         let flag = format!("`--{}", parameter.name.replace('_', "-"));

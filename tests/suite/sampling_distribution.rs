@@ -1,4 +1,5 @@
-//! Draws follow the law: by enumeration of the random number, and by chi-square with fixed seeds.
+//! Draws follow the distribution, by enumeration of the random number, and by chi-square tests with
+//! fixed seeds.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;
@@ -10,24 +11,25 @@ fn row() -> Vec<f32> {
     (0..16).map(|i| ((i * 7) % 16) as f32 * 0.25).collect()
 }
 
-/// Chi-square of `DRAWS` draws with seeds 0, 1, … against the law, and its degrees of freedom.
+/// The chi-square statistic of `DRAWS` draws with seeds 0, 1, … against the distribution, and its
+/// degrees of freedom.
 fn chi_square(params: &SamplingParams, row: &[f32], mask: Option<&[u32]>) -> (f64, usize) {
-    let law = Sampler::new(params.clone()).unwrap().distribution(row, mask).unwrap();
+    let distribution = Sampler::new(params.clone()).unwrap().distribution(row, mask).unwrap();
     let mut counts: BTreeMap<TokenId, f64> = BTreeMap::new();
     for seed in 0..DRAWS {
         let mut sampler = Sampler::new(params.clone().seed(seed)).unwrap();
         *counts.entry(sampler.sample(row, mask).unwrap().token).or_default() += 1.0;
     }
-    assert!(counts.keys().all(|token| law.iter().any(|entry| entry.0 == *token)), "{params:?}");
-    let chi = law.iter().map(|&(token, p)| {
+    assert!(counts.keys().all(|token| distribution.iter().any(|entry| entry.0 == *token)), "{params:?}");
+    let chi = distribution.iter().map(|&(token, p)| {
         let expected = p as f64 * DRAWS as f64;
         (counts.get(&token).copied().unwrap_or(0.0) - expected).powi(2) / expected
     });
-    (chi.sum(), law.len() - 1)
+    (chi.sum(), distribution.len() - 1)
 }
 
 #[test]
-fn draws_follow_the_law() {
+fn draws_follow_the_distribution() {
     let p = SamplingParams::default;
     let mask = [0b1010_1100_0111_0101];
     for (params, mask) in [
@@ -42,14 +44,15 @@ fn draws_follow_the_law() {
         (p().adaptive_p(AdaptiveP { target: 0.1, decay: 0.9 }), None),
     ] {
         let (chi, freedom) = chi_square(&params, &row(), mask);
-        // Mean f and deviation √(2f): beyond five deviations is no chance.
+        // The statistic has mean f and deviation √(2f); it is never beyond five deviations by
+        // chance.
         let bound = freedom as f64 + 5.0 * (2.0 * freedom as f64).sqrt();
         assert!(chi < bound, "{params:?}: {chi} with {freedom} degrees of freedom");
     }
 }
 
-/// XTC's coin is part of the law of `sample`, but fixed by the seed in `distribution`: the mixture
-/// over seeds has to be right.
+/// The probability with which XTC acts. `sample` draws it for each token, and in `distribution` the
+/// seed fixes it. Therefore the mixture over seeds has to be right.
 #[test]
 fn xtc_acts_with_its_probability() {
     let params = SamplingParams::default().xtc(Xtc { probability: 0.3, threshold: 0.1 });
@@ -62,9 +65,9 @@ fn xtc_acts_with_its_probability() {
     assert!((2_770..3_230).contains(&acts), "{acts}");
 }
 
-/// The joint law of several steps with state: positions use independent numbers.
+/// The joint distribution of several steps with state: the positions use independent numbers.
 #[test]
-fn two_steps_have_the_product_law() {
+fn two_steps_have_the_product_distribution() {
     let row = [0.0, 1.0, 0.5, -0.5];
     let params = SamplingParams::default().frequency_penalty(1.0);
     let draws = 100_000;
@@ -90,10 +93,10 @@ fn two_steps_have_the_product_law() {
     assert!(chi < 15.0 + 5.0 * 30f64.sqrt(), "{chi}");
 }
 
-/// Rows longer than any block and sample: shortcuts against the step-by-step chain at the sizes of
-/// real vocabularies.
+/// Rows as long as real vocabularies, on which the shortcuts take samples and bounds, have the same
+/// distribution as the step-by-step chain.
 #[test]
-fn large_rows_have_the_law_of_the_steps() {
+fn large_rows_have_the_distribution_of_the_steps() {
     let p = SamplingParams::default;
     for n in [32_000, 128_256] {
         for kind in ["flat", "normal", "peaked", "holes"] {
@@ -125,7 +128,7 @@ fn large_rows_have_the_law_of_the_steps() {
                 let fast: BTreeMap<_, _> = sampler.distribution(&row, None).unwrap().into_iter().collect();
                 let slow: BTreeMap<_, _> =
                     sampler.stages(&row, None).unwrap().pop().unwrap().kept.into_iter().collect();
-                // Rounding may move single tokens at the cut.
+                // Rounding may move single tokens across the cut.
                 let different = fast.keys().filter(|t| !slow.contains_key(t)).count()
                     + slow.keys().filter(|t| !fast.contains_key(t)).count();
                 assert!(

@@ -1,8 +1,9 @@
-//! Golden vectors: what transformers, llama.cpp and a 64-bit reference keep of the same rows.
+//! Golden vectors: the tokens that transformers, llama.cpp and a 64-bit reference keep of the same
+//! rows.
 //!
-//! `tests/golden/generate.py` makes `vectors.jsonl`; rows are computed from integers on both sides.
-//! What a peer does otherwise is listed in `tests/golden/differences.txt` and not part of the
-//! vectors.
+//! `tests/golden/generate.py` makes `vectors.jsonl`. Rows are computed from integers on both sides.
+//! `tests/golden/differences.txt` lists the cases in which a peer differs by design; the vectors
+//! leave them out.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;
@@ -129,17 +130,17 @@ fn golden_vectors() {
         let n = v["vocab"].as_u64().unwrap() as usize;
         let args: Vec<f64> = v["args"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let mut sampler = Sampler::new(params(op, &args)).unwrap();
-        // Feedback rules start at position 0; the others have the history behind them, as output.
+        // Feedback rules start at position 0. The others have the history behind them, as output.
         if op == "begin_suppress" {
             sampler.with_prompt(&ids(&HISTORY));
         } else if !op.starts_with("mirostat") && op != "adaptive_p" {
             HISTORY.iter().for_each(|&id| sampler.accept(TokenId(id)));
         }
-        let law: BTreeMap<u32, f32> =
+        let distribution: BTreeMap<u32, f32> =
             sampler.distribution(&row(kind, n), None).unwrap().into_iter().map(|x| (x.0 .0, x.1)).collect();
         let edge: Vec<u32> =
             v["edge"].as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u32).collect();
-        let kept: Vec<u32> = law.keys().copied().filter(|id| !edge.contains(id)).collect();
+        let kept: Vec<u32> = distribution.keys().copied().filter(|id| !edge.contains(id)).collect();
         assert_eq!(kept.len() as u64, v["count"].as_u64().unwrap(), "{line}");
         assert_eq!(fnv(kept.into_iter()), v["kept"].as_str().unwrap(), "{line}");
         // Peers compute in 32 bits.
@@ -147,7 +148,7 @@ fn golden_vectors() {
         if edge.is_empty() {
             for pair in v["top"].as_array().unwrap() {
                 let (id, p) = (pair[0].as_u64().unwrap() as u32, pair[1].as_f64().unwrap());
-                let found = law[&id] as f64;
+                let found = distribution[&id] as f64;
                 assert!((found - p).abs() <= tolerance * p + 1e-7, "{id} has {found}: {line}");
             }
         }

@@ -1,21 +1,22 @@
-//! Every strategy against a plain 64-bit implementation of its definition, on random rows.
+//! Every strategy compared with a plain 64-bit implementation of its definition, on random rows.
 //!
-//! The reference sorts, sums and compares in the most obvious way. Tokens so near a cut that the
-//! rounding of sums may put them on either side are "edge" and not compared.
-//! `HEDGEROW_REFERENCE_ROWS` sets the number of rows of a long run.
+//! The reference sorts, sums and compares in the most obvious way. If a token is so near a cut that
+//! rounding may put it on either side, it is "edge" and is not compared. `HEDGEROW_REFERENCE_ROWS`
+//! sets the number of rows of a long run.
 
 use hedgerow::sampling::*;
 use hedgerow::vocab::TokenId;
 use std::collections::BTreeMap;
 
-/// How near to a cut a probability or a mass is edge: sums of 32-bit weights round.
+/// The distance from a cut below which a probability or a mass is edge: sums of 32-bit weights
+/// round.
 const EDGE: f64 = 1e-6;
-/// The same where logits have been rounded to 32 bits by a step before.
+/// The same distance after a step that has rounded logits to 32 bits.
 const ROUNDED_EDGE: f64 = 2e-5;
 
-/// A law as sorted (id, logit), most probable first, with the ids that may fall on either side of a
-/// cut.
-struct Law {
+/// A distribution as sorted pairs (id, logit), most probable first, with the ids that may fall on
+/// either side of a cut.
+struct Distribution {
     tokens: Vec<(u32, f64)>,
     edge: Vec<u32>,
     tolerance: f64,
@@ -23,13 +24,13 @@ struct Law {
     rounding: f64,
 }
 
-impl Law {
-    fn new(row: &[f32]) -> Law {
+impl Distribution {
+    fn new(row: &[f32]) -> Distribution {
         let tokens = row.iter().enumerate().filter(|(_, l)| l.is_finite());
         let tokens = tokens.map(|(i, &l)| (i as u32, l as f64)).collect();
-        let mut law = Law { tokens, edge: vec![], tolerance: EDGE, rounding: 0.0 };
-        law.sort();
-        law
+        let mut distribution = Distribution { tokens, edge: vec![], tolerance: EDGE, rounding: 0.0 };
+        distribution.sort();
+        distribution
     }
 
     fn sort(&mut self) {
@@ -47,8 +48,9 @@ impl Law {
         self.p().iter().map(|&p| if p > 0.0 { -p * p.ln() } else { 0.0 }).sum()
     }
 
-    /// Distances of logits that are edge: some units in the last place of the largest distance in
-    /// 32 bits, and of the logits in 64; never less than the smallest 32-bit float.
+    /// The distance between logits below which their order is edge. It is some units in the last
+    /// place of the largest distance in 32 bits and of the logits in 64 bits, and never less than
+    /// the smallest 32-bit float.
     fn near(&self) -> f64 {
         let (max, min) = (self.tokens[0].1, self.tokens[self.tokens.len() - 1].1);
         self.tolerance * (max - min) + 1e-15 * max.abs() + 3e-45
@@ -63,15 +65,15 @@ impl Law {
         self.rounding = 1e-7 * self.tokens[0].1.abs();
     }
 
-    /// Keeps those whose value reaches the bound, or all that equal the first if it does not;
-    /// values within the tolerance are edge.
+    /// Keeps the tokens whose value reaches the bound. If the first does not reach it, keeps all
+    /// that equal the first. Values within the tolerance are edge.
     fn keep_from(&mut self, values: &[f64], bound: f64, tolerance: f64) {
         let first = self.tokens[0].1;
         for (token, value) in self.tokens.iter().zip(values) {
             if (value - bound).abs() <= tolerance {
                 self.edge.push(token.0);
             }
-            // Rounded logits near the first may have become equal to it.
+            // Logits near the first may have become equal to it by rounding.
             let near_first = (value - values[0]).abs() <= tolerance && token.1 < first;
             if bound > values[0] - tolerance && near_first && self.tolerance > EDGE {
                 self.edge.push(token.0);
@@ -84,18 +86,18 @@ impl Law {
         });
     }
 
-    /// Keeps the first `n` places of `order`.
+    /// Keeps the tokens at the first `n` places of `order`.
     fn keep_places(&mut self, order: &[usize], n: usize) {
         let (last, near) = (self.tokens[order[n.max(1) - 1]].1, self.near());
         if self.tolerance > EDGE && n < order.len() {
-            // Rounded logits near the last one may have changed places with it.
+            // Logits near the last one kept may have changed places with it by rounding.
             self.edge.extend(self.tokens.iter().filter(|t| (t.1 - last).abs() <= near).map(|t| t.0));
         }
         self.tokens = order[..n.max(1)].iter().map(|&i| self.tokens[i]).collect();
         self.sort();
     }
 
-    /// Walks `order` and keeps while the mass before is below `bound`.
+    /// Keeps tokens in `order` while the mass before them is below `bound`.
     fn keep_mass(&mut self, order: &[usize], bound: f64) {
         let p = self.p();
         let mut before = 0.0;
@@ -145,7 +147,7 @@ impl Law {
                 });
                 let all = self.tokens.clone();
                 self.keep_mass(&order, s.typical_p as f64);
-                // Tokens as far from H as the last one kept may change places with it.
+                // A token as far from H as the last one kept may change places with it.
                 let last = distance(order[self.tokens.len() - 1]);
                 self.edge.extend((0..n).filter(|&i| (distance(i) - last).abs() <= near).map(|i| all[i].0));
             }
@@ -217,8 +219,7 @@ impl Law {
                 let top = p.iter().filter(|&&p| p >= threshold).count();
                 for (token, p) in self.tokens.iter().zip(&p) {
                     if (p - threshold).abs() <= edge {
-                        // The least likely top choice may change: everything near the top is
-                        // uncertain.
+                        // The least likely top choice may change: all tokens near the top are edge.
                         self.edge.push(token.0);
                     }
                 }
@@ -245,7 +246,7 @@ impl Law {
                     self.keep_from(&surprise, -mu, 2.0 * edge);
                     if surprise[0] < -mu {
                         self.tokens.truncate(1);
-                        // Rounded logits near the first may come before it.
+                        // Logits near the first may have come before it by rounding.
                         self.edge.extend((edge > EDGE).then_some(self.tokens[0].0));
                     }
                 }
@@ -283,7 +284,7 @@ impl Law {
     }
 }
 
-/// Deterministic numbers for the rows.
+/// Reproducible random numbers for the rows.
 struct Numbers(u64);
 
 impl Numbers {
@@ -328,16 +329,16 @@ impl Numbers {
         row
     }
 
-    /// A row around any number with any spread: from one unit in the last place to nearly the
-    /// largest float; ties and holes among its values.
+    /// A row around any number with any spread, from one unit in the last place to nearly the
+    /// largest float, with ties and holes among its values.
     fn spread_row(&mut self) -> Vec<f32> {
         let n = [2, 40, 129, 300, 1000, 2100, 5000][self.below(7)] + self.below(40);
         let centre = [0.0, 1e-20, 0.01, -0.3, 1.0, 10.0, 100.0, -7000.0, 1e6, 3e12, -1e30][self.below(11)];
         let unit = (f32::next_up(centre) - centre) as f64;
         let spread = match self.below(3) {
-            // Up to a thousand units in the last place.
+            // A spread of up to a thousand units in the last place.
             0 => unit * 10f64.powf(3.0 * self.uniform()),
-            // A part of the number itself.
+            // A spread that is a part of the number itself.
             1 => (centre as f64).abs().max(1e-30) * 10f64.powf(-8.0 * self.uniform()),
             _ => 10f64.powf(60.0 * self.uniform() - 30.0),
         };
@@ -345,7 +346,7 @@ impl Numbers {
         let value = |numbers: &mut Numbers| match shape {
             0 => numbers.normal(),
             1 => numbers.uniform(),
-            // Few values, many of them equal.
+            // Few different values, many of them equal.
             2 => numbers.below(5) as f64 / 4.0,
             _ => numbers.normal() * 10f64.powf(-6.0 * numbers.uniform()),
         };
@@ -356,7 +357,7 @@ impl Numbers {
         row
     }
 
-    /// A row of a real vocabulary's size, where shortcuts look at samples and bounds first.
+    /// A row of a real vocabulary's size, on which shortcuts look at samples and bounds first.
     fn large_row(&mut self) -> Vec<f32> {
         let n = 20_000 + self.below(140_000);
         let sigma = [0.01, 1.0, 2.5, 5.0][self.below(4)];
@@ -435,7 +436,7 @@ fn rows() -> u64 {
     std::env::var("HEDGEROW_REFERENCE_ROWS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
 }
 
-fn compare(context: &str, expected: &Law, found: &[(TokenId, f32)]) {
+fn compare(context: &str, expected: &Distribution, found: &[(TokenId, f32)]) {
     let found: BTreeMap<u32, f32> = found.iter().map(|x| (x.0 .0, x.1)).collect();
     let kept: BTreeMap<u32, f64> =
         expected.tokens.iter().map(|t| t.0).zip(expected.p()).filter(|x| x.1 > 1e-37).collect();
@@ -472,11 +473,11 @@ fn every_strategy_equals_its_reference() {
             let params = numbers.params(step);
             let mut sampler = Sampler::new(params.clone()).unwrap();
             (0..4).for_each(|_| sampler.accept(TokenId(0)));
-            let mut law = Law::new(&row);
-            law.step(step, &params, 2.0 * params.mirostat.unwrap_or_default().tau as f64);
-            edges += usize::from(!law.edge.is_empty());
+            let mut distribution = Distribution::new(&row);
+            distribution.step(step, &params, 2.0 * params.mirostat.unwrap_or_default().tau as f64);
+            edges += usize::from(!distribution.edge.is_empty());
             let found = sampler.distribution(&row, None).unwrap();
-            compare(&format!("case {case} {} {} {params:?}", row.len(), step.name()), &law, &found);
+            compare(&format!("case {case} {} {} {params:?}", row.len(), step.name()), &distribution, &found);
         }
     }
     println!("{} rows, {edges} comparisons had edge tokens", rows() + rows() / 750);
@@ -501,7 +502,7 @@ fn chains_equal_their_reference() {
         } else {
             [Step::TopK, Step::Typical, Step::TopP, Step::MinP, Step::Temperature]
         };
-        let mut law = Law::new(&row);
+        let mut distribution = Distribution::new(&row);
         for step in order {
             let off = match step {
                 Step::TopK => params.top_k == 0,
@@ -509,20 +510,19 @@ fn chains_equal_their_reference() {
                 _ => false,
             };
             if !off {
-                law.step(step, &params, 0.0);
+                distribution.step(step, &params, 0.0);
             }
         }
-        if law.edge.is_empty() {
+        if distribution.edge.is_empty() {
             compared += 1;
             let found = Sampler::new(params.clone()).unwrap().distribution(&row, None).unwrap();
-            compare(&format!("case {case} {} {params:?}", row.len()), &law, &found);
+            compare(&format!("case {case} {} {params:?}", row.len()), &distribution, &found);
         }
     }
     assert!(compared > rows() / 3, "{compared}");
 }
 
-/// The numbers of candidates that chains keep of rows whose spread is a few units in the last
-/// place.
+/// The numbers of tokens that chains keep of rows whose spread is a few units in the last place.
 #[test]
 fn narrow_rows_are_cut_exactly() {
     let p = SamplingParams::default;
@@ -544,11 +544,11 @@ fn narrow_rows_are_cut_exactly() {
         ("top-p after a temperature", &ten, p().top_p(0.9).temperature(1.3), 1890),
         ("top-p of a flat row", &flat, p().top_p(0.5), 32),
         ("typical", &ten, p().typical_p(0.9002), 1891),
-        // Nothing reaches these bounds: all that are as probable as the top one stay.
+        // No token reaches these bounds, so that all that are as probable as the top one stay.
         ("epsilon of a flat row", &flat, p().epsilon_cutoff(0.02), 64),
         ("eta of a flat row", &flat, p().eta_cutoff(0.5), 64),
         ("epsilon of four equal ones each", &steps, p().epsilon_cutoff(0.02), 4),
-        // Rounding must not decide where all are equal.
+        // All tokens are equal, and rounding must not tell them apart.
         ("p-less of a flat row", &flat, p().p_less(PLess::Plain), 64),
         ("top-a of a flat row", &flat, p().top_a(1.0), 64),
         ("min-p of a flat row", &flat, p().min_p(1.0), 64),
@@ -573,7 +573,8 @@ fn rows_of_any_spread_equal_their_reference() {
     for case in 0..rows() {
         let row = numbers.spread_row();
         for step in STEPS {
-            // A temperature before the step in half of the cases, and in one order behind it.
+            // Half of the cases have a temperature before the step, and one order has it behind the
+            // step.
             let params = numbers.params(step);
             let t = if step == Step::Temperature { 1.0 } else { [1.0, 0.7, 1.0, 1.6][numbers.below(4)] };
             for order in [ChainOrder::Hf, ChainOrder::Llama] {
@@ -585,12 +586,12 @@ fn rows_of_any_spread_equal_their_reference() {
                     let in_chain = |s: &Step| *s == step || *s == Step::Temperature;
                     order.steps().iter().copied().filter(in_chain).collect()
                 };
-                let mut law = Law::new(&row);
+                let mut distribution = Distribution::new(&row);
                 for step in chain {
-                    law.step(step, &params, 2.0 * params.mirostat.unwrap_or_default().tau as f64);
+                    distribution.step(step, &params, 2.0 * params.mirostat.unwrap_or_default().tau as f64);
                 }
                 compared += 1;
-                edges += usize::from(!law.edge.is_empty());
+                edges += usize::from(!distribution.edge.is_empty());
                 let mut sampler = Sampler::new(params.clone()).unwrap();
                 (0..4).for_each(|_| sampler.accept(TokenId(0)));
                 let found = sampler.distribution(&row, None).unwrap();
@@ -599,7 +600,7 @@ fn rows_of_any_spread_equal_their_reference() {
                 let name = step.name();
                 let context =
                     format!("case {case}: {name} on {} in [{low:e}, {high:e}], {params:?}", row.len());
-                compare(&context, &law, &found);
+                compare(&context, &distribution, &found);
             }
         }
     }

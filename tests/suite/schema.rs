@@ -1,8 +1,8 @@
-//! Schemas against texts, byte by byte through the engine; and the messages of what cannot be
-//! compiled.
+//! Schemas compared with texts, byte by byte through the engine, and the error messages of schemas
+//! that cannot be compiled.
 //!
-//! Random schemas have the `jsonschema` crate as their judge, of random instances and of random
-//! outputs: `HEDGEROW_CASES` schemas (default 300) from `HEDGEROW_SEED` (default 1) on.
+//! The `jsonschema` crate judges random instances and random outputs of random schemas:
+//! `HEDGEROW_CASES` schemas (default 300) from `HEDGEROW_SEED` (default 1) on.
 
 use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint};
 use crate::support::random_schema;
@@ -139,8 +139,8 @@ fn arrays() {
     );
 }
 
-/// Everything used before is left out, however much it is and whatever has been written of the
-/// item.
+/// Every value used before is left out of later items, for any number of values and after any
+/// beginning of an item.
 #[test]
 fn many_distinct_items() {
     let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
@@ -202,7 +202,7 @@ fn many_distinct_items() {
         &["[{},[],{\"a\":{}}]"],
         &["[{},{}]", r#"[{"a":{}},{"a":{}}]"#],
     );
-    // What later items need is left to them.
+    // An early item leaves the values that later items need.
     check(
         r#"{"type":"array","uniqueItems":true,"prefixItems":[{"type":"integer"},{"enum":[1,2]},{"enum":[2,1]}],"minItems":3}"#,
         &["[3,1,2]", "[0,2,1,null]"],
@@ -219,7 +219,7 @@ fn many_distinct_items() {
         &["null"],
         &["["],
     );
-    // No more than there are.
+    // An array ends when all values are used.
     check(
         r#"{"type":"array","uniqueItems":true,"items":{"enum":[[1,2],[1],{"a":[1]}]}}"#,
         &["[[1],{\"a\":[1]},[1,2]]"],
@@ -227,7 +227,7 @@ fn many_distinct_items() {
     );
 }
 
-/// An array of distinct items goes on as long as there is another value, and no longer.
+/// An array of distinct items continues while there is another value, and no longer.
 #[test]
 fn distinct_items_run_out() {
     let table: [(&str, &[&str]); 14] = [
@@ -498,7 +498,7 @@ fn errors_say_what_and_where() {
     assert!(compile(r#"{"items":{"pattern":"(a)\\1"}}"#, &lenient).is_ok());
 }
 
-/// Large and hard schemas compile within the default fuel, and mean what they should.
+/// Large and hard schemas compile within the default fuel, and keep their meaning.
 #[test]
 fn stress_schemas() {
     for case in stress::all() {
@@ -510,7 +510,7 @@ fn stress_schemas() {
     }
 }
 
-/// The cells of the rows of a Markdown table in `docs/json-schema.md` whose header starts with
+/// The cells of each row of the Markdown table in `docs/json-schema.md` whose header starts with
 /// `header`.
 fn documented(header: &str) -> Vec<Vec<String>> {
     let page = include_str!("../../docs/json-schema.md");
@@ -519,13 +519,13 @@ fn documented(header: &str) -> Vec<Vec<String>> {
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// Code spans of a cell, separated by `;`.
+/// The code spans of a cell, which are separated by `;`.
 fn spans(cell: &str) -> Vec<&str> {
     cell.split("` ; `").map(|span| span.trim_matches('`')).collect()
 }
 
 #[test]
-fn the_documented_keywords_do_what_the_page_says() {
+fn the_documented_keywords_have_their_documented_effect() {
     let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
     let rows = documented("| keyword |");
     let mut known: Vec<String> = Vec::new();
@@ -553,7 +553,7 @@ fn the_documented_keywords_do_what_the_page_says() {
 }
 
 #[test]
-fn the_documented_options_allow_what_the_page_says() {
+fn the_documented_options_have_their_documented_effect() {
     let rows = documented("| option | schema |");
     assert_eq!(rows.len(), 7);
     for row in &rows {
@@ -585,7 +585,7 @@ fn recursive_distinct_items() {
     );
 }
 
-/// Whether some number has more digits than doubles, with which the judge computes, tell apart.
+/// True if some number has more digits than a double holds; the judge computes with doubles.
 fn has_long_number(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
     text.split(|c| !is_part(c)).any(|number| {
@@ -594,8 +594,8 @@ fn has_long_number(text: &str) -> bool {
     })
 }
 
-/// Random schemas: what is accepted is what is valid, and outputs drawn from the masks end, and end
-/// valid.
+/// Random schemas accept exactly the valid instances, and outputs drawn from the masks come to an
+/// end and are valid.
 #[test]
 fn random_schemas() {
     let number =
@@ -623,7 +623,7 @@ fn random_schemas() {
             let everything = constraint(&exact);
             if everything.as_ref().is_err_and(|e| e.contains("no JSON value satisfies")) {
                 let valid = instances.iter().find(|instance| judge.is_valid(instance));
-                assert_eq!(valid, None, "case {case}: {schema} is said to have no values");
+                assert_eq!(valid, None, "case {case}: {schema} was refused as without values");
             }
             let everything = everything?;
             for instance in &instances {

@@ -1,4 +1,4 @@
-//! The algebra of schemas: what combines many conditions is compiled, is right, and carries every
+//! The algebra of schemas: schemas that combine many conditions compile, are right, and lead every
 //! output to its end.
 
 use crate::support::bytes::{accepts, byte_vocabulary};
@@ -20,8 +20,8 @@ fn constraint(schema: &Value, order: KeyOrder) -> Constraint {
     Constraint::new(&grammar, &vocabulary()).unwrap()
 }
 
-/// These instances are judged as the validator judges them, in both orders of keys; and so are
-/// random outputs, all of which come to an end.
+/// Checks that instances are judged as the validator judges them, in both orders of keys, and that
+/// random outputs are valid and come to an end.
 fn check(schema: &Value, instances: &[Value]) {
     let judge = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
     for order in [KeyOrder::Declared, KeyOrder::Any] {
@@ -29,7 +29,7 @@ fn check(schema: &Value, instances: &[Value]) {
         for instance in instances {
             let (text, valid) = (instance.to_string(), judge.is_valid(instance));
             let accepted = accepts(&constraint, &text);
-            // In declared order a valid instance may have its keys in another.
+            // With declared order, a valid instance may be refused for the order of its keys.
             let agrees = accepted == valid || (valid && order == KeyOrder::Declared);
             assert!(agrees, "{order:?}: {schema}: {text} is valid: {valid}, accepted: {accepted}");
         }
@@ -51,7 +51,7 @@ fn refusal(schema: &Value, options: &SchemaOptions) -> SchemaError {
     }
 }
 
-/// Objects of these keys, each of them there or not, with these values.
+/// All objects with some of these keys and with these values.
 fn objects(keys: &[&str], values: &[Value]) -> Vec<Value> {
     (0..1u32 << keys.len())
         .flat_map(|set| {
@@ -63,9 +63,9 @@ fn objects(keys: &[&str], values: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-/// What no value satisfies is refused, at the root and where something needs it.
+/// A schema that no value satisfies is refused, at the root and wherever something needs its value.
 #[test]
-fn strings_that_cannot_be() {
+fn impossible_strings_are_refused() {
     for texts in [
         json!({"maxLength": 0, "minLength": 1}),
         json!({"maxLength": 3, "minLength": 4}),
@@ -99,7 +99,8 @@ fn strings_that_cannot_be() {
     assert!(matches!(refusal(&schema, &options), SchemaError::Unsatisfiable { .. }), "{schema}");
 }
 
-/// Conditions between optional keys are kept side by side: many of them are no more than a few.
+/// Conditions between optional keys are kept side by side, so that many of them cost no more than a
+/// few.
 #[test]
 fn conditions_on_presence() {
     let implications = |count: usize| {
@@ -134,7 +135,7 @@ fn conditions_on_presence() {
     ] {
         check(&schema, &instances);
     }
-    // Together they cannot hold.
+    // The conditions contradict each other.
     let schema = json!({"type": "object", "allOf": [
         {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
         {"anyOf": [{"required": ["a"]}, {"not": {"required": ["b"]}}]},
@@ -148,7 +149,7 @@ fn conditions_on_presence() {
     }
 }
 
-/// Metadata of a package: what may be given, or be listed as given elsewhere, but not both.
+/// Metadata of a package: a key may be given, or be listed as given elsewhere, but not both.
 #[test]
 fn dependencies_on_a_list() {
     let fields =
@@ -180,9 +181,9 @@ fn dependencies_on_a_list() {
     }
 }
 
-/// Expressions that are told apart by a tag, but for one whose tag is misspelt in the schema: it
-/// overlaps all others, and what they leave of it needs the complement of the expressions inside
-/// them.
+/// Expressions with a tag that tells them apart. One of them has its tag misspelt in the schema and
+/// overlaps all others. To exclude the others from it, the complement of the expressions inside
+/// them is needed.
 #[test]
 fn tagged_alternatives() {
     let tagged = |tag: &str, more: Value| {
@@ -250,13 +251,13 @@ fn alternatives_by_own_key() {
     );
 }
 
-/// `count` times `wrap` around `inner`, `%` being what is inside.
+/// `wrap` repeated `count` times around `inner`; `%` marks the place of the inside.
 fn nested(count: usize, wrap: &str, inner: &str) -> String {
     let (before, after) = wrap.split_once('%').unwrap();
     [before.repeat(count), inner.to_owned(), after.repeat(count)].concat()
 }
 
-/// Nesting costs memory and nothing else.
+/// Deep nesting compiles; it costs memory and nothing else.
 #[test]
 fn deep_nesting() {
     const DEPTH: usize = 10_000;
@@ -279,19 +280,19 @@ fn deep_nesting() {
         assert!(accepts(&constraint, &nested(DEPTH, value, "1")));
         assert!(!accepts(&constraint, &nested(DEPTH, value, "2")));
     }
-    // What cannot be is found at any depth.
+    // A contradiction is found at any depth.
     let wrap = r#"{"type":"object","required":["a"],"properties":{"a":%}}"#;
     let error = compile(&nested(DEPTH, wrap, r#"{"enum":[]}"#), &SchemaOptions::default()).unwrap_err();
     assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{error}");
-    // Beyond limits, the error tells what is nested.
+    // Beyond a limit, the error tells which keywords are nested.
     let not = nested(101, r#"{"not":{"anyOf":[{"required":["a"]},{"required":["b","c"]},%]}}"#, "{}");
     if let Err(error) = compile(&not, &SchemaOptions::default()) {
         assert!(!error.to_string().contains("$ref"), "{error}");
     }
 }
 
-/// Items that compete for few values: which values must be left to others is decided, however many
-/// there are.
+/// Items that compete for few values: an item leaves the values that others need, for any number of
+/// items.
 #[test]
 fn items_that_compete() {
     let pairs = |count: usize| -> Vec<Value> { (0..count).map(|i| json!({"enum": [i, i + 1]})).collect() };
@@ -307,7 +308,7 @@ fn items_that_compete() {
             (0..15).chain([15, 15]).collect(),
         ],
     );
-    // One value too few.
+    // There is one value too few.
     let mut items = pairs(15);
     items.push(json!({"enum": [3, 5]}));
     items.push(json!({"enum": [2, 9]}));
@@ -321,7 +322,8 @@ fn items_that_compete() {
     check(&schema, &[json!(letters), json!(["a"])]);
 }
 
-/// Numbers of any exponent among distinct items: those beyond what is told apart come once.
+/// Distinct items with numbers of any exponent. Numbers that are too large to tell apart may come
+/// once.
 #[test]
 fn distinct_numbers_of_any_size() {
     let schema = json!({"type": "array", "uniqueItems": true, "items": {"type": ["number", "array"]}});
@@ -343,7 +345,7 @@ fn distinct_numbers_of_any_size() {
     assert_eq!(error.unwrap_err().pointer(), Some("#/properties/a/enum"));
 }
 
-/// Many items that must be there somewhere.
+/// Many items that an array must contain somewhere.
 #[test]
 fn many_contained() {
     let all = |conditions: Vec<Value>| json!({"type": "array", "allOf": conditions});
@@ -351,12 +353,12 @@ fn many_contained() {
     check(&constants, &[(0..30).collect(), (0..30).rev().collect(), (0..29).collect(), json!([])]);
     let bounds = all((0..6).map(|i| json!({"contains": {"type": "integer", "minimum": i}})).collect());
     check(&bounds, &[json!([5]), json!([4, 3]), json!(["x", 7])]);
-    // Overlapping in more ways than are worth it: an error that says so, before any output.
+    // The patterns overlap in too many ways, and an error says so before any output.
     let patterns = all((0..30).map(|i| json!({"contains": {"pattern": format!("x{i}")}})).collect());
     assert!(matches!(refusal(&patterns, &SchemaOptions::default()), SchemaError::Fuel { .. }));
 }
 
-/// Alternatives that a tag tells apart, by the hundred.
+/// Hundreds of alternatives that a tag tells apart.
 #[test]
 fn many_tags() {
     let tagged = |i: usize| {

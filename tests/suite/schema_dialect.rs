@@ -1,5 +1,5 @@
-//! Schemas as they are written in the wild: closed objects, envelopes, drafts, patterns, lenient
-//! mode and warnings.
+//! Schemas as people write them: closed objects, envelopes, drafts, patterns, lenient mode and
+//! warnings.
 //!
 //! `HEDGEROW_CASES` (default 300) and `HEDGEROW_SEED` (default 1) choose the random schemas.
 
@@ -17,12 +17,12 @@ use hedgerow::schema::{
 use hedgerow::vocab::Vocabulary;
 use std::io::Read;
 
-/// Every byte, some longer pieces and an end.
+/// A vocabulary of all bytes, some longer pieces and an end.
 fn pieces() -> Vocabulary {
     byte_vocabulary(&["\",\"", "\"a\":", "\":{\"", "],[", "true", "}]", ",\"b\":1"])
 }
 
-/// Whether some number has more digits than doubles, with which the judge computes, tell apart.
+/// True if some number has more digits than a double holds; the judge computes with doubles.
 fn has_long_number(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).any(|n| n.len() > 14)
 }
@@ -35,7 +35,7 @@ fn any_order() -> SchemaOptions {
     SchemaOptions::default().key_order(KeyOrder::Any)
 }
 
-/// Closed objects have the keys that some subschema names, and satisfy the schema as it stands.
+/// Closed objects have only the keys that some subschema names, and they satisfy the schema itself.
 #[test]
 fn closed_objects() {
     let forbid = any_order().additional_properties(AdditionalProperties::Forbid);
@@ -67,7 +67,7 @@ fn closed_objects() {
             &[r#"{"a":1}"#, r#"{"b":1}"#, r#"{"a":1,"b":1}"#],
             &["{}", r#"{"a":1,"c":1}"#],
         ),
-        // The schema's own word counts, where it speaks.
+        // A schema that speaks about other keys keeps its meaning.
         (
             r#"{"properties":{"a":{}},"additionalProperties":{"type":"null"}}"#,
             &[r#"{"b":null}"#],
@@ -76,7 +76,7 @@ fn closed_objects() {
         (r#"{"properties":{"a":{}},"patternProperties":{"^x":{}}}"#, &[r#"{"x1":1}"#], &[r#"{"y":1}"#]),
         (r#"{"properties":{"a":{}},"unevaluatedProperties":true}"#, &[r#"{"b":1}"#], &[]),
         (r#"{"allOf":[{"properties":{"a":{}}}],"additionalProperties":true}"#, &[r#"{"a":1,"b":1}"#], &[]),
-        // Every object, at every depth.
+        // Every object is closed, at every depth.
         (r#"{"type":"object"}"#, &["{}"], &[r#"{"a":1}"#]),
         ("{}", &["{}", "[{}]", "1"], &[r#"{"a":1}"#, r#"[{"a":1}]"#]),
         (
@@ -99,7 +99,7 @@ fn closed_objects() {
             &[r#"[{"a":1,"b":1},{"a":2}]"#],
             &[r#"[{"a":1}]"#, r#"[{"b":1},{"b":2}]"#],
         ),
-        // Named without `properties`.
+        // A key may be named without `properties`.
         (r#"{"required":["a"]}"#, &[r#"{"a":1}"#], &["{}", r#"{"a":1,"b":1}"#]),
         (r#"{"enum":[{"a":{"b":[{"c":1}]}},2]}"#, &[r#"{"a":{"b":[{"c":1}]}}"#, "2"], &["{}"]),
         (
@@ -112,7 +112,7 @@ fn closed_objects() {
             &[r#"{"a":1,"b":1}"#],
             &[r#"{"b":1}"#],
         ),
-        // Used items name nothing.
+        // The earlier items that `uniqueItems` excludes name no keys.
         (
             r#"{"uniqueItems":true,"prefixItems":[{"items":{"properties":{"a":{}}}}],"items":{"items":{"properties":{"b":{}}}}}"#,
             &[r#"[[{"a":1}],[{"b":1}],[{}]]"#],
@@ -132,13 +132,13 @@ fn documented(header: &str) -> Vec<Vec<String>> {
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// Code spans of a cell, separated by `;`.
+/// The code spans of a cell, which are separated by `;`.
 fn spans(cell: &str) -> Vec<&str> {
     cell.split("` ; `").map(|span| span.trim_matches('`')).collect()
 }
 
 #[test]
-fn closed_objects_are_as_the_page_says() {
+fn closed_objects_match_their_documentation() {
     let forbid = any_order().additional_properties(AdditionalProperties::Forbid);
     let rows = documented("| schema | allowed when closed |");
     assert_eq!(rows.len(), 5);
@@ -148,8 +148,8 @@ fn closed_objects_are_as_the_page_says() {
     }
 }
 
-/// Of random schemas, closed objects accept what is valid and has no key that nothing names, and
-/// nothing else.
+/// Closed objects of random schemas accept exactly the values that are valid and whose every key is
+/// named by a subschema.
 #[test]
 fn closed_objects_of_random_schemas() {
     let exact = any_order()
@@ -172,7 +172,7 @@ fn closed_objects_of_random_schemas() {
                 if error.contains("no JSON value satisfies") {
                     let allowed = |v: &&serde_json::Value| judge.is_valid(v) && judge.is_closed(v);
                     let instance = instances.iter().find(allowed);
-                    assert_eq!(instance, None, "case {case}: {schema} is said to have no values");
+                    assert_eq!(instance, None, "case {case}: {schema} was refused as without values");
                 }
                 *refused.entry(error.split(": ").last().unwrap_or_default().to_owned()).or_default() += 1;
                 continue;
@@ -196,7 +196,10 @@ fn closed_objects_of_random_schemas() {
             }
             let value: serde_json::Value = serde_json::from_str(&output).unwrap();
             assert!(judge.is_valid(&value), "case {case}: {schema}: {output}");
-            assert!(judge.is_closed(&value), "case {case}: {schema}: {output} has a key that nothing names");
+            assert!(
+                judge.is_closed(&value),
+                "case {case}: {schema}: {output} has a key that no subschema names"
+            );
             drawn += 1;
         }
     }
@@ -204,13 +207,13 @@ fn closed_objects_of_random_schemas() {
     assert!(judged > 20 * cases as usize && drawn > 2 * cases as usize);
 }
 
-/// What warnings say, one a line.
+/// The texts of the warnings, one a line.
 fn warnings(schema: &str, options: &SchemaOptions) -> Vec<String> {
     let (_, warnings) = compile_with_warnings(schema, options).unwrap_or_else(|e| panic!("{schema}: {e}"));
     warnings.iter().map(ToString::to_string).collect()
 }
 
-/// Envelopes are enforced or refused, whatever they hold.
+/// An envelope is unwrapped and enforced, or refused, whatever schema it holds.
 #[test]
 fn envelopes() {
     let enforced: &[(&str, &[&str], &[&str])] = &[
@@ -231,7 +234,8 @@ fn envelopes() {
             &["null"],
         ),
         (r#"{"type":"json_schema","name":"n","strict":null,"schema":{"type":"null"}}"#, &["null"], &["1"]),
-        // Keywords that no tool has make it a schema, whatever else it holds.
+        // With a keyword that no tool definition has, the document is a schema, whatever else it
+        // holds.
         (r#"{"type":"integer","parameters":{"type":"object"}}"#, &["1"], &["{}"]),
         (
             r##"{"$ref":"#/components/schemas/a","components":{"schemas":{"a":{"type":"null"}}}}"##,
@@ -280,7 +284,8 @@ fn envelopes() {
 const DRAFTS: [Draft; 6] =
     [Draft::Four, Draft::Six, Draft::Seven, Draft::Y2019, Draft::Y2020, Draft::Unspecified];
 
-/// Every keyword that not all drafts know: a schema, and a value that it alone refuses.
+/// Keywords that some drafts do not know, each with a schema and with a value that only this
+/// keyword refuses.
 const OF_SOME_DRAFTS: [(&str, &str, &str); 26] = [
     ("const", r#"{"const":1}"#, "2"),
     ("contains", r#"{"contains":{"type":"null"}}"#, "[1]"),
@@ -326,8 +331,8 @@ const OF_SOME_DRAFTS: [(&str, &str, &str); 26] = [
     ("nullable", r#"{"type":"string","nullable":true}"#, "null"),
 ];
 
-/// Keywords that a draft does not know have no effect there, and a warning says so; the page says
-/// which are known where.
+/// A keyword that a draft does not know has no effect there, and a warning says so. The
+/// documentation says which draft knows which keyword.
 #[test]
 fn keywords_of_other_drafts() {
     let rows = documented("| keyword | 4 |");
@@ -352,7 +357,7 @@ fn keywords_of_other_drafts() {
                     assert!(!mentioned(&warnings), "{of}: {warnings:?}");
                     assert!(!accepts(&constraint(schema, &options), refused), "{of}");
                 }
-                // Another form of a keyword that the draft has is an error.
+                // A form of the keyword that the draft does not allow is an error.
                 (
                     false,
                     "a boolean `exclusiveMinimum` or `exclusiveMaximum`"
@@ -361,7 +366,7 @@ fn keywords_of_other_drafts() {
                 ) => {
                     assert!(matches!(compiled, Err(SchemaError::Malformed { .. })), "{of}");
                 }
-                // Without the keyword the reference leads nowhere.
+                // Without the keyword, the reference has no target.
                 (false, "$id" | "$anchor" | "$defs" | "$dynamicAnchor" | "definitions") => {
                     assert!(matches!(compiled, Err(SchemaError::Reference { .. })), "{of}");
                 }
@@ -384,7 +389,7 @@ fn keywords_of_other_drafts() {
     );
 }
 
-/// What has no effect, or another one than it may seem, is named once, with its place.
+/// A warning names each keyword that has no effect, or an unexpected one, once and with its place.
 #[test]
 fn warnings_name_what_has_no_effect() {
     let lenient = SchemaOptions::default().strictness(Strictness::Lenient);
@@ -443,7 +448,8 @@ fn warnings_name_what_has_no_effect() {
     }
 }
 
-/// Patterns are those of the `u` flag; what it forbids means what annex B says.
+/// Patterns are read with the `u` flag. A pattern that the flag forbids is read by annex B of
+/// ECMA-262.
 #[test]
 fn patterns_with_and_without_the_flag() {
     let table: &[(&str, &[&str], &[&str])] = &[
@@ -474,11 +480,11 @@ fn patterns_with_and_without_the_flag() {
     }
 }
 
-/// What lenient mode drops only widens what is accepted, wherever it stands.
+/// A keyword dropped in lenient mode only widens the accepted values, wherever it is in the schema.
 #[test]
 fn lenient_mode_widens() {
     let lenient = any_order().strictness(Strictness::Lenient);
-    // The pattern stands for any keyword that cannot be enforced: it matches `aa` and `bb`.
+    // The pattern is an example of a keyword that cannot be enforced: it matches `aa` and `bb`.
     let table: &[(&str, &[&str], &[&str])] = &[
         (r#"{"pattern":PATTERN}"#, &[r#""ab""#, "1"], &[]),
         (r#"{"type":"string","pattern":PATTERN,"maxLength":2}"#, &[r#""ab""#], &["1", r#""abc""#]),
@@ -540,7 +546,7 @@ fn lenient_mode_widens() {
     }
 }
 
-/// Puts a pattern that cannot be enforced in the place of some of a schema's.
+/// Replaces some of a schema's parts by a pattern that cannot be enforced.
 fn with_back_references(schema: &mut serde_json::Value, random: &mut Random) {
     match schema {
         serde_json::Value::Object(members) => {
@@ -563,7 +569,7 @@ fn with_back_references(schema: &mut serde_json::Value, random: &mut Random) {
     }
 }
 
-/// Whatever is valid is accepted in lenient mode.
+/// Lenient mode accepts every valid value.
 #[test]
 fn lenient_mode_refuses_nothing_that_is_valid() {
     let lenient = any_order().numbers(Numbers::Json).strictness(Strictness::Lenient);
@@ -600,9 +606,9 @@ fn lenient_mode_refuses_nothing_that_is_valid() {
     assert!(judged > cases as usize && dropped > cases as usize / 8);
 }
 
-/// Declared order: keys that `properties` names, as it stands in each schema, then those that only
-/// `required` and the lists of
-/// `dependentRequired` name, as these stand, then all others in any order.
+/// In declared order, the keys that `properties` names come first, in the order of each schema. The
+/// keys that only `required` and the lists of `dependentRequired` name come next, in their order.
+/// All other keys follow in any order.
 #[test]
 fn keys_that_only_required_names() {
     let table: &[(&str, &[&str], &[&str])] = &[
@@ -611,7 +617,7 @@ fn keys_that_only_required_names() {
             &[r#"{"a":1,"b":1,"z":1,"y":1}"#, r#"{"b":1,"z":1,"y":1,"c":1}"#],
             &[r#"{"z":1,"b":1,"y":1}"#, r#"{"b":1,"y":1,"z":1}"#, r#"{"b":1,"c":1,"z":1,"y":1}"#],
         ),
-        // A key that a schema in place declares has its place there.
+        // A key that an applied schema declares has its place there.
         (
             r#"{"required":["c","b"],"allOf":[{"properties":{"a":{},"b":{}}},{"properties":{"c":{}}}]}"#,
             &[r#"{"a":1,"b":1,"c":1}"#],
@@ -643,10 +649,10 @@ fn keys_that_only_required_names() {
     }
 }
 
-/// Schemas as programs write them, with instances of an independent generator
-/// (`tests/invented/record.py`): valid ones are accepted, invalid ones refused, and outputs drawn
-/// from the masks are valid. `HEDGEROW_WALKS` outputs of each (default 2) are drawn, and written to
-/// the file `HEDGEROW_OUTPUTS`, for another judge.
+/// Schemas as programs write them, with instances from an independent generator
+/// (`tests/invented/record.py`). Valid instances are accepted, invalid ones are refused, and
+/// outputs drawn from the masks are valid. `HEDGEROW_WALKS` sets the number of outputs for each
+/// schema (default 2). They are written to the file `HEDGEROW_OUTPUTS` for another judge.
 #[test]
 fn invented_schemas() {
     let exact = any_order().numbers(Numbers::Json);

@@ -1,4 +1,4 @@
-//! MaskBench's real-world schemas: what compiles, and whether instances are judged rightly.
+//! MaskBench's real-world schemas: they compile, and their instances are judged rightly.
 //!
 //! Every case's valid instances must be accepted and its invalid ones refused, byte by byte. The
 //! sample in the repository is always judged. The collection itself, MaskBench's development cases,
@@ -193,8 +193,8 @@ fn vocabulary() -> Vocabulary {
     }
 }
 
-/// Whether the judge calls a number no multiple that is one: it divides in double precision, where
-/// a number of twenty digits is no longer itself.
+/// True if the judge denies that a number is a multiple although it is one. The judge divides in
+/// double precision, which rounds a number of twenty digits.
 fn is_rounding(error: &jsonschema::ValidationError) -> bool {
     match error.kind() {
         jsonschema::error::ValidationErrorKind::MultipleOf { multiple_of } => {
@@ -204,7 +204,7 @@ fn is_rounding(error: &jsonschema::ValidationError) -> bool {
     }
 }
 
-/// Whether a number in `value` has more digits than a double tells apart.
+/// True if a number in `value` has more digits than a double holds.
 fn has_long_number(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Number(number) => {
@@ -216,7 +216,7 @@ fn has_long_number(value: &serde_json::Value) -> bool {
     }
 }
 
-/// Whether one decimal number is a whole multiple of another, by long division.
+/// True if one decimal number is a whole multiple of another, by long division.
 fn is_multiple(number: &str, divisor: &str) -> bool {
     let parts = |text: &str| {
         let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -226,10 +226,10 @@ fn is_multiple(number: &str, divisor: &str) -> bool {
         (format!("{}{fraction}", whole.trim_start_matches('-')), places)
     };
     let ((number, places), (divisor, divisor_places)) = (parts(number), parts(divisor));
-    // Both as whole numbers of the smaller unit.
+    // Both numbers become whole numbers of the smaller unit.
     let zeros = |n: i64| "0".repeat(n.max(0) as usize);
     let number = number + &zeros(divisor_places - places);
-    // So many more places than the divisor has are none of a multiple.
+    // A number with so many more decimal places than the divisor is no multiple of it.
     let Ok(divisor) = (divisor + &zeros((places - divisor_places).min(40))).parse::<u64>() else {
         return false;
     };
@@ -289,7 +289,7 @@ fn random_outputs() {
         let mut random = Random(used as u64);
         used += 1;
         let mut found = 0;
-        // Some walks go on for too long; others are tried in their place.
+        // Walks that grow too long are replaced by others.
         for _ in 0..3 * walks {
             if found == walks {
                 break;
@@ -302,7 +302,8 @@ fn random_outputs() {
                     match serde_json::from_str(&output) {
                         Ok(value) => {
                             match judge.iter_errors(&value).find(|error| !is_rounding(error)) {
-                                // An alternative or negation does not say why.
+                                // The error of an alternative or a negation does not name its
+                                // reason.
                                 Some(error) if has_long_number(error.instance()) => {
                                     found -= 1;
                                     undecided += 1;
@@ -313,7 +314,7 @@ fn random_outputs() {
                                 None => {}
                             }
                         }
-                        // Nested deeper than the judge reads.
+                        // The output is nested deeper than the judge reads.
                         Err(error) if error.to_string().starts_with("recursion limit") => {
                             found -= 1;
                             undecided += 1;
@@ -348,14 +349,15 @@ fn random_outputs() {
     assert!(failures.is_empty(), "{} failures", failures.len());
 }
 
-/// Resident memory of this process in MiB, where the system tells.
+/// Resident memory of this process in MiB, if the system reports it.
 fn resident() -> Option<usize> {
     let pages: usize = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
     Some((pages * 4096) >> 20)
 }
 
-/// Schemas come and go, sixteen at a time, beside one that stays: what the vocabulary and the
-/// long-lived constraint remember must not grow for ever. `HEDGEROW_SOAK` tokens.
+/// Reads `HEDGEROW_SOAK` tokens under changing schemas. Sixteen constraints at a time live beside
+/// one that stays. The memory of the vocabulary and of the long-lived constraint must not grow for
+/// ever.
 fn soak() {
     let vocabulary = vocabulary();
     let tokens = number("HEDGEROW_SOAK", 1_000_000);
@@ -366,8 +368,8 @@ fn soak() {
     let mut early = None;
     let mut random = Random(11);
     'soak: loop {
-        // Some of all of MaskBench's collections, about 300, again and again: what the vocabulary
-        // remembers of them is bounded, but by more than it needs for these.
+        // About 300 schemas from all of MaskBench's collections are used again and again. The
+        // vocabulary's memory of them is bounded, but the bound is larger than these schemas need.
         for case in files::maskbench().step_by(25) {
             let grammar = compile(&case.schema, &SchemaOptions::default());
             let Ok(Ok(constraint)) = grammar.map(|grammar| Constraint::new(&grammar, &vocabulary)) else {
@@ -380,7 +382,7 @@ fn soak() {
             }
             for constraint in [alive.last(), alive.first(), Some(&any)].into_iter().flatten() {
                 let mut matcher: Matcher = constraint.matcher();
-                // What a schema cannot go on with within its limits is another test's business.
+                // A schema that reaches a limit in the middle of a walk is not this test's subject.
                 let _ = walk(&mut matcher, &vocabulary, &mut random);
                 read += matcher.output_len();
             }

@@ -1,10 +1,10 @@
-//! The official JSON-Schema-Test-Suite, drafts 4 to 2020-12, required tests and the optional ones
-//! about formats.
+//! The official JSON-Schema-Test-Suite, drafts 4 to 2020-12: the required tests, and the optional
+//! ones about formats.
 //!
-//! Every group's schema is compiled with the options under which the language is JSON Schema's own
-//! (any key order, any whitespace, every spelling), and every instance is judged byte by byte:
-//! accepted exactly if it is valid. What is not met stands in [`KNOWN`] with its reason; the test
-//! fails on a failure that is not listed and on a listed one that is none any more.
+//! Every group's schema is compiled with options under which the language is JSON Schema's own: any
+//! key order, any whitespace, every spelling. Every instance is read byte by byte, and must be
+//! accepted exactly if it is valid. [`KNOWN`] lists the failures with their reasons. The test fails
+//! on a failure that is not listed, and on a listed one that no longer occurs.
 
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
@@ -26,14 +26,14 @@ const DRAFTS: [(&str, Draft); 5] = [
     ("draft2020-12", Draft::Y2020),
 ];
 
-/// Tests of one group that are known to fail, and why. Revisions of the suite differ: the list
-/// names tests of several.
+/// Tests of one group that are known to fail, and the reason. The list names tests of several
+/// revisions of the suite.
 struct Known {
     drafts: &'static [&'static str],
     file: &'static str,
     group: &'static str,
     tests: &'static [&'static str],
-    /// For people.
+    /// The reason, for readers.
     #[allow(dead_code)]
     reason: &'static str,
 }
@@ -114,7 +114,7 @@ struct Score {
     refused_valid: usize,
 }
 
-/// Judges one file; failures come as group, test and what happened.
+/// Judges one file and returns each failure as group, test and observation.
 fn judge(
     path: &Path,
     options: &SchemaOptions,
@@ -176,7 +176,7 @@ fn judge(
     failures
 }
 
-/// Group and name of every test in a file.
+/// The group and the name of every test in a file.
 fn names(path: &Path) -> impl Iterator<Item = (String, String)> {
     let groups: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let text = |value: &Value| value["description"].as_str().unwrap().to_owned();
@@ -210,7 +210,7 @@ fn all_drafts(root: &Path) {
         let options = base.clone().draft(version);
         let mut score = Score::default();
         let dir = root.join("tests").join(draft);
-        // The required tests take `format` and `contentEncoding` as annotations, the optional ones
+        // The required tests take `format` and `contentEncoding` as annotations; the optional ones
         // enforce formats.
         let annotated =
             options.clone().format(FormatPolicy::Annotate).content_encoding(ContentEncoding::Annotate);

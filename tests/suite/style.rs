@@ -1,10 +1,9 @@
-//! The part of the project's style that a machine can see: the width of comments, the words that
-//! documentation comments open with, the length of files, and circles between the files of one
-//! folder.
+//! The part of the project's style that a machine can check: the width of comments, the words that
+//! open documentation comments, the length of files, and circles between the files of one folder.
 //!
-//! `tests/data/style_exceptions.txt` names the files that do not hold it yet, with how much of each
-//! fault they may have. The list only shrinks: a file that has become better than its line says
-//! fails, too. `HEDGEROW_UPDATE_STYLE=1 cargo test --test suite style` writes it anew.
+//! `tests/data/style_exceptions.txt` lists the files that break a rule, with the number of their
+//! faults. The list only shrinks: the test also fails on a file that has fewer faults than its line
+//! says. `HEDGEROW_UPDATE_STYLE=1 cargo test --test suite style` rewrites the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -37,7 +36,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Path below the root and text of every Rust file of the project.
+/// The text of every Rust file of the project, by its path below the root.
 fn sources() -> BTreeMap<String, String> {
     let root = root();
     let mut paths = Vec::new();
@@ -51,7 +50,7 @@ fn sources() -> BTreeMap<String, String> {
     paths.into_iter().map(read).collect()
 }
 
-/// The files of one folder that lie on a circle of `super::` imports: each reaches the other.
+/// The files of one folder that import each other in a circle by `super::` paths.
 fn files_on_circles(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut imports: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, text) in sources.iter().filter(|(name, _)| name.starts_with("src/")) {
@@ -99,7 +98,7 @@ fn faults() -> BTreeMap<(String, &'static str), usize> {
     for (name, text) in &sources {
         let comments = || text.lines().filter(|line| line.trim_start().starts_with("//"));
         let is_wide = |line: &&str| line.chars().count() > WIDTH;
-        // The line before opens the comment unless it is one itself.
+        // A line opens a comment unless the line before belongs to the same comment.
         let mut riddles = 0;
         let mut before = "";
         for line in text.lines().map(str::trim_start) {

@@ -1,8 +1,8 @@
-//! The notations for grammars: which texts a grammar accepts, and what is said of a text that is
-//! none.
+//! The notations for grammars: the texts that a grammar accepts, and the error messages for texts
+//! that are no grammar.
 //!
-//! Texts are read byte by byte and asked for a mask on the way, so that a table's rows go through
-//! all of the engine.
+//! Texts are read byte by byte, with a mask before each byte, so that each row of a table goes
+//! through the whole engine.
 
 use crate::support::{files, walk};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
@@ -12,7 +12,7 @@ use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
 use std::cmp::Reverse;
 
-/// All bytes, a few longer tokens, an end, and two special tokens.
+/// A vocabulary of all bytes, a few longer tokens, an end, and two special tokens.
 fn vocabulary() -> Vocabulary {
     let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| vec![b]).collect();
     for text in ["ab", "\": ", "]}", "12", " + ", "é", "the", "\",\"", "</think>x"] {
@@ -31,7 +31,7 @@ fn matcher(grammar: &Grammar) -> Matcher {
     Constraint::new(grammar, &vocabulary()).unwrap().matcher()
 }
 
-/// Whether `text` is accepted; masks must agree on the way.
+/// True if `text` is accepted. On the way, the mask must agree with each step.
 fn accepts(matcher: &mut Matcher, text: &[u8]) -> bool {
     matcher.reset();
     for &byte in text {
@@ -102,7 +102,7 @@ fn gbnf_texts() {
             &["1,", ",1"],
         ),
         ("root ::= o root c | \"x\"\no ::= \"(\"\nc ::= \")\"", &["x", "((x))"], &["(x", "x)"]),
-        // Native counts, far above what is written out.
+        // Counts that the engine keeps as counts, far above those that are written out.
         ("root ::= \"a\"{0,1000000000} \"b\"", &["b", "aaab"], &["a"]),
         ("root ::= [a-z]{3,5000} \"1\"", &["abc1", "abcdefghij1"], &["ab1"]),
         ("root ::= s (\",\" s)*\ns ::= \"'\" [^']* \"'\"", &["''", "'a,b','c'"], &["", "'", "'a',"]),
@@ -136,7 +136,7 @@ fn gbnf_tokens() {
     assert!(matcher.advance_bytes(b"b").unwrap() && !matcher.is_accepting());
     assert!(matcher.advance_bytes(b"a").unwrap() && matcher.is_accepting());
 
-    // What is text in the vocabulary is text in the output.
+    // A token that is text in the vocabulary is text in the output.
     let mut matcher = matcher_of("root ::= <the> \"x\"", &{
         let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| vec![b]).collect();
         tokens.push(b"<the>".to_vec());
@@ -155,7 +155,7 @@ fn said(error: SyntaxError) -> String {
     error.to_string()
 }
 
-/// Every error of a notation, as people see it.
+/// A snapshot of the errors for `texts`, as people see them.
 #[track_caller]
 fn errors(name: &str, notation: Notation, texts: &[&str]) {
     let said: Vec<String> = texts.iter().map(|text| said(notation.compile(text).unwrap_err())).collect();
@@ -316,7 +316,7 @@ fn ebnf_errors() {
     );
 }
 
-/// The grammars in `grammars/`: some texts that each must read and some it must not.
+/// The grammars in `grammars/`, each with texts that it must read and texts that it must refuse.
 #[test]
 fn ready_made_grammars() {
     let game = "1. e4 e5 2. Nf3 Nc6 3. O-O-O Bxb7+ 4. a8=Q# axb1=N 1-0";
@@ -386,7 +386,7 @@ fn thoughts_before_an_answer() {
     assert!(matcher.is_accepting());
 }
 
-/// Grammars in Lark's notation, with the parser that its own library reads them with.
+/// Grammars in Lark's notation, each with the parser with which its own library reads it.
 const LARK: &[(&str, &str, &str)] = &[
     (
         "calculator",
@@ -497,16 +497,16 @@ fn lark_texts() {
         ),
         (grammar("counts and ranges"), &["0a:é", "0a:ff:00:xé"], &["0:é", "0a:0b:0c:0d:é", "0a:xxé"]),
         (grammar("ambiguous"), &["abcdefg", "if a", "if if", "(if abcd) ab", "ifa"], &["", "if", "(a"]),
-        // A keyword is not a name, whatever comes first in the rules; a name may begin with one.
+        // A keyword is not a name, even if the rules name the terminal first. A name may begin with
+        // a keyword.
         ("start: NAME | \"if\" \"(\"\nNAME: /[a-z]+/", &["iff", "i", "if("], &["if", "iff("]),
-        // The longest match decides, even where it leads nowhere.
+        // The longest match decides, even if the parser cannot continue after it.
         ("start: A B | C \"!\"\nA: \"a\"\nB: \"b\"\nC: \"ab\"", &["ab!"], &["ab"]),
         ("start: A \"b\" \"c\" | \"abx\"\nA: \"a\"", &["abc", "abx"], &["ab"]),
-        // Where a terminal of higher priority has matched, longer ones of lower priority do not
-        // count.
+        // A match of a terminal with higher priority excludes longer matches of lower priority.
         ("start: (A | B)+\nA.1: \"a\"\nB: /[ab]+c/", &["a", "aa", "bc", "aabac"], &["b", "ab"]),
         ("start: A+\nA: /x+y/ | /x/", &["x", "xx", "xxy", "xyx", "xxyxx"], &["y"]),
-        // What is ignored may stand before every terminal and at the end, and nowhere inside.
+        // Ignored text may come before every terminal and at the end, but not inside a terminal.
         (
             "start: \"ab\" \"c\"\n%ignore \" \"\n%ignore /#.*/",
             &[" ab c ", "abc", "abc #x y"],
@@ -515,20 +515,21 @@ fn lark_texts() {
         ("start: /'.*?'/ \"x\"", &["'a'x"], &["'a'b'x", "'a"]),
         ("start: \"a\"\n    | (\n \"b\"\n \"c\" )\n\n// comment\nunused: start", &["a", "bc"], &["ab"]),
         ("start: A\nA: _B ~ 2\n_B: \"x\"i", &["xX"], &["x", "xxx"]),
-        // What follows a terminal is seen by its lookahead.
+        // A lookahead sees the text after its terminal.
         ("start: A B\nA: /(?:x(?!y))+/\nB: /xy/", &["xxxy", "xxy"], &["xy", "xxx"]),
         ("start: A \"y\"\nA: /x(?=y)/", &["xy"], &["x", "xx"]),
         ("start: A B?\nA: /[a-z]+\\b/\nB: /!x/", &["ab", "a!x"], &["a!", "!x"]),
         // Alternatives are tried in order, as Python does.
         ("start: A \"c\"\nA: /a|ab/", &["ac"], &["abc"]),
-        // A terminal that takes what another would begin with leaves only what can still be read.
+        // A terminal may take the beginning of another one. Then only the outputs that can still be
+        // completed are allowed.
         ("start: (A | \"ba\") A\nA: /a+/", &["baa", "baaa"], &["aa", "a", "ba"]),
         ("start: twice{\"a\"}\ntwice{x}: x x | \"<\" twice{twice{x}} \">\"", &[], &[]),
     ];
     for (rules, yes, no) in &table[..table.len() - 1] {
         check(Notation::Lark, rules, yes, no);
     }
-    // Templates that need ever more of themselves.
+    // A template whose instances need ever larger instances is an error.
     let error = Notation::Lark.compile(table[table.len() - 1].0).unwrap_err();
     assert!(matches!(error.kind(), SyntaxErrorKind::Grammar(_)), "{error}");
 }
@@ -595,7 +596,7 @@ mod needs_lark {
     }
 }
 
-/// Every output of a Lark grammar must be one that Lark reads.
+/// Checks that Lark itself reads every output of a Lark grammar.
 fn lark_reads_what_walks_write() {
     const JUDGE: &str = r#"
 import json, sys
@@ -648,7 +649,7 @@ print(json.dumps(wrong))
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("python3 (or $PYTHON) runs");
-    // A judge without Lark does not read on.
+    // Without Lark, the judge ends before it has read everything.
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), cases.as_bytes());
     let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     let wrong: Vec<[String; 4]> =
@@ -658,10 +659,10 @@ print(json.dumps(wrong))
     assert!(wrong.is_empty(), "Lark refuses {} outputs:\n{}", wrong.len(), shown.join("\n"));
 }
 
-/// No text makes a front end panic or run for long: cut, doubled and mangled grammars are refused
-/// or compiled.
+/// Cut, doubled and mangled grammars are refused or compiled, without a panic and without a long
+/// run.
 #[test]
-fn mangled_texts() {
+fn mangled_texts_cause_no_panic() {
     let mut texts: Vec<(Notation, String)> =
         LARK.iter().map(|row| (Notation::Lark, row.2.to_owned())).collect();
     for file in ["json", "select", "date-time", "thinking"] {
@@ -743,7 +744,7 @@ fn mangled_texts() {
     assert!(compiled > 100, "{compiled}");
 }
 
-/// A terminal of a few words, and the slow lexer and parser that use it.
+/// A terminal of a few words, for the slow lexer and parser below.
 struct Words {
     name: &'static str,
     words: Vec<&'static str>,
@@ -756,7 +757,7 @@ impl Words {
         words.join(" | ")
     }
 
-    /// The least is tried first.
+    /// The order in which the lexer tries terminals; the least comes first.
     fn order(&self) -> (i32, Reverse<usize>, Reverse<usize>, &str) {
         let lengths = || self.words.iter().map(|word| word.len());
         let written = lengths().sum::<usize>() + if self.is_text() { 0 } else { 3 + self.words.len() };
@@ -767,15 +768,15 @@ impl Words {
         self.words.len() == 1
     }
 
-    /// Whether `text` is taken for that string where this is found.
+    /// True if a match of this terminal that equals the string `text` counts as that string.
     fn takes(&self, text: &Words) -> bool {
         let same = self.priority == text.priority && self.words.contains(&text.words[0]);
         !self.is_text() && text.is_text() && same
     }
 }
 
-/// Whether the sentences, lists of terminals, have `text` as one of theirs: cut up as a contextual
-/// lexer does it.
+/// True if one of the `sentences` (lists of terminals) has the spelling `text`, cut up as a
+/// contextual lexer cuts it.
 fn slow_lexer_reads(terminals: &[Words], sentences: &[Vec<usize>], text: &str) -> bool {
     let (mut at, mut read) = (0, Vec::new());
     while at < text.len() {

@@ -1,5 +1,5 @@
-//! State machines over tokens: as a loop they say what the matcher says; they are the smallest;
-//! bytes that are none are refused.
+//! State machines over tokens: in a loop they allow what the matcher allows, they are the smallest
+//! of their language, and damaged files are refused.
 
 use hedgerow::engine::{Constraint, EngineError, Limits, TokenFsm};
 use hedgerow::grammar::{Grammar, GrammarBuilder};
@@ -10,7 +10,8 @@ use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
 use crate::support::walk::Random;
 
-/// All bytes, some longer tokens, one twice, a special token and an end; then padding.
+/// A vocabulary of all bytes, some longer tokens (one of them twice), a special token, an end, and
+/// padding.
 fn vocabulary() -> Vocabulary {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
     let longer =
@@ -33,7 +34,7 @@ fn pattern(pattern: &str) -> Grammar {
 }
 
 fn json_schema(text: &str) -> Grammar {
-    // Every half-read \u escape is a state of its own.
+    // The escapes are minimal, because every half-read `\u` escape would be another state.
     let options = SchemaOptions::default().whitespace(Whitespace::Compact).escapes(EscapePolicy::Minimal);
     schema::compile(text, &options).unwrap()
 }
@@ -42,7 +43,7 @@ fn fsm(grammar: &Grammar) -> Result<TokenFsm, EngineError> {
     Constraint::new(grammar, &vocabulary()).unwrap().compile_token_fsm(5_000)
 }
 
-/// Random walks with the machine as the loop, beside a matcher.
+/// Checks random walks with the machine as the loop beside a matcher, and returns the machine.
 fn check(name: &str, grammar: &Grammar) -> TokenFsm {
     let vocabulary = vocabulary();
     let constraint = Constraint::new(grammar, &vocabulary).unwrap();
@@ -59,7 +60,7 @@ fn check(name: &str, grammar: &Grammar) -> TokenFsm {
         for _ in 0..40 {
             let (mut expected, mut found) = (vec![7; words], vec![7; words]);
             matcher.fill_mask(&mut expected).unwrap();
-            // Some masks are asked for before they are shared, some after.
+            // Some masks are asked for before they are shared, and some after.
             let machine = if walk % 2 == 0 { &compiled } else { &read };
             machine.fill_mask(state, &mut found).unwrap();
             assert_eq!(found, expected, "state {state}");
@@ -84,7 +85,7 @@ fn check(name: &str, grammar: &Grammar) -> TokenFsm {
 }
 
 #[test]
-fn machines_say_what_matchers_say() {
+fn machines_allow_what_matchers_allow() {
     let cases: Vec<(&str, Grammar)> = vec![
         ("regex", pattern("^(a|b)*abb$")),
         ("counted", pattern("^[a-z]{3,9}(é|1{2,5})$")),
@@ -127,21 +128,22 @@ fn machines_say_what_matchers_say() {
 fn machines_are_the_smallest() {
     // The textbook's four states, and the end.
     assert_eq!(fsm(&pattern("^(a|b)*abb$")).unwrap().state_count(), 5);
-    // One language has one machine, however it is written.
+    // One language has one machine, for every way to write its pattern.
     let spellings = ["^(a|b)(a|b){2}c*$", "^[ab]{3}c*$", "^(a[ab]|b[ab])(a|b)(|cc*)$"];
     let machines: Vec<TokenFsm> = spellings.iter().map(|spelling| fsm(&pattern(spelling)).unwrap()).collect();
     assert!(machines.iter().all(|machine| *machine == machines[0]));
     assert!(machines[0] != fsm(&pattern("^[ab]{3}c+$")).unwrap());
-    // Tokens with the same bytes are of one class, and tokens allowed nowhere of class 0.
+    // Tokens with the same bytes are in one class, and tokens that are allowed nowhere are in class
+    // 0.
     let classes = machines[0].token_classes();
     assert_eq!(classes[256], classes[257]);
-    // Nobody asks which letters they are, but how many.
+    // The grammar counts letters and does not tell them apart, so that letters share a class.
     assert!(classes[97] == classes[98] && classes[256] == classes[259] && classes[256] != classes[258]);
     assert!(["z", "true"].iter().all(|text| {
         let token = vocabulary().greedy_tokenize(text.as_bytes()).unwrap()[0];
         classes[token.index()] == 0
     }));
-    // A state is asked about that is not there.
+    // A state that does not exist.
     let machine = &machines[0];
     let none = machine.state_count() as u32;
     assert!(machine.next(none, TokenId(97)).is_none() && machine.next(u32::MAX, TokenId(97)).is_none());
@@ -153,7 +155,7 @@ fn machines_are_the_smallest() {
 }
 
 #[test]
-fn what_has_no_machine_is_refused() {
+fn grammars_without_a_machine_are_refused() {
     for grammar in [json_schema("true"), json_schema(r##"{"items": {"$ref": "#"}, "type": "array"}"##)] {
         let error = fsm(&grammar).unwrap_err();
         assert_eq!(error, EngineError::TokenFsmStates { limit: 5_000 });
@@ -181,13 +183,13 @@ fn bytes_are_checked() {
     let vocabulary = Vocabulary::from_byte_list(tokens).unwrap().with_eos(&[TokenId(3)]).unwrap();
     let machine = Constraint::new(&pattern("^(ab)*$"), &vocabulary).unwrap().compile_token_fsm(9).unwrap();
     let bytes = machine.to_bytes();
-    // The format, held for good: files written today must be read tomorrow.
+    // The format is fixed: a file written today must be readable tomorrow.
     let words: Vec<String> =
         bytes.chunks(4).map(|word| word.iter().map(|b| format!("{b:02x}")).collect()).collect();
     insta::assert_snapshot!(words.join(" "));
 
     for len in 0..bytes.len() {
-        assert!(TokenFsm::from_bytes(&bytes[..len]).is_err(), "the first {len} bytes are read");
+        assert!(TokenFsm::from_bytes(&bytes[..len]).is_err(), "the first {len} bytes are accepted");
     }
     let longer = [bytes.clone(), vec![0]].concat();
     assert!(TokenFsm::from_bytes(&longer).is_err());
@@ -199,7 +201,8 @@ fn bytes_are_checked() {
             if damaged != bytes {
                 assert!(TokenFsm::from_bytes(&damaged).is_err(), "byte {at} became {value}");
             }
-            // Forged: the hash fits. What is read then must be a machine that can be used.
+            // A forged file has the right hash for its damaged content. If it is read, it must be a
+            // machine that can be used.
             let content = damaged.len() - 8;
             let right = hash(&damaged[..content]);
             damaged[content..].copy_from_slice(&right);

@@ -1,6 +1,6 @@
-//! Vocabularies read from files: small ones of every kind against what their tokens stand for, and
-//! against the `tokenizers` crate's own decoder; and, where `HEDGEROW_TOKENIZERS` names a folder
-//! with real `tokenizer.json` files (anywhere below it), every token of those too.
+//! Vocabularies read from files. The tokens of small files of every kind are compared with their
+//! expected bytes and with the `tokenizers` crate's own decoder. If `HEDGEROW_TOKENIZERS` names a
+//! folder, every token of the `tokenizer.json` files below it is compared, too.
 
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn data(name: &str) -> Vec<u8> {
 
 struct Case {
     file: &'static str,
-    /// What each id stands for; special tokens as `Err(name)`.
+    /// The bytes of each id, or the name of a special token as `Err(name)`.
     tokens: &'static [Result<&'static [u8], &'static str>],
     eos: &'static [u32],
 }
@@ -198,7 +198,8 @@ fn tokenizer_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The files below the folder `HEDGEROW_TOKENIZERS`, else the one of `make bench-deps`.
+/// The files below the folder `HEDGEROW_TOKENIZERS`, else below the folder that `make bench-deps`
+/// fills.
 fn real_tokenizers() -> Vec<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/.deps/tokenizers");
     let folder = std::env::var_os("HEDGEROW_TOKENIZERS").unwrap_or_else(|| default.into());
@@ -222,7 +223,7 @@ mod needs_tokenizers {
     }
 }
 
-/// Real files load; `--nocapture` shows what building costs.
+/// Checks that real files load, and prints the cost of building with `--nocapture`.
 fn real_tokenizers_load() {
     for path in real_tokenizers() {
         let json = std::fs::read(&path).unwrap();
@@ -259,14 +260,14 @@ mod against_the_tokenizers_crate {
     use super::*;
     use tokenizers::{NormalizedString, Normalizer, Tokenizer};
 
-    /// Every text token decodes, after an anchor, to the anchor's text and the token's bytes,
-    /// invalid UTF-8 replaced.
+    /// Checks that every text token after an anchor decodes to the anchor's text and the token's
+    /// bytes, with invalid UTF-8 replaced.
     fn check_each_token(path: &Path, json: &[u8]) {
         let vocabulary = Vocabulary::from_tokenizer_json(json).unwrap();
         let tokenizer = Tokenizer::from_bytes(json).unwrap();
         assert_eq!(vocabulary.token_count() as u32, tokenizer.get_vocab(true).values().max().unwrap() + 1);
-        // An ASCII letter keeps incomplete characters apart from what is before them; one spelt as
-        // a byte (`<0x61>`) would be joined to the bytes after it.
+        // An ASCII letter separates incomplete characters from the text before them. A letter that
+        // is spelt as a byte (`<0x61>`) would be joined to the bytes after it.
         let anchor = (0..vocabulary.token_count() as u32)
             .find(|&id| {
                 matches!(vocabulary.bytes(TokenId(id)), [b'a'..=b'z'] | [b' ', b'a'..=b'z', ..])
@@ -290,8 +291,9 @@ mod against_the_tokenizers_crate {
         }
     }
 
-    /// Text encoded by the crate is given back byte for byte; the characters of many scripts, one
-    /// after the other, so that tokens that end inside a character are compared exactly too.
+    /// Checks that text encoded by the crate is given back byte for byte. The text has the
+    /// characters of many scripts one after the other, so that tokens that end inside a character
+    /// are compared exactly, too.
     fn check_round_trip(path: &Path, json: &[u8]) {
         let vocabulary = Vocabulary::from_tokenizer_json(json).unwrap();
         let tokenizer = Tokenizer::from_bytes(json).unwrap();

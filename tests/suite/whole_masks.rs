@@ -1,12 +1,14 @@
 //! Whole masks beside `advance` over a real vocabulary, on random schemas, patterns and grammars
 //! (`tests/support/whole_masks/`).
 //!
-//! `HEDGEROW_CASES` says how many cases of each kind are tried (by default a few dozen),
-//! `HEDGEROW_SEED` which, and `HEDGEROW_VOCAB=tokenizer.json` over which vocabulary. A long run:
+//! `HEDGEROW_CASES` sets the number of cases of each kind (by default a few dozen), `HEDGEROW_SEED`
+//! chooses them, and `HEDGEROW_VOCAB=tokenizer.json` sets the vocabulary. A long run sets them for
+//! a command in a release build:
 //!
-//! ```sh
-//! HEDGEROW_CASES=4000 HEDGEROW_VOCAB=… cargo test --release --test suite whole_masks -- --nocapture
-//! ```
+//! | ```sh
+//! | export HEDGEROW_CASES=4000 HEDGEROW_VOCAB=…
+//! | cargo test --release --test suite whole_masks -- --nocapture
+//! | ```
 
 use crate::support::reference::generate::Source;
 use crate::support::walk::Random;
@@ -21,20 +23,21 @@ use hedgerow::syntax::Notation;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Cases that take minutes, by kind and number, with `HEDGEROW_SEED=1`. They are left out by name.
+/// Cases that take minutes, by kind and number, with `HEDGEROW_SEED=1`. They are left out.
 ///
-/// A count over a rule that contains itself in several places has too many readings that differ:
-/// `root ::= "é"{2,2} ([^a-z] root{1,64} ([ab] root+ [a-zA-Z_]?)*)?`.
+/// Their grammars have a count over a rule that contains itself in several places, which has very
+/// many different readings: `root ::= "é"{2,2} ([^a-z] root{1,64} ([ab] root+ [a-zA-Z_]?)*)?`.
 const SLOW: &[(&str, u64)] = &[("GBNF", 6)];
 
-/// Masks compared in each case.
+/// The number of masks compared in each case.
 const STEPS: usize = 5;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// A case: what was made, as text, and the grammar, or why there is none.
+/// A maker of cases: it returns the text of the grammar, and the grammar or the reason why there is
+/// none.
 type Make = fn(&mut Source<'_>) -> (String, Result<Grammar, String>);
 
 fn run(kind: &str, hints: &[&str], usual: u64, make: Make) {
@@ -75,10 +78,10 @@ fn run(kind: &str, hints: &[&str], usual: u64, make: Make) {
     assert!(failures.is_empty(), "{} of {cases} cases fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Lengths above the longest token beside complements: where left out, what completes them must
-/// still be text.
+/// Lengths above the longest token beside complements. The engine may leave the length out, but an
+/// allowed token must still lead to a text.
 #[test]
-fn of_far_lengths_beside_complements() {
+fn masks_of_far_lengths_beside_complements() {
     let table: &[(&str, &[&str])] = &[
         (r#"{"type":"string","maxLength":200,"not":{"pattern":"b"}}"#, &["", "\"", "\"a"]),
         (r#"{"type":"string","maxLength":500,"not":{"pattern":"<script"}}"#, &["\"", "\"a <scrip"]),
@@ -118,7 +121,7 @@ fn of_far_lengths_beside_complements() {
 }
 
 #[test]
-fn of_schemas() {
+fn masks_of_schemas() {
     run("schema", schemas::HINTS, 150, |source| {
         let options = schemas::options(source);
         let schema = schemas::document(source).to_string();
@@ -128,7 +131,7 @@ fn of_schemas() {
 }
 
 #[test]
-fn of_patterns() {
+fn masks_of_patterns() {
     run("pattern", texts::HINTS, 60, |source| {
         let pattern = texts::pattern(source);
         let grammar = regex::compile(&pattern, Dialect::Ecma262).map_err(|error| error.to_string());
@@ -143,17 +146,17 @@ fn text(source: &mut Source<'_>, style: Style, notation: Notation) -> (String, R
 }
 
 #[test]
-fn of_gbnf() {
+fn masks_of_gbnf() {
     run("GBNF", texts::HINTS, 60, |source| text(source, Style::Gbnf, Notation::Gbnf));
 }
 
 #[test]
-fn of_ebnf() {
+fn masks_of_ebnf() {
     run("EBNF (W3C)", texts::HINTS, 60, |source| text(source, Style::W3c, Notation::Ebnf));
     run("EBNF (ISO)", texts::HINTS, 20, |source| text(source, Style::Iso, Notation::Ebnf));
 }
 
 #[test]
-fn of_lark() {
+fn masks_of_lark() {
     run("Lark", texts::HINTS, 60, |source| text(source, Style::Lark, Notation::Lark));
 }

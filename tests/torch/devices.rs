@@ -1,5 +1,5 @@
-//! Outputs where logits stay on the device, against outputs from whole rows: on the CPU always, on
-//! the first GPU where there is one.
+//! Outputs whose logits stay on the device, compared with outputs from whole rows of logits. The
+//! CPU is always tested, and the first GPU if there is one.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::torch::{DeviceName, LoadOptions, LogitsPlace, Model};
 use hedgerow::vocab::TokenId;
 
-/// What each output is drawn by.
+/// The sampling parameters of the outputs.
 fn chains() -> Vec<SamplingParams> {
     let p = SamplingParams::default;
     vec![
@@ -30,7 +30,7 @@ fn chains() -> Vec<SamplingParams> {
     ]
 }
 
-/// All requests in one batch, a new one every other step.
+/// Runs all requests in one batch, in which a new one starts at every other step.
 fn run(model: &Model, requests: &[Request]) -> Vec<Vec<Vec<TokenId>>> {
     let draft = model.skipping_layers(&[1]).unwrap();
     let batch = Batch::new(model, model.vocabulary()).unwrap().pass_tokens(16);
@@ -77,7 +77,7 @@ fn outputs_are_the_same_wherever_logits_are_cut() {
             let plain = Request::new(ids(&case["tokens"])).sampling(sampling).completions(1 + number % 3);
             requests.extend([plain.clone(), plain.constraint(constraint.clone())]);
         }
-        // Alone, so that nobody else asks for rows.
+        // Each request runs alone, so that no other request asks for rows.
         let mut expected = Vec::new();
         for request in &requests {
             let request = std::slice::from_ref(request);
@@ -85,7 +85,7 @@ fn outputs_are_the_same_wherever_logits_are_cut() {
             assert_eq!(run(&cut, request), whole, "{device} {:?}", request[0].sampling);
             expected.extend(whole);
         }
-        // Together, and beside requests that do.
+        // All run together, some of them beside requests that ask for rows.
         assert_eq!(run(&cut, &requests), expected, "{device}");
         let likeliest = Draft::Model { tokens: 2, choice: DraftChoice::Likeliest };
         let mut mixed = requests.clone();

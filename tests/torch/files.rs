@@ -1,5 +1,5 @@
-//! Model files that are incomplete, damaged or of another kind: every one is an error with a name,
-//! none a crash.
+//! Model files that are incomplete, damaged or of another kind: each gives an error that names its
+//! fault, and none a crash.
 //!
 //! Each test starts from a small GGUF file or Hugging Face folder that loads, and breaks one thing.
 
@@ -28,7 +28,7 @@ enum Meta {
 /// A tensor of a GGUF file: name, dimensions from the innermost, ggml type, bytes.
 type Entry = (String, Vec<u64>, u32, Vec<u8>);
 
-/// The parts of a GGUF file, to be changed before it is written.
+/// The parts of a GGUF file, which a test changes before they are written.
 #[derive(Clone, Debug)]
 struct Gguf {
     metadata: Vec<(String, Meta)>,
@@ -41,7 +41,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 impl Gguf {
-    /// A llama of two layers, with 4 heads of 16 and 2 key-value heads.
+    /// A llama model of two layers, with 4 heads of width 16 and 2 key-value heads.
     fn new() -> Self {
         let number = |key: &str, value| (format!("llama.{key}"), Meta::U32(value));
         let printable = (b'!'..).take(VOCAB as usize - 1).map(|byte| (byte as char).to_string());
@@ -171,7 +171,7 @@ fn floats(name: &str, dims: &[u64]) -> Entry {
     (name.to_owned(), dims.to_vec(), 0, numbers.flat_map(f32::to_le_bytes).collect())
 }
 
-/// A file or folder of this test's own, removed when it goes out of scope.
+/// A file or folder of one test, which is removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -213,8 +213,8 @@ fn the_unbroken_file_loads() {
 #[test]
 fn quantised_tensors_of_every_format_load() {
     let scratch = Scratch::new("formats");
-    // 96 is no multiple of 256, so the formats of large blocks go into the embedding of a wider
-    // model.
+    // 96 is no multiple of 256. The formats with large blocks are therefore tested in the embedding
+    // of a wider model.
     for (ggml_type, row_bytes) in [(1, 128), (30, 128), (8, 68), (2, 36), (3, 40)] {
         let file = Gguf::new().tensor("token_embd.weight", &[WIDTH, VOCAB], ggml_type, 40 * row_bytes);
         assert!(scratch.load(&file.bytes()).is_ok(), "type {ggml_type}");
@@ -370,7 +370,7 @@ fn folder_files() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The tensors of that folder's model: name and shape.
+/// The name and shape of each tensor of that folder's model.
 fn folder_tensors() -> Vec<(&'static str, Vec<usize>)> {
     vec![
         ("model.embed_tokens.weight", vec![VOCAB as usize, 16]),
@@ -483,7 +483,7 @@ fn each_broken_folder_names_its_fault() {
     }
 }
 
-/// A file with these tokens instead, and rows for them in the embedding.
+/// A file with other tokens, and with rows for them in the embedding.
 fn with_tokens(tokens: &[(&str, i32)], model: &str) -> Gguf {
     let texts = tokens.iter().map(|(text, _)| (*text).to_owned()).collect();
     let mut file = Gguf::new()

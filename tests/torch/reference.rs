@@ -1,9 +1,8 @@
-//! Models on libtorch against transformers: logits of small random models of every architecture,
-//! and logits, tokens and greedy text of the demo model.
+//! Models on libtorch compared with transformers: the logits of small random models of every
+//! architecture, and the logits, tokens and greedy text of the demo model.
 //!
-//! `tests/data/torch/reference.py` and `strategies.py` wrote what is expected here. The small
-//! models' weights are generated twice, there and in `small`; the demo model is the one that `make
-//! setup` fetches, and its test says that it did nothing where there is none.
+//! `tests/data/torch/reference.py` and `strategies.py` wrote the expected values. The small models'
+//! weights are generated twice, there and in `small`. `make setup` fetches the demo model.
 
 use std::ops::ControlFlow;
 
@@ -19,12 +18,13 @@ use hedgerow::torch::{DeviceName, Dtype, KvCache, LoadOptions, Model, ScriptMode
 use hedgerow::vocab::{TokenId, Vocabulary};
 use serde_json::{json, Value};
 
-/// Largest difference between two runtimes that compute the same in `f32`.
+/// The largest difference allowed between two runtimes that compute the same in `f32`.
 const TINY_TOLERANCE: f64 = 1e-4;
-/// The same for the demo model, whose logits are sums of hundreds of products in thirty layers.
+/// The largest difference for the demo model, whose logits are sums of hundreds of products in
+/// thirty layers.
 const DEMO_TOLERANCE: f64 = 4e-3;
 
-/// The text of tokens, special ones by their names.
+/// The text of tokens, with special tokens by their names.
 fn spelled(vocabulary: &Vocabulary, tokens: &[TokenId]) -> Vec<u8> {
     let spell = |&token: &TokenId| match vocabulary.is_special(token) {
         true => vocabulary.name(token).unwrap().as_bytes().to_vec(),
@@ -106,7 +106,7 @@ fn gguf_files_give_the_logits_of_folders() {
     for (name, metadata) in [("gemma3", gemma), ("gpt2", gpt2)] {
         let mut case = tiny(&reference, name).clone();
         if name == "gemma3" {
-            // What GGUF files of this architecture mean without saying.
+            // A value that GGUF files of this architecture leave out.
             case["config"]["query_pre_attn_scalar"] = json!(16);
             case["config"]["sliding_window_pattern"] = json!(6);
         }
@@ -152,8 +152,8 @@ fn the_demo_model_gives_the_logits_tokens_and_text_of_transformers() {
         assert_eq!(tokens, ids(&case["tokens"]), "{prompt:?}");
         assert_eq!(spelled(model.vocabulary(), &tokens), prompt.as_bytes(), "{prompt:?}");
 
-        // One pass over the prompt and its expected continuation: at every step the largest logit
-        // is the token that transformers chose.
+        // One pass reads the prompt and its expected continuation. At every step the largest logit
+        // must belong to the token that transformers chose.
         let greedy = ids(&case["greedy"]);
         let sequence: Vec<TokenId> = tokens.iter().chain(&greedy).copied().collect();
         let logits = model.logits(&sequence).unwrap();
@@ -214,7 +214,8 @@ fn needs_gpu_computes_what_the_cpu_computes() {
 #[test]
 fn a_cache_gives_the_logits_of_the_whole() {
     let reference = reference();
-    // Rotary positions, windows of 16 positions in some layers, learned positions.
+    // These models have rotary positions, windows of 16 positions in some layers, and learned
+    // positions.
     for name in ["llama linear", "gemma3", "gpt2"] {
         check_cache(name, tiny(&reference, name));
     }
@@ -233,7 +234,7 @@ fn check_cache(name: &str, case: &Value) {
         model.forward(&mut [ForwardInput { tokens, cache, rows }]).unwrap()
     };
 
-    // In pieces of different sizes, asking for different rows.
+    // The tokens are read in pieces of different sizes, with logits for different rows.
     let mut cache = model.new_cache().unwrap();
     assert_eq!(feed(&mut cache, &tokens[..10], LogitRows::None).rows(0), 0);
     for (row, token) in tokens.iter().enumerate().take(14).skip(10) {
@@ -246,7 +247,7 @@ fn check_cache(name: &str, case: &Value) {
     }
     assert_eq!(model.cache_len(&cache), 30);
 
-    // Cut back, branch, and go on in one batch with a new sequence.
+    // The sequence is cut back, forked, and continued in one batch with a new sequence.
     model.truncate(&mut cache, 20).unwrap();
     let mut branch = model.fork(&cache).unwrap();
     feed(&mut branch, &[TokenId(5)], LogitRows::None);
@@ -265,7 +266,7 @@ fn check_cache(name: &str, case: &Value) {
     assert!(near(logits.last(2).unwrap(), &model.logits(&branched).unwrap()[21]));
     assert!(cache.bytes() > 0);
 
-    // Refusals leave the cache as it was.
+    // A refused call leaves the cache unchanged.
     let refuse = |tokens: &[TokenId], cache: &mut KvCache| {
         model.forward(&mut [ForwardInput { tokens, cache, rows: LogitRows::Last }]).unwrap_err()
     };
@@ -307,7 +308,7 @@ fn torchscript_modules_are_models() {
     use tch::{CModule, Device, IndexOp, Kind, Tensor};
     let scratch = Scratch::new("script");
     let path = scratch.0.join("model.pt");
-    // Scores depend on all tokens so far: running sums of embeddings, times a matrix.
+    // The scores depend on all tokens so far: they are running sums of embeddings, times a matrix.
     tch::manual_seed(3);
     let random = |size: [i64; 2]| Tensor::randn(size, (Kind::Float, Device::Cpu));
     let (embedding, output) = (random([268, 8]), random([8, 268]));
@@ -350,7 +351,7 @@ fn torchscript_modules_are_models() {
     }]);
     assert!(matches!(full, Err(ModelError::ContextFull { given: 33, limit: 32 })));
 
-    // The loop runs on it, with the constraint and with guesses.
+    // The decoding loop runs on the module, with a constraint and with drafts.
     let bytes = (0..=255_u8).map(|byte| vec![byte]).chain((0..12).map(|_| b"ab".to_vec())).collect();
     let vocabulary = Vocabulary::from_byte_list(bytes).unwrap();
     let grammar = hedgerow::syntax::choice::compile(&["abba", "baba"]).unwrap();
@@ -361,7 +362,7 @@ fn torchscript_modules_are_models() {
     assert!(["abba", "baba"].contains(&plain[0].text.as_str()));
     assert_eq!(plain, run(request.draft(Draft::Ngram { longest: 2, tokens: 3 })));
 
-    // Not every module is a language model, and not every file a module.
+    // A module that is no language model is refused, and so is a file that is no module.
     traced(&mut |inputs| vec![inputs[0].to_kind(Kind::Float)]).save(&path).unwrap();
     let error = ScriptModel::load(&path, DeviceName::Cpu, 32).unwrap_err().to_string();
     assert!(error.starts_with("the TorchScript module gave [1, 1] for 1 tokens"), "{error}");

@@ -1,12 +1,11 @@
-//! Small random models, as files: the generator of their weights, and the formats they are written
-//! in.
+//! Small random models as files: the generator of their weights, and writers of the file formats.
 
 use std::path::{Path, PathBuf};
 
 use hedgerow::vocab::TokenId;
 use serde_json::{json, Value};
 
-/// The small model of this name.
+/// The small model of this name in the reference data.
 pub fn tiny<'a>(reference: &'a Value, name: &str) -> &'a Value {
     reference["tiny"].as_array().unwrap().iter().find(|case| case["name"] == name).unwrap()
 }
@@ -19,7 +18,8 @@ pub fn ids(value: &Value) -> Vec<TokenId> {
     value.as_array().unwrap().iter().map(|id| TokenId(id.as_u64().unwrap() as u32)).collect()
 }
 
-/// The generator of `reference.py`: tensors in order of name, numbers in ±0.25, norms around 1.
+/// The weights of the generator in `reference.py`: tensors in order of name, with numbers in ±0.25,
+/// and norms around 1.
 pub fn weights(shapes: &Value) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let mut state = 12_345_u64;
     let mut tensors = Vec::new();
@@ -58,7 +58,7 @@ pub fn safetensors(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
     file
 }
 
-/// Byte-level BPE with the first 97 printable characters of its alphabet and no merges.
+/// A byte-level BPE tokenizer with the first 97 printable characters of its alphabet and no merges.
 pub fn tokenizer_json() -> Value {
     let alphabet = ('!'..='~').chain('¡'..='¬').take(97);
     let vocab: serde_json::Map<String, Value> =
@@ -94,7 +94,7 @@ pub fn write_folder(folder: &Path, case: &Value, shards: usize) {
     std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
 }
 
-/// A folder of this test's own, removed when it goes out of scope.
+/// A folder of one test, which is removed on drop.
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
@@ -111,8 +111,8 @@ impl Drop for Scratch {
     }
 }
 
-/// What GGUF files call a tensor of a Hugging Face checkpoint, and whether they hold it transposed
-/// or plus 1.
+/// The name that GGUF files give to a tensor of a Hugging Face checkpoint, and the change that they
+/// make to its numbers.
 pub fn gguf_form(name: &str) -> (String, Change) {
     let (stem, member) = name.rsplit_once('.').unwrap();
     let path: Vec<&str> = stem.split('.').collect();

@@ -1,13 +1,14 @@
-//! Walks: whatever the masks allow must end well.
+//! Random walks over the masks, with the demo model's tokens: every output must be valid, and every
+//! valid instance must be allowed.
 //!
-//! From the start of an output, take random allowed tokens to the end. Every output must be JSON
-//! that satisfies its schema, as the `jsonschema` crate judges, and no walk may stop where nothing
-//! is allowed. And the other way round: valid instances must be accepted token by token, in the
-//! model's own tokenisation and byte by byte, invalid ones refused.
+//! A walk takes random allowed tokens from the start of an output to its end. Every output must be
+//! JSON that satisfies its schema, as the `jsonschema` crate judges, and no walk may reach a state
+//! in which nothing is allowed. Valid instances must be accepted token by token, in the model's own
+//! tokenisation and byte by byte, and invalid ones refused.
 //!
-//! Schemas are MaskBench's that keep to the basic keywords; tokens are the demo model's.
-//! `HEDGEROW_WALKS` sets the walks per schema (default 5; 100 in a long run: `HEDGEROW_WALKS=100
-//! cargo test --release --features torch,cli --test torch soundness`).
+//! The schemas are those of MaskBench that use only the basic keywords. `HEDGEROW_WALKS` sets the
+//! number of walks for each schema (default 5). A long run has 100: `HEDGEROW_WALKS=100 cargo test
+//! --release --features torch,cli --test torch soundness`.
 
 use hedgerow::engine::{Constraint, Matcher};
 use hedgerow::schema::{compile, SchemaOptions};
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::support::files::{self, Case};
 use crate::support::walk::{walk, Random};
 
-/// Keywords that constrain and belong to the basic group, and keywords that only describe.
+/// Keywords of the basic group that constrain, and keywords that only describe.
 const KEYWORDS: &[&str] = &[
     "type",
     "enum",
@@ -53,7 +54,7 @@ const KEYWORDS: &[&str] = &[
     "examples",
     "$comment",
 ];
-/// Schemas of MaskBench that are tried.
+/// The number of MaskBench's schemas that are tried.
 const SCHEMAS: usize = 100;
 
 fn is_basic(schema: &Value) -> bool {
@@ -65,8 +66,8 @@ fn is_basic(schema: &Value) -> bool {
                     ("properties" | "$defs" | "definitions", Value::Object(map)) => all(&mut map.values()),
                     ("anyOf" | "allOf" | "prefixItems", Value::Array(list)) => all(&mut list.iter()),
                     ("items" | "additionalItems" | "additionalProperties", value) => is_basic(value),
-                    // The judge and ECMA differ in what some classes mean; patterns have tests of
-                    // their own.
+                    // The judge and ECMA-262 differ in the meaning of some classes. Other tests
+                    // hold patterns.
                     ("pattern", Value::String(p)) => !p.contains('\\') && !p.contains("(?"),
                     _ => true,
                 }

@@ -1,4 +1,4 @@
-//! Strategies and drafts on a small model, against what transformers' `generate` gave.
+//! Strategies and drafts on a small model, compared with the results of transformers' `generate`.
 
 use std::ops::ControlFlow;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::small::*;
 
-/// What `strategies.py` wrote, and the model it is about.
+/// The results that `strategies.py` wrote, and the model that they are for.
 fn strategies(scratch: &Scratch) -> (Value, Model) {
     let reference: Value = serde_json::from_str(include_str!("../data/torch/strategies.json")).unwrap();
     write_folder(&scratch.0, &reference, 1);
@@ -24,7 +24,7 @@ fn strategies(scratch: &Scratch) -> (Value, Model) {
     (reference, model)
 }
 
-/// The outputs of one case: transformers' settings, by the names it gives them.
+/// The outputs of one case, whose settings have the names that transformers gives them.
 fn outputs(
     model: impl LanguageModel,
     vocabulary: &Vocabulary,
@@ -59,7 +59,7 @@ fn outputs(
     generate(model, &vocabulary, request, |_| ControlFlow::Continue(())).unwrap().completions
 }
 
-/// The expected outputs and scores, without those that stand for nothing found.
+/// The expected outputs and scores, without those that mean that nothing was found.
 fn expected(case: &Value) -> (Vec<Vec<TokenId>>, Vec<f64>) {
     let outputs = case["outputs"].as_array().unwrap().iter().map(ids);
     let Some(scores) = case["scores"].as_array() else { return (outputs.collect(), Vec::new()) };
@@ -108,7 +108,7 @@ fn beams_stay_in_a_constraint_as_those_of_transformers_do() {
 }
 
 #[test]
-fn strategies_that_look_inside_choose_as_those_of_transformers() {
+fn strategies_with_hidden_states_choose_as_those_of_transformers() {
     let scratch = Scratch::new("inside");
     let (reference, model) = strategies(&scratch);
     for case in reference["older"]["contrastive"].as_array().unwrap() {
@@ -134,7 +134,7 @@ fn strategies_that_look_inside_choose_as_those_of_transformers() {
         let scale = case["settings"]["guidance_scale"].as_f64().unwrap() as f32;
         let guided = Guided::new(&model, prompt.len(), negative, scale);
         check_outputs(case, &outputs(&guided, model.vocabulary(), case, |request| request));
-        // Reading ahead and cutting back goes through both caches.
+        // Drafted tokens are read ahead and cut back in both caches.
         let draft = Draft::Ngram { longest: 2, tokens: 4 };
         check_outputs(case, &outputs(&guided, model.vocabulary(), case, |request| request.draft(draft)));
     }
@@ -176,7 +176,7 @@ fn trees_give_the_logits_of_their_paths() {
     let scratch = Scratch::new("trees");
     let (_, model) = strategies(&scratch);
     let past = [5, 6, 7].map(TokenId);
-    // Two tokens in a row, then branches: 10–11–(20–(30, 31), 21).
+    // The tree has two tokens in a row, then branches: 10–11–(20–(30, 31), 21).
     let tokens = [10, 11, 20, 21, 30, 31].map(TokenId);
     let parents = [Some(1), Some(1), Some(2), Some(2)];
     let paths: [&[u32]; 6] =
@@ -200,7 +200,7 @@ fn trees_give_the_logits_of_their_paths() {
         assert!(near(logits.row(1, row).unwrap(), &of_path(path)), "{path:?}");
     }
     assert_eq!((logits.rows(0), hidden.rows(0), hidden.rows(1), hidden.vocab_size()), (0, 1, 6, 48));
-    // Of the tree, one path is kept, and the model goes on behind it.
+    // One path of the tree is kept, and the model continues after it.
     model.keep(&mut cache, 3, &[0, 1, 2, 5]).unwrap();
     assert_eq!(model.cache_len(&cache), 7);
     let next = ForwardInput { tokens: &[TokenId(40)], cache: &mut cache, rows: LogitRows::Last };
@@ -229,7 +229,7 @@ fn drafters_on_a_model_change_no_token() {
             .collect();
         (name, shape, numbers)
     };
-    // Heads of the published form, and a first one that is the model's own output matrix, which is
+    // Draft heads of the published form. The first one is the model's own output matrix, which is
     // often right.
     let mut file: Vec<_> = (0..3)
         .flat_map(|head| {

@@ -1,4 +1,4 @@
-//! Every strategy with every kind of constraint, drafter and mixture of models.
+//! Every strategy combined with every kind of constraint, drafter and mixture of models.
 
 use std::ops::ControlFlow;
 
@@ -19,7 +19,7 @@ const DRAFTS: [Draft; 5] = [
     Draft::Heads { tokens: 6 },
 ];
 
-/// A constraint of each kind, and none.
+/// A constraint of each kind, and no constraint.
 fn constraints() -> Vec<(&'static str, Option<Constraint>)> {
     let vocabulary = vocabulary();
     let schema = r#"{"type": "object", "properties": {"name": {"type": "boolean"}, "b": {"enum": [1, "ab"]}},
@@ -83,7 +83,8 @@ impl Mixture {
     }
 }
 
-/// Checks that every output is in the constraint's language, or begins a text of it and says so.
+/// Checks that every output is a word of the constraint, or is reported as unfinished and is the
+/// beginning of one.
 fn check(name: &str, constraint: Option<&Constraint>, strategy: &Strategy, generation: &Generation) {
     let completes = matches!(strategy, Strategy::Sample | Strategy::BestOf(_));
     for completion in &generation.completions {

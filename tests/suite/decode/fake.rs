@@ -1,4 +1,4 @@
-//! Models whose logits are a table, and what goes with them.
+//! Models whose logits come from a table or a hash, and helpers for requests to them.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +12,11 @@ use hedgerow::grammar::{GrammarBuilder, NodeId};
 use hedgerow::sampling::SamplingParams;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
-/// Width of the hidden states.
+/// The width of the hidden states.
 pub const HIDDEN: usize = 64;
 
-/// The single bytes, then these, then the end of sequence.
+/// The longer tokens of the vocabulary. They come after the single bytes and before the end of
+/// sequence.
 pub const WORDS: [&str; 12] =
     ["hello", " wor", "ld", "name", "{\"", "\": ", "\"}", "true", "false", "ll", "ab", "a\"}"];
 pub const PAD: usize = 3;
@@ -39,22 +40,23 @@ pub fn eos() -> TokenId {
     vocabulary().eos()[0]
 }
 
-/// The tokens of a text, words wherever they fit.
+/// The tokens of a text, with the longest words that fit.
 pub fn tokens(text: &[u8]) -> Vec<TokenId> {
     vocabulary().greedy_tokenize(text).unwrap()
 }
 
-/// How a fake model scores the next token.
+/// The scores that a fake model gives to next tokens.
 #[derive(Clone)]
 pub enum Scores {
-    /// By a hash of the bytes read so far and the token, in [−4, 4); the end of sequence gets this
+    /// A hash of the bytes read so far and of the token, in [−4, 4). The end of sequence gets `eos`
     /// on top.
     Hash { eos: f32 },
-    /// After `prompt` tokens these, then the end of sequence, each 10 above all others.
+    /// A script: after `prompt` tokens these `tokens`, then the end of sequence, each scored 10
+    /// above all others.
     Script { prompt: usize, tokens: Vec<TokenId> },
-    /// One value for everything.
+    /// One value for all tokens.
     Flat(f32),
-    /// This many zeros.
+    /// A row of this many zeros, for a model with the wrong width.
     Width(usize),
 }
 
@@ -63,7 +65,7 @@ pub struct Fake {
     pub scores: Scores,
     pub context: usize,
     pub passes: AtomicUsize,
-    /// The forward pass that fails.
+    /// The number of the forward pass that fails.
     pub fails_at: usize,
 }
 
@@ -172,8 +174,8 @@ impl LanguageModel for Fake {
         Logits::new(values, width, rows)
     }
 
-    /// The hidden state behind a token is its path: the last [`HIDDEN`] tokens, older ones first,
-    /// −1 where there are none.
+    /// Gives as the hidden state after a token its path: the last [`HIDDEN`] tokens, older ones
+    /// first, with −1 where there are none.
     fn forward_tree(&self, batch: &mut [TreeInput<'_, Vec<TokenId>>]) -> Result<TreeOutput, ModelError> {
         self.passes.fetch_add(1, Ordering::Relaxed);
         let (mut values, mut rows, mut hidden, mut read) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -211,7 +213,7 @@ impl LanguageModel for Fake {
     }
 }
 
-/// Its inner layers score as it does itself after one more token.
+/// The logits of an inner layer are those of the last layer after one more token.
 impl EarlyExit for Fake {
     fn layers(&self) -> usize {
         10
@@ -241,7 +243,7 @@ impl EarlyExit for Fake {
     }
 }
 
-/// Three heads that follow the greedy path of a model that is not quite the one they sit on.
+/// Three draft heads that follow the greedy path of a model which differs a little from the target.
 pub struct Heads(pub Fake);
 
 impl DraftHeads for Heads {
@@ -261,14 +263,14 @@ impl DraftHeads for Heads {
     }
 }
 
-/// A constraint from a grammar of literals.
+/// A constraint from a grammar that the closure builds.
 pub fn constraint(build: impl Fn(&mut GrammarBuilder) -> NodeId) -> Constraint {
     let mut builder = GrammarBuilder::new();
     let root = build(&mut builder);
     Constraint::new(&builder.build(root, None).unwrap(), &vocabulary()).unwrap()
 }
 
-/// `{"name": true}` or `{"name": false}`, some spaces before the brace.
+/// The texts `{"name": true}` and `{"name": false}`, with some spaces before the brace.
 pub fn boolean_object() -> Constraint {
     constraint(|b| {
         let space = b.nodes.literal(b" ");

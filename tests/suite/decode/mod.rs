@@ -1,5 +1,5 @@
-//! The decoding loop over models whose logits are a table: stop rules, streaming, forced tokens,
-//! batching, errors.
+//! The decoding loop over models with fixed logits: stop rules, streaming, forced tokens, batching
+//! and errors.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use hedgerow::sampling::{SamplingError, SamplingParams};
 use hedgerow::vocab::TokenId;
 
 #[test]
-fn ends() {
+fn outputs_end_by_their_stop_rules() {
     let text = |words: &str| tokens(words.as_bytes());
     let request = || Request::new(text("hello")).sampling(greedy());
     let script = "hello world, hello";
@@ -54,9 +54,9 @@ fn ends() {
 }
 
 #[test]
-fn least_lengths_hold_back_every_end() {
+fn minimum_lengths_hold_back_every_end() {
     let prompt = || tokens(b"hello");
-    // The end of sequence is the model's favourite from the start.
+    // The model scores the end of sequence highest from the start.
     let model = Fake::new(Scores::Hash { eos: 100.0 });
     let completion = |request: Request| run(&model, request).unwrap().completions.remove(0);
     assert_eq!(completion(Request::new(prompt()).sampling(greedy())).tokens, [eos()]);
@@ -76,7 +76,7 @@ fn least_lengths_hold_back_every_end() {
 }
 
 #[test]
-fn a_grammar_that_is_done_overrules_the_least_length() {
+fn a_complete_grammar_overrules_the_minimum_length() {
     let model = Fake::new(Scores::Hash { eos: 0.0 });
     let request = Request::new(tokens(b"x")).sampling(greedy().min_tokens(30)).constraint(boolean_object());
     let completion = run(&model, request).unwrap().completions.remove(0);
@@ -163,8 +163,8 @@ fn streaming_gives_the_text_piece_by_piece() {
     let completion = &generation.completions[0];
     assert_eq!((text.as_str(), text.as_bytes()), (completion.text.as_str(), output));
     assert_eq!(all, completion.tokens);
-    // One chunk a pass; "hello " waits for the `€` that rules out the stop string, and the `€` for
-    // all its bytes.
+    // Each pass gives one chunk. "hello " is held back until the `€` rules out the stop string, and
+    // the `€` until all its bytes have come.
     assert_eq!(pieces.len(), generation.usage.forward_passes);
     assert_eq!(&pieces[..10], ["", "", "", "", "", "", "hello ", "", "€", "u"]);
     assert_eq!(pieces.last().unwrap(), "hello wor");
@@ -196,7 +196,7 @@ fn cancelling_takes_effect_within_the_step() {
         assert_eq!(generation.completions[0].finish, FinishReason::Cancelled);
         assert_eq!((generation.usage.forward_passes, generation.completions[0].tokens.len()), (after, after));
     }
-    // Also between the parts of a long prompt.
+    // A cancellation takes effect between the parts of a long prompt, too.
     let batch = Batch::new(&model, &vocabulary()).unwrap().pass_tokens(10);
     let generation = batch.run(Request::new(vec![TokenId(65); 95]), |_| ControlFlow::Break(())).unwrap();
     assert_eq!((generation.usage.forward_passes, generation.completions[0].tokens.len()), (1, 0));
@@ -224,7 +224,7 @@ fn long_prompts_are_read_in_parts() {
 }
 
 #[test]
-fn seeds_decide() {
+fn seeds_decide_the_outputs() {
     let model = Fake::new(Scores::Hash { eos: -2.0 });
     let texts = |params: SamplingParams, completions| {
         let request = Request::new(tokens(b"x")).sampling(params.max_tokens(12)).completions(completions);
@@ -237,14 +237,14 @@ fn seeds_decide() {
     assert_eq!(three, texts(params().seed(7), 3));
     assert!(three[0] != three[1] && three[1] != three[2]);
     assert_ne!(three[0], texts(params().seed(8), 1)[0]);
-    // Completion i of a request is completion 0 of one that begins at i.
+    // Completion i of a request is completion 0 of a request that begins at completion i.
     assert_eq!(three[2], texts(params().seed(7).completion(2), 1)[0]);
     let same = texts(greedy(), 2);
     assert_eq!(same[0], same[1]);
 }
 
 #[test]
-fn company_changes_nothing() {
+fn other_requests_in_a_batch_change_nothing() {
     let model = Fake::new(Scores::Hash { eos: 3.0 });
     let request = |n: u64| {
         let sampling = SamplingParams::default().seed(n).max_tokens(5 + n as usize).repetition_penalty(1.3);
@@ -285,7 +285,7 @@ fn company_changes_nothing() {
 }
 
 #[test]
-fn guesses_change_nothing_but_the_number_of_passes() {
+fn drafts_change_nothing_but_the_number_of_passes() {
     let draft = Draft::Ngram { longest: 3, tokens: 5 };
     let output = b"hello world, hello world, hello world, abababababab";
     let script = || Fake::script(2, output);
@@ -315,7 +315,7 @@ fn contexts_end_outputs() {
     let mut model = Fake::new(Scores::Hash { eos: -100.0 });
     model.context = 10;
     let generation = run(&model, Request::new(vec![TokenId(65); 7])).unwrap();
-    // Three tokens fill the context, a fourth is drawn behind it.
+    // Three tokens fill the context, and a fourth is drawn after it.
     assert_eq!(generation.completions[0].tokens.len(), 4);
     assert_eq!(generation.completions[0].finish, FinishReason::Length);
     assert_eq!(run(&model, Request::new(vec![TokenId(65); 10])).unwrap().usage.completion_tokens, 1);
@@ -327,7 +327,7 @@ fn contexts_end_outputs() {
 }
 
 #[test]
-fn logprobs_are_those_of_the_law_and_of_the_model() {
+fn logprobs_are_those_of_the_distribution_and_of_the_model() {
     let model = Fake::script(1, b"hello");
     let request = |temperature| {
         let sampling = SamplingParams::default().temperature(temperature).top_k(5);
@@ -337,7 +337,7 @@ fn logprobs_are_those_of_the_law_and_of_the_model() {
     let completion = &generation.completions[0];
     assert_eq!(completion.logprobs.len(), completion.tokens.len());
     let first = &completion.logprobs[0];
-    // Padding is no token.
+    // Padding is no token and has no probability.
     let others = (vocabulary().token_count() - 1) as f32;
     let expected = 10.0 - (10f32.exp() + others).ln();
     assert!((first.raw.unwrap() - expected).abs() < 1e-5, "{first:?}");
@@ -348,7 +348,7 @@ fn logprobs_are_those_of_the_law_and_of_the_model() {
 }
 
 #[test]
-fn what_the_model_gets_wrong_is_an_error() {
+fn faults_of_the_model_are_errors() {
     let size = vocabulary().size();
     for (scores, expected) in [
         (Scores::Flat(f32::NAN), "is NaN"),
@@ -370,7 +370,7 @@ fn what_the_model_gets_wrong_is_an_error() {
 }
 
 #[test]
-fn a_failing_pass_ends_those_in_it() {
+fn a_failing_pass_ends_the_requests_in_it() {
     let mut model = Fake::new(Scores::Hash { eos: -100.0 });
     model.fails_at = 3;
     let mut batch = Batch::new(&model, &vocabulary()).unwrap();
@@ -463,7 +463,8 @@ fn times_are_those_of_the_clock() {
     let request = Request::new(tokens(b"x")).sampling(greedy()).constraint(boolean_object());
     let Generation { timings, usage, .. } =
         batch.run(request, |_: Chunk<'_>| ControlFlow::Continue(())).unwrap();
-    // One tick between any two readings: a pass is one, a draw is one.
+    // One tick passes between any two readings of the clock. A pass takes one tick, and so does a
+    // draw.
     assert_eq!(timings.prefill, Duration::from_millis(1));
     assert_eq!(timings.forward, Duration::from_millis(usage.forward_passes as u64 - 1));
     assert_eq!(timings.sample, Duration::from_millis(usage.forward_passes as u64));

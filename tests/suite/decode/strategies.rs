@@ -1,4 +1,4 @@
-//! Strategies over the loop: drafts of every kind, beams, best-of-n, shared prefixes.
+//! Strategies in the loop: drafts of every kind, beams, best-of-n and shared prefixes.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -13,12 +13,12 @@ use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
 use hedgerow::vocab::TokenId;
 
-/// The letters `a` and `b`, and the end.
+/// The ids of the letters `a` and `b` and of the end.
 fn letters() -> Vec<TokenId> {
     "ab".bytes().map(|byte| TokenId(byte.into())).chain([eos()]).collect()
 }
 
-/// Words of `ab`, `bbaaa` and `b`.
+/// A constraint whose outputs are made of `ab`, `bbaaa` and `b`.
 fn binary() -> Constraint {
     constraint(|b| {
         let parts = [b.nodes.literal(b"ab"), b.nodes.literal(b"bbaaa"), b.nodes.literal(b"b")];
@@ -27,15 +27,15 @@ fn binary() -> Constraint {
     })
 }
 
-/// The target. Its law over few tokens repeats itself by chance: right and wrong guesses in every
-/// mixture.
+/// The target model. Over few tokens its outputs repeat themselves by chance, so that right and
+/// wrong drafts are mixed.
 fn target(context: usize) -> Fake {
     let mut model = Fake::new(Scores::Hash { eos: -1.0 });
     model.context = context;
     model
 }
 
-/// Runs a request with a draft model and draft heads at hand that differ from the target in the end
+/// Runs a request with a draft model and with draft heads. Both differ from the target in the end
 /// of sequence.
 fn run_drafted(model: &Fake, request: Request) -> Generation {
     let other = || Fake::new(Scores::Hash { eos: 2.0 });
@@ -60,14 +60,14 @@ fn prompts_that_end_within_a_token_are_healed() {
             b.nodes.alt(&words)
         })
     };
-    // The prompt ends in `h`, which the model would write as the beginning of `hello`.
+    // The prompt ends in `h`. The model would write it as the beginning of `hello`.
     let prompt = tokens(b"say: h");
     let model = Fake::script(prompt.len() - 1, b"hello world");
     let request = Request::new(prompt.clone()).sampling(greedy()).healing(TokenHealing::On);
     for (constraint, text, first) in [
         (None, "ello world", "hello"),
         (Some(all(&["ello world", "i"])), "ello world", "hello"),
-        // `hello` would say what may not be said: the prompt's own token is all that is left.
+        // `hello` would write a forbidden text, so that only the prompt's own token is left.
         (Some(all(&["i world", "a world"])), "a world", "h"),
         (Some(all(&["ello"])), "ello", "hello"),
     ] {
@@ -85,7 +85,7 @@ fn prompts_that_end_within_a_token_are_healed() {
     let beam = request.clone().strategy(Strategy::Beam(BeamSearch::new(2))).constraint(all(&["ello", "ey"]));
     assert_eq!(run(&model, beam).unwrap().completions[0].text, "ello");
 
-    // Several tokens may spell the bytes of one: behind `name` taken back, `n` and `a` go on to it
+    // Several tokens may spell the bytes of one. When `name` is taken back, `n` and `a` continue it
     // as well.
     let whole = tokens(b"a{\"");
     assert_eq!(whole.len(), 2);
@@ -95,8 +95,8 @@ fn prompts_that_end_within_a_token_are_healed() {
         let request = Request::new(prompt).sampling(sampling).healing(TokenHealing::On);
         run(&model, request).unwrap()
     };
-    // Nothing goes on from `{"`, and nothing is healed of a prompt of one token, or of a special
-    // one.
+    // No token continues `{"`, so nothing is healed. Neither is a prompt of one token, nor a
+    // special token.
     for prompt in [&whole, &tokens(b"h"), &[tokens(b"h"), vec![eos()]].concat()] {
         assert_eq!(healed(prompt, 1).usage.prompt_tokens, prompt.len());
     }
@@ -109,7 +109,7 @@ fn prompts_that_end_within_a_token_are_healed() {
 }
 
 #[test]
-fn guesses_that_nobody_drew_change_no_token() {
+fn drafts_that_are_not_drawn_change_no_token() {
     let mut confirmed = [0; 3];
     for seed in 0..30 {
         let sampling = SamplingParams::default()
@@ -144,17 +144,17 @@ fn drafts_of_a_model_are_cheap_where_it_is_right() {
     let plain = run(&target(4096), request(Draft::None)).unwrap();
     for (draft, passes) in [(LIKELIEST, 8), (DRAWN, 8), (HEADS, 24)] {
         let guessed = run_drafted(&target(4096), request(draft));
-        // Greedy output is the same to the byte, drawn guesses or not.
+        // Greedy output is the same to the byte, with drawn and with likeliest drafts.
         assert_eq!(plain.completions, guessed.completions, "{draft:?}");
         let usage = guessed.usage;
-        // The two models agree on everything but the end, which is held back here; heads do not
-        // know that it is.
+        // The two models agree on all tokens but the end, which is held back here. The heads do not
+        // know that the end is held back.
         assert!(usage.forward_passes <= passes + 1, "{draft:?} {usage:?}");
         assert_eq!(usage.forward_passes, 40 - usage.confirmed_tokens, "{draft:?} {usage:?}");
     }
 }
 
-/// Probabilities of all outputs of `length` tokens, by the sampler alone.
+/// The probabilities of all outputs of `length` tokens, computed with the sampler alone.
 fn joint(
     model: &Fake,
     prompt: &[TokenId],
@@ -188,7 +188,7 @@ fn joint(
 }
 
 #[test]
-fn drawn_guesses_leave_the_joint_law_as_it_is() {
+fn drawn_drafts_keep_the_joint_distribution() {
     const LENGTH: usize = 5;
     let prompt = tokens(b"xy");
     for constraint in [None, Some(binary())] {
@@ -197,8 +197,8 @@ fn drawn_guesses_leave_the_joint_law_as_it_is() {
             .allowed_tokens(letters())
             .frequency_penalty(0.5)
             .max_tokens(LENGTH);
-        let law = joint(&target(4096), &prompt, &params, &constraint, LENGTH);
-        assert!((law.iter().map(|entry| entry.1).sum::<f64>() - 1.0).abs() < 1e-4);
+        let distribution = joint(&target(4096), &prompt, &params, &constraint, LENGTH);
+        assert!((distribution.iter().map(|entry| entry.1).sum::<f64>() - 1.0).abs() < 1e-4);
         for draft in [DRAWN, HEADS] {
             let mut request = Request::new(prompt.clone())
                 .sampling(params.clone().seed(11))
@@ -211,7 +211,7 @@ fn drawn_guesses_leave_the_joint_law_as_it_is() {
             assert!(generation.usage.confirmed_tokens > 2000, "{:?}", generation.usage);
             let count = generation.completions.len() as f64;
             let (mut chi_squared, mut cells, mut rest) = (0.0, 0, (count, count));
-            for (output, probability) in &law {
+            for (output, probability) in &distribution {
                 let expected = probability * count;
                 if expected < 8.0 {
                     continue;
@@ -224,7 +224,7 @@ fn drawn_guesses_leave_the_joint_law_as_it_is() {
             if rest.1 > 1.0 {
                 chi_squared += (rest.0 - rest.1).powi(2) / rest.1;
             }
-            // Mean plus four standard deviations.
+            // The bound is the mean plus four standard deviations.
             let bound = f64::from(cells) + 4.0 * (2.0 * f64::from(cells)).sqrt();
             assert!(cells > 8 && chi_squared < bound, "{draft:?}: χ² = {chi_squared} over {cells} cells");
         }
@@ -232,7 +232,7 @@ fn drawn_guesses_leave_the_joint_law_as_it_is() {
 }
 
 #[test]
-fn typical_acceptance_takes_more_guesses_and_keeps_the_grammar() {
+fn typical_acceptance_takes_more_drafts_and_keeps_the_grammar() {
     let request = |acceptance| {
         let sampling = SamplingParams::default().temperature(2.0).seed(3).max_tokens(60);
         let request = Request::new(tokens(b"xy")).sampling(sampling).completions(8).draft(LIKELIEST);
@@ -260,7 +260,7 @@ fn drafters_that_are_missing_are_named() {
     assert!(error.to_string().contains("ε between 0 and 1"), "{error}");
 }
 
-/// ln softmax of a row, the token's.
+/// The logarithm of a token's probability under the softmax of a row.
 fn logprob(row: &[f32], token: TokenId) -> f64 {
     let sum: f64 = row.iter().map(|&l| f64::from(l).exp()).sum();
     f64::from(row[token.index()]) - sum.ln()
@@ -277,7 +277,7 @@ fn wide_beams_find_the_best_of_all() {
             b.nodes.repeat(letter, 1, 3)
         })
     };
-    // All 3 + 9 + 27 texts in all their cuttings into tokens, by hand.
+    // All 3 + 9 + 27 sequences of one to three tokens, scored without the loop.
     let mut matchers = vec![(Vec::<TokenId>::new(), 0.0)];
     let mut all = Vec::new();
     while let Some((output, sum)) = matchers.pop() {
@@ -436,9 +436,9 @@ fn prompts_that_begin_alike_are_read_once() {
         assert_eq!(result.completions, run(&model, request(prompt)).unwrap().completions);
         reused.push(result.usage.reused_tokens);
     }
-    // The last token is read again; of two kept beginnings the longer counts.
+    // The last token is read again. Of two stored prefixes, the longer is used.
     assert_eq!(reused, [0, 9, 5, 0, 5]);
-    // A beginning can be shared while it is being read.
+    // A prefix can be shared while it is being read.
     batch.join(request(b"a rather long beginning")).unwrap();
     batch.step(|_, _| ControlFlow::Continue(()));
     let second = batch.join(request(b"a rather long beginning, too")).unwrap();
@@ -452,7 +452,7 @@ fn prompts_that_begin_alike_are_read_once() {
     assert!(model.passes.load(Ordering::Relaxed) > before && model.vocab_size() > 0);
 }
 
-/// Objects that nest, with names that are required: what is open must be closed.
+/// Nested objects with required names, in which everything that is open must be closed.
 fn nested() -> Constraint {
     let schema = r##"{"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"kind":{"enum":["leaf","branch"]},
         "note":{"type":"string"},"children":{"type":"array","items":{"$ref":"#/$defs/node"},"minItems":1}},
@@ -463,8 +463,8 @@ fn nested() -> Constraint {
 
 #[test]
 fn outputs_with_a_budget_end_complete() {
-    // The end of sequence is never wanted, and some bytes lead deeper: without a budget these
-    // outputs would be cut.
+    // The end of sequence is never preferred, and some bytes lead deeper. Without a budget these
+    // outputs would be cut off.
     let model = Fake::new(Scores::Hash { eos: -100.0 });
     let (mut cut, mut written) = (0, 0);
     for seed in 0..12 {
@@ -499,7 +499,8 @@ fn outputs_with_a_budget_end_complete() {
         }
     }
     assert!(cut > 100 && written > 100, "{cut} {written}");
-    // If nothing complete fits, the request is refused before the first pass, or cut.
+    // If no complete output fits, the request is refused before the first pass, or its output is
+    // cut off.
     let request = Request::new(tokens(b"x")).sampling(greedy().max_tokens(5)).constraint(nested());
     let passes = model.passes.load(Ordering::Relaxed);
     let refused = run(&model, request.clone()).unwrap_err();
@@ -511,7 +512,7 @@ fn outputs_with_a_budget_end_complete() {
     assert_eq!((cut.finish, cut.complete), (FinishReason::Length, Some(false)));
 }
 
-/// Checks what a complete output says of its end; 1 if the budget has written it.
+/// Checks the reported end of a complete output, and returns 1 if the budget has written the end.
 fn check_ending(completion: &Completion, room: usize) -> usize {
     match completion.budget_ending {
         None => 0,
