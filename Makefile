@@ -4,6 +4,8 @@
 PYTHON ?= python3
 CARGO ?= cargo
 FEATURES := torch,cli
+# One build serves all tests; tests/ablation.rs needs the switches.
+TEST_FEATURES := $(FEATURES),ablation
 MODEL := .deps/models/smollm2-135m-instruct-q4_1/SmolLM2-135M-Instruct.Q4_1.gguf
 PROMPT ?= Describe a person named Ada who is 36 years old and likes chess, tea and engines.
 # Arguments for the benchmark runner, e.g. make bench BENCH="maskbench --help".
@@ -41,8 +43,8 @@ demo: setup ## set up, build, and let a real model fill in a JSON Schema
 		--schema examples/data/person.schema.json --stream
 
 test: setup data ## set up and run all tests: Rust, documentation examples, C
-	$(CARGO) test -p hedgerow -p hedgerow-header --features $(FEATURES)
-	$(CARGO) test --features $(FEATURES) --test suite --test cli --test torch -- --ignored --skip long_ $(NEEDS)
+	$(CARGO) test -p hedgerow -p hedgerow-header --features $(TEST_FEATURES)
+	$(CARGO) test --features $(TEST_FEATURES) --test suite --test cli --test torch -- --ignored --skip long_ $(NEEDS)
 	$(MAKE) capi-test
 
 capi-test: setup ## build and run the C and C++ programs of tests/capi
@@ -51,7 +53,7 @@ capi-test: setup ## build and run the C and C++ programs of tests/capi
 
 lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --exclude peers --all-targets --features $(FEATURES) -- -D warnings
+	$(CARGO) clippy --workspace --exclude peers --all-targets --features $(TEST_FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features $(FEATURES)
 	$(CARGO) check
 	$(CARGO) check --features decode

@@ -1,6 +1,13 @@
-//! What the engine does to be fast, one by one: each can be left out of a process, to measure what it is worth
-//! (`benches/peers`) and to test that masks are the same without it. Not for other uses: it is process-wide.
+//! A switch for each of the engine's optimisations, to measure what it is worth.
+//!
+//! An optimisation makes masks faster and changes none of them. With the feature `ablation` each
+//! can be left out of a process: the benchmarks measure the difference, and a test compares the
+//! masks. Without the feature every check is the constant `true`, so that nothing is checked at run
+//! time.
+//!
+//! The switches are process-wide. Whoever turns one must have the process to themselves.
 
+#[cfg(feature = "ablation")]
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One thing that makes masks faster and changes none of them.
@@ -8,13 +15,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum Optimisation {
     /// Masks are kept by state.
     Memo,
-    /// Masks are put together from summaries of terminals, not by stepping through the trie of all tokens.
+    /// Masks are made of summaries of terminals, and not by stepping through the trie of all
+    /// tokens.
     Summaries,
-    /// Summaries are kept by the vocabulary for all grammars.
+    /// Summaries are kept with the vocabulary, for all grammars.
     Sharing,
     /// Permissive strings read prepared sets of tokens.
     Slices,
-    /// Summaries are found by their difference to a plainer one.
+    /// Summaries are found by their difference to that of a more permissive language.
     Differences,
     /// Counts that no token can reach are taken for unbounded.
     Clamping,
@@ -26,7 +34,8 @@ pub enum Optimisation {
     IdleWhitespace,
 }
 
-/// All of them, by the name that the command line gives them.
+/// All optimisations, by the names that the benchmarks' command line gives them.
+#[cfg(feature = "ablation")]
 pub const OPTIMISATIONS: [(&str, Optimisation); 9] = [
     ("memo", Optimisation::Memo),
     ("summaries", Optimisation::Summaries),
@@ -36,22 +45,35 @@ pub const OPTIMISATIONS: [(&str, Optimisation); 9] = [
     ("clamping", Optimisation::Clamping),
     ("stripping", Optimisation::Stripping),
     ("first-bytes", Optimisation::FirstBytes),
-    ("idle-spaces", Optimisation::IdleWhitespace),
+    ("idle-whitespace", Optimisation::IdleWhitespace),
 ];
 
+/// One bit for each optimisation that is left out.
+#[cfg(feature = "ablation")]
 static DISABLED: AtomicU32 = AtomicU32::new(0);
 
-/// Does without `optimisation` from now on, in the whole process.
+/// Leaves `optimisation` out from now on, in the whole process.
+#[cfg(feature = "ablation")]
 pub fn disable(optimisation: Optimisation) {
     DISABLED.fetch_or(1 << optimisation as u32, Ordering::Relaxed);
 }
 
-/// Makes use of all optimisations again.
+/// Uses all optimisations again.
+#[cfg(feature = "ablation")]
 pub fn enable_all() {
     DISABLED.store(0, Ordering::Relaxed);
 }
 
-/// Whether `optimisation` is made use of.
+/// True unless `optimisation` was left out.
+#[cfg(feature = "ablation")]
+#[inline]
 pub(super) fn enabled(optimisation: Optimisation) -> bool {
     DISABLED.load(Ordering::Relaxed) >> (optimisation as u32) & 1 == 0
+}
+
+/// True: without the feature `ablation` nothing can be left out.
+#[cfg(not(feature = "ablation"))]
+#[inline(always)]
+pub(super) const fn enabled(_: Optimisation) -> bool {
+    true
 }

@@ -1,4 +1,7 @@
 //! Masks for many sequences at once.
+//!
+//! A batch of sequences needs one mask each before every step of the model. Most of them are known
+//! and only copied. The rest are computed, in parallel where they belong to different constraints.
 
 use super::error::EngineError;
 use super::matcher::Matcher;
@@ -6,17 +9,19 @@ use crate::automata::Interrupt;
 use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroUsize;
 
-/// Fills one mask row per matcher: row `i` is `out[i * words .. (i + 1) * words]` with `words = size.div_ceil(32)`,
-/// as [`Matcher::fill_mask`] writes it. The matchers, `Matcher` or `&mut Matcher`, may be of different constraints.
+/// Fills one mask row for each matcher. Row `i` is `out[i * words .. (i + 1) * words]` with `words
+/// = size.div_ceil(32)`, written as [`Matcher::fill_mask`] writes it. The matchers, `Matcher` or
+/// `&mut Matcher`, may belong to different constraints.
 ///
-/// At most `threads` threads work at it, the caller's among them; the result does not depend on how many. Known masks are copied by
-/// the caller: each takes less than a microsecond, and starting a thread some tens of them. Unknown masks of one
-/// constraint are found one after the other, whoever asks. Threads are therefore only started where masks of several
-/// constraints are unknown, and not more than there are such constraints.
+/// At most `threads` threads work at it, the caller's among them. The result does not depend on
+/// their number. The caller's thread copies known masks, since each copy takes less than a
+/// microsecond and starting a thread takes tens of them. Unknown masks of one constraint are
+/// computed one after the other, whoever asks. So threads are started only if masks of several
+/// constraints are unknown, and no more than there are such constraints.
 ///
 /// # Errors
-/// [`EngineError::MaskLength`] when `out` is not `matchers.len() * words` long or the matchers' vocabularies differ in
-/// size; else the first row's error.
+/// [`EngineError::MaskLength`] if `out` is not `matchers.len() * words` long or the matchers'
+/// vocabularies differ in size; otherwise the error of the first row that fails.
 ///
 /// ```
 /// # use hedgerow::engine::{fill_masks, Constraint};
@@ -24,7 +29,8 @@ use std::num::NonZeroUsize;
 /// # use std::num::NonZeroUsize;
 /// # let mut builder = GrammarBuilder::new();
 /// # let word = builder.nodes.literal(b"abab");
-/// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+/// # let tokens = ["a", "b", "ab"].map(|token| token.as_bytes().to_vec());
+/// # let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
 /// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
 /// let mut matchers = vec![constraint.matcher(), constraint.matcher()];
 /// matchers[1].advance(TokenId(0))?;
@@ -68,19 +74,19 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
     fill_groups(groups, threads.get())
 }
 
-/// A mask to be found, and the place of its row.
+/// A mask to be computed, and the place of its row.
 struct PendingRow<'a, M> {
     at: usize,
     matcher: &'a mut M,
     out: &'a mut [u32],
 }
 
-/// How many threads are to be started beside the caller's.
+/// The number of threads to be started beside the caller's.
 fn extra_threads(constraints: usize, threads: usize) -> usize {
     constraints.min(threads).saturating_sub(1)
 }
 
-/// Finds masks, those of each group one after the other.
+/// Computes masks, those of each group one after the other.
 fn fill_groups<M: BorrowMut<Matcher> + Send>(
     groups: Vec<Vec<PendingRow<'_, M>>>,
     threads: usize,

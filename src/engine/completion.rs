@@ -1,57 +1,73 @@
-//! A short way to the end: the least that must still be written before the output is complete.
+//! Completions: a short text that completes an output.
 //!
-//! Every state that is reached can be completed; the question is how. What a continuation costs at least is known by its structure
-//! ([`cost`](super::cost)): so each thread of a state has a price, that of the shortest word of its terminal and of what follows,
-//! and the cheapest one leads to the next state, where the same is asked again. Where prices are exact this goes straight to the end,
-//! one state for each terminal written, and what it writes has the fewest bytes there can be. Where they are too low, because parts
-//! depend on each other, other ways are tried in the order of their prices (A*), at first carefully and then ever more greedily.
+//! # The idea
 //!
-//! The bytes are then spelt by the fewest tokens. So the way is the shortest in bytes where no items must differ, no keys require
-//! others and nothing is counted, and short elsewhere; in tokens it is the shortest spelling of that text, not of all texts.
+//! Every state that is reached can be completed; the question is how. Each thread of a state has a
+//! cost: that of the shortest word of its terminal plus that of its continuation
+//! ([`cost`](super::cost)). The cheapest thread leads to the next state, where the same is asked
+//! again. Where costs are exact, this goes straight to the end, with one state for each terminal
+//! written. Where costs are too low, because parts of the grammar depend on each other, other ways
+//! are tried in the order of their costs (A*), first carefully and then ever more greedily.
 //!
-//! Answers are kept for each state, since a state inside a long text is the same again and again.
+//! The bytes are then spelt with the fewest tokens. For example, after `{"on": "2026-1` the text
+//! `0-10"}` completes a date, and one token may spell several of its bytes.
+//!
+//! # Exactness
+//!
+//! The text that is found always completes the output. It has the fewest bytes unless items must
+//! differ, keys require other keys, or something is counted; then it is short. It has the fewest
+//! tokens among the spellings of the found text, not of all texts.
+//!
+//! # The price
+//!
+//! About one state for each terminal written. Answers are kept for each state, since a state inside
+//! a long text is the same again and again.
 
-use super::cost::{Costs, NextKey};
+use super::cost::{CostFinder, Costs, NextKey};
 use super::error::EngineError;
-use super::graph::{Core, Graph};
-use super::recogniser::{Awaits, StateId, Thread};
-use super::stack::{CaptureId, Frame};
+use super::recogniser::captures::CaptureId;
+use super::recogniser::continuation::Frame;
+use super::recogniser::state::{Awaits, StateId, Thread};
+use super::recogniser::Recogniser;
+use super::special_tokens::special_token;
 use crate::automata::shortest::Labelled;
 use crate::automata::{interrupt, json_string, LangId};
 use crate::grammar::{SpecialId, MARK};
-use crate::vocab::{TokenId, TokenTrie};
+use crate::vocab::{TokenId, TokenTrie, Vocabulary};
 use hashbrown::{HashMap, HashSet};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-/// How much what is to come weighs beside what was written, one attempt after the other.
+/// The weight of the cost still to come against the bytes already written, for each attempt.
 const WEIGHTS: [u32; 3] = [1, 4, 1 << 12];
-/// States looked at in an attempt for each terminal of its longest way, and beside.
+/// The number of states that an attempt may reach for each terminal on its longest way.
 const STATES_PER_STEP: usize = 4;
+/// The number of states that each attempt may reach besides.
 const MORE_STATES: [usize; 3] = [256, 2048, 1 << 16];
-/// The most words of one terminal, of different labels, that are tried.
+/// The largest number of words of one terminal, with different labels, that are tried.
 const MAX_WORDS: usize = 32;
-/// The most first bytes of one lexeme that are tried.
+/// The largest number of words of one lexeme, with different first bytes, that are tried.
 const MAX_LEXEME_WORDS: usize = 12;
 
-/// What is known of ways to the end.
+/// The completions found so far.
 #[derive(Default)]
 pub(super) struct Completions {
-    pub costs: Costs,
-    /// By state; `None` where the search found none.
+    costs: Costs,
+    /// The tokens by state; `None` where the search found none.
     found: HashMap<StateId, Option<Arc<[TokenId]>>>,
+    /// The number of tokens in all of these.
     tokens: usize,
 }
 
 impl Completions {
-    /// About how many bytes this holds.
+    /// Bytes held, approximately.
     pub fn memory(&self) -> usize {
         self.costs.memory() + self.found.len() * 32 + self.tokens * 4
     }
 }
 
-/// One step of a way: text, or a special token.
+/// One segment of an ending: text, or a special token.
 #[derive(Clone)]
 enum Segment {
     Text(Arc<[u8]>),
@@ -67,49 +83,60 @@ impl Segment {
     }
 }
 
-impl Graph {
-    /// Tokens that complete an output in `state`: none if it is complete.
-    pub fn completion(&self, state: StateId) -> Result<Option<Arc<[TokenId]>>, EngineError> {
-        let mut core = self.lock_for_work()?;
-        if let Some(known) = core.completions.found.get(&state) {
-            return Ok(known.clone());
-        }
-        let found = match core.shortest_ending(state)? {
-            None => None,
-            Some(way) => self.spell(&core, &way)?,
-        };
-        interrupt::ended()?;
-        core.completions.tokens += found.as_ref().map_or(0, |tokens| tokens.len());
-        core.completions.found.insert(state, found.clone());
-        self.publish_locked(&core, state);
-        self.check_budget(&core);
-        Ok(found)
+/// Tokens that complete an output in `state`: none if it is complete. `None` if the vocabulary
+/// cannot spell the text, or if a bounded search found no text.
+///
+/// # Errors
+/// The caller's interrupt, and those of the limits.
+pub(super) fn complete(
+    recogniser: &mut Recogniser,
+    completions: &mut Completions,
+    vocabulary: &Vocabulary,
+    state: StateId,
+) -> Result<Option<Arc<[TokenId]>>, EngineError> {
+    if let Some(known) = completions.found.get(&state) {
+        return Ok(known.clone());
     }
-
-    /// The tokens of a way; `None` where the vocabulary cannot spell it.
-    fn spell(&self, core: &Core, way: &[Segment]) -> Result<Option<Arc<[TokenId]>>, EngineError> {
-        let mut tokens = Vec::new();
-        let mut text = Vec::new();
-        let trie = self.vocabulary.trie();
-        for written in way {
-            match written {
-                Segment::Text(bytes) => text.extend_from_slice(bytes),
-                Segment::Special(special) => {
-                    if !fewest_tokens(trie, &std::mem::take(&mut text), &mut tokens) {
-                        return Ok(None);
-                    }
-                    tokens.push(self.special_token(core, *special)?);
-                }
-            }
-        }
-        Ok(fewest_tokens(trie, &text, &mut tokens).then(|| tokens.into()))
-    }
+    let mut search =
+        Search { finder: CostFinder { recogniser: &mut *recogniser, costs: &mut completions.costs } };
+    let found = match search.shortest_ending(state)? {
+        None => None,
+        Some(segments) => tokenize(vocabulary, recogniser, &segments)?,
+    };
+    interrupt::ended()?;
+    completions.tokens += found.as_ref().map_or(0, |tokens| tokens.len());
+    completions.found.insert(state, found.clone());
+    Ok(found)
 }
 
-/// Adds the fewest tokens that spell `text`, the longest ones first; false where none do. O(bytes × longest token).
+/// The tokens of some segments; `None` if the vocabulary cannot spell them.
+fn tokenize(
+    vocabulary: &Vocabulary,
+    recogniser: &Recogniser,
+    segments: &[Segment],
+) -> Result<Option<Arc<[TokenId]>>, EngineError> {
+    let mut tokens = Vec::new();
+    let mut text = Vec::new();
+    let trie = vocabulary.trie();
+    for segment in segments {
+        match segment {
+            Segment::Text(bytes) => text.extend_from_slice(bytes),
+            Segment::Special(special) => {
+                if !fewest_tokens(trie, &std::mem::take(&mut text), &mut tokens) {
+                    return Ok(None);
+                }
+                let name = recogniser.machine.pool.special_name(*special);
+                tokens.push(special_token(vocabulary, name)?);
+            }
+        }
+    }
+    Ok(fewest_tokens(trie, &text, &mut tokens).then(|| tokens.into()))
+}
+
+/// Adds the fewest tokens that spell `text`; false if none do. O(bytes × longest token).
 fn fewest_tokens(trie: &TokenTrie, text: &[u8], tokens: &mut Vec<TokenId>) -> bool {
     const NONE: u32 = u32::MAX;
-    // For each place in the text how many tokens are left, and where the first of them ends.
+    // For each offset: the number of tokens from there on, the end of the first, and the first.
     let mut left: Vec<(u32, u32, TokenId)> = vec![(NONE, 0, TokenId(0)); text.len() + 1];
     left[text.len()].0 = 0;
     for from in (0..text.len()).rev() {
@@ -135,44 +162,53 @@ fn fewest_tokens(trie: &TokenTrie, text: &[u8], tokens: &mut Vec<TokenId>) -> bo
     true
 }
 
-/// A state that has been reached, and how.
+/// A state that was reached: the bytes written, the segments written, and the last of these with
+/// the state before it.
 struct SearchNode {
     cost: u32,
     steps: usize,
     from: Option<(usize, Segment)>,
 }
 
-/// A way on from a reached state that has not been followed yet.
+/// A move from a reached state that was not followed yet.
 struct OpenEdge {
     from: usize,
-    way: Move,
+    step: Move,
     written: Segment,
 }
 
-/// How a way goes on.
+/// A move from a state to a later one.
 #[derive(Clone, Copy)]
 enum Move {
-    /// The terminal of a thread ends with a label.
-    After(Thread, Option<u32>),
-    /// Byte by byte from a state: of a lexeme, what rivals say counts, too.
-    From(StateId),
+    /// The terminal of a thread is completed with a label.
+    Terminal(Thread, Option<u32>),
+    /// The bytes are read from the state one by one, since the rivals of a lexeme have a say.
+    Bytes(StateId),
+    /// The special token that a thread waits for is read.
     Special(Thread),
 }
 
-/// Ways on by price, the newest first among equals.
+/// Moves by cost. The newest comes first among equals.
 type Queue = BinaryHeap<(Reverse<u32>, usize)>;
 
-impl Core {
-    /// The way from `state` to an accepting state.
+/// A search for a short ending.
+struct Search<'a> {
+    finder: CostFinder<'a>,
+}
+
+impl Search<'_> {
+    /// The segments that lead from `state` to an accepting state.
     fn shortest_ending(&mut self, state: StateId) -> Result<Option<Vec<Segment>>, EngineError> {
         for (weight, more) in WEIGHTS.into_iter().zip(MORE_STATES) {
-            if let Some(way) = self.attempt(state, weight, more)? {
-                return Ok(Some(way));
+            if let Some(ending) = self.attempt(state, weight, more)? {
+                return Ok(Some(ending));
             }
         }
         Ok(None)
     }
 
+    /// A search in which the cost still to come counts `weight` times: 1 finds the shortest ending
+    /// where costs are exact, and more finds some ending sooner.
     fn attempt(
         &mut self,
         start: StateId,
@@ -181,30 +217,30 @@ impl Core {
     ) -> Result<Option<Vec<Segment>>, EngineError> {
         let mut reached = vec![SearchNode { cost: 0, steps: 0, from: None }];
         let mut seen: HashSet<StateId> = [start].into_iter().collect();
-        let mut ahead: Vec<Option<OpenEdge>> = Vec::new();
+        let mut open: Vec<Option<OpenEdge>> = Vec::new();
         let mut queue = Queue::new();
         let mut longest = 0;
         let mut here = Some((start, 0));
         loop {
             if let Some((state, at)) = here {
-                if self.recogniser.is_accepting(state) {
-                    return Ok(Some(way_to(&reached, at)));
+                if self.finder.recogniser.is_accepting(state) {
+                    return Ok(Some(segments_to(&reached, at)));
                 }
                 longest = reached[at].steps.max(longest);
                 if reached.len() > more + STATES_PER_STEP * longest {
                     return Ok(None);
                 }
-                for (written, way, to_come) in self.moves(state)? {
+                for (written, step, to_come) in self.moves(state)? {
                     let cost = reached[at].cost.saturating_add(written.bytes());
                     let rank = cost.saturating_add(to_come.saturating_mul(weight));
-                    queue.push((Reverse(rank), ahead.len()));
-                    ahead.push(Some(OpenEdge { from: at, way, written }));
+                    queue.push((Reverse(rank), open.len()));
+                    open.push(Some(OpenEdge { from: at, step, written }));
                 }
             }
             interrupt::check()?;
             let Some((_, next)) = queue.pop() else { return Ok(None) };
-            let Some(OpenEdge { from, way, written }) = ahead[next].take() else { continue };
-            let state = self.follow(way, &written)?;
+            let Some(OpenEdge { from, step, written }) = open[next].take() else { continue };
+            let state = self.follow(step, &written)?;
             here = (state != StateId::DEAD && seen.insert(state)).then(|| {
                 let SearchNode { cost, steps, .. } = reached[from];
                 let cost = cost.saturating_add(written.bytes());
@@ -214,85 +250,90 @@ impl Core {
         }
     }
 
-    /// The state to which a way on leads.
-    fn follow(&mut self, way: Move, written: &Segment) -> Result<StateId, EngineError> {
+    /// The state to which a move leads.
+    fn follow(&mut self, step: Move, written: &Segment) -> Result<StateId, EngineError> {
         let text: &[u8] = match written {
             Segment::Text(bytes) => bytes,
             Segment::Special(_) => &[],
         };
-        let recogniser = &mut self.recogniser;
-        match way {
-            Move::Special(thread) => recogniser.after_special(thread),
-            Move::From(state) => text.iter().try_fold(state, |at, &byte| recogniser.step(at, byte)),
-            Move::After(thread, label) => {
-                let push = |capture: CaptureId, &byte: &u8| recogniser.captures.push(capture, byte);
+        let recogniser = &mut *self.finder.recogniser;
+        match step {
+            Move::Special(thread) => recogniser.after_terminal(thread.cont, thread.capture, None),
+            Move::Bytes(state) => text.iter().try_fold(state, |at, &byte| recogniser.step(at, byte)),
+            Move::Terminal(thread, label) => {
+                let push = |capture: CaptureId, &byte: &u8| recogniser.machine.captures.push(capture, byte);
                 let capture = text.iter().fold(thread.capture, push);
-                recogniser.after(thread.cont, capture, label)
+                recogniser.after_terminal(thread.cont, capture, label)
             }
         }
     }
 
-    /// Ways to finish each of a state's terminals, with the price of what follows.
+    /// The moves that complete a terminal of `state`, each with the cost of what follows.
     fn moves(&mut self, state: StateId) -> Result<Vec<(Segment, Move, u32)>, EngineError> {
-        let mut ways = Vec::new();
-        let is_lexed = self.recogniser.pool.is_lexed();
-        for thread in self.recogniser.threads(state).to_vec() {
+        let mut moves = Vec::new();
+        let is_lexed = self.finder.recogniser.machine.pool.is_lexed();
+        for thread in self.finder.recogniser.threads(state).to_vec() {
             match thread.awaits() {
                 Awaits::Special(special) => {
-                    let to_come = self.cont_cost(thread.cont);
-                    ways.push((Segment::Special(special), Move::Special(thread), to_come));
+                    let to_come = self.finder.cont_cost(thread.cont);
+                    moves.push((Segment::Special(special), Move::Special(thread), to_come));
                 }
                 Awaits::Language(language) if is_lexed => {
-                    let to_come = self.cont_cost(thread.cont);
+                    let to_come = self.finder.cont_cost(thread.cont);
                     for word in self.lexeme_words(language) {
-                        ways.push((Segment::Text(word), Move::From(state), to_come));
+                        moves.push((Segment::Text(word), Move::Bytes(state), to_come));
                     }
                 }
-                // What may follow where the terminal may end here has threads of its own.
-                Awaits::Language(language) if self.recogniser.pool.languages.is_nullable(language) => {}
                 Awaits::Language(language) => {
+                    // A terminal that may end here has threads for what may follow already.
+                    if self.finder.recogniser.machine.pool.languages.is_nullable(language) {
+                        continue;
+                    }
                     for Labelled { word, label } in self.words(thread, language) {
-                        let to_come = self.cost_after(thread.cont, label);
-                        ways.push((Segment::Text(word), Move::After(thread, label), to_come));
+                        let to_come = self.finder.cost_after(thread.cont, label);
+                        moves.push((Segment::Text(word), Move::Terminal(thread, label), to_come));
                     }
                 }
             }
         }
-        Ok(ways)
+        Ok(moves)
     }
 
-    /// The words of a terminal that may be worth writing: the shortest ones, or the key that an object needs next.
+    /// The words of a terminal that are worth trying: the shortest ones, or the key that an object
+    /// needs next.
     fn words(&mut self, thread: Thread, language: LangId) -> Vec<Labelled> {
         if let Some(key) = self.needed_key(thread, language) {
             return vec![key];
         }
-        let languages = &mut self.recogniser.pool.languages;
-        let all = self.completions.costs.words.labelled(languages, language);
+        let languages = &mut self.finder.recogniser.machine.pool.languages;
+        let all = self.finder.costs.words.labelled(languages, language);
         all[..all.len().min(MAX_WORDS)].to_vec()
     }
 
-    /// Where a thread is about to begin a declared key of an object in which keys do not depend on each other: the one by
-    /// which it is completed at the least price.
+    /// The key that completes an object at the least cost, if `thread` is about to begin a declared
+    /// key of an object whose keys do not depend on each other.
     fn needed_key(&mut self, thread: Thread, language: LangId) -> Option<Labelled> {
-        let [(Frame::ObjectDeclared(object), _)] = *self.recogniser.stack.links(thread.cont) else {
+        let [(Frame::ObjectDeclared(object), _)] = *self.finder.recogniser.machine.conts.links(thread.cont)
+        else {
             return None;
         };
-        let (_, spec) = self.recogniser.object_spec(object)?;
+        let (_, spec) = self.finder.object_spec(object)?;
         if !spec.is_plain() {
             return None;
         }
-        let Some(NextKey::Declared(key)) = self.next_key(object) else { return None };
-        let languages = &mut self.recogniser.pool.languages;
-        let mut word = self.completions.costs.words.word(languages, spec.before_key)?;
+        let Some(NextKey::Declared(key)) = self.finder.next_key(object) else { return None };
+        let languages = &mut self.finder.recogniser.machine.pool.languages;
+        let mut word = self.finder.costs.words.word(languages, spec.before_key)?;
         word.extend(json_string::minimal_spelling(&spec.declared.get(key as usize)?.key));
         let end = languages.step_bytes(language, &word);
         let is_key = languages.is_nullable(end) && languages.label(end) == Some(key);
         is_key.then(|| Labelled { word: word.into(), label: Some(key) })
     }
 
-    /// Words of a lexeme, each with another beginning, since a rival may stand against one and not against another.
+    /// Words of a lexeme, each with another first byte, since a rival may rule out one and not
+    /// another.
     fn lexeme_words(&mut self, language: LangId) -> Vec<Arc<[u8]>> {
-        let languages = &mut self.recogniser.pool.languages;
+        let languages = &mut self.finder.recogniser.machine.pool.languages;
         let first = languages.first_bytes(language);
         let classes = languages.byte_classes(language).clone();
         let mut tried = HashSet::new();
@@ -300,8 +341,8 @@ impl Core {
         let first = first.iter().filter(|&byte| byte != MARK);
         for byte in first.filter(|&byte| tried.insert(classes.class(byte))) {
             let next = languages.step(language, byte);
-            if let Some(rest) = self.completions.costs.words.word(languages, next) {
-                // Behind the mark is what is left to other lexemes.
+            if let Some(rest) = self.finder.costs.words.word(languages, next) {
+                // The text behind the mark belongs to other lexemes.
                 let end = rest.iter().position(|&byte| byte == MARK).unwrap_or(rest.len());
                 words.push([&[byte], &rest[..end]].concat().into());
             }
@@ -312,13 +353,13 @@ impl Core {
     }
 }
 
-/// What was written on the way to a reached state.
-fn way_to(reached: &[SearchNode], mut at: usize) -> Vec<Segment> {
-    let mut way = Vec::new();
+/// The segments written on the way to a reached state.
+fn segments_to(reached: &[SearchNode], mut at: usize) -> Vec<Segment> {
+    let mut segments = Vec::new();
     while let Some((before, written)) = reached[at].from.clone() {
-        way.push(written);
+        segments.push(written);
         at = before;
     }
-    way.reverse();
-    way
+    segments.reverse();
+    segments
 }

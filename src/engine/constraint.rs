@@ -3,16 +3,15 @@
 use super::error::EngineError;
 use super::graph::Graph;
 use super::limits::Limits;
+use super::mask::summaries::SharedSummaries;
 use super::matcher::Matcher;
-use super::recogniser::StateId;
-use super::vocabulary_index::VocabularyIndex;
+use super::shared::{Shared, Stats};
 use crate::grammar::Grammar;
 use crate::vocab::Vocabulary;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-/// A [`Grammar`] over a [`Vocabulary`]: the state graph its matchers share. Cloning shares it; any number of threads may
-/// use it at once.
+/// A [`Grammar`] over a [`Vocabulary`], with the graph of states that its matchers share. Cloning
+/// shares it, and any number of threads may use it at once.
 ///
 /// ```
 /// use hedgerow::engine::Constraint;
@@ -22,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// let mut b = GrammarBuilder::new();
 /// let word = b.nodes.literal(b"abc");
 /// let grammar = b.build(word, None)?;
-/// let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"ab".to_vec(), b"c".to_vec(), b"d".to_vec()])?;
+/// let tokens = ["a", "ab", "c", "d"].map(|token| token.as_bytes().to_vec());
+/// let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
 /// let constraint = Constraint::new(&grammar, &vocabulary)?;
 /// let mut matcher = constraint.matcher();
 /// assert_eq!(matcher.mask()?.iter().collect::<Vec<_>>(), [TokenId(0), TokenId(1)]);
@@ -35,93 +35,11 @@ pub struct Constraint {
     pub(super) shared: Arc<Shared>,
 }
 
-pub(super) struct Shared {
-    pub grammar: Grammar,
-    pub vocabulary: Vocabulary,
-    pub limits: Limits,
-    graph: Mutex<Arc<Graph>>,
-    /// Masks that finished matchers have asked for, and those of them that were known.
-    pub masks: AtomicU64,
-    pub mask_hits: AtomicU64,
-}
-
-impl Shared {
-    /// The graph matchers use now.
-    pub fn current(&self) -> Arc<Graph> {
-        self.graph.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// A graph within its budget: the current one, or a fresh one if `old` is still current and full.
-    pub fn replace_full_graph(&self, old: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
-        let mut current = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, old) {
-            let mut fresh = Graph::new(&self.grammar, &self.vocabulary, &self.limits)?;
-            fresh.generation = old.generation.wrapping_add(1);
-            *current = Arc::new(fresh);
-        }
-        Ok(current.clone())
-    }
-
-    pub fn stats(&self, graph: &Graph) -> Stats {
-        let core = graph.lock();
-        Stats {
-            states: core.recogniser.state_count(),
-            transitions: graph.transition_count(),
-            summaries: core.summaries.len(),
-            languages: core.recogniser.pool.languages.len(),
-            nodes: core.recogniser.pool.len(),
-            bytes: graph.memory(&core),
-            rebuilds: graph.generation,
-            masks: self.masks.load(Ordering::Relaxed),
-            mask_hits: self.mask_hits.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// Figures about a constraint, for tuning and tests. All but the last two are of the graph in use now.
-///
-/// ```
-/// # use hedgerow::{engine::Constraint, grammar::GrammarBuilder, vocab::Vocabulary};
-/// # let mut builder = GrammarBuilder::new();
-/// # let word = builder.nodes.literal(b"abab");
-/// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
-/// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
-/// for _ in 0..10 {
-///     constraint.matcher().mask()?;
-/// }
-/// let stats = constraint.stats();
-/// // The first mask was found out when the constraint was made.
-/// assert_eq!((stats.masks, stats.mask_hits), (10, 10));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// States found so far.
-    pub states: usize,
-    /// Transitions found so far.
-    pub transitions: usize,
-    /// Terminal states whose summaries over the vocabulary this constraint uses; some were made for others.
-    pub summaries: usize,
-    /// Expressions in the language pool.
-    pub languages: usize,
-    /// Grammar nodes, lazily expanded ones included.
-    pub nodes: usize,
-    /// About how many bytes the graph holds; see [`Limits::graph_bytes`](super::Limits::graph_bytes).
-    pub bytes: usize,
-    /// How often the graph was dropped and built again for want of memory.
-    pub rebuilds: u32,
-    /// Masks that matchers asked for. Counted in when a matcher is reset or dropped.
-    pub masks: u64,
-    /// Those of them that were known.
-    pub mask_hits: u64,
-}
-
 impl Constraint {
     /// Ties `grammar` to `vocabulary`, with default [`Limits`].
     ///
     /// # Errors
-    /// [`EngineError::EmptyVocabulary`]; [`EngineError::Unspellable`] when no token can come first;
+    /// [`EngineError::EmptyVocabulary`]; [`EngineError::Unspellable`] if no token can come first;
     /// [`EngineError::UnknownSpecialToken`].
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary) -> Result<Self, EngineError> {
         Self::with_limits(grammar, vocabulary, Limits::default())
@@ -144,16 +62,7 @@ impl Constraint {
         if first.is_empty() && !graph.is_accepting(graph.start) {
             return Err(EngineError::Unspellable);
         }
-        debug_assert_ne!(graph.start, StateId::DEAD);
-        let shared = Shared {
-            grammar: grammar.clone(),
-            vocabulary: vocabulary.clone(),
-            limits,
-            graph: Mutex::new(Arc::new(graph)),
-            masks: AtomicU64::new(0),
-            mask_hits: AtomicU64::new(0),
-        };
-        Ok(Constraint { shared: Arc::new(shared) })
+        Ok(Constraint { shared: Arc::new(Shared::new(grammar, vocabulary, limits, graph)) })
     }
 
     /// A matcher at the beginning of an output.
@@ -183,8 +92,9 @@ impl std::fmt::Debug for Constraint {
     }
 }
 
-/// Does everything a vocabulary needs before it is used for masks, once: about as much work again as building it. Without
-/// this, the first constraints over it do it as they come to it.
+/// Does once what a vocabulary needs before it is used for masks. This takes about as long as
+/// building the vocabulary. Without it, the first constraints over the vocabulary do it as they
+/// come to it.
 ///
 /// ```
 /// use hedgerow::vocab::Vocabulary;
@@ -194,5 +104,5 @@ impl std::fmt::Debug for Constraint {
 /// # Ok::<(), hedgerow::vocab::VocabularyError>(())
 /// ```
 pub fn prepare(vocabulary: &Vocabulary) {
-    vocabulary.extension(|| VocabularyIndex::of(vocabulary)).prepare(vocabulary);
+    SharedSummaries::of(vocabulary).prepare(vocabulary);
 }

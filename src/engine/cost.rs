@@ -1,46 +1,56 @@
-//! Costs: how many bytes must at least be written to get past a grammar node, a frame, a continuation.
+//! Costs: the number of bytes that must at least be written to get past a node or a continuation.
 //!
-//! The price of a node is that of its cheapest derivation. Rules and lazy nodes lead back to themselves, so prices are a least fixed
-//! point: all nodes that a cheapest derivation may need are gathered, begin as [`INFINITE`] and fall until nothing changes (D. Knuth,
-//! *A generalization of Dijkstra's algorithm*, 1977, by rounds). Optional keys and items that nothing asks for are not gathered: a
-//! large schema costs what it requires. The price of a continuation is the least over its links of the frame's price and that of what
-//! lies below; that of a half-written object is what its missing keys cost.
+//! # The idea
 //!
-//! Costs are exact but where parts depend on each other: items that must differ, keys that require others, counters of several
-//! kinds of items, the rivals of a lexeme. There they are what each part costs alone, or what a greedy choice costs.
+//! The cost of a grammar node is that of its cheapest derivation. For example, `"[" item* "]"`
+//! costs two bytes. Rules and lazy nodes lead back to themselves, so costs are a least fixed point:
+//! all nodes that a cheapest derivation may need are collected, begin as [`INFINITE`], and fall
+//! until nothing changes. Optional keys and items that nothing asks for are not collected, so a
+//! large schema costs what it requires.
+//!
+//! The cost of a continuation is the least over its links of the frame's cost plus that of what
+//! lies below. The cost of a half-written object is that of its missing keys.
+//!
+//! # Exactness
+//!
+//! Costs are exact unless parts depend on each other: items that must differ, keys that require
+//! other keys, counters of several kinds of items, the rivals of a lexeme. Then they are what each
+//! part costs alone, or what a greedy choice costs.
+//!
+//! Source: D. Knuth, *A generalization of Dijkstra's algorithm*, 1977, here in rounds.
 
 use super::error::EngineError;
-use super::graph::Core;
+use super::recogniser::containers::{ArrayState, ObjectState};
+use super::recogniser::continuation::{ArrayId, ContId, Frame, ObjectId};
 use super::recogniser::Recogniser;
-use super::stack::{ContId, Frame, ObjectId};
 use crate::automata::shortest::ShortestWords;
 use crate::automata::{interrupt, LangId};
 use crate::grammar::{ArrayProgress, ArraySpec, Choice, KeyOrder, Node, NodeId, ObjectProgress, ObjectSpec};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// What cannot be written; sums of it stay far from overflow.
+/// The cost of what cannot be written. Sums of a few of these stay far from overflow.
 pub(super) const INFINITE: u32 = 1 << 28;
-/// What a node is taken to cost that is not looked at any more.
+/// The cost that is assumed of a node whose parts are not looked at.
 const ESTIMATE: u32 = 8;
-/// Lazy nodes expanded for one question.
+/// The largest number of lazy nodes that are expanded for one question.
 const MAX_EXPANDED: usize = 4096;
-/// Rounds of the fixed point. Costs at any round are those of real derivations.
+/// Rounds of the fixed point. The costs of every round are those of real derivations.
 const MAX_ROUNDS: usize = 1000;
-/// The most items or keys that a greedy choice puts together.
+/// The largest number of items or keys that a greedy choice puts together.
 const MAX_GREEDY: usize = 4096;
 
-/// What is known of prices.
+/// The costs found so far.
 #[derive(Default)]
 pub(super) struct Costs {
     pub words: ShortestWords,
     nodes: HashMap<NodeId, u32>,
     conts: HashMap<ContId, u32>,
-    /// For objects in declared order: what the required keys from each declared one on cost, how many they are and which is first.
+    /// For objects in declared order: the required keys from each declared key on.
     tails: HashMap<NodeId, Arc<[Required]>>,
 }
 
-/// Required keys of an object.
+/// Some required keys of an object: their cost, their number, and the first of them.
 #[derive(Clone, Copy, Default)]
 struct Required {
     bytes: u32,
@@ -56,14 +66,15 @@ impl Costs {
     }
 }
 
-/// What a key of an object may be next.
+/// A key that may come next in an object: the index of a declared one, or of a group of undeclared
+/// ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NextKey {
     Declared(u32),
     Rest(u32),
 }
 
-/// The keys that complete an object: what they cost with the closing brace, and the first of them.
+/// The keys that complete an object: their cost with the closing brace, and the first of them.
 #[derive(Clone, Copy)]
 struct KeyPlan {
     bytes: u32,
@@ -74,17 +85,32 @@ fn total(parts: impl IntoIterator<Item = u32>) -> u32 {
     parts.into_iter().fold(0u32, |sum, part| sum.saturating_add(part)).min(INFINITE)
 }
 
-impl Core {
-    /// The length of a shortest word of a terminal.
+/// Finds costs, and remembers them.
+pub(super) struct CostFinder<'a> {
+    pub recogniser: &'a mut Recogniser,
+    pub costs: &'a mut Costs,
+}
+
+impl CostFinder<'_> {
+    /// The state of an object and the specification of its node.
+    pub(super) fn object_spec(&self, object: ObjectId) -> Option<(ObjectState, Arc<ObjectSpec>)> {
+        self.recogniser.containers.object_spec(&self.recogniser.machine, object)
+    }
+
+    fn array_spec(&self, array: ArrayId) -> Option<(ArrayState, Arc<ArraySpec>)> {
+        self.recogniser.containers.array_spec(&self.recogniser.machine, array)
+    }
+
+    /// The length of the shortest word of a terminal.
     pub(super) fn word_bytes(&mut self, language: LangId) -> u32 {
-        let languages = &mut self.recogniser.pool.languages;
-        let length = self.completions.costs.words.length(languages, language);
+        let languages = &mut self.recogniser.machine.pool.languages;
+        let length = self.costs.words.length(languages, language);
         length.map_or(INFINITE, |length| (length as u32).min(INFINITE))
     }
 
-    /// The price of a node.
+    /// The cost of a node.
     pub(super) fn cost(&mut self, node: NodeId) -> u32 {
-        if let Some(&known) = self.completions.costs.nodes.get(&node) {
+        if let Some(&known) = self.costs.nodes.get(&node) {
             return known;
         }
         let gathered = self.dependencies_of(node);
@@ -104,12 +130,12 @@ impl Core {
         }
         let cost = now[&node];
         if !interrupt::is_over() {
-            self.completions.costs.nodes.extend(now);
+            self.costs.nodes.extend(now);
         }
         cost
     }
 
-    /// The nodes that a cheapest derivation of `root` may need and whose price is not known.
+    /// The nodes that a cheapest derivation of `root` may need and whose cost is not known.
     fn dependencies_of(&mut self, root: NodeId) -> Vec<NodeId> {
         let mut gathered = vec![root];
         let mut seen: hashbrown::HashSet<NodeId> = [root].into_iter().collect();
@@ -119,14 +145,14 @@ impl Core {
             if interrupt::check().is_err() {
                 break;
             }
-            if matches!(self.recogniser.pool.node(node), Node::Lazy(_)) {
+            if matches!(self.recogniser.machine.pool.node(node), Node::Lazy(_)) {
                 expanded += 1;
                 if expanded > MAX_EXPANDED {
                     continue;
                 }
             }
-            for part in direct_dependencies(&mut self.recogniser, node) {
-                if !self.completions.costs.nodes.contains_key(&part) && seen.insert(part) {
+            for part in direct_dependencies(self.recogniser, node) {
+                if !self.costs.nodes.contains_key(&part) && seen.insert(part) {
                     gathered.push(part);
                 }
             }
@@ -134,21 +160,21 @@ impl Core {
         gathered
     }
 
-    /// The price of a node where its parts cost what `now` says, or what is known.
+    /// The cost of a node whose parts cost what `now` says, or what is known.
     fn derived_cost(&mut self, node: NodeId, now: &HashMap<NodeId, u32>) -> u32 {
         interrupt::spend(1);
-        let known = self.completions.costs.nodes.get(&node).copied();
+        let known = self.costs.nodes.get(&node).copied();
         if let Some(known) = known {
             return known;
         }
-        if self.recogniser.pool.is_nullable(node) {
+        if self.recogniser.machine.pool.is_nullable(node) {
             return 0;
         }
         let of = |core: &Self, node: NodeId| {
-            let known = now.get(&node).or_else(|| core.completions.costs.nodes.get(&node));
+            let known = now.get(&node).or_else(|| core.costs.nodes.get(&node));
             known.copied().unwrap_or(ESTIMATE)
         };
-        let cost = match self.recogniser.pool.node(node) {
+        let cost = match self.recogniser.machine.pool.node(node) {
             Node::Never => INFINITE,
             Node::Empty => 0,
             Node::Special(_) => 1,
@@ -158,15 +184,15 @@ impl Core {
             Node::Alt(parts) => parts.iter().map(|&part| of(self, part)).min().unwrap_or(INFINITE),
             &Node::Repeat { body, min, .. } => of(self, body).saturating_mul(min),
             &Node::NonEmpty(body) => of(self, body).max(1),
-            &Node::Rule(rule) => of(self, self.recogniser.pool.rule(rule)),
-            &Node::Lazy(key) => match self.recogniser.expanded(key) {
+            &Node::Rule(rule) => of(self, self.recogniser.machine.pool.rule(rule)),
+            &Node::Lazy(key) => match self.recogniser.machine.expanded(key) {
                 Some(body) => of(self, body),
                 None => ESTIMATE,
             },
             Node::Switch { language, targets } => {
                 let (language, targets) = (*language, targets.clone());
-                let languages = &mut self.recogniser.pool.languages;
-                let words = self.completions.costs.words.labelled(languages, language);
+                let languages = &mut self.recogniser.machine.pool.languages;
+                let words = self.costs.words.labelled(languages, language);
                 let ways = words.iter().map(|word| {
                     let target = word.label.and_then(|label| targets.get(label as usize));
                     total([word.word.len() as u32, target.map_or(0, |&target| of(self, target))])
@@ -177,31 +203,32 @@ impl Core {
                 let spec = spec.clone();
                 let Some(start) = spec.start() else { return INFINITE };
                 let open = self.word_bytes(spec.open);
-                let cost = |core: &mut Self, node| of(core, node);
-                let keys = self.object_keys(&spec, &start, ContainerPosition::Opened, None, &cost);
+                let cost_of = |core: &mut Self, node| of(core, node);
+                let keys = self.object_keys(&spec, &start, ContainerPosition::Opened, None, &cost_of);
                 total([open, keys.bytes])
             }
             Node::Array(spec) => {
                 let spec = spec.clone();
                 let Some(start) = spec.start() else { return INFINITE };
                 let open = self.word_bytes(spec.open);
-                let cost = |core: &mut Self, node| of(core, node);
-                total([open, self.array_items(&spec, &start, ContainerPosition::Opened, &cost)])
+                let cost_of = |core: &mut Self, node| of(core, node);
+                total([open, self.array_items(&spec, &start, ContainerPosition::Opened, &cost_of)])
             }
         };
         cost.min(INFINITE)
     }
 
-    /// The price of a continuation. Iterative: stacks may be as deep as the output is nested.
+    /// The cost of a continuation. No call recurses, since stacks may be as deep as the output is
+    /// nested.
     pub(super) fn cont_cost(&mut self, cont: ContId) -> u32 {
         let mut work = vec![cont];
         while let Some(&top) = work.last() {
-            if self.completions.costs.conts.contains_key(&top) || interrupt::is_over() {
+            if self.costs.conts.contains_key(&top) || interrupt::is_over() {
                 work.pop();
                 continue;
             }
-            let links = self.recogniser.stack.links(top).to_vec();
-            let known = &self.completions.costs.conts;
+            let links = self.recogniser.machine.conts.links(top).to_vec();
+            let known = &self.costs.conts;
             let missing: Vec<ContId> = links
                 .iter()
                 .filter(|(frame, below)| *frame != Frame::End && !known.contains_key(below))
@@ -213,26 +240,26 @@ impl Core {
             }
             let cost = links.iter().map(|&(frame, below)| self.link_cost(frame, below, None)).min();
             if !interrupt::is_over() {
-                self.completions.costs.conts.insert(top, cost.unwrap_or(INFINITE));
+                self.costs.conts.insert(top, cost.unwrap_or(INFINITE));
             }
             work.pop();
         }
-        self.completions.costs.conts.get(&cont).copied().unwrap_or(INFINITE)
+        self.costs.conts.get(&cont).copied().unwrap_or(INFINITE)
     }
 
-    /// The price of what follows a terminal that was completed with `label`, a continuation `cont` behind it.
+    /// The cost of the continuation `cont` after a terminal that was completed with `label`.
     pub(super) fn cost_after(&mut self, cont: ContId, label: Option<u32>) -> u32 {
         self.cont_cost(cont);
-        let links = self.recogniser.stack.links(cont).to_vec();
+        let links = self.recogniser.machine.conts.links(cont).to_vec();
         links.iter().map(|&(frame, below)| self.link_cost(frame, below, label)).min().unwrap_or(INFINITE)
     }
 
-    /// The price of a link whose continuation below has a known price.
+    /// The cost of a link. That of the continuation below is known.
     fn link_cost(&mut self, frame: Frame, below: ContId, label: Option<u32>) -> u32 {
         if frame == Frame::End {
             return 0;
         }
-        let below = self.completions.costs.conts.get(&below).copied().unwrap_or(INFINITE);
+        let below = self.costs.conts.get(&below).copied().unwrap_or(INFINITE);
         total([self.frame_cost(frame, label), below])
     }
 
@@ -241,16 +268,16 @@ impl Core {
             Frame::End => 0,
             Frame::Then(node) => self.cost(node),
             Frame::Parser(state) => {
-                self.recogniser.pool.lexed().map_or(ESTIMATE, |lexed| lexed.parser.state(state).least)
+                self.recogniser.machine.pool.lexed().map_or(ESTIMATE, |lexed| lexed.parser.state(state).least)
             }
-            Frame::Loop { node, least, .. } => match *self.recogniser.pool.node(node) {
+            Frame::Loop { node, least, .. } => match *self.recogniser.machine.pool.node(node) {
                 Node::Repeat { body, .. } => self.cost(body).saturating_mul(least.max(1)).min(INFINITE),
                 _ => 0,
             },
-            Frame::Switch(node) => match self.recogniser.pool.node(node) {
+            Frame::Switch(node) => match self.recogniser.machine.pool.node(node) {
                 Node::Switch { targets, .. } => match label.and_then(|label| targets.get(label as usize)) {
                     Some(&target) => self.cost(target),
-                    // Some label; words of the others are looked at when one is chosen.
+                    // The label is not known yet; any target serves as an estimate.
                     None => targets.first().copied().map_or(0, |target| self.cost(target)),
                 },
                 _ => 0,
@@ -259,7 +286,7 @@ impl Core {
             Frame::ObjectComma(object) => self.object_cost(object, ContainerPosition::Comma),
             Frame::ObjectValue(object) => self.object_cost(object, ContainerPosition::Between),
             Frame::ObjectDeclared(object) => {
-                let Some((state, spec)) = self.recogniser.object_spec(object) else { return INFINITE };
+                let Some((state, spec)) = self.object_spec(object) else { return INFINITE };
                 match label {
                     Some(label) => {
                         self.value_cost(state.node, &spec, spec.after_declared(&state.progress, label))
@@ -268,11 +295,11 @@ impl Core {
                 }
             }
             Frame::ObjectRest { object, rest, .. } => {
-                let Some((state, spec)) = self.recogniser.object_spec(object) else { return INFINITE };
+                let Some((state, spec)) = self.object_spec(object) else { return INFINITE };
                 self.value_cost(state.node, &spec, spec.after_rest(&state.progress, rest))
             }
             Frame::ArrayOpened(array) | Frame::ArrayItem { array, .. } | Frame::ArrayComma(array) => {
-                let Some((state, spec)) = self.recogniser.array_spec(array) else { return INFINITE };
+                let Some((state, spec)) = self.array_spec(array) else { return INFINITE };
                 let at = match frame {
                     Frame::ArrayOpened(_) => ContainerPosition::Opened,
                     Frame::ArrayComma(_) => ContainerPosition::Comma,
@@ -284,18 +311,18 @@ impl Core {
     }
 
     fn object_cost(&mut self, object: ObjectId, at: ContainerPosition) -> u32 {
-        let Some((state, spec)) = self.recogniser.object_spec(object) else { return INFINITE };
+        let Some((state, spec)) = self.object_spec(object) else { return INFINITE };
         self.object_keys(&spec, &state.progress, at, Some(state.node), &Self::cost).bytes
     }
 
-    /// The key by which the object of a frame is completed at the least price.
+    /// The next key of the cheapest way to complete an object.
     pub(super) fn next_key(&mut self, object: ObjectId) -> Option<NextKey> {
-        let (state, spec) = self.recogniser.object_spec(object)?;
+        let (state, spec) = self.object_spec(object)?;
         self.object_keys(&spec, &state.progress, ContainerPosition::Comma, Some(state.node), &Self::cost)
             .first
     }
 
-    /// A colon, a value, and what completes the object after it.
+    /// The cost of a colon, one of these values, and what completes the object after it.
     fn value_cost(&mut self, node: NodeId, spec: &ObjectSpec, values: Vec<(Choice, ObjectProgress)>) -> u32 {
         let colon = self.word_bytes(spec.colon);
         let mut least = INFINITE;
@@ -307,19 +334,20 @@ impl Core {
         least
     }
 
-    /// The least that one of some values costs.
-    fn least(&mut self, choices: &[Choice], cost: &dyn Fn(&mut Self, NodeId) -> u32) -> u32 {
-        choices.iter().map(|choice| cost(self, choice.value)).min().unwrap_or(INFINITE)
+    /// The cost of the cheapest of some values.
+    fn least(&mut self, choices: &[Choice], cost_of: &dyn Fn(&mut Self, NodeId) -> u32) -> u32 {
+        choices.iter().map(|choice| cost_of(self, choice.value)).min().unwrap_or(INFINITE)
     }
 
-    /// The keys that complete an object, the cheapest of those that must not be there but make it large enough.
+    /// The keys that complete an object at the least cost. If it needs more keys than are required,
+    /// the cheapest optional ones are taken.
     fn object_keys(
         &mut self,
         spec: &ObjectSpec,
         progress: &ObjectProgress,
         at: ContainerPosition,
         node: Option<NodeId>,
-        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> KeyPlan {
         let comma = self.word_bytes(spec.comma);
         let close = self.word_bytes(spec.close);
@@ -329,9 +357,9 @@ impl Core {
             total([bytes, close]).saturating_sub(first_comma)
         };
         if !spec.is_plain() {
-            return self.greedy_keys(spec, progress, at, cost, around, &whole);
+            return self.greedy_keys(spec, progress, at, cost_of, around, &whole);
         }
-        let Required { mut bytes, count, mut first } = self.required(spec, progress, node, cost, around);
+        let Required { mut bytes, count, mut first } = self.required(spec, progress, node, cost_of, around);
         let missing = spec.min.saturating_sub(progress.count.saturating_add(count));
         let goes_on = at == ContainerPosition::Comma || spec.must_go_on;
         let extra = missing.max(u32::from(goes_on && count == 0));
@@ -342,12 +370,12 @@ impl Core {
         for i in spec.open_keys(progress) {
             let property = &spec.declared[i];
             if !property.required && !property.values.is_empty() {
-                let value = self.least(&property.values, cost);
+                let value = self.least(&property.values, cost_of);
                 others.push((total([key_bytes(&property.key), around, value]), i as u32));
             }
         }
         others.sort_unstable();
-        let rest = self.cheapest_rest(spec, progress, around, cost);
+        let rest = self.cheapest_rest(spec, progress, around, cost_of);
         let (mut taken, mut rests) = (0u32, 0u32);
         for &(cost, i) in others.iter().take(extra as usize) {
             if rest.is_some_and(|(_, least)| least < cost) {
@@ -374,18 +402,19 @@ impl Core {
         KeyPlan { bytes: whole(count + extra, bytes), first: key }
     }
 
-    /// The required keys that are missing from an object, which is the node `node` where prices are final.
+    /// The required keys that are missing from an object. `node` is the object's node once costs
+    /// are final, and `None` during the fixed point.
     fn required(
         &mut self,
         spec: &ObjectSpec,
         progress: &ObjectProgress,
         node: Option<NodeId>,
-        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
         around: u32,
     ) -> Required {
         let before = |core: &mut Self, i: usize, after: Required| {
             let property = &spec.declared[i];
-            let value = core.least(&property.values, cost);
+            let value = core.least(&property.values, cost_of);
             let bytes = total([after.bytes, key_bytes(&property.key), around, value]);
             Required { bytes, count: after.count + 1, first: Some(i as u32) }
         };
@@ -393,7 +422,7 @@ impl Core {
             let open: Vec<usize> = spec.open_keys(progress).filter(|&i| spec.declared[i].required).collect();
             return open.into_iter().rev().fold(Required::default(), |after, i| before(self, i, after));
         };
-        let tails = match self.completions.costs.tails.get(&node) {
+        let tails = match self.costs.tails.get(&node) {
             Some(known) => known.clone(),
             None => {
                 let mut tails = vec![Required::default(); spec.declared.len() + 1];
@@ -403,7 +432,7 @@ impl Core {
                 }
                 let tails: Arc<[Required]> = tails.into();
                 if !interrupt::is_over() {
-                    self.completions.costs.tails.insert(node, tails.clone());
+                    self.costs.tails.insert(node, tails.clone());
                 }
                 tails
             }
@@ -411,13 +440,13 @@ impl Core {
         tails[(progress.next as usize).min(spec.declared.len())]
     }
 
-    /// The undeclared keys that cost the least, and how much.
+    /// The group of undeclared keys that costs the least, and its cost.
     fn cheapest_rest(
         &mut self,
         spec: &ObjectSpec,
         progress: &ObjectProgress,
         around: u32,
-        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> Option<(u32, u32)> {
         let mut best: Option<(u32, u32)> = None;
         for (r, rest) in spec.rest.iter().enumerate() {
@@ -425,9 +454,9 @@ impl Core {
             if rest.capacity.is_some_and(|capacity| used >= capacity) {
                 continue;
             }
-            let spelt = self.recogniser.pool.languages.json_string(rest.keys, spec.rest_escapes);
+            let spelt = self.recogniser.machine.pool.languages.json_string(rest.keys, spec.rest_escapes);
             let key = self.word_bytes(spelt);
-            let cost = total([key, around, self.least(&rest.values, cost)]);
+            let cost = total([key, around, self.least(&rest.values, cost_of)]);
             if best.is_none_or(|(_, least)| cost < least) {
                 best = Some((r as u32, cost));
             }
@@ -435,13 +464,14 @@ impl Core {
         best.filter(|&(_, cost)| cost < INFINITE)
     }
 
-    /// The keys of an object with counters or dependencies: again and again the one that brings the end nearest for its price.
+    /// The keys of an object with counters or dependencies, chosen greedily: each time the key that
+    /// brings the end nearest for its cost.
     fn greedy_keys(
         &mut self,
         spec: &ObjectSpec,
         progress: &ObjectProgress,
         at: ContainerPosition,
-        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
         around: u32,
         whole: &dyn Fn(u32, u32) -> u32,
     ) -> KeyPlan {
@@ -463,12 +493,13 @@ impl Core {
                     }
                     NextKey::Rest(r) => {
                         let keys = spec.rest[r as usize].keys;
-                        let spelt = self.recogniser.pool.languages.json_string(keys, spec.rest_escapes);
+                        let spelt =
+                            self.recogniser.machine.pool.languages.json_string(keys, spec.rest_escapes);
                         (self.word_bytes(spelt), spec.after_rest(&here, r))
                     }
                 };
                 for (choice, next) in values {
-                    let cost = total([written, around, cost(self, choice.value)]);
+                    let cost = total([written, around, cost_of(self, choice.value)]);
                     let gain = far.saturating_sub(spec.distance(&next));
                     let rank = rank(cost, gain);
                     if best.as_ref().is_none_or(|best| rank < best.0) {
@@ -485,13 +516,13 @@ impl Core {
         KeyPlan { bytes: whole(count, bytes), first }
     }
 
-    /// What the items that complete an array cost, with the closing bracket.
+    /// The cost of the items that complete an array, with the closing bracket.
     fn array_items(
         &mut self,
         spec: &ArraySpec,
         progress: &ArrayProgress,
         at: ContainerPosition,
-        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
     ) -> u32 {
         let comma = self.word_bytes(spec.comma);
         let close = self.word_bytes(spec.close);
@@ -501,28 +532,29 @@ impl Core {
             let places = spec.prefix.len() as u32;
             let mut bytes = 0;
             for place in progress.count..least.min(places) {
-                bytes = total([bytes, comma, self.least(&spec.prefix[place as usize], cost)]);
+                bytes = total([bytes, comma, self.least(&spec.prefix[place as usize], cost_of)]);
             }
             let others = least.saturating_sub(progress.count.max(places));
             if others > 0 {
-                let each = total([comma, self.least(&spec.rest, cost)]);
+                let each = total([comma, self.least(&spec.rest, cost_of)]);
                 bytes = total([bytes, each.saturating_mul(others)]);
             }
             (bytes, least.saturating_sub(progress.count))
         } else {
-            self.greedy_items(spec, progress, at, cost, comma)
+            self.greedy_items(spec, progress, at, cost_of, comma)
         };
         let first_comma = if count > 0 && at != ContainerPosition::Between { comma } else { 0 };
         total([bytes, close]).saturating_sub(first_comma)
     }
 
-    /// The items of an array with counters: again and again the one that counts most for its price.
+    /// The cost and number of the items of an array with counters, chosen greedily: each time the
+    /// item that counts most for its cost.
     fn greedy_items(
         &mut self,
         spec: &ArraySpec,
         progress: &ArrayProgress,
         at: ContainerPosition,
-        cost: &dyn Fn(&mut Self, NodeId) -> u32,
+        cost_of: &dyn Fn(&mut Self, NodeId) -> u32,
         comma: u32,
     ) -> (u32, u32) {
         let mut here = progress.clone();
@@ -536,7 +568,7 @@ impl Core {
             let mut ranked: Vec<(u64, u32, Choice)> = Vec::new();
             for &choice in spec.choices(here.count) {
                 let Some(next) = spec.advance(&here, choice) else { continue };
-                let cost = total([comma, cost(self, choice.value)]);
+                let cost = total([comma, cost_of(self, choice.value)]);
                 let gain = far.saturating_sub(spec.distance(&next));
                 ranked.push((rank(cost, gain), cost, choice));
             }
@@ -553,10 +585,10 @@ impl Core {
     }
 }
 
-/// Where in an object or array something is completed.
+/// A position in an object or array from which it is completed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ContainerPosition {
-    /// After the opening bracket: it may be closed, and the first part has no comma before it.
+    /// After the opening bracket: the first part has no comma before it.
     Opened,
     /// After a part.
     Between,
@@ -564,7 +596,8 @@ enum ContainerPosition {
     Comma,
 }
 
-/// What is the less the better: the price by what is gained, and what gains nothing behind all that does.
+/// The rank of a choice, the smaller the better: its cost divided by its gain. Choices without gain
+/// rank behind all others.
 fn rank(cost: u32, gain: u32) -> u64 {
     match gain {
         0 => 1 << 60 | u64::from(cost),
@@ -572,26 +605,27 @@ fn rank(cost: u32, gain: u32) -> u64 {
     }
 }
 
-/// A declared key in quotes.
+/// The length of a declared key in quotes.
 fn key_bytes(key: &str) -> u32 {
     key.len() as u32 + 2
 }
 
-/// The parts of a node that its cheapest derivation may need. What cannot be expanded has none, and says so when it is reached.
+/// The parts of a node that its cheapest derivation may need. A lazy node that cannot be expanded
+/// has none; the error shows when an output reaches it.
 fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId> {
-    if recogniser.pool.is_nullable(node) {
+    if recogniser.machine.pool.is_nullable(node) {
         return Vec::new();
     }
     let values = |choices: &[Choice]| choices.iter().map(|choice| choice.value).collect::<Vec<_>>();
-    match recogniser.pool.node(node) {
+    match recogniser.machine.pool.node(node) {
         Node::Never | Node::Empty | Node::Special(_) | Node::Terminal(_) | Node::Lexed => Vec::new(),
         Node::Switch { targets, .. } => targets.to_vec(),
         &Node::Seq(first, second) => vec![first, second],
         Node::Alt(parts) => parts.to_vec(),
         &Node::Repeat { body, .. } | &Node::NonEmpty(body) => vec![body],
-        &Node::Rule(rule) => vec![recogniser.pool.rule(rule)],
+        &Node::Rule(rule) => vec![recogniser.machine.pool.rule(rule)],
         &Node::Lazy(key) => {
-            let expanded: Result<NodeId, EngineError> = recogniser.expand_lazy(key);
+            let expanded: Result<NodeId, EngineError> = recogniser.machine.expand_lazy(key);
             expanded.into_iter().collect()
         }
         Node::Object(spec) => {

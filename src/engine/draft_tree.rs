@@ -1,19 +1,20 @@
-//! Trees of guessed tokens behind a matcher's position: which of them may come, and what may come behind each.
+//! Draft trees: guessed tokens after a matcher's position, and the mask after each of them.
 //!
-//! A speculative decoder guesses a tree of continuations and lets the model score all of its nodes in one pass; before it
-//! samples behind a node it needs that node's mask. A node's place in the graph is one step from its parent's, so a tree costs one
-//! step a node, whatever its depth, and nodes at the same place share one mask. The matcher itself does not move.
+//! A speculative decoder guesses a tree of continuations and lets the model score all of its nodes
+//! in one pass. Before it samples after a node it needs that node's mask. A node's position in the
+//! graph is one step from its parent's. So a tree costs one step a node, whatever its depth, and
+//! nodes at the same position share one mask. The matcher itself does not move.
 
 use super::error::EngineError;
 use super::matcher::{Matcher, Position};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
 
-/// A growing tree of tokens behind a matcher's position. Made by [`Matcher::draft_tree`]; nodes are numbered in the order in which
-/// they are added.
+/// A growing tree of tokens after a matcher's position, made by [`Matcher::draft_tree`]. Nodes are
+/// numbered in the order in which they are added.
 ///
-/// For drafters that choose a node's children under its mask. A tree that is there already is answered in one call by
-/// [`Matcher::mask_draft_tree`].
+/// It serves drafters that choose a node's children under its mask. For a tree that exists already,
+/// [`Matcher::mask_draft_tree`] gives all masks in one call.
 ///
 /// ```
 /// use hedgerow::engine::Constraint;
@@ -22,7 +23,8 @@ use std::sync::Arc;
 ///
 /// let mut builder = GrammarBuilder::new();
 /// let word = builder.nodes.literal(b"abab");
-/// let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+/// let tokens = ["a", "b", "ab"].map(|token| token.as_bytes().to_vec());
+/// let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
 /// let mut matcher = Constraint::new(&builder.build(word, None)?, &vocabulary)?.matcher();
 /// let [a, b, ab] = [0, 1, 2].map(TokenId);
 ///
@@ -37,17 +39,18 @@ use std::sync::Arc;
 pub struct DraftTree<'m> {
     matcher: &'m mut Matcher,
     root: Position,
-    /// `None` for nodes that may not come.
+    /// The position after each node; `None` for nodes that are not allowed.
     nodes: Vec<Option<Position>>,
 }
 
 impl DraftTree<'_> {
-    /// Adds a node: `token` behind node `parent`, or behind the matcher's position. Gives whether the path to it may come; what
-    /// stands behind a node that may not come may not come either. O(bytes of the token) where it has been read before.
+    /// Adds a node: `token` after node `parent`, or after the matcher's position for `None`. Gives
+    /// true if the path to the node is allowed. A node after one that is not allowed is not allowed
+    /// either. O(bytes of the token) if it was read here before.
     ///
     /// # Errors
-    /// [`EngineError::DraftParent`] for a parent that is not there yet; [`EngineError::UnknownToken`]; those of
-    /// [`Matcher::mask`]. No node is added then.
+    /// [`EngineError::DraftParent`] for a parent that was not added yet;
+    /// [`EngineError::UnknownToken`]; those of [`Matcher::mask`]. Then no node is added.
     pub fn push(&mut self, parent: Option<usize>, token: TokenId) -> Result<bool, EngineError> {
         let from = match parent {
             None => Some(self.root),
@@ -64,22 +67,22 @@ impl DraftTree<'_> {
         Ok(position.is_some())
     }
 
-    /// Forgets all nodes but the first `len`.
+    /// Removes all nodes but the first `len`.
     pub fn truncate(&mut self, len: usize) {
         self.nodes.truncate(len);
     }
 
-    /// Number of nodes.
+    /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether there are no nodes.
+    /// True if there are no nodes.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Whether the path to a node may come.
+    /// True if the path to a node is allowed.
     ///
     /// # Errors
     /// [`EngineError::DraftNode`].
@@ -87,7 +90,7 @@ impl DraftTree<'_> {
         Ok(self.position(node)?.is_some())
     }
 
-    /// The tokens allowed behind a node; `None` if the path to it may not come.
+    /// The tokens allowed after a node; `None` if the path to the node is not allowed.
     ///
     /// # Errors
     /// [`EngineError::DraftNode`], and those of [`Matcher::mask`].
@@ -98,8 +101,8 @@ impl DraftTree<'_> {
         }
     }
 
-    /// Writes the tokens allowed behind a node as [`Matcher::fill_mask`] does, none if the path to it may not come. Gives
-    /// whether it may.
+    /// Writes the tokens allowed after a node as [`Matcher::fill_mask`] does: none, if the path to
+    /// the node is not allowed. Gives true if it is.
     ///
     /// # Errors
     /// [`EngineError::DraftNode`], and those of [`Matcher::fill_mask`].
@@ -134,7 +137,7 @@ impl std::fmt::Debug for DraftTree<'_> {
 }
 
 impl Matcher {
-    /// An empty tree of guesses behind this position.
+    /// An empty draft tree after this position.
     ///
     /// # Errors
     /// As [`mask`](Self::mask).
@@ -145,27 +148,32 @@ impl Matcher {
         Ok(DraftTree { root: self.position(), matcher: self, nodes: Vec::new() })
     }
 
-    /// Fills the mask behind every node of a tree of guesses. Node `i` is `tokens[i]` behind node `parents[i]`, which comes
-    /// before it, or behind this position where that is `None`. Row `i`, `out[i * stride ..][.. words]` with
-    /// `words = size.div_ceil(32)`, receives what may come once the path to node `i` has been read, as
-    /// [`fill_mask`](Self::fill_mask) writes it; words between rows stay as they are. The mask before all nodes is
-    /// [`fill_mask`](Self::fill_mask)'s.
+    /// Fills the mask after every node of a draft tree. Node `i` is `tokens[i]` after node
+    /// `parents[i]`, which comes earlier in the list, or after this position for `None`. A chain of
+    /// guesses is a tree in which each node follows the one before it.
     ///
-    /// Gives for each node whether the path to it may come; where it may not, its row is all zeros. The matcher does not move. One step
-    /// a node and one copy of a mask a row, once these are known; a chain of guesses is a tree whose nodes stand behind each other.
+    /// Row `i` is `out[i * stride ..][.. words]` with `words = size.div_ceil(32)`. It receives the
+    /// tokens allowed after the path to node `i`, as [`fill_mask`](Self::fill_mask) writes them, or
+    /// zeros if the path is not allowed. Words between rows stay as they are. The mask before all
+    /// nodes is that of [`fill_mask`](Self::fill_mask).
+    ///
+    /// Gives true for each node whose path is allowed. The matcher does not move. Once states and
+    /// masks are known, the cost is one step a node and one copy of a mask a row.
     ///
     /// # Errors
-    /// [`EngineError::DraftLength`], [`EngineError::DraftParent`], [`EngineError::MaskStride`], [`EngineError::MaskRows`],
-    /// [`EngineError::UnknownToken`], and those of [`mask`](Self::mask). Nothing is written then.
+    /// [`EngineError::DraftLength`], [`EngineError::DraftParent`], [`EngineError::MaskStride`],
+    /// [`EngineError::MaskRows`], [`EngineError::UnknownToken`], and those of [`mask`](Self::mask).
+    /// Then nothing is written.
     ///
     /// ```
     /// # use hedgerow::{engine::Constraint, grammar::GrammarBuilder, vocab::{TokenId, Vocabulary}};
     /// # let mut builder = GrammarBuilder::new();
     /// # let word = builder.nodes.literal(b"abab");
-    /// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+    /// # let tokens = ["a", "b", "ab"].map(|token| token.as_bytes().to_vec());
+    /// # let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
     /// # let mut matcher = Constraint::new(&builder.build(word, None)?, &vocabulary)?.matcher();
     /// let [a, b, ab] = [0, 1, 2].map(TokenId);
-    /// // a, then b or ab behind it; and ab.
+    /// // a, then b or ab after it; and ab.
     /// let (tokens, parents) = ([a, b, ab, ab], [None, Some(0), Some(0), None]);
     /// let mut rows = vec![0; 4];
     /// let allowed = matcher.mask_draft_tree(&tokens, &parents, &mut rows, 1)?;
@@ -190,7 +198,7 @@ impl Matcher {
         }
         let words = TokenSet::word_count(self.vocabulary().size());
         check_rows(out, tokens.len(), words, stride)?;
-        // Whatever can fail comes before the first row is written.
+        // Everything that can fail is done before the first row is written.
         let (masks, allowed) = self.interruptible(|matcher| {
             let mut tree = matcher.draft_tree()?;
             for (&token, &parent) in tokens.iter().zip(parents) {
@@ -213,7 +221,7 @@ impl Matcher {
     }
 }
 
-/// Whether `rows` rows of `words` words lie apart, and in `out`.
+/// Fails unless `rows` rows of `words` words do not overlap and lie within `out`.
 pub(super) fn check_rows(out: &[u32], rows: usize, words: usize, stride: usize) -> Result<(), EngineError> {
     if rows == 0 {
         return Ok(());

@@ -1,9 +1,10 @@
-//! What can go wrong while a constraint is used.
+//! The errors of building and using a constraint.
 
 use crate::automata::Interrupted;
 use crate::grammar::GrammarError;
 
-/// Why a constraint could not be built or used. "This token is not allowed" is an answer, not an error.
+/// An error of building or using a constraint. "This token is not allowed" is an answer, not an
+/// error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
@@ -34,24 +35,24 @@ pub enum EngineError {
     MaskRows {
         /// Words given.
         given: usize,
-        /// Words needed; the largest number there is if it is larger.
+        /// Words needed, or the largest number that fits the type.
         needed: usize,
         /// Masks to be written.
         rows: usize,
-        /// Words of each.
+        /// Words of each mask.
         words: usize,
-        /// Words from one to the next.
+        /// Words from the start of one row to the start of the next.
         stride: usize,
     },
     /// Rows of masks overlap.
     #[error("a stride of {stride} words makes mask rows of {words} words overlap")]
     MaskStride {
-        /// Words from one row to the next.
+        /// Words from the start of one row to the start of the next.
         stride: usize,
         /// Words of each row.
         words: usize,
     },
-    /// A draft tree has another number of tokens than of parents.
+    /// A draft tree has different numbers of tokens and parents.
     #[error("the draft tree has {tokens} tokens but {parents} parents")]
     DraftLength {
         /// Tokens given.
@@ -59,7 +60,7 @@ pub enum EngineError {
         /// Parents given.
         parents: usize,
     },
-    /// A node of a draft tree stands behind one that does not come before it.
+    /// A node of a draft tree follows a node that is not listed before it.
     #[error("node {node} of the draft tree has parent {parent}; parents come before their children")]
     DraftParent {
         /// The node.
@@ -67,12 +68,12 @@ pub enum EngineError {
         /// Its parent.
         parent: usize,
     },
-    /// There is no such node in a draft tree.
+    /// A draft tree has no node of this number.
     #[error("the draft tree has {nodes} nodes, none of them is number {node}")]
     DraftNode {
         /// The node asked for.
         node: usize,
-        /// Nodes there are.
+        /// The number of nodes.
         nodes: usize,
     },
     /// A token id past the end of the vocabulary.
@@ -83,44 +84,44 @@ pub enum EngineError {
         /// The vocabulary's size.
         tokens: usize,
     },
-    /// More tokens to take back than there are.
+    /// A rollback takes back more tokens than were advanced.
     #[error("cannot roll back {asked} tokens: only {available} were advanced")]
     Rollback {
         /// Tokens to take back.
         asked: usize,
-        /// Tokens there are.
+        /// Tokens that were advanced.
         available: usize,
     },
-    /// A grammar has too many states over tokens to be written down, maybe infinitely many.
+    /// A grammar has more states over tokens than were allowed, maybe infinitely many.
     #[error("the grammar has more than {limit} states over tokens; raise `max_states`, or use a matcher, which finds states as outputs come to them")]
     TokenFsmStates {
-        /// How many were allowed.
+        /// The number allowed.
         limit: usize,
     },
-    /// There is no such state in a token-level state machine.
+    /// A token-level state machine has no state of this number.
     #[error("the state machine has {states} states, none of them is number {state}")]
     TokenFsmState {
         /// The state asked for.
         state: u32,
-        /// States there are.
+        /// The number of states.
         states: usize,
     },
-    /// Bytes that are no token-level state machine.
+    /// The bytes are not those of a token-level state machine.
     #[error("cannot read the token state machine: {reason} (byte {offset})")]
     TokenFsmBytes {
-        /// Where that was noticed.
+        /// The offset at which that was noticed.
         offset: usize,
-        /// What is wrong.
+        /// The fault.
         reason: &'static str,
     },
     /// A limit was exceeded.
     #[error("{what}: more than {limit}; raise `Limits::{field}` or simplify the grammar")]
     Limit {
-        /// What there was too much of.
+        /// The things of which there are too many.
         what: &'static str,
-        /// How much is allowed.
+        /// The number allowed.
         limit: u64,
-        /// The field of [`Limits`](super::Limits) that says so.
+        /// The field of [`Limits`](super::Limits) that sets it.
         field: &'static str,
     },
     /// The caller's deadline passed.

@@ -1,7 +1,9 @@
-//! A constraint in one step from the text that describes it: a JSON Schema, a pattern, a grammar, a list of strings.
+//! A constraint in one step from the text that describes it: a JSON Schema, a pattern, a grammar,
+//! or a list of strings.
 //!
-//! Each constructor compiles the text into a [`Grammar`] and ties that to a vocabulary. A program that ties one grammar
-//! to several vocabularies, or sets [`Limits`](super::Limits), takes the two steps itself.
+//! Each constructor compiles the text into a [`Grammar`] and ties the grammar to a vocabulary. A
+//! program that ties one grammar to several vocabularies, or sets [`Limits`](super::Limits), takes
+//! the two steps itself.
 
 use super::constraint::Constraint;
 use super::error::EngineError;
@@ -33,13 +35,18 @@ pub enum ConstraintError {
 }
 
 impl Constraint {
-    /// Outputs are JSON texts that satisfy a JSON Schema, given as text, with default [`SchemaOptions`].
+    /// Outputs are JSON texts that satisfy a JSON Schema, given as text, with default
+    /// [`SchemaOptions`].
     ///
     /// ```
     /// use hedgerow::{Constraint, Vocabulary};
     ///
     /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
-    /// let schema = r#"{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}"#;
+    /// let schema = r#"{
+    ///     "type": "object",
+    ///     "properties": {"age": {"type": "integer"}},
+    ///     "required": ["age"]
+    /// }"#;
     /// let mut matcher = Constraint::json_schema(schema, &vocabulary)?.matcher();
     /// assert!(matcher.advance_bytes(br#"{"age": 36}"#)? && matcher.is_accepting());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,7 +66,8 @@ impl Constraint {
     ///
     /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
     /// let compact = SchemaOptions::default().whitespace(Whitespace::Compact);
-    /// let constraint = Constraint::json_schema_with(r#"{"type": "array"}"#, &vocabulary, &compact)?;
+    /// let schema = r#"{"type": "array"}"#;
+    /// let constraint = Constraint::json_schema_with(schema, &vocabulary, &compact)?;
     /// assert!(!constraint.matcher().advance_bytes(b"[1, 2]")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -74,7 +82,8 @@ impl Constraint {
         tie(&schema::compile(text, options)?, vocabulary)
     }
 
-    /// Outputs are what a regular expression matches from the first byte to the last, in Rust's dialect.
+    /// Outputs are what a regular expression matches from the first byte to the last, in Rust's
+    /// dialect.
     ///
     /// ```
     /// use hedgerow::{Constraint, Vocabulary};
@@ -108,7 +117,8 @@ impl Constraint {
     /// ```
     /// use hedgerow::{Constraint, Vocabulary};
     ///
-    /// let vocabulary = Vocabulary::from_byte_list(vec![b"y".to_vec(), b"es".to_vec(), b"no".to_vec()])?;
+    /// let tokens = ["y", "es", "no"].map(|token| token.as_bytes().to_vec());
+    /// let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
     /// let mut matcher = Constraint::choice(&["yes", "no"], &vocabulary)?.matcher();
     /// assert_eq!(matcher.mask()?.iter().map(|token| token.0).collect::<Vec<_>>(), [0, 2]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

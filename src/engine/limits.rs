@@ -1,9 +1,10 @@
-//! How much a constraint may cost.
+//! Limits: the work and memory that one constraint may cost.
 
 use crate::automata::Languages;
 
-/// Bounds on one constraint's work and memory. Exceeding one is a typed error, except `graph_bytes`, past which memo
-/// tables are dropped and rebuilt. How long a call may take is said beside it, by an [`Interrupt`](crate::automata::Interrupt).
+/// Bounds on one constraint's work and memory. Exceeding one is a typed error, except for
+/// `graph_bytes`: past it, tables are dropped and rebuilt. The time that a call may take is bounded
+/// separately, by an [`Interrupt`](crate::automata::Interrupt).
 ///
 /// ```
 /// use hedgerow::engine::Limits;
@@ -13,14 +14,14 @@ use crate::automata::Languages;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Memory of the state graph in bytes, about. Past it a fresh graph is begun and the matchers move over by
-    /// replaying their outputs. Default 64 MiB.
+    /// Memory of the state graph in bytes, approximately. Past it a fresh graph is begun, and
+    /// matchers move there by reading their outputs again. Default 64 MiB.
     pub graph_bytes: usize,
-    /// Threads in one state (how ambiguous the grammar is at one position). Default 100,000.
+    /// Threads in one state, which is the grammar's ambiguity at one position. Default 100,000.
     pub state_threads: usize,
-    /// States explored to decide whether intersections and complements have a word. Default 100,000.
+    /// States explored to decide if intersections and complements have a word. Default 100,000.
     pub search_states: u64,
-    /// Nodes a grammar may have, lazily expanded ones included. Default 4,000,000.
+    /// Nodes of a grammar, those of expanded lazy nodes included. Default 4,000,000.
     pub nodes: usize,
 }
 

@@ -1,24 +1,30 @@
-//! One sequence's position in a constraint.
+//! A matcher: one sequence's position in a constraint.
+//!
+//! A matcher is a state number and the history that led to it. Forking copies these; rolling back
+//! returns to an earlier state number. Everything that is found out on the way is kept in the
+//! graph, which all matchers of the constraint share. Positions are numbers of one graph, so a
+//! matcher that leaves a full graph reads its history again in the fresh one.
 
-use super::constraint::{Shared, Stats};
 use super::error::EngineError;
 use super::graph::Graph;
-use super::mask::MaskData;
-use super::recogniser::StateId;
+use super::mask::data::MaskData;
+use super::recogniser::state::StateId;
+use super::shared::{Shared, Stats};
 use crate::automata::Interrupt;
 use crate::vocab::{TokenId, TokenSet};
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// The most bytes [`Matcher::forced_bytes`] looks ahead.
+/// The largest number of bytes that [`Matcher::forced_bytes`] looks ahead.
 const MAX_FORCED: usize = 1 << 16;
 
+/// The input of one step.
 #[derive(Clone)]
 enum Input {
     Token(TokenId),
     Bytes(Arc<[u8]>),
 }
 
+/// One step of the history: the input, and the position before it.
 #[derive(Clone)]
 struct HistoryEntry {
     before: StateId,
@@ -26,32 +32,33 @@ struct HistoryEntry {
     input: Input,
 }
 
-/// Where an output stands: a state, and whether an end-of-sequence token was read in it.
+/// The position of an output: a state, and true if an end-of-sequence token was read in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
     pub state: StateId,
     pub stopped: bool,
 }
 
-/// Masks asked for. Counted here, where nobody else writes, and added to the constraint's figures at the end: a counter that all
-/// threads share would cost more than it tells.
+/// A count of the masks that a matcher was asked for, and of those that were known. It is added to
+/// the constraint's figures at the end: a counter that all threads share would slow all of them.
 #[derive(Default)]
 struct HitCounter {
     masks: u64,
     hits: u64,
 }
 
-/// A fork counts for itself.
+/// A fork begins its own count.
 impl Clone for HitCounter {
     fn clone(&self) -> Self {
         HitCounter::default()
     }
 }
 
-/// A position in a [`Constraint`](super::Constraint): a state number and the history that led to it. Cloning forks.
+/// A position in a [`Constraint`](super::Constraint): a state number and the history that led to
+/// it. Cloning forks.
 ///
-/// A token that is not allowed is an answer (`false`), and changes nothing. After an end-of-sequence token the
-/// matcher is stopped: only end-of-sequence is allowed from then on, until a rollback.
+/// A token that is not allowed is an answer (`false`) and changes nothing. After an end-of-sequence
+/// token the matcher is stopped: from then on only end-of-sequence is allowed, until a rollback.
 ///
 /// ```
 /// use hedgerow::engine::Constraint;
@@ -60,7 +67,8 @@ impl Clone for HitCounter {
 ///
 /// let mut builder = GrammarBuilder::new();
 /// let word = builder.nodes.literal(b"abab");
-/// let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+/// let tokens = ["a", "b", "ab"].map(|token| token.as_bytes().to_vec());
+/// let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
 /// let mut matcher = Constraint::new(&builder.build(word, None)?, &vocabulary)?.matcher();
 /// let [a, b, ab] = [0, 1, 2].map(TokenId);
 ///
@@ -96,11 +104,14 @@ impl Matcher {
         Matcher { state, graph, shared, stopped: false, history, interrupt, hits: HitCounter::default() }
     }
 
-    /// Ends calls of this matcher early, from now on, and those of its forks: with a
-    /// [timeout](Interrupt::timeout), each call that takes longer; with a [deadline](Interrupt::deadline) or a
-    /// [flag](Interrupt::flag), those under way then and all after. They fail with [`EngineError::Deadline`] or
-    /// [`EngineError::Cancelled`], have changed nothing, and may be repeated. A known mask is given in any case. Other matchers of the
-    /// constraint are not concerned. [`Interrupt::default`] never ends a call.
+    /// Ends calls of this matcher early from now on, and those of its forks.
+    ///
+    /// A [timeout](Interrupt::timeout) ends each call that takes longer. A
+    /// [deadline](Interrupt::deadline) or a [flag](Interrupt::flag) ends the call under way at that
+    /// moment and all later ones. A call that is ended fails with [`EngineError::Deadline`] or
+    /// [`EngineError::Cancelled`], has changed nothing, and may be repeated. A mask that is known
+    /// is given in any case. Other matchers of the constraint are not affected.
+    /// [`Interrupt::default`] never ends a call.
     ///
     /// ```
     /// # use hedgerow::{grammar::GrammarBuilder, vocab::Vocabulary};
@@ -110,11 +121,13 @@ impl Matcher {
     /// use std::time::Duration;
     /// # let mut builder = GrammarBuilder::new();
     /// # let word = builder.nodes.literal(b"abab");
-    /// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+    /// # let tokens = ["a", "b", "ab"].map(|token| token.as_bytes().to_vec());
+    /// # let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
     /// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
     /// let flag = Arc::new(AtomicBool::new(true));
     /// let (mut one, mut other) = (constraint.matcher(), constraint.matcher());
-    /// one.set_interrupt(Interrupt::default().timeout(Duration::from_millis(50)).flag(flag.clone()));
+    /// let timeout = Duration::from_millis(50);
+    /// one.set_interrupt(Interrupt::default().timeout(timeout).flag(flag.clone()));
     /// assert_eq!(one.advance_bytes(b"ab"), Err(EngineError::Cancelled));
     /// assert!(other.advance_bytes(b"ab")?);
     /// flag.store(false, Ordering::Relaxed);
@@ -125,7 +138,7 @@ impl Matcher {
         self.interrupt = interrupt;
     }
 
-    /// Work that this matcher's interrupt may end.
+    /// Runs work that this matcher's interrupt may end.
     pub(super) fn interruptible<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, EngineError>,
@@ -137,8 +150,9 @@ impl Matcher {
         interrupt.scope(|| work(self))?
     }
 
-    /// The tokens allowed next, the end-of-sequence ones among them where the output may end. Shared with the constraint where the
-    /// set exists there, else made; prefer [`fill_mask`](Self::fill_mask) in a loop.
+    /// The tokens allowed next, the end-of-sequence tokens among them if the output may end. The
+    /// set is made if the constraint does not hold it already; in a loop prefer
+    /// [`fill_mask`](Self::fill_mask).
     ///
     /// # Errors
     /// Those of the constraint's limits, and of lazily expanded grammars.
@@ -151,8 +165,8 @@ impl Matcher {
         })
     }
 
-    /// Writes the tokens allowed next as bits: token `i` is bit `i % 32` of word `i / 32`. `out` has exactly
-    /// `size.div_ceil(32)` words. O(words) once the state's mask is known.
+    /// Writes the tokens allowed next as bits: token `i` is bit `i % 32` of word `i / 32`. `out`
+    /// has exactly `size.div_ceil(32)` words. O(words) once the state's mask is known.
     ///
     /// # Errors
     /// [`EngineError::MaskLength`], and those of [`mask`](Self::mask).
@@ -181,7 +195,7 @@ impl Matcher {
         Ok(())
     }
 
-    /// Writes the mask as [`fill_mask`](Self::fill_mask) does if nothing has to be found out for it; else `false`.
+    /// Writes the mask as [`fill_mask`](Self::fill_mask) does, if it is known; else gives `false`.
     pub(super) fn fill_known(&mut self, out: &mut [u32]) -> Result<bool, EngineError> {
         let is_known = self.stopped || self.graph.known_mask(self.state).is_some();
         if is_known {
@@ -190,12 +204,13 @@ impl Matcher {
         Ok(is_known)
     }
 
-    /// A number for the constraint: matchers of one constraint, and of no other one alive, have it.
+    /// A number that the matchers of this constraint share, and no others while they exist.
     pub(super) fn constraint_address(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()
     }
 
-    /// What is known of the tokens allowed at a place of this matcher's graph, found if need be; `None` where only the end may come again.
+    /// The mask at a position in this matcher's graph, found if need be. `None` at a position
+    /// behind an end-of-sequence token, where only such tokens are allowed.
     pub(super) fn data_at(&mut self, at: Position) -> Result<Option<Arc<MaskData>>, EngineError> {
         if at.stopped {
             return Ok(None);
@@ -205,7 +220,7 @@ impl Matcher {
         self.graph.mask(at.state).map(Some)
     }
 
-    /// The tokens allowed at a place of this matcher's graph.
+    /// The tokens allowed at a position in this matcher's graph.
     pub(super) fn mask_at(&mut self, at: Position) -> Result<Arc<TokenSet>, EngineError> {
         let size = self.shared.vocabulary.size();
         Ok(match self.data_at(at)? {
@@ -214,7 +229,7 @@ impl Matcher {
         })
     }
 
-    /// Writes what [`data_at`](Self::data_at) gave; `out` has the right length.
+    /// Writes a mask that [`data_at`](Self::data_at) gave; `out` has the right length.
     pub(super) fn write(&self, data: Option<&MaskData>, out: &mut [u32]) {
         match data {
             Some(data) => data.write(out),
@@ -227,17 +242,18 @@ impl Matcher {
         }
     }
 
-    /// The graph that this matcher's places are in.
+    /// The graph to which this matcher's positions belong.
     pub(super) fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// Where the output stands now.
+    /// The position of the output now.
     pub(super) fn position(&self) -> Position {
         Position { state: self.state, stopped: self.stopped }
     }
 
-    /// Where `token` leads from a place of this matcher's graph; `None` if it is not allowed there.
+    /// The position after `token` from a position in this matcher's graph; `None` if the token is
+    /// not allowed there.
     pub(super) fn follow(&self, at: Position, token: TokenId) -> Result<Option<Position>, EngineError> {
         self.check_token(token)?;
         if at.stopped {
@@ -250,7 +266,7 @@ impl Matcher {
         })
     }
 
-    /// Moves to a graph within its budget, by reading the output so far again.
+    /// Moves from a full graph to one within its budget, by reading the output so far again.
     pub(super) fn leave_full_graph(&mut self) -> Result<(), EngineError> {
         if !self.graph.is_full() {
             return Ok(());
@@ -273,7 +289,7 @@ impl Matcher {
         Ok(())
     }
 
-    /// Where `read` leads; `None` for an end-of-sequence token, which changes no state.
+    /// The state after `input`; `None` for an end-of-sequence token, which changes no state.
     fn successor(
         &self,
         graph: &Graph,
@@ -302,6 +318,7 @@ impl Matcher {
         }
     }
 
+    /// Fails for a token that is not in the vocabulary.
     pub(super) fn check_token(&self, token: TokenId) -> Result<(), EngineError> {
         let tokens = self.shared.vocabulary.size();
         if token.0 as usize >= tokens {
@@ -310,7 +327,7 @@ impl Matcher {
         Ok(())
     }
 
-    /// Whether `token` may come next.
+    /// True if `token` may come next.
     ///
     /// # Errors
     /// [`EngineError::UnknownToken`], and those of [`mask`](Self::mask).
@@ -329,7 +346,7 @@ impl Matcher {
         })
     }
 
-    /// Reads `token`. `false` when it is not allowed; then nothing has changed.
+    /// Reads `token`. `false` if it is not allowed; then nothing has changed.
     ///
     /// # Errors
     /// As [`allows`](Self::allows).
@@ -348,7 +365,8 @@ impl Matcher {
         self.advance_by(Input::Token(token))
     }
 
-    /// Reads bytes, as one step of the history. `false` when they are not allowed; then nothing has changed.
+    /// Reads bytes, as one step of the history. `false` if they are not allowed; then nothing has
+    /// changed.
     ///
     /// # Errors
     /// As [`mask`](Self::mask).
@@ -375,8 +393,8 @@ impl Matcher {
         Ok(true)
     }
 
-    /// How many of `tokens` would be accepted, one after the other. Changes nothing. O(bytes of the tokens) where these have been
-    /// read before.
+    /// The number of `tokens` that would be accepted, one after the other. Changes nothing. O(bytes
+    /// of the tokens) if these were read here before.
     ///
     /// # Errors
     /// As [`allows`](Self::allows).
@@ -397,7 +415,7 @@ impl Matcher {
     /// Takes back the last `tokens` steps. O(tokens).
     ///
     /// # Errors
-    /// [`EngineError::Rollback`] when there are not that many; then nothing has changed.
+    /// [`EngineError::Rollback`] if there are not that many; then nothing has changed.
     pub fn rollback(&mut self, tokens: usize) -> Result<(), EngineError> {
         let available = self.history.len();
         let Some(left) = available.checked_sub(tokens) else {
@@ -417,7 +435,7 @@ impl Matcher {
         self.clone()
     }
 
-    /// Back to the beginning of the output.
+    /// Returns to the beginning of the output.
     pub fn reset(&mut self) {
         self.flush_hits();
         self.graph = self.shared.current();
@@ -426,34 +444,37 @@ impl Matcher {
         self.history.clear();
     }
 
-    /// Whether the output so far is complete (it may still go on).
+    /// True if the output so far is complete. It may still go on.
     pub fn is_accepting(&self) -> bool {
         self.graph.is_accepting(self.state)
     }
 
-    /// Whether an end-of-sequence token was read.
+    /// True if an end-of-sequence token was read.
     pub fn is_stopped(&self) -> bool {
         self.stopped
     }
 
-    /// How many steps were read.
+    /// The number of steps read.
     pub fn output_len(&self) -> usize {
         self.history.len()
     }
 
-    /// A number for what may follow: matchers of one constraint with equal numbers have equal masks now and after every same
-    /// continuation, so whatever was found out about one holds for the other. Different numbers say nothing.
+    /// A number for what may follow. Matchers of one constraint with equal numbers have equal masks
+    /// now and after every continuation, so whatever was found out about one of them holds for the
+    /// other. Different numbers say nothing.
     ///
-    /// The upper 32 bits count how often the constraint's graph was dropped and built again for want of memory
-    /// ([`Limits::graph_bytes`](super::Limits::graph_bytes)). No number is ever given twice for different futures, so a cache keyed
-    /// by it is never wrong: after a rebuild its old entries are just not met again, and may be dropped when the upper half of a
-    /// number grows. A matcher moves over in the next call that changes it or asks for a mask.
+    /// The upper 32 bits count the times that the constraint's graph was dropped and built again
+    /// for want of memory ([`Limits::graph_bytes`](super::Limits::graph_bytes)). No number is given
+    /// twice for different futures, so a cache keyed by it is never wrong. After a rebuild its old
+    /// entries are not met again; they may be dropped when the upper half of a number grows. A
+    /// matcher moves to the new graph in its next call that changes it or asks for a mask.
     ///
     /// ```
     /// # use hedgerow::{engine::Constraint, grammar::GrammarBuilder, vocab::{TokenId, Vocabulary}};
     /// # let mut builder = GrammarBuilder::new();
     /// # let word = builder.nodes.literal(b"abab");
-    /// # let vocabulary = Vocabulary::from_byte_list(vec![b"a".to_vec(), b"b".to_vec(), b"ab".to_vec()])?;
+    /// # let tokens = ["a", "b", "ab"].map(|token| token.as_bytes().to_vec());
+    /// # let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
     /// # let constraint = Constraint::new(&builder.build(word, None)?, &vocabulary)?;
     /// let (mut one, mut other) = (constraint.matcher(), constraint.matcher());
     /// one.advance(TokenId(0))?;
@@ -464,24 +485,23 @@ impl Matcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn state_id(&self) -> u64 {
-        // States are numbered below 2^28.
+        // States are numbered below 2²⁸, so no state has this number.
         let state = if self.stopped { u32::MAX } else { self.state.0 };
         u64::from(self.graph.generation) << 32 | u64::from(state)
     }
 
-    /// The constraint's figures, with the masks that this matcher has asked for counted in.
+    /// The constraint's figures, with the masks that this matcher was asked for.
     pub fn stats(&self) -> Stats {
         let stats = self.shared.stats(&self.graph);
         let HitCounter { masks, hits } = self.hits;
         Stats { masks: stats.masks + masks, mask_hits: stats.mask_hits + hits, ..stats }
     }
 
-    /// Adds what was counted to the constraint's figures.
+    /// Adds the count to the constraint's figures.
     fn flush_hits(&mut self) {
         let HitCounter { masks, hits } = std::mem::take(&mut self.hits);
         if masks > 0 {
-            self.shared.masks.fetch_add(masks, Ordering::Relaxed);
-            self.shared.mask_hits.fetch_add(hits, Ordering::Relaxed);
+            self.shared.count_masks(masks, hits);
         }
     }
 
@@ -490,26 +510,33 @@ impl Matcher {
         &self.shared.vocabulary
     }
 
-    /// Tokens that complete the output from here; empty if it is complete. Each is allowed after the ones before it.
+    /// Tokens that complete the output from here; empty if it is complete. Each is allowed after
+    /// the ones before it.
     ///
-    /// No text that completes the output has fewer bytes, and no tokens that spell it are fewer, unless parts of it depend on each
-    /// other: items that must differ, keys that require others, several counts (`contains`), lexemes. There the text is
-    /// short, and may have a few bytes more. Other texts of more bytes may have fewer tokens.
+    /// No text that completes the output has fewer bytes, and no tokens spell this text with fewer
+    /// tokens, unless parts of it depend on each other: items that must differ, keys that require
+    /// others, several counts (`contains`), lexemes. Then the text is short but may have a few
+    /// bytes more than the shortest. Another text with more bytes may have fewer tokens.
     ///
-    /// The cost is that of what is written, about a state for each terminal, and once for each grammar that of the rules it needs:
-    /// mostly far below a millisecond. What is found is kept for each state, so that asking after every token of a long text costs
-    /// little. `None` where the vocabulary cannot spell the text, or where parts depend on each other so much that a
-    /// bounded search finds no way.
+    /// The cost is about a state for each terminal written, and once for each grammar a look at the
+    /// rules it needs. Answers are kept for each state, so asking after every token of a long text
+    /// costs little. `None` if the vocabulary cannot spell the text, or if parts depend on each
+    /// other so much that a bounded search finds no text.
     ///
     /// ```
     /// use hedgerow::{Constraint, Vocabulary};
     ///
     /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
-    /// let schema = r#"{"type": "object", "properties": {"on": {"type": "string", "format": "date"}}, "required": ["on"]}"#;
+    /// let schema = r#"{
+    ///     "type": "object",
+    ///     "properties": {"on": {"type": "string", "format": "date"}},
+    ///     "required": ["on"]
+    /// }"#;
     /// let mut matcher = Constraint::json_schema(schema, &vocabulary)?.matcher();
     /// assert!(matcher.advance_bytes(br#"{"on": "2026-1"#)?);
     /// let way = matcher.completion()?.ok_or("no way")?;
-    /// let text: Vec<u8> = way.iter().flat_map(|&token| vocabulary.bytes(token).to_vec()).collect();
+    /// let bytes = way.iter().flat_map(|&token| vocabulary.bytes(token).to_vec());
+    /// let text: Vec<u8> = bytes.collect();
     /// assert_eq!(text.len(), r#"0-10"}"#.len());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -526,8 +553,8 @@ impl Matcher {
         })
     }
 
-    /// The bytes that must come next, as far as there is only one way on. Empty when the output may end here or
-    /// there is a choice. Looks ahead at most 65,536 bytes.
+    /// The bytes that must come next, as long as there is only one way on. Empty if the output may
+    /// end here or there is a choice. Looks ahead at most 65,536 bytes.
     ///
     /// # Errors
     /// As [`mask`](Self::mask).
@@ -537,20 +564,13 @@ impl Matcher {
         }
         self.interruptible(|matcher| {
             matcher.leave_full_graph()?;
-            let mut bytes = Vec::new();
-            let mut state = matcher.state;
-            let mut core = matcher.graph.lock_for_work()?;
-            while bytes.len() < MAX_FORCED {
-                let Some(byte) = core.recogniser.forced_byte(state) else { break };
-                state = matcher.graph.step_locked(&mut core, state, byte)?;
-                bytes.push(byte);
-            }
-            Ok(bytes)
+            matcher.graph.forced_bytes(matcher.state, MAX_FORCED)
         })
     }
 
-    /// The tokens that spell [`forced_bytes`](Self::forced_bytes), longest match first; the last one is held back
-    /// where a longer token could begin with it. Each is allowed after the ones before it.
+    /// The tokens that spell [`forced_bytes`](Self::forced_bytes), each the longest that fits. The
+    /// last one is held back if a longer token could begin with it. Each is allowed after the ones
+    /// before it.
     ///
     /// # Errors
     /// As [`mask`](Self::mask).

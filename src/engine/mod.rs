@@ -1,57 +1,68 @@
-//! The recogniser: a grammar and a vocabulary become a lazily grown graph of states with exact token masks.
+//! The engine: a grammar and a vocabulary become a graph of states with exact token masks.
 //!
 //! # The idea
 //!
-//! A grammar over bytes is run by a pushdown automaton that is determinised as far as outputs visit it. A
-//! *state* is a set of threads, each a position in a terminal's automaton with what follows it (a *continuation*,
-//! [`stack`]); equal states are one state, so everything computed for it (its transitions, its mask) is computed
-//! once ([`graph`]). What a terminal alone says about the vocabulary is summarised once and shared by every grammar
-//! ([`summary`]), so that a new state's mask is a few unions and a walk over a handful of token suffixes ([`mask`]).
+//! A pushdown automaton for the grammar reads bytes. It is determinised as far as outputs visit it:
+//! all ways to read the output so far are one *state*, and equal states are one. So everything that
+//! is found out about a state, such as its transitions and its mask, is found out once. What a
+//! terminal alone says about the vocabulary is summarised once and shared by every grammar. The
+//! mask of a new state is then a few unions and a walk over a handful of token suffixes.
 //!
-//! A [`Constraint`] is a grammar tied to a vocabulary: it owns the graph and is shared between threads. A
-//! [`Matcher`] is one sequence's position in it: a state number and a history, cheap to fork and to roll back.
-//!
-//! Where a grammar has finitely many states over tokens, all of them can be written down as a [`TokenFsm`], for loops that run
-//! without this library. What is bounded, and how, is told in `docs/limits.md`.
+//! A [`Constraint`] is a grammar tied to a vocabulary. It owns the graph of states and is shared
+//! between threads. A [`Matcher`] is one sequence's position in the graph: a state number and a
+//! history, cheap to fork and to roll back. If a grammar has finitely many states over tokens, all
+//! of them can be written down as a [`TokenFsm`], for loops that run without this library.
 //!
 //! # Exactness
 //!
-//! Token `t` is allowed after output `p` exactly when `p · bytes(t)` is a prefix of some word of the grammar, and the end
-//! of sequence exactly when `p` is a word. `mask`, `advance`, `validate` and `forced_bytes` read one same graph.
+//! Token `t` is allowed after output `p` exactly if `p · bytes(t)` is a prefix of some word of the
+//! grammar. The end of sequence is allowed exactly if `p` is a word. `mask`, `advance`, `validate`
+//! and `forced_bytes` read one same graph, so they cannot disagree. `docs/limits.md` tells what is
+//! bounded and how.
+//!
+//! # The parts, from the bottom up
+//!
+//! A file imports only files below it, in this order:
+//!
+//! - `error`, `limits`, `ablation`, `special_tokens`, `chunked_slots`: used by all others.
+//! - `recogniser`: states, and the step from state to state.
+//! - `transitions`, `published_states`: what is read without a lock.
+//! - `mask`: from states to masks.
+//! - `cost`, `completion`: a short text that completes an output.
+//! - `graph`, `shared`: everything that matchers share.
+//! - `matcher`, `constraint`, `from_text`, `batch`, `draft_tree`, `token_fsm`: what users see.
 
+#[cfg(feature = "ablation")]
 #[doc(hidden)]
 pub mod ablation;
+#[cfg(not(feature = "ablation"))]
+mod ablation;
 mod batch;
+mod chunked_slots;
 mod completion;
 mod constraint;
-mod containers;
 mod cost;
-mod dense_rows;
-mod difference;
 mod draft_tree;
 mod error;
 mod from_text;
 mod graph;
-mod lexed;
 mod limits;
-mod links;
 mod mask;
 mod matcher;
+mod published_states;
 mod recogniser;
-mod stack;
-mod suffix_trie;
-mod summary;
+mod shared;
+mod special_tokens;
 mod token_fsm;
 mod transitions;
-mod truncate;
-mod vocabulary_index;
 
 pub use crate::automata::{Interrupt, Interrupted};
 pub use batch::fill_masks;
-pub use constraint::{prepare, Constraint, Stats};
+pub use constraint::{prepare, Constraint};
 pub use draft_tree::DraftTree;
 pub use error::EngineError;
 pub use from_text::ConstraintError;
 pub use limits::Limits;
 pub use matcher::Matcher;
+pub use shared::Stats;
 pub use token_fsm::TokenFsm;

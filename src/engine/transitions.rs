@@ -1,16 +1,20 @@
-//! `(state, byte) → state`, readable without a lock.
+//! The transition table `(state, byte) → state`, readable without a lock.
 //!
-//! One open-addressing table of 64-bit words for the whole graph: 28 bits of target under 36 bits of state and
-//! byte. Most states are left by one or two bytes in their life, so this is an order of magnitude smaller than a row of
-//! 256 entries a state and there is nothing to clear when a state is made. Writers hold the graph's lock; readers load
-//! single words. When the table fills, a table of twice the size takes over and the old one stays for readers still in
-//! it, which doubles the memory at most.
+//! The whole graph has one open-addressing table of 64-bit words: 28 bits of target below 36 bits
+//! of state and byte. Most states are left by one or two different bytes in their life, so this is
+//! an order of magnitude smaller than a row of 256 entries a state, and nothing has to be cleared
+//! when a state is made. Writers hold the graph's lock; readers load single words.
+//!
+//! Price: when the table fills, one of twice the size takes over, and the old one stays for readers
+//! that are still in it. This doubles the memory at most.
 
+use super::recogniser::state::StateId;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
-/// States are numbered below this.
-pub(super) const MAX_STATES: u32 = 1 << 28;
+/// The bits of a word that hold the target.
+const TARGET_BITS: u32 = 28;
+const _: () = assert!(StateId::LIMIT == 1 << TARGET_BITS);
 
 const FIRST_BITS: u32 = 9;
 const LEVELS: usize = 28;
@@ -49,7 +53,7 @@ impl Transitions {
         self.levels[self.current.load(Ordering::Acquire)].get().map_or(&[], |t| t)
     }
 
-    /// The known target of `state` on `byte`. State 0 is dead and never asked about.
+    /// The known target of `state` on `byte`. State 0 is dead and never looked up.
     #[inline]
     pub fn get(&self, state: u32, byte: u8) -> Option<u32> {
         let table = self.active();
@@ -57,8 +61,8 @@ impl Transitions {
         let mut at = slot(key, table.len());
         loop {
             let word = table[at].load(Ordering::Acquire);
-            if word >> 28 == key {
-                return Some((word & u64::from(MAX_STATES - 1)) as u32);
+            if word >> TARGET_BITS == key {
+                return Some((word & u64::from(StateId::LIMIT - 1)) as u32);
             }
             if word == 0 {
                 return None;
@@ -83,7 +87,7 @@ impl Transitions {
             self.current.store(level + 1, Ordering::Release);
         }
         if self.get(state, byte).is_none() {
-            place(self.active(), key(state, byte) << 28 | u64::from(target));
+            place(self.active(), key(state, byte) << TARGET_BITS | u64::from(target));
             self.len.store(len, Ordering::Relaxed);
         }
     }
@@ -98,7 +102,7 @@ impl Transitions {
 }
 
 fn place(table: &[AtomicU64], word: u64) {
-    let mut at = slot(word >> 28, table.len());
+    let mut at = slot(word >> TARGET_BITS, table.len());
     while table[at].load(Ordering::Relaxed) != 0 {
         at = (at + 1) & (table.len() - 1);
     }

@@ -1,135 +1,14 @@
 //! Masks compared with `advance`, token by token, over a vocabulary large enough for every short
 //! cut to a mask: shared sets, differences to simpler states, and whitespace that is passed over.
 
+use crate::support::stepping::{check, check_values, vocabulary, Json};
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
-use hedgerow::engine::ablation::{disable, enable_all, OPTIMISATIONS};
 use hedgerow::engine::Constraint;
-use hedgerow::grammar::{
-    Choice, GrammarBuilder, KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, RestKeys,
-};
+use hedgerow::grammar::{GrammarBuilder, KeyOrder, Node, NodeId, NodePool, ObjectSpec};
 use hedgerow::syntax::Notation;
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::vocab::Vocabulary;
 use std::collections::BTreeSet;
-
-const TEXTS: [&str; 7] = [
-    "{\"name\": \"Ann\\u00e9 \\\"x\\\"\", \"names\": [1, 22.5, -3e7, true, null], \"n\": {}}",
-    "{\n  \"name\" : \"a\\nb\",\n\t\"other\":\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\" , \"na\":\"\"}",
-    "{\"name\":\"foo bar foobar fo\",\"nam\":\"été 日本語 😀\",\"x\":\"/usr/bin\"}",
-    "    \n\n        \"\\ud83d\\ude00\" :        \"  lead\",\"k\":\"v\",\"k2\":\"v\"}}}]],",
-    "\"abcdefghijklmnopqrstuvwxyz0123456789-_ABC\",\"a\":\"b\",\"c\":",
-    "{\"a\\/b\": \"q\\\"x\", \"t\\tb\" : \"f\\u006fo\",\"\\u00e9\":1}",
-    "[\"one\",\"two\",\"three\"],[[],{}],{\"a\":{\"b\":{\"c\":1}}}",
-];
-
-fn vocabulary() -> Vocabulary {
-    let mut tokens: BTreeSet<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    for text in TEXTS {
-        let bytes = text.as_bytes();
-        for start in 0..bytes.len() {
-            for len in [2, 3, 4, 5, 7, 9, 13, 20, 33, 41, 47] {
-                if let Some(piece) = bytes.get(start..start + len) {
-                    tokens.insert(piece.to_vec());
-                }
-            }
-        }
-    }
-    for n in 2..80 {
-        tokens.insert(vec![b' '; n]);
-        tokens.insert([vec![b' '; n], b"\"na".to_vec()].concat());
-    }
-    let mut tokens: Vec<Vec<u8>> = tokens.into_iter().collect();
-    tokens.push(b"\"name".to_vec());
-    Vocabulary::from_byte_list(tokens).unwrap()
-}
-
-struct Json<'a> {
-    pool: &'a mut NodePool,
-    space: LangId,
-}
-
-impl<'a> Json<'a> {
-    fn new(pool: &'a mut NodePool) -> Self {
-        let mut set = hedgerow::automata::ByteSet::EMPTY;
-        b" \t\n\r".iter().for_each(|&b| set.insert(b));
-        let one = pool.languages.byte(&set);
-        let space = pool.languages.repeat(one, 0, 64);
-        Json { pool, space }
-    }
-
-    fn spaced(&mut self, language: LangId) -> LangId {
-        self.pool.languages.concat(self.space, language)
-    }
-
-    fn punctuation(&mut self, text: &str) -> LangId {
-        let language = self.pool.languages.bytes(text.as_bytes());
-        self.spaced(language)
-    }
-
-    fn string(&mut self, inner: LangId) -> NodeId {
-        let language = self.pool.languages.json_string(inner, Escapes::Any);
-        let language = self.spaced(language);
-        self.pool.terminal(language)
-    }
-
-    fn object(&mut self, declared: &[(&str, NodeId)], rest: NodeId, order: KeyOrder) -> NodeId {
-        let l = &mut self.pool.languages;
-        let keys = l.literals(declared.iter().map(|d| (d.0.as_bytes().to_vec(), UNLABELLED)));
-        let other = l.not(keys);
-        let text = l.any_text();
-        let keys = l.inter(&[text, other]);
-        let spec = ObjectSpec {
-            open: self.punctuation("{"),
-            close: self.punctuation("}"),
-            comma: self.punctuation(","),
-            colon: self.punctuation(":"),
-            before_key: self.space,
-            key_escapes: Escapes::Minimal,
-            rest_escapes: Escapes::Any,
-            declared: declared
-                .iter()
-                .enumerate()
-                .map(|(i, d)| Property {
-                    key: d.0.to_owned(),
-                    required: i == 0,
-                    requires: Box::new([]),
-                    values: Box::new([Choice::plain(d.1)]),
-                })
-                .collect(),
-            rest: vec![RestKeys { keys, capacity: None, values: Box::new([Choice::plain(rest)]) }],
-            order,
-            unique_rest: true,
-            min: 0,
-            max: UNBOUNDED,
-            counters: vec![],
-            must_go_on: false,
-        };
-        self.pool.object(spec)
-    }
-}
-
-fn check(constraint: &Constraint, text: &str) {
-    let mut m = constraint.matcher();
-    let size = constraint.vocabulary().size();
-    for (i, &b) in text.as_bytes().iter().enumerate() {
-        let mask = m.mask().unwrap();
-        let mut words = vec![0u32; size.div_ceil(32)];
-        m.fill_mask(&mut words).unwrap();
-        assert_eq!(words, mask.words());
-        for t in (0..size as u32).map(TokenId) {
-            let allowed = m.fork().advance(t).unwrap();
-            let bytes = String::from_utf8_lossy(constraint.vocabulary().bytes(t)).into_owned();
-            assert_eq!(
-                mask.contains(t),
-                allowed,
-                "token {bytes:?} after {}",
-                text.as_bytes()[..i].escape_ascii()
-            );
-        }
-        assert!(m.advance_bytes(&[b]).unwrap(), "{text} refused at {i}");
-    }
-    assert!(m.is_accepting(), "{text} is not complete");
-}
 
 #[test]
 fn masks_agree_with_advance() {
@@ -308,43 +187,6 @@ fn masks_of_texts_agree_with_advance() {
         println!("{grammar}");
         check(&Constraint::new(&grammar, &vocabulary).unwrap(), sample);
     }
-}
-
-/// Masks are the same without each optimisation. Tests that run in parallel lose the optimisation,
-/// too, and must not notice.
-#[test]
-fn masks_are_the_same_without_each_optimisation() {
-    for (name, optimisation) in OPTIMISATIONS {
-        disable(optimisation);
-        let inner = |pool: &mut NodePool| {
-            let l = &mut pool.languages;
-            let all = compile(l, "((?!foo).)*", Dialect::Ecma262, Anchoring::Full).unwrap();
-            let c = l.char_class(&[(0, 0x10_ffff)]);
-            let short = l.repeat(c, 0, 40);
-            l.inter(&[all, short])
-        };
-        check_values(&vocabulary(), &format!("without {name}"), inner, "bar fo");
-        enable_all();
-    }
-}
-
-/// Checks objects whose values belong to this language; `sample` is one such value.
-fn check_values(vocabulary: &Vocabulary, name: &str, inner: impl Fn(&mut NodePool) -> LangId, sample: &str) {
-    let mut b = GrammarBuilder::new();
-    let language = inner(&mut b.nodes);
-    let mut json = Json::new(&mut b.nodes);
-    let value = json.string(language);
-    let text = json.pool.languages.any_text();
-    let any = json.string(text);
-    let inner_object = json.object(&[("k", any)], value, KeyOrder::Any);
-    let root = json.object(&[("name", value), ("names", any), ("n", inner_object)], any, KeyOrder::Declared);
-    let grammar = b.build(root, None).unwrap();
-    let constraint = Constraint::new(&grammar, vocabulary).unwrap();
-    let text = format!(
-        "{{ \"name\":\"{sample}\",\n  \"n\":{{\"nam\" : \"{sample}\",\"k\":\"\"}} , \"na\":\"x\",\"\\u006e\\u0061me2\":\"\"}}"
-    );
-    println!("{name}: {text}");
-    check(&constraint, &text);
 }
 
 /// Tokens that complete one of many keys and begin its value are allowed only if that key's value

@@ -8,6 +8,7 @@ pub mod files;
 pub mod random_rules;
 pub mod random_schema;
 pub mod reference;
+pub mod stepping;
 pub mod stress;
 pub mod walk;
 pub mod whole_masks;

@@ -1,28 +1,32 @@
-//! All states of a constraint over tokens, breadth first.
+//! Exploring all states of a constraint over tokens, breadth first.
 //!
-//! From each state, the tokens it allows are sorted by where they lead: over the token trie, whose shared beginnings are read once, or
-//! one by one where few are allowed. Tokens that two states tell apart cannot be in one class; classes are therefore split by every
-//! state's groups as these are found, and a row names the classes of its time. Which classes these have become is known from
-//! what each was split off from, so that rows stay as short as the state has groups.
+//! In each state, the allowed tokens are grouped by the state to which they lead. If many are
+//! allowed, this is a walk over the token trie, which reads shared beginnings once; if few are,
+//! they are read one by one.
 //!
-//! Source: partition refinement (Paige & Tarjan 1987) over columns.
+//! Tokens that some state tells apart cannot be in one class. So classes are split by every state's
+//! groups as these are found. A row names the classes that exist when it is found. Later splits are
+//! applied at the end, since each class knows the class from which it was split off. Until then
+//! rows are as short as their states have groups.
+//!
+//! Source: partition refinement (Paige & Tarjan 1987), over columns.
 
-use super::super::constraint::Constraint;
-use super::super::error::EngineError;
-use super::super::matcher::{Matcher, Position};
-use super::super::recogniser::StateId;
-use super::{ACCEPTING, STOPPED};
+use super::tables::{ACCEPTING, STOPPED};
 use crate::automata::interrupt;
+use crate::engine::constraint::Constraint;
+use crate::engine::error::EngineError;
+use crate::engine::matcher::{Matcher, Position};
+use crate::engine::recogniser::state::StateId;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 
-/// Where fewer than one in so many of the trie's nodes hold an allowed token, tokens are read one by one.
+/// Tokens are read one by one if fewer are allowed than one for so many nodes of the trie.
 const SPARSE: usize = 16;
 
 /// A class of tokens and the state that they lead to.
 pub(super) type Edge = (u32, u32);
 
-/// All states, each with its edges by class in ascending order.
+/// All states, each with its edges in ascending order of their classes.
 pub(super) struct ExploredFsm {
     pub vocabulary: u64,
     pub token_classes: Vec<u32>,
@@ -31,14 +35,15 @@ pub(super) struct ExploredFsm {
     pub rows: Vec<Vec<Edge>>,
 }
 
-/// Tokens, divided into classes.
+/// The tokens, divided into classes.
 struct TokenClasses {
     of: Vec<u32>,
     sizes: Vec<u32>,
-    /// The class that each was split off from; the first from itself.
+    /// The class from which each was split off; the first from itself.
     origins: Vec<u32>,
-    /// By class: how many of a group's tokens it has, and what they have become.
+    /// By class, during a split: the number of the group's tokens that it has.
     counts: Vec<u32>,
+    /// By class, during a split: the class to which these tokens move.
     moved: Vec<u32>,
 }
 
@@ -57,7 +62,7 @@ impl TokenClasses {
         self.sizes.len()
     }
 
-    /// Splits the classes so that `group` is made of whole ones, and gives these.
+    /// Splits classes so that `group` is a union of whole classes, and gives these.
     fn split(&mut self, group: &[TokenId]) -> Vec<u32> {
         let mut touched = Vec::new();
         for token in group {
@@ -89,15 +94,16 @@ impl TokenClasses {
     }
 }
 
-/// A row as it was found: its edges, and how many classes there were.
+/// A row as it was found: its edges, and the number of classes at that time.
 struct Row {
     edges: Vec<Edge>,
     classes: u32,
 }
 
+/// The states found so far.
 struct Explorer {
     matcher: Matcher,
-    /// Special tokens and ends, which have no bytes.
+    /// Special tokens and end-of-sequence tokens, which have no bytes.
     without_bytes: Vec<TokenId>,
     positions: Vec<Position>,
     known: HashMap<(StateId, bool), u32>,
@@ -110,7 +116,7 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Expl
     let limits = constraint.shared.limits.clone();
     let most_bytes = limits.graph_bytes;
     let too_large = |what| EngineError::Limit { what, limit: most_bytes as u64, field: "graph_bytes" };
-    // What is found on the way is of no use to matchers.
+    // States found on the way are of no use to matchers, so they get a graph of their own.
     let own = Constraint::with_limits(constraint.grammar(), vocabulary, limits)?;
     let ids = (0..vocabulary.size() as u32).map(TokenId);
     let is_unspelt = |id: &TokenId| {
@@ -177,9 +183,9 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Expl
 }
 
 impl Explorer {
-    /// The number of the state at a place.
+    /// The number of the state at a position.
     fn number(&mut self, position: Position) -> Result<u32, EngineError> {
-        // What has ended is the same wherever it has.
+        // All positions behind an end-of-sequence token are one state.
         let key = (if position.stopped { StateId::DEAD } else { position.state }, position.stopped);
         if let Some(&known) = self.known.get(&key) {
             return Ok(known);
@@ -193,7 +199,7 @@ impl Explorer {
         Ok(number as u32)
     }
 
-    /// The allowed tokens by the state that they lead to.
+    /// The allowed tokens, grouped by the state to which they lead.
     fn groups(&mut self, position: Position) -> Result<Vec<(u32, Vec<TokenId>)>, EngineError> {
         let mut groups: Vec<(u32, Vec<TokenId>)> = Vec::new();
         let mut index: HashMap<u32, usize> = HashMap::new();
@@ -253,7 +259,7 @@ mod tests {
         assert_eq!(classes.split(&ids(&[0, 1, 2, 3])), [1]);
         assert_eq!(classes.split(&ids(&[2, 3, 4])), [2, 3]);
         assert_eq!(classes.of, [1, 1, 2, 2, 3, 0]);
-        // Whole classes stay.
+        // Whole classes are not split.
         assert_eq!(classes.split(&ids(&[4, 0, 1])), [3, 1]);
         assert_eq!((classes.len(), classes.origins), (4, vec![0, 0, 1, 0]));
     }

@@ -1,30 +1,32 @@
-//! State machines as bytes, to be kept beside a model or sent to where it runs.
+//! State machines as bytes, to be kept beside a model or sent to where the model runs.
 //!
-//! Version 1. All numbers are unsigned and little-endian; all but two have 32 bits, so that every table lies aligned where the whole
-//! does, and can be used where it lies.
+//! This is version 1 of the format. All numbers are unsigned and little-endian. All but two have 32
+//! bits, so every table is aligned if the whole is, and can be used in place.
 //!
-//! | at | what |
+//! | at | content |
 //! |---|---|
 //! | 0 | the eight letters `hedgefsm` |
 //! | 8 | the version, 1 |
 //! | 12 | number of tokens T, padding included |
 //! | 16 | 64 bits: the vocabulary's fingerprint |
-//! | 24 | number of states S, at least 1; state 0 is the first |
+//! | 24 | number of states S, at least 1; state 0 is the start |
 //! | 28 | number of classes C, at least 1; class 0 is in no row |
 //! | 32 | number of edges E |
 //! | 36 | 0 |
 //! | 40 | T numbers: each token's class |
-//! | | S numbers: each state's flags: 1 if an output may end there, 2 if it is behind an end-of-sequence token |
-//! | | S + 1 numbers: where each state's row begins among the edges, the last being E |
+//! | | S numbers: each state's flags: 1 if an output may end, 2 behind an end-of-sequence token |
+//! | | S + 1 numbers: the start of each state's row among the edges; the last is E |
 //! | | E numbers: each edge's class, ascending within a row |
 //! | | E numbers: each edge's target |
 //! | | 64 bits: FNV-1a (draft-eastlake-fnv) of all bytes before |
 //!
-//! The reader believes nothing: lengths are checked before anything is allocated, every number against its bounds, and the hash
-//! against damage (it is no defence against forgery). A machine that was read has no dead ends.
+//! The reader trusts nothing. It checks lengths before it allocates anything, every number against
+//! its bounds, and the hash against damage (which is no defence against forgery). A machine that
+//! was read has no dead ends.
 
-use super::super::error::EngineError;
-use super::{Tables, TokenFsm, ACCEPTING, STOPPED};
+use super::machine::TokenFsm;
+use super::tables::{Tables, ACCEPTING, STOPPED};
+use crate::engine::error::EngineError;
 
 const MAGIC: &[u8; 8] = b"hedgefsm";
 const VERSION: u32 = 1;
@@ -58,7 +60,7 @@ impl Reader<'_> {
         Ok(u32::from_le_bytes(self.take()?))
     }
 
-    /// `count` numbers, each of which `check` finds right. The length has been checked.
+    /// `count` numbers that all pass `check`. The length was checked before.
     fn numbers(
         &mut self,
         count: usize,
@@ -79,8 +81,9 @@ impl Reader<'_> {
 }
 
 impl TokenFsm {
-    /// The machine as bytes, the same on every machine: version 1 of the format that the source file `token_fsm/format.rs`
-    /// lays down. About 8 bytes an edge and 4 a token.
+    /// The state machine as bytes, which are the same on every computer. The source file
+    /// `token_fsm/format.rs` defines the format, version 1. It has 8 bytes for each edge, 4 for
+    /// each token, and 8 for each state.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Tables { vocabulary, classes, token_classes, flags, row_starts, edge_classes, edge_targets } =
             &self.tables;
@@ -100,11 +103,12 @@ impl TokenFsm {
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Whether it fits a vocabulary is for the caller to compare:
-    /// [`vocabulary_fingerprint`](Self::vocabulary_fingerprint).
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. The caller compares
+    /// [`vocabulary_fingerprint`](Self::vocabulary_fingerprint) to see if it fits a vocabulary.
     ///
     /// # Errors
-    /// [`EngineError::TokenFsmBytes`] for anything but a whole, undamaged machine of a version that is known.
+    /// [`EngineError::TokenFsmBytes`] for anything but a whole, undamaged machine of a known
+    /// version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = Reader { bytes, at: 0 };
         if reader.take::<8>()? != *MAGIC {
@@ -134,7 +138,7 @@ impl TokenFsm {
         if states == 0 || classes == 0 {
             return Err(malformed(24, "there is no state or no class"));
         }
-        // A class has a token, but for the first.
+        // Every class but the first has a token.
         if u64::from(classes) > u64::from(tokens) + 1 {
             return Err(malformed(28, "there are more classes than tokens"));
         }

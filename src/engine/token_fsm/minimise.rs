@@ -1,25 +1,29 @@
 //! Merging states that behave alike, and tokens that no state tells apart.
 //!
-//! States that differ in flags or in the classes they allow are apart; then blocks of states are split by the blocks that their
-//! edges lead to. When a block is split its largest part keeps the name, so only the others' predecessors need another look, and
-//! each state is renamed at most log₂(states) times. What remains is the coarsest partition there is, so the result does not depend on
-//! the order of work; states are numbered by the first of theirs that was found, classes by their first token.
+//! States begin in one block if they have the same flags and allow the same classes. Then blocks
+//! are split by the blocks to which their edges lead, until nothing changes. When a block is split,
+//! its largest part keeps the block's number. So only the predecessors of the other parts need
+//! another look, and each state is renumbered at most log₂(states) times.
 //!
-//! Source: J. Hopcroft's "process the smaller half" (1971), over whole signatures as in A. Valmari, "Fast brief practical DFA
-//! minimization" (2012).
+//! The result is the coarsest partition there is, so it does not depend on the order of work.
+//! Merged states are numbered by the first of their states that was found, and classes by their
+//! first token.
+//!
+//! Source: J. Hopcroft's "process the smaller half" (1971), over whole signatures as in A. Valmari,
+//! *Fast brief practical DFA minimization* (2012).
 
 use super::explore::{Edge, ExploredFsm};
-use super::Tables;
+use super::tables::Tables;
 use hashbrown::HashMap;
 
-/// Buckets of numbers, one after the other.
-struct Buckets {
+/// Lists of edges, stored one after the other.
+struct EdgeLists {
     starts: Vec<usize>,
     items: Vec<Edge>,
 }
 
-impl Buckets {
-    /// `(list, item)` pairs as lists `0 .. count`; items keep their order.
+impl EdgeLists {
+    /// The lists `0 .. count` of `(list, item)` pairs. Items keep their order.
     fn new(count: usize, pairs: impl Iterator<Item = (u32, Edge)> + Clone) -> Self {
         let mut starts = vec![0; count + 1];
         pairs.clone().for_each(|(list, _)| starts[list as usize + 1] += 1);
@@ -32,7 +36,7 @@ impl Buckets {
             items[next[list as usize]] = item;
             next[list as usize] += 1;
         }
-        Buckets { starts, items }
+        EdgeLists { starts, items }
     }
 
     fn get(&self, list: usize) -> &[Edge] {
@@ -40,19 +44,20 @@ impl Buckets {
     }
 }
 
-/// States, divided into blocks.
+/// The states, divided into blocks.
 struct Blocks {
     of: Vec<u32>,
     members: Vec<Vec<u32>>,
-    /// Where each state stands among the members of its block.
+    /// The index of each state among the members of its block.
     place: Vec<u32>,
-    /// By block, the states whose edges have to be looked at; by state, whether it is among them.
+    /// By block: the states whose edges have to be looked at.
     dirty: Vec<Vec<u32>>,
+    /// By state: true if it is among these.
     is_dirty: Vec<bool>,
 }
 
 impl Blocks {
-    /// A block for each of these keys.
+    /// A block for each different key; there is one key for each state.
     fn new<'a>(keys: impl Iterator<Item = (u32, Vec<u32>)> + 'a) -> Self {
         let mut index = HashMap::new();
         let of: Vec<u32> = keys
@@ -71,7 +76,7 @@ impl Blocks {
         Blocks { of, members, place, dirty, is_dirty }
     }
 
-    /// A new block of these states.
+    /// Moves these states to a new block.
     fn split_off(&mut self, states: &[u32]) {
         let new = self.members.len() as u32;
         for (place, &state) in states.iter().enumerate() {
@@ -88,11 +93,11 @@ impl Blocks {
         self.dirty.push(Vec::new());
     }
 
-    /// Splits until the edges of a block's states lead to the same blocks.
+    /// Splits blocks until the edges of each block's states lead to the same blocks.
     fn refine(&mut self, rows: &[Vec<Edge>]) {
         let edges =
             || (0..).zip(rows).flat_map(|(state, row)| row.iter().map(move |edge| (edge.1, (state, 0))));
-        let predecessors = Buckets::new(rows.len(), edges());
+        let predecessors = EdgeLists::new(rows.len(), edges());
         let mut work: Vec<u32> = (0..self.members.len() as u32).collect();
         while let Some(block) = work.pop() {
             let dirty = std::mem::take(&mut self.dirty[block as usize]);
@@ -103,7 +108,8 @@ impl Blocks {
                 parts.entry(leads_to).or_default().push(state);
             }
             let mut parts: Vec<Vec<u32>> = parts.into_values().collect();
-            // The others lead where they led before, and therefore elsewhere than any whose targets were renamed.
+            // The clean states lead to the same blocks as before, and so to other blocks than every
+            // state whose targets were renumbered.
             let clean = self.members[block as usize].len() - dirty.len();
             let largest = (0..parts.len()).max_by_key(|&part| parts[part].len());
             match largest {
@@ -121,7 +127,7 @@ impl Blocks {
                 _ => {}
             }
             parts.iter().for_each(|part| self.split_off(part));
-            // All have their new names before any is noted under one.
+            // All states have their new numbers before predecessors are noted under them.
             for &state in parts.iter().flatten() {
                 for &(predecessor, _) in predecessors.get(state as usize) {
                     if !std::mem::replace(&mut self.is_dirty[predecessor as usize], true) {
@@ -137,7 +143,7 @@ impl Blocks {
     }
 }
 
-/// The smallest machine that does the same.
+/// The smallest machine that behaves like this one.
 pub(super) fn minimise(found: ExploredFsm) -> Tables {
     let ExploredFsm { vocabulary, token_classes, classes, flags, rows } = found;
     let keys = rows.iter().zip(&flags).map(|(row, &flags)| (flags, row.iter().map(|edge| edge.0).collect()));
@@ -154,15 +160,15 @@ pub(super) fn minimise(found: ExploredFsm) -> Tables {
     }
     let renamed = |state: u32| number[blocks.of[state as usize] as usize];
 
-    // Columns: by class, the states that allow it and where it leads.
+    // Columns: by class, the states that allow it with the states to which it leads.
     let entries = (0..).zip(&first).flat_map(|(state, &from): (u32, &usize)| {
         rows[from].iter().map(move |&(class, target)| (class, (state, target)))
     });
     let columns =
-        Buckets::new(classes, entries.map(|(class, (state, target))| (class, (state, renamed(target)))));
+        EdgeLists::new(classes, entries.map(|(class, (state, target))| (class, (state, renamed(target)))));
     let mut kept: HashMap<&[Edge], u32> = HashMap::from_iter([(&[][..], 0)]);
     let mut class_of = vec![u32::MAX; classes];
-    // The class of this one's tokens that is kept, if it is the first of them.
+    // By class: true for the first of the classes that become one.
     let mut is_kept = vec![false; classes];
     let mut tokens = token_classes;
     for class in &mut tokens {
@@ -203,7 +209,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Random machines over three tokens, each a class of its own: by state, accepting, and where each token leads.
+    /// A machine over three tokens, each a class of its own. For each state: true if it is
+    /// accepting, and the targets of the tokens.
     fn machine(states: &[(bool, [Option<usize>; 3])]) -> ExploredFsm {
         let row = |targets: &[Option<usize>; 3]| {
             let edges = (1..).zip(targets).filter_map(|(class, target)| Some((class, (*target)? as u32)));
@@ -218,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Which states behave alike, by Moore's algorithm: rounds until nothing changes.
+    /// The blocks of states that behave alike, by Moore's algorithm: rounds until nothing changes.
     fn alike(found: &ExploredFsm) -> Vec<u32> {
         let mut of: Vec<u32> = vec![0; found.rows.len()];
         loop {
@@ -253,7 +260,7 @@ mod tests {
             let expected = alike(&machine(&states));
             let tables = minimise(machine(&states));
             prop_assert_eq!(tables.flags.len() as u32, expected.iter().max().unwrap() + 1);
-            // Moore's blocks are numbered by their first states, too: the machines are the same.
+            // Moore's blocks are numbered by their first states, too, so the machines are equal.
             let token = |class: u32| tables.token_classes.iter().position(|&of| of == class).unwrap();
             for (state, (accepting, targets)) in states.iter().enumerate() {
                 let merged = expected[state] as usize;

@@ -1,11 +1,16 @@
-//! The suffixes of the tokens that leave a terminal.
+//! The suffixes with which tokens leave a terminal, merged into small tries.
 //!
-//! Thousands of tokens leave a JSON string (`foo":`, `bar":`, …) but their suffixes are a few hundred; merged into one small
-//! trie the continuation reads each suffix once, whatever came before it.
+//! Thousands of tokens leave a JSON string: `foo":`, `bar":` and so on. Their suffixes behind the
+//! closing quote are a few hundred. Merged into one small trie, each suffix is read by the
+//! continuation once, whatever came before it in the token.
 //!
-//! A terminal that may end anywhere, such as `[a-z]*`, is left by the rest of every token there is, and hardly any of these
-//! rests can follow. So suffixes are kept by their first byte, and those of a byte are merged when a continuation reads it
-//! for the first time. Where only one node of the vocabulary's trie begins with the byte, its subtree is read as it stands.
+//! A terminal that may end anywhere, such as `[a-z]*`, is left by the rest of every token there is,
+//! and hardly any of these rests can follow. So suffixes are kept by their first byte, and those of
+//! one byte are merged when a continuation first reads this byte. If only one node of the
+//! vocabulary's trie begins with the byte, its subtree is read where it stands.
+//!
+//! Price: a merged trie has a node for each byte of each different suffix, and is kept with the
+//! summary.
 
 use super::vocabulary_index::SubtreeInfo;
 use crate::vocab::{TokenId, TokenTrie};
@@ -13,33 +18,34 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 /// The suffixes of the tokens that leave a terminal.
-pub(super) struct Suffixes {
-    starts: Box<[SuffixGroup]>,
-    /// The trie's nodes on which suffixes begin, by their byte.
+pub(in crate::engine) struct Suffixes {
+    groups: Box<[SuffixGroup]>,
+    /// The trie's nodes on which suffixes begin, in the order of their bytes.
     roots: Box<[u32]>,
-    /// How many nodes are below these, and they themselves.
+    /// The number of these nodes and of all nodes below them.
     nodes: usize,
 }
 
 /// The suffixes that begin with one byte.
 struct SuffixGroup {
     byte: u8,
-    /// Where its roots end.
+    /// The end of the group's nodes in [`Suffixes::roots`].
     end: u32,
     merged: OnceLock<SuffixTrie>,
 }
 
-/// The suffixes that begin with one byte, to be read.
-pub(super) enum Branch<'a> {
-    /// They stand in the vocabulary's trie as they are, from this node on.
-    Whole(u32),
-    /// They are merged from several places.
+/// The suffixes that begin with one byte, ready to be read.
+pub(in crate::engine) enum Branch<'a> {
+    /// They stand in the vocabulary's trie, from this node on.
+    InVocabulary(u32),
+    /// They were merged from several places.
     Merged(&'a SuffixTrie),
 }
 
 impl Suffixes {
-    /// Of the tokens below `ends`, on which the terminal ends.
+    /// The suffixes of the tokens below `ends`, the nodes on which the terminal ends.
     pub fn of(trie: &TokenTrie, ends: impl Iterator<Item = u32> + Clone) -> Self {
+        // A counting sort of the nodes by their bytes.
         let mut counts = [0u32; 256];
         let mut nodes = 0;
         let mut total = 0;
@@ -48,14 +54,14 @@ impl Suffixes {
             nodes += (trie.end(root) - root) as usize;
             total += 1;
         }
-        let mut starts = Vec::with_capacity(counts.iter().filter(|&&count| count > 0).count());
+        let mut groups = Vec::with_capacity(counts.iter().filter(|&&count| count > 0).count());
         let mut end = 0;
         for (byte, count) in (0..=u8::MAX).zip(&mut counts) {
             if *count > 0 {
                 end += *count;
-                starts.push(SuffixGroup { byte, end, merged: OnceLock::new() });
+                groups.push(SuffixGroup { byte, end, merged: OnceLock::new() });
             }
-            // From here on where the next root of this byte goes.
+            // From here on, the place of the next node with this byte.
             *count = end - *count;
         }
         let mut roots = vec![0; total];
@@ -64,38 +70,39 @@ impl Suffixes {
             roots[*place as usize] = root;
             *place += 1;
         }
-        Suffixes { starts: starts.into(), roots: roots.into(), nodes }
+        Suffixes { groups: groups.into(), roots: roots.into(), nodes }
     }
 
     pub fn is_empty(&self) -> bool {
         self.roots.is_empty()
     }
 
-    /// How many nodes there would be if none were merged.
+    /// The number of nodes there would be if none were merged.
     pub fn nodes(&self) -> usize {
         self.nodes
     }
 
-    /// How many bytes suffixes begin with.
+    /// The number of different first bytes.
     pub fn len(&self) -> usize {
-        self.starts.len()
+        self.groups.len()
     }
 
-    /// The byte that the suffixes of `at` begin with.
+    /// The first byte of group `at`.
     pub fn byte(&self, at: usize) -> u8 {
-        self.starts[at].byte
+        self.groups[at].byte
     }
 
     fn roots_of(&self, at: usize) -> &[u32] {
-        let start = if at == 0 { 0 } else { self.starts[at - 1].end };
-        &self.roots[start as usize..self.starts[at].end as usize]
+        let start = if at == 0 { 0 } else { self.groups[at - 1].end };
+        &self.roots[start as usize..self.groups[at].end as usize]
     }
 
-    /// The suffixes of `at`; calls `grown` with the bytes of memory that this takes, if it does.
+    /// The suffixes of group `at`. If they have to be merged first, `grown` is called with the
+    /// bytes of memory that this takes.
     pub fn branch(&self, trie: &TokenTrie, at: usize, grown: impl FnOnce(usize)) -> Branch<'_> {
         match *self.roots_of(at) {
-            [one] => Branch::Whole(one),
-            ref several => Branch::Merged(self.starts[at].merged.get_or_init(|| {
+            [one] => Branch::InVocabulary(one),
+            ref several => Branch::Merged(self.groups[at].merged.get_or_init(|| {
                 let merged = SuffixTrie::merge(trie, several);
                 grown(merged.memory());
                 merged
@@ -108,14 +115,14 @@ impl Suffixes {
         &self.roots
     }
 
-    /// Bytes held, without what is merged later.
+    /// Bytes held, approximately, without the tries that are merged later.
     pub fn memory(&self) -> usize {
-        self.starts.len() * std::mem::size_of::<SuffixGroup>() + self.roots.len() * 4
+        self.groups.len() * std::mem::size_of::<SuffixGroup>() + self.roots.len() * 4
     }
 }
 
-/// Suffixes merged, in preorder.
-pub(super) struct SuffixTrie {
+/// Merged suffixes, in preorder.
+pub(in crate::engine) struct SuffixTrie {
     nodes: Box<[SuffixNode]>,
     ids: Box<[TokenId]>,
 }
@@ -123,7 +130,7 @@ pub(super) struct SuffixTrie {
 #[derive(Clone, Copy)]
 struct SuffixNode {
     byte: u8,
-    /// How many bytes the longest suffix below still has; 255 for more.
+    /// The number of bytes that the longest suffix below still has; 255 stands for more, too.
     height: u8,
     /// 1 for the first byte.
     depth: u16,
@@ -134,28 +141,28 @@ struct SuffixNode {
 
 /// A step of merging.
 enum MergeStep {
-    /// These nodes, which have the same byte, at this depth.
+    /// Merges the trie nodes in this range of members, which have the same byte, at this depth.
     Merge(u16, Range<usize>),
-    /// Everything below this node is merged.
+    /// Closes this node: everything below it has been merged.
     Close(usize),
 }
 
-/// Tokens by suffix in preorder: a part of the vocabulary's trie, or one that was merged.
-pub(super) trait PreorderTrie {
+/// Tokens by suffix in preorder: a part of the vocabulary's trie, or a merged trie.
+pub(in crate::engine) trait PreorderTrie {
     fn byte(&self, node: u32) -> u8;
     /// The first node after the subtree of `node`.
     fn end(&self, node: u32) -> u32;
     fn depth(&self, node: u32) -> u16;
-    /// How many bytes the longest token below still has; 255 may stand for more.
+    /// The number of bytes that the longest token below still has; 255 may stand for more.
     fn height(&self, node: u32) -> u16;
     /// The tokens whose suffix ends at `node`.
     fn tokens(&self, node: u32) -> &[TokenId];
 }
 
-/// The vocabulary's trie with what is known of its nodes.
-pub(super) struct VocabularyTrie<'a> {
+/// The vocabulary's trie, with the facts about its nodes.
+pub(in crate::engine) struct VocabularyTrie<'a> {
     pub trie: &'a TokenTrie,
-    pub below: &'a [SubtreeInfo],
+    pub subtrees: &'a [SubtreeInfo],
 }
 
 impl PreorderTrie for VocabularyTrie<'_> {
@@ -172,7 +179,7 @@ impl PreorderTrie for VocabularyTrie<'_> {
     }
 
     fn height(&self, node: u32) -> u16 {
-        self.below[node as usize].height
+        self.subtrees[node as usize].height
     }
 
     fn tokens(&self, node: u32) -> &[TokenId] {
@@ -208,8 +215,7 @@ impl SuffixTrie {
     fn merge(trie: &TokenTrie, roots: &[u32]) -> Self {
         let mut nodes: Vec<SuffixNode> = Vec::new();
         let mut ids: Vec<TokenId> = Vec::new();
-        // What is to be done, next last.
-        // The trie's nodes to be merged, those of the last work last.
+        // The trie nodes to be merged. Those of the step on top of `work` are last.
         let mut members: Vec<(u8, u32)> = roots.iter().map(|&root| (trie.byte(root), root)).collect();
         let mut work = vec![MergeStep::Merge(1, 0..members.len())];
         while let Some(next) = work.pop() {
@@ -222,20 +228,7 @@ impl SuffixTrie {
             };
             let start = range.start;
             if let [(_, one)] = members[range.clone()] {
-                // Its subtree is in order as it is.
-                let (at, shift) = (nodes.len() as u32, depth.wrapping_sub(trie.depth(one)));
-                let mut ids_end = ids.len() as u32;
-                ids.extend_from_slice(trie.subtree_tokens(one));
-                nodes.extend((one..trie.end(one)).map(|node| {
-                    ids_end += trie.tokens(node).len() as u32;
-                    SuffixNode {
-                        byte: trie.byte(node),
-                        height: 0,
-                        depth: trie.depth(node).wrapping_add(shift),
-                        end: trie.end(node) - one + at,
-                        ids_end,
-                    }
-                }));
+                copy_subtree(trie, one, depth, &mut nodes, &mut ids);
                 members.truncate(start);
                 continue;
             }
@@ -249,7 +242,7 @@ impl SuffixTrie {
             }
             nodes.push(SuffixNode { byte, height: 0, depth, end: 0, ids_end: ids.len() as u32 });
             work.push(MergeStep::Close(at));
-            // The first byte last, so that it is done first.
+            // Descending, so that the step of the smallest byte is on top.
             members[start..].sort_unstable_by(|a, b| b.cmp(a));
             let mut from = start;
             while from < members.len() {
@@ -258,18 +251,45 @@ impl SuffixTrie {
                 from += run;
             }
         }
-        // In preorder a node's children come after it.
-        for node in (0..nodes.len()).rev() {
-            let (mut child, end) = (node + 1, nodes[node].end as usize);
-            while child < end {
-                nodes[node].height = nodes[node].height.max(nodes[child].height.saturating_add(1));
-                child = nodes[child].end as usize;
-            }
-        }
+        set_heights(&mut nodes);
         SuffixTrie { nodes: nodes.into(), ids: ids.into() }
     }
 
     fn memory(&self) -> usize {
         self.nodes.len() * std::mem::size_of::<SuffixNode>() + self.ids.len() * 4
+    }
+}
+
+/// Appends the subtree of `root`, which is in preorder already.
+fn copy_subtree(
+    trie: &TokenTrie,
+    root: u32,
+    depth: u16,
+    nodes: &mut Vec<SuffixNode>,
+    ids: &mut Vec<TokenId>,
+) {
+    let (at, shift) = (nodes.len() as u32, depth.wrapping_sub(trie.depth(root)));
+    let mut ids_end = ids.len() as u32;
+    ids.extend_from_slice(trie.subtree_tokens(root));
+    nodes.extend((root..trie.end(root)).map(|node| {
+        ids_end += trie.tokens(node).len() as u32;
+        SuffixNode {
+            byte: trie.byte(node),
+            height: 0,
+            depth: trie.depth(node).wrapping_add(shift),
+            end: trie.end(node) - root + at,
+            ids_end,
+        }
+    }));
+}
+
+/// Fills in heights, children before parents.
+fn set_heights(nodes: &mut [SuffixNode]) {
+    for node in (0..nodes.len()).rev() {
+        let (mut child, end) = (node + 1, nodes[node].end as usize);
+        while child < end {
+            nodes[node].height = nodes[node].height.max(nodes[child].height.saturating_add(1));
+            child = nodes[child].end as usize;
+        }
     }
 }

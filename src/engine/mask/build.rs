@@ -1,0 +1,522 @@
+//! Building the mask of a state: the union of what its threads allow.
+//!
+//! `mask(state) = ⋃ threads [ inside(q) ∪ tokens of exits(q) whose suffix the continuation reads
+//! ]`, where `q` is the state of a thread's terminal and [`summary`](super::summary) explains
+//! inside and exits.
+//!
+//! # Canonical masks
+//!
+//! Objects that must not repeat a key would give every output states, and hence masks, of its own.
+//! But used keys matter only to tokens that complete a key. So the mask is computed for the
+//! *canonical* state, which has forgotten them, and is then [refined](MaskBuilder::refine): the few
+//! tokens that could tell the difference are tried one by one. Among items that must differ, these
+//! are the tokens that complete an item and begin another; [`ItemKnowledge`] marks the states on
+//! the way.
+//!
+//! # Why it is exact
+//!
+//! - *Forgetting.* The canonical state allows everything that its states allow, since a record of
+//!   used keys or items only forbids. A token that a record forbids either completes a second key
+//!   by itself, and so has a comma and two quotes behind it; or it was read past the end of an
+//!   item, and then it is on the list `recheck`. All of these are stepped through from the state
+//!   itself.
+//! - *First bytes.* A byte with which a state cannot begin leads to the dead state, so skipping it
+//!   changes nothing.
+//! - *Last bytes and truncated states.* Frames are resumed after a byte or more, and everything but
+//!   objects and arrays is productive. So a byte with which a state can begin can be completed, and
+//!   the last byte of a token needs no step. [`Recogniser::truncate`] argues for truncated states.
+//! - *Idle whitespace.* A state says how many bytes of whitespace change nothing but how many more
+//!   can follow. Up to this number they are counted and not stepped through. The next other byte is
+//!   read from the state before them, which leads to the same: only the count of whitespace
+//!   differs, and the other byte ends the count.
+//!
+//! # The price
+//!
+//! A new state costs a lookup for each of its threads, and a step for each byte of the suffixes
+//! that its continuations read. A new terminal state costs a summary.
+
+use super::data::{merged, MaskData, PartialMask, UnionCache};
+use super::dense_rows::DenseRows;
+use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
+use super::summaries::{SharedSummaries, TerminalSummary};
+use super::summary::{Base, BasePart, Inside, Summary};
+use super::vocabulary_index::{IndexedTrie, MAX_SLICED_LEN};
+use crate::automata::{interrupt, ByteSet, LangId};
+use crate::engine::ablation::{enabled, Optimisation};
+use crate::engine::chunked_slots::ChunkedSlots;
+use crate::engine::error::EngineError;
+use crate::engine::published_states::PublishedStates;
+use crate::engine::recogniser::captures::{CaptureKind, ItemKnowledge};
+use crate::engine::recogniser::containers::{depends_on_items, is_json_space, records_key};
+use crate::engine::recogniser::state::{Awaits, StateId, Thread};
+use crate::engine::recogniser::Recogniser;
+use crate::engine::special_tokens::special_token;
+use crate::vocab::{TokenId, TokenSet, Vocabulary};
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use std::sync::{Arc, OnceLock};
+
+/// Suffixes of up to this many trie nodes are stepped through without asking for first bytes.
+const WORTH_ASKING: usize = 16;
+
+/// The masks that readers see without a lock, by state.
+pub(in crate::engine) type PublishedMasks = ChunkedSlots<OnceLock<Arc<MaskData>>>;
+
+/// The tokens that all states of one canonical form allow at most, and those among them that each
+/// state has to try again.
+#[derive(Clone)]
+struct CanonicalMask {
+    mask: Arc<MaskData>,
+    recheck: Arc<[TokenId]>,
+}
+
+/// Findings about one graph's masks. Used under the graph's lock.
+pub(in crate::engine) struct MaskMemo {
+    summaries: HashMap<LangId, Arc<TerminalSummary>>,
+    unions: UnionCache,
+    /// Masks of canonical states that do not hold for every state as they are.
+    canonical_masks: HashMap<StateId, CanonicalMask>,
+    rows: DenseRows,
+    /// Bytes of all masks.
+    mask_bytes: usize,
+}
+
+impl MaskMemo {
+    pub fn new() -> Self {
+        MaskMemo {
+            summaries: HashMap::new(),
+            unions: UnionCache::default(),
+            canonical_masks: HashMap::new(),
+            rows: DenseRows::new(),
+            mask_bytes: 0,
+        }
+    }
+
+    /// The number of terminal states whose summaries are in use.
+    pub fn summary_count(&self) -> usize {
+        self.summaries.len()
+    }
+
+    /// Bytes held, approximately, for a vocabulary of `size` tokens.
+    pub fn memory(&self, size: usize) -> usize {
+        self.mask_bytes + self.unions.len() * size / 8 + self.rows.memory()
+    }
+}
+
+/// The part of a summary that counts.
+struct TokenFilter<'a> {
+    /// Tokens that do not count; sorted.
+    rejected: Arc<[TokenId]>,
+    /// True if the tokens inside count.
+    inside: bool,
+    /// The only tokens whose exits count, if not all do.
+    exits_of: Option<&'a TokenSet>,
+}
+
+/// The position after one byte of the path to the current trie node.
+struct PathEntry {
+    state: StateId,
+    /// Bytes of idle whitespace read since `state`.
+    spaces: u32,
+    /// The largest number of these, if it was asked for.
+    idle: Option<u32>,
+    /// The bytes that can come next; all bytes if that was not asked for.
+    next: ByteSet,
+    /// True if tokens that come here are tried again in states that know more about items.
+    recheck: bool,
+}
+
+type Path = SmallVec<[PathEntry; 16]>;
+
+/// Tokens found, and those of them to be tried again; `None` if no item is being recorded.
+struct Found<'a> {
+    tokens: &'a mut Vec<TokenId>,
+    recheck: Option<&'a mut Vec<TokenId>>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, tokens: &[TokenId], recheck: bool) {
+        self.tokens.extend_from_slice(tokens);
+        if let (Some(list), true) = (&mut self.recheck, recheck) {
+            list.extend_from_slice(tokens);
+        }
+    }
+}
+
+/// Builds masks of one graph. Made for a single mask by the holder of the graph's lock.
+pub(in crate::engine) struct MaskBuilder<'a> {
+    pub recogniser: &'a mut Recogniser,
+    pub memo: &'a mut MaskMemo,
+    pub states: &'a PublishedStates,
+    pub masks: &'a PublishedMasks,
+    pub vocabulary: &'a Vocabulary,
+    pub shared: &'a SharedSummaries,
+}
+
+impl MaskBuilder<'_> {
+    /// The mask of `state`, found if need be.
+    pub fn mask(&mut self, state: StateId) -> Result<Arc<MaskData>, EngineError> {
+        if let Some(known) = self.published(state) {
+            return Ok(known);
+        }
+        // Without summaries, a walk from the state itself tells all its texts apart.
+        let canonical = match enabled(Optimisation::Summaries) {
+            true => self.recogniser.canonical(state)?,
+            false => state,
+        };
+        self.states.publish(self.recogniser, canonical);
+        let bound = self.canonical_mask(canonical)?;
+        let has_keys = state != canonical || records_key(&self.recogniser.machine, state);
+        let mask = self.refine(state, bound, has_keys)?;
+        interrupt::ended()?;
+        match self.masks.get_or_grow(state.0).filter(|_| enabled(Optimisation::Memo)) {
+            Some(slot) => Ok(slot.get_or_init(|| mask).clone()),
+            None => Ok(mask),
+        }
+    }
+
+    fn published(&self, state: StateId) -> Option<Arc<MaskData>> {
+        self.masks.get(state.0).and_then(OnceLock::get).cloned()
+    }
+
+    fn canonical_mask(&mut self, canonical: StateId) -> Result<CanonicalMask, EngineError> {
+        if let Some(known) = self.memo.canonical_masks.get(&canonical) {
+            return Ok(known.clone());
+        }
+        let slot = self.masks.get_or_grow(canonical.0).filter(|_| enabled(Optimisation::Memo));
+        if let Some(known) = slot.and_then(OnceLock::get) {
+            return Ok(CanonicalMask { mask: known.clone(), recheck: Arc::new([]) });
+        }
+        let found = self.compute(canonical)?;
+        interrupt::ended()?;
+        self.memo.mask_bytes += found.mask.memory() + found.recheck.len() * 4;
+        if let Some(slot) = slot {
+            if found.recheck.is_empty() && !records_key(&self.recogniser.machine, canonical) {
+                let _ = slot.set(found.mask.clone());
+            } else {
+                self.memo.canonical_masks.insert(canonical, found.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The canonical mask without the tokens that `state` does not read. With `has_keys`, a token
+    /// may repeat a key that the object has, or that was begun.
+    fn refine(
+        &mut self,
+        state: StateId,
+        bound: CanonicalMask,
+        has_keys: bool,
+    ) -> Result<Arc<MaskData>, EngineError> {
+        let CanonicalMask { mask, recheck } = bound;
+        let keys: &[TokenId] = if has_keys { &self.shared.index.key_completing } else { &[] };
+        let mut wrong: Vec<TokenId> = Vec::new();
+        for &token in recheck.iter().chain(keys) {
+            if !mask.contains(token) {
+                continue;
+            }
+            let mut at = state;
+            for &byte in self.vocabulary.bytes(token) {
+                at = self.states.step(self.recogniser, at, byte)?;
+            }
+            if at == StateId::DEAD {
+                wrong.push(token);
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(mask);
+        }
+        let mut set = TokenSet::clone(&mask.to_set(self.vocabulary.size()));
+        set.remove_all(&wrong);
+        self.memo.mask_bytes += set.words().len() * 4;
+        Ok(Arc::new(MaskData::Dense(Arc::new(set))))
+    }
+
+    /// The union over the threads of a canonical state.
+    fn compute(&mut self, state: StateId) -> Result<CanonicalMask, EngineError> {
+        let mut parts = PartialMask::default();
+        let mut recheck: Vec<TokenId> = Vec::new();
+        if self.recogniser.is_accepting(state) {
+            parts.extra.extend_from_slice(self.vocabulary.eos());
+        }
+        let has_summaries = !self.recogniser.is_lexed() && enabled(Optimisation::Summaries);
+        if !has_summaries {
+            self.walk_states(state, &mut parts)?;
+        }
+        for i in 0..self.recogniser.threads(state).len() {
+            let thread = self.recogniser.threads(state)[i];
+            match thread.awaits() {
+                Awaits::Language(language) if has_summaries => {
+                    self.add_thread(thread, language, &mut parts, &mut recheck)?;
+                }
+                Awaits::Language(_) => {}
+                Awaits::Special(special) => {
+                    let name = self.recogniser.machine.pool.special_name(special);
+                    parts.extra.push(special_token(self.vocabulary, name)?);
+                }
+            }
+        }
+        let size = self.vocabulary.size();
+        let (mask, is_new_set) = parts.into_mask(size, &mut self.memo.unions);
+        if is_new_set {
+            self.memo.mask_bytes += size / 8;
+        }
+        Ok(CanonicalMask { mask: Arc::new(mask), recheck: recheck.into() })
+    }
+
+    /// The tokens with text that a walk over the trie of all tokens finds, beside the states that
+    /// their bytes lead to. For lexed grammars, whose terminals have no summaries.
+    ///
+    /// Subtrees are skipped where the state above them reads all their characters in any order:
+    /// then all their tokens are allowed.
+    fn walk_states(&mut self, start: StateId, parts: &mut PartialMask) -> Result<(), EngineError> {
+        let (trie, indexed) = (self.vocabulary.trie(), &self.shared.index.plain);
+        let subtrees = indexed.subtrees(self.vocabulary);
+        let skips = self.recogniser.is_lexed() && enabled(Optimisation::Slices);
+        let mut known: HashMap<StateId, u64> = HashMap::new();
+        let mut read_groups = |recogniser: &mut Recogniser, state: StateId| {
+            if !skips {
+                return 0;
+            }
+            let find = || recogniser.always_read_groups(state, MAX_SLICED_LEN.into());
+            *known.entry(state).or_insert_with(find)
+        };
+        let groups = read_groups(&mut *self.recogniser, start);
+        if groups != 0 {
+            parts.add_set(indexed.slice(self.vocabulary, groups));
+        }
+        // The states on the path to the current node, each with true if the path is in the slice.
+        let mut path = vec![(start, groups != 0)];
+        let mut node = 1;
+        while (node as usize) < trie.node_count() {
+            path.truncate(trie.depth(node).into());
+            let (from, from_sliced) = path[path.len() - 1];
+            let info = subtrees[node as usize];
+            let is_sliced = from_sliced && info.is_in(groups);
+            let after = trie.end(node);
+            if is_sliced && info.all_in(groups) {
+                node = after;
+                continue;
+            }
+            let next = self.states.step(self.recogniser, from, trie.byte(node))?;
+            if next == StateId::DEAD {
+                node = after;
+                continue;
+            }
+            if !is_sliced {
+                if after > node + 1 && info.is_boundary() {
+                    let groups = read_groups(&mut *self.recogniser, next);
+                    if groups != 0 && info.all_in(groups) {
+                        parts.extra.extend_from_slice(trie.subtree_tokens(node));
+                        node = after;
+                        continue;
+                    }
+                }
+                parts.extra.extend_from_slice(trie.tokens(node));
+            }
+            path.push((next, is_sliced));
+            node += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds what one thread allows.
+    fn add_thread(
+        &mut self,
+        mut thread: Thread,
+        language: LangId,
+        parts: &mut PartialMask,
+        recheck: &mut Vec<TokenId>,
+    ) -> Result<(), EngineError> {
+        // A new summary may take milliseconds.
+        interrupt::check()?;
+        let found = self.terminal_summary(language);
+        if let Some(whitespace) = &found.whitespace {
+            parts.add_set(whitespace.clone());
+        }
+        let captures = &self.recogniser.machine.captures;
+        let is_item = captures.kind(thread.capture) == CaptureKind::Item;
+        if is_item {
+            thread.capture = captures.root(CaptureKind::Item, ItemKnowledge::Tail);
+        }
+        let filter = TokenFilter { rejected: found.rejected.clone(), inside: true, exits_of: None };
+        let trie = self.shared.trie_of(self.vocabulary, &found);
+        self.add_summary(thread, &found.summary, trie, filter, parts, is_item.then_some(recheck))
+    }
+
+    fn terminal_summary(&mut self, language: LangId) -> Arc<TerminalSummary> {
+        if let Some(known) = self.memo.summaries.get(&language) {
+            return known.clone();
+        }
+        let languages = &mut self.recogniser.machine.pool.languages;
+        let summary = self.shared.terminal(languages, &mut self.memo.rows, self.vocabulary, language);
+        let summary = Arc::new(summary);
+        if !interrupt::is_over() {
+            self.memo.summaries.insert(language, summary.clone());
+        }
+        summary
+    }
+
+    /// Adds the tokens inside, and the tokens that leave by an exit and whose suffix the thread's
+    /// continuation reads, as far as `filter` lets them count.
+    fn add_summary(
+        &mut self,
+        thread: Thread,
+        summary: &Summary,
+        trie: &IndexedTrie,
+        filter: TokenFilter<'_>,
+        parts: &mut PartialMask,
+        mut recheck: Option<&mut Vec<TokenId>>,
+    ) -> Result<(), EngineError> {
+        if let Some(Base { summary: base, part }) = &summary.base {
+            let rejected = &filter.rejected;
+            let narrower = match part {
+                BasePart::AllExcept(except) => TokenFilter { rejected: merged(rejected, except), ..filter },
+                BasePart::ExitsExcept(except) => {
+                    TokenFilter { rejected: merged(rejected, except), inside: false, ..filter }
+                }
+                BasePart::ExitsOf(of) => {
+                    TokenFilter { rejected: rejected.clone(), inside: false, exits_of: Some(of) }
+                }
+            };
+            self.add_summary(thread, base, trie, narrower, parts, recheck.as_deref_mut())?;
+        }
+        let TokenFilter { rejected, inside, exits_of } = filter;
+        if inside {
+            match &summary.inside {
+                Inside::Sparse(ids) => {
+                    parts.extra.extend(ids.iter().copied().filter(|id| rejected.binary_search(id).is_err()));
+                }
+                Inside::Dense(set) => parts.large.push((set.clone(), rejected.clone())),
+            }
+        }
+        let before = parts.extra.len();
+        for (label, suffixes) in summary.exits.iter() {
+            let after = self.recogniser.after_terminal(thread.cont, thread.capture, *label)?;
+            self.states.publish(self.recogniser, after);
+            let found = Found { tokens: &mut parts.extra, recheck: recheck.as_deref_mut() };
+            self.read_suffixes(after, suffixes, trie, found)?;
+        }
+        if exits_of.is_some() || !rejected.is_empty() {
+            let mut kept = before;
+            for at in before..parts.extra.len() {
+                let id = parts.extra[at];
+                let counts = exits_of.is_none_or(|tokens| tokens.contains(id));
+                if counts && rejected.binary_search(&id).is_err() {
+                    parts.extra[kept] = id;
+                    kept += 1;
+                }
+            }
+            parts.extra.truncate(kept);
+        }
+        Ok(())
+    }
+
+    /// Finds the tokens whose suffix can be read from `start`.
+    fn read_suffixes(
+        &mut self,
+        start: StateId,
+        suffixes: &Suffixes,
+        indexed: &IndexedTrie,
+        mut found: Found<'_>,
+    ) -> Result<(), EngineError> {
+        let trie = indexed.trie(self.vocabulary);
+        let whole = VocabularyTrie { trie, subtrees: indexed.subtrees(self.vocabulary) };
+        let mut path: Path = SmallVec::new();
+        let mut first = self.path_entry(start, suffixes.nodes(), self.truncates());
+        first.recheck = found.recheck.is_some() && depends_on_items(&self.recogniser.machine, start);
+        path.push(first);
+        for i in 0..suffixes.len() {
+            path.truncate(1);
+            if !path[0].next.contains(suffixes.byte(i)) {
+                continue;
+            }
+            match suffixes.branch(trie, i, |bytes| indexed.note_growth(bytes)) {
+                Branch::InVocabulary(root) => self.read_branch(&whole, root, &mut path, &mut found)?,
+                Branch::Merged(merged) => self.read_branch(merged, 0, &mut path, &mut found)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// True if the last bytes of tokens need no step, and states may be truncated.
+    fn truncates(&self) -> bool {
+        self.recogniser.is_truncatable() && enabled(Optimisation::Clamping)
+    }
+
+    /// The entry for `state`, from which up to `nodes` trie nodes are read. If last bytes are taken
+    /// without a step (`truncates`), the bytes that can come next have to be known.
+    fn path_entry(&mut self, state: StateId, nodes: usize, truncates: bool) -> PathEntry {
+        let asks = truncates || (nodes > WORTH_ASKING && enabled(Optimisation::FirstBytes));
+        let next = if asks { self.recogniser.first_bytes(state) } else { ByteSet::FULL };
+        PathEntry { state, spaces: 0, idle: None, next, recheck: false }
+    }
+
+    /// Reads the subtree of `root`, from where its parent is read: the last entry of `path`.
+    fn read_branch(
+        &mut self,
+        trie: &impl PreorderTrie,
+        root: u32,
+        path: &mut Path,
+        found: &mut Found<'_>,
+    ) -> Result<(), EngineError> {
+        // A step may begin the first object, from where on every byte is stepped through. Until
+        // then each entry knows its next bytes.
+        let truncates = self.truncates();
+        let top = trie.depth(root) - 1;
+        let (mut node, end) = (root, trie.end(root));
+        while node < end {
+            let depth = usize::from(trie.depth(node) - top);
+            let byte = trie.byte(node);
+            path.truncate(depth);
+            let at = &mut path[depth - 1];
+            if !at.next.contains(byte) {
+                node = trie.end(node);
+                continue;
+            }
+            let is_space = is_json_space(byte);
+            if is_space && enabled(Optimisation::IdleWhitespace) {
+                let idle = match at.idle {
+                    Some(idle) => idle,
+                    None => *at.idle.insert(self.recogniser.idle_whitespace(at.state)),
+                };
+                if at.spaces < idle {
+                    let PathEntry { state, spaces, next, recheck, .. } = *at;
+                    path.push(PathEntry { state, spaces: spaces + 1, idle: Some(idle), next, recheck });
+                    found.add(trie.tokens(node), recheck);
+                    node += 1;
+                    continue;
+                }
+            }
+            let height = trie.height(node);
+            if height == 0 && !is_space && truncates && self.truncates() {
+                found.add(trie.tokens(node), false);
+                node += 1;
+                continue;
+            }
+            let mut from = at.state;
+            if is_space {
+                // There may be more whitespace than is idle, so now it has to be stepped through.
+                for _ in 0..at.spaces {
+                    from = self.states.step(self.recogniser, from, b' ')?;
+                }
+            }
+            let recheck = at.recheck;
+            let next = self.states.step(self.recogniser, from, byte)?;
+            if next == StateId::DEAD {
+                node = trie.end(node);
+                continue;
+            }
+            let items = found.recheck.is_some() && depends_on_items(&self.recogniser.machine, next);
+            let recheck = recheck || items;
+            found.add(trie.tokens(node), recheck);
+            if height > 0 {
+                let next = self.recogniser.truncate(next, height.into())?;
+                let nodes = (trie.end(node) - node) as usize;
+                path.push(PathEntry { recheck, ..self.path_entry(next, nodes, truncates) });
+            }
+            node += 1;
+        }
+        Ok(())
+    }
+}

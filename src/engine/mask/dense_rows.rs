@@ -1,0 +1,177 @@
+//! Terminal states as rows of 256 entries, for walks over a large part of the trie.
+//!
+//! A step of [`Languages`] finds its way through byte classes and expressions, which takes tens of
+//! nanoseconds. A walk of ten thousand steps meets only a dozen states. It copies their transitions
+//! into rows as it meets them, and then a step is one load.
+//!
+//! Price: 1 KB a state, for at most [`MAX_STATES`] states between two walks.
+
+use super::vocabulary_index::MAX_SLICED_LEN;
+use crate::automata::{interrupt, LangId, Languages};
+use hashbrown::HashMap;
+
+/// A terminal state, by the number of its row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Row(u32);
+
+impl Row {
+    /// The row of the language without words.
+    pub const DEAD: Row = Row(0);
+}
+
+/// States kept between walks.
+const MAX_STATES: usize = 1024;
+
+/// The entry of a transition that was not looked up yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// A search for self-loops costs as much as a walk of about this many nodes.
+const NODES_PER_SEARCH: u32 = 1024;
+
+/// Such searches in one walk. They pay for the few states in which many subtrees are read.
+const MAX_SEARCHES: u32 = 8;
+
+/// Facts about the state of a row.
+struct RowState {
+    language: LangId,
+    is_accepting: bool,
+    is_spent: bool,
+    /// The largest count in the language.
+    count: u32,
+    /// The groups that the state reads in any order, if they were searched for.
+    free_groups: Option<u64>,
+}
+
+/// Rows of transitions, filled on demand.
+pub(in crate::engine) struct DenseRows {
+    /// 256 entries a row.
+    entries: Vec<u32>,
+    states: Vec<RowState>,
+    index: HashMap<LangId, u32>,
+    /// By row and height: a row that texts of at most this many bytes cannot tell from it.
+    clamped: HashMap<(u32, u32), Row>,
+    /// Searches for free groups that are left in this walk.
+    searches: u32,
+}
+
+impl DenseRows {
+    pub fn new() -> Self {
+        let dead = RowState {
+            language: LangId::NEVER,
+            is_accepting: false,
+            is_spent: true,
+            count: 1,
+            free_groups: Some(0),
+        };
+        DenseRows {
+            entries: vec![0; 256],
+            states: vec![dead],
+            index: HashMap::from_iter([(LangId::NEVER, 0)]),
+            clamped: HashMap::new(),
+            searches: 0,
+        }
+    }
+
+    /// Begins a walk of `nodes` trie nodes: makes room, and grants searches in proportion.
+    pub fn begin_walk(&mut self, nodes: u32) {
+        if self.states.len() > MAX_STATES {
+            *self = DenseRows::new();
+        }
+        self.searches = (nodes / NODES_PER_SEARCH).min(MAX_SEARCHES);
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        self.entries.len() * 4 + self.states.len() * 48 + self.clamped.capacity() * 16
+    }
+
+    /// The row of a language.
+    pub fn row(&mut self, languages: &Languages, language: LangId) -> Row {
+        if let Some(&known) = self.index.get(&language) {
+            return Row(known);
+        }
+        let row = self.states.len() as u32;
+        self.states.push(RowState {
+            language,
+            is_accepting: languages.is_nullable(language),
+            is_spent: languages.is_spent(language),
+            count: languages.largest_count(language),
+            free_groups: None,
+        });
+        self.entries.resize(self.entries.len() + 256, UNKNOWN);
+        self.index.insert(language, row);
+        Row(row)
+    }
+
+    /// The row after `byte`.
+    #[inline]
+    pub fn step(&mut self, languages: &mut Languages, from: Row, byte: u8) -> Row {
+        let at = (from.0 as usize) << 8 | usize::from(byte);
+        match self.entries[at] {
+            UNKNOWN => {
+                let next = languages.step(self.states[from.0 as usize].language, byte);
+                let next = self.row(languages, next);
+                if !interrupt::is_over() {
+                    self.entries[at] = next.0;
+                }
+                next
+            }
+            known => Row(known),
+        }
+    }
+
+    /// A row that texts of at most `height` more bytes cannot tell from `row`. Counts that they do
+    /// not reach are dropped, so that the rest of a count of 200 is one state and not one state for
+    /// each byte.
+    #[inline]
+    pub fn clamped(&mut self, languages: &mut Languages, row: Row, height: u16) -> Row {
+        let RowState { count, language, .. } = self.states[row.0 as usize];
+        // Rounded up, so that only a few heights occur.
+        let height = u32::from(height).next_power_of_two();
+        if count <= height {
+            return row;
+        }
+        if let Some(&known) = self.clamped.get(&(row.0, height)) {
+            return known;
+        }
+        let clamped = languages.clamped(language, height);
+        let clamped = self.row(languages, clamped);
+        self.clamped.insert((row.0, height), clamped);
+        clamped
+    }
+
+    /// The language of a row.
+    pub fn language(&self, row: Row) -> LangId {
+        self.states[row.0 as usize].language
+    }
+
+    /// True if a word ends here.
+    #[inline]
+    pub fn is_accepting(&self, row: Row) -> bool {
+        self.states[row.0 as usize].is_accepting
+    }
+
+    /// True if nothing can follow.
+    #[inline]
+    pub fn is_spent(&self, row: Row) -> bool {
+        self.states[row.0 as usize].is_spent
+    }
+
+    /// The groups that the state reads in any order ([`Languages::free_groups`]), within tokens of
+    /// at most [`MAX_SLICED_LEN`] bytes. No groups once this walk's searches are used up.
+    #[inline]
+    pub fn free_groups(&mut self, languages: &mut Languages, row: Row) -> u64 {
+        let state = &mut self.states[row.0 as usize];
+        match state.free_groups {
+            Some(groups) => groups,
+            None if self.searches == 0 => 0,
+            None => {
+                self.searches -= 1;
+                let clamped = languages.clamped(state.language, MAX_SLICED_LEN.into());
+                let groups = languages.free_groups(clamped);
+                state.free_groups = (!interrupt::is_over()).then_some(groups);
+                groups
+            }
+        }
+    }
+}

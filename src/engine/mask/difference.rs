@@ -1,0 +1,269 @@
+//! A summary as the difference to the summary of a more permissive language.
+//!
+//! "Any key except `a` and `b`", or "at most 200 characters", is "any string" but for a few paths.
+//! The permissive language is called the *relaxation*. Its summary is known already, or is made
+//! once for many languages; what is kept of the stricter language is a list of tokens to leave out
+//! and a few to put in.
+//!
+//! # The walk
+//!
+//! The trie is walked beside pairs of states: the state of the language and that of its relaxation.
+//! The walk stops where the tokens below cannot tell the two apart: the states are equal, or they
+//! differ only in counts that no token below is long enough to reach. It also looks only at bytes
+//! on which the two can differ, which is read off the expressions: the next bytes of excluded keys,
+//! the quote and the backslash. So an excluded key costs a few dozen nodes, and not the 250 first
+//! bytes of a vocabulary. Where all that is excluded are literals, no pairs are needed: the trie is
+//! walked beside the literals, and the difference is the closing quote behind one.
+//!
+//! # Why it is exact
+//!
+//! The relaxation has every prefix of the language, so the walk over its nodes meets every token
+//! that either of the two reads. Nodes at which the walk stops need no look below; everything below
+//! the other nodes is found again. This assumes that the relaxation has no prefix that the pairs do
+//! not account for: a part of an intersection that is dropped must leave the rest inside text.
+//!
+//! # The price
+//!
+//! The trie nodes on which the two differ. Where these are too many, a plain walk is faster, and no
+//! difference is given.
+
+use super::summary::{Base, BasePart, Inside, Summary};
+use super::trie_walk::{TrieWalk, WalkResult};
+use super::vocabulary_index::MAX_SLICED_LEN;
+use crate::automata::{Excluded, Expr, LangId};
+use crate::vocab::TokenId;
+use std::sync::Arc;
+
+/// The largest number of tokens that is kept as a difference and not as a set.
+const MAX_DIFFERENCE: usize = 256;
+
+/// Pairs visited before a plain walk is taken to be faster. A step of both languages costs dozens
+/// of steps along known rows, of which a walk makes up to a hundred thousand.
+const MAX_VISITED: usize = 4096;
+
+/// The letters of two-character escapes, and the bytes they stand for.
+const SHORT_ESCAPES: [(u8, u8); 8] = [
+    (b'"', b'"'),
+    (b'\\', b'\\'),
+    (b'/', b'/'),
+    (b'b', 0x08),
+    (b'f', 0x0c),
+    (b'n', b'\n'),
+    (b'r', b'\r'),
+    (b't', b'\t'),
+];
+
+/// The difference between a language and its relaxation.
+#[derive(Default)]
+pub(in crate::engine) struct Difference {
+    /// Trie nodes below which nothing of the relaxation holds.
+    diverging: Vec<u32>,
+    /// The tokens and ends that the language itself has below these nodes.
+    own: WalkResult,
+}
+
+impl Difference {
+    /// The difference between `language` and `relaxed`, a language with every prefix of it. `None`
+    /// where the two differ in so much that a plain walk is faster.
+    pub fn find(walk: &mut TrieWalk<'_>, language: LangId, relaxed: LangId) -> Option<Self> {
+        let mut difference = Difference::default();
+        match walk.languages.excluded(language) {
+            Some(excluded) => difference.walk_literals(walk, &excluded, (language, relaxed))?,
+            None => difference.walk_pairs(walk, vec![(0, language, relaxed)])?,
+        }
+        Some(difference)
+    }
+
+    /// The summary of `language` from that of its relaxation, and the number of nodes visited.
+    pub fn summary(
+        mut self,
+        walk: &mut TrieWalk<'_>,
+        language: LangId,
+        base: Arc<Summary>,
+    ) -> (Summary, usize) {
+        let (vocabulary, indexed, trie) = (walk.vocabulary, walk.trie, walk.tokens());
+        // A string ends at one place. Other terminals may also end above the nodes where the two
+        // diverge, and tokens below these nodes leave there, too.
+        if !matches!(walk.languages.expr(language), Expr::Json { .. }) {
+            for at in 0..self.diverging.len() {
+                self.record_above(walk, self.diverging[at], language);
+            }
+        }
+        let Difference { diverging, mut own } = self;
+        let visited = own.visited;
+        let exits = own.exits(trie);
+        own.inside.sort_unstable();
+        let below = || diverging.iter().flat_map(|&node| trie.subtree_tokens(node).iter().copied());
+        let few = |ids: &mut dyn Iterator<Item = TokenId>| -> Option<Vec<TokenId>> {
+            let some: Vec<TokenId> = ids.take(MAX_DIFFERENCE + 1).collect();
+            (some.len() <= MAX_DIFFERENCE).then_some(some)
+        };
+        let exits_base = |id: TokenId| base.has_exit(id, vocabulary, indexed);
+        let is_own = |id: &TokenId| own.inside.binary_search(id).is_ok();
+        let gained =
+            few(&mut own.inside.iter().copied().filter(|&id| !base.has_inside(id) || exits_base(id)));
+        let lost = few(&mut below().filter(|id| base.has_inside(*id) && !is_own(id)));
+        let mut except: Vec<TokenId> = below().filter(|&id| exits_base(id)).collect();
+        let (inside, is_small) = match (gained, lost) {
+            (Some(gained), Some(lost)) => {
+                except.extend(lost);
+                (Inside::Sparse(gained.into()), true)
+            }
+            _ => {
+                let mut inside = base.inside_set(vocabulary.size());
+                diverging.iter().for_each(|&node| inside.remove_all(trie.subtree_tokens(node)));
+                inside.insert_all(&own.inside);
+                (Inside::Dense(Arc::new(inside)), false)
+            }
+        };
+        except.sort_unstable();
+        except.dedup();
+        let except = except.into();
+        let part = if is_small { BasePart::AllExcept(except) } else { BasePart::ExitsExcept(except) };
+        (Summary::new(Some(Base { summary: base, part }), inside, exits), visited)
+    }
+
+    /// Records the ends on the way to `node`.
+    fn record_above(&mut self, walk: &mut TrieWalk<'_>, node: u32, language: LangId) {
+        let trie = walk.tokens();
+        let (mut at, mut state) = (0, language);
+        loop {
+            let Some(child) = trie.children(at).find(|&child| trie.end(child) > node) else { return };
+            if child == node {
+                return;
+            }
+            state = walk.languages.step(state, trie.byte(child));
+            self.own.record_end(walk.languages, trie, child, state);
+            at = child;
+        }
+    }
+
+    /// Walks the trie beside literals, where `start.0` is any string but these and `start.1` any.
+    fn walk_literals(
+        &mut self,
+        walk: &mut TrieWalk<'_>,
+        excluded: &Excluded,
+        start: (LangId, LangId),
+    ) -> Option<()> {
+        let Excluded { literals, lo, hi, depth, in_string } = excluded;
+        let (trie, subtrees) = (walk.tokens(), walk.trie.subtrees(walk.vocabulary));
+        let root = if *in_string { Some(0) } else { trie.child(0, b'"') };
+        let mut path: Vec<u8> = Vec::new();
+        let mut pairs: Vec<(u32, LangId, LangId)> = Vec::new();
+        let mut stack: Vec<(u32, (u32, u32, u32))> =
+            root.map(|root| (root, (*lo, *hi, *depth))).into_iter().collect();
+        while let Some((node, (lo, hi, depth))) = stack.pop() {
+            if node != 0 {
+                path.truncate(usize::from(trie.depth(node)) - 1);
+                path.push(trie.byte(node));
+            }
+            self.own.visited += 1;
+            if literals.accepts(lo, depth) {
+                self.diverging.extend(trie.child(node, b'"'));
+            }
+            let bytes = literals.next_bytes(lo, hi, depth);
+            let mut go_on = |child: Option<u32>, byte: u8| {
+                let Some(child) = child.filter(|&child| trie.end(child) > child + 1) else { return };
+                if let Some((lo, hi)) = literals.step(lo, hi, depth, byte) {
+                    stack.push((child, (lo, hi, depth + 1)));
+                }
+            };
+            if let Some(escape) = trie.child(node, b'\\') {
+                for (letter, byte) in SHORT_ESCAPES {
+                    if bytes.contains(byte) {
+                        go_on(trie.child(escape, letter), byte);
+                    }
+                }
+                // Four digits and a quote or more are rare enough to be walked as pairs.
+                let unicode = trie.child(escape, b'u').filter(|&node| subtrees[node as usize].height >= 5);
+                if let Some(unicode) = unicode {
+                    path.extend(b"\\u");
+                    let state = walk.languages.step_bytes(start.0, &path);
+                    let relaxed = walk.languages.step_bytes(start.1, &path);
+                    path.truncate(path.len() - 2);
+                    if relaxed != LangId::NEVER {
+                        pairs.push((unicode, state, relaxed));
+                    }
+                }
+            }
+            for child in trie.matching_children(node, &bytes.0) {
+                // These bytes are spelt by escapes only.
+                if !matches!(trie.byte(child), b'"' | b'\\' | ..0x20) {
+                    go_on(Some(child), trie.byte(child));
+                }
+            }
+        }
+        self.walk_pairs(walk, pairs)
+    }
+
+    /// Walks the trie beside pairs of states; `None` where they differ in too much.
+    fn walk_pairs(&mut self, walk: &mut TrieWalk<'_>, pairs: Vec<(u32, LangId, LangId)>) -> Option<()> {
+        let trie = walk.tokens();
+        let subtrees = walk.trie.subtrees(walk.vocabulary);
+        let mut stack = pairs;
+        let equal_len = match stack[..] {
+            [(_, language, relaxed)] => equal_length(walk, language, relaxed),
+            _ => 0,
+        };
+        let mut left = MAX_VISITED;
+        while let Some((node, state, relaxed)) = stack.pop() {
+            let bytes = walk.languages.differing_bytes(state, relaxed);
+            for child in trie.matching_children(node, &bytes.0) {
+                let height = subtrees[child as usize].height;
+                if trie.depth(child) + height <= equal_len {
+                    continue;
+                }
+                let byte = trie.byte(child);
+                let next_relaxed = walk.languages.step(relaxed, byte);
+                if next_relaxed == LangId::NEVER {
+                    continue;
+                }
+                self.own.visited += 1;
+                left = left.checked_sub(1)?;
+                let next = walk.languages.step(state, byte);
+                if next == next_relaxed {
+                    continue;
+                }
+                if next == LangId::NEVER {
+                    self.diverging.push(child);
+                    continue;
+                }
+                // Rounded up, so that only a few heights occur.
+                let height = u32::from(height).next_power_of_two();
+                let clamped = walk.languages.clamped(next, height);
+                if clamped == walk.languages.clamped(next_relaxed, height) {
+                    continue;
+                }
+                let languages = &walk.languages;
+                let same_end = languages.is_nullable(next) == languages.is_nullable(next_relaxed)
+                    && languages.label(next) == languages.label(next_relaxed);
+                if same_end {
+                    stack.push((child, next, next_relaxed));
+                } else {
+                    self.diverging.push(child);
+                    self.own.record(walk.languages, trie, child, next);
+                    walk.walk(child, next, &mut self.own);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// A length in bytes up to which no token tells the two languages apart. Often the tokens that can
+/// are so long that there are few of them.
+fn equal_length(walk: &mut TrieWalk<'_>, language: LangId, relaxed: LangId) -> u16 {
+    // A maximum length alone leaves all tokens no longer than it.
+    let most = walk.languages.largest_count(language).min(u16::MAX.into()) as u16;
+    let most = most.saturating_sub(1).max(MAX_SLICED_LEN);
+    let mut is_equal = |bytes: u16| {
+        let clamped = walk.languages.clamped(language, bytes.into());
+        clamped == walk.languages.clamped(relaxed, bytes.into())
+    };
+    let lengths = if is_equal(MAX_SLICED_LEN) {
+        [most, 2 * MAX_SLICED_LEN, MAX_SLICED_LEN]
+    } else {
+        [MAX_SLICED_LEN / 2, MAX_SLICED_LEN / 4, 0]
+    };
+    lengths.into_iter().find(|&bytes| is_equal(bytes)).unwrap_or(0)
+}

@@ -1,0 +1,591 @@
+//! Objects and arrays: what may follow `{`, a key, a value, an item, a comma.
+//!
+//! An object with 500 optional keys would be a quarter of a million rules as a context-free
+//! grammar. Here it is one grammar node, [`ObjectSpec`], and a small record of what was read so
+//! far, [`ObjectState`]. The node answers which keys may come next; this file turns the answer into
+//! threads. Arrays work the same way.
+//!
+//! Keys that must not repeat, and items that must differ, are recorded byte by byte while they are
+//! read ([`captures`](super::captures)). When one is complete, its text joins the object's or
+//! array's list of used texts, and the language of the next key leaves the used ones out.
+//!
+//! Price: recorded texts make states unique. Masks therefore are computed for
+//! [canonical](super::canonical) states, which have forgotten them.
+
+use super::captures::{CaptureId, CaptureKind, ItemKnowledge};
+use super::continuation::{ArrayId, ContId, Frame, ObjectId, NOT_RECORDED, OUTERMOST};
+use super::machine::Machine;
+use super::state::StateId;
+use crate::automata::{interrupt, LangId, UNLABELLED};
+use crate::engine::error::EngineError;
+use crate::grammar::{
+    ArrayProgress, ArraySpec, Choice, LazyKey, Node, NodeId, NodePool, ObjectProgress, ObjectSpec,
+};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// One object being read: its node, its progress, and its undeclared keys so far.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::engine) struct ObjectState {
+    pub node: NodeId,
+    pub progress: ObjectProgress,
+    /// The number of a list of used texts.
+    pub used: u32,
+}
+
+/// One array being read: its node, its progress, and its items so far, where they must differ.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::engine) struct ArrayState {
+    pub node: NodeId,
+    pub progress: ArrayProgress,
+    /// The number of a list of used texts.
+    pub used: u32,
+}
+
+/// The keys that may come next in one object.
+struct KeyOffer {
+    /// The declared keys, each labelled with its index; `NEVER` for none.
+    declared: LangId,
+    /// The undeclared keys, by index into [`ObjectSpec::rest`].
+    rests: Vec<(u32, LangId)>,
+}
+
+impl KeyOffer {
+    fn is_empty(&self) -> bool {
+        self.declared == LangId::NEVER && self.rests.is_empty()
+    }
+}
+
+/// A sorted list of texts: the undeclared keys of one object, or the items of one array.
+type Texts = Arc<[Box<[u8]>]>;
+
+/// The objects and arrays of a graph, interned, with what was found out about them.
+pub(in crate::engine) struct Containers {
+    objects: Vec<ObjectState>,
+    object_ids: HashMap<ObjectState, ObjectId>,
+    arrays: Vec<ArrayState>,
+    array_ids: HashMap<ArrayState, ArrayId>,
+    /// Lists of used texts. List 0 is empty.
+    used: Vec<Texts>,
+    used_ids: HashMap<Texts, u32>,
+    offers: HashMap<ObjectId, Arc<KeyOffer>>,
+    /// Answers of [`Expand::distinct_items`](crate::grammar::Expand::distinct_items), by its key,
+    /// the item's position and the list of used items.
+    distinct_choices: HashMap<(LazyKey, u32, u32), Vec<Choice>>,
+    /// Answers of [`Expand::least_values`](crate::grammar::Expand::least_values), by its key.
+    least_values: HashMap<LazyKey, u32>,
+}
+
+impl Containers {
+    pub fn new() -> Self {
+        let empty: Texts = Arc::new([]);
+        Containers {
+            objects: Vec::new(),
+            object_ids: HashMap::new(),
+            arrays: Vec::new(),
+            array_ids: HashMap::new(),
+            used: vec![empty.clone()],
+            used_ids: HashMap::from_iter([(empty, 0)]),
+            offers: HashMap::new(),
+            distinct_choices: HashMap::new(),
+            least_values: HashMap::new(),
+        }
+    }
+
+    /// True if no object or array was ever begun.
+    pub fn is_unused(&self) -> bool {
+        self.objects.is_empty() && self.arrays.is_empty()
+    }
+
+    /// True if some object or array has a used text.
+    pub fn has_used_texts(&self) -> bool {
+        self.used.len() > 1
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        (self.objects.len() + self.arrays.len() + self.offers.len() + self.distinct_choices.len()) * 200
+            + self.used.len() * 64
+    }
+
+    /// The number of an object's state.
+    pub fn object(&mut self, state: ObjectState) -> ObjectId {
+        if let Some(&id) = self.object_ids.get(&state) {
+            return id;
+        }
+        let id = ObjectId(self.objects.len() as u32);
+        self.objects.push(state.clone());
+        self.object_ids.insert(state, id);
+        id
+    }
+
+    /// The number of an array's state.
+    pub fn array(&mut self, state: ArrayState) -> ArrayId {
+        if let Some(&id) = self.array_ids.get(&state) {
+            return id;
+        }
+        let id = ArrayId(self.arrays.len() as u32);
+        self.arrays.push(state.clone());
+        self.array_ids.insert(state, id);
+        id
+    }
+
+    /// The list of used texts with one text more.
+    fn used_with(&mut self, used: u32, text: Vec<u8>) -> u32 {
+        let mut list: Vec<Box<[u8]>> = self.used[used as usize].to_vec();
+        let text = text.into_boxed_slice();
+        if let Err(at) = list.binary_search(&text) {
+            list.insert(at, text);
+        }
+        let list: Texts = list.into();
+        if let Some(&id) = self.used_ids.get(&list) {
+            return id;
+        }
+        let id = self.used.len() as u32;
+        self.used.push(list.clone());
+        self.used_ids.insert(list, id);
+        id
+    }
+
+    /// The state of an object and the specification of its node.
+    pub fn object_spec(&self, machine: &Machine, id: ObjectId) -> Option<(ObjectState, Arc<ObjectSpec>)> {
+        let state = &self.objects[id.0 as usize];
+        match machine.pool.node(state.node) {
+            Node::Object(spec) => Some((state.clone(), spec.clone())),
+            _ => None,
+        }
+    }
+
+    /// The state of an array and the specification of its node.
+    pub fn array_spec(&self, machine: &Machine, id: ArrayId) -> Option<(ArrayState, Arc<ArraySpec>)> {
+        let state = &self.arrays[id.0 as usize];
+        match machine.pool.node(state.node) {
+            Node::Array(spec) => Some((state.clone(), spec.clone())),
+            _ => None,
+        }
+    }
+
+    /// Adds to the state being built what may follow once everything above a frame of an object or
+    /// array was read. `label` is that of the literal read last. Other frames add nothing.
+    pub fn resume(
+        &mut self,
+        machine: &mut Machine,
+        frame: Frame,
+        below: ContId,
+        capture: CaptureId,
+        label: Option<u32>,
+    ) -> Result<(), EngineError> {
+        match frame {
+            Frame::ObjectOpened(object) => {
+                let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
+                if spec.may_close(&state.progress) {
+                    machine.add_thread(spec.close, below, capture)?;
+                }
+                self.enter_keys(machine, object, &spec, below, capture)
+            }
+            Frame::ObjectComma(object) => {
+                let Some((_, spec)) = self.object_spec(machine, object) else { return Ok(()) };
+                self.enter_keys(machine, object, &spec, below, capture)
+            }
+            Frame::ObjectValue(object) => self.after_value(machine, object, below, capture),
+            Frame::ObjectDeclared(object) => {
+                let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
+                let Some(label) = label else { return Ok(()) };
+                for (choice, progress) in spec.after_declared(&state.progress, label) {
+                    let after = ObjectState { progress, ..state.clone() };
+                    self.enter_value(machine, &spec, choice, after, below, capture)?;
+                }
+                Ok(())
+            }
+            Frame::ObjectRest { object, rest, start } => {
+                self.after_undeclared_key(machine, (object, rest, start), below, capture)
+            }
+            Frame::ArrayOpened(array) => {
+                let Some((state, spec)) = self.array_spec(machine, array) else { return Ok(()) };
+                if spec.may_close(&state.progress) {
+                    machine.add_thread(spec.close, below, capture)?;
+                }
+                self.enter_items(machine, &state, &spec, below, capture)
+            }
+            Frame::ArrayComma(array) => {
+                let Some((state, spec)) = self.array_spec(machine, array) else { return Ok(()) };
+                self.enter_items(machine, &state, &spec, below, capture)
+            }
+            Frame::ArrayItem { array, start } => self.after_item(machine, (array, start), below, capture),
+            Frame::End | Frame::Then(_) | Frame::Loop { .. } | Frame::Switch(_) | Frame::Parser(_) => Ok(()),
+        }
+    }
+
+    /// Adds what may follow the value of a key: the closing brace, or a comma and another key.
+    fn after_value(
+        &mut self,
+        machine: &mut Machine,
+        object: ObjectId,
+        below: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        let object = self.continued_object(machine, object)?;
+        let Some((state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
+        if spec.may_close(&state.progress) {
+            machine.add_thread(spec.close, below, capture)?;
+        }
+        if !self.key_offer(machine, object, &spec).is_empty() {
+            let cont = machine.conts.push(Frame::ObjectComma(object), below);
+            machine.add_thread(spec.comma, cont, capture)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the values of an undeclared key. If the key was recorded, it counts as used from now
+    /// on.
+    fn after_undeclared_key(
+        &mut self,
+        machine: &mut Machine,
+        (object, rest, start): (ObjectId, u32, u32),
+        below: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        let Some((mut state, spec)) = self.object_spec(machine, object) else { return Ok(()) };
+        let values = spec.after_rest(&state.progress, rest);
+        let mut after = capture;
+        if start != NOT_RECORDED {
+            let from = if start == OUTERMOST { 0 } else { start };
+            let text = machine.captures.text(capture, from);
+            if start == OUTERMOST {
+                let knowledge = machine.captures.knowledge(capture);
+                after = machine.captures.root(CaptureKind::Nothing, knowledge);
+            }
+            // A canonical state has an empty capture, which stands for any key.
+            if let Some(key) = decode_key(&text) {
+                state.used = self.used_with(state.used, key);
+            }
+        }
+        for (choice, progress) in values {
+            let state = ObjectState { progress, ..state.clone() };
+            self.enter_value(machine, &spec, choice, state, below, after)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what may follow an item: the closing bracket, or a comma and another item. If the item
+    /// was recorded, it counts as used from now on.
+    fn after_item(
+        &mut self,
+        machine: &mut Machine,
+        (array, start): (ArrayId, u32),
+        below: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        let Some((mut state, spec)) = self.array_spec(machine, array) else { return Ok(()) };
+        let mut after = capture;
+        if start != NOT_RECORDED {
+            let from = if start == OUTERMOST { 0 } else { start };
+            let mut knowledge = machine.captures.knowledge(capture);
+            // While a mask is made, a capture that begins at offset 0 may miss the item's
+            // beginning.
+            let is_whole = knowledge == ItemKnowledge::Whole || from > 0;
+            if is_whole {
+                let text = machine.captures.text(capture, from);
+                state.used = self.used_with(state.used, without_whitespace(&text));
+            } else {
+                let decides =
+                    knowledge >= ItemKnowledge::NextBegun || !self.never_runs_out(machine, &state, &spec)?;
+                let now = if decides { ItemKnowledge::Decisive } else { ItemKnowledge::TailCompleted };
+                knowledge = knowledge.max(now);
+            }
+            if start == OUTERMOST {
+                after = machine.captures.root(CaptureKind::Nothing, knowledge);
+            } else if !is_whole {
+                after = machine.captures.root(machine.captures.kind(capture), knowledge);
+            }
+        }
+        if spec.may_close(&state.progress) {
+            machine.add_thread(spec.close, below, after)?;
+        }
+        if self.has_items(machine, &state, &spec)? {
+            let array = self.array(state);
+            let cont = machine.conts.push(Frame::ArrayComma(array), below);
+            machine.add_thread(spec.comma, cont, after)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a colon and a value, after which the object is in the state `after`.
+    fn enter_value(
+        &mut self,
+        machine: &mut Machine,
+        spec: &ObjectSpec,
+        choice: Choice,
+        after: ObjectState,
+        below: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        let after = match choice.then {
+            NodeId::NEVER => after,
+            node => ObjectState { node, progress: ObjectProgress::default(), ..after },
+        };
+        let object = self.object(after);
+        let cont = machine.conts.push(Frame::ObjectValue(object), below);
+        let cont = machine.push_then(choice.value, cont);
+        machine.add_thread(spec.colon, cont, capture)
+    }
+
+    /// The object that continues after a value: the object itself, or the one to which its lazy
+    /// node expands.
+    fn continued_object(&mut self, machine: &mut Machine, object: ObjectId) -> Result<ObjectId, EngineError> {
+        let state = &self.objects[object.0 as usize];
+        let Node::Lazy(key) = *machine.pool.node(state.node) else { return Ok(object) };
+        let used = state.used;
+        let node = machine.expand_lazy(key)?;
+        let progress = match machine.pool.node(node) {
+            Node::Object(spec) => spec.start().unwrap_or_default(),
+            _ => return Ok(object),
+        };
+        Ok(self.object(ObjectState { node, progress, used }))
+    }
+
+    /// Adds the keys that may come next.
+    fn enter_keys(
+        &mut self,
+        machine: &mut Machine,
+        object: ObjectId,
+        spec: &ObjectSpec,
+        below: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        let offer = self.key_offer(machine, object, spec);
+        if offer.declared != LangId::NEVER {
+            let cont = machine.conts.push(Frame::ObjectDeclared(object), below);
+            machine.add_thread(offer.declared, cont, capture)?;
+        }
+        for &(rest, language) in &offer.rests {
+            let (capture, start) = match spec.unique_rest {
+                true => begin_capture(machine, capture, CaptureKind::Key),
+                false => (capture, NOT_RECORDED),
+            };
+            let cont = machine.conts.push(Frame::ObjectRest { object, rest, start }, below);
+            machine.add_thread(language, cont, capture)?;
+        }
+        Ok(())
+    }
+
+    /// The keys that may come next, found once for each object state.
+    fn key_offer(&mut self, machine: &mut Machine, object: ObjectId, spec: &ObjectSpec) -> Arc<KeyOffer> {
+        if let Some(offer) = self.offers.get(&object) {
+            return offer.clone();
+        }
+        let state = &self.objects[object.0 as usize];
+        let used = &self.used[state.used as usize];
+        let keys = spec.next_declared(&state.progress);
+        let languages = &mut machine.pool.languages;
+        let mut offer = KeyOffer { declared: LangId::NEVER, rests: Vec::new() };
+        if !keys.is_empty() {
+            let literals = languages.json_literals(
+                keys.iter().map(|&i| (spec.declared[i as usize].key.as_str(), i)),
+                spec.key_escapes,
+            );
+            offer.declared = languages.concat(spec.before_key, literals);
+        }
+        for (index, rest) in spec.rest.iter().enumerate() {
+            if spec.after_rest(&state.progress, index as u32).is_empty() {
+                continue;
+            }
+            let mut keys = rest.keys;
+            if !used.is_empty() {
+                let taken = languages.literals(used.iter().map(|key| (key.to_vec(), UNLABELLED)));
+                let free = languages.not(taken);
+                keys = languages.inter(&[keys, free]);
+                if languages.is_never(keys) {
+                    continue;
+                }
+            }
+            let spelt = languages.json_string(keys, spec.rest_escapes);
+            if spelt != LangId::NEVER {
+                offer.rests.push((index as u32, languages.concat(spec.before_key, spelt)));
+            }
+        }
+        let offer = Arc::new(offer);
+        if !interrupt::is_over() {
+            self.offers.insert(object, offer.clone());
+        }
+        offer
+    }
+
+    /// The items that may come next, with the progress after each.
+    fn items(
+        &mut self,
+        machine: &mut Machine,
+        state: &ArrayState,
+        spec: &ArraySpec,
+    ) -> Result<Vec<(Choice, ArrayProgress)>, EngineError> {
+        let Some(key) = spec.distinct else { return Ok(spec.next_items(&state.progress)) };
+        let Some(expand) = machine.expander(key) else { return Ok(Vec::new()) };
+        let question = (key, state.progress.count, state.used);
+        if let Some(choices) = self.distinct_choices.get(&question) {
+            return Ok(spec.after(&state.progress, choices));
+        }
+        let texts: Vec<&[u8]> = self.used[state.used as usize].iter().map(|text| &**text).collect();
+        let count = state.progress.count;
+        let find = |pool: &mut NodePool| expand.distinct_items(key.key, count, &texts, pool);
+        let choices = machine.pool.in_part(key.part, find)?;
+        let items = spec.after(&state.progress, &choices);
+        self.distinct_choices.insert(question, choices);
+        Ok(items)
+    }
+
+    /// True if another item may come.
+    fn has_items(
+        &mut self,
+        machine: &mut Machine,
+        state: &ArrayState,
+        spec: &ArraySpec,
+    ) -> Result<bool, EngineError> {
+        Ok(self.never_runs_out(machine, state, spec)? || !self.items(machine, state, spec)?.is_empty())
+    }
+
+    /// True if there is a next item whatever the earlier ones are: it has more possible values than
+    /// there are earlier items, and later ones that need a value. False says nothing.
+    fn never_runs_out(
+        &mut self,
+        machine: &mut Machine,
+        state: &ArrayState,
+        spec: &ArraySpec,
+    ) -> Result<bool, EngineError> {
+        if spec.distinct.is_none() {
+            return Ok(false);
+        }
+        // The item that was completed last may not be among the used ones yet, hence the 1.
+        let others = self.used[state.used as usize].len() + 1;
+        let others = others + spec.min.saturating_sub(state.progress.count) as usize;
+        for (choice, _) in spec.next_items(&state.progress) {
+            let Node::Lazy(key) = *machine.pool.node(choice.value) else { continue };
+            let values = match self.least_values.get(&key) {
+                Some(&values) => values,
+                None => {
+                    let Some(expand) = machine.expander(key) else { continue };
+                    let count = |pool: &mut NodePool| expand.least_values(key.key, pool);
+                    let values = machine.pool.in_part(key.part, count)?;
+                    self.least_values.insert(key, values);
+                    values
+                }
+            };
+            if values as usize > others {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Adds the items that may come next.
+    fn enter_items(
+        &mut self,
+        machine: &mut Machine,
+        state: &ArrayState,
+        spec: &ArraySpec,
+        below: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        for (choice, progress) in self.items(machine, state, spec)? {
+            let (capture, start) = if spec.distinct.is_some() {
+                let begun = match machine.captures.knowledge(capture) {
+                    ItemKnowledge::TailCompleted => {
+                        machine.captures.root(machine.captures.kind(capture), ItemKnowledge::NextBegun)
+                    }
+                    _ => capture,
+                };
+                begin_capture(machine, begun, CaptureKind::Item)
+            } else {
+                (capture, NOT_RECORDED)
+            };
+            let array = self.array(ArrayState { progress, ..state.clone() });
+            let cont = machine.conts.push(Frame::ArrayItem { array, start }, below);
+            machine.enter(choice.value, cont, capture);
+        }
+        Ok(())
+    }
+
+    /// The frame whose object has forgotten its undeclared keys. Offsets into a capture become 0,
+    /// since canonical states have empty captures.
+    pub fn canonical_frame(&mut self, frame: Frame) -> Frame {
+        let canonical_start = |start| match start {
+            OUTERMOST | NOT_RECORDED => start,
+            _ => 0,
+        };
+        let mut forget = |object: ObjectId| {
+            let state = &self.objects[object.0 as usize];
+            if state.used == 0 {
+                return object;
+            }
+            let state = ObjectState { used: 0, ..state.clone() };
+            self.object(state)
+        };
+        match frame {
+            Frame::ObjectOpened(object) => Frame::ObjectOpened(forget(object)),
+            Frame::ObjectDeclared(object) => Frame::ObjectDeclared(forget(object)),
+            Frame::ObjectRest { object, rest, start } => {
+                Frame::ObjectRest { object: forget(object), rest, start: canonical_start(start) }
+            }
+            Frame::ObjectValue(object) => Frame::ObjectValue(forget(object)),
+            Frame::ObjectComma(object) => Frame::ObjectComma(forget(object)),
+            Frame::ArrayItem { array, start } => Frame::ArrayItem { array, start: canonical_start(start) },
+            other => other,
+        }
+    }
+}
+
+/// The capture in which a text that begins now is recorded, and the offset at which it starts: a
+/// new capture, or the one that is running already.
+fn begin_capture(machine: &Machine, capture: CaptureId, kind: CaptureKind) -> (CaptureId, u32) {
+    if machine.captures.kind(capture) == CaptureKind::Nothing {
+        (machine.captures.root(kind, machine.captures.knowledge(capture)), OUTERMOST)
+    } else {
+        (capture, machine.captures.len(capture))
+    }
+}
+
+/// True if a key is being recorded in `state`, or may begin there.
+pub(in crate::engine) fn records_key(machine: &Machine, state: StateId) -> bool {
+    // The captures of a lexed grammar are numbers of lexemes.
+    let threads = machine.states.threads(state);
+    !machine.pool.is_lexed()
+        && threads.iter().any(|thread| machine.captures.kind(thread.capture) == CaptureKind::Key)
+}
+
+/// True if what may follow in `state` depends on more than a mask knows about items.
+pub(in crate::engine) fn depends_on_items(machine: &Machine, state: StateId) -> bool {
+    let captures = &machine.captures;
+    machine.states.threads(state).iter().any(|thread| match captures.knowledge(thread.capture) {
+        ItemKnowledge::Whole | ItemKnowledge::Tail | ItemKnowledge::TailCompleted => false,
+        // The same whitespace may come before any item.
+        ItemKnowledge::NextBegun => captures.last(thread.capture).is_some_and(|byte| !is_json_space(byte)),
+        ItemKnowledge::Decisive => true,
+    })
+}
+
+/// True for the four bytes of JSON's whitespace.
+pub(in crate::engine) fn is_json_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The text of a recorded item without the whitespace between its parts: items that differ only in
+/// it are equal.
+fn without_whitespace(raw: &[u8]) -> Vec<u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut text = raw.to_vec();
+    text.retain(|&byte| {
+        if !in_string {
+            in_string = byte == b'"';
+            return !is_json_space(byte);
+        }
+        in_string = escaped || byte != b'"';
+        escaped = !escaped && byte == b'\\';
+        true
+    });
+    text
+}
+
+/// The text of a recorded key; `None` for an empty capture.
+fn decode_key(raw: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(raw).ok()?.trim_matches([' ', '\t', '\n', '\r']);
+    serde_json::from_str::<String>(text).ok().map(String::into_bytes)
+}

@@ -1,0 +1,287 @@
+//! Continuations: what follows a terminal, as a graph-structured stack without positions.
+//!
+//! A continuation is a set of links `(frame, continuation below)`; the frame says where to resume.
+//! While `[1` is read, the continuation of the number is one link: the frame "after an item of
+//! this array" on top of what follows the array. Both frames and continuations are interned, so
+//! equal futures have equal numbers, whether they were reached in two items of an array, on two
+//! branches of the grammar or in two requests.
+//!
+//! A frame is pushed only if something is left to do after the part that is entered; a tail call
+//! pushes none. Parts that may be empty are resolved when they are pushed: if the rest of a
+//! sequence can be empty, the links below it are included at once. So a frame is resumed only
+//! after at least one byte, and a loop of empty parts cannot arise.
+//!
+//! # The normal form
+//!
+//! Two sets of links can say the same. [`Continuations::of`] therefore applies three rules, each of
+//! which keeps the language:
+//!
+//! - Rounds left of one repetition over one continuation are an interval. After some bytes of
+//!   `x{1,200}`, where `x` can be read in several lengths, the repetition may have gone round 10
+//!   times or 197 times. That is one link, "from 3 to 190 rounds more", and not 188 links.
+//! - One frame over several continuations is that frame over their union: `f·a ∪ f·b = f·(a ∪ b)`.
+//! - A link that another link includes is dropped: "at most 3 more rounds" beside "at most 5".
+//!
+//! With these rules the number of states does not grow with the number of ways in which an output
+//! can be read. No answer depends on them, so they are applied only to the top [`MAX_DEPTH`] levels
+//! of the stack. Unions are made of two continuations at a time and remembered, since most unions
+//! after one byte consist of unions after the byte before.
+//!
+//! Source: M. Tomita's graph-structured stack, here immutable and hash-consed.
+
+use super::interner::SliceInterner;
+use crate::automata::UNBOUNDED;
+use crate::grammar::NodeId;
+use hashbrown::HashMap;
+
+/// An interned continuation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(in crate::engine) struct ContId(pub u32);
+
+impl ContId {
+    /// The continuation after which the output ends.
+    pub const END: ContId = ContId(0);
+}
+
+/// An object that is being read; see [`ObjectState`](super::containers::ObjectState).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(in crate::engine) struct ObjectId(pub u32);
+
+/// An array that is being read; see [`ArrayState`](super::containers::ArrayState).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(in crate::engine) struct ArrayId(pub u32);
+
+/// The place at which reading resumes when everything above it has been read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(in crate::engine) enum Frame {
+    /// The output may end.
+    End,
+    /// The node is read next.
+    Then(NodeId),
+    /// A [`Node::Repeat`](crate::grammar::Node::Repeat) goes round again: at least `least` times,
+    /// at most `most` times, and at least once.
+    Loop { node: NodeId, least: u32, most: u32 },
+    /// The label of the literal that was read selects the node to read next.
+    Switch(NodeId),
+    /// `{` was read.
+    ObjectOpened(ObjectId),
+    /// A declared key was read; its label is its index.
+    ObjectDeclared(ObjectId),
+    /// A key of `rest[rest]` was read; its text is the capture from offset `start` on.
+    ObjectRest { object: ObjectId, rest: u32, start: u32 },
+    /// The value of a key was read.
+    ObjectValue(ObjectId),
+    /// A comma between keys was read.
+    ObjectComma(ObjectId),
+    /// `[` was read.
+    ArrayOpened(ArrayId),
+    /// An item was read; where items must differ, its text is the capture from `start` on.
+    ArrayItem { array: ArrayId, start: u32 },
+    /// A comma between items was read.
+    ArrayComma(ArrayId),
+    /// A state of a lexed grammar's parser.
+    Parser(u32),
+}
+
+/// The `start` of a capture that ends with its frame: no other capture encloses it.
+pub(in crate::engine) const OUTERMOST: u32 = u32::MAX;
+/// The `start` of a frame whose text is not recorded.
+pub(in crate::engine) const NOT_RECORDED: u32 = u32::MAX - 1;
+
+/// A frame and the continuation below it.
+pub(in crate::engine) type Link = (Frame, ContId);
+
+/// Levels of the stack that are merged for one link.
+const MAX_DEPTH: u32 = 200;
+
+/// Levels of the stack that are compared to find a link that includes another.
+const MAX_COMPARED: u32 = 3;
+
+/// Pairs of links that are compared on each level.
+const MAX_PAIRS: usize = 1024;
+
+/// All continuations of a graph.
+pub(in crate::engine) struct Continuations {
+    links: SliceInterner<Link>,
+    unions: HashMap<(ContId, ContId), ContId>,
+}
+
+impl Continuations {
+    pub fn new() -> Self {
+        let mut links = SliceInterner::new();
+        links.intern(&[(Frame::End, ContId::END)]);
+        Continuations { links, unions: HashMap::new() }
+    }
+
+    /// The links of a continuation.
+    pub fn links(&self, cont: ContId) -> &[Link] {
+        self.links.get(cont.0)
+    }
+
+    /// The continuation of `frame` on top of `below`.
+    pub fn push(&mut self, frame: Frame, below: ContId) -> ContId {
+        ContId(self.links.intern(&[(frame, below)]))
+    }
+
+    /// The continuation of `frame` on top of `below`, or of `below` at once.
+    pub fn push_optional(&mut self, frame: Frame, below: ContId) -> ContId {
+        let mut links = self.links(below).to_vec();
+        links.push((frame, below));
+        self.of(&mut links)
+    }
+
+    /// The continuation with these links, which may come in any order.
+    pub fn of(&mut self, links: &mut Vec<Link>) -> ContId {
+        self.normalised(links, MAX_DEPTH)
+    }
+
+    /// The union of several continuations, at least one.
+    pub fn union_of(&mut self, conts: &mut [ContId]) -> ContId {
+        self.union_many(conts, MAX_DEPTH)
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        self.links.memory() + self.unions.capacity() * 16
+    }
+
+    fn normalised(&mut self, links: &mut Vec<Link>, depth: u32) -> ContId {
+        links.sort_unstable();
+        links.dedup();
+        // Each merge may make other links equal, so this goes on until nothing merges.
+        while depth > 0 && links.len() > 1 {
+            let before = links.len();
+            self.merge_frames(links, depth);
+            self.merge_rounds(links);
+            if links.len() == before {
+                break;
+            }
+        }
+        self.drop_included(links);
+        ContId(self.links.intern(links))
+    }
+
+    /// Puts equal frames on top of the union of what is below them.
+    fn merge_frames(&mut self, links: &mut Vec<Link>, depth: u32) {
+        let mut kept = 0;
+        let mut at = 0;
+        while at < links.len() {
+            let frame = links[at].0;
+            let run = links[at..].iter().take_while(|link| link.0 == frame).count();
+            let mut below = links[at].1;
+            if run > 1 {
+                let mut conts: Vec<ContId> = links[at..at + run].iter().map(|link| link.1).collect();
+                below = self.union_many(&mut conts, depth - 1);
+            }
+            links[kept] = (frame, below);
+            kept += 1;
+            at += run;
+        }
+        links.truncate(kept);
+    }
+
+    /// Joins intervals of rounds, left of one repetition over one continuation, that touch.
+    fn merge_rounds(&mut self, links: &mut Vec<Link>) {
+        let rounds = |link: &Link| match link.0 {
+            Frame::Loop { node, least, most } => Some((node, link.1, least, most)),
+            _ => None,
+        };
+        let Some(first) = links.iter().position(|link| rounds(link).is_some()) else { return };
+        let end = links[first..].iter().take_while(|link| rounds(link).is_some()).count() + first;
+        if end - first < 2 {
+            return;
+        }
+        links[first..end].sort_unstable_by_key(rounds);
+        let mut kept = first;
+        for at in first + 1..end {
+            let (Some(last), Some(next)) = (rounds(&links[kept]), rounds(&links[at])) else { continue };
+            let (node, below, least, most) = last;
+            if (node, below) == (next.0, next.1) && next.2 <= most.saturating_add(1) {
+                links[kept].0 = Frame::Loop { node, least, most: most.max(next.3) };
+            } else {
+                kept += 1;
+                links[kept] = links[at];
+            }
+        }
+        links.drain(kept + 1..end);
+        links.sort_unstable();
+    }
+
+    /// Drops loops that other loops include.
+    fn drop_included(&self, links: &mut Vec<Link>) {
+        let is_loop = |link: &Link| matches!(link.0, Frame::Loop { .. });
+        let loops = links.iter().filter(|link| is_loop(link)).count();
+        if loops < 2 || loops * loops > MAX_PAIRS {
+            return;
+        }
+        // One is dropped at a time: of two that include each other, one must stay.
+        let mut at = 0;
+        while at < links.len() {
+            let link = links[at];
+            let mut others = links.iter().filter(|&&other| other != link);
+            if is_loop(&link) && others.any(|&other| self.includes(other, link, MAX_COMPARED)) {
+                links.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// True if everything that may follow by link `b` may follow by link `a`. False says nothing.
+    fn includes(&self, a: Link, b: Link, depth: u32) -> bool {
+        let frames = match (a.0, b.0) {
+            (Frame::Loop { node, least, most }, Frame::Loop { node: other, least: more, most: fewer }) => {
+                node == other && least <= more && fewer <= most
+            }
+            (a, b) => a == b,
+        };
+        frames && (a.1 == b.1 || (depth > 0 && self.includes_all(a.1, b.1, depth - 1)))
+    }
+
+    fn includes_all(&self, a: ContId, b: ContId, depth: u32) -> bool {
+        let (over, under) = (self.links(a), self.links(b));
+        over.len() * under.len() <= MAX_PAIRS
+            && under
+                .iter()
+                .all(|&link| over.iter().any(|&other| other == link || self.includes(other, link, depth)))
+    }
+
+    /// The union, made by halves: the work grows with the number of continuations and not with
+    /// its square.
+    fn union_many(&mut self, conts: &mut [ContId], depth: u32) -> ContId {
+        match conts {
+            [] => ContId::END,
+            [one] => *one,
+            [a, b] => self.union_of_two(*a, *b, depth),
+            several => {
+                let (left, right) = several.split_at_mut(several.len() / 2);
+                let (left, right) = (self.union_many(left, depth), self.union_many(right, depth));
+                self.union_of_two(left, right, depth)
+            }
+        }
+    }
+
+    fn union_of_two(&mut self, a: ContId, b: ContId, depth: u32) -> ContId {
+        if a == b {
+            return a;
+        }
+        let key = (a.min(b), a.max(b));
+        if let Some(&id) = self.unions.get(&key) {
+            return id;
+        }
+        let mut links = self.links(a).to_vec();
+        links.extend_from_slice(self.links(b));
+        let id = self.normalised(&mut links, depth);
+        self.unions.insert(key, id);
+        id
+    }
+}
+
+/// The rounds left of `count` after one round more.
+pub(in crate::engine) fn one_less(count: u32) -> u32 {
+    if count == UNBOUNDED {
+        count
+    } else {
+        count.saturating_sub(1)
+    }
+}

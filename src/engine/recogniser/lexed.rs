@@ -1,0 +1,529 @@
+//! Lexed grammars: parser stacks, and threads that are lexemes being read.
+//!
+//! A Lark grammar describes a lexer and an LALR(1) parser. A thread is one lexeme being read. Its
+//! language is one of *marked texts*: a match, a byte called the mark, and everything that may
+//! follow for the match to end there ([`Lexing`]). The thread's capture is the lexeme's number, and
+//! its continuation is the parser's stack. Where the mark can come next, the lexeme may end: the
+//! parser shifts it, and the lexemes expected then begin under the *obligation* that the mark
+//! leaves behind. For example, a keyword may end under "no letter comes next", and then no lexeme
+//! that begins with a letter is begun. The rivalry among lexemes is in the languages, so nothing of
+//! it is left to be done here.
+//!
+//! A stack is a set of links `(state, stack below)`. It has more than one link only where the
+//! grammar is not LALR(1).
+//!
+//! # Only live threads
+//!
+//! A thread is kept only if it leads to an end after which the parser can go on to the end of the
+//! text. Where ignored text discharges obligations, as whitespace mostly does, this is a property
+//! of the lexeme alone. Otherwise a search follows the stack to its end, by what its states lead to
+//! whatever lies below them ([`Lexing::leave`]). Answers are remembered.
+//!
+//! # The price
+//!
+//! A lexeme's language depends on its rivals, so nothing about the vocabulary can be summarised for
+//! one lexeme alone. Masks of lexed grammars are walks over the trie of all tokens. Tokens that
+//! consist only of characters which a lexeme reads in any order, all its ends being good, are a set
+//! made once, and the walk skips them.
+
+use super::captures::CaptureId;
+use super::continuation::{ContId, Frame, Link};
+use super::interner::SliceInterner;
+use super::machine::Machine;
+use super::state::{Awaits, StateId, Thread};
+use crate::automata::{LangId, Languages};
+use crate::engine::error::EngineError;
+use crate::grammar::lexed::{Exhausted, Lexing};
+use crate::grammar::{GrammarError, Lexed, MARK};
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Small steps of the search through parser and lexemes that count as one state searched.
+const TASKS_PER_STATE: u64 = 20;
+
+/// A position between two lexemes: the obligation, the state in which the lexer continues, and the
+/// parser's stack.
+type BetweenLexemes = (LangId, u32, ContId);
+
+/// A lexeme being read: the language left of it, its number, and the stack below it.
+type LexemeKey = (LangId, u32, ContId);
+
+/// Reads lexed grammars, and remembers what it found.
+pub(in crate::engine) struct LexedReader {
+    lexing: Lexing,
+    /// The threads that survive a byte, before their lexemes end. A state after a byte depends only
+    /// on these: nearly every letter in a name leads to the same list.
+    lists: SliceInterner<(Thread, LangId)>,
+    /// The state of each list, if it was found.
+    states: Vec<Option<StateId>>,
+    /// The stack after a lexeme, if the parser shifts it.
+    shifted: HashMap<(ContId, u32), Option<ContId>>,
+    /// True for stacks under which the text may end.
+    ends: HashMap<ContId, bool>,
+    /// True for positions from which the parser reaches the end of the text.
+    live: HashMap<BetweenLexemes, bool>,
+    /// True for lexemes from which the parser reaches the end of the text.
+    live_lexemes: HashMap<LexemeKey, bool>,
+    /// True for languages of which only the mark is left.
+    complete: HashMap<LangId, bool>,
+}
+
+impl From<Exhausted> for EngineError {
+    fn from(error: Exhausted) -> Self {
+        EngineError::Limit {
+            what: "states searched for an end that the lexer and parser reach",
+            limit: error.limit,
+            field: "search_states",
+        }
+    }
+}
+
+impl LexedReader {
+    pub fn new(search_states: u64) -> Self {
+        LexedReader {
+            lexing: Lexing::new(search_states.saturating_mul(TASKS_PER_STATE)),
+            lists: SliceInterner::new(),
+            states: Vec::new(),
+            shifted: HashMap::new(),
+            ends: HashMap::new(),
+            live: HashMap::new(),
+            live_lexemes: HashMap::new(),
+            complete: HashMap::new(),
+        }
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        self.lexing.memory()
+            + self.lists.memory()
+            + self.states.capacity() * std::mem::size_of::<Option<StateId>>()
+            + (self.shifted.len() + self.live.len() + self.live_lexemes.len()) * 24
+            + (self.ends.len() + self.complete.len()) * 8
+    }
+
+    /// Adds to the state being built the lexemes with which a text begins.
+    pub fn begin_text(&mut self, machine: &mut Machine) -> Result<(), EngineError> {
+        let stack = machine.conts.push(Frame::Parser(0), ContId::END);
+        self.begin_lexemes(machine, stack, LangId::ALL)
+    }
+
+    /// The state after `byte`. The state being built is empty.
+    pub fn step(&mut self, machine: &mut Machine, state: StateId, byte: u8) -> Result<StateId, EngineError> {
+        if byte == MARK {
+            return Ok(StateId::DEAD);
+        }
+        let mut threads: Vec<(Thread, LangId)> = Vec::new();
+        for i in 0..machine.states.threads(state).len() {
+            let thread = machine.states.threads(state)[i];
+            let Awaits::Language(language) = thread.awaits() else { continue };
+            let next = machine.pool.languages.step(language, byte);
+            if next != LangId::NEVER {
+                // The language before the byte is left out: lists that differ in it are equal.
+                threads.push((Thread::reading(LangId::NEVER, thread.cont, thread.capture), next));
+            }
+        }
+        threads.sort_unstable();
+        threads.dedup();
+        let list = self.lists.intern(&threads) as usize;
+        if list == self.states.len() {
+            self.states.push(None);
+        }
+        if let Some(known) = self.states[list] {
+            return Ok(known);
+        }
+        for (thread, next) in threads {
+            let lexeme = thread.capture.0;
+            let obligation = self.lexing.end(&mut machine.pool.languages, next);
+            if obligation != LangId::NEVER {
+                if let Some(stack) = self.shift(machine, thread.cont, lexeme)? {
+                    self.begin_lexemes(machine, stack, obligation)?;
+                }
+            }
+            if !self.is_complete(machine, next) {
+                self.add_lexeme(machine, next, thread.cont, lexeme)?;
+            }
+        }
+        let state = machine.intern_built()?;
+        self.states[list] = Some(state);
+        Ok(state)
+    }
+
+    /// The groups of characters that `state` reads in any order, within tokens of at most `longest`
+    /// bytes: those of a lexeme all of whose ends are good.
+    pub fn always_read_groups(&mut self, machine: &mut Machine, state: StateId, longest: u32) -> u64 {
+        let Ok(lexed) = lexed(machine) else { return 0 };
+        let mut best = 0u64;
+        for i in 0..machine.states.threads(state).len() {
+            let Awaits::Language(language) = machine.states.threads(state)[i].awaits() else { continue };
+            let languages = &mut machine.pool.languages;
+            let clamped = languages.clamped(language, longest);
+            let groups = languages.read_groups(clamped);
+            if groups.count_ones() > best.count_ones()
+                && matches!(self.lexing.has_free_ends_only(&lexed, languages, language), Ok(true))
+            {
+                best = groups;
+            }
+        }
+        best
+    }
+
+    /// True if only the mark can come next.
+    fn is_complete(&mut self, machine: &mut Machine, language: LangId) -> bool {
+        if let Some(&known) = self.complete.get(&language) {
+            return known;
+        }
+        let first = machine.pool.languages.first_bytes(language);
+        let complete = first.iter().all(|byte| byte == MARK);
+        self.complete.insert(language, complete);
+        complete
+    }
+
+    /// Adds the lexemes that the parser expects on top of `stack`, under an obligation.
+    fn begin_lexemes(
+        &mut self,
+        machine: &mut Machine,
+        stack: ContId,
+        obligation: LangId,
+    ) -> Result<(), EngineError> {
+        let lexed = lexed(machine)?;
+        for link in machine.conts.links(stack).to_vec() {
+            let Frame::Parser(state) = link.0 else { continue };
+            let stack = machine.conts.of(&mut vec![link]);
+            if machine.pool.languages.is_nullable(obligation) && self.ends_text(machine, &lexed, stack)? {
+                machine.builder.accepting = true;
+            }
+            let languages = &mut machine.pool.languages;
+            let begun = self.lexing.beginnings(&lexed, languages, obligation, state);
+            for &(lexeme, language) in begun.iter() {
+                self.add_lexeme(machine, language, stack, lexeme)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a thread, if it is live.
+    fn add_lexeme(
+        &mut self,
+        machine: &mut Machine,
+        language: LangId,
+        stack: ContId,
+        lexeme: u32,
+    ) -> Result<(), EngineError> {
+        if self.is_live_lexeme(machine, language, lexeme, stack)? {
+            machine.add_thread(language, stack, CaptureId(lexeme))?;
+        }
+        Ok(())
+    }
+
+    /// The stack after `lexeme`, if the parser shifts it. Ignored lexemes leave the stack as it is.
+    fn shift(
+        &mut self,
+        machine: &mut Machine,
+        stack: ContId,
+        lexeme: u32,
+    ) -> Result<Option<ContId>, EngineError> {
+        let lexed = lexed(machine)?;
+        if lexed.lexeme(lexeme).ignored {
+            return Ok(Some(stack));
+        }
+        if let Some(&known) = self.shifted.get(&(stack, lexeme)) {
+            return Ok(known);
+        }
+        let mut shifted: Vec<Link> = Vec::new();
+        for (state, stack) in reduce(machine, &lexed, stack, Some(lexeme))? {
+            if let Some(next) = lexed.parser.shift(state, lexeme) {
+                shifted.push((Frame::Parser(next), stack));
+            }
+        }
+        let after = (!shifted.is_empty()).then(|| join_links(machine, shifted));
+        self.shifted.insert((stack, lexeme), after);
+        Ok(after)
+    }
+
+    /// True if the parser accepts the end of the text under `stack`.
+    fn ends_text(
+        &mut self,
+        machine: &mut Machine,
+        lexed: &Lexed,
+        stack: ContId,
+    ) -> Result<bool, EngineError> {
+        if let Some(&known) = self.ends.get(&stack) {
+            return Ok(known);
+        }
+        let tops = reduce(machine, lexed, stack, None)?;
+        let ends = tops.iter().any(|&(state, _)| lexed.parser.accepts(state));
+        self.ends.insert(stack, ends);
+        Ok(ends)
+    }
+
+    /// True if a lexeme of which `language` is left leads to the end of a text. A search through
+    /// the states of the lexeme, breadth first.
+    fn is_live_lexeme(
+        &mut self,
+        machine: &mut Machine,
+        language: LangId,
+        lexeme: u32,
+        stack: ContId,
+    ) -> Result<bool, EngineError> {
+        let key = (language, lexeme, stack);
+        if let Some(&known) = self.live_lexemes.get(&key) {
+            return Ok(known);
+        }
+        let Some(after) = self.shift(machine, stack, lexeme)? else {
+            self.live_lexemes.insert(key, false);
+            return Ok(false);
+        };
+        let lexed = lexed(machine)?;
+        if self.lexing.has_free_end(&lexed, &mut machine.pool.languages, language)? {
+            return Ok(true);
+        }
+        // Each state found, with the index of the state from which it was found.
+        let mut found: Vec<(LangId, usize)> = vec![(language, 0)];
+        let mut seen = HashSet::<_>::from_iter([language]);
+        let mut at = 0;
+        while at < found.len() {
+            let state = found[at].0;
+            if at >= machine.limits.search_states as usize {
+                return Err(Exhausted { limit: machine.limits.search_states }.into());
+            }
+            machine.meter(1)?;
+            let end = self.lexing.end(&mut machine.pool.languages, state);
+            let known = self.live_lexemes.get(&(state, lexeme, stack)).copied();
+            if known == Some(true) || (end != LangId::NEVER && self.is_live(machine, &lexed, after, end)?) {
+                let mut path = at;
+                loop {
+                    self.live_lexemes.insert((found[path].0, lexeme, stack), true);
+                    if path == 0 {
+                        return Ok(true);
+                    }
+                    path = found[path].1;
+                }
+            }
+            if known.is_none() {
+                for next in successors(&mut machine.pool.languages, state) {
+                    if seen.insert(next) {
+                        found.push((next, at));
+                    }
+                }
+            }
+            at += 1;
+        }
+        for (state, _) in found {
+            self.live_lexemes.insert((state, lexeme, stack), false);
+        }
+        Ok(false)
+    }
+
+    /// True if the parser can go on from `stack`, under an obligation, to the end of the text. A
+    /// search through positions between lexemes, breadth first.
+    fn is_live(
+        &mut self,
+        machine: &mut Machine,
+        lexed: &Lexed,
+        stack: ContId,
+        obligation: LangId,
+    ) -> Result<bool, EngineError> {
+        if self.lexing.is_free(lexed, &mut machine.pool.languages, obligation)? {
+            return Ok(true);
+        }
+        let mut found: Vec<(BetweenLexemes, usize)> = Vec::new();
+        let mut seen: HashSet<BetweenLexemes> = HashSet::new();
+        for link in machine.conts.links(stack).to_vec() {
+            if let Frame::Parser(state) = link.0 {
+                let position = (obligation, state, machine.conts.of(&mut vec![link]));
+                seen.insert(position);
+                found.push((position, usize::MAX));
+            }
+        }
+        let mut at = 0;
+        while at < found.len() {
+            machine.meter(1)?;
+            let position = found[at].0;
+            let known = self.live.get(&position).copied();
+            let mut successors = Vec::new();
+            let is_live = match known {
+                Some(known) => known,
+                None => self.expand_position(machine, lexed, position, &mut successors)?,
+            };
+            if is_live {
+                let mut path = at;
+                while path != usize::MAX {
+                    self.live.insert(found[path].0, true);
+                    path = found[path].1;
+                }
+                return Ok(true);
+            }
+            for next in successors {
+                if seen.insert(next) {
+                    found.push((next, at));
+                }
+            }
+            at += 1;
+        }
+        for (position, _) in found {
+            self.live.insert(position, false);
+        }
+        Ok(false)
+    }
+
+    /// True if the text may end at a position. Otherwise adds the positions to which its parser
+    /// items lead.
+    fn expand_position(
+        &mut self,
+        machine: &mut Machine,
+        lexed: &Lexed,
+        position: BetweenLexemes,
+        successors: &mut Vec<BetweenLexemes>,
+    ) -> Result<bool, EngineError> {
+        let (obligation, lexer_state, stack) = position;
+        let Some(&(Frame::Parser(state), _)) = machine.conts.links(stack).first() else { return Ok(false) };
+        let languages = &mut machine.pool.languages;
+        let control = (obligation, lexer_state);
+        if self.lexing.is_free(lexed, languages, obligation)? {
+            return Ok(true);
+        }
+        if lexed.parser.accepts(state) && self.lexing.may_end(lexed, languages, control)? {
+            return Ok(true);
+        }
+        if state == 0 {
+            for control in self.lexing.whole(lexed, languages, control)? {
+                if self.lexing.may_end(lexed, languages, control)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        let left = self.lexing.leave(lexed, languages, state, control)?;
+        for way in left.iter() {
+            for link in pop(machine, stack, way.states as usize) {
+                let Frame::Parser(below) = link.0 else { continue };
+                let Some(next) = lexed.parser.goto(below, way.rule) else { continue };
+                let below = machine.conts.of(&mut vec![link]);
+                let stack = machine.conts.push(Frame::Parser(next), below);
+                successors.push((way.control.0, way.control.1, stack));
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The grammar's lexer and parser.
+fn lexed(machine: &Machine) -> Result<Arc<Lexed>, EngineError> {
+    let none = || EngineError::Grammar(GrammarError::Expansion("there is no lexer".into()));
+    machine.pool.lexed().cloned().ok_or_else(none)
+}
+
+/// The stack with these links; those of one parser state become one.
+fn join_links(machine: &mut Machine, mut links: Vec<Link>) -> ContId {
+    links.sort_unstable();
+    let mut joined: Vec<Link> = Vec::new();
+    for (frame, below) in links {
+        match joined.last_mut() {
+            Some(last) if last.0 == frame => last.1 = machine.conts.union_of(&mut [last.1, below]),
+            _ => joined.push((frame, below)),
+        }
+    }
+    machine.conts.of(&mut joined)
+}
+
+/// The tops to which reductions before `lexeme` lead, or before the end of the text for `None`:
+/// pairs of a parser state and a stack that has just this state on top.
+fn reduce(
+    machine: &mut Machine,
+    lexed: &Lexed,
+    stack: ContId,
+    lexeme: Option<u32>,
+) -> Result<Vec<(u32, ContId)>, EngineError> {
+    if lexed.parser.has_conflicts {
+        return reduce_all(machine, lexed, stack, lexeme);
+    }
+    // There is at most one action. Rules may be empty, so a reduction may put a state on top of one
+    // that a reduction put there before.
+    let mut stack = stack;
+    loop {
+        machine.meter(1)?;
+        let Some(&(Frame::Parser(state), _)) = machine.conts.links(stack).first() else {
+            return Ok(Vec::new());
+        };
+        let Some((rule, length)) = lexed.parser.reductions(state, lexeme).next() else {
+            return Ok(vec![(state, stack)]);
+        };
+        let mut below = pop(machine, stack, length);
+        let Some(&(Frame::Parser(below_state), _)) = below.first() else { return Ok(Vec::new()) };
+        let Some(next) = lexed.parser.goto(below_state, rule) else { return Ok(Vec::new()) };
+        let below = machine.conts.of(&mut below);
+        stack = machine.conts.push(Frame::Parser(next), below);
+    }
+}
+
+/// As [`reduce`], for a parser with conflicts, where several actions are possible. Every state is
+/// found once, on top of everything that it may be on top of. No rule is empty here, so a state is
+/// never on top of another state that was found.
+fn reduce_all(
+    machine: &mut Machine,
+    lexed: &Lexed,
+    stack: ContId,
+    lexeme: Option<u32>,
+) -> Result<Vec<(u32, ContId)>, EngineError> {
+    let mut found: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
+    let mut work: Vec<(u32, Vec<Link>)> = Vec::new();
+    for &(frame, below) in machine.conts.links(stack) {
+        let Frame::Parser(state) = frame else { continue };
+        let below = machine.conts.links(below).to_vec();
+        found.entry(state).or_default().extend_from_slice(&below);
+        work.push((state, below));
+    }
+    while let Some((state, below)) = work.pop() {
+        machine.meter(below.len())?;
+        for (rule, length) in lexed.parser.reductions(state, lexeme) {
+            let mut links = below.clone();
+            for _ in 1..length {
+                links = links_below(machine, &links);
+            }
+            for link in links {
+                let Frame::Parser(top) = link.0 else { continue };
+                let Some(next) = lexed.parser.goto(top, rule) else { continue };
+                let known = found.entry(next).or_default();
+                if !known.contains(&link) {
+                    known.push(link);
+                    match work.iter_mut().find(|waiting| waiting.0 == next) {
+                        Some(waiting) => waiting.1.push(link),
+                        None => work.push((next, vec![link])),
+                    }
+                }
+            }
+        }
+    }
+    let mut stacks = Vec::with_capacity(found.len());
+    for (state, mut below) in found {
+        let below = machine.conts.of(&mut below);
+        stacks.push((state, machine.conts.push(Frame::Parser(state), below)));
+    }
+    Ok(stacks)
+}
+
+/// The links of a stack without its top `states` states.
+fn pop(machine: &Machine, stack: ContId, states: usize) -> Vec<Link> {
+    let mut links: Vec<Link> = machine.conts.links(stack).to_vec();
+    for _ in 0..states {
+        links = links_below(machine, &links);
+    }
+    links
+}
+
+/// The links below these, sorted.
+fn links_below(machine: &Machine, links: &[Link]) -> Vec<Link> {
+    let below = |link: &Link| machine.conts.links(link.1).iter().copied();
+    let mut below: Vec<Link> = links.iter().flat_map(below).collect();
+    below.sort_unstable();
+    below.dedup();
+    below
+}
+
+/// The states to which a lexeme's next byte may lead.
+fn successors(languages: &mut Languages, state: LangId) -> Vec<LangId> {
+    let bytes = languages.byte_classes(state).representatives().to_vec();
+    let bytes = bytes.into_iter().filter(|&byte| byte != MARK);
+    bytes.map(|byte| languages.step(state, byte)).filter(|&next| next != LangId::NEVER).collect()
+}

@@ -1,0 +1,241 @@
+//! The pushdown machine's tables, and the moves from which all others are made.
+//!
+//! The machine holds the grammar as far as it was expanded, the interned continuations, captures
+//! and states, and the state that is being built. A state is built in three moves: nodes are
+//! [entered](Machine::enter), [threads](Machine::add_thread) are added, and the result is
+//! [interned](Machine::intern_built). The move between the first two, from a node to its threads,
+//! needs objects, arrays and lexemes, and is made by the [`Recogniser`](super::Recogniser).
+//!
+//! Every move is metered: it counts against the caller's interrupt and the [`Limits`].
+
+use super::captures::{CaptureId, Captures};
+use super::continuation::{ContId, Continuations, Frame};
+use super::state::{Awaits, StateBuilder, StateId, StateTable, Thread};
+use crate::automata::{interrupt, ByteSet, LangId};
+use crate::engine::error::EngineError;
+use crate::engine::limits::Limits;
+use crate::grammar::{Expand, Grammar, GrammarError, LazyKey, Node, NodeId, NodePool, SpecialId, MARK};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// The machine's tables. All of it is used under the graph's lock.
+pub(in crate::engine) struct Machine {
+    /// The grammar's nodes and languages, those of expanded lazy nodes among them.
+    pub pool: NodePool,
+    /// The grammar's front ends, by their numbers.
+    expanders: Vec<Option<Arc<dyn Expand>>>,
+    /// The nodes to which lazy nodes were expanded, by key.
+    expanded: HashMap<LazyKey, NodeId>,
+    /// Special tokens of the grammar that are ordinary text in the vocabulary.
+    special_texts: HashMap<SpecialId, LangId>,
+    pub conts: Continuations,
+    pub captures: Captures,
+    pub states: StateTable,
+    pub builder: StateBuilder,
+    pub limits: Limits,
+}
+
+impl Machine {
+    pub fn new(grammar: &Grammar, limits: &Limits) -> Self {
+        let mut pool = grammar.pool().clone();
+        pool.languages.set_search_budget(limits.search_states);
+        Machine {
+            pool,
+            expanders: grammar.expanders().to_vec(),
+            expanded: HashMap::new(),
+            special_texts: HashMap::new(),
+            conts: Continuations::new(),
+            captures: Captures::new(),
+            states: StateTable::new(),
+            builder: StateBuilder::default(),
+            limits: limits.clone(),
+        }
+    }
+
+    /// Counts work that is about to be done: a thread stepped, a node entered.
+    ///
+    /// # Errors
+    /// The caller's interrupt.
+    pub fn meter(&self, amount: usize) -> Result<(), EngineError> {
+        interrupt::spend(u32::try_from(amount).unwrap_or(u32::MAX));
+        Ok(interrupt::ended()?)
+    }
+
+    /// Reads `special` as this text from now on.
+    pub fn set_special_text(&mut self, special: SpecialId, text: &[u8]) {
+        let language = self.pool.languages.bytes(text);
+        self.special_texts.insert(special, language);
+    }
+
+    /// The language of `special`, if it is ordinary text in the vocabulary.
+    pub fn special_text(&self, special: SpecialId) -> Option<LangId> {
+        self.special_texts.get(&special).copied()
+    }
+
+    /// The special tokens that outputs of `root` may contain, sorted. Left out are those that are
+    /// ordinary text, and those in lazy nodes that were not expanded yet.
+    pub fn reachable_specials(&self, root: NodeId) -> Vec<SpecialId> {
+        let mut found = Vec::new();
+        if self.pool.specials().len() == self.special_texts.len() {
+            return found;
+        }
+        let mut seen = vec![false; self.pool.len()];
+        let mut work = vec![root];
+        while let Some(id) = work.pop() {
+            if std::mem::replace(&mut seen[id.0 as usize], true) {
+                continue;
+            }
+            match self.pool.node(id) {
+                Node::Special(special) if !self.special_texts.contains_key(special) => {
+                    found.push(*special);
+                }
+                Node::Rule(rule) => work.push(self.pool.rule(*rule)),
+                node => node.children(|child| work.push(child)),
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The node to which the lazy node of `key` expands.
+    ///
+    /// # Errors
+    /// Those of the grammar's expander, and [`Limits::nodes`].
+    pub fn expand_lazy(&mut self, key: LazyKey) -> Result<NodeId, EngineError> {
+        if let Some(&node) = self.expanded.get(&key) {
+            return Ok(node);
+        }
+        let Some(expand) = self.expander(key) else {
+            let reason = "the grammar has lazy nodes but nothing that expands them";
+            return Err(GrammarError::Expansion(reason.into()).into());
+        };
+        let node = self.pool.in_part(key.part, |pool| expand.expand(key.key, pool))?;
+        self.expanded.insert(key, node);
+        if self.pool.len() > self.limits.nodes {
+            let limit = self.limits.nodes as u64;
+            return Err(EngineError::Limit { what: "grammar nodes", limit, field: "nodes" });
+        }
+        Ok(node)
+    }
+
+    /// The node to which the lazy node of `key` was expanded before.
+    pub fn expanded(&self, key: LazyKey) -> Option<NodeId> {
+        self.expanded.get(&key).copied()
+    }
+
+    /// The front end that expands the lazy node of `key`.
+    pub fn expander(&self, key: LazyKey) -> Option<Arc<dyn Expand>> {
+        self.expanders.get(key.part as usize)?.clone()
+    }
+
+    /// The continuation of `node` and then `cont`. Where `node` may be empty, `cont` may also come
+    /// at once.
+    pub fn push_then(&mut self, node: NodeId, cont: ContId) -> ContId {
+        if self.pool.is_nullable(node) {
+            self.conts.push_optional(Frame::Then(node), cont)
+        } else {
+            self.conts.push(Frame::Then(node), cont)
+        }
+    }
+
+    /// The continuation after one round of the repetition `node`: from `least` to `most` rounds
+    /// more, and then `cont`.
+    pub fn push_loop(&mut self, node: NodeId, least: u32, most: u32, cont: ContId) -> ContId {
+        let frame = Frame::Loop { node, least, most };
+        match (least, most) {
+            (_, 0) => cont,
+            (0, _) => self.conts.push_optional(frame, cont),
+            _ => self.conts.push(frame, cont),
+        }
+    }
+
+    /// Adds to the state being built every non-empty way to read `node`, followed by `cont`.
+    pub fn enter(&mut self, node: NodeId, cont: ContId, capture: CaptureId) {
+        self.builder.pending.push((node, cont, capture));
+    }
+
+    /// Adds a thread to the state being built. Nothing is added for a language without a word, or
+    /// with the empty word alone.
+    ///
+    /// # Errors
+    /// [`Limits::state_threads`].
+    pub fn add_thread(
+        &mut self,
+        language: LangId,
+        cont: ContId,
+        capture: CaptureId,
+    ) -> Result<(), EngineError> {
+        if language == LangId::NEVER {
+            return Ok(());
+        }
+        if self.builder.threads.len() >= self.limits.state_threads {
+            let limit = self.limits.state_threads as u64;
+            return Err(EngineError::Limit { what: "threads in one state", limit, field: "state_threads" });
+        }
+        if !self.pool.languages.is_spent(language) {
+            self.builder.threads.push(Thread::reading(language, cont, capture));
+        }
+        Ok(())
+    }
+
+    /// Interns the state being built, once no node is left to be entered. Threads at the same place
+    /// become one thread whose continuation is the union of theirs.
+    ///
+    /// # Errors
+    /// The caller's interrupt, [`Limits::search_states`], and too many states.
+    pub fn intern_built(&mut self) -> Result<StateId, EngineError> {
+        interrupt::ended()?;
+        if self.pool.languages.exhausted() {
+            return Err(EngineError::Limit {
+                what: "states searched for a word of an intersection or complement",
+                limit: self.limits.search_states,
+                field: "search_states",
+            });
+        }
+        let threads = &mut self.builder.threads;
+        threads.sort_unstable();
+        let mut merged: Vec<Thread> = Vec::with_capacity(threads.len() + 1);
+        merged.push(StateTable::header(self.builder.accepting));
+        let mut i = 0;
+        while i < threads.len() {
+            let first = threads[i];
+            let run = threads[i..].iter().take_while(|thread| thread.is_alongside(first)).count();
+            let mut cont = first.cont;
+            if run > 1 {
+                let mut conts: Vec<ContId> = threads[i..i + run].iter().map(|thread| thread.cont).collect();
+                cont = self.conts.union_of(&mut conts);
+            }
+            merged.push(first.with_cont(cont));
+            i += run;
+        }
+        let id = self.states.intern(&merged);
+        if id.0 >= StateId::LIMIT {
+            let limit = u64::from(StateId::LIMIT);
+            return Err(EngineError::Limit { what: "states of one graph", limit, field: "graph_bytes" });
+        }
+        Ok(id)
+    }
+
+    /// The bytes that can come next in `state`.
+    pub fn first_bytes(&mut self, state: StateId) -> ByteSet {
+        let mut bytes = ByteSet::EMPTY;
+        for i in 0..self.states.threads(state).len() {
+            if let Awaits::Language(language) = self.states.threads(state)[i].awaits() {
+                bytes = bytes.union(&self.pool.languages.first_bytes(language));
+            }
+        }
+        if self.pool.is_lexed() {
+            bytes.remove(MARK);
+        }
+        bytes
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        self.pool.languages.memory()
+            + self.pool.len() * 96
+            + self.conts.memory()
+            + self.captures.memory()
+            + self.states.memory()
+    }
+}

@@ -1,0 +1,387 @@
+//! The recogniser: how one byte leads from one state to the next.
+//!
+//! # The idea
+//!
+//! A grammar over bytes is run by a pushdown automaton without positions. A [`Thread`] reads one
+//! terminal and knows what follows it, its *continuation* ([`continuation`]). A *state* is the set
+//! of all threads by which the output so far can be read ([`state`]). For `{"a": 1` the state has a
+//! thread that reads more digits; its continuation is "after a value of this object".
+//!
+//! To read a byte, every thread takes a step in its terminal's automaton. Where the terminal is
+//! complete, its continuation is resumed, and the threads of what may follow are added at once. The
+//! terminal goes on beside them, so all ways to split the output into terminals are kept.
+//!
+//! # Exactness
+//!
+//! A state accepts exactly the texts that complete the output. Threads at the same place in the
+//! same terminal become one thread whose continuation is the union of theirs, which keeps the
+//! language. Terminals' automata are trim and rules are productive, so every thread leads to an
+//! end, but for the threads of objects, arrays and lexemes, whose files argue for themselves.
+//!
+//! # The parts
+//!
+//! - [`machine`]: the tables, and the moves from which all others are made.
+//! - [`continuation`], [`captures`], [`state`], [`interner`]: what the tables hold.
+//! - [`containers`]: objects and arrays. [`lexed`]: grammars with a lexer and a parser.
+//! - [`canonical`], [`truncate`]: coarser states, over which masks are shared.
+//!
+//! Everything here runs under the graph's lock.
+
+mod canonical;
+pub(super) mod captures;
+pub(super) mod containers;
+pub(super) mod continuation;
+mod interner;
+mod lexed;
+pub(super) mod machine;
+pub(super) mod state;
+mod truncate;
+
+use super::error::EngineError;
+use super::limits::Limits;
+use crate::automata::{ByteSet, LangId};
+use crate::grammar::{Grammar, GrammarError, Node, NodeId, SpecialId, MARK};
+use canonical::CanonicalForms;
+use captures::{CaptureId, CaptureKind};
+use containers::{ArrayState, Containers, ObjectState};
+use continuation::{one_less, ContId, Frame};
+use lexed::LexedReader;
+use machine::Machine;
+use state::{Awaits, Entry, StateId, Thread};
+use truncate::Truncations;
+
+/// Nodes that may be entered on the way to each of the threads that a state may have.
+const ENTERED_PER_THREAD: usize = 16;
+
+/// Steps from state to state, and what was found on the way.
+pub(super) struct Recogniser {
+    pub machine: Machine,
+    pub containers: Containers,
+    lexed: LexedReader,
+    canonical_forms: CanonicalForms,
+    truncations: Truncations,
+}
+
+impl Recogniser {
+    pub fn new(grammar: &Grammar, limits: &Limits) -> Self {
+        Recogniser {
+            machine: Machine::new(grammar, limits),
+            containers: Containers::new(),
+            lexed: LexedReader::new(limits.search_states),
+            canonical_forms: CanonicalForms::default(),
+            truncations: Truncations::default(),
+        }
+    }
+
+    /// The state in which nothing has been read.
+    pub fn start(&mut self, root: NodeId) -> Result<StateId, EngineError> {
+        self.machine.builder.clear();
+        self.machine.builder.accepting = self.machine.pool.is_nullable(root);
+        self.machine.enter(root, ContId::END, CaptureId::NONE);
+        self.finish()
+    }
+
+    /// The threads of a state.
+    pub fn threads(&self, state: StateId) -> &[Thread] {
+        self.machine.states.threads(state)
+    }
+
+    /// True if the output may end in a state.
+    pub fn is_accepting(&self, state: StateId) -> bool {
+        self.machine.states.is_accepting(state)
+    }
+
+    /// The number of states found so far.
+    pub fn state_count(&self) -> usize {
+        self.machine.states.len()
+    }
+
+    /// True for grammars with a lexer and a parser.
+    pub fn is_lexed(&self) -> bool {
+        self.machine.pool.is_lexed()
+    }
+
+    /// The state after `byte`.
+    pub fn step(&mut self, state: StateId, byte: u8) -> Result<StateId, EngineError> {
+        self.machine.meter(self.threads(state).len())?;
+        self.machine.builder.clear();
+        if self.is_lexed() {
+            return self.lexed.step(&mut self.machine, state, byte);
+        }
+        for i in 0..self.threads(state).len() {
+            let thread = self.threads(state)[i];
+            let Awaits::Language(language) = thread.awaits() else { continue };
+            let languages = &mut self.machine.pool.languages;
+            let next = languages.step(language, byte);
+            if next == LangId::NEVER {
+                continue;
+            }
+            let capture = self.machine.captures.push(thread.capture, byte);
+            if !languages.is_spent(next) {
+                self.machine.builder.threads.push(Thread::reading(next, thread.cont, capture));
+            }
+            if languages.is_nullable(next) {
+                let label = languages.label(next);
+                self.resume(thread.cont, capture, label)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// The state after a special token that has any of these names.
+    pub fn step_special(&mut self, state: StateId, names: &[SpecialId]) -> Result<StateId, EngineError> {
+        self.machine.meter(self.threads(state).len())?;
+        self.machine.builder.clear();
+        for i in 0..self.threads(state).len() {
+            let thread = self.threads(state)[i];
+            if matches!(thread.awaits(), Awaits::Special(special) if names.contains(&special)) {
+                self.resume(thread.cont, thread.capture, None)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// The state of only what follows a terminal that ends here with `label`.
+    pub fn after_terminal(
+        &mut self,
+        cont: ContId,
+        capture: CaptureId,
+        label: Option<u32>,
+    ) -> Result<StateId, EngineError> {
+        self.machine.meter(1)?;
+        self.machine.builder.clear();
+        self.resume(cont, capture, label)?;
+        self.finish()
+    }
+
+    /// The bytes that can come next.
+    pub fn first_bytes(&mut self, state: StateId) -> ByteSet {
+        self.machine.first_bytes(state)
+    }
+
+    /// The number of bytes of JSON whitespace that can come next and change nothing but how many
+    /// more can come: after them, whatever may follow `state` may follow. It is 0 unless this
+    /// holds for every thread.
+    pub fn idle_whitespace(&mut self, state: StateId) -> u32 {
+        let mut most = if self.threads(state).is_empty() { 0 } else { u32::MAX };
+        for i in 0..self.threads(state).len() {
+            let thread = self.threads(state)[i];
+            let (Awaits::Language(language), CaptureKind::Nothing) =
+                (thread.awaits(), self.machine.captures.kind(thread.capture))
+            else {
+                return 0;
+            };
+            let spaced = self.machine.pool.languages.after_json_space(language);
+            most = most.min(spaced.map_or(0, |(spaces, _)| spaces));
+            if most == 0 {
+                break;
+            }
+        }
+        most
+    }
+
+    /// The byte that must come next, if there is only one and the output may not end.
+    pub fn forced_byte(&mut self, state: StateId) -> Option<u8> {
+        if self.is_accepting(state) {
+            return None;
+        }
+        let mut bytes = ByteSet::EMPTY;
+        for i in 0..self.threads(state).len() {
+            match self.threads(state)[i].awaits() {
+                Awaits::Special(_) => return None,
+                Awaits::Language(language) => {
+                    bytes = bytes.union(&self.machine.pool.languages.first_bytes(language));
+                    if self.is_lexed() {
+                        bytes.remove(MARK);
+                    }
+                    if bytes.len() > 1 {
+                        return None;
+                    }
+                }
+            }
+        }
+        let only = bytes.iter().next();
+        only
+    }
+
+    /// The canonical form of `state`; see [`canonical`].
+    pub fn canonical(&mut self, state: StateId) -> Result<StateId, EngineError> {
+        self.canonical_forms.state(&mut self.machine, &mut self.containers, state)
+    }
+
+    /// True if bytes alone decide what may follow, so that states can be truncated.
+    pub fn is_truncatable(&self) -> bool {
+        !self.is_lexed() && self.containers.is_unused()
+    }
+
+    /// A state that reads the same texts of at most `height` bytes; see [`truncate`].
+    pub fn truncate(&mut self, state: StateId, height: u32) -> Result<StateId, EngineError> {
+        if !self.is_truncatable() {
+            return Ok(state);
+        }
+        self.truncations.truncate(&mut self.machine, state, height)
+    }
+
+    /// The groups of characters that a state of a lexed grammar reads in any order, within tokens
+    /// of at most `longest` bytes.
+    pub fn always_read_groups(&mut self, state: StateId, longest: u32) -> u64 {
+        self.lexed.always_read_groups(&mut self.machine, state, longest)
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        self.machine.memory() + self.containers.memory() + self.lexed.memory() + self.truncations.memory()
+    }
+
+    /// Interns the state being built, after entering every node that is still to be entered.
+    fn finish(&mut self) -> Result<StateId, EngineError> {
+        self.enter_all()?;
+        self.machine.intern_built()
+    }
+
+    /// Turns the nodes that are to be entered into threads, one level after the other. A node that
+    /// is entered from several places at once is entered once, with the union of their
+    /// continuations. Otherwise each ambiguous level would multiply the stacks of the level above,
+    /// and their number would grow exponentially with the output.
+    fn enter_all(&mut self) -> Result<(), EngineError> {
+        let most = self.machine.limits.state_threads.saturating_mul(ENTERED_PER_THREAD);
+        let mut total = 0usize;
+        let mut level = std::mem::take(&mut self.machine.builder.level);
+        while !self.machine.builder.pending.is_empty() {
+            std::mem::swap(&mut level, &mut self.machine.builder.pending);
+            self.machine.meter(level.len())?;
+            self.merge_level(&mut level);
+            total += level.len();
+            if total > most {
+                return Err(EngineError::Limit {
+                    what: "grammar nodes entered between two bytes",
+                    limit: most as u64,
+                    field: "state_threads",
+                });
+            }
+            for entry in level.drain(..) {
+                self.enter_one(entry)?;
+            }
+        }
+        self.machine.builder.level = level;
+        Ok(())
+    }
+
+    /// Merges entries of one node with one capture.
+    fn merge_level(&mut self, level: &mut Vec<Entry>) {
+        if level.len() < 2 {
+            return;
+        }
+        level.sort_unstable_by_key(|&(node, cont, capture)| (node, capture, cont));
+        let mut kept = 0;
+        let mut i = 0;
+        while i < level.len() {
+            let (node, mut cont, capture) = level[i];
+            let same = |entry: &Entry| (entry.0, entry.2) == (node, capture);
+            let run = level[i..].iter().take_while(|entry| same(entry)).count();
+            if run > 1 {
+                let mut conts: Vec<ContId> = level[i..i + run].iter().map(|entry| entry.1).collect();
+                cont = self.machine.conts.union_of(&mut conts);
+            }
+            level[kept] = (node, cont, capture);
+            kept += 1;
+            i += run;
+        }
+        level.truncate(kept);
+    }
+
+    /// Adds the threads of one node, or the smaller nodes of which it consists.
+    fn enter_one(&mut self, (node, cont, capture): Entry) -> Result<(), EngineError> {
+        let machine = &mut self.machine;
+        // Only rules and lazy nodes can lead back to a node; the parts of all others are smaller.
+        match machine.pool.node(node).clone() {
+            Node::Never | Node::Empty => {}
+            Node::Terminal(language) => machine.add_thread(language, cont, capture)?,
+            Node::Switch { language, .. } => {
+                let cont = machine.conts.push(Frame::Switch(node), cont);
+                machine.add_thread(language, cont, capture)?;
+            }
+            Node::Seq(first, second) => {
+                let after = machine.push_then(second, cont);
+                machine.enter(first, after, capture);
+                if machine.pool.is_nullable(first) {
+                    machine.enter(second, cont, capture);
+                }
+            }
+            Node::Alt(parts) => parts.iter().for_each(|&part| machine.enter(part, cont, capture)),
+            Node::NonEmpty(body) => machine.enter(body, cont, capture),
+            Node::Repeat { body, min, max } => {
+                let least = if machine.pool.is_nullable(body) { 0 } else { min.saturating_sub(1) };
+                let after = machine.push_loop(node, least, one_less(max), cont);
+                machine.enter(body, after, capture);
+            }
+            Node::Rule(rule) => {
+                if machine.builder.entered.insert((node, cont, capture)) {
+                    let body = machine.pool.rule(rule);
+                    machine.enter(body, cont, capture);
+                }
+            }
+            Node::Lexed => self.lexed.begin_text(machine)?,
+            Node::Special(special) => match machine.special_text(special) {
+                Some(language) => machine.add_thread(language, cont, capture)?,
+                None => machine.builder.threads.push(Thread::special(special, cont, capture)),
+            },
+            Node::Object(spec) => {
+                if let Some(progress) = spec.start() {
+                    let object = self.containers.object(ObjectState { node, progress, used: 0 });
+                    let cont = machine.conts.push(Frame::ObjectOpened(object), cont);
+                    machine.add_thread(spec.open, cont, capture)?;
+                }
+            }
+            Node::Array(spec) => {
+                if let Some(progress) = spec.start() {
+                    let array = self.containers.array(ArrayState { node, progress, used: 0 });
+                    let cont = machine.conts.push(Frame::ArrayOpened(array), cont);
+                    machine.add_thread(spec.open, cont, capture)?;
+                }
+            }
+            Node::Lazy(key) => {
+                let body = machine.expand_lazy(key)?;
+                if body == node {
+                    let reason = format!("lazy node {} expands to itself", key.key);
+                    return Err(GrammarError::Expansion(reason).into());
+                }
+                // A chain of lazy nodes must not lead back here without reading anything.
+                if machine.builder.entered.insert((node, cont, capture)) {
+                    machine.enter(body, cont, capture);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds to the state being built what follows a terminal that was completed with `label`.
+    fn resume(&mut self, cont: ContId, capture: CaptureId, label: Option<u32>) -> Result<(), EngineError> {
+        for i in 0..self.machine.conts.links(cont).len() {
+            let machine = &mut self.machine;
+            let (frame, below) = machine.conts.links(cont)[i];
+            match frame {
+                Frame::End => machine.builder.accepting = true,
+                Frame::Then(node) => machine.enter(node, below, capture),
+                Frame::Loop { node, least, most } => {
+                    if let Node::Repeat { body, .. } = *machine.pool.node(node) {
+                        let after = machine.push_loop(node, least.saturating_sub(1), one_less(most), below);
+                        machine.enter(body, after, capture);
+                    }
+                }
+                Frame::Switch(node) => {
+                    if let Node::Switch { targets, .. } = machine.pool.node(node).clone() {
+                        if let Some(&target) = label.and_then(|label| targets.get(label as usize)) {
+                            machine.enter(target, below, capture);
+                            if machine.pool.is_nullable(target) {
+                                self.resume(below, capture, None)?;
+                            }
+                        }
+                    }
+                }
+                _ => self.containers.resume(machine, frame, below, capture, label)?,
+            }
+        }
+        Ok(())
+    }
+}

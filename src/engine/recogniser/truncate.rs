@@ -1,0 +1,93 @@
+//! Truncated states: a state as far as the rest of a token can see it.
+//!
+//! A frame is resumed only after at least one byte. So `n` bytes reach at most `n` levels of the
+//! stack and begin at most `n` rounds of a repetition. For a walk over tokens with at most `n`
+//! bytes left, a state is therefore as good as its *truncation*: the state whose stack is cut off
+//! below `n` levels, and whose counts beyond `n` are unbounded. For example, with 2 bytes left,
+//! "up to 37 rounds more" and "up to 36 rounds more" read the same.
+//!
+//! There are far fewer truncations than states. Where a grammar can be read in many ways, the bytes
+//! of each token lead to a state of their own, but near the ends of tokens the truncations of these
+//! states are a handful.
+//!
+//! This assumes that bytes alone decide what may follow. Objects and arrays have frames whose text
+//! decides, and lexed grammars have lexemes that compete; their states are left as they are.
+
+use super::continuation::{ContId, Frame, Link};
+use super::machine::Machine;
+use super::state::{Awaits, StateId, Thread};
+use crate::automata::UNBOUNDED;
+use crate::engine::error::EngineError;
+use hashbrown::HashMap;
+
+/// The largest number of bytes for which states are truncated. Few tokens have more bytes left.
+const MAX_HEIGHT: u32 = 32;
+
+/// The truncations found so far.
+#[derive(Default)]
+pub(in crate::engine) struct Truncations {
+    states: HashMap<(StateId, u32), StateId>,
+    conts: HashMap<(ContId, u32), ContId>,
+}
+
+impl Truncations {
+    /// A state that reads the same texts of at most `height` bytes as `state` does.
+    pub fn truncate(
+        &mut self,
+        machine: &mut Machine,
+        state: StateId,
+        height: u32,
+    ) -> Result<StateId, EngineError> {
+        // Rounded up, so that only a few heights occur.
+        let height = height.next_power_of_two();
+        if height > MAX_HEIGHT || state == StateId::DEAD {
+            return Ok(state);
+        }
+        if let Some(&known) = self.states.get(&(state, height)) {
+            return Ok(known);
+        }
+        let threads = machine.states.threads(state).to_vec();
+        machine.builder.clear();
+        machine.builder.accepting = machine.states.is_accepting(state);
+        for thread in threads {
+            let cont = self.truncate_cont(machine, thread.cont, height);
+            let thread = match thread.awaits() {
+                Awaits::Language(language) => {
+                    let clamped = machine.pool.languages.clamped(language, height);
+                    Thread::reading(clamped, cont, thread.capture)
+                }
+                Awaits::Special(_) => thread.with_cont(cont),
+            };
+            machine.builder.threads.push(thread);
+        }
+        let truncated = machine.intern_built()?;
+        self.states.insert((state, height), truncated);
+        Ok(truncated)
+    }
+
+    /// The top `levels` of a continuation; the levels below them cannot be reached.
+    fn truncate_cont(&mut self, machine: &mut Machine, cont: ContId, levels: u32) -> ContId {
+        if levels == 0 || cont == ContId::END {
+            return ContId::END;
+        }
+        if let Some(&known) = self.conts.get(&(cont, levels)) {
+            return known;
+        }
+        let mut links: Vec<Link> = machine.conts.links(cont).to_vec();
+        for (frame, below) in &mut links {
+            if let Frame::Loop { least, most, .. } = frame {
+                *least = (*least).min(levels + 1);
+                *most = if *most > levels { UNBOUNDED } else { *most };
+            }
+            *below = self.truncate_cont(machine, *below, levels - 1);
+        }
+        let truncated = machine.conts.of(&mut links);
+        self.conts.insert((cont, levels), truncated);
+        truncated
+    }
+
+    /// Bytes held, approximately.
+    pub fn memory(&self) -> usize {
+        (self.states.capacity() + self.conts.capacity()) * 16
+    }
+}

@@ -1,0 +1,36 @@
+//! The special tokens that a grammar names.
+//!
+//! A grammar knows no vocabulary, so it names special tokens: `<|eot_id|>`, or `<[128009]>` for the
+//! token with this number. Here the names are looked up. A name may also belong to an ordinary
+//! token; then the grammar means this token's text.
+
+use super::error::EngineError;
+use crate::vocab::{TokenId, Vocabulary};
+
+/// The special token of this name.
+///
+/// # Errors
+/// [`EngineError::UnknownSpecialToken`].
+pub(super) fn special_token(vocabulary: &Vocabulary, name: &str) -> Result<TokenId, EngineError> {
+    let token = vocabulary.special(name);
+    let token = token.or_else(|| by_number(name).filter(|&token| vocabulary.is_special(token)));
+    token.ok_or_else(|| EngineError::UnknownSpecialToken(name.to_owned()))
+}
+
+/// The text of the ordinary token of this name; `None` if a special token has the name, or no
+/// token.
+pub(super) fn ordinary_text<'v>(vocabulary: &'v Vocabulary, name: &str) -> Option<&'v [u8]> {
+    if vocabulary.special(name).is_some() {
+        return None;
+    }
+    let token = by_number(name).filter(|token| (token.0 as usize) < vocabulary.size()).or_else(|| {
+        let trie = vocabulary.trie();
+        trie.tokens(trie.descend(0, name.as_bytes())?).first().copied()
+    })?;
+    Some(vocabulary.bytes(token)).filter(|bytes| !bytes.is_empty())
+}
+
+/// The token that `<[7]>` names by its number.
+fn by_number(name: &str) -> Option<TokenId> {
+    name.strip_prefix("<[")?.strip_suffix("]>")?.parse().ok().map(TokenId)
+}
