@@ -1,8 +1,11 @@
-//! Sets of bytes, and partitions of the 256 bytes into classes that an expression cannot tell apart.
+//! Sets of bytes, and partitions of the 256 bytes into classes that an expression cannot tell
+//! apart.
 //!
-//! A state's transitions are kept per class, not per byte: a pattern such as `[a-z]+` has two classes, so its
-//! rows have two entries. The partition of an expression is the common refinement of its leaves' partitions,
-//! interned, and memoised by pair, so that it costs a table look-up for nearly every new expression.
+//! The transitions of a state are kept by class and not by byte. The pattern `[a-z]+` has two
+//! classes, the small letters and all other bytes, so its rows have two entries. The partition of
+//! an expression is the common refinement of the partitions of its leaves. Partitions are interned
+//! and their refinements memoised by pair, so that the partition of a new expression is nearly
+//! always a table look-up.
 
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -17,7 +20,7 @@ impl ByteSet {
     /// Every byte.
     pub const FULL: ByteSet = ByteSet([!0; 4]);
 
-    /// The bytes `lo..=hi`.
+    /// The bytes `lo..=hi`, such as the digits: `ByteSet::range(b'0', b'9')`.
     pub fn range(lo: u8, hi: u8) -> Self {
         let mut set = ByteSet::EMPTY;
         for b in lo..=hi {
@@ -31,7 +34,7 @@ impl ByteSet {
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }
 
-    /// Takes a byte out.
+    /// Removes `byte`.
     pub fn remove(&mut self, byte: u8) {
         self.0[usize::from(byte >> 6)] &= !(1 << (byte & 63));
     }
@@ -41,18 +44,18 @@ impl ByteSet {
         ByteSet(std::array::from_fn(|i| self.0[i] | other.0[i]))
     }
 
-    /// Whether `byte` is in the set.
+    /// True if `byte` is in the set.
     #[inline]
     pub fn contains(&self, byte: u8) -> bool {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
 
-    /// How many bytes are in the set.
+    /// The number of bytes in the set.
     pub fn len(&self) -> usize {
         self.0.iter().map(|w| w.count_ones() as usize).sum()
     }
 
-    /// Whether no byte is in the set.
+    /// True if no byte is in the set.
     pub fn is_empty(&self) -> bool {
         self.0 == [0; 4]
     }
@@ -70,8 +73,9 @@ impl std::fmt::Debug for ByteSet {
     }
 }
 
-/// One partition of the bytes: `class[b]` is the class of byte `b`, classes counted from 0 in order of their
-/// first byte.
+/// One partition of the bytes: `class[b]` is the class of byte `b`.
+///
+/// Classes are numbered from 0 in the order of their first bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ByteClasses {
     class: [u8; 256],
@@ -80,7 +84,7 @@ pub struct ByteClasses {
 }
 
 impl ByteClasses {
-    /// Bytes are in one class when `key` maps them to the same value.
+    /// The partition in which two bytes share a class if `key` maps them to the same value.
     pub fn by_key<K: Eq + std::hash::Hash>(key: impl Fn(u8) -> K) -> Self {
         let mut seen: HashMap<K, u8> = HashMap::new();
         let mut class = [0u8; 256];
@@ -96,7 +100,8 @@ impl ByteClasses {
         ByteClasses { class, first }
     }
 
-    /// Bytes are in one class when `key`, which changes at the bytes `cuts` at most, gives the same for them.
+    /// The same partition as [`by_key`](Self::by_key), for a `key` that only changes at bytes of
+    /// `cuts`, so that it is called once for each interval and not once for each byte.
     pub fn by_interval<K: Eq>(cuts: &ByteSet, key: impl Fn(u8) -> K) -> Self {
         let mut class = [0u8; 256];
         let mut first: Vec<u8> = Vec::new();
@@ -116,7 +121,7 @@ impl ByteClasses {
         ByteClasses { class, first }
     }
 
-    /// Every byte of `set` is alone in its class; all the others share one.
+    /// The partition in which every byte of `set` is alone and all other bytes share one class.
     pub fn singletons(set: &ByteSet) -> Self {
         let mut class = [0u8; 256];
         let mut first: Vec<u8> = Vec::new();
@@ -148,7 +153,7 @@ impl ByteClasses {
         self.first.len()
     }
 
-    /// Never: there is at least one class.
+    /// Always false: there is at least one class.
     pub fn is_empty(&self) -> bool {
         false
     }
@@ -159,7 +164,7 @@ impl ByteClasses {
     }
 
     fn refine(&self, other: &ByteClasses) -> ByteClasses {
-        // A direct-mapped table would be 64 KB; partitions are small, so a short list per class of `self` wins.
+        // A table of all pairs would take 64 KB. Partitions are small, so a short list is faster.
         let mut class = [0u8; 256];
         let mut first: Vec<u8> = Vec::new();
         let mut pairs: Vec<(u8, u8)> = Vec::new();
@@ -180,7 +185,7 @@ impl ByteClasses {
     }
 }
 
-/// Interned partitions; 0 is the partition with one class.
+/// Interned partitions. Number 0 is the partition with one class.
 #[derive(Clone)]
 pub struct Partitions {
     all: Vec<Arc<ByteClasses>>,
@@ -197,7 +202,7 @@ impl Default for Partitions {
 }
 
 impl Partitions {
-    /// The id of `classes`.
+    /// The number of `classes`, which are added if they are new.
     pub fn intern(&mut self, classes: ByteClasses) -> u32 {
         if let Some(&id) = self.index.get(&classes) {
             return id;
@@ -209,7 +214,7 @@ impl Partitions {
         id
     }
 
-    /// The id of `classes`, which are copied only if they are new.
+    /// The number of `classes`, which are copied only if they are new.
     pub fn intern_ref(&mut self, classes: &ByteClasses) -> u32 {
         match self.index.get(classes) {
             Some(&id) => id,
@@ -217,7 +222,7 @@ impl Partitions {
         }
     }
 
-    /// The id of the common refinement of two partitions.
+    /// The number of the common refinement of two partitions.
     pub fn join(&mut self, a: u32, b: u32) -> u32 {
         if a == b || b == 0 {
             return a;
@@ -235,7 +240,7 @@ impl Partitions {
         id
     }
 
-    /// The partition with this id.
+    /// The partition with this number.
     #[inline]
     pub fn get(&self, id: u32) -> &ByteClasses {
         &self.all[id as usize]

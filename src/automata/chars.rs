@@ -1,10 +1,11 @@
 //! One character of a set, spelt in UTF-8: a small acyclic graph of byte ranges.
 //!
-//! `\p{L}` has over six hundred ranges; as a union of byte sequences every derivative would touch all of them.
-//! As a graph with shared suffixes a step is one binary search. Nodes are interned in the pool, so that the
-//! common tails (`[80-BF]`, `[80-BF][80-BF]`) exist once.
+//! The class `\p{L}` has over six hundred ranges. Written as a union of byte sequences, every
+//! derivative would look at all of them. In a graph with shared suffixes a step is one binary
+//! search. Nodes are interned in the pool, so that common tails such as `[80-BF]` and
+//! `[80-BF][80-BF]` exist once.
 //!
-//! Ranges are split into UTF-8 sequences by `regex_syntax::utf8`, after Russ Cox's `utf8-ranges` idea.
+//! `regex_syntax::utf8` splits ranges into UTF-8 sequences, after an idea of Russ Cox.
 
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::fingerprint::Fingerprinter;
@@ -12,17 +13,17 @@ use hashbrown::HashMap;
 use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
 use std::sync::Arc;
 
-/// The edge target that means "the character is complete".
+/// The target of edges that complete a character.
 pub const DONE: u32 = u32::MAX;
 
-/// One edge: bytes `lo..=hi` lead to node `next` (or [`DONE`]).
+/// One edge: the bytes `lo..=hi` lead to the node `next`, which may be [`DONE`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Edge {
     /// First byte.
     pub lo: u8,
     /// Last byte.
     pub hi: u8,
-    /// Where the bytes lead.
+    /// The node that the bytes lead to.
     pub next: u32,
 }
 
@@ -50,7 +51,7 @@ impl CharGraph {
         id
     }
 
-    /// The node for one byte out of `set`; `None` for the empty set.
+    /// The node for one byte out of `set`. `None` for the empty set.
     pub fn byte_set(&mut self, set: &ByteSet) -> Option<u32> {
         let mut edges: Vec<Edge> = Vec::new();
         for b in set.iter() {
@@ -62,8 +63,8 @@ impl CharGraph {
         (!edges.is_empty()).then(|| self.intern(edges))
     }
 
-    /// The node for one character out of `ranges` (inclusive, sorted, disjoint, any `u32`; surrogates and values
-    /// past U+10FFFF are ignored); `None` when nothing is left.
+    /// The node for one character out of `ranges`, which are inclusive, sorted and disjoint.
+    /// Surrogates and values past U+10FFFF are ignored. `None` when nothing is left.
     pub fn ranges(&mut self, ranges: &[(u32, u32)]) -> Option<u32> {
         let mut sequences: Vec<Vec<Utf8Range>> = Vec::new();
         for &(lo, hi) in ranges {
@@ -77,7 +78,8 @@ impl CharGraph {
         (!slices.is_empty()).then(|| self.sequences_node(&slices))
     }
 
-    /// `sequences` are sorted; two of them have equal or disjoint first ranges.
+    /// The node that reads one of `sequences`. They are sorted, and the first ranges of two of
+    /// them are equal or disjoint.
     fn sequences_node(&mut self, sequences: &[&[Utf8Range]]) -> u32 {
         let mut edges: Vec<Edge> = Vec::new();
         for group in sequences.chunk_by(|a, b| a[0] == b[0]) {
@@ -92,12 +94,58 @@ impl CharGraph {
         self.intern(edges)
     }
 
-    /// The node of the graph `other` in this graph; `copied` holds those that were copied before.
+    /// The node for the characters that two nodes have in common. `None` where there are none.
+    pub fn intersection(&mut self, a: u32, b: u32) -> Option<u32> {
+        if a == b || b == DONE {
+            return Some(a);
+        }
+        if a == DONE {
+            return Some(b);
+        }
+        // The recursion goes no deeper than the bytes of a character.
+        let (first, second) = (self.nodes[a as usize].0.clone(), self.nodes[b as usize].0.clone());
+        let (mut i, mut j) = (0, 0);
+        let mut edges: Vec<Edge> = Vec::new();
+        while let (Some(x), Some(y)) = (first.get(i), second.get(j)) {
+            let (lo, hi) = (x.lo.max(y.lo), x.hi.min(y.hi));
+            if lo <= hi {
+                if let Some(next) = self.intersection(x.next, y.next) {
+                    match edges.last_mut() {
+                        Some(e) if e.next == next && e.hi.checked_add(1) == Some(lo) => e.hi = hi,
+                        _ => edges.push(Edge { lo, hi, next }),
+                    }
+                }
+            }
+            if x.hi <= y.hi {
+                i += 1;
+            }
+            if y.hi <= x.hi {
+                j += 1;
+            }
+        }
+        (!edges.is_empty()).then(|| self.intern(edges))
+    }
+
+    /// True if `text` begins with a character of `node`.
+    pub fn leads(&self, node: u32, text: &[u8]) -> bool {
+        let mut at = node;
+        for &byte in text {
+            match self.step(at, byte) {
+                Some(DONE) => return true,
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Copies the node `node` of the graph `other` into this graph. `copied` holds the numbers of
+    /// nodes that were copied before.
     pub fn import(&mut self, other: &CharGraph, node: u32, copied: &mut HashMap<u32, u32>) -> u32 {
         if let Some(&known) = copied.get(&node) {
             return known;
         }
-        // No deeper than the bytes of a character.
+        // The recursion goes no deeper than the bytes of a character.
         let mut edges = other.edges(node).to_vec();
         for edge in edges.iter_mut().filter(|e| e.next != DONE) {
             edge.next = self.import(other, edge.next, copied);
@@ -107,7 +155,7 @@ impl CharGraph {
         here
     }
 
-    /// Where `byte` leads from `node`.
+    /// The node that `byte` leads to from `node`.
     #[inline]
     pub fn step(&self, node: u32, byte: u8) -> Option<u32> {
         let edges = &self.nodes[node as usize].0;
@@ -125,12 +173,12 @@ impl CharGraph {
         self.nodes[node as usize].1
     }
 
-    /// Whether `node` starts a character: none of its bytes is a UTF-8 continuation byte.
+    /// True if `node` starts a character: none of its bytes is a continuation byte of UTF-8.
     pub fn starts_character(&self, node: u32) -> bool {
         self.edges(node).iter().all(|e| if e.next == DONE { e.hi < 0x80 } else { e.lo >= 0xc2 })
     }
 
-    /// Bytes that no node reachable from `node` tells apart.
+    /// The partition of the bytes that the nodes reachable from `node` tell apart.
     pub fn classes(&self, node: u32) -> ByteClasses {
         let mut cuts = ByteSet::EMPTY;
         let mut stack = vec![node];
@@ -147,7 +195,8 @@ impl CharGraph {
                 stack.push(e.next);
             }
         }
-        // Bytes between two cuts behave alike; intervals whose targets agree in every node share a class.
+        // Bytes between two cuts are alike. Intervals whose targets agree in every node share a
+        // class.
         let nodes: Vec<u32> = seen.into_iter().collect();
         ByteClasses::by_interval(&cuts, |b| nodes.iter().map(|&n| self.step(n, b)).collect::<Vec<_>>())
     }
@@ -191,5 +240,19 @@ mod tests {
             }
         }
         assert!(CharGraph::default().ranges(&[(0xd800, 0xdfff)]).is_none());
+        let mut g = CharGraph::default();
+        for a in tables {
+            for b in tables {
+                let (a, b) = (g.ranges(a).unwrap(), g.ranges(b).unwrap());
+                let both = g.intersection(a, b);
+                for c in
+                    (0..=0x10_ffff).step_by(61).chain([0x61, 0x7a, 0x180, 0xffff]).filter_map(char::from_u32)
+                {
+                    let want = accepts(&g, a, c) && accepts(&g, b, c);
+                    assert_eq!(both.is_some_and(|both| accepts(&g, both, c)), want, "{c:?}");
+                    assert_eq!(g.leads(a, format!("{c}x").as_bytes()), accepts(&g, a, c), "{c:?}");
+                }
+            }
+        }
     }
 }

@@ -1,10 +1,53 @@
 //! When two states cannot be told apart, and which plainer state a state is almost like.
 //!
-//! A vocabulary's tokens are short and most states of most terminals differ from "any string" only far away or in few
-//! places. These questions let the engine use what it knows of the plainer state.
+//! A vocabulary's tokens are short and most states of most terminals differ from "any string" only
+//! far away or in few places. These questions let the engine use what it knows of the plainer
+//! state.
+//!
+//! # Why the answers are right
+//!
+//! Each answer claims something about words and their beginnings. *Alive* is said of a beginning
+//! that some word has; that a state is alive exactly if it is not [`LangId::NEVER`] is what all of
+//! them rest on ([`emptiness`](super::emptiness)). `tests.rs` walks random expressions to compare
+//! each claim with its definition.
+//!
+//! - *Plainer* ([`plainer`](Languages::plainer), `relaxed`). The plainer language has all words of
+//!   the other, and so all beginnings. A maximum is replaced by none, and a part of an intersection
+//!   left out or widened; each makes a language larger, and so do `∪`, concatenation, repetition
+//!   and spelling of larger parts. Nothing below a complement is touched, where larger would become
+//!   smaller. What is left of an intersection must be text, since the engine takes what is spelt
+//!   for any string off the places where the two differ.
+//! - *Differing bytes* ([`differing_bytes`](Languages::differing_bytes)). Only parts of
+//!   intersections that the two do not share can tell them apart. Of these only complements of
+//!   literals are admitted, and one of them is all byte strings after a byte that none of its
+//!   literals begins with. It assumes text: in front of the quote an end may differ, and within an
+//!   escape whatever the escaped byte is; both are counted in.
+//! - *Clamped* ([`clamped`](Languages::clamped)). Every round of a repetition that is not empty has
+//!   a byte or more, so that `len` bytes and one more character begin at most `len / shortest + 1`
+//!   of them. A count that is at least that large is never met, so all such minima are alike, and
+//!   all such maxima. The one more character is needed because a spelling may have begun to escape
+//!   it: after a backslash it is asked whether any character may follow. A maximum length beside a
+//!   language `x` cuts a beginning off only if the shortest end that `x` has from there is longer
+//!   than what is left. This assumes that `x` ends within `max - len` bytes from every state it
+//!   leads to.
+//! - *Free groups* ([`free_groups`](Languages::free_groups),
+//!   [`read_groups`](Languages::read_groups)). All pairs of states that characters of the groups
+//!   lead to are visited, of the language and of any text; a group is dropped as soon as it leads
+//!   to a state that is not alive. What remains leads from each visited pair to a visited one. Two
+//!   equal states of a pair need no visit. Bytes inside a character belong to the group of its
+//!   first byte: a pair carries the groups it was met by, and is visited again for others. A run
+//!   `c{m,}` of one class is taken for `c*`: with a minimum it ends later, but is alive wherever
+//!   `c*` is.
+//! - *Counted groups* ([`counted_groups`](Languages::counted_groups)). Of `c{m,n}·tail` each of the
+//!   first `n` characters may be of `c`. The next one cannot, since the groups with which `tail`
+//!   begins are left out, and a group belongs to `c` as a whole or is not free. It assumes that
+//!   `tail` has a word; what has none is not built.
+//! - *Bounded groups* ([`bounded_groups`](Languages::bounded_groups)). A text of free groups is
+//!   alive without the maximum length. If from every state an end is at most `needed` bytes away,
+//!   and so at most as many characters, then it is alive with it as long as `max - needed`
+//!   characters are not exceeded, and no text has more characters than bytes.
 
 use super::byte_classes::ByteSet;
-use super::interrupt;
 use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages};
 use super::literals::LiteralSet;
@@ -16,7 +59,8 @@ use std::sync::Arc;
 /// States explored to answer one question.
 const EXPLORED: usize = 128;
 
-/// The texts that a JSON string must not be: what the strings `lo..hi` of `literals` have from byte `depth` on.
+/// The texts that a JSON string must not be: what the strings `lo..hi` of `literals` have from byte
+/// `depth` on.
 pub struct Excluded {
     /// All strings.
     pub literals: Arc<LiteralSet>,
@@ -31,10 +75,11 @@ pub struct Excluded {
 }
 
 impl Languages {
-    /// A language that has every prefix of `id` (as a prefix), is almost like it and is met often: for a JSON string
-    /// that with any number of the same characters where `id` counts them, or with any key where `id` excludes some, and
-    /// for anything else that without its far maxima. `None` where `id` itself is plain, or is like nothing plainer; a maximum of
-    /// at most `near` is too near for that.
+    /// A language that has every prefix of `id` (as a prefix), is almost like it and is met often:
+    /// for a JSON string that with any number of the same characters where `id` counts them, or
+    /// with any key where `id` excludes some, and for anything else that without its far maxima.
+    /// `None` where `id` itself is plain, or is like nothing plainer; a maximum of at most `near`
+    /// is too near for that.
     pub fn plainer(&mut self, id: LangId, near: u32) -> Option<LangId> {
         let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes } = *self.expr(id)
         else {
@@ -48,7 +93,8 @@ impl Languages {
         Some(self.json(plain, mode, escapes))
     }
 
-    /// For a JSON string being read, any string where `id` is; what completes `id` and what any string are spelt alike.
+    /// For a JSON string being read, any string where `id` is; what completes `id` and what any
+    /// string are spelt alike.
     pub fn any_string_like(&mut self, id: LangId) -> Option<LangId> {
         match *self.expr(id) {
             Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes }
@@ -109,7 +155,8 @@ impl Languages {
         }
     }
 
-    /// Bytes outside of this set lead from both states to the same language. Cheap, and so too large a set at times.
+    /// Bytes outside of this set lead from both states to the same language. Cheap, and so too
+    /// large a set at times.
     pub(crate) fn differing_bytes(&mut self, a: LangId, b: LangId) -> ByteSet {
         if a == b {
             return ByteSet::EMPTY;
@@ -135,7 +182,8 @@ impl Languages {
         }
     }
 
-    /// Where `id` is a JSON string being read, or about to be, with any text but some literals: these.
+    /// Where `id` is a JSON string being read, or about to be, with any text but some literals:
+    /// these.
     pub fn excluded(&self, id: LangId) -> Option<Excluded> {
         let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), .. } = *self.expr(id) else {
             return None;
@@ -165,12 +213,13 @@ impl Languages {
         self.info[id.index()].largest_count
     }
 
-    /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and the same prefixes of that
-    /// length, with counts no such word can reach taken for unbounded. Languages with equal results agree that far.
+    /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and
+    /// the same prefixes of that length, with counts no such word can reach taken for unbounded.
+    /// Languages with equal results agree that far.
     ///
-    /// Every round of a repetition consumes a byte or more, so `len` bytes begin a bounded number of rounds: minima above are
-    /// all the same and so are maxima. Of intersections only a far maximum length is left out, for what is far away can kill a
-    /// prefix there.
+    /// Every round of a repetition consumes a byte or more, so `len` bytes begin a bounded number
+    /// of rounds: minima above are all the same and so are maxima. Of intersections only a far
+    /// maximum length is left out, for what is far away can kill a prefix there.
     pub(crate) fn clamped(&mut self, id: LangId, len: u32) -> LangId {
         self.clamped_below(id, len, 0)
     }
@@ -211,7 +260,7 @@ impl Languages {
             }
             _ => id,
         };
-        if !interrupt::is_over() {
+        if self.is_sound() {
             self.clamps.insert((id, len), clamped);
         }
         clamped
@@ -226,8 +275,8 @@ impl Languages {
         Some(self.repeat(body, min, UNBOUNDED))
     }
 
-    /// At most `n` characters or bytes ∩ `x` is `x` to words of `len` bytes, if wherever they lead `x` can be completed
-    /// within what is left.
+    /// At most `n` characters or bytes ∩ `x` is `x` to words of `len` bytes, if wherever they lead
+    /// `x` can be completed within what is left.
     fn without_far_maximum(&mut self, inter: LangId, parts: &[LangId], len: u32) -> LangId {
         for (i, &part) in parts.iter().enumerate() {
             let Some((_, max)) = self.length(part).filter(|&(_, max)| max > len) else { continue };
@@ -242,9 +291,10 @@ impl Languages {
         inter
     }
 
-    /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, reads whatever their order and number:
-    /// as long as only characters of these groups are read, none is refused, now and later. Never a quote or a
-    /// backslash. Sufficient, not necessary: none when a small search does not decide. Memoised.
+    /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, reads whatever
+    /// their order and number: as long as only characters of these groups are read, none is
+    /// refused, now and later. Never a quote or a backslash. Sufficient, not necessary: none when a
+    /// small search does not decide. Memoised.
     pub fn free_groups(&mut self, id: LangId) -> u64 {
         let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return 0 };
         if !self.is_text(inner) {
@@ -264,8 +314,8 @@ impl Languages {
             _ => id,
         };
         let mut seen = Vec::new();
-        // Characters beyond ASCII lead through several states each, and spaces among them often further; without them more
-        // is decided.
+        // Characters beyond ASCII lead through several states each, and spaces among them often
+        // further; without them more is decided.
         let free = match self.search_free_groups(start, plain, FREE_OF_ANY_TEXT & !LEADS, &mut seen) {
             Some(free) => [LEADS, LEADS & !SPACE_LEADS]
                 .into_iter()
@@ -273,7 +323,7 @@ impl Languages {
                 .unwrap_or(free),
             None => self.loop_groups(id, FREE_OF_ANY_TEXT),
         };
-        if interrupt::is_over() {
+        if !self.is_sound() {
             return 0;
         }
         if free == FREE_OF_ANY_TEXT {
@@ -286,9 +336,9 @@ impl Languages {
         free
     }
 
-    /// The groups of bytes that `id` reads whatever their order and number: as long as only characters of these groups are read,
-    /// there is a word that begins so. Unlike what is [free](Self::free_groups) words may end on the way. Sufficient, not
-    /// necessary. Memoised.
+    /// The groups of bytes that `id` reads whatever their order and number: as long as only
+    /// characters of these groups are read, there is a word that begins so. Unlike what is
+    /// [free](Self::free_groups) words may end on the way. Sufficient, not necessary. Memoised.
     pub fn read_groups(&mut self, id: LangId) -> u64 {
         if matches!(self.expr(id), Expr::Json { .. }) {
             return self.free_groups(id);
@@ -301,7 +351,8 @@ impl Languages {
         }
         let text = self.any_text();
         let mut seen = Vec::new();
-        // In the midst of a terminal most characters lead nowhere else; by those that do it may end, and be refused more.
+        // In the midst of a terminal most characters lead nowhere else; by those that do it may
+        // end, and be refused more.
         let read = match self.loop_groups(id, TEXT) {
             0 => self.search_free_groups(id, text, TEXT & !LEADS, &mut seen).unwrap_or(0),
             repeated => repeated,
@@ -310,14 +361,16 @@ impl Languages {
             .into_iter()
             .find_map(|leads| self.search_free_groups(id, text, read | leads, &mut seen))
             .unwrap_or(read);
-        if !interrupt::is_over() {
-            self.free_groups.insert(id, read);
+        if !self.is_sound() {
+            return 0;
         }
+        self.free_groups.insert(id, read);
         read
     }
 
-    /// For a JSON string being read that starts with a counted class of characters: the groups of which that many
-    /// characters are read in any order, and not one more; and the count. Such are `[a-z]{0,20}`, `[0-9]{8}-[0-9]{4}`.
+    /// For a JSON string being read that starts with a counted class of characters: the groups of
+    /// which that many characters are read in any order, and not one more; and the count. Such are
+    /// `[a-z]{0,20}`, `[0-9]{8}-[0-9]{4}`.
     pub fn counted_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
         let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return None };
         let (head, tail) = match *self.expr(inner) {
@@ -335,8 +388,9 @@ impl Languages {
         Some((self.free_groups(uncounted) & !next, max))
     }
 
-    /// For a JSON string being read whose length has a maximum: the groups of which texts are read in any order while they have at most
-    /// so many bytes, since from wherever these lead, what is left of the length is enough.
+    /// For a JSON string being read whose length has a maximum: the groups of which texts are read
+    /// in any order while they have at most so many bytes, since from wherever these lead, what is
+    /// left of the length is enough.
     pub fn bounded_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
         let Expr::Json { inner, mode: mode @ JsonMode::Body, escapes } = *self.expr(id) else { return None };
         let Expr::Inter(parts) = self.expr(inner) else { return None };
@@ -358,8 +412,8 @@ impl Languages {
         groups & !changed & !LEADS
     }
 
-    /// Visits pairs of what `start` and `plain`, the state of any string, come to by characters of groups of `free` not
-    /// yet found refused; `None` if there are too many.
+    /// Visits pairs of what `start` and `plain`, the state of any string, come to by characters of
+    /// groups of `free` not yet found refused; `None` if there are too many.
     fn search_free_groups(
         &mut self,
         start: LangId,
@@ -369,7 +423,8 @@ impl Languages {
     ) -> Option<u64> {
         found.clear();
         found.push((start, plain));
-        // Inside a character it is its first byte that counts: by which a pair was met, and which are to be followed from it.
+        // Inside a character it is its first byte that counts: by which a pair was met, and which
+        // are to be followed from it.
         let mut met: HashMap<(LangId, LangId), u64> = HashMap::from_iter([((start, plain), 0)]);
         let mut work: Vec<((LangId, LangId), u64)> = vec![((start, plain), 0)];
         let mut at = 0;
@@ -424,7 +479,8 @@ impl Languages {
         Some(free)
     }
 
-    /// The most bytes that any state of `id` needs to the end of a word; `None` when a small search does not decide.
+    /// The most bytes that any state of `id` needs to the end of a word; `None` when a small search
+    /// does not decide.
     fn longest_completion(&mut self, id: LangId) -> Option<u32> {
         let known = self.info[id.index()].completion;
         if known != UNBOUNDED {
@@ -477,9 +533,10 @@ impl Languages {
             }
             result = distance.into_iter().max().filter(|&d| d != u32::MAX);
         }
-        if !interrupt::is_over() {
-            self.completions.insert(id, result);
+        if !self.is_sound() {
+            return None;
         }
+        self.completions.insert(id, result);
         result
     }
 }
@@ -494,15 +551,15 @@ const SPACE_LEADS: u64 =
 /// All groups but bytes inside a character.
 const TEXT: u64 = ((1 << GROUPS) - 1) & !(1 << 4);
 
-/// What any string reads without an end in sight: all groups but control characters, bytes inside a character, the
-/// quote and the backslash.
+/// What any string reads without an end in sight: all groups but control characters, bytes inside a
+/// character, the quote and the backslash.
 const FREE_OF_ANY_TEXT: u64 = TEXT & !(1 | byte_group(b'"') | byte_group(b'\\'));
 
 const GROUPS: u32 = 48;
 
-/// The group of a byte, as one bit of 64: letters, digits and control characters share groups; each ASCII punctuation
-/// character has its own. Of the first bytes of other characters, those of spaces and line ends, which `.` and `\S` do not
-/// read, are apart.
+/// The group of a byte, as one bit of 64: letters, digits and control characters share groups; each
+/// ASCII punctuation character has its own. Of the first bytes of other characters, those of spaces
+/// and line ends, which `.` and `\S` do not read, are apart.
 pub const fn byte_group(byte: u8) -> u64 {
     let group = match byte {
         0..=0x1f | 0x7f => 0,
@@ -524,3 +581,6 @@ pub const fn byte_group(byte: u8) -> u64 {
     };
     1 << group
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! Construction: each way to make an expression, simplified while it is made.
 //!
-//! The rules are few and cheap, and chosen so that states met by different ways become one: equal heads of alternatives are
-//! shared, adjoining counts are one count, what is both text and text without exceptions is text. They do not make every
-//! two equal languages the same expression, and need not.
+//! The rules are few and cheap. They are chosen so that states reached in different ways become
+//! one. Alternatives share equal heads: `ab|ac` is `a(b|c)`. Adjoining counts become one count:
+//! `a{2}a*` is `a{2,}`. The rules do not make every two equal languages the same expression, and
+//! need not.
 
 use super::byte_classes::ByteSet;
 use super::fingerprint::Fingerprinter;
@@ -14,12 +15,12 @@ use super::UNBOUNDED;
 use std::sync::Arc;
 
 impl Languages {
-    /// Exactly these bytes.
+    /// The language of exactly these bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> LangId {
         self.literal_set_language(LiteralSet::new([(bytes.to_vec(), UNLABELLED)]))
     }
 
-    /// One byte out of `set`.
+    /// The language of one byte out of `set`.
     pub fn byte(&mut self, set: &ByteSet) -> LangId {
         match self.chars.byte_set(set) {
             Some(node) => self.intern(Expr::Chars(node)),
@@ -27,7 +28,8 @@ impl Languages {
         }
     }
 
-    /// One character out of `ranges` (inclusive; sorted and disjoint), in UTF-8.
+    /// The language of one character out of `ranges`, in UTF-8. The ranges are inclusive, sorted
+    /// and disjoint.
     pub fn char_class(&mut self, ranges: &[(u32, u32)]) -> LangId {
         match self.chars.ranges(ranges) {
             Some(node) => self.intern(Expr::Chars(node)),
@@ -35,8 +37,8 @@ impl Languages {
         }
     }
 
-    /// One of these byte strings; a completed one is found by [`label`](Self::label), unless its label is
-    /// [`UNLABELLED`].
+    /// The language of these byte strings. [`label`](Self::label) gives the label of one that was
+    /// completed, unless it is [`UNLABELLED`].
     pub fn literals(&mut self, items: impl IntoIterator<Item = (Vec<u8>, u32)>) -> LangId {
         self.literal_set_language(LiteralSet::new(items))
     }
@@ -64,7 +66,7 @@ impl Languages {
         })
     }
 
-    /// The number of a machine in this pool; `key` is the fingerprint of its key.
+    /// The number of a machine in this pool. `key` is the fingerprint of its key.
     pub(super) fn import_machine(&mut self, machine: Arc<dyn Machine>, key: u128) -> u32 {
         *self.machine_index.entry(key).or_insert_with(|| {
             self.machines.push((machine, key));
@@ -72,7 +74,8 @@ impl Languages {
         })
     }
 
-    /// The JSON spellings, quotes included, of these texts. Under [`Escapes::Minimal`] they are plain literals.
+    /// The JSON spellings of these texts, with quotes. Under [`Escapes::Minimal`] they are plain
+    /// literals.
     pub fn json_literals<'a>(
         &mut self,
         items: impl IntoIterator<Item = (&'a str, u32)>,
@@ -83,7 +86,8 @@ impl Languages {
                 items.into_iter().map(|(text, label)| (json_string::minimal_spelling(text), label)),
             ),
             _ => {
-                // Unspellable texts are left out here: an intersection inside of the spelling would lose the labels.
+                // Texts without a spelling are left out here, since an intersection inside the
+                // spelling would lose the labels.
                 let items = items.into_iter().filter(|(text, _)| escapes.can_spell(text));
                 let inner = self.literals(items.map(|(text, label)| (text.as_bytes().to_vec(), label)));
                 self.json(inner, JsonMode::Start, escapes)
@@ -91,8 +95,8 @@ impl Languages {
         }
     }
 
-    /// Only those literals of `id` (plain or spelt as JSON strings) whose label passes `keep`. Other languages are given
-    /// back as they are.
+    /// The literals of `id` whose label passes `keep`, plain or spelt as JSON strings. Other
+    /// languages are returned as they are.
     pub fn with_labels(&mut self, id: LangId, keep: impl Fn(u32) -> bool) -> LangId {
         match *self.expr(id) {
             Expr::Literals { set, lo, hi, depth } => {
@@ -108,12 +112,12 @@ impl Languages {
         }
     }
 
-    /// Whether `id` is everything but some literals.
+    /// True if `id` is everything but some literals.
     pub(super) fn is_other_than_literals(&self, id: LangId) -> bool {
         matches!(*self.expr(id), Expr::Not(excluded) if matches!(self.expr(excluded), Expr::Literals { .. }))
     }
 
-    /// Whether no byte can follow: the state is only there to accept.
+    /// True if no byte can follow, so that the state is only there to accept.
     pub fn is_spent(&self, id: LangId) -> bool {
         match *self.expr(id) {
             Expr::Never | Expr::Empty => true,
@@ -133,14 +137,14 @@ impl Languages {
         self.intern(Expr::Machine { machine, state })
     }
 
-    /// The same where the pool has the machine with this key already.
+    /// The language of the machine with this key, if the pool has it already.
     pub(super) fn known_machine(&mut self, key: &str) -> Option<LangId> {
         let known = *self.machine_index.get(&fingerprint_of_key(key))?;
         Some(self.machine(self.machines[known as usize].0.clone()))
     }
 
-    /// The JSON strings, quotes included, whose decoded text is a word of `inner`. `inner` is cut down to UTF-8
-    /// text where it is not text already.
+    /// The JSON strings whose decoded text is a word of `inner`, with quotes. Words of `inner` that
+    /// are not UTF-8 text are left out.
     pub fn json_string(&mut self, inner: LangId, escapes: Escapes) -> LangId {
         let mut inner = if self.is_text(inner) { inner } else { self.inter(&[self.text, inner]) };
         if escapes == Escapes::NoUnicode {
@@ -173,7 +177,7 @@ impl Languages {
         self.intern(Expr::Json { inner, mode, escapes })
     }
 
-    /// A word of `first`, then a word of `second`.
+    /// The concatenation: a word of `first`, then a word of `second`.
     pub fn concat(&mut self, first: LangId, second: LangId) -> LangId {
         if first == LangId::NEVER || second == LangId::NEVER {
             return LangId::NEVER;
@@ -184,10 +188,11 @@ impl Languages {
         if second == LangId::EMPTY {
             return first;
         }
-        // Right-nested, so that the head of a `Concat` is always its first factor.
+        // Concatenations nest to the right, so that the head of one is always its first factor.
         let mut heads = Vec::new();
         let mut last = first;
         while let Expr::Concat(head, tail) = *self.expr(last) {
+            self.work(1);
             heads.push(head);
             last = tail;
         }
@@ -199,7 +204,7 @@ impl Languages {
     }
 
     fn concat_head(&mut self, mut head: LangId, tail: LangId) -> LangId {
-        // Any text takes in what of a run before it may be or not.
+        // Rounds that may be left out are words of any text behind them: `a{2,5}.*` is `aa.*`.
         if let Expr::Repeat(body, min, max) = *self.expr(head) {
             if tail == self.text
                 && min < max
@@ -212,7 +217,7 @@ impl Languages {
                 }
             }
         }
-        // r{a,b} r{c,d} = r{a+c,b+d}, where a plain r is r{1,1}; with a tail behind as well.
+        // r{a,b} r{c,d} = r{a+c,b+d}, also with a tail behind. Here a plain r is r{1,1}.
         let (next, rest) = match *self.expr(tail) {
             Expr::Concat(next, rest) => (next, rest),
             _ => (tail, LangId::EMPTY),
@@ -245,7 +250,8 @@ impl Languages {
         parts.iter().rev().fold(LangId::EMPTY, |rest, &part| self.concat(part, rest))
     }
 
-    /// `min..=max` words of `body` ([`UNBOUNDED`] for no maximum). `min > max` gives ∅.
+    /// The repetition: at least `min` and at most `max` words of `body`, one after the other. The
+    /// maximum may be [`UNBOUNDED`]. If `min` is larger than `max`, it is ∅.
     pub fn repeat(&mut self, body: LangId, min: u32, max: u32) -> LangId {
         if min > max {
             return LangId::NEVER;
@@ -271,7 +277,7 @@ impl Languages {
         self.intern(Expr::Repeat(body, min, max))
     }
 
-    /// A word of any of `parts`.
+    /// The union: a word of any of `parts`.
     pub fn union(&mut self, parts: &[LangId]) -> LangId {
         match parts {
             [] => return LangId::NEVER,
@@ -289,6 +295,7 @@ impl Languages {
                 _ => flat.push(part),
             }
         }
+        self.work(flat.len());
         flat.sort_unstable();
         flat.dedup();
         self.merge_alternatives(&mut flat);
@@ -315,8 +322,8 @@ impl Languages {
         }
     }
 
-    /// Replaces whole sets of unlabelled literals among `parts` by one set with all of them: an enumeration then costs a
-    /// binary search a byte, however it was put together.
+    /// Replaces whole sets of unlabelled literals among `parts` by one set with all of them. An
+    /// enumeration then costs a binary search for each byte, however it was put together.
     pub fn merge_literals(&mut self, parts: &mut Vec<LangId>) {
         let set_of = |pool: &Self, id: LangId| match *pool.expr(id) {
             Expr::Literals { set, lo: 0, hi, depth: 0 } => {
@@ -343,98 +350,39 @@ impl Languages {
         *parts = others;
     }
 
-    /// Merges alternatives that share a head (`cx ∪ cy = c(x ∪ y)`), a body (`r{1,2} ∪ r{2,5} = r{1,5}`) or a
-    /// spelling (`json(x) ∪ json(y) = json(x ∪ y)`), until nothing merges.
+    /// Merges alternatives that share a head (`cx ∪ cy = c(x ∪ y)`), a body (`r{1,2} ∪ r{2,5} =
+    /// r{1,5}`) or a spelling (`json(x) ∪ json(y) = json(x ∪ y)`), until nothing merges.
     fn merge_alternatives(&mut self, flat: &mut Vec<LangId>) {
-        #[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
-        enum Key {
-            Head(LangId),
-            Body(LangId, u32, u32),
-            Spelling(JsonMode, Escapes),
-        }
         loop {
-            let mut keyed: Vec<(Key, LangId)> = Vec::new();
-            for &part in flat.iter() {
-                match *self.expr(part) {
-                    Expr::Concat(head, _) => keyed.push((Key::Head(head), part)),
-                    Expr::Repeat(body, min, max) => keyed.push((Key::Body(body, min, max), part)),
-                    Expr::Json { mode, escapes, .. } if mode != JsonMode::Closed => {
-                        keyed.push((Key::Spelling(mode, escapes), part))
-                    }
-                    _ => {}
-                }
-            }
+            let mut keyed: Vec<(Shared, LangId)> =
+                flat.iter().filter_map(|&part| Some((self.shared(part)?, part))).collect();
             if keyed.len() < 2 {
                 return;
             }
             keyed.sort_unstable();
-            let mut changed = false;
-            let mut i = 0;
-            while i < keyed.len() {
-                let mut j = i + 1;
-                match keyed[i].0 {
-                    Key::Head(head) => {
-                        while j < keyed.len() && keyed[j].0 == keyed[i].0 {
-                            j += 1;
-                        }
-                        if j - i > 1 {
-                            // All heads the group shares are taken at once, so that long equal runs do not recurse.
-                            let mut heads = vec![head];
-                            let mut tails: Vec<LangId> = keyed[i..j].iter().map(|k| self.tail(k.1)).collect();
-                            while let Expr::Concat(head, _) = *self.expr(tails[0]) {
-                                let shared =
-                                    |&t: &LangId| matches!(*self.expr(t), Expr::Concat(h, _) if h == head);
-                                if !tails.iter().all(shared) {
-                                    break;
-                                }
-                                heads.push(head);
-                                tails.iter_mut().for_each(|t| *t = self.tail(*t));
-                            }
-                            let tail = self.union(&tails);
-                            let merged = heads.iter().rev().fold(tail, |tail, &head| self.concat(head, tail));
-                            replace(flat, &keyed[i..j].iter().map(|k| k.1).collect::<Vec<_>>(), merged);
-                            changed = true;
-                        }
-                    }
-                    Key::Spelling(mode, escapes) => {
-                        while j < keyed.len() && keyed[j].0 == keyed[i].0 {
-                            j += 1;
-                        }
-                        if j - i > 1 {
-                            let inners: Vec<LangId> = keyed[i..j]
-                                .iter()
-                                .map(|k| match *self.expr(k.1) {
-                                    Expr::Json { inner, .. } => inner,
-                                    _ => LangId::NEVER,
-                                })
-                                .collect();
-                            let inner = self.union(&inners);
-                            let merged = self.json(inner, mode, escapes);
-                            replace(flat, &keyed[i..j].iter().map(|k| k.1).collect::<Vec<_>>(), merged);
-                            changed = true;
-                        }
-                    }
-                    Key::Body(body, min, max) => {
-                        let mut high = max;
-                        while let Some(&(Key::Body(other, low, top), _)) = keyed.get(j) {
-                            if other != body || low > high.saturating_add(1) {
-                                break;
-                            }
-                            high = high.max(top);
-                            j += 1;
-                        }
-                        if j - i > 1 {
-                            let merged = self.repeat(body, min, high);
-                            replace(flat, &keyed[i..j].iter().map(|k| k.1).collect::<Vec<_>>(), merged);
-                            changed = true;
-                        }
-                    }
+            self.work(keyed.len());
+            // A group takes no part in another's merger before the next round, so that one removal
+            // is enough for all.
+            let (mut replaced, mut merged_parts): (Vec<LangId>, Vec<LangId>) = (Vec::new(), Vec::new());
+            let mut rest = &keyed[..];
+            while let Some(&(shared, _)) = rest.first() {
+                let (same, others) = rest.split_at(group_len(rest));
+                rest = others;
+                let same: Vec<LangId> = same.iter().map(|keyed| keyed.1).collect();
+                if same.len() < 2 {
+                    continue;
                 }
-                i = j;
+                if let Some(merged) = self.merge_group(shared, &same) {
+                    replaced.extend(same);
+                    merged_parts.push(merged);
+                }
             }
-            if !changed {
+            if replaced.is_empty() {
                 return;
             }
+            replaced.sort_unstable();
+            flat.retain(|part| replaced.binary_search(part).is_err());
+            flat.append(&mut merged_parts);
             let mut again: Vec<LangId> = Vec::with_capacity(flat.len());
             for &part in flat.iter() {
                 match self.expr(part) {
@@ -449,8 +397,75 @@ impl Languages {
         }
     }
 
-    /// Of alternatives that are a run of characters of one class and then any text, the shortest run is all of them. An
-    /// unanchored `[a-z]{20}` would else remember where in the text a run may have begun.
+    /// The part of an alternative that others may share.
+    fn shared(&self, part: LangId) -> Option<Shared> {
+        match *self.expr(part) {
+            Expr::Concat(head, _) => Some(Shared::Head(head)),
+            Expr::Repeat(body, min, max) => Some(Shared::Body(body, min, max)),
+            Expr::Json { mode, escapes, .. } if mode != JsonMode::Closed => {
+                Some(Shared::Spelling(mode, escapes))
+            }
+            _ => None,
+        }
+    }
+
+    /// Several alternatives of one group as one. `None` if mergers nest too deeply.
+    fn merge_group(&mut self, shared: Shared, same: &[LangId]) -> Option<LangId> {
+        match shared {
+            Shared::Head(head) => self.merge_heads(head, same),
+            Shared::Body(body, min, _) => {
+                let most = |&part: &LangId| match *self.expr(part) {
+                    Expr::Repeat(_, _, max) => max,
+                    _ => min,
+                };
+                let max = same.iter().map(most).max().unwrap_or(min);
+                Some(self.repeat(body, min, max))
+            }
+            Shared::Spelling(mode, escapes) => {
+                let inner = |&part: &LangId| match *self.expr(part) {
+                    Expr::Json { inner, .. } => inner,
+                    _ => LangId::NEVER,
+                };
+                let inners: Vec<LangId> = same.iter().map(inner).collect();
+                let inner = self.union(&inners);
+                Some(self.json(inner, mode, escapes))
+            }
+        }
+    }
+
+    fn merge_heads(&mut self, head: LangId, same: &[LangId]) -> Option<LangId> {
+        let key = key_of_parts(same);
+        if let Some(&known) = self.mergers.get(&key) {
+            return Some(known);
+        }
+        if self.merging >= MAX_MERGING {
+            return None;
+        }
+        // All heads that the group shares are taken at once, so that long equal runs do not
+        // recurse.
+        let mut heads = vec![head];
+        let mut tails: Vec<LangId> = same.iter().map(|&part| self.tail(part)).collect();
+        while let Expr::Concat(head, _) = *self.expr(tails[0]) {
+            let shared = |&tail: &LangId| matches!(*self.expr(tail), Expr::Concat(h, _) if h == head);
+            if !tails.iter().all(shared) {
+                break;
+            }
+            heads.push(head);
+            tails.iter_mut().for_each(|tail| *tail = self.tail(*tail));
+        }
+        self.merging += 1;
+        let tail = self.union(&tails);
+        self.merging -= 1;
+        let merged = heads.iter().rev().fold(tail, |tail, &head| self.concat(head, tail));
+        if self.is_sound() {
+            self.mergers.insert(key, merged);
+        }
+        Some(merged)
+    }
+
+    /// Drops the longer one of two alternatives that are a run of characters of one class and then
+    /// any text: `[a-z]{3}.* ∪ [a-z]{5}.* = [a-z]{3}.*`. Otherwise the unanchored pattern
+    /// `[a-z]{20}` would remember all places at which a run may have begun.
     fn drop_longer_runs(&mut self, flat: &mut Vec<LangId>) {
         let run = |pool: &Self, id: LangId| {
             let Expr::Concat(head, tail) = *pool.expr(id) else { return None };
@@ -478,8 +493,8 @@ impl Languages {
         }
     }
 
-    /// A word of every one of `parts`. May have no word without being [`LangId::NEVER`]; [`is_never`](Self::is_never)
-    /// decides.
+    /// The intersection: the words that all of `parts` have. It may have no word without being
+    /// [`LangId::NEVER`], and [`is_never`](Self::is_never) finds that out.
     pub fn inter(&mut self, parts: &[LangId]) -> LangId {
         let mut flat: Vec<LangId> = Vec::with_capacity(parts.len());
         for &part in parts {
@@ -490,6 +505,7 @@ impl Languages {
                 _ => flat.push(part),
             }
         }
+        self.work(flat.len());
         flat.sort_unstable();
         flat.dedup();
         self.merge_lengths(&mut flat);
@@ -503,13 +519,13 @@ impl Languages {
             let text = self.text;
             flat.retain(|&p| p != text);
         }
-        // Text that is no text: what `(?!x)` comes to once x has matched. Found here, it needs no search through
-        // the product with all the other parts.
+        // Text that is no text has no word. `(?!x)` comes to this once x has matched. Without this
+        // rule the product with all the other parts would be searched.
         let no_text = |&p: &LangId| matches!(*self.expr(p), Expr::Not(x) if x == self.text);
         if flat.iter().any(no_text) && flat.iter().any(|&p| self.is_text(p)) {
             return LangId::NEVER;
         }
-        // json(x) ∩ json(y) = json(x ∩ y): a spelling decodes to one text only.
+        // json(x) ∩ json(y) = json(x ∩ y), since a spelling decodes to only one text.
         let spelling = |pool: &Self, id: LangId| match *pool.expr(id) {
             Expr::Json { inner, mode, escapes } if mode != JsonMode::Closed => Some((mode, escapes, inner)),
             _ => None,
@@ -544,7 +560,8 @@ impl Languages {
         }
     }
 
-    /// A run of characters of one class and a number of characters are a counted run: `[a-z]+ ∩ .{0,8} = [a-z]{1,8}`.
+    /// Merges a run of characters of one class and a number of characters into a counted run:
+    /// `[a-z]+ ∩ .{0,8} = [a-z]{1,8}`.
     fn merge_lengths(&mut self, flat: &mut Vec<LangId>) {
         let character = match *self.expr(self.text) {
             Expr::Repeat(character, ..) => character,
@@ -571,7 +588,8 @@ impl Languages {
         }
     }
 
-    /// Every byte string that is not a word of `body`. Intersect with [`any_text`](Self::any_text) to stay UTF-8.
+    /// The complement: every byte string that is no word of `body`. Intersect it with
+    /// [`any_text`](Self::any_text) to stay within UTF-8.
     pub fn not(&mut self, body: LangId) -> LangId {
         match *self.expr(body) {
             Expr::Never => LangId::ALL,
@@ -582,12 +600,46 @@ impl Languages {
     }
 }
 
+/// The most mergers that nest within each other. Past that, alternatives stay apart. Otherwise the
+/// tails of a thousand nested counts would be merged by a recursion that is as deep.
+const MAX_MERGING: u32 = 400;
+
+/// The part that alternatives of one group share.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Shared {
+    Head(LangId),
+    Body(LangId, u32, u32),
+    Spelling(JsonMode, Escapes),
+}
+
+/// The length of the first group of alternatives, which are sorted. Repetitions of one body are a
+/// group as far as their counts leave no gap.
+fn group_len(keyed: &[(Shared, LangId)]) -> usize {
+    let Some(&(first, _)) = keyed.first() else { return 0 };
+    let Shared::Body(body, _, mut high) = first else {
+        return keyed.iter().take_while(|keyed| keyed.0 == first).count();
+    };
+    let adjoins = |keyed: &&(Shared, LangId)| match keyed.0 {
+        Shared::Body(other, low, top) if other == body && low <= high.saturating_add(1) => {
+            high = high.max(top);
+            true
+        }
+        _ => false,
+    };
+    keyed.iter().take_while(adjoins).count()
+}
+
+fn key_of_parts(parts: &[LangId]) -> u128 {
+    parts.iter().fold(Fingerprinter::new(0x3e26), |f, part| f.word(part.0.into())).finish()
+}
+
 fn fingerprint_of_key(key: &str) -> u128 {
     Fingerprinter::new(0x3ac1).bytes(key.as_bytes()).finish()
 }
 
-/// The counts of `(r{low,high}){min,max}` as one pair, where `k·low..=k·high` for `k` in `min..=max` leave no gap.
-fn flatten_counts((low, high): (u32, u32), (min, max): (u32, u32)) -> Option<(u32, u32)> {
+/// The counts of `(r{low,high}){min,max}` as one pair: `(r{2,3}){4,5}` is `r{8,15}`. `None` if the
+/// intervals `k·low..=k·high` for `k` in `min..=max` leave a gap between them.
+pub(super) fn flatten_counts((low, high): (u32, u32), (min, max): (u32, u32)) -> Option<(u32, u32)> {
     let gapless = if min == max {
         true
     } else if min == 0 {
@@ -603,9 +655,4 @@ fn flatten_counts((low, high): (u32, u32), (min, max): (u32, u32)) -> Option<(u3
     let least = bounded(low, min)?;
     let most = if high == UNBOUNDED || max == UNBOUNDED { UNBOUNDED } else { bounded(high, max)? };
     Some((least, most))
-}
-
-fn replace(flat: &mut Vec<LangId>, old: &[LangId], new: LangId) {
-    flat.retain(|p| !old.contains(p));
-    flat.push(new);
 }

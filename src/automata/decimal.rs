@@ -1,6 +1,7 @@
-//! Decimal numbers of any precision, as JSON writes them: compared and divided exactly, never rounded.
+//! Decimal numbers of any precision, as JSON writes them. They are compared and divided exactly and
+//! never rounded.
 //!
-//! A number is `±digits × 10^exponent` with neither leading nor trailing zeros among the digits, so that equal
+//! A number is `±digits × 10^exponent`. Its digits have no zeros in front or behind, so that equal
 //! values are equal records: `1`, `1.0` and `10e-1` are one [`Decimal`].
 
 use smallvec::SmallVec;
@@ -10,14 +11,15 @@ use std::cmp::Ordering;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Decimal {
     negative: bool,
-    /// Digits 0 to 9, first and last not zero; empty for zero.
+    /// Digits from 0 to 9. The first and the last are not zero. Zero has none.
     digits: SmallVec<[u8; 20]>,
-    /// The power of ten of the last digit; 0 for zero.
+    /// The power of ten of the last digit, and 0 for zero.
     exponent: i64,
 }
 
 impl Decimal {
-    /// Reads the spelling of a JSON number. `None` when it is none, or when its exponent does not fit 32 bits.
+    /// Reads the spelling of a JSON number. `None` when `text` is no number, or when its exponent
+    /// does not fit into 32 bits.
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -50,27 +52,27 @@ impl Decimal {
         Decimal { negative: false, digits: SmallVec::new(), exponent: 0 }
     }
 
-    /// Whether the value is zero.
+    /// True if the value is zero.
     pub fn is_zero(&self) -> bool {
         self.digits.is_empty()
     }
 
-    /// Whether the value is below zero.
+    /// True if the value is below zero.
     pub fn is_negative(&self) -> bool {
         self.negative
     }
 
-    /// Whether the value is a whole number.
+    /// True if the value is a whole number.
     pub fn is_integer(&self) -> bool {
         self.exponent >= 0
     }
 
-    /// The same magnitude, not negative.
+    /// The magnitude: the same number without its sign.
     pub fn abs(&self) -> Self {
         Decimal { negative: false, ..self.clone() }
     }
 
-    /// The value as a `u32`, where it is one.
+    /// The value as a `u32`. `None` when it is negative, too large or no whole number.
     pub fn to_u32(&self) -> Option<u32> {
         if self.negative || self.exponent < 0 || self.exponent > 10 {
             return None;
@@ -79,8 +81,9 @@ impl Decimal {
         whole.iter().try_fold(0u32, |n, &d| n.checked_mul(10)?.checked_add(u32::from(d)))
     }
 
-    /// The digits before and after the decimal point (before: at least one), without exponent; `None` when that
-    /// takes more than `limit` digits on one side.
+    /// The digits before and after the decimal point in the spelling without exponent, with at
+    /// least one before it: `[0]` and `[0, 5]` for 0.05. `None` when one side has more than `limit`
+    /// digits.
     pub fn plain_digits(&self, limit: usize) -> Option<(Vec<u8>, Vec<u8>)> {
         let point = self.digits.len() as i64 + self.exponent;
         if point > limit as i64 || -self.exponent > limit as i64 {
@@ -110,7 +113,7 @@ impl Decimal {
         Decimal { negative: !self.negative && !self.is_zero(), ..self.clone() }
     }
 
-    /// A positive value as a number from 1 to below 10 and a power of ten.
+    /// A positive value as a number from 1 to below 10 and a power of ten: `1.25` and 1 for 12.5.
     pub fn normalised(&self) -> Option<(Decimal, i32)> {
         if self.negative || self.is_zero() {
             return None;
@@ -120,8 +123,8 @@ impl Decimal {
         Some((Decimal { exponent: last, ..self.clone() }, power))
     }
 
-    /// The integer `digits` and the count of decimal places `p` with `|value| = digits × 10^-p`, where the former
-    /// fits; `p` is 0 for whole numbers.
+    /// The integer `n` and the number of decimal places `p` with `|value| = n × 10^-p`: 25 and 2
+    /// for 0.25. For whole numbers `p` is 0. `None` when `n` does not fit.
     pub fn scaled(&self) -> Option<(u64, u32)> {
         let mut n: u64 = 0;
         for &d in &self.digits {
@@ -137,7 +140,8 @@ impl Decimal {
         }
     }
 
-    /// The smallest positive number that both divide, where it has at most 15 digits on each side of the point.
+    /// The smallest positive number that both divide. `None` when it has more than 15 digits on a
+    /// side of the point.
     pub fn common_multiple(&self, other: &Decimal) -> Option<Decimal> {
         let ((a, a_places), (b, b_places)) = (self.scaled()?, other.scaled()?);
         let mut places = a_places.max(b_places);
@@ -161,8 +165,8 @@ impl Decimal {
         Decimal::parse(&format!("{least}e-{places}"))
     }
 
-    /// The multiples of this positive number from `low` to `high`, upwards, if they are no more than `limit` and all of it
-    /// fits in 128 bits.
+    /// The multiples of this positive number from `low` to `high`, in rising order. `None` when
+    /// there are more than `limit`, or when the numbers do not fit into 128 bits.
     pub fn multiples_between(&self, low: &Decimal, high: &Decimal, limit: u32) -> Option<Vec<Decimal>> {
         let places = [self, low, high].map(Decimal::scaled);
         let places = places.into_iter().try_fold(0, |most, scaled| Some(most.max(scaled?.1)))?;
@@ -180,8 +184,8 @@ impl Decimal {
         (first..=last).map(|k| Decimal::parse(&format!("{}e-{places}", k.checked_mul(step)?))).collect()
     }
 
-    /// Whether the value is `k × divisor` for a whole `k`. `None` when the divisor is zero or has more than 18
-    /// significant digits.
+    /// True if the value is `k × divisor` for a whole `k`. `None` when the divisor is zero or has
+    /// more than 18 significant digits.
     pub fn is_multiple_of(&self, divisor: &Decimal) -> Option<bool> {
         let m =
             divisor.digits.iter().try_fold(0u128, |n, &d| n.checked_mul(10)?.checked_add(u128::from(d)))?;
@@ -205,8 +209,8 @@ impl Decimal {
             }
             return Some(rest == 0);
         }
-        // The divisor has fewer decimal places: value × 10^-places must be divisible, and it ends in a non-zero
-        // digit there, so only m × 10^-shift decides.
+        // The divisor has fewer decimal places than the value. In units of the value's last place
+        // the divisor is m × 10^-shift, and that must divide the value's digits.
         let Some(scale) = u32::try_from(-shift).ok().and_then(|s| 10u128.checked_pow(s)) else {
             return Some(false);
         };
@@ -214,7 +218,8 @@ impl Decimal {
         Some(self.digits.iter().fold(0u128, |r, &d| (r * 10 + u128::from(d)) % m) == 0)
     }
 
-    /// The shortest spelling without exponent, or with one where that would take more than 64 digits.
+    /// The shortest spelling without exponent, or one with an exponent where more than 64 digits
+    /// would be needed.
     pub fn text(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let write = |digits: &[u8]| digits.iter().map(|&d| char::from(b'0' + d)).collect::<String>();

@@ -1,146 +1,244 @@
-//! Does an expression have a word? Needed for `∩` and `¬` only; everything else has one by construction.
+//! The decision if an expression has a word. Only `∩` and `¬` need it, since every other expression
+//! has one by construction.
 //!
-//! A best-first search over derivatives, one byte per class, that stops at the first accepting (or already decided)
-//! state. What is explored first is the state with the smallest lower bound on the bytes left, and among equals the
-//! oldest: breadth where nothing is known, straight ahead through long counted runs. All states on the path found
-//! are live; if the search runs dry, all states seen are dead. Both outcomes are kept, so that the work of a pool is
-//! bounded by its states, and by a budget beyond that.
+//! It is a best-first search over derivatives, with one byte of each class, that stops at the first
+//! state that accepts or is known to have a word. The first state to be tried is the one from which
+//! the parts of the intersection have the fewest bytes to go in all, and among equals the oldest.
+//! So the search goes straight ahead if there is an end to make for, and in breadth if nothing is
+//! known. The bytes of a state are tried one after the other. A way that leads ahead is followed
+//! before other bytes are tried.
 //!
-//! That there is no word can take long to find out where a machine has many states that differ in little: times of day with
-//! a leap second in sight. A search that goes on for long is tried over wider states first ([`Machine::wider`]).
+//! Every state on a way to the state that was found has a word. If the search ends without one, no
+//! state that was met has a word. Both are remembered, so that the states of a pool bound its work,
+//! and a budget does beyond that.
 //!
-//! [`Machine::wider`]: super::machine::Machine::wider
+//! A proof that there is no word can take long. Counted lengths multiply the states, so a search
+//! that goes on for long is tried without them ([`lengths`](super::lengths)). Some machines have
+//! many states that hardly differ, such as times of day before a possible leap second. They are
+//! searched over wider states first ([`Machine::wider`]). Others have states that all have the
+//! words of one state ([`Machine::narrower`]), so that one search answers for all of them.
 
 use super::facts::Liveness;
-use super::interrupt;
 use super::languages::{Expr, LangId, Languages};
-use hashbrown::HashSet;
+use super::machine::Machine;
+use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// States found before it is asked whether wider ones would be fewer.
+/// The states of a brief search, before other ways to decide are tried.
 const BRIEF: usize = 256;
 
-/// How to search.
+/// The ways to search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
-    /// Only among the first states.
-    Brief,
-    /// Among wider states: finding a word there says nothing, finding none says that there is none.
+    /// Among the first states only. The parts of an intersection are thought to be completed one
+    /// after the other.
+    BriefInTurn,
+    /// The same, but the parts are thought to be completed at once.
+    BriefAtOnce,
+    /// Among wider states. A word that is found proves nothing, but if there is none among wider
+    /// states, there is none at all.
     Widened,
+    /// Among all states.
     Exact,
 }
 
 impl Languages {
-    /// Whether the language has no word. Exact until the search budget is spent
-    /// ([`exhausted`](Languages::exhausted)); then undecided languages are taken to have one.
+    /// True if the language has no word. The answer is exact while the pool is
+    /// [sound](Languages::is_sound). Otherwise undecided languages count as having one.
     pub fn is_never(&mut self, id: LangId) -> bool {
         match self.info[id.index()].liveness {
             Liveness::Live => false,
             Liveness::Dead => true,
-            Liveness::Unknown => !self.search_word(id),
+            Liveness::Unknown => self.is_sound() && !self.search_word(id),
         }
     }
 
     fn search_word(&mut self, root: LangId) -> bool {
-        if let Some(has_word) = self.search(root, Search::Brief) {
-            return has_word;
+        if let Some(narrower) = self.narrowed(root) {
+            if !self.is_never(narrower) {
+                return self.conclude(root, true);
+            }
         }
-        if self.search(root, Search::Widened) == Some(false) {
-            return false;
+        let counted = self.uncounted(root);
+        if let Some(counted) = counted {
+            let mut has_word = self.known_by_length(counted);
+            if has_word.is_none() && self.may_be_shortest(counted) {
+                has_word = self.decide_by_shortest(counted);
+            }
+            if let Some(has_word) = has_word {
+                return self.conclude(root, has_word);
+            }
+        }
+        for how in [Search::BriefInTurn, Search::BriefAtOnce, Search::Widened] {
+            match self.search(root, how) {
+                Some(true) if how == Search::Widened => {}
+                Some(has_word) => return has_word,
+                None => {}
+            }
+        }
+        if let Some(counted) = counted {
+            let has_word = self.decide_by_shortest(counted).or_else(|| self.decide_by_length(counted));
+            if let Some(has_word) = has_word {
+                return self.conclude(root, has_word);
+            }
         }
         self.search(root, Search::Exact).unwrap_or(true)
     }
 
-    /// `None` when the search was given up.
-    fn search(&mut self, root: LangId, how: Search) -> Option<bool> {
-        // Found states, each with the index of the one it was found from.
-        let mut found: Vec<(LangId, usize)> = vec![(root, 0)];
-        let mut seen: HashSet<LangId> = HashSet::from([root]);
-        let mut queue = BinaryHeap::from([Reverse((0, 0))]);
-        let mut is_wider = false;
-        while let Some(Reverse((_, at))) = queue.pop() {
-            let state = found[at].0;
-            let bytes = self.byte_classes(state).representatives().to_vec();
-            for byte in bytes {
-                let mut next = self.derive(state, byte);
-                if how == Search::Widened {
-                    if let Some(wider) = self.widened(next) {
-                        is_wider = true;
-                        next = wider;
-                    }
-                }
-                // What is derived when the work is over may be wrong, and so must decide nothing.
-                if interrupt::check().is_err() {
-                    return Some(true);
-                }
-                match self.info[next.index()].liveness {
-                    Liveness::Dead => continue,
-                    Liveness::Live if is_wider => return None,
-                    Liveness::Live => {
-                        self.mark_path(&found, at);
-                        return Some(true);
-                    }
-                    Liveness::Unknown => {}
-                }
-                if !seen.insert(next) {
-                    continue;
-                }
-                match how {
-                    Search::Brief if found.len() > BRIEF => return None,
-                    // Nothing is wider, so that nothing is gained over the exact search.
-                    Search::Widened if found.len() > BRIEF && !is_wider => return None,
-                    _ => {}
-                }
-                if self.search_budget == 0 {
-                    self.exhausted = true;
-                    return Some(true);
-                }
-                self.search_budget -= 1;
-                queue.push(Reverse((self.info[next.index()].at_least, found.len())));
-                found.push((next, at));
-            }
+    fn conclude(&mut self, id: LangId, has_word: bool) -> bool {
+        // An answer that was cut short says nothing.
+        if self.is_sound() {
+            self.info[id.index()].liveness = if has_word { Liveness::Live } else { Liveness::Dead };
         }
-        for state in seen {
+        has_word
+    }
+
+    /// Searches for a word. `None` if the search was given up.
+    fn search(&mut self, root: LangId, how: Search) -> Option<bool> {
+        let mut found: Vec<LangId> = vec![root];
+        let mut place: HashMap<LangId, usize> = HashMap::from_iter([(root, 0)]);
+        // The edges between states, by their places in `found`.
+        let mut edges: Vec<(usize, usize)> = Vec::new();
+        // The states with bytes left to try: their distance from an end, their place and the number
+        // of the next byte.
+        let mut queue = BinaryHeap::from([Reverse((0u32, 0usize, 0usize))]);
+        let mut is_wider = false;
+        while let Some(Reverse((distance, at, nth))) = queue.pop() {
+            let state = found[at];
+            let before = self.spent();
+            let Some(&byte) = self.byte_classes(state).representatives().get(nth) else { continue };
+            queue.push(Reverse((distance, at, nth + 1)));
+            let mut next = self.derive(state, byte);
+            if how == Search::Widened {
+                if let Some(wider) = self.widened(next) {
+                    is_wider = true;
+                    next = wider;
+                }
+            }
+            // A step that was cut short says nothing.
+            if !self.is_sound() {
+                return Some(true);
+            }
+            match self.decided(next, how) {
+                Liveness::Dead => continue,
+                Liveness::Live if is_wider => return None,
+                Liveness::Live => {
+                    self.mark_live(&found, at, edges);
+                    return Some(true);
+                }
+                Liveness::Unknown => {}
+            }
+            if let Some(&known) = place.get(&next) {
+                edges.push((at, known));
+                continue;
+            }
+            match how {
+                Search::BriefInTurn | Search::BriefAtOnce if found.len() > BRIEF => return None,
+                // No state was widened, so that nothing is gained over the exact search.
+                Search::Widened if found.len() > BRIEF && !is_wider => return None,
+                _ => {}
+            }
+            if !self.pay_for_state(before) {
+                return Some(true);
+            }
+            edges.push((at, found.len()));
+            let distance = match how {
+                Search::BriefAtOnce => self.at_least(next),
+                _ => self.distance(next),
+            };
+            queue.push(Reverse((distance, found.len(), 0)));
+            place.insert(next, found.len());
+            found.push(next);
+        }
+        for state in found {
             self.info[state.index()].liveness = Liveness::Dead;
         }
         Some(false)
     }
 
-    /// A language with all words of `id` that has fewer states: with the wider state of a machine in it.
+    /// The liveness of a state that a search has come to, as far as it is known.
+    fn decided(&mut self, id: LangId, how: Search) -> Liveness {
+        let known = self.info[id.index()].liveness;
+        if known != Liveness::Unknown || how != Search::Exact {
+            return known;
+        }
+        let Some(counted) = self.uncounted(id) else { return known };
+        let has_word = self.known_by_length(counted).or_else(|| self.decide_by_length(counted));
+        if let Some(has_word) = has_word {
+            self.conclude(id, has_word);
+        }
+        self.info[id.index()].liveness
+    }
+
+    /// An estimate of the bytes to an end: the sum of those that the parts of an intersection need.
+    fn distance(&self, id: LangId) -> u32 {
+        let of = |id: LangId| match self.expr(id) {
+            Expr::Inter(parts) => {
+                parts.iter().fold(0u32, |sum, &part| sum.saturating_add(self.at_least(part)))
+            }
+            _ => self.at_least(id),
+        };
+        match *self.expr(id) {
+            Expr::Concat(head, tail) => of(head).saturating_add(self.at_least(tail)),
+            _ => of(id),
+        }
+    }
+
+    /// A language with all words of `id` and fewer states, made with wider states of its machines.
+    /// `None` if no machine has one.
     fn widened(&mut self, id: LangId) -> Option<LangId> {
-        let wider = |pool: &Self, part: LangId| match *pool.expr(part) {
+        self.with_machines(id, |machine, state| machine.wider(state))
+    }
+
+    /// A language without words that `id` lacks and with fewer states, made with narrower states of
+    /// its machines. `None` if no machine has one.
+    fn narrowed(&mut self, id: LangId) -> Option<LangId> {
+        self.with_machines(id, |machine, state| machine.narrower(state))
+    }
+
+    /// The language `id` with other states of its machines. `None` if no state changes.
+    fn with_machines(
+        &mut self,
+        id: LangId,
+        change: impl Fn(&dyn Machine, u64) -> Option<u64>,
+    ) -> Option<LangId> {
+        let changed = |pool: &Self, part: LangId| match *pool.expr(part) {
             Expr::Machine { machine, state } => {
-                let state = pool.machines[machine as usize].0.wider(state)?;
+                let state = change(&*pool.machines[machine as usize].0, state)?;
                 Some(Expr::Machine { machine, state })
             }
             _ => None,
         };
         match self.expr(id) {
-            Expr::Machine { .. } => wider(self, id).map(|expr| self.intern(expr)),
+            Expr::Machine { .. } => changed(self, id).map(|expr| self.intern(expr)),
             Expr::Inter(parts) => {
                 let mut parts = parts.to_vec();
-                let mut changed = false;
+                let mut any = false;
                 for part in &mut parts {
-                    if let Some(expr) = wider(self, *part) {
+                    if let Some(expr) = changed(self, *part) {
                         *part = self.intern(expr);
-                        changed = true;
+                        any = true;
                     }
                 }
-                changed.then(|| self.inter(&parts))
+                any.then(|| self.inter(&parts))
             }
             _ => None,
         }
     }
 
-    fn mark_path(&mut self, found: &[(LangId, usize)], mut at: usize) {
-        loop {
-            let (state, from) = found[at];
-            self.info[state.index()].liveness = Liveness::Live;
-            if at == 0 {
-                return;
+    /// Marks the state `at` and all that lead to it as having a word.
+    fn mark_live(&mut self, found: &[LangId], at: usize, mut edges: Vec<(usize, usize)>) {
+        edges.sort_unstable_by_key(|edge| edge.1);
+        let mut live = vec![at];
+        while let Some(to) = live.pop() {
+            let info = &mut self.info[found[to].index()];
+            if info.liveness == Liveness::Live {
+                continue;
             }
-            at = from;
+            info.liveness = Liveness::Live;
+            let first = edges.partition_point(|edge| edge.1 < to);
+            live.extend(edges[first..].iter().take_while(|edge| edge.1 == to).map(|edge| edge.0));
         }
     }
 }

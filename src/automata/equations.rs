@@ -1,15 +1,17 @@
 //! Languages that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
 //!
-//! A star whose body looks ahead past its own end has no expression over `∪ ∩ ¬ ·` and `*` that could be written
-//! down piece by piece: what one round looks at belongs to the next. As an equation over languages it is one line.
-//! An unknown is an expression like any other; its derivative is the derivative of its definition, so a system of
-//! equations is solved by walking it, exactly as far as somebody does.
+//! A star whose body looks ahead past its own end cannot be written piece by piece as an expression
+//! over `∪ ∩ ¬ ·` and `*`, since the text that one round looks at belongs to the next round. As an
+//! equation over languages it is one line. An unknown is an expression like any other. Its
+//! derivative is the derivative of its definition, so that walking an unknown solves its equations
+//! as far as the walk goes.
 //!
-//! An equation must be *guarded*: the definition reaches an unknown only after at least one byte. Guarded
-//! equations have exactly one solution, `∩` and `¬` included, and it is regular.
+//! An equation must be *guarded*: its definition reaches an unknown only after at least one byte.
+//! `X = ε ∪ a·X` is guarded and `X = ε ∪ X·a` is not. Guarded equations have exactly one solution,
+//! even with `∩` and `¬`, and it is regular.
 //!
-//! Source: J. Brzozowski, E. Leiss, *On equations for regular languages, finite automata, and sequential
-//! networks* (1980).
+//! Source: J. Brzozowski, E. Leiss, *On equations for regular languages, finite automata, and
+//! sequential networks* (1980).
 
 use super::languages::{Expr, LangId, Languages};
 use hashbrown::HashSet;
@@ -26,12 +28,15 @@ pub(super) struct Equation {
 }
 
 impl Languages {
-    /// The unknown named `key`: equal keys promise equal solutions, in every pool of the process. `nullable` says
-    /// whether its solution holds the empty word; all its words must be UTF-8 text. Whoever gets `true` must
+    /// The unknown named `key`, and `true` if it has no definition yet. The caller must then
     /// [`define`](Self::define) it before anything that mentions it is stepped.
+    ///
+    /// Equal keys promise equal solutions in every pool of the process. `nullable` says if the
+    /// solution holds the empty word. All words of the solution must be UTF-8 text.
     pub(crate) fn unknown(&mut self, key: u128, nullable: bool) -> (LangId, bool) {
         let new = Equation { key, nullable, definition: LangId::NEVER, defined: false };
-        // The fingerprint of an unknown is made from its key alone, so interning finds an older one.
+        // The fingerprint of an unknown is made from its key alone, so interning finds an older
+        // one.
         self.equations.push(new);
         let id = self.intern(Expr::Unknown(self.equations.len() as u32 - 1));
         let Expr::Unknown(equation) = *self.expr(id) else { return (id, false) };
@@ -41,16 +46,17 @@ impl Languages {
         (id, !self.equations[equation as usize].defined)
     }
 
-    /// Says what `unknown` equals.
+    /// Gives `unknown` its definition.
     pub(crate) fn define(&mut self, unknown: LangId, definition: LangId) {
         if let Expr::Unknown(equation) = *self.expr(unknown) {
             let equation = &mut self.equations[equation as usize];
             equation.definition = definition;
             equation.defined = true;
+            self.info[unknown.index()].depth = self.depth(definition) + 1;
         }
     }
 
-    /// The common refinement of the partitions of everything an unknown can turn into.
+    /// The common refinement of the partitions of all leaves below an unknown and its definition.
     pub(super) fn partition_of_unknown(&mut self, unknown: LangId) -> u32 {
         let mut joined = 0;
         let mut seen: HashSet<LangId> = HashSet::new();
@@ -64,7 +70,8 @@ impl Languages {
                 Expr::Concat(a, b) => stack.extend([*a, *b]),
                 Expr::Union(parts) | Expr::Inter(parts) => stack.extend_from_slice(parts),
                 Expr::Not(a) | Expr::Repeat(a, ..) => stack.push(*a),
-                // Leaves; the language inside a spelling is built before the spelling and mentions no open unknown.
+                // Leaves. The language inside a JSON spelling is built before the spelling and
+                // mentions no unknown without a definition.
                 _ => {
                     let leaf = self.partition(id);
                     joined = self.partitions.join(joined, leaf);

@@ -1,7 +1,9 @@
-//! What is known of an expression as soon as it is made: each fact follows from those of its parts.
+//! The properties of an expression that are known as soon as it is made. Each follows from the
+//! properties of the parts.
 //!
-//! Facts are what makes the rest cheap: two pools agree on a language by its fingerprint, a state is dead or live without a
-//! search, and how far an end can be tells where lengths stop to matter.
+//! Properties make the rest cheap. Two pools agree on a language by its fingerprint. Most states
+//! are known to have a word without a search. And the bytes to the farthest end tell at which
+//! length a maximum begins to matter.
 
 use super::fingerprint::Fingerprinter;
 use super::json_string::JsonMode;
@@ -9,36 +11,45 @@ use super::languages::{Expr, LangId, Languages};
 use super::machine::DigitRuns;
 use super::UNBOUNDED;
 
-/// What is known of one expression.
+/// The properties of one expression.
 #[derive(Clone, Copy)]
 pub(super) struct Info {
     pub fingerprint: u128,
-    /// First entry of its transition row, or `u32::MAX` before the first step.
+    /// The first entry of its transition row, or `u32::MAX` before the first step.
     pub row: u32,
-    /// Partition of the bytes; resolved on the first step.
+    /// The partition of the bytes, found on the first step.
     pub partition: u32,
+    /// True if the empty word belongs to it.
     pub nullable: bool,
-    /// Every word is UTF-8 and the state stands between two characters.
+    /// True if every word is UTF-8 and the state stands between two characters.
     pub is_text: bool,
     pub liveness: Liveness,
-    /// No word is shorter than this many bytes.
+    /// A lower bound on the characters of a word, and so on its bytes.
     pub at_least: u32,
-    /// Some word is at most this many bytes long; `UNBOUNDED` if that is not known.
+    /// An upper bound on the bytes of a shortest word. `UNBOUNDED` if none is known.
     pub at_most: u32,
-    /// Every state that words of it lead to has a word left of at most this many bytes; `UNBOUNDED` if that is not known.
+    /// An upper bound on the bytes that any state reached from here still needs. `UNBOUNDED` if
+    /// none is known.
     pub completion: u32,
-    /// The largest bound of a repetition in it, 1 if none counts.
+    /// The largest bound of a repetition in it, and 1 if there is none.
     pub largest_count: u32,
+    /// The depth of the recursion of a derivative, which follows all parts that the next byte can
+    /// belong to.
+    pub depth: u32,
+    /// The least and the greatest length of a word in characters, if words of every length between
+    /// exist. See [`lengths_of`](Languages::lengths_of).
+    pub lengths: Option<(u32, u32)>,
 }
 
-/// Whether an expression has a word at all.
+/// The knowledge if an expression has a word at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Liveness {
     Unknown,
     Live,
     Dead,
 }
-/// Bytes of the longest character.
+
+/// The bytes of the longest character.
 const MAX_UTF8: u32 = 4;
 
 impl Languages {
@@ -56,7 +67,7 @@ impl Languages {
                 .finish(),
             Expr::Concat(a, b) => Fingerprinter::new(5).part(of(a)).part(of(b)).finish(),
             Expr::Union(parts) | Expr::Inter(parts) => {
-                // The order of ids differs between pools, so the parts are combined by a commutative sum.
+                // The order of ids differs between pools, so a commutative sum combines the parts.
                 let tag = if matches!(expr, Expr::Union(_)) { 6 } else { 7 };
                 let sum = parts.iter().fold(0u128, |sum, p| {
                     sum.wrapping_add(Fingerprinter::new(tag + 100).part(of(p)).finish())
@@ -114,8 +125,8 @@ impl Languages {
         }
     }
 
-    /// See [`Info::completion`]. A derivative of an expression is made of its parts' derivatives, of which those that are
-    /// left have a word; hence sums and maxima over the parts.
+    /// See [`Info::completion`]. A derivative of an expression is made of derivatives of its parts,
+    /// and each of these has a word. Hence sums and maxima over the parts.
     pub(super) fn completion_of(&self, expr: &Expr) -> u32 {
         let of = |id: &LangId| self.info[id.index()].completion;
         let at_most = |id: &LangId| self.info[id.index()].at_most;
@@ -126,8 +137,9 @@ impl Languages {
             Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
             Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
-            // No more can be left than the longest word has; nor than what the rest needs where lengths are all that is
-            // added to it: with that much length left it can be completed so, and with less it is by a shorter word.
+            // No state needs more than the longest word has. If all parts but one are lengths, no
+            // state needs more than that part does: with as much length left it is completed so,
+            // and with less it is completed by a shorter word.
             Expr::Inter(parts) => {
                 let unit = |part: &LangId| match *self.expr(*part) {
                     Expr::Repeat(body, ..) if body == self.any_byte() => 1,
@@ -143,7 +155,7 @@ impl Languages {
         }
     }
 
-    /// The most bytes of a character, or of what is left of it.
+    /// The most bytes of a character of `node`.
     fn character_bytes(&self, node: u32) -> u32 {
         let is_last = |edge: &super::chars::Edge| edge.next == super::chars::DONE;
         if self.chars.edges(node).iter().all(is_last) {
@@ -153,20 +165,21 @@ impl Languages {
         }
     }
 
-    /// Where `id` is all texts of so many characters, or all byte strings of so many bytes: from how many to how many.
+    /// The least and the greatest length, if `id` is all texts of so many characters or all byte
+    /// strings of so many bytes: 2 and 8 for `.{2,8}`.
     pub(super) fn length(&self, id: LangId) -> Option<(u32, u32)> {
         let Expr::Repeat(body, min, max) = *self.expr(id) else { return None };
         let is_text = matches!(*self.expr(self.text), Expr::Repeat(of, 0, UNBOUNDED) if of == body);
         (max != UNBOUNDED && (is_text || body == self.any_byte())).then_some((min, max))
     }
 
-    /// The only one of `parts` that is more than a maximum length.
+    /// The only one of `parts` that is not just a maximum length.
     fn bounded_alone<'p>(&self, parts: &'p [LangId]) -> Option<&'p LangId> {
         let mut others = parts.iter().filter(|&&part| self.length(part).is_none_or(|(min, _)| min > 0));
         others.next().filter(|_| others.next().is_none())
     }
 
-    /// No word of the intersection has more bytes, as far as maximum lengths tell.
+    /// An upper bound on the bytes of words of the intersection, by its maximum lengths.
     fn longest_word(&self, parts: &[LangId]) -> u32 {
         let longest = |&part: &LangId| match *self.expr(part) {
             Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) => {
@@ -192,6 +205,28 @@ impl Languages {
         }
     }
 
+    /// See [`Info::depth`].
+    pub(super) fn depth_of(&self, expr: &Expr) -> u32 {
+        let of = |id: &LangId| self.info[id.index()].depth;
+        match expr {
+            // A loop follows the tails of heads that may be empty.
+            Expr::Concat(head, tail) => {
+                let is_chain = matches!(self.expr(*tail), Expr::Concat(..));
+                let rest = of(tail) + u32::from(!is_chain);
+                (of(head) + 1).max(if self.is_nullable(*head) { rest } else { 0 })
+            }
+            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(0) + 1,
+            Expr::Not(body) | Expr::Repeat(body, ..) | Expr::Json { inner: body, .. } => of(body) + 1,
+            Expr::Unknown(equation) => of(&self.equations[*equation as usize].definition) + 1,
+            _ => 0,
+        }
+    }
+
+    /// See [`Info::depth`].
+    pub(super) fn depth(&self, id: LangId) -> u32 {
+        self.info[id.index()].depth
+    }
+
     pub(super) fn is_text_of(&self, expr: &Expr) -> bool {
         let of = |id: &LangId| self.info[id.index()].is_text;
         match expr {
@@ -199,9 +234,7 @@ impl Languages {
             Expr::All | Expr::Not(_) => false,
             Expr::Chars(node) => self.chars.starts_character(*node),
             Expr::Literals { set, lo, depth, .. } => {
-                let set = &self.literals[*set as usize];
-                // A literal of UTF-8 text stands between characters unless its next byte continues one.
-                set.is_text() && set.get(*lo).0.get(*depth as usize).is_none_or(|b| b & 0xc0 != 0x80)
+                self.literals[*set as usize].stands_between_characters(*lo, *depth)
             }
             Expr::Concat(a, b) => of(a) && of(b),
             Expr::Union(parts) => parts.iter().all(of),
@@ -235,20 +268,38 @@ impl Languages {
                     Liveness::Unknown
                 }
             }
-            // Text has more words than any list of literals.
+            // Text has words that are not among the literals.
             Expr::Inter(parts) if parts.iter().all(|&p| p == self.text || self.is_other_than_literals(p)) => {
                 Liveness::Live
             }
             Expr::Inter(parts) if self.has_digit_run(parts) => Liveness::Live,
-            Expr::Inter(_) | Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
+            Expr::Inter(parts) => match self.intersected_lengths(parts) {
+                Some((least, most)) if least <= most => Liveness::Live,
+                Some(_) => Liveness::Dead,
+                None if self.is_too_long(parts) => Liveness::Dead,
+                None => Liveness::Unknown,
+            },
+            Expr::Not(_) | Expr::Unknown(_) => Liveness::Unknown,
             Expr::Repeat(a, ..) => of(a),
-            // Steps into a spelling keep only decoded states with a word left.
+            // A step into a spelling keeps only decoded states that have a word.
             Expr::Json { .. } => Liveness::Live,
         }
     }
 
-    /// Whether runs of digits are words of all parts: of one that takes all long ones and one that takes some of each
-    /// length, and of others that refuse few.
+    /// True if all words of one part are longer than another part allows.
+    fn is_too_long(&self, parts: &[LangId]) -> bool {
+        let most = parts.iter().filter_map(|&part| match *self.expr(part) {
+            Expr::Repeat(body, _, max) if matches!(self.expr(body), Expr::Chars(_)) && self.is_text(body) => {
+                Some(max)
+            }
+            _ => None,
+        });
+        let most = most.min().unwrap_or(UNBOUNDED);
+        parts.iter().any(|&part| self.is_text(part) && self.info[part.index()].at_least > most)
+    }
+
+    /// True if some run of digits is known to be a word of all parts: one part takes all long runs,
+    /// one takes some of each length, and the others refuse few.
     fn has_digit_run(&self, parts: &[LangId]) -> bool {
         let runs = |id: LangId| match *self.expr(id) {
             Expr::Machine { machine, state } => self.machines[machine as usize].0.digit_runs(state),
@@ -274,7 +325,7 @@ impl Languages {
             Expr::Chars(_) | Expr::Unknown(_) => 1,
             Expr::Machine { machine, state } => self.machines[*machine as usize].0.at_least(*state),
             Expr::Literals { set, lo, hi, depth } if hi - lo == 1 => {
-                self.literals[*set as usize].get(*lo).0.len() as u32 - depth
+                self.literals[*set as usize].characters(*lo, *depth)
             }
             Expr::Literals { .. } => 1,
             Expr::Concat(a, b) => of(a).saturating_add(of(b)),
@@ -284,10 +335,10 @@ impl Languages {
             Expr::Json { inner, mode, .. } => match mode {
                 JsonMode::Closed => 0,
                 JsonMode::Start => of(inner).saturating_add(2),
-                // No spelling is shorter than the text.
+                // No spelling is shorter than its text.
                 JsonMode::Body => of(inner).saturating_add(1),
-                // In an escape the decoded state has not read the character yet, of which a spelling has more bytes than the
-                // text: by so many more as are not read yet.
+                // Within an escape the decoded state has not read the character yet. The bytes of
+                // the escape that are still to come make the difference.
                 JsonMode::Escape => of(inner).saturating_add(1),
                 JsonMode::Hex { digits, .. } => {
                     of(inner).saturating_add(2).saturating_sub(u32::from(*digits)).max(1)

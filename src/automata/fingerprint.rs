@@ -1,9 +1,10 @@
-//! 128-bit fingerprints: what makes two expressions the same, within one pool and between pools.
+//! Fingerprints of 128 bits, by which expressions are recognised within one pool and between pools.
 //!
-//! Interning compares fingerprints instead of trees, and summaries of a language over a vocabulary are shared
-//! between grammars by fingerprint. The two lanes are keyed with randomness drawn once per process, so that a
-//! grammar cannot be written to collide on purpose; by chance, two of a billion expressions collide with
-//! probability below 2⁻⁶⁸. A fingerprint is therefore meaningless outside the process that made it.
+//! Interning compares fingerprints and not trees. Summaries of a language over a vocabulary are
+//! shared between grammars by fingerprint, too. Both halves are keyed with randomness that is drawn
+//! once for each process, so that nobody can write a grammar that collides on purpose. By chance,
+//! two of a billion expressions collide with a probability below 2⁻⁶⁸. A fingerprint means nothing
+//! outside the process that made it.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -32,7 +33,7 @@ fn fold(a: u64, b: u64) -> u64 {
 }
 
 impl Fingerprinter {
-    /// Starts a fingerprint of the kind `tag`; different tags never give related fingerprints.
+    /// Starts a fingerprint of the kind `tag`. Fingerprints with different tags are unrelated.
     pub fn new(tag: u64) -> Self {
         let s = seeds();
         Fingerprinter { low: fold(tag ^ s[0], s[1]), high: fold(tag ^ s[2], s[3]) }

@@ -1,18 +1,19 @@
-//! The bytes with which the words of a language begin, and the classes of bytes that it tells apart.
+//! The bytes with which the words of a language begin, and the partition of bytes that it tells
+//! apart.
 
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::facts::Liveness;
-use super::interrupt;
 use super::json_string::{self, JsonMode};
 use super::languages::{Expr, LangId, Languages, UNRESOLVED};
 
 impl Languages {
-    /// Whether `id` is known to have words without a search, and so are its parts.
+    /// True if `id` is known to have a word. Expressions of which this is known without a search
+    /// have parts that have words, too.
     fn liveness_is_known(&self, id: LangId) -> bool {
         self.info[id.index()].liveness == Liveness::Live
     }
 
-    /// The bytes some word starts with, where no step is needed to tell.
+    /// The bytes with which words of a leaf begin. `None` if a step is needed to tell.
     pub(super) fn first_bytes_of_leaf(&self, id: LangId) -> Option<ByteSet> {
         Some(match *self.expr(id) {
             Expr::Never | Expr::Empty => ByteSet::EMPTY,
@@ -23,9 +24,9 @@ impl Languages {
         })
     }
 
-    /// The bytes some word starts with.
+    /// The bytes with which words begin.
     pub fn first_bytes(&mut self, id: LangId) -> ByteSet {
-        // What is as quick to find as to look up is not kept.
+        // A set that is as quick to find as to look up is not kept.
         if let Some(set) = self.first_bytes_of_leaf(id) {
             return set;
         }
@@ -43,7 +44,7 @@ impl Languages {
             }
             Expr::Concat(head, tail) if self.liveness_is_known(id) => {
                 set = self.first_bytes(head);
-                // Chains may be long; only the heads that may be empty are followed.
+                // Chains may be long. They are followed as far as heads may be empty.
                 let mut at = (head, tail);
                 while self.is_nullable(at.0) {
                     match *self.expr(at.1) {
@@ -68,27 +69,62 @@ impl Languages {
                 (0..=255u8).filter(|&b| live[classes.class(b)]).for_each(|b| set.insert(b));
             }
         }
-        if !interrupt::is_over() {
+        if self.is_sound() {
             self.first_bytes.insert(id, set);
         }
         set
     }
 
-    /// Whether an intersection or complement comes down to the empty word; other languages that do are
-    /// [`LangId::EMPTY`] by construction.
+    /// True if an intersection or complement has the empty word and no other. Other expressions
+    /// without a further word are [`LangId::EMPTY`] by construction.
     pub fn has_only_the_empty_word(&mut self, id: LangId) -> bool {
         matches!(self.expr(id), Expr::Inter(_) | Expr::Not(_))
             && self.is_nullable(id)
             && self.first_bytes(id) == ByteSet::EMPTY
     }
 
-    /// The partition of the bytes that `id` and all its derivatives respect.
+    /// The number of the partition of the bytes that `id` and all its derivatives respect.
+    #[inline]
     pub(super) fn partition(&mut self, id: LangId) -> u32 {
         let known = self.info[id.index()].partition;
         if known != UNRESOLVED {
             return known;
         }
-        let partition = match self.exprs[id.index()].clone() {
+        self.find_partition(id)
+    }
+
+    fn find_partition(&mut self, id: LangId) -> u32 {
+        let mut stack = vec![id];
+        // A list of work replaces recursion: expressions may nest as deep as counts are large.
+        while let Some(&at) = stack.last() {
+            if self.info[at.index()].partition != UNRESOLVED {
+                stack.pop();
+                continue;
+            }
+            self.work(1);
+            let open = |part: &LangId| self.info[part.index()].partition == UNRESOLVED;
+            let height = stack.len();
+            match self.expr(at) {
+                Expr::Concat(a, b) => stack.extend([*a, *b].into_iter().filter(open)),
+                Expr::Union(parts) | Expr::Inter(parts) => {
+                    stack.extend(parts.iter().copied().filter(open));
+                }
+                Expr::Not(a) | Expr::Repeat(a, ..) | Expr::Json { inner: a, .. } => {
+                    stack.extend(Some(*a).filter(open));
+                }
+                _ => {}
+            }
+            if stack.len() == height {
+                self.info[at.index()].partition = self.partition_of(at);
+            }
+        }
+        self.info[id.index()].partition
+    }
+
+    /// The partition of an expression whose parts have theirs.
+    fn partition_of(&mut self, id: LangId) -> u32 {
+        let of = |pool: &Self, part: LangId| pool.info[part.index()].partition;
+        match self.exprs[id.index()].clone() {
             Expr::Never | Expr::Empty | Expr::All => 0,
             Expr::Chars(node) => self.partitions.intern(self.chars.classes(node)),
             Expr::Literals { set, .. } => {
@@ -101,29 +137,17 @@ impl Languages {
                 }
                 self.literal_partitions[set as usize]
             }
-            Expr::Concat(..) => {
-                // From the last factor forwards: a chain of a hundred thousand factors must not recurse.
-                let mut chain = vec![id];
-                while let Some(Expr::Concat(_, tail)) = chain.last().map(|&at| self.expr(at)) {
-                    chain.push(*tail);
-                }
-                let mut joined = chain.pop().map_or(0, |last| self.partition(last));
-                while let Some(at) = chain.pop() {
-                    if let Expr::Concat(head, _) = *self.expr(at) {
-                        let head = self.partition(head);
-                        joined = self.partitions.join(head, joined);
-                        self.info[at.index()].partition = joined;
-                    }
-                }
-                joined
+            Expr::Concat(a, b) => {
+                let (a, b) = (of(self, a), of(self, b));
+                self.partitions.join(a, b)
             }
-            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().fold(0, |joined, &p| {
-                let p = self.partition(p);
-                self.partitions.join(joined, p)
+            Expr::Union(parts) | Expr::Inter(parts) => parts.iter().fold(0, |joined, &part| {
+                let part = of(self, part);
+                self.partitions.join(joined, part)
             }),
-            Expr::Not(a) | Expr::Repeat(a, ..) => self.partition(a),
+            Expr::Not(a) | Expr::Repeat(a, ..) => of(self, a),
             Expr::Json { inner, .. } => {
-                let inner = self.partition(inner);
+                let inner = of(self, inner);
                 let spelling = self.partitions.intern_ref(json_string::classes());
                 self.partitions.join(inner, spelling)
             }
@@ -131,12 +155,10 @@ impl Languages {
                 self.partitions.intern(self.machines[machine as usize].0.classes())
             }
             Expr::Unknown(_) => self.partition_of_unknown(id),
-        };
-        self.info[id.index()].partition = partition;
-        partition
+        }
     }
 
-    /// Bytes that neither `id` nor any of its derivatives tells apart.
+    /// The partition of the bytes that `id` and its derivatives tell apart.
     pub fn byte_classes(&mut self, id: LangId) -> &ByteClasses {
         let partition = self.partition(id);
         self.partitions.get(partition)

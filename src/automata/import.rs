@@ -1,15 +1,16 @@
 //! Copying a language from one pool into another.
 //!
-//! Languages that many pools need, such as the formats of JSON Schema, are built once in the process and copied where they
-//! are used. Fingerprints mean the same in every pool, so what the pool has already is found by a look-up, and what it
-//! lacks is one entry for each part of the expression with the facts known of it: nothing is simplified, compiled or
-//! searched again. Transitions are left to be found anew; they are mostly those of what nobody asks for.
+//! Languages that many pools need, such as the formats of JSON Schema, are built once in the
+//! process and copied into the pools that use them. Fingerprints mean the same in every pool.
+//! A part that the pool has already is found by its fingerprint. A part that it lacks becomes one
+//! entry with the properties that the other pool knows. Nothing is simplified, compiled or searched
+//! again. Transitions are not copied, because most of them are never asked for.
 
 use super::languages::{Expr, LangId, Languages, UNRESOLVED, UNSTEPPED};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// What parts of the other pool are called here.
+/// The numbers that parts of the other pool have in this pool.
 #[derive(Default)]
 struct Copied {
     exprs: HashMap<LangId, LangId>,
@@ -18,7 +19,8 @@ struct Copied {
 }
 
 impl Languages {
-    /// The language `id` of the pool `other`, in this pool. Costs time in the size of its expression.
+    /// Copies the language `id` of the pool `other` into this pool. The time it takes grows with
+    /// the size of the expression.
     ///
     /// ```
     /// use hedgerow::automata::regex::{compile, Anchoring, Dialect};
@@ -30,7 +32,8 @@ impl Languages {
     /// ```
     pub fn import(&mut self, other: &Languages, id: LangId) -> LangId {
         let mut copied = Copied::default();
-        // Unknowns whose definitions are to be copied, since a definition may mention its unknown.
+        // Unknowns whose definitions are still to be copied. A definition may mention its unknown,
+        // so it is copied after it.
         let mut unknowns: Vec<LangId> = Vec::new();
         let here = self.import_expr(other, id, &mut copied, &mut unknowns);
         while let Some(unknown) = unknowns.pop() {
@@ -43,7 +46,8 @@ impl Languages {
         here
     }
 
-    /// Copies an expression, its parts first. A list of what is left to do instead of recursion: chains may be long.
+    /// Copies an expression, its parts first. A list of work replaces recursion, since chains of
+    /// concatenations may be long.
     fn import_expr(
         &mut self,
         other: &Languages,
@@ -107,7 +111,7 @@ impl Languages {
                     copied.exprs.insert(id, unknown);
                     continue;
                 }
-                // Every pool has them.
+                // Every pool has these.
                 expr @ (Expr::Never | Expr::Empty | Expr::All) => expr.clone(),
             };
             let mut info = other.info[id.index()];

@@ -1,29 +1,34 @@
 //! Ending work early: at a moment, after a time, or when a flag is set.
 //!
-//! Compiling a grammar, looking for a word of an intersection and finding a mask can take long, and only the caller knows how long
-//! is too long. An [`Interrupt`] says so. It belongs to a call, not to an object: [`Interrupt::scope`] runs a piece of work
-//! under it, on this thread, and whatever loops inside asks [`check`] or [`is_over`] as it goes. It is not handed down as an
-//! argument, because nearly every function of the library would have to take it.
+//! Compiling a grammar, looking for a word of an intersection and finding a mask can take long, and
+//! only the caller knows how long is too long. An [`Interrupt`] says so. It belongs to a call and
+//! not to an object. [`Interrupt::scope`] runs a piece of work under it on this thread, and every
+//! loop inside asks [`check`] or [`is_over`] as it goes. The interrupt is not an argument, because
+//! nearly every function of the library would have to take it.
 //!
 //! # Functions that cannot fail
 //!
-//! A function without an error to return, such as [`Languages::is_never`](super::Languages::is_never), answers at once when the
-//! work is over, and its answer may be wrong. That is sound under two rules. What is over stays over until the scope ends, and
-//! the scope then returns an error whatever the work returned, so that no wrong answer gets out. And what is remembered beyond the
-//! scope is only remembered while [`is_over`] is false, asked after the answer was found.
+//! Some functions have no error to return, such as
+//! [`Languages::is_never`](super::Languages::is_never). They answer at once when the work is over,
+//! and their answer may be wrong. Two rules make this sound:
+//!
+//! - Work that is over stays over until the scope ends. The scope then returns an error, whatever
+//!   the work returned, so that no wrong answer leaves it.
+//! - An answer is remembered beyond the scope only if [`is_over`] is false after it was found.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// Units of work between two looks at the clock and the flags. A unit is about a microsecond: a transition found, a node made.
+/// The units of work between two looks at the clock and the flags. A unit takes about a
+/// microsecond: a transition that is found, or a node that is made.
 const INTERVAL: u32 = 64;
 
-/// Between two tries to get a lock.
+/// The pause between two tries to get a lock.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// When work is to end early. The default is never.
+/// The reasons to end work early. The default has none.
 ///
 /// ```
 /// use hedgerow::automata::{Interrupt, Interrupted};
@@ -45,7 +50,7 @@ pub struct Interrupt {
     flags: Vec<Arc<AtomicBool>>,
 }
 
-/// Why work ended early.
+/// The reason why work ended early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Interrupted {
     /// The deadline has passed, or the call took longer than it may.
@@ -57,33 +62,35 @@ pub enum Interrupted {
 }
 
 impl Interrupt {
-    /// Work ends at this moment.
+    /// Ends the work at this moment.
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Each call, or [`scope`](Self::scope), may take this long.
+    /// Ends the work of each call, or [`scope`](Self::scope), after this time.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Work ends when the flag is set, and none begins while it is. Any of several flags counts.
+    /// Ends the work when the flag is set, and lets none begin while it is. Of several flags, one
+    /// is enough.
     #[must_use]
     pub fn flag(mut self, flag: Arc<AtomicBool>) -> Self {
         self.flags.push(flag);
         self
     }
 
-    /// Whether work never ends early.
+    /// True if work never ends early.
     pub fn is_never(&self) -> bool {
         self.deadline.is_none() && self.timeout.is_none() && self.flags.is_empty()
     }
 
-    /// All that may end what this thread is doing now, for work that it has other threads do.
+    /// All reasons that may end the present work of this thread. Threads that do a part of the work
+    /// run under them.
     pub fn current() -> Self {
         let mut all = Interrupt::default();
         SCOPES.with_borrow(|scopes| {
@@ -95,11 +102,11 @@ impl Interrupt {
         all
     }
 
-    /// Runs `work` on this thread, under this interrupt and those of the scopes around it. Does not begin it where it is over
-    /// already.
+    /// Runs `work` on this thread, under this interrupt and those of the scopes around it. Work
+    /// that would be over at once is not begun.
     ///
     /// # Errors
-    /// [`Interrupted`] where the work was ended early, whatever it returned.
+    /// [`Interrupted`] if the work was ended early, whatever it returned.
     pub fn scope<T>(&self, work: impl FnOnce() -> T) -> Result<T, Interrupted> {
         if self.is_never() {
             return Ok(work());
@@ -115,22 +122,22 @@ impl Interrupt {
 }
 
 thread_local! {
-    /// The interrupts of the scopes this thread is in.
+    /// The interrupts of the scopes that this thread is in.
     static SCOPES: RefCell<Vec<Interrupt>> = const { RefCell::new(Vec::new()) };
-    /// Why the work of the innermost scope is over.
+    /// The reason why the work of the innermost scope is over.
     static OVER: Cell<Option<Interrupted>> = const { Cell::new(None) };
-    /// Units left until the next look; 0 outside of all scopes.
+    /// The units left until the next look, and 0 outside of all scopes.
     static LEFT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A scope on this thread's list, taken off it on all ways out.
+/// A scope on the list of this thread. Dropping it takes it off the list.
 struct Scope {
     outer: Option<Interrupted>,
 }
 
 impl Scope {
     fn enter(interrupt: &Interrupt) -> Self {
-        // A moment too far away to be represented is never.
+        // A moment that is too far away to be represented never comes.
         let timeout = interrupt.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = [interrupt.deadline, timeout].into_iter().flatten().min();
         let now = Interrupt { deadline, timeout: None, flags: interrupt.flags.clone() };
@@ -150,7 +157,7 @@ impl Drop for Scope {
         if outermost {
             LEFT.set(0);
         } else if over.is_some() {
-            // What ended the work may be the interrupt of a scope around.
+            // The interrupt of a scope around this one may have ended the work.
             look();
         }
     }
@@ -173,7 +180,8 @@ fn look() {
     OVER.set(over);
 }
 
-/// Counts `units` of work that are about to be done, a unit being about a microsecond, and looks at clock and flags now and then.
+/// Counts `units` of work that are about to be done, and looks at the clock and the flags now and
+/// then. A unit takes about a microsecond.
 #[inline]
 pub fn spend(units: u32) {
     let left = LEFT.get();
@@ -187,13 +195,14 @@ pub fn spend(units: u32) {
     }
 }
 
-/// Whether the work is over. For functions that cannot fail; see the rules in this module's documentation.
+/// True if the work is over. For functions that cannot fail: the documentation of this module has
+/// the rules.
 #[inline]
 pub fn is_over() -> bool {
     LEFT.get() != 0 && OVER.get().is_some()
 }
 
-/// Counts a unit of work that is about to be done; fails when the work is over.
+/// Counts a unit of work that is about to be done, and fails when the work is over.
 ///
 /// # Errors
 /// [`Interrupted`].
@@ -203,7 +212,8 @@ pub fn check() -> Result<(), Interrupted> {
     ended()
 }
 
-/// Fails where the work is over, without another look: what succeeds with this succeeds as a whole.
+/// Fails when the work is over, without another look at the clock. Work that ends with this check
+/// has succeeded as a whole.
 ///
 /// # Errors
 /// [`Interrupted`].
@@ -215,7 +225,7 @@ pub fn ended() -> Result<(), Interrupted> {
     OVER.get().map_or(Ok(()), Err)
 }
 
-/// A lock on what others may work on for long. Who may be interrupted does not wait longer than that.
+/// Locks something that other threads may hold for long. The wait ends when the work is over.
 ///
 /// # Errors
 /// [`Interrupted`].
@@ -253,15 +263,15 @@ mod tests {
         assert_eq!(soon.scope(endless), Err(Interrupted::Deadline));
         assert_eq!(set.scope(|| unreachable!("work began")), Err::<(), _>(Interrupted::Cancelled));
         assert_eq!(Interrupt::default().deadline(Instant::now()).scope(endless), Err(Interrupted::Deadline));
-        // The outer one counts inside as well.
+        // The outer interrupt counts inside as well.
         assert_eq!(soon.scope(|| far.scope(endless)), Err(Interrupted::Deadline));
-        // The inner one ends with its scope.
+        // The inner interrupt ends with its scope.
         let inner = far.scope(|| {
             assert_eq!(soon.scope(endless), Err(Interrupted::Deadline));
             !is_over()
         });
         assert_eq!(inner, Ok(true));
-        // The scope tells of it where the work cannot.
+        // The scope reports an interrupt that the work cannot report.
         flag.store(false, Ordering::Relaxed);
         let unnoticed = set.scope(|| {
             flag.store(true, Ordering::Relaxed);
@@ -271,7 +281,7 @@ mod tests {
         });
         assert_eq!(unnoticed, Err(Interrupted::Cancelled));
         assert!(!is_over() && check().is_ok());
-        // Other threads may be told of it; nobody waits for a lock for ever.
+        // Other threads can work under it, and nobody waits for a lock for ever.
         let mutex = Mutex::new(());
         let held = mutex.lock();
         let passed_on = soon.scope(|| {

@@ -1,33 +1,33 @@
 //! The JSON spellings of a language of decoded text.
 //!
-//! A pattern or a length speaks about the *decoded* string while the bytes are escaped. The state of a spelling is
-//! the decoded state plus where in an escape we are, so that `"\u0061"` and `"a"` are the same text to everything
-//! that looks at strings: patterns, lengths, literals, excluded keys. An escape is entered only if some character
-//! completes it: the characters a decoded state may go on with are kept as ranges, so that `\u00` is refused where
-//! no character below U+0100 is possible.
+//! A pattern or a length speaks about the *decoded* string, but the bytes are escaped. A state of a
+//! spelling is the state of the decoded language and the place within an escape. So `"\u0061"` and
+//! `"a"` are the same text to patterns, lengths, literals and excluded keys. An escape is entered
+//! only if some character completes it. The characters that may follow a decoded state are kept as
+//! ranges, so that `\u00` is refused if no character below U+0100 is possible.
 //!
-//! Surrogates must come in pairs, as RFC 8259 §8.2 recommends and strict readers demand. Source of the grammar:
-//! RFC 8259 §7.
+//! Surrogates must come in pairs, as RFC 8259 §8.2 recommends and strict readers demand. The
+//! grammar is that of RFC 8259 §7.
 
 use super::byte_classes::{ByteClasses, ByteSet};
-use super::interrupt;
 use super::languages::{LangId, Languages};
 use std::sync::{Arc, OnceLock};
 
-/// Which spellings of a character count.
+/// The spellings of characters that are allowed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Escapes {
-    /// Every escape JSON knows, and the plain character where JSON allows it.
+    /// Every escape of JSON, and the plain character if JSON allows it.
     #[default]
     Any,
     /// Plain characters and two-character escapes (`\n`, `\"`, `\/`, …), no `\uXXXX`.
     NoUnicode,
-    /// One spelling per character: plain where allowed, else the two-character escape, else lower-case `\u00xx`.
+    /// One spelling for each character: the plain character if JSON allows it, else the
+    /// two-character escape if there is one, else `\u00xx` in small letters.
     Minimal,
 }
 
 impl Escapes {
-    /// Whether `text` has a spelling: without `\u`, most control characters have none.
+    /// True if `text` has a spelling. Without `\u`, most control characters have none.
     pub fn can_spell(self, text: &str) -> bool {
         self != Escapes::NoUnicode
             || !text
@@ -37,33 +37,33 @@ impl Escapes {
     }
 }
 
-/// Where in a JSON string a state is.
+/// The place of a state within a JSON string.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum JsonMode {
     /// Before the opening quote.
     Start,
-    /// Between two characters, or inside one.
+    /// Between two characters, or within one.
     Body,
     /// After a backslash.
     Escape,
     /// After `\u` and `digits` hexadecimal digits of value `value`.
     Hex {
-        /// Digits read, 0 to 3.
+        /// The number of digits that were read, 0 to 3.
         digits: u8,
-        /// Their value.
+        /// The value of these digits.
         value: u16,
     },
     /// After a complete high surrogate: `\` must follow.
     LowBackslash(u16),
     /// After a high surrogate and `\`: `u` must follow.
     LowU(u16),
-    /// In the digits of a low surrogate.
+    /// Within the digits of a low surrogate.
     LowHex {
         /// The high surrogate.
         high: u16,
-        /// Digits read, 0 to 3.
+        /// The number of digits that were read, 0 to 3.
         digits: u8,
-        /// Their value.
+        /// The value of these digits.
         value: u16,
     },
     /// After the closing quote.
@@ -94,7 +94,7 @@ impl JsonMode {
     }
 }
 
-/// Characters `lo..=hi` lead to the decoded state `next`.
+/// An edge between decoded states: the characters `lo..=hi` lead to the state `next`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct CharTarget {
     pub lo: u32,
@@ -102,7 +102,8 @@ pub(super) struct CharTarget {
     pub next: LangId,
 }
 
-/// The bytes JSON gives a meaning to, each alone; the control characters; all the others.
+/// The partition in which each byte with a meaning in JSON is alone, the other control characters
+/// share a class, and all other bytes share another.
 pub(super) fn classes() -> &'static ByteClasses {
     static CLASSES: OnceLock<ByteClasses> = OnceLock::new();
     CLASSES.get_or_init(make_classes)
@@ -118,7 +119,7 @@ fn hex_value(byte: u8) -> Option<u16> {
     char::from(byte).to_digit(16).map(|d| d as u16)
 }
 
-/// The character a two-character escape stands for.
+/// The character that a two-character escape stands for: a line feed for `n`.
 fn short_escape(byte: u8) -> Option<u8> {
     Some(match byte {
         b'"' | b'\\' | b'/' => byte,
@@ -131,11 +132,11 @@ fn short_escape(byte: u8) -> Option<u8> {
     })
 }
 
-/// Control characters without a two-character escape: `Escapes::Minimal` spells them with `\u`, and
-/// `Escapes::NoUnicode` cannot spell them at all.
+/// The control characters without a two-character escape. [`Escapes::Minimal`] spells them with
+/// `\u`, and [`Escapes::NoUnicode`] cannot spell them at all.
 pub(super) const CONTROLS_WITHOUT_SHORT_ESCAPE: [(u32, u32); 3] = [(0x00, 0x07), (0x0b, 0x0b), (0x0e, 0x1f)];
 
-/// The one spelling of `text` under [`Escapes::Minimal`], quotes included.
+/// The spelling of `text` under [`Escapes::Minimal`], with quotes.
 pub(crate) fn minimal_spelling(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 2);
     out.push(b'"');
@@ -144,7 +145,7 @@ pub(crate) fn minimal_spelling(text: &str) -> Vec<u8> {
     out
 }
 
-/// The one spelling of a piece of text under [`Escapes::Minimal`].
+/// Writes the spelling of a piece of text under [`Escapes::Minimal`], without quotes.
 pub(super) fn spell_minimally(text: &[u8], out: &mut Vec<u8>) {
     for &b in text {
         match b {
@@ -160,7 +161,8 @@ pub(super) fn spell_minimally(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The bytes by which spellings go on differently in `mode` where decoded texts do by the bytes of `decoded`.
+/// The bytes that may lead two spellings in `mode` to different states, if only the bytes of
+/// `decoded` lead their decoded texts to different states.
 pub(super) fn spelling_bytes(decoded: &ByteSet, mode: JsonMode) -> ByteSet {
     let mut bytes = ByteSet::EMPTY;
     let is_ascii = decoded.0[2] == 0 && decoded.0[3] == 0;
@@ -168,7 +170,7 @@ pub(super) fn spelling_bytes(decoded: &ByteSet, mode: JsonMode) -> ByteSet {
         JsonMode::Start => bytes.insert(b'"'),
         JsonMode::Body => {
             bytes = *decoded;
-            // An end may differ though no byte does.
+            // One text may end here and the other not, though no byte tells them apart.
             bytes.insert(b'"');
             bytes.insert(b'\\');
         }
@@ -178,7 +180,7 @@ pub(super) fn spelling_bytes(decoded: &ByteSet, mode: JsonMode) -> ByteSet {
                 b"\"\\/bfnrt".iter().filter(|&&b| short_escape(b).is_some_and(|c| decoded.contains(c)));
             short.for_each(|&b| bytes.insert(b));
         }
-        // `\u00`, where only characters of one byte matter.
+        // Only `\u00` can begin a character of one byte.
         JsonMode::Hex { digits: 0 | 1, .. } if is_ascii => bytes.insert(b'0'),
         JsonMode::LowBackslash(_) | JsonMode::LowU(_) | JsonMode::LowHex { .. } if is_ascii => {}
         JsonMode::Closed => {}
@@ -249,32 +251,44 @@ impl Languages {
             }
             JsonMode::LowBackslash(_) | JsonMode::LowU(_) => LangId::NEVER,
             JsonMode::LowHex { high, digits, value } => {
-                let Some(digit) = hex_value(byte) else { return LangId::NEVER };
-                let value = value << 4 | digit;
-                let shift = 4 * (3 - u32::from(digits));
-                let first = (u32::from(value) << shift).max(0xdc00);
-                let last = (((u32::from(value) + 1) << shift) - 1).min(0xdfff);
-                if first > last {
-                    return LangId::NEVER;
-                }
-                let base = 0x1_0000 + ((u32::from(high) - 0xd800) << 10);
-                let (lo, hi) = (base + (first - 0xdc00), base + (last - 0xdc00));
-                if !self.reads_between(inner, lo, hi) {
-                    return LangId::NEVER;
-                }
-                if digits < 3 {
-                    return self.json(inner, JsonMode::LowHex { high, digits: digits + 1, value }, escapes);
-                }
-                let next = self.after_char(inner, lo);
-                self.json(next, JsonMode::Body, escapes)
+                self.derive_low_surrogate(inner, (high, digits, value), escapes, byte)
             }
         }
     }
 
-    /// Whether some character may be escaped here.
+    /// The derivative within the digits of a low surrogate, of which `digits` were read with the
+    /// value `value`.
+    fn derive_low_surrogate(
+        &mut self,
+        inner: LangId,
+        (high, digits, value): (u16, u8, u16),
+        escapes: Escapes,
+        byte: u8,
+    ) -> LangId {
+        let Some(digit) = hex_value(byte) else { return LangId::NEVER };
+        let value = value << 4 | digit;
+        let shift = 4 * (3 - u32::from(digits));
+        let first = (u32::from(value) << shift).max(0xdc00);
+        let last = (((u32::from(value) + 1) << shift) - 1).min(0xdfff);
+        if first > last {
+            return LangId::NEVER;
+        }
+        let base = 0x1_0000 + ((u32::from(high) - 0xd800) << 10);
+        let (lo, hi) = (base + (first - 0xdc00), base + (last - 0xdc00));
+        if !self.reads_between(inner, lo, hi) {
+            return LangId::NEVER;
+        }
+        if digits < 3 {
+            return self.json(inner, JsonMode::LowHex { high, digits: digits + 1, value }, escapes);
+        }
+        let next = self.after_char(inner, lo);
+        self.json(next, JsonMode::Body, escapes)
+    }
+
+    /// True if some character may be escaped here.
     fn can_escape(&mut self, inner: LangId, escapes: Escapes) -> bool {
         match escapes {
-            // Any character may, and text goes on with one if it goes on.
+            // Any character may be escaped, and text that goes on does so with a character.
             Escapes::Any if self.is_text(inner) => !self.first_bytes(inner).is_empty(),
             Escapes::Any => self.reads_between(inner, 0, 0x10_ffff),
             Escapes::NoUnicode => {
@@ -284,7 +298,8 @@ impl Languages {
         }
     }
 
-    /// Whether `\u`, `digits` digits of value `value` and some more digits spell a possible character.
+    /// True if `\u`, `digits` digits with the value `value` and some more digits spell a character
+    /// that may follow.
     fn can_complete_hex(&mut self, inner: LangId, escapes: Escapes, digits: u8, value: u16) -> bool {
         if escapes == Escapes::NoUnicode {
             return false;
@@ -313,18 +328,19 @@ impl Languages {
         }
     }
 
-    /// Whether some character of `lo..=hi` can be read.
+    /// True if some character of `lo..=hi` can be read.
     fn reads_between(&mut self, inner: LangId, lo: u32, hi: u32) -> bool {
         if lo > hi {
             return false;
         }
-        // Most states read nearly everything: a few tries spare finding all that they read.
+        // Most states read nearly every character, so that a few tries are mostly enough.
         let tries = [u32::from('a').clamp(lo, hi), hi, lo, lo + (hi - lo) / 2];
         tries.into_iter().any(|c| self.after_char(inner, c) != LangId::NEVER)
             || (hi - lo > 2 && self.char_targets(inner).iter().any(|t| t.lo <= hi && lo <= t.hi))
     }
 
-    /// The characters the decoded state may go on with, as sorted ranges with the state each leads to.
+    /// The characters that may follow the decoded state `inner`, as sorted ranges, each with the
+    /// state that it leads to.
     pub(super) fn char_targets(&mut self, inner: LangId) -> Arc<[CharTarget]> {
         if let Some(known) = self.json_chars.get(&inner) {
             return known.clone();
@@ -345,7 +361,7 @@ impl Languages {
             }
         }
         let targets: Arc<[CharTarget]> = targets.into();
-        if !interrupt::is_over() {
+        if self.is_sound() {
             self.json_chars.insert(inner, targets.clone());
         }
         targets

@@ -1,17 +1,20 @@
-//! The pool of expressions: interning, and what is asked of an expression.
+//! The pool of expressions: interning, and simple questions about an expression.
 
+use super::budget::Budget;
 use super::byte_classes::{ByteSet, Partitions};
 use super::chars::CharGraph;
 use super::equations::Equation;
 use super::facts::{Info, Liveness};
 use super::json_string::{CharTarget, Escapes, JsonMode};
+use super::lengths::Spectra;
 use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
 use super::UNBOUNDED;
 use hashbrown::HashMap;
 use std::sync::{Arc, OnceLock};
 
-/// A language in a [`Languages`] pool, and at the same time a state of its automaton.
+/// The number of an expression in a [`Languages`] pool: a language, and at the same time a state of
+/// its automaton.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LangId(pub u32);
 
@@ -28,7 +31,7 @@ impl LangId {
     }
 }
 
-/// What an expression is made of. Constructed through [`Languages`], which keeps it simplified.
+/// An expression, by its parts. [`Languages`] constructs expressions and keeps them simplified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expr {
     /// ∅.
@@ -37,57 +40,58 @@ pub enum Expr {
     Empty,
     /// Every byte string.
     All,
-    /// One character (or its remaining bytes): a node of the pool's character graph.
+    /// One character, or the rest of its bytes: a node of the pool's character graph.
     Chars(u32),
-    /// The rests of the strings `lo..hi` of a literal set from byte `depth` on.
+    /// The strings `lo..hi` of a literal set from byte `depth` on.
     Literals {
-        /// Which literal set.
+        /// The number of the literal set.
         set: u32,
-        /// First string.
+        /// The first string.
         lo: u32,
         /// One past the last string.
         hi: u32,
-        /// Bytes already read.
+        /// The number of bytes that were read.
         depth: u32,
     },
-    /// A word of the first, then one of the second. The first is never itself a `Concat`.
+    /// A word of the first, then a word of the second. The first is never itself a `Concat`.
     Concat(LangId, LangId),
-    /// A word of any; sorted.
+    /// A word of any part. The parts are sorted.
     Union(Arc<[LangId]>),
-    /// A word of all; sorted.
+    /// A word of all parts. The parts are sorted.
     Inter(Arc<[LangId]>),
-    /// Every byte string that is not a word of it.
+    /// Every byte string that is no word of the body.
     Not(LangId),
-    /// `min..=max` words of it, one after the other; [`UNBOUNDED`] for no maximum.
+    /// At least `min` and at most `max` words of the body, one after the other. The maximum may be
+    /// [`UNBOUNDED`].
     Repeat(LangId, u32, u32),
     /// The JSON spellings of the words of a language of decoded text.
     Json {
-        /// What may follow, decoded.
+        /// The decoded text that may follow.
         inner: LangId,
-        /// Where in the spelling we are.
+        /// The place within the spelling.
         mode: JsonMode,
-        /// Which spellings count.
+        /// The spellings that are allowed.
         escapes: Escapes,
     },
     /// A state of a [`Machine`].
     Machine {
-        /// Which machine.
+        /// The number of the machine.
         machine: u32,
-        /// Its state.
+        /// The state of the machine.
         state: u64,
     },
-    /// An unknown of an equation ([`Languages::unknown`]): the language its definition solves to.
+    /// An unknown of an equation ([`Languages::unknown`]): the solution of its definition.
     Unknown(u32),
 }
 
-/// Partition not computed yet.
+/// A partition that is not known yet.
 pub(super) const UNRESOLVED: u32 = u32::MAX;
-/// Transition not computed yet.
+/// A transition that is not known yet.
 pub(super) const UNSTEPPED: u32 = u32::MAX;
 
 /// A pool of interned expressions with their memoised transitions.
 ///
-/// Cloning copies the pool; ids stay valid in both.
+/// Cloning copies the pool. Ids are valid in both pools.
 #[derive(Clone)]
 pub struct Languages {
     pub(super) exprs: Vec<Expr>,
@@ -98,7 +102,7 @@ pub struct Languages {
     pub(super) chars: CharGraph,
     pub(super) literals: Vec<Arc<LiteralSet>>,
     pub(super) literal_index: HashMap<u128, u32>,
-    /// The partitions of literal sets, where they are known.
+    /// The partitions of literal sets, or [`UNRESOLVED`].
     pub(super) literal_partitions: Vec<u32>,
     pub(super) machines: Vec<(Arc<dyn Machine>, u128)>,
     pub(super) machine_index: HashMap<u128, u32>,
@@ -108,13 +112,19 @@ pub struct Languages {
     pub(super) free_groups: HashMap<LangId, u64>,
     pub(super) completions: HashMap<LangId, Option<u32>>,
     pub(super) clamps: HashMap<(LangId, u32), LangId>,
+    pub(super) spectra: Spectra,
+    /// The results of merging alternatives with the same head. Without them, nested alternatives
+    /// would be merged again and again.
+    pub(super) mergers: HashMap<u128, LangId>,
+    /// The number of mergers that are under way, each within the one before.
+    pub(super) merging: u32,
+    pub(super) led: HashMap<(LangId, LangId), LangId>,
     /// Any UTF-8 text.
     pub(super) text: LangId,
     any_byte: LangId,
     /// One byte of JSON whitespace.
     pub(super) json_space: LangId,
-    pub(super) search_budget: u64,
-    pub(super) exhausted: bool,
+    pub(super) budget: Budget,
 }
 
 impl Default for Languages {
@@ -124,11 +134,7 @@ impl Default for Languages {
 }
 
 impl Languages {
-    /// How many states one pool explores, over its life, to decide whether intersections and complements have a
-    /// word. Past it, [`exhausted`](Self::exhausted) turns true and undecided states count as having one.
-    pub const DEFAULT_SEARCH_BUDGET: u64 = 100_000;
-
-    /// A pool with the standard languages only: a copy of one that has stepped through them before.
+    /// A pool with the standard languages alone: a copy of a pool that has stepped through them.
     pub fn new() -> Self {
         static STANDARD: OnceLock<Languages> = OnceLock::new();
         let standard = STANDARD.get_or_init(|| {
@@ -163,11 +169,14 @@ impl Languages {
             free_groups: HashMap::new(),
             completions: HashMap::new(),
             clamps: HashMap::new(),
+            spectra: Spectra::default(),
+            mergers: HashMap::new(),
+            merging: 0,
+            led: HashMap::new(),
             text: LangId::NEVER,
             any_byte: LangId::NEVER,
             json_space: LangId::NEVER,
-            search_budget: Self::DEFAULT_SEARCH_BUDGET,
-            exhausted: false,
+            budget: Budget::default(),
         };
         for expr in [Expr::Never, Expr::Empty, Expr::All] {
             pool.intern(expr);
@@ -178,6 +187,7 @@ impl Languages {
         let mut spaces = ByteSet::EMPTY;
         b" \t\n\r".iter().for_each(|&b| spaces.insert(b));
         pool.json_space = pool.byte(&spaces);
+        pool.set_search_budget(Self::DEFAULT_SEARCH_BUDGET);
         pool
     }
 
@@ -186,26 +196,18 @@ impl Languages {
         self.exprs.len()
     }
 
-    /// Never: the standard languages are always there.
+    /// Always false: the standard languages are always there.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// About how many bytes of memory the pool holds.
+    /// The memory that the pool holds, in bytes, approximately.
     pub fn memory(&self) -> usize {
         self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<Info>() + 40)
             + self.rows.len() * 4
+            + self.spectra.memory()
+            + self.mergers.capacity() * std::mem::size_of::<(u128, LangId)>()
             + self.clamps.capacity() * std::mem::size_of::<((LangId, u32), LangId)>()
-    }
-
-    /// Sets the budget described at [`DEFAULT_SEARCH_BUDGET`](Self::DEFAULT_SEARCH_BUDGET).
-    pub fn set_search_budget(&mut self, states: u64) {
-        self.search_budget = states;
-    }
-
-    /// Whether the search budget ran out, so that liveness answers are no longer exact.
-    pub fn exhausted(&self) -> bool {
-        self.exhausted
     }
 
     /// The expression behind an id.
@@ -213,33 +215,34 @@ impl Languages {
         &self.exprs[id.index()]
     }
 
-    /// Whether the empty word belongs to the language; as a state: whether it accepts.
+    /// True if the empty word belongs to the language. Such a state accepts.
     #[inline]
     pub fn is_nullable(&self, id: LangId) -> bool {
         self.info[id.index()].nullable
     }
 
-    /// No word is shorter than this many bytes.
+    /// A lower bound on the characters of a word, and so on its bytes.
     pub(super) fn at_least(&self, id: LangId) -> u32 {
         self.info[id.index()].at_least
     }
 
-    /// Whether every word is UTF-8 text (sufficient, not necessary).
+    /// True if every word is known to be UTF-8 text.
     pub fn is_text(&self, id: LangId) -> bool {
         self.info[id.index()].is_text
     }
 
-    /// What identifies the language among all pools of this process. Equal fingerprints mean equal languages.
+    /// The fingerprint of the language, which is the same in all pools of this process. Equal
+    /// fingerprints mean equal languages.
     pub fn fingerprint(&self, id: LangId) -> u128 {
         self.info[id.index()].fingerprint
     }
 
-    /// Any UTF-8 text, the empty one included.
+    /// The language of any UTF-8 text, the empty one included.
     pub fn any_text(&self) -> LangId {
         self.text
     }
 
-    /// Any one byte.
+    /// The language of any one byte.
     pub(super) fn any_byte(&self) -> LangId {
         self.any_byte
     }
@@ -249,8 +252,8 @@ impl Languages {
         &self.literals[set as usize]
     }
 
-    /// The label of the literal that a state has just completed, where the state is one of literals (plain or
-    /// spelt as a JSON string).
+    /// The label of the literal that has just been completed, for a state of literals, plain or
+    /// spelt as JSON strings.
     pub fn label(&self, id: LangId) -> Option<u32> {
         match *self.expr(id) {
             Expr::Literals { set, lo, depth, .. } => {
@@ -288,7 +291,8 @@ impl Languages {
         format!("{}@{state}", self.machines[machine as usize].0.key())
     }
 
-    /// If `id` is JSON whitespace of at most `n` bytes followed by something that starts otherwise: `n` and that.
+    /// The parts of an expression that is at most `n` bytes of JSON whitespace and then a language
+    /// whose words begin otherwise: `n` and that language.
     pub fn after_json_space(&mut self, id: LangId) -> Option<(u32, LangId)> {
         let Expr::Concat(head, tail) = *self.expr(id) else { return None };
         let Expr::Repeat(body, 0, most) = *self.expr(head) else { return None };
@@ -311,6 +315,8 @@ impl Languages {
         let at_most = if nullable { 0 } else { self.at_most_of(&expr) };
         let completion = self.completion_of(&expr).max(at_most);
         let largest_count = self.largest_count_of(&expr);
+        let lengths = self.lengths_of(&expr);
+        let depth = self.depth_of(&expr);
         let info = Info {
             fingerprint,
             row: UNSTEPPED,
@@ -322,6 +328,8 @@ impl Languages {
             at_most,
             completion,
             largest_count,
+            depth,
+            lengths,
         };
         self.add(expr, info)
     }
@@ -345,7 +353,7 @@ impl Languages {
 mod tests {
     use super::*;
 
-    /// A language built by the table's function must hold and refuse the given words.
+    /// Each language has and lacks the words that the table says.
     #[test]
     fn words() {
         type Build = fn(&mut Languages) -> LangId;

@@ -1,25 +1,28 @@
-//! A set of byte strings, each with a label: the leaf behind enums, choices and the keys of objects.
+//! A set of byte strings, each with a label: the leaf behind enums, choices and keys of objects.
 //!
-//! The strings are sorted, so that "those that start with what was read" is a range: a state is
-//! `(first, last, depth)`, a step is a binary search, and a set of 10,000 strings costs no automaton at all.
-//! A string that ends at `depth` is the first of the range, which is how a match finds its label.
+//! The strings are sorted, so that the strings with a given beginning form a range. A state is
+//! `(first, last, depth)` and a step is a binary search. A set of 10,000 strings needs no
+//! automaton. A string that ends at `depth` is the first of its range, and gives the match its
+//! label.
 
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::fingerprint::Fingerprinter;
 
-/// The label of strings nobody tells apart.
+/// The label of strings that nobody needs to tell apart.
 pub const UNLABELLED: u32 = u32::MAX;
 
-/// Sorted, distinct byte strings with a label each.
+/// Sorted, distinct byte strings, each with a label.
 pub struct LiteralSet {
     items: Box<[(Box<[u8]>, u32)]>,
     fingerprint: u128,
     is_text: bool,
+    is_ascii: bool,
     longest: usize,
 }
 
 impl LiteralSet {
-    /// Sorts `items` and removes duplicates (the first of equal strings keeps its label). O(n log n).
+    /// Sorts `items` and removes duplicates. The first of equal strings keeps its label.
+    /// Takes O(n log n).
     pub fn new(items: impl IntoIterator<Item = (Vec<u8>, u32)>) -> Self {
         let mut items: Vec<(Box<[u8]>, u32)> =
             items.into_iter().map(|(bytes, label)| (bytes.into_boxed_slice(), label)).collect();
@@ -30,8 +33,9 @@ impl LiteralSet {
             f = f.bytes(bytes).word(u64::from(*label));
         }
         let is_text = items.iter().all(|(bytes, _)| std::str::from_utf8(bytes).is_ok());
+        let is_ascii = items.iter().all(|(bytes, _)| bytes.is_ascii());
         let longest = items.iter().map(|(bytes, _)| bytes.len()).max().unwrap_or(0);
-        LiteralSet { items: items.into(), fingerprint: f.finish(), is_text, longest }
+        LiteralSet { items: items.into(), fingerprint: f.finish(), is_text, is_ascii, longest }
     }
 
     /// The number of strings.
@@ -39,7 +43,7 @@ impl LiteralSet {
         self.items.len()
     }
 
-    /// Whether there is no string.
+    /// True if there is no string.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -55,22 +59,36 @@ impl LiteralSet {
         self.fingerprint
     }
 
-    /// Bytes of the longest string.
+    /// The number of characters that begin in the `i`-th string from `depth` on.
+    pub fn characters(&self, i: u32, depth: u32) -> u32 {
+        let bytes = &self.items[i as usize].0[depth as usize..];
+        if self.is_ascii {
+            return bytes.len() as u32;
+        }
+        bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u32
+    }
+
+    /// True if the `i`-th string is text and a character begins, or the string ends, at `depth`.
+    pub fn stands_between_characters(&self, i: u32, depth: u32) -> bool {
+        self.is_text && self.items[i as usize].0.get(depth as usize).is_none_or(|b| b & 0xc0 != 0x80)
+    }
+
+    /// The number of bytes of the longest string.
     pub fn longest(&self) -> usize {
         self.longest
     }
 
-    /// Whether every string is UTF-8.
+    /// True if every string is UTF-8.
     pub fn is_text(&self) -> bool {
         self.is_text
     }
 
-    /// Whether the first of the strings `lo..hi` ends at `depth`.
+    /// True if the string `lo` ends at `depth`.
     pub fn accepts(&self, lo: u32, depth: u32) -> bool {
         self.items[lo as usize].0.len() == depth as usize
     }
 
-    /// The range left of `lo..hi` after reading `byte` at `depth`.
+    /// The part of the range `lo..hi` whose strings have `byte` at `depth`. `None` if it is empty.
     pub fn step(&self, lo: u32, hi: u32, depth: u32, byte: u8) -> Option<(u32, u32)> {
         let range = &self.items[lo as usize..hi as usize];
         let at = |s: &(Box<[u8]>, u32)| s.0.get(depth as usize).copied();
@@ -79,7 +97,7 @@ impl LiteralSet {
         (from < to).then_some((lo + from as u32, lo + to as u32))
     }
 
-    /// The bytes at `depth` of the strings `lo..hi`, by a binary search for each.
+    /// The bytes that the strings `lo..hi` have at `depth`. Takes a binary search for each byte.
     pub fn next_bytes(&self, lo: u32, hi: u32, depth: u32) -> ByteSet {
         let mut set = ByteSet::EMPTY;
         let mut range = &self.items[lo as usize..hi as usize];
@@ -95,7 +113,7 @@ impl LiteralSet {
         set
     }
 
-    /// Every byte that occurs is alone in its class.
+    /// The partition in which every byte that occurs is alone in its class.
     pub fn classes(&self) -> ByteClasses {
         let mut set = ByteSet::EMPTY;
         for (bytes, _) in &self.items {

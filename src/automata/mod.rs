@@ -2,30 +2,33 @@
 //!
 //! # The idea
 //!
-//! A language is an *expression* ([`Expr`]) and an automaton state is nothing else than an expression too:
-//! the state reached by byte `b` from the language `L` is the derivative `{ w | b·w ∈ L }` (Brzozowski, 1964).
-//! Expressions live in a pool ([`Languages`]) that interns them, simplifies them while they are built and
-//! memoises their derivatives, so that a language is determinised exactly as far as somebody walks it. Union,
-//! intersection and complement cost one node each, and states that mean the same mostly *are* the same: "any key
-//! except `a`, `b`" becomes "any string" as soon as `a` and `b` are ruled out.
+//! A language is an *expression* ([`Expr`]), and so is a state of its automaton. The byte `b` leads
+//! from the language `L` to the state `{ w | b·w ∈ L }`, which is called the derivative of `L` by
+//! `b`: from `abc|ax` the byte `a` leads to `bc|x`. Expressions live in a pool ([`Languages`]). The
+//! pool interns them, simplifies them while they are built, and memoises their derivatives, so that
+//! a language is determinised exactly as far as somebody walks it. Union, intersection and
+//! complement cost one node each. States with the same words are mostly the same expression: "any
+//! key except `a` and `b`" becomes "any string" as soon as `a` and `b` are ruled out.
 //!
-//! The leaves are one file each: [`chars`] (one character of a set, in UTF-8), [`literals`] (sorted literals
-//! with labels), [`json_string`] (the JSON spelling of a decoded language) and [`machine`] (anything that is
-//! easier to say as a transition function, such as "multiples of 7").
+//! Each leaf has its file: [`chars`] has one character of a set, in UTF-8; [`literals`] has sorted
+//! literals with labels; [`json_string`] has the JSON spellings of a decoded language; [`machine`]
+//! has languages that are easier to give as a transition function, such as the multiples of 7.
 //!
 //! # Trim
 //!
-//! No state exists from which no word is left: [`Languages::step`] returns [`LangId::NEVER`] instead. Without
-//! `∩` and `¬` this holds by construction; with them the pool searches for a word, within a budget ([`emptiness`]).
+//! A word can be completed from every state: for a byte after which no word is left,
+//! [`Languages::step`] returns [`LangId::NEVER`]. Without `∩` and `¬` this holds by construction.
+//! With them the pool searches for a word, within a budget ([`emptiness`]).
 //!
 //! # The price
 //!
-//! Derivatives find the same state less often than a minimal automaton would, and a counted group is one state
-//! per count (the engine above clamps counts no token can tell apart).
+//! Derivatives have more states than a minimal automaton, and a counted group has a state for each
+//! count. The engine takes counts that no token can tell apart for the same.
 //!
-//! Source: J. Brzozowski, *Derivatives of Regular Expressions* (1964); S. Owens, J. Reppy, A. Turon,
-//! *Regular-expression derivatives re-examined* (2009), for byte classes.
+//! Sources: J. Brzozowski, *Derivatives of Regular Expressions* (1964); S. Owens, J. Reppy, A.
+//! Turon, *Regular-expression derivatives re-examined* (2009), for byte classes.
 
+mod budget;
 pub mod byte_classes;
 pub mod chars;
 pub mod compare;
@@ -40,8 +43,11 @@ mod import;
 pub mod interrupt;
 pub mod json_string;
 pub mod languages;
+mod leading;
+mod lengths;
 pub mod literals;
 pub mod machine;
+pub mod multiples;
 pub mod number;
 pub mod regex;
 mod rounds;
@@ -57,5 +63,5 @@ pub use languages::{Expr, LangId, Languages};
 pub use literals::{LiteralSet, UNLABELLED};
 pub use machine::{DigitRuns, Machine};
 
-/// `max` of an unbounded repetition.
+/// The maximum of a repetition without a maximum.
 pub const UNBOUNDED: u32 = u32::MAX;

@@ -1,16 +1,19 @@
-//! Alternatives that differ in how many rounds are left of a repetition, and alternatives that others take in.
+//! Alternatives that differ only in the rounds left of a repetition, and alternatives whose words
+//! another alternative has.
 //!
-//! After some bytes of `y{1,200}` over a body that can be read in several lengths, the body has been read so or so often. Each way
-//! is an alternative, `y{1,197} ∪ y{1,196} ∪ …`, and together they are one: `y{0,197}`. With another repetition around, such
-//! as `(y{0,200} x?){0,20}`, they differ in two counts, and most of them are words of the one that has read least.
+//! Let the body `y` of `y{1,200}` be readable in several lengths. After some bytes, it may have
+//! been read three or four times. Each way is an alternative, `y{1,197} ∪ y{1,196} ∪ …`, and all
+//! together are one: `y{1,197}`. With another repetition around, as in `(y{0,200} x?){0,20}`,
+//! alternatives differ in two counts. The words of most of them are words of the alternative that
+//! has read least.
 //!
-//! Both rules are about size alone. Without them a state has as many alternatives as there are counts, or pairs of counts,
-//! and every byte makes new ones.
+//! Both rules only keep states small. Without them a state has as many alternatives as there are
+//! counts, or pairs of counts, and every byte makes new ones.
 
 use super::languages::{Expr, LangId, Languages};
 use super::UNBOUNDED;
 
-/// Rounds of `body`, then `rest`.
+/// The alternative `body{min,max} rest`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rounds {
     body: LangId,
@@ -19,10 +22,10 @@ struct Rounds {
     max: u32,
 }
 
-/// Alternatives that are compared with each other.
+/// The most alternatives that are compared with each other.
 const MAX_COMPARED: usize = 64;
 
-/// Steps of one comparison.
+/// The most steps of one comparison.
 const COMPARISON: u32 = 48;
 
 impl Languages {
@@ -37,7 +40,8 @@ impl Languages {
         }
     }
 
-    /// `r{1,3}x ∪ r{2,5}x = r{1,5}x`, and `rx` and `x` count as one round and none.
+    /// Merges alternatives with adjoining counts: `r{1,3}x ∪ r{2,5}x = r{1,5}x`. Here `rx` counts
+    /// as one round and `x` as none.
     pub(super) fn merge_rounds(&mut self, flat: &mut Vec<LangId>) {
         let mut rounds: Vec<Rounds> = flat.iter().filter_map(|&part| self.rounds(part)).collect();
         if rounds.is_empty() || flat.len() < 2 {
@@ -108,7 +112,7 @@ impl Languages {
         *flat = again;
     }
 
-    /// Leaves out alternatives with counts all whose words others have.
+    /// Leaves out an alternative with counts if another alternative has all its words.
     pub(super) fn drop_covered(&mut self, flat: &mut Vec<LangId>) {
         let is_counted = |pool: &Self, part: LangId| pool.info[part.index()].largest_count > 1;
         let counted: Vec<LangId> = flat.iter().copied().filter(|&part| is_counted(self, part)).collect();
@@ -130,7 +134,7 @@ impl Languages {
         }
     }
 
-    /// Whether every word of `b` is one of `a`, as far as their form shows it.
+    /// True if the form of `a` and `b` shows that every word of `b` is a word of `a`.
     fn covers(&mut self, a: LangId, b: LangId, left: &mut u32) -> bool {
         if a == b || b == LangId::NEVER {
             return true;
@@ -157,7 +161,7 @@ impl Languages {
             if min == 0 && self.covers(rest, b, left) {
                 return true;
             }
-            // One round of what is made of parts itself, which `b` may be in the midst of.
+            // `b` may be in the midst of a round, so one round is written out.
             if matches!(self.expr(body), Expr::Concat(..) | Expr::Repeat(..)) {
                 let fewer = if max == UNBOUNDED { max } else { max - 1 };
                 let others = self.repeat(body, min.saturating_sub(1), fewer);
@@ -181,7 +185,7 @@ impl Languages {
 mod tests {
     use super::*;
 
-    /// States after many bytes have few alternatives, whatever the counts.
+    /// States after many bytes have few alternatives, whatever the counts are.
     #[test]
     fn alternatives_do_not_multiply() {
         let mut pool = Languages::new();

@@ -1,12 +1,15 @@
-//! Short words: what must at least be read to complete a language.
+//! Short words: the least that completes a language.
 //!
-//! The shortest word of most expressions follows from those of their parts: of a concatenation it is theirs in a row, of a union
-//! the shorter one, of at least a thousand characters a character a thousand times. Only intersections, complements, machines and
-//! the middle of an escape need a search: A* over derivatives, with [`Info::at_least`](super::facts::Info) for what is left, which
-//! ends where a state is met whose shortest word is known or follows from its parts.
+//! The shortest word of most expressions follows from the shortest words of the parts. For a
+//! concatenation they are put in a row, and for a union the shorter one is taken. For `[a-z]{9,}`
+//! it is one character nine times. Only intersections, complements, machines and the middle of an
+//! escape need a search. It is A* over derivatives. [`Info::at_least`](super::facts::Info) bounds
+//! the rest of a word from below. The search ends at a state whose shortest word is known or
+//! follows from its parts.
 //!
-//! Words are shortest but for two cases. Of the text of a JSON string the shortest is taken, though a longer text might have a shorter
-//! spelling where characters must be escaped. And a search that has found [`EXACT`] states goes on greedily.
+//! A word may be longer than needed in two cases. For a JSON string, the shortest text is taken,
+//! though a longer text may have a shorter spelling if characters must be escaped. And a search
+//! that has found [`EXACT`] states goes on greedily.
 
 use super::chars::DONE;
 use super::interrupt;
@@ -17,20 +20,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-/// States found before a search goes straight for any word.
+/// The number of states after which a search goes straight for any word.
 const EXACT: usize = 20_000;
-/// States found before it is given up.
+/// The number of states after which a search is given up.
 const MOST: usize = 200_000;
-/// Bytes of the longest word that is put together.
+/// The most bytes of a word that is put together.
 const LONGEST: usize = 1 << 24;
-/// How deep expressions are followed down.
+/// The depth to which the parts of expressions are followed.
 const MAX_DEPTH: u32 = 200;
 /// The most labels of one language that are told apart.
 const MAX_LABELS: usize = 4096;
-/// Bytes that are tried first, because words of them are plain to read.
+/// The bytes that are tried first, because words of them are easy to read.
 const PLAIN: &[u8] = b"a0A:-. ";
 
-/// A word, as the end of a longer one that others share.
+/// A word, kept as the end of a longer word that others share.
 #[derive(Clone)]
 struct Suffix {
     of: Arc<[u8]>,
@@ -43,16 +46,16 @@ impl Suffix {
     }
 }
 
-/// What is known of shortest words, by language of one pool.
+/// The shortest words that are known, by the languages of one pool.
 #[derive(Default)]
 pub struct ShortestWords {
-    /// `None` where none was found.
+    /// The word, or `None` if none was found.
     known: HashMap<LangId, Option<Suffix>>,
     labelled: HashMap<LangId, Arc<[Labelled]>>,
     bytes: usize,
 }
 
-/// A word and the label of the literal that it is.
+/// A word and the label of the literal that it spells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labelled {
     /// The word.
@@ -67,7 +70,7 @@ impl ShortestWords {
         (self.known.len() + self.labelled.len()) * 64 + self.bytes
     }
 
-    /// A shortest word of `id`; `None` where there is none, or where bounded work finds none.
+    /// A shortest word of `id`. `None` if there is none, or if bounded work finds none.
     pub fn word(&mut self, languages: &mut Languages, id: LangId) -> Option<Vec<u8>> {
         self.find(languages, id, 0).map(|word| word.bytes().to_vec())
     }
@@ -77,7 +80,8 @@ impl ShortestWords {
         self.find(languages, id, 0).map(|word| word.bytes().len())
     }
 
-    /// A short word of each label of `id`, shortest first; of a language without labels, a shortest word.
+    /// A short word for each label of `id`, the shortest first. For a language without labels, one
+    /// shortest word.
     pub fn labelled(&mut self, languages: &mut Languages, id: LangId) -> Arc<[Labelled]> {
         if let Some(known) = self.labelled.get(&id) {
             return known.clone();
@@ -99,7 +103,8 @@ impl ShortestWords {
         words
     }
 
-    /// The words of literals, in plain or as JSON strings, behind something else; false where `id` is nothing of this kind.
+    /// Collects the words of literals, plain or spelt as JSON strings, that stand behind something
+    /// else, as in `" "? (true|false)`. False if `id` is nothing of this kind.
     fn literal_words(
         &mut self,
         languages: &mut Languages,
@@ -158,7 +163,7 @@ impl ShortestWords {
         word
     }
 
-    /// The word, where it follows from the parts of the expression.
+    /// The shortest word, if it follows from the parts of the expression.
     fn of_parts(&mut self, languages: &mut Languages, id: LangId, depth: u32) -> Option<Vec<u8>> {
         if languages.is_nullable(id) {
             return Some(Vec::new());
@@ -235,7 +240,8 @@ impl ShortestWords {
         None
     }
 
-    /// The word that leads to the state `at` and on by `rest`, kept for all states on the way.
+    /// Keeps the word that leads to the state `at` and goes on with `rest`, for all states on the
+    /// way.
     fn keep(&mut self, search: &Search, at: usize, rest: &Suffix, languages: &Languages) -> Suffix {
         let (mut word, mut states) = (Vec::new(), Vec::new());
         let mut here = at;
@@ -265,7 +271,8 @@ fn label_of(label: u32) -> Option<u32> {
     (label != super::UNLABELLED).then_some(label)
 }
 
-/// The rest of a JSON string whose rest of a text is `text`, to its closing quote.
+/// Writes the rest of a JSON string up to its closing quote. The rest of its decoded text is
+/// `text`.
 fn spell(text: &[u8], mode: JsonMode, out: &mut Vec<u8>) {
     if mode == JsonMode::Start {
         out.push(b'"');
@@ -274,11 +281,11 @@ fn spell(text: &[u8], mode: JsonMode, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// A short character of a node of the pool's character graph, a plain one if it has one.
+/// A short character of a node of the pool's character graph, and a plain one if there is one.
 fn character(languages: &Languages, node: u32) -> Vec<u8> {
     let mut word = Vec::new();
     let mut node = node;
-    // No deeper than the bytes of a character.
+    // The loop runs no longer than the bytes of a character.
     while node != DONE {
         let edges = languages.chars.edges(node);
         let last = || edges.iter().filter(|edge| edge.next == DONE);
@@ -291,7 +298,7 @@ fn character(languages: &Languages, node: u32) -> Vec<u8> {
                 word.push(byte);
                 break;
             }
-            // The first bytes are in rising order, and with them the lengths of the characters.
+            // First bytes are in rising order, and so are the lengths of characters.
             None => {
                 let Some(edge) = edges.first() else { break };
                 word.push(edge.lo);
@@ -302,7 +309,7 @@ fn character(languages: &Languages, node: u32) -> Vec<u8> {
     word
 }
 
-/// A state that a search has found, and from where.
+/// A state that a search has found, and the way to it.
 struct Found {
     state: LangId,
     from: usize,
@@ -310,7 +317,8 @@ struct Found {
     length: u32,
 }
 
-/// Something to look at: a state from the byte numbered `tried` on, or an end whose rest is known.
+/// An entry of the queue: a state whose bytes from number `tried` on are still to be tried, or an
+/// end with a known rest.
 struct Entry {
     total: u32,
     length: u32,
@@ -320,7 +328,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// Short totals first; among equals what is nearest to the end, then the newest.
+    /// The order of the queue: small totals first, among equals the longest way, then the newest
+    /// state.
     fn key(&self) -> (Reverse<u32>, u32, usize) {
         (Reverse(self.total), self.length, self.at)
     }
@@ -358,7 +367,7 @@ impl Search {
         Search { found, seen: HashSet::from([root]), queue: BinaryHeap::new() }
     }
 
-    /// The state `at` is to be looked at.
+    /// Adds the state `at` to the queue.
     fn push(&mut self, languages: &Languages, at: usize) -> u32 {
         let Found { state, length, .. } = self.found[at];
         let total = self.total(length, languages.at_least(state));
@@ -380,7 +389,8 @@ impl Search {
         }
     }
 
-    /// Looks at what follows a state, until something is found that can be part of a word as short as any.
+    /// Follows the bytes of a state one by one, until one leads to a state that may lie on a
+    /// shortest word.
     fn go_on(&mut self, languages: &mut Languages, at: usize, tried: usize) {
         let Found { state, length, .. } = self.found[at];
         let total = self.total(length, languages.at_least(state));
@@ -399,7 +409,8 @@ impl Search {
     }
 }
 
-/// One byte of each class: what ends a JSON string in one, and in other texts last what must be escaped there.
+/// One byte of each class, in the order in which they are tried. Within a JSON string the quote
+/// comes first.
 fn candidates(languages: &mut Languages, state: LangId) -> Vec<u8> {
     let quote: &[u8] = if matches!(languages.expr(state), Expr::Json { .. }) { b"\"" } else { b"" };
     let classes = languages.byte_classes(state);
@@ -440,7 +451,7 @@ mod tests {
             let word = words.word(&mut pool, id).unwrap_or_else(|| panic!("{pattern}"));
             assert_eq!(word.len(), length, "{pattern}: {}", word.escape_ascii());
             assert!(pool.accepts(id, &word), "{pattern}: {}", word.escape_ascii());
-            // From every state on the way, in a string.
+            // The same from every state on the way through a JSON string.
             let json = pool.json_string(id, Escapes::Any);
             let word = words.word(&mut pool, json).unwrap();
             for at in 0..word.len() {

@@ -1,14 +1,26 @@
-//! Transitions: the derivative of an expression by one byte, memoised by byte class.
+//! Transitions: the derivative of an expression by one byte, memoised by byte class. The derivative
+//! of `ab|ac` by `a` is `b|c`.
 
+use super::chars::DONE;
 use super::facts::Liveness;
-use super::interrupt;
 use super::json_string::JsonMode;
 use super::languages::{Expr, LangId, Languages, UNSTEPPED};
-use super::UNBOUNDED;
+use super::{UNBOUNDED, UNLABELLED};
+
+/// The reading of a byte by optional characters and what follows them.
+enum Spaced {
+    /// The byte can only belong to what follows.
+    Skips,
+    /// The byte can only belong to the characters, and leads to this state.
+    Reads(LangId),
+    /// The byte may belong to either, or the head is something else.
+    Both,
+}
 
 impl Languages {
-    /// The state after `byte`: the language of what may follow. [`LangId::NEVER`] when no word goes on like this
-    /// (and only then, while the search budget lasts). Amortised a table look-up.
+    /// The state after `byte`: the language of the texts that may follow. It is [`LangId::NEVER`]
+    /// if no word goes on like this, and only then while the pool is
+    /// [sound](Languages::is_sound). Mostly a table look-up.
     pub fn step(&mut self, id: LangId, byte: u8) -> LangId {
         let next = self.derive(id, byte);
         if self.info[next.index()].liveness != Liveness::Live && self.is_never(next) {
@@ -22,25 +34,28 @@ impl Languages {
         bytes.iter().fold(id, |id, &b| if id == LangId::NEVER { id } else { self.step(id, b) })
     }
 
-    /// Whether `word` belongs to the language.
+    /// True if `word` belongs to the language.
     pub fn accepts(&mut self, id: LangId, word: &[u8]) -> bool {
         let end = self.step_bytes(id, word);
         self.is_nullable(end)
     }
 
-    /// The derivative, which may turn out to have no word.
-    pub(crate) fn derive(&mut self, id: LangId, byte: u8) -> LangId {
-        // Constant-time leaves keep no row.
+    /// The derivative by `byte`, which may have no word without being [`LangId::NEVER`].
+    pub(crate) fn derive(&mut self, mut id: LangId, byte: u8) -> LangId {
+        while let Expr::Concat(head, tail) = self.exprs[id.index()] {
+            match self.read_spaced(head, tail, byte) {
+                Spaced::Skips => id = tail,
+                Spaced::Reads(next) => return next,
+                Spaced::Both => break,
+            }
+        }
+        // Leaves whose derivatives take constant time keep no row.
         match self.exprs[id.index()] {
             Expr::Never | Expr::Empty => return LangId::NEVER,
             Expr::All => return LangId::ALL,
             Expr::Chars(_) | Expr::Literals { .. } => return self.derive_uncached(id, byte),
-            Expr::Concat(head, tail) => {
-                if let Some(next) = self.derive_spaced(head, tail, byte) {
-                    return next;
-                }
-            }
-            // What is other than some keys has states of its own for each of them, which are left by a byte or two.
+            // A language that excludes some keys has states of its own for each of them, and most
+            // are left after a byte or two.
             Expr::Inter(ref parts) if parts.iter().any(|&p| self.is_other_than_literals(p)) => {
                 return self.derive_uncached(id, byte);
             }
@@ -66,73 +81,42 @@ impl Languages {
             return LangId(self.rows[slot]);
         }
         let next = self.derive_uncached(id, byte);
-        if !interrupt::is_over() {
+        if self.is_sound() {
             self.rows[slot] = next.0;
         }
         next
     }
 
-    /// Optional characters before something else, such as whitespace before a value: a byte belongs to one of the two.
-    /// The engine steps through each such state once or twice, so rows do not pay.
-    fn derive_spaced(&mut self, head: LangId, tail: LangId, byte: u8) -> Option<LangId> {
-        let Expr::Repeat(space, 0, max) = *self.expr(head) else { return None };
-        if !matches!(self.expr(space), Expr::Chars(_)) {
-            return None;
-        }
-        match self.derive(space, byte) {
-            LangId::NEVER => Some(self.derive(tail, byte)),
-            LangId::EMPTY if !self.first_bytes_of_leaf(tail)?.contains(byte) => {
+    /// Looks at optional characters before something else, such as whitespace before a value.
+    /// Mostly a byte can belong to only one of the two. The engine steps through such states once
+    /// or twice, so that rows would not pay.
+    fn read_spaced(&mut self, head: LangId, tail: LangId, byte: u8) -> Spaced {
+        let Expr::Repeat(space, 0, max) = *self.expr(head) else { return Spaced::Both };
+        let Expr::Chars(node) = *self.expr(space) else { return Spaced::Both };
+        match self.chars.step(node, byte) {
+            None => Spaced::Skips,
+            Some(DONE) if self.first_bytes_of_leaf(tail).is_some_and(|first| !first.contains(byte)) => {
                 let rest = self.repeat(space, 0, if max == UNBOUNDED { max } else { max - 1 });
-                Some(self.concat(rest, tail))
+                Spaced::Reads(self.concat(rest, tail))
             }
-            _ => None,
+            Some(_) => Spaced::Both,
         }
     }
 
     fn derive_uncached(&mut self, id: LangId, byte: u8) -> LangId {
-        interrupt::spend(1);
+        if !self.work(1) {
+            return LangId::NEVER;
+        }
         match self.exprs[id.index()].clone() {
             Expr::Never | Expr::Empty => LangId::NEVER,
             Expr::All => LangId::ALL,
             Expr::Chars(node) => match self.chars.step(node, byte) {
                 None => LangId::NEVER,
-                Some(super::chars::DONE) => LangId::EMPTY,
+                Some(DONE) => LangId::EMPTY,
                 Some(next) => self.intern(Expr::Chars(next)),
             },
-            Expr::Literals { set, lo, hi, depth } => {
-                match self.literals[set as usize].step(lo, hi, depth, byte) {
-                    None => LangId::NEVER,
-                    Some((lo, hi)) => {
-                        let only_end = hi - lo == 1 && {
-                            let (bytes, label) = self.literals[set as usize].get(lo);
-                            bytes.len() == depth as usize + 1 && label == super::UNLABELLED
-                        };
-                        if only_end {
-                            LangId::EMPTY
-                        } else {
-                            self.intern(Expr::Literals { set, lo, hi, depth: depth + 1 })
-                        }
-                    }
-                }
-            }
-            Expr::Concat(..) => {
-                // A loop along the chain of nullable heads, so that `a?a?a?…` does not recurse.
-                let mut alternatives = Vec::new();
-                let mut at = id;
-                loop {
-                    let Expr::Concat(head, tail) = *self.expr(at) else {
-                        alternatives.push(self.derive(at, byte));
-                        break;
-                    };
-                    let derived = self.derive(head, byte);
-                    alternatives.push(self.concat(derived, tail));
-                    if !self.is_nullable(head) {
-                        break;
-                    }
-                    at = tail;
-                }
-                self.union(&alternatives)
-            }
+            Expr::Literals { set, lo, hi, depth } => self.derive_literals(set, (lo, hi), depth, byte),
+            Expr::Concat(..) => self.derive_chain(id, byte),
             Expr::Union(parts) => {
                 let parts: Vec<LangId> = parts.iter().map(|&p| self.derive(p, byte)).collect();
                 self.union(&parts)
@@ -176,5 +160,36 @@ impl Languages {
                 self.derive(definition, byte)
             }
         }
+    }
+
+    fn derive_literals(&mut self, set: u32, (lo, hi): (u32, u32), depth: u32, byte: u8) -> LangId {
+        let literals = &self.literals[set as usize];
+        let Some((lo, hi)) = literals.step(lo, hi, depth, byte) else { return LangId::NEVER };
+        let (bytes, label) = literals.get(lo);
+        if hi - lo == 1 && bytes.len() == depth as usize + 1 && label == UNLABELLED {
+            return LangId::EMPTY;
+        }
+        self.intern(Expr::Literals { set, lo, hi, depth: depth + 1 })
+    }
+
+    /// The derivative of a concatenation. A loop follows the chain of nullable heads, so that
+    /// `a?b?c?…` does not recurse.
+    fn derive_chain(&mut self, id: LangId, byte: u8) -> LangId {
+        let mut alternatives = Vec::new();
+        let mut at = id;
+        loop {
+            let Expr::Concat(head, tail) = *self.expr(at) else {
+                alternatives.push(self.derive(at, byte));
+                break;
+            };
+            self.work(1);
+            let derived = self.derive(head, byte);
+            alternatives.push(self.concat(derived, tail));
+            if !self.is_nullable(head) {
+                break;
+            }
+            at = tail;
+        }
+        self.union(&alternatives)
     }
 }

@@ -104,6 +104,7 @@ pub(super) fn complete(
         Some(segments) => tokenize(vocabulary, recogniser, &segments)?,
     };
     interrupt::ended()?;
+    recogniser.machine.check_answers()?;
     completions.tokens += found.as_ref().map_or(0, |tokens| tokens.len());
     completions.found.insert(state, found.clone());
     Ok(found)

@@ -91,12 +91,14 @@ impl Graph {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock, to find something new.
+    /// The lock, to find something new with the whole search budget.
     ///
     /// # Errors
     /// The caller's interrupt, which may end the wait for the lock, too.
     fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
-        Ok(interrupt::lock(&self.core)?)
+        let mut core = interrupt::lock(&self.core)?;
+        core.recogniser.machine.pool.languages.refill();
+        Ok(core)
     }
 
     /// True if the output may end in `state`.

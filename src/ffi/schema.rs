@@ -253,7 +253,9 @@ pub unsafe extern "C" fn hr_schema_options_init(options: *mut hr_schema_options)
 impl From<SchemaError> for Failure {
     fn from(error: SchemaError) -> Self {
         let status = match error {
-            SchemaError::Fuel { .. } | SchemaError::Nesting { .. } => hr_status::HR_ERROR_LIMIT,
+            SchemaError::Fuel { .. } | SchemaError::Nesting { .. } | SchemaError::Search { .. } => {
+                hr_status::HR_ERROR_LIMIT
+            }
             SchemaError::Interrupted(why) => return why.into(),
             SchemaError::Option { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
             _ => hr_status::HR_ERROR_GRAMMAR,

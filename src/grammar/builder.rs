@@ -1,7 +1,7 @@
 //! Building a grammar: rules that may refer to each other, checked and normalised into a [`Grammar`].
 
 use super::node::{Expand, Grammar, GrammarInner, Node, NodeId, NodePool, RuleId};
-use crate::automata::Interrupted;
+use crate::automata::{Interrupted, Languages};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -135,6 +135,7 @@ impl GrammarBuilder {
     /// removed, left recursion is rewritten, and something is left. `expand` serves the lazy nodes
     /// that belong to no [`part`](Self::part).
     pub fn build(mut self, root: NodeId, expand: Option<Arc<dyn Expand>>) -> Result<Grammar, GrammarError> {
+        check_budget(&self.nodes)?;
         if !self.nodes.rules.is_empty() {
             self.check_defined(root)?;
             self.resolve_nullable();
@@ -144,6 +145,7 @@ impl GrammarBuilder {
         if !pool.rules.is_empty() {
             root = super::left_recursion::normalise(&mut pool, root)?;
         }
+        check_budget(&pool)?;
         if root == NodeId::NEVER {
             return Err(GrammarError::Empty { reason: "no alternative can be completed".to_owned() });
         }
@@ -210,4 +212,14 @@ impl Node {
             | Node::Lazy(_) => {}
         }
     }
+}
+
+/// Fails if the search budget of the languages ran out, so that nodes made of their answers mean
+/// nothing.
+fn check_budget(pool: &NodePool) -> Result<(), GrammarError> {
+    if pool.languages.exhausted() {
+        let what = "states searched for a word of an intersection or complement";
+        return Err(GrammarError::Limit { what, limit: Languages::DEFAULT_SEARCH_BUDGET });
+    }
+    Ok(())
 }

@@ -62,6 +62,15 @@ pub enum SchemaError {
         /// The fuel given.
         limit: u64,
     },
+    /// The search for a text or number that satisfies patterns, lengths and numbers together takes
+    /// more work than allowed.
+    #[error("{pointer}: whether any text or number satisfies the schema takes a search of more than {limit} states; simplify `pattern`, `format`, `not` and `allOf` there")]
+    Search {
+        /// The place, as a JSON pointer with `#` in front.
+        pointer: String,
+        /// The number of states that are searched.
+        limit: u64,
+    },
     /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -93,7 +102,8 @@ impl SchemaError {
             | SchemaError::Reference { pointer, .. }
             | SchemaError::Unsatisfiable { pointer }
             | SchemaError::Fuel { pointer, .. }
-            | SchemaError::Nesting { pointer, .. } => Some(pointer),
+            | SchemaError::Nesting { pointer, .. }
+            | SchemaError::Search { pointer, .. } => Some(pointer),
             SchemaError::Json { .. } | SchemaError::Option { .. } | SchemaError::Interrupted(_) => None,
         }
     }

@@ -143,9 +143,10 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Schema
     let (mut nodes, standard) = prototype(&source.options);
     let (root, expander, notes) = source.emit(&mut nodes, standard)?;
     let builder = GrammarBuilder::with_nodes(nodes);
-    let grammar = builder
-        .build(root, Some(Arc::new(expander)))
-        .map_err(|_| SchemaError::Unsatisfiable { pointer: "#".to_owned() })?;
+    let grammar = builder.build(root, Some(Arc::new(expander))).map_err(|error| match error {
+        GrammarError::Limit { limit, .. } => SchemaError::Search { pointer: "#".to_owned(), limit },
+        _ => SchemaError::Unsatisfiable { pointer: "#".to_owned() },
+    })?;
     Ok((grammar, notes))
 }
 
@@ -174,6 +175,9 @@ impl<'t> Source<'t> {
         let Source { text, json, unwrapped: Unwrapped { schema: root, objects_only }, options } = self;
         let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
         let doc = Arc::new(doc);
+        if nodes.languages.is_sound() {
+            nodes.languages.refill();
+        }
         let mut algebra = Algebra::new(doc.clone(), options.into_owned(), standard);
         let root = emit_root(&mut algebra, nodes, objects_only)?;
         Ok((root, Expander { algebra: Mutex::new(algebra) }, (doc, notes)))
@@ -197,6 +201,12 @@ fn emit_root(algebra: &mut Algebra, nodes: &mut NodePool, objects_only: bool) ->
         false => Ok(NodeId::NEVER),
     });
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
+    if nodes.languages.exhausted() {
+        // The pool stays usable for other documents.
+        nodes.languages.refill();
+        let limit = Languages::DEFAULT_SEARCH_BUDGET;
+        return Err(SchemaError::Search { pointer: algebra.doc.place(algebra.at), limit });
+    }
     match result {
         Ok(NodeId::NEVER) => Err(SchemaError::Unsatisfiable { pointer: "#".to_owned() }),
         Ok(root) => Ok(root),
@@ -284,6 +294,10 @@ impl Expander {
         algebra.refuel();
         let result = Eval { algebra: &mut algebra, nodes }.deeply(work);
         interrupt::ended()?;
+        if nodes.languages.exhausted() {
+            let what = "states searched for a word of an intersection or complement";
+            return Err(GrammarError::Limit { what, limit: Languages::DEFAULT_SEARCH_BUDGET });
+        }
         result.map_err(|failure| match failure {
             Failure::Interrupted(why) => why.into(),
             failure => GrammarError::Expansion(explain(&algebra, failure).to_string()),

@@ -1,7 +1,7 @@
 //! Sets of numbers: points, and intervals with divisibility, closed under ∪ ∩ ¬ by arithmetic on exact decimals.
 
 use super::options::Numbers as Policy;
-use crate::automata::number::{Bound, Fraction, SignedZero, Signs};
+use crate::automata::number::{Bound, Fraction, SignedZero};
 use crate::automata::{Decimal, LangId, Languages, UNBOUNDED, UNLABELLED};
 use std::sync::Arc;
 
@@ -160,25 +160,6 @@ impl Part {
         set
     }
 
-    /// The bounds, where they come down to signs.
-    fn signs(&self, zero: SignedZero) -> Option<Signs> {
-        match (&self.lower, &self.upper, zero) {
-            (None, None, SignedZero::Allowed) => Some(Signs::All),
-            (None, None, SignedZero::Refused) => Some(Signs::NoNegativeZero),
-            (Some(low), None, SignedZero::Refused) => {
-                let (zero, one) = (Decimal::zero(), Decimal::parse("1")?);
-                let positive = low.exclusive && low.value == zero || !low.exclusive && low.value == one;
-                let not_negative = !low.exclusive && low.value == zero;
-                match (positive, not_negative) {
-                    (true, _) => Some(Signs::Positive),
-                    (_, true) => Some(Signs::NotNegative),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
     /// The spellings of the part's numbers; `None` when a bound or divisor has too many digits.
     fn language(&self, policy: Policy, pool: &mut Languages) -> Option<LangId> {
         if self.is_any() {
@@ -195,30 +176,25 @@ impl Part {
         let whole_divisor = self.multiples.iter().any(Decimal::is_integer);
         let (fraction, zero) = spelling(policy, self.integer, whole_divisor);
         let mut parts = Vec::new();
-        let signs = self.signs(zero);
-        let refused = &self.not_multiples;
-        let whole = match &self.multiples[..] {
-            [divisor] => pool.whole_multiples_of(divisor, refused, fraction, signs.unwrap_or(Signs::All)),
-            _ => None,
-        };
-        if whole.is_none() || signs.is_none() {
-            parts.push(pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?);
-        }
-        match whole {
-            Some(whole) => parts.push(whole),
+        match self.multiples_between(fraction, zero, pool) {
+            Some(multiples) => parts.push(multiples),
             None => {
+                parts.push(pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?);
+                let mut multiples_of = |divisor: &Decimal| {
+                    pool.multiples_between(divisor, &[], (None, None), fraction, SignedZero::Allowed)
+                };
                 for divisor in &self.multiples {
-                    parts.push(pool.multiples_of(divisor, fraction)?);
+                    parts.push(multiples_of(divisor)?);
                 }
-                for divisor in refused {
-                    let multiples = pool.multiples_of(divisor, fraction)?;
-                    parts.push(pool.not(multiples));
+                let mut refused = Vec::new();
+                for divisor in &self.not_multiples {
+                    refused.push(multiples_of(divisor)?);
                 }
+                if self.integer == Some(false) {
+                    refused.push(pool.number_range(None, None, Fraction::Zeros, SignedZero::Allowed)?);
+                }
+                parts.extend(refused.into_iter().map(|refused| pool.not(refused)));
             }
-        }
-        if self.integer == Some(false) {
-            let integers = pool.number_range(None, None, Fraction::Zeros, SignedZero::Allowed)?;
-            parts.push(pool.not(integers));
         }
         for value in &self.except {
             let spellings = every_spelling(value, pool)?;
@@ -236,6 +212,29 @@ impl Part {
         let minus = pool.bytes(b"-");
         let negative = pool.concat(minus, negative);
         Some(pool.union(&[plain, positive, negative]))
+    }
+
+    /// The spellings of all numbers of the part but its exceptions, by arithmetic and without a
+    /// search. `None` if there is no divisor, or if there are several.
+    fn multiples_between(
+        &self,
+        fraction: Fraction,
+        zero: SignedZero,
+        pool: &mut Languages,
+    ) -> Option<LangId> {
+        let one = Decimal::parse("1")?;
+        let divisor = match &self.multiples[..] {
+            [divisor] => divisor,
+            // Whole numbers are the multiples of 1.
+            [] if self.integer == Some(true) && !self.not_multiples.is_empty() => &one,
+            _ => return None,
+        };
+        let mut not = self.not_multiples.clone();
+        if self.integer == Some(false) {
+            not.push(one.clone());
+        }
+        let bounds = (self.lower.as_ref(), self.upper.as_ref());
+        pool.multiples_between(divisor, &not, bounds, fraction, zero)
     }
 
     /// The numbers of a part between two bounds, if trying few multiples finds them all and they are few.

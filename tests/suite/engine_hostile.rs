@@ -334,7 +334,11 @@ fn every_limit_is_a_typed_error() {
             let tail = l.repeat(letter, 40, 40);
             let (with_a, with_b) = (l.sequence(&[any, a, tail]), l.sequence(&[any, b_, tail]));
             let both = l.inter(&[with_a, with_b]);
-            b.nodes.terminal(both)
+            // Beside another word, these are only searched once an output comes to them.
+            let (x, y) = (l.bytes(b"x"), l.bytes(b"y"));
+            let both = l.concat(y, both);
+            let either = l.union(&[x, both]);
+            b.nodes.terminal(either)
         })
     };
     let result = (|| {

@@ -23,6 +23,7 @@ mod fuzz_corpus;
 mod gguf_files;
 mod lark;
 mod parts;
+mod regular_languages;
 mod sampling;
 mod sampling_distribution;
 mod sampling_golden;

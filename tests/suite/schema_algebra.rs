@@ -355,7 +355,8 @@ fn many_contained() {
     check(&bounds, &[json!([5]), json!([4, 3]), json!(["x", 7])]);
     // The patterns overlap in too many ways, and an error says so before any output.
     let patterns = all((0..30).map(|i| json!({"contains": {"pattern": format!("x{i}")}})).collect());
-    assert!(matches!(refusal(&patterns, &SchemaOptions::default()), SchemaError::Fuel { .. }));
+    let refused = refusal(&patterns, &SchemaOptions::default());
+    assert!(matches!(refused, SchemaError::Fuel { .. } | SchemaError::Search { .. }), "{refused}");
 }
 
 /// Hundreds of alternatives that a tag tells apart.

@@ -1,28 +1,34 @@
-//! From the syntax tree to a language: assertions become intersections.
+//! From the syntax tree to a language. Assertions become intersections or plain expressions.
 //!
 //! # The idea
 //!
-//! A node is compiled together with the language `K` of everything that follows it up to the end of the text
-//! (continuation passing). Then lookahead is nothing special: `(?=X)` before `K` is `K ∩ X·Σ*`, `(?!X)` is
-//! `K ∩ ¬(X·Σ*)`, and `$` is `K ∩ ε`. A star whose body asserts something solves `Z = K ∪ body·Z`
-//! ([`equations`](crate::automata::equations)).
+//! A node is compiled together with the language `K` of everything that follows it, up to the end
+//! of the text. This is called continuation passing. It makes lookahead simple: `(?=X)` before `K`
+//! is `K ∩ X·Σ*`, `(?!X)` is `K ∩ ¬(X·Σ*)`, and `$` is `K ∩ ε`. A star whose body asserts something
+//! solves the equation `Z = K ∪ body·Z` ([`equations`](crate::automata::equations)).
 //!
-//! What *precedes* is not at hand going this way, so it is kept as a finite *context*: for every lookbehind `X` of the
-//! pattern, how far `Σ*·X` has come on the text read so far, as a language of what is missing. `^` is the lookbehind
-//! whose language is `ε`. Contexts and their transitions by characters are explored first; every continuation is
-//! then a row, one language per context, and `(?<=X)` keeps the entries of the contexts where `X` has just matched.
-//! A part without assertions takes one context to several; where the row differs among those, the part is split by
-//! the context it leads to: one character by its ranges, anything longer by intersection with "the texts that lead
-//! from here to there".
+//! The text *before* a node is not at hand in this direction. A finite *context* stands for it. For
+//! every lookbehind `X` of the pattern it holds a state of `Σ*·X` after the text so far. `^` is the
+//! lookbehind whose language is `ε`. The contexts and their transitions by characters are explored
+//! first. A continuation is then a row with one language for each context, and `(?<=X)` keeps the
+//! entries of the contexts in which `X` has just matched. A part without assertions may lead from
+//! one context to several. If the row differs among them, the part is split by the context that it
+//! leads to. For `^` and `\b` its last character alone decides that, so that `[a-z]{2,9}` is split
+//! into `[a-z]{1,8}` and a last letter. Otherwise it is split by intersections with the texts that
+//! lead from one context to another.
+//!
+//! Lookahead of one character, as in `\b` and `(?!x)`, needs no intersection either. The first
+//! factors of `K` are cut down to that character (`automata/leading.rs`).
 //!
 //! # The price
 //!
-//! Nothing for patterns without assertions; two contexts for `^`; for lookbehind as many as its automaton has states,
-//! at most [`CONTEXT_LIMIT`]. Counted groups with assertions inside are unrolled, at most [`WORK_LIMIT`] steps in all.
+//! Patterns without assertions pay nothing. `^` makes two contexts, and a lookbehind makes as many
+//! as its automaton has states, at most [`CONTEXT_LIMIT`]. Counted groups with assertions inside
+//! are unrolled, in at most [`WORK_LIMIT`] steps in all.
 //!
-//! Source: continuation-passing regular expressions are O. Danvy and L. Nielsen, *Defunctionalization at work* (2001);
-//! that lookahead is intersection with the rest is T. Miyazaki and Y. Minamide, *Derivatives of regular expressions
-//! with lookahead* (2019).
+//! Sources: O. Danvy and L. Nielsen, *Defunctionalization at work* (2001), on regular expressions
+//! in continuation-passing style; T. Miyazaki and Y. Minamide, *Derivatives of regular expressions
+//! with lookahead* (2019), on lookahead as an intersection with the rest.
 
 use super::ast::{Node, Side, Sign};
 use super::error::RegexErrorKind;
@@ -33,17 +39,26 @@ use hashbrown::{HashMap, HashSet};
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use smallvec::{smallvec, SmallVec};
 
-/// How many contexts the lookbehinds of a pattern may have together.
+/// The most contexts that the lookbehinds of a pattern may have together.
 pub(super) const CONTEXT_LIMIT: usize = 64;
-/// How many steps the rewriting of assertions may take.
+/// The most steps that the rewriting of assertions may take.
 pub(super) const WORK_LIMIT: usize = 50_000;
+/// The depth to which derivatives may recurse. A round of a counted group that may be empty adds to
+/// it, since the next byte can belong to any of the rounds that follow. A level takes about 1 KB of
+/// the stack, and threads have 2 MB.
+const DEPTH_LIMIT: usize = 500;
+/// The most parts of expressions that the rewriting may look at.
+const PARTS_LIMIT: usize = 8_000_000;
 
-/// What may follow, one language per context.
+/// The code points that no text has.
+const SURROGATES: (u32, u32) = (0xd800, 0xdfff);
+
+/// The languages that may follow, one for each context.
 type Row = SmallVec<[LangId; 2]>;
 
 /// The language of the texts in which `node` matches.
 pub(super) fn compile(pool: &mut Languages, node: &Node, anchoring: Anchoring) -> Result<LangId, Failure> {
-    let mut work = WORK_LIMIT;
+    let mut work = Allowance { steps: WORK_LIMIT, spent: pool.spent() + PARTS_LIMIT as u64 };
     let text = pool.any_text();
     match anchoring {
         Anchoring::Search => Scope::new(pool, node, &mut work, Lookahead::Allowed)?.texts(node, text, text),
@@ -53,32 +68,43 @@ pub(super) fn compile(pool: &mut Languages, node: &Node, anchoring: Anchoring) -
     }
 }
 
-/// Whether assertions may look past the end of what is compiled.
+/// The work that is left within the limits.
+struct Allowance {
+    steps: usize,
+    /// The work that the pool may have done in the end.
+    spent: u64,
+}
+
+/// The right of assertions to look past the end of the text that is compiled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lookahead {
     Allowed,
-    /// Inside lookbehind, where the text ends at the position that looks back.
+    /// Refused within lookbehind, whose text ends at the position that looks back.
     Refused,
 }
 
-/// Characters of `class` lead from one context to `next`.
+/// An edge between contexts: the characters of `class` lead to `next`.
 struct Edge {
     class: ClassUnicode,
     next: usize,
 }
 
-/// One text with its own start: the pattern, or what a lookbehind sees.
+/// A text with its own start: that of the pattern, or that of a lookbehind.
 struct Scope<'p> {
     pool: &'p mut Languages,
-    work: &'p mut usize,
+    work: &'p mut Allowance,
     /// Nodes that hold an assertion.
     asserting: HashSet<*const Node>,
-    /// For `^` and lookbehind nodes: which of the languages of a context they ask for.
+    /// The number of the lookbehind that a node asks for, for `^` and lookbehind nodes.
     behind: HashMap<*const Node, usize>,
-    /// Per context and lookbehind: whether it matches here. Context 0 is the start of the text.
+    /// True for each context and lookbehind if it matches there. Context 0 is the start of the
+    /// text.
     holds: Vec<Vec<bool>>,
     edges: Vec<Vec<Edge>>,
-    /// Names the contexts in keys of unknowns.
+    /// True if a character alone decides which context it leads to, whatever the context before it
+    /// is. This holds if lookbehind sees no further back than one character, as with `^` and `\b`.
+    definite: bool,
+    /// The name of the contexts in keys of unknowns.
     fingerprint: u128,
     plain: HashMap<*const Node, LangId>,
 }
@@ -87,7 +113,7 @@ impl<'p> Scope<'p> {
     fn new(
         pool: &'p mut Languages,
         node: &Node,
-        work: &'p mut usize,
+        work: &'p mut Allowance,
         lookahead: Lookahead,
     ) -> Result<Self, Failure> {
         let mut scope = Scope {
@@ -97,6 +123,7 @@ impl<'p> Scope<'p> {
             behind: HashMap::new(),
             holds: Vec::new(),
             edges: Vec::new(),
+            definite: true,
             fingerprint: 0,
             plain: HashMap::new(),
         };
@@ -106,7 +133,8 @@ impl<'p> Scope<'p> {
         Ok(scope)
     }
 
-    /// Finds the assertions below `node` and compiles what lookbehind asks for. Returns whether there are any.
+    /// Finds the assertions below `node` and compiles the languages of lookbehinds. True if there
+    /// are any assertions.
     fn survey(
         &mut self,
         node: &Node,
@@ -143,7 +171,7 @@ impl<'p> Scope<'p> {
                 let inner = Scope::new(self.pool, body, self.work, Lookahead::Refused);
                 let language = inner.and_then(|mut scope| scope.texts(body, text, LangId::EMPTY));
                 let language = language.map_err(|(at, kind)| {
-                    // `$` knows no place of its own.
+                    // `$` has no place of its own.
                     (if at == (0..0) { span.clone() } else { at }, kind)
                 })?;
                 self.ask(node, language, languages);
@@ -164,7 +192,7 @@ impl<'p> Scope<'p> {
         self.behind.insert(node, index);
     }
 
-    /// Finds all contexts reachable from the start of the text.
+    /// Finds all contexts that can be reached from the start of the text.
     fn explore(&mut self, languages: &[LangId]) -> Result<(), Failure> {
         let mut f = Fingerprinter::new(0xc0);
         for &language in languages {
@@ -178,7 +206,7 @@ impl<'p> Scope<'p> {
             self.holds.push(context.iter().map(|&l| self.pool.is_nullable(l)).collect());
             // Between two cuts, all characters lead to the same context.
             let targets: Vec<_> = context.iter().map(|&l| self.pool.char_targets(l)).collect();
-            let mut cuts: Vec<u32> = vec![0];
+            let mut cuts: Vec<u32> = vec![0, SURROGATES.0, SURROGATES.1 + 1];
             targets.iter().flat_map(|t| t.iter()).for_each(|t| cuts.extend([t.lo, t.hi + 1]));
             cuts.sort_unstable();
             cuts.dedup();
@@ -186,6 +214,10 @@ impl<'p> Scope<'p> {
             let mut edges: Vec<(usize, Vec<(u32, u32)>)> = Vec::new();
             for (i, &lo) in cuts.iter().enumerate() {
                 let hi = cuts.get(i + 1).map_or(0x10_ffff, |next| next - 1);
+                // Surrogates are no characters, and so lead nowhere.
+                if lo == SURROGATES.0 {
+                    continue;
+                }
                 let next: Vec<LangId> = targets
                     .iter()
                     .map(|t| {
@@ -213,14 +245,25 @@ impl<'p> Scope<'p> {
             };
             self.edges.push(edges.into_iter().map(edge).collect());
         }
+        self.definite = self.edges.iter().all(|edges| edges.iter().all(|edge| self.is_definite(edge)));
         Ok(())
     }
 
-    /// The texts with something of `before`, a match of `node`, and something of `after`.
+    /// True if all edges of the first context that share a character with `edge` lead to the same
+    /// context as `edge`.
+    fn is_definite(&self, edge: &Edge) -> bool {
+        self.edges[0].iter().filter(|first| first.next != edge.next).all(|first| {
+            let mut both = first.class.clone();
+            both.intersect(&edge.class);
+            both.ranges().is_empty()
+        })
+    }
+
+    /// The texts that are a word of `before`, a match of `node` and a word of `after`.
     fn texts(&mut self, node: &Node, before: LangId, after: LangId) -> Result<LangId, Failure> {
         let after: Row = smallvec![after; self.edges.len()];
         let mut found = Vec::new();
-        // Alternative by alternative, so that what one asserts does not make the others larger.
+        // Each alternative is compiled alone, so that assertions of one do not make others larger.
         let alternatives = match node {
             Node::Alt(parts) if self.asserting.contains(&std::ptr::from_ref(node)) => parts.as_slice(),
             one => std::slice::from_ref(one),
@@ -234,16 +277,27 @@ impl<'p> Scope<'p> {
     }
 
     fn spend(&mut self, amount: usize) -> Result<(), Failure> {
-        match self.work.checked_sub(amount) {
-            Some(left) => {
-                *self.work = left;
-                Ok(())
-            }
-            None => Err((0..0, RegexErrorKind::Expansion { what: "rewriting steps", limit: WORK_LIMIT })),
+        let expansion = |what, limit| Err((0..0, RegexErrorKind::Expansion { what, limit }));
+        match self.work.steps.checked_sub(amount) {
+            Some(left) if self.pool.work(amount) => self.work.steps = left,
+            _ => return expansion("rewriting steps", WORK_LIMIT),
         }
+        if self.pool.spent() > self.work.spent {
+            return expansion("parts of expressions looked at", PARTS_LIMIT);
+        }
+        Ok(())
     }
 
-    /// `node`, then `k`.
+    /// Fails if derivatives of the languages would recurse too deeply.
+    fn check_depth(&self, row: &Row) -> Result<(), Failure> {
+        if row.iter().any(|&k| self.pool.depth(k) as usize > DEPTH_LIMIT) {
+            let what = "nested rounds that a byte can belong to";
+            return Err((0..0, RegexErrorKind::Expansion { what, limit: DEPTH_LIMIT }));
+        }
+        Ok(())
+    }
+
+    /// The texts that are a match of `node` and then a word of `k`.
     fn follow(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
         if !self.asserting.contains(&std::ptr::from_ref(node)) {
             return self.follow_plain(node, k);
@@ -265,11 +319,30 @@ impl<'p> Scope<'p> {
                 let mut row = self.optional(body, max_left(*min, *max), k)?;
                 for _ in 0..*min {
                     row = self.follow(body, &row)?;
+                    self.check_depth(&row)?;
                 }
                 row
             }
             Node::Start | Node::Look { side: Side::Behind, .. } => self.where_behind(node, k),
             Node::End => k.iter().map(|&k| self.pool.inter(&[k, LangId::EMPTY])).collect(),
+            Node::Look { side: Side::Ahead, sign, body, .. } if one_character(body).is_some() => {
+                let mut class = one_character(body).unwrap_or_else(ClassUnicode::empty);
+                if *sign == Sign::Forbids {
+                    class.negate();
+                }
+                let class = class_language(self.pool, &class);
+                let end = |pool: &Languages, k| *sign == Sign::Forbids && pool.is_nullable(k);
+                k.iter()
+                    .map(|&k| {
+                        let led = self.pool.led_by(k, class);
+                        if end(self.pool, k) {
+                            self.pool.union(&[LangId::EMPTY, led])
+                        } else {
+                            led
+                        }
+                    })
+                    .collect()
+            }
             Node::Look { side: Side::Ahead, sign, body, .. } => {
                 let text = self.pool.any_text();
                 let ahead = self.follow(body, &smallvec![text; k.len()])?;
@@ -287,13 +360,17 @@ impl<'p> Scope<'p> {
         })
     }
 
-    /// `node` reading at least one character, then `k`: what keeps equations guarded.
+    /// The same if `node` reads at least one character, which keeps equations guarded.
     fn follow_some(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
         let nothing: Row = smallvec![LangId::NEVER; k.len()];
         if !self.asserting.contains(&std::ptr::from_ref(node)) {
             let language = self.plain(node);
             if !self.pool.is_nullable(language) {
                 return self.follow_plain(node, k);
+            }
+            if self.definite || k.iter().all(|&other| other == k[0]) {
+                let some = self.follow_ending(node, k)?;
+                return Ok(smallvec![some; k.len()]);
             }
             let not_empty = self.pool.not(LangId::EMPTY);
             let language = self.pool.inter(&[language, not_empty]);
@@ -315,7 +392,8 @@ impl<'p> Scope<'p> {
             Node::Repeat { body, min, max } => {
                 let left = max_left(*min, *max);
                 let mut all = self.optional(body, left, k)?;
-                // One of the optional rounds reads something; rounds before it that read nothing change nothing.
+                // One of the optional rounds reads something. Rounds before it that read nothing
+                // change nothing.
                 let mut some = if left == 0 {
                     nothing
                 } else {
@@ -325,6 +403,8 @@ impl<'p> Scope<'p> {
                 };
                 for _ in 0..*min {
                     (all, some) = self.prepend_some(body, &all, &some)?;
+                    self.check_depth(&all)?;
+                    self.check_depth(&some)?;
                 }
                 Ok(some)
             }
@@ -332,7 +412,8 @@ impl<'p> Scope<'p> {
         }
     }
 
-    /// `part` before what reads anything (`all`) and what reads something (`some`).
+    /// Puts `part` in front of two rows: one for any reading of the parts behind it (`all`), and
+    /// one for readings of at least one character (`some`).
     fn prepend_some(&mut self, part: &Node, all: &Row, some: &Row) -> Result<(Row, Row), Failure> {
         let here = self.follow_some(part, all)?;
         let later = self.follow_nothing(part, some)?;
@@ -340,7 +421,8 @@ impl<'p> Scope<'p> {
         Ok((all, self.union_rows(here.len(), &[here, later])))
     }
 
-    /// `node` matching the empty text, then `k`: only its assertions are left.
+    /// The texts of `k` before which `node` matches the empty text, so that only its assertions
+    /// count.
     fn follow_nothing(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
         if !self.asserting.contains(&std::ptr::from_ref(node)) {
             let language = self.plain(node);
@@ -361,13 +443,13 @@ impl<'p> Scope<'p> {
                 Ok(self.union_rows(k.len(), &rows))
             }
             Node::Repeat { min: 0, .. } => Ok(k.clone()),
-            // At one position, asserting twice is asserting once.
+            // An assertion that is made twice at one position is made once.
             Node::Repeat { body, .. } => self.follow_nothing(body, k),
             assertion => self.follow(assertion, k),
         }
     }
 
-    /// At most `max` times `body`, then `k`.
+    /// The texts that are at most `max` matches of `body` and then a word of `k`.
     fn optional(&mut self, body: &Node, max: u32, k: &Row) -> Result<Row, Failure> {
         if max == UNBOUNDED {
             return self.star(body, k);
@@ -379,12 +461,14 @@ impl<'p> Scope<'p> {
             if next == row {
                 break;
             }
+            self.check_depth(&next)?;
             row = next;
         }
         Ok(row)
     }
 
-    /// Any number of `body`, then `k`: one equation per context.
+    /// The texts that are any number of matches of `body` and then a word of `k`, by one equation
+    /// for each context.
     fn star(&mut self, body: &Node, k: &Row) -> Result<Row, Failure> {
         let mut f = body.fingerprint(Fingerprinter::new(0x57a2)).part(self.fingerprint);
         for &k in k {
@@ -408,7 +492,7 @@ impl<'p> Scope<'p> {
         Ok(unknowns)
     }
 
-    /// Keeps `k` in the contexts where `^` or a lookbehind holds.
+    /// The row `k` in the contexts in which `^` or a lookbehind holds, and nothing in the others.
     fn where_behind(&mut self, node: &Node, k: &Row) -> Row {
         let demanded = !matches!(node, Node::Look { sign: Sign::Forbids, .. });
         let index = self.behind.get(&std::ptr::from_ref(node)).copied().unwrap_or(0);
@@ -425,7 +509,7 @@ impl<'p> Scope<'p> {
             .collect()
     }
 
-    // --- parts without assertions ---------------------------------------------------------------------------
+    // Parts without assertions.
 
     fn follow_plain(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
         if k.iter().all(|&other| other == k[0]) {
@@ -434,6 +518,14 @@ impl<'p> Scope<'p> {
             return Ok(smallvec![language; k.len()]);
         }
         self.spend(k.len())?;
+        if self.definite {
+            let some = self.follow_ending(node, k)?;
+            let language = self.plain(node);
+            if !self.pool.is_nullable(language) {
+                return Ok(smallvec![some; k.len()]);
+            }
+            return Ok(k.iter().map(|&k| self.pool.union(&[some, k])).collect());
+        }
         Ok(match node {
             Node::Literal(text) => {
                 let contexts = 0..k.len();
@@ -445,27 +537,7 @@ impl<'p> Scope<'p> {
                     })
                     .collect()
             }
-            Node::Class(class) => (0..k.len())
-                .map(|context| {
-                    let mut parts: Vec<(LangId, ClassUnicode)> = Vec::new();
-                    for edge in &self.edges[context] {
-                        let mut both = class.clone();
-                        both.intersect(&edge.class);
-                        match parts.iter_mut().find(|part| part.0 == k[edge.next]) {
-                            Some(part) => part.1.union(&both),
-                            None => parts.push((k[edge.next], both)),
-                        }
-                    }
-                    let parts: Vec<LangId> = parts
-                        .into_iter()
-                        .map(|(rest, class)| {
-                            let class = class_language(self.pool, &class);
-                            self.pool.concat(class, rest)
-                        })
-                        .collect();
-                    self.pool.union(&parts)
-                })
-                .collect(),
+            Node::Class(class) => (0..k.len()).map(|context| self.follow_class(context, class, k)).collect(),
             Node::Concat(parts) => {
                 let mut row = k.clone();
                 for part in parts.iter().rev() {
@@ -484,6 +556,90 @@ impl<'p> Scope<'p> {
         })
     }
 
+    /// The texts that are a character of `class`, read in `context`, and then a word of `k`.
+    fn follow_class(&mut self, context: usize, class: &ClassUnicode, k: &Row) -> LangId {
+        let mut parts: Vec<(LangId, ClassUnicode)> = Vec::new();
+        for edge in &self.edges[context] {
+            let mut both = class.clone();
+            both.intersect(&edge.class);
+            match parts.iter_mut().find(|part| part.0 == k[edge.next]) {
+                Some(part) => part.1.union(&both),
+                None => parts.push((k[edge.next], both)),
+            }
+        }
+        let pool = &mut *self.pool;
+        let parts: Vec<LangId> = parts
+            .into_iter()
+            .map(|(rest, class)| {
+                let class = class_language(pool, &class);
+                pool.concat(class, rest)
+            })
+            .collect();
+        pool.union(&parts)
+    }
+
+    /// The texts that are a match of `node` with at least one character and then a word of `k`, for
+    /// a `node` without assertions. The last character decides which entry of `k` counts, so
+    /// contexts must be definite, or the entries all the same.
+    fn follow_ending(&mut self, node: &Node, k: &Row) -> Result<LangId, Failure> {
+        self.spend(1)?;
+        Ok(match node {
+            Node::Literal(text) => match text.chars().last() {
+                Some(last) => {
+                    let end = self.next_context(0, last);
+                    let language = self.pool.bytes(text.as_bytes());
+                    self.pool.concat(language, k[end])
+                }
+                None => LangId::NEVER,
+            },
+            Node::Class(class) => self.follow_class(0, class, k),
+            Node::Concat(parts) => {
+                // The loop goes from the last part forwards. Parts behind the one with the last
+                // character read nothing.
+                let (mut ending, mut rest_may_be_empty) = (LangId::NEVER, true);
+                for part in parts.iter().rev() {
+                    let language = self.plain(part);
+                    ending = self.pool.concat(language, ending);
+                    if rest_may_be_empty {
+                        let here = self.follow_ending(part, k)?;
+                        ending = self.pool.union(&[ending, here]);
+                        rest_may_be_empty = self.pool.is_nullable(language);
+                    }
+                }
+                ending
+            }
+            Node::Alt(parts) => {
+                // Literal alternatives with the same rest are one sorted set, however many there
+                // are.
+                let mut literals: Vec<Vec<(Vec<u8>, u32)>> = vec![Vec::new(); k.len()];
+                let mut others: Vec<LangId> = Vec::new();
+                for part in parts {
+                    match part {
+                        Node::Literal(text) => {
+                            let end = text.chars().last().map_or(0, |c| self.next_context(0, c));
+                            literals[end].push((text.clone().into_bytes(), UNLABELLED));
+                        }
+                        other => others.push(self.follow_ending(other, k)?),
+                    }
+                }
+                for (&rest, literals) in k.iter().zip(literals) {
+                    let literals = self.pool.literals(literals);
+                    others.push(self.pool.concat(literals, rest));
+                }
+                self.pool.union(&others)
+            }
+            Node::Repeat { max: 0, .. } => LangId::NEVER,
+            Node::Repeat { body, min, max } => {
+                let last = self.follow_ending(body, k)?;
+                let body = self.plain(body);
+                let max = if *max == UNBOUNDED { UNBOUNDED } else { max - 1 };
+                let before = self.pool.repeat(body, min.saturating_sub(1), max);
+                self.pool.concat(before, last)
+            }
+            Node::Empty | Node::Start | Node::End | Node::Look { .. } => LangId::NEVER,
+        })
+    }
+
     fn next_context(&self, context: usize, c: char) -> usize {
         let holds = |e: &&Edge| {
             let ranges = e.class.ranges();
@@ -493,7 +649,7 @@ impl<'p> Scope<'p> {
         self.edges[context].iter().find(holds).map_or(context, |edge| edge.next)
     }
 
-    /// A word of `language`, then `k`.
+    /// The texts that are a word of `language` and then a word of `k`.
     fn apply(&mut self, language: LangId, k: &Row) -> Row {
         if language == LangId::EMPTY {
             return k.clone();
@@ -518,10 +674,10 @@ impl<'p> Scope<'p> {
         self.union_rows(k.len(), &parts)
     }
 
-    /// Per context: the texts that lead from it to one of the `accepting` contexts.
+    /// The texts that lead from each context to one of the `accepting` contexts.
     fn paths(&mut self, accepting: &[bool]) -> Vec<LangId> {
         let n = accepting.len();
-        // reach[a] has bit b: b is reachable from a by one character or more. n ≤ 64.
+        // Bit b of reach[a] says that one character or more lead from a to b. There are at most 64.
         let mut reach: Vec<u64> =
             (0..n).map(|c| self.edges[c].iter().fold(0, |set, edge| set | 1u64 << edge.next)).collect();
         for via in 0..n {
@@ -549,7 +705,7 @@ impl<'p> Scope<'p> {
                 }
             }
         }
-        // What is left has no cycle but its own loop: those it leads to come first.
+        // The rest is on no cycle but its own loop. Contexts that others lead to come first.
         let mut rest: Vec<usize> = (0..n).filter(|&c| paths[c].is_none()).collect();
         rest.sort_by_key(|&c| reach[c].count_ones());
         while !rest.is_empty() {
@@ -567,7 +723,8 @@ impl<'p> Scope<'p> {
         paths.into_iter().map(|path| path.unwrap_or(LangId::NEVER)).collect()
     }
 
-    /// The paths from `c`, given those from where its characters lead.
+    /// The texts that lead from the context `c` to an accepting one, given those of the contexts
+    /// that its characters lead to.
     fn path_from(&mut self, c: usize, accepting: &[bool], paths: &[Option<LangId>]) -> LangId {
         let mut parts = Vec::new();
         let mut stay = LangId::EMPTY;
@@ -631,6 +788,23 @@ impl<'p> Scope<'p> {
             }
             leaf => self.plain(leaf),
         }
+    }
+}
+
+/// The characters that `node` matches, if it matches single characters and nothing else.
+fn one_character(node: &Node) -> Option<ClassUnicode> {
+    match node {
+        Node::Class(class) => Some(class.clone()),
+        Node::Literal(text) => {
+            let mut chars = text.chars();
+            let only = chars.next().filter(|_| chars.as_str().is_empty())?;
+            Some(ClassUnicode::new([ClassUnicodeRange::new(only, only)]))
+        }
+        Node::Alt(parts) => parts.iter().try_fold(ClassUnicode::empty(), |mut all, part| {
+            all.union(&one_character(part)?);
+            Some(all)
+        }),
+        _ => None,
     }
 }
 

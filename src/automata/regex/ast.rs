@@ -1,26 +1,28 @@
-//! The syntax tree both dialects are read into: what is matched, and what is asserted about the surroundings.
+//! The syntax tree that both dialects are read into: the texts that are matched, and the assertions
+//! about what surrounds them.
 
 use crate::automata::fingerprint::Fingerprinter;
 use regex_syntax::hir::ClassUnicode;
 use std::ops::Range;
 
-/// Which side of a position an assertion speaks about.
+/// The side of a position that an assertion speaks about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Side {
-    /// What precedes.
+    /// The text before the position, as in `(?<=a)`.
     Behind,
-    /// What follows.
+    /// The text after the position, as in `(?=a)`.
     Ahead,
 }
 
-/// Whether an assertion demands or forbids.
+/// The sense of an assertion: `(?=a)` demands a match and `(?!a)` forbids it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sign {
     Demands,
     Forbids,
 }
 
-/// A regular expression. Nests at most [`NEST_LIMIT`](super::NEST_LIMIT) deep, so that recursion over it is safe.
+/// A regular expression. It nests at most [`NEST_LIMIT`](super::NEST_LIMIT) deep, so that recursion
+/// over it is safe.
 #[derive(Debug)]
 pub(super) enum Node {
     Empty,
@@ -33,11 +35,11 @@ pub(super) enum Node {
         min: u32,
         max: u32,
     },
-    /// Nothing precedes.
+    /// An assertion that nothing precedes: `^`.
     Start,
-    /// Nothing follows.
+    /// An assertion that nothing follows: `$`.
     End,
-    /// `body` matches up to here, or from here on.
+    /// An assertion that `body` matches, or does not match, up to the position or from it on.
     Look {
         side: Side,
         sign: Sign,
@@ -47,7 +49,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// The parts one after the other.
+    /// The concatenation of `parts`.
     pub fn concat(mut parts: Vec<Node>) -> Node {
         match parts.len() {
             0 => Node::Empty,
@@ -56,7 +58,7 @@ impl Node {
         }
     }
 
-    /// Any of the parts.
+    /// The alternation of `parts`.
     pub fn alt(mut parts: Vec<Node>) -> Node {
         match parts.len() {
             1 => parts.remove(0),
@@ -68,7 +70,8 @@ impl Node {
         Node::Look { side, sign, body: Box::new(body), span: span.clone() }
     }
 
-    /// A boundary of words made of `word` characters; or, where `sign` forbids, no boundary.
+    /// The boundary of a word made of characters of `word`, or if `sign` forbids, a position that
+    /// is no boundary.
     pub fn word_boundary(word: &ClassUnicode, sign: Sign, span: &Range<usize>) -> Node {
         let case = |behind: Sign, ahead: Sign| {
             Node::Concat(vec![
@@ -83,7 +86,7 @@ impl Node {
         }
     }
 
-    /// The node is written into `f`; equal trees give equal fingerprints.
+    /// Adds the node to the fingerprint `f`. Equal trees give equal fingerprints.
     pub fn fingerprint(&self, f: Fingerprinter) -> Fingerprinter {
         match self {
             Node::Empty => f.word(1),

@@ -1,35 +1,18 @@
-//! The parser of ECMA-262 patterns (`u` semantics, lenient as annex B).
+//! The parser of ECMA-262 patterns, with the semantics of the flag `u` and much of annex B.
 //!
-//! Recursive descent over groups with a depth limit; everything else is a loop. The grammar is §22.2.1 of
-//! ECMA-262; annex B.1.2 where real schemas need it: escaped punctuation, a lone `]`, `{` or `}`, octal escapes
-//! where no group could be meant, and ranges next to class escapes. Letters that are no escape (`\A`, `\Z`, `\h`)
-//! are errors, since whoever wrote them meant another dialect.
+//! Groups are read by recursive descent with a limit on the depth, and everything else by loops.
+//! The grammar is §22.2.1 of ECMA-262, and annex B.1.2 for the things that real schemas need:
+//! escaped punctuation, a lone `]`, `{` or `}`, octal escapes if no group can be meant, and ranges
+//! next to class escapes. Letters that are no escapes, as in `\A`, `\Z` and `\h`, are errors,
+//! because they belong to another dialect.
 
 use super::ast::{Node, Side, Sign};
 use super::ecma_class::{any, line_terminators, word, Escape};
 use super::error::RegexErrorKind;
+use super::parser::{Flags, Parser};
 use super::{Failure, NEST_LIMIT};
 use crate::automata::UNBOUNDED;
 use std::ops::Range;
-
-/// The flags in force; `(?ims-ims:…)` changes them for a group.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Flags {
-    pub ignore_case: bool,
-    pub multiline: bool,
-    pub dot_all: bool,
-}
-
-pub(super) struct Parser<'a> {
-    pattern: &'a str,
-    /// Byte offset of the next character.
-    pub(super) at: usize,
-    pub(super) flags: Flags,
-    depth: u32,
-    /// Capturing groups of the whole pattern, and whether one is named: they decide what `\1` and `\k` mean.
-    groups: u32,
-    named: bool,
-}
 
 /// Parses a whole pattern.
 pub(super) fn parse(pattern: &str) -> Result<Node, Failure> {
@@ -68,33 +51,7 @@ fn count_groups(pattern: &str) -> (u32, bool) {
 }
 
 impl Parser<'_> {
-    pub(super) fn rest(&self) -> &str {
-        &self.pattern[self.at..]
-    }
-
-    pub(super) fn next(&mut self) -> Option<char> {
-        let c = self.rest().chars().next()?;
-        self.at += c.len_utf8();
-        Some(c)
-    }
-
-    pub(super) fn eat(&mut self, c: char) -> bool {
-        let found = self.rest().starts_with(c);
-        if found {
-            self.at += c.len_utf8();
-        }
-        found
-    }
-
-    fn eat_str(&mut self, text: &str) -> bool {
-        let found = self.rest().starts_with(text);
-        if found {
-            self.at += text.len();
-        }
-        found
-    }
-
-    /// Alternatives up to the end or a closing parenthesis, which is left unread.
+    /// Reads alternatives up to the end or to a closing parenthesis, which is left unread.
     fn disjunction(&mut self) -> Result<Node, Failure> {
         let mut alternatives = vec![self.alternative()?];
         while self.eat('|') {
@@ -117,7 +74,7 @@ impl Parser<'_> {
         Ok(Node::concat(items))
     }
 
-    /// One atom, and whether a quantifier may follow it.
+    /// Reads one atom. Returns true beside it if a quantifier may follow.
     fn atom(&mut self) -> Result<(Node, bool), Failure> {
         let start = self.at;
         let Some(c) = self.next() else { return Ok((Node::Empty, false)) };
@@ -153,7 +110,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `^` or `$`.
+    /// The meaning of `^` or `$` under the flags.
     fn line_edge(&self, side: Side, start: usize) -> Node {
         let edge = if side == Side::Behind { Node::Start } else { Node::End };
         if !self.flags.multiline {
@@ -193,7 +150,7 @@ impl Parser<'_> {
         })
     }
 
-    /// A group; `(` has been read.
+    /// Reads a group whose `(` has been read.
     fn group(&mut self, start: usize) -> Result<(Node, bool), Failure> {
         self.depth += 1;
         if self.depth > NEST_LIMIT {
@@ -225,7 +182,7 @@ impl Parser<'_> {
         self.depth -= 1;
         Ok(match look {
             None => (body, true),
-            // Annex B lets lookahead be quantified, which never changes what matches beyond zero or once.
+            // Annex B lets lookahead be quantified. Only zero times or at least once matter.
             Some((side, sign)) => (Node::look(side, sign, body, &(start..self.at)), side == Side::Ahead),
         })
     }
@@ -249,7 +206,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `ims-ims:`; `(?` has been read.
+    /// Reads `ims-ims:`, whose `(?` has been read.
     fn modifiers(&mut self, start: usize) -> Result<(), Failure> {
         let mut value = true;
         let mut flags = self.flags;
@@ -289,12 +246,12 @@ impl Parser<'_> {
         if self.at == start {
             self.at += 1;
         }
-        // A lazy quantifier prefers shorter matches among the same words.
+        // A lazy quantifier prefers shorter matches, but has the same words.
         self.eat('?');
         Ok(Node::Repeat { body: Box::new(atom), min, max })
     }
 
-    /// Reads `{n}`, `{n,}` or `{n,m}`; nothing, where the brace stands for itself.
+    /// Reads `{n}`, `{n,}` or `{n,m}`. Reads nothing if the brace stands for itself.
     fn counts(&mut self) -> Result<Option<(u32, u32)>, Failure> {
         let start = self.at;
         self.at += 1;
@@ -322,7 +279,7 @@ impl Parser<'_> {
         Ok(Some((min, max)))
     }
 
-    /// The length and counts of `n}`, `n,}` or `n,m}`, if the text here is one.
+    /// The length and the counts of `n}`, `n,}` or `n,m}`, if one of these stands here.
     fn braces(&self) -> Option<(usize, &str, Option<&str>)> {
         let len = self.rest().bytes().take_while(|b| b.is_ascii_digit() || *b == b',').count();
         if self.rest().as_bytes().get(len) != Some(&b'}') {

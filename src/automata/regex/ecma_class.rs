@@ -1,18 +1,19 @@
 //! Character classes and character escapes of ECMA-262.
 
-use super::ecma::Parser;
 use super::error::RegexErrorKind;
+use super::parser::Parser;
 use super::Failure;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
-/// What a character escape stands for.
+/// The meaning of a character escape.
 pub(super) enum Escape {
     Class(ClassUnicode),
-    /// A code point, surrogates included.
+    /// A code point, which may be a surrogate.
     Point(u32),
 }
 
-/// A class from code points `lo..=hi`; surrogates drop out, since no UTF-8 text holds one.
+/// The class of the code points in the ranges `lo..=hi`. Surrogates are left out, since no UTF-8
+/// text holds one.
 pub(super) fn class_of(ranges: &[(u32, u32)]) -> ClassUnicode {
     ClassUnicode::new(ranges.iter().filter_map(|&(lo, hi)| {
         let lo = char::from_u32(lo).unwrap_or('\u{e000}');
@@ -26,17 +27,18 @@ fn negated(mut class: ClassUnicode) -> ClassUnicode {
     class
 }
 
-/// Every character.
+/// The class of every character.
 pub(super) fn any() -> ClassUnicode {
     class_of(&[(0, 0x10_ffff)])
 }
 
-/// `\n`, `\r`, U+2028 and U+2029.
+/// The class of `\n`, `\r`, U+2028 and U+2029.
 pub(super) fn line_terminators() -> ClassUnicode {
     class_of(&[(0x0a, 0x0a), (0x0d, 0x0d), (0x2028, 0x2029)])
 }
 
-/// `\w`; under the flags `i` and `u` also the two letters that fold to ASCII ones.
+/// The class `\w`. Under the flags `i` and `u` it also has the two letters that fold to ASCII
+/// letters.
 pub(super) fn word(ignore_case: bool) -> ClassUnicode {
     let mut class = class_of(&[(0x30, 0x39), (0x41, 0x5a), (0x5f, 0x5f), (0x61, 0x7a)]);
     if ignore_case {
@@ -45,7 +47,7 @@ pub(super) fn word(ignore_case: bool) -> ClassUnicode {
     class
 }
 
-/// `\s`: WhiteSpace and LineTerminator.
+/// The class `\s`: the characters of WhiteSpace and LineTerminator.
 fn space() -> ClassUnicode {
     class_of(&[
         (0x09, 0x0d),
@@ -61,14 +63,14 @@ fn space() -> ClassUnicode {
     ])
 }
 
-/// One member of a class in brackets.
+/// A member of a class in brackets.
 enum Member {
     Point(u32),
     Class(ClassUnicode),
 }
 
 impl Parser<'_> {
-    /// A class in brackets; `[` has been read.
+    /// Reads a class in brackets, whose `[` has been read.
     pub(super) fn bracket_class(&mut self, open: usize) -> Result<ClassUnicode, Failure> {
         let negate = self.eat('^');
         let mut class = ClassUnicode::empty();
@@ -99,7 +101,7 @@ impl Parser<'_> {
                     let help = "write the smaller character first, or `\\-` for a hyphen";
                     return Err((start..self.at, RegexErrorKind::Syntax { what, help }));
                 }
-                // Annex B: a range to or from a class is the two and a hyphen.
+                // In annex B a range to or from a class is both members and a hyphen.
                 _ => {
                     class.union(&self.member_class(&member));
                     class.union(&class_of(&[(0x2d, 0x2d)]));
@@ -136,16 +138,17 @@ impl Parser<'_> {
         }))
     }
 
-    /// With the flag `i`: everything that folds to a member.
+    /// Adds everything that folds to a member, if the flag `i` is set.
     pub(super) fn folded(&self, mut class: ClassUnicode) -> ClassUnicode {
         if self.flags.ignore_case {
-            // Fails only where regex-syntax was built without its case tables; then nothing folds.
+            // This fails only if regex-syntax was built without its case tables. Then nothing
+            // folds.
             let _ = class.try_case_fold_simple();
         }
         class
     }
 
-    /// A character or class escape; `\` has been read, and something follows it.
+    /// Reads a character escape or class escape, whose `\` has been read.
     pub(super) fn escape(&mut self, start: usize) -> Result<Escape, Failure> {
         let Some(c) = self.next() else {
             let help = "write `\\\\` for a backslash";
@@ -170,7 +173,7 @@ impl Parser<'_> {
                     self.next();
                     u32::from(letter) % 32
                 }
-                // Annex B: a lone `\c` is a backslash, and the `c` stands for itself.
+                // In annex B a lone `\c` is a backslash, and the `c` stands for itself.
                 _ => {
                     self.at -= 1;
                     u32::from('\\')
@@ -181,7 +184,7 @@ impl Parser<'_> {
             }
             'u' => self.unicode_escape(start)?,
             '0'..='7' => {
-                // Annex B: octal, at most \377.
+                // Annex B has octal escapes up to \377.
                 let mut value = c.to_digit(8).unwrap_or(0);
                 for _ in 0..2 {
                     match self.rest().chars().next().and_then(|d| d.to_digit(8)) {
@@ -255,7 +258,7 @@ impl Parser<'_> {
         Ok(unit)
     }
 
-    /// `\p{…}` and `\P{…}`, by the tables of regex-syntax.
+    /// Reads `\p{…}` or `\P{…}`, by the tables of regex-syntax.
     fn property(&mut self, start: usize, negate: bool) -> Result<ClassUnicode, Failure> {
         let help = "write a property such as `\\p{L}`, `\\p{Lu}` or `\\p{Script=Greek}`";
         let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'=';
@@ -273,7 +276,7 @@ impl Parser<'_> {
             .flatten()
             .and_then(|hir| match hir.into_kind() {
                 HirKind::Class(Class::Unicode(class)) => Some(class),
-                // A property of one character is read as that character.
+                // regex-syntax makes a literal of a property with one character.
                 HirKind::Literal(literal) => {
                     let text = String::from_utf8(literal.0.into_vec()).ok()?;
                     Some(class_of(&text.chars().map(|c| (u32::from(c), u32::from(c))).collect::<Vec<_>>()))

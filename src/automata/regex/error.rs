@@ -1,4 +1,4 @@
-//! Why a pattern was refused: what, where, and what to do about it.
+//! The errors of patterns. Each says what is wrong, at which place, and what to do about it.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,56 +11,56 @@ pub struct RegexError {
     kind: RegexErrorKind,
 }
 
-/// What is wrong with a pattern.
+/// The kinds of faults of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegexErrorKind {
-    /// Not a pattern of the dialect.
+    /// The text is no pattern of the dialect.
     #[error("{what}")]
     Syntax {
-        /// What is wrong.
+        /// The fault.
         what: String,
-        /// What to write instead.
+        /// Advice on what to write instead.
         help: &'static str,
     },
-    /// A backreference: such languages are not regular.
+    /// The pattern has a backreference, and such languages are not regular.
     #[error("the backreference `{0}` is not supported: the language would not be regular")]
     Backreference(String),
-    /// Lookahead, `$` or a word boundary inside lookbehind.
+    /// Lookahead, `$` or a word boundary stands inside lookbehind.
     #[error("an assertion about what follows is not supported inside lookbehind")]
     AheadInsideBehind,
-    /// Groups nest too deep.
+    /// Groups nest too deeply.
     #[error("the pattern nests deeper than {limit} levels")]
     Nesting {
-        /// How deep it may nest.
+        /// The depth to which groups may nest.
         limit: u32,
     },
     /// The pattern is too long.
     #[error("the pattern has {given} bytes, more than the limit of {limit}")]
     Length {
-        /// Its length in bytes.
+        /// The length of the pattern in bytes.
         given: usize,
-        /// How long it may be.
+        /// The length that it may have.
         limit: usize,
     },
     /// A repetition count is too large.
     #[error("the repetition count is larger than {limit}")]
     Count {
-        /// How large it may be.
+        /// The largest count.
         limit: u32,
     },
     /// Assertions make the pattern too large.
     #[error("its assertions need more than {limit} {what}")]
     Expansion {
-        /// What there was too much of.
+        /// The thing that there was too much of.
         what: &'static str,
-        /// How much is allowed.
+        /// The amount that is allowed.
         limit: usize,
     },
 }
 
 impl RegexErrorKind {
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub fn help(&self) -> &'static str {
         match self {
             RegexErrorKind::Syntax { help, .. } => help,
@@ -95,13 +95,13 @@ impl RegexError {
         self.span.clone()
     }
 
-    /// What is wrong.
+    /// The kind of fault.
     pub fn kind(&self) -> &RegexErrorKind {
         &self.kind
     }
 }
 
-/// Characters shown on either side of the place.
+/// The number of characters that are shown on either side of the place.
 const CONTEXT: usize = 40;
 
 impl fmt::Display for RegexError {

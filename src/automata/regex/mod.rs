@@ -1,63 +1,70 @@
 //! Patterns: regular expressions as languages of UTF-8 text.
 //!
-//! Two dialects are read into one syntax tree: ECMA-262 with the `u` flag, as JSON Schema asks for ([`Dialect::Ecma262`]),
-//! and the syntax of the Rust `regex` crate, read by `regex-syntax`. Counted repetitions and classes
-//! become native expressions of the pool, so that compiling costs the length of the pattern, whatever its counts are.
+//! Two dialects are read into one syntax tree. One is ECMA-262 with the flag `u`, as JSON Schema
+//! asks for ([`Dialect::Ecma262`]). The other is the syntax of the Rust `regex` crate, read by
+//! `regex-syntax`. Counted repetitions and classes become expressions of the pool, so that the time
+//! to compile a pattern grows with its length and not with its counts.
 //!
-//! Assertions (`^ $ \b`, lookahead, lookbehind) are not matched but *rewritten*: each is a regular condition on what
-//! follows or on what precedes, hence an intersection ([`assertions`] tells how). Greedy and lazy quantifiers have the
-//! same language. Only backreferences, which are not regular, and lookahead inside lookbehind are refused.
+//! Assertions (`^ $ \b`, lookahead, lookbehind) are *rewritten*. Each is a regular condition on the
+//! text after a position or before it, and so becomes an intersection or a plain expression, as
+//! [`assertions`] explains. Greedy and lazy quantifiers have the same language. Backreferences are
+//! refused because they are not regular, and lookahead inside lookbehind is refused as well.
 //!
-//! Sources: ECMA-262, 2025, §22.2 and annex B.1.2; the documentation of the `regex` crate; the JSON Schema
-//! specification, 2020-12 core §6.4, on the dialect and on searching instead of matching whole texts.
+//! Sources: ECMA-262, 2025, §22.2 and annex B.1.2; the documentation of the `regex` crate; the JSON
+//! Schema specification, 2020-12 core §6.4, on the dialect and on searching.
 
 mod assertions;
 mod ast;
 mod ecma;
 mod ecma_class;
 mod error;
+mod parser;
 mod rust_syntax;
 
 pub use error::{RegexError, RegexErrorKind};
 
 use super::{LangId, Languages};
 
-/// How deep groups may nest.
+/// The depth to which groups may nest.
 pub const NEST_LIMIT: u32 = 250;
-/// How many bytes a pattern may have.
+/// The most bytes of a pattern.
 pub const LENGTH_LIMIT: usize = 1 << 20;
 
-/// Which regular-expression syntax a pattern is written in.
+/// The syntax that a pattern is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Dialect {
-    /// ECMA-262 (JavaScript) with the `u` flag, as JSON Schema prescribes: `\d` and `\w` are ASCII, `\s` is Unicode,
-    /// `.` is any character but a line terminator, `$` is the end of the text. What only the older grammar of annex
-    /// B allows is read as well where it is harmless: `\-` and other escaped punctuation, a lone `]` or `{`.
+    /// ECMA-262 (JavaScript) with the flag `u`, as JSON Schema prescribes: `\d` and `\w` are ASCII,
+    /// `\s` is Unicode, `.` is any character but a line terminator, and `$` is the end of the text.
+    /// Harmless parts of the older grammar in annex B are read as well: `\-` and other escaped
+    /// punctuation, a lone `]` or `{`.
     #[default]
     Ecma262,
-    /// The Rust `regex` crate: `\d`, `\w`, `\s` and `\b` are Unicode, inline flags, class operations.
+    /// The Rust `regex` crate: `\d`, `\w`, `\s` and `\b` are Unicode, and there are inline flags
+    /// and operations on classes.
     Rust,
 }
 
-/// Which part of a text a pattern must match.
+/// The part of a text that a pattern must match.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Anchoring {
-    /// Some part of it, as in JSON Schema.
+    /// Some part, as in JSON Schema: the pattern `b` matches `abc`.
     Search,
-    /// All of it.
+    /// The whole text.
     Full,
 }
 
-/// The language of the texts that match `pattern`. Every word is UTF-8; the language may be empty (`a^`), which
-/// [`Languages::is_never`] finds out.
+/// The language of the texts that match `pattern`. Every word is UTF-8. The language may be empty,
+/// as that of `a^` is, and [`Languages::is_never`] finds that out.
 ///
-/// Costs time in the length of the pattern, unless assertions stand inside repetitions.
+/// The time it takes grows with the length of the pattern, unless assertions stand inside counted
+/// repetitions.
 ///
 /// ```
 /// use hedgerow::automata::regex::{compile, Anchoring, Dialect};
 /// use hedgerow::automata::Languages;
 /// let mut pool = Languages::new();
-/// let id = compile(&mut pool, r"^(?!tag$)[a-z]{2,10000}$", Dialect::Ecma262, Anchoring::Search).unwrap();
+/// let pattern = r"^(?!tag$)[a-z]{2,10000}$";
+/// let id = compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Search).unwrap();
 /// assert!(pool.accepts(id, b"tags"));
 /// assert!(!pool.accepts(id, b"tag"));
 /// ```
@@ -79,14 +86,19 @@ pub fn compile(
         Dialect::Ecma262 => ecma::parse(pattern),
         Dialect::Rust => rust_syntax::parse(pattern),
     };
-    let (span, kind) = match node.and_then(|node| assertions::compile(pool, &node, anchoring)) {
+    let result = node.and_then(|node| assertions::compile(pool, &node, anchoring));
+    if pool.exhausted() {
+        let limit = Languages::DEFAULT_SEARCH_BUDGET as usize;
+        return Err(fail(0..0, RegexErrorKind::Expansion { what: "states searched", limit }));
+    }
+    let (span, kind) = match result {
         Ok(language) => return Ok(language),
         Err(error) => error,
     };
     Err(fail(span, kind))
 }
 
-/// A place in the pattern and what is wrong there; [`compile`] adds the pattern.
+/// A place in the pattern and its fault. [`compile`] adds the pattern.
 type Failure = (std::ops::Range<usize>, RegexErrorKind);
 
 #[cfg(test)]

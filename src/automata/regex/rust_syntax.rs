@@ -64,7 +64,7 @@ fn assertion(look: Look, span: &Span) -> Node {
     let next_to = |side, sign, class| Node::look(side, sign, Node::Class(class), span);
     let line = || class_of(&[(0x0a, 0x0a)]);
     let line_crlf = |side, first: char, second: char| {
-        // Beside a line terminator, but not in the middle of \r\n.
+        // The position is beside a line terminator, but not in the middle of \r\n.
         let edge = if side == Behind { Node::Start } else { Node::End };
         let other = if side == Behind { Ahead } else { Behind };
         let point = |c: char| class_of(&[(u32::from(c), u32::from(c))]);

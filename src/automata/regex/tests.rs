@@ -1,4 +1,4 @@
-//! Tables: which texts a pattern finds, and what is said about patterns that are refused.
+//! Tables of patterns: the texts that each finds, and the errors of patterns that are refused.
 
 use super::*;
 

@@ -256,6 +256,7 @@ impl MaskBuilder<'_> {
                 }
             }
         }
+        self.recogniser.machine.check_answers()?;
         let size = self.vocabulary.size();
         let (mask, is_new_set) = parts.into_mask(size, &mut self.memo.unions);
         if is_new_set {
@@ -330,7 +331,7 @@ impl MaskBuilder<'_> {
     ) -> Result<(), EngineError> {
         // A new summary may take milliseconds.
         interrupt::check()?;
-        let found = self.terminal_summary(language);
+        let found = self.terminal_summary(language)?;
         if let Some(whitespace) = &found.whitespace {
             parts.add_set(whitespace.clone());
         }
@@ -344,17 +345,21 @@ impl MaskBuilder<'_> {
         self.add_summary(thread, &found.summary, trie, filter, parts, is_item.then_some(recheck))
     }
 
-    fn terminal_summary(&mut self, language: LangId) -> Arc<TerminalSummary> {
+    fn terminal_summary(&mut self, language: LangId) -> Result<Arc<TerminalSummary>, EngineError> {
         if let Some(known) = self.memo.summaries.get(&language) {
-            return known.clone();
+            return Ok(known.clone());
         }
         let languages = &mut self.recogniser.machine.pool.languages;
         let summary = self.shared.terminal(languages, &mut self.memo.rows, self.vocabulary, language);
         let summary = Arc::new(summary);
-        if !interrupt::is_over() {
-            self.memo.summaries.insert(language, summary.clone());
+        if !self.recogniser.machine.pool.languages.is_sound() {
+            // Some rows may have been cut short.
+            self.memo.rows = DenseRows::new();
+            self.recogniser.machine.check_answers()?;
+            return Ok(summary);
         }
-        summary
+        self.memo.summaries.insert(language, summary.clone());
+        Ok(summary)
     }
 
     /// Adds the tokens inside, and the tokens that leave by an exit and whose suffix the thread's

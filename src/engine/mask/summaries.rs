@@ -22,7 +22,7 @@ use super::difference::Difference;
 use super::summary::{Base, BasePart, Inside, Summary};
 use super::trie_walk::{TrieWalk, WalkResult};
 use super::vocabulary_index::{IndexedTrie, LengthUnit, VocabularyIndex, MAX_SLICED_LEN};
-use crate::automata::{interrupt, Escapes, LangId, Languages};
+use crate::automata::{Escapes, LangId, Languages};
 use crate::engine::ablation::{enabled, Optimisation};
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
@@ -207,8 +207,7 @@ impl Summariser<'_> {
         let difference = self.by_difference(language);
         let (summary, visited) = difference.unwrap_or_else(|| self.by_walk(language));
         let summary = Arc::new(summary);
-        let is_guess = self.walk.languages.exhausted() || interrupt::is_over();
-        if visited >= WORTH_SHARING && !is_guess {
+        if visited >= WORTH_SHARING && self.walk.languages.is_sound() {
             self.cache.insert(key, &summary, self.walk.trie);
         }
         summary

@@ -178,13 +178,11 @@ impl Machine {
         Ok(())
     }
 
-    /// Interns the state being built, once no node is left to be entered. Threads at the same place
-    /// become one thread whose continuation is the union of theirs.
+    /// Checks that answers of the languages can be relied on: their search budget has lasted.
     ///
     /// # Errors
-    /// The caller's interrupt, [`Limits::search_states`], and too many states.
-    pub fn intern_built(&mut self) -> Result<StateId, EngineError> {
-        interrupt::ended()?;
+    /// [`Limits::search_states`].
+    pub fn check_answers(&self) -> Result<(), EngineError> {
         if self.pool.languages.exhausted() {
             return Err(EngineError::Limit {
                 what: "states searched for a word of an intersection or complement",
@@ -192,6 +190,17 @@ impl Machine {
                 field: "search_states",
             });
         }
+        Ok(())
+    }
+
+    /// Interns the state being built, once no node is left to be entered. Threads at the same place
+    /// become one thread whose continuation is the union of theirs.
+    ///
+    /// # Errors
+    /// The caller's interrupt, [`Limits::search_states`], and too many states.
+    pub fn intern_built(&mut self) -> Result<StateId, EngineError> {
+        interrupt::ended()?;
+        self.check_answers()?;
         let threads = &mut self.builder.threads;
         threads.sort_unstable();
         let mut merged: Vec<Thread> = Vec::with_capacity(threads.len() + 1);

@@ -1,8 +1,9 @@
-//! Which names a regular expression gives its groups and names in backreferences: at most one group has a name, and
-//! `\k<…>` repeats it.
+//! Which names a regular expression gives its groups and names in backreferences: at most one group
+//! has a name, and `\k<…>` repeats it.
 //!
-//! A rule beside the grammar in [`regex`](super::regex), met by an automaton that keeps the name: so a name has at most
-//! nine characters. A backreference may only follow the group's name (ECMA-262 lets it come first, too).
+//! A rule beside the grammar in [`regex`](super::regex), met by an automaton that keeps the name:
+//! so a name has at most nine characters. A backreference may only follow the group's name
+//! (ECMA-262 lets it come first, too).
 
 use crate::automata::byte_classes::{ByteClasses, ByteSet};
 use crate::automata::{LangId, Languages, Machine};
@@ -28,13 +29,17 @@ mod phase {
     pub const REPEATED: u64 = 9;
 }
 
-/// A state: the phase; how many characters of the name in hand are read; the name, first character lowest.
+/// A state: the phase, the number of characters of the name at hand that were read, and the name
+/// with its first character lowest. A *forgotten* name cannot be repeated.
 #[derive(Clone, Copy)]
 struct State {
     phase: u64,
     read: u32,
     name: u64,
 }
+
+/// The name in place of one that is forgotten.
+const FORGOTTEN: u64 = 1 << (BITS * LONGEST);
 
 impl State {
     fn pack(self) -> u64 {
@@ -78,7 +83,7 @@ impl Machine for Names {
             (phase::TEXT | phase::OPEN, b'(') => go(phase::OPEN),
             (phase::OPEN, b'?') => go(phase::QUESTION),
             (phase::TEXT | phase::OPEN, _) => go(phase::TEXT),
-            (phase::ESCAPED, b'k') if name == 0 => None,
+            (phase::ESCAPED, b'k') if name == 0 || name == FORGOTTEN => None,
             (phase::ESCAPED, b'k') => go(phase::REFERENCE),
             (phase::ESCAPED, _) => go(phase::TEXT),
             (phase::CLASS, b'\\') => go(phase::CLASS_ESCAPED),
@@ -90,6 +95,10 @@ impl Machine for Names {
             (phase::ANGLE, _) => Some(State { phase: phase::NAME, read: 1, name: code(byte)? }),
             (phase::NAME, b'>') => go(phase::TEXT),
             (phase::NAME, _) if read == LONGEST => None,
+            (phase::NAME, _) if name == FORGOTTEN => {
+                code(byte)?;
+                Some(State { phase: at, read: read + 1, name })
+            }
             (phase::NAME, _) => {
                 Some(State { phase: at, read: read + 1, name: name | code(byte)? << (BITS * read) })
             }
@@ -105,6 +114,24 @@ impl Machine for Names {
 
     fn accepts(&self, state: u64) -> bool {
         matches!(State::unpack(state).phase, phase::TEXT | phase::OPEN)
+    }
+
+    fn narrower(&self, state: u64) -> Option<u64> {
+        let State { phase: at, read, name } = State::unpack(state);
+        let is_needed = matches!(at, phase::REFERENCE | phase::REPEATED);
+        let is_named = name != 0 && name != FORGOTTEN;
+        (is_named && !is_needed).then(|| State { phase: at, read, name: FORGOTTEN }.pack())
+    }
+
+    fn at_least(&self, state: u64) -> u32 {
+        let State { phase: at, read, name } = State::unpack(state);
+        let length = (u64::BITS - name.leading_zeros()).div_ceil(BITS);
+        match at {
+            phase::TEXT | phase::OPEN => 0,
+            phase::REFERENCE => length + 2,
+            phase::REPEATED => length - read + 1,
+            _ => 1,
+        }
     }
 
     fn classes(&self) -> ByteClasses {

@@ -1,0 +1,515 @@
+//! Lengths of words in characters. They decide if a pattern can be met together with `minLength`
+//! and `maxLength`.
+//!
+//! Let a counted run stand beside another language, such as `.{0,200}` beside `\bfoo\b`. As an
+//! intersection it has the states of the other language times the counts. But a word of it is just
+//! a word of the other language with a length between two numbers. So only the lengths of words of
+//! the other language matter. They are found in four steps, each for the cases that the one before
+//! leaves open:
+//!
+//! 1. Most expressions have words of every length from the shortest to the longest, and both
+//!    lengths follow from those of the parts ([`lengths_of`](Languages::lengths_of)).
+//! 2. A search looks for a word of the other language with at most the maximum of characters. It
+//!    goes on from the state from which the fewest characters may be needed in all (A*). It learns
+//!    a bound for every state that it meets: a state needs at least the characters of the whole
+//!    less those that led there. So the next search goes straight ahead, or ends at once.
+//! 3. All states of the other language are explored, and a breadth-first search backwards from the
+//!    accepting states finds the length of a shortest word for each. This decides unless that
+//!    length is below the minimum.
+//! 4. The sets of states that have a word of exactly 0, 1, 2, … characters are found one from the
+//!    other, up to the maximum or until they repeat. They must repeat, since each set follows from
+//!    the one before.
+//!
+//! The answers hold for every state that was explored, so that this is done once and not for each
+//! state. A word that a search has found is remembered with its length. It is a word for all counts
+//! that admit this length.
+
+use super::facts::{Info, Liveness};
+use super::languages::{Expr, LangId, Languages};
+use super::UNBOUNDED;
+use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// The most states that are explored in the third step.
+const MAX_STATES: usize = 4_096;
+/// The most states that a search of the second step meets.
+const MAX_MET: usize = 2_048;
+/// The most edges that are followed in the fourth step.
+const MAX_WORK: usize = 30_000_000;
+/// The most literals of a set whose lengths are measured.
+const MAX_MEASURED: u32 = 8;
+
+/// The lengths of words of all states that one state leads to.
+pub(super) struct Spectrum {
+    /// The edges from state to state whose bytes begin a character.
+    begun: Vec<(u32, u32)>,
+    /// The edges from state to state whose bytes continue a character.
+    continued: Vec<(u32, u32)>,
+    /// The length of a shortest word, by state. `u32::MAX` if there is no word.
+    shortest: Vec<u32>,
+    /// The states that have a word of a length, as bits, by that length.
+    levels: Vec<Box<[u64]>>,
+    level_index: HashMap<Box<[u64]>, usize>,
+    /// The level that follows the last one, once the levels repeat.
+    repeats_from: Option<usize>,
+}
+
+/// An intersection with a run of characters, apart from the counts of the run.
+#[derive(Clone, Copy)]
+pub(super) struct Counted {
+    /// The intersection with any number of these characters.
+    rest: LangId,
+    min: u32,
+    max: u32,
+}
+
+/// A state that a search of the second step has met.
+struct Met {
+    state: LangId,
+    /// The place of the state before it.
+    from: usize,
+    /// 1 if the byte that leads there begins a character, else 0.
+    begins: u32,
+    /// The characters on the shortest way there that is known.
+    length: u32,
+}
+
+/// Everything that is known about lengths, by state.
+#[derive(Default)]
+pub(super) struct Spectra {
+    /// The spectrum of a state, and the number of the state in it.
+    places: HashMap<LangId, (u32, u32)>,
+    all: Vec<Spectrum>,
+    /// States that lead to too many states.
+    too_large: HashSet<LangId>,
+    /// The length of some word.
+    words: HashMap<LangId, u32>,
+    /// A lower bound on the lengths of words.
+    least: HashMap<LangId, u32>,
+}
+
+impl Clone for Spectra {
+    /// An empty record: the pool itself keeps the decisions, which matter most.
+    fn clone(&self) -> Self {
+        Spectra::default()
+    }
+}
+
+impl Spectra {
+    pub fn memory(&self) -> usize {
+        let of = |s: &Spectrum| {
+            (s.begun.len() + s.continued.len()) * 8
+                + s.shortest.len() * 4
+                + s.levels.iter().map(|level| level.len() * 16).sum::<usize>()
+        };
+        self.all.iter().map(of).sum::<usize>()
+            + (self.places.capacity() + self.words.capacity() + self.least.capacity()) * 16
+    }
+}
+
+impl Languages {
+    /// The least and the greatest length of a word in characters, if words of every length between
+    /// exist: 4 and 6 for `ab{3,5}`. `None` if that is not known.
+    pub(super) fn lengths_of(&self, expr: &Expr) -> Option<(u32, u32)> {
+        let of = |id: &LangId| self.info[id.index()].lengths;
+        match expr {
+            Expr::Empty => Some((0, 0)),
+            Expr::Chars(node) => self.chars.starts_character(*node).then_some((1, 1)),
+            Expr::Literals { set, lo, hi, depth } if hi - lo <= MAX_MEASURED => {
+                let set = &self.literals[*set as usize];
+                if !set.stands_between_characters(*lo, *depth) {
+                    return None;
+                }
+                let length = |i: u32| set.characters(i, *depth);
+                gapless((*lo..*hi).map(|i| (length(i), length(i))).collect())
+            }
+            Expr::Concat(a, b) => {
+                let (a, b) = (of(a)?, of(b)?);
+                Some((a.0.checked_add(b.0)?, a.1.saturating_add(b.1)))
+            }
+            Expr::Union(parts) => gapless(parts.iter().map(of).collect::<Option<_>>()?),
+            Expr::Repeat(body, min, max) => super::construct::flatten_counts(of(body)?, (*min, *max)),
+            Expr::Inter(parts) => self.intersected_lengths(parts).filter(|(least, most)| least <= most),
+            _ => None,
+        }
+    }
+
+    /// The lengths of words of one language beside runs of any characters. There may be none, and
+    /// then the first number is larger than the second.
+    pub(super) fn intersected_lengths(&self, parts: &[LangId]) -> Option<(u32, u32)> {
+        let (mut least, mut most) = (0, UNBOUNDED);
+        let mut others = 0;
+        for &part in parts {
+            let is_counter = match *self.expr(part) {
+                Expr::Repeat(body, ..) => Some(body) == self.any_character(),
+                _ => false,
+            };
+            others += usize::from(!is_counter);
+            let (shortest, longest) = self.info[part.index()].lengths?;
+            (least, most) = (least.max(shortest), most.min(longest));
+        }
+        (others <= 1).then_some((least, most))
+    }
+
+    /// The language of any one character.
+    fn any_character(&self) -> Option<LangId> {
+        match *self.expr(self.text) {
+            Expr::Repeat(character, ..) => Some(character),
+            _ => None,
+        }
+    }
+
+    /// The intersection `id` without the counts of a run of characters in it, and the counts. For
+    /// `[ab]{2,9} ∩ x` it is `[ab]* ∩ x`, 2 and 9.
+    pub(super) fn uncounted(&mut self, id: LangId) -> Option<Counted> {
+        let Expr::Inter(parts) = self.expr(id) else { return None };
+        let run = |part: &LangId| match *self.expr(*part) {
+            Expr::Repeat(body, min, max)
+                if (min, max) != (0, UNBOUNDED)
+                    && matches!(self.expr(body), Expr::Chars(_))
+                    && self.is_text(body) =>
+            {
+                Some((body, min, max))
+            }
+            _ => None,
+        };
+        let at = parts.iter().position(|part| run(part).is_some())?;
+        let (class, min, max) = run(&parts[at])?;
+        let mut parts = parts.to_vec();
+        parts[at] = self.repeat(class, 0, UNBOUNDED);
+        Some(Counted { rest: self.inter(&parts), min, max })
+    }
+
+    /// Decides if an intersection with a counted run has a word, by lengths that are known already.
+    pub(super) fn known_by_length(&mut self, Counted { rest, min, max }: Counted) -> Option<bool> {
+        if self.known_length(rest).is_some_and(|length| min <= length && length <= max) {
+            return Some(true);
+        }
+        if self.characters_left(rest) > max {
+            return Some(false);
+        }
+        self.has_length(rest, min, max)
+    }
+
+    /// True if a shortest word of the intersection without counts may be long enough.
+    pub(super) fn may_be_shortest(&self, Counted { rest, min, .. }: Counted) -> bool {
+        min <= self.characters_left(rest)
+    }
+
+    /// Decides if an intersection with a counted run has a word, by a search for a near one.
+    pub(super) fn decide_by_shortest(&mut self, Counted { rest, min, max }: Counted) -> Option<bool> {
+        match self.nearest_word(rest, max)? {
+            Some(length) if length >= min => Some(true),
+            // There may be longer words.
+            Some(_) => None,
+            None => Some(false),
+        }
+    }
+
+    /// Decides if an intersection with a counted run has a word, after exploring all its states.
+    pub(super) fn decide_by_length(&mut self, Counted { rest, min, max }: Counted) -> Option<bool> {
+        if !self.spectra.places.contains_key(&rest) && !self.explore_lengths(rest) {
+            return None;
+        }
+        self.has_length(rest, min, max)
+    }
+
+    /// Looks for a word of at most `max` characters and returns its length, or `Some(None)` if
+    /// there is none. `None` if that takes too long.
+    fn nearest_word(&mut self, root: LangId, max: u32) -> Option<Option<u32>> {
+        let mut met = vec![Met { state: root, from: 0, begins: 0, length: 0 }];
+        let mut place: HashMap<LangId, usize> = HashMap::from_iter([(root, 0)]);
+        // Small totals come first, and among equals the longest way.
+        let mut bound = self.characters_left(root);
+        let mut queue = BinaryHeap::from([(Reverse(bound), 0u32, 0usize, 0usize)]);
+        let mut found = None;
+        while let Some((Reverse(total), length, at, nth)) = queue.pop() {
+            bound = total;
+            if total > max {
+                break;
+            }
+            // The state has been reached by a shorter way since.
+            if met[at].length != length {
+                continue;
+            }
+            let state = met[at].state;
+            if let Some(word) = self.known_length(state).filter(|&word| length.saturating_add(word) <= max) {
+                found = Some((at, word));
+                break;
+            }
+            let before = self.spent();
+            let Some(&byte) = self.byte_classes(state).representatives().get(nth) else { continue };
+            queue.push((Reverse(total), length, at, nth + 1));
+            let next = self.derive(state, byte);
+            if !self.is_sound() {
+                return None;
+            }
+            if self.info[next.index()].liveness == Liveness::Dead {
+                continue;
+            }
+            let begins = u32::from(byte & 0xc0 != 0x80);
+            let length = length + begins;
+            let total = length.saturating_add(self.characters_left(next)).max(total);
+            let here = Met { state: next, from: at, begins, length };
+            let to = match place.get(&next) {
+                Some(&known) if met[known].length <= length => continue,
+                Some(&known) => {
+                    met[known] = here;
+                    known
+                }
+                None => {
+                    place.insert(next, met.len());
+                    met.push(here);
+                    if !self.pay_for_state(before) || met.len() > MAX_MET {
+                        bound = queue.peek().map_or(bound, |entry| entry.0 .0).min(total);
+                        self.learn(&met, bound);
+                        return None;
+                    }
+                    met.len() - 1
+                }
+            };
+            queue.push((Reverse(total), length, to, 0));
+        }
+        let Some((mut at, mut word)) = found else {
+            if queue.is_empty() && bound <= max {
+                met.iter().for_each(|met| self.info[met.state.index()].liveness = Liveness::Dead);
+            } else {
+                self.learn(&met, bound);
+            }
+            return Some(None);
+        };
+        self.learn(&met, bound);
+        // All states on the way have a word as well.
+        loop {
+            let Met { state, from, begins, .. } = met[at];
+            let known = self.spectra.words.entry(state).or_insert(word);
+            *known = word.min(*known);
+            if at == 0 {
+                return Some(Some(word));
+            }
+            word += begins;
+            at = from;
+        }
+    }
+
+    /// Remembers that each state needs at least the characters of the whole less those that led
+    /// there.
+    fn learn(&mut self, met: &[Met], whole: u32) {
+        for Met { state, length, .. } in met {
+            let least = whole.saturating_sub(*length);
+            if least > self.characters_left(*state) {
+                self.spectra.least.insert(*state, least);
+            }
+        }
+    }
+
+    /// The length of some word of a language without counts, if one is known.
+    fn known_length(&self, id: LangId) -> Option<u32> {
+        match self.info[id.index()] {
+            Info { nullable: true, .. } => Some(0),
+            Info { lengths: Some((shortest, _)), .. } => Some(shortest),
+            _ => self.spectra.words.get(&id).copied(),
+        }
+    }
+
+    /// A lower bound on the bytes of a word that begin a character.
+    fn characters_left(&self, id: LangId) -> u32 {
+        let of = |id: &LangId| match *self.expr(*id) {
+            _ if self.is_text(*id) => self.at_least(*id),
+            Expr::Machine { .. } => self.at_least(*id),
+            // The state stands within a character.
+            Expr::Concat(_, tail) if self.is_text(tail) => self.at_least(tail),
+            _ => 0,
+        };
+        let parts = match self.expr(id) {
+            Expr::Inter(parts) => parts.iter().map(of).max().unwrap_or(0),
+            _ => of(&id),
+        };
+        parts.max(self.spectra.least.get(&id).copied().unwrap_or(0))
+    }
+
+    fn has_length(&mut self, rest: LangId, min: u32, max: u32) -> Option<bool> {
+        let &(spectrum, state) = self.spectra.places.get(&rest)?;
+        self.work(1);
+        self.spectra.all[spectrum as usize].has_length(state, min, max)
+    }
+
+    /// Explores all states that `root` leads to. False if there are too many.
+    fn explore_lengths(&mut self, root: LangId) -> bool {
+        if self.spectra.too_large.contains(&root) {
+            return false;
+        }
+        let mut states = vec![root];
+        let mut place: HashMap<LangId, u32> = HashMap::from_iter([(root, 0)]);
+        let (mut begun, mut continued) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while let Some(&state) = states.get(at) {
+            let before = self.spent();
+            for byte in self.byte_classes(state).representatives().to_vec() {
+                let next = self.derive(state, byte);
+                if self.info[next.index()].liveness == Liveness::Dead {
+                    continue;
+                }
+                let to = *place.entry(next).or_insert_with(|| {
+                    states.push(next);
+                    states.len() as u32 - 1
+                });
+                let edges = if byte & 0xc0 == 0x80 { &mut continued } else { &mut begun };
+                if edges.last() != Some(&(at as u32, to)) {
+                    edges.push((at as u32, to));
+                }
+            }
+            if !self.pay_for_state(before) {
+                return false;
+            }
+            if states.len() > MAX_STATES {
+                // Most of these states lead to as many, so none of them is tried again.
+                self.spectra.too_large.extend(states);
+                return false;
+            }
+            at += 1;
+        }
+        let accepting: Vec<bool> = states.iter().map(|&state| self.is_nullable(state)).collect();
+        let spectrum = Spectrum::new(begun, continued, &accepting);
+        for (&state, &shortest) in states.iter().zip(&spectrum.shortest) {
+            let is_live = shortest != u32::MAX;
+            self.info[state.index()].liveness = if is_live { Liveness::Live } else { Liveness::Dead };
+        }
+        let number = self.spectra.all.len() as u32;
+        self.spectra.all.push(spectrum);
+        for (i, state) in states.into_iter().enumerate() {
+            self.spectra.places.entry(state).or_insert((number, i as u32));
+        }
+        true
+    }
+}
+
+impl Spectrum {
+    fn new(begun: Vec<(u32, u32)>, continued: Vec<(u32, u32)>, accepting: &[bool]) -> Self {
+        let mut into: Vec<Vec<(u32, u32)>> = vec![Vec::new(); accepting.len()];
+        for (weight, edges) in [(1, &begun), (0, &continued)] {
+            edges.iter().for_each(|&(from, to)| into[to as usize].push((from, weight)));
+        }
+        let mut shortest = vec![u32::MAX; accepting.len()];
+        let mut queue: VecDeque<u32> =
+            (0..accepting.len() as u32).filter(|&s| accepting[s as usize]).collect();
+        queue.iter().for_each(|&state| shortest[state as usize] = 0);
+        while let Some(state) = queue.pop_front() {
+            let here = shortest[state as usize];
+            for &(from, weight) in &into[state as usize] {
+                let found = &mut shortest[from as usize];
+                if here + weight < *found {
+                    *found = here + weight;
+                    if weight == 0 {
+                        queue.push_front(from);
+                    } else {
+                        queue.push_back(from);
+                    }
+                }
+            }
+        }
+        let mut first = vec![0u64; accepting.len().div_ceil(64)].into_boxed_slice();
+        accepting.iter().enumerate().filter(|at| *at.1).for_each(|(at, _)| set(&mut first, at as u32));
+        let mut spectrum = Spectrum {
+            begun,
+            continued,
+            shortest,
+            levels: Vec::new(),
+            level_index: HashMap::new(),
+            repeats_from: None,
+        };
+        spectrum.add_level(first);
+        spectrum
+    }
+
+    /// True if `state` has a word of `min..=max` characters. `None` if that takes too long.
+    fn has_length(&mut self, state: u32, min: u32, max: u32) -> Option<bool> {
+        let shortest = self.shortest[state as usize];
+        if shortest > max {
+            return Some(false);
+        }
+        if shortest >= min {
+            return Some(true);
+        }
+        let mut length = min as usize;
+        let mut last = max as usize;
+        while length <= last {
+            if length >= self.levels.len() {
+                if let Some(from) = self.repeats_from {
+                    // One period from here on is enough. It is moved back to the levels that are
+                    // known.
+                    let period = self.levels.len() - from;
+                    last = last.min(length + period - 1);
+                    let mut here = (length..=last).map(|length| from + (length - from) % period);
+                    return Some(here.any(|level| is_set(&self.levels[level], state)));
+                }
+                if !self.grow() {
+                    return None;
+                }
+                continue;
+            }
+            if is_set(&self.levels[length], state) {
+                return Some(true);
+            }
+            length += 1;
+        }
+        Some(false)
+    }
+
+    /// Finds the next level. False if that is too much work.
+    fn grow(&mut self) -> bool {
+        let edges = self.begun.len() + self.continued.len();
+        if self.levels.len().saturating_mul(edges) > MAX_WORK {
+            return false;
+        }
+        let Some(last) = self.levels.last() else { return false };
+        let mut next = vec![0u64; last.len()].into_boxed_slice();
+        self.begun.iter().filter(|edge| is_set(last, edge.1)).for_each(|edge| set(&mut next, edge.0));
+        self.add_level(next);
+        true
+    }
+
+    /// Adds a level, and to it the states within a character that lead there.
+    fn add_level(&mut self, mut level: Box<[u64]>) {
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &(from, to) in &self.continued {
+                if is_set(&level, to) && !is_set(&level, from) {
+                    set(&mut level, from);
+                    changed = true;
+                }
+            }
+        }
+        match self.level_index.get(&level) {
+            Some(&known) => self.repeats_from = Some(known),
+            None => {
+                self.level_index.insert(level.clone(), self.levels.len());
+                self.levels.push(level);
+            }
+        }
+    }
+}
+
+fn is_set(bits: &[u64], at: u32) -> bool {
+    bits[at as usize / 64] >> (at % 64) & 1 == 1
+}
+
+fn set(bits: &mut [u64], at: u32) {
+    bits[at as usize / 64] |= 1 << (at % 64);
+}
+
+/// The union of intervals, if no number is missing between them.
+fn gapless(mut intervals: SmallVec<[(u32, u32); 8]>) -> Option<(u32, u32)> {
+    intervals.sort_unstable();
+    let mut all = *intervals.first()?;
+    for (low, high) in intervals {
+        if low > all.1.saturating_add(1) {
+            return None;
+        }
+        all.1 = all.1.max(high);
+    }
+    Some(all)
+}
