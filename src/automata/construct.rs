@@ -6,15 +6,16 @@
 //! need not.
 
 use super::byte_classes::ByteSet;
+use super::expr::{Escapes, Expr, JsonMode, LangId};
+use super::expr_pool::ExprPool;
 use super::fingerprint::Fingerprinter;
-use super::json_string::{self, Escapes, JsonMode};
-use super::languages::{Expr, LangId, Languages};
+use super::json_string;
 use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
 use super::UNBOUNDED;
 use std::sync::Arc;
 
-impl Languages {
+impl ExprPool {
     /// The language of exactly these bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> LangId {
         self.literal_set_language(LiteralSet::new([(bytes.to_vec(), UNLABELLED)]))

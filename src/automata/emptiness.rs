@@ -18,8 +18,8 @@
 //! searched over wider states first ([`Machine::wider`]). Others have states that all have the
 //! words of one state ([`Machine::narrower`]), so that one search answers for all of them.
 
-use super::facts::Liveness;
-use super::languages::{Expr, LangId, Languages};
+use super::expr::{Expr, LangId, Liveness};
+use super::expr_pool::ExprPool;
 use super::machine::Machine;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -43,9 +43,9 @@ enum Search {
     Exact,
 }
 
-impl Languages {
+impl ExprPool {
     /// True if the language has no word. The answer is exact while the pool is
-    /// [sound](Languages::is_sound). Otherwise undecided languages count as having one.
+    /// [sound](ExprPool::is_sound). Otherwise undecided languages count as having one.
     pub fn is_never(&mut self, id: LangId) -> bool {
         match self.info[id.index()].liveness {
             Liveness::Live => false,

@@ -1,4 +1,4 @@
-//! Languages that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
+//! ExprPool that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
 //!
 //! A star whose body looks ahead past its own end cannot be written piece by piece as an expression
 //! over `∪ ∩ ¬ ·` and `*`, since the text that one round looks at belongs to the next round. As an
@@ -13,21 +13,11 @@
 //! Source: J. Brzozowski, E. Leiss, *On equations for regular languages, finite automata, and
 //! sequential networks* (1980).
 
-use super::languages::{Expr, LangId, Languages};
+use super::expr::{Equation, Expr, LangId};
+use super::expr_pool::ExprPool;
 use hashbrown::HashSet;
 
-/// One equation `unknown = definition`.
-#[derive(Clone)]
-pub(super) struct Equation {
-    /// Names the solution among all pools of the process.
-    pub key: u128,
-    pub nullable: bool,
-    /// ∅ until [`Languages::define`] is called.
-    pub definition: LangId,
-    defined: bool,
-}
-
-impl Languages {
+impl ExprPool {
     /// The unknown named `key`, and `true` if it has no definition yet. The caller must then
     /// [`define`](Self::define) it before anything that mentions it is stepped.
     ///
@@ -90,7 +80,7 @@ mod tests {
     #[test]
     fn a_guarded_equation_is_solved_by_walking_it() {
         // X = ε ∪ a·(¬(b·Σ*) ∩ X) ∪ b·X: words over {a,b} without "ab".
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let (x, new) = pool.unknown(Fingerprinter::new(77).finish(), true);
         assert!(new);
         let (a, b, text) = (pool.bytes(b"a"), pool.bytes(b"b"), pool.any_text());

@@ -2,11 +2,11 @@
 //! apart.
 
 use super::byte_classes::{ByteClasses, ByteSet};
-use super::facts::Liveness;
-use super::json_string::{self, JsonMode};
-use super::languages::{Expr, LangId, Languages, UNRESOLVED};
+use super::expr::{Expr, JsonMode, LangId, Liveness, UNRESOLVED};
+use super::expr_pool::ExprPool;
+use super::json_string;
 
-impl Languages {
+impl ExprPool {
     /// True if `id` is known to have a word. Expressions of which this is known without a search
     /// have parts that have words, too.
     fn liveness_is_known(&self, id: LangId) -> bool {

@@ -1,12 +1,13 @@
 //! Copying a language from one pool into another.
 //!
-//! Languages that many pools need, such as the formats of JSON Schema, are built once in the
+//! ExprPool that many pools need, such as the formats of JSON Schema, are built once in the
 //! process and copied into the pools that use them. Fingerprints mean the same in every pool.
 //! A part that the pool has already is found by its fingerprint. A part that it lacks becomes one
 //! entry with the properties that the other pool knows. Nothing is simplified, compiled or searched
 //! again. Transitions are not copied, because most of them are never asked for.
 
-use super::languages::{Expr, LangId, Languages, UNRESOLVED, UNSTEPPED};
+use super::expr::{Expr, LangId, UNRESOLVED, UNSTEPPED};
+use super::expr_pool::ExprPool;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -18,19 +19,19 @@ struct Copied {
     partitions: HashMap<u32, u32>,
 }
 
-impl Languages {
+impl ExprPool {
     /// Copies the language `id` of the pool `other` into this pool. The time it takes grows with
     /// the size of the expression.
     ///
     /// ```
     /// use hedgerow::automata::regex::{compile, Anchoring, Dialect};
-    /// use hedgerow::automata::Languages;
-    /// let (mut one, mut other) = (Languages::new(), Languages::new());
+    /// use hedgerow::automata::ExprPool;
+    /// let (mut one, mut other) = (ExprPool::new(), ExprPool::new());
     /// let word = compile(&mut one, r"\p{L}{3,9}", Dialect::Rust, Anchoring::Full).unwrap();
     /// let copy = other.import(&one, word);
     /// assert!(other.accepts(copy, "größe".as_bytes()) && !other.accepts(copy, b"a b"));
     /// ```
-    pub fn import(&mut self, other: &Languages, id: LangId) -> LangId {
+    pub fn import(&mut self, other: &ExprPool, id: LangId) -> LangId {
         let mut copied = Copied::default();
         // Unknowns whose definitions are still to be copied. A definition may mention its unknown,
         // so it is copied after it.
@@ -50,7 +51,7 @@ impl Languages {
     /// concatenations may be long.
     fn import_expr(
         &mut self,
-        other: &Languages,
+        other: &ExprPool,
         root: LangId,
         copied: &mut Copied,
         unknowns: &mut Vec<LangId>,
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_copy_is_the_same_language_with_the_same_facts() {
-        let mut other = Languages::new();
+        let mut other = ExprPool::new();
         let mut languages: Vec<LangId> = [
             r"^(?:a(?!b)|b|\p{Greek}){2,5}$",
             r"\bword\b",
@@ -155,7 +156,7 @@ mod tests {
         for id in languages {
             // Some transitions and partitions are known there, some are not.
             other.step(id, b'a');
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             pool.bytes(b"so that ids differ");
             let copy = pool.import(&other, id);
             assert_eq!(pool.fingerprint(copy), other.fingerprint(id));

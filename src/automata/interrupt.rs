@@ -9,7 +9,7 @@
 //! # Functions that cannot fail
 //!
 //! Some functions have no error to return, such as
-//! [`Languages::is_never`](super::Languages::is_never). They answer at once when the work is over,
+//! [`ExprPool::is_never`](super::ExprPool::is_never). They answer at once when the work is over,
 //! and their answer may be wrong. Two rules make this sound:
 //!
 //! - Work that is over stays over until the scope ends. The scope then returns an error, whatever

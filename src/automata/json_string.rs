@@ -10,21 +10,9 @@
 //! grammar is that of RFC 8259 §7.
 
 use super::byte_classes::{ByteClasses, ByteSet};
-use super::languages::{LangId, Languages};
+use super::expr::{CharTarget, Escapes, JsonMode, LangId};
+use super::expr_pool::ExprPool;
 use std::sync::{Arc, OnceLock};
-
-/// The spellings of characters that are allowed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum Escapes {
-    /// Every escape of JSON, and the plain character if JSON allows it.
-    #[default]
-    Any,
-    /// Plain characters and two-character escapes (`\n`, `\"`, `\/`, …), no `\uXXXX`.
-    NoUnicode,
-    /// One spelling for each character: the plain character if JSON allows it, else the
-    /// two-character escape if there is one, else `\u00xx` in small letters.
-    Minimal,
-}
 
 impl Escapes {
     /// True if `text` has a spelling. Without `\u`, most control characters have none.
@@ -35,71 +23,6 @@ impl Escapes {
                 .map(u32::from)
                 .any(|c| CONTROLS_WITHOUT_SHORT_ESCAPE.iter().any(|&(lo, hi)| (lo..=hi).contains(&c)))
     }
-}
-
-/// The place of a state within a JSON string.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum JsonMode {
-    /// Before the opening quote.
-    Start,
-    /// Between two characters, or within one.
-    Body,
-    /// After a backslash.
-    Escape,
-    /// After `\u` and `digits` hexadecimal digits of value `value`.
-    Hex {
-        /// The number of digits that were read, 0 to 3.
-        digits: u8,
-        /// The value of these digits.
-        value: u16,
-    },
-    /// After a complete high surrogate: `\` must follow.
-    LowBackslash(u16),
-    /// After a high surrogate and `\`: `u` must follow.
-    LowU(u16),
-    /// Within the digits of a low surrogate.
-    LowHex {
-        /// The high surrogate.
-        high: u16,
-        /// The number of digits that were read, 0 to 3.
-        digits: u8,
-        /// The value of these digits.
-        value: u16,
-    },
-    /// After the closing quote.
-    Closed,
-}
-
-impl JsonMode {
-    pub(crate) fn text(self) -> String {
-        match self {
-            JsonMode::Start => String::new(),
-            other => format!("@{other:?}"),
-        }
-    }
-
-    pub(super) fn code(self) -> u64 {
-        match self {
-            JsonMode::Start => 0,
-            JsonMode::Body => 1,
-            JsonMode::Escape => 2,
-            JsonMode::Closed => 3,
-            JsonMode::Hex { digits, value } => 4 | u64::from(digits) << 8 | u64::from(value) << 16,
-            JsonMode::LowBackslash(high) => 5 | u64::from(high) << 16,
-            JsonMode::LowU(high) => 6 | u64::from(high) << 16,
-            JsonMode::LowHex { high, digits, value } => {
-                7 | u64::from(digits) << 8 | u64::from(value) << 16 | u64::from(high) << 32
-            }
-        }
-    }
-}
-
-/// An edge between decoded states: the characters `lo..=hi` lead to the state `next`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct CharTarget {
-    pub lo: u32,
-    pub hi: u32,
-    pub next: LangId,
 }
 
 /// The partition in which each byte with a meaning in JSON is alone, the other control characters
@@ -189,7 +112,7 @@ pub(super) fn spelling_bytes(decoded: &ByteSet, mode: JsonMode) -> ByteSet {
     bytes
 }
 
-impl Languages {
+impl ExprPool {
     pub(super) fn derive_json(
         &mut self,
         inner: LangId,

@@ -8,14 +8,15 @@
 //! The price: a chain of factors that may all be empty becomes as many alternatives, since each
 //! factor may come first.
 
-use super::languages::{Expr, LangId, Languages};
+use super::expr::{Expr, LangId};
+use super::expr_pool::ExprPool;
 use super::literals::UNLABELLED;
 use super::UNBOUNDED;
 
 /// The depth to which the class is pushed down.
 const MAX_DEPTH: u32 = 40;
 
-impl Languages {
+impl ExprPool {
     /// The words of the text language `id` that begin with a character of `class`, a language of
     /// single characters.
     pub(super) fn led_by(&mut self, id: LangId, class: LangId) -> LangId {
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn words_begin_with_the_class() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let class = pool.char_class(&[(0x62, 0x63), (0xe9, 0xe9)]);
         let text = pool.any_text();
         for pattern in [

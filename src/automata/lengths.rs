@@ -8,7 +8,7 @@
 //! leaves open:
 //!
 //! 1. Most expressions have words of every length from the shortest to the longest, and both
-//!    lengths follow from those of the parts ([`lengths_of`](Languages::lengths_of)).
+//!    lengths follow from those of the parts ([`lengths_of`](ExprPool::lengths_of)).
 //! 2. A search looks for a word of the other language with at most the maximum of characters. It
 //!    goes on from the state from which the fewest characters may be needed in all (A*). It learns
 //!    a bound for every state that it meets: a state needs at least the characters of the whole
@@ -24,37 +24,21 @@
 //! state. A word that a search has found is remembered with its length. It is a word for all counts
 //! that admit this length.
 
-use super::facts::{Info, Liveness};
-use super::languages::{Expr, LangId, Languages};
+use super::expr::{Expr, ExprInfo, LangId, Liveness};
+use super::expr_pool::ExprPool;
+use super::spectrum::Spectrum;
 use super::UNBOUNDED;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 /// The most states that are explored in the third step.
 const MAX_STATES: usize = 4_096;
 /// The most states that a search of the second step meets.
 const MAX_MET: usize = 2_048;
-/// The most edges that are followed in the fourth step.
-const MAX_WORK: usize = 30_000_000;
 /// The most literals of a set whose lengths are measured.
 const MAX_MEASURED: u32 = 8;
-
-/// The lengths of words of all states that one state leads to.
-pub(super) struct Spectrum {
-    /// The edges from state to state whose bytes begin a character.
-    begun: Vec<(u32, u32)>,
-    /// The edges from state to state whose bytes continue a character.
-    continued: Vec<(u32, u32)>,
-    /// The length of a shortest word, by state. `u32::MAX` if there is no word.
-    shortest: Vec<u32>,
-    /// The states that have a word of a length, as bits, by that length.
-    levels: Vec<Box<[u64]>>,
-    level_index: HashMap<Box<[u64]>, usize>,
-    /// The level that follows the last one, once the levels repeat.
-    repeats_from: Option<usize>,
-}
 
 /// An intersection with a run of characters, apart from the counts of the run.
 #[derive(Clone, Copy)]
@@ -76,40 +60,7 @@ struct Met {
     length: u32,
 }
 
-/// Everything that is known about lengths, by state.
-#[derive(Default)]
-pub(super) struct Spectra {
-    /// The spectrum of a state, and the number of the state in it.
-    places: HashMap<LangId, (u32, u32)>,
-    all: Vec<Spectrum>,
-    /// States that lead to too many states.
-    too_large: HashSet<LangId>,
-    /// The length of some word.
-    words: HashMap<LangId, u32>,
-    /// A lower bound on the lengths of words.
-    least: HashMap<LangId, u32>,
-}
-
-impl Clone for Spectra {
-    /// An empty record: the pool itself keeps the decisions, which matter most.
-    fn clone(&self) -> Self {
-        Spectra::default()
-    }
-}
-
-impl Spectra {
-    pub fn memory(&self) -> usize {
-        let of = |s: &Spectrum| {
-            (s.begun.len() + s.continued.len()) * 8
-                + s.shortest.len() * 4
-                + s.levels.iter().map(|level| level.len() * 16).sum::<usize>()
-        };
-        self.all.iter().map(of).sum::<usize>()
-            + (self.places.capacity() + self.words.capacity() + self.least.capacity()) * 16
-    }
-}
-
-impl Languages {
+impl ExprPool {
     /// The least and the greatest length of a word in characters, if words of every length between
     /// exist: 4 and 6 for `ab{3,5}`. `None` if that is not known.
     pub(super) fn lengths_of(&self, expr: &Expr) -> Option<(u32, u32)> {
@@ -308,8 +259,8 @@ impl Languages {
     /// The length of some word of a language without counts, if one is known.
     fn known_length(&self, id: LangId) -> Option<u32> {
         match self.info[id.index()] {
-            Info { nullable: true, .. } => Some(0),
-            Info { lengths: Some((shortest, _)), .. } => Some(shortest),
+            ExprInfo { nullable: true, .. } => Some(0),
+            ExprInfo { lengths: Some((shortest, _)), .. } => Some(shortest),
             _ => self.spectra.words.get(&id).copied(),
         }
     }
@@ -384,121 +335,6 @@ impl Languages {
         }
         true
     }
-}
-
-impl Spectrum {
-    fn new(begun: Vec<(u32, u32)>, continued: Vec<(u32, u32)>, accepting: &[bool]) -> Self {
-        let mut into: Vec<Vec<(u32, u32)>> = vec![Vec::new(); accepting.len()];
-        for (weight, edges) in [(1, &begun), (0, &continued)] {
-            edges.iter().for_each(|&(from, to)| into[to as usize].push((from, weight)));
-        }
-        let mut shortest = vec![u32::MAX; accepting.len()];
-        let mut queue: VecDeque<u32> =
-            (0..accepting.len() as u32).filter(|&s| accepting[s as usize]).collect();
-        queue.iter().for_each(|&state| shortest[state as usize] = 0);
-        while let Some(state) = queue.pop_front() {
-            let here = shortest[state as usize];
-            for &(from, weight) in &into[state as usize] {
-                let found = &mut shortest[from as usize];
-                if here + weight < *found {
-                    *found = here + weight;
-                    if weight == 0 {
-                        queue.push_front(from);
-                    } else {
-                        queue.push_back(from);
-                    }
-                }
-            }
-        }
-        let mut first = vec![0u64; accepting.len().div_ceil(64)].into_boxed_slice();
-        accepting.iter().enumerate().filter(|at| *at.1).for_each(|(at, _)| set(&mut first, at as u32));
-        let mut spectrum = Spectrum {
-            begun,
-            continued,
-            shortest,
-            levels: Vec::new(),
-            level_index: HashMap::new(),
-            repeats_from: None,
-        };
-        spectrum.add_level(first);
-        spectrum
-    }
-
-    /// True if `state` has a word of `min..=max` characters. `None` if that takes too long.
-    fn has_length(&mut self, state: u32, min: u32, max: u32) -> Option<bool> {
-        let shortest = self.shortest[state as usize];
-        if shortest > max {
-            return Some(false);
-        }
-        if shortest >= min {
-            return Some(true);
-        }
-        let mut length = min as usize;
-        let mut last = max as usize;
-        while length <= last {
-            if length >= self.levels.len() {
-                if let Some(from) = self.repeats_from {
-                    // One period from here on is enough. It is moved back to the levels that are
-                    // known.
-                    let period = self.levels.len() - from;
-                    last = last.min(length + period - 1);
-                    let mut here = (length..=last).map(|length| from + (length - from) % period);
-                    return Some(here.any(|level| is_set(&self.levels[level], state)));
-                }
-                if !self.grow() {
-                    return None;
-                }
-                continue;
-            }
-            if is_set(&self.levels[length], state) {
-                return Some(true);
-            }
-            length += 1;
-        }
-        Some(false)
-    }
-
-    /// Finds the next level. False if that is too much work.
-    fn grow(&mut self) -> bool {
-        let edges = self.begun.len() + self.continued.len();
-        if self.levels.len().saturating_mul(edges) > MAX_WORK {
-            return false;
-        }
-        let Some(last) = self.levels.last() else { return false };
-        let mut next = vec![0u64; last.len()].into_boxed_slice();
-        self.begun.iter().filter(|edge| is_set(last, edge.1)).for_each(|edge| set(&mut next, edge.0));
-        self.add_level(next);
-        true
-    }
-
-    /// Adds a level, and to it the states within a character that lead there.
-    fn add_level(&mut self, mut level: Box<[u64]>) {
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for &(from, to) in &self.continued {
-                if is_set(&level, to) && !is_set(&level, from) {
-                    set(&mut level, from);
-                    changed = true;
-                }
-            }
-        }
-        match self.level_index.get(&level) {
-            Some(&known) => self.repeats_from = Some(known),
-            None => {
-                self.level_index.insert(level.clone(), self.levels.len());
-                self.levels.push(level);
-            }
-        }
-    }
-}
-
-fn is_set(bits: &[u64], at: u32) -> bool {
-    bits[at as usize / 64] >> (at % 64) & 1 == 1
-}
-
-fn set(bits: &mut [u64], at: u32) {
-    bits[at as usize / 64] |= 1 << (at % 64);
 }
 
 /// The union of intervals, if no number is missing between them.

@@ -4,7 +4,7 @@
 //!
 //! A language is an *expression* ([`Expr`]), and so is a state of its automaton. The byte `b` leads
 //! from the language `L` to the state `{ w | b·w ∈ L }`, which is called the derivative of `L` by
-//! `b`: from `abc|ax` the byte `a` leads to `bc|x`. Expressions live in a pool ([`Languages`]). The
+//! `b`: from `abc|ax` the byte `a` leads to `bc|x`. Expressions live in a pool ([`ExprPool`]). The
 //! pool interns them, simplifies them while they are built, and memoises their derivatives, so that
 //! a language is determinised exactly as far as somebody walks it. Union, intersection and
 //! complement cost one node each. States with the same words are mostly the same expression: "any
@@ -17,7 +17,7 @@
 //! # Trim
 //!
 //! A word can be completed from every state: for a byte after which no word is left,
-//! [`Languages::step`] returns [`LangId::NEVER`]. Without `∩` and `¬` this holds by construction.
+//! [`ExprPool::step`] returns [`LangId::NEVER`]. Without `∩` and `¬` this holds by construction.
 //! With them the pool searches for a word, within a budget ([`emptiness`]).
 //!
 //! # The price
@@ -28,38 +28,40 @@
 //! Sources: J. Brzozowski, *Derivatives of Regular Expressions* (1964); S. Owens, J. Reppy, A.
 //! Turon, *Regular-expression derivatives re-examined* (2009), for byte classes.
 
+pub mod approximate;
 mod budget;
 pub mod byte_classes;
 pub mod chars;
-pub mod compare;
 mod construct;
 pub mod decimal;
 pub mod emptiness;
 pub mod equations;
-mod facts;
+pub mod expr;
+pub mod expr_pool;
 pub mod fingerprint;
 mod first_bytes;
 mod import;
 pub mod interrupt;
 pub mod json_string;
-pub mod languages;
 mod leading;
 mod lengths;
 pub mod literals;
 pub mod machine;
 pub mod multiples;
 pub mod number;
+mod properties;
 pub mod regex;
 mod rounds;
 pub mod shortest;
+mod spectrum;
 mod step;
 
+pub use approximate::Excluded;
 pub use byte_classes::ByteSet;
-pub use compare::Excluded;
 pub use decimal::Decimal;
+pub use expr::{Escapes, Expr, JsonMode, LangId};
+pub use expr_pool::ExprPool;
 pub use interrupt::{Interrupt, Interrupted};
-pub use json_string::Escapes;
-pub use languages::{Expr, LangId, Languages};
 pub use literals::{LiteralSet, UNLABELLED};
 pub use machine::{DigitRuns, Machine};
 

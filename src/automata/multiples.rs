@@ -21,7 +21,8 @@
 
 use super::byte_classes::ByteClasses;
 use super::decimal::Decimal;
-use super::languages::{LangId, Languages};
+use super::expr::LangId;
+use super::expr_pool::ExprPool;
 use super::machine::{DigitRuns, Machine};
 use super::number::{self, Bound, Fraction, Magnitude, Phase, Position, RangeTable, SignedZero};
 use std::cmp::Ordering;
@@ -35,7 +36,7 @@ const MAX_ROWS: usize = 1 << (64 - REMAINDER_BITS);
 /// The most decimal places of a divisor.
 const MAX_PLACES: u32 = 15;
 
-impl Languages {
+impl ExprPool {
     /// The plain spellings of the multiples of `divisor` between `lower` and `upper` that are
     /// multiples of none of `not`. The signs of divisors do not matter. `fraction` says which
     /// digits may follow the point.

@@ -10,7 +10,8 @@
 
 use super::byte_classes::ByteClasses;
 use super::decimal::Decimal;
-use super::languages::{LangId, Languages};
+use super::expr::LangId;
+use super::expr_pool::ExprPool;
 use super::machine::{DigitRuns, Machine};
 use hashbrown::HashMap;
 use std::cmp::Ordering;
@@ -40,7 +41,7 @@ pub struct Bound {
 /// The most digits that a bound may have on a side of its point.
 pub const MAX_BOUND_DIGITS: usize = 400;
 
-impl Languages {
+impl ExprPool {
     /// The plain spellings of the numbers between `lower` and `upper`. `zero` says if `-0` is one.
     /// `None` when a bound has more than [`MAX_BOUND_DIGITS`] digits on a side of its point.
     pub fn number_range(
@@ -485,7 +486,7 @@ mod tests {
                     for (open, sides) in [(false, 3), (true, 3), (false, 1), (true, 2)] {
                         let low = Bound { value: d(low), exclusive: open };
                         let high = Bound { value: d(high), exclusive: open };
-                        let mut pool = Languages::new();
+                        let mut pool = ExprPool::new();
                         let range = pool
                             .number_range(
                                 (sides & 1 > 0).then_some(&low),
@@ -521,7 +522,7 @@ mod tests {
     }
 
     /// Checks that acceptance can be reached from every state that a few steps lead to.
-    fn check_trim(pool: &mut Languages, root: LangId) {
+    fn check_trim(pool: &mut ExprPool, root: LangId) {
         if root == LangId::NEVER {
             return;
         }
@@ -562,7 +563,7 @@ mod tests {
         for low in ends {
             for high in ends {
                 for (divisor, not) in [("7", None), ("6", Some("4")), ("130", Some("14"))] {
-                    let mut pool = Languages::new();
+                    let mut pool = ExprPool::new();
                     let bound = |end: Option<&str>| end.map(|end| Bound { value: d(end), exclusive: true });
                     let (low, high) = (bound(low), bound(high));
                     let range =
@@ -628,7 +629,7 @@ mod tests {
                     let not: Vec<Decimal> = not.iter().map(|n| d(n)).collect();
                     for (i, fraction) in fractions.into_iter().enumerate() {
                         let zero = if i % 2 == 0 { SignedZero::Allowed } else { SignedZero::Refused };
-                        let mut pool = Languages::new();
+                        let mut pool = ExprPool::new();
                         let ends = (low.as_ref(), high.as_ref());
                         let id = pool.multiples_between(&divisor, &not, ends, fraction, zero).unwrap();
                         for (word, value) in &spellings {
@@ -660,7 +661,7 @@ mod tests {
                 }
             }
         }
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let any = (None, None);
         assert_eq!(pool.multiples_between(&d("0"), &[], any, Fraction::None, SignedZero::Allowed), None);
     }
@@ -669,7 +670,7 @@ mod tests {
     /// nothing is searched.
     #[test]
     fn long_multiples_end_well() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         pool.set_search_budget(0);
         let closed = |text: &str| Bound { value: d(text), exclusive: false };
         for (divisor, not, low, high) in [

@@ -10,7 +10,8 @@
 //! Both rules only keep states small. Without them a state has as many alternatives as there are
 //! counts, or pairs of counts, and every byte makes new ones.
 
-use super::languages::{Expr, LangId, Languages};
+use super::expr::{Expr, LangId};
+use super::expr_pool::ExprPool;
 use super::UNBOUNDED;
 
 /// The alternative `body{min,max} rest`.
@@ -28,7 +29,7 @@ const MAX_COMPARED: usize = 64;
 /// The most steps of one comparison.
 const COMPARISON: u32 = 48;
 
-impl Languages {
+impl ExprPool {
     fn rounds(&self, id: LangId) -> Option<Rounds> {
         let (head, rest) = match *self.expr(id) {
             Expr::Concat(head, rest) => (head, rest),
@@ -188,7 +189,7 @@ mod tests {
     /// States after many bytes have few alternatives, whatever the counts are.
     #[test]
     fn alternatives_do_not_multiply() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let (a, b) = (pool.char_class(&[(0x61, 0x7a)]), pool.char_class(&[(0x61, 0x66)]));
         let two = pool.concat(a, b);
         let y = pool.union(&[a, two, LangId::EMPTY]);

@@ -3,8 +3,8 @@
 //! The shortest word of most expressions follows from the shortest words of the parts. For a
 //! concatenation they are put in a row, and for a union the shorter one is taken. For `[a-z]{9,}`
 //! it is one character nine times. Only intersections, complements, machines and the middle of an
-//! escape need a search. It is A* over derivatives. [`Info::at_least`](super::facts::Info) bounds
-//! the rest of a word from below. The search ends at a state whose shortest word is known or
+//! escape need a search. It is A* over derivatives. [`ExprInfo::at_least`](super::expr::ExprInfo)
+//! bounds the rest of a word from below. The search ends at a state whose shortest word is known or
 //! follows from its parts.
 //!
 //! A word may be longer than needed in two cases. For a JSON string, the shortest text is taken,
@@ -12,9 +12,10 @@
 //! that has found [`EXACT`] states goes on greedily.
 
 use super::chars::DONE;
+use super::expr::{Expr, JsonMode, LangId};
+use super::expr_pool::ExprPool;
 use super::interrupt;
-use super::json_string::{self, JsonMode};
-use super::languages::{Expr, LangId, Languages};
+use super::json_string;
 use hashbrown::{HashMap, HashSet};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -71,18 +72,18 @@ impl ShortestWords {
     }
 
     /// A shortest word of `id`. `None` if there is none, or if bounded work finds none.
-    pub fn word(&mut self, languages: &mut Languages, id: LangId) -> Option<Vec<u8>> {
+    pub fn word(&mut self, languages: &mut ExprPool, id: LangId) -> Option<Vec<u8>> {
         self.find(languages, id, 0).map(|word| word.bytes().to_vec())
     }
 
     /// The length of a shortest word.
-    pub fn length(&mut self, languages: &mut Languages, id: LangId) -> Option<usize> {
+    pub fn length(&mut self, languages: &mut ExprPool, id: LangId) -> Option<usize> {
         self.find(languages, id, 0).map(|word| word.bytes().len())
     }
 
     /// A short word for each label of `id`, the shortest first. For a language without labels, one
     /// shortest word.
-    pub fn labelled(&mut self, languages: &mut Languages, id: LangId) -> Arc<[Labelled]> {
+    pub fn labelled(&mut self, languages: &mut ExprPool, id: LangId) -> Arc<[Labelled]> {
         if let Some(known) = self.labelled.get(&id) {
             return known.clone();
         }
@@ -107,7 +108,7 @@ impl ShortestWords {
     /// else, as in `" "? (true|false)`. False if `id` is nothing of this kind.
     fn literal_words(
         &mut self,
-        languages: &mut Languages,
+        languages: &mut ExprPool,
         id: LangId,
         before: &mut Vec<u8>,
         words: &mut Vec<Labelled>,
@@ -147,7 +148,7 @@ impl ShortestWords {
         }
     }
 
-    fn find(&mut self, languages: &mut Languages, id: LangId, depth: u32) -> Option<Suffix> {
+    fn find(&mut self, languages: &mut ExprPool, id: LangId, depth: u32) -> Option<Suffix> {
         if let Some(known) = self.known.get(&id) {
             return known.clone();
         }
@@ -164,7 +165,7 @@ impl ShortestWords {
     }
 
     /// The shortest word, if it follows from the parts of the expression.
-    fn of_parts(&mut self, languages: &mut Languages, id: LangId, depth: u32) -> Option<Vec<u8>> {
+    fn of_parts(&mut self, languages: &mut ExprPool, id: LangId, depth: u32) -> Option<Vec<u8>> {
         if languages.is_nullable(id) {
             return Some(Vec::new());
         }
@@ -208,7 +209,7 @@ impl ShortestWords {
         }
     }
 
-    fn search(&mut self, languages: &mut Languages, root: LangId, depth: u32) -> Option<Suffix> {
+    fn search(&mut self, languages: &mut ExprPool, root: LangId, depth: u32) -> Option<Suffix> {
         let mut search = Search::new(root);
         search.push(languages, 0);
         while let Some(entry) = search.queue.pop() {
@@ -242,7 +243,7 @@ impl ShortestWords {
 
     /// Keeps the word that leads to the state `at` and goes on with `rest`, for all states on the
     /// way.
-    fn keep(&mut self, search: &Search, at: usize, rest: &Suffix, languages: &Languages) -> Suffix {
+    fn keep(&mut self, search: &Search, at: usize, rest: &Suffix, languages: &ExprPool) -> Suffix {
         let (mut word, mut states) = (Vec::new(), Vec::new());
         let mut here = at;
         while here != 0 {
@@ -282,7 +283,7 @@ fn spell(text: &[u8], mode: JsonMode, out: &mut Vec<u8>) {
 }
 
 /// A short character of a node of the pool's character graph, and a plain one if there is one.
-fn character(languages: &Languages, node: u32) -> Vec<u8> {
+fn character(languages: &ExprPool, node: u32) -> Vec<u8> {
     let mut word = Vec::new();
     let mut node = node;
     // The loop runs no longer than the bytes of a character.
@@ -368,7 +369,7 @@ impl Search {
     }
 
     /// Adds the state `at` to the queue.
-    fn push(&mut self, languages: &Languages, at: usize) -> u32 {
+    fn push(&mut self, languages: &ExprPool, at: usize) -> u32 {
         let Found { state, length, .. } = self.found[at];
         let total = self.total(length, languages.at_least(state));
         self.queue.push(Entry { total, length, at, tried: 0, rest: None });
@@ -391,7 +392,7 @@ impl Search {
 
     /// Follows the bytes of a state one by one, until one leads to a state that may lie on a
     /// shortest word.
-    fn go_on(&mut self, languages: &mut Languages, at: usize, tried: usize) {
+    fn go_on(&mut self, languages: &mut ExprPool, at: usize, tried: usize) {
         let Found { state, length, .. } = self.found[at];
         let total = self.total(length, languages.at_least(state));
         let bytes = candidates(languages, state);
@@ -411,7 +412,7 @@ impl Search {
 
 /// One byte of each class, in the order in which they are tried. Within a JSON string the quote
 /// comes first.
-fn candidates(languages: &mut Languages, state: LangId) -> Vec<u8> {
+fn candidates(languages: &mut ExprPool, state: LangId) -> Vec<u8> {
     let quote: &[u8] = if matches!(languages.expr(state), Expr::Json { .. }) { b"\"" } else { b"" };
     let classes = languages.byte_classes(state);
     let mut done = vec![false; classes.len()];
@@ -445,7 +446,7 @@ mod tests {
             (r"(foo|ba){2,}\b", 4),
         ];
         for &(pattern, length) in cases {
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             let id = compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Full).unwrap();
             let mut words = ShortestWords::default();
             let word = words.word(&mut pool, id).unwrap_or_else(|| panic!("{pattern}"));
@@ -465,7 +466,7 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_escape_is_left() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let any = pool.char_class(&[(0, 0x10_ffff)]);
         let long = pool.repeat(any, 300, 400);
         let json = pool.json_string(long, Escapes::Any);
@@ -483,7 +484,7 @@ mod tests {
 
     #[test]
     fn each_label_has_its_word() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let keys = (0..1_000u32).map(|i| (format!("key \"{i}\"").into_bytes(), i));
         let literals = pool.literals(keys);
         let json = pool.json_string(literals, Escapes::Minimal);

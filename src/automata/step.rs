@@ -2,9 +2,8 @@
 //! of `ab|ac` by `a` is `b|c`.
 
 use super::chars::DONE;
-use super::facts::Liveness;
-use super::json_string::JsonMode;
-use super::languages::{Expr, LangId, Languages, UNSTEPPED};
+use super::expr::{Expr, JsonMode, LangId, Liveness, UNSTEPPED};
+use super::expr_pool::ExprPool;
 use super::{UNBOUNDED, UNLABELLED};
 
 /// The reading of a byte by optional characters and what follows them.
@@ -17,10 +16,10 @@ enum Spaced {
     Both,
 }
 
-impl Languages {
+impl ExprPool {
     /// The state after `byte`: the language of the texts that may follow. It is [`LangId::NEVER`]
     /// if no word goes on like this, and only then while the pool is
-    /// [sound](Languages::is_sound). Mostly a table look-up.
+    /// [sound](ExprPool::is_sound). Mostly a table look-up.
     pub fn step(&mut self, id: LangId, byte: u8) -> LangId {
         let next = self.derive(id, byte);
         if self.info[next.index()].liveness != Liveness::Live && self.is_never(next) {

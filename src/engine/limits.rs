@@ -1,6 +1,6 @@
 //! Limits: the work and memory that one constraint may cost.
 
-use crate::automata::Languages;
+use crate::automata::ExprPool;
 
 /// Bounds on one constraint's work and memory. Exceeding one is a typed error, except for
 /// `graph_bytes`: past it, tables are dropped and rebuilt. The time that a call may take is bounded
@@ -30,7 +30,7 @@ impl Default for Limits {
         Limits {
             graph_bytes: 64 << 20,
             state_threads: 100_000,
-            search_states: Languages::DEFAULT_SEARCH_BUDGET,
+            search_states: ExprPool::DEFAULT_SEARCH_BUDGET,
             nodes: 4_000_000,
         }
     }

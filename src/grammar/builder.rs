@@ -1,7 +1,7 @@
 //! Building a grammar: rules that may refer to each other, checked and normalised into a [`Grammar`].
 
 use super::node::{Expand, Grammar, GrammarInner, Node, NodeId, NodePool, RuleId};
-use crate::automata::{Interrupted, Languages};
+use crate::automata::{ExprPool, Interrupted};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -219,7 +219,7 @@ impl Node {
 fn check_budget(pool: &NodePool) -> Result<(), GrammarError> {
     if pool.languages.exhausted() {
         let what = "states searched for a word of an intersection or complement";
-        return Err(GrammarError::Limit { what, limit: Languages::DEFAULT_SEARCH_BUDGET });
+        return Err(GrammarError::Limit { what, limit: ExprPool::DEFAULT_SEARCH_BUDGET });
     }
     Ok(())
 }

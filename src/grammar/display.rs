@@ -5,8 +5,8 @@
 
 use super::lexed::{Lexed, Lexeme, Production, Symbol};
 use super::node::{Choice, Grammar, LazyKey, Node, NodeId, NodePool, RuleId};
-use crate::automata::languages::Expr;
-use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::automata::Expr;
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use std::fmt::Write;
 
 impl std::fmt::Display for Grammar {
@@ -164,7 +164,7 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
 }
 
 /// The text of one language.
-pub fn language_text(l: &Languages, id: LangId, depth: usize) -> String {
+pub fn language_text(l: &ExprPool, id: LangId, depth: usize) -> String {
     if depth > MAX_DEPTH {
         return "…".to_owned();
     }

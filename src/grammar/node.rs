@@ -4,7 +4,7 @@ use super::array::ArraySpec;
 use super::builder::GrammarError;
 use super::lexed::Lexed;
 use super::object::ObjectSpec;
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ pub enum Node {
     Terminal(LangId),
     /// A word of a labelled literal language, then the node its label selects.
     Switch {
-        /// A language of literals ([`Languages::literals`], or its JSON spelling).
+        /// A language of literals ([`ExprPool::literals`], or its JSON spelling).
         language: LangId,
         /// What follows the literal with label `i`.
         targets: Arc<[NodeId]>,
@@ -155,7 +155,7 @@ pub struct NodePool {
     pub(super) nullability_is_known: bool,
     index: HashMap<Node, NodeId>,
     /// The languages of the terminals.
-    pub languages: Languages,
+    pub languages: ExprPool,
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
     lexed: Option<Arc<Lexed>>,
@@ -170,7 +170,7 @@ impl Default for NodePool {
             nullable: Vec::new(),
             nullability_is_known: false,
             index: HashMap::new(),
-            languages: Languages::new(),
+            languages: ExprPool::new(),
             rules: Vec::new(),
             specials: Vec::new(),
             lexed: None,

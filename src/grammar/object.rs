@@ -41,7 +41,7 @@ pub struct Property {
 /// Keys that are not declared: additional and pattern properties.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RestKeys {
-    /// The decoded keys: text, without the declared keys. Languages of one object's rests must not overlap.
+    /// The decoded keys: text, without the declared keys. ExprPool of one object's rests must not overlap.
     pub keys: LangId,
     /// How many different keys there are; `None` only when there are infinitely many (or repeating is allowed).
     pub capacity: Option<u32>,

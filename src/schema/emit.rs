@@ -10,7 +10,7 @@ use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
 use super::term::{Failure, TermId};
 use super::text::{Text, TextId};
 use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::{ByteSet, Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::automata::{ByteSet, Escapes, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use crate::grammar::{
     ArraySpec, Choice, Counter, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys,
 };
@@ -67,7 +67,7 @@ pub(super) struct Standard {
 const MAX_SPACE: u32 = 64;
 
 /// At most so many bytes of JSON whitespace.
-pub(super) fn json_space(pool: &mut Languages, max: u32) -> LangId {
+pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {
     let mut set = ByteSet::EMPTY;
     b" \t\n\r".iter().for_each(|&b| set.insert(b));
     let byte = pool.byte(&set);
@@ -75,7 +75,7 @@ pub(super) fn json_space(pool: &mut Languages, max: u32) -> LangId {
 }
 
 impl Standard {
-    pub fn new(options: &SchemaOptions, pool: &mut Languages) -> Standard {
+    pub fn new(options: &SchemaOptions, pool: &mut ExprPool) -> Standard {
         let space = match &options.whitespace {
             Whitespace::Flexible => json_space(pool, MAX_SPACE),
             Whitespace::Unlimited => json_space(pool, UNBOUNDED),

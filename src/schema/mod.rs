@@ -63,7 +63,7 @@ pub use options::{
 };
 
 use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::{interrupt, Languages, UNBOUNDED};
+use crate::automata::{interrupt, ExprPool, UNBOUNDED};
 use crate::grammar::{Choice, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
 use document::{Document, OBJECT};
 use emit::Lead;
@@ -204,7 +204,7 @@ fn emit_root(algebra: &mut Algebra, nodes: &mut NodePool, objects_only: bool) ->
     if nodes.languages.exhausted() {
         // The pool stays usable for other documents.
         nodes.languages.refill();
-        let limit = Languages::DEFAULT_SEARCH_BUDGET;
+        let limit = ExprPool::DEFAULT_SEARCH_BUDGET;
         return Err(SchemaError::Search { pointer: algebra.doc.place(algebra.at), limit });
     }
     match result {
@@ -229,7 +229,7 @@ fn check_options(options: &SchemaOptions) -> Result<(), SchemaError> {
     let error = |option, reason: &str| Err(SchemaError::Option { option, reason: reason.to_owned() });
     match &options.whitespace {
         Whitespace::Pattern(pattern) => {
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             let matched = match regex::compile(&mut pool, pattern, Dialect::Rust, Anchoring::Full) {
                 Ok(matched) => matched,
                 Err(reason) => return error("whitespace", &format!("is no usable pattern: {reason}")),
@@ -296,7 +296,7 @@ impl Expander {
         interrupt::ended()?;
         if nodes.languages.exhausted() {
             let what = "states searched for a word of an intersection or complement";
-            return Err(GrammarError::Limit { what, limit: Languages::DEFAULT_SEARCH_BUDGET });
+            return Err(GrammarError::Limit { what, limit: ExprPool::DEFAULT_SEARCH_BUDGET });
         }
         result.map_err(|failure| match failure {
             Failure::Interrupted(why) => why.into(),

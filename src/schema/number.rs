@@ -2,7 +2,7 @@
 
 use super::options::Numbers as Policy;
 use crate::automata::number::{Bound, Fraction, SignedZero};
-use crate::automata::{Decimal, LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::automata::{Decimal, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use std::sync::Arc;
 
 /// One number, with the spelling the schema gives it.
@@ -161,7 +161,7 @@ impl Part {
     }
 
     /// The spellings of the part's numbers; `None` when a bound or divisor has too many digits.
-    fn language(&self, policy: Policy, pool: &mut Languages) -> Option<LangId> {
+    fn language(&self, policy: Policy, pool: &mut ExprPool) -> Option<LangId> {
         if self.is_any() {
             return Some(any_number(pool));
         }
@@ -216,12 +216,7 @@ impl Part {
 
     /// The spellings of all numbers of the part but its exceptions, by arithmetic and without a
     /// search. `None` if there is no divisor, or if there are several.
-    fn multiples_between(
-        &self,
-        fraction: Fraction,
-        zero: SignedZero,
-        pool: &mut Languages,
-    ) -> Option<LangId> {
+    fn multiples_between(&self, fraction: Fraction, zero: SignedZero, pool: &mut ExprPool) -> Option<LangId> {
         let one = Decimal::parse("1")?;
         let divisor = match &self.multiples[..] {
             [divisor] => divisor,
@@ -252,7 +247,7 @@ impl Part {
         values: &[Decimal],
         integer: Option<bool>,
         policy: Policy,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
     ) -> Option<LangId> {
         let mut all = Vec::with_capacity(values.len());
         for value in values {
@@ -309,7 +304,7 @@ const MAX_EXPONENT: i32 = 300;
 /// The positive numbers between the bounds in scientific notation: one digit before the point, not zero, and an
 /// exponent. Which of all spellings with exponents keep a bound is not regular; of these, it is a matter of the
 /// exponent, and only where that is the bound's own one of the digits.
-fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut Languages) -> Option<LangId> {
+fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut ExprPool) -> Option<LangId> {
     let bound = |digits: &str, exclusive| Decimal::parse(digits).map(|value| Bound { value, exclusive });
     let one = bound("1", false)?;
     let ten = bound("10", true)?;
@@ -353,7 +348,7 @@ fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut Languages
 }
 
 /// `e` and a whole number between `first` and `last`, with a sign or without, and perhaps a zero in front.
-fn exponents(first: i32, last: i32, pool: &mut Languages) -> Option<LangId> {
+fn exponents(first: i32, last: i32, pool: &mut ExprPool) -> Option<LangId> {
     let mut set = crate::automata::ByteSet::EMPTY;
     b"eE".iter().for_each(|&b| set.insert(b));
     let e = pool.byte(&set);
@@ -374,13 +369,13 @@ fn exponents(first: i32, last: i32, pool: &mut Languages) -> Option<LangId> {
 }
 
 /// Every plain spelling of one number.
-fn every_spelling(value: &Decimal, pool: &mut Languages) -> Option<LangId> {
+fn every_spelling(value: &Decimal, pool: &mut ExprPool) -> Option<LangId> {
     let bound = Bound { value: value.clone(), exclusive: false };
     pool.number_range(Some(&bound), Some(&bound), Fraction::Digits(UNBOUNDED), SignedZero::Allowed)
 }
 
 /// `-?(0|[1-9][0-9]*)`.
-pub(super) fn any_integer(pool: &mut Languages) -> LangId {
+pub(super) fn any_integer(pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let minus = pool.bytes(b"-");
     let minus = pool.repeat(minus, 0, 1);
@@ -393,7 +388,7 @@ pub(super) fn any_integer(pool: &mut Languages) -> LangId {
 }
 
 /// RFC 8259 §6.
-pub(super) fn any_number(pool: &mut Languages) -> LangId {
+pub(super) fn any_number(pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let digit = pool.byte(&ByteSet::range(b'0', b'9'));
     let digits = pool.repeat(digit, 1, UNBOUNDED);
@@ -507,7 +502,7 @@ impl NumberSet {
     }
 
     /// The spellings of the set's numbers; `None` when a bound or divisor has too many digits.
-    pub fn language(&self, policy: Policy, pool: &mut Languages) -> Option<LangId> {
+    pub fn language(&self, policy: Policy, pool: &mut ExprPool) -> Option<LangId> {
         let mut alternatives = Vec::new();
         for part in &self.parts {
             alternatives.push(part.language(policy, pool)?);
@@ -529,7 +524,7 @@ impl NumberSet {
     }
 
     /// Whether there is a number at all.
-    pub fn is_inhabited(&self, policy: Policy, pool: &mut Languages) -> bool {
+    pub fn is_inhabited(&self, policy: Policy, pool: &mut ExprPool) -> bool {
         let obvious = |p: &Part| p.is_interval() || p.is_evidently_infinite();
         if !self.points.is_empty() || self.parts.iter().any(obvious) {
             return true;
@@ -634,14 +629,14 @@ mod tests {
                 }
             }
             for policy in [Policy::Canonical, Policy::Json] {
-                let mut pool = Languages::new();
+                let mut pool = ExprPool::new();
                 let language = a.language(policy, &mut pool).unwrap();
                 for v in &values {
                     assert_eq!(pool.accepts(language, v.text().as_bytes()), a.contains(v), "{a:?} {v:?}");
                 }
             }
         }
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let scientific = |lower, upper| NumberSet::part(Part { lower, upper, ..Part::default() });
         for (set, yes, no) in [
             (

@@ -8,10 +8,10 @@
 //! says, and [`leniency`] names it.
 
 use crate::automata::regex::{compile, Anchoring, Dialect};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
 /// The texts in which the pattern is found; the error says why it cannot be enforced.
-pub(super) fn language(pool: &mut Languages, pattern: &str) -> Result<LangId, String> {
+pub(super) fn language(pool: &mut ExprPool, pattern: &str) -> Result<LangId, String> {
     compile(pool, pattern, Dialect::Ecma262, Anchoring::Search).map_err(|error| error.to_string())
 }
 
@@ -165,7 +165,7 @@ mod tests {
         for (pattern, what) in table {
             let found = leniency(pattern).unwrap_or_else(|| panic!("{pattern}"));
             assert!(found.contains(what), "{pattern}: {found}");
-            assert!(language(&mut Languages::new(), pattern).is_ok(), "{pattern}");
+            assert!(language(&mut ExprPool::new(), pattern).is_ok(), "{pattern}");
         }
         let strict = [
             r"^[a-z-\d]{2,}(?<n>\u{61}|\p{L})\/\.\{\}\[\]\|\^\$\-?$",

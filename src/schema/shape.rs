@@ -10,7 +10,7 @@ use super::document::{Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRI
 use super::number::{NumberSet, Part};
 use super::term::{Algebra, TermId};
 use super::text::TextId;
-use crate::automata::{Languages, UNBOUNDED};
+use crate::automata::{ExprPool, UNBOUNDED};
 use std::sync::Arc;
 
 /// A set of JSON values.
@@ -371,7 +371,7 @@ pub(super) struct Eval<'a> {
 }
 
 impl Eval<'_> {
-    pub fn pool(&mut self) -> &mut Languages {
+    pub fn pool(&mut self) -> &mut ExprPool {
         &mut self.nodes.languages
     }
 

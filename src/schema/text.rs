@@ -1,11 +1,11 @@
 //! Sets of strings, as hash-consed expressions over decoded text.
 //!
-//! Languages live in the pool of whoever expands the grammar, so a set is kept symbolic here and turned into a
+//! ExprPool live in the pool of whoever expands the grammar, so a set is kept symbolic here and turned into a
 //! language where it is needed ([`Texts::language`]). Literal sets and lengths are computed with directly; the rest
 //! is left to the automata, which also decide emptiness.
 
 use super::format::Format;
-use crate::automata::{interrupt, LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::automata::{interrupt, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ impl Texts {
         }
     }
 
-    pub fn and(&mut self, a: TextId, b: TextId, pool: &mut Languages) -> TextId {
+    pub fn and(&mut self, a: TextId, b: TextId, pool: &mut ExprPool) -> TextId {
         if a == b || b == TextId::ANY {
             return a;
         }
@@ -243,7 +243,7 @@ impl Texts {
     }
 
     /// Whether `text` belongs to the set.
-    pub fn contains(&mut self, id: TextId, text: &str, pool: &mut Languages) -> bool {
+    pub fn contains(&mut self, id: TextId, text: &str, pool: &mut ExprPool) -> bool {
         match self.get(id).clone() {
             Text::Never => false,
             Text::Any => true,
@@ -263,7 +263,7 @@ impl Texts {
     }
 
     /// The set as a language of decoded UTF-8 text.
-    pub fn language(&mut self, id: TextId, pool: &mut Languages) -> LangId {
+    pub fn language(&mut self, id: TextId, pool: &mut ExprPool) -> LangId {
         match self.get(id).clone() {
             Text::Never => LangId::NEVER,
             Text::Any => pool.any_text(),
@@ -292,7 +292,7 @@ impl Texts {
     }
 
     /// Whether no string belongs to the set.
-    pub fn is_never(&mut self, id: TextId, pool: &mut Languages) -> bool {
+    pub fn is_never(&mut self, id: TextId, pool: &mut ExprPool) -> bool {
         match self.get(id) {
             Text::Never => return true,
             Text::Any | Text::Literals(_) | Text::Length(..) | Text::Format(_) => return false,
@@ -322,7 +322,7 @@ impl Texts {
     }
 
     /// How many strings belong to the set, counted up to `limit`.
-    pub fn count(&mut self, id: TextId, limit: usize, pool: &mut Languages) -> Count {
+    pub fn count(&mut self, id: TextId, limit: usize, pool: &mut ExprPool) -> Count {
         match self.get(id) {
             Text::Never => return Count::Exactly(0),
             Text::Literals(texts) if texts.len() <= limit => return Count::Exactly(texts.len()),
@@ -356,7 +356,7 @@ impl Count {
 }
 
 /// How many words a language has, counted up to `limit`.
-pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) -> Count {
+pub(super) fn count_words(pool: &mut ExprPool, language: LangId, limit: usize) -> Count {
     let mut count = 0;
     // Every live state on the path leads to a word, so a path of more than `limit` branches ends the search, and a
     // state met again on its own path means infinitely many.
@@ -395,7 +395,7 @@ pub(super) fn count_words(pool: &mut Languages, language: LangId, limit: usize) 
 }
 
 /// The words of a language of decoded text, if they are no more than `limit`.
-pub(super) fn words(pool: &mut Languages, language: LangId, limit: usize) -> Option<Vec<Arc<str>>> {
+pub(super) fn words(pool: &mut ExprPool, language: LangId, limit: usize) -> Option<Vec<Arc<str>>> {
     count_words(pool, language, limit).exactly()?;
     let mut words = Vec::new();
     let mut open = vec![(language, Vec::new())];
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn laws() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let mut t = Texts::default();
         let ab = t.literals(vec!["b".into(), "a".into()]);
         let bc = t.literals(vec!["b".into(), "c".into()]);

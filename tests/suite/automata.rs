@@ -8,7 +8,7 @@
 //! `HEDGEROW_CASES` sets the number of random cases (default 256); the seed is fixed.
 
 use hedgerow::automata::regex::{compile, Anchoring, Dialect};
-use hedgerow::automata::{Escapes, LangId, Languages, UNBOUNDED};
+use hedgerow::automata::{Escapes, ExprPool, LangId, UNBOUNDED};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -103,7 +103,7 @@ fn matches(tree: &Tree, text: &str, anchoring: Anchoring) -> bool {
 
 // The same expression as a language and as a pattern.
 
-fn language(pool: &mut Languages, tree: &Tree) -> LangId {
+fn language(pool: &mut ExprPool, tree: &Tree) -> LangId {
     match tree {
         Tree::Char(c) => pool.bytes(c.to_string().as_bytes()),
         Tree::Class(bits) => {
@@ -275,11 +275,11 @@ fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> Result<(), TestCas
 
 /// The rest of some word from `id` on, found by breadth-first search over all bytes. `\u` escapes
 /// come last, because there are very many of them.
-fn completion(pool: &mut Languages, id: LangId) -> Option<Vec<u8>> {
+fn completion(pool: &mut ExprPool, id: LangId) -> Option<Vec<u8>> {
     search(pool, id, false).or_else(|| search(pool, id, true))
 }
 
-fn search(pool: &mut Languages, id: LangId, unicode_escapes: bool) -> Option<Vec<u8>> {
+fn search(pool: &mut ExprPool, id: LangId, unicode_escapes: bool) -> Option<Vec<u8>> {
     let mut seen = HashSet::from([id]);
     let mut queue = VecDeque::from([(id, Vec::new())]);
     while let Some((state, word)) = queue.pop_front() {
@@ -308,7 +308,7 @@ fn search(pool: &mut Languages, id: LangId, unicode_escapes: bool) -> Option<Vec
 /// Checks that the language agrees with the judge on `words`, and that each of their prefixes is
 /// alive exactly when the rest of a word can be found.
 fn agrees(
-    pool: &mut Languages,
+    pool: &mut ExprPool,
     id: LangId,
     words: &[String],
     judge: &dyn Fn(&str) -> bool,
@@ -337,7 +337,7 @@ fn agrees(
 #[test]
 fn boolean_expressions_agree_with_the_naive_matcher() {
     check((trees(Kind::Boolean), words()), |(tree, words)| {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let id = language(&mut pool, &tree);
         agrees(&mut pool, id, &short_words(), &|w| matches(&tree, w, Anchoring::Full))?;
         agrees(&mut pool, id, &words, &|w| matches(&tree, w, Anchoring::Full))
@@ -348,7 +348,7 @@ fn boolean_expressions_agree_with_the_naive_matcher() {
 fn assertions_agree_with_the_naive_matcher() {
     check((trees(Kind::Assertions), words()), |(tree, words)| {
         for anchoring in [Anchoring::Full, Anchoring::Search] {
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             let text = pattern(&tree);
             let id = match compile(&mut pool, &text, Dialect::Ecma262, anchoring) {
                 Ok(id) => id,
@@ -379,7 +379,7 @@ fn plain_patterns_step_like_a_dense_automaton() {
             .build(&format!("^(?:{text})$"))
             .map_err(|e| TestCaseError::fail(e.to_string()))?;
         for dialect in [Dialect::Ecma262, Dialect::Rust] {
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             let id = compile(&mut pool, &text, dialect, Anchoring::Full)
                 .map_err(|e| TestCaseError::fail(e.to_string()))?;
             // Words of the alphabet, some with arbitrary bytes in place of their own.
@@ -436,7 +436,7 @@ fn json_spellings_agree_with_serde_json() {
     let damage = prop::option::weighted(0.5, (any::<prop::sample::Index>(), any::<u8>(), any::<bool>()));
     let spelt = prop::collection::vec((prop::collection::vec(any::<u8>(), 1..8), damage), 30);
     check((trees(Kind::Boolean), words(), spelt), |(tree, words, spelt)| {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let inner = language(&mut pool, &tree);
         let id = pool.json_string(inner, Escapes::Any);
         let judge = |bytes: &[u8]| {
@@ -486,7 +486,7 @@ fn bounded_runs_are_counted_runs() {
         ("[a-z]*", 0, 0, ""),
     ];
     for (pattern, least, most, expected) in table {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let mut full = |pattern| compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Full).unwrap();
         let (run, expected) = (full(pattern), full(expected));
         let character = pool.char_class(&[(0, 0x10_ffff)]);
@@ -537,7 +537,7 @@ fn hostile_patterns_stay_small() {
     let mut too_large = Vec::new();
     for &(pattern, food, limit) in table {
         let shown: String = pattern.chars().take(40).collect();
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let started = Instant::now();
         let id = match compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Search) {
             Ok(id) => id,
@@ -574,7 +574,7 @@ fn random_text_never_panics() {
         let text = pieces.concat();
         for dialect in [Dialect::Ecma262, Dialect::Rust] {
             for anchoring in [Anchoring::Search, Anchoring::Full] {
-                let mut pool = Languages::new();
+                let mut pool = ExprPool::new();
                 pool.set_search_budget(10_000);
                 match compile(&mut pool, &text, dialect, anchoring) {
                     Ok(id) => {
@@ -636,7 +636,7 @@ fn patterns_compile(cases: impl Iterator<Item = files::Case>) {
     // would have to come before the start of the text.
     let empty = ["/^[0-9]{4}$/", "/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/"];
     for pattern in &patterns {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let started = Instant::now();
         let result = compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Search);
         times.push((started.elapsed(), pattern));

@@ -34,7 +34,7 @@ use super::ast::{Node, Side, Sign};
 use super::error::RegexErrorKind;
 use super::{Anchoring, Failure};
 use crate::automata::fingerprint::Fingerprinter;
-use crate::automata::{LangId, Languages, UNBOUNDED, UNLABELLED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::{HashMap, HashSet};
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use smallvec::{smallvec, SmallVec};
@@ -57,7 +57,7 @@ const SURROGATES: (u32, u32) = (0xd800, 0xdfff);
 type Row = SmallVec<[LangId; 2]>;
 
 /// The language of the texts in which `node` matches.
-pub(super) fn compile(pool: &mut Languages, node: &Node, anchoring: Anchoring) -> Result<LangId, Failure> {
+pub(super) fn compile(pool: &mut ExprPool, node: &Node, anchoring: Anchoring) -> Result<LangId, Failure> {
     let mut work = Allowance { steps: WORK_LIMIT, spent: pool.spent() + PARTS_LIMIT as u64 };
     let text = pool.any_text();
     match anchoring {
@@ -91,7 +91,7 @@ struct Edge {
 
 /// A text with its own start: that of the pattern, or that of a lookbehind.
 struct Scope<'p> {
-    pool: &'p mut Languages,
+    pool: &'p mut ExprPool,
     work: &'p mut Allowance,
     /// Nodes that hold an assertion.
     asserting: HashSet<*const Node>,
@@ -111,7 +111,7 @@ struct Scope<'p> {
 
 impl<'p> Scope<'p> {
     fn new(
-        pool: &'p mut Languages,
+        pool: &'p mut ExprPool,
         node: &Node,
         work: &'p mut Allowance,
         lookahead: Lookahead,
@@ -331,7 +331,7 @@ impl<'p> Scope<'p> {
                     class.negate();
                 }
                 let class = class_language(self.pool, &class);
-                let end = |pool: &Languages, k| *sign == Sign::Forbids && pool.is_nullable(k);
+                let end = |pool: &ExprPool, k| *sign == Sign::Forbids && pool.is_nullable(k);
                 k.iter()
                     .map(|&k| {
                         let led = self.pool.led_by(k, class);
@@ -816,7 +816,7 @@ fn max_left(min: u32, max: u32) -> u32 {
     }
 }
 
-fn class_language(pool: &mut Languages, class: &ClassUnicode) -> LangId {
+fn class_language(pool: &mut ExprPool, class: &ClassUnicode) -> LangId {
     let range = |r: &ClassUnicodeRange| (u32::from(r.start()), u32::from(r.end()));
     let ranges: Vec<(u32, u32)> = class.ranges().iter().map(range).collect();
     pool.char_class(&ranges)

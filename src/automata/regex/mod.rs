@@ -23,7 +23,7 @@ mod rust_syntax;
 
 pub use error::{RegexError, RegexErrorKind};
 
-use super::{LangId, Languages};
+use super::{ExprPool, LangId};
 
 /// The depth to which groups may nest.
 pub const NEST_LIMIT: u32 = 250;
@@ -54,15 +54,15 @@ pub enum Anchoring {
 }
 
 /// The language of the texts that match `pattern`. Every word is UTF-8. The language may be empty,
-/// as that of `a^` is, and [`Languages::is_never`] finds that out.
+/// as that of `a^` is, and [`ExprPool::is_never`] finds that out.
 ///
 /// The time it takes grows with the length of the pattern, unless assertions stand inside counted
 /// repetitions.
 ///
 /// ```
 /// use hedgerow::automata::regex::{compile, Anchoring, Dialect};
-/// use hedgerow::automata::Languages;
-/// let mut pool = Languages::new();
+/// use hedgerow::automata::ExprPool;
+/// let mut pool = ExprPool::new();
 /// let pattern = r"^(?!tag$)[a-z]{2,10000}$";
 /// let id = compile(&mut pool, pattern, Dialect::Ecma262, Anchoring::Search).unwrap();
 /// assert!(pool.accepts(id, b"tags"));
@@ -73,7 +73,7 @@ pub enum Anchoring {
 ///
 /// The pattern is not of the dialect, uses a backreference, or exceeds a limit.
 pub fn compile(
-    pool: &mut Languages,
+    pool: &mut ExprPool,
     pattern: &str,
     dialect: Dialect,
     anchoring: Anchoring,
@@ -88,7 +88,7 @@ pub fn compile(
     };
     let result = node.and_then(|node| assertions::compile(pool, &node, anchoring));
     if pool.exhausted() {
-        let limit = Languages::DEFAULT_SEARCH_BUDGET as usize;
+        let limit = ExprPool::DEFAULT_SEARCH_BUDGET as usize;
         return Err(fail(0..0, RegexErrorKind::Expansion { what: "states searched", limit }));
     }
     let (span, kind) = match result {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn found(dialect: Dialect, pattern: &str, anchoring: Anchoring) -> (Languages, LangId) {
-    let mut pool = Languages::new();
+fn found(dialect: Dialect, pattern: &str, anchoring: Anchoring) -> (ExprPool, LangId) {
+    let mut pool = ExprPool::new();
     let id = match compile(&mut pool, pattern, dialect, anchoring) {
         Ok(id) => id,
         Err(error) => panic!("{pattern}\n{error}"),
@@ -188,7 +188,7 @@ fn errors_say_what_where_and_what_to_do() {
     ];
     let mut text = String::new();
     for &(dialect, pattern) in table {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         match compile(&mut pool, pattern, dialect, Anchoring::Search) {
             Ok(_) => panic!("{pattern} compiles"),
             Err(error) => text.push_str(&format!("{dialect:?}\n{error}\n\n")),
@@ -196,6 +196,6 @@ fn errors_say_what_where_and_what_to_do() {
     }
     insta::assert_snapshot!(text);
     let long = "a".repeat(LENGTH_LIMIT + 1);
-    let error = compile(&mut Languages::new(), &long, Dialect::Ecma262, Anchoring::Search).unwrap_err();
+    let error = compile(&mut ExprPool::new(), &long, Dialect::Ecma262, Anchoring::Search).unwrap_err();
     assert_eq!(*error.kind(), RegexErrorKind::Length { given: LENGTH_LIMIT + 1, limit: LENGTH_LIMIT });
 }

@@ -1,13 +1,13 @@
 //! Terminal states as rows of 256 entries, for walks over a large part of the trie.
 //!
-//! A step of [`Languages`] finds its way through byte classes and expressions, which takes tens of
+//! A step of [`ExprPool`] finds its way through byte classes and expressions, which takes tens of
 //! nanoseconds. A walk of ten thousand steps meets only a dozen states. It copies their transitions
 //! into rows as it meets them, and then a step is one load.
 //!
 //! Price: 1 KB a state, for at most [`MAX_STATES`] states between two walks.
 
 use super::vocabulary_index::MAX_SLICED_LEN;
-use crate::automata::{interrupt, LangId, Languages};
+use crate::automata::{interrupt, ExprPool, LangId};
 use hashbrown::HashMap;
 
 /// A terminal state, by the number of its row.
@@ -39,7 +39,7 @@ struct RowState {
     /// The largest count in the language.
     count: u32,
     /// The groups that the state reads in any order, if they were searched for.
-    free_groups: Option<u64>,
+    self_loop_classes: Option<u64>,
 }
 
 /// Rows of transitions, filled on demand.
@@ -61,7 +61,7 @@ impl DenseRows {
             is_accepting: false,
             is_spent: true,
             count: 1,
-            free_groups: Some(0),
+            self_loop_classes: Some(0),
         };
         DenseRows {
             entries: vec![0; 256],
@@ -86,7 +86,7 @@ impl DenseRows {
     }
 
     /// The row of a language.
-    pub fn row(&mut self, languages: &Languages, language: LangId) -> Row {
+    pub fn row(&mut self, languages: &ExprPool, language: LangId) -> Row {
         if let Some(&known) = self.index.get(&language) {
             return Row(known);
         }
@@ -96,7 +96,7 @@ impl DenseRows {
             is_accepting: languages.is_nullable(language),
             is_spent: languages.is_spent(language),
             count: languages.largest_count(language),
-            free_groups: None,
+            self_loop_classes: None,
         });
         self.entries.resize(self.entries.len() + 256, UNKNOWN);
         self.index.insert(language, row);
@@ -105,7 +105,7 @@ impl DenseRows {
 
     /// The row after `byte`.
     #[inline]
-    pub fn step(&mut self, languages: &mut Languages, from: Row, byte: u8) -> Row {
+    pub fn step(&mut self, languages: &mut ExprPool, from: Row, byte: u8) -> Row {
         let at = (from.0 as usize) << 8 | usize::from(byte);
         match self.entries[at] {
             UNKNOWN => {
@@ -124,7 +124,7 @@ impl DenseRows {
     /// not reach are dropped, so that the rest of a count of 200 is one state and not one state for
     /// each byte.
     #[inline]
-    pub fn clamped(&mut self, languages: &mut Languages, row: Row, height: u16) -> Row {
+    pub fn clamped(&mut self, languages: &mut ExprPool, row: Row, height: u16) -> Row {
         let RowState { count, language, .. } = self.states[row.0 as usize];
         // Rounded up, so that only a few heights occur.
         let height = u32::from(height).next_power_of_two();
@@ -157,19 +157,19 @@ impl DenseRows {
         self.states[row.0 as usize].is_spent
     }
 
-    /// The groups that the state reads in any order ([`Languages::free_groups`]), within tokens of
-    /// at most [`MAX_SLICED_LEN`] bytes. No groups once this walk's searches are used up.
+    /// The groups that the state reads in any order ([`ExprPool::self_loop_classes`]), within
+    /// tokens of at most [`MAX_SLICED_LEN`] bytes. No groups once this walk's searches are used up.
     #[inline]
-    pub fn free_groups(&mut self, languages: &mut Languages, row: Row) -> u64 {
+    pub fn self_loop_classes(&mut self, languages: &mut ExprPool, row: Row) -> u64 {
         let state = &mut self.states[row.0 as usize];
-        match state.free_groups {
+        match state.self_loop_classes {
             Some(groups) => groups,
             None if self.searches == 0 => 0,
             None => {
                 self.searches -= 1;
                 let clamped = languages.clamped(state.language, MAX_SLICED_LEN.into());
-                let groups = languages.free_groups(clamped);
-                state.free_groups = (!interrupt::is_over()).then_some(groups);
+                let groups = languages.self_loop_classes(clamped);
+                state.self_loop_classes = (!interrupt::is_over()).then_some(groups);
                 groups
             }
         }

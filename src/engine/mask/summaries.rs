@@ -22,7 +22,7 @@ use super::difference::Difference;
 use super::summary::{Base, BasePart, Inside, Summary};
 use super::trie_walk::{TrieWalk, WalkResult};
 use super::vocabulary_index::{IndexedTrie, LengthUnit, VocabularyIndex, MAX_SLICED_LEN};
-use crate::automata::{Escapes, LangId, Languages};
+use crate::automata::{Escapes, ExprPool, LangId};
 use crate::engine::ablation::{enabled, Optimisation};
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;
@@ -130,7 +130,7 @@ impl SharedSummaries {
     /// The summary of a terminal's state.
     pub fn terminal(
         &self,
-        languages: &mut Languages,
+        languages: &mut ExprPool,
         rows: &mut DenseRows,
         vocabulary: &Vocabulary,
         language: LangId,
@@ -158,7 +158,7 @@ impl SharedSummaries {
     /// Does now what the first constraints and masks would do otherwise: builds the second trie,
     /// and finds the summaries of any string and of strings of limited length.
     pub fn prepare(&self, vocabulary: &Vocabulary) {
-        let mut languages = Languages::new();
+        let mut languages = ExprPool::new();
         let mut rows = DenseRows::new();
         let text = languages.any_text();
         let (plain, stripped) = (&self.index.plain, &self.index.stripped(vocabulary).trie);
@@ -218,7 +218,7 @@ impl Summariser<'_> {
         if !enabled(Optimisation::Differences) {
             return None;
         }
-        let relaxed = self.walk.languages.plainer(language, MAX_SLICED_LEN.into())?;
+        let relaxed = self.walk.languages.relaxation(language, MAX_SLICED_LEN.into())?;
         let difference = Difference::find(&mut self.walk, language, relaxed)?;
         let base = self.summary(relaxed);
         Some(difference.summary(&mut self.walk, language, base))

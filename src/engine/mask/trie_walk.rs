@@ -16,7 +16,7 @@
 //! # Why they are exact
 //!
 //! - *Clamped counts.* Two languages with the same words and prefixes up to the length of the
-//!   longest token have the same summary. [`Languages::clamped`] gives such a language, and argues
+//!   longest token have the same summary. [`ExprPool::clamped`] gives such a language, and argues
 //!   for itself. Within a walk the same holds for the bytes left of the longest token below a node.
 //! - *Slices.* A slice is the set of tokens that are UTF-8 text of at most [`MAX_SLICED_LEN`] bytes
 //!   out of some groups of characters. The state reads these groups in any order, so it rejects no
@@ -28,7 +28,7 @@
 use super::dense_rows::{DenseRows, Row};
 use super::suffix_trie::Suffixes;
 use super::vocabulary_index::{IndexedTrie, LengthUnit, SubtreeInfo, MAX_SLICED_LEN};
-use crate::automata::{interrupt, Expr, LangId, Languages, LiteralSet, UNLABELLED};
+use crate::automata::{interrupt, Expr, ExprPool, LangId, LiteralSet, UNLABELLED};
 use crate::engine::ablation::{enabled, Optimisation};
 use crate::vocab::{TokenId, TokenTrie, Vocabulary};
 
@@ -54,13 +54,13 @@ pub(in crate::engine) struct WalkResult {
 
 impl WalkResult {
     /// Records that the walk stands on `node` with the terminal in `state`.
-    pub fn record(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
+    pub fn record(&mut self, languages: &ExprPool, trie: &TokenTrie, node: u32, state: LangId) {
         self.inside.extend_from_slice(trie.tokens(node));
         self.record_end(languages, trie, node, state);
     }
 
     /// As [`record`](Self::record), without the tokens that end on `node` itself.
-    pub fn record_end(&mut self, languages: &Languages, trie: &TokenTrie, node: u32, state: LangId) {
+    pub fn record_end(&mut self, languages: &ExprPool, trie: &TokenTrie, node: u32, state: LangId) {
         if languages.is_nullable(state) && trie.end(node) > node + 1 {
             self.ends.push((languages.label(state), node));
         }
@@ -93,7 +93,7 @@ impl Slice {
 
 /// A trie of one vocabulary, and the languages that are walked beside it.
 pub(in crate::engine) struct TrieWalk<'a> {
-    pub languages: &'a mut Languages,
+    pub languages: &'a mut ExprPool,
     pub rows: &'a mut DenseRows,
     pub vocabulary: &'a Vocabulary,
     pub trie: &'a IndexedTrie,
@@ -120,7 +120,7 @@ impl<'a> TrieWalk<'a> {
         if let Some((groups, most)) = self.languages.bounded_groups(clamped) {
             return Slice { groups, most: Some((LengthUnit::Bytes, most)) };
         }
-        Slice { groups: self.languages.free_groups(clamped), most: None }
+        Slice { groups: self.languages.self_loop_classes(clamped), most: None }
     }
 
     /// Walks everything below the root, where the terminal is in the state `language`, except the
@@ -144,7 +144,7 @@ impl<'a> TrieWalk<'a> {
             if interrupt::check().is_err() {
                 return;
             }
-            let mut visit = |child: u32, languages: &mut Languages| {
+            let mut visit = |child: u32, languages: &mut ExprPool| {
                 result.visited += 1;
                 let next = languages.step(state, trie.byte(child));
                 if next == LangId::NEVER {
@@ -209,7 +209,7 @@ impl<'a> TrieWalk<'a> {
             }
             if !is_sliced {
                 if after - node >= WORTH_SKIPPING && info.is_boundary() && enabled(Optimisation::Slices) {
-                    let free = self.rows.free_groups(languages, row);
+                    let free = self.rows.self_loop_classes(languages, row);
                     if free != 0 && info.all_in(free) {
                         result.inside.extend_from_slice(trie.subtree_tokens(node));
                         node = after;

@@ -21,7 +21,7 @@
 //!
 //! Price: 12 bytes a trie node, the second trie, and the sets that are asked for.
 
-use crate::automata::compare::byte_group;
+use crate::automata::approximate::byte_group;
 use crate::engine::recogniser::containers::is_json_space;
 use crate::vocab::{TokenId, TokenSet, TokenTrie, Vocabulary};
 use hashbrown::HashMap;

@@ -31,7 +31,7 @@ use super::continuation::{ContId, Frame, Link};
 use super::interner::SliceInterner;
 use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 use crate::engine::error::EngineError;
 use crate::grammar::lexed::{Exhausted, Lexing};
 use crate::grammar::{GrammarError, Lexed, MARK};
@@ -522,7 +522,7 @@ fn links_below(machine: &Machine, links: &[Link]) -> Vec<Link> {
 }
 
 /// The states to which a lexeme's next byte may lead.
-fn successors(languages: &mut Languages, state: LangId) -> Vec<LangId> {
+fn successors(languages: &mut ExprPool, state: LangId) -> Vec<LangId> {
     let bytes = languages.byte_classes(state).representatives().to_vec();
     let bytes = bytes.into_iter().filter(|&byte| byte != MARK);
     bytes.map(|byte| languages.step(state, byte)).filter(|&next| next != LangId::NEVER).collect()

@@ -1,4 +1,4 @@
-//! Languages as their smallest automata, where those are small.
+//! ExprPool as their smallest automata, where those are small.
 //!
 //! Expressions of many complements have many states that mean the same. What lexemes leave behind
 //! is asked for again and again, so it pays to find out which of these are equal: a language is
@@ -7,7 +7,7 @@
 //! from.
 
 use crate::automata::fingerprint::Fingerprinter;
-use crate::automata::{ByteSet, LangId, Languages};
+use crate::automata::{ByteSet, ExprPool, LangId};
 use hashbrown::HashMap;
 
 /// How many expressions a walk may add to the pool.
@@ -28,7 +28,7 @@ pub(crate) const DEAD: u32 = 0;
 
 /// The language `id` as its smallest automaton; itself if it has no fewer states, nothing if it has
 /// more than `limit`.
-pub(crate) fn canonical(pool: &mut Languages, id: LangId, limit: usize) -> Option<LangId> {
+pub(crate) fn canonical(pool: &mut ExprPool, id: LangId, limit: usize) -> Option<LangId> {
     if id == LangId::NEVER || id == LangId::ALL {
         return Some(id);
     }
@@ -43,7 +43,7 @@ pub(crate) fn canonical(pool: &mut Languages, id: LangId, limit: usize) -> Optio
 }
 
 /// The language of an automaton of which state 0 has no words and state 1 is the first.
-pub(crate) fn smallest(pool: &mut Languages, accepts: Vec<bool>, rows: &[[u32; 256]]) -> Option<LangId> {
+pub(crate) fn smallest(pool: &mut ExprPool, accepts: Vec<bool>, rows: &[[u32; 256]]) -> Option<LangId> {
     let table = table(accepts, rows);
     let blocks = refined(&table);
     let count = blocks.iter().max().map_or(0, |&most| most as usize + 1);
@@ -52,7 +52,7 @@ pub(crate) fn smallest(pool: &mut Languages, accepts: Vec<bool>, rows: &[[u32; 2
 }
 
 /// All states that `id` leads to; the first is that of no words, the second `id`.
-fn walk(pool: &mut Languages, id: LangId, limit: usize) -> Option<Table> {
+fn walk(pool: &mut ExprPool, id: LangId, limit: usize) -> Option<Table> {
     let before = pool.len();
     let mut ids: HashMap<LangId, u32> = HashMap::from_iter([(LangId::NEVER, DEAD)]);
     let mut states = vec![LangId::NEVER, id];
@@ -131,7 +131,7 @@ fn merged(table: &Table, blocks: &[u32], count: usize) -> Table {
 }
 
 /// The states as equations, each by the name of its language; `root`'s.
-fn written(pool: &mut Languages, table: &Table, root: u32) -> LangId {
+fn written(pool: &mut ExprPool, table: &Table, root: u32) -> LangId {
     let count = table.accepts.len();
     let is_all =
         |state: usize| table.accepts[state] && table.rows[state].iter().all(|&to| to as usize == state);

@@ -3,7 +3,7 @@
 
 use super::canonical::canonical;
 use super::{Lexed, MARK};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl Lexing {
     }
 
     /// The lexemes that are looked for in a state, each without what others win.
-    pub fn expected(&mut self, lexed: &Lexed, pool: &mut Languages, state: u32) -> Beginnings {
+    pub fn expected(&mut self, lexed: &Lexed, pool: &mut ExprPool, state: u32) -> Beginnings {
         if let Some(known) = self.expected.get(&state) {
             return known.clone();
         }
@@ -110,7 +110,7 @@ impl Lexing {
     }
 
     /// Of `lexemes`, in their order, each without what others win.
-    fn among(&mut self, lexed: &Lexed, pool: &mut Languages, lexemes: &[u32]) -> Beginnings {
+    fn among(&mut self, lexed: &Lexed, pool: &mut ExprPool, lexemes: &[u32]) -> Beginnings {
         let is_here = |l: u32| lexemes.binary_search(&l).is_ok();
         let keywords = |l: u32| lexed.lexeme(l).keywords.iter().filter(|k| is_here(k.lexeme.0));
         let hidden: HashSet<u32> =
@@ -168,7 +168,7 @@ impl Lexing {
 
     /// What is left of every lexeme at least, whatever is expected beside it: of one with keywords,
     /// and of a keyword, in two ways.
-    fn least(&mut self, lexed: &Lexed, pool: &mut Languages) -> Vec<(u32, LangId)> {
+    fn least(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Vec<(u32, LangId)> {
         let mut found: Vec<(u32, LangId)> = Vec::new();
         for lexeme in 0..lexed.lexemes.len() as u32 {
             let mut rivals = Vec::new();
@@ -209,7 +209,7 @@ impl Lexing {
     }
 
     /// Whether one lexeme's matches never begin where the other's do.
-    fn are_apart(&mut self, lexed: &Lexed, pool: &mut Languages, lexeme: u32, other: u32) -> bool {
+    fn are_apart(&mut self, lexed: &Lexed, pool: &mut ExprPool, lexeme: u32, other: u32) -> bool {
         if let Some(&known) = self.apart.get(&(lexeme, other)) {
             return known;
         }
@@ -227,7 +227,7 @@ impl Lexing {
     pub fn beginnings(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         obligation: LangId,
         state: u32,
     ) -> Beginnings {
@@ -252,7 +252,7 @@ impl Lexing {
 
     /// The obligation under which a lexeme of which `language` is left ends here; no words where it
     /// does not.
-    pub fn end(&mut self, pool: &mut Languages, language: LangId) -> LangId {
+    pub fn end(&mut self, pool: &mut ExprPool, language: LangId) -> LangId {
         let end = pool.step(language, MARK);
         if end == LangId::NEVER || end == LangId::ALL {
             return end;
@@ -266,7 +266,7 @@ impl Lexing {
     }
 
     /// The obligations that a lexeme of which `language` is left may end with.
-    pub fn ends(&mut self, pool: &mut Languages, language: LangId) -> Result<Arc<[LangId]>, Exhausted> {
+    pub fn ends(&mut self, pool: &mut ExprPool, language: LangId) -> Result<Arc<[LangId]>, Exhausted> {
         if let Some(known) = self.ends.get(&language) {
             return Ok(known.clone());
         }
@@ -295,7 +295,7 @@ impl Lexing {
     pub(super) fn settled(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         obligation: LangId,
         state: u32,
     ) -> Result<Arc<[LangId]>, Exhausted> {
@@ -327,7 +327,7 @@ impl Lexing {
     pub(super) fn after(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         (obligation, state): (LangId, u32),
         lexeme: u32,
     ) -> Result<Arc<[LangId]>, Exhausted> {
@@ -353,7 +353,7 @@ impl Lexing {
     /// Whether every lexeme can be read behind a certain ignored text, and that text behind every
     /// lexeme. Obligations matter little then: what ignored text can follow can go on in any way
     /// the parser allows. States that expect fewer lexemes take away less.
-    fn easy(&mut self, lexed: &Lexed, pool: &mut Languages) -> Result<Option<Easy>, Exhausted> {
+    fn easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
         if let Some(known) = self.easy {
             return Ok(known);
         }
@@ -388,7 +388,7 @@ impl Lexing {
     fn is_easy(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         all: &[(u32, LangId)],
         then: LangId,
     ) -> Result<bool, Exhausted> {
@@ -407,7 +407,7 @@ impl Lexing {
     pub fn is_free(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         obligation: LangId,
     ) -> Result<bool, Exhausted> {
         let Some(Easy { language, byte, then }) = self.easy(lexed, pool)? else { return Ok(false) };
@@ -426,7 +426,7 @@ impl Lexing {
     pub fn has_free_end(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         language: LangId,
     ) -> Result<bool, Exhausted> {
         if self.easy(lexed, pool)?.is_none() {
@@ -475,7 +475,7 @@ impl Lexing {
     pub fn has_free_ends_only(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         language: LangId,
     ) -> Result<bool, Exhausted> {
         if self.easy(lexed, pool)?.is_none() {

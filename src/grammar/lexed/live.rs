@@ -14,7 +14,7 @@
 use super::lexing::{Exhausted, Lexing};
 use super::parser::{Symbol, WHOLE};
 use super::Lexed;
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ impl Lexing {
     pub fn has_text(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
     ) -> Result<Result<(), Option<(u32, u32)>>, Exhausted> {
         if lexed.parser.may_be_empty || self.is_free(lexed, pool, LangId::ALL)? {
             return Ok(Ok(()));
@@ -103,7 +103,7 @@ impl Lexing {
     pub fn whole(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         control: Control,
     ) -> Result<Vec<Control>, Exhausted> {
         let Some(&Symbol::Rule(rule)) = lexed.parser.productions[WHOLE as usize].body.first() else {
@@ -118,7 +118,7 @@ impl Lexing {
     pub fn leave(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         state: u32,
         control: Control,
     ) -> Result<Arc<[Return]>, Exhausted> {
@@ -146,7 +146,7 @@ impl Lexing {
     pub fn may_end(
         &mut self,
         lexed: &Lexed,
-        pool: &mut Languages,
+        pool: &mut ExprPool,
         control: Control,
     ) -> Result<bool, Exhausted> {
         let settled = self.settled(lexed, pool, control.0, control.1)?;
@@ -174,7 +174,7 @@ impl Lexing {
         id
     }
 
-    fn solve(&mut self, lexed: &Lexed, pool: &mut Languages) -> Result<(), Exhausted> {
+    fn solve(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<(), Exhausted> {
         // What was given up is not known to be complete.
         self.spend(1)?;
         while let Some(task) = self.returns.work.pop() {

@@ -1,8 +1,8 @@
 //! `contentEncoding: base64`: RFC 4648 §4, with padding. The bits that padding leaves over are zero (§3.5), as strict
 //! decoders ask.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     super::rust(pool, "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?")
 }

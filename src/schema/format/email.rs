@@ -2,11 +2,11 @@
 //! IPv4 or IPv6 address literal. By §4.5.3.1 a local part has at most 64 octets; the domain is held to the lengths of host
 //! names, 63 octets a label and 253 in all.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
 /// The local part; `extra` are the characters beyond ASCII that may stand where a letter may (the inside of a
 /// class).
-pub(super) fn local_part(pool: &mut Languages, extra: &str) -> LangId {
+pub(super) fn local_part(pool: &mut ExprPool, extra: &str) -> LangId {
     let atom = format!("[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{extra}-]+");
     let quoted = format!(r#""(?:[\x20\x21\x23-\x5b\x5d-\x7e{extra}]|\\[\x20-\x7e])*""#);
     let local = super::rust(pool, &format!(r"{atom}(?:\.{atom})*|{quoted}"));
@@ -14,11 +14,11 @@ pub(super) fn local_part(pool: &mut Languages, extra: &str) -> LangId {
 }
 
 /// `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
-pub(super) fn address_literal(pool: &mut Languages) -> LangId {
+pub(super) fn address_literal(pool: &mut ExprPool) -> LangId {
     super::rust(pool, &format!(r"\[(?:{}|[Ii][Pp][Vv]6:{})\]", super::ipv4::PATTERN, super::ipv6::pattern()))
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let domain = super::hostname::ascii(pool);
     let literal = address_literal(pool);
     let domain = pool.union(&[domain, literal]);

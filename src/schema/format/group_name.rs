@@ -6,7 +6,7 @@
 //! (ECMA-262 lets it come first, too).
 
 use crate::automata::byte_classes::{ByteClasses, ByteSet};
-use crate::automata::{LangId, Languages, Machine};
+use crate::automata::{ExprPool, LangId, Machine};
 use std::sync::Arc;
 
 /// How many characters a name may have.
@@ -146,6 +146,6 @@ impl Machine for Names {
     }
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     pool.machine(Arc::new(Names))
 }

@@ -4,14 +4,14 @@
 //! Since draft 7 a label that starts with `xn--` must be the Punycode of a valid U-label (RFC 5890 §2.3.2.3); that is
 //! not regular, so such labels are not accepted there.
 
-use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 
 /// Any label of ASCII.
 pub(super) const LABEL: &str = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 
 /// One label, and no A-label. Spelt out, since an intersection with what does not start with `xn--` would hide from the
 /// engine how few characters complete a label.
-pub(super) fn label(pool: &mut Languages) -> LangId {
+pub(super) fn label(pool: &mut ExprPool) -> LangId {
     let rest = |most: u32| format!("(?:[A-Za-z0-9-]{{0,{most}}}[A-Za-z0-9])");
     let (after_one, after_two, after_three, after_four) = (rest(61), rest(60), rest(59), rest(58));
     super::rust(
@@ -24,7 +24,7 @@ pub(super) fn label(pool: &mut Languages) -> LangId {
 }
 
 /// Names made of a language's labels.
-fn name(pool: &mut Languages, label: LangId) -> LangId {
+fn name(pool: &mut ExprPool, label: LangId) -> LangId {
     let dot = super::rust(pool, r"\.");
     let more = pool.concat(dot, label);
     let more = pool.repeat(more, 0, UNBOUNDED);
@@ -33,12 +33,12 @@ fn name(pool: &mut Languages, label: LangId) -> LangId {
 }
 
 /// Names with labels of any kind, A-labels or not.
-pub(super) fn ascii(pool: &mut Languages) -> LangId {
+pub(super) fn ascii(pool: &mut ExprPool) -> LangId {
     let label = super::rust(pool, LABEL);
     name(pool, label)
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let label = label(pool);
     name(pool, label)
 }

@@ -1,8 +1,8 @@
 //! `idn-email`: Mailbox as RFC 6531 §3.3 extends it: UTF-8 in the local part, U-labels in the domain.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let local = super::email::local_part(pool, r"\u{80}-\u{10FFFF}");
     let at = super::rust(pool, "@");
     // Only the ASCII dot separates the labels of a mailbox's domain.

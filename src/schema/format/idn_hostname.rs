@@ -8,7 +8,7 @@
 //! accepted, as in `hostname`.
 
 use super::idna_tables::{DISALLOWED, RIGHT_TO_LEFT, VIRAMA};
-use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 
 /// Code points that join on both sides, and on the right side, among Arabic letters: what ZERO WIDTH NON-JOINER
 /// may stand between (RFC 5892, appendix A.1).
@@ -40,7 +40,7 @@ fn rules() -> Vec<String> {
 }
 
 /// The names whose labels are divided by `separator`.
-pub(super) fn name(pool: &mut Languages, separator: &str) -> LangId {
+pub(super) fn name(pool: &mut ExprPool, separator: &str) -> LangId {
     let characters = super::rust(
         pool,
         &format!(
@@ -75,7 +75,7 @@ pub(super) fn name(pool: &mut Languages, separator: &str) -> LangId {
 }
 
 /// A label of a name that has a right-to-left label (RFC 5893 §2).
-fn bidi_label(pool: &mut Languages) -> LangId {
+fn bidi_label(pool: &mut ExprPool) -> LangId {
     let right = RIGHT_TO_LEFT;
     // ES, ON and BN among the allowed characters.
     let neutral = r"\-·ʹʺˆ-ˏˬ͵\u{200C}\u{200D}ⸯ・ꙿꜗ-ꜟꞈ";
@@ -91,6 +91,6 @@ fn bidi_label(pool: &mut Languages) -> LangId {
     super::rust(pool, &format!("{}|{}|{left_to_right}", right_with(arabic), right_with(european)))
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     name(pool, r"[.。．｡]")
 }

@@ -1,6 +1,6 @@
 //! `ipv6`: the text forms of RFC 4291 §2.2, as the grammar of RFC 3986 §3.2.2 spells them.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
 /// IPv6address as a pattern: eight groups, the last two perhaps an IPv4 address, and once `::` for one or more
 /// groups of zeros.
@@ -22,6 +22,6 @@ pub(super) fn pattern() -> String {
     format!("(?:{})", forms.join("|"))
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     super::rust(pool, &pattern())
 }

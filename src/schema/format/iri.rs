@@ -2,7 +2,7 @@
 //! `iprivate` in queries.
 
 use super::uri::{Characters, Rules};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
 /// `ucschar`
 pub(super) const UCSCHAR: &str = concat!(
@@ -16,6 +16,6 @@ pub(super) const IPRIVATE: &str = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{10000
 
 pub(super) const UNICODE: Characters = Characters { everywhere: UCSCHAR, in_queries: IPRIVATE };
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     super::rust(pool, &Rules::new(&UNICODE).absolute())
 }

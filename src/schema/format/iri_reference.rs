@@ -2,9 +2,9 @@
 
 use super::iri::UNICODE;
 use super::uri::Rules;
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let rules = Rules::new(&UNICODE);
     super::rust(pool, &format!("{}|{}", rules.absolute(), rules.relative()))
 }

@@ -35,7 +35,7 @@ mod uri_template;
 mod uuid;
 
 use crate::automata::regex::{compile, Anchoring, Dialect};
-use crate::automata::{ByteSet, LangId, Languages};
+use crate::automata::{ByteSet, ExprPool, LangId};
 use std::sync::OnceLock;
 
 /// A format that is enforced.
@@ -98,23 +98,23 @@ impl Format {
     }
 
     /// The texts in the format. Built once in the process; after that, pools copy it.
-    pub fn language(self, pool: &mut Languages) -> LangId {
-        static BUILT: [OnceLock<(Languages, LangId)>; Format::Uuid as usize + 1] =
+    pub fn language(self, pool: &mut ExprPool) -> LangId {
+        static BUILT: [OnceLock<(ExprPool, LangId)>; Format::Uuid as usize + 1] =
             [const { OnceLock::new() }; Format::Uuid as usize + 1];
         let (built, language) = BUILT[self as usize].get_or_init(|| {
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             let language = self.build(&mut pool);
             // Finds out, for everybody, that it is not empty and which bytes it tells apart.
             pool.first_bytes(language);
             // What building it went through is not kept.
-            let mut kept = Languages::new();
+            let mut kept = ExprPool::new();
             let language = kept.import(&pool, language);
             (kept, language)
         });
         pool.import(built, *language)
     }
 
-    fn build(self, pool: &mut Languages) -> LangId {
+    fn build(self, pool: &mut ExprPool) -> LangId {
         match self {
             Format::AsciiHostname => hostname::ascii(pool),
             Format::Base64 => base64::language(pool),
@@ -142,28 +142,28 @@ impl Format {
 }
 
 /// The texts in the format `name`, decoded (not spelt as JSON); `None` where no such format is enforced.
-pub fn language(pool: &mut Languages, name: &str) -> Option<LangId> {
+pub fn language(pool: &mut ExprPool, name: &str) -> Option<LangId> {
     Format::by_name(name).map(|format| format.language(pool))
 }
 
 /// The words of at most so many octets.
-fn of_octets(pool: &mut Languages, language: LangId, most: u32) -> LangId {
+fn of_octets(pool: &mut ExprPool, language: LangId, most: u32) -> LangId {
     let octet = pool.byte(&ByteSet::FULL);
     let length = pool.repeat(octet, 0, most);
     pool.inter(&[language, length])
 }
 
 /// The texts that match a pattern of this folder from start to end.
-fn rust(pool: &mut Languages, pattern: &str) -> LangId {
+fn rust(pool: &mut ExprPool, pattern: &str) -> LangId {
     of_pattern(pool, pattern, Dialect::Rust)
 }
 
 /// The same in the dialect that has lookaround.
-fn ecma(pool: &mut Languages, pattern: &str) -> LangId {
+fn ecma(pool: &mut ExprPool, pattern: &str) -> LangId {
     of_pattern(pool, pattern, Dialect::Ecma262)
 }
 
-fn of_pattern(pool: &mut Languages, pattern: &str, dialect: Dialect) -> LangId {
+fn of_pattern(pool: &mut ExprPool, pattern: &str, dialect: Dialect) -> LangId {
     // The patterns are constants; the tests build every one of them.
     let language = compile(pool, pattern, dialect, Anchoring::Full);
     debug_assert!(language.is_ok(), "{pattern}");

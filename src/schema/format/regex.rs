@@ -6,7 +6,7 @@
 //! expression.
 
 use super::group_name;
-use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 
 /// How deep groups may nest.
 pub(super) const DEPTH: u32 = 8;
@@ -29,7 +29,7 @@ fn ranges(from: u8, to: u8) -> Vec<String> {
     pairs.map(|(lo, hi)| format!("{}-{}", char::from(lo), char::from(hi))).collect()
 }
 
-fn class(pool: &mut Languages) -> LangId {
+fn class(pool: &mut ExprPool) -> LangId {
     let mut pairs = ranges(b'0', b'9');
     pairs.extend(ranges(b'A', b'Z'));
     pairs.extend(ranges(b'a', b'z'));
@@ -38,13 +38,13 @@ fn class(pool: &mut Languages) -> LangId {
     super::rust(pool, &format!(r"\[\^?-?(?:[^\[\]\\-]|{ESCAPE}|\\[b-]|{pairs})*-?\]"))
 }
 
-fn quantifier(pool: &mut Languages) -> LangId {
+fn quantifier(pool: &mut ExprPool) -> LangId {
     let counts = (0..100).flat_map(|lo| (lo..100).map(move |hi| format!("{lo},{hi}")));
     let counts: Vec<String> = counts.collect();
     super::rust(pool, &format!(r"(?:[*+?]|\{{(?:[0-9]{{1,9}},?|{})\}})\??", counts.join("|")))
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let character = super::rust(pool, &format!(r"[^\^$\\.*+?()\[\]{{}}|/]|/|\.|{ESCAPE}"));
     let class = class(pool);
     let quantifier = quantifier(pool);

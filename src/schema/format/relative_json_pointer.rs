@@ -1,8 +1,8 @@
 //! `relative-json-pointer`: draft-bhutton-relative-json-pointer-00 §3, without index manipulation, which JSON Schema
 //! does not refer to.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     super::rust(pool, &format!("(?:0|[1-9][0-9]*)(?:#|{})", super::json_pointer::PATTERN))
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_format_has_a_language() {
-    let mut pool = Languages::new();
+    let mut pool = ExprPool::new();
     for (name, format) in Format::ALL {
         let id = format.language(&mut pool);
         assert!(pool.is_text(id), "{name}");
@@ -18,7 +18,7 @@ fn every_format_has_a_language() {
 /// A time in another spelling than a pattern's is found to be none of it without trying every minute of the day.
 #[test]
 fn times_are_found_unlike_a_pattern() {
-    let mut pool = Languages::new();
+    let mut pool = ExprPool::new();
     let time = language(&mut pool, "date-time").unwrap();
     let pattern = super::ecma(&mut pool, r"[^]*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^]*");
     pool.set_search_budget(4000);
@@ -84,7 +84,7 @@ fn words() {
         ("idn-hostname", &["bücher.example", "Example.com", "אב.גד"], &["a_b", "Bücher", "ａ.com", "-ü"]),
         ("hostname", &["A.b-c"], &["a..b", "xn--a"]),
     ];
-    let mut pool = Languages::new();
+    let mut pool = ExprPool::new();
     for (format, yes, no) in table {
         let id = language(&mut pool, format).unwrap();
         yes.iter().for_each(|w| assert!(pool.accepts(id, w.as_bytes()), "{format} refuses {w}"));

@@ -5,7 +5,7 @@
 //! and the offset it needs once they are.
 
 use crate::automata::byte_classes::{ByteClasses, ByteSet};
-use crate::automata::{LangId, Languages, Machine};
+use crate::automata::{ExprPool, LangId, Machine};
 use std::sync::Arc;
 
 const DAY: u64 = 24 * 60;
@@ -186,7 +186,7 @@ impl Machine for Time {
     }
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     pool.machine(Arc::new(Time))
 }
 

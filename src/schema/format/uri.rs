@@ -1,6 +1,6 @@
 //! `uri`: URI of RFC 3986, appendix A; with more characters, IRI of RFC 3987.
 
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
 /// What tells URIs from IRIs: the characters allowed beyond ASCII, as the inside of a class.
 pub(super) struct Characters {
@@ -63,6 +63,6 @@ impl Rules {
     }
 }
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     super::rust(pool, &Rules::new(&ASCII).absolute())
 }

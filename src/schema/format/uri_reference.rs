@@ -1,9 +1,9 @@
 //! `uri-reference`: URI-reference of RFC 3986 §4.1: a URI, or a reference relative to one.
 
 use super::uri::{Rules, ASCII};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let rules = Rules::new(&ASCII);
     super::rust(pool, &format!("{}|{}", rules.absolute(), rules.relative()))
 }

@@ -1,9 +1,9 @@
 //! `uri-template`: RFC 6570 §2, all four levels. The apostrophe is a literal (erratum 6937).
 
 use super::iri::{IPRIVATE, UCSCHAR};
-use crate::automata::{LangId, Languages};
+use crate::automata::{ExprPool, LangId};
 
-pub(super) fn language(pool: &mut Languages) -> LangId {
+pub(super) fn language(pool: &mut ExprPool) -> LangId {
     let escaped = "%[0-9A-Fa-f]{2}";
     let literal =
         format!(r"[\x21\x23\x24\x26-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e{UCSCHAR}{IPRIVATE}]|{escaped}");

@@ -24,7 +24,7 @@ use super::error::SchemaError;
 use super::json::{Json, Kind, Value};
 use super::options::{Draft, SchemaOptions, Strictness};
 use super::reference::References;
-use crate::automata::{Decimal, Languages, UNBOUNDED};
+use crate::automata::{Decimal, ExprPool, UNBOUNDED};
 use gathered::Gathered;
 use hashbrown::{HashMap, HashSet};
 use table::{Leaves, Role, Row};
@@ -38,7 +38,7 @@ pub(super) fn read(
     root: Value,
     text: &str,
     options: &SchemaOptions,
-    pool: &mut Languages,
+    pool: &mut ExprPool,
 ) -> Result<(Document, Vec<Note>), SchemaError> {
     if !matches!(json.kind(root), Kind::Object { .. } | Kind::Bool(_)) {
         return Err(SchemaError::Malformed {
@@ -79,7 +79,7 @@ pub(super) fn read(
 struct Reader<'o> {
     doc: Document,
     options: &'o SchemaOptions,
-    pool: &'o mut Languages,
+    pool: &'o mut ExprPool,
     queue: Vec<(Value, Value)>,
     notes: Vec<Note>,
     /// Schemas of which lenient mode dropped a keyword, and those that lost `patternProperties`.

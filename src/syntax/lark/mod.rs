@@ -184,7 +184,7 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, Failure> {
         }
     }
     if pool.exhausted() {
-        return Err(exhausted(crate::automata::Languages::DEFAULT_SEARCH_BUDGET));
+        return Err(exhausted(crate::automata::ExprPool::DEFAULT_SEARCH_BUDGET));
     }
     let root = builder.nodes.lexed_node(lexed);
     builder.build(root, None).map_err(|error| (start.span.clone(), failed(error)))

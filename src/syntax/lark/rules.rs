@@ -10,7 +10,7 @@ use super::modules::Definitions;
 use super::parse::{is_terminal, Definition, Expr};
 use super::pattern::lexeme;
 use super::terminals::{failure, Pattern, Terminals};
-use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{Keyword, Production, Symbol};
 use crate::grammar::{GrammarError, Lexeme, LexemeId, MARK};
 use crate::syntax::diagnostic::{similar, Failure, SyntaxErrorKind};
@@ -438,7 +438,7 @@ impl<'d> Productions<'d> {
 
     /// The terminals in the order in which a lexer tries them, and the numbers that they have got
     /// in it.
-    pub fn lexemes(&self, pool: &mut Languages) -> Result<(Vec<Lexeme>, Vec<u32>), Failure> {
+    pub fn lexemes(&self, pool: &mut ExprPool) -> Result<(Vec<Lexeme>, Vec<u32>), Failure> {
         let mut made = Vec::with_capacity(self.used.len());
         for used in &self.used {
             let tree = used.pattern.tree().map_err(|complaint| failure(complaint, &used.place))?;
@@ -486,13 +486,7 @@ impl<'d> Productions<'d> {
     }
 
     /// The strings that a pattern matches as a whole.
-    fn keywords(
-        &self,
-        pool: &mut Languages,
-        pattern: &Used,
-        marked: LangId,
-        numbers: &[u32],
-    ) -> Vec<Keyword> {
+    fn keywords(&self, pool: &mut ExprPool, pattern: &Used, marked: LangId, numbers: &[u32]) -> Vec<Keyword> {
         let mut keywords: Vec<Keyword> = Vec::new();
         for (at, used) in self.used.iter().enumerate() {
             let Pattern { is_text: true, value, flags, .. } = &used.pattern else { continue };

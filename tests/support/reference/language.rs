@@ -8,7 +8,7 @@
 // Boxed rows do not move while the table grows.
 #![allow(clippy::vec_box)]
 
-use hedgerow::automata::{Escapes, LangId, Languages, UNBOUNDED, UNLABELLED};
+use hedgerow::automata::{Escapes, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use std::collections::{BTreeSet, HashMap};
 
 /// A language as the author of a grammar describes it.
@@ -74,8 +74,8 @@ impl Language {
     }
 
     /// The same language in the library's pool.
-    pub fn build(&self, pool: &mut Languages) -> LangId {
-        let all = |parts: &[Language], pool: &mut Languages| -> Vec<LangId> {
+    pub fn build(&self, pool: &mut ExprPool) -> LangId {
+        let all = |parts: &[Language], pool: &mut ExprPool| -> Vec<LangId> {
             parts.iter().map(|p| p.build(pool)).collect()
         };
         match self {

@@ -10,7 +10,7 @@ use super::contexts::{common, questions, Contexts};
 use super::read::{word, Complaint};
 use super::{ordered, Ranges, Re};
 use crate::automata::fingerprint::Fingerprinter;
-use crate::automata::{ByteSet, LangId, Languages, UNBOUNDED};
+use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::canonical;
 use crate::grammar::MARK;
 use smallvec::{smallvec, SmallVec};
@@ -34,7 +34,7 @@ pub(in super::super) struct Compiled {
 }
 
 /// The lexeme that `re` finds.
-pub(in super::super) fn compile(pool: &mut Languages, re: &Re) -> Result<Compiled, Complaint> {
+pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled, Complaint> {
     let contexts = Contexts::of(re)?;
     let mark = mark(pool);
     let marks = pool.repeat(mark, 0, UNBOUNDED);
@@ -67,14 +67,14 @@ pub(in super::super) fn compile(pool: &mut Languages, re: &Re) -> Result<Compile
 }
 
 /// The language of the mark.
-pub(in super::super) fn mark(pool: &mut Languages) -> LangId {
+pub(in super::super) fn mark(pool: &mut ExprPool) -> LangId {
     let mut set = ByteSet::EMPTY;
     set.insert(MARK);
     pool.byte(&set)
 }
 
 struct Scope<'p> {
-    pool: &'p mut Languages,
+    pool: &'p mut ExprPool,
     contexts: Contexts,
     /// Any number of marks.
     marks: LangId,

@@ -10,7 +10,7 @@
 
 use super::lexeme::Compiled;
 use super::Re;
-use crate::automata::{LangId, Languages, UNBOUNDED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{smallest, DEAD};
 use crate::grammar::MARK;
 use hashbrown::HashMap;
@@ -47,7 +47,7 @@ enum State {
 }
 
 /// The lexeme of a pattern that asks for nothing around it, if it is small enough.
-pub(super) fn compile(pool: &mut Languages, re: &Re) -> Option<Compiled> {
+pub(super) fn compile(pool: &mut ExprPool, re: &Re) -> Option<Compiled> {
     let mut program = Program { pool, steps: Vec::new() };
     program.write(re)?;
     program.push(Step::Match)?;
@@ -60,7 +60,7 @@ pub(super) fn compile(pool: &mut Languages, re: &Re) -> Option<Compiled> {
 }
 
 struct Program<'p> {
-    pool: &'p mut Languages,
+    pool: &'p mut ExprPool,
     steps: Vec<Step>,
 }
 

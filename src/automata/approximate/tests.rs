@@ -1,6 +1,6 @@
-//! Each claim of [`compare`](super) beside its definition, on random expressions.
+//! The claims of [`approximate`](super), compared with their definitions on random expressions.
 //!
-//! Definitions are decided by walking pairs of states side by side, byte by byte, as far as the
+//! A definition is decided by walking pairs of states side by side, byte by byte, as far as the
 //! claim reaches.
 
 use super::*;
@@ -29,8 +29,8 @@ const CLASSES: [&[(u32, u32)]; 8] = [
 
 const WORDS: [&str; 8] = ["a", "b", "ab", "é", "aé", "\"", "\n", "abc"];
 
-/// A language of text.
-fn text(pool: &mut Languages, random: &mut Random, depth: usize) -> LangId {
+/// A random language of text.
+fn text(pool: &mut ExprPool, random: &mut Random, depth: usize) -> LangId {
     let leaf = depth == 0 || random.below(5) == 0;
     match random.below(if leaf { 3 } else { 10 }) {
         0 => pool.char_class(CLASSES[random.below(CLASSES.len())]),
@@ -78,7 +78,7 @@ fn text(pool: &mut Languages, random: &mut Random, depth: usize) -> LangId {
     }
 }
 
-fn counted(pool: &mut Languages, random: &mut Random, body: LangId) -> LangId {
+fn counted(pool: &mut ExprPool, random: &mut Random, body: LangId) -> LangId {
     let min = random.below(4) as u32;
     let max = match random.below(4) {
         0 => UNBOUNDED,
@@ -89,8 +89,8 @@ fn counted(pool: &mut Languages, random: &mut Random, body: LangId) -> LangId {
     pool.repeat(body, min, max)
 }
 
-/// A text, or a JSON string being read.
-fn state(pool: &mut Languages, random: &mut Random) -> LangId {
+/// A random language of text, or a state within a JSON string.
+fn state(pool: &mut ExprPool, random: &mut Random) -> LangId {
     let depth = 1 + random.below(3);
     let id = text(pool, random, depth);
     if random.below(3) == 0 {
@@ -101,8 +101,8 @@ fn state(pool: &mut Languages, random: &mut Random) -> LangId {
     pool.step(string, b'"')
 }
 
-/// The expression in short.
-fn show(pool: &Languages, id: LangId) -> String {
+/// A short spelling of the expression.
+fn show(pool: &ExprPool, id: LangId) -> String {
     let all = |parts: &[LangId], by: &str| {
         format!("({})", parts.iter().map(|&part| show(pool, part)).collect::<Vec<_>>().join(by))
     };
@@ -124,13 +124,12 @@ fn show(pool: &Languages, id: LangId) -> String {
     }
 }
 
-/// Visits all pairs that `len` bytes lead to from `a` and `b`, one of which is alive, and calls
-/// `same` for each.
+/// Calls `same` for all pairs that `len` bytes lead to from `a` and `b` and of which one is alive.
 fn pairs(
-    pool: &mut Languages,
+    pool: &mut ExprPool,
     (a, b): (LangId, LangId),
     len: u32,
-    mut same: impl FnMut(&mut Languages, LangId, LangId) -> bool,
+    mut same: impl FnMut(&mut ExprPool, LangId, LangId) -> bool,
 ) -> bool {
     let mut level: HashSet<(LangId, LangId)> = HashSet::from_iter([(a, b)]);
     let mut seen = level.clone();
@@ -160,17 +159,17 @@ fn pairs(
     true
 }
 
-fn agree(pool: &mut Languages, a: LangId, b: LangId, len: u32) -> bool {
-    // States are dead where they are reached; where they are made, that is asked for.
+fn agree(pool: &mut ExprPool, a: LangId, b: LangId, len: u32) -> bool {
+    // A state that a step leads to is known to be alive. A state that was made must be asked.
     let [a, b] = [a, b].map(|id| if pool.is_never(id) { LangId::NEVER } else { id });
     pairs(pool, (a, b), len, |pool, a, b| {
         (a == LangId::NEVER) == (b == LangId::NEVER) && pool.is_nullable(a) == pool.is_nullable(b)
     })
 }
 
-/// Whether `id` reads whatever characters of `groups` there are in at most `len` bytes, which
-/// `plain` reads as well.
-fn reads(pool: &mut Languages, id: LangId, plain: LangId, groups: u64, len: u32) -> bool {
+/// True if `id` reads all texts of at most `len` bytes that `plain` reads and whose characters are
+/// of `groups`.
+fn reads(pool: &mut ExprPool, id: LangId, plain: LangId, groups: u64, len: u32) -> bool {
     let mut level: HashSet<(LangId, LangId)> = HashSet::from_iter([(id, plain)]);
     for _ in 0..len {
         let mut next: HashSet<(LangId, LangId)> = HashSet::new();
@@ -179,7 +178,7 @@ fn reads(pool: &mut Languages, id: LangId, plain: LangId, groups: u64, len: u32)
                 return true;
             }
             for byte in 0..=255u8 {
-                // Inside a character every byte counts that any text goes on with.
+                // Within a character every byte counts that any text goes on with.
                 if like == plain && byte_group(byte) & groups == 0 {
                     continue;
                 }
@@ -200,7 +199,7 @@ fn reads(pool: &mut Languages, id: LangId, plain: LangId, groups: u64, len: u32)
 
 fn check(seed: u64) {
     let mut random = Random(seed);
-    let pool = &mut Languages::new();
+    let pool = &mut ExprPool::new();
     let id = state(pool, &mut random);
     if pool.is_never(id) {
         return;
@@ -219,7 +218,7 @@ fn check(seed: u64) {
         assert!(agree(pool, id, clamped, len), "seed {seed}: {shown} clamped to {len}");
     }
     for near in [1, 4, 11] {
-        let Some(plainer) = pool.plainer(id, near) else { continue };
+        let Some(plainer) = pool.relaxation(id, near) else { continue };
         let keeps = pairs(pool, (id, plainer), 8, |_, a, b| a == LangId::NEVER || b != LangId::NEVER);
         assert!(keeps, "seed {seed}: {shown} plainer than {near}");
         let bytes = pool.differing_bytes(id, plainer);
@@ -228,7 +227,7 @@ fn check(seed: u64) {
             assert!(agree(pool, a, b, 6), "seed {seed}: {shown} bytes that differ, but for {byte}");
         }
     }
-    // An intersection's words by their first character.
+    // Words of an intersection by their first character.
     for class in [CLASSES[1], CLASSES[4], CLASSES[7]] {
         if is_string || !pool.is_text(id) {
             break;
@@ -245,7 +244,7 @@ fn check(seed: u64) {
             show(pool, led)
         );
     }
-    let groups = if is_string { pool.free_groups(id) } else { pool.read_groups(id) };
+    let groups = if is_string { pool.self_loop_classes(id) } else { pool.read_groups(id) };
     assert!(reads(pool, id, plain, groups, 6), "seed {seed}: {shown} free groups {groups:x}");
     if let Some((groups, max)) = pool.counted_groups(id) {
         let ascii = groups & !LEADS;
@@ -272,13 +271,13 @@ fn check(seed: u64) {
     assert!(!pool.exhausted(), "seed {seed}: {shown} searched for too long");
 }
 
-/// Whether there is a word, and of which lengths, found by walking to the end of all states.
+/// The lengths of words, found by walking to the end of all states.
 fn check_words(seed: u64) {
     let mut random = Random(seed);
-    let pool = &mut Languages::new();
+    let pool = &mut ExprPool::new();
     let depth = 1 + random.below(3);
     let id = text(pool, &mut random, depth);
-    // By number of characters: the states that so many lead to.
+    // The states that a number of characters lead to, by that number.
     let mut level: HashSet<LangId> = HashSet::from_iter([id]);
     let mut all = level.clone();
     let mut found: Vec<u32> = Vec::new();

@@ -3,99 +3,22 @@
 use super::budget::Budget;
 use super::byte_classes::{ByteSet, Partitions};
 use super::chars::CharGraph;
-use super::equations::Equation;
-use super::facts::{Info, Liveness};
-use super::json_string::{CharTarget, Escapes, JsonMode};
-use super::lengths::Spectra;
+use super::expr::{CharTarget, Equation, Escapes, Expr, ExprInfo, JsonMode, LangId, Liveness};
+use super::expr::{UNRESOLVED, UNSTEPPED};
 use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
+use super::spectrum::Spectra;
 use super::UNBOUNDED;
 use hashbrown::HashMap;
 use std::sync::{Arc, OnceLock};
-
-/// The number of an expression in a [`Languages`] pool: a language, and at the same time a state of
-/// its automaton.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct LangId(pub u32);
-
-impl LangId {
-    /// ∅, the language without words: the dead state.
-    pub const NEVER: LangId = LangId(0);
-    /// {ε}, the language of the empty word.
-    pub const EMPTY: LangId = LangId(1);
-    /// Every byte string, UTF-8 or not.
-    pub const ALL: LangId = LangId(2);
-
-    pub(super) fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// An expression, by its parts. [`Languages`] constructs expressions and keeps them simplified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expr {
-    /// ∅.
-    Never,
-    /// {ε}.
-    Empty,
-    /// Every byte string.
-    All,
-    /// One character, or the rest of its bytes: a node of the pool's character graph.
-    Chars(u32),
-    /// The strings `lo..hi` of a literal set from byte `depth` on.
-    Literals {
-        /// The number of the literal set.
-        set: u32,
-        /// The first string.
-        lo: u32,
-        /// One past the last string.
-        hi: u32,
-        /// The number of bytes that were read.
-        depth: u32,
-    },
-    /// A word of the first, then a word of the second. The first is never itself a `Concat`.
-    Concat(LangId, LangId),
-    /// A word of any part. The parts are sorted.
-    Union(Arc<[LangId]>),
-    /// A word of all parts. The parts are sorted.
-    Inter(Arc<[LangId]>),
-    /// Every byte string that is no word of the body.
-    Not(LangId),
-    /// At least `min` and at most `max` words of the body, one after the other. The maximum may be
-    /// [`UNBOUNDED`].
-    Repeat(LangId, u32, u32),
-    /// The JSON spellings of the words of a language of decoded text.
-    Json {
-        /// The decoded text that may follow.
-        inner: LangId,
-        /// The place within the spelling.
-        mode: JsonMode,
-        /// The spellings that are allowed.
-        escapes: Escapes,
-    },
-    /// A state of a [`Machine`].
-    Machine {
-        /// The number of the machine.
-        machine: u32,
-        /// The state of the machine.
-        state: u64,
-    },
-    /// An unknown of an equation ([`Languages::unknown`]): the solution of its definition.
-    Unknown(u32),
-}
-
-/// A partition that is not known yet.
-pub(super) const UNRESOLVED: u32 = u32::MAX;
-/// A transition that is not known yet.
-pub(super) const UNSTEPPED: u32 = u32::MAX;
 
 /// A pool of interned expressions with their memoised transitions.
 ///
 /// Cloning copies the pool. Ids are valid in both pools.
 #[derive(Clone)]
-pub struct Languages {
+pub struct ExprPool {
     pub(super) exprs: Vec<Expr>,
-    pub(super) info: Vec<Info>,
+    pub(super) info: Vec<ExprInfo>,
     index: HashMap<u128, LangId>,
     pub(super) rows: Vec<u32>,
     pub(super) partitions: Partitions,
@@ -109,7 +32,7 @@ pub struct Languages {
     pub(super) json_chars: HashMap<LangId, Arc<[CharTarget]>>,
     pub(super) first_bytes: HashMap<LangId, ByteSet>,
     pub(super) equations: Vec<Equation>,
-    pub(super) free_groups: HashMap<LangId, u64>,
+    pub(super) self_loop_classes: HashMap<LangId, u64>,
     pub(super) completions: HashMap<LangId, Option<u32>>,
     pub(super) clamps: HashMap<(LangId, u32), LangId>,
     pub(super) spectra: Spectra,
@@ -127,16 +50,21 @@ pub struct Languages {
     pub(super) budget: Budget,
 }
 
-impl Default for Languages {
+impl Default for ExprPool {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Languages {
+impl ExprPool {
+    /// The most states that a pool searches from one [`refill`](Self::refill) to the next, to
+    /// decide if intersections and complements have a word. Past that it is
+    /// [exhausted](Self::exhausted).
+    pub const DEFAULT_SEARCH_BUDGET: u64 = 100_000;
+
     /// A pool with the standard languages alone: a copy of a pool that has stepped through them.
     pub fn new() -> Self {
-        static STANDARD: OnceLock<Languages> = OnceLock::new();
+        static STANDARD: OnceLock<ExprPool> = OnceLock::new();
         let standard = STANDARD.get_or_init(|| {
             let mut pool = Self::empty();
             let text = pool.any_text();
@@ -151,7 +79,7 @@ impl Languages {
     }
 
     fn empty() -> Self {
-        let mut pool = Languages {
+        let mut pool = ExprPool {
             exprs: Vec::with_capacity(64),
             info: Vec::with_capacity(64),
             index: HashMap::with_capacity(64),
@@ -166,7 +94,7 @@ impl Languages {
             json_chars: HashMap::new(),
             first_bytes: HashMap::new(),
             equations: Vec::new(),
-            free_groups: HashMap::new(),
+            self_loop_classes: HashMap::new(),
             completions: HashMap::new(),
             clamps: HashMap::new(),
             spectra: Spectra::default(),
@@ -203,11 +131,50 @@ impl Languages {
 
     /// The memory that the pool holds, in bytes, approximately.
     pub fn memory(&self) -> usize {
-        self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<Info>() + 40)
+        self.exprs.len() * (std::mem::size_of::<Expr>() + std::mem::size_of::<ExprInfo>() + 40)
             + self.rows.len() * 4
             + self.spectra.memory()
             + self.mergers.capacity() * std::mem::size_of::<(u128, LangId)>()
             + self.clamps.capacity() * std::mem::size_of::<((LangId, u32), LangId)>()
+    }
+
+    /// Sets the budget described at [`DEFAULT_SEARCH_BUDGET`](Self::DEFAULT_SEARCH_BUDGET).
+    pub fn set_search_budget(&mut self, states: u64) {
+        self.budget.allow(states);
+    }
+
+    /// Begins a new piece of work with the whole search budget.
+    pub fn refill(&mut self) {
+        self.budget.refill();
+    }
+
+    /// True if the search budget has run out, so that answers since then mean nothing.
+    #[inline]
+    pub fn exhausted(&self) -> bool {
+        self.budget.exhausted()
+    }
+
+    /// True if answers can be relied on: the budget has lasted, and no interrupt has ended the
+    /// work.
+    #[inline]
+    pub fn is_sound(&self) -> bool {
+        self.budget.is_sound()
+    }
+
+    /// Counts work that is about to be done. False if no more may be done.
+    #[inline]
+    pub(super) fn work(&mut self, units: usize) -> bool {
+        self.budget.work(units)
+    }
+
+    /// The work since the pool was made.
+    pub(super) fn spent(&self) -> u64 {
+        self.budget.spent()
+    }
+
+    /// Pays for a state. `spent` is the work before it was looked at. False if no more may be done.
+    pub(super) fn pay_for_state(&mut self, spent: u64) -> bool {
+        self.budget.pay_for_state(spent)
     }
 
     /// The expression behind an id.
@@ -317,7 +284,7 @@ impl Languages {
         let largest_count = self.largest_count_of(&expr);
         let lengths = self.lengths_of(&expr);
         let depth = self.depth_of(&expr);
-        let info = Info {
+        let info = ExprInfo {
             fingerprint,
             row: UNSTEPPED,
             partition: UNRESOLVED,
@@ -340,7 +307,7 @@ impl Languages {
     }
 
     /// Adds an expression that the pool does not have.
-    pub(super) fn add(&mut self, expr: Expr, info: Info) -> LangId {
+    pub(super) fn add(&mut self, expr: Expr, info: ExprInfo) -> LangId {
         let id = LangId(self.exprs.len() as u32);
         self.index.insert(info.fingerprint, id);
         self.exprs.push(expr);
@@ -356,8 +323,8 @@ mod tests {
     /// Each language has and lacks the words that the table says.
     #[test]
     fn words() {
-        type Build = fn(&mut Languages) -> LangId;
-        let digit: fn(&mut Languages) -> LangId = |p| p.byte(&ByteSet::range(b'0', b'9'));
+        type Build = fn(&mut ExprPool) -> LangId;
+        let digit: fn(&mut ExprPool) -> LangId = |p| p.byte(&ByteSet::range(b'0', b'9'));
         let table: &[(&str, Build, &[&str], &[&str])] = &[
             ("bytes", |p| p.bytes(b"abc"), &["abc"], &["", "ab", "abcd"]),
             (
@@ -429,12 +396,12 @@ mod tests {
             ),
         ];
         for (name, build, yes, no) in table {
-            let mut pool = Languages::new();
+            let mut pool = ExprPool::new();
             let id = build(&mut pool);
             yes.iter().for_each(|w| assert!(pool.accepts(id, w.as_bytes()), "{name}: {w} refused"));
             no.iter().for_each(|w| assert!(!pool.accepts(id, w.as_bytes()), "{name}: {w} accepted"));
         }
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let d = digit(&mut pool);
         let (two, three) = (pool.repeat(d, 2, 2), pool.repeat(d, 3, 3));
         let both = pool.inter(&[two, three]);
@@ -443,7 +410,7 @@ mod tests {
 
     #[test]
     fn any_key_except_some_becomes_any_string() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let keys = pool.literals([(b"name".to_vec(), 1), (b"nose".to_vec(), 2)]);
         let other = pool.not(keys);
         let text = pool.any_text();
@@ -459,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_run_in_any_text_is_one_counter() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let letter = pool.char_class(&[(0x61, 0x7a)]);
         let (text, run) = (pool.any_text(), pool.repeat(letter, 5, 9));
         let id = pool.sequence(&[text, run, text]);
@@ -470,7 +437,7 @@ mod tests {
 
     #[test]
     fn no_state_is_a_dead_end() {
-        let mut pool = Languages::new();
+        let mut pool = ExprPool::new();
         let c = pool.char_class(&[(0x61, 0x62)]);
         let long = pool.repeat(c, 5, UNBOUNDED);
         let short = pool.repeat(c, 0, 6);
@@ -491,10 +458,10 @@ mod tests {
 
     #[test]
     fn fingerprints_agree_between_pools() {
-        let mut a = Languages::new();
-        let mut b = Languages::new();
+        let mut a = ExprPool::new();
+        let mut b = ExprPool::new();
         b.bytes(b"something else first");
-        let of = |p: &mut Languages| {
+        let of = |p: &mut ExprPool| {
             let (x, y) = (p.bytes(b"x"), p.char_class(&[(0x100, 0x200)]));
             let u = p.union(&[x, y]);
             let u = p.repeat(u, 2, 9);

@@ -5,54 +5,16 @@
 //! are known to have a word without a search. And the bytes to the farthest end tell at which
 //! length a maximum begins to matter.
 
+use super::expr::{Expr, JsonMode, LangId, Liveness};
+use super::expr_pool::ExprPool;
 use super::fingerprint::Fingerprinter;
-use super::json_string::JsonMode;
-use super::languages::{Expr, LangId, Languages};
 use super::machine::DigitRuns;
 use super::UNBOUNDED;
-
-/// The properties of one expression.
-#[derive(Clone, Copy)]
-pub(super) struct Info {
-    pub fingerprint: u128,
-    /// The first entry of its transition row, or `u32::MAX` before the first step.
-    pub row: u32,
-    /// The partition of the bytes, found on the first step.
-    pub partition: u32,
-    /// True if the empty word belongs to it.
-    pub nullable: bool,
-    /// True if every word is UTF-8 and the state stands between two characters.
-    pub is_text: bool,
-    pub liveness: Liveness,
-    /// A lower bound on the characters of a word, and so on its bytes.
-    pub at_least: u32,
-    /// An upper bound on the bytes of a shortest word. `UNBOUNDED` if none is known.
-    pub at_most: u32,
-    /// An upper bound on the bytes that any state reached from here still needs. `UNBOUNDED` if
-    /// none is known.
-    pub completion: u32,
-    /// The largest bound of a repetition in it, and 1 if there is none.
-    pub largest_count: u32,
-    /// The depth of the recursion of a derivative, which follows all parts that the next byte can
-    /// belong to.
-    pub depth: u32,
-    /// The least and the greatest length of a word in characters, if words of every length between
-    /// exist. See [`lengths_of`](Languages::lengths_of).
-    pub lengths: Option<(u32, u32)>,
-}
-
-/// The knowledge if an expression has a word at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Liveness {
-    Unknown,
-    Live,
-    Dead,
-}
 
 /// The bytes of the longest character.
 const MAX_UTF8: u32 = 4;
 
-impl Languages {
+impl ExprPool {
     pub(super) fn fingerprint_of(&self, expr: &Expr) -> u128 {
         let of = |id: &LangId| self.info[id.index()].fingerprint;
         match expr {
@@ -125,8 +87,9 @@ impl Languages {
         }
     }
 
-    /// See [`Info::completion`]. A derivative of an expression is made of derivatives of its parts,
-    /// and each of these has a word. Hence sums and maxima over the parts.
+    /// See [`ExprInfo::completion`](super::expr::ExprInfo::completion). A derivative of an
+    /// expression is made of derivatives of its parts, and each of these has a word. Hence sums and
+    /// maxima over the parts.
     pub(super) fn completion_of(&self, expr: &Expr) -> u32 {
         let of = |id: &LangId| self.info[id.index()].completion;
         let at_most = |id: &LangId| self.info[id.index()].at_most;
@@ -205,7 +168,7 @@ impl Languages {
         }
     }
 
-    /// See [`Info::depth`].
+    /// See [`ExprInfo::depth`](super::expr::ExprInfo::depth).
     pub(super) fn depth_of(&self, expr: &Expr) -> u32 {
         let of = |id: &LangId| self.info[id.index()].depth;
         match expr {
@@ -222,7 +185,7 @@ impl Languages {
         }
     }
 
-    /// See [`Info::depth`].
+    /// See [`ExprInfo::depth`](super::expr::ExprInfo::depth).
     pub(super) fn depth(&self, id: LangId) -> u32 {
         self.info[id.index()].depth
     }

@@ -1,100 +1,102 @@
-//! When two states cannot be told apart, and which plainer state a state is almost like.
+//! Approximations of a state: larger languages that are met more often, states that short tokens
+//! cannot tell apart, and bytes that a state reads in any order.
 //!
-//! A vocabulary's tokens are short and most states of most terminals differ from "any string" only
-//! far away or in few places. These questions let the engine use what it knows of the plainer
-//! state.
+//! The tokens of a vocabulary are short, and most states of most terminals differ from "any string"
+//! only far away or in few places. Approximations let the engine reuse the results of a state that
+//! it has met before.
 //!
 //! # Why the answers are right
 //!
-//! Each answer claims something about words and their beginnings. *Alive* is said of a beginning
-//! that some word has; that a state is alive exactly if it is not [`LangId::NEVER`] is what all of
-//! them rest on ([`emptiness`](super::emptiness)). `tests.rs` walks random expressions to compare
-//! each claim with its definition.
+//! Each answer is a claim about words and their beginnings. A beginning is *alive* if some word has
+//! it. All claims rest on this: a state is [`LangId::NEVER`] exactly if no beginning that leads
+//! there is alive ([`emptiness`](super::emptiness)). `tests.rs` walks random expressions and
+//! compares each claim with its definition.
 //!
-//! - *Plainer* ([`plainer`](Languages::plainer), `relaxed`). The plainer language has all words of
-//!   the other, and so all beginnings. A maximum is replaced by none, and a part of an intersection
-//!   left out or widened; each makes a language larger, and so do `∪`, concatenation, repetition
-//!   and spelling of larger parts. Nothing below a complement is touched, where larger would become
-//!   smaller. What is left of an intersection must be text, since the engine takes what is spelt
-//!   for any string off the places where the two differ.
-//! - *Differing bytes* ([`differing_bytes`](Languages::differing_bytes)). Only parts of
-//!   intersections that the two do not share can tell them apart. Of these only complements of
-//!   literals are admitted, and one of them is all byte strings after a byte that none of its
-//!   literals begins with. It assumes text: in front of the quote an end may differ, and within an
-//!   escape whatever the escaped byte is; both are counted in.
-//! - *Clamped* ([`clamped`](Languages::clamped)). Every round of a repetition that is not empty has
-//!   a byte or more, so that `len` bytes and one more character begin at most `len / shortest + 1`
-//!   of them. A count that is at least that large is never met, so all such minima are alike, and
-//!   all such maxima. The one more character is needed because a spelling may have begun to escape
-//!   it: after a backslash it is asked whether any character may follow. A maximum length beside a
-//!   language `x` cuts a beginning off only if the shortest end that `x` has from there is longer
-//!   than what is left. This assumes that `x` ends within `max - len` bytes from every state it
-//!   leads to.
-//! - *Free groups* ([`free_groups`](Languages::free_groups),
-//!   [`read_groups`](Languages::read_groups)). All pairs of states that characters of the groups
-//!   lead to are visited, of the language and of any text; a group is dropped as soon as it leads
-//!   to a state that is not alive. What remains leads from each visited pair to a visited one. Two
-//!   equal states of a pair need no visit. Bytes inside a character belong to the group of its
-//!   first byte: a pair carries the groups it was met by, and is visited again for others. A run
-//!   `c{m,}` of one class is taken for `c*`: with a minimum it ends later, but is alive wherever
-//!   `c*` is.
-//! - *Counted groups* ([`counted_groups`](Languages::counted_groups)). Of `c{m,n}·tail` each of the
-//!   first `n` characters may be of `c`. The next one cannot, since the groups with which `tail`
-//!   begins are left out, and a group belongs to `c` as a whole or is not free. It assumes that
-//!   `tail` has a word; what has none is not built.
-//! - *Bounded groups* ([`bounded_groups`](Languages::bounded_groups)). A text of free groups is
-//!   alive without the maximum length. If from every state an end is at most `needed` bytes away,
-//!   and so at most as many characters, then it is alive with it as long as `max - needed`
-//!   characters are not exceeded, and no text has more characters than bytes.
+//! - *Relaxation* ([`relaxation`](ExprPool::relaxation)). The relaxation has all words of the
+//!   language, and so all beginnings: that of `[a-z]{2,500}` is `[a-z]{2,}`. A maximum is left out,
+//!   or a part of an intersection is left out or enlarged. Each makes a language larger, and
+//!   unions, concatenations, repetitions and spellings of larger parts are larger. Nothing below a
+//!   complement is changed, where larger would become smaller. The rest of an intersection must be
+//!   text, because the engine assumes that both languages are spelt alike apart from their
+//!   differing bytes.
+//! - *Differing bytes* ([`differing_bytes`](ExprPool::differing_bytes)). Only parts of
+//!   intersections that two languages do not share can tell them apart. Only complements of
+//!   literals are admitted as such parts. After a byte that begins none of its literals, such a
+//!   complement is all byte strings. The claim assumes text. Two languages may also differ in the
+//!   end before a quote, and within an escape by any escaped byte, and these bytes are added.
+//! - *Clamped* ([`clamped`](ExprPool::clamped)). Every round of a repetition that is not empty has
+//!   a byte or more. So `len` bytes and one more character begin at most `len / shortest + 1`
+//!   rounds. A count that is at least that large is not reached, so that all such minima are alike,
+//!   and all such maxima. One more character is counted because a spelling may have begun to escape
+//!   it: after a backslash some character must be able to follow. A maximum length beside a
+//!   language `x` cuts off a beginning only if the shortest end that `x` has from there is longer
+//!   than the rest of the length. The claim assumes that `x` ends within `max - len` bytes from
+//!   every state.
+//! - *Self-loop classes* ([`self_loop_classes`](ExprPool::self_loop_classes),
+//!   [`read_groups`](ExprPool::read_groups)). All pairs of a state of the language and a state of
+//!   any text are visited to which characters of the groups lead. A group is dropped as soon as it
+//!   leads to a state that is not alive. So the groups that remain lead from each visited pair to a
+//!   visited pair. A pair of two equal states need not be visited. A byte within a character
+//!   belongs to the group of the character's first byte, so a pair keeps the groups that led to it,
+//!   and is visited again for further groups. A run `c{m,}` of one class is treated as `c*`, which
+//!   is alive wherever the run is.
+//! - *Counted groups* ([`counted_groups`](ExprPool::counted_groups)). In `c{m,n}·tail` each of the
+//!   first `n` characters may be of `c`. The next one cannot, because the groups with which `tail`
+//!   begins are left out. A group belongs to `c` as a whole or not at all. The claim assumes that
+//!   `tail` has a word, and every expression in a concatenation has one.
+//! - *Bounded groups* ([`bounded_groups`](ExprPool::bounded_groups)). A text of self-loop classes
+//!   is alive if the maximum length is left out. Let an end be at most `needed` bytes away from
+//!   every state, and so at most as many characters. Then a text of at most `max - needed`
+//!   characters is alive with the maximum, too, and no text has more characters than bytes.
 
 use super::byte_classes::ByteSet;
-use super::json_string::{self, JsonMode};
-use super::languages::{Expr, LangId, Languages};
+use super::expr::{Expr, JsonMode, LangId};
+use super::expr_pool::ExprPool;
+use super::json_string;
 use super::literals::LiteralSet;
 use super::UNBOUNDED;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// States explored to answer one question.
+/// The most states that are explored to answer one question.
 const EXPLORED: usize = 128;
 
-/// The texts that a JSON string must not be: what the strings `lo..hi` of `literals` have from byte
-/// `depth` on.
+/// The texts that the rest of a JSON string must not be: the strings `lo..hi` of `literals` from
+/// byte `depth` on.
 pub struct Excluded {
-    /// All strings.
+    /// The set of all strings.
     pub literals: Arc<LiteralSet>,
-    /// First string.
+    /// The first string.
     pub lo: u32,
     /// One past the last string.
     pub hi: u32,
-    /// Bytes already read.
+    /// The number of bytes that were read.
     pub depth: u32,
-    /// Whether the opening quote has been read.
+    /// True if the opening quote has been read.
     pub in_string: bool,
 }
 
-impl Languages {
-    /// A language that has every prefix of `id` (as a prefix), is almost like it and is met often:
-    /// for a JSON string that with any number of the same characters where `id` counts them, or
-    /// with any key where `id` excludes some, and for anything else that without its far maxima.
-    /// `None` where `id` itself is plain, or is like nothing plainer; a maximum of at most `near`
-    /// is too near for that.
-    pub fn plainer(&mut self, id: LangId, near: u32) -> Option<LangId> {
+impl ExprPool {
+    /// The relaxation of `id`: a language with every prefix of `id` that is almost like it and is
+    /// met often. For a JSON string it leaves out excluded keys and maxima, and for another
+    /// language only far maxima. A maximum of at most `near` is kept, because short tokens can
+    /// reach it. `None` if nothing is left out.
+    pub fn relaxation(&mut self, id: LangId, near: u32) -> Option<LangId> {
         let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes } = *self.expr(id)
         else {
             let is_far = self.largest_count(id) > near && self.is_text(id);
-            return if is_far { self.relaxed(id, near, 0).filter(|&plain| plain != id) } else { None };
+            return if is_far { self.relaxed_part(id, near, 0).filter(|&plain| plain != id) } else { None };
         };
         if !self.is_text(inner) {
             return None;
         }
-        let plain = self.relaxed(inner, near, 0).filter(|&plain| plain != inner)?;
+        let plain = self.relaxed_part(inner, near, 0).filter(|&plain| plain != inner)?;
         Some(self.json(plain, mode, escapes))
     }
 
-    /// For a JSON string being read, any string where `id` is; what completes `id` and what any
-    /// string are spelt alike.
+    /// The state of any JSON string at the place where `id` is, if `id` is a state within a JSON
+    /// string.
     pub fn any_string_like(&mut self, id: LangId) -> Option<LangId> {
         match *self.expr(id) {
             Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), escapes }
@@ -107,8 +109,9 @@ impl Languages {
         }
     }
 
-    /// `inner` without far maxima, without excluded literals and without a maximum length.
-    fn relaxed(&mut self, inner: LangId, near: u32, depth: u32) -> Option<LangId> {
+    /// The language `inner` without far maxima, excluded literals and maximum length. `None` if it
+    /// has none of these.
+    fn relaxed_part(&mut self, inner: LangId, near: u32, depth: u32) -> Option<LangId> {
         const MAX_DEPTH: u32 = 8;
         if depth > MAX_DEPTH {
             return None;
@@ -118,16 +121,18 @@ impl Languages {
                 Some(self.repeat(body, min, UNBOUNDED))
             }
             Expr::Concat(head, tail) => {
-                let plain_head = self.relaxed(head, near, depth + 1);
+                let plain_head = self.relaxed_part(head, near, depth + 1);
                 let is_far = self.info[tail.index()].largest_count > near;
-                let plain_tail = if is_far { self.relaxed(tail, near, depth + 1) } else { None };
+                let plain_tail = if is_far { self.relaxed_part(tail, near, depth + 1) } else { None };
                 (plain_head.is_some() || plain_tail.is_some())
                     .then(|| self.concat(plain_head.unwrap_or(head), plain_tail.unwrap_or(tail)))
             }
             Expr::Union(ref parts) => {
                 let parts = parts.clone();
-                let relaxed: Vec<LangId> =
-                    parts.iter().map(|&part| self.relaxed(part, near, depth + 1).unwrap_or(part)).collect();
+                let relaxed: Vec<LangId> = parts
+                    .iter()
+                    .map(|&part| self.relaxed_part(part, near, depth + 1).unwrap_or(part))
+                    .collect();
                 (*relaxed != *parts).then(|| self.union(&relaxed))
             }
             Expr::Inter(ref parts) => {
@@ -145,7 +150,7 @@ impl Languages {
                 if kept == parts {
                     return None;
                 }
-                // What is left must still be text.
+                // The rest must still be text.
                 if !kept.iter().any(|&p| self.is_text(p)) {
                     kept.push(text);
                 }
@@ -155,8 +160,8 @@ impl Languages {
         }
     }
 
-    /// Bytes outside of this set lead from both states to the same language. Cheap, and so too
-    /// large a set at times.
+    /// The bytes that may lead two states to different languages. Bytes outside of this set lead
+    /// both to the same one. The set is quickly found, and may be larger than needed.
     pub(crate) fn differing_bytes(&mut self, a: LangId, b: LangId) -> ByteSet {
         if a == b {
             return ByteSet::EMPTY;
@@ -182,8 +187,8 @@ impl Languages {
         }
     }
 
-    /// Where `id` is a JSON string being read, or about to be, with any text but some literals:
-    /// these.
+    /// The literals that `id` excludes, if `id` is a state of a JSON string with any text but some
+    /// literals.
     pub fn excluded(&self, id: LangId) -> Option<Excluded> {
         let Expr::Json { inner, mode: mode @ (JsonMode::Start | JsonMode::Body), .. } = *self.expr(id) else {
             return None;
@@ -197,7 +202,7 @@ impl Languages {
         Some(Excluded { literals, lo, hi, depth, in_string: mode == JsonMode::Body })
     }
 
-    /// The first bytes of the literals that `id` excludes; every byte where it is something else.
+    /// The first bytes of the literals that `id` excludes. For another language, every byte.
     fn excluded_bytes(&self, id: LangId) -> ByteSet {
         match *self.expr(id) {
             Expr::Not(excluded) => match *self.expr(excluded) {
@@ -208,18 +213,19 @@ impl Languages {
         }
     }
 
-    /// The largest bound of a repetition in `id`, 1 if none counts.
+    /// The largest bound of a repetition in `id`, and 1 if there is none.
     pub(crate) fn largest_count(&self, id: LangId) -> u32 {
         self.info[id.index()].largest_count
     }
 
-    /// A language that cannot be told from `id` by reading at most `len` bytes: the same words and
-    /// the same prefixes of that length, with counts no such word can reach taken for unbounded.
-    /// Languages with equal results agree that far.
+    /// A language that cannot be told from `id` by reading at most `len` bytes. It has the same
+    /// words and the same prefixes of up to that length: with 8 bytes, `a{3,500}` is like `a{3,}`.
+    /// ExprPool with equal results agree that far.
     ///
-    /// Every round of a repetition consumes a byte or more, so `len` bytes begin a bounded number
-    /// of rounds: minima above are all the same and so are maxima. Of intersections only a far
-    /// maximum length is left out, for what is far away can kill a prefix there.
+    /// Every round of a repetition reads a byte or more, so that `len` bytes begin a bounded number
+    /// of rounds. All minima above that number are the same, and so are all maxima. In
+    /// intersections only a far maximum length is left out, since other parts can forbid a prefix
+    /// by something far away.
     pub(crate) fn clamped(&mut self, id: LangId, len: u32) -> LangId {
         self.clamped_below(id, len, 0)
     }
@@ -235,7 +241,7 @@ impl Languages {
         let below = |pool: &mut Self, part: LangId| pool.clamped_below(part, len, depth + 1);
         let clamped = match *self.expr(id) {
             Expr::Repeat(body, min, max) => {
-                // The most rounds that `len` bytes can begin.
+                // At most so many rounds begin within `len` bytes.
                 let rounds = len / self.info[body.index()].at_least.max(1) + 1;
                 let body = below(self, body);
                 let max = if max >= rounds { UNBOUNDED } else { max };
@@ -266,17 +272,18 @@ impl Languages {
         clamped
     }
 
-    /// The length bound `id` without its maximum; `None` if `id` is no length bound. Texts of at
-    /// most so many characters become all texts and not all byte strings: a complement beside them
-    /// has words that are no text, and would be completed by these.
+    /// The length `id` without its maximum. `None` if `id` is no length. Texts of at most so many
+    /// characters become all texts and not all byte strings. A complement beside them has words
+    /// that are no text, and these words would complete it.
     fn without_maximum(&mut self, id: LangId) -> Option<LangId> {
         let (min, _) = self.length(id)?;
         let Expr::Repeat(body, ..) = *self.expr(id) else { return None };
         Some(self.repeat(body, min, UNBOUNDED))
     }
 
-    /// At most `n` characters or bytes ∩ `x` is `x` to words of `len` bytes, if wherever they lead
-    /// `x` can be completed within what is left.
+    /// The intersection `inter` of `parts` without a far maximum length. Words of `len` bytes
+    /// cannot tell the two apart if the other parts can always be completed within the rest of the
+    /// length.
     fn without_far_maximum(&mut self, inter: LangId, parts: &[LangId], len: u32) -> LangId {
         for (i, &part) in parts.iter().enumerate() {
             let Some((_, max)) = self.length(part).filter(|&(_, max)| max > len) else { continue };
@@ -291,21 +298,21 @@ impl Languages {
         inter
     }
 
-    /// The groups of bytes ([`byte_group`]) that `id`, a JSON string being read, reads whatever
-    /// their order and number: as long as only characters of these groups are read, none is
-    /// refused, now and later. Never a quote or a backslash. Sufficient, not necessary: none when a
-    /// small search does not decide. Memoised.
-    pub fn free_groups(&mut self, id: LangId) -> u64 {
+    /// The groups of bytes ([`byte_group`]) that `id`, a state within a JSON string, reads in any
+    /// order and number. As long as only characters of these groups are read, none is refused. The
+    /// quote and the backslash are in no such group. A group may be missing if a small search does
+    /// not decide. Memoised.
+    pub fn self_loop_classes(&mut self, id: LangId) -> u64 {
         let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return 0 };
         if !self.is_text(inner) {
             return 0;
         }
-        if let Some(&known) = self.free_groups.get(&id) {
+        if let Some(&known) = self.self_loop_classes.get(&id) {
             return known;
         }
         let text = self.any_text();
         let plain = self.json(text, JsonMode::Body, escapes);
-        // Where characters are only counted, a minimum refuses nothing but an early end.
+        // If characters are only counted, a minimum refuses nothing but an early end.
         let start = match *self.expr(inner) {
             Expr::Repeat(body, _, UNBOUNDED) if matches!(self.expr(body), Expr::Chars(_)) => {
                 let any_number = self.repeat(body, 0, UNBOUNDED);
@@ -315,11 +322,11 @@ impl Languages {
         };
         let mut seen = Vec::new();
         // Characters beyond ASCII lead through several states each, and spaces among them often
-        // further; without them more is decided.
-        let free = match self.search_free_groups(start, plain, FREE_OF_ANY_TEXT & !LEADS, &mut seen) {
+        // further. Without them a search decides more.
+        let free = match self.search_self_loops(start, plain, FREE_OF_ANY_TEXT & !LEADS, &mut seen) {
             Some(free) => [LEADS, LEADS & !SPACE_LEADS]
                 .into_iter()
-                .find_map(|leads| self.search_free_groups(start, plain, free | leads, &mut seen))
+                .find_map(|leads| self.search_self_loops(start, plain, free | leads, &mut seen))
                 .unwrap_or(free),
             None => self.loop_groups(id, FREE_OF_ANY_TEXT),
         };
@@ -327,50 +334,50 @@ impl Languages {
             return 0;
         }
         if free == FREE_OF_ANY_TEXT {
-            // Whatever is reached from here is as free.
+            // The states reached from here read the same groups.
             seen.into_iter().filter(|s| s.1 == plain).for_each(|s| {
-                self.free_groups.insert(s.0, free);
+                self.self_loop_classes.insert(s.0, free);
             });
         }
-        self.free_groups.insert(id, free);
+        self.self_loop_classes.insert(id, free);
         free
     }
 
-    /// The groups of bytes that `id` reads whatever their order and number: as long as only
-    /// characters of these groups are read, there is a word that begins so. Unlike what is
-    /// [free](Self::free_groups) words may end on the way. Sufficient, not necessary. Memoised.
+    /// The groups of bytes that `id` reads in any order and number. As long as only characters of
+    /// these groups are read, some word begins so. Unlike with
+    /// [`self_loop_classes`](Self::self_loop_classes), words may end on the way. A group may be
+    /// missing. Memoised.
     pub fn read_groups(&mut self, id: LangId) -> u64 {
         if matches!(self.expr(id), Expr::Json { .. }) {
-            return self.free_groups(id);
+            return self.self_loop_classes(id);
         }
         if !self.is_text(id) {
             return 0;
         }
-        if let Some(&known) = self.free_groups.get(&id) {
+        if let Some(&known) = self.self_loop_classes.get(&id) {
             return known;
         }
         let text = self.any_text();
         let mut seen = Vec::new();
-        // In the midst of a terminal most characters lead nowhere else; by those that do it may
-        // end, and be refused more.
+        // Within a terminal most characters lead back to the same state. The others may end it.
         let read = match self.loop_groups(id, TEXT) {
-            0 => self.search_free_groups(id, text, TEXT & !LEADS, &mut seen).unwrap_or(0),
+            0 => self.search_self_loops(id, text, TEXT & !LEADS, &mut seen).unwrap_or(0),
             repeated => repeated,
         };
         let read = [LEADS, LEADS & !SPACE_LEADS]
             .into_iter()
-            .find_map(|leads| self.search_free_groups(id, text, read | leads, &mut seen))
+            .find_map(|leads| self.search_self_loops(id, text, read | leads, &mut seen))
             .unwrap_or(read);
         if !self.is_sound() {
             return 0;
         }
-        self.free_groups.insert(id, read);
+        self.self_loop_classes.insert(id, read);
         read
     }
 
-    /// For a JSON string being read that starts with a counted class of characters: the groups of
-    /// which that many characters are read in any order, and not one more; and the count. Such are
-    /// `[a-z]{0,20}`, `[0-9]{8}-[0-9]{4}`.
+    /// The groups and the count of a JSON string whose rest begins with a counted class of
+    /// characters, as in `[a-z]{0,20}` or `[0-9]{8}-[0-9]{4}`. So many characters of these groups
+    /// are read in any order, and not one more.
     pub fn counted_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
         let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return None };
         let (head, tail) = match *self.expr(inner) {
@@ -385,12 +392,12 @@ impl Languages {
         let uncounted = self.json(uncounted, JsonMode::Body, escapes);
         let next = self.first_bytes(tail);
         let next = next.iter().fold(0, |groups, byte| groups | byte_group(byte));
-        Some((self.free_groups(uncounted) & !next, max))
+        Some((self.self_loop_classes(uncounted) & !next, max))
     }
 
-    /// For a JSON string being read whose length has a maximum: the groups of which texts are read
-    /// in any order while they have at most so many bytes, since from wherever these lead, what is
-    /// left of the length is enough.
+    /// The groups and a number of bytes for a JSON string whose length has a maximum. Texts of
+    /// these groups are read in any order while they have at most so many bytes, since the rest of
+    /// the length is then enough for an end.
     pub fn bounded_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
         let Expr::Json { inner, mode: mode @ JsonMode::Body, escapes } = *self.expr(id) else { return None };
         let Expr::Inter(parts) = self.expr(inner) else { return None };
@@ -401,10 +408,10 @@ impl Languages {
         let other = self.inter(&others);
         let sure = max.checked_sub(self.longest_completion(other)?)?;
         let unbounded = self.json(other, mode, escapes);
-        Some((self.free_groups(unbounded), sure))
+        Some((self.self_loop_classes(unbounded), sure))
     }
 
-    /// Of `groups` those of ASCII characters that leave `id` as it is.
+    /// The groups of ASCII characters among `groups` that lead from `id` back to `id`.
     fn loop_groups(&mut self, id: LangId, groups: u64) -> u64 {
         let ascii: Vec<u8> = (0..=0x7f).collect();
         let changed =
@@ -412,9 +419,10 @@ impl Languages {
         groups & !changed & !LEADS
     }
 
-    /// Visits pairs of what `start` and `plain`, the state of any string, come to by characters of
-    /// groups of `free` not yet found refused; `None` if there are too many.
-    fn search_free_groups(
+    /// Visits pairs of the states that `start` and `plain`, the state of any string, are led to by
+    /// characters of `free`, and drops the groups that `start` refuses. `None` if there are too
+    /// many pairs.
+    fn search_self_loops(
         &mut self,
         start: LangId,
         plain: LangId,
@@ -423,8 +431,8 @@ impl Languages {
     ) -> Option<u64> {
         found.clear();
         found.push((start, plain));
-        // Inside a character it is its first byte that counts: by which a pair was met, and which
-        // are to be followed from it.
+        // The first byte of a character decides its group. A pair within a character keeps the
+        // groups by which it was met, and those that are to be followed from it.
         let mut met: HashMap<(LangId, LangId), u64> = HashMap::from_iter([((start, plain), 0)]);
         let mut work: Vec<((LangId, LangId), u64)> = vec![((start, plain), 0)];
         let mut at = 0;
@@ -479,8 +487,8 @@ impl Languages {
         Some(free)
     }
 
-    /// The most bytes that any state of `id` needs to the end of a word; `None` when a small search
-    /// does not decide.
+    /// The most bytes that any state reached from `id` needs to the end of a word. `None` if a
+    /// small search does not decide.
     fn longest_completion(&mut self, id: LangId) -> Option<u32> {
         let known = self.info[id.index()].completion;
         if known != UNBOUNDED {
@@ -544,22 +552,23 @@ impl Languages {
 /// The groups of the first bytes of characters beyond ASCII.
 const LEADS: u64 = 0b111 << 5 | 0b111_1111 << 41;
 
-/// Of these, the groups with a space or line end.
+/// The groups among these that have a space or a line end.
 const SPACE_LEADS: u64 =
     byte_group(0xc2) | byte_group(0xe1) | byte_group(0xe2) | byte_group(0xe3) | byte_group(0xef);
 
-/// All groups but bytes inside a character.
+/// All groups but that of the bytes within a character.
 const TEXT: u64 = ((1 << GROUPS) - 1) & !(1 << 4);
 
-/// What any string reads without an end in sight: all groups but control characters, bytes inside a
+/// The groups that any string reads in any order: all but control characters, the bytes within a
 /// character, the quote and the backslash.
 const FREE_OF_ANY_TEXT: u64 = TEXT & !(1 | byte_group(b'"') | byte_group(b'\\'));
 
 const GROUPS: u32 = 48;
 
-/// The group of a byte, as one bit of 64: letters, digits and control characters share groups; each
-/// ASCII punctuation character has its own. Of the first bytes of other characters, those of spaces
-/// and line ends, which `.` and `\S` do not read, are apart.
+/// The group of a byte, as one bit of 64. Small letters, capitals, digits and control characters
+/// are one group each, and every ASCII punctuation character has its own. The first bytes of other
+/// characters are in several groups, so that those of spaces and line ends, which `.` and `\S` do
+/// not read, are apart.
 pub const fn byte_group(byte: u8) -> u64 {
     let group = match byte {
         0..=0x1f | 0x7f => 0,
