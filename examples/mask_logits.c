@@ -6,7 +6,7 @@
  *     cc mask_logits.c $(pkg-config --cflags --libs hedgerow)
  *     ./a.out data/tiny.tokenizer.json data/recipe.schema.json
  *
- * mask_logits.rs and mask_logits.cpp do the same and print the same text.
+ * mask_logits.rs, mask_logits.cpp and mask_logits.py do the same and print the same text.
  *
  * In llama.cpp a grammar is a sampler in the chain. With `m` an hr_matcher and `mask` its buffer,
  * the members of a `struct llama_sampler_i` are

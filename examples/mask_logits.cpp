@@ -5,7 +5,7 @@
 //     c++ -std=c++17 mask_logits.cpp $(pkg-config --cflags --libs hedgerow)
 //     ./a.out data/tiny.tokenizer.json data/recipe.schema.json
 //
-// mask_logits.rs and mask_logits.c do the same and print the same text.
+// mask_logits.rs, mask_logits.c and mask_logits.py do the same and print the same text.
 #include <hedgerow.hpp>
 
 #include <cstddef>

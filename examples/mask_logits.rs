@@ -5,7 +5,7 @@
 //!     cargo run --example mask_logits -- examples/data/tiny.tokenizer.json \
 //!         examples/data/recipe.schema.json
 //!
-//! `mask_logits.c` and `mask_logits.cpp` do the same and print the same text.
+//! `mask_logits.c`, `mask_logits.cpp` and `mask_logits.py` do the same and print the same text.
 
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};

@@ -395,6 +395,19 @@ impl<'py> Array<'py> {
         }
     }
 
+    /// Refuses two arrays of which one is written and the other read, in one memory.
+    pub fn check_apart(&self, other: &Array<'_>) -> PyResult<()> {
+        let bytes = |array: &Array<'_>| {
+            let start = array.data as usize;
+            start..start.saturating_add(array.extent().saturating_mul(array.element.size()))
+        };
+        let (one, two) = (bytes(self), bytes(other));
+        match one.start < two.end && two.start < one.end {
+            true => Err(PyValueError::new_err("logits and masks share memory")),
+            false => Ok(()),
+        }
+    }
+
     fn typed<T: Number>(&self, name: &str, expected: Element) -> PyResult<()> {
         match T::is(self.element) {
             true => Ok(()),

@@ -1,6 +1,6 @@
 //! Constraints: grammars tied to vocabularies.
 
-use super::call::outside;
+use super::call::{long, outside};
 use super::grammar::Grammar;
 use super::interrupt::{interrupt, until, CancelFlag};
 use super::limits::Limits;
@@ -42,8 +42,8 @@ pub fn compile(
     let kept = limits.map(|limits| limits.clone().unbind());
     let limits = limits.map(|limits| limits.get().inner()).unwrap_or_default();
     let (described, tokens) = (grammar.get(), &vocabulary.get().0);
-    let inner = outside(py, || {
-        let compiled = described.inner(&interrupt)?;
+    let inner = long(py, interrupt, |interrupt| {
+        let compiled = described.inner(interrupt)?;
         Ok(interrupt.scope(|| Inner::with_limits(compiled, tokens, limits))??)
     })?;
     Ok(Constraint { inner, grammar: grammar.unbind(), vocabulary: vocabulary.clone().unbind(), limits: kept })
@@ -89,7 +89,7 @@ impl Constraint {
     ) -> PyResult<TokenFsm> {
         let interrupt = until(timeout, cancel)?;
         let found = || -> Result<_, EngineError> { self.inner.compile_token_fsm(max_states) };
-        Ok(TokenFsm(outside(py, || Ok(interrupt.scope(found)??))?))
+        Ok(TokenFsm(long(py, interrupt, |interrupt| Ok(interrupt.scope(found)??))?))
     }
 
     /// The grammar.

@@ -4,7 +4,7 @@
 //! hashed, pickled and used as a key of a cache, none of which needs the compiled form. That is
 //! made once, by whoever asks first.
 
-use super::call::outside;
+use super::call::long;
 use super::error::Failure;
 use super::interrupt::{until, CancelFlag};
 use super::schema_options::{choose, SchemaArguments};
@@ -183,7 +183,7 @@ impl Grammar {
     ) -> PyResult<Bound<'py, Self>> {
         let interrupt = until(timeout, cancel)?;
         let grammar = slf.get();
-        outside(slf.py(), || grammar.inner(&interrupt).map(|_| ()))?;
+        long(slf.py(), interrupt, |interrupt| grammar.inner(interrupt).map(|_| ()))?;
         Ok(slf.clone())
     }
 
@@ -196,7 +196,7 @@ impl Grammar {
         cancel: Option<&Bound<'_, CancelFlag>>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let interrupt = until(timeout, cancel)?;
-        let compiled = outside(py, || self.compiled(&interrupt))?;
+        let compiled = long(py, interrupt, |interrupt| self.compiled(interrupt))?;
         let class = py.import("hedgerow.errors")?.getattr("SchemaWarning")?;
         let warnings = compiled.warnings.iter().map(|SchemaWarning { pointer, keyword, message, .. }| {
             class.call1((pointer.trim_start_matches('#'), keyword, message))

@@ -107,6 +107,7 @@ pub fn mask_logits(
 ) -> PyResult<()> {
     let mut logits = Array::writable(logits, "logits")?;
     let masks = Array::readable(masks, "masks")?;
+    logits.check_apart(&masks)?;
     let masks: Rows<&[u32]> = masks.rows("masks", Element::Word)?;
     let chosen: Vec<usize> = match rows {
         None => (0..logits.rows).collect(),

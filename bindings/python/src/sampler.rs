@@ -21,8 +21,12 @@ use std::sync::Mutex;
 #[pyclass(frozen, module = "hedgerow")]
 pub struct Sampler(Mutex<Inner>);
 
-/// The text of an option, as the library's table reads it.
-fn spelled(value: &Bound<'_, PyAny>, separator: &str) -> PyResult<String> {
+/// The most levels of lists in an option: sequences of tokens are lists in a list.
+const LEVELS: usize = 2;
+
+/// The text of an option, as the library's table reads it, with `separator` between the members of
+/// a list; those of lists in it have colons.
+fn spelled(value: &Bound<'_, PyAny>, separator: &str, levels: usize) -> PyResult<String> {
     if value.is_none() {
         return Ok("off".to_owned());
     }
@@ -35,18 +39,25 @@ fn spelled(value: &Bound<'_, PyAny>, separator: &str) -> PyResult<String> {
     if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
         return Ok(value.str()?.to_cow()?.into_owned());
     }
+    let Some(levels) = levels.checked_sub(1) else {
+        return Err(PyTypeError::new_err("a sampling parameter is no list of lists of lists"));
+    };
     if let Ok(pairs) = value.cast::<PyDict>() {
-        let pairs =
-            pairs.iter().map(|(key, value)| Ok(format!("{}={}", spelled(&key, ":")?, spelled(&value, ":")?)));
+        let pairs = pairs.iter().map(|(key, value)| {
+            Ok(format!("{}={}", spelled(&key, ":", levels)?, spelled(&value, ":", levels)?))
+        });
         return Ok(pairs.collect::<PyResult<Vec<_>>>()?.join(","));
     }
     match value.try_iter() {
         Ok(members) => {
-            let members = members.map(|member| spelled(&member?, ":"));
+            let members = members.map(|member| spelled(&member?, ":", levels));
             Ok(members.collect::<PyResult<Vec<_>>>()?.join(separator))
         }
         // Numbers of other libraries.
-        Err(_) => Ok(value.call_method0("__float__")?.str()?.to_cow()?.into_owned()),
+        Err(_) => {
+            let number: f64 = value.extract()?;
+            Ok(number.to_string())
+        }
     }
 }
 
@@ -59,7 +70,7 @@ fn params(options: Option<&Bound<'_, PyDict>>, mut params: SamplingParams) -> Py
         };
         // An order is a list of steps, though there is one for a sampler.
         let is_list = parameter.is_list || name == "order";
-        let text = spelled(&value, if is_list { "," } else { ":" })?;
+        let text = spelled(&value, if is_list { "," } else { ":" }, LEVELS)?;
         let set = parameter.set(&mut params, &text);
         set.map_err(|error| super::error::Failure::from(error).raise(value.py()))?;
     }
@@ -252,12 +263,13 @@ impl Sampler {
         mask: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let mut array = Array::writable(logits, "logits")?;
+        let masks = mask.map(|mask| Array::readable(mask, "mask")).transpose()?;
+        masks.as_ref().map_or(Ok(()), |masks| array.check_apart(masks))?;
+        let mask = mask_of(masks.as_ref())?;
         let rows: Rows<&mut [f32]> = array.rows_mut("logits", Element::F32)?;
         if rows.rows != 1 {
             return Err(PyValueError::new_err(format!("there are {} rows of logits; give one", rows.rows)));
         }
-        let masks = mask.map(|mask| Array::readable(mask, "mask")).transpose()?;
-        let mask = mask_of(masks.as_ref())?;
         let row = &mut rows.all[..rows.columns];
         outside(py, move || Ok(lock(&self.0)?.process(row, mask)?))
     }

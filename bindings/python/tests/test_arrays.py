@@ -139,3 +139,38 @@ def test_torch(matcher: hr.Matcher) -> None:
         masks.fill_next_token_bitmask(matcher, torch.zeros(1, 1, dtype=torch.int32, device="meta"))
     with pytest.raises((ValueError, TypeError)):
         matcher.fill_mask(torch.zeros(1, dtype=torch.int64))
+
+
+def test_mlx(matcher: hr.Matcher, bytes_vocabulary: hr.Vocabulary) -> None:
+    mx = pytest.importorskip("mlx.core")
+    import hedgerow.mlx as masks
+
+    bitmask = masks.allocate_token_bitmask(2, 7)
+    masks.fill_next_token_bitmask(matcher, bitmask, 1)
+    assert masks.get_bitmask_shape(2, 7) == bitmask.shape
+    for kind in (mx.float32, mx.float16, mx.bfloat16):
+        logits = mx.ones((2, 7), dtype=kind)
+        masked = masks.apply_token_bitmask(logits, bitmask)
+        assert masked.dtype == kind and mx.isinf(masked).sum(axis=1).tolist() == [0, 3]
+        masks.apply_token_bitmask_inplace(logits, bitmask, indices=[1])
+        assert mx.isinf(logits).sum(axis=1).tolist() == [0, 3]
+        masks.apply_token_bitmask_inplace(logits, bitmask)
+        assert mx.isinf(masks.apply_token_bitmask(mx.ones(40, dtype=kind), bitmask[1])).sum().item() == 36
+    assert hr.Sampler(temperature=0).sample(mx.array([0.0, 2.0, 1.0])) == 1
+    constraint = hr.compile(hr.Grammar.regex("ab[cd]"), bytes_vocabulary)
+    processor = masks.LogitsProcessor(constraint)
+    end = bytes_vocabulary.eos[0]
+    a, b, c, d = b"abcd"
+    for tokens, expected in (
+        ([7], [a]),
+        ([7, a], [b]),
+        ([7, a, b], [c, d]),
+        ([7, a, b, c], [end]),
+        ([7, 9], [end]),
+        ([3, 4], [a]),
+    ):
+        row = processor(mx.array(tokens), mx.zeros((1, bytes_vocabulary.size)))[0]
+        assert [at for at, logit in enumerate(row.tolist()) if logit == 0] == expected
+    processor.reset()
+    with pytest.raises(ValueError, match="ends a sequence"):
+        masks.LogitsProcessor(matcher.constraint)

@@ -219,3 +219,28 @@ def test_vocabulary_of_a_model(model: Any) -> None:
     assert (found.size, found.eos) == (model.config.vocab_size, [26])
     model.config.eos_token_id = [3, 26]
     assert hf.vocabulary(tokenizer, model.config).eos == [3, 26]
+
+
+def test_pipelines() -> None:
+    transformers = pytest.importorskip("transformers")
+    from engine_tokenizer import byte_tokenizer
+
+    torch.manual_seed(3)
+    tokenizer = byte_tokenizer()
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer) + 6,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+    )
+    model = transformers.LlamaForCausalLM(config).eval()
+    vocabulary = hf.vocabulary(tokenizer, model)
+    assert vocabulary.size == config.vocab_size and vocabulary.eos == [tokenizer.eos_token_id]
+    processor = hf.LogitsProcessor(hr.compile(hr.Grammar.regex("[a-c]{5}"), vocabulary))
+    generate = transformers.pipeline("text-generation", model=model, tokenizer=tokenizer)
+    for prompt in ("Hello", "Hello", "Bye"):
+        [found] = generate(prompt, logits_processor=[processor], max_new_tokens=20, return_full_text=False)
+        assert set(found["generated_text"]) <= set("abc") and len(found["generated_text"]) == 5

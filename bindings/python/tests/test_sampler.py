@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import math
+from typing import Any
 
 import hedgerow as hr
 import pytest
@@ -78,10 +79,15 @@ def test_batch() -> None:
 
 
 def test_bad_options_and_rows() -> None:
+    shared = memoryview(array.array("f", [0.0, 1.0]))
+    endless: list[Any] = []
+    endless.append(endless)
     logits = array.array("f", [0.0, 1.0])
     cases = [
         (TypeError, lambda: hr.Sampler(heat=1)),
         (TypeError, lambda: hr.Sampler(top_k=True)),
+        (TypeError, lambda: hr.Sampler(bad_words=endless)),
+        (TypeError, lambda: hr.Sampler(temperature=object())),
         (hr.SamplingError, lambda: hr.Sampler(temperature=-1)),
         (hr.SamplingError, lambda: hr.Sampler(temperature=float("nan"))),
         (hr.SamplingError, lambda: hr.Sampler(top_k=1.5)),
@@ -96,8 +102,10 @@ def test_bad_options_and_rows() -> None:
         (TypeError, lambda: hr.Sampler().sample(["a"])),
         (TypeError, lambda: hr.Sampler().sample(logits, logits)),
         (TypeError, lambda: hr.Sampler().process([0.0])),
-        (TypeError, lambda: hr.mask_logits(logits, logits)),
+        (TypeError, lambda: hr.mask_logits(logits, array.array("f", [0.0]))),
         (ValueError, lambda: hr.mask_logits(array.array("i", [1]), array.array("I", [1]))),
+        (ValueError, lambda: hr.mask_logits(shared, shared.cast("B").cast("I"))),
+        (ValueError, lambda: hr.Sampler().process(shared, shared.cast("B").cast("I")[1:])),
         (IndexError, lambda: hr.mask_logits(logits, array.array("I", [1]), rows=[1])),
     ]
     for number, (kind, call) in enumerate(cases):

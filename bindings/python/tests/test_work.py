@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,25 @@ def test_cancelling_a_call_on_another_thread(bytes_vocabulary: hr.Vocabulary) ->
     flag.set()
     thread.join(60)
     assert len(ended) == 1
+
+
+def test_signals_end_the_work(bytes_vocabulary: hr.Vocabulary) -> None:
+    class Alarm(Exception):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Alarm
+
+    constraint = hr.compile(LONG, bytes_vocabulary)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Alarm):
+            constraint.token_fsm(max_states=1 << 30)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert constraint.accepts("a" * 15)
 
 
 def test_cancelling_a_task_ends_its_work(

@@ -1,0 +1,97 @@
+"""Masks for MLX, by the names that users of other libraries know, and a processor for MLX-LM.
+
+    >>> from hedgerow.mlx import LogitsProcessor                                  # doctest: +SKIP
+    >>> processor = LogitsProcessor(constraint)                                   # doctest: +SKIP
+    >>> mlx_lm.generate(model, tokenizer, prompt, logits_processors=[processor])  # doctest: +SKIP
+
+Bitmasks are NumPy's, of shape `[rows, words]` and type int32; they are applied by MLX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import mlx.core as mx
+
+from ._core import Constraint
+from ._history import History, Prompt
+from .numpy import Bitmask, allocate_token_bitmask, fill_next_token_bitmask, get_bitmask_shape
+
+__all__ = [
+    "Bitmask",
+    "LogitsProcessor",
+    "allocate_token_bitmask",
+    "apply_token_bitmask",
+    "apply_token_bitmask_inplace",
+    "fill_next_token_bitmask",
+    "get_bitmask_shape",
+]
+
+
+def apply_token_bitmask(logits: Any, bitmask: Bitmask) -> Any:
+    """The logits, with minus infinity for tokens that may not come.
+
+    `logits` has the shape `[rows, vocabulary]` or `[vocabulary]`; the bitmask has a row for each of
+    them, or one for all. Logits past the end of the mask become minus infinity, too.
+    """
+    words = mx.array(bitmask)
+    bits = (words[..., None] >> mx.arange(32)) & 1
+    allowed = bits.reshape(*words.shape[:-1], -1).astype(mx.bool_)
+    width = logits.shape[-1]
+    missing = width - allowed.shape[-1]
+    if missing > 0:
+        allowed = mx.concatenate([allowed, mx.zeros((*allowed.shape[:-1], missing), dtype=mx.bool_)], axis=-1)
+    allowed = allowed[..., :width]
+    if logits.ndim == 1:
+        allowed = allowed.reshape(-1)
+    return mx.where(allowed, logits, mx.array(float("-inf"), dtype=logits.dtype))
+
+
+def apply_token_bitmask_inplace(
+    logits: Any, bitmask: Bitmask, *, indices: Iterable[int] | None = None
+) -> None:
+    """Sets the logits of tokens that may not come to minus infinity; with `indices`, in these rows only."""
+    if indices is None:
+        logits[:] = apply_token_bitmask(logits, bitmask)
+        return
+    for index in indices:
+        row = bitmask[index if bitmask.shape[0] > 1 else 0]
+        logits[index] = apply_token_bitmask(logits[index], row)
+
+
+class LogitsProcessor:
+    """Allows only what a constraint allows: one of the `logits_processors` of MLX-LM.
+
+    One object can be used for any number of generations, one after the other. The tokens of the
+    first call are the prompt. A generation is a new one if its tokens do not begin with that prompt,
+    or are more than one longer than any before; call `reset` where that cannot be told.
+    """
+
+    def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:
+        if not constraint.vocabulary.eos:
+            raise ValueError("the vocabulary names no token that ends a sequence")
+        self.constraint = constraint
+        self._prompt = Prompt(prompt_length)
+        self._history = History(constraint)
+        self._bitmask = allocate_token_bitmask(1, constraint.vocabulary.size)
+
+    def reset(self) -> None:
+        """Forgets the prompt: the next call is the first of a generation."""
+        self._prompt.clear()
+        self._history.clear()
+
+    def __call__(self, tokens: Any, logits: Any) -> Any:
+        """The logits, with minus infinity for all tokens that may not come."""
+        outputs, is_new = self._prompt.outputs([tokens.reshape(-1).tolist()])
+        if is_new:
+            self._history.clear()
+        [matcher] = self._history.matchers(outputs)
+        if matcher is None:
+            words = self._bitmask.view("uint32")
+            words.fill(0)
+            for token in self.constraint.vocabulary.eos:
+                words[0, token // 32] |= 1 << token % 32
+        else:
+            fill_next_token_bitmask(matcher, self._bitmask)
+        return apply_token_bitmask(logits, self._bitmask)
