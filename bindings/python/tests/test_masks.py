@@ -134,3 +134,63 @@ def test_valid_instances_are_outputs_and_outputs_are_valid(bytes_vocabulary: hr.
             told["valid" if valid else "invalid"] += 1
             assert valid, (schema, value)
     assert told["valid"] > SCHEMAS
+
+
+def test_beside_xgrammar(bytes_vocabulary: hr.Vocabulary, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    xgrammar = pytest.importorskip("xgrammar")
+    import hedgerow.torch as ours
+
+    vocabulary = bytes_vocabulary
+    tokens = [vocabulary.bytes(token) for token in range(vocabulary.size)]
+    info = xgrammar.TokenizerInfo(tokens, vocab_size=vocabulary.size, stop_token_ids=vocabulary.eos)
+    compiler = xgrammar.GrammarCompiler(info)
+    causes: Counter[str] = Counter()
+    one, other = (ours.allocate_token_bitmask(1, vocabulary.size) for _ in range(2))
+    for case in schemas(SCHEMAS):
+        constraint = compiled(json.loads(case["schema"]), vocabulary)
+        options = {"any_whitespace": False, "separators": (",", ":"), "strict_mode": False}
+        try:
+            grammar = compiler.compile_json_schema(case["schema"], **options)
+        except Exception:
+            grammar = None
+        if constraint is None or grammar is None:
+            causes["schemas that only one compiles"] += 1
+            continue
+        for instance in [json.loads(test["text"]) for test in case["tests"] if test["valid"]][:2]:
+            text = json.dumps(instance, ensure_ascii=False, separators=(",", ":"))
+            matcher, guide = constraint.matcher(), xgrammar.GrammarMatcher(grammar)
+            for token in vocabulary.greedy_tokenize(text):
+                ours.fill_next_token_bitmask(matcher, one)
+                guide.fill_next_token_bitmask(other)
+                causes[cause_beside_xgrammar(one[0].numpy(), other[0].numpy(), vocabulary)] += 1
+                steps = matcher.advance(token), guide.accept_token(token)
+                # A token of a valid instance that XGrammar takes is never refused.
+                assert steps != (False, True), (case["id"], text)
+                if False in steps:
+                    causes[
+                        "instances that XGrammar refuses"
+                        if steps[0]
+                        else "instances with keys in another order, which both refuse"
+                    ] += 1
+                    break
+    with capsys.disabled():
+        print(f"\nmasks beside XGrammar: {dict(causes.most_common())}")
+    assert causes["equal"] * 10 > causes.total() * 9
+
+
+def cause_beside_xgrammar(one: Any, other: Any, vocabulary: hr.Vocabulary) -> str:
+    """The cause by which two masks differ."""
+    ids = set(range(vocabulary.token_count))
+    mine, theirs = ids & set(tokens_of(one)), ids & set(tokens_of(other))
+    if mine == theirs:
+        return "equal"
+    only_mine = {vocabulary.bytes(token) for token in mine - theirs}
+    only_theirs = {vocabulary.bytes(token) for token in theirs - mine}
+    if only_theirs and all(len(token) == 1 and token < b" " for token in only_theirs):
+        return "control characters in strings, which are no JSON, in XGrammar"
+    if not only_theirs and only_mine <= {b"e", b"E"}:
+        return "exponents, which XGrammar leaves out"
+    if not only_theirs and all(b"\\" in token for token in only_mine):
+        return "escapes, which XGrammar leaves out"
+    return "hedgerow more" if not only_theirs else "XGrammar more" if not only_mine else "each more"
