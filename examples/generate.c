@@ -90,6 +90,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "error: %zu bytes were streamed of %zu\n", streamed, text_len);
         return 1;
     }
+    hr_generation_stats_init(&stats);
     check(hr_generation_get_stats(generation, &stats, &error), &error);
     fprintf(stderr, "%zu tokens, %zu of them forced, in %zu forward passes\n", stats.completion_tokens,
             stats.forced_tokens, stats.forward_passes);

@@ -3,22 +3,27 @@
  *
  * Generated from src/ffi/; do not edit (HEDGEROW_UPDATE=1 cargo test -p hedgerow-header).
  *
- * In short: a vocabulary (hr_vocab) and a grammar (hr_grammar) make a constraint (hr_constraint); a matcher (hr_matcher) is one
- * sequence's position in it. For every token: fill a mask, let a sampler (hr_sampler) draw under it, advance.
+ * In short: a vocabulary (hr_vocab) and a grammar (hr_grammar) make a constraint (hr_constraint); a
+ * matcher (hr_matcher) is one sequence's position in it. For every token: fill a mask, let a sampler
+ * (hr_sampler) draw under it, advance.
  *
  * Rules that hold everywhere:
- * - Functions that can fail return hr_status, HR_OK being 0, and take a last parameter hr_error **error. It may be NULL;
- *   otherwise it receives an error object on failure, which the caller frees, and is left alone on success. Results go to
- *   out-parameters, which a failing call leaves untouched.
+ * - Functions that can fail return hr_status, HR_OK being 0, and take a last parameter hr_error
+ *   **error. It may be NULL; otherwise it receives an error object on failure, which the caller
+ *   frees, and is left alone on success. Results go to out-parameters, which a failing call leaves
+ *   unchanged.
  * - "This token is not allowed" is a result, not an error.
- * - Texts and byte strings are a pointer and a length; text is UTF-8; a pointer of length 0 is not looked at.
- * - Who makes an object frees it, with the function of its type; NULL may be freed. Objects keep what they need alive: the
- *   order of frees never matters. Nothing that the caller allocated is freed here, nor the reverse.
- * - Structs of options begin with struct_size and are set up by their hr_..._init function, so that programs go on working with
- *   newer versions of the library.
+ * - Texts and byte strings are a pointer and a length; text is UTF-8; a pointer of length 0 is not
+ *   looked at.
+ * - The caller frees an object that it made, with the function of its type; NULL may be freed.
+ *   Objects keep the parts of others that they need alive: the order of frees never matters. The
+ *   library frees nothing that the caller allocated, nor the reverse.
+ * - Structs of options and of statistics begin with struct_size. Their hr_..._init function sets it
+ *   to the size that the struct has in this header, so a program works with older and newer versions
+ *   of the library. Languages without C headers call hr_..._init_sized with their own struct's size.
  * - Token ids and mask words are uint32_t; bit i % 32 of word i / 32 of a mask stands for token i.
- * - Each type says what threads may do with it. Pointers must be NULL (where that is allowed) or valid; NULL elsewhere is an
- *   error, not a crash.
+ * - The comment of each type says what threads may do with it. Pointers must be NULL (where that is
+ *   allowed) or valid; NULL elsewhere is an error, not a crash.
  *
  * Functions inside HR_HAS_TORCH exist in libraries built with the feature "torch"; see hr_has_feature().
  */
@@ -29,6 +34,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+/* The functions of a shared library on Windows, and of all libraries elsewhere. A program that links
+ * the static library on Windows defines HR_API as nothing. */
+#ifndef HR_API
+#if defined(_WIN32)
+#define HR_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define HR_API __attribute__((visibility("default")))
+#else
+#define HR_API
+#endif
+#endif
+
+/* A status must be looked at. A program that does not want this warning defines HR_NODISCARD as
+ * nothing. */
+#ifndef HR_NODISCARD
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define HR_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define HR_NODISCARD __attribute__((warn_unused_result))
+#else
+#define HR_NODISCARD
+#endif
+#endif
+
 
 /**
  * Version of the header, first number. Compare it with hr_version(), the version of the library
@@ -49,7 +78,7 @@
 /**
  * Number of the ABI. It rises if programs must be recompiled; additions leave it unchanged.
  */
-#define HR_ABI_VERSION 1
+#define HR_ABI_VERSION 2
 
 /**
  * The value for "no token" of every parameter and result that is a token id.
@@ -120,7 +149,7 @@ typedef uint32_t hr_status;
 
 #if defined(HR_HAS_TORCH)
 /**
- * Why an output ended.
+ * The reason for which an output ended.
  */
 enum hr_finish_reason
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -129,7 +158,7 @@ enum hr_finish_reason
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * The model ended it, or a stop token.
+     * The model ended it, or a stop token did.
      */
     HR_FINISH_STOP = 0,
 #endif
@@ -142,7 +171,7 @@ enum hr_finish_reason
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * A stop text came; it is not part of the output.
+     * A stop text appeared; it is not part of the output.
      */
     HR_FINISH_STOP_SEQUENCE = 2,
 #endif
@@ -154,13 +183,13 @@ enum hr_finish_reason
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * The constraint's output is complete and nothing could follow.
+     * The constraint's output is complete and no token can follow.
      */
     HR_FINISH_CONSTRAINT_COMPLETE = 4,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * Something a later version of the library knows.
+     * A reason that only a later version of the library knows.
      */
     HR_FINISH_OTHER = 5,
 #endif
@@ -506,7 +535,7 @@ typedef uint32_t hr_format;
 #endif // __cplusplus
 
 /**
- * The notation a grammar's rules are written in.
+ * The notation of a grammar's rules.
  */
 enum hr_grammar_notation
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -522,7 +551,8 @@ enum hr_grammar_notation
      */
     HR_GRAMMAR_NOTATION_EBNF = 1,
     /**
-     * That of the Python library Lark, with terminals that its lexer finds; outputs start from the rule start.
+     * The notation of the Python library Lark, with terminals that its lexer finds; outputs start
+     * from the rule start.
      */
     HR_GRAMMAR_NOTATION_LARK = 2,
 };
@@ -644,7 +674,7 @@ typedef uint32_t hr_p_less;
 #endif // __cplusplus
 
 /**
- * The syntax a regular expression is written in.
+ * The syntax of a regular expression.
  */
 enum hr_regex_dialect
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -656,7 +686,7 @@ enum hr_regex_dialect
      */
     HR_REGEX_DIALECT_ECMA262 = 0,
     /**
-     * That of the Rust crate regex: Unicode classes, inline flags, operations on classes.
+     * The syntax of the Rust crate regex: Unicode classes, inline flags, operations on classes.
      */
     HR_REGEX_DIALECT_RUST = 1,
 };
@@ -932,23 +962,25 @@ typedef uint32_t hr_whitespace;
 #endif // __cplusplus
 
 /**
- * A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by hr_cancel_flag_free().
+ * A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by
+ * hr_cancel_flag_free().
  *
- * Named in an hr_interrupt, it holds for the call that was given that, or for all calls on the matcher. While it is set they fail with
- * HR_ERROR_CANCELLED, those under way within milliseconds. Matchers are left as they were, and the call may be repeated
- * when the flag is cleared.
+ * An hr_interrupt names it for one call, or for all calls on a matcher. While it is set, these calls
+ * fail with HR_ERROR_CANCELLED; a call in progress ends within milliseconds. Matchers are unchanged,
+ * and the call may be repeated after the flag is cleared.
  *
- * Any number of threads may use it at once, and one flag may serve any number of matchers. They keep what they need of it alive:
- * it may be freed at any time, and then stays as it is.
+ * Any number of threads may use it at once, and one flag may serve any number of matchers. It may be
+ * freed at any time: matchers keep its state, which then does not change any more.
  */
 typedef struct hr_cancel_flag hr_cancel_flag;
 
 /**
- * A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
+ * A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by
+ * hr_constraint_free().
  *
- * Any number of threads may use it at once. It keeps what it needs of grammar and vocabulary alive, and matchers keep it alive:
- * they may be freed in any order. Keep one for as long as more sequences may come: it remembers what earlier ones have
- * found out.
+ * Any number of threads may use it at once. It keeps the parts of grammar and vocabulary that it
+ * needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for as
+ * long as more sequences may come, because it remembers the masks that earlier ones computed.
  */
 typedef struct hr_constraint hr_constraint;
 
@@ -971,26 +1003,28 @@ typedef struct hr_error hr_error;
 
 #if defined(HR_HAS_TORCH)
 /**
- * What hr_generate() made. Freed by hr_generation_free().
+ * The result of hr_generate(). Freed by hr_generation_free().
  *
- * It does not change: any number of threads may read it at once. It depends on no other object.
+ * It never changes: any number of threads may read it at once. It depends on no other object.
  */
 typedef struct hr_generation hr_generation;
 #endif
 
 /**
- * What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
+ * The set of allowed outputs. Made by one of the hr_grammar_from_... functions, freed by
+ * hr_grammar_free().
  *
- * It never changes: any number of threads may use it at once. It knows no tokens: hr_constraint_new() ties it to a vocabulary,
- * and it may be freed at any time.
+ * It never changes: any number of threads may use it at once. It knows no tokens:
+ * hr_constraint_new() ties it to a vocabulary. It may be freed at any time.
  */
 typedef struct hr_grammar hr_grammar;
 
 /**
- * One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by hr_matcher_free().
+ * One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by
+ * hr_matcher_free().
  *
- * One thread at a time may use it; it may move between threads, and matchers of one constraint may be used by different threads at
- * once. It keeps its constraint alive.
+ * One thread at a time may use it; it may move between threads. Different threads may use matchers
+ * of one constraint at once. It keeps its constraint alive.
  */
 typedef struct hr_matcher hr_matcher;
 
@@ -1013,13 +1047,16 @@ typedef struct hr_model hr_model;
 typedef struct hr_sampler hr_sampler;
 
 /**
- * All states of a constraint, with the tokens that each allows and where they lead: for loops that run without this library, such as
- * on a GPU. Made by hr_token_fsm_new() or hr_token_fsm_from_bytes(), freed by hr_token_fsm_free().
+ * All states of a constraint, with the tokens that each allows and the states that they lead to.
+ * It serves loops that run without this library, such as on a GPU. Made by hr_token_fsm_new() or
+ * hr_token_fsm_from_bytes(), freed by hr_token_fsm_free().
  *
- * Does not change after it was made: any number of threads may use it at once. It needs neither constraint nor vocabulary.
+ * It never changes: any number of threads may use it at once. It needs neither constraint nor
+ * vocabulary.
  *
- * States are numbered from 0, which is the one before the first token. Reading a token that ends the sequence leads to a state of its
- * own, in which only such tokens are allowed. Tokens that no state tells apart are of one class; class 0 is allowed nowhere.
+ * States are numbered from 0, which is the one before the first token. A token that ends the
+ * sequence leads to a state of its own, in which only such tokens are allowed. Tokens that behave
+ * the same in every state are of one class; class 0 is allowed in no state.
  */
 typedef struct hr_token_fsm hr_token_fsm;
 
@@ -1075,8 +1112,9 @@ typedef struct hr_bytes {
 } hr_bytes;
 
 /**
- * When a call ends early, with HR_ERROR_LIMIT after a time and with HR_ERROR_CANCELLED when a flag is set. Set it up with
- * hr_interrupt_init(). It belongs to one call, or to one matcher: calls of others on the same constraint go on.
+ * The conditions under which a call ends early: with HR_ERROR_LIMIT after a time, and with
+ * HR_ERROR_CANCELLED when a flag is set. Initialise it with hr_interrupt_init(). It belongs to one
+ * call, or to one matcher; calls of other matchers on the same constraint continue.
  */
 typedef struct hr_interrupt {
     /**
@@ -1084,17 +1122,18 @@ typedef struct hr_interrupt {
      */
     size_t struct_size;
     /**
-     * How long each call may take, in milliseconds; 0 is any time (default).
+     * Time limit of each call, in milliseconds; 0, the default, is no limit.
      */
     uint64_t timeout_ms;
     /**
-     * While it is set, calls end. Needed only during the call that is given this struct. Default NULL: there is none.
+     * A flag that ends calls while it is set; NULL, the default, for none. The pointer is needed only
+     * during the call that takes this struct.
      */
     const struct hr_cancel_flag *cancel;
 } hr_interrupt;
 
 /**
- * A grammar in Lark's notation that another one imports from.
+ * A grammar in Lark's notation from which another one imports.
  */
 typedef struct hr_lark_module {
     /**
@@ -1205,35 +1244,14 @@ typedef struct hr_schema_options {
 } hr_schema_options;
 
 /**
- * Bounds on the work and memory of one constraint. Set it up with hr_limits_init().
- */
-typedef struct hr_limits {
-    /**
-     * Set by hr_limits_init().
-     */
-    size_t struct_size;
-    /**
-     * Memory for what is remembered, in bytes, about; past it, it is dropped and found out anew. Default 64 MiB.
-     */
-    size_t graph_bytes;
-    /**
-     * How ambiguous the grammar may be at one position. Default 100,000.
-     */
-    size_t state_threads;
-    /**
-     * States explored to decide whether intersections and complements have a word. Default 100,000.
-     */
-    uint64_t search_states;
-    /**
-     * Nodes a grammar may have, those expanded later included. Default 4,000,000.
-     */
-    size_t nodes;
-} hr_limits;
-
-/**
- * Figures about a constraint. All but the last two are of what is remembered now.
+ * Statistics of a constraint. All but the last three members describe the states and masks that are
+ * remembered now. Initialise it with hr_constraint_stats_init().
  */
 typedef struct hr_constraint_stats {
+    /**
+     * Set by hr_constraint_stats_init().
+     */
+    size_t struct_size;
     /**
      * States found so far.
      */
@@ -1243,7 +1261,7 @@ typedef struct hr_constraint_stats {
      */
     size_t transitions;
     /**
-     * States of terminals whose summaries over the vocabulary are used.
+     * States of terminals for which a summary over the vocabulary is used.
      */
     size_t summaries;
     /**
@@ -1251,26 +1269,54 @@ typedef struct hr_constraint_stats {
      */
     size_t languages;
     /**
-     * Nodes of the grammar, those expanded so far included.
+     * Nodes of the grammar, including those expanded so far.
      */
     size_t nodes;
     /**
-     * About how many bytes are used.
+     * Number of bytes used, about.
      */
     size_t bytes;
     /**
-     * How often what was remembered was dropped for want of memory.
+     * Number of times that states and masks were dropped because they exceeded graph_bytes.
      */
     size_t rebuilds;
     /**
-     * Masks that matchers asked for. Counted in when a matcher is reset or freed.
+     * Masks that matchers asked for. A matcher's masks are added when it is reset or freed.
      */
     uint64_t masks;
     /**
-     * Those of them that were known.
+     * Masks among these that were remembered already.
      */
     uint64_t mask_hits;
 } hr_constraint_stats;
+
+/**
+ * Bounds on the work and memory of one constraint. Initialise it with hr_limits_init().
+ */
+typedef struct hr_limits {
+    /**
+     * Set by hr_limits_init().
+     */
+    size_t struct_size;
+    /**
+     * About how many bytes of states and masks are remembered. Beyond it they are dropped, and
+     * computed again. Default 64 MiB.
+     */
+    size_t graph_bytes;
+    /**
+     * Largest number of ways to read the output at one position. Default 100,000.
+     */
+    size_t state_threads;
+    /**
+     * Largest number of states that are searched to decide whether an intersection or a complement
+     * of languages is empty. Default 100,000.
+     */
+    uint64_t search_states;
+    /**
+     * Largest number of nodes of the grammar, including those expanded later. Default 4,000,000.
+     */
+    size_t nodes;
+} hr_limits;
 
 /**
  * Added to the logit of a token; -infinity bans it.
@@ -1802,11 +1848,15 @@ typedef struct hr_generation_options {
 
 #if defined(HR_HAS_TORCH)
 /**
- * Figures about a generation. Times are in seconds.
+ * Statistics of a generation. Times are in seconds. Initialise it with hr_generation_stats_init().
  */
 typedef struct hr_generation_stats {
     /**
-     * Tokens of the prompt, as the model saw it.
+     * Set by hr_generation_stats_init().
+     */
+    size_t struct_size;
+    /**
+     * Tokens of the prompt, as the model read it.
      */
     size_t prompt_tokens;
     /**
@@ -1814,15 +1864,15 @@ typedef struct hr_generation_stats {
      */
     size_t completion_tokens;
     /**
-     * Those of them that the constraint forced, without sampling.
+     * Tokens of the outputs that the constraint forced, without sampling.
      */
     size_t forced_tokens;
     /**
-     * Tokens that were guessed ahead.
+     * Tokens that a drafter guessed.
      */
     size_t drafted_tokens;
     /**
-     * How many of the guesses came true.
+     * Guesses that were accepted.
      */
     size_t confirmed_tokens;
     /**
@@ -1830,31 +1880,31 @@ typedef struct hr_generation_stats {
      */
     size_t draft_passes;
     /**
-     * Forward passes of the model, that over the prompt included.
+     * Forward passes of the model, including the one over the prompt.
      */
     size_t forward_passes;
     /**
-     * The forward pass over the prompt.
+     * Time of the forward pass over the prompt.
      */
     double prefill;
     /**
-     * All other forward passes.
+     * Time of all other forward passes.
      */
     double forward;
     /**
-     * Finding masks.
+     * Time of computing masks.
      */
     double mask;
     /**
-     * Drawing tokens.
+     * Time of drawing tokens.
      */
     double sample;
     /**
-     * Guessing tokens ahead.
+     * Time of guessing tokens.
      */
     double draft;
     /**
-     * Everything.
+     * Time of the whole call.
      */
     double total;
 } hr_generation_stats;
@@ -1867,31 +1917,31 @@ extern "C" {
 /**
  * The library's version, such as "1.2.3": NUL-terminated, alive for ever.
  */
-const char *hr_version(void);
+HR_API const char *hr_version(void);
 
 /**
  * The library's number of the ABI. A program should refuse to run if it differs from
  * HR_ABI_VERSION.
  */
-uint32_t hr_abi_version(void);
+HR_API uint32_t hr_abi_version(void);
 
 /**
  * True if the library was built with a feature: "torch" (language models) or "tokenizers". name is
  * NUL-terminated; false for NULL and for unknown names.
  */
-bool hr_has_feature(const char *name);
+HR_API bool hr_has_feature(const char *name);
 
 /**
  * The status that the failing call returned; HR_OK for NULL.
  */
-hr_status hr_error_kind(const struct hr_error *error);
+HR_NODISCARD HR_API hr_status hr_error_kind(const struct hr_error *error);
 
 /**
  * The fault, its place, and a remedy: one or more lines of UTF-8 text, NUL-terminated.
  *
  * The text lives as long as the error. Empty for NULL.
  */
-const char *hr_error_message(const struct hr_error *error);
+HR_API const char *hr_error_message(const struct hr_error *error);
 
 /**
  * The place of the fault in the text that was given. Returns false, and changes nothing, if it is
@@ -1901,12 +1951,16 @@ const char *hr_error_message(const struct hr_error *error);
  * pointer becomes a JSON pointer (NUL-terminated, alive as long as the error) into a JSON text, or
  * NULL. Any of the three may be NULL.
  */
-bool hr_error_location(const struct hr_error *error, size_t *line, size_t *column, const char **pointer);
+HR_API
+bool hr_error_location(const struct hr_error *error,
+                       size_t *line,
+                       size_t *column,
+                       const char **pointer);
 
 /**
  * Frees an error. NULL is allowed.
  */
-void hr_error_free(struct hr_error *error);
+HR_API void hr_error_free(struct hr_error *error);
 
 /**
  * Reads the vocabulary of a Hugging Face tokenizer.json (byte-level BPE, BPE with byte fallback,
@@ -1914,6 +1968,7 @@ void hr_error_free(struct hr_error *error);
  *
  * The end-of-sequence tokens are those with well-known names; see hr_vocab_with_eos().
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_from_tokenizer_json(const char *json,
                                        size_t json_len,
                                        struct hr_vocab **out,
@@ -1923,6 +1978,7 @@ hr_status hr_vocab_from_tokenizer_json(const char *json,
  * Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
  * the special tokens, so they are given.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_from_tiktoken(const uint8_t *ranks,
                                  size_t ranks_len,
                                  const struct hr_special_token *special,
@@ -1934,6 +1990,7 @@ hr_status hr_vocab_from_tiktoken(const uint8_t *ranks,
  * Reads the vocabulary inside a GGUF file that is in memory (mapped, for example). Only its
  * beginning is read, and none of it is needed afterwards.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_from_gguf(const uint8_t *gguf,
                              size_t gguf_len,
                              struct hr_vocab **out,
@@ -1943,6 +2000,7 @@ hr_status hr_vocab_from_gguf(const uint8_t *gguf,
  * Reads the vocabulary inside a GGUF file. Only the beginning of the file, up to the vocabulary's
  * end, is read.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_from_gguf_file(const char *path,
                                   size_t path_len,
                                   struct hr_vocab **out,
@@ -1953,9 +2011,11 @@ hr_status hr_vocab_from_gguf_file(const char *path,
  * without bytes stands for no text.
  *
  * special names the tokens that text never matches. eos lists the ids that end a sequence, which
- * are special too. model_size is the number of logits that the model gives, if it is more than
- * count; 0 if it is the same.
+ * are special too. model_size is the number of logits that the model gives; 0 stands for count. If
+ * it is more, the ids from count on are padding, which is never allowed. If it is less, the tokens
+ * from model_size on are dropped; they must be special, and none of them may be in eos.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_from_tokens(const struct hr_bytes *tokens,
                                size_t count,
                                const struct hr_special_token *special,
@@ -1969,6 +2029,7 @@ hr_status hr_vocab_from_tokens(const struct hr_bytes *tokens,
 /**
  * The same tokens with these as the tokens that end a sequence, as a new object.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
                             const uint32_t *eos,
                             size_t eos_count,
@@ -1979,6 +2040,7 @@ hr_status hr_vocab_with_eos(const struct hr_vocab *vocab,
  * The same tokens with the end-of-sequence tokens that a model's generation_config.json,
  * config.json or tokenizer_config.json names, as a new object.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
                                         const char *json,
                                         size_t json_len,
@@ -1989,6 +2051,7 @@ hr_status hr_vocab_with_eos_from_config(const struct hr_vocab *vocab,
  * The same tokens for a model that gives model_size logits, as a new object. If the model's output
  * is padded, these are more than the tokenizer's tokens; the padding is never allowed.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
                                    size_t model_size,
                                    struct hr_vocab **out,
@@ -1997,29 +2060,29 @@ hr_status hr_vocab_with_model_size(const struct hr_vocab *vocab,
 /**
  * A second handle to the same vocabulary. It copies nothing; NULL for NULL.
  */
-struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
+HR_API struct hr_vocab *hr_vocab_clone(const struct hr_vocab *vocab);
 
 /**
  * Frees a vocabulary. NULL is allowed.
  */
-void hr_vocab_free(struct hr_vocab *vocab);
+HR_API void hr_vocab_free(struct hr_vocab *vocab);
 
 /**
  * Number of token ids, the padding of the model's output included: the length of a row of logits.
  * 0 for NULL.
  */
-size_t hr_vocab_size(const struct hr_vocab *vocab);
+HR_API size_t hr_vocab_size(const struct hr_vocab *vocab);
 
 /**
  * Number of 32-bit words in a mask: the size divided by 32, rounded up. 0 for NULL.
  */
-size_t hr_vocab_mask_words(const struct hr_vocab *vocab);
+HR_API size_t hr_vocab_mask_words(const struct hr_vocab *vocab);
 
 /**
  * Number of tokens that the tokenizer itself has; ids from here to the size are padding. 0 for
  * NULL.
  */
-size_t hr_vocab_token_count(const struct hr_vocab *vocab);
+HR_API size_t hr_vocab_token_count(const struct hr_vocab *vocab);
 
 /**
  * The bytes of a token, not NUL-terminated; len becomes their number. They live as long as this
@@ -2028,37 +2091,39 @@ size_t hr_vocab_token_count(const struct hr_vocab *vocab);
  * NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist. For
  * these, len may be NULL too.
  */
-const uint8_t *hr_vocab_token_bytes(const struct hr_vocab *vocab, uint32_t token, size_t *len);
+HR_API const uint8_t *hr_vocab_token_bytes(const struct hr_vocab *vocab, uint32_t token, size_t *len);
 
 /**
  * True if a token is special, so that text never matches it. False for NULL and for ids that do
  * not exist.
  */
-bool hr_vocab_is_special(const struct hr_vocab *vocab, uint32_t token);
+HR_API bool hr_vocab_is_special(const struct hr_vocab *vocab, uint32_t token);
 
 /**
  * The id of a special token, by name; HR_NO_TOKEN if there is none, or for NULL.
  */
-uint32_t hr_vocab_special_token(const struct hr_vocab *vocab, const char *name, size_t name_len);
+HR_API uint32_t hr_vocab_special_token(const struct hr_vocab *vocab, const char *name, size_t name_len);
 
 /**
  * The name of a special token, not NUL-terminated; len becomes its length. It lives as long as
  * this handle or any other to the same vocabulary. NULL, with len 0, if the token has no name.
  */
-const char *hr_vocab_token_name(const struct hr_vocab *vocab, uint32_t token, size_t *len);
+HR_API const char *hr_vocab_token_name(const struct hr_vocab *vocab, uint32_t token, size_t *len);
 
 /**
  * The ids that end a sequence, in ascending order; count becomes their number. They live as long
  * as this handle or any other to the same vocabulary. NULL, with count 0, if there are none.
  */
-const uint32_t *hr_vocab_eos(const struct hr_vocab *vocab, size_t *count);
+HR_API const uint32_t *hr_vocab_eos(const struct hr_vocab *vocab, size_t *count);
 
 /**
- * The bytes of tokens, one after another; special tokens add none.
+ * The bytes of tokens, one after another. Special tokens, padding and ids that do not exist add
+ * none.
  *
  * Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
  * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_decode(const struct hr_vocab *vocab,
                           const uint32_t *ids,
                           size_t count,
@@ -2074,6 +2139,7 @@ hr_status hr_vocab_decode(const struct hr_vocab *vocab,
  * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
  * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_vocab_spell(const struct hr_vocab *vocab,
                          const uint8_t *text,
                          size_t text_len,
@@ -2085,42 +2151,52 @@ hr_status hr_vocab_spell(const struct hr_vocab *vocab,
 /**
  * A flag that is not set.
  */
-struct hr_cancel_flag *hr_cancel_flag_new(void);
+HR_API struct hr_cancel_flag *hr_cancel_flag_new(void);
 
 /**
- * Sets a flag. Takes no lock and no memory, so that a signal handler may call it. NULL is ignored.
+ * Sets a flag. It takes no lock and no memory, so a signal handler may call it. NULL is ignored.
  */
-void hr_cancel_flag_set(const struct hr_cancel_flag *flag);
+HR_API void hr_cancel_flag_set(const struct hr_cancel_flag *flag);
 
 /**
  * Clears a flag, as hr_cancel_flag_set() sets it.
  */
-void hr_cancel_flag_clear(const struct hr_cancel_flag *flag);
+HR_API void hr_cancel_flag_clear(const struct hr_cancel_flag *flag);
 
 /**
- * Whether a flag is set. False for NULL.
+ * True if a flag is set. False for NULL.
  */
-bool hr_cancel_flag_is_set(const struct hr_cancel_flag *flag);
+HR_API bool hr_cancel_flag_is_set(const struct hr_cancel_flag *flag);
 
 /**
  * A second handle to the same flag; NULL for NULL.
  */
-struct hr_cancel_flag *hr_cancel_flag_clone(const struct hr_cancel_flag *flag);
+HR_API struct hr_cancel_flag *hr_cancel_flag_clone(const struct hr_cancel_flag *flag);
 
 /**
- * Frees a flag. NULL is fine.
+ * Frees a flag. NULL is allowed.
  */
-void hr_cancel_flag_free(struct hr_cancel_flag *flag);
+HR_API void hr_cancel_flag_free(struct hr_cancel_flag *flag);
 
 /**
- * Sets up an interrupt that never ends a call. NULL is ignored.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init() passes the
+ * size that the struct has in this header.
  */
-void hr_interrupt_init(struct hr_interrupt *interrupt);
+HR_API void hr_interrupt_init_sized(struct hr_interrupt *interrupt, size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_interrupt_init(struct hr_interrupt *place) {
+    hr_interrupt_init_sized(place, sizeof(struct hr_interrupt));
+}
 
 /**
  * Compiles a regular expression: the whole output must match it, from its beginning to its end.
- * interrupt may be NULL.
+ * interrupt may be NULL. hr_error_location() gives the place of an error.
  */
+HR_NODISCARD HR_API
 hr_status hr_grammar_from_regex(const char *pattern,
                                 size_t pattern_len,
                                 hr_regex_dialect dialect,
@@ -2129,9 +2205,10 @@ hr_status hr_grammar_from_regex(const char *pattern,
                                 struct hr_error **error);
 
 /**
- * Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
- * interrupt may be NULL.
+ * Compiles a grammar written as rules: the whole output must follow it. interrupt may be NULL.
+ * hr_error_location() gives the place of an error.
  */
+HR_NODISCARD HR_API
 hr_status hr_grammar_from_rules(const char *rules,
                                 size_t rules_len,
                                 hr_grammar_notation notation,
@@ -2141,8 +2218,10 @@ hr_status hr_grammar_from_rules(const char *rules,
 
 /**
  * Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
- * rule named by start; if that is empty, from the rule called start. Imports read from modules; Lark's module common is there by itself.
+ * rule named by start, or from the rule called start if that is empty. Imports are read from
+ * modules; Lark's module common is always known. interrupt may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_grammar_from_lark(const char *rules,
                                size_t rules_len,
                                struct hr_text start,
@@ -2153,35 +2232,69 @@ hr_status hr_grammar_from_lark(const char *rules,
                                struct hr_error **error);
 
 /**
- * The output is exactly one of the given texts. Ten thousand of them are fine.
+ * The grammar of exactly the given texts. Ten thousand of them are no problem.
  */
+HR_NODISCARD HR_API
 hr_status hr_grammar_from_choices(const struct hr_text *choices,
                                   size_t count,
                                   struct hr_grammar **out,
                                   struct hr_error **error);
 
 /**
- * A second handle to the same grammar. Copies nothing; NULL for NULL.
+ * Number of warnings about the JSON Schema from which the grammar was made: keywords without
+ * effect, or with another effect than they seem to have. 0 for other grammars, and for NULL.
  */
-struct hr_grammar *hr_grammar_clone(const struct hr_grammar *grammar);
+HR_API size_t hr_grammar_warning_count(const struct hr_grammar *grammar);
 
 /**
- * Frees a grammar. NULL is fine.
- */
-void hr_grammar_free(struct hr_grammar *grammar);
-
-/**
- * Sets options to the defaults. NULL is ignored.
- */
-void hr_schema_options_init(struct hr_schema_options *options);
-
-/**
- * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults, and
- * interrupt may be NULL; it holds for this call alone.
+ * The warning index, counted from 0. Returns false, and changes nothing, if there is none.
  *
- * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
- * for text that is no JSON, a JSON pointer for everything else.
+ * message becomes the whole warning, pointer the JSON pointer to the place in the schema, and
+ * keyword the keyword there. Any of the three may be NULL. The texts are not NUL-terminated, and
+ * live as long as this handle or any other to the same grammar.
  */
+HR_API
+bool hr_grammar_warning(const struct hr_grammar *grammar,
+                        size_t index,
+                        struct hr_text *message,
+                        struct hr_text *pointer,
+                        struct hr_text *keyword);
+
+/**
+ * A second handle to the same grammar. It copies nothing; NULL for NULL.
+ */
+HR_API struct hr_grammar *hr_grammar_clone(const struct hr_grammar *grammar);
+
+/**
+ * Frees a grammar. NULL is allowed.
+ */
+HR_API void hr_grammar_free(struct hr_grammar *grammar);
+
+/**
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_schema_options_init() passes the
+ * size that the struct has in this header.
+ */
+HR_API
+void hr_schema_options_init_sized(struct hr_schema_options *options,
+                                  size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_schema_options_init(struct hr_schema_options *place) {
+    hr_schema_options_init_sized(place, sizeof(struct hr_schema_options));
+}
+
+/**
+ * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the
+ * defaults. interrupt may be NULL; it holds for this call alone.
+ *
+ * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a
+ * location: line and column for text that is not JSON, a JSON pointer for everything else.
+ * hr_grammar_warning() tells the parts of the schema that have no effect.
+ */
+HR_NODISCARD HR_API
 hr_status hr_grammar_from_json_schema(const char *schema,
                                       size_t schema_len,
                                       const struct hr_schema_options *options,
@@ -2190,15 +2303,41 @@ hr_status hr_grammar_from_json_schema(const char *schema,
                                       struct hr_error **error);
 
 /**
- * Sets limits to the defaults. NULL is ignored.
+ * Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_constraint_stats_init()
+ * passes the size that the struct has in this header.
  */
-void hr_limits_init(struct hr_limits *limits);
+HR_API void hr_constraint_stats_init_sized(struct hr_constraint_stats *stats, size_t struct_size);
 
 /**
- * Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and holds for this call alone.
- *
- * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the grammar names.
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
  */
+static inline void hr_constraint_stats_init(struct hr_constraint_stats *place) {
+    hr_constraint_stats_init_sized(place, sizeof(struct hr_constraint_stats));
+}
+
+/**
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes the
+ * size that the struct has in this header.
+ */
+HR_API void hr_limits_init_sized(struct hr_limits *limits, size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_limits_init(struct hr_limits *place) {
+    hr_limits_init_sized(place, sizeof(struct hr_limits));
+}
+
+/**
+ * Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
+ * holds for this call alone.
+ *
+ * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the
+ * grammar names.
+ */
+HR_NODISCARD HR_API
 hr_status hr_constraint_new(const struct hr_grammar *grammar,
                             const struct hr_vocab *vocab,
                             const struct hr_limits *limits,
@@ -2207,18 +2346,19 @@ hr_status hr_constraint_new(const struct hr_grammar *grammar,
                             struct hr_error **error);
 
 /**
- * A second handle to the same constraint. Copies nothing; NULL for NULL.
+ * A second handle to the same constraint. It copies nothing; NULL for NULL.
  */
-struct hr_constraint *hr_constraint_clone(const struct hr_constraint *constraint);
+HR_API struct hr_constraint *hr_constraint_clone(const struct hr_constraint *constraint);
 
 /**
- * Frees a constraint. NULL is fine.
+ * Frees a constraint. NULL is allowed.
  */
-void hr_constraint_free(struct hr_constraint *constraint);
+HR_API void hr_constraint_free(struct hr_constraint *constraint);
 
 /**
- * Figures about a constraint, for tuning.
+ * Writes the statistics of a constraint into a struct that hr_constraint_stats_init() initialised.
  */
+HR_NODISCARD HR_API
 hr_status hr_constraint_get_stats(const struct hr_constraint *constraint,
                                   struct hr_constraint_stats *stats,
                                   struct hr_error **error);
@@ -2226,73 +2366,105 @@ hr_status hr_constraint_get_stats(const struct hr_constraint *constraint,
 /**
  * A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.
  */
-struct hr_vocab *hr_constraint_vocab(const struct hr_constraint *constraint);
+HR_API struct hr_vocab *hr_constraint_vocab(const struct hr_constraint *constraint);
 
 /**
  * Makes a matcher at the beginning of an output. Cheap.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_new(const struct hr_constraint *constraint,
                          struct hr_matcher **out,
                          struct hr_error **error);
 
 /**
- * A second matcher at the same position, history included; both go on independently.
+ * A second matcher at the same position, with the same history. The two then move independently.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_clone(const struct hr_matcher *matcher,
                            struct hr_matcher **out,
                            struct hr_error **error);
 
 /**
- * Frees a matcher. NULL is fine.
+ * Frees a matcher. NULL is allowed.
  */
-void hr_matcher_free(struct hr_matcher *matcher);
+HR_API void hr_matcher_free(struct hr_matcher *matcher);
 
 /**
- * Says when calls on a matcher end early, from now on, and on those cloned from it later; NULL for never. Other matchers of its
- * constraint are not concerned.
+ * Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
+ * matchers cloned from it later too, but for no other matchers of its constraint.
  *
- * A call that was ended fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED, has changed nothing and may be repeated; so do all calls
- * while the flag is set. A mask that is known already is written in any case. The struct may be freed at once, and so may the
- * flag: the matcher keeps what it needs of it alive.
+ * A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing and
+ * may be repeated. While the flag is set, all calls fail, except that a mask that is remembered is
+ * written. The struct and the flag may be freed at once: the matcher keeps the flag's state.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_set_interrupt(struct hr_matcher *matcher,
                                    const struct hr_interrupt *interrupt,
                                    struct hr_error **error);
 
 /**
- * Writes which tokens may come next: bit i % 32 of word i / 32 is 1 if token i may. The tokens that end a sequence are
- * among them when the output so far is complete.
+ * Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i is
+ * allowed. The tokens that end a sequence are among them if the output so far is complete.
  *
  * words must be hr_vocab_mask_words() of the vocabulary. Bits past the vocabulary's end are 0.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_fill_mask(struct hr_matcher *matcher,
                                uint32_t *mask,
                                size_t words,
                                struct hr_error **error);
 
 /**
- * Fills the masks of many matchers, each as hr_matcher_fill_mask() does; they may be of different constraints.
+ * The ids of the tokens that are allowed next, in ascending order. This is the mask of
+ * hr_matcher_fill_mask() as a list, for positions with few allowed tokens.
  *
- * The mask of matchers[i] begins at masks + i * words. words must be hr_vocab_mask_words() of the vocabulary, and the
- * matchers' vocabularies equally large. The rows are shared out over at most threads threads, which changes nothing about them; 0
- * and 1 start none. No matcher may occur twice. If a limit is exceeded, some rows may have been written.
+ * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
+hr_status hr_matcher_allowed_tokens(struct hr_matcher *matcher,
+                                    uint32_t *buffer,
+                                    size_t capacity,
+                                    size_t *count,
+                                    struct hr_error **error);
+
+/**
+ * Fills the masks of many matchers, each as hr_matcher_fill_mask() does. They may be of different
+ * constraints. No matcher may occur twice.
+ *
+ * The mask of matchers[i] begins at masks + rows[i] * words. rows may be NULL, which stands for 0,
+ * 1, 2 and so on; it may not hold a number twice. Other rows are unchanged. words must be
+ * hr_vocab_mask_words() of the vocabulary, and the vocabularies of all matchers equally large. At
+ * most threads threads compute the masks, without influence on the result; 0 and 1 start none.
+ *
+ * If single matchers fail, because of a limit for example, the masks of all others are still
+ * written. The call then returns the status of the first that failed, and error receives its error.
+ * row_errors may be NULL; otherwise it has count places, and the place i receives the error of
+ * matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors unchanged.
+ */
+HR_NODISCARD HR_API
 hr_status hr_matchers_fill_masks(struct hr_matcher *const *matchers,
                                  size_t count,
+                                 const size_t *rows,
                                  uint32_t *masks,
                                  size_t words,
                                  size_t threads,
+                                 struct hr_error **row_errors,
                                  struct hr_error **error);
 
 /**
- * Fills the mask behind every node of a tree of guessed tokens, for speculative decoding. The matcher does not move.
+ * Fills the mask after every node of a tree of guessed tokens, for speculative decoding. The matcher
+ * does not move.
  *
- * Node i is tokens[i] behind node parents[i], which must be lower than i, or behind the matcher's position where that is -1. The row
- * at masks + i * stride receives what may come once the path to node i has been read; it has words words, which must be
- * hr_vocab_mask_words() of the vocabulary. What may come before all nodes is what hr_matcher_fill_mask() says.
+ * Node i is tokens[i] after node parents[i], which must be lower than i, or after the matcher's
+ * position if parents[i] is -1. The row at masks + i * stride receives the tokens allowed after the
+ * path to node i. It has words words, which must be hr_vocab_mask_words() of the vocabulary.
+ * hr_matcher_fill_mask() gives the tokens allowed before all nodes.
  *
- * allowed[i] becomes whether the path to node i may come; where it may not, the row is all zeros. allowed may be NULL.
+ * allowed[i] becomes true if all tokens on the path to node i are allowed; if not, the row is all
+ * zeros. allowed may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_mask_draft_tree(struct hr_matcher *matcher,
                                      const uint32_t *tokens,
                                      const int32_t *parents,
@@ -2304,25 +2476,39 @@ hr_status hr_matcher_mask_draft_tree(struct hr_matcher *matcher,
                                      struct hr_error **error);
 
 /**
- * Whether a token may come next. For a single token this is cheaper than a mask.
+ * Sets allowed to true if a token is allowed next. For a single token this is cheaper than a mask.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_allows(struct hr_matcher *matcher,
                             uint32_t token,
                             bool *allowed,
                             struct hr_error **error);
 
 /**
- * Moves on by a token. accepted becomes false, and nothing changes, if the token is not allowed here.
+ * Moves by one token. accepted becomes false, and nothing changes, if the token is not allowed.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_advance(struct hr_matcher *matcher,
                              uint32_t token,
                              bool *accepted,
                              struct hr_error **error);
 
 /**
- * Moves on by bytes, whatever tokens would spell them; they count as one step. accepted becomes false, and nothing changes, if
- * they are not allowed here.
+ * Moves by several tokens, one step for each, up to the first that is not allowed. accepted becomes
+ * the number of steps. A call that fails has moved by none.
  */
+HR_NODISCARD HR_API
+hr_status hr_matcher_advance_all(struct hr_matcher *matcher,
+                                 const uint32_t *tokens,
+                                 size_t count,
+                                 size_t *accepted,
+                                 struct hr_error **error);
+
+/**
+ * Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,
+ * and nothing changes, if they are not allowed.
+ */
+HR_NODISCARD HR_API
 hr_status hr_matcher_advance_bytes(struct hr_matcher *matcher,
                                    const uint8_t *bytes,
                                    size_t len,
@@ -2330,8 +2516,10 @@ hr_status hr_matcher_advance_bytes(struct hr_matcher *matcher,
                                    struct hr_error **error);
 
 /**
- * How many of these tokens could be read from here, one after the other. The matcher does not move.
+ * Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
+ * does not move.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_validate(struct hr_matcher *matcher,
                               const uint32_t *tokens,
                               size_t count,
@@ -2339,45 +2527,50 @@ hr_status hr_matcher_validate(struct hr_matcher *matcher,
                               struct hr_error **error);
 
 /**
- * Takes back the last steps. Fails, and takes back none, if there are fewer.
+ * Undoes the last steps. Fails, and undoes none, if there are fewer.
  */
-hr_status hr_matcher_rollback(struct hr_matcher *matcher, size_t steps, struct hr_error **error);
+HR_NODISCARD HR_API hr_status hr_matcher_rollback(struct hr_matcher *matcher, size_t steps, struct hr_error **error);
 
 /**
- * Goes back to the beginning of the output.
+ * Returns to the beginning of the output.
  */
-hr_status hr_matcher_reset(struct hr_matcher *matcher, struct hr_error **error);
+HR_NODISCARD HR_API hr_status hr_matcher_reset(struct hr_matcher *matcher, struct hr_error **error);
 
 /**
- * Whether the output so far is complete; it may still go on. False for NULL.
+ * True if the output so far is complete; tokens may still follow it. False for NULL.
  */
-bool hr_matcher_is_accepting(const struct hr_matcher *matcher);
+HR_API bool hr_matcher_is_accepting(const struct hr_matcher *matcher);
 
 /**
- * Whether a token that ends the sequence was read; from then on only such tokens are allowed. False for NULL.
+ * True if a token that ends the sequence was read; from then on only such tokens are allowed. False
+ * for NULL.
  */
-bool hr_matcher_is_stopped(const struct hr_matcher *matcher);
+HR_API bool hr_matcher_is_stopped(const struct hr_matcher *matcher);
 
 /**
  * Number of steps read so far. 0 for NULL.
  */
-size_t hr_matcher_output_len(const struct hr_matcher *matcher);
+HR_API size_t hr_matcher_output_len(const struct hr_matcher *matcher);
 
 /**
- * A number for what may follow: matchers of one constraint with equal numbers have equal masks now and after every same
- * continuation. Different numbers say nothing. 0 for NULL.
+ * A number for the state of a matcher. Matchers of one constraint with equal numbers have equal
+ * masks, now and after the same further tokens. Matchers with different numbers may have equal masks
+ * too. 0 for NULL.
  *
- * The upper 32 bits count how often what the constraint remembers was dropped for want of memory (see hr_limits). No number is
- * given twice for different futures, so a cache keyed by it is never wrong; entries from before are just not met again.
+ * The upper 32 bits count how often the constraint has dropped its states for want of memory (see
+ * hr_limits). A number never stands for two different states, so a cache may use it as a key.
  */
-uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
+HR_API uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
 
 /**
- * Tokens that complete the output from here, a short way of many: none if it is complete. Each is allowed after the ones before
- * it. found becomes false where a bounded search finds no way. The matcher does not move.
+ * Tokens that complete the output, a short sequence of many; none if it is complete. Each is allowed
+ * after the ones before it. found becomes false if a bounded search finds no such sequence. The
+ * matcher does not move.
  *
- * Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_completion(struct hr_matcher *matcher,
                                 uint32_t *buffer,
                                 size_t capacity,
@@ -2386,10 +2579,12 @@ hr_status hr_matcher_completion(struct hr_matcher *matcher,
                                 struct hr_error **error);
 
 /**
- * The bytes that must come next, as far as there is only one way on; none if there is a choice. The matcher does not move.
+ * The bytes that must come next, up to the first choice. The matcher does not move.
  *
- * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_forced_bytes(struct hr_matcher *matcher,
                                   uint8_t *buffer,
                                   size_t capacity,
@@ -2397,11 +2592,14 @@ hr_status hr_matcher_forced_bytes(struct hr_matcher *matcher,
                                   struct hr_error **error);
 
 /**
- * Tokens that spell the forced bytes, longest first; the last is held back where a longer token could begin with it. Each is
- * allowed after the ones before it, so that they may be read without asking a model. The matcher does not move.
+ * Tokens that spell the forced bytes, each the longest that fits. The last is left out if a longer
+ * token could begin with it. Each is allowed after the ones before it, so they may be read without
+ * asking a model. The matcher does not move.
  *
- * Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
                                    uint32_t *buffer,
                                    size_t capacity,
@@ -2409,11 +2607,12 @@ hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
                                    struct hr_error **error);
 
 /**
- * Writes down all states of a constraint; equal ones are merged.
+ * Computes all states of a constraint, with equal ones merged. interrupt may be NULL.
  *
- * Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged: recursive grammars, for one, have no end
- * of states. The cost is states times allowed tokens. interrupt may be NULL.
+ * Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged. A recursive
+ * grammar, for example, has infinitely many states. The cost is states times allowed tokens.
  */
+HR_NODISCARD HR_API
 hr_status hr_token_fsm_new(const struct hr_constraint *constraint,
                            size_t max_states,
                            const struct hr_interrupt *interrupt,
@@ -2421,18 +2620,23 @@ hr_status hr_token_fsm_new(const struct hr_constraint *constraint,
                            struct hr_error **error);
 
 /**
- * Reads what hr_token_fsm_to_bytes() has written. Anything else, damaged bytes included, is refused.
+ * Reads the bytes that hr_token_fsm_to_bytes() wrote. All others, damaged ones included, are
+ * refused.
  */
+HR_NODISCARD HR_API
 hr_status hr_token_fsm_from_bytes(const uint8_t *bytes,
                                   size_t len,
                                   struct hr_token_fsm **out,
                                   struct hr_error **error);
 
 /**
- * The machine as bytes, the same on every computer and for later versions of the library to read.
+ * The machine as bytes. They are the same on every computer, and later versions of the library can
+ * read them.
  *
- * Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_token_fsm_to_bytes(const struct hr_token_fsm *fsm,
                                 uint8_t *buffer,
                                 size_t capacity,
@@ -2440,32 +2644,34 @@ hr_status hr_token_fsm_to_bytes(const struct hr_token_fsm *fsm,
                                 struct hr_error **error);
 
 /**
- * Frees a state machine. NULL is fine.
+ * Frees a state machine. NULL is allowed.
  */
-void hr_token_fsm_free(struct hr_token_fsm *fsm);
+HR_API void hr_token_fsm_free(struct hr_token_fsm *fsm);
 
 /**
  * Number of states. 0 for NULL.
  */
-size_t hr_token_fsm_state_count(const struct hr_token_fsm *fsm);
+HR_API size_t hr_token_fsm_state_count(const struct hr_token_fsm *fsm);
 
 /**
  * Number of classes of tokens. 0 for NULL.
  */
-size_t hr_token_fsm_class_count(const struct hr_token_fsm *fsm);
+HR_API size_t hr_token_fsm_class_count(const struct hr_token_fsm *fsm);
 
 /**
- * The class of each token; count becomes the number of tokens, the padding of the model's output included. Lives as long as
- * the machine. NULL, with count 0, for NULL.
+ * The class of each token; count becomes the number of tokens, the padding of the model's output
+ * included. Lives as long as the machine. NULL, with count 0, for NULL.
  */
-const uint32_t *hr_token_fsm_token_classes(const struct hr_token_fsm *fsm,
-                                           size_t *count);
+HR_API const uint32_t *hr_token_fsm_token_classes(const struct hr_token_fsm *fsm, size_t *count);
 
 /**
- * Where each class leads from each state: element state * classes + class, or UINT32_MAX where it is not allowed.
+ * The target of each class from each state: element state * classes + class, or UINT32_MAX if the
+ * class is not allowed.
  *
- * Writes as many elements as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+ * Writes as many elements as fit into the buffer and sets count to the number of all; a buffer of
+ * capacity 0 may be NULL.
  */
+HR_NODISCARD HR_API
 hr_status hr_token_fsm_table(const struct hr_token_fsm *fsm,
                              uint32_t *buffer,
                              size_t capacity,
@@ -2473,17 +2679,15 @@ hr_status hr_token_fsm_table(const struct hr_token_fsm *fsm,
                              struct hr_error **error);
 
 /**
- * Whether a token is allowed in a state; if so, next becomes the state behind it. False, too, where there is no such state or
- * token, and for NULL.
+ * True if a token is allowed in a state; next then becomes the state after it. False if there is
+ * no such state or token, and for NULL.
  */
-bool hr_token_fsm_next(const struct hr_token_fsm *fsm,
-                       uint32_t state,
-                       uint32_t token,
-                       uint32_t *next);
+HR_API bool hr_token_fsm_next(const struct hr_token_fsm *fsm, uint32_t state, uint32_t token, uint32_t *next);
 
 /**
- * Writes which tokens a state allows, as hr_matcher_fill_mask() does.
+ * Writes the tokens that a state allows, as hr_matcher_fill_mask() does.
  */
+HR_NODISCARD HR_API
 hr_status hr_token_fsm_fill_mask(const struct hr_token_fsm *fsm,
                                  uint32_t state,
                                  uint32_t *mask,
@@ -2491,14 +2695,15 @@ hr_status hr_token_fsm_fill_mask(const struct hr_token_fsm *fsm,
                                  struct hr_error **error);
 
 /**
- * Whether an output may end in a state. False where there is no such state, and for NULL.
+ * True if an output may end in a state. False if there is no such state, and for NULL.
  */
-bool hr_token_fsm_is_accepting(const struct hr_token_fsm *fsm, uint32_t state);
+HR_API bool hr_token_fsm_is_accepting(const struct hr_token_fsm *fsm, uint32_t state);
 
 /**
- * Whether a state is behind a token that ends the sequence. False where there is no such state, and for NULL.
+ * True if a state follows a token that ends the sequence. False if there is no such state, and for
+ * NULL.
  */
-bool hr_token_fsm_is_stopped(const struct hr_token_fsm *fsm, uint32_t state);
+HR_API bool hr_token_fsm_is_stopped(const struct hr_token_fsm *fsm, uint32_t state);
 
 /**
  * Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes
@@ -2511,6 +2716,7 @@ bool hr_token_fsm_is_stopped(const struct hr_token_fsm *fsm, uint32_t state);
  *
  * Several threads may work on different rows at once.
  */
+HR_NODISCARD HR_API
 hr_status hr_mask_logits_f32(float *logits,
                              size_t rows,
                              size_t columns,
@@ -2523,6 +2729,7 @@ hr_status hr_mask_logits_f32(float *logits,
 /**
  * As hr_mask_logits_f32(), for IEEE 754 half precision given by its bits.
  */
+HR_NODISCARD HR_API
 hr_status hr_mask_logits_f16(uint16_t *logits,
                              size_t rows,
                              size_t columns,
@@ -2535,6 +2742,7 @@ hr_status hr_mask_logits_f16(uint16_t *logits,
 /**
  * As hr_mask_logits_f32(), for bfloat16 given by its bits.
  */
+HR_NODISCARD HR_API
 hr_status hr_mask_logits_bf16(uint16_t *logits,
                               size_t rows,
                               size_t columns,
@@ -2545,14 +2753,26 @@ hr_status hr_mask_logits_bf16(uint16_t *logits,
                               struct hr_error **error);
 
 /**
- * Sets options to the defaults. NULL is ignored.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_sampler_options_init() passes the
+ * size that the struct has in this header.
  */
-void hr_sampler_options_init(struct hr_sampler_options *options);
+HR_API
+void hr_sampler_options_init_sized(struct hr_sampler_options *options,
+                                   size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_sampler_options_init(struct hr_sampler_options *place) {
+    hr_sampler_options_init_sized(place, sizeof(struct hr_sampler_options));
+}
 
 /**
  * Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. The
  * options are not needed afterwards.
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_new(const struct hr_sampler_options *options,
                          struct hr_sampler **out,
                          struct hr_error **error);
@@ -2560,6 +2780,7 @@ hr_status hr_sampler_new(const struct hr_sampler_options *options,
 /**
  * A second sampler with the same parameters and history. The two then change independently.
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_clone(const struct hr_sampler *sampler,
                            struct hr_sampler **out,
                            struct hr_error **error);
@@ -2567,12 +2788,13 @@ hr_status hr_sampler_clone(const struct hr_sampler *sampler,
 /**
  * Frees a sampler. NULL is allowed.
  */
-void hr_sampler_free(struct hr_sampler *sampler);
+HR_API void hr_sampler_free(struct hr_sampler *sampler);
 
 /**
  * Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and
  * sequences.
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_set_prompt(struct hr_sampler *sampler,
                                 const uint32_t *tokens,
                                 size_t count,
@@ -2588,6 +2810,7 @@ hr_status hr_sampler_set_prompt(struct hr_sampler *sampler,
  *
  * Fails if no token is left to draw, or if a logit that is read is NaN or +infinity.
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_sample_f32(struct hr_sampler *sampler,
                                 const float *logits,
                                 size_t count,
@@ -2600,6 +2823,7 @@ hr_status hr_sampler_sample_f32(struct hr_sampler *sampler,
 /**
  * As hr_sampler_sample_f32(), for IEEE 754 half precision given by its bits.
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_sample_f16(struct hr_sampler *sampler,
                                 const uint16_t *logits,
                                 size_t count,
@@ -2612,6 +2836,7 @@ hr_status hr_sampler_sample_f16(struct hr_sampler *sampler,
 /**
  * As hr_sampler_sample_f32(), for bfloat16 given by its bits.
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
                                  const uint16_t *logits,
                                  size_t count,
@@ -2626,6 +2851,7 @@ hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
  * probability, and -infinity for tokens that cannot be drawn. It is meant for callers who draw by
  * themselves. The mask is as for hr_sampler_sample_f32().
  */
+HR_NODISCARD HR_API
 hr_status hr_sampler_apply_f32(struct hr_sampler *sampler,
                                float *logits,
                                size_t count,
@@ -2636,28 +2862,37 @@ hr_status hr_sampler_apply_f32(struct hr_sampler *sampler,
 /**
  * Moves to the next position: token is the output's next token, whether it was drawn here or not.
  */
-hr_status hr_sampler_accept(struct hr_sampler *sampler, uint32_t token, struct hr_error **error);
+HR_NODISCARD HR_API hr_status hr_sampler_accept(struct hr_sampler *sampler, uint32_t token, struct hr_error **error);
 
 /**
  * Removes the last accepted tokens. Fails, and removes none, if there are fewer.
  */
-hr_status hr_sampler_rollback(struct hr_sampler *sampler, size_t tokens, struct hr_error **error);
+HR_NODISCARD HR_API hr_status hr_sampler_rollback(struct hr_sampler *sampler, size_t tokens, struct hr_error **error);
 
 /**
  * Starts again with the same parameters, seed and prompt.
  */
-hr_status hr_sampler_reset(struct hr_sampler *sampler, struct hr_error **error);
+HR_NODISCARD HR_API hr_status hr_sampler_reset(struct hr_sampler *sampler, struct hr_error **error);
 
 /**
  * Number of tokens accepted since the prompt. 0 for NULL.
  */
-size_t hr_sampler_position(const struct hr_sampler *sampler);
+HR_API size_t hr_sampler_position(const struct hr_sampler *sampler);
 
 #if defined(HR_HAS_TORCH)
 /**
- * Writes the defaults: the CPU, 32-bit floats.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init() passes the
+ * size that the struct has in this header.
  */
-void hr_model_options_init(struct hr_model_options *options);
+HR_API void hr_model_options_init_sized(struct hr_model_options *options, size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_model_options_init(struct hr_model_options *place) {
+    hr_model_options_init_sized(place, sizeof(struct hr_model_options));
+}
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -2666,6 +2901,7 @@ void hr_model_options_init(struct hr_model_options *options);
  * safetensors weights. options may be NULL for the defaults. The file stays mapped while the model
  * lives.
  */
+HR_NODISCARD HR_API
 hr_status hr_model_load(const char *path,
                         size_t path_len,
                         const struct hr_model_options *options,
@@ -2677,14 +2913,14 @@ hr_status hr_model_load(const char *path,
 /**
  * Frees a model. NULL is allowed.
  */
-void hr_model_free(struct hr_model *model);
+HR_API void hr_model_free(struct hr_model *model);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
  * The model's vocabulary, as an object of its own: free it with hr_vocab_free().
  */
-hr_status hr_model_vocab(const struct hr_model *model, struct hr_vocab **out, struct hr_error **error);
+HR_NODISCARD HR_API hr_status hr_model_vocab(const struct hr_model *model, struct hr_vocab **out, struct hr_error **error);
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -2693,6 +2929,7 @@ hr_status hr_model_vocab(const struct hr_model *model, struct hr_vocab **out, st
  * names. As many as fit are written to buffer (NULL with capacity 0 to ask), and len becomes the
  * number of all.
  */
+HR_NODISCARD HR_API
 hr_status hr_model_encode(const struct hr_model *model,
                           const char *text,
                           size_t text_len,
@@ -2706,6 +2943,7 @@ hr_status hr_model_encode(const struct hr_model *model,
 /**
  * Loads draft heads for a model: a safetensors file as the authors' training code writes it.
  */
+HR_NODISCARD HR_API
 hr_status hr_draft_heads_load(const struct hr_model *model,
                               const char *path,
                               size_t path_len,
@@ -2717,22 +2955,51 @@ hr_status hr_draft_heads_load(const struct hr_model *model,
 /**
  * Frees draft heads. NULL is allowed.
  */
-void hr_draft_heads_free(struct hr_draft_heads *heads);
+HR_API void hr_draft_heads_free(struct hr_draft_heads *heads);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * Writes the defaults.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_generation_options_init() passes the
+ * size that the struct has in this header.
  */
-void hr_generation_options_init(struct hr_generation_options *options);
+HR_API
+void hr_generation_options_init_sized(struct hr_generation_options *options,
+                                      size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_generation_options_init(struct hr_generation_options *place) {
+    hr_generation_options_init_sized(place, sizeof(struct hr_generation_options));
+}
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output is complete.
+ * Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_generation_stats_init()
+ * passes the size that the struct has in this header.
+ */
+HR_API void hr_generation_stats_init_sized(struct hr_generation_stats *stats, size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_generation_stats_init(struct hr_generation_stats *place) {
+    hr_generation_stats_init_sized(place, sizeof(struct hr_generation_stats));
+}
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output
+ * is complete.
  *
- * Being ended by the callback is a result (HR_FINISH_CANCELLED), not an error.
+ * A generation that the callback ends is a result (HR_FINISH_CANCELLED), not an error.
  */
+HR_NODISCARD HR_API
 hr_status hr_generate(const struct hr_model *model,
                       const char *prompt,
                       size_t prompt_len,
@@ -2743,32 +3010,32 @@ hr_status hr_generate(const struct hr_model *model,
 
 #if defined(HR_HAS_TORCH)
 /**
- * Frees a generation. NULL is fine.
+ * Frees a generation. NULL is allowed.
  */
-void hr_generation_free(struct hr_generation *generation);
+HR_API void hr_generation_free(struct hr_generation *generation);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * How many outputs there are: as many as were asked for, or fewer where a search found fewer. 0 for NULL.
+ * Number of outputs: as many as requested, or fewer if a search found fewer. 0 for NULL.
  */
-size_t hr_generation_count(const struct hr_generation *generation);
+HR_API size_t hr_generation_count(const struct hr_generation *generation);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL where there
- * is no such output.
+ * The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. It lives as long as
+ * the generation. NULL if there is no such output.
  */
-const char *hr_generation_text(const struct hr_generation *generation,
-                               size_t index,
-                               size_t *len);
+HR_API const char *hr_generation_text(const struct hr_generation *generation, size_t index, size_t *len);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * The tokens of the output index. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
+ * The tokens of the output index. As many as fit are written to buffer (NULL with capacity 0 to
+ * ask), and len becomes the number of all.
  */
+HR_NODISCARD HR_API
 hr_status hr_generation_tokens(const struct hr_generation *generation,
                                size_t index,
                                uint32_t *buffer,
@@ -2779,9 +3046,9 @@ hr_status hr_generation_tokens(const struct hr_generation *generation,
 
 #if defined(HR_HAS_TORCH)
 /**
- * Why the output index ended; HR_FINISH_OTHER where there is no such output.
+ * The reason for which the output index ended; HR_FINISH_OTHER if there is no such output.
  */
-hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation, size_t index);
+HR_API hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation, size_t index);
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -2789,7 +3056,7 @@ hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generat
  * True if the constraint's language contains the text of the output index. False if it was cut,
  * and if there is no constraint or no such output.
  */
-bool hr_generation_is_complete(const struct hr_generation *generation, size_t index);
+HR_API bool hr_generation_is_complete(const struct hr_generation *generation, size_t index);
 #endif
 
 #if defined(HR_HAS_TORCH)
@@ -2799,6 +3066,7 @@ bool hr_generation_is_complete(const struct hr_generation *generation, size_t in
  * number, first_byte its offset in the text as bytes; each may be NULL. False, and nothing
  * written, if the model wrote the whole output.
  */
+HR_API
 bool hr_generation_budget_ending(const struct hr_generation *generation,
                                  size_t index,
                                  size_t *first_token,
@@ -2808,18 +3076,18 @@ bool hr_generation_budget_ending(const struct hr_generation *generation,
 
 #if defined(HR_HAS_TORCH)
 /**
- * What the strategy found the output index to be worth: of beam search the log-probability / length^length_penalty, of best-of
- * the mean log-probability. false, and score left alone, where there is no such output or the strategy compares none.
+ * The score that the strategy gave the output index: for beam search the log-probability /
+ * length^length_penalty, for best-of the mean log-probability. Returns false, and leaves score
+ * unchanged, if there is no such output or the strategy gives no scores.
  */
-bool hr_generation_score(const struct hr_generation *generation,
-                         size_t index,
-                         double *score);
+HR_API bool hr_generation_score(const struct hr_generation *generation, size_t index, double *score);
 #endif
 
 #if defined(HR_HAS_TORCH)
 /**
- * Figures about the generation.
+ * Writes the statistics of the generation.
  */
+HR_NODISCARD HR_API
 hr_status hr_generation_get_stats(const struct hr_generation *generation,
                                   struct hr_generation_stats *stats,
                                   struct hr_error **error);

@@ -107,6 +107,9 @@ inline const std::uint8_t *bytes(std::string_view view) noexcept {
 
 inline std::string_view version() noexcept { return hr_version(); }
 
+// True if the library that was loaded has the ABI of this header. A program should refuse to run if not.
+inline bool abi_matches() noexcept { return hr_abi_version() == HR_ABI_VERSION; }
+
 inline hr_schema_options default_schema_options() noexcept {
     hr_schema_options options;
     hr_schema_options_init(&options);
@@ -310,6 +313,17 @@ public:
         return Grammar(grammar);
     }
 
+    // Warnings about the JSON Schema: keywords without effect, or with another effect than they seem to have.
+    std::vector<std::string> warnings() const {
+        std::vector<std::string> warnings(hr_grammar_warning_count(get()));
+        for (std::size_t i = 0; i < warnings.size(); ++i) {
+            hr_text message{nullptr, 0};
+            hr_grammar_warning(get(), i, &message, nullptr, nullptr);
+            warnings[i].assign(message.data, message.len);
+        }
+        return warnings;
+    }
+
     // Takes over a handle.
     explicit Grammar(hr_grammar *grammar) noexcept : handle_(grammar) {}
 
@@ -349,6 +363,14 @@ public:
     explicit Constraint(hr_constraint *constraint) noexcept : handle_(constraint) {}
 
     Vocabulary vocabulary() const { return Vocabulary(hr_constraint_vocab(get())); }
+
+    // Statistics, for tuning.
+    hr_constraint_stats stats() const {
+        hr_constraint_stats stats;
+        hr_constraint_stats_init(&stats);
+        detail::call(hr_constraint_get_stats, get(), &stats);
+        return stats;
+    }
 
     const hr_constraint *get() const noexcept { return handle_.get(); }
 
@@ -402,6 +424,21 @@ public:
         bool accepted = false;
         detail::call(hr_matcher_advance, get(), token, &accepted);
         return accepted;
+    }
+
+    // The number of tokens read, up to the first that is not allowed.
+    std::size_t advance_all(const std::vector<std::uint32_t> &tokens) {
+        std::size_t accepted = 0;
+        detail::call(hr_matcher_advance_all, get(), tokens.data(), tokens.size(), &accepted);
+        return accepted;
+    }
+
+    // The mask as a list of ids.
+    std::vector<std::uint32_t> allowed_tokens() {
+        return detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                detail::call(hr_matcher_allowed_tokens, get(), buffer, capacity, count);
+            });
     }
 
     bool advance_bytes(std::string_view bytes) {
@@ -470,6 +507,29 @@ private:
     detail::Owned<hr_matcher, hr_matcher_free> handle_;
 };
 
+// Fills the mask of matchers[i] into row i of masks, words words each. The first matcher that fails throws; the masks of all others
+// are written even then.
+inline void fill_masks(const std::vector<Matcher *> &matchers, std::uint32_t *masks, std::size_t words,
+                       std::size_t threads = 1) {
+    std::vector<hr_matcher *> handles;
+    handles.reserve(matchers.size());
+    for (Matcher *matcher : matchers) {
+        handles.push_back(matcher == nullptr ? nullptr : matcher->get());
+    }
+    const std::size_t *in_order = nullptr;
+    hr_error **no_row_errors = nullptr;
+    detail::call(hr_matchers_fill_masks, handles.data(), handles.size(), in_order, masks, words, threads, no_row_errors);
+}
+
+// Forbids tokens in rows of logits, which lie one after another: row i by the mask at masks + i * mask_words.
+inline void mask_logits(float *logits, std::size_t rows, std::size_t columns, const std::uint32_t *masks,
+                        std::size_t mask_words) {
+    detail::call(hr_mask_logits_f32, logits, rows, columns, columns, masks, mask_words, mask_words);
+}
+inline void mask_logits(std::vector<float> &logits, const std::vector<std::uint32_t> &mask) {
+    mask_logits(logits.data(), 1, logits.size(), mask.data(), mask.size());
+}
+
 // All states of a constraint that has finitely many, with the tokens that each allows and where they lead. States are numbered from 0,
 // the one before the first token. Cannot be copied; needs neither constraint nor vocabulary.
 class TokenFsm {
@@ -504,6 +564,21 @@ public:
     // The state behind a token, if it is allowed.
     std::optional<std::uint32_t> next(std::uint32_t state, std::uint32_t token) const noexcept {
         return hr_token_fsm_next(get(), state, token, &state) ? std::optional(state) : std::nullopt;
+    }
+
+    // The class of each token.
+    std::vector<std::uint32_t> token_classes() const {
+        std::size_t count = 0;
+        const std::uint32_t *classes = hr_token_fsm_token_classes(get(), &count);
+        return std::vector<std::uint32_t>(classes, classes + count);
+    }
+
+    // The state that each class leads to: element state * class_count() + class, or UINT32_MAX.
+    std::vector<std::uint32_t> table() const {
+        return detail::collect<std::vector<std::uint32_t>>(
+            [&](std::uint32_t *buffer, std::size_t capacity, std::size_t *count) {
+                detail::call(hr_token_fsm_table, get(), buffer, capacity, count);
+            });
     }
 
     void fill_mask(std::uint32_t state, std::vector<std::uint32_t> &mask) const {
@@ -555,6 +630,20 @@ public:
     Sampled sample(const float *logits, std::size_t count, const std::uint32_t *mask, std::size_t mask_words) {
         Sampled sampled{HR_NO_TOKEN, 0.0f};
         detail::call(hr_sampler_sample_f32, get(), logits, count, mask, mask_words, &sampled.token, &sampled.logprob);
+        return sampled;
+    }
+
+    // As sample(), for half precision and bfloat16 given by their bits.
+    Sampled sample_f16(const std::uint16_t *logits, std::size_t count, const std::uint32_t *mask = nullptr,
+                       std::size_t mask_words = 0) {
+        Sampled sampled{HR_NO_TOKEN, 0.0f};
+        detail::call(hr_sampler_sample_f16, get(), logits, count, mask, mask_words, &sampled.token, &sampled.logprob);
+        return sampled;
+    }
+    Sampled sample_bf16(const std::uint16_t *logits, std::size_t count, const std::uint32_t *mask = nullptr,
+                        std::size_t mask_words = 0) {
+        Sampled sampled{HR_NO_TOKEN, 0.0f};
+        detail::call(hr_sampler_sample_bf16, get(), logits, count, mask, mask_words, &sampled.token, &sampled.logprob);
         return sampled;
     }
 
@@ -667,6 +756,7 @@ public:
             if (hr_generation_score(result, index, &score)) {
                 output.score = score;
             }
+            hr_generation_stats_init(&output.stats);
             detail::call(hr_generation_get_stats, result, &output.stats);
         }
         return outputs;

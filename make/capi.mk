@@ -1,6 +1,7 @@
 # The C library: build it, install it. Included by the Makefile, and by tests/capi/Makefile, which install it below a folder of theirs.
 #
-#   make install PREFIX=/usr/local            header, libraries, pkg-config and CMake files
+#   make install PREFIX=/usr/local            headers, libraries, pkg-config and CMake files, and
+#                                             suppressions for valgrind
 #   make install PREFIX=/usr DESTDIR=/tmp/x   for packagers
 #   make install CAPI_FEATURES=torch          with language models; programs then need libtorch, too
 #
@@ -11,10 +12,13 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
 DESTDIR ?=
 CAPI_FEATURES ?=
 # release, or dev for tests, which compiles faster.
 CAPI_PROFILE ?= release
+# Installed libraries carry no debugging information; "make install STRIP=true" keeps it.
+STRIP ?= strip
 
 CAPI_VERSION := $(shell sed -n 's/^version = "\([0-9.]*\)"/\1/p' $(CAPI_ROOT)/Cargo.toml | head -n 1)
 CAPI_MAJOR := $(word 1,$(subst ., ,$(CAPI_VERSION)))
@@ -40,10 +44,14 @@ capi:
 		--crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,$(CAPI_SONAME)
 
 install: capi ## install the C library: make install PREFIX=/usr/local [DESTDIR=…] [CAPI_FEATURES=torch]
-	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/hedgerow"
+	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/hedgerow" \
+		"$(DESTDIR)$(DATADIR)/hedgerow"
 	install -m 644 $(CAPI_ROOT)/include/hedgerow.h $(CAPI_ROOT)/include/hedgerow.hpp "$(DESTDIR)$(INCLUDEDIR)"
 	install -m 755 $(CAPI_BUILT)/libhedgerow.so "$(DESTDIR)$(LIBDIR)/libhedgerow.so.$(CAPI_VERSION)"
 	install -m 644 $(CAPI_BUILT)/libhedgerow.a "$(DESTDIR)$(LIBDIR)"
+	$(if $(filter dev,$(CAPI_PROFILE)),,$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/libhedgerow.so.$(CAPI_VERSION)")
+	$(if $(filter dev,$(CAPI_PROFILE)),,$(STRIP) --strip-debug "$(DESTDIR)$(LIBDIR)/libhedgerow.a")
+	install -m 644 $(CAPI_ROOT)/packaging/hedgerow.supp "$(DESTDIR)$(DATADIR)/hedgerow"
 	ln -sf libhedgerow.so.$(CAPI_VERSION) "$(DESTDIR)$(LIBDIR)/$(CAPI_SONAME)"
 	ln -sf $(CAPI_SONAME) "$(DESTDIR)$(LIBDIR)/libhedgerow.so"
 	for file in hedgerow.pc hedgerow-config.cmake hedgerow-config-version.cmake; do \

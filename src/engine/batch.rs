@@ -56,10 +56,27 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
     if out.len() != words * matchers.len() {
         return Err(EngineError::MaskLength { given: out.len(), needed: words * matchers.len(), tokens });
     }
+    let failures = fill_mask_rows(matchers, out.chunks_mut(words).collect(), threads);
+    failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Fills the masks of many matchers, the mask of `matchers[i]` into `rows[i]`, as [`fill_masks`] does.
+///
+/// A matcher that fails does not keep the others from being filled. The errors are returned with the
+/// indices of their matchers, in ascending order; none means success. Matchers without a row, and
+/// rows without a matcher, are left alone.
+pub fn fill_mask_rows<M: BorrowMut<Matcher> + Send>(
+    matchers: &mut [M],
+    rows: Vec<&mut [u32]>,
+    threads: NonZeroUsize,
+) -> Vec<(usize, EngineError)> {
     let mut unknown: Vec<PendingRow<'_, M>> = Vec::new();
-    for (at, (matcher, out)) in matchers.iter_mut().zip(out.chunks_mut(words)).enumerate() {
-        if !(*matcher).borrow_mut().fill_known(out)? {
-            unknown.push(PendingRow { at, matcher, out });
+    let mut failures = Vec::new();
+    for (at, (matcher, out)) in matchers.iter_mut().zip(rows).enumerate() {
+        match (*matcher).borrow_mut().fill_known(out) {
+            Ok(true) => {}
+            Ok(false) => unknown.push(PendingRow { at, matcher, out }),
+            Err(error) => failures.push((at, error)),
         }
     }
     let constraint = |row: &PendingRow<'_, M>| (*row.matcher).borrow().constraint_address();
@@ -71,7 +88,9 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
             _ => groups.push(vec![row]),
         }
     }
-    fill_groups(groups, threads.get())
+    failures.extend(fill_groups(groups, threads.get()));
+    failures.sort_by_key(|(at, _)| *at);
+    failures
 }
 
 /// A mask to be computed, and the place of its row.
@@ -86,44 +105,44 @@ fn extra_threads(constraints: usize, threads: usize) -> usize {
     constraints.min(threads).saturating_sub(1)
 }
 
-/// Computes masks, those of each group one after the other.
+/// Computes masks, those of each group one after the other. Returns the errors of rows that failed.
 fn fill_groups<M: BorrowMut<Matcher> + Send>(
     groups: Vec<Vec<PendingRow<'_, M>>>,
     threads: usize,
-) -> Result<(), EngineError> {
+) -> Vec<(usize, EngineError)> {
     let workers = extra_threads(groups.len(), threads);
     let mut shares: Vec<Vec<PendingRow<'_, M>>> = (0..=workers).map(|_| Vec::new()).collect();
     for (i, group) in groups.into_iter().enumerate() {
         shares[i % (workers + 1)].extend(group);
     }
-    let fill = |share: Vec<PendingRow<'_, M>>| -> Option<(usize, EngineError)> {
+    let fill = |share: Vec<PendingRow<'_, M>>| -> Vec<(usize, EngineError)> {
         let errors = share.into_iter().filter_map(|row| {
             let result = row.matcher.borrow_mut().fill_mask(row.out);
             result.err().map(|error| (row.at, error))
         });
-        errors.min_by_key(|error| error.0)
+        errors.collect()
     };
     let around = Interrupt::current();
     let around = &around;
     let interrupted = |share: Vec<PendingRow<'_, M>>| {
-        let first = share.first().map_or(0, |row| row.at);
-        around.scope(|| fill(share)).unwrap_or_else(|error| Some((first, error.into())))
+        let all: Vec<usize> = share.iter().map(|row| row.at).collect();
+        let filled = around.scope(|| fill(share));
+        filled.unwrap_or_else(|why| all.into_iter().map(|at| (at, why.into())).collect())
     };
     let interrupted = &interrupted;
-    let first = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let own = shares.pop();
         let others: Vec<_> =
             shares.into_iter().map(|share| scope.spawn(move || interrupted(share))).collect();
-        let mut errors: Vec<(usize, EngineError)> = own.and_then(fill).into_iter().collect();
+        let mut errors: Vec<(usize, EngineError)> = own.map(fill).unwrap_or_default();
         for other in others {
             match other.join() {
                 Ok(error) => errors.extend(error),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        errors.into_iter().min_by_key(|error| error.0)
-    });
-    first.map_or(Ok(()), |(_, error)| Err(error))
+        errors
+    })
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ mod token_fsm;
 mod transitions;
 
 pub use crate::automata::{Interrupt, Interrupted};
-pub use batch::fill_masks;
+pub use batch::{fill_mask_rows, fill_masks};
 pub use constraint::{prepare, Constraint};
 pub use draft_tree::DraftTree;
 pub use error::EngineError;

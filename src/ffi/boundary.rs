@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 use super::error::hr_error;
+use super::names;
 use super::status::hr_status;
 use std::any::Any;
 use std::error::Error;
@@ -38,8 +39,8 @@ impl Failure {
         Failure::new(hr_status::HR_ERROR_INVALID_ARGUMENT, message)
     }
 
-    /// The text of an error and of its causes. A cause whose text is already part of the message is
-    /// left out.
+    /// The text of an error and of its causes, with C names for options. A cause whose text is
+    /// already part of the message is left out.
     pub(super) fn of(status: hr_status, error: &dyn Error) -> Self {
         let mut message = error.to_string();
         let mut cause = error.source();
@@ -50,7 +51,7 @@ impl Failure {
             }
             cause = error.source();
         }
-        Failure::new(status, message)
+        Failure::new(status, names::in_c(&message))
     }
 
     /// A caught panic. The payload is dropped only if it is text, because the destructor of another
@@ -180,6 +181,14 @@ pub(super) unsafe fn slice_mut<'a, T: Copy>(
     }
     check_elements(pointer, len, name)?;
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
+}
+
+/// Checks that `len` elements can lie at a pointer, of which only some will be looked at.
+pub(super) fn check_extent<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Failure> {
+    match len {
+        0 => Ok(()),
+        _ => check_elements(pointer, len, name),
+    }
 }
 
 /// UTF-8 text. Relies on the promises of [`slice`].

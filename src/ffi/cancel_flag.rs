@@ -1,5 +1,5 @@
-//! Flags by which one thread ends the work of another: `hr_cancel_flag`, given to calls and matchers by
-//! [`hr_interrupt`](super::interrupt).
+//! Flags by which one thread ends the calls of another: `hr_cancel_flag`, given to calls and matchers
+//! by [`hr_interrupt`](super::interrupt).
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -9,14 +9,15 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-/// A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by hr_cancel_flag_free().
+/// A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by
+/// hr_cancel_flag_free().
 ///
-/// Named in an hr_interrupt, it holds for the call that was given that, or for all calls on the matcher. While it is set they fail with
-/// HR_ERROR_CANCELLED, those under way within milliseconds. Matchers are left as they were, and the call may be repeated
-/// when the flag is cleared.
+/// An hr_interrupt names it for one call, or for all calls on a matcher. While it is set, these calls
+/// fail with HR_ERROR_CANCELLED; a call in progress ends within milliseconds. Matchers are unchanged,
+/// and the call may be repeated after the flag is cleared.
 ///
-/// Any number of threads may use it at once, and one flag may serve any number of matchers. They keep what they need of it alive:
-/// it may be freed at any time, and then stays as it is.
+/// Any number of threads may use it at once, and one flag may serve any number of matchers. It may be
+/// freed at any time: matchers keep its state, which then does not change any more.
 pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 
 /// A flag that is not set.
@@ -25,7 +26,7 @@ pub extern "C" fn hr_cancel_flag_new() -> *mut hr_cancel_flag {
     boundary::value(ptr::null_mut(), || Some(Box::into_raw(Box::new(hr_cancel_flag(Arc::default())))))
 }
 
-/// Sets a flag. Takes no lock and no memory, so that a signal handler may call it. NULL is ignored.
+/// Sets a flag. It takes no lock and no memory, so a signal handler may call it. NULL is ignored.
 #[no_mangle]
 pub unsafe extern "C" fn hr_cancel_flag_set(flag: *const hr_cancel_flag) {
     unsafe { store(flag, true) }
@@ -40,12 +41,12 @@ pub unsafe extern "C" fn hr_cancel_flag_clear(flag: *const hr_cancel_flag) {
 /// Relies on `flag` being NULL or live.
 unsafe fn store(flag: *const hr_cancel_flag, set: bool) {
     boundary::value((), || {
-        // Nothing else is passed on by the flag, so that no order is needed.
+        // The flag publishes no other memory, so no ordering is needed.
         unsafe { flag.as_ref() }.map(|flag| flag.0.store(set, Ordering::Relaxed))
     });
 }
 
-/// Whether a flag is set. False for NULL.
+/// True if a flag is set. False for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_cancel_flag_is_set(flag: *const hr_cancel_flag) -> bool {
     boundary::value(false, || unsafe { flag.as_ref() }.map(|flag| flag.0.load(Ordering::Relaxed)))
@@ -60,7 +61,7 @@ pub unsafe extern "C" fn hr_cancel_flag_clone(flag: *const hr_cancel_flag) -> *m
     })
 }
 
-/// Frees a flag. NULL is fine.
+/// Frees a flag. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_cancel_flag_free(flag: *mut hr_cancel_flag) {
     unsafe { boundary::free(flag) }

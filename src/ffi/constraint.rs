@@ -1,7 +1,7 @@
 //! Constraints: `hr_constraint`, a grammar tied to a vocabulary.
 //!
-//! What matchers find out about the grammar is kept here and shared by all of them, so that the second sequence under the same
-//! constraint costs less than the first. It is therefore an object of its own, between grammar and matcher.
+//! Matchers keep the states and masks that they compute in their constraint, and share them. The
+//! second sequence under a constraint therefore costs less than the first.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -16,26 +16,29 @@ use super::vocab::hr_vocab;
 use crate::engine::{Constraint, EngineError, Limits};
 use crate::grammar::GrammarError;
 
-/// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by hr_constraint_free().
+/// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by
+/// hr_constraint_free().
 ///
-/// Any number of threads may use it at once. It keeps what it needs of grammar and vocabulary alive, and matchers keep it alive:
-/// they may be freed in any order. Keep one for as long as more sequences may come: it remembers what earlier ones have
-/// found out.
+/// Any number of threads may use it at once. It keeps the parts of grammar and vocabulary that it
+/// needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for as
+/// long as more sequences may come, because it remembers the masks that earlier ones computed.
 pub struct hr_constraint(pub(super) Constraint);
 
-/// Bounds on the work and memory of one constraint. Set it up with hr_limits_init().
+/// Bounds on the work and memory of one constraint. Initialise it with hr_limits_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_limits {
     /// Set by hr_limits_init().
     pub struct_size: usize,
-    /// Memory for what is remembered, in bytes, about; past it, it is dropped and found out anew. Default 64 MiB.
+    /// About how many bytes of states and masks are remembered. Beyond it they are dropped, and
+    /// computed again. Default 64 MiB.
     pub graph_bytes: usize,
-    /// How ambiguous the grammar may be at one position. Default 100,000.
+    /// Largest number of ways to read the output at one position. Default 100,000.
     pub state_threads: usize,
-    /// States explored to decide whether intersections and complements have a word. Default 100,000.
+    /// Largest number of states that are searched to decide whether an intersection or a complement
+    /// of languages is empty. Default 100,000.
     pub search_states: u64,
-    /// Nodes a grammar may have, those expanded later included. Default 4,000,000.
+    /// Largest number of nodes of the grammar, including those expanded later. Default 4,000,000.
     pub nodes: usize,
 }
 
@@ -100,39 +103,70 @@ impl From<EngineError> for Failure {
     }
 }
 
-/// Figures about a constraint. All but the last two are of what is remembered now.
+/// Statistics of a constraint. All but the last three members describe the states and masks that are
+/// remembered now. Initialise it with hr_constraint_stats_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_constraint_stats {
+    /// Set by hr_constraint_stats_init().
+    pub struct_size: usize,
     /// States found so far.
     pub states: usize,
     /// Transitions found so far.
     pub transitions: usize,
-    /// States of terminals whose summaries over the vocabulary are used.
+    /// States of terminals for which a summary over the vocabulary is used.
     pub summaries: usize,
     /// Expressions in the pool of regular languages.
     pub languages: usize,
-    /// Nodes of the grammar, those expanded so far included.
+    /// Nodes of the grammar, including those expanded so far.
     pub nodes: usize,
-    /// About how many bytes are used.
+    /// Number of bytes used, about.
     pub bytes: usize,
-    /// How often what was remembered was dropped for want of memory.
+    /// Number of times that states and masks were dropped because they exceeded graph_bytes.
     pub rebuilds: usize,
-    /// Masks that matchers asked for. Counted in when a matcher is reset or freed.
+    /// Masks that matchers asked for. A matcher's masks are added when it is reset or freed.
     pub masks: u64,
-    /// Those of them that were known.
+    /// Masks among these that were remembered already.
     pub mask_hits: u64,
 }
 
-/// Sets limits to the defaults. NULL is ignored.
-#[no_mangle]
-pub unsafe extern "C" fn hr_limits_init(limits: *mut hr_limits) {
-    unsafe { options::init(limits) }
+// Numbers.
+unsafe impl Versioned for hr_constraint_stats {
+    fn defaults() -> Self {
+        hr_constraint_stats {
+            struct_size: size_of::<Self>(),
+            states: 0,
+            transitions: 0,
+            summaries: 0,
+            languages: 0,
+            nodes: 0,
+            bytes: 0,
+            rebuilds: 0,
+            masks: 0,
+            mask_hits: 0,
+        }
+    }
 }
 
-/// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and holds for this call alone.
+/// Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_constraint_stats_init()
+/// passes the size that the struct has in this header.
+#[no_mangle]
+pub unsafe extern "C" fn hr_constraint_stats_init_sized(stats: *mut hr_constraint_stats, struct_size: usize) {
+    unsafe { options::init(stats, struct_size) }
+}
+
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes the
+/// size that the struct has in this header.
+#[no_mangle]
+pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_size: usize) {
+    unsafe { options::init(limits, struct_size) }
+}
+
+/// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
+/// holds for this call alone.
 ///
-/// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the grammar names.
+/// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the
+/// grammar names.
 #[no_mangle]
 pub unsafe extern "C" fn hr_constraint_new(
     grammar: *const hr_grammar,
@@ -148,14 +182,15 @@ pub unsafe extern "C" fn hr_constraint_new(
         let vocab = boundary::object(vocab, "vocab")?;
         let limits = options::read(limits, "limits")?.to_limits();
         let interrupt = interrupt::read(interrupt)?;
-        let constraint = interrupt.scope(|| Constraint::with_limits(&grammar.0, &vocab.0, limits))??;
+        let constraint =
+            interrupt.scope(|| Constraint::with_limits(&grammar.grammar, &vocab.0, limits))??;
         out.object(hr_constraint(constraint));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }
 
-/// A second handle to the same constraint. Copies nothing; NULL for NULL.
+/// A second handle to the same constraint. It copies nothing; NULL for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -> *mut hr_constraint {
     boundary::value(std::ptr::null_mut(), || {
@@ -164,13 +199,13 @@ pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -
     })
 }
 
-/// Frees a constraint. NULL is fine.
+/// Frees a constraint. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_constraint_free(constraint: *mut hr_constraint) {
     unsafe { boundary::free(constraint) }
 }
 
-/// Figures about a constraint, for tuning.
+/// Writes the statistics of a constraint into a struct that hr_constraint_stats_init() initialised.
 #[no_mangle]
 pub unsafe extern "C" fn hr_constraint_get_stats(
     constraint: *const hr_constraint,
@@ -178,20 +213,20 @@ pub unsafe extern "C" fn hr_constraint_get_stats(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let body = || unsafe {
-        let out = boundary::out(stats, "stats")?;
-        let stats = boundary::object(constraint, "constraint")?.0.stats();
-        out.set(hr_constraint_stats {
-            states: stats.states,
-            transitions: stats.transitions,
-            summaries: stats.summaries,
-            languages: stats.languages,
-            nodes: stats.nodes,
-            bytes: stats.bytes,
-            rebuilds: stats.rebuilds as usize,
-            masks: stats.masks,
-            mask_hits: stats.mask_hits,
-        });
-        Ok(())
+        let found = boundary::object(constraint, "constraint")?.0.stats();
+        let results = hr_constraint_stats {
+            struct_size: 0,
+            states: found.states,
+            transitions: found.transitions,
+            summaries: found.summaries,
+            languages: found.languages,
+            nodes: found.nodes,
+            bytes: found.bytes,
+            rebuilds: found.rebuilds as usize,
+            masks: found.masks,
+            mask_hits: found.mask_hits,
+        };
+        options::fill(stats, "stats", results)
     };
     unsafe { boundary::guard(error, body) }
 }

@@ -1,7 +1,7 @@
 //! Generation: `hr_generate` and its result, `hr_generation`. Only with the feature `torch`.
 //!
-//! One call runs the whole loop; text is handed to a callback as soon as it is certain, and the callback may end it. The result
-//! keeps everything that was found, so that a caller who wants no callback needs none.
+//! One call runs the whole loop. Text is given to a callback as soon as it is certain, and the
+//! callback may end the generation. The result holds all outputs, so a callback is optional.
 //!
 //! Unsafe code: entry points that take pointers, and the caller's callback; see [`boundary`].
 #![allow(unsafe_code)]
@@ -10,11 +10,11 @@ use super::boundary::{self, Failure};
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
 use super::model::hr_model;
-use super::options;
+use super::options::{self, Versioned};
 use super::status::hr_status;
 use crate::decode::{
     check_partner, Batch, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation,
-    Guided, LanguageModel, Request,
+    Guided, LanguageModel, ModelError, Request,
 };
 use crate::torch::Model;
 use crate::vocab::TokenId;
@@ -24,93 +24,125 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Why an output ended.
+/// The reason for which an output ended.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum hr_finish_reason {
-    /// The model ended it, or a stop token.
+    /// The model ended it, or a stop token did.
     HR_FINISH_STOP = 0,
     /// max_tokens, or the model's context, was reached. The output was cut, or its end was written
     /// without the model: see hr_generation_budget_ending().
     HR_FINISH_LENGTH = 1,
-    /// A stop text came; it is not part of the output.
+    /// A stop text appeared; it is not part of the output.
     HR_FINISH_STOP_SEQUENCE = 2,
     /// The callback ended it.
     HR_FINISH_CANCELLED = 3,
-    /// The constraint's output is complete and nothing could follow.
+    /// The constraint's output is complete and no token can follow.
     HR_FINISH_CONSTRAINT_COMPLETE = 4,
-    /// Something a later version of the library knows.
+    /// A reason that only a later version of the library knows.
     HR_FINISH_OTHER = 5,
 }
 
-/// Figures about a generation. Times are in seconds.
+/// Statistics of a generation. Times are in seconds. Initialise it with hr_generation_stats_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_generation_stats {
-    /// Tokens of the prompt, as the model saw it.
+    /// Set by hr_generation_stats_init().
+    pub struct_size: usize,
+    /// Tokens of the prompt, as the model read it.
     pub prompt_tokens: usize,
     /// Tokens of all outputs.
     pub completion_tokens: usize,
-    /// Those of them that the constraint forced, without sampling.
+    /// Tokens of the outputs that the constraint forced, without sampling.
     pub forced_tokens: usize,
-    /// Tokens that were guessed ahead.
+    /// Tokens that a drafter guessed.
     pub drafted_tokens: usize,
-    /// How many of the guesses came true.
+    /// Guesses that were accepted.
     pub confirmed_tokens: usize,
     /// Forward passes of a draft model.
     pub draft_passes: usize,
-    /// Forward passes of the model, that over the prompt included.
+    /// Forward passes of the model, including the one over the prompt.
     pub forward_passes: usize,
-    /// The forward pass over the prompt.
+    /// Time of the forward pass over the prompt.
     pub prefill: f64,
-    /// All other forward passes.
+    /// Time of all other forward passes.
     pub forward: f64,
-    /// Finding masks.
+    /// Time of computing masks.
     pub mask: f64,
-    /// Drawing tokens.
+    /// Time of drawing tokens.
     pub sample: f64,
-    /// Guessing tokens ahead.
+    /// Time of guessing tokens.
     pub draft: f64,
-    /// Everything.
+    /// Time of the whole call.
     pub total: f64,
 }
 
-/// What hr_generate() made. Freed by hr_generation_free().
-///
-/// It does not change: any number of threads may read it at once. It depends on no other object.
-pub struct hr_generation(Generation);
-
-/// Whose fault an error is that neither constraint nor sampler has raised.
-fn status_of(error: &DecodeError) -> hr_status {
-    use hr_status::*;
-    match error {
-        DecodeError::ConstraintVocabulary
-        | DecodeError::EmptyPrompt
-        | DecodeError::PromptTooLong { .. }
-        | DecodeError::PromptToken { .. }
-        | DecodeError::ShortestOutput { .. }
-        | DecodeError::Completions { .. }
-        | DecodeError::Strategy { .. } => HR_ERROR_INVALID_ARGUMENT,
-        DecodeError::VocabularySize { .. } | DecodeError::PartnerVocabulary { .. } => HR_ERROR_VOCABULARY,
-        DecodeError::NotAllowed { .. } => HR_ERROR_INTERNAL,
-        DecodeError::DeadEnd { .. } => HR_ERROR_GRAMMAR,
-        _ => HR_ERROR_MODEL,
-    }
-}
-
-impl From<DecodeError> for Failure {
-    fn from(error: DecodeError) -> Self {
-        match error {
-            DecodeError::Constraint(error) => error.into(),
-            DecodeError::Sampling(error) => error.into(),
-            error => Failure::of(status_of(&error), &error),
+// Numbers.
+unsafe impl Versioned for hr_generation_stats {
+    fn defaults() -> Self {
+        hr_generation_stats {
+            struct_size: size_of::<Self>(),
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            forced_tokens: 0,
+            drafted_tokens: 0,
+            confirmed_tokens: 0,
+            draft_passes: 0,
+            forward_passes: 0,
+            prefill: 0.0,
+            forward: 0.0,
+            mask: 0.0,
+            sample: 0.0,
+            draft: 0.0,
+            total: 0.0,
         }
     }
 }
 
-/// Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output is complete.
+/// Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_generation_stats_init()
+/// passes the size that the struct has in this header.
+#[no_mangle]
+pub unsafe extern "C" fn hr_generation_stats_init_sized(stats: *mut hr_generation_stats, struct_size: usize) {
+    unsafe { options::init(stats, struct_size) }
+}
+
+/// The result of hr_generate(). Freed by hr_generation_free().
 ///
-/// Being ended by the callback is a result (HR_FINISH_CANCELLED), not an error.
+/// It never changes: any number of threads may read it at once. It depends on no other object.
+pub struct hr_generation(Generation);
+
+impl From<DecodeError> for Failure {
+    // Every variant is named, so that a new one gets a status of its own.
+    fn from(error: DecodeError) -> Self {
+        use hr_status::*;
+        let status = match &error {
+            DecodeError::ConstraintVocabulary
+            | DecodeError::EmptyPrompt
+            | DecodeError::PromptToken { .. }
+            | DecodeError::Strategy { .. } => HR_ERROR_INVALID_ARGUMENT,
+            DecodeError::PromptTooLong { .. }
+            | DecodeError::ShortestOutput { .. }
+            | DecodeError::Completions { .. } => HR_ERROR_LIMIT,
+            DecodeError::VocabularySize { .. } | DecodeError::PartnerVocabulary { .. } => {
+                HR_ERROR_VOCABULARY
+            }
+            DecodeError::NotAllowed { .. } => HR_ERROR_INTERNAL,
+            DecodeError::DeadEnd { .. } => HR_ERROR_GRAMMAR,
+            DecodeError::Model(cause) => match **cause {
+                ModelError::ContextFull { .. } => HR_ERROR_LIMIT,
+                _ => HR_ERROR_MODEL,
+            },
+            DecodeError::Constraint(cause) => return cause.clone().into(),
+            DecodeError::Sampling(cause) => return cause.clone().into(),
+        };
+        Failure::of(status, &error)
+    }
+}
+
+/// Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output
+/// is complete.
+///
+/// A generation that the callback ends is a result (HR_FINISH_CANCELLED), not an error.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generate(
     model: *const hr_model,
@@ -132,7 +164,8 @@ pub unsafe extern "C" fn hr_generate(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Runs a request on the model, or on what the options make of it. Relies on the promises of the pointers.
+/// Runs a request on the model, or on the mixture of models that the options ask for. Relies on the
+/// promises of the pointers.
 unsafe fn mixed(
     model: &Model,
     request: Request,
@@ -166,7 +199,8 @@ unsafe fn mixed(
     }
 }
 
-/// Runs a request on `target`, which speaks the tokens of `model`. Relies on the promises of the pointers.
+/// Runs a request on `target`, which has the tokens of `model`. Relies on the promises of the
+/// pointers.
 unsafe fn run(
     target: impl LanguageModel,
     model: &Model,
@@ -176,7 +210,7 @@ unsafe fn run(
     let start = Instant::now();
     let mut batch = Batch::new(target, model.vocabulary())?.clock(move || start.elapsed());
     if options.drafter == hr_drafter::HR_DRAFTER_MODEL as u32 {
-        // Weights are shared, so this copies nothing of any size.
+        // The weights are shared, so this copies little.
         let drafter = unsafe { boundary::object(options.draft_model, "draft_model")? };
         check_partner("draft model", model.vocabulary(), drafter.0.vocabulary())?;
         batch = batch.draft_model(drafter.0.skipping_layers(&[])?);
@@ -204,7 +238,7 @@ unsafe fn run(
     })?)
 }
 
-/// Relies on the promise of the texts.
+/// The tokens of the prompt, in the chat template or raw. Relies on the promise of the texts.
 unsafe fn prompt_tokens(
     model: &Model,
     prompt: &str,
@@ -220,25 +254,25 @@ unsafe fn prompt_tokens(
     Ok(model.chat_tokens(system, prompt, now)?)
 }
 
-/// Frees a generation. NULL is fine.
+/// Frees a generation. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_free(generation: *mut hr_generation) {
     unsafe { boundary::free(generation) }
 }
 
-/// How many outputs there are: as many as were asked for, or fewer where a search found fewer. 0 for NULL.
+/// Number of outputs: as many as requested, or fewer if a search found fewer. 0 for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_count(generation: *const hr_generation) -> usize {
     boundary::value(0, || unsafe { Some(generation.as_ref()?.0.completions.len()) })
 }
 
-/// Relies on `generation` being NULL or live.
+/// The output `index`. Relies on `generation` being NULL or live.
 unsafe fn output<'a>(generation: *const hr_generation, index: usize) -> Option<&'a Completion> {
     unsafe { generation.as_ref() }?.0.completions.get(index)
 }
 
-/// The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. Lives as long as the generation. NULL where there
-/// is no such output.
+/// The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. It lives as long as
+/// the generation. NULL if there is no such output.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_text(
     generation: *const hr_generation,
@@ -252,7 +286,8 @@ pub unsafe extern "C" fn hr_generation_text(
     })
 }
 
-/// The tokens of the output index. As many as fit go to buffer (NULL with capacity 0 to ask), and len becomes how many there are.
+/// The tokens of the output index. As many as fit are written to buffer (NULL with capacity 0 to
+/// ask), and len becomes the number of all.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_tokens(
     generation: *const hr_generation,
@@ -273,7 +308,7 @@ pub unsafe extern "C" fn hr_generation_tokens(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Why the output index ended; HR_FINISH_OTHER where there is no such output.
+/// The reason for which the output index ended; HR_FINISH_OTHER if there is no such output.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_finish_reason(
     generation: *const hr_generation,
@@ -320,8 +355,9 @@ pub unsafe extern "C" fn hr_generation_budget_ending(
     })
 }
 
-/// What the strategy found the output index to be worth: of beam search the log-probability / length^length_penalty, of best-of
-/// the mean log-probability. false, and score left alone, where there is no such output or the strategy compares none.
+/// The score that the strategy gave the output index: for beam search the log-probability /
+/// length^length_penalty, for best-of the mean log-probability. Returns false, and leaves score
+/// unchanged, if there is no such output or the strategy gives no scores.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_score(
     generation: *const hr_generation,
@@ -335,7 +371,7 @@ pub unsafe extern "C" fn hr_generation_score(
     })
 }
 
-/// Figures about the generation.
+/// Writes the statistics of the generation.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_get_stats(
     generation: *const hr_generation,
@@ -343,9 +379,9 @@ pub unsafe extern "C" fn hr_generation_get_stats(
     error: *mut *mut hr_error,
 ) -> hr_status {
     let body = || unsafe {
-        let out = boundary::out(stats, "stats")?;
         let Generation { usage, timings, .. } = &boundary::object(generation, "generation")?.0;
-        out.set(hr_generation_stats {
+        let results = hr_generation_stats {
+            struct_size: 0,
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
             forced_tokens: usage.forced_tokens,
@@ -359,8 +395,8 @@ pub unsafe extern "C" fn hr_generation_get_stats(
             sample: timings.sample.as_secs_f64(),
             draft: timings.draft.as_secs_f64(),
             total: timings.total.as_secs_f64(),
-        });
-        Ok(())
+        };
+        options::fill(stats, "stats", results)
     };
     unsafe { boundary::guard(error, body) }
 }

@@ -225,10 +225,14 @@ unsafe impl Versioned for hr_generation_options {
     }
 }
 
-/// Writes the defaults.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_generation_options_init() passes the
+/// size that the struct has in this header.
 #[no_mangle]
-pub unsafe extern "C" fn hr_generation_options_init(options: *mut hr_generation_options) {
-    unsafe { options::init(options) }
+pub unsafe extern "C" fn hr_generation_options_init_sized(
+    options: *mut hr_generation_options,
+    struct_size: usize,
+) {
+    unsafe { options::init(options, struct_size) }
 }
 
 impl hr_generation_options {

@@ -1,4 +1,5 @@
-//! Grammars: `hr_grammar`, from patterns, lists of choices and texts of rules. From JSON Schemas: [`schema`](super::schema).
+//! Grammars: `hr_grammar`, from patterns, lists of choices and texts of rules. Grammars from JSON
+//! Schemas are made in [`schema`](super::schema).
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -9,24 +10,56 @@ use super::interrupt::{self, hr_interrupt};
 use super::options::choose;
 use super::status::hr_status;
 use super::vocab::hr_text;
+use crate::automata::regex::{RegexError, RegexErrorKind};
 use crate::grammar::{Grammar, GrammarError};
+use crate::schema::SchemaWarning;
 use crate::syntax::regex::{self, Dialect, PatternError};
 use crate::syntax::{choice, lark, Notation, SyntaxError, SyntaxErrorKind};
 use std::ffi::c_char;
+use std::sync::Arc;
 
-/// What an output may look like. Made by one of the hr_grammar_from_... functions, freed by hr_grammar_free().
+/// The set of allowed outputs. Made by one of the hr_grammar_from_... functions, freed by
+/// hr_grammar_free().
 ///
-/// It never changes: any number of threads may use it at once. It knows no tokens: hr_constraint_new() ties it to a vocabulary,
-/// and it may be freed at any time.
-pub struct hr_grammar(pub(super) Grammar);
+/// It never changes: any number of threads may use it at once. It knows no tokens:
+/// hr_constraint_new() ties it to a vocabulary. It may be freed at any time.
+pub struct hr_grammar {
+    pub(super) grammar: Grammar,
+    warnings: Arc<[Warning]>,
+}
 
-/// The syntax a regular expression is written in.
+/// A warning about a JSON Schema, as texts that C can be given.
+struct Warning {
+    message: String,
+    pointer: String,
+    keyword: String,
+}
+
+impl From<Grammar> for hr_grammar {
+    fn from(grammar: Grammar) -> Self {
+        hr_grammar { grammar, warnings: Arc::default() }
+    }
+}
+
+impl From<(Grammar, Vec<SchemaWarning>)> for hr_grammar {
+    fn from((grammar, warnings): (Grammar, Vec<SchemaWarning>)) -> Self {
+        let warnings = warnings.into_iter().map(|warning| Warning {
+            message: warning.to_string(),
+            // The library writes pointers with "#" in front, as fragments; C gets the plain pointer.
+            pointer: warning.pointer.trim_start_matches('#').to_owned(),
+            keyword: warning.keyword,
+        });
+        hr_grammar { grammar, warnings: warnings.collect() }
+    }
+}
+
+/// The syntax of a regular expression.
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_regex_dialect {
     /// ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
     HR_REGEX_DIALECT_ECMA262 = 0,
-    /// That of the Rust crate regex: Unicode classes, inline flags, operations on classes.
+    /// The syntax of the Rust crate regex: Unicode classes, inline flags, operations on classes.
     HR_REGEX_DIALECT_RUST = 1,
 }
 
@@ -36,12 +69,28 @@ impl From<PatternError> for Failure {
     fn from(error: PatternError) -> Self {
         match error {
             PatternError::Grammar(error) => error.into(),
-            error => Failure::of(hr_status::HR_ERROR_GRAMMAR, &error),
+            PatternError::Regex(error) => error.into(),
         }
     }
 }
 
-/// The notation a grammar's rules are written in.
+impl From<RegexError> for Failure {
+    fn from(error: RegexError) -> Self {
+        use RegexErrorKind::{Count, Expansion, Length, Nesting};
+        let status = match error.kind() {
+            Nesting { .. } | Length { .. } | Count { .. } | Expansion { .. } => hr_status::HR_ERROR_LIMIT,
+            _ => hr_status::HR_ERROR_GRAMMAR,
+        };
+        let mut failure = Failure::of(status, &error);
+        let before = error.pattern().get(..error.span().start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        failure.position = Some((line, column));
+        failure
+    }
+}
+
+/// The notation of a grammar's rules.
 #[repr(u32)]
 #[derive(Clone, Copy)]
 pub enum hr_grammar_notation {
@@ -49,7 +98,8 @@ pub enum hr_grammar_notation {
     HR_GRAMMAR_NOTATION_GBNF = 0,
     /// EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
     HR_GRAMMAR_NOTATION_EBNF = 1,
-    /// That of the Python library Lark, with terminals that its lexer finds; outputs start from the rule start.
+    /// The notation of the Python library Lark, with terminals that its lexer finds; outputs start
+    /// from the rule start.
     HR_GRAMMAR_NOTATION_LARK = 2,
 }
 
@@ -72,8 +122,34 @@ impl From<SyntaxError> for Failure {
     }
 }
 
+/// A caller's text, and the name of the parameter that holds it.
+pub(super) struct Source {
+    pub(super) name: &'static str,
+    pub(super) text: *const c_char,
+    pub(super) len: usize,
+}
+
+/// Makes a grammar from a text: reads the arguments that all such functions share, and compiles
+/// under the interrupt. Relies on the promises of the pointers.
+pub(super) unsafe fn make<G: Into<hr_grammar>>(
+    source: Source,
+    interrupt: *const hr_interrupt,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+    compile: impl FnOnce(&str) -> Result<G, Failure>,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let text = boundary::text(source.text, source.len, source.name)?;
+        let interrupt = interrupt::read(interrupt)?;
+        out.object(interrupt.scope(|| compile(text))??.into());
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
-/// interrupt may be NULL.
+/// interrupt may be NULL. hr_error_location() gives the place of an error.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_regex(
     pattern: *const c_char,
@@ -84,23 +160,15 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
     error: *mut *mut hr_error,
 ) -> hr_status {
     use hr_regex_dialect::*;
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let pattern = boundary::text(pattern, pattern_len, "pattern")?;
-        let dialects = [
-            (HR_REGEX_DIALECT_ECMA262 as u32, Dialect::Ecma262),
-            (HR_REGEX_DIALECT_RUST as u32, Dialect::Rust),
-        ];
-        let dialect = choose(dialect, "dialect", &dialects)?;
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_grammar(interrupt.scope(|| regex::compile(pattern, dialect))??));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let dialects =
+        [(HR_REGEX_DIALECT_ECMA262 as u32, Dialect::Ecma262), (HR_REGEX_DIALECT_RUST as u32, Dialect::Rust)];
+    let source = Source { name: "pattern", text: pattern, len: pattern_len };
+    let compile = |pattern: &str| Ok(regex::compile(pattern, choose(dialect, "dialect", &dialects)?)?);
+    unsafe { make(source, interrupt, out, error, compile) }
 }
 
-/// Compiles a grammar written as rules: the whole output must follow it. hr_error_location() says where a text is wrong.
-/// interrupt may be NULL.
+/// Compiles a grammar written as rules: the whole output must follow it. interrupt may be NULL.
+/// hr_error_location() gives the place of an error.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_rules(
     rules: *const c_char,
@@ -111,23 +179,17 @@ pub unsafe extern "C" fn hr_grammar_from_rules(
     error: *mut *mut hr_error,
 ) -> hr_status {
     use hr_grammar_notation::*;
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let rules = boundary::text(rules, rules_len, "rules")?;
-        let notations = [
-            (HR_GRAMMAR_NOTATION_GBNF as u32, Notation::Gbnf),
-            (HR_GRAMMAR_NOTATION_EBNF as u32, Notation::Ebnf),
-            (HR_GRAMMAR_NOTATION_LARK as u32, Notation::Lark),
-        ];
-        let notation = choose(notation, "notation", &notations)?;
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_grammar(interrupt.scope(|| notation.compile(rules))??));
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    let notations = [
+        (HR_GRAMMAR_NOTATION_GBNF as u32, Notation::Gbnf),
+        (HR_GRAMMAR_NOTATION_EBNF as u32, Notation::Ebnf),
+        (HR_GRAMMAR_NOTATION_LARK as u32, Notation::Lark),
+    ];
+    let source = Source { name: "rules", text: rules, len: rules_len };
+    let compile = |rules: &str| Ok(choose(notation, "notation", &notations)?.compile(rules)?);
+    unsafe { make(source, interrupt, out, error, compile) }
 }
 
-/// A grammar in Lark's notation that another one imports from.
+/// A grammar in Lark's notation from which another one imports.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_lark_module {
@@ -138,7 +200,8 @@ pub struct hr_lark_module {
 }
 
 /// Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
-/// rule named by start; if that is empty, from the rule called start. Imports read from modules; Lark's module common is there by itself.
+/// rule named by start, or from the rule called start if that is empty. Imports are read from
+/// modules; Lark's module common is always known. interrupt may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_lark(
     rules: *const c_char,
@@ -150,9 +213,8 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let rules = boundary::text(rules, rules_len, "rules")?;
+    let source = Source { name: "rules", text: rules, len: rules_len };
+    let compile = |rules: &str| unsafe {
         let mut options = lark::Options::default();
         let start = start.get("start")?;
         if !start.is_empty() {
@@ -161,14 +223,12 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
         for module in boundary::slice(modules, module_count, "modules")? {
             options = options.module(module.name.get("a module's name")?, module.text.get("a module")?);
         }
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_grammar(interrupt.scope(|| lark::compile_with(rules, &options))??));
-        Ok(())
+        Ok(lark::compile_with(rules, &options)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { make(source, interrupt, out, error, compile) }
 }
 
-/// The output is exactly one of the given texts. Ten thousand of them are fine.
+/// The grammar of exactly the given texts. Ten thousand of them are no problem.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_choices(
     choices: *const hr_text,
@@ -180,22 +240,53 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
         let out = boundary::out(out, "out")?;
         let choices = boundary::slice(choices, count, "choices")?;
         let texts: Result<Vec<&str>, Failure> = choices.iter().map(|text| text.get("a choice")).collect();
-        out.object(hr_grammar(choice::compile(&texts?)?));
+        out.object(choice::compile(&texts?)?.into());
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }
 
-/// A second handle to the same grammar. Copies nothing; NULL for NULL.
+/// Number of warnings about the JSON Schema from which the grammar was made: keywords without
+/// effect, or with another effect than they seem to have. 0 for other grammars, and for NULL.
 #[no_mangle]
-pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr_grammar {
-    boundary::value(std::ptr::null_mut(), || {
-        let grammar = unsafe { grammar.as_ref() }?;
-        Some(Box::into_raw(Box::new(hr_grammar(grammar.0.clone()))))
+pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) -> usize {
+    boundary::value(0, || Some(unsafe { grammar.as_ref() }?.warnings.len()))
+}
+
+/// The warning index, counted from 0. Returns false, and changes nothing, if there is none.
+///
+/// message becomes the whole warning, pointer the JSON pointer to the place in the schema, and
+/// keyword the keyword there. Any of the three may be NULL. The texts are not NUL-terminated, and
+/// live as long as this handle or any other to the same grammar.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_warning(
+    grammar: *const hr_grammar,
+    index: usize,
+    message: *mut hr_text,
+    pointer: *mut hr_text,
+    keyword: *mut hr_text,
+) -> bool {
+    boundary::value(false, || {
+        let warning = unsafe { grammar.as_ref() }?.warnings.get(index)?;
+        unsafe {
+            boundary::set_if_wanted(message, hr_text::lend(&warning.message));
+            boundary::set_if_wanted(pointer, hr_text::lend(&warning.pointer));
+            boundary::set_if_wanted(keyword, hr_text::lend(&warning.keyword));
+        }
+        Some(true)
     })
 }
 
-/// Frees a grammar. NULL is fine.
+/// A second handle to the same grammar. It copies nothing; NULL for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr_grammar {
+    boundary::value(std::ptr::null_mut(), || {
+        let hr_grammar { grammar, warnings } = unsafe { grammar.as_ref() }?;
+        Some(Box::into_raw(Box::new(hr_grammar { grammar: grammar.clone(), warnings: warnings.clone() })))
+    })
+}
+
+/// Frees a grammar. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_free(grammar: *mut hr_grammar) {
     unsafe { boundary::free(grammar) }

@@ -1,4 +1,4 @@
-//! When calls end early: `hr_interrupt`, given to a call that may take long, or to a matcher for all of its calls.
+//! Limits on the time of calls: `hr_interrupt`, given to one call or to all calls of a matcher.
 //!
 //! Unsafe code: the struct promises [`Versioned`]; see [`boundary`].
 #![allow(unsafe_code)]
@@ -11,16 +11,18 @@ use crate::engine::{Interrupt, Interrupted};
 use std::ptr;
 use std::time::Duration;
 
-/// When a call ends early, with HR_ERROR_LIMIT after a time and with HR_ERROR_CANCELLED when a flag is set. Set it up with
-/// hr_interrupt_init(). It belongs to one call, or to one matcher: calls of others on the same constraint go on.
+/// The conditions under which a call ends early: with HR_ERROR_LIMIT after a time, and with
+/// HR_ERROR_CANCELLED when a flag is set. Initialise it with hr_interrupt_init(). It belongs to one
+/// call, or to one matcher; calls of other matchers on the same constraint continue.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_interrupt {
     /// Set by hr_interrupt_init().
     pub struct_size: usize,
-    /// How long each call may take, in milliseconds; 0 is any time (default).
+    /// Time limit of each call, in milliseconds; 0, the default, is no limit.
     pub timeout_ms: u64,
-    /// While it is set, calls end. Needed only during the call that is given this struct. Default NULL: there is none.
+    /// A flag that ends calls while it is set; NULL, the default, for none. The pointer is needed only
+    /// during the call that takes this struct.
     pub cancel: *const hr_cancel_flag,
 }
 
@@ -41,7 +43,8 @@ impl From<Interrupted> for Failure {
     }
 }
 
-/// What a struct asks for; never for NULL. Relies on its `struct_size` bytes being there, and on a live flag.
+/// The library's form of the struct; NULL never ends a call. Relies on its `struct_size` bytes being
+/// there, and on a live flag.
 pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, Failure> {
     let given = unsafe { options::read(interrupt, "interrupt")? };
     let mut interrupt = Interrupt::default();
@@ -55,8 +58,9 @@ pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, F
     Ok(interrupt)
 }
 
-/// Sets up an interrupt that never ends a call. NULL is ignored.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init() passes the
+/// size that the struct has in this header.
 #[no_mangle]
-pub unsafe extern "C" fn hr_interrupt_init(interrupt: *mut hr_interrupt) {
-    unsafe { options::init(interrupt) }
+pub unsafe extern "C" fn hr_interrupt_init_sized(interrupt: *mut hr_interrupt, struct_size: usize) {
+    unsafe { options::init(interrupt, struct_size) }
 }

@@ -1,6 +1,6 @@
 //! Matchers: `hr_matcher`, one sequence's position in a constraint.
 //!
-//! "This token is not allowed" is a result, not an error: `advance` answers false and nothing has changed.
+//! "This token is not allowed" is a result, not an error: `advance` returns false and changes nothing.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -11,14 +11,16 @@ use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
 use super::vocab;
-use crate::engine::{fill_masks, Matcher};
+use crate::engine::{fill_mask_rows, EngineError, Matcher};
 use crate::vocab::TokenId;
 use std::num::NonZeroUsize;
+use std::ptr;
 
-/// One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by hr_matcher_free().
+/// One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by
+/// hr_matcher_free().
 ///
-/// One thread at a time may use it; it may move between threads, and matchers of one constraint may be used by different threads at
-/// once. It keeps its constraint alive.
+/// One thread at a time may use it; it may move between threads. Different threads may use matchers
+/// of one constraint at once. It keeps its constraint alive.
 pub struct hr_matcher(Guarded<Matcher>);
 
 /// Makes a matcher at the beginning of an output. Cheap.
@@ -37,7 +39,7 @@ pub unsafe extern "C" fn hr_matcher_new(
     unsafe { boundary::guard(error, body) }
 }
 
-/// A second matcher at the same position, history included; both go on independently.
+/// A second matcher at the same position, with the same history. The two then move independently.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_clone(
     matcher: *const hr_matcher,
@@ -53,18 +55,18 @@ pub unsafe extern "C" fn hr_matcher_clone(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Frees a matcher. NULL is fine.
+/// Frees a matcher. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_free(matcher: *mut hr_matcher) {
     unsafe { boundary::free(matcher) }
 }
 
-/// Says when calls on a matcher end early, from now on, and on those cloned from it later; NULL for never. Other matchers of its
-/// constraint are not concerned.
+/// Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
+/// matchers cloned from it later too, but for no other matchers of its constraint.
 ///
-/// A call that was ended fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED, has changed nothing and may be repeated; so do all calls
-/// while the flag is set. A mask that is known already is written in any case. The struct may be freed at once, and so may the
-/// flag: the matcher keeps what it needs of it alive.
+/// A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing and
+/// may be repeated. While the flag is set, all calls fail, except that a mask that is remembered is
+/// written. The struct and the flag may be freed at once: the matcher keeps the flag's state.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_set_interrupt(
     matcher: *mut hr_matcher,
@@ -82,8 +84,8 @@ pub unsafe extern "C" fn hr_matcher_set_interrupt(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Writes which tokens may come next: bit i % 32 of word i / 32 is 1 if token i may. The tokens that end a sequence are
-/// among them when the output so far is complete.
+/// Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i is
+/// allowed. The tokens that end a sequence are among them if the output so far is complete.
 ///
 /// words must be hr_vocab_mask_words() of the vocabulary. Bits past the vocabulary's end are 0.
 #[no_mangle]
@@ -101,48 +103,135 @@ pub unsafe extern "C" fn hr_matcher_fill_mask(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Fills the masks of many matchers, each as hr_matcher_fill_mask() does; they may be of different constraints.
+/// The ids of the tokens that are allowed next, in ascending order. This is the mask of
+/// hr_matcher_fill_mask() as a list, for positions with few allowed tokens.
 ///
-/// The mask of matchers[i] begins at masks + i * words. words must be hr_vocab_mask_words() of the vocabulary, and the
-/// matchers' vocabularies equally large. The rows are shared out over at most threads threads, which changes nothing about them; 0
-/// and 1 start none. No matcher may occur twice. If a limit is exceeded, some rows may have been written.
+/// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
-pub unsafe extern "C" fn hr_matchers_fill_masks(
-    matchers: *const *mut hr_matcher,
-    count: usize,
-    masks: *mut u32,
-    words: usize,
-    threads: usize,
+pub unsafe extern "C" fn hr_matcher_allowed_tokens(
+    matcher: *mut hr_matcher,
+    buffer: *mut u32,
+    capacity: usize,
+    count: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
     let body = || unsafe {
-        let pointers = boundary::slice(matchers, count, "matchers")?;
-        let mut sorted = pointers.to_vec();
-        sorted.sort_unstable();
-        if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(Failure::argument("matchers holds the same matcher twice"));
-        }
-        let matchers: Result<Vec<_>, Failure> =
-            pointers.iter().map(|&matcher| boundary::object_mut(matcher, "a member of matchers")).collect();
-        let all =
-            words.checked_mul(count).ok_or_else(|| Failure::argument("masks: words * count overflows"))?;
-        let masks = boundary::slice_mut(masks, all, "masks")?;
-        let mut guarded: Vec<_> = matchers?.into_iter().map(|matcher| &mut matcher.0).collect();
-        Guarded::change_all(&mut guarded, |matchers| {
-            let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-            Ok(fill_masks(matchers, masks, threads)?)
-        })
+        let matcher = boundary::object_mut(matcher, "matcher")?;
+        let ids = matcher.0.change(|matcher| {
+            let size = matcher.vocabulary().size();
+            let mut mask = vec![0; size.div_ceil(32)];
+            matcher.fill_mask(&mut mask)?;
+            let allowed = |id: &u32| mask[*id as usize / 32] >> (id % 32) & 1 == 1;
+            Ok((0..size as u32).filter(allowed).collect::<Vec<u32>>())
+        })?;
+        boundary::copy_out(&ids, buffer, capacity, count)
     };
     unsafe { boundary::guard(error, body) }
 }
 
-/// Fills the mask behind every node of a tree of guessed tokens, for speculative decoding. The matcher does not move.
+/// Fills the masks of many matchers, each as hr_matcher_fill_mask() does. They may be of different
+/// constraints. No matcher may occur twice.
 ///
-/// Node i is tokens[i] behind node parents[i], which must be lower than i, or behind the matcher's position where that is -1. The row
-/// at masks + i * stride receives what may come once the path to node i has been read; it has words words, which must be
-/// hr_vocab_mask_words() of the vocabulary. What may come before all nodes is what hr_matcher_fill_mask() says.
+/// The mask of matchers[i] begins at masks + rows[i] * words. rows may be NULL, which stands for 0,
+/// 1, 2 and so on; it may not hold a number twice. Other rows are unchanged. words must be
+/// hr_vocab_mask_words() of the vocabulary, and the vocabularies of all matchers equally large. At
+/// most threads threads compute the masks, without influence on the result; 0 and 1 start none.
 ///
-/// allowed[i] becomes whether the path to node i may come; where it may not, the row is all zeros. allowed may be NULL.
+/// If single matchers fail, because of a limit for example, the masks of all others are still
+/// written. The call then returns the status of the first that failed, and error receives its error.
+/// row_errors may be NULL; otherwise it has count places, and the place i receives the error of
+/// matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors unchanged.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matchers_fill_masks(
+    matchers: *const *mut hr_matcher,
+    count: usize,
+    rows: *const usize,
+    masks: *mut u32,
+    words: usize,
+    threads: usize,
+    row_errors: *mut *mut hr_error,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let pointers = boundary::slice(matchers, count, "matchers")?;
+        if has_duplicate(pointers) {
+            return Err(Failure::argument("matchers holds the same matcher twice"));
+        }
+        let matchers: Result<Vec<_>, Failure> =
+            pointers.iter().map(|&matcher| boundary::object_mut(matcher, "a member of matchers")).collect();
+        let mut guarded: Vec<_> = matchers?.into_iter().map(|matcher| &mut matcher.0).collect();
+        let row_errors =
+            boundary::slice_mut(row_errors, if row_errors.is_null() { 0 } else { count }, "row_errors")?;
+        let consecutive: Vec<usize>;
+        let rows = match rows.is_null() {
+            true => {
+                consecutive = (0..count).collect();
+                &consecutive[..]
+            }
+            false => boundary::slice(rows, count, "rows")?,
+        };
+        let rows = split_rows(rows, masks, words)?;
+        let failures = Guarded::change_all(&mut guarded, |matchers| {
+            matchers.iter().try_for_each(|matcher| check_words(matcher, words))?;
+            let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+            Ok(fill_mask_rows(matchers, rows, threads))
+        })?;
+        row_errors.fill(ptr::null_mut());
+        for (row, error) in &failures {
+            if let Some(place) = row_errors.get_mut(*row) {
+                *place = Box::into_raw(Box::new(hr_error::from(Failure::from(error.clone()))));
+            }
+        }
+        failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+fn check_words(matcher: &Matcher, words: usize) -> Result<(), Failure> {
+    let needed = matcher.vocabulary().size().div_ceil(32);
+    if words != needed {
+        return Err(Failure::argument(format!("words is {words}, but a mask has {needed}")));
+    }
+    Ok(())
+}
+
+fn has_duplicate<T: Copy + Ord>(values: &[T]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// The rows of `masks` with these numbers, each of `words` words. Relies on `masks` being NULL or
+/// having all of them, and on no other use of them meanwhile.
+unsafe fn split_rows<'a>(
+    rows: &[usize],
+    masks: *mut u32,
+    words: usize,
+) -> Result<Vec<&'a mut [u32]>, Failure> {
+    if has_duplicate(rows) {
+        return Err(Failure::argument("rows holds the same row twice"));
+    }
+    let count = rows.iter().max().map_or(Some(0), |last| last.checked_add(1));
+    let extent = count.and_then(|count| count.checked_mul(words));
+    let extent = extent.ok_or_else(|| Failure::argument("masks: words times rows overflows"))?;
+    // The rows between those asked for are the caller's, and no slice over them is made.
+    boundary::check_extent(masks, extent, "masks")?;
+    rows.iter()
+        .map(|row| unsafe { boundary::slice_mut(masks.wrapping_add(row * words), words, "masks") })
+        .collect()
+}
+
+/// Fills the mask after every node of a tree of guessed tokens, for speculative decoding. The matcher
+/// does not move.
+///
+/// Node i is tokens[i] after node parents[i], which must be lower than i, or after the matcher's
+/// position if parents[i] is -1. The row at masks + i * stride receives the tokens allowed after the
+/// path to node i. It has words words, which must be hr_vocab_mask_words() of the vocabulary.
+/// hr_matcher_fill_mask() gives the tokens allowed before all nodes.
+///
+/// allowed[i] becomes true if all tokens on the path to node i are allowed; if not, the row is all
+/// zeros. allowed may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
     matcher: *mut hr_matcher,
@@ -170,14 +259,11 @@ pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
         let all =
             all.ok_or_else(|| Failure::argument(format!("masks: {count} rows of stride {stride} overflow")))?;
         let masks = boundary::slice_mut(masks, all, "masks")?;
-        // What lies there may never have been initialised, and then is no `bool`.
+        // The memory may never have been initialised, and then holds no valid `bool`.
         let wanted = if allowed.is_null() { 0 } else { count };
         let allowed = boundary::slice_mut(allowed.cast::<u8>(), wanted, "allowed")?;
         let found = matcher.0.change(|matcher| {
-            let needed = matcher.vocabulary().size().div_ceil(32);
-            if words != needed {
-                return Err(Failure::argument(format!("words is {words}, but a mask has {needed}")));
-            }
+            check_words(matcher, words)?;
             Ok(matcher.mask_draft_tree(tokens, &parents, masks, stride)?)
         })?;
         allowed.iter_mut().zip(found).for_each(|(place, allowed)| *place = u8::from(allowed));
@@ -186,7 +272,7 @@ pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Whether a token may come next. For a single token this is cheaper than a mask.
+/// Sets allowed to true if a token is allowed next. For a single token this is cheaper than a mask.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_allows(
     matcher: *mut hr_matcher,
@@ -203,7 +289,7 @@ pub unsafe extern "C" fn hr_matcher_allows(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Moves on by a token. accepted becomes false, and nothing changes, if the token is not allowed here.
+/// Moves by one token. accepted becomes false, and nothing changes, if the token is not allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_advance(
     matcher: *mut hr_matcher,
@@ -220,8 +306,43 @@ pub unsafe extern "C" fn hr_matcher_advance(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Moves on by bytes, whatever tokens would spell them; they count as one step. accepted becomes false, and nothing changes, if
-/// they are not allowed here.
+/// Moves by several tokens, one step for each, up to the first that is not allowed. accepted becomes
+/// the number of steps. A call that fails has moved by none.
+#[no_mangle]
+pub unsafe extern "C" fn hr_matcher_advance_all(
+    matcher: *mut hr_matcher,
+    tokens: *const u32,
+    count: usize,
+    accepted: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let matcher = boundary::object_mut(matcher, "matcher")?;
+        let tokens = vocab::tokens(tokens, count, "tokens")?;
+        let accepted = boundary::out(accepted, "accepted")?;
+        accepted.set(matcher.0.change(|matcher| Ok(advance_all(matcher, tokens)?))?);
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// The number of tokens by which the matcher has moved; after a failure, it is where it was.
+fn advance_all(matcher: &mut Matcher, tokens: &[TokenId]) -> Result<usize, EngineError> {
+    for (steps, &token) in tokens.iter().enumerate() {
+        match matcher.advance(token) {
+            Ok(true) => {}
+            Ok(false) => return Ok(steps),
+            Err(error) => {
+                matcher.rollback(steps)?;
+                return Err(error);
+            }
+        }
+    }
+    Ok(tokens.len())
+}
+
+/// Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,
+/// and nothing changes, if they are not allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_advance_bytes(
     matcher: *mut hr_matcher,
@@ -240,7 +361,8 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
     unsafe { boundary::guard(error, body) }
 }
 
-/// How many of these tokens could be read from here, one after the other. The matcher does not move.
+/// Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
+/// does not move.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_validate(
     matcher: *mut hr_matcher,
@@ -259,7 +381,7 @@ pub unsafe extern "C" fn hr_matcher_validate(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Takes back the last steps. Fails, and takes back none, if there are fewer.
+/// Undoes the last steps. Fails, and undoes none, if there are fewer.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_rollback(
     matcher: *mut hr_matcher,
@@ -273,7 +395,7 @@ pub unsafe extern "C" fn hr_matcher_rollback(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Goes back to the beginning of the output.
+/// Returns to the beginning of the output.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut *mut hr_error) -> hr_status {
     let body = || unsafe {
@@ -286,13 +408,14 @@ pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut 
     unsafe { boundary::guard(error, body) }
 }
 
-/// Whether the output so far is complete; it may still go on. False for NULL.
+/// True if the output so far is complete; tokens may still follow it. False for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_is_accepting(matcher: *const hr_matcher) -> bool {
     boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_accepting()))
 }
 
-/// Whether a token that ends the sequence was read; from then on only such tokens are allowed. False for NULL.
+/// True if a token that ends the sequence was read; from then on only such tokens are allowed. False
+/// for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_is_stopped(matcher: *const hr_matcher) -> bool {
     boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_stopped()))
@@ -304,20 +427,23 @@ pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> us
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.output_len()))
 }
 
-/// A number for what may follow: matchers of one constraint with equal numbers have equal masks now and after every same
-/// continuation. Different numbers say nothing. 0 for NULL.
+/// A number for the state of a matcher. Matchers of one constraint with equal numbers have equal
+/// masks, now and after the same further tokens. Matchers with different numbers may have equal masks
+/// too. 0 for NULL.
 ///
-/// The upper 32 bits count how often what the constraint remembers was dropped for want of memory (see hr_limits). No number is
-/// given twice for different futures, so a cache keyed by it is never wrong; entries from before are just not met again.
+/// The upper 32 bits count how often the constraint has dropped its states for want of memory (see
+/// hr_limits). A number never stands for two different states, so a cache may use it as a key.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 {
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
 }
 
-/// Tokens that complete the output from here, a short way of many: none if it is complete. Each is allowed after the ones before
-/// it. found becomes false where a bounded search finds no way. The matcher does not move.
+/// Tokens that complete the output, a short sequence of many; none if it is complete. Each is allowed
+/// after the ones before it. found becomes false if a bounded search finds no such sequence. The
+/// matcher does not move.
 ///
-/// Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_completion(
     matcher: *mut hr_matcher,
@@ -343,9 +469,10 @@ pub unsafe extern "C" fn hr_matcher_completion(
     unsafe { boundary::guard(error, body) }
 }
 
-/// The bytes that must come next, as far as there is only one way on; none if there is a choice. The matcher does not move.
+/// The bytes that must come next, up to the first choice. The matcher does not move.
 ///
-/// Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_forced_bytes(
     matcher: *mut hr_matcher,
@@ -362,10 +489,12 @@ pub unsafe extern "C" fn hr_matcher_forced_bytes(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Tokens that spell the forced bytes, longest first; the last is held back where a longer token could begin with it. Each is
-/// allowed after the ones before it, so that they may be read without asking a model. The matcher does not move.
+/// Tokens that spell the forced bytes, each the longest that fits. The last is left out if a longer
+/// token could begin with it. Each is allowed after the ones before it, so they may be read without
+/// asking a model. The matcher does not move.
 ///
-/// Writes as many ids as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_forced_tokens(
     matcher: *mut hr_matcher,

@@ -1,20 +1,22 @@
-//! The C ABI: what every other language calls.
+//! The C ABI, which all other languages call.
 //!
-//! One file for each C object. The documentation comments of these files become the comments of
-//! `include/hedgerow.h` and are therefore written for C programmers; the header is generated, checked in, and compared by
-//! a test (`tests/header/`).
+//! Each C object has one file. The documentation comments of these files become the comments of
+//! `include/hedgerow.h` and are therefore written for C programmers. The header is generated,
+//! checked in, and compared by a test (`tests/header/`).
 //!
-//! The rules that hold for every function stand in one place each:
-//! - what may be done with a caller's pointer, what a failure leaves behind, and how panics are kept inside: [`boundary`];
-//! - error objects: [`error`]; status codes: [`status`]; structs that grow over versions: [`options`].
+//! The rules that hold for every function are stated in one place each:
+//! - use of a caller's pointer, the state after a failure, and the stop for panics: [`boundary`];
+//! - error objects: [`error`]; status codes: [`status`]; structs that grow over versions:
+//!   [`options`].
 //!
-//! **Unsafe code.** A C caller's promises (a pointer is NULL or points to what the type says, a length is true, a handle is
-//! live and not used by two threads at once where its type forbids that) cannot be checked here. Functions that take
-//! pointers are therefore `unsafe fn`, state the promise in the header, and turn every pointer into a reference, slice or
-//! `Out` through [`boundary`] before anything else happens. What can be checked is: NULL, alignment, lengths that no
-//! object can have, UTF-8, enumerators out of range.
+//! **Unsafe code.** A C caller makes promises that cannot be checked here: a pointer is NULL or
+//! points to an object of its type, a length is true, a handle is live, and two threads do not use
+//! it at once if its type forbids that. Functions that take pointers are therefore `unsafe fn` and
+//! state the promise in the header. They turn every pointer into a reference, slice or `Out`
+//! through [`boundary`] before they do anything else. The rest is checked: NULL, alignment, lengths
+//! that no object can have, UTF-8, enumerators out of range.
 //!
-//! The price: one `catch_unwind` (free unless it catches) and a few comparisons a call.
+//! The cost is one `catch_unwind` (free unless it catches) and a few comparisons a call.
 
 // Names here are C names.
 #![allow(non_camel_case_types)]
@@ -33,6 +35,7 @@ mod mask;
 mod matcher;
 #[cfg(feature = "torch")]
 mod model;
+mod names;
 mod options;
 mod sampler;
 mod sampler_options;

@@ -1,18 +1,23 @@
-//! Structs of options that grow over versions.
+//! Structs that grow over versions: options that the caller gives, and statistics that it receives.
 //!
-//! The first member of each is `size_t struct_size`. Its `hr_…_options_init` sets it to the size in
-//! the caller's header. A smaller struct comes from a program built with an older header: the
-//! members that it lacks keep their defaults. A larger one comes from a newer header: it is
-//! accepted if all members unknown to this library are zero, that is, not used.
+//! The first member of each is `size_t struct_size`. Its `hr_…_init` is an inline function of the
+//! header, which passes the size that the struct has in the caller's header to `hr_…_init_sized` of
+//! the library. The library therefore never writes or reads past the caller's struct:
 //!
-//! Unsafe code: reads the caller's struct as bytes. [`Versioned`] is promised for types for which
-//! all bit patterns are valid.
+//! - A smaller struct comes from a program built with an older header. The members that it lacks
+//!   keep their defaults.
+//! - A larger one comes from a newer header. The members that this library does not know are set to
+//!   zero, and it is accepted if they are still zero when it is read. A member that is added after
+//!   the first version must therefore mean its default when it is zero.
+//!
+//! Unsafe code: reads and writes the caller's struct as bytes. [`Versioned`] is promised for types
+//! for which all bit patterns are valid.
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
 use std::ptr;
 
-/// Largest size of an options struct; a larger size is memory that was never initialised.
+/// Largest size of a struct; a larger one is memory that was never initialised.
 const MAX_SIZE: usize = 4096;
 
 /// A `#[repr(C)]` struct whose first member is `struct_size`.
@@ -33,14 +38,7 @@ pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result
     if options.is_null() {
         return Ok(known);
     }
-    // The members after `struct_size` may not all be there, so no reference to the whole struct is
-    // made.
-    let size = *unsafe { boundary::object(options.cast::<usize>(), name)? };
-    if size < size_of::<usize>() || size > MAX_SIZE || size % align_of::<T>() != 0 {
-        return Err(Failure::argument(format!(
-            "{name}: struct_size is {size}; initialise the struct with its hr_..._options_init function"
-        )));
-    }
+    let size = unsafe { struct_size(options, name)? };
     let bytes = unsafe { boundary::slice(options.cast::<u8>(), size, name)? };
     let shared = size.min(size_of::<T>());
     if bytes[shared..].iter().any(|&byte| byte != 0) {
@@ -53,9 +51,46 @@ pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result
     Ok(known)
 }
 
-/// Writes the defaults. Relies on `options` being NULL or a whole struct.
-pub(super) unsafe fn init<T: Versioned>(options: *mut T) {
-    unsafe { boundary::set_if_wanted(options, T::defaults()) }
+/// The size of the caller's struct, as its first member says. Relies on that member being there.
+unsafe fn struct_size<T: Versioned>(place: *const T, name: &str) -> Result<usize, Failure> {
+    // The members after `struct_size` may not all be there, so no reference to the whole struct is
+    // made.
+    let size = *unsafe { boundary::object(place.cast::<usize>(), name)? };
+    if size < size_of::<usize>() || size > MAX_SIZE || size % align_of::<T>() != 0 {
+        return Err(Failure::argument(format!(
+            "{name}: struct_size is {size}; initialise the struct with its hr_..._init function"
+        )));
+    }
+    Ok(size)
+}
+
+/// Writes the defaults into a struct of `size` bytes. Nothing is written for a size that cannot hold
+/// the struct's size. Relies on `place` being NULL or `size` bytes long.
+pub(super) unsafe fn init<T: Versioned>(place: *mut T, size: usize) {
+    if !place.is_null() && size >= size_of::<usize>() {
+        unsafe { write(place, size, T::defaults()) }
+    }
+}
+
+/// Writes results into the caller's struct, as far as it has members for them. Relies on `place`
+/// being NULL or as many bytes long as its `struct_size` says.
+pub(super) unsafe fn fill<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), Failure> {
+    let size = unsafe { struct_size(place, name)? };
+    unsafe { write(place, size, results) };
+    Ok(())
+}
+
+/// Writes a struct of `size` bytes: the members that both sides know, then zeros. Relies on `size`
+/// bytes being there, enough for a `usize`.
+unsafe fn write<T: Versioned>(place: *mut T, size: usize, value: T) {
+    let shared = size.min(size_of::<T>());
+    let bytes = place.cast::<u8>();
+    unsafe {
+        ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), bytes, shared);
+        // A size past the limit is no struct's, and is refused when the struct is read.
+        bytes.add(shared).write_bytes(0, size.min(MAX_SIZE).saturating_sub(shared));
+        bytes.cast::<usize>().write_unaligned(size);
+    }
 }
 
 /// The member of an enumeration, given as a number that may be anything.
@@ -113,6 +148,36 @@ mod tests {
             }
         }
         assert_eq!(unsafe { read::<V2>(ptr::null(), "options") }.unwrap(), V2::defaults());
+    }
+
+    #[test]
+    fn no_more_is_written_than_the_caller_has() {
+        let both = 1 | 2 << 32;
+        let cases: &[(usize, [u64; 5])] = &[
+            (0, [9, 9, 9, 9, 9]),
+            (7, [9, 9, 9, 9, 9]),
+            (8, [8, 9, 9, 9, 9]),
+            (16, [16, both, 9, 9, 9]),
+            (24, [24, both, 3, 9, 9]),
+            (32, [32, both, 3, 0, 9]),
+        ];
+        for (size, expected) in cases {
+            let mut words = [9; 5];
+            unsafe { init(words.as_mut_ptr().cast::<V2>(), *size) };
+            assert_eq!(words, *expected, "init of {size} bytes");
+            if *size >= 8 {
+                let results = V2 { struct_size: 0, first: 4, second: 5, added: 6 };
+                unsafe { fill(words.as_mut_ptr().cast::<V2>(), "stats", results) }.unwrap();
+                let given = [*size as u64, 4 | 5 << 32, 6, 0, 9];
+                let last = size / 8;
+                assert_eq!((&words[..last], &words[last..]), (&given[..last], &expected[last..]));
+            }
+        }
+        unsafe { init(ptr::null_mut::<V2>(), 24) };
+        let mut words = [3u64; 3];
+        let refused = unsafe { fill(words.as_mut_ptr().cast::<V2>(), "stats", V2::defaults()) }.unwrap_err();
+        assert!(refused.message.starts_with("stats: struct_size is 3; initialise"), "{}", refused.message);
+        assert!(unsafe { fill(ptr::null_mut(), "stats", V2::defaults()) }.is_err());
     }
 
     #[test]

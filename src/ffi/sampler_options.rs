@@ -366,8 +366,9 @@ unsafe impl Versioned for hr_sampler_options {
     }
 }
 
-/// Sets options to the defaults. NULL is ignored.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_sampler_options_init() passes the
+/// size that the struct has in this header.
 #[no_mangle]
-pub unsafe extern "C" fn hr_sampler_options_init(options: *mut hr_sampler_options) {
-    unsafe { options::init(options) }
+pub unsafe extern "C" fn hr_sampler_options_init_sized(options: *mut hr_sampler_options, struct_size: usize) {
+    unsafe { options::init(options, struct_size) }
 }

@@ -1,12 +1,14 @@
-//! Grammars from JSON Schemas: `hr_schema_options`, what they mean as [`SchemaOptions`], and the function that takes them.
+//! Grammars from JSON Schemas: `hr_schema_options`, its conversion to [`SchemaOptions`], and the
+//! function that takes it.
 //!
-//! Unsafe code: the struct promises [`Versioned`], and its lists are the caller's pointers; see [`boundary`].
+//! Unsafe code: the struct promises [`Versioned`], and its lists are the caller's pointers; see
+//! [`boundary`].
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
 use super::error::hr_error;
-use super::grammar::hr_grammar;
-use super::interrupt::{self, hr_interrupt};
+use super::grammar::{self, hr_grammar, Source};
+use super::interrupt::hr_interrupt;
 use super::options::{self, choose, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_text;
@@ -244,10 +246,11 @@ unsafe impl Versioned for hr_schema_options {
     }
 }
 
-/// Sets options to the defaults. NULL is ignored.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_schema_options_init() passes the
+/// size that the struct has in this header.
 #[no_mangle]
-pub unsafe extern "C" fn hr_schema_options_init(options: *mut hr_schema_options) {
-    unsafe { options::init(options) }
+pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_options, struct_size: usize) {
+    unsafe { options::init(options, struct_size) }
 }
 
 impl From<SchemaError> for Failure {
@@ -270,11 +273,12 @@ impl From<SchemaError> for Failure {
     }
 }
 
-/// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the defaults, and
-/// interrupt may be NULL; it holds for this call alone.
+/// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the
+/// defaults. interrupt may be NULL; it holds for this call alone.
 ///
-/// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a location: line and column
-/// for text that is no JSON, a JSON pointer for everything else.
+/// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a
+/// location: line and column for text that is not JSON, a JSON pointer for everything else.
+/// hr_grammar_warning() tells the parts of the schema that have no effect.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_json_schema(
     schema: *const c_char,
@@ -284,15 +288,12 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let out = boundary::out(out, "out")?;
-        let schema = boundary::text(schema, schema_len, "schema")?;
+    let source = Source { name: "schema", text: schema, len: schema_len };
+    let compile = |schema: &str| unsafe {
         let options = options::read(options, "options")?.to_options()?;
-        let interrupt = interrupt::read(interrupt)?;
-        out.object(hr_grammar(interrupt.scope(|| schema::compile(schema, &options))??));
-        Ok(())
+        Ok(schema::compile_with_warnings(schema, &options)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { grammar::make(source, interrupt, out, error, compile) }
 }
 
 impl hr_schema_options {

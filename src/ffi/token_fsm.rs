@@ -11,19 +11,22 @@ use super::status::hr_status;
 use crate::engine::TokenFsm;
 use crate::vocab::TokenId;
 
-/// All states of a constraint, with the tokens that each allows and where they lead: for loops that run without this library, such as
-/// on a GPU. Made by hr_token_fsm_new() or hr_token_fsm_from_bytes(), freed by hr_token_fsm_free().
+/// All states of a constraint, with the tokens that each allows and the states that they lead to.
+/// It serves loops that run without this library, such as on a GPU. Made by hr_token_fsm_new() or
+/// hr_token_fsm_from_bytes(), freed by hr_token_fsm_free().
 ///
-/// Does not change after it was made: any number of threads may use it at once. It needs neither constraint nor vocabulary.
+/// It never changes: any number of threads may use it at once. It needs neither constraint nor
+/// vocabulary.
 ///
-/// States are numbered from 0, which is the one before the first token. Reading a token that ends the sequence leads to a state of its
-/// own, in which only such tokens are allowed. Tokens that no state tells apart are of one class; class 0 is allowed nowhere.
+/// States are numbered from 0, which is the one before the first token. A token that ends the
+/// sequence leads to a state of its own, in which only such tokens are allowed. Tokens that behave
+/// the same in every state are of one class; class 0 is allowed in no state.
 pub struct hr_token_fsm(TokenFsm);
 
-/// Writes down all states of a constraint; equal ones are merged.
+/// Computes all states of a constraint, with equal ones merged. interrupt may be NULL.
 ///
-/// Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged: recursive grammars, for one, have no end
-/// of states. The cost is states times allowed tokens. interrupt may be NULL.
+/// Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged. A recursive
+/// grammar, for example, has infinitely many states. The cost is states times allowed tokens.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_new(
     constraint: *const hr_constraint,
@@ -42,7 +45,8 @@ pub unsafe extern "C" fn hr_token_fsm_new(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Reads what hr_token_fsm_to_bytes() has written. Anything else, damaged bytes included, is refused.
+/// Reads the bytes that hr_token_fsm_to_bytes() wrote. All others, damaged ones included, are
+/// refused.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_from_bytes(
     bytes: *const u8,
@@ -59,9 +63,11 @@ pub unsafe extern "C" fn hr_token_fsm_from_bytes(
     unsafe { boundary::guard(error, body) }
 }
 
-/// The machine as bytes, the same on every computer and for later versions of the library to read.
+/// The machine as bytes. They are the same on every computer, and later versions of the library can
+/// read them.
 ///
-/// Writes as many bytes as fit into the buffer and sets len to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_to_bytes(
     fsm: *const hr_token_fsm,
@@ -77,7 +83,7 @@ pub unsafe extern "C" fn hr_token_fsm_to_bytes(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Frees a state machine. NULL is fine.
+/// Frees a state machine. NULL is allowed.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_free(fsm: *mut hr_token_fsm) {
     unsafe { boundary::free(fsm) }
@@ -95,8 +101,8 @@ pub unsafe extern "C" fn hr_token_fsm_class_count(fsm: *const hr_token_fsm) -> u
     boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.class_count()))
 }
 
-/// The class of each token; count becomes the number of tokens, the padding of the model's output included. Lives as long as
-/// the machine. NULL, with count 0, for NULL.
+/// The class of each token; count becomes the number of tokens, the padding of the model's output
+/// included. Lives as long as the machine. NULL, with count 0, for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_token_classes(
     fsm: *const hr_token_fsm,
@@ -110,9 +116,11 @@ pub unsafe extern "C" fn hr_token_fsm_token_classes(
     })
 }
 
-/// Where each class leads from each state: element state * classes + class, or UINT32_MAX where it is not allowed.
+/// The target of each class from each state: element state * classes + class, or UINT32_MAX if the
+/// class is not allowed.
 ///
-/// Writes as many elements as fit into the buffer and sets count to how many there are in all; a buffer of capacity 0 may be NULL.
+/// Writes as many elements as fit into the buffer and sets count to the number of all; a buffer of
+/// capacity 0 may be NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_table(
     fsm: *const hr_token_fsm,
@@ -128,8 +136,8 @@ pub unsafe extern "C" fn hr_token_fsm_table(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Whether a token is allowed in a state; if so, next becomes the state behind it. False, too, where there is no such state or
-/// token, and for NULL.
+/// True if a token is allowed in a state; next then becomes the state after it. False if there is
+/// no such state or token, and for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_next(
     fsm: *const hr_token_fsm,
@@ -144,7 +152,7 @@ pub unsafe extern "C" fn hr_token_fsm_next(
     })
 }
 
-/// Writes which tokens a state allows, as hr_matcher_fill_mask() does.
+/// Writes the tokens that a state allows, as hr_matcher_fill_mask() does.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_fill_mask(
     fsm: *const hr_token_fsm,
@@ -160,13 +168,14 @@ pub unsafe extern "C" fn hr_token_fsm_fill_mask(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Whether an output may end in a state. False where there is no such state, and for NULL.
+/// True if an output may end in a state. False if there is no such state, and for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_is_accepting(fsm: *const hr_token_fsm, state: u32) -> bool {
     boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_accepting(state)))
 }
 
-/// Whether a state is behind a token that ends the sequence. False where there is no such state, and for NULL.
+/// True if a state follows a token that ends the sequence. False if there is no such state, and for
+/// NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_token_fsm_is_stopped(fsm: *const hr_token_fsm, state: u32) -> bool {
     boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_stopped(state)))

@@ -15,7 +15,7 @@ pub const HR_VERSION_MINOR: u32 = 1;
 /// Version of the header, third number.
 pub const HR_VERSION_PATCH: u32 = 0;
 /// Number of the ABI. It rises if programs must be recompiled; additions leave it unchanged.
-pub const HR_ABI_VERSION: u32 = 1;
+pub const HR_ABI_VERSION: u32 = 2;
 
 // The header's numbers must be the package's.
 const _: () = {

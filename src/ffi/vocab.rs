@@ -67,6 +67,11 @@ impl hr_text {
     pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a str, Failure> {
         unsafe { boundary::text(self.data, self.len, name) }
     }
+
+    /// The same text for C to read.
+    pub(super) fn lend(text: &str) -> Self {
+        hr_text { data: text.as_ptr().cast(), len: text.len() }
+    }
 }
 
 impl From<VocabularyError> for Failure {
@@ -163,8 +168,9 @@ pub unsafe extern "C" fn hr_vocab_from_gguf_file(
 /// without bytes stands for no text.
 ///
 /// special names the tokens that text never matches. eos lists the ids that end a sequence, which
-/// are special too. model_size is the number of logits that the model gives, if it is more than
-/// count; 0 if it is the same.
+/// are special too. model_size is the number of logits that the model gives; 0 stands for count. If
+/// it is more, the ids from count on are padding, which is never allowed. If it is less, the tokens
+/// from model_size on are dropped; they must be special, and none of them may be in eos.
 #[no_mangle]
 pub unsafe extern "C" fn hr_vocab_from_tokens(
     tokens: *const hr_bytes,
@@ -180,19 +186,36 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
     let body = || unsafe {
         let out = boundary::out(out, "out")?;
         let given = boundary::slice(tokens, count, "tokens")?;
+        let eos = self::tokens(eos, eos_count, "eos")?;
+        check_sizes(count, model_size, eos)?;
         let bytes: Result<Vec<Vec<u8>>, Failure> =
             given.iter().map(|token| Ok(token.get("a token")?.to_vec())).collect();
         let special = special_tokens(special, special_count)?;
         let parts = VocabularyParts {
             tokens: bytes?,
             special: special.into_iter().map(|(name, id)| (name.to_owned(), id)).collect(),
-            eos: self::tokens(eos, eos_count, "eos")?.to_vec(),
+            eos: eos.to_vec(),
             model_size: (model_size > 0).then_some(model_size),
         };
         out.object(hr_vocab(Vocabulary::from_tokens(parts)?));
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
+}
+
+/// Refuses sizes before any token is copied, and tokens that end a sequence but have no logit.
+fn check_sizes(count: usize, model_size: usize, eos: &[TokenId]) -> Result<(), Failure> {
+    let (given, limit) = (count.max(model_size) as u64, Vocabulary::MAX_SIZE as u64);
+    if given > limit {
+        return Err(VocabularyError::TooManyTokens { given, limit }.into());
+    }
+    match eos.iter().find(|id| model_size > 0 && id.index() >= model_size) {
+        None => Ok(()),
+        Some(id) => Err(Failure::new(
+            hr_status::HR_ERROR_VOCABULARY,
+            format!("model_size is {model_size}, but the end-of-sequence token has id {}", id.0),
+        )),
+    }
 }
 
 /// The special tokens. Relies on the promises of the C types.
@@ -383,7 +406,8 @@ pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize)
     })
 }
 
-/// The bytes of tokens, one after another; special tokens add none.
+/// The bytes of tokens, one after another. Special tokens, padding and ids that do not exist add
+/// none.
 ///
 /// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
 /// capacity 0 may be NULL.

@@ -145,6 +145,19 @@ static void test_errors(void) {
     hr_error_free(error);
     error = NULL;
 
+    /* And a pattern, in characters. */
+    CHECK(hr_grammar_from_regex("a\n\xc3\xa9(", 5, HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
+    CHECK(hr_error_location(error, &line, &column, &pointer));
+    CHECK(line == 2 && column == 2 && pointer == NULL);
+    hr_error_free(error);
+    error = NULL;
+
+    /* Messages name C's options. */
+    CHECK(hr_grammar_from_json_schema("{\"$ref\": \"x:y\"}", 15, NULL, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
+    CHECK(strstr(hr_error_message(error), "`documents` of hr_schema_options") != NULL);
+    hr_error_free(error);
+    error = NULL;
+
     /* Arguments have no location. */
     CHECK(hr_grammar_from_regex(NULL, 3, HR_REGEX_DIALECT_RUST, NULL, &grammar, &error) == HR_ERROR_INVALID_ARGUMENT);
     CHECK(!hr_error_location(error, &line, &column, &pointer));
@@ -158,6 +171,7 @@ static void test_vocab(void) {
     size_t len = 0, count = 0;
     uint32_t ids[8] = {A, AB, END, B};
     uint8_t buffer[8] = "xxxxxxx";
+    hr_bytes bytes[2];
     const uint32_t *eos;
     const char *name;
 
@@ -217,6 +231,15 @@ static void test_vocab(void) {
     CHECK(memcmp(hr_vocab_token_bytes(other, 0, &len), "a", 1) == 0 && len == 1);
     hr_vocab_free(other);
     FAILS(hr_vocab_from_tokens(NULL, 3, NULL, 0, NULL, 0, 0, &none, &error), HR_ERROR_INVALID_ARGUMENT, "tokens is NULL");
+    bytes[0].data = bytes[1].data = (const uint8_t *)"a";
+    bytes[0].len = bytes[1].len = 1;
+    ids[0] = 1;
+    FAILS(hr_vocab_from_tokens(bytes, 2, NULL, 0, ids, 1, 1, &none, &error), HR_ERROR_VOCABULARY, "end-of-sequence token has id 1");
+    FAILS(hr_vocab_from_tokens(bytes, 2, NULL, 0, NULL, 0, SIZE_MAX, &none, &error), HR_ERROR_VOCABULARY, "at most");
+    FAILS(hr_vocab_from_tokens(bytes, 2, NULL, 0, ids, 1, 1u << 23, &none, &error), HR_ERROR_VOCABULARY, "at most");
+    ids[0] = UINT32_MAX;
+    OK(hr_vocab_decode(vocab, ids, 1, NULL, 0, &len, &error));
+    CHECK(len == 0);
     CHECK(none == NULL);
 
     other = hr_vocab_clone(vocab);
@@ -237,7 +260,8 @@ static void test_grammars(void) {
     hr_error *error = NULL;
     hr_grammar *grammar = NULL, *second, *none = NULL;
     hr_schema_options options;
-    hr_text choices[2];
+    const char *const typo = "{\"items\": {\"typ\": 1}, \"typ\": 1}";
+    hr_text choices[2], message, pointer, keyword;
     hr_document document;
     struct {
         hr_schema_options known;
@@ -264,6 +288,21 @@ static void test_grammars(void) {
     OK(hr_grammar_from_json_schema("{\"$ref\": \"https://example.com/number\"}", 38, &options, NULL, &grammar, &error));
     hr_grammar_free(grammar);
 
+    /* What a schema's author may have got wrong. */
+    OK(hr_grammar_from_json_schema(typo, strlen(typo), NULL, NULL, &grammar, &error));
+    CHECK(hr_grammar_warning_count(grammar) == 2);
+    CHECK(hr_grammar_warning(grammar, 0, &message, &pointer, &keyword));
+    CHECK(message.len > 12 && pointer.len == 0);
+    CHECK(keyword.len == 3 && memcmp(keyword.data, "typ", 3) == 0);
+    CHECK(hr_grammar_warning(grammar, 1, NULL, &pointer, NULL) && pointer.len == 6 && memcmp(pointer.data, "/items", 6) == 0);
+    keyword.len = 7;
+    CHECK(!hr_grammar_warning(grammar, 2, NULL, NULL, &keyword) && keyword.len == 7);
+    CHECK(!hr_grammar_warning(NULL, 0, NULL, NULL, NULL) && hr_grammar_warning_count(NULL) == 0);
+    second = hr_grammar_clone(grammar);
+    hr_grammar_free(grammar);
+    CHECK(hr_grammar_warning_count(second) == 2);
+    hr_grammar_free(second);
+
     FAILS(hr_grammar_from_choices(NULL, 0, &none, &error), HR_ERROR_GRAMMAR, "empty");
     choices[1].data = NULL;
     FAILS(hr_grammar_from_choices(choices, 2, &none, &error), HR_ERROR_INVALID_ARGUMENT, "a choice is NULL");
@@ -283,7 +322,12 @@ static void test_grammars(void) {
     options.key_order = (hr_key_order)9;
     FAILS(hr_grammar_from_json_schema("true", 4, &options, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "key_order is 9");
 
-    /* A program compiled against an older header knows fewer options; what lies behind them is not read. */
+    /* A program compiled against an older header knows fewer options; what lies behind them is neither written nor read. */
+    memset(&options, 0x5a, sizeof options);
+    hr_schema_options_init_sized(&options, offsetof(hr_schema_options, indent));
+    CHECK(options.struct_size == offsetof(hr_schema_options, indent) && options.indent == 0x5a5a5a5a);
+    OK(hr_grammar_from_json_schema("true", 4, &options, NULL, &grammar, &error));
+    hr_grammar_free(grammar);
     hr_schema_options_init(&options);
     options.strictness = (hr_strictness)9;
     options.struct_size = offsetof(hr_schema_options, indent);
@@ -291,9 +335,9 @@ static void test_grammars(void) {
     hr_grammar_free(grammar);
 
     /* One compiled against a newer header may know more, if it does not use it. */
-    memset(&newer, 0, sizeof newer);
-    hr_schema_options_init(&newer.known);
-    newer.known.struct_size = sizeof newer;
+    memset(&newer, 0x5a, sizeof newer);
+    hr_schema_options_init_sized(&newer.known, sizeof newer);
+    CHECK(newer.known.struct_size == sizeof newer && newer.unknown == 0);
     OK(hr_grammar_from_json_schema("true", 4, &newer.known, NULL, &grammar, &error));
     hr_grammar_free(grammar);
     newer.unknown = 1;
@@ -328,10 +372,17 @@ static void test_constraints(void) {
     same = hr_constraint_vocab(second);
     CHECK(hr_vocab_size(same) == SIZE);
     hr_vocab_free(same);
+    hr_constraint_stats_init(&stats);
     OK(hr_constraint_get_stats(second, &stats, &error));
-    CHECK(stats.states > 0 && stats.bytes > 0 && stats.masks == 0 && stats.mask_hits == 0 && stats.rebuilds == 0);
+    CHECK(stats.struct_size == sizeof stats && stats.states > 0 && stats.bytes > 0 && stats.masks == 0 && stats.mask_hits == 0 && stats.rebuilds == 0);
     FAILS(hr_constraint_get_stats(NULL, &stats, &error), HR_ERROR_INVALID_ARGUMENT, "constraint is NULL");
     FAILS(hr_constraint_get_stats(second, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "stats is NULL");
+    stats.struct_size = offsetof(hr_constraint_stats, transitions);
+    stats.states = stats.transitions = 7777;
+    OK(hr_constraint_get_stats(second, &stats, &error));
+    CHECK(stats.states != 7777 && stats.transitions == 7777);
+    stats.struct_size = 1;
+    FAILS(hr_constraint_get_stats(second, &stats, &error), HR_ERROR_INVALID_ARGUMENT, "stats: struct_size is 1");
     hr_constraint_free(second);
 
     FAILS(hr_constraint_new(NULL, vocab, NULL, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "grammar is NULL");
@@ -460,6 +511,20 @@ static void test_matchers(void) {
     tokens[3] = B;
     OK(hr_matcher_validate(matcher, tokens, 4, &count, &error));
     CHECK(count == 3 && hr_matcher_output_len(matcher) == 1);
+    OK(hr_matcher_advance_all(matcher, tokens, 4, &count, &error));
+    CHECK(count == 3 && hr_matcher_output_len(matcher) == 4 && hr_matcher_is_accepting(matcher));
+    OK(hr_matcher_rollback(matcher, 3, &error));
+    tokens[3] = SIZE;
+    FAILS(hr_matcher_advance_all(matcher, tokens, 4, &count, &error), HR_ERROR_INVALID_ARGUMENT, "token 40");
+    CHECK(count == 3 && hr_matcher_output_len(matcher) == 1);
+    OK(hr_matcher_advance_all(matcher, NULL, 0, &count, &error));
+    CHECK(count == 0);
+    FAILS(hr_matcher_advance_all(matcher, tokens, 1, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "accepted is NULL");
+    OK(hr_matcher_allowed_tokens(matcher, &tokens[4], 2, &count, &error));
+    CHECK(count == 1 && tokens[4] == ONE && tokens[5] == 0);
+    OK(hr_matcher_allowed_tokens(matcher, NULL, 0, &count, &error));
+    CHECK(count == 1);
+    FAILS(hr_matcher_allowed_tokens(NULL, NULL, 0, &count, &error), HR_ERROR_INVALID_ARGUMENT, "matcher is NULL");
     OK(hr_matcher_validate(matcher, NULL, 0, &count, &error));
     CHECK(count == 0);
 
@@ -529,6 +594,10 @@ static void test_draft_trees_and_batches(void) {
     int32_t parents[6] = {-1, 0, 0, -1, 3, -1};
     const uint32_t expected[6] = {1u << A | 1u << B, 1u << ONE, 1u << ONE, 1u << ONE, 1u << ONE, 0};
     uint32_t masks[18], batch[4], single[4], way[8];
+    size_t rows[2] = {3, 1};
+    hr_error *row_errors[2] = {NULL, NULL};
+    hr_cancel_flag *flag;
+    hr_interrupt interrupt;
     bool allowed[6], found = false;
     size_t count = 0;
     uint64_t id;
@@ -578,16 +647,46 @@ static void test_draft_trees_and_batches(void) {
     OK(hr_matcher_fill_mask(fork, single + 2, 2, &error));
     for (i = 0; i < 4; i++) {
         batch[0] = batch[1] = batch[2] = batch[3] = 7;
-        OK(hr_matchers_fill_masks(both, 2, batch, 2, (size_t)i, &error));
+        OK(hr_matchers_fill_masks(both, 2, NULL, batch, 2, (size_t)i, NULL, &error));
         CHECK(memcmp(batch, single, sizeof batch) == 0);
     }
-    OK(hr_matchers_fill_masks(NULL, 0, NULL, 2, 1, &error));
-    FAILS(hr_matchers_fill_masks(both, 2, batch, 1, 1, &error), HR_ERROR_INVALID_ARGUMENT, "2 words");
-    FAILS(hr_matchers_fill_masks(both, 2, batch, SIZE_MAX, 1, &error), HR_ERROR_INVALID_ARGUMENT, "overflow");
+    OK(hr_matchers_fill_masks(NULL, 0, NULL, NULL, 2, 1, NULL, &error));
+
+    /* Rows in any order, with others between them left alone. */
+    for (i = 0; i < 18; i++) {
+        masks[i] = 7;
+    }
+    OK(hr_matchers_fill_masks(both, 2, rows, masks, 2, 2, row_errors, &error));
+    CHECK(row_errors[0] == NULL && row_errors[1] == NULL);
+    CHECK(memcmp(masks + 6, single, 8) == 0 && memcmp(masks + 2, single + 2, 8) == 0);
+    CHECK(masks[0] == 7 && masks[1] == 7 && masks[4] == 7 && masks[5] == 7 && masks[8] == 7);
+
+    /* One that fails does not keep the other from being filled. */
+    flag = hr_cancel_flag_new();
+    hr_interrupt_init(&interrupt);
+    interrupt.cancel = flag;
+    OK(hr_matcher_advance_bytes(fork, (const uint8_t *)"b11", 3, &found, &error));
+    OK(hr_matcher_set_interrupt(fork, &interrupt, &error));
+    hr_cancel_flag_set(flag);
+    FAILS(hr_matchers_fill_masks(both, 2, NULL, batch, 2, 1, row_errors, &error), HR_ERROR_CANCELLED, "cancelled");
+    CHECK(memcmp(batch, single, 8) == 0 && row_errors[0] == NULL && hr_error_kind(row_errors[1]) == HR_ERROR_CANCELLED);
+    hr_error_free(row_errors[1]);
+    OK(hr_matcher_set_interrupt(fork, NULL, &error));
+    OK(hr_matcher_rollback(fork, 1, &error));
+    hr_cancel_flag_free(flag);
+
+    row_errors[0] = NULL;
+    FAILS(hr_matchers_fill_masks(both, 2, NULL, batch, 1, 1, row_errors, &error), HR_ERROR_INVALID_ARGUMENT, "words is 1");
+    FAILS(hr_matchers_fill_masks(both, 2, NULL, batch, SIZE_MAX, 1, row_errors, &error), HR_ERROR_INVALID_ARGUMENT, "overflow");
+    CHECK(row_errors[0] == NULL);
+    rows[0] = 1;
+    FAILS(hr_matchers_fill_masks(both, 2, rows, batch, 2, 1, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "same row twice");
+    rows[0] = SIZE_MAX;
+    FAILS(hr_matchers_fill_masks(both, 2, rows, batch, 2, 1, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "overflow");
     both[1] = matcher;
-    FAILS(hr_matchers_fill_masks(both, 2, batch, 2, 1, &error), HR_ERROR_INVALID_ARGUMENT, "twice");
+    FAILS(hr_matchers_fill_masks(both, 2, NULL, batch, 2, 1, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "twice");
     both[1] = NULL;
-    FAILS(hr_matchers_fill_masks(both, 2, batch, 2, 1, &error), HR_ERROR_INVALID_ARGUMENT, "a member of matchers is NULL");
+    FAILS(hr_matchers_fill_masks(both, 2, NULL, batch, 2, 1, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "a member of matchers is NULL");
 
     OK(hr_matcher_completion(fork, way, 8, &count, &found, &error));
     CHECK(found && count == 4 && way[3] == ONE);
@@ -720,7 +819,7 @@ static void test_samplers(void) {
     hr_sampler_free(fork);
     hr_sampler_free(sampler);
 
-    /* What the chain leaves is a law. */
+    /* What the chain leaves is a distribution. */
     OK(hr_sampler_new(NULL, &sampler, &error));
     OK(hr_sampler_apply_f32(sampler, logits, 4, &mask, 1, &error));
     for (i = 0; i < 4; i++) {

@@ -110,6 +110,7 @@ static void drafts(const hr_model *model) {
     size_t len = 0;
     size_t passes = 0;
     size_t layer = 5;
+    hr_generation_stats_init(&stats);
     hr_sampler_options_init(&sampler);
     sampler.temperature = 0;
     hr_generation_options_init(&options);
@@ -203,6 +204,7 @@ int main(int argc, char **argv) {
     CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_LENGTH);
     CHECK(hr_generation_tokens(generation, 0, tokens, 64, &len, NULL) == HR_OK && len == 4);
     CHECK(hr_generation_text(generation, 0, &len) != NULL && len > 0);
+    hr_generation_stats_init(&stats);
     CHECK(hr_generation_get_stats(generation, &stats, NULL) == HR_OK);
     CHECK(stats.completion_tokens == 4 && stats.forward_passes >= 4 && stats.total > 0);
     hr_generation_free(generation);

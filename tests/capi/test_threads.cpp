@@ -109,11 +109,46 @@ int main() {
         }
     }
     {
+        // The wrappers around calls that take many rows, and around statistics.
+        const auto words = vocabulary.mask_words();
+        hedgerow::Matcher first(shared), second(shared);
+        const auto opening = vocabulary.spell("[[");
+        if (second.advance_all({opening[0], 'x', '}'}) != 1 || second.allowed_tokens().empty()) {
+            std::fprintf(stderr, "several tokens went wrong\n");
+            return 1;
+        }
+        std::vector<std::uint32_t> masks(2 * words), mask(words);
+        hedgerow::fill_masks({&first, &second}, masks.data(), words, 2);
+        second.fill_mask(mask);
+        std::vector<float> logits(2 * vocabulary.size(), 1.0f), row(vocabulary.size(), 1.0f);
+        hedgerow::mask_logits(logits.data(), 2, vocabulary.size(), masks.data(), words);
+        hedgerow::mask_logits(row, mask);
+        std::vector<std::uint16_t> halves(vocabulary.size(), 0x3c00);
+        halves['['] = 0x4000;
+        hedgerow::Sampler sampler;
+        const auto logprob = sampler.sample_f16(halves.data(), halves.size(), mask.data(), words).logprob;
+        halves.assign(halves.size(), 0xff80);
+        halves['['] = 0x3f80;
+        const auto only = sampler.sample_bf16(halves.data(), halves.size(), mask.data(), words);
+        if (!std::equal(mask.begin(), mask.end(), masks.begin() + static_cast<std::ptrdiff_t>(words)) ||
+            !std::equal(row.begin(), row.end(), logits.begin() + static_cast<std::ptrdiff_t>(vocabulary.size())) ||
+            !(logprob < 0) || only.token != '[' || shared.stats().states == 0 || !hedgerow::abi_matches() ||
+            hedgerow::Grammar::from_json_schema(R"({"typ": 1})").warnings().size() != 1) {
+            std::fprintf(stderr, "a wrapper went wrong\n");
+            return 1;
+        }
+    }
+    {
         const auto machine = hedgerow::TokenFsm(hedgerow::Constraint(hedgerow::Grammar::from_rules("root ::= \"ab\" | \"null\""), vocabulary), 99);
         const auto same = hedgerow::TokenFsm::from_bytes(machine.to_bytes());
         std::vector<std::uint32_t> mask(vocabulary.mask_words());
         same.fill_mask(0, mask);
         const auto state = same.next(0, 'a');
+        const auto table = same.table();
+        if (table.size() != same.state_count() * same.class_count() || table[same.token_classes()['a']] != state) {
+            std::fprintf(stderr, "the table of a state machine went wrong\n");
+            return 1;
+        }
         if (same.state_count() != machine.state_count() || same.next(0, 'b') || !state || !same.next(*state, 'b') ||
             (mask['n' / 32] >> ('n' % 32) & 1) == 0 || same.is_accepting(*state) || same.is_stopped(*state)) {
             std::fprintf(stderr, "a state machine went wrong\n");

@@ -30,7 +30,7 @@ const FILES: &[(&str, Feature)] = &[
 ];
 
 /// Files of `src/ffi/` that declare nothing.
-const INTERNAL: &[&str] = &["mod", "boundary", "options", "sampler_params"];
+const INTERNAL: &[&str] = &["mod", "boundary", "names", "options", "sampler_params"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {
@@ -79,7 +79,47 @@ fn make() -> String {
         .expect("src/ffi/ is parsed");
     let mut header = Vec::new();
     bindings.write(&mut header);
-    String::from_utf8(header).unwrap()
+    finish(&String::from_utf8(header).unwrap())
+}
+
+/// Adds what cbindgen cannot: the attribute of functions that return a status, and the inline function
+/// `hr_…_init` behind each `hr_…_init_sized`.
+fn finish(header: &str) -> String {
+    let mut finished = String::new();
+    let mut lines = header.lines().peekable();
+    while let Some(line) = lines.next() {
+        // A declaration that is too long for one line has HR_API on a line of its own.
+        let rest = match line {
+            "HR_API" => lines.peek().copied().unwrap_or_default(),
+            line => line.strip_prefix("HR_API ").unwrap_or_default(),
+        };
+        let attribute = if rest.starts_with("hr_status ") { "HR_NODISCARD " } else { "" };
+        writeln!(finished, "{attribute}{line}").unwrap();
+        let Some(name) = rest.strip_prefix("void hr_").filter(|rest| rest.contains("_init_sized(")) else {
+            continue;
+        };
+        let mut declaration = format!("hr_{name}");
+        if line == "HR_API" {
+            writeln!(finished, "{rest}").unwrap();
+            lines.next();
+        }
+        while !declaration.ends_with(';') {
+            let line = lines.next().expect("a declaration ends with a semicolon");
+            writeln!(finished, "{line}").unwrap();
+            declaration.push(' ');
+            declaration.push_str(line.trim());
+        }
+        let kind = declaration.split("_init_sized(").next().unwrap();
+        let text = "/**\n * Initialises the struct: sets struct_size, and every other member to its default. NULL is\n \
+                    * ignored.\n */\n";
+        writeln!(
+            finished,
+            "\n{text}static inline void {kind}_init(struct {kind} *place) {{\n    \
+             {kind}_init_sized(place, sizeof(struct {kind}));\n}}"
+        )
+        .unwrap();
+    }
+    finished
 }
 
 #[test]
