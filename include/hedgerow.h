@@ -147,61 +147,130 @@ typedef uint32_t hr_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-#if defined(HR_HAS_TORCH)
 /**
- * The reason for which an output ended.
+ * The syntax of a regular expression.
  */
-enum hr_finish_reason
+enum hr_regex_dialect
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-#if defined(HR_HAS_TORCH)
     /**
-     * The model ended it, or a stop token did.
+     * ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
      */
-    HR_FINISH_STOP = 0,
-#endif
-#if defined(HR_HAS_TORCH)
+    HR_REGEX_DIALECT_ECMA262 = 0,
     /**
-     * max_tokens, or the model's context, was reached. The output was cut, or its end was written
-     * without the model: see hr_generation_budget_ending().
+     * The syntax of the Rust crate regex: Unicode classes, inline flags, operations on
+     * classes.
      */
-    HR_FINISH_LENGTH = 1,
-#endif
-#if defined(HR_HAS_TORCH)
-    /**
-     * A stop text appeared; it is not part of the output.
-     */
-    HR_FINISH_STOP_SEQUENCE = 2,
-#endif
-#if defined(HR_HAS_TORCH)
-    /**
-     * The callback ended it.
-     */
-    HR_FINISH_CANCELLED = 3,
-#endif
-#if defined(HR_HAS_TORCH)
-    /**
-     * The constraint's output is complete and no token can follow.
-     */
-    HR_FINISH_CONSTRAINT_COMPLETE = 4,
-#endif
-#if defined(HR_HAS_TORCH)
-    /**
-     * A reason that only a later version of the library knows.
-     */
-    HR_FINISH_OTHER = 5,
-#endif
+    HR_REGEX_DIALECT_RUST = 1,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum hr_finish_reason hr_finish_reason;
+typedef enum hr_regex_dialect hr_regex_dialect;
 #else
-typedef uint32_t hr_finish_reason;
+typedef uint32_t hr_regex_dialect;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
-#endif
+
+/**
+ * The notation of a grammar's rules.
+ */
+enum hr_grammar_notation
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * llama.cpp's GBNF; outputs start from the rule root.
+     */
+    HR_GRAMMAR_NOTATION_GBNF = 0,
+    /**
+     * EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
+     */
+    HR_GRAMMAR_NOTATION_EBNF = 1,
+    /**
+     * The notation of the Python library Lark, with terminals that its lexer finds; outputs
+     * start from the rule start.
+     */
+    HR_GRAMMAR_NOTATION_LARK = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_grammar_notation hr_grammar_notation;
+#else
+typedef uint32_t hr_grammar_notation;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * In which order the declared keys of an object come.
+ */
+enum hr_key_order
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * As declared, then all others in any order.
+     */
+    HR_KEY_ORDER_DECLARED = 0,
+    /**
+     * Any order at all.
+     */
+    HR_KEY_ORDER_ANY = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_key_order hr_key_order;
+#else
+typedef uint32_t hr_key_order;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The whitespace between the tokens of the JSON text. There is none before the value or after
+ * it.
+ */
+enum hr_whitespace
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Wherever JSON allows it, each run at most 64 bytes, so that a model cannot produce
+     * blanks for ever.
+     */
+    HR_WHITESPACE_FLEXIBLE = 0,
+    /**
+     * Wherever JSON allows it, without limit.
+     */
+    HR_WHITESPACE_UNLIMITED = 1,
+    /**
+     * None at all.
+     */
+    HR_WHITESPACE_COMPACT = 2,
+    /**
+     * Exactly item_separator between items and key_separator between a key and its value,
+     * nothing elsewhere.
+     */
+    HR_WHITESPACE_EXACT = 3,
+    /**
+     * One item a line, indented by indent spaces a level.
+     */
+    HR_WHITESPACE_PRETTY = 4,
+    /**
+     * Wherever JSON allows it, what whitespace_pattern matches.
+     */
+    HR_WHITESPACE_PATTERN = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_whitespace hr_whitespace;
+#else
+typedef uint32_t hr_whitespace;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
 
 /**
  * Which keys beyond the declared ones an object may have where the schema does not say.
@@ -216,7 +285,8 @@ enum hr_additional_properties
      */
     HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
     /**
-     * Only keys that a subschema which applies to the object names: "unevaluatedProperties": false at every object.
+     * Only keys that a subschema which applies to the object names: "unevaluatedProperties":
+     * false at every object.
      */
     HR_ADDITIONAL_PROPERTIES_FORBID = 1,
 };
@@ -229,31 +299,162 @@ typedef uint32_t hr_additional_properties;
 #endif // __cplusplus
 
 /**
- * Order of a sampler's steps.
+ * How strings are spelt.
  */
-enum hr_chain_order
+enum hr_escapes
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the other truncations.
+     * Free strings with every escape JSON knows; declared keys, enum and const only with those
+     * it requires.
      */
-    HR_CHAIN_ORDER_HF = 0,
+    HR_ESCAPES_FREE_STRINGS = 0,
     /**
-     * As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature last.
+     * Every escape everywhere.
      */
-    HR_CHAIN_ORDER_LLAMA = 1,
+    HR_ESCAPES_ANY = 1,
     /**
-     * The steps named in custom_order.
+     * Only the escapes JSON requires, everywhere.
      */
-    HR_CHAIN_ORDER_CUSTOM = 2,
+    HR_ESCAPES_MINIMAL = 2,
+    /**
+     * No \uXXXX; the short escapes everywhere.
+     */
+    HR_ESCAPES_NO_UNICODE = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum hr_chain_order hr_chain_order;
+typedef enum hr_escapes hr_escapes;
 #else
-typedef uint32_t hr_chain_order;
+typedef uint32_t hr_escapes;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Whether an undeclared key may come twice in one object.
+ */
+enum hr_unique_keys
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No key comes twice.
+     */
+    HR_UNIQUE_KEYS_ENFORCED = 0,
+    /**
+     * Undeclared keys may repeat, which is cheaper; readers keep the last value.
+     */
+    HR_UNIQUE_KEYS_IGNORED = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_unique_keys hr_unique_keys;
+#else
+typedef uint32_t hr_unique_keys;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How numbers are spelt.
+ */
+enum hr_numbers
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Free numbers in full JSON syntax; under bounds exponents in scientific notation only,
+     * under multipleOf none; whole numbers without ".0".
+     */
+    HR_NUMBERS_CANONICAL = 0,
+    /**
+     * Every plain spelling of the value as well: 1.0 is an integer.
+     */
+    HR_NUMBERS_JSON = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_numbers hr_numbers;
+#else
+typedef uint32_t hr_numbers;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What "format" does.
+ */
+enum hr_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Known formats are enforced.
+     */
+    HR_FORMAT_ASSERT = 0,
+    /**
+     * It is an annotation.
+     */
+    HR_FORMAT_ANNOTATE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_format hr_format;
+#else
+typedef uint32_t hr_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a "format" that nobody knows does.
+ */
+enum hr_unknown_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is ignored, as the specification says.
+     */
+    HR_UNKNOWN_FORMAT_WARN = 0,
+    /**
+     * It is an error.
+     */
+    HR_UNKNOWN_FORMAT_REFUSE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_unknown_format hr_unknown_format;
+#else
+typedef uint32_t hr_unknown_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a keyword that cannot be enforced does.
+ */
+enum hr_strictness
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is an error.
+     */
+    HR_STRICTNESS_STRICT = 0,
+    /**
+     * It is ignored: the output may then be what the schema refuses.
+     */
+    HR_STRICTNESS_LENIENT = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_strictness hr_strictness;
+#else
+typedef uint32_t hr_strictness;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -323,34 +524,310 @@ typedef uint32_t hr_draft;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/**
+ * The way to draw a token from the final distribution. Both draw from the same distribution.
+ */
+enum hr_selection
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * One random number, inverse distribution function.
+     */
+    HR_SELECTION_INVERSE_CDF = 0,
+    /**
+     * The largest of logit plus Gumbel number: the choice between two tokens does not depend
+     * on the others.
+     */
+    HR_SELECTION_GUMBEL_MAX = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_selection hr_selection;
+#else
+typedef uint32_t hr_selection;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Order of a sampler's steps.
+ */
+enum hr_chain_order
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p,
+     * min-p, the other truncations.
+     */
+    HR_CHAIN_ORDER_HF = 0,
+    /**
+     * As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p,
+     * XTC, temperature last.
+     */
+    HR_CHAIN_ORDER_LLAMA = 1,
+    /**
+     * The steps named in custom_order.
+     */
+    HR_CHAIN_ORDER_CUSTOM = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_chain_order hr_chain_order;
+#else
+typedef uint32_t hr_chain_order;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What top-k does with tokens whose logit equals the k-th largest.
+ */
+enum hr_top_k_ties
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Keep exactly k, the lowest ids among equals.
+     */
+    HR_TOP_K_TIES_LOWEST_ID = 0,
+    /**
+     * Keep all that equal the k-th.
+     */
+    HR_TOP_K_TIES_KEEP_ALL = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_top_k_ties hr_top_k_ties;
+#else
+typedef uint32_t hr_top_k_ties;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The end of the tail-free cut, of which two were published.
+ */
+enum hr_tail_free_end
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Keep the token at which the weight passes z.
+     */
+    HR_TAIL_FREE_END_AFTER = 0,
+    /**
+     * Cut before it, as llama.cpp did.
+     */
+    HR_TAIL_FREE_END_BEFORE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_tail_free_end hr_tail_free_end;
+#else
+typedef uint32_t hr_tail_free_end;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The forms of p-less.
+ */
+enum hr_p_less
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Off.
+     */
+    HR_P_LESS_OFF = 0,
+    /**
+     * Keep p >= the sum of p squared.
+     */
+    HR_P_LESS_PLAIN = 1,
+    /**
+     * Keep p >= (V * that sum - 1) / (V - 1), V the number of candidates.
+     */
+    HR_P_LESS_NORMALISED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_p_less hr_p_less;
+#else
+typedef uint32_t hr_p_less;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The rule by which the temperature changes.
+ */
+enum hr_dynamic_temperature
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It does not.
+     */
+    HR_DYNAMIC_TEMPERATURE_OFF = 0,
+    /**
+     * T * (1 + 0.3 * position / dynamic_temperature_total).
+     */
+    HR_DYNAMIC_TEMPERATURE_POSITION = 1,
+    /**
+     * T * (0.5 + H / H_max), H the entropy of the distribution.
+     */
+    HR_DYNAMIC_TEMPERATURE_ENTROPY = 2,
+    /**
+     * low + (high - low) * (H / H_max)^exponent, instead of T.
+     */
+    HR_DYNAMIC_TEMPERATURE_RANGE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_dynamic_temperature hr_dynamic_temperature;
+#else
+typedef uint32_t hr_dynamic_temperature;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The versions of Mirostat.
+ */
+enum hr_mirostat
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Off.
+     */
+    HR_MIROSTAT_OFF = 0,
+    /**
+     * Estimates Zipf's exponent from the top 100, then draws from a top-k.
+     */
+    HR_MIROSTAT_V1 = 1,
+    /**
+     * Cuts at a surprise.
+     */
+    HR_MIROSTAT_V2 = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_mirostat hr_mirostat;
+#else
+typedef uint32_t hr_mirostat;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a watermark's green list depends on the text.
+ */
+enum hr_watermark
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No watermark.
+     */
+    HR_WATERMARK_OFF = 0,
+    /**
+     * By the last token.
+     */
+    HR_WATERMARK_LEFT_HASH = 1,
+    /**
+     * By the last watermark_context_width tokens, the candidate included.
+     */
+    HR_WATERMARK_SELF_HASH = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_watermark hr_watermark;
+#else
+typedef uint32_t hr_watermark;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 #if defined(HR_HAS_TORCH)
 /**
- * The token that a draft model guesses.
+ * The strategy that finds outputs.
  */
-enum hr_draft_choice
+enum hr_strategy
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * The most probable token. Outputs have the tokens that they would have without guesses.
+     * Token by token, drawn by the sampler; greedy at temperature 0.
      */
-    HR_DRAFT_CHOICE_LIKELIEST = 0,
+    HR_STRATEGY_SAMPLE = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * A token drawn from its distribution. Outputs have the distribution that they would have
-     * without guesses.
+     * The most probable of width outputs.
      */
-    HR_DRAFT_CHOICE_DRAWN = 1,
+    HR_STRATEGY_BEST_OF = 1,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Beam search with width beams.
+     */
+    HR_STRATEGY_BEAM = 2,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Contrastive search among the width most probable tokens.
+     */
+    HR_STRATEGY_CONTRASTIVE = 3,
 #endif
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum hr_draft_choice hr_draft_choice;
+typedef enum hr_strategy hr_strategy;
 #else
-typedef uint32_t hr_draft_choice;
+typedef uint32_t hr_strategy;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * The rule that ends beam search, once as many outputs have ended as there are beams.
+ */
+enum hr_early_stopping
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(HR_HAS_TORCH)
+    /**
+     * Stops when the best beam, at its present length, scores no more than the worst ended
+     * output.
+     */
+    HR_EARLY_STOPPING_HEURISTIC = 0,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Stops at once.
+     */
+    HR_EARLY_STOPPING_FULL = 1,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * Stops when no beam can reach a higher score.
+     */
+    HR_EARLY_STOPPING_NEVER = 2,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_early_stopping hr_early_stopping;
+#else
+typedef uint32_t hr_early_stopping;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 #endif
@@ -406,581 +883,114 @@ typedef uint32_t hr_drafter;
 #endif // __cplusplus
 #endif
 
-/**
- * How the temperature changes.
- */
-enum hr_dynamic_temperature
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * It does not.
-     */
-    HR_DYNAMIC_TEMPERATURE_OFF = 0,
-    /**
-     * T * (1 + 0.3 * position / dynamic_temperature_total).
-     */
-    HR_DYNAMIC_TEMPERATURE_POSITION = 1,
-    /**
-     * T * (0.5 + H / H_max), H the entropy of the law.
-     */
-    HR_DYNAMIC_TEMPERATURE_ENTROPY = 2,
-    /**
-     * low + (high - low) * (H / H_max)^exponent, instead of T.
-     */
-    HR_DYNAMIC_TEMPERATURE_RANGE = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_dynamic_temperature hr_dynamic_temperature;
-#else
-typedef uint32_t hr_dynamic_temperature;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
 #if defined(HR_HAS_TORCH)
 /**
- * The rule that ends beam search, once as many outputs have ended as there are beams.
+ * The token that a draft model guesses.
  */
-enum hr_early_stopping
+enum hr_draft_choice
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * Stops when the best beam, at its present length, scores no more than the worst ended output.
+     * The most probable token. Outputs have the tokens that they would have without guesses.
      */
-    HR_EARLY_STOPPING_HEURISTIC = 0,
+    HR_DRAFT_CHOICE_LIKELIEST = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * Stops at once.
+     * A token drawn from its distribution. Outputs have the distribution that they would have
+     * without guesses.
      */
-    HR_EARLY_STOPPING_FULL = 1,
-#endif
-#if defined(HR_HAS_TORCH)
-    /**
-     * Stops when no beam can reach a higher score.
-     */
-    HR_EARLY_STOPPING_NEVER = 2,
+    HR_DRAFT_CHOICE_DRAWN = 1,
 #endif
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum hr_early_stopping hr_early_stopping;
+typedef enum hr_draft_choice hr_draft_choice;
 #else
-typedef uint32_t hr_early_stopping;
+typedef uint32_t hr_draft_choice;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 #endif
-
-/**
- * How strings are spelt.
- */
-enum hr_escapes
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Free strings with every escape JSON knows; declared keys, enum and const only with those it requires.
-     */
-    HR_ESCAPES_FREE_STRINGS = 0,
-    /**
-     * Every escape everywhere.
-     */
-    HR_ESCAPES_ANY = 1,
-    /**
-     * Only the escapes JSON requires, everywhere.
-     */
-    HR_ESCAPES_MINIMAL = 2,
-    /**
-     * No \uXXXX; the short escapes everywhere.
-     */
-    HR_ESCAPES_NO_UNICODE = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_escapes hr_escapes;
-#else
-typedef uint32_t hr_escapes;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * What "format" does.
- */
-enum hr_format
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Known formats are enforced.
-     */
-    HR_FORMAT_ASSERT = 0,
-    /**
-     * It is an annotation.
-     */
-    HR_FORMAT_ANNOTATE = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_format hr_format;
-#else
-typedef uint32_t hr_format;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * The notation of a grammar's rules.
- */
-enum hr_grammar_notation
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * llama.cpp's GBNF; outputs start from the rule root.
-     */
-    HR_GRAMMAR_NOTATION_GBNF = 0,
-    /**
-     * EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
-     */
-    HR_GRAMMAR_NOTATION_EBNF = 1,
-    /**
-     * The notation of the Python library Lark, with terminals that its lexer finds; outputs start
-     * from the rule start.
-     */
-    HR_GRAMMAR_NOTATION_LARK = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_grammar_notation hr_grammar_notation;
-#else
-typedef uint32_t hr_grammar_notation;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * In which order the declared keys of an object come.
- */
-enum hr_key_order
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * As declared, then all others in any order.
-     */
-    HR_KEY_ORDER_DECLARED = 0,
-    /**
-     * Any order at all.
-     */
-    HR_KEY_ORDER_ANY = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_key_order hr_key_order;
-#else
-typedef uint32_t hr_key_order;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * The versions of Mirostat.
- */
-enum hr_mirostat
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Off.
-     */
-    HR_MIROSTAT_OFF = 0,
-    /**
-     * Estimates Zipf's exponent from the top 100, then draws from a top-k.
-     */
-    HR_MIROSTAT_V1 = 1,
-    /**
-     * Cuts at a surprise.
-     */
-    HR_MIROSTAT_V2 = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_mirostat hr_mirostat;
-#else
-typedef uint32_t hr_mirostat;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * How numbers are spelt.
- */
-enum hr_numbers
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Free numbers in full JSON syntax; under bounds exponents in scientific notation only, under multipleOf none; whole
-     * numbers without ".0".
-     */
-    HR_NUMBERS_CANONICAL = 0,
-    /**
-     * Every plain spelling of the value as well: 1.0 is an integer.
-     */
-    HR_NUMBERS_JSON = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_numbers hr_numbers;
-#else
-typedef uint32_t hr_numbers;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * The forms of p-less.
- */
-enum hr_p_less
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Off.
-     */
-    HR_P_LESS_OFF = 0,
-    /**
-     * Keep p >= the sum of p squared.
-     */
-    HR_P_LESS_PLAIN = 1,
-    /**
-     * Keep p >= (V * that sum - 1) / (V - 1), V the number of candidates.
-     */
-    HR_P_LESS_NORMALISED = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_p_less hr_p_less;
-#else
-typedef uint32_t hr_p_less;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * The syntax of a regular expression.
- */
-enum hr_regex_dialect
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
-     */
-    HR_REGEX_DIALECT_ECMA262 = 0,
-    /**
-     * The syntax of the Rust crate regex: Unicode classes, inline flags, operations on classes.
-     */
-    HR_REGEX_DIALECT_RUST = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_regex_dialect hr_regex_dialect;
-#else
-typedef uint32_t hr_regex_dialect;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * How a token is drawn from the final law. The law is the same.
- */
-enum hr_selection
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * One random number, inverse distribution function.
-     */
-    HR_SELECTION_INVERSE_CDF = 0,
-    /**
-     * The largest of logit plus Gumbel number: the choice between two tokens does not depend on the others.
-     */
-    HR_SELECTION_GUMBEL_MAX = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_selection hr_selection;
-#else
-typedef uint32_t hr_selection;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
 
 #if defined(HR_HAS_TORCH)
 /**
- * The strategy that finds outputs.
+ * The reason for which an output ended.
  */
-enum hr_strategy
+enum hr_finish_reason
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
 #if defined(HR_HAS_TORCH)
     /**
-     * Token by token, drawn by the sampler; greedy at temperature 0.
+     * The model ended it, or a stop token did.
      */
-    HR_STRATEGY_SAMPLE = 0,
+    HR_FINISH_REASON_STOP = 0,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * The most probable of width outputs.
+     * max_tokens, or the model's context, was reached. The output was cut, or its end was written
+     * without the model: see hr_generation_budget_ending().
      */
-    HR_STRATEGY_BEST_OF = 1,
+    HR_FINISH_REASON_LENGTH = 1,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * Beam search with width beams.
+     * A stop text appeared; it is not part of the output.
      */
-    HR_STRATEGY_BEAM = 2,
+    HR_FINISH_REASON_STOP_SEQUENCE = 2,
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * Contrastive search among the width most probable tokens.
+     * The callback ended it.
      */
-    HR_STRATEGY_CONTRASTIVE = 3,
+    HR_FINISH_REASON_CANCELLED = 3,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * The constraint's output is complete and no token can follow.
+     */
+    HR_FINISH_REASON_CONSTRAINT_COMPLETE = 4,
+#endif
+#if defined(HR_HAS_TORCH)
+    /**
+     * A reason that only a later version of the library knows.
+     */
+    HR_FINISH_REASON_OTHER = 5,
 #endif
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum hr_strategy hr_strategy;
+typedef enum hr_finish_reason hr_finish_reason;
 #else
-typedef uint32_t hr_strategy;
+typedef uint32_t hr_finish_reason;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 #endif
-
-/**
- * What a keyword that cannot be enforced does.
- */
-enum hr_strictness
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * It is an error.
-     */
-    HR_STRICTNESS_STRICT = 0,
-    /**
-     * It is ignored: the output may then be what the schema refuses.
-     */
-    HR_STRICTNESS_LENIENT = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_strictness hr_strictness;
-#else
-typedef uint32_t hr_strictness;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * Which of two published ends of the tail-free cut.
- */
-enum hr_tail_free_end
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Keep the token at which the weight passes z.
-     */
-    HR_TAIL_FREE_END_AFTER = 0,
-    /**
-     * Cut before it, as llama.cpp did.
-     */
-    HR_TAIL_FREE_END_BEFORE = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_tail_free_end hr_tail_free_end;
-#else
-typedef uint32_t hr_tail_free_end;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * What top-k does with tokens whose logit equals the k-th largest.
- */
-enum hr_top_k_ties
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Keep exactly k, the lowest ids among equals.
-     */
-    HR_TOP_K_TIES_LOWEST_ID = 0,
-    /**
-     * Keep all that equal the k-th.
-     */
-    HR_TOP_K_TIES_KEEP_ALL = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_top_k_ties hr_top_k_ties;
-#else
-typedef uint32_t hr_top_k_ties;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * Whether an undeclared key may come twice in one object.
- */
-enum hr_unique_keys
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * No key comes twice.
-     */
-    HR_UNIQUE_KEYS_ENFORCED = 0,
-    /**
-     * Undeclared keys may repeat, which is cheaper; readers keep the last value.
-     */
-    HR_UNIQUE_KEYS_IGNORED = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_unique_keys hr_unique_keys;
-#else
-typedef uint32_t hr_unique_keys;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * What a "format" that nobody knows does.
- */
-enum hr_unknown_format
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * It is ignored, as the specification says.
-     */
-    HR_UNKNOWN_FORMAT_IGNORE = 0,
-    /**
-     * It is an error.
-     */
-    HR_UNKNOWN_FORMAT_REFUSE = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_unknown_format hr_unknown_format;
-#else
-typedef uint32_t hr_unknown_format;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * How a watermark's green list depends on the text.
- */
-enum hr_watermark
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * No watermark.
-     */
-    HR_WATERMARK_OFF = 0,
-    /**
-     * By the last token.
-     */
-    HR_WATERMARK_LEFT_HASH = 1,
-    /**
-     * By the last watermark_context_width tokens, the candidate included.
-     */
-    HR_WATERMARK_SELF_HASH = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_watermark hr_watermark;
-#else
-typedef uint32_t hr_watermark;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * The whitespace between the tokens of the JSON text. There is none before the value or after it.
- */
-enum hr_whitespace
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Wherever JSON allows it, each run at most 64 bytes, so that a model cannot produce blanks for ever.
-     */
-    HR_WHITESPACE_FLEXIBLE = 0,
-    /**
-     * Wherever JSON allows it, without limit.
-     */
-    HR_WHITESPACE_UNLIMITED = 1,
-    /**
-     * None at all.
-     */
-    HR_WHITESPACE_COMPACT = 2,
-    /**
-     * Exactly item_separator between items and key_separator between a key and its value, nothing elsewhere.
-     */
-    HR_WHITESPACE_EXACT = 3,
-    /**
-     * One item a line, indented by indent spaces a level.
-     */
-    HR_WHITESPACE_PRETTY = 4,
-    /**
-     * Wherever JSON allows it, what whitespace_pattern matches.
-     */
-    HR_WHITESPACE_PATTERN = 5,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_whitespace hr_whitespace;
-#else
-typedef uint32_t hr_whitespace;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
 
 /**
  * A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by
  * hr_cancel_flag_free().
  *
- * An hr_interrupt names it for one call, or for all calls on a matcher. While it is set, these calls
- * fail with HR_ERROR_CANCELLED; a call in progress ends within milliseconds. Matchers are unchanged,
- * and the call may be repeated after the flag is cleared.
+ * An hr_interrupt names it for one call, or for all calls on a matcher. While it is set, these
+ * calls fail with HR_ERROR_CANCELLED; a call in progress ends within milliseconds. Matchers are
+ * unchanged, and the call may be repeated after the flag is cleared.
  *
- * Any number of threads may use it at once, and one flag may serve any number of matchers. It may be
- * freed at any time: matchers keep its state, which then does not change any more.
+ * Any number of threads may use it at once, and one flag may serve any number of matchers. It may
+ * be freed at any time: matchers keep its state, which then does not change any more.
  */
 typedef struct hr_cancel_flag hr_cancel_flag;
 
 /**
- * A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by
- * hr_constraint_free().
+ * A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed
+ * by hr_constraint_free().
  *
  * Any number of threads may use it at once. It keeps the parts of grammar and vocabulary that it
- * needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for as
- * long as more sequences may come, because it remembers the masks that earlier ones computed.
+ * needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for
+ * as long as more sequences may come, because it remembers the masks that earlier ones computed.
  */
 typedef struct hr_constraint hr_constraint;
 
@@ -1020,8 +1030,8 @@ typedef struct hr_generation hr_generation;
 typedef struct hr_grammar hr_grammar;
 
 /**
- * One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by
- * hr_matcher_free().
+ * One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed
+ * by hr_matcher_free().
  *
  * One thread at a time may use it; it may move between threads. Different threads may use matchers
  * of one constraint at once. It keeps its constraint alive.
@@ -1126,8 +1136,8 @@ typedef struct hr_interrupt {
      */
     uint64_t timeout_ms;
     /**
-     * A flag that ends calls while it is set; NULL, the default, for none. The pointer is needed only
-     * during the call that takes this struct.
+     * A flag that ends calls while it is set; NULL, the default, for none. The pointer is needed
+     * only during the call that takes this struct.
      */
     const struct hr_cancel_flag *cancel;
 } hr_interrupt;
@@ -1161,8 +1171,8 @@ typedef struct hr_document {
 } hr_document;
 
 /**
- * How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is wanted. Pointers are needed only
- * until the schema is compiled.
+ * How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is
+ * wanted. Pointers are needed only until the schema is compiled.
  */
 typedef struct hr_schema_options {
     /**
@@ -1186,7 +1196,8 @@ typedef struct hr_schema_options {
      */
     struct hr_text key_separator;
     /**
-     * For HR_WHITESPACE_PATTERN: a regular expression in Rust's syntax that matches JSON whitespace only. Default " ?".
+     * For HR_WHITESPACE_PATTERN: a regular expression in Rust's syntax that matches JSON
+     * whitespace only. Default " ?".
      */
     struct hr_text whitespace_pattern;
     /**
@@ -1214,7 +1225,7 @@ typedef struct hr_schema_options {
      */
     hr_format format;
     /**
-     * What an unknown "format" does. Default HR_UNKNOWN_FORMAT_IGNORE.
+     * What an unknown "format" does. Default HR_UNKNOWN_FORMAT_WARN.
      */
     hr_unknown_format unknown_format;
     /**
@@ -1244,8 +1255,8 @@ typedef struct hr_schema_options {
 } hr_schema_options;
 
 /**
- * Statistics of a constraint. All but the last three members describe the states and masks that are
- * remembered now. Initialise it with hr_constraint_stats_init().
+ * Statistics of a constraint. All but the last three members describe the states and masks that
+ * are remembered now. Initialise it with hr_constraint_stats_init().
  */
 typedef struct hr_constraint_stats {
     /**
@@ -1345,16 +1356,18 @@ typedef struct hr_token_sequence {
      */
     size_t count;
     /**
-     * For sequence_bias: added to the logit of the last token where the tokens before it have just been generated.
+     * For sequence_bias: added to the logit of the last token where the tokens before it have just
+     * been generated.
      */
     float bias;
 } hr_token_sequence;
 
 /**
- * What a sampler does. Set it up with hr_sampler_options_init(), which turns every strategy off; then change what is wanted.
+ * The options of a sampler. Initialise them with hr_sampler_options_init(), which turns every
+ * strategy off; then change members.
  *
- * Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new(). Pointers are needed only until
- * it returns.
+ * Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new().
+ * Pointers are needed only until it returns.
  */
 typedef struct hr_sampler_options {
     /**
@@ -1382,8 +1395,9 @@ typedef struct hr_sampler_options {
      */
     float temperature;
     /**
-     * For HR_CHAIN_ORDER_CUSTOM: names of steps, separated by commas, such as "repetition-penalty,mask,temperature,top-k". Every step that is
-     * switched on must be among them. Default empty.
+     * For HR_CHAIN_ORDER_CUSTOM: names of steps, separated by commas, such as
+     * "repetition-penalty,mask,temperature,top-k". Every step that is switched on must be among
+     * them. Default empty.
      */
     struct hr_text custom_order;
     /**
@@ -1431,7 +1445,8 @@ typedef struct hr_sampler_options {
      */
     float top_n_sigma;
     /**
-     * Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off (default).
+     * Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off
+     * (default).
      */
     float top_h;
     /**
@@ -1471,7 +1486,8 @@ typedef struct hr_sampler_options {
      */
     float dynamic_temperature_exponent;
     /**
-     * For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the temperature. Default 0.
+     * For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the
+     * temperature. Default 0.
      */
     size_t dynamic_temperature_total;
     /**
@@ -1487,7 +1503,8 @@ typedef struct hr_sampler_options {
      */
     float mirostat_eta;
     /**
-     * Adaptive-p: the probability that chosen tokens should have on average, in [0, 1]; negative is off (default -1).
+     * Adaptive-p: the probability that chosen tokens should have on average, in [0, 1]; negative
+     * is off (default -1).
      */
     float adaptive_p_target;
     /**
@@ -1499,11 +1516,13 @@ typedef struct hr_sampler_options {
      */
     float repetition_penalty;
     /**
-     * How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all (default).
+     * How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all
+     * (default).
      */
     size_t repetition_window;
     /**
-     * Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off (default).
+     * Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off
+     * (default).
      */
     float frequency_penalty;
     /**
@@ -1595,7 +1614,8 @@ typedef struct hr_sampler_options {
      */
     size_t no_repeat_ngram;
     /**
-     * Raises the logits of the end tokens by their size times (factor^(position - start) - 1), above 0; 0 is off (default).
+     * Raises the logits of the end tokens by their size times (factor^(position - start) - 1),
+     * above 0; 0 is off (default).
      */
     float exponential_decay_factor;
     /**
@@ -2179,8 +2199,8 @@ HR_API struct hr_cancel_flag *hr_cancel_flag_clone(const struct hr_cancel_flag *
 HR_API void hr_cancel_flag_free(struct hr_cancel_flag *flag);
 
 /**
- * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init() passes the
- * size that the struct has in this header.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init()
+ * passes the size that the struct has in this header.
  */
 HR_API void hr_interrupt_init_sized(struct hr_interrupt *interrupt, size_t struct_size);
 
@@ -2271,12 +2291,10 @@ HR_API struct hr_grammar *hr_grammar_clone(const struct hr_grammar *grammar);
 HR_API void hr_grammar_free(struct hr_grammar *grammar);
 
 /**
- * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_schema_options_init() passes the
- * size that the struct has in this header.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored.
+ * hr_schema_options_init() passes the size that the struct has in this header.
  */
-HR_API
-void hr_schema_options_init_sized(struct hr_schema_options *options,
-                                  size_t struct_size);
+HR_API void hr_schema_options_init_sized(struct hr_schema_options *options, size_t struct_size);
 
 /**
  * Initialises the struct: sets struct_size, and every other member to its default. NULL is
@@ -2290,8 +2308,8 @@ static inline void hr_schema_options_init(struct hr_schema_options *place) {
  * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the
  * defaults. interrupt may be NULL; it holds for this call alone.
  *
- * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a
- * location: line and column for text that is not JSON, a JSON pointer for everything else.
+ * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have
+ * a location: line and column for text that is not JSON, a JSON pointer for everything else.
  * hr_grammar_warning() tells the parts of the schema that have no effect.
  */
 HR_NODISCARD HR_API
@@ -2317,8 +2335,8 @@ static inline void hr_constraint_stats_init(struct hr_constraint_stats *place) {
 }
 
 /**
- * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes the
- * size that the struct has in this header.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes
+ * the size that the struct has in this header.
  */
 HR_API void hr_limits_init_sized(struct hr_limits *limits, size_t struct_size);
 
@@ -2334,8 +2352,8 @@ static inline void hr_limits_init(struct hr_limits *place) {
  * Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
  * holds for this call alone.
  *
- * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the
- * grammar names.
+ * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
+ * the grammar names.
  */
 HR_NODISCARD HR_API
 hr_status hr_constraint_new(const struct hr_grammar *grammar,
@@ -2393,9 +2411,10 @@ HR_API void hr_matcher_free(struct hr_matcher *matcher);
  * Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
  * matchers cloned from it later too, but for no other matchers of its constraint.
  *
- * A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing and
- * may be repeated. While the flag is set, all calls fail, except that a mask that is remembered is
- * written. The struct and the flag may be freed at once: the matcher keeps the flag's state.
+ * A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing
+ * and may be repeated. While the flag is set, all calls fail, except that a mask that is
+ * remembered is written. The struct and the flag may be freed at once: the matcher keeps the
+ * flag's state.
  */
 HR_NODISCARD HR_API
 hr_status hr_matcher_set_interrupt(struct hr_matcher *matcher,
@@ -2403,8 +2422,8 @@ hr_status hr_matcher_set_interrupt(struct hr_matcher *matcher,
                                    struct hr_error **error);
 
 /**
- * Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i is
- * allowed. The tokens that end a sequence are among them if the output so far is complete.
+ * Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i
+ * is allowed. The tokens that end a sequence are among them if the output so far is complete.
  *
  * words must be hr_vocab_mask_words() of the vocabulary. Bits past the vocabulary's end are 0.
  */
@@ -2438,9 +2457,10 @@ hr_status hr_matcher_allowed_tokens(struct hr_matcher *matcher,
  * most threads threads compute the masks, without influence on the result; 0 and 1 start none.
  *
  * If single matchers fail, because of a limit for example, the masks of all others are still
- * written. The call then returns the status of the first that failed, and error receives its error.
- * row_errors may be NULL; otherwise it has count places, and the place i receives the error of
- * matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors unchanged.
+ * written. The call then returns the status of the first that failed, and error receives its
+ * error. row_errors may be NULL; otherwise it has count places, and the place i receives the error
+ * of matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors
+ * unchanged.
  */
 HR_NODISCARD HR_API
 hr_status hr_matchers_fill_masks(struct hr_matcher *const *matchers,
@@ -2453,12 +2473,12 @@ hr_status hr_matchers_fill_masks(struct hr_matcher *const *matchers,
                                  struct hr_error **error);
 
 /**
- * Fills the mask after every node of a tree of guessed tokens, for speculative decoding. The matcher
- * does not move.
+ * Fills the mask after every node of a tree of guessed tokens, for speculative decoding. The
+ * matcher does not move.
  *
  * Node i is tokens[i] after node parents[i], which must be lower than i, or after the matcher's
- * position if parents[i] is -1. The row at masks + i * stride receives the tokens allowed after the
- * path to node i. It has words words, which must be hr_vocab_mask_words() of the vocabulary.
+ * position if parents[i] is -1. The row at masks + i * stride receives the tokens allowed after
+ * the path to node i. It has words words, which must be hr_vocab_mask_words() of the vocabulary.
  * hr_matcher_fill_mask() gives the tokens allowed before all nodes.
  *
  * allowed[i] becomes true if all tokens on the path to node i are allowed; if not, the row is all
@@ -2494,8 +2514,8 @@ hr_status hr_matcher_advance(struct hr_matcher *matcher,
                              struct hr_error **error);
 
 /**
- * Moves by several tokens, one step for each, up to the first that is not allowed. accepted becomes
- * the number of steps. A call that fails has moved by none.
+ * Moves by several tokens, one step for each, up to the first that is not allowed. accepted
+ * becomes the number of steps. A call that fails has moved by none.
  */
 HR_NODISCARD HR_API
 hr_status hr_matcher_advance_all(struct hr_matcher *matcher,
@@ -2542,8 +2562,8 @@ HR_NODISCARD HR_API hr_status hr_matcher_reset(struct hr_matcher *matcher, struc
 HR_API bool hr_matcher_is_accepting(const struct hr_matcher *matcher);
 
 /**
- * True if a token that ends the sequence was read; from then on only such tokens are allowed. False
- * for NULL.
+ * True if a token that ends the sequence was read; from then on only such tokens are allowed.
+ * False for NULL.
  */
 HR_API bool hr_matcher_is_stopped(const struct hr_matcher *matcher);
 
@@ -2554,8 +2574,8 @@ HR_API size_t hr_matcher_output_len(const struct hr_matcher *matcher);
 
 /**
  * A number for the state of a matcher. Matchers of one constraint with equal numbers have equal
- * masks, now and after the same further tokens. Matchers with different numbers may have equal masks
- * too. 0 for NULL.
+ * masks, now and after the same further tokens. Matchers with different numbers may have equal
+ * masks too. 0 for NULL.
  *
  * The upper 32 bits count how often the constraint has dropped its states for want of memory (see
  * hr_limits). A number never stands for two different states, so a cache may use it as a key.
@@ -2563,9 +2583,9 @@ HR_API size_t hr_matcher_output_len(const struct hr_matcher *matcher);
 HR_API uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
 
 /**
- * Tokens that complete the output, a short sequence of many; none if it is complete. Each is allowed
- * after the ones before it. found becomes false if a bounded search finds no such sequence. The
- * matcher does not move.
+ * Tokens that complete the output, a short sequence of many; none if it is complete. Each is
+ * allowed after the ones before it. found becomes false if a bounded search finds no such
+ * sequence. The matcher does not move.
  *
  * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
  * capacity 0 may be NULL.
@@ -2753,12 +2773,10 @@ hr_status hr_mask_logits_bf16(uint16_t *logits,
                               struct hr_error **error);
 
 /**
- * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_sampler_options_init() passes the
- * size that the struct has in this header.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored.
+ * hr_sampler_options_init() passes the size that the struct has in this header.
  */
-HR_API
-void hr_sampler_options_init_sized(struct hr_sampler_options *options,
-                                   size_t struct_size);
+HR_API void hr_sampler_options_init_sized(struct hr_sampler_options *options, size_t struct_size);
 
 /**
  * Initialises the struct: sets struct_size, and every other member to its default. NULL is
@@ -2881,8 +2899,8 @@ HR_API size_t hr_sampler_position(const struct hr_sampler *sampler);
 
 #if defined(HR_HAS_TORCH)
 /**
- * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init() passes the
- * size that the struct has in this header.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init()
+ * passes the size that the struct has in this header.
  */
 HR_API void hr_model_options_init_sized(struct hr_model_options *options, size_t struct_size);
 
@@ -2960,12 +2978,10 @@ HR_API void hr_draft_heads_free(struct hr_draft_heads *heads);
 
 #if defined(HR_HAS_TORCH)
 /**
- * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_generation_options_init() passes the
- * size that the struct has in this header.
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored.
+ * hr_generation_options_init() passes the size that the struct has in this header.
  */
-HR_API
-void hr_generation_options_init_sized(struct hr_generation_options *options,
-                                      size_t struct_size);
+HR_API void hr_generation_options_init_sized(struct hr_generation_options *options, size_t struct_size);
 
 /**
  * Initialises the struct: sets struct_size, and every other member to its default. NULL is
@@ -2997,7 +3013,7 @@ static inline void hr_generation_stats_init(struct hr_generation_stats *place) {
  * Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output
  * is complete.
  *
- * A generation that the callback ends is a result (HR_FINISH_CANCELLED), not an error.
+ * A generation that the callback ends is a result (HR_FINISH_REASON_CANCELLED), not an error.
  */
 HR_NODISCARD HR_API
 hr_status hr_generate(const struct hr_model *model,
@@ -3046,7 +3062,7 @@ hr_status hr_generation_tokens(const struct hr_generation *generation,
 
 #if defined(HR_HAS_TORCH)
 /**
- * The reason for which the output index ended; HR_FINISH_OTHER if there is no such output.
+ * The reason for which the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
  */
 HR_API hr_finish_reason hr_generation_finish_reason(const struct hr_generation *generation, size_t index);
 #endif

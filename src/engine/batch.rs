@@ -60,11 +60,12 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
     failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Fills the masks of many matchers, the mask of `matchers[i]` into `rows[i]`, as [`fill_masks`] does.
+/// Fills the masks of many matchers, the mask of `matchers[i]` into `rows[i]`, as [`fill_masks`]
+/// does.
 ///
-/// A matcher that fails does not keep the others from being filled. The errors are returned with the
-/// indices of their matchers, in ascending order; none means success. Matchers without a row, and
-/// rows without a matcher, are left alone.
+/// A matcher that fails does not keep the others from being filled. The errors are returned with
+/// the indices of their matchers, in ascending order; none means success. Matchers without a row,
+/// and rows without a matcher, are left alone.
 pub fn fill_mask_rows<M: BorrowMut<Matcher> + Send>(
     matchers: &mut [M],
     rows: Vec<&mut [u32]>,

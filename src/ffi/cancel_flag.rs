@@ -1,5 +1,5 @@
-//! Flags by which one thread ends the calls of another: `hr_cancel_flag`, given to calls and matchers
-//! by [`hr_interrupt`](super::interrupt).
+//! Flags by which one thread ends the calls of another: `hr_cancel_flag`, given to calls and
+//! matchers by [`hr_interrupt`](super::interrupt).
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -12,12 +12,12 @@ use std::sync::Arc;
 /// A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by
 /// hr_cancel_flag_free().
 ///
-/// An hr_interrupt names it for one call, or for all calls on a matcher. While it is set, these calls
-/// fail with HR_ERROR_CANCELLED; a call in progress ends within milliseconds. Matchers are unchanged,
-/// and the call may be repeated after the flag is cleared.
+/// An hr_interrupt names it for one call, or for all calls on a matcher. While it is set, these
+/// calls fail with HR_ERROR_CANCELLED; a call in progress ends within milliseconds. Matchers are
+/// unchanged, and the call may be repeated after the flag is cleared.
 ///
-/// Any number of threads may use it at once, and one flag may serve any number of matchers. It may be
-/// freed at any time: matchers keep its state, which then does not change any more.
+/// Any number of threads may use it at once, and one flag may serve any number of matchers. It may
+/// be freed at any time: matchers keep its state, which then does not change any more.
 pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 
 /// A flag that is not set.

@@ -16,12 +16,12 @@ use super::vocab::hr_vocab;
 use crate::engine::{Constraint, EngineError, Limits};
 use crate::grammar::GrammarError;
 
-/// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed by
-/// hr_constraint_free().
+/// A grammar tied to a vocabulary, from which matchers are made. Made by hr_constraint_new(), freed
+/// by hr_constraint_free().
 ///
 /// Any number of threads may use it at once. It keeps the parts of grammar and vocabulary that it
-/// needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for as
-/// long as more sequences may come, because it remembers the masks that earlier ones computed.
+/// needs alive, and matchers keep it alive: they may be freed in any order. Keep a constraint for
+/// as long as more sequences may come, because it remembers the masks that earlier ones computed.
 pub struct hr_constraint(pub(super) Constraint);
 
 /// Bounds on the work and memory of one constraint. Initialise it with hr_limits_init().
@@ -103,8 +103,8 @@ impl From<EngineError> for Failure {
     }
 }
 
-/// Statistics of a constraint. All but the last three members describe the states and masks that are
-/// remembered now. Initialise it with hr_constraint_stats_init().
+/// Statistics of a constraint. All but the last three members describe the states and masks that
+/// are remembered now. Initialise it with hr_constraint_stats_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_constraint_stats {
@@ -155,8 +155,8 @@ pub unsafe extern "C" fn hr_constraint_stats_init_sized(stats: *mut hr_constrain
     unsafe { options::init(stats, struct_size) }
 }
 
-/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes the
-/// size that the struct has in this header.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes
+/// the size that the struct has in this header.
 #[no_mangle]
 pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_size: usize) {
     unsafe { options::init(limits, struct_size) }
@@ -165,8 +165,8 @@ pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_siz
 /// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
 /// holds for this call alone.
 ///
-/// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that the
-/// grammar names.
+/// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
+/// the grammar names.
 #[no_mangle]
 pub unsafe extern "C" fn hr_constraint_new(
     grammar: *const hr_grammar,

@@ -29,18 +29,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum hr_finish_reason {
     /// The model ended it, or a stop token did.
-    HR_FINISH_STOP = 0,
+    HR_FINISH_REASON_STOP = 0,
     /// max_tokens, or the model's context, was reached. The output was cut, or its end was written
     /// without the model: see hr_generation_budget_ending().
-    HR_FINISH_LENGTH = 1,
+    HR_FINISH_REASON_LENGTH = 1,
     /// A stop text appeared; it is not part of the output.
-    HR_FINISH_STOP_SEQUENCE = 2,
+    HR_FINISH_REASON_STOP_SEQUENCE = 2,
     /// The callback ended it.
-    HR_FINISH_CANCELLED = 3,
+    HR_FINISH_REASON_CANCELLED = 3,
     /// The constraint's output is complete and no token can follow.
-    HR_FINISH_CONSTRAINT_COMPLETE = 4,
+    HR_FINISH_REASON_CONSTRAINT_COMPLETE = 4,
     /// A reason that only a later version of the library knows.
-    HR_FINISH_OTHER = 5,
+    HR_FINISH_REASON_OTHER = 5,
 }
 
 /// Statistics of a generation. Times are in seconds. Initialise it with hr_generation_stats_init().
@@ -123,9 +123,7 @@ impl From<DecodeError> for Failure {
             DecodeError::PromptTooLong { .. }
             | DecodeError::ShortestOutput { .. }
             | DecodeError::Completions { .. } => HR_ERROR_LIMIT,
-            DecodeError::VocabularySize { .. } | DecodeError::PartnerVocabulary { .. } => {
-                HR_ERROR_VOCABULARY
-            }
+            DecodeError::VocabularySize { .. } | DecodeError::PartnerVocabulary { .. } => HR_ERROR_VOCABULARY,
             DecodeError::NotAllowed { .. } => HR_ERROR_INTERNAL,
             DecodeError::DeadEnd { .. } => HR_ERROR_GRAMMAR,
             DecodeError::Model(cause) => match **cause {
@@ -142,7 +140,7 @@ impl From<DecodeError> for Failure {
 /// Lets the model continue a prompt. options may be NULL for the defaults. Blocks until the output
 /// is complete.
 ///
-/// A generation that the callback ends is a result (HR_FINISH_CANCELLED), not an error.
+/// A generation that the callback ends is a result (HR_FINISH_REASON_CANCELLED), not an error.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generate(
     model: *const hr_model,
@@ -209,16 +207,16 @@ unsafe fn run(
 ) -> Result<Generation, Failure> {
     let start = Instant::now();
     let mut batch = Batch::new(target, model.vocabulary())?.clock(move || start.elapsed());
-    if options.drafter == hr_drafter::HR_DRAFTER_MODEL as u32 {
+    if options.drafter == hr_drafter::HR_DRAFTER_MODEL {
         // The weights are shared, so this copies little.
         let drafter = unsafe { boundary::object(options.draft_model, "draft_model")? };
         check_partner("draft model", model.vocabulary(), drafter.0.vocabulary())?;
         batch = batch.draft_model(drafter.0.skipping_layers(&[])?);
-    } else if options.drafter == hr_drafter::HR_DRAFTER_SKIP_LAYERS as u32 {
+    } else if options.drafter == hr_drafter::HR_DRAFTER_SKIP_LAYERS {
         let (layers, count) = (options.draft_skipped_layers, options.draft_skipped_count);
         let skipped = unsafe { boundary::slice(layers, count, "draft_skipped_layers")? };
         batch = batch.draft_model(model.skipping_layers(skipped)?);
-    } else if options.drafter == hr_drafter::HR_DRAFTER_HEADS as u32 {
+    } else if options.drafter == hr_drafter::HR_DRAFTER_HEADS {
         let heads = unsafe { boundary::object(options.draft_heads, "draft_heads")? };
         batch = batch.draft_heads(Box::new(Arc::clone(&heads.0)));
     }
@@ -308,21 +306,21 @@ pub unsafe extern "C" fn hr_generation_tokens(
     unsafe { boundary::guard(error, body) }
 }
 
-/// The reason for which the output index ended; HR_FINISH_OTHER if there is no such output.
+/// The reason for which the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_finish_reason(
     generation: *const hr_generation,
     index: usize,
 ) -> hr_finish_reason {
-    boundary::value(hr_finish_reason::HR_FINISH_OTHER, || unsafe {
+    boundary::value(hr_finish_reason::HR_FINISH_REASON_OTHER, || unsafe {
         Some(match output(generation, index)?.finish {
-            FinishReason::Stop => hr_finish_reason::HR_FINISH_STOP,
-            FinishReason::Length => hr_finish_reason::HR_FINISH_LENGTH,
-            FinishReason::StopSequence => hr_finish_reason::HR_FINISH_STOP_SEQUENCE,
-            FinishReason::Cancelled => hr_finish_reason::HR_FINISH_CANCELLED,
-            FinishReason::ConstraintComplete => hr_finish_reason::HR_FINISH_CONSTRAINT_COMPLETE,
+            FinishReason::Stop => hr_finish_reason::HR_FINISH_REASON_STOP,
+            FinishReason::Length => hr_finish_reason::HR_FINISH_REASON_LENGTH,
+            FinishReason::StopSequence => hr_finish_reason::HR_FINISH_REASON_STOP_SEQUENCE,
+            FinishReason::Cancelled => hr_finish_reason::HR_FINISH_REASON_CANCELLED,
+            FinishReason::ConstraintComplete => hr_finish_reason::HR_FINISH_REASON_CONSTRAINT_COMPLETE,
             #[allow(unreachable_patterns)]
-            _ => hr_finish_reason::HR_FINISH_OTHER,
+            _ => hr_finish_reason::HR_FINISH_REASON_OTHER,
         })
     })
 }

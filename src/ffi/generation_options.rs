@@ -10,8 +10,9 @@
 
 use super::boundary::{self, Failure};
 use super::constraint::hr_constraint;
+use super::enumeration::enumeration;
 use super::model::{hr_draft_heads, hr_model, NO_TEXT};
-use super::options::{self, choose, Versioned};
+use super::options::{self, unknown, Versioned};
 use super::sampler_options::hr_sampler_options;
 use super::vocab::hr_text;
 use crate::decode::{
@@ -22,65 +23,61 @@ use crate::vocab::TokenId;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-/// The strategy that finds outputs.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_strategy {
-    /// Token by token, drawn by the sampler; greedy at temperature 0.
-    HR_STRATEGY_SAMPLE = 0,
-    /// The most probable of width outputs.
-    HR_STRATEGY_BEST_OF = 1,
-    /// Beam search with width beams.
-    HR_STRATEGY_BEAM = 2,
-    /// Contrastive search among the width most probable tokens.
-    HR_STRATEGY_CONTRASTIVE = 3,
+enumeration! {
+    /// The strategy that finds outputs.
+    hr_strategy {
+        /// Token by token, drawn by the sampler; greedy at temperature 0.
+        HR_STRATEGY_SAMPLE = 0,
+        /// The most probable of width outputs.
+        HR_STRATEGY_BEST_OF = 1,
+        /// Beam search with width beams.
+        HR_STRATEGY_BEAM = 2,
+        /// Contrastive search among the width most probable tokens.
+        HR_STRATEGY_CONTRASTIVE = 3,
+    }
 }
 
-/// The rule that ends beam search, once as many outputs have ended as there are beams.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_early_stopping {
-    /// Stops when the best beam, at its present length, scores no more than the worst ended output.
-    HR_EARLY_STOPPING_HEURISTIC = 0,
-    /// Stops at once.
-    HR_EARLY_STOPPING_FULL = 1,
-    /// Stops when no beam can reach a higher score.
-    HR_EARLY_STOPPING_NEVER = 2,
+enumeration! {
+    /// The rule that ends beam search, once as many outputs have ended as there are beams.
+    hr_early_stopping for EarlyStopping {
+        /// Stops when the best beam, at its present length, scores no more than the worst ended
+        /// output.
+        HR_EARLY_STOPPING_HEURISTIC = 0 => EarlyStopping::Heuristic,
+        /// Stops at once.
+        HR_EARLY_STOPPING_FULL = 1 => EarlyStopping::Full,
+        /// Stops when no beam can reach a higher score.
+        HR_EARLY_STOPPING_NEVER = 2 => EarlyStopping::Never,
+    }
 }
 
-/// The source of guesses. Guesses save forward passes and leave the distribution of outputs
-/// unchanged.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_drafter {
-    /// No guesses.
-    HR_DRAFTER_NONE = 0,
-    /// The tokens that followed the latest tokens at their last earlier occurrence. At most
-    /// draft_ngram of the latest tokens are looked for.
-    HR_DRAFTER_NGRAM = 1,
-    /// draft_model, a smaller model over the same tokens.
-    HR_DRAFTER_MODEL = 2,
-    /// The model without its layers draft_skipped_layers.
-    HR_DRAFTER_SKIP_LAYERS = 3,
-    /// draft_heads: a tree of guesses, read in one pass.
-    HR_DRAFTER_HEADS = 4,
+enumeration! {
+    /// The source of guesses. Guesses save forward passes and leave the distribution of outputs
+    /// unchanged.
+    hr_drafter {
+        /// No guesses.
+        HR_DRAFTER_NONE = 0,
+        /// The tokens that followed the latest tokens at their last earlier occurrence. At most
+        /// draft_ngram of the latest tokens are looked for.
+        HR_DRAFTER_NGRAM = 1,
+        /// draft_model, a smaller model over the same tokens.
+        HR_DRAFTER_MODEL = 2,
+        /// The model without its layers draft_skipped_layers.
+        HR_DRAFTER_SKIP_LAYERS = 3,
+        /// draft_heads: a tree of guesses, read in one pass.
+        HR_DRAFTER_HEADS = 4,
+    }
 }
 
-/// The token that a draft model guesses.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_draft_choice {
-    /// The most probable token. Outputs have the tokens that they would have without guesses.
-    HR_DRAFT_CHOICE_LIKELIEST = 0,
-    /// A token drawn from its distribution. Outputs have the distribution that they would have
-    /// without guesses.
-    HR_DRAFT_CHOICE_DRAWN = 1,
+enumeration! {
+    /// The token that a draft model guesses.
+    hr_draft_choice for DraftChoice {
+        /// The most probable token. Outputs have the tokens that they would have without guesses.
+        HR_DRAFT_CHOICE_LIKELIEST = 0 => DraftChoice::Likeliest,
+        /// A token drawn from its distribution. Outputs have the distribution that they would have
+        /// without guesses.
+        HR_DRAFT_CHOICE_DRAWN = 1 => DraftChoice::Drawn,
+    }
 }
-
-type hr_strategy_number = u32;
-type hr_early_stopping_number = u32;
-type hr_drafter_number = u32;
-type hr_draft_choice_number = u32;
 
 /// Receives text while it is generated: UTF-8, not NUL-terminated, valid during the call. Returns 0
 /// to continue and any other value to end the generation. Of several outputs, only the first one's
@@ -127,9 +124,9 @@ pub struct hr_generation_options {
     /// that end within a word. Default 0.
     pub heal_prompt: usize,
     /// The strategy that finds outputs. Default HR_STRATEGY_SAMPLE.
-    pub strategy: hr_strategy_number,
+    pub strategy: hr_strategy,
     /// The rule that ends beam search. Default HR_EARLY_STOPPING_HEURISTIC.
-    pub early_stopping: hr_early_stopping_number,
+    pub early_stopping: hr_early_stopping,
     /// Number of outputs, beams or tokens from which the strategy chooses. Default 4.
     pub width: usize,
     /// For beam search: the exponent in an output's score, log-probability / length^length_penalty.
@@ -145,9 +142,9 @@ pub struct hr_generation_options {
     pub contrastive_penalty: f64,
     /// The source of guesses; for HR_STRATEGY_SAMPLE and HR_STRATEGY_BEST_OF. Default
     /// HR_DRAFTER_NONE.
-    pub drafter: hr_drafter_number,
+    pub drafter: hr_drafter,
     /// The token that a draft model guesses. Default HR_DRAFT_CHOICE_LIKELIEST.
-    pub draft_choice: hr_draft_choice_number,
+    pub draft_choice: hr_draft_choice,
     /// Largest number of tokens to guess, for a tree in all its branches. Default 5.
     pub draft_tokens: usize,
     /// For HR_DRAFTER_NGRAM: largest number of the latest tokens to look for. Default 3.
@@ -199,15 +196,15 @@ unsafe impl Versioned for hr_generation_options {
             sample_forced: 0,
             cut_at_limit: 0,
             heal_prompt: 0,
-            strategy: hr_strategy::HR_STRATEGY_SAMPLE as u32,
-            early_stopping: hr_early_stopping::HR_EARLY_STOPPING_HEURISTIC as u32,
+            strategy: hr_strategy::HR_STRATEGY_SAMPLE,
+            early_stopping: hr_early_stopping::HR_EARLY_STOPPING_HEURISTIC,
             width: 4,
             length_penalty: 1.0,
             beam_groups: 1,
             diversity_penalty: 0.0,
             contrastive_penalty: 0.6,
-            drafter: hr_drafter::HR_DRAFTER_NONE as u32,
-            draft_choice: hr_draft_choice::HR_DRAFT_CHOICE_LIKELIEST as u32,
+            drafter: hr_drafter::HR_DRAFTER_NONE,
+            draft_choice: hr_draft_choice::HR_DRAFT_CHOICE_LIKELIEST,
             draft_tokens: 5,
             draft_ngram: 3,
             draft_model: ptr::null(),
@@ -225,8 +222,8 @@ unsafe impl Versioned for hr_generation_options {
     }
 }
 
-/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_generation_options_init() passes the
-/// size that the struct has in this header.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored.
+/// hr_generation_options_init() passes the size that the struct has in this header.
 #[no_mangle]
 pub unsafe extern "C" fn hr_generation_options_init_sized(
     options: *mut hr_generation_options,
@@ -268,45 +265,36 @@ impl hr_generation_options {
     }
 
     fn to_strategy(self) -> Result<Strategy, Failure> {
-        use hr_early_stopping::*;
-        use hr_strategy::*;
-        let stopping = [
-            (HR_EARLY_STOPPING_HEURISTIC as u32, EarlyStopping::Heuristic),
-            (HR_EARLY_STOPPING_FULL as u32, EarlyStopping::Full),
-            (HR_EARLY_STOPPING_NEVER as u32, EarlyStopping::Never),
-        ];
-        let beam = BeamSearch::new(self.width)
-            .length_penalty(self.length_penalty)
-            .early_stopping(choose(self.early_stopping, "early_stopping", &stopping)?)
-            .diverse(self.beam_groups, self.diversity_penalty);
-        let contrastive =
-            ContrastiveSearch { candidates: self.width, penalty: self.contrastive_penalty as f32 };
-        let strategies = [
-            (HR_STRATEGY_SAMPLE as u32, Strategy::Sample),
-            (HR_STRATEGY_BEST_OF as u32, Strategy::BestOf(self.width)),
-            (HR_STRATEGY_BEAM as u32, Strategy::Beam(beam)),
-            (HR_STRATEGY_CONTRASTIVE as u32, Strategy::Contrastive(contrastive)),
-        ];
-        choose(self.strategy, "strategy", &strategies)
+        let early_stopping = self.early_stopping.get("early_stopping")?;
+        Ok(match self.strategy {
+            hr_strategy::HR_STRATEGY_SAMPLE => Strategy::Sample,
+            hr_strategy::HR_STRATEGY_BEST_OF => Strategy::BestOf(self.width),
+            hr_strategy::HR_STRATEGY_BEAM => Strategy::Beam(
+                BeamSearch::new(self.width)
+                    .length_penalty(self.length_penalty)
+                    .early_stopping(early_stopping)
+                    .diverse(self.beam_groups, self.diversity_penalty),
+            ),
+            hr_strategy::HR_STRATEGY_CONTRASTIVE => Strategy::Contrastive(ContrastiveSearch {
+                candidates: self.width,
+                penalty: self.contrastive_penalty as f32,
+            }),
+            other => return unknown(other.0, "strategy", hr_strategy::MEMBERS.len()),
+        })
     }
 
     fn to_draft(self) -> Result<Draft, Failure> {
-        use hr_draft_choice::*;
-        use hr_drafter::*;
-        let choices = [
-            (HR_DRAFT_CHOICE_LIKELIEST as u32, DraftChoice::Likeliest),
-            (HR_DRAFT_CHOICE_DRAWN as u32, DraftChoice::Drawn),
-        ];
-        let choice = choose(self.draft_choice, "draft_choice", &choices)?;
+        let choice = self.draft_choice.get("draft_choice")?;
         let tokens = self.draft_tokens;
-        let drafters = [
-            (HR_DRAFTER_NONE as u32, Draft::None),
-            (HR_DRAFTER_NGRAM as u32, Draft::Ngram { longest: self.draft_ngram, tokens }),
-            (HR_DRAFTER_MODEL as u32, Draft::Model { tokens, choice }),
-            (HR_DRAFTER_SKIP_LAYERS as u32, Draft::Model { tokens, choice }),
-            (HR_DRAFTER_HEADS as u32, Draft::Heads { tokens }),
-        ];
-        choose(self.drafter, "drafter", &drafters)
+        Ok(match self.drafter {
+            hr_drafter::HR_DRAFTER_NONE => Draft::None,
+            hr_drafter::HR_DRAFTER_NGRAM => Draft::Ngram { longest: self.draft_ngram, tokens },
+            hr_drafter::HR_DRAFTER_MODEL | hr_drafter::HR_DRAFTER_SKIP_LAYERS => {
+                Draft::Model { tokens, choice }
+            }
+            hr_drafter::HR_DRAFTER_HEADS => Draft::Heads { tokens },
+            other => return unknown(other.0, "drafter", hr_drafter::MEMBERS.len()),
+        })
     }
 
     /// One of two values, by a number that is 0 or 1.

@@ -5,9 +5,9 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
+use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
-use super::options::choose;
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::automata::regex::{RegexError, RegexErrorKind};
@@ -45,7 +45,8 @@ impl From<(Grammar, Vec<SchemaWarning>)> for hr_grammar {
     fn from((grammar, warnings): (Grammar, Vec<SchemaWarning>)) -> Self {
         let warnings = warnings.into_iter().map(|warning| Warning {
             message: warning.to_string(),
-            // The library writes pointers with "#" in front, as fragments; C gets the plain pointer.
+            // The library writes pointers with "#" in front, as fragments; C gets the plain
+            // pointer.
             pointer: warning.pointer.trim_start_matches('#').to_owned(),
             keyword: warning.keyword,
         });
@@ -53,17 +54,16 @@ impl From<(Grammar, Vec<SchemaWarning>)> for hr_grammar {
     }
 }
 
-/// The syntax of a regular expression.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_regex_dialect {
-    /// ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
-    HR_REGEX_DIALECT_ECMA262 = 0,
-    /// The syntax of the Rust crate regex: Unicode classes, inline flags, operations on classes.
-    HR_REGEX_DIALECT_RUST = 1,
+enumeration! {
+    /// The syntax of a regular expression.
+    hr_regex_dialect for Dialect {
+        /// ECMA-262 (JavaScript) with the flag u, as JSON Schema prescribes.
+        HR_REGEX_DIALECT_ECMA262 = 0 => Dialect::Ecma262,
+        /// The syntax of the Rust crate regex: Unicode classes, inline flags, operations on
+        /// classes.
+        HR_REGEX_DIALECT_RUST = 1 => Dialect::Rust,
+    }
 }
-
-type hr_regex_dialect_number = u32;
 
 impl From<PatternError> for Failure {
     fn from(error: PatternError) -> Self {
@@ -90,20 +90,18 @@ impl From<RegexError> for Failure {
     }
 }
 
-/// The notation of a grammar's rules.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_grammar_notation {
-    /// llama.cpp's GBNF; outputs start from the rule root.
-    HR_GRAMMAR_NOTATION_GBNF = 0,
-    /// EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
-    HR_GRAMMAR_NOTATION_EBNF = 1,
-    /// The notation of the Python library Lark, with terminals that its lexer finds; outputs start
-    /// from the rule start.
-    HR_GRAMMAR_NOTATION_LARK = 2,
+enumeration! {
+    /// The notation of a grammar's rules.
+    hr_grammar_notation for Notation {
+        /// llama.cpp's GBNF; outputs start from the rule root.
+        HR_GRAMMAR_NOTATION_GBNF = 0 => Notation::Gbnf,
+        /// EBNF as the W3C or as ISO 14977 writes it; outputs start from the first rule.
+        HR_GRAMMAR_NOTATION_EBNF = 1 => Notation::Ebnf,
+        /// The notation of the Python library Lark, with terminals that its lexer finds; outputs
+        /// start from the rule start.
+        HR_GRAMMAR_NOTATION_LARK = 2 => Notation::Lark,
+    }
 }
-
-type hr_grammar_notation_number = u32;
 
 impl From<SyntaxError> for Failure {
     fn from(error: SyntaxError) -> Self {
@@ -154,16 +152,13 @@ pub(super) unsafe fn make<G: Into<hr_grammar>>(
 pub unsafe extern "C" fn hr_grammar_from_regex(
     pattern: *const c_char,
     pattern_len: usize,
-    dialect: hr_regex_dialect_number,
+    dialect: hr_regex_dialect,
     interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    use hr_regex_dialect::*;
-    let dialects =
-        [(HR_REGEX_DIALECT_ECMA262 as u32, Dialect::Ecma262), (HR_REGEX_DIALECT_RUST as u32, Dialect::Rust)];
     let source = Source { name: "pattern", text: pattern, len: pattern_len };
-    let compile = |pattern: &str| Ok(regex::compile(pattern, choose(dialect, "dialect", &dialects)?)?);
+    let compile = |pattern: &str| Ok(regex::compile(pattern, dialect.get("dialect")?)?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
 
@@ -173,19 +168,13 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
 pub unsafe extern "C" fn hr_grammar_from_rules(
     rules: *const c_char,
     rules_len: usize,
-    notation: hr_grammar_notation_number,
+    notation: hr_grammar_notation,
     interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    use hr_grammar_notation::*;
-    let notations = [
-        (HR_GRAMMAR_NOTATION_GBNF as u32, Notation::Gbnf),
-        (HR_GRAMMAR_NOTATION_EBNF as u32, Notation::Ebnf),
-        (HR_GRAMMAR_NOTATION_LARK as u32, Notation::Lark),
-    ];
     let source = Source { name: "rules", text: rules, len: rules_len };
-    let compile = |rules: &str| Ok(choose(notation, "notation", &notations)?.compile(rules)?);
+    let compile = |rules: &str| Ok(notation.get("notation")?.compile(rules)?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
 

@@ -21,8 +21,8 @@ pub struct hr_interrupt {
     pub struct_size: usize,
     /// Time limit of each call, in milliseconds; 0, the default, is no limit.
     pub timeout_ms: u64,
-    /// A flag that ends calls while it is set; NULL, the default, for none. The pointer is needed only
-    /// during the call that takes this struct.
+    /// A flag that ends calls while it is set; NULL, the default, for none. The pointer is needed
+    /// only during the call that takes this struct.
     pub cancel: *const hr_cancel_flag,
 }
 
@@ -43,8 +43,8 @@ impl From<Interrupted> for Failure {
     }
 }
 
-/// The library's form of the struct; NULL never ends a call. Relies on its `struct_size` bytes being
-/// there, and on a live flag.
+/// The library's form of the struct; NULL never ends a call. Relies on its `struct_size` bytes
+/// being there, and on a live flag.
 pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, Failure> {
     let given = unsafe { options::read(interrupt, "interrupt")? };
     let mut interrupt = Interrupt::default();
@@ -58,8 +58,8 @@ pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, F
     Ok(interrupt)
 }
 
-/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init() passes the
-/// size that the struct has in this header.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init()
+/// passes the size that the struct has in this header.
 #[no_mangle]
 pub unsafe extern "C" fn hr_interrupt_init_sized(interrupt: *mut hr_interrupt, struct_size: usize) {
     unsafe { options::init(interrupt, struct_size) }

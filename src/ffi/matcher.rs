@@ -1,6 +1,7 @@
 //! Matchers: `hr_matcher`, one sequence's position in a constraint.
 //!
-//! "This token is not allowed" is a result, not an error: `advance` returns false and changes nothing.
+//! "This token is not allowed" is a result, not an error: `advance` returns false and changes
+//! nothing.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -16,8 +17,8 @@ use crate::vocab::TokenId;
 use std::num::NonZeroUsize;
 use std::ptr;
 
-/// One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed by
-/// hr_matcher_free().
+/// One sequence's position in a constraint. Made by hr_matcher_new() and hr_matcher_clone(), freed
+/// by hr_matcher_free().
 ///
 /// One thread at a time may use it; it may move between threads. Different threads may use matchers
 /// of one constraint at once. It keeps its constraint alive.
@@ -64,9 +65,10 @@ pub unsafe extern "C" fn hr_matcher_free(matcher: *mut hr_matcher) {
 /// Sets the conditions under which later calls on a matcher end early; NULL for none. They hold for
 /// matchers cloned from it later too, but for no other matchers of its constraint.
 ///
-/// A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing and
-/// may be repeated. While the flag is set, all calls fail, except that a mask that is remembered is
-/// written. The struct and the flag may be freed at once: the matcher keeps the flag's state.
+/// A call that ends early fails with HR_ERROR_LIMIT or HR_ERROR_CANCELLED. It has changed nothing
+/// and may be repeated. While the flag is set, all calls fail, except that a mask that is
+/// remembered is written. The struct and the flag may be freed at once: the matcher keeps the
+/// flag's state.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_set_interrupt(
     matcher: *mut hr_matcher,
@@ -84,8 +86,8 @@ pub unsafe extern "C" fn hr_matcher_set_interrupt(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i is
-/// allowed. The tokens that end a sequence are among them if the output so far is complete.
+/// Writes the mask of the tokens that are allowed next: bit i % 32 of word i / 32 is 1 if token i
+/// is allowed. The tokens that end a sequence are among them if the output so far is complete.
 ///
 /// words must be hr_vocab_mask_words() of the vocabulary. Bits past the vocabulary's end are 0.
 #[no_mangle]
@@ -139,9 +141,10 @@ pub unsafe extern "C" fn hr_matcher_allowed_tokens(
 /// most threads threads compute the masks, without influence on the result; 0 and 1 start none.
 ///
 /// If single matchers fail, because of a limit for example, the masks of all others are still
-/// written. The call then returns the status of the first that failed, and error receives its error.
-/// row_errors may be NULL; otherwise it has count places, and the place i receives the error of
-/// matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors unchanged.
+/// written. The call then returns the status of the first that failed, and error receives its
+/// error. row_errors may be NULL; otherwise it has count places, and the place i receives the error
+/// of matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors
+/// unchanged.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matchers_fill_masks(
     matchers: *const *mut hr_matcher,
@@ -222,12 +225,12 @@ unsafe fn split_rows<'a>(
         .collect()
 }
 
-/// Fills the mask after every node of a tree of guessed tokens, for speculative decoding. The matcher
-/// does not move.
+/// Fills the mask after every node of a tree of guessed tokens, for speculative decoding. The
+/// matcher does not move.
 ///
 /// Node i is tokens[i] after node parents[i], which must be lower than i, or after the matcher's
-/// position if parents[i] is -1. The row at masks + i * stride receives the tokens allowed after the
-/// path to node i. It has words words, which must be hr_vocab_mask_words() of the vocabulary.
+/// position if parents[i] is -1. The row at masks + i * stride receives the tokens allowed after
+/// the path to node i. It has words words, which must be hr_vocab_mask_words() of the vocabulary.
 /// hr_matcher_fill_mask() gives the tokens allowed before all nodes.
 ///
 /// allowed[i] becomes true if all tokens on the path to node i are allowed; if not, the row is all
@@ -306,8 +309,8 @@ pub unsafe extern "C" fn hr_matcher_advance(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Moves by several tokens, one step for each, up to the first that is not allowed. accepted becomes
-/// the number of steps. A call that fails has moved by none.
+/// Moves by several tokens, one step for each, up to the first that is not allowed. accepted
+/// becomes the number of steps. A call that fails has moved by none.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_advance_all(
     matcher: *mut hr_matcher,
@@ -414,8 +417,8 @@ pub unsafe extern "C" fn hr_matcher_is_accepting(matcher: *const hr_matcher) -> 
     boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_accepting()))
 }
 
-/// True if a token that ends the sequence was read; from then on only such tokens are allowed. False
-/// for NULL.
+/// True if a token that ends the sequence was read; from then on only such tokens are allowed.
+/// False for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn hr_matcher_is_stopped(matcher: *const hr_matcher) -> bool {
     boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_stopped()))
@@ -428,8 +431,8 @@ pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> us
 }
 
 /// A number for the state of a matcher. Matchers of one constraint with equal numbers have equal
-/// masks, now and after the same further tokens. Matchers with different numbers may have equal masks
-/// too. 0 for NULL.
+/// masks, now and after the same further tokens. Matchers with different numbers may have equal
+/// masks too. 0 for NULL.
 ///
 /// The upper 32 bits count how often the constraint has dropped its states for want of memory (see
 /// hr_limits). A number never stands for two different states, so a cache may use it as a key.
@@ -438,9 +441,9 @@ pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
 }
 
-/// Tokens that complete the output, a short sequence of many; none if it is complete. Each is allowed
-/// after the ones before it. found becomes false if a bounded search finds no such sequence. The
-/// matcher does not move.
+/// Tokens that complete the output, a short sequence of many; none if it is complete. Each is
+/// allowed after the ones before it. found becomes false if a bounded search finds no such
+/// sequence. The matcher does not move.
 ///
 /// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.

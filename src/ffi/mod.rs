@@ -24,6 +24,7 @@
 mod boundary;
 mod cancel_flag;
 mod constraint;
+mod enumeration;
 mod error;
 #[cfg(feature = "torch")]
 mod generation;

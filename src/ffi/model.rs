@@ -95,8 +95,8 @@ impl From<PromptError> for Failure {
     }
 }
 
-/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init() passes the
-/// size that the struct has in this header.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init()
+/// passes the size that the struct has in this header.
 #[no_mangle]
 pub unsafe extern "C" fn hr_model_options_init_sized(options: *mut hr_model_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }

@@ -192,9 +192,9 @@ pub unsafe extern "C" fn hr_sampler_apply_f32(
         let sampler = boundary::object_mut(sampler, "sampler")?;
         let logits = boundary::slice_mut(logits, count, "logits")?;
         let mask = optional_mask(mask, mask_words)?;
-        let law = sampler.0.change(|sampler| Ok(sampler.distribution(&*logits, mask)?))?;
+        let distribution = sampler.0.change(|sampler| Ok(sampler.distribution(&*logits, mask)?))?;
         logits.fill(f32::NEG_INFINITY);
-        for (token, probability) in law {
+        for (token, probability) in distribution {
             if let Some(logit) = logits.get_mut(token.index()) {
                 *logit = probability.ln();
             }

@@ -1,118 +1,113 @@
-//! Options of a sampler: `hr_sampler_options`. `sampler_params` says what they mean.
+//! Options of a sampler: `hr_sampler_options`. `sampler_params` converts them.
 //!
-//! One flat struct: what is optional in Rust has a value that means "off" here, the one that the defaults have.
-//!
-//! Enumerations are read as numbers, since a caller may put any number there; the aliases below appear in the header as the
-//! enumerations they stand for.
+//! It is one flat struct. An option that is optional in Rust has a value here that means "off", and
+//! that value is the default.
 //!
 //! Unsafe code: the struct promises [`Versioned`], and its lists are the caller's pointers.
 #![allow(unsafe_code)]
 
+use super::enumeration::enumeration;
 use super::options::{self, Versioned};
 use super::vocab::{hr_text, HR_NO_TOKEN};
-use crate::sampling::{Dry, Mirostat, SamplingParams, Watermark};
+use crate::sampling::{
+    Dry, Mirostat, MirostatVersion, PLess, SamplingParams, Selection, TailFreeEnd, Ties, Watermark,
+};
 use std::ptr;
 
-/// Order of a sampler's steps.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_chain_order {
-    /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the other truncations.
-    HR_CHAIN_ORDER_HF = 0,
-    /// As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature last.
-    HR_CHAIN_ORDER_LLAMA = 1,
-    /// The steps named in custom_order.
-    HR_CHAIN_ORDER_CUSTOM = 2,
+enumeration! {
+    /// Order of a sampler's steps.
+    hr_chain_order {
+        /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p,
+        /// min-p, the other truncations.
+        HR_CHAIN_ORDER_HF = 0,
+        /// As llama.cpp: biases, bans, penalties, mask, top-n-sigma, top-k, typical, top-p, min-p,
+        /// XTC, temperature last.
+        HR_CHAIN_ORDER_LLAMA = 1,
+        /// The steps named in custom_order.
+        HR_CHAIN_ORDER_CUSTOM = 2,
+    }
 }
 
-/// How a token is drawn from the final law. The law is the same.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_selection {
-    /// One random number, inverse distribution function.
-    HR_SELECTION_INVERSE_CDF = 0,
-    /// The largest of logit plus Gumbel number: the choice between two tokens does not depend on the others.
-    HR_SELECTION_GUMBEL_MAX = 1,
+enumeration! {
+    /// The way to draw a token from the final distribution. Both draw from the same distribution.
+    hr_selection for Selection {
+        /// One random number, inverse distribution function.
+        HR_SELECTION_INVERSE_CDF = 0 => Selection::InverseCdf,
+        /// The largest of logit plus Gumbel number: the choice between two tokens does not depend
+        /// on the others.
+        HR_SELECTION_GUMBEL_MAX = 1 => Selection::GumbelMax,
+    }
 }
 
-/// How the temperature changes.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_dynamic_temperature {
-    /// It does not.
-    HR_DYNAMIC_TEMPERATURE_OFF = 0,
-    /// T * (1 + 0.3 * position / dynamic_temperature_total).
-    HR_DYNAMIC_TEMPERATURE_POSITION = 1,
-    /// T * (0.5 + H / H_max), H the entropy of the law.
-    HR_DYNAMIC_TEMPERATURE_ENTROPY = 2,
-    /// low + (high - low) * (H / H_max)^exponent, instead of T.
-    HR_DYNAMIC_TEMPERATURE_RANGE = 3,
+enumeration! {
+    /// The rule by which the temperature changes.
+    hr_dynamic_temperature {
+        /// It does not.
+        HR_DYNAMIC_TEMPERATURE_OFF = 0,
+        /// T * (1 + 0.3 * position / dynamic_temperature_total).
+        HR_DYNAMIC_TEMPERATURE_POSITION = 1,
+        /// T * (0.5 + H / H_max), H the entropy of the distribution.
+        HR_DYNAMIC_TEMPERATURE_ENTROPY = 2,
+        /// low + (high - low) * (H / H_max)^exponent, instead of T.
+        HR_DYNAMIC_TEMPERATURE_RANGE = 3,
+    }
 }
 
-/// What top-k does with tokens whose logit equals the k-th largest.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_top_k_ties {
-    /// Keep exactly k, the lowest ids among equals.
-    HR_TOP_K_TIES_LOWEST_ID = 0,
-    /// Keep all that equal the k-th.
-    HR_TOP_K_TIES_KEEP_ALL = 1,
+enumeration! {
+    /// What top-k does with tokens whose logit equals the k-th largest.
+    hr_top_k_ties for Ties {
+        /// Keep exactly k, the lowest ids among equals.
+        HR_TOP_K_TIES_LOWEST_ID = 0 => Ties::LowestId,
+        /// Keep all that equal the k-th.
+        HR_TOP_K_TIES_KEEP_ALL = 1 => Ties::KeepAll,
+    }
 }
 
-/// Which of two published ends of the tail-free cut.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_tail_free_end {
-    /// Keep the token at which the weight passes z.
-    HR_TAIL_FREE_END_AFTER = 0,
-    /// Cut before it, as llama.cpp did.
-    HR_TAIL_FREE_END_BEFORE = 1,
+enumeration! {
+    /// The end of the tail-free cut, of which two were published.
+    hr_tail_free_end for TailFreeEnd {
+        /// Keep the token at which the weight passes z.
+        HR_TAIL_FREE_END_AFTER = 0 => TailFreeEnd::After,
+        /// Cut before it, as llama.cpp did.
+        HR_TAIL_FREE_END_BEFORE = 1 => TailFreeEnd::Before,
+    }
 }
 
-/// The forms of p-less.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_p_less {
-    /// Off.
-    HR_P_LESS_OFF = 0,
-    /// Keep p >= the sum of p squared.
-    HR_P_LESS_PLAIN = 1,
-    /// Keep p >= (V * that sum - 1) / (V - 1), V the number of candidates.
-    HR_P_LESS_NORMALISED = 2,
+enumeration! {
+    /// The forms of p-less.
+    hr_p_less for Option<PLess> {
+        /// Off.
+        HR_P_LESS_OFF = 0 => None,
+        /// Keep p >= the sum of p squared.
+        HR_P_LESS_PLAIN = 1 => Some(PLess::Plain),
+        /// Keep p >= (V * that sum - 1) / (V - 1), V the number of candidates.
+        HR_P_LESS_NORMALISED = 2 => Some(PLess::Normalised),
+    }
 }
 
-/// The versions of Mirostat.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_mirostat {
-    /// Off.
-    HR_MIROSTAT_OFF = 0,
-    /// Estimates Zipf's exponent from the top 100, then draws from a top-k.
-    HR_MIROSTAT_V1 = 1,
-    /// Cuts at a surprise.
-    HR_MIROSTAT_V2 = 2,
+enumeration! {
+    /// The versions of Mirostat.
+    hr_mirostat for Option<MirostatVersion> {
+        /// Off.
+        HR_MIROSTAT_OFF = 0 => None,
+        /// Estimates Zipf's exponent from the top 100, then draws from a top-k.
+        HR_MIROSTAT_V1 = 1 => Some(MirostatVersion::V1),
+        /// Cuts at a surprise.
+        HR_MIROSTAT_V2 = 2 => Some(MirostatVersion::V2),
+    }
 }
 
-/// How a watermark's green list depends on the text.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_watermark {
-    /// No watermark.
-    HR_WATERMARK_OFF = 0,
-    /// By the last token.
-    HR_WATERMARK_LEFT_HASH = 1,
-    /// By the last watermark_context_width tokens, the candidate included.
-    HR_WATERMARK_SELF_HASH = 2,
+enumeration! {
+    /// How a watermark's green list depends on the text.
+    hr_watermark {
+        /// No watermark.
+        HR_WATERMARK_OFF = 0,
+        /// By the last token.
+        HR_WATERMARK_LEFT_HASH = 1,
+        /// By the last watermark_context_width tokens, the candidate included.
+        HR_WATERMARK_SELF_HASH = 2,
+    }
 }
-
-type hr_chain_order_number = u32;
-type hr_selection_number = u32;
-type hr_dynamic_temperature_number = u32;
-type hr_top_k_ties_number = u32;
-type hr_tail_free_end_number = u32;
-type hr_p_less_number = u32;
-type hr_mirostat_number = u32;
-type hr_watermark_number = u32;
 
 /// Added to the logit of a token; -infinity bans it.
 #[repr(C)]
@@ -132,14 +127,16 @@ pub struct hr_token_sequence {
     pub tokens: *const u32,
     /// How many.
     pub count: usize,
-    /// For sequence_bias: added to the logit of the last token where the tokens before it have just been generated.
+    /// For sequence_bias: added to the logit of the last token where the tokens before it have just
+    /// been generated.
     pub bias: f32,
 }
 
-/// What a sampler does. Set it up with hr_sampler_options_init(), which turns every strategy off; then change what is wanted.
+/// The options of a sampler. Initialise them with hr_sampler_options_init(), which turns every
+/// strategy off; then change members.
 ///
-/// Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new(). Pointers are needed only until
-/// it returns.
+/// Probabilities are those that the steps before left. Ranges are checked by hr_sampler_new().
+/// Pointers are needed only until it returns.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_sampler_options {
@@ -150,18 +147,19 @@ pub struct hr_sampler_options {
     /// Which of several completions of one request this is: each draws its own numbers. Default 0.
     pub completion: u32,
     /// How the draw is made. Default HR_SELECTION_INVERSE_CDF.
-    pub selection: hr_selection_number,
+    pub selection: hr_selection,
     /// Order of the steps. Default HR_CHAIN_ORDER_HF.
-    pub order: hr_chain_order_number,
+    pub order: hr_chain_order,
     /// T of softmax(logits / T), at least 0. 0 takes the most probable token. Default 1.
     pub temperature: f32,
-    /// For HR_CHAIN_ORDER_CUSTOM: names of steps, separated by commas, such as "repetition-penalty,mask,temperature,top-k". Every step that is
-    /// switched on must be among them. Default empty.
+    /// For HR_CHAIN_ORDER_CUSTOM: names of steps, separated by commas, such as
+    /// "repetition-penalty,mask,temperature,top-k". Every step that is switched on must be among
+    /// them. Default empty.
     pub custom_order: hr_text,
     /// Keep the k most probable tokens; 0 is off (default).
     pub top_k: usize,
     /// What top-k does with ties. Default HR_TOP_K_TIES_LOWEST_ID.
-    pub top_k_ties: hr_top_k_ties_number,
+    pub top_k_ties: hr_top_k_ties,
     /// Keep the most probable tokens whose mass reaches p, in [0, 1]; 1 is off (default).
     pub top_p: f32,
     /// Keep p >= min_p * largest p, in [0, 1]; 0 is off (default).
@@ -171,7 +169,7 @@ pub struct hr_sampler_options {
     /// Tail-free z, in [0, 1]; 1 is off (default).
     pub tfs_z: f32,
     /// End of the tail-free cut. Default HR_TAIL_FREE_END_AFTER.
-    pub tfs_end: hr_tail_free_end_number,
+    pub tfs_end: hr_tail_free_end,
     /// Epsilon cut-off, in [0, 1); 0 is off (default).
     pub epsilon_cutoff: f32,
     /// Eta cut-off, in [0, 1); 0 is off (default).
@@ -180,10 +178,11 @@ pub struct hr_sampler_options {
     pub top_a: f32,
     /// Keep logits >= the largest - n standard deviations; 0 is off (default).
     pub top_n_sigma: f32,
-    /// Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off (default).
+    /// Keep tokens while their cumulative entropy is at most h of the whole, in (0, 1]; 0 is off
+    /// (default).
     pub top_h: f32,
     /// Form of p-less. Default HR_P_LESS_OFF.
-    pub p_less: hr_p_less_number,
+    pub p_less: hr_p_less,
     /// XTC: the probability that top choices are excluded, in [0, 1]; 0 is off (default).
     pub xtc_probability: f32,
     /// XTC: what counts as a top choice, in [0, 1]; above 0.5 the step never acts. Default 0.1.
@@ -193,30 +192,34 @@ pub struct hr_sampler_options {
     /// Curve of the smoothing; 1 is the plain quadratic (default).
     pub smoothing_curve: f32,
     /// How the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
-    pub dynamic_temperature: hr_dynamic_temperature_number,
+    pub dynamic_temperature: hr_dynamic_temperature,
     /// For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at entropy 0. Default 0.
     pub dynamic_temperature_low: f32,
     /// For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at the largest entropy. Default 1.
     pub dynamic_temperature_high: f32,
     /// For HR_DYNAMIC_TEMPERATURE_RANGE. Default 1.
     pub dynamic_temperature_exponent: f32,
-    /// For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the temperature. Default 0.
+    /// For HR_DYNAMIC_TEMPERATURE_POSITION: expected length of the output in tokens; 0 leaves the
+    /// temperature. Default 0.
     pub dynamic_temperature_total: usize,
     /// Version of Mirostat. Excludes adaptive-p. Default HR_MIROSTAT_OFF.
-    pub mirostat: hr_mirostat_number,
+    pub mirostat: hr_mirostat,
     /// Mirostat: the surprise to keep to, in bits, above 0. Default 5.
     pub mirostat_tau: f32,
     /// Mirostat: the rate of learning, at least 0. Default 0.1.
     pub mirostat_eta: f32,
-    /// Adaptive-p: the probability that chosen tokens should have on average, in [0, 1]; negative is off (default -1).
+    /// Adaptive-p: the probability that chosen tokens should have on average, in [0, 1]; negative
+    /// is off (default -1).
     pub adaptive_p_target: f32,
     /// Adaptive-p: decay of the moving average, in [0, 0.99]. Default 0.9.
     pub adaptive_p_decay: f32,
     /// Divides positive and multiplies negative logits of seen tokens, above 0; 1 is off (default).
     pub repetition_penalty: f32,
-    /// How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all (default).
+    /// How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all
+    /// (default).
     pub repetition_window: usize,
-    /// Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off (default).
+    /// Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off
+    /// (default).
     pub frequency_penalty: f32,
     /// Subtracted from the logit of every token in the output, in [-2, 2]; 0 is off (default).
     pub presence_penalty: f32,
@@ -262,14 +265,15 @@ pub struct hr_sampler_options {
     pub end_token_count: usize,
     /// No sequence of this many tokens may occur twice in prompt and output; 0 is off (default).
     pub no_repeat_ngram: usize,
-    /// Raises the logits of the end tokens by their size times (factor^(position - start) - 1), above 0; 0 is off (default).
+    /// Raises the logits of the end tokens by their size times (factor^(position - start) - 1),
+    /// above 0; 0 is off (default).
     pub exponential_decay_factor: f32,
     /// The first token of the output; HR_NO_TOKEN leaves it free (default).
     pub forced_first: u32,
     /// The token at position max_tokens - 1; HR_NO_TOKEN leaves it free (default).
     pub forced_last: u32,
     /// Where a watermark's green list comes from. Default HR_WATERMARK_OFF.
-    pub watermark: hr_watermark_number,
+    pub watermark: hr_watermark,
     /// Position from which the exponential decay acts. Default 0.
     pub exponential_decay_start: usize,
     /// No end token before this many tokens, unless the mask leaves nothing else. Default 0.
@@ -295,33 +299,33 @@ unsafe impl Versioned for hr_sampler_options {
             struct_size: size_of::<Self>(),
             seed: plain.seed,
             completion: plain.completion,
-            selection: hr_selection::HR_SELECTION_INVERSE_CDF as u32,
-            order: hr_chain_order::HR_CHAIN_ORDER_HF as u32,
+            selection: hr_selection::HR_SELECTION_INVERSE_CDF,
+            order: hr_chain_order::HR_CHAIN_ORDER_HF,
             temperature: plain.temperature,
             custom_order: hr_text { data: ptr::null(), len: 0 },
             top_k: plain.top_k,
-            top_k_ties: hr_top_k_ties::HR_TOP_K_TIES_LOWEST_ID as u32,
+            top_k_ties: hr_top_k_ties::HR_TOP_K_TIES_LOWEST_ID,
             top_p: plain.top_p,
             min_p: plain.min_p,
             typical_p: plain.typical_p,
             tfs_z: plain.tfs_z,
-            tfs_end: hr_tail_free_end::HR_TAIL_FREE_END_AFTER as u32,
+            tfs_end: hr_tail_free_end::HR_TAIL_FREE_END_AFTER,
             epsilon_cutoff: plain.epsilon_cutoff,
             eta_cutoff: plain.eta_cutoff,
             top_a: plain.top_a,
             top_n_sigma: 0.0,
             top_h: 0.0,
-            p_less: hr_p_less::HR_P_LESS_OFF as u32,
+            p_less: hr_p_less::HR_P_LESS_OFF,
             xtc_probability: 0.0,
             xtc_threshold: 0.1,
             smoothing_factor: 0.0,
             smoothing_curve: 1.0,
-            dynamic_temperature: hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF as u32,
+            dynamic_temperature: hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF,
             dynamic_temperature_low: 0.0,
             dynamic_temperature_high: 1.0,
             dynamic_temperature_exponent: 1.0,
             dynamic_temperature_total: 0,
-            mirostat: hr_mirostat::HR_MIROSTAT_OFF as u32,
+            mirostat: hr_mirostat::HR_MIROSTAT_OFF,
             mirostat_tau: mirostat.tau,
             mirostat_eta: mirostat.eta,
             adaptive_p_target: -1.0,
@@ -354,7 +358,7 @@ unsafe impl Versioned for hr_sampler_options {
             exponential_decay_factor: 0.0,
             forced_first: HR_NO_TOKEN,
             forced_last: HR_NO_TOKEN,
-            watermark: hr_watermark::HR_WATERMARK_OFF as u32,
+            watermark: hr_watermark::HR_WATERMARK_OFF,
             exponential_decay_start: 0,
             min_tokens: plain.min_tokens,
             max_tokens: 0,
@@ -366,8 +370,8 @@ unsafe impl Versioned for hr_sampler_options {
     }
 }
 
-/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_sampler_options_init() passes the
-/// size that the struct has in this header.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored.
+/// hr_sampler_options_init() passes the size that the struct has in this header.
 #[no_mangle]
 pub unsafe extern "C" fn hr_sampler_options_init_sized(options: *mut hr_sampler_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }

@@ -1,25 +1,25 @@
-//! What `hr_sampler_options` means: the library's [`SamplingParams`].
+//! The conversion of `hr_sampler_options` to the library's [`SamplingParams`].
 //!
-//! Numbers are taken over as they are, and ranges are left to [`SamplingParams::validate`]; what is checked here is what only C
-//! can get wrong: enumerators out of range, and lists that are NULL but not empty.
+//! Numbers are taken over as they are; [`SamplingParams::validate`] checks their ranges. This file
+//! checks only what a C caller alone can get wrong: enumerators out of range, and lists that are
+//! NULL but not empty.
 //!
 //! Unsafe code: the lists are the caller's pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
-use super::options::choose;
+use super::options::unknown;
 use super::sampler_options::*;
 use super::vocab::{tokens, HR_NO_TOKEN};
 use crate::sampling::{
-    AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess,
-    SamplingParams, Selection, Smoothing, Step, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
+    AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, SamplingParams, Smoothing,
+    Step, Watermark, WatermarkSeeding, Xtc,
 };
 use crate::vocab::TokenId;
 
 impl hr_sampler_options {
-    /// Relies on the lists being as long as they say.
+    /// The parameters. Relies on the lists being as long as they say.
     pub(super) unsafe fn to_params(self) -> Result<SamplingParams, Failure> {
-        use {hr_selection::*, hr_tail_free_end::*, hr_top_k_ties::*};
         let list = |ids, count, name| Ok::<_, Failure>(unsafe { tokens(ids, count, name)? }.to_vec());
         let allowed = list(self.allowed_tokens, self.allowed_token_count, "allowed_tokens")?;
         let biases = unsafe { boundary::slice(self.logit_bias, self.logit_bias_count, "logit_bias")? };
@@ -33,38 +33,28 @@ impl hr_sampler_options {
             temperature: self.temperature,
             dynamic_temperature: self.dynamic_temperature()?,
             top_k: self.top_k,
-            top_k_ties: choose(
-                self.top_k_ties,
-                "top_k_ties",
-                &[
-                    (HR_TOP_K_TIES_LOWEST_ID as u32, Ties::LowestId),
-                    (HR_TOP_K_TIES_KEEP_ALL as u32, Ties::KeepAll),
-                ],
-            )?,
+            top_k_ties: self.top_k_ties.get("top_k_ties")?,
             top_p: self.top_p,
             min_p: self.min_p,
             typical_p: self.typical_p,
             tfs_z: self.tfs_z,
-            tfs_end: choose(
-                self.tfs_end,
-                "tfs_end",
-                &[
-                    (HR_TAIL_FREE_END_AFTER as u32, TailFreeEnd::After),
-                    (HR_TAIL_FREE_END_BEFORE as u32, TailFreeEnd::Before),
-                ],
-            )?,
+            tfs_end: self.tfs_end.get("tfs_end")?,
             epsilon_cutoff: self.epsilon_cutoff,
             eta_cutoff: self.eta_cutoff,
             top_a: self.top_a,
             top_n_sigma: above_zero(self.top_n_sigma),
             top_h: above_zero(self.top_h),
-            p_less: self.p_less()?,
+            p_less: self.p_less.get("p_less")?,
             xtc: above_zero(self.xtc_probability)
                 .map(|probability| Xtc { probability, threshold: self.xtc_threshold }),
             smoothing: above_zero(self.smoothing_factor)
                 .map(|factor| Smoothing { factor, curve: self.smoothing_curve }),
-            mirostat: self.mirostat()?,
-            // Not a number is no "off": it goes on to be refused.
+            mirostat: self.mirostat.get("mirostat")?.map(|version| Mirostat {
+                version,
+                tau: self.mirostat_tau,
+                eta: self.mirostat_eta,
+            }),
+            // NaN does not mean "off": it is kept, and validation refuses it.
             adaptive_p: (self.adaptive_p_target >= 0.0 || self.adaptive_p_target.is_nan())
                 .then_some(AdaptiveP { target: self.adaptive_p_target, decay: self.adaptive_p_decay }),
             repetition_penalty: self.repetition_penalty,
@@ -105,90 +95,53 @@ impl hr_sampler_options {
             max_tokens: count(self.max_tokens),
             watermark: self.watermark()?,
             order: unsafe { self.order()? },
-            selection: choose(
-                self.selection,
-                "selection",
-                &[
-                    (HR_SELECTION_INVERSE_CDF as u32, Selection::InverseCdf),
-                    (HR_SELECTION_GUMBEL_MAX as u32, Selection::GumbelMax),
-                ],
-            )?,
+            selection: self.selection.get("selection")?,
             seed: self.seed,
             completion: self.completion,
         })
     }
 
     fn dynamic_temperature(&self) -> Result<Option<DynamicTemperature>, Failure> {
-        use hr_dynamic_temperature::*;
-        let range = DynamicTemperature::Range {
-            low: self.dynamic_temperature_low,
-            high: self.dynamic_temperature_high,
-            exponent: self.dynamic_temperature_exponent,
-        };
-        let by_position = DynamicTemperature::Position { total: self.dynamic_temperature_total };
-        choose(
-            self.dynamic_temperature,
-            "dynamic_temperature",
-            &[
-                (HR_DYNAMIC_TEMPERATURE_OFF as u32, None),
-                (HR_DYNAMIC_TEMPERATURE_POSITION as u32, Some(by_position)),
-                (HR_DYNAMIC_TEMPERATURE_ENTROPY as u32, Some(DynamicTemperature::Entropy)),
-                (HR_DYNAMIC_TEMPERATURE_RANGE as u32, Some(range)),
-            ],
-        )
-    }
-
-    fn p_less(&self) -> Result<Option<PLess>, Failure> {
-        use hr_p_less::*;
-        let forms = [
-            (HR_P_LESS_OFF as u32, None),
-            (HR_P_LESS_PLAIN as u32, Some(PLess::Plain)),
-            (HR_P_LESS_NORMALISED as u32, Some(PLess::Normalised)),
-        ];
-        choose(self.p_less, "p_less", &forms)
-    }
-
-    fn mirostat(&self) -> Result<Option<Mirostat>, Failure> {
-        use hr_mirostat::*;
-        let with = |version| Some(Mirostat { version, tau: self.mirostat_tau, eta: self.mirostat_eta });
-        let versions = [
-            (HR_MIROSTAT_OFF as u32, None),
-            (HR_MIROSTAT_V1 as u32, with(MirostatVersion::V1)),
-            (HR_MIROSTAT_V2 as u32, with(MirostatVersion::V2)),
-        ];
-        choose(self.mirostat, "mirostat", &versions)
+        Ok(match self.dynamic_temperature {
+            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF => None,
+            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_POSITION => {
+                Some(DynamicTemperature::Position { total: self.dynamic_temperature_total })
+            }
+            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_ENTROPY => Some(DynamicTemperature::Entropy),
+            hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_RANGE => Some(DynamicTemperature::Range {
+                low: self.dynamic_temperature_low,
+                high: self.dynamic_temperature_high,
+                exponent: self.dynamic_temperature_exponent,
+            }),
+            other => return unknown(other.0, "dynamic_temperature", hr_dynamic_temperature::MEMBERS.len()),
+        })
     }
 
     fn watermark(&self) -> Result<Option<Watermark>, Failure> {
-        use hr_watermark::*;
-        let with = |seeding| {
-            Some(Watermark {
-                greenlist_ratio: self.watermark_ratio,
-                bias: self.watermark_bias,
-                hashing_key: self.watermark_key,
-                seeding,
-            })
+        let seeding = match self.watermark {
+            hr_watermark::HR_WATERMARK_OFF => return Ok(None),
+            hr_watermark::HR_WATERMARK_LEFT_HASH => WatermarkSeeding::LeftHash,
+            hr_watermark::HR_WATERMARK_SELF_HASH => {
+                WatermarkSeeding::SelfHash { context_width: self.watermark_context_width }
+            }
+            other => return unknown(other.0, "watermark", hr_watermark::MEMBERS.len()),
         };
-        let self_hash = WatermarkSeeding::SelfHash { context_width: self.watermark_context_width };
-        let seedings = [
-            (HR_WATERMARK_OFF as u32, None),
-            (HR_WATERMARK_LEFT_HASH as u32, with(WatermarkSeeding::LeftHash)),
-            (HR_WATERMARK_SELF_HASH as u32, with(self_hash)),
-        ];
-        choose(self.watermark, "watermark", &seedings)
+        Ok(Some(Watermark {
+            greenlist_ratio: self.watermark_ratio,
+            bias: self.watermark_bias,
+            hashing_key: self.watermark_key,
+            seeding,
+        }))
     }
 
-    /// Relies on the list of names being text of its length.
+    /// The order of the steps. Relies on the list of names being text of its length.
     unsafe fn order(&self) -> Result<ChainOrder, Failure> {
-        use hr_chain_order::*;
         let names = unsafe { self.custom_order.get("custom_order")? };
-        let orders = [
-            (HR_CHAIN_ORDER_HF as u32, Some(ChainOrder::Hf)),
-            (HR_CHAIN_ORDER_LLAMA as u32, Some(ChainOrder::Llama)),
-            (HR_CHAIN_ORDER_CUSTOM as u32, None),
-        ];
-        if let Some(order) = choose(self.order, "order", &orders)? {
-            return Ok(order);
+        match self.order {
+            hr_chain_order::HR_CHAIN_ORDER_HF => return Ok(ChainOrder::Hf),
+            hr_chain_order::HR_CHAIN_ORDER_LLAMA => return Ok(ChainOrder::Llama),
+            hr_chain_order::HR_CHAIN_ORDER_CUSTOM => {}
+            other => return unknown(other.0, "order", hr_chain_order::MEMBERS.len()),
         }
         let steps: Result<Vec<Step>, Failure> = names
             .split(',')
@@ -200,7 +153,7 @@ impl hr_sampler_options {
     }
 }
 
-/// Relies on the lists being as long as they say.
+/// The sequences and their biases. Relies on the lists being as long as they say.
 unsafe fn sequences(
     given: *const hr_token_sequence,
     count: usize,
@@ -215,6 +168,7 @@ mod tests {
     use super::super::options::Versioned;
     use super::super::vocab::hr_text;
     use super::*;
+    use crate::sampling::{MirostatVersion, PLess, Selection, TailFreeEnd, Ties};
 
     #[test]
     fn defaults_are_the_librarys() {
@@ -231,32 +185,32 @@ mod tests {
         let options = hr_sampler_options {
             seed: 1,
             completion: 2,
-            selection: 1,
-            order: 2,
+            selection: hr_selection(1),
+            order: hr_chain_order(2),
             temperature: 0.5,
             custom_order: hr_text { data: order.as_ptr().cast(), len: order.len() },
             top_k: 3,
-            top_k_ties: 1,
+            top_k_ties: hr_top_k_ties(1),
             top_p: 0.9,
             min_p: 0.1,
             typical_p: 0.8,
             tfs_z: 0.7,
-            tfs_end: 1,
+            tfs_end: hr_tail_free_end(1),
             epsilon_cutoff: 0.01,
             eta_cutoff: 0.02,
             top_a: 0.3,
             top_n_sigma: 2.0,
             top_h: 0.4,
-            p_less: 2,
+            p_less: hr_p_less(2),
             xtc_probability: 0.5,
             xtc_threshold: 0.2,
             smoothing_factor: 0.6,
             smoothing_curve: 1.5,
-            dynamic_temperature: 3,
+            dynamic_temperature: hr_dynamic_temperature(3),
             dynamic_temperature_low: 0.1,
             dynamic_temperature_high: 1.2,
             dynamic_temperature_exponent: 2.0,
-            mirostat: 1,
+            mirostat: hr_mirostat(1),
             mirostat_tau: 4.0,
             mirostat_eta: 0.2,
             adaptive_p_target: 0.3,
@@ -290,7 +244,7 @@ mod tests {
             exponential_decay_start: 9,
             forced_first: 5,
             forced_last: 6,
-            watermark: 2,
+            watermark: hr_watermark(2),
             min_tokens: 1,
             max_tokens: 10,
             watermark_ratio: 0.5,
@@ -366,14 +320,14 @@ mod tests {
             let failure = unsafe { options.to_params() }.err();
             failure.map(|failure| failure.message).unwrap_or_default()
         };
-        assert_eq!(refused(|o| o.order = 3), "order is 3, which is none of its 3 values");
+        assert_eq!(refused(|o| o.order = hr_chain_order(3)), "order is 3, which is none of its 3 values");
         assert_eq!(
-            refused(|o| o.selection = u32::MAX),
+            refused(|o| o.selection = hr_selection(u32::MAX)),
             "selection is 4294967295, which is none of its 2 values"
         );
         assert_eq!(refused(|o| o.end_token_count = 2), "end_tokens is NULL, but its length is 2");
         let step = refused(|o| {
-            o.order = 2;
+            o.order = hr_chain_order(2);
             o.custom_order = hr_text { data: "mask,warp".as_ptr().cast(), len: 9 };
         });
         assert!(step.starts_with("custom_order: `warp` is no step; the steps are "), "{step}");

@@ -6,10 +6,11 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure};
+use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::grammar::{self, hr_grammar, Source};
 use super::interrupt::hr_interrupt;
-use super::options::{self, choose, Versioned};
+use super::options::{self, unknown, Versioned};
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
@@ -20,148 +21,141 @@ use crate::schema::{
 use std::ffi::c_char;
 use std::ptr;
 
-/// In which order the declared keys of an object come.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_key_order {
-    /// As declared, then all others in any order.
-    HR_KEY_ORDER_DECLARED = 0,
-    /// Any order at all.
-    HR_KEY_ORDER_ANY = 1,
+enumeration! {
+    /// In which order the declared keys of an object come.
+    hr_key_order for KeyOrder {
+        /// As declared, then all others in any order.
+        HR_KEY_ORDER_DECLARED = 0 => KeyOrder::Declared,
+        /// Any order at all.
+        HR_KEY_ORDER_ANY = 1 => KeyOrder::Any,
+    }
 }
 
-/// The whitespace between the tokens of the JSON text. There is none before the value or after it.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_whitespace {
-    /// Wherever JSON allows it, each run at most 64 bytes, so that a model cannot produce blanks for ever.
-    HR_WHITESPACE_FLEXIBLE = 0,
-    /// Wherever JSON allows it, without limit.
-    HR_WHITESPACE_UNLIMITED = 1,
-    /// None at all.
-    HR_WHITESPACE_COMPACT = 2,
-    /// Exactly item_separator between items and key_separator between a key and its value, nothing elsewhere.
-    HR_WHITESPACE_EXACT = 3,
-    /// One item a line, indented by indent spaces a level.
-    HR_WHITESPACE_PRETTY = 4,
-    /// Wherever JSON allows it, what whitespace_pattern matches.
-    HR_WHITESPACE_PATTERN = 5,
+enumeration! {
+    /// The whitespace between the tokens of the JSON text. There is none before the value or after
+    /// it.
+    hr_whitespace {
+        /// Wherever JSON allows it, each run at most 64 bytes, so that a model cannot produce
+        /// blanks for ever.
+        HR_WHITESPACE_FLEXIBLE = 0,
+        /// Wherever JSON allows it, without limit.
+        HR_WHITESPACE_UNLIMITED = 1,
+        /// None at all.
+        HR_WHITESPACE_COMPACT = 2,
+        /// Exactly item_separator between items and key_separator between a key and its value,
+        /// nothing elsewhere.
+        HR_WHITESPACE_EXACT = 3,
+        /// One item a line, indented by indent spaces a level.
+        HR_WHITESPACE_PRETTY = 4,
+        /// Wherever JSON allows it, what whitespace_pattern matches.
+        HR_WHITESPACE_PATTERN = 5,
+    }
 }
 
-/// Which keys beyond the declared ones an object may have where the schema does not say.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_additional_properties {
-    /// Any, as JSON Schema says.
-    HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
-    /// Only keys that a subschema which applies to the object names: "unevaluatedProperties": false at every object.
-    HR_ADDITIONAL_PROPERTIES_FORBID = 1,
+enumeration! {
+    /// Which keys beyond the declared ones an object may have where the schema does not say.
+    hr_additional_properties for AdditionalProperties {
+        /// Any, as JSON Schema says.
+        HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0 => AdditionalProperties::AsSchema,
+        /// Only keys that a subschema which applies to the object names: "unevaluatedProperties":
+        /// false at every object.
+        HR_ADDITIONAL_PROPERTIES_FORBID = 1 => AdditionalProperties::Forbid,
+    }
 }
 
-/// How strings are spelt.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_escapes {
-    /// Free strings with every escape JSON knows; declared keys, enum and const only with those it requires.
-    HR_ESCAPES_FREE_STRINGS = 0,
-    /// Every escape everywhere.
-    HR_ESCAPES_ANY = 1,
-    /// Only the escapes JSON requires, everywhere.
-    HR_ESCAPES_MINIMAL = 2,
-    /// No \uXXXX; the short escapes everywhere.
-    HR_ESCAPES_NO_UNICODE = 3,
+enumeration! {
+    /// How strings are spelt.
+    hr_escapes for EscapePolicy {
+        /// Free strings with every escape JSON knows; declared keys, enum and const only with those
+        /// it requires.
+        HR_ESCAPES_FREE_STRINGS = 0 => EscapePolicy::FreeStrings,
+        /// Every escape everywhere.
+        HR_ESCAPES_ANY = 1 => EscapePolicy::Any,
+        /// Only the escapes JSON requires, everywhere.
+        HR_ESCAPES_MINIMAL = 2 => EscapePolicy::Minimal,
+        /// No \uXXXX; the short escapes everywhere.
+        HR_ESCAPES_NO_UNICODE = 3 => EscapePolicy::NoUnicode,
+    }
 }
 
-/// Whether an undeclared key may come twice in one object.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_unique_keys {
-    /// No key comes twice.
-    HR_UNIQUE_KEYS_ENFORCED = 0,
-    /// Undeclared keys may repeat, which is cheaper; readers keep the last value.
-    HR_UNIQUE_KEYS_IGNORED = 1,
+enumeration! {
+    /// Whether an undeclared key may come twice in one object.
+    hr_unique_keys for UniqueKeys {
+        /// No key comes twice.
+        HR_UNIQUE_KEYS_ENFORCED = 0 => UniqueKeys::Enforced,
+        /// Undeclared keys may repeat, which is cheaper; readers keep the last value.
+        HR_UNIQUE_KEYS_IGNORED = 1 => UniqueKeys::Ignored,
+    }
 }
 
-/// How numbers are spelt.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_numbers {
-    /// Free numbers in full JSON syntax; under bounds exponents in scientific notation only, under multipleOf none; whole
-    /// numbers without ".0".
-    HR_NUMBERS_CANONICAL = 0,
-    /// Every plain spelling of the value as well: 1.0 is an integer.
-    HR_NUMBERS_JSON = 1,
+enumeration! {
+    /// How numbers are spelt.
+    hr_numbers for Numbers {
+        /// Free numbers in full JSON syntax; under bounds exponents in scientific notation only,
+        /// under multipleOf none; whole numbers without ".0".
+        HR_NUMBERS_CANONICAL = 0 => Numbers::Canonical,
+        /// Every plain spelling of the value as well: 1.0 is an integer.
+        HR_NUMBERS_JSON = 1 => Numbers::Json,
+    }
 }
 
-/// What "format" does.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_format {
-    /// Known formats are enforced.
-    HR_FORMAT_ASSERT = 0,
-    /// It is an annotation.
-    HR_FORMAT_ANNOTATE = 1,
+enumeration! {
+    /// What "format" does.
+    hr_format for FormatPolicy {
+        /// Known formats are enforced.
+        HR_FORMAT_ASSERT = 0 => FormatPolicy::Assert,
+        /// It is an annotation.
+        HR_FORMAT_ANNOTATE = 1 => FormatPolicy::Annotate,
+    }
 }
 
-/// What "contentEncoding" does.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_content_encoding {
-    /// "base64" is enforced.
-    HR_CONTENT_ENCODING_ASSERT = 0,
-    /// It is an annotation.
-    HR_CONTENT_ENCODING_ANNOTATE = 1,
+enumeration! {
+    /// What "contentEncoding" does.
+    hr_content_encoding for ContentEncoding {
+        /// "base64" is enforced.
+        HR_CONTENT_ENCODING_ASSERT = 0 => ContentEncoding::Assert,
+        /// It is an annotation.
+        HR_CONTENT_ENCODING_ANNOTATE = 1 => ContentEncoding::Annotate,
+    }
 }
 
-/// The rules a schema is read by, where it does not name them with "$schema".
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_draft {
-    /// 2020-12, with older spellings where they are unambiguous.
-    HR_DRAFT_UNSPECIFIED = 0,
-    /// Draft 4.
-    HR_DRAFT_4 = 4,
-    /// Draft 6.
-    HR_DRAFT_6 = 6,
-    /// Draft 7.
-    HR_DRAFT_7 = 7,
-    /// 2019-09.
-    HR_DRAFT_2019_09 = 2019,
-    /// 2020-12.
-    HR_DRAFT_2020_12 = 2020,
+enumeration! {
+    /// The rules a schema is read by, where it does not name them with "$schema".
+    hr_draft for Draft {
+        /// 2020-12, with older spellings where they are unambiguous.
+        HR_DRAFT_UNSPECIFIED = 0 => Draft::Unspecified,
+        /// Draft 4.
+        HR_DRAFT_4 = 4 => Draft::Four,
+        /// Draft 6.
+        HR_DRAFT_6 = 6 => Draft::Six,
+        /// Draft 7.
+        HR_DRAFT_7 = 7 => Draft::Seven,
+        /// 2019-09.
+        HR_DRAFT_2019_09 = 2019 => Draft::Y2019,
+        /// 2020-12.
+        HR_DRAFT_2020_12 = 2020 => Draft::Y2020,
+    }
 }
 
-/// What a "format" that nobody knows does.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_unknown_format {
-    /// It is ignored, as the specification says.
-    HR_UNKNOWN_FORMAT_IGNORE = 0,
-    /// It is an error.
-    HR_UNKNOWN_FORMAT_REFUSE = 1,
+enumeration! {
+    /// What a "format" that nobody knows does.
+    hr_unknown_format for UnknownFormat {
+        /// It is ignored, as the specification says.
+        HR_UNKNOWN_FORMAT_WARN = 0 => UnknownFormat::Warn,
+        /// It is an error.
+        HR_UNKNOWN_FORMAT_REFUSE = 1 => UnknownFormat::Refuse,
+    }
 }
 
-/// What a keyword that cannot be enforced does.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub enum hr_strictness {
-    /// It is an error.
-    HR_STRICTNESS_STRICT = 0,
-    /// It is ignored: the output may then be what the schema refuses.
-    HR_STRICTNESS_LENIENT = 1,
+enumeration! {
+    /// What a keyword that cannot be enforced does.
+    hr_strictness for Strictness {
+        /// It is an error.
+        HR_STRICTNESS_STRICT = 0 => Strictness::Strict,
+        /// It is ignored: the output may then be what the schema refuses.
+        HR_STRICTNESS_LENIENT = 1 => Strictness::Lenient,
+    }
 }
-
-type hr_key_order_number = u32;
-type hr_whitespace_number = u32;
-type hr_additional_properties_number = u32;
-type hr_escapes_number = u32;
-type hr_unique_keys_number = u32;
-type hr_numbers_number = u32;
-type hr_format_number = u32;
-type hr_content_encoding_number = u32;
-type hr_draft_number = u32;
-type hr_unknown_format_number = u32;
-type hr_strictness_number = u32;
 
 /// A document that "$ref" may name.
 #[repr(C)]
@@ -173,43 +167,44 @@ pub struct hr_document {
     pub text: hr_text,
 }
 
-/// How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is wanted. Pointers are needed only
-/// until the schema is compiled.
+/// How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is
+/// wanted. Pointers are needed only until the schema is compiled.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_schema_options {
     /// Set by hr_schema_options_init().
     pub struct_size: usize,
     /// Order of keys. Default HR_KEY_ORDER_DECLARED.
-    pub key_order: hr_key_order_number,
+    pub key_order: hr_key_order,
     /// Whitespace. Default HR_WHITESPACE_FLEXIBLE.
-    pub whitespace: hr_whitespace_number,
+    pub whitespace: hr_whitespace,
     /// For HR_WHITESPACE_EXACT: a comma with JSON whitespace around. Default ", ".
     pub item_separator: hr_text,
     /// For HR_WHITESPACE_EXACT: a colon with JSON whitespace around. Default ": ".
     pub key_separator: hr_text,
-    /// For HR_WHITESPACE_PATTERN: a regular expression in Rust's syntax that matches JSON whitespace only. Default " ?".
+    /// For HR_WHITESPACE_PATTERN: a regular expression in Rust's syntax that matches JSON
+    /// whitespace only. Default " ?".
     pub whitespace_pattern: hr_text,
     /// For HR_WHITESPACE_PRETTY: spaces a level, at most 16. Default 2.
     pub indent: u32,
     /// Keys that are not declared. Default HR_ADDITIONAL_PROPERTIES_AS_SCHEMA.
-    pub additional_properties: hr_additional_properties_number,
+    pub additional_properties: hr_additional_properties,
     /// Spelling of strings. Default HR_ESCAPES_FREE_STRINGS.
-    pub escapes: hr_escapes_number,
+    pub escapes: hr_escapes,
     /// Repeated keys. Default HR_UNIQUE_KEYS_ENFORCED.
-    pub unique_keys: hr_unique_keys_number,
+    pub unique_keys: hr_unique_keys,
     /// Spelling of numbers. Default HR_NUMBERS_CANONICAL.
-    pub numbers: hr_numbers_number,
+    pub numbers: hr_numbers,
     /// What "format" does. Default HR_FORMAT_ASSERT.
-    pub format: hr_format_number,
-    /// What an unknown "format" does. Default HR_UNKNOWN_FORMAT_IGNORE.
-    pub unknown_format: hr_unknown_format_number,
+    pub format: hr_format,
+    /// What an unknown "format" does. Default HR_UNKNOWN_FORMAT_WARN.
+    pub unknown_format: hr_unknown_format,
     /// What a keyword that cannot be enforced does. Default HR_STRICTNESS_STRICT.
-    pub strictness: hr_strictness_number,
+    pub strictness: hr_strictness,
     /// What "contentEncoding" does. Default HR_CONTENT_ENCODING_ASSERT.
-    pub content_encoding: hr_content_encoding_number,
+    pub content_encoding: hr_content_encoding,
     /// The draft of schemas without "$schema". Default HR_DRAFT_UNSPECIFIED.
-    pub draft: hr_draft_number,
+    pub draft: hr_draft,
     /// Documents that "$ref" may name; nothing is ever fetched. Default none.
     pub documents: *const hr_document,
     /// Number of documents.
@@ -224,21 +219,21 @@ unsafe impl Versioned for hr_schema_options {
         let text = |text: &'static str| hr_text { data: text.as_ptr().cast(), len: text.len() };
         hr_schema_options {
             struct_size: size_of::<Self>(),
-            key_order: hr_key_order::HR_KEY_ORDER_DECLARED as u32,
-            whitespace: hr_whitespace::HR_WHITESPACE_FLEXIBLE as u32,
+            key_order: hr_key_order::HR_KEY_ORDER_DECLARED,
+            whitespace: hr_whitespace::HR_WHITESPACE_FLEXIBLE,
             item_separator: text(", "),
             key_separator: text(": "),
             whitespace_pattern: text(" ?"),
             indent: 2,
-            additional_properties: hr_additional_properties::HR_ADDITIONAL_PROPERTIES_AS_SCHEMA as u32,
-            escapes: hr_escapes::HR_ESCAPES_FREE_STRINGS as u32,
-            unique_keys: hr_unique_keys::HR_UNIQUE_KEYS_ENFORCED as u32,
-            numbers: hr_numbers::HR_NUMBERS_CANONICAL as u32,
-            format: hr_format::HR_FORMAT_ASSERT as u32,
-            unknown_format: hr_unknown_format::HR_UNKNOWN_FORMAT_IGNORE as u32,
-            strictness: hr_strictness::HR_STRICTNESS_STRICT as u32,
-            content_encoding: hr_content_encoding::HR_CONTENT_ENCODING_ASSERT as u32,
-            draft: hr_draft::HR_DRAFT_UNSPECIFIED as u32,
+            additional_properties: hr_additional_properties::HR_ADDITIONAL_PROPERTIES_AS_SCHEMA,
+            escapes: hr_escapes::HR_ESCAPES_FREE_STRINGS,
+            unique_keys: hr_unique_keys::HR_UNIQUE_KEYS_ENFORCED,
+            numbers: hr_numbers::HR_NUMBERS_CANONICAL,
+            format: hr_format::HR_FORMAT_ASSERT,
+            unknown_format: hr_unknown_format::HR_UNKNOWN_FORMAT_WARN,
+            strictness: hr_strictness::HR_STRICTNESS_STRICT,
+            content_encoding: hr_content_encoding::HR_CONTENT_ENCODING_ASSERT,
+            draft: hr_draft::HR_DRAFT_UNSPECIFIED,
             documents: ptr::null(),
             document_count: 0,
             fuel: SchemaOptions::DEFAULT_FUEL,
@@ -246,8 +241,8 @@ unsafe impl Versioned for hr_schema_options {
     }
 }
 
-/// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_schema_options_init() passes the
-/// size that the struct has in this header.
+/// Writes the defaults into a struct of struct_size bytes; NULL is ignored.
+/// hr_schema_options_init() passes the size that the struct has in this header.
 #[no_mangle]
 pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }
@@ -267,7 +262,8 @@ impl From<SchemaError> for Failure {
         if let SchemaError::Json { line, column, .. } = error {
             failure.position = Some((line, column));
         }
-        // The library writes pointers with "#" in front, as fragments; C callers get the plain pointer.
+        // The library writes pointers with "#" in front, as fragments; C callers get the plain
+        // pointer.
         failure.pointer = error.pointer().map(|p| p.strip_prefix('#').unwrap_or(p).to_owned());
         failure
     }
@@ -276,8 +272,8 @@ impl From<SchemaError> for Failure {
 /// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the
 /// defaults. interrupt may be NULL; it holds for this call alone.
 ///
-/// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have a
-/// location: line and column for text that is not JSON, a JSON pointer for everything else.
+/// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have
+/// a location: line and column for text that is not JSON, a JSON pointer for everything else.
 /// hr_grammar_warning() tells the parts of the schema that have no effect.
 #[no_mangle]
 pub unsafe extern "C" fn hr_grammar_from_json_schema(
@@ -299,96 +295,18 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
 impl hr_schema_options {
     /// Relies on texts and lists being as long as they say.
     pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, Failure> {
-        use {
-            hr_additional_properties::*, hr_content_encoding::*, hr_draft::*, hr_escapes::*, hr_format::*,
-            hr_key_order::*, hr_numbers::*,
-        };
-        use {hr_strictness::*, hr_unique_keys::*, hr_unknown_format::*};
         let options = SchemaOptions::default()
-            .key_order(choose(
-                self.key_order,
-                "key_order",
-                &[
-                    (HR_KEY_ORDER_DECLARED as u32, KeyOrder::Declared),
-                    (HR_KEY_ORDER_ANY as u32, KeyOrder::Any),
-                ],
-            )?)
+            .key_order(self.key_order.get("key_order")?)
             .whitespace(unsafe { self.whitespace()? })
-            .additional_properties(choose(
-                self.additional_properties,
-                "additional_properties",
-                &[
-                    (HR_ADDITIONAL_PROPERTIES_AS_SCHEMA as u32, AdditionalProperties::AsSchema),
-                    (HR_ADDITIONAL_PROPERTIES_FORBID as u32, AdditionalProperties::Forbid),
-                ],
-            )?)
-            .escapes(choose(
-                self.escapes,
-                "escapes",
-                &[
-                    (HR_ESCAPES_FREE_STRINGS as u32, EscapePolicy::FreeStrings),
-                    (HR_ESCAPES_ANY as u32, EscapePolicy::Any),
-                    (HR_ESCAPES_MINIMAL as u32, EscapePolicy::Minimal),
-                    (HR_ESCAPES_NO_UNICODE as u32, EscapePolicy::NoUnicode),
-                ],
-            )?)
-            .unique_keys(choose(
-                self.unique_keys,
-                "unique_keys",
-                &[
-                    (HR_UNIQUE_KEYS_ENFORCED as u32, UniqueKeys::Enforced),
-                    (HR_UNIQUE_KEYS_IGNORED as u32, UniqueKeys::Ignored),
-                ],
-            )?)
-            .numbers(choose(
-                self.numbers,
-                "numbers",
-                &[(HR_NUMBERS_CANONICAL as u32, Numbers::Canonical), (HR_NUMBERS_JSON as u32, Numbers::Json)],
-            )?)
-            .format(choose(
-                self.format,
-                "format",
-                &[
-                    (HR_FORMAT_ASSERT as u32, FormatPolicy::Assert),
-                    (HR_FORMAT_ANNOTATE as u32, FormatPolicy::Annotate),
-                ],
-            )?)
-            .unknown_format(choose(
-                self.unknown_format,
-                "unknown_format",
-                &[
-                    (HR_UNKNOWN_FORMAT_IGNORE as u32, UnknownFormat::Warn),
-                    (HR_UNKNOWN_FORMAT_REFUSE as u32, UnknownFormat::Refuse),
-                ],
-            )?)
-            .strictness(choose(
-                self.strictness,
-                "strictness",
-                &[
-                    (HR_STRICTNESS_STRICT as u32, Strictness::Strict),
-                    (HR_STRICTNESS_LENIENT as u32, Strictness::Lenient),
-                ],
-            )?)
-            .content_encoding(choose(
-                self.content_encoding,
-                "content_encoding",
-                &[
-                    (HR_CONTENT_ENCODING_ASSERT as u32, ContentEncoding::Assert),
-                    (HR_CONTENT_ENCODING_ANNOTATE as u32, ContentEncoding::Annotate),
-                ],
-            )?)
-            .draft(choose(
-                self.draft,
-                "draft",
-                &[
-                    (HR_DRAFT_UNSPECIFIED as u32, Draft::Unspecified),
-                    (HR_DRAFT_4 as u32, Draft::Four),
-                    (HR_DRAFT_6 as u32, Draft::Six),
-                    (HR_DRAFT_7 as u32, Draft::Seven),
-                    (HR_DRAFT_2019_09 as u32, Draft::Y2019),
-                    (HR_DRAFT_2020_12 as u32, Draft::Y2020),
-                ],
-            )?)
+            .additional_properties(self.additional_properties.get("additional_properties")?)
+            .escapes(self.escapes.get("escapes")?)
+            .unique_keys(self.unique_keys.get("unique_keys")?)
+            .numbers(self.numbers.get("numbers")?)
+            .format(self.format.get("format")?)
+            .unknown_format(self.unknown_format.get("unknown_format")?)
+            .strictness(self.strictness.get("strictness")?)
+            .content_encoding(self.content_encoding.get("content_encoding")?)
+            .draft(self.draft.get("draft")?)
             .fuel(self.fuel);
         let documents = unsafe { boundary::slice(self.documents, self.document_count, "documents")? };
         documents.iter().try_fold(options, |options, document| {
@@ -400,23 +318,23 @@ impl hr_schema_options {
 
     /// Relies on the separators being text of their lengths.
     unsafe fn whitespace(&self) -> Result<Whitespace, Failure> {
-        use hr_whitespace::*;
-        let exact = Whitespace::Exact {
-            item: unsafe { self.item_separator.get("item_separator")? }.to_owned(),
-            key: unsafe { self.key_separator.get("key_separator")? }.to_owned(),
-        };
-        let pattern = unsafe { self.whitespace_pattern.get("whitespace_pattern")? }.to_owned();
-        // Too large a number stays too large for the schema compiler to refuse.
-        let pretty = Whitespace::Pretty(u8::try_from(self.indent).unwrap_or(u8::MAX));
-        let kinds = [
-            (HR_WHITESPACE_FLEXIBLE as u32, Whitespace::Flexible),
-            (HR_WHITESPACE_UNLIMITED as u32, Whitespace::Unlimited),
-            (HR_WHITESPACE_COMPACT as u32, Whitespace::Compact),
-            (HR_WHITESPACE_EXACT as u32, exact),
-            (HR_WHITESPACE_PRETTY as u32, pretty),
-            (HR_WHITESPACE_PATTERN as u32, Whitespace::Pattern(pattern)),
-        ];
-        choose(self.whitespace, "whitespace", &kinds)
+        Ok(match self.whitespace {
+            hr_whitespace::HR_WHITESPACE_FLEXIBLE => Whitespace::Flexible,
+            hr_whitespace::HR_WHITESPACE_UNLIMITED => Whitespace::Unlimited,
+            hr_whitespace::HR_WHITESPACE_COMPACT => Whitespace::Compact,
+            hr_whitespace::HR_WHITESPACE_EXACT => Whitespace::Exact {
+                item: unsafe { self.item_separator.get("item_separator")? }.to_owned(),
+                key: unsafe { self.key_separator.get("key_separator")? }.to_owned(),
+            },
+            // Too large a number stays too large for the schema compiler to refuse.
+            hr_whitespace::HR_WHITESPACE_PRETTY => {
+                Whitespace::Pretty(u8::try_from(self.indent).unwrap_or(u8::MAX))
+            }
+            hr_whitespace::HR_WHITESPACE_PATTERN => {
+                Whitespace::Pattern(unsafe { self.whitespace_pattern.get("whitespace_pattern")? }.to_owned())
+            }
+            other => return unknown(other.0, "whitespace", hr_whitespace::MEMBERS.len()),
+        })
     }
 }
 
@@ -435,19 +353,19 @@ mod tests {
         let text = |text: &'static str| hr_text { data: text.as_ptr().cast(), len: text.len() };
         let document = hr_document { uri: text("https://example.com/a"), text: text("{}") };
         let given = hr_schema_options {
-            key_order: 1,
-            whitespace: 3,
+            key_order: hr_key_order(1),
+            whitespace: hr_whitespace(3),
             item_separator: text(","),
             key_separator: text(" : "),
-            additional_properties: 1,
-            escapes: 2,
-            unique_keys: 1,
-            numbers: 1,
-            format: 1,
-            unknown_format: 1,
-            strictness: 1,
-            content_encoding: 1,
-            draft: 7,
+            additional_properties: hr_additional_properties(1),
+            escapes: hr_escapes(2),
+            unique_keys: hr_unique_keys(1),
+            numbers: hr_numbers(1),
+            format: hr_format(1),
+            unknown_format: hr_unknown_format(1),
+            strictness: hr_strictness(1),
+            content_encoding: hr_content_encoding(1),
+            draft: hr_draft(7),
             documents: &document,
             document_count: 1,
             fuel: 7,
@@ -468,15 +386,16 @@ mod tests {
             .fuel(7)
             .document("https://example.com/a", "{}");
         assert_eq!(unsafe { given.to_options() }.unwrap(), expected);
-        let pretty = hr_schema_options { whitespace: 4, indent: 3, ..hr_schema_options::defaults() };
+        let pretty =
+            hr_schema_options { whitespace: hr_whitespace(4), indent: 3, ..hr_schema_options::defaults() };
         assert_eq!(unsafe { pretty.to_options() }.unwrap().whitespace, Whitespace::Pretty(3));
-        let pattern = hr_schema_options { whitespace: 5, ..hr_schema_options::defaults() };
+        let pattern = hr_schema_options { whitespace: hr_whitespace(5), ..hr_schema_options::defaults() };
         assert_eq!(unsafe { pattern.to_options() }.unwrap().whitespace, Whitespace::Pattern(" ?".to_owned()));
     }
 
     #[test]
     fn what_has_no_meaning_is_refused() {
-        let bad = hr_schema_options { escapes: 4, ..hr_schema_options::defaults() };
+        let bad = hr_schema_options { escapes: hr_escapes(4), ..hr_schema_options::defaults() };
         let failure = unsafe { bad.to_options() }.unwrap_err();
         assert_eq!(failure.message, "escapes is 4, which is none of its 4 values");
         let bad = hr_schema_options { document_count: 1, ..hr_schema_options::defaults() };

@@ -190,7 +190,7 @@ int main(int argc, char **argv) {
     options.user_data = &calls;
     CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
     CHECK(calls == 1);
-    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_CANCELLED);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_CANCELLED);
     hr_generation_free(generation);
 
     beams(model);
@@ -201,7 +201,7 @@ int main(int argc, char **argv) {
     options.max_tokens = 4;
     CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);
     hr_model_free(model);
-    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_LENGTH);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_LENGTH);
     CHECK(hr_generation_tokens(generation, 0, tokens, 64, &len, NULL) == HR_OK && len == 4);
     CHECK(hr_generation_text(generation, 0, &len) != NULL && len > 0);
     hr_generation_stats_init(&stats);
@@ -209,7 +209,7 @@ int main(int argc, char **argv) {
     CHECK(stats.completion_tokens == 4 && stats.forward_passes >= 4 && stats.total > 0);
     hr_generation_free(generation);
     CHECK(hr_generation_text(NULL, 0, &len) == NULL);
-    CHECK(hr_generation_finish_reason(NULL, 0) == HR_FINISH_OTHER);
+    CHECK(hr_generation_finish_reason(NULL, 0) == HR_FINISH_REASON_OTHER);
     printf("models behave\n");
     return 0;
 }

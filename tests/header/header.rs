@@ -30,7 +30,7 @@ const FILES: &[(&str, Feature)] = &[
 ];
 
 /// Files of `src/ffi/` that declare nothing.
-const INTERNAL: &[&str] = &["mod", "boundary", "names", "options", "sampler_params"];
+const INTERNAL: &[&str] = &["mod", "boundary", "enumeration", "names", "options", "sampler_params"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Feature {
@@ -54,9 +54,34 @@ fn combined_source() -> String {
             Feature::None => "",
             Feature::Torch => "#[cfg(feature = \"torch\")]\n",
         };
+        let text = expand_enumerations(&text);
         writeln!(source, "{condition}mod {name} {{\n{text}\n}}").unwrap();
     }
     source
+}
+
+/// The text with each `enumeration! { … }` as the `enum` that C sees. cbindgen does not expand
+/// macros.
+fn expand_enumerations(text: &str) -> String {
+    let mut expanded = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if line == "enumeration! {" {
+            inside = true;
+        } else if inside && line == "}" {
+            inside = false;
+        } else if inside && trimmed.starts_with("hr_") {
+            let name = trimmed.split(' ').next().unwrap();
+            writeln!(expanded, "#[repr(u32)]\npub enum {name} {{").unwrap();
+        } else if inside && trimmed.starts_with("HR_") {
+            let member = trimmed.split(" => ").next().unwrap().trim_end_matches(',');
+            writeln!(expanded, "{member},").unwrap();
+        } else {
+            writeln!(expanded, "{line}").unwrap();
+        }
+    }
+    expanded
 }
 
 /// The generated header. It is made once, because tests that run in parallel would write the same
@@ -82,8 +107,8 @@ fn make() -> String {
     finish(&String::from_utf8(header).unwrap())
 }
 
-/// Adds what cbindgen cannot: the attribute of functions that return a status, and the inline function
-/// `hr_…_init` behind each `hr_…_init_sized`.
+/// Adds what cbindgen cannot: the attribute of functions that return a status, and the inline
+/// function `hr_…_init` behind each `hr_…_init_sized`.
 fn finish(header: &str) -> String {
     let mut finished = String::new();
     let mut lines = header.lines().peekable();
