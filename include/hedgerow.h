@@ -204,7 +204,7 @@ typedef uint32_t hr_grammar_notation;
 #endif // __cplusplus
 
 /**
- * In which order the declared keys of an object come.
+ * The order of the declared keys of an object.
  */
 enum hr_key_order
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -273,7 +273,7 @@ typedef uint32_t hr_whitespace;
 #endif // __cplusplus
 
 /**
- * Which keys beyond the declared ones an object may have where the schema does not say.
+ * The keys that an object may have beside the declared ones, if the schema does not say.
  */
 enum hr_additional_properties
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -299,7 +299,7 @@ typedef uint32_t hr_additional_properties;
 #endif // __cplusplus
 
 /**
- * How strings are spelt.
+ * The spelling of strings.
  */
 enum hr_escapes
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -333,7 +333,7 @@ typedef uint32_t hr_escapes;
 #endif // __cplusplus
 
 /**
- * Whether an undeclared key may come twice in one object.
+ * The treatment of undeclared keys that come twice in one object.
  */
 enum hr_unique_keys
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -358,7 +358,7 @@ typedef uint32_t hr_unique_keys;
 #endif // __cplusplus
 
 /**
- * How numbers are spelt.
+ * The spelling of numbers.
  */
 enum hr_numbers
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -384,7 +384,7 @@ typedef uint32_t hr_numbers;
 #endif // __cplusplus
 
 /**
- * What "format" does.
+ * The effect of "format".
  */
 enum hr_format
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -409,7 +409,7 @@ typedef uint32_t hr_format;
 #endif // __cplusplus
 
 /**
- * What a "format" that nobody knows does.
+ * The effect of a "format" that is not known.
  */
 enum hr_unknown_format
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -434,7 +434,7 @@ typedef uint32_t hr_unknown_format;
 #endif // __cplusplus
 
 /**
- * What a keyword that cannot be enforced does.
+ * The treatment of a keyword that cannot be enforced.
  */
 enum hr_strictness
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -459,7 +459,7 @@ typedef uint32_t hr_strictness;
 #endif // __cplusplus
 
 /**
- * What "contentEncoding" does.
+ * The effect of "contentEncoding".
  */
 enum hr_content_encoding
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -582,7 +582,7 @@ typedef uint32_t hr_chain_order;
 #endif // __cplusplus
 
 /**
- * What top-k does with tokens whose logit equals the k-th largest.
+ * The treatment of tokens whose logit equals the k-th largest.
  */
 enum hr_top_k_ties
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -723,7 +723,7 @@ typedef uint32_t hr_mirostat;
 #endif // __cplusplus
 
 /**
- * How a watermark's green list depends on the text.
+ * The tokens that decide a watermark's green list.
  */
 enum hr_watermark
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -1171,8 +1171,8 @@ typedef struct hr_document {
 } hr_document;
 
 /**
- * How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is
- * wanted. Pointers are needed only until the schema is compiled.
+ * Options for compiling a JSON Schema. Initialise them with hr_schema_options_init(), then change
+ * what is wanted. Pointers are needed only until the schema is compiled.
  */
 typedef struct hr_schema_options {
     /**
@@ -1221,19 +1221,19 @@ typedef struct hr_schema_options {
      */
     hr_numbers numbers;
     /**
-     * What "format" does. Default HR_FORMAT_ASSERT.
+     * The effect of "format". Default HR_FORMAT_ASSERT.
      */
     hr_format format;
     /**
-     * What an unknown "format" does. Default HR_UNKNOWN_FORMAT_WARN.
+     * The effect of an unknown "format". Default HR_UNKNOWN_FORMAT_WARN.
      */
     hr_unknown_format unknown_format;
     /**
-     * What a keyword that cannot be enforced does. Default HR_STRICTNESS_STRICT.
+     * The treatment of a keyword that cannot be enforced. Default HR_STRICTNESS_STRICT.
      */
     hr_strictness strictness;
     /**
-     * What "contentEncoding" does. Default HR_CONTENT_ENCODING_ASSERT.
+     * The effect of "contentEncoding". Default HR_CONTENT_ENCODING_ASSERT.
      */
     hr_content_encoding content_encoding;
     /**
@@ -1249,7 +1249,7 @@ typedef struct hr_schema_options {
      */
     size_t document_count;
     /**
-     * How many steps combining the schema's parts may take before it is given up. Default 250,000.
+     * Largest number of steps for combining the schema's parts. Default 250,000.
      */
     uint64_t fuel;
 } hr_schema_options;
@@ -1338,7 +1338,7 @@ typedef struct hr_token_bias {
      */
     uint32_t token;
     /**
-     * What is added.
+     * The number that is added.
      */
     float bias;
 } hr_token_bias;
@@ -1352,7 +1352,7 @@ typedef struct hr_token_sequence {
      */
     const uint32_t *tokens;
     /**
-     * How many.
+     * Number of tokens.
      */
     size_t count;
     /**
@@ -1379,11 +1379,11 @@ typedef struct hr_sampler_options {
      */
     uint64_t seed;
     /**
-     * Which of several completions of one request this is: each draws its own numbers. Default 0.
+     * Index of the completion, if a request has several: each draws its own numbers. Default 0.
      */
     uint32_t completion;
     /**
-     * How the draw is made. Default HR_SELECTION_INVERSE_CDF.
+     * The way to draw a token. Default HR_SELECTION_INVERSE_CDF.
      */
     hr_selection selection;
     /**
@@ -1405,7 +1405,7 @@ typedef struct hr_sampler_options {
      */
     size_t top_k;
     /**
-     * What top-k does with ties. Default HR_TOP_K_TIES_LOWEST_ID.
+     * The treatment of ties by top-k. Default HR_TOP_K_TIES_LOWEST_ID.
      */
     hr_top_k_ties top_k_ties;
     /**
@@ -1470,7 +1470,7 @@ typedef struct hr_sampler_options {
      */
     float smoothing_curve;
     /**
-     * How the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
+     * The rule by which the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
      */
     hr_dynamic_temperature dynamic_temperature;
     /**
@@ -1516,8 +1516,8 @@ typedef struct hr_sampler_options {
      */
     float repetition_penalty;
     /**
-     * How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all
-     * (default).
+     * Number of the last tokens, of prompt and output, that the repetition penalty looks at; 0 is
+     * all (default).
      */
     size_t repetition_window;
     /**
@@ -1627,7 +1627,7 @@ typedef struct hr_sampler_options {
      */
     uint32_t forced_last;
     /**
-     * Where a watermark's green list comes from. Default HR_WATERMARK_OFF.
+     * The source of a watermark's green list. Default HR_WATERMARK_OFF.
      */
     hr_watermark watermark;
     /**

@@ -54,7 +54,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What top-k does with tokens whose logit equals the k-th largest.
+    /// The treatment of tokens whose logit equals the k-th largest.
     hr_top_k_ties for Ties {
         /// Keep exactly k, the lowest ids among equals.
         HR_TOP_K_TIES_LOWEST_ID = 0 => Ties::LowestId,
@@ -98,7 +98,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// How a watermark's green list depends on the text.
+    /// The tokens that decide a watermark's green list.
     hr_watermark {
         /// No watermark.
         HR_WATERMARK_OFF = 0,
@@ -115,7 +115,7 @@ enumeration! {
 pub struct hr_token_bias {
     /// The token.
     pub token: u32,
-    /// What is added.
+    /// The number that is added.
     pub bias: f32,
 }
 
@@ -125,7 +125,7 @@ pub struct hr_token_bias {
 pub struct hr_token_sequence {
     /// The tokens.
     pub tokens: *const u32,
-    /// How many.
+    /// Number of tokens.
     pub count: usize,
     /// For sequence_bias: added to the logit of the last token where the tokens before it have just
     /// been generated.
@@ -144,9 +144,9 @@ pub struct hr_sampler_options {
     pub struct_size: usize,
     /// Seed of the random numbers. Default 0.
     pub seed: u64,
-    /// Which of several completions of one request this is: each draws its own numbers. Default 0.
+    /// Index of the completion, if a request has several: each draws its own numbers. Default 0.
     pub completion: u32,
-    /// How the draw is made. Default HR_SELECTION_INVERSE_CDF.
+    /// The way to draw a token. Default HR_SELECTION_INVERSE_CDF.
     pub selection: hr_selection,
     /// Order of the steps. Default HR_CHAIN_ORDER_HF.
     pub order: hr_chain_order,
@@ -158,7 +158,7 @@ pub struct hr_sampler_options {
     pub custom_order: hr_text,
     /// Keep the k most probable tokens; 0 is off (default).
     pub top_k: usize,
-    /// What top-k does with ties. Default HR_TOP_K_TIES_LOWEST_ID.
+    /// The treatment of ties by top-k. Default HR_TOP_K_TIES_LOWEST_ID.
     pub top_k_ties: hr_top_k_ties,
     /// Keep the most probable tokens whose mass reaches p, in [0, 1]; 1 is off (default).
     pub top_p: f32,
@@ -191,7 +191,7 @@ pub struct hr_sampler_options {
     pub smoothing_factor: f32,
     /// Curve of the smoothing; 1 is the plain quadratic (default).
     pub smoothing_curve: f32,
-    /// How the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
+    /// The rule by which the temperature changes. Default HR_DYNAMIC_TEMPERATURE_OFF.
     pub dynamic_temperature: hr_dynamic_temperature,
     /// For HR_DYNAMIC_TEMPERATURE_RANGE: the temperature at entropy 0. Default 0.
     pub dynamic_temperature_low: f32,
@@ -215,8 +215,8 @@ pub struct hr_sampler_options {
     pub adaptive_p_decay: f32,
     /// Divides positive and multiplies negative logits of seen tokens, above 0; 1 is off (default).
     pub repetition_penalty: f32,
-    /// How many of the last tokens, of prompt and output, the repetition penalty looks at; 0 is all
-    /// (default).
+    /// Number of the last tokens, of prompt and output, that the repetition penalty looks at; 0 is
+    /// all (default).
     pub repetition_window: usize,
     /// Subtracted from a logit for each time the token is in the output, in [-2, 2]; 0 is off
     /// (default).
@@ -272,7 +272,7 @@ pub struct hr_sampler_options {
     pub forced_first: u32,
     /// The token at position max_tokens - 1; HR_NO_TOKEN leaves it free (default).
     pub forced_last: u32,
-    /// Where a watermark's green list comes from. Default HR_WATERMARK_OFF.
+    /// The source of a watermark's green list. Default HR_WATERMARK_OFF.
     pub watermark: hr_watermark,
     /// Position from which the exponential decay acts. Default 0.
     pub exponential_decay_start: usize,

@@ -22,7 +22,7 @@ use std::ffi::c_char;
 use std::ptr;
 
 enumeration! {
-    /// In which order the declared keys of an object come.
+    /// The order of the declared keys of an object.
     hr_key_order for KeyOrder {
         /// As declared, then all others in any order.
         HR_KEY_ORDER_DECLARED = 0 => KeyOrder::Declared,
@@ -53,7 +53,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// Which keys beyond the declared ones an object may have where the schema does not say.
+    /// The keys that an object may have beside the declared ones, if the schema does not say.
     hr_additional_properties for AdditionalProperties {
         /// Any, as JSON Schema says.
         HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0 => AdditionalProperties::AsSchema,
@@ -64,7 +64,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// How strings are spelt.
+    /// The spelling of strings.
     hr_escapes for EscapePolicy {
         /// Free strings with every escape JSON knows; declared keys, enum and const only with those
         /// it requires.
@@ -79,7 +79,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// Whether an undeclared key may come twice in one object.
+    /// The treatment of undeclared keys that come twice in one object.
     hr_unique_keys for UniqueKeys {
         /// No key comes twice.
         HR_UNIQUE_KEYS_ENFORCED = 0 => UniqueKeys::Enforced,
@@ -89,7 +89,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// How numbers are spelt.
+    /// The spelling of numbers.
     hr_numbers for Numbers {
         /// Free numbers in full JSON syntax; under bounds exponents in scientific notation only,
         /// under multipleOf none; whole numbers without ".0".
@@ -100,7 +100,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What "format" does.
+    /// The effect of "format".
     hr_format for FormatPolicy {
         /// Known formats are enforced.
         HR_FORMAT_ASSERT = 0 => FormatPolicy::Assert,
@@ -110,7 +110,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What "contentEncoding" does.
+    /// The effect of "contentEncoding".
     hr_content_encoding for ContentEncoding {
         /// "base64" is enforced.
         HR_CONTENT_ENCODING_ASSERT = 0 => ContentEncoding::Assert,
@@ -138,7 +138,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What a "format" that nobody knows does.
+    /// The effect of a "format" that is not known.
     hr_unknown_format for UnknownFormat {
         /// It is ignored, as the specification says.
         HR_UNKNOWN_FORMAT_WARN = 0 => UnknownFormat::Warn,
@@ -148,7 +148,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What a keyword that cannot be enforced does.
+    /// The treatment of a keyword that cannot be enforced.
     hr_strictness for Strictness {
         /// It is an error.
         HR_STRICTNESS_STRICT = 0 => Strictness::Strict,
@@ -167,8 +167,8 @@ pub struct hr_document {
     pub text: hr_text,
 }
 
-/// How a JSON Schema is compiled. Set it up with hr_schema_options_init(), then change what is
-/// wanted. Pointers are needed only until the schema is compiled.
+/// Options for compiling a JSON Schema. Initialise them with hr_schema_options_init(), then change
+/// what is wanted. Pointers are needed only until the schema is compiled.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_schema_options {
@@ -195,13 +195,13 @@ pub struct hr_schema_options {
     pub unique_keys: hr_unique_keys,
     /// Spelling of numbers. Default HR_NUMBERS_CANONICAL.
     pub numbers: hr_numbers,
-    /// What "format" does. Default HR_FORMAT_ASSERT.
+    /// The effect of "format". Default HR_FORMAT_ASSERT.
     pub format: hr_format,
-    /// What an unknown "format" does. Default HR_UNKNOWN_FORMAT_WARN.
+    /// The effect of an unknown "format". Default HR_UNKNOWN_FORMAT_WARN.
     pub unknown_format: hr_unknown_format,
-    /// What a keyword that cannot be enforced does. Default HR_STRICTNESS_STRICT.
+    /// The treatment of a keyword that cannot be enforced. Default HR_STRICTNESS_STRICT.
     pub strictness: hr_strictness,
-    /// What "contentEncoding" does. Default HR_CONTENT_ENCODING_ASSERT.
+    /// The effect of "contentEncoding". Default HR_CONTENT_ENCODING_ASSERT.
     pub content_encoding: hr_content_encoding,
     /// The draft of schemas without "$schema". Default HR_DRAFT_UNSPECIFIED.
     pub draft: hr_draft,
@@ -209,7 +209,7 @@ pub struct hr_schema_options {
     pub documents: *const hr_document,
     /// Number of documents.
     pub document_count: usize,
-    /// How many steps combining the schema's parts may take before it is given up. Default 250,000.
+    /// Largest number of steps for combining the schema's parts. Default 250,000.
     pub fuel: u64,
 }
 

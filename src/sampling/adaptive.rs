@@ -1,7 +1,8 @@
 //! Adaptive-p: steers the probability of chosen tokens to a target.
 //!
-//! A moving average of the probabilities that chosen tokens had shifts the target so that the average comes back to
-//! it; candidates far from the shifted target lose weight. It is the last step of a chain.
+//! A moving average of the probabilities that chosen tokens had shifts the target so that the
+//! average comes back to it; candidates far from the shifted target lose weight. It is the last
+//! step of a chain.
 //!
 //! Source: MrJackSpade's adaptive-p sampler, as in llama.cpp.
 

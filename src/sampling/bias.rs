@@ -5,7 +5,8 @@
 use super::penalties::EditLogits;
 use crate::vocab::TokenId;
 
-/// Adds each bias to its token's logit (−∞ bans). Gives the first token that the logits do not have.
+/// Adds each bias to its token's logit (−∞ bans). Gives the first token that the logits do not
+/// have.
 ///
 /// Source: OpenAI's API reference (`logit_bias`).
 pub fn logit_bias(logits: &mut (impl EditLogits + ?Sized), biases: &[(TokenId, f32)]) -> Result<(), TokenId> {
@@ -17,10 +18,11 @@ pub fn logit_bias(logits: &mut (impl EditLogits + ?Sized), biases: &[(TokenId, f
     Ok(())
 }
 
-/// Adds a bias to the last token of a sequence where `history` ends with the tokens before it; sequences of one token always apply.
+/// Adds a bias to the last token of a sequence where `history` ends with the tokens before it;
+/// sequences of one token always apply.
 ///
-/// Source: `SequenceBiasLogitsProcessor` of Hugging Face transformers. (Difference: transformers needs a history as long as
-/// the whole sequence; here the tokens before the last suffice.)
+/// Source: `SequenceBiasLogitsProcessor` of Hugging Face transformers. (Difference: transformers
+/// needs a history as long as the whole sequence; here the tokens before the last suffice.)
 pub fn sequence_bias(
     logits: &mut (impl EditLogits + ?Sized),
     sequences: &[(Vec<TokenId>, f32)],
@@ -64,7 +66,8 @@ pub fn suppress(logits: &mut (impl EditLogits + ?Sized), tokens: &[TokenId]) -> 
     Ok(())
 }
 
-/// Bans every token that would repeat an n-gram of `history`; n = 0 bans nothing. O(len(history) · n).
+/// Bans every token that would repeat an n-gram of `history`; n = 0 bans nothing. O(len(history) ·
+/// n).
 ///
 /// Source: Paulus, Xiong, Socher, 2017; as in Hugging Face transformers.
 pub fn no_repeat_ngram(logits: &mut (impl EditLogits + ?Sized), n: usize, history: &[TokenId]) {
@@ -79,7 +82,8 @@ pub fn no_repeat_ngram(logits: &mut (impl EditLogits + ?Sized), n: usize, histor
     }
 }
 
-/// Exponential length decay: after position `start`, l += abs(l) · (factor^(position − start) − 1) for the end tokens.
+/// Exponential length decay: after position `start`, l += abs(l) · (factor^(position − start) − 1)
+/// for the end tokens.
 ///
 /// Source: `ExponentialDecayLengthPenalty` of Hugging Face transformers.
 pub fn exponential_decay(

@@ -1,8 +1,8 @@
 //! The tokens still in play and their logits: what every step of a chain works on.
 //!
-//! Ids, logits and weights lie in separate arrays so that the exponentials run over plain floats. Most steps need neither a sort
-//! nor probabilities of everything: where a prefix of the sorted order ends is found without sorting
-//! (`prefix`). Sums are 64-bit.
+//! Ids, logits and weights lie in separate arrays so that the exponentials run over plain floats.
+//! Most steps need neither a sort nor probabilities of everything: where a prefix of the sorted
+//! order ends is found without sorting (`prefix`). Sums are 64-bit.
 
 use super::error::SamplingError;
 use super::prefix::{prefix_end, PrefixEnd, Work};
@@ -13,8 +13,9 @@ use std::cmp::Reverse;
 
 /// Candidate tokens with their logits, at least one, all logits finite.
 ///
-/// The law it stands for is softmax(logits). A step removes candidates or changes logits; removed candidates count
-/// as probability 0 from then on (the softmax is renormalised between steps).
+/// The distribution it stands for is softmax(logits). A step removes candidates or changes logits;
+/// removed candidates count as probability 0 from then on (the softmax is renormalised between
+/// steps).
 ///
 /// ```
 /// use hedgerow::sampling::{truncation, Candidates};
@@ -40,7 +41,7 @@ pub struct Candidates {
     work: Work,
 }
 
-/// What weights, sum and maximum are worth.
+/// The validity of weights, sum and maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 enum Weighed {
     /// Nothing.
@@ -52,7 +53,7 @@ enum Weighed {
     Yes,
 }
 
-/// Which candidates come first.
+/// The order of candidates.
 #[derive(Clone, Copy)]
 pub(crate) enum Order {
     /// The largest logits.
@@ -61,7 +62,7 @@ pub(crate) enum Order {
     Typical { offset: f32 },
 }
 
-/// Where typical logits lie: −ln p − H is (max − logit)·scale + offset.
+/// The place of typical logits: −ln p − H is (max − logit)·scale + offset.
 #[derive(Clone, Copy)]
 pub(crate) struct Centre {
     pub max: f32,
@@ -96,7 +97,8 @@ impl Candidates {
         Self::from_masked(logits, None)
     }
 
-    /// Every token with a finite logit that the packed `mask` (32 tokens a word, lowest bit first) allows.
+    /// Every token with a finite logit that the packed `mask` (32 tokens a word, lowest bit first)
+    /// allows.
     ///
     /// # Errors
     /// A NaN or +∞ among the allowed logits; no finite one; a mask longer than the row.
@@ -146,7 +148,7 @@ impl Candidates {
         self.ids.len()
     }
 
-    /// Whether there are none; never so for candidates that a constructor returned.
+    /// True if there are none; never so for candidates that a constructor returned.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -192,7 +194,8 @@ impl Candidates {
         self.ids.iter().zip(&self.logits).enumerate().map(|(i, (&id, &l))| (rank(l, id), i))
     }
 
-    /// The weights e^(logit − max), in the order of [`ids`](Self::ids), and their sum: p = weight / sum.
+    /// The weights e^(logit − max), in the order of [`ids`](Self::ids), and their sum: p = weight /
+    /// sum.
     pub fn weights(&mut self) -> (&[f32], f64) {
         self.weigh();
         (&self.weights, self.total)
@@ -225,14 +228,15 @@ impl Candidates {
         weights.iter().map(|&w| (w as f64 / total) as f32).collect()
     }
 
-    /// Entropy of the law in nats, 0 · ln 0 = 0.
+    /// Entropy of the distribution in nats, 0 · ln 0 = 0.
     pub fn entropy(&mut self) -> f64 {
         self.weigh();
         // H = ln Z − Σ p·d with d = l − max.
         (self.total.ln() - self.mean_distance()).max(0.0)
     }
 
-    /// Changes every logit. Entries that become −∞ or NaN are removed, +∞ is cut to the largest float.
+    /// Changes every logit. Entries that become −∞ or NaN are removed, +∞ is cut to the largest
+    /// float.
     pub(crate) fn map_logits(&mut self, mut f: impl FnMut(u32, f32) -> f32) {
         let mut lost = false;
         for (&id, l) in self.ids.iter().zip(&mut self.logits) {
@@ -329,7 +333,8 @@ impl Candidates {
     fn check_weights(&mut self) {
         self.weighed = match simd::extent(&self.weights).1 {
             1.0 => Weighed::Yes,
-            // Small enough to sum precisely, large enough that none of them has underflowed that matters.
+            // Small enough to sum precisely, large enough that none of them has underflowed that
+            // matters.
             1e-6.. => Weighed::Shares,
             _ => Weighed::No,
         };
@@ -342,7 +347,8 @@ impl Candidates {
         }
     }
 
-    /// Keeps the weights e^(logit − max) ≥ `bound`; where none is so large, all that equal the largest. O(n).
+    /// Keeps the weights e^(logit − max) ≥ `bound`; where none is so large, all that equal the
+    /// largest. O(n).
     ///
     /// Logits are compared instead, which tell apart what the rounding of weights does not.
     pub(crate) fn keep_weight(&mut self, bound: f64) {
@@ -351,7 +357,8 @@ impl Candidates {
         self.keep_at_least(max + bound.max(0.0).ln());
     }
 
-    /// Σ p·(logit − max), the mean distance from the largest logit: −ln p − H = (max − logit) + this.
+    /// Σ p·(logit − max), the mean distance from the largest logit: −ln p − H = (max − logit) +
+    /// this.
     pub(crate) fn mean_distance(&mut self) -> f64 {
         self.weigh();
         simd::moment(&self.logits, self.max, 1.0, &self.weights) / self.total
@@ -377,7 +384,7 @@ impl Candidates {
         }
     }
 
-    /// Where the `k` largest end; `None` if that is everything.
+    /// The end of the `k` largest; `None` if that is everything.
     fn largest_end(&mut self, k: usize) -> Option<PrefixEnd> {
         if k >= self.len() {
             return None;
@@ -388,11 +395,11 @@ impl Candidates {
         Some(prefix_end(&self.keys, Some(&self.ids), None, n, k as f64, &mut self.work))
     }
 
-    /// Puts candidates in an order (ties by rising id) and keeps while the mass *before* a candidate is below `bound` · (mass of
-    /// all). The first is always kept.
+    /// Puts candidates in an order (ties by rising id) and keeps while the mass *before* a
+    /// candidate is below `bound` · (mass of all). The first is always kept.
     ///
-    /// `mass` is the sum that `bound` refers to, in units of the weights; it is larger than the sum of the weights
-    /// if candidates that cannot be kept were left out beforehand.
+    /// `mass` is the sum that `bound` refers to, in units of the weights; it is larger than the sum
+    /// of the weights if candidates that cannot be kept were left out beforehand.
     pub(crate) fn keep_prefix(&mut self, bound: f64, mass: Option<f64>, order: Order) {
         self.weigh();
         let limit = bound * mass.unwrap_or(self.total);
@@ -408,17 +415,18 @@ impl Candidates {
         self.keep_ranked(end);
     }
 
-    /// Whether [`keep_prefix`](Self::keep_prefix) by probability keeps all of these, a prefix that some larger mass allowed,
-    /// when it is given `mass`.
+    /// True if [`keep_prefix`](Self::keep_prefix) by probability keeps all of these, a prefix that
+    /// some larger mass allowed, when it is given `mass`.
     pub(crate) fn is_prefix_of(&mut self, bound: f64, mass: f64) -> bool {
         self.weigh();
-        // The last of the prefix weighs least; rounding may put what is so near the limit on either side.
+        // The last of the prefix weighs least; rounding may put what is so near the limit on either
+        // side.
         let before = self.total - f64::from(simd::extent(&self.weights).0);
         before < bound * mass * (1.0 - 1e-9) || self.len() == 1
     }
 
-    /// Makes these what typical keeps of a whole row: `weights` has a weight for each entry of the row and `total` is their
-    /// sum.
+    /// Makes these what typical keeps of a whole row: `weights` has a weight for each entry of the
+    /// row and `total` is their sum.
     pub(crate) fn collect_typical(
         &mut self,
         row: &Row<'_>,
@@ -457,7 +465,8 @@ impl Candidates {
 
     /// Keeps the candidates whose key (with ties by id) ranks at or above `end`.
     fn keep_ranked(&mut self, end: PrefixEnd) {
-        // Of several candidates with the last key only some stay: the others' keys are moved out of the way.
+        // Of several candidates with the last key only some stay: the others' keys are moved out of
+        // the way.
         for at in end.equals(&self.keys, &mut self.work) {
             if self.ids[*at as usize] > end.id {
                 self.keys[*at as usize] = f32::NEG_INFINITY;
@@ -478,16 +487,18 @@ impl Candidates {
         ((self.logits[at] - self.max) as f64 - self.total.ln()) as f32
     }
 
-    /// The law as pairs of token and probability.
+    /// The distribution as pairs of token and probability.
     pub fn distribution(&mut self) -> Vec<(TokenId, f32)> {
         let p = self.probabilities();
         self.ids.iter().map(|&id| TokenId(id)).zip(p).collect()
     }
 }
 
-/// First place at which the running sum of the weights exceeds `target`; the last place if rounding keeps the sum below.
+/// First place at which the running sum of the weights exceeds `target`; the last place if rounding
+/// keeps the sum below.
 pub(crate) fn draw(weights: &[f32], target: f64) -> usize {
-    // Whole parts are summed in eight lanes first: a single running sum would wait for itself at every addition.
+    // Whole parts are summed in eight lanes first: a single running sum would wait for itself at
+    // every addition.
     const PART: usize = 256;
     let mut before = 0.0;
     for (part, weights) in weights.chunks(PART).enumerate() {

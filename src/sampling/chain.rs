@@ -1,6 +1,7 @@
 //! The order of a chain's steps.
 //!
-//! The grammar mask comes before every filter, so that the law is always "the chain applied to the masked logits".
+//! The grammar mask comes before every filter, so that the distribution is always "the chain
+//! applied to the masked logits".
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
@@ -9,12 +10,15 @@ use super::steps::{Step, LLAMA};
 /// Order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ChainOrder {
-    /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p, the other truncations.
+    /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p,
+    /// the other truncations.
     #[default]
     Hf,
-    /// As llama.cpp: biases, bans, penalties, mask, top-nσ, top-k, typical, top-p, min-p, XTC, temperature last.
+    /// As llama.cpp: biases, bans, penalties, mask, top-nσ, top-k, typical, top-p, min-p, XTC,
+    /// temperature last.
     Llama,
-    /// The caller's. Every step whose parameter is set must be listed, and [`Step::Mask`] before the first filter.
+    /// The caller's. Every step whose parameter is set must be listed, and [`Step::Mask`] before
+    /// the first filter.
     Custom(Vec<Step>),
 }
 
@@ -81,7 +85,7 @@ impl ChainOrder {
         let filter = steps.iter().position(|&step| step.is_filter());
         match (mask, filter) {
             (Some(mask), Some(filter)) if filter < mask => fault(format!(
-                "`{}` is listed before `mask`; the mask comes before everything that looks at the whole law",
+                "`{}` is listed before `mask`; the mask comes before everything that looks at the whole distribution",
                 steps[filter].name()
             )),
             _ => Ok(()),

@@ -1,20 +1,25 @@
-//! DRY, "don't repeat yourself": penalises the token that would continue a repetition of the text's end.
+//! DRY, "don't repeat yourself": penalises the token that would continue a repetition of the text's
+//! end.
 //!
-//! For every earlier place where the last tokens occur, the token that followed there would make the repetition one longer. Its
-//! penalty grows exponentially with the length of the match. All match lengths come from one run of the Z-algorithm over the
-//! reversed text, O(n), where the first implementations compared at every place, O(n²).
+//! For every earlier place where the last tokens occur, the token that followed there would make
+//! the repetition one longer. Its penalty grows exponentially with the length of the match. All
+//! match lengths come from one run of the Z-algorithm over the reversed text, O(n), where the first
+//! implementations compared at every place, O(n²).
 //!
-//! Source: p-e-w, text-generation-webui pull request 5677, 2024; Gusfield, "Algorithms on strings, trees and sequences", 1997 (Z).
+//! Source: p-e-w, text-generation-webui pull request 5677, 2024; Gusfield, "Algorithms on strings,
+//! trees and sequences", 1997 (Z).
 
 use super::penalties::EditLogits;
 use super::rules::Dry;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 
-/// l −= multiplier · base^(length − allowed) for every token that would extend a repetition of at least `allowed` tokens.
+/// l −= multiplier · base^(length − allowed) for every token that would extend a repetition of at
+/// least `allowed` tokens.
 ///
-/// `history` is prompt and output, oldest first. A repetition does not reach across a breaker, and a breaker is never
-/// penalised. Of several repetitions that a token would extend, the longest counts. The power is cut where it would overflow.
+/// `history` is prompt and output, oldest first. A repetition does not reach across a breaker, and
+/// a breaker is never penalised. Of several repetitions that a token would extend, the longest
+/// counts. The power is cut where it would overflow.
 pub fn dry(logits: &mut (impl EditLogits + ?Sized), history: &[TokenId], rule: &Dry) {
     for (token, length) in extensions(history, rule) {
         let exponent = (length - rule.allowed_length) as f64;
@@ -46,7 +51,8 @@ fn extensions(history: &[TokenId], rule: &Dry) -> HashMap<TokenId, usize> {
     longest
 }
 
-/// For every place, the length of the longest common prefix of the text and the text from that place on.
+/// For every place, the length of the longest common prefix of the text and the text from that
+/// place on.
 fn z_lengths(text: &[TokenId]) -> Vec<usize> {
     let mut z = vec![0; text.len()];
     let (mut left, mut right) = (0, 0);
@@ -76,7 +82,8 @@ mod tests {
         let mut out = HashMap::new();
         let n = history.len();
         for end in 1..n {
-            // history[..end] is compared backwards with the whole history; history[end] is what followed.
+            // history[..end] is compared backwards with the whole history; history[end] is what
+            // followed.
             let mut length = 0;
             while length < end
                 && history[end - 1 - length] == history[n - 1 - length]

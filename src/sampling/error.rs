@@ -1,10 +1,11 @@
 //! Errors of sampling: what was wrong, where, and what to do about it.
 //!
-//! A sampler never answers with a NaN or with a token outside the support; whatever cannot be sampled is one of these.
+//! A sampler never answers with a NaN or with a token outside the support; whatever cannot be
+//! sampled is one of these.
 
 use crate::vocab::TokenId;
 
-/// Why a row of logits could not be sampled, or why parameters were refused.
+/// A row of logits that cannot be sampled, or parameters that are refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplingError {
@@ -35,19 +36,19 @@ pub enum SamplingError {
         first: &'static str,
         /// The second parameter.
         second: &'static str,
-        /// Why they cannot be used together, and what to change.
+        /// The conflict, and a remedy.
         reason: &'static str,
     },
     /// A custom chain order is not usable.
     #[error("chain order: {reason}")]
     Order {
-        /// What is wrong with it, and what to change.
+        /// The fault, and a remedy.
         reason: String,
     },
     /// No token is left to draw from.
     #[error("no token can be drawn: {reason}")]
     EmptySupport {
-        /// What removed the tokens, and what to change.
+        /// The step that removed the tokens, and a remedy.
         reason: &'static str,
     },
     /// A logit is NaN.
@@ -97,7 +98,7 @@ pub enum SamplingError {
         api: &'static str,
         /// JSON pointer of the field.
         pointer: String,
-        /// What is wrong with it, and what to change.
+        /// The fault, and a remedy.
         reason: String,
     },
 }

@@ -1,7 +1,7 @@
-//! What a sampler remembers: the tokens so far and the state of its feedback rules.
+//! The memory of a sampler: the tokens so far and the state of its feedback rules.
 //!
-//! The tokens are a stack, counts are kept beside it, and every accepted token pushes the feedback state that holds after
-//! it. So a checkpoint is one number, and a rollback pops: O(1) a token.
+//! The tokens are a stack, counts are kept beside it, and every accepted token pushes the feedback
+//! state that holds after it. So a checkpoint is one number, and a rollback pops: O(1) a token.
 
 use super::adaptive::Average;
 use crate::vocab::TokenId;

@@ -1,4 +1,5 @@
-//! Log probabilities beside a token: of the model's own law (raw) and of the law it was drawn from (processed).
+//! Log probabilities beside a token: of the model's own distribution (raw) and of the distribution
+//! it was drawn from (processed).
 
 use super::candidates::Candidates;
 use super::error::SamplingError;
@@ -9,13 +10,14 @@ use crate::vocab::TokenId;
 /// Log probabilities at one position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logprobs {
-    /// ln p of the chosen token; −∞ if the law excludes it.
+    /// ln p of the chosen token; −∞ if the distribution excludes it.
     pub chosen: f32,
     /// The most probable tokens with ln p, most probable first, ties by lowest id.
     pub top: Vec<(TokenId, f32)>,
 }
 
-/// Log probabilities under softmax of the row as the model gave it: no mask, penalties or temperature.
+/// Log probabilities under softmax of the row as the model gave it: no mask, penalties or
+/// temperature.
 ///
 /// About two passes over the row.
 ///
@@ -70,10 +72,12 @@ pub fn log_softmax(logits: &[f32]) -> Result<Vec<f32>, SamplingError> {
     Ok(logits.iter().map(|&l| ((l - index.max) as f64 - log_total) as f32).collect())
 }
 
-/// Log probabilities under a law, such as that of [`Sampler::distribution`](crate::sampling::Sampler::distribution). O(n log n).
-pub fn processed(law: &[(TokenId, f32)], token: TokenId, top: usize) -> Logprobs {
-    let chosen = law.iter().find(|entry| entry.0 == token).map_or(f32::NEG_INFINITY, |entry| entry.1.ln());
-    let mut sorted = law.to_vec();
+/// Log probabilities under a distribution, such as that of
+/// [`Sampler::distribution`](crate::sampling::Sampler::distribution). O(n log n).
+pub fn processed(distribution: &[(TokenId, f32)], token: TokenId, top: usize) -> Logprobs {
+    let chosen =
+        distribution.iter().find(|entry| entry.0 == token).map_or(f32::NEG_INFINITY, |entry| entry.1.ln());
+    let mut sorted = distribution.to_vec();
     sorted.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     sorted.truncate(top);
     Logprobs { chosen, top: sorted.into_iter().map(|(token, p)| (token, p.ln())).collect() }
@@ -87,15 +91,15 @@ mod tests {
     fn raw_and_processed_agree_on_a_plain_law() {
         let row: Vec<f32> = (0..700).map(|i| ((i * 37) % 100) as f32 / 10.0).collect();
         let a = raw(&row, TokenId(5), 20).unwrap();
-        let law = Candidates::from_logits(&row).unwrap().distribution();
-        let b = processed(&law, TokenId(5), 20);
+        let distribution = Candidates::from_logits(&row).unwrap().distribution();
+        let b = processed(&distribution, TokenId(5), 20);
         assert!((a.chosen - b.chosen).abs() < 1e-5);
         assert_eq!(a.top.len(), 20);
         for (x, y) in a.top.iter().zip(&b.top) {
             assert_eq!(x.0, y.0);
             assert!((x.1 - y.1).abs() < 1e-5);
         }
-        assert_eq!(processed(&law[1..3], TokenId(0), 5).chosen, f32::NEG_INFINITY);
+        assert_eq!(processed(&distribution[1..3], TokenId(0), 5).chosen, f32::NEG_INFINITY);
         assert_eq!(raw(&[0.0, f32::NEG_INFINITY], TokenId(1), 5).unwrap().chosen, f32::NEG_INFINITY);
         let all = log_softmax(&row).unwrap();
         assert!((all[5] - a.chosen).abs() < 1e-6);

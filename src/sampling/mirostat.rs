@@ -1,10 +1,11 @@
 //! Mirostat: steers the surprise of the text to a target by feedback.
 //!
-//! Surprise is measured in bits, of the token under the law it was drawn from (the truncated, renormalised one), as in llama.cpp. μ starts
-//! at 2τ and moves when a token is accepted: μ −= η(S − τ).
+//! Surprise is measured in bits, of the token under the distribution it was drawn from (the
+//! truncated, renormalised one), as in llama.cpp. μ starts at 2τ and moves when a token is
+//! accepted: μ −= η(S − τ).
 //!
-//! Source: Basu, Ramachandran, Keskar, Varshney, "Mirostat: a neural text decoding algorithm that directly controls
-//! perplexity", 2021.
+//! Source: Basu, Ramachandran, Keskar, Varshney, "Mirostat: a neural text decoding algorithm that
+//! directly controls perplexity", 2021.
 
 use super::candidates::Candidates;
 use super::rules::{Mirostat, MirostatVersion};
@@ -30,8 +31,9 @@ pub fn mirostat(candidates: &mut Candidates, rule: &Mirostat, mu: f64) {
     }
 }
 
-/// Version 1: with the exponent ŝ = Σ tᵢbᵢ / Σ tᵢ² of the top 100 (tᵢ = ln((i+2)/(i+1)), bᵢ = ln(pᵢ/pᵢ₊₁)), ε̂ = ŝ − 1 and n
-/// candidates, keeps the top k = (ε̂ · 2^μ / (1 − n^−ε̂))^(1/ŝ), at least one. For ε̂ → 0 the fraction tends to 2^μ / ln n.
+/// Version 1: with the exponent ŝ = Σ tᵢbᵢ / Σ tᵢ² of the top 100 (tᵢ = ln((i+2)/(i+1)), bᵢ =
+/// ln(pᵢ/pᵢ₊₁)), ε̂ = ŝ − 1 and n candidates, keeps the top k = (ε̂ · 2^μ / (1 − n^−ε̂))^(1/ŝ), at
+/// least one. For ε̂ → 0 the fraction tends to 2^μ / ln n.
 pub fn version_1(candidates: &mut Candidates, mu: f64) {
     let n = candidates.len() as f64;
     let mut head = candidates.clone();
@@ -62,7 +64,8 @@ fn zipf_k(s: f64, n: f64, mu: f64) -> usize {
     (k as usize).max(1)
 }
 
-/// Version 2: keeps −log₂ p ≤ μ, or one candidate if none is so little surprising: the largest, of the lowest id.
+/// Version 2: keeps −log₂ p ≤ μ, or one candidate if none is so little surprising: the largest, of
+/// the lowest id.
 pub fn version_2(candidates: &mut Candidates, mu: f64) {
     let (_, total) = candidates.weights();
     cut_surprise(candidates, mu, total);

@@ -1,13 +1,16 @@
 //! Sampling: from a row of logits to a token.
 //!
-//! [`Sampler`] runs a chain of steps over one row of logits, under an optional grammar mask, and draws a token. [`SamplingParams`] says
-//! which steps, [`ChainOrder`] in what order. Every strategy is also a function of its own on [`Candidates`], in the
-//! module of its family.
+//! [`Sampler`] runs a chain of steps over one row of logits, under an optional grammar mask, and
+//! draws a token. [`SamplingParams`] says which steps, [`ChainOrder`] in what order. Every strategy
+//! is also a function of its own on [`Candidates`], in the module of its family.
 //!
-//! - **Law.** P(token) = the chain applied to the masked logits, each step on the renormalised law that the step before left.
-//!   Shortcuts have the same law as the steps they replace.
-//! - **State** changes in [`Sampler::accept`] only; [`Sampler::checkpoint`] and [`Sampler::rollback`] serve beams and speculation.
-//! - **Random numbers** are counted, not generated in turn ([`Rng`]): the same seed gives the same tokens in any batch.
+//! - **Distribution.** P(token) = the chain applied to the masked logits, each step on the
+//!   renormalised distribution that the step before left. Shortcuts have the same distribution as
+//!   the steps they replace.
+//! - **State** changes in [`Sampler::accept`] only; [`Sampler::checkpoint`] and
+//!   [`Sampler::rollback`] serve beams and speculation.
+//! - **Random numbers** are counted, not generated in turn ([`Rng`]): the same seed gives the same
+//!   tokens in any batch.
 //! - **Errors, never NaN** ([`SamplingError`]).
 //!
 //! ```

@@ -1,10 +1,12 @@
-//! What to do to a row of logits, as plain data: one row of one table for each parameter.
+//! The parameters of sampling, as plain data: one row of one table for each parameter.
 //!
-//! Every strategy is off by default: `SamplingParams::default()` draws from softmax(logits). Fields are public; the by-value
-//! setters take plain values. [`SamplingParams::validate`] refuses what has no meaning, naming the field.
+//! Every strategy is off by default: `SamplingParams::default()` draws from softmax(logits). Fields
+//! are public; the by-value setters take plain values. [`SamplingParams::validate`] refuses what
+//! has no meaning, naming the field.
 //!
-//! From the rows below follow the fields, their defaults and documentation, the setters, the checks, the options of the command
-//! line with their help, and the texts that traces show ([`Parameter`]).
+//! From the rows below follow the fields, their defaults and documentation, the setters, the
+//! checks, the options of the command line with their help, and the texts that traces show
+//! ([`Parameter`]).
 
 use super::chain::ChainOrder;
 use super::error::SamplingError;
@@ -33,22 +35,22 @@ pub struct Parameter {
     pub name: &'static str,
     /// The form of its text, such as `P:T`.
     pub form: &'static str,
-    /// Who gives it.
+    /// The kind of caller that gives it.
     pub group: Group,
-    /// Whether it is a list; the text is that of the members with commas between them.
+    /// True for a list; the text is that of the members with commas between them.
     pub is_list: bool,
     help: &'static str,
     set: fn(&mut SamplingParams, &str) -> Result<(), String>,
     get: fn(&SamplingParams) -> String,
 }
 
-/// Who gives a parameter.
+/// The kinds of callers that give a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Group {
     /// Anybody.
     Common,
-    /// Who knows the strategy by name.
+    /// A caller who knows the strategy by name.
     Special,
     /// The loop around the sampler.
     Loop,
@@ -112,8 +114,9 @@ macro_rules! parameters {
         /// Parameters of a [`Sampler`](crate::sampling::Sampler).
         ///
         /// Formulas and edge cases stand with the functions that carry them out
-        /// ([`temperature`](crate::sampling::temperature), [`truncation`](crate::sampling::truncation),
-        /// [`penalties`](crate::sampling::penalties) and the other modules of this folder).
+        /// ([`temperature`](crate::sampling::temperature),
+        /// [`truncation`](crate::sampling::truncation), [`penalties`](crate::sampling::penalties)
+        /// and the other modules of this folder).
         ///
         /// ```
         /// use hedgerow::sampling::SamplingParams;
@@ -169,14 +172,16 @@ macro_rules! parameters {
 
 // Name, type, default, form of the text, who gives it, range of a plain number.
 parameters! {
-    /// Divides the logits, 0 or more: below 1 is sharper, above 1 more even; 0 always takes the most probable token, of the lowest
-    /// id among equals.
+    /// Divides the logits, 0 or more: below 1 is sharper, above 1 more even; 0 always takes the
+    /// most probable token, of the lowest id among equals.
     temperature: [f32] = 1.0, "T", Common, AT_LEAST_ZERO;
-    /// Temperature by position (`position:TOTAL`), entropy (`entropy`) or range (`range:LOW:HIGH[:EXPONENT]`).
+    /// Temperature by position (`position:TOTAL`), entropy (`entropy`) or range
+    /// (`range:LOW:HIGH[:EXPONENT]`).
     dynamic_temperature: [Option<DynamicTemperature>] = None, "RULE", Special, ANY;
     /// Keep the K most probable tokens; 0 keeps all.
     top_k: [usize] = 0, "K", Common, ANY;
-    /// Tokens equal to the last that top-k keeps: drop those of higher ids (`lowest-id`), or keep them (`keep-all`).
+    /// Tokens equal to the last that top-k keeps: drop those of higher ids (`lowest-id`), or keep
+    /// them (`keep-all`).
     top_k_ties: [Ties] = Ties::LowestId, "TIES", Special, ANY;
     /// Keep the most probable tokens until their mass reaches P, in [0, 1]; 1 keeps all.
     top_p: [f32] = 1.0, "P", Common, UNIT;
@@ -186,13 +191,15 @@ parameters! {
     typical_p: [f32] = 1.0, "P", Special, UNIT;
     /// Tail-free sampling: cut where the curve of probabilities flattens, Z in [0, 1]; 1 keeps all.
     tfs_z: [f32] = 1.0, "Z", Special, UNIT;
-    /// The end of the tail-free cut: `after` the token at which the weight passes Z, or `before` it, as llama.cpp did.
+    /// The end of the tail-free cut: `after` the token at which the weight passes Z, or `before`
+    /// it, as llama.cpp did.
     tfs_end: [TailFreeEnd] = TailFreeEnd::After, "END", Special, ANY;
     /// Keep tokens of probability at least E, in [0, 1); 0 keeps all.
     epsilon_cutoff: [f32] = 0.0, "E", Special, BELOW_ONE;
     /// Keep tokens of probability at least min(E, √E·exp(−entropy)), E in [0, 1); 0 keeps all.
     eta_cutoff: [f32] = 0.0, "E", Special, BELOW_ONE;
-    /// Keep tokens of probability at least A times the square of the largest, A in [0, 1]; 0 keeps all.
+    /// Keep tokens of probability at least A times the square of the largest, A in [0, 1]; 0 keeps
+    /// all.
     top_a: [f32] = 0.0, "A", Special, UNIT;
     /// Keep logits within N standard deviations of the largest, N above 0.
     top_n_sigma: [Option<f32>] = None, "N", Special, ABOVE_ZERO;
@@ -204,11 +211,14 @@ parameters! {
     xtc: [Option<Xtc>] = None, "P:T", Special, ANY;
     /// Quadratic smoothing of the logits.
     smoothing: [Option<Smoothing>] = None, "FACTOR[:CURVE]", Special, ANY;
-    /// Mirostat, which steers surprise by feedback: algorithm 1 or 2, target in bits (5), learning rate (0.1). Not with adaptive-p.
+    /// Mirostat, which steers surprise by feedback: algorithm 1 or 2, target in bits (5), learning
+    /// rate (0.1). Not with adaptive-p.
     mirostat: [Option<Mirostat>] = None, "VERSION[:TAU[:ETA]]", Special, ANY;
-    /// Adaptive-p, which steers the probability of chosen tokens towards a target. Not with Mirostat.
+    /// Adaptive-p, which steers the probability of chosen tokens towards a target. Not with
+    /// Mirostat.
     adaptive_p: [Option<AdaptiveP>] = None, "TARGET[:DECAY]", Special, ANY;
-    /// Divide positive and multiply negative logits of tokens seen so far, in prompt and output, by R above 0; 1 changes nothing.
+    /// Divide positive and multiply negative logits of tokens seen so far, in prompt and output, by
+    /// R above 0; 1 changes nothing.
     repetition_penalty: [f32] = 1.0, "R", Common, ABOVE_ZERO;
     /// Look at the last N tokens only for the repetition penalty.
     repetition_window: [Option<usize>] = None, "N", Common, ANY;
@@ -216,12 +226,14 @@ parameters! {
     frequency_penalty: [f32] = 0.0, "F", Common, PENALTY;
     /// Subtract A, in [-2, 2], from tokens that stand in the output.
     presence_penalty: [f32] = 0.0, "A", Common, PENALTY;
-    /// DRY, which penalises what would extend a repetition: multiplier, base (1.75), length that is free (2), how many of the last
-    /// tokens are searched (0 for all); behind a `/` tokens that no repetition reaches across.
+    /// DRY, which penalises what would extend a repetition: multiplier, base (1.75), length that is
+    /// free (2), how many of the last tokens are searched (0 for all); behind a `/` tokens that no
+    /// repetition reaches across.
     dry: [Option<Dry>] = None, "M[:BASE[:LENGTH[:WINDOW]]][/IDS]", Special, ANY;
     /// Add B to the logit of token ID; `-inf` bans it. A token named twice gets the sum.
     logit_bias: [Vec<(TokenId, f32)>] = Vec::new(), "ID=B", Common, ANY;
-    /// Add B to the last token of a sequence (ids with colons between them) when the tokens before it have just come.
+    /// Add B to the last token of a sequence (ids with colons between them) when the tokens before
+    /// it have just come.
     sequence_bias: [Vec<(Vec<TokenId>, f32)>] = Vec::new(), "ID:ID=B", Special, ANY;
     /// Never complete this sequence of tokens (ids with colons between them).
     bad_words: [Vec<Vec<TokenId>>] = Vec::new(), "ID:ID", Special, ANY;
@@ -233,7 +245,8 @@ parameters! {
     begin_suppressed_tokens: [Tokens] = Vec::new(), "ID", Special, ANY;
     /// No N tokens in a row may come twice, in prompt and output; 0 allows all.
     no_repeat_ngram: [usize] = 0, "N", Special, ANY;
-    /// After START tokens, raise the end tokens by their logits' size times FACTOR^(tokens since START) − 1. Needs end tokens.
+    /// After START tokens, raise the end tokens by their logits' size times FACTOR^(tokens since
+    /// START) − 1. Needs end tokens.
     exponential_decay: [Option<ExponentialDecay>] = None, "START:FACTOR", Special, ANY;
     /// The first token of the output.
     forced_first: [Option<TokenId>] = None, "ID", Special, ANY;
@@ -245,16 +258,17 @@ parameters! {
     min_tokens: [usize] = 0, "N", Loop, ANY;
     /// The greatest length: where `forced_last` applies, and what the decoding loop stops at.
     max_tokens: [Option<usize>] = None, "N", Loop, ANY;
-    /// Mark the output by a green list: share of green tokens, bias, key, and how many last tokens it depends on.
+    /// Mark the output by a green list: share of green tokens, bias, key, and how many last tokens
+    /// it depends on.
     watermark: [Option<Watermark>] = None, "RATIO:BIAS[:KEY[:WIDTH]]", Special, ANY;
     /// Order of the steps: `hf`, `llama`, or a list of step names with commas.
     order: [ChainOrder] = ChainOrder::Hf, "ORDER", Special, ANY;
-    /// How the draw is made: one random number against the cumulative law (`inverse-cdf`), or the largest of logits plus Gumbel
-    /// noise (`gumbel-max`).
+    /// The way to draw a token: one random number against the cumulative distribution
+    /// (`inverse-cdf`), or the largest of logits plus Gumbel noise (`gumbel-max`).
     selection: [Selection] = Selection::InverseCdf, "SELECTION", Special, ANY;
     /// Any number: the same seed and options give the same output.
     seed: [u64] = 0, "SEED", Common, ANY;
-    /// Which of several completions of one request this is: each draws its own numbers.
+    /// Index of the completion, if a request has several: each draws its own numbers.
     completion: [u32] = 0, "N", Loop, ANY;
 }
 

@@ -1,13 +1,16 @@
-//! Penalties for tokens that were already used, and the interface through which single logits are changed.
+//! Penalties for tokens that were already used, and the interface through which single logits are
+//! changed.
 
 use super::candidates::Candidates;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 
-/// Logits that can be changed one token at a time: a row in place (`[f32]`), or [`Candidates`] through [`CandidateLogits`].
+/// Logits that can be changed one token at a time: a row in place (`[f32]`), or [`Candidates`]
+/// through [`CandidateLogits`].
 pub trait EditLogits {
-    /// Applies `change` to the logit of `token`; false if there is no such token. Results above the largest float are cut to it,
-    /// NaN becomes −∞, and −∞ stays: no edit brings back a token that cannot be drawn.
+    /// Applies `change` to the logit of `token`; false if there is no such token. Results above the
+    /// largest float are cut to it, NaN becomes −∞, and −∞ stays: no edit brings back a token that
+    /// cannot be drawn.
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool;
 }
 
@@ -36,7 +39,8 @@ impl EditLogits for [f32] {
     }
 }
 
-/// Edits of candidates, found by id through an index that is built once; [`CandidateLogits::finish`] drops what became −∞.
+/// Edits of candidates, found by id through an index that is built once;
+/// [`CandidateLogits::finish`] drops what became −∞.
 pub struct CandidateLogits<'a> {
     candidates: &'a mut Candidates,
     places: HashMap<u32, usize>,
@@ -70,16 +74,19 @@ impl EditLogits for CandidateLogits<'_> {
     }
 }
 
-/// Repetition penalty: l > 0 becomes l / r, any other l becomes l · r, once for each token of `seen` (which names each once).
+/// Repetition penalty: l > 0 becomes l / r, any other l becomes l · r, once for each token of
+/// `seen` (which names each once).
 ///
-/// Source: Keskar et al., "CTRL", 2019; the case of negative logits as in Hugging Face transformers and llama.cpp.
+/// Source: Keskar et al., "CTRL", 2019; the case of negative logits as in Hugging Face transformers
+/// and llama.cpp.
 pub fn repetition(logits: &mut (impl EditLogits + ?Sized), seen: impl IntoIterator<Item = TokenId>, r: f32) {
     for token in seen {
         logits.edit(token, |l| if l > 0.0 { l / r } else { l * r });
     }
 }
 
-/// Frequency and presence penalties: l −= frequency · count + presence, for tokens with a count above 0.
+/// Frequency and presence penalties: l −= frequency · count + presence, for tokens with a count
+/// above 0.
 ///
 /// Source: OpenAI's API reference ("frequency and presence penalties").
 pub fn frequency_presence(

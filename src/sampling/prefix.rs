@@ -1,18 +1,20 @@
-//! Where a prefix of a sorted order ends, without sorting: for steps that keep the best tokens up to a mass or a number.
+//! The end of a prefix of a sorted order, without sorting: for steps that keep the best tokens up
+//! to a mass or a number.
 //!
-//! A sample of the keys tells about where the end is; one pass sums what lies above that band and picks the band out; there the end
-//! is looked for exactly, by a histogram and a sort of one of its buckets. If the sample misled, a histogram of all keys takes its
-//! place. So results are those of a full sort, up to the rounding of 64-bit sums, and the price is O(n) with two light passes.
+//! A sample of the keys tells about where the end is; one pass sums what lies above that band and
+//! picks the band out; there the end is looked for exactly, by a histogram and a sort of one of its
+//! buckets. If the sample misled, a histogram of all keys takes its place. So results are those of
+//! a full sort, up to the rounding of 64-bit sums, and the price is O(n) with two light passes.
 
 use super::candidates::rank;
 use super::simd;
 use std::cmp::Reverse;
 
-/// Where a prefix of the order by falling key, ties by rising id, ends: its last member.
+/// The end of a prefix of the order by falling key, ties by rising id: its last member.
 pub(super) struct PrefixEnd {
     pub key: f32,
     pub id: u32,
-    /// Whether no other candidate has that key; where that was not found out, it is not said.
+    /// True if no other candidate is known to have that key.
     alone: bool,
 }
 
@@ -27,11 +29,13 @@ impl PrefixEnd {
     }
 }
 
-/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Ids are places and weights are
-/// 1 if none are given; `total` is the weights' sum. Keys of −∞ stand for what is not there.
+/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Ids are
+/// places and weights are 1 if none are given; `total` is the weights' sum. Keys of −∞ stand for
+/// what is not there.
 ///
-/// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that band and picks out the
-/// band, in which the end is looked for exactly. If it is not there, the band is found by a histogram of all keys.
+/// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that
+/// band and picks out the band, in which the end is looked for exactly. If it is not there, the
+/// band is found by a histogram of all keys.
 pub(super) fn prefix_end(
     keys: &[f32],
     ids: Option<&[u32]>,
@@ -50,7 +54,8 @@ pub(super) fn prefix_end(
             work.places.clear();
             let above = simd::split(keys, weights, low, high, &mut work.places);
             let band: f64 = work.places.iter().map(|&i| weight(weights, i as usize)).sum();
-            // Strictly inside, with room for rounding: the first member above the limit must be in the band.
+            // Strictly inside, with room for rounding: the first member above the limit must be in
+            // the band.
             let slack = 1e-9 * limit;
             if above + slack < limit && above + band > limit + slack && !work.places.is_empty() {
                 return band_end(keys, ids, weights, above, limit, work);
@@ -72,8 +77,8 @@ pub(super) fn prefix_end(
     walk(keys, ids, weights, before, limit, work).0
 }
 
-/// The end of the prefix where a few heavy members decide it: if it falls on the same one of them wherever the light members
-/// stand.
+/// The end of the prefix where a few heavy members decide it: if it falls on the same one of them
+/// wherever the light members stand.
 fn heavy_end(
     keys: &[f32],
     ids: Option<&[u32]>,
@@ -94,11 +99,13 @@ fn heavy_end(
     // The light ones' mass, and room for rounding.
     let light = (total - heavy).max(0.0) + 1e-6 * total;
     let (end, reached) = walk(keys, ids, Some(weights), light, limit, work);
-    // With all light members before them the heavy ones up to the last reach the limit; so they must without any.
+    // With all light members before them the heavy ones up to the last reach the limit; so they
+    // must without any.
     (reached - light >= limit).then_some(PrefixEnd { alone: false, ..end })
 }
 
-/// The first bucket that reaches the limit (or the last that holds anything), and the mass before it.
+/// The first bucket that reaches the limit (or the last that holds anything), and the mass before
+/// it.
 fn crossing(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
     let (mut before, mut reached, mut cut) = (above, above, 0);
     for b in 0..BUCKETS {
@@ -130,7 +137,8 @@ fn weight(weights: Option<&[f32]>, i: usize) -> f64 {
     weights.map_or(1.0, |w| w[i] as f64)
 }
 
-/// Equal intervals between the largest key and the smallest. Any monotone map from keys to buckets would be right.
+/// Equal intervals between the largest key and the smallest. Any monotone map from keys to buckets
+/// would be right.
 struct Buckets {
     high: f32,
     scale: f32,
@@ -154,9 +162,9 @@ impl Buckets {
 
     /// An interval [low, high) that holds every key of bucket `b`, and few others.
     ///
-    /// The edges are 64-bit numbers rounded to the nearest key. Rounding keeps order, so the rounded upper edge may equal
-    /// the largest key of the bucket, as it does where buckets are narrower than the distance of neighbouring keys. The
-    /// interval therefore ends one key higher.
+    /// The edges are 64-bit numbers rounded to the nearest key. Rounding keeps order, so the
+    /// rounded upper edge may equal the largest key of the bucket, as it does where buckets are
+    /// narrower than the distance of neighbouring keys. The interval therefore ends one key higher.
     fn range(&self, b: usize) -> (f32, f32) {
         let edge = |b: f64| (self.high as f64 - b / self.scale as f64) as f32;
         if self.scale == 0.0 {
@@ -180,10 +188,11 @@ fn mass(masses: &[f64], b: usize) -> f64 {
     masses[b] + masses[BUCKETS + b] + masses[2 * BUCKETS + b] + masses[3 * BUCKETS + b]
 }
 
-/// Guesses two intervals of keys that hold the end of the prefix, a narrow and a wide one, from one key in 32.
+/// Guesses two intervals of keys that hold the end of the prefix, a narrow and a wide one, from one
+/// key in 32.
 ///
-/// The guess goes by what is left out, as that is made of many light tokens, which a sample represents well; what is kept
-/// may be a few heavy ones.
+/// The guess goes by what is left out, as that is made of many light tokens, which a sample
+/// represents well; what is kept may be a few heavy ones.
 fn sampled_bands(
     keys: &[f32],
     weights: Option<&[f32]>,
@@ -239,7 +248,8 @@ fn band_end(
     walk(keys, ids, weights, before, limit, work).0
 }
 
-/// Sorts the members that `work.places` names and walks them; also the mass up to and with the last one.
+/// Sorts the members that `work.places` names and walks them; also the mass up to and with the last
+/// one.
 fn walk(
     keys: &[f32],
     ids: Option<&[u32]>,

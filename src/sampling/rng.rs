@@ -1,13 +1,15 @@
 //! Random numbers by counting, not by state.
 //!
-//! Every number is a pure function of (seed, completion index, position, purpose, index): Philox4x32 with 10 rounds, a keyed
-//! bijection of 128-bit counters. So a request gets the same tokens alone, in any batch, on any thread, and after any number of
-//! rollbacks: there is no generator to rewind. The price is ten rounds of two multiplications for each number, about 10 ns.
+//! Every number is a pure function of (seed, completion index, position, purpose, index):
+//! Philox4x32 with 10 rounds, a keyed bijection of 128-bit counters. So a request gets the same
+//! tokens alone, in any batch, on any thread, and after any number of rollbacks: there is no
+//! generator to rewind. The price is ten rounds of two multiplications for each number, about 10
+//! ns.
 //!
-//! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011; constants and known answers from
-//! the authors' Random123 distribution.
+//! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011;
+//! constants and known answers from the authors' Random123 distribution.
 
-/// What a random number is used for. Two purposes at the same position never share a number.
+/// The purpose of a random number. Two purposes at the same position never share a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
 #[non_exhaustive]
@@ -41,19 +43,21 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The generator of completion `completion` (0 for a single completion) under `seed`. Every seed is fine.
+    /// The generator of completion `completion` (0 for a single completion) under `seed`. Every
+    /// seed is fine.
     pub fn new(seed: u64, completion: u32) -> Self {
         Rng { seed, completion }
     }
 
-    /// A number in [0, 1) with 53 random bits, for the token at `position` (0 for the first generated token).
+    /// A number in [0, 1) with 53 random bits, for the token at `position` (0 for the first
+    /// generated token).
     ///
     /// `index` tells apart several numbers of one purpose at one position.
     pub fn uniform(&self, position: u32, purpose: Purpose, index: u32) -> f64 {
         self.bits(position, purpose, index) as f64 * STEP
     }
 
-    /// A number of the standard Gumbel law, −ln(−ln u), always finite.
+    /// A number of the standard Gumbel distribution, −ln(−ln u), always finite.
     pub fn gumbel(&self, position: u32, purpose: Purpose, index: u32) -> f64 {
         gumbel_of(self.bits(position, purpose, index))
     }

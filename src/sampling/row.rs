@@ -1,8 +1,10 @@
-//! One row of logits as a sampler sees it: the caller's numbers, a mask over them, and a few changed entries.
+//! One row of logits as a sampler sees it: the caller's numbers, a mask over them, and a few
+//! changed entries.
 //!
-//! The caller's logits are never written. A mask is packed, 32 tokens a word; changed entries (penalties, biases, bans) are a sparse
-//! sorted list. Readers go through the row in blocks small enough for the first-level cache: a block that neither mask nor
-//! edit touches is the caller's memory itself, any other is put together in a scratch block. So nothing of the size of the
+//! The caller's logits are never written. A mask is packed, 32 tokens a word; changed entries
+//! (penalties, biases, bans) are a sparse sorted list. Readers go through the row in blocks small
+//! enough for the first-level cache: a block that neither mask nor edit touches is the caller's
+//! memory itself, any other is put together in a scratch block. So nothing of the size of the
 //! vocabulary is ever copied.
 
 use super::error::SamplingError;
@@ -11,7 +13,8 @@ use crate::vocab::TokenId;
 
 /// One row of logits, of shape `[vocab]`, in the number format the model left it in.
 ///
-/// Half-precision rows are given by their bits. Entries are finite or −∞ (a token that cannot be drawn).
+/// Half-precision rows are given by their bits. Entries are finite or −∞ (a token that cannot be
+/// drawn).
 ///
 /// ```
 /// use hedgerow::sampling::LogitRow;
@@ -37,7 +40,7 @@ impl LogitRow<'_> {
         }
     }
 
-    /// Whether the row has no logits at all.
+    /// True if the row has no logits at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -51,7 +54,8 @@ impl LogitRow<'_> {
         }
     }
 
-    /// All logits as 32-bit floats: the caller's own memory where it is that already, else a conversion into `scratch`.
+    /// All logits as 32-bit floats: the caller's own memory where it is that already, else a
+    /// conversion into `scratch`.
     pub(crate) fn widen<'s>(&'s self, scratch: &'s mut Vec<f32>) -> &'s [f32] {
         scratch.clear();
         match self {
@@ -99,7 +103,7 @@ pub(crate) fn check_lengths(logits: usize, mask: Option<&[u32]>) -> Result<(), S
     }
 }
 
-/// Whether the mask allows token `id`; tokens beyond the mask's end are not allowed.
+/// True if the mask allows token `id`; tokens beyond the mask's end are not allowed.
 pub(crate) fn allows(mask: &[u32], id: u32) -> bool {
     mask.get(id as usize / 32).is_some_and(|word| word >> (id % 32) & 1 != 0)
 }
@@ -132,12 +136,13 @@ impl<'a> Row<'a> {
         self.logits.len().div_ceil(BLOCK)
     }
 
-    /// Whether every block is the caller's own memory.
+    /// True if every block is the caller's own memory.
     pub fn is_plain(&self) -> bool {
         self.mask.is_none() && self.edits.is_empty()
     }
 
-    /// The entries of block `index`, put together in `scratch` if need be. `None` if the mask forbids all of them.
+    /// The entries of block `index`, put together in `scratch` if need be. `None` if the mask
+    /// forbids all of them.
     pub fn block<'s>(&self, index: usize, scratch: &'s mut [f32; BLOCK]) -> Option<&'s [f32]>
     where
         'a: 's,

@@ -1,8 +1,8 @@
 //! The settings of single steps, with their spelling as text and their ranges.
 //!
-//! Every type reads and writes one spelling: numbers with colons between them, in the order of the fields, as in `0.5:0.1` for
-//! [`Xtc`]; the rest may be left out where it has a usual value. Policies are their names. Command lines, traces and the table of
-//! parameters use it.
+//! Every type reads and writes one spelling: numbers with colons between them, in the order of the
+//! fields, as in `0.5:0.1` for [`Xtc`]; the rest may be left out where it has a usual value.
+//! Policies are their names. Command lines, traces and the table of parameters use it.
 
 use super::error::SamplingError;
 use crate::vocab::TokenId;
@@ -77,7 +77,7 @@ macro_rules! policy {
 pub(crate) use policy;
 
 policy! {
-    /// What top-k does with tokens whose logit equals the k-th largest.
+    /// The treatment of tokens whose logit equals the k-th largest.
     #[derive(Default)]
     enum Ties {
         /// Keep exactly k, the lowest ids among equals.
@@ -87,7 +87,8 @@ policy! {
         KeepAll = "keep-all",
     }
 
-    /// Where the tail-free cut falls once the cumulative weight passes z at index i (from 0) of the second differences.
+    /// The place of the tail-free cut once the cumulative weight passes z at index i (from 0) of
+    /// the second differences.
     #[derive(Default)]
     enum TailFreeEnd {
         /// Keep i + 1 tokens.
@@ -117,18 +118,19 @@ policy! {
         V2 = "2",
     }
 
-    /// How a token is drawn from the final law. The law is the same.
+    /// The way to draw a token from the final distribution. Both draw from the same distribution.
     #[derive(Default)]
     enum Selection {
         /// One random number, inverse distribution function.
         #[default]
         InverseCdf = "inverse-cdf",
-        /// argmax(l + g) with one Gumbel number a token: the choice between two tokens does not depend on the others.
+        /// argmax(l + g) with one Gumbel number a token: the choice between two tokens does not
+        /// depend on the others.
         GumbelMax = "gumbel-max",
     }
 }
 
-/// How the temperature changes.
+/// The rule by which the temperature changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DynamicTemperature {
     /// T · (1 + 0.3 · position / total); total 0 leaves T.
@@ -177,7 +179,7 @@ impl Default for Smoothing {
 /// Mirostat.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mirostat {
-    /// Which of the two algorithms.
+    /// The version of the algorithm.
     pub version: MirostatVersion,
     /// Target surprise in bits, > 0. Usual: 5.
     pub tau: f32,
@@ -217,7 +219,7 @@ pub struct Dry {
     pub base: f32,
     /// Repetitions up to this length are free. Default 2.
     pub allowed_length: usize,
-    /// How many of the last tokens are searched. Default: all.
+    /// Number of the last tokens that are searched. Default: all.
     pub window: Option<usize>,
     /// Tokens that no repetition reaches across. Default none.
     pub breakers: Vec<TokenId>,
@@ -230,7 +232,8 @@ impl Default for Dry {
     }
 }
 
-/// Exponential decay of the length: end tokens gain abs(l) · (factor^(position − start) − 1) after `start`.
+/// Exponential decay of the length: end tokens gain abs(l) · (factor^(position − start) − 1) after
+/// `start`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExponentialDecay {
     /// Position after which the end tokens gain.
@@ -248,11 +251,12 @@ pub struct Watermark {
     pub bias: f32,
     /// Secret key. Default 15485863.
     pub hashing_key: u64,
-    /// How the preceding tokens give the green list's seed. Default [`WatermarkSeeding::LeftHash`].
+    /// The way in which the preceding tokens give the green list's seed. Default
+    /// [`WatermarkSeeding::LeftHash`].
     pub seeding: WatermarkSeeding,
 }
 
-/// How a watermark's green list depends on the text.
+/// The tokens that decide a watermark's green list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WatermarkSeeding {
     /// By the last token.
@@ -260,7 +264,7 @@ pub enum WatermarkSeeding {
     LeftHash,
     /// By the last tokens and the candidate itself.
     SelfHash {
-        /// How many tokens, the candidate included, ≥ 1.
+        /// Number of tokens, the candidate included, ≥ 1.
         context_width: usize,
     },
 }
@@ -279,7 +283,7 @@ impl Default for Watermark {
 
 /// A value of a parameter, as text.
 pub(super) trait Value: Sized {
-    /// Whether it is a list, whose members can be given one by one.
+    /// True for a list, whose members can be given one by one.
     const IS_LIST: bool = false;
 
     fn read(text: &str) -> Result<Self, String>;
@@ -356,7 +360,7 @@ impl Value for TokenId {
     }
 }
 
-/// What is off unless it is given.
+/// Parameters that are off unless they are given.
 impl<T: Value> Value for Option<T> {
     const IS_LIST: bool = T::IS_LIST;
 
@@ -569,7 +573,8 @@ impl Value for AdaptiveP {
     }
 }
 
-/// `MULTIPLIER[:BASE[:LENGTH[:WINDOW]]]`, a window of 0 being all, and behind a `/` the breakers: `0.8:1.75:2:0/13,198`.
+/// `MULTIPLIER[:BASE[:LENGTH[:WINDOW]]]`, a window of 0 being all, and behind a `/` the breakers:
+/// `0.8:1.75:2:0/13,198`.
 impl Value for Dry {
     fn read(text: &str) -> Result<Self, String> {
         let expected = || "expected MULTIPLIER[:BASE[:LENGTH[:WINDOW]]][/BREAKERS]".to_owned();
@@ -625,7 +630,8 @@ impl Value for ExponentialDecay {
     }
 }
 
-/// `RATIO:BIAS[:KEY[:WIDTH]]`; with a width the list depends on so many last tokens, the candidate included.
+/// `RATIO:BIAS[:KEY[:WIDTH]]`; with a width the list depends on so many last tokens, the candidate
+/// included.
 impl Value for Watermark {
     fn read(text: &str) -> Result<Self, String> {
         let expected = || "expected RATIO:BIAS[:KEY[:WIDTH]]".to_owned();

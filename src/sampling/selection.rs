@@ -1,18 +1,22 @@
 //! From a whole row to the few tokens that matter, in about one pass over the memory.
 //!
-//! A first pass finds the maximum of every block of 256 logits, and any NaN or +∞. These maxima are a small index of the row:
-//! the k-th largest of them is a lower bound of the k-th largest logit (k blocks hold a logit at least that large), a
-//! block whose maximum is below a threshold need not be read again, and neither depends on the order of the row. Then
+//! A first pass finds the maximum of every block of 256 logits, and any NaN or +∞. These maxima are
+//! a small index of the row: the k-th largest of them is a lower bound of the k-th largest logit (k
+//! blocks hold a logit at least that large), a block whose maximum is below a threshold need not be
+//! read again, and neither depends on the order of the row. Then
 //!
 //! - **top-k** reads the blocks that reach the bound again (about k of them);
 //! - **min-p** has its threshold at once;
-//! - **top-p** needs Σ eˡ, a second pass of exponentials, or bounds of it where the row has a peak; then every token below max + ln((1 − p)·Z/n) can be left out, as all of
-//!   those together weigh less than 1 − p;
-//! - **typical** needs the entropy, and with it every token's distance from it: weights and distances are kept for the whole row;
+//! - **top-p** needs Σ eˡ, a second pass of exponentials, or bounds of it where the row has a peak;
+//!   then every token below max + ln((1 − p)·Z/n) can be left out, as all of those together weigh
+//!   less than 1 − p;
+//! - **typical** needs the entropy, and with it every token's distance from it: weights and
+//!   distances are kept for the whole row;
 //! - a **draw without truncation** remembers the sum of each block and looks into one block only.
 //!
-//! What is collected is a superset of what the step keeps, and the step itself, the same code that works on any candidates,
-//! does the cut. So results are exact at every size and for every distribution; only the time depends on them.
+//! What is collected is a superset of what the step keeps, and the step itself, the same code that
+//! works on any candidates, does the cut. So results are exact at every size and for every
+//! distribution; only the time depends on them.
 
 use super::candidates::{rank, Candidates, Centre, Order};
 use super::error::SamplingError;
@@ -27,7 +31,8 @@ pub(crate) struct Index {
     pub max: f32,
 }
 
-/// Blocks whose maximum lies this far below the row's (in units of the temperature) weigh little: each entry less than e^−8.
+/// Blocks whose maximum lies this far below the row's (in units of the temperature) weigh little:
+/// each entry less than e^−8.
 const LIGHT: f32 = 8.0;
 
 const EMPTY: &str =
@@ -107,8 +112,8 @@ impl Index {
                 simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
             }
             if ids.len() > room {
-                // Rows with many equal logits: keep the best k so far. Later equals have higher ids, so from now on only larger
-                // logits count.
+                // Rows with many equal logits: keep the best k so far. Later equals have higher
+                // ids, so from now on only larger logits count.
                 let mut ranks: Vec<u64> = ids.iter().zip(&*logits).map(|(&id, &l)| rank(l, id)).collect();
                 let (_, &mut last, _) = ranks.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
                 let mut kept = 0;
@@ -129,8 +134,9 @@ impl Index {
 
     /// Collects what top-p keeps under temperature `t`, with logits divided by `t`.
     ///
-    /// Where few blocks matter, bounds of the mass decide: the sum of the others is bounded at a quarter of the price, and the
-    /// cut is computed anew only if it depends on where between its bounds the mass lies.
+    /// Where few blocks matter, bounds of the mass decide: the sum of the others is bounded at a
+    /// quarter of the price, and the cut is computed anew only if it depends on where between its
+    /// bounds the mass lies.
     pub fn nucleus(&self, row: &Row<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
         if let Some((least, most)) = self.mass_bounds(row, t) {
             self.collect_nucleus(row, t, p, least, out);
@@ -146,16 +152,19 @@ impl Index {
         out.keep_prefix(p as f64, Some(total), Order::Falling);
     }
 
-    /// Collects all that top-p could keep under temperature `t` of a row whose mass is at least `total`.
+    /// Collects all that top-p could keep under temperature `t` of a row whose mass is at least
+    /// `total`.
     fn collect_nucleus(&self, row: &Row<'_>, t: f32, p: f32, total: f64, out: &mut Candidates) {
-        // All tokens below the bound together weigh at most n·e^((bound − max)/t) < (1 − p)·total. The factor covers rounding.
+        // All tokens below the bound together weigh at most n·e^((bound − max)/t) < (1 − p)·total.
+        // The factor covers rounding.
         let share = (1.0 - p as f64) * total / row.logits.len() as f64;
         let bound = self.max as f64 + t as f64 * (0.99 * share).ln();
         // Rounded down, which loses nothing.
         self.collect(row, (bound as f32).next_down(), out);
     }
 
-    /// Bounds of [`mass`](Self::mass), if most blocks are far below the maximum; `None` if the mass itself costs little more.
+    /// Bounds of [`mass`](Self::mass), if most blocks are far below the maximum; `None` if the mass
+    /// itself costs little more.
     fn mass_bounds(&self, row: &Row<'_>, t: f32) -> Option<(f64, f64)> {
         let scale = 1.0 / t;
         let light = self.max - LIGHT * t;
@@ -170,7 +179,8 @@ impl Index {
         Some((exact + bound / simd::BOUND_EXCESS, exact + bound))
     }
 
-    /// Collects what typical keeps under temperature `t`, with logits divided by `t`. `weights` is memory.
+    /// Collects what typical keeps under temperature `t`, with logits divided by `t`. `weights` is
+    /// memory.
     pub fn typical(&self, row: &Row<'_>, t: f32, mass: f32, weights: &mut Vec<f32>, out: &mut Candidates) {
         let scale = 1.0 / t;
         let (mut total, mut moment) = (0.0, 0.0);
@@ -187,7 +197,8 @@ impl Index {
         temperature_of_law(out, t);
     }
 
-    /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ e^((l − max)/t) over the row.
+    /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ
+    /// e^((l − max)/t) over the row.
     pub fn collect_unsurprising(
         &self,
         row: &Row<'_>,
@@ -207,7 +218,8 @@ impl Index {
     /// Collects all that min-p could keep under temperature `t`.
     pub fn collect_near_top(&self, row: &Row<'_>, t: f32, m: f32, out: &mut Candidates) {
         let distance = t as f64 * (m as f64).ln();
-        // A little further down than exact, so that rounding loses nothing: the step itself decides.
+        // A little further down than exact, so that rounding loses nothing: the step itself
+        // decides.
         let slack = 1e-5 * (self.max.abs() as f64 + distance.abs()) + 1e-5;
         self.collect(row, (self.max as f64 + distance - slack) as f32, out);
     }

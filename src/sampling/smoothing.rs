@@ -2,18 +2,20 @@
 
 use super::candidates::Candidates;
 
-/// l' = max − k·s·d² + c·s·d³ with d = l − max, k = (3 − curve)/2, c = (curve − 1)/2; `factor` s = 0 changes nothing.
+/// l' = max − k·s·d² + c·s·d³ with d = l − max, k = (3 − curve)/2, c = (curve − 1)/2; `factor` s =
+/// 0 changes nothing.
 ///
 /// Curve 1 is the plain quadratic. O(n).
 ///
-/// Source: kalomaze's quadratic ("smooth") sampling, text-generation-webui pull requests 5403 and 5551, 2024.
+/// Source: kalomaze's quadratic ("smooth") sampling, text-generation-webui pull requests 5403 and
+/// 5551, 2024.
 pub fn smoothing(candidates: &mut Candidates, factor: f32, curve: f32) {
     let level = candidates.max_logit();
     bend(candidates, factor, curve, f64::from(level));
 }
 
-/// The law of [`smoothing`], with the largest logit at 0, where rounding to 32 bits loses the least. For chains in which nothing
-/// later looks at the level of the logits.
+/// The distribution of [`smoothing`], with the largest logit at 0, where rounding to 32 bits loses
+/// the least. For chains in which nothing later looks at the level of the logits.
 pub(crate) fn smoothing_of_law(candidates: &mut Candidates, factor: f32, curve: f32) {
     bend(candidates, factor, curve, 0.0);
 }

@@ -1,11 +1,13 @@
 //! The steps of a chain, one row each: name, place, when it is active, what it does.
 //!
-//! A row is all that a step needs to be known by: both orders, [`Step`], the names on command lines and in C, and the sampler
-//! follow. The rows stand in the order of [`ChainOrder::Hf`](super::ChainOrder::Hf).
+//! A row is all that a step needs to be known by: both orders, [`Step`], the names on command lines
+//! and in C, and the sampler follow. The rows stand in the order of
+//! [`ChainOrder::Hf`](super::ChainOrder::Hf).
 //!
-//! Four kinds. *Edits* change single logits (biases, bans, penalties). *Restrictions* say which tokens there are (the grammar
-//! mask). *Filters* look at the whole law (temperatures, truncations). A *draw* is a filter with feedback: it learns from the
-//! token that is accepted, and comes last.
+//! Four kinds. *Edits* change single logits (biases, bans, penalties). *Restrictions* say which
+//! tokens there are (the grammar mask). *Filters* look at the whole distribution (temperatures,
+//! truncations). A *draw* is a filter with feedback: it learns from the token that is accepted, and
+//! comes last.
 
 use super::candidates::Candidates;
 use super::history::History;
@@ -17,7 +19,7 @@ use super::{adaptive, bias, dry, mirostat, penalties, smoothing, temperature, tr
 use crate::vocab::TokenId;
 use hashbrown::HashSet;
 
-/// What a step sees beside the logits.
+/// The input of a step beside the logits.
 pub(super) struct StepInput<'a> {
     pub params: &'a SamplingParams,
     pub history: &'a History,
@@ -25,7 +27,7 @@ pub(super) struct StepInput<'a> {
     pub watermark: Option<&'a Watermarker>,
     /// Length of a whole row.
     pub vocab: usize,
-    /// Whether nothing behind the first filter changes single logits, and so looks at their level.
+    /// True if no step behind the first filter changes single logits, and so looks at their level.
     pub edits_come_first: bool,
 }
 
@@ -38,28 +40,30 @@ impl StepInput<'_> {
 /// A parameter that names a token which the logits do not have.
 pub(super) type UnknownToken = (&'static str, TokenId);
 
-/// Changes candidates by their distribution, and shows its last argument the one that feedback uses.
+/// Changes candidates by their distribution, and shows its last argument the one that feedback
+/// uses.
 pub(super) type DrawStep = fn(&mut Candidates, &StepInput<'_>, &mut dyn FnMut(&mut Candidates));
 
 /// Changes one token's logit by the function; false if there is no such token.
 type EditOne<'a> = dyn FnMut(TokenId, &mut dyn FnMut(f32) -> f32) -> bool + 'a;
 
-/// What a step does.
+/// The action of a step.
 pub(super) enum Kind {
     /// Changes single logits.
     Edit(fn(&mut AnyLogits<'_>, &StepInput<'_>) -> Result<(), UnknownToken>),
     /// Says which tokens there are; who makes the candidates heeds it.
     Restriction,
-    /// Changes candidates by their law.
+    /// Changes candidates by their distribution.
     Filter(fn(&mut Candidates, &StepInput<'_>)),
-    /// Changes candidates by their law, and shows the law that feedback goes by to the last argument.
+    /// Changes candidates by their distribution, and shows the distribution that feedback goes by
+    /// to the last argument.
     Draw(DrawStep),
 }
 
 /// Everything about a step.
 pub(super) struct Row {
     pub name: &'static str,
-    /// Whether the parameters ask for it.
+    /// True if the parameters ask for it.
     pub is_active: fn(&SamplingParams) -> bool,
     pub kind: Kind,
 }
@@ -81,7 +85,8 @@ macro_rules! steps {
         /// By the number of the step.
         static ROWS: &[Row] = &[$(Row { name: $name, is_active: $active, kind: $kind }),*];
 
-        /// By the number of the step. Steps of a lower place come first in llama.cpp's order; of the same, in the table's.
+        /// By the number of the step. Steps of a lower place come first in llama.cpp's order; of
+        /// the same, in the table's.
         const LLAMA_PLACES: &[u8] = &[$($llama),*];
     };
 }
@@ -245,17 +250,17 @@ impl Step {
         self.row().name
     }
 
-    /// Whether the step looks at the whole law (and so comes after the mask).
+    /// True if the step looks at the whole distribution (and so comes after the mask).
     pub(crate) fn is_filter(self) -> bool {
         matches!(self.row().kind, Kind::Filter(_) | Kind::Draw(_))
     }
 
-    /// Whether the step decides the draw (and so comes last).
+    /// True if the step decides the draw (and so comes last).
     pub(super) fn is_draw(self) -> bool {
         matches!(self.row().kind, Kind::Draw(_))
     }
 
-    /// Whether the parameters ask for the step. The mask is always active.
+    /// True if the parameters ask for the step. The mask is always active.
     pub(super) fn is_active(self, params: &SamplingParams) -> bool {
         (self.row().is_active)(params)
     }
@@ -273,7 +278,8 @@ impl std::str::FromStr for Step {
     }
 }
 
-/// The order of [`ChainOrder::Llama`](super::ChainOrder::Llama): by place, and where that is the same as in the table.
+/// The order of [`ChainOrder::Llama`](super::ChainOrder::Llama): by place, and where that is the
+/// same as in the table.
 pub(super) const LLAMA: [Step; Step::ALL.len()] = {
     let mut order = [Step::Mask; Step::ALL.len()];
     let mut at = 0;

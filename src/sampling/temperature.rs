@@ -15,15 +15,18 @@ pub fn temperature(candidates: &mut Candidates, t: f32) {
         return;
     }
     let (low, high) = candidates.extent();
-    // The law depends on differences only; where the quotient would overflow, divide those instead.
+    // The distribution depends on differences only; where the quotient would overflow, divide those
+    // instead.
     let shift = if (low.abs().max(high.abs()) / t).is_finite() { 0.0 } else { high };
     candidates.map_monotone(|l| (l - shift) / t);
 }
 
-/// The law of [`temperature`], without its rounding on narrow rows: (l − max) / T where the spread is at most half of the largest
-/// logit's size, so that the difference is exact. For chains in which nothing later looks at the level of the logits.
+/// The distribution of [`temperature`], without its rounding on narrow rows: (l − max) / T where
+/// the spread is at most half of the largest logit's size, so that the difference is exact. For
+/// chains in which nothing later looks at the level of the logits.
 ///
-/// For example, l / 0.7 around 100 takes neighbouring floats to the same quotient; (l − max) / 0.7 takes none.
+/// For example, l / 0.7 around 100 takes neighbouring floats to the same quotient; (l − max) / 0.7
+/// takes none.
 pub(crate) fn temperature_of_law(candidates: &mut Candidates, t: f32) {
     let (low, high) = candidates.extent();
     if t > 0.0 && t != 1.0 && high - low <= 0.5 * high.abs() {

@@ -1,17 +1,21 @@
-//! Truncations: each keeps part of the candidates, by a rule on the law softmax(logits).
+//! Truncations: each keeps part of the candidates, by a rule on the distribution softmax(logits).
 //!
-//! In every formula p is the law over the candidates that are left when the step begins, l their logits, H = −Σ p ln p.
+//! In every formula p is the distribution over the candidates that are left when the step begins, l
+//! their logits, H = −Σ p ln p.
 //!
-//! - Rules that keep a *prefix of a sorted order* (top-k, top-p, typical, tail-free, top-H, XTC) break ties by the lowest id.
-//! - Rules that keep what reaches a *bound* (min-p, ε, η, top-a, top-nσ, p-less) treat equal candidates alike. Where nothing
-//!   reaches the bound, as under ε = 0.02 on a flat row of 64 candidates, all that equal the largest stay, as in Hugging Face
-//!   transformers.
+//! - Rules that keep a *prefix of a sorted order* (top-k, top-p, typical, tail-free, top-H, XTC)
+//!   break ties by the lowest id.
+//! - Rules that keep what reaches a *bound* (min-p, ε, η, top-a, top-nσ, p-less) treat equal
+//!   candidates alike. Where nothing reaches the bound, as under ε = 0.02 on a flat row of 64
+//!   candidates, all that equal the largest stay, as in Hugging Face transformers.
 //!
-//! At least one candidate stays: the most probable one, except where a rule is made to drop it (typical, XTC). Rules of the first
-//! kind need no sort either (see [`Candidates`]); all are O(n) except tail-free and top-H, which sort.
+//! At least one candidate stays: the most probable one, except where a rule is made to drop it
+//! (typical, XTC). Rules of the first kind need no sort either (see [`Candidates`]); all are O(n)
+//! except tail-free and top-H, which sort.
 //!
-//! Results are those of 64-bit numbers on rows of any spread, from one unit in the last place to the whole range of a
-//! float: logits are compared and not their weights, and only sums of weights round.
+//! Results are those of 64-bit numbers on rows of any spread, from one unit in the last place to
+//! the whole range of a float: logits are compared and not their weights, and only sums of weights
+//! round.
 
 use super::candidates::{Candidates, Order};
 use super::rules::{PLess, TailFreeEnd, Ties};
@@ -38,7 +42,8 @@ pub fn top_k_with_ties(candidates: &mut Candidates, k: usize, ties: Ties) {
     }
 }
 
-/// Nucleus: the smallest prefix of the sorted order that holds mass `p`: a token stays while the mass before it is < p.
+/// Nucleus: the smallest prefix of the sorted order that holds mass `p`: a token stays while the
+/// mass before it is < p.
 ///
 /// Source: Holtzman et al., "The curious case of neural text degeneration", 2020.
 pub fn top_p(candidates: &mut Candidates, p: f32) {
@@ -68,9 +73,10 @@ pub fn typical(candidates: &mut Candidates, mass: f32) {
     candidates.keep_prefix(mass as f64, None, Order::Typical { offset });
 }
 
-/// Tail-free: with the sorted law p₀ ≥ p₁ ≥ …, the absolute second differences of p normalised to sum 1; at the first index i
-/// where their running sum exceeds `z`, i + 1 candidates stay (or i, see [`TailFreeEnd`]). Second differences that sum to
-/// about 0 count as equal. Two candidates or fewer all stay.
+/// Tail-free: with the sorted distribution p₀ ≥ p₁ ≥ …, the absolute second differences of p
+/// normalised to sum 1; at the first index i where their running sum exceeds `z`, i + 1 candidates
+/// stay (or i, see [`TailFreeEnd`]). Second differences that sum to about 0 count as equal. Two
+/// candidates or fewer all stay.
 ///
 /// Source: Trenton Bricken, "Tail free sampling", 2019. O(n log n).
 pub fn tail_free(candidates: &mut Candidates, z: f32, end: TailFreeEnd) {
@@ -78,7 +84,8 @@ pub fn tail_free(candidates: &mut Candidates, z: f32, end: TailFreeEnd) {
         return;
     }
     candidates.sort_descending();
-    // Differences of neighbouring probabilities are far below the rounding of 32-bit weights, so these are 64-bit.
+    // Differences of neighbouring probabilities are far below the rounding of 32-bit weights, so
+    // these are 64-bit.
     let max = candidates.max_logit() as f64;
     let mut p: Vec<f64> = candidates.logits().iter().map(|&l| (l as f64 - max).exp()).collect();
     let total: f64 = p.iter().sum();
@@ -165,9 +172,11 @@ pub fn top_n_sigma(candidates: &mut Candidates, n: f32) {
     candidates.keep_at_least(max - f64::from(n) * variance.sqrt());
 }
 
-/// Among the 100 most probable candidates, renormalised: keeps, in order, while the running sum of −p ln p is ≤ h · H.
+/// Among the 100 most probable candidates, renormalised: keeps, in order, while the running sum of
+/// −p ln p is ≤ h · H.
 ///
-/// Source: Potraghloo et al., "Top-H decoding", 2025; the cap of 100 as in Hugging Face transformers.
+/// Source: Potraghloo et al., "Top-H decoding", 2025; the cap of 100 as in Hugging Face
+/// transformers.
 pub fn top_h(candidates: &mut Candidates, h: f32) {
     candidates.keep_largest(100);
     candidates.sort_descending();
@@ -185,9 +194,11 @@ pub fn top_h(candidates: &mut Candidates, h: f32) {
     candidates.cut(keep.max(1));
 }
 
-/// Exclude top choices: if `coin` < `probability`, drops every p ≥ `threshold` but the least probable of them.
+/// Exclude top choices: if `coin` < `probability`, drops every p ≥ `threshold` but the least
+/// probable of them.
 ///
-/// `coin` is a uniform number in [0, 1). With fewer than two such candidates, as always for a threshold above 0.5, nothing happens.
+/// `coin` is a uniform number in [0, 1). With fewer than two such candidates, as always for a
+/// threshold above 0.5, nothing happens.
 ///
 /// Source: p-e-w, text-generation-webui pull request 6335, 2024.
 pub fn xtc(candidates: &mut Candidates, probability: f32, threshold: f32, coin: f64) {

@@ -1,10 +1,13 @@
-//! The green-list watermark: raises a secret, context-dependent share of the vocabulary, so that a detector with the key can tell.
+//! The green-list watermark: raises a secret, context-dependent share of the vocabulary, so that a
+//! detector with the key can tell.
 //!
-//! Bit-compatible with Hugging Face transformers on CPU: the green list is the head of `torch.randperm` (a Fisher–Yates shuffle on
-//! the 32-bit Mersenne Twister), seeded from the key and the preceding tokens. The price is a shuffle of the vocabulary
-//! a token (40 of them with self-hash).
+//! Bit-compatible with Hugging Face transformers on CPU: the green list is the head of
+//! `torch.randperm` (a Fisher–Yates shuffle on the 32-bit Mersenne Twister), seeded from the key
+//! and the preceding tokens. The price is a shuffle of the vocabulary a token (40 of them with
+//! self-hash).
 //!
-//! Source: Kirchenbauer et al., "A watermark for large language models", 2023; Matsumoto, Nishimura, "Mersenne Twister", 1998.
+//! Source: Kirchenbauer et al., "A watermark for large language models", 2023; Matsumoto,
+//! Nishimura, "Mersenne Twister", 1998.
 
 use super::candidates::Candidates;
 use super::rules::{Watermark, WatermarkSeeding};
@@ -12,7 +15,7 @@ use crate::vocab::TokenId;
 
 /// Size of the table that self-hash looks tokens up in.
 const TABLE: usize = 1_000_003;
-/// How many of the best candidates self-hash tries.
+/// Number of the best candidates that self-hash tries.
 const TRIED: usize = 40;
 
 /// A watermark with what it keeps between tokens.
@@ -32,7 +35,8 @@ impl Watermarker {
         Watermarker { rule, table }
     }
 
-    /// Adds the bias to the candidates on the green list of a row of `vocab` logits after `history` (prompt and output).
+    /// Adds the bias to the candidates on the green list of a row of `vocab` logits after `history`
+    /// (prompt and output).
     ///
     /// Without enough history for the seed, nothing changes.
     pub fn apply(&self, candidates: &mut Candidates, history: &[TokenId], vocab: usize) {
@@ -70,7 +74,8 @@ impl Watermarker {
         candidates.map_logits(|id, l| if green(id) { l + self.rule.bias } else { l });
     }
 
-    /// The seed for a candidate: the least of key · a · b over the context, in wrapping 64-bit arithmetic.
+    /// The seed for a candidate: the least of key · a · b over the context, in wrapping 64-bit
+    /// arithmetic.
     fn self_hash(&self, history: &[TokenId], candidate: u32, context_width: usize) -> u64 {
         let look_up = |id: u32| self.table[id as usize % TABLE] as i64 + 1;
         let own = look_up(candidate);

@@ -1,8 +1,10 @@
-//! Logits from a file: a NumPy array or a JSON array, of one row `[vocab]` or several `[rows, vocab]`.
+//! Logits from a file: a NumPy array or a JSON array, of one row `[vocab]` or several `[rows,
+//! vocab]`.
 //!
-//! A file is told by its first bytes: `\x93NUMPY` begins a `.npy` file (NumPy Enhancement Proposal 1, versions 1 to 3), all
-//! else is read as JSON. The header of a `.npy` file is a literal of Python; the little of its syntax that NumPy writes is
-//! read here, as a parser of the whole would bring more code than this file has. JSON has no infinities, so `null` stands for −∞.
+//! A file is told by its first bytes: `\x93NUMPY` begins a `.npy` file (NumPy Enhancement Proposal
+//! 1, versions 1 to 3), all else is read as JSON. The header of a `.npy` file is a literal of
+//! Python; the little of its syntax that NumPy writes is read here, as a parser of the whole would
+//! bring more code than this file has. JSON has no infinities, so `null` stands for −∞.
 
 use serde_json::Value;
 

@@ -1,7 +1,9 @@
-//! `hedgerow sample`: what each step of a chain does to a row of logits, as a table, as JSON, and as a picture.
+//! `hedgerow sample`: what each step of a chain does to a row of logits, as a table, as JSON, and
+//! as a picture.
 //!
-//! The steps run one by one ([`Sampler::stages`]), so what is shown is the law itself and not a sample of it; the token
-//! drawn with the seed comes last. `logits` reads the row, `plot` draws.
+//! The steps run one by one ([`Sampler::stages`]), so what is shown is the distribution itself and
+//! not a sample of it; the token drawn with the seed comes last. `logits` reads the row, `plot`
+//! draws.
 
 mod logits;
 mod plot;
@@ -60,7 +62,7 @@ pub(super) struct Args {
     /// Write one JSON object in place of the tables
     #[arg(long)]
     json: bool,
-    /// Draw the law before and after each step into FILE
+    /// Draw the distribution before and after each step into FILE
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Ids of the prompt's tokens, for penalties (commas between them)
@@ -171,7 +173,7 @@ struct Report {
     drawn: Sampled,
 }
 
-/// A step and the law it leaves.
+/// A step and the distribution it leaves.
 struct Seen {
     name: &'static str,
     /// Most probable first.
@@ -187,15 +189,15 @@ impl Seen {
         terms.map(|&(_, p)| -f64::from(p) * f64::from(p).log2()).sum::<f64>().max(0.0)
     }
 
-    fn law(&self) -> HashMap<TokenId, f32> {
+    fn distribution(&self) -> HashMap<TokenId, f32> {
         self.kept.iter().copied().collect()
     }
 }
 
-/// The probability that the tokens of one law have in another.
-fn mass(kept: &[(TokenId, f32)], law: &HashMap<TokenId, f32>) -> f64 {
+/// The probability that the tokens of one distribution have in another.
+fn mass(kept: &[(TokenId, f32)], distribution: &HashMap<TokenId, f32>) -> f64 {
     // Rounding may take the sum of all a little above 1.
-    kept.iter().filter_map(|entry| law.get(&entry.0)).map(|&p| f64::from(p)).sum::<f64>().min(1.0)
+    kept.iter().filter_map(|entry| distribution.get(&entry.0)).map(|&p| f64::from(p)).sum::<f64>().min(1.0)
 }
 
 impl Report {
@@ -207,13 +209,14 @@ impl Report {
         for Stage { name, kept } in stages {
             let mass = before.map_or(1.0, |before| mass(&kept, &before));
             let stage = Seen { name, kept, mass };
-            before = Some(stage.law());
+            before = Some(stage.distribution());
             seen.push(stage);
         }
         Ok(Report { stages: seen, drawn: sampler.sample(row, words)? })
     }
 
-    /// The tokens among the `top` most probable ones before or after any step, in the order in which they come up.
+    /// The tokens among the `top` most probable ones before or after any step, in the order in
+    /// which they come up.
     fn followed(&self, top: usize) -> Vec<TokenId> {
         let mut known = HashSet::new();
         let heads = self.stages.iter().flat_map(|stage| stage.kept.iter().take(top));
@@ -230,12 +233,16 @@ impl Report {
                 format!("{:.2}", stage.entropy()),
             ]);
         }
-        let laws: Vec<_> = self.stages.iter().map(Seen::law).collect();
+        let distributions: Vec<_> = self.stages.iter().map(Seen::distribution).collect();
         let mut tokens = vec![vec!["token".to_owned()]];
         tokens[0].extend(self.stages.iter().map(|stage| stage.name.to_owned()));
         for token in self.followed(top) {
             let mut line = vec![name(token, vocabulary)];
-            line.extend(laws.iter().map(|law| law.get(&token).map_or("-".to_owned(), |&p| probability(p))));
+            line.extend(
+                distributions
+                    .iter()
+                    .map(|distribution| distribution.get(&token).map_or("-".to_owned(), |&p| probability(p))),
+            );
             tokens.push(line);
         }
         let drawn = format!(
@@ -254,14 +261,15 @@ impl Report {
             }
             value
         };
-        let laws: Vec<_> = self.stages.iter().map(Seen::law).collect();
+        let distributions: Vec<_> = self.stages.iter().map(Seen::distribution).collect();
         let tokens = self.followed(top);
         let stages = self.stages.iter().enumerate().map(|(at, stage)| {
-            let before = at.checked_sub(1).map(|at| &laws[at]);
+            let before = at.checked_sub(1).map(|at| &distributions[at]);
             let entry = |&token: &TokenId| {
-                let p = |law: &HashMap<TokenId, f32>| law.get(&token).copied().unwrap_or(0.0);
+                let p =
+                    |distribution: &HashMap<TokenId, f32>| distribution.get(&token).copied().unwrap_or(0.0);
                 let before = before.map_or(Value::Null, |before| p(before).into());
-                with_text(token, json!({"token": token.0, "before": before, "after": p(&laws[at])}))
+                with_text(token, json!({"token": token.0, "before": before, "after": p(&distributions[at])}))
             };
             json!({
                 "step": stage.name,

@@ -1,9 +1,10 @@
-//! The law before and after each step of a chain, as an SVG picture.
+//! The distribution before and after each step of a chain, as an SVG picture.
 //!
-//! One panel a step, and one for the whole chain. Tokens stand in the order of their probability before the step, on
-//! logarithmic axes: the grey area is the law before, the dots are what each token has after it, so that a token dropped is
-//! grey without a dot. Of the tokens that fall on one pixel the largest and the smallest value are drawn, which keeps a picture
-//! of 100,000 tokens as small as one of 1,000.
+//! One panel a step, and one for the whole chain. Tokens stand in the order of their probability
+//! before the step, on logarithmic axes: the grey area is the distribution before, the dots are
+//! what each token has after it, so that a token dropped is grey without a dot. Of the tokens that
+//! fall on one pixel the largest and the smallest value are drawn, which keeps a picture of 100,000
+//! tokens as small as one of 1,000.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -24,7 +25,7 @@ const COLUMNS: usize = 2;
 /// Probabilities below are drawn at the lower edge; the axis ends earlier where the row does.
 const LEAST: f64 = 1e-10;
 
-/// A picture of what every step does. `stages` begins with the law of the row itself.
+/// A picture of what every step does. `stages` begins with the distribution of the row itself.
 pub(super) fn draw(title: &str, stages: &[Seen]) -> String {
     let panels = panels(stages);
     let rows = panels.len().div_ceil(COLUMNS);
@@ -76,7 +77,7 @@ fn panels(stages: &[Seen]) -> Vec<Panel<'_>> {
     match stages {
         [only] => panels.push(Panel::new(only.name, only, only, 1.0)),
         [first, _, .., last] => {
-            panels.push(Panel::new("whole chain", first, last, mass(&last.kept, &first.law())));
+            panels.push(Panel::new("whole chain", first, last, mass(&last.kept, &first.distribution())));
         }
         _ => {}
     }
@@ -104,9 +105,10 @@ impl Panel<'_> {
             x(count)
         );
 
-        let law: HashMap<TokenId, f32> = self.after.iter().copied().collect();
+        let distribution: HashMap<TokenId, f32> = self.after.iter().copied().collect();
         let mut dots = String::new();
-        for (column, (most, least)) in columns(self.before.iter().map(|entry| law.get(&entry.0).copied()), x)
+        for (column, (most, least)) in
+            columns(self.before.iter().map(|entry| distribution.get(&entry.0).copied()), x)
         {
             let _ = write!(dots, "M{column:.1} {:.1}V{:.1}", y(most), y(least));
         }
@@ -120,11 +122,11 @@ impl Panel<'_> {
 
 /// The largest and the smallest probability in each column of pixels, with the column's place.
 fn columns(
-    law: impl Iterator<Item = Option<f32>>,
+    distribution: impl Iterator<Item = Option<f32>>,
     x: impl Fn(usize) -> f64,
 ) -> impl Iterator<Item = (f64, (f64, f64))> {
     let mut columns: Vec<(f64, (f64, f64))> = Vec::new();
-    for (at, p) in law.enumerate() {
+    for (at, p) in distribution.enumerate() {
         let Some(p) = p.map(f64::from) else { continue };
         let place = x(at + 1);
         match columns.last_mut() {

@@ -1,7 +1,7 @@
 //! `generation_config.json` of Hugging Face transformers.
 //!
-//! Without `do_sample` the library is greedy and ignores the sampling fields; a sampling field that would change the law is a conflict
-//! then. With it, `top_k` defaults to 50.
+//! Without `do_sample` the library is greedy and ignores the sampling fields; a sampling field that
+//! would change the distribution is a conflict then. With it, `top_k` defaults to 50.
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
@@ -87,7 +87,7 @@ fn sampling(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampl
     let sample = fields.flag("do_sample")?.unwrap_or(false);
     let temperature = fields.number("temperature", 0.0, f64::INFINITY)?;
     let top_k = fields.integer("top_k", 0, u64::MAX)?;
-    let mut law = [
+    let mut distribution = [
         ("top_p", fields.number("top_p", 0.0, 1.0)?, 1.0, &mut p.top_p),
         ("min_p", fields.number("min_p", 0.0, 1.0)?, 0.0, &mut p.min_p),
         ("typical_p", fields.number("typical_p", 0.0, 1.0)?, 1.0, &mut p.typical_p),
@@ -99,14 +99,15 @@ fn sampling(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampl
         fields.fault(name, "conflicts with `do_sample`, which is false; set it to true or remove this field")
     };
     if sample {
-        for (_, given, off, value) in &mut law {
+        for (_, given, off, value) in &mut distribution {
             **value = given.unwrap_or(*off);
         }
         p.temperature = temperature.unwrap_or(1.0);
         p.top_k = top_k.unwrap_or(50);
         return Ok(());
     }
-    if let Some((name, ..)) = law.iter().find(|(_, given, off, _)| given.is_some_and(|x| x != *off)) {
+    if let Some((name, ..)) = distribution.iter().find(|(_, given, off, _)| given.is_some_and(|x| x != *off))
+    {
         return Err(conflict(name));
     }
     if temperature.is_some_and(|t| t != 1.0 && t != 0.0) {

@@ -1,8 +1,9 @@
 //! Sampling parameters as other APIs spell them, read from JSON.
 //!
-//! Each API has a file that knows its fields, defaults, ranges and conflicts. A field that the API does not have, a value of the wrong type
-//! or range, or two fields that contradict each other is an error that names the field by JSON pointer. Fields that the API
-//! has but that do not concern sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`], so that a caller
+//! Each API has a file that knows its fields, defaults, ranges and conflicts. A field that the API
+//! does not have, a value of the wrong type or range, or two fields that contradict each other is
+//! an error that names the field by JSON pointer. Fields that the API has but that do not concern
+//! sampling (`model`, `messages`, …) are listed in [`ParameterSet::passed_over`], so that a caller
 //! can tell what was not used. `null` counts as absent.
 
 mod anthropic;
@@ -30,7 +31,7 @@ policy! {
     }
 }
 
-/// What was read: sampling parameters, and what concerns the loop around them.
+/// The parameters that were read: those of sampling, and those that concern the loop around them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ParameterSet {
@@ -38,7 +39,7 @@ pub struct ParameterSet {
     pub api: Api,
     /// Parameters of the sampler, validated.
     pub sampling: SamplingParams,
-    /// Whether a seed was given (it is in `sampling`); if not, a caller may choose one.
+    /// The seed, if one was given (it is in `sampling` too); if not, a caller may choose one.
     pub seed: Option<u64>,
     /// Strings that end the output.
     pub stop: Vec<String>,
@@ -46,7 +47,8 @@ pub struct ParameterSet {
     pub bad_words: Vec<String>,
     /// Number of completions.
     pub n: usize,
-    /// How many of the most probable tokens to report beside each token; `None` reports no log probabilities.
+    /// Number of the most probable tokens to report beside each token; `None` reports no log
+    /// probabilities.
     pub logprobs: Option<usize>,
     /// OpenAI's `response_format`, unread.
     pub response_format: Option<Value>,
@@ -68,7 +70,7 @@ pub struct Beams {
     pub diversity_penalty: f32,
     /// Exponent α of the length in the score.
     pub length_penalty: f32,
-    /// When to stop.
+    /// The rule that ends the search.
     pub early_stopping: EarlyStopping,
 }
 
@@ -76,13 +78,14 @@ policy! {
     /// The rule that ends beam search, once there are as many ended outputs as beams.
     #[derive(Default)]
     enum EarlyStopping {
-        /// Stops when the best beam, at its present length, scores no more than the worst ended output.
+        /// Stops when the best beam, at its present length, scores no more than the worst ended
+        /// output.
         #[default]
         Heuristic = "heuristic",
         /// Stops at once.
         Full = "full",
-        /// Stops when no beam can reach a higher score. It is as `Heuristic`, but a length penalty above 0 is applied with
-        /// the largest length.
+        /// Stops when no beam can reach a higher score. It is as `Heuristic`, but a length penalty
+        /// above 0 is applied with the largest length.
         Never = "never",
     }
 }

@@ -1,7 +1,8 @@
 //! The sampler: parameters, chain and state, from a row of logits to a token.
 //!
-//! [`Sampler::sample`] reads, [`Sampler::accept`] writes. Sampling the same row twice gives the same token, as random numbers
-//! depend on the position only; state moves when a token is accepted, and [`Sampler::rollback`] moves it back.
+//! [`Sampler::sample`] reads, [`Sampler::accept`] writes. Sampling the same row twice gives the
+//! same token, as random numbers depend on the position only; state moves when a token is accepted,
+//! and [`Sampler::rollback`] moves it back.
 //!
 //! `run` runs the chain; `survivors` does so on what a device has left of a row.
 
@@ -65,7 +66,7 @@ struct Scratch {
     gathered: Vec<f32>,
 }
 
-/// What filters work with.
+/// Buffers that filters work with.
 #[derive(Debug, Clone, Default)]
 struct Work {
     candidates: Candidates,
@@ -79,11 +80,11 @@ struct Work {
 pub struct Sampled {
     /// The token.
     pub token: TokenId,
-    /// ln of the probability it was drawn with (under the processed law), ≤ 0.
+    /// ln of the probability it was drawn with (under the processed distribution), ≤ 0.
     pub logprob: f32,
 }
 
-/// The law after one step of the chain.
+/// The distribution after one step of the chain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// The step's name; `logits` for the row before any step.
@@ -102,7 +103,7 @@ impl Sampler {
     /// A sampler at position 0 with no prompt.
     ///
     /// # Errors
-    /// What [`SamplingParams::validate`] refuses.
+    /// The errors of [`SamplingParams::validate`].
     pub fn new(params: SamplingParams) -> Result<Self, SamplingError> {
         params.validate()?;
         let initial = Feedback {
@@ -147,11 +148,13 @@ impl Sampler {
         self.observed.position = None;
     }
 
-    /// Draws a token for the current position. Changes neither the logits nor what later draws depend on.
+    /// Draws a token for the current position. Changes neither the logits nor what later draws
+    /// depend on.
     ///
-    /// `logits` is one row, `[vocab]`; `mask` packs one bit a token, lowest bit first, and may be shorter than the row (tokens beyond
-    /// its end are forbidden). Logits that the mask forbids are not read. Cost: about one pass over the row for the
-    /// usual chains, O(allowed tokens) under a narrow mask.
+    /// `logits` is one row, `[vocab]`; `mask` packs one bit a token, lowest bit first, and may be
+    /// shorter than the row (tokens beyond its end are forbidden). Logits that the mask forbids are
+    /// not read. Cost: about one pass over the row for the usual chains, O(allowed tokens) under a
+    /// narrow mask.
     ///
     /// # Errors
     /// NaN or +∞ among the logits read; no token left; a row or mask of a wrong length; a parameter that names a token the row
@@ -180,7 +183,7 @@ impl Sampler {
         Ok(self.drawn(result?, &mut scratch.work.candidates))
     }
 
-    /// What to do if no step narrows the row.
+    /// The draw if no step narrows the row.
     fn whole_row(&self) -> WholeRow {
         match self.params.selection {
             Selection::InverseCdf => WholeRow::Draw,
@@ -188,7 +191,7 @@ impl Sampler {
         }
     }
 
-    /// What a chain comes to, as a token.
+    /// The result of a chain, as a token.
     fn drawn(&self, outcome: Outcome, candidates: &mut Candidates) -> Sampled {
         match outcome {
             Outcome::Drawn(sampled) => sampled,
@@ -214,8 +217,8 @@ impl Sampler {
 
     /// Place of the largest sum of logit and Gumbel number, the first of equals.
     ///
-    /// Most numbers are too small to win whatever their candidate's logit is, which their bits tell before any logarithm is
-    /// taken.
+    /// Most numbers are too small to win whatever their candidate's logit is, which their bits tell
+    /// before any logarithm is taken.
     fn gumbel_max(&self, candidates: &Candidates) -> usize {
         const PART: usize = 64;
         let position = self.position() as u32;
@@ -241,8 +244,8 @@ impl Sampler {
         chosen
     }
 
-    /// The law that [`sample`](Self::sample) draws from: every token that can be drawn with its probability, in no
-    /// particular order; the probabilities sum to 1 up to rounding.
+    /// The distribution that [`sample`](Self::sample) draws from: every token that can be drawn
+    /// with its probability, in no particular order; the probabilities sum to 1 up to rounding.
     ///
     /// # Errors
     /// As [`sample`](Self::sample).
@@ -261,8 +264,9 @@ impl Sampler {
         result
     }
 
-    /// Applies to `logits`, in place, what the chain does to single tokens: biases, bans, penalties, and the mask, which gives −∞.
-    /// Temperature, truncations and feedback rules are left out. For strategies that rank tokens instead of drawing them.
+    /// Applies to `logits`, in place, what the chain does to single tokens: biases, bans,
+    /// penalties, and the mask, which gives −∞. Temperature, truncations and feedback rules are
+    /// left out. For strategies that rank tokens instead of drawing them.
     ///
     /// O(vocab). Steps of [`ChainOrder`](crate::sampling::ChainOrder) count wherever they stand.
     ///
@@ -298,10 +302,12 @@ impl Sampler {
         Ok(())
     }
 
-    /// What every step of the chain keeps, from the row itself to the final law: for people who tune a chain.
+    /// The tokens that every step of the chain keeps, from the row itself to the final
+    /// distribution: for people who tune a chain.
     ///
-    /// Steps run one by one on all tokens, without the shortcuts of [`sample`](Self::sample); the last stage is the same
-    /// law. O(vocab · log vocab) a stage. The whole row is read, whatever the mask forbids.
+    /// Steps run one by one on all tokens, without the shortcuts of [`sample`](Self::sample); the
+    /// last stage is the same distribution. O(vocab · log vocab) a stage. The whole row is read,
+    /// whatever the mask forbids.
     ///
     /// # Errors
     /// As [`sample`](Self::sample).
@@ -356,7 +362,8 @@ impl Sampler {
 
     /// Moves on to the next position: `token` is the output's next token, drawn here or not.
     ///
-    /// Feedback rules (Mirostat, adaptive-p) learn from it if the law of this position was computed before and holds it.
+    /// Feedback rules (Mirostat, adaptive-p) learn from it if the distribution of this position was
+    /// computed before and holds it.
     pub fn accept(&mut self, token: TokenId) {
         let mut feedback = self.history.feedback();
         if let Some(p) = self.observed.probability(self.position(), token) {
@@ -431,7 +438,7 @@ impl Sampler {
     }
 }
 
-/// The law of a position, kept until its token is accepted.
+/// The distribution of a position, kept until its token is accepted.
 #[derive(Debug, Clone, Default)]
 struct Observed {
     position: Option<usize>,
@@ -441,7 +448,7 @@ struct Observed {
 }
 
 impl Observed {
-    /// Remembers the law of a position, for [`Sampler::accept`].
+    /// Remembers the distribution of a position, for [`Sampler::accept`].
     fn observe(&mut self, position: usize, c: &mut Candidates) {
         let (_, total) = c.weights();
         self.position = Some(position);

@@ -1,8 +1,9 @@
 //! Running a chain: which steps work on the row as it lies, and what every step does to candidates.
 //!
-//! The leading part of a chain runs on the whole row: edits become a short sorted list beside the row, few allowed tokens are
-//! gathered by the mask's words, and a temperature followed by top-k, top-p, min-p, Mirostat or nothing goes through
-//! [`selection`]. From there on, and for every other order, steps work on [`Candidates`].
+//! The leading part of a chain runs on the whole row: edits become a short sorted list beside the
+//! row, few allowed tokens are gathered by the mask's words, and a temperature followed by top-k,
+//! top-p, min-p, Mirostat or nothing goes through [`selection`]. From there on, and for every other
+//! order, steps work on [`Candidates`].
 
 use super::{Sampled, Sampler, Scratch, Work};
 use crate::sampling::candidates::Candidates;
@@ -20,7 +21,7 @@ use crate::vocab::TokenId;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// What a chain comes to.
+/// The result of a chain.
 pub(super) enum Outcome {
     /// The candidates in the scratch memory.
     Candidates,
@@ -28,7 +29,7 @@ pub(super) enum Outcome {
     Drawn(Sampled),
 }
 
-/// What to do if no step narrows the row.
+/// The draw if no step narrows the row.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum WholeRow {
     /// Draw from it as it lies.
@@ -37,7 +38,8 @@ pub(super) enum WholeRow {
     Collect,
 }
 
-/// The logits that filters begin with: a whole row, or a short one whose places stand for the tokens `names`.
+/// The logits that filters begin with: a whole row, or a short one whose places stand for the
+/// tokens `names`.
 #[derive(Clone, Copy)]
 pub(super) struct Support<'a> {
     pub row: Row<'a>,
@@ -53,7 +55,8 @@ pub(super) fn edits_and_filters(steps: &[Step]) -> (&[Step], &[Step]) {
     steps.split_at(steps.iter().position(|step| step.is_filter()).unwrap_or(steps.len()))
 }
 
-/// Whether end tokens are held back before the minimum length, or allowed because there is nothing else.
+/// True if end tokens are held back before the minimum length, or allowed because there is nothing
+/// else.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum MinTokens {
     Hold,
@@ -61,7 +64,7 @@ pub(super) enum MinTokens {
 }
 
 impl Sampler {
-    /// Whether end tokens are held back at this position.
+    /// True if end tokens are held back at this position.
     pub(super) fn holds_back(&self) -> bool {
         self.position() < self.params.min_tokens && self.steps.contains(&Step::MinTokens)
     }
@@ -105,7 +108,8 @@ impl Sampler {
             intersection(allowed, mask, values.len(), combined);
             row.mask = Some(combined);
         }
-        // Few allowed tokens are gathered into a short row of their own, and get their ids back after its first filter.
+        // Few allowed tokens are gathered into a short row of their own, and get their ids back
+        // after its first filter.
         let narrow = row.mask.map(|mask| (mask, simd::count_ones(mask)));
         let narrow = narrow.filter(|&(_, allowed)| allowed <= values.len() / 16);
         if let Some((mask, allowed)) = narrow {
@@ -198,7 +202,8 @@ impl Sampler {
         Ok(Outcome::Candidates)
     }
 
-    /// The temperature that the first filter amounts to, 1 if it is something else, and the filters behind it.
+    /// The temperature that the first filter amounts to, 1 if it is something else, and the filters
+    /// behind it.
     pub(super) fn leading_temperature<'a>(&self, filters: &'a [Step]) -> (f32, &'a [Step]) {
         match filters.split_first() {
             Some((&first, behind)) => {
@@ -208,12 +213,14 @@ impl Sampler {
         }
     }
 
-    /// Whether nothing behind the first filter changes single logits, and so looks at their level. A custom order may have such.
+    /// True if no step behind the first filter changes single logits, and so looks at their level.
+    /// A custom order may have such.
     fn edits_come_first(&self) -> bool {
         edits_and_filters(&self.steps).1.iter().all(|step| step.is_filter())
     }
 
-    /// The temperature of a step that needs nothing but a number, if it is one that a row can be scaled by.
+    /// The temperature of a step that needs nothing but a number, if it is one that a row can be
+    /// scaled by.
     fn plain_temperature(&self, step: Step) -> Option<f32> {
         if step != Step::Temperature || !self.edits_come_first() {
             return None;
@@ -253,7 +260,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// What steps see beside the logits.
+    /// The input of steps beside the logits.
     fn step_input(&self, vocab: usize) -> StepInput<'_> {
         StepInput {
             params: &self.params,
@@ -265,7 +272,8 @@ impl Sampler {
         }
     }
 
-    /// One step that changes single logits. Fails with the parameter and the token that the logits do not have.
+    /// One step that changes single logits. Fails with the parameter and the token that the logits
+    /// do not have.
     pub(super) fn edit(&self, step: Step, logits: &mut impl EditLogits) -> Result<(), UnknownToken> {
         match step.row().kind {
             Kind::Edit(edit) => {
@@ -276,7 +284,8 @@ impl Sampler {
         }
     }
 
-    /// One step on candidates. The mask is not a step here: who makes the candidates has applied it.
+    /// One step on candidates. The mask is not a step here: who makes the candidates has applied
+    /// it.
     pub(super) fn step(&mut self, step: Step, c: &mut Candidates, vocab: usize) -> Result<(), SamplingError> {
         match step.row().kind {
             Kind::Edit(_) => {
@@ -339,8 +348,9 @@ mod tests {
     use super::*;
     use crate::sampling::{ChainOrder, Mirostat, PLess, SamplingParams, Xtc};
 
-    /// Whole chains, on rows of any spread: the scalar loops and the vector ones keep the same tokens with the same
-    /// probabilities, bit for bit. That these are the right ones is the matter of `tests/suite/sampling_reference.rs`.
+    /// Whole chains, on rows of any spread: the scalar loops and the vector ones keep the same
+    /// tokens with the same probabilities, bit for bit. That these are the right ones is the matter
+    /// of `tests/suite/sampling_reference.rs`.
     #[test]
     fn the_scalar_loops_give_the_same_law() {
         let p = SamplingParams::default;
@@ -374,9 +384,9 @@ mod tests {
             for params in &chains {
                 for order in [ChainOrder::Hf, ChainOrder::Llama] {
                     let mut sampler = Sampler::new(params.clone().order(order)).unwrap();
-                    let law = sampler.distribution(&row, None);
+                    let distribution = sampler.distribution(&row, None);
                     let scalar = simd::on_scalar(|| sampler.distribution(&row, None));
-                    assert_eq!(law, scalar, "{centre} ± {spread}: {params:?}");
+                    assert_eq!(distribution, scalar, "{centre} ± {spread}: {params:?}");
                 }
             }
         }

@@ -1,16 +1,19 @@
 //! Drawing from the few tokens that a device has left of a row.
 //!
-//! A row of logits in a GPU's memory is dear to fetch and cheap to look through there. So the sampler says beforehand what it needs
-//! of a row ([`Cut`]): the tokens that biases, bans and penalties touch, and so many of the largest of the others, which it
-//! gets ([`Survivors`]) and runs its chain on. The law is that of the whole row:
+//! A row of logits in a GPU's memory is dear to fetch and cheap to look through there. So the
+//! sampler says beforehand what it needs of a row ([`Cut`]): the tokens that biases, bans and
+//! penalties touch, and so many of the largest of the others, which it gets ([`Survivors`]) and
+//! runs its chain on. The distribution is that of the whole row:
 //!
 //! - at temperature 0 and for top-k nothing else can be drawn;
-//! - top-p needs the mass of what was left out as well, and keeps the share p · (mass of all) / (mass of the survivors) of them;
+//! - top-p needs the mass of what was left out as well, and keeps the share p · (mass of all) /
+//!   (mass of the survivors) of them;
 //! - min-p needs the smallest survivor to lie below its bound;
 //! - under a narrow mask every allowed token survives, whatever the chain.
 //!
-//! Every other chain keeps the right to draw any token, and asks for the row, as do top-p and min-p where too few have survived.
-//! The price on the host is that of a row of as many logits as survive.
+//! Every other chain keeps the right to draw any token, and asks for the row, as do top-p and min-p
+//! where too few have survived. The price on the host is that of a row of as many logits as
+//! survive.
 
 use super::run::{edits_and_filters, MinTokens, Outcome, Support};
 use super::{Sampled, Sampler, Scratch};
@@ -25,10 +28,11 @@ use std::sync::Arc;
 
 /// The most logits that a cut asks for beside those of touched tokens.
 const MOST: usize = 1024;
-/// How near to its whole mass the survivors' share may come: beyond, rounding decides what was left out.
+/// The nearest to its whole mass that the survivors' share may come: beyond, rounding decides what
+/// was left out.
 const CERTAIN: f64 = 1.0 - 1e-6;
 
-/// What a sampler needs of a row.
+/// The part of a row that a sampler needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cut {
     touched: Vec<u32>,
@@ -43,18 +47,20 @@ impl Cut {
         &self.touched
     }
 
-    /// How many of the largest other allowed logits are needed; of equal ones those of the lowest ids.
+    /// Number of the largest other allowed logits that are needed; of equal ones those of the
+    /// lowest ids.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The temperature t if ln Σ e^(logit / t) over all allowed tokens that are not touched is needed, too.
+    /// The temperature t if ln Σ e^(logit / t) over all allowed tokens that are not touched is
+    /// needed, too.
     pub fn temperature(&self) -> Option<f32> {
         self.temperature
     }
 }
 
-/// What is left of a row: some tokens with their logits.
+/// The rest of a row: some tokens with their logits.
 ///
 /// ```
 /// use hedgerow::sampling::{Sampler, SamplingParams, Survivors};
@@ -78,8 +84,8 @@ pub struct Survivors {
 }
 
 impl Survivors {
-    /// What a cut has left: the touched tokens and the others, in any order, with the logits that the row has, and the
-    /// logarithm of the others' mass if the cut asks for it.
+    /// The rest after a cut: the touched tokens and the others, in any order, with the logits that
+    /// the row has, and the logarithm of the others' mass if the cut asks for it.
     pub fn new(cut: Cut, mut tokens: Vec<(u32, f32)>, log_mass: f64) -> Self {
         tokens.sort_unstable_by_key(|token| token.0);
         let (ids, logits) = tokens.into_iter().unzip();
@@ -91,7 +97,7 @@ impl Survivors {
         self.ids.len()
     }
 
-    /// Whether no token has survived.
+    /// True if no token has survived.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -104,8 +110,8 @@ impl Survivors {
 }
 
 impl Sampler {
-    /// What [`sample_among`](Self::sample_among) needs at the current position of a row of `vocab` logits under a packed
-    /// mask; `None` if that is the whole row.
+    /// The input that [`sample_among`](Self::sample_among) needs at the current position of a row
+    /// of `vocab` logits under a packed mask; `None` if that is the whole row.
     ///
     /// # Errors
     /// As [`sample`](Self::sample), for what is wrong before a logit is read.
@@ -141,10 +147,11 @@ impl Sampler {
         Ok((count <= MOST).then_some(Cut { touched, count, temperature, complete }))
     }
 
-    /// As [`sample`](Self::sample) on the row that was cut; `None` if more of it is needed after all.
+    /// As [`sample`](Self::sample) on the row that was cut; `None` if more of it is needed after
+    /// all.
     ///
-    /// The sampler must stand where it stood when it [asked](Self::cut) for the cut. Tokens are those of the whole row as far as
-    /// sums of probabilities round alike.
+    /// The sampler must stand where it stood when it [asked](Self::cut) for the cut. Tokens are
+    /// those of the whole row as far as sums of probabilities round alike.
     ///
     /// # Errors
     /// As [`sample`](Self::sample), for the logits that are there.
@@ -198,8 +205,8 @@ impl Sampler {
         self.filter(support, filters, self.whole_row(), work).map(Some)
     }
 
-    /// The share of the survivors' mass that top-p keeps where it comes first; `None` if what was left out might be
-    /// kept, too. `edited` are the survivors' logits after the edits.
+    /// The share of the survivors' mass that top-p keeps where it comes first; `None` if what was
+    /// left out might be kept, too. `edited` are the survivors' logits after the edits.
     fn share(&self, survivors: &Survivors, edited: &[f32], filters: &[Step]) -> Option<f32> {
         let all_there = survivors.cut.complete || survivors.untouched().count() < survivors.cut.count;
         let (t, filters) = self.leading_temperature(filters);
@@ -279,7 +286,7 @@ mod tests {
         (0..VOCAB as u32).map(value).collect()
     }
 
-    /// What a device does.
+    /// The work of a device.
     fn survivors(row: &[f32], mask: Option<&[u32]>, cut: Cut) -> Survivors {
         let allowed = |id: &u32| mask.is_none_or(|mask| allows(mask, *id));
         let others = (0..row.len() as u32).filter(allowed);

@@ -1,12 +1,14 @@
-//! The inner loops over a row of logits: vectorised (AVX2, chosen at run time) and scalar, bit for bit equal.
+//! The inner loops over a row of logits: vectorised (AVX2, chosen at run time) and scalar, bit for
+//! bit equal.
 //!
-//! The scalar twin adds in the same eight lanes and in the same order as the vector code, and neither uses fused
-//! multiply-add, so that the same logits and seed give the same token on every machine. The price is about a tenth of the
-//! speed of the exponential.
+//! The scalar twin adds in the same eight lanes and in the same order as the vector code, and
+//! neither uses fused multiply-add, so that the same logits and seed give the same token on every
+//! machine. The price is about a tenth of the speed of the exponential.
 //!
-//! This is the only module of `sampling` with `unsafe` code. Two things make it necessary: calling a function compiled for
-//! AVX2 (sound because [`avx2`] has asked the processor first), and loads and stores through pointers (each within the bounds of
-//! a slice whose length is checked in the same function).
+//! This is the only module of `sampling` with `unsafe` code. Two things make it necessary: calling
+//! a function compiled for AVX2 (sound because [`avx2`] has asked the processor first), and loads
+//! and stores through pointers (each within the bounds of a slice whose length is checked in the
+//! same function).
 #![allow(unsafe_code)]
 
 /// Logits in one block of [`block_maxima`].
@@ -15,9 +17,11 @@ pub(crate) const BLOCK: usize = 256;
 /// Weights that are added in 32 bits before they go into a 64-bit sum: eight in each lane.
 const RUN: usize = 64;
 
-/// Weights are never below e^UNDERFLOW, about 10⁻³⁸ (smaller ones would be denormal, which is slow).
+/// Weights are never below e^UNDERFLOW, about 10⁻³⁸ (smaller ones would be denormal, which is
+/// slow).
 const UNDERFLOW: f32 = -87.0;
-/// e^d = 2^(n/8) · e^r with n = round(8·d/ln 2): the eighths of an octave come from a table, the octaves from the exponent.
+/// e^d = 2^(n/8) · e^r with n = round(8·d/ln 2): the eighths of an octave come from a table, the
+/// octaves from the exponent.
 const EIGHTHS: [f32; 8] = [
     1.0,
     1.090_507_7,
@@ -32,8 +36,8 @@ const EIGHTHS_E: f32 = 8.0 * std::f32::consts::LOG2_E;
 // ln 2 / 8 in two parts, the first with few enough bits that its product with n is exact.
 const LN2_HIGH: f32 = 0.693_359_4 / 8.0;
 const LN2_LOW: f32 = -2.121_944_4e-4 / 8.0;
-// e^r = 1 + r + r²(C2 + C3 r) on |r| ≤ ln2/16: Taylor's 1/6, and 1/2 raised by what evens out the term r⁴/24; the error is
-// 2.5e-8.
+// e^r = 1 + r + r²(C2 + C3 r) on |r| ≤ ln2/16: Taylor's 1/6, and 1/2 raised by what evens out the
+// term r⁴/24; the error is 2.5e-8.
 const C2: f32 = 0.500_064_76;
 const C3: f32 = 1.0 / 6.0;
 /// Adding and subtracting 1.5·2²³ rounds to the nearest integer.
@@ -41,11 +45,11 @@ const ROUND: f32 = 12_582_912.0;
 
 #[cfg(test)]
 thread_local! {
-    /// Whether this thread runs the scalar versions whatever the processor can do.
+    /// True if this thread runs the scalar versions whatever the processor can do.
     static SCALAR: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// What `f` gives where the scalar versions run.
+/// The result of `f` where the scalar versions run.
 #[cfg(test)]
 pub(crate) fn on_scalar<T>(f: impl FnOnce() -> T) -> T {
     SCALAR.set(true);
@@ -54,7 +58,7 @@ pub(crate) fn on_scalar<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Whether the AVX2 versions run on this processor.
+/// True if the AVX2 versions run on this processor.
 fn avx2() -> bool {
     #[cfg(test)]
     if SCALAR.get() {
@@ -83,8 +87,8 @@ macro_rules! dispatch {
     }};
 }
 
-/// The maximum of every block of [`BLOCK`] logits (the last block may be short); NaN for a block that holds a NaN.
-/// `out` has one place for each block.
+/// The maximum of every block of [`BLOCK`] logits (the last block may be short); NaN for a block
+/// that holds a NaN. `out` has one place for each block.
 pub(crate) fn block_maxima(x: &[f32], out: &mut [f32]) {
     assert_eq!(out.len(), x.len().div_ceil(BLOCK));
     dispatch!(block_maxima(x, out))
@@ -95,18 +99,19 @@ pub(crate) fn sum_exp(x: &[f32], max: f32, scale: f32) -> f64 {
     dispatch!(sum_exp(x, max, scale))
 }
 
-/// How much [`bound_exp`] exceeds [`sum_exp`] at most, as a factor: (1 + f)/2^f has its largest value at f = 1/ln 2 − 1. The last
-/// digit covers rounding.
+/// The factor by which [`bound_exp`] exceeds [`sum_exp`] at most: (1 + f)/2^f has its largest
+/// value at f = 1/ln 2 − 1. The last digit covers rounding.
 pub(crate) const BOUND_EXCESS: f64 = 1.0616;
 
-/// An upper bound of Σ e^((x − max)·scale), at most [`BOUND_EXCESS`] times as large, at a quarter of the price. Entries below
-/// e^−86 count as that.
+/// An upper bound of Σ e^((x − max)·scale), at most [`BOUND_EXCESS`] times as large, at a quarter
+/// of the price. Entries below e^−86 count as that.
 pub(crate) fn bound_exp(x: &[f32], max: f32, scale: f32) -> f64 {
     // The factor covers rounding.
     1.000_01 * bound_octaves(x, max, scale * (OCTAVE * std::f32::consts::LOG2_E))
 }
 
-/// [`bound_exp`] without allowance for rounding, with a scale in units of the last place of a float between 1 and 2.
+/// [`bound_exp`] without allowance for rounding, with a scale in units of the last place of a float
+/// between 1 and 2.
 fn bound_octaves(x: &[f32], max: f32, scale: f32) -> f64 {
     dispatch!(bound_exp(x, max, scale))
 }
@@ -116,7 +121,8 @@ pub(crate) fn exp_into(x: &[f32], max: f32, scale: f32, out: &mut Vec<f32>) -> f
     dispatch!(exp_into(x, max, scale, out))
 }
 
-/// Appends the distances −|(max − x)·scale + offset| to `out`: smaller than 0 but for those at the centre.
+/// Appends the distances −|(max − x)·scale + offset| to `out`: smaller than 0 but for those at the
+/// centre.
 pub(crate) fn distances(x: &[f32], max: f32, scale: f32, offset: f32, out: &mut Vec<f32>) {
     dispatch!(distances(x, max, scale, offset, out))
 }
@@ -132,7 +138,8 @@ pub(crate) fn collect_at_least(
     dispatch!(collect_at_least(x, threshold, base, ids, values))
 }
 
-/// Appends the indices (plus `base`), values and weights of the entries whose key is ≥ `threshold`, in order.
+/// Appends the indices (plus `base`), values and weights of the entries whose key is ≥ `threshold`,
+/// in order.
 pub(crate) fn collect_by_key(
     keys: &[f32],
     threshold: f32,
@@ -145,8 +152,8 @@ pub(crate) fn collect_by_key(
     dispatch!(collect_by_key(keys, threshold, base, (x, weights), (ids, values, kept_weights)))
 }
 
-/// Moves the entries of `ids`, `values` and, if given, `weights` whose key is ≥ `threshold` to the front, in order; gives
-/// their number.
+/// Moves the entries of `ids`, `values` and, if given, `weights` whose key is ≥ `threshold` to the
+/// front, in order; gives their number.
 pub(crate) fn keep_at_least(
     keys: &[f32],
     threshold: f32,
@@ -169,8 +176,8 @@ pub(crate) fn sum(x: &[f32]) -> f64 {
     dispatch!(sum(x))
 }
 
-/// Appends the places of the keys in [low, high) to `places`, in order, and gives the sum of the weights (1 each if there are none) of
-/// the keys ≥ `high`.
+/// Appends the places of the keys in [low, high) to `places`, in order, and gives the sum of the
+/// weights (1 each if there are none) of the keys ≥ `high`.
 pub(crate) fn split(
     keys: &[f32],
     weights: Option<&[f32]>,
@@ -182,15 +189,15 @@ pub(crate) fn split(
     dispatch!(split(keys, weights, low, high, places))
 }
 
-/// Σ (x − max)·scale · weight, for weights from [`exp_into`]. Distances below [`UNDERFLOW`], those of −∞ among them, count
-/// nothing: on a row whose spread is 10⁻³⁷ even 10⁻³⁸ would be much.
+/// Σ (x − max)·scale · weight, for weights from [`exp_into`]. Distances below [`UNDERFLOW`], those
+/// of −∞ among them, count nothing: on a row whose spread is 10⁻³⁷ even 10⁻³⁸ would be much.
 pub(crate) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
     assert_eq!(x.len(), weights.len());
     dispatch!(moment(x, max, scale, weights))
 }
 
-/// As [`block_maxima`], of the entries whose bit is set in `words` (32 a word, [`BLOCK`] / 32 words a block); −∞ for a block
-/// without any. What is not set is not looked at: a NaN there is none.
+/// As [`block_maxima`], of the entries whose bit is set in `words` (32 a word, [`BLOCK`] / 32 words
+/// a block); −∞ for a block without any. What is not set is not looked at: a NaN there is none.
 pub(crate) fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
     assert!(out.len() == x.len().div_ceil(BLOCK) && words.len() >= x.len().div_ceil(32));
     dispatch!(masked_maxima(x, words, out))
@@ -216,8 +223,9 @@ pub(crate) fn widen_f16(x: &[u16], out: &mut Vec<f32>) {
 pub(crate) fn f16_to_f32(h: u16) -> f32 {
     let sign = ((h as u32) & 0x8000) << 16;
     let magnitude = (h as u32) & 0x7fff;
-    // Moving exponent and mantissa into place leaves the exponent 112 too small; a multiplication puts that right for
-    // normal and subnormal numbers alike. Infinities and NaNs keep the largest exponent.
+    // Moving exponent and mantissa into place leaves the exponent 112 too small; a multiplication
+    // puts that right for normal and subnormal numbers alike. Infinities and NaNs keep the largest
+    // exponent.
     let value = if magnitude >= 0x7c00 {
         f32::from_bits(0x7f80_0000 | (magnitude & 0x3ff) << 13)
     } else {
@@ -226,7 +234,8 @@ pub(crate) fn f16_to_f32(h: u16) -> f32 {
     f32::from_bits(value.to_bits() | sign)
 }
 
-/// e^d for d ≤ 0, but at least e^[`UNDERFLOW`]: the scalar form of what the vector code computes in each lane.
+/// e^d for d ≤ 0, but at least e^[`UNDERFLOW`]: the scalar form of what the vector code computes in
+/// each lane.
 #[inline(always)]
 fn exp_lane(d: f32) -> f32 {
     // Also for −∞, and for the NaN of 0 · ∞.
@@ -256,7 +265,8 @@ fn distance_lane(x: f32, max: f32, scale: f32) -> f32 {
 /// 2²³: one more in the exponent of a float, as an integer.
 const OCTAVE: f32 = 8_388_608.0;
 
-/// The scalar form of [`bound_exp`]'s lanes: 1 + f for 2^f with 0 ≤ f < 1, which the bits of a float are made for.
+/// The scalar form of [`bound_exp`]'s lanes: 1 + f for 2^f with 0 ≤ f < 1, which the bits of a
+/// float are made for.
 #[inline(always)]
 fn bound_lane(x: f32, max: f32, scale: f32) -> f32 {
     let y = (x - max) * scale;

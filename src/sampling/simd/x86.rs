@@ -1,4 +1,5 @@
-//! The inner loops for AVX2. Every function needs AVX2, POPCNT and F16C, which [`dispatch`](super) asks the processor for.
+//! The inner loops for AVX2. Every function needs AVX2, POPCNT and F16C, which [`dispatch`](super)
+//! asks the processor for.
 
 use super::*;
 use std::arch::x86_64::*;
@@ -91,7 +92,8 @@ pub(super) unsafe fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
             }
             let bits = _mm256_set1_epi32(word as i32);
             let v: [__m256; 4] = std::array::from_fn(|j| {
-                // SAFETY: a whole block has BLOCK / 32 words, so 32w + 8j + 8 ≤ BLOCK = block.len().
+                // SAFETY: a whole block has BLOCK / 32 words, so 32w + 8j + 8 ≤ BLOCK =
+                // block.len().
                 unsafe {
                     let chosen = _mm256_castsi256_ps(_mm256_sllv_epi32(bits, shifts[j]));
                     _mm256_blendv_ps(none, _mm256_loadu_ps(p.add(32 * w + 8 * j)), chosen)
@@ -277,7 +279,8 @@ pub(super) unsafe fn collect_at_least(
             let v = _mm256_loadu_ps(x.as_ptr().add(i));
             let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(v, t)) as usize;
             if hits != 0 {
-                // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are reserved.
+                // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are
+                // reserved.
                 let order = _mm256_loadu_si256(COMPRESS[hits].as_ptr().cast());
                 _mm256_storeu_ps(values.as_mut_ptr().add(kept), _mm256_permutevar8x32_ps(v, order));
                 let id = _mm256_add_epi32(lanes, _mm256_set1_epi32(i as i32));
@@ -317,7 +320,8 @@ pub(super) unsafe fn collect_by_key(
         let key = _mm256_loadu_ps(keys.as_ptr().add(i));
         let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(key, t)) as usize;
         if hits != 0 {
-            // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are reserved.
+            // SAFETY: hits < 256; kept is at most the old length plus i, and 8 more places are
+            // reserved.
             let order = _mm256_loadu_si256(COMPRESS[hits].as_ptr().cast());
             let v = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x.as_ptr().add(i)), order);
             let w = _mm256_permutevar8x32_ps(_mm256_loadu_ps(weights.as_ptr().add(i)), order);
@@ -349,8 +353,8 @@ pub(super) unsafe fn keep_at_least(
     let whole = keys.len() / 8 * 8;
     let mut kept = 0;
     for i in (0..whole).step_by(8) {
-        // SAFETY: i + 8 ≤ whole ≤ the length of all of them; kept ≤ i, so the stores stay below i + 8, and the entries they
-        // overwrite have been loaded before.
+        // SAFETY: i + 8 ≤ whole ≤ the length of all of them; kept ≤ i, so the stores stay below i +
+        // 8, and the entries they overwrite have been loaded before.
         let key = _mm256_loadu_ps(keys.as_ptr().add(i));
         let hits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(key, t)) as usize;
         if hits != 0 {
