@@ -9,9 +9,9 @@ use crate::automata::Interrupt;
 use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroUsize;
 
-/// Fills one mask row for each matcher. Row `i` is `out[i * words .. (i + 1) * words]` with `words
-/// = size.div_ceil(32)`, written as [`Matcher::fill_mask`] writes it. The matchers, `Matcher` or
-/// `&mut Matcher`, may belong to different constraints.
+/// Fills one mask row for each matcher. Row `i` is `out[i * words .. (i + 1) * words]`, where
+/// `words` is `size.div_ceil(32)`, written as [`Matcher::fill_mask`] writes it. The matchers,
+/// `Matcher` or `&mut Matcher`, may belong to different constraints.
 ///
 /// At most `threads` threads work at it, the caller's among them. The result does not depend on
 /// their number. The caller's thread copies known masks, since each copy takes less than a

@@ -1,8 +1,11 @@
 //! Building the mask of a state: the union of what its threads allow.
 //!
-//! `mask(state) = ⋃ threads [ inside(q) ∪ tokens of exits(q) whose suffix the continuation reads
-//! ]`, where `q` is the state of a thread's terminal and [`summary`](super::summary) explains
-//! inside and exits.
+//! ```text
+//! mask(state) = ⋃ threads [ inside(q) ∪ tokens of exits(q) whose suffix the continuation reads ]
+//! ```
+//!
+//! Here `q` is the state of a thread's terminal; [`summary`](super::summary) explains inside and
+//! exits.
 //!
 //! # Canonical masks
 //!
@@ -24,7 +27,8 @@
 //!   changes nothing.
 //! - *Last bytes and truncated states.* Frames are resumed after a byte or more, and everything but
 //!   objects and arrays is productive. So a byte with which a state can begin can be completed, and
-//!   the last byte of a token needs no step. [`Recogniser::truncate`] argues for truncated states.
+//!   the last byte of a token needs no step. This holds until a step begins the graph's first
+//!   object or array. [`Recogniser::truncate`] argues for truncated states.
 //! - *Idle whitespace.* A state says how many bytes of whitespace change nothing but how many more
 //!   can follow. Up to this number they are counted and not stepped through. The next other byte is
 //!   read from the state before them, which leads to the same: only the count of whitespace
