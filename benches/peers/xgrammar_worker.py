@@ -162,7 +162,8 @@ class Follower:
         return word < len(self.words) and self.words[word] >> (token & 31) & 1 == 1
 
     def warm_up(self):
-        """Follows `--output` as far as it is accepted, so that work of the first use is preparation."""
+        """Follows `--output` as far as it is accepted, so that work of the first use counts as
+        preparation."""
         _, matcher = self.engine.compile(ANY)
         matcher.fill_next_token_bitmask(self.mask)
         for token in self.engine.arguments.output:
@@ -209,7 +210,7 @@ class Follower:
         return {"Compiled": followed}
 
     def follow_test(self, matcher, tokens, masks, commits):
-        """The number of the refused token, or None if the instance was accepted; an error's text."""
+        """The number of the refused token, or None if the instance was accepted; an error text."""
         number = 0
         try:
             matcher.reset()

@@ -1,4 +1,5 @@
-// Both headers in a second translation unit: everything in them must be a declaration, a template or inline.
+// Both headers in a second translation unit: everything in them must be a declaration, a template
+// or inline.
 #include <hedgerow.hpp>
 #include <hedgerow.h>
 #include <hedgerow.hpp>

@@ -169,7 +169,7 @@ fn samples() {
 }
 
 #[test]
-fn pictures_of_chains() {
+fn every_chain_has_a_picture() {
     let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/chain.svg");
     let chain = ["--temperature", "1.5", "--top-k", "8", "--xtc", "1:0.1", "--top-p", "1", "--plot", path];
     let said = answer(&[&["sample", "--logits", "logits.json"], &chain[..]].concat(), "");

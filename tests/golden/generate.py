@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Makes vectors.jsonl: what other implementations keep of rows that both sides compute from integers.
+"""Makes vectors.jsonl: the tokens that other implementations keep of rows computed from integers.
 
     python generate.py --libllama PATH/libllama.so > vectors.jsonl 2> differences.txt
 
-Needs numpy, torch and transformers 5.23.0, and libllama of llama-cpp-python 0.3.36. A line holds the row (kind, vocabulary), the
-operation with its arguments, whose result it is, the number of tokens kept, an FNV-1a hash of their ids, and the most
-probable ones. The 64-bit reference below decides: ids within 2e-5 of a cut are "edge" and not compared; where a peer keeps something
-else, its vector is left out and the difference goes to differences.txt.
+Needs numpy, torch and transformers 5.23.0, and libllama of llama-cpp-python 0.3.36. A line holds the
+row (kind, vocabulary), the operation with its arguments, the source of the result, the number of
+tokens kept, an FNV-1a hash of their ids, and the most probable ones. The 64-bit reference below
+decides. Ids within 2e-5 of a cut are "edge" and not compared. If a peer keeps other tokens, its
+vector is left out and the difference goes to differences.txt.
 """
 import argparse, ctypes as C, json, os, sys
 import numpy as np
@@ -16,7 +17,7 @@ HISTORY = [3, 5, 3, 7, 3, 5, 9, 11, 3, 5, 3]
 END = 4
 CHAINS = {'chain_llama': ['top_k', 'top_p', 'min_p', 'temperature'], 'chain_hf': ['temperature', 'top_k', 'top_p', 'min_p']}
 
-# ---- rows, bit for bit as tests/suite/sampling_golden.rs makes them ----
+# Rows, equal bit for bit to those of tests/suite/sampling_golden.rs.
 
 def mix(x):
     x = x.astype(np.uint32)
@@ -39,21 +40,21 @@ def row(kind, n):
     if kind == 'masked': r[1::3] = -np.inf
     return r
 
-# ---- the reference ----
+# The reference.
 
-def law(l):
+def softmax(l):
     w = np.exp(l - l.max()); return w / w.sum()
 
 def entropy(p):
     return float(-(p[p > 0] * np.log(p[p > 0])).sum())
 
 def reference(op, a, logits):
-    """Kept ids, their logits, edge ids."""
+    """The ids kept, their logits, and the ids that are edge."""
     ids = np.flatnonzero(np.isfinite(logits)); l = logits[ids].astype(np.float64)
     order = np.lexsort((ids, -l)); ids, l = ids[order], l[order]
-    p = law(l); n = len(l)
+    p = softmax(l); n = len(l)
     def at_least(v, bound, tol):
-        # Where nothing reaches the bound, all that equal the first stay.
+        # If nothing reaches the bound, all that equal the first stay.
         keep = v >= min(bound, v[0])
         return ids[keep], l[keep], ids[np.abs(v - bound) <= tol]
     def prefix(order, mass):
@@ -73,7 +74,7 @@ def reference(op, a, logits):
         k, kl, e = prefix(o, a[0]); last = d[o[len(k) - 1]]
         return k, kl, np.union1d(e, ids[np.abs(d - last) <= near])
     if op == 'top_h':
-        q = law(l[:100]); run = np.cumsum(-q * np.log(np.maximum(q, 1e-300))); bound = a[0] * run[-1]
+        q = softmax(l[:100]); run = np.cumsum(-q * np.log(np.maximum(q, 1e-300))); bound = a[0] * run[-1]
         k = max(1, int((run <= bound).sum())); return ids[:k], l[:k], ids[:100][:len(run)][np.abs(run - bound) <= EDGE]
     if op == 'xtc':
         top = int((p >= a[0]).sum()); e = ids[np.abs(p - a[0]) <= EDGE]
@@ -106,7 +107,7 @@ def reference(op, a, logits):
         edges = []
         for step, value in zip(CHAINS[op], a):
             ids, l, edge = reference(step, [value], x); edges.append(edge); x = np.full(len(x), -np.inf); x[ids] = l
-        # What follows a cut with an edge depends on it as a whole.
+        # All results after a cut with edge ids depend on those ids.
         if any(len(edge) for edge in edges): return None
     elif op == 'penalties':
         x[seen] = np.where(x[seen] > 0, x[seen] / a[0], x[seen] * a[0])
@@ -115,7 +116,8 @@ def reference(op, a, logits):
     ids = np.flatnonzero(np.isfinite(x)); return ids, x[ids], ids[:0]
 
 def repetitions(allowed, window, breakers):
-    """DRY: every token that would extend a repetition, with the longest one's length, by comparison at every place."""
+    """DRY: every token that would extend a repetition, with the length of the longest repetition,
+    found by comparison at every place."""
     text = HISTORY[-window:] if window else HISTORY; n = len(text); found = {}
     for end in range(1, n):
         k = 0
@@ -123,7 +125,7 @@ def repetitions(allowed, window, breakers):
         if k >= max(allowed, 1) and text[end] not in breakers: found[text[end]] = max(k, found.get(text[end], 0))
     return found
 
-# ---- peers ----
+# The peers.
 
 def transformers_peer(n):
     import torch, transformers
@@ -169,7 +171,8 @@ def llama_peer(path, n):
         return function(*values)
     def dry(a):
         if not a[4:]: return init('dry', [C.c_void_p, f, f, i, i, C.c_void_p, z], None, a[0], a[1], a[2], a[3] or 4096, None, 0)
-        # The entry point of llama.cpp's own tests takes breakers by id, as a vector of vectors in libstdc++'s layout.
+        # The function for llama.cpp's own tests takes breakers by id, as a vector of vectors in
+        # libstdc++'s layout.
         function = lib._Z30llama_sampler_init_dry_testingffiiRKSt6vectorIS_IiSaIiEESaIS1_EE
         function.restype, function.argtypes = C.c_void_p, [f, f, i, i, C.POINTER(Vector)]
         ids = (i * len(a[4:]))(*a[4:]); at = C.addressof(ids)
@@ -224,17 +227,19 @@ CASES = [
     ('chain_hf', [1.5, 20, 0.7, 0.1]), ('watermark_left', [0.25, 2.0]), ('watermark_self', [0.5, 2.5]),
 ]
 
-REASONS = """Where a peer does not keep what the definition keeps:
-- ties, uniform: of equal logits the definition keeps the lowest ids; transformers' top-k keeps all of them,
+REASONS = """Cases in which a peer keeps other tokens than the definition:
+- ties, uniform: of equal logits the definition keeps the lowest ids. transformers' top-k keeps all of them,
   and its top-p and top-H, like llama.cpp's steps, keep those that its sort puts first.
-- typical and Mirostat 1 on masked rows: llama.cpp counts a probability of 0 as a number, so the entropy becomes NaN.
+- typical and Mirostat 1 on masked rows: llama.cpp counts a probability of 0 as a number, so the
+  entropy becomes NaN.
 - temperature range on masked rows: llama.cpp's largest entropy counts the masked tokens.
 
-What the definitions leave out or have besides:
-- DRY: llama.cpp's breakers may be sequences of tokens, here they are single tokens; with an allowed length of 0 llama.cpp penalises every
-  token of the text, here a match of length 0 extends nothing.
-- tail-free is in neither peer (llama.cpp dropped it in 2024), nor are top-a, p-less, quadratic smoothing, and dynamic temperature by
-  entropy or position: these are held to the 64-bit reference alone (tests/suite/sampling_reference.rs).
+Features that only one side has:
+- DRY: llama.cpp's breakers may be sequences of tokens; here they are single tokens. With an allowed
+  length of 0, llama.cpp penalises every token of the text; here a match of length 0 extends nothing.
+- tail-free, top-a, p-less, quadratic smoothing, and dynamic temperature by entropy or position are in
+  neither peer (llama.cpp dropped tail-free in 2024). They are compared with the 64-bit reference
+  alone (tests/suite/sampling_reference.rs).
 """
 
 def fnv(ids):
@@ -244,7 +249,7 @@ def fnv(ids):
     return f'{h:016x}'
 
 def line(source, kind, n, op, a, ids, l, edge):
-    p = law(l); order = np.lexsort((ids, -l))[:5]
+    p = softmax(l); order = np.lexsort((ids, -l))[:5]
     print(json.dumps({'row': kind, 'vocab': n, 'op': op, 'args': a, 'source': source, 'kept': fnv(np.setdiff1d(ids, edge)),
         'count': int(len(np.setdiff1d(ids, edge))), 'edge': [int(x) for x in np.sort(edge)],
         'top': [[int(ids[j]), float(f'{p[j]:.7g}')] for j in order]}, separators=(',', ':')))
@@ -257,7 +262,7 @@ def main():
         for kind in ('normal', 'peaked', 'ties', 'masked', 'wide', 'uniform'):
             logits = row(kind, n)
             for op, a in CASES:
-                # Which of equal candidates are among the 40 tried is left to the sort.
+                # Of equal candidates, the sort decides which are among the 40 tried.
                 if op == 'watermark_self' and (n > 1000 or kind in ('ties', 'uniform')): continue
                 # With equal logits the exponent 1/s of Mirostat 1 is infinite.
                 if op == 'mirostat_1' and kind == 'uniform': continue
@@ -276,8 +281,8 @@ def main():
                         if len(mine) != len(theirs) or (mine != theirs).any():
                             print(f'{name} {op} {a} on {kind} {n}: keeps {len(ids)}, the definition {len(expected[0])}', file=sys.stderr)
                             continue
-                        same = dict(zip(expected[0].tolist(), law(expected[1])))
-                        worst = max(abs(same.get(int(t), q) - q) for t, q in zip(ids, law(l)))
+                        same = dict(zip(expected[0].tolist(), softmax(expected[1])))
+                        worst = max(abs(same.get(int(t), q) - q) for t, q in zip(ids, softmax(l)))
                         if len(edge) == 0 and worst > 1e-5:
                             print(f'{name} {op} {a} on {kind} {n}: a probability differs by {worst:.2g}', file=sys.stderr)
                             continue

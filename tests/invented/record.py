@@ -5,9 +5,10 @@
     HEDGEROW_OUTPUTS=FILE cargo test --test suite schema_dialect
     VENV/bin/python tests/invented/record.py judge FILE
 
-A line is an object: `name`, `schema`, `valid` and `invalid` instances, and `plain`, the schema in words that validators know, where it
-uses those of OpenAPI 3.0. Valid instances are of hypothesis-jsonschema, an independent generator, and judged by jsonschema with formats;
-invalid ones are such instances with something changed."""
+A line is an object with `name`, `schema`, `valid` and `invalid` instances. If the schema uses keywords
+of OpenAPI 3.0, `plain` is the same schema in keywords that validators know. Valid instances come from
+hypothesis-jsonschema, an independent generator, and are judged by jsonschema with formats. Invalid
+ones are such instances with something changed."""
 
 import base64
 import copy
@@ -29,7 +30,7 @@ LARGEST = 220
 
 
 def plain(schema):
-    """The schema without `nullable` and boolean exclusive bounds, where it names no draft."""
+    """The schema without `nullable` and boolean exclusive bounds, unless it names a draft."""
     if isinstance(schema, dict) and "$schema" in schema:
         return schema
     if isinstance(schema, list):
@@ -49,8 +50,9 @@ def plain(schema):
 
 
 def in_draft_7(schema, root, depth=3):
-    """The schema in words of the generator, which knows draft 7 without recursion: references are replaced by what they name, `depth` times
-    inside each other and then by `false`; what has no words there is left out."""
+    """The schema in keywords of the generator, which knows draft 7 without recursion. A reference
+    is replaced by its target, `depth` times inside each other and then by `false`. Keywords that the
+    generator does not know are left out."""
     if isinstance(schema, list):
         return [in_draft_7(item, root, depth) for item in schema]
     if not isinstance(schema, dict):
@@ -79,7 +81,7 @@ def in_draft_7(schema, root, depth=3):
 
 
 def in_python(wanted):
-    """The pattern with the classes of ECMA-262, where a digit is one of ten, and its end of the text."""
+    """The pattern with ECMA-262's classes, in which a digit is one of ten, and its end of text."""
     out, in_class, rest = "", False, wanted
     while rest:
         length = 2 if rest[0] == "\\" else 1
@@ -101,7 +103,7 @@ def pattern(_, wanted, instance, __):
 
 
 def content_encoding(_, encoding, instance, __):
-    """The option that is on by default: base64 with padding."""
+    """Checks base64 with padding, which hedgerow enforces by default."""
     if encoding == "base64" and isinstance(instance, str):
         try:
             right = base64.b64encode(base64.b64decode(instance, validate=True)).decode() == instance
@@ -121,15 +123,15 @@ def validator(schema):
 
 
 def is_extreme(text):
-    """Whether a number has an exponent that no spelling under bounds may have, or a time is of the year
-    0 or in a leap second, which Python does not know."""
+    """True if a number has an exponent that no spelling under bounds may have, or if a time is in
+    the year 0 or in a leap second, which Python does not know."""
     return re.search(r"e[+-]?3[0-9]{2}|\"0000-|:60", text) is not None
 
 
 def instances(schema, judge, count):
-    """Valid instances, small and different."""
+    """Small valid instances, all different."""
     found = {}
-    # Numbers that must differ have no exponents, see docs/json-schema.md.
+    # Numbers that must differ have no exponents; see docs/json-schema.md.
     distinct = "uniqueItems" in json.dumps(schema)
     settings = hypothesis.settings(
         max_examples=6 * count,
@@ -150,16 +152,16 @@ def instances(schema, judge, count):
 
     try:
         collect()
-    except Exception as error:  # Whatever the generator cannot do leaves fewer instances.
+    except Exception as error:  # A failure of the generator leaves fewer instances.
         print("the generator stops:", error, file=sys.stderr)
     chosen = list(found.values())
     random.Random(0).shuffle(chosen)
-    # Large ones first: they say more.
+    # Large instances come first, because they test more.
     return sorted(chosen[: 2 * count], key=lambda v: -len(json.dumps(v)))[:count]
 
 
 def changed(value, source):
-    """The value with something in it changed."""
+    """A copy of the value with one part of it changed."""
     value = copy.deepcopy(value)
     places = []
 
@@ -216,15 +218,15 @@ def everything():
 
 
 def judge(path):
-    """Judges lines of a name and an output."""
+    """Judges the outputs of a file, whose lines have a schema's name and an output."""
     judges = {name: validator(plain(schema)) for name, schema in everything()}
     wrong = total = 0
     for line in open(path, encoding="utf-8"):
         name, output = json.loads(line)
         total += 1
-        # Numbers of many digits are compared as they are written.
         value = json.loads(output)
         error = next(judges[name].iter_errors(value), None)
+        # Python's judgement of extreme values does not count.
         if error and not is_extreme(json.dumps(value)):
             wrong += 1
             print(f"{name}: {output}\n  {error.message[:300]} at {list(error.absolute_path)}")

@@ -1,5 +1,6 @@
-"""Invented schemas in the style of what programs write: tool definitions, OpenAPI 3.0 and 3.1 components,
-pydantic and zod output, Kubernetes CRDs. A seed decides; nothing is taken from anybody's schema."""
+"""Invented schemas in the style of programs: tool definitions, OpenAPI 3.0 and 3.1 components,
+output of pydantic and zod, and Kubernetes CRDs. A seed decides them; no part is copied
+from a real schema."""
 
 import random
 
@@ -15,7 +16,7 @@ SAFE = 9007199254740991
 
 
 class Maker:
-    """A source of schemas in one style; the styles differ in how they say the same things."""
+    """A generator of schemas in one style. Styles express the same conditions differently."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -93,7 +94,7 @@ class Maker:
         return {"anyOf": [self.scalar(), self.object(depth)]}
 
     def tagged(self, tag, names, depth, closed=False):
-        """Objects told apart by the value of a key."""
+        """Alternative objects that differ in the value of one key."""
         branches = []
         for name in names:
             branch = self.object(depth)
@@ -134,7 +135,8 @@ class Tool(Maker):
 
 
 class OpenApi30(Maker):
-    """Components of OpenAPI 3.0, with `nullable`, boolean exclusive bounds and inheritance by `allOf`."""
+    """Components of OpenAPI 3.0, with `nullable`, boolean exclusive bounds, and inheritance by
+    `allOf`."""
 
     def text(self):
         schema = super().text()
@@ -241,7 +243,8 @@ class OpenApi31(Maker):
 
 
 class Pydantic(Maker):
-    """Models of pydantic: titles and defaults everywhere, optional as `anyOf` with null, `$defs`."""
+    """Models of pydantic: titles and defaults everywhere, optional values as `anyOf` with null, and
+    `$defs`."""
 
     def scalar(self):
         match self.random.randrange(9):
@@ -307,7 +310,7 @@ class Pydantic(Maker):
 
 
 class Zod(Maker):
-    """What zod's converters write: draft 7 of version 3, or 2020-12 of version 4."""
+    """Output of zod's converters: draft 7 from version 3, or 2020-12 from version 4."""
 
     def __init__(self, seed):
         super().__init__(seed)
@@ -433,7 +436,7 @@ class Crd(Maker):
 
 
 class Forms(Maker):
-    """Forms that ask more where an answer wants more: conditions, dependencies, counts."""
+    """Forms in which an answer can make others required: conditions, dependencies and counts."""
 
     def schema(self):
         root = self.object(2, 3, 5)
@@ -475,7 +478,7 @@ STYLES = {
 
 
 def invented():
-    """All of them: name, schema."""
+    """The name and schema of every invented schema."""
     for style, (maker, count) in STYLES.items():
         for number in range(count):
             yield f"{style}-{number}", maker(f"{style} {number}").schema()

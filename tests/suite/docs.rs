@@ -1,8 +1,8 @@
-//! Pages and comments name files of the repository: these exist.
+//! Every file of the repository that a page or a comment names exists.
 
 use std::path::{Path, PathBuf};
 
-/// Folders at the top, with which a path begins that names a file of the repository.
+/// Folders of the repository, with which the path of one of its files begins.
 const FOLDERS: &[&str] = &[
     "src/",
     "tests/",
@@ -36,7 +36,7 @@ fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            // Neither what was built or fetched, nor data from elsewhere.
+            // Folders of built files, fetched files and data hold no pages of the project.
             if !name.starts_with('.') && !["target", "corpus", "node_modules"].contains(&name.as_str()) {
                 pages(&path, found);
             }

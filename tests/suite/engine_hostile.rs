@@ -78,7 +78,7 @@ fn list(pool: &mut NodePool, item: NodeId) -> NodeId {
 }
 
 #[test]
-fn a_hundred_thousand_brackets() {
+fn a_hundred_thousand_brackets_cost_no_stack() {
     const DEPTH: usize = 100_000;
     let text = [vec![b'['; DEPTH], vec![b']'; DEPTH]].concat();
     let by_productions = build(|b| {
@@ -122,7 +122,7 @@ fn with_rules(b: &mut GrammarBuilder, words: &[&str]) -> NodeId {
 }
 
 #[test]
-fn counted_alternatives() {
+fn counted_alternatives_keep_their_counts() {
     for words in [["a", "ab"], ["a", "aa"]] {
         let grammar = build(|b| {
             let body = with_rules(b, &words);
@@ -133,13 +133,13 @@ fn counted_alternatives() {
         read(&mut matcher, &[b'a'; 1_000], 10);
         assert!(matcher.is_accepting());
         let longer = matcher.advance_bytes(&[b'a'; 1_000]).unwrap();
-        assert_eq!(longer, words[1] == "aa", "a thousand rounds hold 2,000 letters only two by two");
+        assert_eq!(longer, words[1] == "aa", "2,000 letters need two in each of a thousand rounds");
         assert!(!matcher.advance_bytes(&[b'a'; 1_001]).unwrap());
     }
 }
 
 #[test]
-fn counts_of_a_million() {
+fn counts_of_a_million_are_read() {
     let grammar = build(|b| {
         let one = b.nodes.languages.byte(&ByteSet::range(b'a', b'z'));
         let letters = b.nodes.languages.repeat(one, 0, 1_000_000);
@@ -160,7 +160,7 @@ fn counts_of_a_million() {
 }
 
 #[test]
-fn an_enum_of_ten_thousand() {
+fn an_enum_of_ten_thousand_is_read() {
     let words: Vec<String> = (0..10_000).map(|i| format!("value {:04}!", i * 7 % 10_000)).collect();
     let vocabulary = byte_vocabulary(&["value ", "00", "123"]);
     for merged in [true, false] {
@@ -187,7 +187,7 @@ fn an_enum_of_ten_thousand() {
 }
 
 #[test]
-fn five_thousand_optional_keys() {
+fn five_thousand_optional_keys_come_once_each() {
     let vocabulary = byte_vocabulary(&["\"key ", "\":1", "\",\""]);
     for order in [KeyOrder::Declared, KeyOrder::Any] {
         let constraint = {
@@ -220,7 +220,7 @@ fn five_thousand_optional_keys() {
 }
 
 #[test]
-fn recursion_on_either_side() {
+fn recursion_on_either_side_is_read() {
     for left in [true, false] {
         let grammar = build(|b| {
             let rule = b.declare("list");
@@ -246,7 +246,7 @@ fn recursion_on_either_side() {
 }
 
 #[test]
-fn exponential_ambiguity() {
+fn exponential_ambiguity_costs_no_time() {
     // S = S S | "a": a Catalan number of readings.
     let grammar = build(|b| {
         let rule = b.declare("S");
@@ -561,7 +561,7 @@ fn random_bytes_cause_no_panic() {
             }
         }
     }
-    assert!(compiled.iter().all(|&count| count > 50), "hardly anything compiled: {compiled:?}");
+    assert!(compiled.iter().all(|&count| count > 50), "too few inputs compiled: {compiled:?}");
 }
 
 /// The documentation has a row for every limit, with its true default.

@@ -87,7 +87,7 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    assert!(found.len() > FLOORS.len(), "src/ was not found whole: {} files", found.len());
+    assert!(found.len() > FLOORS.len(), "only {} files of src/ were found", found.len());
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

@@ -144,7 +144,7 @@ fn within_limits<T>(answer: Result<T, EngineError>) -> Option<T> {
 fn follow(grammar: &Grammar, seed: &[u8]) {
     let constraint = match Constraint::with_limits(grammar, vocabulary(), Limits::default()) {
         Ok(constraint) => constraint,
-        Err(EngineError::Unspellable) => panic!("all bytes are tokens"),
+        Err(EngineError::Unspellable) => panic!("a vocabulary of all bytes spells every output"),
         Err(_) => return,
     };
     walk_on(constraint.matcher(), &mut Random(fnv_1a(seed)));
@@ -313,7 +313,7 @@ fn inspect(vocabulary: &Vocabulary) {
         let bytes = vocabulary.bytes(id);
         if !bytes.is_empty() {
             let node = trie.descend(0, bytes).expect("tokens are in the trie");
-            assert!(trie.tokens(node).contains(&id), "{id} is not where its bytes lead");
+            assert!(trie.tokens(node).contains(&id), "{id} is not in the trie under its bytes");
             if text.len() < 1000 {
                 text.extend_from_slice(bytes);
             }

@@ -121,7 +121,7 @@ fn fnv(ids: impl Iterator<Item = u32>) -> String {
 }
 
 #[test]
-fn golden_vectors() {
+fn golden_vectors_are_met() {
     let text = include_str!("../golden/vectors.jsonl");
     let mut sources: BTreeMap<String, usize> = BTreeMap::new();
     for line in text.lines() {
@@ -130,7 +130,7 @@ fn golden_vectors() {
         let n = v["vocab"].as_u64().unwrap() as usize;
         let args: Vec<f64> = v["args"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let mut sampler = Sampler::new(params(op, &args)).unwrap();
-        // Feedback rules start at position 0. The others have the history behind them, as output.
+        // Feedback rules start at position 0. The others come after the history, as output.
         if op == "begin_suppress" {
             sampler.with_prompt(&ids(&HISTORY));
         } else if !op.starts_with("mirostat") && op != "adaptive_p" {

@@ -46,7 +46,7 @@ fn check(schema: &Value, instances: &[Value]) {
 
 fn refusal(schema: &Value, options: &SchemaOptions) -> SchemaError {
     match compile(&schema.to_string(), options) {
-        Ok(_) => panic!("{schema} is compiled"),
+        Ok(_) => panic!("{schema} compiles"),
         Err(error) => error,
     }
 }
@@ -102,7 +102,7 @@ fn impossible_strings_are_refused() {
 /// Conditions between optional keys are kept side by side, so that many of them cost no more than a
 /// few.
 #[test]
-fn conditions_on_presence() {
+fn conditions_on_presence_are_kept() {
     let implications = |count: usize| {
         let each =
             |i| json!({"if": {"required": [format!("a{i}")]}, "then": {"required": [format!("b{i}")]}});
@@ -151,7 +151,7 @@ fn conditions_on_presence() {
 
 /// Metadata of a package: a key may be given, or be listed as given elsewhere, but not both.
 #[test]
-fn dependencies_on_a_list() {
+fn dependencies_on_a_list_are_kept() {
     let fields =
         ["version", "readme", "license", "authors", "urls", "scripts", "keywords", "classifiers", "owners"];
     let listed = |field: &str| json!({"required": ["dynamic"], "properties": {"dynamic": {"contains": {"const": field}}}});
@@ -185,7 +185,7 @@ fn dependencies_on_a_list() {
 /// overlaps all others. To exclude the others from it, the complement of the expressions inside
 /// them is needed.
 #[test]
-fn tagged_alternatives() {
+fn tagged_alternatives_are_told_apart() {
     let tagged = |tag: &str, more: Value| {
         let mut properties = serde_json::Map::from_iter([("kind".to_owned(), json!({"enum": [tag]}))]);
         let more = more.as_object().unwrap().clone();
@@ -224,7 +224,7 @@ fn tagged_alternatives() {
 
 /// Steps of a pipeline: each is known by a key of its own, and none may have the keys of two.
 #[test]
-fn alternatives_by_own_key() {
+fn alternatives_with_keys_of_their_own_are_told_apart() {
     let step = |name: &str, options: &[&str]| {
         let mut properties =
             serde_json::Map::from_iter([(name.to_owned(), json!({"type": ["string", "array", "null"]}))]);
@@ -259,7 +259,7 @@ fn nested(count: usize, wrap: &str, inner: &str) -> String {
 
 /// Deep nesting compiles; it costs memory and nothing else.
 #[test]
-fn deep_nesting() {
+fn deep_nesting_compiles() {
     const DEPTH: usize = 10_000;
     for (wrap, inner, text, end) in [
         (r#"{"type":"object","required":["a"],"properties":{"a":%}}"#, r#"{"const":1}"#, r#"{"a":%}"#, "1"),
@@ -294,7 +294,7 @@ fn deep_nesting() {
 /// Items that compete for few values: an item leaves the values that others need, for any number of
 /// items.
 #[test]
-fn items_that_compete() {
+fn items_that_compete_leave_values_to_others() {
     let pairs = |count: usize| -> Vec<Value> { (0..count).map(|i| json!({"enum": [i, i + 1]})).collect() };
     let schema = json!({"type": "array", "uniqueItems": true, "minItems": 16, "prefixItems": pairs(16)});
     check(
@@ -325,7 +325,7 @@ fn items_that_compete() {
 /// Distinct items with numbers of any exponent. Numbers that are too large to tell apart may come
 /// once.
 #[test]
-fn distinct_numbers_of_any_size() {
+fn distinct_numbers_of_any_size_are_told_apart() {
     let schema = json!({"type": "array", "uniqueItems": true, "items": {"type": ["number", "array"]}});
     let constraint = constraint(&schema, KeyOrder::Declared);
     for (text, accepted) in [
@@ -347,7 +347,7 @@ fn distinct_numbers_of_any_size() {
 
 /// Many items that an array must contain somewhere.
 #[test]
-fn many_contained() {
+fn many_contained_items_are_required() {
     let all = |conditions: Vec<Value>| json!({"type": "array", "allOf": conditions});
     let constants = all((0..30).map(|i| json!({"contains": {"const": i}})).collect());
     check(&constants, &[(0..30).collect(), (0..30).rev().collect(), (0..29).collect(), json!([])]);
@@ -361,7 +361,7 @@ fn many_contained() {
 
 /// Hundreds of alternatives that a tag tells apart.
 #[test]
-fn many_tags() {
+fn many_tags_tell_alternatives_apart() {
     let tagged = |i: usize| {
         json!({"type": "object", "required": ["tag", "x"], "properties": {
         "tag": {"const": format!("t{i}")}, "x": {"const": i}}})

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes reference.json: what transformers computes, for tests/torch_reference to compare with.
+"""Writes reference.json: values computed by transformers, which tests/torch/reference.rs compares.
 
     python3 reference.py MODEL.gguf > reference.json
 
 Needs torch, transformers and gguf (the versions used are recorded in the file). Three groups:
 
 - `model`: the demo model, dequantised to f32 by transformers' own GGUF reader. For each prompt its token ids by
-  transformers' tokenizer, the five largest logits behind it, and 40 tokens of greedy continuation.
+  transformers' tokenizer, the five largest logits after it, and 40 tokens of greedy continuation.
 - `tiny`: small random models of each architecture and rotary scaling. Their weights come from a generator that
   the Rust test repeats (see `weights`), so no binary file is kept; logits are given for every position.
 - `blocks`: two blocks of each quantised format, decoded by the gguf package; the unit tests of
@@ -60,7 +60,7 @@ TINY = [
     ("qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "rms_norm_eps": 1e-6}, 1000000.0, {}),
 ]
 GEMMA = [
-    # Layers 0 and 2 see 16 positions, layer 1 all.
+    # Layers 0 and 2 see 16 positions, and layer 1 sees all.
     ("gemma3", {"sliding_window_pattern": 2}, 10000.0, 1000000.0, {}),
     (
         "gemma3 linear",
@@ -75,7 +75,8 @@ TOKENS = [(i * i * 7 + 3 * i + 1) % 97 for i in range(70)]
 
 
 def weights(names_and_shapes):
-    """Uniform numbers in ±0.25 (norm weights in 1 ± 0.25) by tensor name in sorted order, from one generator."""
+    """Uniform numbers in ±0.25 (norm weights in 1 ± 0.25) from one generator, with the tensors in
+    order of name."""
     state = 12345
     out = {}
     for name, shape in sorted(names_and_shapes):
@@ -92,7 +93,8 @@ def weights(names_and_shapes):
 
 
 def llama_like(name, architecture, changes, theta, scaling):
-    """Settings, and the config.json as models are published with it: the older keys for the rotary embedding."""
+    """The settings, and the config.json of published models, with the older keys for the rotary
+    embedding."""
     settings = {**SMALL, **changes, "rope_parameters": {"rope_type": "default", "rope_theta": theta, **scaling}}
     written = {**SMALL, **changes, "hidden_act": "silu", "rope_theta": theta}
     if scaling:
@@ -183,7 +185,7 @@ def demo(path):
     return {"file": path.name, "messages": CHAT, "cases": cases}
 
 
-# Name, ggml type, bytes in a block, where its half-precision numbers lie.
+# Name, ggml type, bytes in a block, and the positions of its half-precision numbers.
 FORMATS = [
     ("Q4_0", 2, 18, [0]),
     ("Q4_1", 3, 20, [0, 2]),

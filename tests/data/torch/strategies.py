@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes strategies.json: what transformers' `generate` makes of a small random model, for tests/torch_reference.
+"""Writes strategies.json: outputs of transformers' `generate` with a small random model, for
+tests/torch/strategies.rs.
 
     python3 strategies.py strategies.json
 
@@ -93,13 +94,13 @@ WORDS = [[10, 11, 12], [10, 11, 13, 14], [20], [20, 30, 31, 32, 33], [50, 51], [
 
 
 def constrained(model):
-    """The output is one of some words: the constraint that `choice` makes."""
+    """A constraint like that of `choice`: the output is one of `WORDS`."""
 
     def allowed(length):
         def next_tokens(_, tokens):
             output = tokens.tolist()[length:]
             words = [word for word in WORDS if word[: len(output)] == output]
-            # Beams without candidates go on with scores of −10⁹; they must be allowed something.
+            # A beam without candidates continues with a score of −10⁹ and must be allowed a token.
             return sorted({word[len(output)] if len(word) > len(output) else 5 for word in words}) or [5]
 
         return next_tokens
@@ -124,7 +125,7 @@ def groups(model):
                 "num_return_sequences": beams,
                 "max_new_tokens": 9,
                 "early_stopping": early,
-                # Of several end tokens, 4.50 writes the first at the end of every output.
+                # With several end tokens, 4.50 writes the first of them at the end of every output.
                 "eos_token_id": [75],
             }
             cases.append(run(model, prompt, settings))

@@ -107,7 +107,7 @@ fn forced_tokens_save_passes_and_change_nothing() {
 }
 
 #[test]
-fn outputs_that_are_wholly_forced_ask_the_model_nothing() {
+fn wholly_forced_outputs_need_no_pass() {
     let model = Fake::new(Scores::Hash { eos: 0.0 });
     let fixed = constraint(|b| b.nodes.literal(b"hello world"));
     let request = Request::new(tokens(b"x")).constraint(fixed).logprobs(2);

@@ -4,7 +4,7 @@ use super::{Grammar, Language, Node};
 use hedgerow::automata::UNBOUNDED;
 use std::fmt::Write;
 
-/// Whose notation a grammar is written in.
+/// The notation of a written grammar.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// llama.cpp's.
@@ -16,8 +16,9 @@ pub enum Style {
 }
 
 impl Grammar {
-    /// The same grammar with what rules have no words for replaced by what they have: no
-    /// complements, no intersections, no switches, no containers, nothing that matches nothing.
+    /// The same grammar without the parts that the notation cannot express. Complements,
+    /// intersections, switches, containers, and parts that match nothing are replaced by simpler
+    /// parts.
     pub fn simplified(mut self, style: Style) -> Self {
         self.languages.iter_mut().for_each(|language| simplify(language, style));
         for at in 0..self.nodes.len() {
@@ -68,7 +69,7 @@ impl Grammar {
             Node::Repeat { body, min, max } => repeat_in(style, &self.node_in(style, *body), *min, *max),
             Node::Rule(rule) => format!("r{rule}"),
             Node::Special(name) => name.clone(),
-            other => panic!("{other:?} has no words"),
+            other => panic!("{other:?} cannot be written"),
         }
     }
 }
@@ -79,7 +80,7 @@ fn simplify(language: &mut Language, style: Style) {
         Language::Not(body) | Language::Json(body, _) => std::mem::replace(&mut **body, Language::Empty),
         Language::All => Language::Text,
         Language::Never => Language::Empty,
-        // ISO has no classes.
+        // ISO's EBNF has no classes of characters.
         Language::Chars(_) if style == Style::Iso => Language::Bytes(b"ab".to_vec()),
         Language::Text if style == Style::Iso => {
             Language::Repeat(Box::new(Language::Bytes(b"abc".to_vec())), 0, UNBOUNDED)
@@ -124,7 +125,7 @@ fn language_in(style: Style, language: &Language) -> String {
         Language::Concat(parts) => sequence_in(style, &all(parts)),
         Language::Union(parts) => format!("({})", all(parts).join(" | ")),
         Language::Repeat(body, min, max) => repeat_in(style, &language_in(style, body), *min, *max),
-        other => panic!("{other:?} has no words"),
+        other => panic!("{other:?} cannot be written"),
     }
 }
 
@@ -132,10 +133,11 @@ fn sequence_in(style: Style, parts: &[String]) -> String {
     format!("({})", parts.join(if style == Style::Iso { ", " } else { " " }))
 }
 
-/// Each operator where there is one, so that all of them are read.
+/// A repetition, written with the operator that the notation has for it, so that all operators are
+/// read.
 fn repeat_in(style: Style, body: &str, min: u32, max: u32) -> String {
     let bounded = |max: u32| {
-        // What is above the minimum, nested so that the text stays short.
+        // The rounds above the minimum are nested, so that the text stays short.
         let option = |rest: &str| match style {
             Style::Iso => format!("[{body}, {rest}]"),
             _ => format!("(({body}) {rest})?"),
