@@ -1,6 +1,7 @@
 /*
- * Every function of hedgerow.h: what it gives, and what it says to NULL, garbage and impossible arguments. Compiled as C99, C11 and
- * C17; run plainly, under valgrind and with sanitizers.
+ * Every function of hedgerow.h: its results, and its errors for NULL, garbage and impossible
+ * arguments. The program is compiled as C99, C11 and C17, and run plainly, under valgrind and with
+ * sanitizers.
  */
 #include <hedgerow.h>
 
@@ -16,12 +17,12 @@ static int failures = 0;
 #define CHECK(condition)                                                            \
     do {                                                                            \
         if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, "%s:%d: false: %s\n", __FILE__, __LINE__, #condition); \
             failures++;                                                             \
         }                                                                           \
     } while (0)
 
-/* Checks that a call succeeds and leaves the place for an error, which must be NULL before, alone. */
+/* Checks that a call succeeds and that `error`, which must be NULL before, is still NULL. */
 #define OK(call) expect_ok((call), &error, #call, __LINE__)
 
 /* Checks that a call fails with a status and a message that holds a text. */
@@ -32,7 +33,7 @@ static int failures = 0;
         error = NULL;                                         \
     } while (0)
 
-/* The error is passed by its place, since arguments are evaluated in any order. */
+/* The error is passed by its address, because arguments are evaluated in any order. */
 static void expect_ok(hr_status status, hr_error *const *error, const char *call, int line) {
     if (status != HR_OK || *error != NULL) {
         fprintf(stderr, "%s:%d: %s\n  %s\n", __FILE__, line, call, hr_error_message(*error));
@@ -84,7 +85,7 @@ static hr_matcher *make_matcher(const hr_vocab *vocab, const char *pattern) {
     OK(hr_grammar_from_regex(pattern, strlen(pattern), HR_REGEX_DIALECT_ECMA262, NULL, &grammar, &error));
     OK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, &error));
     OK(hr_matcher_new(constraint, &matcher, &error));
-    /* Parents may go first. */
+    /* A constraint and its grammar may be freed before their matcher. */
     hr_constraint_free(constraint);
     hr_grammar_free(grammar);
     return matcher;
@@ -111,17 +112,17 @@ static void test_errors(void) {
     size_t line = 7, column = 7;
     const char *pointer = "untouched";
 
-    /* Nothing to say about no error. */
+    /* NULL is no error and has an empty message. */
     CHECK(hr_error_kind(NULL) == HR_OK);
     CHECK(strcmp(hr_error_message(NULL), "") == 0);
     CHECK(!hr_error_location(NULL, &line, &column, &pointer));
     CHECK(line == 7 && column == 7 && strcmp(pointer, "untouched") == 0);
     hr_error_free(NULL);
 
-    /* Without a place for the error, the status still comes. */
+    /* A caller that passes NULL for the error still gets the status. */
     CHECK(hr_grammar_from_json_schema("{", 1, NULL, NULL, &grammar, NULL) == HR_ERROR_GRAMMAR);
 
-    /* Text that is no JSON has a line and a column. */
+    /* The error of a text that is no JSON has a line and a column. */
     CHECK(hr_grammar_from_json_schema("{\n  \"type\" 1}", 13, NULL, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
     CHECK(line == 2 && column > 1 && pointer == NULL);
@@ -129,14 +130,14 @@ static void test_errors(void) {
     hr_error_free(error);
     error = NULL;
 
-    /* So has a grammar. */
+    /* The error of a grammar has a line and a column, too. */
     CHECK(hr_grammar_from_rules("root ::= (\n  \"a\" x )", 20, HR_GRAMMAR_NOTATION_GBNF, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
     CHECK(line == 2 && column == 7 && pointer == NULL);
     hr_error_free(error);
     error = NULL;
 
-    /* A keyword that makes no sense has a pointer. */
+    /* The error of a keyword with a wrong value has a JSON pointer. */
     CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, NULL, &grammar, &error) == HR_ERROR_GRAMMAR);
     CHECK(hr_error_location(error, &line, &column, &pointer));
     CHECK(line == 0 && column == 0);
@@ -247,7 +248,7 @@ static void test_vocab(void) {
     CHECK(hr_vocab_size(other) == SIZE);
     hr_vocab_free(other);
 
-    /* NULL is a vocabulary of nothing. */
+    /* NULL is an empty vocabulary. */
     CHECK(hr_vocab_size(NULL) == 0 && hr_vocab_token_count(NULL) == 0 && hr_vocab_mask_words(NULL) == 0);
     CHECK(hr_vocab_token_bytes(NULL, 0, &len) == NULL && hr_vocab_token_name(NULL, 0, &len) == NULL);
     CHECK(hr_vocab_eos(NULL, &count) == NULL && count == 0);
@@ -343,7 +344,7 @@ static void test_grammars(void) {
     newer.unknown = 1;
     FAILS(hr_grammar_from_json_schema("true", 4, &newer.known, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "does not know");
 
-    /* Never initialised. */
+    /* Options that were never initialised are an error. */
     options.struct_size = 0;
     FAILS(hr_grammar_from_json_schema("true", 4, &options, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "_init");
     memset(&options, 0xa5, sizeof options);
@@ -436,7 +437,7 @@ static void test_cancel_flags(void) {
     OK(hr_matcher_set_interrupt(matcher, &interrupt, &error));
     FAILS(hr_matcher_set_interrupt(NULL, &interrupt, &error), HR_ERROR_INVALID_ARGUMENT, "matcher is NULL");
 
-    /* Known masks are given, and what fails leaves everything as it was. */
+    /* A known mask is given in spite of the flag, and a failed call changes nothing. */
     hr_cancel_flag_set(same);
     OK(hr_matcher_fill_mask(matcher, mask, 2, &error));
     CHECK(mask[0] == (1u << A | 1u << B | 1u << AB));
@@ -451,7 +452,7 @@ static void test_cancel_flags(void) {
     mask[0] = 7;
     FAILS(hr_matcher_fill_mask(matcher, mask, 2, &error), HR_ERROR_CANCELLED, "cancelled");
     CHECK(mask[0] == 7);
-    /* Other matchers of the constraint go on; a copy is like its original. */
+    /* Other matchers of the constraint continue. A copy behaves like its original. */
     OK(hr_matcher_new(constraint, &other, &error));
     OK(hr_matcher_advance(other, A, &yes, &error));
     hr_matcher_free(other);
@@ -498,7 +499,7 @@ static void test_matchers(void) {
     OK(hr_matcher_forced_tokens(matcher, tokens, 8, &count, &error));
     CHECK(count == 0);
 
-    /* A token that is not allowed is an answer, and changes nothing. */
+    /* A token that is not allowed is no error. It is answered with `false` and changes nothing. */
     OK(hr_matcher_advance(matcher, ONE, &yes, &error));
     CHECK(!yes && hr_matcher_output_len(matcher) == 0);
     OK(hr_matcher_advance(matcher, AB, &yes, &error));
@@ -540,7 +541,7 @@ static void test_matchers(void) {
     OK(hr_matcher_rollback(fork, 2, &error));
     CHECK(!hr_matcher_is_stopped(fork) && hr_matcher_output_len(fork) == 1);
 
-    /* The same place has the same mask. */
+    /* A fork at the same position has the same mask. */
     OK(hr_matcher_fill_mask(matcher, before, 2, &error));
     OK(hr_matcher_fill_mask(fork, mask, 2, &error));
     CHECK(memcmp(mask, before, sizeof mask) == 0);
@@ -589,7 +590,8 @@ static void test_draft_trees_and_batches(void) {
     hr_error *error = NULL;
     hr_vocab *vocab = make_vocab();
     hr_matcher *matcher = make_matcher(vocab, "a[ab]1{3}"), *fork = NULL, *both[2];
-    /* a, b and a behind it, 1 behind ab; and END, which may not come. */
+    /* A tree of drafts: a with the children b and a, ab with the child 1, and END, which is
+       forbidden. */
     const uint32_t tokens[6] = {A, B, A, AB, ONE, END};
     int32_t parents[6] = {-1, 0, 0, -1, 3, -1};
     const uint32_t expected[6] = {1u << A | 1u << B, 1u << ONE, 1u << ONE, 1u << ONE, 1u << ONE, 0};
@@ -633,7 +635,7 @@ static void test_draft_trees_and_batches(void) {
           "parents is NULL");
     CHECK(masks[0] == 7);
 
-    /* Equal futures have equal numbers. */
+    /* States with the same continuations have the same number. */
     id = hr_matcher_state_id(matcher);
     OK(hr_matcher_clone(matcher, &fork, &error));
     CHECK(hr_matcher_state_id(fork) == id);
@@ -717,7 +719,7 @@ static void test_token_fsms(void) {
     hr_grammar_free(grammar);
     hr_vocab_free(vocab);
 
-    /* Nothing, a, all, the end. */
+    /* The four states: nothing read, a read, everything read, the end. */
     CHECK(hr_token_fsm_state_count(fsm) == 4);
     OK(hr_token_fsm_fill_mask(fsm, 0, mask, 2, &error));
     CHECK(mask[0] == (1u << A | 1u << AB) && mask[1] == 0);
@@ -727,7 +729,7 @@ static void test_token_fsms(void) {
     CHECK(hr_token_fsm_next(fsm, state, END, &state) && hr_token_fsm_is_stopped(fsm, state));
     CHECK(!hr_token_fsm_is_accepting(fsm, 4) && !hr_token_fsm_is_stopped(fsm, 4));
 
-    /* The loop that a device runs. */
+    /* The loop that a program on a device runs. */
     classes_count = hr_token_fsm_class_count(fsm);
     OK(hr_token_fsm_table(fsm, table, 64, &count, &error));
     classes = hr_token_fsm_token_classes(fsm, &len);
@@ -764,7 +766,7 @@ static void test_masks(void) {
     uint16_t halves[3] = {0x3c00, 0x3c00, 0x3c00};
     uint32_t masks[2] = {5, 2};
 
-    /* Two rows of two in a tensor of three columns. */
+    /* Two rows of two logits in a tensor with three columns. */
     OK(hr_mask_logits_f32(logits, 2, 2, 3, masks, 1, 1, &error));
     CHECK(logits[0] == 1 && isinf(logits[1]) && logits[1] < 0 && logits[2] == 3);
     CHECK(isinf(logits[3]) && logits[4] == 5 && logits[5] == 6);
@@ -827,7 +829,7 @@ static void test_samplers(void) {
     }
     CHECK(fabsf(sum - 1.0f) < 1e-5f && isinf(logits[1]) && isinf(logits[3]));
 
-    /* A failing call leaves the results alone. */
+    /* A failing call does not write its results. */
     token = 77;
     mask = 0;
     FAILS(hr_sampler_sample_f32(sampler, logits, 4, &mask, 1, &token, NULL, &error), HR_ERROR_SAMPLING, "no token");

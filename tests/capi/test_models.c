@@ -1,4 +1,5 @@
-/* Language models through the C interface: every way to get it wrong, a cancelled generation, and borrowed results. */
+/* Language models through the C interface: errors of every kind, a cancelled generation, and
+   borrowed results. */
 #include <hedgerow.h>
 
 #include <stdio.h>
@@ -13,8 +14,8 @@
         }                                                                                                    \
     } while (0)
 
-/* The call failed with this status, and its message has this in it. The error comes by its place, since arguments are evaluated in
-   any order. */
+/* Checks that a call failed with a status and a message that holds `part`. The error is passed by
+   its address, because arguments are evaluated in any order. */
 static void failed(hr_status status, hr_status expected, hr_error **error, const char *part) {
     CHECK(status == expected);
     CHECK(*error != NULL);
@@ -58,7 +59,7 @@ static void loading(const char *path) {
     hr_generation_free(NULL);
 }
 
-/* Three beams, of which the two best come out, best first. */
+/* Three beams, of which the two best are returned, best first. */
 static void beams(const hr_model *model) {
     hr_generation *generation = NULL;
     hr_error *error = NULL;
@@ -96,7 +97,7 @@ static void beams(const hr_model *model) {
     CHECK(generation == NULL);
 }
 
-/* Guesses from the text so far save passes and change no token. */
+/* Drafts copied from the text so far save passes and change no token. */
 static void drafts(const hr_model *model) {
     const char *prompt = "one two three one two three one two three one two";
     hr_generation *generation = NULL;
@@ -196,7 +197,7 @@ int main(int argc, char **argv) {
     beams(model);
     drafts(model);
 
-    /* The generation does not need the model any more. */
+    /* A generation may be used after its model is freed. */
     hr_generation_options_init(&options);
     options.max_tokens = 4;
     CHECK(hr_generate(model, "Tell a story.", 13, &options, &generation, NULL) == HR_OK);

@@ -1,4 +1,5 @@
-// One constraint, many threads: each runs a matcher of its own and must see the masks that a single thread sees.
+// One constraint with many threads. Each runs its own matcher and must see the masks that a single
+// thread sees.
 #include <hedgerow.hpp>
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace {
 
 using Masks = std::vector<std::vector<std::uint32_t>>;
 
-// The masks along one output, and behind it.
+// The masks before each token of one output, and after the last.
 Masks walk(const hedgerow::Constraint &constraint, const hedgerow::Vocabulary &vocabulary, const std::string &output) {
     Masks masks;
     hedgerow::Matcher matcher(constraint);
@@ -31,7 +32,7 @@ Masks walk(const hedgerow::Constraint &constraint, const hedgerow::Vocabulary &v
     return masks;
 }
 
-// Whether work that would take minutes ends when another thread sets the flag.
+// True if work that would take minutes ends when another thread sets the flag.
 template <typename Work> bool is_cancelled(const hedgerow::CancelFlag &flag, Work work) {
     hr_status status = HR_OK;
     flag.clear();
@@ -156,7 +157,7 @@ int main() {
         }
     }
     {
-        // Every bracket that opens leads to a state of its own, and the tokens are full of them.
+        // Every opening bracket leads to another state, and the tokens have very many of them.
         const std::string many(2000000, '(');
         const auto nested = hedgerow::Grammar::from_rules(
             "root ::= \"x\" item* \".\"\nitem ::= \"a\" | \"(\" item* \")\" | \"[\" item* \"]\" | \"{\" item* \"}\"");
@@ -181,10 +182,10 @@ int main() {
             std::fprintf(stderr, "a call was not cancelled\n");
             return 1;
         }
-        // Nothing has happened to the matcher.
+        // The cancelled calls have not changed the matcher.
         flag.clear();
         if (!matcher.advance('a') || !matcher.advance('.') || !matcher.is_accepting()) {
-            std::fprintf(stderr, "a cancelled call left something behind\n");
+            std::fprintf(stderr, "a cancelled call changed the matcher\n");
             return 1;
         }
     }
@@ -195,7 +196,7 @@ int main() {
         }
     }
 
-    // Errors are exceptions, with their place.
+    // Errors are exceptions with a location.
     try {
         hedgerow::Grammar::from_json_schema(R"({"items": {"minLength": "x"}})");
         return 1;
