@@ -1,32 +1,35 @@
-//! `hedgerow check`: whether a schema or grammar compiles, and whether an instance is in its language.
+//! `hedgerow check`: compiles a constraint, and decides whether an instance is in its language.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::constraint::{Loaded, PolicyArgs};
+use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::explain::explain;
 use super::failure::{written, Failure};
 use super::input;
 use super::judge::{judge, Verdict};
 use super::mask::shown_token;
-use hedgerow::engine::Constraint;
+use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::Grammar;
 use hedgerow::schema::{self, SchemaOptions};
-use hedgerow::vocab::Vocabulary;
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+use std::collections::BTreeMap;
 
 const AFTER_HELP: &str = "\
 The instance is read as a constrained model would have to write it: a text that satisfies the schema \
 is still refused if its keys come in another order than --key-order says, or its whitespace is not \
 that of --whitespace. A second opinion by an ordinary validator is printed with every refusal. \
-Whitespace around the instance is ignored. Under a grammar every character counts, except for a line feed \
-at the end that the grammar does not know.
+Whitespace around the instance is ignored. Under any other constraint every character counts, except for \
+a line feed at the end that the constraint does not know. A special token that a grammar names is written \
+by its name, such as <|im_end|>.
 
---explain says more about a refusal: the keyword of the schema that is responsible, as a JSON pointer, or the \
-option that refuses the spelling; with --vocab also the first token that is not allowed, and how many are.
+--explain says more about a refusal: the keyword of the schema that is responsible, as a JSON pointer, the \
+option that refuses the spelling, or the text after which the constraint allows nothing else; with --vocab \
+also the first token that is not allowed, and how many are.
 
 Exit codes:
-  0  the schema or grammar compiles, and the instance is accepted
+  0  the constraint compiles, and the instance is accepted
   1  it does not, or the instance is refused
   2  the command line makes no sense
 
@@ -35,14 +38,15 @@ Examples:
   hedgerow check --schema person.schema.json --instance ada.json
   hedgerow check --schema person.schema.json --instance ada.json --explain --vocab tokenizer.json
   hedgerow check --grammar list.gbnf --instance list.txt
+  echo 2026-02-30 | hedgerow check --regex '[0-9]{4}-[0-9]{2}-[0-9]{2}' --instance -
   echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
 
-/// Checks that a JSON Schema or a grammar compiles, and whether an instance is in its language
+/// Checks that a schema, pattern or grammar compiles, and whether an instance is in its language
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
     #[command(flatten)]
-    subject: Subject,
+    constraint: ConstraintArgs,
     /// A text to check against it (`-` is standard input)
     #[arg(long, value_name = "FILE")]
     instance: Option<PathBuf>,
@@ -56,34 +60,16 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-/// What is checked.
-#[derive(Debug, clap::Args)]
-#[group(id = "subject", multiple = false, required = true)]
-struct Subject {
-    /// The JSON Schema (`-` is standard input)
-    #[arg(long, value_name = "FILE")]
-    schema: Option<PathBuf>,
-    /// The grammar (`-` is standard input); its extension says the notation
-    #[arg(long, value_name = "FILE")]
-    grammar: Option<PathBuf>,
-}
-
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let is_stdin = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    if (is_stdin(&args.subject.schema) || is_stdin(&args.subject.grammar)) && is_stdin(&args.instance) {
+    if (is_stdin(&args.constraint.schema) || is_stdin(&args.constraint.grammar)) && is_stdin(&args.instance) {
         return Err(Failure::usage(
             "--instance and what it is checked against cannot both be standard input",
         ));
     }
-    let (subject, loaded) = match (&args.subject.schema, &args.subject.grammar) {
-        (Some(path), _) => (path, args.policy.load_schema(path)?),
-        (_, Some(path)) => (path, args.policy.load_grammar(path)?),
-        (None, None) => {
-            return Err(Failure::usage("nothing to check").help("give --schema FILE or --grammar FILE"))
-        }
-    };
+    let loaded = args.constraint.require(&args.policy)?;
     let Some(path) = &args.instance else {
-        written(writeln!(std::io::stdout(), "{}: compiles", subject.display()))?;
+        written(writeln!(std::io::stdout(), "{}: compiles", args.constraint.shown()))?;
         return Ok(ExitCode::SUCCESS);
     };
     let whole = input::read_text(path, "instance")?;
@@ -128,11 +114,27 @@ fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<St
             Err(_) => false,
         };
         lines.extend(explain(&schema.text, &options, text, at, accepts));
+    } else {
+        lines.push(format!("responsible: {}, {}", args.constraint.shown(), after(text, at)));
     }
     Ok(lines.iter().map(|line| format!("  {line}\n")).collect())
 }
 
-/// The first token of the text that is not allowed, and what is. The text is cut into the longest tokens that fit.
+/// The place of a refusal in words: the text before it, cut to its last characters.
+fn after(text: &str, at: usize) -> String {
+    /// Largest number of characters that are shown.
+    const MOST: usize = 30;
+    let read = String::from_utf8_lossy(&text.as_bytes()[..at.min(text.len())]);
+    let start = read.char_indices().rev().nth(MOST - 1).map_or(0, |(start, _)| start);
+    match (read.is_empty(), start) {
+        (true, _) => "at the beginning".to_owned(),
+        (false, 0) => format!("after {}", serde_json::Value::from(read)),
+        (false, _) => format!("after …{}", serde_json::Value::from(&read[start..])),
+    }
+}
+
+/// The first token of the text that is not allowed, and the tokens that are. The text is cut into
+/// the longest tokens that fit.
 fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Result<String, Failure> {
     /// At most so many allowed tokens are named.
     const MOST: usize = 8;
@@ -140,7 +142,14 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
         |error: &(dyn std::error::Error + 'static)| Failure::new("cannot check the instance").because(error);
     let mut matcher = Constraint::new(grammar, vocabulary).map_err(|error| failed(&error))?.matcher();
     let mut rest = text.as_bytes();
-    for number in 1.. {
+    'tokens: for number in 1.. {
+        for (name, token) in vocabulary.special_tokens() {
+            let stands_here = !name.is_empty() && rest.starts_with(name.as_bytes());
+            if stands_here && matcher.advance(token).map_err(|error| failed(&error))? {
+                rest = &rest[name.len()..];
+                continue 'tokens;
+            }
+        }
         let longest = (1..=rest.len().min(64)).rev().find_map(|len| {
             let node = vocabulary.trie().descend(0, &rest[..len])?;
             Some((*vocabulary.trie().tokens(node).first()?, len))
@@ -164,45 +173,82 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
     Ok(String::new())
 }
 
-/// Where and why a text is not in a grammar's language.
+/// The place and the reason of a refusal.
 #[derive(Debug, PartialEq, Eq)]
 struct Refusal {
     at: usize,
     reason: String,
 }
 
-/// Walks the text byte by byte: the tokens are the 256 bytes.
+/// The 256 bytes, and the special tokens that the grammar names. A token's id is its byte, or 256
+/// and more.
+fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, Failure> {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
+    let mut special = Vec::new();
+    for (_, name) in grammar.pool().specials() {
+        special.push((name.to_owned(), TokenId(tokens.len() as u32)));
+        tokens.push(Vec::new());
+    }
+    Vocabulary::from_tokens(VocabularyParts { tokens, special, ..VocabularyParts::default() })
+        .map_err(|error| Failure::new("cannot check the instance").because(&error))
+}
+
+/// Reads the text byte by byte, and as special tokens wherever it has their names and they are
+/// allowed. A name may also be plain text there, so both readings are followed.
 fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, Failure> {
-    let failed =
-        |error: &(dyn std::error::Error + 'static)| Failure::new("cannot check the instance").because(error);
-    let bytes = (0..=255u8).map(|byte| vec![byte]).collect();
-    let vocabulary = Vocabulary::from_byte_list(bytes).map_err(|error| failed(&error))?;
-    let constraint = Constraint::new(grammar, &vocabulary).map_err(|error| failed(&error))?;
-    let mut matcher = constraint.matcher();
-    for (at, byte) in text.bytes().enumerate() {
-        if matcher.advance_bytes(&[byte]).map_err(|error| failed(&error))? {
-            continue;
+    let failed = |error: EngineError| Failure::new("cannot check the instance").because(&error);
+    let vocabulary = bytes_and_specials(grammar)?;
+    let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
+    let start = constraint.matcher();
+    // Matchers by the number of bytes read, and by state: equal states need to be followed once.
+    let mut waiting = BTreeMap::from([((0, start.state_id()), start)]);
+    let mut last = Refusal { at: 0, reason: String::new() };
+    while let Some(((at, _), mut matcher)) = waiting.pop_first() {
+        let rest = &text.as_bytes()[at..];
+        if rest.is_empty() && matcher.is_accepting() {
+            return Ok(None);
         }
-        let allowed = matcher.mask().map_err(|error| failed(&error))?;
-        let allowed: Vec<u8> = allowed.iter().map(|token| token.0 as u8).collect();
-        let found = text.get(at..).and_then(|rest| rest.chars().next());
-        let found = found.map_or_else(|| format!("byte 0x{byte:02x}"), |c| format!("`{}`", c.escape_debug()));
-        let reason = match (allowed.is_empty(), matcher.is_accepting()) {
-            (true, _) => format!("expected the end, found {found}"),
-            (false, true) => {
-                format!("expected the end or {}, found {found}", input::describe_bytes(&allowed))
+        let mut stuck = true;
+        for (name, token) in vocabulary.special_tokens() {
+            if rest.starts_with(name.as_bytes()) {
+                let mut fork = matcher.fork();
+                if fork.advance(token).map_err(failed)? {
+                    stuck = false;
+                    waiting.insert((at + name.len(), fork.state_id()), fork);
+                }
             }
-            (false, false) => format!("expected {}, found {found}", input::describe_bytes(&allowed)),
-        };
-        return Ok(Some(Refusal { at, reason }));
+        }
+        if let Some(byte) = rest.first() {
+            if matcher.advance_bytes(&[*byte]).map_err(failed)? {
+                waiting.insert((at + 1, matcher.state_id()), matcher);
+                continue;
+            }
+        }
+        if stuck {
+            last = Refusal { at, reason: reason(&mut matcher, text, at).map_err(failed)? };
+        }
     }
-    if matcher.is_accepting() {
-        return Ok(None);
-    }
-    let allowed = matcher.mask().map_err(|error| failed(&error))?;
-    let allowed: Vec<u8> = allowed.iter().map(|token| token.0 as u8).collect();
-    let reason = format!("expected {}, found the end", input::describe_bytes(&allowed));
-    Ok(Some(Refusal { at: text.len(), reason }))
+    Ok(Some(last))
+}
+
+/// The tokens that a matcher expects, and the text that it found.
+fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, EngineError> {
+    let mask = matcher.mask()?;
+    let bytes: Vec<u8> = mask.iter().filter_map(|token| u8::try_from(token.0).ok()).collect();
+    let names = mask.iter().filter_map(|token| matcher.vocabulary().name(token)).map(str::to_owned);
+    let described = Some(input::describe_bytes(&bytes)).filter(|_| !bytes.is_empty());
+    let expected: Vec<String> = described.into_iter().chain(names).collect();
+    let expected = match (expected.is_empty(), matcher.is_accepting()) {
+        (true, _) => "the end".to_owned(),
+        (false, true) => format!("the end or {}", expected.join(", ")),
+        (false, false) => expected.join(", "),
+    };
+    let found = match (text.get(at..).and_then(|rest| rest.chars().next()), text.as_bytes().get(at)) {
+        (Some(c), _) => format!("`{}`", c.escape_debug()),
+        (None, Some(byte)) => format!("byte 0x{byte:02x}"),
+        (None, None) => "the end".to_owned(),
+    };
+    Ok(format!("expected {expected}, found {found}"))
 }
 
 #[cfg(test)]
@@ -224,6 +270,34 @@ mod tests {
         ] {
             let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
             assert_eq!(refusal(&grammar, text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn special_tokens_are_written_by_name() {
+        let rules = "start: <|a|> /[<|>a-z]*/ <|end|>\n";
+        let grammar = hedgerow::syntax::Notation::Lark.compile(rules).unwrap();
+        for (text, expected) in [
+            ("<|a|>xy<|end|>", None),
+            ("<|a|><|end|>", None),
+            ("<|a|><|end|><|end|>", None),
+            ("x", Some((0, "expected <|a|>, found `x`"))),
+            ("<|a|>x", Some((6, "expected `<`, `>`, `a` to `z`, `|`, <|end|>, found the end"))),
+        ] {
+            let expected = expected.map(|(at, reason)| Refusal { at, reason: reason.to_owned() });
+            assert_eq!(refusal(&grammar, text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_shown_by_the_text_before_them() {
+        let long = "0123456789".repeat(5);
+        for (text, at, expected) in [
+            ("abc", 0, "at the beginning".to_owned()),
+            ("a\"bc", 3, "after \"a\\\"b\"".to_owned()),
+            (&long, 40, format!("after …\"{}\"", &long[10..40])),
+        ] {
+            assert_eq!(after(text, at), expected);
         }
     }
 }

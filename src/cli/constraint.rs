@@ -8,8 +8,8 @@ use super::failure::Failure;
 use super::input;
 use hedgerow::grammar::{Grammar, KeyOrder};
 use hedgerow::schema::{
-    self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, Strictness,
-    UniqueKeys, UnknownFormat, Whitespace,
+    self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, SchemaWarning,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::syntax::{self, choice, lark, regex};
 
@@ -23,7 +23,8 @@ pub(super) struct ConstraintArgs {
     /// The whole output matches a regular expression
     #[arg(long, value_name = "PATTERN")]
     pub regex: Option<String>,
-    /// The whole output follows the grammar in FILE (`-` is standard input); its extension says the notation
+    /// The whole output follows the grammar in FILE (`-` is standard input); its extension says the
+    /// notation
     #[arg(long, value_name = "FILE")]
     pub grammar: Option<PathBuf>,
     /// The output is one of these texts (repeat the option)
@@ -36,65 +37,68 @@ pub(super) struct ConstraintArgs {
 #[command(next_help_heading = "Constraint details")]
 pub(super) struct PolicyArgs {
     /// Order of an object's declared keys
-    #[arg(long, value_enum, default_value_t = Keys::Declared)]
+    #[arg(long, value_enum, default_value_t = Keys::Declared, requires = "schema")]
     pub key_order: Keys,
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
-    #[arg(long, value_enum, default_value_t = Spaces::Flexible)]
+    #[arg(long, value_enum, default_value_t = Spaces::Flexible, requires = "schema")]
     pub whitespace: Spaces,
     /// Spaces a level under --whitespace pretty, at most 16
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "schema")]
     pub indent: u8,
-    /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and ': ')
-    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], conflicts_with = "whitespace")]
+    /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
+    /// ': ')
+    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], conflicts_with = "whitespace", requires = "schema")]
     pub separators: Option<Vec<String>>,
     /// What a regular expression (Rust's syntax) matches as whitespace between JSON tokens
-    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["whitespace", "separators"])]
+    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["whitespace", "separators"], requires = "schema")]
     pub whitespace_pattern: Option<String>,
     /// Whether objects may have keys that no part of the schema names
-    #[arg(long, value_enum, default_value_t = Additional::AsSchema)]
+    #[arg(long, value_enum, default_value_t = Additional::AsSchema, requires = "schema")]
     pub additional_properties: Additional,
-    /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum` and `const`; all
-    /// everywhere; only the required ones; all but \uXXXX
-    #[arg(long, value_enum, default_value_t = Escapes::FreeStrings)]
+    /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum`
+    /// and `const`; all everywhere; only the required ones; all but \uXXXX
+    #[arg(long, value_enum, default_value_t = Escapes::FreeStrings, requires = "schema")]
     pub escapes: Escapes,
     /// Let an undeclared key come twice in one object
-    #[arg(long)]
+    #[arg(long, requires = "schema")]
     pub repeated_keys: bool,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
-    #[arg(long, value_enum, default_value_t = Numbers::Canonical)]
+    #[arg(long, value_enum, default_value_t = Numbers::Canonical, requires = "schema")]
     pub numbers: Numbers,
     /// Treat `format` as an annotation
-    #[arg(long)]
+    #[arg(long, requires = "schema")]
     pub ignore_format: bool,
     /// Treat `contentEncoding` as an annotation
-    #[arg(long)]
+    #[arg(long, requires = "schema")]
     pub ignore_content_encoding: bool,
     /// Refuse schemas with a `format` that is not known, instead of warning
-    #[arg(long, conflicts_with = "ignore_format")]
+    #[arg(long, conflicts_with = "ignore_format", requires = "schema")]
     pub refuse_unknown_format: bool,
-    /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older spellings]
-    #[arg(long, value_enum, hide_default_value = true, default_value_t = Draft::Unspecified)]
+    /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
+    /// spellings]
+    #[arg(long, value_enum, hide_default_value = true, default_value_t = Draft::Unspecified, requires = "schema")]
     pub schema_draft: Draft,
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
-    #[arg(long, value_name = "URI=FILE")]
+    #[arg(long, value_name = "URI=FILE", requires = "schema")]
     pub document: Vec<String>,
     /// Steps that combining a schema's parts may take
-    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL)]
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schema")]
     pub fuel: u64,
     /// Ignore keywords that cannot be enforced, instead of refusing the schema
-    #[arg(long)]
+    #[arg(long, requires = "schema")]
     pub lenient: bool,
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
-    #[arg(long, value_enum, default_value_t = Dialect::Ecma)]
+    #[arg(long, value_enum, default_value_t = Dialect::Ecma, requires = "regex")]
     pub regex_dialect: Dialect,
     /// Notation of --grammar [default: as the file's extension says]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "grammar")]
     pub grammar_notation: Option<Notation>,
     /// Rule that outputs of a --grammar in Lark's notation start from [default: start]
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, value_name = "RULE", requires = "grammar")]
     pub start: Option<String>,
-    /// Folder of the grammars that a --grammar in Lark's notation imports from: `a.b` is DIR/a/b.lark
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the grammars that a --grammar in Lark's notation imports from: `a.b` is
+    /// DIR/a/b.lark
+    #[arg(long, value_name = "DIR", requires = "grammar")]
     pub import_dir: Option<PathBuf>,
 }
 
@@ -176,6 +180,15 @@ pub(super) struct SchemaFile {
 }
 
 impl ConstraintArgs {
+    /// The constraint in words: the path of its file, or its kind.
+    pub fn shown(&self) -> String {
+        match (&self.schema, &self.grammar, &self.regex) {
+            (Some(path), ..) | (_, Some(path), _) => path.display().to_string(),
+            (.., Some(_)) => "the regular expression".to_owned(),
+            _ => "the list of choices".to_owned(),
+        }
+    }
+
     /// The grammar asked for, if one was.
     pub fn load(&self, policy: &PolicyArgs) -> Result<Option<Loaded>, Failure> {
         if let Some(path) = &self.schema {
@@ -210,6 +223,32 @@ impl ConstraintArgs {
     }
 }
 
+/// Warnings as lines, one for each kind: the keyword and the message, the number of places, and the
+/// first of them.
+fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
+    /// Largest number of places that are named.
+    const MOST: usize = 3;
+    let mut kinds: Vec<(&SchemaWarning, Vec<&str>)> = Vec::new();
+    for warning in warnings {
+        let same = |kind: &&mut (&SchemaWarning, Vec<&str>)| {
+            (&kind.0.keyword, &kind.0.message) == (&warning.keyword, &warning.message)
+        };
+        match kinds.iter_mut().find(same) {
+            Some((_, places)) => places.push(&warning.pointer),
+            None => kinds.push((warning, vec![&warning.pointer])),
+        }
+    }
+    let line = |(warning, places): &(&SchemaWarning, Vec<&str>)| match places.len() {
+        1 => warning.to_string(),
+        count => {
+            let more = if count > MOST { ", …" } else { "" };
+            let first = places[..count.min(MOST)].join(", ");
+            format!("`{}` {} ({count} places: {first}{more})", warning.keyword, warning.message)
+        }
+    };
+    kinds.iter().map(line).collect()
+}
+
 impl PolicyArgs {
     /// Compiles the schema in a file.
     pub fn load_schema(&self, path: &Path) -> Result<Loaded, Failure> {
@@ -225,8 +264,8 @@ impl PolicyArgs {
                     _ => failure,
                 }
             })?;
-        for warning in warnings {
-            eprintln!("warning: {}: {warning}", path.display());
+        for line in grouped(&warnings) {
+            eprintln!("warning: {}: {line}", path.display());
         }
         Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
     }

@@ -1,9 +1,10 @@
 //! Why an instance is refused: the keyword of the schema, or the option, that is responsible.
 //!
-//! The engine knows where a text leaves the language, not on whose account: keywords were merged into one automaton. So an
-//! independent validator names the keywords that the value breaks, and the one whose place in the text holds the refused byte is
-//! the answer. A value that breaks none is refused by a policy: the options are relaxed, first one by one, then all, and those
-//! that make the difference are named.
+//! The engine knows where a text leaves the language, not on whose account: keywords were merged
+//! into one automaton. So an independent validator names the keywords that the value breaks, and
+//! the one whose place in the text holds the refused byte is the answer. A value that breaks none
+//! is refused by a policy: the options are relaxed, first one by one, then all, and those that make
+//! the difference are named.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,7 +17,8 @@ use hedgerow::schema::{
 
 use super::judge::{violations, Violation};
 
-/// What is responsible for the refusal of `text` at byte `at`, as lines; `accepts` says whether other options would have it.
+/// What is responsible for the refusal of `text` at byte `at`, as lines; `accepts` says whether
+/// other options would have it.
 pub(super) fn explain(
     schema: &str,
     options: &SchemaOptions,
@@ -27,11 +29,9 @@ pub(super) fn explain(
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
         return vec!["responsible: the syntax of JSON, whatever the schema".to_owned()];
     }
-    let found = match violations(schema, text) {
-        Ok(found) => found,
-        Err(reason) => {
-            return vec![format!("responsible: unknown, the validator cannot read the schema: {reason}")]
-        }
+    let (found, unread) = match violations(schema, text) {
+        Ok(found) => (found, None),
+        Err(reason) => (Vec::new(), Some(reason)),
     };
     if let Some(violation) = nearest(&found, text, at) {
         let Violation { instance, schema, message } = violation;
@@ -39,7 +39,13 @@ pub(super) fn explain(
     }
     match responsible_options(options, accepts) {
         names if names.is_empty() => match compile(schema, options) {
-            Ok(_) => vec!["responsible: a spelling that no option allows".to_owned()],
+            Ok(_) => vec![match unread {
+                Some(reason) => format!(
+                    "responsible: a keyword of the schema; the validator that could name it cannot read the \
+                     schema: {reason}"
+                ),
+                None => "responsible: a spelling that no option allows".to_owned(),
+            }],
             Err(error) => vec![format!("responsible: {error}")],
         },
         names => names.iter().map(|name| format!("responsible: {name}")).collect(),
@@ -57,7 +63,8 @@ fn nearest<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Viol
     found.iter().min_by_key(distance)
 }
 
-/// The options whose relaxation has the text accepted: one, or the fewest that a greedy search finds.
+/// The options whose relaxation has the text accepted: one, or the fewest that a greedy search
+/// finds.
 fn responsible_options(
     options: &SchemaOptions,
     accepts: impl Fn(&SchemaOptions) -> bool,

@@ -28,7 +28,7 @@ impl Failure {
     pub fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
-            let text = error.to_string();
+            let text = option_names(&error.to_string());
             // Errors that quote their source need not say it twice.
             let said = self.causes.last().unwrap_or(&self.what).contains(&text);
             if !said {
@@ -58,7 +58,19 @@ impl Failure {
     }
 }
 
-/// The result of writing to stdout: a reader that has gone away is the end of the work, not a failure.
+/// The text with the command's options in place of the library's: "pass its text with
+/// `SchemaOptions::document`" becomes "pass its text with --document URI=FILE".
+fn option_names(text: &str) -> String {
+    const NAMES: &[(&str, &str)] = &[
+        ("`SchemaOptions::document`", "--document URI=FILE"),
+        ("raise `fuel`", "raise --fuel"),
+        ("raise `max_states`", "raise --max-states"),
+    ];
+    NAMES.iter().fold(text.to_owned(), |text, (library, option)| text.replace(library, option))
+}
+
+/// The result of writing to stdout: a reader that has gone away is the end of the work, not a
+/// failure.
 pub(super) fn written(result: io::Result<()>) -> Result<Written, Failure> {
     match result {
         Ok(()) => Ok(Written::Whole),

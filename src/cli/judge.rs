@@ -1,4 +1,5 @@
-//! A second opinion on outputs: the `jsonschema` crate, which shares no code with the constraint engine.
+//! A second opinion on outputs: the `jsonschema` crate, which shares no code with the constraint
+//! engine.
 
 use super::constraint::SchemaFile;
 

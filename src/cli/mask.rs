@@ -1,4 +1,4 @@
-//! `hedgerow mask`: which tokens a constraint allows after a prefix.
+//! `hedgerow mask`: the tokens that a constraint allows after a prefix.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -11,8 +11,9 @@ use hedgerow::engine::{Constraint, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 const AFTER_HELP: &str = "\
-Without --list, three lines: how many tokens are allowed, whether the output may end here, and what \
-must follow in any case. With --list, one allowed token a line, `ID<tab>TEXT`: text as JSON writes \
+Without --list, four lines: how many tokens are allowed, whether the output may end here, the tokens that \
+end it according to the vocabulary, and what must follow in any case. A special token that is allowed may \
+stand in the prefix by its name, such as <|im_end|>. With --list, one allowed token a line, `ID<tab>TEXT`: text as JSON writes \
 strings, or as \\xNN where it is no whole character; special tokens by name.
 
 Exit codes:
@@ -65,20 +66,39 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let complete = if matcher.is_accepting() { "yes" } else { "no" };
     let (count, size) = (mask.count(), vocabulary.size());
-    let text = format!("allowed   {count} of {size} tokens\ncomplete  {complete}\nforced    {forced}\n");
+    let ends: Vec<String> = vocabulary
+        .eos()
+        .iter()
+        .map(|&id| format!("{} (id {})", shown_token(&vocabulary, id), id.0))
+        .collect();
+    let ends = if ends.is_empty() { "no token of this vocabulary".to_owned() } else { ends.join(", ") };
+    let text = format!(
+        "allowed   {count} of {size} tokens\ncomplete  {complete}\nended by  {ends}\nforced    {forced}\n"
+    );
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Moves a matcher over the output so far.
+/// Moves a matcher over the output so far. A special token is read where its name stands and the
+/// constraint allows it.
 pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Failure> {
-    for (at, byte) in prefix.bytes().enumerate() {
-        let allowed = matcher.advance_bytes(&[byte]);
-        if allowed.map_err(|error| Failure::new("cannot read the prefix").because(&error))? {
+    let failed = |error| Failure::new("cannot read the prefix").because(&error);
+    let vocabulary = matcher.vocabulary().clone();
+    let mut at = 0;
+    'bytes: while let Some(byte) = prefix.as_bytes().get(at) {
+        for (name, token) in vocabulary.special_tokens() {
+            let stands_here = !name.is_empty() && prefix.as_bytes()[at..].starts_with(name.as_bytes());
+            if stands_here && matcher.advance(token).map_err(failed)? {
+                at += name.len();
+                continue 'bytes;
+            }
+        }
+        if matcher.advance_bytes(&[*byte]).map_err(failed)? {
+            at += 1;
             continue;
         }
         let (before, _) = prefix.as_bytes().split_at(at);
-        let next = matcher.mask().map_err(|error| Failure::new("cannot read the prefix").because(&error))?;
+        let next = matcher.mask().map_err(failed)?;
         let mut firsts: Vec<u8> =
             next.iter().filter_map(|id| matcher.vocabulary().bytes(id).first().copied()).collect();
         firsts.sort_unstable();

@@ -1,8 +1,11 @@
-//! The `hedgerow` command: constrained generation, and looking at constraints and sampling chains, from a terminal.
+//! The `hedgerow` command: constrained generation, and looking at constraints and sampling chains,
+//! from a terminal.
 //!
-//! One file per subcommand; beside them the options that several share (`constraint`, `sampling`), how files are read
-//! (`input`), the second opinion on outputs (`judge`), the page about a run (`trace`), why an instance is refused (`explain`) and how failures are told (`failure`). Results go to stdout and nothing else does;
-//! everything said about them goes to stderr. Exit codes: 0 for success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
+//! One file per subcommand; beside them the options that several share (`constraint`, `sampling`),
+//! how files are read (`input`), the second opinion on outputs (`judge`), the page about a run
+//! (`trace`), why an instance is refused (`explain`) and how failures are told (`failure`). Results
+//! go to stdout and nothing else does; everything said about them goes to stderr. Exit codes: 0 for
+//! success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
 mod compile;

@@ -1,10 +1,12 @@
-//! The options that say how tokens are drawn: one for each [`Parameter`], named as its field, and where the rest comes from.
+//! The options that say how tokens are drawn: one for each [`Parameter`], named as its field, and
+//! where the rest comes from.
 //!
-//! What an option says comes first. What none says comes from one base, the first of these that there is: the file of
-//! `--params`, the setting of `--preset`, the model folder's `generation_config.json`, the preset `balanced`.
+//! What an option says comes first. What none says comes from one base, the first of these that
+//! there is: the file of `--params`, the setting of `--preset`, the model folder's
+//! `generation_config.json`, the preset `balanced`.
 //!
-//! Options with several numbers take them in one argument, separated by colons, so that an option is one thing to the shell.
-//! Lists take their members one by one or with commas between them.
+//! Options with several numbers take them in one argument, separated by colons, so that an option
+//! is one thing to the shell. Lists take their members one by one or with commas between them.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -29,12 +31,14 @@ pub(super) struct SamplingArgs {
 /// What holds where no option of a parameter says anything.
 #[derive(Debug, clap::Args)]
 struct BaseArgs {
-    /// Temperature, top-p and frequency penalty by mood (factual, code-gen, balanced, creative, brainstorm) or task (factual-qa,
-    /// code-generation, code-review, chat, creative-writing, brainstorming, translation, summarisation, data-extraction,
-    /// classification) [default: generation_config.json of the model's folder, or else balanced]
+    /// Temperature, top-p and frequency penalty by mood (factual, code-gen, balanced, creative,
+    /// brainstorm) or task (factual-qa, code-generation, code-review, chat, creative-writing,
+    /// brainstorming, translation, summarisation, data-extraction, classification) [default:
+    /// generation_config.json of the model's folder, or else balanced]
     #[arg(long, value_name = "NAME", value_parser = preset)]
     preset: Option<Preset>,
-    /// Parameters in JSON, as an API spells them: openai, anthropic, hugging-face (generation_config.json) or vllm
+    /// Parameters in JSON, as an API spells them: openai, anthropic, hugging-face
+    /// (generation_config.json) or vllm
     #[arg(long, value_name = "API:FILE", value_parser = parameter_file, conflicts_with = "preset")]
     params: Option<ParameterFile>,
     /// Say on stderr which sampling parameters are used, and where each comes from
@@ -125,7 +129,8 @@ impl SamplingArgs {
         }
         params.min_tokens = min_tokens.unwrap_or(params.min_tokens);
         params.max_tokens = max_tokens.or(params.max_tokens);
-        // Decay needs end tokens, which the model brings; the decoding loop validates it again with them.
+        // Decay needs end tokens, which the model brings; the decoding loop validates it again with
+        // them.
         let mut checked = params.clone();
         checked.end_tokens.push(hedgerow::vocab::TokenId(0));
         checked
@@ -153,7 +158,8 @@ impl SamplingArgs {
         if let Some(file) = file {
             let text = input::read_text(&file, "parameters")?;
             match ParameterSet::from_text(Api::HuggingFace, &text) {
-                // End tokens are the model's, which reads them from this file too; lengths are the command's.
+                // End tokens are the model's, which reads them from this file too; lengths are the
+                // command's.
                 Ok(ParameterSet { mut sampling, .. }) => {
                     let plain = SamplingParams::default();
                     sampling.end_tokens = plain.end_tokens;

@@ -215,7 +215,10 @@ impl Document {
             }
             What::BesideRef => "stands beside `$ref` and has no effect up to draft 7".into(),
             What::Alone(other) => format!("has no effect without {other}"),
-            What::UnknownFormat => "names a format that is not known and has no effect".into(),
+            What::UnknownFormat => {
+                let format = self.json.as_str(value).unwrap_or("");
+                format!("names `{format}`, a format that is not known, and has no effect")
+            }
             What::Annotation => "is treated as an annotation".into(),
             What::UnknownDialect => {
                 format!("names no dialect that is known; the schema is read as {draft}")

@@ -87,6 +87,19 @@ fn checks() {
             &["check", "--grammar", "list.gbnf", "--schema", "person.schema.json"],
         ],
     );
+    let patterns: Vec<String> = [
+        (&["check", "--regex", "[0-9]{4}"][..], ""),
+        (&["check", "--regex", "[0-9]{4}", "--instance", "-"], "2026\n"),
+        (&["check", "--regex", "[0-9]{4}", "--instance", "-", "--explain"], "20x6"),
+        (&["check", "--choice", "yes", "--choice", "no", "--instance", "-", "--explain"], "nein"),
+        (&["check", "--regex", "x", "--lenient"], ""),
+        (&["check", "--schema", "person.schema.json", "--grammar-notation", "gbnf"], ""),
+        (&["mask", "--vocab", "tokenizer.json", "--regex", "x", "--key-order", "any"], ""),
+    ]
+    .iter()
+    .map(|(arguments, input)| answer(arguments, input))
+    .collect();
+    insta::assert_snapshot!("check_patterns", patterns.join("\n"));
     let piped = answer(&with(&["--instance", "-"]), r#"{"name": 3}"#);
     insta::assert_snapshot!("check_stdin", piped);
 }

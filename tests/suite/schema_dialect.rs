@@ -396,7 +396,7 @@ fn warnings_name_what_has_no_effect() {
     let table: &[(&str, &[&str])] = &[
         (r#"{"type":"integer","minimum":1}"#, &[]),
         (r#"{"properties":{"a":{"typ":"integer"}}}"#, &["#/properties/a: `typ` is not a JSON Schema keyword and has no effect"]),
-        (r#"{"format":"int32"}"#, &["#: `format` names a format that is not known and has no effect"]),
+        (r#"{"format":"int32"}"#, &["#: `format` names `int32`, a format that is not known, and has no effect"]),
         (
             r#"{"$schema":"http://json-schema.org/draft-07/schema#","prefixItems":[true],"$defs":{"a":true},"id":"x"}"#,
             &[
