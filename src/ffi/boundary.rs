@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 
 /// The content of an `hr_error`.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CallError {
     pub(super) status: hr_status,
     pub(super) message: String,
     /// Line and column of the fault, from 1.
@@ -30,13 +30,13 @@ pub(super) struct Failure {
     pub(super) pointer: Option<String>,
 }
 
-impl Failure {
+impl CallError {
     pub(super) fn new(status: hr_status, message: impl Into<String>) -> Self {
-        Failure { status, message: message.into(), position: None, pointer: None }
+        CallError { status, message: message.into(), position: None, pointer: None }
     }
 
     pub(super) fn argument(message: impl Into<String>) -> Self {
-        Failure::new(hr_status::HR_ERROR_INVALID_ARGUMENT, message)
+        CallError::new(hr_status::HR_ERROR_INVALID_ARGUMENT, message)
     }
 
     /// The text of an error and of its causes, with C names for options. A cause whose text is
@@ -51,7 +51,7 @@ impl Failure {
             }
             cause = error.source();
         }
-        Failure::new(status, names::in_c(&message))
+        CallError::new(status, names::in_c(&message))
     }
 
     /// A caught panic. The payload is dropped only if it is text, because the destructor of another
@@ -67,7 +67,7 @@ impl Failure {
                 }
             },
         };
-        Failure::new(hr_status::HR_ERROR_INTERNAL, format!("internal error in hedgerow: {text}"))
+        CallError::new(hr_status::HR_ERROR_INTERNAL, format!("internal error in hedgerow: {text}"))
     }
 }
 
@@ -77,10 +77,10 @@ impl Failure {
 /// Relies on `error` being NULL or pointing to a place for a pointer.
 pub(super) unsafe fn guard(
     error: *mut *mut hr_error,
-    body: impl FnOnce() -> Result<(), Failure>,
+    body: impl FnOnce() -> Result<(), CallError>,
 ) -> hr_status {
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-    let Err(failure) = outcome.unwrap_or_else(|payload| Err(Failure::of_panic(payload))) else {
+    let Err(failure) = outcome.unwrap_or_else(|payload| Err(CallError::of_panic(payload))) else {
         return hr_status::HR_OK;
     };
     let status = failure.status;
@@ -96,7 +96,7 @@ pub(super) fn value<T>(otherwise: T, body: impl FnOnce() -> Option<T>) -> T {
     match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(found) => found.unwrap_or(otherwise),
         Err(payload) => {
-            drop(Failure::of_panic(payload));
+            drop(CallError::of_panic(payload));
             otherwise
         }
     }
@@ -131,7 +131,7 @@ impl<T> Out<*mut T> {
 }
 
 /// A place for a result. Relies on `pointer` being NULL or writable.
-pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>, Failure> {
+pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>, CallError> {
     check_alignment(pointer, name)?;
     NonNull::new(pointer).map(Out).ok_or_else(|| is_null(name))
 }
@@ -144,14 +144,14 @@ pub(super) unsafe fn set_if_wanted<T>(pointer: *mut T, value: T) {
 }
 
 /// An object to read. Relies on `object` being NULL or live, and not changed meanwhile.
-pub(super) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T, Failure> {
+pub(super) unsafe fn object<'a, T>(object: *const T, name: &str) -> Result<&'a T, CallError> {
     check_alignment(object, name)?;
     unsafe { object.as_ref() }.ok_or_else(|| is_null(name))
 }
 
 /// An object to change. Relies on `object` being NULL or live, and not used by any other thread
 /// meanwhile.
-pub(super) unsafe fn object_mut<'a, T>(object: *mut T, name: &str) -> Result<&'a mut T, Failure> {
+pub(super) unsafe fn object_mut<'a, T>(object: *mut T, name: &str) -> Result<&'a mut T, CallError> {
     check_alignment(object, name)?;
     unsafe { object.as_mut() }.ok_or_else(|| is_null(name))
 }
@@ -162,7 +162,7 @@ pub(super) unsafe fn slice<'a, T: Copy>(
     pointer: *const T,
     len: usize,
     name: &str,
-) -> Result<&'a [T], Failure> {
+) -> Result<&'a [T], CallError> {
     if len == 0 {
         return Ok(&[]);
     }
@@ -175,7 +175,7 @@ pub(super) unsafe fn slice_mut<'a, T: Copy>(
     pointer: *mut T,
     len: usize,
     name: &str,
-) -> Result<&'a mut [T], Failure> {
+) -> Result<&'a mut [T], CallError> {
     if len == 0 {
         return Ok(&mut []);
     }
@@ -184,7 +184,7 @@ pub(super) unsafe fn slice_mut<'a, T: Copy>(
 }
 
 /// Checks that `len` elements can lie at a pointer, of which only some will be looked at.
-pub(super) fn check_extent<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Failure> {
+pub(super) fn check_extent<T>(pointer: *const T, len: usize, name: &str) -> Result<(), CallError> {
     match len {
         0 => Ok(()),
         _ => check_elements(pointer, len, name),
@@ -192,10 +192,10 @@ pub(super) fn check_extent<T>(pointer: *const T, len: usize, name: &str) -> Resu
 }
 
 /// UTF-8 text. Relies on the promises of [`slice`].
-pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) -> Result<&'a str, Failure> {
+pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) -> Result<&'a str, CallError> {
     let bytes = unsafe { slice(pointer.cast::<u8>(), len, name)? };
     std::str::from_utf8(bytes).map_err(|error| {
-        Failure::argument(format!("{name} is not UTF-8 from byte {} on", error.valid_up_to()))
+        CallError::argument(format!("{name} is not UTF-8 from byte {} on", error.valid_up_to()))
     })
 }
 
@@ -206,7 +206,7 @@ pub(super) unsafe fn copy_out<T: Copy>(
     buffer: *mut T,
     capacity: usize,
     len: *mut usize,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let len = unsafe { out(len, "the place for the length")? };
     let buffer = unsafe { slice_mut(buffer, capacity, "buffer")? };
     let fits = values.len().min(buffer.len());
@@ -215,25 +215,25 @@ pub(super) unsafe fn copy_out<T: Copy>(
     Ok(())
 }
 
-fn is_null(name: &str) -> Failure {
-    Failure::argument(format!("{name} is NULL"))
+fn is_null(name: &str) -> CallError {
+    CallError::argument(format!("{name} is NULL"))
 }
 
-fn check_alignment<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
+fn check_alignment<T>(pointer: *const T, name: &str) -> Result<(), CallError> {
     if pointer.is_aligned() {
         return Ok(());
     }
-    Err(Failure::argument(format!("{name} is not aligned to {} bytes: {pointer:p}", align_of::<T>())))
+    Err(CallError::argument(format!("{name} is not aligned to {} bytes: {pointer:p}", align_of::<T>())))
 }
 
-fn check_elements<T>(pointer: *const T, len: usize, name: &str) -> Result<(), Failure> {
+fn check_elements<T>(pointer: *const T, len: usize, name: &str) -> Result<(), CallError> {
     if pointer.is_null() {
-        return Err(Failure::argument(format!("{name} is NULL, but its length is {len}")));
+        return Err(CallError::argument(format!("{name} is NULL, but its length is {len}")));
     }
     check_alignment(pointer, name)?;
     match len.checked_mul(size_of::<T>()) {
         Some(bytes) if bytes <= isize::MAX as usize => Ok(()),
-        _ => Err(Failure::argument(format!("{name} cannot have {len} elements: no memory is that large"))),
+        _ => Err(CallError::argument(format!("{name} cannot have {len} elements: no memory is that large"))),
     }
 }
 
@@ -251,9 +251,9 @@ impl<T> Guarded<T> {
     }
 
     /// The state to read; fails after a change that panicked.
-    pub(super) fn get(&self) -> Result<&T, Failure> {
+    pub(super) fn get(&self) -> Result<&T, CallError> {
         if self.busy {
-            return Err(Failure::new(
+            return Err(CallError::new(
                 hr_status::HR_ERROR_INTERNAL,
                 "an internal error left this object unusable; free it",
             ));
@@ -264,8 +264,8 @@ impl<T> Guarded<T> {
     /// Changes the state; fails after a change that panicked.
     pub(super) fn change<R>(
         &mut self,
-        body: impl FnOnce(&mut T) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+        body: impl FnOnce(&mut T) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
         self.get()?;
         self.busy = true;
         let result = body(&mut self.state);
@@ -276,8 +276,8 @@ impl<T> Guarded<T> {
     /// Changes several states at once; fails after a change of any of them that panicked.
     pub(super) fn change_all<R>(
         all: &mut [&mut Self],
-        body: impl FnOnce(&mut [&mut T]) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+        body: impl FnOnce(&mut [&mut T]) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
         all.iter().try_for_each(|one| one.get().map(drop))?;
         let (mut states, mut marks) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
         for Guarded { state, busy } in all.iter_mut().map(|one| &mut **one) {
@@ -298,7 +298,7 @@ mod tests {
     use std::ffi::CStr;
     use std::ptr;
 
-    fn failing(body: impl FnOnce() -> Result<(), Failure>) -> (hr_status, String) {
+    fn failing(body: impl FnOnce() -> Result<(), CallError>) -> (hr_status, String) {
         let mut error = ptr::null_mut();
         let status = unsafe { guard(&mut error, body) };
         assert_eq!(unsafe { hr_error_kind(error) }, status);
@@ -348,7 +348,7 @@ mod tests {
         unsafe {
             assert!(slice::<u32>(ptr::null(), 0, "tokens").unwrap().is_empty());
             assert!(slice::<u32>(odd, 0, "tokens").unwrap().is_empty());
-            let message = |r: Result<&[u32], Failure>| r.unwrap_err().message;
+            let message = |r: Result<&[u32], CallError>| r.unwrap_err().message;
             assert_eq!(message(slice(ptr::null(), 2, "tokens")), "tokens is NULL, but its length is 2");
             assert!(message(slice(odd, 1, "tokens")).starts_with("tokens is not aligned to 4 bytes"));
             let huge = slice(ptr::dangling::<u32>(), usize::MAX, "tokens");
@@ -386,7 +386,7 @@ mod tests {
             Silent(#[source] Inner),
         }
         for error in [Outer::Told(Inner), Outer::Silent(Inner)] {
-            let failure = Failure::of(hr_status::HR_ERROR_IO, &error);
+            let failure = CallError::of(hr_status::HR_ERROR_IO, &error);
             assert_eq!(failure.message, "cannot write: the disk is full");
         }
     }

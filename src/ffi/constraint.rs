@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::grammar::hr_grammar;
 use super::interrupt::{self, hr_interrupt};
@@ -66,18 +66,18 @@ impl hr_limits {
     }
 }
 
-impl From<GrammarError> for Failure {
+impl From<GrammarError> for CallError {
     fn from(error: GrammarError) -> Self {
         let status = match error {
             GrammarError::Limit { .. } => hr_status::HR_ERROR_LIMIT,
             GrammarError::Interrupted(why) => return why.into(),
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
-        Failure::of(status, &error)
+        CallError::of(status, &error)
     }
 }
 
-impl From<EngineError> for Failure {
+impl From<EngineError> for CallError {
     fn from(error: EngineError) -> Self {
         use hr_status::*;
         let status = match error {
@@ -99,7 +99,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::Cancelled => HR_ERROR_CANCELLED,
         };
-        Failure::of(status, &error)
+        CallError::of(status, &error)
     }
 }
 

@@ -20,7 +20,7 @@ macro_rules! enumeration {
         impl $name {
             /// The Rust value; `name` is the parameter or member that holds the number.
             #[allow(dead_code)]
-            pub(super) fn get(self, name: &str) -> Result<$rust, super::boundary::Failure> {
+            pub(super) fn get(self, name: &str) -> Result<$rust, super::boundary::CallError> {
                 match self {
                     $($name::$member => Ok($value),)+
                     other => super::options::unknown(other.0, name, $name::MEMBERS.len()),

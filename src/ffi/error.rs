@@ -7,7 +7,7 @@
 //! [`boundary`](super::boundary).
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::status::hr_status;
 use std::ffi::{c_char, CString};
 use std::ptr;
@@ -23,8 +23,8 @@ pub struct hr_error {
     pointer: Option<CString>,
 }
 
-impl From<Failure> for hr_error {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for hr_error {
+    fn from(failure: CallError) -> Self {
         let (line, column) = failure.position.unwrap_or((0, 0));
         hr_error {
             status: failure.status,

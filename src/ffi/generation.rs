@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers, and the caller's callback; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
 use super::model::hr_model;
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn hr_generation_stats_init_sized(stats: *mut hr_generatio
 /// It never changes: any number of threads may read it at once. It depends on no other object.
 pub struct hr_generation(Generation);
 
-impl From<DecodeError> for Failure {
+impl From<DecodeError> for CallError {
     // Every variant is named, so that a new one gets a status of its own.
     fn from(error: DecodeError) -> Self {
         use hr_status::*;
@@ -133,7 +133,7 @@ impl From<DecodeError> for Failure {
             DecodeError::Constraint(cause) => return cause.clone().into(),
             DecodeError::Sampling(cause) => return cause.clone().into(),
         };
-        Failure::of(status, &error)
+        CallError::of(status, &error)
     }
 }
 
@@ -168,16 +168,16 @@ unsafe fn mixed(
     model: &Model,
     request: Request,
     options: &hr_generation_options,
-) -> Result<Generation, Failure> {
+) -> Result<Generation, CallError> {
     let layers = unsafe { boundary::slice(options.dola_layers, options.dola_count, "dola_layers")? };
     let guided = options.guidance != 1.0;
     if usize::from(guided) + usize::from(!options.amateur.is_null()) + usize::from(!layers.is_empty()) > 1 {
-        return Err(Failure::argument(
+        return Err(CallError::argument(
             "guidance, amateur and dola_layers do not go together; set one of them",
         ));
     }
     if guided && options.heal_prompt != 0 {
-        return Err(Failure::argument("guidance and heal_prompt do not go together; set one of them"));
+        return Err(CallError::argument("guidance and heal_prompt do not go together; set one of them"));
     }
     if guided {
         let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {
@@ -204,7 +204,7 @@ unsafe fn run(
     model: &Model,
     request: Request,
     options: &hr_generation_options,
-) -> Result<Generation, Failure> {
+) -> Result<Generation, CallError> {
     let start = Instant::now();
     let mut batch = Batch::new(target, model.vocabulary())?.clock(move || start.elapsed());
     if options.drafter == hr_drafter::HR_DRAFTER_MODEL {
@@ -241,7 +241,7 @@ unsafe fn prompt_tokens(
     model: &Model,
     prompt: &str,
     options: &hr_generation_options,
-) -> Result<Vec<TokenId>, Failure> {
+) -> Result<Vec<TokenId>, CallError> {
     if options.flag(options.raw_prompt, "raw_prompt", false, true)? {
         return Ok(model.tokenizer().encode_prompt(prompt)?);
     }
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn hr_generation_tokens(
     let body = || unsafe {
         let outputs = &boundary::object(generation, "generation")?.0.completions;
         let output = outputs.get(index).ok_or_else(|| {
-            Failure::argument(format!("index is {index}, but there are {} outputs", outputs.len()))
+            CallError::argument(format!("index is {index}, but there are {} outputs", outputs.len()))
         })?;
         let ids: Vec<u32> = output.tokens.iter().map(|token| token.0).collect();
         boundary::copy_out(&ids, buffer, capacity, len)

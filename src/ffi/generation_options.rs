@@ -8,7 +8,7 @@
 //! [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::model::{hr_draft_heads, hr_model, NO_TEXT};
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn hr_generation_options_init_sized(
 
 impl hr_generation_options {
     /// The request to continue `prompt`. Relies on the promises of the pointers.
-    pub(super) unsafe fn to_request(self, prompt: Vec<TokenId>) -> Result<Request, Failure> {
+    pub(super) unsafe fn to_request(self, prompt: Vec<TokenId>) -> Result<Request, CallError> {
         let mut sampling = unsafe { options::read(self.sampler, "sampler")?.to_params()? };
         sampling.max_tokens = Some(self.max_tokens);
         let mut request = Request::new(prompt)
@@ -264,7 +264,7 @@ impl hr_generation_options {
         Ok(request)
     }
 
-    fn to_strategy(self) -> Result<Strategy, Failure> {
+    fn to_strategy(self) -> Result<Strategy, CallError> {
         let early_stopping = self.early_stopping.get("early_stopping")?;
         Ok(match self.strategy {
             hr_strategy::HR_STRATEGY_SAMPLE => Strategy::Sample,
@@ -283,7 +283,7 @@ impl hr_generation_options {
         })
     }
 
-    fn to_draft(self) -> Result<Draft, Failure> {
+    fn to_draft(self) -> Result<Draft, CallError> {
         let choice = self.draft_choice.get("draft_choice")?;
         let tokens = self.draft_tokens;
         Ok(match self.drafter {
@@ -298,11 +298,11 @@ impl hr_generation_options {
     }
 
     /// One of two values, by a number that is 0 or 1.
-    pub(super) fn flag<T>(self, given: usize, name: &str, off: T, on: T) -> Result<T, Failure> {
+    pub(super) fn flag<T>(self, given: usize, name: &str, off: T, on: T) -> Result<T, CallError> {
         match given {
             0 => Ok(off),
             1 => Ok(on),
-            other => Err(Failure::argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
+            other => Err(CallError::argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
         }
     }
 }

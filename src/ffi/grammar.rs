@@ -4,7 +4,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
@@ -65,7 +65,7 @@ enumeration! {
     }
 }
 
-impl From<PatternError> for Failure {
+impl From<PatternError> for CallError {
     fn from(error: PatternError) -> Self {
         match error {
             PatternError::Grammar(error) => error.into(),
@@ -74,14 +74,14 @@ impl From<PatternError> for Failure {
     }
 }
 
-impl From<RegexError> for Failure {
+impl From<RegexError> for CallError {
     fn from(error: RegexError) -> Self {
         use RegexErrorKind::{Count, Expansion, Length, Nesting};
         let status = match error.kind() {
             Nesting { .. } | Length { .. } | Count { .. } | Expansion { .. } => hr_status::HR_ERROR_LIMIT,
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
-        let mut failure = Failure::of(status, &error);
+        let mut failure = CallError::of(status, &error);
         let before = error.pattern().get(..error.span().start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -103,7 +103,7 @@ enumeration! {
     }
 }
 
-impl From<SyntaxError> for Failure {
+impl From<SyntaxError> for CallError {
     fn from(error: SyntaxError) -> Self {
         use SyntaxErrorKind::{Count, Length, Nesting};
         let status = match error.kind() {
@@ -114,7 +114,7 @@ impl From<SyntaxError> for Failure {
             | SyntaxErrorKind::Grammar(GrammarError::Limit { .. }) => hr_status::HR_ERROR_LIMIT,
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
-        let mut failure = Failure::of(status, &error);
+        let mut failure = CallError::of(status, &error);
         failure.position = Some((error.line(), error.column()));
         failure
     }
@@ -134,7 +134,7 @@ pub(super) unsafe fn make<G: Into<hr_grammar>>(
     interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
-    compile: impl FnOnce(&str) -> Result<G, Failure>,
+    compile: impl FnOnce(&str) -> Result<G, CallError>,
 ) -> hr_status {
     let body = || unsafe {
         let out = boundary::out(out, "out")?;
@@ -228,7 +228,7 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
     let body = || unsafe {
         let out = boundary::out(out, "out")?;
         let choices = boundary::slice(choices, count, "choices")?;
-        let texts: Result<Vec<&str>, Failure> = choices.iter().map(|text| text.get("a choice")).collect();
+        let texts: Result<Vec<&str>, CallError> = choices.iter().map(|text| text.get("a choice")).collect();
         out.object(choice::compile(&texts?)?.into());
         Ok(())
     };

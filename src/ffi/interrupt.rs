@@ -3,7 +3,7 @@
 //! Unsafe code: the struct promises [`Versioned`]; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::cancel_flag::hr_cancel_flag;
 use super::options::{self, Versioned};
 use super::status::hr_status;
@@ -33,19 +33,19 @@ unsafe impl Versioned for hr_interrupt {
     }
 }
 
-impl From<Interrupted> for Failure {
+impl From<Interrupted> for CallError {
     fn from(why: Interrupted) -> Self {
         let status = match why {
             Interrupted::Deadline => hr_status::HR_ERROR_LIMIT,
             Interrupted::Cancelled => hr_status::HR_ERROR_CANCELLED,
         };
-        Failure::of(status, &why)
+        CallError::of(status, &why)
     }
 }
 
 /// The library's form of the struct; NULL never ends a call. Relies on its `struct_size` bytes
 /// being there, and on a live flag.
-pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, Failure> {
+pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, CallError> {
     let given = unsafe { options::read(interrupt, "interrupt")? };
     let mut interrupt = Interrupt::default();
     if given.timeout_ms > 0 {

@@ -8,7 +8,7 @@
 //! inside.
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::status::hr_status;
 
@@ -82,13 +82,13 @@ struct Shape {
 
 impl Shape {
     /// Number of elements from the first of the first row to the last of the last.
-    fn extent(&self, stride: usize, width: usize, name: &str) -> Result<usize, Failure> {
+    fn extent(&self, stride: usize, width: usize, name: &str) -> Result<usize, CallError> {
         if self.rows == 0 || width == 0 {
             return Ok(0);
         }
         let before_last = stride.checked_mul(self.rows - 1);
         before_last.and_then(|n| n.checked_add(width)).ok_or_else(|| {
-            Failure::argument(format!("{name}: {} rows of stride {stride} overflow", self.rows))
+            CallError::argument(format!("{name}: {} rows of stride {stride} overflow", self.rows))
         })
     }
 }
@@ -99,9 +99,9 @@ unsafe fn apply<T: Copy>(
     masks: *const u32,
     shape: Shape,
     forbidden: T,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     if shape.rows > 1 && shape.row_stride < shape.columns {
-        return Err(Failure::argument(format!(
+        return Err(CallError::argument(format!(
             "row_stride is {}, so that rows of {} logits overlap",
             shape.row_stride, shape.columns
         )));

@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure, Guarded};
+use super::boundary::{self, CallError, Guarded};
 use super::constraint::hr_constraint;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
@@ -159,9 +159,9 @@ pub unsafe extern "C" fn hr_matchers_fill_masks(
     let body = || unsafe {
         let pointers = boundary::slice(matchers, count, "matchers")?;
         if has_duplicate(pointers) {
-            return Err(Failure::argument("matchers holds the same matcher twice"));
+            return Err(CallError::argument("matchers holds the same matcher twice"));
         }
-        let matchers: Result<Vec<_>, Failure> =
+        let matchers: Result<Vec<_>, CallError> =
             pointers.iter().map(|&matcher| boundary::object_mut(matcher, "a member of matchers")).collect();
         let mut guarded: Vec<_> = matchers?.into_iter().map(|matcher| &mut matcher.0).collect();
         let row_errors =
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn hr_matchers_fill_masks(
         row_errors.fill(ptr::null_mut());
         for (row, error) in &failures {
             if let Some(place) = row_errors.get_mut(*row) {
-                *place = Box::into_raw(Box::new(hr_error::from(Failure::from(error.clone()))));
+                *place = Box::into_raw(Box::new(hr_error::from(CallError::from(error.clone()))));
             }
         }
         failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
@@ -191,10 +191,10 @@ pub unsafe extern "C" fn hr_matchers_fill_masks(
     unsafe { boundary::guard(error, body) }
 }
 
-fn check_words(matcher: &Matcher, words: usize) -> Result<(), Failure> {
+fn check_words(matcher: &Matcher, words: usize) -> Result<(), CallError> {
     let needed = matcher.vocabulary().size().div_ceil(32);
     if words != needed {
-        return Err(Failure::argument(format!("words is {words}, but a mask has {needed}")));
+        return Err(CallError::argument(format!("words is {words}, but a mask has {needed}")));
     }
     Ok(())
 }
@@ -211,13 +211,13 @@ unsafe fn split_rows<'a>(
     rows: &[usize],
     masks: *mut u32,
     words: usize,
-) -> Result<Vec<&'a mut [u32]>, Failure> {
+) -> Result<Vec<&'a mut [u32]>, CallError> {
     if has_duplicate(rows) {
-        return Err(Failure::argument("rows holds the same row twice"));
+        return Err(CallError::argument("rows holds the same row twice"));
     }
     let count = rows.iter().max().map_or(Some(0), |last| last.checked_add(1));
     let extent = count.and_then(|count| count.checked_mul(words));
-    let extent = extent.ok_or_else(|| Failure::argument("masks: words times rows overflows"))?;
+    let extent = extent.ok_or_else(|| CallError::argument("masks: words times rows overflows"))?;
     // The rows between those asked for are the caller's, and no slice over them is made.
     boundary::check_extent(masks, extent, "masks")?;
     rows.iter()
@@ -256,11 +256,11 @@ pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
         });
         let parents: Result<Vec<_>, i32> = parents.collect();
         let parents = parents
-            .map_err(|parent| Failure::argument(format!("parents holds {parent}, which is no node")))?;
+            .map_err(|parent| CallError::argument(format!("parents holds {parent}, which is no node")))?;
         let before_last = stride.checked_mul(count.saturating_sub(1));
         let all = before_last.and_then(|n| n.checked_add(if count == 0 { 0 } else { words }));
-        let all =
-            all.ok_or_else(|| Failure::argument(format!("masks: {count} rows of stride {stride} overflow")))?;
+        let all = all
+            .ok_or_else(|| CallError::argument(format!("masks: {count} rows of stride {stride} overflow")))?;
         let masks = boundary::slice_mut(masks, all, "masks")?;
         // The memory may never have been initialised, and then holds no valid `bool`.
         let wanted = if allowed.is_null() { 0 } else { count };

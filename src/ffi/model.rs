@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::options::{self, Versioned};
 use super::status::hr_status;
@@ -57,7 +57,7 @@ unsafe impl Versioned for hr_model_options {
 
 impl hr_model_options {
     /// The options for the loader. Relies on the promise of the texts.
-    unsafe fn to_load_options(self) -> Result<LoadOptions, Failure> {
+    unsafe fn to_load_options(self) -> Result<LoadOptions, CallError> {
         let mut load = LoadOptions::default();
         let (device, dtype) = unsafe { (self.device.get("device")?, self.dtype.get("dtype")?) };
         if !device.is_empty() {
@@ -76,7 +76,7 @@ impl hr_model_options {
     }
 }
 
-impl From<TorchError> for Failure {
+impl From<TorchError> for CallError {
     fn from(error: TorchError) -> Self {
         let status = match error {
             TorchError::Io { .. } => hr_status::HR_ERROR_IO,
@@ -85,13 +85,13 @@ impl From<TorchError> for Failure {
             | TorchError::Threads { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
             _ => hr_status::HR_ERROR_MODEL,
         };
-        Failure::of(status, &error)
+        CallError::of(status, &error)
     }
 }
 
-impl From<PromptError> for Failure {
+impl From<PromptError> for CallError {
     fn from(error: PromptError) -> Self {
-        Failure::of(hr_status::HR_ERROR_MODEL, &error)
+        CallError::of(hr_status::HR_ERROR_MODEL, &error)
     }
 }
 

@@ -14,7 +14,7 @@
 //! for which all bit patterns are valid.
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use std::ptr;
 
 /// Largest size of a struct; a larger one is memory that was never initialised.
@@ -33,7 +33,7 @@ pub(super) unsafe trait Versioned: Copy {
 }
 
 /// The options at a pointer, or the defaults for NULL. Relies on `struct_size` bytes being there.
-pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result<T, Failure> {
+pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result<T, CallError> {
     let mut known = T::defaults();
     if options.is_null() {
         return Ok(known);
@@ -42,7 +42,7 @@ pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result
     let bytes = unsafe { boundary::slice(options.cast::<u8>(), size, name)? };
     let shared = size.min(size_of::<T>());
     if bytes[shared..].iter().any(|&byte| byte != 0) {
-        return Err(Failure::argument(format!(
+        return Err(CallError::argument(format!(
             "{name}: options were set that this version of hedgerow does not know (it knows {} bytes of {size})",
             size_of::<T>()
         )));
@@ -52,12 +52,12 @@ pub(super) unsafe fn read<T: Versioned>(options: *const T, name: &str) -> Result
 }
 
 /// The size of the caller's struct, as its first member says. Relies on that member being there.
-unsafe fn struct_size<T: Versioned>(place: *const T, name: &str) -> Result<usize, Failure> {
+unsafe fn struct_size<T: Versioned>(place: *const T, name: &str) -> Result<usize, CallError> {
     // The members after `struct_size` may not all be there, so no reference to the whole struct is
     // made.
     let size = *unsafe { boundary::object(place.cast::<usize>(), name)? };
     if size < size_of::<usize>() || size > MAX_SIZE || size % align_of::<T>() != 0 {
-        return Err(Failure::argument(format!(
+        return Err(CallError::argument(format!(
             "{name}: struct_size is {size}; initialise the struct with its hr_..._init function"
         )));
     }
@@ -74,7 +74,7 @@ pub(super) unsafe fn init<T: Versioned>(place: *mut T, size: usize) {
 
 /// Writes results into the caller's struct, as far as it has members for them. Relies on `place`
 /// being NULL or as many bytes long as its `struct_size` says.
-pub(super) unsafe fn fill<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), Failure> {
+pub(super) unsafe fn fill<T: Versioned>(place: *mut T, name: &str, results: T) -> Result<(), CallError> {
     let size = unsafe { struct_size(place, name)? };
     unsafe { write(place, size, results) };
     Ok(())
@@ -95,8 +95,8 @@ unsafe fn write<T: Versioned>(place: *mut T, size: usize, value: T) {
 
 /// The refusal of a number that is none of an enumeration's `count` members. `name` is the
 /// parameter or struct member that holds it.
-pub(super) fn unknown<T>(given: u32, name: &str, count: usize) -> Result<T, Failure> {
-    Err(Failure::argument(format!("{name} is {given}, which is none of its {count} values")))
+pub(super) fn unknown<T>(given: u32, name: &str, count: usize) -> Result<T, CallError> {
+    Err(CallError::argument(format!("{name} is {given}, which is none of its {count} values")))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure, Guarded};
+use super::boundary::{self, CallError, Guarded};
 use super::error::hr_error;
 use super::options;
 use super::sampler_options::hr_sampler_options;
@@ -22,9 +22,9 @@ use crate::vocab::TokenId;
 /// One thread at a time may use it; it may move between threads. It depends on no other object.
 pub struct hr_sampler(Guarded<Sampler>);
 
-impl From<SamplingError> for Failure {
+impl From<SamplingError> for CallError {
     fn from(error: SamplingError) -> Self {
-        Failure::of(hr_status::HR_ERROR_SAMPLING, &error)
+        CallError::of(hr_status::HR_ERROR_SAMPLING, &error)
     }
 }
 
@@ -158,7 +158,7 @@ unsafe fn sample(
     mask_words: usize,
     token: *mut u32,
     logprob: *mut f32,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let sampler = unsafe { boundary::object_mut(sampler, "sampler")? };
     let token = unsafe { boundary::out(token, "token")? };
     let mask = unsafe { optional_mask(mask, mask_words)? };
@@ -169,7 +169,7 @@ unsafe fn sample(
 }
 
 /// The mask, or `None` for NULL. Relies on the promises of [`boundary::slice`].
-unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a [u32]>, Failure> {
+unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a [u32]>, CallError> {
     if mask.is_null() && words == 0 {
         return Ok(None);
     }

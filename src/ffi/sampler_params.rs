@@ -7,7 +7,7 @@
 //! Unsafe code: the lists are the caller's pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::options::unknown;
 use super::sampler_options::*;
 use super::vocab::{tokens, HR_NO_TOKEN};
@@ -19,8 +19,8 @@ use crate::vocab::TokenId;
 
 impl hr_sampler_options {
     /// The parameters. Relies on the lists being as long as they say.
-    pub(super) unsafe fn to_params(self) -> Result<SamplingParams, Failure> {
-        let list = |ids, count, name| Ok::<_, Failure>(unsafe { tokens(ids, count, name)? }.to_vec());
+    pub(super) unsafe fn to_params(self) -> Result<SamplingParams, CallError> {
+        let list = |ids, count, name| Ok::<_, CallError>(unsafe { tokens(ids, count, name)? }.to_vec());
         let allowed = list(self.allowed_tokens, self.allowed_token_count, "allowed_tokens")?;
         let biases = unsafe { boundary::slice(self.logit_bias, self.logit_bias_count, "logit_bias")? };
         let sequence_bias =
@@ -101,7 +101,7 @@ impl hr_sampler_options {
         })
     }
 
-    fn dynamic_temperature(&self) -> Result<Option<DynamicTemperature>, Failure> {
+    fn dynamic_temperature(&self) -> Result<Option<DynamicTemperature>, CallError> {
         Ok(match self.dynamic_temperature {
             hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_OFF => None,
             hr_dynamic_temperature::HR_DYNAMIC_TEMPERATURE_POSITION => {
@@ -117,7 +117,7 @@ impl hr_sampler_options {
         })
     }
 
-    fn watermark(&self) -> Result<Option<Watermark>, Failure> {
+    fn watermark(&self) -> Result<Option<Watermark>, CallError> {
         let seeding = match self.watermark {
             hr_watermark::HR_WATERMARK_OFF => return Ok(None),
             hr_watermark::HR_WATERMARK_LEFT_HASH => WatermarkSeeding::LeftHash,
@@ -135,7 +135,7 @@ impl hr_sampler_options {
     }
 
     /// The order of the steps. Relies on the list of names being text of its length.
-    unsafe fn order(&self) -> Result<ChainOrder, Failure> {
+    unsafe fn order(&self) -> Result<ChainOrder, CallError> {
         let names = unsafe { self.custom_order.get("custom_order")? };
         match self.order {
             hr_chain_order::HR_CHAIN_ORDER_HF => return Ok(ChainOrder::Hf),
@@ -143,11 +143,11 @@ impl hr_sampler_options {
             hr_chain_order::HR_CHAIN_ORDER_CUSTOM => {}
             other => return unknown(other.0, "order", hr_chain_order::MEMBERS.len()),
         }
-        let steps: Result<Vec<Step>, Failure> = names
+        let steps: Result<Vec<Step>, CallError> = names
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty())
-            .map(|name| name.parse().map_err(|error| Failure::argument(format!("custom_order: {error}"))))
+            .map(|name| name.parse().map_err(|error| CallError::argument(format!("custom_order: {error}"))))
             .collect();
         Ok(ChainOrder::Custom(steps?))
     }
@@ -158,7 +158,7 @@ unsafe fn sequences(
     given: *const hr_token_sequence,
     count: usize,
     name: &str,
-) -> Result<Vec<(Vec<TokenId>, f32)>, Failure> {
+) -> Result<Vec<(Vec<TokenId>, f32)>, CallError> {
     let given = unsafe { boundary::slice(given, count, name)? };
     given.iter().map(|s| Ok((unsafe { tokens(s.tokens, s.count, name)? }.to_vec(), s.bias))).collect()
 }

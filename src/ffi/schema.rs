@@ -5,7 +5,7 @@
 //! [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::grammar::{self, hr_grammar, Source};
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_op
     unsafe { options::init(options, struct_size) }
 }
 
-impl From<SchemaError> for Failure {
+impl From<SchemaError> for CallError {
     fn from(error: SchemaError) -> Self {
         let status = match error {
             SchemaError::Fuel { .. } | SchemaError::Nesting { .. } | SchemaError::Search { .. } => {
@@ -258,7 +258,7 @@ impl From<SchemaError> for Failure {
             SchemaError::Option { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
-        let mut failure = Failure::of(status, &error);
+        let mut failure = CallError::of(status, &error);
         if let SchemaError::Json { line, column, .. } = error {
             failure.position = Some((line, column));
         }
@@ -294,7 +294,7 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
 
 impl hr_schema_options {
     /// Relies on texts and lists being as long as they say.
-    pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, Failure> {
+    pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, CallError> {
         let options = SchemaOptions::default()
             .key_order(self.key_order.get("key_order")?)
             .whitespace(unsafe { self.whitespace()? })
@@ -317,7 +317,7 @@ impl hr_schema_options {
     }
 
     /// Relies on the separators being text of their lengths.
-    unsafe fn whitespace(&self) -> Result<Whitespace, Failure> {
+    unsafe fn whitespace(&self) -> Result<Whitespace, CallError> {
         Ok(match self.whitespace {
             hr_whitespace::HR_WHITESPACE_FLEXIBLE => Whitespace::Flexible,
             hr_whitespace::HR_WHITESPACE_UNLIMITED => Whitespace::Unlimited,

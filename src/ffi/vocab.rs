@@ -6,7 +6,7 @@
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure};
+use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::status::hr_status;
 use crate::gguf::{GgufError, GgufFile};
@@ -57,14 +57,14 @@ pub struct hr_special_token {
 
 impl hr_bytes {
     /// The bytes. Relies on the promise of the C type.
-    pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a [u8], Failure> {
+    pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a [u8], CallError> {
         unsafe { boundary::slice(self.data, self.len, name) }
     }
 }
 
 impl hr_text {
     /// The text. Relies on the promise of the C type.
-    pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a str, Failure> {
+    pub(super) unsafe fn get<'a>(self, name: &str) -> Result<&'a str, CallError> {
         unsafe { boundary::text(self.data, self.len, name) }
     }
 
@@ -74,14 +74,18 @@ impl hr_text {
     }
 }
 
-impl From<VocabularyError> for Failure {
+impl From<VocabularyError> for CallError {
     fn from(error: VocabularyError) -> Self {
-        Failure::of(hr_status::HR_ERROR_VOCABULARY, &error)
+        CallError::of(hr_status::HR_ERROR_VOCABULARY, &error)
     }
 }
 
 /// The caller's token ids. Relies on the promises of [`boundary::slice`].
-pub(super) unsafe fn tokens<'a>(ids: *const u32, count: usize, name: &str) -> Result<&'a [TokenId], Failure> {
+pub(super) unsafe fn tokens<'a>(
+    ids: *const u32,
+    count: usize,
+    name: &str,
+) -> Result<&'a [TokenId], CallError> {
     // A `TokenId` is a `u32` in memory.
     unsafe { boundary::slice(ids.cast::<TokenId>(), count, name) }
 }
@@ -188,7 +192,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
         let given = boundary::slice(tokens, count, "tokens")?;
         let eos = self::tokens(eos, eos_count, "eos")?;
         check_sizes(count, model_size, eos)?;
-        let bytes: Result<Vec<Vec<u8>>, Failure> =
+        let bytes: Result<Vec<Vec<u8>>, CallError> =
             given.iter().map(|token| Ok(token.get("a token")?.to_vec())).collect();
         let special = special_tokens(special, special_count)?;
         let parts = VocabularyParts {
@@ -204,14 +208,14 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
 }
 
 /// Refuses sizes before any token is copied, and tokens that end a sequence but have no logit.
-fn check_sizes(count: usize, model_size: usize, eos: &[TokenId]) -> Result<(), Failure> {
+fn check_sizes(count: usize, model_size: usize, eos: &[TokenId]) -> Result<(), CallError> {
     let (given, limit) = (count.max(model_size) as u64, Vocabulary::MAX_SIZE as u64);
     if given > limit {
         return Err(VocabularyError::TooManyTokens { given, limit }.into());
     }
     match eos.iter().find(|id| model_size > 0 && id.index() >= model_size) {
         None => Ok(()),
-        Some(id) => Err(Failure::new(
+        Some(id) => Err(CallError::new(
             hr_status::HR_ERROR_VOCABULARY,
             format!("model_size is {model_size}, but the end-of-sequence token has id {}", id.0),
         )),
@@ -222,7 +226,7 @@ fn check_sizes(count: usize, model_size: usize, eos: &[TokenId]) -> Result<(), F
 unsafe fn special_tokens<'a>(
     special: *const hr_special_token,
     count: usize,
-) -> Result<Vec<(&'a str, TokenId)>, Failure> {
+) -> Result<Vec<(&'a str, TokenId)>, CallError> {
     let special = unsafe { boundary::slice(special, count, "special")? };
     special
         .iter()
@@ -232,8 +236,8 @@ unsafe fn special_tokens<'a>(
 
 /// Reads more and more of a file until it has the whole vocabulary, so that a model of many
 /// gigabytes is not read completely.
-fn read_gguf_file(path: &str) -> Result<Vocabulary, Failure> {
-    let failed = |error: std::io::Error| Failure::new(hr_status::HR_ERROR_IO, format!("{path}: {error}"));
+fn read_gguf_file(path: &str) -> Result<Vocabulary, CallError> {
+    let failed = |error: std::io::Error| CallError::new(hr_status::HR_ERROR_IO, format!("{path}: {error}"));
     let mut file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     let mut wanted: u64 = 8 << 20;

@@ -6,7 +6,7 @@
 
 use super::error::SamplingError;
 use super::prefix::{prefix_end, PrefixEnd, Work};
-use super::row::{allows, check_logit, Row};
+use super::row::{allows, check_logit, MaskedRow};
 use super::simd::{self, BLOCK};
 use crate::vocab::TokenId;
 use std::cmp::Reverse;
@@ -429,7 +429,7 @@ impl Candidates {
     /// row and `total` is their sum.
     pub(crate) fn collect_typical(
         &mut self,
-        row: &Row<'_>,
+        row: &MaskedRow<'_>,
         (weights, total): (&[f32], f64),
         centre: Centre,
         mass: f64,

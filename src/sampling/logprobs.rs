@@ -3,7 +3,7 @@
 
 use super::candidates::Candidates;
 use super::error::SamplingError;
-use super::row::{check_lengths, LogitRow, Row};
+use super::row::{check_lengths, LogitRow, MaskedRow};
 use super::selection::Index;
 use crate::vocab::TokenId;
 
@@ -45,7 +45,7 @@ pub fn raw<'a>(
         logits: logits.len(),
     })?;
     let mut widened = Vec::new();
-    let row = Row { logits: logits.widen(&mut widened), mask: None, edits: &[] };
+    let row = MaskedRow { logits: logits.widen(&mut widened), mask: None, edits: &[] };
     let mut index = Index::default();
     index.build(&row)?;
     let log_total = index.mass(&row, 1.0, &mut Vec::new()).ln();
@@ -65,7 +65,7 @@ pub fn raw<'a>(
 /// NaN or +∞ among the logits, no finite logit, an unusable row length.
 pub fn log_softmax(logits: &[f32]) -> Result<Vec<f32>, SamplingError> {
     check_lengths(logits.len(), None)?;
-    let row = Row { logits, mask: None, edits: &[] };
+    let row = MaskedRow { logits, mask: None, edits: &[] };
     let mut index = Index::default();
     index.build(&row)?;
     let log_total = index.mass(&row, 1.0, &mut Vec::new()).ln();

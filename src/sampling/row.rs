@@ -121,7 +121,7 @@ pub(crate) fn check_logit(id: u32, logit: f32) -> Result<(), SamplingError> {
 
 /// A row under a mask and edits.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'a> {
+pub(crate) struct MaskedRow<'a> {
     /// The caller's logits.
     pub logits: &'a [f32],
     /// Packed mask; tokens beyond its end are not allowed. Bits beyond the row are ignored.
@@ -130,7 +130,7 @@ pub(crate) struct Row<'a> {
     pub edits: &'a [(u32, f32)],
 }
 
-impl<'a> Row<'a> {
+impl<'a> MaskedRow<'a> {
     /// Number of blocks.
     pub fn blocks(&self) -> usize {
         self.logits.len().div_ceil(BLOCK)
@@ -214,7 +214,7 @@ mod tests {
         let edits = [(3, 9.0), (257, -1.0), (288, 5.0), (599, 7.0)];
         for mask in [None, Some(&mask[..]), Some(&mask[..12])] {
             for edits in [&[][..], &edits[..]] {
-                let row = Row { logits: &logits, mask, edits };
+                let row = MaskedRow { logits: &logits, mask, edits };
                 let mut seen = vec![f32::NEG_INFINITY; n];
                 row.for_each_block(|b, x| seen[b * BLOCK..][..x.len()].copy_from_slice(x));
                 for id in 0..n {

@@ -20,7 +20,7 @@
 
 use super::candidates::{rank, Candidates, Centre, Order};
 use super::error::SamplingError;
-use super::row::{check_logit, Row};
+use super::row::{check_logit, MaskedRow};
 use super::simd::{self, BLOCK};
 use super::temperature::temperature_of_law;
 
@@ -40,7 +40,7 @@ const EMPTY: &str =
 
 impl Index {
     /// Reads the row once.
-    pub fn build(&mut self, row: &Row<'_>) -> Result<(), SamplingError> {
+    pub fn build(&mut self, row: &MaskedRow<'_>) -> Result<(), SamplingError> {
         self.maxima.clear();
         self.maxima.resize(row.blocks(), f32::NEG_INFINITY);
         match row.mask {
@@ -79,7 +79,7 @@ impl Index {
     }
 
     /// Collects every entry ≥ `bound`.
-    pub fn collect(&self, row: &Row<'_>, bound: f32, out: &mut Candidates) {
+    pub fn collect(&self, row: &MaskedRow<'_>, bound: f32, out: &mut Candidates) {
         let bound = bound.max(f32::MIN);
         let (ids, logits) = out.refill();
         let mut scratch = [0.0; BLOCK];
@@ -93,7 +93,7 @@ impl Index {
     }
 
     /// Collects the `k` largest entries (k ≥ 1), lowest ids among equals.
-    pub fn top_k(&self, row: &Row<'_>, k: usize, out: &mut Candidates) {
+    pub fn top_k(&self, row: &MaskedRow<'_>, k: usize, out: &mut Candidates) {
         if k > self.maxima.len() {
             self.collect(row, f32::MIN, out);
             return out.keep_largest(k);
@@ -137,7 +137,7 @@ impl Index {
     /// Where few blocks matter, bounds of the mass decide: the sum of the others is bounded at a
     /// quarter of the price, and the cut is computed anew only if it depends on where between its
     /// bounds the mass lies.
-    pub fn nucleus(&self, row: &Row<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
+    pub fn nucleus(&self, row: &MaskedRow<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
         if let Some((least, most)) = self.mass_bounds(row, t) {
             self.collect_nucleus(row, t, p, least, out);
             temperature_of_law(out, t);
@@ -154,7 +154,7 @@ impl Index {
 
     /// Collects all that top-p could keep under temperature `t` of a row whose mass is at least
     /// `total`.
-    fn collect_nucleus(&self, row: &Row<'_>, t: f32, p: f32, total: f64, out: &mut Candidates) {
+    fn collect_nucleus(&self, row: &MaskedRow<'_>, t: f32, p: f32, total: f64, out: &mut Candidates) {
         // All tokens below the bound together weigh at most n·e^((bound − max)/t) < (1 − p)·total.
         // The factor covers rounding.
         let share = (1.0 - p as f64) * total / row.logits.len() as f64;
@@ -165,7 +165,7 @@ impl Index {
 
     /// Bounds of [`mass`](Self::mass), if most blocks are far below the maximum; `None` if the mass
     /// itself costs little more.
-    fn mass_bounds(&self, row: &Row<'_>, t: f32) -> Option<(f64, f64)> {
+    fn mass_bounds(&self, row: &MaskedRow<'_>, t: f32) -> Option<(f64, f64)> {
         let scale = 1.0 / t;
         let light = self.max - LIGHT * t;
         if 2 * self.maxima.iter().filter(|&&max| max > light).count() > self.maxima.len() {
@@ -181,7 +181,14 @@ impl Index {
 
     /// Collects what typical keeps under temperature `t`, with logits divided by `t`. `weights` is
     /// memory.
-    pub fn typical(&self, row: &Row<'_>, t: f32, mass: f32, weights: &mut Vec<f32>, out: &mut Candidates) {
+    pub fn typical(
+        &self,
+        row: &MaskedRow<'_>,
+        t: f32,
+        mass: f32,
+        weights: &mut Vec<f32>,
+        out: &mut Candidates,
+    ) {
         let scale = 1.0 / t;
         let (mut total, mut moment) = (0.0, 0.0);
         weights.clear();
@@ -201,7 +208,7 @@ impl Index {
     /// e^((l − max)/t) over the row.
     pub fn collect_unsurprising(
         &self,
-        row: &Row<'_>,
+        row: &MaskedRow<'_>,
         t: f32,
         mu: f64,
         sums: &mut Vec<f64>,
@@ -216,7 +223,7 @@ impl Index {
     }
 
     /// Collects all that min-p could keep under temperature `t`.
-    pub fn collect_near_top(&self, row: &Row<'_>, t: f32, m: f32, out: &mut Candidates) {
+    pub fn collect_near_top(&self, row: &MaskedRow<'_>, t: f32, m: f32, out: &mut Candidates) {
         let distance = t as f64 * (m as f64).ln();
         // A little further down than exact, so that rounding loses nothing: the step itself
         // decides.
@@ -225,14 +232,14 @@ impl Index {
     }
 
     /// Number of finite entries.
-    pub fn finite(&self, row: &Row<'_>) -> f64 {
+    pub fn finite(&self, row: &MaskedRow<'_>) -> f64 {
         let mut finite = 0.0;
         row.for_each_block(|_, x| finite += simd::split(x, None, f32::MIN, f32::MIN, &mut Vec::new()));
         finite
     }
 
     /// Σ e^((l − max)/t) over the row; `sums` gets the part of each block.
-    pub fn mass(&self, row: &Row<'_>, t: f32, sums: &mut Vec<f64>) -> f64 {
+    pub fn mass(&self, row: &MaskedRow<'_>, t: f32, sums: &mut Vec<f64>) -> f64 {
         let scale = 1.0 / t;
         sums.clear();
         sums.resize(self.maxima.len(), 0.0);
@@ -241,7 +248,7 @@ impl Index {
     }
 
     /// Draws from softmax(l / t): token, logit and ln p.
-    pub fn draw(&self, row: &Row<'_>, t: f32, u: f64, sums: &mut Vec<f64>) -> (u32, f32) {
+    pub fn draw(&self, row: &MaskedRow<'_>, t: f32, u: f64, sums: &mut Vec<f64>) -> (u32, f32) {
         let total = self.mass(row, t, sums);
         let target = u * total;
         let mut before = 0.0;
@@ -274,7 +281,7 @@ impl Index {
     }
 
     /// Lowest id with the largest logit.
-    pub fn argmax(&self, row: &Row<'_>) -> u32 {
+    pub fn argmax(&self, row: &MaskedRow<'_>) -> u32 {
         let mut scratch = [0.0; BLOCK];
         let b = self.maxima.iter().position(|&max| max == self.max).unwrap_or(0);
         let block = row.block(b, &mut scratch).unwrap_or(&[]);
@@ -284,7 +291,7 @@ impl Index {
 
 /// Collects the entries of the `allowed` bits of the mask one by one: for masks with few tokens.
 pub(crate) fn gather(
-    row: &Row<'_>,
+    row: &MaskedRow<'_>,
     mask: &[u32],
     allowed: usize,
     ids: &mut Vec<u32>,

@@ -61,7 +61,7 @@ pub(super) enum Kind {
 }
 
 /// Everything about a step.
-pub(super) struct Row {
+pub(super) struct StepRow {
     pub name: &'static str,
     /// True if the parameters ask for it.
     pub is_active: fn(&SamplingParams) -> bool,
@@ -83,7 +83,7 @@ macro_rules! steps {
         }
 
         /// By the number of the step.
-        static ROWS: &[Row] = &[$(Row { name: $name, is_active: $active, kind: $kind }),*];
+        static ROWS: &[StepRow] = &[$(StepRow { name: $name, is_active: $active, kind: $kind }),*];
 
         /// By the number of the step. Steps of a lower place come first in llama.cpp's order; of
         /// the same, in the table's.
@@ -241,7 +241,7 @@ fn repetition(logits: &mut AnyLogits<'_>, input: &StepInput<'_>) -> Result<(), U
 }
 
 impl Step {
-    pub(super) fn row(self) -> &'static Row {
+    pub(super) fn row(self) -> &'static StepRow {
         &ROWS[self as usize]
     }
 

@@ -11,7 +11,7 @@ use crate::sampling::error::SamplingError;
 use crate::sampling::mirostat;
 use crate::sampling::penalties::{changed, CandidateLogits, EditLogits};
 use crate::sampling::rng::Purpose;
-use crate::sampling::row::{allows, check_lengths, Row};
+use crate::sampling::row::{allows, check_lengths, MaskedRow};
 use crate::sampling::rules::{DynamicTemperature, MirostatVersion, Ties};
 use crate::sampling::selection;
 use crate::sampling::simd;
@@ -42,7 +42,7 @@ pub(super) enum WholeRow {
 /// tokens `names`.
 #[derive(Clone, Copy)]
 pub(super) struct Support<'a> {
-    pub row: Row<'a>,
+    pub row: MaskedRow<'a>,
     pub names: Option<&'a [u32]>,
     /// Length of a whole row.
     pub vocab: usize,
@@ -103,7 +103,7 @@ impl Sampler {
         let (edits, filters) = edits_and_filters(&steps);
         self.edit_row(edits, values, min_tokens, &mut scratch.edits)?;
         let Scratch { edits: changed, mask: combined, ids, gathered, work, .. } = scratch;
-        let mut row = Row { logits: values, mask, edits: changed };
+        let mut row = MaskedRow { logits: values, mask, edits: changed };
         if let (true, Some(allowed)) = (edits.contains(&Step::AllowedTokens), &self.allowed) {
             intersection(allowed, mask, values.len(), combined);
             row.mask = Some(combined);
@@ -114,7 +114,7 @@ impl Sampler {
         let narrow = narrow.filter(|&(_, allowed)| allowed <= values.len() / 16);
         if let Some((mask, allowed)) = narrow {
             selection::gather(&row, mask, allowed, ids, gathered)?;
-            row = Row { logits: gathered, mask: None, edits: &[] };
+            row = MaskedRow { logits: gathered, mask: None, edits: &[] };
         }
         let names = narrow.map(|_| &ids[..]);
         let support = Support { row, names, vocab: values.len(), top_p: self.params.top_p };

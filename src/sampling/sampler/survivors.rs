@@ -19,7 +19,7 @@ use super::run::{edits_and_filters, MinTokens, Outcome, Support};
 use super::{Sampled, Sampler, Scratch};
 use crate::sampling::error::SamplingError;
 use crate::sampling::penalties::{changed, EditLogits};
-use crate::sampling::row::{allows, check_lengths, check_logit, Row};
+use crate::sampling::row::{allows, check_lengths, check_logit, MaskedRow};
 use crate::sampling::rules::Ties;
 use crate::sampling::simd;
 use crate::sampling::steps::Step;
@@ -200,7 +200,7 @@ impl Sampler {
             })?;
         }
         let Some(top_p) = self.share(survivors, gathered, filters) else { return Ok(None) };
-        let row = Row { logits: gathered, mask: None, edits: &[] };
+        let row = MaskedRow { logits: gathered, mask: None, edits: &[] };
         let support = Support { row, names: Some(&survivors.ids), vocab, top_p };
         self.filter(support, filters, self.whole_row(), work).map(Some)
     }
