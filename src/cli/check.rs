@@ -275,8 +275,8 @@ mod tests {
 
     #[test]
     fn special_tokens_are_written_by_name() {
-        let rules = "start: <|a|> /[<|>a-z]*/ <|end|>\n";
-        let grammar = hedgerow::syntax::Notation::Lark.compile(rules).unwrap();
+        let rules = "root ::= <|a|> [<|>a-z]* <|end|>";
+        let grammar = hedgerow::syntax::Notation::Gbnf.compile(rules).unwrap();
         for (text, expected) in [
             ("<|a|>xy<|end|>", None),
             ("<|a|><|end|>", None),

@@ -32,73 +32,79 @@ pub(super) struct ConstraintArgs {
     pub choice: Vec<String>,
 }
 
-/// How schemas and patterns are read.
+/// The constraints that an option about schemas does not go with, and so on. An option about one kind
+/// requires that kind; clap does not insist on that if another kind is given, so both are said.
+const NOT_SCHEMA: [&str; 3] = ["regex", "grammar", "choice"];
+const NOT_REGEX: [&str; 3] = ["schema", "grammar", "choice"];
+const NOT_GRAMMAR: [&str; 3] = ["schema", "regex", "choice"];
+
+/// The options for reading schemas, patterns and grammars.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Constraint details")]
 pub(super) struct PolicyArgs {
     /// Order of an object's declared keys
-    #[arg(long, value_enum, default_value_t = Keys::Declared, requires = "schema")]
+    #[arg(long, value_enum, default_value_t = Keys::Declared, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub key_order: Keys,
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
-    #[arg(long, value_enum, default_value_t = Spaces::Flexible, requires = "schema")]
+    #[arg(long, value_enum, default_value_t = Spaces::Flexible, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace: Spaces,
     /// Spaces a level under --whitespace pretty, at most 16
-    #[arg(long, value_name = "N", default_value_t = 2, requires = "schema")]
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub indent: u8,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
-    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], conflicts_with = "whitespace", requires = "schema")]
+    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], requires = "schema", conflicts_with = "whitespace", conflicts_with_all = NOT_SCHEMA)]
     pub separators: Option<Vec<String>>,
     /// What a regular expression (Rust's syntax) matches as whitespace between JSON tokens
-    #[arg(long, value_name = "PATTERN", conflicts_with_all = ["whitespace", "separators"], requires = "schema")]
+    #[arg(long, value_name = "PATTERN", requires = "schema", conflicts_with = "whitespace", conflicts_with = "separators", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace_pattern: Option<String>,
     /// Whether objects may have keys that no part of the schema names
-    #[arg(long, value_enum, default_value_t = Additional::AsSchema, requires = "schema")]
+    #[arg(long, value_enum, default_value_t = Additional::AsSchema, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub additional_properties: Additional,
     /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum`
     /// and `const`; all everywhere; only the required ones; all but \uXXXX
-    #[arg(long, value_enum, default_value_t = Escapes::FreeStrings, requires = "schema")]
+    #[arg(long, value_enum, default_value_t = Escapes::FreeStrings, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub escapes: Escapes,
     /// Let an undeclared key come twice in one object
-    #[arg(long, requires = "schema")]
+    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub repeated_keys: bool,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
-    #[arg(long, value_enum, default_value_t = Numbers::Canonical, requires = "schema")]
+    #[arg(long, value_enum, default_value_t = Numbers::Canonical, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub numbers: Numbers,
     /// Treat `format` as an annotation
-    #[arg(long, requires = "schema")]
+    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub ignore_format: bool,
     /// Treat `contentEncoding` as an annotation
-    #[arg(long, requires = "schema")]
+    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub ignore_content_encoding: bool,
     /// Refuse schemas with a `format` that is not known, instead of warning
-    #[arg(long, conflicts_with = "ignore_format", requires = "schema")]
+    #[arg(long, requires = "schema", conflicts_with = "ignore_format", conflicts_with_all = NOT_SCHEMA)]
     pub refuse_unknown_format: bool,
     /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
     /// spellings]
-    #[arg(long, value_enum, hide_default_value = true, default_value_t = Draft::Unspecified, requires = "schema")]
+    #[arg(long, value_enum, hide_default_value = true, default_value_t = Draft::Unspecified, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub schema_draft: Draft,
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
-    #[arg(long, value_name = "URI=FILE", requires = "schema")]
+    #[arg(long, value_name = "URI=FILE", requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub document: Vec<String>,
     /// Steps that combining a schema's parts may take
-    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schema")]
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub fuel: u64,
     /// Ignore keywords that cannot be enforced, instead of refusing the schema
-    #[arg(long, requires = "schema")]
+    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub lenient: bool,
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
-    #[arg(long, value_enum, default_value_t = Dialect::Ecma, requires = "regex")]
+    #[arg(long, value_enum, default_value_t = Dialect::Ecma, requires = "regex", conflicts_with_all = NOT_REGEX)]
     pub regex_dialect: Dialect,
     /// Notation of --grammar [default: as the file's extension says]
-    #[arg(long, value_enum, requires = "grammar")]
+    #[arg(long, value_enum, requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
     pub grammar_notation: Option<Notation>,
     /// Rule that outputs of a --grammar in Lark's notation start from [default: start]
-    #[arg(long, value_name = "RULE", requires = "grammar")]
+    #[arg(long, value_name = "RULE", requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
     pub start: Option<String>,
     /// Folder of the grammars that a --grammar in Lark's notation imports from: `a.b` is
     /// DIR/a/b.lark
-    #[arg(long, value_name = "DIR", requires = "grammar")]
+    #[arg(long, value_name = "DIR", requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
     pub import_dir: Option<PathBuf>,
 }
 

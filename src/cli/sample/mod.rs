@@ -186,7 +186,8 @@ impl Seen {
     /// −Σ p log₂ p.
     fn entropy(&self) -> f64 {
         let terms = self.kept.iter().filter(|entry| entry.1 > 0.0);
-        terms.map(|&(_, p)| -f64::from(p) * f64::from(p).log2()).sum::<f64>().max(0.0)
+        // Adding zero makes a negative zero positive.
+        terms.map(|&(_, p)| -f64::from(p) * f64::from(p).log2()).sum::<f64>().max(0.0) + 0.0
     }
 
     fn distribution(&self) -> HashMap<TokenId, f32> {
