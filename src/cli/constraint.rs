@@ -13,7 +13,7 @@ use hedgerow::schema::{
 };
 use hedgerow::syntax::{self, choice, lark, regex};
 
-/// What the output must be.
+/// The constraint of the output.
 #[derive(Debug, clap::Args)]
 #[group(id = "constraint", multiple = false)]
 pub(super) struct ConstraintArgs {
@@ -32,8 +32,9 @@ pub(super) struct ConstraintArgs {
     pub choice: Vec<String>,
 }
 
-/// The constraints that an option about schemas does not go with, and so on. An option about one kind
-/// requires that kind; clap does not insist on that if another kind is given, so both are said.
+/// The constraints that an option about schemas does not go with, and so on. An option about one
+/// kind requires that kind; clap does not insist on that if another kind is given, so both are
+/// said.
 const NOT_SCHEMA: [&str; 3] = ["regex", "grammar", "choice"];
 const NOT_REGEX: [&str; 3] = ["schema", "grammar", "choice"];
 const NOT_GRAMMAR: [&str; 3] = ["schema", "regex", "choice"];
@@ -304,7 +305,7 @@ impl PolicyArgs {
         Ok(Loaded { grammar, schema: None })
     }
 
-    /// What the grammar `text` starts from, and the files that it imports from and these do.
+    /// The start rule of the grammar `text`, and the files from which it and its imports import.
     fn lark_options(&self, text: &str) -> Result<lark::Options, Failure> {
         let mut options = lark::Options::default();
         if let Some(start) = &self.start {

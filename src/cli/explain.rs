@@ -1,4 +1,4 @@
-//! Why an instance is refused: the keyword of the schema, or the option, that is responsible.
+//! The reason for a refusal: the keyword of the schema, or the option, that is responsible.
 //!
 //! The engine knows where a text leaves the language, not on whose account: keywords were merged
 //! into one automaton. So an independent validator names the keywords that the value breaks, and
@@ -104,7 +104,7 @@ fn responsible_options(
     chosen.iter().map(|&i| relaxations[i].0).collect()
 }
 
-/// Where in a JSON text the value at each JSON pointer stands.
+/// The place in a JSON text of the value at each JSON pointer.
 struct Places<'t> {
     bytes: &'t [u8],
     at: usize,

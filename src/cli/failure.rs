@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-/// Why a command failed.
+/// The reason for which a command failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     what: String,
@@ -79,7 +79,7 @@ pub(super) fn written(result: io::Result<()>) -> Result<Written, Failure> {
     }
 }
 
-/// Whether stdout still has a reader.
+/// The state of stdout: it has a reader, or none any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     Whole,

@@ -3,7 +3,7 @@
 
 use super::constraint::SchemaFile;
 
-/// What the judge says of a text.
+/// The judge's verdict on a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is JSON and satisfies the schema.

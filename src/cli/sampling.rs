@@ -21,7 +21,7 @@ use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
 use hedgerow::sampling::presets::{Preset, PRESETS, RECIPES};
 use hedgerow::sampling::{Group, Parameter, SamplingParams};
 
-/// How tokens are drawn.
+/// The options for drawing tokens.
 #[derive(Debug)]
 pub(super) struct SamplingArgs {
     base: BaseArgs,
