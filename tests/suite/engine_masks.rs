@@ -214,6 +214,26 @@ fn completed_keys_are_told_apart() {
     check(&Constraint::new(&grammar, &vocabulary).unwrap(), "{\"00\":0,\"37\":7,\"\\u0034\\u0032\":2}");
 }
 
+/// Tokens that reach the grammar's first object, before which the last byte of a token is taken
+/// without a step.
+#[test]
+fn tokens_that_reach_the_first_object_agree_with_advance() {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
+    let longer = ["a;b", "b;{", "a;{\"", "a;{\"k", "a;{}", "a; b", "a; {", ";b", ";{"];
+    tokens.extend(longer.map(|token| token.as_bytes().to_vec()));
+    let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
+    let mut b = GrammarBuilder::new();
+    let letters = compile(&mut b.nodes.languages, "[ab]+", Dialect::Rust, Anchoring::Full).unwrap();
+    let (letters, semicolon) = (b.nodes.terminal(letters), b.nodes.literal(b";"));
+    let mut json = Json::new(&mut b.nodes);
+    let text = json.pool.languages.any_text();
+    let value = json.string(text);
+    let object = json.object(&[("k", value)], value, KeyOrder::Any);
+    let root = b.nodes.sequence(&[letters, semicolon, object]);
+    let grammar = b.build(root, None).unwrap();
+    check(&Constraint::new(&grammar, &vocabulary).unwrap(), "ab; {\"k\":\"v\"}");
+}
+
 /// Items and keys that must differ, with tokens that complete one, begin the next, or hold several.
 #[test]
 fn masks_of_distinct_items_and_keys_agree_with_advance() {
