@@ -14,7 +14,7 @@
 use super::interrupt;
 
 /// The units of work that go with one state of the budget.
-const WORK_PER_STATE: u64 = 256;
+const WORK_PER_STATE: u64 = 4_096;
 
 /// The units of work that go with one unit of an [interrupt](interrupt::spend), which takes about a
 /// microsecond.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-/// The number of an expression in a [`ExprPool`](super::ExprPool) pool: a language, and at the same
+/// The number of an expression in an [`ExprPool`](super::ExprPool): a language, and at the same
 /// time a state of its automaton.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LangId(pub u32);
@@ -27,9 +27,9 @@ impl LangId {
 /// simplified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expr {
-    /// ∅.
+    /// The empty language ∅.
     Never,
-    /// {ε}.
+    /// The language of the empty word, {ε}.
     Empty,
     /// Every byte string.
     All,

@@ -32,6 +32,12 @@ fn assertions_beside_counts() {
             vec!["x12345b".repeat(50)],
             vec!["x1".into(), "x".into()],
         ),
+        (
+            Ecma262,
+            loop_of(1_000, r"[a-z]+1|(?!x)\p{L}*?"),
+            vec![many("x1"), String::new()],
+            vec!["1".into(), many("x1") + "x"],
+        ),
         (Ecma262, loop_of(100, r"[z]+\d{2,5}|(?!x)\p{L}*?"), vec!["z77".into(), many("q")], vec!["x".into()]),
         (Ecma262, r"^(?:(?!\.\.)[\w.]){1,253}$".into(), vec![many("a.")[..200].into()], vec!["a..b".into()]),
         (
@@ -147,6 +153,13 @@ fn every_output_reaches_its_end() {
             |v| v.is_array(),
         ),
         (r#"{"type":"string","maxLength":20,"format":"regex"}"#.into(), |v| v.is_string()),
+        (r#"{"type":"string","maxLength":200,"format":"regex"}"#.into(), |v| v.is_string()),
+        (r#"{"type":"string","format":"hostname","not":{"pattern":"1"},"maxLength":60}"#.into(), |v| {
+            v.as_str().is_some_and(|s| s.len() <= 60 && !s.contains('1'))
+        }),
+        (r#"{"type":"string","format":"email","minLength":12,"maxLength":30}"#.into(), |v| {
+            v.as_str().is_some_and(|s| (12..=30).contains(&s.len()))
+        }),
         (r#"{"type":"string","minLength":30,"format":"regex"}"#.into(), |v| v.is_string()),
         (r#"{"type":"string","format":"time","pattern":"\\S"}"#.into(), |v| v.is_string()),
         (r#"{"type":"string","format":"date-time","pattern":"Z$","maxLength":24}"#.into(), |v| {
