@@ -31,7 +31,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use hedgerow::decode::{Batch, Draft, DraftChoice, FinishReason, Generation, Request, RequestId, Usage};
+use hedgerow::decode::{
+    Batch, Draft, DraftChoice, FinishReason, Generation, Prompt, Request, RequestId, TextModel, Usage,
+};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::schema::{compile, SchemaOptions};
@@ -212,7 +214,7 @@ fn overhead(model: &Model) -> Outcome<()> {
     let grammar = compile(schema.unwrap_or("{}"), &SchemaOptions::default())?;
     let constraint = Constraint::new(&grammar, model.vocabulary())?;
     let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(1).max_tokens(96);
-    let request = Request::new(model.chat_tokens(None, prompt, None)?).sampling(sampling);
+    let request = Request::new(model.prompt_tokens(&Prompt::user(prompt))?).sampling(sampling);
     let Generation { usage, timings, .. } = run(model, request.constraint(constraint), &[])?;
     println!(
         "{task}: {} tokens, {:.2} passes a token; a pass {:.1?}, constraint {:.1?} and sampling {:.1?} beside it: {:.2} %",
@@ -293,7 +295,7 @@ fn speculation(options: &Options) -> Outcome<()> {
             for (name, draft) in drafters {
                 let sampling = SamplingParams::default().temperature(temperature).seed(1);
                 let sampling = sampling.max_tokens(options.number("max-tokens", 96)?);
-                let prompt = model.chat_tokens(None, prompt, None)?;
+                let prompt = model.prompt_tokens(&Prompt::user(prompt))?;
                 let mut request = Request::new(prompt).sampling(sampling).draft(draft);
                 if let Some(schema) = schema {
                     let grammar = compile(schema, &SchemaOptions::default())?;
@@ -401,7 +403,7 @@ fn schemas(options: &Options) -> Outcome<()> {
             let shown: String = case.schema.chars().take(options.number("prompt-chars", 3_000)?).collect();
             let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
             let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(number as u64);
-            let request = Request::new(model.chat_tokens(None, &prompt, None)?)
+            let request = Request::new(model.prompt_tokens(&Prompt::user(prompt))?)
                 .sampling(sampling.max_tokens(most))
                 .constraint(case.constraint.clone())
                 .completions(count);

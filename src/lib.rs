@@ -23,6 +23,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With the feature `torch`, a model generates in one expression:
+//!
+#![cfg_attr(feature = "torch", doc = "```no_run")]
+#![cfg_attr(not(feature = "torch"), doc = "```ignore")]
+//! use hedgerow::decode::Prompt;
+//! use hedgerow::torch::{LoadOptions, Model};
+//! use hedgerow::Constraint;
+//!
+//! let model = Model::load("model.gguf", LoadOptions::default())?;
+//! let schema = r#"{"type": "object", "properties": {"age": {"type": "integer"}},
+//!                  "required": ["age"]}"#;
+//! let constraint = Constraint::json_schema(schema, model.vocabulary())?;
+//! let made = model
+//!     .generate(Prompt::user("Ada is 36. Write her age as JSON."))
+//!     .constraint(constraint)
+//!     .max_tokens(512)
+//!     .stream(|chunk| print!("{}", chunk.text))
+//!     .run()?;
+//! println!("\n{}", made.text());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Which module for what
 //!
 //! | you want to | look at |

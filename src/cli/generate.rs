@@ -5,25 +5,27 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
-
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::failure::{written, Failure, Written};
-use super::judge::{judge, Verdict};
+use super::outcome::{summarise, Judged, Report};
+use super::prompt::PromptArgs;
 use super::sampling::{policy, Chosen, SamplingArgs};
 use super::strategy::StrategyArgs;
 use super::trace::{Subject, Trace, CANDIDATES};
 use hedgerow::decode::{
-    Batch, Budget, BudgetEnding, Completion, DraftHeads, DynModel, FinishReason, ForcedTokens, Generation,
-    LanguageModel, Request, TokenHealing, TokenLogprobs,
+    Batch, Budget, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel, Prompt, Request, Strategy,
+    TokenHealing, MAX_COMPLETIONS,
 };
 use hedgerow::engine::Constraint;
+use hedgerow::sampling::SamplingParams;
 use hedgerow::vocab::{TokenId, Vocabulary};
+use indicatif::{ProgressBar, ProgressStyle};
 
 const AFTER_HELP: &str = "\
 The prompt is put into the model's own chat template, as a message of the user; --raw gives it to \
@@ -34,6 +36,7 @@ Exit codes:
   0  done
   1  it failed, or a constrained output was not completed by the model itself
   2  the command line makes no sense
+  130  Ctrl-C stopped it; what was made is written
 
 Examples:
   hedgerow generate --model model.gguf --prompt 'Describe Ada.' --schema person.schema.json --stream
@@ -44,22 +47,12 @@ Examples:
 /// Generates text with a model, inside a constraint
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The model: a GGUF file, or a folder with config.json, tokenizer.json and safetensors weights
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// What to say to the model (`-` reads standard input)
-    #[arg(long, value_name = "TEXT")]
-    prompt: String,
-    /// The system message, in place of the template's own
-    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
-    system: Option<String>,
-    /// Continue the prompt as it is, without the chat template
-    #[arg(long)]
-    raw: bool,
-    /// Let the output cut the end of the prompt into other tokens (token healing), where the prompt ends within a word
-    #[arg(long, conflicts_with = "guidance")]
-    heal: bool,
+    #[command(flatten)]
+    prompt: PromptArgs,
     #[command(flatten)]
     constraint: ConstraintArgs,
     /// Most tokens of output [default: that of --params, or else 512]
@@ -79,17 +72,17 @@ pub(super) struct Args {
     #[arg(long, default_value_t, value_parser = policy::<Budget>(Budget::ALL.iter().map(|b| b.name())))]
     budget: Budget,
     /// How many outputs to make [default: that of --params, or else 1]
-    #[arg(long, value_name = "N")]
-    n: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = outputs_parser())]
+    n: Option<u64>,
     /// What to do where only one way on is allowed: append it at once, or ask the model for every token
     #[arg(long, default_value_t, value_parser = policy::<ForcedTokens>(ForcedTokens::ALL.iter().map(|f| f.name())))]
     forced: ForcedTokens,
     /// Write the output as it comes
     #[arg(long, conflicts_with = "json")]
     stream: bool,
-    /// Write one JSON object: outputs, usage, timings
-    #[arg(long)]
-    json: bool,
+    /// Write JSON: one line for each output (`lines`), or one indented object (`pretty`)
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "lines", value_enum)]
+    json: Option<JsonForm>,
     /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
     #[arg(long, value_name = "N", requires = "json")]
     logprobs: Option<usize>,
@@ -116,34 +109,140 @@ pub(super) struct Args {
     sampling: SamplingArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    args.strategy.check()?;
+/// A parser of numbers of outputs.
+fn outputs_parser() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=MAX_COMPLETIONS as u64)
+}
+
+/// Starts the program that runs models, `hedgerow-generate`, with the arguments of this one.
+///
+/// OpenMP's worker threads are told to sleep between operators: beside another busy process, threads
+/// that spin decode four times slower. OpenMP reads the setting when it is loaded, so it must come
+/// from outside.
+#[cfg(feature = "torch")]
+pub(crate) fn launch(_args: &Args) -> Result<ExitCode, Failure> {
+    let name = format!("hedgerow-generate{}", std::env::consts::EXE_SUFFIX);
+    let program = std::env::current_exe().map(|path| path.with_file_name(&name));
+    let failed = |error: io::Error| {
+        Failure::new(format!("cannot start `{name}`, which runs models"))
+            .because(&error)
+            .help("install it beside `hedgerow`: cargo build --release --features torch,cli --bins")
+    };
+    let mut command = std::process::Command::new(program.map_err(failed)?);
+    command.args(std::env::args_os().skip(1));
+    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
+        command.env("OMP_WAIT_POLICY", "passive");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // The program takes the place of this one, so that it gets all signals.
+        Err(failed(command.exec()))
+    }
+    #[cfg(not(unix))]
+    {
+        let code = command.status().map_err(failed)?.code();
+        Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens)?;
     chosen.params.max_tokens.get_or_insert(512);
+    check(args, &chosen)?;
     if args.stream && outputs(args, &chosen) != 1 {
         return Err(
             Failure::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
         );
     }
     let constraint = args.constraint.load(&args.policy)?;
-    let prompt = match args.prompt.as_str() {
-        "-" => super::input::read_text("-".as_ref(), "prompt")?,
-        prompt => prompt.to_owned(),
-    };
-    let trace = args.trace.as_ref().map(File::create).transpose();
+    let prompt = args.prompt.load()?;
+    // The file is truncated only when there is something to write.
+    let open = |path| File::options().write(true).create(true).truncate(false).open(path);
+    let trace = args.trace.as_ref().map(open).transpose();
     let trace = trace.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
     with_model(args, &prompt, chosen, constraint, trace)
 }
 
+/// Refuses options that do not go together, and ids that the model does not have.
+fn check(args: &Args, chosen: &Chosen) -> Result<(), Failure> {
+    let strategy = chosen.strategy(args);
+    args.strategy.check(&strategy, outputs(args, chosen))?;
+    if let Strategy::Beam(_) | Strategy::Contrastive(_) = strategy {
+        if let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name)) {
+            let what = format!("--{} has no effect on this strategy", name.replace('_', "-"));
+            return Err(Failure::usage(what).help(
+                "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or use \
+                 --strategy sample",
+            ));
+        }
+    }
+    let SamplingParams { logit_bias, suppressed_tokens, begin_suppressed_tokens, allowed_tokens, .. } =
+        &chosen.params;
+    let named = (args.stop_token.iter().map(|&id| ("--stop-token", TokenId(id))))
+        .chain(logit_bias.iter().map(|&(token, _)| ("--logit-bias", token)))
+        .chain(suppressed_tokens.iter().map(|&token| ("--suppressed-tokens", token)))
+        .chain(begin_suppressed_tokens.iter().map(|&token| ("--begin-suppressed-tokens", token)))
+        .chain(allowed_tokens.iter().flatten().map(|&token| ("--allowed-tokens", token)));
+    let named: Vec<(&str, TokenId)> = named.collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let tokens = super::input::vocabulary(&vocabulary_path(&args.model))?.token_count();
+    match named.into_iter().find(|(_, token)| token.index() >= tokens) {
+        None => Ok(()),
+        Some((option, token)) => Err(Failure::usage(format!(
+            "{option} names token {}, but the model has {tokens} tokens, numbered from 0",
+            token.0
+        ))),
+    }
+}
+
+/// The file with the vocabulary of a model.
+fn vocabulary_path(model: &Path) -> PathBuf {
+    match model.is_dir() {
+        true => model.join("tokenizer.json"),
+        false => model.to_owned(),
+    }
+}
+
+/// The sampling parameters that change single logits, and so count for strategies that rank tokens.
+const RANKED: [&str; 16] = [
+    "allowed_tokens",
+    "bad_words",
+    "begin_suppressed_tokens",
+    "dry",
+    "exponential_decay",
+    "forced_first",
+    "forced_last",
+    "frequency_penalty",
+    "logit_bias",
+    "no_repeat_ngram",
+    "presence_penalty",
+    "repetition_penalty",
+    "repetition_window",
+    "sequence_bias",
+    "suppressed_tokens",
+    "watermark",
+];
+
+impl Chosen {
+    /// The strategy: the option's, or else that of the file of parameters.
+    fn strategy(&self, args: &Args) -> Strategy {
+        let of_file = || Some(Request::from_parameters(Vec::new(), self.set.clone()?).ok()?.strategy);
+        args.strategy.strategy().or_else(of_file).unwrap_or_default()
+    }
+}
+
 /// How many outputs are asked for.
 fn outputs(args: &Args, chosen: &Chosen) -> usize {
-    args.n.unwrap_or(chosen.set.as_ref().map_or(1, |set| set.n))
+    args.n.map_or(chosen.set.as_ref().map_or(1, |set| set.n), |n| n as usize)
 }
 
 #[cfg(not(feature = "torch"))]
 fn with_model(
     _args: &Args,
-    _prompt: &str,
+    _prompt: &Prompt,
     _chosen: Chosen,
     _constraint: Option<Loaded>,
     _trace: Option<File>,
@@ -156,7 +255,7 @@ fn with_model(
 #[cfg(feature = "torch")]
 fn with_model(
     args: &Args,
-    prompt: &str,
+    prompt: &Prompt,
     chosen: Chosen,
     constraint: Option<Loaded>,
     trace: Option<File>,
@@ -200,7 +299,7 @@ fn with_model(
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
         let negative = match &strategy.negative_prompt {
-            Some(text) => prompt_tokens(args, &model, text)?,
+            Some(text) => prompt_tokens(args, &model, &args.prompt.prompt_of(text)?)?,
             None => tokens[tokens.len().saturating_sub(1)..].to_vec(),
         };
         run.generate(Guided::new(&model, tokens.len(), negative, scale), tokens)
@@ -233,21 +332,21 @@ fn load(
 
 /// The prompt's tokens, through the chat template unless there is none or it is not wanted.
 #[cfg(feature = "torch")]
-fn prompt_tokens(args: &Args, model: &hedgerow::torch::Model, prompt: &str) -> Result<Vec<TokenId>, Failure> {
-    use hedgerow::torch::PromptError;
+fn prompt_tokens(
+    args: &Args,
+    model: &hedgerow::torch::Model,
+    prompt: &Prompt,
+) -> Result<Vec<TokenId>, Failure> {
+    use hedgerow::decode::{PromptError, TextModel};
 
-    if args.raw {
-        let encoded = model.tokenizer().encode_prompt(prompt);
-        return encoded.map_err(|error| Failure::new("cannot make tokens of the prompt").because(&error));
-    }
-    if model.chat_template().is_none() && args.system.is_none() && !args.quiet {
+    let chat = matches!(prompt, Prompt::Chat(_));
+    if chat && model.chat_template().is_none() && super::prompt::is_plain(prompt) && !args.quiet {
         eprintln!("note: this model has no chat template; it continues the prompt as it is");
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
-    model.chat_tokens(args.system.as_deref(), prompt, now).map_err(|error| match error {
+    model.prompt_tokens(prompt).map_err(|error| match error {
         PromptError::NoTemplate => {
-            Failure::new("this model has no chat template, which --system needs").help("leave out --system")
+            Failure::new("this model has no chat template, which --system and --messages need")
+                .help("give the whole prompt as one text with --prompt")
         }
         error => Failure::new("cannot prepare the prompt").because(&error),
     })
@@ -310,6 +409,7 @@ impl Run<'_> {
         }
         let constrained = request.constraint.clone();
         let mut steps = Trace::new(&request.strategy, outputs);
+        let interrupted = interrupt_flag();
         let start = Instant::now();
         let failed = |error| Failure::new("generation failed").because(&error);
         let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
@@ -336,7 +436,7 @@ impl Run<'_> {
                     outcome = written(out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()));
                 }
                 match outcome {
-                    Ok(Written::Whole) => ControlFlow::Continue(()),
+                    Ok(Written::Whole) if !interrupted.load(Ordering::Relaxed) => ControlFlow::Continue(()),
                     _ => ControlFlow::Break(()),
                 }
             })
@@ -350,27 +450,69 @@ impl Run<'_> {
                 constraint: constrained.as_ref(),
                 generation: &generation,
             };
-            let written = file.write_all(steps.page(&subject)?.as_bytes());
+            let page = steps.page(&subject)?;
+            let written = file.set_len(0).and_then(|()| file.write_all(page.as_bytes()));
             written.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
         }
         if outcome? == Written::ReaderGone {
             return Ok(ExitCode::SUCCESS);
         }
         let judged = Judged::of(&generation, constraint.as_ref());
-        let result = if args.json {
-            writeln!(out, "{:#}", report(args, name, vocabulary, &generation, &judged))
-        } else if args.stream {
-            writeln!(out)
-        } else {
-            generation.completions.iter().try_for_each(|completion| writeln!(out, "{}", completion.text))
+        let report = || Report::new(args.logprobs, name, vocabulary, &generation, &judged);
+        let result = match args.json {
+            Some(JsonForm::Lines) => report().lines().iter().try_for_each(|line| writeln!(out, "{line}")),
+            Some(JsonForm::Pretty) => writeln!(out, "{:#}", report().whole()),
+            None if args.stream => writeln!(out),
+            None => write_texts(&mut out, &generation),
         };
         written(result.and_then(|()| out.flush()))?;
         drop(out);
         if !args.quiet {
             summarise(&generation);
         }
+        if interrupted.load(Ordering::Relaxed) {
+            eprintln!("note: stopped by Ctrl-C");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
         judged.conclude(args.quiet)
     }
+}
+
+/// The exit code of a process that Ctrl-C has ended, by the convention of shells.
+const INTERRUPTED: u8 = 130;
+
+/// A flag that the first Ctrl-C sets; the second one ends the process.
+fn interrupt_flag() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    // Without a handler, Ctrl-C ends the process as usual.
+    let _ = ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    });
+    flag
+}
+
+/// Writes the texts of outputs, with a line before each if there are several.
+fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> {
+    let count = generation.completions.len();
+    for (number, completion) in generation.completions.iter().enumerate() {
+        if count > 1 {
+            writeln!(out, "--- {} of {count}: {}", number + 1, completion.finish)?;
+        }
+        writeln!(out, "{}", completion.text)?;
+    }
+    Ok(())
+}
+
+/// The layout of `--json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum JsonForm {
+    /// One line for each output.
+    Lines,
+    /// One object, indented.
+    Pretty,
 }
 
 /// What is asked of the model: what the file of parameters says, and over it what the options say.
@@ -394,248 +536,7 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
         .sampling(params)
         .draft(args.strategy.draft())
         .acceptance(args.strategy.acceptance())
-        .healing(if args.heal { TokenHealing::On } else { TokenHealing::Off })
+        .healing(if args.prompt.heal { TokenHealing::On } else { TokenHealing::Off })
         .forced(args.forced)
         .budget(args.budget))
-}
-
-/// What the outputs are worth.
-struct Judged {
-    /// One for each completion, if there is a schema.
-    verdicts: Vec<Verdict>,
-    schema: String,
-    /// Constrained outputs that are not complete.
-    cut: Vec<Unfinished>,
-    /// Ends that the budget has written.
-    budget: Vec<Unfinished>,
-    outputs: usize,
-}
-
-/// An output that the model has not completed.
-struct Unfinished {
-    /// Its number, from 1.
-    number: usize,
-    finish: FinishReason,
-    ending: Option<BudgetEnding>,
-}
-
-/// The remedy for outputs that need more tokens.
-const LONGER: &str =
-    "raise --max-tokens, or bound the strings and arrays of the schema (`maxLength`, `maxItems`)";
-
-impl Judged {
-    /// An output, in words.
-    fn name(&self, number: usize) -> String {
-        match self.outputs {
-            1 => "the output".to_owned(),
-            _ => format!("output {number}"),
-        }
-    }
-
-    fn of(generation: &Generation, constraint: Option<&Loaded>) -> Self {
-        let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
-        let completions = &generation.completions;
-        let those = |which: fn(&Completion) -> bool| {
-            let found = completions.iter().enumerate().filter(|(_, completion)| which(completion));
-            found
-                .map(|(at, c)| Unfinished { number: at + 1, finish: c.finish, ending: c.budget_ending })
-                .collect()
-        };
-        Self {
-            verdicts: schema
-                .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
-            schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
-            cut: those(|completion| completion.complete == Some(false)),
-            budget: those(|completion| completion.budget_ending.is_some()),
-            outputs: completions.len(),
-        }
-    }
-
-    /// Says it on stderr.
-    fn conclude(&self, quiet: bool) -> Result<ExitCode, Failure> {
-        let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Invalid(reason) => Some(reason),
-            _ => None,
-        });
-        if let Some(cut) = self.cut.first() {
-            let failure =
-                Failure::new(format!("{} was cut off before it was complete", self.name(cut.number)));
-            return Err(match cut.finish {
-                FinishReason::Length => failure.help(LONGER),
-                FinishReason::StopSequence => failure
-                    .help("a text of --stop ended it; leave out --stop, as the constraint ends the output"),
-                FinishReason::Stop => failure.help(
-                    "a token of --stop-token ended it; leave it out, as the constraint ends the output",
-                ),
-                _ => failure,
-            });
-        }
-        if let Some(reason) = invalid {
-            return Err(Failure::new(format!("the output does not satisfy `{}`: {reason}", self.schema)));
-        }
-        if let Some(Unfinished { number, ending: Some(ending), .. }) = self.budget.first() {
-            let what = format!(
-                "the model did not complete {} within its tokens; --budget complete wrote the last {} \
-                 (from byte {}), which are not the model's",
-                self.name(*number),
-                ending.tokens,
-                ending.first_byte,
-            );
-            return Err(Failure::new(what).help(LONGER));
-        }
-        if !quiet {
-            match self.verdicts.first() {
-                Some(Verdict::NoJudge(reason)) => {
-                    eprintln!("note: no second opinion on the output: {reason}")
-                }
-                Some(_) => eprintln!("valid: the output satisfies `{}`", self.schema),
-                None => {}
-            }
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// The machine-readable result.
-fn report(
-    args: &Args,
-    name: &str,
-    vocabulary: &Vocabulary,
-    generation: &Generation,
-    judged: &Judged,
-) -> serde_json::Value {
-    let milliseconds = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-    let completions: Vec<_> = generation
-        .completions
-        .iter()
-        .enumerate()
-        .map(|(index, completion)| {
-            let mut object = json!({
-                "text": completion.text,
-                "finish_reason": completion.finish.as_str(),
-                "stop_sequence": completion.stop_sequence,
-                "tokens": completion.tokens.iter().map(|token| token.0).collect::<Vec<_>>(),
-                "forced_tokens": completion.forced_tokens,
-            });
-            if let Some(complete) = completion.complete {
-                object["complete"] = complete.into();
-                object["budget_ending"] =
-                    completion.budget_ending.map_or(serde_json::Value::Null, |ending| {
-                        json!({
-                            "first_token": ending.first_token,
-                            "tokens": ending.tokens,
-                            "first_byte": ending.first_byte,
-                        })
-                    });
-            }
-            if let Some(score) = completion.score {
-                object["score"] = score.into();
-            }
-            if let Some(verdict) = judged.verdicts.get(index) {
-                object["value"] = serde_json::from_str(&completion.text).unwrap_or_default();
-                object["valid"] = match verdict {
-                    Verdict::Valid => true.into(),
-                    Verdict::Invalid(_) => false.into(),
-                    Verdict::NoJudge(_) => serde_json::Value::Null,
-                };
-            }
-            if let Some(most) = args.logprobs {
-                let tokens = completion.tokens.iter().zip(&completion.logprobs);
-                object["logprobs"] =
-                    tokens.map(|(&token, entry)| logprobs(vocabulary, token, entry, most)).collect();
-            }
-            object
-        })
-        .collect();
-    let (usage, timings) = (generation.usage, generation.timings);
-    json!({
-        "model": name,
-        "completions": completions,
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "forced_tokens": usage.forced_tokens,
-            "drafted_tokens": usage.drafted_tokens,
-            "confirmed_tokens": usage.confirmed_tokens,
-            "forward_passes": usage.forward_passes,
-            "prefill_passes": usage.prefill_passes,
-            "draft_passes": usage.draft_passes,
-        },
-        "timings_ms": {
-            "prefill": milliseconds(timings.prefill),
-            "forward": milliseconds(timings.forward),
-            "mask": milliseconds(timings.mask),
-            "sample": milliseconds(timings.sample),
-            "draft": milliseconds(timings.draft),
-            "overhead": milliseconds(timings.overhead()),
-            "total": milliseconds(timings.total),
-        },
-    })
-}
-
-/// A token with the `most` likeliest beside it.
-fn logprobs(
-    vocabulary: &Vocabulary,
-    token: TokenId,
-    entry: &TokenLogprobs,
-    most: usize,
-) -> serde_json::Value {
-    let text = |token: TokenId| match vocabulary.name(token) {
-        Some(name) => name.to_owned(),
-        None => String::from_utf8_lossy(vocabulary.bytes(token)).into_owned(),
-    };
-    let list = |top: &[(TokenId, f32)]| -> serde_json::Value {
-        let top = top.iter().take(most);
-        top.map(|&(id, logprob)| json!({"id": id.0, "text": text(id), "logprob": logprob})).collect()
-    };
-    json!({
-        "id": token.0,
-        "text": text(token),
-        "logprob": entry.processed,
-        "raw_logprob": entry.raw,
-        "top": list(&entry.top_processed),
-        "top_raw": list(&entry.top_raw),
-    })
-}
-
-/// Where tokens and time went, in two lines.
-fn summarise(generation: &Generation) {
-    let (usage, timings) = (generation.usage, generation.timings);
-    let rate = |tokens: usize, time: std::time::Duration| match time.is_zero() {
-        true => String::new(),
-        false => format!(" ({:.1} tokens/s)", tokens as f64 / time.as_secs_f64()),
-    };
-    let milliseconds = |time: std::time::Duration| match time.as_secs_f64() * 1e3 {
-        short if short < 100.0 => format!("{short:.2} ms"),
-        long => format!("{long:.0} ms"),
-    };
-    let ends: Vec<_> = generation.completions.iter().map(|completion| completion.finish.as_str()).collect();
-    eprintln!(
-        "{} tokens of prompt, {} of output ({} forced) in {} forward passes; finished: {}",
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.forced_tokens,
-        usage.forward_passes,
-        ends.join(", ")
-    );
-    if usage.drafted_tokens > 0 {
-        eprintln!(
-            "{} of {} guesses came true ({:.0} %), {:.2} passes a token",
-            usage.confirmed_tokens,
-            usage.drafted_tokens,
-            100.0 * usage.confirmed_tokens as f64 / usage.drafted_tokens as f64,
-            usage.forward_passes.saturating_sub(usage.prefill_passes) as f64
-                / usage.completion_tokens.max(1) as f64,
-        );
-    }
-    eprintln!(
-        "prefill {}{}, decode {}{}, mask {}, sampling {}, other {}",
-        milliseconds(timings.prefill),
-        rate(usage.prompt_tokens, timings.prefill),
-        milliseconds(timings.forward),
-        rate(usage.completion_tokens, timings.total.saturating_sub(timings.prefill)),
-        milliseconds(timings.mask),
-        milliseconds(timings.sample),
-        milliseconds(timings.overhead()),
-    );
 }

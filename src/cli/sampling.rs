@@ -70,12 +70,21 @@ fn options() -> impl Iterator<Item = (&'static Parameter, &'static str)> {
     all.filter(|(parameter, _)| parameter.group != Group::Loop)
 }
 
+/// The text of a parameter as the library reads it: seeds may be negative here.
+fn spelled(parameter: &Parameter, text: &str) -> String {
+    let seed = (parameter.name == "seed").then(|| text.parse::<i64>().ok()).flatten();
+    seed.map_or_else(|| text.to_owned(), |seed| (seed as u64).to_string())
+}
+
 /// The options of the parameters.
 fn add_options(command: Command) -> Command {
     options().fold(command, |command, (parameter, flag)| {
-        let check = move |text: &str| match parameter.set(&mut SamplingParams::default(), text) {
-            Ok(()) => Ok(text.to_owned()),
-            Err(error) => Err(error.to_string()),
+        let check = move |text: &str| {
+            let text = spelled(parameter, text);
+            match parameter.set(&mut SamplingParams::default(), &text) {
+                Ok(()) => Ok(text),
+                Err(error) => Err(error.to_string()),
+            }
         };
         let (action, again) = match parameter.is_list {
             true => (ArgAction::Append, " (repeat the option)"),
@@ -115,6 +124,11 @@ impl FromArgMatches for SamplingArgs {
 }
 
 impl SamplingArgs {
+    /// The names of the parameters that have been given as options.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.given.iter().map(|(parameter, _)| parameter.name)
+    }
+
     /// The parameters, checked. A length that is not given is the file's, if there is one.
     pub fn choose(
         &self,
@@ -320,7 +334,7 @@ mod tests {
             "--order top-k",
             "--mirostat 2 --adaptive-p 0.3",
             "--repetition-penalty nan",
-            "--seed -1",
+            "--seed 1.5",
             "--preset nonesuch",
         ] {
             assert!(parse(line).is_err(), "{line}");

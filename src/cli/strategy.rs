@@ -27,8 +27,8 @@ pub(super) struct StrategyArgs {
     #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
     pub draft: Option<Drafter>,
     /// How many tokens to guess, at most; for `medusa`, tokens of the tree
-    #[arg(long, value_name = "N", default_value_t = 5, requires = "draft")]
-    draft_tokens: usize,
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
+    draft_tokens: u64,
     /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one it draws, which leaves the law
     /// of outputs as it is
     #[arg(long, default_value_t, requires = "draft", value_parser = policy::<DraftChoice>(DraftChoice::ALL.iter().map(|d| d.name())))]
@@ -37,7 +37,7 @@ pub(super) struct StrategyArgs {
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
     accept_typical: Option<Acceptance>,
     /// Strengthen the prompt against --negative-prompt by this factor; 1 changes nothing
-    #[arg(long, value_name = "SCALE", group = "mixture")]
+    #[arg(long, value_name = "SCALE", group = "mixture", value_parser = finite)]
     pub guidance: Option<f32>,
     /// What --guidance leads away from; the default is the prompt's last token alone
     #[arg(long, value_name = "TEXT", requires = "guidance")]
@@ -49,6 +49,9 @@ pub(super) struct StrategyArgs {
     #[arg(long, value_name = "LAYERS", group = "mixture", value_parser = layers)]
     pub dola: Option<Layers>,
 }
+
+/// Largest number of tokens to guess, and to look for.
+const MOST_DRAFTED: u64 = 64;
 
 /// Numbers of layers.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,11 +80,11 @@ impl StrategyArgs {
     /// Where guesses come from.
     pub fn draft(&self) -> Draft {
         let choice = self.draft_choice;
-        let tokens = self.draft_tokens.min(64);
+        let tokens = self.draft_tokens as usize;
         match &self.draft {
             None => Draft::None,
             Some(Drafter::Ngram { longest, tokens: most }) => {
-                Draft::Ngram { longest: (*longest).min(64), tokens: most.unwrap_or(tokens).min(64) }
+                Draft::Ngram { longest: *longest, tokens: most.unwrap_or(tokens) }
             }
             Some(Drafter::Model(_) | Drafter::Skip(_)) => Draft::Model { tokens, choice },
             Some(Drafter::Medusa(_)) => Draft::Heads { tokens },
@@ -93,8 +96,24 @@ impl StrategyArgs {
         self.accept_typical.unwrap_or_default()
     }
 
-    /// Refuses what does not go together.
-    pub fn check(&self) -> Result<(), Failure> {
+    /// Refuses what does not go together. `strategy` is the one in use, for so many outputs.
+    pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), Failure> {
+        if let Err(error) = strategy.check(outputs) {
+            let failure = Failure::usage("--strategy and --n are not usable").because(&error);
+            return Err(match strategy {
+                Strategy::Sample => failure,
+                _ => failure.help(format!("--n is {outputs}")),
+            });
+        }
+        if self.early_stopping.is_some() && !matches!(strategy, Strategy::Beam(_)) {
+            return Err(Failure::usage("--early-stopping has no effect without beams")
+                .help("give --strategy beam:BEAMS, or leave it out"));
+        }
+        if self.draft.is_some() && !matches!(strategy, Strategy::Sample | Strategy::BestOf(_)) {
+            return Err(Failure::usage("--draft has no effect on this strategy").help(
+                "only --strategy sample and best-of draw tokens, which drafts can guess; leave one of them out",
+            ));
+        }
         let mixed = self.guidance.is_some() || self.amateur.is_some() || self.dola.is_some();
         let inside = matches!(self.draft, Some(Drafter::Medusa(_)))
             || matches!(self.strategy, Some(Strategy::Contrastive(_)));
@@ -151,8 +170,12 @@ fn drafter(text: &str) -> Result<Drafter, String> {
             let parts: Vec<&str> = rest.split(':').filter(|_| !rest.is_empty()).collect();
             let longest = part(&parts, 0, Some(3)).ok_or_else(expected)?;
             let tokens = parts.get(1).map(|tokens| tokens.parse()).transpose().map_err(|_| expected())?;
+            let usable = |number: usize| number >= 1 && number as u64 <= MOST_DRAFTED;
             match parts.len() {
-                0..=2 => Ok(Drafter::Ngram { longest, tokens }),
+                0..=2 if usable(longest) && tokens.is_none_or(usable) => {
+                    Ok(Drafter::Ngram { longest, tokens })
+                }
+                0..=2 => Err(format!("LONGEST and TOKENS are from 1 to {MOST_DRAFTED}")),
                 _ => Err(expected()),
             }
         }
@@ -179,11 +202,20 @@ fn layers(text: &str) -> Result<Layers, String> {
     Ok(Layers(all))
 }
 
+/// A finite number.
+fn finite(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|number: &f32| number.is_finite());
+    number.ok_or_else(|| "expected a number".to_owned())
+}
+
 fn typical(text: &str) -> Result<Acceptance, String> {
     let numbers = text.split_once(':').and_then(|(epsilon, delta)| {
-        Some(Acceptance::Typical { epsilon: epsilon.parse().ok()?, delta: delta.parse().ok()? })
+        let (epsilon, delta): (f32, f32) = (epsilon.parse().ok()?, delta.parse().ok()?);
+        let usable = epsilon > 0.0 && epsilon < 1.0 && delta > 0.0 && delta.is_finite();
+        usable.then_some(Acceptance::Typical { epsilon, delta })
     });
-    numbers.ok_or_else(|| "expected EPSILON:DELTA, such as 0.09:0.3".to_owned())
+    let expected = "expected EPSILON:DELTA, such as 0.09:0.3, with EPSILON between 0 and 1 and DELTA above 0";
+    numbers.ok_or_else(|| expected.to_owned())
 }
 
 #[cfg(test)]
@@ -220,6 +252,8 @@ mod tests {
             ("medusa:heads", Some(Drafter::Medusa("heads".into()))),
             ("ngram:4:9:1", None),
             ("ngram:a", None),
+            ("ngram:0", None),
+            ("ngram:3:900", None),
             ("model:", None),
             ("skip:", None),
             ("skip:7-5", None),

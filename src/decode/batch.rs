@@ -28,7 +28,7 @@ use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput};
 use super::prefix_cache::PrefixCache;
 use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, RequestId, TokenHealing};
 use super::settings::{DecodeSettings, EndToken, Scoring};
-use super::strategy::Strategy;
+use super::strategy::{Strategy, MAX_COMPLETIONS};
 use crate::sampling::Survivors;
 use crate::vocab::Vocabulary;
 
@@ -69,7 +69,7 @@ pub struct Batch<M: LanguageModel> {
 
 impl<M: LanguageModel> Batch<M> {
     /// Largest number of completions of one request.
-    pub const MAX_COMPLETIONS: usize = 4096;
+    pub const MAX_COMPLETIONS: usize = MAX_COMPLETIONS;
 
     /// An empty batch over a model and its vocabulary.
     ///
@@ -179,10 +179,7 @@ impl<M: LanguageModel> Batch<M> {
     }
 
     fn check(&self, request: &Request) -> Result<DecodeSettings, DecodeError> {
-        let limit = Self::MAX_COMPLETIONS;
-        if request.completions == 0 || request.completions > limit {
-            return Err(DecodeError::Completions { given: request.completions, limit });
-        }
+        request.strategy.check(request.completions)?;
         let (given, context) = (request.prompt.len(), self.model.context_length());
         if given == 0 {
             return Err(DecodeError::EmptyPrompt);
@@ -198,15 +195,6 @@ impl<M: LanguageModel> Batch<M> {
             if constraint.vocabulary().fingerprint() != self.vocabulary.fingerprint() {
                 return Err(DecodeError::ConstraintVocabulary);
             }
-        }
-        match &request.strategy {
-            Strategy::Sample => {}
-            &Strategy::BestOf(given) if given < request.completions || given > limit => {
-                return Err(DecodeError::Completions { given, limit });
-            }
-            Strategy::BestOf(_) => {}
-            Strategy::Beam(search) => search.check(request.completions, limit)?,
-            Strategy::Contrastive(search) => search.check(request.completions, limit)?,
         }
         self.drafters.check(request.draft)?;
         if let Acceptance::Typical { epsilon, delta } = request.acceptance {

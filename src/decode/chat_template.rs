@@ -23,112 +23,13 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Map, Value as Json};
 
+use super::chat_error::ChatTemplateError;
+use super::chat_input::{Answer, ChatInput, Message};
+
 /// Largest number of steps of a template.
 const FUEL: u64 = 5_000_000;
 /// Name of the only template of the environment.
 const NAME: &str = "chat template";
-
-/// One message of a conversation: a role, a content, and any further fields that the model's
-/// template reads, such as `tool_calls`.
-///
-/// ```
-/// use hedgerow::decode::Message;
-/// let message = Message::new("user", "Hello").with("name", "Ada");
-/// assert_eq!(message.role(), "user");
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message(Map<String, Json>);
-
-impl Message {
-    /// A message of `system`, `user`, `assistant`, `tool` or any other role that the template
-    /// knows.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        let mut fields = Map::new();
-        fields.insert("role".to_owned(), Json::String(role.into()));
-        fields.insert("content".to_owned(), Json::String(content.into()));
-        Self(fields)
-    }
-
-    /// A message as chat APIs write it: an object with at least a `role`.
-    ///
-    /// # Errors
-    /// [`ChatTemplateError::Message`] for any other value.
-    pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
-        match json {
-            Json::Object(fields) if fields.get("role").is_some_and(Json::is_string) => Ok(Self(fields)),
-            other => Err(ChatTemplateError::Message { given: shortened(&other.to_string()) }),
-        }
-    }
-
-    /// The same message with one more field.
-    #[must_use]
-    pub fn with(mut self, field: impl Into<String>, value: impl Into<Json>) -> Self {
-        self.0.insert(field.into(), value.into());
-        self
-    }
-
-    /// The role of the speaker, such as `user`.
-    pub fn role(&self) -> &str {
-        self.0.get("role").and_then(Json::as_str).unwrap_or_default()
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// The input of a template. `Default` has no messages, no tools, an opened answer and no date.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChatInput {
-    /// The conversation so far.
-    pub messages: Vec<Message>,
-    /// The end of the prompt: with or without the beginning of the assistant's answer. Default
-    /// [`Answer::Opened`].
-    pub answer: Answer,
-    /// Descriptions of tools, in the form that the model's template expects. Default none.
-    pub tools: Vec<Json>,
-    /// Further variables of the template. They hold the text of the special tokens by the names
-    /// that templates use, such as `bos_token` and `eos_token`, and options such as
-    /// `enable_thinking`. They may also replace the variables made of the fields above.
-    pub variables: Map<String, Json>,
-    /// The time for `strftime_now`, in seconds since 1970-01-01 00:00 of the time zone to be shown.
-    /// If it is `None`, a template that asks for the date fails.
-    pub now: Option<i64>,
-}
-
-/// The end of a prompt: with or without the beginning of the assistant's answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Answer {
-    /// The prompt ends with the header of the assistant's message (`add_generation_prompt`).
-    #[default]
-    Opened,
-    /// The prompt ends with the last message.
-    None,
-}
-
-impl ChatInput {
-    /// The given messages, and defaults for all other fields.
-    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
-        Self { messages: messages.into_iter().collect(), ..Self::default() }
-    }
-
-    /// Sets a variable of the template; see [`variables`](Self#structfield.variables).
-    #[must_use]
-    pub fn variable(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
-        self.variables.insert(name.into(), value.into());
-        self
-    }
-
-    /// Sets [`now`](Self#structfield.now).
-    #[must_use]
-    pub fn now(mut self, seconds: i64) -> Self {
-        self.now = Some(seconds);
-        self
-    }
-}
 
 /// A compiled chat template. Cheap to clone.
 ///
@@ -181,10 +82,30 @@ impl ChatTemplate {
     /// - [`ChatTemplateError::Refused`] if the template itself rejects the conversation, for
     ///   example because roles do not alternate.
     /// - [`ChatTemplateError::Render`] if it fails or exceeds its budget of steps.
+    /// - [`ChatTemplateError::Continuation`] if the output is to continue the last message, and the
+    ///   template does not render its text.
     pub fn render(&self, input: &ChatInput) -> Result<String, ChatTemplateError> {
+        let Some((last, earlier)) = input.messages.split_last().filter(|_| input.answer == Answer::Continued)
+        else {
+            return self.render_messages(input, &input.messages, input.answer == Answer::Opened);
+        };
+        match last.text() {
+            // An answer without text is one that has not begun.
+            Some(text) if text.trim().is_empty() => self.render_messages(input, earlier, true),
+            Some(text) => cut_behind(self.render_messages(input, &input.messages, false)?, text),
+            None => Err(ChatTemplateError::Continuation),
+        }
+    }
+
+    fn render_messages(
+        &self,
+        input: &ChatInput,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, ChatTemplateError> {
         let mut variables: Vec<(String, Value)> = vec![
-            ("messages".to_owned(), input.messages.iter().map(|m| object(&m.0)).collect()),
-            ("add_generation_prompt".to_owned(), Value::from(input.answer == Answer::Opened)),
+            ("messages".to_owned(), messages.iter().map(|m| object(&m.0)).collect()),
+            ("add_generation_prompt".to_owned(), Value::from(add_generation_prompt)),
             ("tools".to_owned(), tools(&input.tools)),
             ("documents".to_owned(), Value::from(())),
         ];
@@ -203,35 +124,20 @@ impl ChatTemplate {
     }
 }
 
+/// A prompt up to the last occurrence of `text`. Templates may remove whitespace around a message.
+fn cut_behind(mut prompt: String, text: &str) -> Result<String, ChatTemplateError> {
+    let (trimmed, kept) = (text.trim(), text.trim_start());
+    let start = prompt.rfind(trimmed).ok_or(ChatTemplateError::Continuation)?;
+    let length = if prompt[start..].starts_with(kept) { kept.len() } else { trimmed.len() };
+    prompt.truncate(start + length);
+    Ok(prompt)
+}
+
 fn tools(tools: &[Json]) -> Value {
     match tools {
         [] => Value::from(()),
         tools => tools.iter().map(jinja).collect(),
     }
-}
-
-/// The reason for which messages could not be made a prompt.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChatTemplateError {
-    /// A message that is no object, or has no role.
-    #[error("a message must be an object with a `role` and a `content`, but one is {given}")]
-    Message {
-        /// The message, shortened.
-        given: String,
-    },
-    /// A template that does not compile.
-    #[error("the chat template is not valid Jinja: {0}")]
-    Syntax(#[source] Box<Error>),
-    /// A conversation that the template rejected, with its own message.
-    #[error("the chat template refuses these messages: {reason}")]
-    Refused {
-        /// The template's message.
-        reason: String,
-    },
-    /// A failure of the template.
-    #[error("the chat template failed: {0}")]
-    Render(#[source] Box<Error>),
 }
 
 const RAISED: &str = "raise_exception";
@@ -475,6 +381,39 @@ mod tests {
             render(source, closed).unwrap(),
             "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
         );
+    }
+
+    #[test]
+    fn answers_are_continued() {
+        let source = "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+        let end = |answer: &str| {
+            let messages = json!([
+                {"role": "user", "content": "Yes, "},
+                {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": "{\"a\": 1}"}}]},
+                {"role": "tool", "content": "7", "name": "f"},
+                {"role": "assistant", "content": answer},
+            ]);
+            let input = ChatInput::from_json(json!({"messages": messages, "tools": null})).unwrap();
+            let calls = &input.messages[1].0["tool_calls"];
+            assert_eq!(calls[0]["function"]["arguments"], json!({"a": 1}));
+            render(source, input).map(|text| text.rsplit_once("<tool>").unwrap().1.to_owned())
+        };
+        assert_eq!(end("Yes, it is").unwrap(), "7</><assistant>Yes, it is");
+        assert_eq!(end(" Yes, ").unwrap(), "7</><assistant>Yes,");
+        assert_eq!(end("  ").unwrap(), "7</><assistant>");
+        let loud = "{% for m in messages %}{{ m.content | upper }}{% endfor %}";
+        let input = ChatInput::from_json(json!([{"role": "assistant", "content": "quiet"}])).unwrap();
+        assert!(matches!(render(loud, input), Err(ChatTemplateError::Continuation)));
+        for (json, named) in [
+            (json!(3), "neither an array nor an object"),
+            (json!([]), "no messages"),
+            (json!({"messages": {}}), "`messages` is not an array"),
+            (json!({"messages": [], "temperature": 1}), "`temperature` is no part of a conversation"),
+            (json!([{"content": "x"}]), "must be an object with a `role`"),
+        ] {
+            let error = ChatInput::from_json(json).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@
 mod active_request;
 mod batch;
 mod beam;
+mod chat_error;
+mod chat_input;
 mod chat_template;
 mod clock;
 mod constraint_state;
@@ -34,10 +36,15 @@ mod sequence;
 mod settings;
 mod strategy;
 mod text;
+mod text_model;
 mod token_scores;
+#[cfg(feature = "tokenizers")]
+mod tokenized;
 
 pub use batch::{generate, Batch};
-pub use chat_template::{Answer, ChatInput, ChatTemplate, ChatTemplateError, Message};
+pub use chat_error::ChatTemplateError;
+pub use chat_input::{Answer, ChatInput, Message};
+pub use chat_template::ChatTemplate;
 pub use device_rows::{DeviceRows, RowCut, Rows};
 pub use draft::{Acceptance, Draft, DraftChoice};
 pub use drafter::DraftHeads;
@@ -51,4 +58,8 @@ pub use request::{
     Budget, BudgetEnding, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId,
     Timings, TokenHealing, TokenLogprobs, Usage,
 };
-pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, Strategy};
+pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, Strategy, MAX_COMPLETIONS};
+pub use text_model::{Generate, GenerateError, Prompt, PromptError, TextModel};
+#[cfg(feature = "tokenizers")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
+pub use tokenized::Tokenized;

@@ -387,6 +387,13 @@ pub struct Generation {
     pub timings: Timings,
 }
 
+impl Generation {
+    /// The text of the first output.
+    pub fn text(&self) -> &str {
+        self.completions.first().map_or("", |completion| &completion.text)
+    }
+}
+
 /// Counts of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

@@ -5,6 +5,9 @@
 use super::error::DecodeError;
 pub use crate::sampling::parameter_sets::EarlyStopping;
 
+/// Largest number of outputs, beams or candidates of one request.
+pub const MAX_COMPLETIONS: usize = 4096;
+
 /// The way in which outputs are found.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -32,6 +35,31 @@ pub enum Strategy {
     /// The model must give its hidden states
     /// ([`LanguageModel::forward_tree`](super::LanguageModel::forward_tree)).
     Contrastive(ContrastiveSearch),
+}
+
+impl Strategy {
+    /// Checks the settings, alone and against the number of outputs that a request asks for.
+    ///
+    /// # Errors
+    /// [`DecodeError::Completions`] for a number of outputs that is not from 1 to
+    /// [`MAX_COMPLETIONS`]; [`DecodeError::Strategy`] for settings that cannot be carried out.
+    pub fn check(&self, completions: usize) -> Result<(), DecodeError> {
+        let limit = MAX_COMPLETIONS;
+        if completions == 0 || completions > limit {
+            return Err(DecodeError::Completions { given: completions, limit });
+        }
+        match self {
+            Strategy::Sample => Ok(()),
+            &Strategy::BestOf(made) if made > limit => Err(DecodeError::Completions { given: made, limit }),
+            &Strategy::BestOf(made) if made < completions => {
+                let reason = "best-of makes fewer outputs than are asked for; make more, or ask for fewer";
+                Err(DecodeError::Strategy { reason })
+            }
+            Strategy::BestOf(_) => Ok(()),
+            Strategy::Beam(search) => search.check(completions, limit),
+            Strategy::Contrastive(search) => search.check(completions, limit),
+        }
+    }
 }
 
 /// The settings of beam search.
@@ -92,7 +120,7 @@ impl BeamSearch {
     }
 
     /// Refuses settings that have no meaning.
-    pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
+    fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
         let refuse = |reason| Err(DecodeError::Strategy { reason });
         if self.beams == 0 || self.beams > limit {
             return refuse("the number of beams is not from 1 to 4096");
@@ -133,7 +161,7 @@ pub struct ContrastiveSearch {
 
 impl ContrastiveSearch {
     /// Refuses settings that have no meaning.
-    pub(crate) fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
+    fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
         let refuse = |reason| Err(DecodeError::Strategy { reason });
         if self.candidates == 0 || self.candidates > limit {
             return refuse("the number of candidates is not from 1 to 4096");

@@ -9,12 +9,12 @@
 use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
-use super::model::hr_model;
+use super::model::{hr_model, NO_TEXT};
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use crate::decode::{
-    check_partner, Batch, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation,
-    Guided, LanguageModel, ModelError, Request,
+    check_partner, Batch, ChatInput, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason,
+    Generation, Guided, LanguageModel, Message, ModelError, Prompt, Request, TextModel,
 };
 use crate::torch::Model;
 use crate::vocab::TokenId;
@@ -182,7 +182,10 @@ unsafe fn mixed(
     if guided {
         let negative = match unsafe { options.negative_prompt.get("negative_prompt")? } {
             "" => request.prompt[request.prompt.len().saturating_sub(1)..].to_vec(),
-            text => unsafe { prompt_tokens(model, text, options)? },
+            text => unsafe {
+                let alone = hr_generation_options { messages: NO_TEXT, ..*options };
+                prompt_tokens(model, text, &alone)?
+            },
         };
         let guided = Guided::new(model, request.prompt.len(), negative, options.guidance as f32);
         unsafe { run(guided, model, request, options) }
@@ -236,20 +239,50 @@ unsafe fn run(
     })?)
 }
 
-/// The tokens of the prompt, in the chat template or raw. Relies on the promise of the texts.
+/// The tokens of a prompt, or of the conversation in the options. Relies on the promise of the
+/// texts.
 unsafe fn prompt_tokens(
     model: &Model,
     prompt: &str,
     options: &hr_generation_options,
 ) -> Result<Vec<TokenId>, CallError> {
-    if options.flag(options.raw_prompt, "raw_prompt", false, true)? {
+    let [messages, variables, system] = unsafe {
+        [
+            options.messages.get("messages")?,
+            options.template_variables.get("template_variables")?,
+            options.system.get("system")?,
+        ]
+    };
+    let raw = options.flag(options.raw_prompt, "raw_prompt", false, true)?;
+    if !messages.is_empty() && (!prompt.is_empty() || !system.is_empty() || raw) {
+        let reason = "messages does not go with a prompt, system or raw_prompt; put all text into messages";
+        return Err(CallError::argument(reason));
+    }
+    if raw {
         return Ok(model.tokenizer().encode_prompt(prompt)?);
     }
-    let system = unsafe { options.system.get("system")? };
-    let system = Some(system).filter(|text| !text.is_empty());
+    let json = |name: &str, text: &str| -> Result<serde_json::Value, CallError> {
+        serde_json::from_str(text).map_err(|error| CallError::argument(format!("{name} is not JSON: {error}")))
+    };
+    let mut input = match messages {
+        "" => {
+            let system = Some(system).filter(|text| !text.is_empty());
+            let system = system.map(|text| Message::new("system", text));
+            ChatInput::new(system.into_iter().chain([Message::new("user", prompt)]))
+        }
+        text => ChatInput::from_json(json("messages", text)?)
+            .map_err(|error| CallError::argument(error.to_string()))?,
+    };
+    match variables {
+        "" => {}
+        text => match json("template_variables", text)? {
+            serde_json::Value::Object(variables) => input.variables.extend(variables),
+            _ => return Err(CallError::argument("template_variables is not a JSON object")),
+        },
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    let now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
-    Ok(model.chat_tokens(system, prompt, now)?)
+    input.now = now.and_then(|now| i64::try_from(now.as_secs()).ok());
+    Ok(model.prompt_tokens(&Prompt::Chat(input))?)
 }
 
 /// Frees a generation. NULL is allowed.

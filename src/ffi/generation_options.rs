@@ -176,6 +176,13 @@ pub struct hr_generation_options {
     pub dola_layers: *const usize,
     /// Number of these layers. Default 0: no DoLa.
     pub dola_count: usize,
+    /// A conversation in JSON, in place of the prompt, which must then be empty: an array of
+    /// messages such as {"role": "user", "content": "Hi"}, or an object with messages and tools. An
+    /// assistant's message at its end is continued. Empty, the default, for none.
+    pub messages: hr_text,
+    /// Further variables of the chat template, as a JSON object such as
+    /// {"enable_thinking": false}. Empty, the default, for none.
+    pub template_variables: hr_text,
 }
 
 // The members are numbers, pointers and an optional function pointer.
@@ -218,6 +225,8 @@ unsafe impl Versioned for hr_generation_options {
             amateur: ptr::null(),
             dola_layers: ptr::null(),
             dola_count: 0,
+            messages: NO_TEXT,
+            template_variables: NO_TEXT,
         }
     }
 }

@@ -19,7 +19,6 @@
 mod architecture;
 mod blocks;
 mod cache;
-mod chat;
 mod decoder;
 mod device;
 mod device_rows;
@@ -30,10 +29,10 @@ mod medusa;
 mod model;
 mod rope;
 mod script;
+mod text_model;
 mod weights;
 
 pub use cache::KvCache;
-pub use chat::PromptError;
 pub use device::{set_threads, DeviceName, Dtype};
 pub use device_rows::LogitsPlace;
 pub use error::TorchError;

@@ -4,3 +4,4 @@
 mod commands;
 #[cfg(feature = "torch")]
 mod needs_model;
+mod options;

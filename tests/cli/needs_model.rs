@@ -38,7 +38,7 @@ fn a_schema_is_kept_and_forced_tokens_cost_nothing() {
     assert!(stderr.contains("valid: the output satisfies `person.schema.json`"), "{stderr}");
     assert!(stderr.contains("forward passes") && stderr.contains("tokens/s"), "{stderr}");
 
-    let json = generate(&[&person[..], &["--temperature", "0", "--json", "--quiet"]].concat());
+    let json = generate(&[&person[..], &["--temperature", "0", "--json=pretty", "--quiet"]].concat());
     let (stdout, stderr) = text(&json);
     assert_eq!((json.status.code(), stderr), (Some(0), ""));
     let report: Value = serde_json::from_str(stdout).unwrap();
@@ -93,8 +93,16 @@ fn a_trace_shows_masks_forced_stretches_and_guesses() {
 #[test]
 #[ignore = "needs the demo model: make setup"]
 fn several_outputs_share_the_prompt() {
-    let output =
-        generate(&["--raw", "--prompt", "Once upon a time", "--max-tokens", "5", "--n", "3", "--json"]);
+    let output = generate(&[
+        "--raw",
+        "--prompt",
+        "Once upon a time",
+        "--max-tokens",
+        "5",
+        "--n",
+        "3",
+        "--json=pretty",
+    ]);
     let report: Value = serde_json::from_str(text(&output).0).unwrap();
     let completions = report["completions"].as_array().unwrap();
     assert_eq!((completions.len(), report["usage"]["prefill_passes"].as_u64()), (3, Some(1)));
@@ -105,11 +113,41 @@ fn several_outputs_share_the_prompt() {
 #[test]
 #[ignore = "needs the demo model: make setup"]
 fn an_output_that_is_cut_off_fails() {
-    let output =
-        generate(&["--prompt", "x", "--schema", "person.schema.json", "--max-tokens", "3", "--quiet"]);
+    let person = ["--prompt", "x", "--schema", "person.schema.json", "--temperature", "0", "--quiet"];
+    let output = generate(&[&person[..], &["--max-tokens", "3", "--budget", "cut"]].concat());
     let (_, stderr) = text(&output);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.starts_with("error: the output was cut off before it was complete"), "{stderr}");
+
+    // Nothing complete fits: refused, with the number of tokens that does.
+    let output = generate(&[&person[..], &["--max-tokens", "3"]].concat());
+    let (stdout, stderr) = text(&output);
+    assert_eq!((output.status.code(), stdout), (Some(1), ""));
+    let needs = stderr.split_once("takes ").unwrap().1.split_once(' ').unwrap().0;
+
+    // Only the shortest output fits: the budget writes an end, and every channel says so.
+    let output = generate(&[&person[..], &["--max-tokens", needs, "--json"]].concat());
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("--budget complete wrote the last"), "{stderr}");
+    let line: Value = serde_json::from_str(stdout).unwrap();
+    assert_eq!((&line["finish_reason"], &line["complete"]), (&"length".into(), &true.into()));
+    let ending = |key: &str| line["budget_ending"][key].as_u64().unwrap() as usize;
+    assert_eq!(ending("first_token") + ending("tokens"), line["tokens"].as_array().unwrap().len());
+    assert!(ending("first_byte") <= line["text"].as_str().unwrap().len());
+}
+
+#[test]
+#[ignore = "needs the demo model: make setup"]
+fn an_answer_is_continued() {
+    let chat = r#"{"messages": [{"role": "user", "content": "Count to five."},
+        {"role": "assistant", "content": "One, two, three,"}]}"#;
+    let path = std::env::temp_dir().join(format!("hedgerow-chat-{}.json", std::process::id()));
+    std::fs::write(&path, chat).unwrap();
+    let output = generate(&["--messages", path.to_str().unwrap(), "--temperature", "0", "--max-tokens", "6"]);
+    let (stdout, stderr) = text(&output);
+    let _ = std::fs::remove_file(&path);
+    assert!(output.status.success() && stdout.starts_with(" four, five"), "{stdout} {stderr}");
 }
 
 /// The same binary on a CUDA build of libtorch, whose folder is in `HEDGEROW_CUDA_LIBTORCH`

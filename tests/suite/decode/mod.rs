@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod combinations;
 mod fake;
 mod strategies;
+mod text_model;
 
 use fake::*;
 use hedgerow::decode::{

@@ -1,0 +1,288 @@
+//! Results of a generation, for machines and for people: the JSON report, the judgement by an
+//! independent validator, and the summary on stderr.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use super::constraint::Loaded;
+use super::failure::Failure;
+use super::judge::{judge, Verdict};
+use hedgerow::decode::{BudgetEnding, Completion, FinishReason, Generation, TokenLogprobs};
+use hedgerow::vocab::{TokenId, Vocabulary};
+
+/// The judgement on the outputs.
+pub(super) struct Judged {
+    /// One for each completion, if there is a schema.
+    verdicts: Vec<Verdict>,
+    schema: String,
+    /// Constrained outputs that are not complete.
+    cut: Vec<Unfinished>,
+    /// Ends that the budget has written.
+    budget: Vec<Unfinished>,
+    outputs: usize,
+}
+
+/// An output that the model has not completed.
+struct Unfinished {
+    /// Its number, from 1.
+    number: usize,
+    finish: FinishReason,
+    ending: Option<BudgetEnding>,
+}
+
+/// The remedy for outputs that need more tokens.
+const LONGER: &str =
+    "raise --max-tokens, or bound the strings and arrays of the schema (`maxLength`, `maxItems`)";
+
+impl Judged {
+    /// An output, in words.
+    fn name(&self, number: usize) -> String {
+        match self.outputs {
+            1 => "the output".to_owned(),
+            _ => format!("output {number}"),
+        }
+    }
+
+    pub fn of(generation: &Generation, constraint: Option<&Loaded>) -> Self {
+        let schema = constraint.and_then(|constraint| constraint.schema.as_ref());
+        let completions = &generation.completions;
+        let those = |which: fn(&Completion) -> bool| {
+            let found = completions.iter().enumerate().filter(|(_, completion)| which(completion));
+            found
+                .map(|(at, c)| Unfinished { number: at + 1, finish: c.finish, ending: c.budget_ending })
+                .collect()
+        };
+        Self {
+            verdicts: schema
+                .map_or_else(Vec::new, |schema| completions.iter().map(|c| judge(schema, &c.text)).collect()),
+            schema: schema.map_or_else(String::new, |schema| schema.path.display().to_string()),
+            cut: those(|completion| completion.complete == Some(false)),
+            budget: those(|completion| completion.budget_ending.is_some()),
+            outputs: completions.len(),
+        }
+    }
+
+    /// Says it on stderr.
+    pub fn conclude(&self, quiet: bool) -> Result<ExitCode, Failure> {
+        let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Invalid(reason) => Some(reason),
+            _ => None,
+        });
+        if let Some(cut) = self.cut.first() {
+            let failure =
+                Failure::new(format!("{} was cut off before it was complete", self.name(cut.number)));
+            return Err(match cut.finish {
+                FinishReason::Length => failure.help(LONGER),
+                FinishReason::StopSequence => failure
+                    .help("a text of --stop ended it; leave out --stop, as the constraint ends the output"),
+                FinishReason::Stop => failure.help(
+                    "a token of --stop-token ended it; leave it out, as the constraint ends the output",
+                ),
+                _ => failure,
+            });
+        }
+        if let Some(reason) = invalid {
+            return Err(Failure::new(format!("the output does not satisfy `{}`: {reason}", self.schema)));
+        }
+        if let Some(Unfinished { number, ending: Some(ending), .. }) = self.budget.first() {
+            let what = format!(
+                "the model did not complete {} within its tokens; --budget complete wrote the last {} \
+                 (from byte {}), which are not the model's",
+                self.name(*number),
+                ending.tokens,
+                ending.first_byte,
+            );
+            return Err(Failure::new(what).help(LONGER));
+        }
+        if !quiet {
+            match self.verdicts.first() {
+                Some(Verdict::NoJudge(reason)) => {
+                    eprintln!("note: no second opinion on the output: {reason}")
+                }
+                Some(_) => eprintln!("valid: the output satisfies `{}`", self.schema),
+                None => {}
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The machine-readable result.
+pub(super) struct Report {
+    model: String,
+    completions: Vec<Value>,
+    usage: Value,
+    timings: Value,
+}
+
+impl Report {
+    /// The report on a generation. `beside` is the number of tokens to list beside each token.
+    pub fn new(
+        beside: Option<usize>,
+        name: &str,
+        vocabulary: &Vocabulary,
+        generation: &Generation,
+        judged: &Judged,
+    ) -> Self {
+        let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        let completions = generation.completions.iter().enumerate();
+        let completions = completions.map(|(index, completion)| {
+            let mut object = completion_object(completion, judged.verdicts.get(index));
+            if let Some(most) = beside {
+                let tokens = completion.tokens.iter().zip(&completion.logprobs);
+                object["logprobs"] =
+                    tokens.map(|(&token, entry)| logprobs(vocabulary, token, entry, most)).collect();
+            }
+            object
+        });
+        let (usage, timings) = (generation.usage, generation.timings);
+        Self {
+            model: name.to_owned(),
+            completions: completions.collect(),
+            usage: json!({
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "forced_tokens": usage.forced_tokens,
+                "drafted_tokens": usage.drafted_tokens,
+                "confirmed_tokens": usage.confirmed_tokens,
+                "forward_passes": usage.forward_passes,
+                "prefill_passes": usage.prefill_passes,
+                "draft_passes": usage.draft_passes,
+            }),
+            timings: json!({
+                "prefill": milliseconds(timings.prefill),
+                "forward": milliseconds(timings.forward),
+                "mask": milliseconds(timings.mask),
+                "sample": milliseconds(timings.sample),
+                "draft": milliseconds(timings.draft),
+                "overhead": milliseconds(timings.overhead()),
+                "total": milliseconds(timings.total),
+            }),
+        }
+    }
+
+    /// One object for each output, with its number and the figures of the whole request.
+    pub fn lines(self) -> Vec<Value> {
+        let Self { model, completions, usage, timings } = self;
+        let request = json!({"model": model, "usage": usage, "timings_ms": timings});
+        let line = |(index, mut completion): (usize, Value)| {
+            completion["index"] = index.into();
+            completion["request"] = request.clone();
+            completion
+        };
+        completions.into_iter().enumerate().map(line).collect()
+    }
+
+    /// One object for the whole request.
+    pub fn whole(self) -> Value {
+        let Self { model, completions, usage, timings } = self;
+        json!({"model": model, "completions": completions, "usage": usage, "timings_ms": timings})
+    }
+}
+
+/// An output as JSON.
+fn completion_object(completion: &Completion, verdict: Option<&Verdict>) -> Value {
+    let mut object = json!({
+        "text": completion.text,
+        "finish_reason": completion.finish.as_str(),
+        "stop_sequence": completion.stop_sequence,
+        "tokens": completion.tokens.iter().map(|token| token.0).collect::<Vec<_>>(),
+        "forced_tokens": completion.forced_tokens,
+    });
+    if let Some(complete) = completion.complete {
+        object["complete"] = complete.into();
+        object["budget_ending"] = completion.budget_ending.map_or(Value::Null, |ending| {
+            json!({
+                "first_token": ending.first_token,
+                "tokens": ending.tokens,
+                "first_byte": ending.first_byte,
+            })
+        });
+    }
+    if let Some(score) = completion.score {
+        object["score"] = score.into();
+    }
+    if let Some(verdict) = verdict {
+        object["value"] = serde_json::from_str(&completion.text).unwrap_or_default();
+        object["valid"] = match verdict {
+            Verdict::Valid => true.into(),
+            Verdict::Invalid(_) => false.into(),
+            Verdict::NoJudge(_) => Value::Null,
+        };
+    }
+    object
+}
+
+/// A token with the `most` likeliest beside it.
+fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most: usize) -> Value {
+    let text = |token: TokenId| match vocabulary.name(token) {
+        Some(name) => name.to_owned(),
+        None => String::from_utf8_lossy(vocabulary.bytes(token)).into_owned(),
+    };
+    let list = |top: &[(TokenId, f32)]| -> Value {
+        let top = top.iter().take(most);
+        top.map(|&(id, logprob)| json!({"id": id.0, "text": text(id), "logprob": logprob})).collect()
+    };
+    json!({
+        "id": token.0,
+        "text": text(token),
+        "logprob": entry.processed,
+        "raw_logprob": entry.raw,
+        "top": list(&entry.top_processed),
+        "top_raw": list(&entry.top_raw),
+    })
+}
+
+/// Writes to stderr where tokens and time went, in two lines.
+pub(super) fn summarise(generation: &Generation) {
+    let (usage, timings) = (generation.usage, generation.timings);
+    // Tokens that no pass has read or given have no rate.
+    let rate = |tokens: usize, passes: usize, time: Duration| match passes == 0 || time.is_zero() {
+        true => String::new(),
+        false => format!(" ({:.1} tokens/s)", tokens as f64 / time.as_secs_f64()),
+    };
+    let milliseconds = |time: Duration| match time.as_secs_f64() * 1e3 {
+        short if short < 100.0 => format!("{short:.2} ms"),
+        long => format!("{long:.0} ms"),
+    };
+    let ends: Vec<_> = generation.completions.iter().map(|completion| completion.finish.as_str()).collect();
+    eprintln!(
+        "{} tokens of prompt, {} of output ({} forced) in {} forward passes; finished: {}",
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.forced_tokens,
+        usage.forward_passes,
+        ends.join(", ")
+    );
+    if usage.drafted_tokens > 0 {
+        eprintln!(
+            "{} of {} guesses came true ({:.0} %), {:.2} passes a token",
+            usage.confirmed_tokens,
+            usage.drafted_tokens,
+            100.0 * usage.confirmed_tokens as f64 / usage.drafted_tokens as f64,
+            usage.forward_passes.saturating_sub(usage.prefill_passes) as f64
+                / usage.completion_tokens.max(1) as f64,
+        );
+    }
+    eprintln!(
+        "prefill {}{}, decode {}{}, {}mask {}, sampling {}, other {}",
+        milliseconds(timings.prefill),
+        rate(usage.prompt_tokens - usage.reused_tokens, usage.prefill_passes, timings.prefill),
+        milliseconds(timings.forward),
+        rate(
+            usage.completion_tokens,
+            usage.forward_passes - usage.prefill_passes,
+            timings.total.saturating_sub(timings.prefill),
+        ),
+        if usage.drafted_tokens > 0 || usage.draft_passes > 0 {
+            format!("drafts {}, ", milliseconds(timings.draft))
+        } else {
+            String::new()
+        },
+        milliseconds(timings.mask),
+        milliseconds(timings.sample),
+        milliseconds(timings.overhead()),
+    );
+}

@@ -1,0 +1,112 @@
+//! The options for the input of the model: a text, or a conversation.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::input;
+use hedgerow::decode::{Answer, ChatInput, Message, Prompt};
+
+/// The input of the model.
+#[derive(Debug, clap::Args)]
+pub(super) struct PromptArgs {
+    /// A message to the model (`-` reads standard input)
+    #[arg(long, value_name = "TEXT", required_unless_present = "messages", conflicts_with = "messages")]
+    prompt: Option<String>,
+    /// A conversation in JSON: an array of messages, or an object with `messages` and `tools`; an
+    /// assistant's message at its end is continued (`-` reads standard input)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "system"])]
+    messages: Option<PathBuf>,
+    /// The system message, in place of the template's own
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    system: Option<String>,
+    /// A variable of the chat template, such as `enable_thinking=false` (repeat the option)
+    #[arg(long, value_name = "NAME=JSON", value_parser = variable, conflicts_with = "raw")]
+    template_var: Vec<(String, Value)>,
+    /// Continue the prompt as it is, without the chat template
+    #[arg(long)]
+    raw: bool,
+    /// Let the output cut the end of the prompt into other tokens (token healing), for a prompt
+    /// that ends within a word
+    #[arg(long, conflicts_with = "guidance")]
+    pub heal: bool,
+}
+
+fn variable(text: &str) -> Result<(String, Value), String> {
+    let (name, json) = text.split_once('=').ok_or("expected NAME=JSON, such as enable_thinking=false")?;
+    match serde_json::from_str(json) {
+        Ok(value) if !name.is_empty() => Ok((name.to_owned(), value)),
+        Ok(_) => Err("there is no name before the `=`".to_owned()),
+        Err(_) => Err(format!("`{json}` is not JSON; a text stands in quotes: {name}='\"{json}\"'")),
+    }
+}
+
+impl PromptArgs {
+    /// The prompt, as far as it is known without a model.
+    pub fn load(&self) -> Result<Prompt, Failure> {
+        let Some(path) = &self.messages else {
+            return self.prompt_of(self.prompt.as_deref().unwrap_or_default());
+        };
+        let text = input::read_text(path, "conversation")?;
+        let unusable = || Failure::usage(format!("cannot use the conversation `{}`", path.display()));
+        let json = serde_json::from_str(&text).map_err(|error| unusable().because(&error))?;
+        let input = ChatInput::from_json(json).map_err(|error| unusable().because(&error))?;
+        Ok(Prompt::Chat(self.with_variables(input)))
+    }
+
+    /// A prompt of one text, rendered as `--prompt` is.
+    pub fn prompt_of(&self, text: &str) -> Result<Prompt, Failure> {
+        let text = match text {
+            "-" => input::read_text("-".as_ref(), "prompt")?,
+            text => text.to_owned(),
+        };
+        if self.raw {
+            return Ok(Prompt::Text(text));
+        }
+        let system = self.system.iter().map(|system| Message::new("system", system));
+        let input = ChatInput::new(system.chain([Message::new("user", text)]));
+        Ok(Prompt::Chat(self.with_variables(input)))
+    }
+
+    fn with_variables(&self, mut input: ChatInput) -> ChatInput {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        input.now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
+        self.template_var
+            .iter()
+            .fold(input, |input, (name, value)| input.variable(name.clone(), value.clone()))
+    }
+}
+
+/// True if a prompt has nothing that a model without a chat template would have to leave out.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+pub(super) fn is_plain(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Chat(input) => {
+            input.messages.len() == 1 && input.tools.is_empty() && input.answer == Answer::Opened
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn variables_are_read() {
+        for (text, expected) in [
+            ("a=1", Some(("a", json!(1)))),
+            ("enable_thinking=false", Some(("enable_thinking", json!(false)))),
+            ("date_string=\"1 May\"", Some(("date_string", json!("1 May")))),
+            ("list=[1, 2]", Some(("list", json!([1, 2])))),
+            ("a=b", None),
+            ("a", None),
+            ("=1", None),
+        ] {
+            let expected = expected.map(|(name, value)| (name.to_owned(), value));
+            assert_eq!(variable(text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Errors of chat templates.
+
+use minijinja::Error;
+
+/// The reason for which messages could not be made a prompt.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatTemplateError {
+    /// A message that is no object, or has no role.
+    #[error("a message must be an object with a `role` and a `content`, but one is {given}")]
+    Message {
+        /// The message, shortened.
+        given: String,
+    },
+    /// A value that is no conversation.
+    #[error("this is no conversation: {reason}; give an array of messages, or an object with `messages`, `tools` and `chat_template_kwargs`")]
+    Conversation {
+        /// The fault.
+        reason: String,
+    },
+    /// An answer that cannot be continued, because the template does not render it as it is.
+    #[error("the chat template changes the assistant's last message, so that the output cannot continue it; end the conversation with another role")]
+    Continuation,
+    /// A template that does not compile.
+    #[error("the chat template is not valid Jinja: {0}")]
+    Syntax(#[source] Box<Error>),
+    /// A conversation that the template rejected, with its own message.
+    #[error("the chat template refuses these messages: {reason}")]
+    Refused {
+        /// The template's message.
+        reason: String,
+    },
+    /// A failure of the template.
+    #[error("the chat template failed: {0}")]
+    Render(#[source] Box<Error>),
+}

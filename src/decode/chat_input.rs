@@ -1,0 +1,183 @@
+//! The input of a chat template: messages, tools, and further variables.
+
+use serde_json::{Map, Value as Json};
+
+use super::chat_error::ChatTemplateError;
+
+/// One message of a conversation: a role, a content, and any further fields that the model's
+/// template reads, such as `tool_calls`.
+///
+/// ```
+/// use hedgerow::decode::Message;
+/// let message = Message::new("user", "Hello").with("name", "Ada");
+/// assert_eq!(message.role(), "user");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message(pub(super) Map<String, Json>);
+
+impl Message {
+    /// A message of `system`, `user`, `assistant`, `tool` or any other role that the template
+    /// knows.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        let mut fields = Map::new();
+        fields.insert("role".to_owned(), Json::String(role.into()));
+        fields.insert("content".to_owned(), Json::String(content.into()));
+        Self(fields)
+    }
+
+    /// A message as chat APIs write it: an object with at least a `role`.
+    ///
+    /// # Errors
+    /// [`ChatTemplateError::Message`] for any other value.
+    pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
+        match json {
+            Json::Object(fields) if fields.get("role").is_some_and(Json::is_string) => Ok(Self(fields)),
+            other => Err(ChatTemplateError::Message { given: shortened(&other.to_string()) }),
+        }
+    }
+
+    /// The same message with one more field.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.0.insert(field.into(), value.into());
+        self
+    }
+
+    /// The role of the speaker, such as `user`.
+    pub fn role(&self) -> &str {
+        self.0.get("role").and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// The content, if it is a text.
+    pub fn text(&self) -> Option<&str> {
+        self.0.get("content").and_then(Json::as_str)
+    }
+
+    /// Turns arguments of tool calls that are JSON in a string, as APIs write them, into the
+    /// objects that templates expect.
+    fn parse_arguments(&mut self) {
+        let calls = self.0.get_mut("tool_calls").and_then(Json::as_array_mut);
+        for call in calls.into_iter().flatten() {
+            let Some(arguments) = call.pointer_mut("/function/arguments") else { continue };
+            let parsed = arguments.as_str().and_then(|text| serde_json::from_str::<Json>(text).ok());
+            if let Some(parsed) = parsed.filter(Json::is_object) {
+                *arguments = parsed;
+            }
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The input of a template. `Default` has no messages, no tools, an opened answer and no date.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatInput {
+    /// The conversation so far.
+    pub messages: Vec<Message>,
+    /// The end of the prompt: with or without the beginning of the assistant's answer. Default
+    /// [`Answer::Opened`].
+    pub answer: Answer,
+    /// Descriptions of tools, in the form that the model's template expects. Default none.
+    pub tools: Vec<Json>,
+    /// Further variables of the template. They hold the text of the special tokens by the names
+    /// that templates use, such as `bos_token` and `eos_token`, and options such as
+    /// `enable_thinking`. They may also replace the variables made of the fields above.
+    pub variables: Map<String, Json>,
+    /// The time for `strftime_now`, in seconds since 1970-01-01 00:00 of the time zone to be shown.
+    /// If it is `None`, a template that asks for the date fails.
+    pub now: Option<i64>,
+}
+
+/// The end of a prompt: the place at which the assistant's answer begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// The prompt ends with the header of the assistant's message (`add_generation_prompt`).
+    #[default]
+    Opened,
+    /// The last message is the beginning of the assistant's answer, which the output continues
+    /// (`continue_final_message`).
+    Continued,
+    /// The prompt ends with the last message.
+    None,
+}
+
+impl ChatInput {
+    /// The given messages, and defaults for all other fields.
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
+    }
+
+    /// A conversation as chat APIs write it: an array of messages, or an object with `messages`,
+    /// `tools` and `chat_template_kwargs` (further variables of the template).
+    ///
+    /// If the last message is the assistant's, the output [continues](Answer::Continued) it. The
+    /// arguments of tool calls may be JSON in a string or objects.
+    ///
+    /// # Errors
+    /// [`ChatTemplateError::Message`] for a message without a role;
+    /// [`ChatTemplateError::Conversation`] for anything else that is no conversation, and for other
+    /// keys of the object.
+    ///
+    /// ```
+    /// use hedgerow::decode::{Answer, ChatInput};
+    ///
+    /// let text = r#"[{"role": "user", "content": "Hi"},
+    ///     {"role": "assistant", "content": "Hello,"}]"#;
+    /// let chat = ChatInput::from_json(serde_json::from_str(text)?)?;
+    /// assert_eq!((chat.messages.len(), chat.answer), (2, Answer::Continued));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_json(json: Json) -> Result<Self, ChatTemplateError> {
+        let fault = |reason: String| Err(ChatTemplateError::Conversation { reason });
+        let mut input = Self::default();
+        let messages = match json {
+            Json::Array(messages) => messages,
+            Json::Object(fields) => {
+                let mut messages = Vec::new();
+                for (name, value) in fields {
+                    match (name.as_str(), value) {
+                        ("messages", Json::Array(list)) => messages = list,
+                        ("tools", Json::Array(tools)) => input.tools = tools,
+                        ("tools", Json::Null) => {}
+                        ("chat_template_kwargs", Json::Object(variables)) => input.variables = variables,
+                        ("messages" | "tools", _) => return fault(format!("`{name}` is not an array")),
+                        ("chat_template_kwargs", _) => return fault(format!("`{name}` is not an object")),
+                        _ => return fault(format!("`{name}` is no part of a conversation")),
+                    }
+                }
+                messages
+            }
+            _ => return fault("it is neither an array nor an object".to_owned()),
+        };
+        for message in messages {
+            let mut message = Message::from_json(message)?;
+            message.parse_arguments();
+            input.messages.push(message);
+        }
+        match input.messages.last() {
+            None => return fault("it has no messages".to_owned()),
+            Some(last) if last.role() == "assistant" => input.answer = Answer::Continued,
+            Some(_) => {}
+        }
+        Ok(input)
+    }
+
+    /// Sets a variable of the template; see [`variables`](Self#structfield.variables).
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets [`now`](Self#structfield.now).
+    #[must_use]
+    pub fn now(mut self, seconds: i64) -> Self {
+        self.now = Some(seconds);
+        self
+    }
+}

@@ -1,0 +1,285 @@
+//! Generation in one expression: a model with its tokenizer and chat template, and a prompt.
+//!
+//! [`TextModel`] is the interface of such a model. `torch::Model` has it, and
+#![cfg_attr(feature = "tokenizers", doc = "[`Tokenized`] gives it to any other [`LanguageModel`].")]
+#![cfg_attr(not(feature = "tokenizers"), doc = "`Tokenized` gives it to any other [`LanguageModel`].")]
+
+use std::ops::ControlFlow;
+
+use super::batch::Batch;
+use super::chat_error::ChatTemplateError;
+use super::chat_input::{ChatInput, Message};
+use super::chat_template::ChatTemplate;
+use super::error::DecodeError;
+use super::model::LanguageModel;
+use super::request::{Chunk, Generation, Request};
+use super::strategy::Strategy;
+use crate::engine::Constraint;
+use crate::sampling::SamplingParams;
+use crate::vocab::{TokenId, Vocabulary, VocabularyError};
+
+/// The text, conversation or tokens that an output follows.
+///
+/// ```
+/// use hedgerow::decode::Prompt;
+///
+/// let question = Prompt::user("How many legs has a spider?").system("Answer in one word.");
+/// let story = Prompt::text("Once upon a time");
+/// # let _ = (question, story);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prompt {
+    /// A text that the output continues, without a chat template.
+    Text(String),
+    /// A conversation, which the model's chat template renders.
+    Chat(ChatInput),
+    /// Tokens that the output continues.
+    Tokens(Vec<TokenId>),
+}
+
+impl Prompt {
+    /// A text that the output continues, without a chat template.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A conversation that consists of one message of the user.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::Chat(ChatInput::new([Message::new("user", text)]))
+    }
+
+    /// The same conversation after a system message. A prompt that is no conversation stays as it
+    /// is.
+    #[must_use]
+    pub fn system(mut self, text: impl Into<String>) -> Self {
+        if let Self::Chat(input) = &mut self {
+            input.messages.insert(0, Message::new("system", text));
+        }
+        self
+    }
+}
+
+impl From<ChatInput> for Prompt {
+    fn from(input: ChatInput) -> Self {
+        Self::Chat(input)
+    }
+}
+
+impl From<Vec<TokenId>> for Prompt {
+    fn from(tokens: Vec<TokenId>) -> Self {
+        Self::Tokens(tokens)
+    }
+}
+
+/// The reason for which a prompt could not be made tokens.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromptError {
+    /// A conversation for a model without a chat template.
+    #[error("this model has no chat template, which a conversation needs; give the prompt as one text")]
+    NoTemplate,
+    /// Messages that the model's chat template rejects.
+    #[error("cannot put the messages into the model's chat template: {0}")]
+    Template(#[from] ChatTemplateError),
+    /// A text that could not be tokenised.
+    #[error("cannot make tokens of the prompt: {0}")]
+    Tokens(#[source] VocabularyError),
+}
+
+/// The reason for which [`Generate::run`] failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// A prompt that could not be made tokens.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A failure of the decoding loop.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// A language model with its vocabulary, tokenizer and chat template.
+pub trait TextModel {
+    /// The type of the language model.
+    type Model: LanguageModel;
+
+    /// The language model.
+    fn language_model(&self) -> &Self::Model;
+
+    /// The vocabulary, as long as the model's rows of logits.
+    fn vocabulary(&self) -> &Vocabulary;
+
+    /// The tokens of a text in which special tokens stand by their names.
+    ///
+    /// # Errors
+    /// A [`VocabularyError`] for a text that the tokenizer cannot encode.
+    fn encode(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError>;
+
+    /// The tokens of a text, with those that the model expects around a prompt, such as a beginning
+    /// of sequence.
+    ///
+    /// # Errors
+    /// A [`VocabularyError`] for a text that the tokenizer cannot encode.
+    fn encode_prompt(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError>;
+
+    /// The chat template, if the model has one.
+    fn chat_template(&self) -> Option<&str>;
+
+    /// The name of the beginning-of-sequence token, which templates read as `bos_token`.
+    fn bos_token(&self) -> Option<&str>;
+
+    /// The tokens of a prompt.
+    ///
+    /// A model without a chat template continues the text of a single message of the user.
+    ///
+    /// # Errors
+    /// [`PromptError::NoTemplate`] for any other conversation without a template;
+    /// [`PromptError::Template`] or [`PromptError::Tokens`] if the messages cannot be rendered or
+    /// tokenised.
+    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<TokenId>, PromptError> {
+        let input = match prompt {
+            Prompt::Tokens(tokens) => return Ok(tokens.clone()),
+            Prompt::Text(text) => return self.encode_prompt(text).map_err(PromptError::Tokens),
+            Prompt::Chat(input) => input,
+        };
+        let Some(template) = self.chat_template() else {
+            return match input.messages.as_slice() {
+                [only] if only.role() == "user" && input.tools.is_empty() => {
+                    let text = only.text().ok_or(PromptError::NoTemplate)?;
+                    self.encode_prompt(text).map_err(PromptError::Tokens)
+                }
+                _ => Err(PromptError::NoTemplate),
+            };
+        };
+        let mut input = input.clone();
+        let eos = self.vocabulary().eos().first().and_then(|&eos| self.vocabulary().name(eos));
+        for (name, token) in [("bos_token", self.bos_token()), ("eos_token", eos)] {
+            if let Some(token) = token.filter(|_| !input.variables.contains_key(name)) {
+                input = input.variable(name, token);
+            }
+        }
+        let text = ChatTemplate::new(template)?.render(&input)?;
+        self.encode(&text).map_err(PromptError::Tokens)
+    }
+
+    /// A request to continue `prompt`, which [`Generate::run`] carries out.
+    ///
+    /// ```
+    /// use hedgerow::decode::{GenerateError, Prompt, TextModel};
+    /// use hedgerow::Constraint;
+    ///
+    /// fn ask(model: &impl TextModel, question: &str) -> Result<String, GenerateError> {
+    ///     let yes_or_no = Constraint::choice(&["yes", "no"], model.vocabulary()).unwrap();
+    ///     let made = model.generate(Prompt::user(question)).constraint(yes_or_no).run()?;
+    ///     Ok(made.text().to_owned())
+    /// }
+    /// ```
+    fn generate(&self, prompt: impl Into<Prompt>) -> Generate<'_, Self>
+    where
+        Self: Sized,
+    {
+        Generate { model: self, prompt: prompt.into(), request: Request::new(Vec::new()), on_chunk: None }
+    }
+}
+
+/// A prompt for a model, with the parameters of a [`Request`].
+#[must_use = "nothing is generated before `run`"]
+pub struct Generate<'a, T> {
+    model: &'a T,
+    prompt: Prompt,
+    request: Request,
+    on_chunk: Option<OnChunk<'a>>,
+}
+
+type OnChunk<'a> = Box<dyn FnMut(Chunk<'_>) -> ControlFlow<()> + 'a>;
+
+impl<'a, T: TextModel> Generate<'a, T> {
+    /// Sets the constraint of the outputs. Default none.
+    pub fn constraint(self, constraint: Constraint) -> Self {
+        self.with(|request| request.constraint(constraint))
+    }
+
+    /// Sets the largest number of tokens of an output. Default: as many as the context holds.
+    pub fn max_tokens(self, tokens: usize) -> Self {
+        self.sample_with(|sampling| sampling.max_tokens(tokens))
+    }
+
+    /// Sets the temperature; at 0 the most probable token is taken. Default 1.
+    pub fn temperature(self, temperature: f32) -> Self {
+        self.sample_with(|sampling| sampling.temperature(temperature))
+    }
+
+    /// Sets the seed of the random numbers. Default 0: the same call gives the same output.
+    pub fn seed(self, seed: u64) -> Self {
+        self.sample_with(|sampling| sampling.seed(seed))
+    }
+
+    /// Sets all sampling parameters, those of the methods above included.
+    pub fn sampling(self, sampling: SamplingParams) -> Self {
+        self.with(|request| request.sampling(sampling))
+    }
+
+    /// Sets the texts that end an output. Default none.
+    pub fn stop(self, stop: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        self.with(|request| request.stop(stop))
+    }
+
+    /// Sets the number of outputs. Default 1.
+    pub fn completions(self, completions: usize) -> Self {
+        self.with(|request| request.completions(completions))
+    }
+
+    /// Sets the strategy. Default [`Strategy::Sample`].
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        self.with(|request| request.strategy(strategy))
+    }
+
+    /// Changes any part of the request but its prompt, such as its drafts:
+    /// `.with(|request| request.draft(draft))`.
+    pub fn with(self, change: impl FnOnce(Request) -> Request) -> Self {
+        Self { request: change(self.request), ..self }
+    }
+
+    fn sample_with(self, change: impl FnOnce(SamplingParams) -> SamplingParams) -> Self {
+        self.with(|mut request| {
+            request.sampling = change(request.sampling);
+            request
+        })
+    }
+
+    /// Calls `on_chunk` with each new part of the outputs.
+    pub fn stream(self, mut on_chunk: impl FnMut(Chunk<'_>) + 'a) -> Self {
+        self.stream_until(move |chunk| {
+            on_chunk(chunk);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Calls `on_chunk` with each new part of the outputs, until it returns `Break`, which cancels
+    /// the request.
+    pub fn stream_until(self, on_chunk: impl FnMut(Chunk<'_>) -> ControlFlow<()> + 'a) -> Self {
+        Self { on_chunk: Some(Box::new(on_chunk)), ..self }
+    }
+
+    /// Generates the outputs.
+    ///
+    /// # Errors
+    /// [`GenerateError::Prompt`] as [`TextModel::prompt_tokens`], [`GenerateError::Decode`] as
+    /// [`Batch::run`].
+    pub fn run(self) -> Result<Generation, GenerateError> {
+        let Self { model, prompt, mut request, mut on_chunk } = self;
+        request.prompt = model.prompt_tokens(&prompt)?;
+        let batch = Batch::new(model.language_model(), model.vocabulary())?;
+        Ok(batch.run(request, |chunk| match &mut on_chunk {
+            Some(on_chunk) => on_chunk(chunk),
+            None => ControlFlow::Continue(()),
+        })?)
+    }
+}
+
+impl<T> std::fmt::Debug for Generate<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Generate");
+        shown.field("prompt", &self.prompt).field("request", &self.request).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+//! A loaded model as a [`TextModel`]: text in, text out.
+
+use super::model::Model;
+use crate::decode::{Generate, Prompt, TextModel};
+use crate::vocab::{TokenId, Vocabulary, VocabularyError};
+
+impl TextModel for Model {
+    type Model = Self;
+
+    fn language_model(&self) -> &Self {
+        self
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        self.vocabulary()
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
+        self.tokenizer().encode(text)
+    }
+
+    fn encode_prompt(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
+        self.tokenizer().encode_prompt(text)
+    }
+
+    fn chat_template(&self) -> Option<&str> {
+        self.chat_template()
+    }
+
+    fn bos_token(&self) -> Option<&str> {
+        self.bos_token()
+    }
+}
+
+impl Model {
+    /// A request to continue `prompt`, which [`Generate::run`] carries out: as
+    /// [`TextModel::generate`].
+    ///
+    /// ```no_run
+    /// use hedgerow::decode::Prompt;
+    /// use hedgerow::torch::{LoadOptions, Model};
+    ///
+    /// let model = Model::load("model.gguf", LoadOptions::default())?;
+    /// let made = model.generate(Prompt::user("Name a colour.")).max_tokens(10).run()?;
+    /// println!("{}", made.text());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn generate(&self, prompt: impl Into<Prompt>) -> Generate<'_, Self> {
+        TextModel::generate(self, prompt)
+    }
+}

@@ -1,0 +1,81 @@
+//! `hedgerow generate` refuses options that have no effect or no meaning before it loads a model.
+
+use std::process::Command;
+
+/// Runs `generate` with a model that has a tokenizer and no weights; exit code and stderr.
+fn generate(options: &str) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        .args(["generate", "--model", "."])
+        .args(options.split_whitespace())
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn options_without_effect_or_meaning_are_refused() {
+    for (options, expected) in [
+        ("--strategy beam:3 --temperature 0.5", "--temperature has no effect on this strategy"),
+        ("--strategy beam:3 --top-p 0.5", "--top-p has no effect on this strategy"),
+        ("--strategy beam:3 --seed 1", "--seed has no effect on this strategy"),
+        ("--strategy contrastive --min-p 0.1", "--min-p has no effect on this strategy"),
+        ("--strategy beam:3 --draft ngram", "--draft has no effect on this strategy"),
+        ("--strategy beam:0", "the number of beams is not from 1 to 4096"),
+        ("--strategy beam:2 --n 3", "raise the number of beams"),
+        ("--strategy diverse-beam:4:3:0.5", "does not divide the number of beams"),
+        ("--strategy best-of:2 --n 3", "make more, or ask for fewer"),
+        ("--strategy contrastive --n 2", "contrastive search finds one output"),
+        ("--strategy contrastive:0", "the number of candidates is not from 1 to 4096"),
+        ("--early-stopping full", "--strategy <STRATEGY>"),
+        ("--strategy sample --early-stopping full", "--early-stopping has no effect without beams"),
+        ("--n 0", "0 is not in 1..=4096"),
+        ("--n 5000", "5000 is not in 1..=4096"),
+        ("--guidance nan", "expected a number"),
+        ("--guidance inf", "expected a number"),
+        ("--draft ngram --draft-tokens 900", "900 is not in 1..=64"),
+        ("--draft ngram --draft-tokens 0", "0 is not in 1..=64"),
+        ("--draft ngram:3:900", "LONGEST and TOKENS are from 1 to 64"),
+        ("--draft-tokens 3", "--draft <DRAFTER>"),
+        ("--draft ngram --accept-typical 2:0.3", "EPSILON between 0 and 1"),
+        ("--stop-token 999999", "--stop-token names token 999999, but the model has"),
+        ("--logit-bias 99999999=3", "--logit-bias names token 99999999, but the model has"),
+        ("--suppressed-tokens 77777777", "--suppressed-tokens names token 77777777"),
+        ("--lenient", "--schema <FILE>"),
+        ("--fuel 3", "--schema <FILE>"),
+        ("--key-order any", "--schema <FILE>"),
+        ("--grammar list.gbnf --whitespace compact", "cannot be used with"),
+        ("--grammar-notation gbnf", "--grammar <FILE>"),
+        ("--schema person.schema.json --start x", "cannot be used with"),
+        ("--messages ada.json", "cannot be used with"),
+        ("--template-var a=b", "is not JSON; a text stands in quotes"),
+        ("--template-var a=1 --raw", "cannot be used with"),
+        ("--logprobs 3", "--json"),
+    ] {
+        let (code, stderr) = generate(&format!("--prompt x {options}"));
+        assert_eq!(code, Some(2), "{options}: {stderr}");
+        assert!(stderr.contains(expected), "{options}: {stderr}");
+    }
+    // A conversation that is none.
+    let (code, stderr) = generate("--messages ada.json");
+    assert!(code == Some(2) && stderr.contains("cannot use the conversation `ada.json`"), "{stderr}");
+    assert!(stderr.contains("is no part of a conversation"), "{stderr}");
+}
+
+#[test]
+fn options_that_go_together_reach_the_model() {
+    for options in [
+        "--strategy beam:3 --repetition-penalty 1.1 --n 2",
+        "--strategy beam:3 --early-stopping full",
+        "--seed -1",
+        "--seed 18446744073709551615",
+        "--stop-token 3 --logit-bias 4=-inf",
+        "--schema person.schema.json --lenient --key-order any",
+        "--draft ngram:4:9 --draft-tokens 64",
+    ] {
+        let (code, stderr) = generate(&format!("--prompt x {options}"));
+        assert_eq!(code, Some(1), "{options}: {stderr}");
+        let reached = stderr.contains("cannot load the model") || stderr.contains("cannot run models");
+        assert!(reached, "{options}: {stderr}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Generation in one expression, over a model of the caller's with a tokenizer of the caller's.
+
+use super::fake::*;
+use hedgerow::decode::{
+    ChatInput, FinishReason, Generate, GenerateError, Message, Prompt, PromptError, TextModel,
+};
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyError};
+use hedgerow::Constraint;
+use std::ops::ControlFlow;
+
+/// A fake model with the vocabulary's own tokenizer, and a chat template or none.
+struct Talker {
+    fake: Fake,
+    template: Option<&'static str>,
+}
+
+impl TextModel for Talker {
+    type Model = Fake;
+
+    fn language_model(&self) -> &Fake {
+        &self.fake
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        &self.fake.vocabulary
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
+        Ok(tokens(text.as_bytes()))
+    }
+
+    fn encode_prompt(&self, text: &str) -> Result<Vec<TokenId>, VocabularyError> {
+        Ok(tokens(format!("^{text}").as_bytes()))
+    }
+
+    fn chat_template(&self) -> Option<&str> {
+        self.template
+    }
+
+    fn bos_token(&self) -> Option<&str> {
+        Some("^")
+    }
+}
+
+const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }}{{ eos_token }}\
+    {% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+
+fn talker(template: Option<&'static str>) -> Talker {
+    Talker { fake: Fake::new(Scores::Hash { eos: 0.0 }), template }
+}
+
+#[test]
+fn prompts_become_tokens() {
+    let chat = |answer: &str| {
+        let json =
+            format!(r#"[{{"role":"user","content":"Hi"}},{{"role":"assistant","content":"{answer}"}}]"#);
+        Prompt::from(ChatInput::from_json(serde_json::from_str(&json).unwrap()).unwrap())
+    };
+    let user = || Prompt::user("Hi");
+    for (template, prompt, expected) in [
+        (Some(TEMPLATE), Prompt::text("Hi"), Some("^Hi")),
+        (Some(TEMPLATE), user(), Some("^user:Hi</s>assistant:")),
+        (Some(TEMPLATE), user().system("Be."), Some("^system:Be.</s>user:Hi</s>assistant:")),
+        (Some(TEMPLATE), chat("So"), Some("^user:Hi</s>assistant:So")),
+        (Some(TEMPLATE), Prompt::from(tokens(b"ab")), Some("ab")),
+        (None, user(), Some("^Hi")),
+        (None, user().system("Be."), None),
+        (None, chat("So"), None),
+    ] {
+        let found = talker(template).prompt_tokens(&prompt);
+        match (found, expected) {
+            (Ok(found), Some(expected)) => assert_eq!(found, tokens(expected.as_bytes()), "{prompt:?}"),
+            (Err(PromptError::NoTemplate), None) => {}
+            (found, _) => panic!("{prompt:?}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn one_expression_generates() {
+    let model = talker(Some(TEMPLATE));
+    let schema = r#"{"type": "object", "properties": {"name": {"type": "boolean"}}, "required": ["name"],
+        "additionalProperties": false}"#;
+    let constraint = || Constraint::json_schema(schema, model.vocabulary()).unwrap();
+    let request = || model.generate(Prompt::user("Say so.")).constraint(constraint()).max_tokens(40);
+    let mut streamed = String::new();
+    let made = request().seed(3).stream(|chunk| streamed.push_str(chunk.text)).run().unwrap();
+    assert_eq!(made.text(), streamed);
+    assert_eq!(made.completions[0].complete, Some(true));
+    assert!(serde_json::from_str::<serde_json::Value>(made.text()).unwrap()["name"].is_boolean());
+    let several =
+        request().temperature(0.0).completions(3).with(|request| request.logprobs(1)).run().unwrap();
+    assert!(several.completions.iter().all(|c| c.logprobs.len() == c.tokens.len()));
+    let stopped = request().stream_until(|_| ControlFlow::Break(())).run().unwrap();
+    assert_eq!(stopped.completions[0].finish, FinishReason::Cancelled);
+    // Faults of the prompt and of the request.
+    let conversation = ChatInput::new([Message::new("tool", "7")]);
+    let other = talker(None);
+    let error = Generate::run(other.generate(conversation)).unwrap_err();
+    assert!(matches!(error, GenerateError::Prompt(PromptError::NoTemplate)), "{error}");
+    let error = request().max_tokens(2).run().unwrap_err();
+    assert!(error.to_string().contains("shortest output"), "{error}");
+}
