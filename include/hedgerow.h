@@ -1863,6 +1863,17 @@ typedef struct hr_generation_options {
      * Number of these layers. Default 0: no DoLa.
      */
     size_t dola_count;
+    /**
+     * A conversation in JSON, in place of the prompt, which must then be empty: an array of
+     * messages such as {"role": "user", "content": "Hi"}, or an object with messages and tools. An
+     * assistant's message at its end is continued. Empty, the default, for none.
+     */
+    struct hr_text messages;
+    /**
+     * Further variables of the chat template, as a JSON object such as
+     * {"enable_thinking": false}. Empty, the default, for none.
+     */
+    struct hr_text template_variables;
 } hr_generation_options;
 #endif
 

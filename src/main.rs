@@ -3,15 +3,8 @@
 #![deny(unsafe_code)]
 #![warn(rust_2018_idioms)]
 
-// `hedgerow-generate` uses the other part of it.
-#[cfg_attr(feature = "torch", allow(dead_code))]
 mod cli;
 
-#[cfg(feature = "torch")]
-use cli::generate::launch as generate;
-#[cfg(not(feature = "torch"))]
-use cli::generate::run as generate;
-
 fn main() -> std::process::ExitCode {
-    cli::main(generate)
+    cli::main()
 }

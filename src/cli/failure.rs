@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// The reason for which a command failed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(super) struct Failure {
     what: String,
     causes: Vec<String>,
     help: Option<String>,

@@ -47,7 +47,7 @@ Examples:
 /// Generates text with a model, inside a constraint
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub(super) struct Args {
     /// The model: a GGUF file, or a folder with config.json, tokenizer.json and safetensors weights
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
@@ -114,39 +114,7 @@ fn outputs_parser() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=MAX_COMPLETIONS as u64)
 }
 
-/// Starts the program that runs models, `hedgerow-generate`, with the arguments of this one.
-///
-/// OpenMP's worker threads are told to sleep between operators: beside another busy process, threads
-/// that spin decode four times slower. OpenMP reads the setting when it is loaded, so it must come
-/// from outside.
-#[cfg(feature = "torch")]
-pub(crate) fn launch(_args: &Args) -> Result<ExitCode, Failure> {
-    let name = format!("hedgerow-generate{}", std::env::consts::EXE_SUFFIX);
-    let program = std::env::current_exe().map(|path| path.with_file_name(&name));
-    let failed = |error: io::Error| {
-        Failure::new(format!("cannot start `{name}`, which runs models"))
-            .because(&error)
-            .help("install it beside `hedgerow`: cargo build --release --features torch,cli --bins")
-    };
-    let mut command = std::process::Command::new(program.map_err(failed)?);
-    command.args(std::env::args_os().skip(1));
-    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
-        command.env("OMP_WAIT_POLICY", "passive");
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        // The program takes the place of this one, so that it gets all signals.
-        Err(failed(command.exec()))
-    }
-    #[cfg(not(unix))]
-    {
-        let code = command.status().map_err(failed)?.code();
-        Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
-    }
-}
-
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens)?;
     chosen.params.max_tokens.get_or_insert(512);
     check(args, &chosen)?;
@@ -506,12 +474,10 @@ fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> 
     Ok(())
 }
 
-/// The layout of `--json`.
+/// The layout of `--json`: one line for each output, or one indented object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum JsonForm {
-    /// One line for each output.
     Lines,
-    /// One object, indented.
     Pretty,
 }
 

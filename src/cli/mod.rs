@@ -3,16 +3,17 @@
 //!
 //! One file per subcommand; beside them the options that several share (`constraint`, `sampling`),
 //! how files are read (`input`), the prompt (`prompt`), results (`outcome`), the second opinion on
-//! outputs (`judge`), the page about a run (`trace`), why an instance is refused (`explain`) and how failures are told (`failure`). Results
-//! go to stdout and nothing else does; everything said about them goes to stderr. Exit codes: 0 for
+//! outputs (`judge`), the page about a run (`trace`), why an instance is refused (`explain`) and how
+//! failures are told (`failure`). Results go to stdout and nothing else does; everything said about them goes to stderr. Exit codes: 0 for
 //! success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
 mod compile;
 mod constraint;
+mod detect;
 mod explain;
 mod failure;
-pub(crate) mod generate;
+mod generate;
 mod input;
 mod judge;
 mod mask;
@@ -44,7 +45,7 @@ Examples:
 
 /// Keeps a language model's output inside a grammar.
 #[derive(Debug, Parser)]
-#[command(name = "hedgerow", bin_name = "hedgerow", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "hedgerow", version, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -57,19 +58,18 @@ enum Command {
     Mask(mask::Args),
     Sample(Box<sample::Args>),
     Compile(compile::Args),
+    Detect(detect::Args),
 }
 
-/// A way to carry out `generate`: in this process, or by starting the program that runs models.
-type Generate = fn(&generate::Args) -> Result<ExitCode, failure::Failure>;
-
 /// Runs the command that the process was started with, and gives its exit code.
-pub(crate) fn main(generate: Generate) -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Generate(args) => generate(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Detect(args) => detect::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -262,7 +262,8 @@ unsafe fn prompt_tokens(
         return Ok(model.tokenizer().encode_prompt(prompt)?);
     }
     let json = |name: &str, text: &str| -> Result<serde_json::Value, CallError> {
-        serde_json::from_str(text).map_err(|error| CallError::argument(format!("{name} is not JSON: {error}")))
+        serde_json::from_str(text)
+            .map_err(|error| CallError::argument(format!("{name} is not JSON: {error}")))
     };
     let mut input = match messages {
         "" => {

@@ -41,6 +41,7 @@ fn help() {
     check("help_check", &[&["check", "--help"]]);
     check("help_mask", &[&["mask", "--help"]]);
     check("help_compile", &[&["compile", "--help"]]);
+    check("help_detect", &[&["detect", "--help"]]);
     check("help_generate", &[&["generate", "--help"]]);
     check("help_sample", &[&["sample", "--help"]]);
 }

@@ -63,6 +63,18 @@ fn options_without_effect_or_meaning_are_refused() {
 }
 
 #[test]
+fn a_text_without_watermark_has_none() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+        .args(["detect", "--vocab", "tokenizer.json", "--watermark", "0.25:2", "--text", "ada.json"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cli"))
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.starts_with("no watermark found: "), "{stdout}");
+}
+
+#[test]
 fn options_that_go_together_reach_the_model() {
     for options in [
         "--strategy beam:3 --repetition-penalty 1.1 --n 2",

@@ -1,0 +1,79 @@
+//! `hedgerow detect`: the evidence for a watermark in a text.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::failure::{written, Failure};
+use super::input;
+use hedgerow::gguf::GgufFile;
+use hedgerow::sampling::{Parameter, SamplingParams, Watermark};
+use hedgerow::vocab::TextTokenizer;
+
+const AFTER_HELP: &str = "\
+The text is divided into tokens and each token is looked up in the green list that the tokens before it \
+give. A text that was generated with this watermark has more green tokens than the share of the list. \
+z is the excess in standard deviations.
+
+Exit codes:
+  0  the text has the watermark: z is at least --threshold
+  1  it has not, or the command failed
+  2  the command line makes no sense
+
+Example:
+  hedgerow detect --vocab tokenizer.json --watermark 0.25:2 --text answer.txt";
+
+/// Finds out whether a text has the watermark of `generate --watermark`
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The model's tokenizer: a `tokenizer.json` or a GGUF file
+    #[arg(long, value_name = "FILE")]
+    vocab: PathBuf,
+    /// The watermark with which the text was generated
+    #[arg(long, value_name = "RATIO:BIAS[:KEY[:WIDTH]]", value_parser = watermark)]
+    watermark: Watermark,
+    /// The text (`-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    text: PathBuf,
+    /// The smallest z of a text that has the watermark
+    #[arg(long, value_name = "Z", default_value_t = 4.0)]
+    threshold: f64,
+}
+
+fn watermark(text: &str) -> Result<Watermark, String> {
+    let mut params = SamplingParams::default();
+    let parameter = Parameter::ALL.iter().find(|parameter| parameter.name == "watermark");
+    let parameter = parameter.ok_or("there is no such parameter")?;
+    parameter.set(&mut params, text).map_err(|error| error.to_string())?;
+    params.validate().map_err(|error| error.to_string())?;
+    params.watermark.ok_or_else(|| "expected a watermark".to_owned())
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let bytes = input::read(&args.vocab, "tokenizer")?;
+    let failed = || Failure::new(format!("cannot read a tokenizer from `{}`", args.vocab.display()));
+    let tokenizer = match bytes.starts_with(b"GGUF") {
+        true => {
+            let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
+            TextTokenizer::from_gguf(&file)
+        }
+        false => TextTokenizer::from_tokenizer_json(&bytes),
+    };
+    let tokenizer = tokenizer.map_err(|error| failed().because(&error))?;
+    let vocab = input::vocabulary(&args.vocab)?.token_count();
+    let text = input::read_text(&args.text, "text")?;
+    let tokens = tokenizer.encode(&text);
+    let tokens = tokens.map_err(|error| Failure::new("cannot make tokens of the text").because(&error))?;
+    let evidence = args.watermark.detect(&tokens, vocab);
+    let found = evidence.z_score >= args.threshold;
+    let verdict = if found { "watermark found" } else { "no watermark found" };
+    written(writeln!(
+        std::io::stdout(),
+        "{verdict}: {} of {} tokens are green, z = {:.2}",
+        evidence.green,
+        evidence.scored,
+        evidence.z_score
+    ))?;
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(super::NO) })
+}
