@@ -98,7 +98,7 @@ pub mod torch;
 pub mod vocab;
 
 pub use engine::{Constraint, ConstraintError, Limits, Matcher};
-pub use grammar::Grammar;
+pub use grammar::{CompileError, Grammar};
 pub use schema::SchemaOptions;
 pub use vocab::{TokenId, Vocabulary};
 

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::failure::Failure;
 use super::input;
-use hedgerow::grammar::{Grammar, KeyOrder};
+use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
     self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, SchemaWarning,
     Strictness, UniqueKeys, UnknownFormat, Whitespace,
@@ -264,8 +264,8 @@ impl PolicyArgs {
             schema::compile_with_warnings(&text, &self.options()?).map_err(|error| {
                 let failure = Failure::new(format!("cannot compile the schema `{}`", path.display()));
                 let failure = failure.because(&error);
-                match error {
-                    schema::SchemaError::Unsupported { .. } => {
+                match error.kind() {
+                    CompileErrorKind::Unsupported => {
                         failure.help("--lenient ignores what cannot be enforced")
                     }
                     _ => failure,

@@ -7,28 +7,20 @@
 
 use super::constraint::Constraint;
 use super::error::EngineError;
-use crate::grammar::{Grammar, GrammarError};
-use crate::schema::{self, SchemaError, SchemaOptions};
-use crate::syntax::regex::{self, Dialect, PatternError};
-use crate::syntax::{choice, Notation, SyntaxError};
+use crate::grammar::{CompileError, Grammar};
+use crate::schema::{self, SchemaOptions};
+use crate::syntax::regex::{self, Dialect};
+use crate::syntax::{choice, Notation};
 use crate::vocab::Vocabulary;
 
 /// The reason why a text gave no constraint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConstraintError {
-    /// The JSON Schema has a fault, or asks for what cannot be enforced.
+    /// The text gives no grammar: it has a fault, asks for what cannot be enforced, or no output
+    /// satisfies it.
     #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The pattern has a fault, or matches nothing.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The grammar has a fault; the message shows the place.
-    #[error(transparent)]
-    Syntax(#[from] SyntaxError),
-    /// The list of strings is empty.
-    #[error(transparent)]
-    Choice(#[from] GrammarError),
+    Compile(#[from] CompileError),
     /// The vocabulary and the grammar do not go together.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -53,7 +45,7 @@ impl Constraint {
     /// ```
     ///
     /// # Errors
-    /// [`ConstraintError::Schema`], [`ConstraintError::Engine`].
+    /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn json_schema(text: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
         Self::json_schema_with(text, vocabulary, &SchemaOptions::default())
     }
@@ -95,7 +87,7 @@ impl Constraint {
     /// ```
     ///
     /// # Errors
-    /// [`ConstraintError::Pattern`], [`ConstraintError::Engine`].
+    /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn regex(pattern: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
         Self::regex_with(pattern, vocabulary, Dialect::Rust)
     }
@@ -125,7 +117,7 @@ impl Constraint {
     /// ```
     ///
     /// # Errors
-    /// [`ConstraintError::Choice`], [`ConstraintError::Engine`].
+    /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn choice<S: AsRef<str>>(choices: &[S], vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
         tie(&choice::compile(choices)?, vocabulary)
     }
@@ -144,7 +136,7 @@ impl Constraint {
     /// ```
     ///
     /// # Errors
-    /// [`ConstraintError::Syntax`], [`ConstraintError::Engine`].
+    /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn grammar_text(
         notation: Notation,
         text: &str,

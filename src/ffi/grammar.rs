@@ -10,11 +10,10 @@ use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
 use super::vocab::hr_text;
-use crate::automata::regex::{RegexError, RegexErrorKind};
-use crate::grammar::{Grammar, GrammarError};
+use crate::grammar::{CompileError, CompileErrorKind, Grammar, Location};
 use crate::schema::SchemaWarning;
-use crate::syntax::regex::{self, Dialect, PatternError};
-use crate::syntax::{choice, lark, Notation, SyntaxError, SyntaxErrorKind};
+use crate::syntax::regex::{self, Dialect};
+use crate::syntax::{choice, lark, Notation};
 use std::ffi::c_char;
 use std::sync::Arc;
 
@@ -65,31 +64,6 @@ enumeration! {
     }
 }
 
-impl From<PatternError> for CallError {
-    fn from(error: PatternError) -> Self {
-        match error {
-            PatternError::Grammar(error) => error.into(),
-            PatternError::Regex(error) => error.into(),
-        }
-    }
-}
-
-impl From<RegexError> for CallError {
-    fn from(error: RegexError) -> Self {
-        use RegexErrorKind::{Count, Expansion, Length, Nesting};
-        let status = match error.kind() {
-            Nesting { .. } | Length { .. } | Count { .. } | Expansion { .. } => hr_status::HR_ERROR_LIMIT,
-            _ => hr_status::HR_ERROR_GRAMMAR,
-        };
-        let mut failure = CallError::of(status, &error);
-        let before = error.pattern().get(..error.span().start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        failure.position = Some((line, column));
-        failure
-    }
-}
-
 enumeration! {
     /// The notation of a grammar's rules.
     hr_grammar_notation for Notation {
@@ -103,19 +77,27 @@ enumeration! {
     }
 }
 
-impl From<SyntaxError> for CallError {
-    fn from(error: SyntaxError) -> Self {
-        use SyntaxErrorKind::{Count, Length, Nesting};
+impl From<CompileError> for CallError {
+    fn from(error: CompileError) -> Self {
         let status = match error.kind() {
-            SyntaxErrorKind::Grammar(GrammarError::Interrupted(why)) => return (*why).into(),
-            Nesting { .. }
-            | Length { .. }
-            | Count { .. }
-            | SyntaxErrorKind::Grammar(GrammarError::Limit { .. }) => hr_status::HR_ERROR_LIMIT,
-            _ => hr_status::HR_ERROR_GRAMMAR,
+            CompileErrorKind::Interrupted(why) => return why.into(),
+            CompileErrorKind::Limit => hr_status::HR_ERROR_LIMIT,
+            CompileErrorKind::Option => hr_status::HR_ERROR_INVALID_ARGUMENT,
+            CompileErrorKind::Syntax
+            | CompileErrorKind::Unsupported
+            | CompileErrorKind::Reference
+            | CompileErrorKind::Empty => hr_status::HR_ERROR_GRAMMAR,
         };
         let mut failure = CallError::of(status, &error);
-        failure.position = Some((error.line(), error.column()));
+        match error.location() {
+            Some(&Location::Text { line, column, .. }) => failure.position = Some((line, column)),
+            // The library writes pointers with "#" in front, as fragments; C callers get the plain
+            // pointer.
+            Some(Location::Json { pointer, .. }) => {
+                failure.pointer = Some(pointer.strip_prefix('#').unwrap_or(pointer).to_owned());
+            }
+            None => {}
+        }
         failure
     }
 }

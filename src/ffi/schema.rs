@@ -15,8 +15,8 @@ use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
 use crate::schema::{
-    self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaError,
-    SchemaOptions, Strictness, UniqueKeys, UnknownFormat, Whitespace,
+    self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -246,27 +246,6 @@ unsafe impl Versioned for hr_schema_options {
 #[no_mangle]
 pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }
-}
-
-impl From<SchemaError> for CallError {
-    fn from(error: SchemaError) -> Self {
-        let status = match error {
-            SchemaError::Fuel { .. } | SchemaError::Nesting { .. } | SchemaError::Search { .. } => {
-                hr_status::HR_ERROR_LIMIT
-            }
-            SchemaError::Interrupted(why) => return why.into(),
-            SchemaError::Option { .. } => hr_status::HR_ERROR_INVALID_ARGUMENT,
-            _ => hr_status::HR_ERROR_GRAMMAR,
-        };
-        let mut failure = CallError::of(status, &error);
-        if let SchemaError::Json { line, column, .. } = error {
-            failure.position = Some((line, column));
-        }
-        // The library writes pointers with "#" in front, as fragments; C callers get the plain
-        // pointer.
-        failure.pointer = error.pointer().map(|p| p.strip_prefix('#').unwrap_or(p).to_owned());
-        failure
-    }
 }
 
 /// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the

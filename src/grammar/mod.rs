@@ -17,6 +17,7 @@
 
 pub mod array;
 pub mod builder;
+mod compile_error;
 pub mod display;
 mod fixed_point;
 mod left_recursion;
@@ -26,6 +27,8 @@ pub mod object;
 
 pub use array::{ArrayProgress, ArraySpec};
 pub use builder::{GrammarBuilder, GrammarError};
+pub(crate) use compile_error::line_column;
+pub use compile_error::{CompileError, CompileErrorKind, Location};
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
 pub use node::{Choice, Counter, Expand, Grammar, LazyKey, Node, NodeId, NodePool, RuleId, SpecialId};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

@@ -5,11 +5,12 @@
 
 use super::drafts::{self, Drafts};
 use super::envelope::{self, Unwrapped};
-use super::error::{SchemaError, SchemaWarning};
+use super::error::{self, SchemaWarning};
 use super::format::Format;
 use super::json::{Json, Value};
-use super::reference::{self, References};
+use super::reference::References;
 use crate::automata::LangId;
+use crate::grammar::CompileError;
 use hashbrown::HashMap;
 
 /// A set of JSON types, one bit each. `INTEGER` is the whole numbers; `NUMBER` includes them.
@@ -149,9 +150,9 @@ pub(super) enum What {
 
 impl Document {
     /// Parses `text`; gives the schema, inside an envelope or not.
-    pub fn parse(text: &str) -> Result<(Json, Unwrapped), SchemaError> {
+    pub fn parse(text: &str) -> Result<(Json, Unwrapped), CompileError> {
         let mut json = Json::default();
-        let parsed = json.parse(text).map_err(|e| reference::not_json(text, &e))?;
+        let parsed = json.parse(text).map_err(|e| error::not_json(text, &e))?;
         let root = envelope::unwrap(&mut json, parsed)?;
         Ok((json, root))
     }

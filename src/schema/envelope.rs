@@ -1,9 +1,10 @@
 //! Schemas as other systems write them: OpenAI's `response_format` around them, llguidance's
 //! `x-guidance` in them.
 
-use super::error::SchemaError;
+use super::error::malformed;
 use super::json::{Json, Kind, Value};
 use super::options::{SchemaOptions, Strictness, Whitespace};
+use crate::grammar::CompileError;
 use std::borrow::Cow;
 
 /// Members of an envelope that say something to people or about the request.
@@ -51,7 +52,7 @@ pub(super) struct Unwrapped {
 ///
 /// Every other member is an error, and so are `{"type": "text"}`, a tool, and a request around
 /// them.
-pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, SchemaError> {
+pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, CompileError> {
     let plain = |schema| Ok(Unwrapped { schema, objects_only: false });
     match json.get(value, "type").and_then(|v| json.as_str(v)) {
         Some("json_object") => {
@@ -76,27 +77,23 @@ pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, SchemaE
             };
             json.get(inner, "schema").map_or_else(
                 || {
-                    Err(SchemaError::Malformed {
-                        pointer: format!("#{}", json.pointer(inner)),
-                        keyword: "json_schema".to_owned(),
-                        reason: "must hold the schema under `schema`".to_owned(),
-                    })
+                    let pointer = format!("#{}", json.pointer(inner));
+                    Err(malformed(pointer, "json_schema", "must hold the schema under `schema`"))
                 },
                 plain,
             )
         }
-        Some("text") => Err(SchemaError::Malformed {
-            pointer: "#/type".to_owned(),
-            keyword: "type".to_owned(),
-            reason: "is `text`, the response format of any text at all; leave the constraint out".to_owned(),
-        }),
+        Some("text") => {
+            let reason = "is `text`, the response format of any text at all; leave the constraint out";
+            Err(malformed("#/type".to_owned(), "type", reason))
+        }
         _ => plain(value),
     }
 }
 
 /// Refuses members of an envelope that are neither in `known` nor annotations, and values that make
 /// no sense.
-fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), SchemaError> {
+fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), CompileError> {
     for (name, value) in json.members(envelope) {
         let is_text = json.as_str(value).is_some() || json.kind(value) == Kind::Null;
         let is_flag = matches!(json.kind(value), Kind::Bool(_) | Kind::Null);
@@ -108,18 +105,14 @@ fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), Sch
                 "is no member of a response format; a schema's keywords belong into the schema under `schema`"
             }
         };
-        return Err(SchemaError::Malformed {
-            pointer: format!("#{}", json.pointer(value)),
-            keyword: name.to_owned(),
-            reason: reason.to_owned(),
-        });
+        return Err(malformed(format!("#{}", json.pointer(value)), name, reason));
     }
     Ok(())
 }
 
 /// Refuses a root that is a tool, a request or a document with schemas in it rather than a schema.
 /// `restricts` says whether some member of it is a keyword that has an effect.
-pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Result<(), SchemaError> {
+pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Result<(), CompileError> {
     let is_function = json.get(root, "type").and_then(|v| json.as_str(v)) == Some("function");
     if restricts && !is_function {
         return Ok(());
@@ -141,11 +134,10 @@ pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Resul
             None => value,
         };
         let pointer = format!("#{}", json.pointer(inner));
-        return Err(SchemaError::Malformed {
-            reason: format!("is no keyword of JSON Schema, and nothing beside it is: was the schema at `{pointer}` meant?"),
-            pointer: format!("#{}", json.pointer(value)),
-            keyword: holder.to_owned(),
-        });
+        let reason = format!(
+            "is no keyword of JSON Schema, and nothing beside it is: was the schema at `{pointer}` meant?"
+        );
+        return Err(malformed(format!("#{}", json.pointer(value)), holder, &reason));
     }
     Ok(())
 }
@@ -165,13 +157,9 @@ pub(super) fn guidance<'o>(
     json: &Json,
     root: Value,
     options: &'o SchemaOptions,
-) -> Result<Cow<'o, SchemaOptions>, SchemaError> {
+) -> Result<Cow<'o, SchemaOptions>, CompileError> {
     let Some(guidance) = json.get(root, "x-guidance") else { return Ok(Cow::Borrowed(options)) };
-    let malformed = |reason: &str| SchemaError::Malformed {
-        pointer: format!("#{}", json.pointer(guidance)),
-        keyword: "x-guidance".to_owned(),
-        reason: reason.to_owned(),
-    };
+    let malformed = |reason: &str| malformed(format!("#{}", json.pointer(guidance)), "x-guidance", reason);
     if !json.is_object(guidance) {
         return Err(malformed("must be an object"));
     }

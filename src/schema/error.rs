@@ -1,122 +1,70 @@
-//! What is wrong with a schema, where, and what to do.
+//! The errors and warnings that a schema gives, in words: what is wrong, where, and what to do.
 
-use crate::automata::Interrupted;
+use super::json::JsonError;
+use crate::grammar::{line_column, CompileError, CompileErrorKind, Location};
 
-/// Why a schema could not be compiled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SchemaError {
-    /// The text is not JSON.
-    #[error("the schema is not JSON: line {line}, column {column}: {message}")]
-    Json {
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// What was expected.
-        message: String,
-    },
-    /// A keyword has a value JSON Schema does not give a meaning.
-    #[error("{pointer}: `{keyword}` {reason}")]
-    Malformed {
-        /// Where, as a JSON pointer with `#` in front.
-        pointer: String,
-        /// Which keyword.
-        keyword: String,
-        /// What it must be.
-        reason: String,
-    },
-    /// A keyword that cannot be enforced here.
-    #[error("{pointer}: `{keyword}` cannot be enforced: {reason}")]
-    Unsupported {
-        /// Where, as a JSON pointer with `#` in front.
-        pointer: String,
-        /// Which keyword.
-        keyword: String,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// A reference that leads nowhere.
-    #[error("{pointer}: `{keyword}` names `{target}`, {reason}")]
-    Reference {
-        /// Where, as a JSON pointer with `#` in front.
-        pointer: String,
-        /// `$ref`, `$dynamicRef` or `$recursiveRef`.
-        keyword: String,
-        /// What it names.
-        target: String,
-        /// Why it leads nowhere.
-        reason: String,
-    },
-    /// No JSON value satisfies the schema.
-    #[error("{pointer}: no JSON value satisfies the schema")]
-    Unsatisfiable {
-        /// Where, as a JSON pointer with `#` in front.
-        pointer: String,
-    },
-    /// Combining the schema's parts takes more work than allowed.
-    #[error("{pointer}: combining the schema's parts takes more than {limit} steps; raise `fuel` or simplify `oneOf`, `not` and `allOf` there")]
-    Fuel {
-        /// Where, as a JSON pointer with `#` in front.
-        pointer: String,
-        /// The fuel given.
-        limit: u64,
-    },
-    /// The search for a text or number that satisfies patterns, lengths and numbers together takes
-    /// more work than allowed.
-    #[error("{pointer}: whether any text or number satisfies the schema takes a search of more than {limit} states; simplify `pattern`, `format`, `not` and `allOf` there")]
-    Search {
-        /// The place, as a JSON pointer with `#` in front.
-        pointer: String,
-        /// The number of states that are searched.
-        limit: u64,
-    },
-    /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// Schemas are nested too deeply where they must be looked at as a whole: a circle of schemas
-    /// that need each other, or `not` inside `not`.
-    #[error("{pointer}: schemas that must be combined are nested more than {limit} deep")]
-    Nesting {
-        /// Where, as a JSON pointer with `#` in front.
-        pointer: String,
-        /// How deep they may be nested.
-        limit: u32,
-    },
-    /// An option has a value without meaning.
-    #[error("the option `{option}` {reason}")]
-    Option {
-        /// Which option.
-        option: &'static str,
-        /// What it must be.
-        reason: String,
-    },
+/// The text is not JSON.
+pub(super) fn not_json(text: &str, error: &JsonError) -> CompileError {
+    let mut at = error.offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let (line, column) = line_column(text, at);
+    let message = format!("the schema is not JSON: line {line}, column {column}: {}", error.message);
+    CompileError::new(CompileErrorKind::Syntax, message).at(Location::Text { line, column, span: at..at })
 }
 
-impl SchemaError {
-    /// Where in the schema, as a JSON pointer with `#` in front; `None` for errors of the text or the options.
-    pub fn pointer(&self) -> Option<&str> {
-        match self {
-            SchemaError::Malformed { pointer, .. }
-            | SchemaError::Unsupported { pointer, .. }
-            | SchemaError::Reference { pointer, .. }
-            | SchemaError::Unsatisfiable { pointer }
-            | SchemaError::Fuel { pointer, .. }
-            | SchemaError::Nesting { pointer, .. }
-            | SchemaError::Search { pointer, .. } => Some(pointer),
-            SchemaError::Json { .. } | SchemaError::Option { .. } | SchemaError::Interrupted(_) => None,
-        }
-    }
+/// A keyword has a value that JSON Schema gives no meaning.
+pub(super) fn malformed(pointer: String, keyword: &str, reason: &str) -> CompileError {
+    let message = format!("{pointer}: `{keyword}` {reason}");
+    CompileError::new(CompileErrorKind::Syntax, message).at(Location::at_keyword(pointer, keyword))
+}
 
-    /// Which keyword is concerned.
-    pub fn keyword(&self) -> Option<&str> {
-        match self {
-            SchemaError::Malformed { keyword, .. }
-            | SchemaError::Unsupported { keyword, .. }
-            | SchemaError::Reference { keyword, .. } => Some(keyword),
-            _ => None,
-        }
-    }
+/// A keyword that cannot be enforced.
+pub(super) fn unsupported(pointer: String, keyword: &str, reason: &str) -> CompileError {
+    let message = format!("{pointer}: `{keyword}` cannot be enforced: {reason}");
+    CompileError::new(CompileErrorKind::Unsupported, message).at(Location::at_keyword(pointer, keyword))
+}
+
+/// A reference that leads nowhere; `keyword` is `$ref`, `$dynamicRef` or `$recursiveRef`.
+pub(super) fn unresolved(pointer: String, keyword: &str, target: &str, reason: &str) -> CompileError {
+    let message = format!("{pointer}: `{keyword}` names `{target}`, {reason}");
+    CompileError::new(CompileErrorKind::Reference, message).at(Location::at_keyword(pointer, keyword))
+}
+
+/// No JSON value satisfies the document.
+pub(super) fn unsatisfiable() -> CompileError {
+    let message = "#: no JSON value satisfies the schema";
+    CompileError::new(CompileErrorKind::Empty, message).at(Location::in_json("#"))
+}
+
+/// Combining the schema's parts takes more work than the option `fuel` allows.
+pub(super) fn fuel(pointer: String, limit: u64) -> CompileError {
+    let message = format!(
+        "{pointer}: combining the schema's parts takes more than {limit} steps; raise `fuel` or simplify `oneOf`, `not` and `allOf` there"
+    );
+    CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
+}
+
+/// The search for a text or number that satisfies patterns, lengths and numbers together takes more
+/// work than allowed.
+pub(super) fn search(pointer: String, limit: u64) -> CompileError {
+    let message = format!(
+        "{pointer}: whether any text or number satisfies the schema takes a search of more than {limit} states; simplify `pattern`, `format`, `not` and `allOf` there"
+    );
+    CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
+}
+
+/// Schemas are nested too deeply where they must be looked at as a whole: a circle of schemas that
+/// need each other, or `not` inside `not`.
+pub(super) fn nesting(pointer: String, limit: u32) -> CompileError {
+    let message = format!("{pointer}: schemas that must be combined are nested more than {limit} deep");
+    CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
+}
+
+/// An option has a value without a meaning.
+pub(super) fn option(option: &str, reason: &str) -> CompileError {
+    CompileError::new(CompileErrorKind::Option, format!("the option `{option}` {reason}"))
 }
 
 /// Something in a schema that has no effect, or less than it may seem.

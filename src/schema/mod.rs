@@ -56,7 +56,7 @@ mod unevaluated;
 mod unfold;
 mod verify;
 
-pub use error::{SchemaError, SchemaWarning};
+pub use error::SchemaWarning;
 pub use options::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
     Strictness, UniqueKeys, UnknownFormat, Whitespace,
@@ -64,7 +64,7 @@ pub use options::{
 
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{interrupt, ExprPool, UNBOUNDED};
-use crate::grammar::{Choice, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
+use crate::grammar::{Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
 use document::{Document, OBJECT};
 use emit::Lead;
 use envelope::Unwrapped;
@@ -86,7 +86,7 @@ use term::{Algebra, Failure};
 /// let error = compile(r#"{"type": "nothing"}"#, &SchemaOptions::default()).unwrap_err();
 /// assert_eq!((error.pointer(), error.keyword()), (Some("#/type"), Some("type")));
 /// ```
-pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, SchemaError> {
+pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, CompileError> {
     build(text, options).map(|(grammar, _)| grammar)
 }
 
@@ -96,7 +96,7 @@ pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, SchemaErr
 pub fn compile_with_warnings(
     text: &str,
     options: &SchemaOptions,
-) -> Result<(Grammar, Vec<SchemaWarning>), SchemaError> {
+) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
     let (grammar, (doc, notes)) = build(text, options)?;
     let mut seen = HashSet::new();
     let notes = notes.into_iter().filter(|&note| seen.insert(note));
@@ -127,7 +127,7 @@ pub fn compile_into(
     builder: &mut GrammarBuilder,
     text: &str,
     options: &SchemaOptions,
-) -> Result<NodeId, SchemaError> {
+) -> Result<NodeId, CompileError> {
     let source = Source::parse(text, options)?;
     builder.part(|nodes| {
         let standard = emit::Standard::new(&source.options, &mut nodes.languages);
@@ -138,14 +138,14 @@ pub fn compile_into(
 
 type Notes = (Arc<Document>, Vec<document::Note>);
 
-fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), SchemaError> {
+fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), CompileError> {
     let source = Source::parse(text, options)?;
     let (mut nodes, standard) = prototype(&source.options);
     let (root, expander, notes) = source.emit(&mut nodes, standard)?;
     let builder = GrammarBuilder::with_nodes(nodes);
     let grammar = builder.build(root, Some(Arc::new(expander))).map_err(|error| match error {
-        GrammarError::Limit { limit, .. } => SchemaError::Search { pointer: "#".to_owned(), limit },
-        _ => SchemaError::Unsatisfiable { pointer: "#".to_owned() },
+        GrammarError::Limit { limit, .. } => error::search("#".to_owned(), limit),
+        _ => error::unsatisfiable(),
     })?;
     Ok((grammar, notes))
 }
@@ -159,7 +159,7 @@ struct Source<'t> {
 }
 
 impl<'t> Source<'t> {
-    fn parse(text: &'t str, options: &'t SchemaOptions) -> Result<Self, SchemaError> {
+    fn parse(text: &'t str, options: &'t SchemaOptions) -> Result<Self, CompileError> {
         let (json, unwrapped) = Document::parse(text)?;
         let options = envelope::guidance(&json, unwrapped.schema, options)?;
         check_options(&options)?;
@@ -171,7 +171,7 @@ impl<'t> Source<'t> {
         self,
         nodes: &mut NodePool,
         standard: emit::Standard,
-    ) -> Result<(NodeId, Expander, Notes), SchemaError> {
+    ) -> Result<(NodeId, Expander, Notes), CompileError> {
         let Source { text, json, unwrapped: Unwrapped { schema: root, objects_only }, options } = self;
         let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
         let doc = Arc::new(doc);
@@ -185,7 +185,11 @@ impl<'t> Source<'t> {
 }
 
 /// The node of the document's root, with what may fail below it expanded ahead.
-fn emit_root(algebra: &mut Algebra, nodes: &mut NodePool, objects_only: bool) -> Result<NodeId, SchemaError> {
+fn emit_root(
+    algebra: &mut Algebra,
+    nodes: &mut NodePool,
+    objects_only: bool,
+) -> Result<NodeId, CompileError> {
     let doc = algebra.doc.clone();
     let mut eval = Eval { algebra, nodes };
     let root = eval.algebra.schema(doc.root, 0);
@@ -205,10 +209,10 @@ fn emit_root(algebra: &mut Algebra, nodes: &mut NodePool, objects_only: bool) ->
         // The pool stays usable for other documents.
         nodes.languages.refill();
         let limit = ExprPool::DEFAULT_SEARCH_BUDGET;
-        return Err(SchemaError::Search { pointer: algebra.doc.place(algebra.at), limit });
+        return Err(error::search(algebra.doc.place(algebra.at), limit));
     }
     match result {
-        Ok(NodeId::NEVER) => Err(SchemaError::Unsatisfiable { pointer: "#".to_owned() }),
+        Ok(NodeId::NEVER) => Err(error::unsatisfiable()),
         Ok(root) => Ok(root),
         Err(failure) => Err(explain(algebra, failure)),
     }
@@ -225,8 +229,8 @@ fn prototype(options: &SchemaOptions) -> (NodePool, emit::Standard) {
     }
 }
 
-fn check_options(options: &SchemaOptions) -> Result<(), SchemaError> {
-    let error = |option, reason: &str| Err(SchemaError::Option { option, reason: reason.to_owned() });
+fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
+    let error = |option, reason: &str| Err(error::option(option, reason));
     match &options.whitespace {
         Whitespace::Pattern(pattern) => {
             let mut pool = ExprPool::new();
@@ -259,23 +263,20 @@ fn check_options(options: &SchemaOptions) -> Result<(), SchemaError> {
 }
 
 /// A failure of the algebra in words.
-fn explain(algebra: &Algebra, failure: Failure) -> SchemaError {
+fn explain(algebra: &Algebra, failure: Failure) -> CompileError {
     let pointer = algebra.doc.place(algebra.at);
     match failure {
-        Failure::Interrupted(why) => SchemaError::Interrupted(why),
-        Failure::Fuel => SchemaError::Fuel { pointer, limit: algebra.options.fuel },
+        Failure::Interrupted(why) => why.into(),
+        Failure::Fuel => error::fuel(pointer, algebra.options.fuel),
         // Asked for where nobody works deeply, which does not happen.
-        Failure::Depth | Failure::Deep(_) => SchemaError::Nesting { pointer, limit: term::MAX_DEPTH },
-        Failure::Loop(at) => SchemaError::Unsupported {
-            pointer: algebra.doc.place(at),
-            keyword: "$ref".to_owned(),
-            reason: "the schema leads back to itself without any property or item in between".to_owned(),
-        },
-        Failure::Unsupported { at, keyword, reason } => SchemaError::Unsupported {
-            pointer: at.map_or(pointer, |at| algebra.doc.place(at)),
-            keyword: keyword.to_owned(),
-            reason: reason.to_owned(),
-        },
+        Failure::Depth | Failure::Deep(_) => error::nesting(pointer, term::MAX_DEPTH),
+        Failure::Loop(at) => {
+            let reason = "the schema leads back to itself without any property or item in between";
+            error::unsupported(algebra.doc.place(at), "$ref", reason)
+        }
+        Failure::Unsupported { at, keyword, reason } => {
+            error::unsupported(at.map_or(pointer, |at| algebra.doc.place(at)), keyword, reason)
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! anchor. Other documents come from the caller or are one of the drafts' own meta-schemas; nothing is fetched.
 //! Documents without `$id` and anchors, the common case, are not scanned for them.
 
-use super::error::SchemaError;
-use super::json::{Json, JsonError, Kind, Value};
+use super::error::not_json;
+use super::json::{Json, Kind, Value};
 use super::options::{Draft, SchemaOptions};
 use hashbrown::HashMap;
 
@@ -34,21 +34,6 @@ pub(super) struct References {
     names: Vec<String>,
     /// Whether a draft has a keyword.
     knows: fn(&str, Draft) -> bool,
-}
-
-/// The error for a text that is not JSON.
-pub(super) fn not_json(text: &str, error: &JsonError) -> SchemaError {
-    let mut end = error.offset.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let before = &text[..end];
-    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-    SchemaError::Json {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        message: error.message.to_owned(),
-    }
 }
 
 impl References {

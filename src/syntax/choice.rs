@@ -1,10 +1,10 @@
 //! A choice among given strings as a grammar: one sorted set of literals, however many there are.
 
 use crate::automata::UNLABELLED;
-use crate::grammar::{Grammar, GrammarBuilder, GrammarError};
+use crate::grammar::{CompileError, CompileErrorKind, Grammar, GrammarBuilder};
 
-/// The grammar of exactly these strings. O(n log n) in their total length; ten thousand are fine. The empty string
-/// may be one of them.
+/// The grammar of exactly these strings. O(n log n) in their total length; ten thousand are fine.
+/// The empty string may be one of them.
 ///
 /// ```
 /// use hedgerow::syntax::choice::compile;
@@ -14,16 +14,17 @@ use crate::grammar::{Grammar, GrammarBuilder, GrammarError};
 ///
 /// # Errors
 ///
-/// [`GrammarError::Empty`] when `choices` is empty.
-pub fn compile<S: AsRef<str>>(choices: &[S]) -> Result<Grammar, GrammarError> {
+/// [`CompileErrorKind::Empty`] when `choices` is empty.
+pub fn compile<S: AsRef<str>>(choices: &[S]) -> Result<Grammar, CompileError> {
     if choices.is_empty() {
-        return Err(GrammarError::Empty { reason: "the list of choices is empty".to_owned() });
+        let message = "the grammar matches nothing: the list of choices is empty";
+        return Err(CompileError::new(CompileErrorKind::Empty, message));
     }
     let mut builder = GrammarBuilder::new();
     let items = choices.iter().map(|choice| (choice.as_ref().as_bytes().to_vec(), UNLABELLED));
     let language = builder.nodes.languages.literals(items);
     let root = builder.nodes.terminal(language);
-    builder.build(root, None)
+    Ok(builder.build(root, None)?)
 }
 
 #[cfg(test)]

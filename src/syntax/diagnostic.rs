@@ -1,7 +1,8 @@
-//! Why a grammar's text was refused: what is wrong, where, and what to do about it. One error for all notations.
+//! Faults of a grammar's text: what is wrong, where, and what to do about it, in one form for all
+//! notations.
 //!
-//! An error keeps the line it is about, not the whole text, so that it can be stored and sent around. Its text shows that
-//! line with carets below the place:
+//! The [`CompileError`] that is made of a fault keeps the line it is about, not the whole text. Its
+//! text shows that line with carets below the place:
 //!
 //! ```text
 //! gbnf: rule `lits` is not defined (line 1, column 14)
@@ -11,41 +12,18 @@
 //! ```
 
 use super::notation::Notation;
-use crate::automata::regex::RegexErrorKind;
-use crate::grammar::GrammarError;
-use std::fmt;
+use crate::grammar::{line_column, CompileError, CompileErrorKind, GrammarError, Location};
 use std::ops::Range;
-
-/// A grammar's text that gives no grammar. Its `Display` text points at the place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError(Box<Details>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Details {
-    notation: Notation,
-    kind: SyntaxErrorKind,
-    span: Range<usize>,
-    line: usize,
-    column: usize,
-    excerpt: Excerpt,
-}
 
 /// What is wrong with a grammar's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SyntaxErrorKind {
-    /// Not a text of the notation.
+pub(super) enum Problem {
+    /// A fault that one place of a front end knows of.
     #[error("{what}")]
-    Syntax {
+    Told {
+        /// The kind that callers see.
+        kind: CompileErrorKind,
         /// What is wrong.
-        what: String,
-        /// What to write instead.
-        help: String,
-    },
-    /// A text of the notation that asks for what cannot be given.
-    #[error("{what}")]
-    Unsupported {
-        /// What is asked for.
         what: String,
         /// What to write instead.
         help: String,
@@ -75,7 +53,8 @@ pub enum SyntaxErrorKind {
     /// No text belongs to the grammar.
     #[error("the grammar matches nothing: rule `{rule}` never ends")]
     Empty {
-        /// A rule whose every alternative needs itself, or another such rule, or what matches nothing.
+        /// A rule whose every alternative needs itself, or another such rule, or what matches
+        /// nothing.
         rule: String,
     },
     /// No text belongs to the grammar, since a lexer never finds one terminal behind another.
@@ -92,9 +71,6 @@ pub enum SyntaxErrorKind {
         /// The rule that outputs start from.
         rule: String,
     },
-    /// A regular expression in the grammar is not usable.
-    #[error("the regular expression is not usable: {0}")]
-    Regex(RegexErrorKind),
     /// Groups nest too deep.
     #[error("groups and repetitions nest deeper than {limit} levels")]
     Nesting {
@@ -120,110 +96,90 @@ pub enum SyntaxErrorKind {
     Grammar(GrammarError),
 }
 
-impl SyntaxErrorKind {
-    pub(super) fn syntax(what: impl Into<String>, help: impl Into<String>) -> Self {
-        SyntaxErrorKind::Syntax { what: what.into(), help: help.into() }
+impl Problem {
+    /// Not a text of the notation.
+    pub fn syntax(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Problem::told(CompileErrorKind::Syntax, what, help)
     }
 
-    pub(super) fn unsupported(what: impl Into<String>, help: impl Into<String>) -> Self {
-        SyntaxErrorKind::Unsupported { what: what.into(), help: help.into() }
+    /// A text of the notation that asks for what cannot be given.
+    pub fn unsupported(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Problem::told(CompileErrorKind::Unsupported, what, help)
+    }
+
+    /// More than a limit that has no name.
+    pub fn excess(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Problem::told(CompileErrorKind::Limit, what, help)
+    }
+
+    /// A fault of any kind.
+    pub fn told(kind: CompileErrorKind, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Problem::Told { kind, what: what.into(), help: help.into() }
+    }
+
+    /// The kind that callers see.
+    pub fn kind(&self) -> CompileErrorKind {
+        match self {
+            Problem::Told { kind, .. } => *kind,
+            Problem::DuplicateRule { .. } => CompileErrorKind::Syntax,
+            Problem::UndefinedRule { .. } | Problem::MissingStart { .. } => CompileErrorKind::Reference,
+            Problem::Empty { .. } | Problem::Swallowed { .. } | Problem::Endless { .. } => {
+                CompileErrorKind::Empty
+            }
+            Problem::Nesting { .. } | Problem::Length { .. } | Problem::Count { .. } => {
+                CompileErrorKind::Limit
+            }
+            Problem::Grammar(error) => error.into(),
+        }
     }
 
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
-            SyntaxErrorKind::Syntax { help, .. } | SyntaxErrorKind::Unsupported { help, .. } => help.clone(),
-            SyntaxErrorKind::UndefinedRule { similar: Some(name), .. } => {
+            Problem::Told { help, .. } => help.clone(),
+            Problem::UndefinedRule { similar: Some(name), .. } => {
                 format!("define it, or write `{name}`, which is there")
             }
-            SyntaxErrorKind::UndefinedRule { similar: None, .. } => {
+            Problem::UndefinedRule { similar: None, .. } => {
                 "define it, or quote it if it is text".to_owned()
             }
-            SyntaxErrorKind::DuplicateRule { .. } => {
+            Problem::DuplicateRule { .. } => {
                 "give one of them another name, or join them with `|`".to_owned()
             }
-            SyntaxErrorKind::MissingStart { name } => format!("call the rule for the whole output `{name}`"),
-            SyntaxErrorKind::Empty { .. } => "give it an alternative that ends without it".to_owned(),
-            SyntaxErrorKind::Swallowed { .. } => {
+            Problem::MissingStart { name } => format!("call the rule for the whole output `{name}`"),
+            Problem::Empty { .. } => "give it an alternative that ends without it".to_owned(),
+            Problem::Swallowed { .. } => {
                 "put something between them that neither matches, such as ignored whitespace, or narrow the first"
                     .to_owned()
             }
-            SyntaxErrorKind::Endless { .. } => "let the lookahead be met by the end of the text, too".to_owned(),
-            SyntaxErrorKind::Regex(kind) => kind.help().to_owned(),
-            SyntaxErrorKind::Nesting { .. } => "move the inner groups into rules of their own".to_owned(),
-            SyntaxErrorKind::Length { .. } => "split the grammar, or give long lists as choices".to_owned(),
-            SyntaxErrorKind::Count { .. } => "leave the maximum open".to_owned(),
-            SyntaxErrorKind::Grammar(_) => "simplify the rules".to_owned(),
+            Problem::Endless { .. } => "let the lookahead be met by the end of the text, too".to_owned(),
+            Problem::Nesting { .. } => "move the inner groups into rules of their own".to_owned(),
+            Problem::Length { .. } => "split the grammar, or give long lists as choices".to_owned(),
+            Problem::Count { .. } => "leave the maximum open".to_owned(),
+            Problem::Grammar(_) => "simplify the rules".to_owned(),
         }
     }
 }
 
 /// A place in the text and what is wrong there, before the text is at hand.
-pub(super) type Failure = (Range<usize>, SyntaxErrorKind);
+pub(super) type Failure = (Range<usize>, Problem);
 
-impl SyntaxError {
-    pub(super) fn new(notation: Notation, text: &str, (span, kind): Failure) -> Self {
-        let (line, column) = line_column(text, span.start);
-        let excerpt = Excerpt::of(text, &span);
-        SyntaxError(Box::new(Details { notation, kind, span, line, column, excerpt }))
+/// The error that shows a fault of `text`.
+pub(super) fn compile_error(notation: Notation, text: &str, (span, problem): Failure) -> CompileError {
+    let Excerpt { line: shown, indent, length } = Excerpt::of(text, &span);
+    let (line, column) = line_column(text, span.start);
+    let (margin, carets) = (line.to_string().len(), "^".repeat(length));
+    let message = format!(
+        "{notation}: {problem} (line {line}, column {column})\n  {line} | {shown}\n  {:margin$} | {:indent$}{carets}\nhelp: {}",
+        "",
+        "",
+        problem.help(),
+    );
+    let error = CompileError::new(problem.kind(), message).at(Location::Text { line, column, span });
+    match problem {
+        Problem::Grammar(below) => error.because(below),
+        _ => error,
     }
-
-    /// What is wrong.
-    pub fn kind(&self) -> &SyntaxErrorKind {
-        &self.0.kind
-    }
-
-    /// The notation the text was read in.
-    pub fn notation(&self) -> Notation {
-        self.0.notation
-    }
-
-    /// The place in the text, in bytes.
-    pub fn span(&self) -> Range<usize> {
-        self.0.span.clone()
-    }
-
-    /// The line the place begins on, from 1.
-    pub fn line(&self) -> usize {
-        self.0.line
-    }
-
-    /// The character of that line the place begins at, from 1.
-    pub fn column(&self) -> usize {
-        self.0.column
-    }
-}
-
-impl fmt::Display for SyntaxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Details { notation, kind, line, column, excerpt, .. } = &*self.0;
-        writeln!(f, "{notation}: {kind} (line {line}, column {column})")?;
-        let number = line.to_string();
-        writeln!(f, "  {number} | {}", excerpt.line)?;
-        writeln!(
-            f,
-            "  {:width$} | {:indent$}{}",
-            "",
-            "",
-            "^".repeat(excerpt.length),
-            width = number.len(),
-            indent = excerpt.indent
-        )?;
-        write!(f, "help: {}", kind.help())
-    }
-}
-
-impl std::error::Error for SyntaxError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0.kind)
-    }
-}
-
-/// Line and column of a byte, both from 1; columns count characters.
-pub(super) fn line_column(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.bytes().filter(|&b| b == b'\n').count() + 1, before[start..].chars().count() + 1)
 }
 
 /// Characters shown on either side of the place.
@@ -297,18 +253,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
-        let text = "ab\ncé€d\n";
-        for (at, expected) in [(0, (1, 1)), (3, (2, 1)), (4, (2, 2)), (6, (2, 3)), (9, (2, 4)), (99, (3, 1))]
-        {
-            assert_eq!(line_column(text, at), expected, "byte {at}");
-        }
-    }
-
-    #[test]
     fn excerpts_are_cut_and_keep_the_carets_below_the_place() {
-        let kind = || SyntaxErrorKind::syntax("x", "y");
-        let shown = |text: &str, span| SyntaxError::new(Notation::Gbnf, text, (span, kind())).to_string();
+        let kind = || Problem::syntax("x", "y");
+        let shown = |text: &str, span| compile_error(Notation::Gbnf, text, (span, kind())).to_string();
         let long = format!("{}\té{}", "a".repeat(100), "b".repeat(100));
         for (text, span, expected) in [
             ("a b\r\nc", 2..3, "gbnf: x (line 1, column 3)\n  1 | a b\n    |   ^\nhelp: y".to_owned()),

@@ -13,12 +13,12 @@
 //!
 //! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
 
-use super::diagnostic::{Failure, SyntaxError, SyntaxErrorKind};
+use super::diagnostic::{compile_error, Failure, Problem};
 use super::notation::Notation;
 use super::rules::{self, normalised, Expr, Rule, COUNT_LIMIT, LAST};
 use super::tokens::{Kind, Tokens};
 use crate::automata::UNBOUNDED;
-use crate::grammar::{Grammar, GrammarBuilder, NodeId};
+use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
 use logos::Logos;
 use std::ops::{Deref, DerefMut, Range};
 
@@ -32,16 +32,16 @@ pub const START: &str = "root";
 /// let grammar = gbnf::compile("root ::= \"[\" (item (\",\" item)*)? \"]\"\nitem ::= [0-9]{1,3} | root")?;
 /// let error = gbnf::compile("root ::= itme\nitem ::= \"x\"").unwrap_err();
 /// assert!(error.to_string().contains("write `item`"));
-/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// The text is not GBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
-/// [`SyntaxErrorKind`].
-pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
+/// [`CompileErrorKind`](crate::grammar::CompileErrorKind).
+pub fn compile(text: &str) -> Result<Grammar, CompileError> {
     let grammar = parse(text).and_then(|rules| rules::compile(text, rules, START));
-    grammar.map_err(|failure| SyntaxError::new(Notation::Gbnf, text, failure))
+    grammar.map_err(|failure| compile_error(Notation::Gbnf, text, failure))
 }
 
 /// The node of the grammar's texts as a part of another grammar, with `prefix` before the names of
@@ -50,9 +50,9 @@ pub(super) fn compile_into(
     builder: &mut GrammarBuilder,
     prefix: &str,
     text: &str,
-) -> Result<NodeId, SyntaxError> {
+) -> Result<NodeId, CompileError> {
     let node = parse(text).and_then(|rules| rules::compile_into(builder, prefix, text, rules, START));
-    node.map(|(node, _)| node).map_err(|failure| SyntaxError::new(Notation::Gbnf, text, failure))
+    node.map(|(node, _)| node).map_err(|failure| compile_error(Notation::Gbnf, text, failure))
 }
 
 #[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,7 +148,7 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
         }
         _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in double quotes"),
     };
-    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
 struct Parser<'t> {
@@ -202,7 +202,7 @@ impl Parser<'_> {
             Some(Token::Close) => {
                 return Err((
                     self.span(),
-                    SyntaxErrorKind::syntax("this `)` closes nothing", "remove it, or add a `(`"),
+                    Problem::syntax("this `)` closes nothing", "remove it, or add a `(`"),
                 ));
             }
             Some(_) => return Err(self.unexpected("the end of the rule", LINES)),
@@ -265,10 +265,7 @@ impl Parser<'_> {
             Some(Token::Star | Token::Plus | Token::Question | Token::OpenCount) => {
                 let what =
                     format!("there is nothing to repeat before {}", self.peek().map_or("", Token::describe));
-                return Err((
-                    span,
-                    SyntaxErrorKind::syntax(what, "write it behind a literal, class, name or group"),
-                ));
+                return Err((span, Problem::syntax(what, "write it behind a literal, class, name or group")));
             }
             _ => return Ok(None),
         };
@@ -336,10 +333,7 @@ impl Parser<'_> {
         }
         if max < min {
             let what = format!("at least {min} but at most {max} is impossible");
-            return Err((
-                start..self.span().end,
-                SyntaxErrorKind::syntax(what, "write the smaller number first"),
-            ));
+            return Err((start..self.span().end, Problem::syntax(what, "write the smaller number first")));
         }
         Ok((min, max))
     }
@@ -350,7 +344,7 @@ impl Parser<'_> {
             return Err(self.unexpected("a number", help));
         }
         let number = digits.parse().ok().filter(|&n: &u32| n <= COUNT_LIMIT);
-        let number = number.ok_or_else(|| (self.span(), SyntaxErrorKind::Count { limit: COUNT_LIMIT }))?;
+        let number = number.ok_or_else(|| (self.span(), Problem::Count { limit: COUNT_LIMIT }))?;
         self.advance();
         Ok(number)
     }
@@ -363,7 +357,7 @@ enum Item {
 }
 
 fn other_token(span: Range<usize>) -> Failure {
-    let kind = SyntaxErrorKind::unsupported(
+    let kind = Problem::unsupported(
         "a single token other than this one is no text in particular",
         "write `!<name>*` or `!<name>+`: text in which the name does not occur",
     );
@@ -374,24 +368,22 @@ fn token(slice: &str, span: Range<usize>) -> Result<Item, Failure> {
     let name = slice.strip_prefix('!').unwrap_or(slice);
     let inner = &name[1..name.len() - 1];
     if inner.is_empty() {
-        let kind = SyntaxErrorKind::syntax("the token has no name", "write `<name>` or `<[id]>`");
+        let kind = Problem::syntax("the token has no name", "write `<name>` or `<[id]>`");
         return Err((span, kind));
     }
     let id = inner.strip_prefix('[').map(|rest| rest.strip_suffix(']').unwrap_or_default());
     if id.is_some_and(|id| {
         id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) || id.parse::<u32>().is_err()
     }) {
-        let kind = SyntaxErrorKind::syntax(
-            "`[…]` does not hold a token id",
-            "write `<[id]>` with a number of 32 bits",
-        );
+        let kind =
+            Problem::syntax("`[…]` does not hold a token id", "write `<[id]>` with a number of 32 bits");
         return Err((span, kind));
     }
     match (slice.starts_with('!'), id) {
         (false, _) => Ok(Item::Expr(Expr::Token(name.to_owned()))),
         (true, None) => Ok(Item::OtherToken(name.to_owned(), span)),
         (true, Some(_)) => {
-            let kind = SyntaxErrorKind::unsupported(
+            let kind = Problem::unsupported(
                 "a token's id does not say which text to leave out",
                 "write the token's name: `!<name>*`",
             );
@@ -409,7 +401,7 @@ fn literal(slice: &str, start: usize) -> Result<String, Failure> {
             let what = format!("U+{point:04X} is no character");
             let help =
                 "half of a surrogate pair stands for nothing; write the whole character, or `\\UNNNNNNNN`";
-            (span, SyntaxErrorKind::syntax(what, help))
+            (span, Problem::syntax(what, help))
         })?;
         text.push(character);
     }
@@ -431,10 +423,8 @@ fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
         characters.at += 1;
         let Some((to, end)) = characters.next()? else { continue };
         if to < from {
-            let kind = SyntaxErrorKind::syntax(
-                "the range is the wrong way round",
-                "write the smaller character first",
-            );
+            let kind =
+                Problem::syntax("the range is the wrong way round", "write the smaller character first");
             return Err((place.start..end.end, kind));
         }
         ranges.push((from, to));
@@ -443,11 +433,11 @@ fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
     // Halves of surrogate pairs are no characters.
     if ranges.iter().all(|&(from, to)| from >= 0xd800 && to <= 0xdfff) {
         let help = if negated { "write `.` for any character" } else { "write `\"\"` for the empty text" };
-        return Err((span, SyntaxErrorKind::syntax("no character is in this class", help)));
+        return Err((span, Problem::syntax("no character is in this class", help)));
     }
     if negated && first == characters.end {
         let help = "write `.` for any character";
-        return Err((span, SyntaxErrorKind::syntax("the class excludes nothing", help)));
+        return Err((span, Problem::syntax("the class excludes nothing", help)));
     }
     Ok(ranges)
 }
@@ -480,7 +470,7 @@ impl Characters<'_> {
                     let start = self.start + self.at;
                     let what = format!("`\\{}` is no escape", other.escape_debug());
                     let help = r#"there are \n \r \t \\ \" \[ \] \- \xNN \uNNNN \UNNNNNNNN"#;
-                    return Err((start..start + 1 + other.len_utf8(), SyntaxErrorKind::syntax(what, help)));
+                    return Err((start..start + 1 + other.len_utf8(), Problem::syntax(what, help)));
                 }
             },
             _ => (u32::from(first), first.len_utf8()),
@@ -499,7 +489,7 @@ impl Characters<'_> {
                 format!("`{}` is not followed by {digits} hexadecimal digits of a code point", &escape[..2]);
             (
                 start..start + 2,
-                SyntaxErrorKind::syntax(what, "write as many, with zeros in front; the largest is 10FFFF"),
+                Problem::syntax(what, "write as many, with zeros in front; the largest is 10FFFF"),
             )
         })
     }

@@ -5,6 +5,7 @@
 //! Which texts the notations read, and where they differ from their models, is told in `docs/grammars.md`.
 
 pub mod choice;
+mod compile;
 pub mod diagnostic;
 pub mod ebnf;
 pub mod gbnf;
@@ -15,6 +16,5 @@ pub mod regex;
 mod rules;
 mod tokens;
 
-pub use diagnostic::{SyntaxError, SyntaxErrorKind};
 pub use notation::Notation;
 pub use rules::{COUNT_LIMIT, LENGTH_LIMIT, NEST_LIMIT};

@@ -1,18 +1,16 @@
-//! Which notation a grammar's text is written in.
+//! The notations that a grammar's text may be written in.
 
-use super::{ebnf, gbnf, lark, SyntaxError, SyntaxErrorKind};
-use crate::grammar::{Grammar, GrammarBuilder, NodeId};
 use std::fmt;
 
 /// A notation for grammars.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Notation {
-    /// llama.cpp's: [`gbnf`].
+    /// llama.cpp's: [`gbnf`](super::gbnf).
     Gbnf,
-    /// That of the W3C or that of ISO: [`ebnf`].
+    /// That of the W3C or that of ISO: [`ebnf`](super::ebnf).
     Ebnf,
-    /// That of the Python library Lark: [`lark`].
+    /// That of the Python library Lark: [`lark`](super::lark).
     Lark,
 }
 
@@ -38,58 +36,6 @@ impl Notation {
     /// ```
     pub fn of_extension(extension: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|notation| notation.name().eq_ignore_ascii_case(extension))
-    }
-
-    /// The grammar that `text` describes.
-    ///
-    /// # Errors
-    ///
-    /// See [`SyntaxErrorKind`](super::SyntaxErrorKind).
-    pub fn compile(self, text: &str) -> Result<Grammar, SyntaxError> {
-        match self {
-            Notation::Gbnf => gbnf::compile(text),
-            Notation::Ebnf => ebnf::compile(text),
-            Notation::Lark => lark::compile(text),
-        }
-    }
-
-    /// The node of the texts that `text` describes, as a part of another grammar. The builder has
-    /// its rules by their names behind `prefix`, which tells them from those of other parts.
-    ///
-    /// ```
-    /// use hedgerow::grammar::GrammarBuilder;
-    /// use hedgerow::syntax::Notation;
-    /// let mut builder = GrammarBuilder::new();
-    /// let round = r#"root ::= "(" root ")" | "x""#;
-    /// let left = Notation::Gbnf.compile_into(&mut builder, "left.", round)?;
-    /// let square = r#"root ::= "[" root "]" | "y""#;
-    /// let right = Notation::Ebnf.compile_into(&mut builder, "right.", square)?;
-    /// let both = builder.nodes.seq(left, right);
-    /// let grammar = builder.build(both, None)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of [`compile`](Self::compile). A Lark grammar is a lexer and a parser for all of the
-    /// text and cannot be a part.
-    pub fn compile_into(
-        self,
-        builder: &mut GrammarBuilder,
-        prefix: &str,
-        text: &str,
-    ) -> Result<NodeId, SyntaxError> {
-        match self {
-            Notation::Gbnf => gbnf::compile_into(builder, prefix, text),
-            Notation::Ebnf => ebnf::compile_into(builder, prefix, text),
-            Notation::Lark => {
-                let kind = SyntaxErrorKind::unsupported(
-                    "a Lark grammar cannot be a part of another grammar: its lexer reads all of the text",
-                    "write the part as GBNF or EBNF",
-                );
-                Err(SyntaxError::new(self, text, (0..0, kind)))
-            }
-        }
     }
 }
 

@@ -1,23 +1,12 @@
 //! A regular expression as a grammar: the whole output matches it.
 
 use crate::automata::regex::{self, Anchoring};
-use crate::grammar::{Grammar, GrammarBuilder, GrammarError, NodeId};
+use crate::grammar::{CompileError, CompileErrorKind, Grammar, GrammarBuilder, NodeId};
 
 pub use crate::automata::regex::{Dialect, RegexError, RegexErrorKind};
 
-/// Why a pattern gave no grammar.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PatternError {
-    /// The pattern is not one, or asks for what is not regular.
-    #[error(transparent)]
-    Regex(#[from] RegexError),
-    /// The pattern matches nothing at all.
-    #[error(transparent)]
-    Grammar(#[from] GrammarError),
-}
-
-/// The grammar of the texts that `pattern` matches from their start to their end, as if written `^(?:pattern)$`.
+/// The grammar of the texts that `pattern` matches from their start to their end, as if written
+/// `^(?:pattern)$`.
 ///
 /// ```
 /// use hedgerow::syntax::regex::{compile, Dialect};
@@ -28,8 +17,9 @@ pub enum PatternError {
 ///
 /// # Errors
 ///
-/// See [`RegexErrorKind`]; and a pattern that matches nothing, such as `a^`.
-pub fn compile(pattern: &str, dialect: Dialect) -> Result<Grammar, PatternError> {
+/// A fault of the pattern, with the [`RegexError`] as its source, and [`CompileErrorKind::Empty`]
+/// for a pattern that matches nothing, such as `a^`.
+pub fn compile(pattern: &str, dialect: Dialect) -> Result<Grammar, CompileError> {
     let mut builder = GrammarBuilder::new();
     let root = compile_into(&mut builder, pattern, dialect)?;
     Ok(builder.build(root, None)?)
@@ -44,12 +34,12 @@ pub fn compile_into(
     builder: &mut GrammarBuilder,
     pattern: &str,
     dialect: Dialect,
-) -> Result<NodeId, PatternError> {
+) -> Result<NodeId, CompileError> {
     let language = regex::compile(&mut builder.nodes.languages, pattern, dialect, Anchoring::Full)?;
     let root = builder.nodes.terminal(language);
     if root == NodeId::NEVER {
-        let reason = format!("no text matches the pattern `{pattern}`");
-        return Err(GrammarError::Empty { reason }.into());
+        let message = format!("the grammar matches nothing: no text matches the pattern `{pattern}`");
+        return Err(CompileError::new(CompileErrorKind::Empty, message));
     }
     Ok(root)
 }
@@ -57,7 +47,8 @@ pub fn compile_into(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar::Node;
+    use crate::grammar::{Location, Node};
+    use std::error::Error;
 
     #[test]
     fn the_whole_text_matches() {
@@ -80,6 +71,12 @@ mod tests {
     fn errors() {
         let empty = compile("a^", Dialect::Ecma262).unwrap_err();
         assert_eq!(empty.to_string(), "the grammar matches nothing: no text matches the pattern `a^`");
-        assert!(matches!(compile("(", Dialect::Ecma262), Err(PatternError::Regex(_))));
+        assert_eq!(empty.kind(), CompileErrorKind::Empty);
+        let unclosed = compile("(", Dialect::Ecma262).unwrap_err();
+        assert_eq!(unclosed.kind(), CompileErrorKind::Syntax);
+        assert!(unclosed.source().is_some_and(|source| source.is::<RegexError>()));
+        let back = compile(r"(a)\1", Dialect::Ecma262).unwrap_err();
+        assert_eq!(back.kind(), CompileErrorKind::Unsupported);
+        assert_eq!(back.location(), Some(&Location::in_text(r"(a)\1", 3..5)));
     }
 }

@@ -15,9 +15,9 @@
 //!
 //! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
 
-use super::diagnostic::{line_column, similar, Failure, SyntaxErrorKind};
+use super::diagnostic::{similar, Failure, Problem};
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId};
+use crate::grammar::{line_column, Grammar, GrammarBuilder, NodeId, RuleId};
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -153,7 +153,7 @@ pub(super) struct Rule {
 pub(super) fn compile(text: &str, rules: Vec<Rule>, start: &str) -> Result<Grammar, Failure> {
     let mut builder = GrammarBuilder::new();
     let (root, place) = compile_into(&mut builder, "", text, rules, start)?;
-    builder.build(root, None).map_err(|error| (place, SyntaxErrorKind::Grammar(error)))
+    builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)))
 }
 
 /// The node of the rule named `start`, and where the rule is named. The builder has the rules by
@@ -171,14 +171,14 @@ pub(super) fn compile_into(
     for (i, rule) in rules.iter().enumerate() {
         if let Some(first) = index.insert(&rule.name, i) {
             let (first_line, _) = line_column(text, rules[first].span.start);
-            let kind = SyntaxErrorKind::DuplicateRule { name: rule.name.clone(), first_line };
+            let kind = Problem::DuplicateRule { name: rule.name.clone(), first_line };
             return Err((rule.span.clone(), kind));
         }
     }
     let references = resolve(rules, &index)?;
     let Some(&start) = index.get(start) else {
         let place = rules.first().map_or(0..0, |rule| rule.span.clone());
-        return Err((place, SyntaxErrorKind::MissingStart { name: start.to_owned() }));
+        return Err((place, Problem::MissingStart { name: start.to_owned() }));
     };
     let mut compiler = Compiler::new(rules, &index, builder, prefix);
     for component in components(&references, start) {
@@ -188,7 +188,7 @@ pub(super) fn compile_into(
     let root = compiler.node(root);
     if !builder.can_end(root) {
         let rule = &rules[endless(rules, &references, start)];
-        return Err((rule.span.clone(), SyntaxErrorKind::Empty { rule: rule.name.clone() }));
+        return Err((rule.span.clone(), Problem::Empty { rule: rule.name.clone() }));
     }
     Ok((root, rules[start].span.clone()))
 }
@@ -207,7 +207,7 @@ fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize
         });
         if let Some((name, span)) = undefined {
             let similar = similar(name, rules.iter().map(|rule| rule.name.as_str()));
-            let kind = SyntaxErrorKind::UndefinedRule { name: name.to_owned(), similar };
+            let kind = Problem::UndefinedRule { name: name.to_owned(), similar };
             return Err((span.clone(), kind));
         }
         found.sort_unstable();
@@ -412,7 +412,7 @@ impl<'r> Compiler<'r> {
     fn define(&mut self, rule: usize, node: NodeId) -> Result<(), Failure> {
         let Rule { span, .. } = &self.rules[rule];
         let id = self.declare(rule);
-        self.builder.define(id, node).map_err(|error| (span.clone(), SyntaxErrorKind::Grammar(error)))
+        self.builder.define(id, node).map_err(|error| (span.clone(), Problem::Grammar(error)))
     }
 
     fn declare(&mut self, rule: usize) -> RuleId {
@@ -597,7 +597,7 @@ impl<'r> Compiler<'r> {
                         Built::Regular(Regular { language, size: base.size + excluded.size, ..base })
                     }
                     _ => {
-                        let kind = SyntaxErrorKind::unsupported(
+                        let kind = Problem::unsupported(
                             "an exception is only possible between regular parts",
                             "neither side may refer to a recursive rule",
                         );

@@ -1,7 +1,8 @@
 //! The tokens of a text with their places, and how the parsers walk over them.
 
-use super::diagnostic::{line_column, Failure, SyntaxErrorKind};
+use super::diagnostic::{Failure, Problem};
 use super::rules::{LENGTH_LIMIT, NEST_LIMIT};
+use crate::grammar::line_column;
 use logos::Logos;
 use std::ops::Range;
 
@@ -27,7 +28,7 @@ impl<'t, T: Kind> Tokens<'t, T> {
         T: Logos<'t, Source = str, Error = (), Extras = ()>,
     {
         if text.len() > LENGTH_LIMIT {
-            return Err((0..0, SyntaxErrorKind::Length { given: text.len(), limit: LENGTH_LIMIT }));
+            return Err((0..0, Problem::Length { given: text.len(), limit: LENGTH_LIMIT }));
         }
         let mut tokens = Vec::new();
         for (token, span) in T::lexer(text).spanned() {
@@ -100,14 +101,14 @@ impl<'t, T: Kind> Tokens<'t, T> {
         self.depth += 1;
         match self.depth <= NEST_LIMIT {
             true => Ok(()),
-            false => Err((span.clone(), SyntaxErrorKind::Nesting { limit: NEST_LIMIT })),
+            false => Err((span.clone(), Problem::Nesting { limit: NEST_LIMIT })),
         }
     }
 
     /// Complains about the next token.
     pub fn unexpected(&self, expected: &str, help: impl Into<String>) -> Failure {
         let found = self.peek().map_or("the end of the text", Kind::describe);
-        (self.span(), SyntaxErrorKind::syntax(format!("expected {expected}, found {found}"), help))
+        (self.span(), Problem::syntax(format!("expected {expected}, found {found}"), help))
     }
 
     /// Takes what closes the group opened at `open`.

@@ -13,7 +13,7 @@ use crate::support::whole_masks::{schemas, texts};
 use hedgerow::decode::{Answer, ChatInput, ChatTemplate, Message};
 use hedgerow::engine::{Constraint, EngineError, Limits, Matcher, TokenFsm};
 use hedgerow::gguf::{GgufFile, GgufValue};
-use hedgerow::grammar::Grammar;
+use hedgerow::grammar::{Grammar, Location};
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::Notation;
@@ -85,8 +85,8 @@ fn rules(data: &[u8], notation: Notation) {
         Ok(grammar) => follow(&grammar, data),
         // The place of an error is inside the text.
         Err(error) => {
-            assert!(error.line() <= text.lines().count() + 1, "{error}");
-            let _ = error.to_string();
+            let Some(&Location::Text { line, .. }) = error.location() else { panic!("{error}") };
+            assert!(line <= text.lines().count() + 1 && !error.to_string().is_empty(), "{error}");
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::support::bytes::{accepts, byte_vocabulary};
 use crate::support::walk;
 use crate::support::walk::Random;
 use hedgerow::engine::Constraint;
-use hedgerow::grammar::KeyOrder;
-use hedgerow::schema::{compile, EscapePolicy, SchemaError, SchemaOptions};
+use hedgerow::grammar::{CompileError, CompileErrorKind, KeyOrder};
+use hedgerow::schema::{compile, EscapePolicy, SchemaOptions};
 use hedgerow::vocab::Vocabulary;
 use serde_json::{json, Value};
 
@@ -44,7 +44,7 @@ fn check(schema: &Value, instances: &[Value]) {
     }
 }
 
-fn refusal(schema: &Value, options: &SchemaOptions) -> SchemaError {
+fn refusal(schema: &Value, options: &SchemaOptions) -> CompileError {
     match compile(&schema.to_string(), options) {
         Ok(_) => panic!("{schema} compiles"),
         Err(error) => error,
@@ -83,7 +83,7 @@ fn impossible_strings_are_refused() {
             json!({"type": "array", "minItems": 1, "items": string}),
         ] {
             let error = refusal(&schema, &SchemaOptions::default());
-            assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{schema}: {error}");
+            assert!(error.kind() == CompileErrorKind::Empty, "{schema}: {error}");
         }
     }
     let schema =
@@ -93,10 +93,10 @@ fn impossible_strings_are_refused() {
     let options = SchemaOptions::default().escapes(EscapePolicy::NoUnicode);
     for value in [json!({"const": "\u{1}"}), json!({"type": "string", "pattern": "^\u{1}$"})] {
         let schema = json!({"type": "object", "required": ["a"], "properties": {"a": value}});
-        assert!(matches!(refusal(&schema, &options), SchemaError::Unsatisfiable { .. }), "{schema}");
+        assert!(refusal(&schema, &options).kind() == CompileErrorKind::Empty, "{schema}");
     }
     let schema = json!({"type": "object", "required": ["\u{1}"]});
-    assert!(matches!(refusal(&schema, &options), SchemaError::Unsatisfiable { .. }), "{schema}");
+    assert!(refusal(&schema, &options).kind() == CompileErrorKind::Empty, "{schema}");
 }
 
 /// Conditions between optional keys are kept side by side, so that many of them cost no more than a
@@ -145,7 +145,7 @@ fn conditions_on_presence_are_kept() {
     let nested = json!({"type": "object", "required": ["x"], "properties": {"x": schema}});
     for schema in [schema, nested] {
         let error = refusal(&schema, &SchemaOptions::default());
-        assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{schema}: {error}");
+        assert!(error.kind() == CompileErrorKind::Empty, "{schema}: {error}");
     }
 }
 
@@ -283,7 +283,7 @@ fn deep_nesting_compiles() {
     // A contradiction is found at any depth.
     let wrap = r#"{"type":"object","required":["a"],"properties":{"a":%}}"#;
     let error = compile(&nested(DEPTH, wrap, r#"{"enum":[]}"#), &SchemaOptions::default()).unwrap_err();
-    assert!(matches!(error, SchemaError::Unsatisfiable { .. }), "{error}");
+    assert!(error.kind() == CompileErrorKind::Empty, "{error}");
     // Beyond a limit, the error tells which keywords are nested.
     let not = nested(101, r#"{"not":{"anyOf":[{"required":["a"]},{"required":["b","c"]},%]}}"#, "{}");
     if let Err(error) = compile(&not, &SchemaOptions::default()) {
@@ -313,7 +313,7 @@ fn items_that_compete_leave_values_to_others() {
     items.push(json!({"enum": [3, 5]}));
     items.push(json!({"enum": [2, 9]}));
     let schema = json!({"type": "array", "uniqueItems": true, "minItems": 17, "prefixItems": items});
-    assert!(matches!(refusal(&schema, &SchemaOptions::default()), SchemaError::Unsatisfiable { .. }));
+    assert!(refusal(&schema, &SchemaOptions::default()).kind() == CompileErrorKind::Empty);
     let letters = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
     let items: Vec<Value> =
         (0..12).map(|i| json!({"enum": [letters[i], letters[i * 5 % 12], letters[i * 7 % 12]]})).collect();
@@ -340,7 +340,7 @@ fn distinct_numbers_of_any_size_are_told_apart() {
         assert_eq!(accepts(&constraint, text), accepted, "{text}");
     }
     let error = refusal(&json!({"properties": {"a": {"const": 0}}}), &SchemaOptions::default().fuel(0));
-    assert!(matches!(error, SchemaError::Fuel { .. }), "{error}");
+    assert!(error.kind() == CompileErrorKind::Limit, "{error}");
     let error = compile(r#"{"properties":{"a":{"enum":[[1e12345678901]]}}}"#, &SchemaOptions::default());
     assert_eq!(error.unwrap_err().pointer(), Some("#/properties/a/enum"));
 }
@@ -356,7 +356,7 @@ fn many_contained_items_are_required() {
     // The patterns overlap in too many ways, and an error says so before any output.
     let patterns = all((0..30).map(|i| json!({"contains": {"pattern": format!("x{i}")}})).collect());
     let refused = refusal(&patterns, &SchemaOptions::default());
-    assert!(matches!(refused, SchemaError::Fuel { .. } | SchemaError::Search { .. }), "{refused}");
+    assert!(refused.kind() == CompileErrorKind::Limit, "{refused}");
 }
 
 /// Hundreds of alternatives that a tag tells apart.

@@ -9,10 +9,10 @@ use crate::support::random_schema;
 use crate::support::walk;
 use crate::support::walk::Random;
 use hedgerow::engine::Constraint;
-use hedgerow::grammar::KeyOrder;
+use hedgerow::grammar::{CompileErrorKind, KeyOrder};
 use hedgerow::schema::{
-    compile, compile_with_warnings, AdditionalProperties, Draft, EscapePolicy, Numbers, SchemaError,
-    SchemaOptions, SchemaWarning, Strictness, Whitespace,
+    compile, compile_with_warnings, AdditionalProperties, Draft, EscapePolicy, Numbers, SchemaOptions,
+    SchemaWarning, Strictness, Whitespace,
 };
 use hedgerow::vocab::Vocabulary;
 use std::io::Read;
@@ -364,11 +364,11 @@ fn keywords_of_other_drafts() {
                     | "a list under `items`"
                     | "additionalItems",
                 ) => {
-                    assert!(matches!(compiled, Err(SchemaError::Malformed { .. })), "{of}");
+                    assert!(compiled.is_err_and(|error| error.kind() == CompileErrorKind::Syntax), "{of}");
                 }
                 // Without the keyword, the reference has no target.
                 (false, "$id" | "$anchor" | "$defs" | "$dynamicAnchor" | "definitions") => {
-                    assert!(matches!(compiled, Err(SchemaError::Reference { .. })), "{of}");
+                    assert!(compiled.is_err_and(|error| error.kind() == CompileErrorKind::Reference), "{of}");
                 }
                 (false, _) => {
                     let (_, warnings) = compiled.unwrap_or_else(|e| panic!("{of}: {e}"));

@@ -6,8 +6,10 @@
 
 use crate::support::{files, walk};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
-use hedgerow::grammar::Grammar;
-use hedgerow::syntax::{gbnf, Notation, SyntaxError, SyntaxErrorKind};
+use hedgerow::grammar::{CompileErrorKind, Grammar, Location};
+use hedgerow::schema::{self, SchemaOptions, Whitespace};
+use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::syntax::{choice, gbnf, Notation};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
 use std::cmp::Reverse;
@@ -151,14 +153,11 @@ fn gbnf_tokens() {
     }
 }
 
-fn said(error: SyntaxError) -> String {
-    error.to_string()
-}
-
 /// A snapshot of the errors for `texts`, as people see them.
 #[track_caller]
 fn errors(name: &str, notation: Notation, texts: &[&str]) {
-    let said: Vec<String> = texts.iter().map(|text| said(notation.compile(text).unwrap_err())).collect();
+    let said: Vec<String> =
+        texts.iter().map(|text| notation.compile(text).unwrap_err().to_string()).collect();
     insta::assert_snapshot!(name, said.join("\n\n"));
 }
 
@@ -224,9 +223,54 @@ fn gbnf_errors() {
 #[test]
 fn errors_carry_their_place() {
     let error = gbnf::compile("root ::= (\n  \"é\" x )").unwrap_err();
-    assert_eq!((error.line(), error.column(), error.span()), (2, 7, 18..19));
-    assert_eq!(error.notation(), Notation::Gbnf);
-    assert!(matches!(error.kind(), SyntaxErrorKind::UndefinedRule { name, .. } if name == "x"));
+    let place = match error.location() {
+        Some(Location::Text { line, column, span }) => (*line, *column, span.clone()),
+        place => panic!("{place:?}"),
+    };
+    assert_eq!(place, (2, 7, 18..19));
+    assert_eq!(error.kind(), CompileErrorKind::Reference);
+}
+
+#[test]
+fn every_front_end_gives_errors_of_the_same_kinds() {
+    use CompileErrorKind::{Empty, Limit, Option, Reference, Syntax, Unsupported};
+    let options = SchemaOptions::default;
+    let schema = |text: &str| schema::compile(text, &options());
+    let pattern = |text: &str| regex::compile(text, Dialect::Ecma262);
+    let deep = format!("root ::= {}\"a\"{}", "(".repeat(201), ")".repeat(201));
+    let long = "a".repeat((1 << 20) + 1);
+    let spaced = options().whitespace(Whitespace::Pretty(17));
+    let no_fuel = r#"{"oneOf": [{"type": "string"}, {"minLength": 1}]}"#;
+    let table = [
+        (schema("{"), Syntax),
+        (schema(r#"{"minimum": "1"}"#), Syntax),
+        (schema(r#"{"pattern": "(a)\\1"}"#), Unsupported),
+        (schema(r##"{"$ref": "#/$defs/a"}"##), Reference),
+        (schema("false"), Empty),
+        (schema::compile(no_fuel, &options().fuel(1)), Limit),
+        (schema::compile("{}", &spaced), Option),
+        (pattern("("), Syntax),
+        (pattern(r"(a)\1"), Unsupported),
+        (pattern("a^"), Empty),
+        (pattern(&long), Limit),
+        (choice::compile::<&str>(&[]), Empty),
+        (Notation::Gbnf.compile("root ::= ("), Syntax),
+        (Notation::Gbnf.compile("root ::= a"), Reference),
+        (Notation::Gbnf.compile("a ::= \"b\""), Reference),
+        (Notation::Gbnf.compile("root ::= root"), Empty),
+        (Notation::Gbnf.compile(&deep), Limit),
+        (Notation::Ebnf.compile("a = ? special ?;"), Unsupported),
+        (Notation::Lark.compile("start: /a/ /(b)\\1/"), Unsupported),
+        (Notation::Lark.compile("start: /a{2000000000}/"), Limit),
+        (Notation::Lark.compile("start: A\nA: /a+/ \"a\" A"), Unsupported),
+        (Notation::Lark.compile("start: N N\nN: /[a-z]+/"), Empty),
+    ];
+    for (index, (compiled, kind)) in table.into_iter().enumerate() {
+        let error = compiled.err().unwrap_or_else(|| panic!("row {index} compiles"));
+        assert_eq!(error.kind(), kind, "{error}");
+        let is_named = !matches!(kind, Option) && !error.to_string().starts_with("the grammar");
+        assert_eq!(error.location().is_some(), is_named, "{error}");
+    }
 }
 
 #[test]
@@ -531,7 +575,7 @@ fn lark_texts() {
     }
     // A template whose instances need ever larger instances is an error.
     let error = Notation::Lark.compile(table[table.len() - 1].0).unwrap_err();
-    assert!(matches!(error.kind(), SyntaxErrorKind::Grammar(_)), "{error}");
+    assert_eq!(error.kind(), CompileErrorKind::Limit, "{error}");
 }
 
 #[test]
@@ -734,10 +778,8 @@ fn mangled_texts_cause_no_panic() {
             Ok(_) => compiled += 1,
             Err(error) => {
                 let lines = mangled.split('\n').count();
-                assert!(
-                    error.line() >= 1 && error.line() <= lines && !error.to_string().is_empty(),
-                    "{mangled}"
-                );
+                let Some(&Location::Text { line, .. }) = error.location() else { panic!("{mangled}") };
+                assert!((1..=lines).contains(&line) && !error.to_string().is_empty(), "{mangled}");
             }
         }
     }

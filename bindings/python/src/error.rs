@@ -2,11 +2,8 @@
 
 use hedgerow::engine::EngineError;
 use hedgerow::engine::Interrupted;
-use hedgerow::grammar::GrammarError;
+use hedgerow::grammar::{CompileError, CompileErrorKind, GrammarError, Location};
 use hedgerow::sampling::SamplingError;
-use hedgerow::schema::SchemaError;
-use hedgerow::syntax::regex::PatternError;
-use hedgerow::syntax::{SyntaxError, SyntaxErrorKind};
 use hedgerow::vocab::VocabularyError;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -128,39 +125,16 @@ impl From<EngineError> for Failure {
     }
 }
 
-impl From<PatternError> for Failure {
-    fn from(error: PatternError) -> Self {
-        match error {
-            PatternError::Grammar(error) => error.into(),
-            error => Failure::new(Kind::Grammar, error.to_string()),
-        }
-    }
-}
-
-impl From<SyntaxError> for Failure {
-    fn from(error: SyntaxError) -> Self {
-        use SyntaxErrorKind::{Count, Length, Nesting};
+impl From<CompileError> for Failure {
+    fn from(error: CompileError) -> Self {
         let kind = match error.kind() {
-            SyntaxErrorKind::Grammar(GrammarError::Interrupted(why)) => return (*why).into(),
-            Nesting { .. } | Length { .. } | Count { .. } => Kind::Limit,
-            SyntaxErrorKind::Grammar(GrammarError::Limit { .. }) => Kind::Limit,
+            CompileErrorKind::Interrupted(why) => return why.into(),
+            CompileErrorKind::Limit => Kind::Limit,
+            CompileErrorKind::Option => Kind::Argument,
             _ => Kind::Grammar,
         };
-        let position = Some((error.line(), error.column()));
-        Failure { position, ..Failure::new(kind, error.to_string()) }
-    }
-}
-
-impl From<SchemaError> for Failure {
-    fn from(error: SchemaError) -> Self {
-        let kind = match error {
-            SchemaError::Interrupted(why) => return why.into(),
-            SchemaError::Fuel { .. } | SchemaError::Nesting { .. } => Kind::Limit,
-            SchemaError::Option { .. } => Kind::Argument,
-            _ => Kind::Grammar,
-        };
-        let position = match error {
-            SchemaError::Json { line, column, .. } => Some((line, column)),
+        let position = match error.location() {
+            Some(&Location::Text { line, column, .. }) => Some((line, column)),
             _ => None,
         };
         // The library writes pointers as fragments, with "#" in front.

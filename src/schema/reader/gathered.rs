@@ -1,12 +1,12 @@
 //! Keywords that say something together: what is kept while a schema's members are read, and what it comes to.
 
 use super::super::document::{Keyword, Types, What, NULL};
-use super::super::error::SchemaError;
 use super::super::json::{Kind, Value};
 use super::super::options::Draft;
 use super::table::Leaves;
 use super::{Member, Reader};
 use crate::automata::UNBOUNDED;
+use crate::grammar::CompileError;
 
 /// A bound of numbers as it is written.
 #[derive(Clone, Copy, Default)]
@@ -58,7 +58,7 @@ impl Gathered {
 
 impl Reader<'_> {
     /// The keywords that several members say together.
-    pub(super) fn finish(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+    pub(super) fn finish(&mut self, g: &Gathered) -> Result<(), CompileError> {
         self.note_what_stands_alone(g);
         if g.types != 0 {
             let null = if g.nullable.is_some() { NULL } else { 0 };
@@ -104,7 +104,7 @@ impl Reader<'_> {
         }
     }
 
-    fn finish_limit(&mut self, limit: Limit, make: fn(Value, bool) -> Keyword) -> Result<(), SchemaError> {
+    fn finish_limit(&mut self, limit: Limit, make: fn(Value, bool) -> Keyword) -> Result<(), CompileError> {
         // Draft 4's boolean says that the bound itself is outside.
         let flag = match limit.exclusive.map(|m| self.doc.json.kind(m.value)) {
             Some(Kind::Bool(flag)) => Some(flag),
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish_items(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+    fn finish_items(&mut self, g: &Gathered) -> Result<(), CompileError> {
         let (mut prefix, mut rest) = (g.prefix_items, g.items);
         if let Some(items) = rest.filter(|m| matches!(self.doc.json.kind(m.value), Kind::Array { .. })) {
             if items.draft == Draft::Y2020 || prefix.is_some() {
@@ -152,7 +152,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish_contains(&mut self, g: &Gathered) -> Result<(), SchemaError> {
+    fn finish_contains(&mut self, g: &Gathered) -> Result<(), CompileError> {
         let min = g.min_contains.map_or(Ok(1), |m| self.count(m))?;
         let max = g.max_contains.map_or(Ok(UNBOUNDED), |m| self.count(m))?;
         if let Some(contained) = g.contains {

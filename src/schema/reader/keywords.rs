@@ -4,7 +4,7 @@
 //! say it too ([`Gathered`]), or because an option or lenient mode dropped it.
 
 use super::super::document::{Keyword, Types, What, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
-use super::super::error::SchemaError;
+use super::super::error;
 use super::super::format::Format;
 use super::super::json::{Kind, Value};
 use super::super::options::{ContentEncoding, Draft, FormatPolicy, UnknownFormat};
@@ -12,8 +12,9 @@ use super::gathered::Gathered;
 use super::table::Leaves;
 use super::{Member, Reader};
 use crate::automata::Decimal;
+use crate::grammar::CompileError;
 
-type Read = Result<Option<Keyword>, SchemaError>;
+type Read = Result<Option<Keyword>, CompileError>;
 
 /// Divisors have at most this many digits before and behind the point.
 const DIVISOR_DIGITS: u32 = 15;
@@ -65,7 +66,7 @@ pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Gathered
     }
     let fits = |(digits, places)| digits < 10u64.pow(DIVISOR_DIGITS) && places <= DIVISOR_DIGITS;
     if !divisor.scaled().is_some_and(fits) {
-        reader.unsupported(member, format!("the divisor has more than {DIVISOR_DIGITS} digits"))?;
+        reader.unsupported(member, &format!("the divisor has more than {DIVISOR_DIGITS} digits"))?;
         return Ok(None);
     }
     Ok(Some(Keyword::MultipleOf(member.value)))
@@ -83,7 +84,7 @@ pub(super) fn string_pattern(reader: &mut Reader<'_>, member: Member, g: &mut Ga
             }
         }
         Err(reason) => {
-            reader.unsupported(member, reason)?;
+            reader.unsupported(member, &reason)?;
             return Ok(None);
         }
     }
@@ -103,7 +104,7 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) 
         }
         Some(format) => return Ok(Some(Keyword::Format(format))),
         None if reader.options.unknown_format == UnknownFormat::Refuse => {
-            reader.unsupported(member, format!("the format `{name}` is not known"))?;
+            reader.unsupported(member, &format!("the format `{name}` is not known"))?;
         }
         None => reader.note(member, What::UnknownFormat),
     }
@@ -139,7 +140,7 @@ pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mu
     for i in 0..reader.doc.json.member_count(member.value) {
         let pattern = reader.doc.json.member_key(member.value, i).to_owned();
         if let Err(reason) = reader.pattern(&pattern) {
-            reader.unsupported(member, reason)?;
+            reader.unsupported(member, &reason)?;
             reader.without_patterns.insert(member.schema);
             return Ok(Some(Keyword::Unknown));
         }
@@ -168,23 +169,19 @@ pub(super) fn dependent_required(reader: &mut Reader<'_>, member: Member, _: &mu
 pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
     let target = reader.text(member)?;
     let found = reader.doc.references.resolve(&mut reader.doc.json, member.resource, &target);
-    let error = |reader: &Reader<'_>, reason: String| SchemaError::Reference {
-        pointer: reader.error_place(member),
-        keyword: member.name.to_owned(),
-        target: target.clone(),
-        reason,
+    let error = |reader: &Reader<'_>, reason: &str| {
+        error::unresolved(reader.error_place(member), member.name, &target, reason)
     };
     let found = match found {
         Ok(found) => found,
         Err(reason) => {
-            let error = error(reader, reason);
+            let error = error(reader, &reason);
             reader.unless_lenient(member, error)?;
             return Ok(Some(Keyword::Unknown));
         }
     };
     if !matches!(reader.doc.json.kind(found), Kind::Object { .. } | Kind::Bool(_)) {
-        let reason = "which is not a schema (an object, `true` or `false`)".to_owned();
-        return Err(error(reader, reason));
+        return Err(error(reader, "which is not a schema (an object, `true` or `false`)"));
     }
     let home = reader.doc.references.enclosing_resource(&reader.doc.json, found);
     reader.enqueue(found, home);
@@ -236,7 +233,7 @@ impl Reader<'_> {
         })
     }
 
-    fn text(&self, member: Member) -> Result<String, SchemaError> {
+    fn text(&self, member: Member) -> Result<String, CompileError> {
         let text = self.doc.json.as_str(member.value).map(str::to_owned);
         text.ok_or_else(|| self.malformed(member, "must be a string"))
     }
@@ -262,7 +259,7 @@ impl Reader<'_> {
     fn each_dependency(
         &mut self,
         member: Member,
-        check: impl Fn(&mut Self, Value) -> Result<(), SchemaError>,
+        check: impl Fn(&mut Self, Value) -> Result<(), CompileError>,
     ) -> Read {
         if !self.doc.json.is_object(member.value) {
             return Err(self.malformed(member, "must be an object"));

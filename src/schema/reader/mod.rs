@@ -20,11 +20,12 @@ mod table;
 
 use super::document::{Document, Keyword, Note, Record, What};
 use super::envelope;
-use super::error::SchemaError;
+use super::error;
 use super::json::{Json, Kind, Value};
 use super::options::{Draft, SchemaOptions, Strictness};
 use super::reference::References;
 use crate::automata::{Decimal, ExprPool, UNBOUNDED};
+use crate::grammar::CompileError;
 use gathered::Gathered;
 use hashbrown::{HashMap, HashSet};
 use table::{Leaves, Role, Row};
@@ -39,13 +40,10 @@ pub(super) fn read(
     text: &str,
     options: &SchemaOptions,
     pool: &mut ExprPool,
-) -> Result<(Document, Vec<Note>), SchemaError> {
+) -> Result<(Document, Vec<Note>), CompileError> {
     if !matches!(json.kind(root), Kind::Object { .. } | Kind::Bool(_)) {
-        return Err(SchemaError::Malformed {
-            pointer: format!("#{}", json.pointer(root)),
-            keyword: "schema".to_owned(),
-            reason: "must be an object, `true` or `false`".to_owned(),
-        });
+        let pointer = format!("#{}", json.pointer(root));
+        return Err(error::malformed(pointer, "schema", "must be an object, `true` or `false`"));
     }
     let has_effect = |(name, _): (&str, Value)| table::find(name).is_some_and(Row::has_effect);
     envelope::refuse_holders(&json, root, json.members(root).any(has_effect))?;
@@ -113,7 +111,7 @@ impl Reader<'_> {
         }
     }
 
-    fn schema(&mut self, schema: Value, outer: Value) -> Result<(), SchemaError> {
+    fn schema(&mut self, schema: Value, outer: Value) -> Result<(), CompileError> {
         let first = self.doc.keywords.len() as u32;
         let mut inhabited = true;
         match self.doc.json.kind(schema) {
@@ -132,7 +130,7 @@ impl Reader<'_> {
     }
 
     /// Reads the members; says whether some value obviously satisfies the schema.
-    fn object_schema(&mut self, schema: Value, outer: Value, len: u32) -> Result<bool, SchemaError> {
+    fn object_schema(&mut self, schema: Value, outer: Value, len: u32) -> Result<bool, CompileError> {
         let resource = self.doc.references.resource_at(schema).unwrap_or(outer);
         self.doc.records[schema.0 as usize].resource = resource.0;
         let draft = self.doc.references.draft(resource);
@@ -178,7 +176,7 @@ impl Reader<'_> {
         leaves: Leaves,
         role: Role,
         gathered: &mut Gathered,
-    ) -> Result<(), SchemaError> {
+    ) -> Result<(), CompileError> {
         let keyword = match role {
             Role::Annotation => return Ok(()),
             Role::Own(read) => match read(self, member, gathered)? {
@@ -218,12 +216,12 @@ impl Reader<'_> {
 
     // --- what values must be ------------------------------------------------------------------------------
 
-    fn subschema(&mut self, member: Member) -> Result<Value, SchemaError> {
+    fn subschema(&mut self, member: Member) -> Result<Value, CompileError> {
         self.subschema_at(member, member.value)
     }
 
     /// A schema at or below the member.
-    fn subschema_at(&mut self, member: Member, value: Value) -> Result<Value, SchemaError> {
+    fn subschema_at(&mut self, member: Member, value: Value) -> Result<Value, CompileError> {
         match self.doc.json.kind(value) {
             Kind::Object { .. } | Kind::Bool(_) => {
                 self.enqueue(value, member.resource);
@@ -234,7 +232,7 @@ impl Reader<'_> {
     }
 
     /// Reads the list; says how many schemas it has.
-    fn subschema_list(&mut self, member: Member) -> Result<u32, SchemaError> {
+    fn subschema_list(&mut self, member: Member) -> Result<u32, CompileError> {
         let Kind::Array { len, .. } = self.doc.json.kind(member.value) else {
             return Err(self.malformed(member, "must be an array of schemas"));
         };
@@ -245,7 +243,7 @@ impl Reader<'_> {
         Ok(len)
     }
 
-    fn subschema_map(&mut self, member: Member) -> Result<(), SchemaError> {
+    fn subschema_map(&mut self, member: Member) -> Result<(), CompileError> {
         let Kind::Object { len, .. } = self.doc.json.kind(member.value) else {
             return Err(self.malformed(member, "must be an object of schemas"));
         };
@@ -256,7 +254,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn count(&self, member: Member) -> Result<u32, SchemaError> {
+    fn count(&self, member: Member) -> Result<u32, CompileError> {
         let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
         match decimal {
             Some(d) if d.is_integer() && !d.is_negative() => Ok(d.to_u32().unwrap_or(UNBOUNDED)),
@@ -264,7 +262,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&self, member: Member) -> Result<Decimal, SchemaError> {
+    fn number(&self, member: Member) -> Result<Decimal, CompileError> {
         let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
         decimal.ok_or_else(|| self.malformed(member, "must be a number"))
     }
@@ -275,16 +273,12 @@ impl Reader<'_> {
         format!("{}/{}", self.doc.place(member.schema), member.name)
     }
 
-    fn malformed(&self, member: Member, reason: impl Into<String>) -> SchemaError {
-        SchemaError::Malformed {
-            pointer: self.error_place(member),
-            keyword: member.name.to_owned(),
-            reason: reason.into(),
-        }
+    fn malformed(&self, member: Member, reason: &str) -> CompileError {
+        error::malformed(self.error_place(member), member.name, reason)
     }
 
     /// An error, or a note in lenient mode.
-    fn unless_lenient(&mut self, member: Member, error: SchemaError) -> Result<(), SchemaError> {
+    fn unless_lenient(&mut self, member: Member, error: CompileError) -> Result<(), CompileError> {
         if self.options.strictness == Strictness::Lenient {
             self.note(member, What::Dropped);
             self.dropped.push(member.schema);
@@ -293,12 +287,8 @@ impl Reader<'_> {
         Err(error)
     }
 
-    fn unsupported(&mut self, member: Member, reason: impl Into<String>) -> Result<(), SchemaError> {
-        let error = SchemaError::Unsupported {
-            pointer: self.error_place(member),
-            keyword: member.name.to_owned(),
-            reason: reason.into(),
-        };
+    fn unsupported(&mut self, member: Member, reason: &str) -> Result<(), CompileError> {
+        let error = error::unsupported(self.error_place(member), member.name, reason);
         self.unless_lenient(member, error)
     }
 

@@ -4,11 +4,11 @@
 
 use super::super::document::Keyword;
 use super::super::drafts::Drafts;
-use super::super::error::SchemaError;
 use super::super::json::Value;
 use super::super::options::Draft;
 use super::gathered::Gathered;
 use super::{keywords, Member, Reader};
+use crate::grammar::CompileError;
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
@@ -42,7 +42,7 @@ pub(super) enum Role {
     /// Kept until all members have been seen, since others have a say.
     Kept(fn(&mut Gathered) -> &mut Option<Member>),
     /// By a rule of its own.
-    Own(fn(&mut Reader<'_>, Member, &mut Gathered) -> Result<Option<Keyword>, SchemaError>),
+    Own(fn(&mut Reader<'_>, Member, &mut Gathered) -> Result<Option<Keyword>, CompileError>),
 }
 
 /// One row.

@@ -13,7 +13,7 @@
 
 use super::unquoted;
 use crate::automata::UNBOUNDED;
-use crate::syntax::diagnostic::{Failure, SyntaxErrorKind};
+use crate::syntax::diagnostic::{Failure, Problem};
 use crate::syntax::rules::{Expr, Rule, COUNT_LIMIT};
 use crate::syntax::tokens::{Kind, Tokens};
 use hashbrown::HashSet;
@@ -128,7 +128,7 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
         }
         _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
     };
-    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
@@ -238,7 +238,7 @@ impl Parser<'_> {
         }
         let span = self.tokens.span();
         let count = self.tokens.slice().parse().ok().filter(|&n: &u32| n <= COUNT_LIMIT);
-        let count = count.ok_or((span, SyntaxErrorKind::Count { limit: COUNT_LIMIT }))?;
+        let count = count.ok_or((span, Problem::Count { limit: COUNT_LIMIT }))?;
         self.tokens.advance();
         const HELP: &str = "a count is written `3 * x`";
         if !self.tokens.take(Token::Times) {
@@ -263,14 +263,11 @@ impl Parser<'_> {
             }
             Some(Token::Special) => {
                 let help = "say in rules what it stands for; `[ … ]` makes something optional";
-                return Err((
-                    span,
-                    SyntaxErrorKind::unsupported("special sequences have no meaning here", help),
-                ));
+                return Err((span, Problem::unsupported("special sequences have no meaning here", help)));
             }
             Some(Token::Times) => {
                 let help = "none or more is written `{ x }`, three times `3 * x`";
-                return Err((span, SyntaxErrorKind::syntax("there is no count before `*`", help)));
+                return Err((span, Problem::syntax("there is no count before `*`", help)));
             }
             Some(Token::Open) => (Token::Close, 1, 1),
             Some(Token::OpenOption) => (Token::CloseOption, 0, 1),

@@ -6,10 +6,10 @@
 mod iso;
 mod w3c;
 
-use super::diagnostic::{Failure, SyntaxError, SyntaxErrorKind};
+use super::diagnostic::{compile_error, Failure, Problem};
 use super::notation::Notation;
 use super::rules::{self, Rule};
-use crate::grammar::{Grammar, GrammarBuilder, NodeId};
+use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
 
 /// The grammar that an EBNF text describes.
 ///
@@ -17,16 +17,16 @@ use crate::grammar::{Grammar, GrammarBuilder, NodeId};
 /// use hedgerow::syntax::ebnf;
 /// ebnf::compile("list ::= '[' (item (',' item)*)? ']'\nitem ::= [0-9]+ | list")?;
 /// ebnf::compile("list = '[', [ item, { ',', item } ], ']'; item = digit, { digit } | list; digit = '0' | '1';")?;
-/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// The text is not EBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
-/// [`SyntaxErrorKind`].
-pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
+/// [`CompileErrorKind`](crate::grammar::CompileErrorKind).
+pub fn compile(text: &str) -> Result<Grammar, CompileError> {
     let grammar = parse(text).and_then(|(rules, start)| rules::compile(text, rules, &start));
-    grammar.map_err(|failure| SyntaxError::new(Notation::Ebnf, text, failure))
+    grammar.map_err(|failure| compile_error(Notation::Ebnf, text, failure))
 }
 
 /// The node of the grammar's texts as a part of another grammar, with `prefix` before the names of
@@ -35,11 +35,11 @@ pub(super) fn compile_into(
     builder: &mut GrammarBuilder,
     prefix: &str,
     text: &str,
-) -> Result<NodeId, SyntaxError> {
+) -> Result<NodeId, CompileError> {
     let compile = |(rules, start): (Vec<Rule>, String)| {
         rules::compile_into(builder, prefix, text, rules, &start).map(|(node, _)| node)
     };
-    parse(text).and_then(compile).map_err(|failure| SyntaxError::new(Notation::Ebnf, text, failure))
+    parse(text).and_then(compile).map_err(|failure| compile_error(Notation::Ebnf, text, failure))
 }
 
 /// The rules, and the name of the first.
@@ -50,7 +50,7 @@ fn parse(text: &str) -> Result<(Vec<Rule>, String), Failure> {
 }
 
 fn start(rules: &[Rule]) -> Result<&str, Failure> {
-    let no_rule = SyntaxErrorKind::syntax("there is no rule", "write `name ::= …` or `name = … ;`");
+    let no_rule = Problem::syntax("there is no rule", "write `name ::= …` or `name = … ;`");
     rules.first().map(|rule| rule.name.as_str()).ok_or((0..0, no_rule))
 }
 

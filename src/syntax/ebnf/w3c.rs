@@ -9,7 +9,7 @@
 
 use super::unquoted;
 use crate::automata::UNBOUNDED;
-use crate::syntax::diagnostic::{Failure, SyntaxErrorKind};
+use crate::syntax::diagnostic::{Failure, Problem};
 use crate::syntax::rules::{normalised, Expr, Rule, LAST};
 use crate::syntax::tokens::{Kind, Tokens};
 use logos::Logos;
@@ -84,7 +84,7 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
         }
         _ => (format!("`{}` begins nothing", first.escape_debug()), "text stands in quotes"),
     };
-    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
@@ -167,7 +167,7 @@ impl Parser<'_> {
                 if char::from_u32(point).is_none() {
                     return Err((
                         span,
-                        SyntaxErrorKind::syntax(
+                        Problem::syntax(
                             "this is half of a surrogate pair",
                             "write the character that the pair stands for",
                         ),
@@ -187,10 +187,7 @@ impl Parser<'_> {
             }
             Some(Token::Star | Token::Plus | Token::Question) => {
                 let what = format!("there is nothing to repeat before `{slice}`");
-                return Err((
-                    span,
-                    SyntaxErrorKind::syntax(what, "write it behind a literal, class, name or group"),
-                ));
+                return Err((span, Problem::syntax(what, "write it behind a literal, class, name or group")));
             }
             _ => return Ok(None),
         };
@@ -219,9 +216,10 @@ impl Parser<'_> {
 }
 
 fn code_point(digits: &str, span: Range<usize>) -> Result<u32, Failure> {
-    u32::from_str_radix(digits, 16).ok().filter(|&point| point <= LAST).ok_or_else(|| {
-        (span, SyntaxErrorKind::syntax("there is no such code point", "the largest is `#x10FFFF`"))
-    })
+    u32::from_str_radix(digits, 16)
+        .ok()
+        .filter(|&point| point <= LAST)
+        .ok_or_else(|| (span, Problem::syntax("there is no such code point", "the largest is `#x10FFFF`")))
 }
 
 /// The characters of a class in its brackets, sorted and disjoint; never none.
@@ -252,10 +250,8 @@ fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
             to = next(&mut at)?.unwrap_or(from);
         }
         if to < from {
-            let kind = SyntaxErrorKind::syntax(
-                "the range is the wrong way round",
-                "write the smaller character first",
-            );
+            let kind =
+                Problem::syntax("the range is the wrong way round", "write the smaller character first");
             return Err((start..span.start + at, kind));
         }
         ranges.push((from, to));
@@ -264,7 +260,7 @@ fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
     if ranges.iter().all(|&(from, to)| from >= 0xd800 && to <= 0xdfff) {
         return Err((
             span,
-            SyntaxErrorKind::syntax("no character is in this class", "write `''` for the empty text"),
+            Problem::syntax("no character is in this class", "write `''` for the empty text"),
         ));
     }
     Ok(ranges)

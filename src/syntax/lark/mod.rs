@@ -21,10 +21,10 @@ mod pattern;
 mod rules;
 mod terminals;
 
-use super::diagnostic::{similar, Failure, SyntaxError, SyntaxErrorKind};
+use super::diagnostic::{compile_error, similar, Failure, Problem};
 use super::notation::Notation;
 use crate::grammar::lexed::{Lexing, Production, Symbol};
-use crate::grammar::{Grammar, GrammarBuilder, GrammarError, Lexed};
+use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed};
 use rules::Productions;
 
 /// The rule that outputs start from if no other is named.
@@ -43,7 +43,7 @@ const SEARCH_LIMIT: u64 = 200_000;
 ///     sum: NUMBER ("+" NUMBER)*
 ///     %import my.numbers.NUMBER
 /// "#, &options)?;
-/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -84,15 +84,15 @@ impl Options {
 ///     %import common (NUMBER, WS)
 ///     %ignore WS
 /// "#)?;
-/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// The text is no Lark grammar, a rule or terminal is missing or defined twice, a terminal may be
 /// empty, nothing matches, something is not supported, or a limit is exceeded; see
-/// [`SyntaxErrorKind`].
-pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
+/// [`CompileErrorKind`](crate::grammar::CompileErrorKind).
+pub fn compile(text: &str) -> Result<Grammar, CompileError> {
     compile_with(text, &Options::default())
 }
 
@@ -101,8 +101,8 @@ pub fn compile(text: &str) -> Result<Grammar, SyntaxError> {
 /// # Errors
 ///
 /// As [`compile`]; and a module is missing or wrong.
-pub fn compile_with(text: &str, options: &Options) -> Result<Grammar, SyntaxError> {
-    grammar(text, options).map_err(|failure| SyntaxError::new(Notation::Lark, text, failure))
+pub fn compile_with(text: &str, options: &Options) -> Result<Grammar, CompileError> {
+    grammar(text, options).map_err(|failure| compile_error(Notation::Lark, text, failure))
 }
 
 /// The modules that a Lark text imports from, by the names that [`Options::module`] takes; `common`
@@ -114,14 +114,14 @@ pub fn compile_with(text: &str, options: &Options) -> Result<Grammar, SyntaxErro
 /// let text = "start: A B\n%import .names.A\n%import common.WS";
 /// assert_eq!(lark::imports(text, "")?, ["names", "common"]);
 /// assert_eq!(lark::imports(text, "folder.module")?, ["folder.names", "common"]);
-/// # Ok::<(), hedgerow::syntax::SyntaxError>(())
+/// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// The text is no Lark grammar.
-pub fn imports(text: &str, name: &str) -> Result<Vec<String>, SyntaxError> {
-    modules::imports(text, name).map_err(|failure| SyntaxError::new(Notation::Lark, text, failure))
+pub fn imports(text: &str, name: &str) -> Result<Vec<String>, CompileError> {
+    modules::imports(text, name).map_err(|failure| compile_error(Notation::Lark, text, failure))
 }
 
 fn grammar(text: &str, options: &Options) -> Result<Grammar, Failure> {
@@ -130,14 +130,14 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, Failure> {
         let place = definitions.rules.values().map(|rule| rule.span.clone()).min_by_key(|span| span.start);
         let name = options.start.clone();
         if let Some(near) = similar(&name, definitions.order.iter().map(String::as_str)) {
-            let kind = SyntaxErrorKind::UndefinedRule { name, similar: Some(near) };
+            let kind = Problem::UndefinedRule { name, similar: Some(near) };
             return Err((place.unwrap_or(0..0), kind));
         }
-        return Err((place.unwrap_or(0..0), SyntaxErrorKind::MissingStart { name }));
+        return Err((place.unwrap_or(0..0), Problem::MissingStart { name }));
     };
     if !start.parameters.is_empty() {
         let what = format!("outputs cannot start from the template `{}`", start.name);
-        return Err((start.span.clone(), SyntaxErrorKind::syntax(what, "start from a rule that uses it")));
+        return Err((start.span.clone(), Problem::syntax(what, "start from a rule that uses it")));
     }
     let mut productions = Productions::new(&definitions);
     let first = productions.write(start)?;
@@ -158,27 +158,27 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, Failure> {
         .filter(|p| p.body.iter().all(|s| !matches!(s, Symbol::Lexeme(l) if lexemes[*l as usize].ignored)))
         .collect();
     let failed = |error| match error {
-        GrammarError::Empty { .. } => SyntaxErrorKind::Empty { rule: start.name.clone() },
-        error => SyntaxErrorKind::Grammar(error),
+        GrammarError::Empty { .. } => Problem::Empty { rule: start.name.clone() },
+        error => Problem::Grammar(error),
     };
     let lexed = Lexed::new(lexemes, productions.rules.clone(), read, first)
         .map_err(|error| (start.span.clone(), failed(error)))?;
     let mut lexing = Lexing::new(SEARCH_LIMIT);
     let exhausted = |limit| {
         let error = GrammarError::Limit { what: "states searched for a text of the grammar", limit };
-        (start.span.clone(), SyntaxErrorKind::Grammar(error))
+        (start.span.clone(), Problem::Grammar(error))
     };
     match lexing.has_text(&lexed, pool).map_err(|error| exhausted(error.limit))? {
         Ok(()) => {}
-        Err(None) => return Err((start.span.clone(), SyntaxErrorKind::Endless { rule: start.name.clone() })),
+        Err(None) => return Err((start.span.clone(), Problem::Endless { rule: start.name.clone() })),
         Err(Some((state, second))) => {
             let second = lexed.lexeme(second).name.to_string();
             let kind = match lexed.parser.symbol(state) {
                 Some(Symbol::Lexeme(first)) => {
                     let first = lexed.lexeme(first).name.to_string();
-                    SyntaxErrorKind::Swallowed { first, second: second.clone() }
+                    Problem::Swallowed { first, second: second.clone() }
                 }
-                _ => SyntaxErrorKind::Swallowed { first: second.clone(), second: second.clone() },
+                _ => Problem::Swallowed { first: second.clone(), second: second.clone() },
             };
             return Err((productions.place(&second), kind));
         }

@@ -6,7 +6,8 @@
 use super::parse::{is_terminal, parse, Definition, Expr, Module, Statement};
 use super::terminals::{self, Source, Terminal};
 use super::Options;
-use crate::syntax::diagnostic::{line_column, similar, Failure, SyntaxErrorKind};
+use crate::grammar::line_column;
+use crate::syntax::diagnostic::{similar, Failure, Problem};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
@@ -73,7 +74,7 @@ impl Reader<'_> {
         if self.count > DEFINITION_LIMIT {
             let limit = DEFINITION_LIMIT as u64;
             let error = crate::grammar::GrammarError::Limit { what: "definitions", limit };
-            return Err((0..0, SyntaxErrorKind::Grammar(error)));
+            return Err((0..0, Problem::Grammar(error)));
         }
         // One import after the other of what comes from one module, as one.
         let mut modules: Vec<(Module, Vec<Imported>)> = Vec::new();
@@ -138,17 +139,17 @@ impl Reader<'_> {
             }
             let what = format!("there is no module `{full}`");
             let help = "only `common` is there by itself; give the grammar's text under this name, as a file with `--import-dir`";
-            return Err((place, SyntaxErrorKind::unsupported(what, help)));
+            return Err((place, Problem::unsupported(what, help)));
         };
         if self.open.contains(&full) || self.open.len() as u32 >= NEST_LIMIT {
             let what = format!("the module `{full}` imports from itself, or through too many others");
-            return Err((place, SyntaxErrorKind::unsupported(what, "leave out one of the imports")));
+            return Err((place, Problem::unsupported(what, "leave out one of the imports")));
         }
         self.open.push(full.clone());
         let inner = self.module(text, &full).map_err(|(span, kind)| {
             let (line, _) = line_column(text, span.start.min(text.len()));
             let what = format!("in the module `{full}`, line {line}: {kind}");
-            (place.clone(), SyntaxErrorKind::syntax(what, kind.help()))
+            (place.clone(), Problem::told(kind.kind(), what, kind.help()))
         })?;
         self.open.pop();
         let prefix = module.path.replace('.', "__");
@@ -166,7 +167,7 @@ impl Reader<'_> {
                     Some(similar) => format!("it has `{similar}`"),
                     None => "import what it defines".to_owned(),
                 };
-                return Err((span.clone(), SyntaxErrorKind::syntax(what, help)));
+                return Err((span.clone(), Problem::syntax(what, help)));
             }
         }
         let used = used(&inner, names);
@@ -210,7 +211,7 @@ fn claim(
         None => Ok(()),
         Some(first) => {
             let (first_line, _) = line_column(text, first.start);
-            Err((span.clone(), SyntaxErrorKind::DuplicateRule { name: name.to_owned(), first_line }))
+            Err((span.clone(), Problem::DuplicateRule { name: name.to_owned(), first_line }))
         }
     }
 }
@@ -223,7 +224,7 @@ fn define(found: &mut Definitions, definition: Definition) -> Result<(), Failure
     }
     let Definition { name, span, parameters, priority, body } = definition;
     if !parameters.is_empty() {
-        let kind = SyntaxErrorKind::unsupported("templates of terminals are not supported", "make it a rule");
+        let kind = Problem::unsupported("templates of terminals are not supported", "make it a rule");
         return Err((span, kind));
     }
     found.terminals.insert(name, Terminal { span, priority, source: Source::Written(body) });
@@ -239,10 +240,7 @@ fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(
     let what = format!("there is no `{name}` to {verb}");
     Err((
         span.clone(),
-        SyntaxErrorKind::syntax(
-            what,
-            "import it, or define it before; otherwise leave out the `%` and its word",
-        ),
+        Problem::syntax(what, "import it, or define it before; otherwise leave out the `%` and its word"),
     ))
 }
 
@@ -252,7 +250,7 @@ fn extend(found: &mut Definitions, definition: Definition) -> Result<(), Failure
     if let Some(rule) = found.rules.get_mut(&name) {
         if rule.parameters != parameters {
             let what = format!("`{name}` is extended with other parameters");
-            return Err((span, SyntaxErrorKind::syntax(what, "write those of its definition")));
+            return Err((span, Problem::syntax(what, "write those of its definition")));
         }
         rule.body = Expr::Alt(vec![body, rule.body.clone()]);
     } else if let Some(terminal) = found.terminals.get_mut(&name) {
@@ -261,7 +259,7 @@ fn extend(found: &mut Definitions, definition: Definition) -> Result<(), Failure
             Source::Common(common) => Expr::Common(common),
             Source::Declared => {
                 let what = format!("`{name}` is only declared and cannot be extended");
-                return Err((span, SyntaxErrorKind::syntax(what, "override it")));
+                return Err((span, Problem::syntax(what, "override it")));
             }
         };
         terminal.source = Source::Written(Expr::Alt(vec![body, old]));
@@ -292,10 +290,8 @@ fn used(inner: &Definitions, names: &[(String, String, Range<usize>)]) -> HashSe
 /// A terminal's expression with those of the terminals it refers to written into it.
 fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, Failure> {
     if depth > NEST_LIMIT {
-        let kind = SyntaxErrorKind::unsupported(
-            "a terminal refers to itself, or through too many others",
-            "make it a rule",
-        );
+        let kind =
+            Problem::unsupported("a terminal refers to itself, or through too many others", "make it a rule");
         return Err((0..0, kind));
     }
     let all = |parts: &[Expr]| {

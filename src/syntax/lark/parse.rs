@@ -2,7 +2,7 @@
 
 use super::terminals::Common;
 use crate::automata::UNBOUNDED;
-use crate::syntax::diagnostic::{Failure, SyntaxErrorKind};
+use crate::syntax::diagnostic::{Failure, Problem};
 use crate::syntax::rules::COUNT_LIMIT;
 use crate::syntax::tokens::{Kind, Tokens};
 use logos::Logos;
@@ -243,7 +243,7 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
             "rules have lower-case names, terminals upper-case ones; text stands in double quotes",
         ),
     };
-    (span.start..span.start + first.len_utf8(), SyntaxErrorKind::syntax(what, help))
+    (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
@@ -302,10 +302,7 @@ impl Parser<'_> {
                 let what = format!("`{}` is not supported", self.tokens.slice());
                 return Err((
                     span,
-                    SyntaxErrorKind::unsupported(
-                        what,
-                        "there are %import, %ignore, %override, %extend and %declare",
-                    ),
+                    Problem::unsupported(what, "there are %import, %ignore, %override, %extend and %declare"),
                 ));
             }
             _ => return Err(self.tokens.unexpected("a rule, a terminal or a statement", RULE)),
@@ -456,7 +453,7 @@ impl Parser<'_> {
             }
             Some(Token::Star | Token::Plus | Token::Question | Token::Tilde) => {
                 let what = format!("there is nothing to repeat before `{slice}`");
-                Err((span, SyntaxErrorKind::syntax(what, "write it behind a string, name or group")))
+                Err((span, Problem::syntax(what, "write it behind a string, name or group")))
             }
             _ => self.value(),
         }
@@ -520,12 +517,9 @@ impl Parser<'_> {
             (Some(from), None, Some(to), None) if from <= to => Ok(Expr::Characters(from, to)),
             (Some(_), None, Some(_), None) => Err((
                 whole,
-                SyntaxErrorKind::syntax(
-                    "the range is the wrong way round",
-                    "write the smaller character first",
-                ),
+                Problem::syntax("the range is the wrong way round", "write the smaller character first"),
             )),
-            _ => Err((whole, SyntaxErrorKind::syntax("a range is between single characters", HELP))),
+            _ => Err((whole, Problem::syntax("a range is between single characters", HELP))),
         }
     }
 
@@ -559,7 +553,7 @@ impl Parser<'_> {
         let max = if self.tokens.take(Token::To) { self.count()? } else { min };
         if max < min {
             let what = format!("at least {min} but at most {max} is impossible");
-            return Err((start..end.end, SyntaxErrorKind::syntax(what, "write the smaller number first")));
+            return Err((start..end.end, Problem::syntax(what, "write the smaller number first")));
         }
         Ok((min, max))
     }
@@ -569,8 +563,7 @@ impl Parser<'_> {
             return Err(self.tokens.unexpected("a number", "counts are written `~ 3` or `~ 3..5`"));
         }
         let count = self.tokens.slice().parse().ok().filter(|&n: &u32| n <= COUNT_LIMIT);
-        let count =
-            count.ok_or_else(|| (self.tokens.span(), SyntaxErrorKind::Count { limit: COUNT_LIMIT }))?;
+        let count = count.ok_or_else(|| (self.tokens.span(), Problem::Count { limit: COUNT_LIMIT }))?;
         self.tokens.advance();
         Ok(count)
     }
@@ -618,7 +611,7 @@ fn text(slice: &str, span: Range<usize>) -> Result<String, Failure> {
             let what = format!("`\\{}` is no escape here", escape.escape_debug());
             return Err((
                 span,
-                SyntaxErrorKind::syntax(what, r#"there are \n \r \t \f \v \\ \" \xNN \uNNNN \UNNNNNNNN"#),
+                Problem::syntax(what, r#"there are \n \r \t \f \v \\ \" \xNN \uNNNN \UNNNNNNNN"#),
             ));
         };
         text.push(read);

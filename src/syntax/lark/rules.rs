@@ -9,11 +9,11 @@
 use super::modules::Definitions;
 use super::parse::{is_terminal, Definition, Expr};
 use super::pattern::lexeme;
-use super::terminals::{failure, Pattern, Terminals};
+use super::terminals::{Pattern, Terminals};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{Keyword, Production, Symbol};
 use crate::grammar::{GrammarError, Lexeme, LexemeId, MARK};
-use crate::syntax::diagnostic::{similar, Failure, SyntaxErrorKind};
+use crate::syntax::diagnostic::{similar, Failure, Problem};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -153,7 +153,7 @@ impl<'d> Productions<'d> {
             if self.symbols > SYMBOL_LIMIT {
                 let limit = SYMBOL_LIMIT as u64;
                 let error = GrammarError::Limit { what: "symbols in productions", limit };
-                return Err((0..0, SyntaxErrorKind::Grammar(error)));
+                return Err((0..0, Problem::Grammar(error)));
             }
             self.productions.push(Production { rule, body });
         }
@@ -172,7 +172,7 @@ impl<'d> Productions<'d> {
         }
         if self.used.len() == TERMINAL_LIMIT {
             let error = GrammarError::Limit { what: "terminals", limit: TERMINAL_LIMIT as u64 };
-            return Err((place.clone(), SyntaxErrorKind::Grammar(error)));
+            return Err((place.clone(), Problem::Grammar(error)));
         }
         let id = self.used.len() as u32;
         self.used_by_name.insert(name.clone(), id);
@@ -216,10 +216,8 @@ impl<'d> Productions<'d> {
             self.definitions.rules.keys().chain(self.definitions.terminals.keys()).map(String::as_str);
         let mut names: Vec<&str> = names.collect();
         names.sort_unstable();
-        let kind = SyntaxErrorKind::UndefinedRule {
-            name: name.to_owned(),
-            similar: similar(name, names.into_iter()),
-        };
+        let kind =
+            Problem::UndefinedRule { name: name.to_owned(), similar: similar(name, names.into_iter()) };
         (span.clone(), kind)
     }
 
@@ -236,7 +234,7 @@ impl<'d> Productions<'d> {
     fn ways(&mut self, expr: &Expr, depth: u32) -> Result<Ways, Failure> {
         // Templates may nest their arguments deeper than the text does.
         if depth > 8 * NEST_LIMIT {
-            return Err((0..0, SyntaxErrorKind::Nesting { limit: NEST_LIMIT }));
+            return Err((0..0, Problem::Nesting { limit: NEST_LIMIT }));
         }
         Ok(match expr {
             Expr::Name(name, span) if is_terminal(name) => {
@@ -311,7 +309,7 @@ impl<'d> Productions<'d> {
                 if self.instances > INSTANCE_LIMIT || instance.len() > INSTANCE_LENGTH {
                     let error =
                         GrammarError::Limit { what: "instances of templates", limit: INSTANCE_LIMIT as u64 };
-                    return Err((span.clone(), SyntaxErrorKind::Grammar(error)));
+                    return Err((span.clone(), Problem::Grammar(error)));
                 }
                 let by_name: HashMap<&str, &Expr> =
                     rule.parameters.iter().map(String::as_str).zip(given).collect();
@@ -441,21 +439,17 @@ impl<'d> Productions<'d> {
     pub fn lexemes(&self, pool: &mut ExprPool) -> Result<(Vec<Lexeme>, Vec<u32>), Failure> {
         let mut made = Vec::with_capacity(self.used.len());
         for used in &self.used {
-            let tree = used.pattern.tree().map_err(|complaint| failure(complaint, &used.place))?;
+            let tree = used.pattern.tree().map_err(|problem| (used.place.clone(), problem))?;
             let (min, max) = tree.width();
             if min == 0 {
                 let what = format!("the terminal {} may be empty", used.shown());
                 let help = "a terminal has at least one character; make it optional where it is used";
-                return Err((used.place.clone(), SyntaxErrorKind::syntax(what, help)));
+                return Err((used.place.clone(), Problem::syntax(what, help)));
             }
-            let compiled =
-                lexeme::compile(pool, &tree).map_err(|complaint| failure(complaint, &used.place))?;
+            let compiled = lexeme::compile(pool, &tree).map_err(|problem| (used.place.clone(), problem))?;
             if pool.is_never(compiled.marked) {
                 let what = format!("no text matches the terminal {}", used.shown());
-                return Err((
-                    used.place.clone(),
-                    SyntaxErrorKind::syntax(what, "correct it, or leave it out"),
-                ));
+                return Err((used.place.clone(), Problem::syntax(what, "correct it, or leave it out")));
             }
             made.push((max, compiled));
         }
@@ -564,7 +558,7 @@ const SIGNS: &[(&str, &str)] = &[
 fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> Failure {
     let what = format!("`{}` takes {} arguments, not {given}", rule.name, rule.parameters.len());
     let help = format!("write `{}{{{}}}`", rule.name, rule.parameters.join(", "));
-    (span.clone(), SyntaxErrorKind::syntax(what, help))
+    (span.clone(), Problem::syntax(what, help))
 }
 
 /// The body of a template with its arguments in place.

@@ -7,8 +7,8 @@
 //! same way, since the order decides what a lexer finds.
 
 use super::parse::{is_terminal, Expr};
-use super::pattern::{Complaint, Re};
-use crate::syntax::diagnostic::{similar, Failure, SyntaxErrorKind};
+use super::pattern::Re;
+use crate::syntax::diagnostic::{similar, Failure, Problem};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -91,7 +91,7 @@ pub(super) fn common(name: &str, span: &Range<usize>) -> Result<Source, Failure>
             format!("there are {}", names.join(", "))
         }
     };
-    Err((span.clone(), SyntaxErrorKind::syntax(what, help)))
+    Err((span.clone(), Problem::syntax(what, help)))
 }
 
 /// A terminal's pattern.
@@ -124,7 +124,7 @@ impl Pattern {
     }
 
     /// The tree.
-    pub fn tree(&self) -> Result<Re, Complaint> {
+    pub fn tree(&self) -> Result<Re, Problem> {
         if self.is_text && self.flags.is_empty() {
             return Ok(Re::Text(self.value.clone()));
         }
@@ -173,7 +173,7 @@ fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, Failure> {
                     let what = format!("`\\{escape}{}` is no character", digits.escape_debug());
                     return Err((
                         span.clone(),
-                        SyntaxErrorKind::syntax(what, "write the code point in hexadecimal digits"),
+                        Problem::syntax(what, "write the code point in hexadecimal digits"),
                     ));
                 };
                 text.push(c);
@@ -206,12 +206,12 @@ impl<'p> Terminals<'p> {
         }
         let Some(terminal) = self.by_name.get(name) else {
             let similar = similar(name, self.by_name.keys().map(String::as_str));
-            return Err((span.clone(), SyntaxErrorKind::UndefinedRule { name: name.to_owned(), similar }));
+            return Err((span.clone(), Problem::UndefinedRule { name: name.to_owned(), similar }));
         };
         // Terminals that refer to themselves get here, too.
         self.depth += 1;
         if self.depth > NEST_LIMIT {
-            let kind = SyntaxErrorKind::unsupported(
+            let kind = Problem::unsupported(
                 format!("the terminal `{name}` refers to itself, or through too many others"),
                 "terminals are regular; make it a rule",
             );
@@ -221,7 +221,7 @@ impl<'p> Terminals<'p> {
             Source::Written(expr) => self.pattern(expr, &terminal.span)?,
             Source::Common(common) => common_pattern(common),
             Source::Declared => {
-                let kind = SyntaxErrorKind::unsupported(
+                let kind = Problem::unsupported(
                     format!("the terminal `{name}` is declared, but nothing says what its text is"),
                     "define it; there is no postlexer here to make it up",
                 );
@@ -261,7 +261,7 @@ impl<'p> Terminals<'p> {
                 let what = format!("a terminal cannot be made of the rule `{name}`");
                 return Err((
                     span.clone(),
-                    SyntaxErrorKind::syntax(what, "make it a rule, or refer to terminals only"),
+                    Problem::syntax(what, "make it a rule, or refer to terminals only"),
                 ));
             }
             Expr::Seq(parts) => {
@@ -273,7 +273,7 @@ impl<'p> Terminals<'p> {
                 let parts = self.patterns(parts, span)?;
                 let mut sorted = Vec::new();
                 for part in parts {
-                    let (min, max) = part.tree().map_err(|complaint| failure(complaint, span))?.width();
+                    let (min, max) = part.tree().map_err(|problem| (span.clone(), problem))?.width();
                     sorted.push(((std::cmp::Reverse(max), std::cmp::Reverse(min), -part.length()), part));
                 }
                 sorted.sort_by_key(|part| part.0);
@@ -294,7 +294,7 @@ impl<'p> Terminals<'p> {
             }
         };
         if pattern.value.len() > LENGTH_LIMIT {
-            let kind = SyntaxErrorKind::Length { given: pattern.value.len(), limit: LENGTH_LIMIT };
+            let kind = Problem::Length { given: pattern.value.len(), limit: LENGTH_LIMIT };
             return Err((span.clone(), kind));
         }
         Ok(pattern)
@@ -309,11 +309,6 @@ fn common_pattern(common: &Common) -> Pattern {
     let longer = common.length as isize - common.pattern.chars().count() as isize;
     let value = format!("(?:{})", common.pattern);
     Pattern::expression(value, "", longer - 4)
-}
-
-/// What is wrong with a pattern, at its place.
-pub(super) fn failure((what, help): Complaint, span: &Range<usize>) -> Failure {
-    (span.clone(), SyntaxErrorKind::syntax(what, help))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use super::generate::{self, Family, Source};
 use super::written::Style;
 use super::{Chart, Position};
 use hedgerow::engine::{fill_masks, Constraint, EngineError, Limits, Matcher, TokenFsm};
-use hedgerow::grammar::{Grammar, GrammarError};
-use hedgerow::syntax::{Notation, SyntaxErrorKind};
+use hedgerow::grammar::{CompileErrorKind, Grammar, GrammarError};
+use hedgerow::syntax::Notation;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use std::num::NonZeroUsize;
 
@@ -399,7 +399,7 @@ pub fn check_written(style: Style, bytes: &[u8]) -> Result<(), String> {
     let notation = if style == Style::Gbnf { Notation::Gbnf } else { Notation::Ebnf };
     let built = match notation.compile(&text) {
         Ok(grammar) => Ok(Some(grammar)),
-        Err(error) if matches!(error.kind(), SyntaxErrorKind::Empty { .. }) => Ok(None),
+        Err(error) if error.kind() == CompileErrorKind::Empty => Ok(None),
         Err(error) => Err(error.to_string()),
     };
     compare_with(&described, built, &vocabulary, &mut source).map_err(|problem| format!("{text}{problem}"))

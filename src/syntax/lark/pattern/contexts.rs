@@ -5,8 +5,9 @@
 //! Gonnet, 1992). The contexts are the states of all these together, with the beginning of the text
 //! as one of its own.
 
-use super::read::{word, Complaint};
+use super::read::word;
 use super::{Ranges, Re};
+use crate::syntax::diagnostic::Problem;
 use crate::syntax::rules::{normalised, LAST};
 
 /// How many contexts a pattern may have.
@@ -43,7 +44,7 @@ pub(super) struct Contexts {
 }
 
 impl Contexts {
-    pub fn of(re: &Re) -> Result<Self, Complaint> {
+    pub fn of(re: &Re) -> Result<Self, Problem> {
         let mut found = Contexts {
             questions: Vec::new(),
             sequences: Vec::new(),
@@ -73,7 +74,7 @@ impl Contexts {
         format!("{:?}", self.questions)
     }
 
-    fn survey(&mut self, re: &Re) -> Result<(), Complaint> {
+    fn survey(&mut self, re: &Re) -> Result<(), Problem> {
         if let Some(questions) = questions(re)? {
             for question in questions {
                 if !self.questions.contains(&question) {
@@ -87,7 +88,7 @@ impl Contexts {
         re.parts().iter().try_for_each(|part| self.survey(part))
     }
 
-    fn explore(&mut self) -> Result<(), Complaint> {
+    fn explore(&mut self) -> Result<(), Problem> {
         let start = Context { at_start: !self.questions.is_empty(), matched: vec![0; self.sequences.len()] };
         self.contexts.push(start);
         let atoms = self.atoms();
@@ -112,8 +113,8 @@ impl Contexts {
                 }
             }
             if self.contexts.len() > LIMIT {
-                let what = "the pattern remembers too much for its lookbehind".to_owned();
-                return Err((what, "look behind fewer characters"));
+                let what = "the pattern remembers too much for its lookbehind";
+                return Err(Problem::excess(what, "look behind fewer characters"));
             }
             edges.iter_mut().for_each(|edge| edge.0 = normalised(std::mem::take(&mut edge.0), false));
             self.edges.push(edges);
@@ -156,7 +157,7 @@ impl Contexts {
 }
 
 /// What an assertion asks about what precedes.
-pub(super) fn questions(re: &Re) -> Result<Option<Vec<Behind>>, Complaint> {
+pub(super) fn questions(re: &Re) -> Result<Option<Vec<Behind>>, Problem> {
     Ok(Some(match re {
         Re::Start { lines: false } => vec![Behind::Start],
         Re::Start { lines: true } => vec![Behind::Start, Behind::Ends(vec![vec![vec![(10, 10)]]])],
@@ -167,7 +168,7 @@ pub(super) fn questions(re: &Re) -> Result<Option<Vec<Behind>>, Complaint> {
 }
 
 /// The sequences of classes that `re` is.
-fn sequences(re: &Re) -> Result<Vec<Sequence>, Complaint> {
+fn sequences(re: &Re) -> Result<Vec<Sequence>, Problem> {
     let found = match re {
         Re::Empty => vec![Vec::new()],
         Re::Class(ranges) => vec![vec![ranges.clone()]],
@@ -195,12 +196,12 @@ fn sequences(re: &Re) -> Result<Vec<Sequence>, Complaint> {
             sequences(&Re::seq(copies))?
         }
         _ => {
-            let what = "lookbehind must have a fixed length, and no other assertion in it".to_owned();
-            return Err((what, "write classes and characters in `(?<=…)` and `(?<!…)`"));
+            let what = "lookbehind must have a fixed length, and no other assertion in it";
+            return Err(Problem::unsupported(what, "write classes and characters in `(?<=…)` and `(?<!…)`"));
         }
     };
     if found.len() > SEQUENCES || found.iter().any(|sequence| sequence.len() > 60) {
-        return Err(("the pattern looks behind too far".to_owned(), "look behind fewer characters"));
+        return Err(Problem::excess("the pattern looks behind too far", "look behind fewer characters"));
     }
     Ok(found)
 }

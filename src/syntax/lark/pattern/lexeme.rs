@@ -7,12 +7,13 @@
 //! [`WORK_LIMIT`] steps in all.
 
 use super::contexts::{common, questions, Contexts};
-use super::read::{word, Complaint};
+use super::read::word;
 use super::{ordered, Ranges, Re};
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::canonical;
 use crate::grammar::MARK;
+use crate::syntax::diagnostic::Problem;
 use smallvec::{smallvec, SmallVec};
 
 /// How many steps a pattern may take.
@@ -34,7 +35,7 @@ pub(in super::super) struct Compiled {
 }
 
 /// The lexeme that `re` finds.
-pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled, Complaint> {
+pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled, Problem> {
     let contexts = Contexts::of(re)?;
     let mark = mark(pool);
     let marks = pool.repeat(mark, 0, UNBOUNDED);
@@ -44,8 +45,8 @@ pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled
     let marked = scope.marked(re, &end, &all)?;
     let domain = scope.domain(re, &all)?;
     if marked.iter().any(|&l| l != marked[0]) || domain.iter().any(|&l| l != domain[0]) {
-        return Err((
-            "the pattern asks what stands before the terminal".to_owned(),
+        return Err(Problem::unsupported(
+            "the pattern asks what stands before the terminal",
             "look behind from the second character on, or say it in a rule",
         ));
     }
@@ -61,7 +62,7 @@ pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled
     match re.is_plain() && !has_equations {
         true => Ok(Compiled { marked: marked[0], domain: domain[0] }),
         false => {
-            Err(("the pattern has too many states".to_owned(), "repeat less inside of other repetitions"))
+            Err(Problem::excess("the pattern has too many states", "repeat less inside of other repetitions"))
         }
     }
 }
@@ -85,21 +86,21 @@ struct Scope<'p> {
 }
 
 impl Scope<'_> {
-    fn spend(&mut self) -> Result<(), Complaint> {
+    fn spend(&mut self) -> Result<(), Problem> {
         match self.work.checked_sub(1) {
             Some(left) => {
                 self.work = left;
                 Ok(())
             }
-            None => Err((
-                "the pattern needs too many steps".to_owned(),
+            None => Err(Problem::excess(
+                "the pattern needs too many steps",
                 "count less, or repeat single characters and not groups",
             )),
         }
     }
 
     /// `re` and then what is marked, where `domain` is that without its mark.
-    fn marked(&mut self, re: &Re, after: &Row, domain: &Row) -> Result<Row, Complaint> {
+    fn marked(&mut self, re: &Re, after: &Row, domain: &Row) -> Result<Row, Problem> {
         self.spend()?;
         match re {
             Re::Seq(parts) => {
@@ -123,7 +124,7 @@ impl Scope<'_> {
     }
 
     /// The texts that begin with `re` and go on as `after` says.
-    fn domain(&mut self, re: &Re, after: &Row) -> Result<Row, Complaint> {
+    fn domain(&mut self, re: &Re, after: &Row) -> Result<Row, Problem> {
         self.spend()?;
         match re {
             Re::Seq(parts) => {
@@ -158,7 +159,7 @@ impl Scope<'_> {
     }
 
     /// Up to `left` times `body`, then `after`.
-    fn domain_optional(&mut self, body: &Re, left: u32, after: &Row) -> Result<Row, Complaint> {
+    fn domain_optional(&mut self, body: &Re, left: u32, after: &Row) -> Result<Row, Problem> {
         if left == 0 || after.iter().all(|&l| l == LangId::ALL) {
             return Ok(after.clone());
         }
@@ -183,7 +184,7 @@ impl Scope<'_> {
         })
     }
 
-    fn marked_alternatives(&mut self, parts: &[Re], after: &Row, domain: &Row) -> Result<Row, Complaint> {
+    fn marked_alternatives(&mut self, parts: &[Re], after: &Row, domain: &Row) -> Result<Row, Problem> {
         let mut found: Vec<Row> = Vec::new();
         let mut before: Vec<(usize, Row)> = Vec::new();
         for (i, part) in parts.iter().enumerate() {
@@ -213,7 +214,7 @@ impl Scope<'_> {
         lazy: bool,
         after: &Row,
         domain: &Row,
-    ) -> Result<Row, Complaint> {
+    ) -> Result<Row, Problem> {
         let left = left(min, max);
         let is_simple = self.contexts.len() == 1 && body.is_simple();
         let mut row = if is_simple {
@@ -250,7 +251,7 @@ impl Scope<'_> {
         lazy: bool,
         after: LangId,
         domain: LangId,
-    ) -> Result<Option<LangId>, Complaint> {
+    ) -> Result<Option<LangId>, Problem> {
         if left == 0 {
             return Ok(Some(after));
         }
@@ -297,7 +298,7 @@ impl Scope<'_> {
         lazy: bool,
         after: &Row,
         domain: &Row,
-    ) -> Result<Row, Complaint> {
+    ) -> Result<Row, Problem> {
         let Some(filled) = body.filled().filter(|_| left > 0) else { return Ok(after.clone()) };
         if left != UNBOUNDED {
             let (mut row, mut domain_left) = (after.clone(), domain.clone());
@@ -322,7 +323,7 @@ impl Scope<'_> {
         lazy: bool,
         (after, domain): (&Row, &Row),
         (left, domain_left): (&Row, &Row),
-    ) -> Result<Row, Complaint> {
+    ) -> Result<Row, Problem> {
         let more = self.marked(body, left, domain_left)?;
         let (first, second) = if lazy {
             (after.clone(), self.without(&more, domain))
@@ -345,8 +346,8 @@ impl Scope<'_> {
         &mut self,
         key: u128,
         after: &Row,
-        definition: impl FnOnce(&mut Self, &Row) -> Result<Row, Complaint>,
-    ) -> Result<Row, Complaint> {
+        definition: impl FnOnce(&mut Self, &Row) -> Result<Row, Problem>,
+    ) -> Result<Row, Problem> {
         self.has_equations = true;
         let key = |context: usize| Fingerprinter::new(0x1eff).part(key).word(context as u64).finish();
         let made: Vec<(LangId, bool)> = after
@@ -469,7 +470,7 @@ impl Scope<'_> {
     }
 
     /// Of `after`, what an assertion lets through.
-    fn asserted(&mut self, re: &Re, after: &Row) -> Result<Row, Complaint> {
+    fn asserted(&mut self, re: &Re, after: &Row) -> Result<Row, Problem> {
         let count = self.contexts.len();
         let all: Row = smallvec![LangId::ALL; count];
         let holds: Row = match re {
@@ -508,7 +509,7 @@ impl Scope<'_> {
     }
 
     /// Per context, whether what `re` asks about what precedes holds.
-    fn behind(&self, re: &Re) -> Result<Vec<bool>, Complaint> {
+    fn behind(&self, re: &Re) -> Result<Vec<bool>, Problem> {
         let questions = questions(re)?.unwrap_or_default();
         Ok((0..self.contexts.len()).map(|c| questions.iter().any(|q| self.contexts.holds(c, q))).collect())
     }

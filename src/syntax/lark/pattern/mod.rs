@@ -26,7 +26,7 @@ pub(super) mod lexeme;
 mod ordered;
 mod read;
 
-pub(super) use read::Complaint;
+use crate::syntax::diagnostic::Problem;
 
 /// Code points from and to, sorted and disjoint.
 type Ranges = Vec<(u32, u32)>;
@@ -73,7 +73,7 @@ pub(super) const ENDLESS: u64 = u64::MAX;
 
 impl Re {
     /// The tree of `pattern`, under `flags`.
-    pub fn read(pattern: &str, flags: &str) -> Result<Re, Complaint> {
+    pub fn read(pattern: &str, flags: &str) -> Result<Re, Problem> {
         read::read(pattern, flags)
     }
 

@@ -6,14 +6,12 @@
 //!
 //! Source: the documentation of Python 3.11, module `re`.
 
+use super::super::super::diagnostic::Problem;
 use super::super::super::rules::{normalised, LAST, NEST_LIMIT};
 use super::{Ranges, Re};
 use crate::automata::UNBOUNDED;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 use std::sync::OnceLock;
-
-/// What is wrong with a pattern, and what to do.
-pub(in super::super) type Complaint = (String, &'static str);
 
 const REGULAR: &str = "a terminal is a regular expression; say it without";
 const COUNT: u32 = 1_000_000_000;
@@ -51,7 +49,7 @@ struct Reader {
 }
 
 /// The tree of `pattern`, under `flags`.
-pub(super) fn read(pattern: &str, flags: &str) -> Result<Re, Complaint> {
+pub(super) fn read(pattern: &str, flags: &str) -> Result<Re, Problem> {
     let mut reader = Reader { text: pattern.chars().collect(), at: 0, flags: Flags::default(), depth: 0 };
     for flag in flags.chars() {
         reader.flags.set(flag, true);
@@ -59,14 +57,20 @@ pub(super) fn read(pattern: &str, flags: &str) -> Result<Re, Complaint> {
     let tree = reader.alternatives()?;
     match reader.peek() {
         None => Ok(tree),
-        Some(_) => {
-            Err(("there is a `)` too many in the pattern".to_owned(), "write `\\)` for the character"))
-        }
+        Some(_) => complaint("there is a `)` too many in the pattern", "write `\\)` for the character"),
     }
 }
 
-fn complaint<T>(what: impl Into<String>, help: &'static str) -> Result<T, Complaint> {
-    Err((what.into(), help))
+fn complaint<T>(what: impl Into<String>, help: &str) -> Result<T, Problem> {
+    Err(Problem::syntax(what, help))
+}
+
+fn unsupported<T>(what: &str, help: &str) -> Result<T, Problem> {
+    Err(Problem::unsupported(what, help))
+}
+
+fn excess<T>(what: impl Into<String>, help: &str) -> Result<T, Problem> {
+    Err(Problem::excess(what, help))
 }
 
 impl Reader {
@@ -82,7 +86,7 @@ impl Reader {
         found
     }
 
-    fn alternatives(&mut self) -> Result<Re, Complaint> {
+    fn alternatives(&mut self) -> Result<Re, Problem> {
         let mut parts = vec![self.sequence()?];
         while self.take("|") {
             parts.push(self.sequence()?);
@@ -90,7 +94,7 @@ impl Reader {
         Ok(if parts.len() == 1 { parts.remove(0) } else { Re::Alt(parts) })
     }
 
-    fn sequence(&mut self) -> Result<Re, Complaint> {
+    fn sequence(&mut self) -> Result<Re, Problem> {
         let mut parts: Vec<Re> = Vec::new();
         loop {
             self.skip_comments();
@@ -123,7 +127,7 @@ impl Reader {
         }
     }
 
-    fn quantified(&mut self, atom: Re) -> Result<Re, Complaint> {
+    fn quantified(&mut self, atom: Re) -> Result<Re, Problem> {
         self.skip_comments();
         let start = self.at;
         let (min, max) = match self.peek() {
@@ -141,7 +145,10 @@ impl Reader {
         }
         let lazy = self.take("?");
         if !lazy && self.peek() == Some('+') {
-            return complaint("possessive quantifiers are not supported", "write the quantifier without `+`");
+            return unsupported(
+                "possessive quantifiers are not supported",
+                "write the quantifier without `+`",
+            );
         }
         if matches!(self.peek(), Some('*' | '+' | '?')) {
             return complaint(
@@ -159,7 +166,7 @@ impl Reader {
     }
 
     /// `{2,3}`; without a number in it, it is text.
-    fn counts(&mut self) -> Result<Option<(u32, u32)>, Complaint> {
+    fn counts(&mut self) -> Result<Option<(u32, u32)>, Problem> {
         let start = self.at;
         self.at += 1;
         let min = self.number();
@@ -177,7 +184,7 @@ impl Reader {
             );
         }
         if min > COUNT.into() || (max > COUNT.into() && max != u64::from(UNBOUNDED)) {
-            return complaint("a quantifier counts too far", "at most 1,000,000,000 can be counted");
+            return excess("a quantifier counts too far", "at most 1,000,000,000 can be counted");
         }
         Ok(Some((min as u32, max as u32)))
     }
@@ -207,7 +214,7 @@ impl Reader {
         Re::Class(if self.flags.any_case { folded(&ranges) } else { ranges })
     }
 
-    fn atom(&mut self, next: char) -> Result<Re, Complaint> {
+    fn atom(&mut self, next: char) -> Result<Re, Problem> {
         self.at += 1;
         Ok(match next {
             '.' if self.flags.dot_all => Re::Class(vec![(0, LAST)]),
@@ -227,10 +234,10 @@ impl Reader {
         })
     }
 
-    fn group(&mut self) -> Result<Re, Complaint> {
+    fn group(&mut self) -> Result<Re, Problem> {
         self.depth += 1;
         if self.depth > NEST_LIMIT {
-            return complaint(format!("the pattern nests more than {NEST_LIMIT} groups"), "make it flatter");
+            return excess(format!("the pattern nests more than {NEST_LIMIT} groups"), "make it flatter");
         }
         let outside = self.flags;
         let mut look = None;
@@ -253,7 +260,7 @@ impl Reader {
                 }
                 return self.closed(Re::Empty, outside);
             } else if self.take(">") || self.take("(") || self.take("P=") {
-                return complaint(
+                return unsupported(
                     "references to groups, conditions and atomic groups are not supported",
                     REGULAR,
                 );
@@ -273,7 +280,7 @@ impl Reader {
         self.closed(body, outside)
     }
 
-    fn closed(&mut self, body: Re, outside: Flags) -> Result<Re, Complaint> {
+    fn closed(&mut self, body: Re, outside: Flags) -> Result<Re, Problem> {
         self.flags = outside;
         self.depth -= 1;
         match self.take(")") {
@@ -290,7 +297,7 @@ impl Reader {
     }
 
     /// The flags at the beginning of a group; `true` where they are all of it.
-    fn inline_flags(&mut self) -> Result<Option<bool>, Complaint> {
+    fn inline_flags(&mut self) -> Result<Option<bool>, Problem> {
         let mut on = true;
         while let Some(c) = self.peek() {
             self.at += 1;
@@ -308,7 +315,7 @@ impl Reader {
         )
     }
 
-    fn escape(&mut self) -> Result<Re, Complaint> {
+    fn escape(&mut self) -> Result<Re, Problem> {
         let Some(c) = self.peek() else {
             return complaint("the pattern ends with a backslash", "write `\\\\` for the character");
         };
@@ -318,7 +325,7 @@ impl Reader {
             'B' => Re::Boundary { forbids: true },
             'A' => Re::Start { lines: false },
             'Z' => Re::TextEnd,
-            '1'..='9' => return complaint("references to groups are not supported", REGULAR),
+            '1'..='9' => return unsupported("references to groups are not supported", REGULAR),
             c => match self.escaped(c)? {
                 Escaped::One(c) => self.one(c),
                 Escaped::Class(ranges) => self.class(ranges),
@@ -326,7 +333,7 @@ impl Reader {
         })
     }
 
-    fn escaped(&mut self, c: char) -> Result<Escaped, Complaint> {
+    fn escaped(&mut self, c: char) -> Result<Escaped, Problem> {
         let ascii = self.flags.ascii;
         let named = |class: &'static str, plain: &'static str, negated: bool| {
             let ranges = if ascii { ranges_of(plain) } else { ranges_of(class) };
@@ -391,8 +398,8 @@ impl Reader {
         char::from_u32(value).unwrap_or('\0')
     }
 
-    fn set(&mut self) -> Result<Re, Complaint> {
-        const OPEN: Complaint2 =
+    fn set(&mut self) -> Result<Re, Problem> {
+        const OPEN: (&str, &str) =
             ("a `[` of the pattern is not closed", "write `]` behind the class, or `\\[` for the character");
         let negated = self.take("^");
         let mut ranges: Ranges = Vec::new();
@@ -433,7 +440,7 @@ impl Reader {
         Ok(Re::Class(normalised(ranges, negated)))
     }
 
-    fn member(&mut self, c: char) -> Result<Escaped, Complaint> {
+    fn member(&mut self, c: char) -> Result<Escaped, Problem> {
         if c != '\\' {
             return Ok(Escaped::One(c));
         }
@@ -444,8 +451,6 @@ impl Reader {
         self.escaped(c)
     }
 }
-
-type Complaint2 = (&'static str, &'static str);
 
 enum Escaped {
     One(char),

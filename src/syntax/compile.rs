@@ -1,0 +1,60 @@
+//! Compiling a grammar's text by the notation it is written in.
+
+use super::diagnostic::{compile_error, Problem};
+use super::notation::Notation;
+use super::{ebnf, gbnf, lark};
+use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
+
+impl Notation {
+    /// The grammar that `text` describes.
+    ///
+    /// # Errors
+    ///
+    /// See [`CompileErrorKind`](crate::grammar::CompileErrorKind).
+    pub fn compile(self, text: &str) -> Result<Grammar, CompileError> {
+        match self {
+            Notation::Gbnf => gbnf::compile(text),
+            Notation::Ebnf => ebnf::compile(text),
+            Notation::Lark => lark::compile(text),
+        }
+    }
+
+    /// The node of the texts that `text` describes, as a part of another grammar. The builder has
+    /// its rules by their names behind `prefix`, which tells them from those of other parts.
+    ///
+    /// ```
+    /// use hedgerow::grammar::GrammarBuilder;
+    /// use hedgerow::syntax::Notation;
+    /// let mut builder = GrammarBuilder::new();
+    /// let round = r#"root ::= "(" root ")" | "x""#;
+    /// let left = Notation::Gbnf.compile_into(&mut builder, "left.", round)?;
+    /// let square = r#"root ::= "[" root "]" | "y""#;
+    /// let right = Notation::Ebnf.compile_into(&mut builder, "right.", square)?;
+    /// let both = builder.nodes.seq(left, right);
+    /// let grammar = builder.build(both, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`compile`](Self::compile). A Lark grammar is a lexer and a parser for all of the
+    /// text and cannot be a part.
+    pub fn compile_into(
+        self,
+        builder: &mut GrammarBuilder,
+        prefix: &str,
+        text: &str,
+    ) -> Result<NodeId, CompileError> {
+        match self {
+            Notation::Gbnf => gbnf::compile_into(builder, prefix, text),
+            Notation::Ebnf => ebnf::compile_into(builder, prefix, text),
+            Notation::Lark => {
+                let problem = Problem::unsupported(
+                    "a Lark grammar cannot be a part of another grammar: its lexer reads all of the text",
+                    "write the part as GBNF or EBNF",
+                );
+                Err(compile_error(self, text, (0..0, problem)))
+            }
+        }
+    }
+}
