@@ -2,6 +2,7 @@
 
 use super::array::{check_words, Array, Element, Number, Rows};
 use super::call::{lock, outside};
+use super::error::Failure;
 use super::matcher::Matcher;
 use hedgerow::engine;
 use pyo3::exceptions::{PyIndexError, PyValueError};
@@ -40,7 +41,6 @@ pub fn fill_masks(
     let order = check(&matchers, chosen.as_deref(), &target)?;
     let Some(first) = matchers.first() else { return Ok(()) };
     let words = first.words();
-    let in_place = chosen.is_none() && target.columns == words && target.stride == words;
     outside(py, move || {
         // One order of locks for all threads: none waits for another that waits for it.
         let mut guards = Vec::with_capacity(matchers.len());
@@ -50,19 +50,20 @@ pub fn fill_masks(
         guards.sort_unstable_by_key(|(at, _)| *at);
         let mut inner: Vec<&mut hedgerow::Matcher> =
             guards.iter_mut().map(|(_, guard)| &mut **guard).collect();
-        let count = inner.len();
-        if in_place {
-            engine::fill_masks(&mut inner, &mut target.all[..count * words], threads)?;
-            return Ok(());
+        let mut all: Vec<Option<&mut [u32]>> = target.all.chunks_mut(target.stride).map(Some).collect();
+        let (mut masks, mut behind) = (Vec::new(), Vec::new());
+        for at in 0..inner.len() {
+            let row = all[chosen.as_ref().map_or(at, |rows| rows[at])].take();
+            let row = row.ok_or_else(|| Failure::argument("a row is given twice".to_owned()))?;
+            let (mask, rest) = row[..target.columns].split_at_mut(words);
+            masks.push(mask);
+            behind.push(rest);
         }
-        let mut masks = vec![0; count * words];
-        engine::fill_masks(&mut inner, &mut masks, threads)?;
-        for (at, mask) in masks.chunks(words).enumerate() {
-            let row = chosen.as_ref().map_or(at, |rows| rows[at]);
-            let row = &mut target.all[row * target.stride..][..target.columns];
-            row[..words].copy_from_slice(mask);
-            row[words..].fill(0);
+        let failures = engine::fill_mask_rows(&mut inner, masks, threads);
+        if let Some((_, error)) = failures.into_iter().next() {
+            return Err(error.into());
         }
+        behind.into_iter().for_each(|rest| rest.fill(0));
         Ok(())
     })
 }

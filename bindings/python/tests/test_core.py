@@ -141,6 +141,7 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
         (ValueError, lambda: hr.fill_masks([matcher, matcher], words.mask_buffer(2))),
         (IndexError, lambda: hr.fill_masks([matcher, matcher.fork()], mask)),
         (ValueError, lambda: hr.fill_masks([matcher], mask, rows=[0, 1])),
+        (ValueError, lambda: hr.fill_masks([matcher, matcher.fork()], words.mask_buffer(2), rows=[1, 1])),
         (ValueError, lambda: hr.fill_masks([matcher], mask, threads=0)),
         (TypeError, lambda: hr.fill_masks([3], mask)),
         (ValueError, lambda: hr.fill_masks([matcher], array.array("I"))),
