@@ -2263,6 +2263,17 @@ hr_status hr_grammar_from_lark(const char *rules,
                                struct hr_error **error);
 
 /**
+ * Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between
+ * markers. docs/tools.md describes the formats. interrupt may be NULL.
+ */
+HR_NODISCARD HR_API
+hr_status hr_grammar_from_structural_tag(const char *tag,
+                                         size_t tag_len,
+                                         const struct hr_interrupt *interrupt,
+                                         struct hr_grammar **out,
+                                         struct hr_error **error);
+
+/**
  * The grammar of exactly the given texts. Ten thousand of them are no problem.
  */
 HR_NODISCARD HR_API

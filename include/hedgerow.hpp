@@ -302,6 +302,12 @@ public:
         return Grammar(grammar);
     }
 
+    static Grammar from_structural_tag(std::string_view tag, const hr_interrupt &interrupt = default_interrupt()) {
+        hr_grammar *grammar = nullptr;
+        detail::call(hr_grammar_from_structural_tag, tag.data(), tag.size(), &interrupt, &grammar);
+        return Grammar(grammar);
+    }
+
     static Grammar from_choices(const std::vector<std::string> &choices) {
         std::vector<hr_text> texts;
         texts.reserve(choices.size());

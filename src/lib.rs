@@ -92,6 +92,7 @@ pub mod grammar;
 pub mod sampling;
 pub mod schema;
 pub mod syntax;
+pub mod tags;
 #[cfg(feature = "torch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "torch")))]
 pub mod torch;

@@ -109,6 +109,10 @@ impl ExprPool {
                 let inner = self.with_labels(inner, keep);
                 self.json(inner, mode, escapes)
             }
+            Expr::Machine { machine, .. } => match self.machines[machine as usize].0.with_labels(&keep) {
+                Some(kept) => self.machine(kept),
+                None => id,
+            },
             _ => id,
         }
     }
@@ -126,6 +130,7 @@ impl ExprPool {
                 hi - lo == 1 && self.literals[set as usize].accepts(lo, depth)
             }
             Expr::Json { mode, .. } => mode == JsonMode::Closed,
+            Expr::Machine { machine, state } => self.machines[machine as usize].0.is_spent(state),
             _ => false,
         }
     }

@@ -228,6 +228,7 @@ impl ExprPool {
                 set.accepts(lo, depth).then(|| set.get(lo).1).filter(|&label| label != UNLABELLED)
             }
             Expr::Json { inner, mode: JsonMode::Closed, .. } => self.label(inner),
+            Expr::Machine { machine, state } => self.machines[machine as usize].0.label(state),
             _ => None,
         }
     }
@@ -256,6 +257,11 @@ impl ExprPool {
 
     pub(crate) fn machine_text(&self, machine: u32, state: u64) -> String {
         format!("{}@{state}", self.machines[machine as usize].0.key())
+    }
+
+    /// Short words of a machine's labels.
+    pub(super) fn machine_words(&self, machine: u32, state: u64) -> Vec<(Vec<u8>, u32)> {
+        self.machines[machine as usize].0.labelled_words(state)
     }
 
     /// The parts of an expression that is at most `n` bytes of JSON whitespace and then a language

@@ -2,6 +2,7 @@
 //! expressions, such as the multiples of 7.
 
 use super::byte_classes::ByteClasses;
+use std::sync::Arc;
 
 /// A deterministic automaton written by hand, such as "decimal integers divisible by 7" or "numbers
 /// between two bounds".
@@ -43,6 +44,22 @@ pub trait Machine: Send + Sync {
     /// The runs of digits that complete `state`. They decide some intersections without a search.
     fn digit_runs(&self, _state: u64) -> DigitRuns {
         DigitRuns::Unknown
+    }
+    /// The label of the word that ends at a state that accepts, where words have labels.
+    fn label(&self, _state: u64) -> Option<u32> {
+        None
+    }
+    /// True where nothing can follow `state`, which then accepts.
+    fn is_spent(&self, _state: u64) -> bool {
+        false
+    }
+    /// Only the words with a label that passes `keep`; `None` where words have no labels.
+    fn with_labels(&self, _keep: &dyn Fn(u32) -> bool) -> Option<Arc<dyn Machine>> {
+        None
+    }
+    /// A short word of each label that can be reached from `state`, or of the nearest ones.
+    fn labelled_words(&self, _state: u64) -> Vec<(Vec<u8>, u32)> {
+        Vec::new()
     }
     /// True if every word is UTF-8 and every state stands between two characters, as in languages
     /// of ASCII characters.

@@ -11,8 +11,9 @@
 //! key except `a` and `b`" becomes "any string" as soon as `a` and `b` are ruled out.
 //!
 //! Each leaf has its file: [`chars`] has one character of a set, in UTF-8; [`literals`] has sorted
-//! literals with labels; [`json_string`] has the JSON spellings of a decoded language; [`machine`]
-//! has languages that are easier to give as a transition function, such as the multiples of 7.
+//! literals with labels; [`json_string`] has the JSON spellings of a decoded language; [`until`]
+//! has free text up to a trigger; [`machine`] has languages that are easier to give as a transition
+//! function, such as the multiples of 7.
 //!
 //! # Trim
 //!
@@ -55,6 +56,7 @@ mod rounds;
 pub mod shortest;
 mod spectrum;
 mod step;
+pub mod until;
 
 pub use approximate::Excluded;
 pub use byte_classes::ByteSet;

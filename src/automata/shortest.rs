@@ -144,6 +144,16 @@ impl ShortestWords {
                 }
                 true
             }
+            Expr::Machine { machine, state } => {
+                let found = languages.machine_words(machine, state);
+                let whole = |(word, label): (Vec<u8>, u32)| Labelled {
+                    word: [before.as_slice(), &word].concat().into(),
+                    label: Some(label),
+                };
+                let before_len = words.len();
+                words.extend(found.into_iter().map(whole));
+                words.len() > before_len
+            }
             _ => false,
         }
     }

@@ -12,6 +12,7 @@ use hedgerow::schema::{
     Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::syntax::{self, choice, lark, regex};
+use hedgerow::tags;
 
 /// The constraint of the output.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,10 @@ pub(super) struct ConstraintArgs {
     /// The output is one of these texts (repeat the option)
     #[arg(long, value_name = "TEXT")]
     pub choice: Vec<String>,
+    /// The output is text with schemas and grammars in it, as the structural tag in FILE says (`-`
+    /// is standard input)
+    #[arg(long, value_name = "FILE")]
+    pub structural_tag: Option<PathBuf>,
 }
 
 /// The constraints that an option about schemas does not go with, and so on. An option about one
@@ -213,6 +218,9 @@ impl ConstraintArgs {
         if let Some(path) = &self.grammar {
             return policy.load_grammar(path).map(Some);
         }
+        if let Some(path) = &self.structural_tag {
+            return policy.load_structural_tag(path).map(Some);
+        }
         if self.choice.is_empty() {
             return Ok(None);
         }
@@ -225,7 +233,7 @@ impl ConstraintArgs {
     pub fn require(&self, policy: &PolicyArgs) -> Result<Loaded, Failure> {
         self.load(policy)?.ok_or_else(|| {
             Failure::usage("no constraint given")
-                .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT")
+                .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE")
         })
     }
 }
@@ -275,6 +283,17 @@ impl PolicyArgs {
             eprintln!("warning: {}: {line}", path.display());
         }
         Ok(Loaded { grammar, schema: Some(SchemaFile { path: path.to_owned(), text }) })
+    }
+
+    /// Compiles the structural tag in a file.
+    pub fn load_structural_tag(&self, path: &Path) -> Result<Loaded, Failure> {
+        let text = input::read_text(path, "structural tag")?;
+        let options = tags::TagOptions::default().schema(self.options()?);
+        let compiled = tags::parse(&text).and_then(|tag| tags::compile(&tag, &options));
+        let grammar = compiled.map_err(|error| {
+            Failure::new(format!("cannot compile the structural tag `{}`", path.display())).because(&error)
+        })?;
+        Ok(Loaded { grammar, schema: None })
     }
 
     /// Compiles the grammar in a file.

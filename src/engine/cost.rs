@@ -189,6 +189,10 @@ impl CostFinder<'_> {
                 Some(body) => of(self, body),
                 None => ESTIMATE,
             },
+            Node::Spelled(_) | Node::Until(_) => match self.recogniser.machine.bound(node) {
+                Some(body) => of(self, body),
+                None => ESTIMATE,
+            },
             Node::Switch { language, targets } => {
                 let (language, targets) = (*language, targets.clone());
                 let languages = &mut self.recogniser.machine.pool.languages;
@@ -624,6 +628,7 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
         Node::Alt(parts) => parts.to_vec(),
         &Node::Repeat { body, .. } | &Node::NonEmpty(body) => vec![body],
         &Node::Rule(rule) => vec![recogniser.machine.pool.rule(rule)],
+        Node::Spelled(_) | Node::Until(_) => vec![recogniser.machine.bind(node)],
         &Node::Lazy(key) => {
             let expanded: Result<NodeId, EngineError> = recogniser.machine.expand_lazy(key);
             expanded.into_iter().collect()

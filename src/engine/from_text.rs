@@ -11,6 +11,7 @@ use crate::grammar::{CompileError, Grammar};
 use crate::schema::{self, SchemaOptions};
 use crate::syntax::regex::{self, Dialect};
 use crate::syntax::{choice, Notation};
+use crate::tags::{self, TagError, TagOptions};
 use crate::vocab::Vocabulary;
 
 /// The reason why a text gave no constraint.
@@ -21,6 +22,9 @@ pub enum ConstraintError {
     /// satisfies it.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// The structural tag has a fault; the message names the place in it.
+    #[error(transparent)]
+    Tag(#[from] TagError),
     /// The vocabulary and the grammar do not go together.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -143,6 +147,26 @@ impl Constraint {
         vocabulary: &Vocabulary,
     ) -> Result<Self, ConstraintError> {
         tie(&notation.compile(text)?, vocabulary)
+    }
+
+    /// Outputs are free text, schemas and grammars between markers, as a structural tag says; see
+    /// [`tags`](crate::tags).
+    ///
+    /// ```
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let tag = r#"{"format": {"type": "tag", "begin": "<n>", "end": "</n>",
+    ///     "content": {"type": "json_schema", "json_schema": {"type": "integer"}}}}"#;
+    /// let mut matcher = Constraint::structural_tag(tag, &vocabulary)?.matcher();
+    /// assert!(matcher.advance_bytes(b"<n>36</n>")? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConstraintError::Tag`], [`ConstraintError::Engine`].
+    pub fn structural_tag(text: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
+        tie(&tags::compile(&tags::parse(text)?, &TagOptions::default())?, vocabulary)
     }
 }
 

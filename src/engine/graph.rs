@@ -56,6 +56,7 @@ impl Graph {
     /// [`EngineError::UnknownSpecialToken`], those of the limits, and the caller's interrupt.
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
+        recogniser.machine.set_markers(vocabulary);
         for (special, name) in grammar.pool().specials() {
             if let Some(text) = ordinary_text(vocabulary, name) {
                 recogniser.machine.set_special_text(special, text);

@@ -14,6 +14,7 @@ use crate::grammar::{CompileError, CompileErrorKind, Grammar, Location};
 use crate::schema::SchemaWarning;
 use crate::syntax::regex::{self, Dialect};
 use crate::syntax::{choice, lark, Notation};
+use crate::tags::{self, TagError, TagOptions};
 use std::ffi::c_char;
 use std::sync::Arc;
 
@@ -196,6 +197,29 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
         }
         Ok(lark::compile_with(rules, &options)?)
     };
+    unsafe { make(source, interrupt, out, error, compile) }
+}
+
+impl From<TagError> for CallError {
+    fn from(error: TagError) -> Self {
+        let mut failure = CallError::of(hr_status::HR_ERROR_GRAMMAR, &error);
+        failure.pointer = Some(error.pointer().trim_start_matches('#').to_owned());
+        failure
+    }
+}
+
+/// Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between
+/// markers. docs/tools.md describes the formats. interrupt may be NULL.
+#[no_mangle]
+pub unsafe extern "C" fn hr_grammar_from_structural_tag(
+    tag: *const c_char,
+    tag_len: usize,
+    interrupt: *const hr_interrupt,
+    out: *mut *mut hr_grammar,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let source = Source { name: "tag", text: tag, len: tag_len };
+    let compile = |tag: &str| Ok(tags::compile(&tags::parse(tag)?, &TagOptions::default())?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
 

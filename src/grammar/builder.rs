@@ -196,6 +196,10 @@ impl Node {
             }
             Node::Alt(parts) => parts.iter().copied().for_each(f),
             Node::Repeat { body, .. } | Node::NonEmpty(body) => f(*body),
+            Node::Until(spec) => {
+                let markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
+                markers.for_each(|marker| f(marker.1));
+            }
             Node::Object(spec) => {
                 let declared = spec.declared.iter().flat_map(|p| p.values.iter());
                 declared.chain(spec.rest.iter().flat_map(|r| r.values.iter())).for_each(|c| f(c.value));
@@ -209,6 +213,7 @@ impl Node {
             | Node::Rule(_)
             | Node::Lexed
             | Node::Special(_)
+            | Node::Spelled(_)
             | Node::Lazy(_) => {}
         }
     }

@@ -120,6 +120,19 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
         Node::Rule(rule) => pool.rule_name(*rule).to_owned(),
         Node::Lexed => "lexed".to_owned(),
         Node::Special(special) => format!("<{}>", pool.special_name(*special)),
+        Node::Spelled(text) => format!("spelled({text:?})"),
+        Node::Until(spec) => {
+            let mut text = String::from("until{");
+            for (trigger, target) in spec.triggers.iter().flat_map(|trigger| &trigger.markers) {
+                let _ = write!(text, " {trigger:?}: {},", node_text(pool, *target, deeper));
+            }
+            spec.forbidden.iter().for_each(|forbidden| {
+                let _ = write!(text, " !{forbidden:?},");
+            });
+            text.push_str(if spec.is_empty { " at once" } else { "" });
+            text.push_str(if spec.may_end { " end }" } else { " }" });
+            text
+        }
         Node::Lazy(LazyKey { part: 0, key }) => format!("lazy({key})"),
         Node::Lazy(LazyKey { part, key }) => format!("lazy({part}:{key})"),
         Node::Object(spec) => {

@@ -10,7 +10,7 @@
 //! Source: the left-corner transform (Rosenkrantz and Lewis, 1970), read as the solution of a linear system.
 
 use super::builder::GrammarError;
-use super::node::{Node, NodeId, NodePool, RuleId};
+use super::node::{Node, NodeId, NodePool, RuleId, UntilSpec};
 use hashbrown::HashMap;
 
 /// The largest component of mutually left-recursive rules that is rewritten.
@@ -49,7 +49,13 @@ pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
         let now = match &shared.nodes[i] {
             Node::Never => both(false),
             Node::Empty => (true, false),
-            Node::Terminal(_) | Node::Lexed | Node::Special(_) | Node::Lazy(_) => both(true),
+            Node::Terminal(_) | Node::Lexed | Node::Special(_) | Node::Spelled(_) | Node::Lazy(_) => {
+                both(true)
+            }
+            Node::Until(spec) => {
+                let mut markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
+                both(spec.may_end || markers.any(|marker| is(marker.1)))
+            }
             // As long as some values are not known to end, the object must be able to do without them.
             Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
             Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
@@ -104,6 +110,12 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
                 Node::Switch { language, targets } => {
                     let targets: Vec<NodeId> = targets.iter().map(|&t| of(t)).collect();
                     pool.switch(language, &targets)
+                }
+                Node::Until(spec) => {
+                    let mut spec = UntilSpec::clone(&spec);
+                    let markers = spec.triggers.iter_mut().flat_map(|trigger| &mut trigger.markers);
+                    markers.for_each(|marker| marker.1 = of(marker.1));
+                    pool.until_node(spec)
                 }
                 Node::Object(spec) => pool.object(spec.with_values(|v| Some(of(v)))),
                 Node::Array(spec) => pool.array(spec.with_values(|v| Some(of(v)))),

@@ -30,5 +30,7 @@ pub use builder::{GrammarBuilder, GrammarError};
 pub(crate) use compile_error::line_column;
 pub use compile_error::{CompileError, CompileErrorKind, Location};
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
-pub use node::{Choice, Counter, Expand, Grammar, LazyKey, Node, NodeId, NodePool, RuleId, SpecialId};
+pub use node::{
+    Choice, Counter, Expand, Grammar, LazyKey, Node, NodeId, NodePool, RuleId, SpecialId, Trigger, UntilSpec,
+};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

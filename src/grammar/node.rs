@@ -4,7 +4,8 @@ use super::array::ArraySpec;
 use super::builder::GrammarError;
 use super::lexed::Lexed;
 use super::object::ObjectSpec;
-use crate::automata::{ExprPool, LangId};
+use crate::automata::until::{Pattern, Until, UntilError};
+use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -105,12 +106,67 @@ pub enum Node {
     /// One special (control) token, by name, or as `<[7]>` by id; no text matches it. Where a vocabulary has such a token but
     /// as text, its text.
     Special(SpecialId),
+    /// A text in which the names of a vocabulary's special tokens stand for these tokens, and all
+    /// else for its bytes. `<|im_end|>` is a token of some vocabularies and ten bytes of others.
+    Spelled(Arc<str>),
+    /// Free text up to one of some such texts.
+    Until(Arc<UntilSpec>),
     /// A JSON object.
     Object(Arc<ObjectSpec>),
     /// A JSON array.
     Array(Arc<ArraySpec>),
     /// Expanded by [`Expand`] when first reached. Productive and never nullable.
     Lazy(LazyKey),
+}
+
+/// Free text that ends at the first occurrence of a trigger, or where it may end without one.
+///
+/// All texts are [spelled](Node::Spelled): the names of special tokens in them stand for the
+/// tokens. The free text itself is UTF-8 and holds no special token.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct UntilSpec {
+    /// Texts that end the free text. None begins with another.
+    pub triggers: Vec<Trigger>,
+    /// Texts that the free text must not hold. They are looked for with the trigger's text behind.
+    pub forbidden: Vec<Arc<str>>,
+    /// Free text may end without a trigger.
+    pub may_end: bool,
+    /// The free text is the empty one: a trigger comes at once.
+    pub is_empty: bool,
+    /// The free text has at most so many characters, where there are no triggers; or
+    /// [`UNBOUNDED`](crate::automata::UNBOUNDED).
+    pub max_chars: u32,
+}
+
+/// A text that ends free text.
+///
+/// One trigger may begin several markers: after `<f=`, one of `<f=a>` and `<f=b>` must follow.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Trigger {
+    /// The text.
+    pub text: Arc<str>,
+    /// The markers that begin with it, each with what follows the marker.
+    pub markers: Vec<(Arc<str>, NodeId)>,
+}
+
+impl UntilSpec {
+    /// Free text without any trigger.
+    pub fn text() -> Self {
+        UntilSpec {
+            triggers: Vec::new(),
+            forbidden: Vec::new(),
+            may_end: true,
+            is_empty: false,
+            max_chars: UNBOUNDED,
+        }
+    }
+
+    /// Adds a trigger that is all of its marker.
+    pub fn trigger(mut self, text: &str, then: NodeId) -> Self {
+        let text: Arc<str> = text.into();
+        self.triggers.push(Trigger { markers: vec![(text.clone(), then)], text });
+        self
+    }
 }
 
 /// A front end that expands its grammar while it is used.
@@ -254,6 +310,7 @@ impl NodePool {
             Node::Seq(a, b) => is(*a) && is(*b),
             Node::Alt(parts) => parts.iter().any(|&p| is(p)),
             Node::Repeat { body, min, .. } => *min == 0 || is(*body),
+            Node::Until(spec) => spec.may_end,
             // Rules start as not nullable; the builder's fixed point corrects them.
             Node::Rule(rule) => self.rules.get(rule.0 as usize).is_some_and(|r| is(r.1)),
             Node::Switch { .. }
@@ -261,6 +318,7 @@ impl NodePool {
             | Node::Lexed
             | Node::NonEmpty(_)
             | Node::Special(_)
+            | Node::Spelled(_)
             | Node::Object(_)
             | Node::Array(_)
             | Node::Lazy(_) => false,
@@ -434,6 +492,55 @@ impl NodePool {
             }
         };
         self.intern(Node::Special(SpecialId(id as u32)))
+    }
+
+    /// A text with the names of special tokens in it, see [`Node::Spelled`].
+    pub fn spelled(&mut self, text: &str) -> NodeId {
+        match text {
+            "" => NodeId::EMPTY,
+            text => self.intern(Node::Spelled(text.into())),
+        }
+    }
+
+    /// Free text up to a trigger.
+    ///
+    /// # Errors
+    ///
+    /// A trigger or a forbidden text is empty, or a trigger holds another one or a forbidden text,
+    /// so that it could never be read whole.
+    pub fn until(&mut self, spec: UntilSpec) -> Result<NodeId, UntilError> {
+        // With the tokens of a vocabulary there is less to be found in a text, never more.
+        let labelled = spec.triggers.iter().enumerate();
+        let mut patterns: Vec<Pattern> = labelled
+            .map(|(i, trigger)| Pattern { text: trigger.text.to_string(), label: Some(i as u32) })
+            .collect();
+        let forbidden = |text: &Arc<str>| Pattern { text: text.to_string(), label: None };
+        patterns.extend(spec.forbidden.iter().map(forbidden));
+        Until::new(patterns)?;
+        Ok(self.until_node(spec))
+    }
+
+    /// One of the markers of `spec`, with no free text before it.
+    pub fn at_once(&mut self, mut spec: UntilSpec) -> NodeId {
+        spec.is_empty = true;
+        self.until_node(spec)
+    }
+
+    pub(super) fn until_node(&mut self, mut spec: UntilSpec) -> NodeId {
+        // A trigger that nothing can follow must not be read.
+        let mut never = Vec::new();
+        spec.triggers.retain_mut(|trigger| {
+            trigger.markers.retain(|marker| marker.1 != NodeId::NEVER);
+            if trigger.markers.is_empty() {
+                never.push(trigger.text.clone());
+            }
+            !trigger.markers.is_empty()
+        });
+        spec.forbidden.extend(never);
+        if spec.triggers.is_empty() && !spec.may_end {
+            return NodeId::NEVER;
+        }
+        self.intern(Node::Until(Arc::new(spec)))
     }
 
     /// A JSON object; [`NodeId::NEVER`] when no object satisfies `spec`.

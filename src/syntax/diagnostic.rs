@@ -220,7 +220,7 @@ impl Excerpt {
 }
 
 /// The name among `names` that `wrong` is probably meant to be.
-pub(super) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(crate) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     // Longer names cost too much to compare, and nobody mistypes them twice the same way.
     const LONGEST: usize = 64;
     const MOST: usize = 1_000;

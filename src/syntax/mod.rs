@@ -16,5 +16,6 @@ pub mod regex;
 mod rules;
 mod tokens;
 
+pub(crate) use diagnostic::similar;
 pub use notation::Notation;
 pub use rules::{COUNT_LIMIT, LENGTH_LIMIT, NEST_LIMIT};

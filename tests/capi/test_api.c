@@ -280,6 +280,8 @@ static void test_grammars(void) {
     hr_grammar_free(grammar);
     OK(hr_grammar_from_rules("root ::= [ab]+", 14, HR_GRAMMAR_NOTATION_GBNF, NULL, &grammar, &error));
     hr_grammar_free(grammar);
+    OK(hr_grammar_from_structural_tag("{\"format\": {\"type\": \"any_text\"}}", 32, NULL, &grammar, &error));
+    hr_grammar_free(grammar);
     hr_schema_options_init(&options);
     CHECK(options.struct_size == sizeof options);
     document.uri = text_of("https://example.com/number");
@@ -317,6 +319,7 @@ static void test_grammars(void) {
     FAILS(hr_grammar_from_rules("a = 'x'", 7, HR_GRAMMAR_NOTATION_EBNF, NULL, &none, &error), HR_ERROR_GRAMMAR, "expected `;`");
     FAILS(hr_grammar_from_rules("", 0, (hr_grammar_notation)77, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "notation is 77");
     FAILS(hr_grammar_from_rules(NULL, 3, HR_GRAMMAR_NOTATION_GBNF, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "rules is NULL");
+    FAILS(hr_grammar_from_structural_tag("{}", 2, NULL, &none, &error), HR_ERROR_GRAMMAR, "`format` is missing");
     FAILS(hr_grammar_from_json_schema("false", 5, NULL, NULL, &none, &error), HR_ERROR_GRAMMAR, "no JSON value");
     FAILS(hr_grammar_from_json_schema("", 0, NULL, NULL, &none, &error), HR_ERROR_GRAMMAR, "JSON");
     hr_schema_options_init(&options);

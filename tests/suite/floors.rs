@@ -23,15 +23,19 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sampling", &["vocab"]),
     ("syntax", &["automata", "grammar"]),
     ("schema", &["automata", "grammar"]),
-    ("engine", &["automata", "grammar", "schema", "syntax", "vocab"]),
+    ("tags", &["automata", "grammar", "schema", "syntax"]),
+    ("engine", &["automata", "grammar", "schema", "syntax", "tags", "vocab"]),
     ("decode", &["automata", "engine", "grammar", "sampling", "vocab"]),
     ("torch", &["decode", "engine", "gguf", "grammar", "sampling", "vocab"]),
-    ("ffi", &["decode", "engine", "gguf", "grammar", "sampling", "schema", "syntax", "torch", "vocab"]),
+    (
+        "ffi",
+        &["decode", "engine", "gguf", "grammar", "sampling", "schema", "syntax", "tags", "torch", "vocab"],
+    ),
     (
         "cli",
         &[
-            "automata", "decode", "engine", "gguf", "grammar", "sampling", "schema", "syntax", "torch",
-            "vocab",
+            "automata", "decode", "engine", "gguf", "grammar", "sampling", "schema", "syntax", "tags",
+            "torch", "vocab",
         ],
     ),
 ];

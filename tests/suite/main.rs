@@ -16,6 +16,7 @@ mod engine_masks;
 mod engine_vs_reference;
 mod examples;
 mod floors;
+mod free_text;
 #[cfg(feature = "decode")]
 mod fuzz;
 #[cfg(feature = "decode")]
@@ -35,6 +36,7 @@ mod schema_maskbench;
 mod schema_suite;
 mod style;
 mod syntax;
+mod tags;
 mod token_fsm;
 mod vocab_files;
 mod whole_masks;

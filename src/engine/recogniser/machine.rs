@@ -10,11 +10,13 @@
 
 use super::captures::{CaptureId, Captures};
 use super::continuation::{ContId, Continuations, Frame};
+use super::markers::Markers;
 use super::state::{Awaits, StateBuilder, StateId, StateTable, Thread};
 use crate::automata::{interrupt, ByteSet, LangId};
 use crate::engine::error::EngineError;
 use crate::engine::limits::Limits;
 use crate::grammar::{Expand, Grammar, GrammarError, LazyKey, Node, NodeId, NodePool, SpecialId, MARK};
+use crate::vocab::Vocabulary;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ pub(in crate::engine) struct Machine {
     expanded: HashMap<LazyKey, NodeId>,
     /// Special tokens of the grammar that are ordinary text in the vocabulary.
     special_texts: HashMap<SpecialId, LangId>,
+    /// The special tokens that markers may name, and the nodes that were bound to them.
+    markers: Markers,
     pub conts: Continuations,
     pub captures: Captures,
     pub states: StateTable,
@@ -44,6 +48,7 @@ impl Machine {
             expanders: grammar.expanders().to_vec(),
             expanded: HashMap::new(),
             special_texts: HashMap::new(),
+            markers: Markers::default(),
             conts: Continuations::new(),
             captures: Captures::new(),
             states: StateTable::new(),
@@ -70,6 +75,21 @@ impl Machine {
     /// The language of `special`, if it is ordinary text in the vocabulary.
     pub fn special_text(&self, special: SpecialId) -> Option<LangId> {
         self.special_texts.get(&special).copied()
+    }
+
+    /// Lets the texts of the grammar name the special tokens of this vocabulary.
+    pub fn set_markers(&mut self, vocabulary: &Vocabulary) {
+        self.markers = Markers::of(vocabulary);
+    }
+
+    /// The node that a spelled text, or free text up to one, is in the vocabulary.
+    pub fn bind(&mut self, node: NodeId) -> NodeId {
+        self.markers.bind(node, &mut self.pool)
+    }
+
+    /// The node that [`bind`](Self::bind) has made of this one.
+    pub fn bound(&self, node: NodeId) -> Option<NodeId> {
+        self.markers.bound(node)
     }
 
     /// The special tokens that outputs of `root` may contain, sorted. Left out are those that are

@@ -22,6 +22,7 @@
 //!
 //! - [`machine`]: the tables, and the moves from which all others are made.
 //! - [`continuation`], [`captures`], [`state`], [`interner`]: what the tables hold.
+//! - [`markers`]: texts in which special tokens are named.
 //! - [`containers`]: objects and arrays. [`lexed`]: grammars with a lexer and a parser.
 //! - [`canonical`], [`truncate`]: coarser states, over which masks are shared.
 //!
@@ -34,6 +35,7 @@ pub(super) mod continuation;
 mod interner;
 mod lexed;
 pub(super) mod machine;
+mod markers;
 pub(super) mod state;
 mod truncate;
 
@@ -322,6 +324,10 @@ impl Recogniser {
                 }
             }
             Node::Lexed => self.lexed.begin_text(machine)?,
+            Node::Spelled(_) | Node::Until(_) => {
+                let bound = machine.bind(node);
+                machine.enter(bound, cont, capture);
+            }
             Node::Special(special) => match machine.special_text(special) {
                 Some(language) => machine.add_thread(language, cont, capture)?,
                 None => machine.builder.threads.push(Thread::special(special, cont, capture)),

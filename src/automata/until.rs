@@ -1,0 +1,445 @@
+//! Free text up to a trigger, without forbidden texts: a leaf for text with calls or tags in it.
+//!
+//! The language has the UTF-8 texts that end with the first occurrence of a trigger and hold no
+//! forbidden text. For example, with the trigger `<f=`, `so <f=` is a word, and `<f=<f=` is not:
+//! its first trigger ends before its end. The label of a word is that of its trigger. A text that
+//! may also go on to the end of the output is another language: [`Until::text`] has the texts
+//! without any pattern.
+//!
+//! A state is a node of the Aho–Corasick automaton of all patterns. It says the longest beginning
+//! of a pattern that the text ends with, and with it how much of a character is still to come. Only
+//! where the text ends with no such beginning is the character counted apart, by eight more
+//! states. So there are as many states as the patterns have bytes, where an expression with `∩`
+//! and `¬` has a search for every state.
+//!
+//! Steps follow failure links, which costs up to the length of a pattern in the worst case. The
+//! walks over the vocabulary copy rows and pay that once.
+//!
+//! Source: A. Aho, M. Corasick, *Efficient string matching* (1975).
+
+use super::byte_classes::{ByteClasses, ByteSet};
+use super::machine::Machine;
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// A text that ends free text, or that free text must not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pattern {
+    /// The text; never empty.
+    pub text: String,
+    /// The label of words that end with it; `None` for a forbidden text.
+    pub label: Option<u32>,
+}
+
+/// The reason why patterns make no language.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UntilError {
+    /// A pattern is the empty text, which occurs everywhere.
+    #[error("a trigger or forbidden text is empty")]
+    Empty,
+    /// A trigger can never be read whole.
+    #[error("the trigger {trigger:?} can never be read: it holds {inner:?}")]
+    Unreachable {
+        /// The trigger.
+        trigger: String,
+        /// The other pattern, which comes to its end first.
+        inner: String,
+    },
+    /// Too much text.
+    #[error("triggers and forbidden texts have {given} bytes together, but at most {limit} are possible")]
+    TooLong {
+        /// Bytes of all patterns.
+        given: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+}
+
+/// The most bytes that all patterns may have together.
+const MAX_BYTES: usize = 1 << 18;
+
+/// Distances to an end are found where the patterns have no more bytes, or where some are
+/// forbidden.
+const MEASURED: usize = 1 << 12;
+
+/// States looked at for short words of the labels.
+const EXPLORED: usize = 1 << 12;
+
+/// A distance from which no word is left.
+const NEVER: u32 = u32::MAX;
+
+/// One node of the automaton.
+#[derive(Clone)]
+struct Node {
+    children: Vec<(u8, u32)>,
+    /// The longest other node that this one ends with.
+    fail: u32,
+    /// The pattern that ends here, the longest if several do.
+    end: Option<u32>,
+    phase: Phase,
+}
+
+/// How far the character that the text ends in has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Phase {
+    /// Between two characters.
+    Between,
+    /// So many continuation bytes are missing.
+    One,
+    Two,
+    Three,
+    /// Behind a first byte that restricts the second one.
+    AfterE0,
+    AfterEd,
+    AfterF0,
+    AfterF4,
+}
+
+use Phase::{AfterE0, AfterEd, AfterF0, AfterF4, Between, One, Three, Two};
+
+const PHASES: [Phase; 8] = [Between, One, Two, Three, AfterE0, AfterEd, AfterF0, AfterF4];
+
+impl Phase {
+    /// The phase after `byte`; `None` where that is no UTF-8 any more.
+    fn after(self, byte: u8) -> Option<Phase> {
+        let is_continuation = byte & 0xc0 == 0x80;
+        match (self, byte) {
+            (Between, 0..=0x7f) => Some(Between),
+            (Between, 0xc2..=0xdf) => Some(One),
+            (Between, 0xe0) => Some(AfterE0),
+            (Between, 0xed) => Some(AfterEd),
+            (Between, 0xe1..=0xef) => Some(Two),
+            (Between, 0xf0) => Some(AfterF0),
+            (Between, 0xf1..=0xf3) => Some(Three),
+            (Between, 0xf4) => Some(AfterF4),
+            (One, _) if is_continuation => Some(Between),
+            (Two, _) if is_continuation => Some(One),
+            (Three, _) if is_continuation => Some(Two),
+            (AfterE0, 0xa0..=0xbf) | (AfterEd, 0x80..=0x9f) => Some(One),
+            (AfterF0, 0x90..=0xbf) | (AfterF4, 0x80..=0x8f) => Some(Two),
+            _ => None,
+        }
+    }
+}
+
+/// Free text with triggers and forbidden texts. See the module's documentation.
+pub struct Until {
+    patterns: Vec<Pattern>,
+    /// Words are the texts without any pattern, and not those up to a trigger.
+    is_text: bool,
+    nodes: Vec<Node>,
+    /// By state: bytes to the nearest end, at least; [`NEVER`] where there is none. Empty where
+    /// every state has an end and nothing more is known.
+    distances: Vec<u32>,
+}
+
+impl Until {
+    /// Texts up to the first trigger, without forbidden texts. Where a trigger and a forbidden text
+    /// end at the same byte, the text is forbidden. Where several triggers do, it is the longest
+    /// that is read.
+    ///
+    /// ```
+    /// use hedgerow::automata::until::{Pattern, Until};
+    /// use hedgerow::automata::ExprPool;
+    /// let trigger = Pattern { text: "<f=".to_owned(), label: Some(7) };
+    /// let forbidden = Pattern { text: "<g".to_owned(), label: None };
+    /// let mut pool = ExprPool::new();
+    /// let id = pool.machine(std::sync::Arc::new(Until::new(vec![trigger, forbidden])?));
+    /// let end = pool.step_bytes(id, b"so: <f=");
+    /// assert_eq!((pool.is_nullable(end), pool.label(end)), (true, Some(7)));
+    /// assert!(!pool.accepts(id, b"<g <f="));
+    /// # Ok::<(), hedgerow::automata::until::UntilError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`UntilError`].
+    pub fn new(patterns: Vec<Pattern>) -> Result<Self, UntilError> {
+        Self::build(patterns, false)
+    }
+
+    /// Texts in which none of the patterns occurs. A text may end with the beginning of one.
+    ///
+    /// # Errors
+    ///
+    /// An empty pattern, or too many bytes of them.
+    pub fn text(forbidden: Vec<String>) -> Result<Self, UntilError> {
+        let patterns = forbidden.into_iter().map(|text| Pattern { text, label: None });
+        Self::build(patterns.collect(), true)
+    }
+
+    fn build(mut patterns: Vec<Pattern>, is_text: bool) -> Result<Self, UntilError> {
+        let given = patterns.iter().map(|pattern| pattern.text.len()).sum();
+        if given > MAX_BYTES {
+            return Err(UntilError::TooLong { given, limit: MAX_BYTES });
+        }
+        if patterns.iter().any(|pattern| pattern.text.is_empty()) {
+            return Err(UntilError::Empty);
+        }
+        // Of equal triggers the first counts.
+        patterns.sort_by(|a, b| (&a.text, a.label.is_some()).cmp(&(&b.text, b.label.is_some())));
+        let contradiction = patterns
+            .windows(2)
+            .find(|pair| pair[0].text == pair[1].text && pair[0].label.is_none() && pair[1].label.is_some());
+        if let Some([_, trigger]) = contradiction {
+            let (trigger, inner) = (trigger.text.clone(), trigger.text.clone());
+            return Err(UntilError::Unreachable { trigger, inner });
+        }
+        patterns.dedup_by(|later, first| later.text == first.text);
+        let root = Node { children: Vec::new(), fail: 0, end: None, phase: Between };
+        let mut until = Until { patterns, is_text, nodes: vec![root], distances: Vec::new() };
+        until.plant();
+        until.link();
+        until.check()?;
+        if given <= MEASURED || until.patterns.iter().any(|pattern| pattern.label.is_none()) {
+            until.measure();
+        }
+        Ok(until)
+    }
+
+    /// Makes a node for every beginning of a pattern.
+    fn plant(&mut self) {
+        for (i, pattern) in self.patterns.iter().enumerate() {
+            let mut at = 0u32;
+            for &byte in pattern.text.as_bytes() {
+                let node = &self.nodes[at as usize];
+                at = match node.children.binary_search_by_key(&byte, |child| child.0) {
+                    Ok(found) => node.children[found].1,
+                    Err(place) => {
+                        let phase = node.phase.after(byte).unwrap_or(Between);
+                        let new = self.nodes.len() as u32;
+                        self.nodes[at as usize].children.insert(place, (byte, new));
+                        self.nodes.push(Node { children: Vec::new(), fail: 0, end: None, phase });
+                        new
+                    }
+                };
+            }
+            self.nodes[at as usize].end = Some(i as u32);
+        }
+    }
+
+    /// Finds failure links, nearest nodes first, and which patterns end at nodes of others.
+    fn link(&mut self) {
+        let mut queue: VecDeque<u32> = self.nodes[0].children.iter().map(|child| child.1).collect();
+        while let Some(at) = queue.pop_front() {
+            let fail = self.nodes[at as usize].fail;
+            let inherited = self.nodes[fail as usize].end;
+            let node = &mut self.nodes[at as usize];
+            let own = node.end;
+            let is_forbidden =
+                |end: Option<u32>| end.is_some_and(|pattern| self.patterns[pattern as usize].label.is_none());
+            node.end = if is_forbidden(inherited) { inherited } else { own.or(inherited) };
+            for (byte, child) in node.children.clone() {
+                self.nodes[child as usize].fail = self.follow(fail, byte);
+                queue.push_back(child);
+            }
+        }
+    }
+
+    /// The longest node that `node` and `byte` end with.
+    fn follow(&self, mut node: u32, byte: u8) -> u32 {
+        loop {
+            let at = &self.nodes[node as usize];
+            if let Ok(found) = at.children.binary_search_by_key(&byte, |child| child.0) {
+                return at.children[found].1;
+            }
+            if node == 0 {
+                return 0;
+            }
+            node = at.fail;
+        }
+    }
+
+    /// A trigger must not hold another pattern that ends before it.
+    fn check(&self) -> Result<(), UntilError> {
+        for pattern in self.patterns.iter().filter(|pattern| pattern.label.is_some()) {
+            let mut at = 0;
+            for (read, &byte) in pattern.text.as_bytes().iter().enumerate() {
+                at = self.follow(at, byte);
+                let Some(end) = self.nodes[at as usize].end else { continue };
+                let inner = &self.patterns[end as usize];
+                if read + 1 < pattern.text.len() || inner.label.is_none() {
+                    let (trigger, inner) = (pattern.text.clone(), inner.text.clone());
+                    return Err(UntilError::Unreachable { trigger, inner });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of states: nodes, and phases of a character without a node.
+    fn states(&self) -> usize {
+        self.nodes.len() + PHASES.len() - 1
+    }
+
+    /// The node and the phase of a state.
+    fn place(&self, state: u64) -> (u32, Phase) {
+        let state = state as usize;
+        match self.nodes.get(state) {
+            Some(node) => (state as u32, node.phase),
+            None => (0, PHASES[(state - self.nodes.len() + 1) % PHASES.len()]),
+        }
+    }
+
+    /// The pattern that a state has just read.
+    fn end(&self, state: u64) -> Option<&Pattern> {
+        let node = self.nodes.get(state as usize)?;
+        node.end.map(|pattern| &self.patterns[pattern as usize])
+    }
+
+    /// The state after `byte`, whether or not an end is left.
+    fn next(&self, state: u64, byte: u8) -> Option<u64> {
+        let (node, phase) = self.place(state);
+        if self.end(state).is_some() {
+            return None;
+        }
+        let phase = phase.after(byte)?;
+        let next = match self.follow(node, byte) {
+            0 if phase == Between => 0,
+            0 => self.nodes.len() as u64 + phase as u64 - 1,
+            next => u64::from(next),
+        };
+        match self.end(next) {
+            Some(pattern) if pattern.label.is_none() => None,
+            _ => Some(next),
+        }
+    }
+
+    /// Finds how far the nearest end is, backwards from the ends.
+    fn measure(&mut self) {
+        let classes = self.classes();
+        let mut before: Vec<Vec<u32>> = vec![Vec::new(); self.states()];
+        for state in 0..self.states() as u32 {
+            for &byte in classes.representatives() {
+                if let Some(next) = self.next(state.into(), byte) {
+                    before[next as usize].push(state);
+                }
+            }
+        }
+        self.distances = vec![NEVER; self.states()];
+        let is_end = |state: &u32| self.accepts(u64::from(*state));
+        let mut queue: VecDeque<u32> = (0..self.states() as u32).filter(is_end).collect();
+        queue.iter().for_each(|&state| self.distances[state as usize] = 0);
+        while let Some(state) = queue.pop_front() {
+            let distance = self.distances[state as usize] + 1;
+            for &from in &before[state as usize] {
+                if self.distances[from as usize] == NEVER {
+                    self.distances[from as usize] = distance;
+                    queue.push_back(from);
+                }
+            }
+        }
+    }
+
+    fn distance(&self, state: u64) -> u32 {
+        match self.distances.get(state as usize) {
+            Some(&distance) => distance,
+            None => u32::from(!self.accepts(state)),
+        }
+    }
+}
+
+impl Machine for Until {
+    fn key(&self) -> String {
+        let mut key = String::from(if self.is_text { "text without" } else { "text until" });
+        for Pattern { text, label } in &self.patterns {
+            let _ = match label {
+                Some(label) => write!(key, " {text:?}={label}"),
+                None => write!(key, " {text:?}"),
+            };
+        }
+        key
+    }
+
+    fn start(&self) -> Option<u64> {
+        let has_end = self.is_text || self.patterns.iter().any(|pattern| pattern.label.is_some());
+        (has_end && self.distance(0) != NEVER).then_some(0)
+    }
+
+    fn step(&self, state: u64, byte: u8) -> Option<u64> {
+        self.next(state, byte).filter(|&next| self.distance(next) != NEVER)
+    }
+
+    fn accepts(&self, state: u64) -> bool {
+        match self.end(state) {
+            Some(pattern) => pattern.label.is_some(),
+            None => self.is_text && self.place(state).1 == Between,
+        }
+    }
+
+    fn classes(&self) -> ByteClasses {
+        let mut named = ByteSet::EMPTY;
+        for pattern in &self.patterns {
+            pattern.text.bytes().for_each(|byte| named.insert(byte));
+        }
+        // Bytes that no pattern has differ by the characters that they may stand in.
+        let kind = |byte: u8| PHASES.map(|phase| phase.after(byte));
+        ByteClasses::by_key(|byte| (named.contains(byte).then_some(byte), kind(byte)))
+    }
+
+    fn at_least(&self, state: u64) -> u32 {
+        self.distance(state).max(1)
+    }
+
+    fn is_text(&self) -> bool {
+        false
+    }
+
+    fn label(&self, state: u64) -> Option<u32> {
+        self.end(state)?.label
+    }
+
+    fn is_spent(&self, state: u64) -> bool {
+        self.end(state).is_some()
+    }
+
+    fn with_labels(&self, keep: &dyn Fn(u32) -> bool) -> Option<Arc<dyn Machine>> {
+        let keeps = |pattern: &Pattern| Pattern {
+            label: pattern.label.filter(|&label| keep(label)),
+            ..pattern.clone()
+        };
+        let mut patterns: Vec<Pattern> = self.patterns.iter().map(keeps).collect();
+        loop {
+            match Until::build(patterns.clone(), self.is_text) {
+                Ok(until) => return Some(Arc::new(until)),
+                // A trigger that ends with one that is forbidden now cannot be read either.
+                Err(UntilError::Unreachable { trigger, .. }) => {
+                    patterns.iter_mut().filter(|p| p.text == trigger).for_each(|p| p.label = None);
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn labelled_words(&self, state: u64) -> Vec<(Vec<u8>, u32)> {
+        let classes = self.classes();
+        let mut seen: hashbrown::HashMap<u64, (u64, u8)> = hashbrown::HashMap::new();
+        let mut queue = VecDeque::from([state]);
+        let mut words = Vec::new();
+        while let Some(at) = queue.pop_front() {
+            if let (Some(label), true) = (self.label(at), at != state) {
+                let (mut word, mut back) = (Vec::new(), at);
+                while let Some(&(from, byte)) = seen.get(&back).filter(|_| back != state) {
+                    word.push(byte);
+                    back = from;
+                }
+                word.reverse();
+                words.push((word, label));
+            }
+            if seen.len() > EXPLORED {
+                break;
+            }
+            for &byte in classes.representatives() {
+                if let Some(next) = self.step(at, byte).filter(|next| *next != state) {
+                    seen.entry(next).or_insert_with(|| {
+                        queue.push_back(next);
+                        (at, byte)
+                    });
+                }
+            }
+        }
+        words
+    }
+}

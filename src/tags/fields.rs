@@ -1,0 +1,146 @@
+//! The fields of a JSON object, each taken once: what is left over is an error.
+
+use super::error::TagError;
+use crate::syntax::similar;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The fields of one object that are not taken yet.
+pub(super) struct Fields<'v> {
+    object: &'v Map<String, Value>,
+    taken: Vec<&'static str>,
+    /// The object's place.
+    pub pointer: String,
+}
+
+impl<'v> Fields<'v> {
+    pub fn of(value: &'v Value, pointer: &str, what: &str) -> Result<Self, TagError> {
+        match value {
+            Value::Object(object) => Ok(Fields { object, taken: Vec::new(), pointer: pointer.to_owned() }),
+            other => {
+                Err(TagError::new(pointer, format!("{what} must be an object, and not {}", kind(other))))
+            }
+        }
+    }
+
+    /// The place of a field.
+    pub fn at(&self, name: &str) -> String {
+        format!("{}/{name}", self.pointer)
+    }
+
+    /// The field, or `None` where it is absent or null.
+    pub fn take(&mut self, name: &'static str) -> Option<&'v Value> {
+        self.taken.push(name);
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
+    pub fn need(&mut self, name: &'static str) -> Result<&'v Value, TagError> {
+        self.take(name).ok_or_else(|| TagError::new(&self.pointer, format!("`{name}` is missing")))
+    }
+
+    fn wrong(&self, name: &str, must: &str, value: &Value) -> TagError {
+        TagError::new(&self.at(name), format!("`{name}` must be {must}, and not {}", kind(value)))
+    }
+
+    pub fn text(&mut self, name: &'static str) -> Result<Option<&'v str>, TagError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(name, "a string", other)),
+        }
+    }
+
+    pub fn need_text(&mut self, name: &'static str) -> Result<&'v str, TagError> {
+        let value = self.need(name)?;
+        value.as_str().ok_or_else(|| self.wrong(name, "a string", value))
+    }
+
+    pub fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TagError> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(name, "true or false", other)),
+        }
+    }
+
+    /// A whole number of at least 0 that fits into 31 bits.
+    pub fn count(&mut self, name: &'static str) -> Result<Option<u32>, TagError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => match value.as_u64().filter(|&count| count < 1 << 31) {
+                Some(count) => Ok(Some(count as u32)),
+                None => {
+                    let what =
+                        format!("`{name}` must be a whole number from 0 to 2147483647, and not {value}");
+                    Err(TagError::new(&self.at(name), what))
+                }
+            },
+        }
+    }
+
+    pub fn list(&mut self, name: &'static str) -> Result<Option<&'v [Value]>, TagError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(other) => Err(self.wrong(name, "a list", other)),
+        }
+    }
+
+    pub fn need_list(&mut self, name: &'static str) -> Result<&'v [Value], TagError> {
+        match self.list(name)? {
+            None => Err(TagError::new(&self.pointer, format!("`{name}` is missing"))),
+            Some([]) => Err(TagError::new(&self.at(name), format!("`{name}` is empty"))),
+            Some(items) => Ok(items),
+        }
+    }
+
+    /// A list of texts that are not empty.
+    pub fn texts(&mut self, name: &'static str) -> Result<Vec<Arc<str>>, TagError> {
+        let items = self.list(name)?.unwrap_or_default();
+        let text = |(i, item): (usize, &Value)| match item.as_str() {
+            Some("") => Err(TagError::new(&format!("{}/{i}", self.at(name)), "this text is empty")),
+            Some(text) => Ok(Arc::from(text)),
+            None => {
+                let what = format!("`{name}` must hold strings, and not {}", kind(item));
+                Err(TagError::new(&format!("{}/{i}", self.at(name)), what))
+            }
+        };
+        items.iter().enumerate().map(text).collect()
+    }
+
+    /// Fails where fields were not taken, unless they are to be ignored.
+    pub fn finish(self, ignore: bool) -> Result<(), TagError> {
+        let unknown = self.object.keys().find(|name| !self.taken.contains(&name.as_str()));
+        match unknown {
+            Some(name) if !ignore => {
+                let error = TagError::new(&self.pointer, format!("`{name}` is no field here"));
+                Err(match similar(name, self.taken.iter().copied()) {
+                    Some(other) => error.help(format!("did you mean `{other}`?")),
+                    None => error.help(format!("there are {}", listed(&self.taken))),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// A JSON value's kind, for people.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,140 @@
+//! Formats: the parts that a structural tag is made of, as data.
+
+use crate::syntax::Notation;
+use std::sync::Arc;
+
+/// A part of an output.
+///
+/// Texts in markers, constants and separators may name special tokens of the vocabulary, as in
+/// `<|im_end|>`. Where the vocabulary has such a token it is read, and else the bytes of the text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Free text.
+    Text(TextFormat),
+    /// Exactly this text.
+    Const(Arc<str>),
+    /// A JSON value that satisfies a schema.
+    Schema(SchemaFormat),
+    /// A text of a grammar.
+    Grammar {
+        /// The notation; guessed where it is not given.
+        notation: Option<Notation>,
+        /// The grammar's text.
+        text: String,
+    },
+    /// A text that a pattern matches from its start to its end, in ECMA-262's syntax.
+    Regex(String),
+    /// All of them, one after the other.
+    Sequence(Vec<Format>),
+    /// Any of them.
+    Or(Vec<Format>),
+    /// The body, several times.
+    Repeat {
+        /// The body.
+        body: Box<Format>,
+        /// At least this often.
+        min: u32,
+        /// At most this often, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
+        max: u32,
+    },
+    /// A marker, the content, another marker.
+    Tag(Tag),
+    /// Free text with tags in it.
+    Triggered(TriggeredTags),
+    /// Tags with a text between them and no other text.
+    Separated(SeparatedTags),
+    /// Free text in which each occurrence of a pattern is followed by a format.
+    Dispatch(Dispatch),
+    /// One token.
+    Token(Marker),
+}
+
+/// Free text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TextFormat {
+    /// Texts that must not occur.
+    pub excludes: Vec<Arc<str>>,
+    /// At most so many characters.
+    pub max_chars: Option<u32>,
+}
+
+/// A JSON value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SchemaFormat {
+    /// The schema's text.
+    pub schema: String,
+    /// Keys may come in any order.
+    pub any_order: bool,
+    /// At most so many bytes of whitespace in a row.
+    pub max_whitespace: Option<u32>,
+}
+
+/// The beginning or the end of a tag.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Marker {
+    /// A text.
+    Text(Arc<str>),
+    /// One token, by its name, or by its id as `<[7]>`.
+    Token(Arc<str>),
+}
+
+impl Marker {
+    /// The text, or the token's name.
+    pub fn text(&self) -> &Arc<str> {
+        match self {
+            Marker::Text(text) | Marker::Token(text) => text,
+        }
+    }
+}
+
+/// A tag: for example `<think>`, free text, `</think>`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tag {
+    /// Its beginning.
+    pub begin: Marker,
+    /// The part between its beginning and its end.
+    pub content: Box<Format>,
+    /// Its possible ends; an empty text where it may end without one.
+    pub ends: Vec<Marker>,
+    /// The tag's place in the input, as a JSON pointer.
+    pub pointer: String,
+}
+
+/// Free text in which a tag begins wherever a trigger occurs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TriggeredTags {
+    /// Texts that begin a tag: after one, one of the tags that begin with it must follow.
+    pub triggers: Vec<Arc<str>>,
+    /// The tags. Each begins with a trigger.
+    pub tags: Vec<Tag>,
+    /// Texts that the free text must not hold.
+    pub excludes: Vec<Arc<str>>,
+    /// A tag comes first, before any text.
+    pub at_least_one: bool,
+    /// Nothing follows the first tag.
+    pub stop_after_first: bool,
+}
+
+/// Tags with a text between them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeparatedTags {
+    /// The tags.
+    pub tags: Vec<Tag>,
+    /// The text between two tags.
+    pub separator: Arc<str>,
+    /// At least one tag.
+    pub at_least_one: bool,
+    /// At most one tag.
+    pub stop_after_first: bool,
+}
+
+/// Free text in which a format follows each occurrence of a pattern.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dispatch {
+    /// The patterns, each with what follows it.
+    pub rules: Vec<(Arc<str>, Format)>,
+    /// Texts that the free text must not hold.
+    pub excludes: Vec<Arc<str>>,
+    /// After what followed a pattern, free text goes on.
+    pub looped: bool,
+}

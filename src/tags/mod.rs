@@ -1,0 +1,38 @@
+//! Structural tags: schemas, grammars and free text inside one output.
+//!
+//! A model that calls tools writes text, then a marker, then JSON, then another marker, and perhaps
+//! text again. A *structural tag* says so: it is a tree of [formats](Format), given as JSON in the
+//! form that XGrammar, vLLM and SGLang use. [`parse`] reads it, [`compile`] makes a grammar of it.
+//!
+//! ```
+//! use hedgerow::{Constraint, Vocabulary};
+//! let tag = r#"{"type": "structural_tag", "format": {"type": "triggered_tags",
+//!     "triggers": ["<call>"],
+//!     "tags": [{"begin": "<call>", "end": "</call>", "content": {"type": "json_schema",
+//!         "json_schema": {"type": "object", "properties": {"city": {"type": "string"}},
+//!         "required": ["city"], "additionalProperties": false}}}]}}"#;
+//! let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+//! let constraint = Constraint::structural_tag(tag, &vocabulary)?;
+//! let mut matcher = constraint.matcher();
+//! assert!(matcher.advance_bytes(br#"I look: <call>{"city": "Oslo"}</call> Now wait."#)?);
+//! assert!(matcher.is_accepting());
+//! assert!(!constraint.matcher().advance_bytes(br#"<call>{"town""#)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Free text is UTF-8 and holds no special token of the vocabulary. It ends at the *first*
+//! occurrence of a trigger, or of the end of the tag that it stands in. Where markers name special
+//! tokens, these tokens are meant; see [`Node::Spelled`](crate::grammar::Node::Spelled).
+//!
+//! Differences from XGrammar are listed in `docs/tools.md`.
+
+mod compile;
+mod error;
+mod fields;
+mod format;
+mod parse;
+
+pub use compile::{compile, TagOptions};
+pub use error::TagError;
+pub use format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
+pub use parse::{parse, StructuralTag};

@@ -1,0 +1,459 @@
+//! JSON → formats: XGrammar's structural tags in their new and their older form, and the envelopes
+//! that servers wrap them in.
+//!
+//! A field that no format has is an error that names the nearest one. Where the input says
+//! `"compat": "xgrammar"` it is ignored, as XGrammar does.
+
+use super::error::TagError;
+use super::fields::{kind, Fields};
+use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
+use crate::automata::UNBOUNDED;
+use crate::syntax::{similar, Notation};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A structural tag that was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StructuralTag {
+    /// All of the output.
+    pub format: Format,
+    /// Readings that are those of XGrammar where it is looser than its documentation says.
+    pub is_loose: bool,
+}
+
+/// Reads a structural tag.
+///
+/// Accepted are `{"type": "structural_tag", "format": …}`, the older
+/// `{"structures": […], "triggers": […]}`, and either of them under `response_format` or
+/// `structural_tag`, also as a string with JSON in it. OpenAI's `{"type": "json_schema", …}`,
+/// `{"type": "json_object"}` and `{"type": "text"}` are read, too.
+///
+/// ```
+/// let text = r#"{"type": "structural_tag", "format": {"type": "tag", "begin": "<a>",
+///     "content": {"type": "any_text"}, "end": "</a>"}}"#;
+/// assert!(hedgerow::tags::parse(text).is_ok());
+/// let wrong = r#"{"format": {"type": "any_text", "exclude": ["x"]}}"#;
+/// let error = hedgerow::tags::parse(wrong).unwrap_err();
+/// assert_eq!(error.to_string(), "#/format: `exclude` is no field here; did you mean `excludes`?");
+/// ```
+///
+/// # Errors
+///
+/// Text that is no JSON, a field that is missing, unknown or of the wrong kind.
+pub fn parse(text: &str) -> Result<StructuralTag, TagError> {
+    let value: Value = read(text, "")?;
+    document(&value, "")
+}
+
+fn read(text: &str, pointer: &str) -> Result<Value, TagError> {
+    serde_json::from_str(text).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let what = error.to_string();
+        let what = what.split(" at line ").next().unwrap_or_default().to_owned();
+        TagError::new(pointer, format!("this is not JSON: {place}: {what}"))
+    })
+}
+
+/// The outermost object.
+fn document(value: &Value, pointer: &str) -> Result<StructuralTag, TagError> {
+    if let Value::String(text) = value {
+        return document(&read(text, pointer)?, pointer);
+    }
+    let mut fields = Fields::of(value, pointer, "a structural tag")?;
+    for name in ["response_format", "structural_tag", "structured_outputs"] {
+        if let Some(inner) = fields.take(name) {
+            let pointer = fields.at(name);
+            fields.finish(true)?;
+            return document(inner, &pointer);
+        }
+    }
+    let is_loose = match fields.text("compat")? {
+        None => false,
+        Some("xgrammar") => true,
+        Some(other) => {
+            let what = format!("`compat` is {other:?}, which is unknown");
+            return Err(TagError::new(&fields.at("compat"), what).help("the only value is \"xgrammar\""));
+        }
+    };
+    let mut reader = Reader { is_loose };
+    let format = match fields.text("type")? {
+        None | Some("structural_tag") if fields.has("structures") => reader.older(&mut fields)?,
+        None | Some("structural_tag") => {
+            let at = fields.at("format");
+            let format = fields.need("format").map_err(|error| {
+                error.help("a structural tag has a `format`, or `structures` and `triggers`")
+            })?;
+            reader.format(format, &at)?
+        }
+        Some("text") => Format::Text(TextFormat::default()),
+        Some("json_object") => schema_of(r#"{"type": "object"}"#.to_owned()),
+        Some("json_schema") => {
+            fields.need("json_schema")?;
+            schema_of(value.to_string())
+        }
+        // A format alone.
+        Some(name) if TYPES.contains(&name) => {
+            return Ok(StructuralTag { format: reader.format(value, pointer)?, is_loose });
+        }
+        Some(other) => {
+            let what = format!("`type` is {other:?}, which is unknown");
+            return Err(TagError::new(&fields.at("type"), what).help("write \"structural_tag\""));
+        }
+    };
+    fields.finish(is_loose)?;
+    Ok(StructuralTag { format, is_loose })
+}
+
+fn schema_of(schema: String) -> Format {
+    Format::Schema(SchemaFormat { schema, any_order: false, max_whitespace: None })
+}
+
+/// The formats' names.
+const TYPES: [&str; 21] = [
+    "const_string",
+    "json_schema",
+    "qwen_xml_parameter",
+    "grammar",
+    "regex",
+    "any_text",
+    "sequence",
+    "or",
+    "optional",
+    "plus",
+    "star",
+    "repeat",
+    "tag",
+    "triggered_tags",
+    "tags_with_separator",
+    "dispatch",
+    "token",
+    "exclude_token",
+    "any_tokens",
+    "token_triggered_tags",
+    "token_dispatch",
+];
+
+struct Reader {
+    is_loose: bool,
+}
+
+impl Reader {
+    /// `{"structures": [{begin, schema, end}], "triggers": […]}`, with SGLang's `at_least_one`.
+    fn older(&mut self, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+        let mut tags = Vec::new();
+        let at = fields.at("structures");
+        for (i, structure) in fields.need_list("structures")?.iter().enumerate() {
+            let pointer = format!("{at}/{i}");
+            let mut one = Fields::of(structure, &pointer, "a structure")?;
+            let begin = Marker::Text(one.need_text("begin")?.into());
+            let content = match one.take("schema") {
+                None => schema_of("true".to_owned()),
+                Some(schema) => schema_of(schema.to_string()),
+            };
+            let ends = vec![Marker::Text(one.need_text("end")?.into())];
+            one.finish(self.is_loose)?;
+            tags.push(Tag { begin, content: Box::new(content), ends, pointer });
+        }
+        fields.need_list("triggers")?;
+        Ok(Format::Triggered(TriggeredTags {
+            triggers: fields.texts("triggers")?,
+            tags,
+            excludes: Vec::new(),
+            at_least_one: fields.flag("at_least_one", false)?,
+            stop_after_first: false,
+        }))
+    }
+
+    fn formats(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<Format>, TagError> {
+        let at = fields.at(name);
+        let items = fields.need_list(name)?.iter().enumerate();
+        items.map(|(i, item)| self.format(item, &format!("{at}/{i}"))).collect()
+    }
+
+    fn content(&mut self, fields: &mut Fields<'_>) -> Result<Box<Format>, TagError> {
+        let at = fields.at("content");
+        Ok(Box::new(self.format(fields.need("content")?, &at)?))
+    }
+
+    fn format(&mut self, value: &Value, pointer: &str) -> Result<Format, TagError> {
+        let mut fields = Fields::of(value, pointer, "a format")?;
+        let name = match fields.text("type")? {
+            Some(name) => name,
+            None => implied(&fields).ok_or_else(|| {
+                TagError::new(pointer, "`type` is missing, and the other fields do not tell it")
+            })?,
+        };
+        let format = self.of_type(name, &mut fields)?;
+        fields.finish(self.is_loose)?;
+        Ok(format)
+    }
+
+    fn of_type(&mut self, name: &str, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+        Ok(match name {
+            "const_string" => Format::Const(fields.need_text("value")?.into()),
+            "json_schema" => self.schema(fields)?,
+            "grammar" => Format::Grammar { text: not_empty(fields, "grammar")?, notation: notation(fields)? },
+            "regex" => Format::Regex(not_empty(fields, "pattern")?),
+            "any_text" => {
+                unmetered(fields)?;
+                let (excludes, max_chars) = (fields.texts("excludes")?, fields.count("max_chars")?);
+                Format::Text(TextFormat { excludes, max_chars })
+            }
+            "sequence" => Format::Sequence(self.formats(fields, "elements")?),
+            "or" => Format::Or(self.formats(fields, "elements")?),
+            "optional" => Format::Repeat { body: self.content(fields)?, min: 0, max: 1 },
+            "plus" => Format::Repeat { body: self.content(fields)?, min: 1, max: UNBOUNDED },
+            "star" => Format::Repeat { body: self.content(fields)?, min: 0, max: UNBOUNDED },
+            "repeat" => self.repeat(fields)?,
+            "tag" => Format::Tag(self.tag(fields)?),
+            "triggered_tags" => {
+                fields.need_list("triggers")?;
+                let triggers = fields.texts("triggers")?;
+                self.triggered(fields, triggers, false)?
+            }
+            "token_triggered_tags" => {
+                let triggers = self.tokens(fields, "trigger_tokens")?;
+                self.triggered(fields, triggers, true)?
+            }
+            "tags_with_separator" => Format::Separated(SeparatedTags {
+                tags: self.tags(fields)?,
+                separator: fields.need_text("separator")?.into(),
+                at_least_one: fields.flag("at_least_one", false)?,
+                stop_after_first: fields.flag("stop_after_first", false)?,
+            }),
+            "dispatch" => self.dispatch(fields, "excludes")?,
+            "token_dispatch" => self.dispatch(fields, "exclude_tokens")?,
+            "token" => {
+                let at = fields.at("token");
+                Format::Token(Marker::Token(token(fields.need("token")?, &at)?))
+            }
+            "any_tokens" => {
+                unmetered(fields)?;
+                let excludes = self.tokens(fields, "exclude_tokens")?;
+                Format::Text(TextFormat { excludes, max_chars: None })
+            }
+            "exclude_token" | "qwen_xml_parameter" => {
+                let what = format!("the format `{name}` is not supported");
+                let help = match name {
+                    "exclude_token" => "say what the text may be, with `regex` or `any_text`",
+                    _ => "write the parameters as a `sequence` of tags",
+                };
+                return Err(TagError::new(&fields.pointer, what).help(help));
+            }
+            other => {
+                let what = format!("there is no format `{other}`");
+                let error = TagError::new(&fields.at("type"), what);
+                return Err(match similar(other, TYPES.into_iter()) {
+                    Some(name) => error.help(format!("did you mean `{name}`?")),
+                    None => error.help(format!("formats are {}", TYPES.join(", "))),
+                });
+            }
+        })
+    }
+
+    fn schema(&mut self, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+        let at = fields.at("json_schema");
+        let schema = fields.need("json_schema")?;
+        if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
+            return Err(TagError::new(
+                &at,
+                format!("a schema must be an object or true, and not {}", kind(schema)),
+            ));
+        }
+        match fields.text("style")? {
+            None | Some("json") => {}
+            Some(style) => {
+                let what = format!("the style {style:?} is not supported");
+                return Err(TagError::new(&fields.at("style"), what).help("write arguments as \"json\""));
+            }
+        }
+        if !fields.texts("excludes")?.is_empty() {
+            let what = "texts cannot be excluded from a schema's strings";
+            let help = "say it in the schema, with `pattern`";
+            return Err(TagError::new(&fields.at("excludes"), what).help(help));
+        }
+        Ok(Format::Schema(SchemaFormat {
+            schema: schema.to_string(),
+            any_order: fields.flag("any_order", false)?,
+            max_whitespace: fields.count("max_whitespace_cnt")?,
+        }))
+    }
+
+    fn repeat(&mut self, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+        fields.need("min")?;
+        let min = fields.count("min")?.unwrap_or(0);
+        let max = match fields.need("max")?.as_i64() {
+            Some(-1) => UNBOUNDED,
+            _ => fields.count("max")?.unwrap_or(UNBOUNDED),
+        };
+        if max < min {
+            let what = format!("`max` is {max}, which is less than `min`, {min}");
+            return Err(TagError::new(&fields.pointer, what));
+        }
+        Ok(Format::Repeat { body: self.content(fields)?, min, max })
+    }
+
+    fn tags(&mut self, fields: &mut Fields<'_>) -> Result<Vec<Tag>, TagError> {
+        let at = fields.at("tags");
+        let mut tags = Vec::new();
+        for (i, value) in fields.need_list("tags")?.iter().enumerate() {
+            let mut tag = Fields::of(value, &format!("{at}/{i}"), "a tag")?;
+            match tag.text("type")? {
+                None | Some("tag") => {}
+                Some(other) => {
+                    let what = format!("a tag has the type `tag`, and not `{other}`");
+                    return Err(TagError::new(&tag.at("type"), what));
+                }
+            }
+            tags.push(self.tag(&mut tag)?);
+            tag.finish(self.is_loose)?;
+        }
+        Ok(tags)
+    }
+
+    fn tag(&mut self, fields: &mut Fields<'_>) -> Result<Tag, TagError> {
+        let at = fields.at("begin");
+        let begin = self.marker(fields.need("begin")?, &at)?;
+        let content = self.content(fields)?;
+        let at = fields.at("end");
+        let ends = match fields.need("end")? {
+            Value::Array(ends) if ends.is_empty() => return Err(TagError::new(&at, "`end` is empty")),
+            Value::Array(ends) => {
+                let ends = ends.iter().enumerate();
+                ends.map(|(i, end)| self.marker(end, &format!("{at}/{i}"))).collect::<Result<_, _>>()?
+            }
+            end => vec![self.marker(end, &at)?],
+        };
+        Ok(Tag { begin, content, ends, pointer: fields.pointer.clone() })
+    }
+
+    fn marker(&mut self, value: &Value, at: &str) -> Result<Marker, TagError> {
+        match value {
+            Value::String(text) => Ok(Marker::Text(text.as_str().into())),
+            Value::Object(_) => {
+                let mut fields = Fields::of(value, at, "a token")?;
+                match fields.text("type")? {
+                    None | Some("token") => {}
+                    Some(other) => {
+                        let what = format!("a marker is a text or a `token`, and not a `{other}`");
+                        return Err(TagError::new(&fields.at("type"), what));
+                    }
+                }
+                let marker = Marker::Token(token(fields.need("token")?, &fields.at("token"))?);
+                fields.finish(self.is_loose)?;
+                Ok(marker)
+            }
+            other => {
+                let what = format!("a marker is a text or a `token`, and not {}", kind(other));
+                Err(TagError::new(at, what))
+            }
+        }
+    }
+
+    fn tokens(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<Arc<str>>, TagError> {
+        let at = fields.at(name);
+        let items = fields.list(name)?.unwrap_or_default().iter().enumerate();
+        items.map(|(i, item)| token(item, &format!("{at}/{i}"))).collect()
+    }
+
+    fn triggered(
+        &mut self,
+        fields: &mut Fields<'_>,
+        triggers: Vec<Arc<str>>,
+        of_tokens: bool,
+    ) -> Result<Format, TagError> {
+        let tags = self.tags(fields)?;
+        for tag in &tags {
+            if of_tokens != matches!(tag.begin, Marker::Token(_)) {
+                let what = match of_tokens {
+                    true => "this tag must begin with a token",
+                    false => "this tag must begin with a text",
+                };
+                return Err(TagError::new(&tag.pointer, what));
+            }
+        }
+        let excludes =
+            if of_tokens { self.tokens(fields, "exclude_tokens")? } else { fields.texts("excludes")? };
+        Ok(Format::Triggered(TriggeredTags {
+            triggers,
+            tags,
+            excludes,
+            at_least_one: fields.flag("at_least_one", false)?,
+            stop_after_first: fields.flag("stop_after_first", false)?,
+        }))
+    }
+
+    fn dispatch(&mut self, fields: &mut Fields<'_>, excludes: &'static str) -> Result<Format, TagError> {
+        let at = fields.at("rules");
+        let mut rules = Vec::new();
+        for (i, rule) in fields.need_list("rules")?.iter().enumerate() {
+            let pointer = format!("{at}/{i}");
+            let Some([pattern, format]) = rule.as_array().map(Vec::as_slice) else {
+                return Err(TagError::new(&pointer, "a rule is a list of a pattern and a format"));
+            };
+            let pattern = token(pattern, &format!("{pointer}/0"))?;
+            if pattern.is_empty() {
+                return Err(TagError::new(&format!("{pointer}/0"), "this pattern is empty"));
+            }
+            rules.push((pattern, self.format(format, &format!("{pointer}/1"))?));
+        }
+        let excludes = match excludes {
+            "excludes" => fields.texts("excludes")?,
+            _ => self.tokens(fields, "exclude_tokens")?,
+        };
+        Ok(Format::Dispatch(Dispatch { rules, excludes, looped: fields.flag("loop", true)? }))
+    }
+}
+
+/// The type of a format that does not say it.
+fn implied(fields: &Fields<'_>) -> Option<&'static str> {
+    let table = [
+        ("begin", "tag"),
+        ("value", "const_string"),
+        ("json_schema", "json_schema"),
+        ("grammar", "grammar"),
+        ("pattern", "regex"),
+        ("separator", "tags_with_separator"),
+        ("trigger_tokens", "token_triggered_tags"),
+        ("triggers", "triggered_tags"),
+        ("rules", "dispatch"),
+        ("elements", "sequence"),
+        ("token", "token"),
+        ("excludes", "any_text"),
+    ];
+    table.iter().find(|(field, _)| fields.has(field)).map(|row| row.1)
+}
+
+/// A token's name, or `<[7]>` for the token 7.
+fn token(value: &Value, at: &str) -> Result<Arc<str>, TagError> {
+    match value {
+        Value::String(name) => Ok(name.as_str().into()),
+        Value::Number(id) if id.is_u64() => Ok(format!("<[{id}]>").into()),
+        other => Err(TagError::new(at, format!("a token is a name or an id, and not {}", kind(other)))),
+    }
+}
+
+fn not_empty(fields: &mut Fields<'_>, name: &'static str) -> Result<String, TagError> {
+    match fields.need_text(name)? {
+        "" => Err(TagError::new(&fields.at(name), format!("`{name}` is empty"))),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// Refuses `max_tokens`: how a text is cut into tokens is nothing that a grammar can say.
+fn unmetered(fields: &mut Fields<'_>) -> Result<(), TagError> {
+    match fields.count("max_tokens")? {
+        None => Ok(()),
+        Some(_) => Err(TagError::new(&fields.at("max_tokens"), "`max_tokens` is not supported")
+            .help("limit the text with `max_chars`")),
+    }
+}
+
+fn notation(fields: &mut Fields<'_>) -> Result<Option<Notation>, TagError> {
+    let Some(name) = fields.text("notation")? else { return Ok(None) };
+    match Notation::of_extension(name) {
+        Some(notation) => Ok(Some(notation)),
+        None => Err(TagError::new(&fields.at("notation"), format!("there is no notation {name:?}"))
+            .help("notations are gbnf, ebnf, lark")),
+    }
+}

@@ -1,0 +1,259 @@
+//! Structural tags: the texts that each format accepts and refuses, and the messages of errors.
+
+use hedgerow::engine::Constraint;
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+
+const PIECES: [&str; 10] = ["<a>", "</a>", "<f=", ">{\"", "x<", "</", "12", "\":", "b>1</b>", "ab"];
+
+/// All bytes, some longer tokens, and the special tokens `<|s|>` and `<|e|>`.
+fn vocabulary() -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
+    tokens.extend(PIECES.map(|piece| piece.as_bytes().to_vec()));
+    let mut special = Vec::new();
+    for name in ["<|s|>", "<|e|>"] {
+        special.push((name.to_owned(), TokenId(tokens.len() as u32)));
+        tokens.push(Vec::new());
+    }
+    let eos = TokenId(tokens.len() as u32);
+    tokens.push(Vec::new());
+    Vocabulary::from_tokens(VocabularyParts { tokens, special, eos: vec![eos], model_size: None }).unwrap()
+}
+
+fn constraint(format: &str) -> Constraint {
+    let tag = format!(r#"{{"type": "structural_tag", "format": {format}}}"#);
+    Constraint::structural_tag(&tag, &vocabulary()).unwrap_or_else(|error| panic!("{format}: {error}"))
+}
+
+/// True when `text` is read to its end, where `<|s|>` and `<|e|>` are tokens. On the way each mask
+/// must hold the tokens that `advance` takes, and none may be empty.
+fn reads(constraint: &Constraint, text: &str) -> bool {
+    let vocabulary = constraint.vocabulary();
+    let mut matcher = constraint.matcher();
+    let mut rest = text.as_bytes();
+    while let Some(&byte) = rest.first() {
+        let mask = matcher.mask().unwrap();
+        assert!(!mask.is_empty(), "a dead end in {text}");
+        for token in (0..vocabulary.size() as u32).map(TokenId) {
+            let takes = matcher.fork().advance(token).unwrap();
+            assert_eq!(takes, mask.contains(token), "{token:?} before {rest:?} in {text}");
+        }
+        let name = ["<|s|>", "<|e|>"].into_iter().find(|name| rest.starts_with(name.as_bytes()));
+        let (token, read) = match name {
+            Some(name) => (vocabulary.special(name).unwrap(), name.len()),
+            None => (TokenId(u32::from(byte)), 1),
+        };
+        if !matcher.advance(token).unwrap() {
+            return false;
+        }
+        rest = &rest[read..];
+    }
+    matcher.is_accepting()
+}
+
+const INTEGER: &str = r#"{"type": "json_schema", "json_schema": {"type": "integer"}}"#;
+
+#[test]
+fn formats_accept_and_refuse() {
+    let tags = format!(
+        r#""tags": [{{"begin": "<f=a>", "content": {INTEGER}, "end": "</f>"}},
+        {{"begin": "<f=b>", "content": {{"type": "any_text"}}, "end": "</f>"}}]"#
+    );
+    let triggered =
+        |flags: &str| format!(r#"{{"type": "triggered_tags", "triggers": ["<f="], {tags}{flags}}}"#);
+    let separated =
+        |flags: &str| format!(r#"{{"type": "tags_with_separator", "separator": ", ", {tags}{flags}}}"#);
+    let table: Vec<(String, &[&str], &[&str])> = vec![
+        (r#"{"type": "const_string", "value": "a<|s|>"}"#.into(), &["a<|s|>"], &["a", "a<|e|>", ""]),
+        (INTEGER.into(), &["1", "-20"], &["", "1.5", "1 "]),
+        (r#"{"type": "regex", "pattern": "[a-c]{2}"}"#.into(), &["ab", "cc"], &["a", "abc", "ad"]),
+        (
+            r#"{"type": "grammar", "grammar": "root ::= \"(\" root \")\" | \"x\""}"#.into(),
+            &["x", "((x))"],
+            &["(x", "y"],
+        ),
+        (r#"{"type": "any_text"}"#.into(), &["", "<a>é", "</"], &["a<|s|>"]),
+        (r#"{"type": "any_text", "excludes": ["ab"]}"#.into(), &["", "a", "ba"], &["ab", "xaab"]),
+        (r#"{"type": "any_text", "max_chars": 2}"#.into(), &["", "éa"], &["éab"]),
+        (
+            r#"{"type": "tag", "begin": "<a>", "content": {"type": "any_text"}, "end": "</a>"}"#.into(),
+            &["<a></a>", "<a>x</</a>", "<a><a></a>"],
+            &["<a></a>x", "<a></a></a>", "<a>"],
+        ),
+        (
+            r#"{"type": "tag", "begin": "<a>", "content": {"type": "any_text"}, "end": ["</a>", "<|e|>"]}"#.into(),
+            &["<a>x</a>", "<a>x<|e|>"],
+            &["<a>x<|s|>", "<a></a><|e|>"],
+        ),
+        (
+            r#"{"type": "tag", "begin": {"type": "token", "token": "<|s|>"}, "content": {"type": "any_text"},
+                "end": {"token": "<|e|>"}}"#
+                .into(),
+            &["<|s|><|e|>", "<|s|>ab<|e|>"],
+            &["<|s|>ab", "<a><|e|>"],
+        ),
+        (
+            r#"{"type": "tag", "begin": "a", "content": {"type": "sequence", "elements": [
+                {"type": "any_text"}, {"type": "const_string", "value": "!"}, {"type": "any_text"}]}, "end": "b"}"#
+                .into(),
+            &["a!b", "ax!!yb"],
+            &["ab", "ax!yb!b", "ab!b"],
+        ),
+        (
+            r#"{"type": "tag", "begin": "<a>", "content": {"type": "any_text", "excludes": ["<"]},
+                "end": ["</a>", ""]}"#
+                .into(),
+            &["<a>", "<a>xy", "<a>x</a>"],
+            &["<a>x<", "<a>x</b"],
+        ),
+        (
+            triggered(""),
+            &["", "text", "x<f=a>12</f>y<f=b>z</f>", "<f=a>1</f><f=a>2</f>", "<f"],
+            &["<f=c", "<f=a>x", "<f=a>1</f", "<f="],
+        ),
+        (
+            triggered(r#", "at_least_one": true"#),
+            &["<f=a>1</f>", "<f=b></f>text<f=a>1</f>x"],
+            &["", "x", "x<f=a>1</f>"],
+        ),
+        (
+            triggered(r#", "stop_after_first": true"#),
+            &["", "text", "x<f=a>1</f>"],
+            &["<f=a>1</f>x", "<f=a>1</f><f=a>1</f>"],
+        ),
+        (
+            triggered(r#", "at_least_one": true, "stop_after_first": true"#),
+            &["<f=a>1</f>", "<f=b>x</f>"],
+            &["", "x<f=a>1</f>", "<f=a>1</f>x"],
+        ),
+        (triggered(r#", "excludes": ["ab"]"#), &["a<f=b>ab</f>b"], &["ab", "<f=a>1</f>ab"]),
+        (separated(""), &["", "<f=a>1</f>", "<f=a>1</f>, <f=b>x</f>"], &[", ", "<f=a>1</f>, ", "x"]),
+        (separated(r#", "at_least_one": true"#), &["<f=a>1</f>, <f=a>1</f>"], &[""]),
+        (separated(r#", "stop_after_first": true"#), &["", "<f=a>1</f>"], &["<f=a>1</f>, <f=a>1</f>"]),
+        (
+            format!(
+                r#"{{"type": "tag", "begin": "<a>", "content": {}, "end": "</a>"}}"#,
+                triggered("")
+            ),
+            &["<a></a>", "<a>x<f=a>1</f>y</a>"],
+            &["<a>x<f=a>1</f>y", "<a></a>x"],
+        ),
+        (
+            format!(r#"{{"type": "dispatch", "rules": [["n:", {INTEGER}], ["n:n:", {INTEGER}]]}}"#),
+            &["", "text", "an:1", "an:1n:2 x", "n:n:3"],
+            &["n:x", "n:"],
+        ),
+        (
+            format!(r#"{{"type": "dispatch", "loop": false, "rules": [["n:", {INTEGER}]], "excludes": ["!"]}}"#),
+            &["x", "n:1"],
+            &["!", "n:1 x", "x!n:1"],
+        ),
+        (
+            r#"{"type": "token_triggered_tags", "trigger_tokens": ["<|s|>"], "tags": [{"begin": {"token":
+                "<|s|>"}, "content": {"type": "const_string", "value": "x"}, "end": {"token": "<|e|>"}}]}"#
+                .into(),
+            &["", "ab<|s|>x<|e|>c<|s|>x<|e|>"],
+            &["<|e|>", "<|s|>y", "<|s|>x"],
+        ),
+        (
+            r#"{"type": "repeat", "min": 2, "max": 3, "content": {"type": "token", "token": "<|s|>"}}"#.into(),
+            &["<|s|><|s|>", "<|s|><|s|><|s|>"],
+            &["<|s|>", "<|s|><|s|><|s|><|s|>", "xx"],
+        ),
+        (
+            r#"{"type": "sequence", "elements": [{"type": "optional", "content": {"value": "a"}},
+                {"type": "plus", "content": {"value": "b"}}, {"type": "star", "content": {"value": "c"}}]}"#
+                .into(),
+            &["ab", "bbcc", "b"],
+            &["a", "aab", "abca"],
+        ),
+        (
+            r#"{"type": "or", "elements": [{"value": "a"}, {"type": "any_text", "excludes": ["<"]}]}"#.into(),
+            &["a", "", "x"],
+            &["<"],
+        ),
+    ];
+    for (format, accepted, refused) in table {
+        let constraint = constraint(&format);
+        accepted.iter().for_each(|text| assert!(reads(&constraint, text), "{format} must accept {text:?}"));
+        refused.iter().for_each(|text| assert!(!reads(&constraint, text), "{format} must refuse {text:?}"));
+    }
+}
+
+#[test]
+fn envelopes_are_opened() {
+    let older = r#"{"structures": [{"begin": "<f=a>", "schema": {"type": "integer"}, "end": "</f>"}],
+        "triggers": ["<f="]}"#;
+    let table: &[(String, &str, &str)] = &[
+        (older.to_owned(), "x<f=a>1</f>", "<f=a>x"),
+        (format!(r#"{{"response_format": {older}}}"#), "x<f=a>1</f>", "<f=a>x"),
+        (serde_json::json!({"structural_tag": older}).to_string(), "x<f=a>1</f>", "<f=a>x"),
+        (older.replace("\"triggers\"", "\"at_least_one\": true, \"triggers\""), "<f=a>1</f>", "x"),
+        (r#"{"type": "json_object"}"#.to_owned(), "{}", "[]"),
+        (r#"{"type": "text"}"#.to_owned(), "a", "<|s|>"),
+        (
+            r#"{"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "integer"}}}"#
+                .to_owned(),
+            "1",
+            "x",
+        ),
+        (r#"{"type": "const_string", "value": "x"}"#.to_owned(), "x", "y"),
+        (
+            r#"{"compat": "xgrammar", "unknown": 1, "format": {"value": "x", "other": 2}}"#.to_owned(),
+            "x",
+            "y",
+        ),
+    ];
+    for (text, accepted, refused) in table {
+        let constraint = Constraint::structural_tag(text, &vocabulary()).unwrap();
+        assert!(reads(&constraint, accepted) && !reads(&constraint, refused), "{text}");
+    }
+}
+
+#[test]
+fn errors_say_where_and_what_to_do() {
+    let table: &[(&str, &str)] = &[
+        ("{", "#: this is not JSON: line 1, column 1: EOF while parsing an object"),
+        ("[]", "#: a structural tag must be an object, and not a list"),
+        ("{}", "#: `format` is missing; a structural tag has a `format`, or `structures` and `triggers`"),
+        (
+            r#"{"format": {"type": "any_txt"}}"#,
+            "#/format/type: there is no format `any_txt`; did you mean `any_text`?",
+        ),
+        (
+            r#"{"format": {"type": "tag", "begin": "a", "contents": {}, "content": {"value": "x"}, "end": "b"}}"#,
+            "#/format: `contents` is no field here; did you mean `content`?",
+        ),
+        (
+            r#"{"format": {"type": "sequence", "elements": [{"value": "a"}, {"type": "regex", "pattern": "("}]}}"#,
+            "#/format/elements/1/pattern: pattern is not closed",
+        ),
+        (
+            r#"{"format": {"type": "json_schema", "json_schema": {"type": "x"}}}"#,
+            "#/format/json_schema: #/type: `type`",
+        ),
+        (
+            r#"{"format": {"triggers": ["<"], "tags": [{"begin": "[", "content": {"value": ""}, "end": "]"}]}}"#,
+            "#/format/tags/0: this tag begins with \"[\", which no trigger begins; add a trigger",
+        ),
+        (
+            r#"{"format": {"triggers": ["<", "["], "tags": [{"begin": "[", "content": {"value": ""}, "end": ""}]}}"#,
+            "#/format/triggers: no tag begins with the trigger \"<\"",
+        ),
+        (
+            r#"{"format": {"type": "tag", "begin": "a", "content": {"type": "any_text"}, "end": ""}}"#,
+            "#/format: this tag has free text without an end",
+        ),
+        (
+            r#"{"format": {"type": "any_text", "max_tokens": 5}}"#,
+            "#/format/max_tokens: `max_tokens` is not supported; limit the text with `max_chars`",
+        ),
+        (
+            r#"{"format": {"type": "repeat", "min": 3, "max": 1, "content": {"value": "a"}}}"#,
+            "#/format: `max` is 1, which is less than `min`, 3",
+        ),
+    ];
+    for (text, message) in table {
+        let error = Constraint::structural_tag(text, &vocabulary()).unwrap_err().to_string();
+        assert!(error.starts_with(message.trim_end_matches("pattern is not closed")), "{error}\n{message}");
+    }
+}
