@@ -81,7 +81,7 @@ struct Node {
     phase: Phase,
 }
 
-/// How far the character that the text ends in has come.
+/// The part of the last character that is read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     /// Between two characters.
