@@ -64,7 +64,7 @@ impl Choice {
 pub struct Counter {
     /// At least this often.
     pub min: u32,
-    /// At most this often ([`UNBOUNDED`](crate::automata::UNBOUNDED) for no limit).
+    /// At most this often ([`UNBOUNDED`] for no limit).
     pub max: u32,
 }
 
@@ -96,7 +96,7 @@ pub enum Node {
         body: NodeId,
         /// At least this often.
         min: u32,
-        /// At most this often, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
+        /// At most this often, or [`UNBOUNDED`].
         max: u32,
     },
     /// The body, but not as the empty string.
@@ -134,7 +134,7 @@ pub struct UntilSpec {
     /// The free text is the empty one: a trigger comes at once.
     pub is_empty: bool,
     /// The free text has at most so many characters, where there are no triggers; or
-    /// [`UNBOUNDED`](crate::automata::UNBOUNDED).
+    /// [`UNBOUNDED`].
     pub max_chars: u32,
 }
 
@@ -192,7 +192,7 @@ pub trait Expand: Send + Sync {
     }
 
     /// At least so many values the lazy node with this key surely has;
-    /// [`UNBOUNDED`](crate::automata::UNBOUNDED) for infinitely many, 0 for not knowing. Where that
+    /// [`UNBOUNDED`] for infinitely many, 0 for not knowing. Where that
     /// exceeds the number of earlier items of an array of distinct ones,
     /// [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the next item
     /// begins.

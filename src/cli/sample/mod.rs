@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
         return Err(Failure::usage("--prefix is the output so far under a constraint, but none is given")
-            .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT"));
+            .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE"));
     }
     if grammar.is_some() && args.vocab.is_none() {
         return Err(Failure::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));

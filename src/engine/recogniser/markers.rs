@@ -35,8 +35,9 @@ impl Markers {
     pub(super) fn of(vocabulary: &Vocabulary) -> Self {
         let names: HashSet<Box<str>> = vocabulary
             .special_tokens()
-            .map(|(name, _)| name.into())
-            .filter(|name: &Box<str>| !name.is_empty())
+            .map(|(name, _)| name)
+            .filter(|name| !name.is_empty())
+            .map(Box::from)
             .collect();
         let mut lengths: Vec<usize> = names.iter().map(|name| name.len()).collect();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
