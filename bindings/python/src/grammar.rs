@@ -12,6 +12,7 @@ use hedgerow::engine::Interrupt;
 use hedgerow::schema::{self, SchemaWarning};
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{choice, lark, Notation};
+use hedgerow::tags::{self, TagOptions};
 use hedgerow::Grammar as Inner;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -26,6 +27,7 @@ const DIALECTS: &[(&str, Dialect)] = &[("ecma", Dialect::Ecma262), ("rust", Dial
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Source {
     JsonSchema { text: String, arguments: Box<SchemaArguments> },
+    StructuralTag { text: String, arguments: Box<SchemaArguments> },
     Regex { pattern: String, dialect: String },
     Choice { choices: Vec<String> },
     Gbnf { text: String },
@@ -46,6 +48,10 @@ impl Source {
             Source::JsonSchema { text, arguments } => {
                 let (grammar, warnings) = schema::compile_with_warnings(text, &arguments.options()?)?;
                 Compiled { grammar, warnings }
+            }
+            Source::StructuralTag { text, arguments } => {
+                let options = TagOptions::default().schema(arguments.options()?);
+                plain(tags::compile(&tags::parse(text)?, &options)?)
             }
             Source::Regex { pattern, dialect } => {
                 plain(regex::compile(pattern, choose("dialect", dialect, DIALECTS)?)?)
@@ -69,6 +75,7 @@ impl Source {
     fn kind(&self) -> &'static str {
         match self {
             Source::JsonSchema { .. } => "json_schema",
+            Source::StructuralTag { .. } => "structural_tag",
             Source::Regex { .. } => "regex",
             Source::Choice { .. } => "choice",
             Source::Gbnf { .. } => "gbnf",
@@ -114,6 +121,22 @@ impl Grammar {
         let arguments = Box::new(SchemaArguments::read(options)?);
         arguments.options().map_err(|failure| failure.raise(py))?;
         Ok(Self::of_source(Source::JsonSchema { text, arguments }))
+    }
+
+    /// Outputs are those of a structural tag: free text with schemas, patterns and grammars between
+    /// markers. It is JSON text or a dict, in the form of XGrammar, vLLM and SGLang; docs/tools.md
+    /// tells of it. The options are those of `json_schema`, for all schemas in the tag.
+    #[staticmethod]
+    #[pyo3(signature = (tag, **options))]
+    fn structural_tag(
+        py: Python<'_>,
+        tag: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let text = py.import("hedgerow._schema")?.getattr("to_text")?.call1((tag,))?.extract()?;
+        let arguments = Box::new(SchemaArguments::read(options)?);
+        arguments.options().map_err(|failure| failure.raise(py))?;
+        Ok(Self::of_source(Source::StructuralTag { text, arguments }))
     }
 
     /// Outputs are what a regular expression matches from the first character to the last.
@@ -204,7 +227,8 @@ impl Grammar {
         warnings.collect()
     }
 
-    /// The notation: "json_schema", "regex", "choice", "gbnf", "ebnf" or "lark".
+    /// The notation: "json_schema", "structural_tag", "regex", "choice", "gbnf", "ebnf" or
+    /// "lark".
     #[getter]
     fn kind(&self) -> &'static str {
         self.source.kind()
@@ -217,6 +241,7 @@ impl Grammar {
             Source::Regex { pattern, .. } => pattern.clone(),
             Source::Choice { choices } => choices.join("\n"),
             Source::JsonSchema { text, .. }
+            | Source::StructuralTag { text, .. }
             | Source::Gbnf { text }
             | Source::Ebnf { text }
             | Source::Lark { text, .. } => text.clone(),
@@ -228,7 +253,9 @@ impl Grammar {
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let options = PyDict::new(py);
         match &self.source {
-            Source::JsonSchema { arguments, .. } => return arguments.changed(py),
+            Source::JsonSchema { arguments, .. } | Source::StructuralTag { arguments, .. } => {
+                return arguments.changed(py)
+            }
             Source::Regex { dialect, .. } if dialect != DIALECTS[0].0 => {
                 options.set_item("dialect", dialect)?
             }
@@ -311,7 +338,7 @@ pub fn restore_grammar<'py>(
     value: Bound<'py, PyAny>,
     options: Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    const KINDS: [&str; 6] = ["json_schema", "regex", "choice", "gbnf", "ebnf", "lark"];
+    const KINDS: [&str; 7] = ["json_schema", "structural_tag", "regex", "choice", "gbnf", "ebnf", "lark"];
     if !KINDS.contains(&kind) {
         return Err(PyValueError::new_err(format!("no grammar is of kind {kind:?}")));
     }

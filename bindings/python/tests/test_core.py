@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import copy
 import ctypes
+import json
 import pickle
 import subprocess
 import sys
@@ -14,6 +15,22 @@ import hedgerow as hr
 import pytest
 
 PERSON = '{"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}'
+
+
+TAG = {
+    "type": "structural_tag",
+    "format": {
+        "type": "triggered_tags",
+        "triggers": ["<call>"],
+        "tags": [
+            {
+                "begin": "<call>",
+                "content": {"type": "json_schema", "json_schema": {"type": "object", "required": ["a"]}},
+                "end": "</call>",
+            }
+        ],
+    },
+}
 
 
 def bits(mask: memoryview) -> list[int]:
@@ -64,6 +81,12 @@ def test_core_imports_nothing_heavy() -> None:
             "1",
             "2",
         ),
+        (hr.Grammar.structural_tag(TAG), 'I call <call>{"a": 1}</call>.', "<call>{}</call>"),
+        (
+            hr.Grammar.structural_tag(json.dumps(TAG), whitespace="compact"),
+            '<call>{"a":1}</call>',
+            '<call>{"a": 1}</call>',
+        ),
         (hr.Grammar.regex("[A-Z]{2}[0-9]"), "AB3", "AB"),
         (hr.Grammar.regex(r"\d", dialect="rust"), "٣", "x"),
         (hr.Grammar.choice(["yes", "no"]), "yes", "ye"),
@@ -98,6 +121,11 @@ def test_grammars(grammar: hr.Grammar, good: str, bad: str, bytes_vocabulary: hr
             hr.Grammar.json_schema({"oneOf": [{"not": {"minLength": n}} for n in range(1, 40)]}, fuel=3),
             hr.LimitError,
             {},
+        ),
+        (
+            hr.Grammar.structural_tag({"format": {"type": "nothing"}}),
+            hr.GrammarError,
+            {"pointer": "/format/type"},
         ),
         (hr.Grammar.regex("[a-"), hr.GrammarError, {}),
         (hr.Grammar.choice([]), hr.GrammarError, {}),

@@ -16,9 +16,17 @@ from hedgerow import _plugins  # noqa: E402
 from hedgerow import sglang as ours  # noqa: E402
 
 SCHEMA = json.dumps({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
+LEGACY = json.dumps(
+    {
+        "type": "structural_tag",
+        "structures": [{"begin": "<f>", "schema": json.loads(SCHEMA), "end": "</f>"}],
+        "triggers": ["<f>"],
+    }
+)
 REQUESTS = [
     (("json", SCHEMA), '{"a": 12}', "["),
     (("json", "$$ANY$$"), "[1, null]", "x"),
+    (("structural_tag", LEGACY), 'x<f>{"a": 1}</f>', None),
     (("regex", "[ab]+c"), "abac", "c"),
     (("ebnf", 'root ::= "x" root | "y"'), "xxy", "z"),
     (("full_assistant_ebnf", 'root ::= "x"'), "x", "y"),
@@ -53,7 +61,7 @@ def tokens_of(row: Any) -> set[int]:
 
 
 @pytest.mark.parametrize(("key", "good", "bad"), REQUESTS)
-def test_requests(key: tuple[str, str], good: str, bad: str, backend: Any, tokenizer: Any) -> None:
+def test_requests(key: tuple[str, str], good: str, bad: str | None, backend: Any, tokenizer: Any) -> None:
     value, hit = backend.get_cached_or_future_value(key, False)
     assert not hit
     template = value.result(60)
@@ -77,9 +85,10 @@ def test_requests(key: tuple[str, str], good: str, bad: str, backend: Any, token
     grammar.rollback(2)
     assert not grammar.finished and template.request.matcher.output_len == 0
     grammar.rollback(len(ids))
-    [wrong] = tokenizer.encode(bad, add_special_tokens=False)
-    with pytest.raises(ValueError, match="not allowed"):
-        grammar.accept_token(wrong)
+    if bad is not None:
+        [wrong] = tokenizer.encode(bad, add_special_tokens=False)
+        with pytest.raises(ValueError, match="not allowed"):
+            grammar.accept_token(wrong)
     grammar.reset_vocab_mask(mask)
     assert (mask == -1).all()
 

@@ -33,7 +33,6 @@ def grammar_of(kind: str, spec: str, **schema_options: Any) -> Grammar:
         return Grammar.choice(choices)
     if kind == "grammar":
         return grammar_of_rules(spec)
-    if kind == "structural_tag" and hasattr(Grammar, "structural_tag"):
-        made: Grammar = Grammar.structural_tag(spec)
-        return made
+    if kind == "structural_tag":
+        return Grammar.structural_tag(spec, **schema_options)
     raise ValueError(f"requests of kind {kind!r} are not supported by hedgerow")

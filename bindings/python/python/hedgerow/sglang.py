@@ -150,7 +150,7 @@ class Backend(BaseGrammarBackend):  # type: ignore[misc, unused-ignore]
 
     def _dispatch(self, kind: str, text: str) -> BaseGrammarObject:
         try:
-            options = self.schema_options if kind.startswith("json") else {}
+            options = self.schema_options if kind in ("json", "json_object", "structural_tag") else {}
             constraint = self.compiler.compile(grammar_of(kind, text, **options), timeout=TIMEOUT)
         except Exception as error:
             logger.error("invalid %s: %s", kind, error)

@@ -12,7 +12,6 @@ to be applied. Serialised grammars, captures and temperatures are not supported.
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -312,11 +311,10 @@ class GrammarCompiler:
         return self._compiled(grammar.grammar)
 
     def compile_structural_tag(self, structural_tag: Any) -> CompiledGrammar:
-        """The grammar of a structural tag, where this hedgerow has them."""
-        if not hasattr(_Grammar, "structural_tag"):
-            raise NotImplementedError("this hedgerow has no structural tags")
-        text = structural_tag if isinstance(structural_tag, str) else json.dumps(structural_tag)
-        return self._compiled(_Grammar.structural_tag(text))
+        """The grammar of a structural tag: text, a dict, or a model of pydantic."""
+        if hasattr(structural_tag, "model_dump_json"):
+            structural_tag = structural_tag.model_dump_json()
+        return self._compiled(_Grammar.structural_tag(structural_tag))
 
     def clear_cache(self) -> None:
         """Forgets all grammars."""
