@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The names of a vocabulary's special tokens, and the nodes that were bound to them.
 #[derive(Default)]
 pub(super) struct Markers {
+    /// The vocabulary until its names are read: few grammars have markers, and a vocabulary may
+    /// have hundreds of special tokens.
+    unread: Option<Vocabulary>,
     names: HashSet<Box<str>>,
     /// Bytes of the names, longest first, each once.
     lengths: Vec<usize>,
@@ -33,16 +36,17 @@ enum Piece<'t> {
 
 impl Markers {
     pub(super) fn of(vocabulary: &Vocabulary) -> Self {
-        let names: HashSet<Box<str>> = vocabulary
-            .special_tokens()
-            .map(|(name, _)| name)
-            .filter(|name| !name.is_empty())
-            .map(Box::from)
-            .collect();
-        let mut lengths: Vec<usize> = names.iter().map(|name| name.len()).collect();
-        lengths.sort_unstable_by(|a, b| b.cmp(a));
-        lengths.dedup();
-        Markers { names, lengths, bound: HashMap::new() }
+        Markers { unread: Some(vocabulary.clone()), ..Markers::default() }
+    }
+
+    /// Reads the vocabulary's names, the first time.
+    fn read_names(&mut self) {
+        let Some(vocabulary) = self.unread.take() else { return };
+        let names = vocabulary.special_tokens().map(|(name, _)| name).filter(|name| !name.is_empty());
+        self.names = names.map(Box::from).collect();
+        self.lengths = self.names.iter().map(|name| name.len()).collect();
+        self.lengths.sort_unstable_by(|a, b| b.cmp(a));
+        self.lengths.dedup();
     }
 
     /// The name at the beginning of `text`, the longest if there are several.
@@ -96,8 +100,12 @@ impl Markers {
         if let Some(&known) = self.bound.get(&node) {
             return known;
         }
+        let source = pool.node(node).clone();
+        if matches!(source, Node::Spelled(_) | Node::Until(_)) {
+            self.read_names();
+        }
         let mut binder = Binder { markers: self, pool };
-        let bound = match binder.pool.node(node).clone() {
+        let bound = match source {
             Node::Spelled(text) => binder.spelled(&text),
             Node::Until(spec) => binder.free_text(&spec),
             _ => node,
