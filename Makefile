@@ -44,7 +44,7 @@ demo: setup ## set up, build, and let a real model fill in a JSON Schema
 
 test: setup data ## set up and run all tests: Rust, documentation examples, C
 	$(CARGO) test -p hedgerow -p hedgerow-header --features $(TEST_FEATURES)
-	$(CARGO) test --features $(TEST_FEATURES) --test suite --test cli --test torch -- --ignored --skip long_ $(NEEDS)
+	$(CARGO) test --features $(TEST_FEATURES) --test suite --test cli --test torch -- --ignored --skip long_ --skip cuda $(NEEDS)
 	$(MAKE) capi-test
 
 capi-test: setup ## build and run the C and C++ programs of tests/capi
