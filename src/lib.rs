@@ -1,22 +1,24 @@
 //! hedgerow keeps a language model's output inside a grammar.
 //!
-//! Give it a JSON Schema, a regular expression, a grammar or a list of strings, and the model's vocabulary. It tells,
-//! exactly, which tokens may come next, so that whatever the model writes is valid from the first token to the last.
+//! Give it a JSON Schema, a regular expression, a grammar or a list of strings, and the model's
+//! vocabulary. It tells exactly which tokens may come next, so that the output is valid from the
+//! first token to the last.
 //!
 //! ```
 //! use hedgerow::{Constraint, TokenId, Vocabulary};
 //!
 //! // A real program reads the model's tokenizer.json: Vocabulary::from_tokenizer_json(&bytes)?
 //! let tokens = ["{\"", "age", "\":", "3", "6", "}", "old"];
-//! let vocabulary = Vocabulary::from_byte_list(tokens.map(|token| token.as_bytes().to_vec()).to_vec())?;
+//! let tokens = tokens.map(|token| token.as_bytes().to_vec());
+//! let vocabulary = Vocabulary::from_byte_list(tokens.to_vec())?;
 //! let schema = r#"{"type": "object", "properties": {"age": {"type": "integer"}},
 //!                  "required": ["age"], "additionalProperties": false}"#;
 //! let constraint = Constraint::json_schema(schema, &vocabulary)?; // shared by all requests
 //!
 //! let mut matcher = constraint.matcher();                         // one for each output
 //! let mut mask = vocabulary.mask_buffer();                        // one bit for each token
-//! for token in [0, 1, 2, 3, 4, 5].map(TokenId) {                  // what the model draws: {"age":36}
-//!     matcher.fill_mask(&mut mask)?;                              // it draws among these
+//! for token in [0, 1, 2, 3, 4, 5].map(TokenId) {                  // the model draws {"age":36}
+//!     matcher.fill_mask(&mut mask)?;                              // from these tokens
 //!     assert!(matcher.advance(token)?);                           // false if it is not allowed
 //! }
 //! assert!(matcher.is_accepting());
@@ -49,7 +51,8 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | constrain outputs | [`Constraint`], [`Matcher`]; batches, token machines and limits in [`engine`] |
+//! | constrain outputs | [`Constraint`], [`Matcher`]; batches and limits in [`engine`] |
+//! | compile a constraint to a state machine over tokens | [`engine::TokenFsm`] |
 //! | compile a schema with options | [`schema`], [`SchemaOptions`] |
 //! | compile a regular expression or a grammar as text | [`syntax`] |
 //! | read a model's vocabulary | [`vocab`] |
@@ -71,10 +74,11 @@
 //!
 //! # Guarantees
 //!
-//! A token is allowed exactly when some valid output begins that way. No input makes the library panic; what would take
-//! too much time or memory is an error that names the limit. Nothing is read from disk or network that the caller did
-//! not name.
-// Module documentation points at the private files that hold what it tells of, for readers of the source.
+//! A token is allowed if and only if some valid output starts with the text so far and that token.
+//! No input makes the library panic. Whatever would take too much time or memory is an error that
+//! names the limit. The library reads only the files and folders that the caller names, and does
+//! not use the network.
+// For readers of the source, module documentation links to private files.
 #![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs)]

@@ -1,4 +1,4 @@
-//! The `hedgerow` command. It is no part of the library, whose users then neither compile nor see it.
+//! The `hedgerow` command. It is no part of the library, so users of the library do not compile it.
 
 #![deny(unsafe_code)]
 #![warn(rust_2018_idioms)]

@@ -17,8 +17,9 @@ use hedgerow::schema::{
 
 use super::judge::{violations, Violation};
 
-/// What is responsible for the refusal of `text` at byte `at`, as lines; `accepts` says whether
-/// other options would have it.
+/// Names, as lines of text, the keyword or option because of which `text` is refused at byte `at`.
+///
+/// `accepts` says whether `text` is valid under other options.
 pub(super) fn explain(
     schema: &str,
     options: &SchemaOptions,

@@ -1,6 +1,6 @@
 //! `hedgerow generate`: a prompt in, constrained text out.
 //!
-//! Everything that can be wrong with the command line is found before the model is loaded, which takes its time.
+//! Loading a model takes long, so the command line is checked as a whole before it begins.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -67,14 +67,15 @@ pub(super) struct Args {
     /// End at the token with this id (repeat the option)
     #[arg(long, value_name = "ID")]
     stop_token: Vec<u32>,
-    /// A constrained output that reaches --max-tokens is completed in time, by a short ending that the model has not
-    /// chosen, or cut. Either way it finishes by `length`, and the exit code is 1
+    /// A constrained output that reaches --max-tokens is completed in time, by a short ending that
+    /// the model has not chosen, or cut. Either way it finishes by `length`, and the exit code is 1
     #[arg(long, default_value_t, value_parser = policy::<Budget>(Budget::ALL.iter().map(|b| b.name())))]
     budget: Budget,
     /// How many outputs to make [default: that of --params, or else 1]
     #[arg(long, value_name = "N", value_parser = outputs_parser())]
     n: Option<u64>,
-    /// What to do where only one way on is allowed: append it at once, or ask the model for every token
+    /// What to do where only one way on is allowed: append it at once, or ask the model for every
+    /// token
     #[arg(long, default_value_t, value_parser = policy::<ForcedTokens>(ForcedTokens::ALL.iter().map(|f| f.name())))]
     forced: ForcedTokens,
     /// Write the output as it comes
@@ -86,7 +87,8 @@ pub(super) struct Args {
     /// With --json: log-probabilities of the tokens, and of the N most probable ones beside each
     #[arg(long, value_name = "N", requires = "json")]
     logprobs: Option<usize>,
-    /// Write a page that shows every step: candidates before and after the mask, forced stretches, guesses that came true
+    /// Write a page that shows every step: candidates before and after the mask, forced stretches,
+    /// guesses that came true
     #[arg(long, value_name = "FILE.html")]
     trace: Option<PathBuf>,
     /// No summary on stderr
@@ -202,7 +204,7 @@ impl Chosen {
     }
 }
 
-/// How many outputs are asked for.
+/// The number of outputs to make: that of `--n`, or else that of `--params`, or else 1.
 fn outputs(args: &Args, chosen: &Chosen) -> usize {
     args.n.map_or(chosen.set.as_ref().map_or(1, |set| set.n), |n| n as usize)
 }
@@ -339,7 +341,7 @@ fn bar(length: u64, template: &str) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
-/// Who guesses ahead, beside the model.
+/// The parts beside the model that guess tokens ahead: a smaller model, or heads on the model.
 #[derive(Default)]
 struct Drafters {
     model: Option<DynModel>,
@@ -481,7 +483,7 @@ enum JsonForm {
     Pretty,
 }
 
-/// What is asked of the model: what the file of parameters says, and over it what the options say.
+/// Builds the request. Options of the command line take precedence over the file of parameters.
 fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, Failure> {
     let Chosen { mut params, set } = chosen;
     let mut request = match set {
@@ -489,7 +491,7 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
             .map_err(|error| Failure::usage("cannot use the parameters of --params").because(&error))?,
         None => Request::new(prompt),
     };
-    // They end outputs besides the vocabulary's: the request has them.
+    // The request already has these end tokens, which end outputs in addition to the vocabulary's.
     params.end_tokens.clear();
     request.stop_tokens.extend(args.stop_token.iter().map(|&id| TokenId(id)));
     if !args.stop.is_empty() {

@@ -1,11 +1,14 @@
 //! The `hedgerow` command: constrained generation, and looking at constraints and sampling chains,
 //! from a terminal.
 //!
-//! One file per subcommand; beside them the options that several share (`constraint`, `sampling`),
-//! how files are read (`input`), the prompt (`prompt`), results (`outcome`), the second opinion on
-//! outputs (`judge`), the page about a run (`trace`), why an instance is refused (`explain`) and how
-//! failures are told (`failure`). Results go to stdout and nothing else does; everything said about them goes to stderr. Exit codes: 0 for
-//! success, 1 for a failure or a negative answer, 2 for a command that makes no sense.
+//! Each subcommand has a file of its own. The other files hold what several subcommands share:
+//! options (`constraint`, `sampling`, `strategy`), reading files (`input`), the prompt (`prompt`),
+//! results (`outcome`), an independent validator's opinion on outputs (`judge`), the page about a
+//! run (`trace`), the reason why an instance is refused (`explain`) and reports of failures
+//! (`failure`).
+//!
+//! Results go to stdout, and everything else goes to stderr. Exit codes: 0 for success, 1 for a
+//! failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
 mod compile;

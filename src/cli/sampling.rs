@@ -28,7 +28,7 @@ pub(super) struct SamplingArgs {
     given: Vec<(&'static Parameter, String)>,
 }
 
-/// What holds where no option of a parameter says anything.
+/// Options that set many parameters at once. The options of single parameters override them.
 #[derive(Debug, clap::Args)]
 struct BaseArgs {
     /// Temperature, top-p and frequency penalty by mood (factual, code-gen, balanced, creative,
@@ -156,7 +156,9 @@ impl SamplingArgs {
         Ok(Chosen { params, set })
     }
 
-    /// What holds where no option says anything, with its name.
+    /// The parameters before options of single parameters apply, and the name of their source.
+    ///
+    /// An example of a source is `--preset creative`.
     fn base(&self, model: Option<&Path>) -> Result<(String, SamplingParams, Option<ParameterSet>), Failure> {
         if let Some(ParameterFile { api, path }) = &self.base.params {
             let text = input::read_text(path, "parameters")?;

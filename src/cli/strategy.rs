@@ -1,6 +1,7 @@
-//! The options that say how outputs are found, and who guesses ahead.
+//! The options for the strategy, such as beam search, and for guessing tokens ahead.
 //!
-//! Options with several numbers take them in one argument, separated by colons, as those of sampling do.
+//! An option with several numbers takes them in one argument, separated by colons: `beam:4:1.5` is
+//! beam search with four beams and a length penalty of 1.5. Options of sampling do the same.
 
 use std::path::PathBuf;
 
@@ -11,29 +12,32 @@ use hedgerow::decode::{
 use super::failure::Failure;
 use super::sampling::policy;
 
-/// How outputs are found.
+/// The options under the heading "Strategy".
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Strategy")]
 pub(super) struct StrategyArgs {
-    /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY]`; `diverse-beam:BEAMS:GROUPS:PENALTY`; `contrastive[:K[:PENALTY]]`
-    /// [default: that of --params, or else sample]
+    /// `sample`; `best-of:N`; `beam:BEAMS[:LENGTH_PENALTY]`; `diverse-beam:BEAMS:GROUPS:PENALTY`;
+    /// `contrastive[:K[:PENALTY]]` [default: that of --params, or else sample]
     #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
     strategy: Option<Strategy>,
-    /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none can get better
+    /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none
+    /// can get better
     #[arg(long, requires = "strategy", value_parser = policy::<EarlyStopping>(EarlyStopping::ALL.iter().map(|e| e.name())))]
     early_stopping: Option<EarlyStopping>,
-    /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so far, `model:PATH` by a smaller
-    /// model, `skip:LAYERS` by the model without some layers (such as `10-19,25`), `medusa:FILE` by heads on the model
+    /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so
+    /// far, `model:PATH` by a smaller model, `skip:LAYERS` by the model without some layers (such
+    /// as `10-19,25`), `medusa:FILE` by heads on the model
     #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
     pub draft: Option<Drafter>,
     /// How many tokens to guess, at most; for `medusa`, tokens of the tree
     #[arg(long, value_name = "N", default_value_t = 5, requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
     draft_tokens: u64,
-    /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one it draws, which leaves the law
-    /// of outputs as it is
+    /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one
+    /// it draws, which leaves the law of outputs as it is
     #[arg(long, default_value_t, requires = "draft", value_parser = policy::<DraftChoice>(DraftChoice::ALL.iter().map(|d| d.name())))]
     draft_choice: DraftChoice,
-    /// Take guesses that the model finds typical, though that changes the law of outputs: `EPSILON:DELTA`, such as 0.09:0.3
+    /// Take guesses that the model finds typical, though that changes the law of outputs:
+    /// `EPSILON:DELTA`, such as 0.09:0.3
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
     accept_typical: Option<Acceptance>,
     /// Strengthen the prompt against --negative-prompt by this factor; 1 changes nothing
@@ -57,7 +61,7 @@ const MOST_DRAFTED: u64 = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Layers(pub Vec<usize>);
 
-/// Who guesses.
+/// A source of guesses, as `--draft` names it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Drafter {
     Ngram { longest: usize, tokens: Option<usize> },
@@ -77,7 +81,7 @@ impl StrategyArgs {
         }
     }
 
-    /// Where guesses come from.
+    /// The source of guesses, and the number of tokens to guess, as the decoding loop takes them.
     pub fn draft(&self) -> Draft {
         let choice = self.draft_choice;
         let tokens = self.draft_tokens as usize;

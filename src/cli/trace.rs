@@ -1,10 +1,12 @@
 //! `--trace FILE.html`: a page that shows, token by token, how an output came about.
 //!
-//! For every token that was drawn it has the model's likeliest tokens, with those struck out that the constraint forbids, then
-//! the likeliest that mask, penalties, temperature and truncation have left, and the one that was chosen; stretches that the
-//! constraint forced are one row; guesses that came true are marked. What the constraint allowed is found out anew by
-//! reading the output with a matcher, so the decoding loop need not carry it. The page needs nothing but itself: no
-//! scripts, no links.
+//! A row for each drawn token shows the model's likeliest tokens first; those that the constraint
+//! forbids are struck out. Beside them are the likeliest tokens that mask, penalties, temperature
+//! and truncation have left, and the token that was chosen. Consecutive tokens that the constraint
+//! forced share one row. Guesses that came true are marked.
+//!
+//! A matcher reads the finished output again to find the tokens that were allowed, so the decoding
+//! loop need not record them. The page is one file without scripts and links.
 
 use std::fmt::Write;
 
@@ -13,7 +15,7 @@ use hedgerow::decode::{Chunk, Completion, Generation, Strategy, TokenLogprobs};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
-/// How many candidates a row shows.
+/// The number of candidates that a row shows.
 pub(super) const CANDIDATES: usize = 8;
 
 const STYLE: &str = "\
@@ -32,14 +34,15 @@ s{color:#a33}.p{color:#777;font-size:.85em;margin-right:.7em}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}pre{background:#222}th,td{border-color:#444}
 .chosen{background:#24502a}.guessed{background:#1f4066}.forced{background:#5a4720}.budget{background:#652b2b}s{color:#e08a8a}}";
 
-/// What is noted while an output is made.
+/// A record that is kept while outputs are made.
 pub(super) struct Trace {
-    /// For each output, how many tokens came with each pass; empty for a strategy that does not go pass by pass.
+    /// For each output, the number of tokens that each pass added. An output's list stays empty
+    /// under a strategy that does not add tokens pass by pass, such as beam search.
     passes: Vec<Vec<usize>>,
     by_pass: bool,
 }
 
-/// What a page is about.
+/// The run that a page is about.
 pub(super) struct Subject<'a> {
     pub model: &'a str,
     pub prompt: &'a str,
@@ -49,7 +52,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl Trace {
-    /// Of nothing so far, for so many outputs.
+    /// Creates an empty record for `outputs` outputs.
     pub fn new(strategy: &Strategy, outputs: usize) -> Self {
         let by_pass = matches!(strategy, Strategy::Sample | Strategy::Contrastive(_));
         Self { passes: vec![Vec::new(); outputs], by_pass }
@@ -104,25 +107,29 @@ impl Trace {
     }
 }
 
-/// How a token came to stand where it stands.
+/// The origin of one token of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Kind {
     how: How,
-    /// Whether a pass of the model lies between it and the token before it; `false` where that is not known.
+    /// `true` if a pass of the model lies between this token and the one before it; `false` if not,
+    /// or if that is unknown.
     begins_pass: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     Drawn,
-    /// Drawn, and guessed before: another row of the same pass was there already.
+    /// Drawn, and guessed before, so that its pass could draw another token after it.
     Guessed,
     Forced,
     /// Written by the budget, to complete the output in time.
     Budget,
 }
 
-/// Of the tokens that one pass has added, all that were drawn but the last had been guessed: without a guess a pass has one row.
+/// The origin of each token of an output.
+///
+/// Without guesses, a pass of the model draws one token. So if a pass drew several, all but the
+/// last had been guessed. `passes` has the number of tokens that each pass added.
 fn kinds(completion: &Completion, passes: &[usize], guesses: bool) -> Vec<Kind> {
     let forced = |at: usize| completion.logprobs.get(at).is_some_and(|entry| entry.raw.is_none());
     let budget = |at: usize| completion.budget_ending.is_some_and(|end| at >= end.first_token);
@@ -184,7 +191,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Writes a row of tokens for which the model was not asked, with their class and a word for it.
+    /// Writes one row for tokens that the model was not asked for, such as forced ones. `class` is
+    /// their CSS class, `word` the word shown beside them.
     fn stretch(&self, page: &mut String, at: usize, end: usize, (class, word): (&str, &str)) {
         let tokens = self.completion.tokens[at..end].iter();
         let text: Vec<String> = tokens.map(|&token| self.token(token)).collect();
@@ -197,7 +205,7 @@ impl Rows<'_> {
         );
     }
 
-    /// A token that was drawn.
+    /// Writes the row of a token that was drawn.
     fn drawn(&self, page: &mut String, at: usize, matcher: &mut Option<Matcher>) -> Result<(), EngineError> {
         let token = self.completion.tokens[at];
         let mask = matcher.as_mut().map(Matcher::mask).transpose()?;
@@ -227,7 +235,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// A cell of tokens with their probabilities; the chosen one is the last if it is not among the likeliest.
+    /// Writes a cell of tokens with their probabilities. The chosen token comes last if it is not
+    /// among the likeliest.
     fn candidates(
         &self,
         page: &mut String,

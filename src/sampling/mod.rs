@@ -15,7 +15,8 @@
 //!
 //! ```
 //! use hedgerow::sampling::{Sampler, SamplingParams};
-//! let mut sampler = Sampler::new(SamplingParams::default().temperature(0.8).top_k(40).top_p(0.95).seed(3))?;
+//! let params = SamplingParams::default().temperature(0.8).top_k(40).top_p(0.95).seed(3);
+//! let mut sampler = Sampler::new(params)?;
 //! sampler.with_prompt(&[]);
 //! let logits = vec![0.0; 1000];
 //! let checkpoint = sampler.checkpoint();

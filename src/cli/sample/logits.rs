@@ -17,11 +17,11 @@ const FORMATS: &str = "expected float16, float32 or float64 (`<f2`, `<f4`, `<f8`
 pub(super) struct Rows {
     /// The logits of the chosen row.
     pub logits: Vec<f32>,
-    /// How many rows the file has; `None` if it is one row without a dimension for rows.
+    /// The number of rows of the file; `None` if it is one row without a dimension for rows.
     pub rows: Option<usize>,
 }
 
-/// Why a file is not usable: what is wrong, and what to do about it.
+/// The reason why a file is not usable, and what to do about it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Unusable {
     pub what: String,
@@ -58,7 +58,7 @@ fn choose(row: Option<usize>, rows: Option<usize>) -> Result<usize, Unusable> {
     }
 }
 
-/// What follows the magic bytes of a `.npy` file.
+/// Reads a row of a `.npy` file; `rest` is its content after the magic bytes.
 fn read_npy(rest: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
     let damaged = |what: &str| {
         unusable(format!("it begins like a NumPy file, but {what}"), "save it again with `numpy.save`")

@@ -167,7 +167,7 @@ fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, Failure> {
     })
 }
 
-/// What there is to show.
+/// The result of the command: the distribution after each step, and the token drawn at the end.
 struct Report {
     stages: Vec<Seen>,
     drawn: Sampled,

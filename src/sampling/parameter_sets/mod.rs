@@ -94,11 +94,13 @@ impl ParameterSet {
     /// Reads a JSON object.
     ///
     /// # Errors
-    /// [`SamplingError::ParameterSet`]: not an object, an unknown field, a wrong type or range, a conflict.
+    /// [`SamplingError::ParameterSet`] if the text is not a JSON object, or if a field is unknown,
+    /// has a wrong type, is out of range or conflicts with another.
     ///
     /// ```
     /// use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
-    /// let text = r#"{"model": "m", "temperature": 0.2, "top_p": 0.9, "stop": "END", "max_completion_tokens": 64}"#;
+    /// let text = r#"{"model": "m", "temperature": 0.2, "top_p": 0.9, "stop": "END",
+    ///                "max_completion_tokens": 64}"#;
     /// let set = ParameterSet::from_text(Api::OpenAi, text)?;
     /// assert_eq!((set.sampling.temperature, set.sampling.max_tokens), (0.2, Some(64)));
     /// assert_eq!((set.stop[0].as_str(), set.passed_over[0].as_str()), ("END", "model"));

@@ -33,7 +33,8 @@ pub use survivors::{Cut, Survivors};
 /// ```
 /// use hedgerow::sampling::{Sampler, SamplingParams};
 /// use hedgerow::vocab::TokenId;
-/// let mut sampler = Sampler::new(SamplingParams::default().temperature(0.0).repetition_penalty(2.0))?;
+/// let params = SamplingParams::default().temperature(0.0).repetition_penalty(2.0);
+/// let mut sampler = Sampler::new(params)?;
 /// let logits = [1.0, 3.0, 2.5];
 /// let first = sampler.sample(&logits, None)?;
 /// assert_eq!(first.token, TokenId(1));
@@ -157,8 +158,8 @@ impl Sampler {
     /// narrow mask.
     ///
     /// # Errors
-    /// NaN or +∞ among the logits read; no token left; a row or mask of a wrong length; a parameter that names a token the row
-    /// does not have. State is unchanged then.
+    /// NaN or +∞ among the logits read; no token left; a row or mask of a wrong length; a parameter
+    /// that names a token beyond the row's end. An error leaves the sampler's state unchanged.
     pub fn sample<'a>(
         &mut self,
         logits: impl Into<LogitRow<'a>>,
