@@ -3,9 +3,9 @@
 //!
 //! It is a best-first search over derivatives, with one byte of each class, that stops at the first
 //! state that accepts or is known to have a word. The first state to be tried is the one with the
-//! fewest bytes to go, and among equals the oldest. So the search goes straight ahead if there is an
-//! end to make for, and in breadth if nothing is known. The bytes of a state are tried one after the
-//! other. A way that leads ahead is followed before other bytes are tried.
+//! fewest bytes to go, and among equals the oldest. So the search goes straight ahead if there is
+//! an end to make for, and in breadth if nothing is known. The bytes of a state are tried one after
+//! the other. A way that leads ahead is followed before other bytes are tried.
 //!
 //! Every state on a way to the state that was found has a word. If the search ends without one, no
 //! state that was met has a word. Both are remembered, so that the states of a pool bound its work,

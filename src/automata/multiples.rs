@@ -16,8 +16,8 @@
 //! has one reach for each number of digits that may follow. A reach as long as the modulus holds
 //! every remainder. In a shorter one the multiples of the divisor are tried one by one. Few have to
 //! be tried, because among consecutive multiples there soon is one that no other divisor divides.
-//! How soon is Jacobsthal's function, which is below 100 here, since the product of the divisors'
-//! prime factors has at most 15 digits.
+//! The distance to it is bounded by Jacobsthal's function, which is below 100 here, since the
+//! product of the divisors' prime factors has at most 15 digits.
 
 use super::byte_classes::ByteClasses;
 use super::decimal::Decimal;

@@ -1,8 +1,8 @@
 //! The options that say how tokens are drawn: one for each [`Parameter`], named as its field, and
 //! where the rest comes from.
 //!
-//! What an option says comes first. What none says comes from one base, the first of these that
-//! there is: the file of `--params`, the setting of `--preset`, the model folder's
+//! An option comes first. A parameter without an option comes from one base, the first of these
+//! that there is: the file of `--params`, the setting of `--preset`, the model folder's
 //! `generation_config.json`, the preset `balanced`.
 //!
 //! Options with several numbers take them in one argument, separated by colons, so that an option

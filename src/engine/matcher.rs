@@ -346,6 +346,25 @@ impl Matcher {
         })
     }
 
+    /// Reads tokens one after the other, a step each, up to the first that is not allowed. The
+    /// number of steps. After an error the matcher is where it was.
+    ///
+    /// # Errors
+    /// As [`allows`](Self::allows).
+    pub fn advance_all(&mut self, tokens: &[TokenId]) -> Result<usize, EngineError> {
+        for (steps, &token) in tokens.iter().enumerate() {
+            match self.advance(token) {
+                Ok(true) => {}
+                Ok(false) => return Ok(steps),
+                Err(error) => {
+                    self.rollback(steps)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(tokens.len())
+    }
+
     /// Reads `token`. `false` if it is not allowed; then nothing has changed.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
 //! Masks applied to logits: a logit becomes −∞ if the mask's bit is 0.
 //!
-//! A word of 32 ones is skipped, and a word of zeros is filled. The cost is one pass over the mask,
-//! and writes for the forbidden tokens. Rows have a stride: they may lie in a larger tensor, and
-//! may share one mask.
+//! Each row is the work of [`mask_logits`]. Rows have a stride: they may lie in a larger tensor,
+//! and may share one mask.
 //!
 //! Unsafe code: pointers and strides become slices in [`boundary`]; every row is checked to lie
 //! inside.
@@ -11,6 +10,7 @@
 use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::status::hr_status;
+use crate::vocab::mask_logits;
 
 /// Forbids tokens in rows of 32-bit logits: every logit whose bit in the mask is 0 becomes
 /// -infinity. Other logits are unchanged.
@@ -118,28 +118,9 @@ unsafe fn apply<T: Copy>(
             0 => &[],
             _ => &masks[row * shape.mask_stride..][..shape.mask_words],
         };
-        forbid(&mut logits[row * shape.row_stride..][..shape.columns], mask, forbidden);
+        mask_logits(&mut logits[row * shape.row_stride..][..shape.columns], mask, forbidden);
     }
     Ok(())
-}
-
-fn forbid<T: Copy>(row: &mut [T], mask: &[u32], forbidden: T) {
-    let covered = row.len().min(mask.len().saturating_mul(32));
-    let (inside, beyond) = row.split_at_mut(covered);
-    for (part, &word) in inside.chunks_mut(32).zip(mask) {
-        match word {
-            u32::MAX => {}
-            0 => part.fill(forbidden),
-            _ => {
-                for (bit, logit) in part.iter_mut().enumerate() {
-                    if word >> bit & 1 == 0 {
-                        *logit = forbidden;
-                    }
-                }
-            }
-        }
-    }
-    beyond.fill(forbidden);
 }
 
 #[cfg(test)]
@@ -148,20 +129,6 @@ mod tests {
     use std::ptr;
 
     const NO: f32 = f32::NEG_INFINITY;
-
-    #[test]
-    fn bits_decide() {
-        for columns in [0, 1, 31, 32, 33, 64, 100] {
-            for mask in [&[][..], &[0], &[u32::MAX, 0xffff_0001, 3], &[0, u32::MAX, u32::MAX, u32::MAX, 7]] {
-                let mut row: Vec<f32> = (0..columns).map(|i| i as f32).collect();
-                forbid(&mut row, mask, NO);
-                for (i, &logit) in row.iter().enumerate() {
-                    let allowed = mask.get(i / 32).is_some_and(|word| word >> (i % 32) & 1 == 1);
-                    assert_eq!(logit, if allowed { i as f32 } else { NO }, "{columns} {mask:?} {i}");
-                }
-            }
-        }
-    }
 
     #[test]
     fn rows_have_strides() {

@@ -12,7 +12,7 @@ use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
 use super::vocab;
-use crate::engine::{fill_mask_rows, EngineError, Matcher};
+use crate::engine::{fill_mask_rows, Matcher};
 use crate::vocab::TokenId;
 use std::num::NonZeroUsize;
 use std::ptr;
@@ -323,25 +323,10 @@ pub unsafe extern "C" fn hr_matcher_advance_all(
         let matcher = boundary::object_mut(matcher, "matcher")?;
         let tokens = vocab::tokens(tokens, count, "tokens")?;
         let accepted = boundary::out(accepted, "accepted")?;
-        accepted.set(matcher.0.change(|matcher| Ok(advance_all(matcher, tokens)?))?);
+        accepted.set(matcher.0.change(|matcher| Ok(matcher.advance_all(tokens)?))?);
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
-}
-
-/// The number of tokens by which the matcher has moved; after a failure, it is where it was.
-fn advance_all(matcher: &mut Matcher, tokens: &[TokenId]) -> Result<usize, EngineError> {
-    for (steps, &token) in tokens.iter().enumerate() {
-        match matcher.advance(token) {
-            Ok(true) => {}
-            Ok(false) => return Ok(steps),
-            Err(error) => {
-                matcher.rollback(steps)?;
-                return Err(error);
-            }
-        }
-    }
-    Ok(tokens.len())
 }
 
 /// Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,

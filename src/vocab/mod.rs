@@ -16,6 +16,7 @@ mod error;
 mod extension;
 mod fingerprint;
 mod gguf;
+mod mask_logits;
 mod spelling;
 #[cfg(feature = "tokenizers")]
 mod text_tokenizer;
@@ -26,6 +27,7 @@ mod trie;
 mod vocabulary;
 
 pub use error::VocabularyError;
+pub use mask_logits::mask_logits;
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use text_tokenizer::TextTokenizer;

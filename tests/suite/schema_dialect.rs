@@ -5,6 +5,7 @@
 
 use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint};
 use crate::support::closed;
+use crate::support::documentation::{documented, spans};
 use crate::support::random_schema;
 use crate::support::walk;
 use crate::support::walk::Random;
@@ -122,19 +123,6 @@ fn closed_objects() {
     for (schema, valid, invalid) in table {
         check_with(&forbid, schema, valid, invalid);
     }
-}
-
-/// The rows of the Markdown table in `docs/json-schema.md` whose header starts with `header`.
-fn documented(header: &str) -> Vec<Vec<String>> {
-    let page = include_str!("../../docs/json-schema.md");
-    let table = page.lines().skip_while(|line| !line.starts_with(header)).skip(2);
-    let rows = table.take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
-}
-
-/// The code spans of a cell, which are separated by `;`.
-fn spans(cell: &str) -> Vec<&str> {
-    cell.split("` ; `").map(|span| span.trim_matches('`')).collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod closed;
+pub mod documentation;
 pub mod files;
 pub mod random_rules;
 pub mod random_schema;

@@ -59,7 +59,7 @@ struct DlTensor {
     byte_offset: u64,
 }
 
-/// What a capsule of DLPack 1 holds.
+/// The content of a capsule of DLPack 1.
 #[repr(C)]
 struct Versioned {
     major: u32,

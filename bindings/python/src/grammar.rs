@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 const DIALECTS: &[(&str, Dialect)] = &[("ecma", Dialect::Ecma262), ("rust", Dialect::Rust)];
 
-/// What a grammar is described by.
+/// The description of a grammar, from which it is compiled when it is needed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Source {
     JsonSchema { text: String, arguments: Box<SchemaArguments> },

@@ -5,6 +5,7 @@ use super::call::{lock, outside};
 use super::error::Failure;
 use super::matcher::Matcher;
 use hedgerow::engine;
+use hedgerow::vocab;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
@@ -146,25 +147,8 @@ fn apply<T: Number + Send + Sync>(
     outside(py, move || {
         for &row in chosen {
             let mask = masks.row(if masks.rows == 1 { 0 } else { row });
-            forbid(logits.row_mut(row), mask, forbidden);
+            vocab::mask_logits(logits.row_mut(row), mask, forbidden);
         }
         Ok(())
     })
-}
-
-/// A word of ones leaves 32 logits as they are, and a word of zeros fills them.
-fn forbid<T: Copy>(row: &mut [T], mask: &[u32], forbidden: T) {
-    let covered = row.len().min(mask.len().saturating_mul(32));
-    let (inside, beyond) = row.split_at_mut(covered);
-    for (part, &word) in inside.chunks_mut(32).zip(mask) {
-        match word {
-            u32::MAX => {}
-            0 => part.fill(forbidden),
-            _ => {
-                let bits = part.iter_mut().enumerate().filter(|(bit, _)| word >> bit & 1 == 0);
-                bits.for_each(|(_, logit)| *logit = forbidden);
-            }
-        }
-    }
-    beyond.fill(forbidden);
 }

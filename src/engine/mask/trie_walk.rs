@@ -82,8 +82,8 @@ impl WalkResult {
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Slice {
     pub groups: u64,
-    /// The largest length. Where it is in characters, no longer token of these groups is inside.
-    /// Where it is in bytes, longer ones may be.
+    /// The largest length. No token of these groups with more characters is inside. If the length
+    /// is in bytes, longer tokens may be.
     pub most: Option<(LengthUnit, u32)>,
 }
 

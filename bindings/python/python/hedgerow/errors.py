@@ -13,8 +13,8 @@ class HedgerowError(Exception):
     """Something that hedgerow could not do."""
 
 
-class GrammarError(HedgerowError, ValueError):
-    """A fault of a schema, a pattern or rules, or of a grammar over a vocabulary.
+class _LocatedError(HedgerowError):
+    """An error that may name a place in the text that it is about.
 
     `line` and `column` count from 1. `pointer` is a JSON pointer into a schema, and `keyword` the
     keyword there. What is not known is None.
@@ -36,26 +36,19 @@ class GrammarError(HedgerowError, ValueError):
         self.keyword = keyword
 
 
-class LimitError(HedgerowError):
+class GrammarError(_LocatedError, ValueError):
+    """A fault of a schema, a pattern or rules, or of a grammar over a vocabulary.
+
+    `line` and `column` count from 1. `pointer` is a JSON pointer into a schema, and `keyword` the
+    keyword there. What is not known is None.
+    """
+
+
+class LimitError(_LocatedError):
     """Something would take more work or memory than its limit allows; the message names the limit.
 
     The attributes are those of `GrammarError`.
     """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        line: int | None = None,
-        column: int | None = None,
-        pointer: str | None = None,
-        keyword: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
-        self.pointer = pointer
-        self.keyword = keyword
 
 
 class DeadlineError(HedgerowError, TimeoutError):
