@@ -1,7 +1,8 @@
-//! JSON arrays as one node: which items may come next, and when the array may close.
+//! JSON arrays as one node, which knows the possible next items and when the array may close.
 //!
-//! The sibling of [`object`](super::object): a specification, and a progress record with the position and the
-//! counters (`contains`). As there, only what can still be completed is offered.
+//! An array is described like an [`object`](super::object): by a specification, and by a progress
+//! record with the position and the counters (`contains`). As there, a node offers only items after
+//! which the array can still be completed.
 
 use super::node::{Choice, Counter, LazyKey, NodeId};
 use super::object::{count, counts_missing, map_values, SEARCH_STEPS};
@@ -18,32 +19,35 @@ pub struct ArraySpec {
     pub close: LangId,
     /// `,` with leading whitespace.
     pub comma: LangId,
-    /// What may stand at each of the first positions; an empty list ends the array before it.
+    /// The choices for each of the first positions. An empty list ends the array before that
+    /// position.
     pub prefix: Vec<Box<[Choice]>>,
-    /// What may stand at every position after those; empty when nothing may.
+    /// The choices for every position after the prefix; empty when the array ends there.
     pub rest: Box<[Choice]>,
-    /// At least this many items.
+    /// The smallest number of items.
     pub min: u32,
-    /// At most this many items, or [`UNBOUNDED`].
+    /// The largest number of items, or [`UNBOUNDED`].
     pub max: u32,
-    /// Counters the choices refer to.
+    /// The counters that the choices refer to.
     pub counters: Vec<Counter>,
-    /// For arrays of distinct items: the key for [`Expand::distinct_items`](super::Expand::distinct_items), which
-    /// then gives the choices instead of `prefix` and `rest` (these still decide what can be completed).
+    /// The key for [`Expand::distinct_items`](super::Expand::distinct_items), in an array of
+    /// distinct items. That function then gives the choices instead of `prefix` and `rest`, which
+    /// still decide whether the array can be completed.
     pub distinct: Option<LazyKey>,
 }
 
-/// How far one array has come.
+/// The progress through one array.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ArrayProgress {
-    /// Items so far, clamped where more makes no difference.
+    /// The number of items so far, not counted on where more makes no difference.
     pub count: u32,
-    /// The counters, clamped where more makes no difference.
+    /// The counters, not counted on where more makes no difference.
     pub counters: SmallVec<[u32; 2]>,
 }
 
 impl ArraySpec {
-    /// The same array with other values; those that become `None` or [`NodeId::NEVER`] are left out.
+    /// The same array with each value replaced by `f` of it. A value is left out if `f` gives
+    /// `None` or [`NodeId::NEVER`].
     pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ArraySpec {
         let mut spec = self.clone();
         spec.prefix.iter_mut().for_each(|p| *p = map_values(p, &f));
@@ -57,7 +61,7 @@ impl ArraySpec {
         self.completable(&progress).then_some(progress)
     }
 
-    /// What may stand at position `count`.
+    /// The choices at `position`.
     pub fn choices(&self, position: u32) -> &[Choice] {
         self.prefix.get(position as usize).unwrap_or(&self.rest)
     }
@@ -67,7 +71,7 @@ impl ArraySpec {
         self.after(progress, self.choices(progress.count))
     }
 
-    /// Those of `choices` that may come next, each with the progress after it.
+    /// The choices among `choices` that may come next, each with the progress after it.
     pub fn after(&self, progress: &ArrayProgress, choices: &[Choice]) -> Vec<(Choice, ArrayProgress)> {
         choices
             .iter()
@@ -78,13 +82,14 @@ impl ArraySpec {
             .collect()
     }
 
-    /// How many items and counts are missing before the array may close: 0 exactly where it may.
+    /// The number of items and counts that are missing before the array may close. It is 0 exactly
+    /// when the array may close.
     pub(crate) fn distance(&self, progress: &ArrayProgress) -> u32 {
         let items = self.min.saturating_sub(progress.count);
         items.saturating_add(counts_missing(&self.counters, &progress.counters))
     }
 
-    /// The progress after `choice`, whether or not the array can be completed from there.
+    /// The progress after `choice`, even if the array cannot be completed from there.
     pub(crate) fn advance(&self, progress: &ArrayProgress, choice: Choice) -> Option<ArrayProgress> {
         if progress.count >= self.max {
             return None;
@@ -97,13 +102,14 @@ impl ArraySpec {
         count(&self.counters, &mut next.counters, choice).then_some(next)
     }
 
-    /// Whether the array may close here.
+    /// True if the array may close here.
     pub fn may_close(&self, progress: &ArrayProgress) -> bool {
         progress.count >= self.min && self.counters.iter().zip(&progress.counters).all(|(c, &n)| n >= c.min)
     }
 
-    /// Whether more items can come without end, any of them, and each counter that must go on is
-    /// counted by one.
+    /// True if the array can obviously be completed: neither items nor counts have a maximum, every
+    /// position ahead has a choice, and some choice of `rest` counts for each counter below its
+    /// minimum. `false` decides nothing.
     fn is_evidently_completable(&self, progress: &ArrayProgress) -> bool {
         let endless = self.max == UNBOUNDED && self.counters.iter().all(|counter| counter.max == UNBOUNDED);
         let ahead = self.prefix.get(progress.count as usize..).unwrap_or(&[]);
@@ -134,7 +140,7 @@ impl ArraySpec {
         if self.is_evidently_completable(progress) {
             return true;
         }
-        // Breadth of counters is small; walk the progress graph.
+        // Counters have few combinations, so the search walks the progress graph.
         let mut seen: HashSet<ArrayProgress> = HashSet::new();
         let mut stack = vec![progress.clone()];
         let mut steps = SEARCH_STEPS;
@@ -151,7 +157,8 @@ impl ArraySpec {
                     }
                 }
             }
-            // What counts most comes first: it is nearer to the end.
+            // The choice that has counted most goes on top of the stack, since it is nearer to the
+            // end.
             stack[pushed..].sort_by_key(|next| next.counters.iter().map(|&n| u64::from(n)).sum::<u64>());
         }
         false

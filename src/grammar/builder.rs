@@ -1,18 +1,19 @@
-//! Building a grammar: rules that may refer to each other, checked and normalised into a [`Grammar`].
+//! The builder of grammars. Its rules may refer to each other; it checks and normalises them into a
+//! [`Grammar`].
 
 use super::node::{Expand, Grammar, GrammarInner, Node, NodeId, NodePool, RuleId};
 use crate::automata::{ExprPool, Interrupted};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// Why a grammar could not be built or expanded.
+/// A reason why a grammar could not be built or expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrammarError {
     /// No string belongs to the grammar.
     #[error("the grammar matches nothing: {reason}")]
     Empty {
-        /// Which rule, and why.
+        /// The rule and the reason.
         reason: String,
     },
     /// A rule is used but was never defined.
@@ -24,9 +25,9 @@ pub enum GrammarError {
     /// A limit was exceeded.
     #[error("the grammar needs more than {limit} {what}; raise the limit or simplify the grammar")]
     Limit {
-        /// What there was too much of.
+        /// The kind of thing that there is too much of.
         what: &'static str,
-        /// How much is allowed.
+        /// The largest number allowed.
         limit: u64,
     },
     /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
@@ -44,7 +45,8 @@ pub enum GrammarError {
 /// // list = "[" ( list ("," list)* )? "]"
 /// let mut b = GrammarBuilder::new();
 /// let list = b.declare("list");
-/// let (open, comma, close) = (b.nodes.literal(b"["), b.nodes.literal(b","), b.nodes.literal(b"]"));
+/// let (open, close) = (b.nodes.literal(b"["), b.nodes.literal(b"]"));
+/// let comma = b.nodes.literal(b",");
 /// let item = b.rule_node(list);
 /// let more = b.nodes.seq(comma, item);
 /// let more = b.nodes.repeat(more, 0, u32::MAX);
@@ -61,7 +63,7 @@ pub struct GrammarBuilder {
     pub nodes: NodePool,
     by_name: HashMap<Arc<str>, RuleId>,
     defined: Vec<bool>,
-    /// The front ends of the parts, the first of which is number 1.
+    /// The front ends of the parts. The first of them is number 1.
     parts: Vec<Arc<dyn Expand>>,
 }
 
@@ -99,7 +101,7 @@ impl GrammarBuilder {
         self.nodes.intern(Node::Rule(rule))
     }
 
-    /// Says what `rule` stands for. Each rule is defined once.
+    /// Defines `rule` as `body`. Each rule is defined once.
     pub fn define(&mut self, rule: RuleId, body: NodeId) -> Result<(), GrammarError> {
         let slot = rule.0 as usize;
         if std::mem::replace(&mut self.defined[slot], true) {
@@ -109,13 +111,13 @@ impl GrammarBuilder {
         Ok(())
     }
 
-    /// A part of the grammar with a front end of its own: `compile` makes its nodes and says what
-    /// expands those that are lazy. So several documents become one grammar, each with its own
-    /// keys.
+    /// Adds a part of the grammar that has a front end of its own. `compile` makes the part's nodes
+    /// and returns its front end, which expands the lazy ones among them. In this way several
+    /// documents become one grammar, each with its own keys.
     ///
     /// # Errors
     ///
-    /// Those of `compile`; the builder stays usable.
+    /// The errors of `compile`. The builder stays usable after one.
     pub fn part<E>(
         &mut self,
         compile: impl FnOnce(&mut NodePool) -> Result<(NodeId, Arc<dyn Expand>), E>,
@@ -126,14 +128,15 @@ impl GrammarBuilder {
         Ok(node)
     }
 
-    /// True when some finite text belongs to `node`, as far as the rules it refers to are defined.
+    /// True if some finite text belongs to `node`, as far as the rules that it refers to are
+    /// defined.
     pub fn can_end(&self, node: NodeId) -> bool {
         super::left_recursion::productive(&self.nodes)[node.0 as usize]
     }
 
-    /// Checks and normalises: every rule reachable from `root` is defined, unproductive parts are
-    /// removed, left recursion is rewritten, and something is left. `expand` serves the lazy nodes
-    /// that belong to no [`part`](Self::part).
+    /// Checks and normalises the grammar. Every rule reachable from `root` must be defined.
+    /// Unproductive parts are removed and left recursion is rewritten, and something must be left.
+    /// `expand` serves the lazy nodes that belong to no [`part`](Self::part).
     pub fn build(mut self, root: NodeId, expand: Option<Arc<dyn Expand>>) -> Result<Grammar, GrammarError> {
         check_budget(&self.nodes)?;
         if !self.nodes.rules.is_empty() {
@@ -172,7 +175,8 @@ impl GrammarBuilder {
         Ok(())
     }
 
-    /// Nullability through rules is a least fixed point; ids were handed out before it was known.
+    /// Finds the nullable nodes as a least fixed point through rules. Node ids were given out
+    /// before that was known.
     fn resolve_nullable(&mut self) {
         let mut nullable = std::mem::take(&mut self.nodes.nullable);
         let pool = &self.nodes;
@@ -186,7 +190,7 @@ impl GrammarBuilder {
 }
 
 impl Node {
-    /// Calls `f` with every node this one is made of (rules are not followed).
+    /// Calls `f` with every direct part of this node. The body of a rule is not a part.
     pub fn children(&self, mut f: impl FnMut(NodeId)) {
         match self {
             Node::Switch { targets, .. } => targets.iter().copied().for_each(f),
@@ -219,8 +223,8 @@ impl Node {
     }
 }
 
-/// Fails if the search budget of the languages ran out, so that nodes made of their answers mean
-/// nothing.
+/// Fails if the languages used up their search budget. Nodes that were built from their answers
+/// then mean nothing.
 fn check_budget(pool: &NodePool) -> Result<(), GrammarError> {
     if pool.languages.exhausted() {
         let what = "states searched for a word of an intersection or complement";

@@ -1,13 +1,13 @@
-//! The error of every front end: a text that gives no grammar.
+//! The error of every front end, for a text that gives no grammar.
 //!
-//! A JSON Schema, a pattern, a list of strings and a grammar in any notation are refused with the
-//! same type. Its [`kind`](CompileError::kind) is for programs: it says what a caller can do. Its
-//! text is for people: what is wrong, where, and what to write instead, with carets below the place
-//! where the text has lines. The [`source`](std::error::Error::source) is the error below it, where
-//! there is one: a [`RegexError`](crate::automata::regex::RegexError) or its kind, a
-//! [`GrammarError`], an [`Interrupted`].
+//! JSON Schemas, patterns, lists of strings and grammars in any notation are refused with the same
+//! type. Its [`kind`](CompileError::kind) is for programs: it tells what a caller can do. Its
+//! message is for people: it tells what is wrong, where, and what to write instead, with carets
+//! below the place if the text has lines. Its [`source`](std::error::Error::source) is the error
+//! that caused it, if there is one, such as a [`RegexError`](crate::automata::regex::RegexError), a
+//! [`GrammarError`] or an [`Interrupted`].
 //!
-//! An error keeps what it shows, not the whole text, so that it can be stored and sent around.
+//! An error keeps what it shows and not the whole text, so it is cheap to store and to pass on.
 
 use super::builder::GrammarError;
 use crate::automata::regex::{RegexError, RegexErrorKind};
@@ -50,12 +50,12 @@ pub enum CompileErrorKind {
     /// The text breaks a rule of its language: a group is not closed, a keyword has a value without
     /// a meaning, a rule is defined twice. Whoever wrote it must correct it.
     Syntax,
-    /// The text is well-formed and asks for what cannot be enforced, such as a backreference.
-    /// Another spelling may do; schemas have
+    /// The text is well-formed and asks for something that cannot be enforced, such as a
+    /// backreference. Another spelling may do. Schemas also have
     /// [`Strictness::Lenient`](crate::schema::Strictness::Lenient).
     Unsupported,
-    /// A name leads nowhere: a rule that is not defined, a start rule that is not there, a `$ref`
-    /// without a target.
+    /// A name leads nowhere, such as an undefined rule, a missing start rule, or a `$ref` without a
+    /// target.
     Reference,
     /// No output satisfies the text, such as `{"minimum": 2, "maximum": 1}` or a rule that never
     /// ends.
@@ -85,10 +85,10 @@ pub enum Location {
     },
     /// A value in a JSON document.
     Json {
-        /// A JSON pointer with `#` in front, such as `#/properties/age/type`, and before that the
-        /// document's URI where it is not the text that was given.
+        /// A JSON pointer with `#` in front, such as `#/properties/age/type`. If the document is
+        /// not the text that was given, its URI comes first.
         pointer: String,
-        /// The keyword that the error is about, where it is about one.
+        /// The keyword that the error is about, if there is one.
         keyword: Option<String>,
     },
 }
@@ -111,7 +111,8 @@ impl Location {
         Location::Json { pointer: pointer.into(), keyword: None }
     }
 
-    /// The same, for an error that is about a keyword of JSON Schema.
+    /// The location of a keyword of JSON Schema, in the value that a JSON pointer with `#` in front
+    /// names.
     pub fn at_keyword(pointer: impl Into<String>, keyword: impl Into<String>) -> Self {
         Location::Json { pointer: pointer.into(), keyword: Some(keyword.into()) }
     }
@@ -138,7 +139,7 @@ impl CompileError {
         self
     }
 
-    /// Sets the error below this one.
+    /// Sets the error that caused this one.
     #[must_use]
     pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
@@ -150,14 +151,13 @@ impl CompileError {
         self.0.kind
     }
 
-    /// The place in the text; `None` where the error is about the text as a whole or about an
-    /// option.
+    /// The place in the text; `None` if the error is about the text as a whole or about an option.
     pub fn location(&self) -> Option<&Location> {
         self.0.location.as_ref()
     }
 
-    /// The JSON pointer of the place, with `#` in front; `None` for a place in a text with lines,
-    /// too.
+    /// The JSON pointer of the place, with `#` in front; `None` for an error without a place in a
+    /// JSON document.
     pub fn pointer(&self) -> Option<&str> {
         match &self.0.location {
             Some(Location::Json { pointer, .. }) => Some(pointer),

@@ -1,7 +1,8 @@
 //! The canonical text of a grammar, for snapshots and for people.
 //!
-//! One line a rule, `root` first; nodes in an EBNF-like notation, languages by their expressions. Two grammars with
-//! the same text are the same grammar.
+//! Each rule has one line, `root` first. Nodes are written in a notation like EBNF, languages as
+//! their expressions. The text leaves out the punctuation of objects and arrays and the bounds of
+//! their counters, and it is cut where parts nest too deep.
 
 use super::lexed::{Lexed, Lexeme, Production, Symbol};
 use super::node::{Choice, Grammar, LazyKey, Node, NodeId, NodePool, RuleId};
@@ -36,7 +37,8 @@ impl std::fmt::Display for Grammar {
     }
 }
 
-/// Productions one a line, then lexemes in their order: an ignored one behind `-`, others behind `~`.
+/// Writes one production a line, then the lexemes in their order: an ignored one with `-` before
+/// its name, any other with `~`.
 fn lexed_text(f: &mut std::fmt::Formatter<'_>, pool: &NodePool, lexed: &Lexed) -> std::fmt::Result {
     for Production { rule, body } in lexed.parser.productions() {
         let parts: Vec<String> = body
@@ -60,7 +62,7 @@ fn lexed_text(f: &mut std::fmt::Formatter<'_>, pool: &NodePool, lexed: &Lexed) -
     Ok(())
 }
 
-/// Nesting past which text is cut, so that printing cannot overflow the stack.
+/// The nesting depth at which text is cut, so that printing cannot overflow the stack.
 const MAX_DEPTH: usize = 64;
 
 fn count_text(min: u32, max: u32) -> String {

@@ -1,12 +1,14 @@
-//! Facts about nodes that depend on the same facts about their parts, and may go round in circles through rules.
+//! Least fixed points over nodes, whose properties depend on those of their parts and may go round
+//! in circles through rules.
 //!
-//! All nodes are looked at once, parts before wholes; after that only those a part of which has changed. Linear in the pool for
-//! chains of rules, in whatever order they were written.
+//! All nodes are looked at once, parts before wholes. After that, a node is looked at again only if
+//! one of its parts has changed. The work is linear in the pool for chains of rules, in whatever
+//! order they were written.
 
 use super::node::{Node, NodePool, RuleId};
 use std::collections::VecDeque;
 
-/// Calls `update` for nodes, by number, until it says "unchanged" for all of them.
+/// Calls `update` for nodes, by number, until it answers "unchanged" for all of them.
 pub(super) fn least(pool: &NodePool, mut update: impl FnMut(usize) -> bool) {
     let parents = Parents::of(pool);
     let mut queue: VecDeque<usize> = (0..pool.len()).collect();
@@ -23,7 +25,8 @@ pub(super) fn least(pool: &NodePool, mut update: impl FnMut(usize) -> bool) {
     }
 }
 
-/// The nodes each node is part of. A rule's body is part of the node that stands for the rule.
+/// The parents of each node: the nodes that it is part of. A rule's body is part of the node that
+/// stands for the rule.
 struct Parents {
     starts: Vec<u32>,
     parents: Vec<u32>,

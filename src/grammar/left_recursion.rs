@@ -1,13 +1,14 @@
-//! Removes what a top-down recogniser cannot run: unproductive nodes and left recursion.
+//! Removes the things that a top-down recogniser cannot run: unproductive nodes and left recursion.
 //!
-//! Within one strongly connected component of left-recursive rules, split every rule into alternatives that start
-//! with a rule of the component and alternatives that do not:
+//! Each strongly connected component of left-recursive rules is rewritten as a whole. Every rule is
+//! split into alternatives that start with a rule of the component and alternatives that do not:
 //! `Aᵢ = βᵢ | Σ Aₖ αₖᵢ`. This is a left-linear system over the letters α and β, and its solution is
-//! `Aᵢ = Σₖ βₖ Rₖᵢ` with `Rₖᵢ = [k = i] | Σⱼ αₖⱼ Rⱼᵢ`: right-recursive, quadratic in the component, never exponential as
-//! substituting one rule into another would be. Hidden left recursion (behind nullable parts) is covered by
-//! splitting over *non-empty* derivations only.
+//! `Aᵢ = Σₖ βₖ Rₖᵢ` with `Rₖᵢ = [k = i] | Σⱼ αₖⱼ Rⱼᵢ`. The result is right-recursive and quadratic
+//! in the component, while substituting one rule into another would be exponential. Hidden left
+//! recursion (behind nullable parts) is covered, since only *non-empty* derivations are split.
 //!
-//! Source: the left-corner transform (Rosenkrantz and Lewis, 1970), read as the solution of a linear system.
+//! Source: the left-corner transform (Rosenkrantz and Lewis, 1970), read as the solution of a
+//! linear system.
 
 use super::builder::GrammarError;
 use super::node::{Node, NodeId, NodePool, RuleId, UntilSpec};
@@ -34,9 +35,9 @@ pub(super) fn normalise(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gra
     Ok(root)
 }
 
-/// The nodes that derive a finite string.
+/// The nodes that derive a finite string, by id.
 pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
-    // Beside them, those that derive one that is not empty.
+    // `filled` marks the nodes that derive a string that is not empty.
     let mut productive = vec![false; shared.len()];
     let mut filled = vec![false; shared.len()];
     super::fixed_point::least(shared, |i| {
@@ -56,7 +57,7 @@ pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
                 let mut markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
                 both(spec.may_end || markers.any(|marker| is(marker.1)))
             }
-            // As long as some values are not known to end, the object must be able to do without them.
+            // Until its values are known to end, an object must be able to do without them.
             Node::Object(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
             Node::Array(spec) => both(spec.with_values(|v| is(v).then_some(v)).start().is_some()),
             Node::Switch { targets, .. } => both(targets.iter().any(|&t| is(t))),
@@ -155,7 +156,7 @@ fn left_rules(pool: &NodePool, root: NodeId) -> Vec<RuleId> {
     found
 }
 
-/// Tarjan's algorithm, iterative; only components with a cycle.
+/// The components of rules that are left-recursive, by Tarjan's algorithm without recursion.
 fn left_recursive_components(pool: &NodePool) -> Vec<Vec<RuleId>> {
     let n = pool.rules.len();
     let edges: Vec<Vec<RuleId>> = (0..n).map(|i| left_rules(pool, pool.rules[i].1)).collect();
@@ -209,8 +210,8 @@ fn left_recursive_components(pool: &NodePool) -> Vec<Vec<RuleId>> {
     components
 }
 
-/// The non-empty derivations of a node: those that start with a (non-empty) rule of the component, as
-/// `(rule, what follows it)`, and all others.
+/// The non-empty derivations of a node. `left` holds those that start with a (non-empty) rule of
+/// the component, as `(rule, rest after it)`, and `other` holds the rest.
 struct Split {
     left: Vec<(usize, NodeId)>,
     other: Vec<NodeId>,
@@ -218,7 +219,7 @@ struct Split {
 
 fn split(pool: &mut NodePool, component: &HashMap<RuleId, usize>, id: NodeId) -> Split {
     let mut result = Split { left: Vec::new(), other: Vec::new() };
-    // Work items: a node and what follows it.
+    // Each work item is a node and the node after it.
     let mut stack = vec![(id, NodeId::EMPTY)];
     while let Some((id, rest)) = stack.pop() {
         match pool.node(id).clone() {
@@ -254,7 +255,7 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
     let n = component.len();
     let place: HashMap<RuleId, usize> = component.iter().enumerate().map(|(i, &r)| (r, i)).collect();
     let mut beta = Vec::with_capacity(n);
-    // alpha[k]: the (j, α) with Aⱼ = … | Aₖ α.
+    // alpha[k] holds each (j, α) with Aⱼ = … | Aₖ α.
     let mut alpha: Vec<Vec<(usize, NodeId)>> = vec![Vec::new(); n];
     for (j, &rule) in component.iter().enumerate() {
         let body = pool.rule(rule);
@@ -283,7 +284,8 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
     }
     let tail_node: Vec<NodeId> =
         (0..n * n).map(|x| pool.intern(Node::Rule(RuleId((base + x) as u32)))).collect();
-    // The tails may be empty exactly where unit steps lead from k to i; say so before anything is built on them.
+    // A tail may be empty exactly where unit steps lead from k to i. That must be known before
+    // anything is built on it.
     for (&tail, &is_unit) in tail_node.iter().zip(unit.iter().flatten()) {
         pool.nullable[tail.0 as usize] = is_unit;
     }
@@ -315,8 +317,8 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
     }
 }
 
-/// Sets rules that became unproductive by the rewriting to [`NodeId::NEVER`] bodies: tails from which no end is reachable were
-/// given bodies without productive alternatives, which are NEVER through `seq`, except where they call each other.
+/// Replaces the parts that the rewriting made unproductive by [`NodeId::NEVER`]. Most tails without
+/// a reachable end are already NEVER through `seq`; those that call each other are not.
 fn prune(pool: &mut NodePool) {
     let _ = remove_unproductive(pool, NodeId::EMPTY);
 }

@@ -1,19 +1,21 @@
-//! Grammars as hash-consed nodes: what every front end builds and the engine runs.
+//! Grammars as hash-consed nodes. Every front end builds them, and the engine runs them.
 //!
-//! A grammar is a graph of [`Node`]s over [regular languages](crate::automata). Nodes know bytes, not tokens:
-//! special tokens appear as *names* and are resolved where a vocabulary is at hand. Beside the textbook operators
-//! there are three primitives, because writing them out as productions is what makes other engines slow or wrong:
+//! A grammar is a graph of [`Node`]s over [regular languages](crate::automata). Nodes know bytes,
+//! not tokens. A special token appears as a *name*, which is resolved when a vocabulary is at hand.
+//! Three primitives stand beside the textbook operators, because other engines become slow or wrong
+//! by writing them out as productions:
 //!
-//! - [`Node::Repeat`] counts natively, so `x{0,10000}` is one node and a number;
-//! - [`Node::Object`] is a JSON object with its keys, required sets and counts ([`object`]), in any key order,
-//!   linear in the number of properties; [`Node::Array`] is its sibling ([`mod@array`]);
-//! - [`Node::Lazy`] is expanded by the front end when it is first reached ([`Expand`]), so that a large schema
-//!   costs what the output visits.
+//! - [`Node::Repeat`] counts natively, so `x{0,10000}` is one node and a number.
+//! - [`Node::Object`] is a JSON object with its keys, required sets and counts ([`object`]), in any
+//!   key order and linear in the number of properties. [`Node::Array`] is its sibling
+//!   ([`mod@array`]).
+//! - [`Node::Lazy`] is expanded by the front end when it is first reached ([`Expand`]), so that a
+//!   large schema costs only as much as the output visits.
 //!
 //! A compiled [`Grammar`] is immutable, `Send + Sync` and cheap to clone.
 //!
-//! Invariants, held by [`GrammarBuilder::build`]: every node is productive (some finite byte string completes it),
-//! and no rule is left-recursive.
+//! [`GrammarBuilder::build`] guarantees two invariants: every node is productive (some finite byte
+//! string completes it), and no rule is left-recursive.
 
 pub mod array;
 pub mod builder;

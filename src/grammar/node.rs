@@ -14,9 +14,9 @@ use std::sync::Arc;
 pub struct NodeId(pub u32);
 
 impl NodeId {
-    /// Matches nothing at all.
+    /// The node that matches nothing at all.
     pub const NEVER: NodeId = NodeId(0);
-    /// Matches the empty string.
+    /// The node that matches the empty string only.
     pub const EMPTY: NodeId = NodeId(1);
 }
 
@@ -28,26 +28,26 @@ pub struct RuleId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpecialId(pub u32);
 
-/// The name of what is expanded late: a key of one of the front ends that serve a grammar.
+/// The name of a part that is expanded late: a key of one of the front ends that serve a grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LazyKey {
     /// The front end, by the number that [`GrammarBuilder::part`](super::GrammarBuilder::part) gave
     /// it; 0 for the one given to [`GrammarBuilder::build`](super::GrammarBuilder::build).
     pub part: u32,
-    /// Any number of that front end's choosing.
+    /// A number that the front end chooses as it likes.
     pub key: u64,
 }
 
-/// One way to fill a place in an object or array, and which of the container's counters it counts for.
+/// One way to fill a place in an object or array, with the container's counters that it counts for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Choice {
-    /// What stands there. Never nullable.
+    /// The node that stands in that place. It is never nullable.
     pub value: NodeId,
-    /// Bit `i`: counter `i` goes up by one.
+    /// The counters to count: if bit `i` is set, counter `i` goes up by one.
     pub counts: u32,
-    /// In an object, the object that goes on behind the value: a [`Node::Object`], or a
+    /// The object that goes on after the value, used in objects only: a [`Node::Object`], or a
     /// [`Node::Lazy`] that is expanded to one, with the same punctuation. Keys used so far stay
-    /// used. [`NodeId::NEVER`] for the same object.
+    /// used. [`NodeId::NEVER`] means that the same object goes on.
     pub then: NodeId,
 }
 
@@ -58,17 +58,17 @@ impl Choice {
     }
 }
 
-/// How often choices of one kind must and may be taken in one object or array (`contains`, "some property that is
-/// not…"). At most 32 counters a container.
+/// Bounds on the number of choices of one kind in an object or array, as for `contains` or for
+/// "some property that is not …". A container has at most 32 counters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Counter {
-    /// At least this often.
+    /// The smallest number of such choices.
     pub min: u32,
-    /// At most this often ([`UNBOUNDED`] for no limit).
+    /// The largest number of such choices ([`UNBOUNDED`] for no limit).
     pub max: u32,
 }
 
-/// What a grammar is made of.
+/// The kinds of grammar nodes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Node {
     /// Nothing matches.
@@ -77,64 +77,66 @@ pub enum Node {
     Empty,
     /// A word of a regular language.
     Terminal(LangId),
-    /// A word of a labelled literal language, then the node its label selects.
+    /// A word of a labelled literal language, then the node that its label selects.
     Switch {
         /// A language of literals ([`ExprPool::literals`], or its JSON spelling).
         language: LangId,
-        /// What follows the literal with label `i`.
+        /// The node that follows the literal with label `i`.
         targets: Arc<[NodeId]>,
     },
     /// The first, then the second.
     Seq(NodeId, NodeId),
-    /// Any of them; sorted.
+    /// Any one of the nodes, which are sorted.
     Alt(Box<[NodeId]>),
-    /// A text that a lexer and its parser read: see [`NodePool::lexed`]. It is all of a grammar.
+    /// A text read by a lexer and its parser, see [`NodePool::lexed`]. This node is always a whole
+    /// grammar.
     Lexed,
-    /// `min..=max` times the body.
+    /// The body, `min..=max` times.
     Repeat {
-        /// What is repeated.
+        /// The repeated node.
         body: NodeId,
-        /// At least this often.
+        /// The smallest number of times.
         min: u32,
-        /// At most this often, or [`UNBOUNDED`].
+        /// The largest number of times, or [`UNBOUNDED`].
         max: u32,
     },
-    /// The body, but not as the empty string.
+    /// The body without the empty string.
     NonEmpty(NodeId),
     /// A named production.
     Rule(RuleId),
-    /// One special (control) token, by name, or as `<[7]>` by id; no text matches it. Where a vocabulary has such a token but
-    /// as text, its text.
+    /// One special (control) token, by its name, or by its id as in `<[7]>`. No text matches it. If
+    /// a vocabulary has a token of that name only as ordinary text, the node stands for that text.
     Special(SpecialId),
-    /// A text in which the names of a vocabulary's special tokens stand for these tokens, and all
-    /// else for its bytes. `<|im_end|>` is a token of some vocabularies and ten bytes of others.
+    /// A text in which the names of a vocabulary's special tokens stand for these tokens, and
+    /// everything else for its bytes. For example, `<|im_end|>` is one token of some vocabularies
+    /// and ten bytes of others.
     Spelled(Arc<str>),
-    /// Free text up to one of some such texts.
+    /// Free text up to the first of some given texts.
     Until(Arc<UntilSpec>),
     /// A JSON object.
     Object(Arc<ObjectSpec>),
     /// A JSON array.
     Array(Arc<ArraySpec>),
-    /// Expanded by [`Expand`] when first reached. Productive and never nullable.
+    /// A node that [`Expand`] builds when it is first reached. It is productive and never nullable.
     Lazy(LazyKey),
 }
 
-/// Free text that ends at the first occurrence of a trigger, or where it may end without one.
+/// Free text that ends at the first occurrence of a trigger, or without one if it may.
 ///
-/// All texts are [spelled](Node::Spelled): the names of special tokens in them stand for the
+/// All its texts are [spelled](Node::Spelled): the names of special tokens in them stand for the
 /// tokens. The free text itself is UTF-8 and holds no special token.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct UntilSpec {
-    /// Texts that end the free text. None begins with another.
+    /// The texts that end the free text. None of them begins with another.
     pub triggers: Vec<Trigger>,
-    /// Texts that the free text must not hold. They are looked for with the trigger's text behind.
+    /// The texts that the free text must not hold. The search for them includes the text of the
+    /// trigger that ends the free text.
     pub forbidden: Vec<Arc<str>>,
-    /// Free text may end without a trigger.
+    /// True if the free text may end without a trigger.
     pub may_end: bool,
-    /// The free text is the empty one: a trigger comes at once.
+    /// True if the free text is empty, so that a trigger comes at once.
     pub is_empty: bool,
-    /// The free text has at most so many characters, where there are no triggers; or
-    /// [`UNBOUNDED`].
+    /// The largest number of characters in free text without triggers, or [`UNBOUNDED`].
     pub max_chars: u32,
 }
 
@@ -145,7 +147,7 @@ pub struct UntilSpec {
 pub struct Trigger {
     /// The text.
     pub text: Arc<str>,
-    /// The markers that begin with it, each with what follows the marker.
+    /// The markers that begin with the text, each with the node that follows the marker.
     pub markers: Vec<(Arc<str>, NodeId)>,
 }
 
@@ -161,7 +163,7 @@ impl UntilSpec {
         }
     }
 
-    /// Adds a trigger that is all of its marker.
+    /// Adds a trigger whose text is the whole marker.
     pub fn trigger(mut self, text: &str, then: NodeId) -> Self {
         let text: Arc<str> = text.into();
         self.triggers.push(Trigger { markers: vec![(text.clone(), then)], text });
@@ -171,15 +173,16 @@ impl UntilSpec {
 
 /// A front end that expands its grammar while it is used.
 ///
-/// `expand` must be a pure function of its key: whatever was expanded once may be forgotten and asked for again,
-/// from any thread.
+/// `expand` must be a pure function of its key. A result may be forgotten and asked for again, from
+/// any thread.
 pub trait Expand: Send + Sync {
-    /// Builds what the lazy node with this key stands for. The result must be productive and not
-    /// nullable.
+    /// Builds the node that the lazy node with this key stands for. The result must be productive
+    /// and not nullable.
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
 
-    /// For arrays with [`ArraySpec::distinct`]`= Some(key)`: what may stand at `index` (clamped where more makes no
-    /// difference), given the JSON text of every earlier item, in any order. Empty when no further value exists.
+    /// The choices for the item at `index` of an array with [`ArraySpec::distinct`]` = Some(key)`,
+    /// given the JSON text of every earlier item in any order. `index` stops counting where more
+    /// makes no difference. The result is empty when no further value exists.
     fn distinct_items(
         &self,
         key: u64,
@@ -191,23 +194,22 @@ pub trait Expand: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// At least so many values the lazy node with this key surely has;
-    /// [`UNBOUNDED`] for infinitely many, 0 for not knowing. Where that
-    /// exceeds the number of earlier items of an array of distinct ones,
-    /// [`distinct_items`](Self::distinct_items) is not empty, and is only asked when the next item
-    /// begins.
+    /// A lower bound on the number of values of the lazy node with this key: [`UNBOUNDED`] for
+    /// infinitely many, 0 if it is not known. As long as the bound exceeds the number of earlier
+    /// items in an array of distinct ones, a further value exists.
+    /// [`distinct_items`](Self::distinct_items) is then asked only when the next item begins.
     fn least_values(&self, key: u64, nodes: &mut NodePool) -> Result<u32, GrammarError> {
         let _ = (key, nodes);
         Ok(0)
     }
 }
 
-/// Interned nodes with the languages they use. Grows while lazy nodes are expanded.
+/// Interned nodes with the languages they use. The pool grows while lazy nodes are expanded.
 #[derive(Clone)]
 pub struct NodePool {
     pub(super) nodes: Vec<Node>,
     pub(super) nullable: Vec<bool>,
-    /// Whether `nullable` holds for nodes with rules in them, too.
+    /// True if `nullable` also holds for nodes that contain rules.
     pub(super) nullability_is_known: bool,
     index: HashMap<Node, NodeId>,
     /// The languages of the terminals.
@@ -215,7 +217,7 @@ pub struct NodePool {
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
     lexed: Option<Arc<Lexed>>,
-    /// The front end whose lazy nodes are made now.
+    /// The front end whose lazy nodes are being made.
     part: u32,
 }
 
@@ -244,7 +246,7 @@ impl NodePool {
         self.nodes.len()
     }
 
-    /// Never: the standard nodes are always there.
+    /// Always `false`, since the standard nodes are always there.
     pub fn is_empty(&self) -> bool {
         false
     }
@@ -254,12 +256,12 @@ impl NodePool {
         &self.nodes[id.0 as usize]
     }
 
-    /// Whether the node matches the empty string.
+    /// True if the node matches the empty string.
     pub fn is_nullable(&self, id: NodeId) -> bool {
         self.nullable[id.0 as usize]
     }
 
-    /// What a rule stands for.
+    /// The node that a rule stands for.
     pub fn rule(&self, id: RuleId) -> NodeId {
         self.rules[id.0 as usize].1
     }
@@ -301,7 +303,7 @@ impl NodePool {
         id
     }
 
-    /// Whether `node` matches the empty string if its parts do as `nullable` says.
+    /// True if `node` matches the empty string, given the nullability of its parts.
     pub(super) fn nullable_given(&self, node: &Node, nullable: &[bool]) -> bool {
         let is = |id: NodeId| nullable[id.0 as usize];
         match node {
@@ -336,7 +338,8 @@ impl NodePool {
         }
     }
 
-    /// The text that a lexer and its parser read. Their languages are those of this pool.
+    /// Adds the node for a text that a lexer and its parser read. Their languages are those of this
+    /// pool.
     pub fn lexed_node(&mut self, lexed: Lexed) -> NodeId {
         self.lexed = Some(Arc::new(lexed));
         self.intern(Node::Lexed)
@@ -347,12 +350,12 @@ impl NodePool {
         self.lexed.as_ref()
     }
 
-    /// Whether a lexer and a parser read the text.
+    /// True if a lexer and a parser read the text.
     pub fn is_lexed(&self) -> bool {
         self.lexed.is_some()
     }
 
-    /// Exactly these bytes.
+    /// A node that matches exactly these bytes.
     pub fn literal(&mut self, bytes: &[u8]) -> NodeId {
         let language = self.languages.bytes(bytes);
         self.terminal(language)
@@ -384,7 +387,7 @@ impl NodePool {
         if second == NodeId::EMPTY {
             return first;
         }
-        // Right-nested: what is left after the head is one node.
+        // Sequences nest to the right, so that the rest after the head is one node.
         let mut heads = Vec::new();
         let mut last = first;
         while let Node::Seq(head, tail) = *self.node(last) {
@@ -463,12 +466,12 @@ impl NodePool {
         self.intern(Node::Repeat { body, min, max })
     }
 
-    /// `body`, but not as the empty string.
+    /// `body` without the empty string.
     pub fn non_empty(&mut self, body: NodeId) -> NodeId {
         if body == NodeId::EMPTY {
             return NodeId::NEVER;
         }
-        // Whether a rule may be empty is known when all of them are.
+        // The nullability of rules is known only when all of them are defined.
         let is_filled = match self.node(body) {
             Node::Rule(_) | Node::Seq(..) | Node::Alt(_) | Node::Repeat { .. } => {
                 (self.nullability_is_known || self.rules.is_empty()) && !self.is_nullable(body)
@@ -494,7 +497,7 @@ impl NodePool {
         self.intern(Node::Special(SpecialId(id as u32)))
     }
 
-    /// A text with the names of special tokens in it, see [`Node::Spelled`].
+    /// A text with names of special tokens in it, see [`Node::Spelled`].
     pub fn spelled(&mut self, text: &str) -> NodeId {
         match text {
             "" => NodeId::EMPTY,
@@ -506,10 +509,11 @@ impl NodePool {
     ///
     /// # Errors
     ///
-    /// A trigger or a forbidden text is empty, or a trigger holds another one or a forbidden text,
-    /// so that it could never be read whole.
+    /// A trigger or a forbidden text is empty, or a trigger holds another trigger or a forbidden
+    /// text, so that it could never be read whole.
     pub fn until(&mut self, spec: UntilSpec) -> Result<NodeId, UntilError> {
-        // With the tokens of a vocabulary there is less to be found in a text, never more.
+        // Special tokens can only hide an occurrence in a text and never add one, so this check is
+        // on the safe side.
         let labelled = spec.triggers.iter().enumerate();
         let mut patterns: Vec<Pattern> = labelled
             .map(|(i, trigger)| Pattern { text: trigger.text.to_string(), label: Some(i as u32) })
@@ -520,14 +524,14 @@ impl NodePool {
         Ok(self.until_node(spec))
     }
 
-    /// One of the markers of `spec`, with no free text before it.
+    /// One of the markers of `spec`, without free text before it.
     pub fn at_once(&mut self, mut spec: UntilSpec) -> NodeId {
         spec.is_empty = true;
         self.until_node(spec)
     }
 
     pub(super) fn until_node(&mut self, mut spec: UntilSpec) -> NodeId {
-        // A trigger that nothing can follow must not be read.
+        // A trigger that nothing can follow becomes a forbidden text.
         let mut never = Vec::new();
         spec.triggers.retain_mut(|trigger| {
             trigger.markers.retain(|marker| marker.1 != NodeId::NEVER);
@@ -566,7 +570,7 @@ impl NodePool {
         }
     }
 
-    /// A node that the front end at work builds when it is first reached.
+    /// A node that the front end at work will build when it is first reached.
     pub fn lazy(&mut self, key: u64) -> NodeId {
         let key = self.lazy_key(key);
         self.intern(Node::Lazy(key))
@@ -577,8 +581,8 @@ impl NodePool {
         LazyKey { part: self.part, key }
     }
 
-    /// Does `work` as the front end with the number `part`, to which the lazy nodes it makes
-    /// belong.
+    /// Does `work` as the front end with the number `part`. The lazy nodes made meanwhile belong to
+    /// that front end.
     pub fn in_part<T>(&mut self, part: u32, work: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.part, part);
         let result = work(self);
@@ -596,7 +600,7 @@ pub struct Grammar {
 pub(super) struct GrammarInner {
     pub pool: NodePool,
     pub root: NodeId,
-    /// The front ends, by their numbers.
+    /// The front ends, indexed by their numbers.
     pub parts: Vec<Option<Arc<dyn Expand>>>,
 }
 
@@ -606,7 +610,7 @@ impl Grammar {
         &self.inner.pool
     }
 
-    /// Where matching starts.
+    /// The node that matching starts from.
     pub fn root(&self) -> NodeId {
         self.inner.root
     }

@@ -1,51 +1,55 @@
-//! JSON objects as one node: which keys may come next, and when the object may close.
+//! JSON objects as one node, which knows the possible next keys and when the object may close.
 //!
-//! Written out as productions an object with *n* optional keys needs n² nodes or more, and fixes their order. Here
-//! it is a specification and a small progress record: what was seen, how many, which counters stand where. Every
-//! question is answered so that the object can still be completed: a key that would make a required one impossible
-//! (too late in the order, or one too many for `maxProperties`) is not offered.
+//! Written out as productions, an object with *n* optional keys needs n² nodes or more, in a fixed
+//! order. Here it is a specification and a small progress record: the keys seen, their number, and
+//! the counters. Every answer makes sure that the object can still be completed. A key is not
+//! offered if it would make a required one impossible, because it comes too late in the order or is
+//! one too many for `maxProperties`.
 //!
-//! Cost: O(1) for objects in declared order without dependencies and counters; O(properties) otherwise. Objects
-//! with counters or dependencies under a maximum search, within [`SEARCH_STEPS`].
+//! Objects in declared order without dependencies and counters cost O(1), and all others
+//! O(properties). Objects with counters or dependencies are searched, within [`SEARCH_STEPS`].
 
 use super::node::{Choice, Counter, NodeId};
 use crate::automata::{Escapes, LangId, UNBOUNDED};
 use smallvec::SmallVec;
 
-/// How many combinations one completability question may look at before it gives up (and says "completable").
+/// The number of combinations that one search for a completion looks at before it gives up and
+/// answers "completable".
 pub const SEARCH_STEPS: u32 = 20_000;
 
-/// In which order the declared keys of an object come.
+/// The order of an object's declared keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum KeyOrder {
-    /// As declared, then all others in any order.
+    /// The declared keys in their order, then all others in any order.
     #[default]
     Declared,
-    /// Any order at all.
+    /// All keys in any order.
     Any,
 }
 
 /// A declared key.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Property {
-    /// The key's decoded text.
+    /// The decoded text of the key.
     pub key: String,
-    /// Whether every object has it.
+    /// True if every object has the key.
     pub required: bool,
-    /// Declared keys (by index) that must be there too if this one is.
+    /// The declared keys (by index) that must be there too if this one is.
     pub requires: Box<[u32]>,
-    /// What its value may be; empty when the key must not occur.
+    /// The choices for its value; empty when the key must not occur.
     pub values: Box<[Choice]>,
 }
 
 /// Keys that are not declared: additional and pattern properties.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RestKeys {
-    /// The decoded keys: text, without the declared keys. ExprPool of one object's rests must not overlap.
+    /// The language of the decoded keys, without the declared ones. The languages of one object's
+    /// rests must not overlap.
     pub keys: LangId,
-    /// How many different keys there are; `None` only when there are infinitely many (or repeating is allowed).
+    /// The number of different keys. It is `None` only when there are infinitely many, or when keys
+    /// may repeat.
     pub capacity: Option<u32>,
-    /// What their values may be; not empty.
+    /// The choices for their values; not empty.
     pub values: Box<[Choice]>,
 }
 
@@ -54,7 +58,7 @@ pub struct RestKeys {
 pub struct ObjectSpec {
     /// `{` with leading whitespace.
     pub open: LangId,
-    /// `}` with leading whitespace (that is, whitespace before the brace).
+    /// `}` with leading whitespace.
     pub close: LangId,
     /// `,` with leading whitespace.
     pub comma: LangId,
@@ -62,9 +66,9 @@ pub struct ObjectSpec {
     pub colon: LangId,
     /// The whitespace before a key.
     pub before_key: LangId,
-    /// How declared keys are spelt.
+    /// The spelling of declared keys.
     pub key_escapes: Escapes,
-    /// How all other keys are spelt.
+    /// The spelling of all other keys.
     pub rest_escapes: Escapes,
     /// The declared keys.
     pub declared: Vec<Property>,
@@ -72,37 +76,39 @@ pub struct ObjectSpec {
     pub rest: Vec<RestKeys>,
     /// The order of the declared keys.
     pub order: KeyOrder,
-    /// Whether a key that is not declared may come twice.
+    /// True if a key that is not declared must not come twice.
     pub unique_rest: bool,
-    /// At least this many keys.
+    /// The smallest number of keys.
     pub min: u32,
-    /// At most this many keys, or [`UNBOUNDED`].
+    /// The largest number of keys, or [`UNBOUNDED`].
     pub max: u32,
-    /// Counters the choices refer to.
+    /// The counters that the choices refer to.
     pub counters: Vec<Counter>,
-    /// Whether the object may not close until a choice has led to another one ([`Choice::then`]),
-    /// whatever has come. Some such choice must always be left.
+    /// True if the object may not close before a choice has led to another object
+    /// ([`Choice::then`]). Such a choice must always be left.
     pub must_go_on: bool,
 }
 
-/// How far one object has come. Equal records have equal futures.
+/// The progress through one object. Equal records have equal futures.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ObjectProgress {
-    /// Declared order: the first declared key that may still come (`declared.len()` once others have come).
+    /// The first declared key that may still come, in declared order; `declared.len()` once other
+    /// keys have come.
     pub next: u32,
-    /// Which declared keys were seen, where that matters (any order, or dependencies); bit `i % 64` of word `i / 64`.
+    /// The declared keys that were seen, as bit `i % 64` of word `i / 64`. Kept only where it
+    /// matters: in any order, or with dependencies.
     pub seen: SmallVec<[u64; 2]>,
-    /// Keys so far, clamped where more makes no difference.
+    /// The number of keys so far, not counted on where more makes no difference.
     pub count: u32,
-    /// Undeclared keys so far, by rest, where their capacity is limited.
+    /// The number of undeclared keys so far for each rest with a limited capacity.
     pub rest_counts: SmallVec<[u32; 2]>,
-    /// The counters, clamped where more makes no difference.
+    /// The counters, not counted on where more makes no difference.
     pub counters: SmallVec<[u32; 2]>,
 }
 
 impl ObjectSpec {
-    /// The same object with other values; those that become `None` or [`NodeId::NEVER`] are left out, and
-    /// so are those of keys that cannot be spelt.
+    /// The same object with each value replaced by `f` of it. A value is left out if `f` gives
+    /// `None` or [`NodeId::NEVER`], or if its key cannot be spelt.
     pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ObjectSpec {
         let mut spec = self.clone();
         for p in &mut spec.declared {
@@ -114,7 +120,7 @@ impl ObjectSpec {
         spec
     }
 
-    /// Whether some value matches nothing or some key cannot be spelt.
+    /// True if some value matches nothing or some key cannot be spelt.
     pub(super) fn has_impossible_choices(&self) -> bool {
         let impossible = |choices: &[Choice]| choices.iter().any(|c| c.value == NodeId::NEVER);
         self.declared
@@ -127,7 +133,7 @@ impl ObjectSpec {
         self.order == KeyOrder::Any || self.declared.iter().any(|p| !p.requires.is_empty())
     }
 
-    /// Whether keys neither require each other nor are counted.
+    /// True if keys neither require each other nor are counted.
     pub(crate) fn is_plain(&self) -> bool {
         self.counters.is_empty() && self.declared.iter().all(|p| p.requires.is_empty())
     }
@@ -154,13 +160,14 @@ impl ObjectSpec {
         }
     }
 
-    /// The declared keys, as indices, that may still come as far as order and repetition tell.
+    /// The declared keys, as indices, that order and repetition still allow.
     pub(crate) fn open_keys<'a>(&'a self, progress: &'a ObjectProgress) -> impl Iterator<Item = usize> + 'a {
         let first = if self.order == KeyOrder::Declared { progress.next as usize } else { 0 };
         (first..self.declared.len()).filter(move |&i| self.is_open(progress, i))
     }
 
-    /// How many keys and counts are missing before the object may close: 0 exactly where it may.
+    /// The number of keys and counts that are missing before the object may close. It is 0 exactly
+    /// when the object may close.
     pub(crate) fn distance(&self, progress: &ObjectProgress) -> u32 {
         let keys = self.min.saturating_sub(progress.count);
         let missing = self.missing(progress).map_or(u32::MAX, |missing| missing.len() as u32);
@@ -184,7 +191,7 @@ impl ObjectSpec {
             {
                 keys.push(i as u32);
             }
-            // In declared order nothing behind a missing required key can come before it.
+            // In declared order, nothing after a missing required key can come before it.
             if self.order == KeyOrder::Declared && property.required {
                 break;
             }
@@ -192,7 +199,8 @@ impl ObjectSpec {
         keys
     }
 
-    /// [`next_declared`](Self::next_declared) where only required keys and the maximum matter, in one pass.
+    /// [`next_declared`](Self::next_declared) in one pass, for objects in which only required keys
+    /// and the maximum matter.
     fn next_unconditional(&self, progress: &ObjectProgress, first: usize) -> Vec<u32> {
         let required = || {
             let open = (first..self.declared.len()).filter(|&i| self.is_open(progress, i));
@@ -230,8 +238,8 @@ impl ObjectSpec {
         })
     }
 
-    /// The values that a key of `rest[r]` may have next, each with the progress after it; empty when no such key
-    /// may come.
+    /// The values that a key of `rest[r]` may have next, each with the progress after it; empty
+    /// when no such key may come.
     pub fn after_rest(&self, progress: &ObjectProgress, r: u32) -> Vec<(Choice, ObjectProgress)> {
         let Some(rest) = self.rest.get(r as usize) else { return Vec::new() };
         if rest.capacity.is_some_and(|c| progress.rest_counts[r as usize] >= c) {
@@ -285,7 +293,7 @@ impl ObjectSpec {
         count(&self.counters, counters, choice)
     }
 
-    /// Whether the object may close here.
+    /// True if the object may close here.
     pub fn may_close(&self, progress: &ObjectProgress) -> bool {
         !self.must_go_on
             && progress.count >= self.min
@@ -293,7 +301,7 @@ impl ObjectSpec {
             && self.missing(progress).is_some_and(|m| m.is_empty())
     }
 
-    /// Declared keys that must still come; `None` when one of them no longer can.
+    /// The declared keys that must still come; `None` when one of them no longer can.
     fn missing(&self, progress: &ObjectProgress) -> Option<Vec<u32>> {
         let mut needed: Vec<u32> = Vec::new();
         let mut stack: Vec<u32> = Vec::new();
@@ -305,7 +313,8 @@ impl ObjectSpec {
             }
         };
         if progress.seen.is_empty() {
-            // Declared order: a required key is never passed over, so only those ahead are missing.
+            // In declared order a required key is never passed over, so only keys ahead are
+            // missing.
             needed.extend(
                 (progress.next as usize..self.declared.len())
                     .filter(|&i| self.declared[i].required)
@@ -335,7 +344,7 @@ impl ObjectSpec {
             .then_some(needed)
     }
 
-    /// Whether some way on leads to a closing brace.
+    /// True if some continuation leads to a closing brace.
     fn completable(&self, progress: &ObjectProgress) -> bool {
         let Some(missing) = self.missing(progress) else { return false };
         let count = progress.count.saturating_add(missing.len() as u32);
@@ -364,7 +373,8 @@ impl ObjectSpec {
         self.search(progress, &mut steps)
     }
 
-    /// Depth-first over the ways on; the closest end first. A search that runs out of steps says yes.
+    /// Searches depth-first for a continuation that ends, the closest end first. A search that runs
+    /// out of steps answers `true`.
     fn search(&self, progress: &ObjectProgress, steps: &mut u32) -> bool {
         if self.may_close(progress) {
             return true;
@@ -387,7 +397,8 @@ impl ObjectSpec {
                     && self.search(&next, steps)
             })
         };
-        // Missing keys must come anyway: take the first of them, in every way; only then consider optional ones.
+        // Missing keys must come anyway, so the first of them is tried in every way before optional
+        // keys.
         let mut candidates: Vec<u32> = match missing.iter().min() {
             Some(&first) if self.order == KeyOrder::Any => vec![first],
             _ => (0..self.declared.len() as u32).collect(),
@@ -430,13 +441,15 @@ impl ObjectSpec {
     }
 }
 
-/// `choices` with other values; those that become `None` or [`NodeId::NEVER`] are left out.
+/// The choices with each value replaced by `f` of it. A value is left out if `f` gives `None` or
+/// [`NodeId::NEVER`].
 pub(super) fn map_values(choices: &[Choice], f: impl Fn(NodeId) -> Option<NodeId>) -> Box<[Choice]> {
     let mapped = choices.iter().filter_map(|c| Some(Choice { value: f(c.value)?, ..*c }));
     mapped.filter(|c| c.value != NodeId::NEVER).collect()
 }
 
-/// Counts `choice`; false when a counter would pass its maximum. Counters without a maximum stop at their minimum.
+/// Counts `choice`, and gives `false` when a counter would pass its maximum. Counters without a
+/// maximum stop at their minimum.
 pub(super) fn count(specs: &[Counter], counters: &mut [u32], choice: Choice) -> bool {
     if choice.counts == 0 {
         return true;
@@ -454,7 +467,7 @@ pub(super) fn count(specs: &[Counter], counters: &mut [u32], choice: Choice) -> 
     })
 }
 
-/// How much all counters together are below their minima.
+/// The sum of all counters' distances to their minima.
 pub(super) fn counts_missing(specs: &[Counter], counters: &[u32]) -> u32 {
     specs.iter().zip(counters).fold(0u32, |sum, (spec, &n)| sum.saturating_add(spec.min.saturating_sub(n)))
 }

@@ -3,8 +3,8 @@
 use crate::automata::UNLABELLED;
 use crate::grammar::{CompileError, CompileErrorKind, Grammar, GrammarBuilder};
 
-/// The grammar of exactly these strings. O(n log n) in their total length; ten thousand are fine.
-/// The empty string may be one of them.
+/// The grammar of exactly these strings. The empty string may be one of them. The cost is O(n log
+/// n) in their total length, so ten thousand strings are fine.
 ///
 /// ```
 /// use hedgerow::syntax::choice::compile;

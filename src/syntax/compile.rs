@@ -1,4 +1,4 @@
-//! Compiling a grammar's text by the notation it is written in.
+//! Compilation of a grammar's text by the notation it is written in.
 
 use super::diagnostic::{compile_error, Problem};
 use super::notation::Notation;
@@ -19,8 +19,9 @@ impl Notation {
         }
     }
 
-    /// The node of the texts that `text` describes, as a part of another grammar. The builder has
-    /// its rules by their names behind `prefix`, which tells them from those of other parts.
+    /// The node of the texts that `text` describes, as a part of another grammar. The builder gets
+    /// the rules of `text` under their names with `prefix` in front, which distinguishes them from
+    /// those of other parts.
     ///
     /// ```
     /// use hedgerow::grammar::GrammarBuilder;
@@ -37,8 +38,8 @@ impl Notation {
     ///
     /// # Errors
     ///
-    /// Those of [`compile`](Self::compile). A Lark grammar is a lexer and a parser for all of the
-    /// text and cannot be a part.
+    /// The errors of [`compile`](Self::compile). A Lark grammar cannot be a part, because its lexer
+    /// and parser read the whole text.
     pub fn compile_into(
         self,
         builder: &mut GrammarBuilder,

@@ -1,8 +1,8 @@
-//! Faults of a grammar's text: what is wrong, where, and what to do about it, in one form for all
-//! notations.
+//! Faults of a grammar's text, in one form for all notations: what is wrong, where, and what to
+//! write instead.
 //!
-//! The [`CompileError`] that is made of a fault keeps the line it is about, not the whole text. Its
-//! text shows that line with carets below the place:
+//! The [`CompileError`] made from a fault keeps the line it is about, not the whole text. Its
+//! message shows that line with carets below the place:
 //!
 //! ```text
 //! gbnf: rule `lits` is not defined (line 1, column 14)
@@ -15,17 +15,17 @@ use super::notation::Notation;
 use crate::grammar::{line_column, CompileError, CompileErrorKind, GrammarError, Location};
 use std::ops::Range;
 
-/// What is wrong with a grammar's text.
+/// A fault of a grammar's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Problem {
-    /// A fault that one place of a front end knows of.
+    /// A fault that is described where a front end finds it.
     #[error("{what}")]
     Told {
         /// The kind that callers see.
         kind: CompileErrorKind,
-        /// What is wrong.
+        /// The fault.
         what: String,
-        /// What to write instead.
+        /// The text to write instead.
         help: String,
     },
     /// A rule is used but defined nowhere.
@@ -33,7 +33,7 @@ pub(super) enum Problem {
     UndefinedRule {
         /// The name.
         name: String,
-        /// A rule there is, whose name is much like it.
+        /// An existing rule with a similar name.
         similar: Option<String>,
     },
     /// A rule is defined a second time.
@@ -41,31 +41,31 @@ pub(super) enum Problem {
     DuplicateRule {
         /// The name.
         name: String,
-        /// Where it was defined before.
+        /// The line of the first definition.
         first_line: usize,
     },
     /// There is no rule to start from.
     #[error("there is no rule `{name}`, from which outputs start")]
     MissingStart {
-        /// The name it must have.
+        /// The name that the rule must have.
         name: String,
     },
     /// No text belongs to the grammar.
     #[error("the grammar matches nothing: rule `{rule}` never ends")]
     Empty {
-        /// A rule whose every alternative needs itself, or another such rule, or what matches
-        /// nothing.
+        /// A rule of which every alternative needs the rule itself, or another such rule, or a part
+        /// that matches nothing.
         rule: String,
     },
-    /// No text belongs to the grammar, since a lexer never finds one terminal behind another.
+    /// No text belongs to the grammar, since a lexer never finds one terminal after another.
     #[error("the grammar matches nothing: `{second}` is never found behind `{first}`, which takes its text or forbids it")]
     Swallowed {
-        /// The terminal before.
+        /// The terminal that comes first.
         first: String,
         /// The terminal that is not found.
         second: String,
     },
-    /// No text belongs to the grammar, since every one would have to go on.
+    /// No text belongs to the grammar, since every text would have to go on.
     #[error("the grammar matches nothing: its last terminals look ahead for what never comes")]
     Endless {
         /// The rule that outputs start from.
@@ -74,40 +74,40 @@ pub(super) enum Problem {
     /// Groups nest too deep.
     #[error("groups and repetitions nest deeper than {limit} levels")]
     Nesting {
-        /// How deep they may nest.
+        /// The allowed depth.
         limit: u32,
     },
     /// The text is too long.
     #[error("the grammar has {given} bytes, more than the limit of {limit}")]
     Length {
-        /// Its length in bytes.
+        /// The length in bytes.
         given: usize,
-        /// How long it may be.
+        /// The allowed length.
         limit: usize,
     },
     /// A repetition count is too large.
     #[error("the repetition count is larger than {limit}")]
     Count {
-        /// How large it may be.
+        /// The largest allowed count.
         limit: u32,
     },
-    /// What the rules mean together is refused.
+    /// The rules are refused for their meaning as a whole.
     #[error(transparent)]
     Grammar(GrammarError),
 }
 
 impl Problem {
-    /// Not a text of the notation.
+    /// A fault of a text that is not in the notation.
     pub fn syntax(what: impl Into<String>, help: impl Into<String>) -> Self {
         Problem::told(CompileErrorKind::Syntax, what, help)
     }
 
-    /// A text of the notation that asks for what cannot be given.
+    /// A fault of a text of the notation that asks for something that is not supported.
     pub fn unsupported(what: impl Into<String>, help: impl Into<String>) -> Self {
         Problem::told(CompileErrorKind::Unsupported, what, help)
     }
 
-    /// More than a limit that has no name.
+    /// A fault of a text that exceeds a limit without a variant of its own.
     pub fn excess(what: impl Into<String>, help: impl Into<String>) -> Self {
         Problem::told(CompileErrorKind::Limit, what, help)
     }
@@ -133,7 +133,7 @@ impl Problem {
         }
     }
 
-    /// What to do about it.
+    /// The advice on what to do about the fault.
     pub fn help(&self) -> String {
         match self {
             Problem::Told { help, .. } => help.clone(),
@@ -161,7 +161,7 @@ impl Problem {
     }
 }
 
-/// A place in the text and what is wrong there, before the text is at hand.
+/// A place in the text and the fault there. The text itself is not needed yet.
 pub(super) type Failure = (Range<usize>, Problem);
 
 /// The error that shows a fault of `text`.
@@ -182,10 +182,10 @@ pub(super) fn compile_error(notation: Notation, text: &str, (span, problem): Fai
     }
 }
 
-/// Characters shown on either side of the place.
+/// The number of characters shown on either side of the place.
 const CONTEXT: usize = 60;
 
-/// The line with the place in it, cut to what fits a terminal.
+/// The line with the place in it, cut to fit a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Excerpt {
     line: String,
@@ -219,9 +219,9 @@ impl Excerpt {
     }
 }
 
-/// The name among `names` that `wrong` is probably meant to be.
+/// The name among `names` that `wrong` was probably meant to be.
 pub(crate) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    // Longer names cost too much to compare, and nobody mistypes them twice the same way.
+    // Longer names, and more of them, would cost too much to compare.
     const LONGEST: usize = 64;
     const MOST: usize = 1_000;
     if wrong.len() > LONGEST {
@@ -233,7 +233,8 @@ pub(crate) fn similar<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> 
     (distance <= 1 + length / 4 && distance < length).then(|| name.to_owned())
 }
 
-/// How many characters to insert, delete or replace to get from one text to another (Levenshtein).
+/// The number of characters to insert, delete or replace to get from one text to the other
+/// (Levenshtein). Case is ignored for ASCII.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,15 +1,18 @@
 //! GBNF, llama.cpp's notation for grammars.
 //!
-//! All of the notation is read: rules `name ::= …` from `root` on, literals and character classes with their escapes, `.`, groups,
-//! `* + ?`, counts, comments, and references to special tokens. A rule goes on over the end of its line inside parentheses,
-//! after `::=` and after `|`; unlike in llama.cpp also where the next line begins with `|`. Characters are Unicode's.
+//! The whole notation is read: rules `name ::= …` from `root` on, literals and character classes
+//! with their escapes, `.`, groups, `* + ?`, counts, comments, and references to special tokens. A
+//! rule goes on past the end of its line inside parentheses, after `::=` and after `|`. Unlike in
+//! llama.cpp it also goes on if the next line begins with `|`. Characters are Unicode code points.
 //!
-//! Where llama.cpp guesses, this says what is wrong: rules defined twice, counts upside down, empty or reversed ranges, halves of
-//! surrogate pairs. Where it gives up (left recursion, counts above 2,000), this goes on. `docs/grammars.md` has the list.
+//! Some faults that llama.cpp lets pass are errors here: rules defined twice, counts upside down,
+//! empty or reversed ranges, halves of surrogate pairs. Some grammars that llama.cpp refuses are
+//! read: those with left recursion, or with counts above 2,000. `docs/grammars.md` has the list.
 //!
-//! A token reference `<name>` is the special token named `<name>`, brackets included, and `<[7]>` the token with that id.
-//! The negation `!<name>` stands for one token of any kind, which is no text in particular; only its repetition
-//! `!<name>*` or `!<name>+` is read, as text in which the name does not occur.
+//! A token reference `<name>` is the special token named `<name>`, brackets included, and `<[7]>`
+//! is the token with that id. The negation `!<name>` stands for one token of any other kind, which
+//! is no text in particular. Only its repetition `!<name>*` or `!<name>+` is read, as text in which
+//! the name does not occur.
 //!
 //! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
 
@@ -29,7 +32,10 @@ pub const START: &str = "root";
 ///
 /// ```
 /// use hedgerow::syntax::gbnf;
-/// let grammar = gbnf::compile("root ::= \"[\" (item (\",\" item)*)? \"]\"\nitem ::= [0-9]{1,3} | root")?;
+/// let grammar = gbnf::compile(
+///     r#"root ::= "[" (item ("," item)*)? "]"
+///        item ::= [0-9]{1,3} | root"#,
+/// )?;
 /// let error = gbnf::compile("root ::= itme\nitem ::= \"x\"").unwrap_err();
 /// assert!(error.to_string().contains("write `item`"));
 /// # Ok::<(), hedgerow::CompileError>(())
@@ -37,15 +43,15 @@ pub const START: &str = "root";
 ///
 /// # Errors
 ///
-/// The text is not GBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
-/// [`CompileErrorKind`](crate::grammar::CompileErrorKind).
+/// The text is not GBNF, a rule is missing or defined twice, nothing matches, or a limit is
+/// exceeded; see [`CompileErrorKind`](crate::grammar::CompileErrorKind).
 pub fn compile(text: &str) -> Result<Grammar, CompileError> {
     let grammar = parse(text).and_then(|rules| rules::compile(text, rules, START));
     grammar.map_err(|failure| compile_error(Notation::Gbnf, text, failure))
 }
 
-/// The node of the grammar's texts as a part of another grammar, with `prefix` before the names of
-/// its rules.
+/// The node of the texts of the grammar, as a part of another grammar. The names of its rules get
+/// `prefix` in front.
 pub(super) fn compile_into(
     builder: &mut GrammarBuilder,
     prefix: &str,
@@ -127,7 +133,7 @@ fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
     }
 }
 
-/// Why no token begins here.
+/// The reason why no token begins here.
 fn unreadable(text: &str, span: Range<usize>) -> Failure {
     let rest = &text[span.start..];
     let first = rest.chars().next().unwrap_or_default();
@@ -173,7 +179,7 @@ impl Parser<'_> {
         while self.take(Token::LineEnd) {}
     }
 
-    /// Whether the tokens from here on begin a rule.
+    /// True if a rule begins at the next token.
     fn at_rule(&self) -> bool {
         self.peek() == Some(Token::Name) && self.peek_at(1) == Some(Token::Define)
     }
@@ -193,7 +199,7 @@ impl Parser<'_> {
         match self.peek() {
             None => {}
             Some(Token::LineEnd) => self.advance(),
-            // Behind a `|` at the end of a line: the last alternative is empty.
+            // A `|` ended the line before, so the last alternative is empty.
             _ if self.at_rule() && self.previous() == Some(Token::LineEnd) => {}
             _ if self.at_rule() => {
                 let help = "each rule begins on a line of its own";
@@ -213,7 +219,7 @@ impl Parser<'_> {
     fn alternatives(&mut self) -> Result<Expr, Failure> {
         let mut parts = vec![self.sequence()?];
         loop {
-            // The next line goes on with this rule if it begins with `|`.
+            // The rule goes on in the next line if that begins with `|`.
             let line_end = self.position();
             self.skip_line_ends();
             if !self.take(Token::Or) {
@@ -234,7 +240,7 @@ impl Parser<'_> {
                 self.skip_line_ends();
             }
             if self.depth == 0 && self.at_rule() {
-                // What is defined next line; what stands before it is empty.
+                // The next rule begins here, so nothing is left of this one.
                 return Ok(Expr::seq(parts));
             }
             let Some(item) = self.item()? else { return Ok(Expr::seq(parts)) };
@@ -242,7 +248,7 @@ impl Parser<'_> {
         }
     }
 
-    /// One item without what is behind it; `None` where there is none.
+    /// One item without the repetitions after it; `None` if there is none.
     fn item(&mut self) -> Result<Option<Item>, Failure> {
         let (span, slice) = (self.span(), self.slice());
         let expr = match self.peek() {
@@ -273,7 +279,7 @@ impl Parser<'_> {
         Ok(Some(Item::Expr(expr)))
     }
 
-    /// The item with the repetitions behind it.
+    /// The item with the repetitions after it.
     fn repeated(&mut self, item: Item) -> Result<Expr, Failure> {
         let depth = self.depth;
         let mut item = item;
@@ -293,7 +299,7 @@ impl Parser<'_> {
                 _ => break,
             };
             self.advance();
-            // Operators behind each other nest as groups do.
+            // Operators in a row nest as groups do.
             self.enter(&span)?;
             item = Item::Expr(match item {
                 Item::Expr(expr) => expr.repeat(min, max),
@@ -317,7 +323,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What is behind `{`, up to the closing brace, which is left.
+    /// The count after `{`, up to the closing brace, which is not taken.
     fn count(&mut self, start: usize) -> Result<(u32, u32), Failure> {
         const HELP: &str = "counts are written `{m}`, `{m,}` or `{m,n}`";
         let min = self.number(HELP)?;
@@ -352,7 +358,7 @@ impl Parser<'_> {
 
 enum Item {
     Expr(Expr),
-    /// `!<name>`, and where it stands.
+    /// The token `!<name>`, with its place.
     OtherToken(String, Range<usize>),
 }
 
@@ -392,7 +398,7 @@ fn token(slice: &str, span: Range<usize>) -> Result<Item, Failure> {
     }
 }
 
-/// The text of a literal in its quotes, which stands at byte `start`.
+/// The text of a literal in its quotes, which begins at byte `start`.
 fn literal(slice: &str, start: usize) -> Result<String, Failure> {
     let mut characters = Characters { slice, at: 1, end: slice.len() - 1, start };
     let mut text = String::new();
@@ -442,17 +448,17 @@ fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
     Ok(ranges)
 }
 
-/// The code points between the marks of a literal or class.
+/// The code points between the quotes of a literal or the brackets of a class.
 struct Characters<'t> {
     slice: &'t str,
     at: usize,
     end: usize,
-    /// Where the slice stands in the text.
+    /// The place of the slice in the text.
     start: usize,
 }
 
 impl Characters<'_> {
-    /// The next code point, and where it stands.
+    /// The next code point, with its place.
     fn next(&mut self) -> Result<Option<(u32, Range<usize>)>, Failure> {
         let rest = &self.slice[self.at..self.end];
         let mut characters = rest.chars();

@@ -1,8 +1,9 @@
-//! Front ends: text in one of several notations becomes a [`Grammar`](crate::grammar::Grammar).
+//! Front ends that turn text in one of several notations into a
+//! [`Grammar`](crate::grammar::Grammar).
 //!
-//! A list of strings ([`choice`]), a regular expression ([`regex`]), or a grammar: llama.cpp's GBNF ([`gbnf`]), EBNF
-//! ([`ebnf`]) or Lark's notation ([`lark`]).
-//! Which texts the notations read, and where they differ from their models, is told in `docs/grammars.md`.
+//! The text is a list of strings ([`choice`]), a regular expression ([`regex`]), or a grammar:
+//! llama.cpp's GBNF ([`gbnf`]), EBNF ([`ebnf`]) or Lark's notation ([`lark`]). `docs/grammars.md`
+//! tells which texts are read and where each notation differs from its model.
 
 pub mod choice;
 mod compile;

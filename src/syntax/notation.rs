@@ -6,19 +6,19 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Notation {
-    /// llama.cpp's: [`gbnf`](super::gbnf).
+    /// llama.cpp's notation, see [`gbnf`](super::gbnf).
     Gbnf,
-    /// That of the W3C or that of ISO: [`ebnf`](super::ebnf).
+    /// The notation of the W3C or that of ISO, see [`ebnf`](super::ebnf).
     Ebnf,
-    /// That of the Python library Lark: [`lark`](super::lark).
+    /// The notation of the Python library Lark, see [`lark`](super::lark).
     Lark,
 }
 
 impl Notation {
-    /// All of them.
+    /// All notations.
     pub const ALL: &'static [Notation] = &[Notation::Gbnf, Notation::Ebnf, Notation::Lark];
 
-    /// Its name, which is also the usual extension of its files.
+    /// The name of the notation, which is also the usual extension of its files.
     pub fn name(self) -> &'static str {
         match self {
             Notation::Gbnf => "gbnf",

@@ -1,14 +1,16 @@
-//! Alternatives of a rule that are nothing but the rule itself, several times: `s ::= s s | x`, `s ::= s{50} | x | ""`.
+//! Removal of alternatives that repeat nothing but the rule itself, as in `s ::= s s | x` or
+//! `s ::= s{50} | x | ""`.
 //!
-//! Let `c` be all other alternatives. With `s{m,n}` beside them, `s` is what a `c` becomes when any of its parts are replaced
-//! by `m..=n` of them, again and again. Each time the number of parts grows by `m-1..=n-1`, so
+//! Let `c` be all other alternatives. If `s{m,n}` stands beside them, `s` starts as one `c`, and
+//! each part may be replaced by `m..=n` parts, again and again. Each replacement adds `m-1..=n-1`
+//! parts, so
 //!
 //! ```text
 //! s = c (c{m-1,n-1})*        and, where two parts may take the place of one,        s = c+
 //! ```
 //!
-//! Read as it is written, `s{50}` is nested in itself with a count on every level. Rewritten, it is a repetition, and where `c` is
-//! regular, so is `s`.
+//! Read as it is written, `s{50}` is nested in itself with a count on every level. The rewritten
+//! rule is a repetition. It is regular if `c` is.
 
 use super::rules::{Expr, Rule};
 use crate::automata::UNBOUNDED;
@@ -26,7 +28,7 @@ pub(super) fn remove(rule: &mut Rule) {
             None => others.push(part),
         }
     }
-    // Without an end of its own, the rule stays as it is for the error that says so.
+    // A rule without an end of its own stays as it is, for the error that says so.
     let has_empty = powers.iter().any(|power| power.0 == 0);
     if powers.is_empty() || (others.is_empty() && !has_empty) {
         let itself = |&(least, most): &(u32, u32)| {
@@ -56,7 +58,8 @@ pub(super) fn remove(rule: &mut Rule) {
     };
 }
 
-/// From how often to how often `expr` is the rule named `name`, where it is nothing else and every number between is possible.
+/// The smallest and largest number of times that `expr` repeats the rule named `name`. It is `None`
+/// if `expr` contains anything else or some number between is impossible.
 fn power(expr: &Expr, name: &str) -> Option<(u32, u32)> {
     match expr {
         Expr::Rule(other, _) => (other == name).then_some((1, 1)),

@@ -17,19 +17,19 @@ pub use crate::automata::regex::{Dialect, RegexError, RegexErrorKind};
 ///
 /// # Errors
 ///
-/// A fault of the pattern, with the [`RegexError`] as its source, and [`CompileErrorKind::Empty`]
-/// for a pattern that matches nothing, such as `a^`.
+/// The error of a faulty pattern has the [`RegexError`] as its source. A pattern that matches
+/// nothing, such as `a^`, gives [`CompileErrorKind::Empty`].
 pub fn compile(pattern: &str, dialect: Dialect) -> Result<Grammar, CompileError> {
     let mut builder = GrammarBuilder::new();
     let root = compile_into(&mut builder, pattern, dialect)?;
     Ok(builder.build(root, None)?)
 }
 
-/// The node of the texts of [`compile`], as a part of another grammar.
+/// The node of the texts that `pattern` matches, as in [`compile`], as a part of another grammar.
 ///
 /// # Errors
 ///
-/// Those of [`compile`].
+/// The errors of [`compile`].
 pub fn compile_into(
     builder: &mut GrammarBuilder,
     pattern: &str,

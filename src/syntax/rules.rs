@@ -1,17 +1,22 @@
-//! Rules as the notations have them in common, and the grammar they make.
+//! Rules in the form that all notations share, and the grammar made from them.
 //!
-//! A parser gives a list of named expressions. Here names are resolved, and every rule that is *regular* is found: one that
-//! reaches no recursion, or only refers to itself at the end (or only at the beginning) of its alternatives, as
-//! `ws ::= [ \t] ws | ""` does. Regular rules and regular parts of other rules become single terminals, so that the engine
-//! summarises `"{" ws` or a whole string literal over the vocabulary once, and not character by character. A rule that may run over
-//! most characters for long, such as the inside of a string, stays a terminal of its own wherever it is used: its
-//! summary, the expensive one, is then the same in all these places. Not so where its end cannot be told from what
-//! follows, as in `text{1,20} [a-z]` with `text ::= [^"]+`: that is one automaton. Everything else becomes grammar nodes.
+//! A parser gives a list of named expressions. This module resolves their names and finds every
+//! rule that is *regular*. A rule is regular if it reaches no recursion, or if it refers to itself
+//! only at the end of its alternatives, or only at their beginning, as `ws ::= [ \t] ws | ""` does.
+//! Regular rules, and regular parts of other rules, become single terminals. So the engine
+//! summarises `"{" ws`, or a whole string literal, over the vocabulary once and not character by
+//! character. Everything else becomes grammar nodes.
 //!
-//! The language is that of the rules, over characters in UTF-8: all ways to split a text among rules count.
+//! A rule that may run over most characters for long, such as the inside of a string, stays a
+//! terminal of its own wherever it is used. Its summary, the expensive one, is then the same in all
+//! these places. The exception is a rule whose end cannot be distinguished from the text after it,
+//! as in `text{1,20} [a-z]` with `text ::= [^"]+`. Rule and surroundings are then one automaton.
 //!
-//! The price: a rule used in several places is written into each of them. [`TERMINAL_LIMIT`] and [`INLINE_LIMIT`] bound that;
-//! past them a rule is referred to instead.
+//! The language is that of the rules, over characters in UTF-8: all ways to split a text among
+//! rules count.
+//!
+//! A rule used in several places is written into each of them. [`TERMINAL_LIMIT`] and
+//! [`INLINE_LIMIT`] bound the size that results. Beyond them a rule is referred to instead.
 //!
 //! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
 
@@ -21,22 +26,22 @@ use crate::grammar::{line_column, Grammar, GrammarBuilder, NodeId, RuleId};
 use hashbrown::HashMap;
 use std::ops::Range;
 
-/// How deep groups and repetitions may nest.
+/// The depth to which groups and repetitions may nest.
 pub const NEST_LIMIT: u32 = 200;
-/// How many bytes a grammar's text may have.
+/// The number of bytes that a grammar's text may have.
 pub const LENGTH_LIMIT: usize = 1 << 20;
-/// How large a repetition count may be.
+/// The largest repetition count.
 pub const COUNT_LIMIT: u32 = 1_000_000_000;
 
-/// How many literals and classes are joined into one terminal.
+/// The number of literals and classes that are joined into one terminal.
 const TERMINAL_LIMIT: usize = 2_000;
-/// How many literals and classes are written into a second place, over all rules.
+/// The number of literals and classes that are written into a second place, over all rules.
 const INLINE_LIMIT: usize = 500_000;
 
 /// The largest code point.
 pub(super) const LAST: u32 = 0x10_ffff;
 
-/// Sorted and disjoint; the others of all code points if `negated`.
+/// The ranges sorted and disjoint, or the ranges of all other code points if `negated`.
 pub(super) fn normalised(mut ranges: Vec<(u32, u32)>, negated: bool) -> Vec<(u32, u32)> {
     ranges.sort_unstable();
     let mut joined: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
@@ -63,18 +68,18 @@ pub(super) fn normalised(mut ranges: Vec<(u32, u32)>, negated: bool) -> Vec<(u32
     others
 }
 
-/// What a rule stands for.
+/// The text that a rule stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Expr {
     /// Exactly this text.
     Text(String),
     /// One character of these ranges, sorted and disjoint.
     Class(Vec<(u32, u32)>),
-    /// The rule of that name.
+    /// The rule of that name, with the place of the reference.
     Rule(String, Range<usize>),
     /// The special token of that name.
     Token(String),
-    /// Text in which that name does not occur.
+    /// Any text in which that name does not occur.
     TextWithout(String),
     Seq(Vec<Expr>),
     Alt(Vec<Expr>),
@@ -83,7 +88,7 @@ pub(super) enum Expr {
         min: u32,
         max: u32,
     },
-    /// What the first matches and the second does not; both regular.
+    /// The texts of the first part that are not texts of the second. Both are regular.
     Except {
         base: Box<Expr>,
         excluded: Box<Expr>,
@@ -144,7 +149,7 @@ impl Expr {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub name: String,
-    /// Where the name stands in its definition.
+    /// The place of the name in its definition.
     pub span: Range<usize>,
     pub body: Expr,
 }
@@ -156,8 +161,8 @@ pub(super) fn compile(text: &str, rules: Vec<Rule>, start: &str) -> Result<Gramm
     builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)))
 }
 
-/// The node of the rule named `start`, and where the rule is named. The builder has the rules by
-/// their names behind `prefix`.
+/// The node of the rule named `start`, and the place of that name. The builder gets the rules under
+/// their names with `prefix` in front.
 pub(super) fn compile_into(
     builder: &mut GrammarBuilder,
     prefix: &str,
@@ -193,7 +198,7 @@ pub(super) fn compile_into(
     Ok((root, rules[start].span.clone()))
 }
 
-/// The rules each rule refers to.
+/// The rules that each rule refers to, by number.
 fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize>>, Failure> {
     let mut all = Vec::with_capacity(rules.len());
     for rule in rules {
@@ -217,7 +222,8 @@ fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize
     Ok(all)
 }
 
-/// The strongly connected components of what `start` reaches, those referred to first (Tarjan's algorithm, iterative).
+/// The strongly connected components of the rules that `start` reaches, each after those that it
+/// refers to (Tarjan's algorithm without recursion).
 fn components(references: &[Vec<usize>], start: usize) -> Vec<Vec<usize>> {
     const UNSEEN: usize = usize::MAX;
     let (mut order, mut low) = (vec![UNSEEN; references.len()], vec![0; references.len()]);
@@ -255,7 +261,8 @@ fn components(references: &[Vec<usize>], start: usize) -> Vec<Vec<usize>> {
     found
 }
 
-/// A rule that no text ends, to be named as the reason why `start` has none: the one that least depends on others.
+/// A rule that no text ends, which is named as the reason why `start` has none. It depends least on
+/// others.
 fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
     fn ends(expr: &Expr, index: &HashMap<&str, usize>, ending: &[bool]) -> bool {
         match expr {
@@ -263,7 +270,7 @@ fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
             Expr::Seq(parts) => parts.iter().all(|part| ends(part, index, ending)),
             Expr::Alt(parts) => parts.iter().any(|part| ends(part, index, ending)),
             Expr::Repeat { body, min, .. } => *min == 0 || ends(body, index, ending),
-            // An exclusion that leaves nothing; only reached where no rule is to blame.
+            // An exclusion may leave nothing, but it gets here only if no rule is to blame.
             _ => true,
         }
     }
@@ -272,7 +279,8 @@ fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
     let components = components(references, start);
     let mut ending = vec![false; rules.len()];
     for component in &components {
-        // Referred to before referring: one round each, and some more inside of a component.
+        // Rules come after those they refer to, so one round is enough for each, and a component
+        // needs as many as it has rules.
         for _ in 0..component.len().min(100) {
             for &rule in component {
                 ending[rule] = ending[rule] || ends(&rules[rule].body, &index, &ending);
@@ -295,11 +303,11 @@ enum Built {
 #[derive(Clone, Copy)]
 struct Regular {
     language: LangId,
-    /// How many literals and classes it is made of.
+    /// The number of literals and classes that it is made of.
     size: usize,
-    /// Whether some place in it takes most characters.
+    /// True if some place in it takes most characters.
     broad: bool,
-    /// Whether that goes on for long.
+    /// True if such a place goes on for long.
     long: bool,
 }
 
@@ -317,18 +325,19 @@ struct Linear {
     broad: bool,
 }
 
-/// At which end of its alternatives a rule refers to itself.
+/// The end of its alternatives at which a rule refers to itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     First,
     Last,
 }
 
-/// Whether regular rules that go on for long stay apart from their surroundings.
+/// The treatment of regular rules that go on for long: kept apart from their surroundings, or
+/// joined with them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Units {
     Apart,
-    /// Where a language is needed and not a node.
+    /// Joined with them, for uses that need a language and not a node.
     Joined,
 }
 
@@ -340,22 +349,24 @@ struct Compiler<'r> {
     units: Units,
     /// The regular rules that are known.
     regular: Vec<Option<Regular>>,
-    /// Whether a regular rule has a node as well, because it holds others that stay apart.
+    /// True for a regular rule that has a node as well, because it holds others that stay apart.
     has_node: Vec<bool>,
-    /// Whether languages of all regular rules are needed, however large they are.
+    /// True if the languages of all regular rules are needed, however large they are.
     has_exceptions: bool,
-    /// How much was written into places that refer to it, and into languages.
+    /// The size of all rules written into places that refer to them, and of those written into
+    /// languages.
     inlined: usize,
     joined: usize,
 }
 
-/// So many bytes in common blur the end of one thing and the beginning of another.
+/// The number of common first bytes at which the end of one part blurs with the beginning of
+/// another.
 const SHARED: usize = 16;
-/// States that are looked at to find these.
+/// The number of states that are searched for such an end.
 const EXPLORED: usize = 64;
-/// A class of so many characters is broad.
+/// The number of characters from which on a class is broad.
 const BROAD: u32 = 100;
-/// More repetitions than these are long.
+/// The number of repetitions above which a broad class goes on for long.
 const LONG: u32 = 8;
 
 impl<'r> Compiler<'r> {
@@ -379,7 +390,7 @@ impl<'r> Compiler<'r> {
         }
     }
 
-    /// Compiles rules that refer to each other and otherwise only to compiled ones.
+    /// Compiles rules that refer to each other, and otherwise only to compiled rules.
     fn component(&mut self, component: &[usize], references: &[Vec<usize>]) -> Result<(), Failure> {
         if let &[rule] = component {
             if references[rule].contains(&rule) {
@@ -423,7 +434,7 @@ impl<'r> Compiler<'r> {
         }
     }
 
-    /// A rule that refers to itself only at one end: `A = X A | Y` is `X* Y`.
+    /// The language of a rule that refers to itself only at one end: `A = X A | Y` is `X* Y`.
     fn linear(&mut self, rule: usize) -> Result<Option<Regular>, Failure> {
         for end in [End::Last, End::First] {
             let body = &self.rules[rule].body;
@@ -441,7 +452,8 @@ impl<'r> Compiler<'r> {
         Ok(None)
     }
 
-    /// The alternatives of `expr` with a reference to `rule` at `end`, and those with none; `None` where that is not all.
+    /// The alternatives of `expr` that refer to `rule` at `end`, and those that do not refer to it;
+    /// `None` if there are others.
     fn split(&mut self, expr: &Expr, rule: usize, end: End) -> Result<Option<Linear>, Failure> {
         Ok(match expr {
             Expr::Rule(name, _) if self.index.get(name.as_str()) == Some(&rule) => {
@@ -505,7 +517,7 @@ impl<'r> Compiler<'r> {
         }
     }
 
-    /// A rule in a place that refers to it.
+    /// A rule as it is written into a place that refers to it.
     fn reference(&mut self, rule: usize) -> Built {
         let known = self.regular[rule];
         match known {
@@ -526,13 +538,14 @@ impl<'r> Compiler<'r> {
         }
     }
 
-    /// Whether so much more may be written into a language. Exceptions cannot do without.
+    /// True if a rule of this size may still be written into a language. Exceptions need all their
+    /// languages.
     fn may_join(&mut self, size: usize) -> bool {
         self.joined += size;
         self.has_exceptions || self.joined <= INLINE_LIMIT
     }
 
-    /// With all regular rules written out, as far as that is not too large.
+    /// Builds `expr` with all regular rules written out, as far as that is not too large.
     fn build_joined(&mut self, expr: &Expr) -> Result<Built, Failure> {
         let units = std::mem::replace(&mut self.units, Units::Joined);
         let built = self.build(expr);
@@ -576,7 +589,7 @@ impl<'r> Compiler<'r> {
                     _ => Built::Node(self.builder.nodes.repeat(node, *min, *max)),
                 },
             },
-            // All but the empty text needs no language.
+            // An exception of the empty text needs no language.
             Expr::Except { base, excluded, .. } if matches!(&**excluded, Expr::Seq(parts) if parts.is_empty()) => {
                 match self.build(base)? {
                     Built::Regular(regular) => {
@@ -608,7 +621,8 @@ impl<'r> Compiler<'r> {
         })
     }
 
-    /// As a language, where it is a node for what stays apart in it.
+    /// The language of an expression that was built as a node because regular rules in it stay
+    /// apart; `None` if it is not regular.
     fn joined(&mut self, expr: &Expr) -> Result<Option<Regular>, Failure> {
         if self.units == Units::Joined {
             return Ok(None);
@@ -619,7 +633,7 @@ impl<'r> Compiler<'r> {
         })
     }
 
-    /// Whether a unit cannot be told from its neighbours in a sequence.
+    /// True if a unit cannot be told from its neighbours in a sequence.
     fn flows(&mut self, unit: Regular, before: &[Expr], after: &[Expr]) -> Result<bool, Failure> {
         if let Some(last) = before.last() {
             if let Built::Regular(last) = self.build_joined(last)? {
@@ -636,9 +650,10 @@ impl<'r> Compiler<'r> {
         Ok(false)
     }
 
-    /// Whether where `first` may end, most of what it may go on with may also be the beginning of `second`: `[a-z]+ [a-z]`, but
-    /// not a string and what follows its closing quote. Such neighbours stay one automaton, for where one ends and the
-    /// other begins could be anywhere.
+    /// True if `first` may end at a place where much of its continuation may also be the beginning
+    /// of `second`. That is so for `[a-z]+ [a-z]`, but not for a string and the text after its
+    /// closing quote. Such neighbours stay one automaton, for one could end, and the other begin,
+    /// at many places.
     fn runs_into(&mut self, first: LangId, second: LangId) -> bool {
         let languages = &mut self.builder.nodes.languages;
         let begins = languages.first_bytes(second);
@@ -662,7 +677,7 @@ impl<'r> Compiler<'r> {
         false
     }
 
-    /// One after the other; neighbours that are regular become one terminal.
+    /// Builds the parts one after the other. Neighbours that are regular become one terminal.
     fn sequence(&mut self, parts: &[Expr]) -> Result<Built, Failure> {
         let mut nodes: Vec<NodeId> = Vec::new();
         let mut run: Vec<LangId> = Vec::new();
@@ -717,7 +732,7 @@ impl<'r> Compiler<'r> {
             match self.build(part)? {
                 Built::Regular(one) => {
                     regular.push(one.language);
-                    // Literals are one sorted set, however many they are.
+                    // Literals form one sorted set, so their number does not count.
                     whole.size += if matches!(part, Expr::Text(_)) { 0 } else { one.size };
                     whole.broad |= one.broad;
                     whole.long |= one.long;

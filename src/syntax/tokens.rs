@@ -1,4 +1,4 @@
-//! The tokens of a text with their places, and how the parsers walk over them.
+//! The tokens of a text with their places, and a cursor with which the parsers walk over them.
 
 use super::diagnostic::{Failure, Problem};
 use super::rules::{LENGTH_LIMIT, NEST_LIMIT};
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// A kind of token.
 pub(super) trait Kind: Copy + PartialEq {
-    /// What it is called in errors: "expected …, found …".
+    /// The token's name in errors: "expected …, found …".
     fn describe(self) -> &'static str;
 }
 
@@ -17,12 +17,13 @@ pub(super) struct Tokens<'t, T> {
     pub text: &'t str,
     tokens: Vec<(T, Range<usize>)>,
     at: usize,
-    /// How many groups are open.
+    /// The number of open groups.
     pub depth: u32,
 }
 
 impl<'t, T: Kind> Tokens<'t, T> {
-    /// Reads the tokens of `text`; `unreadable` complains about a place where none begins.
+    /// Reads the tokens of `text`. `unreadable` describes the fault of a place where no token
+    /// begins.
     pub fn read(text: &'t str, unreadable: fn(&str, Range<usize>) -> Failure) -> Result<Self, Failure>
     where
         T: Logos<'t, Source = str, Error = (), Extras = ()>,
@@ -86,17 +87,17 @@ impl<'t, T: Kind> Tokens<'t, T> {
         found
     }
 
-    /// The position, to come [`back`](Self::back) to.
+    /// The current position, for a later return with [`back`](Self::back).
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// Back to a position.
+    /// Returns to a position.
     pub fn back(&mut self, position: usize) {
         self.at = position;
     }
 
-    /// One group or repetition deeper.
+    /// Enters a group or repetition, one level deeper.
     pub fn enter(&mut self, span: &Range<usize>) -> Result<(), Failure> {
         self.depth += 1;
         match self.depth <= NEST_LIMIT {
@@ -105,13 +106,13 @@ impl<'t, T: Kind> Tokens<'t, T> {
         }
     }
 
-    /// Complains about the next token.
+    /// Makes the error about the next token.
     pub fn unexpected(&self, expected: &str, help: impl Into<String>) -> Failure {
         let found = self.peek().map_or("the end of the text", Kind::describe);
         (self.span(), Problem::syntax(format!("expected {expected}, found {found}"), help))
     }
 
-    /// Takes what closes the group opened at `open`.
+    /// Takes the token that closes the group opened at `open`.
     pub fn close(&mut self, token: T, open: &Range<usize>) -> Result<(), Failure> {
         if self.take(token) {
             return Ok(());

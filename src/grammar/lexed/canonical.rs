@@ -1,21 +1,22 @@
-//! ExprPool as their smallest automata, where those are small.
+//! Languages as their smallest automata, if these are small.
 //!
-//! Expressions of many complements have many states that mean the same. What lexemes leave behind
-//! is asked for again and again, so it pays to find out which of these are equal: a language is
-//! walked through, its states are merged by partition refinement (E. Moore, 1956), and each is
-//! named by what can be reached from it. Equal languages get equal names, whatever they were made
-//! from.
+//! Expressions of many complements have many states that mean the same. The languages after lexemes
+//! are asked for again and again, so it pays to find out which of them are equal. All states of a
+//! language are visited and merged by partition refinement (E. Moore, 1956). Each is then named by
+//! a fingerprint of the automaton from it on. Equal languages get equal names, however they were
+//! made.
 
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ByteSet, ExprPool, LangId};
 use hashbrown::HashMap;
 
-/// How many expressions a walk may add to the pool.
+/// The number of expressions that a walk may add to the pool.
 const GROWTH: usize = 20_000;
-/// How many states an automaton may have to be named.
+/// The largest number of states of an automaton that gets a name.
 const NAMED: usize = 600;
 
-/// The automaton of a language: per state whether it accepts, and where each class of bytes leads.
+/// The automaton of a language. Each state has a flag that tells if it accepts, and a row with the
+/// target of each class of bytes.
 struct Table {
     accepts: Vec<bool>,
     rows: Vec<Vec<u32>>,
@@ -23,11 +24,11 @@ struct Table {
     columns: [u8; 256],
 }
 
-/// The state of no words.
+/// The state without words.
 pub(crate) const DEAD: u32 = 0;
 
-/// The language `id` as its smallest automaton; itself if it has no fewer states, nothing if it has
-/// more than `limit`.
+/// The language `id` as its smallest automaton. It is `id` itself if the automaton has no fewer
+/// states. It is `None` if the walk meets more than `limit` states or the automaton is too large.
 pub(crate) fn canonical(pool: &mut ExprPool, id: LangId, limit: usize) -> Option<LangId> {
     if id == LangId::NEVER || id == LangId::ALL {
         return Some(id);
@@ -42,7 +43,7 @@ pub(crate) fn canonical(pool: &mut ExprPool, id: LangId, limit: usize) -> Option
     (count <= NAMED).then(|| written(pool, &table, blocks[1]))
 }
 
-/// The language of an automaton of which state 0 has no words and state 1 is the first.
+/// The language of an automaton in which state 0 has no words and state 1 is the first.
 pub(crate) fn smallest(pool: &mut ExprPool, accepts: Vec<bool>, rows: &[[u32; 256]]) -> Option<LangId> {
     let table = table(accepts, rows);
     let blocks = refined(&table);
@@ -51,7 +52,7 @@ pub(crate) fn smallest(pool: &mut ExprPool, accepts: Vec<bool>, rows: &[[u32; 25
     (count <= NAMED).then(|| written(pool, &table, blocks[1]))
 }
 
-/// All states that `id` leads to; the first is that of no words, the second `id`.
+/// All states that `id` leads to. The first is the state without words, the second is `id`.
 fn walk(pool: &mut ExprPool, id: LangId, limit: usize) -> Option<Table> {
     let before = pool.len();
     let mut ids: HashMap<LangId, u32> = HashMap::from_iter([(LangId::NEVER, DEAD)]);
@@ -78,7 +79,7 @@ fn walk(pool: &mut ExprPool, id: LangId, limit: usize) -> Option<Table> {
     Some(table(accepts, &rows))
 }
 
-/// The automaton of these rows, bytes that lead to the same states taken as one.
+/// The automaton of these rows. Bytes that always lead to the same states form one class.
 fn table(accepts: Vec<bool>, rows: &[[u32; 256]]) -> Table {
     let mut columns = [0u8; 256];
     let mut firsts: Vec<usize> = Vec::new();
@@ -93,7 +94,7 @@ fn table(accepts: Vec<bool>, rows: &[[u32; 256]]) -> Table {
     Table { accepts, rows, columns }
 }
 
-/// Per state the number of its block of equal ones; that of the state of no words is 0.
+/// The block of equal states that each state belongs to. The state without words is in block 0.
 fn refined(table: &Table) -> Vec<u32> {
     let mut blocks: Vec<u32> = table.accepts.iter().map(|&accepts| u32::from(accepts)).collect();
     let mut count = 0;
@@ -130,7 +131,8 @@ fn merged(table: &Table, blocks: &[u32], count: usize) -> Table {
     Table { accepts, rows, columns: table.columns }
 }
 
-/// The states as equations, each by the name of its language; `root`'s.
+/// Writes the states as equations, each under the name of its language, and returns the language of
+/// `root`.
 fn written(pool: &mut ExprPool, table: &Table, root: u32) -> LangId {
     let count = table.accepts.len();
     let is_all =
@@ -177,7 +179,7 @@ fn written(pool: &mut ExprPool, table: &Table, root: u32) -> LangId {
     names[root as usize]
 }
 
-/// What a state can read, as a number: that of the smallest automaton from it on.
+/// The name of a state's language: a fingerprint of the smallest automaton from it on.
 fn name_of(table: &Table, state: usize) -> u128 {
     let mut numbers: HashMap<u32, u64> = HashMap::from_iter([(state as u32, 0)]);
     let mut order = vec![state as u32];

@@ -1,5 +1,5 @@
-//! What a lexer may find: which lexemes, under which obligation, and with which obligation each of
-//! them ends.
+//! The lexemes that a lexer may find under an obligation, and the obligations that each of them
+//! ends with.
 
 use super::canonical::canonical;
 use super::{Lexed, MARK};
@@ -7,53 +7,56 @@ use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// More was to be searched than a limit allows.
+/// The error of a search that needs more states than a limit allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exhausted {
     /// The limit.
     pub limit: u64,
 }
 
-/// Lexemes that may begin, each with the language of what may come.
+/// Lexemes that may begin, each with the language of its possible texts.
 pub type Beginnings = Arc<[(u32, LangId)]>;
 
-/// Obligations of more states than these stay the expressions that they are.
+/// The number of states up to which an obligation is replaced by its smallest automaton. A larger
+/// one stays the expression that it is.
 const OBLIGATION_STATES: usize = 600;
 
-/// What was found out about one lexed grammar. Grows while it is asked.
+/// The answers found so far about one lexed grammar. They grow with the questions asked.
 pub struct Lexing {
-    /// How many states may be searched.
+    /// The number of states that may be searched.
     pub(super) limit: u64,
     pub(super) left: u64,
     expected: HashMap<u32, Beginnings>,
     beginnings: HashMap<(LangId, u32), Beginnings>,
     apart: HashMap<(u32, u32), bool>,
     ends: HashMap<LangId, Arc<[LangId]>>,
-    /// Obligations by the expressions that marks lead to.
+    /// Obligations by the expressions after marks.
     obligations: HashMap<LangId, LangId>,
     settled: HashMap<(LangId, u32), Arc<[LangId]>>,
-    /// What follows a lexeme that was read in a state under an obligation.
+    /// The obligations after a lexeme, by the obligation and state in which it was read.
     after: HashMap<(LangId, u32, u32), Arc<[LangId]>>,
     easy: Option<Option<Easy>>,
-    /// Obligations, by whether ignored text rids of them.
+    /// Obligations, each `true` if ignored text removes it.
     free: HashMap<LangId, bool>,
-    /// States of lexemes, by whether they lead to an end under such an obligation.
+    /// States of lexemes, each `true` if it leads to an end under an obligation that ignored text
+    /// removes.
     free_end: HashMap<LangId, bool>,
     pub(super) returns: super::live::Returns,
 }
 
-/// Ignored text that leaves nothing to be met but what all lexemes meet.
+/// Ignored text after which only the obligation `then` is left, and every lexeme can meet that one.
 #[derive(Clone, Copy)]
 struct Easy {
-    /// The ignored lexeme where all lexemes are expected, and a first byte of it that is a match.
+    /// The language of an ignored lexeme where all lexemes are expected, and a first byte of it
+    /// that is a whole match.
     language: LangId,
     byte: u8,
-    /// The obligation behind it.
+    /// The obligation after it.
     then: LangId,
 }
 
 impl Lexing {
-    /// Nothing found out yet; `limit` states may be searched.
+    /// A record without answers, for searches of up to `limit` states.
     pub fn new(limit: u64) -> Self {
         Lexing {
             limit,
@@ -72,7 +75,7 @@ impl Lexing {
         }
     }
 
-    /// About how many bytes it holds.
+    /// The number of bytes that it holds, roughly.
     pub fn memory(&self) -> usize {
         (self.expected.len()
             + self.beginnings.len()
@@ -94,7 +97,7 @@ impl Lexing {
         }
     }
 
-    /// The lexemes that are looked for in a state, each without what others win.
+    /// The lexemes that are looked for in a state, each without the texts that other lexemes win.
     pub fn expected(&mut self, lexed: &Lexed, pool: &mut ExprPool, state: u32) -> Beginnings {
         if let Some(known) = self.expected.get(&state) {
             return known.clone();
@@ -109,7 +112,7 @@ impl Lexing {
         found
     }
 
-    /// Of `lexemes`, in their order, each without what others win.
+    /// The `lexemes`, in their order, each without the texts that others of them win.
     fn among(&mut self, lexed: &Lexed, pool: &mut ExprPool, lexemes: &[u32]) -> Beginnings {
         let is_here = |l: u32| lexemes.binary_search(&l).is_ok();
         let keywords = |l: u32| lexed.lexeme(l).keywords.iter().filter(|k| is_here(k.lexeme.0));
@@ -132,9 +135,9 @@ impl Lexing {
                 own = pool.inter(&[own, others]);
             }
             let mut taken = Vec::new();
-            // What is ignored stays so.
+            // A keyword never takes the text of an ignored lexeme.
             for keyword in keywords(lexeme).filter(|_| !lexed.lexeme(lexeme).ignored) {
-                // Of several of the same text the last one counts.
+                // Among keywords of the same text the last one counts.
                 if keywords(lexeme).any(|k| k.lexeme > keyword.lexeme && k.text == keyword.text) {
                     continue;
                 }
@@ -166,8 +169,8 @@ impl Lexing {
         joined.into()
     }
 
-    /// What is left of every lexeme at least, whatever is expected beside it: of one with keywords,
-    /// and of a keyword, in two ways.
+    /// The texts that each lexeme keeps at least, whatever is expected beside it. A lexeme with
+    /// keywords, and a keyword, may be listed more than once, one entry for each case.
     fn least(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Vec<(u32, LangId)> {
         let mut found: Vec<(u32, LangId)> = Vec::new();
         for lexeme in 0..lexed.lexemes.len() as u32 {
@@ -208,7 +211,7 @@ impl Lexing {
         found
     }
 
-    /// Whether one lexeme's matches never begin where the other's do.
+    /// True if no text can begin both with a match of `lexeme` and with a match of `other`.
     fn are_apart(&mut self, lexed: &Lexed, pool: &mut ExprPool, lexeme: u32, other: u32) -> bool {
         if let Some(&known) = self.apart.get(&(lexeme, other)) {
             return known;
@@ -250,8 +253,8 @@ impl Lexing {
         found
     }
 
-    /// The obligation under which a lexeme of which `language` is left ends here; no words where it
-    /// does not.
+    /// The obligation under which a lexeme ends here, where `language` is the rest of its marked
+    /// text. It is the empty language if the lexeme does not end here.
     pub fn end(&mut self, pool: &mut ExprPool, language: LangId) -> LangId {
         let end = pool.step(language, MARK);
         if end == LangId::NEVER || end == LangId::ALL {
@@ -265,7 +268,7 @@ impl Lexing {
         named
     }
 
-    /// The obligations that a lexeme of which `language` is left may end with.
+    /// The obligations that a lexeme may end with, where `language` is the rest of its marked text.
     pub fn ends(&mut self, pool: &mut ExprPool, language: LangId) -> Result<Arc<[LangId]>, Exhausted> {
         if let Some(known) = self.ends.get(&language) {
             return Ok(known.clone());
@@ -291,7 +294,8 @@ impl Lexing {
         Ok(ends)
     }
 
-    /// The obligations that ignored text in a state may lead to, the one before it included.
+    /// The obligations that ignored text in a state may lead to, including the obligation before
+    /// it.
     pub(super) fn settled(
         &mut self,
         lexed: &Lexed,
@@ -322,8 +326,8 @@ impl Lexing {
         Ok(found)
     }
 
-    /// The obligations behind `lexeme`, read in a state under an obligation, with ignored text
-    /// before it or not.
+    /// The obligations after `lexeme`, read in a state under an obligation, with or without ignored
+    /// text before it.
     pub(super) fn after(
         &mut self,
         lexed: &Lexed,
@@ -350,9 +354,9 @@ impl Lexing {
         Ok(found)
     }
 
-    /// Whether every lexeme can be read behind a certain ignored text, and that text behind every
-    /// lexeme. Obligations matter little then: what ignored text can follow can go on in any way
-    /// the parser allows. States that expect fewer lexemes take away less.
+    /// An ignored text that can follow every lexeme and that every lexeme can follow, if there is
+    /// one. Obligations matter little then: once the ignored text can come, the parser can go on in
+    /// any way. States that expect fewer lexemes take away less.
     fn easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
         if let Some(known) = self.easy {
             return Ok(known);
@@ -402,8 +406,8 @@ impl Lexing {
         Ok(true)
     }
 
-    /// Whether ignored text rids of an obligation, so that the parser can go on as it likes.
-    /// `false` says nothing.
+    /// True if ignored text surely removes an obligation, so that the parser can go on as it likes.
+    /// `false` decides nothing.
     pub fn is_free(
         &mut self,
         lexed: &Lexed,
@@ -421,7 +425,7 @@ impl Lexing {
         Ok(free)
     }
 
-    /// Whether a lexeme of which `language` is left can end under an obligation that [is
+    /// True if a lexeme with the rest `language` can end under an obligation that [is
     /// free](Self::is_free).
     pub fn has_free_end(
         &mut self,
@@ -435,7 +439,7 @@ impl Lexing {
         if let Some(&known) = self.free_end.get(&language) {
             return Ok(known);
         }
-        // Found states, each with the place of the one it was found from.
+        // The found states, each with the index of the one it was found from.
         let mut found: Vec<(LangId, usize)> = vec![(language, 0)];
         let mut seen = HashSet::<_>::from_iter([language]);
         let mut at = 0;
@@ -470,7 +474,7 @@ impl Lexing {
         Ok(false)
     }
 
-    /// Whether all ends of a lexeme of which `language` is left are under obligations that [are
+    /// True if a lexeme with the rest `language` ends only under obligations that [are
     /// free](Self::is_free).
     pub fn has_free_ends_only(
         &mut self,

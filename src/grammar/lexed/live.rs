@@ -1,12 +1,12 @@
-//! Whether a place in a lexed grammar can be left: is there any text that the parser takes to its
-//! end, under the obligation that the lexeme before left behind?
+//! The search that decides if a place in a lexed grammar can be left: if some text leads the parser
+//! to its end, under the obligation that the last lexeme left behind.
 //!
 //! A *control* is an obligation and the parser state in which the lexer looks for the next lexeme.
-//! Lexemes lead from control to control ([`Lexing::after`]), and rules do by what they are made of;
-//! which controls a rule leads to is the least solution of equations over finite sets. So parser
-//! stacks need not be searched: what a state's items lead to is found once, whatever lies below.
-//! (This is how the intersection of a context-free language with a regular one is found to be empty
-//! or not.)
+//! A lexeme leads from control to control ([`Lexing::after`]). A rule does so by its symbols, and
+//! the controls that it leads to are the least solution of equations over finite sets. Parser
+//! stacks therefore need no search: the controls after a state's items are found once, whatever
+//! lies below on the stack. (This is how the intersection of a context-free language with a regular
+//! one is tested for emptiness.)
 //!
 //! Source: Y. Bar-Hillel, M. Perles, E. Shamir, *On formal properties of simple phrase structure
 //! grammars* (1961); T. Reps, *Program analysis via graph reachability* (1998), for the tabulation.
@@ -18,11 +18,11 @@ use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// An obligation, and the state in which the lexer looks on.
+/// An obligation, and the parser state in which the lexer looks for the next lexeme.
 pub type Control = (LangId, u32);
 
-/// What is asked: the rest of a production, from a state and a control on; or any production of a
-/// rule.
+/// A question: which controls come after the rest of a production, or after any production of a
+/// rule, read from a state and a control on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Question {
     Rest { state: u32, production: u32, dot: u32, control: Control },
@@ -42,18 +42,19 @@ struct Task {
 #[derive(Default)]
 struct Answer {
     controls: Vec<Control>,
-    /// Who goes on from there.
+    /// The tasks that go on from there.
     waiting: Vec<Task>,
 }
 
-/// What was asked, and what was found.
+/// The questions asked so far, and their answers.
 #[derive(Default)]
 pub(super) struct Returns {
     questions: HashMap<Question, u32>,
     answers: Vec<Answer>,
     seen: HashSet<Task>,
     work: Vec<Task>,
-    /// Lexemes that swallowed what was to come next, in the order in which they were met.
+    /// The parser state and the lexeme of the first place at which a lexeme could not be read,
+    /// because the text before it forbids it.
     swallowed: Option<(u32, u32)>,
 }
 
@@ -63,21 +64,21 @@ impl Returns {
     }
 }
 
-/// What is left of a stack when an item of its top is complete: so many states less, and this rule
-/// goes on.
+/// The change to a stack when an item of its top state is complete: so many states are taken off,
+/// and then this rule is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Return {
-    /// How many states are taken off.
+    /// The number of states taken off.
     pub states: u32,
     /// The rule that was read.
     pub rule: u32,
-    /// Where that leaves the lexer.
+    /// The control in which that leaves the lexer.
     pub control: Control,
 }
 
 impl Lexing {
-    /// Whether any text belongs to the grammar. If not, of two lexemes that may follow each other
-    /// the first may be such that the second never begins behind it.
+    /// Checks that some text belongs to the grammar. If none does, the error may name a parser
+    /// state and a lexeme that is expected there but can never be found.
     ///
     /// # Errors
     ///
@@ -99,7 +100,7 @@ impl Lexing {
         Ok(Err(self.returns.swallowed))
     }
 
-    /// The controls behind the whole text, read from the beginning of the parser under `control`.
+    /// The controls after the whole text, read from the beginning of the parser under `control`.
     pub fn whole(
         &mut self,
         lexed: &Lexed,
@@ -114,7 +115,7 @@ impl Lexing {
         Ok(self.returns.answers[question as usize].controls.clone())
     }
 
-    /// What the items of `state` lead to under `control`.
+    /// The ways in which the items of `state` can be completed under `control`.
     pub fn leave(
         &mut self,
         lexed: &Lexed,
@@ -142,7 +143,7 @@ impl Lexing {
         Ok(found.into())
     }
 
-    /// Whether the text may end under `control`, perhaps behind ignored text.
+    /// True if the text may end under `control`, perhaps after ignored text.
     pub fn may_end(
         &mut self,
         lexed: &Lexed,
@@ -175,7 +176,8 @@ impl Lexing {
     }
 
     fn solve(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<(), Exhausted> {
-        // What was given up is not known to be complete.
+        // An unfinished search leaves incomplete answers, so without budget left nothing is
+        // answered.
         self.spend(1)?;
         while let Some(task) = self.returns.work.pop() {
             self.spend(1)?;
@@ -213,7 +215,7 @@ impl Lexing {
         Ok(())
     }
 
-    /// A rule that `task` waits for was read, up to `control`.
+    /// Goes on with `task` after the rule that it waited for was read, up to `control`.
     fn go_on(&mut self, lexed: &Lexed, task: Task, control: Control) {
         let body = &lexed.parser.productions[task.production as usize].body;
         if let Some(next) =

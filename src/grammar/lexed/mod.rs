@@ -1,18 +1,20 @@
-//! Lexed grammars: a lexer cuts the text into lexemes, and a parser says which are looked for.
+//! Lexed grammars: a lexer cuts the text into lexemes, and a parser decides which lexemes are
+//! looked for.
 //!
 //! A text belongs to such a grammar if the lexer cuts it into a sentence of the parser. At every
-//! place the lexer looks for the lexemes that the parser's state expects, and for ignored ones; of
-//! those that match, the first in their order is taken, as long as it says itself.
+//! place the lexer looks for the lexemes that the parser's state expects, and for ignored ones. It
+//! takes the first in their order that matches, up to the place where that lexeme itself ends.
 //!
 //! # The idea
 //!
-//! A [`Lexeme`] is a language of *marked texts*: a match, the byte [`MARK`], and all that may
-//! follow for the match to end there. Its *domain* are the texts that begin with a match. In a
-//! state that expects some lexemes, what counts of each are its marked texts without the domains of
-//! those before it ([`Lexing::expected`]). Behind the mark a language is left that the rest of the
-//! text must be in: an *obligation*, such as "no letter comes next" behind a name. It is met with
-//! the lexemes that may come next by intersection. Whether a place can be left at all is thus a
-//! question about languages and about the parser's stack, which [`Lexing`] answers.
+//! A [`Lexeme`] is a language of *marked texts*: a match, the byte [`MARK`], and any text that may
+//! follow for the match to end there. Its *domain* is the set of texts that begin with a match.
+//!
+//! In a state that expects some lexemes, each keeps its marked texts without the domains of the
+//! lexemes before it ([`Lexing::expected`]). After the mark, a language is left that the rest of
+//! the text must be in: an *obligation*, such as "no letter comes next" after a name. It is
+//! intersected with the languages of the lexemes that may come next. The question if a place can be
+//! left at all is thus one about languages and about the parser's stack, and [`Lexing`] answers it.
 
 mod canonical;
 mod lexing;
@@ -27,7 +29,7 @@ use super::builder::GrammarError;
 use crate::automata::LangId;
 use std::sync::Arc;
 
-/// The byte that stands behind a match in marked texts. UTF-8 does not have it.
+/// The byte that stands after a match in marked texts. UTF-8 never contains it.
 pub const MARK: u8 = 0xff;
 
 /// A lexeme of a lexed grammar.
@@ -37,16 +39,16 @@ pub struct LexemeId(pub u32);
 /// A terminal as a lexer finds it.
 #[derive(Clone, Debug)]
 pub struct Lexeme {
-    /// Its name, for people.
+    /// The name, for people.
     pub name: Arc<str>,
     /// The marked texts: a match, the mark, and any text that lets the match end there.
     pub marked: LangId,
     /// The texts that begin with a match, wherever marks stand in them.
     pub domain: LangId,
-    /// Whether it may stand anywhere between others, and says nothing.
+    /// True if the lexeme may stand anywhere between others and never reaches the parser.
     pub ignored: bool,
-    /// Lexemes of one text each that this one is taken for where it is that text, and they are
-    /// expected as well.
+    /// The lexemes of one text each that this one is taken for, if it matches that text and they
+    /// are expected as well.
     pub keywords: Vec<Keyword>,
 }
 
@@ -57,16 +59,16 @@ pub struct Keyword {
     pub lexeme: LexemeId,
     /// The text.
     pub text: Arc<str>,
-    /// Whether it is not looked for by itself where both are expected.
+    /// True if the keyword is not looked for by itself where both lexemes are expected.
     pub only_so: bool,
 }
 
 /// A lexer and its parser.
 #[derive(Clone, Debug)]
 pub struct Lexed {
-    /// In the order in which they are tried.
+    /// The lexemes, in the order in which they are tried.
     pub lexemes: Vec<Lexeme>,
-    /// The tables.
+    /// The tables of the parser.
     pub parser: Parser,
     /// The names of the rules.
     pub rules: Vec<Arc<str>>,

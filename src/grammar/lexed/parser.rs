@@ -1,12 +1,13 @@
-//! The parser of a lexed grammar: the tables of LALR(1), with all actions kept where they conflict.
+//! The parser of a lexed grammar: LALR(1) tables that keep all actions where they conflict.
 //!
-//! A lexer that knows its parser looks for those terminals that the parser's state allows. Which
-//! these are is a matter of the tables, and not of the language: LALR(1) merges states, so that a
-//! terminal may be looked for that turns out to be wrong. To be read by such a parser, outputs are
-//! made with its tables.
+//! A lexer that knows its parser looks for the terminals that the parser's state allows. These
+//! depend on the tables, not only on the language: LALR(1) merges states, so a terminal may be
+//! looked for that turns out to be wrong. Outputs for such a parser are therefore made with its
+//! tables.
 //!
-//! Where the grammar is not LALR(1), the parser tries all actions. A stack is popped by every
-//! reduction then, so no rule may be empty: empty ones are written out of the rules first.
+//! If the grammar is not LALR(1), the parser tries all actions. Every reduction must then take
+//! something off the stack, so no rule may be empty, and empty productions are written out of the
+//! rules first.
 //!
 //! Source: F. DeRemer and T. Pennello, *Efficient computation of LALR(1) look-ahead sets* (1982);
 //! M. Tomita, *Efficient parsing for natural language* (1986).
@@ -15,7 +16,7 @@ use super::super::builder::GrammarError;
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 
-/// What a production is made of.
+/// A symbol in the body of a production.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Symbol {
     /// A terminal, by its number.
@@ -29,11 +30,11 @@ pub enum Symbol {
 pub struct Production {
     /// The rule.
     pub rule: u32,
-    /// What it is made of, in order.
+    /// The symbols that it consists of, in order.
     pub body: Vec<Symbol>,
 }
 
-/// A production and how much of it was read.
+/// A production, and the number of its symbols that were read.
 pub(super) type Item = (u32, u32);
 
 /// A state of the parser.
@@ -41,36 +42,36 @@ pub(super) type Item = (u32, u32);
 pub struct State {
     /// Items of which something was read.
     pub(super) kernel: Vec<Item>,
-    /// Where lexemes lead, sorted.
+    /// The target states of lexemes, sorted by lexeme.
     shifts: Vec<(u32, u32)>,
-    /// Where rules lead, sorted.
+    /// The target states of rules, sorted by rule.
     gotos: Vec<(u32, u32)>,
-    /// Productions that are complete here, by the lexeme that may follow; sorted. The end of the
-    /// text is one more lexeme.
+    /// The productions that are complete here, by the lexeme that may follow; sorted. The end of
+    /// the text counts as one more lexeme.
     reduces: Vec<(u32, u32)>,
     /// The lexemes that a lexer looks for here, sorted.
     pub(super) expected: Vec<u32>,
-    /// About how many lexemes are missing until what was begun here is complete.
+    /// The number of lexemes, roughly, that are missing to complete one of the items here.
     pub least: u32,
 }
 
-/// The tables.
+/// The tables of the parser.
 #[derive(Clone, Debug)]
 pub struct Parser {
     pub(super) productions: Vec<Production>,
     pub(super) by_rule: Vec<Vec<u32>>,
     pub(super) states: Vec<State>,
     lexemes: u32,
-    /// Whether the empty text belongs to the grammar, where rules cannot be empty.
+    /// True if the empty text belongs to the grammar although rules cannot be empty.
     pub(super) may_be_empty: bool,
-    /// Whether the grammar is not LALR(1).
+    /// True if the grammar is not LALR(1).
     pub has_conflicts: bool,
 }
 
 const STATE_LIMIT: usize = 20_000;
 const PRODUCTION_LIMIT: usize = 100_000;
 
-/// The production of the whole text: the start rule, and nothing else.
+/// The production of the whole text, which is the start rule and nothing else.
 pub(super) const WHOLE: u32 = 0;
 
 fn find(sorted: &[(u32, u32)], key: u32) -> Option<u32> {
@@ -78,8 +79,8 @@ fn find(sorted: &[(u32, u32)], key: u32) -> Option<u32> {
 }
 
 impl Parser {
-    /// The tables of some productions over `rules` rules and `lexemes` lexemes, where `start` is
-    /// the whole text. Every rule has a text.
+    /// The tables of some productions over `rules` rules and `lexemes` lexemes, with `start` as the
+    /// whole text. Every rule must have a text.
     pub(super) fn new(
         mut productions: Vec<Production>,
         rules: u32,
@@ -125,7 +126,7 @@ impl Parser {
         Ok(parser)
     }
 
-    /// Per rule, the rules that it may begin with, itself included.
+    /// The rules that each rule may begin with, itself included.
     fn beginnings(&self) -> Vec<Vec<u32>> {
         (0..self.by_rule.len() as u32)
             .map(|rule| {
@@ -205,7 +206,7 @@ impl Parser {
         }
         let count = transitions.len();
         let mut sets: Vec<Vec<u64>> = vec![vec![0; words]; count];
-        // Where the set of the first goes: it is a part of that of the second.
+        // The set of each transition is part of the sets of the transitions listed for it.
         let mut reads: Vec<Vec<usize>> = vec![Vec::new(); count];
         let mut includes: Vec<Vec<usize>> = vec![Vec::new(); count];
         let mut lookback: Vec<(u32, u32, usize)> = Vec::new();
@@ -261,7 +262,7 @@ impl Parser {
         }
     }
 
-    /// Finds, per state, about how many lexemes complete the nearest of its items.
+    /// Finds roughly how many lexemes complete the nearest item of each state.
     fn find_least(&mut self) {
         let mut least = vec![u32::MAX; self.by_rule.len()];
         let size = |body: &[Symbol], least: &[u32]| {
@@ -289,12 +290,12 @@ impl Parser {
         }
     }
 
-    /// Where a rule leads.
+    /// The state that a rule leads to.
     pub fn goto(&self, state: u32, rule: u32) -> Option<u32> {
         find(&self.states[state as usize].gotos, rule)
     }
 
-    /// Where a lexeme leads.
+    /// The state that a lexeme leads to.
     pub fn shift(&self, state: u32, lexeme: u32) -> Option<u32> {
         find(&self.states[state as usize].shifts, lexeme)
     }
@@ -306,8 +307,8 @@ impl Parser {
         }
     }
 
-    /// The productions that are complete in `state` where `lexeme` follows, or the end of the text:
-    /// each as its rule and length.
+    /// The productions that are complete in `state` if `lexeme` follows, each as its rule and
+    /// length. `None` stands for the end of the text.
     pub fn reductions(&self, state: u32, lexeme: Option<u32>) -> impl Iterator<Item = (u32, usize)> + '_ {
         let lexeme = lexeme.unwrap_or(self.lexemes);
         let reduces = &self.states[state as usize].reduces;
@@ -318,17 +319,17 @@ impl Parser {
         })
     }
 
-    /// Whether the text may end in `state`.
+    /// True if the text may end in `state`.
     pub fn accepts(&self, state: u32) -> bool {
         self.states[state as usize].kernel.contains(&(WHOLE, 1)) || (state == 0 && self.may_be_empty)
     }
 
-    /// All productions but that of the whole text.
+    /// All productions except that of the whole text.
     pub fn productions(&self) -> &[Production] {
         &self.productions[1..]
     }
 
-    /// What was read last in `state`.
+    /// The symbol that was read last in `state`.
     pub fn symbol(&self, state: u32) -> Option<Symbol> {
         let &(production, dot) = self.states[state as usize].kernel.first()?;
         self.productions[production as usize].body.get(dot.checked_sub(1)? as usize).copied()
@@ -360,7 +361,7 @@ fn spread(sets: &mut [Vec<u64>], into: &[Vec<usize>]) {
     }
 }
 
-/// Which rules may be empty.
+/// Tells of each rule if it may be empty.
 fn nullable(productions: &[Production], rules: usize) -> Vec<bool> {
     let mut nullable = vec![false; rules];
     let mut changed = true;
@@ -377,8 +378,8 @@ fn nullable(productions: &[Production], rules: usize) -> Vec<bool> {
     nullable
 }
 
-/// Productions of the same texts but the empty one, none of them empty, and whether the empty text
-/// was one.
+/// The productions of the same texts except the empty one, none of them empty, and a flag that is
+/// `true` if `start` had the empty text.
 fn without_empty(
     productions: &[Production],
     rules: u32,
@@ -409,7 +410,7 @@ fn without_empty(
     Ok((productive(found, rules), nullable[start as usize]))
 }
 
-/// The productions all of whose rules have a text.
+/// The productions in which every rule has a text.
 pub(super) fn productive(mut productions: Vec<Production>, rules: u32) -> Vec<Production> {
     let mut ends = vec![false; rules as usize];
     let all_end = |body: &[Symbol], ends: &[bool]| {

@@ -1,11 +1,12 @@
 //! ISO's EBNF: `name = definitions ;`.
 //!
-//! `,` is sequence, `|` (or `/`, `!`) choice, `[ … ]` option, `{ … }` repetition, `( … )` grouping, `3 * x` three times, `a - b`
-//! exception, `(* … *)` a comment, `;` or `.` the end of a rule. `{ x }-` is one or more: all but the empty text. Quoted text has no
-//! escapes. The digraphs `(/ /) (: :)` are read as well.
+//! `,` is sequence, `|` (or `/`, `!`) choice, `[ … ]` option, `{ … }` repetition, `( … )` grouping,
+//! `3 * x` three times, `a - b` exception, `(* … *)` a comment, and `;` or `.` the end of a rule.
+//! `{ x }-` is one or more: everything but the empty text. Quoted text has no escapes. The digraphs
+//! `(/ /) (: :)` are read as well.
 //!
-//! Two liberties: names may hold `_`, and commas may be left out. Names of several words are the standard's; words are joined
-//! where a rule has that name.
+//! Two liberties are taken: names may hold `_`, and commas may be left out. Names of several words
+//! are part of the standard; here, words are joined to one name if a rule has that name.
 //!
 //! Special sequences `? … ?` have no meaning of their own and are refused.
 //!
@@ -67,7 +68,7 @@ enum Token {
     Comment,
 }
 
-/// Comments may hold comments.
+/// Reads the rest of a comment, which may hold other comments.
 fn comment(lexer: &mut Lexer<'_, Token>) -> Result<Skip, ()> {
     let mut depth = 1;
     let bytes = lexer.remainder().as_bytes();
@@ -143,15 +144,16 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
 
 struct Parser<'t> {
     tokens: Tokens<'t, Token>,
-    /// Names of several words.
+    /// The names that consist of several words.
     names: HashSet<String>,
 }
 
-/// More words than these make no name.
+/// The largest number of words in a name.
 const MOST_WORDS: usize = 8;
 
 impl Parser<'_> {
-    /// Rules begin at the start and behind `;`: words before a `=` there are one name.
+    /// Finds the names of several words. Rules begin at the start and after `;`, and the words
+    /// before a `=` there are one name.
     fn find_names(&mut self) {
         let mut words = Some(Vec::new());
         while let Some(token) = self.tokens.peek() {
@@ -170,7 +172,7 @@ impl Parser<'_> {
         self.tokens.back(0);
     }
 
-    /// As many words from here as make the name of a rule, else one.
+    /// The name that begins here. It takes as many words as make the name of a rule, or else one.
     fn name(&mut self) -> (String, Range<usize>) {
         let start = self.tokens.span();
         let words = (0..MOST_WORDS).take_while(|&i| self.tokens.peek_at(i) == Some(Token::Word)).count();
@@ -220,14 +222,14 @@ impl Parser<'_> {
         }
     }
 
-    /// A factor with its exception; `None` where there is none.
+    /// A factor with its exception; `None` if there is none.
     fn item(&mut self) -> Result<Option<Expr>, Failure> {
         let Some(factor) = self.factor()? else { return Ok(None) };
         let span = self.tokens.span();
         if !self.tokens.take(Token::Minus) {
             return Ok(Some(factor));
         }
-        // Nothing behind the sign excludes the empty text.
+        // Without a factor after the sign, the empty text is excluded.
         let excluded = self.factor()?.unwrap_or(Expr::Seq(Vec::new()));
         Ok(Some(Expr::Except { base: Box::new(factor), excluded: Box::new(excluded), span }))
     }

@@ -1,7 +1,9 @@
-//! EBNF, in the two styles that have a specification: that of the W3C ([`w3c`]) and that of ISO ([`iso`]).
+//! EBNF in the two styles that have a specification: that of the W3C ([`w3c`]) and that of ISO
+//! ([`iso`]).
 //!
-//! The first rule says which it is: `name ::= …` is the W3C's, `name = … ;` is ISO's. Outputs start from the first rule. In both
-//! styles rules speak about all characters of the output: there is no whitespace between symbols but what the rules say.
+//! The first rule decides the style: `name ::= …` is the W3C's, `name = … ;` is ISO's. Outputs
+//! start from the first rule. In both styles the rules describe every character of the output, so
+//! whitespace between symbols occurs only where a rule allows it.
 
 mod iso;
 mod w3c;
@@ -16,21 +18,25 @@ use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
 /// ```
 /// use hedgerow::syntax::ebnf;
 /// ebnf::compile("list ::= '[' (item (',' item)*)? ']'\nitem ::= [0-9]+ | list")?;
-/// ebnf::compile("list = '[', [ item, { ',', item } ], ']'; item = digit, { digit } | list; digit = '0' | '1';")?;
+/// ebnf::compile(
+///     "list = '[', [ item, { ',', item } ], ']';
+///      item = digit, { digit } | list;
+///      digit = '0' | '1';",
+/// )?;
 /// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 ///
 /// # Errors
 ///
-/// The text is not EBNF, a rule is missing or defined twice, nothing matches, or a limit is exceeded; see
-/// [`CompileErrorKind`](crate::grammar::CompileErrorKind).
+/// The text is not EBNF, a rule is missing or defined twice, nothing matches, or a limit is
+/// exceeded; see [`CompileErrorKind`](crate::grammar::CompileErrorKind).
 pub fn compile(text: &str) -> Result<Grammar, CompileError> {
     let grammar = parse(text).and_then(|(rules, start)| rules::compile(text, rules, &start));
     grammar.map_err(|failure| compile_error(Notation::Ebnf, text, failure))
 }
 
-/// The node of the grammar's texts as a part of another grammar, with `prefix` before the names of
-/// its rules.
+/// The node of the texts of the grammar, as a part of another grammar. The names of its rules get
+/// `prefix` in front.
 pub(super) fn compile_into(
     builder: &mut GrammarBuilder,
     prefix: &str,
@@ -54,7 +60,7 @@ fn start(rules: &[Rule]) -> Result<&str, Failure> {
     rules.first().map(|rule| rule.name.as_str()).ok_or((0..0, no_rule))
 }
 
-/// Whether the first rule is defined by `=` and not by `::=`.
+/// True if the first rule is defined by `=` and not by `::=`.
 fn is_iso(text: &str) -> bool {
     let mut rest = text;
     loop {
@@ -73,7 +79,7 @@ fn is_iso(text: &str) -> bool {
     name.starts_with('=')
 }
 
-/// What stands between the quotes of `slice`.
+/// The text between the quotes or brackets of `slice`.
 fn unquoted(slice: &str) -> &str {
     &slice[1..slice.len() - 1]
 }

@@ -1,9 +1,9 @@
 //! The W3C's EBNF: `name ::= expression`, as in the specifications of XML, XPath and SPARQL.
 //!
-//! Rules need no end: one stops where the next `name ::=` begins. An exception `A - B` binds tighter than a sequence and takes
-//! the operators `? * +` of both sides first. Numbers before rules (`[12]`) and notes behind them (`[ wfc: … ]`,
-//! `[ vc: … ]`) are passed over. Quoted text and classes have no escapes: `#xN` stands outside of quotes, or inside of
-//! classes.
+//! Rules need no end: a rule stops where the next `name ::=` begins. An exception `A - B` binds
+//! tighter than a sequence, and the operators `? * +` bind tighter still, on both sides. Numbers
+//! before rules (`[12]`) and notes after them (`[ wfc: … ]`, `[ vc: … ]`) are skipped. Quoted text
+//! and classes have no backslash escapes: `#xN` stands outside of quotes, or inside of classes.
 //!
 //! Source: *Extensible Markup Language (XML) 1.0*, fifth edition, section 6.
 
@@ -101,7 +101,7 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    /// Whether a rule begins here, its number included.
+    /// True if a rule begins here, perhaps with its number.
     fn at_rule(&self) -> bool {
         let tokens = &self.tokens;
         let numbered = tokens.peek() == Some(Token::Class)
@@ -157,7 +157,7 @@ impl Parser<'_> {
         Ok(Expr::seq(parts))
     }
 
-    /// One item with the operators behind it; `None` where there is none.
+    /// One item with the operators after it; `None` if there is none.
     fn item(&mut self) -> Result<Option<Expr>, Failure> {
         let (span, slice) = (self.tokens.span(), self.tokens.slice());
         let mut expr = match self.tokens.peek() {

@@ -1,19 +1,19 @@
 //! Lark's notation for grammars: rules over terminals, with ignored text between them.
 //!
-//! Read are rules and terminals, strings (with the flag `i`), regular expressions with their flags,
-//! ranges, groups, `[ … ]`, `? * +`, `~ n` and `~ n..m`, templates, aliases, priorities of
-//! terminals, `%import`, `%override`, `%extend`, `%ignore` and `%declare`. What only shapes the
-//! tree (`?rule`, `!rule`, `_rule`, `-> alias`) is read and means nothing here; nor do priorities
-//! of rules, which choose among trees. Outputs start from the rule `start`, or from another one
-//! ([`Options::start`]).
+//! These parts of the notation are read: rules and terminals, strings (with the flag `i`), regular
+//! expressions with their flags, ranges, groups, `[ … ]`, `? * +`, `~ n` and `~ n..m`, templates,
+//! aliases, priorities of terminals, `%import`, `%override`, `%extend`, `%ignore` and `%declare`.
+//! Marks that only shape the tree (`?rule`, `!rule`, `_rule`, `-> alias`) are read and have no
+//! effect, and neither have priorities of rules, which choose among trees. Outputs start from the
+//! rule `start`, or from another one ([`Options::start`]).
 //!
-//! Outputs are the texts that Lark's parser for LALR reads with its contextual lexer: terminals are
-//! found as Python's `re` finds them, and of those that the parser's state expects the first in
-//! Lark's order is taken. So no keyword is glued to a name. Of a grammar that is not LALR(1), all
-//! actions of the parser are tried, and Lark's Earley parser reads every output.
+//! Outputs are the texts that Lark's LALR parser reads with its contextual lexer. Terminals are
+//! found as Python's `re` finds them. Among those that the parser's state expects, the first in
+//! Lark's order is taken, so no keyword is glued to a name. If a grammar is not LALR(1), all
+//! actions of the parser are tried, and every output can be read by Lark's Earley parser.
 //!
-//! Source: Lark 1.3, its documentation, `lark.lark`, and how its lexer and loader order and expand
-//! what they are given.
+//! Source: Lark 1.3, its documentation, `lark.lark`, and the way in which its lexer and loader
+//! order and expand terminals and rules.
 
 mod modules;
 mod parse;
@@ -30,10 +30,10 @@ use rules::Productions;
 /// The rule that outputs start from if no other is named.
 pub const START: &str = "start";
 
-/// How many states are searched to find out whether a grammar has a text.
+/// The number of states that are searched for a text of the grammar.
 const SEARCH_LIMIT: u64 = 200_000;
 
-/// What a grammar's text leaves open.
+/// Options that a grammar's text leaves open.
 ///
 /// ```
 /// use hedgerow::syntax::lark::{self, Options};
@@ -58,15 +58,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Outputs start from this rule. Default: `start`.
+    /// Sets the rule that outputs start from. Default: `start`.
     pub fn start(mut self, rule: impl Into<String>) -> Self {
         self.start = rule.into();
         self
     }
 
-    /// `%import name.RULE` reads from this grammar. A name of several parts has dots between them;
-    /// one that is imported as `.name` is found beside the module that imports it. A module called
-    /// `common` takes the place of Lark's.
+    /// Adds a module, from which `%import name.RULE` reads. A name of several parts has dots
+    /// between them. A module that is imported as `.name` is found beside the module that imports
+    /// it. A module called `common` takes the place of Lark's.
     pub fn module(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.modules.push((name.into(), text.into()));
         self
@@ -100,14 +100,14 @@ pub fn compile(text: &str) -> Result<Grammar, CompileError> {
 ///
 /// # Errors
 ///
-/// As [`compile`]; and a module is missing or wrong.
+/// The errors of [`compile`], and a module that is missing or wrong.
 pub fn compile_with(text: &str, options: &Options) -> Result<Grammar, CompileError> {
     grammar(text, options).map_err(|failure| compile_error(Notation::Lark, text, failure))
 }
 
-/// The modules that a Lark text imports from, by the names that [`Options::module`] takes; `common`
-/// is there by itself. `name` is that of the module that the text is, or empty for the grammar
-/// itself.
+/// The modules that a Lark text imports from, by the names that [`Options::module`] takes. `common`
+/// needs no [`Options::module`]. `name` is the name of the module that the text is, or empty for
+/// the grammar itself.
 ///
 /// ```
 /// use hedgerow::syntax::lark;
@@ -154,7 +154,7 @@ fn grammar(text: &str, options: &Options) -> Result<Grammar, Failure> {
             };
             Production { rule: *rule, body: body.iter().map(number).collect() }
         })
-        // What is ignored never reaches the parser.
+        // Ignored terminals never reach the parser.
         .filter(|p| p.body.iter().all(|s| !matches!(s, Symbol::Lexeme(l) if lexemes[*l as usize].ignored)))
         .collect();
     let failed = |error| match error {

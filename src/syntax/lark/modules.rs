@@ -1,7 +1,7 @@
-//! From the statements of a grammar, and of those it imports from, to its rules and terminals.
+//! Rules and terminals from the statements of a grammar and of the modules it imports from.
 //!
-//! What is imported keeps its meaning: what it refers to comes along under names of its module, and
-//! the terminals that a terminal is made of are written into it. So does Lark.
+//! An imported definition keeps its meaning. The rules that it refers to come along under names of
+//! its module, and the terminals that a terminal refers to are written into it. Lark does the same.
 
 use super::parse::{is_terminal, parse, Definition, Expr, Module, Statement};
 use super::terminals::{self, Source, Terminal};
@@ -12,23 +12,23 @@ use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
 
-/// How many definitions a grammar may have with all that it imports.
+/// The number of definitions that a grammar may have, with all that it imports.
 const DEFINITION_LIMIT: usize = 100_000;
 
-/// Rules, terminals and what is ignored between them.
+/// The rules and terminals of a grammar, and the ignored parts between them.
 #[derive(Default)]
 pub(super) struct Definitions {
     pub rules: HashMap<String, Definition>,
     pub terminals: HashMap<String, Terminal>,
     pub ignored: Vec<(Expr, Range<usize>)>,
-    /// Names in the order in which they were defined.
+    /// The names in the order in which they were defined.
     pub order: Vec<String>,
 }
 
-/// What one module's texts are read for.
+/// A reader of a grammar and the modules that it imports from.
 struct Reader<'o> {
     options: &'o Options,
-    /// Modules being read, from the grammar itself to the innermost.
+    /// The modules being read, from the outermost to the innermost.
     open: Vec<String>,
     count: usize,
 }
@@ -52,7 +52,7 @@ pub(super) fn imports(text: &str, name: &str) -> Result<Vec<String>, Failure> {
     Ok(found)
 }
 
-/// What `module` is called from everywhere, where the module `from` imports from it.
+/// The name that `module` has everywhere, if the module `from` imports it.
 fn full_name(module: &Module, from: &str) -> String {
     match from.rsplit_once('.') {
         Some((folder, _)) if module.relative => format!("{folder}.{}", module.path),
@@ -64,7 +64,7 @@ fn full_name(module: &Module, from: &str) -> String {
 type Imported = (String, String, Range<usize>);
 
 impl Reader<'_> {
-    /// The definitions of one module, called `name`; that of the grammar itself is empty.
+    /// The definitions of one module, called `name`; the name of the grammar itself is empty.
     fn module(&mut self, text: &str, name: &str) -> Result<Definitions, Failure> {
         let mut found = Definitions::default();
         let mut places: HashMap<String, Range<usize>> = HashMap::new();
@@ -76,7 +76,7 @@ impl Reader<'_> {
             let error = crate::grammar::GrammarError::Limit { what: "definitions", limit };
             return Err((0..0, Problem::Grammar(error)));
         }
-        // One import after the other of what comes from one module, as one.
+        // All imports from one module are read together.
         let mut modules: Vec<(Module, Vec<Imported>)> = Vec::new();
         for statement in imports {
             let Statement::Import { module, name, alias, span } = statement else { continue };
@@ -111,7 +111,7 @@ impl Reader<'_> {
                 Statement::Import { .. } => {}
             }
         }
-        // Lark defines what is imported first, too.
+        // Imported definitions come first, as in Lark.
         found.order.sort_by_key(|name| !imported.contains(name));
         Ok(found)
     }
@@ -231,7 +231,7 @@ fn define(found: &mut Definitions, definition: Definition) -> Result<(), Failure
     Ok(())
 }
 
-/// Whether what is to be changed is there.
+/// Fails if the definition that is to be changed is not there.
 fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(), Failure> {
     let Definition { name, span, .. } = definition;
     if found.rules.contains_key(name) || found.terminals.contains_key(name) {
@@ -267,7 +267,7 @@ fn extend(found: &mut Definitions, definition: Definition) -> Result<(), Failure
     Ok(())
 }
 
-/// The names of `names` and all that their rules refer to.
+/// The names of `names`, and all names that their rules refer to.
 fn used(inner: &Definitions, names: &[(String, String, Range<usize>)]) -> HashSet<String> {
     let mut used: HashSet<String> = HashSet::new();
     let mut work: Vec<String> = names.iter().map(|name| name.0.clone()).collect();
@@ -287,7 +287,7 @@ fn used(inner: &Definitions, names: &[(String, String, Range<usize>)]) -> HashSe
     used
 }
 
-/// A terminal's expression with those of the terminals it refers to written into it.
+/// A terminal's expression, with those of the terminals that it refers to written into it.
 fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, Failure> {
     if depth > NEST_LIMIT {
         let kind =

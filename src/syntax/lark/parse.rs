@@ -1,4 +1,4 @@
-//! From the text of a Lark grammar to its definitions.
+//! The parser of a Lark grammar, which reads the text into definitions.
 
 use super::terminals::Common;
 use crate::automata::UNBOUNDED;
@@ -8,17 +8,17 @@ use crate::syntax::tokens::{Kind, Tokens};
 use logos::Logos;
 use std::ops::Range;
 
-/// What a rule or terminal stands for.
+/// The expression that a rule or terminal stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Expr {
     /// A rule, a terminal or a template's parameter.
     Name(String, Range<usize>),
-    /// This text, in any case if so said.
+    /// This text, in any case if `any_case` is set.
     Text {
         text: String,
         any_case: bool,
     },
-    /// A regular expression with its flags; the place is that of the pattern.
+    /// A regular expression with its flags and the place of its pattern.
     Regex {
         pattern: String,
         flags: String,
@@ -44,7 +44,7 @@ pub(super) enum Expr {
 }
 
 impl Expr {
-    /// The same as it would be written at `place`.
+    /// The same expression with its names changed by `rename`, as if it were written at `place`.
     pub fn moved_to(&self, place: &Range<usize>, rename: &dyn Fn(&str) -> String) -> Expr {
         let all = |parts: &[Expr]| parts.iter().map(|part| part.moved_to(place, rename)).collect();
         match self {
@@ -98,15 +98,16 @@ pub(super) struct Definition {
     pub body: Expr,
 }
 
-/// A line of a grammar.
+/// A statement of a grammar.
 pub(super) enum Statement {
     Define(Definition),
-    /// What was imported is replaced by this.
+    /// A new definition in place of an existing one.
     Override(Definition),
-    /// What was imported gets these alternatives, too.
+    /// More alternatives for an existing definition.
     Extend(Definition),
     Ignore(Expr, Range<usize>),
-    /// One rule or terminal of a module, by which name it is known here, and where that is said.
+    /// One rule or terminal of a module, the name by which it is known here, and the place of the
+    /// import.
     Import {
         module: Module,
         name: String,
@@ -119,13 +120,13 @@ pub(super) enum Statement {
 /// A module as an import names it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Module {
-    /// Whether it is beside the module that imports it.
+    /// True if it is found beside the module that imports it.
     pub relative: bool,
     /// Its names, joined by dots.
     pub path: String,
 }
 
-/// Whether a name is that of a terminal.
+/// True if the name is that of a terminal.
 pub(super) fn is_terminal(name: &str) -> bool {
     name.trim_start_matches('_').starts_with(|c: char| c.is_ascii_uppercase())
 }
@@ -427,7 +428,7 @@ impl Parser<'_> {
                 None => break,
             }
         }
-        // What the alternative is called in a tree says nothing about texts.
+        // The name of an alternative shapes the tree and has no effect on texts.
         if self.tokens.take(Token::Arrow)
             && !self.tokens.take(Token::Rule)
             && !self.tokens.take(Token::Terminal)
@@ -503,7 +504,7 @@ impl Parser<'_> {
         Ok(Some(expr))
     }
 
-    /// `"a".."z"`, from behind the dots on.
+    /// The range `"a".."z"`, from the end of its dots on.
     fn range(&mut self, first: &str, first_span: Range<usize>) -> Result<Expr, Failure> {
         const HELP: &str = "a range is written `\"a\"..\"z\"`";
         let (last, last_span) = (self.tokens.slice(), self.tokens.span());
@@ -546,7 +547,7 @@ impl Parser<'_> {
         Ok(expr)
     }
 
-    /// What is behind `~`.
+    /// The counts after `~`.
     fn counts(&mut self, start: usize) -> Result<(u32, u32), Failure> {
         let min = self.count()?;
         let end = self.tokens.span();
@@ -600,7 +601,8 @@ fn text(slice: &str, span: Range<usize>) -> Result<String, Failure> {
                 number.and_then(|n| u32::from_str_radix(n, 16).ok()).and_then(char::from_u32)
             }
             '\\' | '"' => Some(escape),
-            // Letters may get a meaning, as in Python; before anything else a backslash is one.
+            // An escaped letter or digit may get a meaning, as in Python. Before any other
+            // character the backslash stands for itself.
             letter if letter.is_ascii_alphanumeric() => None,
             other => {
                 text.push('\\');

@@ -1,10 +1,10 @@
-//! From rules to productions, as Lark writes them out.
+//! Productions from rules, as Lark writes them out.
 //!
-//! Which terminals a lexer looks for depends on the parser's states, and these on the productions.
-//! So they are made as Lark makes them: an optional part is two alternatives, a repetition a rule
-//! of its own that all equal ones share, alternatives inside of others are written out, and counts
-//! above a few are split into factors. Where that would be too many alternatives for one rule, a
-//! part gets a rule of its own.
+//! The terminals that a lexer looks for depend on the parser's states, and the states on the
+//! productions. Productions are therefore made as Lark makes them. An optional part becomes two
+//! alternatives. A repetition becomes a rule of its own, shared by all equal ones. Alternatives
+//! inside of others are written out, and larger counts are split into factors. If that gives too
+//! many alternatives for one rule, a part gets a rule of its own.
 
 use super::modules::Definitions;
 use super::parse::{is_terminal, Definition, Expr};
@@ -20,38 +20,38 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How many instances of templates a grammar may need.
+/// The number of instances of templates that a grammar may need.
 const INSTANCE_LIMIT: usize = 10_000;
-/// How long an instance may be, written out.
+/// The length that an instance may have, written out.
 const INSTANCE_LENGTH: usize = 4_000;
-/// How many different terminals a grammar may have.
+/// The number of different terminals that a grammar may have.
 const TERMINAL_LIMIT: usize = 1 << 16;
-/// How many alternatives a rule may be written out to.
+/// The number of alternatives that a rule may be written out to.
 const WAYS_LIMIT: usize = 1_000;
-/// How many symbols all productions may have.
+/// The number of symbols that all productions may have.
 const SYMBOL_LIMIT: usize = 2_000_000;
 
-/// Counts below this are written out.
+/// The count below which repetitions are written out.
 const WRITTEN_OUT: u32 = 50;
 /// The largest factor that counts are split into.
 const FACTOR: u32 = 5;
 
-/// Alternatives, each a sequence.
+/// Alternatives, each of them a sequence.
 type Ways = Vec<Vec<Symbol>>;
 
-/// A terminal that rules use, before all are put into order.
+/// A terminal that rules use, before all terminals are put into order.
 struct Used {
     name: String,
     pattern: Pattern,
     priority: i32,
     ignored: bool,
-    /// Whether the grammar gives it its name.
+    /// True if the grammar gives the terminal its name.
     is_named: bool,
     place: Range<usize>,
 }
 
 impl Used {
-    /// What it is called in errors.
+    /// The terminal's name in errors.
     fn shown(&self) -> String {
         let Pattern { is_text, value, flags, .. } = &self.pattern;
         match (self.is_named, is_text) {
@@ -66,15 +66,15 @@ impl Used {
 pub(super) struct Productions<'d> {
     definitions: &'d Definitions,
     terminals: Terminals<'d>,
-    /// Names of terminals by their patterns.
+    /// The names of terminals by their patterns.
     names: HashMap<Pattern, String>,
     used: Vec<Used>,
     used_by_name: HashMap<String, u32>,
-    /// Names given to terminals that had none.
+    /// The number of names made for terminals that had none.
     anonymous: usize,
     pub rules: Vec<Arc<str>>,
     by_name: HashMap<String, u32>,
-    /// Rules that repeat something, by it.
+    /// The rules made for repetitions and parts, by their contents.
     repeats: HashMap<(u32, u32, Ways, Ways), u32>,
     waiting: Vec<(u32, Expr)>,
     pub productions: Vec<Production>,
@@ -101,7 +101,7 @@ impl<'d> Productions<'d> {
         }
     }
 
-    /// Writes out all that `start` refers to, and returns its number.
+    /// Writes out every rule that `start` reaches, and returns the number of `start`.
     pub fn write(&mut self, start: &Definition) -> Result<u32, Failure> {
         let definitions = self.definitions;
         for name in &definitions.order {
@@ -133,7 +133,7 @@ impl<'d> Productions<'d> {
             let ways = self.ways(&body, 0)?;
             self.produce(rule, ways)?;
         }
-        // Rules that nothing refers to must make sense, too.
+        // Rules that nothing refers to must refer to known names, too.
         for rule in definitions.rules.values().filter(|rule| rule.parameters.is_empty()) {
             self.check_names(&rule.body)?;
         }
@@ -181,7 +181,7 @@ impl<'d> Productions<'d> {
         Ok(id)
     }
 
-    /// The terminal that a string or pattern in a rule is.
+    /// The terminal of a string or pattern that stands in a rule.
     fn unnamed(&mut self, expr: &Expr, place: &Range<usize>) -> Result<u32, Failure> {
         let pattern = self.terminals.pattern(expr, place)?;
         let name = match self.names.get(&pattern) {
@@ -230,7 +230,7 @@ impl<'d> Productions<'d> {
         expr.parts().iter().try_for_each(|part| self.check_names(part))
     }
 
-    /// The alternatives that an expression is.
+    /// The alternatives of an expression.
     fn ways(&mut self, expr: &Expr, depth: u32) -> Result<Ways, Failure> {
         // Templates may nest their arguments deeper than the text does.
         if depth > 8 * NEST_LIMIT {
@@ -321,7 +321,7 @@ impl<'d> Productions<'d> {
         Ok(vec![vec![Symbol::Rule(id)]])
     }
 
-    /// One of the first, then one of the second.
+    /// One of the first alternatives, then one of the second.
     fn product(&mut self, mut first: Ways, mut second: Ways) -> Result<Ways, Failure> {
         for ways in [&mut first, &mut second] {
             if ways.len() * 2 > WAYS_LIMIT {
@@ -335,7 +335,7 @@ impl<'d> Productions<'d> {
         Ok(distinct(joined.collect()))
     }
 
-    /// The same as a rule of its own.
+    /// The same alternatives as a rule of their own.
     fn part(&mut self, ways: Ways) -> Result<Ways, Failure> {
         self.shared((u32::MAX, 0, ways.clone(), Vec::new()), "part", |_| Ok(ways))
     }
@@ -392,7 +392,7 @@ impl<'d> Productions<'d> {
         if min == max {
             return Ok(least);
         }
-        // One more, since what comes out matches one less.
+        // The range has one count more, since `up_to` matches fewer than its factors multiply to.
         let factors = factors(max - min + 1);
         let (mut whole, mut fewer) = (body.clone(), vec![Vec::new()]);
         for (i, &(times, more)) in factors.iter().enumerate() {
@@ -404,15 +404,15 @@ impl<'d> Productions<'d> {
         self.product(least, fewer)
     }
 
-    /// `times` times `whole`, then `more` times `one`.
+    /// `whole` repeated `times` times, then `one` repeated `more` times.
     fn times(&mut self, times: u32, more: u32, whole: &Ways, one: &Ways) -> Result<Ways, Failure> {
         let way = repeat(&whole[0], times).chain(repeat(&one[0], more)).flatten().copied().collect();
         let key = (1 + times, more, whole.clone(), one.clone());
         self.shared(key, "times", |_| Ok(vec![way]))
     }
 
-    /// Fewer than `times` times `whole` and `more` times `one`, where `fewer` are fewer than
-    /// `whole`.
+    /// Fewer parts than `times` times `whole` and `more` times `one`, given that `fewer` has fewer
+    /// parts than `whole`.
     fn up_to(
         &mut self,
         times: u32,
@@ -434,8 +434,8 @@ impl<'d> Productions<'d> {
         self.shared(key, "up_to", |_| Ok(distinct(ways)))
     }
 
-    /// The terminals in the order in which a lexer tries them, and the numbers that they have got
-    /// in it.
+    /// The terminals in the order in which a lexer tries them, and the place of each used terminal
+    /// in that order.
     pub fn lexemes(&self, pool: &mut ExprPool) -> Result<(Vec<Lexeme>, Vec<u32>), Failure> {
         let mut made = Vec::with_capacity(self.used.len());
         for used in &self.used {
@@ -501,7 +501,7 @@ impl<'d> Productions<'d> {
         keywords
     }
 
-    /// The place where a terminal was first met, by what it is called in errors.
+    /// The place where a terminal was first met, by its name in errors.
     pub fn place(&self, name: &str) -> Range<usize> {
         self.used.iter().find(|used| used.shown() == name).map_or(0..0, |used| used.place.clone())
     }
@@ -517,7 +517,8 @@ fn distinct(mut ways: Ways) -> Ways {
     ways
 }
 
-/// `n` as factors and what is added to each product: `n = n · times + more`, from 1 on.
+/// The factors of `n`. Each pair `(times, more)` turns the number so far, at first 1, into
+/// `number · times + more`.
 fn factors(n: u32) -> Vec<(u32, u32)> {
     if n <= FACTOR {
         return vec![(n, 0)];
@@ -528,7 +529,7 @@ fn factors(n: u32) -> Vec<(u32, u32)> {
     factors
 }
 
-/// Names that Lark gives to signs, which matter where two terminals differ in nothing else.
+/// The names that Lark gives to signs. They matter where two terminals differ in nothing else.
 const SIGNS: &[(&str, &str)] = &[
     (".", "DOT"),
     (",", "COMMA"),
@@ -561,7 +562,7 @@ fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> Failure {
     (span.clone(), Problem::syntax(what, help))
 }
 
-/// The body of a template with its arguments in place.
+/// The body of a template, with its arguments in place.
 fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
     let all = |parts: &[Expr]| parts.iter().map(|part| substituted(part, arguments)).collect();
     match expr {
@@ -570,7 +571,7 @@ fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
             None => expr.clone(),
         },
         Expr::Instance { name, arguments: given, span } => {
-            // A parameter may be the template itself.
+            // A parameter may stand for the template's name.
             let name = match arguments.get(name.as_str()) {
                 Some(Expr::Name(other, _)) => other,
                 _ => name,
@@ -586,7 +587,7 @@ fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
     }
 }
 
-/// What identifies an expression, as one would write it.
+/// The key that identifies an expression: its text as one would write it.
 fn key(expr: &Expr) -> String {
     let all = |parts: &[Expr], by: &str| parts.iter().map(key).collect::<Vec<_>>().join(by);
     match expr {

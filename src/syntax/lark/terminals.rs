@@ -1,10 +1,10 @@
-//! Terminals: strings, regular expressions, and what is combined of them, as Lark makes patterns of
-//! them.
+//! Terminals: strings, regular expressions and combinations of them, as patterns like those that
+//! Lark makes.
 //!
-//! Lark writes the pattern of a terminal down as one regular expression of Python's, and puts
-//! terminals into the order in which a lexer tries them by what that text looks like: higher
-//! priorities first, then wider ones, then longer texts, then by name. Both are done here in the
-//! same way, since the order decides what a lexer finds.
+//! Lark writes the pattern of a terminal as one regular expression of Python. It tries terminals in
+//! an order that depends on that text: higher priorities first, then wider patterns, then longer
+//! texts, then by name. Both are done here in the same way, since the order decides which terminals
+//! a lexer finds.
 
 use super::parse::{is_terminal, Expr};
 use super::pattern::Re;
@@ -17,9 +17,9 @@ use std::ops::Range;
 #[derive(PartialEq, Debug)]
 pub(super) struct Common {
     name: &'static str,
-    /// What it matches.
+    /// The pattern that it matches.
     pattern: &'static str,
-    /// The length of the pattern that Lark has for it.
+    /// The length of Lark's own pattern for it.
     length: usize,
 }
 
@@ -69,12 +69,12 @@ pub(super) struct Terminal {
     pub source: Source,
 }
 
-/// What a terminal is made of.
+/// The origin of a terminal's pattern.
 #[derive(Clone)]
 pub(super) enum Source {
     Written(Expr),
     Common(&'static Common),
-    /// Said to be there, but by nobody.
+    /// Declared without a pattern.
     Declared,
 }
 
@@ -97,13 +97,14 @@ pub(super) fn common(name: &str, span: &Range<usize>) -> Result<Source, Failure>
 /// A terminal's pattern.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Pattern {
-    /// Whether it is a string and not a regular expression.
+    /// True if it is a string and not a regular expression.
     pub is_text: bool,
     /// The string, or the expression.
     pub value: String,
-    /// Flags, in order.
+    /// The flags, in order.
     pub flags: String,
-    /// How many characters more or less Lark's text for the value has.
+    /// The number of characters that Lark's text for the value is longer; negative if it is
+    /// shorter.
     longer: isize,
 }
 
@@ -112,7 +113,7 @@ impl Pattern {
         Pattern { is_text: false, value, flags: flags.to_owned(), longer }
     }
 
-    /// The length of the value, as Lark has it.
+    /// The length of Lark's text for the value.
     pub fn length(&self) -> isize {
         self.value.chars().count() as isize + self.longer
     }
@@ -123,7 +124,7 @@ impl Pattern {
         self.flags.chars().fold(value, |value, flag| format!("(?{flag}:{value})"))
     }
 
-    /// The tree.
+    /// The tree of the pattern.
     pub fn tree(&self) -> Result<Re, Problem> {
         if self.is_text && self.flags.is_empty() {
             return Ok(Re::Text(self.value.clone()));
@@ -144,7 +145,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A regular expression with the escapes resolved that Lark resolves before Python reads it.
+/// The regular expression after Lark has resolved its escapes and before Python reads it.
 fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, Failure> {
     let mut text = String::with_capacity(pattern.len());
     let mut characters = pattern.chars();
@@ -184,14 +185,14 @@ fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// All terminals with a name, and their patterns as far as these are known.
+/// All terminals with a name, and those of their patterns that are known.
 pub(super) struct Terminals<'p> {
     pub by_name: &'p HashMap<String, Terminal>,
     known: HashMap<String, Pattern>,
     depth: u32,
 }
 
-/// How long a terminal's pattern may be, with all that it refers to written out.
+/// The length that a terminal's pattern may have, with all that it refers to written out.
 const LENGTH_LIMIT: usize = 1 << 18;
 
 impl<'p> Terminals<'p> {
@@ -208,7 +209,7 @@ impl<'p> Terminals<'p> {
             let similar = similar(name, self.by_name.keys().map(String::as_str));
             return Err((span.clone(), Problem::UndefinedRule { name: name.to_owned(), similar }));
         };
-        // Terminals that refer to themselves get here, too.
+        // A terminal that refers to itself ends here, too.
         self.depth += 1;
         if self.depth > NEST_LIMIT {
             let kind = Problem::unsupported(
@@ -233,7 +234,7 @@ impl<'p> Terminals<'p> {
         Ok(pattern)
     }
 
-    /// The pattern of what a terminal is made of.
+    /// The pattern of a terminal's expression.
     pub fn pattern(&mut self, expr: &Expr, span: &Range<usize>) -> Result<Pattern, Failure> {
         let pattern = match expr {
             Expr::Text { text, any_case } => {

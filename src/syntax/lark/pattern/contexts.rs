@@ -1,36 +1,37 @@
-//! What a pattern that looks behind has to remember of the text before a place.
+//! Contexts: the memory that a pattern with lookbehind needs of the text before a place.
 //!
-//! Python's lookbehind has a fixed length, so each is a few sequences of classes, and how far each
-//! of them has matched is a bit per character (the shift-and automaton of R. Baeza-Yates and G.
-//! Gonnet, 1992). The contexts are the states of all these together, with the beginning of the text
-//! as one of its own.
+//! Python's lookbehind has a fixed length, so each one is a few sequences of classes. One bit per
+//! class records how far a sequence has matched (the shift-and automaton of R. Baeza-Yates and G.
+//! Gonnet, 1992). The contexts are the states of all these automata together, with the beginning of
+//! the text as a state of its own.
 
 use super::read::word;
 use super::{Ranges, Re};
 use crate::syntax::diagnostic::Problem;
 use crate::syntax::rules::{normalised, LAST};
 
-/// How many contexts a pattern may have.
+/// The number of contexts that a pattern may have.
 const LIMIT: usize = 48;
-/// How many sequences lookbehind may be written out to.
+/// The number of sequences that a lookbehind may be written out to.
 const SEQUENCES: usize = 64;
 
 /// Classes of characters, one after the other.
 type Sequence = Vec<Ranges>;
 
-/// A question about what precedes.
+/// A question about the text before a place.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Behind {
-    /// Nothing does.
+    /// The text before is empty.
     Start,
-    /// One of these does, up to here.
+    /// The text before ends with one of these sequences.
     Ends(Vec<Sequence>),
 }
 
 #[derive(Clone, PartialEq)]
 struct Context {
     at_start: bool,
-    /// Per sequence: bit `i` is set where its first `i + 1` classes have just matched.
+    /// The progress of each sequence: bit `i` is set if its first `i + 1` classes have just
+    /// matched.
     matched: Vec<u64>,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Contexts {
     questions: Vec<Behind>,
     sequences: Vec<Sequence>,
     contexts: Vec<Context>,
-    /// By which characters each context leads to which.
+    /// The characters by which each context leads to others.
     pub edges: Vec<Vec<(Ranges, usize)>>,
 }
 
@@ -69,7 +70,7 @@ impl Contexts {
         self.contexts.len()
     }
 
-    /// What names these contexts.
+    /// The text that identifies these contexts.
     pub fn key(&self) -> String {
         format!("{:?}", self.questions)
     }
@@ -122,7 +123,8 @@ impl Contexts {
         Ok(())
     }
 
-    /// All characters, by what the sequences' classes say of them, each with one of them.
+    /// All characters, grouped by the classes that they are in. Each group comes with one of its
+    /// characters.
     fn atoms(&self) -> Vec<(Ranges, u32)> {
         let classes: Vec<&Ranges> = self.sequences.iter().flatten().collect();
         let mut cuts: Vec<u32> = vec![0];
@@ -142,7 +144,7 @@ impl Contexts {
         atoms.into_iter().map(|(_, ranges, one)| (ranges, one)).collect()
     }
 
-    /// Whether the question is answered by yes in a context.
+    /// True if the answer to the question is yes in a context.
     pub fn holds(&self, context: usize, question: &Behind) -> bool {
         let context = &self.contexts[context];
         match question {
@@ -156,7 +158,8 @@ impl Contexts {
     }
 }
 
-/// What an assertion asks about what precedes.
+/// The questions that an assertion asks about the text before it; `None` if `re` is no such
+/// assertion.
 pub(super) fn questions(re: &Re) -> Result<Option<Vec<Behind>>, Problem> {
     Ok(Some(match re {
         Re::Start { lines: false } => vec![Behind::Start],
@@ -167,7 +170,7 @@ pub(super) fn questions(re: &Re) -> Result<Option<Vec<Behind>>, Problem> {
     }))
 }
 
-/// The sequences of classes that `re` is.
+/// The sequences of classes that `re` stands for.
 fn sequences(re: &Re) -> Result<Vec<Sequence>, Problem> {
     let found = match re {
         Re::Empty => vec![Vec::new()],
@@ -211,7 +214,7 @@ fn contains(ranges: &Ranges, one: u32) -> bool {
     ranges.get(at).is_some_and(|r| r.0 <= one)
 }
 
-/// What is in both.
+/// The characters in both.
 pub(super) fn common(a: &Ranges, b: &Ranges) -> Ranges {
     let mut both = Vec::new();
     for &(from, to) in a {

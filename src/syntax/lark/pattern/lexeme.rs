@@ -1,10 +1,10 @@
-//! From a pattern to its marked texts and its domain: see [`pattern`](super).
+//! Marked texts and domains of patterns, which [`pattern`](super) defines.
 //!
-//! Every function takes a part of a pattern and what may follow it, one language per context
-//! ([`contexts`](super::contexts)). A repetition of one character is written down as such; where
-//! its end is a choice, the language of what follows is cut down to where the matcher would not go
-//! on. A repetition of anything else is an equation. Counted ones are unrolled, at most
-//! [`WORK_LIMIT`] steps in all.
+//! Every function takes a part of a pattern and the languages that may follow it, one per context
+//! ([`contexts`](super::contexts)). A repetition of one character is written as such. If its end is
+//! a choice, the language after it is restricted to texts where the matcher would not go on. A
+//! repetition of anything else is an equation, and a counted one is unrolled. All of it takes at
+//! most [`WORK_LIMIT`] steps.
 
 use super::contexts::{common, questions, Contexts};
 use super::read::word;
@@ -16,10 +16,10 @@ use crate::grammar::MARK;
 use crate::syntax::diagnostic::Problem;
 use smallvec::{smallvec, SmallVec};
 
-/// How many steps a pattern may take.
+/// The number of steps that a pattern may take.
 const WORK_LIMIT: usize = 20_000;
 
-/// Up to so many states a terminal is looked at for states that are equal.
+/// The number of states up to which a terminal is replaced by its smallest automaton.
 const STATE_LIMIT: usize = 400;
 
 /// One language per context.
@@ -28,7 +28,7 @@ type Row = SmallVec<[LangId; 1]>;
 /// A terminal of a lexer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) struct Compiled {
-    /// The marked texts: a match, the mark, and what lets it end there.
+    /// The marked texts: a match, the mark, and any text that lets the match end there.
     pub marked: LangId,
     /// The texts that begin with a match, wherever marks stand in them.
     pub domain: LangId,
@@ -58,7 +58,7 @@ pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled
     if let Some(compiled) = re.is_plain().then(|| ordered::compile(pool, re)).flatten() {
         return Ok(compiled);
     }
-    // Counting makes many states that are simple.
+    // Counts give many states, but simple ones.
     match re.is_plain() && !has_equations {
         true => Ok(Compiled { marked: marked[0], domain: domain[0] }),
         false => {
@@ -80,7 +80,8 @@ struct Scope<'p> {
     /// Any number of marks.
     marks: LangId,
     work: usize,
-    /// How many equations are not yet solved: nothing can be asked of languages then.
+    /// The number of equations that are not yet solved. Nothing can be asked of languages while
+    /// there are any.
     open: usize,
     has_equations: bool,
 }
@@ -99,7 +100,7 @@ impl Scope<'_> {
         }
     }
 
-    /// `re` and then what is marked, where `domain` is that without its mark.
+    /// The marked texts of `re` followed by `after`, where `domain` is `after` without its mark.
     fn marked(&mut self, re: &Re, after: &Row, domain: &Row) -> Result<Row, Problem> {
         self.spend()?;
         match re {
@@ -158,7 +159,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Up to `left` times `body`, then `after`.
+    /// The texts of up to `left` times `body`, then `after`.
     fn domain_optional(&mut self, body: &Re, left: u32, after: &Row) -> Result<Row, Problem> {
         if left == 0 || after.iter().all(|&l| l == LangId::ALL) {
             return Ok(after.clone());
@@ -190,7 +191,7 @@ impl Scope<'_> {
         for (i, part) in parts.iter().enumerate() {
             let mut row = self.marked(part, after, domain)?;
             for (other, rival) in &before {
-                // Of two texts one may begin with the other, and then that is all there is to ask.
+                // Two texts are rivals only if one begins with the other.
                 if let (Re::Text(a), Re::Text(b)) = (part, &parts[*other]) {
                     if !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()) {
                         continue;
@@ -243,7 +244,8 @@ impl Scope<'_> {
         Ok(row)
     }
 
-    /// Up to `left` times one text or character, if that can be written down.
+    /// The marked texts of up to `left` times one text or character; `None` if they cannot be
+    /// written down directly.
     fn simple_optional(
         &mut self,
         body: &Re,
@@ -290,7 +292,8 @@ impl Scope<'_> {
         Ok(Some(self.pool.union(&[fewer, full])))
     }
 
-    /// Up to `left` times `body`, as many as lead to a match; or, if `lazy`, as few.
+    /// The marked texts of up to `left` times `body`: as many as lead to a match, or as few if
+    /// `lazy`.
     fn marked_optional(
         &mut self,
         body: &Re,
@@ -316,7 +319,7 @@ impl Scope<'_> {
         })
     }
 
-    /// One more time `body` and then the rounds `left`, or `after`.
+    /// The marked texts of `body` once more and then the rounds `left`, or of `after`.
     fn round(
         &mut self,
         body: &Re,
@@ -341,7 +344,7 @@ impl Scope<'_> {
         after.iter().chain(domain).fold(f, |f, &l| f.part(self.pool.fingerprint(l))).finish()
     }
 
-    /// The row that equals what `definition` makes of it, which may also be nothing but `after`.
+    /// The row that equals what `definition` makes of it. It is nullable exactly where `after` is.
     fn equation(
         &mut self,
         key: u128,
@@ -393,7 +396,7 @@ impl Scope<'_> {
             .collect()
     }
 
-    /// Whether the two surely have no text in common.
+    /// True if the two surely have no text in common.
     fn are_apart(&mut self, a: LangId, b: LangId) -> bool {
         if a == LangId::NEVER || b == LangId::NEVER {
             return true;
@@ -405,7 +408,8 @@ impl Scope<'_> {
         self.pool.is_never(both)
     }
 
-    /// A character of `ranges`; with any marks before it if `loose`.
+    /// The texts that begin with a character of `ranges` and go on as `after` says. If `loose`, any
+    /// marks may stand before the character.
     fn class(&mut self, ranges: &Ranges, after: &Row, loose: bool) -> Row {
         (0..self.contexts.len())
             .map(|context| {
@@ -433,7 +437,7 @@ impl Scope<'_> {
             .fold(after.clone(), |after, &c| self.class(&vec![(u32::from(c), u32::from(c))], &after, loose))
     }
 
-    /// The language of a part that asks for nothing around it.
+    /// The language of a part that does not depend on the text around it.
     fn plain(&mut self, re: &Re, loose: bool) -> LangId {
         match re {
             Re::Class(ranges) => {
@@ -469,7 +473,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Of `after`, what an assertion lets through.
+    /// The texts of `after` that an assertion lets through.
     fn asserted(&mut self, re: &Re, after: &Row) -> Result<Row, Problem> {
         let count = self.contexts.len();
         let all: Row = smallvec![LangId::ALL; count];
@@ -485,7 +489,8 @@ impl Scope<'_> {
             Re::Boundary { .. } => {
                 let ahead = self.class(&word(), &all, true);
                 let behind = self.behind(re)?;
-                // A boundary: one of the two is a word's character and the other is not.
+                // At a boundary, one of the two neighbours is a word's character and the other is
+                // not.
                 let mut row = Row::new();
                 for (ahead, behind) in ahead.into_iter().zip(behind) {
                     row.push(if behind { self.pool.not(ahead) } else { ahead });
@@ -508,7 +513,7 @@ impl Scope<'_> {
             .collect())
     }
 
-    /// Per context, whether what `re` asks about what precedes holds.
+    /// Tells of each context if the condition of `re` on the text before holds.
     fn behind(&self, re: &Re) -> Result<Vec<bool>, Problem> {
         let questions = questions(re)?.unwrap_or_default();
         Ok((0..self.contexts.len()).map(|c| questions.iter().any(|q| self.contexts.holds(c, q))).collect())

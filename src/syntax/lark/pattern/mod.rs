@@ -1,24 +1,24 @@
-//! Terminals as Python's `re` finds them in a text.
+//! Terminals, as Python's `re` finds them in a text.
 //!
-//! A lexer in front of a parser asks a regular expression where a match ends that begins here, and
-//! the answer depends on what follows: `/x+/` ends before the first character that is no `x`,
-//! `/x(?!y)/` only ends before something else than `y`, and of the alternatives of `/a|ab/` the
-//! first wins that leads to a match.
+//! A lexer asks a regular expression where the match that begins here ends. The answer depends on
+//! the text after it: `/x+/` ends before the first character that is no `x`, and `/x(?!y)/` ends
+//! only before something else than `y`. Among the alternatives of `/a|ab/` the first that leads to
+//! a match wins.
 //!
 //! # The idea
 //!
 //! A terminal is a language of *marked texts*: a match, the byte [`MARK`], and any text that lets
-//! the match end there. UTF-8 has no such byte. What follows a lexeme is then a part of its
-//! language like any other, and a lexer's choices are intersections: `/x+/` is `x+ MARK ¬(x…)`. The
-//! *domain* of a terminal are the texts that begin with a match, wherever marks stand in them; a
-//! terminal wins at a place where the text is in the domain of none that comes before it.
+//! the match end there. UTF-8 never contains that byte. The text after a lexeme is then a part of
+//! its language like any other, and a lexer's choices are intersections: `/x+/` is `x+ MARK ¬(x…)`.
+//! The *domain* of a terminal is the set of texts that begin with a match, with marks anywhere in
+//! them. A terminal wins at a place if the text is in the domain of no terminal before it.
 //!
-//! Both are built from the pattern's end to its beginning, given what may follow ([`lexeme`]). Of
-//! two ways to go on the one that the matcher tries second counts where the first leads to no
-//! match: an intersection with the complement of the first one's domain.
+//! Both languages are built from the pattern's end to its beginning, given the text that may follow
+//! ([`lexeme`]). If a matcher can go on in two ways, the second counts only where the first leads
+//! to no match. So it is intersected with the complement of the first one's domain.
 //!
-//! Source: the semantics of backtracking matchers as A. Frisch and L. Cardelli, *Greedy regular
-//! expression matching* (2004), give it; lookahead as intersection with the rest as in
+//! Source: the semantics of backtracking matchers by A. Frisch and L. Cardelli, *Greedy regular
+//! expression matching* (2004); lookahead as intersection with the rest, as in
 //! [`regex`](crate::automata::regex).
 
 mod contexts;
@@ -28,7 +28,7 @@ mod read;
 
 use crate::syntax::diagnostic::Problem;
 
-/// Code points from and to, sorted and disjoint.
+/// Ranges of code points, sorted and disjoint.
 type Ranges = Vec<(u32, u32)>;
 
 /// A regular expression of Python.
@@ -46,7 +46,8 @@ pub(super) enum Re {
         max: u32,
         lazy: bool,
     },
-    /// `body` matches from here on, or up to here; or does not.
+    /// An assertion that `body` matches from here on, or up to here if `behind`; or that it does
+    /// not, if `forbids`.
     Look {
         behind: bool,
         forbids: bool,
@@ -56,13 +57,13 @@ pub(super) enum Re {
     Start {
         lines: bool,
     },
-    /// The end of the text, but for a line feed, or that of a line.
+    /// The end of the text, perhaps before a last line feed; or that of a line.
     End {
         lines: bool,
     },
     /// The end of the text.
     TextEnd,
-    /// The beginning or end of a word; or neither.
+    /// The beginning or end of a word; or any other place, if `forbids`.
     Boundary {
         forbids: bool,
     },
@@ -86,7 +87,7 @@ impl Re {
         }
     }
 
-    /// How many characters it matches at least and at most, as Python counts them.
+    /// The smallest and largest number of characters that it matches, as Python counts them.
     pub fn width(&self) -> (u64, u64) {
         let times = |n: u64, count: u32| match count {
             crate::automata::UNBOUNDED => {
@@ -132,7 +133,7 @@ impl Re {
         }
     }
 
-    /// Whether nothing in it asks for what precedes or follows.
+    /// True if no part of it depends on the text before or after the match.
     fn is_plain(&self) -> bool {
         match self {
             Re::Look { .. } | Re::Start { .. } | Re::End { .. } | Re::TextEnd | Re::Boundary { .. } => false,
@@ -140,7 +141,7 @@ impl Re {
         }
     }
 
-    /// Whether a matcher has nothing to choose in it.
+    /// True if a matcher has nothing to choose in it.
     fn is_simple(&self) -> bool {
         match self {
             Re::Empty | Re::Class(_) | Re::Text(_) => true,
@@ -150,7 +151,7 @@ impl Re {
         }
     }
 
-    /// Its matches that are not empty, if there are any.
+    /// The pattern of its matches that are not empty, if there are any.
     fn filled(&self) -> Option<Re> {
         if self.width().0 > 0 {
             return Some(self.clone());
@@ -158,8 +159,8 @@ impl Re {
         match self {
             Re::Seq(parts) => {
                 let mut ways = Vec::new();
-                // What asks for its surroundings goes on to do so where a part before the first
-                // filled one is empty.
+                // An assertion stays in front where the parts before the first filled one are
+                // empty.
                 let mut asked: Vec<Re> = Vec::new();
                 for (i, part) in parts.iter().enumerate() {
                     if let Some(filled) = part.filled() {

@@ -1,9 +1,9 @@
-//! Patterns that have much to choose, as automata of ordered lists.
+//! Patterns with many choices, as automata whose states are ordered lists.
 //!
-//! A backtracking matcher tries one way after the other. All of them at once are a list of places
-//! in the pattern, the first one first; a match takes the place of all behind it, and whatever is
-//! before it may still win. Lists are the states of an automaton, of which most patterns have few.
-//! Behind a mark only those places count that would have won: none may lead to a match.
+//! A backtracking matcher tries one way after the other. All ways at once are a list of places in
+//! the pattern, the first way first. A match replaces all places after it, and any place before it
+//! may still win. Lists are the states of an automaton, and most patterns have few of them. After a
+//! mark only the places that would have won count, and none of them may lead to a match.
 //!
 //! Source: K. Thompson (1968) and R. Pike for lists of places; R. Cox, *Regular expression
 //! matching: the virtual machine approach* (2009), for their order.
@@ -15,9 +15,9 @@ use crate::grammar::lexed::{smallest, DEAD};
 use crate::grammar::MARK;
 use hashbrown::HashMap;
 
-/// How many instructions a pattern may have.
+/// The number of instructions that a pattern may have.
 const PROGRAM_LIMIT: usize = 2_000;
-/// How many lists.
+/// The number of states that its automaton may have.
 const STATE_LIMIT: usize = 2_000;
 
 /// One step of a matcher.
@@ -30,23 +30,23 @@ enum Step {
     Match,
 }
 
-/// A place, and what is left of the character that is being read there.
+/// A place, and the rest of the character that is being read there.
 type Place = (usize, LangId);
 
-/// A state: what is read, or what is asked of the rest.
+/// A state: the list being read, or the condition on the rest of the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum State {
     Dead,
     All,
-    /// Before the mark; `true` where a match ends here, behind all of these.
+    /// A place before the mark; `true` if a match ends here, after all of these places.
     Reading(Vec<Place>, bool),
-    /// Behind it: none of these may lead to a match.
+    /// A place after the mark, where none of these may lead to a match.
     Forbidding(Vec<Place>),
-    /// Any of these must lead to one.
+    /// A place where any of these must lead to a match.
     Demanding(Vec<Place>),
 }
 
-/// The lexeme of a pattern that asks for nothing around it, if it is small enough.
+/// The lexeme of a pattern that does not depend on the text around it; `None` if it is too large.
 pub(super) fn compile(pool: &mut ExprPool, re: &Re) -> Option<Compiled> {
     let mut program = Program { pool, steps: Vec::new() };
     program.write(re)?;
@@ -130,7 +130,7 @@ impl Program<'_> {
         Some(())
     }
 
-    /// Adds the places that `at` leads to, in order; `true` where that is a match, behind which
+    /// Adds the places that `at` leads to, in order. It gives `true` at a match, after which
     /// nothing counts.
     fn follow(&self, at: usize, places: &mut Vec<Place>) -> bool {
         let mut work = vec![at];
@@ -152,7 +152,7 @@ impl Program<'_> {
         false
     }
 
-    /// The places after `byte`, in order, and whether a match ends behind them.
+    /// The places after `byte`, in order; and `true` if a match ends after them.
     fn read(&mut self, places: &[Place], byte: u8) -> (Vec<Place>, bool) {
         let mut next = Vec::new();
         for &(at, left) in places {

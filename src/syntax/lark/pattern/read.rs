@@ -1,8 +1,9 @@
-//! Python's regular expressions: from their text to a tree.
+//! The reader of Python's regular expressions, from their text to a tree.
 //!
-//! Read is the syntax of Python's module `re` but for what is not regular or hardly used:
-//! references to groups, conditions on groups, named characters, possessive quantifiers and atomic
-//! groups. Classes are Python's: `\w` is letters, digits and the underscore of all scripts.
+//! It reads the syntax of Python's module `re` except for parts that are not regular or hardly
+//! used: references to groups, conditions on groups, named characters, possessive quantifiers and
+//! atomic groups. Classes are Python's: `\w` stands for the letters and digits of all scripts and
+//! the underscore.
 //!
 //! Source: the documentation of Python 3.11, module `re`.
 
@@ -165,7 +166,7 @@ impl Reader {
         Ok(Re::Repeat { body: Box::new(atom), min, max, lazy })
     }
 
-    /// `{2,3}`; without a number in it, it is text.
+    /// The counts of `{2,3}`. Braces without a number in them are text.
     fn counts(&mut self) -> Result<Option<(u32, u32)>, Problem> {
         let start = self.at;
         self.at += 1;
@@ -266,7 +267,7 @@ impl Reader {
                 );
             } else if let Some(all) = self.inline_flags()? {
                 if all {
-                    // For the rest of the pattern.
+                    // Flags without a group hold for the rest of the pattern.
                     self.depth -= 1;
                     return Ok(Re::Empty);
                 }
@@ -284,7 +285,8 @@ impl Reader {
         self.flags = outside;
         self.depth -= 1;
         match self.take(")") {
-            // So that texts do not melt into their neighbours before a quantifier has been seen.
+            // A sequence keeps the text whole, so that a quantifier after the group repeats all of
+            // it.
             true => Ok(match body {
                 Re::Text(text) if text.chars().count() > 1 => Re::Seq(vec![Re::Text(text)]),
                 body => body,
@@ -296,7 +298,7 @@ impl Reader {
         }
     }
 
-    /// The flags at the beginning of a group; `true` where they are all of it.
+    /// Reads the flags at the beginning of a group; `true` if the group ends with them.
     fn inline_flags(&mut self) -> Result<Option<bool>, Problem> {
         let mut on = true;
         while let Some(c) = self.peek() {
@@ -465,7 +467,7 @@ pub(super) fn word() -> Ranges {
     KNOWN.get_or_init(|| ranges_of(WORD)).clone()
 }
 
-/// The ranges of a class of the crate `regex`.
+/// The ranges of a class in the syntax of the crate `regex`.
 fn ranges_of(class: &str) -> Ranges {
     match regex_syntax::parse(class).map(|hir| hir.kind().clone()) {
         Ok(HirKind::Class(Class::Unicode(class))) => ranges(&class),
