@@ -1,24 +1,29 @@
-//! How many values a term has, no more than so many or no fewer, and what arrays of distinct items conclude from it.
+//! Counts of a term's values, exact up to a limit or as a lower bound, for arrays of distinct
+//! items.
 //!
-//! An array that can have no more items than there are values must not promise more. Items that have to come must be left
-//! a value each, by those before them: that they can be is a marriage problem, and Hall's theorem (1935) solves it by
-//! counting. And where there surely are more values than items so far there is a next item, and which values it may have
-//! need not be found out before it begins.
+//! An array of distinct items depends on such counts in three ways:
+//!
+//! - The array cannot have more items than its items have values.
+//! - Each required item that is still to come must be left a value. Giving every item a value is a
+//!   bipartite matching, and Hall's marriage theorem (1935) tells from counts whether one exists.
+//!   For example, `{"items": {"enum": [1, 2]}, "minItems": 3, "uniqueItems": true}` has no array.
+//! - If a term surely has more values than the array has items so far, a next item exists. Its
+//!   exact set of values can then be computed later, when the item begins.
 
 use super::shape::{ArrayShape, Eval, ObjectShape};
 use super::term::{Failure, TermId};
 use super::text::Count;
 use crate::automata::UNBOUNDED;
 
-/// Strings and numbers are counted up to here.
+/// The limit up to which strings and numbers are counted.
 const COUNTED: usize = 64;
-/// How many terms are looked at to count all values, and to find many.
+/// The number of terms that may be looked at for an exact count and for a lower bound.
 const COUNT_LOOKS: u32 = 4096;
 const LEAST_LOOKS: u32 = 64;
-/// How deep these may be nested in each other.
+/// The greatest nesting of these looks in each other.
 const MAX_DEPTH: u32 = 32;
 
-/// What is left to look at.
+/// A budget of terms that may still be looked at, and of levels to descend.
 #[derive(Clone, Copy)]
 struct Looks {
     left: u32,
@@ -30,7 +35,7 @@ impl Looks {
         Looks { left, depth: MAX_DEPTH }
     }
 
-    /// Looks inside, if that is not too much.
+    /// Runs `look` one level deeper; `None` if the budget is used up.
     fn inside<T>(&mut self, look: impl FnOnce(&mut Self) -> T) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
         self.depth = self.depth.checked_sub(1)?;
@@ -40,26 +45,26 @@ impl Looks {
     }
 }
 
-/// Values that are in the same sets.
+/// A class of values that belong to exactly the same sets.
 struct Class {
     values: TermId,
     count: usize,
     within: Vec<usize>,
 }
 
-/// Which values are for which items: so many of each class for each set of items.
+/// An assignment of values to items: how many values of each class go to each set of items.
 struct Matching<'c> {
     classes: &'c [Class],
-    /// By set: how many items have no value yet.
+    /// The number of items without a value, by set.
     open: Vec<usize>,
-    /// By class and set.
+    /// The number of values given, by class and set.
     given: Vec<Vec<usize>>,
-    /// By class: how many values are left.
+    /// The number of values left, by class.
     left: Vec<usize>,
 }
 
 impl<'c> Matching<'c> {
-    /// As many items as possible with a value each.
+    /// Gives a value to as many items as possible.
     fn of(sets: &[(TermId, usize)], classes: &'c [Class]) -> Self {
         let mut matching = Matching {
             classes,
@@ -73,10 +78,12 @@ impl<'c> Matching<'c> {
         matching
     }
 
-    /// Gives one more item of `set` a value: one that is left, or one of an item that gets another
-    /// in turn. Breadth first.
+    /// Gives one more item of `set` a value and reports whether that was possible.
+    ///
+    /// The value is a free one, or one taken from an item that gets another value in turn. The
+    /// search for such a chain is breadth first.
     fn augment(&mut self, set: usize) -> bool {
-        // The set by which a class was come to, and the class by which a set was.
+        // For each class, the set that the search reached it from; for each set, the class.
         let mut by_set: Vec<Option<usize>> = vec![None; self.classes.len()];
         let mut by_class: Vec<Option<usize>> = vec![None; self.open.len()];
         let mut queue = std::collections::VecDeque::from([set]);
@@ -103,7 +110,7 @@ impl<'c> Matching<'c> {
         false
     }
 
-    /// Moves values along the way that was found, from its end to its start.
+    /// Moves values along the chain that was found, from its end to its start.
     fn shift(&mut self, end: usize, by_set: &[Option<usize>], by_class: &[Option<usize>]) {
         let mut class = end;
         while let Some(set) = by_set[class] {
@@ -114,7 +121,7 @@ impl<'c> Matching<'c> {
         }
     }
 
-    /// The classes of which no value may go; `None` where not all items have one.
+    /// The classes whose values are all needed by the items; `None` if some item has no value.
     fn reserved(&self) -> Option<Vec<usize>> {
         if self.open.iter().any(|&open| open > 0) {
             return None;
@@ -137,7 +144,7 @@ impl<'c> Matching<'c> {
 }
 
 impl Eval<'_> {
-    /// How many values a term has, if obviously no more than `limit`.
+    /// The number of a term's values, if a cheap test finds it and it is at most `limit`.
     pub fn count_values(&mut self, id: TermId, limit: usize) -> Result<Option<u32>, Failure> {
         self.count(id, limit, &mut Looks::new(COUNT_LOOKS))
     }
@@ -154,7 +161,7 @@ impl Eval<'_> {
         let Some(strings) = strings.exactly() else { return Ok(None) };
         total += numbers + strings;
         for array in &shape.arrays {
-            // Only arrays of fixed values, as `enum` has them.
+            // Only arrays of fixed length are counted, such as those that `enum` gives.
             let mut product = 1usize;
             let fixed = array.rest == TermId::NEVER && array.min as usize == array.prefix.len();
             if !fixed || !array.differs.is_empty() {
@@ -184,7 +191,8 @@ impl Eval<'_> {
         Ok((total <= limit).then_some(total as u32))
     }
 
-    /// At least so many values a term has; [`UNBOUNDED`] for infinitely many. 0 says nothing.
+    /// A lower bound on the number of a term's values: [`UNBOUNDED`] for infinitely many, 0 if
+    /// nothing is known.
     pub fn least_values(&mut self, id: TermId) -> Result<u32, Failure> {
         self.least(id, &mut Looks::new(LEAST_LOOKS))
     }
@@ -216,7 +224,8 @@ impl Eval<'_> {
         Ok(total.saturating_add(containers))
     }
 
-    /// As many as one position has values, if arrays with any of them are arrays of `array`.
+    /// A lower bound on the number of arrays in `array`: the most values that a single position
+    /// has.
     fn least_arrays(&mut self, array: &ArrayShape, looks: &mut Looks) -> Result<u32, Failure> {
         let plain = array.some.is_empty() && array.differs.is_empty() && !array.unique && !array.repeated;
         if !plain || array.max == 0 {
@@ -236,13 +245,14 @@ impl Eval<'_> {
         Ok(most)
     }
 
-    /// As many as one property has values, if objects with any of them are objects of `object`.
+    /// A lower bound on the number of objects in `object`: the most values that a single property
+    /// has.
     fn least_objects(&mut self, object: &ObjectShape, looks: &mut Looks) -> Result<u32, Failure> {
         let plain = object.some.is_empty() && object.differs.is_empty() && object.clauses.is_empty();
         if !plain || !self.object_is_inhabited(object)? {
             return Ok(0);
         }
-        // One more property is no harm, and another key leads to another object.
+        // Without a maximum, one more property is allowed, and each other key makes another object.
         let open = object.max == UNBOUNDED;
         for &(keys, value) in &object.rest {
             if open && self.algebra.texts.is_evidently_endless(keys) && self.is_inhabited(value)? {
@@ -262,12 +272,14 @@ impl Eval<'_> {
         Ok(most)
     }
 
-    /// The values that must be left to the required items from position `from` on if these are to differ from each other and
-    /// from `used`; `None` where they cannot.
+    /// The values that no item before position `from` may still take: `used`, and the values that
+    /// the required items from there on need. `None` if those items cannot differ from each other
+    /// and from `used`.
     ///
-    /// Hall: they can if any positions together have as many values as they are. Which values must
-    /// be left is found by a matching: a value may go if the item that it is for could have
-    /// another, or another's, whose item could in turn.
+    /// By Hall's theorem the items can differ if any group of positions together has at least as
+    /// many values as positions. A matching finds the values that must be kept. A value need not be
+    /// kept if the item that has it could take another one, perhaps from an item that could in turn
+    /// take another.
     pub fn reserved(
         &mut self,
         array: &ArrayShape,
@@ -301,7 +313,7 @@ impl Eval<'_> {
         Ok(Some(self.algebra.or(&reserved)))
     }
 
-    /// The values of some sets, in classes of values that are in the same sets.
+    /// The values of some sets, divided into classes that belong to the same sets.
     fn classes(&mut self, sets: &[(TermId, usize)], limit: usize) -> Result<Vec<Class>, Failure> {
         let mut classes: Vec<(TermId, Vec<usize>)> = Vec::new();
         for (i, &(set, _)) in sets.iter().enumerate() {
@@ -331,14 +343,15 @@ impl Eval<'_> {
         }
         let mut counted = Vec::with_capacity(classes.len());
         for (values, within) in classes {
-            // Where counting takes too long there are many.
+            // A class that takes too long to count is taken to have enough values.
             let count = self.count_values(values, limit)?.map_or(limit, |count| count as usize);
             counted.push(Class { values, count, within });
         }
         Ok(counted)
     }
 
-    /// Whether counted items of an array of distinct ones can be as many as they must.
+    /// Reports whether the items that `contains` counts can differ from each other in an array of
+    /// distinct items.
     pub fn counted_can_differ(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
         let mut items = array.prefix.clone();
         items.push(array.rest);

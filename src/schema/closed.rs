@@ -1,15 +1,17 @@
-//! Closed objects: the option under which no object has a key that nothing names.
+//! Closed objects: the option that forbids every key that the schema does not name.
 //!
-//! Which keys are named depends on which subschemas apply, so it is what
-//! [`unevaluated`](super::unevaluated) finds out: a schema is divided into outcomes, and the
-//! objects of each are cut to its keys. The option may only narrow, so the algebra below knows
-//! nothing of it. `not`, `if` and `oneOf` mean what the schema says, and only the *values* of a
-//! term, as the grammar asks for them, are closed. An object in an object is another term, closed
-//! when its turn comes; all schemas that apply to it are in that term, and each names its keys.
+//! The named keys depend on the subschemas that apply to an object, which is the question that
+//! [`unevaluated`](super::unevaluated) answers. So a schema is divided into outcomes, and the
+//! objects of each outcome are limited to its named keys. For example, under `anyOf` each branch
+//! allows the keys that it names.
 //!
-//! Keys are named by what evaluates them in the sense of `unevaluatedProperties`, by `required` and
-//! the lists of
-//! `dependentRequired`, and by the values of `enum` and `const`.
+//! The option only narrows the output, so the algebra does not know of it: `not`, `if` and `oneOf`
+//! keep the meaning that the schema gives them. Only the *values* of a term, which the grammar asks
+//! for, are closed. An object inside an object is a term of its own and is closed in turn. That
+//! term holds all schemas that apply to the inner object, and each names its keys.
+//!
+//! These keywords name keys: those that evaluate them in the sense of `unevaluatedProperties`,
+//! `required`, the lists of `dependentRequired`, and the values of `enum` and `const`.
 
 use super::document::{Keyword, ARRAY, OBJECT};
 use super::options::AdditionalProperties;
@@ -19,7 +21,7 @@ use super::text::TextId;
 use super::unevaluated::{Evaluated, Outcome};
 use std::sync::Arc;
 
-/// A place directly below an object or array, as far as two shapes may have it in common.
+/// A place directly inside an object or array, in a form that can be compared between two shapes.
 #[derive(PartialEq, Eq)]
 enum Below<'s> {
     Key(&'s str),
@@ -30,12 +32,12 @@ enum Below<'s> {
 }
 
 impl Algebra {
-    /// Whether objects are closed.
+    /// Reports whether objects are closed.
     pub fn is_closing(&self) -> bool {
         self.options.additional_properties == AdditionalProperties::Forbid
     }
 
-    /// Whether the term obviously names no key at its place, nor further down.
+    /// Reports whether the term evidently names no key, neither at its own place nor deeper.
     pub fn names_nothing(&self, term: TermId) -> bool {
         match self.term(term) {
             Term::Never | Term::Any | Term::Shape(_) | Term::Not(_) => true,
@@ -50,12 +52,12 @@ impl Algebra {
 }
 
 impl Eval<'_> {
-    /// Whether objects are closed.
+    /// Reports whether objects are closed.
     pub fn is_closing(&self) -> bool {
         self.algebra.is_closing()
     }
 
-    /// The values of a term that an output may have. Its objects are closed if the option says so.
+    /// The values of a term that an output may have, with closed objects if the option asks for it.
     pub fn values(&mut self, id: TermId) -> Result<Arc<Shape>, Failure> {
         let open = self.shape(id)?;
         if !self.is_closing() || open.objects.is_empty() && open.arrays.is_empty() {
@@ -82,7 +84,7 @@ impl Eval<'_> {
         Ok(closed)
     }
 
-    /// The outcomes of what satisfies all of these.
+    /// The outcomes of values that satisfy all of these terms.
     pub fn outcomes_of_all(&mut self, parts: &[TermId]) -> Result<Vec<Outcome>, Failure> {
         let mut all = vec![self.everything()];
         let mut left_out = Vec::new();
@@ -105,7 +107,7 @@ impl Eval<'_> {
         Ok(all)
     }
 
-    /// The outcomes of what satisfies one of these, each by itself.
+    /// The outcomes of values that satisfy one of these terms, each term by itself.
     pub fn outcomes_of_any(&mut self, parts: &[TermId]) -> Result<Vec<Outcome>, Failure> {
         let mut any = Vec::new();
         for &part in parts {
@@ -116,7 +118,7 @@ impl Eval<'_> {
         Ok(any)
     }
 
-    /// The outcome in which everything is named, at any depth.
+    /// The outcome in which every key is named, at any depth.
     pub fn named_outcome(&mut self, shape: &Shape) -> Outcome {
         let mut shape = shape.clone();
         for object in &mut shape.objects {
@@ -142,14 +144,17 @@ impl Eval<'_> {
         }
     }
 
-    /// Whether perhaps `a` names something below its place that `b` does not name there.
+    /// Reports whether `a` may name a key below its place that `b` does not name there.
     pub fn names_more_below(&self, a: &Shape, b: &Shape) -> bool {
         let known: Vec<(Below<'_>, TermId)> = below(b).collect();
         below(a).any(|place| !self.algebra.names_nothing(place.1) && !known.contains(&place))
     }
 
-    /// Lets items name what these schemas name wherever they hold, though none must hold. A count
-    /// from 0 up, which says nothing about values, is left out of shapes.
+    /// Lets the items of an array name the keys that these schemas name, for items that satisfy one
+    /// of them.
+    ///
+    /// The schemas come from `contains` with `minContains: 0`. Such a count restricts no value and
+    /// is left out of shapes, but the keys that it names still count.
     pub fn name_where_contained(&mut self, array: &mut ArrayShape, contained: &[TermId]) {
         for &value in contained {
             if !self.is_closing() || self.algebra.names_nothing(value) {
@@ -164,8 +169,10 @@ impl Eval<'_> {
         }
     }
 
-    /// Adds to a union. Where objects are closed, arrays that are among others stay, since what is
-    /// below may be named by them alone.
+    /// Adds an array to a union.
+    ///
+    /// With closed objects, an array is added even if another one includes its values, because it
+    /// may name keys that the other does not name.
     pub fn add_array(&self, union: &mut Shape, array: Arc<ArrayShape>) {
         match self.is_closing() {
             false => union.add_array(array),
@@ -174,7 +181,7 @@ impl Eval<'_> {
         }
     }
 
-    /// Adds to a union, likewise.
+    /// Adds an object to a union by the rule of [`add_array`](Self::add_array).
     pub fn add_object(&self, union: &mut Shape, object: Arc<ObjectShape>) {
         match self.is_closing() {
             false => union.add_object(object),
@@ -184,7 +191,7 @@ impl Eval<'_> {
     }
 }
 
-/// What is directly below the arrays and objects of a shape.
+/// The terms directly inside the arrays and objects of a shape, with their places.
 fn below(shape: &Shape) -> impl Iterator<Item = (Below<'_>, TermId)> {
     let objects = shape.objects.iter().flat_map(|object| {
         let declared = object.declared.iter().map(|d: &Declared| (Below::Key(&d.key), d.value));

@@ -1,12 +1,14 @@
 //! Complements and differences of shapes.
 //!
-//! The complement of a conjunction is a union of its violations, in the manner of not-elimination in Attouche,
-//! Baazizi, Colazzo, Ghelli, Sartiani and Scherzinger, *Witness Generation for JSON Schema* (2022): a required key
-//! is missing, a declared key has a wrong value, some other key has a wrong value (a counter), a count is off.
+//! The complement of a conjunction is the union of its violations: a required key is missing, a
+//! declared key has a wrong value, some other key has a wrong value (a counter finds it), or a
+//! count is out of range. The method follows not-elimination in Attouche, Baazizi, Colazzo, Ghelli,
+//! Sartiani and Scherzinger, *Witness Generation for JSON Schema* (2022).
 //!
-//! A single array or object is kept whole instead, in the list of what a shape differs from: arrays of distinct items leave
-//! out everything used before, and the violations of each would multiply. [`distinct`](super::distinct) resolves the list
-//! when the grammar is made.
+//! A shape of a single array or object is not turned into violations. The result keeps it whole in
+//! its list of values to differ from. Arrays of distinct items leave out every item used before,
+//! and the violations of each would multiply. [`distinct`](super::distinct) resolves the list when
+//! the grammar is made.
 
 use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape, Shape, SomeItems, SomeProperties};
 use super::term::{Failure, TermId};
@@ -14,24 +16,26 @@ use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use std::sync::Arc;
 
-/// How deep clauses may stand in clauses.
+/// The greatest nesting of clauses in clauses.
 const MAX_HEIGHT: usize = 32;
 
-/// How deep clauses stand in clauses.
+/// The nesting of clauses in clauses: 0 for an object without clauses.
 fn height(o: &ObjectShape) -> usize {
     let alternatives = o.clauses.iter().flat_map(|clause| clause.iter());
     alternatives.map(|alternative| 1 + height(alternative)).max().unwrap_or(0)
 }
 
 impl Eval<'_> {
-    /// Values not in the shape.
+    /// The values that are not in the shape.
     pub fn complement(&mut self, shape: &Shape) -> Result<Shape, Failure> {
         let any = self.algebra.any.clone();
         self.subtract(&any, shape)
     }
 
-    /// Values of `a` that are not in `b`. What is disjoint from a conjunction of `b` stays whole: that keeps the
-    /// result small where the alternatives of a schema hardly overlap, as they are meant to.
+    /// The values of `a` that are not in `b`.
+    ///
+    /// A part of `a` that is disjoint from a part of `b` stays whole. That keeps the result small
+    /// if the alternatives of a schema hardly overlap, as their authors intend.
     pub fn subtract(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
         self.algebra.spend((a.numbers.work(&b.numbers) + b.numbers.work(&b.numbers)) / 8)?;
         let not_strings = self.algebra.texts.not(b.strings);
@@ -73,7 +77,8 @@ impl Eval<'_> {
             let mut rest = Shape::never();
             for x in std::mem::take(&mut left.objects) {
                 self.algebra.spend(1 + rest.objects.len() as u64 / 64)?;
-                // What has clauses is not looked through for the sake of one more.
+                // An object with clauses gets the cheaper test, which does not intersect the
+                // clauses.
                 let disjoint = match x.clauses.is_empty() && object.clauses.is_empty() {
                     true => self.intersect_objects(&x, object)?.is_none(),
                     false => self.contradict(&x, object)?,
@@ -87,7 +92,8 @@ impl Eval<'_> {
                 }
                 let violations = violations.clone().unwrap_or_default();
                 for left in self.with_one_of(&x, &violations)? {
-                    // Breaking one condition often implies breaking another: what adds nothing is left out.
+                    // Breaking one condition often implies breaking another. A violation that adds
+                    // no values is left out.
                     if !self.is_closing() {
                         rest.add_object(left);
                     } else if !rest.objects.iter().any(|known| self.is_within(&left, known)) {
@@ -122,7 +128,7 @@ impl Eval<'_> {
             }
         }
         let rest = self.algebra.not(a.rest);
-        // A rest of `never` behind the prefix is the maximum, which was dealt with.
+        // A rest of `never` behind the prefix only sets the maximum, which was handled above.
         if rest != TermId::NEVER && !(a.rest == TermId::NEVER && a.max as usize <= a.prefix.len()) {
             let from = a.prefix.len() as u32;
             let some = vec![SomeItems { from, value: rest, min: 1, max: UNBOUNDED }];
@@ -152,7 +158,7 @@ impl Eval<'_> {
         Ok(violations)
     }
 
-    /// The objects that break at least one condition of `o`, remembered.
+    /// The objects that break at least one condition of `o`, computed once and kept.
     fn violations(&mut self, o: &Arc<ObjectShape>) -> Result<Arc<[Arc<ObjectShape>]>, Failure> {
         if let Some(known) = self.algebra.violations.get(o) {
             return Ok(known.clone());
@@ -179,7 +185,8 @@ impl Eval<'_> {
         let mut found = Vec::new();
         for d in &o.declared {
             let not = self.algebra.not(d.value);
-            // A required key is missing or wrong, which one shape says; another key can only be wrong.
+            // A required key may be missing or have a wrong value, and one shape says both. An
+            // optional key can only have a wrong value.
             if d.required || not != TermId::NEVER {
                 found.push(with(&d.key, not, !d.required));
             }
@@ -199,7 +206,7 @@ impl Eval<'_> {
                 }
             }
         }
-        // Keys that are in no rest must not occur.
+        // A key outside every class of `rest` must not occur.
         let forbidden = self.algebra.texts.not(covered);
         let forbidden = self.and_text(forbidden, undeclared);
         if forbidden != TextId::NEVER {
@@ -230,7 +237,7 @@ impl Eval<'_> {
         }
         found.extend(o.differs.iter().map(|pairs| ObjectShape::of_properties(pairs.iter().cloned())));
         for clause in &o.clauses {
-            // None of the alternatives holds: each is broken in some way.
+            // No alternative holds, so each of them is broken in some way.
             let mut clauses = Vec::with_capacity(clause.len());
             if height(o) > MAX_HEIGHT {
                 return Err(Failure::Depth);
@@ -244,7 +251,8 @@ impl Eval<'_> {
         let mut violations: Vec<Arc<ObjectShape>> = Vec::with_capacity(found.len());
         for object in found {
             let Some(object) = self.finish_object(object)? else { continue };
-            // Breaking one condition may imply breaking another: what adds nothing is left out.
+            // Breaking one condition may imply breaking another. A violation that adds no values is
+            // left out.
             self.algebra.spend(1 + violations.len() as u64 / 8)?;
             if !violations.iter().any(|known| self.is_within(&object, known)) {
                 violations.retain(|known| !self.is_within(known, &object));
@@ -254,12 +262,13 @@ impl Eval<'_> {
         Ok(violations)
     }
 
-    /// The items, if exactly one array is in the shape and obviously so.
+    /// The items of the only array in the shape; `None` unless a cheap test finds a single array.
     fn single_array(&self, a: &ArrayShape) -> Option<Arc<[TermId]>> {
         self.algebra.array_is_single(a).then(|| a.prefix.clone().into())
     }
 
-    /// The properties, if exactly one object is in the shape and obviously so.
+    /// The properties of the only object in the shape; `None` unless a cheap test finds a single
+    /// object.
     fn single_object(&self, o: &ObjectShape) -> Option<Members> {
         self.algebra.object_is_single(o).then(|| {
             let mut pairs: Vec<_> = o.declared.iter().map(|d| (d.key.clone(), d.value)).collect();
@@ -268,7 +277,8 @@ impl Eval<'_> {
         })
     }
 
-    /// Whether everything in `a` obviously is in `b`: every condition of `b` is one of `a`.
+    /// Reports whether every object of `a` evidently is in `b`, because every condition of `b` is
+    /// one of `a`.
     pub fn is_within(&self, a: &ObjectShape, b: &ObjectShape) -> bool {
         let implied = |x: TermId, y: TermId| self.algebra.implies(x, y);
         let size = |o: &ObjectShape| o.min.max(o.declared.iter().filter(|d| d.required).count() as u32);

@@ -1,17 +1,19 @@
-//! Objects with clauses: conditions of which one must hold, as unions and complements leave them.
+//! Objects with clauses. A clause is a list of conditions of which at least one must hold; unions
+//! and complements of objects leave such clauses.
 //!
-//! Few are multiplied out into objects without. Of others the grammar gets the object as it is at
-//! one moment, between two members: which keys may come, and for each value what is left of the
-//! object after it. What is left is a shape again, a *derivative* in the sense of Brzozowski
-//! (1964): a clause of which an alternative holds whatever comes is gone, an alternative that the
-//! member breaks is gone, and the next derivative is found when the output gets there. An object
-//! with a hundred optional keys and conditions between them so costs what its members say, not
-//! 2^100.
+//! An object with few combinations is multiplied out into objects without clauses. For any other
+//! object, the grammar follows the object from member to member: it knows the keys that may come
+//! next, and for each of their values the object that remains after it. The remaining object is a
+//! shape again, a *derivative* in the sense of Brzozowski (1964). Three things change in it. A
+//! clause disappears once one of its alternatives is certain to hold. An alternative disappears
+//! once a member breaks it. The next derivative is computed only when the output gets there. An
+//! object with a hundred optional keys and conditions between them therefore costs as much as its
+//! actual members, and not 2^100.
 //!
-//! A value that decides a condition is divided: by a scalar that tells alternatives apart into what
-//! has it and what has not, and otherwise into what is inside a condition and what need not be. The
-//! parts then overlap, but no complement of a value's term is made, which could be large where the
-//! term is recursive.
+//! A value that decides a condition is divided into parts. If scalars tell the alternatives apart,
+//! the parts are the values that satisfy the condition and those that do not. Otherwise the parts
+//! are the values inside the condition and all values. The second kind of parts overlap, but they
+//! need no complement of a value's term, which could be large if the term is recursive.
 
 use super::emit::{key, Lead};
 use super::shape::{Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};
@@ -22,30 +24,30 @@ use crate::grammar::{Choice, KeyOrder, NodeId, ObjectSpec, Property, RestKeys};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// Objects without clauses that an object is multiplied out to, at most.
+/// The most objects without clauses that one object is multiplied out into.
 const MAX_PARTS: usize = 4;
-/// Objects that an object is divided into by the values of tags, at most.
+/// The most parts that an object is divided into by the values of tag keys.
 const MAX_TAGS: usize = 64;
-/// How many ways one value may decide the conditions of an object.
+/// The most ways in which one value may decide the conditions of an object.
 const MAX_CELLS: usize = 256;
-/// How many classes keys may be divided into by conditions on them.
+/// The most classes that conditions on keys may divide the keys into.
 const MAX_CLASSES: usize = 64;
-/// Keys of a class that are told by name where they are counted.
+/// The most keys of a class that are declared by name if members are counted.
 const MAX_NAMED: usize = 256;
 
-/// A key that comes next.
+/// The key of the next member.
 #[derive(Clone, Copy)]
 enum Key<'k> {
     Named(&'k str),
-    /// Any undeclared one of these.
+    /// Any undeclared key of this set.
     Among(TextId),
 }
 
-/// What a value must be, and what is left of the object behind it.
+/// The values that a member may have, and the object that remains after the member.
 type Derivative = (TermId, ObjectShape);
 
 impl Eval<'_> {
-    /// Objects without clauses that together are `object`; `None` where they are too many.
+    /// Objects without clauses whose union is `object`; `None` if they are too many.
     pub fn multiplied(
         &mut self,
         object: &Arc<ObjectShape>,
@@ -69,8 +71,11 @@ impl Eval<'_> {
         Ok(Some(parts))
     }
 
-    /// Objects that together are `object`, divided by keys whose scalar values tell alternatives
-    /// apart: most clauses are then decided, as those of tagged objects are by their tag.
+    /// Objects whose union is `object`, divided by keys whose scalar values tell alternatives
+    /// apart.
+    ///
+    /// That decides most clauses. For example, in objects with a tag such as `"type": "circle"`,
+    /// the tag decides which alternative applies.
     pub fn told_apart(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, Failure> {
         let mut parts = Vec::new();
         let mut open = vec![object.clone()];
@@ -84,7 +89,8 @@ impl Eval<'_> {
         Ok(parts)
     }
 
-    /// The object divided by the value of one key, where that leaves fewer clauses in each part.
+    /// The object divided by the value of one key; `None` unless that leaves fewer clauses in each
+    /// part.
     fn divided_by_tag(
         &mut self,
         object: &Arc<ObjectShape>,
@@ -121,8 +127,8 @@ impl Eval<'_> {
                 vec![Declared { key: key.clone(), value, required: value != TermId::NEVER, listed: false }];
             let only = Arc::new(ObjectShape { declared, ..ObjectShape::any() });
             if let Some(part) = self.intersect_objects(object, &only)? {
-                // Half of them at least: otherwise it is better to look at each value when it
-                // comes.
+                // A part must lose half of the clauses at least. Otherwise it is better to look at
+                // each value when it comes.
                 if part.clauses.len() * 2 > object.clauses.len() {
                     return Ok(None);
                 }
@@ -132,8 +138,8 @@ impl Eval<'_> {
         Ok(Some(parts))
     }
 
-    /// The key that most clauses name, among those of which they ask for nothing but scalars, and
-    /// what they ask for.
+    /// The key that most clauses name, among the keys that clauses restrict to scalars only, and
+    /// the conditions on that key.
     fn tag(&self, object: &ObjectShape) -> Option<(Arc<str>, Vec<TermId>)> {
         let mut asked: HashMap<&Arc<str>, (usize, Vec<TermId>)> = HashMap::new();
         for clause in &object.clauses {
@@ -149,7 +155,7 @@ impl Eval<'_> {
                 }
             }
         }
-        // Others leave most clauses as they are.
+        // A key that fewer clauses name would leave most clauses undecided.
         let tells = |clauses: usize, conditions: &[TermId]| {
             clauses * 2 >= object.clauses.len() && conditions.iter().all(|&term| self.algebra.is_plain(term))
         };
@@ -159,7 +165,8 @@ impl Eval<'_> {
         Some((key.clone(), conditions))
     }
 
-    /// Whether an object with clauses has a value: depth first over the alternatives.
+    /// Reports whether some value satisfies an object with clauses, by a depth-first search over
+    /// the alternatives.
     pub fn clauses_can_hold(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
         if object.closes() || self.smallest_satisfies(object)? {
             return Ok(true);
@@ -186,7 +193,7 @@ impl Eval<'_> {
         Ok(false)
     }
 
-    /// Whether objects with no other than the required keys are there and satisfy every clause.
+    /// Reports whether objects with only the required keys exist and satisfy every clause.
     fn smallest_satisfies(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
         let plain = object.min == 0
             && object.some.iter().all(|s| s.min == 0 && s.max == UNBOUNDED)
@@ -227,7 +234,7 @@ impl Eval<'_> {
         Ok(true)
     }
 
-    /// The node of an object with clauses.
+    /// The grammar node of an object with clauses.
     pub fn emit_conditional(
         &mut self,
         object: &Arc<ObjectShape>,
@@ -249,8 +256,8 @@ impl Eval<'_> {
                 nodes.push(self.emit_object(&object, depth, lead)?);
                 continue;
             }
-            // Where an empty object is written otherwise, the first member must be known to have
-            // come.
+            // A pretty-printed empty object has a spelling of its own, so the grammar must know
+            // that the first member has come.
             let stays = self.is_pretty().is_none();
             let spec = self.conditional_spec(&object, depth, stays)?;
             nodes.push(self.open_object(spec, depth, lead)?);
@@ -258,7 +265,7 @@ impl Eval<'_> {
         Ok(self.nodes.alt(&nodes))
     }
 
-    /// The node of what is left of an object, to go on with.
+    /// The grammar node of the remaining members of an object that has begun.
     pub fn emit_members(&mut self, object: &Arc<ObjectShape>, depth: u32) -> Result<NodeId, Failure> {
         let spec = match object.clauses.is_empty() {
             true => self.object_spec(object, depth)?,
@@ -267,8 +274,9 @@ impl Eval<'_> {
         Ok(self.nodes.object(spec))
     }
 
-    /// What may come next in an object with clauses. `stays` says whether keys that change nothing
-    /// may leave the object as it is.
+    /// The members that may come next in an object with clauses.
+    ///
+    /// If `stays` is true, a member that changes nothing leaves the grammar at the same object.
     fn conditional_spec(
         &mut self,
         object: &Arc<ObjectShape>,
@@ -281,7 +289,7 @@ impl Eval<'_> {
         spec.must_go_on = !object.closes();
         let mut at = Some(object.clone());
         for d in &object.declared {
-            // In declared order, what was passed over does not come any more.
+            // In declared order, a key that was passed over cannot come any more.
             let Some(here) = at.clone() else { break };
             if d.value == TermId::NEVER {
                 continue;
@@ -309,7 +317,7 @@ impl Eval<'_> {
         Ok(spec)
     }
 
-    /// Values with what is left behind them, as the grammar has them.
+    /// The choices of the grammar for values and the objects that remain after them.
     fn conditional_choices(
         &mut self,
         object: &Arc<ObjectShape>,
@@ -340,7 +348,7 @@ impl Eval<'_> {
         Ok(choices)
     }
 
-    /// The objects without this key.
+    /// The objects of `object` that do not have this key; `None` if there are none.
     fn without_key(
         &mut self,
         object: &ObjectShape,
@@ -359,11 +367,11 @@ impl Eval<'_> {
         Ok(self.settled(object, left, &others)?.map(Arc::new))
     }
 
-    /// What is left of an object behind a member with this key, for values that together are all it
-    /// may have.
+    /// The objects that remain after a member with this key, each with its values. The values
+    /// together are all that the member may have.
     ///
-    /// In the object itself (`whole`) the key is marked as used; in alternatives of clauses it is
-    /// forgotten.
+    /// In the object itself (`whole`) the key is marked as used. In the alternatives of clauses it
+    /// is forgotten.
     fn derivatives(
         &mut self,
         o: &ObjectShape,
@@ -437,8 +445,9 @@ impl Eval<'_> {
         Ok(settled)
     }
 
-    /// The object in normal form, with clauses that need not be looked at since nothing about them
-    /// has changed.
+    /// The object in normal form, with `others` added: the clauses that do not concern the member.
+    ///
+    /// Those clauses are looked at again only if the rest of the object has changed.
     fn settled(
         &mut self,
         before: &ObjectShape,
@@ -474,7 +483,7 @@ impl Eval<'_> {
         }
     }
 
-    /// Counts the member for `some`, or not, where that depends on its value.
+    /// Divides the values by `some`: those that it counts and those that it does not.
     fn divide_by_count(
         &mut self,
         found: Vec<Derivative>,
@@ -521,7 +530,7 @@ impl Eval<'_> {
         Ok(divided)
     }
 
-    /// Which of the alternatives hold if the value is what, under the condition that one must.
+    /// Divides a value by the alternatives that hold for it, on condition that at least one holds.
     fn divide_by_clause(
         &mut self,
         value: TermId,
@@ -529,7 +538,7 @@ impl Eval<'_> {
         alternatives: &[Derivative],
         divided: &mut Vec<Derivative>,
     ) -> Result<(), Failure> {
-        // Scalars divide the value into parts that do not overlap.
+        // Conditions on scalars divide the value into parts that do not overlap.
         let mut cells: Vec<(TermId, Vec<Arc<ObjectShape>>)> = vec![(value, Vec::new())];
         let mut others: Vec<(TermId, Arc<ObjectShape>)> = Vec::new();
         for (condition, behind) in alternatives {
@@ -555,8 +564,8 @@ impl Eval<'_> {
             cells = next;
         }
         for (value, mut holding) in cells {
-            // Of the other conditions, those that all of the part satisfies hold; it may satisfy
-            // each of the rest.
+            // Another condition holds if every value of the part satisfies it. If only some values
+            // do, they become a part of their own.
             let mut perhaps = Vec::new();
             for (condition, behind) in &others {
                 self.algebra.spend(1)?;
@@ -579,7 +588,7 @@ impl Eval<'_> {
         Ok(())
     }
 
-    /// Adds what is left where one of these must hold.
+    /// Adds the object that remains if one of the alternatives in `holding` must hold.
     fn divided_by(
         &mut self,
         value: TermId,
@@ -599,13 +608,13 @@ impl Eval<'_> {
         divided.push((value, left));
     }
 
-    /// What is in both, `never` where there evidently is nothing.
+    /// The values in both terms; `never` if there evidently are none.
     fn common(&mut self, a: TermId, b: TermId) -> Result<TermId, Failure> {
         let both = self.algebra.and2(a, b);
         Ok(if self.is_evidently_never(both)? { TermId::NEVER } else { both })
     }
 
-    /// Plain values behind which the same is left are one.
+    /// Joins scalar values that leave the same object.
     fn merged(&mut self, found: Vec<Derivative>) -> Vec<Derivative> {
         let mut merged: Vec<Derivative> = Vec::with_capacity(found.len());
         for (value, left) in found {
@@ -622,7 +631,7 @@ impl Eval<'_> {
     }
 
     /// The object with every key declared that a clause names, and with its other keys in classes
-    /// of which each clause means all or none. `None` where there is none.
+    /// that each clause treats alike. `None` if no object remains.
     fn prepared(&mut self, object: &Arc<ObjectShape>) -> Result<Option<Arc<ObjectShape>>, Failure> {
         let mut o = self.without_differs(object)?;
         let (mut names, mut classes) = (Vec::new(), Vec::new());
@@ -662,8 +671,8 @@ impl Eval<'_> {
         self.finish_object(o)
     }
 
-    /// The object with clauses in place of the objects that it must differ from, and so its
-    /// alternatives.
+    /// The object, and in turn each of its alternatives, with clauses in place of its list of
+    /// objects to differ from.
     fn without_differs(&mut self, o: &ObjectShape) -> Result<ObjectShape, Failure> {
         let mut plain = ObjectShape { differs: Vec::new(), clauses: Vec::new(), ..o.clone() };
         for pairs in &o.differs {
@@ -685,7 +694,8 @@ impl Eval<'_> {
         Ok(plain)
     }
 
-    /// Adds the keys of classes of few keys: how many are left is known of named ones.
+    /// Adds the keys of small classes to `names`. Only declared keys let the grammar know how many
+    /// are left.
     fn name_few_keys(&mut self, o: &ObjectShape, names: &mut Vec<Arc<str>>) {
         for &(keys, _) in o.rest.iter().filter(|rest| rest.0 != TextId::ANY) {
             let language = self.algebra.texts.language(keys, &mut self.nodes.languages);
@@ -694,8 +704,8 @@ impl Eval<'_> {
     }
 }
 
-/// The keys that the clauses and requirements of an object name, and the classes that its
-/// conditions on other keys make.
+/// Adds the keys that the clauses and requirements of an object name to `names`, and the classes
+/// that its conditions on other keys use to `classes`.
 fn mentioned(o: &ObjectShape, names: &mut Vec<Arc<str>>, classes: &mut Vec<TextId>) {
     names.extend(o.requires.iter().flat_map(|(when, then)| [when.clone(), then.clone()]));
     classes.extend(o.some.iter().map(|some| some.keys).filter(|&keys| keys != TextId::ANY));
@@ -706,14 +716,14 @@ fn mentioned(o: &ObjectShape, names: &mut Vec<Arc<str>>, classes: &mut Vec<TextI
     }
 }
 
-/// Whether the object, or one of its alternatives, counts members.
+/// Reports whether the object, or one of its alternatives, counts members.
 fn counts(o: &ObjectShape) -> bool {
     o.min > 0
         || o.some.iter().any(|some| some.min > 0)
         || o.clauses.iter().flat_map(|clause| clause.iter()).any(|alternative| counts(alternative))
 }
 
-/// The object without its shortest clause, and that.
+/// The object without its shortest clause, and that clause.
 fn without_shortest(object: &ObjectShape) -> (Arc<ObjectShape>, Clause) {
     let mut rest = object.clone();
     let shortest = (0..rest.clauses.len()).min_by_key(|&i| rest.clauses[i].len()).unwrap_or(0);

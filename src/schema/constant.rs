@@ -1,8 +1,8 @@
-//! Single values: those of `enum` and `const`, and the items that an array of distinct ones has
-//! had.
+//! Single values: those of `enum` and `const`, and the earlier items of an array of distinct items.
 //!
-//! A value is a shape whose parts are terms of one value each, compared as JSON: `1` and `1.0` are
-//! one. Nested values are made from the inside outwards, so that nesting costs memory and no stack.
+//! A value is a shape whose parts are terms of one value each. Values are compared as JSON, so `1`
+//! and `1.0` are the same. Nested values are built from the inside outwards, so nesting costs
+//! memory and no stack.
 
 use super::json::{Json, Kind, Value};
 use super::number::{NumberSet, Part, Point};
@@ -14,12 +14,12 @@ use crate::automata::Decimal;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// Numbers are told apart that are written without exponent in so many digits before and behind the
-/// point.
+/// The most digits before and after the point, written without exponent, of numbers that are told
+/// apart.
 const MAX_DIGITS: usize = 399;
 
 impl Algebra {
-    /// Whether exactly one value is in the shape, and obviously so.
+    /// Reports whether the shape evidently has exactly one value.
     pub(super) fn shape_is_single(&self, shape: &Shape) -> bool {
         let strings = match self.texts.get(shape.strings) {
             Text::Never => 0,
@@ -51,18 +51,19 @@ impl Algebra {
 }
 
 impl Eval<'_> {
-    /// Exactly these values.
+    /// The shape of exactly these values.
     pub fn values_shape(&mut self, json: &Json, values: &[Value]) -> Result<Shape, Failure> {
         self.values_within(json, values, usize::MAX)
     }
 
-    /// These values, where numbers of too many digits stand for all such numbers.
+    /// The shape of these values, in which a number with too many digits stands for all such
+    /// numbers.
     pub fn items_shape(&mut self, json: &Json, values: &[Value]) -> Result<Shape, Failure> {
         self.values_within(json, values, MAX_DIGITS)
     }
 
     fn values_within(&mut self, json: &Json, values: &[Value], digits: usize) -> Result<Shape, Failure> {
-        // What is nested comes after what it is nested in.
+        // The list has each container before the values inside it.
         let mut order: Vec<Value> = values.to_vec();
         let mut at = 0;
         while let Some(&value) = order.get(at) {
@@ -124,8 +125,8 @@ impl Eval<'_> {
     }
 }
 
-/// The number, if it has no more digits than that; where any number of them will do, it must be one
-/// that can be told apart.
+/// The number as a point. `None` if it has more than `digits` digits; without a limit, an error if
+/// its exponent is too long to be compared.
 fn point(spelling: &str, digits: usize) -> Result<Option<Point>, Failure> {
     let point = |value| Point { value, spelling: spelling.into() };
     match Decimal::parse(spelling) {
@@ -147,8 +148,9 @@ fn children(json: &Json, value: Value) -> Vec<Value> {
     }
 }
 
-/// The numbers, none of them 0, that are too large or too small to be told apart. They stand for
-/// each other: an array of distinct items has one of them at most.
+/// The numbers other than 0 that are too large or too small to be told apart.
+///
+/// They all count as the same number, so an array of distinct items has at most one of them.
 fn beyond_digits() -> NumberSet {
     let bound = |text: String| Decimal::parse(&text).map(|value| Bound { value, exclusive: true });
     let mut beyond = NumberSet::default();

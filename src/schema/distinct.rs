@@ -1,27 +1,33 @@
-//! Arrays and objects that differ from given ones, as the grammar's primitives have them.
+//! Arrays and objects that must differ from given ones, divided into parts that the grammar can
+//! describe.
 //!
-//! An array differs from others in some first place, so it is divided by that place, along the tree of their common
-//! beginnings: as many parts as the tree has nodes. An object is divided by its size. One of another size is different
-//! anyway, and among those of the same size one is equal if as many properties agree as it has: a counter each, which must
-//! not fill up. Where more objects are given than there are counters, a key whose value tells most of them apart divides
-//! them first.
+//! An array that differs from the given arrays differs first at some position. So the array is
+//! divided along the tree of their common beginnings, into as many parts as the tree has nodes. For
+//! example, an array other than `[1, 2]` does not begin with 1, or begins with 1 and goes on with
+//! something else than 2, or has another length.
+//!
+//! An object is divided by its size. An object of another size differs anyway. An object of the
+//! same size is equal if as many properties agree as it has, so a counter for each given object
+//! must not reach that size. If there are more given objects than counters, the object is first
+//! divided by the key whose value tells most of them apart.
 
 use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape};
 use super::term::{Failure, TermId};
 use std::sync::Arc;
 
-/// At most this many given objects are told from by counters.
+/// The most given objects that counters tell an object from.
 const MAX_COUNTED: usize = 16;
 
 impl Eval<'_> {
-    /// Arrays without a list of others to differ from, which together are `array`.
+    /// Arrays whose union is `array`, none of which has a list of arrays to differ from.
     pub fn divide_array(&mut self, array: &Arc<ArrayShape>) -> Result<Vec<Arc<ArrayShape>>, Failure> {
         if array.differs.is_empty() {
             return Ok(vec![array.clone()]);
         }
         let mut parts = Vec::new();
         let plain = ArrayShape { differs: Vec::new(), ..(**array).clone() };
-        // What begins as these do, which agree so far.
+        // Each group holds an array, the given arrays that agree with it so far, and the number of
+        // positions compared.
         let mut groups = vec![(plain, array.differs.clone(), 0usize)];
         while let Some((array, agreeing, place)) = groups.pop() {
             self.algebra.spend(1 + agreeing.len() as u64)?;
@@ -60,7 +66,8 @@ impl Eval<'_> {
         Ok(parts)
     }
 
-    /// Objects that together are `object`. Those that have a list of others to differ from are all of the size of those.
+    /// Objects whose union is `object`. A part with a list of objects to differ from has the same
+    /// size as all of them.
     pub fn divide_object(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, Failure> {
         if object.differs.is_empty() {
             return Ok(vec![object.clone()]);
@@ -81,7 +88,7 @@ impl Eval<'_> {
             }
             next = size + 1;
             if size == 0 {
-                // All objects without properties are the same.
+                // There is only one object without properties.
                 continue;
             }
             let of_size = object.differs.iter().filter(|pairs| pairs.len() as u32 == size);
@@ -131,13 +138,15 @@ impl Eval<'_> {
         Ok(())
     }
 
-    /// Whether two terms of one value each may be the same value, perhaps spelt differently.
+    /// Reports whether two terms of one value each may be the same value, perhaps spelt
+    /// differently.
     fn may_agree(&mut self, a: TermId, b: TermId) -> Result<bool, Failure> {
         let both = self.algebra.and2(a, b);
         Ok(both != TermId::NEVER && !self.is_evidently_never(both)?)
     }
 
-    /// The part of `object` whose `key` has this value, or is absent where that is never; it differs from these.
+    /// The part of `object` whose `key` has the value `value`, with the list `differs` in place of
+    /// its own. A `value` of `never` means that the key is absent.
     fn with_key(
         &mut self,
         object: &ObjectShape,

@@ -1,7 +1,8 @@
-//! A schema document read once: every reachable schema as a list of checked [`Keyword`]s.
+//! A schema document after reading: every reachable schema as a list of checked [`Keyword`]s.
 //!
-//! Schemas, keywords and values are ids into flat lists, so that the form costs a few dozen bytes a keyword and is never
-//! copied. [`reader`](super::reader) makes it; nothing changes it afterwards.
+//! Schemas, keywords and values are ids into flat lists, so a keyword costs a few dozen bytes and
+//! is never copied. [`reader`](super::reader) makes the document, and nothing changes it
+//! afterwards.
 
 use super::drafts::{self, Drafts};
 use super::envelope::{self, Unwrapped};
@@ -13,7 +14,8 @@ use crate::automata::LangId;
 use crate::grammar::CompileError;
 use hashbrown::HashMap;
 
-/// A set of JSON types, one bit each. `INTEGER` is the whole numbers; `NUMBER` includes them.
+/// A set of JSON types, one bit each. `INTEGER` stands for the whole numbers, and `NUMBER` includes
+/// them.
 pub(super) type Types = u8;
 pub(super) const NULL: Types = 1;
 pub(super) const BOOLEAN: Types = 2;
@@ -28,7 +30,7 @@ pub(super) const OBJECT: Types = 64;
 pub(super) enum Keyword {
     /// The schema `false`.
     Never,
-    /// A keyword that lenient mode dropped, which may have evaluated any property or item.
+    /// A keyword that lenient mode dropped. It may have evaluated any property or item.
     Unknown,
     Types(Types),
     /// An array of values.
@@ -90,15 +92,15 @@ pub(super) enum Keyword {
     },
 }
 
-/// What is known of one schema.
+/// The result of reading one schema: its place in the list of keywords, and flags.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Record {
     pub first: u32,
     pub len: u32,
     pub read: bool,
-    /// Some value obviously satisfies the schema.
+    /// Set if some value evidently satisfies the schema.
     pub inhabited: bool,
-    /// Place in `scopes` data: the resource the schema belongs to (only kept for dynamic documents).
+    /// The resource that the schema belongs to, as a [`Value`] id.
     pub resource: u32,
 }
 
@@ -112,44 +114,46 @@ pub(super) struct Document {
     pub patterns: HashMap<Box<str>, LangId>,
 }
 
-/// A warning about a schema's member, put into words only if somebody asks.
+/// A warning about a member of a schema. Its text is made only if a caller asks for it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Note {
     pub schema: Value,
-    /// Which of its members.
+    /// The index of the member in the schema.
     pub member: u32,
     pub what: What,
 }
 
-/// Why a member has no effect, or less than it may seem.
+/// A reason for which a member has no effect, or less than it may seem.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Unknown,
-    /// A keyword of other drafts.
+    /// The keyword belongs to other drafts.
     OtherDraft(Drafts),
-    /// What `$ref` may name in any draft, though the draft does not know the keyword.
+    /// The member holds definitions that `$ref` can reach by pointer in any draft, though this
+    /// draft does not know the keyword.
     OtherDefinitions(Drafts),
-    /// A keyword of the validation vocabulary, which the meta-schema leaves out.
+    /// The keyword is of the validation vocabulary, which the meta-schema leaves out.
     OutsideVocabulary,
-    /// Up to draft 7 nothing beside `$ref` counts.
+    /// The keyword stands beside `$ref`, where nothing counts up to draft 7.
     BesideRef,
-    /// It says something only beside the keyword that is named here.
+    /// The keyword has an effect only beside the keyword named here.
     Alone(&'static str),
     UnknownFormat,
     Annotation,
     UnknownDialect,
     /// OpenAPI's `nullable` beside an `enum` without null.
     NotInEnum,
-    /// A pattern that the `u` flag forbids, at this place of `patternProperties` or in `pattern`.
+    /// The `u` flag forbids a pattern: that of `pattern`, or the one at this index of
+    /// `patternProperties`.
     AnnexB(u32),
-    /// Lenient mode dropped it.
+    /// Lenient mode dropped the keyword.
     Dropped,
-    /// Lenient mode weakened it to `anyOf`.
+    /// Lenient mode weakened `oneOf` to `anyOf`.
     AsAnyOf,
 }
 
 impl Document {
-    /// Parses `text`; gives the schema, inside an envelope or not.
+    /// Parses `text` and finds the schema in it, inside an envelope or not.
     pub fn parse(text: &str) -> Result<(Json, Unwrapped), CompileError> {
         let mut json = Json::default();
         let parsed = json.parse(text).map_err(|e| error::not_json(text, &e))?;
@@ -157,7 +161,7 @@ impl Document {
         Ok((json, root))
     }
 
-    /// The texts in which a pattern of the document is found.
+    /// The texts that a pattern of the document matches.
     pub fn pattern(&self, pattern: &str) -> LangId {
         self.patterns.get(pattern).copied().unwrap_or(LangId::NEVER)
     }
@@ -170,12 +174,15 @@ impl Document {
         }
     }
 
-    /// Whether some value obviously satisfies the schema (false: not obvious).
+    /// Reports whether some value evidently satisfies the schema; false if that is not evident.
     pub fn obviously_inhabited(&self, schema: Value) -> bool {
         self.records.get(schema.0 as usize).is_some_and(|r| r.inhabited)
     }
 
-    /// Whether a keyword has alternatives that must be told apart, itself or, no more than `look` steps off, in place.
+    /// Reports whether a keyword has alternatives that must be told apart.
+    ///
+    /// The alternatives may be its own, or those of schemas that it applies at the same place, up
+    /// to `look` steps away.
     pub fn divides(&self, keyword: &Keyword, look: u32) -> bool {
         let below =
             |schema: Value| look > 0 && self.keywords(schema).iter().any(|k| self.divides(k, look - 1));
@@ -187,17 +194,18 @@ impl Document {
         }
     }
 
-    /// The resource (schema with an `$id`, or document root) a schema belongs to.
+    /// The resource that a schema belongs to: the document's root, or a schema with an `$id`.
     pub fn resource(&self, schema: Value) -> Value {
         self.records.get(schema.0 as usize).map_or(self.root, |r| Value(r.resource))
     }
 
-    /// The place of a value for people: a JSON pointer with `#`, and the document's URI where it is not the main one.
+    /// The place of a value, for people: a JSON pointer with `#`, after the document's URI unless
+    /// the value is in the main document.
     pub fn place(&self, value: Value) -> String {
         place(&self.json, &self.references, self.root, value)
     }
 
-    /// A note in words.
+    /// The text of a note.
     pub fn warning(&self, note: Note) -> SchemaWarning {
         let (keyword, value) = match note.member < self.json.member_count(note.schema) {
             true => self.json.member(note.schema, note.member),

@@ -10,7 +10,7 @@ pub(super) struct Drafts(u8);
 impl Drafts {
     pub const ALL: Drafts = Drafts::since(Draft::Four);
 
-    /// `first` and every later one, a schema that names no draft among them.
+    /// The draft `first` and all later ones, including the rules for schemas that name no draft.
     pub const fn since(first: Draft) -> Self {
         Drafts(!0 << first as u8)
     }

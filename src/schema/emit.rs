@@ -1,8 +1,9 @@
-//! From shapes to grammar nodes.
+//! Translation of shapes into grammar nodes.
 //!
-//! The scalars of a shape are one regular language; arrays and objects become the grammar's primitives, whose
-//! values are lazy nodes: the key names the term, and the term is evaluated when the output first gets there.
-//! Whitespace is folded into the front of every terminal, so that no node is nullable.
+//! The scalars of a shape become one regular language. Arrays and objects become the grammar's
+//! primitives, and their values become lazy nodes. The key of a lazy node names a term, which is
+//! evaluated when the output first gets there. Whitespace belongs to the front of the terminal that
+//! follows it, so no node is nullable.
 
 use super::number;
 use super::options::{SchemaOptions, Whitespace};
@@ -15,25 +16,25 @@ use crate::grammar::{
     ArraySpec, Choice, Counter, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys,
 };
 
-/// What stands before a value.
+/// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Lead {
-    /// Nothing.
+    /// No text.
     None,
-    /// The whitespace the policy allows between tokens.
+    /// The whitespace that the policy allows between tokens.
     Space,
     /// A line break and the indentation of the value's depth.
     Line,
-    /// The members of an object before it: the term is what is left of the object.
+    /// The earlier members of the object; the term is what remains of that object.
     Members,
 }
 
-/// A lazy node's key: term, depth and lead.
+/// The key of a lazy node: its term, depth and lead.
 pub(super) fn key(term: TermId, depth: u32, lead: Lead) -> u64 {
     u64::from(term.0) | u64::from(depth) << 32 | (lead as u64) << 60
 }
 
-/// The parts of a lazy node's key.
+/// The term, depth and lead in a lazy node's key.
 pub(super) fn parts(key: u64) -> (TermId, u32, Lead) {
     let lead = match key >> 60 {
         0 => Lead::None,
@@ -44,10 +45,10 @@ pub(super) fn parts(key: u64) -> (TermId, u32, Lead) {
     (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, lead)
 }
 
-/// The languages every grammar of one set of policies shares.
+/// The languages that all grammars of one set of policies share.
 #[derive(Clone, Copy)]
 pub(super) struct Standard {
-    /// Between tokens.
+    /// The whitespace between tokens.
     space: LangId,
     open_object: [LangId; 2],
     open_array: [LangId; 2],
@@ -59,14 +60,14 @@ pub(super) struct Standard {
     string: LangId,
     number: LangId,
     integer: LangId,
-    /// Any scalar, after a space.
+    /// Any scalar, after whitespace.
     any_scalar: LangId,
 }
 
-/// At most this many bytes of whitespace in a row under [`Whitespace::Flexible`].
+/// The most bytes of whitespace in a row under [`Whitespace::Flexible`].
 const MAX_SPACE: u32 = 64;
 
-/// At most so many bytes of JSON whitespace.
+/// At most `max` bytes of JSON whitespace.
 pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {
     let mut set = ByteSet::EMPTY;
     b" \t\n\r".iter().for_each(|&b| set.insert(b));
@@ -79,7 +80,7 @@ impl Standard {
         let space = match &options.whitespace {
             Whitespace::Flexible => json_space(pool, MAX_SPACE),
             Whitespace::Unlimited => json_space(pool, UNBOUNDED),
-            // Options are checked before.
+            // The pattern was checked with the other options, so it compiles.
             Whitespace::Pattern(pattern) => {
                 regex::compile(pool, pattern, Dialect::Rust, Anchoring::Full).unwrap_or(LangId::EMPTY)
             }
@@ -142,7 +143,7 @@ impl Eval<'_> {
         }
     }
 
-    /// What stands before a member's value, and before an array's item.
+    /// The leads of a member's value and of an array's item.
     pub fn inner_leads(&self) -> (Lead, Lead) {
         match self.algebra.options.whitespace {
             Whitespace::Flexible | Whitespace::Unlimited | Whitespace::Pattern(_) => {
@@ -153,7 +154,7 @@ impl Eval<'_> {
         }
     }
 
-    /// The node of a term.
+    /// The grammar node of a term.
     pub fn emit(&mut self, id: TermId, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
         if lead == Lead::Members {
             if let [object] = self.shape(id)?.objects.as_slice() {
@@ -164,7 +165,7 @@ impl Eval<'_> {
         self.emit_shape(&shape, depth, lead)
     }
 
-    /// The node of a shape.
+    /// The grammar node of a shape.
     pub fn emit_shape(&mut self, shape: &Shape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
         let mut alternatives = Vec::with_capacity(2);
         if lead == Lead::Space
@@ -255,8 +256,10 @@ impl Eval<'_> {
         Ok(self.pool().union(&alternatives))
     }
 
-    /// What may stand in one place: `value`, divided by the counters it may count for. A counter is its number,
-    /// what it counts, and whether it has a maximum (then the choices must not overlap).
+    /// The choices for one place: `value`, divided by the counters that may count it.
+    ///
+    /// A counter is a triple: its number, the values that it counts, and whether it has a maximum.
+    /// With a maximum, the choices must not overlap.
     fn choices(
         &mut self,
         value: TermId,
@@ -275,7 +278,8 @@ impl Eval<'_> {
                     next.push((inside, counts | 1 << number));
                 }
                 if counted != TermId::ANY {
-                    // Scalars are told apart at no cost, and then each item is read in one way only.
+                    // Scalars are cheap to tell apart, and then each item can be read in one way
+                    // only.
                     let outside = if limited || self.algebra.is_plain(counted) {
                         let not = self.algebra.not(counted);
                         self.algebra.and2(value, not)
@@ -287,7 +291,8 @@ impl Eval<'_> {
             }
             divided = next;
         }
-        // Values at all depths are one where no indentation tells them apart.
+        // Without indentation, a value is spelt alike at every depth, so one node serves all
+        // depths.
         let indents = matches!(self.algebra.options.whitespace, Whitespace::Pretty(_));
         let depth = if indents { depth } else { 0 };
         let mut choices = Vec::with_capacity(divided.len());
@@ -311,7 +316,7 @@ impl Eval<'_> {
         Ok(())
     }
 
-    /// The grammar's description of an array that need not differ from others.
+    /// The grammar's description of an array that has no list of arrays to differ from.
     pub fn array_spec(&mut self, array: &ArrayShape, depth: u32) -> Result<ArraySpec, Failure> {
         if array.repeated {
             return Err(Failure::Unsupported {
@@ -322,7 +327,8 @@ impl Eval<'_> {
         }
         Self::check_counters(array.some.len())?;
         let (_, lead) = self.inner_leads();
-        // Counters that start late need positions of their own until they do.
+        // A counter that starts at a later position needs a prefix entry for each position before
+        // it.
         let late = array.some.iter().map(|s| s.from).max().unwrap_or(0).min(4096) as usize;
         let mut prefix = Vec::with_capacity(array.prefix.len().max(late));
         for position in 0..array.prefix.len().max(late) {
@@ -358,7 +364,7 @@ impl Eval<'_> {
         Ok(spec)
     }
 
-    /// What may stand at a position, without the values of `taken`.
+    /// The choices for the item at a position, without the values of `taken`.
     pub fn item_choices(
         &mut self,
         array: &ArrayShape,
@@ -416,7 +422,7 @@ impl Eval<'_> {
         self.nodes.terminal(both)
     }
 
-    /// The grammar's description of an object, which is as large as those it must differ from.
+    /// The grammar's description of an object. All objects that it must differ from have its size.
     pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, Failure> {
         Self::check_counters(object.some.len() + object.differs.len())?;
         let (lead, _) = self.inner_leads();
@@ -448,7 +454,7 @@ impl Eval<'_> {
                 values: values.into(),
             });
         }
-        // Keys by the counters that may count them.
+        // The undeclared keys, in classes that each counter counts as a whole or not at all.
         let mut classes: Vec<(TextId, TermId)> = object.rest.clone();
         for some in object.some.iter().filter(|s| s.keys != TextId::ANY) {
             let others = self.algebra.texts.not(some.keys);
@@ -491,7 +497,7 @@ impl Eval<'_> {
         Ok(ObjectSpec { declared: properties, rest, order, min, max, counters, ..self.punctuated(depth) })
     }
 
-    /// An object without keys, written as the policies have it.
+    /// A description of an object without keys, with the punctuation that the policies ask for.
     pub fn punctuated(&mut self, depth: u32) -> ObjectSpec {
         let standard = self.algebra.standard;
         let (close, before_key) = if self.is_pretty().is_some() {
@@ -520,7 +526,7 @@ impl Eval<'_> {
         }
     }
 
-    /// The keys that are none of these, if there are any of these.
+    /// The language of keys that are none of `names`; `None` if there are no names.
     pub fn other_than<'k>(&mut self, names: impl Iterator<Item = &'k str>) -> Option<LangId> {
         let names: Vec<(Vec<u8>, u32)> = names.map(|key| (key.as_bytes().to_vec(), UNLABELLED)).collect();
         (!names.is_empty()).then(|| {
@@ -529,7 +535,7 @@ impl Eval<'_> {
         })
     }
 
-    /// The undeclared keys of a class; `None` where there are none.
+    /// The language of the undeclared keys of a class; `None` if there are none.
     pub fn rest_language(&mut self, keys: TextId, names: Option<LangId>) -> Option<LangId> {
         let mut language = self.algebra.texts.language(keys, &mut self.nodes.languages);
         let text = self.pool().any_text();
@@ -559,7 +565,7 @@ impl Eval<'_> {
         self.open_object(spec, depth, lead)
     }
 
-    /// The node of an object that begins.
+    /// The node of an object from its opening brace on.
     pub fn open_object(&mut self, mut spec: ObjectSpec, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
         let opened = self.opened(b"{", self.algebra.standard.open_object, depth, lead);
         spec.open = opened;
@@ -574,7 +580,7 @@ impl Eval<'_> {
     }
 }
 
-/// The JSON spelling with only the escapes JSON requires.
+/// The JSON spelling with only the escapes that JSON requires.
 fn quoted(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 2);
     out.push(b'"');
@@ -602,7 +608,8 @@ pub(super) fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
 }
 
 impl Eval<'_> {
-    /// What may stand at `index` of an array of distinct items, given the texts of the earlier ones.
+    /// The choices for the item at `index` of an array of distinct items, given the texts of the
+    /// earlier items.
     pub fn distinct_choices(&mut self, key: u64, index: u32, used: &[&[u8]]) -> Result<Vec<Choice>, Failure> {
         let Some((array, depth)) = self.algebra.distinct.get(key as usize).cloned() else {
             return Ok(Vec::new());
@@ -610,7 +617,7 @@ impl Eval<'_> {
         let mut json = super::json::Json::default();
         let mut values = Vec::with_capacity(used.len());
         for text in used {
-            // Items were matched by this grammar, so they are JSON.
+            // The grammar has matched these items, so they are JSON.
             let text = String::from_utf8_lossy(text);
             values.extend(json.parse(&text));
         }

@@ -1,4 +1,4 @@
-//! Schemas as other systems write them: OpenAI's `response_format` around them, llguidance's
+//! Schemas as other systems write them: inside OpenAI's `response_format`, or with llguidance's
 //! `x-guidance` in them.
 
 use super::error::malformed;
@@ -7,11 +7,14 @@ use super::options::{SchemaOptions, Strictness, Whitespace};
 use crate::grammar::CompileError;
 use std::borrow::Cow;
 
-/// Members of an envelope that say something to people or about the request.
+/// Members of an envelope that inform people or belong to the request.
 const ANNOTATIONS: [&str; 3] = ["name", "description", "title"];
 
-/// Members of requests, tools and documents that hold a schema, with the pointer to it below them.
-/// A root that has one of them and no keyword that asserts anything was hardly meant as a schema.
+/// Members of requests, tools and documents that hold a schema, with the pointer from the member to
+/// the schema.
+///
+/// A root that has such a member, and no keyword that asserts anything, was hardly meant as a
+/// schema.
 const HOLDERS: [(&str, &str); 19] = [
     ("inputSchema", ""),
     ("input_schema", ""),
@@ -34,24 +37,24 @@ const HOLDERS: [(&str, &str); 19] = [
     ("tools", "/0"),
 ];
 
-/// A schema, and whether only its objects are asked for.
+/// A schema, and whether only its objects are allowed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unwrapped {
     pub schema: Value,
     pub objects_only: bool,
 }
 
-/// The schema inside an envelope; the value itself where there is none.
+/// The schema inside an envelope, or the value itself if there is no envelope.
 ///
 /// | envelope | schema |
 /// |---|---|
-/// | `{"type": "json_schema", "json_schema": {"name": …, "strict": …, "schema": S}}` (chat completions) | S |
-/// | `{"type": "json_schema", "name": …, "strict": …, "schema": S}` (responses) | S |
+/// | `{"type": "json_schema", "json_schema": {"name": …, "strict": …, "schema": S}}` | S |
+/// | `{"type": "json_schema", "name": …, "strict": …, "schema": S}` | S |
 /// | `{"type": "json_object", "schema": S}` | S, of which only objects |
 /// | `{"type": "json_object"}` | `{"type": "object"}` |
 ///
-/// Every other member is an error, and so are `{"type": "text"}`, a tool, and a request around
-/// them.
+/// The first row is the form of chat completions, the second that of responses. Any other member is
+/// an error. So are `{"type": "text"}`, a tool, and a request around one of these.
 pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, CompileError> {
     let plain = |schema| Ok(Unwrapped { schema, objects_only: false });
     match json.get(value, "type").and_then(|v| json.as_str(v)) {
@@ -91,8 +94,8 @@ pub(super) fn unwrap(json: &mut Json, value: Value) -> Result<Unwrapped, Compile
     }
 }
 
-/// Refuses members of an envelope that are neither in `known` nor annotations, and values that make
-/// no sense.
+/// Refuses the members of an envelope that are neither in `known` nor annotations, and members with
+/// values that have no meaning.
 fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), CompileError> {
     for (name, value) in json.members(envelope) {
         let is_text = json.as_str(value).is_some() || json.kind(value) == Kind::Null;
@@ -110,8 +113,9 @@ fn check_members(json: &Json, envelope: Value, known: &[&str]) -> Result<(), Com
     Ok(())
 }
 
-/// Refuses a root that is a tool, a request or a document with schemas in it rather than a schema.
-/// `restricts` says whether some member of it is a keyword that has an effect.
+/// Refuses a root that is no schema but a tool, a request or a document with schemas in it.
+///
+/// `restricts` tells whether some member of the root is a keyword that has an effect.
 pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Result<(), CompileError> {
     let is_function = json.get(root, "type").and_then(|v| json.as_str(v)) == Some("function");
     if restricts && !is_function {
@@ -121,14 +125,14 @@ pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Resul
         let Some(value) = json.get(root, holder) else { continue };
         let may_hold = match json.kind(value) {
             Kind::Object { .. } | Kind::Array { .. } => true,
-            // Some servers take the schema's text.
+            // Some servers take the text of the schema as a string.
             Kind::String(_) => matches!(holder, "guided_json" | "json_schema"),
             _ => false,
         };
         if !may_hold {
             continue;
         }
-        // The schema itself, or what is nearest to it.
+        // The pointer names the schema, or the member if no schema is at its usual place.
         let inner = match json.resolve_pointer(value, below) {
             Some(inner) => inner,
             None => value,
@@ -142,15 +146,17 @@ pub(super) fn refuse_holders(json: &Json, root: Value, restricts: bool) -> Resul
     Ok(())
 }
 
-/// The options as `x-guidance` at the schema's root changes them:
+/// The options after the changes that `x-guidance` at the schema's root asks for:
 ///
 /// | key | effect |
 /// |---|---|
 /// | `whitespace_flexible: false` | [`Whitespace::Exact`] with the two separators below |
-/// | `item_separator`, `key_separator` | as named; `,` and `:` by default; no effect where whitespace is flexible |
+/// | `item_separator`, `key_separator` | the separators, by default `,` and `:` |
 /// | `whitespace_pattern` | [`Whitespace::Pattern`], which may be left out everywhere |
 /// | `lenient` | [`Strictness::Lenient`] |
 /// | `coerce_one_of` | none: `oneOf` is exact |
+///
+/// The separators have no effect if whitespace is flexible.
 ///
 /// Source: llguidance, `docs/json_schema.md`.
 pub(super) fn guidance<'o>(

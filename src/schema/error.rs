@@ -1,9 +1,9 @@
-//! The errors and warnings that a schema gives, in words: what is wrong, where, and what to do.
+//! The errors and warnings for a schema, in words: the fault, its place, and the remedy.
 
 use super::json::JsonError;
 use crate::grammar::{line_column, CompileError, CompileErrorKind, Location};
 
-/// The text is not JSON.
+/// An error: the text is not JSON.
 pub(super) fn not_json(text: &str, error: &JsonError) -> CompileError {
     let mut at = error.offset.min(text.len());
     while !text.is_char_boundary(at) {
@@ -14,31 +14,31 @@ pub(super) fn not_json(text: &str, error: &JsonError) -> CompileError {
     CompileError::new(CompileErrorKind::Syntax, message).at(Location::Text { line, column, span: at..at })
 }
 
-/// A keyword has a value that JSON Schema gives no meaning.
+/// An error: a keyword has a value to which JSON Schema gives no meaning.
 pub(super) fn malformed(pointer: String, keyword: &str, reason: &str) -> CompileError {
     let message = format!("{pointer}: `{keyword}` {reason}");
     CompileError::new(CompileErrorKind::Syntax, message).at(Location::at_keyword(pointer, keyword))
 }
 
-/// A keyword that cannot be enforced.
+/// An error: a keyword cannot be enforced.
 pub(super) fn unsupported(pointer: String, keyword: &str, reason: &str) -> CompileError {
     let message = format!("{pointer}: `{keyword}` cannot be enforced: {reason}");
     CompileError::new(CompileErrorKind::Unsupported, message).at(Location::at_keyword(pointer, keyword))
 }
 
-/// A reference that leads nowhere; `keyword` is `$ref`, `$dynamicRef` or `$recursiveRef`.
+/// An error: a reference leads nowhere; `keyword` is `$ref`, `$dynamicRef` or `$recursiveRef`.
 pub(super) fn unresolved(pointer: String, keyword: &str, target: &str, reason: &str) -> CompileError {
     let message = format!("{pointer}: `{keyword}` names `{target}`, {reason}");
     CompileError::new(CompileErrorKind::Reference, message).at(Location::at_keyword(pointer, keyword))
 }
 
-/// No JSON value satisfies the document.
+/// An error: no JSON value satisfies the document.
 pub(super) fn unsatisfiable() -> CompileError {
     let message = "#: no JSON value satisfies the schema";
     CompileError::new(CompileErrorKind::Empty, message).at(Location::in_json("#"))
 }
 
-/// Combining the schema's parts takes more work than the option `fuel` allows.
+/// An error: combining the schema's parts takes more work than the option `fuel` allows.
 pub(super) fn fuel(pointer: String, limit: u64) -> CompileError {
     let message = format!(
         "{pointer}: combining the schema's parts takes more than {limit} steps; raise `fuel` or simplify `oneOf`, `not` and `allOf` there"
@@ -46,8 +46,8 @@ pub(super) fn fuel(pointer: String, limit: u64) -> CompileError {
     CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
 }
 
-/// The search for a text or number that satisfies patterns, lengths and numbers together takes more
-/// work than allowed.
+/// An error: the search for a text or number that satisfies all of its patterns, lengths and bounds
+/// takes more work than allowed.
 pub(super) fn search(pointer: String, limit: u64) -> CompileError {
     let message = format!(
         "{pointer}: whether any text or number satisfies the schema takes a search of more than {limit} states; simplify `pattern`, `format`, `not` and `allOf` there"
@@ -55,27 +55,27 @@ pub(super) fn search(pointer: String, limit: u64) -> CompileError {
     CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
 }
 
-/// Schemas are nested too deeply where they must be looked at as a whole: a circle of schemas that
-/// need each other, or `not` inside `not`.
+/// An error: schemas that must be combined are nested too deeply. Examples are a circle of schemas
+/// that need each other, and `not` inside `not`.
 pub(super) fn nesting(pointer: String, limit: u32) -> CompileError {
     let message = format!("{pointer}: schemas that must be combined are nested more than {limit} deep");
     CompileError::new(CompileErrorKind::Limit, message).at(Location::in_json(pointer))
 }
 
-/// An option has a value without a meaning.
+/// An error: an option has a value without a meaning.
 pub(super) fn option(option: &str, reason: &str) -> CompileError {
     CompileError::new(CompileErrorKind::Option, format!("the option `{option}` {reason}"))
 }
 
-/// Something in a schema that has no effect, or less than it may seem.
+/// A part of a schema that has no effect, or less than it may seem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaWarning {
-    /// Where, as a JSON pointer with `#` in front.
+    /// The place of the schema, as a JSON pointer with `#` in front.
     pub pointer: String,
-    /// Which keyword.
+    /// The keyword that the warning is about.
     pub keyword: String,
-    /// What happens.
+    /// The effect of the keyword, in words.
     pub message: String,
 }
 

@@ -1,16 +1,21 @@
-//! Does a term have a value? Decided on shapes, so that the grammar never offers what cannot be completed.
+//! The decision whether a term has a value. It lets the grammar offer nothing that cannot be
+//! completed.
 //!
-//! Only what *must* be there matters: required properties and the first `minItems` items. The answer is a least
-//! fixed point: a schema that needs itself inside itself has no finite value. A term met again while it is being
-//! decided counts as empty; a "no" that leaned on such an assumption is not kept, unless it was about the term
-//! itself. A "yes" is always final.
+//! The decision is made on shapes, and only the parts that *must* be there matter: required
+//! properties and the first `minItems` items. The answer is a least fixed point, since a schema
+//! that needs itself inside itself has no finite value. For example, `{"type": "object",
+//! "properties": {"a": {"$ref": "#"}}, "required": ["a"]}` has none.
+//!
+//! A term that is met again while it is being decided counts as empty. A "no" that depends on such
+//! an assumption about another term is not kept. A "yes" is always final.
 
 use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
 use super::term::{Failure, Goal, Term, TermId, MAX_DEPTH};
 use super::text::TextId;
 use crate::automata::{interrupt, UNBOUNDED};
 
-/// Terms being decided, outermost first, and the outermost one that an answer leaned on.
+/// The terms being decided, outermost first, and the index of the outermost one that an answer
+/// assumed to be empty.
 #[derive(Default)]
 pub(super) struct Deciding {
     path: Vec<TermId>,
@@ -27,7 +32,7 @@ impl Deciding {
 }
 
 impl Eval<'_> {
-    /// Whether some JSON value satisfies the term.
+    /// Reports whether some JSON value satisfies the term.
     pub fn is_inhabited(&mut self, id: TermId) -> Result<bool, Failure> {
         match id {
             TermId::NEVER => return Ok(false),
@@ -70,7 +75,7 @@ impl Eval<'_> {
         self.shape_is_inhabited(&shape)
     }
 
-    /// Whether the shape has a value.
+    /// Reports whether the shape has a value.
     pub fn shape_is_inhabited(&mut self, shape: &Shape) -> Result<bool, Failure> {
         if shape.null || shape.booleans != 0 {
             return Ok(true);
@@ -101,7 +106,7 @@ impl Eval<'_> {
         Ok(false)
     }
 
-    /// Whether some text of the set has a spelling.
+    /// Reports whether some text of the set has a JSON spelling.
     fn has_strings(&mut self, strings: TextId) -> bool {
         if strings == TextId::ANY || self.algebra.texts.is_never(strings, &mut self.nodes.languages) {
             return strings == TextId::ANY;

@@ -1,12 +1,16 @@
-//! Unions and intersections of shapes, and the normal form they are kept in.
+//! Unions and intersections of shapes, and the normal form of shapes.
 //!
-//! An intersection of unions is the union of the intersections of their parts; what obviously has
-//! no value is dropped at once, which is what keeps the result small: most parts contradict each
-//! other in a key that tells them apart. Objects are not multiplied out: those of the first union
-//! keep those of the second as a clause, of which one must hold. So *k* conditions of two cases
-//! each are one shape with *k* clauses and not 2^k shapes. Clauses are simplified as far as
-//! comparing names goes (unit propagation): an alternative that contradicts its object is left out,
-//! the only one left is intersected with it, and a clause of which one holds anyway is dropped.
+//! An intersection of unions is the union of the intersections of their parts. Parts that evidently
+//! have no value are dropped at once. That keeps the result small, because most parts contradict
+//! each other in a key that tells them apart.
+//!
+//! Objects are not multiplied out. The objects of the first union keep those of the second as a
+//! clause: a list of shapes of which at least one must hold. For example, `allOf` of ten `anyOf`s
+//! of two objects each becomes two objects with nine clauses each, and not 2^10 objects.
+//!
+//! Clauses are simplified by comparing names (unit propagation). An alternative that contradicts
+//! its object is left out. A clause with a single alternative left is intersected with its object.
+//! A clause with an alternative that holds for the whole object is dropped.
 
 use super::shape::{ArrayShape, Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};
 use super::term::{Failure, TermId};
@@ -14,14 +18,14 @@ use super::text::TextId;
 use std::sync::Arc;
 
 impl Eval<'_> {
-    /// A union of disjoint or overlapping shapes.
+    /// The union of two shapes, which may overlap.
     pub fn union(&mut self, a: &Shape, b: &Shape) -> Shape {
         let mut union = a.clone();
         self.unite(&mut union, b);
         union
     }
 
-    /// Adds the values of another shape.
+    /// Adds the values of `other` to `union`.
     pub fn unite(&mut self, union: &mut Shape, other: &Shape) {
         union.null |= other.null;
         union.booleans |= other.booleans;
@@ -33,7 +37,7 @@ impl Eval<'_> {
         other.objects.iter().for_each(|x| self.add_object(union, x.clone()));
     }
 
-    /// Values in both.
+    /// The values in both shapes.
     pub fn intersect(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
         self.algebra.spend(a.numbers.work(&b.numbers) / 8)?;
         let mut both = Shape {
@@ -62,7 +66,7 @@ impl Eval<'_> {
         Ok(both)
     }
 
-    /// The objects of `x` in each of `alternatives`.
+    /// The intersections of `x` with each of `alternatives`.
     fn each_of(
         &mut self,
         x: &Arc<ObjectShape>,
@@ -76,8 +80,10 @@ impl Eval<'_> {
         Ok(found)
     }
 
-    /// The objects of `x` that are in one of `alternatives`. Where objects are closed these are
-    /// multiplied out, since what an alternative names counts where it adds no values.
+    /// The objects of `x` that are in one of `alternatives`.
+    ///
+    /// With closed objects, the alternatives are multiplied out. An alternative then counts for the
+    /// keys that it names, even if it adds no values.
     pub fn with_one_of(
         &mut self,
         x: &Arc<ObjectShape>,
@@ -89,7 +95,7 @@ impl Eval<'_> {
         }
     }
 
-    /// The objects of `x` that are in one of `alternatives`.
+    /// The objects of `x` that are in one of `alternatives`, with the alternatives as a clause.
     fn with_clause(
         &mut self,
         x: &Arc<ObjectShape>,
@@ -110,8 +116,8 @@ impl Eval<'_> {
         }
     }
 
-    /// Those of `alternatives` that `x` does not contradict; `None` where one of them holds of
-    /// every object of `x`.
+    /// The alternatives that `x` does not contradict; `None` if one of them holds for every object
+    /// of `x`.
     fn clause_within(
         &mut self,
         x: &ObjectShape,
@@ -131,7 +137,7 @@ impl Eval<'_> {
         Ok(Some(left))
     }
 
-    /// Whether obviously no object is in both.
+    /// Reports whether evidently no object is in both.
     pub fn contradict(&mut self, a: &ObjectShape, b: &ObjectShape) -> Result<bool, Failure> {
         self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 16)?;
         let mut required = 0u32;
@@ -167,7 +173,7 @@ impl Eval<'_> {
         Ok(false)
     }
 
-    /// Arrays in both; `None` when there is obviously none.
+    /// The arrays in both; `None` if there evidently are none.
     pub fn intersect_arrays(
         &mut self,
         a: &Arc<ArrayShape>,
@@ -195,7 +201,7 @@ impl Eval<'_> {
         self.finish_array(both)
     }
 
-    /// The array in normal form; `None` when there is obviously none.
+    /// The array in normal form; `None` if there evidently is none.
     pub fn finish_array(&mut self, mut array: ArrayShape) -> Result<Option<Arc<ArrayShape>>, Failure> {
         if !array.tidy() {
             return Ok(None);
@@ -205,7 +211,7 @@ impl Eval<'_> {
                 return Ok(None);
             }
         }
-        // Some item must be what no item may be.
+        // No array is left if a required item finds no position that allows its values.
         for s in array.some.iter().filter(|s| s.min > 0) {
             let from = array.prefix.len().min(s.from as usize);
             let mut places = array.prefix[from..].iter().chain([&array.rest]);
@@ -224,7 +230,7 @@ impl Eval<'_> {
         Ok(Some(Arc::new(array)))
     }
 
-    /// Objects in both; `None` when there is obviously none.
+    /// The objects in both; `None` if there evidently are none.
     pub fn intersect_objects(
         &mut self,
         a: &Arc<ObjectShape>,
@@ -240,7 +246,7 @@ impl Eval<'_> {
         let index = |o: &ObjectShape| -> hashbrown::HashMap<Arc<str>, usize> {
             o.declared.iter().enumerate().map(|(i, d)| (d.key.clone(), i)).collect()
         };
-        // Few keys are found faster by looking than by hashing.
+        // Among few keys, a linear search is faster than a hash table.
         let (in_a, in_b) = if a.declared.len() * b.declared.len() > 64 {
             (Some(index(a)), Some(index(b)))
         } else {
@@ -273,7 +279,8 @@ impl Eval<'_> {
                 declared.push(Declared { value, ..y.clone() });
             }
         }
-        // A key has its place where the first `properties` names it; those that none names come last.
+        // Keys have the order of the first `properties` that names them. Keys that no `properties`
+        // names come last.
         if a.declared.iter().any(|d| !d.listed) {
             let listed =
                 |o: &ObjectShape, index, key: &str| find(o, index, key).filter(|&i| o.declared[i].listed);
@@ -309,13 +316,13 @@ impl Eval<'_> {
         self.finish_object(both)
     }
 
-    /// The object in normal form; `None` when there is obviously none.
+    /// The object in normal form; `None` if there evidently is none.
     pub fn finish_object(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, Failure> {
         if !object.tidy() {
             return Ok(None);
         }
         for i in 0..object.declared.len() {
-            // Contradicting discriminators are what makes most branches of `oneOf` disjoint.
+            // Contradicting tag values make most branches of `oneOf` disjoint.
             if object.declared[i].required && self.is_evidently_never(object.declared[i].value)? {
                 return Ok(None);
             }
@@ -332,7 +339,8 @@ impl Eval<'_> {
         self.settle_clauses(object)
     }
 
-    /// Clauses in the light of the object they stand in.
+    /// The object with its clauses simplified against its other conditions; `None` if no object is
+    /// left.
     pub fn settle_clauses(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, Failure> {
         loop {
             let clauses = std::mem::take(&mut object.clauses);
@@ -366,7 +374,7 @@ impl Eval<'_> {
         }
     }
 
-    /// Whether some property of `object` may be what the condition asks for.
+    /// Reports whether some property of `object` may be one that the condition counts.
     fn has_place(&mut self, object: &ObjectShape, some: &SomeProperties) -> bool {
         let (keys, value) = (some.keys, some.value);
         let declared = object.declared.iter().any(|d| {
@@ -380,7 +388,8 @@ impl Eval<'_> {
             })
     }
 
-    /// Whether the object with exactly these properties may be one of `object` (sufficient to drop it, not necessary).
+    /// Reports whether the object with exactly these properties may be one of `object`. A wrong
+    /// "yes" is possible; a "no" is certain.
     fn may_be(&mut self, object: &ObjectShape, pairs: &[(Arc<str>, TermId)]) -> bool {
         let size = pairs.len() as u32;
         object.min <= size

@@ -1,14 +1,15 @@
 //! JSON text as a flat arena: one pass, no allocation per value, object members in source order.
 //!
-//! A schema is read once and asked little, so values are 16-byte records in one vector, strings are spans of one
-//! buffer (the source text, with unescaped strings appended), and numbers keep their spelling: they have
-//! arbitrary precision here. Several documents share an arena, so that a [`Value`] id names a place in any of
-//! them. Members of an object are found by scanning; a repeated key counts with its last value (RFC 8259 §4
-//! leaves that open; it is what JavaScript and Python do).
+//! A schema is read once and seldom asked afterwards, so the arena is compact. Values are 16-byte
+//! records in one vector. Strings are spans of one buffer, which holds the source text followed by
+//! unescaped strings. Numbers keep their spelling, since their precision is arbitrary here. Several
+//! documents share an arena, so a [`Value`] id names a place in any of them.
 //!
-//! Parsing is iterative: nesting costs memory, never stack.
+//! Members of an object are found by scanning. A repeated key has its last value: RFC 8259 §4
+//! leaves that open, and JavaScript and Python do the same. Parsing is iterative, so nesting costs
+//! memory and no stack.
 
-/// A value in a [`Json`] arena.
+/// The id of a value in a [`Json`] arena.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Value(pub u32);
 
@@ -19,27 +20,27 @@ pub(super) struct Span {
     len: u32,
 }
 
-/// One value. Children are spans of the arena's lists.
+/// One value. Its children are spans of the arena's lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Null,
     Bool(bool),
-    /// The number's spelling.
+    /// The spelling of the number.
     Number(Span),
     String(Span),
-    /// `len` entries of `items` from `first` on.
+    /// An array: `len` entries of `items` from `first` on.
     Array {
         first: u32,
         len: u32,
     },
-    /// `len` entries of `members` from `first` on.
+    /// An object: `len` entries of `members` from `first` on.
     Object {
         first: u32,
         len: u32,
     },
 }
 
-/// Why a text is not JSON, and at which byte.
+/// The reason why a text is not JSON, and the byte at which that shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct JsonError {
     pub offset: usize,
@@ -66,7 +67,7 @@ enum Frame {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the text starts in the arena's buffer.
+    /// The start of the text in the arena's buffer.
     base: usize,
 }
 
@@ -82,7 +83,8 @@ impl Json {
         self.parents.reserve(text.len() / 12);
         let mut r = Reader { bytes: text.as_bytes(), at: 0, base };
         let mut stack: Vec<Frame> = Vec::new();
-        // Children of open containers, moved to their final place when the container closes.
+        // The children of open containers. They move to their final place when the container
+        // closes.
         let mut items: Vec<Value> = Vec::new();
         let mut members: Vec<(Span, Value)> = Vec::new();
         let root = Value(self.kinds.len() as u32);
@@ -142,7 +144,8 @@ impl Json {
                 }
                 _ => return Err(r.error("a JSON value is expected here")),
             }
-            // A value is complete: go on in the container around it, closing as many as end here.
+            // A value is complete. Parsing goes on in the container around it, after closing every
+            // container that ends here.
             loop {
                 r.skip_whitespace();
                 match stack.last() {
@@ -192,7 +195,8 @@ impl Json {
         }
     }
 
-    /// Moves the members of an object to their place; of equal keys the last value counts, at the first's place.
+    /// Moves the members of an object to their place. Among equal keys, the last value counts, at
+    /// the place of the first.
     fn close_object(&mut self, members: &mut Vec<(Span, Value)>, start: usize) {
         let first = self.members.len();
         let count = members.len() - start;
@@ -218,7 +222,7 @@ impl Json {
         }
     }
 
-    /// The number of values.
+    /// The number of values in the arena.
     pub fn len(&self) -> usize {
         self.kinds.len()
     }
@@ -255,7 +259,7 @@ impl Json {
         }
     }
 
-    /// The members of an object in source order; empty for other values.
+    /// The members of an object in source order; none for other values.
     pub fn members(&self, value: Value) -> impl ExactSizeIterator<Item = (&str, Value)> + '_ {
         let members = match self.kind(value) {
             Kind::Object { first, len } => &self.members[first as usize..(first + len) as usize],
@@ -264,7 +268,7 @@ impl Json {
         members.iter().map(|&(key, value)| (self.text(key), value))
     }
 
-    /// How many members an object has; 0 for other values.
+    /// The number of members of an object; 0 for other values.
     pub fn member_count(&self, value: Value) -> u32 {
         match self.kind(value) {
             Kind::Object { len, .. } => len,
@@ -289,12 +293,12 @@ impl Json {
         self.members(value).find(|(k, _)| *k == key).map(|(_, v)| v)
     }
 
-    /// Whether the value is an object.
+    /// Reports whether the value is an object.
     pub fn is_object(&self, value: Value) -> bool {
         matches!(self.kind(value), Kind::Object { .. })
     }
 
-    /// The container a value stands in.
+    /// The container that a value stands in.
     pub fn parent(&self, value: Value) -> Option<Value> {
         match self.parents[value.0 as usize] {
             NO_PARENT => None,
@@ -302,7 +306,7 @@ impl Json {
         }
     }
 
-    /// The root of the document a value belongs to.
+    /// The root of the document that a value belongs to.
     pub fn root_of(&self, mut value: Value) -> Value {
         while let Some(parent) = self.parent(value) {
             value = parent;
@@ -310,8 +314,7 @@ impl Json {
         value
     }
 
-    /// The JSON pointer (RFC 6901) of a value in its document, as a URI fragment without the `#` would write it
-    /// before percent-encoding.
+    /// The JSON pointer (RFC 6901) of a value in its document, without `#` and percent-encoding.
     pub fn pointer(&self, value: Value) -> String {
         let mut parts: Vec<String> = Vec::new();
         let mut at = value;
@@ -382,7 +385,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A member's key and the colon behind it.
+    /// Reads a member's key and the colon after it.
     fn key(&mut self, buffer: &mut String) -> Result<Span, JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.error("a key in double quotes is expected here"));
@@ -412,7 +415,8 @@ impl Reader<'_> {
                 None => return Err(self.error("the string has no end")),
             }
         }
-        // The buffer holds the source text followed by unescaped strings, so spans point past the source here.
+        // The buffer holds the source text followed by unescaped strings, so this span lies after
+        // the source.
         let out = buffer.len();
         buffer.extend_from_within(self.base + start..self.base + self.at);
         loop {
@@ -522,7 +526,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    /// The arena's value, written back.
+    /// The text of a value, written back.
     fn write(json: &Json, value: Value) -> String {
         match json.kind(value) {
             Kind::Null => "null".into(),

@@ -1,9 +1,9 @@
-//! The drafts' own meta-schemas, so that a schema may refer to them.
+//! The meta-schemas of the drafts, so that a schema may refer to them.
 //!
-//! As published at json-schema.org, without the annotations (titles, defaults, comments): what a schema must look
-//! like, by the organisation that defines the language.
+//! The texts are those published at json-schema.org, without annotations (titles, defaults,
+//! comments). They describe the form of a schema, by the organisation that defines the language.
 
-/// The text of the meta-schema with this URI (without an empty fragment).
+/// The text of the meta-schema with this URI, which is given without an empty fragment.
 pub(super) fn text(uri: &str) -> Option<&'static str> {
     let name = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"))?;
     Some(match name.strip_prefix("json-schema.org/")? {

@@ -1,31 +1,40 @@
-//! JSON Schema → grammar: drafts 4, 6, 7, 2019-09 and 2020-12, enforced exactly or refused with a reason.
+//! JSON Schema → grammar: drafts 4, 6, 7, 2019-09 and 2020-12, enforced exactly or refused with a
+//! reason.
 //!
 //! # The idea
 //!
-//! A schema denotes a set of JSON values. The document is read once into checked keywords ([`reader`]); schemas
-//! and what the algebra makes of them are hash-consed [terms](term); a term's [shape] is its set of values in normal
-//! form, a union over the six JSON types, computed on demand and one level deep. `allOf` and siblings are
-//! intersections, `anyOf` unions, `not` complements, `oneOf` each branch without those that overlap it. Shapes turn
-//! into grammar nodes ([`emit`]) whose values are lazy: what the output never reaches is never evaluated, and a
-//! large schema costs what is used of it. Whether something can be completed at all is decided on shapes
-//! ([`inhabited`]), so that the grammar has no dead end.
+//! A schema denotes a set of JSON values. The path from its text to a grammar has four steps:
+//!
+//! 1. The document is read once into checked keywords ([`reader`]).
+//! 2. Schemas, and their combinations, become hash-consed [terms](term).
+//! 3. Each term has a [shape], computed on demand and one level deep. A shape is the term's set of
+//!    values in normal form: a union over the six JSON types. `allOf` and keywords side by side are
+//!    intersections, `anyOf` is a union, `not` is a complement, and `oneOf` subtracts from each
+//!    branch the branches that overlap it.
+//! 4. Shapes become grammar nodes ([`emit`]) whose values are lazy. A part that the output never
+//!    reaches is never evaluated, so a large schema costs as much as is used of it.
+//!
+//! Shapes also decide whether a value can be completed at all ([`inhabited`]), so the grammar has
+//! no dead end.
 //!
 //! # The price
 //!
-//! Intersections of unions multiply, and complements of conjunctions are unions. Of objects both
-//! are therefore kept as they were said, as clauses, and decided one member at a time when an
-//! output comes to them ([`conditional`]). A schema can still be written whose normal form is huge.
-//! Work is metered, and past [`SchemaOptions::fuel`] there is an error that says where: when the
-//! schema is compiled, since what may fail is expanded ahead ([`verify`]).
+//! Intersections of unions multiply, and complements of conjunctions are unions. For objects, both
+//! are therefore kept as clauses and decided one member at a time, when an output comes to them
+//! ([`conditional`]). A schema can still be written whose normal form is huge. The work is metered,
+//! and beyond [`SchemaOptions::fuel`] it ends in an error that names the place. The error comes
+//! when the schema is compiled, since the parts that may fail are expanded ahead ([`verify`]).
 //!
-//! # What is narrower than JSON Schema
+//! # Differences from JSON Schema
 //!
-//! Only what an option says: the order of keys, whitespace, spellings of strings and numbers. See
-//! [`SchemaOptions`].
+//! The grammar is narrower than the schema where an option says so: in the order of keys, in
+//! whitespace, and in the spelling of strings and numbers ([`SchemaOptions`]). It also differs in
+//! the formats that are not regular ([`format`](mod@format)).
 //!
-//! Sources: the specifications at json-schema.org; L. Attouche, M.-A. Baazizi, D. Colazzo, G. Ghelli, C. Sartiani,
-//! S. Scherzinger, *Witness Generation for JSON Schema* (2022); A. Habib, A. Shinnar, M. Hirzel, M. Pradel, *Finding
-//! data compatibility bugs with JSON subschema checking* (2021).
+//! Sources: the specifications at json-schema.org; L. Attouche, M.-A. Baazizi, D. Colazzo, G.
+//! Ghelli, C. Sartiani, S. Scherzinger, *Witness Generation for JSON Schema* (2022); A. Habib, A.
+//! Shinnar, M. Hirzel, M. Pradel, *Finding data compatibility bugs with JSON subschema checking*
+//! (2021).
 
 mod cardinality;
 mod closed;
@@ -76,8 +85,8 @@ use term::{Algebra, Failure};
 
 /// Compiles a JSON Schema, given as text, into a grammar of the JSON texts that satisfy it.
 ///
-/// The cost follows the part of the schema at its root; the rest is compiled when the output reaches it. Errors in
-/// any schema that the root refers to, directly or not, are found here.
+/// The cost follows the part of the schema at its root; the rest is compiled when the output
+/// reaches it. Errors in any schema that the root refers to, directly or not, are found here.
 ///
 /// ```
 /// use hedgerow::schema::{compile, SchemaOptions};
@@ -90,9 +99,16 @@ pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, CompileEr
     build(text, options).map(|(grammar, _)| grammar)
 }
 
-/// Like [`compile`], with what in the schema has no effect, or another one than it may seem: unknown keywords and formats,
-/// keywords of other drafts than the one `$schema` names or without the keyword that they go with, patterns that the `u`
-/// flag forbids, and what lenient mode dropped. Each is there once.
+/// Compiles like [`compile`], and also returns warnings about the parts of the schema that have no
+/// effect, or less than they may seem.
+///
+/// Each warning comes once. They are about:
+///
+/// - unknown keywords and formats,
+/// - keywords of other drafts than the one that `$schema` names,
+/// - keywords without the keyword that they go with, such as `then` without `if`,
+/// - patterns that the `u` flag forbids,
+/// - keywords that lenient mode dropped or weakened.
 pub fn compile_with_warnings(
     text: &str,
     options: &SchemaOptions,
@@ -150,7 +166,7 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Compil
     Ok((grammar, notes))
 }
 
-/// A schema's text, read as JSON, and the options it is compiled with.
+/// The text of a schema, read as JSON, and the options with which it is compiled.
 struct Source<'t> {
     text: &'t str,
     json: json::Json,
@@ -166,7 +182,7 @@ impl<'t> Source<'t> {
         Ok(Source { text, json, unwrapped, options })
     }
 
-    /// The schema's node, and what expands those inside it.
+    /// The node of the schema, and the expander of the lazy nodes inside it.
     fn emit(
         self,
         nodes: &mut NodePool,
@@ -184,7 +200,7 @@ impl<'t> Source<'t> {
     }
 }
 
-/// The node of the document's root, with what may fail below it expanded ahead.
+/// The node of the document's root, after expanding the parts below it that may fail.
 fn emit_root(
     algebra: &mut Algebra,
     nodes: &mut NodePool,
@@ -206,7 +222,7 @@ fn emit_root(
     });
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
     if nodes.languages.exhausted() {
-        // The pool stays usable for other documents.
+        // The refill keeps the pool usable for other documents.
         nodes.languages.refill();
         let limit = ExprPool::DEFAULT_SEARCH_BUDGET;
         return Err(error::search(algebra.doc.place(algebra.at), limit));
@@ -218,7 +234,7 @@ fn emit_root(
     }
 }
 
-/// The standard languages: built once for the default policies.
+/// A pool with the standard languages, which are built only once for the default policies.
 fn prototype(options: &SchemaOptions) -> (NodePool, emit::Standard) {
     static DEFAULT: LazyLock<(NodePool, emit::Standard)> =
         LazyLock::new(|| emit::prototype(&SchemaOptions::default()));
@@ -262,13 +278,13 @@ fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
     }
 }
 
-/// A failure of the algebra in words.
+/// The error for a failure of the algebra, in words.
 fn explain(algebra: &Algebra, failure: Failure) -> CompileError {
     let pointer = algebra.doc.place(algebra.at);
     match failure {
         Failure::Interrupted(why) => why.into(),
         Failure::Fuel => error::fuel(pointer, algebra.options.fuel),
-        // Asked for where nobody works deeply, which does not happen.
+        // `deeply` handles `Deep` itself, so it does not arrive here from there.
         Failure::Depth | Failure::Deep(_) => error::nesting(pointer, term::MAX_DEPTH),
         Failure::Loop(at) => {
             let reason = "the schema leads back to itself without any property or item in between";

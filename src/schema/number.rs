@@ -1,11 +1,12 @@
-//! Sets of numbers: points, and intervals with divisibility, closed under ∪ ∩ ¬ by arithmetic on exact decimals.
+//! Sets of numbers: points, and intervals with conditions on divisibility. They are closed under ∪
+//! ∩ ¬, by arithmetic on exact decimals.
 
 use super::options::Numbers as Policy;
 use crate::automata::number::{Bound, Fraction, SignedZero};
 use crate::automata::{Decimal, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use std::sync::Arc;
 
-/// One number, with the spelling the schema gives it.
+/// One number, with the spelling that the schema gives it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Point {
     pub value: Decimal,
@@ -17,18 +18,18 @@ pub(super) struct Point {
 pub(super) struct Part {
     pub lower: Option<Bound>,
     pub upper: Option<Bound>,
-    /// Whole numbers only, or none of them.
+    /// `true` allows whole numbers only, `false` allows none of them.
     pub integer: Option<bool>,
     pub multiples: Vec<Decimal>,
     pub not_multiples: Vec<Decimal>,
-    /// Sorted.
+    /// Excluded numbers, sorted.
     pub except: Vec<Decimal>,
 }
 
 /// A union of points and parts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct NumberSet {
-    /// Sorted by value.
+    /// Single numbers, sorted by value.
     pub points: Vec<Point>,
     pub parts: Vec<Part>,
 }
@@ -59,7 +60,8 @@ impl Part {
         }
     }
 
-    /// Several divisors as their least common multiple, and whole numbers as multiples of 1.
+    /// Replaces several divisors by their least common multiple, in which 1 stands for whole
+    /// numbers.
     fn tidy(&mut self) {
         if self.multiples.is_empty() {
             return;
@@ -73,7 +75,7 @@ impl Part {
         }
     }
 
-    /// Numbers in both; `None` when that is obviously nothing.
+    /// The numbers in both parts; `None` if there evidently are none.
     fn and(&self, other: &Part) -> Option<Part> {
         let mut both = self.clone();
         if let Some(bound) = &other.lower {
@@ -101,7 +103,8 @@ impl Part {
         (!contradiction && !both.crossed()).then_some(both)
     }
 
-    /// Whether every number of it obviously is one of `other`: each condition of `other` follows from one of its own.
+    /// Reports whether every number of the part evidently is in `other`: each condition of `other`
+    /// follows from one of the part's own.
     fn is_within(&self, other: &Part) -> bool {
         let mut both = self.clone();
         other.lower.iter().for_each(|bound| both.raise(bound.clone()));
@@ -160,7 +163,7 @@ impl Part {
         set
     }
 
-    /// The spellings of the part's numbers; `None` when a bound or divisor has too many digits.
+    /// The spellings of the part's numbers; `None` if a bound or divisor has too many digits.
     fn language(&self, policy: Policy, pool: &mut ExprPool) -> Option<LangId> {
         if self.is_any() {
             return Some(any_number(pool));
@@ -172,7 +175,8 @@ impl Part {
         if policy == Policy::Canonical && *self == only_integer {
             return Some(any_integer(pool));
         }
-        // Multiples of a whole number are whole, but may be spelt with a fraction of zeros unless they must be integers.
+        // Multiples of a whole number are whole. They may still be spelt with a fraction of zeros,
+        // unless the schema asks for integers.
         let whole_divisor = self.multiples.iter().any(Decimal::is_integer);
         let (fraction, zero) = spelling(policy, self.integer, whole_divisor);
         let mut parts = Vec::new();
@@ -214,8 +218,8 @@ impl Part {
         Some(pool.union(&[plain, positive, negative]))
     }
 
-    /// The spellings of all numbers of the part but its exceptions, by arithmetic and without a
-    /// search. `None` if there is no divisor, or if there are several.
+    /// The spellings of all numbers of the part apart from its exceptions, by arithmetic and
+    /// without a search. `None` if there is no divisor, or if there are several.
     fn multiples_between(&self, fraction: Fraction, zero: SignedZero, pool: &mut ExprPool) -> Option<LangId> {
         let one = Decimal::parse("1")?;
         let divisor = match &self.multiples[..] {
@@ -232,7 +236,8 @@ impl Part {
         pool.multiples_between(divisor, &not, bounds, fraction, zero)
     }
 
-    /// The numbers of a part between two bounds, if trying few multiples finds them all and they are few.
+    /// The numbers of a part between two bounds, if few multiples have to be tried to find them and
+    /// the result is small.
     fn few(&self) -> Option<Vec<Decimal>> {
         let (Some(lower), Some(upper), [divisor]) = (&self.lower, &self.upper, &self.multiples[..]) else {
             return None;
@@ -242,7 +247,7 @@ impl Part {
         (values.len() <= MAX_FEW).then_some(values)
     }
 
-    /// The spellings of some numbers of a part.
+    /// The spellings of the numbers `values` of a part.
     fn spellings(
         values: &[Decimal],
         integer: Option<bool>,
@@ -258,8 +263,11 @@ impl Part {
         Some(pool.union(&all))
     }
 
-    /// Whether it obviously has infinitely many numbers: all of an interval that is no point, or whole numbers or multiples
-    /// without an end, but for single ones.
+    /// Reports whether the part evidently has infinitely many numbers.
+    ///
+    /// That holds for an interval of more than one point without other conditions, and for whole
+    /// numbers or multiples without a bound on one side. Excluded single numbers make no
+    /// difference.
     fn is_evidently_infinite(&self) -> bool {
         let has_inside = match (&self.lower, &self.upper) {
             (Some(low), Some(high)) => {
@@ -270,7 +278,7 @@ impl Part {
         has_inside && self.not_multiples.is_empty()
     }
 
-    /// Whether only bounds restrict the part.
+    /// Reports whether only bounds restrict the part.
     fn is_interval(&self) -> bool {
         self.integer.is_none()
             && self.multiples.is_empty()
@@ -279,11 +287,13 @@ impl Part {
     }
 }
 
-/// How many multiples are tried to find that a part has few numbers, and how many are few.
+/// The most multiples that are tried to list the numbers of a part, and the most numbers in such a
+/// list.
 const MAX_TRIED: u32 = 1_000;
 const MAX_FEW: usize = 8;
 
-/// How numbers are spelt, that must be integers or may not be, and are whole or not.
+/// The fraction and the zero that spellings may have, for numbers that must be integers or must not
+/// (`integer`) and for numbers that are known to be whole (`whole`).
 fn spelling(policy: Policy, integer: Option<bool>, whole: bool) -> (Fraction, SignedZero) {
     let zero = match policy {
         Policy::Canonical => SignedZero::Refused,
@@ -297,18 +307,21 @@ fn spelling(policy: Policy, integer: Option<bool>, whole: bool) -> (Fraction, Si
     (fraction, zero)
 }
 
-/// The greatest exponent, up or down, that scientific notation is offered with under a bound: what every reader of
-/// doubles can hold.
+/// The greatest exponent, up or down, of scientific notation under a bound. Every reader of doubles
+/// can hold such numbers.
 const MAX_EXPONENT: i32 = 300;
 
-/// The positive numbers between the bounds in scientific notation: one digit before the point, not zero, and an
-/// exponent. Which of all spellings with exponents keep a bound is not regular; of these, it is a matter of the
-/// exponent, and only where that is the bound's own one of the digits.
+/// The positive numbers between the bounds in scientific notation: one digit other than zero before
+/// the point, and an exponent.
+///
+/// The spellings with exponents that keep a bound are not a regular language in general. In this
+/// form they are: the exponent alone decides, unless it equals the exponent of the bound. Then the
+/// digits decide.
 fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut ExprPool) -> Option<LangId> {
     let bound = |digits: &str, exclusive| Decimal::parse(digits).map(|value| Bound { value, exclusive });
     let one = bound("1", false)?;
     let ten = bound("10", true)?;
-    // A bound as `digits × 10^exponent`, if it is positive.
+    // A positive bound as `digits × 10^exponent`.
     let split = |b: &Bound| {
         let (digits, exponent) = b.value.normalised()?;
         Some((Bound { value: digits, exclusive: b.exclusive }, exponent))
@@ -317,7 +330,7 @@ fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut ExprPool)
     let high = match upper {
         Some(b) => match split(b) {
             Some(high) => Some(high),
-            // Nothing positive is below zero.
+            // No positive number is below this bound.
             None => return Some(LangId::NEVER),
         },
         None => None,
@@ -347,7 +360,8 @@ fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut ExprPool)
     Some(pool.union(&alternatives))
 }
 
-/// `e` and a whole number between `first` and `last`, with a sign or without, and perhaps a zero in front.
+/// The letter `e` and a whole number between `first` and `last`, with or without a sign, and
+/// perhaps with one zero in front.
 fn exponents(first: i32, last: i32, pool: &mut ExprPool) -> Option<LangId> {
     let mut set = crate::automata::ByteSet::EMPTY;
     b"eE".iter().for_each(|&b| set.insert(b));
@@ -374,7 +388,7 @@ fn every_spelling(value: &Decimal, pool: &mut ExprPool) -> Option<LangId> {
     pool.number_range(Some(&bound), Some(&bound), Fraction::Digits(UNBOUNDED), SignedZero::Allowed)
 }
 
-/// `-?(0|[1-9][0-9]*)`.
+/// All integers: `-?(0|[1-9][0-9]*)`.
 pub(super) fn any_integer(pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let minus = pool.bytes(b"-");
@@ -387,7 +401,7 @@ pub(super) fn any_integer(pool: &mut ExprPool) -> LangId {
     pool.concat(minus, whole)
 }
 
-/// RFC 8259 §6.
+/// All numbers by RFC 8259 §6.
 pub(super) fn any_number(pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let digit = pool.byte(&ByteSet::range(b'0', b'9'));
@@ -427,12 +441,12 @@ impl NumberSet {
         NumberSet { points, parts: Vec::new() }
     }
 
-    /// Whether there is obviously no number.
+    /// Reports whether the set evidently has no number.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty() && self.parts.is_empty()
     }
 
-    /// Whether these are exactly the whole numbers.
+    /// Reports whether the set is exactly the whole numbers.
     pub fn is_integers(&self) -> bool {
         self.points.is_empty()
             && self.parts.len() == 1
@@ -465,7 +479,7 @@ impl NumberSet {
         set
     }
 
-    /// Adds a part, unless it adds nothing; leaves out those that add nothing to it.
+    /// Adds a part, unless another one includes it, and drops the parts that it includes.
     fn add(&mut self, part: Part) {
         if !self.parts.iter().any(|known| part.is_within(known)) {
             self.parts.retain(|known| !known.is_within(&part));
@@ -473,7 +487,7 @@ impl NumberSet {
         }
     }
 
-    /// How many steps combining it with another set takes, about.
+    /// The approximate number of steps that combining the set with another one takes.
     pub fn work(&self, other: &NumberSet) -> u64 {
         (self.parts.len() as u64).saturating_mul(other.parts.len() as u64)
     }
@@ -501,7 +515,7 @@ impl NumberSet {
         set
     }
 
-    /// The spellings of the set's numbers; `None` when a bound or divisor has too many digits.
+    /// The spellings of the set's numbers; `None` if a bound or divisor has too many digits.
     pub fn language(&self, policy: Policy, pool: &mut ExprPool) -> Option<LangId> {
         let mut alternatives = Vec::new();
         for part in &self.parts {
@@ -523,7 +537,8 @@ impl NumberSet {
         Some(pool.union(&alternatives))
     }
 
-    /// Whether there is a number at all.
+    /// Reports whether the set has a number. A set with too many digits to tell counts as having
+    /// one.
     pub fn is_inhabited(&self, policy: Policy, pool: &mut ExprPool) -> bool {
         let obvious = |p: &Part| p.is_interval() || p.is_evidently_infinite();
         if !self.points.is_empty() || self.parts.iter().any(obvious) {
@@ -535,12 +550,12 @@ impl NumberSet {
         })
     }
 
-    /// Whether there obviously are infinitely many.
+    /// Reports whether the set evidently has infinitely many numbers.
     pub fn is_evidently_infinite(&self) -> bool {
         self.parts.iter().any(Part::is_evidently_infinite)
     }
 
-    /// How many numbers there are, if they are no more than `limit`.
+    /// The number of numbers in the set, if it is at most `limit` and easy to find.
     pub fn count(&self, limit: usize) -> Option<usize> {
         let mut total = self.points.len();
         for part in &self.parts {
@@ -548,7 +563,7 @@ impl NumberSet {
             if part.integer != Some(true) {
                 return None;
             }
-            // Small whole ranges only: count by trying.
+            // Only ranges of whole numbers are counted, by trying each number.
             let span = low.value.plain_digits(15)?;
             let start: i64 = format!(
                 "{}{}",
@@ -586,7 +601,7 @@ mod tests {
         Some(Bound { value: d(text), exclusive })
     }
 
-    /// The algebra agrees with membership, number by number.
+    /// Membership in a combined set agrees with membership in its operands, for each number.
     #[test]
     fn laws() {
         let points = |texts: &[&str]| {

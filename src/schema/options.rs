@@ -1,4 +1,5 @@
-//! The policies of compilation: each one changes the language on purpose, and says how.
+//! The options of compilation. Each one changes the language on purpose, and its documentation says
+//! how.
 
 use crate::automata::Escapes;
 use crate::grammar::KeyOrder;
@@ -7,52 +8,61 @@ use std::collections::HashMap;
 /// The whitespace between the tokens of the JSON text. There is none before the value or after it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Whitespace {
-    /// Wherever JSON allows it, each run at most 64 bytes (so that a model cannot produce blanks for ever).
+    /// Whitespace wherever JSON allows it, at most 64 bytes in a row. The limit keeps a model from
+    /// producing blanks for ever.
     #[default]
     Flexible,
-    /// Wherever JSON allows it, without limit.
+    /// Whitespace wherever JSON allows it, without limit.
     Unlimited,
-    /// None at all.
+    /// No whitespace at all.
     Compact,
-    /// Exactly `separators.0` between items and `separators.1` between a key and its value, nothing elsewhere
-    /// (Python's `json.dumps` writes `", "` and `": "`). Both must be their character with JSON whitespace around.
+    /// Exactly `item` between items, exactly `key` between a key and its value, and no whitespace
+    /// elsewhere.
+    ///
+    /// For example, Python's `json.dumps` writes `", "` and `": "`. `item` must be a comma and
+    /// `key` a colon, each with nothing but JSON whitespace around it.
     Exact {
-        /// Between items, with the comma.
+        /// The text between items, with the comma.
         item: String,
-        /// Between a key and its value, with the colon.
+        /// The text between a key and its value, with the colon.
         key: String,
     },
-    /// Wherever JSON allows it, what a pattern matches (Rust's regex syntax; it must match JSON whitespace only).
+    /// Text that a pattern matches, wherever JSON allows whitespace. The pattern is in Rust's regex
+    /// syntax and must match nothing but JSON whitespace.
     Pattern(String),
-    /// One item a line, indented by this many spaces a level (at most 16), `": "` behind keys; empty arrays and
-    /// objects as `[]` and `{}`.
+    /// One item a line, indented by this many spaces a level (at most 16), with `": "` after keys.
+    /// Empty arrays and objects are `[]` and `{}`.
     Pretty(u8),
 }
 
-/// Which keys an object may have where the schema does not say.
+/// The keys that an object may have if the schema does not restrict them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum AdditionalProperties {
-    /// As JSON Schema says: any.
+    /// Any key, as JSON Schema says.
     #[default]
     AsSchema,
-    /// Only keys that some subschema which applies to the object names: `unevaluatedProperties: false` at every object, at every
-    /// depth, where `required`, `enum` and `const` name keys as well. It only narrows: `not`, `if` and `oneOf` keep their
-    /// meaning.
+    /// Only the keys that are named by a subschema that applies to the object.
+    ///
+    /// The option means `unevaluatedProperties: false` at every object, at every depth, and
+    /// `required`, `enum` and `const` name keys as well. It only narrows the output: `not`, `if`
+    /// and `oneOf` keep their meaning.
     Forbid,
 }
 
-/// How strings are spelt.
+/// The spelling of strings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum EscapePolicy {
-    /// Free strings with every escape JSON knows; literals (declared keys, `enum`, `const`) only with the escapes
-    /// JSON requires, so that they stay forced.
+    /// Every escape that JSON knows in free strings, and only the required escapes in literals.
+    ///
+    /// Literals are declared keys and the values of `enum` and `const`. With one spelling each,
+    /// they stay forced.
     #[default]
     FreeStrings,
-    /// Every escape everywhere.
+    /// Every escape in all strings.
     Any,
-    /// Only the escapes JSON requires, everywhere.
+    /// Only the escapes that JSON requires, in all strings.
     Minimal,
-    /// No `\uXXXX`; the short escapes everywhere.
+    /// No `\uXXXX` in any string, and the short escapes such as `\n` in all strings.
     NoUnicode,
 }
 
@@ -74,30 +84,33 @@ impl EscapePolicy {
     }
 }
 
-/// Whether an undeclared key may come twice in one object.
+/// The treatment of undeclared keys that come twice in one object.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum UniqueKeys {
     /// No key comes twice.
     #[default]
     Enforced,
-    /// Undeclared keys may repeat (cheaper to track; readers keep the last value).
+    /// Undeclared keys may repeat. This is cheaper to track, and readers keep the last value.
     Ignored,
 }
 
-/// How numbers are spelt.
+/// The spelling of numbers.
 ///
-/// Where only bounds restrict a number, exponents are allowed in scientific notation: one digit before the point, and
-/// an exponent between -300 and 300. Which of all other spellings with exponents keep a bound is not regular.
+/// If only bounds restrict a number, it may be in scientific notation: one digit before the point,
+/// and an exponent between -300 and 300. For example, `1.5e10` is allowed under `"minimum": 0`.
+/// Other spellings with exponents are left out, because those that keep a bound are not a regular
+/// language.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Numbers {
-    /// An unconstrained number in full JSON syntax; whole numbers without `.0`; multiples without exponent.
+    /// Full JSON syntax for a number without conditions. Whole numbers have no `.0`, and multiples
+    /// have no exponent.
     #[default]
     Canonical,
-    /// Every plain spelling of the value as well: `1.0` is an integer.
+    /// Every plain spelling of the value as well. For example, `1.0` is an integer.
     Json,
 }
 
-/// What `format` does.
+/// The effect of `format`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum FormatPolicy {
     /// Known formats are enforced.
@@ -107,37 +120,38 @@ pub enum FormatPolicy {
     Annotate,
 }
 
-/// What `contentEncoding` does.
+/// The effect of `contentEncoding`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ContentEncoding {
-    /// `base64` is enforced (RFC 4648 §4, with padding); other encodings have no effect.
+    /// `base64` is enforced (RFC 4648 §4, with padding). Other encodings have no effect.
     #[default]
     Assert,
-    /// It is an annotation.
+    /// `contentEncoding` is an annotation.
     Annotate,
 }
 
-/// What a `format` nobody knows does.
+/// The effect of a `format` with an unknown name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum UnknownFormat {
-    /// Ignored with a warning, as the specification says.
+    /// The format is ignored with a warning, as the specification says.
     #[default]
     Warn,
-    /// An error.
+    /// The format is an error.
     Refuse,
 }
 
-/// What a keyword that cannot be enforced does.
+/// The effect of a keyword that cannot be enforced.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Strictness {
-    /// An error.
+    /// The keyword is an error.
     #[default]
     Strict,
-    /// Ignored with a warning: the grammar may then allow values the schema refuses.
+    /// The keyword is ignored with a warning. The grammar may then allow values that the schema
+    /// refuses.
     Lenient,
 }
 
-/// The rules a schema is read by, where it does not name them with `$schema`.
+/// The rules by which a schema is read if it does not name them with `$schema`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Draft {
     /// Draft 4.
@@ -150,13 +164,15 @@ pub enum Draft {
     Y2019,
     /// 2020-12.
     Y2020,
-    /// 2020-12 with the older spellings: `definitions`, `dependencies`, `additionalItems`, a list under `items`,
-    /// boolean `exclusiveMinimum` and OpenAPI's `nullable` mean what they meant.
+    /// 2020-12 together with the older spellings. `definitions`, `dependencies`, `additionalItems`,
+    /// a list under `items`, boolean `exclusiveMinimum` and OpenAPI's `nullable` have the meaning
+    /// that they had.
     #[default]
     Unspecified,
 }
 
-/// How a schema is compiled. Plain data; the defaults are those of each type.
+/// The options with which a schema is compiled. They are plain data, and each default is that of
+/// its type.
 ///
 /// ```
 /// use hedgerow::schema::{SchemaOptions, Whitespace};
@@ -166,32 +182,34 @@ pub enum Draft {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SchemaOptions {
-    /// In which order keys come: declared (default) or any.
+    /// The order of keys: declared (the default) or any.
     pub key_order: KeyOrder,
     /// The whitespace between JSON tokens.
     pub whitespace: Whitespace,
-    /// Whether objects are open where the schema does not say.
+    /// The keys that an object may have if the schema does not restrict them.
     pub additional_properties: AdditionalProperties,
-    /// How strings are spelt.
+    /// The spelling of strings.
     pub escapes: EscapePolicy,
-    /// Whether undeclared keys may repeat.
+    /// The treatment of undeclared keys that come twice in one object.
     pub unique_keys: UniqueKeys,
-    /// How numbers are spelt.
+    /// The spelling of numbers.
     pub numbers: Numbers,
-    /// What `format` does.
+    /// The effect of `format`.
     pub format: FormatPolicy,
-    /// What `contentEncoding` does.
+    /// The effect of `contentEncoding`.
     pub content_encoding: ContentEncoding,
-    /// What an unknown `format` does.
+    /// The effect of a `format` with an unknown name.
     pub unknown_format: UnknownFormat,
-    /// What a keyword that cannot be enforced does.
+    /// The effect of a keyword that cannot be enforced.
     pub strictness: Strictness,
     /// The draft of schemas that do not name theirs with `$schema`.
     pub draft: Draft,
-    /// Documents that `$ref` may name: their text by absolute URI. Never fetched from anywhere else.
+    /// The documents that `$ref` may name: their texts by absolute URI. No document is fetched from
+    /// anywhere else.
     pub documents: HashMap<String, String>,
-    /// How many steps the schema algebra may take, at compile time and again for every part that is expanded
-    /// later, before it gives up with an error. Default 250,000, some tenths of a second.
+    /// The most steps that the schema algebra may take before it gives up with an error. The limit
+    /// holds for compilation, and again for every part that is expanded later. The default is
+    /// 250,000.
     pub fuel: u64,
 }
 
@@ -231,21 +249,21 @@ setters! {
     key_order: KeyOrder,
     /// Sets the whitespace policy.
     whitespace: Whitespace,
-    /// Sets whether objects are open where the schema does not say.
+    /// Sets the keys that an object may have if the schema does not restrict them.
     additional_properties: AdditionalProperties,
-    /// Sets how strings are spelt.
+    /// Sets the spelling of strings.
     escapes: EscapePolicy,
-    /// Sets whether undeclared keys may repeat.
+    /// Sets the treatment of undeclared keys that come twice in one object.
     unique_keys: UniqueKeys,
-    /// Sets how numbers are spelt.
+    /// Sets the spelling of numbers.
     numbers: Numbers,
-    /// Sets what `format` does.
+    /// Sets the effect of `format`.
     format: FormatPolicy,
-    /// Sets what `contentEncoding` does.
+    /// Sets the effect of `contentEncoding`.
     content_encoding: ContentEncoding,
-    /// Sets what an unknown `format` does.
+    /// Sets the effect of a `format` with an unknown name.
     unknown_format: UnknownFormat,
-    /// Sets what a keyword that cannot be enforced does.
+    /// Sets the effect of a keyword that cannot be enforced.
     strictness: Strictness,
     /// Sets the draft of schemas that do not name theirs.
     draft: Draft,

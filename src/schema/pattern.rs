@@ -1,22 +1,24 @@
-//! Patterns: ECMA-262 regular expressions over the decoded text, searched for anywhere in it.
+//! Patterns: ECMA-262 regular expressions that are searched for anywhere in the decoded text.
 //!
-//! A pattern is compiled once, into the pool the grammar starts from, when the document is read;
-//! every later pool is a copy of that one, so the language keeps its id.
+//! A pattern is compiled once, when the document is read, into the pool that the grammar starts
+//! from. Every later pool is a copy of that one, so the language keeps its id.
 //!
-//! Patterns are read with the `u` flag, as JSON Schema asks. What is an error under that flag and
-//! means something without it (annex B of ECMA-262: `\-`, a lone `]`, `x{,3}`) is read as annex B
-//! says, and [`leniency`] names it.
+//! Patterns are read with the `u` flag, as JSON Schema asks. Annex B of ECMA-262 gives a meaning to
+//! some texts that the flag makes an error, such as `\-`, a lone `]` and `x{,3}`. Those are read as
+//! annex B says, and [`leniency`] names them.
 
 use crate::automata::regex::{compile, Anchoring, Dialect};
 use crate::automata::{ExprPool, LangId};
 
-/// The texts in which the pattern is found; the error says why it cannot be enforced.
+/// The texts in which the pattern is found. The error says why the pattern cannot be enforced.
 pub(super) fn language(pool: &mut ExprPool, pattern: &str) -> Result<LangId, String> {
     compile(pool, pattern, Dialect::Ecma262, Anchoring::Search).map_err(|error| error.to_string())
 }
 
-/// The first part of a pattern that the `u` flag forbids, and how it is read; `None` where there is
-/// no such part. The pattern is one that compiles.
+/// The first part of a pattern that the `u` flag forbids, and how it is read; `None` if there is no
+/// such part.
+///
+/// The pattern must be one that compiles.
 pub(super) fn leniency(pattern: &str) -> Option<String> {
     let mut scan = Scan { rest: pattern };
     while let Some(c) = scan.next() {
@@ -50,7 +52,7 @@ impl Scan<'_> {
         self.rest = self.rest.get(bytes..).unwrap_or("");
     }
 
-    /// An escape; the backslash has been read.
+    /// Reads an escape whose backslash has been read.
     fn escape(&mut self, in_class: bool) -> Option<String> {
         let c = self.next()?;
         match c {
@@ -70,7 +72,7 @@ impl Scan<'_> {
         }
     }
 
-    /// A class in brackets; the opening one has been read.
+    /// Reads a class whose opening bracket has been read.
     fn class(&mut self) -> Option<String> {
         if self.rest.starts_with('^') {
             self.skip(1);
@@ -96,7 +98,8 @@ impl Scan<'_> {
         None
     }
 
-    /// One member of a class: what is lenient in it, and whether it is a class itself.
+    /// Reads one member of a class. The result tells how it is lenient, and whether it is a class
+    /// itself.
     fn member(&mut self) -> Option<(Option<String>, bool)> {
         let posix = self.rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]"));
         if let Some((name, _)) = posix.filter(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase())) {
@@ -110,7 +113,7 @@ impl Scan<'_> {
         Some((self.escape(true), is_class))
     }
 
-    /// A brace that opens; it has been read.
+    /// Reads a count or a literal brace; the opening brace has been read.
     fn brace(&mut self) -> Option<String> {
         let Some((inside, _)) = self.rest.split_once('}') else {
             return Some("a lone `{`, which is read as that character".to_owned());
@@ -129,7 +132,7 @@ impl Scan<'_> {
         })
     }
 
-    /// A group; the parenthesis has been read.
+    /// Reads the start of a group whose parenthesis has been read.
     fn group(&mut self) -> Option<String> {
         let is_named =
             self.rest.starts_with("?<") && !self.rest.starts_with("?<=") && !self.rest.starts_with("?<!");

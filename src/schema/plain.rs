@@ -1,8 +1,9 @@
 //! Plain terms: sets of scalars that are evaluated as soon as they are made.
 //!
-//! Types, constants and short enumerations are what alternatives are told apart by. Their Boolean combinations cost next to
-//! nothing, and as shapes they have one name each, however they came about: that two alternatives contradict each other,
-//! or that one case is part of another, is then seen by comparing names.
+//! Types, constants and short enumerations are what tells alternatives apart. Their Boolean
+//! combinations cost next to nothing. As shapes they have one name each, no matter how they arose.
+//! So a comparison of names shows that two alternatives contradict each other, or that one case is
+//! part of another.
 
 use super::document::{Keyword, Types, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING};
 use super::json::{Kind, Value};
@@ -13,9 +14,9 @@ use super::text::{Text, TextId};
 use crate::automata::Decimal;
 use std::sync::Arc;
 
-/// Longer enumerations are left for later.
+/// The most values of a plain enumeration. Longer ones are evaluated on demand.
 const MAX_VALUES: usize = 512;
-/// Sets of more intervals are left for later.
+/// The most intervals of a plain set of numbers. Sets with more are evaluated on demand.
 const MAX_INTERVALS: usize = 4;
 
 impl Algebra {
@@ -56,12 +57,12 @@ impl Algebra {
         Some(self.shape_term(both))
     }
 
-    /// Whether the term is plain.
+    /// Reports whether the term is plain.
     pub(super) fn is_plain(&self, term: TermId) -> bool {
         self.plain(term).is_some()
     }
 
-    /// The shape of a plain term.
+    /// The shape of a plain term; `None` for other terms.
     fn plain(&self, term: TermId) -> Option<Arc<Shape>> {
         let Term::Shape(shape) = self.term(term) else { return None };
         let strings = match self.texts.get(shape.strings) {
@@ -79,7 +80,8 @@ impl Algebra {
         (strings && numbers && arrays && objects).then(|| shape.clone())
     }
 
-    /// Makes the plain ones among `parts` one term; [`TermId::NEVER`] alone is left where they contradict each other.
+    /// Replaces the plain terms among `parts` by their intersection. If they contradict each other,
+    /// [`TermId::NEVER`] alone is left.
     pub(super) fn gather_plain(&mut self, parts: &mut Vec<TermId>) {
         let mut found: Vec<Arc<Shape>> = Vec::new();
         let mut others = Vec::with_capacity(parts.len());
@@ -102,7 +104,8 @@ impl Algebra {
         }
     }
 
-    /// The same for alternatives, by their complements.
+    /// Replaces the plain terms among these alternatives by their union, computed from their
+    /// complements.
     pub(super) fn gather_plain_alternatives(&mut self, parts: &mut Vec<TermId>) {
         let (mut found, mut others) = (Vec::new(), Vec::with_capacity(parts.len()));
         for &part in parts.iter() {
@@ -119,7 +122,7 @@ impl Algebra {
         *parts = others;
     }
 
-    /// The complement of a plain term.
+    /// The complement of a plain term; `None` for other terms.
     pub(super) fn not_plain(&mut self, term: TermId) -> Option<TermId> {
         let shape = self.plain(term)?;
         let any = self.any.clone();
@@ -134,7 +137,7 @@ impl Algebra {
         Some(self.shape_term(complement))
     }
 
-    /// What is in two plain shapes.
+    /// The values in both of two plain shapes.
     fn both(&mut self, a: &Shape, b: &Shape) -> Shape {
         Shape {
             null: a.null && b.null,

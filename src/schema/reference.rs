@@ -1,8 +1,11 @@
-//! Where references lead: URIs, resources, anchors and JSON pointers.
+//! Resolution of references: URIs, resources, anchors and JSON pointers.
 //!
-//! A *resource* is a schema with its own URI: a document's root, or a subschema with `$id`. References are resolved
-//! against the URI of the resource they stand in (RFC 3986 §5), then by fragment: nothing, a JSON pointer, or an
-//! anchor. Other documents come from the caller or are one of the drafts' own meta-schemas; nothing is fetched.
+//! A *resource* is a schema with its own URI: the root of a document, or a subschema with `$id`. A
+//! reference is first resolved against the URI of the resource that it stands in (RFC 3986 §5), and
+//! then by its fragment: nothing, a JSON pointer, or an anchor. For example,
+//! `item.json#/$defs/size` names a document and a place in it.
+//!
+//! Other documents come from the caller or are meta-schemas of the drafts; nothing is fetched.
 //! Documents without `$id` and anchors, the common case, are not scanned for them.
 
 use super::error::not_json;
@@ -14,25 +17,26 @@ use hashbrown::HashMap;
 struct Resource {
     uri: String,
     draft: Draft,
-    /// Whether the validation vocabulary is in force (a custom meta-schema may leave it out).
+    /// Set if the validation vocabulary is in force. A custom meta-schema may leave it out.
     validates: bool,
-    /// `$schema` names nothing that is not known.
+    /// Set unless `$schema` names an unknown dialect.
     known: bool,
 }
 
 /// The resources and anchors of all documents read so far.
 pub(super) struct References {
-    /// Documents of the caller not read yet, by URI without an empty fragment.
+    /// The documents of the caller that are not read yet, by URI without an empty fragment.
     documents: HashMap<String, String>,
-    /// For documents that do not name theirs.
+    /// The draft of documents that do not name theirs.
     default_draft: Draft,
     resources: HashMap<Value, Resource>,
     by_uri: HashMap<String, Value>,
     anchors: HashMap<(Value, String), Value>,
-    /// `$dynamicAnchor` (and, under the name `""`, `$recursiveAnchor`) by resource and name number.
+    /// The places of `$dynamicAnchor`, by resource and number of the name. `$recursiveAnchor` is
+    /// kept under the name `""`.
     dynamic: HashMap<(Value, u32), Value>,
     names: Vec<String>,
-    /// Whether a draft has a keyword.
+    /// Tells whether a draft has a keyword.
     knows: fn(&str, Draft) -> bool,
 }
 
@@ -60,7 +64,7 @@ impl References {
         references
     }
 
-    /// The resource whose root this schema is.
+    /// The schema itself, if it is the root of a resource.
     pub fn resource_at(&self, schema: Value) -> Option<Value> {
         self.resources.contains_key(&schema).then_some(schema)
     }
@@ -69,12 +73,12 @@ impl References {
         self.resources.get(&resource).map_or(Draft::Unspecified, |r| r.draft)
     }
 
-    /// Whether `$schema` at this resource, if it has one, names a dialect that is known.
+    /// Reports whether `$schema` at this resource, if it has one, names a known dialect.
     pub fn knows_dialect(&self, resource: Value) -> bool {
         self.resources.get(&resource).is_none_or(|r| r.known)
     }
 
-    /// Whether validation keywords (`type`, `minimum`, …) count in this resource.
+    /// Reports whether validation keywords (`type`, `minimum`, …) count in this resource.
     pub fn validates(&self, resource: Value) -> bool {
         self.resources.get(&resource).is_none_or(|r| r.validates)
     }
@@ -83,7 +87,7 @@ impl References {
         self.resources.get(&resource).map(|r| r.uri.as_str())
     }
 
-    /// The resource a value stands in.
+    /// The resource that a value stands in.
     pub fn enclosing_resource(&self, json: &Json, value: Value) -> Value {
         let mut at = value;
         loop {
@@ -97,12 +101,13 @@ impl References {
         }
     }
 
-    /// Whether any reference may depend on the way it was reached.
+    /// Reports whether any reference may depend on the path by which it was reached.
     pub fn is_dynamic(&self) -> bool {
         !self.dynamic.is_empty()
     }
 
-    /// The number of the dynamic anchor that `target` names in `home`, if `found` is it.
+    /// The number of the dynamic anchor that `target` names in `home`, if that anchor stands at
+    /// `found`.
     pub fn dynamic_anchor(&self, home: Value, found: Value, target: &str) -> Option<u32> {
         let name = decode_percent(target.split_once('#')?.1);
         let number = self.names.iter().position(|n| *n == name && !name.is_empty())? as u32;
@@ -115,7 +120,7 @@ impl References {
         self.dynamic.contains_key(&(home, number)).then_some(number)
     }
 
-    /// Every place a dynamic anchor may lead to.
+    /// All places that a dynamic anchor may lead to.
     pub fn anchored(&self, anchor: u32) -> Vec<Value> {
         let mut places: Vec<Value> =
             self.dynamic.iter().filter(|((_, a), _)| *a == anchor).map(|(_, &v)| v).collect();
@@ -123,7 +128,7 @@ impl References {
         places
     }
 
-    /// The dynamic anchors of one resource: number and place.
+    /// The dynamic anchors of one resource, with their numbers and places.
     pub fn dynamic_anchors(&self, resource: Value) -> Vec<(u32, Value)> {
         let mut anchors: Vec<(u32, Value)> = (0..self.names.len() as u32)
             .filter_map(|name| self.dynamic.get(&(resource, name)).map(|&v| (name, v)))
@@ -132,7 +137,7 @@ impl References {
         anchors
     }
 
-    /// Where a reference from `resource` leads; the error says why it leads nowhere.
+    /// The value that a reference from `resource` leads to. The error says why it leads nowhere.
     pub fn resolve(&mut self, json: &mut Json, resource: Value, target: &str) -> Result<Value, String> {
         let (uri, fragment) = target.split_once('#').unwrap_or((target, ""));
         let home = if uri.is_empty() {
@@ -208,7 +213,8 @@ impl References {
             "json-schema.org/draft/2020-12/schema" => return Some((Draft::Y2020, true)),
             _ => {}
         }
-        // A meta-schema of the caller's: the draft it is written in, and the vocabularies it declares.
+        // A meta-schema of the caller gives the draft that it is written in and the vocabularies
+        // that it declares.
         let text = self.documents.get(uri)?.clone();
         let meta = json.parse(&text).ok()?;
         let declared = json.get(meta, "$schema").and_then(|v| json.as_str(v))?;
@@ -333,7 +339,7 @@ fn trim(uri: &str) -> &str {
     uri.strip_suffix('#').unwrap_or(uri)
 }
 
-/// Percent-decoding; what does not decode to UTF-8 stays as it is.
+/// The text after percent-decoding, or unchanged if the result is not UTF-8.
 fn decode_percent(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
@@ -380,7 +386,7 @@ fn split(uri: &str) -> (Option<&str>, Option<&str>, &str, Option<&str>) {
     }
 }
 
-/// RFC 3986 §5.2 without fragments.
+/// The URI of a reference relative to a base, by RFC 3986 §5.2 without fragments.
 fn join(base: &str, reference: &str) -> String {
     let (scheme, authority, path, query) = split(reference);
     let (base_scheme, base_authority, base_path, base_query) = split(base);
@@ -421,7 +427,7 @@ fn join(base: &str, reference: &str) -> String {
     write(base_scheme, base_authority, &without_dots(&merged), query)
 }
 
-/// RFC 3986 §5.2.4.
+/// The path without `.` and `..` segments, by RFC 3986 §5.2.4.
 fn without_dots(path: &str) -> String {
     let mut out: Vec<&str> = Vec::new();
     let parts: Vec<&str> = path.split('/').collect();

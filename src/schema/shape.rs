@@ -1,9 +1,11 @@
-//! Shapes: sets of JSON values, one part for each type, positive and in normal form.
+//! Shapes: sets of JSON values in normal form, with one part for each type and no negation.
 //!
-//! A [`Shape`] is a union over the six types. Null, booleans, numbers and strings are closed under all Boolean
-//! operations by themselves; arrays and objects are unions of [`ArrayShape`]s and [`ObjectShape`]s, each a
-//! conjunction whose nested values are [terms](super::term) that nobody has evaluated yet. That is what makes the
-//! algebra lazy: intersecting two objects costs their keys, not what lies below.
+//! A [`Shape`] is a union over the six types. The parts for null, booleans, numbers and strings are
+//! each closed under all Boolean operations. The parts for arrays and objects are unions of
+//! [`ArrayShape`]s and [`ObjectShape`]s. Each of these is a conjunction whose nested values are
+//! [terms](super::term) that are not evaluated yet. That makes the algebra lazy: the intersection
+//! of two objects costs as much as their keys, and nothing for the values below them.
+//!
 //! [`intersection`](super::intersection) and [`complement`](super::complement) hold the operations.
 
 use super::document::{Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
@@ -17,17 +19,18 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Shape {
     pub null: bool,
-    /// Bit 0: `false`; bit 1: `true`.
+    /// The bits of `false` (bit 0) and `true` (bit 1).
     pub booleans: u8,
     pub numbers: NumberSet,
     pub strings: TextId,
-    /// A union.
+    /// Array shapes, of which a value must be in one.
     pub arrays: Vec<Arc<ArrayShape>>,
-    /// A union.
+    /// Object shapes, of which a value must be in one.
     pub objects: Vec<Arc<ObjectShape>>,
 }
 
-/// At least `min` and at most `max` of the items at position `from` or later satisfy `value`.
+/// A counter: at least `min` and at most `max` of the items at position `from` or later satisfy
+/// `value`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct SomeItems {
     pub from: u32,
@@ -44,11 +47,11 @@ pub(super) struct ArrayShape {
     pub min: u32,
     pub max: u32,
     pub some: Vec<SomeItems>,
-    /// No two items are equal.
+    /// Set if no two items are equal.
     pub unique: bool,
-    /// Some two items are equal.
+    /// Set if some two items are equal.
     pub repeated: bool,
-    /// None of these arrays, given by their items: terms of one value each.
+    /// Arrays that are left out, each given by its items: terms of one value each.
     pub differs: Vec<Arc<[TermId]>>,
 }
 
@@ -58,11 +61,13 @@ pub(super) struct Declared {
     pub key: Arc<str>,
     pub value: TermId,
     pub required: bool,
-    /// Some `properties` names the key, or a value of `enum` or `const`. These come before the others in declared order.
+    /// Set if some `properties` names the key, or a value of `enum` or `const`. Listed keys come
+    /// before the others in declared order.
     pub listed: bool,
 }
 
-/// At least `min` and at most `max` of the properties whose key is in `keys` have a value that satisfies `value`.
+/// A counter: at least `min` and at most `max` of the properties with a key in `keys` have a value
+/// that satisfies `value`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct SomeProperties {
     pub keys: TextId,
@@ -75,24 +80,30 @@ pub(super) struct SomeProperties {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ObjectShape {
     pub declared: Vec<Declared>,
-    /// What the values of all other keys must satisfy. Disjoint; a key in none of them must not occur. (Declared
-    /// keys may belong to one; their own entry counts.)
+    /// Disjoint classes of keys, each with the term that the values of its undeclared keys satisfy.
+    ///
+    /// A key outside all classes must not occur. A declared key may belong to a class, but its own
+    /// entry counts.
     pub rest: Vec<(TextId, TermId)>,
     pub min: u32,
     pub max: u32,
-    /// The second key is there if the first is.
+    /// Pairs of keys: if the first is in the object, the second must be in it too.
     pub requires: Vec<(Arc<str>, Arc<str>)>,
     pub some: Vec<SomeProperties>,
-    /// None of these objects, given by their keys, sorted, and terms of one value each.
+    /// Objects that are left out, each given by its members: sorted keys, and terms of one value
+    /// each.
     pub differs: Vec<Members>,
-    /// Of each of these lists, one of the shapes at least: what a union or a complement asks for is
-    /// kept as it was said, since multiplied out a hundred such conditions are more shapes than
-    /// anybody can count.
+    /// Clauses, each of which must have an alternative that holds.
+    ///
+    /// They keep the conditions of unions and complements as they are. Multiplied out, a hundred
+    /// such conditions of two alternatives each would be 2^100 shapes.
     pub clauses: Vec<Clause>,
 }
 
-/// Shapes of which an object has one at least, and what is often asked of them. Equal clauses have
-/// one number.
+/// Shapes of which an object must be in one at least, with answers to frequent questions about
+/// them.
+///
+/// Equal clauses have the same number.
 #[derive(Clone)]
 pub(super) struct Clause(Arc<Alternatives>);
 
@@ -101,7 +112,7 @@ struct Alternatives {
     shapes: Box<[Arc<ObjectShape>]>,
     /// The keys that the alternatives name, sorted.
     names: Box<[Arc<str>]>,
-    /// They say nothing of other keys.
+    /// Set if the alternatives restrict only the keys that they name.
     only_named: bool,
     closes: bool,
 }
@@ -128,17 +139,17 @@ impl Clause {
         }))
     }
 
-    /// Whether a member with this key, or its absence, may make a difference.
+    /// Reports whether a member with this key, or its absence, may decide an alternative.
     pub fn concerns(&self, key: &str) -> bool {
         !self.0.only_named || self.0.names.binary_search_by(|name| (**name).cmp(key)).is_ok()
     }
 
-    /// Whether members with undeclared keys may make a difference.
+    /// Reports whether members with undeclared keys may decide an alternative.
     pub fn concerns_others(&self) -> bool {
         !self.0.only_named
     }
 
-    /// Whether one holds if no more members come.
+    /// Reports whether some alternative holds if no more members come.
     pub fn closes(&self) -> bool {
         self.0.closes
     }
@@ -189,18 +200,18 @@ impl ArrayShape {
         }
     }
 
-    /// Exactly these items.
+    /// The array of exactly these items.
     pub fn of_items(prefix: Vec<TermId>) -> Self {
         let len = prefix.len() as u32;
         ArrayShape { prefix, rest: TermId::NEVER, min: len, max: len, ..Self::any() }
     }
 
-    /// What the item at `position` must satisfy.
+    /// The term that the item at `position` must satisfy.
     pub fn item(&self, position: usize) -> TermId {
         self.prefix.get(position).copied().unwrap_or(self.rest)
     }
 
-    /// Leaves out what has no effect; false when obviously no array is left.
+    /// Drops conditions that have no effect; false if evidently no array is left.
     pub fn tidy(&mut self) -> bool {
         if let Some(gap) = self.prefix.iter().position(|&t| t == TermId::NEVER) {
             self.max = self.max.min(gap as u32);
@@ -246,14 +257,14 @@ impl ObjectShape {
         }
     }
 
-    /// Exactly these properties.
+    /// The object of exactly these properties.
     pub fn of_properties(properties: impl IntoIterator<Item = (Arc<str>, TermId)>) -> Self {
         let declared =
             properties.into_iter().map(|(key, value)| Declared { key, value, required: true, listed: true });
         ObjectShape { declared: declared.collect(), rest: Vec::new(), ..Self::any() }
     }
 
-    /// Whether no more members need come.
+    /// Reports whether the object may end here, without more members.
     pub fn closes(&self) -> bool {
         self.min == 0
             && self.some.iter().all(|some| some.min == 0)
@@ -266,7 +277,7 @@ impl ObjectShape {
         self.declared.iter().position(|d| *d.key == *key)
     }
 
-    /// Leaves out what has no effect; false when obviously no object is left.
+    /// Drops conditions that have no effect; false if evidently no object is left.
     pub fn tidy(&mut self) -> bool {
         let required = self.declared.iter().filter(|d| d.required).count() as u64;
         if self.rest.is_empty() {
@@ -287,7 +298,7 @@ impl ObjectShape {
 }
 
 impl ObjectShape {
-    /// What the value of a key of `pairs` must be.
+    /// The value that the member `key` has in `pairs`.
     pub fn value_in(pairs: &[(Arc<str>, TermId)], key: &str) -> Option<TermId> {
         pairs.binary_search_by(|(k, _)| (**k).cmp(key)).ok().map(|i| pairs[i].1)
     }
@@ -333,7 +344,7 @@ impl Shape {
         }
     }
 
-    /// Whether there is obviously no value (sufficient, not necessary).
+    /// Reports whether the shape evidently has no value. "No" does not mean that it has one.
     pub fn is_never(&self) -> bool {
         !self.null
             && self.booleans == 0
@@ -364,7 +375,8 @@ impl Shape {
     }
 }
 
-/// Operations on shapes: the algebra, and the languages that decide what needs automata.
+/// The operations on shapes: the algebra, together with the automata that decide questions about
+/// texts.
 pub(super) struct Eval<'a> {
     pub algebra: &'a mut Algebra,
     pub nodes: &'a mut crate::grammar::NodePool,
@@ -388,7 +400,7 @@ impl Eval<'_> {
         self.algebra.texts.contains(set, text, &mut self.nodes.languages)
     }
 
-    /// What the value of `key`, which is not declared, must satisfy.
+    /// The term that the value of `key`, which is not declared, must satisfy.
     pub fn rest_value(&mut self, object: &ObjectShape, key: &str) -> TermId {
         if let [(TextId::ANY, value)] = object.rest[..] {
             return value;

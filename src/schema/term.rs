@@ -1,8 +1,9 @@
-//! Terms: schemas, and what the algebra makes of them, hash-consed and evaluated on demand.
+//! Terms: schemas and their combinations, hash-consed and evaluated on demand.
 //!
-//! A term is a schema at a place (in a dynamic scope), a Boolean combination of terms, or a shape. Its shape is
-//! computed when somebody asks and kept, so that `A ∧ B` costs one intersection however often it turns up, and a
-//! recursive schema is a cycle of terms, not an infinite shape.
+//! A term is a schema at a place (in a dynamic scope), a Boolean combination of terms, or a shape.
+//! Its shape is computed on the first request and kept. So `A ∧ B` costs one intersection, no
+//! matter how often it occurs, and a recursive schema is a cycle of terms instead of an infinite
+//! shape.
 
 use super::document::{Document, Keyword, Types};
 use super::emit::Standard;
@@ -17,7 +18,7 @@ use crate::automata::interrupt::{self, Interrupted};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// A set of JSON values, perhaps not evaluated yet.
+/// The id of a term: a set of JSON values that may not be evaluated yet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct TermId(pub u32);
 
@@ -26,10 +27,11 @@ impl TermId {
     pub const ANY: TermId = TermId(1);
 }
 
-/// A dynamic scope: which dynamic anchors lead where. 0 is the empty one.
+/// The id of a dynamic scope, which tells the place that each dynamic anchor leads to. 0 is the
+/// empty scope.
 pub(super) type ScopeId = u32;
 
-/// What a term is made of.
+/// The definition of a term.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Term {
     Never,
@@ -39,20 +41,21 @@ pub(super) enum Term {
     Not(TermId),
     And(Box<[TermId]>),
     Or(Box<[TermId]>),
-    /// The same values, of which everything counts as named: those of `enum` and `const`.
+    /// The values of another term, with everything in them counted as named. This is the term of
+    /// values from `enum` and `const`.
     Named(TermId),
 }
 
-/// Why a term could not be evaluated.
+/// The reason why a term could not be evaluated.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Failure {
     Fuel,
     Interrupted(Interrupted),
-    /// Schemas are nested too deeply to be looked at as a whole.
+    /// Schemas are nested too deeply to be evaluated as a whole.
     Depth,
-    /// This must be found out first, since it lies too deep to be found out on the way.
+    /// The goal lies too deep for this evaluation, so it must be reached first.
     Deep(Goal),
-    /// A schema that refers to itself without anything in between.
+    /// A schema refers to itself without a property or item in between.
     Loop(Value),
     Unsupported {
         at: Option<Value>,
@@ -61,21 +64,21 @@ pub(super) enum Failure {
     },
 }
 
-/// What is to be found out of a term.
+/// A question about a term: its shape, or whether it has a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Goal {
     Shape(TermId),
     Inhabited(TermId),
 }
 
-/// What is known of a term.
+/// A term and the answers about it that were computed so far.
 struct State {
     term: Term,
     shape: Option<Arc<Shape>>,
-    /// The shape is being computed.
+    /// Set while the shape is being computed.
     open: bool,
     pub inhabited: Option<bool>,
-    /// Exactly one value is in it, and obviously so.
+    /// Set if the term evidently has exactly one value.
     single: bool,
 }
 
@@ -86,43 +89,45 @@ pub(super) struct Algebra {
     pub texts: Texts,
     states: Vec<State>,
     index: HashMap<Term, TermId>,
-    /// All values of some types.
+    /// The terms of all values of some types, by the types' bits.
     of_types: [Option<TermId>; 1 << 7],
-    /// Dynamic scopes: sorted pairs of anchor and place.
+    /// The dynamic scopes, as sorted pairs of anchor and place.
     scopes: Vec<Vec<(u32, Value)>>,
-    /// Arrays of distinct items, as the grammar's keys name them.
+    /// The arrays of distinct items and their depths, by the number that the grammar's keys give
+    /// them.
     pub distinct: Vec<(ArrayShape, u32)>,
     pub standard: Standard,
     pub deciding: Deciding,
     clauses: HashMap<Box<[Arc<ObjectShape>]>, Clause>,
-    /// In which ways an object may break its conditions.
+    /// The violations of an object: shapes of the objects that break one of its conditions.
     pub violations: HashMap<Arc<ObjectShape>, Arc<[Arc<ObjectShape>]>>,
-    /// The outcomes of schemas below `unevaluatedProperties` and `unevaluatedItems`.
+    /// The outcomes of terms, for `unevaluatedProperties`, `unevaluatedItems` and closed objects.
     pub outcomes: HashMap<TermId, Arc<[Outcome]>>,
-    /// The values of terms whose objects are closed.
+    /// The values of terms with closed objects.
     pub closed: HashMap<TermId, Arc<Shape>>,
-    /// The terms whose outcomes are being found.
+    /// The terms whose outcomes are being computed.
     pub open_outcomes: Vec<TermId>,
     fuel: u64,
-    /// States of languages that have been charged for.
+    /// The number of states of languages that fuel was spent for.
     states_charged: usize,
-    /// How deep evaluation is nested.
+    /// The current nesting of evaluations.
     pub depth: u32,
-    /// How deep evaluation is nested inside attempts to find a contradiction early.
+    /// The current nesting of attempts to find a contradiction early.
     probing: u32,
-    /// The schema being evaluated, for errors.
+    /// The schema being evaluated, for error messages.
     pub at: Value,
     pub any: Arc<Shape>,
 }
 
-/// How deep terms are evaluated inside each other. What lies deeper is evaluated first, by itself.
+/// The greatest nesting of evaluations. A term that lies deeper is evaluated first, by itself.
 pub(super) const MAX_DEPTH: u32 = 300;
-/// From here on an evaluation does without knowing its surroundings, so that what it finds can be
+/// The nesting from which on a schema is evaluated without its context, so that the result can be
 /// kept.
 pub(super) const MAX_WITHIN: u32 = MAX_DEPTH / 2;
-/// How many references in a row are followed to find out what a schema is called. Circles are found elsewhere.
+/// The most references in a row that are followed to the schema that they stand for. Circles of
+/// references are found elsewhere.
 const MAX_ALIASES: u32 = 16;
-/// How deep to look for a contradiction before it matters.
+/// The greatest nesting of attempts to find a contradiction early.
 const MAX_PROBE: u32 = 3;
 
 impl Algebra {
@@ -156,7 +161,7 @@ impl Algebra {
         algebra
     }
 
-    /// Starts a piece of work with a full tank.
+    /// Starts a piece of work with full fuel.
     pub fn refuel(&mut self) {
         self.fuel = self.options.fuel;
         self.depth = 0;
@@ -175,7 +180,7 @@ impl Algebra {
         }
     }
 
-    /// How much was spent since the tank was full.
+    /// The fuel that was spent since the last [`refuel`](Self::refuel).
     pub fn spent(&self) -> u64 {
         self.options.fuel - self.fuel
     }
@@ -201,7 +206,7 @@ impl Algebra {
         }
         let id = TermId(self.states.len() as u32);
         let single = matches!(&term, Term::Shape(shape) if self.shape_is_single(shape));
-        // Where some texts have no spelling, that must be looked at.
+        // If some texts have no spelling, a single value may have none either.
         let inhabited = (single && self.spells_all()).then_some(true);
         self.states.push(State { term: term.clone(), shape: None, open: false, inhabited, single });
         self.index.insert(term, id);
@@ -212,13 +217,13 @@ impl Algebra {
         &self.states[id.0 as usize].term
     }
 
-    /// Whether every text has a spelling.
+    /// Reports whether every text has a spelling.
     pub fn spells_all(&self) -> bool {
         self.options.escapes != EscapePolicy::NoUnicode
     }
 
-    /// Whether exactly one value is in the term, and obviously so: a value of `enum`, `const` or an
-    /// earlier item.
+    /// Reports whether the term evidently has exactly one value. Examples are a value of `enum` or
+    /// `const`, and an earlier item of an array.
     pub fn is_single(&self, id: TermId) -> bool {
         self.states[id.0 as usize].single
     }
@@ -231,7 +236,8 @@ impl Algebra {
         self.states[id.0 as usize].inhabited = Some(inhabited);
     }
 
-    /// The schema at `schema`, reached from `scope`. What obviously are the same values is the same term.
+    /// The term of the schema at `schema`, reached from `scope`. Schemas that evidently have the
+    /// same values share a term.
     pub fn schema(&mut self, mut schema: Value, mut scope: ScopeId) -> TermId {
         let doc = self.doc.clone();
         let is_dynamic = doc.references.is_dynamic();
@@ -264,7 +270,8 @@ impl Algebra {
         }
     }
 
-    /// Whether a term is a schema with alternatives that must be told apart, which is better done where more is known.
+    /// Reports whether the term is a schema with alternatives that must be told apart. Such a
+    /// schema is better evaluated when more is known.
     pub fn divides(&self, term: TermId) -> bool {
         let Term::Schema(schema, _) = *self.term(term) else { return false };
         let keywords = self.doc.keywords(schema);
@@ -273,7 +280,8 @@ impl Algebra {
         !keywords.iter().any(unevaluated) && keywords.iter().any(|k| self.doc.divides(k, MAX_LOOK))
     }
 
-    /// The scope after entering a resource: anchors that lead somewhere already keep leading there.
+    /// The scope after entering a resource. Anchors that already lead to a place keep leading
+    /// there.
     fn enter(&mut self, scope: ScopeId, resource: Value) -> ScopeId {
         let anchors = self.doc.references.dynamic_anchors(resource);
         let mut entered = self.scopes[scope as usize].clone();
@@ -291,7 +299,7 @@ impl Algebra {
         }
     }
 
-    /// Where a dynamic anchor leads in a scope.
+    /// The place that a dynamic anchor leads to in a scope.
     pub fn dynamic_target(&self, scope: ScopeId, anchor: u32) -> Option<Value> {
         let scope = &self.scopes[scope as usize];
         scope.binary_search_by_key(&anchor, |e| e.0).ok().map(|i| scope[i].1)
@@ -311,7 +319,8 @@ impl Algebra {
         match *self.term(a) {
             Term::Never => TermId::ANY,
             Term::Any => TermId::NEVER,
-            // What closed objects may have is not named by schemas under `not`, however often.
+            // A schema under `not` names no keys, not even under two `not`s, so these must stay if
+            // they hide names.
             Term::Not(inner) if !self.is_closing() || self.names_nothing(inner) => inner,
             _ => self.not_plain(a).unwrap_or_else(|| self.intern(Term::Not(a))),
         }
@@ -350,7 +359,7 @@ impl Algebra {
         }
     }
 
-    /// Whether every value of `a` obviously is one of `b`.
+    /// Reports whether every value of `a` evidently is one of `b`.
     pub fn implies(&self, a: TermId, b: TermId) -> bool {
         if a == b || a == TermId::NEVER || b == TermId::ANY {
             return true;
@@ -389,9 +398,10 @@ impl Algebra {
 }
 
 impl Eval<'_> {
-    /// The result of some work that may ask for what lies too deep for one evaluation. That is
-    /// found out first, from the inside outwards, and the work begun again: nesting costs memory
-    /// and not stack.
+    /// The result of some work that may reach goals too deep for one evaluation.
+    ///
+    /// Such a goal is reached first, the innermost first of all, and then the work begins again. So
+    /// nesting costs memory and no stack.
     pub fn deeply<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
         self.algebra.states_charged = self.nodes.languages.len();
         let mut goals: Vec<Goal> = Vec::new();
@@ -406,7 +416,7 @@ impl Eval<'_> {
             };
             match result {
                 Ok(()) => drop(goals.pop()),
-                // It waits for itself, in a circle that is longer than one evaluation is deep.
+                // The goal depends on itself, in a circle longer than the greatest nesting.
                 Err(Failure::Deep(goal)) if goals.contains(&goal) => return Err(Failure::Depth),
                 Err(Failure::Deep(goal)) => goals.push(goal),
                 Err(failure) => return Err(failure),
@@ -414,8 +424,8 @@ impl Eval<'_> {
         }
     }
 
-    /// Spends fuel for the states of languages that were found since this was last asked: each is
-    /// about a step's work.
+    /// Spends fuel for the states of languages that were made since the last call: half a step
+    /// each.
     pub fn charge(&mut self) -> Result<(), Failure> {
         let states = self.nodes.languages.len();
         let found = states.saturating_sub(self.algebra.states_charged);
@@ -441,7 +451,7 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    /// Work on a term, unless it is being worked on already.
+    /// Does some work on a term, unless work on it is already going on.
     pub fn nested<T>(
         &mut self,
         id: TermId,
@@ -460,7 +470,8 @@ impl Eval<'_> {
         let result = result.and_then(|result| self.charge().map(|()| result));
         self.algebra.depth -= 1;
         self.algebra.states[id.0 as usize].open = false;
-        // An error keeps naming the innermost schema. What was found when the work was over may be wrong.
+        // An error keeps naming the innermost schema. A result that was found after an interrupt
+        // may be wrong.
         let result = interrupt::check().map_err(Failure::Interrupted).and(result)?;
         self.algebra.at = outer;
         Ok(result)
@@ -481,13 +492,14 @@ impl Eval<'_> {
                 Arc::new(self.complement(&inner)?)
             }
             Term::And(parts) => {
-                // What is left out is taken from what the others leave.
+                // Negated parts come last: their values are subtracted from what the other parts
+                // leave.
                 let negated = |eval: &Self, part: TermId| match *eval.algebra.term(part) {
                     Term::Not(inner) => Some(inner),
                     _ => None,
                 };
                 let mut shape = self.algebra.any.clone();
-                // What divides is looked at in the light of the others.
+                // Parts with alternatives come after the others and are evaluated in their light.
                 for dividing in [false, true] {
                     for &part in parts.iter() {
                         if negated(self, part).is_some()
@@ -525,13 +537,15 @@ impl Eval<'_> {
         })
     }
 
-    /// Whether the term obviously has no value: sufficient, not necessary, and cheap enough to ask in passing.
+    /// Reports whether the term evidently has no value. The test is cheap, and "no" does not mean
+    /// that there is a value.
     pub fn is_evidently_never(&mut self, id: TermId) -> Result<bool, Failure> {
         let state = &self.algebra.states[id.0 as usize];
         if let Some(shape) = &state.shape {
             return Ok(shape.is_never());
         }
-        // Only combinations can contradict themselves; and a term that is being evaluated cannot be asked.
+        // Only combinations can contradict themselves. A term that is being evaluated has no answer
+        // yet.
         let worth = matches!(state.term, Term::And(_)) && !state.open;
         if !worth || self.algebra.probing >= MAX_PROBE || self.algebra.depth + 8 >= MAX_DEPTH {
             return Ok(false);
@@ -547,7 +561,7 @@ impl Eval<'_> {
         self.algebra.at = at;
         match result {
             Ok(shape) => Ok(shape.is_never()),
-            // Something inside is being evaluated further out: nothing is evident.
+            // Evaluation of an inner term is already going on further out, so nothing is evident.
             Err(Failure::Loop(_) | Failure::Depth | Failure::Deep(_)) => Ok(false),
             Err(other) => Err(other),
         }

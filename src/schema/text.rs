@@ -1,15 +1,16 @@
 //! Sets of strings, as hash-consed expressions over decoded text.
 //!
-//! ExprPool live in the pool of whoever expands the grammar, so a set is kept symbolic here and turned into a
-//! language where it is needed ([`Texts::language`]). Literal sets and lengths are computed with directly; the rest
-//! is left to the automata, which also decide emptiness.
+//! Languages live in the pool of whoever expands the grammar. So a set is kept symbolic here and
+//! becomes a language only where one is needed ([`Texts::language`]). Sets of literals and ranges
+//! of lengths are combined directly. All other sets are left to the automata, which also decide
+//! whether a set is empty.
 
 use super::format::Format;
 use crate::automata::{interrupt, ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// A set of strings.
+/// The id of a set of strings.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct TextId(u32);
 
@@ -18,16 +19,16 @@ impl TextId {
     pub const ANY: TextId = TextId(1);
 }
 
-/// What a set of strings is made of.
+/// The definition of a set of strings.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Text {
     Never,
     Any,
-    /// Sorted, distinct, not empty.
+    /// Some texts, sorted and distinct; at least one.
     Literals(Arc<[Arc<str>]>),
-    /// From so many to so many characters (code points).
+    /// Texts with a length from the first number to the second, in characters (code points).
     Length(u32, u32),
-    /// A language of the pool that the grammar started from, and so of every pool: a pattern's.
+    /// A pattern's language. It is in the pool that the grammar started from, and so in every pool.
     Language(LangId),
     Format(Format),
     Not(TextId),
@@ -35,7 +36,7 @@ pub(super) enum Text {
     Or(Box<[TextId]>),
 }
 
-/// The interned sets.
+/// The sets of strings of one grammar, each kept once.
 pub(super) struct Texts {
     sets: Vec<Text>,
     index: HashMap<Text, TextId>,
@@ -129,7 +130,7 @@ impl Texts {
                 texts.iter().filter(|t| flat.iter().all(|&p| self.contains(p, t, pool))).cloned().collect();
             return self.literals(kept);
         }
-        // One length and one set of excluded literals are enough.
+        // One range of lengths and one set of excluded literals are enough.
         let (mut min, mut max) = (0, UNBOUNDED);
         let mut excluded: Vec<Arc<str>> = Vec::new();
         let mut rest: Vec<TextId> = Vec::new();
@@ -161,7 +162,8 @@ impl Texts {
         }
     }
 
-    /// What is in both of two sets that are literals, or all but literals, or all, or nothing; `None` for others.
+    /// The strings in both of two sets; `None` unless each set is a set of literals, the complement
+    /// of one, all strings, or none.
     pub fn and_literals(&mut self, a: TextId, b: TextId) -> Option<TextId> {
         let ((a, a_excludes), (b, b_excludes)) = (self.literals_of(a)?, self.literals_of(b)?);
         let (mut kept, other, other_excludes) = match (a_excludes, b_excludes) {
@@ -176,7 +178,7 @@ impl Texts {
         Some(self.literals(kept))
     }
 
-    /// The literals that a set is, or, with `true`, that it excludes.
+    /// The literals that a set consists of (`false`) or that it excludes (`true`).
     fn literals_of(&self, id: TextId) -> Option<(Arc<[Arc<str>]>, bool)> {
         Some(match self.get(id) {
             Text::Never => (Arc::default(), false),
@@ -214,7 +216,7 @@ impl Texts {
                 _ => flat.push(id),
             }
         }
-        // What a complement of literals excludes, the literals beside it bring back.
+        // Literals beside a complement bring back the literals that it excludes.
         if !literals.is_empty() {
             for part in &mut flat {
                 let Text::Not(inner) = *self.get(*part) else { continue };
@@ -242,7 +244,7 @@ impl Texts {
         }
     }
 
-    /// Whether `text` belongs to the set.
+    /// Reports whether `text` belongs to the set.
     pub fn contains(&mut self, id: TextId, text: &str, pool: &mut ExprPool) -> bool {
         match self.get(id).clone() {
             Text::Never => false,
@@ -291,7 +293,7 @@ impl Texts {
         }
     }
 
-    /// Whether no string belongs to the set.
+    /// Reports whether no string belongs to the set.
     pub fn is_never(&mut self, id: TextId, pool: &mut ExprPool) -> bool {
         match self.get(id) {
             Text::Never => return true,
@@ -304,14 +306,15 @@ impl Texts {
         }
         let language = self.language(id, pool);
         let never = pool.is_never(language);
-        // An answer given after the search budget ran out is a guess, and so is one given when the work was over.
+        // An answer after the search budget ran out, or after an interrupt, is a guess and is not
+        // kept.
         if !pool.exhausted() && !interrupt::is_over() {
             self.never.insert(id, never);
         }
         never
     }
 
-    /// Whether infinitely many strings obviously belong to the set.
+    /// Reports whether evidently infinitely many strings belong to the set.
     pub fn is_evidently_endless(&self, id: TextId) -> bool {
         match self.get(id) {
             Text::Any => true,
@@ -321,12 +324,12 @@ impl Texts {
         }
     }
 
-    /// How many strings belong to the set, counted up to `limit`.
+    /// The number of strings in the set, counted up to `limit`.
     pub fn count(&mut self, id: TextId, limit: usize, pool: &mut ExprPool) -> Count {
         match self.get(id) {
             Text::Never => return Count::Exactly(0),
             Text::Literals(texts) if texts.len() <= limit => return Count::Exactly(texts.len()),
-            // Of every format there are more than anybody counts.
+            // Every format has more texts than any limit.
             Text::Literals(_) | Text::Any | Text::Format(_) => return Count::More,
             Text::Not(inner) if matches!(self.get(*inner), Text::Literals(_)) => return Count::More,
             _ => {}
@@ -336,13 +339,13 @@ impl Texts {
     }
 }
 
-/// How many there are of something that was counted up to a limit.
+/// The result of counting up to a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Count {
     Exactly(usize),
-    /// More than the limit.
+    /// The number is greater than the limit.
     More,
-    /// Counting took too long.
+    /// The number is unknown, because counting took too long.
     Unknown,
 }
 
@@ -355,11 +358,11 @@ impl Count {
     }
 }
 
-/// How many words a language has, counted up to `limit`.
+/// The number of words in a language, counted up to `limit`.
 pub(super) fn count_words(pool: &mut ExprPool, language: LangId, limit: usize) -> Count {
     let mut count = 0;
-    // Every live state on the path leads to a word, so a path of more than `limit` branches ends the search, and a
-    // state met again on its own path means infinitely many.
+    // Every live state on the path leads to a word, so the search ends after `limit` words. A state
+    // that is met again on its own path means infinitely many words.
     let mut path: Vec<(LangId, u16)> = vec![(language, 0)];
     if pool.is_never(language) {
         return Count::Exactly(0);
@@ -394,7 +397,7 @@ pub(super) fn count_words(pool: &mut ExprPool, language: LangId, limit: usize) -
     Count::Exactly(count)
 }
 
-/// The words of a language of decoded text, if they are no more than `limit`.
+/// The words of a language of decoded text; `None` if they are more than `limit`.
 pub(super) fn words(pool: &mut ExprPool, language: LangId, limit: usize) -> Option<Vec<Arc<str>>> {
     count_words(pool, language, limit).exactly()?;
     let mut words = Vec::new();

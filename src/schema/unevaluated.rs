@@ -1,13 +1,17 @@
-//! `unevaluatedProperties` and `unevaluatedItems`: what no other keyword at the same place has looked at.
+//! `unevaluatedProperties` and `unevaluatedItems`: restrictions on the parts of a value that no
+//! other keyword at the same place has evaluated.
 //!
-//! Which properties are evaluated depends on how the value satisfies the schema: through which branches of `anyOf`, by
-//! `then` or by `else`. So a schema with such a keyword is divided into *outcomes*: sets of values, each with the keys
-//! and items that everything in it has had evaluated. The keyword then restricts every outcome by itself, and the
-//! schema is their union.
+//! The evaluated properties depend on the way in which a value satisfies the schema: through which
+//! branches of `anyOf`, and by `then` or by `else`. So a schema with such a keyword is divided into
+//! *outcomes*. An outcome is a set of values, together with the keys and items that are evaluated
+//! in all of them. The keyword restricts each outcome by itself, and the schema is the union of the
+//! outcomes. For example, `anyOf` with a branch that names `a` and a branch that names `b` has
+//! three outcomes for objects, with the evaluated keys `a`, `b`, and both.
 //!
-//! Outcomes may overlap, and need not be the best for their values: evaluating more only allows more. That spares the
-//! complements that "exactly these branches of `anyOf`" would ask for: a set of branches counts as "at least these".
-//! The price is one outcome for every set of branches that can hold together and evaluate different things.
+//! Outcomes may overlap, and a value may also be in an outcome that evaluates less than possible,
+//! because evaluating more only allows more. So a set of branches stands for "at least these
+//! branches". "Exactly these branches" would need complements. The price is one outcome for every
+//! set of branches that can hold together and evaluate different things.
 //!
 //! Source: JSON Schema 2020-12 core, §11; for `contains` in 2019-09, core §9.3.1.
 
@@ -20,15 +24,15 @@ use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use std::sync::Arc;
 
-/// What has been looked at.
+/// The keys and items that are evaluated.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Evaluated {
     pub keys: TextId,
-    /// The keys that something names, where objects are closed; these and some more.
+    /// The keys that something names, used with closed objects. They include `keys`.
     pub named: TextId,
-    /// How many items from the front; [`UNBOUNDED`] for all.
+    /// The number of evaluated items from the front; [`UNBOUNDED`] for all.
     pub items: u32,
-    /// Items with one of these values, wherever they stand. Sorted.
+    /// The values of further evaluated items, wherever these stand. Sorted.
     pub containing: Vec<TermId>,
 }
 
@@ -37,7 +41,7 @@ impl Evaluated {
         Evaluated { keys: TextId::NEVER, named: TextId::NEVER, items: 0, containing: Vec::new() };
 }
 
-/// Values that satisfy a schema, and what of them it evaluates at least.
+/// Values that satisfy a schema, with the keys and items that it evaluates in them at least.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub shape: Arc<Shape>,
@@ -123,7 +127,7 @@ impl Eval<'_> {
         Ok(outcomes)
     }
 
-    /// What a schema's own keywords evaluate.
+    /// The keys and items that a schema's own keywords evaluate.
     fn evaluated_here(&mut self, schema: Value, scope: ScopeId) -> Evaluated {
         let doc = self.algebra.doc.clone();
         let mut evaluated = Evaluated::NOTHING;
@@ -166,7 +170,7 @@ impl Eval<'_> {
                     continue;
                 }
                 Keyword::Contains { schema: contained, .. } => {
-                    // Before 2020-12 `contains` evaluates nothing.
+                    // `contains` evaluates nothing before 2020-12.
                     if doc.references.draft(doc.resource(schema)) >= Draft::Y2020 {
                         let value = self.algebra.schema(contained, scope);
                         evaluated.containing.push(value);
@@ -185,7 +189,7 @@ impl Eval<'_> {
         evaluated
     }
 
-    /// The outcomes of an applicator; `None` for keywords dealt with already.
+    /// The outcomes of an applicator; `None` for keywords that were handled already.
     fn outcomes_of(&mut self, keyword: &Keyword, scope: ScopeId) -> Result<Option<Vec<Outcome>>, Failure> {
         let doc = self.algebra.doc.clone();
         Ok(Some(match *keyword {
@@ -291,7 +295,7 @@ impl Eval<'_> {
         Outcome { shape: self.algebra.any.clone(), evaluated: Evaluated::NOTHING }
     }
 
-    /// Values that are no objects or lack the key, and objects that have it.
+    /// The values that are no objects or lack the key, and the objects that have it.
     fn with_and_without(&mut self, key: &str) -> (Outcome, Outcome) {
         let declared = |value, required| {
             let declared = vec![Declared { key: key.into(), value, required, listed: false }];
@@ -307,7 +311,7 @@ impl Eval<'_> {
         self.product_where(a, b, |_, _, _| true)
     }
 
-    /// What satisfies both, where `worth` finds that it evaluates enough.
+    /// The outcomes of values that satisfy both, for pairs that `worth` finds useful.
     fn product_where(
         &mut self,
         a: &[Outcome],
@@ -340,7 +344,8 @@ impl Eval<'_> {
         }
     }
 
-    /// Whether values of both may be allowed more than the values of one: each evaluates something that the other does not.
+    /// Reports whether values of both outcomes may be allowed more than values of one. That is so
+    /// if each outcome evaluates something that the other does not.
     fn allow_more_together(&mut self, a: &Outcome, b: &Outcome) -> bool {
         let both = self.evaluated_by_both(&a.evaluated, &b.evaluated);
         match self.is_closing() {
@@ -352,8 +357,9 @@ impl Eval<'_> {
         }
     }
 
-    /// Adds an outcome, type by type, since only objects have keys and only arrays items; values that have the same
-    /// evaluated are one.
+    /// Adds an outcome, divided by type, since only objects have keys and only arrays have items.
+    ///
+    /// Outcomes with the same evaluated keys and items are joined.
     pub fn add(&mut self, outcomes: &mut Vec<Outcome>, outcome: Outcome) {
         let Outcome { shape, evaluated } = outcome;
         let Evaluated { keys, named, items, containing } = evaluated;
@@ -375,7 +381,7 @@ impl Eval<'_> {
         }
     }
 
-    /// The values of keys that are not evaluated satisfy `value`; then all are.
+    /// Restricts the values of unevaluated keys to `value`. After that, all keys are evaluated.
     fn restrict_properties(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), Failure> {
         for mut outcome in std::mem::take(outcomes) {
             if outcome.evaluated.keys != TextId::ANY {
@@ -394,7 +400,7 @@ impl Eval<'_> {
         Ok(())
     }
 
-    /// The items that are not evaluated satisfy `value`; then all are.
+    /// Restricts the unevaluated items to `value`. After that, all items are evaluated.
     fn restrict_items(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), Failure> {
         for mut outcome in std::mem::take(outcomes) {
             if outcome.evaluated.items != UNBOUNDED {

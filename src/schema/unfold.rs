@@ -1,7 +1,8 @@
-//! From keywords to shapes: what one schema says about the value at its place.
+//! From keywords to shapes: the condition that one schema puts on the value at its place.
 //!
-//! Assertions about one type are gathered into that type's part of the shape; applicators at the same place
-//! (`allOf`, `$ref`, `if` …) are intersected with it. Nothing below the place is looked at.
+//! Assertions about one type are gathered into that type's part of the shape. Applicators at the
+//! same place (`allOf`, `$ref`, `if` …) are intersected with it. Schemas of nested values become
+//! terms and are not evaluated here.
 
 use super::document::{Keyword, Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
 use super::json::{Kind, Value};
@@ -13,10 +14,11 @@ use crate::automata::number::Bound;
 use crate::automata::{Decimal, UNBOUNDED};
 use std::sync::Arc;
 
-/// How far to look for alternatives through `allOf` and `$ref`.
+/// The greatest distance, in steps through `allOf` and `$ref`, at which alternatives are looked
+/// for.
 pub(super) const MAX_LOOK: u32 = 4;
 
-/// What the object keywords of one schema say.
+/// The object keywords of one schema.
 #[derive(Default)]
 struct ObjectKeywords {
     properties: Option<Value>,
@@ -43,7 +45,7 @@ impl Eval<'_> {
         self.unfold_within(schema, scope, &any)
     }
 
-    /// The part of `context` that is in a schema.
+    /// The part of `context` that satisfies a schema.
     fn unfold_within(&mut self, schema: Value, scope: ScopeId, context: &Shape) -> Result<Shape, Failure> {
         let doc = self.algebra.doc.clone();
         let keywords = doc.keywords(schema);
@@ -54,7 +56,8 @@ impl Eval<'_> {
         if !applicators {
             return Ok(shape);
         }
-        // What divides comes last: the more is known by then, the fewer of its alternatives overlap.
+        // Keywords with alternatives come last. The more is known by then, the fewer alternatives
+        // overlap.
         let divides = |keyword: &Keyword| doc.divides(keyword, MAX_LOOK);
         let (last, first): (Vec<Keyword>, Vec<Keyword>) = keywords.iter().partition(|k| divides(k));
         for keyword in first.into_iter().chain(last) {
@@ -83,7 +86,7 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    /// The part of `shape` that is in all of these schemas.
+    /// The part of `shape` that satisfies all of these schemas.
     fn all_within(&mut self, schemas: &[Value], scope: ScopeId, mut shape: Shape) -> Result<Shape, Failure> {
         let mut terms: Vec<TermId> = schemas.iter().map(|&v| self.algebra.schema(v, scope)).collect();
         terms.sort_by_cached_key(|&term| self.algebra.divides(term));
@@ -93,7 +96,8 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    /// The part of `shape` that is in the term. A schema that divides is looked at again in this light.
+    /// The part of `shape` that satisfies the term. A schema with alternatives is evaluated again
+    /// in the light of `shape`.
     pub fn within(&mut self, term: TermId, shape: Shape) -> Result<Shape, Failure> {
         match *self.algebra.term(term) {
             Term::Schema(schema, scope)
@@ -113,7 +117,8 @@ impl Eval<'_> {
         }
     }
 
-    /// What the keywords say that assert something by themselves, and whether there are others.
+    /// The shape of the keywords that assert something by themselves, and whether there are other
+    /// keywords.
     pub fn assertions(&mut self, keywords: &[Keyword], scope: ScopeId) -> Result<(Shape, bool), Failure> {
         let doc = self.algebra.doc.clone();
         let mut types: Types = NULL | BOOLEAN | NUMBER | STRING | ARRAY | OBJECT;
@@ -211,8 +216,8 @@ impl Eval<'_> {
         Ok((shape, applicators))
     }
 
-    /// What an applicator (or `enum`, `const`) says by itself; `None` for keywords dealt with
-    /// already.
+    /// The shape of an applicator, of `enum` or of `const`, by itself; `None` for keywords that
+    /// were handled already.
     pub fn applicator(&mut self, keyword: Keyword, scope: ScopeId) -> Result<Option<Arc<Shape>>, Failure> {
         let doc = self.algebra.doc.clone();
         Ok(Some(match keyword {
@@ -271,8 +276,8 @@ impl Eval<'_> {
         }))
     }
 
-    /// The part of `so_far` that is in exactly one of `parts`: each without the others that overlap
-    /// it.
+    /// The part of `so_far` that is in exactly one of `parts`. From each part, the parts that
+    /// overlap it are subtracted.
     fn one_of(&mut self, parts: &[TermId], so_far: &Shape) -> Result<Shape, Failure> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
         for &part in parts {
@@ -284,7 +289,7 @@ impl Eval<'_> {
         let tags = self.tags(&shapes);
         let mut by_tag: hashbrown::HashMap<&str, Vec<usize>> = hashbrown::HashMap::new();
         for i in 0..shapes.len() {
-            // Those before this one that may have something in common with it.
+            // The earlier parts that may have values in common with this one.
             let mut rivals: Vec<usize> = Vec::new();
             match &tags {
                 None => rivals.extend(0..i),
@@ -319,8 +324,8 @@ impl Eval<'_> {
         Ok(result)
     }
 
-    /// The texts that a key has in each of these shapes, all of one object, where one key tells
-    /// them apart.
+    /// The texts that one key has in each of these shapes, if every shape is a single object and
+    /// the key is required to be one of certain texts in all of them.
     fn tags(&self, shapes: &[Shape]) -> Option<Vec<Arc<[Arc<str>]>>> {
         let only_object = |shape: &Shape| match shape.objects.as_slice() {
             [object] if (Shape { objects: Vec::new(), ..shape.clone() }).is_never() => Some(object.clone()),
@@ -342,7 +347,8 @@ impl Eval<'_> {
         objects.first()?.declared.iter().find_map(|d| objects.iter().map(|o| texts(o, &d.key)).collect())
     }
 
-    /// Objects with the key satisfy the dependency.
+    /// The shape of values that satisfy a dependency: objects with `key` have the keys, or satisfy
+    /// the schema, in `value`.
     pub fn dependency(&mut self, key: &str, value: Value, scope: ScopeId) -> Result<Shape, Failure> {
         let doc = self.algebra.doc.clone();
         let key: Arc<str> = key.into();
@@ -355,7 +361,7 @@ impl Eval<'_> {
                     object.requires.push((key.clone(), other));
                 }
             }
-            // Keys that depend on each other must be declared, so that the grammar can track them.
+            // The pairs in `requires` become declared keys of the grammar, which tracks them.
             shape.objects = vec![Arc::new(object)];
             return Ok(shape);
         }
@@ -386,7 +392,7 @@ impl Eval<'_> {
                 patterns.push((keys, self.algebra.schema(value, scope)));
             }
         }
-        // Keys by the set of patterns that match them; the sets are disjoint.
+        // Keys in disjoint classes, one for each set of patterns that match them.
         let mut classes: Vec<(TextId, Option<TermId>)> = vec![(TextId::ANY, None)];
         for &(keys, value) in &patterns {
             let others = self.algebra.texts.not(keys);

@@ -1,9 +1,10 @@
-//! Parts of a schema that an output may come to, looked at before it does.
+//! Expansion ahead: errors in the parts of a schema that an output may come to are found at compile
+//! time.
 //!
-//! The grammar's values are expanded when the output gets there, but whether they can be is to be
-//! known when the schema is compiled: an error must not wait for an output. Schemas that only
-//! assert something by themselves always can, and are passed by; so what this costs follows the
-//! number of combinations in a schema, not its size.
+//! The grammar's values are expanded when the output gets there. An error must not wait for that,
+//! so the parts that may fail are expanded when the schema is compiled. Schemas whose keywords only
+//! assert something by themselves never fail and are skipped. The cost therefore follows the number
+//! of combinations in a schema, and not its size.
 
 use super::document::Keyword;
 use super::emit::{self, Lead};
@@ -13,13 +14,13 @@ use super::term::{Failure, ScopeId, Term, TermId};
 use crate::grammar::NodeId;
 use hashbrown::HashSet;
 
-/// How many terms are expanded ahead.
+/// The most terms that are expanded ahead.
 const MAX_EXPANDED: usize = 4096;
-/// How many tanks of fuel may be spent on it.
+/// The most fuel that may be spent on this, in multiples of the option `fuel`.
 const MAX_TANKS: u64 = 4;
 
 impl Eval<'_> {
-    /// Expands what the root's node leads to, as far as it may fail.
+    /// Expands the terms that the root's node leads to, as far as they may fail.
     pub fn verify(&mut self, root: NodeId) -> Result<(), Failure> {
         let mut seen: HashSet<TermId> = HashSet::new();
         let mut open: Vec<TermId> = Vec::new();
@@ -47,8 +48,10 @@ impl Eval<'_> {
         Ok(())
     }
 
-    /// The terms that a node's lazy parts stand for; not what is left of objects, which is never
-    /// more than the object.
+    /// Adds the terms of a node's lazy parts to `open`.
+    ///
+    /// The remaining objects after a member are left out, since they are never larger than the
+    /// object.
     fn add_lazy(&self, node: NodeId, open: &mut Vec<TermId>) {
         let mut nodes = vec![node];
         while let Some(node) = nodes.pop() {
@@ -62,8 +65,8 @@ impl Eval<'_> {
         }
     }
 
-    /// Adds the schemas inside one that is always expanded without effort; false where it is
-    /// another.
+    /// Adds the schemas inside a schema that is always expanded without effort; false for other
+    /// schemas.
     fn add_simple(&mut self, schema: Value, scope: ScopeId, open: &mut Vec<TermId>) -> bool {
         let doc = self.algebra.doc.clone();
         let mut inside: Vec<Value> = Vec::new();
@@ -91,7 +94,7 @@ impl Eval<'_> {
                 _ => return false,
             }
         }
-        // Keys may be declared and match a pattern.
+        // A key that is declared may also match a pattern, and then the two schemas are combined.
         if doc
             .keywords(schema)
             .iter()

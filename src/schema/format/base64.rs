@@ -1,5 +1,6 @@
-//! `contentEncoding: base64`: RFC 4648 §4, with padding. The bits that padding leaves over are zero (§3.5), as strict
-//! decoders ask.
+//! `contentEncoding: base64` by RFC 4648 §4, with padding.
+//!
+//! The bits that padding leaves over must be zero (§3.5), as strict decoders require.
 
 use crate::automata::{ExprPool, LangId};
 

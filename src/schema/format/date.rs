@@ -1,5 +1,6 @@
-//! `date`: full-date of RFC 3339 §5.6, with the real length of every month in the proleptic Gregorian calendar
-//! (appendix C).
+//! `date`: the full-date of RFC 3339 §5.6.
+//!
+//! Every month has its real length in the proleptic Gregorian calendar (appendix C).
 
 use crate::automata::{ExprPool, LangId};
 

@@ -1,5 +1,6 @@
-//! `duration`: the grammar of RFC 3339, appendix A. Units are in order and none between two others is left out; weeks
-//! stand alone.
+//! `duration`: the grammar of RFC 3339, appendix A.
+//!
+//! Units come in order, and no unit between two others is left out. Weeks stand alone.
 
 use crate::automata::{ExprPool, LangId};
 

@@ -1,11 +1,13 @@
-//! `email`: Mailbox of RFC 5321 §4.1.2, a local part that is a dot-string or a quoted string, and a domain or an
-//! IPv4 or IPv6 address literal. By §4.5.3.1 a local part has at most 64 octets; the domain is held to the lengths of host
-//! names, 63 octets a label and 253 in all.
+//! `email`: the Mailbox of RFC 5321 §4.1.2.
+//!
+//! The local part is a dot-string or a quoted string. After the `@` stands a domain, or an IPv4 or
+//! IPv6 address literal. By §4.5.3.1 a local part has at most 64 octets. The domain keeps the
+//! lengths of host names: 63 octets a label and 253 in all.
 
 use crate::automata::{ExprPool, LangId};
 
-/// The local part; `extra` are the characters beyond ASCII that may stand where a letter may (the inside of a
-/// class).
+/// The local part. `extra`, the inside of a class, holds the characters beyond ASCII that may stand
+/// wherever a letter may.
 pub(super) fn local_part(pool: &mut ExprPool, extra: &str) -> LangId {
     let atom = format!("[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{extra}-]+");
     let quoted = format!(r#""(?:[\x20\x21\x23-\x5b\x5d-\x7e{extra}]|\\[\x20-\x7e])*""#);
@@ -13,7 +15,7 @@ pub(super) fn local_part(pool: &mut ExprPool, extra: &str) -> LangId {
     super::of_octets(pool, local, 64)
 }
 
-/// `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+/// An address literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
 pub(super) fn address_literal(pool: &mut ExprPool) -> LangId {
     super::rust(pool, &format!(r"\[(?:{}|[Ii][Pp][Vv]6:{})\]", super::ipv4::PATTERN, super::ipv6::pattern()))
 }

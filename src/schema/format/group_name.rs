@@ -1,17 +1,17 @@
-//! Which names a regular expression gives its groups and names in backreferences: at most one group
-//! has a name, and `\k<…>` repeats it.
+//! The names of groups in a regular expression: at most one group has a name, and `\k<…>` repeats
+//! it.
 //!
-//! A rule beside the grammar in [`regex`](super::regex), met by an automaton that keeps the name:
-//! so a name has at most nine characters. A backreference may only follow the group's name
-//! (ECMA-262 lets it come first, too).
+//! This rule is intersected with the grammar in [`regex`](super::regex). An automaton checks it by
+//! keeping the name in its state, so a name has at most nine characters. A backreference may only
+//! follow the group's name, although ECMA-262 also allows it to come first.
 
 use crate::automata::byte_classes::{ByteClasses, ByteSet};
 use crate::automata::{ExprPool, LangId, Machine};
 use std::sync::Arc;
 
-/// How many characters a name may have.
+/// The most characters that a name may have.
 pub(super) const LONGEST: u32 = 9;
-/// Bits a character of a name takes; 0 stands for none.
+/// The bits that a character of a name takes in a state. The value 0 stands for no character.
 const BITS: u32 = 6;
 
 mod phase {
@@ -19,18 +19,18 @@ mod phase {
     pub const ESCAPED: u64 = 1;
     pub const CLASS: u64 = 2;
     pub const CLASS_ESCAPED: u64 = 3;
-    /// After `(`, `(?` and `(?<`.
+    /// The phases after `(`, `(?` and `(?<`.
     pub const OPEN: u64 = 4;
     pub const QUESTION: u64 = 5;
     pub const ANGLE: u64 = 6;
     pub const NAME: u64 = 7;
-    /// After `\k`, and after this and `<`.
+    /// The phases after `\k` and after `\k<`.
     pub const REFERENCE: u64 = 8;
     pub const REPEATED: u64 = 9;
 }
 
-/// A state: the phase, the number of characters of the name at hand that were read, and the name
-/// with its first character lowest. A *forgotten* name cannot be repeated.
+/// A state: the phase, the number of characters already read of a name, and the name with its first
+/// character in the lowest bits. A *forgotten* name cannot be repeated.
 #[derive(Clone, Copy)]
 struct State {
     phase: u64,
@@ -38,7 +38,7 @@ struct State {
     name: u64,
 }
 
-/// The name in place of one that is forgotten.
+/// The value that stands for a forgotten name.
 const FORGOTTEN: u64 = 1 << (BITS * LONGEST);
 
 impl State {
@@ -51,7 +51,7 @@ impl State {
     }
 }
 
-/// The number of a character of a name.
+/// The number of a character of a name, from 1 up; `None` if names cannot contain it.
 fn code(byte: u8) -> Option<u64> {
     Some(u64::from(match byte {
         b'a'..=b'z' => byte - b'a' + 1,

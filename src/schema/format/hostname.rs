@@ -1,16 +1,20 @@
-//! `hostname`: RFC 1123 §2.1 over RFC 952: labels of letters, digits and inner hyphens, at most 63 octets each and 253
-//! in all.
+//! `hostname` by RFC 1123 §2.1 over RFC 952.
 //!
-//! Since draft 7 a label that starts with `xn--` must be the Punycode of a valid U-label (RFC 5890 §2.3.2.3); that is
-//! not regular, so such labels are not accepted there.
+//! A name consists of labels of letters, digits and inner hyphens. A label has at most 63 octets
+//! and the name at most 253.
+//!
+//! Since draft 7 a label that starts with `xn--` must be the Punycode of a valid U-label (RFC 5890
+//! §2.3.2.3). That rule is not regular, so such labels are not accepted from draft 7 on.
 
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 
-/// Any label of ASCII.
+/// Any ASCII label.
 pub(super) const LABEL: &str = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 
-/// One label, and no A-label. Spelt out, since an intersection with what does not start with `xn--` would hide from the
-/// engine how few characters complete a label.
+/// One label that is not an A-label.
+///
+/// The pattern spells this out. An intersection with the texts that do not start with `xn--` would
+/// hide from the engine how few characters complete a label.
 pub(super) fn label(pool: &mut ExprPool) -> LangId {
     let rest = |most: u32| format!("(?:[A-Za-z0-9-]{{0,{most}}}[A-Za-z0-9])");
     let (after_one, after_two, after_three, after_four) = (rest(61), rest(60), rest(59), rest(58));
@@ -23,7 +27,7 @@ pub(super) fn label(pool: &mut ExprPool) -> LangId {
     )
 }
 
-/// Names made of a language's labels.
+/// Names made of the labels of one language.
 fn name(pool: &mut ExprPool, label: LangId) -> LangId {
     let dot = super::rust(pool, r"\.");
     let more = pool.concat(dot, label);
@@ -32,7 +36,7 @@ fn name(pool: &mut ExprPool, label: LangId) -> LangId {
     super::of_octets(pool, name, 253)
 }
 
-/// Names with labels of any kind, A-labels or not.
+/// Names with ASCII labels of any kind, including A-labels.
 pub(super) fn ascii(pool: &mut ExprPool) -> LangId {
     let label = super::rust(pool, LABEL);
     name(pool, label)

@@ -1,4 +1,5 @@
-//! `idn-email`: Mailbox as RFC 6531 §3.3 extends it: UTF-8 in the local part, U-labels in the domain.
+//! `idn-email`: the Mailbox as RFC 6531 §3.3 extends it, with UTF-8 in the local part and U-labels
+//! in the domain.
 
 use crate::automata::{ExprPool, LangId};
 

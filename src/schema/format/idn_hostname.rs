@@ -1,24 +1,31 @@
 //! `idn-hostname`: host names with U-labels, by the rules of IDNA2008 (RFC 5890 to 5893).
 //!
-//! A U-label is an intersection of one language per rule: the characters allowed (RFC 5892 §2), the contextual rules
-//! of its appendix A, hyphens and leading marks (RFC 5891 §4.2.3), and the Bidi rule (RFC 5893 §2), which binds all
-//! labels as soon as one is written from right to left. Two rules are not regular and only bounded: that the
-//! Punycode form has at most 63 octets (a label with other than ASCII letters has at most 59 characters), and that
-//! text is in normalisation form C, which characters alone decide for all but combining sequences. A-labels are not
-//! accepted, as in `hostname`.
+//! A U-label is an intersection of one language per rule:
+//!
+//! - the allowed characters (RFC 5892 §2),
+//! - the contextual rules of RFC 5892, appendix A,
+//! - the rules for hyphens and leading marks (RFC 5891 §4.2.3),
+//! - the Bidi rule (RFC 5893 §2), which binds all labels as soon as one is written from right to
+//!   left.
+//!
+//! Two rules are not regular and are only bounded, so some labels that break them are accepted. The
+//! Punycode form of a label must have at most 63 octets; here a label with characters beyond ASCII
+//! has at most 59 characters. The text must be in normalisation form C; here the set of characters
+//! ensures that for all but combining sequences. A-labels are not accepted, as in `hostname`.
 
 use super::idna_tables::{DISALLOWED, RIGHT_TO_LEFT, VIRAMA};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 
-/// Code points that join on both sides, and on the right side, among Arabic letters: what ZERO WIDTH NON-JOINER
-/// may stand between (RFC 5892, appendix A.1).
+/// Arabic letters that join on both sides, and those that join on the right side. ZERO WIDTH
+/// NON-JOINER may stand between such letters (RFC 5892, appendix A.1).
 const DUAL_JOINING: &str = r"\u0620\u0626\u0628\u062A-\u062E\u0633-\u063F\u0641-\u0647\u0649\u064A";
 const RIGHT_JOINING: &str = r"\u0622-\u0625\u0627\u0629\u062F-\u0632\u0648";
 
-/// Rules every label keeps, as patterns of the whole label.
+/// Rules that every label keeps, as patterns of the whole label.
 fn rules() -> Vec<String> {
     vec![
-        // No hyphen at either end, nor at both the third and the fourth place; no mark at the front.
+        // No hyphen at either end, nor at both the third and the fourth place; no mark at the
+        // front.
         r"(?!-|\p{M}|..--).*(?<!-)".to_owned(),
         // MIDDLE DOT between two l; KERAIA before Greek; GERESH and GERSHAYIM after Hebrew.
         r"(?:[^\u00B7]|(?<=l)\u00B7(?=l))*".to_owned(),
@@ -28,24 +35,26 @@ fn rules() -> Vec<String> {
         r"[^\u30FB]*|.*[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}].*".to_owned(),
         // Arabic-Indic and Extended Arabic-Indic digits do not mix.
         r"[^\u0660-\u0669]*|[^\u06F0-\u06F9]*".to_owned(),
-        // The joiners after a virama, and the non-joiner between letters that would join.
+        // The joiners stand after a virama, and the non-joiner also between letters that would
+        // join.
         format!(r"(?:[^\u200D]|(?<=[{VIRAMA}])\u200D)*"),
         format!(
             r"(?:[^\u200C]|(?<=[{VIRAMA}])\u200C|(?<=[{DUAL_JOINING}])\u200C(?=[{DUAL_JOINING}{RIGHT_JOINING}]))*"
         ),
-        // What Punycode leaves room for: `xn--`, and a digit for each character beyond ASCII. (Labels of ASCII alone are
-        // added below.)
+        // The length that Punycode leaves room for: `xn--`, and a digit for each character beyond
+        // ASCII. Labels of ASCII alone are added below.
         "[^]{1,59}".to_owned(),
     ]
 }
 
-/// The names whose labels are divided by `separator`.
+/// The names whose labels are separated by `separator`.
 pub(super) fn name(pool: &mut ExprPool, separator: &str) -> LangId {
     let characters = super::rust(
         pool,
         &format!(
             r"[[[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{Nd}}\p{{Mn}}\p{{Mc}}&&\p{{age=14.0}}]--[{DISALLOWED}{}]]\-{}]+",
-            // Hangul tone marks and letters that are exceptions without being unstable.
+            // The first excluded set is Hangul tone marks and letters that are exceptions without
+            // being unstable; the second set is allowed in addition.
             r"\u{640}\u{7FA}\u{302E}\u{302F}\u{3031}-\u{3035}\u{303B}",
             r"·͵׳״۽۾་Ꭰ-Ᏽ\u{200C}\u{200D}〇・ßς",
         ),
@@ -77,7 +86,7 @@ pub(super) fn name(pool: &mut ExprPool, separator: &str) -> LangId {
 /// A label of a name that has a right-to-left label (RFC 5893 §2).
 fn bidi_label(pool: &mut ExprPool) -> LangId {
     let right = RIGHT_TO_LEFT;
-    // ES, ON and BN among the allowed characters.
+    // The allowed characters of the Bidi classes ES, ON and BN.
     let neutral = r"\-·ʹʺˆ-ˏˬ͵\u{200C}\u{200D}ⸯ・ꙿꜗ-ꜟꞈ";
     let arabic = r"\u{660}-\u{669}\u{10D30}-\u{10D39}";
     let european = r"0-9\u{6F0}-\u{6F9}";

@@ -1,9 +1,10 @@
 //! Character sets of IDNA2008, written as the inside of a class in the Rust regex syntax.
 //!
-//! Computed from the Unicode 14 data by the rules of RFC 5892 §2 and §3 (unstable under NFKC and case folding,
-//! ignorable, old Hangul jamo, exceptions) and from the bidirectional classes RFC 5893 asks for.
+//! The sets follow from the Unicode 14 data in two ways. The rules of RFC 5892 §2 and §3 exclude
+//! characters that are unstable under NFKC and case folding, ignorable characters, old Hangul jamo,
+//! and exceptions. RFC 5893 asks for the bidirectional classes.
 
-/// Of the letters, digits and marks (`Ll Lo Lm Nd Mn Mc`): those that RFC 5892 disallows.
+/// The letters, digits and marks (`Ll Lo Lm Nd Mn Mc`) that RFC 5892 disallows.
 pub(super) const DISALLOWED: &str = concat!(
     r"\u{AA}-\u{BA}\u{133}\u{140}\u{149}\u{17F}\u{1C6}-\u{1CC}\u{1F3}\u{2B0}-\u{2B8}",
     r"\u{2E0}-\u{2E4}\u{340}-\u{341}\u{343}-\u{345}\u{34F}\u{374}\u{37A}\u{3D0}-\u{3D6}",
@@ -22,7 +23,7 @@ pub(super) const DISALLOWED: &str = concat!(
     r"\u{1D165}-\u{1D7FF}\u{1EE00}-\u{1FBF9}\u{2F800}-\u{2FA1D}\u{E0100}-\u{E01EF}",
 );
 
-/// Bidirectional classes R and AL.
+/// The characters of the bidirectional classes R and AL.
 pub(super) const RIGHT_TO_LEFT: &str = concat!(
     r"\u{5D0}-\u{5F4}\u{620}-\u{64A}\u{66E}-\u{66F}\u{671}-\u{6D5}\u{6E5}-\u{6E6}\u{6EE}-\u{6EF}",
     r"\u{6FA}-\u{710}\u{712}-\u{72F}\u{74D}-\u{7A5}\u{7B1}-\u{7EA}\u{7F4}-\u{7F5}\u{800}-\u{815}",
@@ -32,7 +33,7 @@ pub(super) const RIGHT_TO_LEFT: &str = concat!(
     r"\u{1E800}-\u{1E8C4}\u{1E922}-\u{1E943}\u{1E94B}-\u{1E959}",
 );
 
-/// Canonical combining class Virama.
+/// The characters of the canonical combining class Virama.
 pub(super) const VIRAMA: &str = concat!(
     r"\u{94D}\u{9CD}\u{A4D}\u{ACD}\u{B4D}\u{BCD}\u{C4D}\u{CCD}\u{D3B}-\u{D3C}\u{D4D}\u{DCA}",
     r"\u{E3A}\u{EBA}\u{F84}\u{1039}-\u{103A}\u{1714}-\u{1715}\u{1734}\u{17D2}\u{1A60}\u{1B44}",

@@ -2,13 +2,16 @@
 
 use crate::automata::{ExprPool, LangId};
 
-/// IPv6address as a pattern: eight groups, the last two perhaps an IPv4 address, and once `::` for one or more
-/// groups of zeros.
+/// The IPv6address as a pattern.
+///
+/// An address has eight groups. An IPv4 address may stand for the last two, and `::` may stand once
+/// for one or more groups of zeros.
 pub(super) fn pattern() -> String {
     let group = "[0-9A-Fa-f]{1,4}";
     let last = format!("(?:{group}:{group}|{})", super::ipv4::PATTERN);
     let mut forms = vec![format!("(?:{group}:){{6}}{last}")];
-    // After `::` stand five to no groups and the last two; before it at most as many as are left.
+    // After `::` stand at most five groups and then the last two. Before it stand at most as many
+    // groups as are left.
     for after in (0..=5usize).rev() {
         let before = 5 - after;
         let before = match before {

@@ -1,4 +1,4 @@
-//! `iri-reference`: IRI-reference of RFC 3987 §2.2.
+//! `iri-reference`: the IRI-reference of RFC 3987 §2.2.
 
 use super::iri::UNICODE;
 use super::uri::Rules;

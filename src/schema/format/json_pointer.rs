@@ -1,4 +1,4 @@
-//! `json-pointer`: RFC 6901 §3, as a string and not as a URI fragment.
+//! `json-pointer`: the string form of RFC 6901 §3, not the form in a URI fragment.
 
 use crate::automata::{ExprPool, LangId};
 

@@ -1,15 +1,17 @@
 //! `format`: languages of decoded text, one file per format.
 //!
-//! Most are the grammar of their RFC written as one regular expression, so that the file can be read beside it. Where
-//! a format is not regular, its language is cut down to a regular part of it, and the file says so:
-//! what is accepted is always valid.
+//! Most formats are the grammar of their RFC, written as one regular expression, so the file can be
+//! read beside the RFC. A format that is not regular is cut down to a regular part, and its file
+//! says so. Every text that is accepted is valid, apart from the length and the normal form of
+//! U-labels, which `idn_hostname.rs` explains. These valid texts are not accepted:
 //!
-//! | format | not accepted although valid |
-//! |---|---|
-//! | `hostname` from draft 7 on, `idn-hostname`, `idn-email` | A-labels (`xn--…`): whether Punycode decodes to a valid label is not regular |
-//! | `regex` | backreferences by number and before the group, a second named group, names of ten characters or more, groups nested deeper than [`regex::DEPTH`] levels, ranges other than `a-z`, `A-Z` and `0-9` |
+//! - `hostname` from draft 7 on, `idn-hostname` and `idn-email`: A-labels (`xn--…`), because no
+//!   regular language holds exactly the Punycode of valid labels;
+//! - `regex`: backreferences by number or before the group, a second named group, names of ten
+//!   characters or more, groups nested deeper than [`regex::DEPTH`] levels, and ranges other than
+//!   those within `a-z`, `A-Z` and `0-9`.
 //!
-//! Source of the list: JSON Schema validation, 2020-12, §7.3.
+//! Source of the list of formats: JSON Schema validation, 2020-12, §7.3.
 
 mod base64;
 mod date;
@@ -43,9 +45,9 @@ use std::sync::OnceLock;
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum Format {
-    /// `hostname` as drafts 4 and 6 have it: labels that start with `xn--` are labels like others.
+    /// `hostname` in drafts 4 and 6, in which labels that start with `xn--` are labels like others.
     AsciiHostname,
-    /// Of `contentEncoding`, not of `format`.
+    /// The value `base64` of `contentEncoding`, which is not a `format`.
     Base64,
     Date,
     DateTime,
@@ -97,16 +99,18 @@ impl Format {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|&(_, format)| format)
     }
 
-    /// The texts in the format. Built once in the process; after that, pools copy it.
+    /// The texts in the format. The language is built once in the process and then copied into each
+    /// pool.
     pub fn language(self, pool: &mut ExprPool) -> LangId {
         static BUILT: [OnceLock<(ExprPool, LangId)>; Format::Uuid as usize + 1] =
             [const { OnceLock::new() }; Format::Uuid as usize + 1];
         let (built, language) = BUILT[self as usize].get_or_init(|| {
             let mut pool = ExprPool::new();
             let language = self.build(&mut pool);
-            // Finds out, for everybody, that it is not empty and which bytes it tells apart.
+            // This call finds out, once for all copies, that the language is not empty and which
+            // bytes it tells apart.
             pool.first_bytes(language);
-            // What building it went through is not kept.
+            // The copy leaves out the intermediate expressions of the construction.
             let mut kept = ExprPool::new();
             let language = kept.import(&pool, language);
             (kept, language)
@@ -141,12 +145,13 @@ impl Format {
     }
 }
 
-/// The texts in the format `name`, decoded (not spelt as JSON); `None` where no such format is enforced.
+/// The texts in the format `name`, decoded (not spelt as JSON); `None` if no such format is
+/// enforced.
 pub fn language(pool: &mut ExprPool, name: &str) -> Option<LangId> {
     Format::by_name(name).map(|format| format.language(pool))
 }
 
-/// The words of at most so many octets.
+/// The words of at most `most` octets.
 fn of_octets(pool: &mut ExprPool, language: LangId, most: u32) -> LangId {
     let octet = pool.byte(&ByteSet::FULL);
     let length = pool.repeat(octet, 0, most);
@@ -158,7 +163,7 @@ fn rust(pool: &mut ExprPool, pattern: &str) -> LangId {
     of_pattern(pool, pattern, Dialect::Rust)
 }
 
-/// The same in the dialect that has lookaround.
+/// The texts that match a pattern in the ECMA-262 dialect, which has lookaround.
 fn ecma(pool: &mut ExprPool, pattern: &str) -> LangId {
     of_pattern(pool, pattern, Dialect::Ecma262)
 }

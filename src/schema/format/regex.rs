@@ -1,14 +1,15 @@
 //! `regex`: regular expressions of ECMA-262 with the `u` flag.
 //!
-//! That language is not regular: parentheses nest, backreferences name groups, ranges compare. What is accepted is
-//! the regular part with groups [`DEPTH`] deep, ranges among digits, capital and small letters, two-sided
-//! counts below 100, at most one named group and backreferences to it ([`group_name`]). Every text accepted is a valid
-//! expression.
+//! That language is not regular: parentheses nest, backreferences name groups, and ranges compare
+//! their ends. The accepted part is regular. It has groups nested up to [`DEPTH`] deep, ranges
+//! among digits, among capital letters and among small letters, counts with two ends below 100, and
+//! at most one named group with backreferences to it ([`group_name`]). Every accepted text is a
+//! valid expression.
 
 use super::group_name;
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 
-/// How deep groups may nest.
+/// The greatest nesting of groups.
 pub(super) const DEPTH: u32 = 8;
 
 /// Escapes that are allowed inside and outside classes.
@@ -20,10 +21,10 @@ const ESCAPE: &str = concat!(
     r"|Hebrew|Thai|Hangul|Devanagari))\})"
 );
 
-/// `\0` must not be followed by a digit, which would make it octal.
+/// A rule: no digit follows `\0`, since that would make it octal.
 const NO_OCTAL: &str = r"(?:[^\\]|\\[^0]|\\0(?![0-9]))*";
 
-/// Pairs of characters in order.
+/// Ranges of characters whose ends are in order, such as `a-f`.
 fn ranges(from: u8, to: u8) -> Vec<String> {
     let pairs = (from..=to).flat_map(|lo| (lo..=to).map(move |hi| (lo, hi)));
     pairs.map(|(lo, hi)| format!("{}-{}", char::from(lo), char::from(hi))).collect()
@@ -34,7 +35,7 @@ fn class(pool: &mut ExprPool) -> LangId {
     pairs.extend(ranges(b'A', b'Z'));
     pairs.extend(ranges(b'a', b'z'));
     let pairs = pairs.join("|");
-    // A hyphen stands for itself at the front and at the end, or escaped.
+    // An unescaped hyphen stands for itself at the front and at the end only.
     super::rust(pool, &format!(r"\[\^?-?(?:[^\[\]\\-]|{ESCAPE}|\\[b-]|{pairs})*-?\]"))
 }
 

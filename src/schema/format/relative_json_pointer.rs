@@ -1,5 +1,6 @@
-//! `relative-json-pointer`: draft-bhutton-relative-json-pointer-00 §3, without index manipulation, which JSON Schema
-//! does not refer to.
+//! `relative-json-pointer`: draft-bhutton-relative-json-pointer-00 §3.
+//!
+//! Index manipulation is left out, since JSON Schema does not refer to it.
 
 use crate::automata::{ExprPool, LangId};
 

@@ -1,4 +1,4 @@
-//! What the official suite leaves out; the suite itself is run by `tests/suite/schema_suite.rs`.
+//! Tests of formats beyond the official suite, which `tests/suite/schema_suite.rs` runs.
 
 use super::*;
 
@@ -15,7 +15,8 @@ fn every_format_has_a_language() {
     assert!(!pool.exhausted());
 }
 
-/// A time in another spelling than a pattern's is found to be none of it without trying every minute of the day.
+/// The intersection of times with a pattern that no time matches is found empty without a try of
+/// every minute of the day.
 #[test]
 fn times_are_found_unlike_a_pattern() {
     let mut pool = ExprPool::new();

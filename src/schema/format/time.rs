@@ -1,8 +1,9 @@
-//! `time`: full-time of RFC 3339 §5.6, with its offset.
+//! `time`: the full-time of RFC 3339 §5.6, with its offset.
 //!
-//! Second 60 is a leap second, which exists only at 23:59:60 UTC (§5.7 and appendix D): whether `15:59:60` is a time
-//! depends on the offset behind it. The automaton therefore keeps the time of day where the seconds may still be 60,
-//! and the offset it needs once they are.
+//! Second 60 is a leap second, which exists only at 23:59:60 UTC (§5.7 and appendix D). So the
+//! offset decides whether a time such as `15:59:60` is valid: `15:59:60-08:00` is. The automaton
+//! therefore keeps the time of day as long as the seconds may still be 60, and after that the
+//! offset that must follow.
 
 use crate::automata::byte_classes::{ByteClasses, ByteSet};
 use crate::automata::{ExprPool, LangId, Machine};
@@ -10,10 +11,11 @@ use std::sync::Arc;
 
 const DAY: u64 = 24 * 60;
 
-/// In place of the minute of the day: any, so that 60 may be its second whatever the offset is.
+/// The value in place of the minute of the day that stands for any minute. Second 60 is then
+/// allowed with any offset.
 const ANY: u64 = DAY;
 
-/// Where in `hh:mm:ss.f±hh:mm` a state is: how many of the bytes are read.
+/// The place of a state in `hh:mm:ss.f±hh:mm`: the number of its bytes that were read.
 mod place {
     pub const HOUR: u64 = 0;
     pub const HOUR_UNIT: u64 = 1;
@@ -34,12 +36,14 @@ mod place {
     pub const DONE: u64 = 16;
 }
 
-/// A state: a place; a number, whose meaning depends on the place; and whether this is a leap second.
+/// A state: a place, a number whose meaning depends on the place, and whether the second is a leap
+/// second.
 #[derive(Clone, Copy)]
 struct State {
     place: u64,
-    /// Before the offset: the first digit of the hour, the hour, or the minute of the day. In the offset of a leap
-    /// second: the offset that must follow, in minutes. In other offsets: the first digit of the hour.
+    /// A number. Before the offset it is the first digit of the hour, the hour, or the minute of
+    /// the day. In the offset of a leap second it is the required offset in minutes. In other
+    /// offsets it is the first digit of the hour.
     value: u64,
     leap: bool,
 }
@@ -92,7 +96,7 @@ impl State {
                 b'Z' | b'z' if !leap || value == DAY - 1 => {
                     Some(State { place: place::DONE, value: 0, leap: false })
                 }
-                // UTC is local time minus the offset, and must be 23:59.
+                // UTC is local time minus the offset, and it must be 23:59.
                 b'+' => go(place::OFFSET_HOUR, if leap { (value + 1) % DAY } else { 0 }),
                 b'-' => go(place::OFFSET_HOUR, if leap { DAY - 1 - value } else { 0 }),
                 _ => None,
@@ -151,7 +155,7 @@ impl Machine for Time {
         State::unpack(state).place == place::DONE
     }
 
-    /// `hh:mm:ssZ`, or the offset that has begun.
+    /// The bytes of `hh:mm:ssZ` that are left, or those of the offset that has begun.
     fn at_least(&self, state: u64) -> u32 {
         let place = State::unpack(state).place;
         let left = match place {
@@ -162,7 +166,7 @@ impl Machine for Time {
         left as u32
     }
 
-    /// The minute of the day does not matter, nor does the offset.
+    /// A state that forgets the minute of the day or the required offset.
     fn wider(&self, state: u64) -> Option<u64> {
         let State { place: at, value, leap } = State::unpack(state);
         let value = match at {
@@ -194,7 +198,8 @@ pub(super) fn language(pool: &mut ExprPool) -> LangId {
 mod tests {
     use super::*;
 
-    /// What a state reads, its wider one does, and the wider of that.
+    /// A wider state reads every text that its state reads, and so does the wider state of that
+    /// one.
     #[test]
     fn wider_states_read_as_much() {
         let minutes = (0..24).flat_map(|hour| [0, 7, 59].map(|minute| (hour, minute)));

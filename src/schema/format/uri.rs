@@ -1,19 +1,21 @@
-//! `uri`: URI of RFC 3986, appendix A; with more characters, IRI of RFC 3987.
+//! `uri`: the URI of RFC 3986, appendix A. With more characters, the same rules give the IRI of RFC
+//! 3987.
 
 use crate::automata::{ExprPool, LangId};
 
-/// What tells URIs from IRIs: the characters allowed beyond ASCII, as the inside of a class.
+/// The characters beyond ASCII that are allowed, as the inside of a class. They are the only
+/// difference between URIs and IRIs.
 pub(super) struct Characters {
-    /// Anywhere an unreserved character may stand.
+    /// Characters allowed anywhere an unreserved character may stand.
     pub everywhere: &'static str,
-    /// In queries too.
+    /// Characters allowed in queries too.
     pub in_queries: &'static str,
 }
 
-/// None.
+/// No characters beyond ASCII.
 pub(super) const ASCII: Characters = Characters { everywhere: "", in_queries: "" };
 
-/// A grammar's rules as patterns.
+/// The rules of the grammar as patterns.
 pub(super) struct Rules {
     scheme: &'static str,
     authority: String,
@@ -26,7 +28,7 @@ pub(super) struct Rules {
 impl Rules {
     pub fn new(characters: &Characters) -> Self {
         let more = characters.everywhere;
-        // unreserved and sub-delims
+        // The characters of `unreserved` and `sub-delims`.
         let plain = format!("A-Za-z0-9._~!$&'()*+,;={more}-");
         let escaped = "%[0-9A-Fa-f]{2}";
         let user = format!("(?:[:{plain}]|{escaped})*");
@@ -44,7 +46,7 @@ impl Rules {
         }
     }
 
-    /// With a scheme.
+    /// The pattern of URIs, which have a scheme.
     pub fn absolute(&self) -> String {
         let Rules { scheme, authority, segment, query, fragment, .. } = self;
         format!(
@@ -53,7 +55,7 @@ impl Rules {
         )
     }
 
-    /// Without a scheme: no colon in the first segment of a path.
+    /// The pattern of references without a scheme. The first segment of their path has no colon.
     pub fn relative(&self) -> String {
         let Rules { authority, segment, segment_without_colon, query, fragment, .. } = self;
         format!(

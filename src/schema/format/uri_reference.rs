@@ -1,4 +1,5 @@
-//! `uri-reference`: URI-reference of RFC 3986 §4.1: a URI, or a reference relative to one.
+//! `uri-reference`: the URI-reference of RFC 3986 §4.1, which is a URI or a reference relative to
+//! one.
 
 use super::uri::{Rules, ASCII};
 use crate::automata::{ExprPool, LangId};

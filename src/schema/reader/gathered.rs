@@ -1,4 +1,5 @@
-//! Keywords that say something together: what is kept while a schema's members are read, and what it comes to.
+//! Keywords that have a meaning only together: the record kept while a schema's members are read,
+//! and the keywords that result from it.
 
 use super::super::document::{Keyword, Types, What, NULL};
 use super::super::json::{Kind, Value};
@@ -8,7 +9,7 @@ use super::{Member, Reader};
 use crate::automata::UNBOUNDED;
 use crate::grammar::CompileError;
 
-/// A bound of numbers as it is written.
+/// A lower or upper bound of numbers as it is written.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Limit {
     /// `minimum` or `maximum`.
@@ -17,7 +18,7 @@ pub(super) struct Limit {
     pub exclusive: Option<Member>,
 }
 
-/// What has been seen of one schema.
+/// The members of one schema that were read so far.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub types: Types,
@@ -41,7 +42,7 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Some keyword leaves this.
+    /// Records that a keyword leaves these values.
     pub fn leaves(&mut self, leaves: Leaves) {
         match leaves {
             Leaves::Something => {}
@@ -50,14 +51,14 @@ impl Gathered {
         }
     }
 
-    /// Whether some value obviously satisfies the schema.
+    /// Reports whether some value evidently satisfies the schema.
     pub fn is_inhabited(&self) -> bool {
         !self.perhaps_nothing && self.strings < 2
     }
 }
 
 impl Reader<'_> {
-    /// The keywords that several members say together.
+    /// Adds the keywords that result from several members together.
     pub(super) fn finish(&mut self, g: &Gathered) -> Result<(), CompileError> {
         self.note_what_stands_alone(g);
         if g.types != 0 {
@@ -77,7 +78,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Warnings of keywords that say nothing without another one.
+    /// Warns of keywords that have no effect without another one.
     fn note_what_stands_alone(&mut self, g: &Gathered) {
         let is_list = |m: Member| matches!(self.doc.json.kind(m.value), Kind::Array { .. });
         let flag = |m: &Member| self.doc.json.kind(m.value) == Kind::Bool(true);
@@ -105,7 +106,7 @@ impl Reader<'_> {
     }
 
     fn finish_limit(&mut self, limit: Limit, make: fn(Value, bool) -> Keyword) -> Result<(), CompileError> {
-        // Draft 4's boolean says that the bound itself is outside.
+        // The boolean `true` of draft 4 excludes the bound itself.
         let flag = match limit.exclusive.map(|m| self.doc.json.kind(m.value)) {
             Some(Kind::Bool(flag)) => Some(flag),
             _ => None,

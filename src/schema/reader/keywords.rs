@@ -1,7 +1,8 @@
 //! The keywords that are read by a rule of their own.
 //!
-//! Each reader checks its member's value and gives the keyword it comes to: `None` where that is nothing, because others
-//! say it too ([`Gathered`]), or because an option or lenient mode dropped it.
+//! Each reader checks the value of its member and returns the keyword. It returns `None` if the
+//! keyword depends on other members ([`Gathered`]), if it restricts nothing, or if an option or
+//! lenient mode dropped it.
 
 use super::super::document::{Keyword, Types, What, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
 use super::super::error;
@@ -16,7 +17,7 @@ use crate::grammar::CompileError;
 
 type Read = Result<Option<Keyword>, CompileError>;
 
-/// Divisors have at most this many digits before and behind the point.
+/// The most digits of a divisor, in all and after the point.
 const DIVISOR_DIGITS: u32 = 15;
 
 pub(super) fn types(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
@@ -98,7 +99,7 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) 
         return Ok(None);
     }
     match Format::by_name(&name) {
-        // Until draft 6 host names were those of RFC 1034 alone.
+        // Up to draft 6, host names were those of RFC 1034 alone.
         Some(Format::Hostname) if member.draft <= Draft::Six => {
             return Ok(Some(Keyword::Format(Format::AsciiHostname)));
         }
@@ -191,7 +192,7 @@ pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathere
         _ => None,
     };
     let Some(anchor) = anchor else { return Ok(Some(Keyword::Ref(found))) };
-    // Whichever resource is entered first decides, so every candidate must be read.
+    // The resource that is entered first decides, so every candidate must be read.
     for candidate in reader.doc.references.anchored(anchor) {
         let home = reader.doc.references.enclosing_resource(&reader.doc.json, candidate);
         reader.enqueue(candidate, home);
@@ -200,7 +201,7 @@ pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathere
 }
 
 impl Reader<'_> {
-    /// The keyword, if the numbers in its value can be told apart.
+    /// The keyword; `None` in lenient mode if the numbers in its value cannot be told apart.
     fn constants(&mut self, member: Member, keyword: Keyword) -> Read {
         let json = &self.doc.json;
         let mut open = vec![member.value];
@@ -238,7 +239,7 @@ impl Reader<'_> {
         text.ok_or_else(|| self.malformed(member, "must be a string"))
     }
 
-    /// Compiles a pattern; says whether any text matches it.
+    /// Compiles a pattern and reports whether any text matches it.
     fn pattern(&mut self, pattern: &str) -> Result<bool, String> {
         let language = match self.doc.patterns.get(pattern) {
             Some(&language) => language,

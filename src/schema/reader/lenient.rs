@@ -1,9 +1,10 @@
-//! Lenient mode: what is dropped may only widen what a schema accepts.
+//! Lenient mode: dropping a keyword must only widen the values that a schema accepts.
 //!
-//! A schema with a dropped keyword accepts more than it says. Around it that may be less: `not`
-//! takes away what its schema accepts. So every keyword that would accept less for it is dropped as
-//! a whole (`not`, `if` with its branches, `maxContains`,
-//! `additionalProperties` beside a dropped `patternProperties`) or weakened (`oneOf` to `anyOf`), each with a warning.
+//! A schema with a dropped keyword accepts more values than it says. The schema around it may then
+//! accept fewer, since `not` takes away the values that its schema accepts. So a keyword that would
+//! accept fewer values is dropped as a whole or weakened, each with a warning. Dropped are `not`,
+//! `if` with its branches, `maxContains`, and `additionalProperties` beside a dropped
+//! `patternProperties`. Weakened is `oneOf`, to `anyOf`.
 
 use super::super::document::{Keyword, What};
 use super::super::json::{Kind, Value};
@@ -12,7 +13,7 @@ use crate::automata::UNBOUNDED;
 use hashbrown::{HashMap, HashSet};
 
 impl Reader<'_> {
-    /// Widens what leans on dropped keywords, when everything has been read.
+    /// Widens the keywords that depend on dropped ones, after everything has been read.
     pub(super) fn widen(&mut self) {
         if self.dropped.is_empty() {
             return;
@@ -25,8 +26,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The schemas that accept more than they say, themselves or by what they apply, directly or
-    /// not.
+    /// The schemas that accept more values than they say, by themselves or by schemas that they
+    /// apply, directly or not.
     fn wider_schemas(&self) -> HashSet<Value> {
         let mut applied_by: HashMap<Value, Vec<Value>> = HashMap::new();
         for (at, _) in self.doc.records.iter().enumerate().filter(|(_, record)| record.read) {

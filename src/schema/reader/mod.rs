@@ -1,17 +1,20 @@
-//! Reading a document: every keyword checked, once.
+//! Reading of a document: every keyword is checked, once.
 //!
-//! One pass over the schemas reachable from the root (through applicators and references, across documents) finds
-//! everything that is malformed, unsupported or unresolvable before anything is compiled, and leaves a form in
-//! which no later step can meet bad input. Schemas nobody refers to have no effect and are not read. The pass is a
-//! work list, so nesting costs no stack; per schema it is one look at each member.
+//! One pass visits the schemas that are reachable from the root, through applicators and references
+//! and across documents. It finds everything that is malformed, unsupported or unresolvable before
+//! anything is compiled. The form that it leaves contains no bad input, so no later step meets any.
+//! A schema that nothing refers to has no effect and is not read. The pass uses a work list, so
+//! nesting costs no stack, and it looks once at each member of a schema.
 //!
-//! Keywords are read by the rules of the draft that `$schema` names: keywords a draft does not know are annotations
-//! there, with a warning where another draft gives them a meaning. Without `$schema` the rules are those of
-//! 2020-12, and the older spellings (`definitions`, `dependencies`, `additionalItems`, array `items`, boolean
-//! `exclusiveMinimum`, OpenAPI's `nullable`) mean what they meant.
+//! Keywords are read by the rules of the draft that `$schema` names. A keyword that the draft does
+//! not know is an annotation, with a warning if another draft gives it a meaning. Without `$schema`
+//! the rules are those of 2020-12, and the older spellings keep their meaning: `definitions`,
+//! `dependencies`, `additionalItems`, array `items`, boolean `exclusiveMinimum` and OpenAPI's
+//! `nullable`.
 //!
-//! [`table`] says of every keyword which drafts know it and how it is read; [`keywords`] holds the readers of those that
-//! need one of their own, and [`gathered`] what several keywords say together.
+//! [`table`] tells for every keyword which drafts know it and how it is read. [`keywords`] holds
+//! the readers of the keywords that need one of their own. [`gathered`] holds the keywords that
+//! have a meaning only together.
 
 mod gathered;
 mod keywords;
@@ -30,10 +33,10 @@ use gathered::Gathered;
 use hashbrown::{HashMap, HashSet};
 use table::{Leaves, Role, Row};
 
-/// At most this many warnings are kept.
+/// The most warnings that are kept.
 const MAX_NOTES: usize = 10_000;
 
-/// Reads a parsed document and what it refers to. Patterns are compiled into `pool`.
+/// Reads a parsed document and everything it refers to. Patterns are compiled into `pool`.
 pub(super) fn read(
     mut json: Json,
     root: Value,
@@ -80,20 +83,22 @@ struct Reader<'o> {
     pool: &'o mut ExprPool,
     queue: Vec<(Value, Value)>,
     notes: Vec<Note>,
-    /// Schemas of which lenient mode dropped a keyword, and those that lost `patternProperties`.
+    /// The schemas of which lenient mode dropped a keyword, and those that lost
+    /// `patternProperties`.
     dropped: Vec<Value>,
     without_patterns: HashSet<Value>,
 }
 
-/// A member of a schema object, and where it stands.
+/// A member of a schema object, with its place.
 #[derive(Clone, Copy)]
 struct Member {
     schema: Value,
-    /// Which of the schema's members it is.
+    /// The index of the member in the schema.
     index: u32,
     name: &'static str,
     value: Value,
-    /// The resource (schema with an `$id`, or document) that the schema belongs to, and its rules.
+    /// The resource that the schema belongs to (a document, or a schema with an `$id`), and its
+    /// draft.
     resource: Value,
     draft: Draft,
 }
@@ -129,12 +134,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads the members; says whether some value obviously satisfies the schema.
+    /// Reads the members and reports whether some value evidently satisfies the schema.
     fn object_schema(&mut self, schema: Value, outer: Value, len: u32) -> Result<bool, CompileError> {
         let resource = self.doc.references.resource_at(schema).unwrap_or(outer);
         self.doc.records[schema.0 as usize].resource = resource.0;
         let draft = self.doc.references.draft(resource);
-        // Up to draft 7 nothing beside `$ref` counts.
+        // Up to draft 7, nothing beside `$ref` counts.
         let only = match draft <= Draft::Seven {
             true => (0..len).find(|&i| self.doc.json.member_key(schema, i) == "$ref"),
             false => None,
@@ -214,13 +219,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    // --- what values must be ------------------------------------------------------------------------------
+    // --- checks of values ---
 
     fn subschema(&mut self, member: Member) -> Result<Value, CompileError> {
         self.subschema_at(member, member.value)
     }
 
-    /// A schema at or below the member.
+    /// Queues a schema that is the member's value or stands inside it.
     fn subschema_at(&mut self, member: Member, value: Value) -> Result<Value, CompileError> {
         match self.doc.json.kind(value) {
             Kind::Object { .. } | Kind::Bool(_) => {
@@ -231,7 +236,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the list; says how many schemas it has.
+    /// Reads the list and returns the number of schemas in it.
     fn subschema_list(&mut self, member: Member) -> Result<u32, CompileError> {
         let Kind::Array { len, .. } = self.doc.json.kind(member.value) else {
             return Err(self.malformed(member, "must be an array of schemas"));
@@ -267,7 +272,7 @@ impl Reader<'_> {
         decimal.ok_or_else(|| self.malformed(member, "must be a number"))
     }
 
-    // --- errors and warnings ------------------------------------------------------------------------------
+    // --- errors and warnings ---
 
     fn error_place(&self, member: Member) -> String {
         format!("{}/{}", self.doc.place(member.schema), member.name)
@@ -277,7 +282,7 @@ impl Reader<'_> {
         error::malformed(self.error_place(member), member.name, reason)
     }
 
-    /// An error, or a note in lenient mode.
+    /// Returns the error, or adds a note instead in lenient mode.
     fn unless_lenient(&mut self, member: Member, error: CompileError) -> Result<(), CompileError> {
         if self.options.strictness == Strictness::Lenient {
             self.note(member, What::Dropped);
@@ -296,7 +301,7 @@ impl Reader<'_> {
         self.notes_on(member.schema, member.index, what);
     }
 
-    /// A warning about the member of this name.
+    /// Adds a warning about the member of this name.
     fn note_on(&mut self, schema: Value, name: &str, what: What) {
         let found =
             (0..self.doc.json.member_count(schema)).find(|&i| self.doc.json.member_key(schema, i) == name);

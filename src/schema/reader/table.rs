@@ -1,4 +1,5 @@
-//! The keywords, one row each: which drafts know them, what they may leave of a schema's values, and how they are read.
+//! The keywords, one row each: the drafts that know them, the values that they may leave of a
+//! schema, and how they are read.
 //!
 //! Sources: the meta-schemas of drafts 4, 6, 7, 2019-09 and 2020-12; OpenAPI 3.0 for `nullable`.
 
@@ -12,51 +13,54 @@ use crate::grammar::CompileError;
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
-/// What a keyword may leave of the values that the rest of its schema allows. Schemas of which something is obviously
-/// left need not be looked into to know that they can be satisfied.
+/// The part that a keyword may leave of the values that the rest of its schema allows.
+///
+/// If something evidently is left, the schema can be satisfied, and nobody has to look into it. For
+/// example, `maxItems` leaves the empty array, but `enum` may leave nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaves {
-    /// Something.
+    /// Some value is left.
     Something,
-    /// Perhaps nothing.
+    /// Perhaps nothing is left.
     PerhapsNothing,
-    /// Some strings; two such keywords may leave none.
+    /// Some strings are left, but two such keywords together may leave none.
     SomeStrings,
 }
 
-/// How a keyword's value is read.
+/// The way in which a keyword's value is read.
 #[derive(Clone, Copy)]
 pub(super) enum Role {
-    /// Not at all.
+    /// The value is not read.
     Annotation,
-    /// A schema.
+    /// The value is a schema.
     Schema(fn(Value) -> Keyword),
-    /// A list of schemas that is not empty.
+    /// The value is a list of schemas that is not empty.
     Schemas(fn(Value) -> Keyword),
-    /// Schemas by name.
+    /// The value is an object of schemas.
     SchemaMap(fn(Value) -> Keyword),
-    /// A whole number, 0 or more, that is the least of something. 0 restricts nothing.
+    /// The value is a whole number, 0 or more, that is a minimum. 0 restricts nothing.
     Least(fn(u32) -> Keyword),
-    /// A whole number, 0 or more, that is the most of something.
+    /// The value is a whole number, 0 or more, that is a maximum.
     Most(fn(u32) -> Keyword),
-    /// Kept until all members have been seen, since others have a say.
+    /// The member is kept until all members have been seen, since its meaning depends on others.
     Kept(fn(&mut Gathered) -> &mut Option<Member>),
-    /// By a rule of its own.
+    /// The value is read by a rule of its own.
     Own(fn(&mut Reader<'_>, Member, &mut Gathered) -> Result<Option<Keyword>, CompileError>),
 }
 
-/// One row.
+/// The row of one keyword.
 pub(super) struct Row {
     pub name: &'static str,
     pub drafts: Drafts,
     pub leaves: Leaves,
-    /// Of the validation vocabulary (as opposed to core and applicators), which a meta-schema may leave out.
+    /// Set if the keyword is of the validation vocabulary, which a meta-schema may leave out. The
+    /// others are of the core, the applicators and the annotations.
     pub validation: bool,
     pub role: Role,
 }
 
 impl Row {
-    /// Whether the keyword asserts or applies something.
+    /// Reports whether the keyword asserts or applies something.
     pub fn has_effect(&self) -> bool {
         !matches!(self.role, Role::Annotation)
     }
@@ -86,24 +90,24 @@ const ROWS: &[Row] = {
     use Role::{Annotation, Kept, Least, Most, Own, Schema, SchemaMap, Schemas};
     const ALL: Drafts = Drafts::ALL;
     &[
-        // Any value.
+        // Keywords for any value.
         validation("type", ALL, Something, Own(keywords::types)),
         validation("enum", ALL, PerhapsNothing, Own(keywords::enumeration)),
         validation("const", SINCE_6, PerhapsNothing, Own(keywords::constant)),
         row("nullable", UNNAMED, Something, Own(keywords::nullable)),
-        // Numbers.
+        // Keywords for numbers.
         validation("minimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.plain)),
         validation("exclusiveMinimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.exclusive)),
         validation("maximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.plain)),
         validation("exclusiveMaximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.exclusive)),
         validation("multipleOf", ALL, PerhapsNothing, Own(keywords::multiple)),
-        // Strings.
+        // Keywords for strings.
         validation("minLength", ALL, SomeStrings, Least(Keyword::MinLength)),
         validation("maxLength", ALL, SomeStrings, Most(Keyword::MaxLength)),
         validation("pattern", ALL, SomeStrings, Own(keywords::string_pattern)),
         row("format", ALL, SomeStrings, Own(keywords::format)),
         row("contentEncoding", SINCE_7, SomeStrings, Own(keywords::encoding)),
-        // Arrays.
+        // Keywords for arrays.
         row("items", ALL, Something, Kept(|g| &mut g.items)),
         row("prefixItems", SINCE_2020, Something, Kept(|g| &mut g.prefix_items)),
         row("additionalItems", UNTIL_2019, Something, Kept(|g| &mut g.additional_items)),
@@ -114,7 +118,7 @@ const ROWS: &[Row] = {
         validation("minContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.min_contains)),
         validation("maxContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.max_contains)),
         row("unevaluatedItems", SINCE_2019, PerhapsNothing, Schema(Keyword::UnevaluatedItems)),
-        // Objects.
+        // Keywords for objects.
         row("properties", ALL, Something, SchemaMap(Keyword::Properties)),
         row("patternProperties", ALL, PerhapsNothing, Own(keywords::pattern_properties)),
         row("additionalProperties", ALL, Something, Schema(Keyword::AdditionalProperties)),
@@ -126,7 +130,7 @@ const ROWS: &[Row] = {
         row("dependentSchemas", SINCE_2019, PerhapsNothing, SchemaMap(Keyword::Dependencies)),
         validation("dependentRequired", SINCE_2019, PerhapsNothing, Own(keywords::dependent_required)),
         row("unevaluatedProperties", SINCE_2019, PerhapsNothing, Schema(Keyword::UnevaluatedProperties)),
-        // Applicators in place.
+        // Applicators at the same place.
         row("allOf", ALL, PerhapsNothing, Schemas(Keyword::AllOf)),
         row("anyOf", ALL, PerhapsNothing, Schemas(Keyword::AnyOf)),
         row("oneOf", ALL, PerhapsNothing, Schemas(Keyword::OneOf)),
@@ -137,7 +141,7 @@ const ROWS: &[Row] = {
         row("$ref", ALL, PerhapsNothing, Own(keywords::reference)),
         row("$dynamicRef", SINCE_2020, PerhapsNothing, Own(keywords::reference)),
         row("$recursiveRef", ONLY_2019, PerhapsNothing, Own(keywords::reference)),
-        // What references resolve by; `References` has read it.
+        // Keywords that references are resolved by; `References` reads them.
         row("$schema", ALL, Something, Annotation),
         row("$id", SINCE_6, Something, Annotation),
         row("id", ONLY_4, Something, Annotation),
@@ -147,7 +151,7 @@ const ROWS: &[Row] = {
         row("$vocabulary", SINCE_2019, Something, Annotation),
         row("$defs", SINCE_2019, Something, Annotation),
         row("definitions", UNTIL_7, Something, Annotation),
-        // For people and other tools.
+        // Annotations for people and other tools.
         row("$comment", ALL, Something, Annotation),
         row("title", ALL, Something, Annotation),
         row("description", ALL, Something, Annotation),
@@ -162,7 +166,7 @@ const ROWS: &[Row] = {
     ]
 };
 
-/// The row of a keyword; `None` where no draft knows it.
+/// The row of a keyword; `None` if no draft knows it.
 pub(super) fn find(name: &str) -> Option<&'static Row> {
     static INDEX: LazyLock<HashMap<&str, &Row>> =
         LazyLock::new(|| ROWS.iter().map(|r| (r.name, r)).collect());
