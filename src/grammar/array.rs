@@ -39,9 +39,9 @@ pub struct ArraySpec {
 /// The progress through one array.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ArrayProgress {
-    /// The number of items so far, not counted on where more makes no difference.
+    /// The number of items so far, counted only as far as it matters.
     pub count: u32,
-    /// The counters, not counted on where more makes no difference.
+    /// The counters, counted only as far as they matter.
     pub counters: SmallVec<[u32; 2]>,
 }
 

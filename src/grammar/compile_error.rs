@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A text that gives no grammar.
+/// The error about a text that gives no grammar.
 ///
 /// ```
 /// use hedgerow::grammar::{CompileErrorKind, Location};
@@ -186,7 +186,7 @@ impl Error for CompileError {
     }
 }
 
-/// Equal in kind, place and text.
+/// Equality of kind, place and message.
 impl PartialEq for CompileError {
     fn eq(&self, other: &Self) -> bool {
         let own = |error: &'_ Self| (error.0.kind, error.0.location.clone());

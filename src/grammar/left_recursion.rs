@@ -1,5 +1,7 @@
 //! Removes the things that a top-down recogniser cannot run: unproductive nodes and left recursion.
 //!
+//! For example, `A = A "+" B | B` becomes `A = B R` with `R = "+" B R | ε`.
+//!
 //! Each strongly connected component of left-recursive rules is rewritten as a whole. Every rule is
 //! split into alternatives that start with a rule of the component and alternatives that do not:
 //! `Aᵢ = βᵢ | Σ Aₖ αₖᵢ`. This is a left-linear system over the letters α and β, and its solution is
@@ -317,8 +319,9 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
     }
 }
 
-/// Replaces the parts that the rewriting made unproductive by [`NodeId::NEVER`]. Most tails without
-/// a reachable end are already NEVER through `seq`; those that call each other are not.
+/// Replaces the parts that the rewriting made unproductive by [`NodeId::NEVER`]. The construction of
+/// sequences has already done so for most tails without a reachable end, but not for tails that call
+/// each other.
 fn prune(pool: &mut NodePool) {
     let _ = remove_unproductive(pool, NodeId::EMPTY);
 }

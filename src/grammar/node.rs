@@ -71,7 +71,7 @@ pub struct Counter {
 /// The kinds of grammar nodes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Node {
-    /// Nothing matches.
+    /// No text at all.
     Never,
     /// The empty string.
     Empty,
@@ -181,8 +181,8 @@ pub trait Expand: Send + Sync {
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
 
     /// The choices for the item at `index` of an array with [`ArraySpec::distinct`]` = Some(key)`,
-    /// given the JSON text of every earlier item in any order. `index` stops counting where more
-    /// makes no difference. The result is empty when no further value exists.
+    /// given the JSON text of every earlier item in any order. `index` counts only as far as it
+    /// matters. The result is empty when no further value exists.
     fn distinct_items(
         &self,
         key: u64,
@@ -246,12 +246,12 @@ impl NodePool {
         self.nodes.len()
     }
 
-    /// Always `false`, since the standard nodes are always there.
+    /// Returns `false`, since the standard nodes are always there.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// The node behind an id.
+    /// The node with the given id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
     }

@@ -6,8 +6,8 @@
 //! offered if it would make a required one impossible, because it comes too late in the order or is
 //! one too many for `maxProperties`.
 //!
-//! Objects in declared order without dependencies and counters cost O(1), and all others
-//! O(properties). Objects with counters or dependencies are searched, within [`SEARCH_STEPS`].
+//! To find out if an object can be completed costs O(properties). Objects with counters or
+//! dependencies need a search, which [`SEARCH_STEPS`] bounds.
 
 use super::node::{Choice, Counter, NodeId};
 use crate::automata::{Escapes, LangId, UNBOUNDED};
@@ -98,11 +98,11 @@ pub struct ObjectProgress {
     /// The declared keys that were seen, as bit `i % 64` of word `i / 64`. Kept only where it
     /// matters: in any order, or with dependencies.
     pub seen: SmallVec<[u64; 2]>,
-    /// The number of keys so far, not counted on where more makes no difference.
+    /// The number of keys so far, counted only as far as it matters.
     pub count: u32,
     /// The number of undeclared keys so far for each rest with a limited capacity.
     pub rest_counts: SmallVec<[u32; 2]>,
-    /// The counters, not counted on where more makes no difference.
+    /// The counters, counted only as far as they matter.
     pub counters: SmallVec<[u32; 2]>,
 }
 

@@ -161,7 +161,7 @@ impl Problem {
     }
 }
 
-/// A place in the text and the fault there. The text itself is not needed yet.
+/// A place in the text and the fault there. [`compile_error`] makes the error from it and the text.
 pub(super) type Failure = (Range<usize>, Problem);
 
 /// The error that shows a fault of `text`.

@@ -279,8 +279,8 @@ fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
     let components = components(references, start);
     let mut ending = vec![false; rules.len()];
     for component in &components {
-        // Rules come after those they refer to, so one round is enough for each, and a component
-        // needs as many as it has rules.
+        // Rules come after those they refer to, so one round is enough outside of a component. A
+        // component needs as many rounds as it has rules; large ones get no more than 100.
         for _ in 0..component.len().min(100) {
             for &rule in component {
                 ending[rule] = ending[rule] || ends(&rules[rule].body, &index, &ending);
@@ -633,7 +633,8 @@ impl<'r> Compiler<'r> {
         })
     }
 
-    /// True if a unit cannot be told from its neighbours in a sequence.
+    /// True if a regular part that would stay apart cannot be told from its neighbours in a
+    /// sequence.
     fn flows(&mut self, unit: Regular, before: &[Expr], after: &[Expr]) -> Result<bool, Failure> {
         if let Some(last) = before.last() {
             if let Built::Regular(last) = self.build_joined(last)? {

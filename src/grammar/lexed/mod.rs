@@ -13,8 +13,8 @@
 //! In a state that expects some lexemes, each keeps its marked texts without the domains of the
 //! lexemes before it ([`Lexing::expected`]). After the mark, a language is left that the rest of
 //! the text must be in: an *obligation*, such as "no letter comes next" after a name. It is
-//! intersected with the languages of the lexemes that may come next. The question if a place can be
-//! left at all is thus one about languages and about the parser's stack, and [`Lexing`] answers it.
+//! intersected with the languages of the lexemes that may come next. So only languages and the
+//! parser's stack decide if a place can be left at all, and [`Lexing`] finds that out.
 
 mod canonical;
 mod lexing;
@@ -52,7 +52,7 @@ pub struct Lexeme {
     pub keywords: Vec<Keyword>,
 }
 
-/// A text that has a lexeme of its own.
+/// A text that has a lexeme of its own, such as `if` beside names that match `[a-z]+`.
 #[derive(Clone, Debug)]
 pub struct Keyword {
     /// The lexeme.

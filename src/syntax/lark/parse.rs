@@ -601,8 +601,8 @@ fn text(slice: &str, span: Range<usize>) -> Result<String, Failure> {
                 number.and_then(|n| u32::from_str_radix(n, 16).ok()).and_then(char::from_u32)
             }
             '\\' | '"' => Some(escape),
-            // An escaped letter or digit may get a meaning, as in Python. Before any other
-            // character the backslash stands for itself.
+            // Other letters and digits are refused, since Python may give such an escape a meaning.
+            // Before any other character the backslash stands for itself.
             letter if letter.is_ascii_alphanumeric() => None,
             other => {
                 text.push('\\');

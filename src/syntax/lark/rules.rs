@@ -392,7 +392,8 @@ impl<'d> Productions<'d> {
         if min == max {
             return Ok(least);
         }
-        // The range has one count more, since `up_to` matches fewer than its factors multiply to.
+        // `up_to` gives all counts below the number that its factors make, so that number is one
+        // more than the largest count.
         let factors = factors(max - min + 1);
         let (mut whole, mut fewer) = (body.clone(), vec![Vec::new()]);
         for (i, &(times, more)) in factors.iter().enumerate() {

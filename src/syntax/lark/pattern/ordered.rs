@@ -38,11 +38,12 @@ type Place = (usize, LangId);
 enum State {
     Dead,
     All,
-    /// A place before the mark; `true` if a match ends here, after all of these places.
+    /// Before the mark: the places that are tried; `true` if a match ends here, which is tried
+    /// after all of them.
     Reading(Vec<Place>, bool),
-    /// A place after the mark, where none of these may lead to a match.
+    /// After the mark: the places of which none may lead to a match.
     Forbidding(Vec<Place>),
-    /// A place where any of these must lead to a match.
+    /// In the domain: the places of which one must lead to a match.
     Demanding(Vec<Place>),
 }
 
