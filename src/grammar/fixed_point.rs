@@ -1,5 +1,5 @@
-//! Least fixed points of properties of nodes, such as nullability. The property of a node depends on
-//! those of its parts, and through rules it may depend on itself.
+//! Least fixed points of properties of nodes, such as nullability. The property of a node depends
+//! on those of its parts, and through rules it may depend on itself.
 //!
 //! All nodes are looked at once, parts before wholes. After that, a node is looked at again only if
 //! one of its parts has changed. The work is linear in the pool for chains of rules, in whatever

@@ -319,9 +319,9 @@ fn rewrite(pool: &mut NodePool, component: &[RuleId]) {
     }
 }
 
-/// Replaces the parts that the rewriting made unproductive by [`NodeId::NEVER`]. The construction of
-/// sequences has already done so for most tails without a reachable end, but not for tails that call
-/// each other.
+/// Replaces the parts that the rewriting made unproductive by [`NodeId::NEVER`]. The construction
+/// of sequences has already done so for most tails without a reachable end, but not for tails that
+/// call each other.
 fn prune(pool: &mut NodePool) {
     let _ = remove_unproductive(pool, NodeId::EMPTY);
 }

@@ -3,8 +3,8 @@
 //! Python's lookbehind has a fixed length, so each one is a few sequences of classes. One bit per
 //! class records how far a sequence has matched (the shift-and automaton of R. Baeza-Yates and G.
 //! Gonnet, 1992). The contexts are the states of all these automata together, with the beginning of
-//! the text as a state of its own. For `(?<=ab)c` there are four: at the beginning, after `a`, after
-//! `ab`, and after anything else.
+//! the text as a state of its own. For `(?<=ab)c` there are four: at the beginning, after `a`,
+//! after `ab`, and after anything else.
 
 use super::read::word;
 use super::{Ranges, Re};
