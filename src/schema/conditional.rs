@@ -1,19 +1,19 @@
-//! Objects with clauses. A clause is a list of conditions of which at least one must hold; unions
-//! and complements of objects leave such clauses.
+//! Objects with clauses. A clause is a list of object shapes of which at least one must hold.
+//! Unions and complements of objects leave such clauses.
 //!
 //! An object with few combinations is multiplied out into objects without clauses. For any other
-//! object, the grammar follows the object from member to member: it knows the keys that may come
-//! next, and for each of their values the object that remains after it. The remaining object is a
-//! shape again, a *derivative* in the sense of Brzozowski (1964). Three things change in it. A
-//! clause disappears once one of its alternatives is certain to hold. An alternative disappears
-//! once a member breaks it. The next derivative is computed only when the output gets there. An
-//! object with a hundred optional keys and conditions between them therefore costs as much as its
-//! actual members, and not 2^100.
+//! object, the grammar follows the object from member to member. It knows the keys that may come
+//! next, and for each value of such a key the object that remains after the member. The remaining
+//! object is a shape again, a *derivative* in the sense of Brzozowski (1964). A clause disappears
+//! from it once one of its alternatives is certain to hold. An alternative disappears once a member
+//! breaks it. The next derivative is computed only when the output gets there. An object with a
+//! hundred optional keys and conditions between them therefore costs as much as its actual members,
+//! and not 2^100.
 //!
 //! A value that decides a condition is divided into parts. If scalars tell the alternatives apart,
 //! the parts are the values that satisfy the condition and those that do not. Otherwise the parts
-//! are the values inside the condition and all values. The second kind of parts overlap, but they
-//! need no complement of a value's term, which could be large if the term is recursive.
+//! are the values that satisfy the condition and all values. Parts of the second kind overlap, but
+//! they need no complement of a value's term, which could be large if the term is recursive.
 
 use super::emit::{key, Lead};
 use super::shape::{Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};

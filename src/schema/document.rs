@@ -33,7 +33,7 @@ pub(super) enum Keyword {
     /// A keyword that lenient mode dropped. It may have evaluated any property or item.
     Unknown,
     Types(Types),
-    /// An array of values.
+    /// The keyword `enum` with its array of values.
     Enum(Value),
     Const(Value),
     Lower {
@@ -51,9 +51,9 @@ pub(super) enum Keyword {
     Format(Format),
     MinItems(u32),
     MaxItems(u32),
-    /// An array of schemas.
+    /// The keyword `prefixItems` with its array of schemas.
     PrefixItems(Value),
-    /// The schema of the items behind the prefix.
+    /// The schema of the items after the prefix.
     Items(Value),
     UniqueItems,
     Contains {
@@ -61,22 +61,24 @@ pub(super) enum Keyword {
         min: u32,
         max: u32,
     },
-    /// An object of schemas.
+    /// The keyword `properties` with its object of schemas.
     Properties(Value),
-    /// An object of schemas, by pattern.
+    /// The keyword `patternProperties` with its object of schemas, by pattern.
     PatternProperties(Value),
     AdditionalProperties(Value),
-    /// An array of strings.
+    /// The keyword `required` with its array of strings.
     Required(Value),
     PropertyNames(Value),
     MinProperties(u32),
     MaxProperties(u32),
-    /// An object of arrays of strings, or of schemas.
+    /// The keyword `dependencies`, `dependentRequired` or `dependentSchemas`, with its object of
+    /// arrays of strings or of schemas.
     Dependencies(Value),
     UnevaluatedItems(Value),
     UnevaluatedProperties(Value),
     Ref(Value),
-    /// A reference that follows the dynamic scope: its static target and the anchor's number.
+    /// A reference that follows the dynamic scope, with its static target and the number of its
+    /// anchor.
     DynamicRef {
         initial: Value,
         anchor: u32,
@@ -104,7 +106,7 @@ pub(super) struct Record {
     pub resource: u32,
 }
 
-/// A document and everything it refers to, checked.
+/// A document and everything that it refers to, checked.
 pub(super) struct Document {
     pub json: Json,
     pub root: Value,

@@ -85,7 +85,7 @@ use term::{Algebra, Failure};
 
 /// Compiles a JSON Schema, given as text, into a grammar of the JSON texts that satisfy it.
 ///
-/// The cost follows the part of the schema at its root; the rest is compiled when the output
+/// The cost follows the part of the schema at its root. The rest is compiled when the output
 /// reaches it. Errors in any schema that the root refers to, directly or not, are found here.
 ///
 /// ```
@@ -119,8 +119,10 @@ pub fn compile_with_warnings(
     Ok((grammar, notes.map(|note| doc.warning(note)).collect()))
 }
 
-/// Compiles a schema as a part of another grammar: the node of its texts. Each schema is a document
-/// of its own, with its own `$defs` and base URI, and may have options of its own.
+/// Compiles a schema as a part of another grammar and returns the node of its texts.
+///
+/// Each schema is a document of its own, with its own `$defs` and base URI. It may have options of
+/// its own.
 ///
 /// ```
 /// use hedgerow::grammar::GrammarBuilder;
@@ -138,7 +140,7 @@ pub fn compile_with_warnings(
 ///
 /// # Errors
 ///
-/// Those of [`compile`]; the builder stays usable.
+/// The errors are those of [`compile`]. The builder stays usable after an error.
 pub fn compile_into(
     builder: &mut GrammarBuilder,
     text: &str,

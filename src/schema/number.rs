@@ -13,7 +13,7 @@ pub(super) struct Point {
     pub spelling: Arc<str>,
 }
 
-/// The numbers that satisfy every condition.
+/// A set of numbers: those that satisfy every condition in the fields.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Part {
     pub lower: Option<Bound>,

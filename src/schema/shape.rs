@@ -39,7 +39,7 @@ pub(super) struct SomeItems {
     pub max: u32,
 }
 
-/// Arrays that satisfy every condition.
+/// A set of arrays: those that satisfy every condition in the fields.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ArrayShape {
     pub prefix: Vec<TermId>,
@@ -55,7 +55,7 @@ pub(super) struct ArrayShape {
     pub differs: Vec<Arc<[TermId]>>,
 }
 
-/// A key with a name.
+/// A property with a given key.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Declared {
     pub key: Arc<str>,
@@ -76,7 +76,7 @@ pub(super) struct SomeProperties {
     pub max: u32,
 }
 
-/// Objects that satisfy every condition.
+/// A set of objects: those that satisfy every condition in the fields.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ObjectShape {
     pub declared: Vec<Declared>,

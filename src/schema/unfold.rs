@@ -347,8 +347,9 @@ impl Eval<'_> {
         objects.first()?.declared.iter().find_map(|d| objects.iter().map(|o| texts(o, &d.key)).collect())
     }
 
-    /// The shape of values that satisfy a dependency: objects with `key` have the keys, or satisfy
-    /// the schema, in `value`.
+    /// The shape of the values that satisfy a dependency. An object that has `key` also has the
+    /// keys listed in `value`, or satisfies the schema `value`. All other values satisfy it as
+    /// well.
     pub fn dependency(&mut self, key: &str, value: Value, scope: ScopeId) -> Result<Shape, Failure> {
         let doc = self.algebra.doc.clone();
         let key: Arc<str> = key.into();

@@ -24,14 +24,15 @@ const RIGHT_JOINING: &str = r"\u0622-\u0625\u0627\u0629\u062F-\u0632\u0648";
 /// Rules that every label keeps, as patterns of the whole label.
 fn rules() -> Vec<String> {
     vec![
-        // No hyphen at either end, nor at both the third and the fourth place; no mark at the
-        // front.
+        // A hyphen stands neither at an end nor at both the third and the fourth place. A mark does
+        // not stand at the front.
         r"(?!-|\p{M}|..--).*(?<!-)".to_owned(),
-        // MIDDLE DOT between two l; KERAIA before Greek; GERESH and GERSHAYIM after Hebrew.
+        // MIDDLE DOT stands between two l, KERAIA before Greek, and GERESH and GERSHAYIM after
+        // Hebrew.
         r"(?:[^\u00B7]|(?<=l)\u00B7(?=l))*".to_owned(),
         r"(?:[^\u0375]|\u0375(?=\p{Script=Greek}))*".to_owned(),
         r"(?:[^\u05F3\u05F4]|(?<=\p{Script=Hebrew})[\u05F3\u05F4])*".to_owned(),
-        // KATAKANA MIDDLE DOT in a label with Hiragana, Katakana or Han.
+        // KATAKANA MIDDLE DOT stands in a label with Hiragana, Katakana or Han.
         r"[^\u30FB]*|.*[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}].*".to_owned(),
         // Arabic-Indic and Extended Arabic-Indic digits do not mix.
         r"[^\u0660-\u0669]*|[^\u06F0-\u06F9]*".to_owned(),
@@ -53,8 +54,8 @@ pub(super) fn name(pool: &mut ExprPool, separator: &str) -> LangId {
         pool,
         &format!(
             r"[[[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{Nd}}\p{{Mn}}\p{{Mc}}&&\p{{age=14.0}}]--[{DISALLOWED}{}]]\-{}]+",
-            // The first excluded set is Hangul tone marks and letters that are exceptions without
-            // being unstable; the second set is allowed in addition.
+            // The first set is excluded: Hangul tone marks, and letters that are exceptions without
+            // being unstable. The second set is allowed in addition.
             r"\u{640}\u{7FA}\u{302E}\u{302F}\u{3031}-\u{3035}\u{303B}",
             r"·͵׳״۽۾་Ꭰ-Ᏽ\u{200C}\u{200D}〇・ßς",
         ),
