@@ -52,10 +52,10 @@ pub enum AdditionalProperties {
 /// The spelling of strings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum EscapePolicy {
-    /// Every escape that JSON knows in free strings, and only the required escapes in literals.
+    /// Free strings have every escape that JSON knows, and literals have only the required escapes.
     ///
     /// Literals are declared keys and the values of `enum` and `const`. With one spelling each,
-    /// they stay forced.
+    /// they stay forced. For example, the key `a` cannot be spelt `\u0061`.
     #[default]
     FreeStrings,
     /// Every escape in all strings.
@@ -154,19 +154,20 @@ pub enum Strictness {
 /// The rules by which a schema is read if it does not name them with `$schema`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Draft {
-    /// Draft 4.
+    /// The rules of draft 4.
     Four,
-    /// Draft 6.
+    /// The rules of draft 6.
     Six,
-    /// Draft 7.
+    /// The rules of draft 7.
     Seven,
-    /// 2019-09.
+    /// The rules of 2019-09.
     Y2019,
-    /// 2020-12.
+    /// The rules of 2020-12.
     Y2020,
-    /// 2020-12 together with the older spellings. `definitions`, `dependencies`, `additionalItems`,
-    /// a list under `items`, boolean `exclusiveMinimum` and OpenAPI's `nullable` have the meaning
-    /// that they had.
+    /// The rules of 2020-12 together with the older spellings.
+    ///
+    /// `definitions`, `dependencies`, `additionalItems`, a list under `items`, boolean
+    /// `exclusiveMinimum` and OpenAPI's `nullable` have the meaning that they had.
     #[default]
     Unspecified,
 }

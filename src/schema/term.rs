@@ -451,7 +451,7 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    /// Does some work on a term, unless work on it is already going on.
+    /// Runs some work on a term, unless work on it is already going on.
     pub fn nested<T>(
         &mut self,
         id: TermId,

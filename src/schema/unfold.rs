@@ -1,4 +1,5 @@
-//! From keywords to shapes: the condition that one schema puts on the value at its place.
+//! Translation of keywords into shapes: the condition that one schema puts on the value at its
+//! place.
 //!
 //! Assertions about one type are gathered into that type's part of the shape. Applicators at the
 //! same place (`allOf`, `$ref`, `if` …) are intersected with it. Schemas of nested values become
