@@ -37,9 +37,10 @@ pub(super) struct ConstraintArgs {
     pub structural_tag: Option<PathBuf>,
 }
 
-/// The constraints that an option about schemas does not go with, and so on. An option about one
-/// kind requires that kind; clap does not insist on that if another kind is given, so both are
-/// said.
+/// The kinds of constraints with which an option about schemas is in conflict.
+///
+/// Such an option already requires `--schema`, but clap does not enforce this if another kind is
+/// given. So the option names the conflict as well.
 const NOT_SCHEMA: [&str; 3] = ["regex", "grammar", "choice"];
 const NOT_REGEX: [&str; 3] = ["schema", "grammar", "choice"];
 const NOT_GRAMMAR: [&str; 3] = ["schema", "regex", "choice"];
@@ -334,7 +335,7 @@ impl PolicyArgs {
         let mut known = std::collections::HashSet::new();
         let mut work = vec![(String::new(), text.to_owned())];
         while let Some((name, text)) = work.pop() {
-            // What is wrong with a text is said when it is compiled.
+            // Faults of the text are reported when it is compiled.
             for module in lark::imports(&text, &name).unwrap_or_default() {
                 let path = folder.join(module.replace('.', "/")).with_extension("lark");
                 if !known.insert(module.clone()) || (module == "common" && !path.exists()) {

@@ -46,7 +46,7 @@ pub(super) struct Violation {
     pub instance: String,
     /// JSON pointer to the keyword, with `#` in front.
     pub schema: String,
-    /// In words.
+    /// The violation in words.
     pub message: String,
 }
 

@@ -14,7 +14,7 @@ use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// The judgement on the outputs.
 pub(super) struct Judged {
-    /// One for each completion, if there is a schema.
+    /// The verdict on each completion, if there is a schema.
     verdicts: Vec<Verdict>,
     schema: String,
     /// Constrained outputs that are not complete.
@@ -64,7 +64,7 @@ impl Judged {
         }
     }
 
-    /// Says it on stderr.
+    /// Reports the judgement on stderr.
     pub fn conclude(&self, quiet: bool) -> Result<ExitCode, Failure> {
         let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
             Verdict::Invalid(reason) => Some(reason),
@@ -235,7 +235,7 @@ fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most
     })
 }
 
-/// Writes to stderr where tokens and time went, in two lines.
+/// Writes the counts of tokens and the times of a run to stderr, in two lines.
 pub(super) fn summarise(generation: &Generation) {
     let (usage, timings) = (generation.usage, generation.timings);
     // Tokens that no pass has read or given have no rate.

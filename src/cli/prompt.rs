@@ -78,7 +78,8 @@ impl PromptArgs {
     }
 }
 
-/// True if a prompt has nothing that a model without a chat template would have to leave out.
+/// True if a model without a chat template can read all of the prompt. A chat must then be one
+/// message, without tools and without the beginning of an answer.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 pub(super) fn is_plain(prompt: &Prompt) -> bool {
     match prompt {

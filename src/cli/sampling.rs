@@ -46,14 +46,14 @@ struct BaseArgs {
     verbose: bool,
 }
 
-/// A file of parameters, and whose spelling it has.
+/// A file of parameters, and the API whose names of parameters it uses.
 #[derive(Clone, Debug, PartialEq)]
 struct ParameterFile {
     api: Api,
     path: PathBuf,
 }
 
-/// The sampling parameters of a run, and what else a file of parameters asks for.
+/// The sampling parameters of a run, and the other settings of a file of parameters.
 #[derive(Debug)]
 pub(super) struct Chosen {
     /// The parameters, the limits of length included.
@@ -143,8 +143,8 @@ impl SamplingArgs {
         }
         params.min_tokens = min_tokens.unwrap_or(params.min_tokens);
         params.max_tokens = max_tokens.or(params.max_tokens);
-        // Decay needs end tokens, which the model brings; the decoding loop validates it again with
-        // them.
+        // Exponential decay needs end tokens, which are only known with the model. The decoding
+        // loop validates the parameters again with the model's end tokens.
         let mut checked = params.clone();
         checked.end_tokens.push(hedgerow::vocab::TokenId(0));
         checked
@@ -174,8 +174,8 @@ impl SamplingArgs {
         if let Some(file) = file {
             let text = input::read_text(&file, "parameters")?;
             match ParameterSet::from_text(Api::HuggingFace, &text) {
-                // End tokens are the model's, which reads them from this file too; lengths are the
-                // command's.
+                // The model reads its end tokens from this file itself. Limits of length are
+                // options of the command.
                 Ok(ParameterSet { mut sampling, .. }) => {
                     let plain = SamplingParams::default();
                     sampling.end_tokens = plain.end_tokens;
@@ -188,7 +188,7 @@ impl SamplingArgs {
         Ok(("--preset balanced".to_owned(), balanced().params(), None))
     }
 
-    /// Says which parameters are used, those that the defaults have left out.
+    /// Writes the parameters that differ from their defaults to stderr, each with its source.
     fn tell(&self, source: &str, base: &SamplingParams, params: &SamplingParams) {
         eprintln!("sampling: what options leave open is that of {source}");
         let of_base = base.changed();

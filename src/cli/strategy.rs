@@ -57,7 +57,7 @@ pub(super) struct StrategyArgs {
 /// Largest number of tokens to guess, and to look for.
 const MOST_DRAFTED: u64 = 64;
 
-/// Numbers of layers.
+/// Numbers of layers, counted from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Layers(pub Vec<usize>);
 
@@ -95,12 +95,13 @@ impl StrategyArgs {
         }
     }
 
-    /// When guesses are taken.
+    /// The rule by which guesses are accepted.
     pub fn acceptance(&self) -> Acceptance {
         self.accept_typical.unwrap_or_default()
     }
 
-    /// Refuses what does not go together. `strategy` is the one in use, for so many outputs.
+    /// Refuses options that do not go together. `strategy` is the one in use, which may also be
+    /// that of the file of parameters; `outputs` is the number of outputs.
     pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), Failure> {
         if let Err(error) = strategy.check(outputs) {
             let failure = Failure::usage("--strategy and --n are not usable").because(&error);
@@ -131,7 +132,7 @@ impl StrategyArgs {
     }
 }
 
-/// Some parts of a text that are numbers, where they are given.
+/// Reads part `at` of an option as a number; `default` if the option has fewer parts.
 fn part<T: std::str::FromStr>(parts: &[&str], at: usize, default: Option<T>) -> Option<T> {
     match parts.get(at) {
         Some(text) => text.parse().ok(),
@@ -190,7 +191,7 @@ fn drafter(text: &str) -> Result<Drafter, String> {
     }
 }
 
-/// `3,5,10-19`.
+/// Reads numbers of layers, such as `3,5,10-19`.
 fn layers(text: &str) -> Result<Layers, String> {
     let expected = || "expected numbers of layers, such as 10-19,25".to_owned();
     let mut all = Vec::new();

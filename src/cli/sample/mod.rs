@@ -178,7 +178,7 @@ struct Seen {
     name: &'static str,
     /// Most probable first.
     kept: Vec<(TokenId, f32)>,
-    /// The probability that what is kept had before the step.
+    /// The probability that the kept tokens had before the step.
     mass: f64,
 }
 
@@ -301,12 +301,12 @@ fn name(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
     }
 }
 
-/// Six decimals, which is what sums of 32-bit probabilities are good for.
+/// Rounds to six decimals, the precision of sums of 32-bit probabilities.
 fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// Four decimals, or two digits of what is smaller.
+/// Writes a probability with four decimals, or a smaller one with two digits.
 fn probability(p: f32) -> String {
     match p {
         0.001.. => format!("{p:.4}"),

@@ -22,10 +22,11 @@ const BELOW: f64 = 46.0;
 /// Height of the picture's title and legend.
 const HEAD: f64 = 56.0;
 const COLUMNS: usize = 2;
-/// Probabilities below are drawn at the lower edge; the axis ends earlier where the row does.
+/// The smallest probability of the axis. Smaller ones are drawn at its lower edge. The axis ends
+/// earlier if the row's smallest probability is larger.
 const LEAST: f64 = 1e-10;
 
-/// A picture of what every step does. `stages` begins with the distribution of the row itself.
+/// Draws the effect of every step. `stages` begins with the distribution of the row itself.
 pub(super) fn draw(title: &str, stages: &[Seen]) -> String {
     let panels = panels(stages);
     let rows = panels.len().div_ceil(COLUMNS);
