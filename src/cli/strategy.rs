@@ -33,10 +33,10 @@ pub(super) struct StrategyArgs {
     #[arg(long, value_name = "N", default_value_t = 5, requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
     draft_tokens: u64,
     /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one
-    /// it draws, which leaves the law of outputs as it is
+    /// it draws, which leaves the distribution of outputs as it is
     #[arg(long, default_value_t, requires = "draft", value_parser = policy::<DraftChoice>(DraftChoice::ALL.iter().map(|d| d.name())))]
     draft_choice: DraftChoice,
-    /// Take guesses that the model finds typical, though that changes the law of outputs:
+    /// Take guesses that the model finds typical, though that changes the distribution of outputs:
     /// `EPSILON:DELTA`, such as 0.09:0.3
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
     accept_typical: Option<Acceptance>,
@@ -126,7 +126,7 @@ impl StrategyArgs {
             return Err(Failure::usage(
                 "--guidance, --amateur and --dola go with neither contrastive search nor Medusa heads",
             )
-            .help("these two look at hidden states, which a mixture of laws does not have"));
+            .help("these two look at hidden states, which a mixture of distributions does not have"));
         }
         Ok(())
     }

@@ -308,9 +308,12 @@ mod tests {
     use hedgerow::syntax::choice;
 
     fn drawn(processed: &[(u32, f32)], raw: &[(u32, f32)], token: u32) -> TokenLogprobs {
-        let list = |law: &[(u32, f32)]| law.iter().map(|&(id, p)| (TokenId(id), p.ln())).collect::<Vec<_>>();
-        let of =
-            |law: &[(u32, f32)]| law.iter().find(|entry| entry.0 == token).map_or(f32::MIN, |e| e.1.ln());
+        let list = |distribution: &[(u32, f32)]| {
+            distribution.iter().map(|&(id, p)| (TokenId(id), p.ln())).collect::<Vec<_>>()
+        };
+        let of = |distribution: &[(u32, f32)]| {
+            distribution.iter().find(|entry| entry.0 == token).map_or(f32::MIN, |e| e.1.ln())
+        };
         TokenLogprobs {
             processed: of(processed),
             top_processed: list(processed),

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raw_and_processed_agree_on_a_plain_law() {
+    fn raw_and_processed_agree_on_a_plain_distribution() {
         let row: Vec<f32> = (0..700).map(|i| ((i * 37) % 100) as f32 / 10.0).collect();
         let a = raw(&row, TokenId(5), 20).unwrap();
         let distribution = Candidates::from_logits(&row).unwrap().distribution();

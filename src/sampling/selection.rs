@@ -22,7 +22,7 @@ use super::candidates::{rank, Candidates, Centre, Order};
 use super::error::SamplingError;
 use super::row::{check_logit, MaskedRow};
 use super::simd::{self, BLOCK};
-use super::temperature::temperature_of_law;
+use super::temperature::temperature_of_distribution;
 
 /// The maximum of every block of a row, and of the row.
 #[derive(Debug, Clone, Default)]
@@ -140,7 +140,7 @@ impl Index {
     pub fn nucleus(&self, row: &MaskedRow<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
         if let Some((least, most)) = self.mass_bounds(row, t) {
             self.collect_nucleus(row, t, p, least, out);
-            temperature_of_law(out, t);
+            temperature_of_distribution(out, t);
             out.keep_prefix(p as f64, Some(most), Order::Falling);
             if out.is_prefix_of(p as f64, least) {
                 return;
@@ -148,7 +148,7 @@ impl Index {
         }
         let total = self.mass(row, t, sums);
         self.collect_nucleus(row, t, p, total, out);
-        temperature_of_law(out, t);
+        temperature_of_distribution(out, t);
         out.keep_prefix(p as f64, Some(total), Order::Falling);
     }
 
@@ -201,7 +201,7 @@ impl Index {
         weights.resize(row.logits.len(), 0.0);
         let centre = Centre { max: self.max, scale, offset: (moment / total) as f32 };
         out.collect_typical(row, (weights, total), centre, mass as f64);
-        temperature_of_law(out, t);
+        temperature_of_distribution(out, t);
     }
 
     /// Collects all that a cut at −log₂ p ≤ `mu` could keep under temperature `t`, and gives Σ

@@ -160,7 +160,7 @@ steps! {
             let t = i.params.temperature;
             let t = i.params.dynamic_temperature.map_or(t, |rule| temperature::dynamic(c, t, rule, i.position()));
             match i.edits_come_first {
-                true => temperature::temperature_of_law(c, t),
+                true => temperature::temperature_of_distribution(c, t),
                 false => temperature::temperature(c, t),
             }
         });

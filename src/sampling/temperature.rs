@@ -27,7 +27,7 @@ pub fn temperature(candidates: &mut Candidates, t: f32) {
 ///
 /// For example, l / 0.7 around 100 takes neighbouring floats to the same quotient; (l − max) / 0.7
 /// takes none.
-pub(crate) fn temperature_of_law(candidates: &mut Candidates, t: f32) {
+pub(crate) fn temperature_of_distribution(candidates: &mut Candidates, t: f32) {
     let (low, high) = candidates.extent();
     if t > 0.0 && t != 1.0 && high - low <= 0.5 * high.abs() {
         return candidates.map_monotone(|l| (l - high) / t);

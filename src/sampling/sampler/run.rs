@@ -147,7 +147,7 @@ impl Sampler {
             }
             Some(Step::TopK) if self.params.top_k_ties == Ties::LowestId => {
                 index.top_k(&row, self.params.top_k, candidates);
-                temperature::temperature_of_law(candidates, t);
+                temperature::temperature_of_distribution(candidates, t);
                 1
             }
             Some(Step::TopP) => {
@@ -163,16 +163,16 @@ impl Sampler {
                     match rule.version {
                         MirostatVersion::V1 => {
                             index.top_k(&row, mirostat::TOP, candidates);
-                            temperature::temperature_of_law(candidates, t);
+                            temperature::temperature_of_distribution(candidates, t);
                             match mirostat::zipf_cut(candidates, index.finite(&row), mu) {
                                 Some(k) => index.top_k(&row, k, candidates),
                                 None => index.collect(&row, f32::MIN, candidates),
                             }
-                            temperature::temperature_of_law(candidates, t);
+                            temperature::temperature_of_distribution(candidates, t);
                         }
                         MirostatVersion::V2 => {
                             let mass = index.collect_unsurprising(&row, t, mu, sums, candidates);
-                            temperature::temperature_of_law(candidates, t);
+                            temperature::temperature_of_distribution(candidates, t);
                             mirostat::cut_surprise(candidates, mu, mass);
                         }
                     }
@@ -182,12 +182,12 @@ impl Sampler {
             }
             Some(Step::MinP) => {
                 index.collect_near_top(&row, t, self.params.min_p, candidates);
-                temperature::temperature_of_law(candidates, t);
+                temperature::temperature_of_distribution(candidates, t);
                 0
             }
             _ => {
                 index.collect(&row, f32::MIN, candidates);
-                temperature::temperature_of_law(candidates, t);
+                temperature::temperature_of_distribution(candidates, t);
                 0
             }
         };
