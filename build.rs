@@ -21,11 +21,10 @@ fn main() {
     // Binaries and the C library lie two folders below the checkout, tests and examples three.
     if let Some(inside) = env::var_os("CARGO_MANIFEST_DIR")
         .and_then(|root| libraries.strip_prefix(root).ok().map(Path::to_path_buf))
+        && env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux")
     {
-        if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
-            println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../../{}", inside.display());
-            println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../../../{}", inside.display());
-        }
+        println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../../{}", inside.display());
+        println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../../../{}", inside.display());
     }
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", libraries.display());
 }

@@ -36,7 +36,7 @@ use hedgerow::decode::{
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
-use hedgerow::schema::{compile, SchemaOptions};
+use hedgerow::schema::{SchemaOptions, compile};
 use hedgerow::torch::{LoadOptions, Model};
 use hedgerow::vocab::TokenId;
 use serde_json::Value;
@@ -344,10 +344,10 @@ fn cases(options: &Options, model: &Model) -> Outcome<Vec<Case>> {
     let mut schemas = Vec::new();
     for line in BufReader::new(flate2::read::GzDecoder::new(file)).lines() {
         let case: Value = serde_json::from_str(&line?)?;
-        if let (Some(id), Some(schema)) = (case["id"].as_str(), case["schema"].as_str()) {
-            if (300..=3_000).contains(&schema.len()) {
-                schemas.push((id.to_owned(), schema.to_owned()));
-            }
+        if let (Some(id), Some(schema)) = (case["id"].as_str(), case["schema"].as_str())
+            && (300..=3_000).contains(&schema.len())
+        {
+            schemas.push((id.to_owned(), schema.to_owned()));
         }
     }
     let wanted = options.number("schemas", 50)?;

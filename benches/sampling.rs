@@ -10,7 +10,7 @@ mod rows;
 
 use hedgerow::sampling::{ChainOrder, Mirostat, MirostatVersion, Sampler, SamplingParams};
 use hedgerow::vocab::TokenId;
-use rows::{mask, row, scan, KINDS};
+use rows::{KINDS, mask, row, scan};
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -8,7 +8,7 @@
 //! single bytes.
 
 use hedgerow::engine::Constraint;
-use hedgerow::schema::{compile, SchemaOptions};
+use hedgerow::schema::{SchemaOptions, compile};
 use hedgerow::vocab::Vocabulary;
 use std::time::Instant;
 

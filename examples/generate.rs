@@ -4,9 +4,9 @@
 //!
 //! `generate.c` and `generate.cpp` do the same and print the same text.
 
+use hedgerow::Constraint;
 use hedgerow::decode::Prompt;
 use hedgerow::torch::{LoadOptions, Model};
-use hedgerow::Constraint;
 use std::io::{self, Write};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -7,8 +7,8 @@
 #[path = "support/stepping.rs"]
 mod stepping;
 
-use hedgerow::automata::regex::{compile, Anchoring, Dialect};
-use hedgerow::engine::ablation::{disable, enable_all, OPTIMISATIONS};
+use hedgerow::automata::regex::{Anchoring, Dialect, compile};
+use hedgerow::engine::ablation::{OPTIMISATIONS, disable, enable_all};
 use hedgerow::grammar::NodePool;
 
 #[test]

@@ -49,12 +49,12 @@
 //!   every state, and so at most as many characters. Then a text of at most `max - needed`
 //!   characters is alive with the maximum, too, and no text has more characters than bytes.
 
+use super::UNBOUNDED;
 use super::byte_classes::ByteSet;
 use super::expr::{Expr, JsonMode, LangId};
 use super::expr_pool::ExprPool;
 use super::json_string;
 use super::literals::LiteralSet;
-use super::UNBOUNDED;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;

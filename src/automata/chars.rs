@@ -108,12 +108,12 @@ impl CharGraph {
         let mut edges: Vec<Edge> = Vec::new();
         while let (Some(x), Some(y)) = (first.get(i), second.get(j)) {
             let (lo, hi) = (x.lo.max(y.lo), x.hi.min(y.hi));
-            if lo <= hi {
-                if let Some(next) = self.intersection(x.next, y.next) {
-                    match edges.last_mut() {
-                        Some(e) if e.next == next && e.hi.checked_add(1) == Some(lo) => e.hi = hi,
-                        _ => edges.push(Edge { lo, hi, next }),
-                    }
+            if lo <= hi
+                && let Some(next) = self.intersection(x.next, y.next)
+            {
+                match edges.last_mut() {
+                    Some(e) if e.next == next && e.hi.checked_add(1) == Some(lo) => e.hi = hi,
+                    _ => edges.push(Edge { lo, hi, next }),
                 }
             }
             if x.hi <= y.hi {

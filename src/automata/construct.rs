@@ -5,6 +5,7 @@
 //! `a{2}a*` is `a{2,}`. The rules do not make every two equal languages the same expression, and
 //! need not.
 
+use super::UNBOUNDED;
 use super::byte_classes::ByteSet;
 use super::expr::{Escapes, Expr, JsonMode, LangId};
 use super::expr_pool::ExprPool;
@@ -12,7 +13,6 @@ use super::fingerprint::Fingerprinter;
 use super::json_string;
 use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
-use super::UNBOUNDED;
 use std::sync::Arc;
 
 impl ExprPool {
@@ -211,16 +211,15 @@ impl ExprPool {
 
     fn concat_head(&mut self, mut head: LangId, tail: LangId) -> LangId {
         // Rounds that may be left out are words of any text behind them: `a{2,5}.*` is `aa.*`.
-        if let Expr::Repeat(body, min, max) = *self.expr(head) {
-            if tail == self.text
-                && min < max
-                && matches!(self.expr(body), Expr::Chars(_))
-                && self.is_text(body)
-            {
-                head = self.repeat(body, min, min);
-                if head == LangId::EMPTY {
-                    return tail;
-                }
+        if let Expr::Repeat(body, min, max) = *self.expr(head)
+            && tail == self.text
+            && min < max
+            && matches!(self.expr(body), Expr::Chars(_))
+            && self.is_text(body)
+        {
+            head = self.repeat(body, min, min);
+            if head == LangId::EMPTY {
+                return tail;
             }
         }
         // r{a,b} r{c,d} = r{a+c,b+d}, also with a tail behind. Here a plain r is r{1,1}.
@@ -275,10 +274,10 @@ impl ExprPool {
         if (min, max) == (1, 1) || (max == 1 && self.is_nullable(body)) {
             return body;
         }
-        if let Expr::Repeat(inner, low, high) = *self.expr(body) {
-            if let Some((min, max)) = flatten_counts((low, high), (min, max)) {
-                return self.repeat(inner, min, max);
-            }
+        if let Expr::Repeat(inner, low, high) = *self.expr(body)
+            && let Some((min, max)) = flatten_counts((low, high), (min, max))
+        {
+            return self.repeat(inner, min, max);
         }
         self.intern(Expr::Repeat(body, min, max))
     }
@@ -536,21 +535,21 @@ impl ExprPool {
             Expr::Json { inner, mode, escapes } if mode != JsonMode::Closed => Some((mode, escapes, inner)),
             _ => None,
         };
-        if flat.len() > 1 {
-            if let Some((mode, escapes, _)) = flat.iter().find_map(|&p| spelling(self, p)) {
-                let (same, mut rest): (Vec<LangId>, Vec<LangId>) = flat.iter().partition(
-                    |&&p| matches!(spelling(self, p), Some((m, e, _)) if (m, e) == (mode, escapes)),
-                );
-                if same.len() > 1 {
-                    let inners: Vec<LangId> =
-                        same.iter().filter_map(|&p| spelling(self, p)).map(|s| s.2).collect();
-                    let inner = self.inter(&inners);
-                    if self.is_never(inner) {
-                        return LangId::NEVER;
-                    }
-                    rest.push(self.json(inner, mode, escapes));
-                    return self.inter(&rest);
+        if flat.len() > 1
+            && let Some((mode, escapes, _)) = flat.iter().find_map(|&p| spelling(self, p))
+        {
+            let (same, mut rest): (Vec<LangId>, Vec<LangId>) = flat
+                .iter()
+                .partition(|&&p| matches!(spelling(self, p), Some((m, e, _)) if (m, e) == (mode, escapes)));
+            if same.len() > 1 {
+                let inners: Vec<LangId> =
+                    same.iter().filter_map(|&p| spelling(self, p)).map(|s| s.2).collect();
+                let inner = self.inter(&inners);
+                if self.is_never(inner) {
+                    return LangId::NEVER;
                 }
+                rest.push(self.json(inner, mode, escapes));
+                return self.inter(&rest);
             }
         }
         match flat.as_slice() {

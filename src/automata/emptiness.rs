@@ -55,10 +55,10 @@ impl ExprPool {
     }
 
     fn search_word(&mut self, root: LangId) -> bool {
-        if let Some(narrower) = self.narrowed(root) {
-            if !self.is_never(narrower) {
-                return self.conclude(root, true);
-            }
+        if let Some(narrower) = self.narrowed(root)
+            && !self.is_never(narrower)
+        {
+            return self.conclude(root, true);
         }
         let counted = self.uncounted(root);
         if let Some(counted) = counted {
@@ -110,11 +110,11 @@ impl ExprPool {
             let Some(&byte) = self.byte_classes(state).representatives().get(nth) else { continue };
             queue.push(Reverse((distance, at, nth + 1)));
             let mut next = self.derive(state, byte);
-            if how == Search::Widened {
-                if let Some(wider) = self.widened(next) {
-                    is_wider = true;
-                    next = wider;
-                }
+            if how == Search::Widened
+                && let Some(wider) = self.widened(next)
+            {
+                is_wider = true;
+                next = wider;
             }
             // A step that was cut short says nothing.
             if !self.is_sound() {

@@ -1,5 +1,6 @@
 //! The pool of expressions: interning, and simple questions about an expression.
 
+use super::UNBOUNDED;
 use super::budget::Budget;
 use super::byte_classes::{ByteSet, Partitions};
 use super::chars::CharGraph;
@@ -8,7 +9,6 @@ use super::expr::{UNRESOLVED, UNSTEPPED};
 use super::literals::{LiteralSet, UNLABELLED};
 use super::machine::Machine;
 use super::spectrum::Spectra;
-use super::UNBOUNDED;
 use hashbrown::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -245,11 +245,7 @@ impl ExprPool {
                 } else {
                     format!("{}-{}", lo.escape_ascii(), hi.escape_ascii())
                 };
-                if e.next == super::chars::DONE {
-                    range
-                } else {
-                    format!("{range}…")
-                }
+                if e.next == super::chars::DONE { range } else { format!("{range}…") }
             })
             .collect();
         format!("[{}]", edges.join(" "))

@@ -132,7 +132,7 @@ impl ExprPool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::regex::{compile, Anchoring, Dialect};
+    use super::super::regex::{Anchoring, Dialect, compile};
     use super::super::{Escapes, UNLABELLED};
     use super::*;
 

@@ -8,10 +8,10 @@
 //! The price: a chain of factors that may all be empty becomes as many alternatives, since each
 //! factor may come first.
 
+use super::UNBOUNDED;
 use super::expr::{Expr, LangId};
 use super::expr_pool::ExprPool;
 use super::literals::UNLABELLED;
-use super::UNBOUNDED;
 
 /// The depth to which the class is pushed down.
 const MAX_DEPTH: u32 = 40;
@@ -106,7 +106,7 @@ impl ExprPool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::regex::{compile, Anchoring, Dialect};
+    use super::super::regex::{Anchoring, Dialect, compile};
     use super::*;
 
     #[test]

@@ -24,10 +24,10 @@
 //! state. A word that a search has found is remembered with its length. It is a word for all counts
 //! that admit this length.
 
+use super::UNBOUNDED;
 use super::expr::{Expr, ExprInfo, LangId, Liveness};
 use super::expr_pool::ExprPool;
 use super::spectrum::Spectrum;
-use super::UNBOUNDED;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::cmp::Reverse;
@@ -214,7 +214,7 @@ impl ExprPool {
                     place.insert(next, met.len());
                     met.push(here);
                     if !self.pay_for_state(before) || met.len() > MAX_MET {
-                        bound = queue.peek().map_or(bound, |entry| entry.0 .0).min(total);
+                        bound = queue.peek().map_or(bound, |entry| entry.0.0).min(total);
                         self.learn(&met, bound);
                         return None;
                     }

@@ -378,11 +378,7 @@ impl RangeTable {
         let mut runs: Vec<DigitRuns> = (0..rows.len())
             .map(
                 |state| {
-                    if is_loop(state) && distance[state] == 0 {
-                        DigitRuns::All
-                    } else {
-                        DigitRuns::Unknown
-                    }
+                    if is_loop(state) && distance[state] == 0 { DigitRuns::All } else { DigitRuns::Unknown }
                 },
             )
             .collect();

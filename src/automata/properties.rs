@@ -5,11 +5,11 @@
 //! are known to have a word without a search. And the bytes to the farthest end tell at which
 //! length a maximum begins to matter.
 
+use super::UNBOUNDED;
 use super::expr::{Expr, JsonMode, LangId, Liveness};
 use super::expr_pool::ExprPool;
 use super::fingerprint::Fingerprinter;
 use super::machine::DigitRuns;
-use super::UNBOUNDED;
 
 /// The bytes of the longest character.
 const MAX_UTF8: u32 = 4;
@@ -121,11 +121,7 @@ impl ExprPool {
     /// The most bytes of a character of `node`.
     fn character_bytes(&self, node: u32) -> u32 {
         let is_last = |edge: &super::chars::Edge| edge.next == super::chars::DONE;
-        if self.chars.edges(node).iter().all(is_last) {
-            1
-        } else {
-            MAX_UTF8
-        }
+        if self.chars.edges(node).iter().all(is_last) { 1 } else { MAX_UTF8 }
     }
 
     /// The least and the greatest length, if `id` is all texts of so many characters or all byte

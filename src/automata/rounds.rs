@@ -10,9 +10,9 @@
 //! Both rules only keep states small. Without them a state has as many alternatives as there are
 //! counts, or pairs of counts, and every byte makes new ones.
 
+use super::UNBOUNDED;
 use super::expr::{Expr, LangId};
 use super::expr_pool::ExprPool;
-use super::UNBOUNDED;
 
 /// The alternative `body{min,max} rest`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,10 +154,12 @@ impl ExprPool {
             return parts.iter().any(|&part| self.covers(part, b, left));
         }
         if let Some(Rounds { body, rest, min, max }) = self.rounds(a) {
-            if let Some(of) = self.rounds(b).filter(|of| of.body == body) {
-                if min <= of.min && of.max <= max && self.covers(rest, of.rest, left) {
-                    return true;
-                }
+            if let Some(of) = self.rounds(b).filter(|of| of.body == body)
+                && min <= of.min
+                && of.max <= max
+                && self.covers(rest, of.rest, left)
+            {
+                return true;
             }
             if min == 0 && self.covers(rest, b, left) {
                 return true;
@@ -173,10 +175,11 @@ impl ExprPool {
             return false;
         }
         let Expr::Concat(head, rest) = *self.expr(a) else { return false };
-        if let Expr::Concat(other, after) = *self.expr(b) {
-            if head == other && self.covers(rest, after, left) {
-                return true;
-            }
+        if let Expr::Concat(other, after) = *self.expr(b)
+            && head == other
+            && self.covers(rest, after, left)
+        {
+            return true;
         }
         self.is_nullable(head) && self.covers(rest, b, left)
     }

@@ -267,7 +267,8 @@ impl ShortestWords {
         let of: Arc<[u8]> = word.into();
         if !interrupt::is_over() {
             self.bytes += of.len();
-            for (i, &state) in states.iter().enumerate().filter(|(_, &state)| !languages.is_nullable(state)) {
+            for (i, &state) in states.iter().enumerate().filter(|&(_, &state)| !languages.is_nullable(state))
+            {
                 self.known
                     .entry(state)
                     .or_insert_with(|| Some(Suffix { of: of.clone(), from: i as u32 + 1 }));
@@ -393,11 +394,7 @@ impl Search {
     }
 
     fn total(&self, length: u32, left: u32) -> u32 {
-        if self.found.len() > EXACT {
-            left
-        } else {
-            length.saturating_add(left)
-        }
+        if self.found.len() > EXACT { left } else { length.saturating_add(left) }
     }
 
     /// Follows the bytes of a state one by one, until one leads to a state that may lie on a
@@ -435,8 +432,8 @@ fn candidates(languages: &mut ExprPool, state: LangId) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::regex::{compile, Anchoring, Dialect};
     use super::super::Escapes;
+    use super::super::regex::{Anchoring, Dialect, compile};
     use super::*;
 
     #[test]

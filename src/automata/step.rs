@@ -59,10 +59,10 @@ impl ExprPool {
                 return self.derive_uncached(id, byte);
             }
             Expr::Json { inner, .. } => {
-                if let Expr::Inter(ref parts) = *self.expr(inner) {
-                    if parts.iter().any(|&p| self.is_other_than_literals(p)) {
-                        return self.derive_uncached(id, byte);
-                    }
+                if let Expr::Inter(ref parts) = *self.expr(inner)
+                    && parts.iter().any(|&p| self.is_other_than_literals(p))
+                {
+                    return self.derive_uncached(id, byte);
                 }
             }
             _ => {}

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::explain::explain;
-use super::failure::{written, Failure};
+use super::failure::{Failure, written};
 use super::input;
-use super::judge::{judge, Verdict};
+use super::judge::{Verdict, judge};
 use super::mask::shown_token;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::Grammar;
@@ -218,11 +218,11 @@ fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, Failure> {
                 }
             }
         }
-        if let Some(byte) = rest.first() {
-            if matcher.advance_bytes(&[*byte]).map_err(failed)? {
-                waiting.insert((at + 1, matcher.state_id()), matcher);
-                continue;
-            }
+        if let Some(byte) = rest.first()
+            && matcher.advance_bytes(&[*byte]).map_err(failed)?
+        {
+            waiting.insert((at + 1, matcher.state_id()), matcher);
+            continue;
         }
         if stuck {
             last = Refusal { at, reason: reason(&mut matcher, text, at).map_err(failed)? };
@@ -254,7 +254,7 @@ fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, Engine
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hedgerow::syntax::regex::{compile, Dialect};
+    use hedgerow::syntax::regex::{Dialect, compile};
 
     #[test]
     fn refusals_say_where_and_what_was_expected() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::failure::{written, Failure};
+use super::failure::{Failure, written};
 use super::input;
 use hedgerow::engine::Constraint;
 use std::io::{self, Write};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::failure::{written, Failure};
+use super::failure::{Failure, written};
 use super::input;
 use hedgerow::gguf::GgufFile;
 use hedgerow::sampling::{Parameter, SamplingParams, Watermark};

@@ -11,11 +11,11 @@ use std::ops::Range;
 
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
-    compile, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    UniqueKeys, Whitespace,
+    AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, Numbers, SchemaOptions, UniqueKeys,
+    Whitespace, compile,
 };
 
-use super::judge::{violations, Violation};
+use super::judge::{Violation, violations};
 
 /// Names, as lines of text, the keyword or option because of which `text` is refused at byte `at`.
 ///

@@ -7,20 +7,20 @@ use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
-use super::failure::{written, Failure, Written};
-use super::outcome::{summarise, Judged, Report};
+use super::failure::{Failure, Written, written};
+use super::outcome::{Judged, Report, summarise};
 use super::prompt::PromptArgs;
-use super::sampling::{policy, Chosen, SamplingArgs};
+use super::sampling::{Chosen, SamplingArgs, policy};
 use super::strategy::StrategyArgs;
-use super::trace::{Subject, Trace, CANDIDATES};
+use super::trace::{CANDIDATES, Subject, Trace};
 use hedgerow::decode::{
-    Batch, Budget, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel, Prompt, Request, Strategy,
-    TokenHealing, MAX_COMPLETIONS,
+    Batch, Budget, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt,
+    Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
@@ -138,14 +138,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 fn check(args: &Args, chosen: &Chosen) -> Result<(), Failure> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
-    if let Strategy::Beam(_) | Strategy::Contrastive(_) = strategy {
-        if let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name)) {
-            let what = format!("--{} has no effect on this strategy", name.replace('_', "-"));
-            return Err(Failure::usage(what).help(
+    if let Strategy::Beam(_) | Strategy::Contrastive(_) = strategy
+        && let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name))
+    {
+        let what = format!("--{} has no effect on this strategy", name.replace('_', "-"));
+        return Err(Failure::usage(what).help(
                 "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or use \
                  --strategy sample",
             ));
-        }
     }
     let SamplingParams { logit_bias, suppressed_tokens, begin_suppressed_tokens, allowed_tokens, .. } =
         &chosen.params;
@@ -231,7 +231,7 @@ fn with_model(
     trace: Option<File>,
 ) -> Result<ExitCode, Failure> {
     use super::strategy::Drafter;
-    use hedgerow::decode::{check_partner, ContrastiveDecoding, Dola, Guided};
+    use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, check_partner};
     use hedgerow::torch::{LoadOptions, MedusaHeads};
 
     let usage = |error| Failure::usage("the options are not usable").because(&error);

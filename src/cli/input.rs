@@ -73,8 +73,9 @@ pub(super) fn describe_bytes(bytes: &[u8]) -> String {
     while let Some(&first) = rest.first() {
         // Only runs of one kind of character read well as ranges.
         let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), b.is_ascii_lowercase(), b < 0x80);
-        let in_run =
-            |(at, &b): &(usize, &u8)| usize::from(first) + at == usize::from(b) && kind(b) == kind(first);
+        let in_run = |&(ref at, &b): &(usize, &u8)| {
+            usize::from(first) + at == usize::from(b) && kind(b) == kind(first)
+        };
         let run = rest.iter().enumerate().take_while(in_run).count();
         let used = if run >= 3 { run } else { 1 };
         parts.push(match used {

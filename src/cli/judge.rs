@@ -28,15 +28,15 @@ pub(super) fn judge(schema: &SchemaFile, text: &str) -> Verdict {
         Ok(instance) => instance,
         Err(error) => return Verdict::Invalid(format!("it is not JSON: {error}")),
     };
-    let verdict = match validator.validate(&instance) {
+
+    match validator.validate(&instance) {
         Ok(()) => Verdict::Valid,
         Err(error) => {
             let at = error.instance_path().to_string();
             let place = if at.is_empty() { "the whole value".to_owned() } else { format!("`{at}`") };
             Verdict::Invalid(format!("{place}: {error} (schema `{}`)", error.schema_path()))
         }
-    };
-    verdict
+    }
 }
 
 /// A keyword that a value breaks.

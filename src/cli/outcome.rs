@@ -4,11 +4,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::constraint::Loaded;
 use super::failure::Failure;
-use super::judge::{judge, Verdict};
+use super::judge::{Verdict, judge};
 use hedgerow::decode::{BudgetEnding, Completion, FinishReason, Generation, TokenLogprobs};
 use hedgerow::vocab::{TokenId, Vocabulary};
 

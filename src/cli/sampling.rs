@@ -18,7 +18,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use super::failure::Failure;
 use super::input;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
-use hedgerow::sampling::presets::{Preset, PRESETS, RECIPES};
+use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
 use hedgerow::sampling::{Group, Parameter, SamplingParams};
 
 /// The options for drawing tokens.

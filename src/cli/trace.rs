@@ -60,10 +60,10 @@ impl Trace {
 
     /// Notes what one pass has added.
     pub fn note(&mut self, chunk: &Chunk<'_>) {
-        if let Some(passes) = self.passes.get_mut(chunk.completion).filter(|_| self.by_pass) {
-            if !chunk.tokens.is_empty() {
-                passes.push(chunk.tokens.len());
-            }
+        if let Some(passes) = self.passes.get_mut(chunk.completion).filter(|_| self.by_pass)
+            && !chunk.tokens.is_empty()
+        {
+            passes.push(chunk.tokens.len());
         }
     }
 
@@ -90,7 +90,12 @@ impl Trace {
             usage.forced_tokens,
             usage.drafted_tokens,
             usage.confirmed_tokens,
-            generation.completions.iter().filter_map(|c| c.budget_ending).map(|end| end.tokens).sum::<usize>(),
+            generation
+                .completions
+                .iter()
+                .filter_map(|c| c.budget_ending)
+                .map(|end| end.tokens)
+                .sum::<usize>(),
             title = escaped(model),
         );
         for (number, completion) in generation.completions.iter().enumerate() {

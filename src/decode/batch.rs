@@ -28,7 +28,7 @@ use super::model::{ForwardInput, LanguageModel, TreeInput, TreeOutput};
 use super::prefix_cache::PrefixCache;
 use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, RequestId, TokenHealing};
 use super::settings::{DecodeSettings, EndToken, Scoring};
-use super::strategy::{Strategy, MAX_COMPLETIONS};
+use super::strategy::{MAX_COMPLETIONS, Strategy};
 use crate::sampling::Survivors;
 use crate::vocab::Vocabulary;
 
@@ -191,17 +191,17 @@ impl<M: LanguageModel> Batch<M> {
         if let Some(position) = request.prompt.iter().position(|token| token.index() >= size) {
             return Err(DecodeError::PromptToken { position, token: request.prompt[position], size });
         }
-        if let Some(constraint) = &request.constraint {
-            if constraint.vocabulary().fingerprint() != self.vocabulary.fingerprint() {
-                return Err(DecodeError::ConstraintVocabulary);
-            }
+        if let Some(constraint) = &request.constraint
+            && constraint.vocabulary().fingerprint() != self.vocabulary.fingerprint()
+        {
+            return Err(DecodeError::ConstraintVocabulary);
         }
         self.drafters.check(request.draft)?;
-        if let Acceptance::Typical { epsilon, delta } = request.acceptance {
-            if !(epsilon > 0.0 && epsilon < 1.0 && delta > 0.0 && delta.is_finite()) {
-                let reason = "typical acceptance needs an ε between 0 and 1 and a δ above 0";
-                return Err(DecodeError::Strategy { reason });
-            }
+        if let Acceptance::Typical { epsilon, delta } = request.acceptance
+            && !(epsilon > 0.0 && epsilon < 1.0 && delta > 0.0 && delta.is_finite())
+        {
+            let reason = "typical acceptance needs an ε between 0 and 1 and a δ above 0";
+            return Err(DecodeError::Strategy { reason });
         }
         let mut end_tokens = request.stop_tokens.clone();
         end_tokens.extend_from_slice(self.vocabulary.eos());

@@ -285,7 +285,7 @@ fn best(
 fn distribution_of<'a>(
     scores: &'a [f32],
     settings: &DecodeSettings,
-) -> impl Iterator<Item = (TokenId, f32)> + 'a {
+) -> impl Iterator<Item = (TokenId, f32)> + 'a + use<'a> {
     let wanted = if settings.logprobs.is_some() { scores } else { &[] };
     let finite = wanted.iter().enumerate().filter(|(_, score)| score.is_finite());
     top(finite.map(|(id, &score)| (TokenId(id as u32), score)), settings.logprobs.unwrap_or(0)).into_iter()

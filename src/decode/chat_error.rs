@@ -13,13 +13,17 @@ pub enum ChatTemplateError {
         given: String,
     },
     /// A value that is no conversation.
-    #[error("this is no conversation: {reason}; give an array of messages, or an object with `messages`, `tools` and `chat_template_kwargs`")]
+    #[error(
+        "this is no conversation: {reason}; give an array of messages, or an object with `messages`, `tools` and `chat_template_kwargs`"
+    )]
     Conversation {
         /// The fault.
         reason: String,
     },
     /// An answer that cannot be continued, because the template does not render it as it is.
-    #[error("the chat template changes the assistant's last message, so that the output cannot continue it; end the conversation with another role")]
+    #[error(
+        "the chat template changes the assistant's last message, so that the output cannot continue it; end the conversation with another role"
+    )]
     Continuation,
     /// A template that does not compile.
     #[error("the chat template is not valid Jinja: {0}")]

@@ -421,7 +421,10 @@ mod tests {
         let tool = json!({"args": {"a": {}, "z": [1, 2]}, "big": 3, "html": "<&>'é", "n": 1.5, "name": "f"});
         let input = |tools: Vec<Json>| ChatInput { tools, ..conversation() };
         for (source, expected) in [
-            ("{{ tools[0] | tojson }}", r#"{"args": {"a": {}, "z": [1, 2]}, "big": 3, "html": "<&>'é", "n": 1.5, "name": "f"}"#),
+            (
+                "{{ tools[0] | tojson }}",
+                r#"{"args": {"a": {}, "z": [1, 2]}, "big": 3, "html": "<&>'é", "n": 1.5, "name": "f"}"#,
+            ),
             ("{{ tools[0].args | tojson(indent=2) }}", "{\n  \"a\": {},\n  \"z\": [\n    1,\n    2\n  ]\n}"),
             ("{{ none }}{{ true }}{{ false }}{{ undefined_thing }}", "NoneTrueFalse"),
             ("{% if true %}\nx\n    {% endif %}\ny\n", "x\ny"),
@@ -429,8 +432,14 @@ mod tests {
             ("{{ 'user'.startswith('us') }}{{ 'abc'.endswith('x') }}", "TrueFalse"),
             ("{% for k, v in tools[0].args.items() %}{{ k }}{% endfor %}", "az"),
             ("{{ messages[-1].content[:2] }}{{ messages | length }}", "By4"),
-            ("{% set ns = namespace(n=0) %}{% for m in messages %}{% if loop.index0 == 2 %}{% break %}{% endif %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "2"),
-            ("{% for m in messages %}{%- if m.role == 'assistant' -%}\n {% generation %} {{ m.content }}{% endgeneration %}{%- endif %}{% endfor %}", " Hello"),
+            (
+                "{% set ns = namespace(n=0) %}{% for m in messages %}{% if loop.index0 == 2 %}{% break %}{% endif %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+                "2",
+            ),
+            (
+                "{% for m in messages %}{%- if m.role == 'assistant' -%}\n {% generation %} {{ m.content }}{% endgeneration %}{%- endif %}{% endfor %}",
+                " Hello",
+            ),
             ("{% macro f(x) %}[{{ x }}]{% endmacro %}{{ f(bos_token) }}", "[<s>]"),
             ("{{ strftime_now('%d %b %Y') }}", "29 Feb 2024"),
             ("{{ messages[0].get('name', 'x') }}{{ 'name' in messages[0] }}", "xFalse"),

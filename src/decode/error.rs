@@ -12,7 +12,9 @@ use crate::vocab::TokenId;
 #[non_exhaustive]
 pub enum DecodeError {
     /// A vocabulary that does not fit the model.
-    #[error("the model gives {model} logits, but the vocabulary has {vocabulary} tokens; use the model's own tokenizer, with `Vocabulary::with_model_size` where the model's output is padded")]
+    #[error(
+        "the model gives {model} logits, but the vocabulary has {vocabulary} tokens; use the model's own tokenizer, with `Vocabulary::with_model_size` where the model's output is padded"
+    )]
     VocabularySize {
         /// Number of logits in a row of the model.
         model: usize,
@@ -20,7 +22,9 @@ pub enum DecodeError {
         vocabulary: usize,
     },
     /// A constraint that was made for another vocabulary.
-    #[error("the constraint was made for another vocabulary than the model's; build it with the vocabulary that decoding uses")]
+    #[error(
+        "the constraint was made for another vocabulary than the model's; build it with the vocabulary that decoding uses"
+    )]
     ConstraintVocabulary,
     /// A partner model, such as a draft model, that has other tokens.
     #[error("the {partner} has another vocabulary: token {} is {theirs} there and {ours} in the model; use a {partner} with the model's own tokenizer", token.0)]
@@ -64,7 +68,9 @@ pub enum DecodeError {
         limit: usize,
     },
     /// A constraint none of whose outputs is known to fit.
-    #[error("the shortest output of the constraint takes {needs} tokens, but there is room for {room}; raise `max_tokens`, shorten the prompt, or let outputs be cut with `Budget::Cut`")]
+    #[error(
+        "the shortest output of the constraint takes {needs} tokens, but there is room for {room}; raise `max_tokens`, shorten the prompt, or let outputs be cut with `Budget::Cut`"
+    )]
     ShortestOutput {
         /// Number of tokens of the shortest output.
         needs: usize,
@@ -87,7 +93,9 @@ pub enum DecodeError {
         tokens: usize,
     },
     /// An incomplete output that no token continues.
-    #[error("after {tokens} tokens of output the constraint allows no token of this vocabulary, and the output is not complete")]
+    #[error(
+        "after {tokens} tokens of output the constraint allows no token of this vocabulary, and the output is not complete"
+    )]
     DeadEnd {
         /// Number of output tokens so far.
         tokens: usize,

@@ -354,11 +354,7 @@ fn divergence(p: &[f32], q: &[f32]) -> f64 {
     both.filter(|(p, q)| p.is_finite() && q.is_finite())
         .map(|(p, q)| {
             let mean = 0.5 * (p.exp() + q.exp());
-            if mean > 0.0 {
-                mean * (2.0 * mean.ln() - p - q)
-            } else {
-                0.0
-            }
+            if mean > 0.0 { mean * (2.0 * mean.ln() - p - q) } else { 0.0 }
         })
         .sum()
 }

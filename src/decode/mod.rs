@@ -41,7 +41,7 @@ mod token_scores;
 #[cfg(feature = "tokenizers")]
 mod tokenized;
 
-pub use batch::{generate, Batch};
+pub use batch::{Batch, generate};
 pub use chat_error::ChatTemplateError;
 pub use chat_input::{Answer, ChatInput, Message};
 pub use chat_template::ChatTemplate;
@@ -58,7 +58,7 @@ pub use request::{
     Budget, BudgetEnding, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId,
     Timings, TokenHealing, TokenLogprobs, Usage,
 };
-pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, Strategy, MAX_COMPLETIONS};
+pub use strategy::{BeamSearch, ContrastiveSearch, EarlyStopping, MAX_COMPLETIONS, Strategy};
 pub use text_model::{Generate, GenerateError, Prompt, PromptError, TextModel};
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]

@@ -15,9 +15,9 @@ use super::pending_input::PendingInput;
 use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
 use super::settings::{DecodeSettings, Scoring};
 use super::text::{StopStrings, TextStream};
-use super::token_scores::{top, TokenScores};
+use super::token_scores::{TokenScores, top};
 use crate::engine::DraftTree;
-use crate::sampling::{logprobs, Cut, Purpose, Sampled, Sampler, Survivors};
+use crate::sampling::{Cut, Purpose, Sampled, Sampler, Survivors, logprobs};
 use crate::vocab::TokenId;
 
 /// One output.

@@ -25,14 +25,14 @@
 
 use super::cost::{CostFinder, Costs, NextKey};
 use super::error::EngineError;
+use super::recogniser::Recogniser;
 use super::recogniser::captures::CaptureId;
 use super::recogniser::continuation::Frame;
 use super::recogniser::state::{Awaits, StateId, Thread};
-use super::recogniser::Recogniser;
 use super::special_tokens::special_token;
 use crate::automata::shortest::Labelled;
-use crate::automata::{interrupt, json_string, LangId};
-use crate::grammar::{SpecialId, MARK};
+use crate::automata::{LangId, interrupt, json_string};
+use crate::grammar::{MARK, SpecialId};
 use crate::vocab::{TokenId, TokenTrie, Vocabulary};
 use hashbrown::{HashMap, HashSet};
 use std::cmp::Reverse;

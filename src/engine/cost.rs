@@ -20,11 +20,11 @@
 //! Source: D. Knuth, *A generalization of Dijkstra's algorithm*, 1977, here in rounds.
 
 use super::error::EngineError;
+use super::recogniser::Recogniser;
 use super::recogniser::containers::{ArrayState, ObjectState};
 use super::recogniser::continuation::{ArrayId, ContId, Frame, ObjectId};
-use super::recogniser::Recogniser;
 use crate::automata::shortest::ShortestWords;
-use crate::automata::{interrupt, LangId};
+use crate::automata::{LangId, interrupt};
 use crate::grammar::{ArrayProgress, ArraySpec, Choice, KeyOrder, Node, NodeId, ObjectProgress, ObjectSpec};
 use hashbrown::HashMap;
 use std::sync::Arc;

@@ -31,7 +31,9 @@ pub enum EngineError {
         tokens: usize,
     },
     /// A buffer for several masks is too short.
-    #[error("the mask buffer has {given} words, but {rows} rows of {words} words at a stride of {stride} need {needed}")]
+    #[error(
+        "the mask buffer has {given} words, but {rows} rows of {words} words at a stride of {stride} need {needed}"
+    )]
     MaskRows {
         /// Words given.
         given: usize,
@@ -93,7 +95,9 @@ pub enum EngineError {
         available: usize,
     },
     /// A grammar has more states over tokens than were allowed, maybe infinitely many.
-    #[error("the grammar has more than {limit} states over tokens; raise `max_states`, or use a matcher, which finds states as outputs come to them")]
+    #[error(
+        "the grammar has more than {limit} states over tokens; raise `max_states`, or use a matcher, which finds states as outputs come to them"
+    )]
     TokenFsmStates {
         /// The number allowed.
         limit: usize,

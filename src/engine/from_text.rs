@@ -10,7 +10,7 @@ use super::error::EngineError;
 use crate::grammar::{CompileError, Grammar};
 use crate::schema::{self, SchemaOptions};
 use crate::syntax::regex::{self, Dialect};
-use crate::syntax::{choice, Notation};
+use crate::syntax::{Notation, choice};
 use crate::tags::{self, TagError, TagOptions};
 use crate::vocab::Vocabulary;
 

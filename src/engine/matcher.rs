@@ -177,13 +177,13 @@ impl Matcher {
         if out.len() != needed {
             return Err(EngineError::MaskLength { given: out.len(), needed, tokens });
         }
-        if !self.stopped {
-            if let Some(known) = self.graph.known_mask(self.state) {
-                self.hits.masks += 1;
-                self.hits.hits += 1;
-                known.write(out);
-                return Ok(());
-            }
+        if !self.stopped
+            && let Some(known) = self.graph.known_mask(self.state)
+        {
+            self.hits.masks += 1;
+            self.hits.hits += 1;
+            known.write(out);
+            return Ok(());
         }
         let data = self.interruptible(|matcher| {
             if !matcher.stopped {

@@ -58,7 +58,7 @@ mod transitions;
 
 pub use crate::automata::{Interrupt, Interrupted};
 pub use batch::{fill_mask_rows, fill_masks};
-pub use constraint::{prepare, Constraint};
+pub use constraint::{Constraint, prepare};
 pub use draft_tree::DraftTree;
 pub use error::EngineError;
 pub use from_text::ConstraintError;

@@ -5,8 +5,8 @@
 
 use super::chunked_slots::ChunkedSlots;
 use super::error::EngineError;
-use super::recogniser::state::StateId;
 use super::recogniser::Recogniser;
+use super::recogniser::state::StateId;
 use super::transitions::Transitions;
 use std::sync::atomic::{AtomicU8, Ordering};
 

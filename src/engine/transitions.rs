@@ -9,8 +9,8 @@
 //! that are still in it. This doubles the memory at most.
 
 use super::recogniser::state::StateId;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The bits of a word that hold the target.
 const TARGET_BITS: u32 = 28;

@@ -6,8 +6,8 @@
 
 use super::boundary;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A flag that ends calls which take too long. Made by hr_cancel_flag_new(), freed by
 /// hr_cancel_flag_free().
@@ -21,19 +21,19 @@ use std::sync::Arc;
 pub struct hr_cancel_flag(pub(super) Arc<AtomicBool>);
 
 /// A flag that is not set.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C" fn hr_cancel_flag_new() -> *mut hr_cancel_flag {
     boundary::value(ptr::null_mut(), || Some(Box::into_raw(Box::new(hr_cancel_flag(Arc::default())))))
 }
 
 /// Sets a flag. It takes no lock and no memory, so a signal handler may call it. NULL is ignored.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_set(flag: *const hr_cancel_flag) {
     unsafe { store(flag, true) }
 }
 
 /// Clears a flag, as hr_cancel_flag_set() sets it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_clear(flag: *const hr_cancel_flag) {
     unsafe { store(flag, false) }
 }
@@ -47,13 +47,13 @@ unsafe fn store(flag: *const hr_cancel_flag, set: bool) {
 }
 
 /// True if a flag is set. False for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_is_set(flag: *const hr_cancel_flag) -> bool {
     boundary::value(false, || unsafe { flag.as_ref() }.map(|flag| flag.0.load(Ordering::Relaxed)))
 }
 
 /// A second handle to the same flag; NULL for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_clone(flag: *const hr_cancel_flag) -> *mut hr_cancel_flag {
     boundary::value(ptr::null_mut(), || {
         let flag = unsafe { flag.as_ref() }?;
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn hr_cancel_flag_clone(flag: *const hr_cancel_flag) -> *m
 }
 
 /// Frees a flag. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_cancel_flag_free(flag: *mut hr_cancel_flag) {
     unsafe { boundary::free(flag) }
 }

@@ -150,14 +150,14 @@ unsafe impl Versioned for hr_constraint_stats {
 
 /// Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_constraint_stats_init()
 /// passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_stats_init_sized(stats: *mut hr_constraint_stats, struct_size: usize) {
     unsafe { options::init(stats, struct_size) }
 }
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_limits_init() passes
 /// the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_size: usize) {
     unsafe { options::init(limits, struct_size) }
 }
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_siz
 ///
 /// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
 /// the grammar names.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_new(
     grammar: *const hr_grammar,
     vocab: *const hr_vocab,
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn hr_constraint_new(
 }
 
 /// A second handle to the same constraint. It copies nothing; NULL for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -> *mut hr_constraint {
     boundary::value(std::ptr::null_mut(), || {
         let constraint = unsafe { constraint.as_ref() }?;
@@ -200,13 +200,13 @@ pub unsafe extern "C" fn hr_constraint_clone(constraint: *const hr_constraint) -
 }
 
 /// Frees a constraint. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_free(constraint: *mut hr_constraint) {
     unsafe { boundary::free(constraint) }
 }
 
 /// Writes the statistics of a constraint into a struct that hr_constraint_stats_init() initialised.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_get_stats(
     constraint: *const hr_constraint,
     stats: *mut hr_constraint_stats,
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn hr_constraint_get_stats(
 }
 
 /// A handle to the constraint's vocabulary, to be freed by the caller; NULL for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_constraint_vocab(constraint: *const hr_constraint) -> *mut hr_vocab {
     boundary::value(std::ptr::null_mut(), || {
         let constraint = unsafe { constraint.as_ref() }?;

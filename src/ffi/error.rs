@@ -9,7 +9,7 @@
 
 use super::boundary::{self, CallError};
 use super::status::hr_status;
-use std::ffi::{c_char, CString};
+use std::ffi::{CString, c_char};
 use std::ptr;
 
 /// The reason for which a call failed. The receiver owns it and frees it with hr_error_free().
@@ -46,7 +46,7 @@ fn c_string(text: String) -> CString {
 }
 
 /// The status that the failing call returned; HR_OK for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_kind(error: *const hr_error) -> hr_status {
     boundary::value(hr_status::HR_OK, || unsafe { error.as_ref() }.map(|error| error.status))
 }
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn hr_error_kind(error: *const hr_error) -> hr_status {
 /// The fault, its place, and a remedy: one or more lines of UTF-8 text, NUL-terminated.
 ///
 /// The text lives as long as the error. Empty for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_message(error: *const hr_error) -> *const c_char {
     boundary::value(c"".as_ptr(), || unsafe { error.as_ref() }.map(|error| error.message.as_ptr()))
 }
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn hr_error_message(error: *const hr_error) -> *const c_ch
 /// line and column count from 1, columns in characters; both become 0 if only the pointer is known.
 /// pointer becomes a JSON pointer (NUL-terminated, alive as long as the error) into a JSON text, or
 /// NULL. Any of the three may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_location(
     error: *const hr_error,
     line: *mut usize,
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn hr_error_location(
 }
 
 /// Frees an error. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_free(error: *mut hr_error) {
     unsafe { boundary::free(error) }
 }

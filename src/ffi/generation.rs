@@ -9,12 +9,12 @@
 use super::boundary::{self, CallError};
 use super::error::hr_error;
 use super::generation_options::{hr_drafter, hr_generation_options};
-use super::model::{hr_model, NO_TEXT};
+use super::model::{NO_TEXT, hr_model};
 use super::options::{self, Versioned};
 use super::status::hr_status;
 use crate::decode::{
-    check_partner, Batch, ChatInput, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason,
-    Generation, Guided, LanguageModel, Message, ModelError, Prompt, Request, TextModel,
+    Batch, ChatInput, Completion, ContrastiveDecoding, DecodeError, Dola, FinishReason, Generation, Guided,
+    LanguageModel, Message, ModelError, Prompt, Request, TextModel, check_partner,
 };
 use crate::torch::Model;
 use crate::vocab::TokenId;
@@ -101,7 +101,7 @@ unsafe impl Versioned for hr_generation_stats {
 
 /// Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_generation_stats_init()
 /// passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_stats_init_sized(stats: *mut hr_generation_stats, struct_size: usize) {
     unsafe { options::init(stats, struct_size) }
 }
@@ -141,7 +141,7 @@ impl From<DecodeError> for CallError {
 /// is complete.
 ///
 /// A generation that the callback ends is a result (HR_FINISH_REASON_CANCELLED), not an error.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generate(
     model: *const hr_model,
     prompt: *const c_char,
@@ -231,11 +231,7 @@ unsafe fn run(
             },
             _ => true,
         };
-        if go_on {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?)
 }
 
@@ -287,13 +283,13 @@ unsafe fn prompt_tokens(
 }
 
 /// Frees a generation. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_free(generation: *mut hr_generation) {
     unsafe { boundary::free(generation) }
 }
 
 /// Number of outputs: as many as requested, or fewer if a search found fewer. 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_count(generation: *const hr_generation) -> usize {
     boundary::value(0, || unsafe { Some(generation.as_ref()?.0.completions.len()) })
 }
@@ -305,7 +301,7 @@ unsafe fn output<'a>(generation: *const hr_generation, index: usize) -> Option<&
 
 /// The text of the output index, from 0: UTF-8, len bytes, not NUL-terminated. It lives as long as
 /// the generation. NULL if there is no such output.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_text(
     generation: *const hr_generation,
     index: usize,
@@ -320,7 +316,7 @@ pub unsafe extern "C" fn hr_generation_text(
 
 /// The tokens of the output index. As many as fit are written to buffer (NULL with capacity 0 to
 /// ask), and len becomes the number of all.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_tokens(
     generation: *const hr_generation,
     index: usize,
@@ -341,7 +337,7 @@ pub unsafe extern "C" fn hr_generation_tokens(
 }
 
 /// The reason for which the output index ended; HR_FINISH_REASON_OTHER if there is no such output.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_finish_reason(
     generation: *const hr_generation,
     index: usize,
@@ -361,7 +357,7 @@ pub unsafe extern "C" fn hr_generation_finish_reason(
 
 /// True if the constraint's language contains the text of the output index. False if it was cut,
 /// and if there is no constraint or no such output.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_is_complete(generation: *const hr_generation, index: usize) -> bool {
     boundary::value(false, || unsafe { output(generation, index)?.complete })
 }
@@ -370,7 +366,7 @@ pub unsafe extern "C" fn hr_generation_is_complete(generation: *const hr_generat
 /// completed within max_tokens. Its text is made up. first_token is its first token, tokens their
 /// number, first_byte its offset in the text as bytes; each may be NULL. False, and nothing
 /// written, if the model wrote the whole output.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_budget_ending(
     generation: *const hr_generation,
     index: usize,
@@ -390,7 +386,7 @@ pub unsafe extern "C" fn hr_generation_budget_ending(
 /// The score that the strategy gave the output index: for beam search the log-probability /
 /// length^length_penalty, for best-of the mean log-probability. Returns false, and leaves score
 /// unchanged, if there is no such output or the strategy gives no scores.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_score(
     generation: *const hr_generation,
     index: usize,
@@ -404,7 +400,7 @@ pub unsafe extern "C" fn hr_generation_score(
 }
 
 /// Writes the statistics of the generation.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_get_stats(
     generation: *const hr_generation,
     stats: *mut hr_generation_stats,

@@ -11,8 +11,8 @@
 use super::boundary::{self, CallError};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
-use super::model::{hr_draft_heads, hr_model, NO_TEXT};
-use super::options::{self, unknown, Versioned};
+use super::model::{NO_TEXT, hr_draft_heads, hr_model};
+use super::options::{self, Versioned, unknown};
 use super::sampler_options::hr_sampler_options;
 use super::vocab::hr_text;
 use crate::decode::{
@@ -233,7 +233,7 @@ unsafe impl Versioned for hr_generation_options {
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored.
 /// hr_generation_options_init() passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_options_init_sized(
     options: *mut hr_generation_options,
     struct_size: usize,

@@ -13,7 +13,7 @@ use super::vocab::hr_text;
 use crate::grammar::{CompileError, CompileErrorKind, Grammar, Location};
 use crate::schema::SchemaWarning;
 use crate::syntax::regex::{self, Dialect};
-use crate::syntax::{choice, lark, Notation};
+use crate::syntax::{Notation, choice, lark};
 use crate::tags::{self, TagError, TagOptions};
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ pub(super) unsafe fn make<G: Into<hr_grammar>>(
 
 /// Compiles a regular expression: the whole output must match it, from its beginning to its end.
 /// interrupt may be NULL. hr_error_location() gives the place of an error.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_regex(
     pattern: *const c_char,
     pattern_len: usize,
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
 
 /// Compiles a grammar written as rules: the whole output must follow it. interrupt may be NULL.
 /// hr_error_location() gives the place of an error.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_rules(
     rules: *const c_char,
     rules_len: usize,
@@ -174,7 +174,7 @@ pub struct hr_lark_module {
 /// Compiles a grammar in Lark's notation: the whole output must follow it. Outputs start from the
 /// rule named by start, or from the rule called start if that is empty. Imports are read from
 /// modules; Lark's module common is always known. interrupt may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_lark(
     rules: *const c_char,
     rules_len: usize,
@@ -210,7 +210,7 @@ impl From<TagError> for CallError {
 
 /// Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between
 /// markers. docs/tools.md describes the formats. interrupt may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_structural_tag(
     tag: *const c_char,
     tag_len: usize,
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn hr_grammar_from_structural_tag(
 }
 
 /// The grammar of exactly the given texts. Ten thousand of them are no problem.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_choices(
     choices: *const hr_text,
     count: usize,
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn hr_grammar_from_choices(
 
 /// Number of warnings about the JSON Schema from which the grammar was made: keywords without
 /// effect, or with another effect than they seem to have. 0 for other grammars, and for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) -> usize {
     boundary::value(0, || Some(unsafe { grammar.as_ref() }?.warnings.len()))
 }
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn hr_grammar_warning_count(grammar: *const hr_grammar) ->
 /// message becomes the whole warning, pointer the JSON pointer to the place in the schema, and
 /// keyword the keyword there. Any of the three may be NULL. The texts are not NUL-terminated, and
 /// live as long as this handle or any other to the same grammar.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_warning(
     grammar: *const hr_grammar,
     index: usize,
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn hr_grammar_warning(
 }
 
 /// A second handle to the same grammar. It copies nothing; NULL for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr_grammar {
     boundary::value(std::ptr::null_mut(), || {
         let hr_grammar { grammar, warnings } = unsafe { grammar.as_ref() }?;
@@ -282,7 +282,7 @@ pub unsafe extern "C" fn hr_grammar_clone(grammar: *const hr_grammar) -> *mut hr
 }
 
 /// Frees a grammar. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_free(grammar: *mut hr_grammar) {
     unsafe { boundary::free(grammar) }
 }

@@ -60,7 +60,7 @@ pub(super) unsafe fn read(interrupt: *const hr_interrupt) -> Result<Interrupt, C
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_interrupt_init()
 /// passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_interrupt_init_sized(interrupt: *mut hr_interrupt, struct_size: usize) {
     unsafe { options::init(interrupt, struct_size) }
 }

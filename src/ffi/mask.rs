@@ -21,7 +21,7 @@ use crate::vocab::mask_logits;
 /// forbidden, as the padding of a model's output must be. Words beyond the row's end are ignored.
 ///
 /// Several threads may work on different rows at once.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_mask_logits_f32(
     logits: *mut f32,
     rows: usize,
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn hr_mask_logits_f32(
 }
 
 /// As hr_mask_logits_f32(), for IEEE 754 half precision given by its bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_mask_logits_f16(
     logits: *mut u16,
     rows: usize,
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn hr_mask_logits_f16(
 }
 
 /// As hr_mask_logits_f32(), for bfloat16 given by its bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_mask_logits_bf16(
     logits: *mut u16,
     rows: usize,

@@ -12,7 +12,7 @@ use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
 use super::vocab;
-use crate::engine::{fill_mask_rows, Matcher};
+use crate::engine::{Matcher, fill_mask_rows};
 use crate::vocab::TokenId;
 use std::num::NonZeroUsize;
 use std::ptr;
@@ -25,7 +25,7 @@ use std::ptr;
 pub struct hr_matcher(Guarded<Matcher>);
 
 /// Makes a matcher at the beginning of an output. Cheap.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_new(
     constraint: *const hr_constraint,
     out: *mut *mut hr_matcher,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn hr_matcher_new(
 }
 
 /// A second matcher at the same position, with the same history. The two then move independently.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_clone(
     matcher: *const hr_matcher,
     out: *mut *mut hr_matcher,
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn hr_matcher_clone(
 }
 
 /// Frees a matcher. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_free(matcher: *mut hr_matcher) {
     unsafe { boundary::free(matcher) }
 }
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn hr_matcher_free(matcher: *mut hr_matcher) {
 /// and may be repeated. While the flag is set, all calls fail, except that a mask that is
 /// remembered is written. The struct and the flag may be freed at once: the matcher keeps the
 /// flag's state.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_set_interrupt(
     matcher: *mut hr_matcher,
     interrupt: *const hr_interrupt,
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn hr_matcher_set_interrupt(
 /// is allowed. The tokens that end a sequence are among them if the output so far is complete.
 ///
 /// words must be hr_vocab_mask_words() of the vocabulary. Bits past the vocabulary's end are 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_fill_mask(
     matcher: *mut hr_matcher,
     mask: *mut u32,
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn hr_matcher_fill_mask(
 ///
 /// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_allowed_tokens(
     matcher: *mut hr_matcher,
     buffer: *mut u32,
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn hr_matcher_allowed_tokens(
 /// error. row_errors may be NULL; otherwise it has count places, and the place i receives the error
 /// of matchers[i], which the caller frees, or NULL. Impossible arguments leave row_errors
 /// unchanged.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matchers_fill_masks(
     matchers: *const *mut hr_matcher,
     count: usize,
@@ -235,7 +235,7 @@ unsafe fn split_rows<'a>(
 ///
 /// allowed[i] becomes true if all tokens on the path to node i are allowed; if not, the row is all
 /// zeros. allowed may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
     matcher: *mut hr_matcher,
     tokens: *const u32,
@@ -276,7 +276,7 @@ pub unsafe extern "C" fn hr_matcher_mask_draft_tree(
 }
 
 /// Sets allowed to true if a token is allowed next. For a single token this is cheaper than a mask.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_allows(
     matcher: *mut hr_matcher,
     token: u32,
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn hr_matcher_allows(
 }
 
 /// Moves by one token. accepted becomes false, and nothing changes, if the token is not allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_advance(
     matcher: *mut hr_matcher,
     token: u32,
@@ -311,7 +311,7 @@ pub unsafe extern "C" fn hr_matcher_advance(
 
 /// Moves by several tokens, one step for each, up to the first that is not allowed. accepted
 /// becomes the number of steps. A call that fails has moved by none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_advance_all(
     matcher: *mut hr_matcher,
     tokens: *const u32,
@@ -331,7 +331,7 @@ pub unsafe extern "C" fn hr_matcher_advance_all(
 
 /// Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,
 /// and nothing changes, if they are not allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_advance_bytes(
     matcher: *mut hr_matcher,
     bytes: *const u8,
@@ -351,7 +351,7 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
 
 /// Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
 /// does not move.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_validate(
     matcher: *mut hr_matcher,
     tokens: *const u32,
@@ -370,7 +370,7 @@ pub unsafe extern "C" fn hr_matcher_validate(
 }
 
 /// Undoes the last steps. Fails, and undoes none, if there are fewer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_rollback(
     matcher: *mut hr_matcher,
     steps: usize,
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn hr_matcher_rollback(
 }
 
 /// Returns to the beginning of the output.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut *mut hr_error) -> hr_status {
     let body = || unsafe {
         let matcher = boundary::object_mut(matcher, "matcher")?;
@@ -397,20 +397,20 @@ pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut 
 }
 
 /// True if the output so far is complete; tokens may still follow it. False for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_is_accepting(matcher: *const hr_matcher) -> bool {
     boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_accepting()))
 }
 
 /// True if a token that ends the sequence was read; from then on only such tokens are allowed.
 /// False for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_is_stopped(matcher: *const hr_matcher) -> bool {
     boundary::value(false, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.is_stopped()))
 }
 
 /// Number of steps read so far. 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> usize {
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.output_len()))
 }
@@ -421,7 +421,7 @@ pub unsafe extern "C" fn hr_matcher_output_len(matcher: *const hr_matcher) -> us
 ///
 /// The upper 32 bits count how often the constraint has dropped its states for want of memory (see
 /// hr_limits). A number never stands for two different states, so a cache may use it as a key.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 {
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
 }
@@ -432,7 +432,7 @@ pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 
 ///
 /// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_completion(
     matcher: *mut hr_matcher,
     buffer: *mut u32,
@@ -461,7 +461,7 @@ pub unsafe extern "C" fn hr_matcher_completion(
 ///
 /// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_forced_bytes(
     matcher: *mut hr_matcher,
     buffer: *mut u8,
@@ -483,7 +483,7 @@ pub unsafe extern "C" fn hr_matcher_forced_bytes(
 ///
 /// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_forced_tokens(
     matcher: *mut hr_matcher,
     buffer: *mut u32,

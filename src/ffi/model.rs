@@ -98,7 +98,7 @@ impl From<PromptError> for CallError {
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init()
 /// passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_model_options_init_sized(options: *mut hr_model_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }
 }
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn hr_model_options_init_sized(options: *mut hr_model_opti
 /// Loads a model: a GGUF file, or a Hugging Face folder with config.json, tokenizer.json and
 /// safetensors weights. options may be NULL for the defaults. The file stays mapped while the model
 /// lives.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_model_load(
     path: *const c_char,
     path_len: usize,
@@ -125,13 +125,13 @@ pub unsafe extern "C" fn hr_model_load(
 }
 
 /// Frees a model. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_model_free(model: *mut hr_model) {
     unsafe { boundary::free(model) }
 }
 
 /// The model's vocabulary, as an object of its own: free it with hr_vocab_free().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_model_vocab(
     model: *const hr_model,
     out: *mut *mut hr_vocab,
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn hr_model_vocab(
 /// The tokens of a text, by the model's own tokenizer; special tokens are recognised by their
 /// names. As many as fit are written to buffer (NULL with capacity 0 to ask), and len becomes the
 /// number of all.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_model_encode(
     model: *const hr_model,
     text: *const c_char,
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn hr_model_encode(
 pub struct hr_draft_heads(pub(super) Arc<MedusaHeads>);
 
 /// Loads draft heads for a model: a safetensors file as the authors' training code writes it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_draft_heads_load(
     model: *const hr_model,
     path: *const c_char,
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn hr_draft_heads_load(
 }
 
 /// Frees draft heads. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_draft_heads_free(heads: *mut hr_draft_heads) {
     unsafe { boundary::free(heads) }
 }

@@ -30,7 +30,7 @@ impl From<SamplingError> for CallError {
 
 /// Makes a sampler. options may be NULL for the defaults: draw from softmax(logits), seed 0. The
 /// options are not needed afterwards.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_new(
     options: *const hr_sampler_options,
     out: *mut *mut hr_sampler,
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn hr_sampler_new(
 }
 
 /// A second sampler with the same parameters and history. The two then change independently.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_clone(
     sampler: *const hr_sampler,
     out: *mut *mut hr_sampler,
@@ -62,14 +62,14 @@ pub unsafe extern "C" fn hr_sampler_clone(
 }
 
 /// Frees a sampler. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_free(sampler: *mut hr_sampler) {
     unsafe { boundary::free(sampler) }
 }
 
 /// Starts again with a prompt, whose tokens count for repetition penalties, DRY, n-grams and
 /// sequences.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_set_prompt(
     sampler: *mut hr_sampler,
     tokens: *const u32,
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn hr_sampler_set_prompt(
 /// token was drawn. The row and the sampler's position do not change: see hr_sampler_accept().
 ///
 /// Fails if no token is left to draw, or if a logit that is read is NaN or +infinity.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_sample_f32(
     sampler: *mut hr_sampler,
     logits: *const f32,
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn hr_sampler_sample_f32(
 }
 
 /// As hr_sampler_sample_f32(), for IEEE 754 half precision given by its bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_sample_f16(
     sampler: *mut hr_sampler,
     logits: *const u16,
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn hr_sampler_sample_f16(
 }
 
 /// As hr_sampler_sample_f32(), for bfloat16 given by its bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_sample_bf16(
     sampler: *mut hr_sampler,
     logits: *const u16,
@@ -179,7 +179,7 @@ unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a
 /// Replaces a row of logits by the result of the chain: the natural logarithm of each token's
 /// probability, and -infinity for tokens that cannot be drawn. It is meant for callers who draw by
 /// themselves. The mask is as for hr_sampler_sample_f32().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_apply_f32(
     sampler: *mut hr_sampler,
     logits: *mut f32,
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn hr_sampler_apply_f32(
 }
 
 /// Moves to the next position: token is the output's next token, whether it was drawn here or not.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_accept(
     sampler: *mut hr_sampler,
     token: u32,
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn hr_sampler_accept(
 }
 
 /// Removes the last accepted tokens. Fails, and removes none, if there are fewer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_rollback(
     sampler: *mut hr_sampler,
     tokens: usize,
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn hr_sampler_rollback(
 }
 
 /// Starts again with the same parameters, seed and prompt.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_reset(sampler: *mut hr_sampler, error: *mut *mut hr_error) -> hr_status {
     let body = || unsafe {
         boundary::object_mut(sampler, "sampler")?.0.change(|sampler| {
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn hr_sampler_reset(sampler: *mut hr_sampler, error: *mut 
 }
 
 /// Number of tokens accepted since the prompt. 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_position(sampler: *const hr_sampler) -> usize {
     boundary::value(0, || Some(unsafe { sampler.as_ref() }?.0.get().ok()?.position()))
 }

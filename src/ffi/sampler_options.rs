@@ -8,7 +8,7 @@
 
 use super::enumeration::enumeration;
 use super::options::{self, Versioned};
-use super::vocab::{hr_text, HR_NO_TOKEN};
+use super::vocab::{HR_NO_TOKEN, hr_text};
 use crate::sampling::{
     Dry, Mirostat, MirostatVersion, PLess, SamplingParams, Selection, TailFreeEnd, Ties, Watermark,
 };
@@ -372,7 +372,7 @@ unsafe impl Versioned for hr_sampler_options {
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored.
 /// hr_sampler_options_init() passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_sampler_options_init_sized(options: *mut hr_sampler_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }
 }

@@ -10,7 +10,7 @@
 use super::boundary::{self, CallError};
 use super::options::unknown;
 use super::sampler_options::*;
-use super::vocab::{tokens, HR_NO_TOKEN};
+use super::vocab::{HR_NO_TOKEN, tokens};
 use crate::sampling::{
     AdaptiveP, ChainOrder, Dry, DynamicTemperature, ExponentialDecay, Mirostat, SamplingParams, Smoothing,
     Step, Watermark, WatermarkSeeding, Xtc,

@@ -8,9 +8,9 @@
 use super::boundary::{self, CallError};
 use super::enumeration::enumeration;
 use super::error::hr_error;
-use super::grammar::{self, hr_grammar, Source};
+use super::grammar::{self, Source, hr_grammar};
 use super::interrupt::hr_interrupt;
-use super::options::{self, unknown, Versioned};
+use super::options::{self, Versioned, unknown};
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
@@ -243,7 +243,7 @@ unsafe impl Versioned for hr_schema_options {
 
 /// Writes the defaults into a struct of struct_size bytes; NULL is ignored.
 /// hr_schema_options_init() passes the size that the struct has in this header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_options, struct_size: usize) {
     unsafe { options::init(options, struct_size) }
 }
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_op
 /// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have
 /// a location: line and column for text that is not JSON, a JSON pointer for everything else.
 /// hr_grammar_warning() tells the parts of the schema that have no effect.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_json_schema(
     schema: *const c_char,
     schema_len: usize,

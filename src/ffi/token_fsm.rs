@@ -27,7 +27,7 @@ pub struct hr_token_fsm(TokenFsm);
 ///
 /// Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged. A recursive
 /// grammar, for example, has infinitely many states. The cost is states times allowed tokens.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_new(
     constraint: *const hr_constraint,
     max_states: usize,
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn hr_token_fsm_new(
 
 /// Reads the bytes that hr_token_fsm_to_bytes() wrote. All others, damaged ones included, are
 /// refused.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_from_bytes(
     bytes: *const u8,
     len: usize,
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn hr_token_fsm_from_bytes(
 ///
 /// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_to_bytes(
     fsm: *const hr_token_fsm,
     buffer: *mut u8,
@@ -84,26 +84,26 @@ pub unsafe extern "C" fn hr_token_fsm_to_bytes(
 }
 
 /// Frees a state machine. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_free(fsm: *mut hr_token_fsm) {
     unsafe { boundary::free(fsm) }
 }
 
 /// Number of states. 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_state_count(fsm: *const hr_token_fsm) -> usize {
     boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.state_count()))
 }
 
 /// Number of classes of tokens. 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_class_count(fsm: *const hr_token_fsm) -> usize {
     boundary::value(0, || Some(unsafe { fsm.as_ref() }?.0.class_count()))
 }
 
 /// The class of each token; count becomes the number of tokens, the padding of the model's output
 /// included. Lives as long as the machine. NULL, with count 0, for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_token_classes(
     fsm: *const hr_token_fsm,
     count: *mut usize,
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn hr_token_fsm_token_classes(
 ///
 /// Writes as many elements as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_table(
     fsm: *const hr_token_fsm,
     buffer: *mut u32,
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn hr_token_fsm_table(
 
 /// True if a token is allowed in a state; next then becomes the state after it. False if there is
 /// no such state or token, and for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_next(
     fsm: *const hr_token_fsm,
     state: u32,
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn hr_token_fsm_next(
 }
 
 /// Writes the tokens that a state allows, as hr_matcher_fill_mask() does.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_fill_mask(
     fsm: *const hr_token_fsm,
     state: u32,
@@ -169,14 +169,14 @@ pub unsafe extern "C" fn hr_token_fsm_fill_mask(
 }
 
 /// True if an output may end in a state. False if there is no such state, and for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_is_accepting(fsm: *const hr_token_fsm, state: u32) -> bool {
     boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_accepting(state)))
 }
 
 /// True if a state follows a token that ends the sequence. False if there is no such state, and for
 /// NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_is_stopped(fsm: *const hr_token_fsm, state: u32) -> bool {
     boundary::value(false, || Some(unsafe { fsm.as_ref() }?.0.is_stopped(state)))
 }

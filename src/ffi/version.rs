@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::boundary;
-use std::ffi::{c_char, CStr};
+use std::ffi::{CStr, c_char};
 
 /// Version of the header, first number. Compare it with hr_version(), the version of the library
 /// that was loaded at run time.
@@ -25,21 +25,21 @@ const _: () = {
 };
 
 /// The library's version, such as "1.2.3": NUL-terminated, alive for ever.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C" fn hr_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
 /// The library's number of the ABI. A program should refuse to run if it differs from
 /// HR_ABI_VERSION.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C" fn hr_abi_version() -> u32 {
     HR_ABI_VERSION
 }
 
 /// True if the library was built with a feature: "torch" (language models) or "tokenizers". name is
 /// NUL-terminated; false for NULL and for unknown names.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_has_feature(name: *const c_char) -> bool {
     boundary::value(false, || {
         if name.is_null() {

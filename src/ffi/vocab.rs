@@ -94,7 +94,7 @@ pub(super) unsafe fn tokens<'a>(
 /// Unigram, WordPiece).
 ///
 /// The end-of-sequence tokens are those with well-known names; see hr_vocab_with_eos().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     json: *const c_char,
     json_len: usize,
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
 
 /// Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
 /// the special tokens, so they are given.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_from_tiktoken(
     ranks: *const u8,
     ranks_len: usize,
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn hr_vocab_from_tiktoken(
 
 /// Reads the vocabulary inside a GGUF file that is in memory (mapped, for example). Only its
 /// beginning is read, and none of it is needed afterwards.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_from_gguf(
     gguf: *const u8,
     gguf_len: usize,
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn hr_vocab_from_gguf(
 
 /// Reads the vocabulary inside a GGUF file. Only the beginning of the file, up to the vocabulary's
 /// end, is read.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_from_gguf_file(
     path: *const c_char,
     path_len: usize,
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn hr_vocab_from_gguf_file(
 /// are special too. model_size is the number of logits that the model gives; 0 stands for count. If
 /// it is more, the ids from count on are padding, which is never allowed. If it is less, the tokens
 /// from model_size on are dropped; they must be special, and none of them may be in eos.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_from_tokens(
     tokens: *const hr_bytes,
     count: usize,
@@ -253,7 +253,7 @@ fn read_gguf_file(path: &str) -> Result<Vocabulary, CallError> {
 }
 
 /// The same tokens with these as the tokens that end a sequence, as a new object.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_with_eos(
     vocab: *const hr_vocab,
     eos: *const u32,
@@ -272,7 +272,7 @@ pub unsafe extern "C" fn hr_vocab_with_eos(
 
 /// The same tokens with the end-of-sequence tokens that a model's generation_config.json,
 /// config.json or tokenizer_config.json names, as a new object.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
     vocab: *const hr_vocab,
     json: *const c_char,
@@ -292,7 +292,7 @@ pub unsafe extern "C" fn hr_vocab_with_eos_from_config(
 
 /// The same tokens for a model that gives model_size logits, as a new object. If the model's output
 /// is padded, these are more than the tokenizer's tokens; the padding is never allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_with_model_size(
     vocab: *const hr_vocab,
     model_size: usize,
@@ -309,7 +309,7 @@ pub unsafe extern "C" fn hr_vocab_with_model_size(
 }
 
 /// A second handle to the same vocabulary. It copies nothing; NULL for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab {
     boundary::value(std::ptr::null_mut(), || {
         let vocab = unsafe { vocab.as_ref() }?;
@@ -318,27 +318,27 @@ pub unsafe extern "C" fn hr_vocab_clone(vocab: *const hr_vocab) -> *mut hr_vocab
 }
 
 /// Frees a vocabulary. NULL is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_free(vocab: *mut hr_vocab) {
     unsafe { boundary::free(vocab) }
 }
 
 /// Number of token ids, the padding of the model's output included: the length of a row of logits.
 /// 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_size(vocab: *const hr_vocab) -> usize {
     boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size()))
 }
 
 /// Number of 32-bit words in a mask: the size divided by 32, rounded up. 0 for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_mask_words(vocab: *const hr_vocab) -> usize {
     boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.size().div_ceil(32)))
 }
 
 /// Number of tokens that the tokenizer itself has; ids from here to the size are padding. 0 for
 /// NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_token_count(vocab: *const hr_vocab) -> usize {
     boundary::value(0, || Some(unsafe { vocab.as_ref() }?.0.token_count()))
 }
@@ -348,7 +348,7 @@ pub unsafe extern "C" fn hr_vocab_token_count(vocab: *const hr_vocab) -> usize {
 ///
 /// NULL, with len 0, for tokens without text: special ones, padding, ids that do not exist. For
 /// these, len may be NULL too.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_token_bytes(
     vocab: *const hr_vocab,
     token: u32,
@@ -364,13 +364,13 @@ pub unsafe extern "C" fn hr_vocab_token_bytes(
 
 /// True if a token is special, so that text never matches it. False for NULL and for ids that do
 /// not exist.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_is_special(vocab: *const hr_vocab, token: u32) -> bool {
     boundary::value(false, || Some(unsafe { vocab.as_ref() }?.0.is_special(TokenId(token))))
 }
 
 /// The id of a special token, by name; HR_NO_TOKEN if there is none, or for NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_special_token(
     vocab: *const hr_vocab,
     name: *const c_char,
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn hr_vocab_special_token(
 
 /// The name of a special token, not NUL-terminated; len becomes its length. It lives as long as
 /// this handle or any other to the same vocabulary. NULL, with len 0, if the token has no name.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_token_name(
     vocab: *const hr_vocab,
     token: u32,
@@ -400,7 +400,7 @@ pub unsafe extern "C" fn hr_vocab_token_name(
 
 /// The ids that end a sequence, in ascending order; count becomes their number. They live as long
 /// as this handle or any other to the same vocabulary. NULL, with count 0, if there are none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize) -> *const u32 {
     boundary::value(std::ptr::null(), || {
         unsafe { boundary::set_if_wanted(count, 0) };
@@ -415,7 +415,7 @@ pub unsafe extern "C" fn hr_vocab_eos(vocab: *const hr_vocab, count: *mut usize)
 ///
 /// Writes as many bytes as fit into the buffer and sets len to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_decode(
     vocab: *const hr_vocab,
     ids: *const u32,
@@ -438,7 +438,7 @@ pub unsafe extern "C" fn hr_vocab_decode(
 ///
 /// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_vocab_spell(
     vocab: *const hr_vocab,
     text: *const u8,

@@ -18,10 +18,14 @@ pub enum GgufError {
         version: u32,
     },
     /// The file was written for big-endian machines.
-    #[error("the GGUF file is big-endian, which is not supported; convert the model anew for little-endian machines")]
+    #[error(
+        "the GGUF file is big-endian, which is not supported; convert the model anew for little-endian machines"
+    )]
     BigEndian,
     /// The file ends too early, or a count or length in it is too large.
-    #[error("{what} at byte {at} takes {needed} bytes, but the file ends after {left} more; it is truncated or damaged")]
+    #[error(
+        "{what} at byte {at} takes {needed} bytes, but the file ends after {left} more; it is truncated or damaged"
+    )]
     Truncated {
         /// The item that was to be read.
         what: String,

@@ -1,7 +1,7 @@
 //! The file: header, metadata, table of tensors, and the place of each tensor's bytes.
 
 use super::reader::Reader;
-use super::value::{read_type, GgufArray, GgufValue};
+use super::value::{GgufArray, GgufValue, read_type};
 use super::{GgmlType, GgufError};
 use std::collections::HashMap;
 use std::ops::Range;

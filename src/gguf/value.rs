@@ -3,8 +3,8 @@
 //! An array is checked once while the file is parsed and then kept as its bytes. A vocabulary of
 //! 128 k strings therefore takes no memory of its own until it is iterated.
 
-use super::reader::{array, Reader};
 use super::GgufError;
+use super::reader::{Reader, array};
 use std::fmt;
 
 /// Largest depth of nested arrays. No known file nests arrays; the format sets no limit.

@@ -5,7 +5,7 @@
 //! which the array can still be completed.
 
 use super::node::{Choice, Counter, LazyKey, NodeId};
-use super::object::{count, counts_missing, map_values, SEARCH_STEPS};
+use super::object::{SEARCH_STEPS, count, counts_missing, map_values};
 use crate::automata::{LangId, UNBOUNDED};
 use hashbrown::HashSet;
 use smallvec::SmallVec;
@@ -151,10 +151,10 @@ impl ArraySpec {
             steps -= 1;
             let pushed = stack.len();
             for &choice in self.choices(at.count) {
-                if let Some(next) = self.advance(&at, choice) {
-                    if seen.insert(next.clone()) {
-                        stack.push(next);
-                    }
+                if let Some(next) = self.advance(&at, choice)
+                    && seen.insert(next.clone())
+                {
+                    stack.push(next);
                 }
             }
             // The choice that has counted most goes on top of the stack, since it is nearer to the

@@ -10,8 +10,8 @@
 //! An error keeps what it shows and not the whole text, so it is cheap to store and to pass on.
 
 use super::builder::GrammarError;
-use crate::automata::regex::{RegexError, RegexErrorKind};
 use crate::automata::Interrupted;
+use crate::automata::regex::{RegexError, RegexErrorKind};
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;

@@ -81,18 +81,10 @@ fn choices_text(pool: &NodePool, choices: &[Choice], depth: usize) -> String {
         .iter()
         .map(|c| {
             let text = node_text(pool, c.value, depth);
-            if c.counts == 0 {
-                text
-            } else {
-                format!("{text}#{:b}", c.counts)
-            }
+            if c.counts == 0 { text } else { format!("{text}#{:b}", c.counts) }
         })
         .collect();
-    if texts.is_empty() {
-        "never".to_owned()
-    } else {
-        texts.join(" | ")
-    }
+    if texts.is_empty() { "never".to_owned() } else { texts.join(" | ") }
 }
 
 /// The text of one node.
@@ -205,11 +197,7 @@ pub fn language_text(l: &ExprPool, id: LangId, depth: usize) -> String {
             if hi - lo > SHOWN {
                 texts.push(format!("… {} more", hi - lo - SHOWN));
             }
-            if texts.len() == 1 {
-                texts.remove(0)
-            } else {
-                format!("[{}]", texts.join(" "))
-            }
+            if texts.len() == 1 { texts.remove(0) } else { format!("[{}]", texts.join(" ")) }
         }
         Expr::Concat(a, b) => format!("{} {}", language_text(l, *a, deeper), language_text(l, *b, deeper)),
         Expr::Union(parts) => format!("({})", join(parts, " | ")),

@@ -38,7 +38,7 @@ impl Parents {
         for (i, node) in pool.nodes.iter().enumerate() {
             node.children(|child| pairs.push((child.0, i as u32)));
             if let Node::Rule(RuleId(rule)) = *node {
-                pairs.push((pool.rules[rule as usize].1 .0, i as u32));
+                pairs.push((pool.rules[rule as usize].1.0, i as u32));
             }
         }
         pairs.sort_unstable();

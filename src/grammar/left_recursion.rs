@@ -83,7 +83,7 @@ pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
 fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, GrammarError> {
     let productive = productive(pool);
     if !productive[root.0 as usize] {
-        let rule = pool.rules.iter().find(|r| !productive[r.1 .0 as usize]);
+        let rule = pool.rules.iter().find(|r| !productive[r.1.0 as usize]);
         let reason = match rule {
             Some((name, _)) => {
                 format!("rule `{name}` never ends: every alternative needs itself or another such rule")
@@ -128,7 +128,7 @@ fn remove_unproductive(pool: &mut NodePool, root: NodeId) -> Result<NodeId, Gram
         new.push(rebuilt);
     }
     for rule in &mut pool.rules {
-        rule.1 = new[rule.1 .0 as usize];
+        rule.1 = new[rule.1.0 as usize];
     }
     Ok(new[root.0 as usize])
 }

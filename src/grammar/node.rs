@@ -478,11 +478,7 @@ impl NodePool {
             }
             _ => !self.is_nullable(body),
         };
-        if is_filled {
-            body
-        } else {
-            self.intern(Node::NonEmpty(body))
-        }
+        if is_filled { body } else { self.intern(Node::NonEmpty(body)) }
     }
 
     /// The special token named `name`.

@@ -282,11 +282,7 @@ impl ObjectSpec {
     }
 
     fn clamp_count(&self, count: u32) -> u32 {
-        if self.max == UNBOUNDED {
-            count.min(self.min)
-        } else {
-            count
-        }
+        if self.max == UNBOUNDED { count.min(self.min) } else { count }
     }
 
     fn count_choice(&self, counters: &mut [u32], choice: Choice) -> bool {

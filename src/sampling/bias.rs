@@ -29,10 +29,11 @@ pub fn sequence_bias(
     history: &[TokenId],
 ) -> Result<(), TokenId> {
     for (sequence, bias) in sequences {
-        if let Some((&last, before)) = sequence.split_last() {
-            if history.ends_with(before) && !logits.edit(last, |l| l + bias) {
-                return Err(last);
-            }
+        if let Some((&last, before)) = sequence.split_last()
+            && history.ends_with(before)
+            && !logits.edit(last, |l| l + bias)
+        {
+            return Err(last);
         }
     }
     Ok(())
@@ -47,10 +48,11 @@ pub fn bad_words(
     history: &[TokenId],
 ) -> Result<(), TokenId> {
     for word in words {
-        if let Some((&last, before)) = word.split_last() {
-            if history.ends_with(before) && !logits.edit(last, |_| f32::NEG_INFINITY) {
-                return Err(last);
-            }
+        if let Some((&last, before)) = word.split_last()
+            && history.ends_with(before)
+            && !logits.edit(last, |_| f32::NEG_INFINITY)
+        {
+            return Err(last);
         }
     }
     Ok(())
@@ -74,10 +76,10 @@ pub fn no_repeat_ngram(logits: &mut (impl EditLogits + ?Sized), n: usize, histor
     let Some(before) = n.checked_sub(1).and_then(|before| history.len().checked_sub(before)) else { return };
     let suffix = &history[before..];
     for gram in history.windows(n) {
-        if let Some((&last, start)) = gram.split_last() {
-            if start == suffix {
-                logits.edit(last, |_| f32::NEG_INFINITY);
-            }
+        if let Some((&last, start)) = gram.split_last()
+            && start == suffix
+        {
+            logits.edit(last, |_| f32::NEG_INFINITY);
         }
     }
 }

@@ -5,8 +5,8 @@
 //! order ends is found without sorting (`prefix`). Sums are 64-bit.
 
 use super::error::SamplingError;
-use super::prefix::{prefix_end, PrefixEnd, Work};
-use super::row::{allows, check_logit, MaskedRow};
+use super::prefix::{PrefixEnd, Work, prefix_end};
+use super::row::{MaskedRow, allows, check_logit};
 use super::simd::{self, BLOCK};
 use crate::vocab::TokenId;
 use std::cmp::Reverse;
@@ -73,11 +73,7 @@ pub(crate) struct Centre {
 /// The smallest 32-bit float that is not below `x`.
 pub(crate) fn least_at_or_above(x: f64) -> f32 {
     let nearest = x as f32;
-    if f64::from(nearest) < x {
-        nearest.next_up()
-    } else {
-        nearest
-    }
+    if f64::from(nearest) < x { nearest.next_up() } else { nearest }
 }
 
 /// A number that grows with the logit, and for equal logits with falling id.
@@ -136,11 +132,7 @@ impl Candidates {
     }
 
     pub(crate) fn non_empty(&self, reason: &'static str) -> Result<(), SamplingError> {
-        if self.ids.is_empty() {
-            Err(SamplingError::EmptySupport { reason })
-        } else {
-            Ok(())
-        }
+        if self.ids.is_empty() { Err(SamplingError::EmptySupport { reason }) } else { Ok(()) }
     }
 
     /// Number of candidates.

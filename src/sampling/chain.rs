@@ -5,7 +5,7 @@
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
-use super::steps::{Step, LLAMA};
+use super::steps::{LLAMA, Step};
 
 /// Order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

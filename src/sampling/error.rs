@@ -52,7 +52,9 @@ pub enum SamplingError {
         reason: &'static str,
     },
     /// A logit is NaN.
-    #[error("the logit of token {0} is NaN; check the model's output (overflow in a half-precision layer is the usual cause)")]
+    #[error(
+        "the logit of token {0} is NaN; check the model's output (overflow in a half-precision layer is the usual cause)"
+    )]
     NotANumber(TokenId),
     /// A logit is +∞.
     #[error("the logit of token {0} is +inf; logits must be finite or -inf")]
@@ -64,7 +66,9 @@ pub enum SamplingError {
         given: usize,
     },
     /// A mask describes more tokens than the row has.
-    #[error("the mask has {given} words of 32 tokens, but the row's {logits} logits need at most {limit}; pass the mask of the same vocabulary")]
+    #[error(
+        "the mask has {given} words of 32 tokens, but the row's {logits} logits need at most {limit}; pass the mask of the same vocabulary"
+    )]
     MaskLength {
         /// Words in the mask.
         given: usize,

@@ -93,13 +93,13 @@ impl History {
         if self.output() == 0 {
             return;
         }
-        if let Some(token) = self.tokens.pop() {
-            if let Some(counts) = self.counts.get_mut(&token) {
-                counts.total -= 1;
-                counts.output -= 1;
-                if counts.total == 0 {
-                    self.counts.remove(&token);
-                }
+        if let Some(token) = self.tokens.pop()
+            && let Some(counts) = self.counts.get_mut(&token)
+        {
+            counts.total -= 1;
+            counts.output -= 1;
+            if counts.total == 0 {
+                self.counts.remove(&token);
             }
         }
         self.feedback.pop();

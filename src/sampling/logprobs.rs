@@ -3,7 +3,7 @@
 
 use super::candidates::Candidates;
 use super::error::SamplingError;
-use super::row::{check_lengths, LogitRow, MaskedRow};
+use super::row::{LogitRow, MaskedRow, check_lengths};
 use super::selection::Index;
 use crate::vocab::TokenId;
 

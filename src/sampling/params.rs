@@ -11,9 +11,9 @@
 use super::chain::ChainOrder;
 use super::error::SamplingError;
 use super::rules::{
-    AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, PLess, Range, Selection, Smoothing,
-    TailFreeEnd, Ties, Value, Watermark, Xtc, ABOVE_ZERO, ANY, AT_LEAST_ZERO, BELOW_ONE, PENALTY, SHARE,
-    UNIT,
+    ABOVE_ZERO, ANY, AT_LEAST_ZERO, AdaptiveP, BELOW_ONE, Dry, DynamicTemperature, ExponentialDecay,
+    Mirostat, PENALTY, PLess, Range, SHARE, Selection, Smoothing, TailFreeEnd, Ties, UNIT, Value, Watermark,
+    Xtc,
 };
 use crate::vocab::TokenId;
 
@@ -111,7 +111,7 @@ macro_rules! setter {
 }
 
 macro_rules! parameters {
-    ($($(#[doc = $doc:literal])* $name:ident: [$($type:tt)+] = $default:expr, $form:literal, $group:ident, $range:expr;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident: [$($type:tt)+] = $default:expr_2021, $form:literal, $group:ident, $range:expr_2021;)*) => {
         /// Parameters of a [`Sampler`](crate::sampling::Sampler).
         ///
         /// Formulas and edge cases stand with the functions that carry them out

@@ -20,11 +20,7 @@ pub(crate) fn changed(logit: f32, change: impl FnOnce(f32) -> f32) -> f32 {
         return logit;
     }
     let new = change(logit);
-    if new.is_nan() {
-        f32::NEG_INFINITY
-    } else {
-        new.min(f32::MAX)
-    }
+    if new.is_nan() { f32::NEG_INFINITY } else { new.min(f32::MAX) }
 }
 
 impl EditLogits for [f32] {

@@ -18,9 +18,9 @@
 //! works on any candidates, does the cut. So results are exact at every size and for every
 //! distribution; only the time depends on them.
 
-use super::candidates::{rank, Candidates, Centre, Order};
+use super::candidates::{Candidates, Centre, Order, rank};
 use super::error::SamplingError;
-use super::row::{check_logit, MaskedRow};
+use super::row::{MaskedRow, check_logit};
 use super::simd::{self, BLOCK};
 use super::temperature::temperature_of_distribution;
 
@@ -84,10 +84,10 @@ impl Index {
         let (ids, logits) = out.refill();
         let mut scratch = [0.0; BLOCK];
         for (b, &max) in self.maxima.iter().enumerate() {
-            if max >= bound {
-                if let Some(block) = row.block(b, &mut scratch) {
-                    simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
-                }
+            if max >= bound
+                && let Some(block) = row.block(b, &mut scratch)
+            {
+                simd::collect_at_least(block, bound, (b * BLOCK) as u32, ids, logits);
             }
         }
     }

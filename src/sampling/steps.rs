@@ -69,7 +69,7 @@ pub(super) struct StepRow {
 }
 
 macro_rules! steps {
-    ($($(#[$doc:meta])* $step:ident, $name:literal, $llama:literal, $active:expr, $kind:expr;)*) => {
+    ($($(#[$doc:meta])* $step:ident, $name:literal, $llama:literal, $active:expr_2021, $kind:expr_2021;)*) => {
         /// One step of a chain.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]

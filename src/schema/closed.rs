@@ -13,7 +13,7 @@
 //! These keywords name keys: those that evaluate them in the sense of `unevaluatedProperties`,
 //! `required`, the lists of `dependentRequired`, and the values of `enum` and `const`.
 
-use super::document::{Keyword, ARRAY, OBJECT};
+use super::document::{ARRAY, Keyword, OBJECT};
 use super::options::AdditionalProperties;
 use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
 use super::term::{Algebra, Failure, Term, TermId};

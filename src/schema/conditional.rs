@@ -15,7 +15,7 @@
 //! are the values that satisfy the condition and all values. Parts of the second kind overlap, but
 //! they need no complement of a value's term, which could be large if the term is recursive.
 
-use super::emit::{key, Lead};
+use super::emit::{Lead, key};
 use super::shape::{Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};
 use super::term::{Failure, TermId};
 use super::text::TextId;

@@ -9,8 +9,8 @@ use super::number::{NumberSet, Part, Point};
 use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
 use super::term::{Algebra, Failure, TermId};
 use super::text::{Text, TextId};
-use crate::automata::number::Bound;
 use crate::automata::Decimal;
+use crate::automata::number::Bound;
 use hashbrown::HashMap;
 use std::sync::Arc;
 

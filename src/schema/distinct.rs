@@ -126,10 +126,10 @@ impl Eval<'_> {
             for value in values {
                 let mut same = Vec::with_capacity(object.differs.len());
                 for pairs in &object.differs {
-                    if let Some(other) = ObjectShape::value_in(pairs, &key) {
-                        if self.may_agree(other, value)? {
-                            same.push(pairs.clone());
-                        }
+                    if let Some(other) = ObjectShape::value_in(pairs, &key)
+                        && self.may_agree(other, value)?
+                    {
+                        same.push(pairs.clone());
                     }
                 }
                 groups.extend(self.with_key(&object, &key, value, same)?);

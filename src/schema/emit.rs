@@ -156,10 +156,10 @@ impl Eval<'_> {
 
     /// The grammar node of a term.
     pub fn emit(&mut self, id: TermId, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
-        if lead == Lead::Members {
-            if let [object] = self.shape(id)?.objects.as_slice() {
-                return self.emit_members(object, depth);
-            }
+        if lead == Lead::Members
+            && let [object] = self.shape(id)?.objects.as_slice()
+        {
+            return self.emit_members(object, depth);
         }
         let shape = self.values(id)?;
         self.emit_shape(&shape, depth, lead)

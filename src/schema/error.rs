@@ -1,7 +1,7 @@
 //! The errors and warnings for a schema, in words: the fault, its place, and the remedy.
 
 use super::json::JsonError;
-use crate::grammar::{line_column, CompileError, CompileErrorKind, Location};
+use crate::grammar::{CompileError, CompileErrorKind, Location, line_column};
 
 /// An error: the text is not JSON.
 pub(super) fn not_json(text: &str, error: &JsonError) -> CompileError {

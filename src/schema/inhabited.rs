@@ -10,9 +10,9 @@
 //! an assumption about another term is not kept. A "yes" is always final.
 
 use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
-use super::term::{Failure, Goal, Term, TermId, MAX_DEPTH};
+use super::term::{Failure, Goal, MAX_DEPTH, Term, TermId};
 use super::text::TextId;
-use crate::automata::{interrupt, UNBOUNDED};
+use crate::automata::{UNBOUNDED, interrupt};
 
 /// The terms being decided, outermost first, and the index of the outermost one that an answer
 /// assumed to be empty.
@@ -42,11 +42,12 @@ impl Eval<'_> {
         if let Some(known) = self.algebra.known_inhabited(id) {
             return Ok(known);
         }
-        if let Term::Schema(schema, _) = *self.algebra.term(id) {
-            if self.algebra.doc.obviously_inhabited(schema) && self.algebra.spells_all() {
-                self.algebra.set_inhabited(id, true);
-                return Ok(true);
-            }
+        if let Term::Schema(schema, _) = *self.algebra.term(id)
+            && self.algebra.doc.obviously_inhabited(schema)
+            && self.algebra.spells_all()
+        {
+            self.algebra.set_inhabited(id, true);
+            return Ok(true);
         }
         if let Some(at) = self.algebra.deciding.path.iter().position(|&t| t == id) {
             self.algebra.deciding.lean(Some(at));

@@ -72,7 +72,7 @@ pub use options::{
 };
 
 use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::{interrupt, ExprPool, UNBOUNDED};
+use crate::automata::{ExprPool, UNBOUNDED, interrupt};
 use crate::grammar::{Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
 use document::{Document, OBJECT};
 use emit::Lead;

@@ -7,7 +7,7 @@
 //! some texts that the flag makes an error, such as `\-`, a lone `]` and `x{,3}`. Those are read as
 //! annex B says, and [`leniency`] names them.
 
-use crate::automata::regex::{compile, Anchoring, Dialect};
+use crate::automata::regex::{Anchoring, Dialect, compile};
 use crate::automata::{ExprPool, LangId};
 
 /// The texts in which the pattern is found. The error says why the pattern cannot be enforced.

@@ -5,7 +5,7 @@
 //! So a comparison of names shows that two alternatives contradict each other, or that one case is
 //! part of another.
 
-use super::document::{Keyword, Types, ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING};
+use super::document::{ARRAY, BOOLEAN, Keyword, NULL, NUMBER, OBJECT, STRING, Types};
 use super::json::{Kind, Value};
 use super::number::{NumberSet, Point};
 use super::shape::{ArrayShape, ObjectShape, Shape};

@@ -174,7 +174,7 @@ impl References {
                         "which is not among the documents given; nothing is fetched, so pass its text \
                                 with `SchemaOptions::document`"
                             .to_owned(),
-                    )
+                    );
                 }
             },
         };

@@ -8,7 +8,7 @@
 //!
 //! [`intersection`](super::intersection) and [`complement`](super::complement) hold the operations.
 
-use super::document::{Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
+use super::document::{ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING, Types};
 use super::number::{NumberSet, Part};
 use super::term::{Algebra, TermId};
 use super::text::TextId;
@@ -389,11 +389,7 @@ impl Eval<'_> {
 
     pub fn and_text(&mut self, a: TextId, b: TextId) -> TextId {
         let both = self.algebra.texts.and(a, b, &mut self.nodes.languages);
-        if self.algebra.texts.is_never(both, &mut self.nodes.languages) {
-            TextId::NEVER
-        } else {
-            both
-        }
+        if self.algebra.texts.is_never(both, &mut self.nodes.languages) { TextId::NEVER } else { both }
     }
 
     pub fn has_text(&mut self, set: TextId, text: &str) -> bool {

@@ -6,7 +6,7 @@
 //! whether a set is empty.
 
 use super::format::Format;
-use crate::automata::{interrupt, ExprPool, LangId, UNBOUNDED, UNLABELLED};
+use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED, interrupt};
 use hashbrown::HashMap;
 use std::sync::Arc;
 

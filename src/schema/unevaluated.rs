@@ -19,7 +19,7 @@ use super::document::Keyword;
 use super::json::{Kind, Value};
 use super::options::Draft;
 use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
-use super::term::{Failure, ScopeId, Term, TermId, MAX_DEPTH};
+use super::term::{Failure, MAX_DEPTH, ScopeId, Term, TermId};
 use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use std::sync::Arc;

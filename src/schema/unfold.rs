@@ -5,11 +5,11 @@
 //! same place (`allOf`, `$ref`, `if` …) are intersected with it. Schemas of nested values become
 //! terms and are not evaluated here.
 
-use super::document::{Keyword, Types, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
+use super::document::{ARRAY, BOOLEAN, INTEGER, Keyword, NULL, NUMBER, OBJECT, STRING, Types};
 use super::json::{Kind, Value};
 use super::number::{NumberSet, Part};
 use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape, SomeItems};
-use super::term::{Failure, ScopeId, Term, TermId, MAX_WITHIN};
+use super::term::{Failure, MAX_WITHIN, ScopeId, Term, TermId};
 use super::text::{Text, TextId};
 use crate::automata::number::Bound;
 use crate::automata::{Decimal, UNBOUNDED};

@@ -31,10 +31,10 @@ impl Eval<'_> {
             if self.algebra.is_plain(term) || self.algebra.is_single(term) || !seen.insert(term) {
                 continue;
             }
-            if let Term::Schema(schema, scope) = *self.algebra.term(term) {
-                if self.add_simple(schema, scope, &mut open) {
-                    continue;
-                }
+            if let Term::Schema(schema, scope) = *self.algebra.term(term)
+                && self.add_simple(schema, scope, &mut open)
+            {
+                continue;
             }
             if expanded >= MAX_EXPANDED || spent > MAX_TANKS * self.algebra.options.fuel {
                 return Ok(());

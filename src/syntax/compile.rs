@@ -1,6 +1,6 @@
 //! Compilation of a grammar's text by the notation it is written in.
 
-use super::diagnostic::{compile_error, Problem};
+use super::diagnostic::{Problem, compile_error};
 use super::notation::Notation;
 use super::{ebnf, gbnf, lark};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};

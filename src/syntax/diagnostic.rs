@@ -12,7 +12,7 @@
 //! ```
 
 use super::notation::Notation;
-use crate::grammar::{line_column, CompileError, CompileErrorKind, GrammarError, Location};
+use crate::grammar::{CompileError, CompileErrorKind, GrammarError, Location, line_column};
 use std::ops::Range;
 
 /// A fault of a grammar's text.
@@ -58,7 +58,9 @@ pub(super) enum Problem {
         rule: String,
     },
     /// No text belongs to the grammar, since a lexer never finds one terminal after another.
-    #[error("the grammar matches nothing: `{second}` is never found behind `{first}`, which takes its text or forbids it")]
+    #[error(
+        "the grammar matches nothing: `{second}` is never found behind `{first}`, which takes its text or forbids it"
+    )]
     Swallowed {
         /// The terminal that comes first.
         first: String,

@@ -16,9 +16,9 @@
 //!
 //! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
 
-use super::diagnostic::{compile_error, Failure, Problem};
+use super::diagnostic::{Failure, Problem, compile_error};
 use super::notation::Notation;
-use super::rules::{self, normalised, Expr, Rule, COUNT_LIMIT, LAST};
+use super::rules::{self, COUNT_LIMIT, Expr, LAST, Rule, normalised};
 use super::tokens::{Kind, Tokens};
 use crate::automata::UNBOUNDED;
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};

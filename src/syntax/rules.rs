@@ -20,9 +20,9 @@
 //!
 //! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
 
-use super::diagnostic::{similar, Failure, Problem};
+use super::diagnostic::{Failure, Problem, similar};
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{line_column, Grammar, GrammarBuilder, NodeId, RuleId};
+use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId, line_column};
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -636,17 +636,16 @@ impl<'r> Compiler<'r> {
     /// True if a regular part that would stay apart cannot be told from its neighbours in a
     /// sequence.
     fn flows(&mut self, unit: Regular, before: &[Expr], after: &[Expr]) -> Result<bool, Failure> {
-        if let Some(last) = before.last() {
-            if let Built::Regular(last) = self.build_joined(last)? {
-                if self.runs_into(last.language, unit.language) {
-                    return Ok(true);
-                }
-            }
+        if let Some(last) = before.last()
+            && let Built::Regular(last) = self.build_joined(last)?
+            && self.runs_into(last.language, unit.language)
+        {
+            return Ok(true);
         }
-        if let Some(next) = after.first() {
-            if let Built::Regular(next) = self.build_joined(next)? {
-                return Ok(self.runs_into(unit.language, next.language));
-            }
+        if let Some(next) = after.first()
+            && let Built::Regular(next) = self.build_joined(next)?
+        {
+            return Ok(self.runs_into(unit.language, next.language));
         }
         Ok(false)
     }

@@ -11,11 +11,11 @@
 use super::error::TagError;
 use super::format::{Dispatch, Format, Marker, SchemaFormat, Tag, TextFormat, TriggeredTags};
 use super::parse::StructuralTag;
-use crate::automata::regex::Dialect;
 use crate::automata::UNBOUNDED;
+use crate::automata::regex::Dialect;
 use crate::grammar::{Grammar, GrammarBuilder, GrammarError, KeyOrder, NodeId, RuleId, Trigger, UntilSpec};
 use crate::schema::{self, AdditionalProperties, SchemaOptions, Whitespace};
-use crate::syntax::{regex, Notation};
+use crate::syntax::{Notation, regex};
 use std::sync::Arc;
 
 /// Choices that a structural tag leaves open.

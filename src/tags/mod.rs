@@ -32,7 +32,7 @@ mod fields;
 mod format;
 mod parse;
 
-pub use compile::{compile, TagOptions};
+pub use compile::{TagOptions, compile};
 pub use error::TagError;
 pub use format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
-pub use parse::{parse, StructuralTag};
+pub use parse::{StructuralTag, parse};

@@ -5,10 +5,10 @@
 //! `"compat": "xgrammar"` it is ignored, as XGrammar does.
 
 use super::error::TagError;
-use super::fields::{kind, Fields};
+use super::fields::{Fields, kind};
 use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 use crate::automata::UNBOUNDED;
-use crate::syntax::{similar, Notation};
+use crate::syntax::{Notation, similar};
 use serde_json::Value;
 use std::sync::Arc;
 

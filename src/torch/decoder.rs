@@ -15,7 +15,7 @@ use super::blocks::{Linear, Norm, Tree, Visibility};
 use super::cache::{CacheShape, KvCache};
 use super::device::upload;
 use super::error::{Doing, TorchError};
-use super::layer::{norm, Layer, Reach, View};
+use super::layer::{Layer, Reach, View, norm};
 use super::rope::{Rope, Scaling};
 use super::weights::{Loader, Member, Role};
 use crate::decode::TreeInput;

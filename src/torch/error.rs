@@ -92,7 +92,9 @@ pub enum TorchError {
         name: String,
     },
     /// A weight that the computation would leave out.
-    #[error("the weights hold the tensor `{name}`, which this architecture does not use: the model computes something else")]
+    #[error(
+        "the weights hold the tensor `{name}`, which this architecture does not use: the model computes something else"
+    )]
     UnusedTensor {
         /// The tensor's name, in the file's own naming.
         name: String,

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::architecture::{
     Architecture, DecoderConfig, FeedForwardKind, Format, NormKind, Presence, RowOrder,
 };
-use super::blocks::{attention, FeedForward, Linear, Norm, Visibility};
+use super::blocks::{FeedForward, Linear, Norm, Visibility, attention};
 use super::cache::KvCache;
 use super::error::{Doing, TorchError};
 use super::rope::rotate;

@@ -33,7 +33,7 @@ mod text_model;
 mod weights;
 
 pub use cache::KvCache;
-pub use device::{set_threads, DeviceName, Dtype};
+pub use device::{DeviceName, Dtype, set_threads};
 pub use device_rows::LogitsPlace;
 pub use error::TorchError;
 pub use medusa::MedusaHeads;

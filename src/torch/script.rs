@@ -11,7 +11,7 @@ use std::path::Path;
 
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use super::device::{upload, DeviceName};
+use super::device::{DeviceName, upload};
 use super::error::{Doing, TorchError};
 use super::language_model::HostTensor;
 use crate::decode::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
@@ -72,7 +72,7 @@ impl ScriptModel {
                 _ => {
                     return Err(TorchError::ScriptOutput {
                         found: "a tuple without a tensor at its beginning".to_owned(),
-                    })
+                    });
                 }
             },
             _ => return Err(TorchError::ScriptOutput { found: "neither a tensor nor a tuple".to_owned() }),

@@ -19,7 +19,7 @@
 //!
 //! Source: the decoders of the Hugging Face `tokenizers` crate, 0.22.
 
-use super::{byte_level, VocabularyError};
+use super::{VocabularyError, byte_level};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;

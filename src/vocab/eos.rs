@@ -100,7 +100,7 @@ impl Vocabulary {
             value => {
                 return Err(VocabularyError::NoEos {
                     problem: format!("eos_token is {value}, which is no name"),
-                })
+                });
             }
         }
         Ok(())

@@ -11,7 +11,7 @@
 //!
 //! Source: llama.cpp's `llama-vocab.cpp` and `convert_hf_to_gguf.py`.
 
-use super::{byte_level, eos, TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts};
+use super::{TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts, byte_level, eos};
 use crate::gguf::{GgufArray, GgufError, GgufFile, GgufValue};
 
 const MODEL: &str = "tokenizer.ggml.model";
@@ -70,7 +70,7 @@ impl Vocabulary {
                 return Err(VocabularyError::UnsupportedTokenizer {
                     what: format!("the GGUF tokenizer {model:?}"),
                     supported: "gpt2, llama, t5 and bert".to_owned(),
-                })
+                });
             }
         };
         let texts = file.array(TOKENS)?.ok_or_else(|| GgufError::missing(TOKENS))?;

@@ -11,11 +11,11 @@
 
 use std::collections::HashMap;
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
-use super::error::VocabularyError;
 use super::TokenId;
+use super::error::VocabularyError;
 use crate::gguf::{GgufArray, GgufFile};
 
 /// A model's text tokenizer, which turns text into token ids.

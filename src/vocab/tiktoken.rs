@@ -5,9 +5,9 @@
 //!
 //! Source: `tiktoken/load.py` of the tiktoken project.
 
-use super::{eos, TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts};
-use base64::engine::general_purpose::STANDARD;
+use super::{TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts, eos};
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 impl Vocabulary {
     /// The vocabulary of a tiktoken rank file, given as the file's bytes, with these special

@@ -6,7 +6,7 @@
 //! file costs little more memory than its vocabulary.
 
 use super::decoder::{DecoderJson, Text, TokenDecoder};
-use super::{eos, TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts};
+use super::{TokenId, TokenSet, Vocabulary, VocabularyError, VocabularyParts, eos};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 

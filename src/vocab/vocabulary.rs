@@ -7,7 +7,7 @@
 
 use super::extension::Extensions;
 use super::fingerprint::Fingerprint;
-use super::{spelling, TokenId, TokenSet, TokenTrie, VocabularyError};
+use super::{TokenId, TokenSet, TokenTrie, VocabularyError, spelling};
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -7,7 +7,7 @@
 //!
 //! `HEDGEROW_CASES` sets the number of random cases (default 256); the seed is fixed.
 
-use hedgerow::automata::regex::{compile, Anchoring, Dialect};
+use hedgerow::automata::regex::{Anchoring, Dialect, compile};
 use hedgerow::automata::{Escapes, ExprPool, LangId, UNBOUNDED};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -367,7 +367,7 @@ fn assertions_agree_with_the_naive_matcher() {
 
 #[test]
 fn plain_patterns_step_like_a_dense_automaton() {
-    use regex_automata::dfa::{dense, Automaton, StartKind};
+    use regex_automata::dfa::{Automaton, StartKind, dense};
     use regex_automata::{Anchored, Input};
     let bytes = prop::collection::vec(prop_oneof![4 => Just(0u8), 1 => any::<u8>()], 0..10);
     let bytes = prop::collection::vec(bytes, 10);

@@ -13,11 +13,11 @@ use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{self, Notation};
 use hedgerow::vocab::{TokenId, Vocabulary};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 use crate::support::bytes::byte_vocabulary;
-use crate::support::files::{self, number, Case};
+use crate::support::files::{self, Case, number};
 use crate::support::walk::Random;
 
 fn vocabulary() -> Vocabulary {
@@ -326,10 +326,10 @@ fn check(
         let (rest, time) = complete(&mut matcher)
             .map_err(|e| format!("after {:?}: {e}", String::from_utf8_lossy(&begun)))?;
         slowest = slowest.max((time, begun.len()));
-        if let (true, Some(bytes)) = (begun.is_empty(), bytes) {
-            if rest.len() != bytes {
-                return Err(format!("{} bytes, not {bytes}: {}", rest.len(), rest.escape_ascii()));
-            }
+        if let (true, Some(bytes)) = (begun.is_empty(), bytes)
+            && rest.len() != bytes
+        {
+            return Err(format!("{} bytes, not {bytes}: {}", rest.len(), rest.escape_ascii()));
         }
         let whole = String::from_utf8_lossy(&[begun, rest].concat()).into_owned();
         let value: Value = serde_json::from_str(&whole).map_err(|e| format!("{e}: {whole}"))?;
@@ -368,10 +368,31 @@ fn other_grammars() {
     let cases: Vec<(&str, Grammar, usize)> = vec![
         ("pattern", regex::compile("(?=.*x)[a-z]{200}y?", Dialect::Ecma262).unwrap(), 200),
         ("count", rules("root ::= (\"ab\" | [0-9] \"x\"){300} \"end\"", Notation::Gbnf), 603),
-        ("recursion", rules("root ::= \"(\" root root \")\" | \"very long leaf\" | \"[\" leaf \"]\"\nleaf ::= \"<\" root \">\" | \"ab\"", Notation::Gbnf), 4),
+        (
+            "recursion",
+            rules(
+                "root ::= \"(\" root root \")\" | \"very long leaf\" | \"[\" leaf \"]\"\nleaf ::= \"<\" root \">\" | \"ab\"",
+                Notation::Gbnf,
+            ),
+            4,
+        ),
         ("nothing", rules("root ::= \"a\"*", Notation::Gbnf), 0),
-        ("ebnf", rules("list = \"[\", item, { \",\", item }, \"]\";\nitem = \"one\" | list | 'x', 'y';", Notation::Ebnf), 4),
-        ("lark", rules("start: \"begin\" stmt+ \"end\"\nstmt: NAME \"=\" expr \";\"\nexpr: NAME | NUMBER | expr \"+\" expr\nNAME: /[a-z]+/\nNUMBER: /[0-9]+/\n%ignore \" \"", Notation::Lark), usize::MAX),
+        (
+            "ebnf",
+            rules(
+                "list = \"[\", item, { \",\", item }, \"]\";\nitem = \"one\" | list | 'x', 'y';",
+                Notation::Ebnf,
+            ),
+            4,
+        ),
+        (
+            "lark",
+            rules(
+                "start: \"begin\" stmt+ \"end\"\nstmt: NAME \"=\" expr \";\"\nexpr: NAME | NUMBER | expr \"+\" expr\nNAME: /[a-z]+/\nNUMBER: /[0-9]+/\n%ignore \" \"",
+                Notation::Lark,
+            ),
+            usize::MAX,
+        ),
         ("choices", syntax::choice::compile(&["longest one", "long", "x longer"]).unwrap(), 4),
     ];
     for (name, grammar, bytes) in cases {
@@ -479,9 +500,9 @@ fn find_ends(cases: &[Case], places: usize) {
 fn is_imprecise(text: &str, judge: &jsonschema::Validator) -> bool {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return false };
     let mut errors = judge.iter_errors(&value);
-    let is_imprecise = errors.all(|error| {
+
+    errors.all(|error| {
         let multiple = matches!(error.kind(), jsonschema::error::ValidationErrorKind::MultipleOf { .. });
         multiple && error.instance().to_string().bytes().filter(u8::is_ascii_digit).count() > 15
-    });
-    is_imprecise
+    })
 }

@@ -364,7 +364,7 @@ fn states_have_numbers_and_statistics() {
 
 #[test]
 fn batches_check_their_buffers() {
-    use hedgerow::engine::{fill_masks, EngineError};
+    use hedgerow::engine::{EngineError, fill_masks};
     use std::num::NonZeroUsize;
     let (constraint, _) = letters();
     let mut matchers = vec![constraint.matcher(), constraint.matcher()];

@@ -16,8 +16,8 @@ use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{self, Notation};
 use hedgerow::vocab::{TokenId, Vocabulary};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::walk::Random;

@@ -1,8 +1,8 @@
 //! Masks compared with `advance`, token by token, over a vocabulary large enough for every short
 //! cut to a mask: shared sets, differences to simpler states, and whitespace that is passed over.
 
-use crate::support::stepping::{check, check_values, vocabulary, Json};
-use hedgerow::automata::regex::{compile, Anchoring, Dialect};
+use crate::support::stepping::{Json, check, check_values, vocabulary};
+use hedgerow::automata::regex::{Anchoring, Dialect, compile};
 use hedgerow::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, KeyOrder, Node, NodeId, NodePool, ObjectSpec};

@@ -15,8 +15,8 @@ use hedgerow::engine::{Constraint, EngineError, Limits, Matcher, TokenFsm};
 use hedgerow::gguf::{GgufFile, GgufValue};
 use hedgerow::grammar::{Grammar, Location};
 use hedgerow::schema::{self, SchemaOptions};
-use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::Notation;
+use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::sync::OnceLock;
 

@@ -245,7 +245,10 @@ fn errors_say_what_is_wrong_and_where() {
     big_endian[4..8].reverse();
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (b"GGML....".to_vec(), "not a GGUF file: it begins with [47, 47, 4d, 4c] where \"GGUF\" is expected"),
-        (Writer::default().build(1), "GGUF version 1 is not supported, only 2 and 3 are; convert the model anew"),
+        (
+            Writer::default().build(1),
+            "GGUF version 1 is not supported, only 2 and 3 are; convert the model anew",
+        ),
         (big_endian, "the GGUF file is big-endian, which is not supported"),
         (
             lying,
@@ -258,7 +261,9 @@ fn errors_say_what_is_wrong_and_where() {
         (Writer::default().pair("k", 13, [0]).build(3), "the metadata's \"k\" at byte 33 has type 13"),
         (Writer::default().pair("k", 9, deep).build(3), "nests arrays deeper than 4 levels"),
         (
-            Writer::default().pair("k", 9, [&10u32.to_le_bytes()[..], &(1u64 << 61).to_le_bytes()].concat()).build(3),
+            Writer::default()
+                .pair("k", 9, [&10u32.to_le_bytes()[..], &(1u64 << 61).to_le_bytes()].concat())
+                .build(3),
             "the metadata's \"k\" at byte 49 takes 18446744073709551616 bytes, but the file ends after 0 more",
         ),
         (
@@ -266,12 +271,21 @@ fn errors_say_what_is_wrong_and_where() {
             "general.alignment is 24, which the alignment rules forbid: it must be a power of two",
         ),
         (tensor(&[1; 5], 0, 0), "tensor \"t\" at byte 33 has 5 dimensions, but at most 4 are supported"),
-        (tensor(&[33], 8, 0), "tensor \"t\" has shape [33], which type Q8_0 cannot hold: rows are not whole blocks"),
+        (
+            tensor(&[33], 8, 0),
+            "tensor \"t\" has shape [33], which type Q8_0 cannot hold: rows are not whole blocks",
+        ),
         (tensor(&[1 << 40, 1 << 40], 0, 0), "its size does not fit 64 bits"),
         (tensor(&[1 << 61, 2], 0, 0), "its size does not fit 64 bits"),
-        (tensor(&[1], 0, 8), "the offset of tensor \"t\" is 8, which the alignment rules forbid: it must be a multiple of 32"),
+        (
+            tensor(&[1], 0, 8),
+            "the offset of tensor \"t\" is 8, which the alignment rules forbid: it must be a multiple of 32",
+        ),
         (tensor(&[1], 0, u64::MAX - 31), "tensor \"t\" at byte 18446744073709551615 takes 4 bytes"),
-        (tensor(&[1 << 40], 0, 0), "tensor \"t\" at byte 64 takes 4398046511104 bytes, but the file ends after 0 more"),
+        (
+            tensor(&[1 << 40], 0, 0),
+            "tensor \"t\" at byte 64 takes 4398046511104 bytes, but the file ends after 0 more",
+        ),
         (
             Writer::default().tensor("t", &[1], 0, &[0; 4]).tensor_entry("t", &[0], 0, 0).build(3),
             "tensor \"t\" at byte 57 was given before",

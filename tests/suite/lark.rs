@@ -311,7 +311,9 @@ fn random_grammars() -> String {
             .collect();
         cases += &case(&text, "start", &grammar, &written, &probes);
     }
-    eprintln!("{read} grammars, {empty} without a text, {unread} not read, {limited} over limits, {texts} texts; {complaints:?}");
+    eprintln!(
+        "{read} grammars, {empty} without a text, {unread} not read, {limited} over limits, {texts} texts; {complaints:?}"
+    );
     assert!(ends.is_empty(), "{} walks do not end: {:?}", ends.len(), &ends[..ends.len().min(5)]);
     cases
 }

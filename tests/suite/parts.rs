@@ -2,9 +2,9 @@
 
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, NodeId};
-use hedgerow::schema::{compile_into, SchemaOptions, Whitespace};
-use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::schema::{SchemaOptions, Whitespace, compile_into};
 use hedgerow::syntax::Notation;
+use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// A part of the table: its notation and text.

@@ -5,7 +5,7 @@
 //! No time is asserted: another order of growth shows as a test that does not end.
 
 use crate::support::bytes::byte_vocabulary;
-use crate::support::walk::{walk, Random};
+use crate::support::walk::{Random, walk};
 use hedgerow::engine::Constraint;
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};

@@ -305,7 +305,7 @@ fn edits_may_follow_filters_in_a_custom_order() {
     let kept = |order| {
         let mut distribution = sampler(params.clone().order(order)).distribution(&row, None).unwrap();
         distribution.sort_by(|a, b| b.1.total_cmp(&a.1));
-        distribution.into_iter().map(|x| x.0 .0).collect::<Vec<_>>()
+        distribution.into_iter().map(|x| x.0.0).collect::<Vec<_>>()
     };
     assert_eq!(kept(ChainOrder::Hf), [0, 1]);
     // With top-k first, token 0 is dropped before its bias, and token 2 stays in spite of its own.

@@ -137,7 +137,7 @@ fn golden_vectors_are_met() {
             HISTORY.iter().for_each(|&id| sampler.accept(TokenId(id)));
         }
         let distribution: BTreeMap<u32, f32> =
-            sampler.distribution(&row(kind, n), None).unwrap().into_iter().map(|x| (x.0 .0, x.1)).collect();
+            sampler.distribution(&row(kind, n), None).unwrap().into_iter().map(|x| (x.0.0, x.1)).collect();
         let edge: Vec<u32> =
             v["edge"].as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u32).collect();
         let kept: Vec<u32> = distribution.keys().copied().filter(|id| !edge.contains(id)).collect();

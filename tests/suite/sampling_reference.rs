@@ -437,7 +437,7 @@ fn rows() -> u64 {
 }
 
 fn compare(context: &str, expected: &Distribution, found: &[(TokenId, f32)]) {
-    let found: BTreeMap<u32, f32> = found.iter().map(|x| (x.0 .0, x.1)).collect();
+    let found: BTreeMap<u32, f32> = found.iter().map(|x| (x.0.0, x.1)).collect();
     let kept: BTreeMap<u32, f64> =
         expected.tokens.iter().map(|t| t.0).zip(expected.p()).filter(|x| x.1 > 1e-37).collect();
     for (id, p) in &found {

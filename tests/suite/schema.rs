@@ -13,8 +13,8 @@ use crate::support::walk::Random;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
-    compile, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers,
-    SchemaOptions, Strictness, UniqueKeys, UnknownFormat, Whitespace,
+    AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace, compile,
 };
 
 fn check(schema: &str, valid: &[&str], invalid: &[&str]) {

@@ -6,9 +6,9 @@ use crate::support::walk;
 use crate::support::walk::Random;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{CompileError, CompileErrorKind, KeyOrder};
-use hedgerow::schema::{compile, EscapePolicy, SchemaOptions};
+use hedgerow::schema::{EscapePolicy, SchemaOptions, compile};
 use hedgerow::vocab::Vocabulary;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 fn vocabulary() -> Vocabulary {
     byte_vocabulary(&["\",\"", "\":\"", "\":{\"", "[1,", "true", "}]", "\"}", "{\"", ",\""])

@@ -12,8 +12,8 @@ use crate::support::walk::Random;
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{CompileErrorKind, KeyOrder};
 use hedgerow::schema::{
-    compile, compile_with_warnings, AdditionalProperties, Draft, EscapePolicy, Numbers, SchemaOptions,
-    SchemaWarning, Strictness, Whitespace,
+    AdditionalProperties, Draft, EscapePolicy, Numbers, SchemaOptions, SchemaWarning, Strictness, Whitespace,
+    compile, compile_with_warnings,
 };
 use hedgerow::vocab::Vocabulary;
 use std::io::Read;
@@ -383,8 +383,14 @@ fn warnings_name_what_has_no_effect() {
     let lenient = SchemaOptions::default().strictness(Strictness::Lenient);
     let table: &[(&str, &[&str])] = &[
         (r#"{"type":"integer","minimum":1}"#, &[]),
-        (r#"{"properties":{"a":{"typ":"integer"}}}"#, &["#/properties/a: `typ` is not a JSON Schema keyword and has no effect"]),
-        (r#"{"format":"int32"}"#, &["#: `format` names `int32`, a format that is not known, and has no effect"]),
+        (
+            r#"{"properties":{"a":{"typ":"integer"}}}"#,
+            &["#/properties/a: `typ` is not a JSON Schema keyword and has no effect"],
+        ),
+        (
+            r#"{"format":"int32"}"#,
+            &["#: `format` names `int32`, a format that is not known, and has no effect"],
+        ),
         (
             r#"{"$schema":"http://json-schema.org/draft-07/schema#","prefixItems":[true],"$defs":{"a":true},"id":"x"}"#,
             &[
@@ -406,13 +412,21 @@ fn warnings_name_what_has_no_effect() {
         ),
         (
             r#"{"$schema":"http://json-schema.org/draft-03/schema#"}"#,
-            &["#: `$schema` names no dialect that is known; the schema is read as 2020-12 with older spellings"],
+            &[
+                "#: `$schema` names no dialect that is known; the schema is read as 2020-12 with older spellings",
+            ],
         ),
         (r#"{"then":false}"#, &["#: `then` has no effect without `if`"]),
         (r#"{"minContains":2}"#, &["#: `minContains` has no effect without `contains`"]),
-        (r#"{"additionalItems":false}"#, &["#: `additionalItems` has no effect without a list under `items`"]),
+        (
+            r#"{"additionalItems":false}"#,
+            &["#: `additionalItems` has no effect without a list under `items`"],
+        ),
         (r#"{"exclusiveMaximum":true}"#, &["#: `exclusiveMaximum` has no effect without `maximum`"]),
-        (r##"{"nullable":true,"allOf":[{"type":"string"}]}"##, &["#: `nullable` has no effect without `type`"]),
+        (
+            r##"{"nullable":true,"allOf":[{"type":"string"}]}"##,
+            &["#: `nullable` has no effect without `type`"],
+        ),
         (
             r#"{"type":"string","nullable":true,"enum":["a"]}"#,
             &["#: `nullable` has no effect where `enum` does not hold null"],
@@ -420,11 +434,15 @@ fn warnings_name_what_has_no_effect() {
         (r#"{"type":"string","nullable":true,"enum":["a",null]}"#, &[]),
         (
             r#"{"properties":{"a":{"pattern":"^\\d{3}\\-\\d$"}}}"#,
-            &["#/properties/a: `pattern` holds the pattern `^\\d{3}\\-\\d$`, which the `u` flag forbids: `\\-`, which is read as `-`"],
+            &[
+                "#/properties/a: `pattern` holds the pattern `^\\d{3}\\-\\d$`, which the `u` flag forbids: `\\-`, which is read as `-`",
+            ],
         ),
         (
             r#"{"patternProperties":{"a":true,"x{,3}":true}}"#,
-            &["#: `patternProperties` holds the pattern `x{,3}`, which the `u` flag forbids: `{,3}`, which is read as these characters; write `{0,3}` for a count"],
+            &[
+                "#: `patternProperties` holds the pattern `x{,3}`, which the `u` flag forbids: `{,3}`, which is read as these characters; write `{0,3}` for a count",
+            ],
         ),
         (
             r#"{"pattern":"(a)\\1"}"#,

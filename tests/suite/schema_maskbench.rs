@@ -17,13 +17,13 @@
 
 use hedgerow::engine::{Constraint, Limits, Matcher};
 use hedgerow::grammar::KeyOrder;
-use hedgerow::schema::{compile, SchemaOptions};
+use hedgerow::schema::{SchemaOptions, compile};
 use hedgerow::vocab::Vocabulary;
 use std::collections::BTreeMap;
 
 use crate::support::bytes::byte_vocabulary;
-use crate::support::files::{self, number, Case};
-use crate::support::walk::{walk, Random};
+use crate::support::files::{self, Case, number};
+use crate::support::walk::{Random, walk};
 
 fn accepts(constraint: &Constraint, text: &str) -> Result<bool, String> {
     let mut matcher = constraint.matcher();
@@ -48,10 +48,10 @@ fn judge(cases: impl Iterator<Item = Case>) -> Score {
     let mut score = Score::default();
     for Case { id, schema, instances } in cases {
         let schema = schema.as_str();
-        if let Ok(only) = std::env::var("HEDGEROW_CASE") {
-            if !id.contains(&only) {
-                continue;
-            }
+        if let Ok(only) = std::env::var("HEDGEROW_CASE")
+            && !id.contains(&only)
+        {
+            continue;
         }
         score.schemas += 1;
         let start = std::time::Instant::now();

@@ -9,7 +9,7 @@
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
-    compile, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions, Whitespace,
+    ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions, Whitespace, compile,
 };
 use hedgerow::vocab::Vocabulary;
 
@@ -177,7 +177,7 @@ fn judge(
 }
 
 /// The group and the name of every test in a file.
-fn names(path: &Path) -> impl Iterator<Item = (String, String)> {
+fn names(path: &Path) -> impl Iterator<Item = (String, String)> + use<> {
     let groups: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let text = |value: &Value| value["description"].as_str().unwrap().to_owned();
     groups.into_iter().flat_map(move |group| {

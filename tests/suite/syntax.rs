@@ -9,7 +9,7 @@ use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::{CompileErrorKind, Grammar, Location};
 use hedgerow::schema::{self, SchemaOptions, Whitespace};
 use hedgerow::syntax::regex::{self, Dialect};
-use hedgerow::syntax::{choice, gbnf, Notation};
+use hedgerow::syntax::{Notation, choice, gbnf};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 
 use std::cmp::Reverse;
@@ -365,20 +365,49 @@ fn ebnf_errors() {
 fn ready_made_grammars() {
     let game = "1. e4 e5 2. Nf3 Nc6 3. O-O-O Bxb7+ 4. a8=Q# axb1=N 1-0";
     let table: &[(&str, &[&str], &[&str])] = &[
-        ("arithmetic.gbnf", &["1", "2 * (x + 1.5) - y", "-a^2^b1/3-4", "(((1)))"], &["", "1 +", "2x", "()", "1  + 1"]),
+        (
+            "arithmetic.gbnf",
+            &["1", "2 * (x + 1.5) - y", "-a^2^b1/3-4", "(((1)))"],
+            &["", "1 +", "2x", "()", "1  + 1"],
+        ),
         (
             "calculator.lark",
             &["x = 2 * (y + 1.5); print x;", "print printed;print 1 + 1;", "p=--1^2^3 # one\n;"],
             &["", "x = 1", "print;", "x y = 1;", "print = 1;", "print1+1;", "x = 1.2.3;"],
         ),
-        ("chess.gbnf", &[game, "1. d4 *", "1. Nbd2 Rae1 1/2-1/2"], &["1. e4", "1. i4 *", "1.e4 e5 *", "e4 *"]),
-        ("csv.gbnf", &["a,b\n1,2\n", "a,\n\"x,\"\"y\"\"\n\",z\n,\n"], &["a,b\n", "a\nb\n", "a,b\n1,\"2\n", "a,b\n1,2"]),
+        (
+            "chess.gbnf",
+            &[game, "1. d4 *", "1. Nbd2 Rae1 1/2-1/2"],
+            &["1. e4", "1. i4 *", "1.e4 e5 *", "e4 *"],
+        ),
+        (
+            "csv.gbnf",
+            &["a,b\n1,2\n", "a,\n\"x,\"\"y\"\"\n\",z\n,\n"],
+            &["a,b\n", "a\nb\n", "a,b\n1,\"2\n", "a,b\n1,2"],
+        ),
         (
             "date-time.gbnf",
-            &["2025-02-28T23:59:59.5+01:00", "2024-02-29T00:00:00Z", "2000-02-29T00:00:00Z", "1999-12-31T10:20:30-12:30"],
-            &["2025-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2025-04-31T00:00:00Z", "2025-13-01T00:00:00Z", "2025-01-00T00:00:00Z", "2025-01-01T24:00:00Z", "2025-01-01"],
+            &[
+                "2025-02-28T23:59:59.5+01:00",
+                "2024-02-29T00:00:00Z",
+                "2000-02-29T00:00:00Z",
+                "1999-12-31T10:20:30-12:30",
+            ],
+            &[
+                "2025-02-29T00:00:00Z",
+                "1900-02-29T00:00:00Z",
+                "2025-04-31T00:00:00Z",
+                "2025-13-01T00:00:00Z",
+                "2025-01-00T00:00:00Z",
+                "2025-01-01T24:00:00Z",
+                "2025-01-01",
+            ],
         ),
-        ("email.gbnf", &["a@b.c", "ada.lovelace+notes@mail.example.org", "x@a-b.cc"], &["a@b", ".a@b.c", "a..b@c.d", "a@-b.c", "a@b-.c", "a b@c.d"]),
+        (
+            "email.gbnf",
+            &["a@b.c", "ada.lovelace+notes@mail.example.org", "x@a-b.cc"],
+            &["a@b", ".a@b.c", "a..b@c.d", "a@-b.c", "a@b-.c", "a b@c.d"],
+        ),
         (
             "json.gbnf",
             &["{}", " [1, -2.5e+3, \"a\\n\\u00e9é\", {\"k\" : null}] ", "true", "0", "\"\""],
@@ -392,7 +421,13 @@ fn ready_made_grammars() {
                 "SELECT DISTINCT a.x AS y, COUNT(*) FROM a LEFT JOIN b ON a.i = b.i WHERE a.x >= 3 AND (b.y IS NOT NULL OR NOT b.z LIKE 'it''s%') GROUP BY a.x HAVING SUM(b.n) > 1.5 ORDER BY y DESC, a.x LIMIT 10;",
                 "SELECT a FROM t WHERE b IN (1, 2, x) AND c BETWEEN 1 AND 2;",
             ],
-            &["SELECT * FROM t", "DROP TABLE t;", "SELECT FROM t;", "SELECT a FROM t WHERE;", "SELECT a FROM t; DROP TABLE t;"],
+            &[
+                "SELECT * FROM t",
+                "DROP TABLE t;",
+                "SELECT FROM t;",
+                "SELECT a FROM t WHERE;",
+                "SELECT a FROM t; DROP TABLE t;",
+            ],
         ),
         (
             "settings.ebnf",

@@ -14,12 +14,12 @@ use crate::support::reference::generate::Source;
 use crate::support::walk::Random;
 use crate::support::whole_masks;
 use crate::support::whole_masks::texts::Style;
-use crate::support::whole_masks::{schemas, texts, Compared, Tokens};
+use crate::support::whole_masks::{Compared, Tokens, schemas, texts};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::Grammar;
 use hedgerow::schema;
-use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::Notation;
+use hedgerow::syntax::regex::{self, Dialect};
 use std::collections::BTreeMap;
 use std::time::Instant;
 

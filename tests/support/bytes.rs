@@ -1,8 +1,8 @@
 //! The vocabulary of all bytes, and functions that test texts with it.
 
-use hedgerow::schema::{compile, SchemaOptions};
-use hedgerow::vocab::{TokenId, Vocabulary};
 use hedgerow::Constraint;
+use hedgerow::schema::{SchemaOptions, compile};
+use hedgerow::vocab::{TokenId, Vocabulary};
 
 /// A vocabulary of all 256 bytes, then `longer` tokens, then the end of sequence `</s>`.
 pub fn byte_vocabulary(longer: &[&str]) -> Vocabulary {

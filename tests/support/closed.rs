@@ -5,7 +5,7 @@
 //! asks the `jsonschema` crate which branches hold. It knows draft 2020-12 without dynamic
 //! references.
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
 

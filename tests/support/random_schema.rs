@@ -2,7 +2,7 @@
 //! of keywords comes up.
 
 use super::walk::Random;
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 const KEYS: [&str; 4] = ["a", "b", "ab", "x"];
 const TEXTS: [&str; 6] = ["", "a", "b", "ab", "x\n", "é"];

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hedgerow::decode::LanguageModel;
 use hedgerow::torch::{LoadOptions, Model, TorchError};
 use hedgerow::vocab::TokenId;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 const WIDTH: u64 = 64;
 const VOCAB: u64 = 40;
@@ -226,7 +226,10 @@ fn each_broken_gguf_file_names_its_fault() {
     let base = Gguf::new;
     let text = |text: &str| Meta::Text(text.to_owned());
     let cases: Vec<(Gguf, &str)> = vec![
-        (base().without("general.architecture"), "the model's configuration: `general.architecture` is missing"),
+        (
+            base().without("general.architecture"),
+            "the model's configuration: `general.architecture` is missing",
+        ),
         (
             base().set("general.architecture", text("mamba")),
             "the model's architecture is `mamba`, which is not supported; supported: llama, qwen2, qwen3, gemma3, \
@@ -301,7 +304,10 @@ fn each_broken_gguf_file_names_its_fault() {
             "tensor `blk.0.attn_q.weight` is stored as type 9999, which is not supported; supported: F32, F16, \
              BF16, Q8_0, Q4_0, Q4_1, Q4_K, Q5_K, Q6_K",
         ),
-        (base().without("tokenizer.ggml.merges"), "the model's tokenizer: `tokenizer.ggml.merges` is missing"),
+        (
+            base().without("tokenizer.ggml.merges"),
+            "the model's tokenizer: `tokenizer.ggml.merges` is missing",
+        ),
         (
             base().set("tokenizer.ggml.merges", Meta::Texts(vec!["ab".to_owned()])),
             "the model's tokenizer: `ab` is not a merge of two tokens",
@@ -447,13 +453,19 @@ fn each_broken_folder_names_its_fault() {
         (config("rope_scaling", json!({"rope_type": "dynamic"})), "`rope_scaling.rope_type` is `dynamic`"),
         (config("rope_scaling", json!({"type": "linear"})), "`rope_scaling.factor` is missing"),
         (config("partial_rotary_factor", json!(0.5)), "4 rotary dimensions; only equal sizes are supported"),
-        (config("num_local_experts", json!(8)), "`num_local_experts` is 8, and may change what the model computes"),
+        (
+            config("num_local_experts", json!(8)),
+            "`num_local_experts` is 8, and may change what the model computes",
+        ),
         (
             config("quantization_config", json!({"quant_method": "awq"})),
             "`quantization_config` is {\"quant_method\":\"awq\"}, and may change",
         ),
         (config("layer_types", json!(["linear_attention"])), "`layer_types` holds \"linear_attention\""),
-        (config("tie_word_embeddings", json!(false)), "`tie_word_embeddings` is false, but the weights have no"),
+        (
+            config("tie_word_embeddings", json!(false)),
+            "`tie_word_embeddings` is false, but the weights have no",
+        ),
         (
             weights(safetensors(&more, "F32", 4)),
             "tensor `model.layers.0.mlp.experts.0.up_proj.weight`, which this architecture does not use",
@@ -461,8 +473,14 @@ fn each_broken_folder_names_its_fault() {
         (("tokenizer.json", b"{}".to_vec()), "the model's tokenizer: "),
         (weights(Vec::new()), "model.safetensors"),
         (weights(vec![255; 64]), "not a usable safetensors file: "),
-        (weights(safetensors(&folder_tensors(), "F32", 4)[..999].to_vec()), "not a usable safetensors file: "),
-        (weights(safetensors(&folder_tensors()[..10], "F32", 4)), "lacks the tensor `model.layers.0.mlp.down_proj"),
+        (
+            weights(safetensors(&folder_tensors(), "F32", 4)[..999].to_vec()),
+            "not a usable safetensors file: ",
+        ),
+        (
+            weights(safetensors(&folder_tensors()[..10], "F32", 4)),
+            "lacks the tensor `model.layers.0.mlp.down_proj",
+        ),
         (
             weights(safetensors(&reshaped, "F32", 4)),
             "`model.layers.0.self_attn.q_proj.weight` has shape [8, 16], and the model's configuration calls for \
@@ -566,7 +584,9 @@ fn paths_that_are_no_models_are_refused() {
     let scratch = Scratch::new("no-model");
     let load = |path: &Path| Model::load(path, LoadOptions::default()).unwrap_err().to_string();
     assert!(load(&scratch.0.join("absent.gguf")).starts_with("cannot read "));
-    assert!(load(&scratch.0).ends_with("it holds no config.json; give a .gguf file or a Hugging Face folder"));
+    assert!(
+        load(&scratch.0).ends_with("it holds no config.json; give a .gguf file or a Hugging Face folder")
+    );
     let text = scratch.0.join("notes.txt");
     std::fs::write(&text, "hello").unwrap();
     assert!(load(&text).contains("not a usable GGUF file: not a GGUF file"));

@@ -9,14 +9,14 @@ use std::ops::ControlFlow;
 use super::small::*;
 
 use hedgerow::decode::{
-    generate, Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, ForwardInput, LanguageModel,
-    LogitRows, ModelError, Request, Strategy,
+    Batch, BeamSearch, ContrastiveSearch, Draft, DraftChoice, ForwardInput, LanguageModel, LogitRows,
+    ModelError, Request, Strategy, generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::torch::{DeviceName, Dtype, KvCache, LoadOptions, Model, ScriptModel};
 use hedgerow::vocab::{TokenId, Vocabulary};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// The largest difference allowed between two runtimes that compute the same in `f32`.
 const TINY_TOLERANCE: f64 = 1e-4;

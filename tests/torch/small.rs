@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hedgerow::vocab::TokenId;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// The small model of this name in the reference data.
 pub fn tiny<'a>(reference: &'a Value, name: &str) -> &'a Value {

@@ -11,13 +11,13 @@
 //! --release --features torch,cli --test torch soundness`.
 
 use hedgerow::engine::{Constraint, Matcher};
-use hedgerow::schema::{compile, SchemaOptions};
+use hedgerow::schema::{SchemaOptions, compile};
 use hedgerow::torch::{LoadOptions, Model};
 use hedgerow::vocab::TokenId;
 use serde_json::Value;
 
 use crate::support::files::{self, Case};
-use crate::support::walk::{walk, Random};
+use crate::support::walk::{Random, walk};
 
 /// Keywords of the basic group that constrain, and keywords that only describe.
 const KEYWORDS: &[&str] = &[

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use hedgerow::decode::{
-    generate, Batch, BeamSearch, Completion, ContrastiveDecoding, ContrastiveSearch, Dola, Draft,
-    DraftChoice, EarlyStopping, ForwardInput, Guided, LanguageModel, LogitRows, Request, Strategy, TreeInput,
-    TreeOutput,
+    Batch, BeamSearch, Completion, ContrastiveDecoding, ContrastiveSearch, Dola, Draft, DraftChoice,
+    EarlyStopping, ForwardInput, Guided, LanguageModel, LogitRows, Request, Strategy, TreeInput, TreeOutput,
+    generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::GrammarBuilder;

@@ -3,9 +3,9 @@
 //! The instances are tokenised here, canonically, by the tokenizer of the vocabulary. No engine's
 //! process therefore needs a tokenizer for them, and all engines see the same tokens.
 
-use crate::random::Random;
 use crate::Selection;
-use anyhow::{anyhow, bail, Context, Result};
+use crate::random::Random;
+use anyhow::{Context, Result, anyhow, bail};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use std::fs::File;

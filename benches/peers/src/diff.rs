@@ -10,18 +10,18 @@
 //! llguidance runs without a tokenizer here: with one, its mask holds a single token wherever the
 //! text is forced.
 
+use crate::Selection;
 use crate::cases;
-use crate::engine::{self, accepts, allows, Engine, Hedgerow, LlGuidance, Session};
+use crate::engine::{self, Engine, Hedgerow, LlGuidance, Session, accepts, allows};
 use crate::options::Options;
 use crate::random::Random;
 use crate::statistics::Table;
-use crate::Selection;
 use anyhow::{Context, Result};
 use hedgerow::engine::Constraint;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use indicatif::ProgressBar;
 use jsonschema::Validator;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::BufWriter;
@@ -335,11 +335,7 @@ impl<'a> Trial<'a> {
                 break;
             }
         }
-        if is_dead {
-            Ending::None(longest)
-        } else {
-            Ending::TooLong(longest)
-        }
+        if is_dead { Ending::None(longest) } else { Ending::TooLong(longest) }
     }
 
     /// `Ok` if the judge finds `text` valid; otherwise the fault of the text.

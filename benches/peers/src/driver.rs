@@ -1,11 +1,11 @@
 //! The driver of the engines' processes. It runs a few cases with one engine, then the same cases
 //! with the next, and so on, so that other load on the machine affects all engines alike.
 
+use crate::Selection;
 use crate::engine::{self, XGRAMMAR, XGRAMMAR_WORKER};
 use crate::maskbench::Plan;
 use crate::worker::{Outcome, Report};
-use crate::Selection;
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use hedgerow::vocab::Vocabulary;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{BufRead, BufReader, Write};
@@ -200,10 +200,10 @@ pub fn drive(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Processes;
     use crate::cases::{Case, Prepared, Test};
     use crate::engine::tests::TOKENIZER;
     use crate::worker::Wrong;
-    use crate::Processes;
     use std::path::PathBuf;
 
     /// Runs XGrammar's process on `true` and `false` under a few schemas.

@@ -14,16 +14,16 @@
 
 use crate::clock::Stopwatch;
 use crate::diff::differences;
-use crate::engine::{self, allows, Session};
+use crate::engine::{self, Session, allows};
 use crate::options::Options;
 use crate::random::Random;
-use crate::statistics::{rounded, shown, Summary, Table};
+use crate::statistics::{Summary, Table, rounded, shown};
 use crate::walks::Walker;
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use hedgerow::engine::Constraint;
 use hedgerow::syntax::lark;
 use hedgerow::vocab::{TokenId, Vocabulary};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};

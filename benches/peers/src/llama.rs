@@ -12,7 +12,7 @@
 
 #![allow(unsafe_code)]
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result, ensure};
 use libloading::Library;
 use std::ffi::c_void;
 use std::path::Path;

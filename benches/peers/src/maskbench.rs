@@ -3,16 +3,16 @@
 
 use crate::cases::{self, Case, Prepared};
 use crate::clock::Stopwatch;
-use crate::driver::{drive, Run};
-use crate::engine::{self, accepts, Hedgerow, XGRAMMAR};
+use crate::driver::{Run, drive};
+use crate::engine::{self, Hedgerow, XGRAMMAR, accepts};
 use crate::slowest;
-use crate::statistics::{rounded, shown, Summary, Table, PERCENTILES};
+use crate::statistics::{PERCENTILES, Summary, Table, rounded, shown};
 use crate::worker::{Followed, Outcome, Wrong};
 use crate::{Processes, Selection};
 use anyhow::{Context, Result};
 use hedgerow::grammar::KeyOrder;
 use hedgerow::vocab::{TokenId, Vocabulary};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -432,11 +432,7 @@ fn general(error: &str) -> String {
     let words = out.split(' ').map(|word| {
         let is_varying =
             word.starts_with('#') || word.starts_with('/') || word.chars().any(|c| c.is_ascii_digit());
-        if is_varying {
-            "…"
-        } else {
-            word
-        }
+        if is_varying { "…" } else { word }
     });
     words.collect::<Vec<_>>().join(" ")
 }

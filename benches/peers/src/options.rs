@@ -1,6 +1,6 @@
 //! The options of a run, as written on the command line: `key=value,key=value`.
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     EscapePolicy, FormatPolicy, Numbers, SchemaOptions, UniqueKeys, UnknownFormat, Whitespace,

@@ -14,11 +14,11 @@ mod rows;
 
 use crate::clock::Stopwatch;
 use crate::llama::{Chain, Link, Llama};
-use crate::statistics::{rounded, shown, Table};
+use crate::statistics::{Table, rounded, shown};
 use anyhow::{Context, Result};
 use hedgerow::sampling::{ChainOrder, Mirostat, MirostatVersion, Sampler, SamplingParams};
-use rows::{mask, row, scan, KINDS};
-use serde_json::{json, Value};
+use rows::{KINDS, mask, row, scan};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs::File;
 use std::hint::black_box;

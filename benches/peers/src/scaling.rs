@@ -6,13 +6,13 @@
 //! shows a cost of the schema's size.
 
 use crate::clock::Stopwatch;
-use crate::engine::{self, allows, Hedgerow, LlGuidance, Session};
+use crate::engine::{self, Hedgerow, LlGuidance, Session, allows};
 use crate::options::Options;
-use crate::statistics::{rounded, shown, Summary, Table};
-use anyhow::{bail, Context, Result};
-use hedgerow::engine::{fill_masks, Matcher};
+use crate::statistics::{Summary, Table, rounded, shown};
+use anyhow::{Context, Result, bail};
+use hedgerow::engine::{Matcher, fill_masks};
 use hedgerow::vocab::{TokenId, Vocabulary};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::BufWriter;
 use std::num::NonZeroUsize;

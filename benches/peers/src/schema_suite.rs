@@ -10,18 +10,18 @@
 //! tests treat `format` and `contentEncoding` as annotations, the optional ones enforce formats.
 //! hedgerow gets the matching option; llguidance has none.
 
-use crate::engine::{allows, Engine, Hedgerow, LlGuidance};
+use crate::engine::{Engine, Hedgerow, LlGuidance, allows};
 use crate::options::Options;
 use crate::statistics::Table;
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use hedgerow::schema::{ContentEncoding, Draft, FormatPolicy};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use serde::Deserialize;
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// The drafts, each with its `$schema`.

@@ -1,8 +1,8 @@
 //! The slowest operations of an engine: compilations, first masks, masks and advances, with the
 //! engine's counters.
 
-use crate::maskbench::{measure, Plan, Results};
-use crate::statistics::{shown, Table};
+use crate::maskbench::{Plan, Results, measure};
+use crate::statistics::{Table, shown};
 use crate::worker::Followed;
 use crate::{Processes, Selection};
 use anyhow::Result;

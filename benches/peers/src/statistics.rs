@@ -1,6 +1,6 @@
 //! Averages and percentiles, and tables of them.
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The percentiles that MaskBench prints, with their names in the JSON output.
 pub const PERCENTILES: [(&str, f64); 8] = [

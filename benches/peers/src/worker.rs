@@ -13,15 +13,15 @@
 
 use crate::cases::{Case, Reader, Test};
 use crate::clock::Stopwatch;
-use crate::engine::{self, allows, Engine, Session};
+use crate::engine::{self, Engine, Session, allows};
 use crate::options::Options;
-use anyhow::{bail, Result};
+use anyhow::{Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The arguments of a worker.

@@ -17,7 +17,7 @@ use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The buffer protocol's description of memory, as CPython lays it out.
 #[repr(C)]
@@ -35,7 +35,7 @@ struct BufferView {
     internal: *mut c_void,
 }
 
-extern "C" {
+unsafe extern "C" {
     fn PyObject_GetBuffer(object: *mut ffi::PyObject, view: *mut BufferView, flags: c_int) -> c_int;
     fn PyBuffer_Release(view: *mut BufferView);
 }
@@ -313,15 +313,15 @@ impl<'py> Array<'py> {
         let tensor: &DlTensor = unsafe {
             match (versioned.cast::<Versioned>().as_ref(), plain.cast::<DlTensor>().as_ref()) {
                 (Some(held), _) if held.major != 1 => {
-                    return Err(PyBufferError::new_err(format!("{name}: unknown version of DLPack")))
+                    return Err(PyBufferError::new_err(format!("{name}: unknown version of DLPack")));
                 }
                 (Some(held), _) if is_written && held.flags & DL_READ_ONLY != 0 => {
-                    return Err(PyBufferError::new_err(format!("{name} is read-only")))
+                    return Err(PyBufferError::new_err(format!("{name} is read-only")));
                 }
                 (Some(held), _) => &held.tensor,
                 (None, Some(tensor)) => tensor,
                 (None, None) => {
-                    return Err(PyTypeError::new_err(format!("{name}: __dlpack__ gave no tensor")))
+                    return Err(PyTypeError::new_err(format!("{name}: __dlpack__ gave no tensor")));
                 }
             }
         };

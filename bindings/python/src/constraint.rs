@@ -2,14 +2,14 @@
 
 use super::call::{long, outside};
 use super::grammar::Grammar;
-use super::interrupt::{interrupt, until, CancelFlag};
+use super::interrupt::{CancelFlag, interrupt, until};
 use super::limits::Limits;
 use super::matcher::Matcher;
 use super::token::text;
 use super::token_fsm::TokenFsm;
 use super::vocabulary::Vocabulary;
-use hedgerow::engine::EngineError;
 use hedgerow::Constraint as Inner;
+use hedgerow::engine::EngineError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 

@@ -6,14 +6,14 @@
 
 use super::call::long;
 use super::error::Failure;
-use super::interrupt::{until, CancelFlag};
-use super::schema_options::{choose, SchemaArguments};
+use super::interrupt::{CancelFlag, until};
+use super::schema_options::{SchemaArguments, choose};
+use hedgerow::Grammar as Inner;
 use hedgerow::engine::Interrupt;
 use hedgerow::schema::{self, SchemaWarning};
 use hedgerow::syntax::regex::{self, Dialect};
-use hedgerow::syntax::{choice, lark, Notation};
+use hedgerow::syntax::{Notation, choice, lark};
 use hedgerow::tags::{self, TagOptions};
-use hedgerow::Grammar as Inner;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -254,7 +254,7 @@ impl Grammar {
         let options = PyDict::new(py);
         match &self.source {
             Source::JsonSchema { arguments, .. } | Source::StructuralTag { arguments, .. } => {
-                return arguments.changed(py)
+                return arguments.changed(py);
             }
             Source::Regex { dialect, .. } if dialect != DIALECTS[0].0 => {
                 options.set_item("dialect", dialect)?

@@ -3,8 +3,8 @@
 use hedgerow::engine::Interrupt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A flag that ends the calls it was given to: they raise `Cancelled`.

@@ -1,6 +1,6 @@
 //! Masks of many matchers at once, and masks applied to logits.
 
-use super::array::{check_words, Array, Element, Number, Rows};
+use super::array::{Array, Element, Number, Rows, check_words};
 use super::call::{lock, outside};
 use super::error::Failure;
 use super::matcher::Matcher;

@@ -1,9 +1,9 @@
 //! Matchers: one output's place in a constraint.
 
-use super::array::{mask_row, Array};
+use super::array::{Array, mask_row};
 use super::call::{lock, outside};
 use super::constraint::Constraint;
-use super::interrupt::{interrupt, CancelFlag};
+use super::interrupt::{CancelFlag, interrupt};
 use super::token::{numbers, text, token, tokens};
 use hedgerow::Matcher as Inner;
 use pyo3::exceptions::{PyIndexError, PyValueError};

@@ -6,9 +6,9 @@
 use super::array::{Array, Element, Rows};
 use super::call::{lock, outside};
 use super::token::{numbers, token, tokens};
+use hedgerow::TokenId;
 use hedgerow::sampling::presets::Preset;
 use hedgerow::sampling::{LogitRow, Parameter, Sampler as Inner, SamplingError, SamplingParams};
-use hedgerow::TokenId;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};

@@ -4,12 +4,12 @@
 //! described, before anything is compiled.
 
 use super::error::Failure;
+use hedgerow::SchemaOptions;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
     UniqueKeys, UnknownFormat, Whitespace,
 };
-use hedgerow::SchemaOptions;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;

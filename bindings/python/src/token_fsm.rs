@@ -1,6 +1,6 @@
 //! State machines over tokens.
 
-use super::array::{mask_row, view, Array};
+use super::array::{Array, mask_row, view};
 use super::call::outside;
 use super::token::{text, token};
 use hedgerow::engine::TokenFsm as Inner;

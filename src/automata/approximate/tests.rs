@@ -69,11 +69,7 @@ fn text(pool: &mut ExprPool, random: &mut Random, depth: usize) -> LangId {
             let (a, b) = (text(pool, random, depth - 1), text(pool, random, depth - 1));
             let not = pool.not(b);
             let all = pool.any_text();
-            if random.below(2) == 0 {
-                pool.inter(&[a, not])
-            } else {
-                pool.inter(&[all, not])
-            }
+            if random.below(2) == 0 { pool.inter(&[a, not]) } else { pool.inter(&[all, not]) }
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::{HashMap, HashSet};
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
-use smallvec::{smallvec, SmallVec};
+use smallvec::{SmallVec, smallvec};
 
 /// The most contexts that the lookbehinds of a pattern may have together.
 pub(super) const CONTEXT_LIMIT: usize = 64;
@@ -335,11 +335,7 @@ impl<'p> Scope<'p> {
                 k.iter()
                     .map(|&k| {
                         let led = self.pool.led_by(k, class);
-                        if end(self.pool, k) {
-                            self.pool.union(&[LangId::EMPTY, led])
-                        } else {
-                            led
-                        }
+                        if end(self.pool, k) { self.pool.union(&[LangId::EMPTY, led]) } else { led }
                     })
                     .collect()
             }
@@ -809,11 +805,7 @@ fn one_character(node: &Node) -> Option<ClassUnicode> {
 }
 
 fn max_left(min: u32, max: u32) -> u32 {
-    if max == UNBOUNDED {
-        UNBOUNDED
-    } else {
-        max - min
-    }
+    if max == UNBOUNDED { UNBOUNDED } else { max - min }
 }
 
 fn class_language(pool: &mut ExprPool, class: &ClassUnicode) -> LangId {

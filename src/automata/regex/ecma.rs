@@ -7,7 +7,7 @@
 //! because they belong to another dialect.
 
 use super::ast::{Node, Side, Sign};
-use super::ecma_class::{any, line_terminators, word, Escape};
+use super::ecma_class::{Escape, any, line_terminators, word};
 use super::error::RegexErrorKind;
 use super::parser::{Flags, Parser};
 use super::{Failure, NEST_LIMIT};

@@ -1,8 +1,8 @@
 //! Character classes and character escapes of ECMA-262.
 
+use super::Failure;
 use super::error::RegexErrorKind;
 use super::parser::Parser;
-use super::Failure;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 /// The meaning of a character escape.

@@ -5,8 +5,8 @@ use super::ecma_class::class_of;
 use super::error::RegexErrorKind;
 use super::{Failure, NEST_LIMIT};
 use crate::automata::UNBOUNDED;
-use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
 
 /// Parses a whole pattern.
 pub(super) fn parse(pattern: &str) -> Result<Node, Failure> {
@@ -21,7 +21,7 @@ fn failure(error: regex_syntax::Error) -> Failure {
             let span = e.span().start.offset..e.span().end.offset;
             match e.kind() {
                 ErrorKind::NestLimitExceeded(limit) => {
-                    return (span, RegexErrorKind::Nesting { limit: *limit })
+                    return (span, RegexErrorKind::Nesting { limit: *limit });
                 }
                 kind => (span, kind.to_string()),
             }

@@ -95,14 +95,17 @@ fn read_npy(rest: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
             return unusable(
                 format!("its shape {shape:?} is neither [vocab] nor [rows, vocab]"),
                 "save the logits of one position, such as `logits[0, -1]`",
-            )
+            );
         }
     };
     let held = rows.unwrap_or(1).checked_mul(columns).and_then(|count| count.checked_mul(width));
     match held {
         Some(held) if held <= data.len() => {}
         _ => {
-            return damaged(&format!("its {} bytes of data are fewer than shape {shape:?} needs", data.len()))
+            return damaged(&format!(
+                "its {} bytes of data are fewer than shape {shape:?} needs",
+                data.len()
+            ));
         }
     }
     let row = choose(row, rows)?;
@@ -158,7 +161,7 @@ fn read_json(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
             return unusable(
                 format!("it is neither a NumPy file nor JSON: {error}"),
                 "give what `numpy.save` writes, or a JSON array of numbers; JSON has no infinities, write null for -inf",
-            )
+            );
         }
     };
     let form = "give an array of numbers, with null for -inf, or an array of such arrays";
@@ -172,7 +175,7 @@ fn read_json(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
             match items.into_iter().nth(row) {
                 Some(Value::Array(items)) => (items, Some(rows), format!("/{row}")),
                 _ => {
-                    return unusable(format!("the JSON at /{row} is no array, as those before it are"), form)
+                    return unusable(format!("the JSON at /{row} is no array, as those before it are"), form);
                 }
             }
         }

@@ -13,10 +13,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::failure::{written, Failure};
+use super::failure::{Failure, written};
 use super::input;
 use super::mask::{read_prefix, shown_token};
 use super::sampling::SamplingArgs;

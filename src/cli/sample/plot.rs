@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{mass, Seen};
+use super::{Seen, mass};
 use hedgerow::vocab::TokenId;
 
 /// Size of a panel's plotting area and of the margins around it, in pixels.

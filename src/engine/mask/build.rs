@@ -39,21 +39,21 @@
 //! A new state costs a lookup for each of its threads, and a step for each byte of the suffixes
 //! that its continuations read. A new terminal state costs a summary.
 
-use super::data::{merged, MaskData, PartialMask, UnionCache};
+use super::data::{MaskData, PartialMask, UnionCache, merged};
 use super::dense_rows::DenseRows;
 use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
 use super::summaries::{SharedSummaries, TerminalSummary};
 use super::summary::{Base, BasePart, Inside, Summary};
 use super::vocabulary_index::{IndexedTrie, MAX_SLICED_LEN};
-use crate::automata::{interrupt, ByteSet, LangId};
-use crate::engine::ablation::{enabled, Optimisation};
+use crate::automata::{ByteSet, LangId, interrupt};
+use crate::engine::ablation::{Optimisation, enabled};
 use crate::engine::chunked_slots::ChunkedSlots;
 use crate::engine::error::EngineError;
 use crate::engine::published_states::PublishedStates;
+use crate::engine::recogniser::Recogniser;
 use crate::engine::recogniser::captures::{CaptureKind, ItemKnowledge};
 use crate::engine::recogniser::containers::{depends_on_items, is_json_space, records_key};
 use crate::engine::recogniser::state::{Awaits, StateId, Thread};
-use crate::engine::recogniser::Recogniser;
 use crate::engine::special_tokens::special_token;
 use crate::vocab::{TokenId, TokenSet, Vocabulary};
 use hashbrown::HashMap;

@@ -7,7 +7,7 @@
 //! Price: 1 KB a state, for at most [`MAX_STATES`] states between two walks.
 
 use super::vocabulary_index::MAX_SLICED_LEN;
-use crate::automata::{interrupt, ExprPool, LangId};
+use crate::automata::{ExprPool, LangId, interrupt};
 use hashbrown::HashMap;
 
 /// A terminal state, by the number of its row.

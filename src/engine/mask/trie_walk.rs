@@ -27,9 +27,9 @@
 
 use super::dense_rows::{DenseRows, Row};
 use super::suffix_trie::Suffixes;
-use super::vocabulary_index::{IndexedTrie, LengthUnit, SubtreeInfo, MAX_SLICED_LEN};
-use crate::automata::{interrupt, Expr, ExprPool, LangId, LiteralSet, UNLABELLED};
-use crate::engine::ablation::{enabled, Optimisation};
+use super::vocabulary_index::{IndexedTrie, LengthUnit, MAX_SLICED_LEN, SubtreeInfo};
+use crate::automata::{Expr, ExprPool, LangId, LiteralSet, UNLABELLED, interrupt};
+use crate::engine::ablation::{Optimisation, enabled};
 use crate::vocab::{TokenId, TokenTrie, Vocabulary};
 
 /// States that more bytes than this can follow are permissive.

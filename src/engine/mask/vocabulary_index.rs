@@ -89,11 +89,7 @@ impl SubtreeInfo {
                     0xf4 => byte <= 0x8f,
                     _ => true,
                 };
-                if fits {
-                    (CONTINUATION_BIT, parent.missing - 1)
-                } else {
-                    (INVALID_BIT, 0)
-                }
+                if fits { (CONTINUATION_BIT, parent.missing - 1) } else { (INVALID_BIT, 0) }
             }
             _ => (INVALID_BIT, 0),
         };

@@ -13,10 +13,10 @@
 //! [canonical](super::canonical) states, which have forgotten them.
 
 use super::captures::{CaptureId, CaptureKind, ItemKnowledge};
-use super::continuation::{ArrayId, ContId, Frame, ObjectId, NOT_RECORDED, OUTERMOST};
+use super::continuation::{ArrayId, ContId, Frame, NOT_RECORDED, OUTERMOST, ObjectId};
 use super::machine::Machine;
 use super::state::StateId;
-use crate::automata::{interrupt, LangId, UNLABELLED};
+use crate::automata::{LangId, UNLABELLED, interrupt};
 use crate::engine::error::EngineError;
 use crate::grammar::{
     ArrayProgress, ArraySpec, Choice, LazyKey, Node, NodeId, NodePool, ObjectProgress, ObjectSpec,

@@ -279,9 +279,5 @@ impl Continuations {
 
 /// The rounds left of `count` after one round more.
 pub(in crate::engine) fn one_less(count: u32) -> u32 {
-    if count == UNBOUNDED {
-        count
-    } else {
-        count.saturating_sub(1)
-    }
+    if count == UNBOUNDED { count } else { count.saturating_sub(1) }
 }

@@ -135,10 +135,10 @@ impl LexedReader {
         for (thread, next) in threads {
             let lexeme = thread.capture.0;
             let obligation = self.lexing.end(&mut machine.pool.languages, next);
-            if obligation != LangId::NEVER {
-                if let Some(stack) = self.shift(machine, thread.cont, lexeme)? {
-                    self.begin_lexemes(machine, stack, obligation)?;
-                }
+            if obligation != LangId::NEVER
+                && let Some(stack) = self.shift(machine, thread.cont, lexeme)?
+            {
+                self.begin_lexemes(machine, stack, obligation)?;
             }
             if !self.is_complete(machine, next) {
                 self.add_lexeme(machine, next, thread.cont, lexeme)?;

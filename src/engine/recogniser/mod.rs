@@ -42,11 +42,11 @@ mod truncate;
 use super::error::EngineError;
 use super::limits::Limits;
 use crate::automata::{ByteSet, LangId};
-use crate::grammar::{Grammar, GrammarError, Node, NodeId, SpecialId, MARK};
+use crate::grammar::{Grammar, GrammarError, MARK, Node, NodeId, SpecialId};
 use canonical::CanonicalForms;
 use captures::{CaptureId, CaptureKind};
 use containers::{ArrayState, Containers, ObjectState};
-use continuation::{one_less, ContId, Frame};
+use continuation::{ContId, Frame, one_less};
 use lexed::LexedReader;
 use machine::Machine;
 use state::{Awaits, Entry, StateId, Thread};
@@ -202,8 +202,8 @@ impl Recogniser {
                 }
             }
         }
-        let only = bytes.iter().next();
-        only
+
+        bytes.iter().next()
     }
 
     /// The canonical form of `state`; see [`canonical`].
@@ -376,12 +376,12 @@ impl Recogniser {
                     }
                 }
                 Frame::Switch(node) => {
-                    if let Node::Switch { targets, .. } = machine.pool.node(node).clone() {
-                        if let Some(&target) = label.and_then(|label| targets.get(label as usize)) {
-                            machine.enter(target, below, capture);
-                            if machine.pool.is_nullable(target) {
-                                self.resume(below, capture, None)?;
-                            }
+                    if let Node::Switch { targets, .. } = machine.pool.node(node).clone()
+                        && let Some(&target) = label.and_then(|label| targets.get(label as usize))
+                    {
+                        machine.enter(target, below, capture);
+                        if machine.pool.is_nullable(target) {
+                            self.resume(below, capture, None)?;
                         }
                     }
                 }

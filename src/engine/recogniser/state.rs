@@ -111,11 +111,7 @@ impl StateTable {
 
     /// The first element of a state's stored form.
     pub fn header(accepting: bool) -> Thread {
-        if accepting {
-            ACCEPTING
-        } else {
-            NOT_ACCEPTING
-        }
+        if accepting { ACCEPTING } else { NOT_ACCEPTING }
     }
 
     /// The state with this stored form: a [header](Self::header), then sorted threads, no two of

@@ -238,10 +238,10 @@ impl Explorer {
             node += 1;
         }
         for token in self.without_bytes.clone() {
-            if mask.contains(token) {
-                if let Some(next) = self.matcher.follow(position, token)? {
-                    add(self.number(next)?, &[token]);
-                }
+            if mask.contains(token)
+                && let Some(next) = self.matcher.follow(position, token)?
+            {
+                add(self.number(next)?, &[token]);
             }
         }
         Ok(groups)

@@ -25,7 +25,7 @@
 //! was read has no dead ends.
 
 use super::machine::TokenFsm;
-use super::tables::{Tables, ACCEPTING, STOPPED};
+use super::tables::{ACCEPTING, STOPPED, Tables};
 use crate::engine::error::EngineError;
 
 const MAGIC: &[u8; 8] = b"hedgefsm";

@@ -1,6 +1,6 @@
 //! The finished state machine, and what is asked of it.
 
-use super::tables::{Tables, ACCEPTING, STOPPED};
+use super::tables::{ACCEPTING, STOPPED, Tables};
 use crate::engine::error::EngineError;
 use crate::vocab::{TokenId, TokenSet};
 use hashbrown::HashMap;

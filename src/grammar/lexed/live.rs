@@ -11,9 +11,9 @@
 //! Source: Y. Bar-Hillel, M. Perles, E. Shamir, *On formal properties of simple phrase structure
 //! grammars* (1961); T. Reps, *Program analysis via graph reachability* (1998), for the tabulation.
 
+use super::Lexed;
 use super::lexing::{Exhausted, Lexing};
 use super::parser::{Symbol, WHOLE};
-use super::Lexed;
 use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;

@@ -21,7 +21,7 @@ mod lexing;
 mod live;
 mod parser;
 
-pub(crate) use canonical::{canonical, smallest, DEAD};
+pub(crate) use canonical::{DEAD, canonical, smallest};
 pub use lexing::{Exhausted, Lexing};
 pub use parser::{Parser, Production, State, Symbol};
 

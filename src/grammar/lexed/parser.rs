@@ -136,10 +136,9 @@ impl Parser {
                 while at < found.len() {
                     for &production in &self.by_rule[found[at] as usize] {
                         if let Some(&Symbol::Rule(first)) = self.productions[production as usize].body.first()
+                            && seen.insert(first)
                         {
-                            if seen.insert(first) {
-                                found.push(first);
-                            }
+                            found.push(first);
                         }
                     }
                     at += 1;
@@ -228,10 +227,10 @@ impl Parser {
                 });
                 let mut state = p;
                 for (i, &symbol) in body.iter().enumerate() {
-                    if let (Symbol::Rule(inner), true) = (symbol, last_needed.is_none_or(|last| last <= i)) {
-                        if let Some(&inner) = transitions.get(&(state, inner)) {
-                            includes[transition].push(inner);
-                        }
+                    if let (Symbol::Rule(inner), true) = (symbol, last_needed.is_none_or(|last| last <= i))
+                        && let Some(&inner) = transitions.get(&(state, inner))
+                    {
+                        includes[transition].push(inner);
                     }
                     match self.next(state, symbol) {
                         Some(next) => state = next,

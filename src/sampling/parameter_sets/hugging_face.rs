@@ -197,7 +197,7 @@ fn beams(fields: &mut Fields<'_>, set: &mut ParameterSet) -> Result<(), Sampling
         Some(Value::Bool(true)) => EarlyStopping::Full,
         Some(Value::String(s)) if s == "never" => EarlyStopping::Never,
         Some(other) => {
-            return Err(fields.fault("early_stopping", format!("{other} is not true, false or \"never\"")))
+            return Err(fields.fault("early_stopping", format!("{other} is not true, false or \"never\"")));
         }
     };
     if beams % groups != 0 {

@@ -15,8 +15,8 @@ use super::error::SamplingError;
 use super::history::{Feedback, History};
 use super::mirostat;
 use super::params::SamplingParams;
-use super::rng::{bits_below, gumbel_of, Purpose, Rng};
-use super::row::{allows, check_lengths, LogitRow};
+use super::rng::{Purpose, Rng, bits_below, gumbel_of};
+use super::row::{LogitRow, allows, check_lengths};
 use super::rules::Selection;
 use super::selection::Index;
 use super::steps::Step;
@@ -431,8 +431,7 @@ impl Sampler {
         }
         if mask.is_some_and(|mask| !allows(mask, token.0)) {
             return Err(SamplingError::EmptySupport {
-                reason:
-                    "the mask does not allow the forced token; do not force a token that the grammar excludes",
+                reason: "the mask does not allow the forced token; do not force a token that the grammar excludes",
             });
         }
         Ok(Some(token))

@@ -15,11 +15,11 @@
 //! where too few have survived. The price on the host is that of a row of as many logits as
 //! survive.
 
-use super::run::{edits_and_filters, MinTokens, Outcome, Support};
+use super::run::{MinTokens, Outcome, Support, edits_and_filters};
 use super::{Sampled, Sampler, Scratch};
 use crate::sampling::error::SamplingError;
-use crate::sampling::penalties::{changed, EditLogits};
-use crate::sampling::row::{allows, check_lengths, check_logit, MaskedRow};
+use crate::sampling::penalties::{EditLogits, changed};
+use crate::sampling::row::{MaskedRow, allows, check_lengths, check_logit};
 use crate::sampling::rules::Ties;
 use crate::sampling::simd;
 use crate::sampling::steps::Step;

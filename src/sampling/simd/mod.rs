@@ -77,7 +77,7 @@ fn avx2() -> bool {
 }
 
 macro_rules! dispatch {
-    ($name:ident ( $($argument:expr),* )) => {{
+    ($name:ident ( $($argument:expr_2021),* )) => {{
         #[cfg(target_arch = "x86_64")]
         if avx2() {
             // SAFETY: the processor has AVX2, POPCNT and F16C.
@@ -255,11 +255,7 @@ fn exp_lane(d: f32) -> f32 {
 fn distance_lane(x: f32, max: f32, scale: f32) -> f32 {
     let d = (x - max) * scale;
     // Also for −∞, and for the NaN of 0 · ∞.
-    if d > UNDERFLOW {
-        d
-    } else {
-        0.0
-    }
+    if d > UNDERFLOW { d } else { 0.0 }
 }
 
 /// 2²³: one more in the exponent of a float, as an integer.

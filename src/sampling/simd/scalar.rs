@@ -1,6 +1,6 @@
 //! The inner loops in plain Rust: eight lanes, added in the order of the vector code.
 
-use super::{bound_lane, distance_lane, exp_lane, f16_to_f32, BLOCK, RUN};
+use super::{BLOCK, RUN, bound_lane, distance_lane, exp_lane, f16_to_f32};
 
 pub(super) fn block_maxima(x: &[f32], out: &mut [f32]) {
     for (block, out) in x.chunks(BLOCK).zip(out) {

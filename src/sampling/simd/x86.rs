@@ -1,6 +1,10 @@
 //! The inner loops for AVX2. Every function needs AVX2, POPCNT and F16C, which [`dispatch`](super)
 //! asks the processor for.
 
+// Each function is unsafe for one reason, the instructions it needs; the bounds of every pointer
+// are argued where it is read or written. A block around every body would say neither.
+#![allow(unsafe_op_in_unsafe_fn)]
+
 use super::*;
 use std::arch::x86_64::*;
 

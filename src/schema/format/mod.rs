@@ -36,7 +36,7 @@ mod uri_reference;
 mod uri_template;
 mod uuid;
 
-use crate::automata::regex::{compile, Anchoring, Dialect};
+use crate::automata::regex::{Anchoring, Dialect, compile};
 use crate::automata::{ByteSet, ExprPool, LangId};
 use std::sync::OnceLock;
 

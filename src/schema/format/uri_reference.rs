@@ -1,7 +1,7 @@
 //! `uri-reference`: the URI-reference of RFC 3986 §4.1, which is a URI or a reference relative to
 //! one.
 
-use super::uri::{Rules, ASCII};
+use super::uri::{ASCII, Rules};
 use crate::automata::{ExprPool, LangId};
 
 pub(super) fn language(pool: &mut ExprPool) -> LangId {

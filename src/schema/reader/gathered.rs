@@ -1,7 +1,7 @@
 //! Keywords that have a meaning only together: the record kept while a schema's members are read,
 //! and the keywords that result from it.
 
-use super::super::document::{Keyword, Types, What, NULL};
+use super::super::document::{Keyword, NULL, Types, What};
 use super::super::json::{Kind, Value};
 use super::super::options::Draft;
 use super::table::Leaves;

@@ -4,7 +4,7 @@
 //! keyword depends on other members ([`Gathered`]), if it restricts nothing, or if an option or
 //! lenient mode dropped it.
 
-use super::super::document::{Keyword, Types, What, ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING};
+use super::super::document::{ARRAY, BOOLEAN, INTEGER, Keyword, NULL, NUMBER, OBJECT, STRING, Types, What};
 use super::super::error;
 use super::super::format::Format;
 use super::super::json::{Kind, Value};

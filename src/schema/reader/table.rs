@@ -8,7 +8,7 @@ use super::super::drafts::Drafts;
 use super::super::json::Value;
 use super::super::options::Draft;
 use super::gathered::Gathered;
-use super::{keywords, Member, Reader};
+use super::{Member, Reader, keywords};
 use crate::grammar::CompileError;
 use hashbrown::HashMap;
 use std::sync::LazyLock;

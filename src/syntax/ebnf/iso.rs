@@ -15,7 +15,7 @@
 use super::unquoted;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Failure, Problem};
-use crate::syntax::rules::{Expr, Rule, COUNT_LIMIT};
+use crate::syntax::rules::{COUNT_LIMIT, Expr, Rule};
 use crate::syntax::tokens::{Kind, Tokens};
 use hashbrown::HashSet;
 use logos::{Lexer, Logos, Skip};

@@ -8,7 +8,7 @@
 mod iso;
 mod w3c;
 
-use super::diagnostic::{compile_error, Failure, Problem};
+use super::diagnostic::{Failure, Problem, compile_error};
 use super::notation::Notation;
 use super::rules::{self, Rule};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};

@@ -10,7 +10,7 @@
 use super::unquoted;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Failure, Problem};
-use crate::syntax::rules::{normalised, Expr, Rule, LAST};
+use crate::syntax::rules::{Expr, LAST, Rule, normalised};
 use crate::syntax::tokens::{Kind, Tokens};
 use logos::Logos;
 use std::ops::Range;

@@ -21,7 +21,7 @@ mod pattern;
 mod rules;
 mod terminals;
 
-use super::diagnostic::{compile_error, similar, Failure, Problem};
+use super::diagnostic::{Failure, Problem, compile_error, similar};
 use super::notation::Notation;
 use crate::grammar::lexed::{Lexing, Production, Symbol};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed};

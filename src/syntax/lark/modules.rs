@@ -3,11 +3,11 @@
 //! An imported definition keeps its meaning. The rules that it refers to come along under names of
 //! its module, and the terminals that a terminal refers to are written into it. Lark does the same.
 
-use super::parse::{is_terminal, parse, Definition, Expr, Module, Statement};
-use super::terminals::{self, Source, Terminal};
 use super::Options;
+use super::parse::{Definition, Expr, Module, Statement, is_terminal, parse};
+use super::terminals::{self, Source, Terminal};
 use crate::grammar::line_column;
-use crate::syntax::diagnostic::{similar, Failure, Problem};
+use crate::syntax::diagnostic::{Failure, Problem, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
@@ -272,15 +272,15 @@ fn used(inner: &Definitions, names: &[(String, String, Range<usize>)]) -> HashSe
     let mut used: HashSet<String> = HashSet::new();
     let mut work: Vec<String> = names.iter().map(|name| name.0.clone()).collect();
     while let Some(name) = work.pop() {
-        if used.insert(name.clone()) {
-            if let Some(rule) = inner.rules.get(&name) {
-                let mut parts = vec![&rule.body];
-                while let Some(part) = parts.pop() {
-                    if let Expr::Name(name, _) | Expr::Instance { name, .. } = part {
-                        work.push(name.clone());
-                    }
-                    parts.extend(part.parts());
+        if used.insert(name.clone())
+            && let Some(rule) = inner.rules.get(&name)
+        {
+            let mut parts = vec![&rule.body];
+            while let Some(part) = parts.pop() {
+                if let Expr::Name(name, _) | Expr::Instance { name, .. } = part {
+                    work.push(name.clone());
                 }
+                parts.extend(part.parts());
             }
         }
     }

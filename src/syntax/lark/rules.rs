@@ -7,13 +7,13 @@
 //! many alternatives for one rule, a part gets a rule of its own.
 
 use super::modules::Definitions;
-use super::parse::{is_terminal, Definition, Expr};
+use super::parse::{Definition, Expr, is_terminal};
 use super::pattern::lexeme;
 use super::terminals::{Pattern, Terminals};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{Keyword, Production, Symbol};
 use crate::grammar::{GrammarError, Lexeme, LexemeId, MARK};
-use crate::syntax::diagnostic::{similar, Failure, Problem};
+use crate::syntax::diagnostic::{Failure, Problem, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -222,10 +222,11 @@ impl<'d> Productions<'d> {
     }
 
     fn check_names(&self, expr: &Expr) -> Result<(), Failure> {
-        if let Expr::Name(name, span) | Expr::Instance { name, span, .. } = expr {
-            if !self.definitions.rules.contains_key(name) && !self.definitions.terminals.contains_key(name) {
-                return Err(self.undefined(name, span));
-            }
+        if let Expr::Name(name, span) | Expr::Instance { name, span, .. } = expr
+            && !self.definitions.rules.contains_key(name)
+            && !self.definitions.terminals.contains_key(name)
+        {
+            return Err(self.undefined(name, span));
         }
         expr.parts().iter().try_for_each(|part| self.check_names(part))
     }

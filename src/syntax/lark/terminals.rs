@@ -6,9 +6,9 @@
 //! texts, then by name. Both are done here in the same way, since the order decides which terminals
 //! a lexer finds.
 
-use super::parse::{is_terminal, Expr};
+use super::parse::{Expr, is_terminal};
 use super::pattern::Re;
-use crate::syntax::diagnostic::{similar, Failure, Problem};
+use crate::syntax::diagnostic::{Failure, Problem, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::ops::Range;

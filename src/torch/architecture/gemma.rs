@@ -14,8 +14,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    json_number, Architecture, DecoderConfig, FeedForwardKind, LocalAttention, MatrixLayout, NormKind,
-    PositionKind, Presence, RowOrder, Settings, LLAMA_LAYERS, LLAMA_ROOTS,
+    Architecture, DecoderConfig, FeedForwardKind, LLAMA_LAYERS, LLAMA_ROOTS, LocalAttention, MatrixLayout,
+    NormKind, PositionKind, Presence, RowOrder, Settings, json_number,
 };
 use crate::torch::error::TorchError;
 use crate::torch::weights::{Names, Part};

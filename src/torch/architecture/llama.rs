@@ -7,7 +7,7 @@
 //!
 //! Source: Touvron et al. 2023, “LLaMA”; Jiang et al. 2023, “Mistral 7B”.
 
-use super::{Architecture, Presence, RowOrder, LLAMA_LIKE};
+use super::{Architecture, LLAMA_LIKE, Presence, RowOrder};
 
 pub(super) const LLAMA: Architecture = Architecture {
     gguf: &["llama"],

@@ -418,10 +418,8 @@ impl DecoderConfig {
             Settings::Gguf { .. } => true,
             Settings::HuggingFace(json) => json.get("use_sliding_window") != Some(&Value::Bool(false)),
         };
-        if windowed {
-            if let Some(window) = settings.size(("attention.sliding_window", "sliding_window"))? {
-                config.context = config.context.min(window);
-            }
+        if windowed && let Some(window) = settings.size(("attention.sliding_window", "sliding_window"))? {
+            config.context = config.context.min(window);
         }
         Ok(config)
     }

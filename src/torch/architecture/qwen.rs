@@ -6,7 +6,7 @@
 //!
 //! Source: Yang et al. 2024, “Qwen2 Technical Report”; 2025, “Qwen3 Technical Report”.
 
-use super::{Architecture, Presence, LLAMA_LIKE};
+use super::{Architecture, LLAMA_LIKE, Presence};
 
 pub(super) const QWEN2: Architecture = Architecture {
     gguf: &["qwen2"],

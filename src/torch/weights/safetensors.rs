@@ -8,8 +8,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
-use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use ::safetensors::SafeTensors;
+use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use tch::{Kind, Tensor};
 
 use super::{Member, Names, Role, WeightSource};

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hedgerow::decode::{
-    generate, DecodeError, DraftHeads, EarlyExit, ForwardInput, Generation, LanguageModel, Logits,
-    ModelError, Request, TreeInput, TreeOutput,
+    DecodeError, DraftHeads, EarlyExit, ForwardInput, Generation, LanguageModel, Logits, ModelError, Request,
+    TreeInput, TreeOutput, generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{GrammarBuilder, NodeId};

@@ -11,8 +11,8 @@ mod text_model;
 
 use fake::*;
 use hedgerow::decode::{
-    generate, Batch, Budget, Chunk, DecodeError, Draft, DynModel, FinishReason, ForcedTokens, ForwardInput,
-    Generation, LanguageModel, Logits, ModelError, Request,
+    Batch, Budget, Chunk, DecodeError, Draft, DynModel, FinishReason, ForcedTokens, ForwardInput, Generation,
+    LanguageModel, Logits, ModelError, Request, generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::GrammarBuilder;
@@ -187,11 +187,7 @@ fn cancelling_takes_effect_within_the_step() {
         let generation =
             generate(&model, &vocabulary(), Request::new(tokens(b"x")).sampling(greedy()), |_| {
                 calls += 1;
-                if calls == after {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                if calls == after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
             .unwrap();
         assert_eq!(generation.completions[0].finish, FinishReason::Cancelled);
@@ -251,11 +247,7 @@ fn other_requests_in_a_batch_change_nothing() {
         let sampling = SamplingParams::default().seed(n).max_tokens(5 + n as usize).repetition_penalty(1.3);
         let request = Request::new(tokens(format!("prompt {n}").as_bytes())).sampling(sampling);
         let request = request.completions(1 + n as usize % 3).stop(["ab"]);
-        if n.is_multiple_of(2) {
-            request.constraint(boolean_object())
-        } else {
-            request
-        }
+        if n.is_multiple_of(2) { request.constraint(boolean_object()) } else { request }
     };
     let alone: Vec<_> = (0..6).map(|n| run(&model, request(n)).unwrap().completions).collect();
     for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [3, 0, 5, 1, 4, 2]] {

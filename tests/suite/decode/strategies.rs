@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::fake::*;
 use hedgerow::decode::{
-    generate, Acceptance, Batch, BeamSearch, Budget, BudgetEnding, Completion, DecodeError, Draft,
-    DraftChoice, EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy,
-    TokenHealing,
+    Acceptance, Batch, BeamSearch, Budget, BudgetEnding, Completion, DecodeError, Draft, DraftChoice,
+    EarlyStopping, FinishReason, ForcedTokens, Generation, LanguageModel, Request, Strategy, TokenHealing,
+    generate,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::{Sampler, SamplingParams};
@@ -287,11 +287,7 @@ fn wide_beams_find_the_best_of_all() {
         let row = model.row(&[prompt.as_slice(), &output].concat());
         for token in matcher.mask().unwrap().iter() {
             let more = ([output.as_slice(), &[token]].concat(), sum + logprob(&row, token));
-            if token == eos() {
-                all.push(more)
-            } else {
-                matchers.push(more)
-            }
+            if token == eos() { all.push(more) } else { matchers.push(more) }
         }
     }
     for alpha in [0.5, 1.0] {
@@ -337,11 +333,7 @@ fn beams_stop_at_stop_strings_and_lengths_and_when_told() {
     let cancelled = generate(&model, &vocabulary(), request(BeamSearch::new(3)), |chunk| {
         assert!(chunk.tokens.is_empty() || chunk.finish.is_some());
         steps += 1;
-        if steps == 3 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if steps == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let cancelled = cancelled.unwrap().completions;
     assert_eq!(

@@ -1,11 +1,11 @@
 //! Generation in one expression, over a model of the caller's with a tokenizer of the caller's.
 
 use super::fake::*;
+use hedgerow::Constraint;
 use hedgerow::decode::{
     ChatInput, FinishReason, Generate, GenerateError, Message, Prompt, PromptError, TextModel,
 };
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyError};
-use hedgerow::Constraint;
 use std::ops::ControlFlow;
 
 /// A fake model with the vocabulary's own tokenizer, and a chat template or none.

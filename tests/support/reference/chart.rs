@@ -389,7 +389,7 @@ impl<'g> Chart<'g> {
             if held.len() >= longest {
                 continue;
             }
-            let productive = |v: &&(usize, &(usize, u32))| self.productive[v.1 .0];
+            let productive = |v: &&(usize, &(usize, u32))| self.productive[v.1.0];
             for (i, property) in spec.declared.iter().enumerate() {
                 if !self.has_words(&[property.spelling]) {
                     continue;

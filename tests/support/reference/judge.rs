@@ -4,7 +4,7 @@
 use super::generate::{self, Family, Source};
 use super::written::Style;
 use super::{Chart, Position};
-use hedgerow::engine::{fill_masks, Constraint, EngineError, Limits, Matcher, TokenFsm};
+use hedgerow::engine::{Constraint, EngineError, Limits, Matcher, TokenFsm, fill_masks};
 use hedgerow::grammar::{CompileErrorKind, Grammar, GrammarError};
 use hedgerow::syntax::Notation;
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -244,10 +244,10 @@ fn check_forced(
         }
         at.read(byte);
     }
-    if forced.len() < 40 {
-        if let Some(byte) = only(&at) {
-            return Err(format!("forced bytes '{}' lack '{}'", forced.escape_ascii(), byte.escape_ascii()));
-        }
+    if forced.len() < 40
+        && let Some(byte) = only(&at)
+    {
+        return Err(format!("forced bytes '{}' lack '{}'", forced.escape_ascii(), byte.escape_ascii()));
     }
     let tokens_forced = matcher.forced_tokens().map_err(text)?;
     let spelt: Vec<u8> = tokens_forced.iter().flat_map(|&t| vocabulary.bytes(t).to_vec()).collect();

@@ -5,7 +5,7 @@
 use crate::support::reference::generate::Source;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{EscapePolicy, Numbers, SchemaOptions, UniqueKeys, Whitespace};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 const LENGTHS: [u32; 13] = [0, 1, 2, 3, 5, 31, 63, 64, 127, 128, 129, 200, 500];
 const COUNTS: [u32; 5] = [0, 1, 2, 3, 9];

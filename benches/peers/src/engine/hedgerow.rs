@@ -3,8 +3,8 @@
 
 use super::{Engine, Session};
 use crate::options::Options;
-use anyhow::{bail, Result};
-use hedgerow::engine::{prepare, Constraint, Matcher};
+use anyhow::{Result, bail};
+use hedgerow::engine::{Constraint, Matcher, prepare};
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::lark;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};

@@ -4,7 +4,7 @@
 
 use super::{Engine, Session};
 use crate::options::Options;
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use hedgerow::vocab::{TokenId, Vocabulary};
 use llguidance::api::TopLevelGrammar;
 use llguidance::earley::SlicedBiasComputer;

@@ -5,12 +5,12 @@ mod llguidance;
 mod outlines;
 
 use crate::options::Options;
-use ::hedgerow::engine::ablation::{disable, Optimisation, OPTIMISATIONS};
+use ::hedgerow::engine::ablation::{OPTIMISATIONS, Optimisation, disable};
 use ::hedgerow::vocab::Vocabulary;
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
-pub use self::hedgerow::{accepts, parts, Hedgerow};
+pub use self::hedgerow::{Hedgerow, accepts, parts};
 pub use self::llguidance::LlGuidance;
 pub use self::outlines::Outlines;
 

@@ -9,7 +9,7 @@
 use super::read::word;
 use super::{Ranges, Re};
 use crate::syntax::diagnostic::Problem;
-use crate::syntax::rules::{normalised, LAST};
+use crate::syntax::rules::{LAST, normalised};
 
 /// The number of contexts that a pattern may have.
 const LIMIT: usize = 48;

@@ -6,15 +6,15 @@
 //! repetition of anything else is an equation, and a counted one is unrolled. All of it takes at
 //! most [`WORK_LIMIT`] steps.
 
-use super::contexts::{common, questions, Contexts};
+use super::contexts::{Contexts, common, questions};
 use super::read::word;
-use super::{ordered, Ranges, Re};
+use super::{Ranges, Re, ordered};
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED};
-use crate::grammar::lexed::canonical;
 use crate::grammar::MARK;
+use crate::grammar::lexed::canonical;
 use crate::syntax::diagnostic::Problem;
-use smallvec::{smallvec, SmallVec};
+use smallvec::{SmallVec, smallvec};
 
 /// The number of steps that a pattern may take.
 const WORK_LIMIT: usize = 20_000;
@@ -192,10 +192,11 @@ impl Scope<'_> {
             let mut row = self.marked(part, after, domain)?;
             for (other, rival) in &before {
                 // Two texts are rivals only if one begins with the other.
-                if let (Re::Text(a), Re::Text(b)) = (part, &parts[*other]) {
-                    if !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()) {
-                        continue;
-                    }
+                if let (Re::Text(a), Re::Text(b)) = (part, &parts[*other])
+                    && !a.starts_with(b.as_str())
+                    && !b.starts_with(a.as_str())
+                {
+                    continue;
                 }
                 row = self.without(&row, rival);
             }
@@ -442,11 +443,7 @@ impl Scope<'_> {
         match re {
             Re::Class(ranges) => {
                 let class = if ranges.is_empty() { LangId::NEVER } else { self.pool.char_class(ranges) };
-                if loose {
-                    self.pool.concat(self.marks, class)
-                } else {
-                    class
-                }
+                if loose { self.pool.concat(self.marks, class) } else { class }
             }
             Re::Text(text) if loose => {
                 let mut parts = Vec::new();
@@ -521,9 +518,5 @@ impl Scope<'_> {
 }
 
 fn left(min: u32, max: u32) -> u32 {
-    if max == UNBOUNDED {
-        UNBOUNDED
-    } else {
-        max - min
-    }
+    if max == UNBOUNDED { UNBOUNDED } else { max - min }
 }

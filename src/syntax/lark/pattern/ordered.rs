@@ -8,11 +8,11 @@
 //! Source: K. Thompson (1968) and R. Pike for lists of places; R. Cox, *Regular expression
 //! matching: the virtual machine approach* (2009), for their order.
 
-use super::lexeme::Compiled;
 use super::Re;
+use super::lexeme::Compiled;
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
-use crate::grammar::lexed::{smallest, DEAD};
 use crate::grammar::MARK;
+use crate::grammar::lexed::{DEAD, smallest};
 use hashbrown::HashMap;
 
 /// The number of instructions that a pattern may have.
@@ -105,11 +105,7 @@ impl Program<'_> {
                 }
                 let Some(filled) = body.filled() else { return Some(()) };
                 let order = |go: usize, leave: usize| {
-                    if *lazy {
-                        Step::Split(leave, go)
-                    } else {
-                        Step::Split(go, leave)
-                    }
+                    if *lazy { Step::Split(leave, go) } else { Step::Split(go, leave) }
                 };
                 if *max == UNBOUNDED {
                     let split = self.push(Step::Match)?;

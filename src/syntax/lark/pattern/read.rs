@@ -8,7 +8,7 @@
 //! Source: the documentation of Python 3.11, module `re`.
 
 use super::super::super::diagnostic::Problem;
-use super::super::super::rules::{normalised, LAST, NEST_LIMIT};
+use super::super::super::rules::{LAST, NEST_LIMIT, normalised};
 use super::{Ranges, Re};
 use crate::automata::UNBOUNDED;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
@@ -229,7 +229,7 @@ impl Reader {
                 return complaint(
                     "a quantifier in the pattern repeats nothing",
                     "write it behind what it repeats",
-                )
+                );
             }
             c => self.one(c),
         })
@@ -265,12 +265,12 @@ impl Reader {
                     "references to groups, conditions and atomic groups are not supported",
                     REGULAR,
                 );
-            } else if let Some(all) = self.inline_flags()? {
-                if all {
-                    // Flags without a group hold for the rest of the pattern.
-                    self.depth -= 1;
-                    return Ok(Re::Empty);
-                }
+            } else if let Some(all) = self.inline_flags()?
+                && all
+            {
+                // Flags without a group hold for the rest of the pattern.
+                self.depth -= 1;
+                return Ok(Re::Empty);
             }
         }
         let body = self.alternatives()?;
@@ -375,7 +375,7 @@ impl Reader {
                         return complaint(
                             format!("`\\{c}{digits}` is no character"),
                             "write the code point in hexadecimal digits",
-                        )
+                        );
                     }
                 }
             }
@@ -383,7 +383,7 @@ impl Reader {
                 return complaint(
                     format!("`\\{c}` is no escape of Python's patterns"),
                     "write the character itself",
-                )
+                );
             }
             c => Escaped::One(c),
         })
@@ -433,7 +433,7 @@ impl Reader {
                     return complaint(
                         "a range in the pattern is the wrong way round",
                         "write the smaller character first",
-                    )
+                    );
                 }
             }
         }
