@@ -10,8 +10,9 @@
 //! - If a term surely has more values than the array has items so far, a next item exists. Its
 //!   exact set of values can then be computed later, when the item begins.
 
-use super::shape::{ArrayShape, Eval, ObjectShape};
-use super::term::{Failure, TermId};
+use super::eval::Eval;
+use super::shape::{ArrayShape, ObjectShape};
+use super::term::{EvalError, TermId};
 use super::text::Count;
 use crate::automata::UNBOUNDED;
 
@@ -145,15 +146,20 @@ impl<'c> Matching<'c> {
 
 impl Eval<'_> {
     /// The number of a term's values, if a cheap test finds it and it is at most `limit`.
-    pub fn count_values(&mut self, id: TermId, limit: usize) -> Result<Option<u32>, Failure> {
+    pub fn count_values(&mut self, id: TermId, limit: usize) -> Result<Option<u32>, EvalError> {
         self.count(id, limit, &mut Looks::new(COUNT_LOOKS))
     }
 
-    fn count(&mut self, id: TermId, limit: usize, looks: &mut Looks) -> Result<Option<u32>, Failure> {
+    fn count(&mut self, id: TermId, limit: usize, looks: &mut Looks) -> Result<Option<u32>, EvalError> {
         looks.inside(|looks| self.count_inside(id, limit, looks)).unwrap_or(Ok(None))
     }
 
-    fn count_inside(&mut self, id: TermId, limit: usize, looks: &mut Looks) -> Result<Option<u32>, Failure> {
+    fn count_inside(
+        &mut self,
+        id: TermId,
+        limit: usize,
+        looks: &mut Looks,
+    ) -> Result<Option<u32>, EvalError> {
         let shape = self.values(id)?;
         let mut total = usize::from(shape.null) + shape.booleans.count_ones() as usize;
         let Some(numbers) = shape.numbers.count(limit) else { return Ok(None) };
@@ -193,15 +199,15 @@ impl Eval<'_> {
 
     /// A lower bound on the number of a term's values: [`UNBOUNDED`] for infinitely many, 0 if
     /// nothing is known.
-    pub fn least_values(&mut self, id: TermId) -> Result<u32, Failure> {
+    pub fn least_values(&mut self, id: TermId) -> Result<u32, EvalError> {
         self.least(id, &mut Looks::new(LEAST_LOOKS))
     }
 
-    fn least(&mut self, id: TermId, looks: &mut Looks) -> Result<u32, Failure> {
+    fn least(&mut self, id: TermId, looks: &mut Looks) -> Result<u32, EvalError> {
         looks.inside(|looks| self.least_inside(id, looks)).unwrap_or(Ok(0))
     }
 
-    fn least_inside(&mut self, id: TermId, looks: &mut Looks) -> Result<u32, Failure> {
+    fn least_inside(&mut self, id: TermId, looks: &mut Looks) -> Result<u32, EvalError> {
         let shape = self.values(id)?;
         let mut total = u32::from(shape.null) + shape.booleans.count_ones();
         if shape.numbers.is_evidently_infinite() {
@@ -226,7 +232,7 @@ impl Eval<'_> {
 
     /// A lower bound on the number of arrays in `array`: the most values that a single position
     /// has.
-    fn least_arrays(&mut self, array: &ArrayShape, looks: &mut Looks) -> Result<u32, Failure> {
+    fn least_arrays(&mut self, array: &ArrayShape, looks: &mut Looks) -> Result<u32, EvalError> {
         let plain = array.some.is_empty() && array.differs.is_empty() && !array.unique && !array.repeated;
         if !plain || array.max == 0 {
             return Ok(0);
@@ -247,7 +253,7 @@ impl Eval<'_> {
 
     /// A lower bound on the number of objects in `object`: the most values that a single property
     /// has.
-    fn least_objects(&mut self, object: &ObjectShape, looks: &mut Looks) -> Result<u32, Failure> {
+    fn least_objects(&mut self, object: &ObjectShape, looks: &mut Looks) -> Result<u32, EvalError> {
         let plain = object.some.is_empty() && object.differs.is_empty() && object.clauses.is_empty();
         if !plain || !self.object_is_inhabited(object)? {
             return Ok(0);
@@ -285,7 +291,7 @@ impl Eval<'_> {
         array: &ArrayShape,
         from: usize,
         used: TermId,
-    ) -> Result<Option<TermId>, Failure> {
+    ) -> Result<Option<TermId>, EvalError> {
         let required = array.min as usize;
         let open = required.saturating_sub(from);
         let unused = self.algebra.not(used);
@@ -314,7 +320,7 @@ impl Eval<'_> {
     }
 
     /// The values of some sets, divided into classes that belong to the same sets.
-    fn classes(&mut self, sets: &[(TermId, usize)], limit: usize) -> Result<Vec<Class>, Failure> {
+    fn classes(&mut self, sets: &[(TermId, usize)], limit: usize) -> Result<Vec<Class>, EvalError> {
         let mut classes: Vec<(TermId, Vec<usize>)> = Vec::new();
         for (i, &(set, _)) in sets.iter().enumerate() {
             let mut left = set;
@@ -352,7 +358,7 @@ impl Eval<'_> {
 
     /// Reports whether the items that `contains` counts can differ from each other in an array of
     /// distinct items.
-    pub fn counted_can_differ(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
+    pub fn counted_can_differ(&mut self, array: &ArrayShape) -> Result<bool, EvalError> {
         let mut items = array.prefix.clone();
         items.push(array.rest);
         let item = self.algebra.or(&items);

@@ -13,12 +13,14 @@
 //! These keywords name keys: those that evaluate them in the sense of `unevaluatedProperties`,
 //! `required`, the lists of `dependentRequired`, and the values of `enum` and `const`.
 
+use super::algebra::{Algebra, Term};
 use super::document::{ARRAY, Keyword, OBJECT};
+use super::eval::Eval;
 use super::options::AdditionalProperties;
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
-use super::term::{Algebra, Failure, Term, TermId};
+use super::outcome::{Evaluated, Outcome};
+use super::shape::{ArrayShape, Declared, ObjectShape, Shape};
+use super::term::{EvalError, TermId};
 use super::text::TextId;
-use super::unevaluated::{Evaluated, Outcome};
 use std::sync::Arc;
 
 /// A place directly inside an object or array, in a form that can be compared between two shapes.
@@ -58,7 +60,7 @@ impl Eval<'_> {
     }
 
     /// The values of a term that an output may have, with closed objects if the option asks for it.
-    pub fn values(&mut self, id: TermId) -> Result<Arc<Shape>, Failure> {
+    pub fn values(&mut self, id: TermId) -> Result<Arc<Shape>, EvalError> {
         let open = self.shape(id)?;
         if !self.is_closing() || open.objects.is_empty() && open.arrays.is_empty() {
             return Ok(open);
@@ -85,7 +87,7 @@ impl Eval<'_> {
     }
 
     /// The outcomes of values that satisfy all of these terms.
-    pub fn outcomes_of_all(&mut self, parts: &[TermId]) -> Result<Vec<Outcome>, Failure> {
+    pub fn outcomes_of_all(&mut self, parts: &[TermId]) -> Result<Vec<Outcome>, EvalError> {
         let mut all = vec![self.everything()];
         let mut left_out = Vec::new();
         for &part in parts {
@@ -108,7 +110,7 @@ impl Eval<'_> {
     }
 
     /// The outcomes of values that satisfy one of these terms, each term by itself.
-    pub fn outcomes_of_any(&mut self, parts: &[TermId]) -> Result<Vec<Outcome>, Failure> {
+    pub fn outcomes_of_any(&mut self, parts: &[TermId]) -> Result<Vec<Outcome>, EvalError> {
         let mut any = Vec::new();
         for &part in parts {
             for outcome in self.outcomes(part)?.iter().cloned() {

@@ -10,8 +10,9 @@
 //! and the violations of each would multiply. [`distinct`](super::distinct) resolves the list when
 //! the grammar is made.
 
-use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape, Shape, SomeItems, SomeProperties};
-use super::term::{Failure, TermId};
+use super::eval::Eval;
+use super::shape::{ArrayShape, Declared, Members, ObjectShape, Shape, SomeItems, SomeProperties};
+use super::term::{EvalError, TermId};
 use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ fn height(o: &ObjectShape) -> usize {
 
 impl Eval<'_> {
     /// The values that are not in the shape.
-    pub fn complement(&mut self, shape: &Shape) -> Result<Shape, Failure> {
+    pub fn complement(&mut self, shape: &Shape) -> Result<Shape, EvalError> {
         let any = self.algebra.any.clone();
         self.subtract(&any, shape)
     }
@@ -36,7 +37,7 @@ impl Eval<'_> {
     ///
     /// A part of `a` that is disjoint from a part of `b` stays whole. That keeps the result small
     /// if the alternatives of a schema hardly overlap, as their authors intend.
-    pub fn subtract(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
+    pub fn subtract(&mut self, a: &Shape, b: &Shape) -> Result<Shape, EvalError> {
         self.algebra.spend((a.numbers.work(&b.numbers) + b.numbers.work(&b.numbers)) / 8)?;
         let not_strings = self.algebra.texts.not(b.strings);
         let mut left = Shape {
@@ -108,7 +109,7 @@ impl Eval<'_> {
     }
 
     /// The arrays that break at least one condition of `a`.
-    fn array_violations(&mut self, a: &ArrayShape) -> Result<Vec<Arc<ArrayShape>>, Failure> {
+    fn array_violations(&mut self, a: &ArrayShape) -> Result<Vec<Arc<ArrayShape>>, EvalError> {
         if let Some(items) = self.single_array(a) {
             return Ok(vec![Arc::new(ArrayShape { differs: vec![items], ..ArrayShape::any() })]);
         }
@@ -159,7 +160,7 @@ impl Eval<'_> {
     }
 
     /// The objects that break at least one condition of `o`, computed once and kept.
-    fn violations(&mut self, o: &Arc<ObjectShape>) -> Result<Arc<[Arc<ObjectShape>]>, Failure> {
+    fn violations(&mut self, o: &Arc<ObjectShape>) -> Result<Arc<[Arc<ObjectShape>]>, EvalError> {
         if let Some(known) = self.algebra.violations.get(o) {
             return Ok(known.clone());
         }
@@ -169,7 +170,7 @@ impl Eval<'_> {
     }
 
     /// The objects that break at least one condition of `o`.
-    fn object_violations(&mut self, o: &ObjectShape) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+    fn object_violations(&mut self, o: &ObjectShape) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         match self.single_object(o) {
             Some(pairs) => Ok(vec![Arc::new(ObjectShape { differs: vec![pairs], ..ObjectShape::any() })]),
             None => self.each_violation(o),
@@ -177,7 +178,7 @@ impl Eval<'_> {
     }
 
     /// The objects that break one condition of `o`, one shape for each.
-    pub fn each_violation(&mut self, o: &ObjectShape) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+    pub fn each_violation(&mut self, o: &ObjectShape) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         let with = |key: &Arc<str>, value, required| ObjectShape {
             declared: vec![Declared { key: key.clone(), value, required, listed: false }],
             ..ObjectShape::any()
@@ -240,7 +241,7 @@ impl Eval<'_> {
             // No alternative holds, so each of them is broken in some way.
             let mut clauses = Vec::with_capacity(clause.len());
             if height(o) > MAX_HEIGHT {
-                return Err(Failure::Depth);
+                return Err(EvalError::Depth);
             }
             for alternative in clause.iter() {
                 let violations = self.object_violations(alternative)?;

@@ -15,9 +15,10 @@
 //! are the values that satisfy the condition and all values. Parts of the second kind overlap, but
 //! they need no complement of a value's term, which could be large if the term is recursive.
 
-use super::emit::{Lead, key};
-use super::shape::{Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};
-use super::term::{Failure, TermId};
+use super::emit::{LeadingSpace, key};
+use super::eval::Eval;
+use super::shape::{Clause, Declared, ObjectShape, Shape, SomeProperties};
+use super::term::{EvalError, TermId};
 use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use crate::grammar::{Choice, KeyOrder, NodeId, ObjectSpec, Property, RestKeys};
@@ -51,7 +52,7 @@ impl Eval<'_> {
     pub fn multiplied(
         &mut self,
         object: &Arc<ObjectShape>,
-    ) -> Result<Option<Vec<Arc<ObjectShape>>>, Failure> {
+    ) -> Result<Option<Vec<Arc<ObjectShape>>>, EvalError> {
         let mut parts = Vec::new();
         let mut open = vec![object.clone()];
         while let Some(object) = open.pop() {
@@ -76,7 +77,7 @@ impl Eval<'_> {
     ///
     /// That decides most clauses. For example, in objects with a tag such as `"type": "circle"`,
     /// the tag decides which alternative applies.
-    pub fn told_apart(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+    pub fn told_apart(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         let mut parts = Vec::new();
         let mut open = vec![object.clone()];
         while let Some(object) = open.pop() {
@@ -95,7 +96,7 @@ impl Eval<'_> {
         &mut self,
         object: &Arc<ObjectShape>,
         room: usize,
-    ) -> Result<Option<Vec<Arc<ObjectShape>>>, Failure> {
+    ) -> Result<Option<Vec<Arc<ObjectShape>>>, EvalError> {
         if object.clauses.len() < 2 {
             return Ok(None);
         }
@@ -157,7 +158,7 @@ impl Eval<'_> {
         }
         // A key that fewer clauses name would leave most clauses undecided.
         let tells = |clauses: usize, conditions: &[TermId]| {
-            clauses * 2 >= object.clauses.len() && conditions.iter().all(|&term| self.algebra.is_plain(term))
+            clauses * 2 >= object.clauses.len() && conditions.iter().all(|&term| self.algebra.is_scalar(term))
         };
         let tags = asked.into_iter().filter(|(_, (clauses, conditions))| tells(*clauses, conditions));
         let (key, (_, conditions)) =
@@ -167,7 +168,7 @@ impl Eval<'_> {
 
     /// Reports whether some value satisfies an object with clauses, by a depth-first search over
     /// the alternatives.
-    pub fn clauses_can_hold(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
+    pub fn clauses_can_hold(&mut self, object: &ObjectShape) -> Result<bool, EvalError> {
         if object.closes() || self.smallest_satisfies(object)? {
             return Ok(true);
         }
@@ -194,7 +195,7 @@ impl Eval<'_> {
     }
 
     /// Reports whether objects with only the required keys exist and satisfy every clause.
-    fn smallest_satisfies(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
+    fn smallest_satisfies(&mut self, object: &ObjectShape) -> Result<bool, EvalError> {
         let plain = object.min == 0
             && object.some.iter().all(|s| s.min == 0 && s.max == UNBOUNDED)
             && object.requires.is_empty()
@@ -224,7 +225,7 @@ impl Eval<'_> {
             && other.clauses.iter().all(|c| c.iter().any(|y| self.smallest_is_within(smallest, y)))
     }
 
-    pub fn required_are_inhabited(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
+    pub fn required_are_inhabited(&mut self, object: &ObjectShape) -> Result<bool, EvalError> {
         let escapes = self.algebra.options.escapes.literal();
         for declared in object.declared.iter().filter(|d| d.required) {
             if !escapes.can_spell(&declared.key) || !self.is_inhabited(declared.value)? {
@@ -239,34 +240,34 @@ impl Eval<'_> {
         &mut self,
         object: &Arc<ObjectShape>,
         depth: u32,
-        lead: Lead,
-    ) -> Result<NodeId, Failure> {
+        leading: LeadingSpace,
+    ) -> Result<NodeId, EvalError> {
         let mut nodes = Vec::new();
         for part in self.told_apart(object)? {
             if let Some(parts) = self.multiplied(&part)? {
                 for part in parts {
                     for part in self.divide_object(&part)? {
-                        nodes.push(self.emit_object(&part, depth, lead)?);
+                        nodes.push(self.emit_object(&part, depth, leading)?);
                     }
                 }
                 continue;
             }
             let Some(object) = self.prepared(&part)? else { continue };
             if object.clauses.is_empty() {
-                nodes.push(self.emit_object(&object, depth, lead)?);
+                nodes.push(self.emit_object(&object, depth, leading)?);
                 continue;
             }
             // A pretty-printed empty object has a spelling of its own, so the grammar must know
             // that the first member has come.
             let stays = self.is_pretty().is_none();
             let spec = self.conditional_spec(&object, depth, stays)?;
-            nodes.push(self.open_object(spec, depth, lead)?);
+            nodes.push(self.open_object(spec, depth, leading)?);
         }
         Ok(self.nodes.alt(&nodes))
     }
 
     /// The grammar node of the remaining members of an object that has begun.
-    pub fn emit_members(&mut self, object: &Arc<ObjectShape>, depth: u32) -> Result<NodeId, Failure> {
+    pub fn emit_members(&mut self, object: &Arc<ObjectShape>, depth: u32) -> Result<NodeId, EvalError> {
         let spec = match object.clauses.is_empty() {
             true => self.object_spec(object, depth)?,
             false => self.conditional_spec(object, depth, true)?,
@@ -282,7 +283,7 @@ impl Eval<'_> {
         object: &Arc<ObjectShape>,
         depth: u32,
         stays: bool,
-    ) -> Result<ObjectSpec, Failure> {
+    ) -> Result<ObjectSpec, EvalError> {
         let ordered = self.algebra.options.key_order == KeyOrder::Declared;
         let mut spec = self.punctuated(depth);
         spec.order = KeyOrder::Any;
@@ -324,8 +325,8 @@ impl Eval<'_> {
         found: Vec<Derivative>,
         depth: u32,
         stays: bool,
-    ) -> Result<Vec<Choice>, Failure> {
-        let (lead, _) = self.inner_leads();
+    ) -> Result<Vec<Choice>, EvalError> {
+        let (leading, _) = self.inner_spaces();
         let mut choices = Vec::with_capacity(found.len());
         for (value, left) in found {
             self.algebra.spend(1)?;
@@ -338,10 +339,10 @@ impl Eval<'_> {
             if !self.is_inhabited(left)? {
                 continue;
             }
-            let value = self.nodes.lazy(key(value, depth + 1, lead));
+            let value = self.nodes.lazy(key(value, depth + 1, leading));
             let then = match same && stays {
                 true => NodeId::NEVER,
-                false => self.nodes.lazy(key(left, depth, Lead::Members)),
+                false => self.nodes.lazy(key(left, depth, LeadingSpace::Members)),
             };
             choices.push(Choice { then, ..Choice::plain(value) });
         }
@@ -353,7 +354,7 @@ impl Eval<'_> {
         &mut self,
         object: &ObjectShape,
         key: &Arc<str>,
-    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         let mut left = object.clone();
         if let Some(i) = left.position(key) {
             if left.declared[i].required {
@@ -377,7 +378,7 @@ impl Eval<'_> {
         o: &ObjectShape,
         key: Key<'_>,
         whole: bool,
-    ) -> Result<Vec<Derivative>, Failure> {
+    ) -> Result<Vec<Derivative>, EvalError> {
         let value = self.value_of(o, key);
         if value == TermId::NEVER || o.max == 0 {
             return Ok(Vec::new());
@@ -453,7 +454,7 @@ impl Eval<'_> {
         before: &ObjectShape,
         left: ObjectShape,
         others: &[Clause],
-    ) -> Result<Option<ObjectShape>, Failure> {
+    ) -> Result<Option<ObjectShape>, EvalError> {
         let clauses = left.clauses.len();
         let Some(found) = self.finish_object(left)? else { return Ok(None) };
         let mut found = Arc::unwrap_or_clone(found);
@@ -489,7 +490,7 @@ impl Eval<'_> {
         found: Vec<Derivative>,
         some: &SomeProperties,
         key: Key<'_>,
-    ) -> Result<Vec<Derivative>, Failure> {
+    ) -> Result<Vec<Derivative>, EvalError> {
         let concerns = match key {
             _ if some.keys == TextId::ANY => true,
             Key::Named(name) => self.has_text(some.keys, name),
@@ -514,7 +515,7 @@ impl Eval<'_> {
             let outside = match some.max {
                 _ if inside == TermId::NEVER => value,
                 _ if inside == value => TermId::NEVER,
-                UNBOUNDED => match self.algebra.not_plain(some.value) {
+                UNBOUNDED => match self.algebra.not_scalar(some.value) {
                     Some(not) => self.algebra.and2(value, not),
                     None => value,
                 },
@@ -537,13 +538,13 @@ impl Eval<'_> {
         left: &ObjectShape,
         alternatives: &[Derivative],
         divided: &mut Vec<Derivative>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), EvalError> {
         // Conditions on scalars divide the value into parts that do not overlap.
         let mut cells: Vec<(TermId, Vec<Arc<ObjectShape>>)> = vec![(value, Vec::new())];
         let mut others: Vec<(TermId, Arc<ObjectShape>)> = Vec::new();
         for (condition, behind) in alternatives {
             let behind = Arc::new(behind.clone());
-            let Some(not) = self.algebra.not_plain(*condition).filter(|_| *condition != TermId::ANY) else {
+            let Some(not) = self.algebra.not_scalar(*condition).filter(|_| *condition != TermId::ANY) else {
                 others.push((*condition, behind));
                 continue;
             };
@@ -609,7 +610,7 @@ impl Eval<'_> {
     }
 
     /// The values in both terms; `never` if there evidently are none.
-    fn common(&mut self, a: TermId, b: TermId) -> Result<TermId, Failure> {
+    fn common(&mut self, a: TermId, b: TermId) -> Result<TermId, EvalError> {
         let both = self.algebra.and2(a, b);
         Ok(if self.is_evidently_never(both)? { TermId::NEVER } else { both })
     }
@@ -620,7 +621,7 @@ impl Eval<'_> {
         for (value, left) in found {
             let same = merged.iter_mut().find(|(other, behind)| {
                 *behind == left
-                    && (*other == value || self.algebra.is_plain(*other) && self.algebra.is_plain(value))
+                    && (*other == value || self.algebra.is_scalar(*other) && self.algebra.is_scalar(value))
             });
             match same {
                 Some((other, _)) => *other = self.algebra.or(&[*other, value]),
@@ -632,7 +633,7 @@ impl Eval<'_> {
 
     /// The object with every key declared that a clause names, and with its other keys in classes
     /// that each clause treats alike. `None` if no object remains.
-    fn prepared(&mut self, object: &Arc<ObjectShape>) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    fn prepared(&mut self, object: &Arc<ObjectShape>) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         let mut o = self.without_differs(object)?;
         let (mut names, mut classes) = (Vec::new(), Vec::new());
         mentioned(&o, &mut names, &mut classes);
@@ -673,7 +674,7 @@ impl Eval<'_> {
 
     /// The object, and in turn each of its alternatives, with clauses in place of its list of
     /// objects to differ from.
-    fn without_differs(&mut self, o: &ObjectShape) -> Result<ObjectShape, Failure> {
+    fn without_differs(&mut self, o: &ObjectShape) -> Result<ObjectShape, EvalError> {
         let mut plain = ObjectShape { differs: Vec::new(), clauses: Vec::new(), ..o.clone() };
         for pairs in &o.differs {
             let other = ObjectShape::of_properties(pairs.iter().cloned());
@@ -731,15 +732,15 @@ fn without_shortest(object: &ObjectShape) -> (Arc<ObjectShape>, Clause) {
     (Arc::new(rest), clause)
 }
 
-fn check_cells(count: usize) -> Result<(), Failure> {
+fn check_cells(count: usize) -> Result<(), EvalError> {
     if count > MAX_CELLS {
         return Err(too_many_ways());
     }
     Ok(())
 }
 
-fn too_many_ways() -> Failure {
-    Failure::Unsupported {
+fn too_many_ways() -> EvalError {
+    EvalError::Unsupported {
         at: None,
         keyword: "properties",
         reason: "the value of one property decides other conditions of the object in too many ways",

@@ -4,10 +4,12 @@
 //! and `1.0` are the same. Nested values are built from the inside outwards, so nesting costs
 //! memory and no stack.
 
+use super::algebra::Algebra;
+use super::eval::Eval;
 use super::json::{Json, Kind, Value};
 use super::number::{NumberSet, Part, Point};
-use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
-use super::term::{Algebra, Failure, TermId};
+use super::shape::{ArrayShape, ObjectShape, Shape};
+use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::Decimal;
 use crate::automata::number::Bound;
@@ -52,17 +54,17 @@ impl Algebra {
 
 impl Eval<'_> {
     /// The shape of exactly these values.
-    pub fn values_shape(&mut self, json: &Json, values: &[Value]) -> Result<Shape, Failure> {
+    pub fn values_shape(&mut self, json: &Json, values: &[Value]) -> Result<Shape, EvalError> {
         self.values_within(json, values, usize::MAX)
     }
 
     /// The shape of these values, in which a number with too many digits stands for all such
     /// numbers.
-    pub fn items_shape(&mut self, json: &Json, values: &[Value]) -> Result<Shape, Failure> {
+    pub fn items_shape(&mut self, json: &Json, values: &[Value]) -> Result<Shape, EvalError> {
         self.values_within(json, values, MAX_DIGITS)
     }
 
-    fn values_within(&mut self, json: &Json, values: &[Value], digits: usize) -> Result<Shape, Failure> {
+    fn values_within(&mut self, json: &Json, values: &[Value], digits: usize) -> Result<Shape, EvalError> {
         // The list has each container before the values inside it.
         let mut order: Vec<Value> = values.to_vec();
         let mut at = 0;
@@ -86,7 +88,7 @@ impl Eval<'_> {
         values: &[Value],
         terms: &HashMap<Value, TermId>,
         digits: usize,
-    ) -> Result<Shape, Failure> {
+    ) -> Result<Shape, EvalError> {
         let mut shape = Shape::never();
         let mut points: Vec<Point> = Vec::new();
         let mut literals: Vec<Arc<str>> = Vec::new();
@@ -127,10 +129,10 @@ impl Eval<'_> {
 
 /// The number as a point. `None` if it has more than `digits` digits; without a limit, an error if
 /// its exponent is too long to be compared.
-fn point(spelling: &str, digits: usize) -> Result<Option<Point>, Failure> {
+fn point(spelling: &str, digits: usize) -> Result<Option<Point>, EvalError> {
     let point = |value| Point { value, spelling: spelling.into() };
     match Decimal::parse(spelling) {
-        None if digits == usize::MAX => Err(Failure::Unsupported {
+        None if digits == usize::MAX => Err(EvalError::Unsupported {
             at: None,
             keyword: "enum",
             reason: "it holds a number whose exponent has more than nine digits",

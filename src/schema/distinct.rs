@@ -11,8 +11,9 @@
 //! must not reach that size. If there are more given objects than counters, the object is first
 //! divided by the key whose value tells most of them apart.
 
-use super::shape::{ArrayShape, Declared, Eval, Members, ObjectShape};
-use super::term::{Failure, TermId};
+use super::eval::Eval;
+use super::shape::{ArrayShape, Declared, Members, ObjectShape};
+use super::term::{EvalError, TermId};
 use std::sync::Arc;
 
 /// The most given objects that counters tell an object from.
@@ -20,7 +21,7 @@ const MAX_COUNTED: usize = 16;
 
 impl Eval<'_> {
     /// Arrays whose union is `array`, none of which has a list of arrays to differ from.
-    pub fn divide_array(&mut self, array: &Arc<ArrayShape>) -> Result<Vec<Arc<ArrayShape>>, Failure> {
+    pub fn divide_array(&mut self, array: &Arc<ArrayShape>) -> Result<Vec<Arc<ArrayShape>>, EvalError> {
         if array.differs.is_empty() {
             return Ok(vec![array.clone()]);
         }
@@ -68,7 +69,7 @@ impl Eval<'_> {
 
     /// Objects whose union is `object`. A part with a list of objects to differ from has the same
     /// size as all of them.
-    pub fn divide_object(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+    pub fn divide_object(&mut self, object: &Arc<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         if object.differs.is_empty() {
             return Ok(vec![object.clone()]);
         }
@@ -108,7 +109,7 @@ impl Eval<'_> {
         &mut self,
         object: Arc<ObjectShape>,
         parts: &mut Vec<Arc<ObjectShape>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), EvalError> {
         let mut groups = vec![object];
         while let Some(object) = groups.pop() {
             self.algebra.spend(1)?;
@@ -140,7 +141,7 @@ impl Eval<'_> {
 
     /// Reports whether two terms of one value each may be the same value, perhaps spelt
     /// differently.
-    fn may_agree(&mut self, a: TermId, b: TermId) -> Result<bool, Failure> {
+    fn may_agree(&mut self, a: TermId, b: TermId) -> Result<bool, EvalError> {
         let both = self.algebra.and2(a, b);
         Ok(both != TermId::NEVER && !self.is_evidently_never(both)?)
     }
@@ -153,7 +154,7 @@ impl Eval<'_> {
         key: &Arc<str>,
         value: TermId,
         differs: Vec<Members>,
-    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         let mut part = ObjectShape { differs, ..object.clone() };
         let required = value != TermId::NEVER;
         match part.position(key) {

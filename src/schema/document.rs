@@ -14,6 +14,10 @@ use crate::automata::LangId;
 use crate::grammar::CompileError;
 use hashbrown::HashMap;
 
+/// The greatest distance, in steps through `allOf` and `$ref`, at which alternatives are looked
+/// for.
+const MAX_LOOK: u32 = 4;
+
 /// A set of JSON types, one bit each. `INTEGER` stands for the whole numbers, and `NUMBER` includes
 /// them.
 pub(super) type Types = u8;
@@ -183,11 +187,15 @@ impl Document {
 
     /// Reports whether a keyword has alternatives that must be told apart.
     ///
-    /// The alternatives may be its own, or those of schemas that it applies at the same place, up
-    /// to `look` steps away.
-    pub fn divides(&self, keyword: &Keyword, look: u32) -> bool {
-        let below =
-            |schema: Value| look > 0 && self.keywords(schema).iter().any(|k| self.divides(k, look - 1));
+    /// The alternatives may be its own, or those of schemas that it applies at the same place.
+    pub fn divides(&self, keyword: &Keyword) -> bool {
+        self.divides_within(keyword, MAX_LOOK)
+    }
+
+    fn divides_within(&self, keyword: &Keyword, look: u32) -> bool {
+        let below = |schema: Value| {
+            look > 0 && self.keywords(schema).iter().any(|k| self.divides_within(k, look - 1))
+        };
         match *keyword {
             Keyword::OneOf(_) | Keyword::Not(_) | Keyword::Condition { .. } => true,
             Keyword::AllOf(list) => self.json.items(list).iter().any(|&schema| below(schema)),

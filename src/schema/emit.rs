@@ -5,20 +5,18 @@
 //! evaluated when the output first gets there. Whitespace belongs to the front of the terminal that
 //! follows it, so no node is nullable.
 
+use super::eval::Eval;
 use super::number;
-use super::options::{SchemaOptions, Whitespace};
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
-use super::term::{Failure, TermId};
+use super::options::Whitespace;
+use super::shape::{ArrayShape, Declared, ObjectShape, Shape};
+use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
-use crate::automata::regex::{self, Anchoring, Dialect};
-use crate::automata::{ByteSet, Escapes, ExprPool, LangId, UNBOUNDED, UNLABELLED};
-use crate::grammar::{
-    ArraySpec, Choice, Counter, KeyOrder, NodeId, NodePool, ObjectSpec, Property, RestKeys,
-};
+use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
+use crate::grammar::{ArraySpec, Choice, Counter, KeyOrder, NodeId, ObjectSpec, Property, RestKeys};
 
 /// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Lead {
+pub(super) enum LeadingSpace {
     /// No text.
     None,
     /// The whitespace that the policy allows between tokens.
@@ -29,95 +27,20 @@ pub(super) enum Lead {
     Members,
 }
 
-/// The key of a lazy node: its term, depth and lead.
-pub(super) fn key(term: TermId, depth: u32, lead: Lead) -> u64 {
-    u64::from(term.0) | u64::from(depth) << 32 | (lead as u64) << 60
+/// The key of a lazy node: its term, depth and leading space.
+pub(super) fn key(term: TermId, depth: u32, leading: LeadingSpace) -> u64 {
+    u64::from(term.0) | u64::from(depth) << 32 | (leading as u64) << 60
 }
 
-/// The term, depth and lead in a lazy node's key.
-pub(super) fn parts(key: u64) -> (TermId, u32, Lead) {
-    let lead = match key >> 60 {
-        0 => Lead::None,
-        1 => Lead::Space,
-        2 => Lead::Line,
-        _ => Lead::Members,
+/// The term, depth and leading space in a lazy node's key.
+pub(super) fn parts(key: u64) -> (TermId, u32, LeadingSpace) {
+    let leading = match key >> 60 {
+        0 => LeadingSpace::None,
+        1 => LeadingSpace::Space,
+        2 => LeadingSpace::Line,
+        _ => LeadingSpace::Members,
     };
-    (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, lead)
-}
-
-/// The languages that all grammars of one set of policies share.
-#[derive(Clone, Copy)]
-pub(super) struct Standard {
-    /// The whitespace between tokens.
-    space: LangId,
-    open_object: [LangId; 2],
-    open_array: [LangId; 2],
-    close_object: LangId,
-    close_array: LangId,
-    comma: LangId,
-    colon: LangId,
-    before_key: LangId,
-    string: LangId,
-    number: LangId,
-    integer: LangId,
-    /// Any scalar, after whitespace.
-    any_scalar: LangId,
-}
-
-/// The most bytes of whitespace in a row under [`Whitespace::Flexible`].
-const MAX_SPACE: u32 = 64;
-
-/// At most `max` bytes of JSON whitespace.
-pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {
-    let mut set = ByteSet::EMPTY;
-    b" \t\n\r".iter().for_each(|&b| set.insert(b));
-    let byte = pool.byte(&set);
-    pool.repeat(byte, 0, max)
-}
-
-impl Standard {
-    pub fn new(options: &SchemaOptions, pool: &mut ExprPool) -> Standard {
-        let space = match &options.whitespace {
-            Whitespace::Flexible => json_space(pool, MAX_SPACE),
-            Whitespace::Unlimited => json_space(pool, UNBOUNDED),
-            // The pattern was checked with the other options, so it compiles.
-            Whitespace::Pattern(pattern) => {
-                regex::compile(pool, pattern, Dialect::Rust, Anchoring::Full).unwrap_or(LangId::EMPTY)
-            }
-            Whitespace::Compact | Whitespace::Exact { .. } | Whitespace::Pretty(_) => LangId::EMPTY,
-        };
-        let mut spaced = |text: &[u8]| {
-            let text = pool.bytes(text);
-            [text, pool.concat(space, text)]
-        };
-        let (open_object, open_array) = (spaced(b"{"), spaced(b"["));
-        let (close_object, close_array) = (spaced(b"}")[1], spaced(b"]")[1]);
-        let (comma, colon) = match &options.whitespace {
-            Whitespace::Exact { item, key } => (pool.bytes(item.as_bytes()), pool.bytes(key.as_bytes())),
-            Whitespace::Pretty(_) => (pool.bytes(b","), pool.bytes(b": ")),
-            _ => (spaced(b",")[1], spaced(b":")[1]),
-        };
-        let text = pool.any_text();
-        let string = pool.json_string(text, options.escapes.free());
-        let (number, integer) = (number::any_number(pool), number::any_integer(pool));
-        let words = pool.literals([&b"null"[..], b"true", b"false"].map(|w| (w.to_vec(), UNLABELLED)));
-        let scalar = pool.union(&[words, string, number]);
-        let any_scalar = pool.concat(space, scalar);
-        Standard {
-            space,
-            open_object,
-            open_array,
-            close_object,
-            close_array,
-            comma,
-            colon,
-            before_key: space,
-            string,
-            number,
-            integer,
-            any_scalar,
-        }
-    }
+    (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, leading)
 }
 
 impl Eval<'_> {
@@ -135,40 +58,45 @@ impl Eval<'_> {
         self.pool().bytes(&text)
     }
 
-    fn lead(&mut self, lead: Lead, depth: u32) -> LangId {
-        match lead {
-            Lead::None | Lead::Members => LangId::EMPTY,
-            Lead::Space => self.algebra.standard.space,
-            Lead::Line => self.line(depth),
+    fn leading_space(&mut self, leading: LeadingSpace, depth: u32) -> LangId {
+        match leading {
+            LeadingSpace::None | LeadingSpace::Members => LangId::EMPTY,
+            LeadingSpace::Space => self.algebra.standard.space,
+            LeadingSpace::Line => self.line(depth),
         }
     }
 
     /// The leads of a member's value and of an array's item.
-    pub fn inner_leads(&self) -> (Lead, Lead) {
+    pub fn inner_spaces(&self) -> (LeadingSpace, LeadingSpace) {
         match self.algebra.options.whitespace {
             Whitespace::Flexible | Whitespace::Unlimited | Whitespace::Pattern(_) => {
-                (Lead::Space, Lead::Space)
+                (LeadingSpace::Space, LeadingSpace::Space)
             }
-            Whitespace::Compact | Whitespace::Exact { .. } => (Lead::None, Lead::None),
-            Whitespace::Pretty(_) => (Lead::None, Lead::Line),
+            Whitespace::Compact | Whitespace::Exact { .. } => (LeadingSpace::None, LeadingSpace::None),
+            Whitespace::Pretty(_) => (LeadingSpace::None, LeadingSpace::Line),
         }
     }
 
     /// The grammar node of a term.
-    pub fn emit(&mut self, id: TermId, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
-        if lead == Lead::Members
+    pub fn emit(&mut self, id: TermId, depth: u32, leading: LeadingSpace) -> Result<NodeId, EvalError> {
+        if leading == LeadingSpace::Members
             && let [object] = self.shape(id)?.objects.as_slice()
         {
             return self.emit_members(object, depth);
         }
         let shape = self.values(id)?;
-        self.emit_shape(&shape, depth, lead)
+        self.emit_shape(&shape, depth, leading)
     }
 
     /// The grammar node of a shape.
-    pub fn emit_shape(&mut self, shape: &Shape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+    pub fn emit_shape(
+        &mut self,
+        shape: &Shape,
+        depth: u32,
+        leading: LeadingSpace,
+    ) -> Result<NodeId, EvalError> {
         let mut alternatives = Vec::with_capacity(2);
-        if lead == Lead::Space
+        if leading == LeadingSpace::Space
             && shape.null
             && shape.booleans == 3
             && shape.strings == TextId::ANY
@@ -179,29 +107,29 @@ impl Eval<'_> {
         } else {
             let scalars = self.scalars(shape)?;
             if scalars != LangId::NEVER {
-                let space = self.lead(lead, depth);
+                let space = self.leading_space(leading, depth);
                 let spaced = self.pool().concat(space, scalars);
                 alternatives.push(self.nodes.terminal(spaced));
             }
         }
         for array in &shape.arrays {
             for part in self.divide_array(array)? {
-                alternatives.push(self.emit_array(&part, depth, lead)?);
+                alternatives.push(self.emit_array(&part, depth, leading)?);
             }
         }
         for object in &shape.objects {
             if object.clauses.is_empty() {
                 for part in self.divide_object(object)? {
-                    alternatives.push(self.emit_object(&part, depth, lead)?);
+                    alternatives.push(self.emit_object(&part, depth, leading)?);
                 }
             } else {
-                alternatives.push(self.emit_conditional(object, depth, lead)?);
+                alternatives.push(self.emit_conditional(object, depth, leading)?);
             }
         }
         Ok(self.nodes.alt(&alternatives))
     }
 
-    fn scalars(&mut self, shape: &Shape) -> Result<LangId, Failure> {
+    fn scalars(&mut self, shape: &Shape) -> Result<LangId, EvalError> {
         let policy = self.algebra.options.numbers;
         let escapes = self.algebra.options.escapes;
         let standard = self.algebra.standard;
@@ -221,7 +149,7 @@ impl Eval<'_> {
             alternatives.push(standard.integer);
         } else if !shape.numbers.is_empty() {
             let numbers = shape.numbers.language(policy, self.pool());
-            alternatives.push(numbers.ok_or(Failure::Unsupported {
+            alternatives.push(numbers.ok_or(EvalError::Unsupported {
                 at: None,
                 keyword: "minimum",
                 reason: "a bound has more than 400 digits",
@@ -265,8 +193,8 @@ impl Eval<'_> {
         value: TermId,
         counters: &[(usize, TermId, bool)],
         depth: u32,
-        lead: Lead,
-    ) -> Result<Vec<Choice>, Failure> {
+        leading: LeadingSpace,
+    ) -> Result<Vec<Choice>, EvalError> {
         let mut divided = vec![(value, 0u32)];
         for &(number, counted, limited) in counters {
             let mut next = Vec::with_capacity(divided.len() * 2);
@@ -280,7 +208,7 @@ impl Eval<'_> {
                 if counted != TermId::ANY {
                     // Scalars are cheap to tell apart, and then each item can be read in one way
                     // only.
-                    let outside = if limited || self.algebra.is_plain(counted) {
+                    let outside = if limited || self.algebra.is_scalar(counted) {
                         let not = self.algebra.not(counted);
                         self.algebra.and2(value, not)
                     } else {
@@ -298,16 +226,16 @@ impl Eval<'_> {
         let mut choices = Vec::with_capacity(divided.len());
         for (value, counts) in divided {
             if self.is_inhabited(value)? {
-                let value = self.nodes.lazy(key(value, depth, lead));
+                let value = self.nodes.lazy(key(value, depth, leading));
                 choices.push(Choice { counts, ..Choice::plain(value) });
             }
         }
         Ok(choices)
     }
 
-    fn check_counters(count: usize) -> Result<(), Failure> {
+    fn check_counters(count: usize) -> Result<(), EvalError> {
         if count > 32 {
-            return Err(Failure::Unsupported {
+            return Err(EvalError::Unsupported {
                 at: None,
                 keyword: "contains",
                 reason: "more than 32 conditions about some item or property hold at once",
@@ -317,24 +245,24 @@ impl Eval<'_> {
     }
 
     /// The grammar's description of an array that has no list of arrays to differ from.
-    pub fn array_spec(&mut self, array: &ArrayShape, depth: u32) -> Result<ArraySpec, Failure> {
+    pub fn array_spec(&mut self, array: &ArrayShape, depth: u32) -> Result<ArraySpec, EvalError> {
         if array.repeated {
-            return Err(Failure::Unsupported {
+            return Err(EvalError::Unsupported {
                 at: None,
                 keyword: "uniqueItems",
                 reason: "its negation (some two items are equal) is not regular",
             });
         }
         Self::check_counters(array.some.len())?;
-        let (_, lead) = self.inner_leads();
+        let (_, leading) = self.inner_spaces();
         // A counter that starts at a later position needs a prefix entry for each position before
         // it.
         let late = array.some.iter().map(|s| s.from).max().unwrap_or(0).min(4096) as usize;
         let mut prefix = Vec::with_capacity(array.prefix.len().max(late));
         for position in 0..array.prefix.len().max(late) {
-            prefix.push(self.item_choices(array, position, None, depth, lead)?.into_boxed_slice());
+            prefix.push(self.item_choices(array, position, None, depth, leading)?.into_boxed_slice());
         }
-        let rest = self.item_choices(array, usize::MAX, None, depth, lead)?.into_boxed_slice();
+        let rest = self.item_choices(array, usize::MAX, None, depth, leading)?.into_boxed_slice();
         let standard = self.algebra.standard;
         let close = if self.is_pretty().is_some() {
             let line = self.line(depth);
@@ -371,8 +299,8 @@ impl Eval<'_> {
         position: usize,
         taken: Option<TermId>,
         depth: u32,
-        lead: Lead,
-    ) -> Result<Vec<Choice>, Failure> {
+        leading: LeadingSpace,
+    ) -> Result<Vec<Choice>, EvalError> {
         let counters: Vec<(usize, TermId, bool)> = array
             .some
             .iter()
@@ -385,15 +313,20 @@ impl Eval<'_> {
             let free = self.algebra.not(taken);
             value = self.algebra.and2(value, free);
         }
-        self.choices(value, &counters, depth + 1, lead)
+        self.choices(value, &counters, depth + 1, leading)
     }
 
-    fn emit_array(&mut self, array: &ArrayShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+    fn emit_array(
+        &mut self,
+        array: &ArrayShape,
+        depth: u32,
+        leading: LeadingSpace,
+    ) -> Result<NodeId, EvalError> {
         if array.unique && !self.array_is_inhabited(array)? {
             return Ok(NodeId::NEVER);
         }
         let mut spec = self.array_spec(array, depth)?;
-        let opened = self.opened(b"[", self.algebra.standard.open_array, depth, lead);
+        let opened = self.opened(b"[", self.algebra.standard.open_array, depth, leading);
         spec.open = opened;
         let Some(start) = spec.start() else { return Ok(NodeId::NEVER) };
         if self.is_pretty().is_none() {
@@ -405,11 +338,11 @@ impl Eval<'_> {
         Ok(self.nodes.alt(&[empty.unwrap_or(NodeId::NEVER), full]))
     }
 
-    fn opened(&mut self, bracket: &[u8], standard: [LangId; 2], depth: u32, lead: Lead) -> LangId {
-        match lead {
-            Lead::None | Lead::Members => standard[0],
-            Lead::Space => standard[1],
-            Lead::Line => {
+    fn opened(&mut self, bracket: &[u8], standard: [LangId; 2], depth: u32, leading: LeadingSpace) -> LangId {
+        match leading {
+            LeadingSpace::None | LeadingSpace::Members => standard[0],
+            LeadingSpace::Space => standard[1],
+            LeadingSpace::Line => {
                 let (line, bracket) = (self.line(depth), self.pool().bytes(bracket));
                 self.pool().concat(line, bracket)
             }
@@ -423,9 +356,9 @@ impl Eval<'_> {
     }
 
     /// The grammar's description of an object. All objects that it must differ from have its size.
-    pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, Failure> {
+    pub fn object_spec(&mut self, object: &ObjectShape, depth: u32) -> Result<ObjectSpec, EvalError> {
         Self::check_counters(object.some.len() + object.differs.len())?;
-        let (lead, _) = self.inner_leads();
+        let (leading, _) = self.inner_spaces();
         let mut declared: Vec<Declared> = object.declared.clone();
         let required = object.requires.iter().flat_map(|(a, b)| [a, b]);
         let told_apart = object.differs.iter().flat_map(|pairs| pairs.iter().map(|pair| &pair.0));
@@ -442,7 +375,7 @@ impl Eval<'_> {
                 let agrees = ObjectShape::value_in(pairs, &d.key);
                 counters.extend(agrees.map(|value| (object.some.len() + i, value, true)));
             }
-            let values = self.choices(d.value, &counters, depth + 1, lead)?;
+            let values = self.choices(d.value, &counters, depth + 1, leading)?;
             let mut requires: Vec<u32> = Vec::new();
             for (_, then) in object.requires.iter().filter(|r| r.0 == d.key) {
                 requires.extend(declared.iter().position(|o| o.key == *then).map(|i| i as u32));
@@ -477,7 +410,7 @@ impl Eval<'_> {
             let counters = self.counters_of(object, |eval, counted| {
                 counted == TextId::ANY || eval.and_text(keys, counted) == keys
             });
-            let values = self.choices(value, &counters, depth + 1, lead)?;
+            let values = self.choices(value, &counters, depth + 1, leading)?;
             if values.is_empty() {
                 continue;
             }
@@ -560,14 +493,24 @@ impl Eval<'_> {
         counters
     }
 
-    pub fn emit_object(&mut self, object: &ObjectShape, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
+    pub fn emit_object(
+        &mut self,
+        object: &ObjectShape,
+        depth: u32,
+        leading: LeadingSpace,
+    ) -> Result<NodeId, EvalError> {
         let spec = self.object_spec(object, depth)?;
-        self.open_object(spec, depth, lead)
+        self.open_object(spec, depth, leading)
     }
 
     /// The node of an object from its opening brace on.
-    pub fn open_object(&mut self, mut spec: ObjectSpec, depth: u32, lead: Lead) -> Result<NodeId, Failure> {
-        let opened = self.opened(b"{", self.algebra.standard.open_object, depth, lead);
+    pub fn open_object(
+        &mut self,
+        mut spec: ObjectSpec,
+        depth: u32,
+        leading: LeadingSpace,
+    ) -> Result<NodeId, EvalError> {
+        let opened = self.opened(b"{", self.algebra.standard.open_object, depth, leading);
         spec.open = opened;
         if self.is_pretty().is_none() {
             return Ok(self.nodes.object(spec));
@@ -600,17 +543,15 @@ fn quoted(text: &str) -> Vec<u8> {
     out
 }
 
-/// A pool with the standard languages of `options`.
-pub(super) fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
-    let mut nodes = NodePool::default();
-    let standard = Standard::new(options, &mut nodes.languages);
-    (nodes, standard)
-}
-
 impl Eval<'_> {
     /// The choices for the item at `index` of an array of distinct items, given the texts of the
     /// earlier items.
-    pub fn distinct_choices(&mut self, key: u64, index: u32, used: &[&[u8]]) -> Result<Vec<Choice>, Failure> {
+    pub fn distinct_choices(
+        &mut self,
+        key: u64,
+        index: u32,
+        used: &[&[u8]],
+    ) -> Result<Vec<Choice>, EvalError> {
         let Some((array, depth)) = self.algebra.distinct.get(key as usize).cloned() else {
             return Ok(Vec::new());
         };
@@ -624,7 +565,7 @@ impl Eval<'_> {
         let used = self.items_shape(&json, &values)?;
         let used = self.algebra.shape_term(used);
         let Some(taken) = self.reserved(&array, index as usize + 1, used)? else { return Ok(Vec::new()) };
-        let (_, lead) = self.inner_leads();
-        self.item_choices(&array, index as usize, Some(taken), depth, lead)
+        let (_, leading) = self.inner_spaces();
+        self.item_choices(&array, index as usize, Some(taken), depth, leading)
     }
 }

@@ -9,31 +9,16 @@
 //! A term that is met again while it is being decided counts as empty. A "no" that depends on such
 //! an assumption about another term is not kept. A "yes" is always final.
 
-use super::shape::{ArrayShape, Eval, ObjectShape, Shape};
-use super::term::{Failure, Goal, MAX_DEPTH, Term, TermId};
+use super::algebra::Term;
+use super::eval::Eval;
+use super::shape::{ArrayShape, ObjectShape, Shape};
+use super::term::{EvalError, Goal, MAX_DEPTH, TermId};
 use super::text::TextId;
 use crate::automata::{UNBOUNDED, interrupt};
 
-/// The terms being decided, outermost first, and the index of the outermost one that an answer
-/// assumed to be empty.
-#[derive(Default)]
-pub(super) struct Deciding {
-    path: Vec<TermId>,
-    leaned_on: Option<usize>,
-}
-
-impl Deciding {
-    fn lean(&mut self, on: Option<usize>) {
-        self.leaned_on = match (self.leaned_on, on) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-}
-
 impl Eval<'_> {
     /// Reports whether some JSON value satisfies the term.
-    pub fn is_inhabited(&mut self, id: TermId) -> Result<bool, Failure> {
+    pub fn is_inhabited(&mut self, id: TermId) -> Result<bool, EvalError> {
         match id {
             TermId::NEVER => return Ok(false),
             TermId::ANY => return Ok(true),
@@ -55,14 +40,14 @@ impl Eval<'_> {
         }
         let index = self.algebra.deciding.path.len();
         if index >= MAX_DEPTH as usize {
-            return Err(Failure::Deep(Goal::Inhabited(id)));
+            return Err(EvalError::Deep(Goal::Inhabited(id)));
         }
         self.algebra.deciding.path.push(id);
         let outer = self.algebra.deciding.leaned_on.take();
         let result = self.decide(id);
         self.algebra.deciding.path.pop();
         let leaned_on = std::mem::replace(&mut self.algebra.deciding.leaned_on, outer);
-        let inhabited = interrupt::check().map_err(Failure::Interrupted).and(result)?;
+        let inhabited = interrupt::check().map_err(EvalError::Interrupted).and(result)?;
         if inhabited || leaned_on.is_none_or(|on| on >= index) {
             self.algebra.set_inhabited(id, inhabited);
         } else {
@@ -71,13 +56,13 @@ impl Eval<'_> {
         Ok(inhabited)
     }
 
-    fn decide(&mut self, id: TermId) -> Result<bool, Failure> {
+    fn decide(&mut self, id: TermId) -> Result<bool, EvalError> {
         let shape = self.values(id)?;
         self.shape_is_inhabited(&shape)
     }
 
     /// Reports whether the shape has a value.
-    pub fn shape_is_inhabited(&mut self, shape: &Shape) -> Result<bool, Failure> {
+    pub fn shape_is_inhabited(&mut self, shape: &Shape) -> Result<bool, EvalError> {
         if shape.null || shape.booleans != 0 {
             return Ok(true);
         }
@@ -119,7 +104,7 @@ impl Eval<'_> {
         }
     }
 
-    pub fn array_is_inhabited(&mut self, array: &ArrayShape) -> Result<bool, Failure> {
+    pub fn array_is_inhabited(&mut self, array: &ArrayShape) -> Result<bool, EvalError> {
         if array.min == 0 && array.some.iter().all(|s| s.min == 0) && !array.repeated {
             return Ok(true);
         }
@@ -142,7 +127,7 @@ impl Eval<'_> {
         Ok(self.array_spec(array, 0)?.start().is_some())
     }
 
-    pub fn object_is_inhabited(&mut self, object: &ObjectShape) -> Result<bool, Failure> {
+    pub fn object_is_inhabited(&mut self, object: &ObjectShape) -> Result<bool, EvalError> {
         if !self.required_are_inhabited(object)? {
             return Ok(false);
         }

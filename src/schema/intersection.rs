@@ -12,8 +12,9 @@
 //! its object is left out. A clause with a single alternative left is intersected with its object.
 //! A clause with an alternative that holds for the whole object is dropped.
 
-use super::shape::{ArrayShape, Clause, Declared, Eval, ObjectShape, Shape, SomeProperties};
-use super::term::{Failure, TermId};
+use super::eval::Eval;
+use super::shape::{ArrayShape, Clause, Declared, ObjectShape, Shape, SomeProperties};
+use super::term::{EvalError, TermId};
 use super::text::TextId;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ impl Eval<'_> {
     }
 
     /// The values in both shapes.
-    pub fn intersect(&mut self, a: &Shape, b: &Shape) -> Result<Shape, Failure> {
+    pub fn intersect(&mut self, a: &Shape, b: &Shape) -> Result<Shape, EvalError> {
         self.algebra.spend(a.numbers.work(&b.numbers) / 8)?;
         let mut both = Shape {
             null: a.null && b.null,
@@ -71,7 +72,7 @@ impl Eval<'_> {
         &mut self,
         x: &Arc<ObjectShape>,
         alternatives: &[Arc<ObjectShape>],
-    ) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         let mut found = Vec::with_capacity(alternatives.len());
         for y in alternatives {
             self.algebra.spend(1)?;
@@ -88,7 +89,7 @@ impl Eval<'_> {
         &mut self,
         x: &Arc<ObjectShape>,
         alternatives: &[Arc<ObjectShape>],
-    ) -> Result<Vec<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
         match self.is_closing() {
             true => self.each_of(x, alternatives),
             false => Ok(self.with_clause(x, alternatives)?.into_iter().collect()),
@@ -100,7 +101,7 @@ impl Eval<'_> {
         &mut self,
         x: &Arc<ObjectShape>,
         alternatives: &[Arc<ObjectShape>],
-    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         let Some(left) = self.clause_within(x, alternatives)? else { return Ok(Some(x.clone())) };
         match left.as_slice() {
             [] => Ok(None),
@@ -122,7 +123,7 @@ impl Eval<'_> {
         &mut self,
         x: &ObjectShape,
         alternatives: &[Arc<ObjectShape>],
-    ) -> Result<Option<Vec<Arc<ObjectShape>>>, Failure> {
+    ) -> Result<Option<Vec<Arc<ObjectShape>>>, EvalError> {
         self.algebra.spend(1 + alternatives.len() as u64 / 16)?;
         self.charge()?;
         if alternatives.iter().any(|y| self.is_within(x, y)) {
@@ -138,7 +139,7 @@ impl Eval<'_> {
     }
 
     /// Reports whether evidently no object is in both.
-    pub fn contradict(&mut self, a: &ObjectShape, b: &ObjectShape) -> Result<bool, Failure> {
+    pub fn contradict(&mut self, a: &ObjectShape, b: &ObjectShape) -> Result<bool, EvalError> {
         self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 16)?;
         let mut required = 0u32;
         for (x, y, first) in [(b, a, true), (a, b, false)] {
@@ -178,7 +179,7 @@ impl Eval<'_> {
         &mut self,
         a: &Arc<ArrayShape>,
         b: &Arc<ArrayShape>,
-    ) -> Result<Option<Arc<ArrayShape>>, Failure> {
+    ) -> Result<Option<Arc<ArrayShape>>, EvalError> {
         if a == b || **b == ArrayShape::any() {
             return Ok(Some(a.clone()));
         }
@@ -202,7 +203,7 @@ impl Eval<'_> {
     }
 
     /// The array in normal form; `None` if there evidently is none.
-    pub fn finish_array(&mut self, mut array: ArrayShape) -> Result<Option<Arc<ArrayShape>>, Failure> {
+    pub fn finish_array(&mut self, mut array: ArrayShape) -> Result<Option<Arc<ArrayShape>>, EvalError> {
         if !array.tidy() {
             return Ok(None);
         }
@@ -235,7 +236,7 @@ impl Eval<'_> {
         &mut self,
         a: &Arc<ObjectShape>,
         b: &Arc<ObjectShape>,
-    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         if a == b || **b == ObjectShape::any() {
             return Ok(Some(a.clone()));
         }
@@ -317,7 +318,7 @@ impl Eval<'_> {
     }
 
     /// The object in normal form; `None` if there evidently is none.
-    pub fn finish_object(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    pub fn finish_object(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         if !object.tidy() {
             return Ok(None);
         }
@@ -341,7 +342,7 @@ impl Eval<'_> {
 
     /// The object with its clauses simplified against its other conditions; `None` if no object is
     /// left.
-    pub fn settle_clauses(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    pub fn settle_clauses(&mut self, mut object: ObjectShape) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         loop {
             let clauses = std::mem::take(&mut object.clauses);
             let mut only = Vec::new();

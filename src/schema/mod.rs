@@ -6,7 +6,7 @@
 //! A schema denotes a set of JSON values. The path from its text to a grammar has four steps:
 //!
 //! 1. The document is read once into checked keywords ([`reader`]).
-//! 2. Schemas, and their combinations, become hash-consed [terms](term).
+//! 2. Schemas, and their combinations, become hash-consed [terms](algebra).
 //! 3. Each term has a [shape], computed on demand and one level deep. A shape is the term's set of
 //!    values in normal form: a union over the six JSON types. `allOf` and keywords side by side are
 //!    intersections, `anyOf` is a union, `not` is a complement, and `oneOf` subtracts from each
@@ -36,6 +36,7 @@
 //! Shinnar, M. Hirzel, M. Pradel, *Finding data compatibility bugs with JSON subschema checking*
 //! (2021).
 
+mod algebra;
 mod cardinality;
 mod closed;
 mod complement;
@@ -47,22 +48,25 @@ mod drafts;
 mod emit;
 mod envelope;
 mod error;
+mod eval;
 pub mod format;
 mod inhabited;
 mod intersection;
 mod json;
+mod keyword_shapes;
 mod metaschema;
 mod number;
 mod options;
+mod outcome;
 mod pattern;
-mod plain;
 mod reader;
 mod reference;
+mod scalar;
 mod shape;
+mod standard;
 mod term;
 mod text;
 mod unevaluated;
-mod unfold;
 mod verify;
 
 pub use error::SchemaWarning;
@@ -74,14 +78,16 @@ pub use options::{
 use crate::automata::regex::{self, Anchoring, Dialect};
 use crate::automata::{ExprPool, UNBOUNDED, interrupt};
 use crate::grammar::{Choice, CompileError, Expand, Grammar, GrammarBuilder, GrammarError, NodeId, NodePool};
+use algebra::Algebra;
 use document::{Document, OBJECT};
-use emit::Lead;
+use emit::LeadingSpace;
 use envelope::Unwrapped;
+use eval::Eval;
 use hashbrown::HashSet;
-use shape::Eval;
+use standard::Standard;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, Mutex};
-use term::{Algebra, Failure};
+use term::EvalError;
 
 /// Compiles a JSON Schema, given as text, into a grammar of the JSON texts that satisfy it.
 ///
@@ -148,7 +154,7 @@ pub fn compile_into(
 ) -> Result<NodeId, CompileError> {
     let source = Source::parse(text, options)?;
     builder.part(|nodes| {
-        let standard = emit::Standard::new(&source.options, &mut nodes.languages);
+        let standard = Standard::new(&source.options, &mut nodes.languages);
         let (root, expander, _) = source.emit(nodes, standard)?;
         Ok((root, Arc::new(expander) as Arc<dyn Expand>))
     })
@@ -188,7 +194,7 @@ impl<'t> Source<'t> {
     fn emit(
         self,
         nodes: &mut NodePool,
-        standard: emit::Standard,
+        standard: Standard,
     ) -> Result<(NodeId, Expander, Notes), CompileError> {
         let Source { text, json, unwrapped: Unwrapped { schema: root, objects_only }, options } = self;
         let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
@@ -219,7 +225,7 @@ fn emit_root(
         false => root,
     };
     let result = eval.deeply(|eval| match eval.is_inhabited(root)? {
-        true => eval.emit(root, 0, Lead::None),
+        true => eval.emit(root, 0, LeadingSpace::None),
         false => Ok(NodeId::NEVER),
     });
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
@@ -237,13 +243,13 @@ fn emit_root(
 }
 
 /// A pool with the standard languages, which are built only once for the default policies.
-fn prototype(options: &SchemaOptions) -> (NodePool, emit::Standard) {
-    static DEFAULT: LazyLock<(NodePool, emit::Standard)> =
-        LazyLock::new(|| emit::prototype(&SchemaOptions::default()));
+fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
+    static DEFAULT: LazyLock<(NodePool, Standard)> =
+        LazyLock::new(|| standard::prototype(&SchemaOptions::default()));
     if options.whitespace == Whitespace::default() && options.escapes == EscapePolicy::default() {
         DEFAULT.clone()
     } else {
-        emit::prototype(options)
+        standard::prototype(options)
     }
 }
 
@@ -256,7 +262,7 @@ fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
                 Ok(matched) => matched,
                 Err(reason) => return error("whitespace", &format!("is no usable pattern: {reason}")),
             };
-            let space = emit::json_space(&mut pool, UNBOUNDED);
+            let space = standard::json_space(&mut pool, UNBOUNDED);
             let other = pool.not(space);
             let other = pool.inter(&[matched, other]);
             if pool.is_never(other) {
@@ -281,18 +287,18 @@ fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
 }
 
 /// The error for a failure of the algebra, in words.
-fn explain(algebra: &Algebra, failure: Failure) -> CompileError {
+fn explain(algebra: &Algebra, failure: EvalError) -> CompileError {
     let pointer = algebra.doc.place(algebra.at);
     match failure {
-        Failure::Interrupted(why) => why.into(),
-        Failure::Fuel => error::fuel(pointer, algebra.options.fuel),
+        EvalError::Interrupted(why) => why.into(),
+        EvalError::Fuel => error::fuel(pointer, algebra.options.fuel),
         // `deeply` handles `Deep` itself, so it does not arrive here from there.
-        Failure::Depth | Failure::Deep(_) => error::nesting(pointer, term::MAX_DEPTH),
-        Failure::Loop(at) => {
+        EvalError::Depth | EvalError::Deep(_) => error::nesting(pointer, term::MAX_DEPTH),
+        EvalError::Loop(at) => {
             let reason = "the schema leads back to itself without any property or item in between";
             error::unsupported(algebra.doc.place(at), "$ref", reason)
         }
-        Failure::Unsupported { at, keyword, reason } => {
+        EvalError::Unsupported { at, keyword, reason } => {
             error::unsupported(at.map_or(pointer, |at| algebra.doc.place(at)), keyword, reason)
         }
     }
@@ -307,7 +313,7 @@ impl Expander {
     fn run<T>(
         &self,
         nodes: &mut NodePool,
-        work: impl FnMut(&mut Eval<'_>) -> Result<T, Failure>,
+        work: impl FnMut(&mut Eval<'_>) -> Result<T, EvalError>,
     ) -> Result<T, GrammarError> {
         let mut algebra = interrupt::lock(&self.algebra)?;
         algebra.refuel();
@@ -318,7 +324,7 @@ impl Expander {
             return Err(GrammarError::Limit { what, limit: ExprPool::DEFAULT_SEARCH_BUDGET });
         }
         result.map_err(|failure| match failure {
-            Failure::Interrupted(why) => why.into(),
+            EvalError::Interrupted(why) => why.into(),
             failure => GrammarError::Expansion(explain(&algebra, failure).to_string()),
         })
     }
@@ -326,8 +332,8 @@ impl Expander {
 
 impl Expand for Expander {
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError> {
-        let (term, depth, lead) = emit::parts(key);
-        self.run(nodes, |eval| eval.emit(term, depth, lead))
+        let (term, depth, leading) = emit::parts(key);
+        self.run(nodes, |eval| eval.emit(term, depth, leading))
     }
 
     fn distinct_items(

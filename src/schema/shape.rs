@@ -3,16 +3,16 @@
 //! A [`Shape`] is a union over the six types. The parts for null, booleans, numbers and strings are
 //! each closed under all Boolean operations. The parts for arrays and objects are unions of
 //! [`ArrayShape`]s and [`ObjectShape`]s. Each of these is a conjunction whose nested values are
-//! [terms](super::term) that are not evaluated yet. That makes the algebra lazy: the intersection
-//! of two objects costs as much as their keys, and nothing for the values below them.
+//! [terms](super::algebra) that are not evaluated yet. That makes the algebra lazy: the
+//! intersection of two objects costs as much as their keys, and nothing for the values below them.
 //!
 //! [`intersection`](super::intersection) and [`complement`](super::complement) hold the operations.
 
 use super::document::{ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING, Types};
 use super::number::{NumberSet, Part};
-use super::term::{Algebra, TermId};
+use super::term::TermId;
 use super::text::TextId;
-use crate::automata::{ExprPool, UNBOUNDED};
+use crate::automata::UNBOUNDED;
 use std::sync::Arc;
 
 /// A set of JSON values.
@@ -372,40 +372,5 @@ impl Shape {
             self.objects.clear();
         }
         self.objects.push(object);
-    }
-}
-
-/// The operations on shapes: the algebra, together with the automata that decide questions about
-/// texts.
-pub(super) struct Eval<'a> {
-    pub algebra: &'a mut Algebra,
-    pub nodes: &'a mut crate::grammar::NodePool,
-}
-
-impl Eval<'_> {
-    pub fn pool(&mut self) -> &mut ExprPool {
-        &mut self.nodes.languages
-    }
-
-    pub fn and_text(&mut self, a: TextId, b: TextId) -> TextId {
-        let both = self.algebra.texts.and(a, b, &mut self.nodes.languages);
-        if self.algebra.texts.is_never(both, &mut self.nodes.languages) { TextId::NEVER } else { both }
-    }
-
-    pub fn has_text(&mut self, set: TextId, text: &str) -> bool {
-        self.algebra.texts.contains(set, text, &mut self.nodes.languages)
-    }
-
-    /// The term that the value of `key`, which is not declared, must satisfy.
-    pub fn rest_value(&mut self, object: &ObjectShape, key: &str) -> TermId {
-        if let [(TextId::ANY, value)] = object.rest[..] {
-            return value;
-        }
-        for &(keys, value) in &object.rest {
-            if self.has_text(keys, key) {
-                return value;
-            }
-        }
-        TermId::NEVER
     }
 }

@@ -15,42 +15,21 @@
 //!
 //! Source: JSON Schema 2020-12 core, §11; for `contains` in 2019-09, core §9.3.1.
 
+use super::algebra::Term;
 use super::document::Keyword;
+use super::eval::Eval;
 use super::json::{Kind, Value};
 use super::options::Draft;
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape};
-use super::term::{Failure, MAX_DEPTH, ScopeId, Term, TermId};
+use super::outcome::{Evaluated, Outcome};
+use super::shape::{ArrayShape, Declared, ObjectShape, Shape};
+use super::term::{EvalError, MAX_DEPTH, ScopeId, TermId};
 use super::text::TextId;
 use crate::automata::UNBOUNDED;
 use std::sync::Arc;
 
-/// The keys and items that are evaluated.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Evaluated {
-    pub keys: TextId,
-    /// The keys that something names, used with closed objects. They include `keys`.
-    pub named: TextId,
-    /// The number of evaluated items from the front; [`UNBOUNDED`] for all.
-    pub items: u32,
-    /// The values of further evaluated items, wherever these stand. Sorted.
-    pub containing: Vec<TermId>,
-}
-
-impl Evaluated {
-    pub const NOTHING: Evaluated =
-        Evaluated { keys: TextId::NEVER, named: TextId::NEVER, items: 0, containing: Vec::new() };
-}
-
-/// Values that satisfy a schema, with the keys and items that it evaluates in them at least.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    pub shape: Arc<Shape>,
-    pub evaluated: Evaluated,
-}
-
 impl Eval<'_> {
     /// The shape of a schema with `unevaluatedProperties` or `unevaluatedItems`.
-    pub fn unfold_by_outcome(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, Failure> {
+    pub fn shape_by_outcome(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, EvalError> {
         let mut shape = Shape::never();
         for outcome in self.outcomes_at(schema, scope)? {
             shape = self.union(&shape, &outcome.shape);
@@ -58,15 +37,15 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    pub fn outcomes(&mut self, term: TermId) -> Result<Arc<[Outcome]>, Failure> {
+    pub fn outcomes(&mut self, term: TermId) -> Result<Arc<[Outcome]>, EvalError> {
         if let Some(known) = self.algebra.outcomes.get(&term) {
             return Ok(known.clone());
         }
         if self.algebra.open_outcomes.contains(&term) {
-            return Err(Failure::Loop(self.algebra.at));
+            return Err(EvalError::Loop(self.algebra.at));
         }
         if self.algebra.depth >= MAX_DEPTH {
-            return Err(Failure::Depth);
+            return Err(EvalError::Depth);
         }
         self.algebra.open_outcomes.push(term);
         self.algebra.depth += 1;
@@ -93,7 +72,7 @@ impl Eval<'_> {
         Ok(outcomes)
     }
 
-    fn outcomes_at(&mut self, schema: Value, scope: ScopeId) -> Result<Vec<Outcome>, Failure> {
+    fn outcomes_at(&mut self, schema: Value, scope: ScopeId) -> Result<Vec<Outcome>, EvalError> {
         let doc = self.algebra.doc.clone();
         let keywords = doc.keywords(schema);
         let own = Outcome {
@@ -190,7 +169,7 @@ impl Eval<'_> {
     }
 
     /// The outcomes of an applicator; `None` for keywords that were handled already.
-    fn outcomes_of(&mut self, keyword: &Keyword, scope: ScopeId) -> Result<Option<Vec<Outcome>>, Failure> {
+    fn outcomes_of(&mut self, keyword: &Keyword, scope: ScopeId) -> Result<Option<Vec<Outcome>>, EvalError> {
         let doc = self.algebra.doc.clone();
         Ok(Some(match *keyword {
             Keyword::Ref(target) => {
@@ -307,7 +286,7 @@ impl Eval<'_> {
         (outcome(without), outcome(with))
     }
 
-    pub fn product(&mut self, a: &[Outcome], b: &[Outcome]) -> Result<Vec<Outcome>, Failure> {
+    pub fn product(&mut self, a: &[Outcome], b: &[Outcome]) -> Result<Vec<Outcome>, EvalError> {
         self.product_where(a, b, |_, _, _| true)
     }
 
@@ -317,7 +296,7 @@ impl Eval<'_> {
         a: &[Outcome],
         b: &[Outcome],
         worth: impl Fn(&mut Self, &Outcome, &Outcome) -> bool,
-    ) -> Result<Vec<Outcome>, Failure> {
+    ) -> Result<Vec<Outcome>, EvalError> {
         let mut product = Vec::new();
         for x in a {
             for y in b {
@@ -382,7 +361,7 @@ impl Eval<'_> {
     }
 
     /// Restricts the values of unevaluated keys to `value`. After that, all keys are evaluated.
-    fn restrict_properties(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), Failure> {
+    fn restrict_properties(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), EvalError> {
         for mut outcome in std::mem::take(outcomes) {
             if outcome.evaluated.keys != TextId::ANY {
                 let others = self.algebra.texts.not(outcome.evaluated.keys);
@@ -401,7 +380,7 @@ impl Eval<'_> {
     }
 
     /// Restricts the unevaluated items to `value`. After that, all items are evaluated.
-    fn restrict_items(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), Failure> {
+    fn restrict_items(&mut self, outcomes: &mut Vec<Outcome>, value: TermId) -> Result<(), EvalError> {
         for mut outcome in std::mem::take(outcomes) {
             if outcome.evaluated.items != UNBOUNDED {
                 let mut allowed = outcome.evaluated.containing.clone();

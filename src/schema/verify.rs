@@ -6,11 +6,12 @@
 //! assert something by themselves never fail and are skipped. The cost therefore follows the number
 //! of combinations in a schema, and not its size.
 
+use super::algebra::Term;
 use super::document::Keyword;
-use super::emit::{self, Lead};
+use super::emit::{self, LeadingSpace};
+use super::eval::Eval;
 use super::json::Value;
-use super::shape::Eval;
-use super::term::{Failure, ScopeId, Term, TermId};
+use super::term::{EvalError, ScopeId, TermId};
 use crate::grammar::NodeId;
 use hashbrown::HashSet;
 
@@ -21,14 +22,14 @@ const MAX_TANKS: u64 = 4;
 
 impl Eval<'_> {
     /// Expands the terms that the root's node leads to, as far as they may fail.
-    pub fn verify(&mut self, root: NodeId) -> Result<(), Failure> {
+    pub fn verify(&mut self, root: NodeId) -> Result<(), EvalError> {
         let mut seen: HashSet<TermId> = HashSet::new();
         let mut open: Vec<TermId> = Vec::new();
         self.add_lazy(root, &mut open);
-        let (_, lead) = self.inner_leads();
+        let (_, leading) = self.inner_spaces();
         let (mut expanded, mut spent) = (0, 0);
         while let Some(term) = open.pop() {
-            if self.algebra.is_plain(term) || self.algebra.is_single(term) || !seen.insert(term) {
+            if self.algebra.is_scalar(term) || self.algebra.is_single(term) || !seen.insert(term) {
                 continue;
             }
             if let Term::Schema(schema, scope) = *self.algebra.term(term)
@@ -40,7 +41,7 @@ impl Eval<'_> {
                 return Ok(());
             }
             self.algebra.refuel();
-            let node = self.deeply(|eval| eval.emit(term, 1, lead))?;
+            let node = self.deeply(|eval| eval.emit(term, 1, leading))?;
             expanded += 1;
             spent += self.algebra.spent();
             self.add_lazy(node, &mut open);
@@ -57,7 +58,7 @@ impl Eval<'_> {
         while let Some(node) = nodes.pop() {
             match self.nodes.node(node) {
                 crate::grammar::Node::Lazy(key) => match emit::parts(key.key) {
-                    (_, _, Lead::Members) => {}
+                    (_, _, LeadingSpace::Members) => {}
                     (term, _, _) => open.push(term),
                 },
                 other => other.children(|child| nodes.push(child)),

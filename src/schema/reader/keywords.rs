@@ -1,16 +1,15 @@
 //! The keywords that are read by a rule of their own.
 //!
 //! Each reader checks the value of its member and returns the keyword. It returns `None` if the
-//! keyword depends on other members ([`Gathered`]), if it restricts nothing, or if an option or
-//! lenient mode dropped it.
+//! keyword depends on other members ([`DeferredKeywords`]), if it restricts nothing, or if an
+//! option or lenient mode dropped it.
 
 use super::super::document::{ARRAY, BOOLEAN, INTEGER, Keyword, NULL, NUMBER, OBJECT, STRING, Types, What};
 use super::super::error;
 use super::super::format::Format;
 use super::super::json::{Kind, Value};
 use super::super::options::{ContentEncoding, Draft, FormatPolicy, UnknownFormat};
-use super::gathered::Gathered;
-use super::table::Leaves;
+use super::deferred::{DeferredKeywords, Leaves};
 use super::{Member, Reader};
 use crate::automata::Decimal;
 use crate::grammar::CompileError;
@@ -20,7 +19,7 @@ type Read = Result<Option<Keyword>, CompileError>;
 /// The most digits of a divisor, in all and after the point.
 const DIVISOR_DIGITS: u32 = 15;
 
-pub(super) fn types(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+pub(super) fn types(reader: &mut Reader<'_>, member: Member, deferred: &mut DeferredKeywords) -> Read {
     let bits = match reader.doc.json.kind(member.value) {
         Kind::String(_) => reader.type_bit(member.value),
         Kind::Array { .. } => {
@@ -29,7 +28,7 @@ pub(super) fn types(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -
         }
         _ => None,
     };
-    g.types = bits.filter(|&bits| bits != 0).ok_or_else(|| {
+    deferred.types = bits.filter(|&bits| bits != 0).ok_or_else(|| {
         reader.malformed(
             member,
             "must be one of `null`, `boolean`, `integer`, `number`, `string`, `array`, `object`, or a list of them",
@@ -38,29 +37,29 @@ pub(super) fn types(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -
     Ok(None)
 }
 
-pub(super) fn nullable(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+pub(super) fn nullable(reader: &mut Reader<'_>, member: Member, deferred: &mut DeferredKeywords) -> Read {
     match reader.doc.json.kind(member.value) {
-        Kind::Bool(nullable) => g.nullable = nullable.then_some(member),
+        Kind::Bool(nullable) => deferred.nullable = nullable.then_some(member),
         _ => reader.note(member, What::Unknown),
     }
     Ok(None)
 }
 
-pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+pub(super) fn enumeration(reader: &mut Reader<'_>, member: Member, deferred: &mut DeferredKeywords) -> Read {
     match reader.doc.json.kind(member.value) {
         Kind::Array { .. } => {
-            g.values = Some(member.value);
+            deferred.values = Some(member.value);
             reader.constants(member, Keyword::Enum(member.value))
         }
         _ => Err(reader.malformed(member, "must be an array of values")),
     }
 }
 
-pub(super) fn constant(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn constant(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     reader.constants(member, Keyword::Const(member.value))
 }
 
-pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     let divisor = reader.number(member)?;
     if divisor.is_zero() || divisor.is_negative() {
         return Err(reader.malformed(member, "must be greater than 0"));
@@ -73,12 +72,16 @@ pub(super) fn multiple(reader: &mut Reader<'_>, member: Member, _: &mut Gathered
     Ok(Some(Keyword::MultipleOf(member.value)))
 }
 
-pub(super) fn string_pattern(reader: &mut Reader<'_>, member: Member, g: &mut Gathered) -> Read {
+pub(super) fn string_pattern(
+    reader: &mut Reader<'_>,
+    member: Member,
+    deferred: &mut DeferredKeywords,
+) -> Read {
     let pattern = reader.text(member)?;
     match reader.pattern(&pattern) {
         Ok(inhabited) => {
             if !inhabited {
-                g.leaves(Leaves::PerhapsNothing);
+                deferred.leaves(Leaves::PerhapsNothing);
             }
             if super::super::pattern::leniency(&pattern).is_some() {
                 reader.note(member, What::AnnexB(0));
@@ -92,7 +95,7 @@ pub(super) fn string_pattern(reader: &mut Reader<'_>, member: Member, g: &mut Ga
     Ok(Some(Keyword::Pattern(member.value)))
 }
 
-pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     let name = reader.text(member)?;
     if reader.options.format == FormatPolicy::Annotate {
         reader.note(member, What::Annotation);
@@ -112,7 +115,7 @@ pub(super) fn format(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) 
     Ok(None)
 }
 
-pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     let is_base64 = reader.text(member)?.eq_ignore_ascii_case("base64");
     if !is_base64 || reader.options.content_encoding == ContentEncoding::Annotate {
         reader.note(member, What::Annotation);
@@ -121,7 +124,7 @@ pub(super) fn encoding(reader: &mut Reader<'_>, member: Member, _: &mut Gathered
     Ok(Some(Keyword::Format(Format::Base64)))
 }
 
-pub(super) fn unique(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn unique(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     match reader.doc.json.kind(member.value) {
         Kind::Bool(true) => Ok(Some(Keyword::UniqueItems)),
         Kind::Bool(false) => Ok(None),
@@ -129,7 +132,7 @@ pub(super) fn unique(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) 
     }
 }
 
-pub(super) fn required(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn required(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     if !reader.is_string_list(member.value) {
         return Err(reader.malformed(member, "must be an array of strings"));
     }
@@ -137,7 +140,7 @@ pub(super) fn required(reader: &mut Reader<'_>, member: Member, _: &mut Gathered
     Ok((!is_empty).then_some(Keyword::Required(member.value)))
 }
 
-pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     for i in 0..reader.doc.json.member_count(member.value) {
         let pattern = reader.doc.json.member_key(member.value, i).to_owned();
         if let Err(reason) = reader.pattern(&pattern) {
@@ -153,21 +156,21 @@ pub(super) fn pattern_properties(reader: &mut Reader<'_>, member: Member, _: &mu
     Ok(Some(Keyword::PatternProperties(member.value)))
 }
 
-pub(super) fn dependencies(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn dependencies(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     reader.each_dependency(member, |reader, item| match reader.is_string_list(item) {
         true => Ok(()),
         false => reader.subschema_at(member, item).map(drop),
     })
 }
 
-pub(super) fn dependent_required(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn dependent_required(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     reader.each_dependency(member, |reader, item| match reader.is_string_list(item) {
         true => Ok(()),
         false => Err(reader.malformed(member, "must hold arrays of strings")),
     })
 }
 
-pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut Gathered) -> Read {
+pub(super) fn reference(reader: &mut Reader<'_>, member: Member, _: &mut DeferredKeywords) -> Read {
     let target = reader.text(member)?;
     let found = reader.doc.references.resolve(&mut reader.doc.json, member.resource, &target);
     let error = |reader: &Reader<'_>, reason: &str| {

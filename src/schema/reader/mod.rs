@@ -13,10 +13,10 @@
 //! `nullable`.
 //!
 //! [`table`] tells for every keyword which drafts know it and how it is read. [`keywords`] holds
-//! the readers of the keywords that need one of their own. [`gathered`] holds the keywords that
+//! the readers of the keywords that need one of their own. [`deferred`] holds the keywords that
 //! have a meaning only together.
 
-mod gathered;
+mod deferred;
 mod keywords;
 mod lenient;
 mod table;
@@ -29,9 +29,9 @@ use super::options::{Draft, SchemaOptions, Strictness};
 use super::reference::References;
 use crate::automata::{Decimal, ExprPool, UNBOUNDED};
 use crate::grammar::CompileError;
-use gathered::Gathered;
+use deferred::{DeferredKeywords, Leaves};
 use hashbrown::{HashMap, HashSet};
-use table::{Leaves, Role, Row};
+use table::{KeywordRow, Role};
 
 /// The most warnings that are kept.
 const MAX_NOTES: usize = 10_000;
@@ -48,7 +48,7 @@ pub(super) fn read(
         let pointer = format!("#{}", json.pointer(root));
         return Err(error::malformed(pointer, "schema", "must be an object, `true` or `false`"));
     }
-    let has_effect = |(name, _): (&str, Value)| table::find(name).is_some_and(Row::has_effect);
+    let has_effect = |(name, _): (&str, Value)| table::find(name).is_some_and(KeywordRow::has_effect);
     envelope::refuse_holders(&json, root, json.members(root).any(has_effect))?;
     let known = |name: &str, draft| table::find(name).is_some_and(|row| row.drafts.contains(draft));
     let references = References::new(&mut json, root, text, options, known);
@@ -145,7 +145,7 @@ impl Reader<'_> {
             false => None,
         };
         let validates = self.doc.references.validates(resource);
-        let mut gathered = Gathered::default();
+        let mut deferred = DeferredKeywords::default();
         for index in 0..len {
             let (key, value) = self.doc.json.member(schema, index);
             let what = match table::find(key) {
@@ -169,10 +169,10 @@ impl Reader<'_> {
             }
             let Some(row) = table::find(key) else { continue };
             let member = Member { schema, index, name: row.name, value, resource, draft };
-            self.member(member, row.leaves, row.role, &mut gathered)?;
+            self.member(member, row.leaves, row.role, &mut deferred)?;
         }
-        self.finish(&gathered)?;
-        Ok(gathered.is_inhabited())
+        self.finish(&deferred)?;
+        Ok(deferred.is_inhabited())
     }
 
     fn member(
@@ -180,17 +180,17 @@ impl Reader<'_> {
         member: Member,
         leaves: Leaves,
         role: Role,
-        gathered: &mut Gathered,
+        deferred: &mut DeferredKeywords,
     ) -> Result<(), CompileError> {
         let keyword = match role {
             Role::Annotation => return Ok(()),
-            Role::Own(read) => match read(self, member, gathered)? {
+            Role::Own(read) => match read(self, member, deferred)? {
                 Some(keyword) => keyword,
                 None => return Ok(()),
             },
-            Role::Kept(slot) => {
-                *slot(gathered) = Some(member);
-                gathered.leaves(leaves);
+            Role::Deferred(slot) => {
+                *slot(deferred) = Some(member);
+                deferred.leaves(leaves);
                 return Ok(());
             }
             Role::Schema(make) => make(self.subschema(member)?),
@@ -207,14 +207,14 @@ impl Reader<'_> {
             Role::Least(make) => {
                 let count = self.count(member)?;
                 if count > 0 {
-                    gathered.leaves(leaves);
+                    deferred.leaves(leaves);
                 }
                 self.doc.keywords.push(make(count));
                 return Ok(());
             }
             Role::Most(make) => make(self.count(member)?),
         };
-        gathered.leaves(leaves);
+        deferred.leaves(leaves);
         self.doc.keywords.push(keyword);
         Ok(())
     }

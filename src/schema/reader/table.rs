@@ -7,25 +7,11 @@ use super::super::document::Keyword;
 use super::super::drafts::Drafts;
 use super::super::json::Value;
 use super::super::options::Draft;
-use super::gathered::Gathered;
+use super::deferred::{DeferredKeywords, Leaves};
 use super::{Member, Reader, keywords};
 use crate::grammar::CompileError;
 use hashbrown::HashMap;
 use std::sync::LazyLock;
-
-/// The part that a keyword may leave of the values that the rest of its schema allows.
-///
-/// If something evidently is left, the schema can be satisfied, and nobody has to look into it. For
-/// example, `maxItems` leaves the empty array, but `enum` may leave nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaves {
-    /// Some value is left.
-    Something,
-    /// Perhaps nothing is left.
-    PerhapsNothing,
-    /// Some strings are left, but two such keywords together may leave none.
-    SomeStrings,
-}
 
 /// The way in which a keyword's value is read.
 #[derive(Clone, Copy)]
@@ -43,13 +29,13 @@ pub(super) enum Role {
     /// The value is a whole number, 0 or more, that is a maximum.
     Most(fn(u32) -> Keyword),
     /// The member is kept until all members have been seen, since its meaning depends on others.
-    Kept(fn(&mut Gathered) -> &mut Option<Member>),
+    Deferred(fn(&mut DeferredKeywords) -> &mut Option<Member>),
     /// The value is read by a rule of its own.
-    Own(fn(&mut Reader<'_>, Member, &mut Gathered) -> Result<Option<Keyword>, CompileError>),
+    Own(fn(&mut Reader<'_>, Member, &mut DeferredKeywords) -> Result<Option<Keyword>, CompileError>),
 }
 
 /// The row of one keyword.
-pub(super) struct Row {
+pub(super) struct KeywordRow {
     pub name: &'static str,
     pub drafts: Drafts,
     pub leaves: Leaves,
@@ -59,19 +45,19 @@ pub(super) struct Row {
     pub role: Role,
 }
 
-impl Row {
+impl KeywordRow {
     /// Reports whether the keyword asserts or applies something.
     pub fn has_effect(&self) -> bool {
         !matches!(self.role, Role::Annotation)
     }
 }
 
-const fn row(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> Row {
-    Row { name, drafts, leaves, validation: false, role }
+const fn row(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> KeywordRow {
+    KeywordRow { name, drafts, leaves, validation: false, role }
 }
 
-const fn validation(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> Row {
-    Row { name, drafts, leaves, validation: true, role }
+const fn validation(name: &'static str, drafts: Drafts, leaves: Leaves, role: Role) -> KeywordRow {
+    KeywordRow { name, drafts, leaves, validation: true, role }
 }
 
 const SINCE_6: Drafts = Drafts::since(Draft::Six);
@@ -85,9 +71,9 @@ const UNTIL_7: Drafts = UNTIL_2019.without(Draft::Y2019);
 const ONLY_4: Drafts = Drafts::only(Draft::Four);
 
 #[rustfmt::skip]
-const ROWS: &[Row] = {
+const ROWS: &[KeywordRow] = {
     use Leaves::{PerhapsNothing, SomeStrings, Something};
-    use Role::{Annotation, Kept, Least, Most, Own, Schema, SchemaMap, Schemas};
+    use Role::{Annotation, Deferred, Least, Most, Own, Schema, SchemaMap, Schemas};
     const ALL: Drafts = Drafts::ALL;
     &[
         // Keywords for any value.
@@ -96,10 +82,10 @@ const ROWS: &[Row] = {
         validation("const", SINCE_6, PerhapsNothing, Own(keywords::constant)),
         row("nullable", UNNAMED, Something, Own(keywords::nullable)),
         // Keywords for numbers.
-        validation("minimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.plain)),
-        validation("exclusiveMinimum", ALL, PerhapsNothing, Kept(|g| &mut g.lower.exclusive)),
-        validation("maximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.plain)),
-        validation("exclusiveMaximum", ALL, PerhapsNothing, Kept(|g| &mut g.upper.exclusive)),
+        validation("minimum", ALL, PerhapsNothing, Deferred(|d| &mut d.lower.inclusive)),
+        validation("exclusiveMinimum", ALL, PerhapsNothing, Deferred(|d| &mut d.lower.exclusive)),
+        validation("maximum", ALL, PerhapsNothing, Deferred(|d| &mut d.upper.inclusive)),
+        validation("exclusiveMaximum", ALL, PerhapsNothing, Deferred(|d| &mut d.upper.exclusive)),
         validation("multipleOf", ALL, PerhapsNothing, Own(keywords::multiple)),
         // Keywords for strings.
         validation("minLength", ALL, SomeStrings, Least(Keyword::MinLength)),
@@ -108,15 +94,15 @@ const ROWS: &[Row] = {
         row("format", ALL, SomeStrings, Own(keywords::format)),
         row("contentEncoding", SINCE_7, SomeStrings, Own(keywords::encoding)),
         // Keywords for arrays.
-        row("items", ALL, Something, Kept(|g| &mut g.items)),
-        row("prefixItems", SINCE_2020, Something, Kept(|g| &mut g.prefix_items)),
-        row("additionalItems", UNTIL_2019, Something, Kept(|g| &mut g.additional_items)),
+        row("items", ALL, Something, Deferred(|d| &mut d.items)),
+        row("prefixItems", SINCE_2020, Something, Deferred(|d| &mut d.prefix_items)),
+        row("additionalItems", UNTIL_2019, Something, Deferred(|d| &mut d.additional_items)),
         validation("minItems", ALL, PerhapsNothing, Least(Keyword::MinItems)),
         validation("maxItems", ALL, Something, Most(Keyword::MaxItems)),
         validation("uniqueItems", ALL, Something, Own(keywords::unique)),
-        row("contains", SINCE_6, PerhapsNothing, Kept(|g| &mut g.contains)),
-        validation("minContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.min_contains)),
-        validation("maxContains", SINCE_2019, PerhapsNothing, Kept(|g| &mut g.max_contains)),
+        row("contains", SINCE_6, PerhapsNothing, Deferred(|d| &mut d.contains)),
+        validation("minContains", SINCE_2019, PerhapsNothing, Deferred(|d| &mut d.min_contains)),
+        validation("maxContains", SINCE_2019, PerhapsNothing, Deferred(|d| &mut d.max_contains)),
         row("unevaluatedItems", SINCE_2019, PerhapsNothing, Schema(Keyword::UnevaluatedItems)),
         // Keywords for objects.
         row("properties", ALL, Something, SchemaMap(Keyword::Properties)),
@@ -135,9 +121,9 @@ const ROWS: &[Row] = {
         row("anyOf", ALL, PerhapsNothing, Schemas(Keyword::AnyOf)),
         row("oneOf", ALL, PerhapsNothing, Schemas(Keyword::OneOf)),
         row("not", ALL, PerhapsNothing, Schema(Keyword::Not)),
-        row("if", SINCE_7, PerhapsNothing, Kept(|g| &mut g.test)),
-        row("then", SINCE_7, Something, Kept(|g| &mut g.then)),
-        row("else", SINCE_7, Something, Kept(|g| &mut g.otherwise)),
+        row("if", SINCE_7, PerhapsNothing, Deferred(|d| &mut d.test)),
+        row("then", SINCE_7, Something, Deferred(|d| &mut d.then)),
+        row("else", SINCE_7, Something, Deferred(|d| &mut d.otherwise)),
         row("$ref", ALL, PerhapsNothing, Own(keywords::reference)),
         row("$dynamicRef", SINCE_2020, PerhapsNothing, Own(keywords::reference)),
         row("$recursiveRef", ONLY_2019, PerhapsNothing, Own(keywords::reference)),
@@ -167,8 +153,8 @@ const ROWS: &[Row] = {
 };
 
 /// The row of a keyword; `None` if no draft knows it.
-pub(super) fn find(name: &str) -> Option<&'static Row> {
-    static INDEX: LazyLock<HashMap<&str, &Row>> =
+pub(super) fn find(name: &str) -> Option<&'static KeywordRow> {
+    static INDEX: LazyLock<HashMap<&str, &KeywordRow>> =
         LazyLock::new(|| ROWS.iter().map(|r| (r.name, r)).collect());
     INDEX.get(name).copied()
 }

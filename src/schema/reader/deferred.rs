@@ -4,7 +4,6 @@
 use super::super::document::{Keyword, NULL, Types, What};
 use super::super::json::{Kind, Value};
 use super::super::options::Draft;
-use super::table::Leaves;
 use super::{Member, Reader};
 use crate::automata::UNBOUNDED;
 use crate::grammar::CompileError;
@@ -13,14 +12,28 @@ use crate::grammar::CompileError;
 #[derive(Clone, Copy, Default)]
 pub(super) struct Limit {
     /// `minimum` or `maximum`.
-    pub plain: Option<Member>,
+    pub inclusive: Option<Member>,
     /// `exclusiveMinimum` or `exclusiveMaximum`: a number, or draft 4's boolean.
     pub exclusive: Option<Member>,
 }
 
+/// The part that a keyword may leave of the values that the rest of its schema allows.
+///
+/// If something evidently is left, the schema can be satisfied, and nobody has to look into it. For
+/// example, `maxItems` leaves the empty array, but `enum` may leave nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// Some value is left.
+    Something,
+    /// Perhaps nothing is left.
+    PerhapsNothing,
+    /// Some strings are left, but two such keywords together may leave none.
+    SomeStrings,
+}
+
 /// The members of one schema that were read so far.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct DeferredKeywords {
     pub types: Types,
     /// OpenAPI's `nullable: true`.
     pub nullable: Option<Member>,
@@ -41,7 +54,7 @@ pub(super) struct Gathered {
     perhaps_nothing: bool,
 }
 
-impl Gathered {
+impl DeferredKeywords {
     /// Records that a keyword leaves these values.
     pub fn leaves(&mut self, leaves: Leaves) {
         match leaves {
@@ -59,27 +72,27 @@ impl Gathered {
 
 impl Reader<'_> {
     /// Adds the keywords that result from several members together.
-    pub(super) fn finish(&mut self, g: &Gathered) -> Result<(), CompileError> {
-        self.note_what_stands_alone(g);
-        if g.types != 0 {
-            let null = if g.nullable.is_some() { NULL } else { 0 };
-            self.doc.keywords.push(Keyword::Types(g.types | null));
+    pub(super) fn finish(&mut self, deferred: &DeferredKeywords) -> Result<(), CompileError> {
+        self.note_what_stands_alone(deferred);
+        if deferred.types != 0 {
+            let null = if deferred.nullable.is_some() { NULL } else { 0 };
+            self.doc.keywords.push(Keyword::Types(deferred.types | null));
         }
-        self.finish_limit(g.lower, |value, exclusive| Keyword::Lower { value, exclusive })?;
-        self.finish_limit(g.upper, |value, exclusive| Keyword::Upper { value, exclusive })?;
-        self.finish_items(g)?;
-        self.finish_contains(g)?;
-        if let Some(test) = g.test {
+        self.finish_limit(deferred.lower, |value, exclusive| Keyword::Lower { value, exclusive })?;
+        self.finish_limit(deferred.upper, |value, exclusive| Keyword::Upper { value, exclusive })?;
+        self.finish_items(deferred)?;
+        self.finish_contains(deferred)?;
+        if let Some(test) = deferred.test {
             let test = self.subschema(test)?;
-            let then = g.then.map(|branch| self.subschema(branch)).transpose()?;
-            let otherwise = g.otherwise.map(|branch| self.subschema(branch)).transpose()?;
+            let then = deferred.then.map(|branch| self.subschema(branch)).transpose()?;
+            let otherwise = deferred.otherwise.map(|branch| self.subschema(branch)).transpose()?;
             self.doc.keywords.push(Keyword::Condition { test, then, otherwise });
         }
         Ok(())
     }
 
     /// Warns of keywords that have no effect without another one.
-    fn note_what_stands_alone(&mut self, g: &Gathered) {
+    fn note_what_stands_alone(&mut self, deferred: &DeferredKeywords) {
         let is_list = |m: Member| matches!(self.doc.json.kind(m.value), Kind::Array { .. });
         let flag = |m: &Member| self.doc.json.kind(m.value) == Kind::Bool(true);
         let holds_null = |list: Value| {
@@ -87,18 +100,30 @@ impl Reader<'_> {
         };
         let alone =
             |member: Option<Member>, is_alone: bool, what| member.filter(|_| is_alone).map(|m| (m, what));
-        let untyped = g.types == 0;
-        let no_list = g.prefix_items.is_none() && !g.items.is_some_and(is_list);
+        let untyped = deferred.types == 0;
+        let no_list = deferred.prefix_items.is_none() && !deferred.items.is_some_and(is_list);
         let notes = [
-            alone(g.then, g.test.is_none(), What::Alone("`if`")),
-            alone(g.otherwise, g.test.is_none(), What::Alone("`if`")),
-            alone(g.min_contains, g.contains.is_none(), What::Alone("`contains`")),
-            alone(g.max_contains, g.contains.is_none(), What::Alone("`contains`")),
-            alone(g.additional_items, no_list, What::Alone("a list under `items`")),
-            alone(g.lower.exclusive.filter(flag), g.lower.plain.is_none(), What::Alone("`minimum`")),
-            alone(g.upper.exclusive.filter(flag), g.upper.plain.is_none(), What::Alone("`maximum`")),
-            alone(g.nullable, untyped, What::Alone("`type`")),
-            alone(g.nullable, !untyped && g.values.is_some_and(|list| !holds_null(list)), What::NotInEnum),
+            alone(deferred.then, deferred.test.is_none(), What::Alone("`if`")),
+            alone(deferred.otherwise, deferred.test.is_none(), What::Alone("`if`")),
+            alone(deferred.min_contains, deferred.contains.is_none(), What::Alone("`contains`")),
+            alone(deferred.max_contains, deferred.contains.is_none(), What::Alone("`contains`")),
+            alone(deferred.additional_items, no_list, What::Alone("a list under `items`")),
+            alone(
+                deferred.lower.exclusive.filter(flag),
+                deferred.lower.inclusive.is_none(),
+                What::Alone("`minimum`"),
+            ),
+            alone(
+                deferred.upper.exclusive.filter(flag),
+                deferred.upper.inclusive.is_none(),
+                What::Alone("`maximum`"),
+            ),
+            alone(deferred.nullable, untyped, What::Alone("`type`")),
+            alone(
+                deferred.nullable,
+                !untyped && deferred.values.is_some_and(|list| !holds_null(list)),
+                What::NotInEnum,
+            ),
         ];
         for (member, what) in notes.into_iter().flatten() {
             self.note(member, what);
@@ -123,9 +148,9 @@ impl Reader<'_> {
                 }
             }
         }
-        if let Some(plain) = limit.plain {
-            self.number(plain)?;
-            self.doc.keywords.push(make(plain.value, flag == Some(true)));
+        if let Some(inclusive) = limit.inclusive {
+            self.number(inclusive)?;
+            self.doc.keywords.push(make(inclusive.value, flag == Some(true)));
         }
         if let (Some(exclusive), None) = (limit.exclusive, flag) {
             self.number(exclusive)?;
@@ -134,13 +159,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish_items(&mut self, g: &Gathered) -> Result<(), CompileError> {
-        let (mut prefix, mut rest) = (g.prefix_items, g.items);
+    fn finish_items(&mut self, deferred: &DeferredKeywords) -> Result<(), CompileError> {
+        let (mut prefix, mut rest) = (deferred.prefix_items, deferred.items);
         if let Some(items) = rest.filter(|m| matches!(self.doc.json.kind(m.value), Kind::Array { .. })) {
             if items.draft == Draft::Y2020 || prefix.is_some() {
                 return Err(self.malformed(items, "must be a schema; a list of schemas is `prefixItems`"));
             }
-            (prefix, rest) = (Some(items), g.additional_items);
+            (prefix, rest) = (Some(items), deferred.additional_items);
         }
         if let Some(prefix) = prefix {
             self.subschema_list(prefix)?;
@@ -153,10 +178,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish_contains(&mut self, g: &Gathered) -> Result<(), CompileError> {
-        let min = g.min_contains.map_or(Ok(1), |m| self.count(m))?;
-        let max = g.max_contains.map_or(Ok(UNBOUNDED), |m| self.count(m))?;
-        if let Some(contained) = g.contains {
+    fn finish_contains(&mut self, deferred: &DeferredKeywords) -> Result<(), CompileError> {
+        let min = deferred.min_contains.map_or(Ok(1), |m| self.count(m))?;
+        let max = deferred.max_contains.map_or(Ok(UNBOUNDED), |m| self.count(m))?;
+        if let Some(contained) = deferred.contains {
             let schema = self.subschema(contained)?;
             self.doc.keywords.push(Keyword::Contains { schema, min, max });
         }

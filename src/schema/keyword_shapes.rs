@@ -5,19 +5,17 @@
 //! same place (`allOf`, `$ref`, `if` …) are intersected with it. Schemas of nested values become
 //! terms and are not evaluated here.
 
+use super::algebra::Term;
 use super::document::{ARRAY, BOOLEAN, INTEGER, Keyword, NULL, NUMBER, OBJECT, STRING, Types};
+use super::eval::Eval;
 use super::json::{Kind, Value};
 use super::number::{NumberSet, Part};
-use super::shape::{ArrayShape, Declared, Eval, ObjectShape, Shape, SomeItems};
-use super::term::{Failure, MAX_WITHIN, ScopeId, Term, TermId};
+use super::shape::{ArrayShape, Declared, ObjectShape, Shape, SomeItems};
+use super::term::{EvalError, MAX_WITHIN, ScopeId, TermId};
 use super::text::{Text, TextId};
 use crate::automata::number::Bound;
 use crate::automata::{Decimal, UNBOUNDED};
 use std::sync::Arc;
-
-/// The greatest distance, in steps through `allOf` and `$ref`, at which alternatives are looked
-/// for.
-pub(super) const MAX_LOOK: u32 = 4;
 
 /// The object keywords of one schema.
 #[derive(Default)]
@@ -34,20 +32,25 @@ struct ObjectKeywords {
 
 impl Eval<'_> {
     /// The shape of a schema.
-    pub fn unfold(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, Failure> {
+    pub fn keyword_shape(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, EvalError> {
         let doc = self.algebra.doc.clone();
         let keywords = doc.keywords(schema);
         let unevaluated =
             |k: &Keyword| matches!(k, Keyword::UnevaluatedProperties(_) | Keyword::UnevaluatedItems(_));
         if keywords.iter().any(unevaluated) {
-            return self.unfold_by_outcome(schema, scope);
+            return self.shape_by_outcome(schema, scope);
         }
         let any = self.algebra.any.clone();
-        self.unfold_within(schema, scope, &any)
+        self.keyword_shape_within(schema, scope, &any)
     }
 
     /// The part of `context` that satisfies a schema.
-    fn unfold_within(&mut self, schema: Value, scope: ScopeId, context: &Shape) -> Result<Shape, Failure> {
+    fn keyword_shape_within(
+        &mut self,
+        schema: Value,
+        scope: ScopeId,
+        context: &Shape,
+    ) -> Result<Shape, EvalError> {
         let doc = self.algebra.doc.clone();
         let keywords = doc.keywords(schema);
         let (mut shape, applicators) = self.assertions(keywords, scope)?;
@@ -59,7 +62,7 @@ impl Eval<'_> {
         }
         // Keywords with alternatives come last. The more is known by then, the fewer alternatives
         // overlap.
-        let divides = |keyword: &Keyword| doc.divides(keyword, MAX_LOOK);
+        let divides = |keyword: &Keyword| doc.divides(keyword);
         let (last, first): (Vec<Keyword>, Vec<Keyword>) = keywords.iter().partition(|k| divides(k));
         for keyword in first.into_iter().chain(last) {
             if shape.is_never() {
@@ -88,7 +91,12 @@ impl Eval<'_> {
     }
 
     /// The part of `shape` that satisfies all of these schemas.
-    fn all_within(&mut self, schemas: &[Value], scope: ScopeId, mut shape: Shape) -> Result<Shape, Failure> {
+    fn all_within(
+        &mut self,
+        schemas: &[Value],
+        scope: ScopeId,
+        mut shape: Shape,
+    ) -> Result<Shape, EvalError> {
         let mut terms: Vec<TermId> = schemas.iter().map(|&v| self.algebra.schema(v, scope)).collect();
         terms.sort_by_cached_key(|&term| self.algebra.divides(term));
         for term in terms {
@@ -99,7 +107,7 @@ impl Eval<'_> {
 
     /// The part of `shape` that satisfies the term. A schema with alternatives is evaluated again
     /// in the light of `shape`.
-    pub fn within(&mut self, term: TermId, shape: Shape) -> Result<Shape, Failure> {
+    pub fn within(&mut self, term: TermId, shape: Shape) -> Result<Shape, EvalError> {
         match *self.algebra.term(term) {
             Term::Schema(schema, scope)
                 if shape != *self.algebra.any
@@ -108,7 +116,7 @@ impl Eval<'_> {
             {
                 self.nested(term, |eval| {
                     eval.algebra.at = schema;
-                    eval.unfold_within(schema, scope, &shape)
+                    eval.keyword_shape_within(schema, scope, &shape)
                 })
             }
             _ => {
@@ -120,7 +128,7 @@ impl Eval<'_> {
 
     /// The shape of the keywords that assert something by themselves, and whether there are other
     /// keywords.
-    pub fn assertions(&mut self, keywords: &[Keyword], scope: ScopeId) -> Result<(Shape, bool), Failure> {
+    pub fn assertions(&mut self, keywords: &[Keyword], scope: ScopeId) -> Result<(Shape, bool), EvalError> {
         let doc = self.algebra.doc.clone();
         let mut types: Types = NULL | BOOLEAN | NUMBER | STRING | ARRAY | OBJECT;
         let mut text = TextId::ANY;
@@ -219,7 +227,7 @@ impl Eval<'_> {
 
     /// The shape of an applicator, of `enum` or of `const`, by itself; `None` for keywords that
     /// were handled already.
-    pub fn applicator(&mut self, keyword: Keyword, scope: ScopeId) -> Result<Option<Arc<Shape>>, Failure> {
+    pub fn applicator(&mut self, keyword: Keyword, scope: ScopeId) -> Result<Option<Arc<Shape>>, EvalError> {
         let doc = self.algebra.doc.clone();
         Ok(Some(match keyword {
             Keyword::Enum(list) => Arc::new(self.values_shape(&doc.json, doc.json.items(list))?),
@@ -279,7 +287,7 @@ impl Eval<'_> {
 
     /// The part of `so_far` that is in exactly one of `parts`. From each part, the parts that
     /// overlap it are subtracted.
-    fn one_of(&mut self, parts: &[TermId], so_far: &Shape) -> Result<Shape, Failure> {
+    fn one_of(&mut self, parts: &[TermId], so_far: &Shape) -> Result<Shape, EvalError> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
         for &part in parts {
             let part = self.shape(part)?;
@@ -351,7 +359,7 @@ impl Eval<'_> {
     /// The shape of the values that satisfy a dependency. An object that has `key` also has the
     /// keys listed in `value`, or satisfies the schema `value`. All other values satisfy it as
     /// well.
-    pub fn dependency(&mut self, key: &str, value: Value, scope: ScopeId) -> Result<Shape, Failure> {
+    pub fn dependency(&mut self, key: &str, value: Value, scope: ScopeId) -> Result<Shape, EvalError> {
         let doc = self.algebra.doc.clone();
         let key: Arc<str> = key.into();
         let mut shape = (*self.algebra.any).clone();
@@ -384,7 +392,7 @@ impl Eval<'_> {
         &mut self,
         keywords: &ObjectKeywords,
         scope: ScopeId,
-    ) -> Result<Option<Arc<ObjectShape>>, Failure> {
+    ) -> Result<Option<Arc<ObjectShape>>, EvalError> {
         let doc = self.algebra.doc.clone();
         let additional = keywords.additional.unwrap_or(TermId::ANY);
         let mut patterns: Vec<(TextId, TermId)> = Vec::new();

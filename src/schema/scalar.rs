@@ -1,27 +1,28 @@
-//! Plain terms: sets of scalars that are evaluated as soon as they are made.
+//! Scalar terms: sets of scalars, beside all arrays or none and all objects or none.
 //!
-//! Types, constants and short enumerations are what tells alternatives apart. Their Boolean
-//! combinations cost next to nothing. As shapes they have one name each, no matter how they arose.
-//! So a comparison of names shows that two alternatives contradict each other, or that one case is
-//! part of another.
+//! They are evaluated as soon as they are made. Types, constants and short enumerations are what
+//! tells alternatives apart. Their Boolean combinations cost next to nothing. As shapes they have
+//! one name each, no matter how they arose. So a comparison of names shows that two alternatives
+//! contradict each other, or that one case is part of another.
 
+use super::algebra::{Algebra, Term};
 use super::document::{ARRAY, BOOLEAN, Keyword, NULL, NUMBER, OBJECT, STRING, Types};
 use super::json::{Kind, Value};
 use super::number::{NumberSet, Point};
 use super::shape::{ArrayShape, ObjectShape, Shape};
-use super::term::{Algebra, Term, TermId};
+use super::term::TermId;
 use super::text::{Text, TextId};
 use crate::automata::Decimal;
 use std::sync::Arc;
 
-/// The most values of a plain enumeration. Longer ones are evaluated on demand.
+/// The most values of an enumeration that is a scalar term. Longer ones are evaluated on demand.
 const MAX_VALUES: usize = 512;
-/// The most intervals of a plain set of numbers. Sets with more are evaluated on demand.
+/// The most intervals of numbers in a scalar term. Sets with more are evaluated on demand.
 const MAX_INTERVALS: usize = 4;
 
 impl Algebra {
-    /// The schema with these keywords, if it is plain.
-    pub(super) fn plain_schema(&mut self, keywords: &[Keyword]) -> Option<TermId> {
+    /// The schema with these keywords, if it is scalar.
+    pub(super) fn scalar_schema(&mut self, keywords: &[Keyword]) -> Option<TermId> {
         if let [Keyword::Types(types)] = *keywords {
             return Some(self.of_types(types));
         }
@@ -57,13 +58,13 @@ impl Algebra {
         Some(self.shape_term(both))
     }
 
-    /// Reports whether the term is plain.
-    pub(super) fn is_plain(&self, term: TermId) -> bool {
-        self.plain(term).is_some()
+    /// Reports whether the term is scalar.
+    pub(super) fn is_scalar(&self, term: TermId) -> bool {
+        self.scalar(term).is_some()
     }
 
-    /// The shape of a plain term; `None` for other terms.
-    fn plain(&self, term: TermId) -> Option<Arc<Shape>> {
+    /// The shape of a scalar term; `None` for other terms.
+    fn scalar(&self, term: TermId) -> Option<Arc<Shape>> {
         let Term::Shape(shape) = self.term(term) else { return None };
         let strings = match self.texts.get(shape.strings) {
             Text::Never | Text::Any | Text::Literals(_) => true,
@@ -80,13 +81,13 @@ impl Algebra {
         (strings && numbers && arrays && objects).then(|| shape.clone())
     }
 
-    /// Replaces the plain terms among `parts` by their intersection. If they contradict each other,
-    /// [`TermId::NEVER`] alone is left.
-    pub(super) fn gather_plain(&mut self, parts: &mut Vec<TermId>) {
+    /// Replaces the scalar terms among `parts` by their intersection. If they contradict each
+    /// other, [`TermId::NEVER`] alone is left.
+    pub(super) fn intersect_scalars(&mut self, parts: &mut Vec<TermId>) {
         let mut found: Vec<Arc<Shape>> = Vec::new();
         let mut others = Vec::with_capacity(parts.len());
         for &part in parts.iter() {
-            match self.plain(part) {
+            match self.scalar(part) {
                 Some(shape) => found.push(shape),
                 None => others.push(part),
             }
@@ -104,12 +105,12 @@ impl Algebra {
         }
     }
 
-    /// Replaces the plain terms among these alternatives by their union, computed from their
+    /// Replaces the scalar terms among these alternatives by their union, computed from their
     /// complements.
-    pub(super) fn gather_plain_alternatives(&mut self, parts: &mut Vec<TermId>) {
+    pub(super) fn unite_scalars(&mut self, parts: &mut Vec<TermId>) {
         let (mut found, mut others) = (Vec::new(), Vec::with_capacity(parts.len()));
         for &part in parts.iter() {
-            match self.not_plain(part) {
+            match self.not_scalar(part) {
                 Some(complement) => found.push(complement),
                 None => others.push(part),
             }
@@ -122,9 +123,9 @@ impl Algebra {
         *parts = others;
     }
 
-    /// The complement of a plain term; `None` for other terms.
-    pub(super) fn not_plain(&mut self, term: TermId) -> Option<TermId> {
-        let shape = self.plain(term)?;
+    /// The complement of a scalar term; `None` for other terms.
+    pub(super) fn not_scalar(&mut self, term: TermId) -> Option<TermId> {
+        let shape = self.scalar(term)?;
         let any = self.any.clone();
         let complement = Shape {
             null: !shape.null,
@@ -137,7 +138,7 @@ impl Algebra {
         Some(self.shape_term(complement))
     }
 
-    /// The values in both of two plain shapes.
+    /// The values in both of two scalar shapes.
     fn both(&mut self, a: &Shape, b: &Shape) -> Shape {
         Shape {
             null: a.null && b.null,

@@ -1,0 +1,89 @@
+//! The languages that every schema's grammar uses: whitespace, punctuation, and free scalars.
+
+use super::number;
+use super::options::{SchemaOptions, Whitespace};
+use crate::automata::regex::{self, Anchoring, Dialect};
+use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED, UNLABELLED};
+use crate::grammar::NodePool;
+
+/// The languages that all grammars of one set of policies share.
+#[derive(Clone, Copy)]
+pub(super) struct Standard {
+    /// The whitespace between tokens.
+    pub space: LangId,
+    pub open_object: [LangId; 2],
+    pub open_array: [LangId; 2],
+    pub close_object: LangId,
+    pub close_array: LangId,
+    pub comma: LangId,
+    pub colon: LangId,
+    pub before_key: LangId,
+    pub string: LangId,
+    pub number: LangId,
+    pub integer: LangId,
+    /// Any scalar, after whitespace.
+    pub any_scalar: LangId,
+}
+
+/// The most bytes of whitespace in a row under [`Whitespace::Flexible`].
+const MAX_SPACE: u32 = 64;
+
+/// At most `max` bytes of JSON whitespace.
+pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {
+    let mut set = ByteSet::EMPTY;
+    b" \t\n\r".iter().for_each(|&b| set.insert(b));
+    let byte = pool.byte(&set);
+    pool.repeat(byte, 0, max)
+}
+
+impl Standard {
+    pub fn new(options: &SchemaOptions, pool: &mut ExprPool) -> Standard {
+        let space = match &options.whitespace {
+            Whitespace::Flexible => json_space(pool, MAX_SPACE),
+            Whitespace::Unlimited => json_space(pool, UNBOUNDED),
+            // The pattern was checked with the other options, so it compiles.
+            Whitespace::Pattern(pattern) => {
+                regex::compile(pool, pattern, Dialect::Rust, Anchoring::Full).unwrap_or(LangId::EMPTY)
+            }
+            Whitespace::Compact | Whitespace::Exact { .. } | Whitespace::Pretty(_) => LangId::EMPTY,
+        };
+        let mut spaced = |text: &[u8]| {
+            let text = pool.bytes(text);
+            [text, pool.concat(space, text)]
+        };
+        let (open_object, open_array) = (spaced(b"{"), spaced(b"["));
+        let (close_object, close_array) = (spaced(b"}")[1], spaced(b"]")[1]);
+        let (comma, colon) = match &options.whitespace {
+            Whitespace::Exact { item, key } => (pool.bytes(item.as_bytes()), pool.bytes(key.as_bytes())),
+            Whitespace::Pretty(_) => (pool.bytes(b","), pool.bytes(b": ")),
+            _ => (spaced(b",")[1], spaced(b":")[1]),
+        };
+        let text = pool.any_text();
+        let string = pool.json_string(text, options.escapes.free());
+        let (number, integer) = (number::any_number(pool), number::any_integer(pool));
+        let words = pool.literals([&b"null"[..], b"true", b"false"].map(|w| (w.to_vec(), UNLABELLED)));
+        let scalar = pool.union(&[words, string, number]);
+        let any_scalar = pool.concat(space, scalar);
+        Standard {
+            space,
+            open_object,
+            open_array,
+            close_object,
+            close_array,
+            comma,
+            colon,
+            before_key: space,
+            string,
+            number,
+            integer,
+            any_scalar,
+        }
+    }
+}
+
+/// A pool with the standard languages of `options`.
+pub(super) fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
+    let mut nodes = NodePool::default();
+    let standard = Standard::new(options, &mut nodes.languages);
+    (nodes, standard)
+}
