@@ -38,7 +38,7 @@ data: ## fetch what some tests judge with: the official JSON Schema suite and La
 	@$(PYTHON) setup/setup.py suite lark
 
 demo: setup ## set up, build, and let a real model fill in a JSON Schema
-	$(CARGO) build --profile demo --features $(FEATURES) --bin hedgerow
+	$(CARGO) build --profile demo --features $(FEATURES) --bins
 	target/demo/hedgerow generate --model $(MODEL) --prompt "$(PROMPT)" \
 		--schema examples/data/person.schema.json --stream
 

@@ -116,7 +116,18 @@ fn outputs_parser() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=MAX_COMPLETIONS as u64)
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    args: &Args,
+    with_libtorch: fn() -> io::Result<Option<ExitCode>>,
+) -> Result<ExitCode, Failure> {
+    let started = with_libtorch().map_err(|error| {
+        Failure::new("cannot start the program that runs models").because(&error).help(
+            "it lies beside this one, and both are built by `cargo build --release --features torch,cli`",
+        )
+    })?;
+    if let Some(code) = started {
+        return Ok(code);
+    }
     let mut chosen = args.sampling.choose(Some(&args.model), args.min_tokens, args.max_tokens)?;
     chosen.params.max_tokens.get_or_insert(512);
     check(args, &chosen)?;

@@ -65,9 +65,12 @@ enum Command {
 }
 
 /// Runs the command that the process was started with, and gives its exit code.
-pub(crate) fn main() -> ExitCode {
+///
+/// `with_libtorch` is called before a model is loaded. If libtorch is in another program, it runs
+/// this program in place of the rest.
+pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Generate(args) => generate::run(&args),
+        Command::Generate(args) => generate::run(&args, with_libtorch),
         Command::Check(args) => check::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Sample(args) => sample::run(&args),

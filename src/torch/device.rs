@@ -150,7 +150,8 @@ impl fmt::Display for Dtype {
 ///
 /// By default libtorch takes one thread per physical core. Between kernels its OpenMP workers spin,
 /// unless the environment variable `OMP_WAIT_POLICY` is `passive` when the process starts. Spinning
-/// is expensive beside another busy process. A single thread never spins.
+/// is expensive beside another busy process. A single thread never spins. The command `hedgerow`
+/// starts itself with `passive` unless the variable is set.
 ///
 /// # Errors
 ///

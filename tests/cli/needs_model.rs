@@ -25,6 +25,18 @@ fn text(output: &Output) -> (&str, &str) {
     (stdout, stderr)
 }
 
+/// libtorch takes most of a second to load, so only the program that runs models is linked with it.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn only_one_of_the_programs_is_linked_with_libtorch() {
+    let is_linked = |program: &str| {
+        let (bytes, name) = (std::fs::read(program).unwrap(), b"\0libtorch_cpu.so\0");
+        bytes.windows(name.len()).any(|window| window == name)
+    };
+    assert!(!is_linked(env!("CARGO_BIN_EXE_hedgerow")));
+    assert!(is_linked(env!("CARGO_BIN_EXE_hedgerow-torch")));
+}
+
 #[test]
 #[ignore = "needs the demo model: make setup"]
 fn a_schema_is_kept_and_forced_tokens_cost_nothing() {
