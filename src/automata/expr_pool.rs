@@ -233,6 +233,15 @@ impl ExprPool {
         }
     }
 
+    /// The number of bytes read last that may belong to the end of a word, see
+    /// [`Machine::held`](super::machine::Machine::held).
+    pub(crate) fn held(&self, id: LangId) -> u32 {
+        match *self.expr(id) {
+            Expr::Machine { machine, state } => self.machines[machine as usize].0.held(state),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn chars_text(&self, node: u32) -> String {
         let edges: Vec<String> = self
             .chars

@@ -49,6 +49,11 @@ pub trait Machine: Send + Sync {
     fn label(&self, _state: u64) -> Option<u32> {
         None
     }
+    /// The number of bytes before `state` that may belong to the end of a word, as far as words
+    /// have an end that is read apart.
+    fn held(&self, _state: u64) -> u32 {
+        0
+    }
     /// True where nothing can follow `state`, which then accepts.
     fn is_spent(&self, _state: u64) -> bool {
         false

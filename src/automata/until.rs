@@ -78,6 +78,8 @@ struct Node {
     fail: u32,
     /// The pattern that ends here, the longest if several do.
     end: Option<u32>,
+    /// The bytes of the longest beginning of a trigger that this node ends with.
+    held: u32,
     phase: Phase,
 }
 
@@ -188,7 +190,7 @@ impl Until {
             return Err(UntilError::Unreachable { trigger, inner });
         }
         patterns.dedup_by(|later, first| later.text == first.text);
-        let root = Node { children: Vec::new(), fail: 0, end: None, phase: Between };
+        let root = Node { children: Vec::new(), fail: 0, end: None, held: 0, phase: Between };
         let mut until = Until { patterns, is_text, nodes: vec![root], distances: Vec::new() };
         until.plant();
         until.link();
@@ -211,12 +213,21 @@ impl Until {
                         let phase = node.phase.after(byte).unwrap_or(Between);
                         let new = self.nodes.len() as u32;
                         self.nodes[at as usize].children.insert(place, (byte, new));
-                        self.nodes.push(Node { children: Vec::new(), fail: 0, end: None, phase });
+                        self.nodes.push(Node { children: Vec::new(), fail: 0, end: None, held: 0, phase });
                         new
                     }
                 };
             }
             self.nodes[at as usize].end = Some(i as u32);
+        }
+        for pattern in self.patterns.iter().filter(|pattern| pattern.label.is_some()) {
+            let mut at = 0usize;
+            for (read, byte) in pattern.text.bytes().enumerate() {
+                let children = &self.nodes[at].children;
+                let Ok(found) = children.binary_search_by_key(&byte, |child| child.0) else { break };
+                at = children[found].1 as usize;
+                self.nodes[at].held = read as u32 + 1;
+            }
         }
     }
 
@@ -225,8 +236,9 @@ impl Until {
         let mut queue: VecDeque<u32> = self.nodes[0].children.iter().map(|child| child.1).collect();
         while let Some(at) = queue.pop_front() {
             let fail = self.nodes[at as usize].fail;
-            let inherited = self.nodes[fail as usize].end;
+            let Node { end: inherited, held, .. } = self.nodes[fail as usize];
             let node = &mut self.nodes[at as usize];
+            node.held = node.held.max(held);
             let own = node.end;
             let is_forbidden =
                 |end: Option<u32>| end.is_some_and(|pattern| self.patterns[pattern as usize].label.is_none());
@@ -389,6 +401,10 @@ impl Machine for Until {
 
     fn label(&self, state: u64) -> Option<u32> {
         self.end(state)?.label
+    }
+
+    fn held(&self, state: u64) -> u32 {
+        self.nodes.get(state as usize).map_or(0, |node| node.held)
     }
 
     fn is_spent(&self, state: u64) -> bool {

@@ -176,7 +176,7 @@ impl CostFinder<'_> {
         };
         let cost = match self.recogniser.machine.pool.node(node) {
             Node::Never => INFINITE,
-            Node::Empty => 0,
+            Node::Empty | Node::Mark { .. } => 0,
             Node::Special(_) => 1,
             &Node::Terminal(language) => self.word_bytes(language),
             Node::Lexed => ESTIMATE,
@@ -622,7 +622,12 @@ fn direct_dependencies(recogniser: &mut Recogniser, node: NodeId) -> Vec<NodeId>
     }
     let values = |choices: &[Choice]| choices.iter().map(|choice| choice.value).collect::<Vec<_>>();
     match recogniser.machine.pool.node(node) {
-        Node::Never | Node::Empty | Node::Special(_) | Node::Terminal(_) | Node::Lexed => Vec::new(),
+        Node::Never
+        | Node::Empty
+        | Node::Mark { .. }
+        | Node::Special(_)
+        | Node::Terminal(_)
+        | Node::Lexed => Vec::new(),
         Node::Switch { targets, .. } => targets.to_vec(),
         &Node::Seq(first, second) => vec![first, second],
         Node::Alt(parts) => parts.to_vec(),

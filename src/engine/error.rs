@@ -128,6 +128,12 @@ pub enum EngineError {
         /// The field of [`Limits`](super::Limits) that sets it.
         field: &'static str,
     },
+    /// A structural tag's parts cannot be told apart in an output.
+    #[error("this output divides into parts in more than {limit} ways; let markers tell the parts apart")]
+    Ambiguous {
+        /// The number of ways that are followed.
+        limit: u64,
+    },
     /// The caller's deadline passed.
     #[error("the deadline passed before the answer was found")]
     Deadline,

@@ -30,6 +30,7 @@
 //! - `mask`: from states to masks.
 //! - `cost`, `completion`: a short text that completes an output.
 //! - `graph`, `shared`: everything that matchers share.
+//! - `event_graph`, `event_reader`: the parts of an output, while it is written.
 //! - `matcher`, `constraint`, `from_text`, `batch`, `draft_tree`, `token_fsm`: what users see.
 
 #[cfg(feature = "ablation")]
@@ -44,6 +45,8 @@ mod constraint;
 mod cost;
 mod draft_tree;
 mod error;
+mod event_graph;
+mod event_reader;
 mod from_text;
 mod graph;
 mod limits;
@@ -61,6 +64,7 @@ pub use batch::{fill_mask_rows, fill_masks};
 pub use constraint::{Constraint, prepare};
 pub use draft_tree::DraftTree;
 pub use error::EngineError;
+pub use event_reader::EventReader;
 pub use from_text::ConstraintError;
 pub use limits::Limits;
 pub use matcher::Matcher;

@@ -60,6 +60,11 @@ impl PublishedStates {
         Ok(next)
     }
 
+    /// Publishes that `state` leads to `next` after `byte`. Only under the graph's lock.
+    pub fn insert(&self, state: StateId, byte: u8, next: StateId) {
+        self.transitions.insert(state.0, byte, next.0);
+    }
+
     /// The number of transitions found so far.
     pub fn transition_count(&self) -> usize {
         self.transitions.len()

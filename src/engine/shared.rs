@@ -4,6 +4,7 @@
 //! that they are in until their next call, so a graph lives as long as some matcher uses it.
 
 use super::error::EngineError;
+use super::event_graph::EventGraph;
 use super::graph::Graph;
 use super::limits::Limits;
 use crate::grammar::Grammar;
@@ -60,6 +61,8 @@ pub(super) struct Shared {
     pub vocabulary: Vocabulary,
     pub limits: Limits,
     graph: Mutex<Arc<Graph>>,
+    /// The graph of readers of events, once there is one.
+    events: Mutex<Option<Arc<EventGraph>>>,
     /// Masks that dropped matchers have asked for.
     masks: AtomicU64,
     /// Those of them that were known.
@@ -73,6 +76,7 @@ impl Shared {
             vocabulary: vocabulary.clone(),
             limits,
             graph: Mutex::new(Arc::new(graph)),
+            events: Mutex::new(None),
             masks: AtomicU64::new(0),
             mask_hits: AtomicU64::new(0),
         }
@@ -93,6 +97,16 @@ impl Shared {
             *current = Arc::new(fresh);
         }
         Ok(current.clone())
+    }
+
+    /// The graph of readers of events, made for the first of them, and again when it is full.
+    pub fn event_graph(&self) -> Result<Arc<EventGraph>, EngineError> {
+        let mut current = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(graph) = current.as_ref().filter(|graph| !graph.is_full()) {
+            return Ok(graph.clone());
+        }
+        let graph = Arc::new(EventGraph::new(&self.grammar, &self.vocabulary, &self.limits)?);
+        Ok(current.insert(graph).clone())
     }
 
     /// Adds a matcher's masks to the figures.

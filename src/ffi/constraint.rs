@@ -82,7 +82,9 @@ impl From<EngineError> for CallError {
         use hr_status::*;
         let status = match error {
             EngineError::Grammar(error) => return error.into(),
-            EngineError::UnknownSpecialToken(_) | EngineError::Unspellable => HR_ERROR_GRAMMAR,
+            EngineError::UnknownSpecialToken(_)
+            | EngineError::Unspellable
+            | EngineError::Ambiguous { .. } => HR_ERROR_GRAMMAR,
             EngineError::EmptyVocabulary => HR_ERROR_VOCABULARY,
             EngineError::MaskLength { .. }
             | EngineError::MaskRows { .. }

@@ -141,7 +141,7 @@ impl GrammarBuilder {
         check_budget(&self.nodes)?;
         if !self.nodes.rules.is_empty() {
             self.check_defined(root)?;
-            self.resolve_nullable();
+            self.nodes.resolve_nullable();
         }
         let mut pool = self.nodes;
         let mut root = root;
@@ -174,19 +174,6 @@ impl GrammarBuilder {
         }
         Ok(())
     }
-
-    /// Finds the nullable nodes as a least fixed point through rules. Node ids were given out
-    /// before that was known.
-    fn resolve_nullable(&mut self) {
-        let mut nullable = std::mem::take(&mut self.nodes.nullable);
-        let pool = &self.nodes;
-        super::fixed_point::least(pool, |i| {
-            let now = nullable[i] || pool.nullable_given(&pool.nodes[i], &nullable);
-            std::mem::replace(&mut nullable[i], now) != now
-        });
-        self.nodes.nullable = nullable;
-        self.nodes.nullability_is_known = true;
-    }
 }
 
 impl Node {
@@ -218,6 +205,7 @@ impl Node {
             | Node::Lexed
             | Node::Special(_)
             | Node::Spelled(_)
+            | Node::Mark { .. }
             | Node::Lazy(_) => {}
         }
     }

@@ -127,6 +127,8 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
             text.push_str(if spec.may_end { " end }" } else { " }" });
             text
         }
+        Node::Mark { mark, back: 0 } => format!("mark{}", mark.0),
+        Node::Mark { mark, back } => format!("mark{}-{back}", mark.0),
         Node::Lazy(LazyKey { part: 0, key }) => format!("lazy({key})"),
         Node::Lazy(LazyKey { part, key }) => format!("lazy({part}:{key})"),
         Node::Object(spec) => {

@@ -51,7 +51,7 @@ pub(super) fn productive(shared: &NodePool) -> Vec<bool> {
         let both = |now: bool| (now, now);
         let now = match &shared.nodes[i] {
             Node::Never => both(false),
-            Node::Empty => (true, false),
+            Node::Empty | Node::Mark { .. } => (true, false),
             Node::Terminal(_) | Node::Lexed | Node::Special(_) | Node::Spelled(_) | Node::Lazy(_) => {
                 both(true)
             }
@@ -225,7 +225,7 @@ fn split(pool: &mut NodePool, component: &HashMap<RuleId, usize>, id: NodeId) ->
     let mut stack = vec![(id, NodeId::EMPTY)];
     while let Some((id, rest)) = stack.pop() {
         match pool.node(id).clone() {
-            Node::Never | Node::Empty => {}
+            Node::Never | Node::Empty | Node::Mark { .. } => {}
             Node::Rule(rule) if component.contains_key(&rule) => result.left.push((component[&rule], rest)),
             Node::Seq(a, b) => {
                 let after = pool.seq(b, rest);

@@ -24,6 +24,7 @@ pub mod display;
 mod fixed_point;
 mod left_recursion;
 pub mod lexed;
+mod mark;
 pub mod node;
 pub mod object;
 
@@ -32,6 +33,7 @@ pub use builder::{GrammarBuilder, GrammarError};
 pub(crate) use compile_error::line_column;
 pub use compile_error::{CompileError, CompileErrorKind, Location};
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
+pub use mark::{Mark, MarkId, Role};
 pub use node::{
     Choice, Counter, Expand, Grammar, LazyKey, Node, NodeId, NodePool, RuleId, SpecialId, Trigger, UntilSpec,
 };

@@ -3,6 +3,7 @@
 use super::array::ArraySpec;
 use super::builder::GrammarError;
 use super::lexed::Lexed;
+use super::mark::{Mark, MarkId, Role};
 use super::object::ObjectSpec;
 use crate::automata::until::{Pattern, Until, UntilError};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
@@ -113,6 +114,13 @@ pub enum Node {
     Spelled(Arc<str>),
     /// Free text up to the first of some given texts.
     Until(Arc<UntilSpec>),
+    /// The empty text. Readers of events learn here that a part of the output begins or ends.
+    Mark {
+        /// The mark.
+        mark: MarkId,
+        /// The number of bytes before this place at which the mark lies.
+        back: u32,
+    },
     /// A JSON object.
     Object(Arc<ObjectSpec>),
     /// A JSON array.
@@ -138,6 +146,8 @@ pub struct UntilSpec {
     pub is_empty: bool,
     /// The largest number of characters in free text without triggers, or [`UNBOUNDED`].
     pub max_chars: u32,
+    /// Marks passed where free text ends without a trigger.
+    pub marks_at_end: Vec<MarkId>,
 }
 
 /// A text that ends free text.
@@ -149,6 +159,8 @@ pub struct Trigger {
     pub text: Arc<str>,
     /// The markers that begin with the text, each with the node that follows the marker.
     pub markers: Vec<(Arc<str>, NodeId)>,
+    /// Marks that lie between the free text and the trigger.
+    pub marks: Vec<MarkId>,
 }
 
 impl UntilSpec {
@@ -160,13 +172,14 @@ impl UntilSpec {
             may_end: true,
             is_empty: false,
             max_chars: UNBOUNDED,
+            marks_at_end: Vec::new(),
         }
     }
 
     /// Adds a trigger whose text is the whole marker.
     pub fn trigger(mut self, text: &str, then: NodeId) -> Self {
         let text: Arc<str> = text.into();
-        self.triggers.push(Trigger { markers: vec![(text.clone(), then)], text });
+        self.triggers.push(Trigger { markers: vec![(text.clone(), then)], text, marks: Vec::new() });
         self
     }
 }
@@ -217,6 +230,10 @@ pub struct NodePool {
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
     lexed: Option<Arc<Lexed>>,
+    marks: Vec<Mark>,
+    mark_index: HashMap<Mark, MarkId>,
+    /// True if marks count as text, so that no way leads around them.
+    stops_at_marks: bool,
     /// The front end whose lazy nodes are being made.
     part: u32,
 }
@@ -232,6 +249,9 @@ impl Default for NodePool {
             rules: Vec::new(),
             specials: Vec::new(),
             lexed: None,
+            marks: Vec::new(),
+            mark_index: HashMap::new(),
+            stops_at_marks: false,
             part: 0,
         };
         pool.intern(Node::Never);
@@ -312,7 +332,8 @@ impl NodePool {
             Node::Seq(a, b) => is(*a) && is(*b),
             Node::Alt(parts) => parts.iter().any(|&p| is(p)),
             Node::Repeat { body, min, .. } => *min == 0 || is(*body),
-            Node::Until(spec) => spec.may_end,
+            Node::Until(spec) => spec.may_end && (spec.marks_at_end.is_empty() || !self.stops_at_marks),
+            Node::Mark { .. } => !self.stops_at_marks,
             // Rules start as not nullable; the builder's fixed point corrects them.
             Node::Rule(rule) => self.rules.get(rule.0 as usize).is_some_and(|r| is(r.1)),
             Node::Switch { .. }
@@ -491,6 +512,56 @@ impl NodePool {
             }
         };
         self.intern(Node::Special(SpecialId(id as u32)))
+    }
+
+    /// A mark. It lies here, where the node stands.
+    pub fn mark(&mut self, mark: Mark) -> NodeId {
+        let mark = self.mark_id(mark);
+        self.mark_back(mark, 0)
+    }
+
+    /// The number of a mark, for [`Trigger::marks`] and [`UntilSpec::marks_at_end`].
+    pub fn mark_id(&mut self, mark: Mark) -> MarkId {
+        let new = MarkId(self.marks.len() as u32);
+        *self.mark_index.entry(mark).or_insert_with_key(|mark| {
+            self.marks.push(mark.clone());
+            new
+        })
+    }
+
+    /// A mark that lies `back` bytes before this place. Free text up to a trigger uses it.
+    pub(crate) fn mark_back(&mut self, mark: MarkId, back: u32) -> NodeId {
+        self.intern(Node::Mark { mark, back })
+    }
+
+    /// `body` as a part of the output with this role: between two marks.
+    pub fn part(&mut self, role: Role, body: NodeId) -> NodeId {
+        let (begin, end) = (self.mark(Mark::Begin(role)), self.mark(Mark::End));
+        self.sequence(&[begin, body, end])
+    }
+
+    /// The marks, by their numbers.
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    /// Makes marks count as text from now on: a node that passes a mark is not nullable.
+    pub(crate) fn stop_at_marks(&mut self) {
+        self.stops_at_marks = true;
+        self.resolve_nullable();
+    }
+
+    /// Finds the nullable nodes as a least fixed point through rules. Node ids were given out
+    /// before that was known.
+    pub(super) fn resolve_nullable(&mut self) {
+        let mut nullable = vec![false; self.nodes.len()];
+        let pool = &*self;
+        super::fixed_point::least(pool, |i| {
+            let now = nullable[i] || pool.nullable_given(&pool.nodes[i], &nullable);
+            std::mem::replace(&mut nullable[i], now) != now
+        });
+        self.nullable = nullable;
+        self.nullability_is_known = true;
     }
 
     /// A text with names of special tokens in it, see [`Node::Spelled`].

@@ -13,7 +13,9 @@ use super::format::{Dispatch, Format, Marker, SchemaFormat, Tag, TextFormat, Tri
 use super::parse::StructuralTag;
 use crate::automata::UNBOUNDED;
 use crate::automata::regex::Dialect;
-use crate::grammar::{Grammar, GrammarBuilder, GrammarError, KeyOrder, NodeId, RuleId, Trigger, UntilSpec};
+use crate::grammar::{
+    Grammar, GrammarBuilder, GrammarError, KeyOrder, Mark, MarkId, NodeId, Role, RuleId, Trigger, UntilSpec,
+};
 use crate::schema::{self, AdditionalProperties, SchemaOptions, Whitespace};
 use crate::syntax::{Notation, regex};
 use std::sync::Arc;
@@ -106,14 +108,14 @@ impl Compiler {
                 self.builder.nodes.repeat(body, *min, *max)
             }
             Format::Tag(tag) => {
-                let begin = self.marker(&tag.begin);
+                let begin = self.delimiter(&tag.begin);
                 let rest = self.after_begin(tag)?;
                 self.builder.nodes.seq(begin, rest)
             }
-            Format::Triggered(tags) => self.triggered(tags, ends, &[], at)?,
+            Format::Triggered(tags) => self.triggered(tags, ends, &[], 0, at)?,
             Format::Separated(tags) => {
                 let tag = self.one_of(&tags.tags)?;
-                let separator = self.builder.nodes.spelled(&tags.separator);
+                let separator = self.delimiter(&Marker::Text(tags.separator.clone()));
                 let more = self.builder.nodes.seq(separator, tag);
                 let more =
                     self.builder.nodes.repeat(more, 0, if tags.stop_after_first { 0 } else { UNBOUNDED });
@@ -121,7 +123,11 @@ impl Compiler {
                 self.builder.nodes.repeat(some, u32::from(tags.at_least_one), 1)
             }
             Format::Dispatch(dispatch) => self.dispatch(dispatch, at)?,
-            Format::Token(marker) => self.marker(marker),
+            Format::Token(marker) => self.delimiter(marker),
+            Format::Marked { role, content } => {
+                let content = self.format(content, ends, at)?;
+                self.builder.nodes.part(role.clone(), content)
+            }
         })
     }
 
@@ -139,6 +145,43 @@ impl Compiler {
             Marker::Text(text) => self.builder.nodes.spelled(text),
             Marker::Token(name) => self.builder.nodes.special(name),
         }
+    }
+
+    /// A marker as a part of the output that delimits others.
+    fn delimiter(&mut self, marker: &Marker) -> NodeId {
+        match self.marker(marker) {
+            NodeId::EMPTY => NodeId::EMPTY,
+            node => self.builder.nodes.part(Role::Marker, node),
+        }
+    }
+
+    /// The mark of a part's end, and then the node.
+    fn after_end(&mut self, node: NodeId) -> NodeId {
+        let end = self.builder.nodes.mark(Mark::End);
+        self.builder.nodes.seq(end, node)
+    }
+
+    /// The beginning of a marker, and then the node.
+    fn in_marker(&mut self, node: NodeId) -> NodeId {
+        let begin = self.builder.nodes.mark(Mark::Begin(Role::Marker));
+        self.builder.nodes.seq(begin, node)
+    }
+
+    /// The marks before a marker that ends so many parts.
+    fn marks_before(&mut self, parts: usize) -> Vec<MarkId> {
+        let mut marks = self.ends(parts);
+        marks.push(self.builder.nodes.mark_id(Mark::Begin(Role::Marker)));
+        marks
+    }
+
+    fn ends(&mut self, parts: usize) -> Vec<MarkId> {
+        vec![self.builder.nodes.mark_id(Mark::End); parts]
+    }
+
+    /// A trigger that ends free text and so many parts, without anything after it.
+    fn end_trigger(&mut self, end: Arc<str>, parts: usize) -> Trigger {
+        let (marks, after) = (self.marks_before(parts), self.after_end(NodeId::EMPTY));
+        Trigger { markers: vec![(end.clone(), after)], text: end, marks }
     }
 
     fn schema(&mut self, format: &SchemaFormat, at: &str) -> Result<NodeId, TagError> {
@@ -176,18 +219,47 @@ impl Compiler {
     fn after_begin(&mut self, tag: &Tag) -> Result<NodeId, TagError> {
         let pointer = format!("{}/content", tag.pointer);
         let may_stop = tag.ends.iter().any(|end| end.text().is_empty());
-        let is_open = matches!(&*tag.content, Format::Text(text) if text.excludes.is_empty() && text.max_chars.is_none());
+        let mut content = &*tag.content;
+        while let Format::Marked { content: inner, .. } = content {
+            content = inner;
+        }
+        let is_open =
+            matches!(content, Format::Text(text) if text.excludes.is_empty() && text.max_chars.is_none());
         if may_stop && tag.ends.len() == 1 && is_open {
             let what = "this tag has free text without an end";
             return Err(
                 TagError::new(&tag.pointer, what).help("give it an `end`, or exclude texts from its content")
             );
         }
-        self.closed(&tag.content, &tag.ends, &pointer)
+        if matches!(&*tag.content, Format::Marked { .. }) {
+            return self.closed(&tag.content, &tag.ends, 0, &pointer);
+        }
+        let role = Role::Tag { name: tag.begin.text().clone() };
+        self.closed_part(&role, &tag.content, &tag.ends, 0, &pointer)
     }
 
-    /// A format and one of the ends after it.
-    fn closed(&mut self, format: &Format, ends: &[Marker], at: &str) -> Result<NodeId, TagError> {
+    /// A part with a role, and one of the ends after it. See [`closed`](Self::closed).
+    fn closed_part(
+        &mut self,
+        role: &Role,
+        content: &Format,
+        ends: &[Marker],
+        parts: usize,
+        at: &str,
+    ) -> Result<NodeId, TagError> {
+        let content = self.closed(content, ends, parts + 1, at)?;
+        let begin = self.builder.nodes.mark(Mark::Begin(role.clone()));
+        Ok(self.builder.nodes.seq(begin, content))
+    }
+
+    /// A format and one of the ends after it. So many parts end between them.
+    fn closed(
+        &mut self,
+        format: &Format,
+        ends: &[Marker],
+        parts: usize,
+        at: &str,
+    ) -> Result<NodeId, TagError> {
         let texts: Vec<Arc<str>> = ends
             .iter()
             .filter(|end| matches!(end, Marker::Text(text) if !text.is_empty()))
@@ -199,8 +271,9 @@ impl Compiler {
         match format {
             Format::Text(TextFormat { excludes, max_chars: None }) if !has_ids => {
                 let mut spec = UntilSpec { forbidden: excludes.clone(), may_end, ..UntilSpec::text() };
+                spec.marks_at_end = self.ends(parts);
                 for end in outermost(ends) {
-                    spec = spec.trigger(&end, NodeId::EMPTY);
+                    spec.triggers.push(self.end_trigger(end, parts));
                 }
                 // An end that holds an excluded text can still follow text without it.
                 if let Ok(node) = self.builder.nodes.until(spec) {
@@ -208,22 +281,24 @@ impl Compiler {
                 }
             }
             Format::Triggered(tags) if !has_ids && !tags.stop_after_first => {
-                if let Ok(node) = self.triggered(tags, &texts, ends, at) {
+                if let Ok(node) = self.triggered(tags, &texts, ends, parts, at) {
                     return Ok(node);
                 }
             }
-            Format::Sequence(parts) => {
-                if let Some((last, before)) = parts.split_last() {
+            Format::Marked { role, content } => return self.closed_part(role, content, ends, parts, at),
+            Format::Sequence(list) => {
+                if let Some((last, before)) = list.split_last() {
                     let mut nodes = self.formats(before, &texts, at)?;
-                    nodes.push(self.closed(last, ends, &format!("{at}/elements/{}", before.len()))?);
+                    nodes.push(self.closed(last, ends, parts, &format!("{at}/elements/{}", before.len()))?);
                     return Ok(self.builder.nodes.sequence(&nodes));
                 }
             }
             _ => {}
         }
         let content = self.format(format, &texts, at)?;
-        let ends: Vec<NodeId> = ends.iter().map(|end| self.marker(end)).collect();
+        let ends: Vec<NodeId> = ends.iter().map(|end| self.delimiter(end)).collect();
         let end = self.builder.nodes.alt(&ends);
+        let end = (0..parts).fold(end, |end, _| self.after_end(end));
         Ok(self.builder.nodes.seq(content, end))
     }
 
@@ -234,25 +309,31 @@ impl Compiler {
         for tag in tags {
             let rest = self.after_begin(tag)?;
             match &tag.begin {
-                Marker::Text(begin) if !begin.is_empty() => spec = spec.trigger(begin, rest),
+                Marker::Text(begin) if !begin.is_empty() => {
+                    let rest = self.after_end(rest);
+                    spec = spec.trigger(begin, rest);
+                }
                 begin => {
-                    let begin = self.marker(begin);
+                    let begin = self.delimiter(begin);
                     others.push(self.builder.nodes.seq(begin, rest));
                 }
             }
         }
         if !spec.triggers.is_empty() {
-            others.push(self.builder.nodes.at_once(spec));
+            let markers = self.builder.nodes.at_once(spec);
+            others.push(self.in_marker(markers));
         }
         Ok(self.builder.nodes.alt(&others))
     }
 
-    /// Free text with tags in it, and one of the ends after it, if there are any.
+    /// Free text with tags in it, and one of the ends after it, if there are any. So many parts end
+    /// between them.
     fn triggered(
         &mut self,
         format: &TriggeredTags,
         forbidden: Ends<'_>,
         ends: &[Marker],
+        parts: usize,
         at: &str,
     ) -> Result<NodeId, TagError> {
         let rule = self.rule();
@@ -264,8 +345,10 @@ impl Compiler {
             spec.forbidden.extend(forbidden.iter().cloned());
         }
         let triggers = shortest(&format.triggers);
-        let mut groups: Vec<Trigger> =
-            triggers.iter().map(|text| Trigger { text: text.clone(), markers: Vec::new() }).collect();
+        let marks = self.marks_before(0);
+        let group =
+            |text: &Arc<str>| Trigger { text: text.clone(), markers: Vec::new(), marks: marks.clone() };
+        let mut groups: Vec<Trigger> = triggers.iter().map(group).collect();
         let mut first = UntilSpec { may_end: false, is_empty: true, ..UntilSpec::text() };
         for tag in &format.tags {
             let begin = tag.begin.text();
@@ -279,6 +362,7 @@ impl Compiler {
                 false => again,
             };
             let rest = self.builder.nodes.seq(rest, then);
+            let rest = self.after_end(rest);
             groups[group].markers.push((begin.clone(), rest));
             first = first.trigger(begin, rest);
         }
@@ -287,13 +371,19 @@ impl Compiler {
             return Err(TagError::new(&format!("{at}/triggers"), what));
         }
         spec.triggers = groups;
+        if !ends.is_empty() {
+            spec.marks_at_end = self.ends(parts);
+        }
         for end in outermost(ends) {
-            spec = spec.trigger(&end, NodeId::EMPTY);
+            spec.triggers.push(self.end_trigger(end, parts));
         }
         let text = self.until(spec, at)?;
         self.define(rule, text, at)?;
         Ok(match format.at_least_one {
-            true => self.builder.nodes.at_once(first),
+            true => {
+                let first = self.builder.nodes.at_once(first);
+                self.in_marker(first)
+            }
             false => again,
         })
     }
@@ -303,10 +393,15 @@ impl Compiler {
         let again = self.builder.rule_node(rule);
         let mut spec = UntilSpec { forbidden: format.excludes.clone(), ..UntilSpec::text() };
         for (i, (pattern, rest)) in format.rules.iter().enumerate() {
-            let rest = self.format(rest, &[], &format!("{at}/rules/{i}/1"))?;
+            let is_marked = matches!(rest, Format::Marked { .. });
+            let mut rest = self.format(rest, &[], &format!("{at}/rules/{i}/1"))?;
+            if !is_marked {
+                rest = self.builder.nodes.part(Role::Tag { name: pattern.clone() }, rest);
+            }
             let then = if format.looped { again } else { NodeId::EMPTY };
             let rest = self.builder.nodes.seq(rest, then);
-            spec = spec.trigger(pattern, rest);
+            let (markers, marks) = (vec![(pattern.clone(), self.after_end(rest))], self.marks_before(0));
+            spec.triggers.push(Trigger { text: pattern.clone(), markers, marks });
         }
         // A pattern that another one begins with is a trigger for both.
         spec.triggers = grouped(spec.triggers);

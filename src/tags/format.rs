@@ -1,5 +1,6 @@
 //! Formats: the parts that a structural tag is made of, as data.
 
+use crate::grammar::Role;
 use crate::syntax::Notation;
 use std::sync::Arc;
 
@@ -47,6 +48,47 @@ pub enum Format {
     Dispatch(Dispatch),
     /// One token.
     Token(Marker),
+    /// A part of the output with a role, for readers of events.
+    Marked {
+        /// The role.
+        role: Role,
+        /// The part.
+        content: Box<Format>,
+    },
+}
+
+impl Format {
+    /// This format as a part with a role.
+    ///
+    /// ```
+    /// use hedgerow::tags::{Format, Role, TextFormat};
+    /// let thoughts = Format::Text(TextFormat::default()).marked(Role::Reasoning);
+    /// assert!(matches!(thoughts, Format::Marked { role: Role::Reasoning, .. }));
+    /// ```
+    #[must_use]
+    pub fn marked(self, role: Role) -> Self {
+        Format::Marked { role, content: Box::new(self) }
+    }
+
+    /// True if a part of the format says its role.
+    pub(super) fn has_marks(&self) -> bool {
+        match self {
+            Format::Marked { .. } => true,
+            Format::Sequence(parts) | Format::Or(parts) => parts.iter().any(Format::has_marks),
+            Format::Repeat { body, .. } => body.has_marks(),
+            Format::Tag(tag) => tag.content.has_marks(),
+            Format::Triggered(TriggeredTags { tags, .. }) | Format::Separated(SeparatedTags { tags, .. }) => {
+                tags.iter().any(|tag| tag.content.has_marks())
+            }
+            Format::Dispatch(dispatch) => dispatch.rules.iter().any(|rule| rule.1.has_marks()),
+            Format::Text(_)
+            | Format::Const(_)
+            | Format::Schema(_)
+            | Format::Grammar { .. }
+            | Format::Regex(_)
+            | Format::Token(_) => false,
+        }
+    }
 }
 
 /// Free text.
@@ -88,6 +130,9 @@ impl Marker {
 }
 
 /// A tag: for example `<think>`, free text, `</think>`.
+///
+/// For readers of events its beginning and its end are [markers](Role::Marker). Its content is a
+/// part with the role that it is [marked](Format::Marked) with, and else a [`Role::Tag`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tag {
     /// Its beginning.

@@ -8,6 +8,7 @@ use super::error::TagError;
 use super::fields::{Fields, kind};
 use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 use crate::automata::UNBOUNDED;
+use crate::grammar::Role;
 use crate::syntax::{Notation, similar};
 use serde_json::Value;
 use std::sync::Arc;
@@ -183,7 +184,12 @@ impl Reader {
                 TagError::new(pointer, "`type` is missing, and the other fields do not tell it")
             })?,
         };
-        let format = self.of_type(name, &mut fields)?;
+        let mut format = self.of_type(name, &mut fields)?;
+        if name != "tag"
+            && let Some(role) = role(&mut fields)?
+        {
+            format = format.marked(role);
+        }
         fields.finish(self.is_loose)?;
         Ok(format)
     }
@@ -314,7 +320,8 @@ impl Reader {
     fn tag(&mut self, fields: &mut Fields<'_>) -> Result<Tag, TagError> {
         let at = fields.at("begin");
         let begin = self.marker(fields.need("begin")?, &at)?;
-        let content = self.content(fields)?;
+        let content = *self.content(fields)?;
+        let content = Box::new(tag_content(fields, content)?);
         let at = fields.at("end");
         let ends = match fields.need("end")? {
             Value::Array(ends) if ends.is_empty() => return Err(TagError::new(&at, "`end` is empty")),
@@ -403,6 +410,45 @@ impl Reader {
         };
         Ok(Format::Dispatch(Dispatch { rules, excludes, looped: fields.flag("loop", true)? }))
     }
+}
+
+/// The role of a part, as its `role` and `name` say.
+fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, TagError> {
+    let name: Option<Arc<str>> = fields.text("name")?.map(Arc::from);
+    let Some(role) = fields.text("role")? else {
+        return Ok(name.map(|name| Role::Tag { name }));
+    };
+    Ok(Some(match role {
+        "text" => Role::Text,
+        "reasoning" => Role::Reasoning,
+        "call" => Role::Call { name },
+        "name" => Role::Name,
+        "id" => Role::Id,
+        "arguments" => Role::Arguments,
+        "marker" => Role::Marker,
+        other => {
+            let error = TagError::new(&fields.at("role"), format!("there is no role {other:?}"));
+            let roles = ["text", "reasoning", "call", "name", "id", "arguments", "marker"];
+            return Err(match similar(other, roles.into_iter()) {
+                Some(role) => error.help(format!("did you mean {role:?}?")),
+                None => error.help(format!("roles are {}", roles.join(", "))),
+            });
+        }
+    }))
+}
+
+/// The content of a tag as a part with the tag's role. The content of a call is its arguments,
+/// unless parts of it say that they are.
+fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, TagError> {
+    let Some(role) = role(fields)? else { return Ok(content) };
+    if matches!(role, Role::Call { .. }) && !content.has_marks() {
+        if matches!(role, Role::Call { name: None }) {
+            let error = TagError::new(&fields.pointer, "this call has no name");
+            return Err(error.help("add `name`, or a part with the role \"name\" to its content"));
+        }
+        return Ok(content.marked(Role::Arguments).marked(role));
+    }
+    Ok(content.marked(role))
 }
 
 /// The type of a format that does not say it.

@@ -14,6 +14,7 @@ mod engine_basic;
 mod engine_hostile;
 mod engine_masks;
 mod engine_vs_reference;
+mod events;
 mod examples;
 mod floors;
 mod free_text;

@@ -115,7 +115,9 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let kind = match error {
             EngineError::Grammar(error) => return error.into(),
-            EngineError::UnknownSpecialToken(_) | EngineError::Unspellable => Kind::Grammar,
+            EngineError::UnknownSpecialToken(_)
+            | EngineError::Unspellable
+            | EngineError::Ambiguous { .. } => Kind::Grammar,
             EngineError::EmptyVocabulary => Kind::Vocabulary,
             EngineError::TokenFsmStates { .. } | EngineError::Limit { .. } => Kind::Limit,
             EngineError::Deadline => Kind::Deadline,

@@ -152,6 +152,9 @@ impl Machine {
     /// at once.
     pub fn push_then(&mut self, node: NodeId, cont: ContId) -> ContId {
         if self.pool.is_nullable(node) {
+            if matches!(self.pool.node(node), Node::Mark { .. }) {
+                return cont;
+            }
             self.conts.push_optional(Frame::Then(node), cont)
         } else {
             self.conts.push(Frame::Then(node), cont)

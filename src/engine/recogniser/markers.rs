@@ -10,7 +10,7 @@
 
 use crate::automata::until::{Pattern, Until};
 use crate::automata::{LangId, UNBOUNDED};
-use crate::grammar::{Node, NodeId, NodePool, UntilSpec};
+use crate::grammar::{MarkId, Node, NodeId, NodePool, UntilSpec};
 use crate::vocab::Vocabulary;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
@@ -82,6 +82,14 @@ impl Markers {
         self.pieces(text).iter().all(|piece| matches!(piece, Piece::Bytes(_)))
     }
 
+    /// The bytes before the first special token.
+    fn head_bytes(&self, text: &str) -> usize {
+        match self.pieces(text).first() {
+            Some(Piece::Bytes(bytes)) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// True where the name of a token stands across the byte `border` of `text`.
     fn crosses(&self, text: &str, border: usize) -> bool {
         let mut at = 0;
@@ -120,6 +128,14 @@ impl Markers {
     }
 }
 
+/// A marker that has a special token in it, what follows it, and the marks before it.
+#[derive(Clone, Copy)]
+struct TokenMarker<'s> {
+    marker: &'s str,
+    target: NodeId,
+    marks: &'s [MarkId],
+}
+
 /// Makes nodes of markers.
 struct Binder<'b> {
     markers: &'b Markers,
@@ -141,7 +157,7 @@ impl Binder<'_> {
     fn free_text(&mut self, spec: &UntilSpec) -> NodeId {
         let mut patterns: Vec<Pattern> = Vec::new();
         let mut targets: Vec<NodeId> = Vec::new();
-        let mut special: Vec<(&str, NodeId)> = Vec::new();
+        let mut special: Vec<TokenMarker<'_>> = Vec::new();
         for (i, trigger) in spec.triggers.iter().enumerate() {
             let is_bytes = self.markers.is_bytes(&trigger.text);
             let mut rests = Vec::new();
@@ -151,20 +167,21 @@ impl Binder<'_> {
                     Some(rest) if is_bytes && !self.markers.crosses(marker, trigger.text.len()) => {
                         rests.push((rest, *target));
                     }
-                    _ => special.push((marker, *target)),
+                    _ => special.push(TokenMarker { marker, target: *target, marks: &trigger.marks }),
                 }
             }
             if is_bytes {
                 let label = (!rests.is_empty()).then_some(i as u32);
                 patterns.push(Pattern { text: trigger.text.to_string(), label });
             }
-            targets.push(self.one_of(&rests));
+            let target = self.one_of(&rests);
+            targets.push(self.behind(&trigger.marks, trigger.text.len(), target));
         }
         for text in spec.forbidden.iter().filter(|text| self.markers.is_bytes(text)) {
             patterns.push(Pattern { text: text.to_string(), label: None });
         }
         if spec.is_empty {
-            let mut markers = special;
+            let mut markers: Vec<(&str, NodeId)> = Vec::new();
             let triggers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
             markers.extend(triggers.map(|(marker, target)| (&**marker, *target)));
             markers.sort_unstable();
@@ -176,7 +193,9 @@ impl Binder<'_> {
         if spec.may_end || !special.is_empty() {
             let text = self.text_without(&patterns, spec.max_chars);
             if spec.may_end {
-                ways.push(self.pool.terminal(text));
+                let free = self.pool.terminal(text);
+                let end = self.behind(&spec.marks_at_end, 0, NodeId::EMPTY);
+                ways.push(self.pool.seq(free, end));
             }
             self.before_tokens(text, &special, &mut ways);
         }
@@ -233,20 +252,29 @@ impl Binder<'_> {
         self.pool.alt(&ways)
     }
 
+    /// Marks that lie `back` bytes before this place, then the node.
+    fn behind(&mut self, marks: &[MarkId], back: usize, node: NodeId) -> NodeId {
+        marks.iter().rev().fold(node, |node, &mark| {
+            let mark = self.pool.mark_back(mark, back as u32);
+            self.pool.seq(mark, node)
+        })
+    }
+
     /// Free text, then one of the markers that have a token in them, then what follows it.
-    fn before_tokens(&mut self, text: LangId, markers: &[(&str, NodeId)], ways: &mut Vec<NodeId>) {
+    fn before_tokens(&mut self, text: LangId, markers: &[TokenMarker<'_>], ways: &mut Vec<NodeId>) {
         let free = self.pool.terminal(text);
         let mut at_once = Vec::new();
-        for &(marker, target) in markers {
+        for &TokenMarker { marker, target, marks } in markers {
             let node = self.spelled(marker);
             let rest = self.pool.seq(node, target);
             let head = match self.markers.pieces(marker).first() {
                 Some(Piece::Bytes(bytes)) => self.pool.languages.bytes(bytes.as_bytes()),
                 _ => {
-                    at_once.push(rest);
+                    at_once.push(self.behind(marks, 0, rest));
                     continue;
                 }
             };
+            let head_bytes = self.markers.head_bytes(marker);
             // The bytes before the token are text, too: no pattern may end in them.
             let languages = &mut self.pool.languages;
             let ending = languages.concat(LangId::ALL, head);
@@ -256,6 +284,7 @@ impl Binder<'_> {
                 Node::Seq(_, rest) => rest,
                 _ => NodeId::EMPTY,
             };
+            let rest = self.behind(marks, head_bytes, rest);
             ways.push(self.pool.seq(before, rest));
         }
         if !at_once.is_empty() {

@@ -23,6 +23,7 @@
 //! - [`machine`]: the tables, and the moves from which all others are made.
 //! - [`continuation`], [`captures`], [`state`], [`interner`]: what the tables hold.
 //! - [`markers`]: texts in which special tokens are named.
+//! - [`marks`]: the parts of an output, for readers of events.
 //! - [`containers`]: objects and arrays. [`lexed`]: grammars with a lexer and a parser.
 //! - [`canonical`], [`truncate`]: coarser states, over which masks are shared.
 //!
@@ -36,6 +37,7 @@ mod interner;
 mod lexed;
 pub(super) mod machine;
 mod markers;
+pub(super) mod marks;
 pub(super) mod state;
 mod truncate;
 
@@ -298,6 +300,9 @@ impl Recogniser {
         // Only rules and lazy nodes can lead back to a node; the parts of all others are smaller.
         match machine.pool.node(node).clone() {
             Node::Never | Node::Empty => {}
+            // For masks a mark is an empty text.
+            Node::Mark { .. } if machine.pool.is_nullable(node) => {}
+            Node::Mark { .. } => machine.builder.stopped.push((node, cont, capture)),
             Node::Terminal(language) => machine.add_thread(language, cont, capture)?,
             Node::Switch { language, .. } => {
                 let cont = machine.conts.push(Frame::Switch(node), cont);

@@ -139,6 +139,8 @@ pub(in crate::engine) struct StateBuilder {
     pub entered: HashSet<Entry>,
     /// Nodes that are still to be entered.
     pub pending: Vec<Entry>,
+    /// Marks that were reached, for readers of events.
+    pub stopped: Vec<Entry>,
     /// Nodes that are being entered now, kept here so that the vector is allocated once.
     pub level: Vec<Entry>,
 }
@@ -150,6 +152,7 @@ impl StateBuilder {
         self.accepting = false;
         self.entered.clear();
         self.pending.clear();
+        self.stopped.clear();
         self.level.clear();
     }
 }

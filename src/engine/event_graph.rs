@@ -1,0 +1,166 @@
+//! The graph that readers of events share: states that tell the parts of an output apart.
+//!
+//! It is apart from the graph of masks. There, all ways to read an output are one state, whatever
+//! parts they give it. Here, each state has one history of [marks](super::recogniser::marks). So
+//! marks cost masks nothing, and a constraint whose events nobody reads has no such graph.
+//!
+//! Most bytes pass no mark. Their transitions are read without a lock; only what is new to all
+//! readers, and bytes that pass marks, take it.
+
+use super::chunked_slots::ChunkedSlots;
+use super::error::EngineError;
+use super::limits::Limits;
+use super::published_states::PublishedStates;
+use super::recogniser::Recogniser;
+use super::recogniser::marks::Outcome;
+use super::recogniser::state::{Awaits, StateId};
+use super::special_tokens::{ordinary_text, special_token};
+use crate::automata::interrupt;
+use crate::grammar::{Grammar, Mark, MarkId};
+use crate::vocab::{TokenId, Vocabulary};
+use hashbrown::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The part of the graph that only the holder of its lock touches.
+struct Core {
+    recogniser: Recogniser,
+    /// The ways on from states and bytes that pass marks.
+    outcomes: HashMap<(StateId, u8), Arc<[Outcome]>>,
+}
+
+/// States of readers of events, with what leads from one to the next.
+pub(super) struct EventGraph {
+    core: Mutex<Core>,
+    vocabulary: Vocabulary,
+    states: PublishedStates,
+    /// By state: one more than the bytes that marks may still reach back; 0 where it is not known.
+    held: ChunkedSlots<AtomicU32>,
+    /// The ways on from the beginning of an output.
+    pub start: Arc<[Outcome]>,
+    marks: Vec<Mark>,
+    budget: usize,
+}
+
+impl EventGraph {
+    /// A graph of the ways to begin alone.
+    ///
+    /// # Errors
+    /// Those of the limits, and the caller's interrupt.
+    pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
+        let mut recogniser = Recogniser::with_marks(grammar, limits);
+        recogniser.machine.set_markers(vocabulary);
+        for (special, name) in grammar.pool().specials() {
+            if let Some(text) = ordinary_text(vocabulary, name) {
+                recogniser.machine.set_special_text(special, text);
+            }
+        }
+        let states = PublishedStates::new();
+        let start = recogniser.start(grammar.root())?;
+        let start = recogniser.outcomes(start)?;
+        for outcome in &start {
+            states.publish(&recogniser, outcome.state);
+        }
+        Ok(EventGraph {
+            core: Mutex::new(Core { recogniser, outcomes: HashMap::new() }),
+            vocabulary: vocabulary.clone(),
+            states,
+            held: ChunkedSlots::new(),
+            start: start.into(),
+            marks: grammar.pool().marks().to_vec(),
+            budget: limits.graph_bytes,
+        })
+    }
+
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    pub fn mark(&self, mark: MarkId) -> &Mark {
+        &self.marks[mark.0 as usize]
+    }
+
+    /// The lock, with the whole search budget.
+    fn lock_for_work(&self) -> Result<MutexGuard<'_, Core>, EngineError> {
+        let mut core = interrupt::lock(&self.core)?;
+        core.recogniser.machine.pool.languages.refill();
+        Ok(core)
+    }
+
+    /// True if the output may end in a state.
+    pub fn is_accepting(&self, state: StateId) -> bool {
+        self.states.is_accepting(state)
+    }
+
+    /// The state after `byte` where that is known and passes no mark.
+    #[inline]
+    pub fn plain_step(&self, state: StateId, byte: u8) -> Option<StateId> {
+        self.states.get(state, byte)
+    }
+
+    /// All ways on after `byte`, the preferred ones first.
+    pub fn step(&self, state: StateId, byte: u8) -> Result<Arc<[Outcome]>, EngineError> {
+        let mut core = self.lock_for_work()?;
+        let core = &mut *core;
+        if let Some(known) = core.outcomes.get(&(state, byte)) {
+            return Ok(known.clone());
+        }
+        let next = core.recogniser.step(state, byte)?;
+        let outcomes: Arc<[Outcome]> = core.recogniser.outcomes(next)?.into();
+        for outcome in &*outcomes {
+            self.states.publish(&core.recogniser, outcome.state);
+        }
+        match &*outcomes {
+            [] => self.states.insert(state, byte, StateId::DEAD),
+            [only] if only.marks.is_empty() => self.states.insert(state, byte, only.state),
+            _ => {
+                core.outcomes.insert((state, byte), outcomes.clone());
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// All ways on after a special token, by any name that the grammar has for it.
+    pub fn step_special(&self, state: StateId, token: TokenId) -> Result<Vec<Outcome>, EngineError> {
+        let mut core = self.lock_for_work()?;
+        let recogniser = &mut core.recogniser;
+        let mut names = Vec::new();
+        for thread in recogniser.threads(state) {
+            if let Awaits::Special(special) = thread.awaits() {
+                let name = recogniser.machine.pool.special_name(special);
+                if special_token(&self.vocabulary, name)? == token {
+                    names.push(special);
+                }
+            }
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let next = recogniser.step_special(state, &names)?;
+        let outcomes = recogniser.outcomes(next)?;
+        for outcome in &outcomes {
+            self.states.publish(recogniser, outcome.state);
+        }
+        Ok(outcomes)
+    }
+
+    /// A bound on the bytes, counted from the end of the output, that marks may still reach back.
+    pub fn held(&self, state: StateId) -> Result<u32, EngineError> {
+        let slot = self.held.get(state.0);
+        if let Some(known) = slot.map(|slot| slot.load(Ordering::Acquire)).filter(|&known| known > 0) {
+            return Ok(known - 1);
+        }
+        let core = self.lock_for_work()?;
+        let held = core.recogniser.held(state);
+        if let Some(slot) = self.held.get_or_grow(state.0) {
+            slot.store(held + 1, Ordering::Release);
+        }
+        Ok(held)
+    }
+
+    /// True if the graph holds more than the constraint's budget for a graph. Readers then begin in
+    /// a fresh one.
+    pub fn is_full(&self) -> bool {
+        self.lock_for_work().is_ok_and(|core| core.recogniser.memory() > self.budget)
+    }
+}

@@ -1,0 +1,374 @@
+//! The reader of events: what the parts of an output mean, while the output is written.
+//!
+//! A reader holds the *readings* of the output so far. A reading is a state and the marks passed on
+//! the way to it. Nearly always there is one. Where an output can be read in several ways, bytes
+//! and marks are given out as far as all readings agree. At the end of the output, or where two
+//! readings come to the same state, the preferred one stays. That is, at the first place where they
+//! differ, the one that passes a mark: where a text can be read as a call, it is one.
+//!
+//! Bytes that may turn out to be the beginning of a trigger wait, too, until that is decided.
+
+use super::constraint::Constraint;
+use super::error::EngineError;
+use super::event_graph::EventGraph;
+use super::recogniser::marks::Outcome;
+use super::recogniser::state::StateId;
+use crate::grammar::MarkId;
+use crate::tags::{Event, Fold};
+use crate::vocab::TokenId;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The most readings of one output.
+const MAX_READINGS: usize = 256;
+
+/// A way to read the output so far.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    state: StateId,
+    /// The mark passed last, in the trail.
+    last: u32,
+}
+
+type Readings = SmallVec<[Reading; 2]>;
+
+/// A mark that a reading has passed. The marks of all readings form a tree, whose root is no mark.
+#[derive(Clone, Copy, Debug)]
+struct TrailMark {
+    mark: MarkId,
+    /// The place in the output.
+    at: usize,
+    /// The mark before it.
+    before: u32,
+    /// The number of marks before it.
+    depth: u32,
+}
+
+/// Everything that a step changes, but for what it appends.
+#[derive(Clone, Debug)]
+struct Position {
+    readings: Readings,
+    /// Bytes that were given to the fold.
+    settled: usize,
+    /// The last mark that was given to the fold, in the trail.
+    settled_mark: u32,
+    fold: Fold,
+    is_finished: bool,
+}
+
+/// A position to which a rollback returns.
+#[derive(Clone, Debug)]
+struct Step {
+    before: Position,
+    bytes: usize,
+    trail: usize,
+}
+
+/// Reads the [events](Event) of one output.
+///
+/// An output may be read token by token or by its bytes, with the same result. The events of a step
+/// are those that it decides. A step that is taken back makes its events void.
+///
+/// ```
+/// use hedgerow::tags::Event;
+/// use hedgerow::{Constraint, Vocabulary};
+/// let tag = r#"{"format": {"type": "triggered_tags", "triggers": ["<call>"],
+///     "tags": [{"begin": "<call>", "end": "</call>", "role": "call", "name": "now",
+///         "content": {"type": "json_schema", "json_schema": {"type": "object"}}}]}}"#;
+/// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+/// let constraint = Constraint::structural_tag(tag, &vocabulary)?;
+/// let mut reader = constraint.event_reader()?;
+/// let mut events = Vec::new();
+/// assert!(reader.advance_bytes(b"Wait <", &mut events)?);
+/// assert_eq!(events, [Event::Text("Wait ".to_owned())]);
+/// events.clear();
+/// assert!(reader.advance_bytes(b"call>{", &mut events)?);
+/// assert_eq!(events, [
+///     Event::CallBegin { index: 0, name: "now".to_owned(), id: None },
+///     Event::Arguments { index: 0, delta: "{".to_owned() },
+/// ]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct EventReader {
+    graph: Arc<EventGraph>,
+    bytes: Vec<u8>,
+    trail: Vec<TrailMark>,
+    now: Position,
+    steps: Vec<Step>,
+}
+
+impl Constraint {
+    /// A reader of the events of one output. Without marks in the grammar, all of the output is
+    /// text.
+    ///
+    /// # Errors
+    /// As [`Constraint::new`].
+    pub fn event_reader(&self) -> Result<EventReader, EngineError> {
+        EventReader::new(self.shared.event_graph()?)
+    }
+}
+
+impl EventReader {
+    fn new(graph: Arc<EventGraph>) -> Result<Self, EngineError> {
+        let root = TrailMark { mark: MarkId(u32::MAX), at: 0, before: 0, depth: 0 };
+        let now = Position {
+            readings: Readings::new(),
+            settled: 0,
+            settled_mark: 0,
+            fold: Fold::default(),
+            is_finished: false,
+        };
+        let mut reader = EventReader { graph, bytes: Vec::new(), trail: vec![root], now, steps: Vec::new() };
+        let start = reader.graph.start.clone();
+        let mut readings = Readings::new();
+        reader.follow(0, &start, &mut readings)?;
+        reader.now.readings = readings;
+        Ok(reader)
+    }
+
+    /// Reads a token. The events that it decides are added to `events`. `false` if the token is not
+    /// allowed; then nothing has changed. An end-of-sequence token [finishes](Self::finish).
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownToken`], and those of the constraint's limits. Then nothing has
+    /// changed.
+    pub fn advance(&mut self, token: TokenId, events: &mut Vec<Event>) -> Result<bool, EngineError> {
+        let graph = self.graph.clone();
+        let vocabulary = graph.vocabulary();
+        let tokens = vocabulary.size();
+        if token.0 as usize >= tokens {
+            return Err(EngineError::UnknownToken { token: token.0, tokens });
+        }
+        let bytes = vocabulary.bytes(token);
+        if !bytes.is_empty() {
+            return self.advance_bytes(bytes, events);
+        }
+        self.step(events, |reader| {
+            let mut next = Readings::new();
+            if vocabulary.is_special(token) && !reader.now.is_finished {
+                let name = vocabulary.name(token).unwrap_or_default();
+                reader.bytes.extend_from_slice(name.as_bytes());
+                for reading in reader.now.readings.clone() {
+                    let outcomes = reader.graph.step_special(reading.state, token)?;
+                    reader.follow(reading.last, &outcomes, &mut next)?;
+                }
+            }
+            if !next.is_empty() {
+                reader.now.readings = next;
+                return Ok(true);
+            }
+            reader.bytes.truncate(reader.steps.last().map_or(0, |step| step.bytes));
+            Ok(vocabulary.eos().contains(&token) && (reader.now.is_finished || reader.end()))
+        })
+    }
+
+    /// Reads bytes, as one step. See [`advance`](Self::advance).
+    ///
+    /// # Errors
+    /// Those of the constraint's limits. Then nothing has changed.
+    pub fn advance_bytes(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<bool, EngineError> {
+        self.step(events, |reader| {
+            if reader.now.is_finished {
+                return Ok(false);
+            }
+            for &byte in bytes {
+                reader.bytes.push(byte);
+                if let [reading] = &mut reader.now.readings[..]
+                    && let Some(next) = reader.graph.plain_step(reading.state, byte)
+                {
+                    if next == StateId::DEAD {
+                        return Ok(false);
+                    }
+                    reading.state = next;
+                    continue;
+                }
+                let mut next = Readings::new();
+                for reading in reader.now.readings.clone() {
+                    match reader.graph.plain_step(reading.state, byte) {
+                        Some(StateId::DEAD) => {}
+                        Some(state) => add(&mut next, Reading { state, ..reading })?,
+                        None => {
+                            let outcomes = reader.graph.step(reading.state, byte)?;
+                            reader.follow(reading.last, &outcomes, &mut next)?;
+                        }
+                    }
+                }
+                if next.is_empty() {
+                    return Ok(false);
+                }
+                reader.now.readings = next;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Ends the output, as one step: everything that was waiting is given out. An output that is
+    /// not complete may be ended, too; its last call then has no [`Event::CallEnd`].
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        // No step of this kind fails.
+        let _ = self.step(events, |reader| {
+            if !reader.end() {
+                reader.now.readings.truncate(1);
+                reader.now.is_finished = true;
+            }
+            Ok(true)
+        });
+    }
+
+    /// Takes back the last `steps` steps. Their events are void.
+    ///
+    /// # Errors
+    /// [`EngineError::Rollback`] if there are not that many; then nothing has changed.
+    pub fn rollback(&mut self, steps: usize) -> Result<(), EngineError> {
+        let available = self.steps.len();
+        let Some(left) = available.checked_sub(steps) else {
+            return Err(EngineError::Rollback { asked: steps, available });
+        };
+        if steps > 0 {
+            self.steps.truncate(left + 1);
+            self.take_back();
+        }
+        Ok(())
+    }
+
+    /// The number of steps read.
+    pub fn output_len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The bytes read that no event tells of yet: those that may be the beginning of a marker.
+    pub fn waiting(&self) -> &[u8] {
+        &self.bytes[self.now.settled..]
+    }
+
+    /// Runs a step, and takes it back unless it gives `true`.
+    fn step(
+        &mut self,
+        events: &mut Vec<Event>,
+        work: impl FnOnce(&mut Self) -> Result<bool, EngineError>,
+    ) -> Result<bool, EngineError> {
+        let (before, bytes, trail) = (self.now.clone(), self.bytes.len(), self.trail.len());
+        self.steps.push(Step { before, bytes, trail });
+        let done = work(self).and_then(|done| {
+            if done {
+                self.settle(events)?;
+            }
+            Ok(done)
+        });
+        if !matches!(done, Ok(true)) {
+            self.take_back();
+        }
+        done
+    }
+
+    /// Returns to before the last step.
+    fn take_back(&mut self) {
+        if let Some(Step { before, bytes, trail }) = self.steps.pop() {
+            self.now = before;
+            self.bytes.truncate(bytes);
+            self.trail.truncate(trail);
+        }
+    }
+
+    /// Adds the readings that the outcomes make of one whose last mark is `last`.
+    fn follow(&mut self, last: u32, outcomes: &[Outcome], next: &mut Readings) -> Result<(), EngineError> {
+        for outcome in outcomes {
+            let mut last = last;
+            for &(mark, back) in &outcome.marks {
+                let at = self.bytes.len().saturating_sub(back as usize);
+                let before = self.trail[last as usize];
+                let mark = TrailMark { mark, at: at.max(before.at), before: last, depth: before.depth + 1 };
+                last = self.trail.len() as u32;
+                self.trail.push(mark);
+            }
+            add(next, Reading { state: outcome.state, last })?;
+        }
+        Ok(())
+    }
+
+    /// Ends the output by the preferred reading that is complete. `false` if none is.
+    fn end(&mut self) -> bool {
+        let complete = self.now.readings.iter().find(|reading| self.graph.is_accepting(reading.state));
+        let Some(&reading) = complete else { return false };
+        self.now.readings = Readings::from_slice(&[reading]);
+        self.now.is_finished = true;
+        true
+    }
+
+    /// Gives to the fold what all readings agree on.
+    fn settle(&mut self, events: &mut Vec<Event>) -> Result<(), EngineError> {
+        let mut until = self.bytes.len();
+        let mut common = self.now.readings.first().map_or(0, |reading| reading.last);
+        for i in 0..self.now.readings.len() {
+            let Reading { state, last } = self.now.readings[i];
+            if !self.now.is_finished {
+                until =
+                    until.min(self.bytes.len() - (self.graph.held(state)? as usize).min(self.bytes.len()));
+            }
+            common = self.fork_of(common, last, &mut until);
+        }
+        let until = until.max(self.now.settled);
+        if common != self.now.settled_mark {
+            let mut passed: SmallVec<[u32; 8]> = SmallVec::new();
+            let mut at = common;
+            while at != self.now.settled_mark && at != 0 {
+                passed.push(at);
+                at = self.trail[at as usize].before;
+            }
+            while let Some(next) = passed.pop() {
+                let TrailMark { mark, at, .. } = self.trail[next as usize];
+                if at > until {
+                    break;
+                }
+                self.now.fold.bytes(&self.bytes[self.now.settled..at.max(self.now.settled)], events);
+                self.now.settled = at.max(self.now.settled);
+                self.now.fold.mark(self.graph.mark(mark), events);
+                self.now.settled_mark = next;
+            }
+        }
+        self.now.fold.bytes(&self.bytes[self.now.settled..until], events);
+        self.now.settled = until;
+        if self.now.is_finished {
+            self.now.fold.finish(events);
+        }
+        Ok(())
+    }
+
+    /// The last mark that the ways to two marks have in common. The marks after it limit `until`.
+    fn fork_of(&self, mut a: u32, mut b: u32, until: &mut usize) -> u32 {
+        while a != b {
+            let (at, bt) = (self.trail[a as usize], self.trail[b as usize]);
+            if at.depth >= bt.depth {
+                *until = (*until).min(at.at);
+                a = at.before;
+            } else {
+                *until = (*until).min(bt.at);
+                b = bt.before;
+            }
+        }
+        a
+    }
+}
+
+/// Adds a reading unless a preferred one has the same future.
+fn add(readings: &mut Readings, reading: Reading) -> Result<(), EngineError> {
+    if readings.iter().any(|other| other.state == reading.state) {
+        return Ok(());
+    }
+    if readings.len() >= MAX_READINGS {
+        return Err(EngineError::Ambiguous { limit: MAX_READINGS as u64 });
+    }
+    readings.push(reading);
+    Ok(())
+}
+
+impl std::fmt::Debug for EventReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventReader")
+            .field("steps", &self.steps.len())
+            .field("readings", &self.now.readings.len())
+            .field("waiting", &self.waiting().len())
+            .finish()
+    }
+}

@@ -1,0 +1,53 @@
+//! Marks: what the parts of an output are for.
+//!
+//! A mark is a place in a grammar. It reads no text and changes nothing about what may follow; it
+//! only tells a reader of events that a part begins or ends there. For example, in
+//! `<think>Well.</think>Yes`, `Well.` stands between the marks `Begin(Reasoning)` and `End`.
+//!
+//! A mark may lie some bytes *back*. Free text goes on until a trigger is complete, and only then
+//! is it known that the trigger's bytes were no text.
+
+use std::sync::Arc;
+
+/// A mark of a grammar, by its number in the pool.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MarkId(pub u32);
+
+/// The beginning or the end of a part of an output.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Mark {
+    /// A part with this role begins. It stands in the part around it.
+    Begin(Role),
+    /// The part that began last ends, and the part around it goes on.
+    End,
+}
+
+/// The use of a part of an output. What stands in no part is [text](Role::Text).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Role {
+    /// Text for the user.
+    Text,
+    /// Text that the model writes for itself before it answers.
+    Reasoning,
+    /// A call of a tool. Of its bytes, only those in a part of their own mean anything: its name,
+    /// its id, its arguments.
+    Call {
+        /// The tool's name, where the grammar knows it. Else a [`Role::Name`] stands in the call,
+        /// before the arguments.
+        name: Option<Arc<str>>,
+    },
+    /// The name of the tool that is called.
+    Name,
+    /// The id of the call.
+    Id,
+    /// The arguments of the call, as JSON.
+    Arguments,
+    /// The content of a tag that has no other role.
+    Tag {
+        /// The tag's name: its `name`, or else its beginning.
+        name: Arc<str>,
+    },
+    /// Text that only delimits other parts, such as `<think>`.
+    Marker,
+}

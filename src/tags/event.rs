@@ -1,0 +1,338 @@
+//! Events: an output as what it means, instead of as text.
+//!
+//! A reader of events knows for each byte of an output which part it stands in. The [`Fold`] makes
+//! events of that. Joined together, the deltas of one part are its text, however the output was cut
+//! into tokens.
+
+use crate::grammar::{Mark, Role};
+use std::sync::Arc;
+
+/// A piece of news about an output.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// More text for the user.
+    Text(String),
+    /// More reasoning.
+    Reasoning(String),
+    /// A call of a tool begins.
+    CallBegin {
+        /// The number of the call, from 0.
+        index: usize,
+        /// The tool's name.
+        name: String,
+        /// The call's id, if the output has said it by now.
+        id: Option<String>,
+    },
+    /// The id of a call whose id comes after its name.
+    CallId {
+        /// The number of the call.
+        index: usize,
+        /// The id.
+        id: String,
+    },
+    /// More of a call's arguments. All deltas so far, joined, are the beginning of a JSON text.
+    Arguments {
+        /// The number of the call.
+        index: usize,
+        /// The delta.
+        delta: String,
+    },
+    /// A call is complete.
+    CallEnd {
+        /// The number of the call.
+        index: usize,
+    },
+    /// A tag without a role of its own begins.
+    TagBegin {
+        /// The tag's name: its `name`, or else its beginning.
+        name: String,
+    },
+    /// More content of the innermost tag.
+    Content(String),
+    /// The innermost tag ends.
+    TagEnd {
+        /// The tag's name.
+        name: String,
+    },
+}
+
+/// A call of a tool.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Call {
+    /// The tool's name.
+    pub name: String,
+    /// The call's id, if the output says one.
+    pub id: Option<String>,
+    /// The arguments as JSON; a beginning of it where the call is not complete.
+    pub arguments: String,
+    /// False where the output ended within the call.
+    pub complete: bool,
+}
+
+/// An output taken apart.
+///
+/// ```
+/// use hedgerow::tags::{Event, Reply};
+/// let mut reply = Reply::default();
+/// reply.add(&Event::Text("Hello".to_owned()));
+/// reply.add(&Event::CallBegin { index: 0, name: "now".to_owned(), id: None });
+/// reply.add(&Event::Arguments { index: 0, delta: "{}".to_owned() });
+/// reply.add(&Event::CallEnd { index: 0 });
+/// assert_eq!(reply.text, "Hello");
+/// assert!(reply.calls[0].complete && reply.calls[0].arguments == "{}");
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The text for the user.
+    pub text: String,
+    /// The reasoning.
+    pub reasoning: String,
+    /// The calls, in their order.
+    pub calls: Vec<Call>,
+    /// The contents of tags that have no other role, each with the tag's name.
+    pub tags: Vec<(String, String)>,
+    /// The tags that are not closed yet, as places in `tags`.
+    open: Vec<usize>,
+}
+
+impl Reply {
+    /// Adds an event.
+    pub fn add(&mut self, event: &Event) {
+        match event {
+            Event::Text(delta) => self.text.push_str(delta),
+            Event::Reasoning(delta) => self.reasoning.push_str(delta),
+            Event::CallBegin { name, id, .. } => {
+                self.calls.push(Call { name: name.clone(), id: id.clone(), ..Call::default() });
+            }
+            Event::CallId { index, id } => {
+                if let Some(call) = self.calls.get_mut(*index) {
+                    call.id = Some(id.clone());
+                }
+            }
+            Event::Arguments { index, delta } => {
+                if let Some(call) = self.calls.get_mut(*index) {
+                    call.arguments.push_str(delta);
+                }
+            }
+            Event::CallEnd { index } => {
+                if let Some(call) = self.calls.get_mut(*index) {
+                    call.complete = true;
+                }
+            }
+            Event::TagBegin { name } => {
+                self.open.push(self.tags.len());
+                self.tags.push((name.clone(), String::new()));
+            }
+            Event::Content(delta) => {
+                if let Some(&tag) = self.open.last() {
+                    self.tags[tag].1.push_str(delta);
+                }
+            }
+            Event::TagEnd { .. } => {
+                self.open.pop();
+            }
+        }
+    }
+}
+
+/// The part of a [`Fold`] that a call has to itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct OpenCall {
+    /// The number of roles around the call.
+    depth: usize,
+    index: usize,
+    is_announced: bool,
+    name: Option<Arc<str>>,
+    id: Option<Arc<str>>,
+}
+
+/// Makes events of marks and of the bytes between them.
+///
+/// ```
+/// use hedgerow::grammar::{Mark, Role};
+/// use hedgerow::tags::{Event, Fold};
+/// let (mut fold, mut events) = (Fold::default(), Vec::new());
+/// fold.bytes(b"Hm. ", &mut events);
+/// fold.mark(&Mark::Begin(Role::Call { name: Some("now".into()) }), &mut events);
+/// fold.mark(&Mark::Begin(Role::Arguments), &mut events);
+/// fold.bytes(b"{}", &mut events);
+/// fold.mark(&Mark::End, &mut events);
+/// fold.mark(&Mark::End, &mut events);
+/// assert_eq!(events, [
+///     Event::Text("Hm. ".to_owned()),
+///     Event::CallBegin { index: 0, name: "now".to_owned(), id: None },
+///     Event::Arguments { index: 0, delta: "{}".to_owned() },
+///     Event::CallEnd { index: 0 },
+/// ]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Fold {
+    /// The roles of the parts that are open, the innermost last.
+    roles: Vec<Role>,
+    /// Calls begun so far.
+    calls: usize,
+    call: Option<OpenCall>,
+    /// The bytes of a name, of an id, or of a character that is not complete.
+    waiting: Vec<u8>,
+}
+
+impl Fold {
+    /// The role of the bytes that come next.
+    pub fn role(&self) -> &Role {
+        self.roles.last().unwrap_or(&Role::Text)
+    }
+
+    /// Reads bytes of the innermost part.
+    pub fn bytes(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+        match self.role() {
+            Role::Marker | Role::Call { .. } => {}
+            Role::Name | Role::Id => self.waiting.extend_from_slice(bytes),
+            _ if bytes.is_empty() => {}
+            _ if self.waiting.is_empty() => {
+                let whole = whole_characters(bytes);
+                self.waiting.extend_from_slice(&bytes[whole..]);
+                self.delta(&bytes[..whole], events);
+            }
+            _ => {
+                let mut all = std::mem::take(&mut self.waiting);
+                all.extend_from_slice(bytes);
+                let whole = whole_characters(&all);
+                self.delta(&all[..whole], events);
+                all.drain(..whole);
+                self.waiting = all;
+            }
+        }
+    }
+
+    /// Passes a mark.
+    pub fn mark(&mut self, mark: &Mark, events: &mut Vec<Event>) {
+        match mark {
+            Mark::Begin(role) => self.begin(role, events),
+            Mark::End => self.end(events),
+        }
+    }
+
+    /// Ends the output: what was waiting for the end of a character is given out.
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        if !matches!(self.role(), Role::Name | Role::Id) {
+            self.flush(events);
+        }
+    }
+
+    fn begin(&mut self, role: &Role, events: &mut Vec<Event>) {
+        self.flush(events);
+        match role {
+            Role::Call { name } => {
+                let (depth, index) = (self.roles.len(), self.calls);
+                self.calls += 1;
+                self.call = Some(OpenCall { depth, index, name: name.clone(), ..OpenCall::default() });
+                if name.is_some() {
+                    self.announce(events);
+                }
+            }
+            Role::Arguments => self.announce(events),
+            Role::Tag { name } => events.push(Event::TagBegin { name: name.to_string() }),
+            _ => {}
+        }
+        self.roles.push(role.clone());
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) {
+        match self.roles.last() {
+            Some(Role::Name) => {
+                let name = text_of(&std::mem::take(&mut self.waiting));
+                if let Some(call) = &mut self.call {
+                    call.name = Some(name.into());
+                }
+                self.announce(events);
+            }
+            Some(Role::Id) => {
+                let id = text_of(&std::mem::take(&mut self.waiting));
+                match &mut self.call {
+                    Some(OpenCall { is_announced: true, index, .. }) => {
+                        events.push(Event::CallId { index: *index, id });
+                    }
+                    Some(call) => call.id = Some(id.into()),
+                    None => {}
+                }
+            }
+            Some(Role::Call { .. }) => {
+                self.announce(events);
+                if let Some(call) = self.call.take_if(|call| call.depth + 1 == self.roles.len()) {
+                    events.push(Event::CallEnd { index: call.index });
+                }
+            }
+            Some(Role::Tag { name }) => {
+                let end = Event::TagEnd { name: name.to_string() };
+                self.flush(events);
+                events.push(end);
+            }
+            _ => self.flush(events),
+        }
+        self.roles.pop();
+    }
+
+    /// Says that the open call has begun, once.
+    fn announce(&mut self, events: &mut Vec<Event>) {
+        let Some(call) = &mut self.call else { return };
+        if std::mem::replace(&mut call.is_announced, true) {
+            return;
+        }
+        let text = |text: &Arc<str>| text.to_string();
+        let name = call.name.as_ref().map(text).unwrap_or_default();
+        events.push(Event::CallBegin { index: call.index, name, id: call.id.as_ref().map(text) });
+    }
+
+    /// Gives out the beginning of a character that will not be completed.
+    fn flush(&mut self, events: &mut Vec<Event>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.delta(&waiting, events);
+    }
+
+    fn delta(&self, bytes: &[u8], events: &mut Vec<Event>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let more = match (self.role(), &self.call, events.last_mut()) {
+            (Role::Text, _, Some(Event::Text(delta)))
+            | (Role::Reasoning, _, Some(Event::Reasoning(delta)))
+            | (Role::Tag { .. }, _, Some(Event::Content(delta)))
+            | (Role::Arguments, _, Some(Event::Arguments { delta, .. })) => Some(delta),
+            _ => None,
+        };
+        if let Some(delta) = more {
+            delta.push_str(&String::from_utf8_lossy(bytes));
+            return;
+        }
+        let delta = text_of(bytes);
+        match (self.role(), &self.call) {
+            (Role::Text, _) => events.push(Event::Text(delta)),
+            (Role::Reasoning, _) => events.push(Event::Reasoning(delta)),
+            (Role::Tag { .. }, _) => events.push(Event::Content(delta)),
+            (Role::Arguments, Some(call)) => events.push(Event::Arguments { index: call.index, delta }),
+            _ => {}
+        }
+    }
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The bytes up to the beginning of a character that is not complete.
+fn whole_characters(bytes: &[u8]) -> usize {
+    for back in 1..=bytes.len().min(3) {
+        let at = bytes.len() - back;
+        let needed = match bytes[at] {
+            0x80..=0xbf => continue,
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
+        };
+        return if needed > back { at } else { bytes.len() };
+    }
+    bytes.len()
+}

@@ -1,0 +1,284 @@
+//! Events of structural tags: what each part of an output is, for every way to cut the output.
+
+use crate::support::walk::Random;
+use hedgerow::engine::{Constraint, EventReader};
+use hedgerow::tags::{Event, Reply};
+use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
+
+/// The special tokens; their ids follow those of the bytes.
+const SPECIAL: [&str; 3] = ["<|s|>", "<|e|>", "<|call|>"];
+
+/// All bytes and the special tokens.
+fn vocabulary() -> Vocabulary {
+    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
+    let mut special = Vec::new();
+    for name in SPECIAL {
+        special.push((name.to_owned(), TokenId(tokens.len() as u32)));
+        tokens.push(Vec::new());
+    }
+    let eos = TokenId(tokens.len() as u32);
+    tokens.push(Vec::new());
+    Vocabulary::from_tokens(VocabularyParts { tokens, special, eos: vec![eos], model_size: None }).unwrap()
+}
+
+fn constraint(format: &str) -> Constraint {
+    let tag = format!(r#"{{"format": {format}}}"#);
+    Constraint::structural_tag(&tag, &vocabulary()).unwrap_or_else(|error| panic!("{format}: {error}"))
+}
+
+/// A piece of an output: bytes, or a special token.
+#[derive(Clone, Copy, Debug)]
+enum Piece<'o> {
+    Bytes(&'o [u8]),
+    Special(usize),
+}
+
+/// An output with its special tokens apart.
+fn pieces(output: &str) -> Vec<Piece<'_>> {
+    let (mut found, mut from, mut at) = (Vec::new(), 0, 0);
+    while at < output.len() {
+        let Some(name) = SPECIAL.iter().position(|name| output.as_bytes()[at..].starts_with(name.as_bytes()))
+        else {
+            at += 1;
+            continue;
+        };
+        found.push(Piece::Bytes(&output.as_bytes()[from..at]));
+        found.push(Piece::Special(name));
+        at += SPECIAL[name].len();
+        from = at;
+    }
+    found.push(Piece::Bytes(&output.as_bytes()[from..]));
+    found
+}
+
+fn read(reader: &mut EventReader, piece: Piece<'_>, events: &mut Vec<Event>) -> bool {
+    match piece {
+        Piece::Bytes(bytes) => reader.advance_bytes(bytes, events).unwrap(),
+        Piece::Special(name) => reader.advance(TokenId(256 + name as u32), events).unwrap(),
+    }
+}
+
+/// Events with deltas of one part joined.
+fn joined(events: Vec<Event>) -> Vec<Event> {
+    let mut joined: Vec<Event> = Vec::new();
+    for event in events {
+        let into = joined.last_mut();
+        match (into, &event) {
+            (Some(Event::Text(all)), Event::Text(delta))
+            | (Some(Event::Reasoning(all)), Event::Reasoning(delta))
+            | (Some(Event::Content(all)), Event::Content(delta))
+            | (Some(Event::Arguments { delta: all, .. }), Event::Arguments { delta, .. }) => {
+                all.push_str(delta);
+            }
+            _ => joined.push(event),
+        }
+    }
+    joined
+}
+
+/// All events of an output; `None` where it is refused.
+fn events(constraint: &Constraint, output: &str) -> Option<Vec<Event>> {
+    let mut reader = constraint.event_reader().unwrap();
+    let mut events = Vec::new();
+    for piece in pieces(output) {
+        if !read(&mut reader, piece, &mut events) {
+            return None;
+        }
+    }
+    reader.finish(&mut events);
+    Some(joined(events))
+}
+
+/// A short text for events: each part between brackets.
+fn shown(events: &[Event]) -> String {
+    let text = |event: &Event| match event {
+        Event::Text(delta) => format!("[{delta}]"),
+        Event::Reasoning(delta) => format!("think[{delta}]"),
+        Event::CallBegin { index, name, id: None } => format!("call{index} {name}("),
+        Event::CallBegin { index, name, id: Some(id) } => format!("call{index} {name}#{id}("),
+        Event::CallId { index, id } => format!("id{index}={id}"),
+        Event::Arguments { delta, .. } => delta.clone(),
+        Event::CallEnd { index } => format!("){index}"),
+        Event::TagBegin { name } => format!("<{name}>"),
+        Event::Content(delta) => delta.clone(),
+        Event::TagEnd { name } => format!("</{name}>"),
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+const OBJECT: &str = r#"{"type": "json_schema", "json_schema": {"type": "object"}}"#;
+const TEXT: &str = r#"{"type": "any_text"}"#;
+
+/// Formats, each with outputs and their events.
+fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
+    let call = |begin: &str, name: &str, end: &str| {
+        format!(
+            r#"{{"begin": "{begin}", "end": "{end}", "content": {OBJECT}, "role": "call", "name": "{name}"}}"#
+        )
+    };
+    let triggered = |trigger: &str, tags: &[String]| {
+        format!(r#"{{"type": "triggered_tags", "triggers": ["{trigger}"], "tags": [{}]}}"#, tags.join(", "))
+    };
+    let functions = [call("<f=a>", "a", "</f>"), call("<f=ab>", "ab", "</f>")];
+    let think = format!(
+        r#"{{"type": "tag", "begin": "<think>", "end": "</think>", "content": {TEXT}, "role": "reasoning"}}"#
+    );
+    let named = format!(
+        r#"{{"type": "tag", "begin": "<call>", "end": "</call>", "role": "call", "content":
+        {{"type": "sequence", "elements": [
+            {{"type": "const_string", "value": "{{\"name\": \""}},
+            {{"type": "regex", "pattern": "[a-c]+", "role": "name"}},
+            {{"type": "const_string", "value": "\", \"arguments\": "}},
+            {{"type": "json_schema", "json_schema": {{"type": "object"}}, "role": "arguments"}},
+            {{"type": "const_string", "value": ", \"id\": \""}},
+            {{"type": "regex", "pattern": "[0-9]+", "role": "id"}},
+            {{"type": "const_string", "value": "\"}}"}}]}}}}"#
+    );
+    vec![
+        (TEXT.into(), vec![("", ""), ("aé<", "[aé<]")]),
+        (OBJECT.into(), vec![(r#"{"a": [1]}"#, r#"[{"a": [1]}]"#)]),
+        (
+            triggered("<f=", &functions),
+            vec![
+                ("", ""),
+                ("a<f", "[a<f]"),
+                ("a<f=a>{}</f>", "[a] call0 a( {} )0"),
+                (
+                    "<<f=ab>{\"x\": 1}</f>é<f=a>{}</f><f",
+                    "[<] call0 ab( {\"x\": 1} )0 [é] call1 a( {} )1 [<f]",
+                ),
+                ("<f=a>{}</f><f=a>{}</f>", "call0 a( {} )0 call1 a( {} )1"),
+                ("<f=a>{\"", "call0 a( {\""),
+                ("a<f=a", "[a]"),
+            ],
+        ),
+        (
+            triggered("<|call|>", &[call("<|call|>a:", "a", "<|e|>"), call("<|call|>b:", "b", "<|e|>")]),
+            vec![("x<|call|>b:{}<|e|>y", "[x] call0 b( {} )0 [y]"), ("<|call|>a:{}<|e|>", "call0 a( {} )0")],
+        ),
+        (
+            triggered("\\n<|s|>", &[call("\\n<|s|>a ", "a", "<|e|>\\n")]),
+            vec![("x\n<|s|>a {}<|e|>\n\n", "[x] call0 a( {} )0 [\n]"), ("x\n", "[x\n]")],
+        ),
+        (
+            format!(
+                r#"{{"type": "sequence", "elements": [{{"type": "optional", "content": {think}}}, {}]}}"#,
+                triggered("<f=", &functions)
+            ),
+            vec![
+                ("<think>a</th</think>b", "think[a</th] [b]"),
+                ("<think></think><f=a>{}</f>", "call0 a( {} )0"),
+                // Only one of the readings is complete.
+                ("<think>a", "[<think>a]"),
+                // Both readings are possible; the one that passes a mark is preferred.
+                ("<think>a</think>", "think[a]"),
+                ("<thin", "[<thin]"),
+            ],
+        ),
+        (
+            named,
+            vec![(
+                r#"<call>{"name": "ab", "arguments": {"c": 1}, "id": "7"}</call>"#,
+                r#"call0 ab( {"c": 1} id0=7 )0"#,
+            )],
+        ),
+        (
+            format!(
+                r#"{{"type": "tags_with_separator", "separator": ", ", "tags": [{}, {{"begin": "<t>", "content": {TEXT}, "end": ["</t>", "\n"]}}]}}"#,
+                functions[0]
+            ),
+            vec![("<f=a>{}</f>, <t>x</t>", "call0 a( {} )0 <<t>> x </<t>>"), ("<t>\n", "<<t>> </<t>>")],
+        ),
+        (
+            format!(
+                r#"{{"type": "dispatch", "rules": [["ab", {{"type": "regex", "pattern": "[0-9]"}}], ["abc", {TEXT}]]}}"#
+            ),
+            vec![("xab1y", "[x] <ab> 1 </ab> [y]"), ("abcx", "<abc> x </abc>")],
+        ),
+        (
+            format!(
+                r#"{{"type": "tag", "begin": "<o>", "end": "</o>", "name": "outer", "content": {}}}"#,
+                triggered("<f=", &functions)
+            ),
+            vec![
+                ("<o>a<f=a>{}</f>b</o>", "<outer> a call0 a( {} )0 b </outer>"),
+                ("<o></o>", "<outer> </outer>"),
+            ],
+        ),
+        (
+            format!(r#"{{"type": "tag", "begin": "<a>", "end": ["</a>", ""], "content": {TEXT}}}"#),
+            vec![("<a>x</a>", "<<a>> x </<a>>"), ("<a>x</", "<<a>> x</ </<a>>")],
+        ),
+    ]
+}
+
+#[test]
+fn outputs_have_these_events() {
+    for (format, cases) in table() {
+        let constraint = constraint(&format);
+        for (output, expected) in cases {
+            let found =
+                events(&constraint, output).unwrap_or_else(|| panic!("{format}: {output:?} is refused"));
+            assert_eq!(shown(&found), expected, "{output:?} of {format}");
+        }
+    }
+}
+
+/// However an output is cut, and whatever was read and taken back on the way, its events are the
+/// same; and a matcher reads what a reader reads.
+#[test]
+fn every_cut_gives_the_same_events() {
+    let mut random = Random(17);
+    for (format, cases) in table() {
+        let constraint = constraint(&format);
+        for (output, _) in cases {
+            let expected = events(&constraint, output);
+            for _ in 0..12 {
+                let mut reader = constraint.event_reader().unwrap();
+                let mut matcher = constraint.matcher();
+                let mut steps: Vec<Vec<Event>> = Vec::new();
+                let mut done: Vec<Piece<'_>> = Vec::new();
+                let mut left: Vec<Piece<'_>> = pieces(output);
+                left.reverse();
+                while let Some(piece) = left.pop() {
+                    let piece = match piece {
+                        Piece::Bytes(bytes) if bytes.len() > 1 => {
+                            let cut = 1 + random.below(bytes.len() - 1);
+                            left.push(Piece::Bytes(&bytes[cut..]));
+                            Piece::Bytes(&bytes[..cut])
+                        }
+                        piece => piece,
+                    };
+                    let mut news = Vec::new();
+                    let wrong = reader.advance_bytes(b"\xff", &mut news).unwrap();
+                    assert!(!wrong && news.is_empty());
+                    assert!(read(&mut reader, piece, &mut news), "{output:?} of {format}");
+                    assert!(match piece {
+                        Piece::Bytes(bytes) => matcher.advance_bytes(bytes).unwrap(),
+                        Piece::Special(name) => matcher.advance(TokenId(256 + name as u32)).unwrap(),
+                    });
+                    steps.push(news);
+                    done.push(piece);
+                    if random.below(4) == 0 {
+                        let back = random.below(done.len() + 1);
+                        reader.rollback(back).unwrap();
+                        matcher.rollback(back).unwrap();
+                        for _ in 0..back {
+                            steps.pop();
+                            left.extend(done.pop());
+                        }
+                    }
+                }
+                let mut news = Vec::new();
+                reader.finish(&mut news);
+                steps.push(news);
+                let found = joined(steps.into_iter().flatten().collect());
+                assert_eq!(Some(&found), expected.as_ref(), "{output:?} of {format}");
+                let mut reply = Reply::default();
+                found.iter().for_each(|event| reply.add(event));
+                assert!(!matcher.is_accepting() || reply.calls.iter().all(|call| call.complete));
+            }
+        }
+    }
+}
