@@ -10,7 +10,6 @@
 //! those that are checked here (NULL, alignment, length).
 #![allow(unsafe_code)]
 
-use super::error::hr_error;
 use super::names;
 use super::status::hr_status;
 use std::any::Any;
@@ -75,8 +74,8 @@ impl CallError {
 /// unwinds past this function.
 ///
 /// Relies on `error` being NULL or pointing to a place for a pointer.
-pub(super) unsafe fn guard(
-    error: *mut *mut hr_error,
+pub(super) unsafe fn guard<E: From<CallError>>(
+    error: *mut *mut E,
     body: impl FnOnce() -> Result<(), CallError>,
 ) -> hr_status {
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
@@ -85,7 +84,7 @@ pub(super) unsafe fn guard(
     };
     let status = failure.status;
     if !error.is_null() {
-        unsafe { error.write(Box::into_raw(Box::new(hr_error::from(failure)))) };
+        unsafe { error.write(Box::into_raw(Box::new(E::from(failure)))) };
     }
     status
 }

@@ -4,8 +4,8 @@
 //! record with the position and the counters (`contains`). As there, a node offers only items after
 //! which the array can still be completed.
 
-use super::node::{Choice, Counter, LazyKey, NodeId};
-use super::object::{SEARCH_STEPS, count, counts_missing, map_values};
+use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, map_values};
+use super::node_id::{LazyKey, NodeId};
 use crate::automata::{LangId, UNBOUNDED};
 use hashbrown::HashSet;
 use smallvec::SmallVec;

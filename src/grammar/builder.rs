@@ -1,42 +1,12 @@
 //! The builder of grammars. Its rules may refer to each other; it checks and normalises them into a
 //! [`Grammar`].
 
-use super::node::{Expand, Grammar, GrammarInner, Node, NodeId, NodePool, RuleId};
-use crate::automata::{ExprPool, Interrupted};
+use super::error::GrammarError;
+use super::node::{Expand, Grammar, GrammarInner, Node, NodePool};
+use super::node_id::{NodeId, RuleId};
+use crate::automata::ExprPool;
 use hashbrown::HashMap;
 use std::sync::Arc;
-
-/// A reason why a grammar could not be built or expanded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GrammarError {
-    /// No string belongs to the grammar.
-    #[error("the grammar matches nothing: {reason}")]
-    Empty {
-        /// The rule and the reason.
-        reason: String,
-    },
-    /// A rule is used but was never defined.
-    #[error("rule `{0}` is used but not defined")]
-    UndefinedRule(String),
-    /// A rule was defined twice.
-    #[error("rule `{0}` is defined twice")]
-    DuplicateRule(String),
-    /// A limit was exceeded.
-    #[error("the grammar needs more than {limit} {what}; raise the limit or simplify the grammar")]
-    Limit {
-        /// The kind of thing that there is too much of.
-        what: &'static str,
-        /// The largest number allowed.
-        limit: u64,
-    },
-    /// An [`Interrupt`](crate::automata::Interrupt) ended the work.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// A front end failed to expand a part of its grammar.
-    #[error("{0}")]
-    Expansion(String),
-}
 
 /// Builds a [`Grammar`] from nodes.
 ///
@@ -173,41 +143,6 @@ impl GrammarBuilder {
             node.children(|c| stack.push(c));
         }
         Ok(())
-    }
-}
-
-impl Node {
-    /// Calls `f` with every direct part of this node. The body of a rule is not a part.
-    pub fn children(&self, mut f: impl FnMut(NodeId)) {
-        match self {
-            Node::Switch { targets, .. } => targets.iter().copied().for_each(f),
-            Node::Seq(a, b) => {
-                f(*a);
-                f(*b);
-            }
-            Node::Alt(parts) => parts.iter().copied().for_each(f),
-            Node::Repeat { body, .. } | Node::NonEmpty(body) => f(*body),
-            Node::Until(spec) => {
-                let markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
-                markers.for_each(|marker| f(marker.1));
-            }
-            Node::Object(spec) => {
-                let declared = spec.declared.iter().flat_map(|p| p.values.iter());
-                declared.chain(spec.rest.iter().flat_map(|r| r.values.iter())).for_each(|c| f(c.value));
-            }
-            Node::Array(spec) => {
-                spec.prefix.iter().flat_map(|c| c.iter()).chain(spec.rest.iter()).for_each(|c| f(c.value));
-            }
-            Node::Never
-            | Node::Empty
-            | Node::Terminal(_)
-            | Node::Rule(_)
-            | Node::Lexed
-            | Node::Special(_)
-            | Node::Spelled(_)
-            | Node::Mark { .. }
-            | Node::Lazy(_) => {}
-        }
     }
 }
 

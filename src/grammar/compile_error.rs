@@ -9,7 +9,7 @@
 //!
 //! An error keeps what it shows and not the whole text, so it is cheap to store and to pass on.
 
-use super::builder::GrammarError;
+use super::error::GrammarError;
 use crate::automata::Interrupted;
 use crate::automata::regex::{RegexError, RegexErrorKind};
 use std::error::Error;

@@ -4,8 +4,10 @@
 //! their expressions. The text leaves out the punctuation of objects and arrays and the bounds of
 //! their counters, and it is cut where parts nest too deep.
 
+use super::choice::Choice;
 use super::lexed::{Lexed, Lexeme, Production, Symbol};
-use super::node::{Choice, Grammar, LazyKey, Node, NodeId, NodePool, RuleId};
+use super::node::{Grammar, Node, NodePool};
+use super::node_id::{LazyKey, NodeId, RuleId};
 use crate::automata::Expr;
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use std::fmt::Write;

@@ -5,7 +5,8 @@
 //! one of its parts has changed. The work is linear in the pool for chains of rules, in whatever
 //! order they were written.
 
-use super::node::{Node, NodePool, RuleId};
+use super::node::{Node, NodePool};
+use super::node_id::RuleId;
 use std::collections::VecDeque;
 
 /// Calls `update` for nodes, by number, until it answers "unchanged" for all of them.

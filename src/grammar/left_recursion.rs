@@ -12,8 +12,9 @@
 //! Source: the left-corner transform (Rosenkrantz and Lewis, 1970), read as the solution of a
 //! linear system.
 
-use super::builder::GrammarError;
-use super::node::{Node, NodeId, NodePool, RuleId, UntilSpec};
+use super::error::GrammarError;
+use super::node::{Node, NodePool, UntilSpec};
+use super::node_id::{NodeId, RuleId};
 use hashbrown::HashMap;
 
 /// The largest component of mutually left-recursive rules that is rewritten.

@@ -19,22 +19,27 @@
 
 pub mod array;
 pub mod builder;
+mod choice;
 mod compile_error;
 pub mod display;
+mod error;
 mod fixed_point;
 mod left_recursion;
 pub mod lexed;
 mod mark;
 pub mod node;
+mod node_id;
+mod nullable;
 pub mod object;
 
 pub use array::{ArrayProgress, ArraySpec};
-pub use builder::{GrammarBuilder, GrammarError};
+pub use builder::GrammarBuilder;
+pub use choice::{Choice, Counter};
 pub(crate) use compile_error::line_column;
 pub use compile_error::{CompileError, CompileErrorKind, Location};
+pub use error::GrammarError;
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
 pub use mark::{Mark, MarkId, Role};
-pub use node::{
-    Choice, Counter, Expand, Grammar, LazyKey, Node, NodeId, NodePool, RuleId, SpecialId, Trigger, UntilSpec,
-};
+pub use node::{Expand, Grammar, Node, NodePool, Trigger, UntilSpec};
+pub use node_id::{LazyKey, NodeId, RuleId, SpecialId};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

@@ -1,73 +1,16 @@
 //! Grammar nodes, the pool that interns them, and the compiled [`Grammar`].
 
 use super::array::ArraySpec;
-use super::builder::GrammarError;
+use super::choice::Choice;
+use super::error::GrammarError;
 use super::lexed::Lexed;
 use super::mark::{Mark, MarkId, Role};
+use super::node_id::{LazyKey, NodeId, RuleId, SpecialId};
 use super::object::ObjectSpec;
 use crate::automata::until::{Pattern, Until, UntilError};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use hashbrown::HashMap;
 use std::sync::Arc;
-
-/// A node of a grammar.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct NodeId(pub u32);
-
-impl NodeId {
-    /// The node that matches nothing at all.
-    pub const NEVER: NodeId = NodeId(0);
-    /// The node that matches the empty string only.
-    pub const EMPTY: NodeId = NodeId(1);
-}
-
-/// A named production, for recursion.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RuleId(pub u32);
-
-/// A special token's name, interned in the grammar.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SpecialId(pub u32);
-
-/// The name of a part that is expanded late: a key of one of the front ends that serve a grammar.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct LazyKey {
-    /// The front end, by the number that [`GrammarBuilder::part`](super::GrammarBuilder::part) gave
-    /// it; 0 for the one given to [`GrammarBuilder::build`](super::GrammarBuilder::build).
-    pub part: u32,
-    /// A number that the front end chooses as it likes.
-    pub key: u64,
-}
-
-/// One way to fill a place in an object or array, with the container's counters that it counts for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Choice {
-    /// The node that stands in that place. It is never nullable.
-    pub value: NodeId,
-    /// The counters to count: if bit `i` is set, counter `i` goes up by one.
-    pub counts: u32,
-    /// The object that goes on after the value, used in objects only: a [`Node::Object`], or a
-    /// [`Node::Lazy`] that is expanded to one, with the same punctuation. Keys used so far stay
-    /// used. [`NodeId::NEVER`] means that the same object goes on.
-    pub then: NodeId,
-}
-
-impl Choice {
-    /// A choice that no counter counts.
-    pub fn plain(value: NodeId) -> Self {
-        Choice { value, counts: 0, then: NodeId::NEVER }
-    }
-}
-
-/// Bounds on the number of choices of one kind in an object or array, as for `contains` or for
-/// "some property that is not …". A container has at most 32 counters.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Counter {
-    /// The smallest number of such choices.
-    pub min: u32,
-    /// The largest number of such choices ([`UNBOUNDED`] for no limit).
-    pub max: u32,
-}
 
 /// The kinds of grammar nodes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -127,6 +70,41 @@ pub enum Node {
     Array(Arc<ArraySpec>),
     /// A node that [`Expand`] builds when it is first reached. It is productive and never nullable.
     Lazy(LazyKey),
+}
+
+impl Node {
+    /// Calls `f` with every direct part of this node. The body of a rule is not a part.
+    pub fn children(&self, mut f: impl FnMut(NodeId)) {
+        match self {
+            Node::Switch { targets, .. } => targets.iter().copied().for_each(f),
+            Node::Seq(a, b) => {
+                f(*a);
+                f(*b);
+            }
+            Node::Alt(parts) => parts.iter().copied().for_each(f),
+            Node::Repeat { body, .. } | Node::NonEmpty(body) => f(*body),
+            Node::Until(spec) => {
+                let markers = spec.triggers.iter().flat_map(|trigger| &trigger.markers);
+                markers.for_each(|marker| f(marker.1));
+            }
+            Node::Object(spec) => {
+                let declared = spec.declared.iter().flat_map(|p| p.values.iter());
+                declared.chain(spec.rest.iter().flat_map(|r| r.values.iter())).for_each(|c| f(c.value));
+            }
+            Node::Array(spec) => {
+                spec.prefix.iter().flat_map(|c| c.iter()).chain(spec.rest.iter()).for_each(|c| f(c.value));
+            }
+            Node::Never
+            | Node::Empty
+            | Node::Terminal(_)
+            | Node::Rule(_)
+            | Node::Lexed
+            | Node::Special(_)
+            | Node::Spelled(_)
+            | Node::Mark { .. }
+            | Node::Lazy(_) => {}
+        }
+    }
 }
 
 /// Free text that ends at the first occurrence of a trigger, or without one if it may.
@@ -549,19 +527,6 @@ impl NodePool {
     pub(crate) fn stop_at_marks(&mut self) {
         self.stops_at_marks = true;
         self.resolve_nullable();
-    }
-
-    /// Finds the nullable nodes as a least fixed point through rules. Node ids were given out
-    /// before that was known.
-    pub(super) fn resolve_nullable(&mut self) {
-        let mut nullable = vec![false; self.nodes.len()];
-        let pool = &*self;
-        super::fixed_point::least(pool, |i| {
-            let now = nullable[i] || pool.nullable_given(&pool.nodes[i], &nullable);
-            std::mem::replace(&mut nullable[i], now) != now
-        });
-        self.nullable = nullable;
-        self.nullability_is_known = true;
     }
 
     /// A text with names of special tokens in it, see [`Node::Spelled`].

@@ -7,15 +7,12 @@
 //! one too many for `maxProperties`.
 //!
 //! To find out if an object can be completed costs O(properties). Objects with counters or
-//! dependencies need a search, which [`SEARCH_STEPS`] bounds.
+//! dependencies need a search, which [`SEARCH_STEPS`](super::choice::SEARCH_STEPS) bounds.
 
-use super::node::{Choice, Counter, NodeId};
+use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, map_values};
+use super::node_id::NodeId;
 use crate::automata::{Escapes, LangId, UNBOUNDED};
 use smallvec::SmallVec;
-
-/// The number of combinations that one search for a completion looks at before it gives up and
-/// answers "completable".
-pub const SEARCH_STEPS: u32 = 20_000;
 
 /// The order of an object's declared keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -435,35 +432,4 @@ impl ObjectSpec {
             try_values(&rest.values, &record, steps)
         })
     }
-}
-
-/// The choices with each value replaced by `f` of it. A value is left out if `f` gives `None` or
-/// [`NodeId::NEVER`].
-pub(super) fn map_values(choices: &[Choice], f: impl Fn(NodeId) -> Option<NodeId>) -> Box<[Choice]> {
-    let mapped = choices.iter().filter_map(|c| Some(Choice { value: f(c.value)?, ..*c }));
-    mapped.filter(|c| c.value != NodeId::NEVER).collect()
-}
-
-/// Counts `choice`, and gives `false` when a counter would pass its maximum. Counters without a
-/// maximum stop at their minimum.
-pub(super) fn count(specs: &[Counter], counters: &mut [u32], choice: Choice) -> bool {
-    if choice.counts == 0 {
-        return true;
-    }
-    specs.iter().zip(counters.iter_mut()).enumerate().all(|(i, (spec, n))| {
-        if choice.counts >> i & 1 == 0 {
-            return true;
-        }
-        *n += 1;
-        if spec.max == UNBOUNDED {
-            *n = (*n).min(spec.min);
-            return true;
-        }
-        *n <= spec.max
-    })
-}
-
-/// The sum of all counters' distances to their minima.
-pub(super) fn counts_missing(specs: &[Counter], counters: &[u32]) -> u32 {
-    specs.iter().zip(counters).fold(0u32, |sum, (spec, &n)| sum.saturating_add(spec.min.saturating_sub(n)))
 }

@@ -6,6 +6,7 @@
 
 use super::error::SamplingError;
 use super::prefix::{PrefixEnd, Work, prefix_end};
+use super::rank::rank;
 use super::row::{MaskedRow, allows, check_logit};
 use super::simd::{self, BLOCK};
 use crate::vocab::TokenId;
@@ -74,14 +75,6 @@ pub(crate) struct Centre {
 pub(crate) fn least_at_or_above(x: f64) -> f32 {
     let nearest = x as f32;
     if f64::from(nearest) < x { nearest.next_up() } else { nearest }
-}
-
-/// A number that grows with the logit, and for equal logits with falling id.
-pub(crate) fn rank(logit: f32, id: u32) -> u64 {
-    // Adding 0 turns −0 into +0: they are equal as logits.
-    let bits = (logit + 0.0).to_bits();
-    let ordered = if bits >> 31 != 0 { !bits } else { bits | 1 << 31 };
-    (ordered as u64) << 32 | !id as u64
 }
 
 impl Candidates {

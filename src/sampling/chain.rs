@@ -5,6 +5,7 @@
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
+use super::rules::Value;
 use super::steps::{LLAMA, Step};
 
 /// Order of the steps.
@@ -49,6 +50,16 @@ impl std::fmt::Display for ChainOrder {
                 f.write_str(&names.join(","))
             }
         }
+    }
+}
+
+impl Value for ChainOrder {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -41,6 +41,7 @@ mod params;
 pub mod penalties;
 mod prefix;
 pub mod presets;
+mod rank;
 mod rng;
 mod row;
 mod rules;

@@ -6,7 +6,7 @@
 //! buckets. If the sample misled, a histogram of all keys takes its place. So results are those of
 //! a full sort, up to the rounding of 64-bit sums, and the price is O(n) with two light passes.
 
-use super::candidates::rank;
+use super::rank::rank;
 use super::simd;
 use std::cmp::Reverse;
 

@@ -348,7 +348,7 @@ macro_rules! spelled {
         }
     )*};
 }
-spelled!(Ties, TailFreeEnd, PLess, Selection, super::chain::ChainOrder);
+spelled!(Ties, TailFreeEnd, PLess, Selection);
 
 impl Value for TokenId {
     fn read(text: &str) -> Result<Self, String> {

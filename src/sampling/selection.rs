@@ -18,8 +18,9 @@
 //! works on any candidates, does the cut. So results are exact at every size and for every
 //! distribution; only the time depends on them.
 
-use super::candidates::{Candidates, Centre, Order, rank};
+use super::candidates::{Candidates, Centre, Order};
 use super::error::SamplingError;
+use super::rank::rank;
 use super::row::{MaskedRow, check_logit};
 use super::simd::{self, BLOCK};
 use super::temperature::temperature_of_distribution;

@@ -17,8 +17,9 @@
 //! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
 
 use super::diagnostic::{Failure, Problem, compile_error};
+use super::expr::{Expr, Rule};
 use super::notation::Notation;
-use super::rules::{self, COUNT_LIMIT, Expr, LAST, Rule, normalised};
+use super::rules::{self, COUNT_LIMIT, LAST, normalised};
 use super::tokens::{Kind, Tokens};
 use crate::automata::UNBOUNDED;
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};

@@ -9,6 +9,7 @@ pub mod choice;
 mod compile;
 pub mod diagnostic;
 pub mod ebnf;
+mod expr;
 pub mod gbnf;
 pub mod lark;
 pub mod notation;

@@ -12,7 +12,7 @@
 //! Read as it is written, `s{50}` is nested in itself with a count on every level. The rewritten
 //! rule is a repetition. It is regular if `c` is.
 
-use super::rules::{Expr, Rule};
+use super::expr::{Expr, Rule};
 use crate::automata::UNBOUNDED;
 
 /// Rewrites a rule that has such alternatives.

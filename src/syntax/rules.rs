@@ -21,6 +21,8 @@
 //! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
 
 use super::diagnostic::{Failure, Problem, similar};
+use super::expr::{Expr, Rule};
+use super::powers;
 use crate::automata::{LangId, UNBOUNDED};
 use crate::grammar::{Grammar, GrammarBuilder, NodeId, RuleId, line_column};
 use hashbrown::HashMap;
@@ -68,92 +70,6 @@ pub(super) fn normalised(mut ranges: Vec<(u32, u32)>, negated: bool) -> Vec<(u32
     others
 }
 
-/// The text that a rule stands for.
-#[derive(Clone, Debug)]
-pub(super) enum Expr {
-    /// Exactly this text.
-    Text(String),
-    /// One character of these ranges, sorted and disjoint.
-    Class(Vec<(u32, u32)>),
-    /// The rule of that name, with the place of the reference.
-    Rule(String, Range<usize>),
-    /// The special token of that name.
-    Token(String),
-    /// Any text in which that name does not occur.
-    TextWithout(String),
-    Seq(Vec<Expr>),
-    Alt(Vec<Expr>),
-    Repeat {
-        body: Box<Expr>,
-        min: u32,
-        max: u32,
-    },
-    /// The texts of the first part that are not texts of the second. Both are regular.
-    Except {
-        base: Box<Expr>,
-        excluded: Box<Expr>,
-        span: Range<usize>,
-    },
-}
-
-impl Expr {
-    /// The empty text.
-    pub const EMPTY: Expr = Expr::Seq(Vec::new());
-
-    /// The parts one after the other.
-    pub fn seq(mut parts: Vec<Expr>) -> Expr {
-        match parts.len() {
-            1 => parts.remove(0),
-            _ => Expr::Seq(parts),
-        }
-    }
-
-    /// Any of the parts.
-    pub fn alt(mut parts: Vec<Expr>) -> Expr {
-        match parts.len() {
-            1 => parts.remove(0),
-            _ => Expr::Alt(parts),
-        }
-    }
-
-    pub fn repeat(self, min: u32, max: u32) -> Expr {
-        Expr::Repeat { body: Box::new(self), min, max }
-    }
-
-    fn parts(&self) -> &[Expr] {
-        match self {
-            Expr::Seq(parts) | Expr::Alt(parts) => parts,
-            Expr::Repeat { body, .. } => std::slice::from_ref(body),
-            _ => &[],
-        }
-    }
-
-    fn has_exception(&self) -> bool {
-        matches!(self, Expr::Except { .. }) || self.parts().iter().any(Expr::has_exception)
-    }
-
-    /// Calls `f` with the name and the place of every rule that is referred to, in order.
-    fn references<'e>(&'e self, f: &mut impl FnMut(&'e str, &'e Range<usize>)) {
-        match self {
-            Expr::Rule(name, span) => f(name, span),
-            Expr::Except { base, excluded, .. } => {
-                base.references(f);
-                excluded.references(f);
-            }
-            _ => self.parts().iter().for_each(|part| part.references(f)),
-        }
-    }
-}
-
-/// A named expression.
-#[derive(Clone, Debug)]
-pub(super) struct Rule {
-    pub name: String,
-    /// The place of the name in its definition.
-    pub span: Range<usize>,
-    pub body: Expr,
-}
-
 /// The grammar of the rule named `start`.
 pub(super) fn compile(text: &str, rules: Vec<Rule>, start: &str) -> Result<Grammar, Failure> {
     let mut builder = GrammarBuilder::new();
@@ -170,7 +86,7 @@ pub(super) fn compile_into(
     mut rules: Vec<Rule>,
     start: &str,
 ) -> Result<(NodeId, Range<usize>), Failure> {
-    rules.iter_mut().for_each(super::powers::remove);
+    rules.iter_mut().for_each(powers::remove);
     let rules = &rules;
     let mut index: HashMap<&str, usize> = HashMap::with_capacity(rules.len());
     for (i, rule) in rules.iter().enumerate() {

@@ -21,7 +21,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::device::{to_host, upload};
 use super::error::Doing;
-use super::language_model::HostTensor;
+use super::host_tensor::HostTensor;
 use crate::decode::{DeviceRows, Logits, ModelError, RowCut};
 use crate::sampling::Survivors;
 

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use super::blocks::Linear;
 use super::device::upload;
 use super::error::{Doing, TorchError};
-use super::language_model::HostTensor;
+use super::host_tensor::HostTensor;
 use super::model::Model;
 use super::weights::safetensors::SafetensorsFiles;
 use crate::decode::{DraftHeads, Logits, ModelError};

@@ -23,6 +23,7 @@ mod decoder;
 mod device;
 mod device_rows;
 mod error;
+mod host_tensor;
 mod language_model;
 mod layer;
 mod medusa;

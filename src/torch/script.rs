@@ -13,7 +13,7 @@ use tch::{CModule, Device, IValue, Kind, Tensor};
 
 use super::device::{DeviceName, upload};
 use super::error::{Doing, TorchError};
-use super::language_model::HostTensor;
+use super::host_tensor::HostTensor;
 use crate::decode::{ForwardInput, LanguageModel, LogitRows, Logits, ModelError};
 use crate::vocab::TokenId;
 

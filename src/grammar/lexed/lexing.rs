@@ -2,6 +2,7 @@
 //! ends with.
 
 use super::canonical::canonical;
+use super::returns::Returns;
 use super::{Lexed, MARK};
 use crate::automata::{ExprPool, LangId};
 use hashbrown::{HashMap, HashSet};
@@ -41,7 +42,7 @@ pub struct Lexing {
     /// States of lexemes, each `true` if it leads to an end under an obligation that ignored text
     /// removes.
     free_end: HashMap<LangId, bool>,
-    pub(super) returns: super::live::Returns,
+    pub(super) returns: Returns,
 }
 
 /// Ignored text after which only the obligation `then` is left, and every lexeme can meet that one.

@@ -14,55 +14,9 @@
 use super::Lexed;
 use super::lexing::{Exhausted, Lexing};
 use super::parser::{Symbol, WHOLE};
+use super::returns::{Answer, Control, Question, Task};
 use crate::automata::{ExprPool, LangId};
-use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// An obligation, and the parser state in which the lexer looks for the next lexeme.
-pub type Control = (LangId, u32);
-
-/// A question: which controls come after the rest of a production, or after any production of a
-/// rule, read from a state and a control on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Question {
-    Rest { state: u32, production: u32, dot: u32, control: Control },
-    Rule { state: u32, rule: u32, control: Control },
-}
-
-/// A production being read.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Task {
-    question: u32,
-    production: u32,
-    dot: u32,
-    state: u32,
-    control: Control,
-}
-
-#[derive(Default)]
-struct Answer {
-    controls: Vec<Control>,
-    /// The tasks that go on from there.
-    waiting: Vec<Task>,
-}
-
-/// The questions asked so far, and their answers.
-#[derive(Default)]
-pub(super) struct Returns {
-    questions: HashMap<Question, u32>,
-    answers: Vec<Answer>,
-    seen: HashSet<Task>,
-    work: Vec<Task>,
-    /// The parser state and the lexeme of the first place at which a lexeme could not be read,
-    /// because the text before it forbids it.
-    swallowed: Option<(u32, u32)>,
-}
-
-impl Returns {
-    pub fn memory(&self) -> usize {
-        self.answers.len() * 80 + self.seen.len() * 48
-    }
-}
 
 /// The change to a stack when an item of its top state is complete: so many states are taken off,
 /// and then this rule is read.
@@ -222,14 +176,6 @@ impl Lexing {
             body.get(task.dot as usize).and_then(|&symbol| lexed.parser.next(task.state, symbol))
         {
             self.returns.add(Task { dot: task.dot + 1, state: next, control, ..task });
-        }
-    }
-}
-
-impl Returns {
-    fn add(&mut self, task: Task) {
-        if self.seen.insert(task) {
-            self.work.push(task);
         }
     }
 }

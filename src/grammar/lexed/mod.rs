@@ -20,12 +20,13 @@ mod canonical;
 mod lexing;
 mod live;
 mod parser;
+mod returns;
 
 pub(crate) use canonical::{DEAD, canonical, smallest};
 pub use lexing::{Exhausted, Lexing};
 pub use parser::{Parser, Production, State, Symbol};
 
-use super::builder::GrammarError;
+use super::error::GrammarError;
 use crate::automata::LangId;
 use std::sync::Arc;
 

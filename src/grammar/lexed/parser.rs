@@ -12,7 +12,7 @@
 //! Source: F. DeRemer and T. Pennello, *Efficient computation of LALR(1) look-ahead sets* (1982);
 //! M. Tomita, *Efficient parsing for natural language* (1986).
 
-use super::super::builder::GrammarError;
+use super::super::error::GrammarError;
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 

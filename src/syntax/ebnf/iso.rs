@@ -15,7 +15,8 @@
 use super::unquoted;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Failure, Problem};
-use crate::syntax::rules::{COUNT_LIMIT, Expr, Rule};
+use crate::syntax::expr::{Expr, Rule};
+use crate::syntax::rules::COUNT_LIMIT;
 use crate::syntax::tokens::{Kind, Tokens};
 use hashbrown::HashSet;
 use logos::{Lexer, Logos, Skip};

@@ -9,8 +9,9 @@ mod iso;
 mod w3c;
 
 use super::diagnostic::{Failure, Problem, compile_error};
+use super::expr::Rule;
 use super::notation::Notation;
-use super::rules::{self, Rule};
+use super::rules;
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, NodeId};
 
 /// The grammar that an EBNF text describes.

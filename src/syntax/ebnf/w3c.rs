@@ -10,7 +10,8 @@
 use super::unquoted;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Failure, Problem};
-use crate::syntax::rules::{Expr, LAST, Rule, normalised};
+use crate::syntax::expr::{Expr, Rule};
+use crate::syntax::rules::{LAST, normalised};
 use crate::syntax::tokens::{Kind, Tokens};
 use logos::Logos;
 use std::ops::Range;

@@ -15,6 +15,7 @@
 //! Source: Lark 1.3, its documentation, `lark.lark`, and the way in which its lexer and loader
 //! order and expand terminals and rules.
 
+mod common_terminals;
 mod modules;
 mod parse;
 mod pattern;

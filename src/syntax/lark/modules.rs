@@ -4,8 +4,9 @@
 //! its module, and the terminals that a terminal refers to are written into it. Lark does the same.
 
 use super::Options;
+use super::common_terminals::common;
 use super::parse::{Definition, Expr, Module, Statement, is_terminal, parse};
-use super::terminals::{self, Source, Terminal};
+use super::terminals::{Source, Terminal};
 use crate::grammar::line_column;
 use crate::syntax::diagnostic::{Failure, Problem, similar};
 use crate::syntax::rules::NEST_LIMIT;
@@ -129,7 +130,7 @@ impl Reader<'_> {
         let Some((_, text)) = given else {
             if module.path == "common" {
                 for (name, alias, span) in names {
-                    let source = terminals::common(name, span)?;
+                    let source = Source::Common(common(name, span)?);
                     found.order.push(alias.clone());
                     found
                         .terminals

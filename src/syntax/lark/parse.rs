@@ -1,6 +1,6 @@
 //! The parser of a Lark grammar, which reads the text into definitions.
 
-use super::terminals::Common;
+use super::common_terminals::Common;
 use crate::automata::UNBOUNDED;
 use crate::syntax::diagnostic::{Failure, Problem};
 use crate::syntax::rules::COUNT_LIMIT;

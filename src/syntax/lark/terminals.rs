@@ -6,60 +6,13 @@
 //! texts, then by name. Both are done here in the same way, since the order decides which terminals
 //! a lexer finds.
 
+use super::common_terminals::Common;
 use super::parse::{Expr, is_terminal};
 use super::pattern::Re;
 use crate::syntax::diagnostic::{Failure, Problem, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::ops::Range;
-
-/// A terminal of Lark's module `common`.
-#[derive(PartialEq, Debug)]
-pub(super) struct Common {
-    name: &'static str,
-    /// The pattern that it matches.
-    pattern: &'static str,
-    /// The length of Lark's own pattern for it.
-    length: usize,
-}
-
-const fn row(name: &'static str, pattern: &'static str, length: usize) -> Common {
-    Common { name, pattern, length }
-}
-
-/// The terminals that `%import common` knows, by name.
-const COMMON: &[Common] = &[
-    row("CNAME", "[_A-Za-z][_A-Za-z0-9]*", 53),
-    row("CPP_COMMENT", r"//[^\n]*", 9),
-    row("CR", r"\r", 1),
-    row("C_COMMENT", r"/\*([^*]|\*+[^*/])*\*+/", 13),
-    row("DECIMAL", r"[0-9]+\.[0-9]*|\.[0-9]+", 44),
-    row("DIGIT", "[0-9]", 5),
-    row("ESCAPED_STRING", r#""([^"\\\n]|\\[^\n])*""#, 20),
-    row("FLOAT", r"[0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", 126),
-    row("HEXDIGIT", "[0-9A-Fa-f]", 21),
-    row("INT", "[0-9]+", 10),
-    row("LCASE_LETTER", "[a-z]", 5),
-    row("LETTER", "[A-Za-z]", 15),
-    row("LF", r"\n", 1),
-    row("NEWLINE", r"(\r?\n)+", 12),
-    row("NUMBER", r"[0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[0-9]+", 141),
-    row("SH_COMMENT", r"#[^\n]*", 6),
-    row("SIGNED_FLOAT", r"[+-]?([0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)", 140),
-    row("SIGNED_INT", "[+-]?[0-9]+", 24),
-    row(
-        "SIGNED_NUMBER",
-        r"[+-]?([0-9]+[eE][+-]?[0-9]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[0-9]+)",
-        155,
-    ),
-    row("SQL_COMMENT", r"--[^\n]*", 7),
-    row("UCASE_LETTER", "[A-Z]", 5),
-    row("WORD", "[A-Za-z]+", 20),
-    row("WS", r"[ \t\f\r\n]+", 12),
-    row("WS_INLINE", r"[ \t]+", 13),
-    row("_STRING_ESC_INNER", r"([^\\\n]|\\[^\n])*?", 18),
-    row("_STRING_INNER", r"[^\n]*?", 4),
-];
 
 /// A terminal.
 #[derive(Clone)]
@@ -76,22 +29,6 @@ pub(super) enum Source {
     Common(&'static Common),
     /// Declared without a pattern.
     Declared,
-}
-
-/// The common terminal of that name.
-pub(super) fn common(name: &str, span: &Range<usize>) -> Result<Source, Failure> {
-    if let Ok(at) = COMMON.binary_search_by_key(&name, |entry| entry.name) {
-        return Ok(Source::Common(&COMMON[at]));
-    }
-    let what = format!("there is no common terminal `{name}`");
-    let help = match similar(name, COMMON.iter().map(|entry| entry.name)) {
-        Some(similar) => format!("there is `{similar}`"),
-        None => {
-            let names: Vec<&str> = COMMON.iter().map(|entry| entry.name).collect();
-            format!("there are {}", names.join(", "))
-        }
-    };
-    Err((span.clone(), Problem::syntax(what, help)))
 }
 
 /// A terminal's pattern.
@@ -314,15 +251,13 @@ fn common_pattern(common: &Common) -> Pattern {
 
 #[cfg(test)]
 mod tests {
+    use super::super::common_terminals::{COMMON, common};
     use super::*;
 
     #[test]
     fn common_terminals_are_sorted_and_readable() {
         for entry in COMMON {
-            assert!(
-                matches!(common(entry.name, &(0..0)), Ok(Source::Common(found)) if found == entry),
-                "{entry:?}"
-            );
+            assert!(matches!(common(entry.name, &(0..0)), Ok(found) if found == entry), "{entry:?}");
             let (min, _) = common_pattern(entry).tree().unwrap().width();
             assert!(min > 0 || entry.name.starts_with('_'), "{entry:?}");
         }

@@ -1,0 +1,30 @@
+//! The ids by which the parts of a grammar refer to each other.
+
+/// A node of a grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The node that matches nothing at all.
+    pub const NEVER: NodeId = NodeId(0);
+    /// The node that matches the empty string only.
+    pub const EMPTY: NodeId = NodeId(1);
+}
+
+/// A named production, for recursion.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RuleId(pub u32);
+
+/// A special token's name, interned in the grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SpecialId(pub u32);
+
+/// The name of a part that is expanded late: a key of one of the front ends that serve a grammar.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LazyKey {
+    /// The front end, by the number that [`GrammarBuilder::part`](super::GrammarBuilder::part) gave
+    /// it; 0 for the one given to [`GrammarBuilder::build`](super::GrammarBuilder::build).
+    pub part: u32,
+    /// A number that the front end chooses as it likes.
+    pub key: u64,
+}
