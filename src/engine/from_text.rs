@@ -11,7 +11,7 @@ use crate::grammar::{CompileError, Grammar};
 use crate::schema::{self, SchemaOptions};
 use crate::syntax::regex::{self, Dialect};
 use crate::syntax::{Notation, choice};
-use crate::tags::{self, TagError, TagOptions};
+use crate::tags::{self, TagOptions};
 use crate::vocab::Vocabulary;
 
 /// The reason why a text gave no constraint.
@@ -22,9 +22,6 @@ pub enum ConstraintError {
     /// satisfies it.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// The structural tag has a fault; the message names the place in it.
-    #[error(transparent)]
-    Tag(#[from] TagError),
     /// The vocabulary and the grammar do not go together.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -164,7 +161,7 @@ impl Constraint {
     /// ```
     ///
     /// # Errors
-    /// [`ConstraintError::Tag`], [`ConstraintError::Engine`].
+    /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn structural_tag(text: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
         tie(&tags::compile(&tags::parse(text)?, &TagOptions::default())?, vocabulary)
     }

@@ -14,7 +14,7 @@ use crate::grammar::{CompileError, CompileErrorKind, Grammar, Location};
 use crate::schema::SchemaWarning;
 use crate::syntax::regex::{self, Dialect};
 use crate::syntax::{Notation, choice, lark};
-use crate::tags::{self, TagError, TagOptions};
+use crate::tags::{self, TagOptions};
 use std::ffi::c_char;
 use std::sync::Arc;
 
@@ -198,14 +198,6 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
         Ok(lark::compile_with(rules, &options)?)
     };
     unsafe { make(source, interrupt, out, error, compile) }
-}
-
-impl From<TagError> for CallError {
-    fn from(error: TagError) -> Self {
-        let mut failure = CallError::of(hr_status::HR_ERROR_GRAMMAR, &error);
-        failure.pointer = Some(error.pointer().trim_start_matches('#').to_owned());
-        failure
-    }
 }
 
 /// Compiles a structural tag, given as JSON: free text with schemas, grammars and patterns between

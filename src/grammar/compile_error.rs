@@ -139,6 +139,20 @@ impl CompileError {
         self
     }
 
+    /// Adds what the caller can do, after a semicolon.
+    ///
+    /// ```
+    /// use hedgerow::grammar::{CompileError, CompileErrorKind};
+    /// let error = CompileError::new(CompileErrorKind::Syntax, "there is no format `json`");
+    /// let error = error.help("did you mean `json_schema`?");
+    /// assert_eq!(error.to_string(), "there is no format `json`; did you mean `json_schema`?");
+    /// ```
+    #[must_use]
+    pub fn help(mut self, help: impl fmt::Display) -> Self {
+        self.0.message = format!("{}; {help}", self.0.message);
+        self
+    }
+
     /// Sets the error that caused this one.
     #[must_use]
     pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {

@@ -8,13 +8,14 @@
 //! Text with tags in it is a rule that refers to itself behind each tag. These are tail calls, so
 //! the stack does not grow with the number of tags.
 
-use super::error::TagError;
+use super::error::{empty, fault, nested};
 use super::format::{Dispatch, Format, Marker, SchemaFormat, Tag, TextFormat, TriggeredTags};
 use super::parse::StructuralTag;
 use crate::automata::UNBOUNDED;
 use crate::automata::regex::Dialect;
 use crate::grammar::{
-    Grammar, GrammarBuilder, GrammarError, KeyOrder, Mark, MarkId, NodeId, Role, RuleId, Trigger, UntilSpec,
+    CompileError, Grammar, GrammarBuilder, GrammarError, KeyOrder, Mark, MarkId, NodeId, Role, RuleId,
+    Trigger, UntilSpec,
 };
 use crate::schema::{self, AdditionalProperties, SchemaOptions, Whitespace};
 use crate::syntax::{Notation, regex};
@@ -41,18 +42,16 @@ impl TagOptions {
 /// use hedgerow::tags::{compile, parse, TagOptions};
 /// let tag = parse(r#"{"format": {"type": "const_string", "value": "yes"}}"#)?;
 /// let grammar = compile(&tag, &TagOptions::default())?;
-/// # Ok::<(), hedgerow::tags::TagError>(())
+/// # Ok::<(), hedgerow::grammar::CompileError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// A schema, pattern or grammar in it has a fault; a tag has no trigger; a trigger has no tag, or
 /// could never be read; free text has no end.
-pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, TagError> {
+pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, CompileError> {
     if let Format::Grammar { notation: Some(Notation::Lark), text } = &tag.format {
-        return Notation::Lark
-            .compile(text)
-            .map_err(|error| TagError::new("/format/grammar", error.to_string()));
+        return Notation::Lark.compile(text).map_err(|error| nested("/format/grammar", error));
     }
     let mut options = options.schema.clone();
     if tag.is_loose {
@@ -62,8 +61,8 @@ pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, Tag
     let mut compiler = Compiler { builder: GrammarBuilder::new(), options, rules: 0 };
     let root = compiler.format(&tag.format, &[], "/format")?;
     compiler.builder.build(root, None).map_err(|error| match error {
-        GrammarError::Empty { .. } => TagError::new("", "no output belongs to this structural tag"),
-        error => TagError::new("", error.to_string()),
+        GrammarError::Empty { .. } => empty("no output belongs to this structural tag"),
+        error => nested("", error),
     })
 }
 
@@ -78,7 +77,7 @@ struct Compiler {
 type Ends<'e> = &'e [Arc<str>];
 
 impl Compiler {
-    fn format(&mut self, format: &Format, ends: Ends<'_>, at: &str) -> Result<NodeId, TagError> {
+    fn format(&mut self, format: &Format, ends: Ends<'_>, at: &str) -> Result<NodeId, CompileError> {
         Ok(match format {
             Format::Text(text) => {
                 let spec = UntilSpec {
@@ -93,7 +92,7 @@ impl Compiler {
             Format::Grammar { notation, text } => self.grammar(*notation, text, at)?,
             Format::Regex(pattern) => {
                 let node = regex::compile_into(&mut self.builder, pattern, Dialect::Ecma262);
-                node.map_err(|error| TagError::new(&format!("{at}/pattern"), error.to_string()))?
+                node.map_err(|error| nested(&format!("{at}/pattern"), error))?
             }
             Format::Sequence(parts) => {
                 let parts = self.formats(parts, ends, at)?;
@@ -131,13 +130,13 @@ impl Compiler {
         })
     }
 
-    fn formats(&mut self, parts: &[Format], ends: Ends<'_>, at: &str) -> Result<Vec<NodeId>, TagError> {
+    fn formats(&mut self, parts: &[Format], ends: Ends<'_>, at: &str) -> Result<Vec<NodeId>, CompileError> {
         let parts = parts.iter().enumerate();
         parts.map(|(i, part)| self.format(part, ends, &format!("{at}/elements/{i}"))).collect()
     }
 
-    fn until(&mut self, spec: UntilSpec, at: &str) -> Result<NodeId, TagError> {
-        self.builder.nodes.until(spec).map_err(|error| TagError::new(at, error.to_string()))
+    fn until(&mut self, spec: UntilSpec, at: &str) -> Result<NodeId, CompileError> {
+        self.builder.nodes.until(spec).map_err(|error| fault(at, error))
     }
 
     fn marker(&mut self, marker: &Marker) -> NodeId {
@@ -184,7 +183,7 @@ impl Compiler {
         Trigger { markers: vec![(end.clone(), after)], text: end, marks }
     }
 
-    fn schema(&mut self, format: &SchemaFormat, at: &str) -> Result<NodeId, TagError> {
+    fn schema(&mut self, format: &SchemaFormat, at: &str) -> Result<NodeId, CompileError> {
         let mut options = self.options.clone();
         if format.any_order {
             options = options.key_order(KeyOrder::Any);
@@ -193,16 +192,16 @@ impl Compiler {
             options = options.whitespace(Whitespace::Pattern(format!("[ \\t\\n\\r]{{0,{most}}}")));
         }
         schema::compile_into(&mut self.builder, &format.schema, &options)
-            .map_err(|error| TagError::new(&format!("{at}/json_schema"), error.to_string()))
+            .map_err(|error| nested(&format!("{at}/json_schema"), error))
     }
 
-    fn grammar(&mut self, notation: Option<Notation>, text: &str, at: &str) -> Result<NodeId, TagError> {
+    fn grammar(&mut self, notation: Option<Notation>, text: &str, at: &str) -> Result<NodeId, CompileError> {
         self.rules += 1;
         let prefix = format!("grammar{}.", self.rules);
-        let wrong = |error: String| TagError::new(&format!("{at}/grammar"), error);
+        let wrong = |error| nested(&format!("{at}/grammar"), error);
         if let Some(notation) = notation {
             let node = notation.compile_into(&mut self.builder, &prefix, text);
-            return node.map_err(|error| wrong(error.to_string()));
+            return node.map_err(wrong);
         }
         // GBNF is what XGrammar reads, but for its special forms.
         match Notation::Gbnf.compile_into(&mut self.builder, &prefix, text) {
@@ -210,13 +209,13 @@ impl Compiler {
             Err(error) => {
                 let other = format!("{prefix}ebnf.");
                 let node = Notation::Ebnf.compile_into(&mut self.builder, &other, text);
-                node.map_err(|_| wrong(error.to_string()))
+                node.map_err(|_| wrong(error))
             }
         }
     }
 
     /// The content of a tag and its end.
-    fn after_begin(&mut self, tag: &Tag) -> Result<NodeId, TagError> {
+    fn after_begin(&mut self, tag: &Tag) -> Result<NodeId, CompileError> {
         let pointer = format!("{}/content", tag.pointer);
         let may_stop = tag.ends.iter().any(|end| end.text().is_empty());
         let mut content = &*tag.content;
@@ -227,9 +226,7 @@ impl Compiler {
             matches!(content, Format::Text(text) if text.excludes.is_empty() && text.max_chars.is_none());
         if may_stop && tag.ends.len() == 1 && is_open {
             let what = "this tag has free text without an end";
-            return Err(
-                TagError::new(&tag.pointer, what).help("give it an `end`, or exclude texts from its content")
-            );
+            return Err(fault(&tag.pointer, what).help("give it an `end`, or exclude texts from its content"));
         }
         if matches!(&*tag.content, Format::Marked { .. }) {
             return self.closed(&tag.content, &tag.ends, 0, &pointer);
@@ -246,7 +243,7 @@ impl Compiler {
         ends: &[Marker],
         parts: usize,
         at: &str,
-    ) -> Result<NodeId, TagError> {
+    ) -> Result<NodeId, CompileError> {
         let content = self.closed(content, ends, parts + 1, at)?;
         let begin = self.builder.nodes.mark(Mark::Begin(role.clone()));
         Ok(self.builder.nodes.seq(begin, content))
@@ -259,7 +256,7 @@ impl Compiler {
         ends: &[Marker],
         parts: usize,
         at: &str,
-    ) -> Result<NodeId, TagError> {
+    ) -> Result<NodeId, CompileError> {
         let texts: Vec<Arc<str>> = ends
             .iter()
             .filter(|end| matches!(end, Marker::Text(text) if !text.is_empty()))
@@ -303,7 +300,7 @@ impl Compiler {
     }
 
     /// One of the tags, at once.
-    fn one_of(&mut self, tags: &[Tag]) -> Result<NodeId, TagError> {
+    fn one_of(&mut self, tags: &[Tag]) -> Result<NodeId, CompileError> {
         let mut spec = UntilSpec { may_end: false, is_empty: true, ..UntilSpec::text() };
         let mut others = Vec::new();
         for tag in tags {
@@ -335,7 +332,7 @@ impl Compiler {
         ends: &[Marker],
         parts: usize,
         at: &str,
-    ) -> Result<NodeId, TagError> {
+    ) -> Result<NodeId, CompileError> {
         let rule = self.rule();
         let again = self.builder.rule_node(rule);
         let mut spec = UntilSpec::text();
@@ -354,7 +351,7 @@ impl Compiler {
             let begin = tag.begin.text();
             let Some(group) = triggers.iter().position(|trigger| begin.starts_with(&**trigger)) else {
                 let what = format!("this tag begins with {begin:?}, which no trigger begins");
-                return Err(TagError::new(&tag.pointer, what).help("add a trigger"));
+                return Err(fault(&tag.pointer, what).help("add a trigger"));
             };
             let rest = self.after_begin(tag)?;
             let then = match format.stop_after_first {
@@ -368,7 +365,7 @@ impl Compiler {
         }
         if let Some(unused) = groups.iter().find(|group| group.markers.is_empty()) {
             let what = format!("no tag begins with the trigger {:?}", unused.text);
-            return Err(TagError::new(&format!("{at}/triggers"), what));
+            return Err(fault(&format!("{at}/triggers"), what));
         }
         spec.triggers = groups;
         if !ends.is_empty() {
@@ -388,7 +385,7 @@ impl Compiler {
         })
     }
 
-    fn dispatch(&mut self, format: &Dispatch, at: &str) -> Result<NodeId, TagError> {
+    fn dispatch(&mut self, format: &Dispatch, at: &str) -> Result<NodeId, CompileError> {
         let rule = self.rule();
         let again = self.builder.rule_node(rule);
         let mut spec = UntilSpec { forbidden: format.excludes.clone(), ..UntilSpec::text() };
@@ -415,8 +412,8 @@ impl Compiler {
         self.builder.declare(&format!("text{}", self.rules))
     }
 
-    fn define(&mut self, rule: RuleId, node: NodeId, at: &str) -> Result<(), TagError> {
-        self.builder.define(rule, node).map_err(|error| TagError::new(at, error.to_string()))
+    fn define(&mut self, rule: RuleId, node: NodeId, at: &str) -> Result<(), CompileError> {
+        self.builder.define(rule, node).map_err(|error| nested(at, error))
     }
 }
 

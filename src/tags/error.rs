@@ -1,39 +1,23 @@
-//! The reasons why a structural tag gives no grammar: what, where, and what to do.
+//! The faults of structural tags: what is wrong, where, and what to do.
 
-use std::fmt;
+use crate::grammar::{CompileError, CompileErrorKind, Location};
 
-/// The reason why a structural tag, a list of tools or a preset could not be compiled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagError {
-    pointer: String,
-    what: String,
-    help: Option<String>,
+/// A fault of the value at `pointer`, a JSON pointer without `#`.
+pub(super) fn fault(pointer: &str, what: impl std::fmt::Display) -> CompileError {
+    of_kind(CompileErrorKind::Syntax, pointer, what)
 }
 
-impl TagError {
-    pub(super) fn new(pointer: &str, what: impl Into<String>) -> Self {
-        TagError { pointer: pointer.to_owned(), what: what.into(), help: None }
-    }
-
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// The place in the input, as a JSON pointer with `#` in front.
-    pub fn pointer(&self) -> String {
-        format!("#{}", self.pointer)
-    }
+/// The error of a structural tag to which no output belongs.
+pub(super) fn empty(what: &str) -> CompileError {
+    of_kind(CompileErrorKind::Empty, "", what)
 }
 
-impl fmt::Display for TagError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}: {}", self.pointer, self.what)?;
-        match &self.help {
-            Some(help) => write!(f, "; {help}"),
-            None => Ok(()),
-        }
-    }
+/// The error of a schema, pattern or grammar at `pointer`, as an error of the whole tag.
+pub(super) fn nested(pointer: &str, error: impl Into<CompileError>) -> CompileError {
+    let error = error.into();
+    of_kind(error.kind(), pointer, &error).because(error)
 }
 
-impl std::error::Error for TagError {}
+fn of_kind(kind: CompileErrorKind, pointer: &str, what: impl std::fmt::Display) -> CompileError {
+    CompileError::new(kind, format!("#{pointer}: {what}")).at(Location::in_json(format!("#{pointer}")))
+}

@@ -1,6 +1,7 @@
 //! The fields of a JSON object, each taken once: what is left over is an error.
 
-use super::error::TagError;
+use super::error::fault;
+use crate::grammar::CompileError;
 use crate::syntax::similar;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -14,12 +15,10 @@ pub(super) struct Fields<'v> {
 }
 
 impl<'v> Fields<'v> {
-    pub fn of(value: &'v Value, pointer: &str, what: &str) -> Result<Self, TagError> {
+    pub fn of(value: &'v Value, pointer: &str, what: &str) -> Result<Self, CompileError> {
         match value {
             Value::Object(object) => Ok(Fields { object, taken: Vec::new(), pointer: pointer.to_owned() }),
-            other => {
-                Err(TagError::new(pointer, format!("{what} must be an object, and not {}", kind(other))))
-            }
+            other => Err(fault(pointer, format!("{what} must be an object, and not {}", kind(other)))),
         }
     }
 
@@ -38,15 +37,15 @@ impl<'v> Fields<'v> {
         self.object.contains_key(name)
     }
 
-    pub fn need(&mut self, name: &'static str) -> Result<&'v Value, TagError> {
-        self.take(name).ok_or_else(|| TagError::new(&self.pointer, format!("`{name}` is missing")))
+    pub fn need(&mut self, name: &'static str) -> Result<&'v Value, CompileError> {
+        self.take(name).ok_or_else(|| fault(&self.pointer, format!("`{name}` is missing")))
     }
 
-    fn wrong(&self, name: &str, must: &str, value: &Value) -> TagError {
-        TagError::new(&self.at(name), format!("`{name}` must be {must}, and not {}", kind(value)))
+    fn wrong(&self, name: &str, must: &str, value: &Value) -> CompileError {
+        fault(&self.at(name), format!("`{name}` must be {must}, and not {}", kind(value)))
     }
 
-    pub fn text(&mut self, name: &'static str) -> Result<Option<&'v str>, TagError> {
+    pub fn text(&mut self, name: &'static str) -> Result<Option<&'v str>, CompileError> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -54,12 +53,12 @@ impl<'v> Fields<'v> {
         }
     }
 
-    pub fn need_text(&mut self, name: &'static str) -> Result<&'v str, TagError> {
+    pub fn need_text(&mut self, name: &'static str) -> Result<&'v str, CompileError> {
         let value = self.need(name)?;
         value.as_str().ok_or_else(|| self.wrong(name, "a string", value))
     }
 
-    pub fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TagError> {
+    pub fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, CompileError> {
         match self.take(name) {
             None => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -68,7 +67,7 @@ impl<'v> Fields<'v> {
     }
 
     /// A whole number of at least 0 that fits into 31 bits.
-    pub fn count(&mut self, name: &'static str) -> Result<Option<u32>, TagError> {
+    pub fn count(&mut self, name: &'static str) -> Result<Option<u32>, CompileError> {
         match self.take(name) {
             None => Ok(None),
             Some(value) => match value.as_u64().filter(|&count| count < 1 << 31) {
@@ -76,13 +75,13 @@ impl<'v> Fields<'v> {
                 None => {
                     let what =
                         format!("`{name}` must be a whole number from 0 to 2147483647, and not {value}");
-                    Err(TagError::new(&self.at(name), what))
+                    Err(fault(&self.at(name), what))
                 }
             },
         }
     }
 
-    pub fn list(&mut self, name: &'static str) -> Result<Option<&'v [Value]>, TagError> {
+    pub fn list(&mut self, name: &'static str) -> Result<Option<&'v [Value]>, CompileError> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::Array(items)) => Ok(Some(items)),
@@ -90,34 +89,34 @@ impl<'v> Fields<'v> {
         }
     }
 
-    pub fn need_list(&mut self, name: &'static str) -> Result<&'v [Value], TagError> {
+    pub fn need_list(&mut self, name: &'static str) -> Result<&'v [Value], CompileError> {
         match self.list(name)? {
-            None => Err(TagError::new(&self.pointer, format!("`{name}` is missing"))),
-            Some([]) => Err(TagError::new(&self.at(name), format!("`{name}` is empty"))),
+            None => Err(fault(&self.pointer, format!("`{name}` is missing"))),
+            Some([]) => Err(fault(&self.at(name), format!("`{name}` is empty"))),
             Some(items) => Ok(items),
         }
     }
 
     /// A list of texts that are not empty.
-    pub fn texts(&mut self, name: &'static str) -> Result<Vec<Arc<str>>, TagError> {
+    pub fn texts(&mut self, name: &'static str) -> Result<Vec<Arc<str>>, CompileError> {
         let items = self.list(name)?.unwrap_or_default();
         let text = |(i, item): (usize, &Value)| match item.as_str() {
-            Some("") => Err(TagError::new(&format!("{}/{i}", self.at(name)), "this text is empty")),
+            Some("") => Err(fault(&format!("{}/{i}", self.at(name)), "this text is empty")),
             Some(text) => Ok(Arc::from(text)),
             None => {
                 let what = format!("`{name}` must hold strings, and not {}", kind(item));
-                Err(TagError::new(&format!("{}/{i}", self.at(name)), what))
+                Err(fault(&format!("{}/{i}", self.at(name)), what))
             }
         };
         items.iter().enumerate().map(text).collect()
     }
 
     /// Fails where fields were not taken, unless they are to be ignored.
-    pub fn finish(self, ignore: bool) -> Result<(), TagError> {
+    pub fn finish(self, ignore: bool) -> Result<(), CompileError> {
         let unknown = self.object.keys().find(|name| !self.taken.contains(&name.as_str()));
         match unknown {
             Some(name) if !ignore => {
-                let error = TagError::new(&self.pointer, format!("`{name}` is no field here"));
+                let error = fault(&self.pointer, format!("`{name}` is no field here"));
                 Err(match similar(name, self.taken.iter().copied()) {
                     Some(other) => error.help(format!("did you mean `{other}`?")),
                     None => error.help(format!("there are {}", listed(&self.taken))),

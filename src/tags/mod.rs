@@ -35,7 +35,6 @@ mod parse;
 
 pub use crate::grammar::Role;
 pub use compile::{TagOptions, compile};
-pub use error::TagError;
 pub use event::{Call, Event, Fold, Reply};
 pub use format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 pub use parse::{StructuralTag, parse};

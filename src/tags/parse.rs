@@ -4,11 +4,11 @@
 //! A field that no format has is an error that names the nearest one. Where the input says
 //! `"compat": "xgrammar"` it is ignored, as XGrammar does.
 
-use super::error::TagError;
+use super::error::fault;
 use super::fields::{Fields, kind};
 use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 use crate::automata::UNBOUNDED;
-use crate::grammar::Role;
+use crate::grammar::{CompileError, Role};
 use crate::syntax::{Notation, similar};
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,22 +41,22 @@ pub struct StructuralTag {
 /// # Errors
 ///
 /// Text that is no JSON, a field that is missing, unknown or of the wrong kind.
-pub fn parse(text: &str) -> Result<StructuralTag, TagError> {
+pub fn parse(text: &str) -> Result<StructuralTag, CompileError> {
     let value: Value = read(text, "")?;
     document(&value, "")
 }
 
-fn read(text: &str, pointer: &str) -> Result<Value, TagError> {
+fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
     serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default().to_owned();
-        TagError::new(pointer, format!("this is not JSON: {place}: {what}"))
+        fault(pointer, format!("this is not JSON: {place}: {what}"))
     })
 }
 
 /// The outermost object.
-fn document(value: &Value, pointer: &str) -> Result<StructuralTag, TagError> {
+fn document(value: &Value, pointer: &str) -> Result<StructuralTag, CompileError> {
     if let Value::String(text) = value {
         return document(&read(text, pointer)?, pointer);
     }
@@ -73,7 +73,7 @@ fn document(value: &Value, pointer: &str) -> Result<StructuralTag, TagError> {
         Some("xgrammar") => true,
         Some(other) => {
             let what = format!("`compat` is {other:?}, which is unknown");
-            return Err(TagError::new(&fields.at("compat"), what).help("the only value is \"xgrammar\""));
+            return Err(fault(&fields.at("compat"), what).help("the only value is \"xgrammar\""));
         }
     };
     let mut reader = Reader { is_loose };
@@ -98,7 +98,7 @@ fn document(value: &Value, pointer: &str) -> Result<StructuralTag, TagError> {
         }
         Some(other) => {
             let what = format!("`type` is {other:?}, which is unknown");
-            return Err(TagError::new(&fields.at("type"), what).help("write \"structural_tag\""));
+            return Err(fault(&fields.at("type"), what).help("write \"structural_tag\""));
         }
     };
     fields.finish(is_loose)?;
@@ -140,7 +140,7 @@ struct Reader {
 
 impl Reader {
     /// `{"structures": [{begin, schema, end}], "triggers": […]}`, with SGLang's `at_least_one`.
-    fn older(&mut self, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+    fn older(&mut self, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
         let mut tags = Vec::new();
         let at = fields.at("structures");
         for (i, structure) in fields.need_list("structures")?.iter().enumerate() {
@@ -165,24 +165,23 @@ impl Reader {
         }))
     }
 
-    fn formats(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<Format>, TagError> {
+    fn formats(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<Format>, CompileError> {
         let at = fields.at(name);
         let items = fields.need_list(name)?.iter().enumerate();
         items.map(|(i, item)| self.format(item, &format!("{at}/{i}"))).collect()
     }
 
-    fn content(&mut self, fields: &mut Fields<'_>) -> Result<Box<Format>, TagError> {
+    fn content(&mut self, fields: &mut Fields<'_>) -> Result<Box<Format>, CompileError> {
         let at = fields.at("content");
         Ok(Box::new(self.format(fields.need("content")?, &at)?))
     }
 
-    fn format(&mut self, value: &Value, pointer: &str) -> Result<Format, TagError> {
+    fn format(&mut self, value: &Value, pointer: &str) -> Result<Format, CompileError> {
         let mut fields = Fields::of(value, pointer, "a format")?;
         let name = match fields.text("type")? {
             Some(name) => name,
-            None => implied(&fields).ok_or_else(|| {
-                TagError::new(pointer, "`type` is missing, and the other fields do not tell it")
-            })?,
+            None => implied(&fields)
+                .ok_or_else(|| fault(pointer, "`type` is missing, and the other fields do not tell it"))?,
         };
         let mut format = self.of_type(name, &mut fields)?;
         if name != "tag"
@@ -194,7 +193,7 @@ impl Reader {
         Ok(format)
     }
 
-    fn of_type(&mut self, name: &str, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+    fn of_type(&mut self, name: &str, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
         Ok(match name {
             "const_string" => Format::Const(fields.need_text("value")?.into()),
             "json_schema" => self.schema(fields)?,
@@ -244,11 +243,11 @@ impl Reader {
                     "exclude_token" => "say what the text may be, with `regex` or `any_text`",
                     _ => "write the parameters as a `sequence` of tags",
                 };
-                return Err(TagError::new(&fields.pointer, what).help(help));
+                return Err(fault(&fields.pointer, what).help(help));
             }
             other => {
                 let what = format!("there is no format `{other}`");
-                let error = TagError::new(&fields.at("type"), what);
+                let error = fault(&fields.at("type"), what);
                 return Err(match similar(other, TYPES.into_iter()) {
                     Some(name) => error.help(format!("did you mean `{name}`?")),
                     None => error.help(format!("formats are {}", TYPES.join(", "))),
@@ -257,26 +256,23 @@ impl Reader {
         })
     }
 
-    fn schema(&mut self, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+    fn schema(&mut self, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
         let at = fields.at("json_schema");
         let schema = fields.need("json_schema")?;
         if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
-            return Err(TagError::new(
-                &at,
-                format!("a schema must be an object or true, and not {}", kind(schema)),
-            ));
+            return Err(fault(&at, format!("a schema must be an object or true, and not {}", kind(schema))));
         }
         match fields.text("style")? {
             None | Some("json") => {}
             Some(style) => {
                 let what = format!("the style {style:?} is not supported");
-                return Err(TagError::new(&fields.at("style"), what).help("write arguments as \"json\""));
+                return Err(fault(&fields.at("style"), what).help("write arguments as \"json\""));
             }
         }
         if !fields.texts("excludes")?.is_empty() {
             let what = "texts cannot be excluded from a schema's strings";
             let help = "say it in the schema, with `pattern`";
-            return Err(TagError::new(&fields.at("excludes"), what).help(help));
+            return Err(fault(&fields.at("excludes"), what).help(help));
         }
         Ok(Format::Schema(SchemaFormat {
             schema: schema.to_string(),
@@ -285,7 +281,7 @@ impl Reader {
         }))
     }
 
-    fn repeat(&mut self, fields: &mut Fields<'_>) -> Result<Format, TagError> {
+    fn repeat(&mut self, fields: &mut Fields<'_>) -> Result<Format, CompileError> {
         fields.need("min")?;
         let min = fields.count("min")?.unwrap_or(0);
         let max = match fields.need("max")?.as_i64() {
@@ -294,12 +290,12 @@ impl Reader {
         };
         if max < min {
             let what = format!("`max` is {max}, which is less than `min`, {min}");
-            return Err(TagError::new(&fields.pointer, what));
+            return Err(fault(&fields.pointer, what));
         }
         Ok(Format::Repeat { body: self.content(fields)?, min, max })
     }
 
-    fn tags(&mut self, fields: &mut Fields<'_>) -> Result<Vec<Tag>, TagError> {
+    fn tags(&mut self, fields: &mut Fields<'_>) -> Result<Vec<Tag>, CompileError> {
         let at = fields.at("tags");
         let mut tags = Vec::new();
         for (i, value) in fields.need_list("tags")?.iter().enumerate() {
@@ -308,7 +304,7 @@ impl Reader {
                 None | Some("tag") => {}
                 Some(other) => {
                     let what = format!("a tag has the type `tag`, and not `{other}`");
-                    return Err(TagError::new(&tag.at("type"), what));
+                    return Err(fault(&tag.at("type"), what));
                 }
             }
             tags.push(self.tag(&mut tag)?);
@@ -317,14 +313,14 @@ impl Reader {
         Ok(tags)
     }
 
-    fn tag(&mut self, fields: &mut Fields<'_>) -> Result<Tag, TagError> {
+    fn tag(&mut self, fields: &mut Fields<'_>) -> Result<Tag, CompileError> {
         let at = fields.at("begin");
         let begin = self.marker(fields.need("begin")?, &at)?;
         let content = *self.content(fields)?;
         let content = Box::new(tag_content(fields, content)?);
         let at = fields.at("end");
         let ends = match fields.need("end")? {
-            Value::Array(ends) if ends.is_empty() => return Err(TagError::new(&at, "`end` is empty")),
+            Value::Array(ends) if ends.is_empty() => return Err(fault(&at, "`end` is empty")),
             Value::Array(ends) => {
                 let ends = ends.iter().enumerate();
                 ends.map(|(i, end)| self.marker(end, &format!("{at}/{i}"))).collect::<Result<_, _>>()?
@@ -334,7 +330,7 @@ impl Reader {
         Ok(Tag { begin, content, ends, pointer: fields.pointer.clone() })
     }
 
-    fn marker(&mut self, value: &Value, at: &str) -> Result<Marker, TagError> {
+    fn marker(&mut self, value: &Value, at: &str) -> Result<Marker, CompileError> {
         match value {
             Value::String(text) => Ok(Marker::Text(text.as_str().into())),
             Value::Object(_) => {
@@ -343,7 +339,7 @@ impl Reader {
                     None | Some("token") => {}
                     Some(other) => {
                         let what = format!("a marker is a text or a `token`, and not a `{other}`");
-                        return Err(TagError::new(&fields.at("type"), what));
+                        return Err(fault(&fields.at("type"), what));
                     }
                 }
                 let marker = Marker::Token(token(fields.need("token")?, &fields.at("token"))?);
@@ -352,12 +348,12 @@ impl Reader {
             }
             other => {
                 let what = format!("a marker is a text or a `token`, and not {}", kind(other));
-                Err(TagError::new(at, what))
+                Err(fault(at, what))
             }
         }
     }
 
-    fn tokens(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<Arc<str>>, TagError> {
+    fn tokens(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<Arc<str>>, CompileError> {
         let at = fields.at(name);
         let items = fields.list(name)?.unwrap_or_default().iter().enumerate();
         items.map(|(i, item)| token(item, &format!("{at}/{i}"))).collect()
@@ -368,7 +364,7 @@ impl Reader {
         fields: &mut Fields<'_>,
         triggers: Vec<Arc<str>>,
         of_tokens: bool,
-    ) -> Result<Format, TagError> {
+    ) -> Result<Format, CompileError> {
         let tags = self.tags(fields)?;
         for tag in &tags {
             if of_tokens != matches!(tag.begin, Marker::Token(_)) {
@@ -376,7 +372,7 @@ impl Reader {
                     true => "this tag must begin with a token",
                     false => "this tag must begin with a text",
                 };
-                return Err(TagError::new(&tag.pointer, what));
+                return Err(fault(&tag.pointer, what));
             }
         }
         let excludes =
@@ -390,17 +386,17 @@ impl Reader {
         }))
     }
 
-    fn dispatch(&mut self, fields: &mut Fields<'_>, excludes: &'static str) -> Result<Format, TagError> {
+    fn dispatch(&mut self, fields: &mut Fields<'_>, excludes: &'static str) -> Result<Format, CompileError> {
         let at = fields.at("rules");
         let mut rules = Vec::new();
         for (i, rule) in fields.need_list("rules")?.iter().enumerate() {
             let pointer = format!("{at}/{i}");
             let Some([pattern, format]) = rule.as_array().map(Vec::as_slice) else {
-                return Err(TagError::new(&pointer, "a rule is a list of a pattern and a format"));
+                return Err(fault(&pointer, "a rule is a list of a pattern and a format"));
             };
             let pattern = token(pattern, &format!("{pointer}/0"))?;
             if pattern.is_empty() {
-                return Err(TagError::new(&format!("{pointer}/0"), "this pattern is empty"));
+                return Err(fault(&format!("{pointer}/0"), "this pattern is empty"));
             }
             rules.push((pattern, self.format(format, &format!("{pointer}/1"))?));
         }
@@ -413,7 +409,7 @@ impl Reader {
 }
 
 /// The role of a part, as its `role` and `name` say.
-fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, TagError> {
+fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, CompileError> {
     let name: Option<Arc<str>> = fields.text("name")?.map(Arc::from);
     let Some(role) = fields.text("role")? else {
         return Ok(name.map(|name| Role::Tag { name }));
@@ -427,7 +423,7 @@ fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, TagError> {
         "arguments" => Role::Arguments,
         "marker" => Role::Marker,
         other => {
-            let error = TagError::new(&fields.at("role"), format!("there is no role {other:?}"));
+            let error = fault(&fields.at("role"), format!("there is no role {other:?}"));
             let roles = ["text", "reasoning", "call", "name", "id", "arguments", "marker"];
             return Err(match similar(other, roles.into_iter()) {
                 Some(role) => error.help(format!("did you mean {role:?}?")),
@@ -439,11 +435,11 @@ fn role(fields: &mut Fields<'_>) -> Result<Option<Role>, TagError> {
 
 /// The content of a tag as a part with the tag's role. The content of a call is its arguments,
 /// unless parts of it say that they are.
-fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, TagError> {
+fn tag_content(fields: &mut Fields<'_>, content: Format) -> Result<Format, CompileError> {
     let Some(role) = role(fields)? else { return Ok(content) };
     if matches!(role, Role::Call { .. }) && !content.has_marks() {
         if matches!(role, Role::Call { name: None }) {
-            let error = TagError::new(&fields.pointer, "this call has no name");
+            let error = fault(&fields.pointer, "this call has no name");
             return Err(error.help("add `name`, or a part with the role \"name\" to its content"));
         }
         return Ok(content.marked(Role::Arguments).marked(role));
@@ -471,35 +467,35 @@ fn implied(fields: &Fields<'_>) -> Option<&'static str> {
 }
 
 /// A token's name, or `<[7]>` for the token 7.
-fn token(value: &Value, at: &str) -> Result<Arc<str>, TagError> {
+fn token(value: &Value, at: &str) -> Result<Arc<str>, CompileError> {
     match value {
         Value::String(name) => Ok(name.as_str().into()),
         Value::Number(id) if id.is_u64() => Ok(format!("<[{id}]>").into()),
-        other => Err(TagError::new(at, format!("a token is a name or an id, and not {}", kind(other)))),
+        other => Err(fault(at, format!("a token is a name or an id, and not {}", kind(other)))),
     }
 }
 
-fn not_empty(fields: &mut Fields<'_>, name: &'static str) -> Result<String, TagError> {
+fn not_empty(fields: &mut Fields<'_>, name: &'static str) -> Result<String, CompileError> {
     match fields.need_text(name)? {
-        "" => Err(TagError::new(&fields.at(name), format!("`{name}` is empty"))),
+        "" => Err(fault(&fields.at(name), format!("`{name}` is empty"))),
         text => Ok(text.to_owned()),
     }
 }
 
 /// Refuses `max_tokens`: how a text is cut into tokens is nothing that a grammar can say.
-fn unmetered(fields: &mut Fields<'_>) -> Result<(), TagError> {
+fn unmetered(fields: &mut Fields<'_>) -> Result<(), CompileError> {
     match fields.count("max_tokens")? {
         None => Ok(()),
-        Some(_) => Err(TagError::new(&fields.at("max_tokens"), "`max_tokens` is not supported")
+        Some(_) => Err(fault(&fields.at("max_tokens"), "`max_tokens` is not supported")
             .help("limit the text with `max_chars`")),
     }
 }
 
-fn notation(fields: &mut Fields<'_>) -> Result<Option<Notation>, TagError> {
+fn notation(fields: &mut Fields<'_>) -> Result<Option<Notation>, CompileError> {
     let Some(name) = fields.text("notation")? else { return Ok(None) };
     match Notation::of_extension(name) {
         Some(notation) => Ok(Some(notation)),
-        None => Err(TagError::new(&fields.at("notation"), format!("there is no notation {name:?}"))
+        None => Err(fault(&fields.at("notation"), format!("there is no notation {name:?}"))
             .help("notations are gbnf, ebnf, lark")),
     }
 }

@@ -4,7 +4,6 @@ use hedgerow::engine::EngineError;
 use hedgerow::engine::Interrupted;
 use hedgerow::grammar::{CompileError, CompileErrorKind, GrammarError, Location};
 use hedgerow::sampling::SamplingError;
-use hedgerow::tags::TagError;
 use hedgerow::vocab::VocabularyError;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -144,13 +143,6 @@ impl From<CompileError> for Failure {
         let pointer = error.pointer().map(|pointer| pointer.trim_start_matches('#').to_owned());
         let keyword = error.keyword().map(str::to_owned);
         Failure { position, pointer, keyword, ..Failure::new(kind, error.to_string()) }
-    }
-}
-
-impl From<TagError> for Failure {
-    fn from(error: TagError) -> Self {
-        let pointer = Some(error.pointer().trim_start_matches('#').to_owned());
-        Failure { pointer, ..Failure::new(Kind::Grammar, error.to_string()) }
     }
 }
 
