@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::explain::explain;
-use super::failure::{Failure, written};
 use super::input;
 use super::judge::{Verdict, judge};
 use super::mask::shown_token;
@@ -60,10 +60,10 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let is_stdin = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
     if (is_stdin(&args.constraint.schema) || is_stdin(&args.constraint.grammar)) && is_stdin(&args.instance) {
-        return Err(Failure::usage(
+        return Err(CommandError::usage(
             "--instance and what it is checked against cannot both be standard input",
         ));
     }
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 /// The lines that `--explain` adds.
-fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<String, Failure> {
+fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<String, CommandError> {
     let mut lines = Vec::new();
     if let Some(path) = &args.vocab {
         lines.push(refused_token(&loaded.grammar, &input::vocabulary(path)?, text)?);
@@ -135,11 +135,12 @@ fn after(text: &str, at: usize) -> String {
 
 /// The first token of the text that is not allowed, and the tokens that are. The text is cut into
 /// the longest tokens that fit.
-fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Result<String, Failure> {
+fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Result<String, CommandError> {
     /// At most so many allowed tokens are named.
     const MOST: usize = 8;
-    let failed =
-        |error: &(dyn std::error::Error + 'static)| Failure::new("cannot check the instance").because(error);
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        CommandError::new("cannot check the instance").because(error)
+    };
     let mut matcher = Constraint::new(grammar, vocabulary).map_err(|error| failed(&error))?.matcher();
     let mut rest = text.as_bytes();
     'tokens: for number in 1.. {
@@ -182,7 +183,7 @@ struct Refusal {
 
 /// The 256 bytes, and the special tokens that the grammar names. A token's id is its byte, or 256
 /// and more.
-fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, Failure> {
+fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
     let mut special = Vec::new();
     for (_, name) in grammar.pool().specials() {
@@ -190,13 +191,13 @@ fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, Failure> {
         tokens.push(Vec::new());
     }
     Vocabulary::from_tokens(VocabularyParts { tokens, special, ..VocabularyParts::default() })
-        .map_err(|error| Failure::new("cannot check the instance").because(&error))
+        .map_err(|error| CommandError::new("cannot check the instance").because(&error))
 }
 
 /// Reads the text byte by byte, and as special tokens wherever it has their names and they are
 /// allowed. A name may also be plain text there, so both readings are followed.
-fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, Failure> {
-    let failed = |error: EngineError| Failure::new("cannot check the instance").because(&error);
+fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
+    let failed = |error: EngineError| CommandError::new("cannot check the instance").because(&error);
     let vocabulary = bytes_and_specials(grammar)?;
     let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
     let start = constraint.matcher();

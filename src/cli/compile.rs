@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::failure::{Failure, written};
 use super::input;
 use hedgerow::engine::Constraint;
 use std::io::{self, Write};
@@ -43,17 +43,17 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let grammar = args.constraint.require(&args.policy)?.grammar;
     let vocabulary = input::vocabulary(&args.vocab)?;
     let constraint = Constraint::new(&grammar, &vocabulary)
-        .map_err(|error| Failure::new("the constraint does not fit the vocabulary").because(&error))?;
+        .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?;
     let fsm = constraint
         .compile_token_fsm(args.max_states)
-        .map_err(|error| Failure::new("the constraint has no state machine").because(&error))?;
+        .map_err(|error| CommandError::new("the constraint has no state machine").because(&error))?;
     let bytes = fsm.to_bytes();
     std::fs::write(&args.fsm, &bytes)
-        .map_err(|error| Failure::new(format!("cannot write {}", args.fsm.display())).because(&error))?;
+        .map_err(|error| CommandError::new(format!("cannot write {}", args.fsm.display())).because(&error))?;
     let text = format!(
         "states   {}\nclasses  {}\nedges    {}\nbytes    {}\n",
         fsm.state_count(),

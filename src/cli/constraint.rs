@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::failure::Failure;
+use super::command_error::CommandError;
 use super::input;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
@@ -203,7 +203,7 @@ impl ConstraintArgs {
     }
 
     /// The grammar asked for, if one was.
-    pub fn load(&self, policy: &PolicyArgs) -> Result<Option<Loaded>, Failure> {
+    pub fn load(&self, policy: &PolicyArgs) -> Result<Option<Loaded>, CommandError> {
         if let Some(path) = &self.schema {
             return policy.load_schema(path).map(Some);
         }
@@ -213,7 +213,7 @@ impl ConstraintArgs {
                 Dialect::Rust => regex::Dialect::Rust,
             };
             let grammar = regex::compile(pattern, dialect)
-                .map_err(|error| Failure::usage("--regex is not usable").because(&error))?;
+                .map_err(|error| CommandError::usage("--regex is not usable").because(&error))?;
             return Ok(Some(Loaded { grammar, schema: None }));
         }
         if let Some(path) = &self.grammar {
@@ -226,14 +226,14 @@ impl ConstraintArgs {
             return Ok(None);
         }
         let grammar = choice::compile(&self.choice)
-            .map_err(|error| Failure::usage("--choice is not usable").because(&error))?;
+            .map_err(|error| CommandError::usage("--choice is not usable").because(&error))?;
         Ok(Some(Loaded { grammar, schema: None }))
     }
 
     /// The grammar asked for, by a command that needs one.
-    pub fn require(&self, policy: &PolicyArgs) -> Result<Loaded, Failure> {
+    pub fn require(&self, policy: &PolicyArgs) -> Result<Loaded, CommandError> {
         self.load(policy)?.ok_or_else(|| {
-            Failure::usage("no constraint given")
+            CommandError::usage("no constraint given")
                 .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE")
         })
     }
@@ -267,11 +267,11 @@ fn grouped(warnings: &[SchemaWarning]) -> Vec<String> {
 
 impl PolicyArgs {
     /// Compiles the schema in a file.
-    pub fn load_schema(&self, path: &Path) -> Result<Loaded, Failure> {
+    pub fn load_schema(&self, path: &Path) -> Result<Loaded, CommandError> {
         let text = input::read_text(path, "schema")?;
         let (grammar, warnings) =
             schema::compile_with_warnings(&text, &self.options()?).map_err(|error| {
-                let failure = Failure::new(format!("cannot compile the schema `{}`", path.display()));
+                let failure = CommandError::new(format!("cannot compile the schema `{}`", path.display()));
                 let failure = failure.because(&error);
                 match error.kind() {
                     CompileErrorKind::Unsupported => {
@@ -287,18 +287,19 @@ impl PolicyArgs {
     }
 
     /// Compiles the structural tag in a file.
-    pub fn load_structural_tag(&self, path: &Path) -> Result<Loaded, Failure> {
+    pub fn load_structural_tag(&self, path: &Path) -> Result<Loaded, CommandError> {
         let text = input::read_text(path, "structural tag")?;
         let options = tags::TagOptions::default().schema(self.options()?);
         let compiled = tags::parse(&text).and_then(|tag| tags::compile(&tag, &options));
         let grammar = compiled.map_err(|error| {
-            Failure::new(format!("cannot compile the structural tag `{}`", path.display())).because(&error)
+            CommandError::new(format!("cannot compile the structural tag `{}`", path.display()))
+                .because(&error)
         })?;
         Ok(Loaded { grammar, schema: None })
     }
 
     /// Compiles the grammar in a file.
-    pub fn load_grammar(&self, path: &Path) -> Result<Loaded, Failure> {
+    pub fn load_grammar(&self, path: &Path) -> Result<Loaded, CommandError> {
         let notation = match self.grammar_notation {
             Some(Notation::Gbnf) => syntax::Notation::Gbnf,
             Some(Notation::Ebnf) => syntax::Notation::Ebnf,
@@ -308,7 +309,7 @@ impl PolicyArgs {
                 syntax::Notation::of_extension(extension).ok_or_else(|| {
                     let what = format!("cannot tell the notation of the grammar `{}`", path.display());
                     let names: Vec<&str> = syntax::Notation::ALL.iter().map(|n| n.name()).collect();
-                    Failure::usage(what)
+                    CommandError::usage(what)
                         .help(format!("say it with --grammar-notation ({})", names.join(", ")))
                 })?
             }
@@ -317,16 +318,20 @@ impl PolicyArgs {
         let compiled = match notation {
             syntax::Notation::Lark => lark::compile_with(&text, &self.lark_options(&text)?),
             notation if self.start.is_none() && self.import_dir.is_none() => notation.compile(&text),
-            _ => return Err(Failure::usage("--start and --import-dir are for grammars in Lark's notation")),
+            _ => {
+                return Err(CommandError::usage(
+                    "--start and --import-dir are for grammars in Lark's notation",
+                ));
+            }
         };
         let grammar = compiled.map_err(|error| {
-            Failure::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
+            CommandError::new(format!("cannot compile the grammar `{}`", path.display())).because(&error)
         })?;
         Ok(Loaded { grammar, schema: None })
     }
 
     /// The start rule of the grammar `text`, and the files from which it and its imports import.
-    fn lark_options(&self, text: &str) -> Result<lark::Options, Failure> {
+    fn lark_options(&self, text: &str) -> Result<lark::Options, CommandError> {
         let mut options = lark::Options::default();
         if let Some(start) = &self.start {
             options = options.start(start);
@@ -350,7 +355,7 @@ impl PolicyArgs {
     }
 
     /// The library's options; fails where a document cannot be read.
-    pub fn options(&self) -> Result<SchemaOptions, Failure> {
+    pub fn options(&self) -> Result<SchemaOptions, CommandError> {
         let whitespace = match (&self.separators, &self.whitespace_pattern) {
             (Some(texts), _) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
             (_, Some(pattern)) => Whitespace::Pattern(pattern.clone()),
@@ -403,7 +408,7 @@ impl PolicyArgs {
             .fuel(self.fuel);
         self.document.iter().try_fold(options, |options, document| {
             let Some((uri, file)) = document.rsplit_once('=') else {
-                return Err(Failure::usage(format!("--document `{document}` is not URI=FILE")));
+                return Err(CommandError::usage(format!("--document `{document}` is not URI=FILE")));
             };
             Ok(options.document(uri, input::read_text(Path::new(file), "document")?))
         })

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::failure::{Failure, written};
+use super::command_error::{CommandError, written};
 use super::input;
 use hedgerow::gguf::GgufFile;
 use hedgerow::sampling::{Parameter, SamplingParams, Watermark};
@@ -50,9 +50,9 @@ fn watermark(text: &str) -> Result<Watermark, String> {
     params.watermark.ok_or_else(|| "expected a watermark".to_owned())
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let bytes = input::read(&args.vocab, "tokenizer")?;
-    let failed = || Failure::new(format!("cannot read a tokenizer from `{}`", args.vocab.display()));
+    let failed = || CommandError::new(format!("cannot read a tokenizer from `{}`", args.vocab.display()));
     let tokenizer = match bytes.starts_with(b"GGUF") {
         true => {
             let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
@@ -64,7 +64,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let vocab = input::vocabulary(&args.vocab)?.token_count();
     let text = input::read_text(&args.text, "text")?;
     let tokens = tokenizer.encode(&text);
-    let tokens = tokens.map_err(|error| Failure::new("cannot make tokens of the text").because(&error))?;
+    let tokens =
+        tokens.map_err(|error| CommandError::new("cannot make tokens of the text").because(&error))?;
     let evidence = args.watermark.detect(&tokens, vocab);
     let found = evidence.z_score >= args.threshold;
     let verdict = if found { "watermark found" } else { "no watermark found" };

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::command_error::{CommandError, Written, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
-use super::failure::{Failure, Written, written};
 use super::outcome::{Judged, Report, summarise};
 use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs, policy};
@@ -119,9 +119,9 @@ fn outputs_parser() -> clap::builder::RangedU64ValueParser {
 pub(super) fn run(
     args: &Args,
     with_libtorch: fn() -> io::Result<Option<ExitCode>>,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandError> {
     let started = with_libtorch().map_err(|error| {
-        Failure::new("cannot start the program that runs models").because(&error).help(
+        CommandError::new("cannot start the program that runs models").because(&error).help(
             "it lies beside this one, and both are built by `cargo build --release --features torch,cli`",
         )
     })?;
@@ -133,7 +133,7 @@ pub(super) fn run(
     check(args, &chosen)?;
     if args.stream && outputs(args, &chosen) != 1 {
         return Err(
-            Failure::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
+            CommandError::usage("--stream writes one output").help("leave --n at 1, or leave out --stream")
         );
     }
     let constraint = args.constraint.load(&args.policy)?;
@@ -141,19 +141,20 @@ pub(super) fn run(
     // The file is truncated only when there is something to write.
     let open = |path| File::options().write(true).create(true).truncate(false).open(path);
     let trace = args.trace.as_ref().map(open).transpose();
-    let trace = trace.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
+    let trace =
+        trace.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))?;
     with_model(args, &prompt, chosen, constraint, trace)
 }
 
 /// Refuses options that do not go together, and ids that the model does not have.
-fn check(args: &Args, chosen: &Chosen) -> Result<(), Failure> {
+fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
     if let Strategy::Beam(_) | Strategy::Contrastive(_) = strategy
         && let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name))
     {
         let what = format!("--{} has no effect on this strategy", name.replace('_', "-"));
-        return Err(Failure::usage(what).help(
+        return Err(CommandError::usage(what).help(
                 "beam search and contrastive search rank tokens instead of drawing them; leave the option out, or use \
                  --strategy sample",
             ));
@@ -172,7 +173,7 @@ fn check(args: &Args, chosen: &Chosen) -> Result<(), Failure> {
     let tokens = super::input::vocabulary(&vocabulary_path(&args.model))?.token_count();
     match named.into_iter().find(|(_, token)| token.index() >= tokens) {
         None => Ok(()),
-        Some((option, token)) => Err(Failure::usage(format!(
+        Some((option, token)) => Err(CommandError::usage(format!(
             "{option} names token {}, but the model has {tokens} tokens, numbered from 0",
             token.0
         ))),
@@ -227,8 +228,8 @@ fn with_model(
     _chosen: Chosen,
     _constraint: Option<Loaded>,
     _trace: Option<File>,
-) -> Result<ExitCode, Failure> {
-    Err(Failure::new("this build of hedgerow cannot run models").help(
+) -> Result<ExitCode, CommandError> {
+    Err(CommandError::new("this build of hedgerow cannot run models").help(
         "build it with the feature `torch`: `make setup`, then `cargo build --release --features torch,cli`",
     ))
 }
@@ -240,12 +241,12 @@ fn with_model(
     chosen: Chosen,
     constraint: Option<Loaded>,
     trace: Option<File>,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandError> {
     use super::strategy::Drafter;
     use hedgerow::decode::{ContrastiveDecoding, Dola, Guided, check_partner};
     use hedgerow::torch::{LoadOptions, MedusaHeads};
 
-    let usage = |error| Failure::usage("the options are not usable").because(&error);
+    let usage = |error| CommandError::usage("the options are not usable").because(&error);
     let mut options = LoadOptions::default()
         .device(args.device.parse().map_err(usage)?)
         .dtype(args.dtype.parse().map_err(usage)?);
@@ -260,18 +261,19 @@ fn with_model(
         Some(Drafter::Model(path)) => {
             let drafter = load(path, options)?;
             let checked = check_partner("draft model", model.vocabulary(), drafter.vocabulary());
-            checked.map_err(|error| Failure::usage("--draft is not usable").because(&error))?;
+            checked.map_err(|error| CommandError::usage("--draft is not usable").because(&error))?;
             drafters.model = Some(DynModel::new(drafter));
         }
         Some(Drafter::Skip(layers)) => {
             let skipping = model.skipping_layers(&layers.0);
             let skipping =
-                skipping.map_err(|error| Failure::usage("--draft is not usable").because(&error))?;
+                skipping.map_err(|error| CommandError::usage("--draft is not usable").because(&error))?;
             drafters.model = Some(DynModel::new(skipping));
         }
         Some(Drafter::Medusa(path)) => {
             let heads = MedusaHeads::load(path, &model);
-            let heads = heads.map_err(|error| Failure::new("cannot load the draft heads").because(&error))?;
+            let heads =
+                heads.map_err(|error| CommandError::new("cannot load the draft heads").because(&error))?;
             drafters.heads = Some(Box::new(heads));
         }
     }
@@ -287,7 +289,7 @@ fn with_model(
     } else if let Some(path) = &strategy.amateur {
         let amateur = load(path, options)?;
         let checked = check_partner("amateur model", model.vocabulary(), amateur.vocabulary());
-        checked.map_err(|error| Failure::usage("--amateur is not usable").because(&error))?;
+        checked.map_err(|error| CommandError::usage("--amateur is not usable").because(&error))?;
         run.generate(ContrastiveDecoding::new(&model, amateur, 0.1, 0.5), tokens)
     } else if let Some(layers) = &strategy.dola {
         run.generate(Dola::new(&model, layers.0.clone()), tokens)
@@ -301,14 +303,16 @@ fn with_model(
 fn load(
     path: &std::path::Path,
     options: hedgerow::torch::LoadOptions,
-) -> Result<hedgerow::torch::Model, Failure> {
+) -> Result<hedgerow::torch::Model, CommandError> {
     let bar = bar(0, "loading {bar:30} {bytes} of {total_bytes}");
     let model = hedgerow::torch::Model::load_with_progress(path, options, |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     });
     bar.finish_and_clear();
-    model.map_err(|error| Failure::new(format!("cannot load the model `{}`", path.display())).because(&error))
+    model.map_err(|error| {
+        CommandError::new(format!("cannot load the model `{}`", path.display())).because(&error)
+    })
 }
 
 /// The prompt's tokens, through the chat template unless there is none or it is not wanted.
@@ -317,7 +321,7 @@ fn prompt_tokens(
     args: &Args,
     model: &hedgerow::torch::Model,
     prompt: &Prompt,
-) -> Result<Vec<TokenId>, Failure> {
+) -> Result<Vec<TokenId>, CommandError> {
     use hedgerow::decode::{PromptError, TextModel};
 
     let chat = matches!(prompt, Prompt::Chat(_));
@@ -326,10 +330,10 @@ fn prompt_tokens(
     }
     model.prompt_tokens(prompt).map_err(|error| match error {
         PromptError::NoTemplate => {
-            Failure::new("this model has no chat template, which --system and --messages need")
+            CommandError::new("this model has no chat template, which --system and --messages need")
                 .help("give the whole prompt as one text with --prompt")
         }
-        error => Failure::new("cannot prepare the prompt").because(&error),
+        error => CommandError::new("cannot prepare the prompt").because(&error),
     })
 }
 
@@ -373,7 +377,7 @@ struct Run<'a> {
 
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
-    fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, Failure> {
+    fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, CommandError> {
         let Run { args, name, vocabulary, drafters, chosen, constraint, trace } = self;
         let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
@@ -384,7 +388,7 @@ impl Run<'_> {
         };
         if let Some(Loaded { grammar, .. }) = &constraint {
             let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
-                Failure::new("the constraint does not fit the model's vocabulary").because(&error)
+                CommandError::new("the constraint does not fit the model's vocabulary").because(&error)
             })?;
             request = request.constraint(constraint);
         }
@@ -392,7 +396,7 @@ impl Run<'_> {
         let mut steps = Trace::new(&request.strategy, outputs);
         let interrupted = interrupt_flag();
         let start = Instant::now();
-        let failed = |error| Failure::new("generation failed").because(&error);
+        let failed = |error| CommandError::new("generation failed").because(&error);
         let mut batch = Batch::new(model, vocabulary).map_err(failed)?.clock(move || start.elapsed());
         if let Some(model) = drafters.model {
             batch = batch.draft_model(model);
@@ -433,7 +437,7 @@ impl Run<'_> {
             };
             let page = steps.page(&subject)?;
             let written = file.set_len(0).and_then(|()| file.write_all(page.as_bytes()));
-            written.map_err(|error| Failure::new("cannot write the file of --trace").because(&error))?;
+            written.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))?;
         }
         if outcome? == Written::ReaderGone {
             return Ok(ExitCode::SUCCESS);
@@ -495,11 +499,11 @@ enum JsonForm {
 }
 
 /// Builds the request. Options of the command line take precedence over the file of parameters.
-fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, Failure> {
+fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request, CommandError> {
     let Chosen { mut params, set } = chosen;
     let mut request = match set {
         Some(set) => Request::from_parameters(prompt, set)
-            .map_err(|error| Failure::usage("cannot use the parameters of --params").because(&error))?,
+            .map_err(|error| CommandError::usage("cannot use the parameters of --params").because(&error))?,
         None => Request::new(prompt),
     };
     // The request already has these end tokens, which end outputs in addition to the vocabulary's.

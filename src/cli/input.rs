@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::failure::Failure;
+use super::command_error::CommandError;
 use hedgerow::gguf::GgufFile;
 use hedgerow::vocab::Vocabulary;
 
 /// A file's bytes; `-` is standard input.
-pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
     let result = match path.as_os_str() == "-" {
         true => {
             let mut bytes = Vec::new();
@@ -16,15 +16,16 @@ pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
         }
         false => std::fs::read(path),
     };
-    result
-        .map_err(|error| Failure::new(format!("cannot read the {what} `{}`", path.display())).because(&error))
+    result.map_err(|error| {
+        CommandError::new(format!("cannot read the {what} `{}`", path.display())).because(&error)
+    })
 }
 
 /// A file's text.
-pub(super) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
+pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError> {
     String::from_utf8(read(path, what)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::new(format!(
+        CommandError::new(format!(
             "the {what} `{}` is not UTF-8 text: byte {at} is the first that is not",
             path.display()
         ))
@@ -32,9 +33,9 @@ pub(super) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
 }
 
 /// The vocabulary in a GGUF file or a `tokenizer.json`, told apart by their first bytes.
-pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, Failure> {
+pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
     let bytes = read(path, "vocabulary")?;
-    let failed = || Failure::new(format!("cannot read a vocabulary from `{}`", path.display()));
+    let failed = || CommandError::new(format!("cannot read a vocabulary from `{}`", path.display()));
     if bytes.starts_with(b"GGUF") {
         let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
         return Vocabulary::from_gguf(&file).map_err(|error| failed().because(&error));

@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::failure::{Failure, written};
 use super::input;
 use hedgerow::engine::{Constraint, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -45,14 +45,14 @@ pub(super) struct Args {
     policy: PolicyArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let grammar = args.constraint.require(&args.policy)?.grammar;
     let vocabulary = input::vocabulary(&args.vocab)?;
     let constraint = Constraint::new(&grammar, &vocabulary)
-        .map_err(|error| Failure::new("the constraint does not fit the vocabulary").because(&error))?;
+        .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?;
     let mut matcher = constraint.matcher();
     read_prefix(&mut matcher, &args.prefix)?;
-    let failed = |error| Failure::new("cannot compute the mask").because(&error);
+    let failed = |error| CommandError::new("cannot compute the mask").because(&error);
     let mask = matcher.mask().map_err(failed)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.list {
@@ -81,8 +81,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// Moves a matcher over the output so far. A special token is read where its name stands and the
 /// constraint allows it.
-pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Failure> {
-    let failed = |error| Failure::new("cannot read the prefix").because(&error);
+pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), CommandError> {
+    let failed = |error| CommandError::new("cannot read the prefix").because(&error);
     let vocabulary = matcher.vocabulary().clone();
     let mut at = 0;
     'bytes: while let Some(byte) = prefix.as_bytes().get(at) {
@@ -107,7 +107,7 @@ pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), Fai
             true => "nothing can follow".to_owned(),
             false => format!("allowed is {}", input::describe_bytes(&firsts)),
         };
-        return Err(Failure::new(format!(
+        return Err(CommandError::new(format!(
             "--prefix is not in the constraint's language: byte {at} is refused"
         ))
         .help(format!("after {} {expected}", shown(before))));

@@ -11,11 +11,11 @@
 //! failure or a negative answer, 2 for a command that makes no sense.
 
 mod check;
+mod command_error;
 mod compile;
 mod constraint;
 mod detect;
 mod explain;
-mod failure;
 mod generate;
 mod input;
 mod judge;

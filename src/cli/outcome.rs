@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::command_error::CommandError;
 use super::constraint::Loaded;
-use super::failure::Failure;
 use super::judge::{Verdict, judge};
 use hedgerow::decode::{BudgetEnding, Completion, FinishReason, Generation, TokenLogprobs};
 use hedgerow::vocab::{TokenId, Vocabulary};
@@ -65,14 +65,14 @@ impl Judged {
     }
 
     /// Reports the judgement on stderr.
-    pub fn conclude(&self, quiet: bool) -> Result<ExitCode, Failure> {
+    pub fn conclude(&self, quiet: bool) -> Result<ExitCode, CommandError> {
         let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
             Verdict::Invalid(reason) => Some(reason),
             _ => None,
         });
         if let Some(cut) = self.cut.first() {
             let failure =
-                Failure::new(format!("{} was cut off before it was complete", self.name(cut.number)));
+                CommandError::new(format!("{} was cut off before it was complete", self.name(cut.number)));
             return Err(match cut.finish {
                 FinishReason::Length => failure.help(LONGER),
                 FinishReason::StopSequence => failure
@@ -84,7 +84,10 @@ impl Judged {
             });
         }
         if let Some(reason) = invalid {
-            return Err(Failure::new(format!("the output does not satisfy `{}`: {reason}", self.schema)));
+            return Err(CommandError::new(format!(
+                "the output does not satisfy `{}`: {reason}",
+                self.schema
+            )));
         }
         if let Some(Unfinished { number, ending: Some(ending), .. }) = self.budget.first() {
             let what = format!(
@@ -94,7 +97,7 @@ impl Judged {
                 ending.tokens,
                 ending.first_byte,
             );
-            return Err(Failure::new(what).help(LONGER));
+            return Err(CommandError::new(what).help(LONGER));
         }
         if !quiet {
             match self.verdicts.first() {

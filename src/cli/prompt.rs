@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::command_error::CommandError;
 use super::input;
 use hedgerow::decode::{Answer, ChatInput, Message, Prompt};
 
@@ -44,19 +44,19 @@ fn variable(text: &str) -> Result<(String, Value), String> {
 
 impl PromptArgs {
     /// The prompt, as far as it is known without a model.
-    pub fn load(&self) -> Result<Prompt, Failure> {
+    pub fn load(&self) -> Result<Prompt, CommandError> {
         let Some(path) = &self.messages else {
             return self.prompt_of(self.prompt.as_deref().unwrap_or_default());
         };
         let text = input::read_text(path, "conversation")?;
-        let unusable = || Failure::usage(format!("cannot use the conversation `{}`", path.display()));
+        let unusable = || CommandError::usage(format!("cannot use the conversation `{}`", path.display()));
         let json = serde_json::from_str(&text).map_err(|error| unusable().because(&error))?;
         let input = ChatInput::from_json(json).map_err(|error| unusable().because(&error))?;
         Ok(Prompt::Chat(self.with_variables(input)))
     }
 
     /// A prompt of one text, rendered as `--prompt` is.
-    pub fn prompt_of(&self, text: &str) -> Result<Prompt, Failure> {
+    pub fn prompt_of(&self, text: &str) -> Result<Prompt, CommandError> {
         let text = match text {
             "-" => input::read_text("-".as_ref(), "prompt")?,
             text => text.to_owned(),

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
-use super::failure::Failure;
+use super::command_error::CommandError;
 use super::input;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
 use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
@@ -135,11 +135,11 @@ impl SamplingArgs {
         model: Option<&Path>,
         min_tokens: Option<usize>,
         max_tokens: Option<usize>,
-    ) -> Result<Chosen, Failure> {
+    ) -> Result<Chosen, CommandError> {
         let (source, base, set) = self.base(model)?;
         let mut params = base.clone();
         for (parameter, text) in &self.given {
-            parameter.set(&mut params, text).map_err(|error| Failure::usage(error.to_string()))?;
+            parameter.set(&mut params, text).map_err(|error| CommandError::usage(error.to_string()))?;
         }
         params.min_tokens = min_tokens.unwrap_or(params.min_tokens);
         params.max_tokens = max_tokens.or(params.max_tokens);
@@ -149,7 +149,7 @@ impl SamplingArgs {
         checked.end_tokens.push(hedgerow::vocab::TokenId(0));
         checked
             .validate()
-            .map_err(|error| Failure::usage("the sampling options are not usable").because(&error))?;
+            .map_err(|error| CommandError::usage("the sampling options are not usable").because(&error))?;
         if self.base.verbose {
             self.tell(&source, &base, &params);
         }
@@ -159,11 +159,14 @@ impl SamplingArgs {
     /// The parameters before options of single parameters apply, and the name of their source.
     ///
     /// An example of a source is `--preset creative`.
-    fn base(&self, model: Option<&Path>) -> Result<(String, SamplingParams, Option<ParameterSet>), Failure> {
+    fn base(
+        &self,
+        model: Option<&Path>,
+    ) -> Result<(String, SamplingParams, Option<ParameterSet>), CommandError> {
         if let Some(ParameterFile { api, path }) = &self.base.params {
             let text = input::read_text(path, "parameters")?;
             let set = ParameterSet::from_text(*api, &text).map_err(|error| {
-                Failure::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
+                CommandError::usage(format!("cannot use the parameters `{}`", path.display())).because(&error)
             })?;
             return Ok((format!("--params {api}:{}", path.display()), set.sampling.clone(), Some(set)));
         }

@@ -9,7 +9,7 @@ use hedgerow::decode::{
     Acceptance, BeamSearch, ContrastiveSearch, Draft, DraftChoice, EarlyStopping, Strategy,
 };
 
-use super::failure::Failure;
+use super::command_error::CommandError;
 use super::sampling::policy;
 
 /// The options under the heading "Strategy".
@@ -102,20 +102,20 @@ impl StrategyArgs {
 
     /// Refuses options that do not go together. `strategy` is the one in use, which may also be
     /// that of the file of parameters; `outputs` is the number of outputs.
-    pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), Failure> {
+    pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), CommandError> {
         if let Err(error) = strategy.check(outputs) {
-            let failure = Failure::usage("--strategy and --n are not usable").because(&error);
+            let failure = CommandError::usage("--strategy and --n are not usable").because(&error);
             return Err(match strategy {
                 Strategy::Sample => failure,
                 _ => failure.help(format!("--n is {outputs}")),
             });
         }
         if self.early_stopping.is_some() && !matches!(strategy, Strategy::Beam(_)) {
-            return Err(Failure::usage("--early-stopping has no effect without beams")
+            return Err(CommandError::usage("--early-stopping has no effect without beams")
                 .help("give --strategy beam:BEAMS, or leave it out"));
         }
         if self.draft.is_some() && !matches!(strategy, Strategy::Sample | Strategy::BestOf(_)) {
-            return Err(Failure::usage("--draft has no effect on this strategy").help(
+            return Err(CommandError::usage("--draft has no effect on this strategy").help(
                 "only --strategy sample and best-of draw tokens, which drafts can guess; leave one of them out",
             ));
         }
@@ -123,7 +123,7 @@ impl StrategyArgs {
         let inside = matches!(self.draft, Some(Drafter::Medusa(_)))
             || matches!(self.strategy, Some(Strategy::Contrastive(_)));
         if mixed && inside {
-            return Err(Failure::usage(
+            return Err(CommandError::usage(
                 "--guidance, --amateur and --dola go with neither contrastive search nor Medusa heads",
             )
             .help("these two look at hidden states, which a mixture of distributions does not have"));

@@ -10,7 +10,7 @@
 
 use std::fmt::Write;
 
-use super::failure::Failure;
+use super::command_error::CommandError;
 use hedgerow::decode::{Chunk, Completion, Generation, Strategy, TokenLogprobs};
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
@@ -68,7 +68,7 @@ impl Trace {
     }
 
     /// The page.
-    pub fn page(&self, subject: &Subject<'_>) -> Result<String, Failure> {
+    pub fn page(&self, subject: &Subject<'_>) -> Result<String, CommandError> {
         let Subject { model, prompt, generation, .. } = subject;
         let usage = generation.usage;
         let mut page = String::new();
@@ -104,8 +104,9 @@ impl Trace {
             let passes = self.passes.get(number).map_or(&[][..], Vec::as_slice);
             let guesses = usage.drafted_tokens > 0;
             let rows = Rows { subject, completion, kinds: kinds(completion, passes, guesses) };
-            rows.write(&mut page)
-                .map_err(|error| Failure::new("cannot read the output again for --trace").because(&error))?;
+            rows.write(&mut page).map_err(|error| {
+                CommandError::new("cannot read the output again for --trace").because(&error)
+            })?;
         }
         page.push_str("</body></html>\n");
         Ok(page)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::beam::BeamState;
 use super::clock::Clock;
 use super::contrastive_search::ContrastiveState;
-use super::device_rows::RowCut;
+use super::device_rows::RowQuery;
 use super::draft::{Draft, DraftToken};
 use super::drafter::Drafters;
 use super::error::DecodeError;
@@ -23,7 +23,7 @@ use super::request::{Budget, Chunk, FinishReason, Generation, Request, RequestId
 use super::sequence::Sequence;
 use super::settings::DecodeSettings;
 use super::strategy::Strategy;
-use crate::sampling::Survivors;
+use crate::sampling::TopLogits;
 use crate::vocab::TokenId;
 
 /// A request in progress.
@@ -310,23 +310,23 @@ impl<C: Send + 'static> ActiveRequest<C> {
 
     /// The parts of the rows of logits that the outputs need, for these inputs, of which the first
     /// is input `first` of the pass; `None` if an output needs its whole row.
-    pub fn cuts(&self, pass_inputs: &[PassInput], first: usize) -> Option<Vec<RowCut<'_>>> {
+    pub fn queries(&self, pass_inputs: &[PassInput], first: usize) -> Option<Vec<RowQuery<'_>>> {
         let SearchState::Sample = self.search else { return None };
-        let cut = |(sequence, input): (usize, usize)| {
-            let (mask, cut) = self.sequences[sequence].cut(&self.settings)?;
-            Some(RowCut { input: first + input, mask, cut })
+        let query = |(sequence, input): (usize, usize)| {
+            let (mask, wanted) = self.sequences[sequence].top_logits_query(&self.settings)?;
+            Some(RowQuery { input: first + input, mask, wanted })
         };
-        self.sampling(pass_inputs).into_iter().map(cut).collect()
+        self.sampling(pass_inputs).into_iter().map(query).collect()
     }
 
-    /// Draws from the result of the request's [cuts](Self::cuts): the outputs continue. `row` gives
-    /// the last row of an input.
-    pub fn after_cuts<'a, M: LanguageModel<Cache = C>>(
+    /// Draws from the result of the request's [queries](Self::queries): the outputs continue. `row`
+    /// gives the last row of an input.
+    pub fn after_top_logits<'a, M: LanguageModel<Cache = C>>(
         &mut self,
         model: &M,
         pass_inputs: &[PassInput],
         first: usize,
-        survivors: &[Survivors],
+        top_logits: &[TopLogits],
         row: impl Fn(usize) -> Result<ModelRow<'a>, DecodeError>,
         clock: &Clock,
     ) -> Result<(), DecodeError> {
@@ -336,9 +336,9 @@ impl<C: Send + 'static> ActiveRequest<C> {
             self.fork_caches(model)?;
         }
         let Self { sequences, settings, timings, .. } = self;
-        for ((sequence, input), survivors) in sampling.into_iter().zip(survivors) {
+        for ((sequence, input), top_logits) in sampling.into_iter().zip(top_logits) {
             let sequence = &mut sequences[sequence];
-            if !sequence.sample_among(survivors, settings, clock, timings)? {
+            if !sequence.sample_among(top_logits, settings, clock, timings)? {
                 sequence.sample(row(first + input)?, &[], settings, clock, timings)?;
             }
             sequence.apply_forced(settings, clock, timings)?;

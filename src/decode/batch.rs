@@ -29,7 +29,7 @@ use super::prefix_cache::PrefixCache;
 use super::request::{Budget, Chunk, ForcedTokens, Generation, Request, RequestId, TokenHealing};
 use super::settings::{DecodeSettings, EndToken, Scoring};
 use super::strategy::{MAX_COMPLETIONS, Strategy};
-use crate::sampling::Survivors;
+use crate::sampling::TopLogits;
 use crate::vocab::Vocabulary;
 
 /// Requests that are decoded together.
@@ -321,9 +321,9 @@ impl<M: LanguageModel> Batch<M> {
                     let output = PassOutput { inputs: own, first, logits, hidden: hidden.as_ref() };
                     active.after_pass(model, output, clock)
                 }
-                Ok((PassLogits::Cut { survivors, whole }, _)) => {
+                Ok((PassLogits::Top { top_logits, whole }, _)) => {
                     let row = |input| whole.row(input, &pass_inputs, vocabulary.size());
-                    active.after_cuts(model, own, first, &survivors[number], row, clock)
+                    active.after_top_logits(model, own, first, &top_logits[number], row, clock)
                 }
                 Err(error) => Err(error.clone()),
             };
@@ -374,13 +374,13 @@ pub fn generate<M: LanguageModel>(
 enum PassLogits {
     /// All rows.
     Whole(Logits),
-    /// The result of each request's cuts, and a way to get the whole rows if a result is too small
-    /// to draw from.
-    Cut { survivors: Vec<Vec<Survivors>>, whole: LazyRows },
+    /// The result of each request's queries, and a way to get the whole rows if a result is too
+    /// small to draw from.
+    Top { top_logits: Vec<Vec<TopLogits>>, whole: LazyRows },
 }
 
 impl PassLogits {
-    /// Asks a device only for the results of cuts, if no request needs whole rows.
+    /// Asks a device only for the results of queries, if no request needs whole rows.
     fn new<C: Send + 'static>(
         rows: Rows,
         active: &[ActiveRequest<C>],
@@ -392,23 +392,23 @@ impl PassLogits {
             Rows::Host(logits) => return Ok(Self::Whole(checked(logits, pass_inputs, vocabulary.size())?)),
             Rows::Device(rows) => rows,
         };
-        let cuts = active.iter().zip(ranges);
-        let cuts = cuts.map(|(active, range)| active.cuts(&pass_inputs[range.clone()], range.start));
-        let Some(cuts) = cuts.collect::<Option<Vec<_>>>() else {
+        let queries = active.iter().zip(ranges);
+        let queries = queries.map(|(active, range)| active.queries(&pass_inputs[range.clone()], range.start));
+        let Some(queries) = queries.collect::<Option<Vec<_>>>() else {
             return Ok(Self::Whole(checked(rows.copy()?, pass_inputs, vocabulary.size())?));
         };
-        let counts: Vec<usize> = cuts.iter().map(Vec::len).collect();
-        let cuts = cuts.concat();
-        let found = match cuts.is_empty() {
+        let counts: Vec<usize> = queries.iter().map(Vec::len).collect();
+        let queries = queries.concat();
+        let found = match queries.is_empty() {
             true => Vec::new(),
-            false => rows.survivors(&cuts, vocabulary.token_count())?,
+            false => rows.top_logits(&queries, vocabulary.token_count())?,
         };
-        if found.len() != cuts.len() {
+        if found.len() != queries.len() {
             return Err(ModelError::NoRow);
         }
         let mut found = found.into_iter();
-        let survivors = counts.into_iter().map(|count| found.by_ref().take(count).collect()).collect();
-        Ok(Self::Cut { survivors, whole: LazyRows { rows, logits: OnceCell::new() } })
+        let top_logits = counts.into_iter().map(|count| found.by_ref().take(count).collect()).collect();
+        Ok(Self::Top { top_logits, whole: LazyRows { rows, logits: OnceCell::new() } })
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! A copy of whole rows from a GPU costs more than a search through them there. A model may
 //! therefore keep its rows on the device ([`Rows::Device`]) and give the loop only the part that
-//! its samplers need. [`DeviceRows::survivors`] answers all cuts of a step in one exchange: masks
-//! go to the device, a few tokens with their logits come back.
+//! its samplers need. [`DeviceRows::top_logits`] answers all queries of a step in one exchange:
+//! masks go to the device, a few tokens with their logits come back.
 //!
 //! Beams, log-probabilities, guesses and sampling chains that can draw any token need whole rows.
 //! They get them by [`DeviceRows::copy`], at the cost of the copy.
 
 use super::logits::{Logits, ModelError};
-use crate::sampling::{Cut, Survivors};
+use crate::sampling::{TopLogits, TopLogitsQuery};
 
 /// The logits of a forward pass: rows in host memory, or rows on a device.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ impl Rows {
 
 /// The logits of one forward pass, `[rows, vocab]`, in memory that the host does not read.
 pub trait DeviceRows: std::fmt::Debug + Send {
-    /// The results of cuts, one for each cut, in order. Only the first `tokens` logits of a row
+    /// The results of queries, one for each, in order. Only the first `tokens` logits of a row
     /// count.
     ///
     /// # Errors
     /// [`ModelError::NoRow`] for an input without a row; [`ModelError::Backend`] if the backend
     /// fails.
-    fn survivors(&self, cuts: &[RowCut<'_>], tokens: usize) -> Result<Vec<Survivors>, ModelError>;
+    fn top_logits(&self, queries: &[RowQuery<'_>], tokens: usize) -> Result<Vec<TopLogits>, ModelError>;
 
     /// All rows, as [`LanguageModel::forward`](super::LanguageModel::forward) gives them.
     ///
@@ -52,12 +52,12 @@ pub trait DeviceRows: std::fmt::Debug + Send {
 
 /// The part of a row that is needed.
 #[derive(Clone, Debug)]
-pub struct RowCut<'a> {
+pub struct RowQuery<'a> {
     /// The input whose last row is meant.
     pub input: usize,
     /// The allowed tokens, packed, 32 a word, lowest bit first. `None` allows all; tokens beyond
     /// the mask's end are forbidden.
     pub mask: Option<&'a [u32]>,
     /// The part that the sampler needs.
-    pub cut: Cut,
+    pub wanted: TopLogitsQuery,
 }

@@ -45,7 +45,7 @@ pub use batch::{Batch, generate};
 pub use chat_error::ChatTemplateError;
 pub use chat_input::{Answer, ChatInput, Message};
 pub use chat_template::ChatTemplate;
-pub use device_rows::{DeviceRows, RowCut, Rows};
+pub use device_rows::{DeviceRows, RowQuery, Rows};
 pub use draft::{Acceptance, Draft, DraftChoice};
 pub use drafter::DraftHeads;
 pub use dyn_model::{DynCache, DynModel};

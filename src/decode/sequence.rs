@@ -17,7 +17,7 @@ use super::settings::{DecodeSettings, Scoring};
 use super::text::{StopStrings, TextStream};
 use super::token_scores::{TokenScores, top};
 use crate::engine::DraftTree;
-use crate::sampling::{Cut, Purpose, Sampled, Sampler, Survivors, logprobs};
+use crate::sampling::{Purpose, Sampled, Sampler, TopLogits, TopLogitsQuery, logprobs};
 use crate::vocab::TokenId;
 
 /// One output.
@@ -284,7 +284,7 @@ impl<C> Sequence<C> {
 
     /// The part of a row of logits that [`sample_among`](Self::sample_among) needs, with the mask;
     /// `None` if that is the whole row.
-    pub fn cut(&self, settings: &DecodeSettings) -> Option<(Option<&[u32]>, Cut)> {
+    pub fn top_logits_query(&self, settings: &DecodeSettings) -> Option<(Option<&[u32]>, TopLogitsQuery)> {
         let whole = settings.logprobs.is_some() || settings.scoring != Scoring::None;
         if whole || !self.input.drafts.is_empty() {
             return None;
@@ -292,20 +292,21 @@ impl<C> Sequence<C> {
         let tokens = settings.vocabulary.token_count();
         let mask = self.constraint.mask(tokens);
         // A fault of the chain is reported when the sampler draws from the row.
-        Some((mask, self.sampler.cut(tokens, mask).ok()??))
+        Some((mask, self.sampler.top_logits_query(tokens, mask).ok()??))
     }
 
     /// Samples as [`sample`](Self::sample) does without drafts, from the result of a
-    /// [`cut`](Self::cut). Returns `false`, and appends nothing, if that is too little.
+    /// [`top_logits_query`](Self::top_logits_query). Returns `false`, and appends nothing, if that
+    /// is too little.
     pub fn sample_among(
         &mut self,
-        survivors: &Survivors,
+        top_logits: &TopLogits,
         settings: &DecodeSettings,
         clock: &Clock,
         times: &mut Timings,
     ) -> Result<bool, DecodeError> {
         let start = clock.now();
-        let sampled = self.sampler.sample_among(survivors, settings.vocabulary.token_count())?;
+        let sampled = self.sampler.sample_among(top_logits, settings.vocabulary.token_count())?;
         let sampled_at = clock.now();
         times.sample += sampled_at.saturating_sub(start);
         let Some(Sampled { token, .. }) = sampled else { return Ok(false) };

@@ -104,7 +104,7 @@ impl From<CompileError> for CallError {
 }
 
 /// A caller's text, and the name of the parameter that holds it.
-pub(super) struct Source {
+pub(super) struct SourceText {
     pub(super) name: &'static str,
     pub(super) text: *const c_char,
     pub(super) len: usize,
@@ -113,7 +113,7 @@ pub(super) struct Source {
 /// Makes a grammar from a text: reads the arguments that all such functions share, and compiles
 /// under the interrupt. Relies on the promises of the pointers.
 pub(super) unsafe fn make<G: Into<hr_grammar>>(
-    source: Source,
+    source: SourceText,
     interrupt: *const hr_interrupt,
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn hr_grammar_from_regex(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let source = Source { name: "pattern", text: pattern, len: pattern_len };
+    let source = SourceText { name: "pattern", text: pattern, len: pattern_len };
     let compile = |pattern: &str| Ok(regex::compile(pattern, dialect.get("dialect")?)?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn hr_grammar_from_rules(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let source = Source { name: "rules", text: rules, len: rules_len };
+    let source = SourceText { name: "rules", text: rules, len: rules_len };
     let compile = |rules: &str| Ok(notation.get("notation")?.compile(rules)?);
     unsafe { make(source, interrupt, out, error, compile) }
 }
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn hr_grammar_from_lark(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let source = Source { name: "rules", text: rules, len: rules_len };
+    let source = SourceText { name: "rules", text: rules, len: rules_len };
     let compile = |rules: &str| unsafe {
         let mut options = lark::Options::default();
         let start = start.get("start")?;
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn hr_grammar_from_structural_tag(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let source = Source { name: "tag", text: tag, len: tag_len };
+    let source = SourceText { name: "tag", text: tag, len: tag_len };
     let compile = |tag: &str| Ok(tags::compile(&tags::parse(tag)?, &TagOptions::default())?);
     unsafe { make(source, interrupt, out, error, compile) }
 }

@@ -8,7 +8,7 @@
 use super::boundary::{self, CallError};
 use super::enumeration::enumeration;
 use super::error::hr_error;
-use super::grammar::{self, Source, hr_grammar};
+use super::grammar::{self, SourceText, hr_grammar};
 use super::interrupt::hr_interrupt;
 use super::options::{self, Versioned, unknown};
 use super::status::hr_status;
@@ -263,7 +263,7 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
     out: *mut *mut hr_grammar,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let source = Source { name: "schema", text: schema, len: schema_len };
+    let source = SourceText { name: "schema", text: schema, len: schema_len };
     let compile = |schema: &str| unsafe {
         let options = options::read(options, "options")?.to_options()?;
         Ok(schema::compile_with_warnings(schema, &options)?)

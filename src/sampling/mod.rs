@@ -66,5 +66,5 @@ pub use rules::{
     AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, Selection,
     Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,
 };
-pub use sampler::{Cut, Sampled, Sampler, SamplerCheckpoint, Stage, Survivors};
+pub use sampler::{Sampled, Sampler, SamplerCheckpoint, Stage, TopLogits, TopLogitsQuery};
 pub use steps::Step;

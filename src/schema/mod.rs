@@ -152,7 +152,7 @@ pub fn compile_into(
     text: &str,
     options: &SchemaOptions,
 ) -> Result<NodeId, CompileError> {
-    let source = Source::parse(text, options)?;
+    let source = SchemaSource::parse(text, options)?;
     builder.part(|nodes| {
         let standard = Standard::new(&source.options, &mut nodes.languages);
         let (root, expander, _) = source.emit(nodes, standard)?;
@@ -163,7 +163,7 @@ pub fn compile_into(
 type Notes = (Arc<Document>, Vec<document::Note>);
 
 fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), CompileError> {
-    let source = Source::parse(text, options)?;
+    let source = SchemaSource::parse(text, options)?;
     let (mut nodes, standard) = prototype(&source.options);
     let (root, expander, notes) = source.emit(&mut nodes, standard)?;
     let builder = GrammarBuilder::with_nodes(nodes);
@@ -175,19 +175,19 @@ fn build(text: &str, options: &SchemaOptions) -> Result<(Grammar, Notes), Compil
 }
 
 /// The text of a schema, read as JSON, and the options with which it is compiled.
-struct Source<'t> {
+struct SchemaSource<'t> {
     text: &'t str,
     json: json::Json,
     unwrapped: Unwrapped,
     options: Cow<'t, SchemaOptions>,
 }
 
-impl<'t> Source<'t> {
+impl<'t> SchemaSource<'t> {
     fn parse(text: &'t str, options: &'t SchemaOptions) -> Result<Self, CompileError> {
         let (json, unwrapped) = Document::parse(text)?;
         let options = envelope::guidance(&json, unwrapped.schema, options)?;
         check_options(&options)?;
-        Ok(Source { text, json, unwrapped, options })
+        Ok(SchemaSource { text, json, unwrapped, options })
     }
 
     /// The node of the schema, and the expander of the lazy nodes inside it.
@@ -196,7 +196,7 @@ impl<'t> Source<'t> {
         nodes: &mut NodePool,
         standard: Standard,
     ) -> Result<(NodeId, Expander, Notes), CompileError> {
-        let Source { text, json, unwrapped: Unwrapped { schema: root, objects_only }, options } = self;
+        let SchemaSource { text, json, unwrapped: Unwrapped { schema: root, objects_only }, options } = self;
         let (doc, notes) = reader::read(json, root, text, &options, &mut nodes.languages)?;
         let doc = Arc::new(doc);
         if nodes.languages.is_sound() {

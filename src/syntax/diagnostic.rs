@@ -164,10 +164,10 @@ impl Problem {
 }
 
 /// A place in the text and the fault there. [`compile_error`] makes the error from it and the text.
-pub(super) type Failure = (Range<usize>, Problem);
+pub(super) type TextFault = (Range<usize>, Problem);
 
 /// The error that shows a fault of `text`.
-pub(super) fn compile_error(notation: Notation, text: &str, (span, problem): Failure) -> CompileError {
+pub(super) fn compile_error(notation: Notation, text: &str, (span, problem): TextFault) -> CompileError {
     let Excerpt { line: shown, indent, length } = Excerpt::of(text, &span);
     let (line, column) = line_column(text, span.start);
     let (margin, carets) = (line.to_string().len(), "^".repeat(length));

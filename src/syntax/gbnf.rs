@@ -16,7 +16,7 @@
 //!
 //! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
 
-use super::diagnostic::{Failure, Problem, compile_error};
+use super::diagnostic::{Problem, TextFault, compile_error};
 use super::expr::{Expr, Rule};
 use super::notation::Notation;
 use super::rules::{self, COUNT_LIMIT, LAST, normalised};
@@ -122,8 +122,8 @@ impl Kind for Token {
     }
 }
 
-fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
-    let mut parser = Parser { tokens: Tokens::read(text, unreadable)? };
+fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
+    let mut parser = GbnfParser { tokens: Tokens::read(text, unreadable)? };
     let mut rules = Vec::new();
     loop {
         parser.skip_line_ends();
@@ -135,7 +135,7 @@ fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
 }
 
 /// The reason why no token begins here.
-fn unreadable(text: &str, span: Range<usize>) -> Failure {
+fn unreadable(text: &str, span: Range<usize>) -> TextFault {
     let rest = &text[span.start..];
     let first = rest.chars().next().unwrap_or_default();
     let (what, help) = match first {
@@ -158,24 +158,24 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
     (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
-struct Parser<'t> {
+struct GbnfParser<'t> {
     tokens: Tokens<'t, Token>,
 }
 
-impl<'t> Deref for Parser<'t> {
+impl<'t> Deref for GbnfParser<'t> {
     type Target = Tokens<'t, Token>;
     fn deref(&self) -> &Self::Target {
         &self.tokens
     }
 }
 
-impl DerefMut for Parser<'_> {
+impl DerefMut for GbnfParser<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.tokens
     }
 }
 
-impl Parser<'_> {
+impl GbnfParser<'_> {
     fn skip_line_ends(&mut self) {
         while self.take(Token::LineEnd) {}
     }
@@ -185,7 +185,7 @@ impl Parser<'_> {
         self.peek() == Some(Token::Name) && self.peek_at(1) == Some(Token::Define)
     }
 
-    fn rule(&mut self) -> Result<Rule, Failure> {
+    fn rule(&mut self) -> Result<Rule, TextFault> {
         const LINES: &str = "a rule is written `name ::= …`; it goes on over several lines only inside parentheses, after `::=`, or where a `|` stands at the end or beginning of a line";
         if self.peek() != Some(Token::Name) {
             return Err(self.unexpected("a rule", LINES));
@@ -217,7 +217,7 @@ impl Parser<'_> {
         Ok(Rule { name, span, body })
     }
 
-    fn alternatives(&mut self) -> Result<Expr, Failure> {
+    fn alternatives(&mut self) -> Result<Expr, TextFault> {
         let mut parts = vec![self.sequence()?];
         loop {
             // The rule goes on in the next line if that begins with `|`.
@@ -234,7 +234,7 @@ impl Parser<'_> {
         }
     }
 
-    fn sequence(&mut self) -> Result<Expr, Failure> {
+    fn sequence(&mut self) -> Result<Expr, TextFault> {
         let mut parts = Vec::new();
         loop {
             if self.depth > 0 {
@@ -250,7 +250,7 @@ impl Parser<'_> {
     }
 
     /// One item without the repetitions after it; `None` if there is none.
-    fn item(&mut self) -> Result<Option<Item>, Failure> {
+    fn item(&mut self) -> Result<Option<Item>, TextFault> {
         let (span, slice) = (self.span(), self.slice());
         let expr = match self.peek() {
             Some(Token::Literal) => Expr::Text(literal(slice, span.start)?),
@@ -281,7 +281,7 @@ impl Parser<'_> {
     }
 
     /// The item with the repetitions after it.
-    fn repeated(&mut self, item: Item) -> Result<Expr, Failure> {
+    fn repeated(&mut self, item: Item) -> Result<Expr, TextFault> {
         let depth = self.depth;
         let mut item = item;
         loop {
@@ -325,7 +325,7 @@ impl Parser<'_> {
     }
 
     /// The count after `{`, up to the closing brace, which is not taken.
-    fn count(&mut self, start: usize) -> Result<(u32, u32), Failure> {
+    fn count(&mut self, start: usize) -> Result<(u32, u32), TextFault> {
         const HELP: &str = "counts are written `{m}`, `{m,}` or `{m,n}`";
         let min = self.number(HELP)?;
         let mut max = min;
@@ -345,7 +345,7 @@ impl Parser<'_> {
         Ok((min, max))
     }
 
-    fn number(&mut self, help: &str) -> Result<u32, Failure> {
+    fn number(&mut self, help: &str) -> Result<u32, TextFault> {
         let digits = self.slice();
         if self.peek() != Some(Token::Name) || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(self.unexpected("a number", help));
@@ -363,7 +363,7 @@ enum Item {
     OtherToken(String, Range<usize>),
 }
 
-fn other_token(span: Range<usize>) -> Failure {
+fn other_token(span: Range<usize>) -> TextFault {
     let kind = Problem::unsupported(
         "a single token other than this one is no text in particular",
         "write `!<name>*` or `!<name>+`: text in which the name does not occur",
@@ -371,7 +371,7 @@ fn other_token(span: Range<usize>) -> Failure {
     (span, kind)
 }
 
-fn token(slice: &str, span: Range<usize>) -> Result<Item, Failure> {
+fn token(slice: &str, span: Range<usize>) -> Result<Item, TextFault> {
     let name = slice.strip_prefix('!').unwrap_or(slice);
     let inner = &name[1..name.len() - 1];
     if inner.is_empty() {
@@ -400,7 +400,7 @@ fn token(slice: &str, span: Range<usize>) -> Result<Item, Failure> {
 }
 
 /// The text of a literal in its quotes, which begins at byte `start`.
-fn literal(slice: &str, start: usize) -> Result<String, Failure> {
+fn literal(slice: &str, start: usize) -> Result<String, TextFault> {
     let mut characters = Characters { slice, at: 1, end: slice.len() - 1, start };
     let mut text = String::new();
     while let Some((point, span)) = characters.next()? {
@@ -416,7 +416,7 @@ fn literal(slice: &str, start: usize) -> Result<String, Failure> {
 }
 
 /// The characters of a class in its brackets, sorted and disjoint; never none.
-fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
+fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, TextFault> {
     let negated = slice.starts_with("[^");
     let first = 1 + usize::from(negated);
     let mut characters = Characters { slice, at: first, end: slice.len() - 1, start: span.start };
@@ -460,7 +460,7 @@ struct Characters<'t> {
 
 impl Characters<'_> {
     /// The next code point, with its place.
-    fn next(&mut self) -> Result<Option<(u32, Range<usize>)>, Failure> {
+    fn next(&mut self) -> Result<Option<(u32, Range<usize>)>, TextFault> {
         let rest = &self.slice[self.at..self.end];
         let mut characters = rest.chars();
         let Some(first) = characters.next() else { return Ok(None) };
@@ -487,7 +487,7 @@ impl Characters<'_> {
         Ok(Some((point, start..start + len)))
     }
 
-    fn hexadecimal(&self, escape: &str, digits: usize) -> Result<u32, Failure> {
+    fn hexadecimal(&self, escape: &str, digits: usize) -> Result<u32, TextFault> {
         let number = escape.get(2..2 + digits).filter(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));
         let point = number.and_then(|n| u32::from_str_radix(n, 16).ok()).filter(|&point| point <= LAST);
         point.ok_or_else(|| {

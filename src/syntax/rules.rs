@@ -20,7 +20,7 @@
 //!
 //! Trees nest at most [`NEST_LIMIT`] groups deep, so recursion over them is safe.
 
-use super::diagnostic::{Failure, Problem, similar};
+use super::diagnostic::{Problem, TextFault, similar};
 use super::expr::{Expr, Rule};
 use super::powers;
 use crate::automata::{LangId, UNBOUNDED};
@@ -71,7 +71,7 @@ pub(super) fn normalised(mut ranges: Vec<(u32, u32)>, negated: bool) -> Vec<(u32
 }
 
 /// The grammar of the rule named `start`.
-pub(super) fn compile(text: &str, rules: Vec<Rule>, start: &str) -> Result<Grammar, Failure> {
+pub(super) fn compile(text: &str, rules: Vec<Rule>, start: &str) -> Result<Grammar, TextFault> {
     let mut builder = GrammarBuilder::new();
     let (root, place) = compile_into(&mut builder, "", text, rules, start)?;
     builder.build(root, None).map_err(|error| (place, Problem::Grammar(error)))
@@ -85,7 +85,7 @@ pub(super) fn compile_into(
     text: &str,
     mut rules: Vec<Rule>,
     start: &str,
-) -> Result<(NodeId, Range<usize>), Failure> {
+) -> Result<(NodeId, Range<usize>), TextFault> {
     rules.iter_mut().for_each(powers::remove);
     let rules = &rules;
     let mut index: HashMap<&str, usize> = HashMap::with_capacity(rules.len());
@@ -115,7 +115,7 @@ pub(super) fn compile_into(
 }
 
 /// The rules that each rule refers to, by number.
-fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize>>, Failure> {
+fn resolve(rules: &[Rule], index: &HashMap<&str, usize>) -> Result<Vec<Vec<usize>>, TextFault> {
     let mut all = Vec::with_capacity(rules.len());
     for rule in rules {
         let mut undefined = None;
@@ -307,7 +307,7 @@ impl<'r> Compiler<'r> {
     }
 
     /// Compiles rules that refer to each other, and otherwise only to compiled rules.
-    fn component(&mut self, component: &[usize], references: &[Vec<usize>]) -> Result<(), Failure> {
+    fn component(&mut self, component: &[usize], references: &[Vec<usize>]) -> Result<(), TextFault> {
         if let &[rule] = component {
             if references[rule].contains(&rule) {
                 self.regular[rule] = self.linear(rule)?;
@@ -336,7 +336,7 @@ impl<'r> Compiler<'r> {
         Ok(())
     }
 
-    fn define(&mut self, rule: usize, node: NodeId) -> Result<(), Failure> {
+    fn define(&mut self, rule: usize, node: NodeId) -> Result<(), TextFault> {
         let Rule { span, .. } = &self.rules[rule];
         let id = self.declare(rule);
         self.builder.define(id, node).map_err(|error| (span.clone(), Problem::Grammar(error)))
@@ -351,7 +351,7 @@ impl<'r> Compiler<'r> {
     }
 
     /// The language of a rule that refers to itself only at one end: `A = X A | Y` is `X* Y`.
-    fn linear(&mut self, rule: usize) -> Result<Option<Regular>, Failure> {
+    fn linear(&mut self, rule: usize) -> Result<Option<Regular>, TextFault> {
         for end in [End::Last, End::First] {
             let body = &self.rules[rule].body;
             let Some(Linear { around, rest, size, broad }) = self.split(body, rule, end)? else {
@@ -370,7 +370,7 @@ impl<'r> Compiler<'r> {
 
     /// The alternatives of `expr` that refer to `rule` at `end`, and those that do not refer to it;
     /// `None` if there are others.
-    fn split(&mut self, expr: &Expr, rule: usize, end: End) -> Result<Option<Linear>, Failure> {
+    fn split(&mut self, expr: &Expr, rule: usize, end: End) -> Result<Option<Linear>, TextFault> {
         Ok(match expr {
             Expr::Rule(name, _) if self.index.get(name.as_str()) == Some(&rule) => {
                 Some(Linear { around: LangId::EMPTY, rest: LangId::NEVER, size: 0, broad: false })
@@ -462,14 +462,14 @@ impl<'r> Compiler<'r> {
     }
 
     /// Builds `expr` with all regular rules written out, as far as that is not too large.
-    fn build_joined(&mut self, expr: &Expr) -> Result<Built, Failure> {
+    fn build_joined(&mut self, expr: &Expr) -> Result<Built, TextFault> {
         let units = std::mem::replace(&mut self.units, Units::Joined);
         let built = self.build(expr);
         self.units = units;
         built
     }
 
-    fn build(&mut self, expr: &Expr) -> Result<Built, Failure> {
+    fn build(&mut self, expr: &Expr) -> Result<Built, TextFault> {
         let languages = &mut self.builder.nodes.languages;
         Ok(match expr {
             Expr::Text(text) => Built::Regular(Regular::of(languages.bytes(text.as_bytes()))),
@@ -539,7 +539,7 @@ impl<'r> Compiler<'r> {
 
     /// The language of an expression that was built as a node because regular rules in it stay
     /// apart; `None` if it is not regular.
-    fn joined(&mut self, expr: &Expr) -> Result<Option<Regular>, Failure> {
+    fn joined(&mut self, expr: &Expr) -> Result<Option<Regular>, TextFault> {
         if self.units == Units::Joined {
             return Ok(None);
         }
@@ -551,7 +551,7 @@ impl<'r> Compiler<'r> {
 
     /// True if a regular part that would stay apart cannot be told from its neighbours in a
     /// sequence.
-    fn flows(&mut self, unit: Regular, before: &[Expr], after: &[Expr]) -> Result<bool, Failure> {
+    fn flows(&mut self, unit: Regular, before: &[Expr], after: &[Expr]) -> Result<bool, TextFault> {
         if let Some(last) = before.last()
             && let Built::Regular(last) = self.build_joined(last)?
             && self.runs_into(last.language, unit.language)
@@ -594,7 +594,7 @@ impl<'r> Compiler<'r> {
     }
 
     /// Builds the parts one after the other. Neighbours that are regular become one terminal.
-    fn sequence(&mut self, parts: &[Expr]) -> Result<Built, Failure> {
+    fn sequence(&mut self, parts: &[Expr]) -> Result<Built, TextFault> {
         let mut nodes: Vec<NodeId> = Vec::new();
         let mut run: Vec<LangId> = Vec::new();
         let mut whole = Regular { size: 0, ..Regular::of(LangId::EMPTY) };
@@ -640,7 +640,7 @@ impl<'r> Compiler<'r> {
         }
     }
 
-    fn alternatives(&mut self, parts: &[Expr]) -> Result<Built, Failure> {
+    fn alternatives(&mut self, parts: &[Expr]) -> Result<Built, TextFault> {
         let mut nodes: Vec<NodeId> = Vec::new();
         let mut regular: Vec<LangId> = Vec::new();
         let mut whole = Regular::of(LangId::NEVER);

@@ -1,6 +1,6 @@
 //! The tokens of a text with their places, and a cursor with which the parsers walk over them.
 
-use super::diagnostic::{Failure, Problem};
+use super::diagnostic::{Problem, TextFault};
 use super::rules::{LENGTH_LIMIT, NEST_LIMIT};
 use crate::grammar::line_column;
 use logos::Logos;
@@ -24,7 +24,7 @@ pub(super) struct Tokens<'t, T> {
 impl<'t, T: Kind> Tokens<'t, T> {
     /// Reads the tokens of `text`. `unreadable` describes the fault of a place where no token
     /// begins.
-    pub fn read(text: &'t str, unreadable: fn(&str, Range<usize>) -> Failure) -> Result<Self, Failure>
+    pub fn read(text: &'t str, unreadable: fn(&str, Range<usize>) -> TextFault) -> Result<Self, TextFault>
     where
         T: Logos<'t, Source = str, Error = (), Extras = ()>,
     {
@@ -98,7 +98,7 @@ impl<'t, T: Kind> Tokens<'t, T> {
     }
 
     /// Enters a group or repetition, one level deeper.
-    pub fn enter(&mut self, span: &Range<usize>) -> Result<(), Failure> {
+    pub fn enter(&mut self, span: &Range<usize>) -> Result<(), TextFault> {
         self.depth += 1;
         match self.depth <= NEST_LIMIT {
             true => Ok(()),
@@ -107,13 +107,13 @@ impl<'t, T: Kind> Tokens<'t, T> {
     }
 
     /// Makes the error about the next token.
-    pub fn unexpected(&self, expected: &str, help: impl Into<String>) -> Failure {
+    pub fn unexpected(&self, expected: &str, help: impl Into<String>) -> TextFault {
         let found = self.peek().map_or("the end of the text", Kind::describe);
         (self.span(), Problem::syntax(format!("expected {expected}, found {found}"), help))
     }
 
     /// Takes the token that closes the group opened at `open`.
-    pub fn close(&mut self, token: T, open: &Range<usize>) -> Result<(), Failure> {
+    pub fn close(&mut self, token: T, open: &Range<usize>) -> Result<(), TextFault> {
         if self.take(token) {
             return Ok(());
         }

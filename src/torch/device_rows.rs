@@ -22,8 +22,8 @@ use tch::{Device, Kind, Tensor};
 use super::device::{to_host, upload};
 use super::error::Doing;
 use super::host_tensor::HostTensor;
-use crate::decode::{DeviceRows, Logits, ModelError, RowCut};
-use crate::sampling::Survivors;
+use crate::decode::{DeviceRows, Logits, ModelError, RowQuery};
+use crate::sampling::TopLogits;
 
 /// The place at which rows of logits are reduced to the tokens that can be drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -80,16 +80,21 @@ impl TensorRows {
         (self.rows[input] > 0).then(|| behind as i64 - 1)
     }
 
-    /// The results of some cuts, in one block: `[cuts, most]` keys, then the logits of all touched
-    /// tokens as bits, then a mass for each cut as the bits of an `f64`.
-    fn exchange(&self, cuts: &[RowCut<'_>], numbers: &[i64], tokens: i64) -> Result<Vec<i64>, tch::TchError> {
+    /// The results of some queries, in one block: `[queries, most]` keys, then the logits of all
+    /// touched tokens as bits, then a mass for each query as the bits of an `f64`.
+    fn exchange(
+        &self,
+        queries: &[RowQuery<'_>],
+        numbers: &[i64],
+        tokens: i64,
+    ) -> Result<Vec<i64>, tch::TchError> {
         let device = self.logits.device();
         let rows = self.logits.f_index_select(0, &upload(numbers, device)?)?;
         // The sum with 0 turns −0 into +0: as logits they are equal.
         let rows = rows.f_narrow(1, 0, tokens)?.f_to_kind(Kind::Float)?.f_add_scalar(0.0)?;
-        let closed = closed(cuts, tokens, device)?;
-        let touched = cuts.iter().enumerate().flat_map(|(cut, of)| {
-            of.cut.touched().iter().map(move |&id| cut as i64 * tokens + i64::from(id))
+        let closed = closed(queries, tokens, device)?;
+        let touched = queries.iter().enumerate().flat_map(|(query, of)| {
+            of.wanted.touched().iter().map(move |&id| query as i64 * tokens + i64::from(id))
         });
         let touched = touched.collect::<Vec<i64>>();
         let mut parts = Vec::with_capacity(3);
@@ -100,13 +105,15 @@ impl TensorRows {
             logits_of_touched = Some(logits.f_view_dtype(Kind::Int)?.f_to_kind(Kind::Int64)?);
             let _ = closed.f_view([-1])?.f_index_fill_(0, &places, 1)?;
         }
-        let most = cuts.iter().map(|cut| cut.cut.count() as i64).max().unwrap_or(0).min(tokens);
+        let most = queries.iter().map(|query| query.wanted.count() as i64).max().unwrap_or(0).min(tokens);
         let keys = keys(&rows)?.f_masked_fill(&closed, CLOSED)?;
         parts.push(keys.f_topk(most, 1, true, false)?.0.f_reshape([-1])?);
         parts.extend(logits_of_touched);
-        if cuts.iter().any(|cut| cut.cut.temperature().is_some()) {
-            let scales: Vec<f64> =
-                cuts.iter().map(|cut| 1.0 / f64::from(cut.cut.temperature().unwrap_or(1.0))).collect();
+        if queries.iter().any(|query| query.wanted.temperature().is_some()) {
+            let scales: Vec<f64> = queries
+                .iter()
+                .map(|query| 1.0 / f64::from(query.wanted.temperature().unwrap_or(1.0)))
+                .collect();
             let scales = upload(&scales, device)?.f_unsqueeze(1)?;
             let scaled = rows.f_to_kind(Kind::Double)?.f_mul(&scales)?;
             let scaled = scaled.f_masked_fill(&closed, f64::NEG_INFINITY)?;
@@ -117,26 +124,28 @@ impl TensorRows {
 }
 
 impl DeviceRows for TensorRows {
-    fn survivors(&self, cuts: &[RowCut<'_>], tokens: usize) -> Result<Vec<Survivors>, ModelError> {
-        let numbers: Option<Vec<i64>> = cuts.iter().map(|cut| self.last_row(cut.input)).collect();
+    fn top_logits(&self, queries: &[RowQuery<'_>], tokens: usize) -> Result<Vec<TopLogits>, ModelError> {
+        let numbers: Option<Vec<i64>> = queries.iter().map(|query| self.last_row(query.input)).collect();
         let numbers = numbers.ok_or(ModelError::NoRow)?;
         let tokens = tokens.min(self.logits.size()[1] as usize);
-        let found = self.exchange(cuts, &numbers, tokens as i64).doing("choosing tokens on the device")?;
-        let most = cuts.iter().map(|cut| cut.cut.count()).max().unwrap_or(0).min(tokens);
-        let (keys, behind) = found.split_at(cuts.len() * most);
-        let touched: usize = cuts.iter().map(|cut| cut.cut.touched().len()).sum();
+        let found = self.exchange(queries, &numbers, tokens as i64).doing("choosing tokens on the device")?;
+        let most = queries.iter().map(|query| query.wanted.count()).max().unwrap_or(0).min(tokens);
+        let (keys, behind) = found.split_at(queries.len() * most);
+        let touched: usize = queries.iter().map(|query| query.wanted.touched().len()).sum();
         let (mut logits, masses) = behind.split_at(touched);
-        let mut survivors = Vec::with_capacity(cuts.len());
-        for (number, RowCut { cut, .. }) in cuts.iter().enumerate() {
+        let mut top_logits = Vec::with_capacity(queries.len());
+        for (number, RowQuery { wanted, .. }) in queries.iter().enumerate() {
             let own = keys[number * most..][..most].iter().filter(|&&key| key != CLOSED);
             let mut left: Vec<(u32, f32)> = own.map(|&key| of_key(key)).collect();
-            let (own, others) = logits.split_at(cut.touched().len());
+            let (own, others) = logits.split_at(wanted.touched().len());
             logits = others;
-            left.extend(cut.touched().iter().zip(own).map(|(&id, &bits)| (id, f32::from_bits(bits as u32))));
+            left.extend(
+                wanted.touched().iter().zip(own).map(|(&id, &bits)| (id, f32::from_bits(bits as u32))),
+            );
             let mass = masses.get(number).map_or(f64::NAN, |&bits| f64::from_bits(bits as u64));
-            survivors.push(Survivors::new(cut.clone(), left, mass));
+            top_logits.push(TopLogits::new(wanted.clone(), left, mass));
         }
-        Ok(survivors)
+        Ok(top_logits)
     }
 
     fn copy(&self) -> Result<Logits, ModelError> {
@@ -146,16 +155,16 @@ impl DeviceRows for TensorRows {
     }
 }
 
-/// The expanded masks, `[cuts, tokens]`: true if a token is forbidden.
-fn closed(cuts: &[RowCut<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
-    if cuts.iter().all(|cut| cut.mask.is_none()) {
-        return Tensor::f_zeros([cuts.len() as i64, tokens], (Kind::Bool, device));
+/// The expanded masks, `[queries, tokens]`: true if a token is forbidden.
+fn closed(queries: &[RowQuery<'_>], tokens: i64, device: Device) -> Result<Tensor, tch::TchError> {
+    if queries.iter().all(|query| query.mask.is_none()) {
+        return Tensor::f_zeros([queries.len() as i64, tokens], (Kind::Bool, device));
     }
     let width = (tokens as usize).div_ceil(32);
-    let mut words: Vec<i32> = Vec::with_capacity(cuts.len() * width);
-    for cut in cuts {
+    let mut words: Vec<i32> = Vec::with_capacity(queries.len() * width);
+    for query in queries {
         let end = words.len() + width;
-        match cut.mask {
+        match query.mask {
             None => words.resize(end, -1),
             Some(mask) => {
                 words.extend(mask.iter().take(width).map(|&word| word as i32));
@@ -167,7 +176,7 @@ fn closed(cuts: &[RowCut<'_>], tokens: i64, device: Device) -> Result<Tensor, tc
     let places = Tensor::f_arange(32, (Kind::Int, device))?;
     // The shift repeats the sign bit, but the lowest bit is right.
     let bits = words.f_bitwise_right_shift(&places)?.f_bitwise_and(1)?;
-    let bits = bits.f_view([cuts.len() as i64, -1])?.f_narrow(1, 0, tokens)?;
+    let bits = bits.f_view([queries.len() as i64, -1])?.f_narrow(1, 0, tokens)?;
     bits.f_eq(0)?.f_contiguous()
 }
 
@@ -218,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn survivors_give_the_tokens_of_whole_rows() {
+    fn top_logits_give_the_tokens_of_whole_rows() {
         let p = SamplingParams::default;
         let table = [
             p().temperature(0.0),
@@ -253,19 +262,19 @@ mod tests {
                         samplers.push((sampler, input, mask));
                     }
                 }
-                // All cuts go into one exchange.
-                let cuts: Vec<Option<RowCut<'_>>> = samplers
+                // All queries go into one exchange.
+                let queries: Vec<Option<RowQuery<'_>>> = samplers
                     .iter()
                     .map(|(sampler, input, mask)| {
-                        let cut = sampler.cut(TOKENS, *mask).unwrap()?;
-                        Some(RowCut { input: *input, mask: *mask, cut })
+                        let wanted = sampler.top_logits_query(TOKENS, *mask).unwrap()?;
+                        Some(RowQuery { input: *input, mask: *mask, wanted })
                     })
                     .collect();
-                let asked: Vec<RowCut<'_>> = cuts.iter().flatten().cloned().collect();
-                let mut left = rows.survivors(&asked, TOKENS).unwrap().into_iter();
+                let asked: Vec<RowQuery<'_>> = queries.iter().flatten().cloned().collect();
+                let mut left = rows.top_logits(&asked, TOKENS).unwrap().into_iter();
                 let mut without = 0;
-                for ((sampler, input, mask), cut) in samplers.iter_mut().zip(&cuts) {
-                    if cut.is_none() {
+                for ((sampler, input, mask), query) in samplers.iter_mut().zip(&queries) {
+                    if query.is_none() {
                         continue;
                     }
                     let row = &host.last(*input).unwrap()[..TOKENS];
@@ -279,7 +288,7 @@ mod tests {
                     let error = (found.logprob - expected.logprob).abs();
                     assert!(error < 1e-4, "{device:?} {kind:?} {params:?}: {error}");
                 }
-                assert!(without >= 38, "{device:?} {kind:?}: only {without} of {} cuts", samplers.len());
+                assert!(without >= 38, "{device:?} {kind:?}: only {without} of {} queries", samplers.len());
             }
         }
     }
@@ -295,13 +304,15 @@ mod tests {
             ] {
                 let _ = rows.logits.narrow(0, 2, 1).narrow(1, 1234, 1).fill_(value);
                 let mut sampler = Sampler::new(SamplingParams::default().top_k(3)).unwrap();
-                let cut = sampler.cut(TOKENS, None).unwrap().unwrap();
-                let cut = |input| [RowCut { input, mask: None, cut: cut.clone() }];
-                let left = rows.survivors(&cut(2), TOKENS).unwrap();
+                let wanted = sampler.top_logits_query(TOKENS, None).unwrap().unwrap();
+                let query = |input| [RowQuery { input, mask: None, wanted: wanted.clone() }];
+                let left = rows.top_logits(&query(2), TOKENS).unwrap();
                 assert_eq!(sampler.sample_among(&left[0], TOKENS).unwrap_err(), error);
-                assert!(sampler.sample_among(&rows.survivors(&cut(0), TOKENS).unwrap()[0], TOKENS).is_ok());
-                assert!(matches!(rows.survivors(&cut(1), TOKENS), Err(ModelError::NoRow)));
-                assert!(matches!(rows.survivors(&cut(3), TOKENS), Err(ModelError::NoRow)));
+                assert!(
+                    sampler.sample_among(&rows.top_logits(&query(0), TOKENS).unwrap()[0], TOKENS).is_ok()
+                );
+                assert!(matches!(rows.top_logits(&query(1), TOKENS), Err(ModelError::NoRow)));
+                assert!(matches!(rows.top_logits(&query(3), TOKENS), Err(ModelError::NoRow)));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Calls into the library: without the interpreter's lock, and without panics on the way back.
 
-use super::error::Failure;
+use super::error::CallError;
 use hedgerow::engine::Interrupt;
 use pyo3::prelude::*;
 use std::any::Any;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Does `work` while other Python threads run, and raises its failure.
-pub fn outside<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Failure> + Send) -> PyResult<T> {
+pub fn outside<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, CallError> + Send) -> PyResult<T> {
     py.detach(|| caught(work)).map_err(|failure| failure.raise(py))
 }
 
@@ -24,7 +24,7 @@ pub fn outside<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Failure
 pub fn long<T: Send>(
     py: Python<'_>,
     interrupt: Interrupt,
-    work: impl FnOnce(&Interrupt) -> Result<T, Failure> + Send,
+    work: impl FnOnce(&Interrupt) -> Result<T, CallError> + Send,
 ) -> PyResult<T> {
     if !is_main_thread(py)? {
         return outside(py, || work(&interrupt));
@@ -51,7 +51,7 @@ pub fn long<T: Send>(
                 raised.get_or_insert(error);
             }
         }
-        Err(Failure::internal("a thread ended without an answer".to_owned()).raise(py))
+        Err(CallError::internal("a thread ended without an answer".to_owned()).raise(py))
     })
 }
 
@@ -61,15 +61,15 @@ fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
     Ok(now?.is(&main?))
 }
 
-fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+fn caught<T>(work: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(broken(&*panic)))
 }
 
 /// The failure that a caught panic is.
-fn broken(panic: &(dyn Any + Send)) -> Failure {
+fn broken(panic: &(dyn Any + Send)) -> CallError {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Failure::internal(format!(
+    CallError::internal(format!(
         "a fault in hedgerow itself ({}); please report it with the input",
         said.unwrap_or("no message")
     ))
@@ -77,7 +77,7 @@ fn broken(panic: &(dyn Any + Send)) -> Failure {
 
 /// The lock on an object that changes. Call it in [`outside`] only: who waits for it while holding
 /// the interpreter's lock may wait for ever.
-pub fn lock<T>(object: &Mutex<T>) -> Result<MutexGuard<'_, T>, Failure> {
+pub fn lock<T>(object: &Mutex<T>) -> Result<MutexGuard<'_, T>, CallError> {
     let broken = "an earlier call on this object ended in a fault; make a new one";
-    object.lock().map_err(|_| Failure::internal(broken.to_owned()))
+    object.lock().map_err(|_| CallError::internal(broken.to_owned()))
 }

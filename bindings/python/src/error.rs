@@ -32,7 +32,7 @@ pub enum Kind {
 
 /// A failure of the library, before it is raised.
 #[derive(Debug)]
-pub struct Failure {
+pub struct CallError {
     kind: Kind,
     message: String,
     position: Option<(usize, usize)>,
@@ -40,19 +40,19 @@ pub struct Failure {
     keyword: Option<String>,
 }
 
-impl Failure {
+impl CallError {
     fn new(kind: Kind, message: String) -> Self {
-        Failure { kind, message, position: None, pointer: None, keyword: None }
+        CallError { kind, message, position: None, pointer: None, keyword: None }
     }
 
     /// An argument without meaning.
     pub fn argument(message: String) -> Self {
-        Failure::new(Kind::Argument, message)
+        CallError::new(Kind::Argument, message)
     }
 
     /// A fault of hedgerow.
     pub fn internal(message: String) -> Self {
-        Failure::new(Kind::Internal, message)
+        CallError::new(Kind::Internal, message)
     }
 
     /// The exception.
@@ -89,28 +89,28 @@ impl Failure {
     }
 }
 
-impl From<Interrupted> for Failure {
+impl From<Interrupted> for CallError {
     fn from(why: Interrupted) -> Self {
         let kind = match why {
             Interrupted::Deadline => Kind::Deadline,
             Interrupted::Cancelled => Kind::Cancelled,
         };
-        Failure::new(kind, why.to_string())
+        CallError::new(kind, why.to_string())
     }
 }
 
-impl From<GrammarError> for Failure {
+impl From<GrammarError> for CallError {
     fn from(error: GrammarError) -> Self {
         let kind = match error {
             GrammarError::Interrupted(why) => return why.into(),
             GrammarError::Limit { .. } => Kind::Limit,
             _ => Kind::Grammar,
         };
-        Failure::new(kind, error.to_string())
+        CallError::new(kind, error.to_string())
     }
 }
 
-impl From<EngineError> for Failure {
+impl From<EngineError> for CallError {
     fn from(error: EngineError) -> Self {
         let kind = match error {
             EngineError::Grammar(error) => return error.into(),
@@ -123,11 +123,11 @@ impl From<EngineError> for Failure {
             EngineError::Cancelled => Kind::Cancelled,
             _ => Kind::Argument,
         };
-        Failure::new(kind, error.to_string())
+        CallError::new(kind, error.to_string())
     }
 }
 
-impl From<CompileError> for Failure {
+impl From<CompileError> for CallError {
     fn from(error: CompileError) -> Self {
         let kind = match error.kind() {
             CompileErrorKind::Interrupted(why) => return why.into(),
@@ -142,18 +142,18 @@ impl From<CompileError> for Failure {
         // The library writes pointers as fragments, with "#" in front.
         let pointer = error.pointer().map(|pointer| pointer.trim_start_matches('#').to_owned());
         let keyword = error.keyword().map(str::to_owned);
-        Failure { position, pointer, keyword, ..Failure::new(kind, error.to_string()) }
+        CallError { position, pointer, keyword, ..CallError::new(kind, error.to_string()) }
     }
 }
 
-impl From<VocabularyError> for Failure {
+impl From<VocabularyError> for CallError {
     fn from(error: VocabularyError) -> Self {
-        Failure::new(Kind::Vocabulary, error.to_string())
+        CallError::new(Kind::Vocabulary, error.to_string())
     }
 }
 
-impl From<SamplingError> for Failure {
+impl From<SamplingError> for CallError {
     fn from(error: SamplingError) -> Self {
-        Failure::new(Kind::Sampling, error.to_string())
+        CallError::new(Kind::Sampling, error.to_string())
     }
 }

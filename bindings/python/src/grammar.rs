@@ -5,7 +5,7 @@
 //! made once, by whoever asks first.
 
 use super::call::long;
-use super::error::Failure;
+use super::error::CallError;
 use super::interrupt::{CancelFlag, until};
 use super::schema_options::{SchemaArguments, choose};
 use hedgerow::Grammar as Inner;
@@ -25,7 +25,7 @@ const DIALECTS: &[(&str, Dialect)] = &[("ecma", Dialect::Ecma262), ("rust", Dial
 
 /// The description of a grammar, from which it is compiled when it is needed.
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Source {
+enum GrammarSource {
     JsonSchema { text: String, arguments: Box<SchemaArguments> },
     StructuralTag { text: String, arguments: Box<SchemaArguments> },
     Regex { pattern: String, dialect: String },
@@ -41,25 +41,25 @@ struct Compiled {
     warnings: Vec<SchemaWarning>,
 }
 
-impl Source {
-    fn compile(&self) -> Result<Compiled, Failure> {
+impl GrammarSource {
+    fn compile(&self) -> Result<Compiled, CallError> {
         let plain = |grammar| Compiled { grammar, warnings: Vec::new() };
         Ok(match self {
-            Source::JsonSchema { text, arguments } => {
+            GrammarSource::JsonSchema { text, arguments } => {
                 let (grammar, warnings) = schema::compile_with_warnings(text, &arguments.options()?)?;
                 Compiled { grammar, warnings }
             }
-            Source::StructuralTag { text, arguments } => {
+            GrammarSource::StructuralTag { text, arguments } => {
                 let options = TagOptions::default().schema(arguments.options()?);
                 plain(tags::compile(&tags::parse(text)?, &options)?)
             }
-            Source::Regex { pattern, dialect } => {
+            GrammarSource::Regex { pattern, dialect } => {
                 plain(regex::compile(pattern, choose("dialect", dialect, DIALECTS)?)?)
             }
-            Source::Choice { choices } => plain(choice::compile(choices)?),
-            Source::Gbnf { text } => plain(Notation::Gbnf.compile(text)?),
-            Source::Ebnf { text } => plain(Notation::Ebnf.compile(text)?),
-            Source::Lark { text, start, modules } => {
+            GrammarSource::Choice { choices } => plain(choice::compile(choices)?),
+            GrammarSource::Gbnf { text } => plain(Notation::Gbnf.compile(text)?),
+            GrammarSource::Ebnf { text } => plain(Notation::Ebnf.compile(text)?),
+            GrammarSource::Lark { text, start, modules } => {
                 let mut options = lark::Options::default();
                 if let Some(start) = start {
                     options = options.start(start);
@@ -74,13 +74,13 @@ impl Source {
 
     fn kind(&self) -> &'static str {
         match self {
-            Source::JsonSchema { .. } => "json_schema",
-            Source::StructuralTag { .. } => "structural_tag",
-            Source::Regex { .. } => "regex",
-            Source::Choice { .. } => "choice",
-            Source::Gbnf { .. } => "gbnf",
-            Source::Ebnf { .. } => "ebnf",
-            Source::Lark { .. } => "lark",
+            GrammarSource::JsonSchema { .. } => "json_schema",
+            GrammarSource::StructuralTag { .. } => "structural_tag",
+            GrammarSource::Regex { .. } => "regex",
+            GrammarSource::Choice { .. } => "choice",
+            GrammarSource::Gbnf { .. } => "gbnf",
+            GrammarSource::Ebnf { .. } => "ebnf",
+            GrammarSource::Lark { .. } => "lark",
         }
     }
 }
@@ -92,7 +92,7 @@ impl Source {
 #[pyclass(frozen, module = "hedgerow")]
 #[derive(Clone)]
 pub struct Grammar {
-    source: Source,
+    source: GrammarSource,
     compiled: Arc<OnceLock<Compiled>>,
 }
 
@@ -120,7 +120,7 @@ impl Grammar {
         let text = py.import("hedgerow._schema")?.getattr("to_text")?.call1((schema,))?.extract()?;
         let arguments = Box::new(SchemaArguments::read(options)?);
         arguments.options().map_err(|failure| failure.raise(py))?;
-        Ok(Self::of_source(Source::JsonSchema { text, arguments }))
+        Ok(Self::of_source(GrammarSource::JsonSchema { text, arguments }))
     }
 
     /// Outputs are those of a structural tag: free text with schemas, patterns and grammars between
@@ -136,7 +136,7 @@ impl Grammar {
         let text = py.import("hedgerow._schema")?.getattr("to_text")?.call1((tag,))?.extract()?;
         let arguments = Box::new(SchemaArguments::read(options)?);
         arguments.options().map_err(|failure| failure.raise(py))?;
-        Ok(Self::of_source(Source::StructuralTag { text, arguments }))
+        Ok(Self::of_source(GrammarSource::StructuralTag { text, arguments }))
     }
 
     /// Outputs are what a regular expression matches from the first character to the last.
@@ -146,7 +146,7 @@ impl Grammar {
     #[pyo3(signature = (pattern, *, dialect="ecma"))]
     fn regex(py: Python<'_>, pattern: String, dialect: &str) -> PyResult<Self> {
         choose("dialect", dialect, DIALECTS).map_err(|failure| failure.raise(py))?;
-        Ok(Self::of_source(Source::Regex { pattern, dialect: dialect.to_owned() }))
+        Ok(Self::of_source(GrammarSource::Regex { pattern, dialect: dialect.to_owned() }))
     }
 
     /// The output is one of the given strings.
@@ -156,20 +156,20 @@ impl Grammar {
             return Err(PyTypeError::new_err("choices are several strings, not one"));
         }
         let choices = choices.try_iter()?.map(|choice| choice?.extract()).collect::<PyResult<_>>()?;
-        Ok(Self::of_source(Source::Choice { choices }))
+        Ok(Self::of_source(GrammarSource::Choice { choices }))
     }
 
     /// Outputs are the texts of rules in llama.cpp's notation, GBNF; the rule `root` is the whole
     /// output.
     #[staticmethod]
     fn gbnf(rules: String) -> Self {
-        Self::of_source(Source::Gbnf { text: rules })
+        Self::of_source(GrammarSource::Gbnf { text: rules })
     }
 
     /// Outputs are the texts of rules in EBNF.
     #[staticmethod]
     fn ebnf(rules: String) -> Self {
-        Self::of_source(Source::Ebnf { text: rules })
+        Self::of_source(GrammarSource::Ebnf { text: rules })
     }
 
     /// Outputs are the texts of rules in Lark's notation.
@@ -179,7 +179,7 @@ impl Grammar {
     #[staticmethod]
     #[pyo3(signature = (rules, *, start=None, modules=None))]
     fn lark(rules: String, start: Option<String>, modules: Option<BTreeMap<String, String>>) -> Self {
-        Self::of_source(Source::Lark { text: rules, start, modules: modules.unwrap_or_default() })
+        Self::of_source(GrammarSource::Lark { text: rules, start, modules: modules.unwrap_or_default() })
     }
 
     /// The grammar of anything but text: a `Grammar` is itself, and whatever `json_schema` takes is
@@ -238,13 +238,13 @@ impl Grammar {
     #[getter]
     fn text(&self) -> String {
         match &self.source {
-            Source::Regex { pattern, .. } => pattern.clone(),
-            Source::Choice { choices } => choices.join("\n"),
-            Source::JsonSchema { text, .. }
-            | Source::StructuralTag { text, .. }
-            | Source::Gbnf { text }
-            | Source::Ebnf { text }
-            | Source::Lark { text, .. } => text.clone(),
+            GrammarSource::Regex { pattern, .. } => pattern.clone(),
+            GrammarSource::Choice { choices } => choices.join("\n"),
+            GrammarSource::JsonSchema { text, .. }
+            | GrammarSource::StructuralTag { text, .. }
+            | GrammarSource::Gbnf { text }
+            | GrammarSource::Ebnf { text }
+            | GrammarSource::Lark { text, .. } => text.clone(),
         }
     }
 
@@ -253,13 +253,13 @@ impl Grammar {
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let options = PyDict::new(py);
         match &self.source {
-            Source::JsonSchema { arguments, .. } | Source::StructuralTag { arguments, .. } => {
+            GrammarSource::JsonSchema { arguments, .. } | GrammarSource::StructuralTag { arguments, .. } => {
                 return arguments.changed(py);
             }
-            Source::Regex { dialect, .. } if dialect != DIALECTS[0].0 => {
+            GrammarSource::Regex { dialect, .. } if dialect != DIALECTS[0].0 => {
                 options.set_item("dialect", dialect)?
             }
-            Source::Lark { start, modules, .. } => {
+            GrammarSource::Lark { start, modules, .. } => {
                 if let Some(start) = start {
                     options.set_item("start", start)?;
                 }
@@ -303,7 +303,7 @@ impl Grammar {
         let grammar = slf.get();
         let restore = py.import("hedgerow._core")?.getattr("restore_grammar")?;
         let value = match &grammar.source {
-            Source::Choice { choices } => choices.into_pyobject(py)?.into_any(),
+            GrammarSource::Choice { choices } => choices.into_pyobject(py)?.into_any(),
             _ => grammar.text().into_pyobject(py)?.into_any(),
         };
         let parts = (grammar.kind(), value, grammar.options(py)?);
@@ -312,11 +312,11 @@ impl Grammar {
 }
 
 impl Grammar {
-    fn of_source(source: Source) -> Self {
+    fn of_source(source: GrammarSource) -> Self {
         Grammar { source, compiled: Arc::default() }
     }
 
-    fn compiled(&self, interrupt: &Interrupt) -> Result<&Compiled, Failure> {
+    fn compiled(&self, interrupt: &Interrupt) -> Result<&Compiled, CallError> {
         if let Some(compiled) = self.compiled.get() {
             return Ok(compiled);
         }
@@ -325,7 +325,7 @@ impl Grammar {
     }
 
     /// The compiled grammar. Call it outside of the interpreter's lock.
-    pub fn inner(&self, interrupt: &Interrupt) -> Result<&Inner, Failure> {
+    pub fn inner(&self, interrupt: &Interrupt) -> Result<&Inner, CallError> {
         Ok(&self.compiled(interrupt)?.grammar)
     }
 }

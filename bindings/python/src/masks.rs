@@ -2,7 +2,7 @@
 
 use super::array::{Array, Element, Number, Rows, check_words};
 use super::call::{lock, outside};
-use super::error::Failure;
+use super::error::CallError;
 use super::matcher::Matcher;
 use hedgerow::engine;
 use hedgerow::vocab;
@@ -55,7 +55,7 @@ pub fn fill_masks(
         let (mut masks, mut behind) = (Vec::new(), Vec::new());
         for at in 0..inner.len() {
             let row = all[chosen.as_ref().map_or(at, |rows| rows[at])].take();
-            let row = row.ok_or_else(|| Failure::argument("a row is given twice".to_owned()))?;
+            let row = row.ok_or_else(|| CallError::argument("a row is given twice".to_owned()))?;
             let (mask, rest) = row[..target.columns].split_at_mut(words);
             masks.push(mask);
             behind.push(rest);

@@ -72,7 +72,7 @@ fn params(options: Option<&Bound<'_, PyDict>>, mut params: SamplingParams) -> Py
         let is_list = parameter.is_list || name == "order";
         let text = spelled(&value, if is_list { "," } else { ":" }, LEVELS)?;
         let set = parameter.set(&mut params, &text);
-        set.map_err(|error| super::error::Failure::from(error).raise(value.py()))?;
+        set.map_err(|error| super::error::CallError::from(error).raise(value.py()))?;
     }
     Ok(params)
 }
@@ -167,10 +167,10 @@ impl Sampler {
     }
 }
 
-/// A law: tokens with their probabilities.
-type Law = Vec<(u32, f32)>;
+/// A distribution: tokens with their probabilities.
+type Distribution = Vec<(u32, f32)>;
 
-fn law(tokens: Vec<(TokenId, f32)>) -> Law {
+fn distribution_list(tokens: Vec<(TokenId, f32)>) -> Distribution {
     tokens.into_iter().map(|(token, p)| (token.0, p)).collect()
 }
 
@@ -233,22 +233,28 @@ impl Sampler {
         Ok((drawn.token.0, drawn.logprob))
     }
 
-    /// The law that `sample` draws from: the tokens that can be drawn with their probabilities.
+    /// The distribution that `sample` draws from: the tokens that can be drawn with their probabilities.
     #[pyo3(signature = (logits, mask=None))]
-    fn distribution(&self, logits: &Bound<'_, PyAny>, mask: Option<&Bound<'_, PyAny>>) -> PyResult<Law> {
-        self.with_row(logits, mask, |sampler, row, mask| Ok(law(sampler.distribution(row, mask)?)))
+    fn distribution(
+        &self,
+        logits: &Bound<'_, PyAny>,
+        mask: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Distribution> {
+        self.with_row(logits, mask, |sampler, row, mask| {
+            Ok(distribution_list(sampler.distribution(row, mask)?))
+        })
     }
 
-    /// The law after each step of the chain: the step's name, and the tokens that it kept.
+    /// The distribution after each step of the chain: the step's name, and the tokens that it kept.
     #[pyo3(signature = (logits, mask=None))]
     fn stages(
         &self,
         logits: &Bound<'_, PyAny>,
         mask: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Vec<(&'static str, Law)>> {
+    ) -> PyResult<Vec<(&'static str, Distribution)>> {
         self.with_row(logits, mask, |sampler, row, mask| {
             let stages = sampler.stages(row, mask)?;
-            Ok(stages.into_iter().map(|stage| (stage.name, law(stage.kept))).collect())
+            Ok(stages.into_iter().map(|stage| (stage.name, distribution_list(stage.kept))).collect())
         })
     }
 

@@ -3,7 +3,7 @@
 //! Policies are their names, the same as on the command line. Values are checked when a grammar is
 //! described, before anything is compiled.
 
-use super::error::Failure;
+use super::error::CallError;
 use hedgerow::SchemaOptions;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
@@ -52,11 +52,11 @@ const WHITESPACE: Names<Whitespace> = &[
 ];
 
 /// The value of that name.
-pub fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, Failure> {
+pub fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, CallError> {
     let found = names.iter().find(|(name, _)| *name == given).map(|(_, value)| value.clone());
     found.ok_or_else(|| {
         let names: Vec<String> = names.iter().map(|(name, _)| format!("{name:?}")).collect();
-        Failure::argument(format!("{option} is {given:?}; it must be {}", names.join(" or ")))
+        CallError::argument(format!("{option} is {given:?}; it must be {}", names.join(" or ")))
     })
 }
 
@@ -135,7 +135,7 @@ macro_rules! policies {
             }
 
             /// The options as the library takes them.
-            pub fn options(&self) -> Result<SchemaOptions, Failure> {
+            pub fn options(&self) -> Result<SchemaOptions, CallError> {
                 let mut options = SchemaOptions::default().whitespace(self.spaces()?).fuel(self.fuel);
                 $(options = options.$name(choose(stringify!($name), &self.$name, $names)?);)*
                 for (uri, text) in &self.documents {
@@ -171,7 +171,7 @@ impl SchemaArguments {
     }
 
     /// The whitespace, which four options tell of.
-    fn spaces(&self) -> Result<Whitespace, Failure> {
+    fn spaces(&self) -> Result<Whitespace, CallError> {
         let named = choose("whitespace", &self.whitespace, WHITESPACE)?;
         let given = [
             named != Whitespace::Flexible,
@@ -181,7 +181,7 @@ impl SchemaArguments {
         ];
         if given.into_iter().filter(|&given| given).count() > 1 {
             let said = "give only one of whitespace, separators, indent and whitespace_pattern";
-            return Err(Failure::argument(said.to_owned()));
+            return Err(CallError::argument(said.to_owned()));
         }
         Ok(match (&self.separators, self.indent, &self.whitespace_pattern) {
             (Some((item, key)), ..) => Whitespace::Exact { item: item.clone(), key: key.clone() },

@@ -1,7 +1,7 @@
 //! Vocabularies.
 
 use super::call::outside;
-use super::error::Failure;
+use super::error::CallError;
 use super::token::{numbers, text, token};
 use hedgerow::gguf::GgufFile;
 use hedgerow::vocab::VocabularyParts;
@@ -308,7 +308,7 @@ impl Vocabulary {
         let one = |object: &Bound<'_, PyAny>| match object.extract::<String>() {
             Err(_) => token(object),
             Ok(name) => self.0.special(&name).ok_or_else(|| {
-                Failure::from(hedgerow::vocab::VocabularyError::NoSuchName { name }).raise(object.py())
+                CallError::from(hedgerow::vocab::VocabularyError::NoSuchName { name }).raise(object.py())
             }),
         };
         if given.extract::<String>().is_ok() || given.try_iter().is_err() {

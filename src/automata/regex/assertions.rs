@@ -32,7 +32,7 @@
 
 use super::ast::{Node, Side, Sign};
 use super::error::RegexErrorKind;
-use super::{Anchoring, Failure};
+use super::{Anchoring, PatternFault};
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED};
 use hashbrown::{HashMap, HashSet};
@@ -54,10 +54,14 @@ const PARTS_LIMIT: usize = 8_000_000;
 const SURROGATES: (u32, u32) = (0xd800, 0xdfff);
 
 /// The languages that may follow, one for each context.
-type Row = SmallVec<[LangId; 2]>;
+type ContextRow = SmallVec<[LangId; 2]>;
 
 /// The language of the texts in which `node` matches.
-pub(super) fn compile(pool: &mut ExprPool, node: &Node, anchoring: Anchoring) -> Result<LangId, Failure> {
+pub(super) fn compile(
+    pool: &mut ExprPool,
+    node: &Node,
+    anchoring: Anchoring,
+) -> Result<LangId, PatternFault> {
     let mut work = Allowance { steps: WORK_LIMIT, spent: pool.spent() + PARTS_LIMIT as u64 };
     let text = pool.any_text();
     match anchoring {
@@ -115,7 +119,7 @@ impl<'p> Scope<'p> {
         node: &Node,
         work: &'p mut Allowance,
         lookahead: Lookahead,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, PatternFault> {
         let mut scope = Scope {
             pool,
             work,
@@ -140,7 +144,7 @@ impl<'p> Scope<'p> {
         node: &Node,
         lookahead: Lookahead,
         languages: &mut Vec<LangId>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, PatternFault> {
         let asserts = match node {
             Node::Empty | Node::Literal(_) | Node::Class(_) => false,
             Node::Concat(parts) | Node::Alt(parts) => {
@@ -193,7 +197,7 @@ impl<'p> Scope<'p> {
     }
 
     /// Finds all contexts that can be reached from the start of the text.
-    fn explore(&mut self, languages: &[LangId]) -> Result<(), Failure> {
+    fn explore(&mut self, languages: &[LangId]) -> Result<(), PatternFault> {
         let mut f = Fingerprinter::new(0xc0);
         for &language in languages {
             f = f.part(self.pool.fingerprint(language));
@@ -260,8 +264,8 @@ impl<'p> Scope<'p> {
     }
 
     /// The texts that are a word of `before`, a match of `node` and a word of `after`.
-    fn texts(&mut self, node: &Node, before: LangId, after: LangId) -> Result<LangId, Failure> {
-        let after: Row = smallvec![after; self.edges.len()];
+    fn texts(&mut self, node: &Node, before: LangId, after: LangId) -> Result<LangId, PatternFault> {
+        let after: ContextRow = smallvec![after; self.edges.len()];
         let mut found = Vec::new();
         // Each alternative is compiled alone, so that assertions of one do not make others larger.
         let alternatives = match node {
@@ -276,7 +280,7 @@ impl<'p> Scope<'p> {
         Ok(self.pool.union(&found))
     }
 
-    fn spend(&mut self, amount: usize) -> Result<(), Failure> {
+    fn spend(&mut self, amount: usize) -> Result<(), PatternFault> {
         let expansion = |what, limit| Err((0..0, RegexErrorKind::Expansion { what, limit }));
         match self.work.steps.checked_sub(amount) {
             Some(left) if self.pool.work(amount) => self.work.steps = left,
@@ -289,7 +293,7 @@ impl<'p> Scope<'p> {
     }
 
     /// Fails if derivatives of the languages would recurse too deeply.
-    fn check_depth(&self, row: &Row) -> Result<(), Failure> {
+    fn check_depth(&self, row: &ContextRow) -> Result<(), PatternFault> {
         if row.iter().any(|&k| self.pool.depth(k) as usize > DEPTH_LIMIT) {
             let what = "nested rounds that a byte can belong to";
             return Err((0..0, RegexErrorKind::Expansion { what, limit: DEPTH_LIMIT }));
@@ -298,7 +302,7 @@ impl<'p> Scope<'p> {
     }
 
     /// The texts that are a match of `node` and then a word of `k`.
-    fn follow(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
+    fn follow(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
         if !self.asserting.contains(&std::ptr::from_ref(node)) {
             return self.follow_plain(node, k);
         }
@@ -357,8 +361,8 @@ impl<'p> Scope<'p> {
     }
 
     /// The same if `node` reads at least one character, which keeps equations guarded.
-    fn follow_some(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
-        let nothing: Row = smallvec![LangId::NEVER; k.len()];
+    fn follow_some(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
+        let nothing: ContextRow = smallvec![LangId::NEVER; k.len()];
         if !self.asserting.contains(&std::ptr::from_ref(node)) {
             let language = self.plain(node);
             if !self.pool.is_nullable(language) {
@@ -410,7 +414,12 @@ impl<'p> Scope<'p> {
 
     /// Puts `part` in front of two rows: one for any reading of the parts behind it (`all`), and
     /// one for readings of at least one character (`some`).
-    fn prepend_some(&mut self, part: &Node, all: &Row, some: &Row) -> Result<(Row, Row), Failure> {
+    fn prepend_some(
+        &mut self,
+        part: &Node,
+        all: &ContextRow,
+        some: &ContextRow,
+    ) -> Result<(ContextRow, ContextRow), PatternFault> {
         let here = self.follow_some(part, all)?;
         let later = self.follow_nothing(part, some)?;
         let all = self.follow(part, all)?;
@@ -419,7 +428,7 @@ impl<'p> Scope<'p> {
 
     /// The texts of `k` before which `node` matches the empty text, so that only its assertions
     /// count.
-    fn follow_nothing(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
+    fn follow_nothing(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
         if !self.asserting.contains(&std::ptr::from_ref(node)) {
             let language = self.plain(node);
             let empty = self.pool.is_nullable(language);
@@ -446,7 +455,7 @@ impl<'p> Scope<'p> {
     }
 
     /// The texts that are at most `max` matches of `body` and then a word of `k`.
-    fn optional(&mut self, body: &Node, max: u32, k: &Row) -> Result<Row, Failure> {
+    fn optional(&mut self, body: &Node, max: u32, k: &ContextRow) -> Result<ContextRow, PatternFault> {
         if max == UNBOUNDED {
             return self.star(body, k);
         }
@@ -465,12 +474,12 @@ impl<'p> Scope<'p> {
 
     /// The texts that are any number of matches of `body` and then a word of `k`, by one equation
     /// for each context.
-    fn star(&mut self, body: &Node, k: &Row) -> Result<Row, Failure> {
+    fn star(&mut self, body: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
         let mut f = body.fingerprint(Fingerprinter::new(0x57a2)).part(self.fingerprint);
         for &k in k {
             f = f.part(self.pool.fingerprint(k));
         }
-        let mut unknowns = Row::new();
+        let mut unknowns = ContextRow::new();
         let mut undefined = false;
         for (context, &k) in k.iter().enumerate() {
             let nullable = self.pool.is_nullable(k);
@@ -489,14 +498,14 @@ impl<'p> Scope<'p> {
     }
 
     /// The row `k` in the contexts in which `^` or a lookbehind holds, and nothing in the others.
-    fn where_behind(&mut self, node: &Node, k: &Row) -> Row {
+    fn where_behind(&mut self, node: &Node, k: &ContextRow) -> ContextRow {
         let demanded = !matches!(node, Node::Look { sign: Sign::Forbids, .. });
         let index = self.behind.get(&std::ptr::from_ref(node)).copied().unwrap_or(0);
         let here = |context: usize| self.holds[context].get(index).copied().unwrap_or(false) == demanded;
         k.iter().enumerate().map(|(c, &k)| if here(c) { k } else { LangId::NEVER }).collect()
     }
 
-    fn union_rows(&mut self, len: usize, rows: &[Row]) -> Row {
+    fn union_rows(&mut self, len: usize, rows: &[ContextRow]) -> ContextRow {
         (0..len)
             .map(|c| {
                 let parts: Vec<LangId> = rows.iter().map(|row| row[c]).collect();
@@ -507,7 +516,7 @@ impl<'p> Scope<'p> {
 
     // Parts without assertions.
 
-    fn follow_plain(&mut self, node: &Node, k: &Row) -> Result<Row, Failure> {
+    fn follow_plain(&mut self, node: &Node, k: &ContextRow) -> Result<ContextRow, PatternFault> {
         if k.iter().all(|&other| other == k[0]) {
             let language = self.plain(node);
             let language = self.pool.concat(language, k[0]);
@@ -553,7 +562,7 @@ impl<'p> Scope<'p> {
     }
 
     /// The texts that are a character of `class`, read in `context`, and then a word of `k`.
-    fn follow_class(&mut self, context: usize, class: &ClassUnicode, k: &Row) -> LangId {
+    fn follow_class(&mut self, context: usize, class: &ClassUnicode, k: &ContextRow) -> LangId {
         let mut parts: Vec<(LangId, ClassUnicode)> = Vec::new();
         for edge in &self.edges[context] {
             let mut both = class.clone();
@@ -577,7 +586,7 @@ impl<'p> Scope<'p> {
     /// The texts that are a match of `node` with at least one character and then a word of `k`, for
     /// a `node` without assertions. The last character decides which entry of `k` counts, so
     /// contexts must be definite, or the entries all the same.
-    fn follow_ending(&mut self, node: &Node, k: &Row) -> Result<LangId, Failure> {
+    fn follow_ending(&mut self, node: &Node, k: &ContextRow) -> Result<LangId, PatternFault> {
         self.spend(1)?;
         Ok(match node {
             Node::Literal(text) => match text.chars().last() {
@@ -646,7 +655,7 @@ impl<'p> Scope<'p> {
     }
 
     /// The texts that are a word of `language` and then a word of `k`.
-    fn apply(&mut self, language: LangId, k: &Row) -> Row {
+    fn apply(&mut self, language: LangId, k: &ContextRow) -> ContextRow {
         if language == LangId::EMPTY {
             return k.clone();
         }
@@ -657,7 +666,7 @@ impl<'p> Scope<'p> {
             let all = self.pool.concat(language, k[0]);
             return smallvec![all; k.len()];
         }
-        let mut parts: Vec<Row> = Vec::new();
+        let mut parts: Vec<ContextRow> = Vec::new();
         for rest in rests {
             let accepting: Vec<bool> = k.iter().map(|&k| k == rest).collect();
             let paths = self.paths(&accepting);

@@ -9,15 +9,15 @@
 use super::ast::{Node, Side, Sign};
 use super::ecma_class::{Escape, any, line_terminators, word};
 use super::error::RegexErrorKind;
-use super::parser::{Flags, Parser};
-use super::{Failure, NEST_LIMIT};
+use super::parser::{EcmaParser, Flags};
+use super::{NEST_LIMIT, PatternFault};
 use crate::automata::UNBOUNDED;
 use std::ops::Range;
 
 /// Parses a whole pattern.
-pub(super) fn parse(pattern: &str) -> Result<Node, Failure> {
+pub(super) fn parse(pattern: &str) -> Result<Node, PatternFault> {
     let (groups, named) = count_groups(pattern);
-    let mut parser = Parser { pattern, at: 0, flags: Flags::default(), depth: 0, groups, named };
+    let mut parser = EcmaParser { pattern, at: 0, flags: Flags::default(), depth: 0, groups, named };
     let node = parser.disjunction()?;
     if parser.at < pattern.len() {
         let what = "a parenthesis is closed that was not opened".to_owned();
@@ -26,7 +26,7 @@ pub(super) fn parse(pattern: &str) -> Result<Node, Failure> {
     Ok(node)
 }
 
-fn syntax(span: Range<usize>, what: String, help: &'static str) -> Failure {
+fn syntax(span: Range<usize>, what: String, help: &'static str) -> PatternFault {
     (span, RegexErrorKind::Syntax { what, help })
 }
 
@@ -50,9 +50,9 @@ fn count_groups(pattern: &str) -> (u32, bool) {
     (groups, named)
 }
 
-impl Parser<'_> {
+impl EcmaParser<'_> {
     /// Reads alternatives up to the end or to a closing parenthesis, which is left unread.
-    fn disjunction(&mut self) -> Result<Node, Failure> {
+    fn disjunction(&mut self) -> Result<Node, PatternFault> {
         let mut alternatives = vec![self.alternative()?];
         while self.eat('|') {
             alternatives.push(self.alternative()?);
@@ -60,7 +60,7 @@ impl Parser<'_> {
         Ok(Node::alt(alternatives))
     }
 
-    fn alternative(&mut self) -> Result<Node, Failure> {
+    fn alternative(&mut self) -> Result<Node, PatternFault> {
         let mut items: Vec<Node> = Vec::new();
         while !self.rest().is_empty() && !self.rest().starts_with(['|', ')']) {
             let (atom, repeatable) = self.atom()?;
@@ -75,7 +75,7 @@ impl Parser<'_> {
     }
 
     /// Reads one atom. Returns true beside it if a quantifier may follow.
-    fn atom(&mut self) -> Result<(Node, bool), Failure> {
+    fn atom(&mut self) -> Result<(Node, bool), PatternFault> {
         let start = self.at;
         let Some(c) = self.next() else { return Ok((Node::Empty, false)) };
         let node = match c {
@@ -97,7 +97,7 @@ impl Parser<'_> {
         Ok((node, true))
     }
 
-    fn nothing_to_repeat(&self, start: usize) -> Failure {
+    fn nothing_to_repeat(&self, start: usize) -> PatternFault {
         let what = "there is nothing to repeat here".to_owned();
         syntax(start..start + 1, what, "put the quantifier behind a character, class or group, or escape it")
     }
@@ -120,7 +120,7 @@ impl Parser<'_> {
         Node::Alt(vec![edge, Node::look(side, Sign::Demands, line, &(start..self.at))])
     }
 
-    fn atom_escape(&mut self, start: usize) -> Result<(Node, bool), Failure> {
+    fn atom_escape(&mut self, start: usize) -> Result<(Node, bool), PatternFault> {
         let boundary = |sign, parser: &Self| {
             Node::word_boundary(&word(parser.flags.ignore_case), sign, &(start..parser.at))
         };
@@ -151,7 +151,7 @@ impl Parser<'_> {
     }
 
     /// Reads a group whose `(` has been read.
-    fn group(&mut self, start: usize) -> Result<(Node, bool), Failure> {
+    fn group(&mut self, start: usize) -> Result<(Node, bool), PatternFault> {
         self.depth += 1;
         if self.depth > NEST_LIMIT {
             return Err((start..start + 1, RegexErrorKind::Nesting { limit: NEST_LIMIT }));
@@ -187,7 +187,7 @@ impl Parser<'_> {
         })
     }
 
-    fn group_name(&mut self, start: usize) -> Result<(), Failure> {
+    fn group_name(&mut self, start: usize) -> Result<(), PatternFault> {
         let valid = self.rest().find('>').filter(|&end| {
             let name = &self.rest()[..end];
             let inner =
@@ -207,7 +207,7 @@ impl Parser<'_> {
     }
 
     /// Reads `ims-ims:`, whose `(?` has been read.
-    fn modifiers(&mut self, start: usize) -> Result<(), Failure> {
+    fn modifiers(&mut self, start: usize) -> Result<(), PatternFault> {
         let mut value = true;
         let mut flags = self.flags;
         loop {
@@ -228,7 +228,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn quantified(&mut self, atom: Node, repeatable: bool) -> Result<Node, Failure> {
+    fn quantified(&mut self, atom: Node, repeatable: bool) -> Result<Node, PatternFault> {
         let start = self.at;
         let (min, max) = match self.rest().chars().next() {
             Some('*') => (0, UNBOUNDED),
@@ -252,7 +252,7 @@ impl Parser<'_> {
     }
 
     /// Reads `{n}`, `{n,}` or `{n,m}`. Reads nothing if the brace stands for itself.
-    fn counts(&mut self) -> Result<Option<(u32, u32)>, Failure> {
+    fn counts(&mut self) -> Result<Option<(u32, u32)>, PatternFault> {
         let start = self.at;
         self.at += 1;
         let Some((len, min, max)) = self.braces() else {

@@ -1,8 +1,8 @@
 //! Character classes and character escapes of ECMA-262.
 
-use super::Failure;
+use super::PatternFault;
 use super::error::RegexErrorKind;
-use super::parser::Parser;
+use super::parser::EcmaParser;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 /// The meaning of a character escape.
@@ -69,9 +69,9 @@ enum Member {
     Class(ClassUnicode),
 }
 
-impl Parser<'_> {
+impl EcmaParser<'_> {
     /// Reads a class in brackets, whose `[` has been read.
-    pub(super) fn bracket_class(&mut self, open: usize) -> Result<ClassUnicode, Failure> {
+    pub(super) fn bracket_class(&mut self, open: usize) -> Result<ClassUnicode, PatternFault> {
         let negate = self.eat('^');
         let mut class = ClassUnicode::empty();
         loop {
@@ -120,7 +120,7 @@ impl Parser<'_> {
         }
     }
 
-    fn member(&mut self) -> Option<Result<Member, Failure>> {
+    fn member(&mut self) -> Option<Result<Member, PatternFault>> {
         let start = self.at;
         let c = self.next()?;
         if c != '\\' {
@@ -149,7 +149,7 @@ impl Parser<'_> {
     }
 
     /// Reads a character escape or class escape, whose `\` has been read.
-    pub(super) fn escape(&mut self, start: usize) -> Result<Escape, Failure> {
+    pub(super) fn escape(&mut self, start: usize) -> Result<Escape, PatternFault> {
         let Some(c) = self.next() else {
             let help = "write `\\\\` for a backslash";
             let what = "the pattern ends in a backslash".to_owned();
@@ -213,7 +213,7 @@ impl Parser<'_> {
         Ok(Escape::Point(point))
     }
 
-    fn bad_escape(&self, start: usize, help: &'static str) -> Failure {
+    fn bad_escape(&self, start: usize, help: &'static str) -> PatternFault {
         let what = "the escape is malformed".to_owned();
         (start..self.at, RegexErrorKind::Syntax { what, help })
     }
@@ -228,7 +228,7 @@ impl Parser<'_> {
         Some(value)
     }
 
-    fn unicode_escape(&mut self, start: usize) -> Result<u32, Failure> {
+    fn unicode_escape(&mut self, start: usize) -> Result<u32, PatternFault> {
         let help = "write `\\uXXXX` or `\\u{X…}`, at most `\\u{10FFFF}`";
         if self.eat('{') {
             let digits: String = self.rest().chars().take_while(char::is_ascii_hexdigit).collect();
@@ -259,7 +259,7 @@ impl Parser<'_> {
     }
 
     /// Reads `\p{…}` or `\P{…}`, by the tables of regex-syntax.
-    fn property(&mut self, start: usize, negate: bool) -> Result<ClassUnicode, Failure> {
+    fn property(&mut self, start: usize, negate: bool) -> Result<ClassUnicode, PatternFault> {
         let help = "write a property such as `\\p{L}`, `\\p{Lu}` or `\\p{Script=Greek}`";
         let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'=';
         if !self.eat('{') {

@@ -99,7 +99,7 @@ pub fn compile(
 }
 
 /// A place in the pattern and its fault. [`compile`] adds the pattern.
-type Failure = (std::ops::Range<usize>, RegexErrorKind);
+type PatternFault = (std::ops::Range<usize>, RegexErrorKind);
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ pub(super) struct Flags {
 
 /// A parser of an ECMA-262 pattern: the place in the pattern, and everything that gives the next
 /// character its meaning.
-pub(super) struct Parser<'a> {
+pub(super) struct EcmaParser<'a> {
     /// The whole pattern.
     pub(super) pattern: &'a str,
     /// The byte offset of the next character.
@@ -27,7 +27,7 @@ pub(super) struct Parser<'a> {
     pub(super) named: bool,
 }
 
-impl Parser<'_> {
+impl EcmaParser<'_> {
     /// The text that was not read yet.
     pub(super) fn rest(&self) -> &str {
         &self.pattern[self.at..]

@@ -3,18 +3,18 @@
 use super::ast::{Node, Side, Sign};
 use super::ecma_class::class_of;
 use super::error::RegexErrorKind;
-use super::{Failure, NEST_LIMIT};
+use super::{NEST_LIMIT, PatternFault};
 use crate::automata::UNBOUNDED;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
 
 /// Parses a whole pattern.
-pub(super) fn parse(pattern: &str) -> Result<Node, Failure> {
+pub(super) fn parse(pattern: &str) -> Result<Node, PatternFault> {
     let hir = ParserBuilder::new().nest_limit(NEST_LIMIT).build().parse(pattern).map_err(failure)?;
     Ok(node(&hir, &(0..pattern.len())))
 }
 
-fn failure(error: regex_syntax::Error) -> Failure {
+fn failure(error: regex_syntax::Error) -> PatternFault {
     use regex_syntax::ast::ErrorKind;
     let (span, what) = match &error {
         regex_syntax::Error::Parse(e) => {

@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
-use super::failure::{Failure, written};
 use super::input;
 use super::mask::{read_prefix, shown_token};
 use super::sampling::SamplingArgs;
@@ -88,7 +88,7 @@ pub(super) struct Args {
     sampling: SamplingArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let files = [
         Some(&args.logits),
         args.vocab.as_ref(),
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         args.constraint.grammar.as_ref(),
     ];
     if files.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Failure::usage(
+        return Err(CommandError::usage(
             "only one of --logits, --vocab, --schema and --grammar can be standard input",
         ));
     }
@@ -104,41 +104,43 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     params.max_tokens.get_or_insert(usize::MAX);
     let grammar = args.constraint.load(&args.policy)?.map(|loaded| loaded.grammar);
     if grammar.is_none() && !args.prefix.is_empty() {
-        return Err(Failure::usage("--prefix is the output so far under a constraint, but none is given")
+        return Err(CommandError::usage("--prefix is the output so far under a constraint, but none is given")
             .help("give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE"));
     }
     if grammar.is_some() && args.vocab.is_none() {
-        return Err(Failure::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));
+        return Err(CommandError::usage("a constraint needs a vocabulary").help("give it with --vocab FILE"));
     }
     let row = read_row(&args.logits, args.row)?;
     let vocabulary = args.vocab.as_deref().map(|path| fitted(path, row.len())).transpose()?;
     params.end_tokens = args.stop_token.iter().copied().map(TokenId).collect();
     params.end_tokens.extend(vocabulary.iter().flat_map(|vocabulary| vocabulary.eos()));
     if args.min_tokens > 0 && params.end_tokens.is_empty() {
-        return Err(Failure::usage("--min-tokens holds back end tokens, but none are known")
+        return Err(CommandError::usage("--min-tokens holds back end tokens, but none are known")
             .help("name them with --stop-token, or give a vocabulary that has them with --vocab"));
     }
     let mut mask = None;
     if let (Some(grammar), Some(vocabulary)) = (&grammar, &vocabulary) {
         let mut matcher = Constraint::new(grammar, vocabulary)
-            .map_err(|error| Failure::new("the constraint does not fit the vocabulary").because(&error))?
+            .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?
             .matcher();
         read_prefix(&mut matcher, &args.prefix)?;
-        mask = Some(matcher.mask().map_err(|error| Failure::new("cannot compute the mask").because(&error))?);
+        mask = Some(
+            matcher.mask().map_err(|error| CommandError::new("cannot compute the mask").because(&error))?,
+        );
     }
     let mut sampler = Sampler::new(params)
-        .map_err(|error| Failure::usage("the sampling options are not usable").because(&error))?;
+        .map_err(|error| CommandError::usage("the sampling options are not usable").because(&error))?;
     sampler.with_prompt(&args.prompt_ids.iter().copied().map(TokenId).collect::<Vec<_>>());
     args.output_ids.iter().for_each(|&id| sampler.accept(TokenId(id)));
     let report = Report::new(&mut sampler, &row, mask.as_deref())
-        .map_err(|error| Failure::new("the row cannot be sampled").because(&error))?;
+        .map_err(|error| CommandError::new("the row cannot be sampled").because(&error))?;
     if let Some(path) = &args.plot {
         let title = match args.row {
             Some(row) => format!("{}, row {row}", args.logits.display()),
             None => args.logits.display().to_string(),
         };
         std::fs::write(path, plot::draw(&title, &report.stages)).map_err(|error| {
-            Failure::new(format!("cannot write the plot `{}`", path.display())).because(&error)
+            CommandError::new(format!("cannot write the plot `{}`", path.display())).because(&error)
         })?;
     }
     let text = match args.json {
@@ -149,21 +151,23 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_row(path: &Path, row: Option<usize>) -> Result<Vec<f32>, Failure> {
+fn read_row(path: &Path, row: Option<usize>) -> Result<Vec<f32>, CommandError> {
     let bytes = input::read(path, "logits")?;
     match logits::read(&bytes, row) {
         Ok(rows) => Ok(rows.logits),
         Err(logits::Unusable { what, help }) => {
-            Err(Failure::new(format!("cannot use the logits `{}`: {what}", path.display())).help(help))
+            Err(CommandError::new(format!("cannot use the logits `{}`: {what}", path.display())).help(help))
         }
     }
 }
 
 /// A vocabulary with as many tokens as the row has logits: models pad theirs.
-fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, Failure> {
+fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, CommandError> {
     input::vocabulary(path)?.with_model_size(logits).map_err(|error| {
         let what = format!("the row's {logits} logits are not those of the vocabulary `{}`", path.display());
-        Failure::new(what).because(&error).help("give the vocabulary of the model that the logits come from")
+        CommandError::new(what)
+            .because(&error)
+            .help("give the vocabulary of the model that the logits come from")
     })
 }
 

@@ -12,11 +12,11 @@ use hashbrown::HashMap;
 
 /// A terminal state, by the number of its row.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) struct Row(u32);
+pub(in crate::engine) struct RowId(u32);
 
-impl Row {
+impl RowId {
     /// The row of the language without words.
-    pub const DEAD: Row = Row(0);
+    pub const DEAD: RowId = RowId(0);
 }
 
 /// States kept between walks.
@@ -49,7 +49,7 @@ pub(in crate::engine) struct DenseRows {
     states: Vec<RowState>,
     index: HashMap<LangId, u32>,
     /// By row and height: a row that texts of at most this many bytes cannot tell from it.
-    clamped: HashMap<(u32, u32), Row>,
+    clamped: HashMap<(u32, u32), RowId>,
     /// Searches for free groups that are left in this walk.
     searches: u32,
 }
@@ -86,9 +86,9 @@ impl DenseRows {
     }
 
     /// The row of a language.
-    pub fn row(&mut self, languages: &ExprPool, language: LangId) -> Row {
+    pub fn row(&mut self, languages: &ExprPool, language: LangId) -> RowId {
         if let Some(&known) = self.index.get(&language) {
-            return Row(known);
+            return RowId(known);
         }
         let row = self.states.len() as u32;
         self.states.push(RowState {
@@ -100,12 +100,12 @@ impl DenseRows {
         });
         self.entries.resize(self.entries.len() + 256, UNKNOWN);
         self.index.insert(language, row);
-        Row(row)
+        RowId(row)
     }
 
     /// The row after `byte`.
     #[inline]
-    pub fn step(&mut self, languages: &mut ExprPool, from: Row, byte: u8) -> Row {
+    pub fn step(&mut self, languages: &mut ExprPool, from: RowId, byte: u8) -> RowId {
         let at = (from.0 as usize) << 8 | usize::from(byte);
         match self.entries[at] {
             UNKNOWN => {
@@ -116,7 +116,7 @@ impl DenseRows {
                 }
                 next
             }
-            known => Row(known),
+            known => RowId(known),
         }
     }
 
@@ -124,7 +124,7 @@ impl DenseRows {
     /// not reach are dropped, so that the rest of a count of 200 is one state and not one state for
     /// each byte.
     #[inline]
-    pub fn clamped(&mut self, languages: &mut ExprPool, row: Row, height: u16) -> Row {
+    pub fn clamped(&mut self, languages: &mut ExprPool, row: RowId, height: u16) -> RowId {
         let RowState { count, language, .. } = self.states[row.0 as usize];
         // Rounded up, so that only a few heights occur.
         let height = u32::from(height).next_power_of_two();
@@ -141,26 +141,26 @@ impl DenseRows {
     }
 
     /// The language of a row.
-    pub fn language(&self, row: Row) -> LangId {
+    pub fn language(&self, row: RowId) -> LangId {
         self.states[row.0 as usize].language
     }
 
     /// True if a word ends here.
     #[inline]
-    pub fn is_accepting(&self, row: Row) -> bool {
+    pub fn is_accepting(&self, row: RowId) -> bool {
         self.states[row.0 as usize].is_accepting
     }
 
     /// True if nothing can follow.
     #[inline]
-    pub fn is_spent(&self, row: Row) -> bool {
+    pub fn is_spent(&self, row: RowId) -> bool {
         self.states[row.0 as usize].is_spent
     }
 
     /// The groups that the state reads in any order ([`ExprPool::self_loop_classes`]), within
     /// tokens of at most [`MAX_SLICED_LEN`] bytes. No groups once this walk's searches are used up.
     #[inline]
-    pub fn self_loop_classes(&mut self, languages: &mut ExprPool, row: Row) -> u64 {
+    pub fn self_loop_classes(&mut self, languages: &mut ExprPool, row: RowId) -> u64 {
         let state = &mut self.states[row.0 as usize];
         match state.self_loop_classes {
             Some(groups) => groups,

@@ -25,7 +25,7 @@
 //!   read; one of at most `n` bytes, that after `n` bytes enough of the length is left to complete
 //!   what they began.
 
-use super::dense_rows::{DenseRows, Row};
+use super::dense_rows::{DenseRows, RowId};
 use super::suffix_trie::Suffixes;
 use super::vocabulary_index::{IndexedTrie, LengthUnit, MAX_SLICED_LEN, SubtreeInfo};
 use crate::automata::{Expr, ExprPool, LangId, LiteralSet, UNLABELLED, interrupt};
@@ -185,7 +185,7 @@ impl<'a> TrieWalk<'a> {
         let start = self.rows.row(languages, start);
         let top = usize::from(trie.depth(root));
         // The rows on the path to the current node, each with true if the path is in the slice.
-        let mut path: Vec<(Row, bool)> = vec![(start, groups != 0)];
+        let mut path: Vec<(RowId, bool)> = vec![(start, groups != 0)];
         let (mut node, end) = (root + 1, trie.end(root));
         while node < end {
             let depth = usize::from(trie.depth(node)) - top;
@@ -203,7 +203,7 @@ impl<'a> TrieWalk<'a> {
                 return;
             }
             let row = self.rows.step(languages, from, trie.byte(node));
-            if row == Row::DEAD {
+            if row == RowId::DEAD {
                 node = after;
                 continue;
             }

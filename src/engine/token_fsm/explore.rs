@@ -95,7 +95,7 @@ impl TokenClasses {
 }
 
 /// A row as it was found: its edges, and the number of classes at that time.
-struct Row {
+struct FoundRow {
     edges: Vec<Edge>,
     classes: u32,
 }
@@ -143,7 +143,7 @@ pub(super) fn explore(constraint: &Constraint, max_states: usize) -> Result<Expl
             row.extend(classes.split(tokens).into_iter().map(|class| (class, *target)));
         }
         edges += row.len();
-        rows.push(Row { edges: row, classes: classes.len() as u32 });
+        rows.push(FoundRow { edges: row, classes: classes.len() as u32 });
         if explorer.matcher.graph().is_full() {
             return Err(too_large("bytes of states found for a token-level state machine"));
         }

@@ -24,7 +24,7 @@ mod returns;
 
 pub(crate) use canonical::{DEAD, canonical, smallest};
 pub use lexing::{Exhausted, Lexing};
-pub use parser::{Parser, Production, State, Symbol};
+pub use parser::{ParserTables, Production, State, Symbol};
 
 use super::error::GrammarError;
 use crate::automata::LangId;
@@ -70,7 +70,7 @@ pub struct Lexed {
     /// The lexemes, in the order in which they are tried.
     pub lexemes: Vec<Lexeme>,
     /// The tables of the parser.
-    pub parser: Parser,
+    pub parser: ParserTables,
     /// The names of the rules.
     pub rules: Vec<Arc<str>>,
 }
@@ -92,7 +92,7 @@ impl Lexed {
         if productions.iter().all(|p| p.rule != start) {
             return Err(GrammarError::Empty { reason: format!("`{}` never ends", rules[start as usize]) });
         }
-        let parser = Parser::new(productions, count, lexemes.len() as u32, start)?;
+        let parser = ParserTables::new(productions, count, lexemes.len() as u32, start)?;
         Ok(Lexed { lexemes, parser, rules })
     }
 

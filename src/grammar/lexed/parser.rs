@@ -57,7 +57,7 @@ pub struct State {
 
 /// The tables of the parser.
 #[derive(Clone, Debug)]
-pub struct Parser {
+pub struct ParserTables {
     pub(super) productions: Vec<Production>,
     pub(super) by_rule: Vec<Vec<u32>>,
     pub(super) states: Vec<State>,
@@ -78,7 +78,7 @@ fn find(sorted: &[(u32, u32)], key: u32) -> Option<u32> {
     sorted.binary_search_by_key(&key, |e| e.0).ok().map(|at| sorted[at].1)
 }
 
-impl Parser {
+impl ParserTables {
     /// The tables of some productions over `rules` rules and `lexemes` lexemes, with `start` as the
     /// whole text. Every rule must have a text.
     pub(super) fn new(
@@ -112,7 +112,7 @@ impl Parser {
         for (i, production) in productions.iter().enumerate() {
             by_rule[production.rule as usize].push(i as u32);
         }
-        let mut parser = Parser {
+        let mut parser = ParserTables {
             productions,
             by_rule,
             states: Vec::new(),

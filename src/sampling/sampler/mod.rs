@@ -4,10 +4,10 @@
 //! same token, as random numbers depend on the position only; state moves when a token is accepted,
 //! and [`Sampler::rollback`] moves it back.
 //!
-//! `run` runs the chain; `survivors` does so on what a device has left of a row.
+//! `run` runs the chain; `top_logits` does so on what a device has left of a row.
 
 mod run;
-mod survivors;
+mod top_logits;
 
 use super::adaptive::Average;
 use super::candidates::Candidates;
@@ -26,7 +26,7 @@ use hashbrown::HashSet;
 use run::{MinTokens, Outcome, WholeRow};
 use std::sync::Arc;
 
-pub use survivors::{Cut, Survivors};
+pub use top_logits::{TopLogits, TopLogitsQuery};
 
 /// Draws tokens from rows of logits by a chain of steps. `Clone` forks it, with its state.
 ///

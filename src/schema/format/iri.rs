@@ -3,7 +3,7 @@
 //! Its grammar is that of URIs with `ucschar` wherever an unreserved character may stand, and with
 //! `iprivate` in queries.
 
-use super::uri::{Characters, Rules};
+use super::uri::{Characters, UriRules};
 use crate::automata::{ExprPool, LangId};
 
 /// The rule `ucschar` of the RFC.
@@ -19,5 +19,5 @@ pub(super) const IPRIVATE: &str = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{10000
 pub(super) const UNICODE: Characters = Characters { everywhere: UCSCHAR, in_queries: IPRIVATE };
 
 pub(super) fn language(pool: &mut ExprPool) -> LangId {
-    super::rust(pool, &Rules::new(&UNICODE).absolute())
+    super::rust(pool, &UriRules::new(&UNICODE).absolute())
 }

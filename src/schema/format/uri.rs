@@ -16,7 +16,7 @@ pub(super) struct Characters {
 pub(super) const ASCII: Characters = Characters { everywhere: "", in_queries: "" };
 
 /// The rules of the grammar as patterns.
-pub(super) struct Rules {
+pub(super) struct UriRules {
     scheme: &'static str,
     authority: String,
     segment: String,
@@ -25,7 +25,7 @@ pub(super) struct Rules {
     fragment: String,
 }
 
-impl Rules {
+impl UriRules {
     pub fn new(characters: &Characters) -> Self {
         let more = characters.everywhere;
         // The characters of `unreserved` and `sub-delims`.
@@ -36,7 +36,7 @@ impl Rules {
         let future = r"[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+";
         let host = format!(r"(?:\[(?:{}|{future})\]|{name})", super::ipv6::pattern());
         let private = characters.in_queries;
-        Rules {
+        UriRules {
             scheme: "[A-Za-z][A-Za-z0-9+.-]*",
             authority: format!("(?:{user}@)?{host}(?::[0-9]*)?"),
             segment: format!("(?:[:@{plain}]|{escaped})"),
@@ -48,7 +48,7 @@ impl Rules {
 
     /// The pattern of URIs, which have a scheme.
     pub fn absolute(&self) -> String {
-        let Rules { scheme, authority, segment, query, fragment, .. } = self;
+        let UriRules { scheme, authority, segment, query, fragment, .. } = self;
         format!(
             "{scheme}:(?://{authority}(?:/{segment}*)*|/(?:{segment}+(?:/{segment}*)*)?|{segment}+(?:/{segment}*)*|)\
              {query}{fragment}"
@@ -57,7 +57,7 @@ impl Rules {
 
     /// The pattern of references without a scheme. The first segment of their path has no colon.
     pub fn relative(&self) -> String {
-        let Rules { authority, segment, segment_without_colon, query, fragment, .. } = self;
+        let UriRules { authority, segment, segment_without_colon, query, fragment, .. } = self;
         format!(
             "(?://{authority}(?:/{segment}*)*|/(?:{segment}+(?:/{segment}*)*)?\
              |{segment_without_colon}+(?:/{segment}*)*|){query}{fragment}"
@@ -66,5 +66,5 @@ impl Rules {
 }
 
 pub(super) fn language(pool: &mut ExprPool) -> LangId {
-    super::rust(pool, &Rules::new(&ASCII).absolute())
+    super::rust(pool, &UriRules::new(&ASCII).absolute())
 }

@@ -14,7 +14,7 @@
 
 use super::unquoted;
 use crate::automata::UNBOUNDED;
-use crate::syntax::diagnostic::{Failure, Problem};
+use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr, Rule};
 use crate::syntax::rules::COUNT_LIMIT;
 use crate::syntax::tokens::{Kind, Tokens};
@@ -114,7 +114,7 @@ impl Kind for Token {
     }
 }
 
-fn unreadable(text: &str, span: Range<usize>) -> Failure {
+fn unreadable(text: &str, span: Range<usize>) -> TextFault {
     let rest = &text[span.start..];
     let first = rest.chars().next().unwrap_or_default();
     let (what, help) = match first {
@@ -133,8 +133,8 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
     (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
-    let mut parser = Parser { tokens: Tokens::read(text, unreadable)?, names: HashSet::new() };
+pub(super) fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
+    let mut parser = IsoParser { tokens: Tokens::read(text, unreadable)?, names: HashSet::new() };
     parser.find_names();
     let mut rules = Vec::new();
     while parser.tokens.peek().is_some() {
@@ -143,7 +143,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
     Ok(rules)
 }
 
-struct Parser<'t> {
+struct IsoParser<'t> {
     tokens: Tokens<'t, Token>,
     /// The names that consist of several words.
     names: HashSet<String>,
@@ -152,7 +152,7 @@ struct Parser<'t> {
 /// The largest number of words in a name.
 const MOST_WORDS: usize = 8;
 
-impl Parser<'_> {
+impl IsoParser<'_> {
     /// Finds the names of several words. Rules begin at the start and after `;`, and the words
     /// before a `=` there are one name.
     fn find_names(&mut self) {
@@ -187,7 +187,7 @@ impl Parser<'_> {
         (name, span)
     }
 
-    fn rule(&mut self) -> Result<Rule, Failure> {
+    fn rule(&mut self) -> Result<Rule, TextFault> {
         const HELP: &str = "a rule is written `name = … ;`";
         if self.tokens.peek() != Some(Token::Word) {
             return Err(self.tokens.unexpected("a rule", HELP));
@@ -203,7 +203,7 @@ impl Parser<'_> {
         Ok(Rule { name, span, body })
     }
 
-    fn alternatives(&mut self) -> Result<Expr, Failure> {
+    fn alternatives(&mut self) -> Result<Expr, TextFault> {
         let mut parts = vec![self.sequence()?];
         while self.tokens.take(Token::Or) {
             parts.push(self.sequence()?);
@@ -211,7 +211,7 @@ impl Parser<'_> {
         Ok(Expr::alt(parts))
     }
 
-    fn sequence(&mut self) -> Result<Expr, Failure> {
+    fn sequence(&mut self) -> Result<Expr, TextFault> {
         let mut parts = Vec::new();
         loop {
             let item = self.item()?;
@@ -224,7 +224,7 @@ impl Parser<'_> {
     }
 
     /// A factor with its exception; `None` if there is none.
-    fn item(&mut self) -> Result<Option<Expr>, Failure> {
+    fn item(&mut self) -> Result<Option<Expr>, TextFault> {
         let Some(factor) = self.factor()? else { return Ok(None) };
         let span = self.tokens.span();
         if !self.tokens.take(Token::Minus) {
@@ -235,7 +235,7 @@ impl Parser<'_> {
         Ok(Some(Expr::Except { base: Box::new(factor), excluded: Box::new(excluded), span }))
     }
 
-    fn factor(&mut self) -> Result<Option<Expr>, Failure> {
+    fn factor(&mut self) -> Result<Option<Expr>, TextFault> {
         if self.tokens.peek() != Some(Token::Number) {
             return self.primary();
         }
@@ -253,7 +253,7 @@ impl Parser<'_> {
         }
     }
 
-    fn primary(&mut self) -> Result<Option<Expr>, Failure> {
+    fn primary(&mut self) -> Result<Option<Expr>, TextFault> {
         let (span, slice) = (self.tokens.span(), self.tokens.slice());
         let (close, min, max) = match self.tokens.peek() {
             Some(Token::Literal) => {

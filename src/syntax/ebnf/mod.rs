@@ -8,7 +8,7 @@
 mod iso;
 mod w3c;
 
-use super::diagnostic::{Failure, Problem, compile_error};
+use super::diagnostic::{Problem, TextFault, compile_error};
 use super::expr::Rule;
 use super::notation::Notation;
 use super::rules;
@@ -50,13 +50,13 @@ pub(super) fn compile_into(
 }
 
 /// The rules, and the name of the first.
-fn parse(text: &str) -> Result<(Vec<Rule>, String), Failure> {
+fn parse(text: &str) -> Result<(Vec<Rule>, String), TextFault> {
     let rules = if is_iso(text) { iso::parse(text) } else { w3c::parse(text) }?;
     let start = start(&rules)?.to_owned();
     Ok((rules, start))
 }
 
-fn start(rules: &[Rule]) -> Result<&str, Failure> {
+fn start(rules: &[Rule]) -> Result<&str, TextFault> {
     let no_rule = Problem::syntax("there is no rule", "write `name ::= …` or `name = … ;`");
     rules.first().map(|rule| rule.name.as_str()).ok_or((0..0, no_rule))
 }

@@ -9,7 +9,7 @@
 
 use super::unquoted;
 use crate::automata::UNBOUNDED;
-use crate::syntax::diagnostic::{Failure, Problem};
+use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::expr::{Expr, Rule};
 use crate::syntax::rules::{LAST, normalised};
 use crate::syntax::tokens::{Kind, Tokens};
@@ -65,7 +65,7 @@ impl Kind for Token {
     }
 }
 
-fn unreadable(text: &str, span: Range<usize>) -> Failure {
+fn unreadable(text: &str, span: Range<usize>) -> TextFault {
     let rest = &text[span.start..];
     let first = rest.chars().next().unwrap_or_default();
     let (what, help) = match first {
@@ -88,8 +88,8 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
     (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
-    let mut parser = Parser { tokens: Tokens::read(text, unreadable)? };
+pub(super) fn parse(text: &str) -> Result<Vec<Rule>, TextFault> {
+    let mut parser = W3cParser { tokens: Tokens::read(text, unreadable)? };
     let mut rules = Vec::new();
     while parser.tokens.peek().is_some() {
         rules.push(parser.rule()?);
@@ -97,11 +97,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Failure> {
     Ok(rules)
 }
 
-struct Parser<'t> {
+struct W3cParser<'t> {
     tokens: Tokens<'t, Token>,
 }
 
-impl Parser<'_> {
+impl W3cParser<'_> {
     /// True if a rule begins here, perhaps with its number.
     fn at_rule(&self) -> bool {
         let tokens = &self.tokens;
@@ -112,7 +112,7 @@ impl Parser<'_> {
         tokens.peek_at(name) == Some(Token::Name) && tokens.peek_at(name + 1) == Some(Token::Define)
     }
 
-    fn rule(&mut self) -> Result<Rule, Failure> {
+    fn rule(&mut self) -> Result<Rule, TextFault> {
         const HELP: &str = "a rule is written `name ::= …`";
         if self.at_rule() {
             self.tokens.take(Token::Class);
@@ -132,7 +132,7 @@ impl Parser<'_> {
         Ok(Rule { name, span, body })
     }
 
-    fn alternatives(&mut self) -> Result<Expr, Failure> {
+    fn alternatives(&mut self) -> Result<Expr, TextFault> {
         let mut parts = vec![self.sequence()?];
         while self.tokens.take(Token::Or) {
             parts.push(self.sequence()?);
@@ -140,7 +140,7 @@ impl Parser<'_> {
         Ok(Expr::alt(parts))
     }
 
-    fn sequence(&mut self) -> Result<Expr, Failure> {
+    fn sequence(&mut self) -> Result<Expr, TextFault> {
         let mut parts = Vec::new();
         while !self.at_rule() {
             let Some(mut part) = self.item()? else { break };
@@ -159,7 +159,7 @@ impl Parser<'_> {
     }
 
     /// One item with the operators after it; `None` if there is none.
-    fn item(&mut self) -> Result<Option<Expr>, Failure> {
+    fn item(&mut self) -> Result<Option<Expr>, TextFault> {
         let (span, slice) = (self.tokens.span(), self.tokens.slice());
         let mut expr = match self.tokens.peek() {
             Some(Token::Literal) => Expr::Text(unquoted(slice).to_owned()),
@@ -197,7 +197,7 @@ impl Parser<'_> {
         Ok(Some(expr))
     }
 
-    fn repeated(&mut self, mut expr: Expr) -> Result<Expr, Failure> {
+    fn repeated(&mut self, mut expr: Expr) -> Result<Expr, TextFault> {
         let depth = self.tokens.depth;
         loop {
             let (min, max) = match self.tokens.peek() {
@@ -216,7 +216,7 @@ impl Parser<'_> {
     }
 }
 
-fn code_point(digits: &str, span: Range<usize>) -> Result<u32, Failure> {
+fn code_point(digits: &str, span: Range<usize>) -> Result<u32, TextFault> {
     u32::from_str_radix(digits, 16)
         .ok()
         .filter(|&point| point <= LAST)
@@ -224,11 +224,11 @@ fn code_point(digits: &str, span: Range<usize>) -> Result<u32, Failure> {
 }
 
 /// The characters of a class in its brackets, sorted and disjoint; never none.
-fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, Failure> {
+fn class(slice: &str, span: Range<usize>) -> Result<Vec<(u32, u32)>, TextFault> {
     let negated = slice.starts_with("[^");
     let mut at = 1 + usize::from(negated);
     let end = slice.len() - 1;
-    let next = |at: &mut usize| -> Result<Option<u32>, Failure> {
+    let next = |at: &mut usize| -> Result<Option<u32>, TextFault> {
         let rest = &slice[*at..end];
         let digits =
             rest.strip_prefix("#x").map_or(0, |d| d.bytes().take_while(u8::is_ascii_hexdigit).count());

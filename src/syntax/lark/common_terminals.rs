@@ -1,6 +1,6 @@
 //! The terminals of Lark's module `common`.
 
-use crate::syntax::diagnostic::{Failure, Problem, similar};
+use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use std::ops::Range;
 
 /// A terminal of Lark's module `common`.
@@ -52,7 +52,7 @@ pub(super) const COMMON: &[Common] = &[
 ];
 
 /// The common terminal of that name.
-pub(super) fn common(name: &str, span: &Range<usize>) -> Result<&'static Common, Failure> {
+pub(super) fn common(name: &str, span: &Range<usize>) -> Result<&'static Common, TextFault> {
     if let Ok(at) = COMMON.binary_search_by_key(&name, |entry| entry.name) {
         return Ok(&COMMON[at]);
     }

@@ -22,7 +22,7 @@ mod pattern;
 mod rules;
 mod terminals;
 
-use super::diagnostic::{Failure, Problem, compile_error, similar};
+use super::diagnostic::{Problem, TextFault, compile_error, similar};
 use super::notation::Notation;
 use crate::grammar::lexed::{Lexing, Production, Symbol};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed};
@@ -125,7 +125,7 @@ pub fn imports(text: &str, name: &str) -> Result<Vec<String>, CompileError> {
     modules::imports(text, name).map_err(|failure| compile_error(Notation::Lark, text, failure))
 }
 
-fn grammar(text: &str, options: &Options) -> Result<Grammar, Failure> {
+fn grammar(text: &str, options: &Options) -> Result<Grammar, TextFault> {
     let definitions = modules::read(text, options)?;
     let Some(start) = definitions.rules.get(&options.start) else {
         let place = definitions.rules.values().map(|rule| rule.span.clone()).min_by_key(|span| span.start);

@@ -6,9 +6,9 @@
 use super::Options;
 use super::common_terminals::common;
 use super::parse::{Definition, Expr, Module, Statement, is_terminal, parse};
-use super::terminals::{Source, Terminal};
+use super::terminals::{Terminal, TerminalSource};
 use crate::grammar::line_column;
-use crate::syntax::diagnostic::{Failure, Problem, similar};
+use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
@@ -35,12 +35,12 @@ struct Reader<'o> {
 }
 
 /// The definitions of the grammar `text`.
-pub(super) fn read(text: &str, options: &Options) -> Result<Definitions, Failure> {
+pub(super) fn read(text: &str, options: &Options) -> Result<Definitions, TextFault> {
     Reader { options, open: Vec::new(), count: 0 }.module(text, "")
 }
 
 /// The modules that the grammar `text`, called `name`, imports from, by their full names.
-pub(super) fn imports(text: &str, name: &str) -> Result<Vec<String>, Failure> {
+pub(super) fn imports(text: &str, name: &str) -> Result<Vec<String>, TextFault> {
     let mut found: Vec<String> = Vec::new();
     for statement in parse(text)? {
         if let Statement::Import { module, .. } = statement {
@@ -66,7 +66,7 @@ type Imported = (String, String, Range<usize>);
 
 impl Reader<'_> {
     /// The definitions of one module, called `name`; the name of the grammar itself is empty.
-    fn module(&mut self, text: &str, name: &str) -> Result<Definitions, Failure> {
+    fn module(&mut self, text: &str, name: &str) -> Result<Definitions, TextFault> {
         let mut found = Definitions::default();
         let mut places: HashMap<String, Range<usize>> = HashMap::new();
         let (imports, others): (Vec<Statement>, Vec<Statement>) =
@@ -107,7 +107,9 @@ impl Reader<'_> {
                 Statement::Declare(name, span) => {
                     claim(&mut places, text, &name, &span)?;
                     found.order.push(name.clone());
-                    found.terminals.insert(name, Terminal { span, priority: 0, source: Source::Declared });
+                    found
+                        .terminals
+                        .insert(name, Terminal { span, priority: 0, source: TerminalSource::Declared });
                 }
                 Statement::Import { .. } => {}
             }
@@ -123,14 +125,14 @@ impl Reader<'_> {
         module: &Module,
         names: &[(String, String, Range<usize>)],
         from: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TextFault> {
         let place = names.first().map_or(0..0, |name| name.2.clone());
         let full = full_name(module, from);
         let given = self.options.modules.iter().find(|known| known.0 == full);
         let Some((_, text)) = given else {
             if module.path == "common" {
                 for (name, alias, span) in names {
-                    let source = Source::Common(common(name, span)?);
+                    let source = TerminalSource::Common(common(name, span)?);
                     found.order.push(alias.clone());
                     found
                         .terminals
@@ -187,9 +189,9 @@ impl Reader<'_> {
                 found.rules.insert(new.clone(), rule);
             } else if let Some(terminal) = inner.terminals.get(name) {
                 let source = match &terminal.source {
-                    Source::Written(expr) => {
+                    TerminalSource::Written(expr) => {
                         let whole = inlined(&inner, expr, 0)?;
-                        Source::Written(whole.moved_to(&place, &|name| name.to_owned()))
+                        TerminalSource::Written(whole.moved_to(&place, &|name| name.to_owned()))
                     }
                     source => source.clone(),
                 };
@@ -207,7 +209,7 @@ fn claim(
     text: &str,
     name: &str,
     span: &Range<usize>,
-) -> Result<(), Failure> {
+) -> Result<(), TextFault> {
     match places.insert(name.to_owned(), span.clone()) {
         None => Ok(()),
         Some(first) => {
@@ -217,7 +219,7 @@ fn claim(
     }
 }
 
-fn define(found: &mut Definitions, definition: Definition) -> Result<(), Failure> {
+fn define(found: &mut Definitions, definition: Definition) -> Result<(), TextFault> {
     found.order.push(definition.name.clone());
     if !is_terminal(&definition.name) {
         found.rules.insert(definition.name.clone(), definition);
@@ -228,12 +230,12 @@ fn define(found: &mut Definitions, definition: Definition) -> Result<(), Failure
         let kind = Problem::unsupported("templates of terminals are not supported", "make it a rule");
         return Err((span, kind));
     }
-    found.terminals.insert(name, Terminal { span, priority, source: Source::Written(body) });
+    found.terminals.insert(name, Terminal { span, priority, source: TerminalSource::Written(body) });
     Ok(())
 }
 
 /// Fails if the definition that is to be changed is not there.
-fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(), Failure> {
+fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(), TextFault> {
     let Definition { name, span, .. } = definition;
     if found.rules.contains_key(name) || found.terminals.contains_key(name) {
         return Ok(());
@@ -245,7 +247,7 @@ fn require(found: &Definitions, definition: &Definition, verb: &str) -> Result<(
     ))
 }
 
-fn extend(found: &mut Definitions, definition: Definition) -> Result<(), Failure> {
+fn extend(found: &mut Definitions, definition: Definition) -> Result<(), TextFault> {
     require(found, &definition, "extend")?;
     let Definition { name, span, parameters, body, .. } = definition;
     if let Some(rule) = found.rules.get_mut(&name) {
@@ -256,14 +258,14 @@ fn extend(found: &mut Definitions, definition: Definition) -> Result<(), Failure
         rule.body = Expr::Alt(vec![body, rule.body.clone()]);
     } else if let Some(terminal) = found.terminals.get_mut(&name) {
         let old = match &terminal.source {
-            Source::Written(old) => old.clone(),
-            Source::Common(common) => Expr::Common(common),
-            Source::Declared => {
+            TerminalSource::Written(old) => old.clone(),
+            TerminalSource::Common(common) => Expr::Common(common),
+            TerminalSource::Declared => {
                 let what = format!("`{name}` is only declared and cannot be extended");
                 return Err((span, Problem::syntax(what, "override it")));
             }
         };
-        terminal.source = Source::Written(Expr::Alt(vec![body, old]));
+        terminal.source = TerminalSource::Written(Expr::Alt(vec![body, old]));
     }
     Ok(())
 }
@@ -289,7 +291,7 @@ fn used(inner: &Definitions, names: &[(String, String, Range<usize>)]) -> HashSe
 }
 
 /// A terminal's expression, with those of the terminals that it refers to written into it.
-fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, Failure> {
+fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, TextFault> {
     if depth > NEST_LIMIT {
         let kind =
             Problem::unsupported("a terminal refers to itself, or through too many others", "make it a rule");
@@ -300,8 +302,8 @@ fn inlined(inner: &Definitions, expr: &Expr, depth: u32) -> Result<Expr, Failure
     };
     Ok(match expr {
         Expr::Name(name, _) => match inner.terminals.get(name).map(|terminal| &terminal.source) {
-            Some(Source::Written(written)) => inlined(inner, written, depth + 1)?,
-            Some(Source::Common(common)) => Expr::Common(common),
+            Some(TerminalSource::Written(written)) => inlined(inner, written, depth + 1)?,
+            Some(TerminalSource::Common(common)) => Expr::Common(common),
             _ => expr.clone(),
         },
         Expr::Seq(parts) => Expr::Seq(all(parts)?),

@@ -2,7 +2,7 @@
 
 use super::common_terminals::Common;
 use crate::automata::UNBOUNDED;
-use crate::syntax::diagnostic::{Failure, Problem};
+use crate::syntax::diagnostic::{Problem, TextFault};
 use crate::syntax::rules::COUNT_LIMIT;
 use crate::syntax::tokens::{Kind, Tokens};
 use logos::Logos;
@@ -227,7 +227,7 @@ impl Kind for Token {
     }
 }
 
-fn unreadable(text: &str, span: Range<usize>) -> Failure {
+fn unreadable(text: &str, span: Range<usize>) -> TextFault {
     let first = text[span.start..].chars().next().unwrap_or_default();
     let (what, help) = match first {
         '"' => ("the string has no end".to_owned(), "close it with `\"` on the same line"),
@@ -247,8 +247,8 @@ fn unreadable(text: &str, span: Range<usize>) -> Failure {
     (span.start..span.start + first.len_utf8(), Problem::syntax(what, help))
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Statement>, Failure> {
-    let mut parser = Parser { tokens: Tokens::read(text, unreadable)? };
+pub(super) fn parse(text: &str) -> Result<Vec<Statement>, TextFault> {
+    let mut parser = LarkParser { tokens: Tokens::read(text, unreadable)? };
     let mut statements = Vec::new();
     loop {
         parser.skip_line_ends();
@@ -263,16 +263,16 @@ const RULE: &str = "a rule is written `name: …`, a terminal `NAME: …`; a lin
 const IMPORT: &str =
     "write `%import common.NAME`, `%import common.NAME -> OTHER` or `%import common (ONE, OTHER)`";
 
-struct Parser<'t> {
+struct LarkParser<'t> {
     tokens: Tokens<'t, Token>,
 }
 
-impl Parser<'_> {
+impl LarkParser<'_> {
     fn skip_line_ends(&mut self) {
         while self.tokens.take(Token::LineEnd) {}
     }
 
-    fn statement(&mut self, statements: &mut Vec<Statement>) -> Result<(), Failure> {
+    fn statement(&mut self, statements: &mut Vec<Statement>) -> Result<(), TextFault> {
         let span = self.tokens.span();
         match self.tokens.peek() {
             Some(Token::Rule | Token::Terminal) => statements.push(Statement::Define(self.definition()?)),
@@ -314,7 +314,7 @@ impl Parser<'_> {
         }
     }
 
-    fn import(&mut self, statements: &mut Vec<Statement>) -> Result<(), Failure> {
+    fn import(&mut self, statements: &mut Vec<Statement>) -> Result<(), TextFault> {
         let start = self.tokens.span();
         let mut path: Vec<(String, Range<usize>)> = Vec::new();
         let mut listed = false;
@@ -370,7 +370,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn definition(&mut self) -> Result<Definition, Failure> {
+    fn definition(&mut self) -> Result<Definition, TextFault> {
         let span = self.tokens.span();
         if !matches!(self.tokens.peek(), Some(Token::Rule | Token::Terminal)) {
             return Err(self.tokens.unexpected("a rule or a terminal", RULE));
@@ -402,7 +402,7 @@ impl Parser<'_> {
         Ok(Definition { name, span, parameters, priority, body })
     }
 
-    fn expansions(&mut self) -> Result<Expr, Failure> {
+    fn expansions(&mut self) -> Result<Expr, TextFault> {
         let mut parts = vec![self.expansion()?];
         loop {
             let line_end = self.tokens.position();
@@ -417,7 +417,7 @@ impl Parser<'_> {
         }
     }
 
-    fn expansion(&mut self) -> Result<Expr, Failure> {
+    fn expansion(&mut self) -> Result<Expr, TextFault> {
         let mut parts = Vec::new();
         loop {
             if self.tokens.depth > 0 {
@@ -440,7 +440,7 @@ impl Parser<'_> {
         Ok(Expr::seq(parts))
     }
 
-    fn atom(&mut self) -> Result<Option<Expr>, Failure> {
+    fn atom(&mut self) -> Result<Option<Expr>, TextFault> {
         let (span, slice) = (self.tokens.span(), self.tokens.slice());
         match self.tokens.peek() {
             Some(Token::Open | Token::OpenOption) => {
@@ -460,7 +460,7 @@ impl Parser<'_> {
         }
     }
 
-    fn value(&mut self) -> Result<Option<Expr>, Failure> {
+    fn value(&mut self) -> Result<Option<Expr>, TextFault> {
         let (span, slice) = (self.tokens.span(), self.tokens.slice());
         let expr = match self.tokens.peek() {
             Some(Token::Text) => {
@@ -505,7 +505,7 @@ impl Parser<'_> {
     }
 
     /// The range `"a".."z"`, from the end of its dots on.
-    fn range(&mut self, first: &str, first_span: Range<usize>) -> Result<Expr, Failure> {
+    fn range(&mut self, first: &str, first_span: Range<usize>) -> Result<Expr, TextFault> {
         const HELP: &str = "a range is written `\"a\"..\"z\"`";
         let (last, last_span) = (self.tokens.slice(), self.tokens.span());
         if !self.tokens.take(Token::Text) {
@@ -524,7 +524,7 @@ impl Parser<'_> {
         }
     }
 
-    fn repeated(&mut self, mut expr: Expr) -> Result<Expr, Failure> {
+    fn repeated(&mut self, mut expr: Expr) -> Result<Expr, TextFault> {
         let depth = self.tokens.depth;
         loop {
             let span = self.tokens.span();
@@ -548,7 +548,7 @@ impl Parser<'_> {
     }
 
     /// The counts after `~`.
-    fn counts(&mut self, start: usize) -> Result<(u32, u32), Failure> {
+    fn counts(&mut self, start: usize) -> Result<(u32, u32), TextFault> {
         let min = self.count()?;
         let end = self.tokens.span();
         let max = if self.tokens.take(Token::To) { self.count()? } else { min };
@@ -559,7 +559,7 @@ impl Parser<'_> {
         Ok((min, max))
     }
 
-    fn count(&mut self) -> Result<u32, Failure> {
+    fn count(&mut self) -> Result<u32, TextFault> {
         if self.tokens.peek() != Some(Token::Number) {
             return Err(self.tokens.unexpected("a number", "counts are written `~ 3` or `~ 3..5`"));
         }
@@ -571,7 +571,7 @@ impl Parser<'_> {
 }
 
 /// The text of a string in its quotes, flag included.
-fn text(slice: &str, span: Range<usize>) -> Result<String, Failure> {
+fn text(slice: &str, span: Range<usize>) -> Result<String, TextFault> {
     let inner = slice.trim_end_matches('i');
     let inner = &inner[1..inner.len() - 1];
     let mut text = String::with_capacity(inner.len());

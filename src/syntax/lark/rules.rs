@@ -13,7 +13,7 @@ use super::terminals::{Pattern, Terminals};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::lexed::{Keyword, Production, Symbol};
 use crate::grammar::{GrammarError, Lexeme, LexemeId, MARK};
-use crate::syntax::diagnostic::{Failure, Problem, similar};
+use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::cmp::Reverse;
@@ -102,11 +102,11 @@ impl<'d> Productions<'d> {
     }
 
     /// Writes out every rule that `start` reaches, and returns the number of `start`.
-    pub fn write(&mut self, start: &Definition) -> Result<u32, Failure> {
+    pub fn write(&mut self, start: &Definition) -> Result<u32, TextFault> {
         let definitions = self.definitions;
         for name in &definitions.order {
             let Some(terminal) = definitions.terminals.get(name) else { continue };
-            if matches!(terminal.source, super::terminals::Source::Declared) {
+            if matches!(terminal.source, super::terminals::TerminalSource::Declared) {
                 continue;
             }
             let pattern = self.terminals.named(name, &terminal.span)?;
@@ -147,7 +147,7 @@ impl<'d> Productions<'d> {
         id
     }
 
-    fn produce(&mut self, rule: u32, ways: Ways) -> Result<(), Failure> {
+    fn produce(&mut self, rule: u32, ways: Ways) -> Result<(), TextFault> {
         for body in ways {
             self.symbols += body.len() + 1;
             if self.symbols > SYMBOL_LIMIT {
@@ -166,7 +166,7 @@ impl<'d> Productions<'d> {
         pattern: Pattern,
         priority: i32,
         place: &Range<usize>,
-    ) -> Result<u32, Failure> {
+    ) -> Result<u32, TextFault> {
         if let Some(&known) = self.used_by_name.get(&name) {
             return Ok(known);
         }
@@ -182,7 +182,7 @@ impl<'d> Productions<'d> {
     }
 
     /// The terminal of a string or pattern that stands in a rule.
-    fn unnamed(&mut self, expr: &Expr, place: &Range<usize>) -> Result<u32, Failure> {
+    fn unnamed(&mut self, expr: &Expr, place: &Range<usize>) -> Result<u32, TextFault> {
         let pattern = self.terminals.pattern(expr, place)?;
         let name = match self.names.get(&pattern) {
             Some(name) => name.clone(),
@@ -211,7 +211,7 @@ impl<'d> Productions<'d> {
         })
     }
 
-    fn undefined(&self, name: &str, span: &Range<usize>) -> Failure {
+    fn undefined(&self, name: &str, span: &Range<usize>) -> TextFault {
         let names =
             self.definitions.rules.keys().chain(self.definitions.terminals.keys()).map(String::as_str);
         let mut names: Vec<&str> = names.collect();
@@ -221,7 +221,7 @@ impl<'d> Productions<'d> {
         (span.clone(), kind)
     }
 
-    fn check_names(&self, expr: &Expr) -> Result<(), Failure> {
+    fn check_names(&self, expr: &Expr) -> Result<(), TextFault> {
         if let Expr::Name(name, span) | Expr::Instance { name, span, .. } = expr
             && !self.definitions.rules.contains_key(name)
             && !self.definitions.terminals.contains_key(name)
@@ -232,7 +232,7 @@ impl<'d> Productions<'d> {
     }
 
     /// The alternatives of an expression.
-    fn ways(&mut self, expr: &Expr, depth: u32) -> Result<Ways, Failure> {
+    fn ways(&mut self, expr: &Expr, depth: u32) -> Result<Ways, TextFault> {
         // Templates may nest their arguments deeper than the text does.
         if depth > 8 * NEST_LIMIT {
             return Err((0..0, Problem::Nesting { limit: NEST_LIMIT }));
@@ -297,7 +297,7 @@ impl<'d> Productions<'d> {
         name: &str,
         given: &[Expr],
         span: &Range<usize>,
-    ) -> Result<Ways, Failure> {
+    ) -> Result<Ways, TextFault> {
         let Some(rule) = self.definitions.rules.get(name) else { return Err(self.undefined(name, span)) };
         if rule.parameters.len() != given.len() {
             return Err(arguments(rule, given.len(), span));
@@ -323,7 +323,7 @@ impl<'d> Productions<'d> {
     }
 
     /// One of the first alternatives, then one of the second.
-    fn product(&mut self, mut first: Ways, mut second: Ways) -> Result<Ways, Failure> {
+    fn product(&mut self, mut first: Ways, mut second: Ways) -> Result<Ways, TextFault> {
         for ways in [&mut first, &mut second] {
             if ways.len() * 2 > WAYS_LIMIT {
                 *ways = self.part(std::mem::take(ways))?;
@@ -337,7 +337,7 @@ impl<'d> Productions<'d> {
     }
 
     /// The same alternatives as a rule of their own.
-    fn part(&mut self, ways: Ways) -> Result<Ways, Failure> {
+    fn part(&mut self, ways: Ways) -> Result<Ways, TextFault> {
         self.shared((u32::MAX, 0, ways.clone(), Vec::new()), "part", |_| Ok(ways))
     }
 
@@ -345,8 +345,8 @@ impl<'d> Productions<'d> {
         &mut self,
         key: (u32, u32, Ways, Ways),
         name: &str,
-        ways: impl FnOnce(u32) -> Result<Ways, Failure>,
-    ) -> Result<Ways, Failure> {
+        ways: impl FnOnce(u32) -> Result<Ways, TextFault>,
+    ) -> Result<Ways, TextFault> {
         let id = match self.repeats.get(&key) {
             Some(&id) => id,
             None => {
@@ -361,7 +361,7 @@ impl<'d> Productions<'d> {
         Ok(vec![vec![Symbol::Rule(id)]])
     }
 
-    fn repeated(&mut self, body: Ways, min: u32, max: u32) -> Result<Ways, Failure> {
+    fn repeated(&mut self, body: Ways, min: u32, max: u32) -> Result<Ways, TextFault> {
         let with_nothing = |mut ways: Ways| {
             ways.push(Vec::new());
             distinct(ways)
@@ -407,7 +407,7 @@ impl<'d> Productions<'d> {
     }
 
     /// `whole` repeated `times` times, then `one` repeated `more` times.
-    fn times(&mut self, times: u32, more: u32, whole: &Ways, one: &Ways) -> Result<Ways, Failure> {
+    fn times(&mut self, times: u32, more: u32, whole: &Ways, one: &Ways) -> Result<Ways, TextFault> {
         let way = repeat(&whole[0], times).chain(repeat(&one[0], more)).flatten().copied().collect();
         let key = (1 + times, more, whole.clone(), one.clone());
         self.shared(key, "times", |_| Ok(vec![way]))
@@ -422,7 +422,7 @@ impl<'d> Productions<'d> {
         whole: &Ways,
         fewer: &Ways,
         one: &Ways,
-    ) -> Result<Ways, Failure> {
+    ) -> Result<Ways, TextFault> {
         let mut ways = Ways::new();
         for count in 0..times {
             for fewer in fewer {
@@ -438,7 +438,7 @@ impl<'d> Productions<'d> {
 
     /// The terminals in the order in which a lexer tries them, and the place of each used terminal
     /// in that order.
-    pub fn lexemes(&self, pool: &mut ExprPool) -> Result<(Vec<Lexeme>, Vec<u32>), Failure> {
+    pub fn lexemes(&self, pool: &mut ExprPool) -> Result<(Vec<Lexeme>, Vec<u32>), TextFault> {
         let mut made = Vec::with_capacity(self.used.len());
         for used in &self.used {
             let tree = used.pattern.tree().map_err(|problem| (used.place.clone(), problem))?;
@@ -558,7 +558,7 @@ const SIGNS: &[(&str, &str)] = &[
     (" ", "SPACE"),
 ];
 
-fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> Failure {
+fn arguments(rule: &Definition, given: usize, span: &Range<usize>) -> TextFault {
     let what = format!("`{}` takes {} arguments, not {given}", rule.name, rule.parameters.len());
     let help = format!("write `{}{{{}}}`", rule.name, rule.parameters.join(", "));
     (span.clone(), Problem::syntax(what, help))

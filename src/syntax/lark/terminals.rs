@@ -9,7 +9,7 @@
 use super::common_terminals::Common;
 use super::parse::{Expr, is_terminal};
 use super::pattern::Re;
-use crate::syntax::diagnostic::{Failure, Problem, similar};
+use crate::syntax::diagnostic::{Problem, TextFault, similar};
 use crate::syntax::rules::NEST_LIMIT;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -19,12 +19,12 @@ use std::ops::Range;
 pub(super) struct Terminal {
     pub span: Range<usize>,
     pub priority: i32,
-    pub source: Source,
+    pub source: TerminalSource,
 }
 
 /// The origin of a terminal's pattern.
 #[derive(Clone)]
-pub(super) enum Source {
+pub(super) enum TerminalSource {
     Written(Expr),
     Common(&'static Common),
     /// Declared without a pattern.
@@ -83,7 +83,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The regular expression after Lark has resolved its escapes and before Python reads it.
-fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, Failure> {
+fn resolved(pattern: &str, span: &Range<usize>) -> Result<String, TextFault> {
     let mut text = String::with_capacity(pattern.len());
     let mut characters = pattern.chars();
     while let Some(c) = characters.next() {
@@ -138,7 +138,7 @@ impl<'p> Terminals<'p> {
     }
 
     /// The pattern of the terminal called `name`.
-    pub fn named(&mut self, name: &str, span: &Range<usize>) -> Result<Pattern, Failure> {
+    pub fn named(&mut self, name: &str, span: &Range<usize>) -> Result<Pattern, TextFault> {
         if let Some(pattern) = self.known.get(name) {
             return Ok(pattern.clone());
         }
@@ -156,9 +156,9 @@ impl<'p> Terminals<'p> {
             return Err((terminal.span.clone(), kind));
         }
         let pattern = match &terminal.source {
-            Source::Written(expr) => self.pattern(expr, &terminal.span)?,
-            Source::Common(common) => common_pattern(common),
-            Source::Declared => {
+            TerminalSource::Written(expr) => self.pattern(expr, &terminal.span)?,
+            TerminalSource::Common(common) => common_pattern(common),
+            TerminalSource::Declared => {
                 let kind = Problem::unsupported(
                     format!("the terminal `{name}` is declared, but nothing says what its text is"),
                     "define it; there is no postlexer here to make it up",
@@ -172,7 +172,7 @@ impl<'p> Terminals<'p> {
     }
 
     /// The pattern of a terminal's expression.
-    pub fn pattern(&mut self, expr: &Expr, span: &Range<usize>) -> Result<Pattern, Failure> {
+    pub fn pattern(&mut self, expr: &Expr, span: &Range<usize>) -> Result<Pattern, TextFault> {
         let pattern = match expr {
             Expr::Text { text, any_case } => {
                 let flags = if *any_case { "i" } else { "" };
@@ -238,7 +238,7 @@ impl<'p> Terminals<'p> {
         Ok(pattern)
     }
 
-    fn patterns(&mut self, parts: &[Expr], span: &Range<usize>) -> Result<Vec<Pattern>, Failure> {
+    fn patterns(&mut self, parts: &[Expr], span: &Range<usize>) -> Result<Vec<Pattern>, TextFault> {
         parts.iter().map(|part| self.pattern(part, span)).collect()
     }
 }

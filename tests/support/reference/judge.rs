@@ -137,14 +137,14 @@ fn compare_with(
     walk(source, &chart, &grammar, vocabulary).map_err(|(problem, output)| context(problem, &output))
 }
 
-type Failure = (String, Vec<TokenId>);
+type Mismatch = (String, Vec<TokenId>);
 
 fn walk(
     source: &mut Source<'_>,
     chart: &Chart<'_>,
     grammar: &hedgerow::grammar::Grammar,
     vocabulary: &Vocabulary,
-) -> Result<(), Failure> {
+) -> Result<(), Mismatch> {
     let start = chart.start();
     let mut position = start.clone();
     let first = reference_mask(&position, vocabulary);

@@ -23,7 +23,7 @@ const WORK_LIMIT: usize = 20_000;
 const STATE_LIMIT: usize = 400;
 
 /// One language per context.
-type Row = SmallVec<[LangId; 1]>;
+type ContextRow = SmallVec<[LangId; 1]>;
 
 /// A terminal of a lexer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,8 @@ pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled
     let mark = mark(pool);
     let marks = pool.repeat(mark, 0, UNBOUNDED);
     let end = pool.concat(mark, LangId::ALL);
-    let (end, all): (Row, Row) = (smallvec![end; contexts.len()], smallvec![LangId::ALL; contexts.len()]);
+    let (end, all): (ContextRow, ContextRow) =
+        (smallvec![end; contexts.len()], smallvec![LangId::ALL; contexts.len()]);
     let mut scope = Scope { pool, contexts, marks, work: WORK_LIMIT, open: 0, has_equations: false };
     let marked = scope.marked(re, &end, &all)?;
     let domain = scope.domain(re, &all)?;
@@ -101,7 +102,7 @@ impl Scope<'_> {
     }
 
     /// The marked texts of `re` followed by `after`, where `domain` is `after` without its mark.
-    fn marked(&mut self, re: &Re, after: &Row, domain: &Row) -> Result<Row, Problem> {
+    fn marked(&mut self, re: &Re, after: &ContextRow, domain: &ContextRow) -> Result<ContextRow, Problem> {
         self.spend()?;
         match re {
             Re::Seq(parts) => {
@@ -125,7 +126,7 @@ impl Scope<'_> {
     }
 
     /// The texts that begin with `re` and go on as `after` says.
-    fn domain(&mut self, re: &Re, after: &Row) -> Result<Row, Problem> {
+    fn domain(&mut self, re: &Re, after: &ContextRow) -> Result<ContextRow, Problem> {
         self.spend()?;
         match re {
             Re::Seq(parts) => {
@@ -160,7 +161,7 @@ impl Scope<'_> {
     }
 
     /// The texts of up to `left` times `body`, then `after`.
-    fn domain_optional(&mut self, body: &Re, left: u32, after: &Row) -> Result<Row, Problem> {
+    fn domain_optional(&mut self, body: &Re, left: u32, after: &ContextRow) -> Result<ContextRow, Problem> {
         if left == 0 || after.iter().all(|&l| l == LangId::ALL) {
             return Ok(after.clone());
         }
@@ -185,9 +186,14 @@ impl Scope<'_> {
         })
     }
 
-    fn marked_alternatives(&mut self, parts: &[Re], after: &Row, domain: &Row) -> Result<Row, Problem> {
-        let mut found: Vec<Row> = Vec::new();
-        let mut before: Vec<(usize, Row)> = Vec::new();
+    fn marked_alternatives(
+        &mut self,
+        parts: &[Re],
+        after: &ContextRow,
+        domain: &ContextRow,
+    ) -> Result<ContextRow, Problem> {
+        let mut found: Vec<ContextRow> = Vec::new();
+        let mut before: Vec<(usize, ContextRow)> = Vec::new();
         for (i, part) in parts.iter().enumerate() {
             let mut row = self.marked(part, after, domain)?;
             for (other, rival) in &before {
@@ -214,9 +220,9 @@ impl Scope<'_> {
         body: &Re,
         (min, max): (u32, u32),
         lazy: bool,
-        after: &Row,
-        domain: &Row,
-    ) -> Result<Row, Problem> {
+        after: &ContextRow,
+        domain: &ContextRow,
+    ) -> Result<ContextRow, Problem> {
         let left = left(min, max);
         let is_simple = self.contexts.len() == 1 && body.is_simple();
         let mut row = if is_simple {
@@ -300,9 +306,9 @@ impl Scope<'_> {
         body: &Re,
         left: u32,
         lazy: bool,
-        after: &Row,
-        domain: &Row,
-    ) -> Result<Row, Problem> {
+        after: &ContextRow,
+        domain: &ContextRow,
+    ) -> Result<ContextRow, Problem> {
         let Some(filled) = body.filled().filter(|_| left > 0) else { return Ok(after.clone()) };
         if left != UNBOUNDED {
             let (mut row, mut domain_left) = (after.clone(), domain.clone());
@@ -325,9 +331,9 @@ impl Scope<'_> {
         &mut self,
         body: &Re,
         lazy: bool,
-        (after, domain): (&Row, &Row),
-        (left, domain_left): (&Row, &Row),
-    ) -> Result<Row, Problem> {
+        (after, domain): (&ContextRow, &ContextRow),
+        (left, domain_left): (&ContextRow, &ContextRow),
+    ) -> Result<ContextRow, Problem> {
         let more = self.marked(body, left, domain_left)?;
         let (first, second) = if lazy {
             (after.clone(), self.without(&more, domain))
@@ -338,7 +344,7 @@ impl Scope<'_> {
         Ok(self.union(&[first, second]))
     }
 
-    fn key(&self, tag: u64, body: &Re, after: &Row, domain: &Row) -> u128 {
+    fn key(&self, tag: u64, body: &Re, after: &ContextRow, domain: &ContextRow) -> u128 {
         let f = Fingerprinter::new(0x1e00 + tag)
             .bytes(format!("{body:?}").as_bytes())
             .bytes(self.contexts.key().as_bytes());
@@ -349,9 +355,9 @@ impl Scope<'_> {
     fn equation(
         &mut self,
         key: u128,
-        after: &Row,
-        definition: impl FnOnce(&mut Self, &Row) -> Result<Row, Problem>,
-    ) -> Result<Row, Problem> {
+        after: &ContextRow,
+        definition: impl FnOnce(&mut Self, &ContextRow) -> Result<ContextRow, Problem>,
+    ) -> Result<ContextRow, Problem> {
         self.has_equations = true;
         let key = |context: usize| Fingerprinter::new(0x1eff).part(key).word(context as u64).finish();
         let made: Vec<(LangId, bool)> = after
@@ -359,7 +365,7 @@ impl Scope<'_> {
             .enumerate()
             .map(|(context, &l)| self.pool.unknown(key(context), self.pool.is_nullable(l)))
             .collect();
-        let unknowns: Row = made.iter().map(|m| m.0).collect();
+        let unknowns: ContextRow = made.iter().map(|m| m.0).collect();
         if made.iter().any(|m| m.1) {
             self.open += 1;
             let row = definition(self, &unknowns)?;
@@ -373,7 +379,7 @@ impl Scope<'_> {
         Ok(unknowns)
     }
 
-    fn union(&mut self, rows: &[Row]) -> Row {
+    fn union(&mut self, rows: &[ContextRow]) -> ContextRow {
         let count = self.contexts.len();
         (0..count)
             .map(|c| {
@@ -384,7 +390,7 @@ impl Scope<'_> {
     }
 
     /// The texts of `row` that are not in `rival`.
-    fn without(&mut self, row: &Row, rival: &Row) -> Row {
+    fn without(&mut self, row: &ContextRow, rival: &ContextRow) -> ContextRow {
         row.iter()
             .zip(rival)
             .map(|(&language, &rival)| {
@@ -411,7 +417,7 @@ impl Scope<'_> {
 
     /// The texts that begin with a character of `ranges` and go on as `after` says. If `loose`, any
     /// marks may stand before the character.
-    fn class(&mut self, ranges: &Ranges, after: &Row, loose: bool) -> Row {
+    fn class(&mut self, ranges: &Ranges, after: &ContextRow, loose: bool) -> ContextRow {
         (0..self.contexts.len())
             .map(|context| {
                 let mut ways = Vec::new();
@@ -426,7 +432,7 @@ impl Scope<'_> {
             .collect()
     }
 
-    fn text(&mut self, text: &str, after: &Row, loose: bool) -> Row {
+    fn text(&mut self, text: &str, after: &ContextRow, loose: bool) -> ContextRow {
         if self.contexts.len() == 1 {
             let text = self.plain(&Re::Text(text.to_owned()), loose);
             return smallvec![self.pool.concat(text, after[0])];
@@ -471,10 +477,10 @@ impl Scope<'_> {
     }
 
     /// The texts of `after` that an assertion lets through.
-    fn asserted(&mut self, re: &Re, after: &Row) -> Result<Row, Problem> {
+    fn asserted(&mut self, re: &Re, after: &ContextRow) -> Result<ContextRow, Problem> {
         let count = self.contexts.len();
-        let all: Row = smallvec![LangId::ALL; count];
-        let holds: Row = match re {
+        let all: ContextRow = smallvec![LangId::ALL; count];
+        let holds: ContextRow = match re {
             Re::Look { behind: false, body, .. } => self.domain(body, &all)?,
             Re::TextEnd => smallvec![self.marks; count],
             Re::End { lines } => {
@@ -488,7 +494,7 @@ impl Scope<'_> {
                 let behind = self.behind(re)?;
                 // At a boundary, one of the two neighbours is a word's character and the other is
                 // not.
-                let mut row = Row::new();
+                let mut row = ContextRow::new();
                 for (ahead, behind) in ahead.into_iter().zip(behind) {
                     row.push(if behind { self.pool.not(ahead) } else { ahead });
                 }

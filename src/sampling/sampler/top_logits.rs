@@ -1,19 +1,18 @@
 //! Drawing from the few tokens that a device has left of a row.
 //!
 //! A row of logits in a GPU's memory is dear to fetch and cheap to look through there. So the
-//! sampler says beforehand what it needs of a row ([`Cut`]): the tokens that biases, bans and
-//! penalties touch, and so many of the largest of the others, which it gets ([`Survivors`]) and
-//! runs its chain on. The distribution is that of the whole row:
+//! sampler says beforehand what it needs of a row ([`TopLogitsQuery`]): the tokens that biases,
+//! bans and penalties touch, and so many of the largest of the others, which it gets
+//! ([`TopLogits`]) and runs its chain on. The distribution is that of the whole row:
 //!
 //! - at temperature 0 and for top-k nothing else can be drawn;
 //! - top-p needs the mass of what was left out as well, and keeps the share p · (mass of all) /
-//!   (mass of the survivors) of them;
-//! - min-p needs the smallest survivor to lie below its bound;
-//! - under a narrow mask every allowed token survives, whatever the chain.
+//!   (mass of the top logits) of them;
+//! - min-p needs the smallest top logit to lie below its bound;
+//! - under a narrow mask every allowed token is among them, whatever the chain.
 //!
 //! Every other chain keeps the right to draw any token, and asks for the row, as do top-p and min-p
-//! where too few have survived. The price on the host is that of a row of as many logits as
-//! survive.
+//! where the top logits are too few. The price on the host is that of a row of as many logits.
 
 use super::run::{MinTokens, Outcome, Support, edits_and_filters};
 use super::{Sampled, Sampler, Scratch};
@@ -26,22 +25,22 @@ use crate::sampling::steps::Step;
 use crate::vocab::TokenId;
 use std::sync::Arc;
 
-/// The most logits that a cut asks for beside those of touched tokens.
+/// The most logits that a query asks for beside those of touched tokens.
 const MOST: usize = 1024;
-/// The nearest to its whole mass that the survivors' share may come: beyond, rounding decides what
+/// The nearest to its whole mass that the top logits' share may come: beyond, rounding decides what
 /// was left out.
 const CERTAIN: f64 = 1.0 - 1e-6;
 
 /// The part of a row that a sampler needs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cut {
+pub struct TopLogitsQuery {
     touched: Vec<u32>,
     count: usize,
     temperature: Option<f32>,
     complete: bool,
 }
 
-impl Cut {
+impl TopLogitsQuery {
     /// The tokens whose logits are needed in any case, all of them allowed, by ascending id.
     pub fn touched(&self) -> &[u32] {
         &self.touched
@@ -60,36 +59,36 @@ impl Cut {
     }
 }
 
-/// The rest of a row: some tokens with their logits.
+/// The top logits of a row: some tokens with their logits.
 ///
 /// ```
-/// use hedgerow::sampling::{Sampler, SamplingParams, Survivors};
+/// use hedgerow::sampling::{Sampler, SamplingParams, TopLogits};
 /// let mut sampler = Sampler::new(SamplingParams::default().top_k(2).seed(1))?;
 /// let row = [1.0, 4.0, 2.0, 3.0];
-/// if let Some(cut) = sampler.cut(row.len(), None)? {
-///     assert_eq!((cut.count(), cut.touched().len()), (2, 0));
+/// if let Some(query) = sampler.top_logits_query(row.len(), None)? {
+///     assert_eq!((query.count(), query.touched().len()), (2, 0));
 ///     // What a device would find.
-///     let survivors = Survivors::new(cut, vec![(1, 4.0), (3, 3.0)], f64::NAN);
-///     assert_eq!(sampler.sample_among(&survivors, row.len())?, Some(sampler.sample(&row, None)?));
+///     let top_logits = TopLogits::new(query, vec![(1, 4.0), (3, 3.0)], f64::NAN);
+///     assert_eq!(sampler.sample_among(&top_logits, row.len())?, Some(sampler.sample(&row, None)?));
 /// }
 /// # Ok::<(), hedgerow::sampling::SamplingError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Survivors {
-    cut: Cut,
+pub struct TopLogits {
+    query: TopLogitsQuery,
     /// By ascending id.
     ids: Vec<u32>,
     logits: Vec<f32>,
     log_mass: f64,
 }
 
-impl Survivors {
-    /// The rest after a cut: the touched tokens and the others, in any order, with the logits that
-    /// the row has, and the logarithm of the others' mass if the cut asks for it.
-    pub fn new(cut: Cut, mut tokens: Vec<(u32, f32)>, log_mass: f64) -> Self {
+impl TopLogits {
+    /// The answer to a query: the touched tokens and the others, in any order, with the logits that
+    /// the row has, and the logarithm of the others' mass if the query asks for it.
+    pub fn new(query: TopLogitsQuery, mut tokens: Vec<(u32, f32)>, log_mass: f64) -> Self {
         tokens.sort_unstable_by_key(|token| token.0);
         let (ids, logits) = tokens.into_iter().unzip();
-        Self { cut, ids, logits, log_mass }
+        Self { query, ids, logits, log_mass }
     }
 
     /// Number of tokens.
@@ -97,14 +96,14 @@ impl Survivors {
         self.ids.len()
     }
 
-    /// True if no token has survived.
+    /// True if there is no token.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
     /// Logits of the tokens that no edit touches.
     fn untouched(&self) -> impl Iterator<Item = f32> + '_ {
-        let touched = |id: &u32| self.cut.touched.binary_search(id).is_ok();
+        let touched = |id: &u32| self.query.touched.binary_search(id).is_ok();
         self.ids.iter().zip(&self.logits).filter(move |(id, _)| !touched(id)).map(|(_, &logit)| logit)
     }
 }
@@ -115,7 +114,11 @@ impl Sampler {
     ///
     /// # Errors
     /// As [`sample`](Self::sample), for what is wrong before a logit is read.
-    pub fn cut(&self, vocab: usize, mask: Option<&[u32]>) -> Result<Option<Cut>, SamplingError> {
+    pub fn top_logits_query(
+        &self,
+        vocab: usize,
+        mask: Option<&[u32]>,
+    ) -> Result<Option<TopLogitsQuery>, SamplingError> {
         check_lengths(vocab, mask)?;
         if self.forced(vocab, mask)?.is_some() || self.steps.contains(&Step::AllowedTokens) {
             return Ok(None);
@@ -144,26 +147,26 @@ impl Sampler {
         };
         let complete = allowed <= count;
         let (count, temperature) = if complete { (allowed, None) } else { (count, temperature) };
-        Ok((count <= MOST).then_some(Cut { touched, count, temperature, complete }))
+        Ok((count <= MOST).then_some(TopLogitsQuery { touched, count, temperature, complete }))
     }
 
-    /// As [`sample`](Self::sample) on the row that was cut; `None` if more of it is needed after
+    /// As [`sample`](Self::sample) on the whole row; `None` if more of it is needed after
     /// all.
     ///
-    /// The sampler must stand where it stood when it [asked](Self::cut) for the cut. Tokens are
-    /// those of the whole row as far as sums of probabilities round alike.
+    /// The sampler must stand where it stood when it [made](Self::top_logits_query) the query.
+    /// Tokens are those of the whole row as far as sums of probabilities round alike.
     ///
     /// # Errors
     /// As [`sample`](Self::sample), for the logits that are there.
     pub fn sample_among(
         &mut self,
-        survivors: &Survivors,
+        top_logits: &TopLogits,
         vocab: usize,
     ) -> Result<Option<Sampled>, SamplingError> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = match self.among(survivors, vocab, MinTokens::Hold, &mut scratch) {
+        let result = match self.among(top_logits, vocab, MinTokens::Hold, &mut scratch) {
             Err(SamplingError::EmptySupport { .. }) if self.holds_back() => {
-                self.among(survivors, vocab, MinTokens::Yield, &mut scratch)
+                self.among(top_logits, vocab, MinTokens::Yield, &mut scratch)
             }
             result => result,
         };
@@ -172,10 +175,10 @@ impl Sampler {
         result
     }
 
-    /// The chain on what has survived.
+    /// The chain on the top logits.
     fn among(
         &mut self,
-        survivors: &Survivors,
+        top_logits: &TopLogits,
         vocab: usize,
         min_tokens: MinTokens,
         scratch: &mut Scratch,
@@ -184,11 +187,11 @@ impl Sampler {
         let (edits, filters) = edits_and_filters(&steps);
         let Scratch { gathered, work, .. } = scratch;
         gathered.clear();
-        gathered.extend_from_slice(&survivors.logits);
-        for (&id, &logit) in survivors.ids.iter().zip(gathered.iter()) {
+        gathered.extend_from_slice(&top_logits.logits);
+        for (&id, &logit) in top_logits.ids.iter().zip(gathered.iter()) {
             check_logit(id, logit)?;
         }
-        let mut row = ShortRow { vocab, ids: &survivors.ids, logits: gathered };
+        let mut row = ShortRow { vocab, ids: &top_logits.ids, logits: gathered };
         for &step in edits {
             if step == Step::MinTokens && min_tokens == MinTokens::Yield {
                 continue;
@@ -199,16 +202,16 @@ impl Sampler {
                 logits: vocab,
             })?;
         }
-        let Some(top_p) = self.share(survivors, gathered, filters) else { return Ok(None) };
+        let Some(top_p) = self.share(top_logits, gathered, filters) else { return Ok(None) };
         let row = MaskedRow { logits: gathered, mask: None, edits: &[] };
-        let support = Support { row, names: Some(&survivors.ids), vocab, top_p };
+        let support = Support { row, names: Some(&top_logits.ids), vocab, top_p };
         self.filter(support, filters, self.whole_row(), work).map(Some)
     }
 
-    /// The share of the survivors' mass that top-p keeps where it comes first; `None` if what was
-    /// left out might be kept, too. `edited` are the survivors' logits after the edits.
-    fn share(&self, survivors: &Survivors, edited: &[f32], filters: &[Step]) -> Option<f32> {
-        let all_there = survivors.cut.complete || survivors.untouched().count() < survivors.cut.count;
+    /// The share of the top logits' mass that top-p keeps where it comes first; `None` if what was
+    /// left out might be kept, too. `edited` are the top logits' logits after the edits.
+    fn share(&self, top_logits: &TopLogits, edited: &[f32], filters: &[Step]) -> Option<f32> {
+        let all_there = top_logits.query.complete || top_logits.untouched().count() < top_logits.query.count;
         let (t, filters) = self.leading_temperature(filters);
         let top_p = self.params.top_p;
         if all_there || t == 0.0 {
@@ -219,14 +222,14 @@ impl Sampler {
         match filters.first() {
             Some(Step::TopP) => {
                 let kept: f64 = edited.iter().copied().map(weight).sum();
-                let unedited: f64 = survivors.untouched().map(weight).sum();
-                let others = (survivors.log_mass - f64::from(max / t)).exp();
+                let unedited: f64 = top_logits.untouched().map(weight).sum();
+                let others = (top_logits.log_mass - f64::from(max / t)).exp();
                 let share = f64::from(top_p) * (kept + (others - unedited).max(0.0)) / kept;
                 // NaN is not certain either.
                 (share < CERTAIN).then_some(share as f32)
             }
             Some(Step::MinP) => {
-                let least = survivors.untouched().fold(f32::INFINITY, f32::min);
+                let least = top_logits.untouched().fold(f32::INFINITY, f32::min);
                 (weight(least) < CERTAIN * f64::from(self.params.min_p)).then_some(top_p)
             }
             _ => Some(top_p),
@@ -259,7 +262,7 @@ struct ShortRow<'a> {
 
 impl EditLogits for ShortRow<'_> {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
-        // What the mask forbids has not survived.
+        // What the mask forbids is not among the top logits.
         if let Ok(at) = self.ids.binary_search(&token.0) {
             self.logits[at] = changed(self.logits[at], change);
         }
@@ -287,23 +290,23 @@ mod tests {
     }
 
     /// The work of a device.
-    fn survivors(row: &[f32], mask: Option<&[u32]>, cut: Cut) -> Survivors {
+    fn top_logits(row: &[f32], mask: Option<&[u32]>, query: TopLogitsQuery) -> TopLogits {
         let allowed = |id: &u32| mask.is_none_or(|mask| allows(mask, *id));
         let others = (0..row.len() as u32).filter(allowed);
         let mut others: Vec<(u32, f32)> = others
-            .filter(|id| cut.touched.binary_search(id).is_err())
+            .filter(|id| query.touched.binary_search(id).is_err())
             .map(|id| (id, row[id as usize]))
             .collect();
         let mass: f64 =
-            others.iter().map(|other| f64::from(other.1 / cut.temperature.unwrap_or(1.0)).exp()).sum();
+            others.iter().map(|other| f64::from(other.1 / query.temperature.unwrap_or(1.0)).exp()).sum();
         others.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        others.truncate(cut.count);
-        others.extend(cut.touched.iter().map(|&id| (id, row[id as usize])));
-        Survivors::new(cut, others, mass.ln())
+        others.truncate(query.count);
+        others.extend(query.touched.iter().map(|&id| (id, row[id as usize])));
+        TopLogits::new(query, others, mass.ln())
     }
 
     #[test]
-    fn what_survives_gives_the_token_of_the_row() {
+    fn top_logits_give_the_token_of_the_row() {
         let p = SamplingParams::default;
         let penalised = || p().repetition_penalty(1.3).presence_penalty(0.7).frequency_penalty(0.2);
         // With each the least share of draws that must do without the row, in %.
@@ -339,9 +342,9 @@ mod tests {
                 for number in 0..12 {
                     let row = row(number);
                     let expected = sampler.sample(&row, mask).unwrap();
-                    let cut = sampler.cut(VOCAB, mask).unwrap();
-                    let found = cut.and_then(|cut| {
-                        let left = survivors(&row, mask, cut);
+                    let query = sampler.top_logits_query(VOCAB, mask).unwrap();
+                    let found = query.and_then(|query| {
+                        let left = top_logits(&row, mask, query);
                         sampler.sample_among(&left, VOCAB).unwrap()
                     });
                     if let Some(found) = found {
@@ -363,15 +366,15 @@ mod tests {
         let mut sampler = Sampler::new(params).unwrap();
         let mut row = row(1);
         row[1] = f32::NAN;
-        let cut = sampler.cut(VOCAB, None).unwrap().unwrap();
-        let error = sampler.sample_among(&survivors(&row, None, cut), VOCAB).unwrap_err();
+        let query = sampler.top_logits_query(VOCAB, None).unwrap().unwrap();
+        let error = sampler.sample_among(&top_logits(&row, None, query), VOCAB).unwrap_err();
         assert_eq!(error, SamplingError::NotANumber(TokenId(1)));
         assert_eq!(error, sampler.sample(&row, None).unwrap_err());
         let nothing = vec![0; 4];
-        let cut = sampler.cut(VOCAB, Some(&nothing)).unwrap().unwrap();
-        let error = sampler.sample_among(&survivors(&row, Some(&nothing), cut), VOCAB).unwrap_err();
+        let query = sampler.top_logits_query(VOCAB, Some(&nothing)).unwrap().unwrap();
+        let error = sampler.sample_among(&top_logits(&row, Some(&nothing), query), VOCAB).unwrap_err();
         assert_eq!(error, sampler.sample(&row, Some(&nothing)).unwrap_err());
-        assert!(sampler.cut(VOCAB, Some(&[0; 500])).is_err());
-        assert!(sampler.cut(1, None).is_err(), "a bias for a token that there is not");
+        assert!(sampler.top_logits_query(VOCAB, Some(&[0; 500])).is_err());
+        assert!(sampler.top_logits_query(1, None).is_err(), "a bias for a token that there is not");
     }
 }

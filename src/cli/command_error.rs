@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 /// The reason for which a command failed.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CommandError {
     what: String,
     causes: Vec<String>,
     help: Option<String>,
     code: u8,
 }
 
-impl Failure {
+impl CommandError {
     /// Something went wrong: exit code 1.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), causes: Vec::new(), help: None, code: super::NO }
@@ -71,11 +71,11 @@ fn option_names(text: &str) -> String {
 
 /// The result of writing to stdout: a reader that has gone away is the end of the work, not a
 /// failure.
-pub(super) fn written(result: io::Result<()>) -> Result<Written, Failure> {
+pub(super) fn written(result: io::Result<()>) -> Result<Written, CommandError> {
     match result {
         Ok(()) => Ok(Written::Whole),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Written::ReaderGone),
-        Err(error) => Err(Failure::new("cannot write to stdout").because(&error)),
+        Err(error) => Err(CommandError::new("cannot write to stdout").because(&error)),
     }
 }
 
