@@ -151,7 +151,7 @@ steps! {
     /// `smoothing`.
     Smoothing, "smoothing", 0, |p| p.smoothing.is_some_and(|s| s.factor > 0.0),
         Filter(|c, i| i.params.smoothing.iter().for_each(|s| match i.edits_come_first {
-            true => smoothing::smoothing_of_law(c, s.factor, s.curve),
+            true => smoothing::smoothing_of_distribution(c, s.factor, s.curve),
             false => smoothing::smoothing(c, s.factor, s.curve),
         }));
     /// `temperature` and `dynamic_temperature`.

@@ -164,18 +164,18 @@ fn rollback_undoes_counts_and_feedback() {
     let row = &rows(500)[0];
     let mut s = sampler(params.clone());
     s.with_prompt(&[TokenId(4), TokenId(4)]);
-    let mut laws = vec![];
+    let mut distributions = vec![];
     let mut checkpoints = vec![];
     for _ in 0..6 {
         checkpoints.push(s.checkpoint());
-        laws.push(s.distribution(row, None).unwrap());
+        distributions.push(s.distribution(row, None).unwrap());
         let token = s.sample(row, None).unwrap().token;
         s.accept(token);
     }
-    assert_ne!(laws[0], laws[5]);
+    assert_ne!(distributions[0], distributions[5]);
     for i in (0..6).rev() {
         s.rollback(&checkpoints[i]).unwrap();
-        assert_eq!(s.distribution(row, None).unwrap(), laws[i]);
+        assert_eq!(s.distribution(row, None).unwrap(), distributions[i]);
     }
     assert_eq!(s.rollback(&checkpoints[3]), Err(SamplingError::Rollback { wanted: 3, held: 0 }));
     assert!(s.rollback_tokens(1).is_err());

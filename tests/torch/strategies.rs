@@ -146,18 +146,18 @@ fn an_amateur_is_contrasted_by_the_formula() {
     let (_, expert) = strategies(&scratch);
     let amateur = expert.skipping_layers(&[1]).unwrap();
     let tokens = [3, 9, 27, 81].map(TokenId);
-    let laws = [&expert, &amateur].map(|model| {
+    let log_probabilities = [&expert, &amateur].map(|model| {
         let row = model.logits(&tokens).unwrap().pop().unwrap();
         let sum: f64 = row.iter().map(|&logit| f64::from(logit).exp()).sum();
         row.iter().map(|&logit| f64::from(logit) - sum.ln()).collect::<Vec<_>>()
     });
-    let best = laws[0].iter().copied().fold(f64::MIN, f64::max);
+    let best = log_probabilities[0].iter().copied().fold(f64::MIN, f64::max);
     let contrasted = ContrastiveDecoding::new(&expert, &amateur, 0.1, 0.5);
     let mut cache = contrasted.new_cache().unwrap();
     let input = ForwardInput { tokens: &tokens, cache: &mut cache, rows: LogitRows::Last };
     let logits = contrasted.forward(&mut [input]).unwrap();
     for (token, &found) in logits.last(0).unwrap().iter().enumerate() {
-        let expected = 1.5 * laws[0][token] - 0.5 * laws[1][token];
+        let expected = 1.5 * log_probabilities[0][token] - 0.5 * log_probabilities[1][token];
         assert!((f64::from(found) - expected).abs() < 1e-4, "{token}: {found} for {expected}");
     }
     // A token with less than a tenth of the largest probability is never generated.
@@ -167,7 +167,7 @@ fn an_amateur_is_contrasted_by_the_formula() {
         let made =
             generate(&contrasted, expert.vocabulary(), request, |_| ControlFlow::Continue(())).unwrap();
         let token = made.completions[0].tokens[0];
-        assert!(laws[0][token.index()] >= best + 0.1f64.ln(), "{token:?}");
+        assert!(log_probabilities[0][token.index()] >= best + 0.1f64.ln(), "{token:?}");
     }
 }
 

@@ -45,8 +45,8 @@ def test_draws() -> None:
     assert greedy.sample(logits, mask) == 2
     token, logprob = hr.Sampler(top_k=1).sample_with_logprob(logits)
     assert (token, logprob) == (1, 0.0)
-    law = dict(hr.Sampler().distribution(logits, mask))
-    assert set(law) == {0, 2, 3} and sum(law.values()) == pytest.approx(1)
+    distribution = dict(hr.Sampler().distribution(logits, mask))
+    assert set(distribution) == {0, 2, 3} and sum(distribution.values()) == pytest.approx(1)
     stages = hr.Sampler(top_k=2).stages(logits)
     assert stages[0][0] == "logits" and len(stages[-1][1]) == 2
     one, other = hr.Sampler(seed=3), hr.Sampler(seed=3)

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn extreme_laws_stay_in_the_panel() {
+    fn extreme_distributions_stay_in_the_panel() {
         let single = draw("x", &[stage("logits", &[(4, 1.0)], 1.0)]);
         assert_eq!(single.matches("<g transform").count(), 1);
         let far =

@@ -352,7 +352,7 @@ mod tests {
     /// tokens with the same probabilities, bit for bit. That these are the right ones is the matter
     /// of `tests/suite/sampling_reference.rs`.
     #[test]
-    fn the_scalar_loops_give_the_same_law() {
+    fn the_scalar_loops_give_the_same_distribution() {
         let p = SamplingParams::default;
         let chains = [
             p(),

@@ -69,7 +69,8 @@ impl TopLogitsQuery {
 ///     assert_eq!((query.count(), query.touched().len()), (2, 0));
 ///     // What a device would find.
 ///     let top_logits = TopLogits::new(query, vec![(1, 4.0), (3, 3.0)], f64::NAN);
-///     assert_eq!(sampler.sample_among(&top_logits, row.len())?, Some(sampler.sample(&row, None)?));
+///     let token = sampler.sample_among(&top_logits, row.len())?;
+///     assert_eq!(token, Some(sampler.sample(&row, None)?));
 /// }
 /// # Ok::<(), hedgerow::sampling::SamplingError>(())
 /// ```
