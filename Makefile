@@ -26,7 +26,7 @@ export OMP_WAIT_POLICY
 include make/capi.mk
 include make/python.mk
 .DEFAULT_GOAL := help
-.PHONY: help setup data demo test capi-test lint bench-deps bench fuzz clean
+.PHONY: help setup data demo test capi-test libllama lint bench-deps bench fuzz clean
 
 help: ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: setup data ## set up and run all tests: Rust, documentation examples, C
 capi-test: setup ## build and run the C and C++ programs of tests/capi
 	$(MAKE) -C tests/capi CAPI_FEATURES=cli all
 	$(MAKE) -C tests/capi CAPI_FEATURES=$(FEATURES) generate
+
+libllama: ## fetch and compile llama.cpp's library, with which capi-test and python-engines then test
+	@$(PYTHON) setup/setup.py libllama
 
 lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	$(CARGO) fmt --all --check

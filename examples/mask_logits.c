@@ -8,22 +8,7 @@
  *
  * mask_logits.rs, mask_logits.cpp and mask_logits.py do the same and print the same text.
  *
- * In llama.cpp a grammar is a sampler in the chain. With `m` an hr_matcher and `mask` its buffer,
- * the members of a `struct llama_sampler_i` are
- *
- *     name:   return "hedgerow";
- *     accept: hr_matcher_advance(m, token, &accepted, NULL);
- *     apply:  hr_matcher_fill_mask(m, mask, words, NULL);
- *             for (size_t i = 0; i < cur_p->size; i++) {
- *                 uint32_t id = (uint32_t)cur_p->data[i].id;
- *                 if (!(mask[id / 32] >> (id % 32) & 1)) cur_p->data[i].logit = -INFINITY;
- *             }
- *     reset:  hr_matcher_reset(m, NULL);
- *     clone:  hr_matcher_clone(m, &copy, NULL), with a buffer of its own;
- *     free:   hr_matcher_free(m);
- *
- * where llama_token_data_array cur_p has llama_token_data data[size] of { id, logit, p }. The
- * vocabulary comes from the same GGUF file as the model: hr_vocab_from_gguf_file().
+ * llama.c does it in llama.cpp, where a grammar is a sampler of a chain.
  */
 #include <hedgerow.h>
 

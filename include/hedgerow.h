@@ -751,6 +751,69 @@ typedef uint32_t hr_watermark;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/**
+ * An API whose sampling parameters can be read.
+ */
+enum hr_parameter_api
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * OpenAI's chat completions.
+     */
+    HR_PARAMETER_API_OPEN_AI = 0,
+    /**
+     * Anthropic's messages.
+     */
+    HR_PARAMETER_API_ANTHROPIC = 1,
+    /**
+     * The file generation_config.json of Hugging Face transformers.
+     */
+    HR_PARAMETER_API_HUGGING_FACE = 2,
+    /**
+     * vLLM's SamplingParams.
+     */
+    HR_PARAMETER_API_VLLM = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_parameter_api hr_parameter_api;
+#else
+typedef uint32_t hr_parameter_api;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A list of texts among parameters.
+ */
+enum hr_parameter_texts
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Texts that end the output.
+     */
+    HR_PARAMETER_TEXTS_STOP = 0,
+    /**
+     * Texts that may not occur. The caller turns them into tokens, for the member bad_words
+     * of hr_sampler_options.
+     */
+    HR_PARAMETER_TEXTS_BAD_WORDS = 1,
+    /**
+     * Names of members that do not concern sampling, such as "model".
+     */
+    HR_PARAMETER_TEXTS_PASSED_OVER = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_parameter_texts hr_parameter_texts;
+#else
+typedef uint32_t hr_parameter_texts;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 #if defined(HR_HAS_TORCH)
 /**
  * The strategy that finds outputs.
@@ -1047,6 +1110,15 @@ typedef struct hr_matcher hr_matcher;
  */
 typedef struct hr_model hr_model;
 #endif
+
+/**
+ * Sampling parameters that were read from another API's JSON. Made by hr_parameters_from_json(),
+ * freed by hr_parameters_free().
+ *
+ * They never change: any number of threads may read them at once. Options that were filled from
+ * them point into them, so they must live until those options were used.
+ */
+typedef struct hr_parameters hr_parameters;
 
 /**
  * A sampler, which draws tokens from rows of logits. Made by hr_sampler_new(), freed by
@@ -1602,7 +1674,7 @@ typedef struct hr_sampler_options {
      */
     size_t begin_suppressed_token_count;
     /**
-     * Tokens that end the output. Default none.
+     * Tokens that end the output, with hr_generate() besides the vocabulary's. Default none.
      */
     const uint32_t *end_tokens;
     /**
@@ -1961,6 +2033,14 @@ HR_API uint32_t hr_abi_version(void);
  * NUL-terminated; false for NULL and for unknown names.
  */
 HR_API bool hr_has_feature(const char *name);
+
+/**
+ * Makes an error, for code that wraps the library and reports its own failures in the same way.
+ * status is an hr_status; HR_OK, and numbers that this version does not know, become
+ * HR_ERROR_INTERNAL. Bytes of the message that are not UTF-8, and NUL, become the replacement
+ * character. NULL if message is NULL and not empty.
+ */
+HR_API struct hr_error *hr_error_new(uint32_t status, const char *message, size_t message_len);
 
 /**
  * The status that the failing call returned; HR_OK for NULL.
@@ -2374,6 +2454,10 @@ static inline void hr_limits_init(struct hr_limits *place) {
  * Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
  * holds for this call alone.
  *
+ * The output ends with the vocabulary's end-of-sequence tokens. For others, such as the stop
+ * tokens of one request, give a vocabulary of hr_vocab_with_eos(): it shares the tokens and costs
+ * little.
+ *
  * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
  * the grammar names.
  */
@@ -2423,6 +2507,11 @@ HR_NODISCARD HR_API
 hr_status hr_matcher_clone(const struct hr_matcher *matcher,
                            struct hr_matcher **out,
                            struct hr_error **error);
+
+/**
+ * A handle to the matcher's vocabulary, to be freed by the caller; NULL for NULL.
+ */
+HR_API struct hr_vocab *hr_matcher_vocab(const struct hr_matcher *matcher);
 
 /**
  * Frees a matcher. NULL is allowed.
@@ -2919,6 +3008,73 @@ HR_NODISCARD HR_API hr_status hr_sampler_reset(struct hr_sampler *sampler, struc
  */
 HR_API size_t hr_sampler_position(const struct hr_sampler *sampler);
 
+/**
+ * Reads sampling parameters as an API spells them: a JSON object, such as
+ * {"temperature": 0.2, "stop": ["END"], "max_completion_tokens": 64} for OpenAI's.
+ *
+ * Members that the API has but that do not concern sampling are passed over. Every other fault is
+ * an error whose location is a JSON pointer: a member that the API does not have, a value of the
+ * wrong type or out of range, two members that contradict each other.
+ */
+HR_NODISCARD HR_API
+hr_status hr_parameters_from_json(hr_parameter_api api,
+                                  const char *json,
+                                  size_t json_len,
+                                  struct hr_parameters **out,
+                                  struct hr_error **error);
+
+/**
+ * Frees parameters. NULL is allowed.
+ */
+HR_API void hr_parameters_free(struct hr_parameters *parameters);
+
+/**
+ * Writes the parameters into a struct that hr_sampler_options_init() initialised, whatever it
+ * holds. Lists in it point into the parameters. The caller may change members before using it.
+ */
+HR_NODISCARD HR_API
+hr_status hr_parameters_get_sampler_options(const struct hr_parameters *parameters,
+                                            struct hr_sampler_options *options,
+                                            struct hr_error **error);
+
+/**
+ * True if the parameters name a seed; a caller may choose one if not. False for NULL.
+ */
+HR_API bool hr_parameters_has_seed(const struct hr_parameters *parameters);
+
+/**
+ * Number of outputs that the parameters ask for. 0 for NULL.
+ */
+HR_API size_t hr_parameters_outputs(const struct hr_parameters *parameters);
+
+/**
+ * True if the parameters ask for log-probabilities; count, which may be NULL, then becomes the
+ * number of the most probable tokens to report beside each token.
+ */
+HR_API bool hr_parameters_logprobs(const struct hr_parameters *parameters, size_t *count);
+
+/**
+ * Number of texts in a list. 0 for NULL, and for a list that does not exist.
+ */
+HR_API size_t hr_parameters_text_count(const struct hr_parameters *parameters, hr_parameter_texts which);
+
+/**
+ * The text index of a list, counted from 0. Returns false, and changes nothing, if there is none.
+ * The text is not NUL-terminated, and lives as long as the parameters.
+ */
+HR_API
+bool hr_parameters_text(const struct hr_parameters *parameters,
+                        hr_parameter_texts which,
+                        size_t index,
+                        struct hr_text *text);
+
+/**
+ * The JSON text of OpenAI's response_format, from which hr_grammar_from_structural_tag() makes a
+ * grammar. Returns false, and changes nothing, if there is none. The text is not NUL-terminated,
+ * and lives as long as the parameters.
+ */
+HR_API bool hr_parameters_response_format(const struct hr_parameters *parameters, struct hr_text *json);
+
 #if defined(HR_HAS_TORCH)
 /**
  * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_model_options_init()
@@ -3012,6 +3168,18 @@ HR_API void hr_generation_options_init_sized(struct hr_generation_options *optio
 static inline void hr_generation_options_init(struct hr_generation_options *place) {
     hr_generation_options_init_sized(place, sizeof(struct hr_generation_options));
 }
+#endif
+
+#if defined(HR_HAS_TORCH)
+/**
+ * Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
+ * outputs, max_tokens if they limit it, and the members of beam search if they ask for that. Other
+ * members are unchanged. Pointers in it lead into the parameters.
+ */
+HR_NODISCARD HR_API
+hr_status hr_parameters_get_generation_options(const struct hr_parameters *parameters,
+                                               struct hr_generation_options *options,
+                                               struct hr_error **error);
 #endif
 
 #if defined(HR_HAS_TORCH)

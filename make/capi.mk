@@ -46,7 +46,8 @@ capi:
 install: capi ## install the C library: make install PREFIX=/usr/local [DESTDIR=…] [CAPI_FEATURES=torch]
 	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/hedgerow" \
 		"$(DESTDIR)$(DATADIR)/hedgerow"
-	install -m 644 $(CAPI_ROOT)/include/hedgerow.h $(CAPI_ROOT)/include/hedgerow.hpp "$(DESTDIR)$(INCLUDEDIR)"
+	install -m 644 $(CAPI_ROOT)/include/hedgerow.h $(CAPI_ROOT)/include/hedgerow.hpp \
+		$(CAPI_ROOT)/include/hedgerow_llama.h "$(DESTDIR)$(INCLUDEDIR)"
 	install -m 755 $(CAPI_BUILT)/libhedgerow.so "$(DESTDIR)$(LIBDIR)/libhedgerow.so.$(CAPI_VERSION)"
 	install -m 644 $(CAPI_BUILT)/libhedgerow.a "$(DESTDIR)$(LIBDIR)"
 	$(if $(filter dev,$(CAPI_PROFILE)),,$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/libhedgerow.so.$(CAPI_VERSION)")

@@ -27,4 +27,5 @@ python-engines: $(PYTHON_STAMP) ## test the Python package with torch, transform
 	. $(PYTHON_BIN)/activate && maturin develop --quiet --skip-install --manifest-path bindings/python/Cargo.toml
 	$(PYTHON) bindings/python/tests/torch_cpu.py $(ENGINES_VENV) engines
 	cd bindings/python && PYTHONPATH=python $(abspath $(ENGINES_VENV))/bin/python -m pytest -q -rs tests/test_arrays.py \
-		tests/test_hf.py tests/test_vllm.py tests/test_sglang.py tests/test_compat.py tests/test_masks.py
+		tests/test_hf.py tests/test_vllm.py tests/test_sglang.py tests/test_llama_cpp.py tests/test_compat.py \
+		tests/test_masks.py tests/test_docs.py

@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Fetches what hedgerow builds and tests with into `.deps/`, and nothing anywhere else.
 
-    python3 setup/setup.py [libtorch] [model] [suite] [lark] [tokenizer] [llama] [--force]
+    python3 setup/setup.py [libtorch] [model] [suite] [lark] [tokenizer] [llama] [libllama] [--force]
 
 Parts: `libtorch` (the C++ library under PyTorch, CPU), `model` (SmolLM2-135M-Instruct as GGUF),
 `suite` (the official JSON Schema test suite) and `lark` (the parser generator), for tests,
-`tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens) and `llama`
-(llama.cpp's samplers, compiled, for benchmarks). Without arguments: libtorch and model.
+`tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens), `llama`
+(llama.cpp's samplers, compiled, for benchmarks) and `libllama` (the whole of llama.cpp's library
+with its headers and llama-cpp-python, compiled, for the tests of both). Without arguments: libtorch
+and model.
 
 Every file is pinned by version and SHA-256 in the tables below. Each part is unpacked beside its
 final place and renamed when whole, with a stamp naming what it was made from, so a second run
 does nothing, an interrupted one starts again at the file it was at, and a changed pin rebuilds
 exactly the part that it belongs to. Only the Python standard library, pip, and (for one small
-library) a C compiler are used; the tokenizer needs npm, llama a C++ compiler.
+library) a C compiler are used; the tokenizer needs npm, llama and libllama a C++ compiler.
 """
 
 import argparse
@@ -61,6 +63,14 @@ class Part:
 
 
 LIBTORCH_VERSION = "2.13.0"  # the version that tch 0.26 is generated for
+LLAMA_SOURCE = Download(
+    "llama-cpp-python",
+    "0.3.36",
+    "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e",
+    73,
+    "MIT, see LICENSE",
+    form="source",
+)
 PARTS = {
     "libtorch": Part(
         "libtorch",
@@ -169,17 +179,24 @@ PARTS = {
         "llama",
         "llama",
         "llama.cpp's samplers, compiled from the source package of llama-cpp-python",
+        (LLAMA_SOURCE,),
+        700,
+    ),
+    "libllama": Part(
+        "libllama",
+        "libllama",
+        "llama.cpp's library with its headers, and llama-cpp-python, compiled from the latter's source package",
         (
+            LLAMA_SOURCE,
             Download(
-                "llama-cpp-python",
-                "0.3.36",
-                "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e",
-                73,
-                "MIT, see .deps/llama/LICENSE",
-                form="source",
+                "cmake",
+                "4.4.5",
+                "85625a9b6d5e88ff99c7eb79123d85570844e77ac076366cf75c609cc0b1b579",
+                29,
+                "Apache-2.0 (scikit-build) and BSD-3-Clause (CMake)",
             ),
         ),
-        700,
+        900,
     ),
 }
 
@@ -480,6 +497,53 @@ def make_llama(folder, files):
     shutil.rmtree(source)
 
 
+def make_libllama(folder, files):
+    """Compiles the whole library, for the processor of this machine.
+
+    `include` and `lib` are as llama.cpp installs them; `python` holds the package `llama_cpp`, for
+    PYTHONPATH. The package looks for the library beside itself.
+    """
+    source = folder / "source"
+    with tarfile.open(files[0]) as archive:
+        for member in archive:
+            inside = member.name.partition("/")[2]
+            wanted = inside.startswith(("vendor/llama.cpp/", "llama_cpp/"))
+            # A file of that name points to a repository that the package does not hold.
+            if member.isfile() and wanted and not inside.endswith("/.git"):
+                copy_stream(archive.extractfile(member), source / inside, Progress(inside, 0))
+    unzip(files[1], source, lambda name: name if name.startswith("cmake/data/") else None)
+    cmake = source / "cmake" / "data" / "bin" / "cmake"
+    cmake.chmod(0o755)
+    off = ["COMMON", "TESTS", "TOOLS", "EXAMPLES", "SERVER", "APP"]
+    say("  compiling llama.cpp (four minutes on one core)")
+    need = (
+        "A C++17 compiler and make are needed here.\n"
+        "Install them (Debian and Ubuntu: apt install build-essential) or set CXX to yours."
+    )
+    run(
+        [
+            cmake, "-S", source / "vendor" / "llama.cpp", "-B", source / "build", "-G", "Unix Makefiles",
+            "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DGGML_CCACHE=OFF", "-DLLAMA_OPENSSL=OFF",
+            "-DCMAKE_C_FLAGS=-w", "-DCMAKE_CXX_FLAGS=-w",
+            *(f"-DLLAMA_BUILD_{part}=OFF" for part in off),
+            f"-DCMAKE_INSTALL_PREFIX={folder}", "-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_INSTALL_RPATH=$ORIGIN",
+        ],
+        need,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    jobs = len(os.sched_getaffinity(0))
+    run([cmake, "--build", source / "build", "--parallel", jobs], need, stdout=subprocess.DEVNULL)
+    run([cmake, "--install", source / "build"], need, stdout=subprocess.DEVNULL)
+    for made in ("lib/cmake", "lib/pkgconfig"):
+        # They name the folder that this one is made in.
+        shutil.rmtree(folder / made)
+    (folder / "python").mkdir()
+    os.rename(source / "llama_cpp", folder / "python" / "llama_cpp")
+    os.symlink("../../lib", folder / "python" / "llama_cpp" / "lib")
+    os.rename(source / "vendor" / "llama.cpp" / "LICENSE", folder / "LICENSE")
+    shutil.rmtree(source)
+
+
 MAKERS = {
     "libtorch": make_libtorch,
     "model": make_model,
@@ -487,6 +551,7 @@ MAKERS = {
     "lark": make_lark,
     "tokenizer": make_tokenizer,
     "llama": make_llama,
+    "libllama": make_libllama,
 }
 
 

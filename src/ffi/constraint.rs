@@ -167,6 +167,10 @@ pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_siz
 /// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
 /// holds for this call alone.
 ///
+/// The output ends with the vocabulary's end-of-sequence tokens. For others, such as the stop
+/// tokens of one request, give a vocabulary of hr_vocab_with_eos(): it shares the tokens and costs
+/// little.
+///
 /// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
 /// the grammar names.
 #[unsafe(no_mangle)]

@@ -27,6 +27,14 @@ macro_rules! enumeration {
                 }
             }
 
+            /// The enumerator of a Rust value.
+            #[allow(dead_code)]
+            pub(super) fn of(value: $rust) -> Self {
+                let stands = |number: u32| $name(number).get("").is_ok_and(|found| found == value);
+                let first = $name::MEMBERS.iter().find(|(_, number)| stands(*number));
+                first.map_or($name(0), |(_, number)| $name(*number))
+            }
+
             /// Panics unless every enumerator is named after its Rust value.
             #[cfg(test)]
             pub(super) fn check_names() {
@@ -82,7 +90,7 @@ pub(super) fn check_name(prefix: &str, member: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{grammar, sampler_options, schema};
+    use super::super::{grammar, parameters, sampler_options, schema};
 
     #[test]
     fn enumerators_are_named_after_rust_values() {
@@ -98,6 +106,7 @@ mod tests {
         schema::hr_strictness::check_names();
         schema::hr_content_encoding::check_names();
         schema::hr_draft::check_names();
+        parameters::hr_parameter_api::check_names();
         sampler_options::hr_selection::check_names();
         sampler_options::hr_top_k_ties::check_names();
         sampler_options::hr_tail_free_end::check_names();

@@ -45,6 +45,23 @@ fn c_string(text: String) -> CString {
     })
 }
 
+/// Makes an error, for code that wraps the library and reports its own failures in the same way.
+/// status is an hr_status; HR_OK, and numbers that this version does not know, become
+/// HR_ERROR_INTERNAL. Bytes of the message that are not UTF-8, and NUL, become the replacement
+/// character. NULL if message is NULL and not empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_error_new(
+    status: u32,
+    message: *const c_char,
+    message_len: usize,
+) -> *mut hr_error {
+    boundary::value(ptr::null_mut(), || {
+        let message = unsafe { boundary::slice(message.cast::<u8>(), message_len, "message") }.ok()?;
+        let failure = CallError::new(hr_status::of_number(status), String::from_utf8_lossy(message));
+        Some(Box::into_raw(Box::new(hr_error::from(failure))))
+    })
+}
+
 /// The status that the failing call returned; HR_OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_kind(error: *const hr_error) -> hr_status {

@@ -11,9 +11,12 @@
 use super::boundary::{self, CallError};
 use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
+use super::error::hr_error;
 use super::model::{NO_TEXT, hr_draft_heads, hr_model};
 use super::options::{self, Versioned, unknown};
+use super::parameters::hr_parameters;
 use super::sampler_options::hr_sampler_options;
+use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::decode::{
     Acceptance, BeamSearch, Budget, ContrastiveSearch, Draft, DraftChoice, EarlyStopping, ForcedTokens,
@@ -241,13 +244,51 @@ pub unsafe extern "C" fn hr_generation_options_init_sized(
     unsafe { options::init(options, struct_size) }
 }
 
+/// Writes parameters into a struct that hr_generation_options_init() initialised: sampler, stop,
+/// outputs, max_tokens if they limit it, and the members of beam search if they ask for that. Other
+/// members are unchanged. Pointers in it lead into the parameters.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_parameters_get_generation_options(
+    parameters: *const hr_parameters,
+    options: *mut hr_generation_options,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let parameters = boundary::object(parameters, "parameters")?;
+        let mut filled = options::read(boundary::object(options, "options")?, "options")?;
+        filled.take(parameters);
+        options::fill(options, "options", filled)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
 impl hr_generation_options {
+    fn take(&mut self, parameters: &hr_parameters) {
+        self.sampler = &raw const parameters.options;
+        self.stop = parameters.stop.as_ptr();
+        self.stop_count = parameters.stop.len();
+        self.outputs = parameters.set.n;
+        if let Some(limit) = parameters.set.sampling.max_tokens {
+            self.max_tokens = limit;
+        }
+        if let Some(search) = &parameters.set.beams {
+            self.strategy = hr_strategy::HR_STRATEGY_BEAM;
+            self.width = search.beams;
+            self.beam_groups = search.groups;
+            self.diversity_penalty = f64::from(search.diversity_penalty);
+            self.length_penalty = f64::from(search.length_penalty);
+            self.early_stopping = hr_early_stopping::of(search.early_stopping);
+        }
+    }
+
     /// The request to continue `prompt`. Relies on the promises of the pointers.
     pub(super) unsafe fn to_request(self, prompt: Vec<TokenId>) -> Result<Request, CallError> {
         let mut sampling = unsafe { options::read(self.sampler, "sampler")?.to_params()? };
         sampling.max_tokens = Some(self.max_tokens);
+        let stop_tokens = std::mem::take(&mut sampling.end_tokens);
         let mut request = Request::new(prompt)
             .sampling(sampling)
+            .stop_tokens(stop_tokens)
             .completions(self.outputs)
             .strategy(self.to_strategy()?)
             .draft(self.to_draft()?)

@@ -11,7 +11,7 @@ use super::constraint::hr_constraint;
 use super::error::hr_error;
 use super::interrupt::{self, hr_interrupt};
 use super::status::hr_status;
-use super::vocab;
+use super::vocab::{self, hr_vocab};
 use crate::engine::{Matcher, fill_mask_rows};
 use crate::vocab::TokenId;
 use std::num::NonZeroUsize;
@@ -54,6 +54,15 @@ pub unsafe extern "C" fn hr_matcher_clone(
         Ok(())
     };
     unsafe { boundary::guard(error, body) }
+}
+
+/// A handle to the matcher's vocabulary, to be freed by the caller; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_matcher_vocab(matcher: *const hr_matcher) -> *mut hr_vocab {
+    boundary::value(ptr::null_mut(), || {
+        let matcher = unsafe { matcher.as_ref() }?.0.get().ok()?;
+        Some(Box::into_raw(Box::new(hr_vocab(matcher.vocabulary().clone()))))
+    })
 }
 
 /// Frees a matcher. NULL is allowed.

@@ -38,6 +38,7 @@ mod matcher;
 mod model;
 mod names;
 mod options;
+mod parameters;
 mod sampler;
 mod sampler_options;
 mod sampler_params;

@@ -24,7 +24,13 @@ pub struct hr_sampler(Guarded<Sampler>);
 
 impl From<SamplingError> for CallError {
     fn from(error: SamplingError) -> Self {
-        CallError::of(hr_status::HR_ERROR_SAMPLING, &error)
+        let mut failure = CallError::of(hr_status::HR_ERROR_SAMPLING, &error);
+        if let SamplingError::ParameterSet { pointer, .. } = &error
+            && pointer.starts_with('/')
+        {
+            failure.pointer = Some(pointer.clone());
+        }
+        failure
     }
 }
 

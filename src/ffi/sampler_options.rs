@@ -259,7 +259,7 @@ pub struct hr_sampler_options {
     pub begin_suppressed_tokens: *const u32,
     /// Number of begin_suppressed_tokens.
     pub begin_suppressed_token_count: usize,
-    /// Tokens that end the output. Default none.
+    /// Tokens that end the output, with hr_generate() besides the vocabulary's. Default none.
     pub end_tokens: *const u32,
     /// Number of end_tokens.
     pub end_token_count: usize,

@@ -166,6 +166,7 @@ unsafe fn sequences(
 #[cfg(test)]
 mod tests {
     use super::super::options::Versioned;
+    use super::super::parameters::{Lists, lend};
     use super::super::vocab::hr_text;
     use super::*;
     use crate::sampling::{MirostatVersion, PLess, Selection, TailFreeEnd, Ties};
@@ -310,6 +311,8 @@ mod tests {
             completion: 2,
         };
         assert_eq!(unsafe { options.to_params() }.unwrap(), expected);
+        let lists = Lists::of(&expected);
+        assert_eq!(unsafe { lend(&expected, &lists).to_params() }.unwrap(), expected);
     }
 
     #[test]

@@ -33,3 +33,22 @@ pub enum hr_status {
     /// An hr_cancel_flag was set; the call may be repeated after the flag is cleared.
     HR_ERROR_CANCELLED = 9,
 }
+
+impl hr_status {
+    /// The failure of a number that C gave.
+    pub(super) fn of_number(number: u32) -> Self {
+        use hr_status::*;
+        let failures = [
+            HR_ERROR_INVALID_ARGUMENT,
+            HR_ERROR_INTERNAL,
+            HR_ERROR_LIMIT,
+            HR_ERROR_VOCABULARY,
+            HR_ERROR_GRAMMAR,
+            HR_ERROR_SAMPLING,
+            HR_ERROR_IO,
+            HR_ERROR_MODEL,
+            HR_ERROR_CANCELLED,
+        ];
+        failures.into_iter().find(|status| *status as u32 == number).unwrap_or(HR_ERROR_INTERNAL)
+    }
+}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 unsigned abi_seen_by_second_unit(void);
+void test_parameters(void);
 
 static int failures = 0;
 
@@ -887,6 +888,7 @@ int main(void) {
     test_token_fsms();
     test_masks();
     test_samplers();
+    test_parameters();
     if (failures > 0) {
         fprintf(stderr, "%d checks failed\n", failures);
         return 1;

@@ -24,6 +24,7 @@ const FILES: &[(&str, Feature)] = &[
     ("mask", Feature::None),
     ("sampler_options", Feature::None),
     ("sampler", Feature::None),
+    ("parameters", Feature::None),
     ("model", Feature::Torch),
     ("generation_options", Feature::Torch),
     ("generation", Feature::Torch),

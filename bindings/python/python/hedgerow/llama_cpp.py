@@ -49,19 +49,36 @@ class LogitsProcessor:
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The logits, with minus infinity for all tokens that may not come; `scores` itself,
         changed.
+
+        llama-cpp-python goes on after an exception, with the logits as they are. Before one leaves
+        this method, it therefore forbids all tokens but those that end the sequence.
         """
-        rows = [[int(token) for token in input_ids]]
-        outputs, is_new = self._prompt.outputs(rows)
+        # llama-cpp-python's logits lie between other numbers.
+        row = scores if scores.flags.c_contiguous else scores.copy()
+        try:
+            mask_logits(row, self._allowed(input_ids.tolist()))
+        except BaseException:
+            mask_logits(row, self._ends())
+            raise
+        finally:
+            if row is not scores:
+                scores[...] = row
+        return scores
+
+    def _allowed(self, tokens: list[int]) -> Any:
+        """The mask of the tokens that may come."""
+        outputs, is_new = self._prompt.outputs([tokens])
         if is_new:
             self._history.clear()
         [matcher] = self._history.matchers(outputs)
         if matcher is None:
-            words = ctypes.c_uint32 * len(self._mask)
-            ended = words()
-            for token in self.constraint.vocabulary.eos:
-                ended[token // 32] |= 1 << token % 32
-            mask_logits(scores, ended)
-        else:
-            matcher.fill_mask(self._mask)
-            mask_logits(scores, self._mask)
-        return scores
+            return self._ends()
+        matcher.fill_mask(self._mask)
+        return self._mask
+
+    def _ends(self) -> Any:
+        """The mask of the tokens that end a sequence."""
+        words = (ctypes.c_uint32 * len(self._mask))()
+        for token in self.constraint.vocabulary.eos:
+            words[token // 32] |= 1 << token % 32
+        return words

@@ -1,0 +1,151 @@
+/*
+ * The parameters of other APIs, and errors that a caller makes. Part of the program of test_api.c.
+ */
+#include <hedgerow.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void test_parameters(void);
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            exit(1);                                                                  \
+        }                                                                             \
+    } while (0)
+
+static hr_parameters *read_parameters(hr_parameter_api api, const char *json) {
+    hr_parameters *parameters = NULL;
+    hr_error *error = NULL;
+    if (hr_parameters_from_json(api, json, strlen(json), &parameters, &error) != HR_OK) {
+        fprintf(stderr, "%s: %s\n", json, hr_error_message(error));
+        exit(1);
+    }
+    return parameters;
+}
+
+/* Checks that a text is refused, and that the error's place is a JSON pointer. */
+static void refused(hr_parameter_api api, const char *json, hr_status status, const char *place) {
+    hr_parameters *parameters = NULL;
+    hr_error *error = NULL;
+    const char *pointer = NULL;
+    CHECK(hr_parameters_from_json(api, json, strlen(json), &parameters, &error) == status);
+    CHECK(parameters == NULL && error != NULL && hr_error_kind(error) == status);
+    CHECK(hr_error_location(error, NULL, NULL, &pointer) == (place != NULL));
+    CHECK(place == NULL || strcmp(pointer, place) == 0);
+    hr_error_free(error);
+}
+
+static bool is_text(hr_text text, const char *expected) {
+    return text.len == strlen(expected) && memcmp(text.data, expected, text.len) == 0;
+}
+
+static void test_openai(void) {
+    hr_parameters *parameters =
+        read_parameters(HR_PARAMETER_API_OPEN_AI,
+                        "{\"model\": \"m\", \"temperature\": 0, \"n\": 2, \"stop\": [\"END\", \"x\"], \"max_tokens\": 9,"
+                        " \"logit_bias\": {\"1\": 100}, \"logprobs\": true, \"top_logprobs\": 3, \"seed\": 5,"
+                        " \"response_format\": {\"type\": \"json_object\"}}");
+    hr_sampler_options options;
+    hr_sampler *sampler = NULL;
+    hr_grammar *grammar = NULL;
+    hr_text text;
+    const float logits[3] = {0.5f, 0.0f, 1.0f};
+    uint32_t token = 0;
+    size_t count = 0;
+    hr_sampler_options_init(&options);
+    CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_OK);
+    CHECK(options.struct_size == sizeof options && options.seed == 5 && options.max_tokens == 9);
+    CHECK(options.temperature == 0 && options.logit_bias_count == 1 && options.logit_bias[0].token == 1);
+    CHECK(hr_sampler_new(&options, &sampler, NULL) == HR_OK);
+    CHECK(hr_sampler_sample_f32(sampler, logits, 3, NULL, 0, &token, NULL, NULL) == HR_OK && token == 1);
+    CHECK(hr_parameters_has_seed(parameters) && hr_parameters_outputs(parameters) == 2);
+    CHECK(hr_parameters_logprobs(parameters, &count) && count == 3 && hr_parameters_logprobs(parameters, NULL));
+    CHECK(hr_parameters_text_count(parameters, HR_PARAMETER_TEXTS_STOP) == 2);
+    CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_STOP, 1, &text) && is_text(text, "x"));
+    CHECK(!hr_parameters_text(parameters, HR_PARAMETER_TEXTS_STOP, 2, &text) && is_text(text, "x"));
+    CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_PASSED_OVER, 0, &text) && is_text(text, "model"));
+    CHECK(hr_parameters_text_count(parameters, HR_PARAMETER_TEXTS_BAD_WORDS) == 0);
+    CHECK(hr_parameters_text_count(parameters, (hr_parameter_texts)7) == 0);
+    CHECK(hr_parameters_response_format(parameters, &text));
+    CHECK(hr_grammar_from_structural_tag(text.data, text.len, NULL, &grammar, NULL) == HR_OK);
+    hr_grammar_free(grammar);
+    /* The sampler keeps what it needs. */
+    hr_parameters_free(parameters);
+    CHECK(hr_sampler_sample_f32(sampler, logits, 3, NULL, 0, &token, NULL, NULL) == HR_OK && token == 1);
+    hr_sampler_free(sampler);
+}
+
+static void test_other_apis(void) {
+    hr_parameters *parameters = read_parameters(HR_PARAMETER_API_ANTHROPIC, "{\"max_tokens\": 7, \"stop_sequences\": [\"#\"]}");
+    hr_sampler_options options;
+    hr_text text;
+    CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_STOP, 0, &text) && is_text(text, "#"));
+    CHECK(!hr_parameters_has_seed(parameters) && !hr_parameters_logprobs(parameters, NULL));
+    CHECK(!hr_parameters_response_format(parameters, &text) && is_text(text, "#"));
+    hr_parameters_free(parameters);
+    parameters = read_parameters(HR_PARAMETER_API_HUGGING_FACE,
+                                 "{\"do_sample\": true, \"top_k\": 5, \"bad_words_ids\": [[1, 2], [3]], \"eos_token_id\": 4}");
+    hr_sampler_options_init(&options);
+    CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_OK);
+    CHECK(options.top_k == 5 && options.bad_word_count == 2 && options.bad_words[0].count == 2);
+    CHECK(options.bad_words[1].tokens[0] == 3 && options.end_token_count == 1 && options.end_tokens[0] == 4);
+    /* A struct of an older header. */
+    options.struct_size = offsetof(hr_sampler_options, top_k);
+    options.top_k = 1;
+    CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_OK && options.top_k == 1);
+    hr_parameters_free(parameters);
+    parameters = read_parameters(HR_PARAMETER_API_VLLM, "{\"bad_words\": [\"no\"], \"min_p\": 0.25}");
+    CHECK(hr_parameters_text(parameters, HR_PARAMETER_TEXTS_BAD_WORDS, 0, &text) && is_text(text, "no"));
+    hr_parameters_free(parameters);
+}
+
+static void test_faults(void) {
+    hr_parameters *parameters = NULL;
+    hr_sampler_options options;
+    hr_text text;
+    refused(HR_PARAMETER_API_OPEN_AI, "{\"top_q\": 1}", HR_ERROR_SAMPLING, "/top_q");
+    refused(HR_PARAMETER_API_OPEN_AI, "{\"temperature\": 9}", HR_ERROR_SAMPLING, "/temperature");
+    refused(HR_PARAMETER_API_OPEN_AI, "[]", HR_ERROR_SAMPLING, NULL);
+    refused(HR_PARAMETER_API_OPEN_AI, "{", HR_ERROR_SAMPLING, NULL);
+    refused(HR_PARAMETER_API_OPEN_AI, "\xff", HR_ERROR_INVALID_ARGUMENT, NULL);
+    refused((hr_parameter_api)4, "{}", HR_ERROR_INVALID_ARGUMENT, NULL);
+    CHECK(hr_parameters_from_json(HR_PARAMETER_API_VLLM, NULL, 2, &parameters, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    CHECK(hr_parameters_from_json(HR_PARAMETER_API_VLLM, "{}", 2, NULL, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    hr_sampler_options_init(&options);
+    CHECK(hr_parameters_get_sampler_options(NULL, &options, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    parameters = read_parameters(HR_PARAMETER_API_VLLM, "{}");
+    CHECK(hr_parameters_get_sampler_options(parameters, NULL, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    options.struct_size = 3;
+    CHECK(hr_parameters_get_sampler_options(parameters, &options, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    hr_parameters_free(parameters);
+    hr_parameters_free(NULL);
+    CHECK(!hr_parameters_has_seed(NULL) && hr_parameters_outputs(NULL) == 0 && !hr_parameters_logprobs(NULL, NULL));
+    CHECK(hr_parameters_text_count(NULL, HR_PARAMETER_TEXTS_STOP) == 0);
+    CHECK(!hr_parameters_text(NULL, HR_PARAMETER_TEXTS_STOP, 0, &text) && !hr_parameters_response_format(NULL, &text));
+}
+
+static void test_own_errors(void) {
+    hr_error *error = hr_error_new(HR_ERROR_LIMIT, "too much\0!", 10);
+    CHECK(hr_error_kind(error) == HR_ERROR_LIMIT && strcmp(hr_error_message(error), "too much\xef\xbf\xbd!") == 0);
+    CHECK(!hr_error_location(error, NULL, NULL, NULL));
+    hr_error_free(error);
+    error = hr_error_new(HR_OK, "\xff", 1);
+    CHECK(hr_error_kind(error) == HR_ERROR_INTERNAL && strcmp(hr_error_message(error), "\xef\xbf\xbd") == 0);
+    hr_error_free(error);
+    error = hr_error_new(1000, NULL, 0);
+    CHECK(hr_error_kind(error) == HR_ERROR_INTERNAL && hr_error_message(error)[0] == '\0');
+    hr_error_free(error);
+    CHECK(hr_error_new(HR_ERROR_IO, NULL, 1) == NULL);
+    CHECK(hr_matcher_vocab(NULL) == NULL);
+}
+
+void test_parameters(void) {
+    test_openai();
+    test_other_apis();
+    test_faults();
+    test_own_errors();
+}
