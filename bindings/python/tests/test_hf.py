@@ -4,8 +4,12 @@ transformers.
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hedgerow as hr
@@ -74,25 +78,43 @@ MODES: dict[str, dict[str, Any]] = {
 }
 
 
+def padded(pad: int, *prompts: list[int]) -> dict[str, Any]:
+    """The arguments of `generate` for prompts of several lengths."""
+    width = max(len(prompt) for prompt in prompts)
+    return {
+        "input_ids": torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts]),
+        "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts]),
+    }
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one constraint", "a list"])
+@pytest.mark.parametrize("stops", [False, True], ids=["plain", "stopping"])
 @pytest.mark.parametrize("mode", MODES)
-def test_modes(mode: str, constraint: hr.Constraint, model: Any) -> None:
+def test_modes(mode: str, stops: bool, several: bool, constraint: hr.Constraint, model: Any) -> None:
     batch = 1 if "lookup" in mode else 3
-    rows = [[row + 60] * row + [9, 8] for row in range(batch)]
-    width = max(len(row) for row in rows)
-    pad = constraint.vocabulary.eos[0]
-    ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-    processor = hf.LogitsProcessor(constraint)
+    vocabulary = constraint.vocabulary
+    constraints = [constraint] * batch
+    if several:
+        others = [hr.Grammar.regex("[a-f]{3,9}"), hr.Grammar.json_schema({"enum": ["aa", 12, True]})]
+        constraints[1:] = [hr.compile(grammar, vocabulary) for grammar in others[: batch - 1]]
+    pad = vocabulary.eos[0]
+    prompts = padded(pad, *([row + 60] * row + [9, 8] for row in range(batch)))
+    width = prompts["input_ids"].shape[1]
+    processor = hf.LogitsProcessor(constraints if several else constraint)
+    options: dict[str, Any] = {"stopping_criteria": [hf.StoppingCriteria(processor)]} if stops else {}
     for _ in range(2):
         torch.manual_seed(1)
         out = model.generate(
-            ids, attention_mask=mask, max_new_tokens=60, logits_processor=[processor], **MODES[mode]
+            **prompts, max_new_tokens=60, logits_processor=[processor], **MODES[mode], **options
         )
         outputs = [row[width:] for row in out.tolist()]
-        assert len(outputs) == batch * MODES[mode].get("num_return_sequences", 1)
-        for output in outputs:
-            check_row(constraint, output)
-            if output[-1] == pad:
+        each = MODES[mode].get("num_return_sequences", 1)
+        assert len(outputs) == batch * each
+        for at, output in enumerate(outputs):
+            # Rows that are over before the others are padded.
+            ended = next((place for place, token in enumerate(output) if token == pad), len(output))
+            check_row(constraints[at // each], output[:ended])
+            if ended < len(output) and constraints[at // each] is constraint:
                 value = json.loads(text(constraint, output))
                 assert isinstance(value["age"], int)
 
@@ -191,15 +213,92 @@ def test_several_generations(constraint: hr.Constraint) -> None:
     assert first([1, 2]) == [start]
     [quote] = [token for token in start if constraint.vocabulary.bytes(token) == b"{"]
     assert first([1, 2, quote]) != [start]
-    # Another prompt, the same prompt, more rows, and a prompt that goes on behind the last output.
-    for rows in ([[3, 2]], [[3, 2]], [[1, 2], [1, 2]], [[1, 2, quote, 9, 9], [1, 2, quote, 9, 9]]):
+    # Another prompt, the same prompt, more rows, and prompts that go on behind the last: by tokens
+    # that were not in its output, and by one that the constraint does not allow.
+    for rows in (
+        [[3, 2]],
+        [[3, 2]],
+        [[1, 2], [1, 2]],
+        [[1, 2, quote, 9, 9], [1, 2, quote, 9, 9]],
+        [[1, 2]],
+    ):
         assert first(*rows) == [start] * len(rows)
+    for prompt in ([1, 2, 9], [1, 2, 8, 7], [1, 2]):
+        row = [1, 2]
+        for token in (quote, ord('"'), ord("n"), ord("a")):
+            row.append(token)
+            assert first(row) != [start]
+        assert first(prompt) == first([1, 2]) == [start]
+    # A guess is asked about behind its token that may not come, as prompt lookup does; then the
+    # generation goes on.
+    end = constraint.vocabulary.eos
+    assert first([5]) == [start] and first([5, 9]) == [end] and first([5, 9, 9]) == [end]
+    assert first([5, quote]) not in ([start], [end])
     pair = hf.LogitsProcessor([constraint, hr.compile(hr.Grammar.choice(["a"]), constraint.vocabulary)])
     assert allowed(pair(torch.tensor([[1], [1]]), torch.zeros(2, size))) == [start, [ord("a")]]
     with pytest.raises(ValueError, match="evenly"):
         pair(torch.tensor([[1], [1], [1]]), torch.zeros(3, size))
     with pytest.raises(ValueError, match="no constraint"):
         hf.LogitsProcessor([])
+
+
+def test_a_prompt_that_goes_on_behind_the_last(constraint: hr.Constraint, model: Any) -> None:
+    processor = hf.LogitsProcessor(constraint)
+    prompts = [PROMPT, [*PROMPT, 9, 9, 9], PROMPT, [*PROMPT, 9], PROMPT[:2], PROMPT]
+    for prompt in prompts:
+        options = {**padded(0, prompt), "do_sample": False, "max_new_tokens": 20}
+        plain = model.generate(**options, logits_processor=[hf.LogitsProcessor(constraint)])
+        again = model.generate(**options, logits_processor=[processor])
+        assert again.tolist() == plain.tolist(), prompt
+        check_row(constraint, again[0].tolist()[len(prompt) :])
+
+
+def test_threads_share_a_processor(constraint: hr.Constraint, model: Any) -> None:
+    processor = hf.LogitsProcessor(constraint)
+    criterion = hf.StoppingCriteria(processor)
+    meet = threading.Barrier(3)
+
+    def work(prompt: list[int]) -> list[list[int]]:
+        meet.wait()
+        options = {**padded(0, prompt), "do_sample": False, "max_new_tokens": 30}
+        return [
+            model.generate(**options, logits_processor=[processor], stopping_criteria=[criterion])[0].tolist()
+            for _ in range(3)
+        ]
+
+    prompts = [[1, 2, 3], [1, 2, 3, 9], [4]]
+    with ThreadPoolExecutor(3) as pool:
+        for prompt, rows in zip(prompts, pool.map(work, prompts)):
+            for row in rows:
+                assert row[: len(prompt)] == prompt
+                check_row(constraint, row[len(prompt) :])
+            assert rows[0] == rows[1] == rows[2]
+    # A copy has the constraints, and begins anew.
+    for copied in (copy.deepcopy(processor), pickle.loads(pickle.dumps(processor))):
+        start = constraint.matcher().allowed_tokens()
+        assert allowed(copied(torch.tensor([[4, 5]]), torch.zeros(1, constraint.vocabulary.size))) == [start]
+
+
+def test_stopping_without_a_generation(constraint: hr.Constraint) -> None:
+    processor = hf.LogitsProcessor(constraint)
+    criterion = hf.StoppingCriteria(processor)
+    assert criterion(torch.tensor([[1, 2]]), None).tolist() == [False]
+    size = constraint.vocabulary.size
+    processor(torch.tensor([[1, 2]]), torch.zeros(1, size))
+    assert criterion(torch.tensor([[9, 9]]), None).tolist() == [False]
+    # A candidate that has left the constraint is over.
+    assert criterion(torch.tensor([[1, 2, 9], [1, 2, ord("{")]]), None).tolist() == [True, False]
+    for wrong in (
+        lambda: hf.StoppingCriteria(None),
+        lambda: hf.LogitsProcessor("x"),
+        lambda: hf.LogitsProcessor([constraint, None]),
+        lambda: hf.LogitsProcessor(3),
+        lambda: hf.LogitsProcessor(constraint, prompt_length="x"),
+    ):
+        with pytest.raises(TypeError):
+            wrong()
+    with pytest.raises(ValueError, match="prompt_length is -3"):
+        hf.LogitsProcessor(constraint, prompt_length=-3)
 
 
 def test_an_end_is_needed(words: hr.Vocabulary) -> None:

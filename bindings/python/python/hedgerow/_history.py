@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from ._core import Constraint, Matcher
@@ -10,38 +11,65 @@ from ._core import Constraint, Matcher
 class Prompt:
     """Tells the prompt from the output, for loops that give both as one row.
 
-    The rows of the first call are the prompt, unless its length is given. Rows that do not begin
-    with the prompt, or are more than a token longer than any before, are of a new generation: loops
-    ask for every token.
+    The rows of the first call are the prompt, unless its length is given. Loops ask for every
+    token. A later call is therefore of the same generation only if each of its rows is the prompt,
+    or goes at most one token behind a place that the rows of the call before have passed. All other
+    rows are the prompt of a new generation.
     """
 
     def __init__(self, length: int | None = None) -> None:
-        self.length = length
-        self._rows: list[list[int]] | None = None
-        self._longest = 0
+        self.length = None if length is None else operator.index(length)
+        if self.length is not None and self.length < 0:
+            raise ValueError(f"prompt_length is {length}; it must be 0 or more")
+        self._prompts: list[list[int]] | None = None
+        self.rows: list[list[int]] = []
+        """The rows of the last call."""
 
     def outputs(self, rows: list[list[int]]) -> tuple[list[list[int]], bool]:
         """The output of each row, and whether these are the first rows of a generation."""
         if self.length is not None:
             return [row[self.length :] for row in rows], False
         is_new = not self._goes_on(rows)
-        if is_new or self._rows is None:
-            self._rows = [row.copy() for row in rows]
-            self._longest = 0
-        self._longest = max(self._longest, max(map(len, rows), default=0))
-        return [row[len(prompt) :] for row, prompt in zip(rows, self._rows)], is_new
+        if is_new or self._prompts is None:
+            self._prompts = rows
+        self.rows = rows
+        return [row[len(prompt) :] for row, prompt in zip(rows, self._prompts)], is_new
+
+    def outputs_of_candidates(self, rows: list[list[int]]) -> list[list[int] | None]:
+        """The outputs of rows among which a loop will choose, as many for each row of the last
+        call; None for rows of another generation. They are no call: nothing is remembered.
+        """
+        if self.length is not None:
+            return [row[self.length :] for row in rows]
+        prompts = self._prompts or []
+        outputs: list[list[int] | None] = []
+        for at, row in enumerate(rows):
+            # Beams give two or more candidates for each row, the groups in the rows' order.
+            prompt = prompts[at * len(prompts) // len(rows)] if prompts else None
+            is_ours = prompt is not None and row[: len(prompt)] == prompt
+            outputs.append(row[len(prompt) :] if prompt is not None and is_ours else None)
+        return outputs
 
     def _goes_on(self, rows: list[list[int]]) -> bool:
-        prompts = self._rows
+        prompts = self._prompts
         if not rows or prompts is None or len(rows) != len(prompts):
             return False
-        if max(map(len, rows)) > self._longest + 1:
+        if not all(row[: len(prompt)] == prompt for row, prompt in zip(rows, prompts)):
             return False
-        return all(row[: len(prompt)] == prompt for row, prompt in zip(rows, prompts))
+        return all(
+            len(row) == len(prompt) or self._was_passed(row[:-1], at)
+            for at, (row, prompt) in enumerate(zip(rows, prompts))
+        )
+
+    def _was_passed(self, beginning: list[int], at: int) -> bool:
+        """Tells whether a row of the last call has this beginning; most often it is the same row."""
+        length = len(beginning)
+        return self.rows[at][:length] == beginning or any(row[:length] == beginning for row in self.rows)
 
     def clear(self) -> None:
         """Forgets the prompt."""
-        self._rows = None
+        self._prompts = None
+        self.rows = []
 
 
 class _Follower:
@@ -138,3 +166,61 @@ class History:
     def clear(self) -> None:
         """Forgets all rows."""
         self._followers = []
+
+
+class Generations:
+    """Matchers for the rows of one generation after the other, given with their prompts.
+
+    The rows fall into as many equal parts as there are constraints. All calls of a generation come
+    from one thread; each thread has an object of its own.
+    """
+
+    def __init__(self, constraints: Sequence[Constraint], prompt_length: int | None) -> None:
+        self._prompt = Prompt(prompt_length)
+        self._histories = [History(constraint) for constraint in constraints]
+
+    def matchers(self, rows: list[list[int]]) -> list[Matcher | None]:
+        """For each row a matcher that has read its output; None if the row is over: it has left the
+        constraint, or goes on behind an end token.
+        """
+        before = self._prompt.rows
+        outputs, is_new = self._prompt.outputs(rows)
+        if is_new:
+            self._forget_rows()
+        found = self._found(outputs)
+        if is_new or self._prompt.length is not None:
+            return found
+        # Loops ask what may follow a token that may not come if they have guessed it: directly
+        # after they asked at the place before it. Elsewhere it is of a new prompt.
+        for row, matcher in zip(rows, found):
+            if matcher is None and row[:-1] not in before and row not in before:
+                self.clear()
+                return self._found(self._prompt.outputs(rows)[0])
+        return found
+
+    def candidates(self, rows: list[list[int]]) -> list[tuple[Matcher | None, bool]]:
+        """For each of the rows among which a loop will choose the next ones: its matcher, and
+        whether it is a row of this generation.
+        """
+        outputs = self._prompt.outputs_of_candidates(rows)
+        found = self._found([[] if output is None else output for output in outputs])
+        return [(matcher, output is not None) for matcher, output in zip(found, outputs)]
+
+    def _found(self, outputs: list[list[int]]) -> list[Matcher | None]:
+        each = len(outputs) // len(self._histories)
+        if each * len(self._histories) != len(outputs):
+            said = f"{len(outputs)} rows do not share {len(self._histories)} constraints evenly"
+            raise ValueError(said)
+        found: list[Matcher | None] = []
+        for at, history in enumerate(self._histories):
+            found += history.matchers(outputs[at * each : (at + 1) * each])
+        return found
+
+    def _forget_rows(self) -> None:
+        for history in self._histories:
+            history.clear()
+
+    def clear(self) -> None:
+        """Forgets the prompt and all rows."""
+        self._prompt.clear()
+        self._forget_rows()

@@ -12,13 +12,14 @@ there, and reads on.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 
 from ._core import Constraint, Matcher, Vocabulary, fill_masks
-from ._history import History, Prompt
+from ._history import Generations
 from .torch import allocate_token_bitmask, apply_token_bitmask_inplace
 
 try:
@@ -55,15 +56,38 @@ def vocabulary(tokenizer: Any, model: Any = None) -> Vocabulary:
     return found
 
 
+def _constraints(given: Constraint | Sequence[Constraint]) -> list[Constraint]:
+    """One constraint, or several, as a list."""
+    constraints = list(given) if isinstance(given, Sequence) else [given]
+    for constraint in constraints:
+        if not isinstance(constraint, Constraint):
+            said = f"a constraint is made by hedgerow.compile; {type(constraint).__name__} is none"
+            raise TypeError(said)
+    return constraints
+
+
+class _ThreadState(threading.local):
+    """A thread's own rows and masks."""
+
+    def __init__(self, constraints: Sequence[Constraint], prompt_length: int | None) -> None:
+        self.generations = Generations(constraints, prompt_length)
+        self.bitmask: torch.Tensor | None = None
+
+
 class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
     """Allows only what a constraint allows, in every mode of `generate`: greedy, sampling, beams,
     batches with padding, prompt lookup and assisted decoding.
 
-    One object can be used for any number of generations, one after the other. The rows of the first
-    call are the prompt. A generation is a new one if its rows do not begin with that prompt, or are
-    more than a token longer than any before: `generate` asks for every token. Where that cannot be
-    told (the prompt is the last output, as it was), call `reset` between the two, or give
-    `prompt_length`. Several constraints, one for each prompt of a batch, are given as a list.
+    One object can be used for any number of generations: one after the other, and at once in
+    several threads, since each thread has its own rows. All calls of one generation must come from
+    one thread, as `generate` makes them. Several constraints, one for each prompt of a batch, are
+    given as a list.
+
+    The rows of the first call are the prompt. `generate` asks for every token, so that a call
+    belongs to the same generation only if each row goes at most one token behind a place that the
+    call before has passed. A new prompt cannot be told from that if it is the last prompt with a
+    beginning of the last output and at most one token more, which the constraint allows. Call
+    `reset` before such a prompt, or give `prompt_length`: the tokens of each row that are prompt.
 
     A row that has ended, or has left the constraint, may go on with end tokens and padding only.
     """
@@ -77,7 +101,7 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
         prompt_length: int | None = None,
         pad_token_id: int | None = None,
     ) -> None:
-        constraints = [constraint] if isinstance(constraint, Constraint) else list(constraint)
+        constraints = _constraints(constraint)
         if not constraints:
             raise ValueError("no constraint is given")
         sizes = {constraint.vocabulary.size for constraint in constraints}
@@ -89,30 +113,25 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
             )
         self.constraints = constraints
         self.pad_token_id = pad_token_id
-        self._histories = [History(constraint) for constraint in constraints]
-        self._prompt = Prompt(prompt_length)
-        self._bitmask: torch.Tensor | None = None
+        self.prompt_length = prompt_length
+        self._state = _ThreadState(constraints, prompt_length)
 
     def reset(self) -> None:
-        """Forgets the prompt and all rows: the next call is the first of a generation."""
-        self._prompt.clear()
-        for history in self._histories:
-            history.clear()
+        """Forgets the prompt and all rows of this thread: its next call is the first of a
+        generation.
+        """
+        self._state.generations.clear()
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """The scores, with minus infinity for all tokens that may not come."""
         rows: list[list[int]] = input_ids.tolist()
-        outputs = self._outputs(rows)
+        matchers = self._state.generations.matchers(rows)
         each = len(rows) // len(self.constraints)
-        if each * len(self.constraints) != len(rows):
-            raise ValueError(f"{len(rows)} rows do not share {len(self.constraints)} constraints evenly")
-        matchers: list[Matcher | None] = []
-        for at, history in enumerate(self._histories):
-            matchers += history.matchers(outputs[at * each : (at + 1) * each])
         size = self.constraints[0].vocabulary.size
-        if self._bitmask is None or self._bitmask.shape[0] < len(rows):
-            self._bitmask = allocate_token_bitmask(len(rows), size)
-        bitmask = self._bitmask[: len(rows)]
+        bitmask = self._state.bitmask
+        if bitmask is None or bitmask.shape[0] < len(rows):
+            bitmask = self._state.bitmask = allocate_token_bitmask(len(rows), size)
+        bitmask = bitmask[: len(rows)]
         live = [at for at, matcher in enumerate(matchers) if matcher is not None]
         fill_masks([matcher for matcher in matchers if matcher is not None], bitmask.numpy(), rows=live)
         for at, matcher in enumerate(matchers):
@@ -130,36 +149,42 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
         for token in [*vocabulary.eos, *([] if self.pad_token_id is None else [self.pad_token_id])]:
             words[token // 32] |= 1 << token % 32
 
-    def _outputs(self, rows: list[list[int]]) -> list[list[int]]:
-        """The tokens that have been generated in each row."""
-        outputs, is_new = self._prompt.outputs(rows)
-        if is_new:
-            for history in self._histories:
-                history.clear()
-        return outputs
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has the constraints, and begins a generation."""
+        return {name: value for name, value in self.__dict__.items() if name != "_state"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._state = _ThreadState(self.constraints, self.prompt_length)
 
 
 class StoppingCriteria(_StoppingCriteria):  # type: ignore[misc, unused-ignore]
     """Ends rows that are whole: nothing but an end token may follow. For models that would not end
     by themselves.
 
-    It shares the rows of a `LogitsProcessor`.
+    It follows the generation of a `LogitsProcessor`, which `generate` must have, too. Beams ask it
+    about more rows than the processor has: about all among which they choose.
     """
 
     def __init__(self, processor: LogitsProcessor) -> None:
+        if not isinstance(processor, LogitsProcessor):
+            said = f"the rows are those of a hedgerow.hf.LogitsProcessor, not {type(processor).__name__}"
+            raise TypeError(said)
         self.processor = processor
 
     def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
-        """For each row, whether it is whole."""
+        """For each row, whether it is whole. Rows of which the processor has not seen the prompt
+        are not.
+        """
         rows: list[list[int]] = input_ids.tolist()
-        outputs = self.processor._outputs(rows)
-        each = max(1, len(rows) // len(self.processor.constraints))
+        constraints = self.processor.constraints
         whole: list[bool] = []
-        for at, history in enumerate(self.processor._histories):
-            ends = set(self.processor.constraints[at].vocabulary.eos)
-            for matcher in history.matchers(outputs[at * each : (at + 1) * each]):
-                whole.append(
-                    matcher is None or matcher.is_accepting and set(matcher.allowed_tokens()) <= ends
-                )
+        for at, (matcher, is_known) in enumerate(self.processor._state.generations.candidates(rows)):
+            ends = constraints[at * len(constraints) // len(rows)].vocabulary.eos
+            whole.append(is_known and (matcher is None or _is_whole(matcher, ends)))
         done: Any = torch.tensor(whole, dtype=torch.bool, device=input_ids.device)
         return cast("torch.BoolTensor", done)
+
+
+def _is_whole(matcher: Matcher, ends: list[int]) -> bool:
+    return matcher.is_accepting and set(matcher.allowed_tokens()) <= set(ends)

@@ -15,7 +15,7 @@ from typing import Any
 import mlx.core as mx
 
 from ._core import Constraint
-from ._history import History, Prompt
+from ._history import Generations
 from .numpy import Bitmask, allocate_token_bitmask, fill_next_token_bitmask, get_bitmask_shape
 
 __all__ = [
@@ -64,29 +64,25 @@ class LogitsProcessor:
     """Allows only what a constraint allows: one of the `logits_processors` of MLX-LM.
 
     One object can be used for any number of generations, one after the other. The tokens of the
-    first call are the prompt. A generation is a new one if its tokens do not begin with that prompt,
-    or are more than one longer than any before; call `reset` where that cannot be told.
+    first call are the prompt. A call belongs to the same generation if it goes at most one token
+    behind a place that the call before has passed. A new prompt cannot be told from that if it is
+    the last prompt with a beginning of the last output; call `reset` before it.
     """
 
     def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:
         if not constraint.vocabulary.eos:
             raise ValueError("the vocabulary names no token that ends a sequence")
         self.constraint = constraint
-        self._prompt = Prompt(prompt_length)
-        self._history = History(constraint)
+        self._generations = Generations([constraint], prompt_length)
         self._bitmask = allocate_token_bitmask(1, constraint.vocabulary.size)
 
     def reset(self) -> None:
         """Forgets the prompt: the next call is the first of a generation."""
-        self._prompt.clear()
-        self._history.clear()
+        self._generations.clear()
 
     def __call__(self, tokens: Any, logits: Any) -> Any:
         """The logits, with minus infinity for all tokens that may not come."""
-        outputs, is_new = self._prompt.outputs([tokens.reshape(-1).tolist()])
-        if is_new:
-            self._history.clear()
-        [matcher] = self._history.matchers(outputs)
+        [matcher] = self._generations.matchers([tokens.reshape(-1).tolist()])
         if matcher is None:
             words = self._bitmask.view("uint32")
             words.fill(0)
