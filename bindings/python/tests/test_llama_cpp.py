@@ -73,7 +73,12 @@ def test_completions_satisfy_the_schema(llama: Any) -> None:
 
 def test_penalties_and_cuts_may_follow(llama: Any) -> None:
     constraint = hr.compile(hr.Grammar.choice(["yes", "no", "perhaps"]), vocabulary(llama))
-    for options in ({"top_k": 1}, {"top_p": 0.1, "temperature": 1.0}, {"repeat_penalty": 1.5}, {"min_p": 0.5}):
+    for options in (
+        {"top_k": 1},
+        {"top_p": 0.1, "temperature": 1.0},
+        {"repeat_penalty": 1.5},
+        {"min_p": 0.5},
+    ):
         choice = complete(llama, LogitsProcessor(constraint), **options)
         assert choice["text"] in {"yes", "no", "perhaps"}, options
 
@@ -87,7 +92,9 @@ def test_nothing_changes_where_everything_is_allowed(llama: Any) -> None:
 def test_streams_and_chats(llama: Any) -> None:
     from llama_cpp import LogitsProcessorList
 
-    constraint = hr.compile({"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3}, vocabulary(llama))
+    constraint = hr.compile(
+        {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3}, vocabulary(llama)
+    )
     processors = LogitsProcessorList([LogitsProcessor(constraint)])
     pieces = llama.create_completion(PROMPT, logits_processor=processors, max_tokens=50, stream=True)
     assert isinstance(json.loads("".join(piece["choices"][0]["text"] for piece in pieces)), list)
