@@ -6,6 +6,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,6 +84,235 @@ def session(library: Any) -> list[Any]:
     return seen
 
 
+def failure(call: Callable[[], Any]) -> Any:
+    """What a call gives, or the class of XGrammar's exceptions that it raises."""
+    try:
+        return call()
+    except Exception as error:
+        return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
+
+
+def details(library: Any) -> list[Any]:
+    """Corners of a library that programs come to."""
+    import torch
+
+    seen: list[Any] = []
+    kind = library.VocabType
+    for tokens, options in (
+        (["a", "</s>", "<|eot_id|>"], {}),
+        (["a", "b"], {}),
+        (["a", "", "b"], {"vocab_size": 5, "stop_token_ids": 2}),
+        (["a", "b"], {"stop_token_ids": [1, 900]}),
+        (["\u0120a", "b"], {"vocab_type": kind.BYTE_LEVEL, "add_prefix_space": True}),
+    ):
+        info = library.TokenizerInfo(tokens, **options)
+        again = library.TokenizerInfo.from_vocab_and_metadata(tokens, info.dump_metadata())
+        for one in (info, again):
+            seen += [one.stop_token_ids, one.special_token_ids, one.decoded_vocab, one.vocab_size]
+            seen += [one.vocab_type.name, one.add_prefix_space, json.loads(one.dump_metadata())]
+    seen.append(failure(lambda: library.TokenizerInfo(["a", "b"], vocab_size=1)))
+    seen.append(failure(lambda: library.TokenizerInfo(["<0xZZ>"], kind.BYTE_FALLBACK)))
+    info = library.TokenizerInfo(TOKENS, stop_token_ids=[END])
+    compiler = library.GrammarCompiler(info)
+
+    def reads(compiled: Any, *texts: str, **options: Any) -> list[Any]:
+        found: list[Any] = []
+        for text in texts:
+            matcher = library.GrammarMatcher(compiled, **options)
+            found.append((text, matcher.accept_string(text), matcher.is_completed(), matcher.is_terminated()))
+        return found
+
+    rules = 'root ::= "a"\nmain ::= "b" root "root" # root\n'
+    for name in ("root", "main"):
+        seen.append(reads(compiler.compile_grammar(rules, root_rule_name=name), "a", "b", "baroot", "ba"))
+    seen.append(failure(lambda: compiler.compile_grammar(rules, root_rule_name="none")))
+    seen.append(reads(compiler.compile_builtin_json_grammar(), "1", '"a"', "[1]", "{}", " {}", "null"))
+    a, b = library.Grammar.from_regex("a+"), library.Grammar.from_ebnf('root ::= "b" | "c"')
+    number = library.Grammar.from_json_schema('{"type": "integer"}')
+    for grammar in (library.Grammar.concat(a, b, number), library.Grammar.union(a, b, number)):
+        seen.append(reads(compiler.compile_grammar(grammar), "aab12", "aa", "c", "7", "ba"))
+    content = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    tag = {
+        "type": "structural_tag",
+        "format": {
+            "type": "tag",
+            "begin": "<f>",
+            "content": {"type": "regex", "pattern": "x+"},
+            "end": "</f>",
+        },
+    }
+    old = [library.StructuralTagItem(begin="<f>", schema=json.dumps(content), end="</f>")]
+    for arguments in (
+        (json.dumps(tag),),
+        (tag,),
+        (library.StructuralTag.from_json(json.dumps(tag)),),
+        (old, ["<f>"]),
+        (library.StructuralTag.from_legacy_structural_tag(old, ["<f>"]),),
+    ):
+        for compiled in (
+            compiler.compile_structural_tag(*arguments),
+            compiler.compile_grammar(library.Grammar.from_structural_tag(*arguments)),
+        ):
+            seen.append(reads(compiled, "<f>xx</f>", '<f>{"a": 1}</f>', "<f>y"))
+    one, other = (library.GrammarMatcher(compiler.compile_regex("a+")) for _ in range(2))
+    batch = library.BatchGrammarMatcher
+    seen.append(batch.batch_accept_string([one, other], ["aaa", "aa"]))
+    seen.append(failure(lambda: batch.batch_accept_token([one], [97, 97])))
+    seen.append(failure(lambda: batch.batch_accept_string([one, other], ["a"])))
+    seen.append(failure(lambda: batch.batch_rollback([one, other], [1])))
+    seen.append([batch.batch_rollback([one, other]), batch.batch_rollback([one, other], 0)])
+    temperatures = torch.zeros(2)
+    batch.batch_fill_temperature([one, other], temperatures)
+    seen += [temperatures.tolist(), one.temperature, one.max_rollback_tokens]
+    hot = library.GrammarMatcher(compiler.compile_regex("a"), default_temperature=0.5)
+    seen.append(hot.temperature)
+    ending = library.GrammarMatcher(compiler.compile_regex("a+"), terminate_without_stop_token=True)
+    for text in ("a", "a"):
+        seen += [ending.accept_string(text), ending.is_terminated()]
+    seen += [ending.accept_token(END), ending.is_terminated()]
+    wrong = torch.zeros(1, 9, dtype=torch.int64)
+    right = library.allocate_token_bitmask(1, len(TOKENS))
+    for call in (
+        lambda: one.rollback(9),
+        lambda: one.fill_next_token_bitmask(wrong),
+        lambda: one.fill_next_token_bitmask(right, 3),
+        lambda: one.fill_next_token_bitmask(right, -1),
+        lambda: library.apply_token_bitmask_inplace(torch.zeros(1, 260), right, indices=[7]),
+        lambda: library.GrammarCompiler("info"),
+        lambda: compiler.compile_json_schema("{"),
+        lambda: compiler.compile_json_schema('{"type": "nope"}'),
+        lambda: compiler.compile_regex("("),
+        lambda: compiler.compile_grammar("root ::= x"),
+        lambda: compiler.compile_structural_tag("{"),
+        lambda: compiler.compile_structural_tag({"format": {"type": "nope"}}),
+        lambda: compiler.compile_structural_tag(3, 4, 5),
+        lambda: library.Grammar.from_regex("("),
+        lambda: library.Grammar.from_json_schema("{"),
+        lambda: library.Grammar.from_ebnf("root ::= x"),
+    ):
+        seen.append(failure(call))
+    accepts = library.testing._is_grammar_accept_string
+    seen += [accepts(a, "aa"), accepts(a, "ab"), accepts('root ::= "ab"', "a", require_termination=False)]
+    bools = torch.tensor([[True, False] * 20])
+    bits = library.testing.bool_mask_to_bitmask(bools)
+    seen += [bits.tolist(), library.testing.bitmask_to_bool_mask(bits, 40).tolist()]
+    with library.max_recursion_depth(77):
+        seen.append(library.get_max_recursion_depth())
+    assert compiler.get_cache_size_bytes() > 0 and compiler.cache_limit_bytes == -1
+    processor = library.contrib.hf.LogitsProcessor(compiler.compile_regex("ab"))
+    scores = processor(torch.tensor([[7]]), torch.zeros(1, len(TOKENS)))
+    seen.append([at for at, score in enumerate(scores[0].tolist()) if score == 0])
+    for name in (
+        "InvalidJSONError",
+        "InvalidStructuralTagError",
+        "DeserializeFormatError",
+        "DeserializeVersionError",
+    ):
+        seen.append(issubclass(getattr(library, name), RuntimeError))
+        assert getattr(library.exception, name) is getattr(library, name)
+    return seen
+
+
+def test_details_are_the_same() -> None:
+    theirs, ours = (details(library) for library in libraries())
+    assert len(theirs) == len(ours)
+    for at, (one, other) in enumerate(zip(theirs, ours)):
+        assert one == other, at
+
+
+def test_names_and_arguments() -> None:
+    """All of XGrammar's names are there but those that the module's text calls missing."""
+    theirs, ours = libraries()
+    missing = {"get_serialization_version"}
+    assert {name for name in theirs.__all__ if not hasattr(ours, name)} == missing
+    lacking = {
+        "Grammar": {"serialize_json", "deserialize_json"},
+        "CompiledGrammar": {"serialize_json", "deserialize_json"},
+        "TokenizerInfo": {"serialize_json", "deserialize_json"},
+        "GrammarMatcher": {"get_captures"},
+    }
+    for name in (*lacking, "GrammarCompiler", "BatchGrammarMatcher"):
+        one, other = getattr(theirs, name), getattr(ours, name)
+        names = {member for member in dir(one) if not member.startswith("_")}
+        known = {
+            member for member in names if hasattr(other, member) or member in ("constraint", "tokenizer_info")
+        }
+        assert names - known == lacking.get(name, set()), name
+        for member in known & set(dir(other)):
+            if callable(getattr(one, member)):
+                wanted, given = (list(signature(getattr(kind, member)).parameters) for kind in (one, other))
+                assert given == wanted, (name, member)
+
+
+ENGINES = {
+    "vllm": ["vllm.v1.structured_output.backend_xgrammar", "vllm.tool_parsers.structural_tag_registry"],
+    "sglang": ["sglang.srt.constrained.xgrammar_backend", "sglang.srt.function_call.base_format_detector"],
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engines_import_it(engine: str) -> None:
+    """The engines' own modules for XGrammar, over hedgerow, in a process of their own."""
+    pytest.importorskip(engine)
+    pytest.importorskip("xgrammar")
+    program = [
+        "import hedgerow.compat.xgrammar as ours",
+        "ours.install()",
+        "import sys, importlib, xgrammar",
+        *(f"importlib.import_module({name!r})" for name in ENGINES[engine]),
+        "assert xgrammar is ours and not any('xgrammar/matcher' in str(m) for m in sys.modules.values())",
+    ]
+    if engine == "sglang":
+        program += [
+            "from engine_tokenizer import byte_tokenizer",
+            "from sglang.srt.constrained.xgrammar_backend import XGrammarGrammarBackend",
+            "tokenizer = byte_tokenizer()",
+            "ids = tokenizer.convert_tokens_to_ids",
+            "backend = XGrammarGrammarBackend(tokenizer, 300, [tokenizer.eos_token_id])",
+            "for call, text in ((backend.dispatch_json, '{\"type\": \"integer\"}'), (backend.dispatch_regex, '1+'),",
+            "                   (backend.dispatch_ebnf, 'root ::= \"1\"'), (backend.dispatch_json, '$$ANY$$')):",
+            "    grammar = call(text)",
+            "    mask = grammar.allocate_vocab_mask(300, 1, 'cpu')",
+            "    grammar.fill_vocab_mask(mask, 0)",
+            "    grammar.accept_token(ids('[' if text == '$$ANY$$' else '1'))",
+            "    grammar.rollback(1)",
+            "    assert not grammar.copy().is_terminated()",
+            "assert 'Invalid' in type(backend.dispatch_regex('(')).__name__",
+            'tag = \'{"structures": [{"begin": "<f>", "schema": {}, "end": "</f>"}], "triggers": ["<f>"]}\'',
+            "backend.dispatch_structural_tag(tag).accept_token(ids('<'))",
+        ]
+    else:
+        program += [
+            "from types import SimpleNamespace as Of",
+            "from engine_tokenizer import byte_tokenizer",
+            "from vllm.v1.structured_output.backend_types import StructuredOutputOptions as Kind",
+            "from vllm.v1.structured_output.backend_xgrammar import XgrammarBackend",
+            "config = Of(structured_outputs_config=Of(disable_any_whitespace=False), model_config=None,",
+            "            speculative_config=None)",
+            "tokenizer = byte_tokenizer()",
+            "ids = tokenizer.convert_tokens_to_ids",
+            "backend = XgrammarBackend(config, tokenizer, 300)",
+            'tag = \'{"structures": [{"begin": "<f>", "schema": {}, "end": "</f>"}], "triggers": ["<f>"]}\'',
+            "for kind, text, token in ((Kind.JSON, '{\"type\": \"integer\"}', '1'), (Kind.REGEX, '1+', '1'),",
+            "                          (Kind.GRAMMAR, 'root ::= \"1\"', '1'), (Kind.CHOICE, '[\"1\"]', '1'),",
+            "                          (Kind.JSON_OBJECT, '', '{'), (Kind.STRUCTURAL_TAG, tag, '<')):",
+            "    grammar = backend.compile_grammar(kind, text)",
+            "    bitmask = backend.allocate_token_bitmask(1)",
+            "    grammar.fill_bitmask(bitmask, 0)",
+            "    assert grammar.validate_tokens([ids(token)]) == [ids(token)], text",
+            "    assert grammar.accept_tokens('1', [ids(token)]), text",
+        ]
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(Path(hr.__file__).parents[1]), str(here)])
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(program)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_the_same_program_sees_the_same() -> None:
     theirs, ours = (session(library) for library in libraries())
     assert len(theirs) == len(ours)
@@ -96,7 +331,7 @@ def test_spellings_of_vocabularies() -> None:
     ):
         assert compat.TokenizerInfo(tokens, kind).decoded_vocab == decoded
     info = compat.TokenizerInfo(TOKENS, stop_token_ids=[END, 5000])
-    assert info.stop_token_ids == [END] == info.special_token_ids
+    assert info.stop_token_ids == [END] and info.special_token_ids == []
     compiler = compat.GrammarCompiler(info)
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
     for options, good, bad in (

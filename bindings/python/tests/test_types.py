@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import json
 import random
+import sys
 import typing
 from collections.abc import Callable
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import hedgerow as hr
 import pytest
 from hedgerow._schema import to_text
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 pydantic = pytest.importorskip("pydantic")
 msgspec = pytest.importorskip("msgspec")
@@ -113,6 +114,22 @@ def test_values_are_accepted(bytes_vocabulary: hr.Vocabulary) -> None:
     assert hr.compile(Trip, bytes_vocabulary).accepts(trip.model_dump_json())
     assert hr.compile(Sheep, bytes_vocabulary).accepts(msgspec.json.encode(Sheep("Dolly")))
     assert not hr.compile(Colour, bytes_vocabulary).accepts('"blue"')
+
+
+def test_aliases(bytes_vocabulary: hr.Vocabulary) -> None:
+    alias = TypeAliasType("alias", list[int])
+    constraint = hr.compile(alias, bytes_vocabulary)
+    assert constraint.accepts("[1, 2]") and not constraint.accepts('["a"]')
+    if sys.version_info >= (3, 12):
+        names: dict[str, Any] = {}
+        exec("type Ages = dict[str, int]", names)
+        assert hr.compile(names["Ages"], bytes_vocabulary).accepts('{"Ada": 36}')
+
+
+def test_types_without_a_schema(bytes_vocabulary: hr.Vocabulary) -> None:
+    for kind in (pydantic.BaseModel, None, 3, [int], lambda: 1):
+        with pytest.raises(TypeError, match="no JSON Schema can be made"):
+            hr.compile(kind, bytes_vocabulary)
 
 
 def test_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:

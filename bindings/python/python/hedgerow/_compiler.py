@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ._core import CancelFlag, Constraint, Grammar, Limits, Vocabulary, compile
+from .errors import VocabularyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._types import Eos, EosToken
 
 
 async def compile_async(
@@ -55,8 +61,13 @@ class Compiler:
     """
 
     def __init__(self, vocabulary: Vocabulary, *, cache: int = 1024, limits: Limits | None = None) -> None:
+        cache = operator.index(cache)
         if cache < 0:
-            raise ValueError(f"a cache cannot hold {cache} constraints")
+            raise ValueError(f"cache is {cache}; it must be 0 or more")
+        if not isinstance(vocabulary, Vocabulary):
+            raise TypeError(f"vocabulary must be a hedgerow.Vocabulary, not {type(vocabulary).__name__}")
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits must be hedgerow.Limits, not {type(limits).__name__}")
         self.vocabulary = vocabulary
         self.limits = limits
         self._room = cache
@@ -70,15 +81,15 @@ class Compiler:
         self,
         grammar: Any,
         *,
-        eos: Iterable[int] | None = None,
+        eos: Eos | None = None,
         timeout: float | None = None,
         cancel: CancelFlag | None = None,
     ) -> Constraint:
-        """The constraint of a grammar; `eos` are end-of-sequence tokens other than the
-        vocabulary's.
+        """The constraint of a grammar; `eos` names end-of-sequence tokens other than the
+        vocabulary's, by id or name.
         """
         grammar = Grammar.of(grammar)
-        ends = tuple(self.vocabulary.eos) if eos is None else tuple(sorted({int(end) for end in eos}))
+        ends = tuple(self.vocabulary.eos) if eos is None else self._ids(eos)
         key = (grammar, ends)
         with self._lock:
             known = self._kept.get(key)
@@ -96,11 +107,11 @@ class Compiler:
         return kept
 
     async def compile_async(
-        self, grammar: Any, *, eos: Iterable[int] | None = None, timeout: float | None = None
+        self, grammar: Any, *, eos: Eos | None = None, timeout: float | None = None
     ) -> Constraint:
         """`compile` on a thread of the event loop's pool. Cancelling the task ends the work."""
         flag = CancelFlag()
-        ends = None if eos is None else list(eos)
+        ends = None if eos is None else self._ids(eos)
         return await _on_thread(partial(self.compile, grammar, eos=ends, timeout=timeout, cancel=flag), flag)
 
     def cache_info(self) -> CacheInfo:
@@ -112,6 +123,27 @@ class Compiler:
         """Forgets all constraints. Those in use go on."""
         with self._lock:
             self._kept.clear()
+
+    def constraints(self) -> list[Constraint]:
+        """The constraints that are kept, those used last at the end."""
+        with self._lock:
+            return list(self._kept.values())
+
+    def _ids(self, eos: Eos) -> tuple[int, ...]:
+        """The ids of tokens that are given by id or name: one, or several."""
+        if isinstance(eos, str) or hasattr(eos, "__index__"):
+            eos = cast("Eos", [eos])
+        names: dict[str, int] | None = None
+        ids: set[int] = set()
+        for token in cast("Iterable[EosToken]", eos):
+            if not isinstance(token, str):
+                ids.add(operator.index(token))
+                continue
+            names = self.vocabulary.special_tokens if names is None else names
+            if token not in names:
+                raise VocabularyError(f'no token is called "{token}"')
+            ids.add(names[token])
+        return tuple(sorted(ids))
 
     def _with_ends(self, ends: tuple[int, ...]) -> Vocabulary:
         """The vocabulary with these end tokens; one object for each, so that what it prepares is

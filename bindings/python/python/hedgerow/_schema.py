@@ -24,6 +24,13 @@ def to_text(schema: Any) -> str:
     return json.dumps(schema, ensure_ascii=False, allow_nan=False, default=_plain)
 
 
+def tag_to_text(tag: Any) -> str:
+    """A structural tag as JSON text."""
+    if isinstance(tag, (str, bytes, bytearray, memoryview, Mapping)):
+        return to_text(tag)
+    raise TypeError(f"a structural tag is JSON text or a dict, not {type(tag).__name__}")
+
+
 def _plain(value: Any) -> Any:
     """A value inside a schema that `json` does not know."""
     if isinstance(value, Mapping):
@@ -35,7 +42,11 @@ def of_type(kind: Any) -> Any:
     """The schema of a type, or of an object that tells its own."""
     model_schema = getattr(kind, "model_json_schema", None)
     if isinstance(kind, type) and callable(model_schema):
-        return model_schema()
+        try:
+            return model_schema()
+        except AttributeError as error:
+            # Pydantic's own base class has no fields.
+            raise TypeError(f"no JSON Schema can be made of {kind!r}: {error}") from None
     if hasattr(kind, "core_schema") and callable(getattr(kind, "json_schema", None)):
         return kind.json_schema()
     if isinstance(kind, type) and hasattr(kind, "__struct_fields__"):
@@ -74,4 +85,9 @@ def _of_msgspec(kind: Any) -> Any:
 
 def _is_annotation(kind: Any) -> bool:
     """Tells whether an object can stand behind the colon of an annotation."""
-    return isinstance(kind, type) or typing.get_origin(kind) is not None or hasattr(kind, "__supertype__")
+    return (
+        isinstance(kind, type)
+        or typing.get_origin(kind) is not None
+        or hasattr(kind, "__supertype__")  # NewType
+        or hasattr(kind, "__value__")  # type X = …
+    )

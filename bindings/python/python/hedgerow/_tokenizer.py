@@ -6,6 +6,7 @@ do.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,8 @@ def read(tokenizer: Any, model_size: int | None, eos: Any) -> Vocabulary:
     elif isinstance(tokenizer, (bytes, bytearray, memoryview)):
         vocabulary = Vocabulary.from_tokenizer_json(bytes(tokenizer))
     elif isinstance(tokenizer, (str, os.PathLike)):
+        if tokenizer == "":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), tokenizer)
         vocabulary = _of_path(Path(tokenizer))
     elif hasattr(tokenizer, "backend_tokenizer"):
         vocabulary = _of_transformers(tokenizer)
