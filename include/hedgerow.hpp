@@ -513,6 +513,67 @@ private:
     detail::Owned<hr_matcher, hr_matcher_free> handle_;
 };
 
+// Something that a part of an output says: text, reasoning, a call of a tool; see hr_event_kind for what the members are.
+struct Event {
+    hr_event_kind kind;
+    std::size_t call;
+    std::string text;
+    std::string id;
+};
+
+// The events of one output, read beside a matcher.
+class Events {
+public:
+    explicit Events(const Constraint &constraint) {
+        hr_events *events = nullptr;
+        detail::call(hr_events_new, constraint.get(), &events);
+        handle_.reset(events);
+    }
+
+    // Takes over a handle.
+    explicit Events(hr_events *events) noexcept : handle_(events) {}
+
+    // A second reader at the same position.
+    Events fork() const {
+        hr_events *events = nullptr;
+        detail::call(hr_events_clone, static_cast<const hr_events *>(handle_.get()), &events);
+        return Events(events);
+    }
+
+    // The number of tokens read, up to the first that is not allowed; last() has their events.
+    std::size_t advance(const std::vector<std::uint32_t> &tokens) {
+        std::size_t accepted = 0;
+        detail::call(hr_events_advance, get(), tokens.data(), tokens.size(), &accepted);
+        return accepted;
+    }
+
+    bool advance_bytes(std::string_view bytes) {
+        bool accepted = false;
+        detail::call(hr_events_advance_bytes, get(), detail::bytes(bytes), bytes.size(), &accepted);
+        return accepted;
+    }
+
+    void finish() { detail::call(hr_events_finish, get()); }
+    void rollback(std::size_t steps) { detail::call(hr_events_rollback, get(), steps); }
+
+    // The events of the last call.
+    std::vector<Event> last() const {
+        std::vector<Event> events;
+        hr_event_kind kind{};
+        std::size_t call = 0;
+        hr_text text{nullptr, 0}, id{nullptr, 0};
+        for (std::size_t i = 0; hr_events_get(handle_.get(), i, &kind, &call, &text, &id); ++i) {
+            events.push_back(Event{kind, call, std::string(text.data, text.len), std::string(id.data, id.len)});
+        }
+        return events;
+    }
+
+    hr_events *get() noexcept { return handle_.get(); }
+
+private:
+    detail::Owned<hr_events, hr_events_free> handle_;
+};
+
 // Fills the mask of matchers[i] into row i of masks, words words each. The first matcher that fails throws; the masks of all others
 // are written even then.
 inline void fill_masks(const std::vector<Matcher *> &matchers, std::uint32_t *masks, std::size_t words,

@@ -6,7 +6,7 @@ PYTHON_BIN := $(PYTHON_VENV)/bin
 # An environment with torch, transformers, vLLM and SGLang for the CPU: about 3 GB.
 ENGINES_VENV := .deps/python-torch
 
-.PHONY: python python-test python-engines
+.PHONY: python python-test python-engines structural-tags
 
 $(PYTHON_STAMP): bindings/python/tests/requirements.txt
 	test -x $(PYTHON_BIN)/python || $(PYTHON) -m venv $(PYTHON_VENV)
@@ -29,3 +29,6 @@ python-engines: $(PYTHON_STAMP) ## test the Python package with torch, transform
 	cd bindings/python && PYTHONPATH=python $(abspath $(ENGINES_VENV))/bin/python -m pytest -q -rs tests/test_arrays.py \
 		tests/test_hf.py tests/test_vllm.py tests/test_sglang.py tests/test_llama_cpp.py tests/test_compat.py \
 		tests/test_masks.py tests/test_docs.py
+
+structural-tags: ## record what XGrammar reads of random structural tags (needs make python-engines)
+	$(ENGINES_VENV)/bin/python tests/structural_tags/record.py --formats 500 > tests/structural_tags/xgrammar.jsonl

@@ -13,6 +13,7 @@ use super::mask::shown_token;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::Grammar;
 use hedgerow::schema::{self, SchemaOptions};
+use hedgerow::tags::Event;
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ Examples:
   hedgerow check --schema person.schema.json --instance ada.json
   hedgerow check --schema person.schema.json --instance ada.json --explain --vocab tokenizer.json
   hedgerow check --grammar list.gbnf --instance list.txt
+  hedgerow check --structural-tag tools.json --instance reply.txt --events
   echo 2026-02-30 | hedgerow check --regex '[0-9]{4}-[0-9]{2}-[0-9]{2}' --instance -
   echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
 
@@ -56,6 +58,9 @@ pub(super) struct Args {
     /// With --explain, the tokens: a `tokenizer.json` or a GGUF file
     #[arg(long, value_name = "FILE", requires = "explain")]
     vocab: Option<PathBuf>,
+    /// Print what the parts of the instance are, an event a line as JSON: text, reasoning, calls
+    #[arg(long, requires = "instance", conflicts_with = "explain")]
+    events: bool,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -77,13 +82,20 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let (text, offset) = match loaded.schema {
         Some(_) => (whole.trim_matches(space), whole.len() - whole.trim_start_matches(space).len()),
         None => match whole.strip_suffix('\n') {
-            Some(line) if refusal(&loaded.grammar, &whole)?.is_some() => (line, 0),
+            Some(line) if matches!(read(&loaded.grammar, &whole)?, Reading::Refused(_)) => (line, 0),
             _ => (whole.as_str(), 0),
         },
     };
-    let Some(refusal) = refusal(&loaded.grammar, text)? else {
-        written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?;
-        return Ok(ExitCode::SUCCESS);
+    let refusal = match read(&loaded.grammar, text)? {
+        Reading::Refused(refusal) => refusal,
+        Reading::Accepted(tokens) if args.events => {
+            written(std::io::stdout().write_all(events(&loaded.grammar, text, &tokens)?.as_bytes()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Reading::Accepted(_) => {
+            written(writeln!(std::io::stdout(), "{}: accepted", path.display()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     let (line, column) = input::line_column(&whole, offset + refusal.at);
     let mut out = format!("{}:{line}:{column}: refused: {}\n", path.display(), refusal.reason);
@@ -110,7 +122,7 @@ fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<St
     if let Some(schema) = &loaded.schema {
         let options = args.policy.options()?;
         let accepts = |options: &SchemaOptions| match schema::compile(&schema.text, options) {
-            Ok(grammar) => matches!(refusal(&grammar, text), Ok(None)),
+            Ok(grammar) => matches!(read(&grammar, text), Ok(Reading::Accepted(_))),
             Err(_) => false,
         };
         lines.extend(explain(&schema.text, &options, text, at, accepts));
@@ -174,6 +186,65 @@ fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Resu
     Ok(String::new())
 }
 
+/// The events of an accepted text, a line each.
+fn events(grammar: &Grammar, text: &str, tokens: &[(usize, TokenId)]) -> Result<String, CommandError> {
+    let failed =
+        |error: EngineError| CommandError::new("cannot tell the parts of the instance").because(&error);
+    let vocabulary = bytes_and_specials(grammar)?;
+    let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
+    let mut reader = constraint.event_reader().map_err(failed)?;
+    let (mut events, mut from) = (Vec::new(), 0);
+    for &(at, token) in tokens {
+        for byte in &text.as_bytes()[from..at] {
+            reader.advance(TokenId(u32::from(*byte)), &mut events).map_err(failed)?;
+        }
+        reader.advance(token, &mut events).map_err(failed)?;
+        from = at + vocabulary.name(token).map_or(0, str::len);
+    }
+    for byte in &text.as_bytes()[from..] {
+        reader.advance(TokenId(u32::from(*byte)), &mut events).map_err(failed)?;
+    }
+    reader.finish(&mut events);
+    Ok(events.iter().map(|event| format!("{}\n", event_line(event))).collect())
+}
+
+/// An event as JSON.
+fn event_line(event: &Event) -> serde_json::Value {
+    let mut line = serde_json::json!({"event": event.kind()});
+    let mut set = |key: &str, value: serde_json::Value| line[key] = value;
+    match event {
+        Event::Text(delta) | Event::Reasoning(delta) | Event::Content(delta) => {
+            set("delta", delta.as_str().into());
+        }
+        Event::CallBegin { index, name, id } => {
+            set("call", (*index).into());
+            set("name", name.as_str().into());
+            if let Some(id) = id {
+                set("id", id.as_str().into());
+            }
+        }
+        Event::CallId { index, id } => {
+            set("call", (*index).into());
+            set("id", id.as_str().into());
+        }
+        Event::Arguments { index, delta } => {
+            set("call", (*index).into());
+            set("delta", delta.as_str().into());
+        }
+        Event::CallEnd { index } => set("call", (*index).into()),
+        Event::TagBegin { name } | Event::TagEnd { name } => set("name", name.as_str().into()),
+        _ => {}
+    }
+    line
+}
+
+/// The way in which a text was read.
+enum Reading {
+    /// It is accepted, with these special tokens at these places.
+    Accepted(Vec<(usize, TokenId)>),
+    Refused(Refusal),
+}
+
 /// The place and the reason of a refusal.
 #[derive(Debug, PartialEq, Eq)]
 struct Refusal {
@@ -186,7 +257,12 @@ struct Refusal {
 fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
     let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|byte| vec![byte]).collect();
     let mut special = Vec::new();
-    for (_, name) in grammar.pool().specials() {
+    let exact = grammar.pool().token_sets().flat_map(|(_, set)| set.names.iter().map(|name| &**name));
+    let exact = exact.filter(|name| name.len() != 1);
+    let mut names: Vec<&str> = grammar.pool().specials().map(|(_, name)| name).chain(exact).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
         special.push((name.to_owned(), TokenId(tokens.len() as u32)));
         tokens.push(Vec::new());
     }
@@ -196,18 +272,18 @@ fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
 
 /// Reads the text byte by byte, and as special tokens wherever it has their names and they are
 /// allowed. A name may also be plain text there, so both readings are followed.
-fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
+fn read(grammar: &Grammar, text: &str) -> Result<Reading, CommandError> {
     let failed = |error: EngineError| CommandError::new("cannot check the instance").because(&error);
     let vocabulary = bytes_and_specials(grammar)?;
     let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
     let start = constraint.matcher();
     // Matchers by the number of bytes read, and by state: equal states need to be followed once.
-    let mut waiting = BTreeMap::from([((0, start.state_id()), start)]);
+    let mut waiting = BTreeMap::from([((0, start.state_id()), (start, Vec::new()))]);
     let mut last = Refusal { at: 0, reason: String::new() };
-    while let Some(((at, _), mut matcher)) = waiting.pop_first() {
+    while let Some(((at, _), (mut matcher, tokens))) = waiting.pop_first() {
         let rest = &text.as_bytes()[at..];
         if rest.is_empty() && matcher.is_accepting() {
-            return Ok(None);
+            return Ok(Reading::Accepted(tokens));
         }
         let mut stuck = true;
         for (name, token) in vocabulary.special_tokens() {
@@ -215,21 +291,23 @@ fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandErro
                 let mut fork = matcher.fork();
                 if fork.advance(token).map_err(failed)? {
                     stuck = false;
-                    waiting.insert((at + name.len(), fork.state_id()), fork);
+                    let mut tokens = tokens.clone();
+                    tokens.push((at, token));
+                    waiting.insert((at + name.len(), fork.state_id()), (fork, tokens));
                 }
             }
         }
         if let Some(byte) = rest.first()
-            && matcher.advance_bytes(&[*byte]).map_err(failed)?
+            && matcher.advance(TokenId(u32::from(*byte))).map_err(failed)?
         {
-            waiting.insert((at + 1, matcher.state_id()), matcher);
+            waiting.insert((at + 1, matcher.state_id()), (matcher, tokens));
             continue;
         }
         if stuck {
             last = Refusal { at, reason: reason(&mut matcher, text, at).map_err(failed)? };
         }
     }
-    Ok(Some(last))
+    Ok(Reading::Refused(last))
 }
 
 /// The tokens that a matcher expects, and the text that it found.
@@ -255,6 +333,14 @@ fn reason(matcher: &mut Matcher, text: &str, at: usize) -> Result<String, Engine
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The refusal of a text; `None` where it is accepted.
+    fn refusal(grammar: &Grammar, text: &str) -> Result<Option<Refusal>, CommandError> {
+        Ok(match read(grammar, text)? {
+            Reading::Accepted(_) => None,
+            Reading::Refused(refusal) => Some(refusal),
+        })
+    }
     use hedgerow::syntax::regex::{Dialect, compile};
 
     #[test]

@@ -340,6 +340,7 @@ mod tests {
         let grammar = choice::compile(&["a<b c\n", "a<b d", "d"]).unwrap();
         let constraint = Constraint::new(&grammar, &vocabulary).unwrap();
         let completion = Completion {
+            reply: None,
             tokens: [0, 1, 2, 3].map(TokenId).to_vec(),
             text: "a<b c\n".to_owned(),
             bytes: b"a<b c\n".to_vec(),
@@ -360,7 +361,7 @@ mod tests {
         let generation = Generation { completions: vec![completion], usage, timings: Timings::default() };
         let mut trace = Trace::new(&Strategy::Sample, 1);
         let tokens = generation.completions[0].tokens.clone();
-        trace.note(&Chunk { completion: 0, tokens: &tokens, text: "", finish: None });
+        trace.note(&Chunk { completion: 0, tokens: &tokens, text: "", events: &[], finish: None });
         let page = trace
             .page(&Subject {
                 model: "m",

@@ -401,15 +401,17 @@ impl<C: Send + 'static> ActiveRequest<C> {
         match &mut self.search {
             SearchState::Sample => {}
             SearchState::Contrastive(ContrastiveState { output: Some(output), .. }) => {
-                if emit(self.id, 0, output, on_chunk).is_break() {
-                    self.cancel();
+                match emit(self.id, 0, output, on_chunk) {
+                    Ok(ControlFlow::Continue(())) => {}
+                    Ok(ControlFlow::Break(())) => self.cancel(),
+                    Err(error) => self.error = Some(error),
                 }
                 return;
             }
             _ => {
                 // The search decides only at its end which sequences become outputs.
                 if !self.is_over() {
-                    let chunk = Chunk { completion: 0, tokens: &[], text: "", finish: None };
+                    let chunk = Chunk { completion: 0, tokens: &[], text: "", events: &[], finish: None };
                     if on_chunk(self.id, chunk).is_continue() {
                         return;
                     }
@@ -419,9 +421,16 @@ impl<C: Send + 'static> ActiveRequest<C> {
             }
         }
         for (completion, sequence) in self.sequences.iter_mut().enumerate() {
-            if !sequence.is_reported() && emit(self.id, completion, sequence, on_chunk).is_break() {
-                self.cancel();
-                return;
+            if sequence.is_reported() {
+                continue;
+            }
+            match emit(self.id, completion, sequence, on_chunk) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return self.cancel(),
+                Err(error) => {
+                    self.error = Some(error);
+                    return;
+                }
             }
         }
     }
@@ -441,7 +450,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
             return Err(error);
         }
         self.choose();
-        let completions: Vec<_> = self.sequences.into_iter().map(Sequence::into_completion).collect();
+        let completions = self.sequences.into_iter().map(Sequence::into_completion);
+        let completions = completions.collect::<Result<Vec<_>, _>>()?;
         self.usage.completion_tokens = completions.iter().map(|c| c.tokens.len()).sum();
         self.usage.forced_tokens = completions.iter().map(|c| c.forced_tokens).sum();
         self.timings.total = now.saturating_sub(self.joined);
@@ -455,8 +465,9 @@ fn emit<C>(
     completion: usize,
     sequence: &mut Sequence<C>,
     on_chunk: &mut impl FnMut(RequestId, Chunk<'_>) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let delta = sequence.take_delta();
-    let (tokens, text) = (sequence.new_tokens(&delta), sequence.new_text(&delta));
-    on_chunk(id, Chunk { completion, tokens, text, finish: sequence.end })
+) -> Result<ControlFlow<()>, DecodeError> {
+    let delta = sequence.take_delta()?;
+    let (tokens, text, events) =
+        (sequence.new_tokens(&delta), sequence.new_text(&delta), sequence.new_events());
+    Ok(on_chunk(id, Chunk { completion, tokens, text, events, finish: sequence.end }))
 }

@@ -31,6 +31,7 @@ mod model;
 mod partner;
 mod pending_input;
 mod prefix_cache;
+mod reply;
 mod request;
 mod sequence;
 mod settings;

@@ -7,6 +7,7 @@ use super::strategy::{BeamSearch, Strategy};
 use crate::engine::Constraint;
 use crate::sampling::parameter_sets::{Beams, ParameterSet};
 use crate::sampling::{SamplingError, SamplingParams, policy};
+use crate::tags::{Event, Reply};
 use crate::vocab::TokenId;
 
 /// A request's number in its [`Batch`](super::Batch).
@@ -63,6 +64,9 @@ pub struct Request {
     pub draft: Draft,
     /// The rule by which drafts are accepted. Default [`Acceptance::Exact`].
     pub acceptance: Acceptance,
+    /// True if [`Chunk::events`] and [`Completion::reply`] tell the parts of the output apart, as
+    /// the constraint says. Default false.
+    pub reply: bool,
     /// Number of most probable tokens to report at each position, with the probability of the
     /// output's token. `None`, the default, reports no probabilities.
     pub logprobs: Option<usize>,
@@ -135,6 +139,7 @@ impl Request {
             healing: TokenHealing::default(),
             draft: Draft::default(),
             acceptance: Acceptance::default(),
+            reply: false,
             logprobs: None,
         }
     }
@@ -262,6 +267,13 @@ impl Request {
         self
     }
 
+    /// Asks for events and for a parsed reply, see [`reply`](Self#structfield.reply).
+    #[must_use]
+    pub fn reply(mut self) -> Self {
+        self.reply = true;
+        self
+    }
+
     /// Sets [`logprobs`](Self#structfield.logprobs).
     #[must_use]
     pub fn logprobs(mut self, others: usize) -> Self {
@@ -318,6 +330,9 @@ pub struct Chunk<'a> {
     pub tokens: &'a [TokenId],
     /// The text that has become certain, which may lag behind the tokens.
     pub text: &'a str,
+    /// News about the parts of the output, if the [request](Request::reply) asks for them. Without
+    /// a constraint all of an output is text.
+    pub events: &'a [Event],
     /// The reason for which the output ends here, if it does.
     pub finish: Option<FinishReason>,
 }
@@ -332,6 +347,8 @@ pub struct Completion {
     pub text: String,
     /// The bytes of the text.
     pub bytes: Vec<u8>,
+    /// The output taken apart, if the [request](Request::reply) asks for it.
+    pub reply: Option<Reply>,
     /// The reason for which it ended.
     pub finish: FinishReason,
     /// The stop string that ended it.

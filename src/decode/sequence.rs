@@ -12,12 +12,14 @@ use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
 use super::error::DecodeError;
 use super::logits::ModelRow;
 use super::pending_input::PendingInput;
+use super::reply::ReplyStream;
 use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
 use super::settings::{DecodeSettings, Scoring};
 use super::text::{StopStrings, TextStream};
 use super::token_scores::{TokenScores, top};
 use crate::engine::DraftTree;
 use crate::sampling::{Purpose, Sampled, Sampler, TopLogits, TopLogitsQuery, logprobs};
+use crate::tags::Event;
 use crate::vocab::TokenId;
 
 /// One output.
@@ -30,6 +32,7 @@ pub(crate) struct Sequence<C> {
     constraint: ConstraintState,
     sampler: Sampler,
     text: TextStream,
+    reply: Option<ReplyStream>,
     /// The tokens of prompt and output.
     tokens: Vec<TokenId>,
     prompt: usize,
@@ -73,6 +76,7 @@ impl<C> Sequence<C> {
             constraint: ConstraintState::new(request, settings),
             sampler,
             text: TextStream::new(request.stop.iter().map(Vec::as_slice)),
+            reply: ReplyStream::new(request)?,
             tokens: request.prompt.clone(),
             prompt: request.prompt.len(),
             forced: 0,
@@ -92,6 +96,7 @@ impl<C> Sequence<C> {
             constraint: self.constraint.clone(),
             sampler: self.sampler.clone(),
             text: self.text.clone(),
+            reply: self.reply.clone(),
             tokens: self.tokens.clone(),
             prompt: self.prompt,
             forced: self.forced,
@@ -410,9 +415,14 @@ impl<C> Sequence<C> {
     fn append(&mut self, token: TokenId, settings: &DecodeSettings) -> Result<bool, DecodeError> {
         let ends = settings.end_tokens.contains(&token);
         let complete = self.constraint.is_complete().filter(|_| ends);
-        let Some(own) = self.constraint.append(token, settings.vocabulary.bytes(token))? else {
+        let bytes = settings.vocabulary.bytes(token);
+        let Some(own) = self.constraint.append(token, bytes)? else {
             return Ok(false);
         };
+        // An end token is no text, but it may be the end of a part.
+        if let Some(reply) = self.reply.as_mut().filter(|_| !ends || bytes.is_empty()) {
+            reply.push(token, bytes.len(), own.len());
+        }
         self.sampler.accept(token);
         self.tokens.push(token);
         self.input.tokens.push(token);
@@ -438,7 +448,10 @@ impl<C> Sequence<C> {
     }
 
     /// The start of the new tokens and text since the last call.
-    pub fn take_delta(&mut self) -> Delta {
+    ///
+    /// # Errors
+    /// A constraint whose parts cannot be told apart.
+    pub fn take_delta(&mut self) -> Result<Delta, DecodeError> {
         self.reported.end = self.end.is_some();
         let length = self.length();
         let first_token = std::mem::replace(&mut self.reported.tokens, length);
@@ -446,7 +459,15 @@ impl<C> Sequence<C> {
             Some(_) => self.text.finish(),
             None => self.text.release(),
         };
-        Delta { first_token, first_byte }
+        if let Some(reply) = &mut self.reply {
+            reply.update(&self.text, self.end.is_some())?;
+        }
+        Ok(Delta { first_token, first_byte })
+    }
+
+    /// The events of the last call of [`take_delta`](Self::take_delta).
+    pub fn new_events(&self) -> &[Event] {
+        self.reply.as_ref().map_or(&[], ReplyStream::events)
     }
 
     /// The tokens that are new.
@@ -459,20 +480,25 @@ impl<C> Sequence<C> {
         &self.text.text()[delta.first_byte..]
     }
 
-    pub fn into_completion(mut self) -> Completion {
+    pub fn into_completion(mut self) -> Result<Completion, DecodeError> {
         self.text.finish();
-        Completion {
+        if let Some(reply) = &mut self.reply {
+            reply.update(&self.text, true)?;
+        }
+        let score = self.score();
+        Ok(Completion {
+            reply: self.reply.map(ReplyStream::into_reply),
             finish: self.end.unwrap_or(FinishReason::Cancelled),
             stop_sequence: self.text.stop_string().map(|stop| String::from_utf8_lossy(stop).into_owned()),
             complete: self.complete_before_end.or_else(|| self.constraint.is_complete()),
             budget_ending: self.budget_ending,
             forced_tokens: self.forced,
-            score: self.score(),
+            score,
             logprobs: self.scores.into_entries(),
             bytes: self.text.bytes().to_vec(),
             text: self.text.text().to_owned(),
             tokens: self.tokens.split_off(self.prompt),
-        }
+        })
     }
 }
 

@@ -154,6 +154,11 @@ impl TextStream {
         start
     }
 
+    /// Number of [`bytes`](Self::bytes) that have been released.
+    pub fn released(&self) -> usize {
+        self.released
+    }
+
     /// The text that has been released.
     pub fn text(&self) -> &str {
         &self.text

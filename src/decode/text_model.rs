@@ -234,6 +234,11 @@ impl<'a, T: TextModel> Generate<'a, T> {
         self.with(|request| request.strategy(strategy))
     }
 
+    /// Asks for events and for a parsed reply, see [`Request::reply`](Request#structfield.reply).
+    pub fn reply(self) -> Self {
+        self.with(Request::reply)
+    }
+
     /// Changes any part of the request but its prompt, such as its drafts:
     /// `.with(|request| request.draft(draft))`.
     pub fn with(self, change: impl FnOnce(Request) -> Request) -> Self {

@@ -126,8 +126,14 @@ fn tokenize(
                 if !fewest_tokens(trie, &std::mem::take(&mut text), &mut tokens) {
                     return Ok(None);
                 }
-                let name = recogniser.machine.pool.special_name(*special);
-                tokens.push(special_token(vocabulary, name)?);
+                let machine = &recogniser.machine;
+                match machine.token_set(*special) {
+                    Some(set) => match set.first() {
+                        Some(token) => tokens.push(token),
+                        None => return Ok(None),
+                    },
+                    None => tokens.push(special_token(vocabulary, machine.pool.special_name(*special))?),
+                }
             }
         }
     }

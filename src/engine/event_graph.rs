@@ -13,8 +13,7 @@ use super::limits::Limits;
 use super::published_states::PublishedStates;
 use super::recogniser::Recogniser;
 use super::recogniser::marks::Outcome;
-use super::recogniser::state::{Awaits, StateId};
-use super::special_tokens::{ordinary_text, special_token};
+use super::recogniser::state::StateId;
 use crate::automata::interrupt;
 use crate::grammar::{Grammar, Mark, MarkId};
 use crate::vocab::{TokenId, Vocabulary};
@@ -39,6 +38,8 @@ pub(super) struct EventGraph {
     /// The ways on from the beginning of an output.
     pub start: Arc<[Outcome]>,
     marks: Vec<Mark>,
+    /// True if a token may be more than its bytes.
+    pub reads_token_sets: bool,
     budget: usize,
 }
 
@@ -49,19 +50,16 @@ impl EventGraph {
     /// Those of the limits, and the caller's interrupt.
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::with_marks(grammar, limits);
-        recogniser.machine.set_markers(vocabulary);
-        for (special, name) in grammar.pool().specials() {
-            if let Some(text) = ordinary_text(vocabulary, name) {
-                recogniser.machine.set_special_text(special, text);
-            }
-        }
+        recogniser.machine.set_tokens(grammar, vocabulary)?;
         let states = PublishedStates::new();
         let start = recogniser.start(grammar.root())?;
         let start = recogniser.outcomes(start)?;
         for outcome in &start {
             states.publish(&recogniser, outcome.state);
         }
+        let reads_token_sets = recogniser.machine.reads_token_sets();
         Ok(EventGraph {
+            reads_token_sets,
             core: Mutex::new(Core { recogniser, outcomes: HashMap::new() }),
             vocabulary: vocabulary.clone(),
             states,
@@ -124,15 +122,7 @@ impl EventGraph {
     pub fn step_special(&self, state: StateId, token: TokenId) -> Result<Vec<Outcome>, EngineError> {
         let mut core = self.lock_for_work()?;
         let recogniser = &mut core.recogniser;
-        let mut names = Vec::new();
-        for thread in recogniser.threads(state) {
-            if let Awaits::Special(special) = thread.awaits() {
-                let name = recogniser.machine.pool.special_name(special);
-                if special_token(&self.vocabulary, name)? == token {
-                    names.push(special);
-                }
-            }
-        }
+        let names = recogniser.awaited(&self.vocabulary, state, token)?;
         if names.is_empty() {
             return Ok(Vec::new());
         }

@@ -141,14 +141,20 @@ impl EventReader {
             return Err(EngineError::UnknownToken { token: token.0, tokens });
         }
         let bytes = vocabulary.bytes(token);
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && !graph.reads_token_sets {
             return self.advance_bytes(bytes, events);
         }
         self.step(events, |reader| {
+            let (before, len) = (reader.now.clone(), reader.bytes.len());
             let mut next = Readings::new();
-            if vocabulary.is_special(token) && !reader.now.is_finished {
-                let name = vocabulary.name(token).unwrap_or_default();
-                reader.bytes.extend_from_slice(name.as_bytes());
+            if !bytes.is_empty() && reader.read_bytes(bytes)? {
+                next = std::mem::take(&mut reader.now.readings);
+            }
+            reader.now = before;
+            reader.bytes.truncate(len);
+            if !reader.now.is_finished && (!bytes.is_empty() || vocabulary.is_special(token)) {
+                let name = vocabulary.name(token).unwrap_or_default().as_bytes();
+                reader.bytes.extend_from_slice(if bytes.is_empty() { name } else { bytes });
                 for reading in reader.now.readings.clone() {
                     let outcomes = reader.graph.step_special(reading.state, token)?;
                     reader.follow(reading.last, &outcomes, &mut next)?;
@@ -158,7 +164,7 @@ impl EventReader {
                 reader.now.readings = next;
                 return Ok(true);
             }
-            reader.bytes.truncate(reader.steps.last().map_or(0, |step| step.bytes));
+            reader.bytes.truncate(len);
             Ok(vocabulary.eos().contains(&token) && (reader.now.is_finished || reader.end()))
         })
     }
@@ -168,39 +174,7 @@ impl EventReader {
     /// # Errors
     /// Those of the constraint's limits. Then nothing has changed.
     pub fn advance_bytes(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<bool, EngineError> {
-        self.step(events, |reader| {
-            if reader.now.is_finished {
-                return Ok(false);
-            }
-            for &byte in bytes {
-                reader.bytes.push(byte);
-                if let [reading] = &mut reader.now.readings[..]
-                    && let Some(next) = reader.graph.plain_step(reading.state, byte)
-                {
-                    if next == StateId::DEAD {
-                        return Ok(false);
-                    }
-                    reading.state = next;
-                    continue;
-                }
-                let mut next = Readings::new();
-                for reading in reader.now.readings.clone() {
-                    match reader.graph.plain_step(reading.state, byte) {
-                        Some(StateId::DEAD) => {}
-                        Some(state) => add(&mut next, Reading { state, ..reading })?,
-                        None => {
-                            let outcomes = reader.graph.step(reading.state, byte)?;
-                            reader.follow(reading.last, &outcomes, &mut next)?;
-                        }
-                    }
-                }
-                if next.is_empty() {
-                    return Ok(false);
-                }
-                reader.now.readings = next;
-            }
-            Ok(true)
-        })
+        self.step(events, |reader| reader.read_bytes(bytes))
     }
 
     /// Ends the output, as one step: everything that was waiting is given out. An output that is
@@ -240,6 +214,41 @@ impl EventReader {
     /// The bytes read that no event tells of yet: those that may be the beginning of a marker.
     pub fn waiting(&self) -> &[u8] {
         &self.bytes[self.now.settled..]
+    }
+
+    /// Moves all readings by bytes. `false` if none is left.
+    fn read_bytes(&mut self, bytes: &[u8]) -> Result<bool, EngineError> {
+        if self.now.is_finished {
+            return Ok(false);
+        }
+        for &byte in bytes {
+            self.bytes.push(byte);
+            if let [reading] = &mut self.now.readings[..]
+                && let Some(next) = self.graph.plain_step(reading.state, byte)
+            {
+                if next == StateId::DEAD {
+                    return Ok(false);
+                }
+                reading.state = next;
+                continue;
+            }
+            let mut next = Readings::new();
+            for reading in self.now.readings.clone() {
+                match self.graph.plain_step(reading.state, byte) {
+                    Some(StateId::DEAD) => {}
+                    Some(state) => add(&mut next, Reading { state, ..reading })?,
+                    None => {
+                        let outcomes = self.graph.step(reading.state, byte)?;
+                        self.follow(reading.last, &outcomes, &mut next)?;
+                    }
+                }
+            }
+            if next.is_empty() {
+                return Ok(false);
+            }
+            self.now.readings = next;
+        }
+        Ok(true)
     }
 
     /// Runs a step, and takes it back unless it gives `true`.

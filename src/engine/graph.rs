@@ -20,8 +20,8 @@ use super::mask::data::MaskData;
 use super::mask::summaries::SharedSummaries;
 use super::published_states::PublishedStates;
 use super::recogniser::Recogniser;
-use super::recogniser::state::{Awaits, StateId};
-use super::special_tokens::{ordinary_text, special_token};
+use super::recogniser::state::StateId;
+use super::special_tokens::special_token;
 use crate::automata::interrupt;
 use crate::grammar::Grammar;
 use crate::vocab::{TokenId, Vocabulary};
@@ -43,6 +43,8 @@ pub(super) struct Graph {
     states: PublishedStates,
     masks: PublishedMasks,
     pub start: StateId,
+    /// True if a token may be more than its bytes; see [`step_token`](Self::step_token).
+    pub reads_token_sets: bool,
     /// The number of graphs that the constraint had before.
     pub generation: u32,
     budget: AtomicUsize,
@@ -56,12 +58,7 @@ impl Graph {
     /// [`EngineError::UnknownSpecialToken`], those of the limits, and the caller's interrupt.
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary, limits: &Limits) -> Result<Self, EngineError> {
         let mut recogniser = Recogniser::new(grammar, limits);
-        recogniser.machine.set_markers(vocabulary);
-        for (special, name) in grammar.pool().specials() {
-            if let Some(text) = ordinary_text(vocabulary, name) {
-                recogniser.machine.set_special_text(special, text);
-            }
-        }
+        recogniser.machine.set_tokens(grammar, vocabulary)?;
         interrupt::ended()?;
         for special in recogniser.machine.reachable_specials(grammar.root()) {
             special_token(vocabulary, recogniser.machine.pool.special_name(special))?;
@@ -70,7 +67,9 @@ impl Graph {
         let states = PublishedStates::new();
         states.publish(&recogniser, StateId::DEAD);
         states.publish(&recogniser, start);
+        let reads_token_sets = recogniser.machine.reads_token_sets();
         Ok(Graph {
+            reads_token_sets,
             core: Mutex::new(Core {
                 recogniser,
                 masks: MaskMemo::new(),
@@ -132,20 +131,25 @@ impl Graph {
     pub fn step_special(&self, state: StateId, token: TokenId) -> Result<StateId, EngineError> {
         let mut core = self.lock_for_work()?;
         let recogniser = &mut core.recogniser;
-        let mut names = Vec::new();
-        for thread in recogniser.threads(state) {
-            if let Awaits::Special(special) = thread.awaits() {
-                let name = recogniser.machine.pool.special_name(special);
-                if special_token(&self.vocabulary, name)? == token {
-                    names.push(special);
-                }
-            }
-        }
+        let names = recogniser.awaited(&self.vocabulary, state, token)?;
         if names.is_empty() {
             return Ok(StateId::DEAD);
         }
         let next = recogniser.step_special(state, &names)?;
         self.states.publish(recogniser, next);
+        Ok(next)
+    }
+
+    /// The state after a token with bytes, in a grammar that also reads whole tokens.
+    pub fn step_token(&self, state: StateId, token: TokenId, bytes: &[u8]) -> Result<StateId, EngineError> {
+        let by_bytes = self.step_bytes(state, bytes)?;
+        let whole = self.step_special(state, token)?;
+        if whole == StateId::DEAD || by_bytes == whole {
+            return Ok(by_bytes);
+        }
+        let mut core = self.lock_for_work()?;
+        let next = core.recogniser.union(by_bytes, whole)?;
+        self.states.publish(&core.recogniser, next);
         Ok(next)
     }
 

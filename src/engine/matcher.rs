@@ -302,7 +302,10 @@ impl Matcher {
                 let vocabulary = &self.shared.vocabulary;
                 let bytes = vocabulary.bytes(*token);
                 if !bytes.is_empty() {
-                    return Ok(Some(graph.step_bytes(state, bytes)?));
+                    return Ok(Some(match graph.reads_token_sets {
+                        true => graph.step_token(state, *token, bytes)?,
+                        false => graph.step_bytes(state, bytes)?,
+                    }));
                 }
                 if vocabulary.is_special(*token) {
                     let next = graph.step_special(state, *token)?;

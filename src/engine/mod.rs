@@ -29,9 +29,9 @@
 //! - `transitions`, `published_states`: what is read without a lock.
 //! - `mask`: from states to masks.
 //! - `cost`, `completion`: a short text that completes an output.
-//! - `graph`, `shared`: everything that matchers share.
-//! - `event_graph`, `event_reader`: the parts of an output, while it is written.
-//! - `matcher`, `constraint`, `from_text`, `batch`, `draft_tree`, `token_fsm`: what users see.
+//! - `graph`, `event_graph`, `shared`: what matchers share, and what readers of events do.
+//! - `matcher`, `event_reader`, `constraint`, `from_text`, `batch`, `draft_tree`, `token_fsm`: what
+//!   users see.
 
 #[cfg(feature = "ablation")]
 #[doc(hidden)]

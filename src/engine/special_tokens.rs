@@ -5,7 +5,8 @@
 //! token; then the grammar means this token's text.
 
 use super::error::EngineError;
-use crate::vocab::{TokenId, Vocabulary};
+use crate::grammar::TokenNames;
+use crate::vocab::{TokenId, TokenSet, Vocabulary};
 
 /// The special token of this name.
 ///
@@ -28,6 +29,32 @@ pub(super) fn ordinary_text<'v>(vocabulary: &'v Vocabulary, name: &str) -> Optio
         trie.tokens(trie.descend(0, name.as_bytes())?).first().copied()
     })?;
     Some(vocabulary.bytes(token)).filter(|bytes| !bytes.is_empty())
+}
+
+/// A set of tokens that a grammar names: special tokens, ordinary ones by their text, or numbers.
+///
+/// # Errors
+/// [`EngineError::UnknownSpecialToken`].
+pub(super) fn token_set(vocabulary: &Vocabulary, tokens: &TokenNames) -> Result<TokenSet, EngineError> {
+    let size = vocabulary.size();
+    let find = |name: &str| {
+        let number = || by_number(name).filter(|token| (token.0 as usize) < size);
+        let trie = vocabulary.trie();
+        let text = || trie.tokens(trie.descend(0, name.as_bytes())?).first().copied();
+        vocabulary.special(name).or_else(number).or_else(text)
+    };
+    let mut named = TokenSet::new(size);
+    for name in &tokens.names {
+        named.insert(find(name).ok_or_else(|| EngineError::UnknownSpecialToken(name.to_string()))?);
+    }
+    if !tokens.all_but {
+        return Ok(named);
+    }
+    let is_token = |token: &TokenId| vocabulary.is_special(*token) || !vocabulary.bytes(*token).is_empty();
+    let mut others = TokenSet::from_ids(size, (0..size as u32).map(TokenId).filter(is_token));
+    others.subtract(&named);
+    others.remove_all(vocabulary.eos());
+    Ok(others)
 }
 
 /// The token that `<[7]>` names by its number.

@@ -26,6 +26,7 @@ mod cancel_flag;
 mod constraint;
 mod enumeration;
 mod error;
+mod events;
 #[cfg(feature = "torch")]
 mod generation;
 #[cfg(feature = "torch")]

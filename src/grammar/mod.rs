@@ -41,5 +41,5 @@ pub use error::GrammarError;
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
 pub use mark::{Mark, MarkId, Role};
 pub use node::{Expand, Grammar, Node, NodePool, Trigger, UntilSpec};
-pub use node_id::{LazyKey, NodeId, RuleId, SpecialId};
+pub use node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

@@ -5,7 +5,7 @@ use super::choice::Choice;
 use super::error::GrammarError;
 use super::lexed::Lexed;
 use super::mark::{Mark, MarkId, Role};
-use super::node_id::{LazyKey, NodeId, RuleId, SpecialId};
+use super::node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
 use super::object::ObjectSpec;
 use crate::automata::until::{Pattern, Until, UntilError};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
@@ -50,6 +50,8 @@ pub enum Node {
     Rule(RuleId),
     /// One special (control) token, by its name, or by its id as in `<[7]>`. No text matches it. If
     /// a vocabulary has a token of that name only as ordinary text, the node stands for that text.
+    ///
+    /// Or one token of a set, see [`NodePool::one_token`].
     Special(SpecialId),
     /// A text in which the names of a vocabulary's special tokens stand for these tokens, and
     /// everything else for its bytes. For example, `<|im_end|>` is one token of some vocabularies
@@ -207,11 +209,12 @@ pub struct NodePool {
     pub languages: ExprPool,
     pub(super) rules: Vec<(Arc<str>, NodeId)>,
     pub(super) specials: Vec<Arc<str>>,
+    token_sets: HashMap<SpecialId, TokenNames>,
     lexed: Option<Arc<Lexed>>,
     marks: Vec<Mark>,
     mark_index: HashMap<Mark, MarkId>,
     /// True if marks count as text, so that no way leads around them.
-    stops_at_marks: bool,
+    pub(super) stops_at_marks: bool,
     /// The front end whose lazy nodes are being made.
     part: u32,
 }
@@ -226,6 +229,7 @@ impl Default for NodePool {
             languages: ExprPool::new(),
             rules: Vec::new(),
             specials: Vec::new(),
+            token_sets: HashMap::new(),
             lexed: None,
             marks: Vec::new(),
             mark_index: HashMap::new(),
@@ -280,8 +284,9 @@ impl NodePool {
     }
 
     /// The special tokens the grammar names.
-    pub fn specials(&self) -> impl ExactSizeIterator<Item = (SpecialId, &str)> {
-        self.specials.iter().enumerate().map(|(i, name)| (SpecialId(i as u32), &**name))
+    pub fn specials(&self) -> impl Iterator<Item = (SpecialId, &str)> {
+        let all = self.specials.iter().enumerate().map(|(i, name)| (SpecialId(i as u32), &**name));
+        all.filter(|(id, _)| !self.token_sets.contains_key(id))
     }
 
     /// The special token named `name`, if the grammar names it.
@@ -523,10 +528,23 @@ impl NodePool {
         &self.marks
     }
 
-    /// Makes marks count as text from now on: a node that passes a mark is not nullable.
-    pub(crate) fn stop_at_marks(&mut self) {
-        self.stops_at_marks = true;
-        self.resolve_nullable();
+    /// Exactly one token of a set. Unlike with [`special`](Self::special), ordinary tokens count,
+    /// too, and other tokens with the same bytes do not. Bytes without tokens never pass it.
+    pub fn one_token(&mut self, tokens: TokenNames) -> NodeId {
+        let known = self.token_sets.iter().find(|(_, other)| **other == tokens);
+        if let Some((&id, _)) = known {
+            return self.intern(Node::Special(id));
+        }
+        let id = SpecialId(self.specials.len() as u32);
+        let verb = if tokens.all_but { "no token of" } else { "a token of" };
+        self.specials.push(format!("{verb} {}", tokens.names.join(" ")).into());
+        self.token_sets.insert(id, tokens);
+        self.intern(Node::Special(id))
+    }
+
+    /// The sets of tokens of which the grammar reads one.
+    pub fn token_sets(&self) -> impl ExactSizeIterator<Item = (SpecialId, &TokenNames)> {
+        self.token_sets.iter().map(|(&id, tokens)| (id, tokens))
     }
 
     /// A text with names of special tokens in it, see [`Node::Spelled`].

@@ -1,5 +1,7 @@
 //! The ids by which the parts of a grammar refer to each other.
 
+use std::sync::Arc;
+
 /// A node of a grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(pub u32);
@@ -18,6 +20,15 @@ pub struct RuleId(pub u32);
 /// A special token's name, interned in the grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpecialId(pub u32);
+
+/// A set of tokens of whatever vocabulary there is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TokenNames {
+    /// Names of special tokens, texts of ordinary ones, or ids as in `<[7]>`.
+    pub names: Vec<Arc<str>>,
+    /// True for all tokens but these, the end-of-sequence tokens left out.
+    pub all_but: bool,
+}
 
 /// The name of a part that is expanded late: a key of one of the front ends that serve a grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

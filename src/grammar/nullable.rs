@@ -16,4 +16,10 @@ impl NodePool {
         self.nullable = nullable;
         self.nullability_is_known = true;
     }
+
+    /// Makes marks count as text from now on: a node that passes a mark is not nullable.
+    pub(crate) fn stop_at_marks(&mut self) {
+        self.stops_at_marks = true;
+        self.resolve_nullable();
+    }
 }

@@ -58,7 +58,7 @@ pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, Com
         // XGrammar's strict mode, which is on by default: objects have the keys that they declare.
         options = options.additional_properties(AdditionalProperties::Forbid);
     }
-    let mut compiler = Compiler { builder: GrammarBuilder::new(), options, rules: 0 };
+    let mut compiler = Compiler { builder: GrammarBuilder::new(), options, rules: 0, end_tokens: Vec::new() };
     let root = compiler.format(&tag.format, &[], "/format")?;
     compiler.builder.build(root, None).map_err(|error| match error {
         GrammarError::Empty { .. } => empty("no output belongs to this structural tag"),
@@ -71,6 +71,8 @@ struct Compiler {
     options: SchemaOptions,
     /// Rules made so far, for their names.
     rules: usize,
+    /// The ends of the nearest tag that are tokens.
+    end_tokens: Vec<Arc<str>>,
 }
 
 /// The ends of the nearest tag that are texts: free text in it holds none of them.
@@ -121,8 +123,15 @@ impl Compiler {
                 let some = self.builder.nodes.seq(tag, more);
                 self.builder.nodes.repeat(some, u32::from(tags.at_least_one), 1)
             }
-            Format::Dispatch(dispatch) => self.dispatch(dispatch, at)?,
-            Format::Token(marker) => self.delimiter(marker),
+            Format::Dispatch(dispatch) => self.dispatch(dispatch, ends, at)?,
+            Format::Tokens { tokens, min, max } => {
+                let mut tokens = tokens.clone();
+                if tokens.all_but && *max != 1 {
+                    tokens.names.extend(self.end_tokens.iter().cloned());
+                }
+                let one = self.builder.nodes.one_token(tokens);
+                self.builder.nodes.repeat(one, *min, *max)
+            }
             Format::Marked { role, content } => {
                 let content = self.format(content, ends, at)?;
                 self.builder.nodes.part(role.clone(), content)
@@ -257,6 +266,22 @@ impl Compiler {
         parts: usize,
         at: &str,
     ) -> Result<NodeId, CompileError> {
+        let tokens = ends.iter().filter(|end| matches!(end, Marker::Token(_)));
+        let tokens = tokens.map(|end| end.text().clone()).collect();
+        let outer = std::mem::replace(&mut self.end_tokens, tokens);
+        let closed = self.closed_by(format, ends, parts, at);
+        self.end_tokens = outer;
+        closed
+    }
+
+    /// See [`closed`](Self::closed). The ends that are tokens are noted.
+    fn closed_by(
+        &mut self,
+        format: &Format,
+        ends: &[Marker],
+        parts: usize,
+        at: &str,
+    ) -> Result<NodeId, CompileError> {
         let texts: Vec<Arc<str>> = ends
             .iter()
             .filter(|end| matches!(end, Marker::Text(text) if !text.is_empty()))
@@ -349,7 +374,10 @@ impl Compiler {
         let mut first = UntilSpec { may_end: false, is_empty: true, ..UntilSpec::text() };
         for tag in &format.tags {
             let begin = tag.begin.text();
-            let Some(group) = triggers.iter().position(|trigger| begin.starts_with(&**trigger)) else {
+            // Triggers are sorted, and none begins with another: only the last one before `begin`
+            // can be its beginning.
+            let group = triggers.partition_point(|trigger| **trigger <= **begin).checked_sub(1);
+            let Some(group) = group.filter(|&group| begin.starts_with(&*triggers[group])) else {
                 let what = format!("this tag begins with {begin:?}, which no trigger begins");
                 return Err(fault(&tag.pointer, what).help("add a trigger"));
             };
@@ -385,13 +413,13 @@ impl Compiler {
         })
     }
 
-    fn dispatch(&mut self, format: &Dispatch, at: &str) -> Result<NodeId, CompileError> {
+    fn dispatch(&mut self, format: &Dispatch, ends: Ends<'_>, at: &str) -> Result<NodeId, CompileError> {
         let rule = self.rule();
         let again = self.builder.rule_node(rule);
         let mut spec = UntilSpec { forbidden: format.excludes.clone(), ..UntilSpec::text() };
         for (i, (pattern, rest)) in format.rules.iter().enumerate() {
             let is_marked = matches!(rest, Format::Marked { .. });
-            let mut rest = self.format(rest, &[], &format!("{at}/rules/{i}/1"))?;
+            let mut rest = self.format(rest, ends, &format!("{at}/rules/{i}/1"))?;
             if !is_marked {
                 rest = self.builder.nodes.part(Role::Tag { name: pattern.clone() }, rest);
             }

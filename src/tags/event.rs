@@ -57,6 +57,24 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The name in machine-readable output: `text`, `reasoning`, `call_begin`, `call_id`,
+    /// `arguments`, `call_end`, `tag_begin`, `content`, `tag_end`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::Text(_) => "text",
+            Event::Reasoning(_) => "reasoning",
+            Event::CallBegin { .. } => "call_begin",
+            Event::CallId { .. } => "call_id",
+            Event::Arguments { .. } => "arguments",
+            Event::CallEnd { .. } => "call_end",
+            Event::TagBegin { .. } => "tag_begin",
+            Event::Content(_) => "content",
+            Event::TagEnd { .. } => "tag_end",
+        }
+    }
+}
+
 /// A call of a tool.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Call {
@@ -167,13 +185,15 @@ struct OpenCall {
 ///     Event::CallEnd { index: 0 },
 /// ]);
 /// ```
+///
+/// A clone costs little: readers keep one for each token.
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     /// The roles of the parts that are open, the innermost last.
-    roles: Vec<Role>,
+    roles: Arc<Vec<Role>>,
     /// Calls begun so far.
     calls: usize,
-    call: Option<OpenCall>,
+    call: Option<Arc<OpenCall>>,
     /// The bytes of a name, of an id, or of a character that is not complete.
     waiting: Vec<u8>,
 }
@@ -227,7 +247,8 @@ impl Fold {
             Role::Call { name } => {
                 let (depth, index) = (self.roles.len(), self.calls);
                 self.calls += 1;
-                self.call = Some(OpenCall { depth, index, name: name.clone(), ..OpenCall::default() });
+                let call = OpenCall { depth, index, name: name.clone(), ..OpenCall::default() };
+                self.call = Some(Arc::new(call));
                 if name.is_some() {
                     self.announce(events);
                 }
@@ -236,7 +257,7 @@ impl Fold {
             Role::Tag { name } => events.push(Event::TagBegin { name: name.to_string() }),
             _ => {}
         }
-        self.roles.push(role.clone());
+        Arc::make_mut(&mut self.roles).push(role.clone());
     }
 
     fn end(&mut self, events: &mut Vec<Event>) {
@@ -244,17 +265,17 @@ impl Fold {
             Some(Role::Name) => {
                 let name = text_of(&std::mem::take(&mut self.waiting));
                 if let Some(call) = &mut self.call {
-                    call.name = Some(name.into());
+                    Arc::make_mut(call).name = Some(name.into());
                 }
                 self.announce(events);
             }
             Some(Role::Id) => {
                 let id = text_of(&std::mem::take(&mut self.waiting));
                 match &mut self.call {
-                    Some(OpenCall { is_announced: true, index, .. }) => {
-                        events.push(Event::CallId { index: *index, id });
+                    Some(call) if call.is_announced => {
+                        events.push(Event::CallId { index: call.index, id });
                     }
-                    Some(call) => call.id = Some(id.into()),
+                    Some(call) => Arc::make_mut(call).id = Some(id.into()),
                     None => {}
                 }
             }
@@ -271,15 +292,14 @@ impl Fold {
             }
             _ => self.flush(events),
         }
-        self.roles.pop();
+        Arc::make_mut(&mut self.roles).pop();
     }
 
     /// Says that the open call has begun, once.
     fn announce(&mut self, events: &mut Vec<Event>) {
-        let Some(call) = &mut self.call else { return };
-        if std::mem::replace(&mut call.is_announced, true) {
-            return;
-        }
+        let Some(call) = self.call.as_mut().filter(|call| !call.is_announced) else { return };
+        let call = Arc::make_mut(call);
+        call.is_announced = true;
         let text = |text: &Arc<str>| text.to_string();
         let name = call.name.as_ref().map(text).unwrap_or_default();
         events.push(Event::CallBegin { index: call.index, name, id: call.id.as_ref().map(text) });

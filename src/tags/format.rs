@@ -1,6 +1,6 @@
 //! Formats: the parts that a structural tag is made of, as data.
 
-use crate::grammar::Role;
+use crate::grammar::{Role, TokenNames};
 use crate::syntax::Notation;
 use std::sync::Arc;
 
@@ -46,8 +46,15 @@ pub enum Format {
     Separated(SeparatedTags),
     /// Free text in which each occurrence of a pattern is followed by a format.
     Dispatch(Dispatch),
-    /// One token.
-    Token(Marker),
+    /// Exactly one token of a set, or several of them.
+    Tokens {
+        /// The set.
+        tokens: TokenNames,
+        /// At least so many.
+        min: u32,
+        /// At most so many, or [`UNBOUNDED`](crate::automata::UNBOUNDED).
+        max: u32,
+    },
     /// A part of the output with a role, for readers of events.
     Marked {
         /// The role.
@@ -86,7 +93,7 @@ impl Format {
             | Format::Schema(_)
             | Format::Grammar { .. }
             | Format::Regex(_)
-            | Format::Token(_) => false,
+            | Format::Tokens { .. } => false,
         }
     }
 }

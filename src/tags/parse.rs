@@ -8,7 +8,7 @@ use super::error::fault;
 use super::fields::{Fields, kind};
 use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 use crate::automata::UNBOUNDED;
-use crate::grammar::{CompileError, Role};
+use crate::grammar::{CompileError, Role, TokenNames};
 use crate::syntax::{Notation, similar};
 use serde_json::Value;
 use std::sync::Arc;
@@ -230,19 +230,21 @@ impl Reader {
             "token_dispatch" => self.dispatch(fields, "exclude_tokens")?,
             "token" => {
                 let at = fields.at("token");
-                Format::Token(Marker::Token(token(fields.need("token")?, &at)?))
+                let names = vec![token(fields.need("token")?, &at)?];
+                Format::Tokens { tokens: TokenNames { names, all_but: false }, min: 1, max: 1 }
+            }
+            "exclude_token" => {
+                let names = self.tokens(fields, "exclude_tokens")?;
+                Format::Tokens { tokens: TokenNames { names, all_but: true }, min: 1, max: 1 }
             }
             "any_tokens" => {
-                unmetered(fields)?;
-                let excludes = self.tokens(fields, "exclude_tokens")?;
-                Format::Text(TextFormat { excludes, max_chars: None })
+                let names = self.tokens(fields, "exclude_tokens")?;
+                let max = fields.count("max_tokens")?.unwrap_or(UNBOUNDED);
+                Format::Tokens { tokens: TokenNames { names, all_but: true }, min: 0, max }
             }
-            "exclude_token" | "qwen_xml_parameter" => {
+            "qwen_xml_parameter" => {
                 let what = format!("the format `{name}` is not supported");
-                let help = match name {
-                    "exclude_token" => "say what the text may be, with `regex` or `any_text`",
-                    _ => "write the parameters as a `sequence` of tags",
-                };
+                let help = "write the parameters as a `sequence` of tags";
                 return Err(fault(&fields.pointer, what).help(help));
             }
             other => {

@@ -407,6 +407,50 @@ static void test_constraints(void) {
     hr_constraint_free(NULL);
 }
 
+static void test_events(void) {
+    static const char tag[] = "{\"format\": {\"type\": \"triggered_tags\", \"triggers\": [\"b\"], \"tags\": [{\"begin\": \"b\", "
+                              "\"end\": \"b\", \"role\": \"call\", \"name\": \"f\", \"content\": {\"type\": \"regex\", \"pattern\": \"1\"}}]}}";
+    hr_error *error = NULL;
+    hr_vocab *vocab = make_vocab();
+    hr_grammar *grammar = NULL;
+    hr_constraint *constraint = NULL;
+    hr_events *events = NULL, *copy = NULL;
+    hr_event_kind kind = HR_EVENT_KIND_CONTENT;
+    hr_text text = {NULL, 0}, id = {NULL, 0};
+    size_t call = 9, steps = 9;
+    const uint32_t tokens[2] = {A, AB};
+    bool yes = false;
+
+    OK(hr_grammar_from_structural_tag(tag, sizeof tag - 1, NULL, &grammar, &error));
+    OK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, &error));
+    OK(hr_events_new(constraint, &events, &error));
+    FAILS(hr_events_new(NULL, &copy, &error), HR_ERROR_INVALID_ARGUMENT, "constraint is NULL");
+    OK(hr_events_advance(events, tokens, 2, &steps, &error));
+    CHECK(steps == 2 && hr_events_count(events) == 2);
+    CHECK(hr_events_get(events, 0, &kind, &call, &text, &id));
+    CHECK(kind == HR_EVENT_KIND_TEXT && call == 0 && text.len == 2 && memcmp(text.data, "aa", 2) == 0 && id.len == 0);
+    CHECK(hr_events_get(events, 1, &kind, NULL, &text, NULL));
+    CHECK(kind == HR_EVENT_KIND_CALL_BEGIN && text.len == 1 && text.data[0] == 'f');
+    CHECK(!hr_events_get(events, 2, &kind, NULL, NULL, NULL) && kind == HR_EVENT_KIND_CALL_BEGIN);
+    OK(hr_events_advance_bytes(events, (const uint8_t *)"a", 1, &yes, &error));
+    CHECK(!yes && hr_events_count(events) == 0);
+    OK(hr_events_clone(events, &copy, &error));
+    OK(hr_events_advance_bytes(copy, (const uint8_t *)"1b", 2, &yes, &error));
+    CHECK(yes && hr_events_count(copy) == 2 && hr_events_get(copy, 1, &kind, &call, NULL, NULL));
+    CHECK(kind == HR_EVENT_KIND_CALL_END && call == 0);
+    OK(hr_events_finish(copy, &error));
+    CHECK(hr_events_count(copy) == 0);
+    OK(hr_events_rollback(events, 2, &error));
+    FAILS(hr_events_rollback(events, 1, &error), HR_ERROR_INVALID_ARGUMENT, "");
+    CHECK(hr_events_count(NULL) == 0 && !hr_events_get(NULL, 0, NULL, NULL, NULL, NULL));
+    hr_events_free(copy);
+    hr_events_free(events);
+    hr_events_free(NULL);
+    hr_constraint_free(constraint);
+    hr_grammar_free(grammar);
+    hr_vocab_free(vocab);
+}
+
 static void test_cancel_flags(void) {
     hr_error *error = NULL;
     hr_vocab *vocab = make_vocab();
@@ -882,6 +926,7 @@ int main(void) {
     test_vocab();
     test_grammars();
     test_constraints();
+    test_events();
     test_cancel_flags();
     test_matchers();
     test_draft_trees_and_batches();

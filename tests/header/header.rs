@@ -20,6 +20,7 @@ const FILES: &[(&str, Feature)] = &[
     ("schema", Feature::None),
     ("constraint", Feature::None),
     ("matcher", Feature::None),
+    ("events", Feature::None),
     ("token_fsm", Feature::None),
     ("mask", Feature::None),
     ("sampler_options", Feature::None),

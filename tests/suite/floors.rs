@@ -25,7 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("schema", &["automata", "grammar"]),
     ("tags", &["automata", "grammar", "schema", "syntax"]),
     ("engine", &["automata", "grammar", "schema", "syntax", "tags", "vocab"]),
-    ("decode", &["automata", "engine", "grammar", "sampling", "vocab"]),
+    ("decode", &["automata", "engine", "grammar", "sampling", "tags", "vocab"]),
     ("torch", &["decode", "engine", "gguf", "grammar", "sampling", "vocab"]),
     (
         "ffi",

@@ -17,6 +17,7 @@ use hedgerow::grammar::{Grammar, Location};
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::Notation;
 use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::tags::{self, Reply, TagOptions};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::sync::OnceLock;
 
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("lark", lark),
     ("masks", masks),
     ("regex", regex),
+    ("tags", structural_tag),
     ("tiktoken", tiktoken),
     ("token_fsm", token_fsm),
     ("tokenizer_json", tokenizer_json),
@@ -62,6 +64,55 @@ pub fn regex(data: &[u8]) {
             follow(&grammar, data);
         }
     }
+}
+
+/// A structural tag. Besides the matcher, readers of events follow the output: token by token, byte
+/// by byte, and with steps taken back.
+pub fn structural_tag(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(tag) = tags::parse(text) else { return };
+    let Ok(grammar) = tags::compile(&tag, &TagOptions::default()) else { return };
+    follow(&grammar, data);
+    if let Ok(constraint) = Constraint::new(&grammar, vocabulary()) {
+        read_events(&constraint, &mut Random(fnv_1a(data)));
+    }
+}
+
+/// Follows an output with readers of events; `None` where a limit was exceeded.
+fn read_events(constraint: &Constraint, random: &mut Random) -> Option<()> {
+    let mut matcher = constraint.matcher();
+    let mut whole = within_limits(constraint.event_reader())?;
+    let mut single = within_limits(constraint.event_reader())?;
+    let (mut of_whole, mut of_single) = (Reply::default(), Reply::default());
+    let mut events = Vec::new();
+    for _ in 0..STEPS {
+        let mask = within_limits(matcher.mask())?;
+        let tokens: Vec<TokenId> =
+            mask.iter().filter(|&token| !vocabulary().bytes(token).is_empty()).collect();
+        let Some(&token) = tokens.get(random.below(tokens.len().max(1))) else { break };
+        let bytes = vocabulary().bytes(token);
+        assert!(within_limits(matcher.advance(token))?);
+        events.clear();
+        assert!(within_limits(whole.advance(token, &mut events))?, "{token} is refused by the reader");
+        let mut again = Vec::new();
+        whole.rollback(1).expect("a step was read");
+        assert!(within_limits(whole.advance(token, &mut again))?);
+        assert_eq!(events, again, "other events after a rollback");
+        events.iter().for_each(|event| of_whole.add(event));
+        for &byte in bytes {
+            events.clear();
+            assert!(within_limits(single.advance_bytes(&[byte], &mut events))?);
+            events.iter().for_each(|event| of_single.add(event));
+        }
+        assert_eq!(whole.waiting(), single.waiting());
+    }
+    for (reader, reply) in [(&mut whole, &mut of_whole), (&mut single, &mut of_single)] {
+        events.clear();
+        reader.finish(&mut events);
+        events.iter().for_each(|event| reply.add(event));
+    }
+    assert_eq!(of_whole, of_single, "events depend on how the output is cut");
+    Some(())
 }
 
 /// A grammar in GBNF.

@@ -38,6 +38,7 @@ mod schema_suite;
 mod style;
 mod syntax;
 mod tags;
+mod tags_recorded;
 mod token_fsm;
 mod vocab_files;
 mod whole_masks;

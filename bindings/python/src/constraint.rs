@@ -1,6 +1,7 @@
 //! Constraints: grammars tied to vocabularies.
 
 use super::call::{long, outside};
+use super::events::{self, Events};
 use super::grammar::Grammar;
 use super::interrupt::{CancelFlag, interrupt, until};
 use super::limits::Limits;
@@ -10,6 +11,7 @@ use super::token_fsm::TokenFsm;
 use super::vocabulary::Vocabulary;
 use hedgerow::Constraint as Inner;
 use hedgerow::engine::EngineError;
+use hedgerow::tags::Reply;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -67,6 +69,28 @@ impl Constraint {
             matcher.set_interrupt(interrupt);
         }
         Ok(Matcher::new(matcher, slf.clone().unbind()))
+    }
+
+    /// A reader of the events of an output: text, reasoning, calls of tools. The parts of a
+    /// structural tag have roles; under other constraints all of an output is text.
+    fn events(slf: &Bound<'_, Self>) -> PyResult<Events> {
+        let reader = outside(slf.py(), || Ok(slf.get().inner.event_reader()?))?;
+        Ok(Events::new(reader, slf.clone().unbind()))
+    }
+
+    /// A whole output taken apart: a dict of `text`, `reasoning`, `calls` (each with `name`, `id`,
+    /// `arguments` and `complete`) and `tags`. None if the text is no beginning of an output.
+    fn reply<'py>(&self, py: Python<'py>, text: &Bound<'_, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let bytes = self::text(text)?;
+        let found = outside(py, || {
+            let (mut reader, mut events) = (self.inner.event_reader()?, Vec::new());
+            let accepted = reader.advance_bytes(&bytes, &mut events)?;
+            reader.finish(&mut events);
+            let mut reply = Reply::default();
+            events.iter().for_each(|event| reply.add(event));
+            Ok(accepted.then_some(reply))
+        })?;
+        found.map(|reply| events::reply(py, &reply)).transpose()
     }
 
     /// Tells whether a whole text belongs to the grammar.

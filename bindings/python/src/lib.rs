@@ -18,6 +18,7 @@ mod array;
 mod call;
 mod constraint;
 mod error;
+mod events;
 mod grammar;
 mod interrupt;
 mod limits;
@@ -41,6 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<interrupt::CancelFlag>()?;
     module.add_class::<constraint::Constraint>()?;
     module.add_class::<matcher::Matcher>()?;
+    module.add_class::<events::Events>()?;
     module.add_class::<token_fsm::TokenFsm>()?;
     module.add_class::<sampler::Sampler>()?;
     module.add_function(wrap_pyfunction!(constraint::compile, module)?)?;

@@ -107,6 +107,34 @@ def test_grammars(grammar: hr.Grammar, good: str, bad: str, bytes_vocabulary: hr
     assert constraint.grammar == grammar and constraint.vocabulary is bytes_vocabulary
 
 
+def test_events(bytes_vocabulary: hr.Vocabulary) -> None:
+    call = {"begin": "<call>", "end": "</call>", "role": "call", "name": "now"}
+    tags = [{**call, "content": {"type": "json_schema", "json_schema": {"type": "object"}}}]
+    tag = {"format": {"type": "triggered_tags", "triggers": ["<call>"], "tags": tags}}
+    constraint = hr.compile(hr.Grammar.structural_tag(tag), bytes_vocabulary)
+    events = constraint.events()
+    assert events.advance_bytes("Hm <") == [{"kind": "text", "delta": "Hm "}]
+    assert events.advance_bytes("call>{") == [
+        {"kind": "call_begin", "call": 0, "name": "now", "id": None},
+        {"kind": "arguments", "call": 0, "delta": "{"},
+    ]
+    assert events.advance_bytes("x") is None
+    fork = events.fork()
+    assert fork.advance_bytes("}</call>") == [
+        {"kind": "arguments", "call": 0, "delta": "}"},
+        {"kind": "call_end", "call": 0},
+    ]
+    events.rollback()
+    assert events.output_len == 1 and events.finish() == [{"kind": "text", "delta": "<"}]
+    assert constraint.reply("a<call>{}</call>") == {
+        "text": "a",
+        "reasoning": "",
+        "calls": [{"name": "now", "id": None, "arguments": "{}", "complete": True}],
+        "tags": [],
+    }
+    assert constraint.reply("<call>x") is None and events.constraint is constraint
+
+
 @pytest.mark.parametrize(
     ("grammar", "kind", "where"),
     [

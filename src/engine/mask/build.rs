@@ -255,6 +255,10 @@ impl MaskBuilder<'_> {
                 }
                 Awaits::Language(_) => {}
                 Awaits::Special(special) => {
+                    if let Some(set) = self.recogniser.machine.token_set(special) {
+                        parts.add_set(set.clone());
+                        continue;
+                    }
                     let name = self.recogniser.machine.pool.special_name(special);
                     parts.extra.push(special_token(self.vocabulary, name)?);
                 }

@@ -15,8 +15,9 @@ use super::state::{Awaits, StateBuilder, StateId, StateTable, Thread};
 use crate::automata::{ByteSet, LangId, interrupt};
 use crate::engine::error::EngineError;
 use crate::engine::limits::Limits;
+use crate::engine::special_tokens::{ordinary_text, token_set};
 use crate::grammar::{Expand, Grammar, GrammarError, LazyKey, MARK, Node, NodeId, NodePool, SpecialId};
-use crate::vocab::Vocabulary;
+use crate::vocab::{TokenSet, Vocabulary};
 use hashbrown::HashMap;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(in crate::engine) struct Machine {
     expanded: HashMap<LazyKey, NodeId>,
     /// Special tokens of the grammar that are ordinary text in the vocabulary.
     special_texts: HashMap<SpecialId, LangId>,
+    /// The sets of tokens of which the grammar reads one.
+    token_sets: HashMap<SpecialId, Arc<TokenSet>>,
     /// The special tokens that markers may name, and the nodes that were bound to them.
     markers: Markers,
     pub conts: Continuations,
@@ -48,6 +51,7 @@ impl Machine {
             expanders: grammar.expanders().to_vec(),
             expanded: HashMap::new(),
             special_texts: HashMap::new(),
+            token_sets: HashMap::new(),
             markers: Markers::default(),
             conts: Continuations::new(),
             captures: Captures::new(),
@@ -67,7 +71,7 @@ impl Machine {
     }
 
     /// Reads `special` as this text from now on.
-    pub fn set_special_text(&mut self, special: SpecialId, text: &[u8]) {
+    fn set_special_text(&mut self, special: SpecialId, text: &[u8]) {
         let language = self.pool.languages.bytes(text);
         self.special_texts.insert(special, language);
     }
@@ -77,9 +81,31 @@ impl Machine {
         self.special_texts.get(&special).copied()
     }
 
-    /// Lets the texts of the grammar name the special tokens of this vocabulary.
-    pub fn set_markers(&mut self, vocabulary: &Vocabulary) {
+    /// The tokens that `special` is one of, if it is none that has a name.
+    pub fn token_set(&self, special: SpecialId) -> Option<&Arc<TokenSet>> {
+        self.token_sets.get(&special)
+    }
+
+    /// True if the grammar reads tokens of sets, ordinary ones among them.
+    pub fn reads_token_sets(&self) -> bool {
+        !self.token_sets.is_empty()
+    }
+
+    /// Looks up the names of tokens that the grammar reads, in this vocabulary.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSpecialToken`].
+    pub fn set_tokens(&mut self, grammar: &Grammar, vocabulary: &Vocabulary) -> Result<(), EngineError> {
+        for (special, name) in grammar.pool().specials() {
+            if let Some(text) = ordinary_text(vocabulary, name) {
+                self.set_special_text(special, text);
+            }
+        }
+        for (special, tokens) in grammar.pool().token_sets() {
+            self.token_sets.insert(special, Arc::new(token_set(vocabulary, tokens)?));
+        }
         self.markers = Markers::of(vocabulary);
+        Ok(())
     }
 
     /// The node that a spelled text, or free text up to one, is in the vocabulary.
@@ -96,7 +122,7 @@ impl Machine {
     /// ordinary text, and those in lazy nodes that were not expanded yet.
     pub fn reachable_specials(&self, root: NodeId) -> Vec<SpecialId> {
         let mut found = Vec::new();
-        if self.pool.specials().len() == self.special_texts.len() {
+        if self.pool.specials().count() == self.special_texts.len() {
             return found;
         }
         let mut seen = vec![false; self.pool.len()];
@@ -106,7 +132,10 @@ impl Machine {
                 continue;
             }
             match self.pool.node(id) {
-                Node::Special(special) if !self.special_texts.contains_key(special) => {
+                Node::Special(special)
+                    if !self.special_texts.contains_key(special)
+                        && !self.token_sets.contains_key(special) =>
+                {
                     found.push(*special);
                 }
                 Node::Rule(rule) => work.push(self.pool.rule(*rule)),

@@ -43,8 +43,10 @@ mod truncate;
 
 use super::error::EngineError;
 use super::limits::Limits;
+use super::special_tokens::special_token;
 use crate::automata::{ByteSet, LangId};
 use crate::grammar::{Grammar, GrammarError, MARK, Node, NodeId, SpecialId};
+use crate::vocab::{TokenId, Vocabulary};
 use canonical::CanonicalForms;
 use captures::{CaptureId, CaptureKind};
 use containers::{ArrayState, Containers, ObjectState};
@@ -132,6 +134,31 @@ impl Recogniser {
         self.finish()
     }
 
+    /// The names that threads of a state have for a token and wait for.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSpecialToken`].
+    pub fn awaited(
+        &self,
+        vocabulary: &Vocabulary,
+        state: StateId,
+        token: TokenId,
+    ) -> Result<Vec<SpecialId>, EngineError> {
+        let mut names = Vec::new();
+        for thread in self.threads(state) {
+            if let Awaits::Special(special) = thread.awaits() {
+                let is_this = match self.machine.token_set(special) {
+                    Some(set) => set.contains(token),
+                    None => special_token(vocabulary, self.machine.pool.special_name(special))? == token,
+                };
+                if is_this {
+                    names.push(special);
+                }
+            }
+        }
+        Ok(names)
+    }
+
     /// The state after a special token that has any of these names.
     pub fn step_special(&mut self, state: StateId, names: &[SpecialId]) -> Result<StateId, EngineError> {
         self.machine.meter(self.threads(state).len())?;
@@ -143,6 +170,17 @@ impl Recogniser {
             }
         }
         self.finish()
+    }
+
+    /// The state in which either of two may be meant.
+    pub fn union(&mut self, a: StateId, b: StateId) -> Result<StateId, EngineError> {
+        self.machine.builder.clear();
+        for state in [a, b] {
+            self.machine.builder.accepting |= self.machine.states.is_accepting(state);
+            let threads = self.machine.states.threads(state).to_vec();
+            self.machine.builder.threads.extend(threads);
+        }
+        self.machine.intern_built()
     }
 
     /// The state of only what follows a terminal that ends here with `label`.

@@ -213,7 +213,8 @@ impl Explorer {
         let vocabulary = self.matcher.vocabulary().clone();
         let trie = vocabulary.trie();
         let mask = self.matcher.mask_at(position)?;
-        if position.stopped || mask.count() * SPARSE < trie.node_count() {
+        let is_sparse = mask.count() * SPARSE < trie.node_count();
+        if position.stopped || is_sparse || self.matcher.graph().reads_token_sets {
             for token in mask.iter() {
                 if let Some(next) = self.matcher.follow(position, token)? {
                     add(self.number(next)?, &[token]);

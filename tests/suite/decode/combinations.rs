@@ -10,6 +10,7 @@ use hedgerow::decode::{
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::syntax::Notation;
+use hedgerow::tags::{Event, Reply};
 
 const DRAFTS: [Draft; 5] = [
     Draft::None,
@@ -138,6 +139,48 @@ fn every_strategy_goes_with_every_constraint_drafter_and_mixture() {
                         };
                         assert_eq!(tokens(&generation.completions), tokens(plain), "{name}");
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The chunks' events, the reply, and the events of the output's text are the same, for every
+/// strategy; and no event tells of text behind a stop string.
+#[test]
+fn events_are_those_of_the_output() {
+    let tag = r#"{"format": {"type": "triggered_tags", "triggers": ["ab"], "tags": [
+        {"begin": "ab", "end": "ld", "role": "call", "name": "f",
+         "content": {"type": "regex", "pattern": "[a-f]{0,4}"}}]}}"#;
+    let tagged = Constraint::structural_tag(tag, &vocabulary()).unwrap();
+    for constraint in [Some(tagged), None] {
+        for (name, strategy, temperature) in strategies() {
+            for stop in [None, Some("e"), Some("ll")] {
+                for seed in 0..4 {
+                    let sampling = SamplingParams::default().temperature(temperature).seed(seed);
+                    let mut request = Request::new(tokens(b"hello")).sampling(sampling.max_tokens(40));
+                    request = request.strategy(strategy.clone()).stop(stop).reply();
+                    request.constraint = constraint.clone();
+                    let mut streamed = Reply::default();
+                    let batch = Batch::new(Fake::new(Scores::Hash { eos: -1.0 }), &vocabulary()).unwrap();
+                    let made = batch.run(request, |chunk| {
+                        chunk.events.iter().for_each(|event| streamed.add(event));
+                        ControlFlow::Continue(())
+                    });
+                    let completion = &made.unwrap().completions[0];
+                    let case = format!("{name}, {stop:?}, {:?}", completion.text);
+                    assert_eq!(completion.reply.as_ref(), Some(&streamed), "{case}");
+                    let mut expected = Reply::default();
+                    match &constraint {
+                        None => expected.add(&Event::Text(completion.text.clone())),
+                        Some(constraint) => {
+                            let (mut reader, mut events) = (constraint.event_reader().unwrap(), Vec::new());
+                            assert!(reader.advance_bytes(&completion.bytes, &mut events).unwrap(), "{case}");
+                            reader.finish(&mut events);
+                            events.iter().for_each(|event| expected.add(event));
+                        }
+                    }
+                    assert_eq!(expected, streamed, "{case}");
                 }
             }
         }

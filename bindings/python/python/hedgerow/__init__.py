@@ -22,6 +22,7 @@ from ._compiler import Compiler, compile_async
 from ._core import (
     CancelFlag,
     Constraint,
+    Events,
     Grammar,
     Limits,
     Matcher,
@@ -54,6 +55,7 @@ __all__ = [
     "Compiler",
     "Constraint",
     "DeadlineError",
+    "Events",
     "Grammar",
     "GrammarError",
     "HedgerowError",

@@ -1,0 +1,129 @@
+//! The events of one output: what its parts mean, as far as its text is certain.
+//!
+//! Events lag behind tokens as text does. A token is read when none of its bytes is held back for a
+//! stop string, so no event tells of text that a stop string cuts off.
+
+use std::collections::VecDeque;
+
+use super::error::DecodeError;
+use super::request::Request;
+use super::text::TextStream;
+use crate::engine::EventReader;
+use crate::tags::{Event, Fold, Reply};
+use crate::vocab::TokenId;
+
+/// The events of one output, and the reply that they make.
+#[derive(Clone)]
+pub(crate) struct ReplyStream {
+    source: Source,
+    waiting: VecDeque<Piece>,
+    /// Bytes of the text that the pieces before the waiting ones have.
+    read: usize,
+    events: Vec<Event>,
+    reply: Reply,
+    is_finished: bool,
+}
+
+/// The source of events.
+#[derive(Clone)]
+enum Source {
+    /// A constraint, which knows the parts of its outputs.
+    Reader(Box<EventReader>),
+    /// No constraint: everything is text.
+    Text(Fold),
+}
+
+/// A token of the output that was not read yet.
+#[derive(Clone, Copy)]
+struct Piece {
+    token: TokenId,
+    /// Bytes of the token that belong to the output.
+    len: usize,
+    /// True unless the token's first bytes belong to the prompt.
+    is_whole: bool,
+}
+
+impl ReplyStream {
+    /// The events of an output of `request`, if it asks for them.
+    pub fn new(request: &Request) -> Result<Option<Self>, DecodeError> {
+        if !request.reply {
+            return Ok(None);
+        }
+        let source = match &request.constraint {
+            Some(constraint) => Source::Reader(Box::new(constraint.event_reader()?)),
+            None => Source::Text(Fold::default()),
+        };
+        Ok(Some(ReplyStream {
+            source,
+            waiting: VecDeque::new(),
+            read: 0,
+            events: Vec::new(),
+            reply: Reply::default(),
+            is_finished: false,
+        }))
+    }
+
+    /// Adds a token. The last `own` of its bytes belong to the output.
+    pub fn push(&mut self, token: TokenId, bytes: usize, own: usize) {
+        self.waiting.push_back(Piece { token, len: own, is_whole: bytes == own });
+    }
+
+    /// Makes the events of the text that is certain. Those made before are forgotten.
+    pub fn update(&mut self, text: &TextStream, is_over: bool) -> Result<(), DecodeError> {
+        self.events.clear();
+        if self.is_finished {
+            return Ok(());
+        }
+        let bytes = text.bytes();
+        while let Some(&piece) = self.waiting.front() {
+            let end = self.read + piece.len;
+            if end > text.released() && !(is_over && end <= bytes.len()) {
+                break;
+            }
+            self.waiting.pop_front();
+            self.piece(piece, &bytes[self.read..end])?;
+            self.read = end;
+        }
+        if is_over {
+            // A stop string cuts the last token.
+            if let Some(cut) = bytes.get(self.read..).filter(|cut| !cut.is_empty()) {
+                match &mut self.source {
+                    Source::Reader(reader) => {
+                        reader.advance_bytes(cut, &mut self.events)?;
+                    }
+                    Source::Text(fold) => fold.bytes(cut, &mut self.events),
+                }
+            }
+            match &mut self.source {
+                Source::Reader(reader) => reader.finish(&mut self.events),
+                Source::Text(fold) => fold.finish(&mut self.events),
+            }
+            self.is_finished = true;
+        }
+        self.events.iter().for_each(|event| self.reply.add(event));
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: Piece, bytes: &[u8]) -> Result<(), DecodeError> {
+        match &mut self.source {
+            // A token that ends the output and that the constraint does not know is refused here.
+            Source::Reader(reader) if piece.is_whole => {
+                reader.advance(piece.token, &mut self.events)?;
+            }
+            Source::Reader(reader) => {
+                reader.advance_bytes(bytes, &mut self.events)?;
+            }
+            Source::Text(fold) => fold.bytes(bytes, &mut self.events),
+        }
+        Ok(())
+    }
+
+    /// The events of the last [`update`](Self::update).
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    pub fn into_reply(self) -> Reply {
+        self.reply
+    }
+}

@@ -1,0 +1,224 @@
+//! Events: `hr_events`, what the parts of one output mean, while it is written.
+//!
+//! Unsafe code: entry points that take pointers; see [`boundary`].
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Guarded};
+use super::constraint::hr_constraint;
+use super::enumeration::enumeration;
+use super::error::hr_error;
+use super::status::hr_status;
+use super::vocab::{self, hr_text};
+use crate::engine::EventReader;
+use crate::tags::Event;
+
+/// A reader of the events of one output: text, reasoning, calls of tools with their arguments. Made
+/// by hr_events_new() and hr_events_clone(), freed by hr_events_free().
+///
+/// It is read beside a matcher, with the same tokens. The events of a call are kept until the next
+/// call that changes the reader. One thread at a time may use it; it may move between threads. It
+/// keeps what it needs of its constraint alive.
+pub struct hr_events(Guarded<Reader>);
+
+#[derive(Clone)]
+struct Reader {
+    reader: EventReader,
+    events: Vec<Event>,
+}
+
+enumeration! {
+    /// The kind of an event. Later versions may add some, so a switch needs a default.
+    hr_event_kind {
+        /// More text for the user: text.
+        HR_EVENT_KIND_TEXT = 0,
+        /// More reasoning: text.
+        HR_EVENT_KIND_REASONING = 1,
+        /// A call of a tool begins: its name is text; id, if the output has said one.
+        HR_EVENT_KIND_CALL_BEGIN = 2,
+        /// The id of a call whose id comes after its name: id.
+        HR_EVENT_KIND_CALL_ID = 3,
+        /// More of a call's arguments: text. All of it so far is the beginning of a JSON text.
+        HR_EVENT_KIND_ARGUMENTS = 4,
+        /// A call is complete.
+        HR_EVENT_KIND_CALL_END = 5,
+        /// A tag without a role of its own begins: its name is text.
+        HR_EVENT_KIND_TAG_BEGIN = 6,
+        /// More content of the innermost tag: text.
+        HR_EVENT_KIND_CONTENT = 7,
+        /// The innermost tag ends: its name is text.
+        HR_EVENT_KIND_TAG_END = 8,
+    }
+}
+
+/// Makes a reader at the beginning of an output. docs/tools.md says how a structural tag gives
+/// parts of an output their roles; under other constraints all of it is text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_new(
+    constraint: *const hr_constraint,
+    out: *mut *mut hr_events,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let constraint = boundary::object(constraint, "constraint")?;
+        let reader = Reader { reader: constraint.0.event_reader()?, events: Vec::new() };
+        out.object(hr_events(Guarded::new(reader)));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// A second reader at the same position, with the same events.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_clone(
+    events: *const hr_events,
+    out: *mut *mut hr_events,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let events = boundary::object(events, "events")?;
+        out.object(hr_events(Guarded::new(events.0.get()?.clone())));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Frees a reader. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_free(events: *mut hr_events) {
+    unsafe { boundary::free(events) }
+}
+
+/// Reads tokens, one step for each, up to the first that is not allowed. accepted becomes the
+/// number of steps. A token that ends the sequence finishes the output, as hr_events_finish() does.
+/// A call that fails has read the tokens before the one that failed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_advance(
+    events: *mut hr_events,
+    tokens: *const u32,
+    count: usize,
+    accepted: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let events = boundary::object_mut(events, "events")?;
+        let tokens = vocab::tokens(tokens, count, "tokens")?;
+        let accepted = boundary::out(accepted, "accepted")?;
+        let steps = events.0.change(|Reader { reader, events }| {
+            events.clear();
+            for (steps, &token) in tokens.iter().enumerate() {
+                if !reader.advance(token, events)? {
+                    return Ok(steps);
+                }
+            }
+            Ok(tokens.len())
+        })?;
+        accepted.set(steps);
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Reads bytes, as one step. accepted becomes false, and nothing changes, if they are not allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_advance_bytes(
+    events: *mut hr_events,
+    bytes: *const u8,
+    len: usize,
+    accepted: *mut bool,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let events = boundary::object_mut(events, "events")?;
+        let bytes = boundary::slice(bytes, len, "bytes")?;
+        let accepted = boundary::out(accepted, "accepted")?;
+        accepted.set(events.0.change(|Reader { reader, events }| {
+            events.clear();
+            Ok(reader.advance_bytes(bytes, events)?)
+        })?);
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Ends the output, as one step: bytes that were waiting because they may be the beginning of a
+/// marker become events. An output that is not complete may be ended, too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_finish(events: *mut hr_events, error: *mut *mut hr_error) -> hr_status {
+    let body = || unsafe {
+        let events = boundary::object_mut(events, "events")?;
+        events.0.change(|Reader { reader, events }| {
+            events.clear();
+            reader.finish(events);
+            Ok(())
+        })
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Undoes the last steps. Their events are void, and no events are left. Fails, and undoes none, if
+/// there are fewer steps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_rollback(
+    events: *mut hr_events,
+    steps: usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let events = boundary::object_mut(events, "events")?;
+        events.0.change(|Reader { reader, events }| {
+            reader.rollback(steps)?;
+            events.clear();
+            Ok(())
+        })
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Number of events of the last call. 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_count(events: *const hr_events) -> usize {
+    boundary::value(0, || Some(unsafe { events.as_ref() }?.0.get().ok()?.events.len()))
+}
+
+/// The event index of the last call, counted from 0. Returns false, and changes nothing, if there
+/// is none.
+///
+/// kind becomes its kind, and call the number of its call, counted from 0; it is 0 for events of no
+/// call. The comments of hr_event_kind say what text and id become; else they are empty. Any of
+/// the four may be NULL. The texts are not NUL-terminated, and live until the reader changes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_events_get(
+    events: *const hr_events,
+    index: usize,
+    kind: *mut hr_event_kind,
+    call: *mut usize,
+    text: *mut hr_text,
+    id: *mut hr_text,
+) -> bool {
+    use hr_event_kind as kinds;
+    boundary::value(false, || {
+        let event = unsafe { events.as_ref() }?.0.get().ok()?.events.get(index)?;
+        let (its_kind, its_call, its_text, its_id): (_, _, &str, &str) = match event {
+            Event::Text(delta) => (kinds::HR_EVENT_KIND_TEXT, 0, delta, ""),
+            Event::Reasoning(delta) => (kinds::HR_EVENT_KIND_REASONING, 0, delta, ""),
+            Event::CallBegin { index, name, id } => {
+                (kinds::HR_EVENT_KIND_CALL_BEGIN, *index, name, id.as_deref().unwrap_or_default())
+            }
+            Event::CallId { index, id } => (kinds::HR_EVENT_KIND_CALL_ID, *index, "", id),
+            Event::Arguments { index, delta } => (kinds::HR_EVENT_KIND_ARGUMENTS, *index, delta, ""),
+            Event::CallEnd { index } => (kinds::HR_EVENT_KIND_CALL_END, *index, "", ""),
+            Event::TagBegin { name } => (kinds::HR_EVENT_KIND_TAG_BEGIN, 0, name, ""),
+            Event::Content(delta) => (kinds::HR_EVENT_KIND_CONTENT, 0, delta, ""),
+            Event::TagEnd { name } => (kinds::HR_EVENT_KIND_TAG_END, 0, name, ""),
+        };
+        unsafe {
+            boundary::set_if_wanted(kind, its_kind);
+            boundary::set_if_wanted(call, its_call);
+            boundary::set_if_wanted(text, hr_text::lend(its_text));
+            boundary::set_if_wanted(id, hr_text::lend(its_id));
+        }
+        Some(true)
+    })
+}
