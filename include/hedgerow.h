@@ -525,6 +525,59 @@ typedef uint32_t hr_draft;
 #endif // __cplusplus
 
 /**
+ * The kind of an event. Later versions may add some, so a switch needs a default.
+ */
+enum hr_event_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * More text for the user: text.
+     */
+    HR_EVENT_KIND_TEXT = 0,
+    /**
+     * More reasoning: text.
+     */
+    HR_EVENT_KIND_REASONING = 1,
+    /**
+     * A call of a tool begins: its name is text; id, if the output has said one.
+     */
+    HR_EVENT_KIND_CALL_BEGIN = 2,
+    /**
+     * The id of a call whose id comes after its name: id.
+     */
+    HR_EVENT_KIND_CALL_ID = 3,
+    /**
+     * More of a call's arguments: text. All of it so far is the beginning of a JSON text.
+     */
+    HR_EVENT_KIND_ARGUMENTS = 4,
+    /**
+     * A call is complete.
+     */
+    HR_EVENT_KIND_CALL_END = 5,
+    /**
+     * A tag without a role of its own begins: its name is text.
+     */
+    HR_EVENT_KIND_TAG_BEGIN = 6,
+    /**
+     * More content of the innermost tag: text.
+     */
+    HR_EVENT_KIND_CONTENT = 7,
+    /**
+     * The innermost tag ends: its name is text.
+     */
+    HR_EVENT_KIND_TAG_END = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_event_kind hr_event_kind;
+#else
+typedef uint32_t hr_event_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * The way to draw a token from the final distribution. Both draw from the same distribution.
  */
 enum hr_selection
@@ -1073,6 +1126,16 @@ typedef struct hr_draft_heads hr_draft_heads;
  * An error never changes: several threads may read it, and any of them may free it.
  */
 typedef struct hr_error hr_error;
+
+/**
+ * A reader of the events of one output: text, reasoning, calls of tools with their arguments. Made
+ * by hr_events_new() and hr_events_clone(), freed by hr_events_free().
+ *
+ * It is read beside a matcher, with the same tokens. The events of a call are kept until the next
+ * call that changes the reader. One thread at a time may use it; it may move between threads. It
+ * keeps what it needs of its constraint alive.
+ */
+typedef struct hr_events hr_events;
 
 #if defined(HR_HAS_TORCH)
 /**
@@ -2736,6 +2799,83 @@ hr_status hr_matcher_forced_tokens(struct hr_matcher *matcher,
                                    size_t capacity,
                                    size_t *count,
                                    struct hr_error **error);
+
+/**
+ * Makes a reader at the beginning of an output. docs/tools.md says how a structural tag gives
+ * parts of an output their roles; under other constraints all of it is text.
+ */
+HR_NODISCARD HR_API
+hr_status hr_events_new(const struct hr_constraint *constraint,
+                        struct hr_events **out,
+                        struct hr_error **error);
+
+/**
+ * A second reader at the same position, with the same events.
+ */
+HR_NODISCARD HR_API
+hr_status hr_events_clone(const struct hr_events *events,
+                          struct hr_events **out,
+                          struct hr_error **error);
+
+/**
+ * Frees a reader. NULL is allowed.
+ */
+HR_API void hr_events_free(struct hr_events *events);
+
+/**
+ * Reads tokens, one step for each, up to the first that is not allowed. accepted becomes the
+ * number of steps. A token that ends the sequence finishes the output, as hr_events_finish() does.
+ * A call that fails has read the tokens before the one that failed.
+ */
+HR_NODISCARD HR_API
+hr_status hr_events_advance(struct hr_events *events,
+                            const uint32_t *tokens,
+                            size_t count,
+                            size_t *accepted,
+                            struct hr_error **error);
+
+/**
+ * Reads bytes, as one step. accepted becomes false, and nothing changes, if they are not allowed.
+ */
+HR_NODISCARD HR_API
+hr_status hr_events_advance_bytes(struct hr_events *events,
+                                  const uint8_t *bytes,
+                                  size_t len,
+                                  bool *accepted,
+                                  struct hr_error **error);
+
+/**
+ * Ends the output, as one step: bytes that were waiting because they may be the beginning of a
+ * marker become events. An output that is not complete may be ended, too.
+ */
+HR_NODISCARD HR_API hr_status hr_events_finish(struct hr_events *events, struct hr_error **error);
+
+/**
+ * Undoes the last steps. Their events are void, and no events are left. Fails, and undoes none, if
+ * there are fewer steps.
+ */
+HR_NODISCARD HR_API hr_status hr_events_rollback(struct hr_events *events, size_t steps, struct hr_error **error);
+
+/**
+ * Number of events of the last call. 0 for NULL.
+ */
+HR_API size_t hr_events_count(const struct hr_events *events);
+
+/**
+ * The event index of the last call, counted from 0. Returns false, and changes nothing, if there
+ * is none.
+ *
+ * kind becomes its kind, and call the number of its call, counted from 0; it is 0 for events of no
+ * call. The comments of hr_event_kind say what text and id become; else they are empty. Any of
+ * the four may be NULL. The texts are not NUL-terminated, and live until the reader changes.
+ */
+HR_API
+bool hr_events_get(const struct hr_events *events,
+                   size_t index,
+                   hr_event_kind *kind,
+                   size_t *call,
+                   struct hr_text *text,
+                   struct hr_text *id);
 
 /**
  * Computes all states of a constraint, with equal ones merged. interrupt may be NULL.

@@ -11,7 +11,7 @@ that ends its process, has `error` instead. tests/suite/tags_recorded.rs compare
 import argparse, importlib.metadata, json, os, random
 
 SPECIAL = {'S': '<|s|>', 'E': '<|e|>'}
-LETTERS = 'ab</>'
+LETTERS = 'abc</>'
 
 
 def overlap(first, second):
@@ -29,18 +29,22 @@ class Maker:
 
     def __init__(self, rng):
         self.rng = rng
+        # The ends of the tags around, and true within a repetition.
+        self.ends, self.is_repeated = [], False
 
     def text(self, least, most):
         return ''.join(self.rng.choice(LETTERS) for _ in range(self.rng.randint(least, most)))
 
     def texts(self, count, beside=()):
-        """Texts none of which overlaps another one, or itself, or one of those beside."""
+        """Texts none of which overlaps another one, or itself, or an end around, or one of those beside."""
         texts = []
-        while len(texts) < count:
-            text = self.text(1, 3)
-            if not any(overlap(text, other) or overlap(other, text) for other in [*texts, *beside]) and clear(text):
+        for _ in range(100):
+            text, others = self.text(1, 3), [*texts, *beside, *self.ends]
+            if not any(overlap(text, other) or overlap(other, text) for other in others) and clear(text):
                 texts.append(text)
-        return texts
+            if len(texts) == count:
+                break
+        return texts or ['ab']
 
     def leaf(self):
         kind = self.rng.randrange(8)
@@ -67,12 +71,15 @@ class Maker:
         if token:
             begin = {'type': 'token', 'token': begin}
         ends = self.texts(self.rng.choice([1, 1, 1, 2]))
+        outer, self.ends = self.ends, ends
+        content = self.format(depth - 1)
+        self.ends = outer
         if self.rng.random() < 0.1:
-            ends.append('')
+            ends = [*ends, '']
         end = ends if len(ends) > 1 or self.rng.random() < 0.2 else ends[0]
         if self.rng.random() < 0.1:
             end = {'type': 'token', 'token': '<|e|>'}
-        return {'type': 'tag', 'begin': begin, 'content': self.format(depth - 1), 'end': end}
+        return {'type': 'tag', 'begin': begin, 'content': content, 'end': end}
 
     def flags(self):
         return {name: True for name in ('at_least_one', 'stop_after_first') if self.rng.random() < 0.3}
@@ -80,9 +87,18 @@ class Maker:
     def format(self, depth):
         if depth <= 0 or self.rng.random() < 0.15:
             return self.leaf()
-        kind = self.rng.choice(['sequence', 'or', 'optional', 'plus', 'star', 'repeat', 'tag', 'tag', 'triggered_tags',
-                                'triggered_tags', 'tags_with_separator', 'dispatch', 'token_triggered_tags',
-                                'token_dispatch', 'any_tokens'])
+        kinds = ['sequence', 'or', 'optional', 'plus', 'star', 'repeat', 'tag', 'tag', 'tags_with_separator']
+        if not self.is_repeated:
+            kinds += ['triggered_tags', 'triggered_tags', 'dispatch']
+            if not self.ends:
+                kinds += ['token_triggered_tags', 'token_dispatch', 'any_tokens', 'exclude_token']
+        kind = self.rng.choice(kinds)
+        outer, self.is_repeated = self.is_repeated, self.is_repeated or kind in ('plus', 'star', 'repeat')
+        format = self.of_kind(kind, depth)
+        self.is_repeated = outer
+        return format
+
+    def of_kind(self, kind, depth):
         part = lambda: self.format(depth - 1)
         if kind in ('sequence', 'or'):
             return {'type': kind, 'elements': [part() for _ in range(self.rng.randint(1, 3))]}
@@ -99,7 +115,7 @@ class Maker:
             tags = [self.tag(depth, begin + self.text(0, 2)) for begin in begins]
             format = {'type': kind, 'triggers': triggers, 'tags': tags, **self.flags()}
             if self.rng.random() < 0.3:
-                format['excludes'] = self.texts(1)
+                format['excludes'] = self.texts(1, triggers)
             return format
         if kind == 'tags_with_separator':
             tags = [self.tag(depth) for _ in range(self.rng.randint(1, 2))]
@@ -112,7 +128,7 @@ class Maker:
             return {'type': kind, 'trigger_tokens': ['<|s|>'], 'tags': tags, **self.flags()}
         if kind == 'token_dispatch':
             return {'type': kind, 'rules': [['<|s|>', part()]], 'loop': self.rng.random() < 0.6}
-        return {'type': kind, 'exclude_tokens': ['<|s|>', '<|e|>']}
+        return {'type': kind, 'exclude_tokens': ['<|s|>', '<|e|>'] if kind == 'any_tokens' else ['<|s|>', 'a']}
 
     def begin_of(self, tag):
         begin = tag['begin']
@@ -142,6 +158,8 @@ class Maker:
             return rng.choice(['x', 'axb', 'ab/', 'a<a', ''])
         if kind == 'token':
             return self.spelled(format['token'])
+        if kind == 'exclude_token':
+            return rng.choice('bcaSE')
         if kind in ('any_text', 'any_tokens'):
             return self.text(0, 4)
         if kind == 'sequence':

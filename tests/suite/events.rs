@@ -194,7 +194,7 @@ fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
             format!(
                 r#"{{"type": "dispatch", "rules": [["ab", {{"type": "regex", "pattern": "[0-9]"}}], ["abc", {TEXT}]]}}"#
             ),
-            vec![("xab1y", "[x] <ab> 1 </ab> [y]"), ("abcx", "<abc> x </abc>")],
+            vec![("xab1y", "[x] <ab> 1 </ab> [y]"), ("abc", "<abc> </abc>"), ("abcx", "<abc> </abc> [x]")],
         ),
         (
             format!(

@@ -39,6 +39,7 @@ mod style;
 mod syntax;
 mod tags;
 mod tags_recorded;
+mod tags_reference;
 mod token_fsm;
 mod vocab_files;
 mod whole_masks;
