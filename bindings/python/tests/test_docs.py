@@ -57,6 +57,20 @@ def tensors(patch: pytest.MonkeyPatch, folder: Path) -> Names:
     return {"vocabulary": vocabulary, "matcher": matcher, "logits": logits, "batch_size": 2, "row": 1}
 
 
+def an_output(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+    vocabulary = hr.Vocabulary.from_tokenizer(TOKENIZER)
+    constraint = hr.compile(SCHEMA, vocabulary)
+    output = vocabulary.greedy_tokenize('{"age": 3}')
+    return {"constraint": constraint, "output": output, "send": print}
+
+
+def a_machine(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+    vocabulary = hr.Vocabulary.from_tokenizer(TOKENIZER)
+    constraint = hr.compile(hr.Grammar.choice(["yes", "no"]), vocabulary)
+    token = constraint.matcher().allowed_tokens()[0]
+    return {"hr": hr, "constraint": constraint, "token": token, "mask": vocabulary.mask_buffer()}
+
+
 def a_model(patch: pytest.MonkeyPatch, folder: Path) -> Names:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
@@ -98,17 +112,23 @@ def llama_cpp(patch: pytest.MonkeyPatch, folder: Path) -> Names:
     return {"Person": SCHEMA}
 
 
-def modules(patch: pytest.MonkeyPatch, folder: Path) -> Names:
-    """The block replaces a module, which is put back."""
+def in_xgrammars_place(patch: pytest.MonkeyPatch, folder: Path) -> Names:
+    """The block gives other modules XGrammar's names, which are put back."""
     pytest.importorskip("torch")
-    patch.setitem(sys.modules, "xgrammar", None)
+    pytest.importorskip("transformers")
+    from hedgerow.compat.xgrammar import PARTS
+
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "xgrammar"]
+    for name in {*loaded, "xgrammar", *(f"xgrammar.{part}" for part in PARTS)}:
+        patch.setitem(sys.modules, name, sys.modules.get(name))
+        del sys.modules[name]
     return {}
 
 
 GIVEN: dict[str, list[Callable[[pytest.MonkeyPatch, Path], Names]]] = {
     "README.md": [nothing, a_tokenizer, a_model],
-    "python.md": [a_path, tensors, a_model],
-    "engines.md": [vllm, llama_cpp, modules],
+    "python.md": [a_path, an_output, a_machine, tensors, a_model],
+    "engines.md": [vllm, llama_cpp, in_xgrammars_place],
 }
 
 

@@ -27,8 +27,9 @@ class LogitsProcessor:
     """Allows only what a constraint allows.
 
     One object can be used for any number of completions, one after the other. The tokens of the
-    first call are the prompt. A completion is a new one if its tokens do not begin with that
-    prompt, or are more than one longer than any before; call `reset` where that cannot be told.
+    first call are the prompt. A call belongs to the same completion if it goes at most one token
+    behind a place that the call before has passed. A new prompt cannot be told from that if it is
+    the last prompt with a beginning of the last output; call `reset` before it.
     """
 
     def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:

@@ -79,6 +79,21 @@ __all__ = [
 ]
 
 
+PARTS = (
+    "compiler",
+    "config",
+    "contrib",
+    "contrib.hf",
+    "exception",
+    "grammar",
+    "matcher",
+    "testing",
+    "tokenizer_info",
+    *_models.MODULES,
+)
+"""XGrammar's modules that `install` gives. Those of classes and functions are this package."""
+
+
 def __getattr__(name: str) -> Any:
     """Names whose modules are loaded when they are asked for."""
     if name in _models.NAMES:
@@ -102,14 +117,14 @@ def install() -> None:
     if sys.modules.get("xgrammar", this) is not this:
         raise RuntimeError("xgrammar has been imported already; install hedgerow in its place before")
     sys.modules["xgrammar"] = this
-    parts = ("compiler", "config", "grammar", "matcher", "tokenizer_info")
-    modules: dict[str, Any] = {part: this for part in parts}
-    modules.update(exception=exception, testing=testing)
+    modules: dict[str, Any] = {part: this for part in PARTS}
+    modules.update({"exception": exception, "testing": testing})
     modules.update({"contrib": __getattr__("contrib"), "contrib.hf": __getattr__("hf")})
-    try:
-        modules.update({name: _models.module(name) for name in _models.MODULES})
-    except ImportError:
-        # XGrammar is not installed: programs that use its models cannot run, others can.
-        pass
+    for name in _models.MODULES:
+        try:
+            modules[name] = _models.module(name)
+        except ImportError:
+            # XGrammar is not installed: programs that use its models cannot run, others can.
+            del modules[name]
     for name, module in modules.items():
         sys.modules[f"xgrammar.{name}"] = module
