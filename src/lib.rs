@@ -85,6 +85,9 @@
 #![deny(unsafe_code)]
 #![warn(rust_2018_idioms)]
 
+#[macro_use]
+mod policy;
+
 pub mod automata;
 #[cfg(feature = "decode")]
 #[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
@@ -104,6 +107,7 @@ pub mod vocab;
 
 pub use engine::{Constraint, ConstraintError, Limits, Matcher};
 pub use grammar::{CompileError, Grammar};
+pub use policy::UnknownName;
 pub use schema::SchemaOptions;
 pub use vocab::{TokenId, Vocabulary};
 

@@ -33,7 +33,7 @@ pub(super) struct Args {
     vocab: PathBuf,
     #[command(flatten)]
     constraint: ConstraintArgs,
-    /// Where the state machine is written
+    /// Write the state machine to FILE
     #[arg(long, value_name = "FILE")]
     fsm: PathBuf,
     /// Give up beyond this many states, counted before equal ones are merged

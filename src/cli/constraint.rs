@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-
 use super::command_error::CommandError;
 use super::input;
+use super::policy::policy;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
-    self, AdditionalProperties, ContentEncoding, EscapePolicy, FormatPolicy, SchemaOptions, SchemaWarning,
-    Strictness, UniqueKeys, UnknownFormat, Whitespace,
+    self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
+    SchemaWarning, Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
-use hedgerow::syntax::{self, choice, lark, regex};
+use hedgerow::syntax::regex::{self, Dialect};
+use hedgerow::syntax::{Notation, choice, lark};
 use hedgerow::tags;
 
 /// The constraint of the output.
@@ -50,11 +50,11 @@ const NOT_GRAMMAR: [&str; 3] = ["schema", "regex", "choice"];
 #[command(next_help_heading = "Constraint details")]
 pub(super) struct PolicyArgs {
     /// Order of an object's declared keys
-    #[arg(long, value_enum, default_value_t = Keys::Declared, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub key_order: Keys,
+    #[arg(long, default_value_t, value_parser = policy(KeyOrder::ALL, KeyOrder::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub key_order: KeyOrder,
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
-    #[arg(long, value_enum, default_value_t = Spaces::Flexible, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub whitespace: Spaces,
+    #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub whitespace: String,
     /// Spaces a level under --whitespace pretty, at most 16
     #[arg(long, value_name = "N", default_value_t = 2, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub indent: u8,
@@ -62,49 +62,49 @@ pub(super) struct PolicyArgs {
     /// ': ')
     #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], requires = "schema", conflicts_with = "whitespace", conflicts_with_all = NOT_SCHEMA)]
     pub separators: Option<Vec<String>>,
-    /// What a regular expression (Rust's syntax) matches as whitespace between JSON tokens
+    /// Whitespace between JSON tokens, as a regular expression in Rust's syntax
     #[arg(long, value_name = "PATTERN", requires = "schema", conflicts_with = "whitespace", conflicts_with = "separators", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace_pattern: Option<String>,
-    /// Whether objects may have keys that no part of the schema names
-    #[arg(long, value_enum, default_value_t = Additional::AsSchema, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub additional_properties: Additional,
+    /// Keys of objects that no part of the schema names: allowed as the schema says, or forbidden
+    #[arg(long, default_value_t, value_parser = policy(AdditionalProperties::ALL, AdditionalProperties::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub additional_properties: AdditionalProperties,
     /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum`
     /// and `const`; all everywhere; only the required ones; all but \uXXXX
-    #[arg(long, value_enum, default_value_t = Escapes::FreeStrings, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub escapes: Escapes,
-    /// Let an undeclared key come twice in one object
-    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub repeated_keys: bool,
+    #[arg(long, default_value_t, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub escapes: EscapePolicy,
+    /// Undeclared keys that come twice in one object: refused, or ignored
+    #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub unique_keys: UniqueKeys,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
-    #[arg(long, value_enum, default_value_t = Numbers::Canonical, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(Numbers::ALL, Numbers::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub numbers: Numbers,
-    /// Treat `format` as an annotation
-    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub ignore_format: bool,
-    /// Treat `contentEncoding` as an annotation
-    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub ignore_content_encoding: bool,
-    /// Refuse schemas with a `format` that is not known, instead of warning
-    #[arg(long, requires = "schema", conflicts_with = "ignore_format", conflicts_with_all = NOT_SCHEMA)]
-    pub refuse_unknown_format: bool,
+    /// Effect of `format`: an assertion about known formats, or an annotation
+    #[arg(long, default_value_t, value_parser = policy(FormatPolicy::ALL, FormatPolicy::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub format: FormatPolicy,
+    /// Effect of `contentEncoding`: an assertion about base64, or an annotation
+    #[arg(long, default_value_t, value_parser = policy(ContentEncoding::ALL, ContentEncoding::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub content_encoding: ContentEncoding,
+    /// Effect of a `format` that is not known: a warning, or an error
+    #[arg(long, default_value_t, value_parser = policy(UnknownFormat::ALL, UnknownFormat::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub unknown_format: UnknownFormat,
     /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
     /// spellings]
-    #[arg(long, value_enum, hide_default_value = true, default_value_t = Draft::Unspecified, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub schema_draft: Draft,
+    #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub schema_draft: Option<Draft>,
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
     #[arg(long, value_name = "URI=FILE", requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub document: Vec<String>,
     /// Steps that combining a schema's parts may take
     #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub fuel: u64,
-    /// Ignore keywords that cannot be enforced, instead of refusing the schema
-    #[arg(long, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
-    pub lenient: bool,
+    /// Effect of a keyword that cannot be enforced: an error, or a warning
+    #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    pub strictness: Strictness,
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
-    #[arg(long, value_enum, default_value_t = Dialect::Ecma, requires = "regex", conflicts_with_all = NOT_REGEX)]
+    #[arg(long, default_value_t, value_parser = policy(Dialect::ALL, Dialect::name), requires = "regex", conflicts_with_all = NOT_REGEX)]
     pub regex_dialect: Dialect,
     /// Notation of --grammar [default: as the file's extension says]
-    #[arg(long, value_enum, requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
+    #[arg(long, value_parser = policy(Notation::ALL, Notation::name), requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
     pub grammar_notation: Option<Notation>,
     /// Rule that outputs of a --grammar in Lark's notation start from [default: start]
     #[arg(long, value_name = "RULE", requires = "grammar", conflicts_with_all = NOT_GRAMMAR)]
@@ -115,67 +115,9 @@ pub(super) struct PolicyArgs {
     pub import_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Keys {
-    Declared,
-    Any,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Spaces {
-    Flexible,
-    Unlimited,
-    Compact,
-    Pretty,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Additional {
-    AsSchema,
-    Forbid,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Escapes {
-    FreeStrings,
-    Any,
-    Minimal,
-    NoUnicode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Numbers {
-    Canonical,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Draft {
-    #[value(name = "4")]
-    Four,
-    #[value(name = "6")]
-    Six,
-    #[value(name = "7")]
-    Seven,
-    #[value(name = "2019-09")]
-    Y2019,
-    #[value(name = "2020-12")]
-    Y2020,
-    #[value(hide = true)]
-    Unspecified,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Dialect {
-    Ecma,
-    Rust,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Notation {
-    Gbnf,
-    Ebnf,
-    Lark,
+/// The drafts that an option can name.
+fn named_drafts() -> &'static [Draft] {
+    Draft::ALL.strip_suffix(&[Draft::Unspecified]).unwrap_or(Draft::ALL)
 }
 
 /// A grammar, and the schema it came from.
@@ -208,11 +150,7 @@ impl ConstraintArgs {
             return policy.load_schema(path).map(Some);
         }
         if let Some(pattern) = &self.regex {
-            let dialect = match policy.regex_dialect {
-                Dialect::Ecma => regex::Dialect::Ecma262,
-                Dialect::Rust => regex::Dialect::Rust,
-            };
-            let grammar = regex::compile(pattern, dialect)
+            let grammar = regex::compile(pattern, policy.regex_dialect)
                 .map_err(|error| CommandError::usage("--regex is not usable").because(&error))?;
             return Ok(Some(Loaded { grammar, schema: None }));
         }
@@ -275,7 +213,7 @@ impl PolicyArgs {
                 let failure = failure.because(&error);
                 match error.kind() {
                     CompileErrorKind::Unsupported => {
-                        failure.help("--lenient ignores what cannot be enforced")
+                        failure.help("--strictness lenient ignores what cannot be enforced")
                     }
                     _ => failure,
                 }
@@ -301,14 +239,12 @@ impl PolicyArgs {
     /// Compiles the grammar in a file.
     pub fn load_grammar(&self, path: &Path) -> Result<Loaded, CommandError> {
         let notation = match self.grammar_notation {
-            Some(Notation::Gbnf) => syntax::Notation::Gbnf,
-            Some(Notation::Ebnf) => syntax::Notation::Ebnf,
-            Some(Notation::Lark) => syntax::Notation::Lark,
+            Some(notation) => notation,
             None => {
                 let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-                syntax::Notation::of_extension(extension).ok_or_else(|| {
+                Notation::of_extension(extension).ok_or_else(|| {
                     let what = format!("cannot tell the notation of the grammar `{}`", path.display());
-                    let names: Vec<&str> = syntax::Notation::ALL.iter().map(|n| n.name()).collect();
+                    let names: Vec<&str> = Notation::ALL.iter().map(|n| n.name()).collect();
                     CommandError::usage(what)
                         .help(format!("say it with --grammar-notation ({})", names.join(", ")))
                 })?
@@ -316,7 +252,7 @@ impl PolicyArgs {
         };
         let text = input::read_text(path, "grammar")?;
         let compiled = match notation {
-            syntax::Notation::Lark => lark::compile_with(&text, &self.lark_options(&text)?),
+            Notation::Lark => lark::compile_with(&text, &self.lark_options(&text)?),
             notation if self.start.is_none() && self.import_dir.is_none() => notation.compile(&text),
             _ => {
                 return Err(CommandError::usage(
@@ -359,52 +295,25 @@ impl PolicyArgs {
         let whitespace = match (&self.separators, &self.whitespace_pattern) {
             (Some(texts), _) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
             (_, Some(pattern)) => Whitespace::Pattern(pattern.clone()),
-            _ => match self.whitespace {
-                Spaces::Flexible => Whitespace::Flexible,
-                Spaces::Unlimited => Whitespace::Unlimited,
-                Spaces::Compact => Whitespace::Compact,
-                Spaces::Pretty => Whitespace::Pretty(self.indent),
+            _ => match self.whitespace.as_str() {
+                "unlimited" => Whitespace::Unlimited,
+                "compact" => Whitespace::Compact,
+                "pretty" => Whitespace::Pretty(self.indent),
+                _ => Whitespace::Flexible,
             },
         };
         let options = SchemaOptions::default()
-            .key_order(match self.key_order {
-                Keys::Declared => KeyOrder::Declared,
-                Keys::Any => KeyOrder::Any,
-            })
+            .key_order(self.key_order)
             .whitespace(whitespace)
-            .additional_properties(match self.additional_properties {
-                Additional::AsSchema => AdditionalProperties::AsSchema,
-                Additional::Forbid => AdditionalProperties::Forbid,
-            })
-            .escapes(match self.escapes {
-                Escapes::FreeStrings => EscapePolicy::FreeStrings,
-                Escapes::Any => EscapePolicy::Any,
-                Escapes::Minimal => EscapePolicy::Minimal,
-                Escapes::NoUnicode => EscapePolicy::NoUnicode,
-            })
-            .unique_keys(if self.repeated_keys { UniqueKeys::Ignored } else { UniqueKeys::Enforced })
-            .numbers(match self.numbers {
-                Numbers::Canonical => schema::Numbers::Canonical,
-                Numbers::Json => schema::Numbers::Json,
-            })
-            .format(if self.ignore_format { FormatPolicy::Annotate } else { FormatPolicy::Assert })
-            .content_encoding(match self.ignore_content_encoding {
-                true => ContentEncoding::Annotate,
-                false => ContentEncoding::Assert,
-            })
-            .unknown_format(match self.refuse_unknown_format {
-                true => UnknownFormat::Refuse,
-                false => UnknownFormat::Warn,
-            })
-            .draft(match self.schema_draft {
-                Draft::Four => schema::Draft::Four,
-                Draft::Six => schema::Draft::Six,
-                Draft::Seven => schema::Draft::Seven,
-                Draft::Y2019 => schema::Draft::Y2019,
-                Draft::Y2020 => schema::Draft::Y2020,
-                Draft::Unspecified => schema::Draft::Unspecified,
-            })
-            .strictness(if self.lenient { Strictness::Lenient } else { Strictness::Strict })
+            .additional_properties(self.additional_properties)
+            .escapes(self.escapes)
+            .unique_keys(self.unique_keys)
+            .numbers(self.numbers)
+            .format(self.format)
+            .content_encoding(self.content_encoding)
+            .unknown_format(self.unknown_format)
+            .draft(self.schema_draft.unwrap_or_default())
+            .strictness(self.strictness)
             .fuel(self.fuel);
         self.document.iter().try_fold(options, |options, document| {
             let Some((uri, file)) = document.rsplit_once('=') else {

@@ -79,9 +79,9 @@ fn responsible_options(
         ("a key that is not declared (--additional-properties as-schema allows it)", |o| {
             o.additional_properties(AdditionalProperties::AsSchema)
         }),
-        ("a repeated key (--repeated-keys allows it)", |o| o.unique_keys(UniqueKeys::Ignored)),
-        ("`format` (--ignore-format allows it)", |o| o.format(FormatPolicy::Annotate)),
-        ("`contentEncoding` (--ignore-content-encoding allows it)", |o| {
+        ("a repeated key (--unique-keys ignored allows it)", |o| o.unique_keys(UniqueKeys::Ignored)),
+        ("`format` (--format annotate allows it)", |o| o.format(FormatPolicy::Annotate)),
+        ("`contentEncoding` (--content-encoding annotate allows it)", |o| {
             o.content_encoding(ContentEncoding::Annotate)
         }),
     ];

@@ -14,8 +14,9 @@ use std::time::Instant;
 use super::command_error::{CommandError, Written, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
 use super::outcome::{Judged, Report, summarise};
+use super::policy::policy;
 use super::prompt::PromptArgs;
-use super::sampling::{Chosen, SamplingArgs, policy};
+use super::sampling::{Chosen, SamplingArgs};
 use super::strategy::StrategyArgs;
 use super::trace::{CANDIDATES, Subject, Trace};
 use hedgerow::decode::{
@@ -69,14 +70,14 @@ pub(super) struct Args {
     stop_token: Vec<u32>,
     /// A constrained output that reaches --max-tokens is completed in time, by a short ending that
     /// the model has not chosen, or cut. Either way it finishes by `length`, and the exit code is 1
-    #[arg(long, default_value_t, value_parser = policy::<Budget>(Budget::ALL.iter().map(|b| b.name())))]
+    #[arg(long, default_value_t, value_parser = policy(Budget::ALL, Budget::name))]
     budget: Budget,
-    /// How many outputs to make [default: that of --params, or else 1]
+    /// Make N outputs [default: that of --params, or else 1]
     #[arg(long, value_name = "N", value_parser = outputs_parser())]
     n: Option<u64>,
-    /// What to do where only one way on is allowed: append it at once, or ask the model for every
-    /// token
-    #[arg(long, default_value_t, value_parser = policy::<ForcedTokens>(ForcedTokens::ALL.iter().map(|f| f.name())))]
+    /// Append text at once where the constraint allows only one continuation, or ask the model for
+    /// every token
+    #[arg(long, default_value_t, value_parser = policy(ForcedTokens::ALL, ForcedTokens::name))]
     forced: ForcedTokens,
     /// Write the output as it comes
     #[arg(long, conflicts_with = "json")]
@@ -94,7 +95,7 @@ pub(super) struct Args {
     /// No summary on stderr
     #[arg(long, short)]
     quiet: bool,
-    /// Where to compute: cpu, cuda, cuda:N, or auto
+    /// Compute on this device: cpu, cuda, cuda:N, or auto
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Number format to compute with: f32, bf16 or f16
@@ -427,17 +428,11 @@ impl Run<'_> {
             })
             .map_err(failed)?;
         progress.finish_and_clear();
-        if let Some(mut file) = trace {
-            let subject = Subject {
-                model: name,
-                prompt: &spelled,
-                vocabulary,
-                constraint: constrained.as_ref(),
-                generation: &generation,
-            };
-            let page = steps.page(&subject)?;
-            let written = file.set_len(0).and_then(|()| file.write_all(page.as_bytes()));
-            written.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))?;
+        if let Some(file) = trace {
+            let constraint = constrained.as_ref();
+            let prompt = &spelled;
+            let subject = Subject { model: name, prompt, vocabulary, constraint, generation: &generation };
+            write_trace(file, &steps.page(&subject)?)?;
         }
         if outcome? == Written::ReaderGone {
             return Ok(ExitCode::SUCCESS);
@@ -489,6 +484,12 @@ fn write_texts(out: &mut impl Write, generation: &Generation) -> io::Result<()> 
         writeln!(out, "{}", completion.text)?;
     }
     Ok(())
+}
+
+/// Writes the page of `--trace`.
+fn write_trace(mut file: File, page: &str) -> Result<(), CommandError> {
+    let written = file.set_len(0).and_then(|()| file.write_all(page.as_bytes()));
+    written.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))
 }
 
 /// The layout of `--json`: one line for each output, or one indented object.

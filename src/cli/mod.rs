@@ -21,6 +21,7 @@ mod input;
 mod judge;
 mod mask;
 mod outcome;
+mod policy;
 mod prompt;
 mod sample;
 mod sampling;

@@ -9,14 +9,13 @@
 //! is one thing to the shell. Lists take their members one by one or with commas between them.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::LazyLock;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::command_error::CommandError;
 use super::input;
+use hedgerow::UnknownName;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
 use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
 use hedgerow::sampling::{Group, Parameter, SamplingParams};
@@ -207,13 +206,6 @@ impl SamplingArgs {
     }
 }
 
-/// A parser of the names of a policy.
-pub(super) fn policy<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
-    names: impl Iterator<Item = &'static str>,
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(names.collect::<Vec<_>>()).try_map(|name| name.parse::<T>())
-}
-
 fn balanced() -> Preset {
     PRESETS[2]
 }
@@ -227,7 +219,8 @@ fn preset(text: &str) -> Result<Preset, String> {
 
 fn parameter_file(text: &str) -> Result<ParameterFile, String> {
     let (api, path) = text.split_once(':').ok_or("expected API:FILE, such as openai:request.json")?;
-    Ok(ParameterFile { api: api.parse()?, path: path.into() })
+    let api = api.parse().map_err(|error: UnknownName| error.to_string())?;
+    Ok(ParameterFile { api, path: path.into() })
 }
 
 #[cfg(test)]

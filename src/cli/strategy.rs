@@ -10,7 +10,7 @@ use hedgerow::decode::{
 };
 
 use super::command_error::CommandError;
-use super::sampling::policy;
+use super::policy::policy;
 
 /// The options under the heading "Strategy".
 #[derive(Debug, clap::Args)]
@@ -22,19 +22,19 @@ pub(super) struct StrategyArgs {
     strategy: Option<Strategy>,
     /// When beam search stops: by heuristic, when as many outputs as beams have ended, or when none
     /// can get better
-    #[arg(long, requires = "strategy", value_parser = policy::<EarlyStopping>(EarlyStopping::ALL.iter().map(|e| e.name())))]
+    #[arg(long, requires = "strategy", value_parser = policy(EarlyStopping::ALL, EarlyStopping::name))]
     early_stopping: Option<EarlyStopping>,
     /// Guess tokens ahead, which saves forward passes: `ngram[:LONGEST[:TOKENS]]` from the text so
     /// far, `model:PATH` by a smaller model, `skip:LAYERS` by the model without some layers (such
     /// as `10-19,25`), `medusa:FILE` by heads on the model
     #[arg(long, value_name = "DRAFTER", value_parser = drafter)]
     pub draft: Option<Drafter>,
-    /// How many tokens to guess, at most; for `medusa`, tokens of the tree
+    /// Guess at most N tokens at a time; for `medusa`, a tree of at most N tokens
     #[arg(long, value_name = "N", default_value_t = 5, requires = "draft", value_parser = clap::value_parser!(u64).range(1..=MOST_DRAFTED))]
     draft_tokens: u64,
-    /// What a draft model guesses: its likeliest token, which leaves every output as it is, or one
+    /// Have a draft model guess its likeliest token, which leaves every output as it is, or a token
     /// it draws, which leaves the distribution of outputs as it is
-    #[arg(long, default_value_t, requires = "draft", value_parser = policy::<DraftChoice>(DraftChoice::ALL.iter().map(|d| d.name())))]
+    #[arg(long, default_value_t, requires = "draft", value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
     draft_choice: DraftChoice,
     /// Take guesses that the model finds typical, though that changes the distribution of outputs:
     /// `EPSILON:DELTA`, such as 0.09:0.3
@@ -43,7 +43,7 @@ pub(super) struct StrategyArgs {
     /// Strengthen the prompt against --negative-prompt by this factor; 1 changes nothing
     #[arg(long, value_name = "SCALE", group = "mixture", value_parser = finite)]
     pub guidance: Option<f32>,
-    /// What --guidance leads away from; the default is the prompt's last token alone
+    /// The prompt that --guidance leads away from; the default is the prompt's last token alone
     #[arg(long, value_name = "TEXT", requires = "guidance")]
     pub negative_prompt: Option<String>,
     /// Say what this weaker model would not: contrastive decoding

@@ -20,7 +20,7 @@
 //! A draft costs a wider pass (on a CPU, four tokens cost about twice as much as one) and the work
 //! of guessing.
 
-use crate::sampling::{Purpose, Rng, policy};
+use crate::sampling::{Purpose, Rng};
 use crate::vocab::TokenId;
 
 /// The source of guesses.

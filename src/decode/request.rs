@@ -6,7 +6,7 @@ use super::draft::{Acceptance, Draft};
 use super::strategy::{BeamSearch, Strategy};
 use crate::engine::Constraint;
 use crate::sampling::parameter_sets::{Beams, ParameterSet};
-use crate::sampling::{SamplingError, SamplingParams, policy};
+use crate::sampling::{SamplingError, SamplingParams};
 use crate::tags::{Event, Reply};
 use crate::vocab::TokenId;
 

@@ -14,14 +14,16 @@ use super::node_id::NodeId;
 use crate::automata::{Escapes, LangId, UNBOUNDED};
 use smallvec::SmallVec;
 
-/// The order of an object's declared keys.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum KeyOrder {
-    /// The declared keys in their order, then all others in any order.
-    #[default]
-    Declared,
-    /// All keys in any order.
-    Any,
+policy! {
+    /// The order of an object's declared keys.
+    #[derive(Default)]
+    enum KeyOrder {
+        /// The declared keys in their order, then all others in any order.
+        #[default]
+        Declared = "declared",
+        /// All keys in any order.
+        Any = "any",
+    }
 }
 
 /// A declared key.

@@ -60,8 +60,6 @@ pub use error::SamplingError;
 pub use params::{Group, Parameter, SamplingParams};
 pub use rng::{Purpose, Rng};
 pub use row::LogitRow;
-#[cfg(feature = "decode")]
-pub(crate) use rules::policy;
 pub use rules::{
     AdaptiveP, Dry, DynamicTemperature, ExponentialDecay, Mirostat, MirostatVersion, PLess, Selection,
     Smoothing, TailFreeEnd, Ties, Watermark, WatermarkSeeding, Xtc,

@@ -35,47 +35,6 @@ impl Range {
     }
 }
 
-/// A policy: an enumeration whose members have names.
-macro_rules! policy {
-    ($($(#[$doc:meta])* enum $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$member_doc])* $member,)+
-        }
-
-        impl $name {
-            /// Every member.
-            pub const ALL: &'static [$name] = &[$($name::$member),+];
-
-            /// The name, as command lines and files spell it.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $($name::$member => $text,)+
-                }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl ::std::str::FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                const NAMES: &[&str] = &[$($text),+];
-                let found = $name::ALL.iter().copied().find(|member| member.name() == text);
-                found.ok_or_else(|| format!("expected {}", NAMES.join(" or ")))
-            }
-        }
-    )+};
-}
-pub(crate) use policy;
-
 policy! {
     /// The treatment of tokens whose logit equals the k-th largest.
     #[derive(Default)]
@@ -339,7 +298,7 @@ macro_rules! spelled {
     ($($type:ty),*) => {$(
         impl Value for $type {
             fn read(text: &str) -> Result<Self, String> {
-                text.parse()
+                text.parse().map_err(|error: <$type as FromStr>::Err| error.to_string())
             }
 
             fn show(&self) -> String {

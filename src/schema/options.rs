@@ -35,35 +35,40 @@ pub enum Whitespace {
     Pretty(u8),
 }
 
-/// The keys that an object may have if the schema does not restrict them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum AdditionalProperties {
-    /// Any key, as JSON Schema says.
-    #[default]
-    AsSchema,
-    /// Only the keys that are named by a subschema that applies to the object.
-    ///
-    /// The option means `unevaluatedProperties: false` at every object, at every depth, and
-    /// `required`, `enum` and `const` name keys as well. It only narrows the output: `not`, `if`
-    /// and `oneOf` keep their meaning.
-    Forbid,
+policy! {
+    /// The keys that an object may have if the schema does not restrict them.
+    #[derive(Default)]
+    enum AdditionalProperties {
+        /// Any key, as JSON Schema says.
+        #[default]
+        AsSchema = "as-schema",
+        /// Only the keys that are named by a subschema that applies to the object.
+        ///
+        /// The option means `unevaluatedProperties: false` at every object, at every depth, and
+        /// `required`, `enum` and `const` name keys as well. It only narrows the output: `not`,
+        /// `if` and `oneOf` keep their meaning.
+        Forbid = "forbid",
+    }
 }
 
-/// The spelling of strings.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum EscapePolicy {
-    /// Free strings have every escape that JSON knows, and literals have only the required escapes.
-    ///
-    /// Literals are declared keys and the values of `enum` and `const`. With one spelling each,
-    /// they stay forced. For example, the key `a` cannot be spelt `\u0061`.
-    #[default]
-    FreeStrings,
-    /// Every escape in all strings.
-    Any,
-    /// Only the escapes that JSON requires, in all strings.
-    Minimal,
-    /// No `\uXXXX` in any string, and the short escapes such as `\n` in all strings.
-    NoUnicode,
+policy! {
+    /// The spelling of strings.
+    #[derive(Default)]
+    enum EscapePolicy {
+        /// Free strings have every escape that JSON knows, and literals have only the required
+        /// escapes.
+        ///
+        /// Literals are declared keys and the values of `enum` and `const`. With one spelling each,
+        /// they stay forced. For example, the key `a` cannot be spelt `\u0061`.
+        #[default]
+        FreeStrings = "free-strings",
+        /// Every escape in all strings.
+        Any = "any",
+        /// Only the escapes that JSON requires, in all strings.
+        Minimal = "minimal",
+        /// No `\uXXXX` in any string, and the short escapes such as `\n` in all strings.
+        NoUnicode = "no-unicode",
+    }
 }
 
 impl EscapePolicy {
@@ -84,92 +89,106 @@ impl EscapePolicy {
     }
 }
 
-/// The treatment of undeclared keys that come twice in one object.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum UniqueKeys {
-    /// No key comes twice.
-    #[default]
-    Enforced,
-    /// Undeclared keys may repeat. This is cheaper to track, and readers keep the last value.
-    Ignored,
+policy! {
+    /// The treatment of undeclared keys that come twice in one object.
+    #[derive(Default)]
+    enum UniqueKeys {
+        /// No key comes twice.
+        #[default]
+        Enforced = "enforced",
+        /// Undeclared keys may repeat. This is cheaper to track, and readers keep the last value.
+        Ignored = "ignored",
+    }
 }
 
-/// The spelling of numbers.
-///
-/// If only bounds restrict a number, it may be in scientific notation: one digit before the point,
-/// and an exponent between -300 and 300. For example, `1.5e10` is allowed under `"minimum": 0`.
-/// Other spellings with exponents are left out, because those that keep a bound are not a regular
-/// language.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Numbers {
-    /// Full JSON syntax for a number without conditions. Whole numbers have no `.0`, and multiples
-    /// have no exponent.
-    #[default]
-    Canonical,
-    /// Every plain spelling of the value as well. For example, `1.0` is an integer.
-    Json,
-}
-
-/// The effect of `format`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum FormatPolicy {
-    /// Known formats are enforced.
-    #[default]
-    Assert,
-    /// `format` is an annotation.
-    Annotate,
-}
-
-/// The effect of `contentEncoding`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum ContentEncoding {
-    /// `base64` is enforced (RFC 4648 §4, with padding). Other encodings have no effect.
-    #[default]
-    Assert,
-    /// `contentEncoding` is an annotation.
-    Annotate,
-}
-
-/// The effect of a `format` with an unknown name.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum UnknownFormat {
-    /// The format is ignored with a warning, as the specification says.
-    #[default]
-    Warn,
-    /// The format is an error.
-    Refuse,
-}
-
-/// The effect of a keyword that cannot be enforced.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Strictness {
-    /// The keyword is an error.
-    #[default]
-    Strict,
-    /// The keyword is ignored with a warning. The grammar may then allow values that the schema
-    /// refuses.
-    Lenient,
-}
-
-/// The rules by which a schema is read if it does not name them with `$schema`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum Draft {
-    /// The rules of draft 4.
-    Four,
-    /// The rules of draft 6.
-    Six,
-    /// The rules of draft 7.
-    Seven,
-    /// The rules of 2019-09.
-    Y2019,
-    /// The rules of 2020-12.
-    Y2020,
-    /// The rules of 2020-12 together with the older spellings.
+policy! {
+    /// The spelling of numbers.
     ///
-    /// `definitions`, `dependencies`, `additionalItems`, a list under `items`, boolean
-    /// `exclusiveMinimum` and OpenAPI's `nullable` have the meaning that they had.
-    #[default]
-    Unspecified,
+    /// If only bounds restrict a number, it may be in scientific notation: one digit before the
+    /// point, and an exponent between -300 and 300. For example, `1.5e10` is allowed under
+    /// `"minimum": 0`. Other spellings with exponents are left out, because those that keep a bound
+    /// are not a regular language.
+    #[derive(Default)]
+    enum Numbers {
+        /// Full JSON syntax for a number without conditions. Whole numbers have no `.0`, and
+        /// multiples have no exponent.
+        #[default]
+        Canonical = "canonical",
+        /// Every plain spelling of the value as well. For example, `1.0` is an integer.
+        Json = "json",
+    }
+}
+
+policy! {
+    /// The effect of `format`.
+    #[derive(Default)]
+    enum FormatPolicy {
+        /// Known formats are enforced.
+        #[default]
+        Assert = "assert",
+        /// `format` is an annotation.
+        Annotate = "annotate",
+    }
+}
+
+policy! {
+    /// The effect of `contentEncoding`.
+    #[derive(Default)]
+    enum ContentEncoding {
+        /// `base64` is enforced (RFC 4648 §4, with padding). Other encodings have no effect.
+        #[default]
+        Assert = "assert",
+        /// `contentEncoding` is an annotation.
+        Annotate = "annotate",
+    }
+}
+
+policy! {
+    /// The effect of a `format` with an unknown name.
+    #[derive(Default)]
+    enum UnknownFormat {
+        /// The format is ignored with a warning, as the specification says.
+        #[default]
+        Warn = "warn",
+        /// The format is an error.
+        Refuse = "refuse",
+    }
+}
+
+policy! {
+    /// The effect of a keyword that cannot be enforced.
+    #[derive(Default)]
+    enum Strictness {
+        /// The keyword is an error.
+        #[default]
+        Strict = "strict",
+        /// The keyword is ignored with a warning. The grammar may then allow values that the schema
+        /// refuses.
+        Lenient = "lenient",
+    }
+}
+
+policy! {
+    /// The rules by which a schema is read if it does not name them with `$schema`.
+    #[derive(PartialOrd, Ord, Default)]
+    enum Draft {
+        /// The rules of draft 4.
+        Four = "4",
+        /// The rules of draft 6.
+        Six = "6",
+        /// The rules of draft 7.
+        Seven = "7",
+        /// The rules of 2019-09.
+        Y2019 = "2019-09",
+        /// The rules of 2020-12.
+        Y2020 = "2020-12",
+        /// The rules of 2020-12 together with the older spellings.
+        ///
+        /// `definitions`, `dependencies`, `additionalItems`, a list under `items`, boolean
+        /// `exclusiveMinimum` and OpenAPI's `nullable` have the meaning that they had.
+        #[default]
+        Unspecified = "unspecified",
+    }
 }
 
 /// The options with which a schema is compiled. They are plain data, and each default is that of

@@ -93,7 +93,7 @@ fn checks() {
         (&["check", "--regex", "[0-9]{4}", "--instance", "-"], "2026\n"),
         (&["check", "--regex", "[0-9]{4}", "--instance", "-", "--explain"], "20x6"),
         (&["check", "--choice", "yes", "--choice", "no", "--instance", "-", "--explain"], "nein"),
-        (&["check", "--regex", "x", "--lenient"], ""),
+        (&["check", "--regex", "x", "--strictness", "lenient"], ""),
         (&["check", "--schema", "person.schema.json", "--grammar-notation", "gbnf"], ""),
         (&["mask", "--vocab", "tokenizer.json", "--regex", "x", "--key-order", "any"], ""),
     ]

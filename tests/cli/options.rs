@@ -41,7 +41,7 @@ fn options_without_effect_or_meaning_are_refused() {
         ("--stop-token 999999", "--stop-token names token 999999, but the model has"),
         ("--logit-bias 99999999=3", "--logit-bias names token 99999999, but the model has"),
         ("--suppressed-tokens 77777777", "--suppressed-tokens names token 77777777"),
-        ("--lenient", "--schema <FILE>"),
+        ("--strictness lenient", "--schema <FILE>"),
         ("--fuel 3", "--schema <FILE>"),
         ("--key-order any", "--schema <FILE>"),
         ("--grammar list.gbnf --whitespace compact", "cannot be used with"),
@@ -82,7 +82,7 @@ fn options_that_go_together_reach_the_model() {
         "--seed -1",
         "--seed 18446744073709551615",
         "--stop-token 3 --logit-bias 4=-inf",
-        "--schema person.schema.json --lenient --key-order any",
+        "--schema person.schema.json --strictness lenient --key-order any",
         "--draft ngram:4:9 --draft-tokens 64",
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));

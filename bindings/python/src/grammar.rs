@@ -7,7 +7,7 @@
 use super::call::long;
 use super::error::CallError;
 use super::interrupt::{CancelFlag, until};
-use super::schema_options::{SchemaArguments, choose};
+use super::schema_options::{SchemaArguments, policy};
 use hedgerow::Grammar as Inner;
 use hedgerow::engine::Interrupt;
 use hedgerow::schema::{self, SchemaWarning};
@@ -20,8 +20,6 @@ use pyo3::types::{PyDict, PyString};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
-
-const DIALECTS: &[(&str, Dialect)] = &[("ecma", Dialect::Ecma262), ("rust", Dialect::Rust)];
 
 /// The description of a grammar, from which it is compiled when it is needed.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -54,7 +52,7 @@ impl GrammarSource {
                 plain(tags::compile(&tags::parse(text)?, &options)?)
             }
             GrammarSource::Regex { pattern, dialect } => {
-                plain(regex::compile(pattern, choose("dialect", dialect, DIALECTS)?)?)
+                plain(regex::compile(pattern, policy::<Dialect>("dialect", dialect)?)?)
             }
             GrammarSource::Choice { choices } => plain(choice::compile(choices)?),
             GrammarSource::Gbnf { text } => plain(Notation::Gbnf.compile(text)?),
@@ -145,7 +143,7 @@ impl Grammar {
     #[staticmethod]
     #[pyo3(signature = (pattern, *, dialect="ecma"))]
     fn regex(py: Python<'_>, pattern: String, dialect: &str) -> PyResult<Self> {
-        choose("dialect", dialect, DIALECTS).map_err(|failure| failure.raise(py))?;
+        policy::<Dialect>("dialect", dialect).map_err(|failure| failure.raise(py))?;
         Ok(Self::of_source(GrammarSource::Regex { pattern, dialect: dialect.to_owned() }))
     }
 
@@ -256,7 +254,7 @@ impl Grammar {
             GrammarSource::JsonSchema { arguments, .. } | GrammarSource::StructuralTag { arguments, .. } => {
                 return arguments.changed(py);
             }
-            GrammarSource::Regex { dialect, .. } if dialect != DIALECTS[0].0 => {
+            GrammarSource::Regex { dialect, .. } if dialect != Dialect::default().name() => {
                 options.set_item("dialect", dialect)?
             }
             GrammarSource::Lark { start, modules, .. } => {

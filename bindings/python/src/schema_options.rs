@@ -4,64 +4,42 @@
 //! described, before anything is compiled.
 
 use super::error::CallError;
-use hedgerow::SchemaOptions;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
     UniqueKeys, UnknownFormat, Whitespace,
 };
+use hedgerow::{SchemaOptions, UnknownName};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-/// The names of a policy's values, the default first.
-type Names<T> = &'static [(&'static str, T)];
-
-const KEY_ORDER: Names<KeyOrder> = &[("declared", KeyOrder::Declared), ("any", KeyOrder::Any)];
-const ADDITIONAL_PROPERTIES: Names<AdditionalProperties> =
-    &[("as-schema", AdditionalProperties::AsSchema), ("forbid", AdditionalProperties::Forbid)];
-const ESCAPES: Names<EscapePolicy> = &[
-    ("free-strings", EscapePolicy::FreeStrings),
-    ("any", EscapePolicy::Any),
-    ("minimal", EscapePolicy::Minimal),
-    ("no-unicode", EscapePolicy::NoUnicode),
-];
-const UNIQUE_KEYS: Names<UniqueKeys> =
-    &[("enforced", UniqueKeys::Enforced), ("ignored", UniqueKeys::Ignored)];
-const NUMBERS: Names<Numbers> = &[("canonical", Numbers::Canonical), ("json", Numbers::Json)];
-const FORMAT: Names<FormatPolicy> = &[("assert", FormatPolicy::Assert), ("annotate", FormatPolicy::Annotate)];
-const CONTENT_ENCODING: Names<ContentEncoding> =
-    &[("assert", ContentEncoding::Assert), ("annotate", ContentEncoding::Annotate)];
-const UNKNOWN_FORMAT: Names<UnknownFormat> =
-    &[("warn", UnknownFormat::Warn), ("refuse", UnknownFormat::Refuse)];
-const STRICTNESS: Names<Strictness> = &[("strict", Strictness::Strict), ("lenient", Strictness::Lenient)];
-const DRAFT: Names<Draft> = &[
-    ("unspecified", Draft::Unspecified),
-    ("4", Draft::Four),
-    ("6", Draft::Six),
-    ("7", Draft::Seven),
-    ("2019-09", Draft::Y2019),
-    ("2020-12", Draft::Y2020),
-];
-
-/// Names of `whitespace`.
-const WHITESPACE: Names<Whitespace> = &[
+/// Names of `whitespace`, the default first.
+const WHITESPACE: &[(&str, Whitespace)] = &[
     ("flexible", Whitespace::Flexible),
     ("unlimited", Whitespace::Unlimited),
     ("compact", Whitespace::Compact),
 ];
 
+/// The value that a policy of the library has under that name.
+pub fn policy<T: FromStr<Err = UnknownName>>(option: &str, given: &str) -> Result<T, CallError> {
+    given.parse().map_err(|error: UnknownName| refused(option, given, error.names()))
+}
+
+fn refused(option: &str, given: &str, names: &[&str]) -> CallError {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    CallError::argument(format!("{option} is {given:?}; it must be {}", names.join(" or ")))
+}
+
 /// The value of that name.
-pub fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, CallError> {
+fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, CallError> {
     let found = names.iter().find(|(name, _)| *name == given).map(|(_, value)| value.clone());
-    found.ok_or_else(|| {
-        let names: Vec<String> = names.iter().map(|(name, _)| format!("{name:?}")).collect();
-        CallError::argument(format!("{option} is {given:?}; it must be {}", names.join(" or ")))
-    })
+    found.ok_or_else(|| refused(option, given, &names.iter().map(|known| known.0).collect::<Vec<_>>()))
 }
 
 macro_rules! policies {
-    ($($name:ident: $names:ident),* $(,)?) => {
+    ($($name:ident: $policy:ident),* $(,)?) => {
         /// The options as they were given.
         #[derive(Clone, PartialEq, Eq, Hash, Debug)]
         pub struct SchemaArguments {
@@ -77,7 +55,7 @@ macro_rules! policies {
         impl Default for SchemaArguments {
             fn default() -> Self {
                 SchemaArguments {
-                    $($name: $names[0].0.to_owned(),)*
+                    $($name: $policy::default().name().to_owned(),)*
                     whitespace: WHITESPACE[0].0.to_owned(),
                     separators: None,
                     indent: None,
@@ -137,7 +115,7 @@ macro_rules! policies {
             /// The options as the library takes them.
             pub fn options(&self) -> Result<SchemaOptions, CallError> {
                 let mut options = SchemaOptions::default().whitespace(self.spaces()?).fuel(self.fuel);
-                $(options = options.$name(choose(stringify!($name), &self.$name, $names)?);)*
+                $(options = options.$name(policy::<$policy>(stringify!($name), &self.$name)?);)*
                 for (uri, text) in &self.documents {
                     options = options.document(uri, text);
                 }
@@ -148,16 +126,16 @@ macro_rules! policies {
 }
 
 policies! {
-    key_order: KEY_ORDER,
-    additional_properties: ADDITIONAL_PROPERTIES,
-    escapes: ESCAPES,
-    unique_keys: UNIQUE_KEYS,
-    numbers: NUMBERS,
-    format: FORMAT,
-    content_encoding: CONTENT_ENCODING,
-    unknown_format: UNKNOWN_FORMAT,
-    strictness: STRICTNESS,
-    draft: DRAFT,
+    key_order: KeyOrder,
+    additional_properties: AdditionalProperties,
+    escapes: EscapePolicy,
+    unique_keys: UniqueKeys,
+    numbers: Numbers,
+    format: FormatPolicy,
+    content_encoding: ContentEncoding,
+    unknown_format: UnknownFormat,
+    strictness: Strictness,
+    draft: Draft,
 }
 
 impl SchemaArguments {

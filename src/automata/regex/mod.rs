@@ -30,18 +30,20 @@ pub const NEST_LIMIT: u32 = 250;
 /// The most bytes of a pattern.
 pub const LENGTH_LIMIT: usize = 1 << 20;
 
-/// The syntax that a pattern is written in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Dialect {
-    /// ECMA-262 (JavaScript) with the flag `u`, as JSON Schema prescribes: `\d` and `\w` are ASCII,
-    /// `\s` is Unicode, `.` is any character but a line terminator, and `$` is the end of the text.
-    /// Harmless parts of the older grammar in annex B are read as well: `\-` and other escaped
-    /// punctuation, a lone `]` or `{`.
-    #[default]
-    Ecma262,
-    /// The Rust `regex` crate: `\d`, `\w`, `\s` and `\b` are Unicode, and there are inline flags
-    /// and operations on classes.
-    Rust,
+policy! {
+    /// The syntax that a pattern is written in.
+    #[derive(Default)]
+    enum Dialect {
+        /// ECMA-262 (JavaScript) with the flag `u`, as JSON Schema prescribes: `\d` and `\w` are
+        /// ASCII, `\s` is Unicode, `.` is any character but a line terminator, and `$` is the end
+        /// of the text. Harmless parts of the older grammar in annex B are read as well: `\-` and
+        /// other escaped punctuation, a lone `]` or `{`.
+        #[default]
+        Ecma262 = "ecma",
+        /// The Rust `regex` crate: `\d`, `\w`, `\s` and `\b` are Unicode, and there are inline
+        /// flags and operations on classes.
+        Rust = "rust",
+    }
 }
 
 /// The part of a text that a pattern must match.

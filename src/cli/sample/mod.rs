@@ -50,13 +50,13 @@ pub(super) struct Args {
     /// The logits: a `.npy` file or JSON (`-` is standard input)
     #[arg(long, value_name = "FILE")]
     logits: PathBuf,
-    /// Which row of a file that has several, counted from 0
+    /// The row to sample from, counted from 0, in a file of several
     #[arg(long, value_name = "N")]
     row: Option<usize>,
     /// Show the text of tokens: a `tokenizer.json` or a GGUF file
     #[arg(long, value_name = "FILE")]
     vocab: Option<PathBuf>,
-    /// How many of the most probable tokens to follow
+    /// Follow the N most probable tokens
     #[arg(long, value_name = "N", default_value_t = 8)]
     top: usize,
     /// Write one JSON object in place of the tables

@@ -13,7 +13,6 @@ mod vllm;
 
 use super::error::SamplingError;
 use super::params::SamplingParams;
-use super::rules::policy;
 use crate::vocab::TokenId;
 use serde_json::{Map, Value};
 
