@@ -6,8 +6,9 @@
 
 use super::choice::Choice;
 use super::lexed::{Lexed, Lexeme, Production, Symbol};
-use super::node::{Grammar, Node, NodePool};
+use super::node::{Grammar, Node, NodePool, UntilSpec};
 use super::node_id::{LazyKey, NodeId, RuleId};
+use super::object::ObjectSpec;
 use crate::automata::Expr;
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use std::fmt::Write;
@@ -117,52 +118,12 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
         Node::Lexed => "lexed".to_owned(),
         Node::Special(special) => format!("<{}>", pool.special_name(*special)),
         Node::Spelled(text) => format!("spelled({text:?})"),
-        Node::Until(spec) => {
-            let mut text = String::from("until{");
-            for (trigger, target) in spec.triggers.iter().flat_map(|trigger| &trigger.markers) {
-                let _ = write!(text, " {trigger:?}: {},", node_text(pool, *target, deeper));
-            }
-            spec.forbidden.iter().for_each(|forbidden| {
-                let _ = write!(text, " !{forbidden:?},");
-            });
-            text.push_str(if spec.is_empty { " at once" } else { "" });
-            text.push_str(if spec.may_end { " end }" } else { " }" });
-            text
-        }
+        Node::Until(spec) => until_text(pool, spec, deeper),
         Node::Mark { mark, back: 0 } => format!("mark{}", mark.0),
         Node::Mark { mark, back } => format!("mark{}-{back}", mark.0),
         Node::Lazy(LazyKey { part: 0, key }) => format!("lazy({key})"),
         Node::Lazy(LazyKey { part, key }) => format!("lazy({part}:{key})"),
-        Node::Object(spec) => {
-            let mut text = format!("object[{:?}", spec.order);
-            if (spec.min, spec.max) != (0, UNBOUNDED) {
-                let _ = write!(text, " {}", count_text(spec.min, spec.max));
-            }
-            text.push_str("]{");
-            for p in &spec.declared {
-                let _ = write!(
-                    text,
-                    " {:?}{}: {}",
-                    p.key,
-                    if p.required { "!" } else { "?" },
-                    choices_text(pool, &p.values, deeper)
-                );
-                if !p.requires.is_empty() {
-                    let _ = write!(text, " needs {:?}", p.requires);
-                }
-                text.push(',');
-            }
-            for r in &spec.rest {
-                let _ = write!(
-                    text,
-                    " {}: {},",
-                    language_text(l, r.keys, deeper),
-                    choices_text(pool, &r.values, deeper)
-                );
-            }
-            text.push_str(" }");
-            text
-        }
+        Node::Object(spec) => object_text(pool, spec, deeper),
         Node::Array(spec) => {
             let mut text = format!("array[{}]{{", count_text(spec.min, spec.max));
             for p in &spec.prefix {
@@ -172,6 +133,50 @@ pub fn node_text(pool: &NodePool, id: NodeId, depth: usize) -> String {
             text
         }
     }
+}
+
+fn until_text(pool: &NodePool, spec: &UntilSpec, depth: usize) -> String {
+    let mut text = String::from("until{");
+    for (trigger, target) in spec.triggers.iter().flat_map(|trigger| &trigger.markers) {
+        let _ = write!(text, " {trigger:?}: {},", node_text(pool, *target, depth));
+    }
+    spec.forbidden.iter().for_each(|forbidden| {
+        let _ = write!(text, " !{forbidden:?},");
+    });
+    text.push_str(if spec.is_empty { " at once" } else { "" });
+    text.push_str(if spec.may_end { " end }" } else { " }" });
+    text
+}
+
+fn object_text(pool: &NodePool, spec: &ObjectSpec, depth: usize) -> String {
+    let mut text = format!("object[{:?}", spec.order);
+    if (spec.min, spec.max) != (0, UNBOUNDED) {
+        let _ = write!(text, " {}", count_text(spec.min, spec.max));
+    }
+    text.push_str("]{");
+    for p in &spec.declared {
+        let _ = write!(
+            text,
+            " {:?}{}: {}",
+            p.key,
+            if p.required { "!" } else { "?" },
+            choices_text(pool, &p.values, depth)
+        );
+        if !p.requires.is_empty() {
+            let _ = write!(text, " needs {:?}", p.requires);
+        }
+        text.push(',');
+    }
+    for r in &spec.rest {
+        let _ = write!(
+            text,
+            " {}: {},",
+            language_text(&pool.languages, r.keys, depth),
+            choices_text(pool, &r.values, depth)
+        );
+    }
+    text.push_str(" }");
+    text
 }
 
 /// The text of one language.

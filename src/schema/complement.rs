@@ -249,18 +249,21 @@ impl Eval<'_> {
             }
             found.push(ObjectShape { clauses, ..ObjectShape::any() });
         }
-        let mut violations: Vec<Arc<ObjectShape>> = Vec::with_capacity(found.len());
+        self.largest(found)
+    }
+
+    /// The shapes that add values to the others. Breaking one condition may imply breaking another.
+    fn largest(&mut self, found: Vec<ObjectShape>) -> Result<Vec<Arc<ObjectShape>>, EvalError> {
+        let mut largest: Vec<Arc<ObjectShape>> = Vec::with_capacity(found.len());
         for object in found {
             let Some(object) = self.finish_object(object)? else { continue };
-            // Breaking one condition may imply breaking another. A violation that adds no values is
-            // left out.
-            self.algebra.spend(1 + violations.len() as u64 / 8)?;
-            if !violations.iter().any(|known| self.is_within(&object, known)) {
-                violations.retain(|known| !self.is_within(known, &object));
-                violations.push(object);
+            self.algebra.spend(1 + largest.len() as u64 / 8)?;
+            if !largest.iter().any(|known| self.is_within(&object, known)) {
+                largest.retain(|known| !self.is_within(known, &object));
+                largest.push(object);
             }
         }
-        Ok(violations)
+        Ok(largest)
     }
 
     /// The items of the only array in the shape; `None` unless a cheap test finds a single array.

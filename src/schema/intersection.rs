@@ -244,6 +244,36 @@ impl Eval<'_> {
             return Ok(Some(b.clone()));
         }
         self.algebra.spend((a.declared.len() + b.declared.len()) as u64 / 8)?;
+        let declared = self.declared_in_either(a, b);
+        let mut rest = Vec::new();
+        for &(keys_a, value_a) in &a.rest {
+            for &(keys_b, value_b) in &b.rest {
+                let keys = self.and_text(keys_a, keys_b);
+                let value = self.algebra.and2(value_a, value_b);
+                if keys != TextId::NEVER && value != TermId::NEVER {
+                    rest.push((keys, value));
+                }
+            }
+        }
+        let mut both = ObjectShape {
+            declared,
+            rest,
+            min: a.min.max(b.min),
+            max: a.max.min(b.max),
+            requires: a.requires.clone(),
+            some: a.some.clone(),
+            differs: a.differs.clone(),
+            clauses: a.clauses.clone(),
+        };
+        both.clauses.extend(b.clauses.iter().filter(|c| !a.clauses.contains(c)).cloned());
+        both.requires.extend(b.requires.iter().filter(|r| !a.requires.contains(r)).cloned());
+        both.some.extend(b.some.iter().filter(|s| !a.some.contains(s)).cloned());
+        both.differs.extend(b.differs.iter().filter(|d| !a.differs.contains(d)).cloned());
+        self.finish_object(both)
+    }
+
+    /// The declared keys of two objects, with the terms that both require of their values.
+    fn declared_in_either(&mut self, a: &ObjectShape, b: &ObjectShape) -> Vec<Declared> {
         let index = |o: &ObjectShape| -> hashbrown::HashMap<Arc<str>, usize> {
             o.declared.iter().enumerate().map(|(i, d)| (d.key.clone(), i)).collect()
         };
@@ -290,31 +320,7 @@ impl Eval<'_> {
                 None => listed(b, &in_b, &d.key).map_or((2, 0), |i| (1, i)),
             });
         }
-        let mut rest = Vec::new();
-        for &(keys_a, value_a) in &a.rest {
-            for &(keys_b, value_b) in &b.rest {
-                let keys = self.and_text(keys_a, keys_b);
-                let value = self.algebra.and2(value_a, value_b);
-                if keys != TextId::NEVER && value != TermId::NEVER {
-                    rest.push((keys, value));
-                }
-            }
-        }
-        let mut both = ObjectShape {
-            declared,
-            rest,
-            min: a.min.max(b.min),
-            max: a.max.min(b.max),
-            requires: a.requires.clone(),
-            some: a.some.clone(),
-            differs: a.differs.clone(),
-            clauses: a.clauses.clone(),
-        };
-        both.clauses.extend(b.clauses.iter().filter(|c| !a.clauses.contains(c)).cloned());
-        both.requires.extend(b.requires.iter().filter(|r| !a.requires.contains(r)).cloned());
-        both.some.extend(b.some.iter().filter(|s| !a.some.contains(s)).cloned());
-        both.differs.extend(b.differs.iter().filter(|d| !a.differs.contains(d)).cloned());
-        self.finish_object(both)
+        declared
     }
 
     /// The object in normal form; `None` if there evidently is none.

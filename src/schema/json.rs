@@ -65,6 +65,15 @@ enum Frame {
     Object(Value, usize),
 }
 
+/// The containers that have begun, and their children so far. The children move to their final
+/// place when the container closes.
+#[derive(Default)]
+struct OpenContainers {
+    stack: Vec<Frame>,
+    items: Vec<Value>,
+    members: Vec<(Span, Value)>,
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -83,115 +92,118 @@ impl Json {
         self.kinds.reserve(text.len() / 12);
         self.parents.reserve(text.len() / 12);
         let mut r = Reader { bytes: text.as_bytes(), at: 0, base };
-        let mut stack: Vec<Frame> = Vec::new();
-        // The children of open containers. They move to their final place when the container
-        // closes.
-        let mut items: Vec<Value> = Vec::new();
-        let mut members: Vec<(Span, Value)> = Vec::new();
+        let mut open = OpenContainers::default();
         let root = Value(self.kinds.len() as u32);
-        'value: loop {
-            r.skip_whitespace();
-            let id = Value(self.kinds.len() as u32);
-            let parent = match stack.last() {
-                Some(Frame::Array(v, _) | Frame::Object(v, _)) => v.0,
-                None => NO_PARENT,
-            };
-            self.parents.push(parent);
-            match r.peek() {
-                Some(b'{') => {
-                    r.at += 1;
-                    self.kinds.push(Kind::Object { first: 0, len: 0 });
-                    r.skip_whitespace();
-                    if r.peek() == Some(b'}') {
-                        r.at += 1;
-                    } else {
-                        stack.push(Frame::Object(id, members.len()));
-                        let key = r.key(&mut self.buffer)?;
-                        members.push((key, Value(self.kinds.len() as u32)));
-                        continue 'value;
-                    }
-                }
-                Some(b'[') => {
-                    r.at += 1;
-                    self.kinds.push(Kind::Array { first: 0, len: 0 });
-                    r.skip_whitespace();
-                    if r.peek() == Some(b']') {
-                        r.at += 1;
-                    } else {
-                        stack.push(Frame::Array(id, items.len()));
-                        items.push(Value(self.kinds.len() as u32));
-                        continue 'value;
-                    }
-                }
-                Some(b'"') => {
-                    let span = r.string(&mut self.buffer)?;
-                    self.kinds.push(Kind::String(span));
-                }
-                Some(b'-' | b'0'..=b'9') => {
-                    let span = r.number()?;
-                    self.kinds.push(Kind::Number(span));
-                }
-                Some(b't') => {
-                    r.word("true")?;
-                    self.kinds.push(Kind::Bool(true));
-                }
-                Some(b'f') => {
-                    r.word("false")?;
-                    self.kinds.push(Kind::Bool(false));
-                }
-                Some(b'n') => {
-                    r.word("null")?;
-                    self.kinds.push(Kind::Null);
-                }
-                _ => return Err(r.error("a JSON value is expected here")),
-            }
-            // A value is complete. Parsing goes on in the container around it, after closing every
-            // container that ends here.
-            loop {
+        while self.begins_container(&mut r, &mut open)? || self.continues(&mut r, &mut open)? {}
+        Ok(root)
+    }
+
+    /// Reads a value up to its end, or up to the first value inside it. Returns true in the latter
+    /// case: the value is an array or object with members.
+    fn begins_container(&mut self, r: &mut Reader<'_>, open: &mut OpenContainers) -> Result<bool, JsonError> {
+        r.skip_whitespace();
+        let id = Value(self.kinds.len() as u32);
+        let parent = match open.stack.last() {
+            Some(Frame::Array(v, _) | Frame::Object(v, _)) => v.0,
+            None => NO_PARENT,
+        };
+        self.parents.push(parent);
+        match r.peek() {
+            Some(b'{') => {
+                r.at += 1;
+                self.kinds.push(Kind::Object { first: 0, len: 0 });
                 r.skip_whitespace();
-                match stack.last() {
-                    None => {
-                        return if r.at == r.bytes.len() {
-                            Ok(root)
-                        } else {
-                            Err(r.error("nothing may follow the JSON value"))
-                        };
-                    }
-                    Some(&Frame::Array(array, start)) => match r.peek() {
-                        Some(b',') => {
-                            r.at += 1;
-                            items.push(Value(self.kinds.len() as u32));
-                            continue 'value;
-                        }
-                        Some(b']') => {
-                            r.at += 1;
-                            let first = self.items.len() as u32;
-                            let len = (items.len() - start) as u32;
-                            self.items.extend(items.drain(start..));
-                            self.kinds[array.0 as usize] = Kind::Array { first, len };
-                            stack.pop();
-                        }
-                        _ => return Err(r.error("`,` or `]` is expected here")),
-                    },
-                    Some(&Frame::Object(object, start)) => match r.peek() {
-                        Some(b',') => {
-                            r.at += 1;
-                            r.skip_whitespace();
-                            let key = r.key(&mut self.buffer)?;
-                            members.push((key, Value(self.kinds.len() as u32)));
-                            continue 'value;
-                        }
-                        Some(b'}') => {
-                            r.at += 1;
-                            let first = self.members.len() as u32;
-                            self.close_object(&mut members, start);
-                            let len = self.members.len() as u32 - first;
-                            self.kinds[object.0 as usize] = Kind::Object { first, len };
-                            stack.pop();
-                        }
-                        _ => return Err(r.error("`,` or `}` is expected here")),
-                    },
+                if r.peek() == Some(b'}') {
+                    r.at += 1;
+                    return Ok(false);
                 }
+                open.stack.push(Frame::Object(id, open.members.len()));
+                let key = r.key(&mut self.buffer)?;
+                open.members.push((key, Value(self.kinds.len() as u32)));
+                Ok(true)
+            }
+            Some(b'[') => {
+                r.at += 1;
+                self.kinds.push(Kind::Array { first: 0, len: 0 });
+                r.skip_whitespace();
+                if r.peek() == Some(b']') {
+                    r.at += 1;
+                    return Ok(false);
+                }
+                open.stack.push(Frame::Array(id, open.items.len()));
+                open.items.push(Value(self.kinds.len() as u32));
+                Ok(true)
+            }
+            _ => {
+                let scalar = self.scalar(r)?;
+                self.kinds.push(scalar);
+                Ok(false)
+            }
+        }
+    }
+
+    fn scalar(&mut self, r: &mut Reader<'_>) -> Result<Kind, JsonError> {
+        Ok(match r.peek() {
+            Some(b'"') => Kind::String(r.string(&mut self.buffer)?),
+            Some(b'-' | b'0'..=b'9') => Kind::Number(r.number()?),
+            Some(b't') => {
+                r.word("true")?;
+                Kind::Bool(true)
+            }
+            Some(b'f') => {
+                r.word("false")?;
+                Kind::Bool(false)
+            }
+            Some(b'n') => {
+                r.word("null")?;
+                Kind::Null
+            }
+            _ => return Err(r.error("a JSON value is expected here")),
+        })
+    }
+
+    /// Closes every container that ends after a complete value. Returns true if another value
+    /// follows, and false at the end of the document.
+    fn continues(&mut self, r: &mut Reader<'_>, open: &mut OpenContainers) -> Result<bool, JsonError> {
+        loop {
+            r.skip_whitespace();
+            match open.stack.last() {
+                None if r.at == r.bytes.len() => return Ok(false),
+                None => return Err(r.error("nothing may follow the JSON value")),
+                Some(&Frame::Array(array, start)) => match r.peek() {
+                    Some(b',') => {
+                        r.at += 1;
+                        open.items.push(Value(self.kinds.len() as u32));
+                        return Ok(true);
+                    }
+                    Some(b']') => {
+                        r.at += 1;
+                        let first = self.items.len() as u32;
+                        let len = (open.items.len() - start) as u32;
+                        self.items.extend(open.items.drain(start..));
+                        self.kinds[array.0 as usize] = Kind::Array { first, len };
+                        open.stack.pop();
+                    }
+                    _ => return Err(r.error("`,` or `]` is expected here")),
+                },
+                Some(&Frame::Object(object, start)) => match r.peek() {
+                    Some(b',') => {
+                        r.at += 1;
+                        r.skip_whitespace();
+                        let key = r.key(&mut self.buffer)?;
+                        open.members.push((key, Value(self.kinds.len() as u32)));
+                        return Ok(true);
+                    }
+                    Some(b'}') => {
+                        r.at += 1;
+                        let first = self.members.len() as u32;
+                        self.close_object(&mut open.members, start);
+                        let len = self.members.len() as u32 - first;
+                        self.kinds[object.0 as usize] = Kind::Object { first, len };
+                        open.stack.pop();
+                    }
+                    _ => return Err(r.error("`,` or `}` is expected here")),
+                },
             }
         }
     }

@@ -30,6 +30,15 @@ struct ObjectKeywords {
     present: bool,
 }
 
+/// The conditions of one schema on the values of each type.
+struct TypeParts {
+    types: Types,
+    text: TextId,
+    number: Part,
+    array: ArrayShape,
+    object: ObjectKeywords,
+}
+
 impl Eval<'_> {
     /// The shape of a schema.
     pub fn keyword_shape(&mut self, schema: Value, scope: ScopeId) -> Result<Shape, EvalError> {
@@ -200,6 +209,12 @@ impl Eval<'_> {
             }
         }
         self.name_where_contained(&mut array, &optional);
+        let parts = TypeParts { types, text, number, array, object };
+        Ok((self.shape_of_parts(parts, scope)?, applicators))
+    }
+
+    fn shape_of_parts(&mut self, parts: TypeParts, scope: ScopeId) -> Result<Shape, EvalError> {
+        let TypeParts { types, text, mut number, array, object } = parts;
         let mut shape = Shape::never();
         shape.null = types & NULL != 0;
         shape.booleans = if types & BOOLEAN != 0 { 3 } else { 0 };
@@ -222,7 +237,7 @@ impl Eval<'_> {
                 shape.objects.push(Arc::new(ObjectShape::any()));
             }
         }
-        Ok((shape, applicators))
+        Ok(shape)
     }
 
     /// The shape of an applicator, of `enum` or of `const`, by itself; `None` for keywords that
@@ -402,25 +417,7 @@ impl Eval<'_> {
                 patterns.push((keys, self.algebra.schema(value, scope)));
             }
         }
-        // Keys in disjoint classes, one for each set of patterns that match them.
-        let mut classes: Vec<(TextId, Option<TermId>)> = vec![(TextId::ANY, None)];
-        for &(keys, value) in &patterns {
-            let others = self.algebra.texts.not(keys);
-            let mut split = Vec::with_capacity(classes.len() + 1);
-            for (class, so_far) in classes {
-                self.algebra.spend(1)?;
-                let inside = self.and_text(class, keys);
-                let outside = self.and_text(class, others);
-                if inside != TextId::NEVER {
-                    let both = self.algebra.and2(so_far.unwrap_or(TermId::ANY), value);
-                    split.push((inside, Some(both)));
-                }
-                if outside != TextId::NEVER {
-                    split.push((outside, so_far));
-                }
-            }
-            classes = split;
-        }
+        let classes = self.key_classes(&patterns)?;
         let mut object = ObjectShape {
             declared: Vec::new(),
             rest: classes
@@ -446,49 +443,83 @@ impl Eval<'_> {
             }
         }
         if let Some(list) = keywords.required {
-            let index: Option<hashbrown::HashMap<Arc<str>, usize>> = (object.declared.len() > 32)
-                .then(|| object.declared.iter().enumerate().map(|(i, d)| (d.key.clone(), i)).collect());
-            let known = object.declared.len();
-            for &key in doc.json.items(list) {
-                let key = doc.json.as_str(key).unwrap_or("");
-                let found = match &index {
-                    Some(index) => index.get(key).copied().or_else(|| {
-                        (known..object.declared.len()).find(|&i| *object.declared[i].key == *key)
-                    }),
-                    None => object.position(key),
-                };
-                match found {
-                    Some(i) => object.declared[i].required = true,
-                    None => {
-                        let value = self.rest_value(&object, key);
-                        object.declared.push(Declared {
-                            key: key.into(),
-                            value,
-                            required: true,
-                            listed: false,
-                        });
-                    }
-                }
-            }
+            self.require(&mut object, doc.json.items(list));
         }
         if let Some(names) = keywords.names {
             let names = self.algebra.schema(names, scope);
             let names = self.shape(names)?.strings;
-            for i in 0..object.declared.len() {
-                let key = object.declared[i].key.clone();
-                if !self.has_text(names, &key) {
-                    object.declared[i].value = TermId::NEVER;
-                }
-            }
-            let mut rest = Vec::with_capacity(object.rest.len());
-            for (keys, value) in object.rest {
-                let keys = self.and_text(keys, names);
-                if keys != TextId::NEVER {
-                    rest.push((keys, value));
-                }
-            }
-            object.rest = rest;
+            self.restrict_names(&mut object, names);
         }
         self.finish_object(object)
+    }
+
+    /// The keys in disjoint classes, one for each set of patterns that match them, with the term
+    /// that these patterns require of a value.
+    fn key_classes(
+        &mut self,
+        patterns: &[(TextId, TermId)],
+    ) -> Result<Vec<(TextId, Option<TermId>)>, EvalError> {
+        let mut classes: Vec<(TextId, Option<TermId>)> = vec![(TextId::ANY, None)];
+        for &(keys, value) in patterns {
+            let others = self.algebra.texts.not(keys);
+            let mut split = Vec::with_capacity(classes.len() + 1);
+            for (class, so_far) in classes {
+                self.algebra.spend(1)?;
+                let inside = self.and_text(class, keys);
+                let outside = self.and_text(class, others);
+                if inside != TextId::NEVER {
+                    let both = self.algebra.and2(so_far.unwrap_or(TermId::ANY), value);
+                    split.push((inside, Some(both)));
+                }
+                if outside != TextId::NEVER {
+                    split.push((outside, so_far));
+                }
+            }
+            classes = split;
+        }
+        Ok(classes)
+    }
+
+    /// Makes keys required. Those without a declaration get one.
+    fn require(&mut self, object: &mut ObjectShape, keys: &[Value]) {
+        let doc = self.algebra.doc.clone();
+        let index: Option<hashbrown::HashMap<Arc<str>, usize>> = (object.declared.len() > 32)
+            .then(|| object.declared.iter().enumerate().map(|(i, d)| (d.key.clone(), i)).collect());
+        let known = object.declared.len();
+        for &key in keys {
+            let key = doc.json.as_str(key).unwrap_or("");
+            let found = match &index {
+                Some(index) => index
+                    .get(key)
+                    .copied()
+                    .or_else(|| (known..object.declared.len()).find(|&i| *object.declared[i].key == *key)),
+                None => object.position(key),
+            };
+            match found {
+                Some(i) => object.declared[i].required = true,
+                None => {
+                    let value = self.rest_value(object, key);
+                    object.declared.push(Declared { key: key.into(), value, required: true, listed: false });
+                }
+            }
+        }
+    }
+
+    /// Leaves only the keys in `names`.
+    fn restrict_names(&mut self, object: &mut ObjectShape, names: TextId) {
+        for i in 0..object.declared.len() {
+            let key = object.declared[i].key.clone();
+            if !self.has_text(names, &key) {
+                object.declared[i].value = TermId::NEVER;
+            }
+        }
+        let mut rest = Vec::with_capacity(object.rest.len());
+        for (keys, value) in std::mem::take(&mut object.rest) {
+            let keys = self.and_text(keys, names);
+            if keys != TextId::NEVER {
+                rest.push((keys, value));
+            }
+        }
+        object.rest = rest;
     }
 }

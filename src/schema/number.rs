@@ -603,7 +603,7 @@ mod tests {
 
     /// Membership in a combined set agrees with membership in its operands, for each number.
     #[test]
-    fn laws() {
+    fn boolean_operations_agree_with_membership() {
         let points = |texts: &[&str]| {
             NumberSet::of_points(texts.iter().map(|t| Point { value: d(t), spelling: (*t).into() }).collect())
         };
@@ -651,6 +651,10 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn spellings_in_scientific_notation() {
         let mut pool = ExprPool::new();
         let scientific = |lower, upper| NumberSet::part(Part { lower, upper, ..Part::default() });
         for (set, yes, no) in [
@@ -680,6 +684,11 @@ mod tests {
             yes.iter().for_each(|t| assert!(pool.accepts(language, t.as_bytes()), "{set:?} refuses {t}"));
             no.iter().for_each(|t| assert!(!pool.accepts(language, t.as_bytes()), "{set:?} accepts {t}"));
         }
+    }
+
+    #[test]
+    fn parts_are_counted() {
+        let mut pool = ExprPool::new();
         let narrow = Part { lower: bound("1", true), upper: bound("2", true), ..Part::default() };
         assert!(NumberSet::part(narrow.clone()).is_inhabited(Policy::Canonical, &mut pool));
         let none = NumberSet::part(Part { integer: Some(true), ..narrow });

@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn laws() {
+    fn boolean_operations_agree_with_membership() {
         let mut pool = ExprPool::new();
         let mut t = Texts::default();
         let ab = t.literals(vec!["b".into(), "a".into()]);

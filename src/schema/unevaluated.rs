@@ -202,44 +202,9 @@ impl Eval<'_> {
                 }
                 any
             }
-            Keyword::OneOf(list) => {
-                let parts: Vec<TermId> =
-                    doc.json.items(list).iter().map(|&v| self.algebra.schema(v, scope)).collect();
-                let mut one = Vec::new();
-                for (i, &part) in parts.iter().enumerate() {
-                    for mut outcome in self.outcomes(part)?.to_vec() {
-                        for (_, &other) in parts.iter().enumerate().filter(|&(j, _)| j != i) {
-                            let other = self.shape(other)?;
-                            outcome.shape = Arc::new(self.subtract(&outcome.shape, &other)?);
-                        }
-                        self.add(&mut one, outcome);
-                    }
-                }
-                one
-            }
+            Keyword::OneOf(list) => self.outcomes_of_one(doc.json.items(list), scope)?,
             Keyword::Condition { test, then, otherwise } => {
-                let test = self.algebra.schema(test, scope);
-                let mut either = self.outcomes(test)?.to_vec();
-                if let Some(then) = then {
-                    let then = self.algebra.schema(then, scope);
-                    let then = self.outcomes(then)?;
-                    either = self.product(&either, &then)?;
-                }
-                let not = match then.or(otherwise) {
-                    Some(_) => self.algebra.not(test),
-                    None => TermId::ANY,
-                };
-                let shape = self.shape(not)?;
-                let mut no = vec![Outcome { shape, evaluated: Evaluated::NOTHING }];
-                if let Some(otherwise) = otherwise {
-                    let otherwise = self.algebra.schema(otherwise, scope);
-                    let otherwise = self.outcomes(otherwise)?;
-                    no = self.product(&no, &otherwise)?;
-                }
-                for outcome in no {
-                    self.add(&mut either, outcome);
-                }
-                either
+                self.outcomes_of_condition(test, then, otherwise, scope)?
             }
             Keyword::Dependencies(map) => {
                 let mut all = vec![self.everything()];
@@ -268,6 +233,53 @@ impl Eval<'_> {
                 vec![Outcome { shape, evaluated: Evaluated::NOTHING }]
             }
         }))
+    }
+
+    /// The outcomes of `oneOf`: those of each schema, without the values of the others.
+    fn outcomes_of_one(&mut self, schemas: &[Value], scope: ScopeId) -> Result<Vec<Outcome>, EvalError> {
+        let parts: Vec<TermId> = schemas.iter().map(|&v| self.algebra.schema(v, scope)).collect();
+        let mut one = Vec::new();
+        for (i, &part) in parts.iter().enumerate() {
+            for mut outcome in self.outcomes(part)?.to_vec() {
+                for (_, &other) in parts.iter().enumerate().filter(|&(j, _)| j != i) {
+                    let other = self.shape(other)?;
+                    outcome.shape = Arc::new(self.subtract(&outcome.shape, &other)?);
+                }
+                self.add(&mut one, outcome);
+            }
+        }
+        Ok(one)
+    }
+
+    fn outcomes_of_condition(
+        &mut self,
+        test: Value,
+        then: Option<Value>,
+        otherwise: Option<Value>,
+        scope: ScopeId,
+    ) -> Result<Vec<Outcome>, EvalError> {
+        let test = self.algebra.schema(test, scope);
+        let mut either = self.outcomes(test)?.to_vec();
+        if let Some(then) = then {
+            let then = self.algebra.schema(then, scope);
+            let then = self.outcomes(then)?;
+            either = self.product(&either, &then)?;
+        }
+        let not = match then.or(otherwise) {
+            Some(_) => self.algebra.not(test),
+            None => TermId::ANY,
+        };
+        let shape = self.shape(not)?;
+        let mut no = vec![Outcome { shape, evaluated: Evaluated::NOTHING }];
+        if let Some(otherwise) = otherwise {
+            let otherwise = self.algebra.schema(otherwise, scope);
+            let otherwise = self.outcomes(otherwise)?;
+            no = self.product(&no, &otherwise)?;
+        }
+        for outcome in no {
+            self.add(&mut either, outcome);
+        }
+        Ok(either)
     }
 
     pub fn everything(&self) -> Outcome {

@@ -163,16 +163,7 @@ impl Reader<'_> {
                 None => format!("{prefix}__{name}"),
             },
         };
-        for (name, _, span) in names {
-            if !inner.rules.contains_key(name) && !inner.terminals.contains_key(name) {
-                let what = format!("the module `{full}` defines no `{name}`");
-                let help = match similar(name, inner.order.iter().map(String::as_str)) {
-                    Some(similar) => format!("it has `{similar}`"),
-                    None => "import what it defines".to_owned(),
-                };
-                return Err((span.clone(), Problem::syntax(what, help)));
-            }
-        }
+        check_names(&inner, &full, names)?;
         let used = used(&inner, names);
         for name in inner.order.iter().filter(|name| used.contains(*name)) {
             let new = mangled(name);
@@ -202,6 +193,25 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses names that a module does not define.
+fn check_names(
+    module: &Definitions,
+    full: &str,
+    names: &[(String, String, Range<usize>)],
+) -> Result<(), TextFault> {
+    for (name, _, span) in names {
+        if !module.rules.contains_key(name) && !module.terminals.contains_key(name) {
+            let what = format!("the module `{full}` defines no `{name}`");
+            let help = match similar(name, module.order.iter().map(String::as_str)) {
+                Some(similar) => format!("it has `{similar}`"),
+                None => "import what it defines".to_owned(),
+            };
+            return Err((span.clone(), Problem::syntax(what, help)));
+        }
+    }
+    Ok(())
 }
 
 fn claim(

@@ -336,46 +336,8 @@ impl DecoderConfig {
     /// Reads and checks the configuration.
     fn read(architecture: &Architecture, settings: &Settings<'_>) -> Result<Self, TorchError> {
         let width = settings.required_size(("embedding_length", "hidden_size"))?;
-        let heads = settings.required_size(("attention.head_count", "num_attention_heads"))?;
-        let kv_heads = settings.size(("attention.head_count_kv", "num_key_value_heads"))?.unwrap_or(heads);
-        let head_dim = settings.size(("attention.key_length", "head_dim"))?.unwrap_or(width / heads);
-        if heads % kv_heads != 0 {
-            let reason = format!("is {kv_heads}, which does not divide the {heads} query heads");
-            return Err(TorchError::config("number of key-value heads", reason));
-        }
-        let rotary_positions = architecture.positions == PositionKind::Rotary;
-        if head_dim == 0 || (rotary_positions && head_dim % 2 != 0) {
-            let reason = format!("is {head_dim}; rotary positions need an even number above 0");
-            return Err(TorchError::config("size of a head", reason));
-        }
-        if heads.saturating_mul(head_dim) > 1 << 31 {
-            return Err(TorchError::config("size of a head", "times the number of heads is beyond 2^31"));
-        }
-        let value_dim = settings.size(("attention.value_length", "v_head_dim"))?.unwrap_or(head_dim);
-        let rotary = match settings {
-            Settings::Gguf { .. } => settings.size(("rope.dimension_count", ""))?.unwrap_or(head_dim),
-            Settings::HuggingFace(json) => {
-                let share = json_number(json, "partial_rotary_factor")?.unwrap_or(1.0);
-                (head_dim as f64 * share) as usize
-            }
-        };
-        if value_dim != head_dim || rotary != head_dim {
-            let reason = format!(
-                "is {head_dim}, with {value_dim} for values and {rotary} rotary dimensions; only equal sizes are \
-                 supported"
-            );
-            return Err(TorchError::config("size of a head", reason));
-        }
-        let epsilon = match architecture.norm {
-            NormKind::Layer => ("attention.layer_norm_epsilon", "rms_norm_eps"),
-            NormKind::Rms | NormKind::RmsAroundOne => ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
-        };
-        let epsilon_name = settings.name(epsilon);
-        let epsilon =
-            settings.number(epsilon)?.ok_or_else(|| TorchError::config(&epsilon_name, "is missing"))?;
-        if epsilon < 0.0 {
-            return Err(TorchError::config(epsilon_name, "is negative"));
-        }
+        let (heads, kv_heads, head_dim) = read_heads(architecture, settings, width)?;
+        let epsilon = read_epsilon(architecture, settings)?;
         let context = settings.required_size(("context_length", "max_position_embeddings"))?;
         let (rope_theta, rope_scaling) = match settings {
             Settings::Gguf { file, architecture } => gguf_rope(settings, file, architecture, context)?,
@@ -423,6 +385,58 @@ impl DecoderConfig {
         }
         Ok(config)
     }
+}
+
+/// The numbers of query heads and of key-value heads, and the size of a head.
+fn read_heads(
+    architecture: &Architecture,
+    settings: &Settings<'_>,
+    width: usize,
+) -> Result<(usize, usize, usize), TorchError> {
+    let heads = settings.required_size(("attention.head_count", "num_attention_heads"))?;
+    let kv_heads = settings.size(("attention.head_count_kv", "num_key_value_heads"))?.unwrap_or(heads);
+    let head_dim = settings.size(("attention.key_length", "head_dim"))?.unwrap_or(width / heads);
+    if heads % kv_heads != 0 {
+        let reason = format!("is {kv_heads}, which does not divide the {heads} query heads");
+        return Err(TorchError::config("number of key-value heads", reason));
+    }
+    let rotary_positions = architecture.positions == PositionKind::Rotary;
+    if head_dim == 0 || (rotary_positions && head_dim % 2 != 0) {
+        let reason = format!("is {head_dim}; rotary positions need an even number above 0");
+        return Err(TorchError::config("size of a head", reason));
+    }
+    if heads.saturating_mul(head_dim) > 1 << 31 {
+        return Err(TorchError::config("size of a head", "times the number of heads is beyond 2^31"));
+    }
+    let value_dim = settings.size(("attention.value_length", "v_head_dim"))?.unwrap_or(head_dim);
+    let rotary = match settings {
+        Settings::Gguf { .. } => settings.size(("rope.dimension_count", ""))?.unwrap_or(head_dim),
+        Settings::HuggingFace(json) => {
+            let share = json_number(json, "partial_rotary_factor")?.unwrap_or(1.0);
+            (head_dim as f64 * share) as usize
+        }
+    };
+    if value_dim != head_dim || rotary != head_dim {
+        let reason = format!(
+            "is {head_dim}, with {value_dim} for values and {rotary} rotary dimensions; only equal sizes are \
+             supported"
+        );
+        return Err(TorchError::config("size of a head", reason));
+    }
+    Ok((heads, kv_heads, head_dim))
+}
+
+fn read_epsilon(architecture: &Architecture, settings: &Settings<'_>) -> Result<f64, TorchError> {
+    let epsilon = match architecture.norm {
+        NormKind::Layer => ("attention.layer_norm_epsilon", "rms_norm_eps"),
+        NormKind::Rms | NormKind::RmsAroundOne => ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
+    };
+    let epsilon_name = settings.name(epsilon);
+    let epsilon = settings.number(epsilon)?.ok_or_else(|| TorchError::config(&epsilon_name, "is missing"))?;
+    if epsilon < 0.0 {
+        return Err(TorchError::config(epsilon_name, "is negative"));
+    }
+    Ok(epsilon)
 }
 
 /// Refuses layers of another kind than full or windowed attention.
