@@ -106,12 +106,11 @@ pub unsafe extern "C" fn hr_matcher_fill_mask(
     words: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let mask = boundary::slice_mut(mask, words, "mask")?;
-        matcher.0.change(|matcher| Ok(matcher.fill_mask(mask)?))
+    let work = |matcher: &mut Matcher| {
+        let mask = unsafe { boundary::slice_mut(mask, words, "mask")? };
+        Ok(matcher.fill_mask(mask)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { change(matcher, error, work) }
 }
 
 /// The ids of the tokens that are allowed next, in ascending order. This is the mask of
@@ -292,13 +291,7 @@ pub unsafe extern "C" fn hr_matcher_allows(
     allowed: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let allowed = boundary::out(allowed, "allowed")?;
-        allowed.set(matcher.0.change(|matcher| Ok(matcher.allows(TokenId(token))?))?);
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    unsafe { answer(matcher, allowed, "allowed", error, |matcher| Ok(matcher.allows(TokenId(token))?)) }
 }
 
 /// Moves by one token. accepted becomes false, and nothing changes, if the token is not allowed.
@@ -309,13 +302,7 @@ pub unsafe extern "C" fn hr_matcher_advance(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let accepted = boundary::out(accepted, "accepted")?;
-        accepted.set(matcher.0.change(|matcher| Ok(matcher.advance(TokenId(token))?))?);
-        Ok(())
-    };
-    unsafe { boundary::guard(error, body) }
+    unsafe { answer(matcher, accepted, "accepted", error, |matcher| Ok(matcher.advance(TokenId(token))?)) }
 }
 
 /// Moves by several tokens, one step for each, up to the first that is not allowed. accepted
@@ -328,14 +315,11 @@ pub unsafe extern "C" fn hr_matcher_advance_all(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let tokens = vocab::tokens(tokens, count, "tokens")?;
-        let accepted = boundary::out(accepted, "accepted")?;
-        accepted.set(matcher.0.change(|matcher| Ok(matcher.advance_all(tokens)?))?);
-        Ok(())
+    let work = |matcher: &mut Matcher| {
+        let tokens = unsafe { vocab::tokens(tokens, count, "tokens")? };
+        Ok(matcher.advance_all(tokens)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { answer(matcher, accepted, "accepted", error, work) }
 }
 
 /// Moves by bytes, however tokens would spell them; they count as one step. accepted becomes false,
@@ -348,14 +332,11 @@ pub unsafe extern "C" fn hr_matcher_advance_bytes(
     accepted: *mut bool,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let bytes = boundary::slice(bytes, len, "bytes")?;
-        let accepted = boundary::out(accepted, "accepted")?;
-        accepted.set(matcher.0.change(|matcher| Ok(matcher.advance_bytes(bytes)?))?);
-        Ok(())
+    let work = |matcher: &mut Matcher| {
+        let bytes = unsafe { boundary::slice(bytes, len, "bytes")? };
+        Ok(matcher.advance_bytes(bytes)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { answer(matcher, accepted, "accepted", error, work) }
 }
 
 /// Counts the tokens that are allowed one after the other, up to the first that is not. The matcher
@@ -368,14 +349,11 @@ pub unsafe extern "C" fn hr_matcher_validate(
     accepted: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let tokens = vocab::tokens(tokens, count, "tokens")?;
-        let accepted = boundary::out(accepted, "accepted")?;
-        accepted.set(matcher.0.change(|matcher| Ok(matcher.validate(tokens)?))?);
-        Ok(())
+    let work = |matcher: &mut Matcher| {
+        let tokens = unsafe { vocab::tokens(tokens, count, "tokens")? };
+        Ok(matcher.validate(tokens)?)
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { answer(matcher, accepted, "accepted", error, work) }
 }
 
 /// Undoes the last steps. Fails, and undoes none, if there are fewer.
@@ -385,24 +363,17 @@ pub unsafe extern "C" fn hr_matcher_rollback(
     steps: usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        matcher.0.change(|matcher| Ok(matcher.rollback(steps)?))
-    };
-    unsafe { boundary::guard(error, body) }
+    unsafe { change(matcher, error, |matcher| Ok(matcher.rollback(steps)?)) }
 }
 
 /// Returns to the beginning of the output.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_matcher_reset(matcher: *mut hr_matcher, error: *mut *mut hr_error) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        matcher.0.change(|matcher| {
-            matcher.reset();
-            Ok(())
-        })
+    let work = |matcher: &mut Matcher| {
+        matcher.reset();
+        Ok(())
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { change(matcher, error, work) }
 }
 
 /// True if the output so far is complete; tokens may still follow it. False for NULL.
@@ -478,12 +449,11 @@ pub unsafe extern "C" fn hr_matcher_forced_bytes(
     len: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
-    let body = || unsafe {
-        let matcher = boundary::object_mut(matcher, "matcher")?;
-        let bytes = matcher.0.change(|matcher| Ok(matcher.forced_bytes()?))?;
-        boundary::copy_out(&bytes, buffer, capacity, len)
+    let work = |matcher: &mut Matcher| {
+        let bytes = matcher.forced_bytes()?;
+        unsafe { boundary::copy_out(&bytes, buffer, capacity, len) }
     };
-    unsafe { boundary::guard(error, body) }
+    unsafe { change(matcher, error, work) }
 }
 
 /// Tokens that spell the forced bytes, each the longest that fits. The last is left out if a longer
@@ -500,10 +470,37 @@ pub unsafe extern "C" fn hr_matcher_forced_tokens(
     count: *mut usize,
     error: *mut *mut hr_error,
 ) -> hr_status {
+    let work = |matcher: &mut Matcher| {
+        let tokens = matcher.forced_tokens()?;
+        unsafe { boundary::copy_out(&tokens, buffer.cast::<TokenId>(), capacity, count) }
+    };
+    unsafe { change(matcher, error, work) }
+}
+
+/// Runs some work on a matcher. Relies on the promises of the entry points above.
+unsafe fn change(
+    matcher: *mut hr_matcher,
+    error: *mut *mut hr_error,
+    work: impl FnOnce(&mut Matcher) -> Result<(), CallError>,
+) -> hr_status {
+    let body = || unsafe { boundary::object_mut(matcher, "matcher")?.0.change(work) };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Runs some work on a matcher, and gives its result to the caller through `out`, the parameter
+/// named `name`. Relies on the promises of the entry points above.
+unsafe fn answer<T>(
+    matcher: *mut hr_matcher,
+    out: *mut T,
+    name: &str,
+    error: *mut *mut hr_error,
+    work: impl FnOnce(&mut Matcher) -> Result<T, CallError>,
+) -> hr_status {
     let body = || unsafe {
         let matcher = boundary::object_mut(matcher, "matcher")?;
-        let tokens = matcher.0.change(|matcher| Ok(matcher.forced_tokens()?))?;
-        boundary::copy_out(&tokens, buffer.cast::<TokenId>(), capacity, count)
+        let out = boundary::out(out, name)?;
+        out.set(matcher.0.change(work)?);
+        Ok(())
     };
     unsafe { boundary::guard(error, body) }
 }

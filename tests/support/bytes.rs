@@ -32,3 +32,13 @@ pub fn check_with(options: &SchemaOptions, schema: &str, valid: &[&str], invalid
     valid.iter().for_each(|text| assert!(accepts(&constraint, text), "{schema} refuses {text}"));
     invalid.iter().for_each(|text| assert!(!accepts(&constraint, text), "{schema} accepts {text}"));
 }
+
+/// Each schema with the error of compiling it by default, for snapshots.
+pub fn refusals(schemas: &[&str]) -> String {
+    let shown =
+        schemas.iter().map(|schema| match hedgerow::schema::compile(schema, &SchemaOptions::default()) {
+            Ok(_) => format!("{schema}\n  compiles"),
+            Err(error) => format!("{schema}\n  {error}"),
+        });
+    shown.collect::<Vec<_>>().join("\n")
+}

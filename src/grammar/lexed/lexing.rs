@@ -56,6 +56,22 @@ struct Easy {
     then: LangId,
 }
 
+/// The words of `own` that are in none of `others`.
+fn without(pool: &mut ExprPool, own: LangId, others: &[LangId]) -> LangId {
+    if others.is_empty() {
+        return own;
+    }
+    let union = pool.union(others);
+    let rest = pool.not(union);
+    pool.inter(&[own, rest])
+}
+
+/// The texts that begin with a keyword and a mark, and those of them that go on with `rest`.
+fn keyword_texts(pool: &mut ExprPool, keyword: &str, rest: LangId) -> (LangId, LangId) {
+    let (text, mark) = (pool.bytes(keyword.as_bytes()), pool.bytes(&[MARK]));
+    (pool.sequence(&[text, mark, LangId::ALL]), pool.sequence(&[text, mark, rest]))
+}
+
 impl Lexing {
     /// A record without answers, for searches of up to `limit` states.
     pub fn new(limit: u64) -> Self {
@@ -130,11 +146,7 @@ impl Lexing {
             }
             before.push(lexeme);
             let mut own = lexed.lexeme(lexeme).marked;
-            if !rivals.is_empty() {
-                let rivals = pool.union(&rivals);
-                let others = pool.not(rivals);
-                own = pool.inter(&[own, others]);
-            }
+            own = without(pool, own, &rivals);
             let mut taken = Vec::new();
             // A keyword never takes the text of an ignored lexeme.
             for keyword in keywords(lexeme).filter(|_| !lexed.lexeme(lexeme).ignored) {
@@ -147,15 +159,11 @@ impl Lexing {
                 if rest == LangId::NEVER {
                     continue;
                 }
-                let (text, mark) = (pool.bytes(keyword.text.as_bytes()), pool.bytes(&[MARK]));
-                taken.push(pool.sequence(&[text, mark, LangId::ALL]));
-                found.push((keyword.lexeme.0, pool.sequence(&[text, mark, rest])));
+                let (all, own_texts) = keyword_texts(pool, &keyword.text, rest);
+                taken.push(all);
+                found.push((keyword.lexeme.0, own_texts));
             }
-            if !taken.is_empty() {
-                let taken = pool.union(&taken);
-                let others = pool.not(taken);
-                own = pool.inter(&[own, others]);
-            }
+            own = without(pool, own, &taken);
             found.push((lexeme, own));
         }
         found.sort_unstable();
@@ -198,15 +206,11 @@ impl Lexing {
                 }
                 let end = pool.step_bytes(own, keyword.text.as_bytes());
                 let rest = pool.step(end, MARK);
-                let (text, mark) = (pool.bytes(keyword.text.as_bytes()), pool.bytes(&[MARK]));
-                taken.push(pool.sequence(&[text, mark, LangId::ALL]));
-                found.push((keyword.lexeme.0, pool.sequence(&[text, mark, rest])));
+                let (all, own_texts) = keyword_texts(pool, &keyword.text, rest);
+                taken.push(all);
+                found.push((keyword.lexeme.0, own_texts));
             }
-            if !taken.is_empty() {
-                let taken = pool.union(&taken);
-                let others = pool.not(taken);
-                own = pool.inter(&[own, others]);
-            }
+            own = without(pool, own, &taken);
             found.push((lexeme, own));
         }
         found
