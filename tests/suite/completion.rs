@@ -97,50 +97,32 @@ type SchemaKind = (&'static str, Box<dyn Fn(usize) -> Value>, Vec<usize>, Option
 /// The kinds of schemas in the table. The bytes of the shortest instance are given where the
 /// engine's estimate of lengths is exact.
 fn kinds() -> Vec<SchemaKind> {
-    let lengths = vec![0, 1, 4, 5, 6, 20, 100, 500];
-    let of = |text: &str| {
-        let schema: Value = serde_json::from_str(text).unwrap();
-        Box::new(move |_: usize| schema.clone()) as Box<dyn Fn(usize) -> Value>
-    };
-    let one = || vec![1];
-    let formats = [
-        "date-time",
-        "date",
-        "time",
-        "duration",
-        "email",
-        "idn-email",
-        "hostname",
-        "ipv4",
-        "ipv6",
-        "uri",
-        "uri-reference",
-        "iri",
-        "uuid",
-        "uri-template",
-        "json-pointer",
-        "relative-json-pointer",
-        "regex",
-    ];
-    let mut kinds: Vec<SchemaKind> = vec![
-        (
-            "minLength",
-            Box::new(|n| json!({"type": "string", "minLength": n})),
-            lengths.clone(),
-            Some(|n| n + 2),
-        ),
+    [string_kinds(), object_kinds(), array_kinds(), number_and_choice_kinds(), fixed_kinds(), format_kinds()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Small and large lengths.
+fn lengths() -> Vec<usize> {
+    vec![0, 1, 4, 5, 6, 20, 100, 500]
+}
+
+fn string_kinds() -> Vec<SchemaKind> {
+    vec![
+        ("minLength", Box::new(|n| json!({"type": "string", "minLength": n})), lengths(), Some(|n| n + 2)),
         (
             "a property with minLength",
             Box::new(
                 |n| json!({"type": "object", "properties": {"a": {"type": "string", "minLength": n}}, "required": ["a"]}),
             ),
-            lengths.clone(),
+            lengths(),
             Some(|n| n + 8),
         ),
         (
             "minLength and maxLength",
             Box::new(|n| json!({"type": "string", "minLength": n, "maxLength": n + 1})),
-            lengths.clone(),
+            lengths(),
             Some(|n| n + 2),
         ),
         (
@@ -152,7 +134,7 @@ fn kinds() -> Vec<SchemaKind> {
         (
             "a counted pattern",
             Box::new(|n| json!({"type": "string", "pattern": format!("^(ab|cde){{{n},}}$")})),
-            lengths.clone(),
+            lengths(),
             Some(|n| 2 * n + 2),
         ),
         (
@@ -161,6 +143,11 @@ fn kinds() -> Vec<SchemaKind> {
             vec![1, 8, 60],
             Some(|n| n + 2),
         ),
+    ]
+}
+
+fn object_kinds() -> Vec<SchemaKind> {
+    vec![
         (
             "required keys",
             Box::new(|n| required(n, &json!({"type": "null"}))),
@@ -186,6 +173,11 @@ fn kinds() -> Vec<SchemaKind> {
             vec![1, 3, 30],
             None,
         ),
+    ]
+}
+
+fn array_kinds() -> Vec<SchemaKind> {
+    vec![
         (
             "minItems",
             Box::new(|n| json!({"type": "array", "minItems": n, "items": {"type": "boolean"}})),
@@ -238,6 +230,11 @@ fn kinds() -> Vec<SchemaKind> {
             vec![2, 6],
             None,
         ),
+    ]
+}
+
+fn number_and_choice_kinds() -> Vec<SchemaKind> {
+    vec![
         (
             "multipleOf",
             Box::new(|n| json!({"type": "integer", "multipleOf": n, "minimum": 1})),
@@ -247,7 +244,7 @@ fn kinds() -> Vec<SchemaKind> {
         (
             "bounds",
             Box::new(|n| json!({"type": "number", "exclusiveMinimum": n, "maximum": n + 1})),
-            lengths,
+            lengths(),
             None,
         ),
         (
@@ -266,6 +263,17 @@ fn kinds() -> Vec<SchemaKind> {
             vec![1, 6],
             None,
         ),
+    ]
+}
+
+/// Schemas without a length.
+fn fixed_kinds() -> Vec<SchemaKind> {
+    let of = |text: &str| {
+        let schema: Value = serde_json::from_str(text).unwrap();
+        Box::new(move |_: usize| schema.clone()) as Box<dyn Fn(usize) -> Value>
+    };
+    let one = || vec![1];
+    vec![
         (
             "one recursion",
             of(
@@ -298,11 +306,35 @@ fn kinds() -> Vec<SchemaKind> {
             one(),
             None,
         ),
+    ]
+}
+
+fn format_kinds() -> Vec<SchemaKind> {
+    let formats = [
+        "date-time",
+        "date",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
     ];
-    for format in formats {
-        kinds.push((format, Box::new(move |n| json!({"type": "array", "items": {"type": "string", "format": format}, "minItems": n})), vec![1, 3], None));
-    }
-    kinds
+    let kind = |format: &'static str| -> SchemaKind {
+        let strings = json!({"type": "string", "format": format});
+        let schema = move |n: usize| json!({"type": "array", "items": strings, "minItems": n});
+        (format, Box::new(schema), vec![1, 3], None)
+    };
+    formats.into_iter().map(kind).collect()
 }
 
 /// Completes outputs of a schema from its start and from random positions, and returns the slowest

@@ -1,5 +1,6 @@
 //! The functions of the engine on small grammars.
 
+use crate::support::bytes::byte_vocabulary;
 use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::Constraint;
 use hedgerow::grammar::{
@@ -7,12 +8,6 @@ use hedgerow::grammar::{
     RestKeys,
 };
 use hedgerow::vocab::{TokenId, Vocabulary};
-
-fn bytes_vocabulary(extra: &[&str]) -> Vocabulary {
-    let mut tokens: Vec<Vec<u8>> = (0..=255u8).map(|b| vec![b]).collect();
-    tokens.extend(extra.iter().map(|t| t.as_bytes().to_vec()));
-    Vocabulary::from_byte_list(tokens).unwrap()
-}
 
 fn object(p: &mut NodePool, declared: Vec<Property>, rest: Vec<RestKeys>, order: KeyOrder) -> ObjectSpec {
     let lang = |p: &mut NodePool, s: &str| p.languages.bytes(s.as_bytes());
@@ -36,7 +31,7 @@ fn object(p: &mut NodePool, declared: Vec<Property>, rest: Vec<RestKeys>, order:
 }
 
 fn constraint(grammar: &Grammar, tokens: &[&str]) -> Constraint {
-    Constraint::new(grammar, &bytes_vocabulary(tokens)).unwrap()
+    Constraint::new(grammar, &byte_vocabulary(tokens)).unwrap()
 }
 
 /// Checks that the mask after every prefix of `word` allows exactly the tokens that `advance`
@@ -179,7 +174,7 @@ fn rollback_fork_reset_and_end_of_sequence() {
     let body = b.nodes.repeat(a, 1, 3);
     let grammar = b.build(body, None).unwrap();
     let eos = TokenId(257);
-    let vocabulary = bytes_vocabulary(&["aa", "</s>"]).with_eos(&[eos]).unwrap();
+    let vocabulary = byte_vocabulary(&["aa"]);
     let c = Constraint::new(&grammar, &vocabulary).unwrap();
     let mut m = c.matcher();
     let first = m.mask().unwrap();
@@ -218,7 +213,7 @@ fn letters() -> (Constraint, Vocabulary) {
 }
 
 #[test]
-fn draft_trees() {
+fn draft_trees_have_the_masks_of_their_paths() {
     let (constraint, vocabulary) = letters();
     let mut matcher = constraint.matcher();
     let [a, b, c, ab, bca, end] = [0, 1, 2, 3, 4, 5].map(TokenId);
@@ -252,7 +247,17 @@ fn draft_trees() {
     matcher.advance(end).unwrap();
     let ends = matcher.mask_draft_tree(&[end, a], &[None, None], &mut rows, words).unwrap();
     assert_eq!((ends, rows[..2 * words].to_vec()), (vec![true, false], vec![1 << 5, 0, 0, 0, 0, 0]));
+    assert!(matcher.mask_draft_tree(&[], &[], &mut [], 0).unwrap().is_empty());
+    assert_eq!(vocabulary.size(), 70);
+}
 
+#[test]
+fn draft_trees_check_their_arguments() {
+    let (constraint, _) = letters();
+    let mut matcher = constraint.matcher();
+    let (a, end) = (TokenId(0), TokenId(5));
+    matcher.advance(a).unwrap();
+    matcher.advance(end).unwrap();
     let mut errors = String::new();
     let mut fail = |tokens: &[TokenId], parents: &[Option<usize>], len, stride| {
         let mut rows = vec![9; len];
@@ -281,8 +286,12 @@ fn draft_trees() {
          token 70 is not in the vocabulary of 70 tokens\n\
          token 70 is not in the vocabulary of 70 tokens\n"
     );
-    assert!(matcher.mask_draft_tree(&[], &[], &mut [], 0).unwrap().is_empty());
+}
 
+#[test]
+fn a_draft_tree_grows_node_by_node() {
+    let (constraint, _) = letters();
+    let [a, c, ab] = [0, 2, 3].map(TokenId);
     let mut matcher = constraint.matcher();
     let mut tree = matcher.draft_tree().unwrap();
     assert!(tree.is_empty() && tree.push(None, ab).unwrap() && !tree.push(Some(0), a).unwrap());
@@ -299,7 +308,6 @@ fn draft_trees() {
     assert!(tree.fill_mask(0, &mut [0; 2]).is_err());
     tree.truncate(1);
     assert!(tree.push(Some(0), c).unwrap() && tree.len() == 2);
-    assert_eq!(vocabulary.size(), 70);
 }
 
 #[test]

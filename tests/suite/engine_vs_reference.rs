@@ -5,6 +5,7 @@
 //! the engine at every step. `HEDGEROW_CASES=10000` makes a long run with that many cases a family,
 //! and `HEDGEROW_SEED=7` chooses other cases.
 
+use crate::support::files::number;
 use crate::support::reference;
 use crate::support::reference::generate::{self, Family, Source};
 use crate::support::reference::judge::{check, check_written, compare};
@@ -13,17 +14,13 @@ use crate::support::reference::{Declared, Language, Node, Rest};
 use hedgerow::automata::{Escapes, UNBOUNDED};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-
 fn run(family: Family) {
     run_cases(family as u8, &format!("{family:?}"), |bytes| check(family, bytes));
 }
 
 fn run_cases(number_of_run: u8, name: &str, check: impl Fn(&[u8]) -> Result<(), String>) {
     let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number("HEDGEROW_SEED", 1).to_le_bytes());
+    seed[..8].copy_from_slice(&(number("HEDGEROW_SEED", 1) as u64).to_le_bytes());
     seed[8] = number_of_run;
     let config = Config {
         cases: number("HEDGEROW_CASES", 100) as u32,

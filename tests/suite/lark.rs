@@ -21,7 +21,7 @@ fn vocabulary() -> Vocabulary {
     byte_vocabulary(&["ab", "ba", "aa", " a", "b ", "xa", "abx", "bb b"])
 }
 
-/// True if `text` is accepted. On the way, the mask must agree with each step.
+/// True if `text` is accepted, read byte by byte.
 fn accepts(matcher: &mut Matcher, text: &str) -> bool {
     matcher.reset();
     for &byte in text.as_bytes() {

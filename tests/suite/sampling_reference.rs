@@ -97,6 +97,12 @@ impl Distribution {
         self.sort();
     }
 
+    /// Keeps the `n` most probable tokens.
+    fn keep_first(&mut self, n: usize) {
+        let order: Vec<usize> = (0..self.tokens.len()).collect();
+        self.keep_places(&order, n);
+    }
+
     /// Keeps tokens in `order` while the mass before them is below `bound`.
     fn keep_mass(&mut self, order: &[usize], bound: f64) {
         let p = self.p();
@@ -122,56 +128,12 @@ impl Distribution {
         let max = logits[0];
         let (near, edge) = (self.near(), self.tolerance);
         match step {
-            Step::Temperature => {
-                let h = if n < 2 { 0.0 } else { self.entropy() / (n as f64).ln() };
-                let t = s.temperature as f64;
-                self.scale(match s.dynamic_temperature {
-                    None => t,
-                    Some(DynamicTemperature::Position { total }) => t * (1.0 + 0.3 * 4.0 / total as f64),
-                    Some(DynamicTemperature::Entropy) => t * (0.5 + h),
-                    Some(DynamicTemperature::Range { low, high, exponent }) => {
-                        low as f64 + (high - low) as f64 * h.powf(exponent as f64)
-                    }
-                });
-            }
-            Step::TopK => self.keep_places(&in_order, s.top_k.min(n)),
+            Step::Temperature => self.temperature(s),
+            Step::TopK => self.keep_first(s.top_k.min(n)),
             Step::TopP => self.keep_mass(&in_order, s.top_p as f64),
             Step::MinP => self.keep_from(&logits, max + (s.min_p as f64).ln(), near),
-            Step::Typical => {
-                // −ln p − H without logarithms: H = ln Z − Σ p·(l − max).
-                let mean: f64 = p.iter().zip(&logits).map(|(p, l)| p * (l - max)).sum();
-                let distance = |i: usize| ((max - logits[i]) + mean).abs();
-                let mut order = in_order;
-                order.sort_by(|&a, &b| {
-                    distance(a).total_cmp(&distance(b)).then(self.tokens[a].0.cmp(&self.tokens[b].0))
-                });
-                let all = self.tokens.clone();
-                self.keep_mass(&order, s.typical_p as f64);
-                // A token as far from H as the last one kept may change places with it.
-                let last = distance(order[self.tokens.len() - 1]);
-                self.edge.extend((0..n).filter(|&i| (distance(i) - last).abs() <= near).map(|i| all[i].0));
-            }
-            Step::TailFree if n > 2 => {
-                let curve: Vec<f64> = p.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).collect();
-                let sum: f64 = curve.iter().sum();
-                let mut running = 0.0;
-                let mut keep = n;
-                for (i, c) in curve.iter().enumerate() {
-                    running += if sum <= 1e-6 { 1.0 / curve.len() as f64 } else { c / sum };
-                    if (running - s.tfs_z as f64).abs() <= edge {
-                        self.edge.extend(self.tokens[i..(i + 3).min(n)].iter().map(|t| t.0));
-                    }
-                    if running > s.tfs_z as f64 {
-                        keep = i + 1;
-                        break;
-                    }
-                }
-                if keep < n {
-                    self.edge
-                        .extend(self.tokens[keep..].iter().filter(|t| t.1 == logits[keep - 1]).map(|t| t.0));
-                }
-                self.keep_places(&in_order, keep);
-            }
+            Step::Typical => self.typical(s),
+            Step::TailFree if n > 2 => self.tail_free(s),
             Step::Epsilon => self.keep_from(&p, s.epsilon_cutoff as f64, edge * s.epsilon_cutoff as f64),
             Step::Eta => {
                 let e = s.eta_cutoff as f64;
@@ -187,23 +149,7 @@ impl Distribution {
                 let sigma = (logits.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
                 self.keep_from(&logits, max - s.top_n_sigma.unwrap() as f64 * sigma, near);
             }
-            Step::TopH => {
-                self.keep_places(&in_order, n.min(100));
-                let bound = s.top_h.unwrap() as f64 * self.entropy();
-                let mut running = 0.0;
-                let mut keep = 0;
-                for (i, p) in self.p().into_iter().enumerate() {
-                    running += if p > 0.0 { -p * p.ln() } else { 0.0 };
-                    if (running - bound).abs() <= edge {
-                        self.edge.extend(self.tokens.get(i).map(|t| t.0));
-                    }
-                    if running > bound {
-                        break;
-                    }
-                    keep += 1;
-                }
-                self.keep_places(&in_order[..n.min(100)], keep);
-            }
+            Step::TopH => self.top_h(s),
             Step::PLess => {
                 let collision: f64 = p.iter().map(|p| p * p).sum();
                 let v = n as f64;
@@ -214,22 +160,7 @@ impl Distribution {
                 };
                 self.keep_from(&p, bound, edge * collision);
             }
-            Step::Xtc => {
-                let threshold = s.xtc.unwrap().threshold as f64;
-                let top = p.iter().filter(|&&p| p >= threshold).count();
-                for (token, p) in self.tokens.iter().zip(&p) {
-                    if (p - threshold).abs() <= edge {
-                        // The least likely top choice may change: all tokens near the top are edge.
-                        self.edge.push(token.0);
-                    }
-                }
-                if !self.edge.is_empty() {
-                    self.edge.extend(self.tokens[..(top + 1).min(n)].iter().map(|t| t.0));
-                }
-                if top > 1 {
-                    self.tokens.drain(..top - 1);
-                }
-            }
+            Step::Xtc => self.xtc(s),
             Step::Smoothing => {
                 self.tolerance = ROUNDED_EDGE;
                 let Smoothing { factor, curve } = s.smoothing.unwrap();
@@ -250,25 +181,7 @@ impl Distribution {
                         self.edge.extend((edge > EDGE).then_some(self.tokens[0].0));
                     }
                 }
-                _ => {
-                    let (mut tb, mut tt) = (0.0, 0.0);
-                    for i in 0..n.min(100) - 1 {
-                        let t = ((i + 2) as f64 / (i + 1) as f64).ln();
-                        tb += t * (logits[i] - logits[i + 1]);
-                        tt += t * t;
-                    }
-                    if n == 1 {
-                        return;
-                    }
-                    let s = tb / tt;
-                    let e = s - 1.0;
-                    let k = (e * mu.exp2() / (1.0 - (n as f64).powf(-e))).powf(1.0 / s);
-                    let keep = (k as usize).clamp(1, n);
-                    if (k - k.round()).abs() < 1e-6 * k {
-                        self.edge.extend(self.tokens[keep - 1..(keep + 1).min(n)].iter().map(|t| t.0));
-                    }
-                    self.keep_places(&in_order, keep);
-                }
+                _ => self.mirostat_1(mu),
             },
             Step::AdaptiveP => {
                 self.tolerance = ROUNDED_EDGE;
@@ -281,6 +194,132 @@ impl Distribution {
             }
             _ => {}
         }
+    }
+
+    /// Divides logits by the temperature, plain or dynamic.
+    fn temperature(&mut self, s: &SamplingParams) {
+        let n = self.tokens.len();
+        let h = if n < 2 { 0.0 } else { self.entropy() / (n as f64).ln() };
+        let t = s.temperature as f64;
+        self.scale(match s.dynamic_temperature {
+            None => t,
+            Some(DynamicTemperature::Position { total }) => t * (1.0 + 0.3 * 4.0 / total as f64),
+            Some(DynamicTemperature::Entropy) => t * (0.5 + h),
+            Some(DynamicTemperature::Range { low, high, exponent }) => {
+                low as f64 + (high - low) as f64 * h.powf(exponent as f64)
+            }
+        });
+    }
+
+    /// Keeps the tokens whose surprise is nearest to the entropy, by mass.
+    fn typical(&mut self, s: &SamplingParams) {
+        let n = self.tokens.len();
+        let p = self.p();
+        let logits: Vec<f64> = self.tokens.iter().map(|t| t.1).collect();
+        let (max, near) = (logits[0], self.near());
+        // −ln p − H without logarithms: H = ln Z − Σ p·(l − max).
+        let mean: f64 = p.iter().zip(&logits).map(|(p, l)| p * (l - max)).sum();
+        let distance = |i: usize| ((max - logits[i]) + mean).abs();
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_by(|&a, &b| {
+            distance(a).total_cmp(&distance(b)).then(self.tokens[a].0.cmp(&self.tokens[b].0))
+        });
+        let all = self.tokens.clone();
+        self.keep_mass(&order, s.typical_p as f64);
+        // A token as far from H as the last one kept may change places with it.
+        let last = distance(order[self.tokens.len() - 1]);
+        self.edge.extend((0..n).filter(|&i| (distance(i) - last).abs() <= near).map(|i| all[i].0));
+    }
+
+    /// Keeps the tokens before the tail, by the curvature of the sorted probabilities.
+    fn tail_free(&mut self, s: &SamplingParams) {
+        let n = self.tokens.len();
+        let p = self.p();
+        let logits: Vec<f64> = self.tokens.iter().map(|t| t.1).collect();
+        let edge = self.tolerance;
+        let curve: Vec<f64> = p.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).collect();
+        let sum: f64 = curve.iter().sum();
+        let mut running = 0.0;
+        let mut keep = n;
+        for (i, c) in curve.iter().enumerate() {
+            running += if sum <= 1e-6 { 1.0 / curve.len() as f64 } else { c / sum };
+            if (running - s.tfs_z as f64).abs() <= edge {
+                self.edge.extend(self.tokens[i..(i + 3).min(n)].iter().map(|t| t.0));
+            }
+            if running > s.tfs_z as f64 {
+                keep = i + 1;
+                break;
+            }
+        }
+        if keep < n {
+            self.edge.extend(self.tokens[keep..].iter().filter(|t| t.1 == logits[keep - 1]).map(|t| t.0));
+        }
+        self.keep_first(keep);
+    }
+
+    /// Keeps the most probable tokens, by their share of the entropy.
+    fn top_h(&mut self, s: &SamplingParams) {
+        let n = self.tokens.len();
+        let edge = self.tolerance;
+        self.keep_first(n.min(100));
+        let bound = s.top_h.unwrap() as f64 * self.entropy();
+        let mut running = 0.0;
+        let mut keep = 0;
+        for (i, p) in self.p().into_iter().enumerate() {
+            running += if p > 0.0 { -p * p.ln() } else { 0.0 };
+            if (running - bound).abs() <= edge {
+                self.edge.extend(self.tokens.get(i).map(|t| t.0));
+            }
+            if running > bound {
+                break;
+            }
+            keep += 1;
+        }
+        self.keep_first(keep);
+    }
+
+    /// Drops all top choices but the least likely.
+    fn xtc(&mut self, s: &SamplingParams) {
+        let n = self.tokens.len();
+        let p = self.p();
+        let edge = self.tolerance;
+        let threshold = s.xtc.unwrap().threshold as f64;
+        let top = p.iter().filter(|&&p| p >= threshold).count();
+        for (token, p) in self.tokens.iter().zip(&p) {
+            if (p - threshold).abs() <= edge {
+                // The least likely top choice may change: all tokens near the top are edge.
+                self.edge.push(token.0);
+            }
+        }
+        if !self.edge.is_empty() {
+            self.edge.extend(self.tokens[..(top + 1).min(n)].iter().map(|t| t.0));
+        }
+        if top > 1 {
+            self.tokens.drain(..top - 1);
+        }
+    }
+
+    /// Keeps the number of tokens that Mirostat 1 estimates from the slope of the logits.
+    fn mirostat_1(&mut self, mu: f64) {
+        let n = self.tokens.len();
+        let logits: Vec<f64> = self.tokens.iter().map(|t| t.1).collect();
+        let (mut tb, mut tt) = (0.0, 0.0);
+        for i in 0..n.min(100) - 1 {
+            let t = ((i + 2) as f64 / (i + 1) as f64).ln();
+            tb += t * (logits[i] - logits[i + 1]);
+            tt += t * t;
+        }
+        if n == 1 {
+            return;
+        }
+        let s = tb / tt;
+        let e = s - 1.0;
+        let k = (e * mu.exp2() / (1.0 - (n as f64).powf(-e))).powf(1.0 / s);
+        let keep = (k as usize).clamp(1, n);
+        if (k - k.round()).abs() < 1e-6 * k {
+            self.edge.extend(self.tokens[keep - 1..(keep + 1).min(n)].iter().map(|t| t.0));
+        }
+        self.keep_first(keep);
     }
 }
 

@@ -6,6 +6,8 @@
 
 use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint, refusals};
 use crate::support::documentation::{documented, spans};
+use crate::support::files::number;
+use crate::support::numbers::has_long_number;
 use crate::support::random_schema;
 use crate::support::stress;
 use crate::support::walk;
@@ -198,6 +200,10 @@ fn many_distinct_items() {
             ],
         );
     }
+}
+
+#[test]
+fn distinct_items_leave_the_values_that_later_ones_need() {
     check(
         r#"{"type":"array","uniqueItems":true}"#,
         &["[{},[],{\"a\":{}}]"],
@@ -565,21 +571,10 @@ fn recursive_distinct_items() {
     );
 }
 
-/// True if some number has more digits than a double holds; the judge computes with doubles.
-fn has_long_number(text: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
-    text.split(|c| !is_part(c)).any(|number| {
-        let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, ""));
-        digits.len() > 14 || exponent.len() > 3
-    })
-}
-
 /// Random schemas accept exactly the valid instances, and outputs drawn from the masks come to an
 /// end and are valid.
 #[test]
 fn random_schemas() {
-    let number =
-        |name: &str, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let exact = SchemaOptions::default()
         .key_order(KeyOrder::Any)
         .whitespace(Whitespace::Unlimited)
@@ -589,7 +584,7 @@ fn random_schemas() {
         ["\",\"", "\"a\":", "\":{\"", "[1,", "],[", "true", ",2", "}]", "\"ab\"", ",\"b\":1", "null,null"];
     let vocabulary = byte_vocabulary(&pieces);
     let (mut refused, mut judged, mut drawn) = (std::collections::BTreeMap::<String, usize>::new(), 0, 0);
-    let (seed, cases) = (number("HEDGEROW_SEED", 1), number("HEDGEROW_CASES", 300));
+    let (seed, cases) = (number("HEDGEROW_SEED", 1) as u64, number("HEDGEROW_CASES", 300) as u64);
     for case in 0..cases {
         let random = &mut Random(seed << 32 | case);
         let schema = random_schema::document(random);

@@ -6,6 +6,8 @@
 use crate::support::bytes::{accepts, byte_vocabulary, check_with, constraint, refusals};
 use crate::support::closed;
 use crate::support::documentation::{documented, spans};
+use crate::support::files::number;
+use crate::support::numbers::has_long_number;
 use crate::support::random_schema;
 use crate::support::walk;
 use crate::support::walk::Random;
@@ -21,15 +23,6 @@ use std::io::Read;
 /// A vocabulary of all bytes, some longer pieces and an end.
 fn pieces() -> Vocabulary {
     byte_vocabulary(&["\",\"", "\"a\":", "\":{\"", "],[", "true", "}]", ",\"b\":1"])
-}
-
-/// True if some number has more digits than a double holds; the judge computes with doubles.
-fn has_long_number(text: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).any(|n| n.len() > 14)
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
 fn any_order() -> SchemaOptions {
@@ -147,7 +140,7 @@ fn closed_objects_of_random_schemas() {
         .additional_properties(AdditionalProperties::Forbid);
     let vocabulary = pieces();
     let (mut judged, mut drawn, mut refused) = (0, 0, std::collections::BTreeMap::<String, usize>::new());
-    let (seed, cases) = (number("HEDGEROW_SEED", 1), number("HEDGEROW_CASES", 300));
+    let (seed, cases) = (number("HEDGEROW_SEED", 1) as u64, number("HEDGEROW_CASES", 300) as u64);
     for case in 0..cases {
         let random = &mut Random(seed << 32 | case);
         let schema = random_schema::document(random);
@@ -572,7 +565,7 @@ fn with_back_references(schema: &mut serde_json::Value, random: &mut Random) {
 #[test]
 fn lenient_mode_refuses_nothing_that_is_valid() {
     let lenient = any_order().numbers(Numbers::Json).strictness(Strictness::Lenient);
-    let (seed, cases) = (number("HEDGEROW_SEED", 1), number("HEDGEROW_CASES", 300));
+    let (seed, cases) = (number("HEDGEROW_SEED", 1) as u64, number("HEDGEROW_CASES", 300) as u64);
     let (mut judged, mut dropped) = (0, 0);
     for case in 0..cases {
         let random = &mut Random(seed << 32 | case);
@@ -694,7 +687,7 @@ fn invented_schemas() {
         }
         let ordered =
             Constraint::new(&compile(&schema, &SchemaOptions::default()).unwrap(), &vocabulary).unwrap();
-        let random = &mut Random(number("HEDGEROW_SEED", 1) << 32 | line as u64);
+        let random = &mut Random((number("HEDGEROW_SEED", 1) as u64) << 32 | line as u64);
         for _ in 0..number("HEDGEROW_WALKS", 2) {
             for constraint in [&everything, &ordered] {
                 let output = match walk::walk(&mut constraint.matcher(), &vocabulary, random) {

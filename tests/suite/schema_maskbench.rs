@@ -252,6 +252,29 @@ fn long_division() {
     }
 }
 
+/// The verdict of the `jsonschema` crate on an output.
+enum Verdict {
+    Valid,
+    Wrong(String),
+    /// The judge computes with doubles, or does not read nesting of this depth.
+    Undecided,
+}
+
+fn judge_output(judge: &jsonschema::Validator, output: &str) -> Verdict {
+    let value = match serde_json::from_str(output) {
+        Ok(value) => value,
+        Err(error) if error.to_string().starts_with("recursion limit") => return Verdict::Undecided,
+        Err(error) => return Verdict::Wrong(format!("{output} is not JSON: {error}")),
+    };
+    let error = judge.iter_errors(&value).find(|error| !is_rounding(error));
+    match error {
+        None => Verdict::Valid,
+        // The error of an alternative or a negation does not name its reason.
+        Some(error) if has_long_number(error.instance()) => Verdict::Undecided,
+        Some(error) => Verdict::Wrong(format!("{output} is not valid: {error}")),
+    }
+}
+
 fn random_outputs() {
     let vocabulary = vocabulary();
     let (walks, schemas) = (number("HEDGEROW_WALKS", 20), number("HEDGEROW_SCHEMAS", 2000));
@@ -297,31 +320,14 @@ fn random_outputs() {
             matcher.reset();
             match walk(&mut matcher, &vocabulary, &mut random) {
                 Ok(None) => given_up += 1,
-                Ok(Some(output)) => {
-                    found += 1;
-                    match serde_json::from_str(&output) {
-                        Ok(value) => {
-                            match judge.iter_errors(&value).find(|error| !is_rounding(error)) {
-                                // The error of an alternative or a negation does not name its
-                                // reason.
-                                Some(error) if has_long_number(error.instance()) => {
-                                    found -= 1;
-                                    undecided += 1;
-                                }
-                                Some(error) => {
-                                    failures.push(format!("{id}: {output} is not valid: {error}"));
-                                }
-                                None => {}
-                            }
-                        }
-                        // The output is nested deeper than the judge reads.
-                        Err(error) if error.to_string().starts_with("recursion limit") => {
-                            found -= 1;
-                            undecided += 1;
-                        }
-                        Err(error) => failures.push(format!("{id}: {output} is not JSON: {error}")),
+                Ok(Some(output)) => match judge_output(&judge, &output) {
+                    Verdict::Valid => found += 1,
+                    Verdict::Undecided => undecided += 1,
+                    Verdict::Wrong(error) => {
+                        found += 1;
+                        failures.push(format!("{id}: {error}"));
                     }
-                }
+                },
                 Err(error) if error.contains("dead end") => failures.push(format!("{id}: {error}")),
                 Err(error) => {
                     short.push(format!("{id}: {error}"));

@@ -738,6 +738,61 @@ print(json.dumps(wrong))
     assert!(wrong.is_empty(), "Lark refuses {} outputs:\n{}", wrong.len(), shown.join("\n"));
 }
 
+/// Pieces of notations, which `mangled` inserts.
+const PIECES: [&str; 29] = [
+    "\"",
+    "'",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    "/",
+    "\\",
+    "*",
+    "?",
+    "~",
+    "-",
+    "::=",
+    "=",
+    ":",
+    "|",
+    "\n",
+    "é",
+    "%ignore",
+    "..",
+    "9999999999",
+    "{3,",
+    "<",
+    "!",
+    "#x",
+    "(*",
+    "\u{0}",
+];
+
+/// The text with one to four random changes: parts cut out, inserted, doubled or cut off.
+fn mangled(text: &str, random: &mut walk::Random) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    for _ in 0..1 + random.below(4) {
+        let at = random.below(characters.len() + 1);
+        let to = (at + random.below(6)).min(characters.len());
+        match random.below(4) {
+            0 => drop(characters.drain(at..to)),
+            1 => {
+                let piece = PIECES[random.below(PIECES.len())];
+                characters.splice(at..at, piece.chars());
+            }
+            2 => {
+                let copy = characters[at..to].to_vec();
+                characters.splice(at..at, copy);
+            }
+            _ => characters.truncate(at.max(characters.len() / 2)),
+        }
+    }
+    characters.into_iter().collect()
+}
+
 /// Cut, doubled and mangled grammars are refused or compiled, without a panic and without a long
 /// run.
 #[test]
@@ -756,59 +811,11 @@ fn mangled_texts_cause_no_panic() {
         Notation::Ebnf,
         "a b = { 'x' }- , [ 3 * c ] ; (* c (* d *) *) c = 'y' | ( a b - 'z' ) .".to_owned(),
     ));
-    let pieces = [
-        "\"",
-        "'",
-        "[",
-        "]",
-        "(",
-        ")",
-        "{",
-        "}",
-        "/",
-        "\\",
-        "*",
-        "?",
-        "~",
-        "-",
-        "::=",
-        "=",
-        ":",
-        "|",
-        "\n",
-        "é",
-        "%ignore",
-        "..",
-        "9999999999",
-        "{3,",
-        "<",
-        "!",
-        "#x",
-        "(*",
-        "\u{0}",
-    ];
     let mut random = walk::Random(7);
     let mut compiled = 0;
     for round in 0..1_500 {
         let (notation, text) = &texts[round % texts.len()];
-        let mut characters: Vec<char> = text.chars().collect();
-        for _ in 0..1 + random.below(4) {
-            let at = random.below(characters.len() + 1);
-            let to = (at + random.below(6)).min(characters.len());
-            match random.below(4) {
-                0 => drop(characters.drain(at..to)),
-                1 => {
-                    let piece = pieces[random.below(pieces.len())];
-                    characters.splice(at..at, piece.chars());
-                }
-                2 => {
-                    let copy = characters[at..to].to_vec();
-                    characters.splice(at..at, copy);
-                }
-                _ => characters.truncate(at.max(characters.len() / 2)),
-            }
-        }
-        let mangled: String = characters.into_iter().collect();
+        let mangled = mangled(text, &mut random);
         match notation.compile(&mangled) {
             Ok(_) => compiled += 1,
             Err(error) => {

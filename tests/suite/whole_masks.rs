@@ -10,6 +10,7 @@
 //! | cargo test --release --test suite whole_masks -- --nocapture
 //! | ```
 
+use crate::support::files::number;
 use crate::support::reference::generate::Source;
 use crate::support::walk::Random;
 use crate::support::whole_masks;
@@ -32,21 +33,17 @@ const SLOW: &[(&str, u64)] = &[("GBNF", 6)];
 /// The number of masks compared in each case.
 const STEPS: usize = 5;
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
 /// A maker of cases: it returns the text of the grammar, and the grammar or the reason why there is
 /// none.
 type Make = fn(&mut Source<'_>) -> (String, Result<Grammar, String>);
 
-fn run(kind: &str, hints: &[&str], usual: u64, make: Make) {
+fn run(kind: &str, hints: &[&str], usual: usize, make: Make) {
     let tokens = Tokens::shared();
-    let (seed, cases) = (number("HEDGEROW_SEED", 1), number("HEDGEROW_CASES", usual));
+    let (seed, cases) = (number("HEDGEROW_SEED", 1) as u64, number("HEDGEROW_CASES", usual) as u64);
     let mut compared = Compared::default();
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures = Vec::new();
-    for case in number("HEDGEROW_FROM", 0)..cases {
+    for case in number("HEDGEROW_FROM", 0) as u64..cases {
         if seed == 1 && SLOW.contains(&(kind, case)) {
             println!("{kind} {case} is left out: too slow");
             continue;
@@ -70,7 +67,7 @@ fn run(kind: &str, hints: &[&str], usual: u64, make: Make) {
                 *refused.entry(error.split(": ").last().unwrap_or_default().to_owned()).or_default() += 1
             }
         }
-        if number("HEDGEROW_SLOW_MS", u64::MAX) < start.elapsed().as_millis() as u64 {
+        if number("HEDGEROW_SLOW_MS", usize::MAX) < start.elapsed().as_millis() as usize {
             println!("{kind} {case} took {} ms\n{text}", start.elapsed().as_millis());
         }
     }

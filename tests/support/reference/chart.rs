@@ -237,60 +237,63 @@ impl<'g> Chart<'g> {
                 }
                 continue;
             };
-            let mut then = |parts: Vec<Part>| {
+            let mut next = |parts: Vec<Part>| {
                 let mut next = rest.clone();
                 next.todo.extend(parts);
                 work.push(next);
             };
-            match part {
-                Part::Node(node) => {
-                    if !self.productive[node] {
-                        continue;
-                    }
-                    if empty.contains(&node) {
-                        then(vec![]);
-                    }
-                    let items = self.alternatives(node).into_iter();
-                    work.extend(items.map(|todo| Item { node, origin: now, todo }));
-                }
-                Part::Text { language, read } => {
-                    if self.words(language).accepts(&read) {
-                        then(vec![]);
-                    }
-                }
-                Part::Special(_) => {}
-                Part::Loop { body, min, max, done } => {
-                    if done >= min {
-                        then(vec![]);
-                    }
-                    if done < max {
-                        let done = if max == UNBOUNDED { (done + 1).min(min) } else { done + 1 };
-                        then(vec![Part::Loop { body, min, max, done }, Part::Node(body)]);
-                    }
-                }
-                Part::Object { node, first, held } => {
-                    if let Node::Object(spec) = &self.grammar.nodes[node] {
-                        self.object_ways(node, spec, first, &held).into_iter().for_each(&mut then);
-                    }
-                }
-                Part::RestKey { node, held, rest, choice, language, read } => {
-                    if let (Node::Object(spec), true) =
-                        (&self.grammar.nodes[node], self.words(language).accepts(&read))
-                    {
-                        let mut held = held;
-                        held.push(Held::Rest(rest, choice, read));
-                        let value = spec.rest[rest].values[choice].0;
-                        then(after_key(node, spec, held, value));
-                    }
-                }
-                Part::Array { node, first, held } => {
-                    if let Node::Array(spec) = &self.grammar.nodes[node] {
-                        self.array_ways(node, spec, first, &held).into_iter().for_each(&mut then);
-                    }
-                }
+            let Part::Node(node) = part else {
+                self.ways(part).into_iter().for_each(&mut next);
+                continue;
+            };
+            if !self.productive[node] {
+                continue;
             }
+            if empty.contains(&node) {
+                next(vec![]);
+            }
+            let items = self.alternatives(node).into_iter();
+            work.extend(items.map(|todo| Item { node, origin: now, todo }));
         }
         column
+    }
+
+    /// The parts to read in place of a part that is no node, in every way to go on without reading.
+    fn ways(&self, part: Part) -> Vec<Vec<Part>> {
+        match part {
+            Part::Node(_) | Part::Special(_) => vec![],
+            Part::Text { language, read } if self.words(language).accepts(&read) => vec![vec![]],
+            Part::Text { .. } => vec![],
+            Part::Loop { body, min, max, done } => {
+                let mut ways = Vec::new();
+                if done >= min {
+                    ways.push(vec![]);
+                }
+                if done < max {
+                    let done = if max == UNBOUNDED { (done + 1).min(min) } else { done + 1 };
+                    ways.push(vec![Part::Loop { body, min, max, done }, Part::Node(body)]);
+                }
+                ways
+            }
+            Part::Object { node, first, held } => match &self.grammar.nodes[node] {
+                Node::Object(spec) => self.object_ways(node, spec, first, &held),
+                _ => vec![],
+            },
+            Part::RestKey { node, mut held, rest, choice, language, read } => {
+                match &self.grammar.nodes[node] {
+                    Node::Object(spec) if self.words(language).accepts(&read) => {
+                        held.push(Held::Rest(rest, choice, read));
+                        let value = spec.rest[rest].values[choice].0;
+                        vec![after_key(node, spec, held, value)]
+                    }
+                    _ => vec![],
+                }
+            }
+            Part::Array { node, first, held } => match &self.grammar.nodes[node] {
+                Node::Array(spec) => self.array_ways(node, spec, first, &held),
+                _ => vec![],
+            },
+        }
     }
 
     // Objects.

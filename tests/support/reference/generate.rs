@@ -338,6 +338,36 @@ impl Generator<'_, '_> {
         }
     }
 
+    /// Undeclared keys of a kind, and their number if it is finite. The first kind holds `x`-keys and
+    /// the second all others, so that they never overlap.
+    fn rest_keys(&mut self, taken: usize, names: &[Vec<u8>]) -> (Language, Option<u32>) {
+        match (taken, self.source.below(3)) {
+            (0, 0) => {
+                let words: Vec<Vec<u8>> = vec![b"x".to_vec(), b"xy".to_vec()];
+                (Language::Literals(words), Some(2))
+            }
+            (0, _) => {
+                let more = Language::Repeat(Box::new(Language::Bytes(b"ax".to_vec())), 0, UNBOUNDED);
+                (Language::Concat(vec![Language::word(b"x"), more]), None)
+            }
+            (_, 0) => {
+                let words: Vec<Vec<u8>> = (["a", "b", "z"].iter().map(|w| w.as_bytes().to_vec()))
+                    .filter(|w| !names.contains(w))
+                    .collect();
+                let capacity = words.len() as u32;
+                (Language::Literals(words), Some(capacity))
+            }
+            _ => {
+                let mut not = vec![Language::Concat(vec![Language::word(b"x"), Language::Text])];
+                if !names.is_empty() {
+                    not.push(Language::Literals(names.to_vec()));
+                }
+                let others = Language::Not(Box::new(Language::Union(not)));
+                (Language::Inter(vec![Language::Text, others]), None)
+            }
+        }
+    }
+
     fn object(&mut self, depth: usize, rules: bool) -> Object {
         let counters = self.counters();
         let key_escapes = self.escapes();
@@ -369,32 +399,7 @@ impl Generator<'_, '_> {
         let names: Vec<Vec<u8>> = declared.iter().map(|p| p.key.as_bytes().to_vec()).collect();
         let mut rest = Vec::new();
         for taken in 0..self.source.pick(&[0, 1, 1, 2]) {
-            // The first kind holds `x`-keys and the second all others, so that they never overlap.
-            let (keys, capacity) = match (taken, self.source.below(3)) {
-                (0, 0) => {
-                    let words: Vec<Vec<u8>> = vec![b"x".to_vec(), b"xy".to_vec()];
-                    (Language::Literals(words), Some(2))
-                }
-                (0, _) => {
-                    let more = Language::Repeat(Box::new(Language::Bytes(b"ax".to_vec())), 0, UNBOUNDED);
-                    (Language::Concat(vec![Language::word(b"x"), more]), None)
-                }
-                (_, 0) => {
-                    let words: Vec<Vec<u8>> = (["a", "b", "z"].iter().map(|w| w.as_bytes().to_vec()))
-                        .filter(|w| !names.contains(w))
-                        .collect();
-                    let capacity = words.len() as u32;
-                    (Language::Literals(words), Some(capacity))
-                }
-                _ => {
-                    let mut not = vec![Language::Concat(vec![Language::word(b"x"), Language::Text])];
-                    if !names.is_empty() {
-                        not.push(Language::Literals(names.clone()));
-                    }
-                    let others = Language::Not(Box::new(Language::Union(not)));
-                    (Language::Inter(vec![Language::Text, others]), None)
-                }
-            };
+            let (keys, capacity) = self.rest_keys(taken, &names);
             let spelling = self.grammar.language(Language::Json(Box::new(keys.clone()), rest_escapes));
             let mut values = self.choices(depth, rules, counters.len());
             if values.is_empty() {

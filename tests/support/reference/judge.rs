@@ -172,23 +172,9 @@ fn walk(
     for _ in 0..14 {
         let expected = reference_mask(&position, vocabulary);
         let fail = |problem: String| (problem, output.clone());
-        let mask = engine_mask(&mut matcher).map_err(fail)?;
-        if mask != expected {
-            return Err(fail(differences(vocabulary, &mask, &expected)));
-        }
-        let small = engine_mask(&mut renewing).map_err(|e| fail(format!("graph_bytes 1: {e}")))?;
-        if small != expected {
-            return Err(fail(format!("graph_bytes 1: {}", differences(vocabulary, &small, &expected))));
-        }
+        check_masks(&mut matcher, &mut renewing, &position, &expected).map_err(fail)?;
         if let Some(machine) = &machine {
-            let mask: Vec<TokenId> =
-                machine.mask(machine_state).into_iter().flat_map(|m| m.iter().collect::<Vec<_>>()).collect();
-            if mask != expected || machine.is_accepting(machine_state) != position.is_accepting() {
-                return Err(fail(format!("state machine: {}", differences(vocabulary, &mask, &expected))));
-            }
-        }
-        if matcher.is_accepting() != position.is_accepting() {
-            return Err(fail(format!("is_accepting is {}", matcher.is_accepting())));
+            check_machine(machine, machine_state, &position, &expected, vocabulary).map_err(fail)?;
         }
         check_forced(&mut matcher, &position, vocabulary).map_err(fail)?;
         check_validate(source, &mut matcher, &position, vocabulary).map_err(fail)?;
@@ -224,6 +210,43 @@ fn walk(
         matcher.rollback(1).map_err(|e| (text(e), output.clone()))?;
     }
     check_history(source, matcher, renewing, &trail, output.len()).map_err(|e| (e, output))
+}
+
+/// Checks the masks of a matcher, and of one whose graph is rebuilt at each step.
+fn check_masks(
+    matcher: &mut Matcher,
+    renewing: &mut Matcher,
+    position: &Position<'_>,
+    expected: &[TokenId],
+) -> Result<(), String> {
+    let mask = engine_mask(matcher)?;
+    if mask != expected {
+        return Err(differences(matcher.vocabulary(), &mask, expected));
+    }
+    let small = engine_mask(renewing).map_err(|e| format!("graph_bytes 1: {e}"))?;
+    if small != expected {
+        return Err(format!("graph_bytes 1: {}", differences(matcher.vocabulary(), &small, expected)));
+    }
+    if matcher.is_accepting() != position.is_accepting() {
+        return Err(format!("is_accepting is {}", matcher.is_accepting()));
+    }
+    Ok(())
+}
+
+/// Checks the mask of a state of the state machine.
+fn check_machine(
+    machine: &TokenFsm,
+    state: u32,
+    position: &Position<'_>,
+    expected: &[TokenId],
+    vocabulary: &Vocabulary,
+) -> Result<(), String> {
+    let mask: Vec<TokenId> =
+        machine.mask(state).into_iter().flat_map(|m| m.iter().collect::<Vec<_>>()).collect();
+    if mask != expected || machine.is_accepting(state) != position.is_accepting() {
+        return Err(format!("state machine: {}", differences(vocabulary, &mask, expected)));
+    }
+    Ok(())
 }
 
 /// Checks that forced bytes are the only continuation, and that none is missing.

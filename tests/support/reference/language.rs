@@ -499,21 +499,7 @@ impl Nfa {
                 }
             }
             Language::Bytes(bytes) => bytes.iter().for_each(|&b| self.edges[start].push((b, b, end))),
-            Language::Chars(ranges) => {
-                for &(lo, hi) in ranges {
-                    for (lo, hi) in [(lo, hi.min(0xd7ff)), (lo.max(0xe000), hi.min(0x10_ffff))] {
-                        let (Some(lo), Some(hi)) = (char::from_u32(lo), char::from_u32(hi)) else { continue };
-                        for sequence in regex_syntax::utf8::Utf8Sequences::new(lo, hi) {
-                            let mut at = start;
-                            for (i, range) in sequence.as_slice().iter().enumerate() {
-                                let next = if i + 1 == sequence.len() { end } else { self.state() };
-                                self.edges[at].push((range.start, range.end, next));
-                                at = next;
-                            }
-                        }
-                    }
-                }
-            }
+            Language::Chars(ranges) => self.add_chars(ranges, start, end),
             Language::Concat(parts) => {
                 let mut at = start;
                 for part in parts {
@@ -530,33 +516,7 @@ impl Nfa {
                     self.epsilon[to].push(end);
                 }
             }
-            Language::Repeat(body, min, max) => {
-                if min > max {
-                    return (start, end);
-                }
-                let mut at = start;
-                for _ in 0..*min {
-                    let (from, to) = self.add(body);
-                    self.epsilon[at].push(from);
-                    at = to;
-                }
-                if *max == UNBOUNDED {
-                    let (from, to) = self.add(body);
-                    let round = self.state();
-                    self.epsilon[at].push(round);
-                    self.epsilon[round].push(from);
-                    self.epsilon[to].push(round);
-                    at = round;
-                } else {
-                    for _ in *min..*max {
-                        self.epsilon[at].push(end);
-                        let (from, to) = self.add(body);
-                        self.epsilon[at].push(from);
-                        at = to;
-                    }
-                }
-                self.epsilon[at].push(end);
-            }
+            Language::Repeat(body, min, max) => self.add_repeat(body, (*min, *max), start, end),
             Language::Inter(_) | Language::Not(_) => {
                 let dfa = Dfa::of(language);
                 let states: Vec<usize> = dfa.next.iter().map(|_| self.state()).collect();
@@ -573,6 +533,52 @@ impl Nfa {
             Language::Json(..) => unreachable!("evaluated on strings"),
         }
         (start, end)
+    }
+
+    /// Adds one character of `ranges` from `start` to `end`, as UTF-8.
+    fn add_chars(&mut self, ranges: &[(u32, u32)], start: usize, end: usize) {
+        for &(lo, hi) in ranges {
+            for (lo, hi) in [(lo, hi.min(0xd7ff)), (lo.max(0xe000), hi.min(0x10_ffff))] {
+                let (Some(lo), Some(hi)) = (char::from_u32(lo), char::from_u32(hi)) else { continue };
+                for sequence in regex_syntax::utf8::Utf8Sequences::new(lo, hi) {
+                    let mut at = start;
+                    for (i, range) in sequence.as_slice().iter().enumerate() {
+                        let next = if i + 1 == sequence.len() { end } else { self.state() };
+                        self.edges[at].push((range.start, range.end, next));
+                        at = next;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds `min` to `max` words of `body` from `start` to `end`.
+    fn add_repeat(&mut self, body: &Language, (min, max): (u32, u32), start: usize, end: usize) {
+        if min > max {
+            return;
+        }
+        let mut at = start;
+        for _ in 0..min {
+            let (from, to) = self.add(body);
+            self.epsilon[at].push(from);
+            at = to;
+        }
+        if max == UNBOUNDED {
+            let (from, to) = self.add(body);
+            let round = self.state();
+            self.epsilon[at].push(round);
+            self.epsilon[round].push(from);
+            self.epsilon[to].push(round);
+            at = round;
+        } else {
+            for _ in min..max {
+                self.epsilon[at].push(end);
+                let (from, to) = self.add(body);
+                self.epsilon[at].push(from);
+                at = to;
+            }
+        }
+        self.epsilon[at].push(end);
     }
 
     fn closure(&self, mut work: Vec<usize>) -> BTreeSet<usize> {

@@ -167,16 +167,6 @@ impl Grammar {
     }
 
     fn build_node(&self, node: usize, pool: &mut NodePool, rules: &[NodeId]) -> NodeId {
-        let choices = |values: &[(usize, u32)], pool: &mut NodePool| -> Box<[Choice]> {
-            let choice = |&(value, counts): &(usize, u32)| Choice {
-                counts,
-                ..Choice::plain(self.build_node(value, pool, rules))
-            };
-            values.iter().map(choice).collect()
-        };
-        let counters = |counters: &[(u32, u32)]| -> Vec<Counter> {
-            counters.iter().map(|&(min, max)| Counter { min, max }).collect()
-        };
         let language =
             |at: usize, pool: &mut NodePool| -> LangId { self.languages[at].build(&mut pool.languages) };
         match &self.nodes[node] {
@@ -216,55 +206,75 @@ impl Grammar {
             Node::Rule(rule) => rules[*rule],
             Node::Special(name) => pool.special(name),
             Node::Lazy(key) => pool.lazy(*key as u64),
-            Node::Object(spec) => {
-                let declared = spec.declared.iter().map(|p| Property {
-                    key: p.key.clone(),
-                    required: p.required,
-                    requires: p.requires.iter().map(|&r| r as u32).collect(),
-                    values: choices(&p.values, pool),
-                });
-                let declared = declared.collect();
-                let rest = spec.rest.iter().map(|r| RestKeys {
-                    keys: r.keys.build(&mut pool.languages),
-                    capacity: r.capacity,
-                    values: choices(&r.values, pool),
-                });
-                let rest = rest.collect();
-                let spec = ObjectSpec {
-                    open: language(spec.open, pool),
-                    close: language(spec.close, pool),
-                    comma: language(spec.comma, pool),
-                    colon: language(spec.colon, pool),
-                    before_key: language(spec.before_key, pool),
-                    key_escapes: spec.key_escapes,
-                    rest_escapes: spec.rest_escapes,
-                    declared,
-                    rest,
-                    order: if spec.any_order { KeyOrder::Any } else { KeyOrder::Declared },
-                    unique_rest: spec.unique_rest,
-                    min: spec.min,
-                    max: spec.max,
-                    counters: counters(&spec.counters),
-                    must_go_on: false,
-                };
-                pool.object(spec)
-            }
-            Node::Array(spec) => {
-                let spec = ArraySpec {
-                    open: language(spec.open, pool),
-                    close: language(spec.close, pool),
-                    comma: language(spec.comma, pool),
-                    prefix: spec.prefix.iter().map(|p| choices(p, pool)).collect(),
-                    rest: choices(&spec.rest, pool),
-                    min: spec.min,
-                    max: spec.max,
-                    counters: counters(&spec.counters),
-                    distinct: None,
-                };
-                pool.array(spec)
-            }
+            Node::Object(spec) => self.build_object(spec, pool, rules),
+            Node::Array(spec) => self.build_array(spec, pool, rules),
         }
     }
+
+    fn choices(&self, values: &[(usize, u32)], pool: &mut NodePool, rules: &[NodeId]) -> Box<[Choice]> {
+        let choice = |&(value, counts): &(usize, u32)| Choice {
+            counts,
+            ..Choice::plain(self.build_node(value, pool, rules))
+        };
+        values.iter().map(choice).collect()
+    }
+
+    fn build_object(&self, spec: &Object, pool: &mut NodePool, rules: &[NodeId]) -> NodeId {
+        let language =
+            |at: usize, pool: &mut NodePool| -> LangId { self.languages[at].build(&mut pool.languages) };
+        let declared = spec.declared.iter().map(|p| Property {
+            key: p.key.clone(),
+            required: p.required,
+            requires: p.requires.iter().map(|&r| r as u32).collect(),
+            values: self.choices(&p.values, pool, rules),
+        });
+        let declared = declared.collect();
+        let rest = spec.rest.iter().map(|r| RestKeys {
+            keys: r.keys.build(&mut pool.languages),
+            capacity: r.capacity,
+            values: self.choices(&r.values, pool, rules),
+        });
+        let rest = rest.collect();
+        let spec = ObjectSpec {
+            open: language(spec.open, pool),
+            close: language(spec.close, pool),
+            comma: language(spec.comma, pool),
+            colon: language(spec.colon, pool),
+            before_key: language(spec.before_key, pool),
+            key_escapes: spec.key_escapes,
+            rest_escapes: spec.rest_escapes,
+            declared,
+            rest,
+            order: if spec.any_order { KeyOrder::Any } else { KeyOrder::Declared },
+            unique_rest: spec.unique_rest,
+            min: spec.min,
+            max: spec.max,
+            counters: counters(&spec.counters),
+            must_go_on: false,
+        };
+        pool.object(spec)
+    }
+
+    fn build_array(&self, spec: &Array, pool: &mut NodePool, rules: &[NodeId]) -> NodeId {
+        let language =
+            |at: usize, pool: &mut NodePool| -> LangId { self.languages[at].build(&mut pool.languages) };
+        let spec = ArraySpec {
+            open: language(spec.open, pool),
+            close: language(spec.close, pool),
+            comma: language(spec.comma, pool),
+            prefix: spec.prefix.iter().map(|p| self.choices(p, pool, rules)).collect(),
+            rest: self.choices(&spec.rest, pool, rules),
+            min: spec.min,
+            max: spec.max,
+            counters: counters(&spec.counters),
+            distinct: None,
+        };
+        pool.array(spec)
+    }
+}
+
+fn counters(counters: &[(u32, u32)]) -> Vec<Counter> {
+    counters.iter().map(|&(min, max)| Counter { min, max }).collect()
 }
 
 impl Expand for Grammar {
