@@ -134,29 +134,12 @@ pub fn run(
             annotating.schema =
                 annotating.schema.format(FormatPolicy::Annotate).content_encoding(ContentEncoding::Annotate);
             let (mut asserting, mut annotating) = (engine(&asserting)?, engine(&annotating)?);
+            let by_file = score_files(dir, (folder, uri), &mut *asserting, &mut *annotating, &mut failures)?;
             let mut total = Score::default();
-            let mut per_file = BTreeMap::new();
-            let root = dir.join("tests").join(folder);
-            for path in json_files(&root)? {
-                let file = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
-                let is_optional = file.starts_with("optional/");
-                if is_optional && !file.starts_with("optional/format/") {
-                    continue;
-                }
-                let engine = if is_optional { &mut asserting } else { &mut annotating };
-                let groups: Vec<Group> = serde_json::from_str(&std::fs::read_to_string(&path)?)
-                    .with_context(|| format!("{} is no file of the suite", path.display()))?;
-                let mut score = Score::default();
-                for group in groups {
-                    let place = format!("{folder}/{file}: {}", group.description);
-                    score.add(&judge(&mut **engine, group, uri, &place, &mut failures));
-                }
-                total.add(&score);
-                per_file.insert(file, score);
-            }
+            by_file.values().for_each(|score| total.add(score));
             let cells = |score: &Score| score.named().map(|(_, count)| count.to_string());
             table.row(std::iter::once(folder.to_owned()).chain(cells(&total)));
-            for (file, score) in per_file.iter().filter(|(_, score)| files || score.pass < score.tests) {
+            for (file, score) in by_file.iter().filter(|(_, score)| files || score.pass < score.tests) {
                 table.row(std::iter::once(format!("  {file}")).chain(cells(score)));
             }
             let to_json = |score: &Score| {
@@ -164,8 +147,8 @@ pub fn run(
                 figures.into_iter().collect::<Map<_, _>>()
             };
             let mut figures = to_json(&total);
-            let per_file = per_file.iter().map(|(file, score)| (file.clone(), to_json(score).into()));
-            figures.insert("files".to_owned(), per_file.collect::<Map<_, _>>().into());
+            let by_file = by_file.iter().map(|(file, score)| (file.clone(), to_json(score).into()));
+            figures.insert("files".to_owned(), by_file.collect::<Map<_, _>>().into());
             drafts.insert(folder.to_owned(), figures.into());
         }
         table.print();
@@ -180,6 +163,36 @@ pub fn run(
         serde_json::to_writer_pretty(BufWriter::new(file), &all)?;
     }
     Ok(())
+}
+
+/// The score of every file of a draft, given by the folder of its tests and its URI. The optional
+/// tests of formats are judged by the asserting engine, and the required tests by the other.
+fn score_files(
+    dir: &Path,
+    (folder, uri): (&str, &str),
+    asserting: &mut dyn Engine,
+    annotating: &mut dyn Engine,
+    failures: &mut Vec<String>,
+) -> Result<BTreeMap<String, Score>> {
+    let mut by_file = BTreeMap::new();
+    let root = dir.join("tests").join(folder);
+    for path in json_files(&root)? {
+        let file = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
+        let is_optional = file.starts_with("optional/");
+        if is_optional && !file.starts_with("optional/format/") {
+            continue;
+        }
+        let engine = if is_optional { &mut *asserting } else { &mut *annotating };
+        let groups: Vec<Group> = serde_json::from_str(&std::fs::read_to_string(&path)?)
+            .with_context(|| format!("{} is no file of the suite", path.display()))?;
+        let mut score = Score::default();
+        for group in groups {
+            let place = format!("{folder}/{file}: {}", group.description);
+            score.add(&judge(engine, group, uri, &place, failures));
+        }
+        by_file.insert(file, score);
+    }
+    Ok(by_file)
 }
 
 fn judge(engine: &mut dyn Engine, group: Group, uri: &str, place: &str, failures: &mut Vec<String>) -> Score {
