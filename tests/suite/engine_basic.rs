@@ -60,7 +60,7 @@ fn check(constraint: &Constraint, word: &str, accepted: bool) {
 }
 
 #[test]
-fn nested_lists() {
+fn nested_lists_are_read() {
     let mut b = GrammarBuilder::new();
     let list = b.declare("list");
     let (open, comma, close) = (b.nodes.literal(b"["), b.nodes.literal(b","), b.nodes.literal(b"]"));
@@ -79,7 +79,7 @@ fn nested_lists() {
 }
 
 #[test]
-fn left_recursion() {
+fn left_recursion_is_read() {
     // e = e "+" t | t ; t = t "*" "x" | "x" | "(" e ")"
     let mut b = GrammarBuilder::new();
     let (e, t) = (b.declare("e"), b.declare("t"));
@@ -100,7 +100,7 @@ fn left_recursion() {
 }
 
 #[test]
-fn objects_in_both_orders_with_unique_additional_keys() {
+fn objects_keep_their_order_and_unique_keys() {
     for order in [KeyOrder::Declared, KeyOrder::Any] {
         let mut b = GrammarBuilder::new();
         let p = &mut b.nodes;
@@ -138,7 +138,7 @@ fn objects_in_both_orders_with_unique_additional_keys() {
 }
 
 #[test]
-fn arrays_with_bounds_and_counters() {
+fn arrays_keep_their_bounds_and_counters() {
     let mut b = GrammarBuilder::new();
     let p = &mut b.nodes;
     let one = p.literal(b"1");
@@ -168,7 +168,7 @@ fn arrays_with_bounds_and_counters() {
 }
 
 #[test]
-fn rollback_fork_reset_and_end_of_sequence() {
+fn rollback_fork_and_reset_return_to_the_same_masks() {
     let mut b = GrammarBuilder::new();
     let a = b.nodes.literal(b"a");
     let body = b.nodes.repeat(a, 1, 3);
@@ -263,7 +263,7 @@ fn draft_trees_check_their_arguments() {
         let mut rows = vec![9; len];
         let error = matcher.mask_draft_tree(tokens, parents, &mut rows, stride).unwrap_err();
         errors += &format!("{error}\n");
-        assert!(rows.iter().all(|&word| word == 9), "something was written: {error}");
+        assert!(rows.iter().all(|&word| word == 9), "a mask was written in spite of: {error}");
     };
     fail(&[a, a], &[None], 9, 3);
     fail(&[a, a], &[None, Some(1)], 9, 3);
@@ -406,7 +406,7 @@ fn completions_count_the_values_still_missing() {
     for begun in [r#""#, r#"{"inputs":{"a":{"ty"#, "{\n  \"inputs\": {\n    \"a\": {\"b\": [1, {\"c\":"] {
         let mut matcher = constraint.matcher();
         assert!(matcher.advance_bytes(begun.as_bytes()).unwrap(), "{begun}");
-        let way = matcher.completion().unwrap().unwrap_or_else(|| panic!("no way behind {begun:?}"));
+        let way = matcher.completion().unwrap().unwrap_or_else(|| panic!("no completion after {begun:?}"));
         assert!(way.len() < 400, "{begun:?}: {}", way.len());
         for &token in way.iter() {
             assert!(matcher.advance(token).unwrap(), "{begun:?}");

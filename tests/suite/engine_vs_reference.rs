@@ -37,37 +37,37 @@ fn run_cases(number_of_run: u8, name: &str, check: impl Fn(&[u8]) -> Result<(), 
 }
 
 #[test]
-fn regular_languages() {
+fn regular_languages_agree() {
     run(Family::Regular);
 }
 
 #[test]
-fn context_free_grammars() {
+fn context_free_grammars_agree() {
     run(Family::ContextFree);
 }
 
 #[test]
-fn json_strings() {
+fn json_strings_agree() {
     run(Family::Strings);
 }
 
 #[test]
-fn objects_and_arrays() {
+fn objects_and_arrays_agree() {
     run(Family::Containers);
 }
 
 #[test]
-fn everything_at_once() {
+fn mixed_grammars_agree() {
     run(Family::Mixed);
 }
 
 #[test]
-fn grammars_written_as_gbnf() {
+fn grammars_written_as_gbnf_agree() {
     run_cases(100, "GBNF", |bytes| check_written(Style::Gbnf, bytes));
 }
 
 #[test]
-fn grammars_written_as_ebnf() {
+fn grammars_written_as_ebnf_agree() {
     run_cases(101, "the W3C's EBNF", |bytes| check_written(Style::W3c, bytes));
     run_cases(102, "ISO's EBNF", |bytes| check_written(Style::Iso, bytes));
 }

@@ -612,7 +612,7 @@ fn rows_of_any_spread_equal_their_reference() {
     for case in 0..rows() {
         let row = numbers.spread_row();
         for step in STEPS {
-            // Half of the cases have a temperature before the step, and one order has it behind the
+            // Half of the cases have a temperature before the step, and one order has it after the
             // step.
             let params = numbers.params(step);
             let t = if step == Step::Temperature { 1.0 } else { [1.0, 0.7, 1.0, 1.6][numbers.below(4)] };

@@ -145,7 +145,7 @@ fn arrays() {
 /// Every value used before is left out of later items, for any number of values and after any
 /// beginning of an item.
 #[test]
-fn many_distinct_items() {
+fn many_distinct_items_exclude_each_other() {
     let any_order = SchemaOptions::default().key_order(KeyOrder::Any);
     let list = |items: &[String]| format!("[{}]", items.join(","));
     let object = |i: usize| {
@@ -422,7 +422,7 @@ fn drafts() {
 }
 
 #[test]
-fn envelopes_of_other_systems() {
+fn envelopes_of_other_systems_are_unwrapped() {
     check(
         r#"{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"integer"}}}"#,
         &["1"],
@@ -500,7 +500,7 @@ fn errors_say_what_and_where() {
 
 /// Large and hard schemas compile within the default fuel, and keep their meaning.
 #[test]
-fn stress_schemas() {
+fn stress_schemas_compile_and_keep_their_meaning() {
     for case in stress::all() {
         let start = std::time::Instant::now();
         let constraint = constraint(&case.schema, &SchemaOptions::default());
@@ -562,7 +562,7 @@ fn the_documented_options_have_their_documented_effect() {
 }
 
 #[test]
-fn recursive_distinct_items() {
+fn recursive_distinct_items_differ() {
     check(
         r##"{"type":"array","uniqueItems":true,"minItems":2,"items":{"$ref":"#/$defs/n"},"$defs":{"n":{"type":"object",
             "properties":{"next":{"$ref":"#/$defs/n"}},"additionalProperties":false}}}"##,
@@ -574,7 +574,7 @@ fn recursive_distinct_items() {
 /// Random schemas accept exactly the valid instances, and outputs drawn from the masks come to an
 /// end and are valid.
 #[test]
-fn random_schemas() {
+fn random_schemas_agree_with_the_judge() {
     let exact = SchemaOptions::default()
         .key_order(KeyOrder::Any)
         .whitespace(Whitespace::Unlimited)

@@ -31,7 +31,7 @@ fn any_order() -> SchemaOptions {
 
 /// Closed objects have only the keys that some subschema names, and they satisfy the schema itself.
 #[test]
-fn closed_objects() {
+fn closed_objects_have_named_keys_only() {
     let forbid = any_order().additional_properties(AdditionalProperties::Forbid);
     let table: &[(&str, &[&str], &[&str])] = &[
         (r#"{"properties":{"a":{}}}"#, &["{}", r#"{"a":1}"#, "[1]"], &[r#"{"b":1}"#]),
@@ -132,7 +132,7 @@ fn closed_objects_match_their_documentation() {
 /// Closed objects of random schemas accept exactly the values that are valid and whose every key is
 /// named by a subschema.
 #[test]
-fn closed_objects_of_random_schemas() {
+fn closed_objects_of_random_schemas_agree_with_the_judge() {
     let exact = any_order()
         .whitespace(Whitespace::Unlimited)
         .escapes(EscapePolicy::Any)
@@ -443,7 +443,7 @@ fn warnings_name_what_has_no_effect() {
 /// Patterns are read with the `u` flag. A pattern that the flag forbids is read by annex B of
 /// ECMA-262.
 #[test]
-fn patterns_with_and_without_the_flag() {
+fn patterns_are_read_with_the_unicode_flag() {
     let table: &[(&str, &[&str], &[&str])] = &[
         (r"^.$", &["😀"], &["ab"]),
         (r"^\u{61}$", &["a"], &["u"]),
@@ -602,7 +602,7 @@ fn lenient_mode_refuses_nothing_that_is_valid() {
 /// keys that only `required` and the lists of `dependentRequired` name come next, in their order.
 /// All other keys follow in any order.
 #[test]
-fn keys_that_only_required_names() {
+fn keys_that_only_required_names_have_a_place() {
     let table: &[(&str, &[&str], &[&str])] = &[
         (
             r#"{"properties":{"a":{},"b":{}},"required":["z","y","b"]}"#,
@@ -646,7 +646,7 @@ fn keys_that_only_required_names() {
 /// outputs drawn from the masks are valid. `HEDGEROW_WALKS` sets the number of outputs for each
 /// schema (default 2). They are written to the file `HEDGEROW_OUTPUTS` for another judge.
 #[test]
-fn invented_schemas() {
+fn invented_schemas_judge_their_instances() {
     let exact = any_order().numbers(Numbers::Json);
     let vocabulary = pieces();
     let (mut schemas, mut judged, mut drawn, mut differences) = (0, 0, 0, Vec::new());

@@ -238,7 +238,7 @@ fn is_multiple(number: &str, divisor: &str) -> bool {
 }
 
 #[test]
-fn long_division() {
+fn long_division_finds_multiples() {
     for (number, divisor, expected) in [
         ("123456789012345678901234567890.12", "0.01", true),
         ("123456789012345678901234567890.125", "0.01", false),

@@ -446,14 +446,14 @@ fn ready_made_grammars() {
     for (file, yes, no) in table {
         let text = std::fs::read_to_string(folder.join(file)).unwrap();
         let head = ["# ", "// ", "/* "].iter().any(|mark| text.starts_with(mark));
-        assert!(head && text.contains(" Notation: "), "{file} has no head");
+        assert!(head && text.contains(" Notation: "), "{file} has no comment with its notation");
         let notation = Notation::of_extension(file.rsplit('.').next().unwrap()).unwrap();
         check(notation, &text, yes, no);
     }
 }
 
 #[test]
-fn thoughts_before_an_answer() {
+fn thoughts_may_come_before_an_answer() {
     let vocabulary = vocabulary();
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/grammars/thinking.gbnf")).unwrap();
@@ -892,7 +892,7 @@ fn slow_lexer_reads(terminals: &[Words], sentences: &[Vec<usize>], text: &str) -
 }
 
 #[test]
-fn lexed_grammars_against_a_slow_lexer() {
+fn lexed_grammars_agree_with_a_slow_lexer() {
     let mut random = walk::Random(3);
     let all: Vec<String> = (0..=7)
         .flat_map(|length| {

@@ -182,7 +182,7 @@ fn score_files(
         if is_optional && !file.starts_with("optional/format/") {
             continue;
         }
-        let engine = if is_optional { &mut *asserting } else { &mut *annotating };
+        let engine: &mut dyn Engine = if is_optional { &mut *asserting } else { &mut *annotating };
         let groups: Vec<Group> = serde_json::from_str(&std::fs::read_to_string(&path)?)
             .with_context(|| format!("{} is no file of the suite", path.display()))?;
         let mut score = Score::default();

@@ -258,7 +258,7 @@ impl<'g> Chart<'g> {
         column
     }
 
-    /// The parts to read in place of a part that is no node, in every way to go on without reading.
+    /// The ways to replace a part that is no node by the parts that are left to read.
     fn ways(&self, part: Part) -> Vec<Vec<Part>> {
         match part {
             Part::Node(_) | Part::Special(_) => vec![],

@@ -338,8 +338,8 @@ impl Generator<'_, '_> {
         }
     }
 
-    /// Undeclared keys of a kind, and their number if it is finite. The first kind holds `x`-keys and
-    /// the second all others, so that they never overlap.
+    /// Undeclared keys of a kind, and their number if it is finite. The first kind holds `x`-keys
+    /// and the second all others, so that they never overlap.
     fn rest_keys(&mut self, taken: usize, names: &[Vec<u8>]) -> (Language, Option<u32>) {
         match (taken, self.source.below(3)) {
             (0, 0) => {

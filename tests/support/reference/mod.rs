@@ -23,14 +23,14 @@ use hedgerow::grammar::{
 };
 use std::sync::Arc;
 
-/// A node; numbers are places in the [`Grammar`]'s lists.
+/// A node. Its numbers are indices into the [`Grammar`]'s lists.
 #[derive(Clone, Debug)]
 pub enum Node {
     Never,
     Empty,
     /// A language.
     Terminal(usize),
-    /// One of the literals (a language of one word each), then the node beside it.
+    /// One of the literals (each a language of one word), then the node of its case.
     Switch {
         literals: Vec<String>,
         escapes: Option<Escapes>,
@@ -48,11 +48,11 @@ pub enum Node {
     Special(String),
     Object(Object),
     Array(Array),
-    /// One of the nodes expanded on demand.
+    /// One of the nodes that are expanded on demand.
     Lazy(usize),
 }
 
-/// See [`ObjectSpec`]. Values are nodes with the counters they count for.
+/// An object, as in [`ObjectSpec`]. A value is a node with a set of counters that it counts for.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub open: usize,
@@ -68,7 +68,7 @@ pub struct Object {
     pub unique_rest: bool,
     pub min: u32,
     pub max: u32,
-    /// Minimum and maximum.
+    /// The minimum and maximum of each counter.
     pub counters: Vec<(u32, u32)>,
 }
 
@@ -91,7 +91,7 @@ pub struct Rest {
     pub values: Vec<(usize, u32)>,
 }
 
-/// See [`ArraySpec`].
+/// An array, as in [`ArraySpec`].
 #[derive(Clone, Debug)]
 pub struct Array {
     pub open: usize,
@@ -104,14 +104,14 @@ pub struct Array {
     pub counters: Vec<(u32, u32)>,
 }
 
-/// A grammar as its author says it.
+/// A grammar as its author describes it.
 #[derive(Clone, Default)]
 pub struct Grammar {
     pub languages: Vec<Language>,
     pub nodes: Vec<Node>,
-    /// The node each rule stands for.
+    /// The body of each rule.
     pub rules: Vec<usize>,
-    /// The node each lazy key stands for; without rules.
+    /// The node that each lazy key expands to, which refers to no rules.
     pub lazies: Vec<usize>,
     pub root: usize,
 }
@@ -129,13 +129,13 @@ impl std::fmt::Debug for Grammar {
 }
 
 impl Grammar {
-    /// A new place for `node`.
+    /// Adds `node` and returns its index.
     pub fn add(&mut self, node: Node) -> usize {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
 
-    /// A new place for `language`.
+    /// The index of `language`, which is added if it is new.
     pub fn language(&mut self, language: Language) -> usize {
         match self.languages.iter().position(|l| *l == language) {
             Some(at) => at,
@@ -146,13 +146,13 @@ impl Grammar {
         }
     }
 
-    /// Exactly these bytes.
+    /// A node that matches exactly these bytes.
     pub fn literal(&mut self, bytes: &[u8]) -> usize {
         let language = self.language(Language::word(bytes));
         self.add(Node::Terminal(language))
     }
 
-    /// The same grammar, said to the library.
+    /// The same grammar, built with the library.
     pub fn build(&self) -> Result<hedgerow::grammar::Grammar, GrammarError> {
         let mut builder = GrammarBuilder::new();
         let rules: Vec<RuleId> = (0..self.rules.len()).map(|r| builder.declare(&format!("r{r}"))).collect();
