@@ -1,10 +1,9 @@
 //! Random grammars in Lark's notation, compared with Lark's own Python library.
 //! `HEDGEROW_LARK=1000` sets the number of grammars, and `HEDGEROW_SEED` chooses others.
 //!
-//! The comparison needs Python and its module `lark` (`pip install --target .deps/python
-//! lark==1.3.1`).
+//! The comparison needs Python and Lark's library, which `make data` fetches.
 
-use crate::support::bytes::byte_vocabulary;
+use crate::support::bytes::{accepts, byte_vocabulary};
 use crate::support::files::{self, number};
 use crate::support::walk;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
@@ -19,17 +18,6 @@ const ALPHABET: &[char] = &['a', 'b', 'x', ' '];
 /// The characters of the alphabet, a few longer tokens and an end.
 fn vocabulary() -> Vocabulary {
     byte_vocabulary(&["ab", "ba", "aa", " a", "b ", "xa", "abx", "bb b"])
-}
-
-/// True if `text` is accepted, read byte by byte.
-fn accepts(matcher: &mut Matcher, text: &str) -> bool {
-    matcher.reset();
-    for &byte in text.as_bytes() {
-        if !matcher.advance(TokenId(u32::from(byte))).unwrap() {
-            return false;
-        }
-    }
-    matcher.is_accepting()
 }
 
 /// A random pattern of about `size` parts.
@@ -305,7 +293,7 @@ fn random_grammars() -> String {
         let probes: Vec<(String, bool)> = probes(&mut random, &written)
             .into_iter()
             .map(|text| {
-                let said = accepts(&mut matcher, &text);
+                let said = accepts(&constraint, &text);
                 (text, said)
             })
             .collect();

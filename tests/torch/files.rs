@@ -3,8 +3,9 @@
 //!
 //! Each test starts from a small GGUF file or Hugging Face folder that loads, and breaks one thing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::small::Scratch;
 use hedgerow::decode::LanguageModel;
 use hedgerow::torch::{LoadOptions, Model, TorchError};
 use hedgerow::vocab::TokenId;
@@ -171,26 +172,11 @@ fn floats(name: &str, dims: &[u64]) -> Entry {
     (name.to_owned(), dims.to_vec(), 0, numbers.flat_map(f32::to_le_bytes).collect())
 }
 
-/// A file or folder of one test, which is removed on drop.
-struct Scratch(PathBuf);
-
 impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
     fn load(&self, bytes: &[u8]) -> Result<Model, TorchError> {
         let path = self.0.join("model.gguf");
         std::fs::write(&path, bytes).unwrap();
         Model::load(&path, LoadOptions::default())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
