@@ -380,6 +380,16 @@ fn cases(options: &Options, model: &Model) -> Outcome<Vec<Case>> {
     Ok(cases)
 }
 
+/// The request for a document that satisfies the schema of a case.
+fn case_request(options: &Options, model: &Model, case: &Case, seed: u64) -> Outcome<Request> {
+    let shown: String = case.schema.chars().take(options.number("prompt-chars", 3_000)?).collect();
+    let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
+    let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(seed);
+    Ok(Request::new(model.prompt_tokens(&Prompt::user(prompt))?)
+        .sampling(sampling.max_tokens(options.number("max-tokens", 512)?))
+        .constraint(case.constraint.clone()))
+}
+
 fn schemas(options: &Options) -> Outcome<()> {
     let model = options.load()?;
     let cases = cases(options, &model)?;
@@ -400,13 +410,8 @@ fn schemas(options: &Options) -> Outcome<()> {
             if count == 0 {
                 continue;
             }
-            let shown: String = case.schema.chars().take(options.number("prompt-chars", 3_000)?).collect();
-            let prompt = format!("Make up a short JSON document that satisfies this JSON Schema.\n{shown}");
-            let sampling = SamplingParams::default().temperature(0.8).top_p(0.95).seed(number as u64);
-            let request = Request::new(model.prompt_tokens(&Prompt::user(prompt))?)
-                .sampling(sampling.max_tokens(most))
-                .constraint(case.constraint.clone())
-                .completions(count);
+            let seed = number as u64;
+            let request = case_request(options, &model, case, seed)?.completions(count);
             under_way.push((batch.join(request)?, number));
         }
         if under_way.is_empty() {
