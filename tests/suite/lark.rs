@@ -6,10 +6,10 @@
 use crate::support::bytes::{accepts, byte_vocabulary};
 use crate::support::files::{self, number};
 use crate::support::walk;
-use hedgerow::engine::{Constraint, EngineError, Matcher};
+use hedgerow::engine::{Constraint, EngineError};
 use hedgerow::grammar::{CompileErrorKind, Grammar};
 use hedgerow::syntax::lark;
-use hedgerow::vocab::{TokenId, Vocabulary};
+use hedgerow::vocab::Vocabulary;
 
 use crate::support::walk::Random;
 
