@@ -72,7 +72,7 @@ pub(super) struct PolicyArgs {
     /// and `const`; all everywhere; only the required ones; all but \uXXXX
     #[arg(long, default_value_t, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub escapes: EscapePolicy,
-    /// Undeclared keys that come twice in one object: refused, or ignored
+    /// Undeclared keys that come twice in one object: refused, or allowed
     #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
     pub unique_keys: UniqueKeys,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
