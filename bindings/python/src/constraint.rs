@@ -74,7 +74,8 @@ impl Constraint {
     /// A reader of the events of an output: text, reasoning, calls of tools. The parts of a
     /// structural tag have roles; under other constraints all of an output is text.
     fn events(slf: &Bound<'_, Self>) -> PyResult<Events> {
-        let reader = outside(slf.py(), || Ok(slf.get().inner.event_reader()?))?;
+        let constraint = &slf.get().inner;
+        let reader = outside(slf.py(), || Ok(constraint.event_reader()?))?;
         Ok(Events::new(reader, slf.clone().unbind()))
     }
 
