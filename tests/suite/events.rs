@@ -124,17 +124,15 @@ fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
     let think = format!(
         r#"{{"type": "tag", "begin": "<think>", "end": "</think>", "content": {TEXT}, "role": "reasoning"}}"#
     );
-    let named = format!(
-        r#"{{"type": "tag", "begin": "<call>", "end": "</call>", "role": "call", "content":
-        {{"type": "sequence", "elements": [
-            {{"type": "const_string", "value": "{{\"name\": \""}},
-            {{"type": "regex", "pattern": "[a-c]+", "role": "name"}},
-            {{"type": "const_string", "value": "\", \"arguments\": "}},
-            {{"type": "json_schema", "json_schema": {{"type": "object"}}, "role": "arguments"}},
-            {{"type": "const_string", "value": ", \"id\": \""}},
-            {{"type": "regex", "pattern": "[0-9]+", "role": "id"}},
-            {{"type": "const_string", "value": "\"}}"}}]}}}}"#
-    );
+    let named = r#"{"type": "tag", "begin": "<call>", "end": "</call>", "role": "call", "content":
+        {"type": "sequence", "elements": [
+            {"type": "const_string", "value": "{\"name\": \""},
+            {"type": "regex", "pattern": "[a-c]+", "role": "name"},
+            {"type": "const_string", "value": "\", \"arguments\": "},
+            {"type": "json_schema", "json_schema": {"type": "object"}, "role": "arguments"},
+            {"type": "const_string", "value": ", \"id\": \""},
+            {"type": "regex", "pattern": "[0-9]+", "role": "id"},
+            {"type": "const_string", "value": "\"}"}]}}"#;
     vec![
         (TEXT.into(), vec![("", ""), ("aé<", "[aé<]")]),
         (OBJECT.into(), vec![(r#"{"a": [1]}"#, r#"[{"a": [1]}]"#)]),
@@ -177,7 +175,7 @@ fn table() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
             ],
         ),
         (
-            named,
+            named.to_owned(),
             vec![(
                 r#"<call>{"name": "ab", "arguments": {"c": 1}, "id": "7"}</call>"#,
                 r#"call0 ab( {"c": 1} id0=7 )0"#,
