@@ -1387,6 +1387,26 @@ typedef struct hr_schema_options {
      * Largest number of steps for combining the schema's parts. Default 250,000.
      */
     uint64_t fuel;
+    /**
+     * True for JSON whitespace around the whole text, at most 64 bytes before and after. Default
+     * false.
+     */
+    bool surrounding_whitespace;
+    /**
+     * Largest number of characters of a string for which the schema sets no greatest length. Like
+     * the next two it gives way to what the schema demands. Default UINT32_MAX: no cap.
+     */
+    uint32_t max_string_length;
+    /**
+     * Largest number of items of an array for which the schema sets no greatest number. Default
+     * UINT32_MAX: no cap.
+     */
+    uint32_t max_items;
+    /**
+     * Largest number of digits of a number before the point, after it and in the exponent.
+     * Default UINT32_MAX: no cap.
+     */
+    uint32_t max_digits;
 } hr_schema_options;
 
 /**
@@ -2145,6 +2165,19 @@ HR_API void hr_error_free(struct hr_error *error);
 HR_NODISCARD HR_API
 hr_status hr_vocab_from_tokenizer_json(const char *json,
                                        size_t json_len,
+                                       struct hr_vocab **out,
+                                       struct hr_error **error);
+
+/**
+ * Reads a tokenizer file of any of these kinds, told apart by what it holds: a Hugging Face
+ * tokenizer.json, a tekken.json of Mistral's models, a SentencePiece model, a GGUF model.
+ *
+ * The end-of-sequence tokens are those that the file names and those with well-known names; see
+ * hr_vocab_with_eos().
+ */
+HR_NODISCARD HR_API
+hr_status hr_vocab_from_tokenizer_file(const uint8_t *file,
+                                       size_t file_len,
                                        struct hr_vocab **out,
                                        struct hr_error **error);
 

@@ -147,6 +147,13 @@ public:
         return Vocabulary(vocab);
     }
 
+    // Any kind of tokenizer file: see hr_vocab_from_tokenizer_file().
+    static Vocabulary from_tokenizer_file(std::string_view bytes) {
+        hr_vocab *vocab = nullptr;
+        detail::call(hr_vocab_from_tokenizer_file, detail::bytes(bytes), bytes.size(), &vocab);
+        return Vocabulary(vocab);
+    }
+
     static Vocabulary from_gguf(std::string_view bytes) {
         hr_vocab *vocab = nullptr;
         detail::call(hr_vocab_from_gguf, detail::bytes(bytes), bytes.size(), &vocab);

@@ -55,7 +55,7 @@ pub(super) struct Args {
     /// Say which keyword or option is responsible for a refusal
     #[arg(long, requires = "instance")]
     explain: bool,
-    /// With --explain, the tokens: a `tokenizer.json` or a GGUF file
+    /// With --explain, the tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
     #[arg(long, value_name = "FILE", requires = "explain")]
     vocab: Option<PathBuf>,
     /// Print what the parts of the instance are, an event a line as JSON: text, reasoning, calls
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let mut out = format!("{}:{line}:{column}: refused: {}\n", path.display(), refusal.reason);
     if let Some(schema) = &loaded.schema {
         out += &match judge(schema, text) {
-            Verdict::Valid => "  the value satisfies the schema; only its spelling or key order is refused (see --key-order and --whitespace)\n".to_owned(),
+            Verdict::Valid => "  the value satisfies the schema; an option refuses its spelling, its order of keys or its size (--explain names it)\n".to_owned(),
             Verdict::Invalid(reason) => format!("  a validator agrees: {reason}\n"),
             Verdict::NoJudge(reason) => format!("  the validator cannot read the schema: {reason}\n"),
         };

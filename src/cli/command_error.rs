@@ -64,6 +64,8 @@ fn option_names(text: &str) -> String {
     const NAMES: &[(&str, &str)] = &[
         ("`SchemaOptions::document`", "--document URI=FILE"),
         ("raise `fuel`", "raise --fuel"),
+        ("raise `max_tokens`", "raise --max-tokens"),
+        ("`Budget::Cut`", "--budget cut"),
         ("raise `max_states`", "raise --max-states"),
     ];
     NAMES.iter().fold(text.to_owned(), |text, (library, option)| text.replace(library, option))

@@ -28,7 +28,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// The tokens: a `tokenizer.json` or a GGUF file
+    /// The tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
     #[arg(long, value_name = "FILE")]
     vocab: PathBuf,
     #[command(flatten)]

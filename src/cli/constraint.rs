@@ -8,7 +8,7 @@ use super::policy::policy;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
     self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    SchemaWarning, Strictness, UniqueKeys, UnknownFormat, Whitespace,
+    SchemaWarning, Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{Notation, choice, lark};
@@ -19,7 +19,7 @@ use hedgerow::tags;
 #[group(id = "constraint", multiple = false)]
 pub(super) struct ConstraintArgs {
     /// The output is a JSON value that satisfies the JSON Schema in FILE (`-` is standard input)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "schemas")]
     pub schema: Option<PathBuf>,
     /// The whole output matches a regular expression
     #[arg(long, value_name = "PATTERN")]
@@ -33,72 +33,85 @@ pub(super) struct ConstraintArgs {
     pub choice: Vec<String>,
     /// The output is text with schemas and grammars in it, as the structural tag in FILE says (`-`
     /// is standard input)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "schemas")]
     pub structural_tag: Option<PathBuf>,
 }
 
 /// The kinds of constraints with which an option about schemas is in conflict.
 ///
-/// Such an option already requires `--schema`, but clap does not enforce this if another kind is
-/// given. So the option names the conflict as well.
+/// Such an option already requires `--schema`, or `--structural-tag` for the schemas in it, but
+/// clap does not enforce this if another kind is given. So the option names the conflict as well.
 const NOT_SCHEMA: [&str; 3] = ["regex", "grammar", "choice"];
-const NOT_REGEX: [&str; 3] = ["schema", "grammar", "choice"];
-const NOT_GRAMMAR: [&str; 3] = ["schema", "regex", "choice"];
+const NOT_REGEX: [&str; 4] = ["schema", "grammar", "choice", "structural_tag"];
+const NOT_GRAMMAR: [&str; 4] = ["schema", "regex", "choice", "structural_tag"];
 
 /// The options for reading schemas, patterns and grammars.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Constraint details")]
 pub(super) struct PolicyArgs {
     /// Order of an object's declared keys
-    #[arg(long, default_value_t, value_parser = policy(KeyOrder::ALL, KeyOrder::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(KeyOrder::ALL, KeyOrder::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub key_order: KeyOrder,
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
-    #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace: String,
     /// Spaces a level under --whitespace pretty, at most 16
-    #[arg(long, value_name = "N", default_value_t = 2, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub indent: u8,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
-    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], requires = "schema", conflicts_with = "whitespace", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], requires = "schemas", conflicts_with = "whitespace", conflicts_with_all = NOT_SCHEMA)]
     pub separators: Option<Vec<String>>,
     /// Whitespace between JSON tokens, as a regular expression in Rust's syntax
-    #[arg(long, value_name = "PATTERN", requires = "schema", conflicts_with = "whitespace", conflicts_with = "separators", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "PATTERN", requires = "schemas", conflicts_with = "whitespace", conflicts_with = "separators", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace_pattern: Option<String>,
     /// Keys of objects that no part of the schema names: allowed as the schema says, or forbidden
-    #[arg(long, default_value_t, value_parser = policy(AdditionalProperties::ALL, AdditionalProperties::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(AdditionalProperties::ALL, AdditionalProperties::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub additional_properties: AdditionalProperties,
     /// Spelling of strings: all escapes in free strings but only the required ones in keys, `enum`
     /// and `const`; all everywhere; only the required ones; all but \uXXXX
-    #[arg(long, default_value_t, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(EscapePolicy::ALL, EscapePolicy::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub escapes: EscapePolicy,
     /// Undeclared keys that come twice in one object: refused, or allowed
-    #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(UniqueKeys::ALL, UniqueKeys::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub unique_keys: UniqueKeys,
     /// Spelling of numbers: whole numbers without fraction, or as `1.0` as well
-    #[arg(long, default_value_t, value_parser = policy(Numbers::ALL, Numbers::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(Numbers::ALL, Numbers::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub numbers: Numbers,
     /// Effect of `format`: an assertion about known formats, or an annotation
-    #[arg(long, default_value_t, value_parser = policy(FormatPolicy::ALL, FormatPolicy::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(FormatPolicy::ALL, FormatPolicy::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub format: FormatPolicy,
     /// Effect of `contentEncoding`: an assertion about base64, or an annotation
-    #[arg(long, default_value_t, value_parser = policy(ContentEncoding::ALL, ContentEncoding::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(ContentEncoding::ALL, ContentEncoding::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub content_encoding: ContentEncoding,
     /// Effect of a `format` that is not known: a warning, or an error
-    #[arg(long, default_value_t, value_parser = policy(UnknownFormat::ALL, UnknownFormat::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(UnknownFormat::ALL, UnknownFormat::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub unknown_format: UnknownFormat,
     /// Rules of schemas that do not name theirs with `$schema` [default: 2020-12 with older
     /// spellings]
-    #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "DRAFT", value_parser = policy(named_drafts(), Draft::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub schema_draft: Option<Draft>,
     /// A document that `$ref` may name (repeat the option); nothing is ever fetched
-    #[arg(long, value_name = "URI=FILE", requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "URI=FILE", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub document: Vec<String>,
     /// Steps that combining a schema's parts may take
-    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, value_name = "STEPS", default_value_t = SchemaOptions::DEFAULT_FUEL, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub fuel: u64,
+    /// Whitespace before and after the JSON text, at most 64 bytes each
+    #[arg(long, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    pub surrounding_whitespace: bool,
+    /// Cap the characters of strings for which the schema sets no greatest length; such a cap gives
+    /// way to what the schema demands
+    #[arg(long, value_name = "N", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    pub max_string_length: Option<u32>,
+    /// Cap the items of arrays for which the schema sets no greatest number
+    #[arg(long, value_name = "N", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    pub max_items: Option<u32>,
+    /// Cap the digits of numbers, each of those before the point, after it and in the exponent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    pub max_digits: Option<u32>,
     /// Effect of a keyword that cannot be enforced: an error, or a warning
-    #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name), requires = "schema", conflicts_with_all = NOT_SCHEMA)]
+    #[arg(long, default_value_t, value_parser = policy(Strictness::ALL, Strictness::name), requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub strictness: Strictness,
     /// Syntax of --regex: JavaScript's, as in JSON Schema, or that of Rust's regex crate
     #[arg(long, default_value_t, value_parser = policy(Dialect::ALL, Dialect::name), requires = "regex", conflicts_with_all = NOT_REGEX)]
@@ -137,10 +150,11 @@ pub(super) struct SchemaFile {
 impl ConstraintArgs {
     /// The constraint in words: the path of its file, or its kind.
     pub fn shown(&self) -> String {
-        match (&self.schema, &self.grammar, &self.regex) {
-            (Some(path), ..) | (_, Some(path), _) => path.display().to_string(),
-            (.., Some(_)) => "the regular expression".to_owned(),
-            _ => "the list of choices".to_owned(),
+        let file = self.schema.as_ref().or(self.grammar.as_ref()).or(self.structural_tag.as_ref());
+        match (file, &self.regex) {
+            (Some(path), _) => path.display().to_string(),
+            (None, Some(_)) => "the regular expression".to_owned(),
+            (None, None) => "the list of choices".to_owned(),
         }
     }
 
@@ -314,7 +328,14 @@ impl PolicyArgs {
             .unknown_format(self.unknown_format)
             .draft(self.schema_draft.unwrap_or_default())
             .strictness(self.strictness)
-            .fuel(self.fuel);
+            .fuel(self.fuel)
+            .surrounding_whitespace(match self.surrounding_whitespace {
+                true => SurroundingWhitespace::Allowed,
+                false => SurroundingWhitespace::None,
+            })
+            .max_string_length(self.max_string_length)
+            .max_items(self.max_items)
+            .max_digits(self.max_digits);
         self.document.iter().try_fold(options, |options, document| {
             let Some((uri, file)) = document.rsplit_once('=') else {
                 return Err(CommandError::usage(format!("--document `{document}` is not URI=FILE")));

@@ -8,7 +8,7 @@ use super::command_error::{CommandError, written};
 use super::input;
 use hedgerow::gguf::GgufFile;
 use hedgerow::sampling::{Parameter, SamplingParams, Watermark};
-use hedgerow::vocab::TextTokenizer;
+use hedgerow::vocab::{TextTokenizer, TokenizerFile};
 
 const AFTER_HELP: &str = "\
 The text is divided into tokens and each token is looked up in the green list that the tokens before it \
@@ -53,12 +53,15 @@ fn watermark(text: &str) -> Result<Watermark, String> {
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let bytes = input::read(&args.vocab, "tokenizer")?;
     let failed = || CommandError::new(format!("cannot read a tokenizer from `{}`", args.vocab.display()));
-    let tokenizer = match bytes.starts_with(b"GGUF") {
-        true => {
+    let tokenizer = match TokenizerFile::of(&bytes) {
+        Some(TokenizerFile::Gguf) => {
             let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
             TextTokenizer::from_gguf(&file)
         }
-        false => TextTokenizer::from_tokenizer_json(&bytes),
+        Some(TokenizerFile::TokenizerJson) => TextTokenizer::from_tokenizer_json(&bytes),
+        _ => {
+            return Err(failed().help("text is cut into tokens by a tokenizer.json or a GGUF file only"));
+        }
     };
     let tokenizer = tokenizer.map_err(|error| failed().because(&error))?;
     let vocab = input::vocabulary(&args.vocab)?.token_count();

@@ -71,7 +71,7 @@ fn responsible_options(
     accepts: impl Fn(&SchemaOptions) -> bool,
 ) -> Vec<&'static str> {
     type Relax = fn(SchemaOptions) -> SchemaOptions;
-    let relaxations: [(&str, Relax); 8] = [
+    let relaxations: [(&str, Relax); 11] = [
         ("the order of keys (--key-order any allows it)", |o| o.key_order(KeyOrder::Any)),
         ("whitespace (--whitespace unlimited allows it)", |o| o.whitespace(Whitespace::Unlimited)),
         ("how a string is spelt (--escapes any allows it)", |o| o.escapes(EscapePolicy::Any)),
@@ -84,6 +84,9 @@ fn responsible_options(
         ("`contentEncoding` (--content-encoding annotate allows it)", |o| {
             o.content_encoding(ContentEncoding::Annotate)
         }),
+        ("the length of a string (--max-string-length caps it)", |o| o.max_string_length(None)),
+        ("the number of items (--max-items caps it)", |o| o.max_items(None)),
+        ("the digits of a number (--max-digits caps them)", |o| o.max_digits(None)),
     ];
     for (name, relax) in &relaxations {
         let relaxed = relax(options.clone());

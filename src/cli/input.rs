@@ -4,8 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::command_error::CommandError;
-use hedgerow::gguf::GgufFile;
-use hedgerow::vocab::Vocabulary;
+use hedgerow::vocab::{TokenizerFile, Vocabulary, VocabularyError};
 
 /// A file's bytes; `-` is standard input.
 pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
@@ -32,16 +31,15 @@ pub(super) fn read_text(path: &Path, what: &str) -> Result<String, CommandError>
     })
 }
 
-/// The vocabulary in a GGUF file or a `tokenizer.json`, told apart by their first bytes.
+/// The vocabulary in a tokenizer file of any kind.
 pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
     let bytes = read(path, "vocabulary")?;
     let failed = || CommandError::new(format!("cannot read a vocabulary from `{}`", path.display()));
-    if bytes.starts_with(b"GGUF") {
-        let file = GgufFile::parse(&bytes).map_err(|error| failed().because(&error))?;
-        return Vocabulary::from_gguf(&file).map_err(|error| failed().because(&error));
-    }
-    Vocabulary::from_tokenizer_json(&bytes)
-        .map_err(|error| failed().because(&error).help("give a `tokenizer.json` or a GGUF file"))
+    Vocabulary::from_tokenizer_file(&bytes).map_err(|error| match error {
+        // It names the kinds itself.
+        VocabularyError::UnsupportedTokenizer { .. } => failed().because(&error),
+        _ => failed().because(&error).help(format!("what can be read: {}", TokenizerFile::KINDS)),
+    })
 }
 
 /// Line and column of a byte, both from 1; columns count characters.

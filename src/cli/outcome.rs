@@ -33,8 +33,8 @@ struct Unfinished {
 }
 
 /// The remedy for outputs that need more tokens.
-const LONGER: &str =
-    "raise --max-tokens, or bound the strings and arrays of the schema (`maxLength`, `maxItems`)";
+const LONGER: &str = "raise --max-tokens, or bound strings and arrays: in the schema (`maxLength`, `maxItems`), or by \
+     --max-string-length and --max-items";
 
 impl Judged {
     /// An output, in words.

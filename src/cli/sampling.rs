@@ -18,7 +18,7 @@ use super::input;
 use hedgerow::UnknownName;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
 use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
-use hedgerow::sampling::{Group, Parameter, SamplingParams};
+use hedgerow::sampling::{Group, Parameter, SamplingError, SamplingParams};
 
 /// The options for drawing tokens.
 #[derive(Debug)]
@@ -146,9 +146,16 @@ impl SamplingArgs {
         // loop validates the parameters again with the model's end tokens.
         let mut checked = params.clone();
         checked.end_tokens.push(hedgerow::vocab::TokenId(0));
-        checked
-            .validate()
-            .map_err(|error| CommandError::usage("the sampling options are not usable").because(&error))?;
+        checked.validate().map_err(|error| {
+            let failure = CommandError::usage("the sampling options are not usable").because(&error);
+            match error {
+                SamplingError::Order { .. } if !base.changed().is_empty() => failure.help(format!(
+                    "what options leave open is that of {source}; --verbose lists it, and --top-p 1 and the like \
+                     switch a step off",
+                )),
+                _ => failure,
+            }
+        })?;
         if self.base.verbose {
             self.tell(&source, &base, &params);
         }

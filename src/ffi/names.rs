@@ -14,6 +14,7 @@ const STRUCTS: &[(&str, &str)] = &[
 
 /// Members and functions that have another name in C.
 const EXCEPTIONS: &[(&str, &str)] = &[
+    ("Budget::Cut", "`cut_at_limit` of hr_generation_options"),
     ("SchemaOptions::document", "`documents` of hr_schema_options"),
     ("Vocabulary::with_model_size", "hr_vocab_with_model_size()"),
 ];

@@ -16,7 +16,7 @@ use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
 use crate::schema::{
     self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    Strictness, UniqueKeys, UnknownFormat, Whitespace,
+    Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -211,6 +211,18 @@ pub struct hr_schema_options {
     pub document_count: usize,
     /// Largest number of steps for combining the schema's parts. Default 250,000.
     pub fuel: u64,
+    /// True for JSON whitespace around the whole text, at most 64 bytes before and after. Default
+    /// false.
+    pub surrounding_whitespace: bool,
+    /// Largest number of characters of a string for which the schema sets no greatest length. Like
+    /// the next two it gives way to what the schema demands. Default UINT32_MAX: no cap.
+    pub max_string_length: u32,
+    /// Largest number of items of an array for which the schema sets no greatest number. Default
+    /// UINT32_MAX: no cap.
+    pub max_items: u32,
+    /// Largest number of digits of a number before the point, after it and in the exponent.
+    /// Default UINT32_MAX: no cap.
+    pub max_digits: u32,
 }
 
 // Numbers, raw pointers and structs of them.
@@ -237,6 +249,10 @@ unsafe impl Versioned for hr_schema_options {
             documents: ptr::null(),
             document_count: 0,
             fuel: SchemaOptions::DEFAULT_FUEL,
+            surrounding_whitespace: false,
+            max_string_length: u32::MAX,
+            max_items: u32::MAX,
+            max_digits: u32::MAX,
         }
     }
 }
@@ -274,6 +290,7 @@ pub unsafe extern "C" fn hr_grammar_from_json_schema(
 impl hr_schema_options {
     /// Relies on texts and lists being as long as they say.
     pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, CallError> {
+        let cap = |cap: u32| (cap != u32::MAX).then_some(cap);
         let options = SchemaOptions::default()
             .key_order(self.key_order.get("key_order")?)
             .whitespace(unsafe { self.whitespace()? })
@@ -286,7 +303,14 @@ impl hr_schema_options {
             .strictness(self.strictness.get("strictness")?)
             .content_encoding(self.content_encoding.get("content_encoding")?)
             .draft(self.draft.get("draft")?)
-            .fuel(self.fuel);
+            .fuel(self.fuel)
+            .surrounding_whitespace(match self.surrounding_whitespace {
+                true => SurroundingWhitespace::Allowed,
+                false => SurroundingWhitespace::None,
+            })
+            .max_string_length(cap(self.max_string_length))
+            .max_items(cap(self.max_items))
+            .max_digits(cap(self.max_digits));
         let documents = unsafe { boundary::slice(self.documents, self.document_count, "documents")? };
         documents.iter().try_fold(options, |options, document| {
             let (uri, text) =
@@ -348,6 +372,10 @@ mod tests {
             documents: &document,
             document_count: 1,
             fuel: 7,
+            surrounding_whitespace: true,
+            max_string_length: 8,
+            max_items: 9,
+            max_digits: 10,
             ..hr_schema_options::defaults()
         };
         let expected = SchemaOptions::default()
@@ -363,6 +391,10 @@ mod tests {
             .content_encoding(ContentEncoding::Annotate)
             .draft(Draft::Seven)
             .fuel(7)
+            .surrounding_whitespace(SurroundingWhitespace::Allowed)
+            .max_string_length(8)
+            .max_items(9)
+            .max_digits(10)
             .document("https://example.com/a", "{}");
         assert_eq!(unsafe { given.to_options() }.unwrap(), expected);
         let pretty =

@@ -110,6 +110,27 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     unsafe { boundary::guard(error, body) }
 }
 
+/// Reads a tokenizer file of any of these kinds, told apart by what it holds: a Hugging Face
+/// tokenizer.json, a tekken.json of Mistral's models, a SentencePiece model, a GGUF model.
+///
+/// The end-of-sequence tokens are those that the file names and those with well-known names; see
+/// hr_vocab_with_eos().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_vocab_from_tokenizer_file(
+    file: *const u8,
+    file_len: usize,
+    out: *mut *mut hr_vocab,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let out = boundary::out(out, "out")?;
+        let file = boundary::slice(file, file_len, "file")?;
+        out.object(hr_vocab(Vocabulary::from_tokenizer_file(file)?));
+        Ok(())
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
 /// Reads a tiktoken rank file (each line holds a base64 token and its rank). The file does not name
 /// the special tokens, so they are given.
 #[unsafe(no_mangle)]

@@ -5,10 +5,12 @@
 //! evaluated when the output first gets there. Whitespace belongs to the front of the terminal that
 //! follows it, so no node is nullable.
 
+use super::caps::{DEPTH, UNCAPPED};
 use super::eval::Eval;
 use super::number;
-use super::options::Whitespace;
+use super::options::{SurroundingWhitespace, Whitespace};
 use super::shape::{ArrayShape, Declared, ObjectShape, Shape};
+use super::standard::{MAX_SPACE, json_space};
 use super::term::{EvalError, TermId};
 use super::text::{Text, TextId};
 use crate::automata::{Escapes, LangId, UNBOUNDED, UNLABELLED};
@@ -51,10 +53,21 @@ impl Eval<'_> {
         }
     }
 
+    /// The node of a whole text, with the whitespace that the options allow around it.
+    pub fn surrounded(&mut self, root: NodeId) -> NodeId {
+        if self.algebra.options.surrounding_whitespace == SurroundingWhitespace::None || root == NodeId::NEVER
+        {
+            return root;
+        }
+        let space = json_space(self.pool(), MAX_SPACE);
+        let space = self.nodes.terminal(space);
+        self.nodes.sequence(&[space, root, space])
+    }
+
     fn line(&mut self, depth: u32) -> LangId {
         let width = self.is_pretty().unwrap_or(0).min(16);
         let mut text = vec![b'\n'];
-        text.resize(1 + depth as usize * usize::from(width), b' ');
+        text.resize(1 + (depth & DEPTH) as usize * usize::from(width), b' ');
         self.pool().bytes(&text)
     }
 
@@ -97,6 +110,7 @@ impl Eval<'_> {
     ) -> Result<NodeId, EvalError> {
         let mut alternatives = Vec::with_capacity(2);
         if leading == LeadingSpace::Space
+            && !self.caps_scalars(depth)
             && shape.null
             && shape.booleans == 3
             && shape.strings == TextId::ANY
@@ -105,7 +119,7 @@ impl Eval<'_> {
             let any = self.algebra.standard.any_scalar;
             alternatives.push(self.nodes.terminal(any));
         } else {
-            let scalars = self.scalars(shape)?;
+            let scalars = self.scalars(shape, depth)?;
             if scalars != LangId::NEVER {
                 let space = self.leading_space(leading, depth);
                 let spaced = self.pool().concat(space, scalars);
@@ -129,8 +143,9 @@ impl Eval<'_> {
         Ok(self.nodes.alt(&alternatives))
     }
 
-    fn scalars(&mut self, shape: &Shape) -> Result<LangId, EvalError> {
+    fn scalars(&mut self, shape: &Shape, depth: u32) -> Result<LangId, EvalError> {
         let policy = self.algebra.options.numbers;
+        let capped = self.caps_scalars(depth);
         let escapes = self.algebra.options.escapes;
         let standard = self.algebra.standard;
         let mut words: Vec<(Vec<u8>, u32)> = Vec::new();
@@ -143,12 +158,12 @@ impl Eval<'_> {
             }
         }
         let mut alternatives: Vec<LangId> = Vec::with_capacity(3);
-        if shape.numbers == number::NumberSet::any() {
+        if shape.numbers == number::NumberSet::any() && !capped {
             alternatives.push(standard.number);
-        } else if policy == super::options::Numbers::Canonical && shape.numbers.is_integers() {
+        } else if policy == super::options::Numbers::Canonical && shape.numbers.is_integers() && !capped {
             alternatives.push(standard.integer);
         } else if !shape.numbers.is_empty() {
-            let numbers = shape.numbers.language(policy, self.pool());
+            let numbers = self.spelt_numbers(&shape.numbers, depth);
             alternatives.push(numbers.ok_or(EvalError::Unsupported {
                 at: None,
                 keyword: "minimum",
@@ -157,26 +172,19 @@ impl Eval<'_> {
         }
         match self.algebra.texts.get(shape.strings).clone() {
             Text::Never => {}
-            Text::Any => alternatives.push(standard.string),
+            Text::Any if !capped => alternatives.push(standard.string),
             Text::Literals(texts) if escapes.literal() == Escapes::Minimal => {
                 words.extend(texts.iter().map(|t| (quoted(t), UNLABELLED)));
             }
-            Text::Literals(_) => {
-                let language = self.algebra.texts.language(shape.strings, &mut self.nodes.languages);
-                alternatives.push(self.pool().json_string(language, escapes.literal()));
-            }
+            Text::Literals(_) => alternatives.push(self.spelt(shape.strings, escapes.literal(), depth)),
             Text::Or(parts) => {
                 for &part in parts.iter() {
                     let literal = matches!(self.algebra.texts.get(part), Text::Literals(_));
-                    let language = self.algebra.texts.language(part, &mut self.nodes.languages);
                     let escapes = if literal { escapes.literal() } else { escapes.free() };
-                    alternatives.push(self.pool().json_string(language, escapes));
+                    alternatives.push(self.spelt(part, escapes, depth));
                 }
             }
-            _ => {
-                let language = self.algebra.texts.language(shape.strings, &mut self.nodes.languages);
-                alternatives.push(self.pool().json_string(language, escapes.free()));
-            }
+            _ => alternatives.push(self.spelt(shape.strings, escapes.free(), depth)),
         }
         if !words.is_empty() {
             alternatives.push(self.pool().literals(words));
@@ -222,7 +230,7 @@ impl Eval<'_> {
         // Without indentation, a value is spelt alike at every depth, so one node serves all
         // depths.
         let indents = matches!(self.algebra.options.whitespace, Whitespace::Pretty(_));
-        let depth = if indents { depth } else { 0 };
+        let depth = if indents { depth } else { depth & UNCAPPED };
         let mut choices = Vec::with_capacity(divided.len());
         for (value, counts) in divided {
             if self.is_inhabited(value)? {
@@ -289,6 +297,7 @@ impl Eval<'_> {
             let key = self.algebra.distinct_key(array, depth);
             spec.distinct = Some(self.nodes.lazy_key(key));
         }
+        self.cap_items(array, &mut spec, depth)?;
         Ok(spec)
     }
 
@@ -313,7 +322,8 @@ impl Eval<'_> {
             let free = self.algebra.not(taken);
             value = self.algebra.and2(value, free);
         }
-        self.choices(value, &counters, depth + 1, leading)
+        let distinct = if array.unique { UNCAPPED } else { 0 };
+        self.choices(value, &counters, (depth + 1) | distinct, leading)
     }
 
     fn emit_array(

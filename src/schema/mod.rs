@@ -37,6 +37,7 @@
 //! (2021).
 
 mod algebra;
+mod caps;
 mod cardinality;
 mod closed;
 mod complement;
@@ -72,7 +73,7 @@ mod verify;
 pub use error::SchemaWarning;
 pub use options::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    Strictness, UniqueKeys, UnknownFormat, Whitespace,
+    Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
 };
 
 use crate::automata::regex::{self, Anchoring, Dialect};
@@ -121,8 +122,10 @@ pub fn compile_with_warnings(
 ) -> Result<(Grammar, Vec<SchemaWarning>), CompileError> {
     let (grammar, (doc, notes)) = build(text, options)?;
     let mut seen = HashSet::new();
-    let notes = notes.into_iter().filter(|&note| seen.insert(note));
-    Ok((grammar, notes.map(|note| doc.warning(note)).collect()))
+    let mut notes: Vec<_> = notes.into_iter().filter(|&note| seen.insert(note)).collect();
+    // Values are numbered in the order of the text.
+    notes.sort_by_key(|note| (note.schema, note.member));
+    Ok((grammar, notes.into_iter().map(|note| doc.warning(note)).collect()))
 }
 
 /// Compiles a schema as a part of another grammar and returns the node of its texts.
@@ -229,6 +232,7 @@ fn emit_root(
         false => Ok(NodeId::NEVER),
     });
     let result = result.and_then(|root| eval.verify(root).map(|()| root));
+    let result = result.map(|root| eval.surrounded(root));
     if nodes.languages.exhausted() {
         // The refill keeps the pool usable for other documents.
         nodes.languages.refill();
@@ -255,6 +259,9 @@ fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
 
 fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
     let error = |option, reason: &str| Err(error::option(option, reason));
+    if options.max_digits == Some(0) {
+        return error("max_digits", "must be 1 or more");
+    }
     match &options.whitespace {
         Whitespace::Pattern(pattern) => {
             let mut pool = ExprPool::new();

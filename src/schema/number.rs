@@ -390,12 +390,17 @@ fn every_spelling(value: &Decimal, pool: &mut ExprPool) -> Option<LangId> {
 
 /// All integers: `-?(0|[1-9][0-9]*)`.
 pub(super) fn any_integer(pool: &mut ExprPool) -> LangId {
+    integers_of_digits(UNBOUNDED, pool)
+}
+
+/// The integers of at most so many digits, at least one.
+fn integers_of_digits(digits: u32, pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let minus = pool.bytes(b"-");
     let minus = pool.repeat(minus, 0, 1);
     let digit = pool.byte(&ByteSet::range(b'0', b'9'));
     let first = pool.byte(&ByteSet::range(b'1', b'9'));
-    let more = pool.repeat(digit, 0, UNBOUNDED);
+    let more = pool.repeat(digit, 0, if digits == UNBOUNDED { digits } else { digits.max(1) - 1 });
     let (zero, nonzero) = (pool.bytes(b"0"), pool.concat(first, more));
     let whole = pool.union(&[zero, nonzero]);
     pool.concat(minus, whole)
@@ -403,9 +408,15 @@ pub(super) fn any_integer(pool: &mut ExprPool) -> LangId {
 
 /// All numbers by RFC 8259 §6.
 pub(super) fn any_number(pool: &mut ExprPool) -> LangId {
+    numbers_of_digits(UNBOUNDED, UNBOUNDED, UNBOUNDED, pool)
+}
+
+/// The numbers by RFC 8259 §6 with at most so many digits before the point, after it and in the
+/// exponent, each at least one.
+pub(super) fn numbers_of_digits(whole: u32, fraction: u32, exponent: u32, pool: &mut ExprPool) -> LangId {
     use crate::automata::ByteSet;
     let digit = pool.byte(&ByteSet::range(b'0', b'9'));
-    let digits = pool.repeat(digit, 1, UNBOUNDED);
+    let digits = pool.repeat(digit, 1, fraction.max(1));
     let point = pool.bytes(b".");
     let fraction = pool.concat(point, digits);
     let fraction = pool.repeat(fraction, 0, 1);
@@ -416,9 +427,10 @@ pub(super) fn any_number(pool: &mut ExprPool) -> LangId {
     };
     let (e, sign) = (pool.byte(&class(b"eE")), pool.byte(&class(b"+-")));
     let sign = pool.repeat(sign, 0, 1);
+    let digits = pool.repeat(digit, 1, exponent.max(1));
     let exponent = pool.sequence(&[e, sign, digits]);
     let exponent = pool.repeat(exponent, 0, 1);
-    let integer = any_integer(pool);
+    let integer = integers_of_digits(whole, pool);
     pool.sequence(&[integer, fraction, exponent])
 }
 

@@ -5,7 +5,8 @@ use crate::automata::Escapes;
 use crate::grammar::KeyOrder;
 use std::collections::HashMap;
 
-/// The whitespace between the tokens of the JSON text. There is none before the value or after it.
+/// The whitespace between the tokens of the JSON text. That around the whole text is
+/// [`SurroundingWhitespace`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Whitespace {
     /// Whitespace wherever JSON allows it, at most 64 bytes in a row. The limit keeps a model from
@@ -191,6 +192,16 @@ policy! {
     }
 }
 
+/// The whitespace around the whole JSON text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum SurroundingWhitespace {
+    /// There is none.
+    #[default]
+    None,
+    /// JSON whitespace before the value and after it, at most 64 bytes each.
+    Allowed,
+}
+
 /// The options with which a schema is compiled. They are plain data, and each default is that of
 /// its type.
 ///
@@ -206,6 +217,8 @@ pub struct SchemaOptions {
     pub key_order: KeyOrder,
     /// The whitespace between JSON tokens.
     pub whitespace: Whitespace,
+    /// The whitespace around the whole text.
+    pub surrounding_whitespace: SurroundingWhitespace,
     /// The keys that an object may have if the schema does not restrict them.
     pub additional_properties: AdditionalProperties,
     /// The spelling of strings.
@@ -231,6 +244,25 @@ pub struct SchemaOptions {
     /// holds for compilation, and again for every part that is expanded later. The default is
     /// 250,000.
     pub fuel: u64,
+    /// The most characters of a string for which the schema sets no greatest length; `None` (the
+    /// default) sets no cap.
+    ///
+    /// The schema wins over all three caps, so none leaves a set without values. A greater
+    /// `minLength` raises the cap, and a `pattern` or `format` without a string within the cap is
+    /// not capped. Keys, the values of `enum` and `const`, and the items of arrays with
+    /// `uniqueItems` have no cap.
+    pub max_string_length: Option<u32>,
+    /// The most items of an array for which the schema sets no greatest number; `None` (the
+    /// default) sets no cap.
+    ///
+    /// The cap is raised to the items that `minItems` and `contains` demand, and to the last item
+    /// to which `prefixItems` gives a schema of its own.
+    pub max_items: Option<u32>,
+    /// The most digits of a number before the point, after it and in the exponent; `None` (the
+    /// default) sets no cap.
+    ///
+    /// The cap is raised to the digits of bounds and divisors.
+    pub max_digits: Option<u32>,
 }
 
 impl Default for SchemaOptions {
@@ -238,6 +270,7 @@ impl Default for SchemaOptions {
         SchemaOptions {
             key_order: KeyOrder::default(),
             whitespace: Whitespace::default(),
+            surrounding_whitespace: SurroundingWhitespace::default(),
             additional_properties: AdditionalProperties::default(),
             escapes: EscapePolicy::default(),
             unique_keys: UniqueKeys::default(),
@@ -249,6 +282,9 @@ impl Default for SchemaOptions {
             draft: Draft::default(),
             documents: HashMap::new(),
             fuel: Self::DEFAULT_FUEL,
+            max_string_length: None,
+            max_items: None,
+            max_digits: None,
         }
     }
 }
@@ -269,6 +305,8 @@ setters! {
     key_order: KeyOrder,
     /// Sets the whitespace policy.
     whitespace: Whitespace,
+    /// Sets the whitespace around the whole text.
+    surrounding_whitespace: SurroundingWhitespace,
     /// Sets the keys that an object may have if the schema does not restrict them.
     additional_properties: AdditionalProperties,
     /// Sets the spelling of strings.
@@ -294,6 +332,24 @@ setters! {
 impl SchemaOptions {
     /// The default of [`fuel`](Self::fuel).
     pub const DEFAULT_FUEL: u64 = 250_000;
+
+    /// Sets the most characters of a string for which the schema sets no greatest length.
+    pub fn max_string_length(mut self, cap: impl Into<Option<u32>>) -> Self {
+        self.max_string_length = cap.into();
+        self
+    }
+
+    /// Sets the most items of an array for which the schema sets no greatest number.
+    pub fn max_items(mut self, cap: impl Into<Option<u32>>) -> Self {
+        self.max_items = cap.into();
+        self
+    }
+
+    /// Sets the most digits of a number before the point, after it and in the exponent.
+    pub fn max_digits(mut self, cap: impl Into<Option<u32>>) -> Self {
+        self.max_digits = cap.into();
+        self
+    }
 
     /// Adds a document that `$ref` may name by `uri`.
     pub fn document(mut self, uri: impl Into<String>, text: impl Into<String>) -> Self {

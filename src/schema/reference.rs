@@ -144,7 +144,11 @@ impl References {
             resource
         } else {
             let absolute = join(self.uri_of(resource).unwrap_or(""), uri);
-            self.find_resource(json, &absolute)?
+            let found = self.find_resource(json, &absolute);
+            found.map_err(|reason| match absolute == uri {
+                true => reason,
+                false => format!("whose document is `{absolute}`, {reason}"),
+            })?
         };
         let fragment = decode_percent(fragment);
         if fragment.is_empty() {

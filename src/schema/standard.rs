@@ -26,7 +26,7 @@ pub(super) struct Standard {
 }
 
 /// The most bytes of whitespace in a row under [`Whitespace::Flexible`].
-const MAX_SPACE: u32 = 64;
+pub(super) const MAX_SPACE: u32 = 64;
 
 /// At most `max` bytes of JSON whitespace.
 pub(super) fn json_space(pool: &mut ExprPool, max: u32) -> LangId {

@@ -112,6 +112,18 @@ pub enum VocabularyError {
         /// The fault.
         problem: String,
     },
+    /// A SentencePiece model that cannot be read.
+    #[error("the SentencePiece model cannot be read: {problem}")]
+    SentencePiece {
+        /// The fault.
+        problem: String,
+    },
+    /// A `tekken.json` that contradicts itself.
+    #[error("the tekken.json cannot be read: {problem}")]
+    Tekken {
+        /// The fault.
+        problem: String,
+    },
     /// A token of a GGUF file that contradicts its type.
     #[error("token {} of the GGUF file {problem}", id.0)]
     GgufToken {

@@ -17,11 +17,14 @@ mod extension;
 mod fingerprint;
 mod gguf;
 mod mask_logits;
+mod sentence_piece;
 mod spelling;
+mod tekken;
 #[cfg(feature = "tokenizers")]
 mod text_tokenizer;
 mod tiktoken;
 mod token_set;
+mod tokenizer_file;
 mod tokenizer_json;
 mod trie;
 mod vocabulary;
@@ -32,5 +35,6 @@ pub use mask_logits::mask_logits;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use text_tokenizer::TextTokenizer;
 pub use token_set::{TokenId, TokenSet, TokenSetIter};
+pub use tokenizer_file::TokenizerFile;
 pub use trie::{ByteSet256, ChildNodes, MatchingChildren, TokenTrie};
 pub use vocabulary::{Vocabulary, VocabularyParts};

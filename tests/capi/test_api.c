@@ -225,6 +225,10 @@ static void test_vocab(void) {
     FAILS(hr_vocab_from_tokenizer_json("{}", 2, &none, &error), HR_ERROR_VOCABULARY, "tokenizer.json");
     FAILS(hr_vocab_from_tokenizer_json(NULL, 2, &none, &error), HR_ERROR_INVALID_ARGUMENT, "json is NULL");
     FAILS(hr_vocab_from_tokenizer_json("{}", 2, NULL, &error), HR_ERROR_INVALID_ARGUMENT, "out is NULL");
+    FAILS(hr_vocab_from_tokenizer_file((const uint8_t *)"no", 2, &none, &error), HR_ERROR_VOCABULARY, "SentencePiece");
+    OK(hr_vocab_from_tokenizer_file((const uint8_t *)"\x0a\x05\x0a\x03" "\xe2\x96\x81", 7, &other, &error));
+    CHECK(memcmp(hr_vocab_token_bytes(other, 0, &len), " ", 1) == 0 && len == 1);
+    hr_vocab_free(other);
     FAILS(hr_vocab_from_gguf((const uint8_t *)"no", 2, &none, &error), HR_ERROR_VOCABULARY, "GGUF");
     FAILS(hr_vocab_from_gguf_file("/no/such/file", 13, &none, &error), HR_ERROR_IO, "/no/such/file");
     FAILS(hr_vocab_from_gguf_file("\xff", 1, &none, &error), HR_ERROR_INVALID_ARGUMENT, "UTF-8");

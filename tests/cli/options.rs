@@ -46,11 +46,16 @@ fn options_without_effect_or_meaning_are_refused() {
         ("--key-order any", "--schema <FILE>"),
         ("--grammar list.gbnf --whitespace compact", "cannot be used with"),
         ("--grammar-notation gbnf", "--grammar <FILE>"),
+        ("--structural-tag calls.json --regex-dialect rust", "cannot be used with"),
         ("--schema person.schema.json --start x", "cannot be used with"),
         ("--messages ada.json", "cannot be used with"),
         ("--template-var a=b", "is not JSON; a text stands in quotes"),
         ("--template-var a=1 --raw", "cannot be used with"),
         ("--logprobs 3", "--json"),
+        ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
+        ("--order mask,temperature", "what options leave open is that of --preset balanced"),
+        ("--max-digits 0 --schema person.schema.json", "0 is not in 1.."),
+        ("--max-items 3", "--schema <FILE>"),
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));
         assert_eq!(code, Some(2), "{options}: {stderr}");
@@ -83,6 +88,7 @@ fn options_that_go_together_reach_the_model() {
         "--seed 18446744073709551615",
         "--stop-token 3 --logit-bias 4=-inf",
         "--schema person.schema.json --strictness lenient --key-order any",
+        "--structural-tag calls.json --strictness lenient --key-order any --max-items 3",
         "--draft ngram:4:9 --draft-tokens 64",
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));

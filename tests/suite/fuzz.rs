@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("tags", structural_tag),
     ("tiktoken", tiktoken),
     ("token_fsm", token_fsm),
+    ("tokenizer_file", tokenizer_file),
     ("tokenizer_json", tokenizer_json),
 ];
 
@@ -324,6 +325,17 @@ pub fn tokenizer_json(data: &[u8]) {
     }
     // The same bytes as a configuration file that names end-of-sequence tokens.
     let _ = self::vocabulary().with_eos_from_config(&[data]);
+}
+
+/// A tokenizer file of any kind, and the bytes as a SentencePiece model and as a `tekken.json`.
+pub fn tokenizer_file(data: &[u8]) {
+    let readers =
+        [Vocabulary::from_tokenizer_file, Vocabulary::from_sentence_piece, Vocabulary::from_tekken_json];
+    for read in readers {
+        if let Ok(vocabulary) = read(data) {
+            inspect(&vocabulary);
+        }
+    }
 }
 
 /// A file of ranks in tiktoken's format.

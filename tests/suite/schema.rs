@@ -16,7 +16,7 @@ use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    Strictness, UniqueKeys, UnknownFormat, Whitespace, compile,
+    Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace, compile, compile_with_warnings,
 };
 
 fn check(schema: &str, valid: &[&str], invalid: &[&str]) {
@@ -539,15 +539,156 @@ fn the_documented_keywords_have_their_documented_effect() {
 }
 
 #[test]
+fn members_that_are_no_schemas_are_named() {
+    for (schema, pointer) in [
+        (r#"{"properties":{"a":"string"}}"#, "#/properties/a"),
+        (r#"{"properties":{"a":{"properties":{"b/c":3}}}}"#, "#/properties/a/properties/b~1c"),
+        (r#"{"anyOf":[{},"string"]}"#, "#/anyOf/1"),
+        (r#"{"not":"string"}"#, "#/not"),
+    ] {
+        let error = compile(schema, &SchemaOptions::default()).unwrap_err();
+        assert_eq!(error.pointer(), Some(pointer), "{schema}: {error}");
+    }
+}
+
+/// A reference to another document is told with the URI that it resolves to; warnings come in the
+/// order of the text.
+#[test]
+fn references_and_warnings_say_where() {
+    let schema = r#"{"$id":"https://example.com/a/root","properties":{"a":{"$ref":"../other.json#/x"}}}"#;
+    let error = compile(schema, &SchemaOptions::default()).unwrap_err().to_string();
+    let expected =
+        "names `../other.json#/x`, whose document is `https://example.com/other.json`, which is not among";
+    assert!(error.contains(expected), "{error}");
+    let schema = r#"{"properties":{"a":{"x":1},"b":{"y":1,"x":[{"x":1}]}},"items":{"then":{"z":1}},"z":{}}"#;
+    let (_, warnings) = compile_with_warnings(schema, &SchemaOptions::default()).unwrap();
+    let places: Vec<(&str, &str)> =
+        warnings.iter().map(|warning| (warning.pointer.as_str(), warning.keyword.as_str())).collect();
+    let expected = [
+        ("#", "z"),
+        ("#/properties/a", "x"),
+        ("#/properties/b", "y"),
+        ("#/properties/b", "x"),
+        ("#/items", "then"),
+    ];
+    assert_eq!(places, expected);
+}
+
+/// Caps hold for what the schema leaves without a limit, and give way to what it demands.
+#[test]
+fn caps() {
+    let plain = SchemaOptions::default;
+    let strings = plain().max_string_length(3);
+    for (schema, allowed, refused) in [
+        (r#"{"type":"string"}"#, &[r#""""#, r#""abc""#, r#""\u0061\n\"""#][..], &[r#""abcd""#][..]),
+        ("true", &[r#"["abc",1e99,{"longer":"a"}]"#], &[r#""abcd""#, r#"["abcd"]"#, r#"{"a":"abcd"}"#]),
+        (r#"{"type":"string","minLength":5}"#, &[r#""abcde""#], &[r#""abcdef""#, r#""abcd""#]),
+        (r#"{"type":"string","maxLength":6}"#, &[r#""abcdef""#], &[r#""abcdefg""#]),
+        (r#"{"enum":["long enough"]}"#, &[r#""long enough""#], &[]),
+        (r#"{"type":"string","pattern":"^a+$"}"#, &[r#""aaa""#], &[r#""aaaa""#]),
+        (r#"{"type":"string","pattern":"^a{9,}$"}"#, &[r#""aaaaaaaaaaa""#], &[r#""aaa""#]),
+        (r#"{"type":"string","format":"date"}"#, &[r#""2026-01-31""#], &[]),
+        (
+            r#"{"anyOf":[{"enum":["a long one"]},{"pattern":"b","type":"string"}]}"#,
+            &[r#""a long one""#, r#""abb""#],
+            &[r#""aabb""#],
+        ),
+        (r#"{"type":"string","not":{"const":"abc"}}"#, &[r#""ab""#], &[r#""abc""#, r#""abcd""#]),
+        (r#"{"type":"array","items":{"type":"string"},"uniqueItems":true}"#, &[r#"["abcd","abcde"]"#], &[]),
+    ] {
+        check_with(&strings, schema, allowed, refused);
+    }
+    let items = plain().max_items(2);
+    for (schema, allowed, refused) in [
+        (r#"{"type":"array"}"#, &["[]", "[1,[2,3]]"][..], &["[1,2,3]", "[[1,2,3]]"][..]),
+        (r#"{"type":"array","minItems":3}"#, &["[1,2,3]"], &["[1,2]", "[1,2,3,4]"]),
+        (r#"{"type":"array","maxItems":3}"#, &["[1,2,3]"], &["[1,2,3,4]"]),
+        (
+            r#"{"type":"array","prefixItems":[{"const":1},true,{"const":3}]}"#,
+            &["[1,2,3]", "[]"],
+            &["[1,2,3,4]"],
+        ),
+        (r#"{"type":"array","contains":{"const":1},"minContains":3}"#, &["[1,1,1]"], &["[1,1]", "[2,1,1,1]"]),
+        (
+            r#"{"type":"array","prefixItems":[{"const":2},{"const":2},{"const":2}],"contains":{"const":1}}"#,
+            &["[2,2,2,1]"],
+            &["[2,2]"],
+        ),
+        (
+            r#"{"type":"array","uniqueItems":true,"items":{"type":"array"}}"#,
+            &["[[1,2,3],[1]]"],
+            &["[[],[1],[2]]"],
+        ),
+    ] {
+        check_with(&items, schema, allowed, refused);
+    }
+    let digits = plain().max_digits(2);
+    for (schema, allowed, refused) in [
+        (r#"{"type":"number"}"#, &["0", "-12.34e-56", "1e+9"][..], &["123", "0.123", "1e100", "00"][..]),
+        (r#"{"type":"integer"}"#, &["0", "-99"], &["100", "1.0"]),
+        (r#"{"type":"integer","minimum":1000}"#, &["1000", "9999"], &["10000", "99"]),
+        (r#"{"type":"integer","maximum":5}"#, &["5", "-99"], &["-100"]),
+        (r#"{"multipleOf":0.001,"type":"number"}"#, &["0.125", "12"], &["0.1250", "123"]),
+        (r#"{"const":12345}"#, &["12345"], &[]),
+        (r#"{"minimum":0.00001,"maximum":0.00002,"type":"number"}"#, &["0.00001"], &["0.000011"]),
+        (r#"{"type":"array","uniqueItems":true,"items":{"type":"integer"}}"#, &["[1000,1001]"], &[]),
+    ] {
+        check_with(&digits, schema, allowed, refused);
+    }
+    assert!(compile("true", &plain().max_digits(0)).is_err());
+    let around = plain().surrounding_whitespace(SurroundingWhitespace::Allowed);
+    check_with(&around, "true", &["1", " 1", "[]\n", "\t {} \r\n"], &["1 2", " "]);
+    check_with(&around.whitespace(Whitespace::Compact), r#"{"type":"array"}"#, &[" [] "], &[" [ ] "]);
+}
+
+/// No cap leaves an output without an end.
+#[test]
+fn capped_outputs_come_to_an_end() {
+    let vocabulary = byte_vocabulary(&["\",\"", "[1,", "true", ",2", "}]", "\"ab\"", "000", "1.5"]);
+    let options = SchemaOptions::default().max_string_length(1).max_items(1).max_digits(1);
+    for schema in [
+        r#"{"type":"array","uniqueItems":true,"minItems":30,"items":{"type":"integer"}}"#,
+        r#"{"type":"array","uniqueItems":true,"minItems":3,"items":{"type":"object",
+            "properties":{"a":{"type":"string","pattern":"^[ab]+$"}},"required":["a"],"additionalProperties":false}}"#,
+        r#"{"type":"array","contains":{"type":"string","minLength":4},"minContains":2,"maxContains":2,"minItems":4}"#,
+        r#"{"type":"object","minProperties":3,"additionalProperties":{"type":"number","minimum":99.5}}"#,
+        r#"{"type":"number","multipleOf":0.125,"exclusiveMinimum":0}"#,
+    ] {
+        let constraint = Constraint::new(&compile(schema, &options).unwrap(), &vocabulary).unwrap();
+        let judge = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+        for seed in 1..6 {
+            let mut matcher = constraint.matcher();
+            let mut random = Random(seed);
+            let mut text = Vec::new();
+            for _ in 0..20 {
+                let mask = matcher.mask().unwrap();
+                let allowed: Vec<_> = mask.iter().filter(|&id| !vocabulary.bytes(id).is_empty()).collect();
+                let Some(&token) = allowed.get(random.below(allowed.len().max(1))) else { break };
+                assert!(matcher.advance(token).unwrap());
+                text.extend_from_slice(vocabulary.bytes(token));
+            }
+            let rest = matcher.completion().unwrap();
+            assert!(rest.is_some(), "{schema}: {} has no end", String::from_utf8_lossy(&text));
+            text.extend(rest.unwrap_or_default().iter().flat_map(|&token| vocabulary.bytes(token)));
+            let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            assert!(judge.is_valid(&value), "{schema}: {value}");
+        }
+    }
+}
+
+#[test]
 fn the_documented_options_have_their_documented_effect() {
     let rows = documented("| option | schema |");
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 8);
     for row in &rows {
         let [option, schema, refused] = &row[..] else { panic!("{row:?}") };
         let defaults = SchemaOptions::default();
         let relaxed = match option.trim_matches('`') {
             "key_order: any" => defaults.key_order(KeyOrder::Any),
             "whitespace: unlimited" => defaults.whitespace(Whitespace::Unlimited),
+            "surrounding_whitespace: allowed" => {
+                defaults.surrounding_whitespace(SurroundingWhitespace::Allowed)
+            }
             "escapes: any" => defaults.escapes(EscapePolicy::Any),
             "numbers: json" => defaults.numbers(Numbers::Json),
             "unique_keys: ignored" => defaults.unique_keys(UniqueKeys::Ignored),

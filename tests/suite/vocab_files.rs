@@ -10,6 +10,32 @@ fn data(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Two SentencePiece models, compared piece by piece with what the library itself makes of them
+/// (`tests/data/vocab/sentence_piece.py`).
+#[test]
+fn sentence_piece_models_decode_as_their_library_does() {
+    let expected: serde_json::Value = serde_json::from_slice(&data("sentence_piece.json")).unwrap();
+    for kind in ["unigram", "bpe"] {
+        let vocabulary =
+            Vocabulary::from_tokenizer_file(&data(&format!("sentence_piece_{kind}.model"))).unwrap();
+        let expected = &expected[kind];
+        let id = |text: &str| TokenId(text.parse().unwrap());
+        let (texts, bytes) = (expected["texts"].as_object().unwrap(), expected["bytes"].as_object().unwrap());
+        for (piece, text) in texts {
+            assert_eq!(vocabulary.bytes(id(piece)), text.as_str().unwrap().as_bytes(), "{kind} {piece}");
+        }
+        for (piece, byte) in bytes {
+            assert_eq!(vocabulary.bytes(id(piece)), [byte.as_u64().unwrap() as u8], "{kind} {piece}");
+        }
+        let special = expected["special"].as_object().unwrap();
+        for (name, piece) in special {
+            assert_eq!(vocabulary.special(name).map(|id| u64::from(id.0)), piece.as_u64(), "{kind} {name}");
+        }
+        assert_eq!(texts.len() + bytes.len() + special.len(), vocabulary.token_count());
+        assert_eq!(vocabulary.eos(), [TokenId(expected["end"].as_u64().unwrap() as u32)]);
+    }
+}
+
 struct Case {
     file: &'static str,
     /// The bytes of each id, or the name of a special token as `Err(name)`.

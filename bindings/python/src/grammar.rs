@@ -108,7 +108,8 @@ impl Grammar {
         text_signature = "(schema, *, key_order='declared', whitespace='flexible', separators=None, indent=None, \
             whitespace_pattern=None, additional_properties='as-schema', escapes='free-strings', \
             unique_keys='enforced', numbers='canonical', format='assert', content_encoding='assert', \
-            unknown_format='warn', strictness='strict', draft='unspecified', documents=None, fuel=250000)"
+            unknown_format='warn', strictness='strict', draft='unspecified', documents=None, fuel=250000, \
+            surrounding_whitespace=False, max_string_length=None, max_items=None, max_digits=None)"
     )]
     fn json_schema(
         py: Python<'_>,

@@ -7,7 +7,7 @@ use super::error::CallError;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
-    UniqueKeys, UnknownFormat, Whitespace,
+    SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::{SchemaOptions, UnknownName};
 use pyo3::prelude::*;
@@ -50,6 +50,10 @@ macro_rules! policies {
             whitespace_pattern: Option<String>,
             documents: BTreeMap<String, String>,
             fuel: u64,
+            surrounding_whitespace: bool,
+            max_string_length: Option<u32>,
+            max_items: Option<u32>,
+            max_digits: Option<u32>,
         }
 
         impl Default for SchemaArguments {
@@ -62,6 +66,10 @@ macro_rules! policies {
                     whitespace_pattern: None,
                     documents: BTreeMap::new(),
                     fuel: SchemaOptions::DEFAULT_FUEL,
+                    surrounding_whitespace: false,
+                    max_string_length: None,
+                    max_items: None,
+                    max_digits: None,
                 }
             }
         }
@@ -77,6 +85,10 @@ macro_rules! policies {
                     "whitespace_pattern" => self.whitespace_pattern = value.extract()?,
                     "documents" => self.documents = documents(value)?,
                     "fuel" => self.fuel = value.extract()?,
+                    "surrounding_whitespace" => self.surrounding_whitespace = value.extract()?,
+                    "max_string_length" => self.max_string_length = value.extract()?,
+                    "max_items" => self.max_items = value.extract()?,
+                    "max_digits" => self.max_digits = value.extract()?,
                     _ => {
                         let said = format!("JSON Schemas have no option {name:?}");
                         return Err(pyo3::exceptions::PyTypeError::new_err(said));
@@ -109,12 +121,34 @@ macro_rules! policies {
                 if self.fuel != plain.fuel {
                     given.set_item("fuel", self.fuel)?;
                 }
+                if self.surrounding_whitespace {
+                    given.set_item("surrounding_whitespace", true)?;
+                }
+                let caps = [
+                    ("max_string_length", self.max_string_length),
+                    ("max_items", self.max_items),
+                    ("max_digits", self.max_digits),
+                ];
+                for (name, cap) in caps {
+                    if let Some(cap) = cap {
+                        given.set_item(name, cap)?;
+                    }
+                }
                 Ok(given)
             }
 
             /// The options as the library takes them.
             pub fn options(&self) -> Result<SchemaOptions, CallError> {
-                let mut options = SchemaOptions::default().whitespace(self.spaces()?).fuel(self.fuel);
+                let mut options = SchemaOptions::default()
+                    .whitespace(self.spaces()?)
+                    .fuel(self.fuel)
+                    .surrounding_whitespace(match self.surrounding_whitespace {
+                        true => SurroundingWhitespace::Allowed,
+                        false => SurroundingWhitespace::None,
+                    })
+                    .max_string_length(self.max_string_length)
+                    .max_items(self.max_items)
+                    .max_digits(self.max_digits);
                 $(options = options.$name(policy::<$policy>(stringify!($name), &self.$name)?);)*
                 for (uri, text) in &self.documents {
                     options = options.document(uri, text);

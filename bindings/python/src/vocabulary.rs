@@ -56,6 +56,21 @@ impl Vocabulary {
         Self(made).changed(py, model_size, eos)
     }
 
+    /// The vocabulary of the bytes of a tokenizer file: a tokenizer.json, a tekken.json, a
+    /// SentencePiece model or a GGUF model, told apart by what it holds.
+    #[staticmethod]
+    #[pyo3(signature = (data, *, model_size=None, eos=None))]
+    fn from_tokenizer_file(
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        model_size: Option<usize>,
+        eos: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let data = text(data)?;
+        let made = outside(py, move || Ok(Inner::from_tokenizer_file(&data)?))?;
+        Self(made).changed(py, model_size, eos)
+    }
+
     /// The vocabulary of a GGUF file. The whole file is read.
     #[staticmethod]
     #[pyo3(signature = (path, *, model_size=None, eos=None))]

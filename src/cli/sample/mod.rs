@@ -53,7 +53,7 @@ pub(super) struct Args {
     /// The row to sample from, counted from 0, in a file of several
     #[arg(long, value_name = "N")]
     row: Option<usize>,
-    /// Show the text of tokens: a `tokenizer.json` or a GGUF file
+    /// Show the text of tokens: a tokenizer.json, tekken.json, SentencePiece model or GGUF file
     #[arg(long, value_name = "FILE")]
     vocab: Option<PathBuf>,
     /// Follow the N most probable tokens

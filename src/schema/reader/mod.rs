@@ -232,7 +232,13 @@ impl Reader<'_> {
                 self.enqueue(value, member.resource);
                 Ok(value)
             }
-            _ => Err(self.malformed(member, "must be a schema (an object, `true` or `false`)")),
+            _ if value == member.value => {
+                Err(self.malformed(member, "must be a schema (an object, `true` or `false`)"))
+            }
+            _ => {
+                let reason = "must hold schemas (each an object, `true` or `false`)";
+                Err(error::malformed(self.doc.place(value), member.name, reason))
+            }
         }
     }
 

@@ -75,6 +75,10 @@ class Vocabulary:
         json: Text, *, model_size: int | None = None, eos: Eos | None = None
     ) -> Vocabulary: ...
     @staticmethod
+    def from_tokenizer_file(
+        data: Text, *, model_size: int | None = None, eos: Eos | None = None
+    ) -> Vocabulary: ...
+    @staticmethod
     def from_gguf(
         path: str | os.PathLike[str], *, model_size: int | None = None, eos: Eos | None = None
     ) -> Vocabulary: ...
@@ -149,6 +153,10 @@ class Grammar:
         draft: Literal["unspecified", "4", "6", "7", "2019-09", "2020-12"] = "unspecified",
         documents: dict[str, Any] | None = None,
         fuel: int = 250000,
+        surrounding_whitespace: bool = False,
+        max_string_length: int | None = None,
+        max_items: int | None = None,
+        max_digits: int | None = None,
     ) -> Grammar: ...
     @staticmethod
     def structural_tag(tag: Any, **options: Any) -> Grammar: ...

@@ -23,7 +23,7 @@ def read(tokenizer: Any, model_size: int | None, eos: Any) -> Vocabulary:
     if isinstance(tokenizer, Vocabulary):
         vocabulary = tokenizer
     elif isinstance(tokenizer, (bytes, bytearray, memoryview)):
-        vocabulary = Vocabulary.from_tokenizer_json(bytes(tokenizer))
+        vocabulary = Vocabulary.from_tokenizer_file(bytes(tokenizer))
     elif isinstance(tokenizer, (str, os.PathLike)):
         if tokenizer == "":
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), tokenizer)
@@ -37,7 +37,7 @@ def read(tokenizer: Any, model_size: int | None, eos: Any) -> Vocabulary:
     else:
         raise TypeError(
             f"{type(tokenizer).__name__} is no tokenizer that can be read; give a fast tokenizer of transformers, a "
-            "tokenizers.Tokenizer, a tiktoken.Encoding, or the path or the bytes of a tokenizer.json"
+            "tokenizers.Tokenizer, a tiktoken.Encoding, or the path or the bytes of a tokenizer file"
         )
     if model_size is not None:
         vocabulary = vocabulary.with_model_size(model_size)
@@ -53,7 +53,7 @@ def _of_path(path: Path) -> Vocabulary:
         return _with_configured_eos(vocabulary, files)
     if path.suffix == ".gguf":
         return Vocabulary.from_gguf(path)
-    return Vocabulary.from_tokenizer_json(path.read_bytes())
+    return Vocabulary.from_tokenizer_file(path.read_bytes())
 
 
 def _with_configured_eos(vocabulary: Vocabulary, files: list[bytes]) -> Vocabulary:
