@@ -31,9 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use hedgerow::decode::{
-    Batch, Draft, DraftChoice, FinishReason, Generation, Prompt, Request, RequestId, TextModel, Usage,
-};
+use hedgerow::decode::{Batch, Draft, DraftChoice, Generation, Prompt, Request, RequestId, TextModel, Usage};
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
 use hedgerow::schema::{SchemaOptions, compile};
@@ -396,7 +394,7 @@ fn schemas(options: &Options) -> Outcome<()> {
     let outputs = options.number("outputs", 200)?;
     let most = options.number("max-tokens", 512)?;
     let together = options.number("together", 8)?.max(1);
-    let (mut made, mut wrong, mut cut) = (0, 0, 0);
+    let (mut made, mut wrong, mut ended) = (0, 0, 0);
     let (mut usage, mut ours, mut passes) = (Usage::default(), 0.0, 0.0);
     let start = Instant::now();
     let mut batch = Batch::new(&model, model.vocabulary())?.clock(move || start.elapsed());
@@ -422,8 +420,7 @@ fn schemas(options: &Options) -> Outcome<()> {
             let case = &cases[under_way.remove(place).1];
             let Generation { completions, usage: of_case, timings } = result?;
             for completion in &completions {
-                let complete =
-                    matches!(completion.finish, FinishReason::Stop | FinishReason::ConstraintComplete);
+                let complete = completion.complete == Some(true);
                 let valid = serde_json::from_str(&completion.text)
                     .is_ok_and(|value: Value| case.judge.is_valid(&value));
                 if !complete || !valid {
@@ -431,7 +428,7 @@ fn schemas(options: &Options) -> Outcome<()> {
                     println!("WRONG: {}, {}: {}", case.id, completion.finish, completion.text);
                 }
                 made += 1;
-                cut += usize::from(completion.tokens.len() >= most);
+                ended += usize::from(completion.budget_ending.is_some());
             }
             usage.completion_tokens += of_case.completion_tokens;
             usage.forced_tokens += of_case.forced_tokens;
@@ -450,7 +447,7 @@ fn schemas(options: &Options) -> Outcome<()> {
         }
     }
     println!("{made} outputs over {} schemas: {} complete and valid, {wrong} not", cases.len(), made - wrong);
-    println!("{cut} used all of their {most} tokens");
+    println!("the model completed {} of them, the budget of {most} tokens {ended}", made - ended);
     println!(
         "{} tokens, {} forced: {:.3} passes a token",
         usage.completion_tokens,

@@ -1,5 +1,5 @@
-/* Language models through the C interface: errors of every kind, a cancelled generation, and
-   borrowed results. */
+/* Language models through the C interface: errors of every kind, a cancelled generation,
+   conversations, an end that the budget writes, and borrowed results. */
 #include <hedgerow.h>
 
 #include <stdio.h>
@@ -156,6 +156,145 @@ static void drafts(const hr_model *model) {
     hr_draft_heads_free(NULL);
 }
 
+static void set(hr_text *text, const char *value) {
+    text->data = value;
+    text->len = strlen(value);
+}
+
+/* The greedy output of at most 12 tokens, as a string that the caller frees, and its statistics. */
+static char *greedy(const hr_model *model, const char *prompt, hr_generation_options *options,
+                    hr_generation_stats *stats) {
+    hr_generation *generation = NULL;
+    hr_sampler_options sampler;
+    const char *text = NULL;
+    char *copy = NULL;
+    size_t len = 0;
+    hr_sampler_options_init(&sampler);
+    sampler.temperature = 0;
+    options->sampler = &sampler;
+    options->max_tokens = 12;
+    CHECK(hr_generate(model, prompt, strlen(prompt), options, &generation, NULL) == HR_OK);
+    text = hr_generation_text(generation, 0, &len);
+    copy = malloc(len + 1);
+    CHECK(text != NULL && copy != NULL);
+    memcpy(copy, text, len);
+    copy[len] = 0;
+    hr_generation_stats_init(stats);
+    CHECK(hr_generation_get_stats(generation, stats, NULL) == HR_OK);
+    hr_generation_free(generation);
+    return copy;
+}
+
+/* Messages in JSON are the prompt; an assistant's message at their end is continued; variables reach
+   the template. */
+static void conversations(const hr_model *model) {
+    const char *question = "What is the capital of France?";
+    hr_generation *generation = NULL;
+    hr_error *error = NULL;
+    hr_generation_options options;
+    hr_generation_stats alone;
+    hr_generation_stats stats;
+    char *expected = NULL;
+    char *text = NULL;
+    hr_generation_options_init(&options);
+    expected = greedy(model, question, &options, &alone);
+    CHECK(strcmp(expected, "The capital of France is Paris.") == 0);
+
+    hr_generation_options_init(&options);
+    set(&options.messages, "[{\"role\": \"user\", \"content\": \"What is the capital of France?\"}]");
+    text = greedy(model, "", &options, &stats);
+    CHECK(strcmp(text, expected) == 0 && stats.prompt_tokens == alone.prompt_tokens);
+    free(text);
+
+    hr_generation_options_init(&options);
+    set(&options.messages, "{\"messages\": [{\"role\": \"user\", \"content\": \"What is the capital of France?\"},"
+                           "{\"role\": \"assistant\", \"content\": \"The capital of France is\"}]}");
+    text = greedy(model, "", &options, &stats);
+    CHECK(strcmp(text, " Paris.") == 0 && stats.prompt_tokens > alone.prompt_tokens);
+    free(text);
+    free(expected);
+
+    hr_generation_options_init(&options);
+    set(&options.template_variables, "{\"unknown\": [1]}");
+    text = greedy(model, question, &options, &stats);
+    CHECK(stats.prompt_tokens == alone.prompt_tokens);
+    free(text);
+    set(&options.template_variables, "{\"add_generation_prompt\": false}");
+    text = greedy(model, question, &options, &stats);
+    CHECK(stats.prompt_tokens < alone.prompt_tokens);
+    free(text);
+
+    set(&options.template_variables, "[1]");
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "not a JSON object");
+    set(&options.template_variables, "{");
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "template_variables is not JSON");
+    hr_generation_options_init(&options);
+    set(&options.messages, "[]");
+    failed(hr_generate(model, "x", 1, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "does not go with a prompt");
+    failed(hr_generate(model, "", 0, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "no messages");
+    set(&options.messages, "{\"messages\": [], \"temperature\": 1}");
+    failed(hr_generate(model, "", 0, &options, &generation, &error), HR_ERROR_INVALID_ARGUMENT, &error, "`temperature`");
+    CHECK(generation == NULL);
+}
+
+/* An output that reaches its limit is completed without the model, which is told, or cut. */
+static void budget(const hr_model *model) {
+    const char *schema = "{\"type\": \"object\", \"properties\": {\"story\": {\"type\": \"string\"}, \"n\": "
+                         "{\"type\": \"integer\"}}, \"required\": [\"story\", \"n\"], \"additionalProperties\": false}";
+    hr_vocab *vocab = NULL;
+    hr_grammar *grammar = NULL;
+    hr_constraint *constraint = NULL;
+    hr_generation *generation = NULL;
+    hr_error *error = NULL;
+    hr_generation_options options;
+    hr_sampler_options sampler;
+    uint32_t tokens[24];
+    const char *text = NULL;
+    size_t len = 0;
+    size_t first_token = 99;
+    size_t written = 99;
+    size_t first_byte = 99;
+    CHECK(hr_model_vocab(model, &vocab, NULL) == HR_OK);
+    CHECK(hr_grammar_from_json_schema(schema, strlen(schema), NULL, NULL, &grammar, NULL) == HR_OK);
+    CHECK(hr_constraint_new(grammar, vocab, NULL, NULL, &constraint, NULL) == HR_OK);
+    hr_sampler_options_init(&sampler);
+    sampler.temperature = 0;
+    hr_generation_options_init(&options);
+    options.sampler = &sampler;
+    options.constraint = constraint;
+    options.max_tokens = 24;
+    CHECK(hr_generate(model, "Tell a long story.", 18, &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_LENGTH);
+    CHECK(hr_generation_is_complete(generation, 0));
+    CHECK(hr_generation_budget_ending(generation, 0, &first_token, &written, &first_byte));
+    CHECK(hr_generation_tokens(generation, 0, tokens, 24, &len, NULL) == HR_OK);
+    CHECK(written > 0 && first_token + written == len);
+    text = hr_generation_text(generation, 0, &len);
+    CHECK(text != NULL && first_byte > 0 && first_byte < len && text[len - 1] == '}');
+    CHECK(hr_generation_budget_ending(generation, 0, NULL, NULL, NULL));
+    CHECK(!hr_generation_budget_ending(generation, 1, &first_token, NULL, NULL));
+    hr_generation_free(generation);
+
+    options.cut_at_limit = 1;
+    CHECK(hr_generate(model, "Tell a long story.", 18, &options, &generation, NULL) == HR_OK);
+    CHECK(hr_generation_finish_reason(generation, 0) == HR_FINISH_REASON_LENGTH);
+    CHECK(!hr_generation_is_complete(generation, 0));
+    first_token = 99;
+    CHECK(!hr_generation_budget_ending(generation, 0, &first_token, &written, &first_byte) && first_token == 99);
+    hr_generation_free(generation);
+    generation = NULL;
+
+    /* Not even the shortest output fits. */
+    options.cut_at_limit = 0;
+    options.max_tokens = 3;
+    CHECK(hr_generate(model, "x", 1, &options, &generation, &error) != HR_OK && generation == NULL);
+    CHECK(strstr(hr_error_message(error), "tokens") != NULL);
+    hr_error_free(error);
+    hr_constraint_free(constraint);
+    hr_grammar_free(grammar);
+    hr_vocab_free(vocab);
+}
+
 int main(int argc, char **argv) {
     hr_model *model = NULL;
     hr_generation *generation = NULL;
@@ -196,6 +335,8 @@ int main(int argc, char **argv) {
 
     beams(model);
     drafts(model);
+    conversations(model);
+    budget(model);
 
     /* A generation may be used after its model is freed. */
     hr_generation_options_init(&options);
