@@ -70,7 +70,7 @@ bench: bench-deps ## compare with other libraries: make bench BENCH="maskbench â
 
 fuzz: ## fuzz one target (needs a nightly compiler and cargo-fuzz): make fuzz TARGET=regex SECONDS=60
 	mkdir -p fuzz/found/$(TARGET)
-	$(CARGO) +nightly fuzz run $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS) -timeout=20
+	$(CARGO) +nightly fuzz run $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS) -timeout=2
 
 clean: ## remove what was built (.deps/ stays: remove it by hand to fetch anew)
 	$(CARGO) clean
