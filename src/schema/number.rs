@@ -178,12 +178,14 @@ impl Part {
         // Multiples of a whole number are whole. They may still be spelt with a fraction of zeros,
         // unless the schema asks for integers.
         let whole_divisor = self.multiples.iter().any(Decimal::is_integer);
-        let (fraction, zero) = spelling(policy, self.integer, whole_divisor);
+        let fraction = spelling(policy, self.integer, whole_divisor);
+        let zero = signed_zero(policy, self.lower.as_ref().is_none_or(|bound| bound.value.is_negative()));
         let mut parts = Vec::new();
         match self.multiples_between(fraction, zero, pool) {
             Some(multiples) => parts.push(multiples),
             None => {
-                parts.push(pool.number_range(self.lower.as_ref(), self.upper.as_ref(), fraction, zero)?);
+                let bounds = (self.lower.as_ref(), self.upper.as_ref());
+                parts.push(pool.number_range(bounds.0, bounds.1, fraction, zero)?);
                 let mut multiples_of = |divisor: &Decimal| {
                     pool.multiples_between(divisor, &[], (None, None), fraction, SignedZero::Allowed)
                 };
@@ -255,9 +257,10 @@ impl Part {
         pool: &mut ExprPool,
     ) -> Option<LangId> {
         let mut all = Vec::with_capacity(values.len());
+        let zero = signed_zero(policy, values.iter().any(Decimal::is_negative));
         for value in values {
             let bound = Bound { value: value.clone(), exclusive: false };
-            let (fraction, zero) = spelling(policy, integer, value.is_integer());
+            let fraction = spelling(policy, integer, value.is_integer());
             all.push(pool.number_range(Some(&bound), Some(&bound), fraction, zero)?);
         }
         Some(pool.union(&all))
@@ -292,19 +295,23 @@ impl Part {
 const MAX_TRIED: u32 = 1_000;
 const MAX_FEW: usize = 8;
 
-/// The fraction and the zero that spellings may have, for numbers that must be integers or must not
-/// (`integer`) and for numbers that are known to be whole (`whole`).
-fn spelling(policy: Policy, integer: Option<bool>, whole: bool) -> (Fraction, SignedZero) {
-    let zero = match policy {
-        Policy::Canonical => SignedZero::Refused,
-        Policy::Json => SignedZero::Allowed,
-    };
-    let fraction = match (policy, integer) {
+/// The fraction that spellings may have, for numbers that must be integers or must not (`integer`)
+/// and for numbers that are known to be whole (`whole`).
+fn spelling(policy: Policy, integer: Option<bool>, whole: bool) -> Fraction {
+    match (policy, integer) {
         (Policy::Canonical, Some(true)) => Fraction::None,
         _ if whole || integer == Some(true) => Fraction::Zeros,
         _ => Fraction::Digits(UNBOUNDED),
-    };
-    (fraction, zero)
+    }
+}
+
+/// The rule for `-0`. Where no negative number is allowed, the canonical spelling has no `-`, which
+/// could lead to nothing but `-0`.
+fn signed_zero(policy: Policy, has_negative: bool) -> SignedZero {
+    match policy == Policy::Json || has_negative {
+        true => SignedZero::Allowed,
+        false => SignedZero::Refused,
+    }
 }
 
 /// The greatest exponent, up or down, of scientific notation under a bound. Every reader of doubles

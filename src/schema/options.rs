@@ -112,7 +112,7 @@ policy! {
     #[derive(Default)]
     enum Numbers {
         /// Full JSON syntax for a number without conditions. Whole numbers have no `.0`, and
-        /// multiples have no exponent.
+        /// multiples have no exponent. Where no negative number is allowed, 0 is not spelt `-0`.
         #[default]
         Canonical = "canonical",
         /// Every plain spelling of the value as well. For example, `1.0` is an integer.

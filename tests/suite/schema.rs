@@ -31,6 +31,29 @@ fn scalars() {
         &["", " 1", "1 ", "nul", "[1,]"],
     );
     check(r#"{"type":"integer"}"#, &["0", "-12"], &["1.0", "1e2", "01", "\"1\""]);
+    // Zero may have a sign where negative numbers are allowed.
+    for (schema, allows_sign) in [
+        (r#"{"type":"integer"}"#, true),
+        (r#"{"type":"integer","minimum":-7,"maximum":0}"#, true),
+        (r#"{"type":"integer","multipleOf":5}"#, true),
+        (r#"{"type":"integer","minimum":-9,"maximum":9,"multipleOf":5}"#, true),
+        (r#"{"type":"number","not":{"const":1}}"#, true),
+        (r#"{"type":"number","minimum":-1}"#, true),
+        (r#"{"type":"integer","minimum":0}"#, false),
+        (r#"{"type":"integer","minimum":0,"multipleOf":5}"#, false),
+        (r#"{"type":"integer","minimum":0,"maximum":9,"multipleOf":5}"#, false),
+        (r#"{"type":"number","minimum":0,"maximum":7}"#, false),
+        (r#"{"enum":[0]}"#, false),
+    ] {
+        let (zero, signed) =
+            if allows_sign { (vec!["0", "-0"], vec![]) } else { (vec!["0"], vec!["-0", "-"]) };
+        check(schema, &zero, &[&["-00", "00"], &signed[..]].concat());
+        let json = SchemaOptions::default().numbers(Numbers::Json);
+        check_with(&json, schema, &["0", "-0"], &["-00"]);
+    }
+    check(r#"{"type":"number","minimum":-1}"#, &["-0.0", "0.0", "-0.50"], &["-1.01"]);
+    check(r#"{"type":"integer","not":{"const":0}}"#, &["-1", "10"], &["-0", "0"]);
+    check(r#"{"type":"number","exclusiveMinimum":0}"#, &["0.1"], &["-0", "-0.0", "0"]);
     check(r#"{"type":["boolean","null"]}"#, &["true", "null"], &["0"]);
     check(
         r#"{"enum":[1.0,"a\n",null,{"b":[2]},"é"]}"#,
@@ -679,7 +702,7 @@ fn capped_outputs_come_to_an_end() {
 #[test]
 fn the_documented_options_have_their_documented_effect() {
     let rows = documented("| option | schema |");
-    assert_eq!(rows.len(), 8);
+    assert_eq!(rows.len(), 9);
     for row in &rows {
         let [option, schema, refused] = &row[..] else { panic!("{row:?}") };
         let defaults = SchemaOptions::default();

@@ -13,6 +13,7 @@
 //! describe.
 #![allow(unsafe_code)]
 
+use super::token::Whole;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -69,6 +70,9 @@ struct Versioned {
     flags: u64,
     tensor: DlTensor,
 }
+
+/// The numbers that arrays may hold, as errors tell it.
+const SUPPORTED: &str = "masks must hold 32-bit integers, and logits floats of 16, 32 or 64 bits";
 
 const DL_CPU: i32 = 1;
 const DL_READ_ONLY: u64 = 1;
@@ -252,7 +256,7 @@ impl<'py> Array<'py> {
             let error = PyErr::fetch(py);
             return match error.is_instance_of::<PyTypeError>(py) {
                 true => Ok(None),
-                false => Err(error),
+                false => Err(as_value_error(error, name, py)),
             };
         }
         let hold = Hold::Buffer(view, py);
@@ -264,9 +268,9 @@ impl<'py> Array<'py> {
         };
         let size = usize::try_from(view.itemsize).unwrap_or(0);
         let element = Element::of_format(format, size).ok_or_else(|| {
+            let format = String::from_utf8_lossy(format);
             PyTypeError::new_err(format!(
-                "{name} holds numbers of format {:?} and {size} bytes, which is not supported",
-                String::from_utf8_lossy(format)
+                "{name} holds numbers of format {format:?}, {size} bytes each; {SUPPORTED}"
             ))
         })?;
         let dims = usize::try_from(view.ndim).unwrap_or(0);
@@ -295,9 +299,10 @@ impl<'py> Array<'py> {
         let wanted = PyDict::new(py);
         wanted.set_item("max_version", (1, 1))?;
         let capsule = match object.call_method("__dlpack__", (), Some(&wanted)) {
-            Err(error) if error.is_instance_of::<PyTypeError>(py) => object.call_method0("__dlpack__")?,
-            other => other?,
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => object.call_method0("__dlpack__"),
+            other => other,
         };
+        let capsule = capsule.map_err(|error| as_value_error(error, name, py))?;
         let pointer = |tag: &CStr| {
             // SAFETY: both functions take any object; the second is called for a capsule of that
             // name only.
@@ -313,10 +318,10 @@ impl<'py> Array<'py> {
         let tensor: &DlTensor = unsafe {
             match (versioned.cast::<Versioned>().as_ref(), plain.cast::<DlTensor>().as_ref()) {
                 (Some(held), _) if held.major != 1 => {
-                    return Err(PyBufferError::new_err(format!("{name}: unknown version of DLPack")));
+                    return Err(PyValueError::new_err(format!("{name}: unknown version of DLPack")));
                 }
                 (Some(held), _) if is_written && held.flags & DL_READ_ONLY != 0 => {
-                    return Err(PyBufferError::new_err(format!("{name} is read-only")));
+                    return Err(PyValueError::new_err(format!("{name} is read-only")));
                 }
                 (Some(held), _) => &held.tensor,
                 (None, Some(tensor)) => tensor,
@@ -327,9 +332,16 @@ impl<'py> Array<'py> {
         };
         let DlTensor { code, bits, lanes, .. } = *tensor;
         let element = Element::of_dlpack(code, bits, lanes).ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "{name} holds numbers of DLPack type ({code}, {bits}, {lanes}), which is not supported"
-            ))
+            let kind = match code {
+                0 => "integers",
+                1 => "unsigned integers",
+                2 => "floats",
+                4 => "bfloats",
+                5 => "complex numbers",
+                6 => "bools",
+                _ => "numbers of an unknown kind",
+            };
+            PyTypeError::new_err(format!("{name} holds {bits}-bit {kind}; {SUPPORTED}"))
         })?;
         let dims = usize::try_from(tensor.ndim).unwrap_or(0);
         // SAFETY: both have `ndim` numbers; strides may be absent.
@@ -374,6 +386,9 @@ impl<'py> Array<'py> {
         let stride = match rows > 1 && !is_empty {
             false => columns,
             true => {
+                if down < 0 {
+                    return Err(wrong("has its rows in reverse order (a negative stride); copy it"));
+                }
                 let stride = usize::try_from(down)
                     .ok()
                     .filter(|down| down.is_multiple_of(size))
@@ -443,6 +458,16 @@ impl<'py> Array<'py> {
     }
 }
 
+/// The `ValueError` for a `BufferError`, which tells that memory is read-only or may not be exported.
+fn as_value_error(error: PyErr, name: &str, py: Python<'_>) -> PyErr {
+    if !error.is_instance_of::<PyBufferError>(py) {
+        return error;
+    }
+    let said = PyValueError::new_err(format!("the memory of {name} cannot be used: {}", error.value(py)));
+    said.set_cause(py, Some(error));
+    said
+}
+
 /// # Safety
 /// The pointer is null, or there are so many numbers there.
 unsafe fn numbers<'a, T>(pointer: *const T, count: usize) -> &'a [T] {
@@ -457,13 +482,15 @@ unsafe fn numbers<'a, T>(pointer: *const T, count: usize) -> &'a [T] {
 /// vocabulary has.
 pub fn mask_row<'a>(
     array: &'a mut Array<'_>,
-    row: isize,
+    row: Option<&Whole<'_>>,
     words: usize,
 ) -> PyResult<(&'a mut [u32], &'a mut [u32])> {
     let rows: Rows<&mut [u32]> = array.rows_mut("out", Element::Word)?;
     check_words(rows.columns, words)?;
-    let Some(row) = usize::try_from(row).ok().filter(|&row| row < rows.rows) else {
-        return Err(PyIndexError::new_err(format!("row {row} of a mask array of {} rows", rows.rows)));
+    let row = match row {
+        Some(row) => row.row(rows.rows, "a mask array")?,
+        None if rows.rows == 0 => return Err(PyIndexError::new_err("row 0 of a mask array of 0 rows")),
+        None => 0,
     };
     let start = row * rows.stride;
     Ok(rows.all[start..][..rows.columns].split_at_mut(words))

@@ -6,7 +6,7 @@ use super::grammar::Grammar;
 use super::interrupt::{CancelFlag, interrupt, until};
 use super::limits::Limits;
 use super::matcher::Matcher;
-use super::token::text;
+use super::token::{Whole, text};
 use super::token_fsm::TokenFsm;
 use super::vocabulary::Vocabulary;
 use hedgerow::Constraint as Inner;
@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// A grammar tied to a vocabulary. Share it: all requests under one constraint help each other.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 pub struct Constraint {
     inner: Inner,
     grammar: Py<Grammar>,
@@ -104,15 +104,19 @@ impl Constraint {
     }
 
     /// The constraint as a state machine over tokens, if it has at most `max_states` states.
-    #[pyo3(signature = (*, max_states=100_000, timeout=None, cancel=None))]
+    #[pyo3(
+        signature = (*, max_states=None, timeout=None, cancel=None),
+        text_signature = "($self, *, max_states=100000, timeout=None, cancel=None)"
+    )]
     fn token_fsm(
         &self,
         py: Python<'_>,
-        max_states: usize,
+        max_states: Option<Whole<'_>>,
         timeout: Option<f64>,
         cancel: Option<&Bound<'_, CancelFlag>>,
     ) -> PyResult<TokenFsm> {
         let interrupt = until(timeout, cancel)?;
+        let max_states = max_states.map_or(Ok(100_000), |most| most.count("max_states"))?;
         let found = || -> Result<_, EngineError> { self.inner.compile_token_fsm(max_states) };
         Ok(TokenFsm(long(py, interrupt, |interrupt| Ok(interrupt.scope(found)??))?))
     }

@@ -42,6 +42,7 @@ pub struct CallError {
 
 impl CallError {
     fn new(kind: Kind, message: String) -> Self {
+        let message = if kind == Kind::Limit { in_python(&message) } else { message };
         CallError { kind, message, position: None, pointer: None, keyword: None }
     }
 
@@ -53,6 +54,18 @@ impl CallError {
     /// A fault of hedgerow.
     pub fn internal(message: String) -> Self {
         CallError::new(Kind::Internal, message)
+    }
+
+    /// The failure of compiling, where an option that it names has another name in Python.
+    pub fn from_option(error: CompileError, from: &str, to: &str) -> Self {
+        let failure = CallError::from(error);
+        if failure.kind == Kind::Argument { failure.renamed(from, to) } else { failure }
+    }
+
+    /// The failure with another name for something in its message.
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        self.message = self.message.replace(from, to);
+        self
     }
 
     /// The exception.
@@ -87,6 +100,20 @@ impl CallError {
         }
         Ok(PyErr::from_value(class.call((self.message,), Some(&places))?))
     }
+}
+
+/// The message with Python's names for limits: "raise `Limits::nodes`" becomes "raise
+/// `Limits(nodes=…)`".
+fn in_python(message: &str) -> String {
+    let mut parts = message.split("`Limits::");
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('`') {
+            Some((field, rest)) => result.push_str(&format!("`Limits({field}=…)`{rest}")),
+            None => result.push_str(part),
+        }
+    }
+    result.replace("`SchemaOptions::fuel`", "the option `fuel`")
 }
 
 impl From<Interrupted> for CallError {

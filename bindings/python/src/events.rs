@@ -2,7 +2,7 @@
 
 use super::call::{lock, outside};
 use super::constraint::Constraint;
-use super::token::{text, token};
+use super::token::{Whole, text, token};
 use hedgerow::engine::{EngineError, EventReader};
 use hedgerow::tags::{Event, Reply};
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use std::sync::Mutex;
 /// An event is a dict. Its `kind` is "text", "reasoning", "call_begin", "call_id", "arguments",
 /// "call_end", "tag_begin", "content" or "tag_end". Others of its keys are `delta`, `call` (the
 /// number of the call), `name` and `id`.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 pub struct Events {
     reader: Mutex<EventReader>,
     constraint: Py<Constraint>,
@@ -77,8 +77,9 @@ impl Events {
     }
 
     /// Takes back the last steps. Their events are void.
-    #[pyo3(signature = (steps=1))]
-    fn rollback(&self, py: Python<'_>, steps: usize) -> PyResult<()> {
+    #[pyo3(signature = (steps=None), text_signature = "($self, steps=1)")]
+    fn rollback(&self, py: Python<'_>, steps: Option<Whole<'_>>) -> PyResult<()> {
+        let steps = steps.map_or(Ok(1), |steps| steps.count("steps"))?;
         outside(py, || Ok(lock(&self.reader)?.rollback(steps)?))
     }
 

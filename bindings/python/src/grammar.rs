@@ -44,7 +44,11 @@ impl GrammarSource {
         let plain = |grammar| Compiled { grammar, warnings: Vec::new() };
         Ok(match self {
             GrammarSource::JsonSchema { text, arguments } => {
-                let (grammar, warnings) = schema::compile_with_warnings(text, &arguments.options()?)?;
+                let compiled = schema::compile_with_warnings(text, &arguments.options()?);
+                let (grammar, warnings) = compiled.map_err(|error| {
+                    let option = format!("`{}`", arguments.whitespace_option());
+                    CallError::from_option(error, "`whitespace`", &option)
+                })?;
                 Compiled { grammar, warnings }
             }
             GrammarSource::StructuralTag { text, arguments } => {
@@ -87,7 +91,7 @@ impl GrammarSource {
 ///
 /// It is a value: equal descriptions are equal, and can be keys and be pickled. Faults of the text
 /// are found when it is compiled: by `check`, by `compile`, or by whatever needs it first.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 #[derive(Clone)]
 pub struct Grammar {
     source: GrammarSource,
@@ -100,8 +104,29 @@ impl Grammar {
     /// pydantic model or `TypeAdapter`, a dataclass, `TypedDict`, `Enum`, `Literal`,
     /// `msgspec.Struct`, or any annotation that pydantic or msgspec reads).
     ///
-    /// The options are told of in docs/json-schema.md. Of `whitespace`, `separators`, `indent` and
-    /// `whitespace_pattern` at most one may be given.
+    /// Options, the default first:
+    ///
+    /// - `key_order`: "declared" or "any".
+    /// - Of these four at most one. `whitespace`: "flexible" (up to 64 bytes wherever JSON allows
+    ///   it), "unlimited" or "compact" (none). `separators`: the texts between items and behind
+    ///   keys, as in `json.dumps`. `indent`: spaces a level. `whitespace_pattern`: a regular
+    ///   expression.
+    /// - `additional_properties`: "as-schema", or "forbid" keys that nothing names.
+    /// - `escapes` in strings: "free-strings" (any but in declared keys and constants), "any",
+    ///   "minimal" or "no-unicode".
+    /// - `unique_keys`: "enforced" or "ignored".
+    /// - `numbers`: "canonical" or "json" (`1.0` is an integer, too).
+    /// - `format` and `content_encoding`: "assert" or "annotate" (without effect).
+    /// - `unknown_format`: "warn" or "refuse".
+    /// - `strictness`: "strict", or "lenient" (what cannot be enforced is dropped with a warning).
+    /// - `draft` of schemas without `$schema`: "unspecified", "4", "6", "7", "2019-09", "2020-12".
+    /// - `documents`: schemas that `$ref` may name, by URI.
+    /// - `fuel`: steps that combining the schema's parts may take.
+    /// - `surrounding_whitespace`: False or True, around the whole text.
+    /// - `max_string_length`, `max_items`, `max_digits`: caps on what the schema leaves open, or
+    ///   None.
+    ///
+    /// docs/json-schema.md in the repository tells of each.
     #[staticmethod]
     #[pyo3(
         signature = (schema, **options),
@@ -132,7 +157,7 @@ impl Grammar {
         tag: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let text = py.import("hedgerow._schema")?.getattr("to_text")?.call1((tag,))?.extract()?;
+        let text = py.import("hedgerow._schema")?.getattr("tag_to_text")?.call1((tag,))?.extract()?;
         let arguments = Box::new(SchemaArguments::read(options)?);
         arguments.options().map_err(|failure| failure.raise(py))?;
         Ok(Self::of_source(GrammarSource::StructuralTag { text, arguments }))
@@ -290,11 +315,17 @@ impl Grammar {
         slf.clone().unbind()
     }
 
-    fn __repr__(&self) -> String {
-        let text = self.text();
-        let short: String = text.chars().take(60).collect();
-        let rest = if short.len() < text.len() { "…" } else { "" };
-        format!("Grammar.{}({short:?}{rest})", self.kind())
+    /// The call that describes it; a long text is cut.
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let value = match &self.source {
+            GrammarSource::Choice { choices } => choices.into_pyobject(py)?.into_any(),
+            _ => self.text().into_pyobject(py)?.into_any(),
+        };
+        let mut call = short(&value.repr()?.to_cow()?);
+        for (name, value) in self.options(py)? {
+            call += &format!(", {name}={}", short(&value.repr()?.to_cow()?));
+        }
+        Ok(format!("Grammar.{}({call})", self.kind()))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
@@ -307,6 +338,14 @@ impl Grammar {
         };
         let parts = (grammar.kind(), value, grammar.options(py)?);
         Ok((restore, parts.into_pyobject(py)?.into_any()))
+    }
+}
+
+/// The beginning of a text.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

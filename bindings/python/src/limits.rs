@@ -1,5 +1,6 @@
 //! Limits of a constraint's work and memory.
 
+use super::token::Whole;
 use hedgerow::Limits as Inner;
 use pyo3::prelude::*;
 
@@ -29,18 +30,22 @@ impl Limits {
     #[new]
     #[pyo3(signature = (*, graph_bytes=None, state_threads=None, search_states=None, nodes=None))]
     fn new(
-        graph_bytes: Option<usize>,
-        state_threads: Option<usize>,
-        search_states: Option<u64>,
-        nodes: Option<usize>,
-    ) -> Self {
+        graph_bytes: Option<Whole<'_>>,
+        state_threads: Option<Whole<'_>>,
+        search_states: Option<Whole<'_>>,
+        nodes: Option<Whole<'_>>,
+    ) -> PyResult<Self> {
         let plain = Inner::default();
-        Limits {
-            graph_bytes: graph_bytes.unwrap_or(plain.graph_bytes),
-            state_threads: state_threads.unwrap_or(plain.state_threads),
-            search_states: search_states.unwrap_or(plain.search_states),
-            nodes: nodes.unwrap_or(plain.nodes),
-        }
+        let count = |name, given: Option<Whole<'_>>, plain: usize| {
+            given.map_or(Ok(plain), |number| number.count(name))
+        };
+        Ok(Limits {
+            graph_bytes: count("graph_bytes", graph_bytes, plain.graph_bytes)?,
+            state_threads: count("state_threads", state_threads, plain.state_threads)?,
+            search_states: search_states
+                .map_or(Ok(plain.search_states), |number| number.within("search_states", u64::MAX))?,
+            nodes: count("nodes", nodes, plain.nodes)?,
+        })
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {

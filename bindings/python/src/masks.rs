@@ -4,11 +4,13 @@ use super::array::{Array, Element, Number, Rows, check_words};
 use super::call::{lock, outside};
 use super::error::CallError;
 use super::matcher::Matcher;
+use super::token::{self, Whole};
 use hedgerow::engine;
 use hedgerow::vocab;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 /// Fills one mask row for each matcher, in one call without the interpreter's lock.
 ///
@@ -23,23 +25,21 @@ pub fn fill_masks(
     matchers: &Bound<'_, PyAny>,
     out: &Bound<'_, PyAny>,
     rows: Option<&Bound<'_, PyAny>>,
-    threads: Option<usize>,
+    threads: Option<Whole<'_>>,
 ) -> PyResult<()> {
     let matchers: Vec<Bound<'_, Matcher>> =
         matchers.try_iter()?.map(|matcher| Ok(matcher?.cast_into()?)).collect::<PyResult<_>>()?;
-    let chosen: Option<Vec<usize>> = match rows {
-        None => None,
-        Some(rows) => Some(rows.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?),
-    };
+    let chosen = rows.map(|rows| token::rows(rows)).transpose()?;
     let threads = match threads {
-        Some(threads) => NonZeroUsize::new(threads)
+        Some(threads) => NonZeroUsize::new(threads.count("threads")?)
             .ok_or_else(|| PyValueError::new_err("threads is 0; at least one must do the work"))?,
-        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        None => processors(),
     };
     let mut array = Array::writable(out, "out")?;
     let target: Rows<&mut [u32]> = array.rows_mut("out", Element::Word)?;
     let matchers: Vec<&Matcher> = matchers.iter().map(|matcher| matcher.get()).collect();
-    let order = check(&matchers, chosen.as_deref(), &target)?;
+    let chosen = chosen_rows(chosen, &matchers, &target)?;
+    let order = check(&matchers, &target)?;
     let Some(first) = matchers.first() else { return Ok(()) };
     let words = first.words();
     outside(py, move || {
@@ -54,7 +54,7 @@ pub fn fill_masks(
         let mut all: Vec<Option<&mut [u32]>> = target.all.chunks_mut(target.stride).map(Some).collect();
         let (mut masks, mut behind) = (Vec::new(), Vec::new());
         for at in 0..inner.len() {
-            let row = all[chosen.as_ref().map_or(at, |rows| rows[at])].take();
+            let row = all[chosen[at]].take();
             let row = row.ok_or_else(|| CallError::argument("a row is given twice".to_owned()))?;
             let (mask, rest) = row[..target.columns].split_at_mut(words);
             masks.push(mask);
@@ -69,29 +69,52 @@ pub fn fill_masks(
     })
 }
 
-/// Refuses arguments that do not go together; gives the order in which matchers are locked.
-fn check(matchers: &[&Matcher], chosen: Option<&[usize]>, out: &Rows<&mut [u32]>) -> PyResult<Vec<usize>> {
-    if let Some(rows) = chosen.filter(|rows| rows.len() != matchers.len()) {
-        let said = format!("there are {} matchers, but {} rows", matchers.len(), rows.len());
-        return Err(PyValueError::new_err(said));
+/// The number of processors. The system is asked once: the answer takes it longer than known masks
+/// take us.
+fn processors() -> NonZeroUsize {
+    static KNOWN: OnceLock<NonZeroUsize> = OnceLock::new();
+    *KNOWN.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+}
+
+/// The row of each matcher.
+fn chosen_rows(
+    chosen: Option<Vec<Whole<'_>>>,
+    matchers: &[&Matcher],
+    out: &Rows<&mut [u32]>,
+) -> PyResult<Vec<usize>> {
+    match chosen {
+        Some(rows) if rows.len() != matchers.len() => {
+            let said = format!("there are {} matchers, but {} rows", matchers.len(), rows.len());
+            Err(PyValueError::new_err(said))
+        }
+        Some(rows) => rows.iter().map(|row| row.row(out.rows, "a mask array")).collect(),
+        None if matchers.len() > out.rows => {
+            let said = format!("{} matchers in a mask array of {} rows", matchers.len(), out.rows);
+            Err(PyIndexError::new_err(said))
+        }
+        None => Ok((0..matchers.len()).collect()),
     }
-    for (at, matcher) in matchers.iter().enumerate() {
+}
+
+/// Refuses arguments that do not go together; gives the order in which matchers are locked.
+fn check(matchers: &[&Matcher], out: &Rows<&mut [u32]>) -> PyResult<Vec<usize>> {
+    for matcher in matchers {
         check_words(out.columns, matcher.words())?;
         if matcher.words() != matchers[0].words() {
             return Err(PyValueError::new_err("the matchers' vocabularies differ in size"));
         }
-        let row = chosen.map_or(at, |rows| rows[at]);
-        if row >= out.rows {
-            return Err(PyIndexError::new_err(format!("row {row} of a mask array of {} rows", out.rows)));
-        }
     }
-    let address = |at: usize| std::ptr::from_ref(matchers[at]) as usize;
-    let mut order: Vec<usize> = (0..matchers.len()).collect();
+    lock_order(matchers).ok_or_else(|| PyValueError::new_err("a matcher is given twice; fork it"))
+}
+
+/// One order for all threads in which objects are locked: that of their addresses. None if one is
+/// given twice.
+pub fn lock_order<T>(objects: &[&T]) -> Option<Vec<usize>> {
+    let address = |at: usize| std::ptr::from_ref(objects[at]) as usize;
+    let mut order: Vec<usize> = (0..objects.len()).collect();
     order.sort_unstable_by_key(|&at| address(at));
-    match order.windows(2).any(|pair| address(pair[0]) == address(pair[1])) {
-        true => Err(PyValueError::new_err("a matcher is given twice; fork it")),
-        false => Ok(order),
-    }
+    let is_twice = order.windows(2).any(|pair| address(pair[0]) == address(pair[1]));
+    (!is_twice).then_some(order)
 }
 
 /// Sets the logits of all tokens that the masks do not allow to minus infinity, in place.
@@ -111,17 +134,17 @@ pub fn mask_logits(
     let masks = Array::readable(masks, "masks")?;
     logits.check_apart(&masks)?;
     let masks: Rows<&[u32]> = masks.rows("masks", Element::Word)?;
-    let chosen: Vec<usize> = match rows {
-        None => (0..logits.rows).collect(),
-        Some(rows) => rows.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?,
-    };
+    let chosen = rows.map(|rows| token::rows(rows)).transpose()?;
     if masks.rows != 1 && masks.rows != logits.rows {
         let said = format!("there are {} rows of logits, but {} of masks", logits.rows, masks.rows);
         return Err(PyValueError::new_err(said));
     }
-    if let Some(row) = chosen.iter().find(|&&row| row >= logits.rows) {
-        return Err(PyIndexError::new_err(format!("row {row} of {} rows of logits", logits.rows)));
-    }
+    let chosen: Vec<usize> = match chosen {
+        None => (0..logits.rows).collect(),
+        Some(rows) => {
+            rows.iter().map(|row| row.row(logits.rows, "an array of logits")).collect::<PyResult<_>>()?
+        }
+    };
     let element = logits.element;
     match element {
         Element::F32 => apply(py, &mut logits, &masks, &chosen, f32::NEG_INFINITY),

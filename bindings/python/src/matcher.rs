@@ -4,7 +4,7 @@ use super::array::{Array, mask_row};
 use super::call::{lock, outside};
 use super::constraint::Constraint;
 use super::interrupt::{CancelFlag, interrupt};
-use super::token::{numbers, text, token, tokens};
+use super::token::{Whole, numbers, text, token, tokens};
 use hedgerow::Matcher as Inner;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 /// One output's place in a constraint. `constraint.matcher()` makes one for each output.
 ///
 /// A token that is not allowed is an answer, `False`, and changes nothing.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 pub struct Matcher {
     inner: Mutex<Inner>,
     constraint: Py<Constraint>,
@@ -52,6 +52,22 @@ impl Matcher {
     }
 }
 
+/// The number of a node's parent: None for the beginning, which -1 stands for, too.
+fn parent_of(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if object.is_none() {
+        return Ok(None);
+    }
+    let parent: Whole<'_> = object.extract()?;
+    match parent.small() {
+        Some(-1) => Ok(None),
+        Some(number @ 0..) => Ok(usize::try_from(number).ok()),
+        _ => {
+            let said = format!("no node has the number {parent}, which is given as a parent");
+            Err(PyValueError::new_err(said))
+        }
+    }
+}
+
 #[pymethods]
 impl Matcher {
     /// Writes the mask of the tokens that may come next into a row of `out`: bit `i % 32` of word
@@ -60,10 +76,10 @@ impl Matcher {
     /// `out` is an array of 32-bit integers with one or two dimensions: of NumPy, of torch on the
     /// CPU, or a `memoryview`, such as `vocabulary.mask_buffer()`. Words of the row behind the
     /// vocabulary's become 0.
-    #[pyo3(signature = (out, row=0))]
-    fn fill_mask(&self, py: Python<'_>, out: &Bound<'_, PyAny>, row: isize) -> PyResult<()> {
+    #[pyo3(signature = (out, row=None), text_signature = "($self, out, row=0)")]
+    fn fill_mask(&self, py: Python<'_>, out: &Bound<'_, PyAny>, row: Option<Whole<'_>>) -> PyResult<()> {
         let mut array = Array::writable(out, "out")?;
-        let (mask, behind) = mask_row(&mut array, row, self.words)?;
+        let (mask, behind) = mask_row(&mut array, row.as_ref(), self.words)?;
         self.try_ask(py, move |matcher| {
             matcher.fill_mask(mask)?;
             behind.fill(0);
@@ -101,8 +117,9 @@ impl Matcher {
     }
 
     /// Takes back the last steps: tokens, or texts of `advance_bytes`.
-    #[pyo3(signature = (steps=1))]
-    fn rollback(&self, py: Python<'_>, steps: usize) -> PyResult<()> {
+    #[pyo3(signature = (steps=None), text_signature = "($self, steps=1)")]
+    fn rollback(&self, py: Python<'_>, steps: Option<Whole<'_>>) -> PyResult<()> {
+        let steps = steps.map_or(Ok(1), |steps| steps.count("steps"))?;
         self.try_ask(py, |matcher| matcher.rollback(steps))
     }
 
@@ -140,39 +157,34 @@ impl Matcher {
     ///
     /// Node `i` is `tokens[i]`, and stands behind the earlier node `parents[i]`, or at the
     /// beginning if that is None or -1. The matcher does not move.
-    #[pyo3(signature = (tokens, parents, out, row=0))]
+    #[pyo3(signature = (tokens, parents, out, row=None), text_signature = "($self, tokens, parents, out, row=0)")]
     fn mask_draft_tree(
         &self,
         py: Python<'_>,
         tokens: &Bound<'_, PyAny>,
         parents: &Bound<'_, PyAny>,
         out: &Bound<'_, PyAny>,
-        row: usize,
+        row: Option<Whole<'_>>,
     ) -> PyResult<Vec<bool>> {
         let tokens = self::tokens(tokens)?;
-        let parents: Vec<Option<usize>> = parents
-            .try_iter()?
-            .map(|parent| match parent?.extract::<Option<isize>>()? {
-                None | Some(-1) => Ok(None),
-                Some(parent) => usize::try_from(parent).map(Some).map_err(|_| {
-                    PyValueError::new_err(format!(
-                        "no node has the number {parent}, which is given as a parent"
-                    ))
-                }),
-            })
-            .collect::<PyResult<_>>()?;
+        let parents: Vec<Option<usize>> =
+            parents.try_iter()?.map(|parent| parent_of(&parent?)).collect::<PyResult<_>>()?;
         let mut array = Array::writable(out, "out")?;
         let rows = array.rows_mut::<u32>("out", super::array::Element::Word)?;
         super::array::check_words(rows.columns, self.words)?;
-        if row > rows.rows || tokens.len() > rows.rows - row {
+        let first = row.as_ref().map_or(Some(0), Whole::small);
+        let first = first.and_then(|row| usize::try_from(row).ok());
+        let first = first.filter(|&row| row <= rows.rows && tokens.len() <= rows.rows - row);
+        let Some(first) = first else {
+            let row = row.map_or("0".to_owned(), |row| row.to_string());
             let said =
                 format!("{} nodes from row {row} on in a mask array of {} rows", tokens.len(), rows.rows);
             return Err(PyIndexError::new_err(said));
-        }
+        };
         let (count, words, stride, columns) = (tokens.len(), self.words, rows.stride.max(1), rows.columns);
         let all = match count {
             0 => &mut [],
-            _ => &mut rows.all[row * stride..],
+            _ => &mut rows.all[first * stride..],
         };
         self.try_ask(py, move |matcher| {
             let allowed = matcher.mask_draft_tree(&tokens, &parents, all, stride)?;

@@ -5,20 +5,22 @@
 
 use super::array::{Array, Element, Rows};
 use super::call::{lock, outside};
-use super::token::{numbers, token, tokens};
+use super::error::CallError;
+use super::masks::lock_order;
+use super::token::{Whole, numbers, token, tokens};
 use hedgerow::TokenId;
-use hedgerow::sampling::presets::Preset;
+use hedgerow::sampling::presets::{PRESETS, Preset, RECIPES};
 use hedgerow::sampling::{LogitRow, Parameter, Sampler as Inner, SamplingError, SamplingParams};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use std::sync::Mutex;
 
 /// A chain of sampling steps with its history and its random numbers.
 ///
 /// The options are the library's, by name: `Sampler(temperature=0.7, top_p=0.9, seed=1)`.
 /// `Sampler.parameters()` lists them with their meaning and defaults.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 pub struct Sampler(Mutex<Inner>);
 
 /// The most levels of lists in an option: sequences of tokens are lists in a list.
@@ -54,10 +56,13 @@ fn spelled(value: &Bound<'_, PyAny>, separator: &str, levels: usize) -> PyResult
             Ok(members.collect::<PyResult<Vec<_>>>()?.join(separator))
         }
         // Numbers of other libraries.
-        Err(_) => {
-            let number: f64 = value.extract()?;
-            Ok(number.to_string())
-        }
+        Err(_) => match value.extract::<Whole<'_>>() {
+            Ok(number) => Ok(number.to_string()),
+            Err(error) if error.is_instance_of::<PyTypeError>(value.py()) => {
+                Ok(value.extract::<f64>()?.to_string())
+            }
+            Err(error) => Err(error),
+        },
     }
 }
 
@@ -71,8 +76,13 @@ fn params(options: Option<&Bound<'_, PyDict>>, mut params: SamplingParams) -> Py
         // An order is a list of steps, though there is one for a sampler.
         let is_list = parameter.is_list || name == "order";
         let text = spelled(&value, if is_list { "," } else { ":" }, LEVELS)?;
-        let set = parameter.set(&mut params, &text);
-        set.map_err(|error| super::error::CallError::from(error).raise(value.py()))?;
+        // Python's names have underscores, those of steps hyphens.
+        let text = if name == "order" { text.replace('_', "-") } else { text };
+        parameter.set(&mut params, &text).map_err(|error| {
+            let failure = CallError::from(error);
+            let failure = if value.is_none() { failure.renamed("`off`", "`None`") } else { failure };
+            failure.raise(value.py())
+        })?;
     }
     Ok(params)
 }
@@ -97,7 +107,13 @@ impl<'py> Logits<'py> {
             Err(error)
                 if error.is_instance_of::<PyTypeError>(object.py()) && !object.hasattr("__dlpack__")? =>
             {
-                object.extract().map(Logits::List).map_err(|_| error)
+                match object.extract() {
+                    Ok(list) => Ok(Logits::List(list)),
+                    Err(_) if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() => {
+                        Err(PyTypeError::new_err("logits are a row of floats, which this list is not"))
+                    }
+                    Err(_) => Err(error),
+                }
             }
             Err(error) => Err(error),
         }
@@ -187,8 +203,11 @@ impl Sampler {
     #[staticmethod]
     #[pyo3(signature = (name, **options))]
     fn preset(py: Python<'_>, name: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let preset = Preset::by_name(name)
-            .ok_or_else(|| PyValueError::new_err(format!("no preset is called {name:?}")))?;
+        let preset = Preset::by_name(name).ok_or_else(|| {
+            let known: Vec<&str> = PRESETS.iter().chain(&RECIPES).map(|preset| preset.name).collect();
+            let said = format!("no preset is called {name:?}; there are {}", known.join(", "));
+            PyValueError::new_err(said)
+        })?;
         let params = params(options, preset.params())?;
         Ok(Sampler(Mutex::new(outside(py, || Ok(Inner::new(params)?))?)))
     }
@@ -287,8 +306,9 @@ impl Sampler {
     }
 
     /// Takes back the last tokens of the output.
-    #[pyo3(signature = (tokens=1))]
-    fn rollback(&self, py: Python<'_>, tokens: usize) -> PyResult<()> {
+    #[pyo3(signature = (tokens=None), text_signature = "($self, tokens=1)")]
+    fn rollback(&self, py: Python<'_>, tokens: Option<Whole<'_>>) -> PyResult<()> {
+        let tokens = tokens.map_or(Ok(1), |tokens| tokens.count("tokens"))?;
         outside(py, || Ok(lock(&self.0)?.rollback_tokens(tokens)?))
     }
 
@@ -339,7 +359,7 @@ impl Sampler {
 /// Draws a token for each sampler from its row of logits, in one call without the interpreter's
 /// lock.
 ///
-/// `masks` has a row for each, or is left out.
+/// `masks` has a row for each, or is left out. No sampler may be given twice.
 #[pyfunction]
 #[pyo3(signature = (samplers, logits, masks=None))]
 pub fn sample_batch(
@@ -356,11 +376,14 @@ pub fn sample_batch(
     let array = masks.map(|masks| Array::readable(masks, "masks")).transpose()?;
     let masks: Option<Rows<&[u32]>> =
         array.as_ref().map(|array| array.rows("masks", Element::Word)).transpose()?;
-    let counts = [logits.len(), masks.as_ref().map_or(samplers.len(), |masks| masks.rows)];
-    if counts != [samplers.len(); 2] {
-        let said =
-            format!("{} samplers, {} rows of logits, {} of masks", samplers.len(), counts[0], counts[1]);
+    let mut counts = vec![(logits.len(), "rows of logits")];
+    counts.extend(masks.as_ref().map(|masks| (masks.rows, "rows of masks")));
+    if let Some((count, what)) = counts.into_iter().find(|(count, _)| *count != samplers.len()) {
+        let said = format!("there are {} samplers, but {count} {what}", samplers.len());
         return Err(PyValueError::new_err(said));
+    }
+    if lock_order(&samplers).is_none() {
+        return Err(PyValueError::new_err("a sampler is given twice; fork it"));
     }
     outside(py, move || {
         let mut drawn = Vec::with_capacity(samplers.len());

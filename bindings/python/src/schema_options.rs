@@ -4,6 +4,7 @@
 //! described, before anything is compiled.
 
 use super::error::CallError;
+use super::token::Whole;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
@@ -31,6 +32,9 @@ fn refused(option: &str, given: &str, names: &[&str]) -> CallError {
     let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     CallError::argument(format!("{option} is {given:?}; it must be {}", names.join(" or ")))
 }
+
+/// The most spaces that a level of nesting may be indented by.
+const MAX_INDENT: u64 = 16;
 
 /// The value of that name.
 fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, CallError> {
@@ -81,14 +85,14 @@ macro_rules! policies {
                     $(stringify!($name) => self.$name = value.extract()?,)*
                     "whitespace" => self.whitespace = value.extract()?,
                     "separators" => self.separators = value.extract()?,
-                    "indent" => self.indent = value.extract()?,
+                    "indent" => self.indent = indent(value)?,
                     "whitespace_pattern" => self.whitespace_pattern = value.extract()?,
                     "documents" => self.documents = documents(value)?,
-                    "fuel" => self.fuel = value.extract()?,
+                    "fuel" => self.fuel = value.extract::<Whole<'_>>()?.within("fuel", u64::MAX)?,
                     "surrounding_whitespace" => self.surrounding_whitespace = value.extract()?,
-                    "max_string_length" => self.max_string_length = value.extract()?,
-                    "max_items" => self.max_items = value.extract()?,
-                    "max_digits" => self.max_digits = value.extract()?,
+                    "max_string_length" => self.max_string_length = limit(name, value)?,
+                    "max_items" => self.max_items = limit(name, value)?,
+                    "max_digits" => self.max_digits = limit(name, value)?,
                     _ => {
                         let said = format!("JSON Schemas have no option {name:?}");
                         return Err(pyo3::exceptions::PyTypeError::new_err(said));
@@ -182,6 +186,15 @@ impl SchemaArguments {
         Ok(arguments)
     }
 
+    /// The name of the option that tells of the whitespace.
+    pub fn whitespace_option(&self) -> &'static str {
+        match (&self.separators, &self.whitespace_pattern) {
+            (Some(_), _) => "separators",
+            (_, Some(_)) => "whitespace_pattern",
+            _ => "whitespace",
+        }
+    }
+
     /// The whitespace, which four options tell of.
     fn spaces(&self) -> Result<Whitespace, CallError> {
         let named = choose("whitespace", &self.whitespace, WHITESPACE)?;
@@ -202,6 +215,18 @@ impl SchemaArguments {
             _ => named,
         })
     }
+}
+
+/// The spaces of a level of nesting, or None.
+fn indent(given: &Bound<'_, PyAny>) -> PyResult<Option<u8>> {
+    let spaces = given.extract::<Option<Whole<'_>>>()?;
+    spaces.map(|spaces| Ok(spaces.within("indent", MAX_INDENT)? as u8)).transpose()
+}
+
+/// A limit on a size, or None.
+fn limit(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+    let most = given.extract::<Option<Whole<'_>>>()?;
+    most.map(|most| Ok(most.within(name, u64::from(u32::MAX))? as u32)).transpose()
 }
 
 /// Documents by URI; values that are no text are written as JSON.

@@ -1,22 +1,77 @@
-//! Token ids as Python gives them.
+//! Whole numbers, token ids and texts as Python gives them.
 
 use hedgerow::TokenId;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyInt, PyString};
 
-/// The id in any object that counts as a whole number: `int`, NumPy's integers, tensors of one
-/// element.
+/// A whole number: an `int`, or any object with `__index__`, such as NumPy's integers and tensors
+/// of one element. What `__index__` raises is passed on.
+pub struct Whole<'py>(Bound<'py, PyInt>);
+
+impl<'py> Whole<'py> {
+    /// The number in `object`. `said` begins the message about other objects: "a token is a whole
+    /// number".
+    fn of(object: &Bound<'py, PyAny>, said: &str) -> PyResult<Self> {
+        if let Ok(number) = object.cast::<PyInt>() {
+            return Ok(Whole(number.clone()));
+        }
+        if !object.hasattr("__index__")? {
+            return Err(PyTypeError::new_err(format!("{said}, not {}", object.get_type())));
+        }
+        let index = object.py().import("operator")?.getattr("index")?.call1((object,))?;
+        Ok(Whole(index.cast_into()?))
+    }
+
+    /// The number, if it is from 0 to `most`. `name` is the argument's.
+    pub fn within(&self, name: &str, most: u64) -> PyResult<u64> {
+        let number = self.0.extract::<u64>().ok().filter(|&number| number <= most);
+        number.ok_or_else(|| {
+            PyValueError::new_err(format!("{name} is {}; it must be from 0 to {most}", self.0))
+        })
+    }
+
+    /// The number as a count. `name` is the argument's.
+    pub fn count(&self, name: &str) -> PyResult<usize> {
+        Ok(self.within(name, usize::MAX as u64)? as usize)
+    }
+
+    /// The number as the index of one of so many rows of `array`.
+    pub fn row(&self, rows: usize, array: &str) -> PyResult<usize> {
+        let row = self.0.extract::<usize>().ok().filter(|&row| row < rows);
+        row.ok_or_else(|| PyIndexError::new_err(format!("row {} of {array} of {rows} rows", self.0)))
+    }
+
+    /// The number, where it is none of the larger ones that Python has.
+    pub fn small(&self) -> Option<i64> {
+        self.0.extract().ok()
+    }
+}
+
+impl std::fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Whole<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Whole::of(&object, "a whole number is expected")
+    }
+}
+
+/// Rows by number, in anything that can be iterated over.
+pub fn rows<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Whole<'py>>> {
+    object.try_iter()?.map(|number| Whole::of(&number?, "a row is a whole number")).collect()
+}
+
+/// A token's id.
 pub fn token(object: &Bound<'_, PyAny>) -> PyResult<TokenId> {
-    let id: i128 = object.extract().map_err(|error| {
-        let given = object.get_type();
-        let said = PyTypeError::new_err(format!("a token is a whole number, not {given}"));
-        said.set_cause(object.py(), Some(error));
-        said
-    })?;
-    let id =
-        u32::try_from(id).map_err(|_| PyValueError::new_err(format!("{id} is not the id of a token")))?;
-    Ok(TokenId(id))
+    let number = Whole::of(object, "a token is a whole number")?;
+    let id = number.0.extract();
+    id.map(TokenId).map_err(|_| PyValueError::new_err(format!("{number} is not the id of a token")))
 }
 
 /// The ids in anything that can be iterated over.

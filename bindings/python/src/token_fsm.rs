@@ -2,7 +2,7 @@
 
 use super::array::{Array, mask_row, view};
 use super::call::outside;
-use super::token::{text, token};
+use super::token::{Whole, text, token};
 use hedgerow::engine::TokenFsm as Inner;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use pyo3::types::PyBytes;
 /// Tokens fall into classes that no state tells apart. The edges of state `s` are those from
 /// `row_starts[s]` up to `row_starts[s + 1]` in `edge_classes` and `edge_targets`. Class 0 is of
 /// the tokens that are never allowed.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 pub struct TokenFsm(pub Inner);
 
 #[pymethods]
@@ -36,15 +36,22 @@ impl TokenFsm {
     }
 
     /// The state behind a token; None if it may not come.
-    fn next(&self, state: u32, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
-        Ok(self.0.next(self.known(state)?, self::token(token)?))
+    fn next(&self, state: Whole<'_>, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        Ok(self.0.next(self.known(&state)?, self::token(token)?))
     }
 
     /// Writes a state's mask into a row of `out`.
-    #[pyo3(signature = (state, out, row=0))]
-    fn fill_mask(&self, py: Python<'_>, state: u32, out: &Bound<'_, PyAny>, row: isize) -> PyResult<()> {
+    #[pyo3(signature = (state, out, row=None), text_signature = "($self, state, out, row=0)")]
+    fn fill_mask(
+        &self,
+        py: Python<'_>,
+        state: Whole<'_>,
+        out: &Bound<'_, PyAny>,
+        row: Option<Whole<'_>>,
+    ) -> PyResult<()> {
+        let state = self.known(&state)?;
         let mut array = Array::writable(out, "out")?;
-        let (mask, behind) = mask_row(&mut array, row, self.0.token_count().div_ceil(32))?;
+        let (mask, behind) = mask_row(&mut array, row.as_ref(), self.0.token_count().div_ceil(32))?;
         outside(py, move || {
             self.0.fill_mask(state, mask)?;
             behind.fill(0);
@@ -53,20 +60,20 @@ impl TokenFsm {
     }
 
     /// The tokens that may come in a state.
-    fn allowed_tokens(&self, py: Python<'_>, state: u32) -> PyResult<Vec<u32>> {
-        let state = self.known(state)?;
+    fn allowed_tokens(&self, py: Python<'_>, state: Whole<'_>) -> PyResult<Vec<u32>> {
+        let state = self.known(&state)?;
         let mask = outside(py, || Ok(self.0.mask(state)))?;
         Ok(mask.iter().flat_map(|mask| mask.iter().map(|token| token.0)).collect())
     }
 
     /// Tells whether the output may end in a state.
-    fn is_accepting(&self, state: u32) -> PyResult<bool> {
-        Ok(self.0.is_accepting(self.known(state)?))
+    fn is_accepting(&self, state: Whole<'_>) -> PyResult<bool> {
+        Ok(self.0.is_accepting(self.known(&state)?))
     }
 
     /// Tells whether an end-of-sequence token has led to a state.
-    fn is_stopped(&self, state: u32) -> PyResult<bool> {
-        Ok(self.0.is_stopped(self.known(state)?))
+    fn is_stopped(&self, state: Whole<'_>) -> PyResult<bool> {
+        Ok(self.0.is_stopped(self.known(&state)?))
     }
 
     /// The transitions as one table `[state_count, class_count]`, with 2**32 - 1 where there is
@@ -141,13 +148,12 @@ impl TokenFsm {
 }
 
 impl TokenFsm {
-    fn known(&self, state: u32) -> PyResult<u32> {
-        match (state as usize) < self.0.state_count() {
-            true => Ok(state),
-            false => Err(PyValueError::new_err(format!(
-                "the state machine has {} states, none of them is number {state}",
-                self.0.state_count()
-            ))),
-        }
+    fn known(&self, state: &Whole<'_>) -> PyResult<u32> {
+        let count = self.0.state_count();
+        let known = state.small().and_then(|state| u32::try_from(state).ok());
+        known.filter(|&state| (state as usize) < count).ok_or_else(|| {
+            let said = format!("the state machine has {count} states, none of them is number {state}");
+            PyValueError::new_err(said)
+        })
     }
 }

@@ -2,22 +2,23 @@
 
 use super::call::outside;
 use super::error::CallError;
-use super::token::{numbers, text, token};
+use super::token::{Whole, numbers, text, token};
 use hedgerow::gguf::GgufFile;
 use hedgerow::vocab::VocabularyParts;
 use hedgerow::{TokenId, Vocabulary as Inner};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyString};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The tokens of a model: ids with their bytes, special tokens with their names, and the tokens
 /// that end a sequence.
 ///
 /// `Vocabulary.from_tokenizer` reads it from nearly everything that holds a tokenizer. Immutable;
 /// share it.
-#[pyclass(frozen, module = "hedgerow")]
+#[pyclass(frozen, weakref, module = "hedgerow")]
 #[derive(Clone)]
 pub struct Vocabulary(pub Inner);
 
@@ -35,7 +36,7 @@ impl Vocabulary {
     fn from_tokenizer<'py>(
         py: Python<'py>,
         tokenizer: &Bound<'py, PyAny>,
-        model_size: Option<usize>,
+        model_size: Option<&Bound<'py, PyAny>>,
         eos: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let read = py.import("hedgerow._tokenizer")?.getattr("read")?;
@@ -48,7 +49,7 @@ impl Vocabulary {
     fn from_tokenizer_json(
         py: Python<'_>,
         json: &Bound<'_, PyAny>,
-        model_size: Option<usize>,
+        model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let json = text(json)?;
@@ -63,7 +64,7 @@ impl Vocabulary {
     fn from_tokenizer_file(
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
-        model_size: Option<usize>,
+        model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let data = text(data)?;
@@ -77,10 +78,10 @@ impl Vocabulary {
     fn from_gguf(
         py: Python<'_>,
         path: PathBuf,
-        model_size: Option<usize>,
+        model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let bytes = py.detach(|| std::fs::read(path))?;
+        let bytes = py.detach(|| std::fs::read(&path)).map_err(|error| file_error(py, error, &path))?;
         let made = outside(py, move || {
             let file = GgufFile::parse(&bytes).map_err(hedgerow::vocab::VocabularyError::from)?;
             Ok(Inner::from_gguf(&file)?)
@@ -96,9 +97,18 @@ impl Vocabulary {
         py: Python<'_>,
         tokens: &Bound<'_, PyAny>,
         special: Option<&Bound<'_, PyAny>>,
-        model_size: Option<usize>,
+        model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let is_mapping = tokens.hasattr("keys")?;
+        if is_mapping || tokens.cast::<PyString>().is_ok() || tokens.cast::<PyBytes>().is_ok() {
+            let said = format!(
+                "tokens are a list in which token i is at place i, not {}; \
+                 a tokenizer's own vocabulary is read by Vocabulary.from_tokenizer",
+                tokens.get_type()
+            );
+            return Err(PyTypeError::new_err(said));
+        }
         let tokens: Vec<Vec<u8>> = tokens.try_iter()?.map(|bytes| text(&bytes?)).collect::<PyResult<_>>()?;
         let special = special_ids(special)?;
         let made = outside(py, move || {
@@ -114,7 +124,7 @@ impl Vocabulary {
         py: Python<'_>,
         ranks: &Bound<'_, PyAny>,
         special: Option<&Bound<'_, PyAny>>,
-        model_size: Option<usize>,
+        model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let ranks = text(ranks)?;
@@ -146,7 +156,7 @@ impl Vocabulary {
     }
 
     /// The same tokens for a model whose rows of logits have another length.
-    fn with_model_size(&self, py: Python<'_>, size: usize) -> PyResult<Self> {
+    fn with_model_size(&self, py: Python<'_>, size: Whole<'_>) -> PyResult<Self> {
         self.clone().changed(py, Some(size), None)
     }
 
@@ -201,13 +211,18 @@ impl Vocabulary {
     /// Memory for masks, all bits 0: a `memoryview` of `mask_words` words, or of so many rows of
     /// them.
     #[pyo3(signature = (rows=None))]
-    fn mask_buffer<'py>(&self, py: Python<'py>, rows: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+    fn mask_buffer<'py>(&self, py: Python<'py>, rows: Option<Whole<'_>>) -> PyResult<Bound<'py, PyAny>> {
         let words = self.mask_words();
+        let rows = rows.map(|rows| rows.count("rows")).transpose()?;
         let bytes = rows.unwrap_or(1).checked_mul(words * 4);
-        let bytes = bytes.filter(|&bytes| bytes > 0 && bytes <= isize::MAX as usize);
-        let Some(bytes) = bytes else {
-            return Err(PyValueError::new_err(format!("no memory holds {rows:?} rows of {words} words")));
+        let bytes = bytes.filter(|&bytes| bytes <= isize::MAX as usize);
+        let bytes = match (bytes, rows) {
+            (_, Some(0)) => Err("rows is 0; masks need at least one row".to_owned()),
+            (Some(0), _) => Err("the vocabulary has no tokens, and masks over it no words".to_owned()),
+            (Some(bytes), _) => Ok(bytes),
+            (None, _) => Err(format!("no memory holds {} rows of {words} words", rows.unwrap_or(1))),
         };
+        let bytes = bytes.map_err(PyValueError::new_err)?;
         let builtins = py.import("builtins")?;
         let memory = builtins.getattr("bytearray")?.call1((bytes,))?;
         let memory = builtins.getattr("memoryview")?.call1((memory,))?;
@@ -301,10 +316,11 @@ impl Vocabulary {
     fn changed(
         self,
         py: Python<'_>,
-        model_size: Option<usize>,
+        model_size: Option<Whole<'_>>,
         eos: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let eos = eos.map(|eos| self.ids(eos)).transpose()?;
+        let model_size = model_size.map(|size| size.count("model_size")).transpose()?;
         let changed = outside(py, move || {
             let mut inner = self.0;
             if let Some(size) = model_size {
@@ -344,5 +360,23 @@ fn special_ids(given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, TokenI
         let (name, id): (String, Bound<'_, PyAny>) = pair?.extract()?;
         Ok((name, token(&id)?))
     };
-    pairs.try_iter()?.map(pair).collect()
+    let pairs: Vec<(String, TokenId)> = pairs.try_iter()?.map(pair).collect::<PyResult<_>>()?;
+    let mut ids: HashMap<&str, TokenId> = HashMap::new();
+    for (name, id) in &pairs {
+        if let Some(other) = ids.insert(name, *id).filter(|other| other != id) {
+            let said = format!("the special token {name:?} has two ids, {} and {}", other.0, id.0);
+            return Err(PyValueError::new_err(said));
+        }
+    }
+    Ok(pairs)
+}
+
+/// The `OSError` for a file, with its number and its path.
+fn file_error(py: Python<'_>, error: std::io::Error, path: &Path) -> PyErr {
+    let Some(code) = error.raw_os_error() else { return error.into() };
+    let said = py.import("os").and_then(|os| os.call_method1("strerror", (code,)));
+    match said {
+        Ok(said) => PyOSError::new_err((code, said.unbind(), path.as_os_str().to_owned())),
+        Err(error) => error,
+    }
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import array
 import copy
 import ctypes
+import errno
 import json
 import pickle
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import hedgerow as hr
@@ -184,13 +186,46 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
         (ValueError, lambda: matcher.advance(1 << 40)),
         (ValueError, lambda: matcher.advance(7)),
         (ValueError, lambda: matcher.rollback(1)),
+        (ValueError, lambda: matcher.rollback(-1)),
+        (ValueError, lambda: matcher.rollback(1 << 70)),
+        (TypeError, lambda: matcher.rollback(1.5)),
+        (IndexError, lambda: matcher.fill_mask(mask, 1 << 70)),
+        (TypeError, lambda: matcher.fill_mask(mask, 0.0)),
+        (ValueError, lambda: matcher.fill_mask(bytes(4))),
+        (IndexError, lambda: hr.fill_masks([matcher], mask, rows=[-1])),
+        (ValueError, lambda: hr.fill_masks([matcher], mask, threads=-1)),
+        (IndexError, lambda: matcher.mask_draft_tree([], [], mask, -1)),
+        (ValueError, lambda: words.mask_buffer(-1)),
+        (ValueError, lambda: words.with_model_size(-1)),
+        (ValueError, lambda: hr.Vocabulary.from_tokens(["a"], model_size=-1)),
+        (ValueError, lambda: hr.Limits(nodes=-1)),
+        (ValueError, lambda: hr.Limits(search_states=1 << 70)),
+        (TypeError, lambda: hr.Limits(nodes="x")),
+        (ValueError, lambda: matcher.constraint.token_fsm(max_states=-1)),
+        (ValueError, lambda: matcher.constraint.token_fsm().next(-1, 0)),
+        (ValueError, lambda: hr.Sampler().rollback(-1)),
+        (IndexError, lambda: hr.mask_logits(array.array("f", [0]), mask, rows=[-1])),
+        (ValueError, lambda: hr.Grammar.json_schema(True, indent=-1)),
+        (ValueError, lambda: hr.Grammar.json_schema(True, indent=256)),
+        (ValueError, lambda: hr.Grammar.json_schema(True, fuel=-1)),
+        (TypeError, lambda: hr.Vocabulary.from_tokens({"a": 0})),
+        (TypeError, lambda: hr.Vocabulary.from_tokens("abc")),
+        (TypeError, lambda: hr.Vocabulary.from_tokens(b"abc")),
+        (ValueError, lambda: hr.Vocabulary.from_tokens(["a", "b"], special=[("x", 0), ("x", 1)])),
+        (FileNotFoundError, lambda: hr.Vocabulary.from_tokenizer("")),
+        (TypeError, lambda: hr.Grammar.structural_tag(None)),
+        (TypeError, lambda: hr.Compiler(None)),
+        (TypeError, lambda: hr.Compiler(words, limits=3)),
+        (TypeError, lambda: hr.Compiler(words, cache="x")),
+        (TypeError, lambda: hr.Compiler(words).compile(hr.Grammar.choice(["yes"]), eos=[1.9])),
+        (hr.VocabularyError, lambda: hr.Compiler(words).compile(hr.Grammar.choice(["yes"]), eos="</s>")),
         (TypeError, lambda: matcher.validate(3)),
         (TypeError, lambda: matcher.advance_bytes(3)),
         (TypeError, lambda: matcher.fill_mask(bytearray(4))),
         (TypeError, lambda: matcher.fill_mask(array.array("d", [0.0]))),
         (TypeError, lambda: matcher.fill_mask([0])),
         (TypeError, lambda: matcher.fill_mask(None)),
-        (BufferError, lambda: matcher.fill_mask(memoryview(b"1234").cast("I"))),
+        (ValueError, lambda: matcher.fill_mask(memoryview(b"1234").cast("I"))),
         (ValueError, lambda: matcher.fill_mask(array.array("I"))),
         (IndexError, lambda: matcher.fill_mask(mask, 1)),
         (IndexError, lambda: matcher.fill_mask(mask, -1)),
@@ -243,6 +278,125 @@ def test_bad_arguments(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) ->
             call()
         assert not isinstance(caught.value, hr.InternalError), number
     assert matcher.output_len == 0 and matcher.advance(0)
+
+
+class Six:
+    """A whole number of another library."""
+
+    def __index__(self) -> int:
+        return 6
+
+
+class Broken:
+    def __index__(self) -> int:
+        raise RuntimeError("broken")
+
+
+def test_whole_numbers(words: hr.Vocabulary) -> None:
+    """Anything with `__index__` is a whole number, and what it raises is passed on."""
+    constraint = hr.compile(hr.Grammar.choice(["o" * 9]), words)
+    matcher = constraint.matcher()
+    assert matcher.allows(Six()) and matcher.advance(Six()) and matcher.validate([Six(), 0]) == 1
+    for _ in range(5):
+        matcher.advance(Six())
+    matcher.rollback(Six())
+    assert matcher.output_len == 0
+    out = words.mask_buffer(Six())
+    assert out.shape == (6, 1)
+    wide = words.mask_buffer(7)
+    matcher.fill_mask(wide, Six())
+    hr.fill_masks([matcher], wide, rows=[Six()], threads=Six())
+    assert wide.tolist() == [[0]] * 6 + [[1 << 6]]
+    assert matcher.mask_draft_tree([Six()], [None], wide, Six()) == [True]
+    assert words.bytes(Six()) == b"o" and words.decode([Six()]) == b"o"
+    assert words.with_eos(Six()).eos == [6] == words.with_eos([Six()]).eos
+    assert hr.Limits(nodes=Six()).nodes == 6
+    assert hr.Grammar.json_schema(True, indent=Six()).options == {"indent": 6}
+    machine = constraint.token_fsm(max_states=100)
+    assert machine.next(hr.TokenFsm.START, Six()) is not None and machine.allowed_tokens(Six()) == [6]
+    sampler = hr.Sampler()
+    sampler.accept(Six())
+    assert sampler.output == [6]
+    assert hr.Sampler(seed=Six(), suppressed_tokens=[Six()]).params == {"seed": "6", "suppressed_tokens": "6"}
+    broken = Broken()
+    for call in (
+        lambda: matcher.advance(broken),
+        lambda: matcher.validate([broken]),
+        lambda: matcher.rollback(broken),
+        lambda: matcher.fill_mask(wide, broken),
+        lambda: hr.fill_masks([matcher], wide, rows=[broken]),
+        lambda: words.bytes(broken),
+        lambda: words.with_eos(broken),
+        lambda: hr.Limits(nodes=broken),
+        lambda: sampler.accept(broken),
+        lambda: machine.next(0, broken),
+    ):
+        with pytest.raises(RuntimeError, match="broken"):
+            call()
+
+
+def test_messages(words: hr.Vocabulary, bytes_vocabulary: hr.Vocabulary) -> None:
+    matcher = hr.compile(hr.Grammar.choice(["yes"]), words).matcher()
+    rows = memoryview(array.array("I", [0] * 6)).cast("B").cast("I", (3, 2))
+    sampler = hr.Sampler()
+    logits = memoryview(array.array("f", [0.0] * 4)).cast("B").cast("f", (2, 2))
+    cases = [
+        (lambda: words.mask_buffer(0), "rows is 0; masks need at least one row"),
+        (lambda: words.mask_buffer(-1), "rows is -1; it must be from 0"),
+        (lambda: hr.Vocabulary.from_tokens([]).mask_buffer(), "no tokens"),
+        (lambda: matcher.rollback(-1), "steps is -1"),
+        (lambda: matcher.fill_mask(array.array("q", [0])), "masks must hold 32-bit integers"),
+        (lambda: matcher.fill_mask(rows[::-1]), "reverse order"),
+        (lambda: matcher.fill_mask(rows, -1), "row -1 of a mask array of 3 rows"),
+        (
+            lambda: hr.fill_masks([matcher, matcher.fork()], words.mask_buffer()),
+            "2 matchers in a mask array of 1",
+        ),
+        (lambda: sampler.sample(["a"]), "logits are a row of floats"),
+        (lambda: hr.Sampler(temperature=None), "`temperature`: `None` cannot be read"),
+        (lambda: hr.sample_batch([sampler], logits), "there are 1 samplers, but 2 rows of logits$"),
+        (lambda: hr.sample_batch([sampler, sampler], logits), "a sampler is given twice"),
+        (lambda: hr.Sampler.preset("nope"), 'no preset is called "nope"; there are .*creative'),
+        (lambda: hr.Grammar.structural_tag(None), "a structural tag is JSON text or a dict, not NoneType"),
+        (lambda: hr.Grammar.json_schema(True, separators=("x", ":")).check(), "`separators` must separate"),
+        (
+            lambda: hr.Grammar.json_schema(True, whitespace_pattern="a").check(),
+            "`whitespace_pattern` is a pattern",
+        ),
+        (lambda: hr.Vocabulary.from_tokens({"a": 0}), "token i is at place i"),
+        (
+            lambda: hr.compile(
+                {"type": "object"}, bytes_vocabulary, limits=hr.Limits(state_threads=1)
+            ).accepts('{"a": 1}'),
+            r"raise `Limits\(state_threads=…\)`",
+        ),
+    ]
+    for call, said in cases:
+        with pytest.raises(Exception, match=said) as caught:
+            call()
+        assert not isinstance(caught.value, hr.InternalError)
+    for path in ("/nowhere.gguf", ""):
+        with pytest.raises(FileNotFoundError) as missing:
+            hr.Vocabulary.from_gguf(path)
+        assert (missing.value.errno, missing.value.filename) == (errno.ENOENT, path)
+    assert hr.Sampler(order=["mask", "top_k", "temperature"], top_k=2).sample([1.0, 0.0]) in (0, 1)
+
+
+def test_descriptions(words: hr.Vocabulary) -> None:
+    grammars = [
+        hr.Grammar.choice(["a", 'b"\n']),
+        hr.Grammar.json_schema('{"type": "object"}', key_order="any"),
+        hr.Grammar.regex("a'b", dialect="rust"),
+        hr.Grammar.gbnf('root ::= "a"'),
+    ]
+    for grammar in grammars:
+        assert eval(repr(grammar), {"Grammar": hr.Grammar}) == grammar
+    assert len(repr(hr.Grammar.choice(["a" * 5000]))) < 120
+    for option in hr.Grammar.json_schema(True).options or ("key_order", "escapes", "fuel", "documents"):
+        assert f"`{option}`" in (hr.Grammar.json_schema.__doc__ or "")
+    constraint = hr.compile(hr.Grammar.choice(["yes"]), words)
+    for thing in (words, constraint, constraint.grammar, constraint.matcher(), hr.Sampler()):
+        assert weakref.ref(thing)() is thing
 
 
 def test_buffers(words: hr.Vocabulary) -> None:
