@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
@@ -373,6 +374,14 @@ def test_llama_cpp(bytes_vocabulary: hr.Vocabulary) -> None:
         assert allowed([7, 8, a, b, d, end]) == {end}
         assert allowed([7, 8, a]) == {b}
     assert allowed([7, 8, a, b, d, end, 7, 8]) == {a}
+    # A prompt that goes on behind the last by a token that the constraint does not allow.
+    assert allowed([7, 8, a, b, d, end, 7, 8, a]) == {b}
+    assert allowed([7, 8, a, b, d, end, 7, 8, 9]) == {a}
+    # Each thread has completions of its own.
+    with ThreadPoolExecutor(1) as other:
+        for row, mine, theirs in (([7], a, a), ([7, a], b, b)):
+            assert allowed([*row]) == {mine}
+            assert other.submit(allowed, [3, *row]).result() == {theirs}
     processor.reset()
     assert allowed([7, 8, a]) == {a}
     assert allowed([7, 8, a, 9]) == {end}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Sequence
 
 from ._core import Constraint, Matcher
@@ -168,11 +169,12 @@ class History:
         self._followers = []
 
 
-class Generations:
+class Generations(threading.local):
     """Matchers for the rows of one generation after the other, given with their prompts.
 
     The rows fall into as many equal parts as there are constraints. All calls of a generation come
-    from one thread; each thread has an object of its own.
+    from one thread. Each thread has generations of its own: it begins with none, and `clear` is
+    about the thread that calls it.
     """
 
     def __init__(self, constraints: Sequence[Constraint], prompt_length: int | None) -> None:

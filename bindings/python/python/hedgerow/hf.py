@@ -66,12 +66,10 @@ def _constraints(given: Constraint | Sequence[Constraint]) -> list[Constraint]:
     return constraints
 
 
-class _ThreadState(threading.local):
-    """A thread's own rows and masks."""
+class _Masks(threading.local):
+    """A thread's own memory for masks."""
 
-    def __init__(self, constraints: Sequence[Constraint], prompt_length: int | None) -> None:
-        self.generations = Generations(constraints, prompt_length)
-        self.bitmask: torch.Tensor | None = None
+    bitmask: torch.Tensor | None = None
 
 
 class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
@@ -114,23 +112,24 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
         self.constraints = constraints
         self.pad_token_id = pad_token_id
         self.prompt_length = prompt_length
-        self._state = _ThreadState(constraints, prompt_length)
+        self._generations = Generations(constraints, prompt_length)
+        self._masks = _Masks()
 
     def reset(self) -> None:
         """Forgets the prompt and all rows of this thread: its next call is the first of a
         generation.
         """
-        self._state.generations.clear()
+        self._generations.clear()
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """The scores, with minus infinity for all tokens that may not come."""
         rows: list[list[int]] = input_ids.tolist()
-        matchers = self._state.generations.matchers(rows)
+        matchers = self._generations.matchers(rows)
         each = len(rows) // len(self.constraints)
         size = self.constraints[0].vocabulary.size
-        bitmask = self._state.bitmask
+        bitmask = self._masks.bitmask
         if bitmask is None or bitmask.shape[0] < len(rows):
-            bitmask = self._state.bitmask = allocate_token_bitmask(len(rows), size)
+            bitmask = self._masks.bitmask = allocate_token_bitmask(len(rows), size)
         bitmask = bitmask[: len(rows)]
         live = [at for at, matcher in enumerate(matchers) if matcher is not None]
         fill_masks([matcher for matcher in matchers if matcher is not None], bitmask.numpy(), rows=live)
@@ -151,11 +150,14 @@ class LogitsProcessor(_LogitsProcessor):  # type: ignore[misc, unused-ignore]
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has the constraints, and begins a generation."""
-        return {name: value for name, value in self.__dict__.items() if name != "_state"}
+        return {
+            name: value for name, value in self.__dict__.items() if name not in ("_generations", "_masks")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._state = _ThreadState(self.constraints, self.prompt_length)
+        self._generations = Generations(self.constraints, self.prompt_length)
+        self._masks = _Masks()
 
 
 class StoppingCriteria(_StoppingCriteria):  # type: ignore[misc, unused-ignore]
@@ -179,7 +181,7 @@ class StoppingCriteria(_StoppingCriteria):  # type: ignore[misc, unused-ignore]
         rows: list[list[int]] = input_ids.tolist()
         constraints = self.processor.constraints
         whole: list[bool] = []
-        for at, (matcher, is_known) in enumerate(self.processor._state.generations.candidates(rows)):
+        for at, (matcher, is_known) in enumerate(self.processor._generations.candidates(rows)):
             ends = constraints[at * len(constraints) // len(rows)].vocabulary.eos
             whole.append(is_known and (matcher is None or _is_whole(matcher, ends)))
         done: Any = torch.tensor(whole, dtype=torch.bool, device=input_ids.device)

@@ -15,7 +15,7 @@ import ctypes
 from typing import Any
 
 from ._core import Constraint, Vocabulary, mask_logits
-from ._history import History, Prompt
+from ._history import Generations
 
 
 def vocabulary(llama: Any) -> Vocabulary:
@@ -26,10 +26,11 @@ def vocabulary(llama: Any) -> Vocabulary:
 class LogitsProcessor:
     """Allows only what a constraint allows.
 
-    One object can be used for any number of completions, one after the other. The tokens of the
-    first call are the prompt. A call belongs to the same completion if it goes at most one token
-    behind a place that the call before has passed. A new prompt cannot be told from that if it is
-    the last prompt with a beginning of the last output; call `reset` before it.
+    One object can be used for any number of completions, one after the other, and at once in
+    several threads with a model each. The tokens of the first call are the prompt. A call belongs
+    to the same completion if it goes at most one token behind a place that the call before has
+    passed. A new prompt cannot be told from that if it is the last prompt with a beginning of the
+    last output; call `reset` before it.
     """
 
     def __init__(self, constraint: Constraint, *, prompt_length: int | None = None) -> None:
@@ -38,14 +39,11 @@ class LogitsProcessor:
                 "the vocabulary names no token that ends a sequence; give it with Vocabulary.with_eos"
             )
         self.constraint = constraint
-        self._prompt = Prompt(prompt_length)
-        self._history = History(constraint)
-        self._mask = constraint.vocabulary.mask_buffer()
+        self._generations = Generations([constraint], prompt_length)
 
     def reset(self) -> None:
         """Forgets the prompt: the next call is the first of a completion."""
-        self._prompt.clear()
-        self._history.clear()
+        self._generations.clear()
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The logits, with minus infinity for all tokens that may not come; `scores` itself,
@@ -68,18 +66,16 @@ class LogitsProcessor:
 
     def _allowed(self, tokens: list[int]) -> Any:
         """The mask of the tokens that may come."""
-        outputs, is_new = self._prompt.outputs([tokens])
-        if is_new:
-            self._history.clear()
-        [matcher] = self._history.matchers(outputs)
+        [matcher] = self._generations.matchers([tokens])
         if matcher is None:
             return self._ends()
-        matcher.fill_mask(self._mask)
-        return self._mask
+        mask = self.constraint.vocabulary.mask_buffer()
+        matcher.fill_mask(mask)
+        return mask
 
     def _ends(self) -> Any:
         """The mask of the tokens that end a sequence."""
-        words = (ctypes.c_uint32 * len(self._mask))()
+        words = (ctypes.c_uint32 * self.constraint.vocabulary.mask_words)()
         for token in self.constraint.vocabulary.eos:
             words[token // 32] |= 1 << token % 32
         return words

@@ -63,8 +63,8 @@ def apply_token_bitmask_inplace(
 class LogitsProcessor:
     """Allows only what a constraint allows: one of the `logits_processors` of MLX-LM.
 
-    One object can be used for any number of generations, one after the other. The tokens of the
-    first call are the prompt. A call belongs to the same generation if it goes at most one token
+    One object can be used for any number of generations, one after the other, and at once in
+    several threads. The tokens of the first call are the prompt. A call belongs to the same generation if it goes at most one token
     behind a place that the call before has passed. A new prompt cannot be told from that if it is
     the last prompt with a beginning of the last output; call `reset` before it.
     """
@@ -74,7 +74,6 @@ class LogitsProcessor:
             raise ValueError("the vocabulary names no token that ends a sequence")
         self.constraint = constraint
         self._generations = Generations([constraint], prompt_length)
-        self._bitmask = allocate_token_bitmask(1, constraint.vocabulary.size)
 
     def reset(self) -> None:
         """Forgets the prompt: the next call is the first of a generation."""
@@ -83,11 +82,12 @@ class LogitsProcessor:
     def __call__(self, tokens: Any, logits: Any) -> Any:
         """The logits, with minus infinity for all tokens that may not come."""
         [matcher] = self._generations.matchers([tokens.reshape(-1).tolist()])
+        bitmask = allocate_token_bitmask(1, self.constraint.vocabulary.size)
         if matcher is None:
-            words = self._bitmask.view("uint32")
+            words = bitmask.view("uint32")
             words.fill(0)
             for token in self.constraint.vocabulary.eos:
                 words[0, token // 32] |= 1 << token % 32
         else:
-            fill_next_token_bitmask(matcher, self._bitmask)
-        return apply_token_bitmask(logits, self._bitmask)
+            fill_next_token_bitmask(matcher, bitmask)
+        return apply_token_bitmask(logits, bitmask)
