@@ -1815,6 +1815,20 @@ typedef struct hr_sampler_options {
     size_t watermark_context_width;
 } hr_sampler_options;
 
+/**
+ * One of the most probable tokens.
+ */
+typedef struct hr_token_logprob {
+    /**
+     * The token.
+     */
+    uint32_t token;
+    /**
+     * The natural logarithm of its probability.
+     */
+    float logprob;
+} hr_token_logprob;
+
 #if defined(HR_HAS_TORCH)
 /**
  * The options for loading a model. Initialise them with hr_model_options_init().
@@ -3147,6 +3161,50 @@ hr_status hr_sampler_sample_bf16(struct hr_sampler *sampler,
                                  uint32_t *token,
                                  float *logprob,
                                  struct hr_error **error);
+
+/**
+ * The natural logarithm of a token's probability in softmax of the row, as the model gave it: no
+ * mask, penalty or temperature. APIs report it beside each token.
+ *
+ * The top_count most probable tokens are written to top, the most probable first, ties by the
+ * lowest id; top may be NULL if top_count is 0. written, which may be NULL, becomes their number:
+ * it is less than top_count if the row is shorter. logprob may be NULL, too.
+ */
+HR_NODISCARD HR_API
+hr_status hr_logprobs_f32(const float *logits,
+                          size_t count,
+                          uint32_t token,
+                          float *logprob,
+                          struct hr_token_logprob *top,
+                          size_t top_count,
+                          size_t *written,
+                          struct hr_error **error);
+
+/**
+ * As hr_logprobs_f32(), for IEEE 754 half precision given by its bits.
+ */
+HR_NODISCARD HR_API
+hr_status hr_logprobs_f16(const uint16_t *logits,
+                          size_t count,
+                          uint32_t token,
+                          float *logprob,
+                          struct hr_token_logprob *top,
+                          size_t top_count,
+                          size_t *written,
+                          struct hr_error **error);
+
+/**
+ * As hr_logprobs_f32(), for bfloat16 given by its bits.
+ */
+HR_NODISCARD HR_API
+hr_status hr_logprobs_bf16(const uint16_t *logits,
+                           size_t count,
+                           uint32_t token,
+                           float *logprob,
+                           struct hr_token_logprob *top,
+                           size_t top_count,
+                           size_t *written,
+                           struct hr_error **error);
 
 /**
  * Replaces a row of logits by the result of the chain: the natural logarithm of each token's

@@ -743,49 +743,42 @@ private:
 
 // Sampling parameters as another API spells them in JSON. Options that it gives point into it.
 class Parameters {
+    detail::Owned<hr_parameters, hr_parameters_free> handle_;
+
 public:
     Parameters(hr_parameter_api api, std::string_view json) {
         hr_parameters *parameters = nullptr;
         detail::call(hr_parameters_from_json, api, json.data(), json.size(), &parameters);
         handle_.reset(parameters);
     }
-
     // For a Sampler, after changes where wanted.
     hr_sampler_options sampler_options() const {
         hr_sampler_options options = default_sampler_options();
         detail::call(hr_parameters_get_sampler_options, get(), &options);
         return options;
     }
-
     bool has_seed() const noexcept { return hr_parameters_has_seed(get()); }
     std::size_t outputs() const noexcept { return hr_parameters_outputs(get()); }
-
     // The number of the most probable tokens to report beside each token, if any report was asked for.
     std::optional<std::size_t> logprobs() const noexcept {
-        std::size_t count = 0;
-        return hr_parameters_logprobs(get(), &count) ? std::optional<std::size_t>(count) : std::nullopt;
+        std::size_t n = 0;
+        return hr_parameters_logprobs(get(), &n) ? std::optional<std::size_t>(n) : std::nullopt;
     }
 
     std::vector<std::string> texts(hr_parameter_texts which) const {
         std::vector<std::string> all;
         hr_text text{};
-        while (hr_parameters_text(get(), which, all.size(), &text)) {
-            all.emplace_back(text.data, text.len);
-        }
+        while (hr_parameters_text(get(), which, all.size(), &text)) all.emplace_back(text.data, text.len);
         return all;
     }
 
-    // The JSON text of OpenAI's response_format, for Grammar::from_structural_tag().
-    std::optional<std::string> response_format() const {
-        hr_text json{};
-        return hr_parameters_response_format(get(), &json) ? std::optional<std::string>(std::string(json.data, json.len))
-                                                           : std::nullopt;
+    // The JSON text of OpenAI's response_format, for Grammar::from_structural_tag(); empty if there is none.
+    std::string response_format() const {
+        hr_text json{nullptr, 0};
+        hr_parameters_response_format(get(), &json);
+        return std::string(std::string_view(json.data, json.len));
     }
-
     const hr_parameters *get() const noexcept { return handle_.get(); }
-
-private:
-    detail::Owned<hr_parameters, hr_parameters_free> handle_;
 };
 
 #ifdef HR_HAS_TORCH

@@ -25,8 +25,8 @@
  *   every candidate that is allowed.
  * - A token that ends the output is allowed when the output is complete. hr_llama_vocab() takes all
  *   tokens for which llama_vocab_is_eog() is true.
- * - Attach the sampler to no context (llama_set_sampler()): it works on the CPU. llama.cpp sees that,
- *   and also runs the samplers behind it there.
+ * - The sampler works on the CPU. In a chain that is attached to a context (llama_set_sampler()), it
+ *   and the samplers behind it run there, as llama.cpp arranges it.
  *
  * Errors: a sampler has no way to return one. After a failure it allows only tokens that end the
  * output, so a loop stops, and the program asks hr_llama_take_error(). There are four failures: a

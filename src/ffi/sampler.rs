@@ -182,6 +182,99 @@ unsafe fn optional_mask<'a>(mask: *const u32, words: usize) -> Result<Option<&'a
     Ok(Some(unsafe { boundary::slice(mask, words, "mask")? }))
 }
 
+/// One of the most probable tokens.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct hr_token_logprob {
+    /// The token.
+    pub token: u32,
+    /// The natural logarithm of its probability.
+    pub logprob: f32,
+}
+
+/// The natural logarithm of a token's probability in softmax of the row, as the model gave it: no
+/// mask, penalty or temperature. APIs report it beside each token.
+///
+/// The top_count most probable tokens are written to top, the most probable first, ties by the
+/// lowest id; top may be NULL if top_count is 0. written, which may be NULL, becomes their number:
+/// it is less than top_count if the row is shorter. logprob may be NULL, too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_logprobs_f32(
+    logits: *const f32,
+    count: usize,
+    token: u32,
+    logprob: *mut f32,
+    top: *mut hr_token_logprob,
+    top_count: usize,
+    written: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let row = LogitRow::F32(boundary::slice(logits, count, "logits")?);
+        logprobs(row, token, logprob, top, top_count, written)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// As hr_logprobs_f32(), for IEEE 754 half precision given by its bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_logprobs_f16(
+    logits: *const u16,
+    count: usize,
+    token: u32,
+    logprob: *mut f32,
+    top: *mut hr_token_logprob,
+    top_count: usize,
+    written: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let row = LogitRow::F16(boundary::slice(logits, count, "logits")?);
+        logprobs(row, token, logprob, top, top_count, written)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// As hr_logprobs_f32(), for bfloat16 given by its bits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hr_logprobs_bf16(
+    logits: *const u16,
+    count: usize,
+    token: u32,
+    logprob: *mut f32,
+    top: *mut hr_token_logprob,
+    top_count: usize,
+    written: *mut usize,
+    error: *mut *mut hr_error,
+) -> hr_status {
+    let body = || unsafe {
+        let row = LogitRow::Bf16(boundary::slice(logits, count, "logits")?);
+        logprobs(row, token, logprob, top, top_count, written)
+    };
+    unsafe { boundary::guard(error, body) }
+}
+
+/// Relies on the promises of the C types.
+unsafe fn logprobs(
+    row: LogitRow<'_>,
+    token: u32,
+    logprob: *mut f32,
+    top: *mut hr_token_logprob,
+    top_count: usize,
+    written: *mut usize,
+) -> Result<(), CallError> {
+    let place = unsafe { boundary::slice_mut(top, top_count, "top")? };
+    let found = crate::sampling::logprobs::raw(row, TokenId(token), top_count.min(row.len()))?;
+    for (place, &(token, logprob)) in place.iter_mut().zip(&found.top) {
+        *place = hr_token_logprob { token: token.0, logprob };
+    }
+    unsafe {
+        boundary::set_if_wanted(logprob, found.chosen);
+        boundary::set_if_wanted(written, found.top.len().min(top_count));
+    }
+    Ok(())
+}
+
 /// Replaces a row of logits by the result of the chain: the natural logarithm of each token's
 /// probability, and -infinity for tokens that cannot be drawn. It is meant for callers who draw by
 /// themselves. The mask is as for hr_sampler_sample_f32().

@@ -1,8 +1,9 @@
 /*
- * The parameters of other APIs, and errors that a caller makes. Part of the program of test_api.c.
+ * The parameters of other APIs, log-probabilities, and errors that a caller makes. Part of the program of test_api.c.
  */
 #include <hedgerow.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,33 @@ static void test_faults(void) {
     CHECK(!hr_parameters_text(NULL, HR_PARAMETER_TEXTS_STOP, 0, &text) && !hr_parameters_response_format(NULL, &text));
 }
 
+static void test_logprobs(void) {
+    const float logits[4] = {0.0f, 1.0f, -1.0f, 1.0f};
+    const uint16_t f16[2] = {0x3c00, 0x4000}; /* 1, 2 */
+    const uint16_t bf16[2] = {0x4000, 0x3f80}; /* 2, 1 */
+    hr_token_logprob top[6];
+    hr_error *error = NULL;
+    float logprob = 0.0f;
+    float total = 0.0f;
+    size_t written = 0, i;
+    CHECK(hr_logprobs_f32(logits, 4, 2, &logprob, top, 6, &written, NULL) == HR_OK && written == 4);
+    CHECK(top[0].token == 1 && top[1].token == 3 && top[2].token == 0 && top[3].token == 2);
+    CHECK(top[3].logprob == logprob);
+    for (i = 0; i < written; i++) {
+        total += expf(top[i].logprob);
+    }
+    CHECK(fabsf(total - 1.0f) < 1e-6f);
+    CHECK(hr_logprobs_f16(f16, 2, 1, &logprob, top, 1, &written, NULL) == HR_OK && written == 1 && top[0].token == 1);
+    CHECK(fabsf(logprob + 0.313262f) < 1e-5f);
+    CHECK(hr_logprobs_bf16(bf16, 2, 1, &logprob, NULL, 0, NULL, NULL) == HR_OK && fabsf(logprob + 1.313262f) < 1e-5f);
+    CHECK(hr_logprobs_f32(logits, 4, 4, &logprob, NULL, 0, NULL, &error) == HR_ERROR_SAMPLING);
+    hr_error_free(error);
+    CHECK(hr_logprobs_f32(NULL, 4, 1, NULL, NULL, 0, NULL, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    CHECK(hr_logprobs_f32(logits, 4, 1, NULL, NULL, 2, NULL, NULL) == HR_ERROR_INVALID_ARGUMENT);
+    CHECK(hr_logprobs_f16(f16, 0, 0, NULL, NULL, 0, NULL, NULL) == HR_ERROR_SAMPLING);
+    CHECK(hr_logprobs_bf16(NULL, 1, 0, NULL, NULL, 0, NULL, NULL) == HR_ERROR_INVALID_ARGUMENT);
+}
+
 static void test_own_errors(void) {
     hr_error *error = hr_error_new(HR_ERROR_LIMIT, "too much\0!", 10);
     CHECK(hr_error_kind(error) == HR_ERROR_LIMIT && strcmp(hr_error_message(error), "too much\xef\xbf\xbd!") == 0);
@@ -147,5 +175,6 @@ void test_parameters(void) {
     test_openai();
     test_other_apis();
     test_faults();
+    test_logprobs();
     test_own_errors();
 }
