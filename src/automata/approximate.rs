@@ -351,10 +351,7 @@ impl ExprPool {
         if matches!(self.expr(id), Expr::Json { .. }) {
             return self.self_loop_classes(id);
         }
-        if !self.is_text(id) {
-            return 0;
-        }
-        if let Some(&known) = self.self_loop_classes.get(&id) {
+        if let Some(&known) = self.read_groups.get(&id) {
             return known;
         }
         let text = self.any_text();
@@ -371,7 +368,7 @@ impl ExprPool {
         if !self.is_sound() {
             return 0;
         }
-        self.self_loop_classes.insert(id, read);
+        self.read_groups.insert(id, read);
         read
     }
 

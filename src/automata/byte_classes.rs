@@ -39,6 +39,12 @@ impl ByteSet {
         self.0[usize::from(byte >> 6)] &= !(1 << (byte & 63));
     }
 
+    /// True if some byte is in both sets.
+    #[inline]
+    pub fn intersects(&self, other: &ByteSet) -> bool {
+        self.0.iter().zip(other.0).any(|(a, b)| a & b != 0)
+    }
+
     /// The bytes of either set.
     pub fn union(&self, other: &ByteSet) -> Self {
         ByteSet(std::array::from_fn(|i| self.0[i] | other.0[i]))

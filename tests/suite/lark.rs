@@ -214,6 +214,17 @@ fn case(text: &str, start: &str, grammar: &Grammar, written: &[String], probes: 
     format!("{case}\n")
 }
 
+/// The parser of each is never stuck, and that is found without a search.
+#[test]
+fn grammars_of_the_benchmarks_compile() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/grammars");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        lark::compile(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
 #[test]
 fn random_grammars_have_no_dead_ends() {
     random_grammars();

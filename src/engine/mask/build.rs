@@ -41,6 +41,7 @@
 
 use super::data::{MaskData, PartialMask, UnionCache, merged};
 use super::dense_rows::DenseRows;
+use super::lexeme_summary::LexemeSummaries;
 use super::suffix_trie::{Branch, PreorderTrie, Suffixes, VocabularyTrie};
 use super::summaries::{SharedSummaries, TerminalSummary};
 use super::summary::{Base, BasePart, Inside, Summary};
@@ -80,7 +81,9 @@ pub(in crate::engine) struct MaskMemo {
     unions: UnionCache,
     /// Masks of canonical states that do not hold for every state as they are.
     canonical_masks: HashMap<StateId, CanonicalMask>,
-    rows: DenseRows,
+    pub(super) rows: DenseRows,
+    /// For lexed grammars, in place of `summaries`.
+    pub(super) lexemes: LexemeSummaries,
     /// Bytes of all masks.
     mask_bytes: usize,
 }
@@ -92,6 +95,7 @@ impl MaskMemo {
             unions: UnionCache::default(),
             canonical_masks: HashMap::new(),
             rows: DenseRows::new(),
+            lexemes: LexemeSummaries::new(),
             mask_bytes: 0,
         }
     }
@@ -103,7 +107,7 @@ impl MaskMemo {
 
     /// Bytes held, approximately, for a vocabulary of `size` tokens.
     pub fn memory(&self, size: usize) -> usize {
-        self.mask_bytes + self.unions.len() * size / 8 + self.rows.memory()
+        self.mask_bytes + self.unions.len() * size / 8 + self.rows.memory() + self.lexemes.memory()
     }
 }
 
@@ -244,8 +248,10 @@ impl MaskBuilder<'_> {
             parts.extra.extend_from_slice(self.vocabulary.eos());
         }
         let has_summaries = !self.recogniser.is_lexed() && enabled(Optimisation::Summaries);
-        if !has_summaries {
+        if !enabled(Optimisation::Summaries) {
             self.walk_states(state, &mut parts)?;
+        } else if self.recogniser.is_lexed() {
+            self.add_lexemes(state, &mut parts)?;
         }
         for i in 0..self.recogniser.threads(state).len() {
             let thread = self.recogniser.threads(state)[i];
@@ -274,11 +280,11 @@ impl MaskBuilder<'_> {
     }
 
     /// The tokens with text that a walk over the trie of all tokens finds, beside the states that
-    /// their bytes lead to. For lexed grammars, whose terminals have no summaries.
+    /// their bytes lead to. For lexemes that have no summary.
     ///
     /// Subtrees are skipped where the state above them reads all their characters in any order:
     /// then all their tokens are allowed.
-    fn walk_states(&mut self, start: StateId, parts: &mut PartialMask) -> Result<(), EngineError> {
+    pub(super) fn walk_states(&mut self, start: StateId, parts: &mut PartialMask) -> Result<(), EngineError> {
         let (trie, indexed) = (self.vocabulary.trie(), &self.shared.index.plain);
         let subtrees = indexed.subtrees(self.vocabulary);
         let skips = self.recogniser.is_lexed() && enabled(Optimisation::Slices);

@@ -18,6 +18,7 @@
 //! - [`difference`]: finding a summary by its difference to another one.
 //! - [`summaries`]: choosing between the two, and sharing among grammars.
 //! - [`build`]: from summaries to the mask of a state.
+//! - [`lexeme_summary`], [`lexemes`]: the same for grammars with a lexer and a parser.
 //!
 //! Each file argues why its part is exact.
 
@@ -25,6 +26,8 @@ pub(super) mod build;
 pub(super) mod data;
 mod dense_rows;
 mod difference;
+mod lexeme_summary;
+mod lexemes;
 mod suffix_trie;
 pub(super) mod summaries;
 mod summary;

@@ -21,10 +21,11 @@
 //!
 //! # The price
 //!
-//! A lexeme's language depends on its rivals, so nothing about the vocabulary can be summarised for
-//! one lexeme alone. Masks of lexed grammars are walks over the trie of all tokens. Tokens that
-//! consist only of characters which a lexeme reads in any order, all its ends being good, are a set
-//! made once, and the walk skips them.
+//! A new stack costs reductions for each lexeme that may follow. Masks are made of what each
+//! lexeme's language says about the vocabulary ([`lexemes`]), and only the languages that have ends
+//! at which the parser might be stuck are walked beside states.
+//!
+//! [`lexemes`]: crate::engine::mask
 
 use super::captures::CaptureId;
 use super::continuation::{ContId, Frame, Link};
@@ -33,7 +34,7 @@ use super::machine::Machine;
 use super::state::{Awaits, StateId, Thread};
 use crate::automata::{ExprPool, LangId};
 use crate::engine::error::EngineError;
-use crate::grammar::lexed::{Exhausted, Lexing};
+use crate::grammar::lexed::{Beginnings, Exhausted, Lexing};
 use crate::grammar::{GrammarError, Lexed, MARK};
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
@@ -160,12 +161,62 @@ impl LexedReader {
             let clamped = languages.clamped(language, longest);
             let groups = languages.read_groups(clamped);
             if groups.count_ones() > best.count_ones()
-                && matches!(self.lexing.has_free_ends_only(&lexed, languages, language), Ok(true))
+                && matches!(self.lexing.has_good_ends_only(&lexed, languages, language, None), Ok(true))
             {
                 best = groups;
             }
         }
         best
+    }
+
+    /// The obligation under which a lexeme ends in the state `language`; the empty language if it
+    /// does not end there.
+    pub fn end(&mut self, machine: &mut Machine, language: LangId) -> LangId {
+        self.lexing.end(&mut machine.pool.languages, language)
+    }
+
+    /// True if wherever a lexeme with the rest `language` ends, the parser can surely go on to the
+    /// end of the text. `false` decides nothing.
+    pub fn has_good_ends_only(
+        &mut self,
+        machine: &mut Machine,
+        language: LangId,
+        lexeme: u32,
+        stack: ContId,
+    ) -> Result<bool, EngineError> {
+        let lexed = lexed(machine)?;
+        let Some(after) = self.shift(machine, stack, lexeme)? else { return Ok(false) };
+        let state = match *machine.conts.links(after) {
+            [(Frame::Parser(state), _)] => Some(state),
+            _ => None,
+        };
+        let languages = &mut machine.pool.languages;
+        Ok(matches!(self.lexing.has_good_ends_only(&lexed, languages, language, state), Ok(true)))
+    }
+
+    /// The stacks of one link each of which a stack consists, with the parser state on top.
+    pub fn links(&self, machine: &mut Machine, stack: ContId) -> Vec<(ContId, u32)> {
+        if let [(Frame::Parser(state), _)] = *machine.conts.links(stack) {
+            return vec![(stack, state)];
+        }
+        let links = machine.conts.links(stack).to_vec();
+        let states = links.into_iter().filter_map(|link| match link.0 {
+            Frame::Parser(state) => Some((machine.conts.of(&mut vec![link]), state)),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    /// The lexemes that the lexer looks for in a parser state, under an obligation. Some of them
+    /// may not be live.
+    pub fn beginnings(
+        &mut self,
+        machine: &mut Machine,
+        obligation: LangId,
+        state: u32,
+    ) -> Result<Beginnings, EngineError> {
+        let lexed = lexed(machine)?;
+        Ok(self.lexing.beginnings(&lexed, &mut machine.pool.languages, obligation, state))
     }
 
     /// True if only the mark can come next.
@@ -187,15 +238,11 @@ impl LexedReader {
         obligation: LangId,
     ) -> Result<(), EngineError> {
         let lexed = lexed(machine)?;
-        for link in machine.conts.links(stack).to_vec() {
-            let Frame::Parser(state) = link.0 else { continue };
-            let stack = machine.conts.of(&mut vec![link]);
+        for (stack, state) in self.links(machine, stack) {
             if machine.pool.languages.is_nullable(obligation) && self.ends_text(machine, &lexed, stack)? {
                 machine.builder.accepting = true;
             }
-            let languages = &mut machine.pool.languages;
-            let begun = self.lexing.beginnings(&lexed, languages, obligation, state);
-            for &(lexeme, language) in begun.iter() {
+            for &(lexeme, language) in self.beginnings(machine, obligation, state)?.iter() {
                 self.add_lexeme(machine, language, stack, lexeme)?;
             }
         }
@@ -217,7 +264,7 @@ impl LexedReader {
     }
 
     /// The stack after `lexeme`, if the parser shifts it. Ignored lexemes leave the stack as it is.
-    fn shift(
+    pub fn shift(
         &mut self,
         machine: &mut Machine,
         stack: ContId,
@@ -259,7 +306,7 @@ impl LexedReader {
 
     /// True if a lexeme of which `language` is left leads to the end of a text. A search through
     /// the states of the lexeme, breadth first.
-    fn is_live_lexeme(
+    pub fn is_live_lexeme(
         &mut self,
         machine: &mut Machine,
         language: LangId,
@@ -331,6 +378,9 @@ impl LexedReader {
         let mut seen: HashSet<BetweenLexemes> = HashSet::new();
         for link in machine.conts.links(stack).to_vec() {
             if let Frame::Parser(state) = link.0 {
+                if self.lexing.is_safe(state, obligation) {
+                    return Ok(true);
+                }
                 let position = (obligation, state, machine.conts.of(&mut vec![link]));
                 seen.insert(position);
                 found.push((position, usize::MAX));

@@ -34,7 +34,7 @@ pub(super) mod captures;
 pub(super) mod containers;
 pub(super) mod continuation;
 mod interner;
-mod lexed;
+pub(super) mod lexed;
 pub(super) mod machine;
 mod markers;
 pub(super) mod marks;
@@ -63,7 +63,7 @@ const ENTERED_PER_THREAD: usize = 16;
 pub(super) struct Recogniser {
     pub machine: Machine,
     pub containers: Containers,
-    lexed: LexedReader,
+    pub lexed: LexedReader,
     canonical_forms: CanonicalForms,
     truncations: Truncations,
 }
@@ -268,6 +268,18 @@ impl Recogniser {
     /// of at most `longest` bytes.
     pub fn always_read_groups(&mut self, state: StateId, longest: u32) -> u64 {
         self.lexed.always_read_groups(&mut self.machine, state, longest)
+    }
+
+    /// The state of a single lexeme being read, of which `language` is left.
+    pub fn lexeme_state(
+        &mut self,
+        language: LangId,
+        lexeme: u32,
+        stack: ContId,
+    ) -> Result<StateId, EngineError> {
+        self.machine.builder.clear();
+        self.machine.add_thread(language, stack, CaptureId(lexeme))?;
+        self.machine.intern_built()
     }
 
     /// Bytes held, approximately.

@@ -4,7 +4,7 @@
 use super::canonical::canonical;
 use super::returns::Returns;
 use super::{Lexed, MARK};
-use crate::automata::{ExprPool, LangId};
+use crate::automata::{ExprPool, LangId, interrupt};
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,6 +21,9 @@ pub type Beginnings = Arc<[(u32, LangId)]>;
 /// The number of states up to which an obligation is replaced by its smallest automaton. A larger
 /// one stays the expression that it is.
 const OBLIGATION_STATES: usize = 600;
+
+/// Positions between two lexemes: the parser state that the last one led to, and its obligation.
+pub(super) type Positions = HashSet<(u32, LangId)>;
 
 /// The answers found so far about one lexed grammar. They grow with the questions asked.
 pub struct Lexing {
@@ -42,16 +45,19 @@ pub struct Lexing {
     /// States of lexemes, each `true` if it leads to an end under an obligation that ignored text
     /// removes.
     free_end: HashMap<LangId, bool>,
+    /// States of lexemes, each `true` if it leads to good ends only before the parser state after
+    /// the lexeme.
+    good_ends_only: HashMap<(LangId, Option<u32>), bool>,
+    safe: Positions,
     pub(super) returns: Returns,
 }
 
-/// Ignored text after which only the obligation `then` is left, and every lexeme can meet that one.
+/// Ignored text of one byte after which only the obligation `then` is left, under which the parser
+/// is never stuck. Without ignored text, the language is empty.
 #[derive(Clone, Copy)]
 struct Easy {
-    /// The language of an ignored lexeme where all lexemes are expected, and a first byte of it
-    /// that is a whole match.
+    /// The language of an ignored lexeme where all lexemes are expected.
     language: LangId,
-    byte: u8,
     /// The obligation after it.
     then: LangId,
 }
@@ -88,6 +94,8 @@ impl Lexing {
             easy: None,
             free: HashMap::new(),
             free_end: HashMap::new(),
+            good_ends_only: HashMap::new(),
+            safe: Positions::new(),
             returns: Default::default(),
         }
     }
@@ -100,7 +108,12 @@ impl Lexing {
             + self.settled.len()
             + self.after.len())
             * 96
-            + (self.free.len() + self.free_end.len() + self.apart.len()) * 16
+            + (self.free.len()
+                + self.free_end.len()
+                + self.good_ends_only.len()
+                + self.safe.len()
+                + self.apart.len())
+                * 16
             + self.returns.memory()
     }
 
@@ -359,39 +372,67 @@ impl Lexing {
         Ok(found)
     }
 
-    /// An ignored text that can follow every lexeme and that every lexeme can follow, if there is
-    /// one. Obligations matter little then: once the ignored text can come, the parser can go on in
-    /// any way. States that expect fewer lexemes take away less.
+    /// Ignored text that discharges obligations, if the parser is then never stuck.
+    ///
+    /// Mostly every lexeme can be read after it, whatever else is expected. Otherwise the parser's
+    /// states are looked at ([`safe_positions`](Self::safe_positions)). Where no ignored text will
+    /// do, the parser may still never be stuck without any.
     fn easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
         if let Some(known) = self.easy {
             return Ok(known);
         }
         let all = self.least(lexed, pool);
-        let mut found = None;
+        let mut candidates = Vec::new();
         for &(_, language) in all.iter().filter(|b| lexed.lexeme(b.0).ignored) {
-            for byte in pool.first_bytes(language).iter().collect::<Vec<_>>() {
+            for byte in pool.first_bytes(language).iter().filter(|&byte| byte != MARK).collect::<Vec<_>>() {
                 let end = pool.step(language, byte);
                 let then = self.end(pool, end);
-                if then == LangId::NEVER || !pool.is_nullable(then) {
-                    continue;
+                if then != LangId::NEVER && pool.is_nullable(then) {
+                    candidates.push(Easy { language, then });
+                    break;
                 }
-                self.easy = Some(Some(Easy { language, byte, then }));
-                self.free.clear();
-                if self.is_easy(lexed, pool, &all, then)? {
-                    found = self.easy.flatten();
-                }
-                break;
             }
-            if found.is_some() {
+        }
+        let mut found = None;
+        for &candidate in &candidates {
+            self.suppose(Some(candidate));
+            if self.is_easy(lexed, pool, &all, candidate.then)? {
+                found = Some(candidate);
                 break;
             }
         }
         if found.is_none() {
-            self.free.clear();
-            self.free_end.clear();
+            candidates.push(Easy { language: LangId::NEVER, then: LangId::ALL });
+            for &candidate in &candidates {
+                self.suppose(Some(candidate));
+                if let Some(positions) = self.safe_positions(lexed, pool, candidate.then)? {
+                    self.safe = positions;
+                    found = Some(candidate);
+                    break;
+                }
+            }
         }
-        self.easy = Some(found);
+        if found.is_none() {
+            self.suppose(None);
+        }
+        if interrupt::is_over() {
+            self.easy = None;
+        }
         Ok(found)
+    }
+
+    /// Takes `easy` for the answer from now on.
+    fn suppose(&mut self, easy: Option<Easy>) {
+        self.easy = Some(easy);
+        self.free.clear();
+        self.free_end.clear();
+        self.good_ends_only.clear();
+    }
+
+    /// True if the parser surely reaches the end of the text from `state`, which a lexeme was just
+    /// shifted to, under the obligation that this lexeme left behind. `false` decides nothing.
+    pub fn is_safe(&self, state: u32, obligation: LangId) -> bool {
+        self.safe.contains(&(state, obligation))
     }
 
     fn is_easy(
@@ -419,13 +460,23 @@ impl Lexing {
         pool: &mut ExprPool,
         obligation: LangId,
     ) -> Result<bool, Exhausted> {
-        let Some(Easy { language, byte, then }) = self.easy(lexed, pool)? else { return Ok(false) };
+        let Some(Easy { language, then }) = self.easy(lexed, pool)? else { return Ok(false) };
+        if obligation == then {
+            return Ok(true);
+        }
         if let Some(&known) = self.free.get(&obligation) {
             return Ok(known);
         }
         let both = pool.inter(&[obligation, language]);
-        let end = pool.step(both, byte);
-        let free = self.end(pool, end) == then;
+        let mut free = false;
+        let classes = pool.byte_classes(both).representatives().to_vec();
+        for byte in classes.into_iter().filter(|&byte| byte != MARK) {
+            let end = pool.step(both, byte);
+            if self.end(pool, end) == then {
+                free = true;
+                break;
+            }
+        }
         self.free.insert(obligation, free);
         Ok(free)
     }
@@ -480,21 +531,52 @@ impl Lexing {
     }
 
     /// True if a lexeme with the rest `language` ends only under obligations that [are
-    /// free](Self::is_free).
-    pub fn has_free_ends_only(
+    /// free](Self::is_free), or [safe](Self::is_safe) in the parser state `after` it, if there is
+    /// only one.
+    pub fn has_good_ends_only(
         &mut self,
         lexed: &Lexed,
         pool: &mut ExprPool,
         language: LangId,
+        after: Option<u32>,
     ) -> Result<bool, Exhausted> {
         if self.easy(lexed, pool)?.is_none() {
             return Ok(false);
         }
-        for &end in self.ends(pool, language)?.iter() {
-            if !self.is_free(lexed, pool, end)? {
+        // Without safe positions the state makes no difference.
+        let after = after.filter(|_| !self.safe.is_empty());
+        if let Some(&known) = self.good_ends_only.get(&(language, after)) {
+            return Ok(known);
+        }
+        let mut seen = HashSet::<_>::from_iter([language]);
+        let mut work = vec![language];
+        while let Some(at) = work.pop() {
+            self.spend(1)?;
+            let end = self.end(pool, at);
+            let is_good = end == LangId::NEVER
+                || self.is_free(lexed, pool, end)?
+                || after.is_some_and(|state| self.is_safe(state, end));
+            if !is_good {
+                self.good_ends_only.insert((language, after), false);
                 return Ok(false);
             }
+            for byte in pool.byte_classes(at).representatives().to_vec() {
+                let next = if byte == MARK { LangId::NEVER } else { pool.step(at, byte) };
+                if next == LangId::NEVER || !seen.insert(next) {
+                    continue;
+                }
+                match self.good_ends_only.get(&(next, after)) {
+                    None => work.push(next),
+                    Some(true) => {}
+                    Some(false) => {
+                        self.good_ends_only.insert((language, after), false);
+                        return Ok(false);
+                    }
+                }
+            }
         }
+        // What a state with such ends leads to has such ends, too.
+        self.good_ends_only.extend(seen.into_iter().map(|state| ((state, after), true)));
         Ok(true)
     }
 }

@@ -21,9 +21,10 @@ mod lexing;
 mod live;
 mod parser;
 mod returns;
+mod safe;
 
 pub(crate) use canonical::{DEAD, canonical, smallest};
-pub use lexing::{Exhausted, Lexing};
+pub use lexing::{Beginnings, Exhausted, Lexing};
 pub use parser::{ParserTables, Production, State, Symbol};
 
 use super::error::GrammarError;

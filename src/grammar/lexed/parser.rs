@@ -43,12 +43,12 @@ pub struct State {
     /// Items of which something was read.
     pub(super) kernel: Vec<Item>,
     /// The target states of lexemes, sorted by lexeme.
-    shifts: Vec<(u32, u32)>,
+    pub(super) shifts: Vec<(u32, u32)>,
     /// The target states of rules, sorted by rule.
-    gotos: Vec<(u32, u32)>,
+    pub(super) gotos: Vec<(u32, u32)>,
     /// The productions that are complete here, by the lexeme that may follow; sorted. The end of
     /// the text counts as one more lexeme.
-    reduces: Vec<(u32, u32)>,
+    pub(super) reduces: Vec<(u32, u32)>,
     /// The lexemes that a lexer looks for here, sorted.
     pub(super) expected: Vec<u32>,
     /// The number of lexemes, roughly, that are missing to complete one of the items here.

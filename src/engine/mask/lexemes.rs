@@ -1,0 +1,373 @@
+//! Masks of lexed grammars: the summary of a lexeme over a set of suffixes.
+//!
+//! A thread of a lexed grammar reads a lexeme. The lexeme's language already leaves out the texts
+//! that its rivals win, so the thread reads on its own. As with the terminals of other grammars,
+//! most of what it allows depends on this language alone:
+//!
+//! - *inside*: the tokens read wholly within the lexeme;
+//! - *exits*: for each obligation under which the lexeme may end, the suffixes behind the ends.
+//!
+//! For example, a name reads `foo` inside. The token `foo(` leaves it behind `foo`, under the
+//! obligation "no letter comes next", with the suffix `(`.
+//!
+//! What follows an exit are lexemes again, and they read suffixes of tokens and not whole tokens.
+//! So a [`LexemeSummary`] is kept for each pair of a language and a [set of suffixes](SuffixesId).
+//! The mask of a state follows threads and exits from the set of all tokens down to sets that
+//! nothing reads. A new stack of the parser meets known summaries: the lexemes that can follow a
+//! name are the same in most places of a grammar. What is read from a [`Position`] is kept, too,
+//! since exits lead back to the stacks below.
+//!
+//! # Why it is exact
+//!
+//! - *Inside.* A thread is kept only if it leads to an end of the text ([`lexed`]). A summary is
+//!   used only for a lexeme all of whose ends are *good*: the parser surely goes on from there to
+//!   the end of the text, mostly because ignored text discharges the obligation. Then whatever is
+//!   alive within the lexeme leads to an end. For other lexemes the trie is walked beside the
+//!   states that the thread leads to.
+//! - *Exits.* A suffix counts if its first byte can begin a text that meets the obligation. Others
+//!   could not be read by any lexeme begun under it.
+//! - *Skipped subtrees.* Where the language reads all characters of a subtree in any order, all its
+//!   tokens are inside. Exits on the way would lead to tokens of this subtree again.
+//!
+//! # The price
+//!
+//! A summary costs a walk over its suffixes, once for a graph. A mask costs a lookup for each
+//! lexeme that may follow an exit.
+//!
+//! [`lexed`]: crate::engine::recogniser::lexed
+
+use super::build::MaskBuilder;
+use super::data::PartialMask;
+use super::dense_rows::RowId;
+use super::lexeme_summary::{LexemeSummary, Position, PositionTokens, SuffixesId};
+use super::summary::Inside;
+use super::vocabulary_index::MAX_SLICED_LEN;
+use crate::automata::{LangId, interrupt};
+use crate::engine::ablation::{Optimisation, enabled};
+use crate::engine::error::EngineError;
+use crate::engine::recogniser::continuation::ContId;
+use crate::engine::recogniser::state::{Awaits, StateId};
+use crate::grammar::MARK;
+use crate::grammar::lexed::Beginnings;
+use crate::vocab::{TokenId, TokenSet};
+use hashbrown::HashSet;
+use std::sync::Arc;
+
+/// Nodes visited between two looks at the caller's interrupt.
+const NODES_PER_CHECK: usize = 64;
+
+/// Subtrees of fewer nodes are walked rather than asked about.
+const WORTH_SKIPPING: u32 = 8;
+
+/// The reading of the lexemes of a position themselves, and the positions behind them.
+type OwnReading = (PartialMask, Vec<Position>);
+
+/// A lexeme being read, where a set of suffixes is left of the tokens.
+type Reading = (LangId, u32, ContId, SuffixesId);
+
+/// The result of a walk over a set of suffixes.
+#[derive(Default)]
+struct LexemeWalk {
+    inside: Vec<TokenId>,
+    /// The nodes on which the lexeme ends with more of a token left.
+    ends: Vec<(LangId, u32)>,
+    visited: usize,
+}
+
+impl MaskBuilder<'_> {
+    /// Adds the tokens with text that a state of a lexed grammar allows.
+    pub(super) fn add_lexemes(&mut self, state: StateId, parts: &mut PartialMask) -> Result<(), EngineError> {
+        if self.memo.lexemes.suffixes.is_empty() {
+            let trie = self.vocabulary.trie();
+            self.memo.lexemes.number(trie, trie.children(0).collect());
+        }
+        self.memo.lexemes.forget_positions();
+        let mut behind: Vec<Position> = Vec::new();
+        for thread in self.recogniser.threads(state).to_vec() {
+            if let Awaits::Language(language) = thread.awaits() {
+                let reading = (language, thread.capture.0, thread.cont, SuffixesId::WHOLE);
+                self.read_lexeme(reading, parts, &mut behind)?;
+            }
+        }
+        let mut seen: HashSet<Position> = HashSet::new();
+        while let Some(position) = behind.pop() {
+            if seen.insert(position)
+                && let Some(found) = self.read_position(position)?
+            {
+                parts.extra.extend_from_slice(&found.tokens);
+                found.sets.iter().for_each(|set| parts.add_set(set.clone()));
+                behind.extend_from_slice(&found.behind);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the tokens that one lexeme reads inside, and to `behind` the positions behind its
+    /// exits.
+    fn read_lexeme(
+        &mut self,
+        (language, lexeme, stack, suffixes): Reading,
+        parts: &mut PartialMask,
+        behind: &mut Vec<Position>,
+    ) -> Result<(), EngineError> {
+        let (lexed, machine) = (&mut self.recogniser.lexed, &mut self.recogniser.machine);
+        machine.meter(1)?;
+        if !lexed.has_good_ends_only(machine, language, lexeme, stack)? {
+            return self.walk_lexeme_states((language, lexeme, stack, suffixes), parts);
+        }
+        let after = lexed.shift(machine, stack, lexeme)?;
+        let summary = self.lexeme_summary(language, suffixes)?;
+        if let Some(slice) = &summary.slice {
+            parts.add_set(slice.clone());
+        }
+        match &summary.inside {
+            Inside::Sparse(ids) => parts.extra.extend_from_slice(ids),
+            Inside::Dense(set) => parts.add_set(set.clone()),
+        }
+        if let Some(after) = after {
+            behind.extend(summary.exits.iter().map(|&(obligation, left)| (after, obligation, left)));
+        }
+        Ok(())
+    }
+
+    /// The reading of tokens from a position between two lexemes, if any are read. What is left of
+    /// tokens gets shorter from position to position, so no position comes back to itself.
+    fn read_position(&mut self, position: Position) -> Result<Option<Arc<PositionTokens>>, EngineError> {
+        if let Some(known) = self.memo.lexemes.positions.get(&position) {
+            return Ok(known.clone());
+        }
+        // The positions on the way to the current one, each with what its lexemes read.
+        let mut path: Vec<(Position, Option<OwnReading>)> = vec![(position, None)];
+        while let Some((position, read)) = path.last_mut() {
+            let position = *position;
+            if self.memo.lexemes.positions.contains_key(&position) {
+                path.pop();
+                continue;
+            }
+            let Some((parts, behind)) = read.as_mut() else {
+                let (stack, obligation, suffixes) = position;
+                let (mut parts, mut behind) = (PartialMask::default(), Vec::new());
+                for (stack, state) in self.recogniser.lexed.links(&mut self.recogniser.machine, stack) {
+                    for &(lexeme, language) in self.readers(state, obligation, suffixes)?.iter() {
+                        if self.is_live(language, lexeme, stack)? {
+                            self.read_lexeme((language, lexeme, stack, suffixes), &mut parts, &mut behind)?;
+                        }
+                    }
+                }
+                behind.sort_unstable();
+                behind.dedup();
+                *read = Some((parts, behind));
+                continue;
+            };
+            let positions = &self.memo.lexemes.positions;
+            if let Some(&next) = behind.iter().find(|next| !positions.contains_key(*next)) {
+                path.push((next, None));
+                continue;
+            }
+            behind.retain(|next| positions[next].is_some());
+            let (mut tokens, behind) = (std::mem::take(&mut parts.extra), std::mem::take(behind));
+            tokens.sort_unstable();
+            tokens.dedup();
+            let sets: Vec<Arc<TokenSet>> = parts.large.drain(..).map(|part| part.0).collect();
+            self.recogniser.machine.check_answers()?;
+            self.memo.lexemes.position_bytes += 48;
+            let found = (!tokens.is_empty() || !sets.is_empty() || !behind.is_empty()).then(|| {
+                self.memo.lexemes.position_bytes +=
+                    64 + tokens.len() * 4 + sets.len() * 8 + behind.len() * 12;
+                Arc::new(PositionTokens { tokens: tokens.into(), sets: sets.into(), behind: behind.into() })
+            });
+            self.memo.lexemes.positions.insert(position, found);
+            path.pop();
+        }
+        Ok(self.memo.lexemes.positions[&position].clone())
+    }
+
+    /// The lexemes that the lexer looks for in `state` under an obligation and that read some byte
+    /// of the suffixes. Some of them may not be live.
+    fn readers(
+        &mut self,
+        state: u32,
+        obligation: LangId,
+        suffixes: SuffixesId,
+    ) -> Result<Beginnings, EngineError> {
+        if let Some(known) = self.memo.lexemes.readers.get(&(state, obligation, suffixes)) {
+            return Ok(known.clone());
+        }
+        let (lexed, machine) = (&mut self.recogniser.lexed, &mut self.recogniser.machine);
+        let expected = lexed.beginnings(machine, LangId::ALL, state)?;
+        let mut readers: Vec<(u32, LangId)> = Vec::new();
+        for &(lexeme, language) in expected.iter() {
+            let languages = &mut self.recogniser.machine.pool.languages;
+            let bytes = &self.memo.lexemes.suffixes[suffixes.0 as usize].1;
+            if !languages.first_bytes(language).intersects(bytes) {
+                continue;
+            }
+            let language = languages.inter(&[obligation, language]);
+            if !languages.is_never(language) && !self.lexeme_summary(language, suffixes)?.is_empty() {
+                readers.push((lexeme, language));
+            }
+        }
+        interrupt::ended()?;
+        self.recogniser.machine.check_answers()?;
+        let readers: Beginnings = readers.into();
+        self.memo.lexemes.bytes += 64 + readers.len() * 8;
+        self.memo.lexemes.readers.insert((state, obligation, suffixes), readers.clone());
+        Ok(readers)
+    }
+
+    fn is_live(&mut self, language: LangId, lexeme: u32, stack: ContId) -> Result<bool, EngineError> {
+        self.recogniser.lexed.is_live_lexeme(&mut self.recogniser.machine, language, lexeme, stack)
+    }
+
+    /// The summary of a lexeme's language over a set of suffixes.
+    fn lexeme_summary(
+        &mut self,
+        language: LangId,
+        suffixes: SuffixesId,
+    ) -> Result<Arc<LexemeSummary>, EngineError> {
+        if let Some(known) = self.memo.lexemes.summaries.get(&(language, suffixes)) {
+            return Ok(known.clone());
+        }
+        interrupt::check()?;
+        let mut walk = LexemeWalk::default();
+        let groups = if suffixes == SuffixesId::WHOLE { self.read_groups(language) } else { 0 };
+        self.memo.rows.begin_walk(0);
+        let start = self.memo.rows.row(&self.recogniser.machine.pool.languages, language);
+        for &root in self.memo.lexemes.suffixes[suffixes.0 as usize].0.clone().iter() {
+            self.walk_lexeme(root, (start, groups), &mut walk);
+        }
+        interrupt::ended()?;
+        self.recogniser.machine.check_answers()?;
+        let exits = self.exits(walk.ends);
+        let slice = (groups != 0).then(|| self.shared.index.plain.slice(self.vocabulary, groups));
+        let inside = Inside::of(walk.inside, self.vocabulary.size());
+        self.memo.lexemes.bytes += 128
+            + exits.len() * 8
+            + match &inside {
+                Inside::Sparse(ids) => ids.len() * 4,
+                Inside::Dense(set) => set.words().len() * 4,
+            };
+        let summary = Arc::new(LexemeSummary { slice, inside, exits });
+        self.memo.lexemes.summaries.insert((language, suffixes), summary.clone());
+        Ok(summary)
+    }
+
+    /// The groups of characters that a language reads in any order.
+    fn read_groups(&mut self, language: LangId) -> u64 {
+        if !enabled(Optimisation::Slices) {
+            return 0;
+        }
+        let languages = &mut self.recogniser.machine.pool.languages;
+        let clamped = languages.clamped(language, MAX_SLICED_LEN.into());
+        languages.read_groups(clamped)
+    }
+
+    /// Walks the subtree of `root` in preorder, except for tokens of the slice of these groups.
+    /// Above `root`, the lexeme is in the state `start`.
+    fn walk_lexeme(&mut self, root: u32, (start, groups): (RowId, u64), walk: &mut LexemeWalk) {
+        let vocabulary = self.vocabulary;
+        let indexed = &self.shared.index.plain;
+        let (trie, subtrees) = (vocabulary.trie(), indexed.subtrees(vocabulary));
+        let top = usize::from(trie.depth(root)) - 1;
+        // The rows on the path to the current node, each with true if the path is in the slice.
+        let mut path: Vec<(RowId, bool)> = vec![(start, groups != 0)];
+        let (mut node, end) = (root, trie.end(root));
+        while node < end {
+            path.truncate(usize::from(trie.depth(node)) - top);
+            let (from, from_sliced) = path[path.len() - 1];
+            let info = subtrees[node as usize];
+            let is_sliced = from_sliced && info.is_in(groups);
+            let after = trie.end(node);
+            if is_sliced && info.all_in(groups) {
+                node = after;
+                continue;
+            }
+            walk.visited += 1;
+            if walk.visited.is_multiple_of(NODES_PER_CHECK) && interrupt::check().is_err() {
+                return;
+            }
+            let byte = trie.byte(node);
+            let languages = &mut self.recogniser.machine.pool.languages;
+            let row = match byte {
+                MARK => RowId::DEAD,
+                _ => self.memo.rows.step(languages, from, byte),
+            };
+            if row == RowId::DEAD {
+                node = after;
+                continue;
+            }
+            let language = self.memo.rows.language(row);
+            if !is_sliced {
+                if after - node >= WORTH_SKIPPING && info.is_boundary() {
+                    let read = self.read_groups(language);
+                    if read != 0 && info.all_in(read) {
+                        walk.inside.extend_from_slice(trie.subtree_tokens(node));
+                        node = after;
+                        continue;
+                    }
+                }
+                walk.inside.extend_from_slice(trie.tokens(node));
+            }
+            if after > node + 1 {
+                let obligation = self.recogniser.lexed.end(&mut self.recogniser.machine, language);
+                if obligation != LangId::NEVER {
+                    walk.ends.push((obligation, node));
+                }
+            }
+            path.push((row, is_sliced));
+            node += 1;
+        }
+    }
+
+    /// The suffixes behind ends, by obligation.
+    fn exits(&mut self, mut ends: Vec<(LangId, u32)>) -> Box<[(LangId, SuffixesId)]> {
+        let trie = self.vocabulary.trie();
+        ends.sort_unstable();
+        let mut exits = Vec::new();
+        for group in ends.chunk_by(|a, b| a.0 == b.0) {
+            let obligation = group[0].0;
+            let mut bytes = self.recogniser.machine.pool.languages.first_bytes(obligation);
+            bytes.remove(MARK);
+            let mut roots: Vec<u32> = Vec::new();
+            for &(_, node) in group {
+                roots.extend(trie.children(node).filter(|&child| bytes.contains(trie.byte(child))));
+            }
+            if !roots.is_empty() {
+                roots.sort_unstable();
+                exits.push((obligation, self.memo.lexemes.number(trie, roots)));
+            }
+        }
+        exits.into()
+    }
+
+    /// Adds the suffixes that a lexeme reads, and what follows it, by a walk beside states. For
+    /// lexemes that have ends at which the parser may be stuck.
+    fn walk_lexeme_states(
+        &mut self,
+        (language, lexeme, stack, suffixes): Reading,
+        parts: &mut PartialMask,
+    ) -> Result<(), EngineError> {
+        let state = self.recogniser.lexeme_state(language, lexeme, stack)?;
+        if suffixes == SuffixesId::WHOLE {
+            return self.walk_states(state, parts);
+        }
+        let trie = self.vocabulary.trie();
+        for &root in self.memo.lexemes.suffixes[suffixes.0 as usize].0.clone().iter() {
+            let top = usize::from(trie.depth(root)) - 1;
+            let mut path = vec![state];
+            let (mut node, end) = (root, trie.end(root));
+            while node < end {
+                path.truncate(usize::from(trie.depth(node)) - top);
+                let next = self.states.step(self.recogniser, path[path.len() - 1], trie.byte(node))?;
+                if next == StateId::DEAD {
+                    node = trie.end(node);
+                    continue;
+                }
+                parts.extra.extend_from_slice(trie.tokens(node));
+                path.push(next);
+                node += 1;
+            }
+        }
+        Ok(())
+    }
+}
