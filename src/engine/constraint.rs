@@ -39,8 +39,8 @@ impl Constraint {
     /// Ties `grammar` to `vocabulary`, with default [`Limits`].
     ///
     /// # Errors
-    /// [`EngineError::EmptyVocabulary`]; [`EngineError::Unspellable`] if no token can come first;
-    /// [`EngineError::UnknownSpecialToken`].
+    /// [`EngineError::EmptyVocabulary`]; [`EngineError::Unspellable`] if no tokens are an output,
+    /// as far as a bounded search finds out; [`EngineError::UnknownSpecialToken`].
     pub fn new(grammar: &Grammar, vocabulary: &Vocabulary) -> Result<Self, EngineError> {
         Self::with_limits(grammar, vocabulary, Limits::default())
     }
@@ -59,7 +59,8 @@ impl Constraint {
         }
         let graph = Graph::new(grammar, vocabulary, &limits)?;
         let first = graph.mask(graph.start)?;
-        if first.is_empty() && !graph.is_accepting(graph.start) {
+        let has_start = !first.is_empty() || graph.is_accepting(graph.start);
+        if !has_start || !graph.is_spellable()? {
             return Err(EngineError::Unspellable);
         }
         Ok(Constraint { shared: Arc::new(Shared::new(grammar, vocabulary, limits, graph)) })

@@ -14,8 +14,8 @@ pub enum EngineError {
     /// The grammar names a special token the vocabulary does not have.
     #[error("the grammar names the special token `{0}`, which the vocabulary does not have")]
     UnknownSpecialToken(String),
-    /// No token can start an output of the grammar.
-    #[error("the vocabulary cannot spell any output of the grammar: no token may come first")]
+    /// No tokens, one after the other, are an output of the grammar.
+    #[error("the vocabulary cannot spell any output of the grammar: no sequence of its tokens is one")]
     Unspellable,
     /// The vocabulary has no tokens.
     #[error("the vocabulary is empty")]

@@ -56,6 +56,7 @@ mod published_states;
 mod recogniser;
 mod shared;
 mod special_tokens;
+mod spelling;
 mod token_fsm;
 mod transitions;
 

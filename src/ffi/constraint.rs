@@ -71,6 +71,7 @@ impl From<GrammarError> for CallError {
         let status = match error {
             GrammarError::Limit { .. } => hr_status::HR_ERROR_LIMIT,
             GrammarError::Interrupted(why) => return why.into(),
+            GrammarError::Expansion(error) => return error.into(),
             _ => hr_status::HR_ERROR_GRAMMAR,
         };
         CallError::of(status, &error)

@@ -5,11 +5,10 @@
 //! message is for people: it tells what is wrong, where, and what to write instead, with carets
 //! below the place if the text has lines. Its [`source`](std::error::Error::source) is the error
 //! that caused it, if there is one, such as a [`RegexError`](crate::automata::regex::RegexError), a
-//! [`GrammarError`] or an [`Interrupted`].
+//! [`GrammarError`](super::GrammarError) or an [`Interrupted`].
 //!
 //! An error keeps what it shows and not the whole text, so it is cheap to store and to pass on.
 
-use super::error::GrammarError;
 use crate::automata::Interrupted;
 use crate::automata::regex::{RegexError, RegexErrorKind};
 use std::error::Error;
@@ -210,19 +209,6 @@ impl PartialEq for CompileError {
 
 impl Eq for CompileError {}
 
-impl From<&GrammarError> for CompileErrorKind {
-    fn from(error: &GrammarError) -> Self {
-        match error {
-            GrammarError::Empty { .. } => CompileErrorKind::Empty,
-            GrammarError::UndefinedRule(_) => CompileErrorKind::Reference,
-            GrammarError::DuplicateRule(_) => CompileErrorKind::Syntax,
-            GrammarError::Limit { .. } => CompileErrorKind::Limit,
-            GrammarError::Interrupted(why) => CompileErrorKind::Interrupted(*why),
-            GrammarError::Expansion(_) => CompileErrorKind::Unsupported,
-        }
-    }
-}
-
 impl From<&RegexErrorKind> for CompileErrorKind {
     fn from(kind: &RegexErrorKind) -> Self {
         match kind {
@@ -235,12 +221,6 @@ impl From<&RegexErrorKind> for CompileErrorKind {
             | RegexErrorKind::Count { .. }
             | RegexErrorKind::Expansion { .. } => CompileErrorKind::Limit,
         }
-    }
-}
-
-impl From<GrammarError> for CompileError {
-    fn from(error: GrammarError) -> Self {
-        CompileError::new((&error).into(), error.to_string()).because(error)
     }
 }
 

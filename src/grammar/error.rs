@@ -1,5 +1,6 @@
 //! The error of building or expanding a grammar.
 
+use super::compile_error::{CompileError, CompileErrorKind};
 use crate::automata::Interrupted;
 
 /// A reason why a grammar could not be built or expanded.
@@ -30,6 +31,35 @@ pub enum GrammarError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// A front end failed to expand a part of its grammar.
-    #[error("{0}")]
-    Expansion(String),
+    #[error(transparent)]
+    Expansion(CompileError),
+}
+
+impl GrammarError {
+    /// The error of a part that nothing can expand, with the reason.
+    pub(crate) fn unexpandable(reason: impl Into<String>) -> Self {
+        GrammarError::Expansion(CompileError::new(CompileErrorKind::Unsupported, reason))
+    }
+}
+
+impl From<&GrammarError> for CompileErrorKind {
+    fn from(error: &GrammarError) -> Self {
+        match error {
+            GrammarError::Empty { .. } => CompileErrorKind::Empty,
+            GrammarError::UndefinedRule(_) => CompileErrorKind::Reference,
+            GrammarError::DuplicateRule(_) => CompileErrorKind::Syntax,
+            GrammarError::Limit { .. } => CompileErrorKind::Limit,
+            GrammarError::Interrupted(why) => CompileErrorKind::Interrupted(*why),
+            GrammarError::Expansion(error) => error.kind(),
+        }
+    }
+}
+
+impl From<GrammarError> for CompileError {
+    fn from(error: GrammarError) -> Self {
+        match error {
+            GrammarError::Expansion(error) => error,
+            error => CompileError::new((&error).into(), error.to_string()).because(error),
+        }
+    }
 }

@@ -327,12 +327,12 @@ impl Expander {
         let result = Eval { algebra: &mut algebra, nodes }.deeply(work);
         interrupt::ended()?;
         if nodes.languages.exhausted() {
-            let what = "states searched for a word of an intersection or complement";
-            return Err(GrammarError::Limit { what, limit: ExprPool::DEFAULT_SEARCH_BUDGET });
+            let pointer = algebra.doc.place(algebra.at);
+            return Err(GrammarError::Expansion(error::search(pointer, ExprPool::DEFAULT_SEARCH_BUDGET)));
         }
         result.map_err(|failure| match failure {
             EvalError::Interrupted(why) => why.into(),
-            failure => GrammarError::Expansion(explain(&algebra, failure).to_string()),
+            failure => GrammarError::Expansion(explain(&algebra, failure)),
         })
     }
 }

@@ -9,8 +9,8 @@ use crate::support::random_rules;
 use hedgerow::automata::{ByteSet, Escapes, LangId, UNBOUNDED, UNLABELLED};
 use hedgerow::engine::{Constraint, EngineError, Interrupt, Interrupted, Limits, Matcher};
 use hedgerow::grammar::{
-    ArraySpec, Choice, Expand, Grammar, GrammarBuilder, GrammarError, KeyOrder, Node, NodeId, NodePool,
-    ObjectSpec, Property, RestKeys,
+    ArraySpec, Choice, CompileError, CompileErrorKind, Expand, Grammar, GrammarBuilder, GrammarError,
+    KeyOrder, Node, NodeId, NodePool, ObjectSpec, Property, RestKeys,
 };
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::regex::{self, Dialect};
@@ -284,7 +284,7 @@ impl Expand for Endless {
                 let me = nodes.lazy(key);
                 Ok(nodes.seq(me, end))
             }
-            _ => Err(GrammarError::Expansion("no such part".into())),
+            _ => Err(GrammarError::Expansion(CompileError::new(CompileErrorKind::Reference, "no such part"))),
         }
     }
 }
@@ -785,6 +785,30 @@ fn random_rules_have_no_error_midway() {
                 break;
             }
             assert!(matcher.advance(allowed[random.below(allowed.len())]).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_vocabulary_that_cannot_spell_a_grammar_is_refused() {
+    let table: &[(&str, &[&str], bool)] = &[
+        ("root ::= \"abc\"", &["a", "b"], false),
+        ("root ::= \"abc\"", &["a", "bc"], true),
+        ("root ::= \"abc\" | \"ab\"", &["a", "b"], true),
+        ("root ::= \"a\" root | \"abc\"", &["a", "b"], false),
+        ("root ::= \"abc\"?", &["a"], true),
+        ("root ::= ([a-b] [a-b])* \"é\"", &["a", "b", "ba"], false),
+        ("root ::= ([a-b] [a-b])* \"é\"", &["a", "b", "é"], true),
+        ("root ::= \"[\" root \"]\" | [0-9] \"é\"", &["[", "]", "0"], true),
+    ];
+    // The last grammar has infinitely many states, so that a bounded search does not decide.
+    for &(text, tokens, spells) in table {
+        let grammar = Notation::Gbnf.compile(text).unwrap();
+        let tokens = tokens.iter().map(|token| token.as_bytes().to_vec()).collect();
+        let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
+        match Constraint::new(&grammar, &vocabulary) {
+            Ok(_) => assert!(spells, "{text}"),
+            Err(error) => assert!(!spells && error == EngineError::Unspellable, "{text}: {error}"),
         }
     }
 }

@@ -130,6 +130,7 @@ impl From<GrammarError> for CallError {
     fn from(error: GrammarError) -> Self {
         let kind = match error {
             GrammarError::Interrupted(why) => return why.into(),
+            GrammarError::Expansion(error) => return error.into(),
             GrammarError::Limit { .. } => Kind::Limit,
             _ => Kind::Grammar,
         };

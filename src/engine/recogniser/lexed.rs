@@ -460,7 +460,7 @@ impl LexedReader {
 
 /// The grammar's lexer and parser.
 fn lexed(machine: &Machine) -> Result<Arc<Lexed>, EngineError> {
-    let none = || EngineError::Grammar(GrammarError::Expansion("there is no lexer".into()));
+    let none = || EngineError::Grammar(GrammarError::unexpandable("there is no lexer"));
     machine.pool.lexed().cloned().ok_or_else(none)
 }
 

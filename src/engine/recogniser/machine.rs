@@ -156,7 +156,7 @@ impl Machine {
         }
         let Some(expand) = self.expander(key) else {
             let reason = "the grammar has lazy nodes but nothing that expands them";
-            return Err(GrammarError::Expansion(reason.into()).into());
+            return Err(GrammarError::unexpandable(reason).into());
         };
         let node = self.pool.in_part(key.part, |pool| expand.expand(key.key, pool))?;
         self.expanded.insert(key, node);

@@ -405,7 +405,7 @@ impl Recogniser {
                 let body = machine.expand_lazy(key)?;
                 if body == node {
                     let reason = format!("lazy node {} expands to itself", key.key);
-                    return Err(GrammarError::Expansion(reason).into());
+                    return Err(GrammarError::unexpandable(reason).into());
                 }
                 // A chain of lazy nodes must not lead back here without reading anything.
                 if machine.builder.entered.insert((node, cont, capture)) {

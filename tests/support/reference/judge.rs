@@ -139,6 +139,25 @@ fn compare_with(
 
 type Mismatch = (String, Vec<TokenId>);
 
+/// True if a bounded search finds tokens that are an output.
+fn has_output(start: &Position<'_>, vocabulary: &Vocabulary) -> bool {
+    let mut ahead = std::collections::VecDeque::from([start.clone()]);
+    let mut left = 500;
+    while let Some(position) = ahead.pop_front() {
+        if position.is_accepting() {
+            return true;
+        }
+        for token in reference_mask(&position, vocabulary) {
+            let mut next = position.clone();
+            if left > 0 && read(&mut next, vocabulary, token) {
+                left -= 1;
+                ahead.push_back(next);
+            }
+        }
+    }
+    false
+}
+
 fn walk(
     source: &mut Source<'_>,
     chart: &Chart<'_>,
@@ -150,7 +169,12 @@ fn walk(
     let first = reference_mask(&position, vocabulary);
     let constraint = match Constraint::new(grammar, vocabulary) {
         Ok(constraint) => constraint,
-        Err(EngineError::Unspellable) if first.is_empty() => return Ok(()),
+        Err(EngineError::Unspellable) => {
+            return match has_output(&position, vocabulary) {
+                true => Err(("refused, although tokens spell an output".into(), vec![])),
+                false => Ok(()),
+            };
+        }
         Err(error) => return Err((text(error), vec![])),
     };
     if first.is_empty() {

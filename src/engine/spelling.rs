@@ -1,0 +1,64 @@
+//! The question if a vocabulary can spell an output of a grammar: the tokens `a` and `b` cannot
+//! spell `abc`.
+//!
+//! A vocabulary that has every byte as a token spells whatever a grammar holds. That is the common
+//! case and costs nothing. For other vocabularies, a short way to the end is spelt first. Only if
+//! they cannot spell it, states are followed from token to token, the nearest first, up to a state
+//! in which the output may end. If there is none, and all states were met, there is no output. If
+//! [`MAX_STEPS`] tokens were followed and more are left, the answer is not known, and the
+//! vocabulary is thought to spell an output.
+
+use super::error::EngineError;
+use super::graph::Graph;
+use super::recogniser::state::StateId;
+use crate::vocab::Vocabulary;
+use hashbrown::HashSet;
+use std::collections::VecDeque;
+
+/// Tokens that are followed before the search is given up.
+const MAX_STEPS: usize = 1 << 14;
+
+/// True if every byte is a token.
+fn has_all_bytes(vocabulary: &Vocabulary) -> bool {
+    let trie = vocabulary.trie();
+    (0..=u8::MAX).all(|byte| trie.child(0, byte).is_some_and(|node| !trie.tokens(node).is_empty()))
+}
+
+impl Graph {
+    /// True if some tokens, one after the other, are an output, or if that is not known.
+    ///
+    /// # Errors
+    /// The caller's interrupt, and those of the limits.
+    pub fn is_spellable(&self) -> Result<bool, EngineError> {
+        if has_all_bytes(&self.vocabulary) || self.is_accepting(self.start) {
+            return Ok(true);
+        }
+        if self.completion(self.start)?.is_some() {
+            return Ok(true);
+        }
+        let size = self.vocabulary.size();
+        let mut seen: HashSet<StateId> = HashSet::from_iter([self.start]);
+        let mut ahead = VecDeque::from([self.start]);
+        let mut steps = 0;
+        while let Some(state) = ahead.pop_front() {
+            for token in self.mask(state)?.to_set(size).iter() {
+                steps += 1;
+                if steps > MAX_STEPS {
+                    return Ok(true);
+                }
+                let bytes = self.vocabulary.bytes(token);
+                let next = match bytes.is_empty() {
+                    true => self.step_special(state, token)?,
+                    false => self.step_bytes(state, bytes)?,
+                };
+                if self.is_accepting(next) {
+                    return Ok(true);
+                }
+                if next != StateId::DEAD && seen.insert(next) {
+                    ahead.push_back(next);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
