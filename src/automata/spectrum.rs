@@ -99,7 +99,8 @@ impl Spectrum {
     /// True if `state` has a word of `min..=max` characters. `None` if that takes too long.
     pub fn has_length(&mut self, state: u32, min: u32, max: u32) -> Option<bool> {
         let shortest = self.shortest[state as usize];
-        if shortest > max {
+        // A state without words has no shortest one, and the largest length may be unlimited.
+        if shortest == u32::MAX || shortest > max {
             return Some(false);
         }
         if shortest >= min {

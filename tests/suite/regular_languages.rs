@@ -104,6 +104,10 @@ fn assertions_beside_counts() {
     {
         assert!(regex::compile(pattern, Rust).is_err(), "no text matches {pattern}");
     }
+    // The class after the lookahead has words of any length, and none that begins as it demands.
+    for pattern in [r"^\s{2,40}(?=foo|b)[c-d]+$", r"^[\s\x00]{2,99}(?=foo|b)[é-ü]+$"] {
+        assert!(regex::compile(pattern, Ecma262).is_err(), "no text matches {pattern}");
+    }
     // Rounds that look ahead are written out; so many are refused at once.
     for count in [100_000, 4_000_000_000] {
         let error = regex::compile(&loop_of(count, r"[a-z]+1|(?!x)\p{L}*?"), Ecma262).map(drop).unwrap_err();
