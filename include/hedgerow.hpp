@@ -110,6 +110,12 @@ inline std::string_view version() noexcept { return hr_version(); }
 // True if the library that was loaded has the ABI of this header. A program should refuse to run if not.
 inline bool abi_matches() noexcept { return hr_abi_version() == HR_ABI_VERSION; }
 
+inline hr_tool_options default_tool_options() noexcept {
+    hr_tool_options options;
+    hr_tool_options_init(&options);
+    return options;
+}
+
 inline hr_schema_options default_schema_options() noexcept {
     hr_schema_options options;
     hr_schema_options_init(&options);
@@ -306,6 +312,16 @@ public:
         hr_grammar *grammar = nullptr;
         detail::call(hr_grammar_from_lark, rules.data(), rules.size(), detail::text(start), given.data(), given.size(),
                      &interrupt, &grammar);
+        return Grammar(grammar);
+    }
+
+    /// The replies that call tools, a list in JSON. format is the name of a format of calls, or one in JSON.
+    static Grammar from_tools(std::string_view tools, std::string_view format,
+                              const hr_tool_options &options = default_tool_options(),
+                              const hr_interrupt &interrupt = default_interrupt()) {
+        hr_grammar *grammar = nullptr;
+        detail::call(hr_grammar_from_tools, tools.data(), tools.size(), detail::text(format), &options, &interrupt,
+                     &grammar);
         return Grammar(grammar);
     }
 

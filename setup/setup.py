@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Fetches what hedgerow builds and tests with into `.deps/`, and nothing anywhere else.
 
-    python3 setup/setup.py [libtorch] [model] [suite] [lark] [tokenizer] [llama] [libllama] [--force]
+    python3 setup/setup.py [libtorch] [model] [suite] [lark] [tokenizer] [templates] [llama]
+        [libllama] [--force]
 
 Parts: `libtorch` (the C++ library under PyTorch, CPU), `model` (SmolLM2-135M-Instruct as GGUF),
 `suite` (the official JSON Schema test suite) and `lark` (the parser generator), for tests,
-`tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens), `llama`
+`tokenizer` (the Llama 3.1 vocabulary, for benchmarks and tests with 128 k tokens), `templates`
+(chat templates of many models, for the tests of tool calls), `llama`
 (llama.cpp's samplers, compiled, for benchmarks) and `libllama` (the whole of llama.cpp's library
 with its headers and llama-cpp-python, compiled, for the tests of both). Without arguments: libtorch
 and model.
@@ -14,7 +16,8 @@ Every file is pinned by version and SHA-256 in the tables below. Each part is un
 final place and renamed when whole, with a stamp naming what it was made from, so a second run
 does nothing, an interrupted one starts again at the file it was at, and a changed pin rebuilds
 exactly the part that it belongs to. Only the Python standard library, pip, and (for one small
-library) a C compiler are used; the tokenizer needs npm, llama and libllama a C++ compiler.
+library) a C compiler are used; the tokenizer and the templates need npm, the templates git,
+llama and libllama a C++ compiler.
 """
 
 import argparse
@@ -45,7 +48,7 @@ class Download:
     sha256: str
     size_mib: int
     licence: str
-    # What of a PyPI package: "wheel" or "source".
+    # What of a PyPI package: "wheel" or "source"; "npm" for a package of npm.
     form: str = "wheel"
 
 
@@ -174,6 +177,22 @@ PARTS = {
                 "e134af98b985517b4f068e3755ae90d4e9cd2d45d328325dc503f1c6b2d06cc7",
             ),
         ),
+    ),
+    "templates": Part(
+        "templates",
+        "chat-templates",
+        "chat templates of models, from the history of llama.cpp that node-llama-cpp comes with",
+        (
+            Download(
+                "node-llama-cpp",
+                "3.21.1",
+                "7a231d6bafa14142a1cbed9893d4ec5bc6041b2a5f5939a623accaab4203c11f",
+                34,
+                "MIT (the package); the templates come under the licences of their models",
+                form="npm",
+            ),
+        ),
+        200,
     ),
     "llama": Part(
         "llama",
@@ -327,7 +346,8 @@ def fetch(item, folder):
     landing = folder / f"{item.sha256}.part"
     shutil.rmtree(landing, ignore_errors=True)
     landing.mkdir()
-    (fetch_with_npm if item.package.startswith("@") else fetch_with_pip)(item, landing)
+    is_npm = item.form == "npm" or item.package.startswith("@")
+    (fetch_with_npm if is_npm else fetch_with_pip)(item, landing)
     files = list(landing.iterdir())
     if len(files) != 1:
         raise SetupError(f"expected one file from {item.package}, got {[f.name for f in files]}.")
@@ -465,6 +485,21 @@ def make_tokenizer(folder, files):
             copy_stream(source, folder / wanted[member.name], progress)
 
 
+def make_templates(folder, files):
+    with tempfile.TemporaryDirectory(dir=DEPS) as scratch:
+        bundle = Path(scratch) / "llama.bundle"
+        with tarfile.open(files[0]) as archive:
+            source = archive.extractfile("package/llama/gitRelease.bundle")
+            copy_stream(source, bundle, Progress(bundle.name, 0))
+        checkout = Path(scratch) / "llama.cpp"
+        run(
+            ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", bundle, checkout],
+            "It unpacks the templates. Install git.",
+        )
+        for path in sorted((checkout / "models" / "templates").glob("*.jinja")):
+            shutil.copyfile(path, folder / path.name)
+
+
 def make_llama(folder, files):
     """Compiles the sampler source alone, with the flags of llama.cpp's own release build.
 
@@ -550,6 +585,7 @@ MAKERS = {
     "suite": make_suite,
     "lark": make_lark,
     "tokenizer": make_tokenizer,
+    "templates": make_templates,
     "llama": make_llama,
     "libllama": make_libllama,
 }

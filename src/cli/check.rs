@@ -10,10 +10,11 @@ use super::explain::explain;
 use super::input;
 use super::judge::{Verdict, judge};
 use super::mask::shown_token;
+use super::tools::ToolArgs;
 use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::grammar::Grammar;
 use hedgerow::schema::{self, SchemaOptions};
-use hedgerow::tags::Event;
+use hedgerow::tags::{Event, Tools};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ Examples:
   hedgerow check --schema person.schema.json --instance ada.json --explain --vocab tokenizer.json
   hedgerow check --grammar list.gbnf --instance list.txt
   hedgerow check --structural-tag tools.json --instance reply.txt --events
+  hedgerow check --tools tools.json --tool-format hermes --instance reply.txt
   echo 2026-02-30 | hedgerow check --regex '[0-9]{4}-[0-9]{2}-[0-9]{2}' --instance -
   echo '{\"name\": 3}' | hedgerow check --schema person.schema.json --instance - --key-order any";
 
@@ -62,19 +64,25 @@ pub(super) struct Args {
     #[arg(long, requires = "instance", conflicts_with = "explain")]
     events: bool,
     #[command(flatten)]
+    tools: ToolArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let is_stdin = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    if (is_stdin(&args.constraint.schema) || is_stdin(&args.constraint.grammar)) && is_stdin(&args.instance) {
+    let sources = [&args.constraint.schema, &args.constraint.grammar, &args.tools.tools];
+    if sources.into_iter().any(is_stdin) && is_stdin(&args.instance) {
         return Err(CommandError::usage(
             "--instance and what it is checked against cannot both be standard input",
         ));
     }
-    let loaded = args.constraint.require(&args.policy)?;
+    let loaded = match args.tools.load()? {
+        None => args.constraint.require(&args.policy)?,
+        Some(tools) => replies(args, &tools)?,
+    };
     let Some(path) = &args.instance else {
-        written(writeln!(std::io::stdout(), "{}: compiles", args.constraint.shown()))?;
+        written(writeln!(std::io::stdout(), "{}: compiles", shown(args)))?;
         return Ok(ExitCode::SUCCESS);
     };
     let whole = input::read_text(path, "instance")?;
@@ -113,6 +121,24 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::from(super::NO))
 }
 
+/// The constraint in words.
+fn shown(args: &Args) -> String {
+    match &args.tools.tools {
+        Some(path) => path.display().to_string(),
+        None => args.constraint.shown(),
+    }
+}
+
+/// The replies that call tools.
+fn replies(args: &Args, tools: &Tools) -> Result<Loaded, CommandError> {
+    let Some(preset) = args.tools.named_format()? else {
+        return Err(CommandError::usage("there is no model here whose format of calls could be found")
+            .help("name the format with --tool-format; `hedgerow tools list` shows all"));
+    };
+    let schema = args.constraint.load(&args.policy)?.and_then(|loaded| loaded.schema);
+    args.tools.replies(tools, &preset, schema, String::new())
+}
+
 /// The lines that `--explain` adds.
 fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<String, CommandError> {
     let mut lines = Vec::new();
@@ -127,7 +153,7 @@ fn explanation(args: &Args, loaded: &Loaded, text: &str, at: usize) -> Result<St
         };
         lines.extend(explain(&schema.text, &options, text, at, accepts));
     } else {
-        lines.push(format!("responsible: {}, {}", args.constraint.shown(), after(text, at)));
+        lines.push(format!("responsible: {}, {}", shown(args), after(text, at)));
     }
     Ok(lines.iter().map(|line| format!("  {line}\n")).collect())
 }

@@ -18,13 +18,15 @@ use super::policy::policy;
 use super::prompt::PromptArgs;
 use super::sampling::{Chosen, SamplingArgs};
 use super::strategy::StrategyArgs;
+use super::tools::ToolArgs;
 use super::trace::{CANDIDATES, Subject, Trace};
 use hedgerow::decode::{
     Batch, Budget, DraftHeads, DynModel, ForcedTokens, Generation, LanguageModel, MAX_COMPLETIONS, Prompt,
-    Request, Strategy, TokenHealing,
+    ReasoningBudget, Request, Strategy, TokenHealing,
 };
 use hedgerow::engine::Constraint;
 use hedgerow::sampling::SamplingParams;
+use hedgerow::tags::Tools;
 use hedgerow::vocab::{TokenId, Vocabulary};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -43,6 +45,7 @@ Examples:
   hedgerow generate --model model.gguf --prompt 'Describe Ada.' --schema person.schema.json --stream
   hedgerow generate --model model.gguf --prompt 'Is rain wet?' --choice yes --choice no
   hedgerow generate --model folder/ --raw --prompt 'Once upon' --max-tokens 50 --n 3 --seed 7 --json
+  hedgerow generate --model model.gguf --prompt 'Weather in Oslo?' --tools tools.json --tool-choice required
   hedgerow generate --model model.gguf --prompt 'Count.' --draft ngram --trace steps.html";
 
 /// Generates text with a model, inside a constraint
@@ -107,9 +110,21 @@ pub(super) struct Args {
     #[command(flatten)]
     strategy: StrategyArgs,
     #[command(flatten)]
+    tools: ToolArgs,
+    /// At most N tokens of reasoning; then MESSAGE and the end of reasoning are appended
+    #[arg(long, value_name = "N[:MESSAGE]", value_parser = reasoning_budget, help_heading = "Tools")]
+    reasoning_budget: Option<(usize, String)>,
+    #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
+}
+
+/// A number of tokens, and a message behind a colon.
+fn reasoning_budget(text: &str) -> Result<(usize, String), String> {
+    let (tokens, message) = text.split_once(':').unwrap_or((text, ""));
+    let tokens = tokens.parse().map_err(|_| format!("`{tokens}` is no number of tokens"))?;
+    Ok((tokens, message.to_owned()))
 }
 
 /// A parser of numbers of outputs.
@@ -138,13 +153,19 @@ pub(super) fn run(
         );
     }
     let constraint = args.constraint.load(&args.policy)?;
-    let prompt = args.prompt.load()?;
+    let tools = args.tools.load()?;
+    let mut prompt = args.prompt.load()?;
+    if let (Some(tools), Prompt::Chat(input)) = (&tools, &mut prompt) {
+        input.tools = tools.for_template().to_vec();
+    }
+    args.tools.named_format()?;
+    args.tools.options()?;
     // The file is truncated only when there is something to write.
     let open = |path| File::options().write(true).create(true).truncate(false).open(path);
     let trace = args.trace.as_ref().map(open).transpose();
     let trace =
         trace.map_err(|error| CommandError::new("cannot write the file of --trace").because(&error))?;
-    with_model(args, &prompt, chosen, constraint, trace)
+    with_model(args, &prompt, chosen, (constraint, tools), trace)
 }
 
 /// Refuses options that do not go together, and ids that the model does not have.
@@ -227,7 +248,7 @@ fn with_model(
     _args: &Args,
     _prompt: &Prompt,
     _chosen: Chosen,
-    _constraint: Option<Loaded>,
+    _constraint: (Option<Loaded>, Option<Tools>),
     _trace: Option<File>,
 ) -> Result<ExitCode, CommandError> {
     Err(CommandError::new("this build of hedgerow cannot run models").help(
@@ -240,7 +261,7 @@ fn with_model(
     args: &Args,
     prompt: &Prompt,
     chosen: Chosen,
-    constraint: Option<Loaded>,
+    (constraint, tools): (Option<Loaded>, Option<Tools>),
     trace: Option<File>,
 ) -> Result<ExitCode, CommandError> {
     use super::strategy::Drafter;
@@ -256,6 +277,7 @@ fn with_model(
     }
     let model = load(&args.model, options)?;
     let tokens = prompt_tokens(args, &model, prompt)?;
+    let (constraint, reasoning) = replies(args, &model, prompt, constraint, tools)?;
     let mut drafters = Drafters::default();
     match &args.strategy.draft {
         None | Some(Drafter::Ngram { .. }) => {}
@@ -279,7 +301,7 @@ fn with_model(
         }
     }
     let (name, vocabulary) = (model.name(), model.vocabulary());
-    let run = Run { args, name, vocabulary, drafters, chosen, constraint, trace };
+    let run = Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace };
     let strategy = &args.strategy;
     if let Some(scale) = strategy.guidance {
         let negative = match &strategy.negative_prompt {
@@ -314,6 +336,47 @@ fn load(
     model.map_err(|error| {
         CommandError::new(format!("cannot load the model `{}`", path.display())).because(&error)
     })
+}
+
+/// The constraint of replies that call tools, and the limit on reasoning. Both follow the format in
+/// which the model writes them.
+#[cfg(feature = "torch")]
+fn replies(
+    args: &Args,
+    model: &hedgerow::torch::Model,
+    prompt: &Prompt,
+    constraint: Option<Loaded>,
+    tools: Option<Tools>,
+) -> Result<(Option<Loaded>, Option<ReasoningBudget>), CommandError> {
+    use hedgerow::decode::TextModel;
+
+    if tools.is_none() && args.reasoning_budget.is_none() {
+        return Ok((constraint, None));
+    }
+    let unreadable = |error| CommandError::new("cannot read the model's chat template").because(&error);
+    let preset = match args.tools.named_format()? {
+        Some(preset) => preset,
+        None => super::tools::proven(model.tool_format().map_err(unreadable)?)?,
+    };
+    let prompt_end = model.prompt_end(prompt).map_err(unreadable)?;
+    let reasoning = match (&args.reasoning_budget, preset.reasoning()) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(CommandError::usage(format!("models of the format {preset} do not reason"))
+                .help("leave out --reasoning-budget"));
+        }
+        (Some((tokens, message)), Some((begin, end))) => {
+            let ending = model.encode(&format!("{message}{end}")).map_err(|error| {
+                CommandError::new("cannot make tokens of --reasoning-budget").because(&error)
+            })?;
+            let budget = ReasoningBudget::new(*tokens, end, ending);
+            let is_begun = prompt_end.rfind(begin).is_some_and(|at| !prompt_end[at..].contains(end));
+            Some(if is_begun { budget } else { budget.begins_with(begin) })
+        }
+    };
+    let Some(tools) = tools else { return Ok((constraint, reasoning)) };
+    let schema = constraint.and_then(|loaded| loaded.schema);
+    Ok((Some(args.tools.replies(&tools, &preset, schema, prompt_end)?), reasoning))
 }
 
 /// The prompt's tokens, through the chat template unless there is none or it is not wanted.
@@ -373,16 +436,18 @@ struct Run<'a> {
     drafters: Drafters,
     chosen: Chosen,
     constraint: Option<Loaded>,
+    reasoning: Option<ReasoningBudget>,
     trace: Option<File>,
 }
 
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 impl Run<'_> {
     fn generate(self, model: impl LanguageModel, prompt: Vec<TokenId>) -> Result<ExitCode, CommandError> {
-        let Run { args, name, vocabulary, drafters, chosen, constraint, trace } = self;
+        let Run { args, name, vocabulary, drafters, chosen, constraint, reasoning, trace } = self;
         let outputs = outputs(args, &chosen);
         let spelled = trace.as_ref().map_or_else(String::new, |_| spelled(vocabulary, &prompt));
         let mut request = request(args, chosen, prompt)?.completions(outputs);
+        request.reasoning = reasoning;
         request.logprobs = match (args.logprobs.or(request.logprobs), &trace) {
             (wanted, Some(_)) => Some(wanted.unwrap_or(0).max(CANDIDATES)),
             (wanted, None) => wanted,

@@ -2,7 +2,8 @@
 //! from a terminal.
 //!
 //! Each subcommand has a file of its own. The other files hold what several subcommands share:
-//! options (`constraint`, `sampling`, `strategy`), reading files (`input`), the prompt (`prompt`),
+//! options (`constraint`, `tools`, `sampling`, `strategy`), reading files (`input`), the prompt
+//! (`prompt`),
 //! results (`outcome`), an independent validator's opinion on outputs (`judge`), the page about a
 //! run (`trace`), the reason why an instance is refused (`explain`) and reports of failures
 //! (`failure`).
@@ -26,6 +27,7 @@ mod prompt;
 mod sample;
 mod sampling;
 mod strategy;
+mod tools;
 mod trace;
 
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ enum Command {
     Sample(Box<sample::Args>),
     Compile(compile::Args),
     Detect(detect::Args),
+    Tools(tools::Args),
 }
 
 /// Runs the command that the process was started with, and gives its exit code.
@@ -77,6 +80,7 @@ pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> 
         Command::Sample(args) => sample::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Detect(args) => detect::run(&args),
+        Command::Tools(args) => tools::run(&args),
     };
     match result {
         Ok(code) => code,

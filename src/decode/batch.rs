@@ -235,6 +235,7 @@ impl<M: LanguageModel> Batch<M> {
             draft: request.draft,
             acceptance: request.acceptance,
             logprobs: request.logprobs,
+            reasoning: request.reasoning.clone(),
             healed_bytes: Vec::new(),
         })
     }

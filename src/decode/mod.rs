@@ -31,6 +31,7 @@ mod model;
 mod partner;
 mod pending_input;
 mod prefix_cache;
+mod reasoning_budget;
 mod reply;
 mod request;
 mod sequence;
@@ -41,6 +42,7 @@ mod text_model;
 mod token_scores;
 #[cfg(feature = "tokenizers")]
 mod tokenized;
+mod tool_format;
 
 pub use batch::{Batch, generate};
 pub use chat_error::ChatTemplateError;
@@ -55,6 +57,7 @@ pub use logit_mixture::{ContrastiveDecoding, Dola, EarlyExit, Guided, GuidedCach
 pub use logits::{Logits, ModelError};
 pub use model::{ForwardInput, LanguageModel, LogitRows, TreeInput, TreeOutput};
 pub use partner::check_partner;
+pub use reasoning_budget::ReasoningBudget;
 pub use request::{
     Budget, BudgetEnding, Chunk, Completion, FinishReason, ForcedTokens, Generation, Request, RequestId,
     Timings, TokenHealing, TokenLogprobs, Usage,
@@ -64,3 +67,4 @@ pub use text_model::{Generate, GenerateError, Prompt, PromptError, TextModel};
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use tokenized::Tokenized;
+pub use tool_format::DetectedFormat;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::draft::{Acceptance, Draft};
+use super::reasoning_budget::ReasoningBudget;
 use super::strategy::{BeamSearch, Strategy};
 use crate::engine::Constraint;
 use crate::sampling::parameter_sets::{Beams, ParameterSet};
@@ -57,6 +58,8 @@ pub struct Request {
     pub forced: ForcedTokens,
     /// The treatment of a constrained output that would be too long. Default [`Budget::Complete`].
     pub budget: Budget,
+    /// The limit on the tokens of reasoning. Default none.
+    pub reasoning: Option<ReasoningBudget>,
     /// The treatment of a prompt that ends within a word. Default [`TokenHealing::Off`].
     pub healing: TokenHealing,
     /// The drafter, which saves forward passes by guessing tokens ahead. Only
@@ -136,6 +139,7 @@ impl Request {
             strategy: Strategy::default(),
             forced: ForcedTokens::default(),
             budget: Budget::default(),
+            reasoning: None,
             healing: TokenHealing::default(),
             draft: Draft::default(),
             acceptance: Acceptance::default(),
@@ -243,6 +247,13 @@ impl Request {
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Sets [`reasoning`](Self#structfield.reasoning).
+    #[must_use]
+    pub fn reasoning(mut self, budget: ReasoningBudget) -> Self {
+        self.reasoning = Some(budget);
         self
     }
 

@@ -12,6 +12,7 @@ use super::draft::{self, Acceptance, Distribution, DraftChoice, DraftToken};
 use super::error::DecodeError;
 use super::logits::ModelRow;
 use super::pending_input::PendingInput;
+use super::reasoning_budget::ReasoningState;
 use super::reply::ReplyStream;
 use super::request::{BudgetEnding, Completion, FinishReason, Request, Timings};
 use super::settings::{DecodeSettings, Scoring};
@@ -38,6 +39,7 @@ pub(crate) struct Sequence<C> {
     prompt: usize,
     forced: usize,
     budget_ending: Option<BudgetEnding>,
+    reasoning: ReasoningState,
     /// True if the constraint's language contains the text, if an end token or stop string that is
     /// no part of the text has ended it.
     complete_before_end: Option<bool>,
@@ -81,6 +83,7 @@ impl<C> Sequence<C> {
             prompt: request.prompt.len(),
             forced: 0,
             budget_ending: None,
+            reasoning: ReasoningState::new(settings.reasoning.as_ref()),
             complete_before_end: None,
             scores: TokenScores::default(),
             reported: Reported::default(),
@@ -101,6 +104,7 @@ impl<C> Sequence<C> {
             prompt: self.prompt,
             forced: self.forced,
             budget_ending: self.budget_ending,
+            reasoning: self.reasoning.clone(),
             complete_before_end: self.complete_before_end,
             scores: self.scores.clone(),
             reported: self.reported,
@@ -204,6 +208,7 @@ impl<C> Sequence<C> {
     }
 
     fn apply_forced_untimed(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
+        self.end_reasoning(settings)?;
         while self.end.is_none() {
             let forced = match self.constraint.next_tokens(settings, self.length())? {
                 NextTokens::Complete => {
@@ -230,6 +235,20 @@ impl<C> Sequence<C> {
             if self.length() == before {
                 return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// Ends reasoning if its budget is spent. A constraint that refuses the ending keeps what it
+    /// allows of it.
+    fn end_reasoning(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
+        let Some(ending) = self.reasoning.ending(settings.reasoning.as_ref()) else { return Ok(()) };
+        for token in ending {
+            let is_over = self.end.is_some() || self.length() >= settings.max_tokens;
+            if is_over || !self.append(token, settings)? {
+                break;
+            }
+            self.count_forced(settings);
         }
         Ok(())
     }
@@ -426,6 +445,7 @@ impl<C> Sequence<C> {
         self.sampler.accept(token);
         self.tokens.push(token);
         self.input.tokens.push(token);
+        self.reasoning.read(token, &settings.vocabulary, settings.reasoning.as_ref());
         if ends {
             self.end = Some(FinishReason::Stop);
             self.complete_before_end = complete;

@@ -1,6 +1,7 @@
 //! The settings that all outputs of a request share, checked and completed by the loop.
 
 use super::draft::{Acceptance, Draft};
+use super::reasoning_budget::ReasoningBudget;
 use super::request::{Budget, ForcedTokens};
 use crate::vocab::{TokenId, Vocabulary};
 
@@ -20,6 +21,8 @@ pub(crate) struct DecodeSettings {
     pub logprobs: Option<usize>,
     pub end_token: EndToken,
     pub scoring: Scoring,
+    /// The limit on reasoning.
+    pub reasoning: Option<ReasoningBudget>,
     /// The bytes of the token that token healing removed from the prompt's end.
     pub healed_bytes: Vec<u8>,
 }

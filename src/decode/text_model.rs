@@ -8,12 +8,13 @@ use std::ops::ControlFlow;
 
 use super::batch::Batch;
 use super::chat_error::ChatTemplateError;
-use super::chat_input::{ChatInput, Message};
+use super::chat_input::{Answer, ChatInput, Message};
 use super::chat_template::ChatTemplate;
 use super::error::DecodeError;
 use super::model::LanguageModel;
 use super::request::{Chunk, Generation, Request};
 use super::strategy::Strategy;
+use super::tool_format::DetectedFormat;
 use crate::engine::Constraint;
 use crate::sampling::SamplingParams;
 use crate::vocab::{TokenId, Vocabulary, VocabularyError};
@@ -151,6 +152,12 @@ pub trait TextModel {
                 _ => Err(PromptError::NoTemplate),
             };
         };
+        let text = ChatTemplate::new(template)?.render(&self.template_input(input))?;
+        self.encode(&text).map_err(PromptError::Tokens)
+    }
+
+    /// A conversation with the variables that templates expect: the names of the special tokens.
+    fn template_input(&self, input: &ChatInput) -> ChatInput {
         let mut input = input.clone();
         let eos = self.vocabulary().eos().first().and_then(|&eos| self.vocabulary().name(eos));
         for (name, token) in [("bos_token", self.bos_token()), ("eos_token", eos)] {
@@ -158,8 +165,40 @@ pub trait TextModel {
                 input = input.variable(name, token);
             }
         }
-        let text = ChatTemplate::new(template)?.render(&input)?;
-        self.encode(&text).map_err(PromptError::Tokens)
+        input
+    }
+
+    /// The beginning of the answer that a prompt has already: what the chat template writes behind
+    /// the last message, or the assistant's message that is continued. It is the
+    /// [`prompt_end`](crate::tags::ToolOptions::prompt_end) of a reply with tools.
+    ///
+    /// # Errors
+    /// [`PromptError::Template`] as [`prompt_tokens`](Self::prompt_tokens).
+    fn prompt_end(&self, prompt: &Prompt) -> Result<String, PromptError> {
+        let (Prompt::Chat(input), Some(template)) = (prompt, self.chat_template()) else {
+            return Ok(String::new());
+        };
+        let template = ChatTemplate::new(template)?;
+        let input = self.template_input(input);
+        match (input.answer, input.messages.split_last()) {
+            (Answer::Continued, Some((last, earlier))) if !earlier.is_empty() => {
+                let header = ChatInput { messages: earlier.to_vec(), ..input.clone() };
+                Ok(template.generation_prompt(&header)? + last.text().unwrap_or_default())
+            }
+            (Answer::None, _) => Ok(String::new()),
+            _ => Ok(template.generation_prompt(&input)?),
+        }
+    }
+
+    /// The format in which the model writes calls, as far as its chat template
+    /// [proves](ChatTemplate::detect_tool_format) it.
+    ///
+    /// # Errors
+    /// [`PromptError::NoTemplate`], [`PromptError::Template`] for a template that is none.
+    fn tool_format(&self) -> Result<DetectedFormat, PromptError> {
+        let template = ChatTemplate::new(self.chat_template().ok_or(PromptError::NoTemplate)?)?;
+        let variables = self.template_input(&ChatInput::default()).variables;
+        Ok(template.detect_tool_format(&variables))
     }
 
     /// A request to continue `prompt`, which [`Generate::run`] carries out.

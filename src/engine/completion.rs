@@ -331,7 +331,11 @@ impl Search<'_> {
         let Some(NextKey::Declared(key)) = self.finder.next_key(object) else { return None };
         let languages = &mut self.finder.recogniser.machine.pool.languages;
         let mut word = self.finder.costs.words.word(languages, spec.before_key)?;
-        word.extend(json_string::minimal_spelling(&spec.declared.get(key as usize)?.key));
+        let text = &spec.declared.get(key as usize)?.key;
+        match spec.bare_keys {
+            true => word.extend(text.as_bytes()),
+            false => word.extend(json_string::minimal_spelling(text)),
+        }
         let end = languages.step_bytes(language, &word);
         let is_key = languages.is_nullable(end) && languages.label(end) == Some(key);
         is_key.then(|| Labelled { word: word.into(), label: Some(key) })

@@ -375,7 +375,7 @@ impl CostFinder<'_> {
             let property = &spec.declared[i];
             if !property.required && !property.values.is_empty() {
                 let value = self.least(&property.values, cost_of);
-                others.push((total([key_bytes(&property.key), around, value]), i as u32));
+                others.push((total([key_bytes(spec, &property.key), around, value]), i as u32));
             }
         }
         others.sort_unstable();
@@ -419,7 +419,7 @@ impl CostFinder<'_> {
         let before = |core: &mut Self, i: usize, after: Required| {
             let property = &spec.declared[i];
             let value = core.least(&property.values, cost_of);
-            let bytes = total([after.bytes, key_bytes(&property.key), around, value]);
+            let bytes = total([after.bytes, key_bytes(spec, &property.key), around, value]);
             Required { bytes, count: after.count + 1, first: Some(i as u32) }
         };
         let Some(node) = node.filter(|_| spec.order == KeyOrder::Declared) else {
@@ -458,7 +458,7 @@ impl CostFinder<'_> {
             if rest.capacity.is_some_and(|capacity| used >= capacity) {
                 continue;
             }
-            let spelt = self.recogniser.machine.pool.languages.json_string(rest.keys, spec.rest_escapes);
+            let spelt = spec.spelt_rest(rest.keys, &mut self.recogniser.machine.pool.languages);
             let key = self.word_bytes(spelt);
             let cost = total([key, around, self.least(&rest.values, cost_of)]);
             if best.is_none_or(|(_, least)| cost < least) {
@@ -493,12 +493,11 @@ impl CostFinder<'_> {
             for key in keys {
                 let (written, values) = match key {
                     NextKey::Declared(i) => {
-                        (key_bytes(&spec.declared[i as usize].key), spec.after_declared(&here, i))
+                        (key_bytes(spec, &spec.declared[i as usize].key), spec.after_declared(&here, i))
                     }
                     NextKey::Rest(r) => {
                         let keys = spec.rest[r as usize].keys;
-                        let spelt =
-                            self.recogniser.machine.pool.languages.json_string(keys, spec.rest_escapes);
+                        let spelt = spec.spelt_rest(keys, &mut self.recogniser.machine.pool.languages);
                         (self.word_bytes(spelt), spec.after_rest(&here, r))
                     }
                 };
@@ -610,8 +609,8 @@ fn rank(cost: u32, gain: u32) -> u64 {
 }
 
 /// The length of a declared key in quotes.
-fn key_bytes(key: &str) -> u32 {
-    key.len() as u32 + 2
+fn key_bytes(spec: &ObjectSpec, key: &str) -> u32 {
+    key.len() as u32 + if spec.bare_keys { 0 } else { 2 }
 }
 
 /// The parts of a node that its cheapest derivation may need. A lazy node that cannot be expanded

@@ -11,7 +11,7 @@ use crate::grammar::{CompileError, Grammar};
 use crate::schema::{self, SchemaOptions};
 use crate::syntax::regex::{self, Dialect};
 use crate::syntax::{Notation, choice};
-use crate::tags::{self, TagOptions};
+use crate::tags::{self, Preset, TagOptions, ToolOptions, Tools};
 use crate::vocab::Vocabulary;
 
 /// The reason why a text gave no constraint.
@@ -164,6 +164,42 @@ impl Constraint {
     /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn structural_tag(text: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
         tie(&tags::compile(&tags::parse(text)?, &TagOptions::default())?, vocabulary)
+    }
+}
+
+impl Constraint {
+    /// Outputs are replies that may call tools, in a preset's format; see
+    /// [`Tools`](crate::tags::Tools).
+    ///
+    /// ```
+    /// use hedgerow::tags::{Preset, Tools};
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let tools = Tools::from_json(r#"[{"name": "now", "parameters": {"type": "object"}}]"#)?;
+    /// let constraint = Constraint::tools(&tools, &Preset::named("mistral")?, &vocabulary)?;
+    /// let mut matcher = constraint.matcher();
+    /// assert!(matcher.advance_bytes(b"Well: [TOOL_CALLS]now[ARGS]{}")? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
+    pub fn tools(tools: &Tools, preset: &Preset, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
+        Self::tools_with(tools, preset, vocabulary, &ToolOptions::default())
+    }
+
+    /// Outputs are replies that may call tools, with the choices of `options`.
+    ///
+    /// # Errors
+    /// As [`tools`](Self::tools).
+    pub fn tools_with(
+        tools: &Tools,
+        preset: &Preset,
+        vocabulary: &Vocabulary,
+        options: &ToolOptions,
+    ) -> Result<Self, ConstraintError> {
+        tie(&tools.grammar(preset, options)?, vocabulary)
     }
 }
 

@@ -46,5 +46,6 @@ mod sampler_params;
 mod schema;
 mod status;
 mod token_fsm;
+mod tools;
 mod version;
 mod vocab;

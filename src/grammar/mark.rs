@@ -22,6 +22,18 @@ pub enum Mark {
     End,
 }
 
+/// The spelling of a [`Role::Value`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ValueSpelling {
+    /// A string without quotes and escapes.
+    Raw,
+    /// JSON.
+    Json,
+    /// JSON with Python's words `None`, `False` and `True`.
+    Python,
+}
+
 /// The use of a part of an output. What stands in no part is [text](Role::Text).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -43,6 +55,25 @@ pub enum Role {
     Id,
     /// The arguments of the call, as JSON.
     Arguments,
+    /// The arguments of the call, with markers between them: the bytes outside of its
+    /// [values](Role::Value) are keys and the texts around them.
+    Members {
+        /// The text before the first key.
+        first: Arc<str>,
+        /// The text before every other key.
+        next: Arc<str>,
+        /// The text after a key.
+        after_key: Arc<str>,
+    },
+    /// The value of a member, with the texts around it.
+    Value {
+        /// The text before the value.
+        before: Arc<str>,
+        /// The text after the value.
+        after: Arc<str>,
+        /// The spelling of the value.
+        spelling: ValueSpelling,
+    },
     /// The content of a tag that has no other role.
     Tag {
         /// The tag's name: its `name`, or else its beginning.

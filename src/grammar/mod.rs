@@ -39,7 +39,7 @@ pub(crate) use compile_error::line_column;
 pub use compile_error::{CompileError, CompileErrorKind, Location};
 pub use error::GrammarError;
 pub use lexed::{Lexed, Lexeme, LexemeId, MARK};
-pub use mark::{Mark, MarkId, Role};
+pub use mark::{Mark, MarkId, Role, ValueSpelling};
 pub use node::{Expand, Grammar, Node, NodePool, Trigger, UntilSpec};
 pub use node_id::{LazyKey, NodeId, RuleId, SpecialId, TokenNames};
 pub use object::{KeyOrder, ObjectProgress, ObjectSpec, Property, RestKeys};

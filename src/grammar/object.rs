@@ -11,7 +11,7 @@
 
 use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, map_values};
 use super::node_id::NodeId;
-use crate::automata::{Escapes, LangId, UNBOUNDED};
+use crate::automata::{Escapes, ExprPool, LangId, UNBOUNDED};
 use smallvec::SmallVec;
 
 policy! {
@@ -69,6 +69,10 @@ pub struct ObjectSpec {
     pub key_escapes: Escapes,
     /// The spelling of all other keys.
     pub rest_escapes: Escapes,
+    /// Keys are their characters, without quotes and escapes. No key that may come is then the
+    /// beginning of another one with the text of `colon` behind it. Keys that are not declared may
+    /// repeat.
+    pub bare_keys: bool,
     /// The declared keys.
     pub declared: Vec<Property>,
     /// All other keys.
@@ -106,6 +110,23 @@ pub struct ObjectProgress {
 }
 
 impl ObjectSpec {
+    /// The spellings of a language of undeclared keys.
+    pub(crate) fn spelt_rest(&self, keys: LangId, languages: &mut ExprPool) -> LangId {
+        match self.bare_keys {
+            true => keys,
+            false => languages.json_string(keys, self.rest_escapes),
+        }
+    }
+
+    /// The spellings of some declared keys, by index; each is labelled with the index.
+    pub(crate) fn spelt_declared(&self, keys: &[u32], languages: &mut ExprPool) -> LangId {
+        let named = keys.iter().map(|&i| (self.declared[i as usize].key.as_str(), i));
+        match self.bare_keys {
+            true => languages.literals(named.map(|(key, i)| (key.as_bytes().to_vec(), i))),
+            false => languages.json_literals(named, self.key_escapes),
+        }
+    }
+
     /// The same object with each value replaced by `f` of it. A value is left out if `f` gives
     /// `None` or [`NodeId::NEVER`], or if its key cannot be spelt.
     pub(super) fn with_values(&self, f: impl Fn(NodeId) -> Option<NodeId>) -> ObjectSpec {

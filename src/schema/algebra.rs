@@ -75,6 +75,8 @@ pub(super) struct Algebra {
     /// them.
     pub distinct: Vec<(ArrayShape, u32)>,
     pub standard: Standard,
+    /// True while the object of arguments itself is emitted, and not a value in it.
+    pub in_arguments: bool,
     pub deciding: Deciding,
     clauses: HashMap<Box<[Arc<ObjectShape>]>, Clause>,
     /// The violations of an object: shapes of the objects that break one of its conditions.
@@ -115,6 +117,7 @@ impl Algebra {
             scopes: vec![Vec::new()],
             distinct: Vec::new(),
             standard,
+            in_arguments: false,
             deciding: Deciding::default(),
             clauses: HashMap::new(),
             violations: HashMap::new(),

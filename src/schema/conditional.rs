@@ -257,9 +257,9 @@ impl Eval<'_> {
                 nodes.push(self.emit_object(&object, depth, leading)?);
                 continue;
             }
-            // A pretty-printed empty object has a spelling of its own, so the grammar must know
-            // that the first member has come.
-            let stays = self.is_pretty().is_none();
+            // An empty object that is pretty-printed, or has no arguments, is spelt apart. So the
+            // grammar must know that the first member has come.
+            let stays = self.is_pretty().is_none() && self.arguments().is_none();
             let spec = self.conditional_spec(&object, depth, stays)?;
             nodes.push(self.open_object(spec, depth, leading)?);
         }
@@ -297,6 +297,7 @@ impl Eval<'_> {
             }
             let found = self.derivatives(&here, Key::Named(&d.key), true)?;
             let values = self.conditional_choices(object, found, depth, false)?;
+            self.check_bare_key(&d.key)?;
             if !values.is_empty() {
                 let (key, values) = (d.key.as_ref().to_owned(), values.into());
                 spec.declared.push(Property { key, required: d.required, requires: Box::new([]), values });
@@ -327,6 +328,10 @@ impl Eval<'_> {
         stays: bool,
     ) -> Result<Vec<Choice>, EvalError> {
         let (leading, _) = self.inner_spaces();
+        let members = match leading {
+            LeadingSpace::Argument => LeadingSpace::ArgumentMembers,
+            _ => LeadingSpace::Members,
+        };
         let mut choices = Vec::with_capacity(found.len());
         for (value, left) in found {
             self.algebra.spend(1)?;
@@ -334,6 +339,7 @@ impl Eval<'_> {
             if !self.is_inhabited(value)? {
                 continue;
             }
+            self.check_argument(value)?;
             let same = left == **object;
             let left = self.algebra.shape_term(Shape { objects: vec![Arc::new(left)], ..Shape::never() });
             if !self.is_inhabited(left)? {
@@ -342,7 +348,7 @@ impl Eval<'_> {
             let value = self.nodes.lazy(key(value, depth + 1, leading));
             let then = match same && stays {
                 true => NodeId::NEVER,
-                false => self.nodes.lazy(key(left, depth, LeadingSpace::Members)),
+                false => self.nodes.lazy(key(left, depth, members)),
             };
             choices.push(Choice { then, ..Choice::plain(value) });
         }

@@ -27,6 +27,10 @@ pub(super) enum LeadingSpace {
     Line,
     /// The earlier members of the object; the term is what remains of that object.
     Members,
+    /// The key of an argument.
+    Argument,
+    /// The earlier arguments; the term is what remains of the object.
+    ArgumentMembers,
 }
 
 /// The key of a lazy node: its term, depth and leading space.
@@ -40,7 +44,9 @@ pub(super) fn parts(key: u64) -> (TermId, u32, LeadingSpace) {
         0 => LeadingSpace::None,
         1 => LeadingSpace::Space,
         2 => LeadingSpace::Line,
-        _ => LeadingSpace::Members,
+        3 => LeadingSpace::Members,
+        4 => LeadingSpace::Argument,
+        _ => LeadingSpace::ArgumentMembers,
     };
     (TermId(key as u32), (key >> 32) as u32 & 0x0fff_ffff, leading)
 }
@@ -73,7 +79,10 @@ impl Eval<'_> {
 
     fn leading_space(&mut self, leading: LeadingSpace, depth: u32) -> LangId {
         match leading {
-            LeadingSpace::None | LeadingSpace::Members => LangId::EMPTY,
+            LeadingSpace::None
+            | LeadingSpace::Members
+            | LeadingSpace::Argument
+            | LeadingSpace::ArgumentMembers => LangId::EMPTY,
             LeadingSpace::Space => self.algebra.standard.space,
             LeadingSpace::Line => self.line(depth),
         }
@@ -81,8 +90,11 @@ impl Eval<'_> {
 
     /// The leads of a member's value and of an array's item.
     pub fn inner_spaces(&self) -> (LeadingSpace, LeadingSpace) {
+        if self.arguments().is_some() {
+            return (LeadingSpace::Argument, LeadingSpace::None);
+        }
         match self.algebra.options.whitespace {
-            Whitespace::Flexible | Whitespace::Unlimited | Whitespace::Pattern(_) => {
+            Whitespace::Flexible | Whitespace::AtMost(_) | Whitespace::Unlimited | Whitespace::Pattern(_) => {
                 (LeadingSpace::Space, LeadingSpace::Space)
             }
             Whitespace::Compact | Whitespace::Exact { .. } => (LeadingSpace::None, LeadingSpace::None),
@@ -92,6 +104,11 @@ impl Eval<'_> {
 
     /// The grammar node of a term.
     pub fn emit(&mut self, id: TermId, depth: u32, leading: LeadingSpace) -> Result<NodeId, EvalError> {
+        match leading {
+            LeadingSpace::Argument => return self.emit_argument(id),
+            LeadingSpace::ArgumentMembers => return self.emit_arguments(id, leading),
+            _ => {}
+        }
         if leading == LeadingSpace::Members
             && let [object] = self.shape(id)?.objects.as_slice()
         {
@@ -143,16 +160,17 @@ impl Eval<'_> {
         Ok(self.nodes.alt(&alternatives))
     }
 
-    fn scalars(&mut self, shape: &Shape, depth: u32) -> Result<LangId, EvalError> {
+    pub fn scalars(&mut self, shape: &Shape, depth: u32) -> Result<LangId, EvalError> {
         let policy = self.algebra.options.numbers;
         let capped = self.caps_scalars(depth);
         let escapes = self.algebra.options.escapes;
         let standard = self.algebra.standard;
+        let [null, no, yes] = self.algebra.options.words().all();
         let mut words: Vec<(Vec<u8>, u32)> = Vec::new();
         if shape.null {
-            words.push((b"null".to_vec(), UNLABELLED));
+            words.push((null.to_vec(), UNLABELLED));
         }
-        for (bit, word) in [(1, &b"false"[..]), (2, b"true")] {
+        for (bit, word) in [(1, no), (2, yes)] {
             if shape.booleans & bit != 0 {
                 words.push((word.to_vec(), UNLABELLED));
             }
@@ -234,6 +252,7 @@ impl Eval<'_> {
         let mut choices = Vec::with_capacity(divided.len());
         for (value, counts) in divided {
             if self.is_inhabited(value)? {
+                self.check_argument(value)?;
                 let value = self.nodes.lazy(key(value, depth, leading));
                 choices.push(Choice { counts, ..Choice::plain(value) });
             }
@@ -350,7 +369,10 @@ impl Eval<'_> {
 
     fn opened(&mut self, bracket: &[u8], standard: [LangId; 2], depth: u32, leading: LeadingSpace) -> LangId {
         match leading {
-            LeadingSpace::None | LeadingSpace::Members => standard[0],
+            LeadingSpace::None
+            | LeadingSpace::Members
+            | LeadingSpace::Argument
+            | LeadingSpace::ArgumentMembers => standard[0],
             LeadingSpace::Space => standard[1],
             LeadingSpace::Line => {
                 let (line, bracket) = (self.line(depth), self.pool().bytes(bracket));
@@ -386,6 +408,7 @@ impl Eval<'_> {
                 counters.extend(agrees.map(|value| (object.some.len() + i, value, true)));
             }
             let values = self.choices(d.value, &counters, depth + 1, leading)?;
+            self.check_bare_key(&d.key)?;
             let mut requires: Vec<u32> = Vec::new();
             for (_, then) in object.requires.iter().filter(|r| r.0 == d.key) {
                 requires.extend(declared.iter().position(|o| o.key == *then).map(|i| i as u32));
@@ -442,6 +465,9 @@ impl Eval<'_> {
 
     /// A description of an object without keys, with the punctuation that the policies ask for.
     pub fn punctuated(&mut self, depth: u32) -> ObjectSpec {
+        if let Some(style) = self.arguments() {
+            return self.argument_spec(&style);
+        }
         let standard = self.algebra.standard;
         let (close, before_key) = if self.is_pretty().is_some() {
             let (line, brace) = (self.line(depth), self.pool().bytes(b"}"));
@@ -458,6 +484,7 @@ impl Eval<'_> {
             before_key,
             key_escapes: escapes.literal(),
             rest_escapes: escapes.free(),
+            bare_keys: false,
             declared: Vec::new(),
             rest: Vec::new(),
             order: KeyOrder::Declared,
@@ -486,6 +513,7 @@ impl Eval<'_> {
         if let Some(names) = names {
             language = self.pool().inter(&[language, names]);
         }
+        language = self.bare_keys(language);
         (keys == TextId::ANY || !self.pool().is_never(language)).then_some(language)
     }
 
@@ -520,6 +548,9 @@ impl Eval<'_> {
         depth: u32,
         leading: LeadingSpace,
     ) -> Result<NodeId, EvalError> {
+        if let Some(style) = self.arguments() {
+            return Ok(self.open_arguments(spec, &style));
+        }
         let opened = self.opened(b"{", self.algebra.standard.open_object, depth, leading);
         spec.open = opened;
         if self.is_pretty().is_none() {

@@ -37,6 +37,8 @@
 //! (2021).
 
 mod algebra;
+mod argument_style;
+mod arguments;
 mod caps;
 mod cardinality;
 mod closed;
@@ -70,6 +72,7 @@ mod text;
 mod unevaluated;
 mod verify;
 
+pub use argument_style::{ArgumentStyle, StringSpelling, Words};
 pub use error::SchemaWarning;
 pub use options::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
@@ -220,7 +223,8 @@ fn emit_root(
     let doc = algebra.doc.clone();
     let mut eval = Eval { algebra, nodes };
     let root = eval.algebra.schema(doc.root, 0);
-    let root = match objects_only {
+    let is_call = eval.algebra.options.arguments.is_some();
+    let root = match objects_only || is_call {
         true => {
             let objects = eval.algebra.of_types(OBJECT);
             eval.algebra.and2(root, objects)
@@ -228,6 +232,7 @@ fn emit_root(
         false => root,
     };
     let result = eval.deeply(|eval| match eval.is_inhabited(root)? {
+        true if is_call => eval.emit_arguments(root, LeadingSpace::None),
         true => eval.emit(root, 0, LeadingSpace::None),
         false => Ok(NodeId::NEVER),
     });
@@ -250,11 +255,10 @@ fn emit_root(
 fn prototype(options: &SchemaOptions) -> (NodePool, Standard) {
     static DEFAULT: LazyLock<(NodePool, Standard)> =
         LazyLock::new(|| standard::prototype(&SchemaOptions::default()));
-    if options.whitespace == Whitespace::default() && options.escapes == EscapePolicy::default() {
-        DEFAULT.clone()
-    } else {
-        standard::prototype(options)
-    }
+    let is_default = options.whitespace == Whitespace::default()
+        && options.escapes == EscapePolicy::default()
+        && options.words() == Words::Json;
+    if is_default { DEFAULT.clone() } else { standard::prototype(options) }
 }
 
 fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
@@ -290,6 +294,10 @@ fn check_options(options: &SchemaOptions) -> Result<(), CompileError> {
             }
         }
         _ => Ok(()),
+    }?;
+    match options.arguments.as_ref().and_then(|style| style.fault()) {
+        Some(fault) => error("arguments", fault),
+        None => Ok(()),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The options of compilation. Each one changes the language on purpose, and its documentation says
 //! how.
 
+use super::argument_style::{ArgumentStyle, Words};
 use crate::automata::Escapes;
 use crate::grammar::KeyOrder;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The whitespace between the tokens of the JSON text. That around the whole text is
 /// [`SurroundingWhitespace`].
@@ -13,6 +15,8 @@ pub enum Whitespace {
     /// producing blanks for ever.
     #[default]
     Flexible,
+    /// Whitespace wherever JSON allows it, at most so many bytes in a row.
+    AtMost(u32),
     /// Whitespace wherever JSON allows it, without limit.
     Unlimited,
     /// No whitespace at all.
@@ -263,6 +267,8 @@ pub struct SchemaOptions {
     ///
     /// The cap is raised to the digits of bounds and divisors.
     pub max_digits: Option<u32>,
+    /// The punctuation of the outermost value, if it is not JSON's. The value is then an object.
+    pub arguments: Option<Arc<ArgumentStyle>>,
 }
 
 impl Default for SchemaOptions {
@@ -285,6 +291,7 @@ impl Default for SchemaOptions {
             max_string_length: None,
             max_items: None,
             max_digits: None,
+            arguments: None,
         }
     }
 }
@@ -349,6 +356,16 @@ impl SchemaOptions {
     pub fn max_digits(mut self, cap: impl Into<Option<u32>>) -> Self {
         self.max_digits = cap.into();
         self
+    }
+
+    /// Writes the outermost value, which is an object, as the arguments of a call.
+    pub fn arguments(mut self, style: Arc<ArgumentStyle>) -> Self {
+        self.arguments = Some(style);
+        self
+    }
+
+    pub(super) fn words(&self) -> Words {
+        self.arguments.as_ref().map_or(Words::Json, |style| style.words)
     }
 
     /// Adds a document that `$ref` may name by `uri`.

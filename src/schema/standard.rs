@@ -40,6 +40,7 @@ impl Standard {
     pub fn new(options: &SchemaOptions, pool: &mut ExprPool) -> Standard {
         let space = match &options.whitespace {
             Whitespace::Flexible => json_space(pool, MAX_SPACE),
+            Whitespace::AtMost(most) => json_space(pool, *most),
             Whitespace::Unlimited => json_space(pool, UNBOUNDED),
             // The pattern was checked with the other options, so it compiles.
             Whitespace::Pattern(pattern) => {
@@ -61,7 +62,7 @@ impl Standard {
         let text = pool.any_text();
         let string = pool.json_string(text, options.escapes.free());
         let (number, integer) = (number::any_number(pool), number::any_integer(pool));
-        let words = pool.literals([&b"null"[..], b"true", b"false"].map(|w| (w.to_vec(), UNLABELLED)));
+        let words = pool.literals(options.words().all().map(|w| (w.to_vec(), UNLABELLED)));
         let scalar = pool.union(&[words, string, number]);
         let any_scalar = pool.concat(space, scalar);
         Standard {

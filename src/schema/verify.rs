@@ -58,7 +58,7 @@ impl Eval<'_> {
         while let Some(node) = nodes.pop() {
             match self.nodes.node(node) {
                 crate::grammar::Node::Lazy(key) => match emit::parts(key.key) {
-                    (_, _, LeadingSpace::Members) => {}
+                    (_, _, LeadingSpace::Members | LeadingSpace::ArgumentMembers) => {}
                     (term, _, _) => open.push(term),
                 },
                 other => other.children(|child| nodes.push(child)),

@@ -19,6 +19,7 @@ use crate::grammar::{
 };
 use crate::schema::{self, AdditionalProperties, SchemaOptions, Whitespace};
 use crate::syntax::{Notation, regex};
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// Choices that a structural tag leaves open.
@@ -58,7 +59,13 @@ pub fn compile(tag: &StructuralTag, options: &TagOptions) -> Result<Grammar, Com
         // XGrammar's strict mode, which is on by default: objects have the keys that they declare.
         options = options.additional_properties(AdditionalProperties::Forbid);
     }
-    let mut compiler = Compiler { builder: GrammarBuilder::new(), options, rules: 0, end_tokens: Vec::new() };
+    let mut compiler = Compiler {
+        builder: GrammarBuilder::new(),
+        options,
+        rules: 0,
+        end_tokens: Vec::new(),
+        schemas: HashMap::new(),
+    };
     let root = compiler.format(&tag.format, &[], "/format")?;
     compiler.builder.build(root, None).map_err(|error| match error {
         GrammarError::Empty { .. } => empty("no output belongs to this structural tag"),
@@ -73,6 +80,8 @@ struct Compiler {
     rules: usize,
     /// The ends of the nearest tag that are tokens.
     end_tokens: Vec<Arc<str>>,
+    /// The nodes of the schemas compiled so far. A tree may have a schema at several places.
+    schemas: HashMap<SchemaFormat, NodeId>,
 }
 
 /// The ends of the nearest tag that are texts: free text in it holds none of them.
@@ -193,15 +202,25 @@ impl Compiler {
     }
 
     fn schema(&mut self, format: &SchemaFormat, at: &str) -> Result<NodeId, CompileError> {
+        if let Some(&node) = self.schemas.get(format) {
+            return Ok(node);
+        }
         let mut options = self.options.clone();
         if format.any_order {
             options = options.key_order(KeyOrder::Any);
         }
         if let Some(most) = format.max_whitespace {
-            options = options.whitespace(Whitespace::Pattern(format!("[ \\t\\n\\r]{{0,{most}}}")));
+            options = options.whitespace(Whitespace::AtMost(most));
         }
-        schema::compile_into(&mut self.builder, &format.schema, &options)
-            .map_err(|error| nested(&format!("{at}/json_schema"), error))
+        if let Some(style) = &format.arguments {
+            options = options.arguments(style.clone());
+        }
+        let node = schema::compile_into(&mut self.builder, &format.schema, &options).map_err(|error| {
+            let at = format!("{at}/json_schema");
+            nested(if format.pointer.is_empty() { &at } else { &format.pointer }, error)
+        })?;
+        self.schemas.insert(format.clone(), node);
+        Ok(node)
     }
 
     fn grammar(&mut self, notation: Option<Notation>, text: &str, at: &str) -> Result<NodeId, CompileError> {

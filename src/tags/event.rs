@@ -4,7 +4,7 @@
 //! events of that. Joined together, the deltas of one part are its text, however the output was cut
 //! into tokens.
 
-use crate::grammar::{Mark, Role};
+use crate::grammar::{Mark, Role, ValueSpelling};
 use std::sync::Arc;
 
 /// A piece of news about an output.
@@ -194,8 +194,11 @@ pub struct Fold {
     /// Calls begun so far.
     calls: usize,
     call: Option<Arc<OpenCall>>,
-    /// The bytes of a name, of an id, or of a character that is not complete.
+    /// The bytes of a name, of an id, of a key, of a value between markers, or of a character that
+    /// is not complete.
     waiting: Vec<u8>,
+    /// Members of the open arguments so far.
+    members: usize,
 }
 
 impl Fold {
@@ -208,7 +211,9 @@ impl Fold {
     pub fn bytes(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
         match self.role() {
             Role::Marker | Role::Call { .. } => {}
-            Role::Name | Role::Id => self.waiting.extend_from_slice(bytes),
+            Role::Name | Role::Id | Role::Members { .. } | Role::Value { .. } => {
+                self.waiting.extend_from_slice(bytes);
+            }
             _ if bytes.is_empty() => {}
             _ if self.waiting.is_empty() => {
                 let whole = whole_characters(bytes);
@@ -236,12 +241,25 @@ impl Fold {
 
     /// Ends the output: what was waiting for the end of a character is given out.
     pub fn finish(&mut self, events: &mut Vec<Event>) {
-        if !matches!(self.role(), Role::Name | Role::Id) {
+        let is_partial =
+            matches!(self.role(), Role::Name | Role::Id | Role::Members { .. } | Role::Value { .. });
+        if !is_partial {
             self.flush(events);
         }
     }
 
     fn begin(&mut self, role: &Role, events: &mut Vec<Event>) {
+        if let (Role::Value { .. }, Some(Role::Members { first, next, after_key })) =
+            (role, self.roles.last())
+        {
+            let before = if self.members == 0 { first } else { next };
+            let key = within(&self.waiting, before, after_key);
+            let comma = if self.members == 0 { "" } else { ", " };
+            let text = format!("{comma}{}: ", json_string(&key));
+            self.waiting.clear();
+            self.members += 1;
+            self.arguments(text, events);
+        }
         self.flush(events);
         match role {
             Role::Call { name } => {
@@ -254,6 +272,11 @@ impl Fold {
                 }
             }
             Role::Arguments => self.announce(events),
+            Role::Members { .. } => {
+                self.announce(events);
+                self.members = 0;
+                self.arguments("{".to_owned(), events);
+            }
             Role::Tag { name } => events.push(Event::TagBegin { name: name.to_string() }),
             _ => {}
         }
@@ -279,6 +302,20 @@ impl Fold {
                     None => {}
                 }
             }
+            Some(Role::Members { .. }) => {
+                self.waiting.clear();
+                self.arguments("}".to_owned(), events);
+            }
+            Some(Role::Value { before, after, spelling }) => {
+                let value = within(&self.waiting, before, after);
+                let text = match spelling {
+                    ValueSpelling::Raw => json_string(&value),
+                    ValueSpelling::Python => without_python_words(&value),
+                    _ => value,
+                };
+                self.waiting.clear();
+                self.arguments(text, events);
+            }
             Some(Role::Call { .. }) => {
                 self.announce(events);
                 if let Some(call) = self.call.take_if(|call| call.depth + 1 == self.roles.len()) {
@@ -303,6 +340,15 @@ impl Fold {
         let text = |text: &Arc<str>| text.to_string();
         let name = call.name.as_ref().map(text).unwrap_or_default();
         events.push(Event::CallBegin { index: call.index, name, id: call.id.as_ref().map(text) });
+    }
+
+    /// Gives out more of the open call's arguments.
+    fn arguments(&self, text: String, events: &mut Vec<Event>) {
+        let Some(call) = &self.call else { return };
+        match events.last_mut() {
+            Some(Event::Arguments { delta, .. }) => delta.push_str(&text),
+            _ => events.push(Event::Arguments { index: call.index, delta: text }),
+        }
     }
 
     /// Gives out the beginning of a character that will not be completed.
@@ -335,6 +381,39 @@ impl Fold {
             _ => {}
         }
     }
+}
+
+/// The text between two markers.
+fn within(bytes: &[u8], before: &str, after: &str) -> String {
+    let text = bytes.strip_prefix(before.as_bytes()).unwrap_or(bytes);
+    text_of(text.strip_suffix(after.as_bytes()).unwrap_or(text))
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A value with JSON's words in place of Python's `None`, `False` and `True`.
+fn without_python_words(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let (mut in_string, mut is_escaped) = (false, false);
+    let mut rest = value;
+    while let Some(c) = rest.chars().next() {
+        let word = [("None", "null"), ("False", "false"), ("True", "true")];
+        if let Some((python, json)) = word.into_iter().find(|word| !in_string && rest.starts_with(word.0)) {
+            out.push_str(json);
+            rest = &rest[python.len()..];
+            continue;
+        }
+        (in_string, is_escaped) = match (c, in_string, is_escaped) {
+            ('"', _, false) => (!in_string, false),
+            ('\\', true, false) => (true, true),
+            _ => (in_string, false),
+        };
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    out
 }
 
 fn text_of(bytes: &[u8]) -> String {

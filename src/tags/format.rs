@@ -1,6 +1,7 @@
 //! Formats: the parts that a structural tag is made of, as data.
 
 use crate::grammar::{Role, TokenNames};
+use crate::schema::ArgumentStyle;
 use crate::syntax::Notation;
 use std::sync::Arc;
 
@@ -108,14 +109,18 @@ pub struct TextFormat {
 }
 
 /// A JSON value.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SchemaFormat {
     /// The schema's text.
-    pub schema: String,
+    pub schema: Arc<str>,
     /// Keys may come in any order.
     pub any_order: bool,
     /// At most so many bytes of whitespace in a row.
     pub max_whitespace: Option<u32>,
+    /// The punctuation of the outermost object, if it is not JSON's.
+    pub arguments: Option<Arc<ArgumentStyle>>,
+    /// The schema's place in the input, as a JSON pointer.
+    pub pointer: Arc<str>,
 }
 
 /// The beginning or the end of a tag.

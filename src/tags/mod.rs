@@ -26,15 +26,22 @@
 //!
 //! Differences from XGrammar are listed in `docs/tools.md`.
 
+mod call_template;
 mod compile;
 mod error;
 mod event;
 mod fields;
 mod format;
 mod parse;
+mod preset;
+mod reply;
+mod tools;
 
 pub use crate::grammar::Role;
 pub use compile::{TagOptions, compile};
 pub use event::{Call, Event, Fold, Reply};
 pub use format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat, TriggeredTags};
 pub use parse::{StructuralTag, parse};
+pub use preset::{Preset, WrittenCall};
+pub use reply::{Reasoning, ToolOptions};
+pub use tools::{Tool, ToolChoice, Tools};

@@ -46,7 +46,7 @@ pub fn parse(text: &str) -> Result<StructuralTag, CompileError> {
     document(&value, "")
 }
 
-fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
+pub(super) fn read(text: &str, pointer: &str) -> Result<Value, CompileError> {
     serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let what = error.to_string();
@@ -106,7 +106,9 @@ fn document(value: &Value, pointer: &str) -> Result<StructuralTag, CompileError>
 }
 
 fn schema_of(schema: String) -> Format {
-    Format::Schema(SchemaFormat { schema, any_order: false, max_whitespace: None })
+    let schema = schema.into();
+    let pointer = "".into();
+    Format::Schema(SchemaFormat { schema, any_order: false, max_whitespace: None, arguments: None, pointer })
 }
 
 /// The formats' names.
@@ -277,9 +279,11 @@ impl Reader {
             return Err(fault(&fields.at("excludes"), what).help(help));
         }
         Ok(Format::Schema(SchemaFormat {
-            schema: schema.to_string(),
+            schema: schema.to_string().into(),
             any_order: fields.flag("any_order", false)?,
             max_whitespace: fields.count("max_whitespace_cnt")?,
+            arguments: None,
+            pointer: at.into(),
         }))
     }
 

@@ -44,6 +44,7 @@ fn help() {
     check("help_detect", &[&["detect", "--help"]]);
     check("help_generate", &[&["generate", "--help"]]);
     check("help_sample", &[&["sample", "--help"]]);
+    check("help_tools", &[&["tools", "--help"], &["tools", "detect", "--help"]]);
 }
 
 #[test]
@@ -103,6 +104,32 @@ fn checks() {
     insta::assert_snapshot!("check_patterns", patterns.join("\n"));
     let piped = answer(&with(&["--instance", "-"]), r#"{"name": 3}"#);
     insta::assert_snapshot!("check_stdin", piped);
+}
+
+#[test]
+fn tools() {
+    let check: &[&str] = &["check", "--tools", "../../../examples/data/tools.json"];
+    let with = |more: &[&'static str]| [check, more].concat();
+    let runs: Vec<String> = [
+        (with(&["--tool-format", "mistral"]), ""),
+        (with(&["--tool-format", "mistral", "--instance", "-"]), "[TOOL_CALLS]add[ARGS]{\"terms\": [1, 2.5]}"),
+        (with(&["--tool-format", "mistral", "--instance", "-"]), "Well: [TOOL_CALLS]add[ARGS]{\"terms\": [1]}"),
+        (with(&["--tool-format", "mistral", "--tool-choice", "none", "--instance", "-"]), "Hello"),
+        (with(&["--tool-format", "mistral", "--tool-choice", "send_mail", "--instance", "-"]), "Hello"),
+        (with(&["--tool-format", "mistal"]), ""),
+        (with(&[]), ""),
+        (with(&["--tool-format", "hermes", "--tool-choice", "rain"]), ""),
+        (vec!["check", "--tools", "ada.json", "--tool-format", "hermes"], ""),
+        (vec!["tools", "detect", "-"], "{{ messages }}"),
+        (
+            vec!["tools", "detect", "-"],
+            "{% for m in messages %}{% for c in m.tool_calls %}[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
+        ),
+    ]
+    .iter()
+    .map(|(arguments, input)| answer(arguments, input))
+    .collect();
+    insta::assert_snapshot!("tools", runs.join("\n"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ const FILES: &[(&str, Feature)] = &[
     ("interrupt", Feature::None),
     ("grammar", Feature::None),
     ("schema", Feature::None),
+    ("tools", Feature::None),
     ("constraint", Feature::None),
     ("matcher", Feature::None),
     ("events", Feature::None),

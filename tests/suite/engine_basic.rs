@@ -19,6 +19,7 @@ fn object(p: &mut NodePool, declared: Vec<Property>, rest: Vec<RestKeys>, order:
         before_key: LangId::EMPTY,
         key_escapes: Escapes::Minimal,
         rest_escapes: Escapes::Any,
+        bare_keys: false,
         declared,
         rest,
         order,

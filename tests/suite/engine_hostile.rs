@@ -50,6 +50,7 @@ fn punctuated(pool: &mut NodePool) -> ObjectSpec {
         before_key: LangId::EMPTY,
         key_escapes: Escapes::Minimal,
         rest_escapes: Escapes::Any,
+        bare_keys: false,
         declared: vec![],
         rest: vec![],
         order: KeyOrder::Declared,

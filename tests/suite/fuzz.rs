@@ -17,7 +17,7 @@ use hedgerow::grammar::{Grammar, Location};
 use hedgerow::schema::{self, SchemaOptions};
 use hedgerow::syntax::Notation;
 use hedgerow::syntax::regex::{self, Dialect};
-use hedgerow::tags::{self, Reply, TagOptions};
+use hedgerow::tags::{self, Preset, Reply, TagOptions, ToolChoice, ToolOptions, Tools};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyParts};
 use std::sync::OnceLock;
 
@@ -35,12 +35,14 @@ pub const TARGETS: &[Target] = &[
     ("json_schema", json_schema),
     ("lark", lark),
     ("masks", masks),
+    ("presets", presets),
     ("regex", regex),
     ("tags", structural_tag),
     ("tiktoken", tiktoken),
     ("token_fsm", token_fsm),
     ("tokenizer_file", tokenizer_file),
     ("tokenizer_json", tokenizer_json),
+    ("tools", tools),
 ];
 
 /// The number of tokens read of an output.
@@ -54,6 +56,32 @@ pub fn json_schema(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(grammar) = schema::compile(text, &SchemaOptions::default()) {
         follow(&grammar, data);
+    }
+}
+
+/// A list of tools, in the format of one preset after another.
+pub fn tools(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(tools) = Tools::from_json(text) else { return };
+    let presets = Preset::all();
+    let preset = &presets[data.len() % presets.len()];
+    let choice = [ToolChoice::Auto, ToolChoice::Required][data.len() / presets.len() % 2].clone();
+    if let Ok(grammar) = tools.grammar(preset, &ToolOptions::default().choice(choice)) {
+        follow(&grammar, data);
+    }
+}
+
+/// A format of calls, for two tools.
+pub fn presets(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(preset) = Preset::from_json(text) else { return };
+    let tools = r#"[{"name": "a", "parameters": {"properties": {"x": {"type": "string"}, "y": {"type": "number"}}}},
+        {"name": "ab", "parameters": {"properties": {"x": {"enum": ["x", null]}}, "required": ["x"]}}]"#;
+    let Ok(tools) = Tools::from_json(tools) else { return };
+    for choice in [ToolChoice::Auto, ToolChoice::Required] {
+        if let Ok(grammar) = tools.grammar(&preset, &ToolOptions::default().choice(choice)) {
+            follow(&grammar, data);
+        }
     }
 }
 

@@ -41,5 +41,6 @@ mod tags;
 mod tags_recorded;
 mod tags_reference;
 mod token_fsm;
+mod tools;
 mod vocab_files;
 mod whole_masks;

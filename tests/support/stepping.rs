@@ -84,6 +84,7 @@ impl<'a> Json<'a> {
             before_key: self.space,
             key_escapes: Escapes::Minimal,
             rest_escapes: Escapes::Any,
+            bare_keys: false,
             declared: declared
                 .iter()
                 .enumerate()

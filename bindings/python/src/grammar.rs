@@ -7,13 +7,13 @@
 use super::call::long;
 use super::error::CallError;
 use super::interrupt::{CancelFlag, until};
-use super::schema_options::{SchemaArguments, policy};
+use super::schema_options::{SchemaArguments, choose, policy};
 use hedgerow::Grammar as Inner;
 use hedgerow::engine::Interrupt;
 use hedgerow::schema::{self, SchemaWarning};
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{Notation, choice, lark};
-use hedgerow::tags::{self, TagOptions};
+use hedgerow::tags::{self, Preset, Reasoning, TagOptions, ToolChoice, ToolOptions, Tools};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -21,16 +21,51 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+const REASONING: &[(&str, Reasoning)] =
+    &[("as-prompt", Reasoning::AsPrompt), ("forbid", Reasoning::Forbid), ("require", Reasoning::Require)];
+
 /// The description of a grammar, from which it is compiled when it is needed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum GrammarSource {
     JsonSchema { text: String, arguments: Box<SchemaArguments> },
     StructuralTag { text: String, arguments: Box<SchemaArguments> },
+    Tools { text: String, arguments: Box<ToolArguments> },
     Regex { pattern: String, dialect: String },
     Choice { choices: Vec<String> },
     Gbnf { text: String },
     Ebnf { text: String },
     Lark { text: String, start: Option<String>, modules: BTreeMap<String, String> },
+}
+
+/// The choices of `Grammar.tools` as they were given.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ToolArguments {
+    format: String,
+    tool_choice: String,
+    max_calls: u32,
+    reasoning: String,
+    prompt_end: String,
+    response: Option<String>,
+}
+
+impl ToolArguments {
+    fn preset(&self) -> Result<Preset, CallError> {
+        Ok(match self.format.trim_start().starts_with('{') {
+            true => Preset::from_json(&self.format)?,
+            false => Preset::named(&self.format)?,
+        })
+    }
+
+    fn options(&self) -> Result<ToolOptions, CallError> {
+        let choice: ToolChoice = self.tool_choice.parse()?;
+        let mut options = ToolOptions::default()
+            .choice(choice)
+            .calls(self.max_calls)
+            .reasoning(choose("reasoning", &self.reasoning, REASONING)?)
+            .prompt_end(self.prompt_end.as_str());
+        options.response = self.response.clone();
+        Ok(options)
+    }
 }
 
 /// A grammar and what there is to say about it.
@@ -55,6 +90,10 @@ impl GrammarSource {
                 let options = TagOptions::default().schema(arguments.options()?);
                 plain(tags::compile(&tags::parse(text)?, &options)?)
             }
+            GrammarSource::Tools { text, arguments } => {
+                let tools = Tools::from_json(text)?;
+                plain(tools.grammar(&arguments.preset()?, &arguments.options()?)?)
+            }
             GrammarSource::Regex { pattern, dialect } => {
                 plain(regex::compile(pattern, policy::<Dialect>("dialect", dialect)?)?)
             }
@@ -78,6 +117,7 @@ impl GrammarSource {
         match self {
             GrammarSource::JsonSchema { .. } => "json_schema",
             GrammarSource::StructuralTag { .. } => "structural_tag",
+            GrammarSource::Tools { .. } => "tools",
             GrammarSource::Regex { .. } => "regex",
             GrammarSource::Choice { .. } => "choice",
             GrammarSource::Gbnf { .. } => "gbnf",
@@ -161,6 +201,52 @@ impl Grammar {
         let arguments = Box::new(SchemaArguments::read(options)?);
         arguments.options().map_err(|failure| failure.raise(py))?;
         Ok(Self::of_source(GrammarSource::StructuralTag { text, arguments }))
+    }
+
+    /// Outputs are replies that may call tools. `tools` is a list of tools, as chat APIs take it:
+    /// JSON text, or lists and dicts. `format` is the name of a format of calls such as "hermes",
+    /// or a format as JSON text; docs/tools.md lists them.
+    ///
+    /// `tool_choice` is "auto", "none", "required", a tool's name, or a choice as chat APIs take
+    /// it. `reasoning` is "as-prompt", "forbid" or "require". `prompt_end` is the text that the
+    /// prompt has behind the header of the answer. An answer that is no call satisfies
+    /// `response_schema`, if there is one.
+    #[staticmethod]
+    #[pyo3(signature = (
+        tools, format, *, tool_choice=None, max_calls=32, reasoning="as-prompt", prompt_end="", response_schema=None
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn tools(
+        py: Python<'_>,
+        tools: &Bound<'_, PyAny>,
+        format: String,
+        tool_choice: Option<&Bound<'_, PyAny>>,
+        max_calls: u32,
+        reasoning: &str,
+        prompt_end: &str,
+        response_schema: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let to_text = py.import("hedgerow._schema")?.getattr("to_text")?;
+        let tool_choice = match tool_choice {
+            None => "auto".to_owned(),
+            Some(word) if word.cast::<PyString>().is_ok() => word.extract()?,
+            Some(choice) => to_text.call1((choice,))?.extract()?,
+        };
+        let text_of = |value: &Bound<'_, PyAny>| to_text.call1((value,))?.extract::<String>();
+        let text = match tools.cast::<PyString>() {
+            Ok(text) => text.extract()?,
+            Err(_) => py.import("json")?.getattr("dumps")?.call1((tools,))?.extract()?,
+        };
+        let arguments = Box::new(ToolArguments {
+            format,
+            tool_choice,
+            max_calls,
+            reasoning: reasoning.to_owned(),
+            prompt_end: prompt_end.to_owned(),
+            response: response_schema.map(text_of).transpose()?,
+        });
+        arguments.options().map_err(|failure| failure.raise(py))?;
+        Ok(Self::of_source(GrammarSource::Tools { text, arguments }))
     }
 
     /// Outputs are what a regular expression matches from the first character to the last.
@@ -251,7 +337,7 @@ impl Grammar {
         warnings.collect()
     }
 
-    /// The notation: "json_schema", "structural_tag", "regex", "choice", "gbnf", "ebnf" or
+    /// The notation: "json_schema", "structural_tag", "tools", "regex", "choice", "gbnf", "ebnf" or
     /// "lark".
     #[getter]
     fn kind(&self) -> &'static str {
@@ -266,6 +352,7 @@ impl Grammar {
             GrammarSource::Choice { choices } => choices.join("\n"),
             GrammarSource::JsonSchema { text, .. }
             | GrammarSource::StructuralTag { text, .. }
+            | GrammarSource::Tools { text, .. }
             | GrammarSource::Gbnf { text }
             | GrammarSource::Ebnf { text }
             | GrammarSource::Lark { text, .. } => text.clone(),
@@ -279,6 +366,16 @@ impl Grammar {
         match &self.source {
             GrammarSource::JsonSchema { arguments, .. } | GrammarSource::StructuralTag { arguments, .. } => {
                 return arguments.changed(py);
+            }
+            GrammarSource::Tools { arguments, .. } => {
+                let ToolArguments { format, tool_choice, max_calls, reasoning, prompt_end, response } =
+                    &**arguments;
+                options.set_item("format", format)?;
+                options.set_item("tool_choice", tool_choice)?;
+                options.set_item("max_calls", max_calls)?;
+                options.set_item("reasoning", reasoning)?;
+                options.set_item("prompt_end", prompt_end)?;
+                options.set_item("response_schema", response)?;
             }
             GrammarSource::Regex { dialect, .. } if dialect != Dialect::default().name() => {
                 options.set_item("dialect", dialect)?
@@ -376,7 +473,8 @@ pub fn restore_grammar<'py>(
     value: Bound<'py, PyAny>,
     options: Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    const KINDS: [&str; 7] = ["json_schema", "structural_tag", "regex", "choice", "gbnf", "ebnf", "lark"];
+    const KINDS: [&str; 8] =
+        ["json_schema", "structural_tag", "tools", "regex", "choice", "gbnf", "ebnf", "lark"];
     if !KINDS.contains(&kind) {
         return Err(PyValueError::new_err(format!("no grammar is of kind {kind:?}")));
     }

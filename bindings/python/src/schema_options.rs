@@ -37,7 +37,7 @@ fn refused(option: &str, given: &str, names: &[&str]) -> CallError {
 const MAX_INDENT: u64 = 16;
 
 /// The value of that name.
-fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, CallError> {
+pub fn choose<T: Clone>(option: &str, given: &str, names: &[(&str, T)]) -> Result<T, CallError> {
     let found = names.iter().find(|(name, _)| *name == given).map(|(_, value)| value.clone());
     found.ok_or_else(|| refused(option, given, &names.iter().map(|known| known.0).collect::<Vec<_>>()))
 }

@@ -83,6 +83,11 @@ def test_core_imports_nothing_heavy() -> None:
             "1",
             "2",
         ),
+        (
+            hr.Grammar.tools([{"name": "now", "parameters": {"properties": {"zone": {"type": "string"}}}}], "mistral"),
+            'I look. [TOOL_CALLS]now[ARGS]{"zone": "UTC"}',
+            '[TOOL_CALLS]now[ARGS]{"city": "Oslo"}',
+        ),
         (hr.Grammar.structural_tag(TAG), 'I call <call>{"a": 1}</call>.', "<call>{}</call>"),
         (
             hr.Grammar.structural_tag(json.dumps(TAG), whitespace="compact"),

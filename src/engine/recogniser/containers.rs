@@ -380,10 +380,7 @@ impl Containers {
         let languages = &mut machine.pool.languages;
         let mut offer = KeyOffer { declared: LangId::NEVER, rests: Vec::new() };
         if !keys.is_empty() {
-            let literals = languages.json_literals(
-                keys.iter().map(|&i| (spec.declared[i as usize].key.as_str(), i)),
-                spec.key_escapes,
-            );
+            let literals = spec.spelt_declared(&keys, languages);
             offer.declared = languages.concat(spec.before_key, literals);
         }
         for (index, rest) in spec.rest.iter().enumerate() {
@@ -399,7 +396,7 @@ impl Containers {
                     continue;
                 }
             }
-            let spelt = languages.json_string(keys, spec.rest_escapes);
+            let spelt = spec.spelt_rest(keys, languages);
             if spelt != LangId::NEVER {
                 offer.rests.push((index as u32, languages.concat(spec.before_key, spelt)));
             }

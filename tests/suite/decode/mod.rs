@@ -8,6 +8,7 @@ mod combinations;
 mod fake;
 mod strategies;
 mod text_model;
+mod tool_formats;
 
 use fake::*;
 use hedgerow::decode::{

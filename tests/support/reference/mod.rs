@@ -243,6 +243,7 @@ impl Grammar {
             before_key: language(spec.before_key, pool),
             key_escapes: spec.key_escapes,
             rest_escapes: spec.rest_escapes,
+            bare_keys: false,
             declared,
             rest,
             order: if spec.any_order { KeyOrder::Any } else { KeyOrder::Declared },

@@ -162,6 +162,17 @@ class Grammar:
     @staticmethod
     def structural_tag(tag: Any, **options: Any) -> Grammar: ...
     @staticmethod
+    def tools(
+        tools: Any,
+        format: str,
+        *,
+        tool_choice: Any = None,
+        max_calls: int = 32,
+        reasoning: Literal["as-prompt", "forbid", "require"] = "as-prompt",
+        prompt_end: str = "",
+        response_schema: Any = None,
+    ) -> Grammar: ...
+    @staticmethod
     def regex(pattern: str, *, dialect: Literal["ecma", "rust"] = "ecma") -> Grammar: ...
     @staticmethod
     def choice(choices: Iterable[str]) -> Grammar: ...

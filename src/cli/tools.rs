@@ -1,0 +1,191 @@
+//! The options about tools, and `hedgerow tools`: the format in which a model writes calls.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::command_error::{CommandError, written};
+use super::constraint::{Loaded, SchemaFile};
+use super::input;
+use hedgerow::decode::{ChatTemplate, DetectedFormat};
+use hedgerow::gguf::GgufFile;
+use hedgerow::tags::{Preset, ToolChoice, ToolOptions, Tools};
+
+/// The tools that the model may call.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Tools")]
+pub(super) struct ToolArgs {
+    /// Tools that the model may call: a list in JSON, as chat APIs take it (`-` reads standard
+    /// input). With --schema, an answer that is no call satisfies the schema
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["regex", "grammar", "choice", "structural_tag"])]
+    pub tools: Option<PathBuf>,
+    /// Calls that the reply has: `auto`, `none`, `required`, a tool's name, or a choice in JSON as
+    /// chat APIs take it
+    #[arg(long, value_name = "CHOICE", default_value = "auto", requires = "tools")]
+    pub tool_choice: String,
+    /// Format of calls: that of the model's chat template (`auto`), a name that `hedgerow tools
+    /// list` shows, or a file with a format
+    #[arg(long, value_name = "NAME|FILE", default_value = "auto", requires = "tools")]
+    pub tool_format: String,
+    /// At most one call in a reply
+    #[arg(long, requires = "tools")]
+    pub one_call: bool,
+}
+
+impl ToolArgs {
+    /// The tools of `--tools`.
+    pub fn load(&self) -> Result<Option<Tools>, CommandError> {
+        let Some(path) = &self.tools else { return Ok(None) };
+        let text = input::read_text(path, "list of tools")?;
+        let tools = Tools::from_json(&text).map_err(|error| {
+            CommandError::new(format!("cannot use the tools `{}`", path.display())).because(&error)
+        })?;
+        Ok(Some(tools))
+    }
+
+    /// The choices that the command line makes.
+    pub fn options(&self) -> Result<ToolOptions, CommandError> {
+        let choice: ToolChoice = self
+            .tool_choice
+            .parse()
+            .map_err(|error| CommandError::usage("--tool-choice is not usable").because(&error))?;
+        let options = ToolOptions::default().choice(choice);
+        Ok(if self.one_call { options.calls(1) } else { options })
+    }
+
+    /// The grammar of replies. An answer that is no call satisfies `response`, if it is given.
+    pub fn replies(
+        &self,
+        tools: &Tools,
+        preset: &Preset,
+        response: Option<SchemaFile>,
+        prompt_end: String,
+    ) -> Result<Loaded, CommandError> {
+        let mut options = self.options()?.prompt_end(prompt_end);
+        options.response = response.map(|schema| schema.text);
+        let grammar = tools.grammar(preset, &options);
+        let grammar = grammar.map_err(|error| CommandError::new("cannot use the tools").because(&error))?;
+        Ok(Loaded { grammar, schema: None })
+    }
+
+    /// The format that the command line names; `None` for `auto`.
+    pub fn named_format(&self) -> Result<Option<Preset>, CommandError> {
+        let unusable = |error| CommandError::usage("--tool-format is not usable").because(&error);
+        match self.tool_format.as_str() {
+            "auto" => Ok(None),
+            name if name.ends_with(".json") || name.contains('/') => {
+                let text = input::read_text(Path::new(name), "format of calls")?;
+                Preset::from_json(&text).map(Some).map_err(unusable)
+            }
+            name => Preset::named(name).map(Some).map_err(unusable),
+        }
+    }
+}
+
+/// The preset of a detected format, or the reason why there is none.
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+pub(super) fn proven(found: DetectedFormat) -> Result<Preset, CommandError> {
+    let help = "name the format with --tool-format; `hedgerow tools list` shows all";
+    match found {
+        DetectedFormat { preset: Some(preset), .. } => Ok(preset),
+        DetectedFormat { written, fault, .. } => {
+            let failure = CommandError::new("the model's chat template proves no format of calls");
+            Err(match (fault, written.is_empty()) {
+                (Some(fault), true) => failure.help(format!("it fails: {fault}; {help}")),
+                (_, true) => failure.help(format!("it writes no calls; {help}")),
+                (_, false) => failure.help(format!("it writes {written:?}, which no format does; {help}")),
+            })
+        }
+    }
+}
+
+const AFTER_HELP: &str = "\
+A chat template is asked to write an answer with calls. The format that writes the same text is the model's.
+
+Exit codes:
+  0  a format is found
+  1  none is found, or the command failed
+  2  the command line makes no sense
+
+Examples:
+  hedgerow tools list
+  hedgerow tools detect chat_template.jinja
+  hedgerow tools detect tokenizer_config.json
+  hedgerow tools detect model.gguf";
+
+/// Shows the formats of calls that are known, and the one of a model
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Shows all formats of calls: their names, models, and how they were verified
+    List,
+    /// Finds the format of calls that a chat template proves
+    Detect {
+        /// A chat template, a `tokenizer_config.json` with one, or a GGUF file
+        #[arg(value_name = "FILE")]
+        template: PathBuf,
+    },
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
+    let mut out = std::io::stdout();
+    match &args.command {
+        Command::List => {
+            for preset in Preset::all() {
+                let how = if preset.is_verified() { "verified" } else { "unverified" };
+                let models = preset.models().join(", ");
+                written(writeln!(out, "{preset}: {models}\n  {how}: {}", preset.verification()))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Detect { template } => {
+            let text = template_of(template)?;
+            let compiled = ChatTemplate::new(&text).map_err(|error| {
+                CommandError::new(format!("cannot read the chat template `{}`", template.display()))
+                    .because(&error)
+            })?;
+            let variables = [("bos_token", "<s>"), ("eos_token", "</s>")];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.into()));
+            let found = compiled.detect_tool_format(&variables.into_iter().collect());
+            let Some(preset) = &found.preset else {
+                proven(found)?;
+                return Ok(ExitCode::from(super::NO));
+            };
+            written(writeln!(out, "{preset}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The chat template in a file.
+fn template_of(path: &Path) -> Result<String, CommandError> {
+    let bytes = input::read(path, "chat template")?;
+    let missing = || CommandError::new(format!("there is no chat template in `{}`", path.display()));
+    if bytes.starts_with(b"GGUF") {
+        let file = GgufFile::parse(&bytes).map_err(|error| missing().because(&error))?;
+        let found = file.get("tokenizer.chat_template").and_then(|value| value.as_str());
+        return found.map(str::to_owned).ok_or_else(missing);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| missing())?;
+    match serde_json::from_str::<serde_json::Value>(&text) {
+        Err(_) => Ok(text),
+        Ok(config) => match config.get("chat_template") {
+            Some(serde_json::Value::String(template)) => Ok(template.clone()),
+            // A list of templates by name; the one for tools comes first.
+            Some(serde_json::Value::Array(list)) => {
+                let named = |name: &str| {
+                    let is_named = |item: &&serde_json::Value| item["name"] == name;
+                    list.iter().find(is_named)?.get("template")?.as_str()
+                };
+                named("tool_use").or_else(|| named("default")).map(str::to_owned).ok_or_else(missing)
+            }
+            _ => Err(missing()),
+        },
+    }
+}

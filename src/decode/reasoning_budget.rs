@@ -1,0 +1,166 @@
+//! A limit on the tokens of reasoning: when it is reached, a message and the end of reasoning are
+//! appended, and the model goes on with its answer.
+//!
+//! A grammar says nothing about tokens, so the tokens are counted here. The text is appended
+//! between two characters. Free text ends there without a trace in the grammar: whatever the model
+//! had begun to write, the message goes on with it.
+
+use crate::vocab::{TokenId, Vocabulary};
+
+/// A limit on the tokens of reasoning at the beginning of an output.
+///
+/// ```
+/// use hedgerow::decode::ReasoningBudget;
+/// use hedgerow::vocab::TokenId;
+/// // The tokens spell " Time is up.</think>".
+/// let ending = [TokenId(7), TokenId(8), TokenId(9)];
+/// let budget = ReasoningBudget::new(256, "</think>", ending).begins_with("<think>");
+/// assert_eq!(budget.tokens, 256);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReasoningBudget {
+    /// The largest number of tokens of reasoning.
+    pub tokens: usize,
+    /// The text that begins reasoning; empty if the prompt has begun it.
+    pub begin: Vec<u8>,
+    /// The text, or the name of the special token, that ends reasoning.
+    pub end: Vec<u8>,
+    /// The tokens that are appended when the limit is reached: a message, and the end of reasoning.
+    pub ending: Vec<TokenId>,
+}
+
+impl ReasoningBudget {
+    /// At most `tokens` tokens of reasoning, which `end` ends. The prompt has begun it.
+    pub fn new(tokens: usize, end: impl Into<Vec<u8>>, ending: impl Into<Vec<TokenId>>) -> Self {
+        Self { tokens, begin: Vec::new(), end: end.into(), ending: ending.into() }
+    }
+
+    /// The output itself begins reasoning, with this text or special token, or it has none.
+    #[must_use]
+    pub fn begins_with(mut self, begin: impl Into<Vec<u8>>) -> Self {
+        self.begin = begin.into();
+        self
+    }
+}
+
+/// The reasoning of one output.
+#[derive(Clone, Debug)]
+pub(crate) enum ReasoningState {
+    /// It may begin. The text is what was read so far, with special tokens by their names.
+    Before(Vec<u8>),
+    /// It goes on: the number of its tokens, and the last bytes of its text.
+    Inside { tokens: usize, text: Vec<u8> },
+    /// It is over, or is not counted.
+    Over,
+}
+
+impl ReasoningState {
+    pub fn new(budget: Option<&ReasoningBudget>) -> Self {
+        match budget {
+            None => Self::Over,
+            Some(budget) if budget.begin.is_empty() => Self::Inside { tokens: 0, text: Vec::new() },
+            Some(_) => Self::Before(Vec::new()),
+        }
+    }
+
+    /// Counts a token of the output.
+    pub fn read(&mut self, token: TokenId, vocabulary: &Vocabulary, budget: Option<&ReasoningBudget>) {
+        let Some(budget) = budget else { return };
+        let name = vocabulary.name(token).filter(|_| vocabulary.bytes(token).is_empty());
+        let bytes = name.map_or(vocabulary.bytes(token), str::as_bytes);
+        match self {
+            Self::Over => {}
+            Self::Before(text) => {
+                text.extend_from_slice(bytes);
+                let found = text.windows(budget.begin.len()).any(|window| window == budget.begin);
+                let blank = |text: &[u8]| text.iter().all(u8::is_ascii_whitespace);
+                if found {
+                    *self = Self::Inside { tokens: 0, text: Vec::new() };
+                } else if text.len() > budget.begin.len() && !blank(text) && !begins(text, &budget.begin) {
+                    *self = Self::Over;
+                }
+            }
+            Self::Inside { tokens, text } => {
+                *tokens += 1;
+                text.extend_from_slice(bytes);
+                if text.windows(budget.end.len().max(1)).any(|window| window == budget.end) {
+                    *self = Self::Over;
+                    return;
+                }
+                let kept = budget.end.len().max(4);
+                text.drain(..text.len().saturating_sub(kept));
+            }
+        }
+    }
+
+    /// The tokens that end reasoning now, if its limit is reached between two characters.
+    pub fn ending(&mut self, budget: Option<&ReasoningBudget>) -> Option<Vec<TokenId>> {
+        let (Self::Inside { tokens, text }, Some(budget)) = (&*self, budget) else { return None };
+        if *tokens < budget.tokens || is_cut(text) {
+            return None;
+        }
+        *self = Self::Over;
+        Some(budget.ending.clone())
+    }
+}
+
+/// True if `text` goes on like the beginning of `marker`, after whitespace.
+fn begins(text: &[u8], marker: &[u8]) -> bool {
+    let rest = text.trim_ascii_start();
+    marker.starts_with(rest) || rest.starts_with(marker)
+}
+
+/// True if the text ends within a character.
+fn is_cut(text: &[u8]) -> bool {
+    let Some(back) = text.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80) else { return false };
+    let length = match text[text.len() - 1 - back] {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => 1,
+    };
+    back + 1 < length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_counted_between_markers() {
+        let tokens: Vec<Vec<u8>> =
+            ["<t>", "a", "</", "t>", "é", "\u{e9}"].map(|t| t.as_bytes().to_vec()).to_vec();
+        let mut tokens = tokens;
+        tokens[4] = vec![0xc3];
+        tokens[5] = vec![0xa9];
+        let vocabulary = Vocabulary::from_byte_list(tokens).unwrap();
+        let budget = ReasoningBudget::new(2, "</t>", [TokenId(2), TokenId(3)]);
+        // The tokens, and the number after which the ending comes.
+        let table: [(&[u32], Option<usize>); 5] = [
+            (&[1, 1, 1], Some(2)),
+            (&[1, 4, 5], Some(3)),
+            (&[2, 3, 1, 1], None),
+            (&[1, 2, 3], Some(2)),
+            (&[1], None),
+        ];
+        for (tokens, expected) in table {
+            for begun in [true, false] {
+                let budget = if begun { budget.clone() } else { budget.clone().begins_with("<t>") };
+                let mut state = ReasoningState::new(Some(&budget));
+                if !begun {
+                    state.read(TokenId(0), &vocabulary, Some(&budget));
+                }
+                let found = tokens.iter().position(|&token| {
+                    state.read(TokenId(token), &vocabulary, Some(&budget));
+                    state.ending(Some(&budget)).is_some()
+                });
+                assert_eq!(found.map(|at| at + 1), expected, "{tokens:?}");
+            }
+        }
+        let budget = budget.begins_with("<t>");
+        let mut state = ReasoningState::new(Some(&budget));
+        (0..9).for_each(|_| state.read(TokenId(1), &vocabulary, Some(&budget)));
+        assert!(state.ending(Some(&budget)).is_none());
+    }
+}

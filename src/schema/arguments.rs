@@ -1,0 +1,223 @@
+//! Objects whose members stand between markers, and not between braces and commas: the arguments of
+//! a call as many models write them.
+//!
+//! For example, `<parameter=city>Oslo</parameter>` is a member of such an object. Its value is a
+//! string without quotes or escapes, which ends at the first `</parameter>`. Values of other types
+//! are JSON.
+//!
+//! The object itself stays the grammar's primitive, with other punctuation. Required keys, the
+//! order of keys and conditions therefore work as they do in JSON. A raw string is the language of
+//! its decoded text without the markers that would end it. So patterns, lengths and formats hold
+//! exactly, and a text with such a marker cannot be written.
+
+use super::argument_style::{ArgumentStyle, StringSpelling};
+use super::emit::LeadingSpace;
+use super::eval::Eval;
+use super::number;
+use super::shape::Shape;
+use super::term::{EvalError, TermId};
+use super::text::{Text, TextId};
+use crate::automata::{Escapes, LangId, UNLABELLED};
+use crate::grammar::{KeyOrder, Mark, NodeId, ObjectSpec};
+use std::sync::Arc;
+
+impl Eval<'_> {
+    pub fn arguments(&self) -> Option<Arc<ArgumentStyle>> {
+        match self.algebra.in_arguments {
+            true => self.algebra.options.arguments.clone(),
+            false => None,
+        }
+    }
+
+    /// The node of the arguments as a whole, or of the members that remain.
+    pub fn emit_arguments(&mut self, id: TermId, leading: LeadingSpace) -> Result<NodeId, EvalError> {
+        // Readers of events know the marks that the grammar has before its lazy nodes are expanded.
+        let roles = self.algebra.options.arguments.as_ref().map(|style| style.value_roles());
+        for role in roles.into_iter().flatten() {
+            self.nodes.mark_id(Mark::Begin(role));
+        }
+        self.nodes.mark_id(Mark::End);
+        self.algebra.in_arguments = true;
+        let node = match leading {
+            LeadingSpace::ArgumentMembers => self.emit(id, 0, LeadingSpace::Members),
+            _ => self.values(id).and_then(|shape| self.emit_shape(&shape, 0, LeadingSpace::None)),
+        };
+        self.algebra.in_arguments = false;
+        node
+    }
+
+    /// A description of arguments without keys.
+    pub fn argument_spec(&mut self, style: &ArgumentStyle) -> ObjectSpec {
+        let texts = |a: &str, b: &str| format!("{a}{b}").into_bytes();
+        let open = self.pool().bytes(&texts(&style.open, &style.before_key));
+        let comma = self.pool().bytes(&texts(&style.between, &style.before_key));
+        let (colon, close) =
+            (self.pool().bytes(style.after_key.as_bytes()), self.pool().bytes(style.close.as_bytes()));
+        ObjectSpec {
+            open,
+            close,
+            comma,
+            colon,
+            before_key: LangId::EMPTY,
+            key_escapes: Escapes::Minimal,
+            rest_escapes: Escapes::Minimal,
+            bare_keys: true,
+            declared: Vec::new(),
+            rest: Vec::new(),
+            order: KeyOrder::Declared,
+            unique_rest: false,
+            min: 0,
+            max: crate::automata::UNBOUNDED,
+            counters: Vec::new(),
+            must_go_on: false,
+        }
+    }
+
+    /// The node of arguments that begin: without any, or with at least one.
+    pub fn open_arguments(&mut self, mut spec: ObjectSpec, style: &ArgumentStyle) -> NodeId {
+        let Some(start) = spec.start() else { return NodeId::NEVER };
+        let empty = match spec.may_close(&start) {
+            true => {
+                let both = format!("{}{}", style.open, style.close);
+                let both = self.pool().bytes(both.as_bytes());
+                self.nodes.terminal(both)
+            }
+            false => NodeId::NEVER,
+        };
+        spec.min = spec.min.max(1);
+        let full = self.nodes.object(spec);
+        self.nodes.alt(&[empty, full])
+    }
+
+    /// Fails if a key cannot be written bare.
+    pub fn check_bare_key(&self, key: &str) -> Result<(), EvalError> {
+        let Some(style) = self.arguments() else { return Ok(()) };
+        match key.is_empty() || format!("{key}{}", style.after_key).find(&*style.after_key) < Some(key.len())
+        {
+            false => Ok(()),
+            true => Err(EvalError::Unsupported {
+                at: None,
+                keyword: "properties",
+                reason: "a key is empty or holds the text that ends keys in calls of this format",
+            }),
+        }
+    }
+
+    /// The undeclared keys that can be written bare: they hold neither a control character nor the
+    /// first character of the text after keys.
+    pub fn bare_keys(&mut self, keys: LangId) -> LangId {
+        let Some(style) = self.arguments() else { return keys };
+        let end = style.after_key.chars().next().map_or(0, u32::from);
+        let mut ranges = Vec::new();
+        for (low, high) in [(0x20, end.saturating_sub(1)), (end.max(0x1f) + 1, 0x10_ffff)] {
+            if low <= high {
+                ranges.push((low, high));
+            }
+        }
+        let character = self.pool().char_class(&ranges);
+        let bare = self.pool().repeat(character, 1, crate::automata::UNBOUNDED);
+        self.pool().inter(&[keys, bare])
+    }
+
+    /// Fails if a value cannot be written as an argument: a raw string must not hold what ends it.
+    pub fn check_argument(&mut self, value: TermId) -> Result<(), EvalError> {
+        let Some(style) = self.arguments() else { return Ok(()) };
+        if style.strings == StringSpelling::Json {
+            return Ok(());
+        }
+        let shape = self.values(value)?;
+        let (strings, others) = apart(&shape);
+        if matches!(strings, TextId::NEVER | TextId::ANY) || others.is_some() {
+            return Ok(());
+        }
+        let texts = self.raw_strings(&shape, &style);
+        match self.pool().is_never(texts) {
+            false => Ok(()),
+            true => Err(EvalError::Unsupported {
+                at: None,
+                keyword: "properties",
+                reason: "all values of an argument hold the text that ends values in calls of this format",
+            }),
+        }
+    }
+
+    /// The node of a value with the texts around it.
+    pub fn emit_argument(&mut self, id: TermId) -> Result<NodeId, EvalError> {
+        let shape = self.values(id)?;
+        let Some(style) = self.algebra.options.arguments.clone() else { return Ok(NodeId::NEVER) };
+        let (strings, others) = apart(&shape);
+        let [string_role, other_role] = style.value_roles();
+        let mut alternatives = Vec::with_capacity(2);
+        if strings != TextId::NEVER {
+            let language = match style.strings {
+                StringSpelling::Raw => self.raw_strings(&shape, &style),
+                StringSpelling::Json => {
+                    let only = Shape { strings, ..Shape::never() };
+                    self.scalars(&only, 1)?
+                }
+            };
+            let end = style.end_of_strings();
+            let before = self.pool().bytes(style.around_strings[0].as_bytes());
+            let after = self.pool().bytes(end.as_bytes());
+            let spelt = self.pool().concat(language, after);
+            let spelt = self.pool().concat(before, spelt);
+            let node = self.nodes.terminal(spelt);
+            alternatives.push(self.nodes.part(string_role, node));
+        }
+        if let Some(others) = others {
+            let value = self.emit_shape(&others, 0, LeadingSpace::None)?;
+            let before = self.nodes.literal(style.around_others[0].as_bytes());
+            let after = format!("{}{}", style.around_others[1], style.after_value);
+            let after = self.nodes.literal(after.as_bytes());
+            let node = self.nodes.sequence(&[before, value, after]);
+            alternatives.push(self.nodes.part(other_role, node));
+        }
+        Ok(self.nodes.alt(&alternatives))
+    }
+
+    /// The raw strings of a shape: those without a text that ends them, and without what would be
+    /// read as another value of the shape. For example, `null` is no string where null is allowed,
+    /// and no string begins with `{` where objects are.
+    fn raw_strings(&mut self, shape: &Shape, style: &ArgumentStyle) -> LangId {
+        let texts = style.raw_texts(self.pool());
+        let mut parts = vec![texts];
+        if *self.algebra.texts.get(shape.strings) != Text::Any {
+            parts.push(self.algebra.texts.language(shape.strings, &mut self.nodes.languages));
+        }
+        if style.around_strings[0] != style.around_others[0] {
+            // The text before a string tells it from all other values.
+            return self.pool().inter(&parts);
+        }
+        for (open, exists) in [(b"[", !shape.arrays.is_empty()), (b"{", !shape.objects.is_empty())] {
+            if exists {
+                let (open, text) = (self.pool().bytes(open), self.pool().any_text());
+                let other = self.pool().concat(open, text);
+                parts.push(self.pool().not(other));
+            }
+        }
+        let [null, no, yes] = style.words.all();
+        let words = [(shape.null, null), (shape.booleans & 1 != 0, no), (shape.booleans & 2 != 0, yes)];
+        let words: Vec<(Vec<u8>, u32)> =
+            words.into_iter().filter(|word| word.0).map(|word| (word.1.to_vec(), UNLABELLED)).collect();
+        if !words.is_empty() {
+            let words = self.pool().literals(words);
+            parts.push(self.pool().not(words));
+        }
+        if !shape.numbers.is_empty() {
+            let numbers = number::any_number(self.pool());
+            parts.push(self.pool().not(numbers));
+        }
+        self.pool().inter(&parts)
+    }
+}
+
+/// The strings of a shape, and everything else.
+fn apart(shape: &Shape) -> (TextId, Option<Shape>) {
+    let others = Shape { strings: TextId::NEVER, ..shape.clone() };
+    let is_empty = !others.null
+        && others.booleans == 0
+        && others.numbers.is_empty()
+        && others.arrays.is_empty()
+        && others.objects.is_empty();
+    (shape.strings, (!is_empty).then_some(others))
+}

@@ -1,0 +1,113 @@
+//! The text of a call as a pattern with places: `<call>$NAME($ARGUMENTS)</call>`.
+
+use super::error::fault;
+use crate::grammar::CompileError;
+use std::sync::Arc;
+
+/// One part of a pattern.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Piece {
+    /// This text.
+    Text(Arc<str>),
+    /// The tool's name.
+    Name,
+    /// The call's arguments.
+    Arguments,
+    /// The call's id.
+    Id,
+    /// The number of the call.
+    Index,
+}
+
+/// The pieces of a call, in order. Two texts never stand side by side.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct CallTemplate {
+    pub pieces: Vec<Piece>,
+}
+
+/// The places, with their names in a pattern.
+const PLACES: [(&str, Piece); 4] =
+    [("$NAME", Piece::Name), ("$ARGUMENTS", Piece::Arguments), ("$ID", Piece::Id), ("$INDEX", Piece::Index)];
+
+impl CallTemplate {
+    /// Reads a pattern. Any `$` that begins no name of a place is itself.
+    pub fn parse(text: &str, pointer: &str) -> Result<Self, CompileError> {
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        let mut at = 0;
+        while let Some(found) = text[at..].find('$') {
+            at += found;
+            let place = PLACES.iter().find(|(name, _)| text[at..].starts_with(name));
+            let Some((name, piece)) = place else {
+                at += 1;
+                continue;
+            };
+            if start < at {
+                pieces.push(Piece::Text(text[start..at].into()));
+            }
+            pieces.push(piece.clone());
+            at += name.len();
+            start = at;
+        }
+        if start < text.len() {
+            pieces.push(Piece::Text(text[start..].into()));
+        }
+        let count = |wanted: &Piece| pieces.iter().filter(|piece| *piece == wanted).count();
+        if count(&Piece::Name) == 0 {
+            return Err(fault(pointer, "the call has no $NAME"));
+        }
+        if count(&Piece::Arguments) != 1 {
+            return Err(fault(pointer, "a call must have $ARGUMENTS exactly once"));
+        }
+        Ok(CallTemplate { pieces })
+    }
+
+    /// The text before the first place; empty where a place comes first.
+    pub fn lead(&self) -> &str {
+        match self.pieces.first() {
+            Some(Piece::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// True if the pattern has this place.
+    pub fn has(&self, piece: &Piece) -> bool {
+        self.pieces.contains(piece)
+    }
+
+    /// The text of one call.
+    pub fn write(&self, name: &str, arguments: &str, id: &str, index: u32) -> String {
+        let mut out = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Name => out.push_str(name),
+                Piece::Arguments => out.push_str(arguments),
+                Piece::Id => out.push_str(id),
+                Piece::Index => out.push_str(&index.to_string()),
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_read_and_written() {
+        let table = [
+            ("<f=$NAME>$ARGUMENTS</f>", Some("<f=sum>{}</f>")),
+            ("$NAME:$INDEX$ARGUMENTS", Some("sum:7{}")),
+            ("$5 $NAMES [$ID]$ARGUMENTS$", Some("$5 sumS [x1]{}$")),
+            ("$NAME", None),
+            ("$ARGUMENTS", None),
+            ("$NAME$ARGUMENTS$ARGUMENTS", None),
+        ];
+        for (pattern, expected) in table {
+            let written = CallTemplate::parse(pattern, "").map(|call| call.write("sum", "{}", "x1", 7));
+            assert_eq!(written.ok().as_deref(), expected, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! Presets: the ways in which families of models write calls, as data.
+//!
+//! A preset is a JSON file: see `presets/README.md`. It says where calls, reasoning and text begin
+//! and end, and how arguments are spelt. The files of `presets/` are part of the library; a program
+//! may read further ones with [`Preset::from_json`].
+
+use super::call_template::{CallTemplate, Piece};
+use super::error::fault;
+use super::fields::{Fields, kind};
+use crate::grammar::CompileError;
+use crate::schema::{ArgumentStyle, StringSpelling, Words};
+use crate::syntax::similar;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// The way in which a family of models writes calls, reasoning and text.
+///
+/// ```
+/// use hedgerow::tags::Preset;
+/// let preset = Preset::named("hermes")?;
+/// assert!(preset.models().iter().any(|model| model.contains("Qwen3")));
+/// assert!(preset.is_verified());
+/// # Ok::<(), hedgerow::CompileError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Preset(Arc<Data>);
+
+/// The content of a preset's file.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Data {
+    name: String,
+    models: Vec<String>,
+    verified: Result<String, String>,
+    pub reasoning: Option<ReasoningMarkers>,
+    pub text: TextMarkers,
+    pub calls: CallMarkers,
+}
+
+/// The texts around reasoning.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct ReasoningMarkers {
+    pub begin: Arc<str>,
+    pub end: Arc<str>,
+    /// The text between the end of reasoning and the answer.
+    pub after: Arc<str>,
+}
+
+/// The texts around and in the text of an answer.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(super) struct TextMarkers {
+    pub begin: Arc<str>,
+    pub end: Arc<str>,
+    /// Calls may follow text.
+    pub before_calls: bool,
+    /// Texts that the text must not hold.
+    pub excludes: Vec<Arc<str>>,
+}
+
+/// The texts around and in calls.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct CallMarkers {
+    /// The text that begins calls wherever it occurs in free text.
+    pub trigger: Arc<str>,
+    /// The texts before the first call and after the last one.
+    pub section: [Arc<str>; 2],
+    /// The text between two calls.
+    pub separator: Arc<str>,
+    /// The calls' own spellings. The first is what chat templates write; models also write the
+    /// others.
+    pub calls: Vec<CallTemplate>,
+    /// A pattern of ids.
+    pub id: Option<String>,
+    /// The number of the first call.
+    pub first_index: u32,
+    /// One answer may have several calls.
+    pub parallel: bool,
+    /// The spelling of arguments; `None` for JSON.
+    pub arguments: Option<Arc<ArgumentStyle>>,
+}
+
+/// A call, as a preset writes it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WrittenCall {
+    /// The tool's name.
+    pub name: String,
+    /// The arguments.
+    pub arguments: Map<String, Value>,
+    /// The call's id, where the format has ids.
+    pub id: String,
+}
+
+impl WrittenCall {
+    /// The arguments as JSON with a space after `,` and `:`.
+    pub fn arguments_text(&self) -> String {
+        spaced(&Value::Object(self.arguments.clone()), Words::Json)
+    }
+}
+
+impl Preset {
+    /// The presets that are part of the library.
+    pub fn all() -> &'static [Preset] {
+        &BUILT_IN
+    }
+
+    /// The preset of the library with this name.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the message names the nearest one.
+    pub fn named(name: &str) -> Result<Preset, CompileError> {
+        let names = || Preset::all().iter().map(Preset::name);
+        match Preset::all().iter().find(|preset| preset.name() == name) {
+            Some(preset) => Ok(preset.clone()),
+            None => {
+                let error = fault("", format!("there is no format of calls named {name:?}"));
+                Err(match similar(name, names()) {
+                    Some(near) => error.help(format!("did you mean {near:?}?")),
+                    None => error.help(format!("there are {}", names().collect::<Vec<_>>().join(", "))),
+                })
+            }
+        }
+    }
+
+    /// Reads a preset.
+    ///
+    /// # Errors
+    ///
+    /// Text that is no JSON, a field that is missing, unknown or of the wrong kind, and markers
+    /// that cannot be told apart.
+    pub fn from_json(text: &str) -> Result<Preset, CompileError> {
+        let value = super::parse::read(text, "")?;
+        read_preset(&value).map(|data| Preset(Arc::new(data)))
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The models that write calls in this way.
+    pub fn models(&self) -> &[String] {
+        &self.0.models
+    }
+
+    /// True if the format was compared with a model's own chat template or with its reference
+    /// implementation. A preset that was not is never chosen by itself.
+    pub fn is_verified(&self) -> bool {
+        self.0.verified.is_ok()
+    }
+
+    /// The way in which the format was verified, or the reason why it was not.
+    pub fn verification(&self) -> &str {
+        match &self.0.verified {
+            Ok(text) | Err(text) => text,
+        }
+    }
+
+    /// True if one answer may have several calls.
+    pub fn is_parallel(&self) -> bool {
+        self.0.calls.parallel
+    }
+
+    /// The texts around reasoning, if the models reason.
+    pub fn reasoning(&self) -> Option<(&str, &str)> {
+        self.0.reasoning.as_ref().map(|markers| (&*markers.begin, &*markers.end))
+    }
+
+    pub(super) fn data(&self) -> &Data {
+        &self.0
+    }
+
+    /// The text of calls, as this format spells them.
+    ///
+    /// ```
+    /// use hedgerow::tags::{Preset, WrittenCall};
+    /// let arguments = serde_json::from_str(r#"{"city": "Oslo"}"#)?;
+    /// let call = WrittenCall { name: "weather".into(), arguments, id: String::new() };
+    /// let text = Preset::named("hermes")?.write(&[call]);
+    /// let expected = r#"{"name": "weather", "arguments": {"city": "Oslo"}}"#;
+    /// assert_eq!(text, format!("<tool_call>\n{expected}\n</tool_call>"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write(&self, calls: &[WrittenCall]) -> String {
+        let markers = &self.0.calls;
+        let [before, after] = &markers.section;
+        let mut out = before.to_string();
+        for (i, call) in calls.iter().enumerate() {
+            if i > 0 {
+                out.push_str(&markers.separator);
+            }
+            let arguments = match &markers.arguments {
+                None => spaced(&Value::Object(call.arguments.clone()), Words::Json),
+                Some(style) => write_arguments(style, &call.arguments),
+            };
+            let index = markers.first_index.saturating_add(i as u32);
+            if let Some(template) = markers.calls.first() {
+                out.push_str(&template.write(&call.name, &arguments, &call.id, index));
+            }
+        }
+        out.push_str(after);
+        out
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Arguments between a style's markers.
+fn write_arguments(style: &ArgumentStyle, arguments: &Map<String, Value>) -> String {
+    let mut out = style.open.to_string();
+    for (i, (key, value)) in arguments.iter().enumerate() {
+        if i > 0 {
+            out.push_str(&style.between);
+        }
+        out.push_str(&style.before_key);
+        out.push_str(key);
+        out.push_str(&style.after_key);
+        let (around, text) = match value {
+            Value::String(text) if style.strings == StringSpelling::Raw => {
+                (&style.around_strings, text.clone())
+            }
+            Value::String(_) => (&style.around_strings, spaced(value, style.words)),
+            _ => (&style.around_others, spaced(value, style.words)),
+        };
+        out.push_str(&around[0]);
+        out.push_str(&text);
+        out.push_str(&around[1]);
+        out.push_str(&style.after_value);
+    }
+    out.push_str(&style.close);
+    out
+}
+
+/// JSON with a space after `,` and `:`, as chat templates write it, with these words.
+fn spaced(value: &Value, words: Words) -> String {
+    let [null, no, yes] = match words {
+        Words::Json => ["null", "false", "true"],
+        Words::Python => ["None", "False", "True"],
+    };
+    match value {
+        Value::Null => null.to_owned(),
+        Value::Bool(false) => no.to_owned(),
+        Value::Bool(true) => yes.to_owned(),
+        Value::Number(_) | Value::String(_) => value.to_string(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| spaced(item, words)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(members) => {
+            let member = |(key, value): (&String, &Value)| {
+                format!("{}: {}", Value::String(key.clone()), spaced(value, words))
+            };
+            let members: Vec<String> = members.iter().map(member).collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
+}
+
+fn read_preset(value: &Value) -> Result<Data, CompileError> {
+    let mut fields = Fields::of(value, "", "a preset")?;
+    let name = fields.need_text("name")?.to_owned();
+    let models = fields.texts("models")?.iter().map(|model| model.to_string()).collect();
+    let verified = match (fields.text("verified")?, fields.text("unverified")?) {
+        (Some(by), None) => Ok(by.to_owned()),
+        (None, Some(why)) => Err(why.to_owned()),
+        _ => {
+            let what = "a preset must say how it was `verified`, or why it is `unverified`";
+            return Err(fault("", what));
+        }
+    };
+    let at = fields.at("reasoning");
+    let reasoning = match fields.take("reasoning") {
+        None => None,
+        Some(value) => {
+            let mut fields = Fields::of(value, &at, "reasoning")?;
+            let (begin, end) = (marker(&mut fields, "begin")?, marker(&mut fields, "end")?);
+            let after = optional(&mut fields, "after")?;
+            fields.finish(false)?;
+            Some(ReasoningMarkers { begin, end, after })
+        }
+    };
+    let at = fields.at("text");
+    let text = match fields.take("text") {
+        None => TextMarkers { before_calls: true, ..TextMarkers::default() },
+        Some(value) => {
+            let mut fields = Fields::of(value, &at, "text")?;
+            let text = TextMarkers {
+                begin: optional(&mut fields, "begin")?,
+                end: optional(&mut fields, "end")?,
+                before_calls: fields.flag("before_calls", true)?,
+                excludes: fields.texts("excludes")?,
+            };
+            fields.finish(false)?;
+            text
+        }
+    };
+    let at = fields.at("calls");
+    let calls = read_calls(fields.need("calls")?, &at, text.before_calls && text.begin.is_empty())?;
+    fields.finish(false)?;
+    Ok(Data { name, models, verified, reasoning, text, calls })
+}
+
+fn read_calls(value: &Value, at: &str, in_text: bool) -> Result<CallMarkers, CompileError> {
+    let mut fields = Fields::of(value, at, "calls")?;
+    let trigger = marker(&mut fields, "trigger")?;
+    let section = match fields.text("section")? {
+        None => [Arc::from(""), Arc::from("")],
+        Some(section) => match section.split_once("$CALLS") {
+            Some((before, after)) => [before.into(), after.into()],
+            None => return Err(fault(&fields.at("section"), "the section has no $CALLS")),
+        },
+    };
+    let at_call = fields.at("call");
+    let calls: Vec<CallTemplate> = match fields.need("call")? {
+        Value::String(text) => vec![CallTemplate::parse(text, &at_call)?],
+        Value::Array(_) => {
+            let texts = fields.texts("call")?;
+            let parse = |(i, text): (usize, &Arc<str>)| CallTemplate::parse(text, &format!("{at_call}/{i}"));
+            texts.iter().enumerate().map(parse).collect::<Result<_, _>>()?
+        }
+        other => {
+            let what = format!("`call` must be a string or a list, and not {}", kind(other));
+            return Err(fault(&at_call, what));
+        }
+    };
+    if calls.is_empty() {
+        return Err(fault(&at_call, "`call` is empty"));
+    }
+    // Calls that do not follow text need no trigger, but it says what text must not hold.
+    for (i, call) in calls.iter().enumerate().take(if in_text { calls.len() } else { 1 }) {
+        if !format!("{}{}", section[0], call.lead()).starts_with(&*trigger) {
+            let pointer = if calls.len() == 1 { at_call.clone() } else { format!("{at_call}/{i}") };
+            return Err(fault(&pointer, "calls do not begin with the trigger"));
+        }
+    }
+    let id = fields.text("id")?.map(str::to_owned);
+    if id.is_none() && calls.iter().any(|call| call.has(&Piece::Id)) {
+        return Err(fault(at, "a call has an $ID, and `id` does not say its pattern"));
+    }
+    let at_arguments = fields.at("arguments");
+    let arguments = match fields.take("arguments") {
+        None => None,
+        Some(value) => Some(Arc::new(read_style(value, &at_arguments)?)),
+    };
+    let markers = CallMarkers {
+        trigger,
+        section,
+        separator: optional(&mut fields, "separator")?,
+        calls,
+        id,
+        first_index: fields.count("first_index")?.unwrap_or(0),
+        parallel: fields.flag("parallel", true)?,
+        arguments,
+    };
+    fields.finish(false)?;
+    Ok(markers)
+}
+
+fn read_style(value: &Value, at: &str) -> Result<ArgumentStyle, CompileError> {
+    let mut fields = Fields::of(value, at, "arguments")?;
+    let strings = match fields.text("strings")? {
+        None | Some("raw") => StringSpelling::Raw,
+        Some("json") => StringSpelling::Json,
+        Some(other) => {
+            let what = format!("strings are \"raw\" or \"json\", and not {other:?}");
+            return Err(fault(&fields.at("strings"), what));
+        }
+    };
+    let words = match fields.text("words")? {
+        None | Some("json") => Words::Json,
+        Some("python") => Words::Python,
+        Some(other) => {
+            let what = format!("words are \"json\" or \"python\", and not {other:?}");
+            return Err(fault(&fields.at("words"), what));
+        }
+    };
+    let mut style = ArgumentStyle { strings, words, ..ArgumentStyle::default() };
+    style.open = optional(&mut fields, "open")?;
+    style.close = optional(&mut fields, "close")?;
+    style.between = optional(&mut fields, "between")?;
+    style.before_key = optional(&mut fields, "before_key")?;
+    style.after_key = optional(&mut fields, "after_key")?;
+    style.after_value = optional(&mut fields, "after_value")?;
+    style.around_strings = around(&mut fields, "around_strings")?;
+    style.around_others = around(&mut fields, "around_others")?;
+    style.excludes = fields.texts("excludes")?;
+    let pointer = fields.pointer.clone();
+    fields.finish(false)?;
+    match style.fault() {
+        None => Ok(style),
+        Some(reason) => Err(fault(&pointer, reason)),
+    }
+}
+
+fn around(fields: &mut Fields<'_>, name: &'static str) -> Result<[Arc<str>; 2], CompileError> {
+    let Some(texts) = fields.list(name)? else { return Ok(Default::default()) };
+    match texts {
+        [Value::String(before), Value::String(after)] => Ok([before.as_str().into(), after.as_str().into()]),
+        _ => Err(fault(&fields.at(name), format!("`{name}` must be a list of two strings"))),
+    }
+}
+
+fn marker(fields: &mut Fields<'_>, name: &'static str) -> Result<Arc<str>, CompileError> {
+    match fields.need_text(name)? {
+        "" => Err(fault(&fields.at(name), format!("`{name}` is empty"))),
+        text => Ok(text.into()),
+    }
+}
+
+fn optional(fields: &mut Fields<'_>, name: &'static str) -> Result<Arc<str>, CompileError> {
+    Ok(fields.text(name)?.unwrap_or_default().into())
+}
+
+macro_rules! files {
+    ($($name:literal)*) => {
+        [$(include_str!(concat!("../../presets/", $name, ".json"))),*]
+    };
+}
+
+/// The files of `presets/`.
+const FILES: [&str; 36] = files! {
+    "apertus"
+    "apriel"
+    "command_r7b"
+    "deepseek_r1"
+    "deepseek_v3_1"
+    "deepseek_v3_2"
+    "deepseek_v4"
+    "exaone4"
+    "functionary_v3_1"
+    "gigachat3"
+    "gigachat3_0"
+    "glm45"
+    "glm47"
+    "gpt_oss"
+    "granite3"
+    "hermes"
+    "hunyuan3"
+    "kimi_k2"
+    "lfm2"
+    "llama3_json"
+    "llama_pythonic"
+    "mimo"
+    "minicpm5"
+    "minimax_m1"
+    "minimax_m2"
+    "mistral"
+    "mistral_nemo"
+    "mistral_small_3_2"
+    "nemotron_nano_v2"
+    "phi4_mini"
+    "qwen3_coder"
+    "reka"
+    "seed_oss"
+    "solar_open"
+    "step3"
+    "xlam"
+};
+
+static BUILT_IN: LazyLock<Vec<Preset>> = LazyLock::new(|| {
+    // A test reads every file, so that none is ever left out here.
+    FILES.iter().filter_map(|text| Preset::from_json(text).ok()).collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_library_is_read() {
+        for text in FILES {
+            if let Err(error) = Preset::from_json(text) {
+                panic!("{error}: {text}");
+            }
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/presets");
+        let files = std::fs::read_dir(folder).unwrap().flatten();
+        let files = files.filter(|file| file.path().extension().is_some_and(|e| e == "json"));
+        for file in files {
+            let name = file.path().file_stem().unwrap().to_str().unwrap().to_owned();
+            assert!(Preset::named(&name).is_ok(), "presets/{name}.json is not embedded");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The reply to a request with tools, as a tree of formats.
+//!
+//! A reply is reasoning, then text, then calls; a preset says by which markers they are told apart.
+//! For example, `auto` with the preset `hermes` is free text until `<tool_call>`. The rest of a
+//! call follows this trigger, then further calls, and nothing else. So a call that has begun is
+//! always completed, and text cannot hold a call that is none.
+//!
+//! All calls of one place share one set of literals: the texts from the last trigger to the end of
+//! a tool's name. 500 tools are one sorted set there, and not 500 alternatives.
+
+use super::call_template::{CallTemplate, Piece};
+use super::compile::{TagOptions, compile};
+use super::error::fault;
+use super::format::{Dispatch, Format, Marker, SchemaFormat, SeparatedTags, Tag, TextFormat};
+use super::parse::StructuralTag;
+use super::preset::{Data, Preset};
+use super::tools::{ANY_OBJECT, Tool, ToolChoice, Tools};
+use crate::grammar::{CompileError, Grammar, KeyOrder, Role};
+use crate::schema::{EscapePolicy, SchemaOptions, Whitespace};
+use std::sync::Arc;
+
+/// The reasoning before an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reasoning {
+    /// The reply goes on where the prompt ends. If the prompt has begun to reason, the reply first
+    /// ends that. If it has not, the model may reason.
+    #[default]
+    AsPrompt,
+    /// The model does not reason. Reasoning that the prompt has begun ends at once.
+    Forbid,
+    /// The model reasons.
+    Require,
+}
+
+/// The end of a prompt, as far as reasoning goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Begun {
+    Nothing,
+    Reasoning,
+    Answer,
+}
+
+/// The choices that a request with tools leaves open. They are plain data with defaults.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct ToolOptions {
+    /// The calls that the reply may or must have. Default [`ToolChoice::Auto`].
+    pub choice: ToolChoice,
+    /// The largest number of calls in one reply; 1 for one call at a time. Default 32.
+    pub calls: u32,
+    /// The reasoning before the answer. Default [`Reasoning::AsPrompt`].
+    pub reasoning: Reasoning,
+    /// The schema of the answer where it is no call, as text. Default none: the answer is free
+    /// text.
+    pub response: Option<String>,
+    /// The text that the prompt has behind the header of the assistant's message, such as
+    /// `<think>\n`. Default empty.
+    pub prompt_end: String,
+    /// The spelling of arguments and of the answer's JSON. Default: keys in any order, at most two
+    /// bytes of whitespace between tokens, and no `\uXXXX`.
+    pub schema: SchemaOptions,
+}
+
+impl Default for ToolOptions {
+    fn default() -> Self {
+        let schema = SchemaOptions::default()
+            .key_order(KeyOrder::Any)
+            .escapes(EscapePolicy::NoUnicode)
+            .whitespace(Whitespace::AtMost(2));
+        ToolOptions {
+            choice: ToolChoice::Auto,
+            calls: 32,
+            reasoning: Reasoning::AsPrompt,
+            response: None,
+            prompt_end: String::new(),
+            schema,
+        }
+    }
+}
+
+impl ToolOptions {
+    /// Sets [`choice`](Self#structfield.choice).
+    #[must_use]
+    pub fn choice(mut self, choice: ToolChoice) -> Self {
+        self.choice = choice;
+        self
+    }
+
+    /// Sets [`calls`](Self#structfield.calls).
+    #[must_use]
+    pub fn calls(mut self, most: u32) -> Self {
+        self.calls = most;
+        self
+    }
+
+    /// Sets [`reasoning`](Self#structfield.reasoning).
+    #[must_use]
+    pub fn reasoning(mut self, reasoning: Reasoning) -> Self {
+        self.reasoning = reasoning;
+        self
+    }
+
+    /// Sets [`response`](Self#structfield.response).
+    #[must_use]
+    pub fn response(mut self, schema: impl Into<String>) -> Self {
+        self.response = Some(schema.into());
+        self
+    }
+
+    /// Sets [`prompt_end`](Self#structfield.prompt_end).
+    #[must_use]
+    pub fn prompt_end(mut self, text: impl Into<String>) -> Self {
+        self.prompt_end = text.into();
+        self
+    }
+
+    /// Sets [`schema`](Self#structfield.schema).
+    #[must_use]
+    pub fn schema(mut self, options: SchemaOptions) -> Self {
+        self.schema = options;
+        self
+    }
+}
+
+impl Tools {
+    /// The grammar of replies that call these tools in a preset's format.
+    ///
+    /// ```
+    /// use hedgerow::tags::{Preset, ToolOptions, Tools};
+    /// use hedgerow::{Constraint, Vocabulary};
+    /// let tools = Tools::from_json(r#"[{"name": "weather", "parameters": {
+    ///     "properties": {"city": {"type": "string"}}, "required": ["city"]}}]"#)?;
+    /// let grammar = tools.grammar(&Preset::named("hermes")?, &ToolOptions::default())?;
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let mut matcher = Constraint::new(&grammar, &vocabulary)?.matcher();
+    /// let call = r#"{"name": "weather", "arguments": {"city": "Oslo"}}"#;
+    /// let reply = format!("I look.\n<tool_call>\n{call}\n</tool_call>");
+    /// assert!(matcher.advance_bytes(reply.as_bytes())? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A choice that names no tool, a call that is required where there is no tool, a schema with a
+    /// fault, and a name that holds the marker behind names.
+    pub fn grammar(&self, preset: &Preset, options: &ToolOptions) -> Result<Grammar, CompileError> {
+        let tag = self.structural_tag(preset, options)?;
+        compile(&tag, &TagOptions::default().schema(options.schema.clone()))
+    }
+
+    /// The replies that call these tools in a preset's format, as a tree of formats.
+    ///
+    /// # Errors
+    ///
+    /// As [`grammar`](Self::grammar), but for the faults of schemas.
+    pub fn structural_tag(
+        &self,
+        preset: &Preset,
+        options: &ToolOptions,
+    ) -> Result<StructuralTag, CompileError> {
+        let tools = self.chosen(&options.choice)?;
+        if tools.is_empty() && options.choice.is_required() {
+            return Err(fault("", "a call is required, and there is no tool"));
+        }
+        let reply = Reply { preset: preset.data(), tools, options };
+        Ok(StructuralTag { format: reply.format()?, is_loose: false })
+    }
+}
+
+/// The parts of one reply.
+struct Reply<'r> {
+    preset: &'r Data,
+    tools: Vec<&'r Tool>,
+    options: &'r ToolOptions,
+}
+
+impl Reply<'_> {
+    fn format(&self) -> Result<Format, CompileError> {
+        let answer = self.answer()?;
+        let Some(markers) = &self.preset.reasoning else {
+            return match self.options.reasoning {
+                Reasoning::Require => Err(fault("", "models of this format do not reason")),
+                _ => Ok(answer),
+            };
+        };
+        let begun = self.begun();
+        let reasoning = |begin: &str| {
+            Format::Tag(Tag {
+                begin: Marker::Text(begin.into()),
+                content: Box::new(Format::Text(TextFormat::default()).marked(Role::Reasoning)),
+                ends: vec![Marker::Text(format!("{}{}", markers.end, markers.after).into())],
+                pointer: String::new(),
+            })
+        };
+        let then = |first: Format, answer: Format| Format::Sequence(vec![first, answer]);
+        let whole = || Format::Sequence(vec![blank_lines(), reasoning(&markers.begin)]);
+        Ok(match (begun, self.options.reasoning) {
+            (Begun::Reasoning, Reasoning::Forbid) => {
+                then(Format::Const(markers.end.clone()).marked(Role::Marker), answer)
+            }
+            (Begun::Reasoning, _) => then(reasoning(""), answer),
+            (Begun::Answer, Reasoning::Require) => {
+                let what = "reasoning is required, and the prompt has ended it";
+                return Err(fault("", what).help("let the chat template begin it"));
+            }
+            (Begun::Answer, _) | (Begun::Nothing, Reasoning::Forbid) => answer,
+            (Begun::Nothing, Reasoning::AsPrompt) => {
+                then(Format::Repeat { body: Box::new(whole()), min: 0, max: 1 }, answer)
+            }
+            (Begun::Nothing, Reasoning::Require) => then(whole(), answer),
+        })
+    }
+
+    /// Reasoning in the end of the prompt.
+    fn begun(&self) -> Begun {
+        let Some(markers) = &self.preset.reasoning else { return Begun::Nothing };
+        let prompt = &self.options.prompt_end;
+        match (prompt.rfind(markers.begin.trim()), prompt.rfind(&*markers.end)) {
+            (None, None) => Begun::Nothing,
+            (Some(begin), Some(end)) if end > begin => Begun::Answer,
+            (None, Some(_)) => Begun::Answer,
+            (Some(_), _) => Begun::Reasoning,
+        }
+    }
+
+    /// The reply behind reasoning.
+    fn answer(&self) -> Result<Format, CompileError> {
+        let (text, calls) = (&self.preset.text, &self.preset.calls);
+        if self.tools.is_empty() {
+            return self.plain_answer();
+        }
+        if self.options.choice.is_required() {
+            return Ok(Format::Sequence(vec![blank_lines(), self.calls(0)?]));
+        }
+        if self.options.response.is_some() || !text.before_calls || !text.begin.is_empty() {
+            let called = Format::Sequence(vec![blank_lines(), self.calls(0)?]);
+            return Ok(Format::Or(vec![called, self.plain_answer()?]));
+        }
+        let rules = vec![(calls.trigger.clone(), self.calls(calls.trigger.len())?)];
+        Ok(Format::Dispatch(Dispatch { rules, excludes: self.excludes(false), looped: false }))
+    }
+
+    /// An answer without calls.
+    fn plain_answer(&self) -> Result<Format, CompileError> {
+        if let Some(schema) = &self.options.response {
+            let schema = SchemaFormat {
+                schema: schema.as_str().into(),
+                any_order: false,
+                max_whitespace: None,
+                arguments: None,
+                pointer: "/response".into(),
+            };
+            return Ok(Format::Sequence(vec![blank_lines(), Format::Schema(schema)]));
+        }
+        let text = &self.preset.text;
+        let free = Format::Text(TextFormat { excludes: self.excludes(true), max_chars: None });
+        Ok(match text.begin.is_empty() && text.end.is_empty() {
+            true => free,
+            false => Format::Sequence(vec![
+                Format::Const(text.begin.clone()).marked(Role::Marker),
+                free,
+                Format::Const(text.end.clone()).marked(Role::Marker),
+            ]),
+        })
+    }
+
+    /// The texts that the text of an answer must not hold.
+    fn excludes(&self, trigger: bool) -> Vec<Arc<str>> {
+        let mut excludes = self.preset.text.excludes.clone();
+        if let Some(markers) = &self.preset.reasoning {
+            excludes.extend([markers.begin.trim().into(), markers.end.clone()]);
+        }
+        if trigger && self.preset.text.begin.is_empty() {
+            excludes.push(self.preset.calls.trigger.clone());
+        }
+        if !self.preset.text.end.is_empty() {
+            excludes.push(self.preset.text.end.clone());
+        }
+        excludes.sort();
+        excludes.dedup();
+        excludes
+    }
+
+    /// All calls of a reply, without the first `read` bytes.
+    fn calls(&self, read: usize) -> Result<Format, CompileError> {
+        let markers = &self.preset.calls;
+        let [before, after] = &markers.section;
+        let inside = read.saturating_sub(before.len());
+        let most = if markers.parallel { self.options.calls.max(1) } else { 1 };
+        let mut parts =
+            vec![Format::Const(before.get(read..).unwrap_or_default().into()), self.call(inside)?];
+        if most > 1 {
+            let more = Format::Sequence(vec![Format::Const(markers.separator.clone()), self.call(0)?]);
+            parts.push(Format::Repeat { body: Box::new(more), min: 0, max: most - 1 });
+        }
+        parts.push(Format::Const(after.clone()));
+        Ok(Format::Sequence(parts).marked(Role::Marker))
+    }
+
+    /// One call, without the first `read` bytes.
+    fn call(&self, read: usize) -> Result<Format, CompileError> {
+        let mut spellings = Vec::with_capacity(1);
+        for template in &self.preset.calls.calls {
+            spellings.push(self.spelling(template, read)?);
+        }
+        Ok(Format::Or(spellings))
+    }
+
+    /// One call in one of its spellings.
+    fn spelling(&self, template: &CallTemplate, read: usize) -> Result<Format, CompileError> {
+        let mut pieces = template.pieces.as_slice();
+        let mut parts = Vec::new();
+        // The texts and places before the name are the same for all tools, but for the text right
+        // before it, which begins the tools' literals.
+        while let Some((first, rest)) = pieces.split_first() {
+            match first {
+                Piece::Name => break,
+                Piece::Text(_) if rest.first() == Some(&Piece::Name) => break,
+                piece => parts.push(self.shared(piece)),
+            }
+            pieces = rest;
+        }
+        if let (Some(Format::Const(lead)), Some(Piece::Text(text))) =
+            (parts.first_mut(), template.pieces.first())
+        {
+            *lead = text.get(read..).unwrap_or_default().into();
+        }
+        let skip = if parts.is_empty() { read } else { 0 };
+        let mut tags = Vec::with_capacity(self.tools.len());
+        for tool in &self.tools {
+            tags.push(self.tag(tool, pieces, skip)?);
+        }
+        parts.push(Format::Separated(SeparatedTags {
+            tags,
+            separator: "".into(),
+            at_least_one: true,
+            stop_after_first: true,
+        }));
+        Ok(Format::Sequence(parts))
+    }
+
+    /// A place or text that is the same for all tools.
+    fn shared(&self, piece: &Piece) -> Format {
+        match piece {
+            Piece::Text(text) => Format::Const(text.clone()),
+            Piece::Index => Format::Regex("0|[1-9][0-9]{0,5}".to_owned()),
+            _ => Format::Regex(self.preset.calls.id.clone().unwrap_or_default()).marked(Role::Id),
+        }
+    }
+
+    /// The call of one tool from its name on, with the text before the name.
+    fn tag(&self, tool: &Tool, pieces: &[Piece], read: usize) -> Result<Tag, CompileError> {
+        let mut begin = String::new();
+        let mut rest = pieces;
+        while let Some((piece, after)) = rest.split_first() {
+            match piece {
+                Piece::Text(text) => begin.push_str(text),
+                Piece::Name => begin.push_str(tool.name()),
+                _ => break,
+            }
+            if let (Piece::Name, Some(Piece::Text(marker))) = (piece, after.first()) {
+                check_marker(tool, marker)?;
+            }
+            rest = after;
+        }
+        let begin = begin.get(read..).unwrap_or_default();
+        let mut content = Vec::with_capacity(2);
+        let mut end: Arc<str> = "".into();
+        for (i, piece) in rest.iter().enumerate() {
+            match piece {
+                Piece::Text(text) if i + 1 == rest.len() => end = text.clone(),
+                Piece::Arguments => content.push(self.arguments(tool)),
+                Piece::Name => content.push(Format::Const(tool.name().into())),
+                piece => content.push(self.shared(piece)),
+            }
+        }
+        Ok(Tag {
+            begin: Marker::Text(begin.into()),
+            content: Box::new(
+                Format::Sequence(content).marked(Role::Call { name: Some(tool.name().into()) }),
+            ),
+            ends: vec![Marker::Text(end)],
+            pointer: tool.pointer.to_string(),
+        })
+    }
+
+    fn arguments(&self, tool: &Tool) -> Format {
+        Format::Schema(SchemaFormat {
+            schema: tool.schema.clone().unwrap_or_else(|| ANY_OBJECT.into()),
+            any_order: false,
+            max_whitespace: None,
+            arguments: self.preset.calls.arguments.clone(),
+            pointer: tool.pointer.clone(),
+        })
+        .marked(self.preset.calls.arguments.as_ref().map_or(Role::Arguments, |style| style.role()))
+    }
+}
+
+/// At most two line breaks, which models write before a call or an answer.
+fn blank_lines() -> Format {
+    Format::Regex("\\n{0,2}".to_owned()).marked(Role::Marker)
+}
+
+/// Fails if the name would end at an earlier place than it should.
+fn check_marker(tool: &Tool, marker: &str) -> Result<(), CompileError> {
+    match format!("{}{marker}", tool.name()).find(marker) {
+        Some(at) if at < tool.name().len() => {
+            let what =
+                format!("the name {:?} holds {marker:?}, which ends names in this format", tool.name());
+            Err(fault(&tool.pointer, what).help("rename the tool"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,380 @@
+//! Lists of tools, and the choice among them, in the forms that chat APIs use.
+
+use super::error::fault;
+use super::fields::{Fields, kind};
+use crate::grammar::CompileError;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A tool that a model may call.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tool {
+    name: Arc<str>,
+    /// The schema of the arguments, as text; `None` for any object.
+    pub(super) schema: Option<Arc<str>>,
+    /// The tool's place in the list.
+    pub(super) pointer: Arc<str>,
+}
+
+impl Tool {
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The schema that the arguments of calls satisfy, as JSON. It is an object schema; a tool
+    /// without parameters, and one that says `"strict": false`, takes any object.
+    pub fn schema(&self) -> &str {
+        self.schema.as_deref().unwrap_or(ANY_OBJECT)
+    }
+}
+
+pub(super) const ANY_OBJECT: &str = r#"{"type":"object"}"#;
+
+/// The tools of one request. No two have the same name.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Tools {
+    tools: Vec<Tool>,
+    by_name: HashMap<Arc<str>, usize>,
+    json: Vec<Value>,
+}
+
+/// The most characters of a tool's name.
+const LONGEST_NAME: usize = 256;
+
+impl Tools {
+    /// Reads a list of tools in the form of OpenAI's chat completions (`function` with
+    /// `parameters`), of its responses (`parameters`), of Anthropic (`input_schema`) or of MCP
+    /// (`inputSchema`), or an object with such a list under `tools`.
+    ///
+    /// ```
+    /// use hedgerow::tags::Tools;
+    /// let tools = Tools::from_json(r#"[
+    ///     {"type": "function", "function": {"name": "weather", "parameters": {
+    ///         "properties": {"city": {"type": "string"}}, "required": ["city"]}}},
+    ///     {"name": "ping", "input_schema": {"type": "object"}}]"#)?;
+    /// let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
+    /// assert_eq!(names, ["weather", "ping"]);
+    /// # Ok::<(), hedgerow::CompileError>(())
+    /// ```
+    ///
+    /// A call has the arguments that the schema declares under `properties` and no others, unless
+    /// the schema says something about further ones. Nested objects are as JSON Schema has them.
+    ///
+    /// # Errors
+    ///
+    /// Text that is no such list, a name that is empty, too long or used twice or cannot be spelt
+    /// in every format of calls, and parameters that are no schema of an object.
+    pub fn from_json(text: &str) -> Result<Self, CompileError> {
+        Self::from_value(&super::parse::read(text, "")?)
+    }
+
+    /// Reads a list of tools like [`from_json`](Self::from_json).
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json`](Self::from_json).
+    pub fn from_value(value: &Value) -> Result<Self, CompileError> {
+        let (list, pointer) = match value {
+            Value::Array(list) => (list, ""),
+            Value::Object(object) => match object.get("tools") {
+                Some(Value::Array(list)) => (list, "/tools"),
+                _ => return Err(fault("", "there is no list `tools` in this object")),
+            },
+            other => {
+                return Err(fault("", format!("tools must be a list, and not {}", kind(other))));
+            }
+        };
+        let mut tools = Tools::default();
+        for (i, value) in list.iter().enumerate() {
+            tools.add(value, &format!("{pointer}/{i}"))?;
+        }
+        Ok(tools)
+    }
+
+    fn add(&mut self, value: &Value, pointer: &str) -> Result<(), CompileError> {
+        let outer = Fields::of(value, pointer, "a tool")?;
+        let (inner, pointer) = match value.get("function") {
+            Some(function) => (function, outer.at("function")),
+            None => (value, pointer.to_owned()),
+        };
+        if let Some(other) = value.get("type").and_then(Value::as_str).filter(|name| *name != "function") {
+            // A tool with a schema may have any type that its API gives it.
+            if inner.get("name").is_none() || SCHEMAS.iter().all(|name| inner.get(name).is_none()) {
+                let what = format!("a tool of the type {other:?} has no parameters that could be enforced");
+                return Err(fault(&pointer, what).help("give tools of the type \"function\""));
+            }
+        }
+        let mut fields = Fields::of(inner, &pointer, "a function")?;
+        let name = fields.need_text("name")?;
+        check_name(name, &fields.at("name"))?;
+        let is_strict = fields.flag("strict", true)?;
+        let mut schema = None;
+        for field in SCHEMAS {
+            let at = fields.at(field);
+            if let Some(given) = fields.take(field) {
+                schema = Some(object_schema(given, &at)?);
+            }
+        }
+        let name: Arc<str> = name.into();
+        if let Some(&first) = self.by_name.get(&name) {
+            let what = format!("two tools are named {name:?}");
+            let first = &self.tools[first].pointer;
+            return Err(fault(&pointer, what).help(format!("the first is at #{first}")));
+        }
+        self.by_name.insert(name.clone(), self.tools.len());
+        let schema = schema.filter(|_| is_strict).map(Arc::from);
+        self.tools.push(Tool { name, schema, pointer: pointer.into() });
+        self.json.push(chat_form(value, inner));
+        Ok(())
+    }
+
+    /// The tools, in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
+        self.tools.iter()
+    }
+
+    /// The number of tools.
+    pub fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// True if there is no tool.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// The tool with this name.
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.by_name.get(name).map(|&i| &self.tools[i])
+    }
+
+    /// The tools as chat templates expect them: in the form of OpenAI's chat completions.
+    pub fn for_template(&self) -> &[Value] {
+        &self.json
+    }
+
+    /// The tools that may be called under a choice.
+    pub(super) fn chosen(&self, choice: &ToolChoice) -> Result<Vec<&Tool>, CompileError> {
+        let named = |name: &String| {
+            self.get(name).ok_or_else(|| {
+                let names = self.tools.iter().map(|tool| &*tool.name);
+                let error = fault("", format!("the tool choice names {name:?}, which is no tool"));
+                match crate::syntax::similar(name, names) {
+                    Some(near) => error.help(format!("did you mean {near:?}?")),
+                    None => error,
+                }
+            })
+        };
+        match choice {
+            ToolChoice::None => Ok(Vec::new()),
+            ToolChoice::Auto | ToolChoice::Required => Ok(self.tools.iter().collect()),
+            ToolChoice::Named(name) => Ok(vec![named(name)?]),
+            ToolChoice::Allowed { names, .. } => {
+                let mut tools: Vec<&Tool> = Vec::with_capacity(names.len());
+                let mut seen = std::collections::HashSet::new();
+                for name in names {
+                    let tool = named(name)?;
+                    if seen.insert(name) {
+                        tools.push(tool);
+                    }
+                }
+                Ok(tools)
+            }
+        }
+    }
+}
+
+/// The fields with a tool's schema, by API.
+const SCHEMAS: [&str; 3] = ["parameters", "input_schema", "inputSchema"];
+
+fn check_name(name: &str, pointer: &str) -> Result<(), CompileError> {
+    let wrong = |what: String| Err(fault(pointer, what));
+    if name.is_empty() {
+        return wrong("the name of this tool is empty".to_owned());
+    }
+    if name.chars().count() > LONGEST_NAME {
+        return wrong(format!("the name of this tool has more than {LONGEST_NAME} characters"));
+    }
+    let bad = |c: &char| c.is_control() || c.is_whitespace() || "\"\\<>[]{}()".contains(*c);
+    match name.chars().find(bad) {
+        None => Ok(()),
+        Some(c) => {
+            let what = format!("the name {name:?} has the character {c:?}, which some models cannot write");
+            Err(fault(pointer, what).help("name tools by letters, digits, `_`, `-` and `.`"))
+        }
+    }
+}
+
+/// A schema of objects, from a tool's parameters.
+fn object_schema(given: &Value, pointer: &str) -> Result<String, CompileError> {
+    let mut schema = match given {
+        Value::Object(schema) => schema.clone(),
+        Value::Bool(true) => Map::new(),
+        other => {
+            let what = format!("the parameters of a tool must be a schema, and not {}", kind(other));
+            return Err(fault(pointer, what));
+        }
+    };
+    let object = Value::from("object");
+    match schema.get("type") {
+        None => drop(schema.insert("type".to_owned(), object)),
+        Some(given) if *given == object => {}
+        Some(Value::Array(types)) if types.contains(&object) => {
+            drop(schema.insert("type".to_owned(), object))
+        }
+        Some(given) => {
+            let what = format!("the parameters of a tool must be an object, and their type is {given}");
+            return Err(fault(&format!("{pointer}/type"), what));
+        }
+    }
+    let is_declared = schema.get("properties").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
+    if is_declared && !OPENING.iter().any(|keyword| schema.contains_key(*keyword)) {
+        schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
+    Ok(Value::Object(schema).to_string())
+}
+
+/// Keywords beside `properties` that say something about other keys.
+const OPENING: [&str; 15] = [
+    "additionalProperties",
+    "unevaluatedProperties",
+    "patternProperties",
+    "propertyNames",
+    "minProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "$ref",
+    "$dynamicRef",
+    "$recursiveRef",
+    "dependentSchemas",
+    "dependencies",
+];
+
+/// A tool in the form of OpenAI's chat completions.
+fn chat_form(value: &Value, inner: &Value) -> Value {
+    if value.get("function").is_some() {
+        return value.clone();
+    }
+    let mut function = Map::new();
+    for (name, field) in inner.as_object().into_iter().flatten() {
+        match name.as_str() {
+            "type" => {}
+            "input_schema" | "inputSchema" => drop(function.insert("parameters".to_owned(), field.clone())),
+            _ => drop(function.insert(name.clone(), field.clone())),
+        }
+    }
+    let mut tool = Map::new();
+    tool.insert("type".to_owned(), Value::from("function"));
+    tool.insert("function".to_owned(), Value::Object(function));
+    Value::Object(tool)
+}
+
+/// The calls that an answer may or must have.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum ToolChoice {
+    /// The model calls tools or answers with text.
+    #[default]
+    Auto,
+    /// The model answers with text.
+    None,
+    /// The model calls at least one tool.
+    Required,
+    /// The model calls this tool.
+    Named(String),
+    /// The model calls only tools of a list.
+    Allowed {
+        /// The tools' names.
+        names: Vec<String>,
+        /// The model calls at least one of them.
+        required: bool,
+    },
+}
+
+impl ToolChoice {
+    /// True if the answer has at least one call.
+    pub fn is_required(&self) -> bool {
+        matches!(
+            self,
+            ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. }
+        )
+    }
+
+    /// Reads the `tool_choice` of a request: a word such as `"auto"`, or an object of OpenAI's or
+    /// Anthropic's API that names tools.
+    ///
+    /// ```
+    /// use hedgerow::tags::ToolChoice;
+    /// let json = serde_json::from_str(r#"{"type": "function", "function": {"name": "ping"}}"#)?;
+    /// assert_eq!(ToolChoice::from_value(&json)?, ToolChoice::Named("ping".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Any other value.
+    pub fn from_value(value: &Value) -> Result<Self, CompileError> {
+        match value {
+            Value::Null => return Ok(ToolChoice::Auto),
+            Value::String(word) => {
+                return Self::of_word(word).ok_or_else(|| {
+                    fault("", format!("there is no tool choice {word:?}"))
+                        .help("choices are \"auto\", \"none\", \"required\", and objects that name a tool")
+                });
+            }
+            _ => {}
+        }
+        let mut fields = Fields::of(value, "", "a tool choice")?;
+        let named = |object: &Value| object.get("name").and_then(Value::as_str).map(str::to_owned);
+        match fields.need_text("type")? {
+            "function" | "tool" => {
+                let name = value.get("function").and_then(named).or_else(|| named(value));
+                name.map(ToolChoice::Named)
+                    .ok_or_else(|| fault("", "this tool choice does not name its tool"))
+            }
+            "allowed_tools" => {
+                let inner = fields.take("allowed_tools").unwrap_or(value);
+                let mut inner = Fields::of(inner, "/allowed_tools", "the allowed tools")?;
+                let required = inner.text("mode")? == Some("required");
+                let mut names = Vec::new();
+                for (i, tool) in inner.need_list("tools")?.iter().enumerate() {
+                    let name = tool.get("function").and_then(named).or_else(|| named(tool));
+                    let at = format!("/allowed_tools/tools/{i}");
+                    names.push(name.ok_or_else(|| fault(&at, "this does not name a tool"))?);
+                }
+                Ok(ToolChoice::Allowed { names, required })
+            }
+            word => Self::of_word(word)
+                .ok_or_else(|| fault("/type", format!("there is no tool choice of type {word:?}"))),
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(ToolChoice::Auto),
+            "none" => Some(ToolChoice::None),
+            "required" | "any" => Some(ToolChoice::Required),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for ToolChoice {
+    type Err = CompileError;
+
+    /// `auto`, `none`, `required`, a tool's name, or a choice as JSON.
+    fn from_str(text: &str) -> Result<Self, CompileError> {
+        match text.trim_start().starts_with('{') {
+            true => Self::from_value(&super::parse::read(text, "")?),
+            false => Ok(match text {
+                "any" => ToolChoice::Named(text.to_owned()),
+                text => Self::of_word(text).unwrap_or_else(|| ToolChoice::Named(text.to_owned())),
+            }),
+        }
+    }
+}
