@@ -525,6 +525,36 @@ typedef uint32_t hr_draft;
 #endif // __cplusplus
 
 /**
+ * The reasoning before an answer.
+ */
+enum hr_reasoning
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The reply goes on where the prompt ends, as prompt_end says: reasoning that the prompt
+     * has begun is ended, and else the model may reason.
+     */
+    HR_REASONING_AS_PROMPT = 0,
+    /**
+     * The model does not reason.
+     */
+    HR_REASONING_FORBID = 1,
+    /**
+     * The model reasons.
+     */
+    HR_REASONING_REQUIRE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum hr_reasoning hr_reasoning;
+#else
+typedef uint32_t hr_reasoning;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * The kind of an event. Later versions may add some, so a switch needs a default.
  */
 enum hr_event_kind
@@ -574,36 +604,6 @@ enum hr_event_kind
 typedef enum hr_event_kind hr_event_kind;
 #else
 typedef uint32_t hr_event_kind;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * The reasoning before an answer.
- */
-enum hr_reasoning
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * The reply goes on where the prompt ends, as prompt_end says: reasoning that the prompt
-     * has begun is ended, and else the model may reason.
-     */
-    HR_REASONING_AS_PROMPT = 0,
-    /**
-     * The model does not reason.
-     */
-    HR_REASONING_FORBID = 1,
-    /**
-     * The model reasons.
-     */
-    HR_REASONING_REQUIRE = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum hr_reasoning hr_reasoning;
-#else
-typedef uint32_t hr_reasoning;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 

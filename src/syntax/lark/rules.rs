@@ -24,6 +24,9 @@ use std::sync::Arc;
 const INSTANCE_LIMIT: usize = 10_000;
 /// The length that an instance may have, written out.
 const INSTANCE_LENGTH: usize = 4_000;
+/// The number of levels that an expression may have. A text has at most three a group; templates
+/// may nest their arguments deeper.
+const DEPTH_LIMIT: u32 = 4 * NEST_LIMIT;
 /// The number of different terminals that a grammar may have.
 const TERMINAL_LIMIT: usize = 1 << 16;
 /// The number of alternatives that a rule may be written out to.
@@ -233,8 +236,7 @@ impl<'d> Productions<'d> {
 
     /// The alternatives of an expression.
     fn ways(&mut self, expr: &Expr, depth: u32) -> Result<Ways, TextFault> {
-        // Templates may nest their arguments deeper than the text does.
-        if depth > 8 * NEST_LIMIT {
+        if depth > DEPTH_LIMIT {
             return Err((0..0, Problem::Nesting { limit: NEST_LIMIT }));
         }
         Ok(match expr {
@@ -307,15 +309,22 @@ impl<'d> Productions<'d> {
             Some(&id) => id,
             None => {
                 self.instances += 1;
+                let too_many = || {
+                    let what = "instances of templates";
+                    let error = GrammarError::Limit { what, limit: INSTANCE_LIMIT as u64 };
+                    (span.clone(), Problem::Grammar(error))
+                };
                 if self.instances > INSTANCE_LIMIT || instance.len() > INSTANCE_LENGTH {
-                    let error =
-                        GrammarError::Limit { what: "instances of templates", limit: INSTANCE_LIMIT as u64 };
-                    return Err((span.clone(), Problem::Grammar(error)));
+                    return Err(too_many());
                 }
                 let by_name: HashMap<&str, &Expr> =
                     rule.parameters.iter().map(String::as_str).zip(given).collect();
+                let body = substituted(&rule.body, &by_name);
+                if is_deeper(&body, DEPTH_LIMIT) {
+                    return Err(too_many());
+                }
                 let id = self.rule(&instance);
-                self.waiting.push((id, substituted(&rule.body, &by_name)));
+                self.waiting.push((id, body));
                 id
             }
         };
@@ -589,18 +598,49 @@ fn substituted(expr: &Expr, arguments: &HashMap<&str, &Expr>) -> Expr {
     }
 }
 
+/// True if an expression has more than `limit` levels.
+fn is_deeper(expr: &Expr, limit: u32) -> bool {
+    match limit.checked_sub(1) {
+        Some(left) => expr.parts().iter().any(|part| is_deeper(part, left)),
+        None => true,
+    }
+}
+
 /// The key that identifies an expression: its text as one would write it.
 fn key(expr: &Expr) -> String {
-    let all = |parts: &[Expr], by: &str| parts.iter().map(key).collect::<Vec<_>>().join(by);
+    let mut key = String::new();
+    write_key(expr, &mut key);
+    key
+}
+
+/// One frame of the stack a level, since arguments may be many levels deep.
+fn write_key(expr: &Expr, key: &mut String) {
     match expr {
-        Expr::Name(name, _) => name.clone(),
-        Expr::Text { text, any_case } => format!("{text:?}{}", if *any_case { "i" } else { "" }),
-        Expr::Regex { pattern, flags, .. } => format!("/{pattern}/{flags}"),
-        Expr::Characters(from, to) => format!("{from:?}..{to:?}"),
-        Expr::Common(common) => format!("{common:?}"),
-        Expr::Instance { name, arguments, .. } => format!("{name}{{{}}}", all(arguments, ", ")),
-        Expr::Seq(parts) => format!("({})", all(parts, " ")),
-        Expr::Alt(parts) => format!("({})", all(parts, " | ")),
-        Expr::Repeat { body, min, max } => format!("{}~{min}..{max}", key(body)),
+        Expr::Name(name, _) => key.push_str(name),
+        Expr::Text { text, any_case } => {
+            key.push_str(&format!("{text:?}{}", if *any_case { "i" } else { "" }));
+        }
+        Expr::Regex { pattern, flags, .. } => key.push_str(&format!("/{pattern}/{flags}")),
+        Expr::Characters(from, to) => key.push_str(&format!("{from:?}..{to:?}")),
+        Expr::Common(common) => key.push_str(&format!("{common:?}")),
+        Expr::Instance { name, arguments, .. } => {
+            key.push_str(name);
+            write_keys(arguments, ["{", ", ", "}"], key);
+        }
+        Expr::Seq(parts) => write_keys(parts, ["(", " ", ")"], key),
+        Expr::Alt(parts) => write_keys(parts, ["(", " | ", ")"], key),
+        Expr::Repeat { body, min, max } => {
+            write_key(body, key);
+            key.push_str(&format!("~{min}..{max}"));
+        }
     }
+}
+
+fn write_keys(parts: &[Expr], [open, between, close]: [&str; 3], key: &mut String) {
+    key.push_str(open);
+    for (i, part) in parts.iter().enumerate() {
+        key.push_str(if i == 0 { "" } else { between });
+        write_key(part, key);
+    }
+    key.push_str(close);
 }
