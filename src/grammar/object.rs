@@ -7,7 +7,7 @@
 //! one too many for `maxProperties`.
 //!
 //! To find out if an object can be completed costs O(properties). Objects with counters or
-//! dependencies need a search, which [`SEARCH_STEPS`](super::choice::SEARCH_STEPS) bounds.
+//! dependencies need a search, which [`SEARCH_STEPS`] bounds.
 
 use super::choice::{Choice, Counter, SEARCH_STEPS, count, counts_missing, map_values};
 use super::node_id::NodeId;
