@@ -19,8 +19,8 @@ mod unused {
 
 /// Runs `hedgerow-torch` with the arguments of this process.
 ///
-/// Where a process can become another program, this function returns only if that fails. Elsewhere
-/// it waits, and gives the exit code.
+/// On Unix the process becomes the other program, so this function returns only if that fails.
+/// Elsewhere it waits, and gives the exit code.
 ///
 /// OpenMP reads `OMP_WAIT_POLICY` while it is loaded, so it is set here. With `passive`, threads
 /// sleep while they wait for work. Otherwise they spin, and two spinning threads beside another

@@ -10,12 +10,12 @@
 //! For example, a name reads `foo` inside. The token `foo(` leaves it behind `foo`, under the
 //! obligation "no letter comes next", with the suffix `(`.
 //!
-//! What follows an exit are lexemes again, and they read suffixes of tokens and not whole tokens.
-//! So a [`LexemeSummary`] is kept for each pair of a language and a [set of suffixes](SuffixesId).
-//! The mask of a state follows threads and exits from the set of all tokens down to sets that
-//! nothing reads. A new stack of the parser meets known summaries: the lexemes that can follow a
-//! name are the same in most places of a grammar. What is read from a [`Position`] is kept, too,
-//! since exits lead back to the stacks below.
+//! Behind an exit come lexemes again, and they read suffixes of tokens and not whole tokens. So a
+//! [`LexemeSummary`] is kept for each pair of a language and a [set of suffixes](SuffixesId). The
+//! mask of a state follows threads and exits from the set of all tokens down to sets that nothing
+//! reads. A new stack of the parser meets known summaries: the lexemes that can follow a name are
+//! the same in most places of a grammar. The tokens read from a [`Position`] are kept, too, since
+//! exits lead back to the stacks below.
 //!
 //! # Why it is exact
 //!
@@ -59,8 +59,9 @@ const NODES_PER_CHECK: usize = 64;
 /// Subtrees of fewer nodes are walked rather than asked about.
 const WORTH_SKIPPING: u32 = 8;
 
-/// The reading of the lexemes of a position themselves, and the positions behind them.
-type OwnReading = (PartialMask, Vec<Position>);
+/// The reading of a position's own lexemes, the positions behind them, and the number of these
+/// that were looked at.
+type OwnReading = (PartialMask, Vec<Position>, usize);
 
 /// A lexeme being read, where a set of suffixes is left of the tokens.
 type Reading = (LangId, u32, ContId, SuffixesId);
@@ -144,7 +145,7 @@ impl MaskBuilder<'_> {
                 path.pop();
                 continue;
             }
-            let Some((parts, behind)) = read.as_mut() else {
+            let Some((parts, behind, done)) = read.as_mut() else {
                 let (stack, obligation, suffixes) = position;
                 let (mut parts, mut behind) = (PartialMask::default(), Vec::new());
                 for (stack, state) in self.recogniser.lexed.links(&mut self.recogniser.machine, stack) {
@@ -156,14 +157,15 @@ impl MaskBuilder<'_> {
                 }
                 behind.sort_unstable();
                 behind.dedup();
-                *read = Some((parts, behind));
+                *read = Some((parts, behind, 0));
                 continue;
             };
-            let positions = &self.memo.lexemes.positions;
-            if let Some(&next) = behind.iter().find(|next| !positions.contains_key(*next)) {
+            if let Some(&next) = behind.get(*done) {
+                *done += 1;
                 path.push((next, None));
                 continue;
             }
+            let positions = &self.memo.lexemes.positions;
             behind.retain(|next| positions[next].is_some());
             let (mut tokens, behind) = (std::mem::take(&mut parts.extra), std::mem::take(behind));
             tokens.sort_unstable();
