@@ -6,18 +6,25 @@ use std::path::Path;
 use super::command_error::CommandError;
 use hedgerow::vocab::{TokenizerFile, Vocabulary, VocabularyError};
 
+/// The largest file that is read into memory.
+const MAX_FILE: u64 = 1 << 30;
+
 /// A file's bytes; `-` is standard input.
 pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
-    let result = match path.as_os_str() == "-" {
-        true => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-        }
-        false => std::fs::read(path),
+    let failed = || CommandError::new(format!("cannot read the {what} `{}`", path.display()));
+    let read = |input: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        input.take(MAX_FILE + 1).read_to_end(&mut bytes).map(|_| bytes)
     };
-    result.map_err(|error| {
-        CommandError::new(format!("cannot read the {what} `{}`", path.display())).because(&error)
-    })
+    let result = match path.as_os_str() == "-" {
+        true => read(&mut std::io::stdin().lock()),
+        false => std::fs::File::open(path).and_then(|mut file| read(&mut file)),
+    };
+    let bytes = result.map_err(|error| failed().because(&error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(failed().help("it has more than a gibibyte"));
+    }
+    Ok(bytes)
 }
 
 /// A file's text.
@@ -72,9 +79,8 @@ pub(super) fn describe_bytes(bytes: &[u8]) -> String {
     while let Some(&first) = rest.first() {
         // Only runs of one kind of character read well as ranges.
         let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), b.is_ascii_lowercase(), b < 0x80);
-        let in_run = |&(ref at, &b): &(usize, &u8)| {
-            usize::from(first) + at == usize::from(b) && kind(b) == kind(first)
-        };
+        let in_run =
+            |(at, b): &(usize, &u8)| usize::from(first) + at == usize::from(**b) && kind(**b) == kind(first);
         let run = rest.iter().enumerate().take_while(in_run).count();
         let used = if run >= 3 { run } else { 1 };
         parts.push(match used {

@@ -45,6 +45,9 @@ const WEIGHTS: [u32; 3] = [1, 4, 1 << 12];
 const STATES_PER_STEP: usize = 4;
 /// The number of states that each attempt may reach besides.
 const MORE_STATES: [usize; 3] = [256, 2048, 1 << 16];
+/// The largest number of states that an attempt reaches on any way. A longer ending is of no use to
+/// anyone, and counts of a billion would take all memory.
+const MAX_STATES: usize = 1 << 17;
 /// The largest number of words of one terminal, with different labels, that are tried.
 const MAX_WORDS: usize = 32;
 /// The largest number of words of one lexeme, with different first bytes, that are tried.
@@ -234,7 +237,7 @@ impl Search<'_> {
                     return Ok(Some(segments_to(&reached, at)));
                 }
                 longest = reached[at].steps.max(longest);
-                if reached.len() > more + STATES_PER_STEP * longest {
+                if reached.len() > MAX_STATES.min(more + STATES_PER_STEP * longest) {
                     return Ok(None);
                 }
                 for (written, step, to_come) in self.moves(state)? {

@@ -543,7 +543,8 @@ impl Matcher {
     /// The cost is about a state for each terminal written, and once for each grammar a look at the
     /// rules it needs. Answers are kept for each state, so asking after every token of a long text
     /// costs little. `None` if the vocabulary cannot spell the text, or if parts depend on each
-    /// other so much that a bounded search finds no text.
+    /// other so much that a bounded search finds no text, or if the text has more than some 100,000
+    /// parts.
     ///
     /// ```
     /// use hedgerow::{Constraint, Vocabulary};

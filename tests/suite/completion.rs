@@ -393,6 +393,17 @@ fn kinds_and_lengths() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// An ending of a billion parts is given up, in place of taking all memory.
+#[test]
+fn endings_beyond_use_are_given_up() {
+    let part = r#"{"type": "tag", "begin": "a", "content": {"type": "any_text"}, "end": "b"}"#;
+    let tag = format!(
+        r#"{{"format": {{"type": "repeat", "min": 1000000000, "max": 1000000000, "content": {part}}}}}"#
+    );
+    let constraint = Constraint::structural_tag(&tag, &vocabulary()).unwrap();
+    assert!(constraint.matcher().completion().unwrap().is_none());
+}
+
 #[test]
 fn other_grammars() {
     let vocabulary = vocabulary();
