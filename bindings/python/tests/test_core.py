@@ -84,7 +84,9 @@ def test_core_imports_nothing_heavy() -> None:
             "2",
         ),
         (
-            hr.Grammar.tools([{"name": "now", "parameters": {"properties": {"zone": {"type": "string"}}}}], "mistral"),
+            hr.Grammar.tools(
+                [{"name": "now", "parameters": {"properties": {"zone": {"type": "string"}}}}], "mistral"
+            ),
             'I look. [TOOL_CALLS]now[ARGS]{"zone": "UTC"}',
             '[TOOL_CALLS]now[ARGS]{"city": "Oslo"}',
         ),
