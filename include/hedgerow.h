@@ -690,7 +690,7 @@ typedef uint32_t hr_top_k_ties;
 #endif // __cplusplus
 
 /**
- * The end of the tail-free cut, of which two were published.
+ * The place at which tail-free sampling cuts. Implementations differ in it by one token.
  */
 enum hr_tail_free_end
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -698,11 +698,11 @@ enum hr_tail_free_end
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Keep the token at which the weight passes z.
+     * Keep the token at which the cumulative weight passes z.
      */
     HR_TAIL_FREE_END_AFTER = 0,
     /**
-     * Cut before it, as llama.cpp did.
+     * Drop the token at which the cumulative weight passes z, as llama.cpp did.
      */
     HR_TAIL_FREE_END_BEFORE = 1,
 };

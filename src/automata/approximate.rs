@@ -19,11 +19,13 @@
 //!   complement is changed, where larger would become smaller. The rest of an intersection must be
 //!   text, because the engine assumes that both languages are spelt alike apart from their
 //!   differing bytes.
-//! - *Differing bytes* ([`differing_bytes`](ExprPool::differing_bytes)). Only parts of
-//!   intersections that two languages do not share can tell them apart. Only complements of
-//!   literals are admitted as such parts. After a byte that begins none of its literals, such a
-//!   complement is all byte strings. The claim assumes text. Two languages may also differ in the
-//!   end before a quote, and within an escape by any escaped byte, and these bytes are added.
+//! - *Differing bytes* ([`differing_bytes`](ExprPool::differing_bytes)). Two intersections can
+//!   differ only by the parts that they do not share, and each such part must be a complement of
+//!   literals. For example, `string ∩ ¬{"id"}` and `string ∩ ¬{"key"}` differ only by the bytes `i`
+//!   and `k`: after a byte that begins none of its literals, a complement of literals is all byte
+//!   strings. The claim assumes text. Within a JSON string, two more kinds of bytes may tell the
+//!   languages apart and are added: the quote that ends the string, and, within an escape, every
+//!   byte that can be escaped.
 //! - *Clamped* ([`clamped`](ExprPool::clamped)). Every round of a repetition that is not empty has
 //!   a byte or more. So `len` bytes and one more character begin at most `len / shortest + 1`
 //!   rounds. A count that is at least that large is not reached, so that all such minima are alike,
@@ -220,7 +222,7 @@ impl ExprPool {
 
     /// A language that cannot be told from `id` by reading at most `len` bytes. It has the same
     /// words and the same prefixes of up to that length: with 8 bytes, `a{3,500}` is like `a{3,}`.
-    /// ExprPool with equal results agree that far.
+    /// Two languages with the same result have the same words and prefixes of up to `len` bytes.
     ///
     /// Every round of a repetition reads a byte or more, so that `len` bytes begin a bounded number
     /// of rounds. All minima above that number are the same, and so are all maxima. In

@@ -524,8 +524,8 @@ impl ExprPool {
             let text = self.text;
             flat.retain(|&p| p != text);
         }
-        // Text that is no text has no word. `(?!x)` comes to this once x has matched. Without this
-        // rule the product with all the other parts would be searched.
+        // No word is both UTF-8 text and not UTF-8 text. `(?!x)` becomes "not text" once `x` has
+        // matched. Without this rule the product with all the other parts would be searched.
         let no_text = |&p: &LangId| matches!(*self.expr(p), Expr::Not(x) if x == self.text);
         if flat.iter().any(no_text) && flat.iter().any(|&p| self.is_text(p)) {
             return LangId::NEVER;

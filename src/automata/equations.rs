@@ -1,4 +1,4 @@
-//! ExprPool that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
+//! Expressions that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
 //!
 //! A star whose body looks ahead past its own end cannot be written piece by piece as an expression
 //! over `∪ ∩ ¬ ·` and `*`, since the text that one round looks at belongs to the next round. As an

@@ -1,8 +1,8 @@
 //! Copying a language from one pool into another.
 //!
-//! ExprPool that many pools need, such as the formats of JSON Schema, are built once in the
-//! process and copied into the pools that use them. Fingerprints mean the same in every pool.
-//! A part that the pool has already is found by its fingerprint. A part that it lacks becomes one
+//! Languages that many pools need, such as the formats of JSON Schema, are built once in the
+//! process and copied into the pools that use them. Fingerprints mean the same in every pool. A
+//! part that the pool has already is found by its fingerprint. A part that it lacks becomes one
 //! entry with the properties that the other pool knows. Nothing is simplified, compiled or searched
 //! again. Transitions are not copied, because most of them are never asked for.
 

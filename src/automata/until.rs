@@ -2,18 +2,17 @@
 //!
 //! The language has the UTF-8 texts that end with the first occurrence of a trigger and hold no
 //! forbidden text. For example, with the trigger `<f=`, `so <f=` is a word, and `<f=<f=` is not:
-//! its first trigger ends before its end. The label of a word is that of its trigger. A text that
-//! may also go on to the end of the output is another language: [`Until::text`] has the texts
-//! without any pattern.
+//! its first trigger ends before its end. The label of a word is that of its trigger. Text that
+//! runs to the end of the output without any pattern is another language, [`Until::text`].
 //!
-//! A state is a node of the Aho–Corasick automaton of all patterns. It says the longest beginning
-//! of a pattern that the text ends with, and with it how much of a character is still to come. Only
-//! where the text ends with no such beginning is the character counted apart, by eight more
-//! states. So there are as many states as the patterns have bytes, where an expression with `∩`
-//! and `¬` has a search for every state.
+//! A state is a node of the Aho–Corasick automaton of all patterns. It stands for the longest
+//! beginning of a pattern that the text ends with. The node also says how many bytes of a character
+//! are still to come. If the text ends with no beginning of a pattern, the state is one of eight
+//! more that only follow characters. So there are about as many states as the patterns have bytes.
+//! An expression with `∩` and `¬` would need a search to find each state.
 //!
-//! Steps follow failure links, which costs up to the length of a pattern in the worst case. The
-//! walks over the vocabulary copy rows and pay that once.
+//! A step follows failure links, in the worst case as many as a pattern has bytes. The walks over
+//! the vocabulary copy rows of steps, so they pay for each step once.
 //!
 //! Source: A. Aho, M. Corasick, *Efficient string matching* (1975).
 
@@ -60,8 +59,8 @@ pub enum UntilError {
 /// The most bytes that all patterns may have together.
 const MAX_BYTES: usize = 1 << 18;
 
-/// Distances to an end are found where the patterns have no more bytes, or where some are
-/// forbidden.
+/// The most bytes of all patterns up to which distances to an end are computed. If some patterns
+/// are forbidden, distances are computed for any number of bytes.
 const MEASURED: usize = 1 << 12;
 
 /// States looked at for short words of the labels.
@@ -83,16 +82,18 @@ struct Node {
     phase: Phase,
 }
 
-/// The part of the last character that is read.
+/// The part of the last character that has been read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     /// Between two characters.
     Between,
-    /// So many continuation bytes are missing.
+    /// One continuation byte is missing.
     One,
+    /// Two continuation bytes are missing.
     Two,
+    /// Three continuation bytes are missing.
     Three,
-    /// Behind a first byte that restricts the second one.
+    /// After the first byte `0xe0`, which allows only some second bytes, as do those below.
     AfterE0,
     AfterEd,
     AfterF0,
@@ -104,7 +105,7 @@ use Phase::{AfterE0, AfterEd, AfterF0, AfterF4, Between, One, Three, Two};
 const PHASES: [Phase; 8] = [Between, One, Two, Three, AfterE0, AfterEd, AfterF0, AfterF4];
 
 impl Phase {
-    /// The phase after `byte`; `None` where that is no UTF-8 any more.
+    /// The phase after `byte`; `None` if the text is then no longer UTF-8.
     fn after(self, byte: u8) -> Option<Phase> {
         let is_continuation = byte & 0xc0 == 0x80;
         match (self, byte) {
@@ -132,15 +133,15 @@ pub struct Until {
     /// Words are the texts without any pattern, and not those up to a trigger.
     is_text: bool,
     nodes: Vec<Node>,
-    /// By state: bytes to the nearest end, at least; [`NEVER`] where there is none. Empty where
-    /// every state has an end and nothing more is known.
+    /// A lower bound on the bytes to the nearest end, by state; [`NEVER`] if there is no end. The
+    /// list is empty if every state has an end and no distance was computed.
     distances: Vec<u32>,
 }
 
 impl Until {
-    /// Texts up to the first trigger, without forbidden texts. Where a trigger and a forbidden text
-    /// end at the same byte, the text is forbidden. Where several triggers do, it is the longest
-    /// that is read.
+    /// Texts up to the first trigger, without forbidden texts. If a trigger and a forbidden text
+    /// end at the same byte, the text is forbidden. If several triggers end at the same byte, the
+    /// longest of them is read.
     ///
     /// ```
     /// use hedgerow::automata::until::{Pattern, Until};

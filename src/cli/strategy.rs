@@ -40,21 +40,26 @@ pub(super) struct StrategyArgs {
     /// `EPSILON:DELTA`, such as 0.09:0.3
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
     accept_typical: Option<Acceptance>,
-    /// Strengthen the prompt against --negative-prompt by this factor; 1 changes nothing
+    /// Classifier-free guidance: increase the effect of the prompt over that of --negative-prompt
+    /// by this factor; 1 changes nothing
     #[arg(long, value_name = "SCALE", group = "mixture", value_parser = finite)]
     pub guidance: Option<f32>,
-    /// The prompt that --guidance leads away from; the default is the prompt's last token alone
+    /// The prompt whose likely tokens --guidance makes less likely [default: the last token of the
+    /// prompt]
     #[arg(long, value_name = "TEXT", requires = "guidance")]
     pub negative_prompt: Option<String>,
-    /// Say what this weaker model would not: contrastive decoding
+    /// Contrastive decoding: favour tokens that this weaker model finds less likely than the model
+    /// does
     #[arg(long, value_name = "PATH", group = "mixture")]
     pub amateur: Option<PathBuf>,
-    /// Say what these layers would not, such as `0-14`: DoLa
+    /// DoLa: favour tokens that these layers, such as `0-14`, find less likely than the last layer
+    /// does
     #[arg(long, value_name = "LAYERS", group = "mixture", value_parser = layers)]
     pub dola: Option<Layers>,
 }
 
-/// Largest number of tokens to guess, and to look for.
+/// Largest number of tokens to guess at a time, and largest length of the text that `ngram` looks
+/// for.
 const MOST_DRAFTED: u64 = 64;
 
 /// Numbers of layers, counted from 0.

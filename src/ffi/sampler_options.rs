@@ -64,11 +64,11 @@ enumeration! {
 }
 
 enumeration! {
-    /// The end of the tail-free cut, of which two were published.
+    /// The place at which tail-free sampling cuts. Implementations differ in it by one token.
     hr_tail_free_end for TailFreeEnd {
-        /// Keep the token at which the weight passes z.
+        /// Keep the token at which the cumulative weight passes z.
         HR_TAIL_FREE_END_AFTER = 0 => TailFreeEnd::After,
-        /// Cut before it, as llama.cpp did.
+        /// Drop the token at which the cumulative weight passes z, as llama.cpp did.
         HR_TAIL_FREE_END_BEFORE = 1 => TailFreeEnd::Before,
     }
 }

@@ -18,10 +18,11 @@ use crate::automata::UNBOUNDED;
 
 /// The limit up to which strings and numbers are counted.
 const COUNTED: usize = 64;
-/// The number of terms that may be looked at for an exact count and for a lower bound.
+/// The number of terms that may be looked at for an exact count.
 const COUNT_LOOKS: u32 = 4096;
+/// The number of terms that may be looked at for a lower bound.
 const LEAST_LOOKS: u32 = 64;
-/// The greatest nesting of these looks in each other.
+/// The greatest depth to which one look leads to another, as from an array to its items.
 const MAX_DEPTH: u32 = 32;
 
 /// A budget of terms that may still be looked at, and of levels to descend.

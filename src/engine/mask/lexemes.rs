@@ -12,10 +12,11 @@
 //!
 //! Behind an exit come lexemes again, and they read suffixes of tokens and not whole tokens. So a
 //! [`LexemeSummary`] is kept for each pair of a language and a [set of suffixes](SuffixesId). The
-//! mask of a state follows threads and exits from the set of all tokens down to sets that nothing
-//! reads. A new stack of the parser meets known summaries: the lexemes that can follow a name are
-//! the same in most places of a grammar. The tokens read from a [`Position`] are kept, too, since
-//! exits lead back to the stacks below.
+//! mask of a state begins with the set of all tokens. Every thread reads this set, the lexemes
+//! behind its exits read the suffixes of the exits, and so on until no suffix is left that a lexeme
+//! can read. A new stack of the parser meets known summaries: the lexemes that can follow a name
+//! are the same in most places of a grammar. The tokens read from a [`Position`] are kept, too,
+//! since exits lead back to the stacks below.
 //!
 //! # Why it is exact
 //!
@@ -56,14 +57,16 @@ use std::sync::Arc;
 /// Nodes visited between two looks at the caller's interrupt.
 const NODES_PER_CHECK: usize = 64;
 
-/// Subtrees of fewer nodes are walked rather than asked about.
+/// The smallest number of nodes for which it pays to ask if a whole subtree can be skipped. A
+/// smaller subtree is walked.
 const WORTH_SKIPPING: u32 = 8;
 
-/// The reading of a position's own lexemes, the positions behind them, and the number of these
-/// that were looked at.
+/// The tokens that the lexemes of a position read, the positions behind these lexemes, and the
+/// number of lexemes that were read.
 type OwnReading = (PartialMask, Vec<Position>, usize);
 
-/// A lexeme being read, where a set of suffixes is left of the tokens.
+/// A lexeme being read: the rest of its language, its number, the stack below it, and the suffixes
+/// of tokens that it has still to read.
 type Reading = (LangId, u32, ContId, SuffixesId);
 
 /// The result of a walk over a set of suffixes.

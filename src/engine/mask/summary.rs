@@ -50,7 +50,7 @@ impl Inside {
     }
 }
 
-/// The part of a base summary that holds for the summary based on it.
+/// The part of a base summary that also belongs to the summary based on it.
 pub(in crate::engine) enum BasePart {
     /// Everything except these tokens (sorted), which only the summary itself can allow.
     AllExcept(Arc<[TokenId]>),
@@ -60,7 +60,7 @@ pub(in crate::engine) enum BasePart {
     ExitsOf(TokenSet),
 }
 
-/// Another summary, of which a part holds.
+/// Another summary, a part of which also belongs to this one.
 pub(in crate::engine) struct Base {
     pub summary: Arc<Summary>,
     pub part: BasePart,
@@ -68,7 +68,8 @@ pub(in crate::engine) struct Base {
 
 /// The tokens inside a terminal and the suffixes with which tokens leave it.
 pub(in crate::engine) struct Summary {
-    /// A summary that holds in part, in addition to the fields below.
+    /// A summary to which this one adds: part of it belongs to this summary, beside the fields
+    /// below.
     pub base: Option<Base>,
     pub inside: Inside,
     /// The suffixes by the label of the completed literal, where literals have labels.

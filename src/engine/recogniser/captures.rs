@@ -41,11 +41,11 @@ pub(in crate::engine) enum ItemKnowledge {
     Whole,
     /// More text came before the capture.
     Tail,
-    /// An item of which only the end is known was completed.
+    /// An item was completed, and only its end is known.
     TailCompleted,
-    /// After such an item another one has begun.
+    /// An item of which only the end is known was completed, and the next item has begun.
     NextBegun,
-    /// An item of which only the end is known was completed, and it decides what may follow.
+    /// An item of which only the end is known was completed, and its text decides what may follow.
     Decisive,
 }
 

@@ -6,8 +6,8 @@
 //! its continuation is the parser's stack. Where the mark can come next, the lexeme may end: the
 //! parser shifts it, and the lexemes expected then begin under the *obligation* that the mark
 //! leaves behind. For example, a keyword may end under "no letter comes next", and then no lexeme
-//! that begins with a letter is begun. The rivalry among lexemes is in the languages, so nothing of
-//! it is left to be done here.
+//! that begins with a letter is begun. Where two lexemes match the same text, the language of the
+//! one that loses already leaves that text out. So this file never has to compare lexemes.
 //!
 //! A stack is a set of links `(state, stack below)`. It has more than one link only where the
 //! grammar is not LALR(1).
@@ -194,7 +194,8 @@ impl LexedReader {
         Ok(matches!(self.lexing.has_good_ends_only(&lexed, languages, language, state), Ok(true)))
     }
 
-    /// The stacks of one link each of which a stack consists, with the parser state on top.
+    /// A stack as a list of stacks with one link each, with the parser state on top of each of
+    /// them.
     pub fn links(&self, machine: &mut Machine, stack: ContId) -> Vec<(ContId, u32)> {
         if let [(Frame::Parser(state), _)] = *machine.conts.links(stack) {
             return vec![(stack, state)];

@@ -372,11 +372,13 @@ impl Lexing {
         Ok(found)
     }
 
-    /// Ignored text that discharges obligations, if the parser is then never stuck.
+    /// Ignored text that discharges every obligation, if the parser is never stuck after it. For
+    /// example, a space removes the obligation "no letter comes next".
     ///
-    /// Mostly every lexeme can be read after it, whatever else is expected. Otherwise the parser's
-    /// states are looked at ([`safe_positions`](Self::safe_positions)). Where no ignored text will
-    /// do, the parser may still never be stuck without any.
+    /// In most grammars every lexeme can be read after such text, and then the parser is never
+    /// stuck. Otherwise each state of the parser is examined
+    /// ([`safe_positions`](Self::safe_positions)). If no ignored text will do, the states are
+    /// examined as if there were none.
     fn easy(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<Option<Easy>, Exhausted> {
         if let Some(known) = self.easy {
             return Ok(known);
@@ -575,7 +577,8 @@ impl Lexing {
                 }
             }
         }
-        // What a state with such ends leads to has such ends, too.
+        // Each state in `seen` can be reached from `language`, so all its ends are ends of
+        // `language`, too, and were found good.
         self.good_ends_only.extend(seen.into_iter().map(|state| ((state, after), true)));
         Ok(true)
     }

@@ -11,24 +11,25 @@
 //! and the others are those that ignored text does not discharge. For example, a lexeme for line
 //! ends that also takes the spaces of the next line leaves "no space comes next".
 //!
-//! - A lexeme leads from control to control: to 0 if one of its ends can be discharged, and else to
-//!   the ends it has.
+//! - A lexeme leads from one control to others. If ignored text discharges the obligation at one of
+//!   its ends, it leads to control 0. Otherwise it leads to the controls of all its ends.
 //! - A rule leads from control to control by its symbols. This is the least solution of equations
 //!   over finite sets, as in [`live`](super::live), which follows all obligations and all places of
 //!   the lexer and so knows more and takes longer.
 //! - A state is left by completing one of its items.
 //! - After a rule `A` was read on top of a state `b`, an item of `b` that waits for `A` is
-//!   completed, then the rule of this item, and so on, until an item is complete of which something
-//!   lies below `b`. The stack has become shorter. At its bottom is the end of the text.
+//!   completed, then the rule of this item, and so on. This ends with an item that began below `b`:
+//!   to complete it is to pop `b`, so the stack becomes shorter. Below the bottom of the stack is
+//!   the end of the text.
 //!
 //! If every position that can arise is left in this way, all of them are safe.
 //!
 //! # What is approximated
 //!
-//! Only what is surely possible counts. After a rule, the lexer's state is that of the last lexeme
-//! of the rule, which is not known here; a lexeme counts then if it can be read in every state in
-//! which the lexer looks for it. So the search may fail where a longer one would not. It never
-//! calls a position safe that is not.
+//! A step of the search counts only if it is possible for certain. After a rule, the lexer is in
+//! the state of the rule's last lexeme, which is not known here. A lexeme then counts only if it
+//! can be read in every state in which the lexer looks for it. So the search may fail where a
+//! longer one would not. It never calls a position safe that is not.
 
 use super::Lexed;
 use super::lexing::{Exhausted, Lexing, Positions};
@@ -162,7 +163,8 @@ impl Lexing {
                     work.extend(numbers(all).map(|c| (target, c)).filter(|&at| arising.insert(at)));
                 }
             }
-            // What the parser expects and no text spells here, because other lexemes win it.
+            // Lexemes that the parser expects, but that cannot be read here, because another lexeme
+            // wins each of their texts. They lead to no control.
             for &lexeme in &lexed.parser.state(state).expected {
                 found.entry(lexeme).or_insert(0);
             }

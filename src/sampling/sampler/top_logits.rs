@@ -1,18 +1,20 @@
-//! Drawing from the few tokens that a device has left of a row.
+//! Sampling from the largest logits of a row, which a device has selected.
 //!
-//! A row of logits in a GPU's memory is dear to fetch and cheap to look through there. So the
-//! sampler says beforehand what it needs of a row ([`TopLogitsQuery`]): the tokens that biases,
-//! bans and penalties touch, and so many of the largest of the others, which it gets
-//! ([`TopLogits`]) and runs its chain on. The distribution is that of the whole row:
+//! Copying a row of logits from a GPU is slow, and searching the row on the GPU is fast. So the
+//! sampler says beforehand which logits it needs ([`TopLogitsQuery`]): those of the tokens that
+//! biases, bans and penalties touch, and a number of the largest others. The device answers with
+//! these logits ([`TopLogits`]), and the sampler runs its chain on them. The distribution is the
+//! same as for the whole row:
 //!
 //! - at temperature 0 and for top-k nothing else can be drawn;
-//! - top-p needs the mass of what was left out as well, and keeps the share p · (mass of all) /
-//!   (mass of the top logits) of them;
+//! - top-p also asks for the total mass of all tokens. Of the mass of the top logits it keeps the
+//!   share p · (mass of all tokens) / (mass of the top logits);
 //! - min-p needs the smallest top logit to lie below its bound;
-//! - under a narrow mask every allowed token is among them, whatever the chain.
+//! - under a mask with few tokens, every allowed token is among the top logits, whatever the chain.
 //!
-//! Every other chain keeps the right to draw any token, and asks for the row, as do top-p and min-p
-//! where the top logits are too few. The price on the host is that of a row of as many logits.
+//! Every other chain may draw any token, so it asks for the whole row. So do top-p and min-p if too
+//! few logits were asked for. The cost on the host is that of a row with as many logits as the
+//! device sends.
 
 use super::run::{MinTokens, Outcome, Support, edits_and_filters};
 use super::{Sampled, Sampler, Scratch};
@@ -27,8 +29,8 @@ use std::sync::Arc;
 
 /// The most logits that a query asks for beside those of touched tokens.
 const MOST: usize = 1024;
-/// The nearest to its whole mass that the top logits' share may come: beyond, rounding decides what
-/// was left out.
+/// The largest share of the whole mass that the top logits may have for top-p to use them. Nearer
+/// to the whole, rounding errors would decide which tokens are kept.
 const CERTAIN: f64 = 1.0 - 1e-6;
 
 /// The part of a row that a sampler needs.
@@ -46,14 +48,14 @@ impl TopLogitsQuery {
         &self.touched
     }
 
-    /// Number of the largest other allowed logits that are needed; of equal ones those of the
-    /// lowest ids.
+    /// Number of logits needed beside the touched ones: the largest among the allowed tokens. Among
+    /// equal logits, those of the lowest ids are taken.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The temperature t if ln Σ e^(logit / t) over all allowed tokens that are not touched is
-    /// needed, too.
+    /// The temperature t, if the sampler also needs ln Σ e^(logit / t) over all allowed tokens that
+    /// are not touched.
     pub fn temperature(&self) -> Option<f32> {
         self.temperature
     }

@@ -197,7 +197,8 @@ pub(crate) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
 }
 
 /// As [`block_maxima`], of the entries whose bit is set in `words` (32 a word, [`BLOCK`] / 32 words
-/// a block); −∞ for a block without any. What is not set is not looked at: a NaN there is none.
+/// a block); −∞ for a block without any. Entries whose bit is not set are never read, so a NaN
+/// among them does no harm.
 pub(crate) fn masked_maxima(x: &[f32], words: &[u32], out: &mut [f32]) {
     assert!(out.len() == x.len().div_ceil(BLOCK) && words.len() >= x.len().div_ceil(32));
     dispatch!(masked_maxima(x, words, out))
