@@ -10,6 +10,8 @@
 mod cli;
 #[cfg(feature = "torch")]
 mod start;
+#[cfg(feature = "torch")]
+mod start_version;
 
 #[cfg(feature = "torch")]
 fn main() -> std::process::ExitCode {

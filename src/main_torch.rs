@@ -4,7 +4,24 @@
 #![warn(rust_2018_idioms)]
 
 mod cli;
+mod start_version;
 
 fn main() -> std::process::ExitCode {
+    if let Some(refusal) = refusal() {
+        eprintln!("error: {refusal}");
+        return std::process::ExitCode::FAILURE;
+    }
     cli::main(|| Ok(None))
+}
+
+/// An explanation if another version of `hedgerow` started this program.
+fn refusal() -> Option<String> {
+    let starter = std::env::var(start_version::VARIABLE).ok()?;
+    (starter != start_version::OWN).then(|| {
+        format!(
+            "this `hedgerow-torch` is of version {}, and the `hedgerow` that started it of {starter}; \
+             install both at once: `cargo install --path . --features torch,cli`",
+            start_version::OWN
+        )
+    })
 }

@@ -7,6 +7,7 @@
 //! never called. `build.rs` lists the names. Without the list, or on another system than Linux,
 //! this program is linked with libtorch as well: it then starts more slowly, and does the same.
 
+use crate::start_version;
 use std::env;
 use std::io;
 use std::process::{Command, ExitCode};
@@ -25,13 +26,16 @@ mod unused {
 /// OpenMP reads `OMP_WAIT_POLICY` while it is loaded, so it is set here. With `passive`, threads
 /// sleep while they wait for work. Otherwise they spin, and two spinning threads beside another
 /// busy process decode at a quarter of the speed.
+///
+/// An environment variable tells the other program the version of this one, so that it can refuse to serve a
+/// command of another version.
 pub fn hedgerow_torch() -> io::Result<Option<ExitCode>> {
     let name = format!("hedgerow-torch{}", env::consts::EXE_SUFFIX);
     let program = env::current_exe()?.with_file_name(name);
     let mut arguments = env::args_os();
     let own_name = arguments.next();
     let mut command = Command::new(&program);
-    command.args(arguments);
+    command.args(arguments).env(start_version::VARIABLE, start_version::OWN);
     if env::var_os("OMP_WAIT_POLICY").is_none() {
         command.env("OMP_WAIT_POLICY", "passive");
     }

@@ -38,6 +38,19 @@ fn only_one_of_the_programs_is_linked_with_libtorch() {
 }
 
 #[test]
+fn the_program_with_libtorch_serves_its_own_version_only() {
+    let run = |version: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hedgerow-torch"));
+        command.env("HEDGEROW_STARTED_BY", version).arg("--version").output().unwrap()
+    };
+    assert_eq!(run(env!("CARGO_PKG_VERSION")).status.code(), Some(0));
+    let refused = run("0.0.9");
+    assert_eq!(refused.status.code(), Some(1));
+    let (_, stderr) = text(&refused);
+    assert!(stderr.contains("started it of 0.0.9") && stderr.contains("cargo install"), "{stderr}");
+}
+
+#[test]
 #[ignore = "needs the demo model: make setup"]
 fn a_schema_is_kept_and_forced_tokens_cost_nothing() {
     let person = ["--prompt", "Describe a person named Ada, aged 36.", "--schema", "person.schema.json"];
