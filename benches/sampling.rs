@@ -33,7 +33,7 @@ fn measure(row: &[f32], mut task: impl FnMut()) -> (Vec<f64>, Vec<f64>) {
 
 fn chains() -> Vec<(&'static str, SamplingParams)> {
     let p = SamplingParams::default;
-    let mirostat = |version| p().mirostat(Mirostat { version, ..Mirostat::default() });
+    let mirostat = |version| p().mirostat(Mirostat::default().version(version));
     let default = p().top_k(40).top_p(0.95).min_p(0.05).temperature(0.8);
     vec![
         ("greedy", p().temperature(0.0)),

@@ -87,6 +87,8 @@
 
 #[macro_use]
 mod policy;
+#[macro_use]
+mod setter;
 
 pub mod automata;
 #[cfg(feature = "decode")]

@@ -8,7 +8,7 @@ use super::policy::policy;
 use hedgerow::grammar::{CompileErrorKind, Grammar, KeyOrder};
 use hedgerow::schema::{
     self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    SchemaWarning, Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
+    SchemaWarning, Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::syntax::regex::{self, Dialect};
 use hedgerow::syntax::{Notation, choice, lark};
@@ -316,7 +316,7 @@ impl PolicyArgs {
                 _ => Whitespace::Flexible,
             },
         };
-        let options = SchemaOptions::default()
+        let mut options = SchemaOptions::default()
             .key_order(self.key_order)
             .whitespace(whitespace)
             .additional_properties(self.additional_properties)
@@ -329,13 +329,10 @@ impl PolicyArgs {
             .draft(self.schema_draft.unwrap_or_default())
             .strictness(self.strictness)
             .fuel(self.fuel)
-            .surrounding_whitespace(match self.surrounding_whitespace {
-                true => SurroundingWhitespace::Allowed,
-                false => SurroundingWhitespace::None,
-            })
-            .max_string_length(self.max_string_length)
-            .max_items(self.max_items)
-            .max_digits(self.max_digits);
+            .surrounding_whitespace(self.surrounding_whitespace);
+        options.max_string_length = self.max_string_length;
+        options.max_items = self.max_items;
+        options.max_digits = self.max_digits;
         self.document.iter().try_fold(options, |options, document| {
             let Some((uri, file)) = document.rsplit_once('=') else {
                 return Err(CommandError::usage(format!("--document `{document}` is not URI=FILE")));

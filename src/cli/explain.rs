@@ -70,31 +70,36 @@ fn responsible_options(
     options: &SchemaOptions,
     accepts: impl Fn(&SchemaOptions) -> bool,
 ) -> Vec<&'static str> {
-    type Relax = fn(SchemaOptions) -> SchemaOptions;
+    type Relax = fn(&mut SchemaOptions);
     let relaxations: [(&str, Relax); 11] = [
-        ("the order of keys (--key-order any allows it)", |o| o.key_order(KeyOrder::Any)),
-        ("whitespace (--whitespace unlimited allows it)", |o| o.whitespace(Whitespace::Unlimited)),
-        ("how a string is spelt (--escapes any allows it)", |o| o.escapes(EscapePolicy::Any)),
-        ("how a number is spelt (--numbers json allows it)", |o| o.numbers(Numbers::Json)),
+        ("the order of keys (--key-order any allows it)", |o| o.key_order = KeyOrder::Any),
+        ("whitespace (--whitespace unlimited allows it)", |o| o.whitespace = Whitespace::Unlimited),
+        ("how a string is spelt (--escapes any allows it)", |o| o.escapes = EscapePolicy::Any),
+        ("how a number is spelt (--numbers json allows it)", |o| o.numbers = Numbers::Json),
         ("a key that is not declared (--additional-properties as-schema allows it)", |o| {
-            o.additional_properties(AdditionalProperties::AsSchema)
+            o.additional_properties = AdditionalProperties::AsSchema;
         }),
-        ("a repeated key (--unique-keys ignored allows it)", |o| o.unique_keys(UniqueKeys::Ignored)),
-        ("`format` (--format annotate allows it)", |o| o.format(FormatPolicy::Annotate)),
+        ("a repeated key (--unique-keys ignored allows it)", |o| o.unique_keys = UniqueKeys::Ignored),
+        ("`format` (--format annotate allows it)", |o| o.format = FormatPolicy::Annotate),
         ("`contentEncoding` (--content-encoding annotate allows it)", |o| {
-            o.content_encoding(ContentEncoding::Annotate)
+            o.content_encoding = ContentEncoding::Annotate;
         }),
-        ("the length of a string (--max-string-length caps it)", |o| o.max_string_length(None)),
-        ("the number of items (--max-items caps it)", |o| o.max_items(None)),
-        ("the digits of a number (--max-digits caps them)", |o| o.max_digits(None)),
+        ("the length of a string (--max-string-length caps it)", |o| o.max_string_length = None),
+        ("the number of items (--max-items caps it)", |o| o.max_items = None),
+        ("the digits of a number (--max-digits caps them)", |o| o.max_digits = None),
     ];
     for (name, relax) in &relaxations {
-        let relaxed = relax(options.clone());
+        let mut relaxed = options.clone();
+        relax(&mut relaxed);
         if relaxed != *options && accepts(&relaxed) {
             return vec![name];
         }
     }
-    let with = |chosen: &[usize]| chosen.iter().fold(options.clone(), |o, &i| relaxations[i].1(o));
+    let with = |chosen: &[usize]| {
+        let mut relaxed = options.clone();
+        chosen.iter().for_each(|&i| relaxations[i].1(&mut relaxed));
+        relaxed
+    };
     let mut chosen: Vec<usize> = (0..relaxations.len()).collect();
     if !accepts(&with(&chosen)) {
         return Vec::new();

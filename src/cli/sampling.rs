@@ -261,7 +261,7 @@ mod tests {
             --top-a 0.3 --top-n-sigma 2 --top-h 0.4 --p-less normalised --xtc 0.5:0.1 --smoothing 0.2:0.5 \
             --mirostat 1:4:0.2 --dry 0.8:1.5:3 --no-repeat-ngram 4 --exponential-decay 10:1.2 --suppressed-tokens 1 \
             --suppressed-tokens 2 --watermark 0.5:3 --selection gumbel-max";
-        let dry = Dry { multiplier: 0.8, base: 1.5, allowed_length: 3, ..Dry::default() };
+        let dry = Dry::default().multiplier(0.8).base(1.5).allowed_length(3);
         let expected = SamplingParams::default()
             .temperature(0.5)
             .top_k(3)
@@ -282,21 +282,21 @@ mod tests {
             .top_n_sigma(2.0)
             .top_h(0.4)
             .p_less(PLess::Normalised)
-            .xtc(Xtc { probability: 0.5, threshold: 0.1 })
-            .smoothing(Smoothing { factor: 0.2, curve: 0.5 })
-            .mirostat(Mirostat { version: MirostatVersion::V1, tau: 4.0, eta: 0.2 })
+            .xtc(Xtc::new(0.5, 0.1))
+            .smoothing(Smoothing::default().factor(0.2).curve(0.5))
+            .mirostat(Mirostat::default().version(MirostatVersion::V1).tau(4.0).eta(0.2))
             .dry(dry)
             .no_repeat_ngram(4)
-            .exponential_decay(ExponentialDecay { start: 10, factor: 1.2 })
+            .exponential_decay(ExponentialDecay::new(10, 1.2))
             .suppressed_tokens(vec![TokenId(1), TokenId(2)])
-            .watermark(Watermark { greenlist_ratio: 0.5, bias: 3.0, ..Watermark::default() })
+            .watermark(Watermark::default().greenlist_ratio(0.5).bias(3.0))
             .selection(Selection::GumbelMax)
             .max_tokens(9);
         assert_eq!(parse(line).unwrap(), expected);
         let other =
             "--adaptive-p 0.3 --dynamic-temperature position:40 --order mask,temperature,top-p,adaptive-p";
         let params = parse(other).unwrap();
-        assert_eq!(params.adaptive_p, Some(AdaptiveP { target: 0.3, decay: 0.9 }));
+        assert_eq!(params.adaptive_p, Some(AdaptiveP::default().target(0.3).decay(0.9)));
         assert_eq!(params.dynamic_temperature, Some(DynamicTemperature::Position { total: 40 }));
         assert_eq!(
             params.order,

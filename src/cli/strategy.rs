@@ -159,10 +159,13 @@ fn strategy(text: &str) -> Result<Strategy, String> {
                 let search = BeamSearch::new(part(&parts, 1, None)?);
                 Strategy::Beam(search.diverse(part(&parts, 2, None)?, part(&parts, 3, None)?))
             }
-            ("contrastive", 1..=3) => Strategy::Contrastive(ContrastiveSearch {
-                candidates: part(&parts, 1, Some(4))?,
-                penalty: part(&parts, 2, Some(0.6))?,
-            }),
+            ("contrastive", 1..=3) => Strategy::Contrastive(
+                ContrastiveSearch::default().candidates(part(&parts, 1, Some(4))?).penalty(part(
+                    &parts,
+                    2,
+                    Some(0.6),
+                )?),
+            ),
             _ => return None,
         })
     };
@@ -241,7 +244,10 @@ mod tests {
             ("beam:4", Some(Strategy::Beam(beam))),
             ("beam:4:0.5", Some(Strategy::Beam(beam.length_penalty(0.5)))),
             ("diverse-beam:4:2:0.3", Some(Strategy::Beam(beam.diverse(2, 0.3)))),
-            ("contrastive", Some(Strategy::Contrastive(ContrastiveSearch { candidates: 4, penalty: 0.6 }))),
+            (
+                "contrastive",
+                Some(Strategy::Contrastive(ContrastiveSearch::default().candidates(4).penalty(0.6))),
+            ),
             ("beam", None),
             ("beam:x", None),
             ("beam:4:1:1", None),

@@ -76,6 +76,7 @@ fn shortened(text: &str) -> String {
 
 /// The input of a template. `Default` has no messages, no tools, an opened answer and no date.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ChatInput {
     /// The conversation so far.
     pub messages: Vec<Message>,

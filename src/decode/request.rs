@@ -33,6 +33,7 @@ pub struct RequestId(pub(super) u64);
 /// assert_eq!(request.completions, 2);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Request {
     /// The tokens to continue, at least one.
     pub prompt: Vec<TokenId>,
@@ -194,19 +195,8 @@ impl Request {
         Ok(request)
     }
 
-    /// Sets [`constraint`](Self#structfield.constraint).
-    #[must_use]
-    pub fn constraint(mut self, constraint: Constraint) -> Self {
-        self.constraint = Some(constraint);
-        self
-    }
-
-    /// Sets [`sampling`](Self#structfield.sampling).
-    #[must_use]
-    pub fn sampling(mut self, sampling: SamplingParams) -> Self {
-        self.sampling = sampling;
-        self
-    }
+    setter! { constraint, Option<Constraint> }
+    setter! { sampling, SamplingParams }
 
     /// Sets [`stop`](Self#structfield.stop).
     #[must_use]
@@ -222,61 +212,14 @@ impl Request {
         self
     }
 
-    /// Sets [`completions`](Self#structfield.completions).
-    #[must_use]
-    pub fn completions(mut self, completions: usize) -> Self {
-        self.completions = completions;
-        self
-    }
-
-    /// Sets [`strategy`](Self#structfield.strategy).
-    #[must_use]
-    pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.strategy = strategy;
-        self
-    }
-
-    /// Sets [`forced`](Self#structfield.forced).
-    #[must_use]
-    pub fn forced(mut self, forced: ForcedTokens) -> Self {
-        self.forced = forced;
-        self
-    }
-
-    /// Sets [`budget`](Self#structfield.budget).
-    #[must_use]
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
-        self
-    }
-
-    /// Sets [`reasoning`](Self#structfield.reasoning).
-    #[must_use]
-    pub fn reasoning(mut self, budget: ReasoningBudget) -> Self {
-        self.reasoning = Some(budget);
-        self
-    }
-
-    /// Sets [`healing`](Self#structfield.healing).
-    #[must_use]
-    pub fn healing(mut self, healing: TokenHealing) -> Self {
-        self.healing = healing;
-        self
-    }
-
-    /// Sets [`draft`](Self#structfield.draft).
-    #[must_use]
-    pub fn draft(mut self, draft: Draft) -> Self {
-        self.draft = draft;
-        self
-    }
-
-    /// Sets [`acceptance`](Self#structfield.acceptance).
-    #[must_use]
-    pub fn acceptance(mut self, acceptance: Acceptance) -> Self {
-        self.acceptance = acceptance;
-        self
-    }
+    setter! { completions, usize }
+    setter! { strategy, Strategy }
+    setter! { forced, ForcedTokens }
+    setter! { budget, Budget }
+    setter! { reasoning, Option<ReasoningBudget> }
+    setter! { healing, TokenHealing }
+    setter! { draft, Draft }
+    setter! { acceptance, Acceptance }
 
     /// Asks for events and for a parsed reply, see [`reply`](Self#structfield.reply).
     #[must_use]
@@ -285,12 +228,7 @@ impl Request {
         self
     }
 
-    /// Sets [`logprobs`](Self#structfield.logprobs).
-    #[must_use]
-    pub fn logprobs(mut self, others: usize) -> Self {
-        self.logprobs = Some(others);
-        self
-    }
+    setter! { logprobs, Option<usize> }
 }
 
 /// The reason for which an output ended.

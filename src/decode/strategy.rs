@@ -147,19 +147,30 @@ impl BeamSearch {
 /// use hedgerow::decode::{ContrastiveSearch, Request, Strategy};
 /// use hedgerow::vocab::TokenId;
 ///
-/// let search = ContrastiveSearch { candidates: 4, penalty: 0.6 };
+/// let search = ContrastiveSearch::default().candidates(8);
 /// let request = Request::new(vec![TokenId(1)]).strategy(Strategy::Contrastive(search));
 /// # let _ = request;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ContrastiveSearch {
-    /// Number k of candidates for each token, at least 1. Usual: 4.
+    /// Number k of candidates for each token, at least 1. Default 4.
     pub candidates: usize,
-    /// Weight α of the similarity, in [0, 1]; 0 is greedy. Usual: 0.6.
+    /// Weight α of the similarity, in [0, 1]; 0 is greedy. Default 0.6.
     pub penalty: f32,
 }
 
+impl Default for ContrastiveSearch {
+    /// Four candidates and a penalty of 0.6, as Hugging Face's examples have it.
+    fn default() -> Self {
+        ContrastiveSearch { candidates: 4, penalty: 0.6 }
+    }
+}
+
 impl ContrastiveSearch {
+    setter! { candidates, usize }
+    setter! { penalty, f32 }
+
     /// Refuses settings that have no meaning.
     fn check(&self, completions: usize, limit: usize) -> Result<(), DecodeError> {
         let refuse = |reason| Err(DecodeError::Strategy { reason });

@@ -29,6 +29,7 @@ use crate::vocab::{TokenId, Vocabulary, VocabularyError};
 /// # let _ = (question, story);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Prompt {
     /// A text that the output continues, without a chat template.
     Text(String),

@@ -37,31 +37,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Sets [`graph_bytes`](Self::graph_bytes).
-    #[must_use]
-    pub fn graph_bytes(mut self, bytes: usize) -> Self {
-        self.graph_bytes = bytes;
-        self
-    }
-
-    /// Sets [`state_threads`](Self::state_threads).
-    #[must_use]
-    pub fn state_threads(mut self, threads: usize) -> Self {
-        self.state_threads = threads;
-        self
-    }
-
-    /// Sets [`search_states`](Self::search_states).
-    #[must_use]
-    pub fn search_states(mut self, states: u64) -> Self {
-        self.search_states = states;
-        self
-    }
-
-    /// Sets [`nodes`](Self::nodes).
-    #[must_use]
-    pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes;
-        self
-    }
+    setter! { graph_bytes, usize }
+    setter! { state_threads, usize }
+    setter! { search_states, u64 }
+    setter! { nodes, usize }
 }

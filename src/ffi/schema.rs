@@ -16,7 +16,7 @@ use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
 use crate::schema::{
     self, AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 use std::ffi::c_char;
 use std::ptr;
@@ -291,7 +291,7 @@ impl hr_schema_options {
     /// Relies on texts and lists being as long as they say.
     pub(super) unsafe fn to_options(self) -> Result<SchemaOptions, CallError> {
         let cap = |cap: u32| (cap != u32::MAX).then_some(cap);
-        let options = SchemaOptions::default()
+        let mut options = SchemaOptions::default()
             .key_order(self.key_order.get("key_order")?)
             .whitespace(unsafe { self.whitespace()? })
             .additional_properties(self.additional_properties.get("additional_properties")?)
@@ -304,13 +304,10 @@ impl hr_schema_options {
             .content_encoding(self.content_encoding.get("content_encoding")?)
             .draft(self.draft.get("draft")?)
             .fuel(self.fuel)
-            .surrounding_whitespace(match self.surrounding_whitespace {
-                true => SurroundingWhitespace::Allowed,
-                false => SurroundingWhitespace::None,
-            })
-            .max_string_length(cap(self.max_string_length))
-            .max_items(cap(self.max_items))
-            .max_digits(cap(self.max_digits));
+            .surrounding_whitespace(self.surrounding_whitespace);
+        options.max_string_length = cap(self.max_string_length);
+        options.max_items = cap(self.max_items);
+        options.max_digits = cap(self.max_digits);
         let documents = unsafe { boundary::slice(self.documents, self.document_count, "documents")? };
         documents.iter().try_fold(options, |options, document| {
             let (uri, text) =
@@ -391,7 +388,7 @@ mod tests {
             .content_encoding(ContentEncoding::Annotate)
             .draft(Draft::Seven)
             .fuel(7)
-            .surrounding_whitespace(SurroundingWhitespace::Allowed)
+            .surrounding_whitespace(true)
             .max_string_length(8)
             .max_items(9)
             .max_digits(10)

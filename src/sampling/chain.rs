@@ -10,6 +10,7 @@ use super::steps::{LLAMA, Step};
 
 /// Order of the steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ChainOrder {
     /// As Hugging Face and vLLM: biases, bans, penalties, mask, temperature, top-k, top-p, min-p,
     /// the other truncations.

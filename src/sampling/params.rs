@@ -90,26 +90,6 @@ impl std::fmt::Debug for Parameter {
     }
 }
 
-/// A setter that takes a plain value: of an optional field what it is when it is on.
-macro_rules! setter {
-    ($name:ident, Option<$type:ty>) => {
-        #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
-        #[must_use]
-        pub fn $name(mut self, $name: $type) -> Self {
-            self.$name = Some($name);
-            self
-        }
-    };
-    ($name:ident, $type:ty) => {
-        #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
-        #[must_use]
-        pub fn $name(mut self, $name: $type) -> Self {
-            self.$name = $name;
-            self
-        }
-    };
-}
-
 macro_rules! parameters {
     ($($(#[doc = $doc:literal])* $name:ident: [$($type:tt)+] = $default:expr_2021, $form:literal, $group:ident, $range:expr_2021;)*) => {
         /// Parameters of a [`Sampler`](crate::sampling::Sampler).

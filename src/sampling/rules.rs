@@ -91,6 +91,7 @@ policy! {
 
 /// The rule by which the temperature changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum DynamicTemperature {
     /// T · (1 + 0.3 · position / total); total 0 leaves T.
     Position {
@@ -112,6 +113,7 @@ pub enum DynamicTemperature {
 
 /// Exclude top choices.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Xtc {
     /// Probability that the step acts, in [0, 1].
     pub probability: f32,
@@ -121,11 +123,24 @@ pub struct Xtc {
 
 /// Quadratic smoothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Smoothing {
     /// s ≥ 0; 0 is off.
     pub factor: f32,
     /// Curve ≥ 0; 1 is the plain quadratic.
     pub curve: f32,
+}
+
+impl Xtc {
+    /// The step with this probability and this threshold.
+    pub fn new(probability: f32, threshold: f32) -> Self {
+        Xtc { probability, threshold }
+    }
+}
+
+impl Smoothing {
+    setter! { factor, f32 }
+    setter! { curve, f32 }
 }
 
 impl Default for Smoothing {
@@ -137,6 +152,7 @@ impl Default for Smoothing {
 
 /// Mirostat.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Mirostat {
     /// The version of the algorithm.
     pub version: MirostatVersion,
@@ -144,6 +160,12 @@ pub struct Mirostat {
     pub tau: f32,
     /// Learning rate, ≥ 0. Usual: 0.1.
     pub eta: f32,
+}
+
+impl Mirostat {
+    setter! { version, MirostatVersion }
+    setter! { tau, f32 }
+    setter! { eta, f32 }
 }
 
 impl Default for Mirostat {
@@ -155,11 +177,17 @@ impl Default for Mirostat {
 
 /// Adaptive-p.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct AdaptiveP {
     /// Probability that chosen tokens should have on average, in [0, 1].
     pub target: f32,
     /// Decay of the moving average, in [0, 0.99]. Usual: 0.9.
     pub decay: f32,
+}
+
+impl AdaptiveP {
+    setter! { target, f32 }
+    setter! { decay, f32 }
 }
 
 impl Default for AdaptiveP {
@@ -171,6 +199,7 @@ impl Default for AdaptiveP {
 
 /// "Don't repeat yourself".
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Dry {
     /// m ≥ 0; 0 is off. Usual: 0.8.
     pub multiplier: f32,
@@ -184,6 +213,14 @@ pub struct Dry {
     pub breakers: Vec<TokenId>,
 }
 
+impl Dry {
+    setter! { multiplier, f32 }
+    setter! { base, f32 }
+    setter! { allowed_length, usize }
+    setter! { window, Option<usize> }
+    setter! { breakers, Vec<TokenId> }
+}
+
 impl Default for Dry {
     /// Multiplier 0.8, base 1.75, allowed length 2, no window, no breakers.
     fn default() -> Self {
@@ -194,6 +231,7 @@ impl Default for Dry {
 /// Exponential decay of the length: end tokens gain abs(l) · (factor^(position − start) − 1) after
 /// `start`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ExponentialDecay {
     /// Position after which the end tokens gain.
     pub start: usize,
@@ -201,8 +239,16 @@ pub struct ExponentialDecay {
     pub factor: f32,
 }
 
+impl ExponentialDecay {
+    /// A decay by this factor from this position on.
+    pub fn new(start: usize, factor: f32) -> Self {
+        ExponentialDecay { start, factor }
+    }
+}
+
 /// Green-list watermark of Kirchenbauer et al.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Watermark {
     /// Share of the vocabulary on the green list, in (0, 1). Default 0.25.
     pub greenlist_ratio: f32,
@@ -217,6 +263,7 @@ pub struct Watermark {
 
 /// The tokens that decide a watermark's green list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WatermarkSeeding {
     /// By the last token.
     #[default]
@@ -226,6 +273,13 @@ pub enum WatermarkSeeding {
         /// Number of tokens, the candidate included, ≥ 1.
         context_width: usize,
     },
+}
+
+impl Watermark {
+    setter! { greenlist_ratio, f32 }
+    setter! { bias, f32 }
+    setter! { hashing_key, u64 }
+    setter! { seeding, WatermarkSeeding }
 }
 
 impl Default for Watermark {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// The spelling of strings in an [`ArgumentStyle`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum StringSpelling {
     /// The characters themselves, without quotes or escapes.
     #[default]
@@ -17,6 +18,7 @@ pub enum StringSpelling {
 
 /// The spelling of `null`, `false` and `true`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum Words {
     /// `null`, `false`, `true`.
     #[default]
@@ -42,6 +44,7 @@ impl Words {
 /// `<parameter=city>Oslo</parameter>` has `<parameter=` before its key, `>` after it, and
 /// `</parameter>` after its value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub struct ArgumentStyle {
     /// The text before the first member.
     pub open: Arc<str>,

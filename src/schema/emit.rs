@@ -8,7 +8,7 @@
 use super::caps::{DEPTH, UNCAPPED};
 use super::eval::Eval;
 use super::number;
-use super::options::{SurroundingWhitespace, Whitespace};
+use super::options::Whitespace;
 use super::shape::{ArrayShape, Declared, ObjectShape, Shape};
 use super::standard::{MAX_SPACE, json_space};
 use super::term::{EvalError, TermId};
@@ -61,8 +61,7 @@ impl Eval<'_> {
 
     /// The node of a whole text, with the whitespace that the options allow around it.
     pub fn surrounded(&mut self, root: NodeId) -> NodeId {
-        if self.algebra.options.surrounding_whitespace == SurroundingWhitespace::None || root == NodeId::NEVER
-        {
+        if !self.algebra.options.surrounding_whitespace || root == NodeId::NEVER {
             return root;
         }
         let space = json_space(self.pool(), MAX_SPACE);

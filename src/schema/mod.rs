@@ -76,7 +76,7 @@ pub use argument_style::{ArgumentStyle, StringSpelling, Words};
 pub use error::SchemaWarning;
 pub use options::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace,
 };
 
 use crate::automata::regex::{self, Anchoring, Dialect};

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The whitespace between the tokens of the JSON text. That around the whole text is
-/// [`SurroundingWhitespace`].
+/// [`SchemaOptions::surrounding_whitespace`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum Whitespace {
     /// Whitespace wherever JSON allows it, at most 64 bytes in a row. The limit keeps a model from
     /// producing blanks for ever.
@@ -196,16 +197,6 @@ policy! {
     }
 }
 
-/// The whitespace around the whole JSON text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum SurroundingWhitespace {
-    /// There is none.
-    #[default]
-    None,
-    /// JSON whitespace before the value and after it, at most 64 bytes each.
-    Allowed,
-}
-
 /// The options with which a schema is compiled. They are plain data, and each default is that of
 /// its type.
 ///
@@ -221,8 +212,9 @@ pub struct SchemaOptions {
     pub key_order: KeyOrder,
     /// The whitespace between JSON tokens.
     pub whitespace: Whitespace,
-    /// The whitespace around the whole text.
-    pub surrounding_whitespace: SurroundingWhitespace,
+    /// True if JSON whitespace may stand before the value and after it, at most 64 bytes each. False
+    /// by default.
+    pub surrounding_whitespace: bool,
     /// The keys that an object may have if the schema does not restrict them.
     pub additional_properties: AdditionalProperties,
     /// The spelling of strings.
@@ -276,7 +268,7 @@ impl Default for SchemaOptions {
         SchemaOptions {
             key_order: KeyOrder::default(),
             whitespace: Whitespace::default(),
-            surrounding_whitespace: SurroundingWhitespace::default(),
+            surrounding_whitespace: false,
             additional_properties: AdditionalProperties::default(),
             escapes: EscapePolicy::default(),
             unique_keys: UniqueKeys::default(),
@@ -296,69 +288,29 @@ impl Default for SchemaOptions {
     }
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
-        impl SchemaOptions {
-            $($(#[$doc])* pub fn $name(mut self, $name: $type) -> Self {
-                self.$name = $name;
-                self
-            })*
-        }
-    };
-}
-
-setters! {
-    /// Sets the order of keys.
-    key_order: KeyOrder,
-    /// Sets the whitespace policy.
-    whitespace: Whitespace,
-    /// Sets the whitespace around the whole text.
-    surrounding_whitespace: SurroundingWhitespace,
-    /// Sets the keys that an object may have if the schema does not restrict them.
-    additional_properties: AdditionalProperties,
-    /// Sets the spelling of strings.
-    escapes: EscapePolicy,
-    /// Sets the treatment of undeclared keys that come twice in one object.
-    unique_keys: UniqueKeys,
-    /// Sets the spelling of numbers.
-    numbers: Numbers,
-    /// Sets the effect of `format`.
-    format: FormatPolicy,
-    /// Sets the effect of `contentEncoding`.
-    content_encoding: ContentEncoding,
-    /// Sets the effect of a `format` with an unknown name.
-    unknown_format: UnknownFormat,
-    /// Sets the effect of a keyword that cannot be enforced.
-    strictness: Strictness,
-    /// Sets the draft of schemas that do not name theirs.
-    draft: Draft,
-    /// Sets the fuel of the schema algebra.
-    fuel: u64,
-}
-
 impl SchemaOptions {
     /// The default of [`fuel`](Self::fuel).
     pub const DEFAULT_FUEL: u64 = 250_000;
 
-    /// Sets the most characters of a string for which the schema sets no greatest length.
-    pub fn max_string_length(mut self, cap: impl Into<Option<u32>>) -> Self {
-        self.max_string_length = cap.into();
-        self
-    }
-
-    /// Sets the most items of an array for which the schema sets no greatest number.
-    pub fn max_items(mut self, cap: impl Into<Option<u32>>) -> Self {
-        self.max_items = cap.into();
-        self
-    }
-
-    /// Sets the most digits of a number before the point, after it and in the exponent.
-    pub fn max_digits(mut self, cap: impl Into<Option<u32>>) -> Self {
-        self.max_digits = cap.into();
-        self
-    }
+    setter! { key_order, KeyOrder }
+    setter! { whitespace, Whitespace }
+    setter! { surrounding_whitespace, bool }
+    setter! { additional_properties, AdditionalProperties }
+    setter! { escapes, EscapePolicy }
+    setter! { unique_keys, UniqueKeys }
+    setter! { numbers, Numbers }
+    setter! { format, FormatPolicy }
+    setter! { content_encoding, ContentEncoding }
+    setter! { unknown_format, UnknownFormat }
+    setter! { strictness, Strictness }
+    setter! { draft, Draft }
+    setter! { fuel, u64 }
+    setter! { max_string_length, Option<u32> }
+    setter! { max_items, Option<u32> }
+    setter! { max_digits, Option<u32> }
 
     /// Writes the outermost value, which is an object, as the arguments of a call.
+    #[must_use]
     pub fn arguments(mut self, style: Arc<ArgumentStyle>) -> Self {
         self.arguments = Some(style);
         self
@@ -369,6 +321,7 @@ impl SchemaOptions {
     }
 
     /// Adds a document that `$ref` may name by `uri`.
+    #[must_use]
     pub fn document(mut self, uri: impl Into<String>, text: impl Into<String>) -> Self {
         self.documents.insert(uri.into(), text.into());
         self

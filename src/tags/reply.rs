@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 /// The reasoning before an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Reasoning {
     /// The reply goes on where the prompt ends. If the prompt has begun to reason, the reply first
     /// ends that. If it has not, the model may reason.

@@ -277,6 +277,7 @@ fn chat_form(value: &Value, inner: &Value) -> Value {
 
 /// The calls that an answer may or must have.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum ToolChoice {
     /// The model calls tools or answers with text.
     #[default]

@@ -18,76 +18,38 @@ use crate::gguf::GgufFile;
 use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
 use serde_json::{Map, Value};
 
-/// The options for loading a model. Defaults: the CPU, `f32`, libtorch's own number of threads.
+/// The options for loading a model.
 ///
 /// ```
 /// use hedgerow::torch::{DeviceName, Dtype, LoadOptions};
 ///
 /// let options = LoadOptions::default().device(DeviceName::Auto).dtype(Dtype::Bf16).threads(2);
-/// assert_eq!(options.get_dtype(), Dtype::Bf16);
+/// assert_eq!(options.dtype, Dtype::Bf16);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadOptions {
-    device: DeviceName,
-    dtype: Dtype,
-    threads: Option<usize>,
-    context: Option<usize>,
-    logits: LogitsPlace,
+    /// The device that computes. Default: [`DeviceName::Cpu`].
+    pub device: DeviceName,
+    /// The number format of the computation. Default: [`Dtype::F32`].
+    pub dtype: Dtype,
+    /// The number of threads with which libtorch computes, for the whole process; see
+    /// [`set_threads`](super::set_threads). Default: unchanged.
+    pub threads: Option<usize>,
+    /// The largest number of tokens of a sequence, if that is less than the model's own context
+    /// length. Default: the model's own.
+    pub context_length: Option<usize>,
+    /// The place at which logits are reduced to the tokens that can be drawn. Default:
+    /// [`LogitsPlace::Auto`].
+    pub logits: LogitsPlace,
 }
 
 impl LoadOptions {
-    /// Sets the device that computes. Default: [`DeviceName::Cpu`].
-    pub fn device(self, device: DeviceName) -> Self {
-        Self { device, ..self }
-    }
-
-    /// Sets the number format of the computation. Default: [`Dtype::F32`].
-    pub fn dtype(self, dtype: Dtype) -> Self {
-        Self { dtype, ..self }
-    }
-
-    /// Sets the number of threads with which libtorch computes, for the whole process; see
-    /// [`set_threads`](super::set_threads). Default: unchanged.
-    pub fn threads(self, threads: usize) -> Self {
-        Self { threads: Some(threads), ..self }
-    }
-
-    /// Sets the largest number of tokens of a sequence, if that is less than the model's own
-    /// context length. Default: the model's own.
-    pub fn context_length(self, tokens: usize) -> Self {
-        Self { context: Some(tokens), ..self }
-    }
-
-    /// Sets the place at which logits are reduced to the tokens that can be drawn. Default:
-    /// [`LogitsPlace::Auto`].
-    pub fn logits(self, place: LogitsPlace) -> Self {
-        Self { logits: place, ..self }
-    }
-
-    /// The device requested.
-    pub fn get_device(&self) -> DeviceName {
-        self.device
-    }
-
-    /// The number format requested.
-    pub fn get_dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    /// The number of threads requested.
-    pub fn get_threads(&self) -> Option<usize> {
-        self.threads
-    }
-
-    /// The place at which logits are reduced.
-    pub fn get_logits(&self) -> LogitsPlace {
-        self.logits
-    }
-
-    /// The limit of the context length requested.
-    pub fn get_context_length(&self) -> Option<usize> {
-        self.context
-    }
+    setter! { device, DeviceName }
+    setter! { dtype, Dtype }
+    setter! { threads, Option<usize> }
+    setter! { context_length, Option<usize> }
+    setter! { logits, LogitsPlace }
 }
 
 /// A language model on libtorch, with its vocabulary, tokenizer and chat template. `Send` and
@@ -299,7 +261,7 @@ fn decoder(
     options: LoadOptions,
     progress: &mut dyn FnMut(LoadProgress),
 ) -> Result<Decoder, TorchError> {
-    if let Some(limit) = options.context {
+    if let Some(limit) = options.context_length {
         config.context = config.context.min(limit.max(1));
     }
     let device = options.device.resolve()?;

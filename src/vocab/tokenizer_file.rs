@@ -5,6 +5,7 @@ use crate::gguf::GgufFile;
 
 /// The kind of a tokenizer file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum TokenizerFile {
     /// A Hugging Face `tokenizer.json`.
     TokenizerJson,

@@ -47,7 +47,7 @@ fn chains() -> Vec<SamplingParams> {
         p().logit_bias(vec![(TokenId(3), 9.0), (TokenId(0), f32::NEG_INFINITY)]).top_p(0.9),
         p().allowed_tokens((0..60).map(TokenId).collect()).top_k(10),
         p().dynamic_temperature(DynamicTemperature::Entropy).top_k(20),
-        p().mirostat(Mirostat { tau: 3.0, ..Mirostat::default() }),
+        p().mirostat(Mirostat::default().tau(3.0)),
     ]
 }
 
@@ -160,7 +160,7 @@ fn rollback_undoes_counts_and_feedback() {
     let params = SamplingParams::default()
         .frequency_penalty(0.5)
         .repetition_penalty(1.3)
-        .mirostat(Mirostat { eta: 0.5, tau: 2.0, ..Mirostat::default() });
+        .mirostat(Mirostat::default().eta(0.5).tau(2.0));
     let row = &rows(500)[0];
     let mut s = sampler(params.clone());
     s.with_prompt(&[TokenId(4), TokenId(4)]);
@@ -251,7 +251,7 @@ fn bad_parameters_are_errors() {
         (p().epsilon_cutoff(1.0), "`epsilon_cutoff`"),
         (p().top_n_sigma(0.0), "`top_n_sigma`"),
         (p().top_h(0.0), "`top_h`"),
-        (p().xtc(Xtc { probability: 2.0, threshold: 0.1 }), "`xtc.probability`"),
+        (p().xtc(Xtc::new(2.0, 0.1)), "`xtc.probability`"),
         (p().repetition_penalty(0.0), "`repetition_penalty`"),
         (p().frequency_penalty(2.5), "`frequency_penalty` is 2.5; expected a number in [-2, 2]"),
         (p().logit_bias(vec![(TokenId(0), f32::INFINITY)]), "`logit_bias`"),
@@ -261,10 +261,10 @@ fn bad_parameters_are_errors() {
         (p().min_tokens(5).max_tokens(4), "`min_tokens` and `max_tokens` conflict"),
         (p().forced_last(TokenId(0)), "`forced_last` and `max_tokens` conflict"),
         (
-            p().mirostat(Mirostat::default()).adaptive_p(AdaptiveP { target: 0.5, decay: 0.9 }),
+            p().mirostat(Mirostat::default()).adaptive_p(AdaptiveP::default().target(0.5).decay(0.9)),
             "`mirostat` and `adaptive_p` conflict",
         ),
-        (p().dry(Dry { base: 0.5, ..Dry::default() }), "`dry.base`"),
+        (p().dry(Dry::default().base(0.5)), "`dry.base`"),
         (p().order(ChainOrder::Custom(vec![Step::TopK, Step::Mask])), "chain order"),
     ] {
         let error = params.validate().expect_err(expected).to_string();
@@ -323,10 +323,10 @@ fn extreme_logits_give_distributions() {
         p().top_n_sigma(1.0),
         p().top_h(0.5),
         p().p_less(PLess::Normalised),
-        p().xtc(Xtc { probability: 1.0, threshold: 0.1 }),
-        p().smoothing(Smoothing { factor: 1.0, curve: 2.0 }),
-        p().adaptive_p(AdaptiveP { target: 0.5, decay: 0.5 }),
-        p().mirostat(Mirostat { version: MirostatVersion::V1, ..Mirostat::default() }),
+        p().xtc(Xtc::new(1.0, 0.1)),
+        p().smoothing(Smoothing::default().factor(1.0).curve(2.0)),
+        p().adaptive_p(AdaptiveP::default().target(0.5).decay(0.5)),
+        p().mirostat(Mirostat::default().version(MirostatVersion::V1)),
         p().temperature(1e-40),
         p().temperature(1e38),
         p().repetition_penalty(1e-30),

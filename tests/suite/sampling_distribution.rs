@@ -40,8 +40,8 @@ fn draws_follow_the_distribution() {
         (p().temperature(0.8).top_k(40).top_p(0.95).min_p(0.05), None),
         (p().top_p(0.8).order(ChainOrder::Llama), Some(&mask[..])),
         (p().typical_p(0.7), None),
-        (p().mirostat(Mirostat { tau: 1.5, ..Mirostat::default() }), None),
-        (p().adaptive_p(AdaptiveP { target: 0.1, decay: 0.9 }), None),
+        (p().mirostat(Mirostat::default().tau(1.5)), None),
+        (p().adaptive_p(AdaptiveP::default().target(0.1).decay(0.9)), None),
     ] {
         let (chi, freedom) = chi_square(&params, &row(), mask);
         // The statistic has mean f and deviation √(2f); it is never beyond five deviations by
@@ -55,7 +55,7 @@ fn draws_follow_the_distribution() {
 /// seed fixes it. Therefore the mixture over seeds has to be right.
 #[test]
 fn xtc_acts_with_its_probability() {
-    let params = SamplingParams::default().xtc(Xtc { probability: 0.3, threshold: 0.1 });
+    let params = SamplingParams::default().xtc(Xtc::new(0.3, 0.1));
     let acts = (0..10_000)
         .filter(|&seed| {
             let mut sampler = Sampler::new(params.clone().seed(seed)).unwrap();
@@ -121,8 +121,8 @@ fn large_rows_have_the_distribution_of_the_steps() {
                 p().min_p(0.2),
                 p().typical_p(0.8),
                 p().temperature(1.3).typical_p(0.95),
-                p().mirostat(Mirostat { tau: 7.0, ..Mirostat::default() }),
-                p().mirostat(Mirostat { version: MirostatVersion::V1, ..Mirostat::default() }),
+                p().mirostat(Mirostat::default().tau(7.0)),
+                p().mirostat(Mirostat::default().version(MirostatVersion::V1)),
             ] {
                 let mut sampler = Sampler::new(params.clone()).unwrap();
                 let fast: BTreeMap<_, _> = sampler.distribution(&row, None).unwrap().into_iter().collect();

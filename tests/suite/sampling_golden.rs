@@ -61,44 +61,42 @@ fn params(op: &str, a: &[f64]) -> SamplingParams {
         "eta" => p.eta_cutoff(x(0)),
         "top_h" => p.top_h(x(0)),
         "top_n_sigma" => p.top_n_sigma(x(0)),
-        "xtc" => p.xtc(Xtc { probability: 1.0, threshold: x(0) }),
+        "xtc" => p.xtc(Xtc::new(1.0, x(0))),
         "temperature" => p.temperature(x(0)),
         "temperature_range" => {
             p.dynamic_temperature(DynamicTemperature::Range { low: x(0), high: x(1), exponent: x(2) })
         }
-        "mirostat_1" => {
-            p.mirostat(Mirostat { version: MirostatVersion::V1, tau: x(0), ..Mirostat::default() })
-        }
-        "mirostat_2" => p.mirostat(Mirostat { tau: x(0), ..Mirostat::default() }),
-        "adaptive_p" => p.adaptive_p(AdaptiveP { target: x(0), decay: 0.9 }),
+        "mirostat_1" => p.mirostat(Mirostat::default().version(MirostatVersion::V1).tau(x(0))),
+        "mirostat_2" => p.mirostat(Mirostat::default().tau(x(0))),
+        "adaptive_p" => p.adaptive_p(AdaptiveP::default().target(x(0)).decay(0.9)),
         "repetition" => p.repetition_penalty(x(0)),
         "penalties" => p.repetition_penalty(x(0)).frequency_penalty(x(1)).presence_penalty(x(2)),
         "no_repeat_ngram" => p.no_repeat_ngram(a[0] as usize),
         "sequence_bias" => p.sequence_bias(sequences.into_iter().zip([x(0), x(1), 50.0]).collect()),
         "bad_words" => p.bad_words(sequences),
-        "exponential_decay" => p
-            .exponential_decay(ExponentialDecay { start: a[0] as usize, factor: x(1) })
-            .end_tokens(ids(&[END])),
-        "suppress" => p.suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
-        "watermark_left" => {
-            p.watermark(Watermark { greenlist_ratio: x(0), bias: x(1), ..Watermark::default() })
+        "exponential_decay" => {
+            p.exponential_decay(ExponentialDecay::new(a[0] as usize, x(1))).end_tokens(ids(&[END]))
         }
-        "watermark_self" => p.watermark(Watermark {
-            greenlist_ratio: x(0),
-            bias: x(1),
-            seeding: WatermarkSeeding::SelfHash { context_width: 4 },
-            ..Watermark::default()
-        }),
+        "suppress" => p.suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
+        "watermark_left" => p.watermark(Watermark::default().greenlist_ratio(x(0)).bias(x(1))),
+        "watermark_self" => p.watermark(
+            Watermark::default()
+                .greenlist_ratio(x(0))
+                .bias(x(1))
+                .seeding(WatermarkSeeding::SelfHash { context_width: 4 }),
+        ),
         "logit_bias" => {
             p.logit_bias(a.chunks(2).map(|pair| (TokenId(pair[0] as u32), pair[1] as f32)).collect())
         }
-        "dry" => p.dry(Dry {
-            multiplier: x(0),
-            base: x(1),
-            allowed_length: a[2] as usize,
-            window: (a[3] > 0.0).then_some(a[3] as usize),
-            breakers: a[4..].iter().map(|&id| TokenId(id as u32)).collect(),
-        }),
+        "dry" => {
+            let mut dry = Dry::default()
+                .multiplier(x(0))
+                .base(x(1))
+                .allowed_length(a[2] as usize)
+                .breakers(a[4..].iter().map(|&id| TokenId(id as u32)).collect());
+            dry.window = (a[3] > 0.0).then_some(a[3] as usize);
+            p.dry(dry)
+        }
         "begin_suppress" => p.begin_suppressed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),
         "min_tokens" => p.min_tokens(a[0] as usize).end_tokens(ids(&[END])),
         "allowed" => p.allowed_tokens(a.iter().map(|&id| TokenId(id as u32)).collect()),

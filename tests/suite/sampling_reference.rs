@@ -163,7 +163,7 @@ impl Distribution {
             Step::Xtc => self.xtc(s),
             Step::Smoothing => {
                 self.tolerance = ROUNDED_EDGE;
-                let Smoothing { factor, curve } = s.smoothing.unwrap();
+                let Smoothing { factor, curve, .. } = s.smoothing.unwrap();
                 let (f, k, c) = (factor as f64, (3.0 - curve as f64) / 2.0, (curve as f64 - 1.0) / 2.0);
                 for token in &mut self.tokens {
                     let d = token.1 - max;
@@ -208,6 +208,7 @@ impl Distribution {
             Some(DynamicTemperature::Range { low, high, exponent }) => {
                 low as f64 + (high - low) as f64 * h.powf(exponent as f64)
             }
+            Some(other) => unreachable!("{other:?} has no reference"),
         });
     }
 
@@ -440,13 +441,13 @@ impl Numbers {
             Step::TopNSigma => p.top_n_sigma(0.01 + 3.0 * x),
             Step::TopH => p.top_h(0.05 + 0.9 * x),
             Step::PLess => p.p_less(if x < 0.5 { PLess::Plain } else { PLess::Normalised }),
-            Step::Xtc => p.xtc(Xtc { probability: 1.0, threshold: 0.5 * x }),
-            Step::Smoothing => p.smoothing(Smoothing { factor: 0.3 * x, curve: 1.0 + 2.0 * x }),
+            Step::Xtc => p.xtc(Xtc::new(1.0, 0.5 * x)),
+            Step::Smoothing => p.smoothing(Smoothing::default().factor(0.3 * x).curve(1.0 + 2.0 * x)),
             Step::Mirostat => {
                 let version = if x < 0.5 { MirostatVersion::V1 } else { MirostatVersion::V2 };
-                p.mirostat(Mirostat { version, tau: 0.5 + 4.0 * x, eta: 0.1 })
+                p.mirostat(Mirostat::default().version(version).tau(0.5 + 4.0 * x).eta(0.1))
             }
-            Step::AdaptiveP => p.adaptive_p(AdaptiveP { target: x, decay: 0.9 }),
+            Step::AdaptiveP => p.adaptive_p(AdaptiveP::default().target(x).decay(0.9)),
             _ => p,
         }
     }
@@ -593,7 +594,7 @@ fn narrow_rows_are_cut_exactly() {
         ("min-p of a flat row", &flat, p().min_p(1.0), 64),
         ("min-p of four equal ones each", &steps, p().min_p(1.0), 4),
         ("top-n-sigma of a flat row", &flat, p().top_n_sigma(0.5), 64),
-        ("Mirostat keeps one", &flat, p().mirostat(Mirostat { tau: 0.5, ..Mirostat::default() }), 1),
+        ("Mirostat keeps one", &flat, p().mirostat(Mirostat::default().tau(0.5)), 1),
     ] {
         for order in [ChainOrder::Hf, ChainOrder::Llama] {
             let mut sampler = Sampler::new(params.clone().order(order.clone())).unwrap();

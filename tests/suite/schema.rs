@@ -16,7 +16,7 @@ use hedgerow::engine::Constraint;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
-    Strictness, SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace, compile, compile_with_warnings,
+    Strictness, UniqueKeys, UnknownFormat, Whitespace, compile, compile_with_warnings,
 };
 
 fn check(schema: &str, valid: &[&str], invalid: &[&str]) {
@@ -659,7 +659,7 @@ fn caps() {
         check_with(&digits, schema, allowed, refused);
     }
     assert!(compile("true", &plain().max_digits(0)).is_err());
-    let around = plain().surrounding_whitespace(SurroundingWhitespace::Allowed);
+    let around = plain().surrounding_whitespace(true);
     check_with(&around, "true", &["1", " 1", "[]\n", "\t {} \r\n"], &["1 2", " "]);
     check_with(&around.whitespace(Whitespace::Compact), r#"{"type":"array"}"#, &[" [] "], &[" [ ] "]);
 }
@@ -709,9 +709,7 @@ fn the_documented_options_have_their_documented_effect() {
         let relaxed = match option.trim_matches('`') {
             "key_order: any" => defaults.key_order(KeyOrder::Any),
             "whitespace: unlimited" => defaults.whitespace(Whitespace::Unlimited),
-            "surrounding_whitespace: allowed" => {
-                defaults.surrounding_whitespace(SurroundingWhitespace::Allowed)
-            }
+            "surrounding_whitespace: true" => defaults.surrounding_whitespace(true),
             "escapes: any" => defaults.escapes(EscapePolicy::Any),
             "numbers: json" => defaults.numbers(Numbers::Json),
             "unique_keys: ignored" => defaults.unique_keys(UniqueKeys::Ignored),

@@ -201,7 +201,7 @@ fn needs_gpu_computes_what_the_cpu_computes() {
             let made = batch.run(request, |_| ControlFlow::Continue(())).unwrap();
             made.completions.into_iter().map(|completion| completion.tokens).collect::<Vec<_>>()
         };
-        let contrastive = Strategy::Contrastive(ContrastiveSearch { candidates: 3, penalty: 0.4 });
+        let contrastive = Strategy::Contrastive(ContrastiveSearch::default().candidates(3).penalty(0.4));
         for strategy in [Strategy::Sample, Strategy::Beam(BeamSearch::new(3)), contrastive] {
             for draft in [Draft::None, Draft::Model { tokens: 3, choice: DraftChoice::Likeliest }] {
                 let expected = run(&host, &strategy, draft);

@@ -113,10 +113,9 @@ fn strategies_with_hidden_states_choose_as_those_of_transformers() {
     let (reference, model) = strategies(&scratch);
     for case in reference["older"]["contrastive"].as_array().unwrap() {
         let settings = &case["settings"];
-        let search = ContrastiveSearch {
-            candidates: settings["top_k"].as_u64().unwrap() as usize,
-            penalty: settings["penalty_alpha"].as_f64().unwrap() as f32,
-        };
+        let search = ContrastiveSearch::default()
+            .candidates(settings["top_k"].as_u64().unwrap() as usize)
+            .penalty(settings["penalty_alpha"].as_f64().unwrap() as f32);
         let contrastive = |request: Request| request.strategy(Strategy::Contrastive(search));
         check_outputs(case, &outputs(&model, model.vocabulary(), case, contrastive));
     }

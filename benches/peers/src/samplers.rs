@@ -50,7 +50,7 @@ struct Contest {
 fn contests(size: usize) -> Vec<Contest> {
     use Link::{Draw, Greedy, MinP, Temperature, TopK, TopP, Typical};
     let params = || SamplingParams::default().order(ChainOrder::Llama);
-    let mirostat = |version| params().mirostat(Mirostat { version, ..Mirostat::default() });
+    let mirostat = |version| params().mirostat(Mirostat::default().version(version));
     let contest = |name: &str, params, links: &[Link]| {
         let (name, links) = (name.to_owned(), links.to_vec());
         Contest { name, params, links, mask: None, is_comparable: true }

@@ -8,7 +8,7 @@ use super::token::Whole;
 use hedgerow::grammar::KeyOrder;
 use hedgerow::schema::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, Strictness,
-    SurroundingWhitespace, UniqueKeys, UnknownFormat, Whitespace,
+    UniqueKeys, UnknownFormat, Whitespace,
 };
 use hedgerow::{SchemaOptions, UnknownName};
 use pyo3::prelude::*;
@@ -146,13 +146,10 @@ macro_rules! policies {
                 let mut options = SchemaOptions::default()
                     .whitespace(self.spaces()?)
                     .fuel(self.fuel)
-                    .surrounding_whitespace(match self.surrounding_whitespace {
-                        true => SurroundingWhitespace::Allowed,
-                        false => SurroundingWhitespace::None,
-                    })
-                    .max_string_length(self.max_string_length)
-                    .max_items(self.max_items)
-                    .max_digits(self.max_digits);
+                    .surrounding_whitespace(self.surrounding_whitespace);
+                options.max_string_length = self.max_string_length;
+                options.max_items = self.max_items;
+                options.max_digits = self.max_digits;
                 $(options = options.$name(policy::<$policy>(stringify!($name), &self.$name)?);)*
                 for (uri, text) in &self.documents {
                     options = options.document(uri, text);

@@ -127,8 +127,11 @@ pub(super) struct Module {
 }
 
 /// True if the name is that of a terminal.
+///
+/// The last letter tells: what a module defines has the module's name before it, so the terminal
+/// `NUMBER` of the module `sums` is called `sums__NUMBER`.
 pub(super) fn is_terminal(name: &str) -> bool {
-    name.trim_start_matches('_').starts_with(|c: char| c.is_ascii_uppercase())
+    name.chars().rev().find(char::is_ascii_alphabetic).is_some_and(|letter| letter.is_ascii_uppercase())
 }
 
 #[derive(Logos, Clone, Copy, PartialEq, Eq, Debug)]

@@ -38,7 +38,7 @@ fn constraints() -> Vec<(&'static str, Option<Constraint>)> {
 }
 
 fn strategies() -> Vec<(&'static str, Strategy, f32)> {
-    let contrastive = ContrastiveSearch { candidates: 3, penalty: 0.5 };
+    let contrastive = ContrastiveSearch::default().candidates(3).penalty(0.5);
     vec![
         ("greedy", Strategy::Sample, 0.0),
         ("sample", Strategy::Sample, 1.2),

@@ -4,7 +4,7 @@
 
 use crate::support::reference::generate::Source;
 use hedgerow::grammar::KeyOrder;
-use hedgerow::schema::{EscapePolicy, Numbers, SchemaOptions, SurroundingWhitespace, UniqueKeys, Whitespace};
+use hedgerow::schema::{EscapePolicy, Numbers, SchemaOptions, UniqueKeys, Whitespace};
 use serde_json::{Map, Value, json};
 
 const LENGTHS: [u32; 13] = [0, 1, 2, 3, 5, 31, 63, 64, 127, 128, 129, 200, 500];
@@ -138,13 +138,14 @@ pub fn options(source: &mut Source<'_>) -> SchemaOptions {
     let escapes = escapes[pick(4)];
     let numbers = [Numbers::default(), Numbers::Json][pick(2)];
     let unique = [UniqueKeys::default(), UniqueKeys::Ignored][pick(4) / 3];
-    let surrounding = [SurroundingWhitespace::None, SurroundingWhitespace::Allowed][pick(4) / 3];
+    let surrounding = pick(4) == 3;
     let mut cap = |from: u32| (pick(3) == 0).then(|| from + pick(5) as u32);
-    SchemaOptions::default()
+    let mut options = SchemaOptions::default();
+    options.max_string_length = cap(0);
+    options.max_items = cap(0);
+    options.max_digits = cap(1);
+    options
         .surrounding_whitespace(surrounding)
-        .max_string_length(cap(0))
-        .max_items(cap(0))
-        .max_digits(cap(1))
         .key_order(order)
         .whitespace(whitespace)
         .escapes(escapes)
