@@ -1,7 +1,7 @@
 //! Setters of options.
 //!
-//! Options are structs with public fields and a setter of the same name for each field. Setters take
-//! the options by value and give them back, so that calls follow each other:
+//! Options are structs with public fields and a setter of the same name for each field. A setter
+//! takes the options by value and gives them back, so that calls follow each other:
 //! `Limits::default().nodes(1_000).state_threads(50)`.
 
 /// Declares the setter of a field. It takes a plain value: for an `Option`, the value inside it.

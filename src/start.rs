@@ -27,8 +27,8 @@ mod unused {
 /// sleep while they wait for work. Otherwise they spin, and two spinning threads beside another
 /// busy process decode at a quarter of the speed.
 ///
-/// An environment variable tells the other program the version of this one, so that it can refuse to serve a
-/// command of another version.
+/// An environment variable tells the other program the version of this one, so that it can refuse
+/// to serve a command of another version.
 pub fn hedgerow_torch() -> io::Result<Option<ExitCode>> {
     let name = format!("hedgerow-torch{}", env::consts::EXE_SUFFIX);
     let program = env::current_exe()?.with_file_name(name);

@@ -212,8 +212,8 @@ pub struct SchemaOptions {
     pub key_order: KeyOrder,
     /// The whitespace between JSON tokens.
     pub whitespace: Whitespace,
-    /// True if JSON whitespace may stand before the value and after it, at most 64 bytes each. False
-    /// by default.
+    /// True if JSON whitespace may stand before the value and after it, at most 64 bytes each.
+    /// Default false.
     pub surrounding_whitespace: bool,
     /// The keys that an object may have if the schema does not restrict them.
     pub additional_properties: AdditionalProperties,
