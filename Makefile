@@ -13,8 +13,8 @@ BENCH ?= --help
 # What `make fuzz` fuzzes, and for how long.
 TARGET ?= json_schema
 SECONDS ?= 60
-# A folder with maskbench/dev.jsonl.gz, for tests over thousands of real schemas. They are reported as
-# ignored where there is none.
+# A folder with maskbench/dev.jsonl.gz, for tests over thousands of real schemas. They are reported
+# as ignored where there is none.
 HEDGEROW_DATA ?= $(wildcard $(abspath ../shared/data))
 export HEDGEROW_DATA
 # The tests that are ignored unless what they need is there; each is in a module of such a name.

@@ -1,10 +1,10 @@
-//! Tells the linker where libtorch lies, so that binaries, tests, examples and the C library find it
-//! when they run, without `LD_LIBRARY_PATH`. Lists the functions that the program `hedgerow` must not
-//! take from libtorch's bindings (see `src/start.rs`).
+//! Tells the linker where libtorch lies, so that binaries, tests, examples and the C library find
+//! it when they run, without `LD_LIBRARY_PATH`. Lists the functions that the program `hedgerow`
+//! must not take from libtorch's bindings (see `src/start.rs`).
 //!
 //! torch-sys publishes the folder it links against as `DEP_TCH_LIBTORCH_LIB` (cargo hands it to the
-//! build scripts of direct dependents only, hence hedgerow's own dependency on torch-sys). Without the
-//! feature `torch` this script does nothing.
+//! build scripts of direct dependents only, hence hedgerow's own dependency on torch-sys). Without
+//! the feature `torch` this script does nothing.
 
 use std::collections::BTreeSet;
 use std::env;

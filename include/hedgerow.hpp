@@ -1,8 +1,10 @@
-// hedgerow for C++17: objects that free themselves, exceptions instead of status codes. Header-only, over hedgerow.h.
+// hedgerow for C++17: objects that free themselves, exceptions instead of status codes.
+// Header-only, over hedgerow.h.
 //
-// Each class owns one handle of the C interface and can be moved; the immutable ones (Vocabulary, Grammar, Constraint) can be copied,
-// which copies nothing but the handle. Matcher and Sampler are copied by fork(). get() gives the handle for calls of the C
-// interface. What threads may do is what the comments of the C types say.
+// Each class owns one handle of the C interface and can be moved; the immutable ones (Vocabulary,
+// Grammar, Constraint) can be copied, which copies nothing but the handle. Matcher and Sampler are
+// copied by fork(). get() gives the handle for calls of the C interface. What threads may do is
+// what the comments of the C types say.
 #ifndef HEDGEROW_HPP
 #define HEDGEROW_HPP
 
@@ -61,7 +63,8 @@ template <typename Function, typename... Arguments> void call(Function function,
     }
 }
 
-// Asks for a length, then for that many elements. `fill` is given buffer, capacity and a place for the length.
+// Asks for a length, then for that many elements. `fill` is given buffer, capacity and a place for
+// the length.
 template <typename Container, typename Fill> Container collect(Fill fill) {
     std::size_t length = 0;
     fill(nullptr, std::size_t{0}, &length);
@@ -107,7 +110,8 @@ inline const std::uint8_t *bytes(std::string_view view) noexcept {
 
 inline std::string_view version() noexcept { return hr_version(); }
 
-// True if the library that was loaded has the ABI of this header. A program should refuse to run if not.
+// True if the library that was loaded has the ABI of this header. A program should refuse to run if
+// not.
 inline bool abi_matches() noexcept { return hr_abi_version() == HR_ABI_VERSION; }
 
 inline hr_tool_options default_tool_options() noexcept {
@@ -227,7 +231,8 @@ public:
         return data == nullptr ? std::string_view() : std::string_view(reinterpret_cast<const char *>(data), len);
     }
 
-    // The name of a special token, empty if it has none. The view lives as long as any copy of the vocabulary.
+    // The name of a special token, empty if it has none. The view lives as long as any copy of the
+    // vocabulary.
     std::string_view token_name(std::uint32_t token) const noexcept {
         std::size_t len = 0;
         const char *name = hr_vocab_token_name(get(), token, &len);
@@ -315,7 +320,8 @@ public:
         return Grammar(grammar);
     }
 
-    /// The replies that call tools, a list in JSON. format is the name of a format of calls, or one in JSON.
+    /// The replies that call tools, a list in JSON. format is the name of a format of calls, or one
+    /// in JSON.
     static Grammar from_tools(std::string_view tools, std::string_view format,
                               const hr_tool_options &options = default_tool_options(),
                               const hr_interrupt &interrupt = default_interrupt()) {
@@ -342,7 +348,8 @@ public:
         return Grammar(grammar);
     }
 
-    // Warnings about the JSON Schema: keywords without effect, or with another effect than they seem to have.
+    // Warnings about the JSON Schema: keywords without effect, or with another effect than they
+    // seem to have.
     std::vector<std::string> warnings() const {
         std::vector<std::string> warnings(hr_grammar_warning_count(get()));
         for (std::size_t i = 0; i < warnings.size(); ++i) {
@@ -362,8 +369,9 @@ private:
     detail::Shared<hr_grammar, hr_grammar_clone, hr_grammar_free> handle_;
 };
 
-// Ends the call, or the calls of the matcher, whose hr_interrupt names it (interrupt.cancel = flag.get()): while it is set, they
-// throw HR_ERROR_CANCELLED. Copies are the same flag; any number of threads may use it at once.
+// Ends the call, or the calls of the matcher, whose hr_interrupt names it (interrupt.cancel =
+// flag.get()): while it is set, they throw HR_ERROR_CANCELLED. Copies are the same flag; any number
+// of threads may use it at once.
 class CancelFlag {
 public:
     CancelFlag() : handle_(hr_cancel_flag_new()) {}
@@ -506,8 +514,8 @@ public:
     // Equal for matchers of one constraint with equal futures; see hr_matcher_state_id().
     std::uint64_t state_id() const noexcept { return hr_matcher_state_id(handle_.get()); }
 
-    // Fills the mask behind every node of a tree of guesses, words words each, one after the other: parents[i] is a lower node, or
-    // -1. Gives for each node whether the path to it may come.
+    // Fills the mask behind every node of a tree of guesses, words words each, one after the other:
+    // parents[i] is a lower node, or -1. Gives for each node whether the path to it may come.
     std::vector<bool> mask_draft_tree(const std::vector<std::uint32_t> &tokens, const std::vector<std::int32_t> &parents,
                                       std::vector<std::uint32_t> &masks, std::size_t words) {
         if (tokens.size() != parents.size()) {
@@ -536,7 +544,8 @@ private:
     detail::Owned<hr_matcher, hr_matcher_free> handle_;
 };
 
-// Something that a part of an output says: text, reasoning, a call of a tool; see hr_event_kind for what the members are.
+// Something that a part of an output says: text, reasoning, a call of a tool; see hr_event_kind for
+// what the members are.
 struct Event {
     hr_event_kind kind;
     std::size_t call;
@@ -597,8 +606,8 @@ private:
     detail::Owned<hr_events, hr_events_free> handle_;
 };
 
-// Fills the mask of matchers[i] into row i of masks, words words each. The first matcher that fails throws; the masks of all others
-// are written even then.
+// Fills the mask of matchers[i] into row i of masks, words words each. The first matcher that fails
+// throws; the masks of all others are written even then.
 inline void fill_masks(const std::vector<Matcher *> &matchers, std::uint32_t *masks, std::size_t words,
                        std::size_t threads = 1) {
     std::vector<hr_matcher *> handles;
@@ -611,7 +620,8 @@ inline void fill_masks(const std::vector<Matcher *> &matchers, std::uint32_t *ma
     detail::call(hr_matchers_fill_masks, handles.data(), handles.size(), in_order, masks, words, threads, no_row_errors);
 }
 
-// Forbids tokens in rows of logits, which lie one after another: row i by the mask at masks + i * mask_words.
+// Forbids tokens in rows of logits, which lie one after another. The mask of row i begins at
+// masks + i * mask_words.
 inline void mask_logits(float *logits, std::size_t rows, std::size_t columns, const std::uint32_t *masks,
                         std::size_t mask_words) {
     detail::call(hr_mask_logits_f32, logits, rows, columns, columns, masks, mask_words, mask_words);
@@ -620,8 +630,9 @@ inline void mask_logits(std::vector<float> &logits, const std::vector<std::uint3
     mask_logits(logits.data(), 1, logits.size(), mask.data(), mask.size());
 }
 
-// All states of a constraint that has finitely many, with the tokens that each allows and where they lead. States are numbered from 0,
-// the one before the first token. Cannot be copied; needs neither constraint nor vocabulary.
+// All states of a constraint that has finitely many, with the tokens that each allows and where
+// they lead. States are numbered from 0, the one before the first token. Cannot be copied; needs
+// neither constraint nor vocabulary.
 class TokenFsm {
 public:
     // Throws if there are more than max_states.
@@ -775,7 +786,8 @@ public:
     }
     bool has_seed() const noexcept { return hr_parameters_has_seed(get()); }
     std::size_t outputs() const noexcept { return hr_parameters_outputs(get()); }
-    // The number of the most probable tokens to report beside each token, if any report was asked for.
+    // The number of the most probable tokens to report beside each token, if any report was asked
+    // for.
     std::optional<std::size_t> logprobs() const noexcept {
         std::size_t n = 0;
         return hr_parameters_logprobs(get(), &n) ? std::optional<std::size_t>(n) : std::nullopt;
@@ -788,7 +800,8 @@ public:
         return all;
     }
 
-    // The JSON text of OpenAI's response_format, for Grammar::from_structural_tag(); empty if there is none.
+    // The JSON text of OpenAI's response_format, for Grammar::from_structural_tag(); empty if there
+    // is none.
     std::string response_format() const {
         hr_text json{nullptr, 0};
         hr_parameters_response_format(get(), &json);
@@ -846,7 +859,8 @@ public:
             });
     }
 
-    // Continues a prompt under a constraint. An exception thrown by on_text ends the generation and comes out here.
+    // Continues a prompt under a constraint. An exception thrown by on_text ends the generation and
+    // comes out here.
     Generated generate(std::string_view prompt, const Constraint &constraint, std::size_t max_tokens = 512,
                        const hr_sampler_options &sampler = default_sampler_options(),
                        const OnText &on_text = nullptr) const {
@@ -857,7 +871,8 @@ public:
         return generate(prompt, options, on_text).at(0);
     }
 
-    // Continues a prompt with any options; the callback among them is replaced by on_text. One result for each output.
+    // Continues a prompt with any options; the callback among them is replaced by on_text. One
+    // result for each output.
     std::vector<Generated> generate(std::string_view prompt, hr_generation_options options,
                                     const OnText &on_text = nullptr) const {
         Listener listener{on_text, nullptr};

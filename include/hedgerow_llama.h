@@ -1,6 +1,6 @@
 /*
- * hedgerow in llama.cpp: a llama_sampler that keeps the output inside a grammar. Header-only C99 and
- * C++11, compiled with the llama.h of the program's own llama.cpp.
+ * hedgerow in llama.cpp: a llama_sampler that keeps the output inside a grammar. Header-only C99
+ * and C++11, compiled with the llama.h of the program's own llama.cpp.
  *
  *     hr_vocab *vocab = NULL;
  *     hr_llama_vocab(llama_model_get_vocab(model), &vocab, &error);
@@ -11,7 +11,8 @@
  *     llama_sampler_chain_add(chain, llama_sampler_init_dist(seed));
  *     for (;;) {
  *         llama_token token = llama_sampler_sample(chain, context, -1);
- *         if ((error = hr_llama_take_error(ours)) != NULL || llama_vocab_is_eog(vocab, token)) break;
+ *         error = hr_llama_take_error(ours);
+ *         if (error != NULL || llama_vocab_is_eog(vocab, token)) break;
  *         ...
  *     }
  *
@@ -19,19 +20,19 @@
  *
  * Rules for programs:
  * - Every token of the output is accepted once, and no token of the prompt. llama_sampler_sample()
- *   accepts the token that it returns. Samplers that need the prompt, such as penalties, must see it
- *   before this sampler is added to their chain.
- * - Samplers that remove candidates, such as top-k, belong behind this one. Before it they may remove
- *   every candidate that is allowed.
+ *   accepts the token that it returns. Samplers that need the prompt, such as penalties, must see
+ *   it before this sampler is added to their chain.
+ * - Samplers that remove candidates, such as top-k, belong behind this one. Before it they may
+ *   remove every candidate that is allowed.
  * - A token that ends the output is allowed when the output is complete. hr_llama_vocab() takes all
  *   tokens for which llama_vocab_is_eog() is true.
- * - The sampler works on the CPU. In a chain that is attached to a context (llama_set_sampler()), it
- *   and the samplers behind it run there, as llama.cpp arranges it.
+ * - The sampler works on the CPU. In a chain that is attached to a context (llama_set_sampler()),
+ *   it and the samplers behind it run there, as llama.cpp arranges it.
  *
  * Errors: a sampler has no way to return one. After a failure it allows only tokens that end the
  * output, so a loop stops, and the program asks hr_llama_take_error(). There are four failures: a
- * token that is not allowed was accepted, no candidate was left, a limit or an interrupt was reached,
- * and memory ran out.
+ * token that is not allowed was accepted, no candidate was left, a limit or an interrupt was
+ * reached, and memory ran out.
  */
 #ifndef HEDGEROW_LLAMA_H
 #define HEDGEROW_LLAMA_H
@@ -103,8 +104,8 @@ static inline void hr_llama_detail_free_state(hr_llama_detail *state) {
     free(state);
 }
 
-/* The state of a new sampler. What could not be copied is missing, and is the state's error. NULL if
- * there is no memory for the state itself. */
+/* The state of a new sampler. What could not be copied is missing, and is the state's error. NULL
+ * if there is no memory for the state itself. */
 static inline hr_llama_detail *hr_llama_detail_new_state(const hr_matcher *matcher, const hr_sampler *sampler) {
     hr_llama_detail *state = (hr_llama_detail *)calloc(1, sizeof *state);
     hr_error *error = NULL;
@@ -415,8 +416,8 @@ static inline hr_llama_detail *hr_llama_detail_of(const struct llama_sampler *sa
  *
  * With sampler NULL it sets the logits of tokens that the matcher does not allow to -infinity, and
  * other samplers draw. With a sampler it is the last of its chain: it draws a token under the
- * matcher's mask, and writes that token's probability to its candidate. matcher may then be NULL, for
- * outputs without a constraint.
+ * matcher's mask, and writes that token's probability to its candidate. matcher may then be NULL,
+ * for outputs without a constraint.
  *
  * Both are copied. The copy of the matcher begins where the matcher stands, so a program that
  * continues an output advances it over the tokens that are there. llama_sampler_reset() returns to
@@ -462,9 +463,9 @@ static inline hr_error *hr_llama_take_error(struct llama_sampler *sampler) {
 
 /*
  * The matcher in a sampler that hr_llama_sampler() made; NULL if there is none, and for other
- * samplers. A program may ask it whether the output is complete, set an interrupt, advance it or roll
- * it back. It belongs to the sampler: it lives until the sampler is freed, or is overwritten by
- * llama_sampler_copy().
+ * samplers. A program may ask it whether the output is complete, set an interrupt, advance it or
+ * roll it back. It belongs to the sampler: it lives until the sampler is freed, or is overwritten
+ * by llama_sampler_copy().
  */
 static inline hr_matcher *hr_llama_matcher(const struct llama_sampler *sampler) {
     hr_llama_detail *state = hr_llama_detail_of(sampler);
@@ -500,12 +501,12 @@ static inline int32_t hr_llama_detail_append_piece(const struct llama_vocab *voc
 }
 
 /*
- * Makes a vocabulary of the tokens of a llama.cpp model. Control and unknown tokens are special, with
- * llama.cpp's names for them, and all others have the bytes that llama_token_to_piece() gives. The
- * tokens that end a sequence are those for which llama_vocab_is_eog() is true.
+ * Makes a vocabulary of the tokens of a llama.cpp model. Control and unknown tokens are special,
+ * with llama.cpp's names for them, and all others have the bytes that llama_token_to_piece() gives.
+ * The tokens that end a sequence are those for which llama_vocab_is_eog() is true.
  *
- * hr_vocab_from_gguf_file() reads the same tokens without llama.cpp. It knows fewer tokens that end a
- * sequence.
+ * hr_vocab_from_gguf_file() reads the same tokens without llama.cpp. It knows fewer tokens that end
+ * a sequence.
  */
 HR_NODISCARD
 static inline hr_status hr_llama_vocab(const struct llama_vocab *vocab, hr_vocab **out, hr_error **error) {

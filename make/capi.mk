@@ -1,11 +1,13 @@
-# The C library: build it, install it. Included by the Makefile, and by tests/capi/Makefile, which install it below a folder of theirs.
+# The C library: build it, install it. Included by the Makefile, and by tests/capi/Makefile, which
+# install it below a folder of theirs.
 #
 #   make install PREFIX=/usr/local            headers, libraries, pkg-config and CMake files, and
 #                                             suppressions for valgrind
 #   make install PREFIX=/usr DESTDIR=/tmp/x   for packagers
 #   make install CAPI_FEATURES=torch          with language models; programs then need libtorch, too
 #
-# The library's version is the package's. While it is 0.MINOR, MINOR may break programs and is therefore in the SONAME, as cargo-c has it.
+# The library's version is the package's. While it is 0.MINOR, MINOR may break programs and is
+# therefore in the SONAME, as cargo-c has it.
 
 CAPI_ROOT := $(patsubst %/,%,$(dir $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))))
 CARGO ?= cargo
@@ -27,7 +29,8 @@ CAPI_ABI := $(if $(filter 0,$(CAPI_MAJOR)),0.$(CAPI_MINOR),$(CAPI_MAJOR))
 CAPI_SONAME := libhedgerow.so.$(CAPI_ABI)
 CAPI_BUILT := $(or $(CARGO_TARGET_DIR),$(CAPI_ROOT)/target)/$(if $(filter dev,$(CAPI_PROFILE)),debug,$(CAPI_PROFILE))
 
-# What a program that links libhedgerow.a needs besides: the C libraries that Rust's standard library is made on.
+# What a program that links libhedgerow.a needs besides: the C libraries that Rust's standard
+# library is made on.
 CAPI_PRIVATE_LIBS := -lgcc_s -lpthread -ldl -lm
 CAPI_CFLAGS :=
 comma := ,

@@ -1,6 +1,6 @@
 //! Errors of vocabularies, their files and their token sets.
 
-use super::TokenId;
+use super::token_id::TokenId;
 use crate::gguf::GgufError;
 
 /// The reason for which a vocabulary could not be built, changed or used.

@@ -23,6 +23,7 @@ mod tekken;
 #[cfg(feature = "tokenizers")]
 mod text_tokenizer;
 mod tiktoken;
+mod token_id;
 mod token_set;
 mod tokenizer_file;
 mod tokenizer_json;
@@ -34,7 +35,8 @@ pub use mask_logits::mask_logits;
 #[cfg(feature = "tokenizers")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizers")))]
 pub use text_tokenizer::TextTokenizer;
-pub use token_set::{TokenId, TokenSet, TokenSetIter};
+pub use token_id::TokenId;
+pub use token_set::{TokenSet, TokenSetIter};
 pub use tokenizer_file::TokenizerFile;
 pub use trie::{ByteSet256, ChildNodes, MatchingChildren, TokenTrie};
 pub use vocabulary::{Vocabulary, VocabularyParts};

@@ -331,7 +331,8 @@ static void test_grammars(void) {
     options.key_order = (hr_key_order)9;
     FAILS(hr_grammar_from_json_schema("true", 4, &options, NULL, &none, &error), HR_ERROR_INVALID_ARGUMENT, "key_order is 9");
 
-    /* A program compiled against an older header knows fewer options; what lies behind them is neither written nor read. */
+    /* A program compiled against an older header knows fewer options; what lies behind them is
+     * neither written nor read. */
     memset(&options, 0x5a, sizeof options);
     hr_schema_options_init_sized(&options, offsetof(hr_schema_options, indent));
     CHECK(options.struct_size == offsetof(hr_schema_options, indent) && options.indent == 0x5a5a5a5a);

@@ -185,8 +185,8 @@ static char *greedy(const hr_model *model, const char *prompt, hr_generation_opt
     return copy;
 }
 
-/* Messages in JSON are the prompt; an assistant's message at their end is continued; variables reach
-   the template. */
+/* Messages in JSON are the prompt; an assistant's message at their end is continued; variables
+ * reach the template. */
 static void conversations(const hr_model *model) {
     const char *question = "What is the capital of France?";
     hr_generation *generation = NULL;

@@ -1,5 +1,6 @@
 /*
- * The parameters of other APIs, log-probabilities, and errors that a caller makes. Part of the program of test_api.c.
+ * The parameters of other APIs, log-probabilities, and errors that a caller makes. Part of the
+ * program of test_api.c.
  */
 #include <hedgerow.h>
 

@@ -1,6 +1,6 @@
-//! The part of the project's style that a machine can check: the width of comments, the words that
-//! open documentation comments, the length of files and functions, and circles between the files of
-//! one folder.
+//! The part of the project's style that a machine can check: the width of comments and pages, the
+//! words that open documentation comments, the length of files and functions, and circles between
+//! the files of one folder of `src/`, those of its sub-folders included.
 //!
 //! `tests/data/style_exceptions.txt` lists the files that break a rule: the file, the rule, the
 //! number of its faults, and the reason why they stay. The list only shrinks: the test also fails
@@ -11,7 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The widest line that a comment may have, in characters.
+// The path is the same where this file is compiled alone.
+#[path = "circles.rs"]
+mod circles;
+
+/// The widest line that a comment or the prose of a page may have, in characters.
 const WIDTH: usize = 100;
 
 /// The most lines that a file may have.
@@ -24,30 +28,36 @@ const FUNCTION_LINES: usize = 80;
 const RIDDLES: [&str; 7] = ["What", "Where", "Whether", "Who", "How", "Which", "Of those"];
 
 /// The faults that are counted, by the names they have in the list of exceptions.
-const FAULTS: [&str; 5] = ["wide-comments", "riddles", "long-file", "long-functions", "circle-files"];
+const FAULTS: [&str; 5] = ["wide-lines", "riddles", "long-file", "long-functions", "circle-files"];
+
+/// The folders with Rust files.
+const RUST: [&str; 7] =
+    ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets", "bindings/python/src"];
+
+/// The folders and files, other than those of Rust, whose comments or prose are checked. The header
+/// `hedgerow.h` is generated from Rust's comments.
+const OTHER: [&str; 10] =
+    [".", "docs", "fuzz", "setup", "presets", "grammars", "include", "make", "tests/capi", "bindings/python"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Adds the files below `folder`, or only those directly in it, that have one of the endings.
+fn files(folder: &Path, endings: &[&str], is_deep: bool, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.expect("a folder's entry").path()) {
-        if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        if path.is_dir() && is_deep {
+            files(&path, endings, is_deep, found);
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known)) {
             found.push(path);
         }
     }
 }
 
-/// The text of every Rust file of the project, by its path below the root.
-fn sources() -> BTreeMap<String, String> {
+/// The texts of files by their paths below the root.
+fn texts(paths: Vec<PathBuf>) -> BTreeMap<String, String> {
     let root = root();
-    let mut paths = Vec::new();
-    for folder in ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"] {
-        rust_files(&root.join(folder), &mut paths);
-    }
     let read = |path: PathBuf| {
         let name = path.strip_prefix(&root).expect("below the root").to_string_lossy().replace('\\', "/");
         (name, fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
@@ -55,55 +65,51 @@ fn sources() -> BTreeMap<String, String> {
     paths.into_iter().map(read).collect()
 }
 
-/// The files of one folder that import each other in a circle by `super::` paths.
-fn files_on_circles(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let mut imports: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (name, text) in sources.iter().filter(|(name, _)| name.starts_with("src/")) {
-        let Some((folder, file)) = name.rsplit_once('/') else { continue };
-        if matches!(file, "mod.rs" | "lib.rs" | "main.rs") {
-            continue;
-        }
-        let of_module = folder.trim_start_matches("src/").replace('/', "::");
-        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let mut targets = Vec::new();
-        for prefix in ["super::".to_owned(), format!("crate::{of_module}::")] {
-            for (at, _) in text.match_indices(&prefix) {
-                let word: String = text[at + prefix.len()..]
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
-                let line = text[..at].rsplit('\n').next().unwrap_or_default().trim_start();
-                let target = format!("{folder}/{word}.rs");
-                if !line.starts_with("//") && sources.contains_key(&target) && target != *name {
-                    targets.push(target);
-                }
-            }
-        }
-        imports.insert(name, targets);
+/// The text of every Rust file of the project, by its path below the root.
+fn sources() -> BTreeMap<String, String> {
+    let root = root();
+    let mut paths = vec![root.join("build.rs")];
+    RUST.iter().for_each(|folder| files(&root.join(folder), &["rs"], true, &mut paths));
+    texts(paths)
+}
+
+/// The text of every page, header, C program and makefile, by its path below the root.
+fn pages() -> BTreeMap<String, String> {
+    let root = root();
+    let mut paths = vec![root.join("Makefile"), root.join("tests/capi/Makefile")];
+    let endings = ["md", "h", "hpp", "c", "cpp", "mk"];
+    OTHER.iter().for_each(|folder| files(&root.join(folder), &endings, false, &mut paths));
+    paths.retain(|path| path.exists() && !path.ends_with("include/hedgerow.h"));
+    texts(paths)
+}
+
+/// The wide lines of a page: all lines but those of tables, code and links, or the comments of a
+/// program.
+fn wide_lines(name: &str, text: &str) -> usize {
+    let is_wide = |line: &str| line.chars().count() > WIDTH;
+    if !name.ends_with(".md") {
+        let openings: &[&str] =
+            if name.contains('.') && !name.ends_with(".mk") { &["//", "/*", "* "] } else { &["#"] };
+        let is_comment = |line: &&str| openings.iter().any(|opening| line.trim_start().starts_with(opening));
+        return text.lines().filter(is_comment).filter(|line| is_wide(line)).count();
     }
-    let reaches = |from: &str| {
-        let mut seen: BTreeSet<&str> = BTreeSet::new();
-        let mut work = vec![from];
-        while let Some(at) = work.pop() {
-            for next in imports.get(at).into_iter().flatten() {
-                if seen.insert(next) {
-                    work.push(next);
-                }
-            }
-        }
-        seen.contains(from)
+    let mut is_code = false;
+    let is_prose = |line: &&str| {
+        let start = line.trim_start();
+        is_code ^= start.starts_with("```");
+        !is_code && !start.starts_with("```") && !start.starts_with(['|', '<']) && start.contains(' ')
     };
-    imports.keys().filter(|name| reaches(name)).map(|name| (*name).to_owned()).collect()
+    text.lines().filter(is_prose).filter(|line| is_wide(line)).count()
 }
 
 /// The number of functions with too many lines. `cargo fmt` puts the closing brace of a function
 /// below its first line, at the same indentation.
 fn long_functions(text: &str) -> usize {
-    const BEFORE: [&str; 9] =
-        ["pub", "pub(super)", "pub(crate)", "const", "async", "unsafe", "extern", "\"C\"", "default"];
+    const BEFORE: [&str; 7] = ["pub", "const", "async", "unsafe", "extern", "\"C\"", "default"];
+    let is_before = |word: &&str| BEFORE.contains(word) || word.starts_with("pub(") || word.ends_with(')');
     let lines: Vec<&str> = text.lines().collect();
     let is_long = |&(first, line): &(usize, &&str)| {
-        let opens = line.split_whitespace().find(|word| !BEFORE.contains(word)) == Some("fn");
+        let opens = line.split_whitespace().find(|word| !is_before(word)) == Some("fn");
         let indentation = &line[..line.len() - line.trim_start().len()];
         let is_end = |line: &&str| line.strip_prefix(indentation) == Some("}");
         let is_one_line = |line: &str| line.ends_with(';') || line.ends_with('}');
@@ -141,7 +147,11 @@ fn faults() -> BTreeMap<(String, &'static str), usize> {
         found.insert((name.clone(), FAULTS[2]), text.lines().count().saturating_sub(LINES));
         found.insert((name.clone(), FAULTS[3]), long_functions(text));
     }
-    for name in files_on_circles(&sources) {
+    for (name, text) in pages() {
+        let count = wide_lines(&name, &text);
+        found.insert((name, FAULTS[0]), count);
+    }
+    for name in circles::files_on_circles(&sources) {
         found.insert((name, FAULTS[4]), 1);
     }
     found.retain(|_, count| *count > 0);

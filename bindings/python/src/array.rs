@@ -458,7 +458,8 @@ impl<'py> Array<'py> {
     }
 }
 
-/// The `ValueError` for a `BufferError`, which tells that memory is read-only or may not be exported.
+/// The `ValueError` for a `BufferError`, which tells that memory is read-only or may not be
+/// exported.
 fn as_value_error(error: PyErr, name: &str, py: Python<'_>) -> PyErr {
     if !error.is_instance_of::<PyBufferError>(py) {
         return error;

@@ -252,7 +252,8 @@ impl Sampler {
         Ok((drawn.token.0, drawn.logprob))
     }
 
-    /// The distribution that `sample` draws from: the tokens that can be drawn with their probabilities.
+    /// The distribution that `sample` draws from: the tokens that can be drawn with their
+    /// probabilities.
     #[pyo3(signature = (logits, mask=None))]
     fn distribution(
         &self,

@@ -4,7 +4,7 @@
 use super::super::document::{Keyword, NULL, Types, What};
 use super::super::json::{Kind, Value};
 use super::super::options::Draft;
-use super::{Member, Reader};
+use super::state::{Member, Reader};
 use crate::automata::UNBOUNDED;
 use crate::grammar::CompileError;
 

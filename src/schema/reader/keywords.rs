@@ -10,7 +10,7 @@ use super::super::format::Format;
 use super::super::json::{Kind, Value};
 use super::super::options::{ContentEncoding, Draft, FormatPolicy, UnknownFormat};
 use super::deferred::{DeferredKeywords, Leaves};
-use super::{Member, Reader};
+use super::state::{Member, Reader};
 use crate::automata::Decimal;
 use crate::grammar::CompileError;
 

@@ -8,7 +8,7 @@
 
 use super::super::document::{Keyword, What};
 use super::super::json::{Kind, Value};
-use super::Reader;
+use super::state::Reader;
 use crate::automata::UNBOUNDED;
 use hashbrown::{HashMap, HashSet};
 

@@ -19,22 +19,21 @@
 mod deferred;
 mod keywords;
 mod lenient;
+mod state;
 mod table;
 
-use super::document::{Document, Keyword, Note, Record, What};
+use super::document::{Document, Keyword, Note, What};
 use super::envelope;
 use super::error;
 use super::json::{Json, Kind, Value};
-use super::options::{Draft, SchemaOptions, Strictness};
+use super::options::{Draft, SchemaOptions};
 use super::reference::References;
-use crate::automata::{Decimal, ExprPool, UNBOUNDED};
+use crate::automata::ExprPool;
 use crate::grammar::CompileError;
 use deferred::{DeferredKeywords, Leaves};
 use hashbrown::{HashMap, HashSet};
+use state::{Member, Reader};
 use table::{KeywordRow, Role};
-
-/// The most warnings that are kept.
-const MAX_NOTES: usize = 10_000;
 
 /// Reads a parsed document and everything it refers to. Patterns are compiled into `pool`.
 pub(super) fn read(
@@ -77,45 +76,7 @@ pub(super) fn read(
     Ok((reader.doc, reader.notes))
 }
 
-struct Reader<'o> {
-    doc: Document,
-    options: &'o SchemaOptions,
-    pool: &'o mut ExprPool,
-    queue: Vec<(Value, Value)>,
-    notes: Vec<Note>,
-    /// The schemas of which lenient mode dropped a keyword, and those that lost
-    /// `patternProperties`.
-    dropped: Vec<Value>,
-    without_patterns: HashSet<Value>,
-}
-
-/// A member of a schema object, with its place.
-#[derive(Clone, Copy)]
-struct Member {
-    schema: Value,
-    /// The index of the member in the schema.
-    index: u32,
-    name: &'static str,
-    value: Value,
-    /// The resource that the schema belongs to (a document, or a schema with an `$id`), and its
-    /// draft.
-    resource: Value,
-    draft: Draft,
-}
-
 impl Reader<'_> {
-    fn enqueue(&mut self, schema: Value, resource: Value) {
-        let at = schema.0 as usize;
-        if self.doc.records.len() <= at {
-            self.doc.records.resize(self.doc.json.len().max(at + 1), Record::default());
-        }
-        if !self.doc.records[at].read {
-            self.doc.records[at].read = true;
-            self.doc.records[at].resource = resource.0;
-            self.queue.push((schema, resource));
-        }
-    }
-
     fn schema(&mut self, schema: Value, outer: Value) -> Result<(), CompileError> {
         let first = self.doc.keywords.len() as u32;
         let mut inhabited = true;
@@ -217,106 +178,5 @@ impl Reader<'_> {
         deferred.leaves(leaves);
         self.doc.keywords.push(keyword);
         Ok(())
-    }
-
-    // --- checks of values ---
-
-    fn subschema(&mut self, member: Member) -> Result<Value, CompileError> {
-        self.subschema_at(member, member.value)
-    }
-
-    /// Queues a schema that is the member's value or stands inside it.
-    fn subschema_at(&mut self, member: Member, value: Value) -> Result<Value, CompileError> {
-        match self.doc.json.kind(value) {
-            Kind::Object { .. } | Kind::Bool(_) => {
-                self.enqueue(value, member.resource);
-                Ok(value)
-            }
-            _ if value == member.value => {
-                Err(self.malformed(member, "must be a schema (an object, `true` or `false`)"))
-            }
-            _ => {
-                let reason = "must hold schemas (each an object, `true` or `false`)";
-                Err(error::malformed(self.doc.place(value), member.name, reason))
-            }
-        }
-    }
-
-    /// Reads the list and returns the number of schemas in it.
-    fn subschema_list(&mut self, member: Member) -> Result<u32, CompileError> {
-        let Kind::Array { len, .. } = self.doc.json.kind(member.value) else {
-            return Err(self.malformed(member, "must be an array of schemas"));
-        };
-        for i in 0..len as usize {
-            let item = self.doc.json.items(member.value)[i];
-            self.subschema_at(member, item)?;
-        }
-        Ok(len)
-    }
-
-    fn subschema_map(&mut self, member: Member) -> Result<(), CompileError> {
-        let Kind::Object { len, .. } = self.doc.json.kind(member.value) else {
-            return Err(self.malformed(member, "must be an object of schemas"));
-        };
-        for i in 0..len {
-            let item = self.doc.json.member(member.value, i).1;
-            self.subschema_at(member, item)?;
-        }
-        Ok(())
-    }
-
-    fn count(&self, member: Member) -> Result<u32, CompileError> {
-        let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
-        match decimal {
-            Some(d) if d.is_integer() && !d.is_negative() => Ok(d.to_u32().unwrap_or(UNBOUNDED)),
-            _ => Err(self.malformed(member, "must be a whole number, 0 or more")),
-        }
-    }
-
-    fn number(&self, member: Member) -> Result<Decimal, CompileError> {
-        let decimal = self.doc.json.as_number(member.value).and_then(Decimal::parse);
-        decimal.ok_or_else(|| self.malformed(member, "must be a number"))
-    }
-
-    // --- errors and warnings ---
-
-    fn error_place(&self, member: Member) -> String {
-        format!("{}/{}", self.doc.place(member.schema), member.name)
-    }
-
-    fn malformed(&self, member: Member, reason: &str) -> CompileError {
-        error::malformed(self.error_place(member), member.name, reason)
-    }
-
-    /// Returns the error, or adds a note instead in lenient mode.
-    fn unless_lenient(&mut self, member: Member, error: CompileError) -> Result<(), CompileError> {
-        if self.options.strictness == Strictness::Lenient {
-            self.note(member, What::Dropped);
-            self.dropped.push(member.schema);
-            return Ok(());
-        }
-        Err(error)
-    }
-
-    fn unsupported(&mut self, member: Member, reason: &str) -> Result<(), CompileError> {
-        let error = error::unsupported(self.error_place(member), member.name, reason);
-        self.unless_lenient(member, error)
-    }
-
-    fn note(&mut self, member: Member, what: What) {
-        self.notes_on(member.schema, member.index, what);
-    }
-
-    /// Adds a warning about the member of this name.
-    fn note_on(&mut self, schema: Value, name: &str, what: What) {
-        let found =
-            (0..self.doc.json.member_count(schema)).find(|&i| self.doc.json.member_key(schema, i) == name);
-        self.notes_on(schema, found.unwrap_or(0), what);
-    }
-
-    fn notes_on(&mut self, schema: Value, member: u32, what: What) {
-        if self.notes.len() < MAX_NOTES {
-            self.notes.push(Note { schema, member, what });
-        }
     }
 }

@@ -17,6 +17,7 @@
 
 mod common_terminals;
 mod modules;
+mod options;
 mod parse;
 mod pattern;
 mod rules;
@@ -28,51 +29,10 @@ use crate::grammar::lexed::{Lexing, Production, Symbol};
 use crate::grammar::{CompileError, Grammar, GrammarBuilder, GrammarError, Lexed};
 use rules::Productions;
 
-/// The rule that outputs start from if no other is named.
-pub const START: &str = "start";
+pub use options::{Options, START};
 
 /// The number of states that are searched for a text of the grammar.
 const SEARCH_LIMIT: u64 = 200_000;
-
-/// Options that a grammar's text leaves open.
-///
-/// ```
-/// use hedgerow::syntax::lark::{self, Options};
-/// let numbers = "NUMBER: /[0-9]+/";
-/// let options = Options::default().start("sum").module("my.numbers", numbers);
-/// lark::compile_with(r#"
-///     sum: NUMBER ("+" NUMBER)*
-///     %import my.numbers.NUMBER
-/// "#, &options)?;
-/// # Ok::<(), hedgerow::CompileError>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Options {
-    start: String,
-    modules: Vec<(String, String)>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { start: START.to_owned(), modules: Vec::new() }
-    }
-}
-
-impl Options {
-    /// Sets the rule that outputs start from. Default: `start`.
-    pub fn start(mut self, rule: impl Into<String>) -> Self {
-        self.start = rule.into();
-        self
-    }
-
-    /// Adds a module, from which `%import name.RULE` reads. A name of several parts has dots
-    /// between them. A module that is imported as `.name` is found beside the module that imports
-    /// it. A module called `common` takes the place of Lark's.
-    pub fn module(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.modules.push((name.into(), text.into()));
-        self
-    }
-}
 
 /// The grammar that a Lark text describes.
 ///

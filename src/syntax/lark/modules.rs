@@ -3,8 +3,8 @@
 //! An imported definition keeps its meaning. The rules that it refers to come along under names of
 //! its module, and the terminals that a terminal refers to are written into it. Lark does the same.
 
-use super::Options;
 use super::common_terminals::common;
+use super::options::Options;
 use super::parse::{Definition, Expr, Module, Statement, is_terminal, parse};
 use super::terminals::{Terminal, TerminalSource};
 use crate::grammar::line_column;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::error::TorchError;
 use super::rope::Scaling;
-use super::weights::{Names, Part};
+use super::weights::{MatrixLayout, Names, Part};
 use crate::gguf::GgufFile;
 
 /// A translation of one `config.json` to another.
@@ -125,15 +125,6 @@ pub(crate) enum PositionKind {
     Rotary,
     /// A vector for each position, added to the embedding.
     Learned,
-}
-
-/// The order of a matrix's dimensions in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MatrixLayout {
-    /// `[out, in]`.
-    OutIn,
-    /// `[in, out]`.
-    InOut,
 }
 
 /// The format of a model's files.

@@ -17,8 +17,16 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::architecture::MatrixLayout;
 use super::error::{Doing, TorchError};
+
+/// The order of a matrix's dimensions in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatrixLayout {
+    /// `[out, in]`.
+    OutIn,
+    /// `[in, out]`.
+    InOut,
+}
 
 /// The role of a weight in a decoder, independent of its name in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

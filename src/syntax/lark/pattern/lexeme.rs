@@ -8,7 +8,7 @@
 
 use super::contexts::{Contexts, common, questions};
 use super::read::word;
-use super::{Ranges, Re, ordered};
+use super::{Compiled, Ranges, Re, ordered};
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ByteSet, ExprPool, LangId, UNBOUNDED};
 use crate::grammar::MARK;
@@ -24,15 +24,6 @@ const STATE_LIMIT: usize = 400;
 
 /// One language per context.
 type ContextRow = SmallVec<[LangId; 1]>;
-
-/// A terminal of a lexer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in super::super) struct Compiled {
-    /// The marked texts: a match, the mark, and any text that lets the match end there.
-    pub marked: LangId,
-    /// The texts that begin with a match, wherever marks stand in them.
-    pub domain: LangId,
-}
 
 /// The lexeme that `re` finds.
 pub(in super::super) fn compile(pool: &mut ExprPool, re: &Re) -> Result<Compiled, Problem> {

@@ -26,10 +26,20 @@ pub(super) mod lexeme;
 mod ordered;
 mod read;
 
+use crate::automata::LangId;
 use crate::syntax::diagnostic::Problem;
 
 /// Ranges of code points, sorted and disjoint.
 type Ranges = Vec<(u32, u32)>;
+
+/// A terminal of a lexer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Compiled {
+    /// The marked texts: a match, the mark, and any text that lets the match end there.
+    pub marked: LangId,
+    /// The texts that begin with a match, wherever marks stand in them.
+    pub domain: LangId,
+}
 
 /// A regular expression of Python.
 #[derive(Clone, PartialEq, Debug)]

@@ -8,8 +8,7 @@
 //! Source: K. Thompson (1968) and R. Pike for lists of places; R. Cox, *Regular expression
 //! matching: the virtual machine approach* (2009), for their order.
 
-use super::Re;
-use super::lexeme::Compiled;
+use super::{Compiled, Re};
 use crate::automata::{ExprPool, LangId, UNBOUNDED};
 use crate::grammar::MARK;
 use crate::grammar::lexed::{DEAD, smallest};

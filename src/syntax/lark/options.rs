@@ -1,0 +1,44 @@
+//! The options of a Lark grammar: its start rule and its modules.
+
+/// The rule that outputs start from if no other is named.
+pub const START: &str = "start";
+
+/// Options that a grammar's text leaves open.
+///
+/// ```
+/// use hedgerow::syntax::lark::{self, Options};
+/// let numbers = "NUMBER: /[0-9]+/";
+/// let options = Options::default().start("sum").module("my.numbers", numbers);
+/// lark::compile_with(r#"
+///     sum: NUMBER ("+" NUMBER)*
+///     %import my.numbers.NUMBER
+/// "#, &options)?;
+/// # Ok::<(), hedgerow::CompileError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(super) start: String,
+    pub(super) modules: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { start: START.to_owned(), modules: Vec::new() }
+    }
+}
+
+impl Options {
+    /// Sets the rule that outputs start from. Default: `start`.
+    pub fn start(mut self, rule: impl Into<String>) -> Self {
+        self.start = rule.into();
+        self
+    }
+
+    /// Adds a module, from which `%import name.RULE` reads. A name of several parts has dots
+    /// between them. A module that is imported as `.name` is found beside the module that imports
+    /// it. A module called `common` takes the place of Lark's.
+    pub fn module(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.modules.push((name.into(), text.into()));
+        self
+    }
+}
