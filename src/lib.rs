@@ -69,8 +69,9 @@
 //! |---|---|
 //! | `decode` | the decoding loop over any `LanguageModel`, and chat templates |
 //! | `tokenizers` | text to tokens, by Hugging Face's tokenizers |
-//! | `torch` | models on libtorch, on the CPU or a GPU |
-//! | `cli` | the `hedgerow` command |
+//! | `torch` | models on libtorch, on the CPU or a GPU; turns on `decode` and `tokenizers` |
+//! | `cli` | the `hedgerow` command; turns on `decode` and `tokenizers` |
+//! | `ablation` | switches that turn off single optimisations of the engine, for benchmarks |
 //!
 //! # Guarantees
 //!
@@ -113,7 +114,7 @@ pub use policy::UnknownName;
 pub use schema::SchemaOptions;
 pub use vocab::{TokenId, Vocabulary};
 
-/// The README's examples, run as documentation tests.
-#[cfg(doctest)]
+/// The README's examples, run as documentation tests. One of them needs the feature `torch`.
+#[cfg(all(doctest, feature = "torch"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -150,7 +150,7 @@ impl SamplingArgs {
             let failure = CommandError::usage("the sampling options are not usable").because(&error);
             match error {
                 SamplingError::Order { .. } if !base.changed().is_empty() => failure.help(format!(
-                    "what options leave open is that of {source}; --verbose lists it, and --top-p 1 and the like \
+                    "parameters without an option are those of {source}; --verbose lists them, and --top-p 1 and the like \
                      switch a step off",
                 )),
                 _ => failure,
@@ -199,7 +199,7 @@ impl SamplingArgs {
 
     /// Writes the parameters that differ from their defaults to stderr, each with its source.
     fn tell(&self, source: &str, base: &SamplingParams, params: &SamplingParams) {
-        eprintln!("sampling: what options leave open is that of {source}");
+        eprintln!("sampling: parameters without an option are those of {source}");
         let of_base = base.changed();
         for (name, text) in params.changed() {
             let given = self.given.iter().any(|(parameter, _)| parameter.name == name);

@@ -6,8 +6,9 @@
 //! and writes a C `enum`.
 //!
 //! The convention for names: type `hr_key_order`, enumerators `HR_KEY_ORDER_` and the name of the
-//! Rust variant, such as `HR_KEY_ORDER_DECLARED` for `KeyOrder::Declared`. A test holds it. Numbers
-//! are part of the ABI: new ones are added at the end, and none is ever reused.
+//! Rust variant, such as `HR_KEY_ORDER_DECLARED` for `KeyOrder::Declared`. A test checks this for
+//! every enumeration that stands for a Rust type. Numbers are part of the ABI: new ones are added
+//! at the end, and none is ever reused.
 
 /// Declares enumerations. `hr_name for RustType { HR_NAME_ONE = 0 => RustType::One, }` also gives
 /// `hr_name::get`; without a Rust type, [`unknown`](super::options::unknown) refuses other numbers.
@@ -90,7 +91,7 @@ pub(super) fn check_name(prefix: &str, member: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{grammar, parameters, sampler_options, schema};
+    use super::super::{grammar, parameters, sampler_options, schema, tools};
 
     #[test]
     fn enumerators_are_named_after_rust_values() {
@@ -106,6 +107,7 @@ mod tests {
         schema::hr_strictness::check_names();
         schema::hr_content_encoding::check_names();
         schema::hr_draft::check_names();
+        tools::hr_reasoning::check_names();
         parameters::hr_parameter_api::check_names();
         sampler_options::hr_selection::check_names();
         sampler_options::hr_top_k_ties::check_names();

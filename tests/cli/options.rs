@@ -53,7 +53,7 @@ fn options_without_effect_or_meaning_are_refused() {
         ("--template-var a=1 --raw", "cannot be used with"),
         ("--logprobs 3", "--json"),
         ("--order mask,temperature", "`top-p` is set by the parameters but not listed"),
-        ("--order mask,temperature", "what options leave open is that of --preset balanced"),
+        ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
         ("--max-digits 0 --schema person.schema.json", "0 is not in 1.."),
         ("--max-items 3", "--schema <FILE>"),
     ] {

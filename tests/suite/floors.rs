@@ -51,7 +51,7 @@ const UNSAFE_IN: &[&str] = &["ffi/", "torch/", "sampling/simd/", "start.rs"];
 const MAY_PRINT: &[&str] = &["cli/", "main.rs", "main_torch.rs"];
 
 /// The only places that may read the environment.
-const MAY_READ_ENVIRONMENT: &[&str] = &["cli/", "main_torch.rs", "start.rs", "torch/"];
+const MAY_READ_ENVIRONMENT: &[&str] = &["cli/", "main_torch.rs", "start.rs"];
 
 /// Names of folders and files without a single subject, which tend to be imported in circles.
 const GRAB_BAGS: &[&str] =
