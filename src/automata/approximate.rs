@@ -7,18 +7,18 @@
 //!
 //! # Why the answers are right
 //!
-//! Each answer is a claim about words and their beginnings. A beginning is *alive* if some word has
-//! it. All claims rest on this: a state is [`LangId::NEVER`] exactly if no beginning that leads
-//! there is alive ([`emptiness`](super::emptiness)). `tests.rs` walks random expressions and
-//! compares each claim with its definition.
+//! Each answer is a claim about words and their beginnings. A beginning is *alive* if some word
+//! begins with it. All claims rest on this: a state is [`LangId::NEVER`] exactly if no beginning
+//! that leads there is alive ([`emptiness`](super::emptiness)). `tests.rs` walks random expressions
+//! and compares each claim with its definition.
 //!
 //! - *Relaxation* ([`relaxation`](ExprPool::relaxation)). The relaxation has all words of the
-//!   language, and so all beginnings: that of `[a-z]{2,500}` is `[a-z]{2,}`. A maximum is left out,
-//!   or a part of an intersection is left out or enlarged. Each makes a language larger, and
-//!   unions, concatenations, repetitions and spellings of larger parts are larger. Nothing below a
-//!   complement is changed, where larger would become smaller. The rest of an intersection must be
-//!   text, because the engine assumes that both languages are spelt alike apart from their
-//!   differing bytes.
+//!   language, and so all beginnings: that of `[a-z]{2,500}` is `[a-z]{2,}`. It is made by three
+//!   changes: a maximum is left out, a part of an intersection is left out, or such a part is
+//!   enlarged. Each change makes a language larger. A union, concatenation, repetition or spelling
+//!   of larger parts is larger, too. Nothing below a complement is changed, since a complement of
+//!   something larger is smaller. The rest of an intersection must be text, because the engine
+//!   assumes that the two languages differ only in their differing bytes.
 //! - *Differing bytes* ([`differing_bytes`](ExprPool::differing_bytes)). Two intersections can
 //!   differ only by the parts that they do not share, and each such part must be a complement of
 //!   literals. For example, `string ∩ ¬{"id"}` and `string ∩ ¬{"key"}` differ only by the bytes `i`
@@ -28,28 +28,28 @@
 //!   byte that can be escaped.
 //! - *Clamped* ([`clamped`](ExprPool::clamped)). Every round of a repetition that is not empty has
 //!   a byte or more. So `len` bytes and one more character begin at most `len / shortest + 1`
-//!   rounds. A count that is at least that large is not reached, so that all such minima are alike,
-//!   and all such maxima. One more character is counted because a spelling may have begun to escape
-//!   it: after a backslash some character must be able to follow. A maximum length beside a
-//!   language `x` cuts off a beginning only if the shortest end that `x` has from there is longer
-//!   than the rest of the length. The claim assumes that `x` ends within `max - len` bytes from
-//!   every state.
+//!   rounds. A text of `len` bytes cannot reach a larger count, so all larger minima are alike, and
+//!   so are all larger maxima. The one more character is one whose escape has begun: after a
+//!   backslash some character must be able to follow. A maximum length beside a language `x` cuts
+//!   off a beginning only if the shortest end that `x` has from there is longer than the rest of
+//!   the length. The claim assumes that `x` ends within `max - len` bytes from every state.
 //! - *Self-loop classes* ([`self_loop_classes`](ExprPool::self_loop_classes),
-//!   [`read_groups`](ExprPool::read_groups)). All pairs of a state of the language and a state of
-//!   any text are visited to which characters of the groups lead. A group is dropped as soon as it
-//!   leads to a state that is not alive. So the groups that remain lead from each visited pair to a
-//!   visited pair. A pair of two equal states need not be visited. A byte within a character
-//!   belongs to the group of the character's first byte, so a pair keeps the groups that led to it,
-//!   and is visited again for further groups. A run `c{m,}` of one class is treated as `c*`, which
-//!   is alive wherever the run is.
+//!   [`read_groups`](ExprPool::read_groups)). A search visits pairs of a state of the language and
+//!   a state of "any text". It begins with all groups of characters, and follows the characters of
+//!   these groups from pair to pair. It drops a group that leads to a state that is not alive. So
+//!   the groups that remain lead from each visited pair to a visited pair. A pair of two equal
+//!   states need not be visited. A byte within a character belongs to the group of the character's
+//!   first byte. So a pair keeps the groups that led to it, and is visited again for further
+//!   groups. A run `c{m,}` of one class is treated as `c*`, which is alive wherever the run is.
 //! - *Counted groups* ([`counted_groups`](ExprPool::counted_groups)). In `c{m,n}·tail` each of the
 //!   first `n` characters may be of `c`. The next one cannot, because the groups with which `tail`
-//!   begins are left out. A group belongs to `c` as a whole or not at all. The claim assumes that
-//!   `tail` has a word, and every expression in a concatenation has one.
-//! - *Bounded groups* ([`bounded_groups`](ExprPool::bounded_groups)). A text of self-loop classes
-//!   is alive if the maximum length is left out. Let an end be at most `needed` bytes away from
-//!   every state, and so at most as many characters. Then a text of at most `max - needed`
-//!   characters is alive with the maximum, too, and no text has more characters than bytes.
+//!   begins are left out. All characters of a group are in `c`, or none of them is. The claim
+//!   assumes that `tail` has a word, and every expression in a concatenation has one.
+//! - *Bounded groups* ([`bounded_groups`](ExprPool::bounded_groups)). Without the maximum length,
+//!   every text of self-loop classes is alive. Let every state need at most `needed` bytes to reach
+//!   an end, and so at most `needed` characters. Then a text of at most `max - needed` characters
+//!   is alive with the maximum, too. So is a text of at most `max - needed` bytes, because no text
+//!   has more characters than bytes.
 
 use super::UNBOUNDED;
 use super::byte_classes::ByteSet;
@@ -64,8 +64,8 @@ use std::sync::Arc;
 /// The most states that are explored to answer one question.
 const EXPLORED: usize = 128;
 
-/// The texts that the rest of a JSON string must not be: the strings `lo..hi` of `literals` from
-/// byte `depth` on.
+/// The texts that are excluded as the rest of a JSON string: the strings `lo..hi` of `literals`
+/// from byte `depth` on.
 pub struct Excluded {
     /// The set of all strings.
     pub literals: Arc<LiteralSet>,
@@ -80,8 +80,8 @@ pub struct Excluded {
 }
 
 impl ExprPool {
-    /// The relaxation of `id`: a language with every prefix of `id` that is almost like it and is
-    /// met often. For a JSON string it leaves out excluded keys and maxima, and for another
+    /// The relaxation of `id`: a larger language that differs little from `id`, and that many
+    /// states share. For a JSON string it leaves out excluded keys and maxima, and for another
     /// language only far maxima. A maximum of at most `near` is kept, because short tokens can
     /// reach it. `None` if nothing is left out.
     pub fn relaxation(&mut self, id: LangId, near: u32) -> Option<LangId> {
@@ -220,14 +220,14 @@ impl ExprPool {
         self.info[id.index()].largest_count
     }
 
-    /// A language that cannot be told from `id` by reading at most `len` bytes. It has the same
-    /// words and the same prefixes of up to that length: with 8 bytes, `a{3,500}` is like `a{3,}`.
-    /// Two languages with the same result have the same words and prefixes of up to `len` bytes.
+    /// A language that agrees with `id` on all texts of at most `len` bytes. It has the same words
+    /// and the same prefixes of up to that length: with 8 bytes, `a{3,500}` is like `a{3,}`. Two
+    /// languages with the same result have the same words and prefixes of up to `len` bytes.
     ///
     /// Every round of a repetition reads a byte or more, so that `len` bytes begin a bounded number
     /// of rounds. All minima above that number are the same, and so are all maxima. In
-    /// intersections only a far maximum length is left out, since other parts can forbid a prefix
-    /// by something far away.
+    /// intersections only a far maximum length is left out. Another part can forbid a prefix
+    /// because of something that would have to come far behind it.
     pub(crate) fn clamped(&mut self, id: LangId, len: u32) -> LangId {
         self.clamped_below(id, len, 0)
     }
@@ -323,8 +323,8 @@ impl ExprPool {
             _ => id,
         };
         let mut seen = Vec::new();
-        // Characters beyond ASCII lead through several states each, and spaces among them often
-        // further. Without them a search decides more.
+        // A character beyond ASCII leads through several states, and a space among them often
+        // through more. A search without these groups decides more.
         let free = match self.search_self_loops(start, plain, FREE_OF_ANY_TEXT & !LEADS, &mut seen) {
             Some(free) => [LEADS, LEADS & !SPACE_LEADS]
                 .into_iter()
@@ -375,8 +375,8 @@ impl ExprPool {
     }
 
     /// The groups and the count of a JSON string whose rest begins with a counted class of
-    /// characters, as in `[a-z]{0,20}` or `[0-9]{8}-[0-9]{4}`. So many characters of these groups
-    /// are read in any order, and not one more.
+    /// characters, as in `[a-z]{0,20}` or `[0-9]{8}-[0-9]{4}`. The string reads up to `count`
+    /// characters of these groups in any order, and not one more.
     pub fn counted_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
         let Expr::Json { inner, mode: JsonMode::Body, escapes } = *self.expr(id) else { return None };
         let (head, tail) = match *self.expr(inner) {
@@ -394,9 +394,9 @@ impl ExprPool {
         Some((self.self_loop_classes(uncounted) & !next, max))
     }
 
-    /// The groups and a number of bytes for a JSON string whose length has a maximum. Texts of
-    /// these groups are read in any order while they have at most so many bytes, since the rest of
-    /// the length is then enough for an end.
+    /// The groups, and a number of bytes, for a JSON string whose length has a maximum. The string
+    /// reads every text of these groups with at most that many bytes, because the rest of the
+    /// length is then enough to complete it.
     pub fn bounded_groups(&mut self, id: LangId) -> Option<(u64, u32)> {
         let Expr::Json { inner, mode: mode @ JsonMode::Body, escapes } = *self.expr(id) else { return None };
         let Expr::Inter(parts) = self.expr(inner) else { return None };

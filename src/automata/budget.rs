@@ -7,17 +7,17 @@
 //! A pool that has spent its budget is *exhausted*. Like a pool whose work an
 //! [interrupt](super::interrupt) ended, it answers at once and its answers mean nothing, so that
 //! everything under way ends quickly. It does not remember such answers: memos are written only
-//! while the pool is [sound](super::ExprPool::is_sound). The caller must ask for that before using
-//! an answer. [`ExprPool::refill`](super::ExprPool::refill) lets the pool go on, and the same
-//! question may be asked again.
+//! while the pool is [sound](super::ExprPool::is_sound). The caller must check that the pool is
+//! sound before using an answer. [`ExprPool::refill`](super::ExprPool::refill) lets the pool go on,
+//! and the same question may be asked again.
 
 use super::interrupt;
 
-/// The units of work that go with one state of the budget.
+/// The units of work for which one state of the budget is charged.
 const WORK_PER_STATE: u64 = 4_096;
 
-/// The units of work that go with one unit of an [interrupt](interrupt::spend), which takes about a
-/// microsecond.
+/// The units of work that count as one unit of an [interrupt](interrupt::spend), which takes about
+/// a microsecond.
 const WORK_PER_UNIT: usize = 8;
 
 /// The counts of a pool.

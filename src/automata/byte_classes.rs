@@ -3,9 +3,9 @@
 //!
 //! The transitions of a state are kept by class and not by byte. The pattern `[a-z]+` has two
 //! classes, the small letters and all other bytes, so its rows have two entries. The partition of
-//! an expression is the common refinement of the partitions of its leaves. Partitions are interned
-//! and their refinements memoised by pair, so that the partition of a new expression is nearly
-//! always a table look-up.
+//! an expression is the common refinement of the partitions of its leaves. Partitions are interned,
+//! and the refinement of each pair is remembered. So the partition of a new expression is nearly
+//! always found in a table.
 
 use hashbrown::HashMap;
 use std::sync::Arc;

@@ -178,7 +178,8 @@ impl CharGraph {
         self.edges(node).iter().all(|e| if e.next == DONE { e.hi < 0x80 } else { e.lo >= 0xc2 })
     }
 
-    /// The partition of the bytes that the nodes reachable from `node` tell apart.
+    /// The partition of the bytes into classes that lead to the same node from every node reachable
+    /// from `node`.
     pub fn classes(&self, node: u32) -> ByteClasses {
         let mut cuts = ByteSet::EMPTY;
         let mut stack = vec![node];

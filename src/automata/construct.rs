@@ -1,9 +1,9 @@
 //! Construction: each way to make an expression, simplified while it is made.
 //!
-//! The rules are few and cheap. They are chosen so that states reached in different ways become
-//! one. Alternatives share equal heads: `ab|ac` is `a(b|c)`. Adjoining counts become one count:
-//! `a{2}a*` is `a{2,}`. The rules do not make every two equal languages the same expression, and
-//! need not.
+//! The rules are few and cheap. They are chosen so that a state reached in several ways is one
+//! expression. Alternatives share equal heads: `ab|ac` is `a(b|c)`. Adjoining counts become one
+//! count: `a{2}a*` is `a{2,}`. Two equal languages may still be different expressions, which costs
+//! time but is not wrong.
 
 use super::UNBOUNDED;
 use super::byte_classes::ByteSet;
@@ -87,8 +87,8 @@ impl ExprPool {
                 items.into_iter().map(|(text, label)| (json_string::minimal_spelling(text), label)),
             ),
             _ => {
-                // Texts without a spelling are left out here, since an intersection inside the
-                // spelling would lose the labels.
+                // Texts without a spelling are left out here and not by an intersection inside the
+                // spelling, which would lose the labels.
                 let items = items.into_iter().filter(|(text, _)| escapes.can_spell(text));
                 let inner = self.literals(items.map(|(text, label)| (text.as_bytes().to_vec(), label)));
                 self.json(inner, JsonMode::Start, escapes)
@@ -117,7 +117,7 @@ impl ExprPool {
         }
     }
 
-    /// True if `id` is everything but some literals.
+    /// True if `id` is the complement of some literals.
     pub(super) fn is_other_than_literals(&self, id: LangId) -> bool {
         matches!(*self.expr(id), Expr::Not(excluded) if matches!(self.expr(excluded), Expr::Literals { .. }))
     }
@@ -210,7 +210,7 @@ impl ExprPool {
     }
 
     fn concat_head(&mut self, mut head: LangId, tail: LangId) -> LangId {
-        // Rounds that may be left out are words of any text behind them: `a{2,5}.*` is `aa.*`.
+        // Optional rounds before "any text" are part of that text: `a{2,5}.*` is `aa.*`.
         if let Expr::Repeat(body, min, max) = *self.expr(head)
             && tail == self.text
             && min < max
@@ -366,8 +366,8 @@ impl ExprPool {
             }
             keyed.sort_unstable();
             self.work(keyed.len());
-            // A group takes no part in another's merger before the next round, so that one removal
-            // is enough for all.
+            // The result of a merger takes part in further mergers only in the next round, so the
+            // merged parts are removed once, for all groups.
             let (mut replaced, mut merged_parts): (Vec<LangId>, Vec<LangId>) = (Vec::new(), Vec::new());
             let mut rest = &keyed[..];
             while let Some(&(shared, _)) = rest.first() {
@@ -605,8 +605,8 @@ impl ExprPool {
     }
 }
 
-/// The most mergers that nest within each other. Past that, alternatives stay apart. Otherwise the
-/// tails of a thousand nested counts would be merged by a recursion that is as deep.
+/// The most mergers that nest within each other. Beyond that, alternatives stay apart. Without this
+/// limit, merging the tails of a thousand nested counts would recurse a thousand levels deep.
 const MAX_MERGING: u32 = 400;
 
 /// The part that alternatives of one group share.

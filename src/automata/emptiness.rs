@@ -2,20 +2,21 @@
 //! has one by construction.
 //!
 //! It is a best-first search over derivatives, with one byte of each class, that stops at the first
-//! state that accepts or is known to have a word. The first state to be tried is the one with the
-//! fewest bytes to go, and among equals the oldest. So the search goes straight ahead if there is
-//! an end to make for, and in breadth if nothing is known. The bytes of a state are tried one after
-//! the other. A way that leads ahead is followed before other bytes are tried.
+//! state that accepts or is known to have a word. It tries first the state with the fewest bytes to
+//! go, and among equals the oldest. So if distances to an end are known, the search goes straight
+//! to the end; otherwise it goes in breadth. The bytes of a state are tried one after the other. If
+//! a byte leads nearer to an end, its state is followed before other bytes are tried.
 //!
-//! Every state on a way to the state that was found has a word. If the search ends without one, no
-//! state that was met has a word. Both are remembered, so that the states of a pool bound its work,
-//! and a budget does beyond that.
+//! If the search finds a word, every state on the way to it has a word. If it ends without one, no
+//! state that it met has a word. Both are remembered. So each state of a pool is searched once, and
+//! a budget bounds the number of states.
 //!
-//! A proof that there is no word can take long. Counted lengths multiply the states, so a search
-//! that goes on for long is tried without them ([`lengths`](super::lengths)). Some machines have
-//! many states that hardly differ, such as times of day before a possible leap second. They are
-//! searched over wider states first ([`Machine::wider`]). Others have states that all have the
-//! words of one state ([`Machine::narrower`]), so that one search answers for all of them.
+//! A proof that there is no word can take long. Counted lengths multiply the states, so after a
+//! while the search is tried without them ([`lengths`](super::lengths)). Some machines have many
+//! states that hardly differ, such as times of day before a possible leap second. For these the
+//! search first uses fewer, wider states ([`Machine::wider`]). In other machines many states
+//! contain the words of one common state ([`Machine::narrower`]). If that one has a word, all of
+//! them have one.
 
 use super::expr::{Expr, LangId, Liveness};
 use super::expr_pool::ExprPool;
@@ -30,16 +31,16 @@ const BRIEF: usize = 256;
 /// The ways to search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
-    /// Among the first states only. The parts of an intersection are thought to be completed one
-    /// after the other.
+    /// Only a few states are searched. The distance to an end is estimated as if the parts of an
+    /// intersection were completed one after the other.
     BriefInTurn,
-    /// The same, but the parts are thought to be completed at once.
+    /// The same, but the distance is estimated as if the parts were completed at the same time.
     BriefAtOnce,
-    /// Among wider states. A word that is found proves nothing, but if there is none among wider
-    /// states, there is none at all.
+    /// Wider states are searched. If they have no word, the language has none. A word of a wider
+    /// state proves nothing.
     Widened,
-    /// Among all states, the parts being completed at once. A mailbox at an internationalized host
-    /// name (`idn-email`) is found much sooner than in turn.
+    /// All states are searched, with the estimate of `BriefAtOnce`. This finds a mailbox at an
+    /// internationalized host name (`idn-email`) much sooner than the other estimate.
     Exact,
 }
 

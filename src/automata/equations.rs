@@ -1,10 +1,10 @@
 //! Expressions that solve equations, such as `X = ε ∪ (¬(mode·Σ*) ∩ Σ·X)`.
 //!
-//! A star whose body looks ahead past its own end cannot be written piece by piece as an expression
-//! over `∪ ∩ ¬ ·` and `*`, since the text that one round looks at belongs to the next round. As an
-//! equation over languages it is one line. An unknown is an expression like any other. Its
-//! derivative is the derivative of its definition, so that walking an unknown solves its equations
-//! as far as the walk goes.
+//! In `(a(?=b|c)|b|c)*` each round looks ahead into the text of the next round. Such a star cannot
+//! be written piece by piece as an expression over `∪ ∩ ¬ ·` and `*`, because the rounds are not
+//! independent. As an equation over languages it is one line. An unknown is an expression like any
+//! other. Its derivative is the derivative of its definition, so that walking an unknown solves its
+//! equations as far as the walk goes.
 //!
 //! An equation must be *guarded*: its definition reaches an unknown only after at least one byte.
 //! `X = ε ∪ a·X` is guarded and `X = ε ∪ X·a` is not. Guarded equations have exactly one solution,
@@ -21,8 +21,9 @@ impl ExprPool {
     /// The unknown named `key`, and `true` if it has no definition yet. The caller must then
     /// [`define`](Self::define) it before anything that mentions it is stepped.
     ///
-    /// Equal keys promise equal solutions in every pool of the process. `nullable` says if the
-    /// solution holds the empty word. All words of the solution must be UTF-8 text.
+    /// The caller promises that two unknowns with the same key have the same solution, in every
+    /// pool of the process. `nullable` is true if the empty word belongs to the solution. All words
+    /// of the solution must be UTF-8 text.
     pub(crate) fn unknown(&mut self, key: u128, nullable: bool) -> (LangId, bool) {
         let new = Equation { key, nullable, definition: LangId::NEVER, defined: false };
         // The fingerprint of an unknown is made from its key alone, so interning finds an older

@@ -183,15 +183,15 @@ pub(super) struct ExprInfo {
     pub completion: u32,
     /// The largest bound of a repetition in it, and 1 if there is none.
     pub largest_count: u32,
-    /// The depth of the recursion of a derivative, which follows all parts that the next byte can
-    /// belong to.
+    /// The depth to which computing a derivative recurses. The recursion follows all parts that the
+    /// next byte can belong to.
     pub depth: u32,
     /// The least and the greatest length of a word in characters, if words of every length between
     /// exist. `ExprPool::lengths_of` finds them.
     pub lengths: Option<(u32, u32)>,
 }
 
-/// The knowledge if an expression has a word at all.
+/// The answer to the question if an expression has a word, as far as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Liveness {
     Unknown,
@@ -204,7 +204,7 @@ pub(super) enum Liveness {
 pub(super) struct Equation {
     /// The name of the solution in all pools of the process.
     pub key: u128,
-    /// True if the solution holds the empty word.
+    /// True if the empty word belongs to the solution.
     pub nullable: bool,
     /// The definition, which is ∅ until [`ExprPool::define`](super::ExprPool::define) is called.
     pub definition: LangId,

@@ -63,7 +63,8 @@ impl ExprPool {
     /// [exhausted](Self::exhausted).
     pub const DEFAULT_SEARCH_BUDGET: u64 = 100_000;
 
-    /// A pool with the standard languages alone: a copy of a pool that has stepped through them.
+    /// A pool with only the standard languages. It is a copy of a pool that already has their
+    /// transitions.
     pub fn new() -> Self {
         static STANDARD: OnceLock<ExprPool> = OnceLock::new();
         let standard = STANDARD.get_or_init(|| {
@@ -150,7 +151,7 @@ impl ExprPool {
         self.budget.refill();
     }
 
-    /// True if the search budget has run out, so that answers since then mean nothing.
+    /// True if the search budget has run out. Answers given since then mean nothing.
     #[inline]
     pub fn exhausted(&self) -> bool {
         self.budget.exhausted()
@@ -235,7 +236,7 @@ impl ExprPool {
         }
     }
 
-    /// The number of bytes read last that may belong to the end of a word, see
+    /// The number of bytes read last that may belong to the marker at the end of a word, see
     /// [`Machine::held`](super::machine::Machine::held).
     pub(crate) fn held(&self, id: LangId) -> u32 {
         match *self.expr(id) {

@@ -7,8 +7,8 @@ use super::expr_pool::ExprPool;
 use super::json_string;
 
 impl ExprPool {
-    /// True if `id` is known to have a word. Expressions of which this is known without a search
-    /// have parts that have words, too.
+    /// True if `id` is known to have a word. If this is known without a search, the parts of the
+    /// expression have words, too.
     fn liveness_is_known(&self, id: LangId) -> bool {
         self.info[id.index()].liveness == Liveness::Live
     }
@@ -26,7 +26,7 @@ impl ExprPool {
 
     /// The bytes with which words begin.
     pub fn first_bytes(&mut self, id: LangId) -> ByteSet {
-        // A set that is as quick to find as to look up is not kept.
+        // The set of a leaf is found as quickly as it would be looked up, so it is not kept.
         if let Some(set) = self.first_bytes_of_leaf(id) {
             return set;
         }

@@ -1,10 +1,10 @@
 //! Ending work early: at a moment, after a time, or when a flag is set.
 //!
-//! Compiling a grammar, looking for a word of an intersection and finding a mask can take long, and
-//! only the caller knows how long is too long. An [`Interrupt`] says so. It belongs to a call and
-//! not to an object. [`Interrupt::scope`] runs a piece of work under it on this thread, and every
-//! loop inside asks [`check`] or [`is_over`] as it goes. The interrupt is not an argument, because
-//! nearly every function of the library would have to take it.
+//! Compiling a grammar, looking for a word of an intersection and finding a mask can take long.
+//! Only the caller knows how long is too long, and an [`Interrupt`] says how long work may take. It
+//! belongs to a call and not to an object. [`Interrupt::scope`] runs a piece of work under it on
+//! this thread, and every loop inside asks [`check`] or [`is_over`] as it goes. The interrupt is
+//! not an argument, because nearly every function of the library would have to take it.
 //!
 //! # Functions that cannot fail
 //!
@@ -76,8 +76,8 @@ impl Interrupt {
         self
     }
 
-    /// Ends the work when the flag is set, and lets none begin while it is. Of several flags, one
-    /// is enough.
+    /// Ends the work when the flag is set. While it is set, no work begins. If there are several
+    /// flags, one that is set is enough.
     #[must_use]
     pub fn flag(mut self, flag: Arc<AtomicBool>) -> Self {
         self.flags.push(flag);
@@ -89,8 +89,8 @@ impl Interrupt {
         self.deadline.is_none() && self.timeout.is_none() && self.flags.is_empty()
     }
 
-    /// All reasons that may end the present work of this thread. Threads that do a part of the work
-    /// run under them.
+    /// All reasons that may end the present work of this thread, to be given to other threads that
+    /// do a part of the work.
     pub fn current() -> Self {
         let mut all = Interrupt::default();
         SCOPES.with_borrow(|scopes| {

@@ -4,7 +4,7 @@
 //! spelling is the state of the decoded language and the place within an escape. So `"\u0061"` and
 //! `"a"` are the same text to patterns, lengths, literals and excluded keys. An escape is entered
 //! only if some character completes it. The characters that may follow a decoded state are kept as
-//! ranges, so that `\u00` is refused if no character below U+0100 is possible.
+//! ranges. So `\u00` is refused if no character below U+0100 may follow.
 //!
 //! Surrogates must come in pairs, as RFC 8259 §8.2 recommends and strict readers demand. The
 //! grammar is that of RFC 8259 §7.
@@ -93,7 +93,7 @@ pub(super) fn spelling_bytes(decoded: &ByteSet, mode: JsonMode) -> ByteSet {
         JsonMode::Start => bytes.insert(b'"'),
         JsonMode::Body => {
             bytes = *decoded;
-            // One text may end here and the other not, though no byte tells them apart.
+            // One text may end here and the other not, even if they agree on every further byte.
             bytes.insert(b'"');
             bytes.insert(b'\\');
         }
@@ -211,7 +211,7 @@ impl ExprPool {
     /// True if some character may be escaped here.
     fn can_escape(&mut self, inner: LangId, escapes: Escapes) -> bool {
         match escapes {
-            // Any character may be escaped, and text that goes on does so with a character.
+            // Any character may be escaped. If text can go on at all, it goes on with a character.
             Escapes::Any if self.is_text(inner) => !self.first_bytes(inner).is_empty(),
             Escapes::Any => self.reads_between(inner, 0, 0x10_ffff),
             Escapes::NoUnicode => {

@@ -1,11 +1,13 @@
-//! Words by their first character, which patterns ask about with `(?=x)`, `(?![a-z])` and `\b`.
+//! The words of a language that begin with a given character. `(?=x)`, `(?![a-z])` and `\b` in
+//! patterns need them.
 //!
-//! The words of `L` that begin with a character of `C` are the intersection `L ∩ C·Σ*`. But an
-//! intersection has to be walked and searched, and mostly the words can be written without one. For
+//! The words of `L` that begin with a character of `C` are the intersection `L ∩ C·Σ*`. An
+//! intersection has to be searched, and mostly these words can be written without one: for
 //! `[a-z]{2,9}·K` they are `(C ∩ [a-z])·[a-z]{1,8}·K`. So the class is pushed down to the first
-//! factors. An intersection is left only if these are complements, machines or unknowns.
+//! factors. An intersection is left only if a first factor is a complement, a machine or an
+//! unknown.
 //!
-//! The price: a chain of factors that may all be empty becomes as many alternatives, since each
+//! The price: a chain of `n` factors that may all be empty becomes `n` alternatives, since each
 //! factor may come first.
 
 use super::UNBOUNDED;
@@ -76,7 +78,8 @@ impl ExprPool {
                 let more = self.repeat(body, min.saturating_sub(1), max);
                 self.concat(first, more)
             }
-            // A word of all parts is a word of one part, so it is enough that this part begins so.
+            // Every word of the intersection is a word of each part, so it is enough to restrict
+            // one part.
             Expr::Inter(parts) => {
                 let mut parts = parts.to_vec();
                 match parts.iter().position(|&part| self.is_text(part)) {

@@ -1,18 +1,19 @@
 //! Lengths of words in characters. They decide if a pattern can be met together with `minLength`
 //! and `maxLength`.
 //!
-//! Let a counted run stand beside another language, such as `.{0,200}` beside `\bfoo\b`. As an
-//! intersection it has the states of the other language times the counts. But a word of it is just
-//! a word of the other language with a length between two numbers. So only the lengths of words of
-//! the other language matter. They are found in four steps, each for the cases that the one before
-//! leaves open:
+//! An example is the intersection of `.{0,200}` with the texts that match `\bfoo\b`. Searched as
+//! such, it has a state for each state of the other language and each count. But a word of it is
+//! just a word of the other language with a length between two numbers. So only the lengths of
+//! words of the other language matter. They are found in four steps, each for the cases that the
+//! one before leaves open:
 //!
 //! 1. Most expressions have words of every length from the shortest to the longest, and both
 //!    lengths follow from those of the parts ([`lengths_of`](ExprPool::lengths_of)).
 //! 2. A search looks for a word of the other language with at most the maximum of characters. It
-//!    goes on from the state from which the fewest characters may be needed in all (A*). It learns
-//!    a bound for every state that it meets: a state needs at least the characters of the whole
-//!    less those that led there. So the next search goes straight ahead, or ends at once.
+//!    always follows the state with the smallest estimate of the whole length (A*). It also learns
+//!    a bound for every state that it meets: if the shortest word has 10 characters, a state
+//!    reached after 4 characters needs at least 6. With these bounds the next search goes straight
+//!    to a word, or ends at once.
 //! 3. All states of the other language are explored, and a breadth-first search backwards from the
 //!    accepting states finds the length of a shortest word for each. This decides unless that
 //!    length is below the minimum.
@@ -20,7 +21,7 @@
 //!    other, up to the maximum or until they repeat. They must repeat, since each set follows from
 //!    the one before.
 //!
-//! The answers hold for every state that was explored, so that this is done once and not for each
+//! The answers hold for every state that was explored, so the steps are not repeated for each
 //! state. A word that a search has found is remembered with its length. It is a word for all counts
 //! that admit this length.
 
@@ -40,7 +41,7 @@ const MAX_MET: usize = 2_048;
 /// The most literals of a set whose lengths are measured.
 const MAX_MEASURED: u32 = 8;
 
-/// An intersection with a run of characters, apart from the counts of the run.
+/// An intersection with a counted run of characters, with the counts kept apart.
 #[derive(Clone, Copy)]
 pub(super) struct Counted {
     /// The intersection with any number of these characters.
@@ -245,8 +246,8 @@ impl ExprPool {
         }
     }
 
-    /// Remembers that each state needs at least the characters of the whole less those that led
-    /// there.
+    /// Remembers a bound for each state: it needs at least `whole` characters, less those that led
+    /// to it.
     fn learn(&mut self, met: &[Met], whole: u32) {
         for Met { state, length, .. } in met {
             let least = whole.saturating_sub(*length);

@@ -8,7 +8,7 @@
 use super::byte_classes::{ByteClasses, ByteSet};
 use super::fingerprint::Fingerprinter;
 
-/// The label of strings that nobody needs to tell apart.
+/// The label of strings that need no label.
 pub const UNLABELLED: u32 = u32::MAX;
 
 /// Sorted, distinct byte strings, each with a label.

@@ -30,14 +30,14 @@ pub trait Machine: Send + Sync {
     fn at_least(&self, _state: u64) -> u32 {
         1
     }
-    /// A state that has all words of `state` and maybe more, and that many states share. `None`
-    /// when `state` is such a state itself. From it, [`step`](Self::step) may lead to states that
-    /// it does not lead to from the first state.
+    /// A state that has all words of `state` and perhaps more, and that stands for many states.
+    /// `None` when `state` is such a state itself. Neither it nor the states after it need be
+    /// reachable from the first state.
     fn wider(&self, _state: u64) -> Option<u64> {
         None
     }
-    /// A state all of whose words are words of `state`, and that many states share. `None` when
-    /// there is no such state. If it has a word, so has `state`.
+    /// A state all of whose words are words of `state`, and that stands for many states. `None`
+    /// when there is no such state. If it has a word, so has `state`.
     fn narrower(&self, _state: u64) -> Option<u64> {
         None
     }
@@ -45,20 +45,21 @@ pub trait Machine: Send + Sync {
     fn digit_runs(&self, _state: u64) -> DigitRuns {
         DigitRuns::Unknown
     }
-    /// The label of the word that ends at a state that accepts, where words have labels.
+    /// The label of the word that ends at an accepting state, if words have labels.
     fn label(&self, _state: u64) -> Option<u32> {
         None
     }
-    /// The number of bytes before `state` that may belong to the end of a word, as far as words
-    /// have an end that is read apart.
+    /// The number of bytes before `state` that may belong to the marker at the end of a word, in
+    /// languages whose words end with one. For free text up to `<call>` it is 3 after `<ca`.
     fn held(&self, _state: u64) -> u32 {
         0
     }
-    /// True where nothing can follow `state`, which then accepts.
+    /// True if no byte can follow `state`. Such a state accepts.
     fn is_spent(&self, _state: u64) -> bool {
         false
     }
-    /// Only the words with a label that passes `keep`; `None` where words have no labels.
+    /// The machine for only the words with a label that passes `keep`; `None` if words have no
+    /// labels.
     fn with_labels(&self, _keep: &dyn Fn(u32) -> bool) -> Option<Arc<dyn Machine>> {
         None
     }

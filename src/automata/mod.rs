@@ -5,10 +5,10 @@
 //! A language is an *expression* ([`Expr`]), and so is a state of its automaton. The byte `b` leads
 //! from the language `L` to the state `{ w | b·w ∈ L }`, which is called the derivative of `L` by
 //! `b`: from `abc|ax` the byte `a` leads to `bc|x`. Expressions live in a pool ([`ExprPool`]). The
-//! pool interns them, simplifies them while they are built, and memoises their derivatives, so that
-//! a language is determinised exactly as far as somebody walks it. Union, intersection and
-//! complement cost one node each. States with the same words are mostly the same expression: "any
-//! key except `a` and `b`" becomes "any string" as soon as `a` and `b` are ruled out.
+//! pool interns them, simplifies them while they are built, and memoises their derivatives. So only
+//! the states that are visited are ever built. Union, intersection and complement cost one node
+//! each. States with the same words are mostly the same expression: "any key except `a` and `b`"
+//! becomes "any string" as soon as `a` and `b` are ruled out.
 //!
 //! Each leaf has its file: [`chars`] has one character of a set, in UTF-8; [`literals`] has sorted
 //! literals with labels; [`json_string`] has the JSON spellings of a decoded language; [`until`]
@@ -24,7 +24,7 @@
 //! # The price
 //!
 //! Derivatives have more states than a minimal automaton, and a counted group has a state for each
-//! count. The engine takes counts that no token can tell apart for the same.
+//! count. The engine treats counts as the same if no token is long enough to tell them apart.
 //!
 //! Sources: J. Brzozowski, *Derivatives of Regular Expressions* (1964); S. Owens, J. Reppy, A.
 //! Turon, *Regular-expression derivatives re-examined* (2009), for byte classes.

@@ -1,23 +1,23 @@
 //! Multiples of a number between bounds, in plain decimal spelling, that are no multiples of some
 //! other numbers.
 //!
-//! A state is a state of the [range](super::number) and the remainder of the digits read. The
-//! remainder is that by the least common multiple of all divisors. An intersection of a range with
-//! multiples would be searched among the same pairs, and these are many: thirteen digits times 1009
-//! remainders. Here plain arithmetic tells if a multiple can still be reached. Let `12` be read of
-//! a number from 1000 to 1250 that is a multiple of 7. Two more digits lead to a number in
-//! 1200..=1250. These are more than 6 numbers in a row, so one of them is a multiple of 7.
+//! A state is a state of the [range](super::number) and a remainder: that of the digits read,
+//! divided by the least common multiple of all divisors. These are many pairs, such as thirteen
+//! digits times 1009 remainders, and an intersection of a range with multiples would search them.
+//! Here plain arithmetic tells if a multiple can still be reached. Let `12` be read of a number
+//! from 1000 to 1250 that is a multiple of 7. Two more digits lead to a number in 1200..=1250.
+//! These are more than 6 numbers in a row, so one of them is a multiple of 7.
 //!
 //! Numbers are counted in units of the last decimal place of a divisor: multiples of 0.25 are
 //! multiples of 25 hundredths. Digits after that place must be zeros.
 //!
 //! A *reach* is the interval of numbers that a given number of further digits can lead to. The
 //! digits read move left by as many places, and something from `low` to `high` is added. A state
-//! has one reach for each number of digits that may follow. A reach as long as the modulus holds
-//! every remainder. In a shorter one the multiples of the divisor are tried one by one. Few have to
-//! be tried, because among consecutive multiples there soon is one that no other divisor divides.
-//! The distance to it is bounded by Jacobsthal's function, which is below 100 here, since the
-//! product of the divisors' prime factors has at most 15 digits.
+//! has one reach for each number of digits that may follow. A reach that is at least as long as the
+//! modulus has a number of every remainder. In a shorter one the multiples of the divisor are tried
+//! one by one. Few have to be tried: of 100 consecutive multiples, at least one is divided by no
+//! other divisor. This follows from Jacobsthal's function, which is below 100 for numbers of at
+//! most 15 digits, as the product of the divisors' prime factors is.
 
 use super::byte_classes::ByteClasses;
 use super::decimal::Decimal;
@@ -178,7 +178,7 @@ impl Multiples {
         ((state >> REMAINDER_BITS) as usize, state & ((1 << REMAINDER_BITS) - 1))
     }
 
-    /// The number of digits after the point that were read, as far as they count.
+    /// The number of digits after the point that were read, up to the last place that matters.
     fn read_places(&self, row: usize) -> u32 {
         match self.range.positions[row].phase {
             Phase::Fraction(digits) => u32::from(digits).min(self.divisors.places),
@@ -186,7 +186,7 @@ impl Multiples {
         }
     }
 
-    /// True if some word goes on from this state.
+    /// True if some word continues from this state.
     fn is_live(&self, row: usize, remainder: u64) -> bool {
         if matches!(self.range.positions[row].phase, Phase::Start | Phase::AfterMinus) {
             let state = Self::pack(row as u16, remainder);
@@ -331,7 +331,8 @@ impl End {
     fn of(order: Ordering) -> End {
         match order {
             Ordering::Less => End::Below,
-            // Nothing is equal to a bound that does not exist: `Range::settle` sees to that.
+            // No state is "equal" to a bound that does not exist, because `Range::settle` replaces
+            // this order.
             Ordering::Greater | Ordering::Equal => End::Above,
         }
     }

@@ -104,7 +104,7 @@ pub(super) enum Phase {
     AfterMinus,
     /// After a lone `0` before the point.
     Zero,
-    /// After this many digits before the point, counted to one more than the longest bound has.
+    /// After this many digits before the point, counted up to one more than the longest bound has.
     Whole(u16),
     Point,
     /// After this many digits after the point, counted in the same way.
@@ -220,7 +220,8 @@ impl Range {
         Some(self.settle(next))
     }
 
-    /// Replaces the comparison with a bound that does not exist by one that the bound cannot fail.
+    /// Replaces the comparison with a bound that does not exist by one that keeps the number inside
+    /// the range.
     fn settle(&self, mut at: Position) -> Position {
         if let Some(side) = &self.sides[usize::from(at.negative)] {
             if side.0.is_none() {
@@ -370,9 +371,9 @@ impl RangeTable {
         Some(RangeTable { key, rows, positions, range, distance, digit_runs })
     }
 
-    /// Finds the runs of digits that complete each state. An accepting state that every digit leads
-    /// back to is completed by all runs, and so is a state that leads there by a digit. A state
-    /// from which digits always lead out of the range in the end is completed by few.
+    /// Finds the runs of digits that complete each state. An accepting state is completed by all
+    /// runs if every digit leads back to it. So is a state that a digit leads to such a state. A
+    /// state is completed by few runs if digits always lead out of the range in the end.
     fn find_digit_runs(rows: &[[u16; CLASSES]], distance: &[u16]) -> Vec<DigitRuns> {
         let is_loop = |state: usize| rows[state][..10].iter().all(|&next| usize::from(next) == state);
         let mut runs: Vec<DigitRuns> = (0..rows.len())
@@ -382,8 +383,8 @@ impl RangeTable {
                 },
             )
             .collect();
-        // Positions are found in the order of their digits, so that two rounds from the last one
-        // down find nearly all. A state that they miss stays unknown, which is safe.
+        // Positions are numbered in the order of their digits, so two rounds from the last position
+        // down decide nearly all. A state that they miss stays unknown, which is safe.
         for _ in 0..2 {
             for state in (0..rows.len()).rev() {
                 if runs[state] != DigitRuns::Unknown {

@@ -2,8 +2,8 @@
 //! properties of the parts.
 //!
 //! Properties make the rest cheap. Two pools agree on a language by its fingerprint. Most states
-//! are known to have a word without a search. And the bytes to the farthest end tell at which
-//! length a maximum begins to matter.
+//! are known to have a word without a search. And a maximum length matters only near its end,
+//! within the bytes that the farthest state needs to a word's end.
 
 use super::UNBOUNDED;
 use super::expr::{Expr, JsonMode, LangId, Liveness};
@@ -88,8 +88,8 @@ impl ExprPool {
     }
 
     /// See [`ExprInfo::completion`](super::expr::ExprInfo::completion). A derivative of an
-    /// expression is made of derivatives of its parts, and each of these has a word. Hence sums and
-    /// maxima over the parts.
+    /// expression is made of derivatives of its parts, and each of these has a word. So the bound
+    /// follows from sums and maxima over the parts.
     pub(super) fn completion_of(&self, expr: &Expr) -> u32 {
         let of = |id: &LangId| self.info[id.index()].completion;
         let at_most = |id: &LangId| self.info[id.index()].at_most;
@@ -100,9 +100,10 @@ impl ExprPool {
             Expr::Concat(a, b) => of(a).saturating_add(at_most(b)).max(of(b)),
             Expr::Union(parts) => parts.iter().map(of).max().unwrap_or(0),
             Expr::Repeat(a, min, _) => of(a).saturating_add(at_most(a).saturating_mul(min.saturating_sub(1))),
-            // No state needs more than the longest word has. If all parts but one are lengths, no
-            // state needs more than that part does: with as much length left it is completed so,
-            // and with less it is completed by a shorter word.
+            // No state needs more bytes than the longest word has. Let all parts but one be
+            // lengths. Then no state needs more bytes than the other part does. If the length
+            // leaves that many bytes, that part's completion fits; if it leaves fewer, a shorter
+            // completion exists, since the state has a word.
             Expr::Inter(parts) => {
                 let unit = |part: &LangId| match *self.expr(*part) {
                     Expr::Repeat(body, ..) if body == self.any_byte() => 1,
@@ -257,8 +258,9 @@ impl ExprPool {
         parts.iter().any(|&part| self.is_text(part) && self.info[part.index()].at_least > most)
     }
 
-    /// True if some run of digits is known to be a word of all parts: one part takes all long runs,
-    /// one takes some of each length, and the others refuse few.
+    /// True if some run of digits is known to be a word of all parts. It is, if at most one part is
+    /// completed by all long runs, at most one by some run of every length, and all other parts are
+    /// complements that refuse few runs.
     fn has_digit_run(&self, parts: &[LangId]) -> bool {
         let runs = |id: LangId| match *self.expr(id) {
             Expr::Machine { machine, state } => self.machines[machine as usize].0.digit_runs(state),
@@ -296,8 +298,8 @@ impl ExprPool {
                 JsonMode::Start => of(inner).saturating_add(2),
                 // No spelling is shorter than its text.
                 JsonMode::Body => of(inner).saturating_add(1),
-                // Within an escape the decoded state has not read the character yet. The bytes of
-                // the escape that are still to come make the difference.
+                // Within an escape the decoded state has not read the character yet, so the rest of
+                // the escape is counted in addition.
                 JsonMode::Escape => of(inner).saturating_add(1),
                 JsonMode::Hex { digits, .. } => {
                     of(inner).saturating_add(2).saturating_sub(u32::from(*digits)).max(1)

@@ -1,11 +1,11 @@
-//! Alternatives that differ only in the rounds left of a repetition, and alternatives whose words
-//! another alternative has.
+//! Two rules for alternatives: those that differ only in the rounds left of a repetition are
+//! merged, and those whose words another alternative has are dropped.
 //!
-//! Let the body `y` of `y{1,200}` be readable in several lengths. After some bytes, it may have
-//! been read three or four times. Each way is an alternative, `y{1,197} ∪ y{1,196} ∪ …`, and all
-//! together are one: `y{1,197}`. With another repetition around, as in `(y{0,200} x?){0,20}`,
-//! alternatives differ in two counts. The words of most of them are words of the alternative that
-//! has read least.
+//! Let `y` in `y{1,200}` match texts of several lengths, such as `a|aa`. After `aaaa` it may have
+//! been read two, three or four times. Each way is an alternative, `y{0,198} ∪ y{0,197} ∪
+//! y{0,196}`, and together they are one: `y{0,198}`. In a repetition of repetitions, such as
+//! `(y{0,200} x?){0,20}`, alternatives differ in two counts. The alternative with the most rounds
+//! left has the words of most others.
 //!
 //! Both rules only keep states small. Without them a state has as many alternatives as there are
 //! counts, or pairs of counts, and every byte makes new ones.

@@ -1,15 +1,15 @@
 //! Short words: the least that completes a language.
 //!
 //! The shortest word of most expressions follows from the shortest words of the parts. For a
-//! concatenation they are put in a row, and for a union the shorter one is taken. For `[a-z]{9,}`
-//! it is one character nine times. Only intersections, complements, machines and the middle of an
-//! escape need a search. It is A* over derivatives. [`ExprInfo::at_least`](super::expr::ExprInfo)
-//! bounds the rest of a word from below. The search ends at a state whose shortest word is known or
-//! follows from its parts.
+//! concatenation, the words of its parts are joined. For a union, the shortest of them is taken.
+//! For `[a-z]{9,}` it is one character nine times. Only intersections, complements, machines and
+//! the middle of an escape need a search. It is A* over derivatives.
+//! [`ExprInfo::at_least`](super::expr::ExprInfo) bounds the rest of a word from below. The search
+//! ends at a state whose shortest word is known or follows from its parts.
 //!
-//! A word may be longer than needed in two cases. For a JSON string, the shortest text is taken,
-//! though a longer text may have a shorter spelling if characters must be escaped. And a search
-//! that has found [`EXACT`] states goes on greedily.
+//! The word that is found may be longer than the shortest in two cases. For a JSON string the
+//! shortest text is taken, and a longer text may have a shorter spelling if characters must be
+//! escaped. And a search that has found [`EXACT`] states continues greedily.
 
 use super::chars::DONE;
 use super::expr::{Expr, JsonMode, LangId};
@@ -104,8 +104,8 @@ impl ShortestWords {
         words
     }
 
-    /// Collects the words of literals, plain or spelt as JSON strings, that stand behind something
-    /// else, as in `" "? (true|false)`. False if `id` is nothing of this kind.
+    /// Collects the words of literals, plain or spelt as JSON strings, with the text before them,
+    /// as in `" "? (true|false)`. False if `id` does not have this form.
     fn literal_words(
         &mut self,
         languages: &mut ExprPool,
@@ -278,7 +278,7 @@ impl ShortestWords {
     }
 }
 
-/// A label that tells something apart.
+/// The label, if the literal has one.
 fn label_of(label: u32) -> Option<u32> {
     (label != super::UNLABELLED).then_some(label)
 }
@@ -459,7 +459,7 @@ mod tests {
             let word = words.word(&mut pool, id).unwrap_or_else(|| panic!("{pattern}"));
             assert_eq!(word.len(), length, "{pattern}: {}", word.escape_ascii());
             assert!(pool.accepts(id, &word), "{pattern}: {}", word.escape_ascii());
-            // The same from every state on the way through a JSON string.
+            // The same holds for every state on the way through a JSON string.
             let json = pool.json_string(id, Escapes::Any);
             let word = words.word(&mut pool, json).unwrap();
             for at in 0..word.len() {

@@ -1,5 +1,5 @@
-//! The lengths of words of all states of an automaton, and everything else that is remembered about
-//! lengths. [`lengths`](super::lengths) explains how they are found.
+//! The lengths of the words of all states of an automaton, and a record of all lengths found so
+//! far. [`lengths`](super::lengths) explains how they are found.
 
 use super::expr::LangId;
 use hashbrown::{HashMap, HashSet};
@@ -38,7 +38,8 @@ pub(super) struct Spectra {
 }
 
 impl Clone for Spectra {
-    /// An empty record: the pool itself keeps the decisions, which matter most.
+    /// An empty record. The copied pool keeps the decisions that were made by lengths, so a copy of
+    /// the record would save little.
     fn clone(&self) -> Self {
         Spectra::default()
     }
@@ -111,8 +112,8 @@ impl Spectrum {
         while length <= last {
             if length >= self.levels.len() {
                 if let Some(from) = self.repeats_from {
-                    // One period from here on is enough. It is moved back to the levels that are
-                    // known.
+                    // The levels repeat, so it is enough to look at one period of them, among the
+                    // levels that are known.
                     let period = self.levels.len() - from;
                     last = last.min(length + period - 1);
                     let mut here = (length..=last).map(|length| from + (length - from) % period);

@@ -6,7 +6,7 @@ use super::expr::{Expr, JsonMode, LangId, Liveness, UNSTEPPED};
 use super::expr_pool::ExprPool;
 use super::{UNBOUNDED, UNLABELLED};
 
-/// The reading of a byte by optional characters and what follows them.
+/// The ways in which optional characters, and the language after them, can read a byte.
 enum Spaced {
     /// The byte can only belong to what follows.
     Skips,
@@ -18,8 +18,8 @@ enum Spaced {
 
 impl ExprPool {
     /// The state after `byte`: the language of the texts that may follow. It is [`LangId::NEVER`]
-    /// if no word goes on like this, and only then while the pool is
-    /// [sound](ExprPool::is_sound). Mostly a table look-up.
+    /// if no word continues with `byte`. While the pool is [sound](ExprPool::is_sound), it is
+    /// `NEVER` only then. Mostly a table look-up.
     pub fn step(&mut self, id: LangId, byte: u8) -> LangId {
         let next = self.derive(id, byte);
         if self.info[next.index()].liveness != Liveness::Live && self.is_never(next) {
@@ -86,9 +86,9 @@ impl ExprPool {
         next
     }
 
-    /// Looks at optional characters before something else, such as whitespace before a value.
-    /// Mostly a byte can belong to only one of the two. The engine steps through such states once
-    /// or twice, so that rows would not pay.
+    /// Handles optional characters before something else, such as whitespace before a value. Mostly
+    /// a byte can belong to only one of the two. The engine steps through such states only once or
+    /// twice, so a row of transitions would not pay.
     fn read_spaced(&mut self, head: LangId, tail: LangId, byte: u8) -> Spaced {
         let Expr::Repeat(space, 0, max) = *self.expr(head) else { return Spaced::Both };
         let Expr::Chars(node) = *self.expr(space) else { return Spaced::Both };

@@ -73,7 +73,7 @@ const NEVER: u32 = u32::MAX;
 #[derive(Clone)]
 struct Node {
     children: Vec<(u8, u32)>,
-    /// The longest other node that this one ends with.
+    /// The node of the longest text, other than this node's, with which this node's text ends.
     fail: u32,
     /// The pattern that ends here, the longest if several do.
     end: Option<u32>,
@@ -232,7 +232,8 @@ impl Until {
         }
     }
 
-    /// Finds failure links, nearest nodes first, and which patterns end at nodes of others.
+    /// Finds the failure links, the nodes nearest to the root first, and the patterns that end at
+    /// each node.
     fn link(&mut self) {
         let mut queue: VecDeque<u32> = self.nodes[0].children.iter().map(|child| child.1).collect();
         while let Some(at) = queue.pop_front() {
@@ -251,7 +252,7 @@ impl Until {
         }
     }
 
-    /// The longest node that `node` and `byte` end with.
+    /// The node of the longest text with which the text of `node`, followed by `byte`, ends.
     fn follow(&self, mut node: u32, byte: u8) -> u32 {
         loop {
             let at = &self.nodes[node as usize];
@@ -302,7 +303,7 @@ impl Until {
         node.end.map(|pattern| &self.patterns[pattern as usize])
     }
 
-    /// The state after `byte`, whether or not an end is left.
+    /// The state after `byte`, which may have no end.
     fn next(&self, state: u64, byte: u8) -> Option<u64> {
         let (node, phase) = self.place(state);
         if self.end(state).is_some() {
@@ -320,7 +321,7 @@ impl Until {
         }
     }
 
-    /// Finds how far the nearest end is, backwards from the ends.
+    /// Finds the distance of each state to the nearest end, backwards from the ends.
     fn measure(&mut self) {
         let classes = self.classes();
         let mut before: Vec<Vec<u32>> = vec![Vec::new(); self.states()];

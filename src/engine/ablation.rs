@@ -1,16 +1,16 @@
-//! A switch for each of the engine's optimisations, to measure what it is worth.
+//! A switch for each of the engine's optimisations, to measure its effect.
 //!
-//! An optimisation makes masks faster and changes none of them. With the feature `ablation` each
-//! can be left out of a process: the benchmarks measure the difference, and a test compares the
-//! masks. Without the feature every check is the constant `true`, so that nothing is checked at run
-//! time.
+//! An optimisation makes masks faster and changes none of them. With the feature `ablation`, each
+//! can be turned off in a process: the benchmarks measure the difference, and a test compares the
+//! masks. Without the feature every switch is the constant `true`, which costs nothing at run time.
 //!
-//! The switches are process-wide. Whoever turns one must have the process to themselves.
+//! A switch affects the whole process, so nothing else may use the library in a process that turns
+//! one.
 
 #[cfg(feature = "ablation")]
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// One thing that makes masks faster and changes none of them.
+/// An optimisation: it makes masks faster and changes none of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Optimisation {
     /// Masks are kept by state.
@@ -26,11 +26,12 @@ pub enum Optimisation {
     Differences,
     /// Counts that no token can reach are taken for unbounded.
     Clamping,
-    /// Terminals are looked up without the whitespace in front of them.
+    /// Summaries of terminals leave out the whitespace in front of them.
     Stripping,
     /// Suffixes are told apart by their first byte before they are stepped through.
     FirstBytes,
-    /// Whitespace that changes nothing is not stepped through.
+    /// Whitespace that only changes how much more of it may follow is counted and not stepped
+    /// through.
     IdleWhitespace,
 }
 

@@ -1,7 +1,7 @@
 //! Masks for many sequences at once.
 //!
 //! A batch of sequences needs one mask each before every step of the model. Most of them are known
-//! and only copied. The rest are computed, in parallel where they belong to different constraints.
+//! and only copied. The rest are computed, in parallel if they belong to different constraints.
 
 use super::error::EngineError;
 use super::matcher::Matcher;
@@ -16,8 +16,8 @@ use std::num::NonZeroUsize;
 /// At most `threads` threads work at it, the caller's among them. The result does not depend on
 /// their number. The caller's thread copies known masks, since each copy takes less than a
 /// microsecond and starting a thread takes tens of them. Unknown masks of one constraint are
-/// computed one after the other, whoever asks. So threads are started only if masks of several
-/// constraints are unknown, and no more than there are such constraints.
+/// computed one after the other in any case. So threads are started only if several constraints
+/// have unknown masks, and at most one for each of these constraints.
 ///
 /// # Errors
 /// [`EngineError::MaskLength`] if `out` is not `matchers.len() * words` long or the matchers'
@@ -63,7 +63,7 @@ pub fn fill_masks<M: BorrowMut<Matcher> + Send>(
 /// Fills the masks of many matchers, the mask of `matchers[i]` into `rows[i]`, as [`fill_masks`]
 /// does.
 ///
-/// A matcher that fails does not keep the others from being filled. The errors are returned with
+/// If a matcher fails, the rows of the others are filled all the same. The errors are returned with
 /// the indices of their matchers, in ascending order; none means success. Matchers without a row,
 /// and rows without a matcher, are left alone.
 pub fn fill_mask_rows<M: BorrowMut<Matcher> + Send>(

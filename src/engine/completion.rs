@@ -2,12 +2,13 @@
 //!
 //! # The idea
 //!
-//! Every state that is reached can be completed; the question is how. Each thread of a state has a
-//! cost: that of the shortest word of its terminal plus that of its continuation
-//! ([`cost`](super::cost)). The cheapest thread leads to the next state, where the same is asked
-//! again. Where costs are exact, this goes straight to the end, with one state for each terminal
-//! written. Where costs are too low, because parts of the grammar depend on each other, other ways
-//! are tried in the order of their costs (A*), first carefully and then ever more greedily.
+//! Every state that is reached can be completed, and the search finds a short text that does so.
+//! Each thread of a state has a cost: the length of the shortest word of its terminal, plus the
+//! cost of its continuation ([`cost`](super::cost)). The search follows the cheapest thread to the
+//! next state, and so on. If costs are exact, this goes straight to the end, with one state for
+//! each terminal written. Costs are too low if parts of the grammar depend on each other. Then
+//! other threads are tried in the order of their costs (A*), in attempts that are more and more
+//! greedy.
 //!
 //! The bytes are then spelt with the fewest tokens. For example, after `{"on": "2026-1` the text
 //! `0-10"}` completes a date, and one token may spell several of its bytes.
@@ -45,8 +46,8 @@ const WEIGHTS: [u32; 3] = [1, 4, 1 << 12];
 const STATES_PER_STEP: usize = 4;
 /// The number of states that each attempt may reach besides.
 const MORE_STATES: [usize; 3] = [256, 2048, 1 << 16];
-/// The largest number of states that an attempt reaches on any way. A longer ending is of no use to
-/// anyone, and counts of a billion would take all memory.
+/// The largest number of states that an attempt reaches in all. Without this limit, a count of a
+/// billion would take all memory.
 const MAX_STATES: usize = 1 << 17;
 /// The largest number of words of one terminal, with different labels, that are tried.
 const MAX_WORDS: usize = 32;
@@ -57,7 +58,7 @@ const MAX_LEXEME_WORDS: usize = 12;
 #[derive(Default)]
 pub(super) struct Completions {
     costs: Costs,
-    /// The tokens by state; `None` where the search found none.
+    /// The tokens by state; `None` if the search found none.
     found: HashMap<StateId, Option<Arc<[TokenId]>>>,
     /// The number of tokens in all of these.
     tokens: usize,
@@ -192,7 +193,8 @@ struct OpenEdge {
 enum Move {
     /// The terminal of a thread is completed with a label.
     Terminal(Thread, Option<u32>),
-    /// The bytes are read from the state one by one, since the rivals of a lexeme have a say.
+    /// The bytes are read from the state one by one, since other lexemes may win a part of the
+    /// text.
     Bytes(StateId),
     /// The special token that a thread waits for is read.
     Special(Thread),
@@ -344,8 +346,7 @@ impl Search<'_> {
         is_key.then(|| Labelled { word: word.into(), label: Some(key) })
     }
 
-    /// Words of a lexeme, each with another first byte, since a rival may rule out one and not
-    /// another.
+    /// Words of a lexeme with different first bytes, since another lexeme may win some of them.
     fn lexeme_words(&mut self, language: LangId) -> Vec<Arc<[u8]>> {
         let languages = &mut self.finder.recogniser.machine.pool.languages;
         let first = languages.first_bytes(language);

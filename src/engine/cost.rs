@@ -1,21 +1,22 @@
-//! Costs: the number of bytes that must at least be written to get past a node or a continuation.
+//! Costs: the least number of bytes that an output needs for a node or a continuation.
 //!
 //! # The idea
 //!
 //! The cost of a grammar node is that of its cheapest derivation. For example, `"[" item* "]"`
 //! costs two bytes. Rules and lazy nodes lead back to themselves, so costs are a least fixed point:
 //! all nodes that a cheapest derivation may need are collected, begin as [`INFINITE`], and fall
-//! until nothing changes. Optional keys and items that nothing asks for are not collected, so a
-//! large schema costs what it requires.
+//! until nothing changes. Optional keys and items are collected only if something requires them. So
+//! the work for a large schema grows with its required parts.
 //!
-//! The cost of a continuation is the least over its links of the frame's cost plus that of what
-//! lies below. The cost of a half-written object is that of its missing keys.
+//! Each link of a continuation costs its frame's cost, plus the cost of the continuation below. The
+//! cost of the continuation is that of its cheapest link. The cost of a half-written object is that
+//! of its missing keys.
 //!
 //! # Exactness
 //!
 //! Costs are exact unless parts depend on each other: items that must differ, keys that require
-//! other keys, counters of several kinds of items, the rivals of a lexeme. Then they are what each
-//! part costs alone, or what a greedy choice costs.
+//! other keys, counters of several kinds of items, lexemes that win each other's texts. For such
+//! parts the cost is what each part costs alone, or what a greedy choice costs.
 //!
 //! Source: D. Knuth, *A generalization of Dijkstra's algorithm*, 1977, here in rounds.
 
@@ -29,7 +30,7 @@ use crate::grammar::{ArrayProgress, ArraySpec, Choice, KeyOrder, Node, NodeId, O
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-/// The cost of what cannot be written. Sums of a few of these stay far from overflow.
+/// The cost of a node without any text. A few of these can be added without overflow.
 pub(super) const INFINITE: u32 = 1 << 28;
 /// The cost that is assumed of a node whose parts are not looked at.
 const ESTIMATE: u32 = 8;
@@ -160,7 +161,7 @@ impl CostFinder<'_> {
         gathered
     }
 
-    /// The cost of a node whose parts cost what `now` says, or what is known.
+    /// The cost of a node, from the costs of its parts: those in `now`, or those that are known.
     fn derived_cost(&mut self, node: NodeId, now: &HashMap<NodeId, u32>) -> u32 {
         interrupt::spend(1);
         let known = self.costs.nodes.get(&node).copied();
@@ -468,8 +469,8 @@ impl CostFinder<'_> {
         best.filter(|&(_, cost)| cost < INFINITE)
     }
 
-    /// The keys of an object with counters or dependencies, chosen greedily: each time the key that
-    /// brings the end nearest for its cost.
+    /// The keys of an object with counters or dependencies, chosen greedily: the next key is always
+    /// the one with the best ratio of progress to cost.
     fn greedy_keys(
         &mut self,
         spec: &ObjectSpec,
@@ -550,8 +551,8 @@ impl CostFinder<'_> {
         total([bytes, close]).saturating_sub(first_comma)
     }
 
-    /// The cost and number of the items of an array with counters, chosen greedily: each time the
-    /// item that counts most for its cost.
+    /// The cost and number of the items of an array with counters, chosen greedily: the next item
+    /// is always the one with the best ratio of counts to cost.
     fn greedy_items(
         &mut self,
         spec: &ArraySpec,
@@ -599,8 +600,8 @@ enum ContainerPosition {
     Comma,
 }
 
-/// The rank of a choice, the smaller the better: its cost divided by its gain. Choices without gain
-/// rank behind all others.
+/// The rank of a choice: its cost divided by its gain. A smaller rank is better. Choices without
+/// gain rank behind all others.
 fn rank(cost: u32, gain: u32) -> u64 {
     match gain {
         0 => 1 << 60 | u64::from(cost),

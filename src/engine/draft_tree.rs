@@ -10,11 +10,11 @@ use super::matcher::{Matcher, Position};
 use crate::vocab::{TokenId, TokenSet};
 use std::sync::Arc;
 
-/// A growing tree of tokens after a matcher's position, made by [`Matcher::draft_tree`]. Nodes are
-/// numbered in the order in which they are added.
+/// A tree of tokens after a matcher's position, made by [`Matcher::draft_tree`] and grown by
+/// [`push`](Self::push). Nodes are numbered in the order in which they are added.
 ///
-/// It serves drafters that choose a node's children under its mask. For a tree that exists already,
-/// [`Matcher::mask_draft_tree`] gives all masks in one call.
+/// It is for drafters that choose the children of a node under the node's mask. For a tree that is
+/// already complete, [`Matcher::mask_draft_tree`] gives all masks in one call.
 ///
 /// ```
 /// use hedgerow::engine::Constraint;

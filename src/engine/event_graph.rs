@@ -1,11 +1,12 @@
 //! The graph that readers of events share: states that tell the parts of an output apart.
 //!
-//! It is apart from the graph of masks. There, all ways to read an output are one state, whatever
-//! parts they give it. Here, each state has one history of [marks](super::recogniser::marks). So
-//! marks cost masks nothing, and a constraint whose events nobody reads has no such graph.
+//! It is apart from the graph of masks. There, all ways to read an output are one state, even if
+//! they divide the output into different parts. Here, each state has passed one sequence of
+//! [marks](super::recogniser::marks). So marks do not slow down masks, and a constraint without
+//! readers of events has no such graph.
 //!
-//! Most bytes pass no mark. Their transitions are read without a lock; only what is new to all
-//! readers, and bytes that pass marks, take it.
+//! Most bytes pass no mark, and their transitions are read without a lock. The lock is taken for a
+//! transition that no reader has taken before, and for bytes that pass marks.
 
 use super::chunked_slots::ChunkedSlots;
 use super::error::EngineError;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// The part of the graph that only the holder of its lock touches.
 struct Core {
     recogniser: Recogniser,
-    /// The ways on from states and bytes that pass marks.
+    /// The outcomes of bytes that pass marks, by state and byte.
     outcomes: HashMap<(StateId, u8), Arc<[Outcome]>>,
 }
 
@@ -33,18 +34,19 @@ pub(super) struct EventGraph {
     core: Mutex<Core>,
     vocabulary: Vocabulary,
     states: PublishedStates,
-    /// By state: one more than the bytes that marks may still reach back; 0 where it is not known.
+    /// One more than the number of bytes that marks may still reach back, by state; 0 if it is not
+    /// known.
     held: ChunkedSlots<AtomicU32>,
-    /// The ways on from the beginning of an output.
+    /// The outcomes at the beginning of an output.
     pub start: Arc<[Outcome]>,
     marks: Vec<Mark>,
-    /// True if a token may be more than its bytes.
+    /// True if the grammar also reads whole tokens, and not only their bytes.
     pub reads_token_sets: bool,
     budget: usize,
 }
 
 impl EventGraph {
-    /// A graph of the ways to begin alone.
+    /// A graph with only the beginning of an output.
     ///
     /// # Errors
     /// Those of the limits, and the caller's interrupt.
@@ -90,13 +92,13 @@ impl EventGraph {
         self.states.is_accepting(state)
     }
 
-    /// The state after `byte` where that is known and passes no mark.
+    /// The state after `byte`, if it is known and no mark is passed.
     #[inline]
     pub fn plain_step(&self, state: StateId, byte: u8) -> Option<StateId> {
         self.states.get(state, byte)
     }
 
-    /// All ways on after `byte`, the preferred ones first.
+    /// All outcomes of `byte`, the preferred ones first.
     pub fn step(&self, state: StateId, byte: u8) -> Result<Arc<[Outcome]>, EngineError> {
         let mut core = self.lock_for_work()?;
         let core = &mut *core;
@@ -118,7 +120,7 @@ impl EventGraph {
         Ok(outcomes)
     }
 
-    /// All ways on after a special token, by any name that the grammar has for it.
+    /// All outcomes of a special token, by any name that the grammar has for it.
     pub fn step_special(&self, state: StateId, token: TokenId) -> Result<Vec<Outcome>, EngineError> {
         let mut core = self.lock_for_work()?;
         let recogniser = &mut core.recogniser;

@@ -1,10 +1,12 @@
-//! The reader of events: what the parts of an output mean, while the output is written.
+//! The reader of events: it gives the parts of an output, such as text and calls, while the output
+//! is written.
 //!
 //! A reader holds the *readings* of the output so far. A reading is a state and the marks passed on
-//! the way to it. Nearly always there is one. Where an output can be read in several ways, bytes
-//! and marks are given out as far as all readings agree. At the end of the output, or where two
-//! readings come to the same state, the preferred one stays. That is, at the first place where they
-//! differ, the one that passes a mark: where a text can be read as a call, it is one.
+//! the way to it. Nearly always there is one. If there are several, the reader gives bytes and
+//! marks as events only as far as all readings agree. At the end of the output, and when two
+//! readings come to the same state, only the preferred reading stays. It is the one that passes a
+//! mark at the first place at which they differ. So a text that can be read as a call is read as a
+//! call.
 //!
 //! Bytes that may turn out to be the beginning of a trigger wait, too, until that is decided.
 
@@ -44,7 +46,7 @@ struct TrailMark {
     depth: u32,
 }
 
-/// Everything that a step changes, but for what it appends.
+/// The parts of a reader that a step changes, other than by appending.
 #[derive(Clone, Debug)]
 struct Position {
     readings: Readings,
@@ -66,8 +68,8 @@ struct Step {
 
 /// Reads the [events](Event) of one output.
 ///
-/// An output may be read token by token or by its bytes, with the same result. The events of a step
-/// are those that it decides. A step that is taken back makes its events void.
+/// An output may be read token by token or by its bytes, with the same result. A step gives the
+/// events that have become certain by it. If the step is taken back, its events are void.
 ///
 /// ```
 /// use hedgerow::tags::Event;
@@ -177,8 +179,8 @@ impl EventReader {
         self.step(events, |reader| reader.read_bytes(bytes))
     }
 
-    /// Ends the output, as one step: everything that was waiting is given out. An output that is
-    /// not complete may be ended, too; its last call then has no [`Event::CallEnd`].
+    /// Ends the output, as one step, and gives all events that were waiting. An output that is not
+    /// complete may be ended, too; its last call then has no [`Event::CallEnd`].
     pub fn finish(&mut self, events: &mut Vec<Event>) {
         // No step of this kind fails.
         let _ = self.step(events, |reader| {
@@ -211,7 +213,8 @@ impl EventReader {
         self.steps.len()
     }
 
-    /// The bytes read that no event tells of yet: those that may be the beginning of a marker.
+    /// The bytes that were read and are in no event yet, because they may be the beginning of a
+    /// marker.
     pub fn waiting(&self) -> &[u8] {
         &self.bytes[self.now.settled..]
     }
@@ -280,7 +283,7 @@ impl EventReader {
         }
     }
 
-    /// Adds the readings that the outcomes make of one whose last mark is `last`.
+    /// Adds the readings to which the outcomes lead from a reading whose last mark is `last`.
     fn follow(&mut self, last: u32, outcomes: &[Outcome], next: &mut Readings) -> Result<(), EngineError> {
         for outcome in outcomes {
             let mut last = last;
@@ -305,7 +308,7 @@ impl EventReader {
         true
     }
 
-    /// Gives to the fold what all readings agree on.
+    /// Gives the bytes and marks on which all readings agree to the fold.
     fn settle(&mut self, events: &mut Vec<Event>) -> Result<(), EngineError> {
         let mut until = self.bytes.len();
         let mut common = self.now.readings.first().map_or(0, |reading| reading.last);

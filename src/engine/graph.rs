@@ -1,14 +1,14 @@
 //! The graph of states that all matchers of a constraint share and grow.
 //!
-//! Growth happens under one lock around the [`Recogniser`] and what is remembered beside it.
-//! Whatever is found is published in append-only tables that are read without the lock:
-//! transitions, which states accept ([`PublishedStates`]), and masks. So only what is new to every
-//! matcher of the constraint takes the lock.
+//! Growth happens under one lock around the [`Recogniser`] and the results that are kept with it.
+//! New results are published in append-only tables that are read without the lock: transitions and
+//! accepting states ([`PublishedStates`]), and masks. So a matcher takes the lock only for a result
+//! that no matcher of the constraint has needed before.
 //!
 //! # The budget
 //!
-//! A graph has a budget of bytes ([`Limits::graph_bytes`]). A graph that has outgrown it still
-//! answers, but matchers leave it for a fresh one at their next call, by reading their outputs
+//! A graph has a budget of bytes ([`Limits::graph_bytes`]). A graph that has outgrown its budget
+//! still works. But at its next call, each matcher moves to a fresh graph, by reading its output
 //! again.
 
 use super::chunked_slots::ChunkedSlots;
@@ -43,7 +43,7 @@ pub(super) struct Graph {
     states: PublishedStates,
     masks: PublishedMasks,
     pub start: StateId,
-    /// True if a token may be more than its bytes; see [`step_token`](Self::step_token).
+    /// True if the grammar also reads whole tokens; see [`step_token`](Self::step_token).
     pub reads_token_sets: bool,
     /// The number of graphs that the constraint had before.
     pub generation: u32,
@@ -153,8 +153,7 @@ impl Graph {
         Ok(next)
     }
 
-    /// The bytes that must come next in `state`, as long as there is only one way on; at most
-    /// `most`.
+    /// The bytes that must come next in `state`, up to the first choice; at most `most` bytes.
     pub fn forced_bytes(&self, mut state: StateId, most: usize) -> Result<Vec<u8>, EngineError> {
         let mut bytes = Vec::new();
         let mut core = self.lock_for_work()?;
@@ -211,9 +210,9 @@ impl Graph {
         }
     }
 
-    /// Raises the budget to twice of what is held now, after a matcher has moved here by reading
-    /// its output again. Without this, an output whose states alone are more than the budget would
-    /// be read again for every token.
+    /// Raises the budget to twice the present size, after a matcher has moved here by reading its
+    /// output again. Without this, an output whose own states exceed the budget would be read again
+    /// for every token.
     pub fn raise_budget(&self) {
         let core = self.lock();
         self.budget.fetch_max(self.memory(&core).saturating_mul(2), Ordering::Relaxed);

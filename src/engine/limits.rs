@@ -2,9 +2,9 @@
 
 use crate::automata::ExprPool;
 
-/// Bounds on one constraint's work and memory. Exceeding one is a typed error, except for
-/// `graph_bytes`: past it, tables are dropped and rebuilt. The time that a call may take is bounded
-/// separately, by an [`Interrupt`](crate::automata::Interrupt).
+/// Bounds on one constraint's work and memory. To exceed a limit is a typed error. `graph_bytes` is
+/// the exception: beyond it, tables are dropped and rebuilt. The time that a call may take is
+/// bounded separately, by an [`Interrupt`](crate::automata::Interrupt).
 ///
 /// ```
 /// use hedgerow::engine::Limits;
@@ -17,7 +17,7 @@ pub struct Limits {
     /// Memory of the state graph in bytes, approximately. Past it a fresh graph is begun, and
     /// matchers move there by reading their outputs again. Default 64 MiB.
     pub graph_bytes: usize,
-    /// Threads in one state, which is the grammar's ambiguity at one position. Default 100,000.
+    /// Threads in one state. A thread is one way to read the output so far. Default 100,000.
     pub state_threads: usize,
     /// States explored to decide if intersections and complements have a word. Default 100,000.
     pub search_states: u64,

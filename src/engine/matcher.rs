@@ -349,8 +349,8 @@ impl Matcher {
         })
     }
 
-    /// Reads tokens one after the other, a step each, up to the first that is not allowed. The
-    /// number of steps. After an error the matcher is where it was.
+    /// Reads tokens one after the other, each as one step, up to the first that is not allowed.
+    /// Gives the number of steps. After an error the matcher has not moved.
     ///
     /// # Errors
     /// As [`allows`](Self::allows).
@@ -481,9 +481,9 @@ impl Matcher {
         self.history.len()
     }
 
-    /// A number for what may follow. Matchers of one constraint with equal numbers have equal masks
-    /// now and after every continuation, so whatever was found out about one of them holds for the
-    /// other. Different numbers say nothing.
+    /// A number for the set of texts that may follow. Two matchers of one constraint with equal
+    /// numbers have equal masks, now and after every continuation. So a result about one of them is
+    /// valid for the other. Matchers with different numbers may still have equal masks.
     ///
     /// The upper 32 bits count the times that the constraint's graph was dropped and built again
     /// for want of memory ([`Limits::graph_bytes`](super::Limits::graph_bytes)). No number is given
@@ -519,7 +519,7 @@ impl Matcher {
         Stats { masks: stats.masks + masks, mask_hits: stats.mask_hits + hits, ..stats }
     }
 
-    /// Adds the count to the constraint's figures.
+    /// Adds the count to the constraint's statistics.
     fn flush_hits(&mut self) {
         let HitCounter { masks, hits } = std::mem::take(&mut self.hits);
         if masks > 0 {
@@ -535,16 +535,16 @@ impl Matcher {
     /// Tokens that complete the output from here; empty if it is complete. Each is allowed after
     /// the ones before it.
     ///
-    /// No text that completes the output has fewer bytes, and no tokens spell this text with fewer
-    /// tokens, unless parts of it depend on each other: items that must differ, keys that require
-    /// others, several counts (`contains`), lexemes. Then the text is short but may have a few
-    /// bytes more than the shortest. Another text with more bytes may have fewer tokens.
+    /// The tokens spell a shortest text that completes the output, with as few tokens as this text
+    /// can be spelt with. If parts of the text depend on each other, it may be a few bytes longer
+    /// than the shortest: items that must differ, keys that require others, several counts
+    /// (`contains`), lexemes. A longer text could have fewer tokens.
     ///
-    /// The cost is about a state for each terminal written, and once for each grammar a look at the
-    /// rules it needs. Answers are kept for each state, so asking after every token of a long text
-    /// costs little. `None` if the vocabulary cannot spell the text, or if parts depend on each
-    /// other so much that a bounded search finds no text, or if the text has more than some 100,000
-    /// parts.
+    /// The cost is about one state for each terminal of the text, and once for each grammar a look
+    /// at the rules that it needs. Answers are kept for each state, so a call after every token of
+    /// a long text costs little. `None` if the vocabulary cannot spell the text, if a bounded
+    /// search finds no text because its parts depend on each other, or if the text has more than
+    /// some 100,000 parts.
     ///
     /// ```
     /// use hedgerow::{Constraint, Vocabulary};
@@ -576,8 +576,8 @@ impl Matcher {
         })
     }
 
-    /// The bytes that must come next, as long as there is only one way on. Empty if the output may
-    /// end here or there is a choice. Looks ahead at most 65,536 bytes.
+    /// The bytes that must come next, up to the first choice. Empty if there is a choice now, or if
+    /// the output may end here. Looks ahead at most 65,536 bytes.
     ///
     /// # Errors
     /// As [`mask`](Self::mask).
@@ -592,8 +592,8 @@ impl Matcher {
     }
 
     /// The tokens that spell [`forced_bytes`](Self::forced_bytes), each the longest that fits. The
-    /// last one is held back if a longer token could begin with it. Each is allowed after the ones
-    /// before it.
+    /// last token is left out if a longer token begins with it and might be chosen in its place.
+    /// Each is allowed after the ones before it.
     ///
     /// # Errors
     /// As [`mask`](Self::mask).

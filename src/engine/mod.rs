@@ -3,10 +3,10 @@
 //! # The idea
 //!
 //! A pushdown automaton for the grammar reads bytes. It is determinised as far as outputs visit it:
-//! all ways to read the output so far are one *state*, and equal states are one. So everything that
-//! is found out about a state, such as its transitions and its mask, is found out once. What a
-//! terminal alone says about the vocabulary is summarised once and shared by every grammar. The
-//! mask of a new state is then a few unions and a walk over a handful of token suffixes.
+//! all ways to read the output so far together are one *state*, and states with equal parts are the
+//! same state. So each result about a state, such as its transitions and its mask, is computed
+//! once. The tokens that a terminal reads are summarised once, for all grammars. The mask of a new
+//! state is then made by a few unions and a walk over a few suffixes of tokens.
 //!
 //! A [`Constraint`] is a grammar tied to a vocabulary. It owns the graph of states and is shared
 //! between threads. A [`Matcher`] is one sequence's position in the graph: a state number and a
@@ -17,8 +17,8 @@
 //!
 //! Token `t` is allowed after output `p` exactly if `p · bytes(t)` is a prefix of some word of the
 //! grammar. The end of sequence is allowed exactly if `p` is a word. `mask`, `advance`, `validate`
-//! and `forced_bytes` read one same graph, so they cannot disagree. `docs/limits.md` tells what is
-//! bounded and how.
+//! and `forced_bytes` read the same graph, so they cannot disagree. `docs/limits.md` lists the
+//! limits.
 //!
 //! # The parts, from the bottom up
 //!

@@ -1,7 +1,7 @@
 //! The facts about states that are read without a lock: transitions, and which states accept.
 //!
-//! The recogniser grows under the graph's lock. Whatever it finds is published here, in append-only
-//! tables. So a matcher that follows a path which some matcher took before never waits.
+//! The recogniser grows under the graph's lock, and publishes new results here, in append-only
+//! tables. So a matcher never waits on a path that another matcher has taken before.
 
 use super::chunked_slots::ChunkedSlots;
 use super::error::EngineError;

@@ -9,30 +9,30 @@
 //!
 //! # Canonical masks
 //!
-//! Objects that must not repeat a key would give every output states, and hence masks, of its own.
-//! But used keys matter only to tokens that complete a key. So the mask is computed for the
-//! *canonical* state, which has forgotten them, and is then [refined](MaskBuilder::refine): the few
-//! tokens that could tell the difference are tried one by one. Among items that must differ, these
-//! are the tokens that complete an item and begin another; [`ItemKnowledge`] marks the states on
-//! the way.
+//! If an object must not repeat a key, its state depends on the keys so far, so nearly every output
+//! has states of its own. But used keys matter only to tokens that complete a key. So the mask is
+//! computed for the *canonical* state, which has no used keys. It is then
+//! [refined](MaskBuilder::refine): the few tokens for which used keys may matter are tried one by
+//! one. For items that must differ, these are the tokens that complete an item and begin another;
+//! [`ItemKnowledge`] marks the states on the way.
 //!
 //! # Why it is exact
 //!
-//! - *Forgetting.* The canonical state allows everything that its states allow, since a record of
-//!   used keys or items only forbids. A token that a record forbids either completes a second key
-//!   by itself, and so has a comma and two quotes behind it; or it was read past the end of an
-//!   item, and then it is on the list `recheck`. All of these are stepped through from the state
-//!   itself.
+//! - *Forgetting.* The canonical state allows every token that its states allow, since a record of
+//!   used keys or items only forbids. A token that a record forbids is of one of two kinds. It
+//!   completes a second key by itself, so it has a comma with two quotes behind it. Or it goes on
+//!   past the end of an item, and then it is on the list `recheck`. All these tokens are stepped
+//!   through from the state itself.
 //! - *First bytes.* A byte with which a state cannot begin leads to the dead state, so skipping it
 //!   changes nothing.
 //! - *Last bytes and truncated states.* Frames are resumed after a byte or more, and everything but
 //!   objects and arrays is productive. So a byte with which a state can begin can be completed, and
 //!   the last byte of a token needs no step. This holds until a step begins the graph's first
 //!   object or array. [`Recogniser::truncate`] argues for truncated states.
-//! - *Idle whitespace.* A state says how many bytes of whitespace change nothing but how many more
-//!   can follow. Up to this number they are counted and not stepped through. The next other byte is
-//!   read from the state before them, which leads to the same: only the count of whitespace
-//!   differs, and the other byte ends the count.
+//! - *Idle whitespace.* Some bytes of whitespace only change how many more bytes of whitespace may
+//!   follow. The state says how many; that many bytes are counted and not stepped through. The next
+//!   other byte is read from the state before the whitespace, which leads to the same state: the
+//!   two differ only in the count of whitespace, and the other byte ends the count.
 //!
 //! # The price
 //!
@@ -61,14 +61,15 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
-/// Suffixes of up to this many trie nodes are stepped through without asking for first bytes.
+/// The largest number of trie nodes for which suffixes are stepped through without looking up first
+/// bytes.
 const WORTH_ASKING: usize = 16;
 
 /// The masks that readers see without a lock, by state.
 pub(in crate::engine) type PublishedMasks = ChunkedSlots<OnceLock<Arc<MaskData>>>;
 
-/// The tokens that all states of one canonical form allow at most, and those among them that each
-/// state has to try again.
+/// The tokens that a canonical state allows, and those among them that each of its states has to
+/// try again.
 #[derive(Clone)]
 struct CanonicalMask {
     mask: Arc<MaskData>,
@@ -79,7 +80,7 @@ struct CanonicalMask {
 pub(in crate::engine) struct MaskMemo {
     summaries: HashMap<LangId, Arc<TerminalSummary>>,
     unions: UnionCache,
-    /// Masks of canonical states that do not hold for every state as they are.
+    /// Masks of canonical states, of which some tokens have to be tried again in each state.
     canonical_masks: HashMap<StateId, CanonicalMask>,
     pub(super) rows: DenseRows,
     /// For lexed grammars, in place of `summaries`.
@@ -111,13 +112,13 @@ impl MaskMemo {
     }
 }
 
-/// The part of a summary that counts.
+/// The part of a summary that is added to a mask.
 struct TokenFilter<'a> {
-    /// Tokens that do not count; sorted.
+    /// Tokens that are not added; sorted.
     rejected: Arc<[TokenId]>,
-    /// True if the tokens inside count.
+    /// True if the tokens inside are added.
     inside: bool,
-    /// The only tokens whose exits count, if not all do.
+    /// The tokens whose exits are added; `None` for all tokens.
     exits_of: Option<&'a TokenSet>,
 }
 
@@ -167,7 +168,7 @@ impl MaskBuilder<'_> {
         if let Some(known) = self.published(state) {
             return Ok(known);
         }
-        // Without summaries, a walk from the state itself tells all its texts apart.
+        // Without summaries, the walk begins at the state itself, with its used keys.
         let canonical = match enabled(Optimisation::Summaries) {
             true => self.recogniser.canonical(state)?,
             false => state,
@@ -376,8 +377,8 @@ impl MaskBuilder<'_> {
         Ok(summary)
     }
 
-    /// Adds the tokens inside, and the tokens that leave by an exit and whose suffix the thread's
-    /// continuation reads, as far as `filter` lets them count.
+    /// Adds the tokens inside, and the tokens that leave by an exit with a suffix that the thread's
+    /// continuation reads. `filter` may exclude some of both.
     fn add_summary(
         &mut self,
         thread: Thread,
@@ -479,8 +480,8 @@ impl MaskBuilder<'_> {
         path: &mut Path,
         found: &mut Found<'_>,
     ) -> Result<(), EngineError> {
-        // A step may begin the first object, from where on every byte is stepped through. Until
-        // then each entry knows its next bytes.
+        // From the step on that begins the first object, every byte is stepped through. Until then
+        // each entry knows its next bytes.
         let truncates = self.truncates();
         let top = trie.depth(root) - 1;
         let (mut node, end) = (root, trie.end(root));
@@ -515,7 +516,8 @@ impl MaskBuilder<'_> {
             }
             let mut from = at.state;
             if is_space {
-                // There may be more whitespace than is idle, so now it has to be stepped through.
+                // More whitespace follows than is idle, so the counted bytes have to be stepped
+                // through now.
                 for _ in 0..at.spaces {
                     from = self.states.step(self.recogniser, from, b' ')?;
                 }

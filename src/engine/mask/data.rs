@@ -4,7 +4,7 @@
 //! large sets with a few tokens more or less. A mask is kept as just that: inside a string, the
 //! large set is the one that belongs to "any string" and is shared by all masks that need it.
 //!
-//! Price: a bit of a mask costs a binary search where the mask is a list or a difference.
+//! Price: to read one bit of a mask that is a list or a difference takes a binary search.
 
 use crate::vocab::{TokenId, TokenSet};
 use hashbrown::HashMap;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The largest number of single tokens that is kept as a list.
 const MAX_LISTED: usize = 256;
 
-/// Single tokens beyond this number are put into a set at once, without being sorted.
+/// The largest number of single tokens that are sorted. More of them are put into a set at once.
 const MAX_SORTED: usize = 2048;
 
 /// A set of allowed tokens.
@@ -98,7 +98,7 @@ impl MaskData {
     }
 }
 
-/// A union of large sets, and these sets.
+/// A union of large sets, with the sets that it joins.
 type Union = (Arc<TokenSet>, Vec<Arc<TokenSet>>);
 
 /// The unions of large sets that were made so far. The key holds the addresses of the united sets,

@@ -28,7 +28,8 @@ const UNKNOWN: u32 = u32::MAX;
 /// A search for self-loops costs as much as a walk of about this many nodes.
 const NODES_PER_SEARCH: u32 = 1024;
 
-/// Such searches in one walk. They pay for the few states in which many subtrees are read.
+/// The largest number of such searches in one walk. They are worth their cost only for the few
+/// states that read many subtrees.
 const MAX_SEARCHES: u32 = 8;
 
 /// Facts about the state of a row.
@@ -48,7 +49,7 @@ pub(in crate::engine) struct DenseRows {
     entries: Vec<u32>,
     states: Vec<RowState>,
     index: HashMap<LangId, u32>,
-    /// By row and height: a row that texts of at most this many bytes cannot tell from it.
+    /// The clamped row, by row and height; see `clamped`.
     clamped: HashMap<(u32, u32), RowId>,
     /// Searches for free groups that are left in this walk.
     searches: u32,
@@ -120,9 +121,9 @@ impl DenseRows {
         }
     }
 
-    /// A row that texts of at most `height` more bytes cannot tell from `row`. Counts that they do
-    /// not reach are dropped, so that the rest of a count of 200 is one state and not one state for
-    /// each byte.
+    /// A row that agrees with `row` on all texts of at most `height` more bytes. Counts that such
+    /// texts do not reach are dropped. So the rest of a count of 200 is one state, and not one
+    /// state for each byte.
     #[inline]
     pub fn clamped(&mut self, languages: &mut ExprPool, row: RowId, height: u16) -> RowId {
         let RowState { count, language, .. } = self.states[row.0 as usize];

@@ -1,31 +1,33 @@
 //! A summary as the difference to the summary of a more permissive language.
 //!
-//! "Any key except `a` and `b`", or "at most 200 characters", is "any string" but for a few paths.
-//! The permissive language is called the *relaxation*. Its summary is known already, or is made
-//! once for many languages; what is kept of the stricter language is a list of tokens to leave out
-//! and a few to put in.
+//! "Any key except `a` and `b`" and "at most 200 characters" differ from "any string" only on a few
+//! paths of the trie. The permissive language is called the *relaxation*. Its summary is known
+//! already, or is made once for many languages. The summary of the stricter language is then a list
+//! of tokens that the relaxation's summary has too much, and of tokens that it lacks.
 //!
 //! # The walk
 //!
 //! The trie is walked beside pairs of states: the state of the language and that of its relaxation.
-//! The walk stops where the tokens below cannot tell the two apart: the states are equal, or they
-//! differ only in counts that no token below is long enough to reach. It also looks only at bytes
-//! on which the two can differ, which is read off the expressions: the next bytes of excluded keys,
-//! the quote and the backslash. So an excluded key costs a few dozen nodes, and not the 250 first
-//! bytes of a vocabulary. Where all that is excluded are literals, no pairs are needed: the trie is
-//! walked beside the literals, and the difference is the closing quote behind one.
+//! The walk stops at a node if the tokens below cannot tell the two states apart: the states are
+//! equal, or they differ only in counts that no token below is long enough to reach. It also
+//! follows only the bytes on which the two can differ, which the expressions show: the next bytes
+//! of excluded keys, the quote and the backslash. So the walk for an excluded key follows the bytes
+//! of that key, and not every first byte of a vocabulary. If only literals are excluded, no pairs
+//! are needed: the trie is walked beside the literals, and the two states differ only at the
+//! closing quote behind a whole literal.
 //!
 //! # Why it is exact
 //!
-//! The relaxation has every prefix of the language, so the walk over its nodes meets every token
-//! that either of the two reads. Nodes at which the walk stops need no look below; everything below
-//! the other nodes is found again. This assumes that the relaxation has no prefix that the pairs do
-//! not account for: a part of an intersection that is dropped must leave the rest inside text.
+//! The relaxation has every prefix of the language, so a walk over the prefixes of the relaxation
+//! meets every token that either of the two reads. Below a node at which the walk stops because the
+//! states agree, both have the same tokens. Below a node at which they diverge, the tokens of the
+//! language are found anew. This assumes that the relaxation reads only text: if a part of an
+//! intersection is dropped, the rest must still be text.
 //!
 //! # The price
 //!
-//! The trie nodes on which the two differ. Where these are too many, a plain walk is faster, and no
-//! difference is given.
+//! The walk costs the trie nodes on which the two differ. If these are too many, a plain walk is
+//! faster, and no difference is given.
 
 use super::summary::{Base, BasePart, Inside, Summary};
 use super::trie_walk::{TrieWalk, WalkResult};
@@ -37,8 +39,9 @@ use std::sync::Arc;
 /// The largest number of tokens that is kept as a difference and not as a set.
 const MAX_DIFFERENCE: usize = 256;
 
-/// Pairs visited before a plain walk is taken to be faster. A step of both languages costs dozens
-/// of steps along known rows, of which a walk makes up to a hundred thousand.
+/// The largest number of pairs that are visited before the difference is given up for a plain walk.
+/// A step of a pair takes as long as dozens of steps of a plain walk, and a plain walk has up to a
+/// hundred thousand steps.
 const MAX_VISITED: usize = 4096;
 
 /// The letters of two-character escapes, and the bytes they stand for.
@@ -56,15 +59,15 @@ const SHORT_ESCAPES: [(u8, u8); 8] = [
 /// The difference between a language and its relaxation.
 #[derive(Default)]
 pub(in crate::engine) struct Difference {
-    /// Trie nodes below which nothing of the relaxation holds.
+    /// Trie nodes below which the relaxation's tokens and exits do not belong to the language.
     diverging: Vec<u32>,
     /// The tokens and ends that the language itself has below these nodes.
     own: WalkResult,
 }
 
 impl Difference {
-    /// The difference between `language` and `relaxed`, a language with every prefix of it. `None`
-    /// where the two differ in so much that a plain walk is faster.
+    /// The difference between `language` and `relaxed`, which has every prefix of `language`.
+    /// `None` if the two differ so much that a plain walk is faster.
     pub fn find(walk: &mut TrieWalk<'_>, language: LangId, relaxed: LangId) -> Option<Self> {
         let mut difference = Difference::default();
         match walk.languages.excluded(language) {
@@ -82,8 +85,8 @@ impl Difference {
         base: Arc<Summary>,
     ) -> (Summary, usize) {
         let (vocabulary, indexed, trie) = (walk.vocabulary, walk.trie, walk.tokens());
-        // A string ends at one place. Other terminals may also end above the nodes where the two
-        // diverge, and tokens below these nodes leave there, too.
+        // A JSON string ends only at its closing quote. Another terminal may also end above a node
+        // at which the two diverge, and tokens below this node leave there, too.
         if !matches!(walk.languages.expr(language), Expr::Json { .. }) {
             for at in 0..self.diverging.len() {
                 self.record_above(walk, self.diverging[at], language);
@@ -138,7 +141,8 @@ impl Difference {
         }
     }
 
-    /// Walks the trie beside literals, where `start.0` is any string but these and `start.1` any.
+    /// Walks the trie beside the excluded literals. `start.0` is "any string but these", and
+    /// `start.1` is "any string".
     fn walk_literals(
         &mut self,
         walk: &mut TrieWalk<'_>,
@@ -174,7 +178,8 @@ impl Difference {
                         go_on(trie.child(escape, letter), byte);
                     }
                 }
-                // Four digits and a quote or more are rare enough to be walked as pairs.
+                // Few tokens go on with four digits and a quote, so their nodes are walked as
+                // pairs.
                 let unicode = trie.child(escape, b'u').filter(|&node| subtrees[node as usize].height >= 5);
                 if let Some(unicode) = unicode {
                     path.extend(b"\\u");
@@ -196,7 +201,7 @@ impl Difference {
         self.walk_pairs(walk, pairs)
     }
 
-    /// Walks the trie beside pairs of states; `None` where they differ in too much.
+    /// Walks the trie beside pairs of states; `None` if they differ too much.
     fn walk_pairs(&mut self, walk: &mut TrieWalk<'_>, pairs: Vec<(u32, LangId, LangId)>) -> Option<()> {
         let trie = walk.tokens();
         let subtrees = walk.trie.subtrees(walk.vocabulary);
@@ -250,10 +255,10 @@ impl Difference {
     }
 }
 
-/// A length in bytes up to which no token tells the two languages apart. Often the tokens that can
-/// are so long that there are few of them.
+/// A length in bytes: no token of at most this length tells the two languages apart. Often only few
+/// tokens are longer.
 fn equal_length(walk: &mut TrieWalk<'_>, language: LangId, relaxed: LangId) -> u16 {
-    // A maximum length alone leaves all tokens no longer than it.
+    // If only a maximum length is left out, the languages agree on all tokens within that length.
     let most = walk.languages.largest_count(language).min(u16::MAX.into()) as u16;
     let most = most.saturating_sub(1).max(MAX_SLICED_LEN);
     let mut is_equal = |bytes: u16| {

@@ -46,17 +46,18 @@ pub(in crate::engine) struct LexemeSummaries {
     pub(super) suffixes: Vec<(Arc<[u32]>, ByteSet)>,
     pub(super) numbers: HashMap<Arc<[u32]>, SuffixesId>,
     pub(super) summaries: HashMap<(LangId, SuffixesId), Arc<LexemeSummary>>,
-    /// The lexemes that read some of the suffixes, where the lexer looks for them in a state under
-    /// an obligation.
+    /// The lexemes that read some of the suffixes, by the lexer's state, the obligation and the set
+    /// of suffixes.
     pub(super) readers: HashMap<(u32, LangId, SuffixesId), Beginnings>,
-    /// The reading from each position; `None` where no token is read.
+    /// The tokens read from each position; `None` if there is none.
     pub(super) positions: HashMap<Position, Option<Arc<PositionTokens>>>,
     pub(super) bytes: usize,
     /// Bytes of `positions`.
     pub(super) position_bytes: usize,
 }
 
-/// A position between two lexemes: the parser's stack, the obligation, and what is left of tokens.
+/// A position between two lexemes: the parser's stack, the obligation, and the suffixes of tokens
+/// that are still to be read.
 pub(super) type Position = (ContId, LangId, SuffixesId);
 
 /// The reading of tokens from a position: by its own lexemes, and behind them.
@@ -86,8 +87,8 @@ impl LexemeSummaries {
         self.bytes + self.position_bytes
     }
 
-    /// Forgets what was read from positions, if there are many. The stacks of the parser differ
-    /// without end, and those of long ago seldom come again.
+    /// Forgets the tokens read from positions, if they take much memory. There is no end to the
+    /// parser's stacks, and one of long ago seldom comes again.
     pub fn forget_positions(&mut self) {
         if self.position_bytes > MAX_POSITION_BYTES {
             self.positions.clear();

@@ -1,8 +1,8 @@
 //! Masks of lexed grammars: the summary of a lexeme over a set of suffixes.
 //!
 //! A thread of a lexed grammar reads a lexeme. The lexeme's language already leaves out the texts
-//! that its rivals win, so the thread reads on its own. As with the terminals of other grammars,
-//! most of what it allows depends on this language alone:
+//! that other lexemes win, so the thread need not look at other threads. As with the terminals of
+//! other grammars, most of what it allows depends on this language alone:
 //!
 //! - *inside*: the tokens read wholly within the lexeme;
 //! - *exits*: for each obligation under which the lexeme may end, the suffixes behind the ends.
@@ -10,13 +10,13 @@
 //! For example, a name reads `foo` inside. The token `foo(` leaves it behind `foo`, under the
 //! obligation "no letter comes next", with the suffix `(`.
 //!
-//! Behind an exit come lexemes again, and they read suffixes of tokens and not whole tokens. So a
-//! [`LexemeSummary`] is kept for each pair of a language and a [set of suffixes](SuffixesId). The
-//! mask of a state begins with the set of all tokens. Every thread reads this set, the lexemes
-//! behind its exits read the suffixes of the exits, and so on until no suffix is left that a lexeme
-//! can read. A new stack of the parser meets known summaries: the lexemes that can follow a name
-//! are the same in most places of a grammar. The tokens read from a [`Position`] are kept, too,
-//! since exits lead back to the stacks below.
+//! The lexemes behind an exit read suffixes of tokens and not whole tokens. So a [`LexemeSummary`]
+//! is kept for each pair of a language and a [set of suffixes](SuffixesId). The mask of a state
+//! begins with the set of all tokens. Every thread reads this set, the lexemes behind its exits
+//! read the suffixes of the exits, and so on until no suffix is left that a lexeme can read. A new
+//! stack of the parser uses known summaries: the lexemes that can follow a name are the same in
+//! most places of a grammar. The tokens read from a [`Position`] are kept, too, since exits lead
+//! back to the stacks below.
 //!
 //! # Why it is exact
 //!
@@ -25,8 +25,8 @@
 //!   the end of the text, mostly because ignored text discharges the obligation. Then whatever is
 //!   alive within the lexeme leads to an end. For other lexemes the trie is walked beside the
 //!   states that the thread leads to.
-//! - *Exits.* A suffix counts if its first byte can begin a text that meets the obligation. Others
-//!   could not be read by any lexeme begun under it.
+//! - *Exits.* A suffix is kept if its first byte can begin a text that meets the obligation. No
+//!   lexeme that begins under the obligation could read another suffix.
 //! - *Skipped subtrees.* Where the language reads all characters of a subtree in any order, all its
 //!   tokens are inside. Exits on the way would lead to tokens of this subtree again.
 //!
@@ -73,7 +73,7 @@ type Reading = (LangId, u32, ContId, SuffixesId);
 #[derive(Default)]
 struct LexemeWalk {
     inside: Vec<TokenId>,
-    /// The nodes on which the lexeme ends with more of a token left.
+    /// The nodes at which the lexeme ends and the tokens below go on.
     ends: Vec<(LangId, u32)>,
     visited: usize,
 }
@@ -134,8 +134,8 @@ impl MaskBuilder<'_> {
         Ok(())
     }
 
-    /// The reading of tokens from a position between two lexemes, if any are read. What is left of
-    /// tokens gets shorter from position to position, so no position comes back to itself.
+    /// The reading of tokens from a position between two lexemes, if any are read. The suffixes get
+    /// shorter from position to position, so no position leads back to itself.
     fn read_position(&mut self, position: Position) -> Result<Option<Arc<PositionTokens>>, EngineError> {
         if let Some(known) = self.memo.lexemes.positions.get(&position) {
             return Ok(known.clone());

@@ -6,8 +6,8 @@
 //! on the state of its terminal alone: the tokens read wholly inside the terminal, and the suffixes
 //! with which tokens leave it. This is the terminal's *summary*. It is found once for a vocabulary
 //! and shared by all grammars. The continuation of the thread then has to read only the suffixes.
-//! For example, inside a JSON string nearly all tokens are inside; the tokens with a closing quote
-//! have a few hundred suffixes, and the continuation reads a handful of these.
+//! For example, within a JSON string nearly all tokens are inside. The exits are the suffixes
+//! behind a closing quote, of which the continuation can read only a few.
 //!
 //! # The parts, from the bottom up
 //!

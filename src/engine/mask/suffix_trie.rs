@@ -1,13 +1,13 @@
 //! The suffixes with which tokens leave a terminal, merged into small tries.
 //!
-//! Thousands of tokens leave a JSON string: `foo":`, `bar":` and so on. Their suffixes behind the
-//! closing quote are a few hundred. Merged into one small trie, each suffix is read by the
-//! continuation once, whatever came before it in the token.
+//! Many tokens leave a JSON string: `foo":`, `bar":` and so on. They have far fewer suffixes behind
+//! the closing quote, such as `:`. The suffixes are merged into one small trie, so the continuation
+//! reads each suffix once and not once for each token.
 //!
-//! A terminal that may end anywhere, such as `[a-z]*`, is left by the rest of every token there is,
-//! and hardly any of these rests can follow. So suffixes are kept by their first byte, and those of
-//! one byte are merged when a continuation first reads this byte. If only one node of the
-//! vocabulary's trie begins with the byte, its subtree is read where it stands.
+//! A terminal that may end anywhere, such as `[a-z]*`, can be left within nearly every token, and
+//! few of the suffixes can follow it. So suffixes are kept by their first byte. Those with one
+//! first byte are merged when a continuation first reads this byte. If all of them are below one
+//! node of the vocabulary's trie, that subtree is used as it is.
 //!
 //! Price: a merged trie has a node for each byte of each different suffix, and is kept with the
 //! summary.

@@ -3,19 +3,20 @@
 //! There are two ways to find a summary: a [walk](super::trie_walk) over the trie of all tokens,
 //! and the [difference](super::difference) to a summary that is known. A summary says nothing about
 //! the grammar around its terminal, so it is kept with the vocabulary, by the fingerprint of the
-//! terminal's language. The first grammar with a certain string pays for it, and every later one
-//! finds it.
+//! terminal's language. The first grammar with a certain terminal computes its summary, and later
+//! grammars find it.
 //!
 //! # Why sharing is exact
 //!
-//! Equal fingerprints (128 bits) are taken for equal languages. An answer that was interrupted, or
-//! that a pool gave after its search budget was used up, is a guess and is not kept.
+//! Equal fingerprints (128 bits) are taken for equal languages. An answer may be wrong if it was
+//! interrupted, or if a pool gave it after its search budget was used up. Such an answer is not
+//! kept.
 //!
-//! *Ends of any string.* A permissive string may end after each of thousands of nodes, and merging
-//! the suffixes behind all of these takes longer than the walk. But a JSON string ends only at its
-//! closing quote, so a token leaves it at the same place as it leaves any string. The suffixes are
-//! therefore those of "any string", cut down to the tokens that leave this one. This assumes that
-//! no label says which literal was completed.
+//! *Ends of any string.* A permissive string may end at each of thousands of trie nodes, and
+//! merging the suffixes behind all of them takes longer than the walk. But a JSON string ends only
+//! at its closing quote, so a token leaves every string at the same place and with the same suffix.
+//! So the summary uses the suffixes of "any string", for the tokens that leave this string. This
+//! assumes that the ends have no labels.
 
 use super::dense_rows::DenseRows;
 use super::difference::Difference;
@@ -31,14 +32,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Bytes of summaries in the younger generation of a cache; the older one may have as many.
 const CACHE_BYTES: usize = 24 << 20;
 
-/// Summaries that visited fewer trie nodes than this are cheaper to find than to share.
+/// The least number of visited trie nodes for which a summary is shared. A smaller one is found as
+/// quickly as it would be looked up.
 const WORTH_SHARING: usize = 64;
 
-/// Ends beyond this number are not merged but looked up in the summary of any string.
+/// The largest number of ends whose suffixes are merged. For more ends, the suffixes are those of
+/// "any string".
 const MAX_MERGED: usize = 64;
 
-/// The largest number of characters for which [`SharedSummaries::prepare`] makes the summary of
-/// strings of at most so many. Only the longest tokens tell longer limits from none.
+/// The largest maximum length for which [`SharedSummaries::prepare`] makes a summary. Longer limits
+/// differ from "any string" only for the longest tokens.
 const PREPARED_LENGTHS: u32 = 64;
 
 /// Summaries by the fingerprint of their language, in two generations. When the younger one is full
@@ -102,8 +105,8 @@ pub(in crate::engine) struct SharedSummaries {
 /// The summary of a terminal whose leading whitespace was set apart.
 pub(in crate::engine) struct TerminalSummary {
     pub summary: Arc<Summary>,
-    /// The tokens that are whitespace alone, where the terminal may begin with whitespace. Then the
-    /// summary is over the stripped tokens, and otherwise over the tokens as they are.
+    /// The tokens that are whitespace alone, if the terminal may begin with whitespace. The summary
+    /// is then over the stripped tokens. With `None` it is over the tokens as they are.
     pub whitespace: Option<Arc<TokenSet>>,
     /// Tokens with more whitespace than may come, which the summary must not allow; sorted.
     pub rejected: Arc<[TokenId]>,
@@ -155,8 +158,8 @@ impl SharedSummaries {
         }
     }
 
-    /// Does now what the first constraints and masks would do otherwise: builds the second trie,
-    /// and finds the summaries of any string and of strings of limited length.
+    /// Builds the second trie, and finds the summaries of any string and of strings of limited
+    /// length. Without this call, the first constraints and masks do so.
     pub fn prepare(&self, vocabulary: &Vocabulary) {
         let mut languages = ExprPool::new();
         let mut rows = DenseRows::new();

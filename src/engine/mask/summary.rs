@@ -12,12 +12,11 @@
 //!
 //! # Why a summary is exact
 //!
-//! A thread reads a token either wholly inside its terminal, or inside up to a byte where the
-//! terminal is complete and from there by what follows. Neither needs a look at what comes after
-//! the token: automata are trim and rules are productive, so whatever is alive can be completed.
-//! This assumes that what follows a terminal does not depend on the terminal's text. Keys and items
-//! that must differ break the assumption, and [`build`](super::build) tries their tokens one by
-//! one.
+//! A thread reads a token wholly inside its terminal, or it reads a first part inside and the rest
+//! by what follows the terminal. In both cases nothing behind the token has to be looked at:
+//! automata are trim and rules are productive, so every state that is alive can be completed. This
+//! assumes that what follows a terminal does not depend on the terminal's text. Keys and items that
+//! must differ break the assumption, and [`build`](super::build) tries their tokens one by one.
 //!
 //! # Summaries by difference
 //!

@@ -7,8 +7,8 @@
 //!
 //! - *Narrow.* A state that few bytes can follow looks up just the children with these bytes.
 //! - *Dense.* A permissive state reads most children, so the walk goes through the whole subtree in
-//!   preorder, over transition rows copied out of the automaton ([`DenseRows`]). It passes over
-//!   subtrees of which it knows the answer: those of a *slice* (see below), and those whose
+//!   preorder, over transition rows copied out of the automaton ([`DenseRows`]). It skips subtrees
+//!   whose tokens are known to be inside: those of a *slice* (see below), and those whose
 //!   characters the state reads in any order.
 //! - *Literals.* A sorted set of literals needs no automaton: the trie's nodes are walked beside
 //!   ranges of the set.
@@ -16,14 +16,14 @@
 //! # Why they are exact
 //!
 //! - *Clamped counts.* Two languages with the same words and prefixes up to the length of the
-//!   longest token have the same summary. [`ExprPool::clamped`] gives such a language, and argues
-//!   for itself. Within a walk the same holds for the bytes left of the longest token below a node.
+//!   longest token have the same summary. [`ExprPool::clamped`] gives such a language. Below a trie
+//!   node, the length of the longest rest of a token takes the place of the longest token's.
 //! - *Slices.* A slice is the set of tokens that are UTF-8 text of at most [`MAX_SLICED_LEN`] bytes
 //!   out of some groups of characters. The state reads these groups in any order, so it rejects no
 //!   token of the slice. Longer tokens, and tokens that are not text, belong to no slice and are
-//!   walked. A slice of at most `n` characters assumes that each of the first `n` characters is
-//!   read; one of at most `n` bytes, that after `n` bytes enough of the length is left to complete
-//!   what they began.
+//!   walked. A slice limited to `n` characters needs a state that reads these groups for the first
+//!   `n` characters. A slice limited to `n` bytes needs a state that can still be completed after
+//!   `n` bytes.
 
 use super::dense_rows::{DenseRows, RowId};
 use super::suffix_trie::Suffixes;
@@ -32,10 +32,11 @@ use crate::automata::{Expr, ExprPool, LangId, LiteralSet, UNLABELLED, interrupt}
 use crate::engine::ablation::{Optimisation, enabled};
 use crate::vocab::{TokenId, TokenTrie, Vocabulary};
 
-/// States that more bytes than this can follow are permissive.
+/// A state is permissive if more bytes than this can follow it.
 const PERMISSIVE: usize = 16;
 
-/// Subtrees of fewer nodes are walked rather than asked about.
+/// The smallest number of nodes for which it pays to ask if a whole subtree can be skipped. A
+/// smaller subtree is walked.
 const WORTH_SKIPPING: u32 = 8;
 
 /// Nodes visited between two looks at the caller's interrupt.
@@ -45,7 +46,7 @@ const NODES_PER_CHECK: usize = 64;
 #[derive(Default)]
 pub(in crate::engine) struct WalkResult {
     pub inside: Vec<TokenId>,
-    /// The nodes on which the terminal ends with more of a token left, with the label of the
+    /// The nodes at which the terminal ends and the tokens below go on, with the label of the
     /// completed literal.
     pub ends: Vec<(Option<u32>, u32)>,
     /// The number of nodes visited.
@@ -78,7 +79,7 @@ impl WalkResult {
     }
 }
 
-/// The tokens of nothing but some groups of characters: all of them, or those up to a length.
+/// The tokens made only of characters of some groups: all of them, or those up to a length.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Slice {
     pub groups: u64,
@@ -104,8 +105,8 @@ impl<'a> TrieWalk<'a> {
         self.trie.trie(self.vocabulary)
     }
 
-    /// The slice that `language` reads. A state that few bytes follow has none: its walk costs less
-    /// than the question.
+    /// The slice that `language` reads. A state that few bytes follow has none, because its walk
+    /// costs less than finding a slice.
     pub fn slice_of(&mut self, language: LangId) -> Slice {
         if !enabled(Optimisation::Slices)
             || matches!(self.languages.expr(language), Expr::Literals { .. })

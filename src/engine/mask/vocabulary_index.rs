@@ -2,22 +2,23 @@
 //!
 //! # Two tries
 //!
-//! Terminals of JSON grammars begin with optional whitespace, and so do half of all tokens. Walking
-//! the trie for `whitespace* "name"` would visit every token of whitespace again for every key. So
-//! such a terminal is looked up without its whitespace in a second trie, whose tokens have lost
-//! theirs. The tokens of nothing but whitespace are one shared set.
+//! Terminals of JSON grammars begin with optional whitespace, and so do half of all tokens. A walk
+//! for `whitespace* "name"` would visit every token with leading whitespace again for every key. So
+//! the terminal without its whitespace is walked beside a second trie, of tokens without their
+//! leading whitespace. The tokens that are only whitespace are one shared set.
 //!
-//! This is exact where a terminal is at most `n` bytes of whitespace and then something that begins
-//! otherwise. A token with at most `n` leading bytes of whitespace is read as its stripped form is,
-//! and one with more is rejected. Tokens of whitespace alone are read up to `n` bytes.
+//! This is exact for a terminal that is at most `n` bytes of whitespace, and then a language whose
+//! words do not begin with whitespace. A token with at most `n` leading bytes of whitespace is read
+//! as its stripped form is, and one with more is rejected. Tokens of whitespace alone are read up
+//! to `n` bytes.
 //!
 //! # Groups of characters
 //!
 //! Each byte belongs to one of a few dozen *groups* ([`byte_group`]), such as lower-case letters or
 //! characters of three bytes. For every node of a trie the index knows the groups of all bytes
-//! below it ([`SubtreeInfo`]). A state that reads all of these groups in any order reads the whole
-//! subtree, without a look at it. For example, `[a-z]*` reads everything below the node `the` whose
-//! further bytes are lower-case letters.
+//! below it ([`SubtreeInfo`]). If a state reads all of these groups in any order, the whole subtree
+//! is inside and need not be walked. For example, `[a-z]*` reads all tokens below a node below
+//! which there are only lower-case letters.
 //!
 //! Price: 12 bytes a trie node, the second trie, and the sets that are asked for.
 
@@ -28,22 +29,24 @@ use hashbrown::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The length in bytes up to which tokens can belong to slices. The few longer tokens are walked
-/// always, so that nothing needs to be known about what is further away.
+/// The length in bytes up to which tokens can belong to slices. The few longer tokens are always
+/// walked.
 pub(in crate::engine) const MAX_SLICED_LEN: u16 = 32;
 
-/// Slices kept before they are dropped and made again on demand.
+/// The largest number of slices that are kept. Beyond it they are dropped, and made again on
+/// demand.
 const MAX_SLICES: usize = 256;
 
 /// The bit of bytes that continue a character as UTF-8 allows.
 const CONTINUATION_BIT: u8 = 63;
 
-/// The bit of bytes that are not UTF-8 where they stand, and of all bytes beyond
-/// [`MAX_SLICED_LEN`]. It is the group of bytes inside characters, which no state reads in any
-/// order.
+/// The bit of bytes that are not valid UTF-8 at their place, and of all bytes beyond
+/// [`MAX_SLICED_LEN`]. It is the bit of the group of bytes inside characters, which no state reads
+/// in any order.
 const INVALID_BIT: u8 = byte_group(0x80).trailing_zeros() as u8;
 
-/// Facts about a trie node and the tokens below it, which are read as UTF-8 from their first byte.
+/// Facts about a trie node and the tokens below it. Tokens are taken for UTF-8 text that begins
+/// with a whole character.
 #[derive(Clone, Copy, Default)]
 pub(in crate::engine) struct SubtreeInfo {
     /// The groups of all bytes below, as bits. Bytes inside a character count as

@@ -1,10 +1,10 @@
 //! Canonical states: states that have forgotten the texts of keys and items.
 //!
-//! Recording the keys of an object gives every output states of its own, and would give it masks of
-//! its own. The canonical form of a state has empty captures, and its objects have forgotten their
-//! undeclared keys. A mask is computed once for the canonical form and then refined for each state
-//! (see [`mask`](crate::engine::mask)). A record only ever forbids a text, so every token that is
-//! allowed in a state is allowed in its canonical form.
+//! With the keys of objects recorded, nearly every output has states of its own, and would need
+//! masks of its own. The canonical form of a state has empty captures, and its objects have
+//! forgotten their undeclared keys. A mask is computed once for the canonical form and then refined
+//! for each state (see [`mask`](crate::engine::mask)). A record only ever forbids a text, so every
+//! token that is allowed in a state is allowed in its canonical form.
 
 use super::captures::ItemKnowledge;
 use super::containers::Containers;

@@ -34,7 +34,7 @@ pub(in crate::engine) enum CaptureKind {
 ///
 /// A matcher knows all of it. A mask is made once for all items that may stand in one place, so
 /// while it is made only the end of the item is known: the part that a token itself spells. The
-/// variants are ordered: a thread that may have several of them keeps the largest.
+/// variants are ordered: if several apply to a thread, it has the largest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::engine) enum ItemKnowledge {
     /// The capture holds all of the text.

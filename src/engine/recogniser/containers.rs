@@ -1,16 +1,16 @@
 //! Objects and arrays: what may follow `{`, a key, a value, an item, a comma.
 //!
-//! An object with 500 optional keys would be a quarter of a million rules as a context-free
-//! grammar. Here it is one grammar node, [`ObjectSpec`], and a small record of what was read so
-//! far, [`ObjectState`]. The node answers which keys may come next; this file turns the answer into
-//! threads. Arrays work the same way.
+//! As a context-free grammar, an object with many optional keys needs a rule for each pair of keys
+//! that may follow each other. Here it is one grammar node, [`ObjectSpec`], and a small record of
+//! the keys so far, [`ObjectState`]. The node answers which keys may come next; this file turns the
+//! answer into threads. Arrays work the same way.
 //!
 //! Keys that must not repeat, and items that must differ, are recorded byte by byte while they are
 //! read ([`captures`](super::captures)). When one is complete, its text joins the object's or
 //! array's list of used texts, and the language of the next key leaves the used ones out.
 //!
-//! Price: recorded texts make states unique. Masks therefore are computed for
-//! [canonical](super::canonical) states, which have forgotten them.
+//! Price: with recorded texts, hardly any two states are equal. So masks are computed for
+//! [canonical](super::canonical) states, which have none.
 
 use super::captures::{CaptureId, CaptureKind, ItemKnowledge};
 use super::continuation::{ArrayId, ContId, Frame, NOT_RECORDED, OUTERMOST, ObjectId};
@@ -440,8 +440,9 @@ impl Containers {
         Ok(self.never_runs_out(machine, state, spec)? || !self.items(machine, state, spec)?.is_empty())
     }
 
-    /// True if there is a next item whatever the earlier ones are: it has more possible values than
-    /// there are earlier items, and later ones that need a value. False says nothing.
+    /// True if a next item surely exists, whatever the earlier ones are: it has more possible
+    /// values than there are earlier items, and later items that need one of them. If false, a next
+    /// item may still exist.
     fn never_runs_out(
         &mut self,
         machine: &mut Machine,
