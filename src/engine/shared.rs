@@ -12,7 +12,7 @@ use crate::vocab::Vocabulary;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Figures about a constraint, for tuning and tests. All but the last two are about the graph in
+/// Statistics of a constraint, for tuning and tests. All but the last two are about the graph in
 /// use now.
 ///
 /// ```
@@ -87,8 +87,8 @@ impl Shared {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A graph within its budget, for a matcher that leaves the full graph `old`: a fresh one if
-    /// `old` is still in use, and otherwise the one that is.
+    /// A graph within its budget, for a matcher that leaves the full graph `old`. It is a fresh
+    /// graph if `old` is still the one in use, and otherwise the graph in use.
     pub fn replace_full_graph(&self, old: &Arc<Graph>) -> Result<Arc<Graph>, EngineError> {
         let mut current = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, old) {

@@ -1,12 +1,12 @@
-//! The question if a vocabulary can spell an output of a grammar: the tokens `a` and `b` cannot
+//! A check that a vocabulary can spell some output of a grammar: the tokens `a` and `b` cannot
 //! spell `abc`.
 //!
-//! A vocabulary that has every byte as a token spells whatever a grammar holds. That is the common
-//! case and costs nothing. For other vocabularies, a short way to the end is spelt first. Only if
-//! they cannot spell it, states are followed from token to token, the nearest first, up to a state
-//! in which the output may end. If there is none, and all states were met, there is no output. If
-//! [`MAX_STEPS`] tokens were followed and more are left, the answer is not known, and the
-//! vocabulary is thought to spell an output.
+//! A vocabulary that has every byte as a token can spell every text. That is the common case and
+//! costs nothing. For another vocabulary, a short output is tried first. If the vocabulary cannot
+//! spell it, a search follows tokens from state to state, the nearest states first, until it finds
+//! a state in which the output may end. If it has visited all states and found none, the vocabulary
+//! cannot spell any output. If it has followed [`MAX_STEPS`] tokens without an answer, the check
+//! passes.
 
 use super::error::EngineError;
 use super::graph::Graph;

@@ -1,9 +1,9 @@
 //! The transition table `(state, byte) → state`, readable without a lock.
 //!
 //! The whole graph has one open-addressing table of 64-bit words: 28 bits of target below 36 bits
-//! of state and byte. Most states are left by one or two different bytes in their life, so this is
-//! an order of magnitude smaller than a row of 256 entries a state, and nothing has to be cleared
-//! when a state is made. Writers hold the graph's lock; readers load single words.
+//! of state and byte. Outputs leave most states by only one or two different bytes. So the table is
+//! much smaller than one with a row of 256 entries for each state, and a new state needs no memory
+//! to be cleared. Writers hold the graph's lock; readers load single words.
 //!
 //! Price: when the table fills, one of twice the size takes over, and the old one stays for readers
 //! that are still in it. This doubles the memory at most.

@@ -39,9 +39,9 @@ pub struct ArraySpec {
 /// The progress through one array.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ArrayProgress {
-    /// The number of items so far, counted only as far as it matters.
+    /// The number of items so far, counted up to the last position that makes a difference.
     pub count: u32,
-    /// The counters, counted only as far as they matter.
+    /// The counters. A counter without a maximum stops at its minimum.
     pub counters: SmallVec<[u32; 2]>,
 }
 

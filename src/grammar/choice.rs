@@ -1,4 +1,4 @@
-//! The choices of values in an object or array, and the counters that choices move.
+//! The choices of values in an object or array, and counters of choices, as for `contains`.
 
 use super::node_id::NodeId;
 use crate::automata::UNBOUNDED;
@@ -7,17 +7,17 @@ use crate::automata::UNBOUNDED;
 /// answers "completable".
 pub(super) const SEARCH_STEPS: u32 = 20_000;
 
-/// One way to fill a place in an object or array, with the container's counters that it counts for.
+/// One value that may stand at a place in an object or array, and the counters that it increases.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Choice {
     /// The node that stands in that place. It is never nullable.
     pub value: NodeId,
     /// The counters to count: if bit `i` is set, counter `i` goes up by one.
     pub counts: u32,
-    /// The object that goes on after the value, used in objects only: a
+    /// The object that takes the place of this one after the value, used in objects only. It is a
     /// [`Node::Object`](super::Node::Object), or a [`Node::Lazy`](super::Node::Lazy) that is
     /// expanded to one, with the same punctuation. Keys used so far stay used. [`NodeId::NEVER`]
-    /// means that the same object goes on.
+    /// means that the object stays the same.
     pub then: NodeId,
 }
 

@@ -1,13 +1,13 @@
 //! The error of every front end, for a text that gives no grammar.
 //!
 //! JSON Schemas, patterns, lists of strings and grammars in any notation are refused with the same
-//! type. Its [`kind`](CompileError::kind) is for programs: it tells what a caller can do. Its
-//! message is for people: it tells what is wrong, where, and what to write instead, with carets
-//! below the place if the text has lines. Its [`source`](std::error::Error::source) is the error
-//! that caused it, if there is one, such as a [`RegexError`](crate::automata::regex::RegexError), a
+//! type. Its [`kind`](CompileError::kind) is for programs, which can act on it. Its message is for
+//! people: it tells what is wrong, where, and what to write instead, with carets below the place if
+//! the text has lines. Its [`source`](std::error::Error::source) is the error that caused it, if
+//! there is one, such as a [`RegexError`](crate::automata::regex::RegexError), a
 //! [`GrammarError`](super::GrammarError) or an [`Interrupted`].
 //!
-//! An error keeps what it shows and not the whole text, so it is cheap to store and to pass on.
+//! An error keeps only the part of the text that it shows, so it is cheap to store and to pass on.
 
 use crate::automata::Interrupted;
 use crate::automata::regex::{RegexError, RegexErrorKind};

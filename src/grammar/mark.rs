@@ -1,4 +1,4 @@
-//! Marks: what the parts of an output are for.
+//! Marks: the beginnings and ends of the parts of an output, such as reasoning and calls.
 //!
 //! A mark is a place in a grammar. It reads no text and changes nothing about what may follow; it
 //! only tells a reader of events that a part begins or ends there. For example, in
@@ -34,7 +34,7 @@ pub enum ValueSpelling {
     Python,
 }
 
-/// The use of a part of an output. What stands in no part is [text](Role::Text).
+/// The use of a part of an output. Bytes outside of all parts are [text](Role::Text).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Role {
@@ -42,11 +42,11 @@ pub enum Role {
     Text,
     /// Text that the model writes for itself before it answers.
     Reasoning,
-    /// A call of a tool. Of its bytes, only those in a part of their own mean anything: its name,
-    /// its id, its arguments.
+    /// A call of a tool. Its name, its id and its arguments are parts inside it. Its other bytes
+    /// have no meaning.
     Call {
-        /// The tool's name, where the grammar knows it. Else a [`Role::Name`] stands in the call,
-        /// before the arguments.
+        /// The tool's name, if the grammar knows it. Otherwise a part with [`Role::Name`] stands in
+        /// the call, before the arguments.
         name: Option<Arc<str>>,
     },
     /// The name of the tool that is called.

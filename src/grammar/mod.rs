@@ -2,8 +2,8 @@
 //!
 //! A grammar is a graph of [`Node`]s over [regular languages](crate::automata). Nodes know bytes,
 //! not tokens. A special token appears as a *name*, which is resolved when a vocabulary is at hand.
-//! Three primitives stand beside the textbook operators, because other engines become slow or wrong
-//! by writing them out as productions:
+//! Beside the textbook operators there are three primitives for parts that would be slow or inexact
+//! as productions:
 //!
 //! - [`Node::Repeat`] counts natively, so `x{0,10000}` is one node and a number.
 //! - [`Node::Object`] is a JSON object with its keys, required sets and counts ([`object`]), in any

@@ -174,8 +174,9 @@ pub trait Expand: Send + Sync {
     fn expand(&self, key: u64, nodes: &mut NodePool) -> Result<NodeId, GrammarError>;
 
     /// The choices for the item at `index` of an array with [`ArraySpec::distinct`]` = Some(key)`,
-    /// given the JSON text of every earlier item in any order. `index` counts only as far as it
-    /// matters. The result is empty when no further value exists.
+    /// given the JSON text of every earlier item in any order. An `index` beyond the last position
+    /// with a schema of its own stands for all later ones. The result is empty when no further
+    /// value exists.
     fn distinct_items(
         &self,
         key: u64,
@@ -213,9 +214,9 @@ pub struct NodePool {
     lexed: Option<Arc<Lexed>>,
     marks: Vec<Mark>,
     mark_index: HashMap<Mark, MarkId>,
-    /// True if marks count as text, so that no way leads around them.
+    /// True if marks count as text, so that no mark is skipped.
     pub(super) stops_at_marks: bool,
-    /// The front end whose lazy nodes are being made.
+    /// The number of the front end to which new lazy nodes belong.
     part: u32,
 }
 
@@ -528,8 +529,8 @@ impl NodePool {
         &self.marks
     }
 
-    /// Exactly one token of a set. Unlike with [`special`](Self::special), ordinary tokens count,
-    /// too, and other tokens with the same bytes do not. Bytes without tokens never pass it.
+    /// Exactly one token of a set. The set may have ordinary tokens, and other tokens with the same
+    /// bytes do not match it. Text that is read as bytes, without tokens, never matches it.
     pub fn one_token(&mut self, tokens: TokenNames) -> NodeId {
         let known = self.token_sets.iter().find(|(_, other)| **other == tokens);
         if let Some((&id, _)) = known {
@@ -562,8 +563,8 @@ impl NodePool {
     /// A trigger or a forbidden text is empty, or a trigger holds another trigger or a forbidden
     /// text, so that it could never be read whole.
     pub fn until(&mut self, spec: UntilSpec) -> Result<NodeId, UntilError> {
-        // Special tokens can only hide an occurrence in a text and never add one, so this check is
-        // on the safe side.
+        // The names of special tokens in a text can only hide an occurrence and never add one, so
+        // this check refuses no more than it must.
         let labelled = spec.triggers.iter().enumerate();
         let mut patterns: Vec<Pattern> = labelled
             .map(|(i, trigger)| Pattern { text: trigger.text.to_string(), label: Some(i as u32) })

@@ -21,12 +21,12 @@ pub struct RuleId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SpecialId(pub u32);
 
-/// A set of tokens of whatever vocabulary there is.
+/// A set of tokens by their names, before a vocabulary is known.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TokenNames {
     /// Names of special tokens, texts of ordinary ones, or ids as in `<[7]>`.
     pub names: Vec<Arc<str>>,
-    /// True for all tokens but these, the end-of-sequence tokens left out.
+    /// True for all tokens except these and the end-of-sequence tokens.
     pub all_but: bool,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Written out as productions, an object with *n* optional keys needs n² nodes or more, in a fixed
 //! order. Here it is a specification and a small progress record: the keys seen, their number, and
-//! the counters. Every answer makes sure that the object can still be completed. A key is not
-//! offered if it would make a required one impossible, because it comes too late in the order or is
-//! one too many for `maxProperties`.
+//! the counters. A key is offered only if the object can be completed after it. For example, a key
+//! is not offered if a required key could no longer come after it, because of the declared order or
+//! of `maxProperties`.
 //!
 //! To find out if an object can be completed costs O(properties). Objects with counters or
 //! dependencies need a search, which [`SEARCH_STEPS`] bounds.
@@ -69,9 +69,8 @@ pub struct ObjectSpec {
     pub key_escapes: Escapes,
     /// The spelling of all other keys.
     pub rest_escapes: Escapes,
-    /// Keys are their characters, without quotes and escapes. No key that may come is then the
-    /// beginning of another one with the text of `colon` behind it. Keys that are not declared may
-    /// repeat.
+    /// True if keys are written without quotes and escapes. Then no key, followed by the text of
+    /// `colon`, may be the beginning of another key. Keys that are not declared may repeat.
     pub bare_keys: bool,
     /// The declared keys.
     pub declared: Vec<Property>,
@@ -87,8 +86,8 @@ pub struct ObjectSpec {
     pub max: u32,
     /// The counters that the choices refer to.
     pub counters: Vec<Counter>,
-    /// True if the object may not close before a choice has led to another object
-    /// ([`Choice::then`]). Such a choice must always be left.
+    /// True if the object may close only after a choice has led to another object
+    /// ([`Choice::then`]). A key whose value offers such a choice must always be able to come.
     pub must_go_on: bool,
 }
 
@@ -101,11 +100,11 @@ pub struct ObjectProgress {
     /// The declared keys that were seen, as bit `i % 64` of word `i / 64`. Kept only where it
     /// matters: in any order, or with dependencies.
     pub seen: SmallVec<[u64; 2]>,
-    /// The number of keys so far, counted only as far as it matters.
+    /// The number of keys so far, counted up to the largest number that makes a difference.
     pub count: u32,
     /// The number of undeclared keys so far for each rest with a limited capacity.
     pub rest_counts: SmallVec<[u32; 2]>,
-    /// The counters, counted only as far as they matter.
+    /// The counters. A counter without a maximum stops at its minimum.
     pub counters: SmallVec<[u32; 2]>,
 }
 

@@ -1,31 +1,33 @@
 //! Continuations: what follows a terminal, as a graph-structured stack without positions.
 //!
 //! A continuation is a set of links `(frame, continuation below)`; the frame says where to resume.
-//! While `[1` is read, the continuation of the number is one link: the frame "after an item of
-//! this array" on top of what follows the array. Both frames and continuations are interned, so
-//! equal futures have equal numbers, whether they were reached in two items of an array, on two
-//! branches of the grammar or in two requests.
+//! While `[1` is read, the continuation of the number is one link: the frame "after an item of this
+//! array" on top of what follows the array. Both frames and continuations are interned. So two
+//! places with the same continuation have the same number, such as two items of an array, two
+//! branches of the grammar, or two requests.
 //!
 //! A frame is pushed only if something is left to do after the part that is entered; a tail call
-//! pushes none. Parts that may be empty are resolved when they are pushed: if the rest of a
-//! sequence can be empty, the links below it are included at once. So a frame is resumed only
-//! after at least one byte, and a loop of empty parts cannot arise.
+//! pushes none. If the rest of a sequence can be empty, the links below it are added beside its
+//! frame when it is pushed. So a frame is resumed only after at least one byte, and a loop of empty
+//! parts cannot arise.
 //!
 //! # The normal form
 //!
-//! Two sets of links can say the same. [`Continuations::of`] therefore applies three rules, each of
-//! which keeps the language:
+//! Two different sets of links can allow the same texts. [`Continuations::of`] therefore applies
+//! three rules, each of which keeps the language:
 //!
-//! - Rounds left of one repetition over one continuation are an interval. After some bytes of
-//!   `x{1,200}`, where `x` can be read in several lengths, the repetition may have gone round 10
-//!   times or 197 times. That is one link, "from 3 to 190 rounds more", and not 188 links.
+//! - The numbers of rounds left of one repetition, over one continuation, are joined to an
+//!   interval. Let `x` in `x{1,200}` match texts of several lengths. After some bytes, from 10 to
+//!   197 rounds may have been read. That is one link, "from 3 to 190 rounds more", and not 188
+//!   links.
 //! - One frame over several continuations is that frame over their union: `f·a ∪ f·b = f·(a ∪ b)`.
-//! - A link that another link includes is dropped: "at most 3 more rounds" beside "at most 5".
+//! - A link is dropped if another link allows all its texts, as "at most 5 more rounds" does beside
+//!   "at most 3".
 //!
 //! With these rules the number of states does not grow with the number of ways in which an output
-//! can be read. No answer depends on them, so they are applied only to the top [`MAX_DEPTH`] levels
-//! of the stack. Unions are made of two continuations at a time and remembered, since most unions
-//! after one byte consist of unions after the byte before.
+//! can be read. They only keep states small and decide nothing, so they are applied only to the top
+//! [`MAX_DEPTH`] levels of the stack. Unions are made of two continuations at a time and
+//! remembered, because most unions after a byte are made of unions after the byte before.
 //!
 //! Source: M. Tomita's graph-structured stack, here immutable and hash-consed.
 
@@ -58,8 +60,8 @@ pub(in crate::engine) enum Frame {
     End,
     /// The node is read next.
     Then(NodeId),
-    /// A [`Node::Repeat`](crate::grammar::Node::Repeat) goes round again: at least `least` times,
-    /// at most `most` times, and at least once.
+    /// More rounds of a [`Node::Repeat`](crate::grammar::Node::Repeat): at least `least`, at most
+    /// `most`, and at least one.
     Loop { node: NodeId, least: u32, most: u32 },
     /// The label of the literal that was read selects the node to read next.
     Switch(NodeId),
@@ -123,7 +125,7 @@ impl Continuations {
         ContId(self.links.intern(&[(frame, below)]))
     }
 
-    /// The continuation of `frame` on top of `below`, or of `below` at once.
+    /// The continuation of `frame` on top of `below`, or of `below` alone.
     pub fn push_optional(&mut self, frame: Frame, below: ContId) -> ContId {
         let mut links = self.links(below).to_vec();
         links.push((frame, below));
@@ -214,7 +216,7 @@ impl Continuations {
         if loops < 2 || loops * loops > MAX_PAIRS {
             return;
         }
-        // One is dropped at a time: of two that include each other, one must stay.
+        // Links are dropped one at a time, since of two that include each other one must stay.
         let mut at = 0;
         while at < links.len() {
             let link = links[at];
@@ -227,7 +229,8 @@ impl Continuations {
         }
     }
 
-    /// True if everything that may follow by link `b` may follow by link `a`. False says nothing.
+    /// True if every text that link `b` allows is surely allowed by link `a`. If false, that may
+    /// still be so.
     fn includes(&self, a: Link, b: Link, depth: u32) -> bool {
         let frames = match (a.0, b.0) {
             (Frame::Loop { node, least, most }, Frame::Loop { node: other, least: more, most: fewer }) => {

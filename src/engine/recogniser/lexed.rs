@@ -15,15 +15,16 @@
 //! # Only live threads
 //!
 //! A thread is kept only if it leads to an end after which the parser can go on to the end of the
-//! text. Where ignored text discharges obligations, as whitespace mostly does, this is a property
-//! of the lexeme alone. Otherwise a search follows the stack to its end, by what its states lead to
-//! whatever lies below them ([`Lexing::leave`]). Answers are remembered.
+//! text. If ignored text discharges obligations, as whitespace mostly does, the lexeme alone
+//! decides this. Otherwise a search goes down the stack to its end. For each state it uses the
+//! positions to which the state's items lead, which do not depend on the stack below
+//! ([`Lexing::leave`]). Answers are remembered.
 //!
 //! # The price
 //!
-//! A new stack costs reductions for each lexeme that may follow. Masks are made of what each
-//! lexeme's language says about the vocabulary ([`lexemes`]), and only the languages that have ends
-//! at which the parser might be stuck are walked beside states.
+//! A new stack costs reductions for each lexeme that may follow. Masks are made of a summary for
+//! each lexeme's language ([`lexemes`]). Only for a lexeme after which the parser might be stuck,
+//! the trie is walked beside states.
 //!
 //! [`lexemes`]: crate::engine::mask
 
@@ -53,8 +54,8 @@ type LexemeKey = (LangId, u32, ContId);
 /// Reads lexed grammars, and remembers what it found.
 pub(in crate::engine) struct LexedReader {
     lexing: Lexing,
-    /// The threads that survive a byte, before their lexemes end. A state after a byte depends only
-    /// on these: nearly every letter in a name leads to the same list.
+    /// Lists of the threads that survive a byte, before their lexemes end. The state after a byte
+    /// depends only on this list: nearly every letter in a name leads to the same one.
     lists: SliceInterner<(Thread, LangId)>,
     /// The state of each list, if it was found.
     states: Vec<Option<StateId>>,
@@ -120,7 +121,8 @@ impl LexedReader {
             let Awaits::Language(language) = thread.awaits() else { continue };
             let next = machine.pool.languages.step(language, byte);
             if next != LangId::NEVER {
-                // The language before the byte is left out: lists that differ in it are equal.
+                // The language before the byte is left out of the list, because the next state does
+                // not depend on it.
                 threads.push((Thread::reading(LangId::NEVER, thread.cont, thread.capture), next));
             }
         }
@@ -175,8 +177,8 @@ impl LexedReader {
         self.lexing.end(&mut machine.pool.languages, language)
     }
 
-    /// True if wherever a lexeme with the rest `language` ends, the parser can surely go on to the
-    /// end of the text. `false` decides nothing.
+    /// True if the parser can surely go on to the end of the text from every end of a lexeme with
+    /// the rest `language`. If false, it may still be able to.
     pub fn has_good_ends_only(
         &mut self,
         machine: &mut Machine,
@@ -465,7 +467,7 @@ fn lexed(machine: &Machine) -> Result<Arc<Lexed>, EngineError> {
     machine.pool.lexed().cloned().ok_or_else(none)
 }
 
-/// The stack with these links; those of one parser state become one.
+/// The stack with these links. Links with the same parser state become one.
 fn join_links(machine: &mut Machine, mut links: Vec<Link>) -> ContId {
     links.sort_unstable();
     let mut joined: Vec<Link> = Vec::new();
@@ -489,8 +491,8 @@ fn reduce(
     if lexed.parser.has_conflicts {
         return reduce_all(machine, lexed, stack, lexeme);
     }
-    // There is at most one action. Rules may be empty, so a reduction may put a state on top of one
-    // that a reduction put there before.
+    // There is at most one action. Rules may be empty, so a reduction may put a state on top of the
+    // state of an earlier reduction.
     let mut stack = stack;
     loop {
         machine.meter(1)?;
@@ -508,9 +510,9 @@ fn reduce(
     }
 }
 
-/// As [`reduce`], for a parser with conflicts, where several actions are possible. Every state is
-/// found once, on top of everything that it may be on top of. No rule is empty here, so a state is
-/// never on top of another state that was found.
+/// As [`reduce`], for a parser with conflicts, which may have several actions. Each state is found
+/// once, with all links that may be below it. No rule is empty here, so a found state is never
+/// below another found state.
 fn reduce_all(
     machine: &mut Machine,
     lexed: &Lexed,

@@ -1,10 +1,11 @@
 //! The pushdown machine's tables, and the moves from which all others are made.
 //!
-//! The machine holds the grammar as far as it was expanded, the interned continuations, captures
-//! and states, and the state that is being built. A state is built in three moves: nodes are
-//! [entered](Machine::enter), [threads](Machine::add_thread) are added, and the result is
-//! [interned](Machine::intern_built). The move between the first two, from a node to its threads,
-//! needs objects, arrays and lexemes, and is made by the [`Recogniser`](super::Recogniser).
+//! The machine holds the nodes of the grammar that were expanded so far, the interned
+//! continuations, captures and states, and the state that is being built. A state is built in three
+//! moves: nodes are [entered](Machine::enter), [threads](Machine::add_thread) are added, and the
+//! result is [interned](Machine::intern_built). The move between the first two, from a node to its
+//! threads, needs objects, arrays and lexemes, and is made by the
+//! [`Recogniser`](super::Recogniser).
 //!
 //! Every move is metered: it counts against the caller's interrupt and the [`Limits`].
 
@@ -81,7 +82,7 @@ impl Machine {
         self.special_texts.get(&special).copied()
     }
 
-    /// The tokens that `special` is one of, if it is none that has a name.
+    /// The set of tokens for which `special` stands, if it is not one named token.
     pub fn token_set(&self, special: SpecialId) -> Option<&Arc<TokenSet>> {
         self.token_sets.get(&special)
     }
@@ -177,8 +178,8 @@ impl Machine {
         self.expanders.get(key.part as usize)?.clone()
     }
 
-    /// The continuation of `node` and then `cont`. Where `node` may be empty, `cont` may also come
-    /// at once.
+    /// The continuation of `node` and then `cont`. If `node` may be empty, `cont` may also come at
+    /// once.
     pub fn push_then(&mut self, node: NodeId, cont: ContId) -> ContId {
         if self.pool.is_nullable(node) {
             if matches!(self.pool.node(node), Node::Mark { .. }) {
@@ -230,7 +231,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Checks that answers of the languages can be relied on: their search budget has lasted.
+    /// Checks that the search budget of the languages has not run out, so that their answers are
+    /// right.
     ///
     /// # Errors
     /// [`Limits::search_states`].

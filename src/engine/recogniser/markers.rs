@@ -1,12 +1,14 @@
 //! Markers: texts of a grammar in which names of special tokens stand for these tokens.
 //!
-//! Which names are tokens is known when a grammar meets a vocabulary, and no earlier. A text is cut
-//! as tokenizers cut added tokens: at each place the longest name wins. `a<|end|>b` becomes `a`,
-//! the token `<|end|>`, `b` where the vocabulary has that token, and eleven bytes where it has not.
+//! Only the vocabulary says which names are tokens, so markers are read when a grammar is tied to a
+//! vocabulary. A text is cut as tokenizers cut added tokens: at each place the longest name wins.
+//! If the vocabulary has the token `<|end|>`, the marker `a<|end|>b` is `a`, that token, and `b`.
+//! Otherwise it is nine bytes.
 //!
-//! Free text up to a trigger holds no special token. A trigger of bytes alone is a pattern of an
-//! automaton ([`until`](crate::automata::until)). One with a special token in it is read as free
-//! text, the bytes before the token, the token, and so on: the token can come nowhere else.
+//! Free text up to a trigger holds no special token. A trigger without special tokens is a pattern
+//! of an automaton ([`until`](crate::automata::until)). A trigger with a special token is read as
+//! free text, the bytes before the token, the token, and so on. This is exact because the token
+//! cannot come anywhere else.
 
 use crate::automata::until::{Pattern, Until};
 use crate::automata::{LangId, UNBOUNDED};
@@ -18,8 +20,8 @@ use std::sync::Arc;
 /// The names of a vocabulary's special tokens, and the nodes that were bound to them.
 #[derive(Default)]
 pub(super) struct Markers {
-    /// The vocabulary until its names are read: few grammars have markers, and a vocabulary may
-    /// have hundreds of special tokens.
+    /// The vocabulary, until its names are read. They are read only when a grammar has markers,
+    /// because a vocabulary may have hundreds of special tokens.
     unread: Option<Vocabulary>,
     names: HashSet<Box<str>>,
     /// Bytes of the names, longest first, each once.
@@ -77,7 +79,7 @@ impl Markers {
 }
 
 impl Markers {
-    /// True where no special token is named.
+    /// True if `text` names no special token.
     fn is_bytes(&self, text: &str) -> bool {
         self.pieces(text).iter().all(|piece| matches!(piece, Piece::Bytes(_)))
     }
@@ -90,7 +92,7 @@ impl Markers {
         }
     }
 
-    /// True where the name of a token stands across the byte `border` of `text`.
+    /// True if the name of a token in `text` begins before the byte `border` and ends behind it.
     fn crosses(&self, text: &str, border: usize) -> bool {
         let mut at = 0;
         self.pieces(text).iter().any(|piece| {
@@ -162,7 +164,8 @@ impl Binder<'_> {
             let is_bytes = self.markers.is_bytes(&trigger.text);
             let mut rests = Vec::new();
             for (marker, target) in &trigger.markers {
-                // A name of a token may go on beyond the trigger: then the marker is none of bytes.
+                // The name of a token may go on beyond the trigger's text. Then the marker has a
+                // token in it.
                 match marker.get(trigger.text.len()..) {
                     Some(rest) if is_bytes && !self.markers.crosses(marker, trigger.text.len()) => {
                         rests.push((rest, *target));
@@ -223,7 +226,8 @@ impl Binder<'_> {
         languages.inter(&[text, counted])
     }
 
-    /// One of the markers, and what follows it. Those of bytes are one sorted set, however many.
+    /// One of the markers, and what follows it. All markers without special tokens are one sorted
+    /// set.
     fn one_of(&mut self, markers: &[(&str, NodeId)]) -> NodeId {
         let mut ways: Vec<NodeId> = Vec::new();
         let mut sorted: Vec<(&str, NodeId)> = Vec::new();

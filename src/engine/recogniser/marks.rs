@@ -1,13 +1,14 @@
-//! Marks: the parts of an output that a byte begins or ends.
+//! Marks: the places at which parts of an output begin and end, found while bytes are read.
 //!
 //! For masks a mark is an empty text. A recogniser made for readers of events
-//! ([`Recogniser::with_marks`]) stops at marks instead: what lies behind one is a state of its own,
-//! beside the marks that lead to it. For example, after the last byte of `<think>` there is one
-//! outcome, with the marks that end the marker and begin the reasoning. Ways that pass different
-//! marks are never merged, so each state of a reader has one history.
+//! ([`Recogniser::with_marks`]) stops at marks instead. The threads behind a mark form a state of
+//! their own, which is kept together with the marks that lead to it: an *outcome*. For example,
+//! after the last byte of `<think>` there is one outcome, with the marks that end the marker and
+//! begin the reasoning. Threads that pass different marks are never merged, so each state of a
+//! reader has passed one sequence of marks.
 //!
-//! In the nodes of such a recogniser marks are not nullable. So no way around a mark is taken where
-//! a part may be empty.
+//! In the nodes of such a recogniser marks are not nullable. So a part with a mark is never skipped
+//! as empty.
 
 use super::Recogniser;
 use crate::engine::error::EngineError;
@@ -17,16 +18,17 @@ use crate::engine::recogniser::state::{Awaits, Entry, StateId};
 use crate::grammar::{Grammar, MarkId, Node, NodeId};
 use smallvec::SmallVec;
 
-/// The most ways through marks that may lead on from one byte.
+/// The most outcomes of one byte.
 const MAX_OUTCOMES: usize = 256;
 
 /// The most marks that may be passed between two bytes.
 const MAX_MARKS: usize = 64;
 
-/// A mark that was passed, and the number of bytes before that at which it lies.
+/// A mark that was passed, and the number of bytes by which it lies before the place at which it
+/// was passed.
 pub(in crate::engine) type Passed = (MarkId, u32);
 
-/// The marks of one way on, in their order, and the state that it leads to.
+/// One outcome of a byte: the marks that are passed, in their order, and the state behind them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::engine) struct Outcome {
     pub marks: SmallVec<[Passed; 4]>,
@@ -41,8 +43,9 @@ impl Recogniser {
         recogniser
     }
 
-    /// All ways on, given the state that was just built. That state has the ways without marks. The
-    /// preferred ways come first: those that pass a mark, and those whose mark was made first.
+    /// All outcomes. `unmarked` is the state that was just built, of the threads that pass no mark.
+    /// The preferred outcomes come first: those that pass a mark, and among these those whose mark
+    /// was made first.
     ///
     /// # Errors
     ///
@@ -94,8 +97,8 @@ impl Recogniser {
         stopped
     }
 
-    /// A bound on how many bytes back the marks may lie that are passed next, from `state` on.
-    /// Before these bytes, all marks are known.
+    /// A bound on the number of bytes by which later marks may lie before the end of the output, in
+    /// `state`. All marks before these bytes are known.
     pub fn held(&self, state: StateId) -> u32 {
         let pool = &self.machine.pool;
         let mut most = 0;

@@ -7,16 +7,16 @@
 //! of all threads by which the output so far can be read ([`state`]). For `{"a": 1` the state has a
 //! thread that reads more digits; its continuation is "after a value of this object".
 //!
-//! To read a byte, every thread takes a step in its terminal's automaton. Where the terminal is
-//! complete, its continuation is resumed, and the threads of what may follow are added at once. The
-//! terminal goes on beside them, so all ways to split the output into terminals are kept.
+//! To read a byte, every thread takes a step in its terminal's automaton. If the terminal is then
+//! complete, its continuation is resumed: the threads of the terminals that may follow are added.
+//! The first terminal may also go on, so all ways to split the output into terminals are kept.
 //!
 //! # Exactness
 //!
 //! A state accepts exactly the texts that complete the output. Threads at the same place in the
 //! same terminal become one thread whose continuation is the union of theirs, which keeps the
 //! language. Terminals' automata are trim and rules are productive, so every thread leads to an
-//! end, but for the threads of objects, arrays and lexemes, whose files argue for themselves.
+//! end. For the threads of objects, arrays and lexemes, their files show it.
 //!
 //! # The parts
 //!
@@ -56,10 +56,10 @@ use machine::Machine;
 use state::{Awaits, Entry, StateId, Thread};
 use truncate::Truncations;
 
-/// Nodes that may be entered on the way to each of the threads that a state may have.
+/// The largest number of nodes that may be entered for each thread that a state may have.
 const ENTERED_PER_THREAD: usize = 16;
 
-/// Steps from state to state, and what was found on the way.
+/// The recogniser of one graph: its tables, and the step from state to state.
 pub(super) struct Recogniser {
     pub machine: Machine,
     pub containers: Containers,
@@ -134,7 +134,7 @@ impl Recogniser {
         self.finish()
     }
 
-    /// The names that threads of a state have for a token and wait for.
+    /// The names of a token for which threads of a state wait.
     ///
     /// # Errors
     /// [`EngineError::UnknownSpecialToken`].
@@ -172,7 +172,7 @@ impl Recogniser {
         self.finish()
     }
 
-    /// The state in which either of two may be meant.
+    /// The union of two states: the output may be in either.
     pub fn union(&mut self, a: StateId, b: StateId) -> Result<StateId, EngineError> {
         self.machine.builder.clear();
         for state in [a, b] {
@@ -201,9 +201,9 @@ impl Recogniser {
         self.machine.first_bytes(state)
     }
 
-    /// The number of bytes of JSON whitespace that can come next and change nothing but how many
-    /// more can come: after them, whatever may follow `state` may follow. It is 0 unless this
-    /// holds for every thread.
+    /// The number of bytes of JSON whitespace that can come next and only change how many more can
+    /// come. After them, the same texts may follow as after `state`, apart from that number. It is
+    /// 0 unless this is so for every thread.
     pub fn idle_whitespace(&mut self, state: StateId) -> u32 {
         let mut most = if self.threads(state).is_empty() { 0 } else { u32::MAX };
         for i in 0..self.threads(state).len() {
@@ -251,7 +251,7 @@ impl Recogniser {
         self.canonical_forms.state(&mut self.machine, &mut self.containers, state)
     }
 
-    /// True if bytes alone decide what may follow, so that states can be truncated.
+    /// True if states can be truncated, because no recorded text or lexeme decides what may follow.
     pub fn is_truncatable(&self) -> bool {
         !self.is_lexed() && self.containers.is_unused()
     }

@@ -1,9 +1,9 @@
 //! States: interned sets of threads.
 //!
 //! A *thread* is one way in which the output so far can be read: the terminal being read, the state
-//! of its automaton, and the continuation after it. A *state* is the set of all threads with the
-//! fact that the output may or may not end here. States are interned, so everything that is found
-//! out about a state is found out once.
+//! of its automaton, and the continuation after it. A *state* is the set of all threads, and a flag
+//! that tells if the output may end here. States are interned, so each result about a state is
+//! computed once.
 
 use super::captures::CaptureId;
 use super::continuation::ContId;
@@ -77,7 +77,8 @@ impl Thread {
     }
 }
 
-/// The first element of a state's stored form says if the output may end; the others are threads.
+/// The first element of a state's stored form, if the output may end. The other elements are
+/// threads.
 const ACCEPTING: Thread = Thread { awaits: u32::MAX, capture: CaptureId(1), cont: ContId(u32::MAX) };
 const NOT_ACCEPTING: Thread = Thread { awaits: u32::MAX, capture: CaptureId(0), cont: ContId(u32::MAX) };
 

@@ -1,17 +1,17 @@
-//! Truncated states: a state as far as the rest of a token can see it.
+//! Truncated states: the part of a state that the rest of a token can reach.
 //!
 //! A frame is resumed only after at least one byte. So `n` bytes reach at most `n` levels of the
-//! stack and begin at most `n` rounds of a repetition. For a walk over tokens with at most `n`
-//! bytes left, a state is therefore as good as its *truncation*: the state whose stack is cut off
-//! below `n` levels, and whose counts beyond `n` are unbounded. For example, with 2 bytes left,
-//! "up to 37 rounds more" and "up to 36 rounds more" read the same.
+//! stack and begin at most `n` rounds of a repetition. A walk over tokens with at most `n` bytes
+//! left may therefore use the state's *truncation*: its stack is cut off below `n` levels, and its
+//! counts beyond `n` are unbounded. For example, with 2 bytes left, "up to 37 rounds more" and "up
+//! to 36 rounds more" read the same.
 //!
-//! There are far fewer truncations than states. Where a grammar can be read in many ways, the bytes
-//! of each token lead to a state of their own, but near the ends of tokens the truncations of these
-//! states are a handful.
+//! There are far fewer truncations than states. With an ambiguous grammar, each token leads to
+//! states of its own, but near the ends of tokens only few different truncations are left.
 //!
-//! This assumes that bytes alone decide what may follow. Objects and arrays have frames whose text
-//! decides, and lexed grammars have lexemes that compete; their states are left as they are.
+//! This assumes that only frames and counts decide what may follow. In objects and arrays the
+//! recorded text of keys and items decides, too, and in lexed grammars the other lexemes do. Such
+//! states are not truncated.
 
 use super::continuation::{ContId, Frame, Link};
 use super::machine::Machine;

@@ -4,10 +4,10 @@
 //! allowed, this is a walk over the token trie, which reads shared beginnings once; if few are,
 //! they are read one by one.
 //!
-//! Tokens that some state tells apart cannot be in one class. So classes are split by every state's
-//! groups as these are found. A row names the classes that exist when it is found. Later splits are
-//! applied at the end, since each class knows the class from which it was split off. Until then
-//! rows are as short as their states have groups.
+//! Two tokens that lead to different states from some state cannot be in one class. So classes are
+//! split by the groups of each state that is found. A row names the classes that exist when it is
+//! found. Each class knows the class from which it was split off, so later splits are applied to
+//! earlier rows at the end. Until then a row is as short as its state has groups.
 //!
 //! Source: partition refinement (Paige & Tarjan 1987), over columns.
 
@@ -20,7 +20,8 @@ use crate::engine::recogniser::state::StateId;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 
-/// Tokens are read one by one if fewer are allowed than one for so many nodes of the trie.
+/// The number of trie nodes for each allowed token, above which tokens are read one by one and the
+/// trie is not walked.
 const SPARSE: usize = 16;
 
 /// A class of tokens and the state that they lead to.

@@ -2,8 +2,8 @@
 //!
 //! States begin in one block if they have the same flags and allow the same classes. Then blocks
 //! are split by the blocks to which their edges lead, until nothing changes. When a block is split,
-//! its largest part keeps the block's number. So only the predecessors of the other parts need
-//! another look, and each state is renumbered at most log₂(states) times.
+//! its largest part keeps the block's number. So only the predecessors of the other parts are
+//! looked at again, and each state is renumbered at most log₂(states) times.
 //!
 //! The result is the coarsest partition there is, so it does not depend on the order of work.
 //! Merged states are numbered by the first of their states that was found, and classes by their

@@ -1,12 +1,12 @@
 //! The state machine over tokens of a grammar, for loops that never leave the device.
 //!
-//! A matcher finds states as an output comes to them. Some grammars have only finitely many:
-//! regular expressions, enums, schemas without recursion or open-ended counts. Then all of them can
-//! be written down as a table: state × token → state. A loop over such a table needs neither locks
-//! nor this library, so a GPU can run it.
+//! A matcher finds states when an output reaches them. Some grammars have only finitely many
+//! states: regular expressions, enums, schemas without recursion or open-ended counts. Then all of
+//! them can be written down as a table: state × token → state. A loop over such a table needs
+//! neither locks nor this library, so a GPU can run it.
 //!
 //! The table has a column for each *class* of tokens that no state tells apart. Most grammars have
-//! a handful of classes. Only the entries that exist are stored:
+//! few classes. Only the entries that exist are stored:
 //!
 //! ```text
 //! class = token_classes[token]
@@ -37,10 +37,10 @@ impl Constraint {
     /// alike are merged.
     ///
     /// For each state found, the token trie is walked as far as its tokens are allowed. So the cost
-    /// is states × allowed tokens: milliseconds for a state inside a string over 128,000 tokens,
-    /// microseconds for a state that allows little. The constraint's own graph neither helps nor
-    /// grows. The constraint's limits hold; [`graph_bytes`](super::Limits::graph_bytes) bounds the
-    /// states found on the way, and also the machine.
+    /// is states × allowed tokens: a state inside a string takes far longer than a state that
+    /// allows few tokens. The constraint's own graph is not used and does not grow. The
+    /// constraint's limits hold; [`graph_bytes`](super::Limits::graph_bytes) bounds the states
+    /// found on the way, and also the machine.
     ///
     /// # Errors
     /// [`EngineError::TokenFsmStates`] if there are more than `max_states` states before merging,

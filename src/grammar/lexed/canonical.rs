@@ -1,10 +1,10 @@
 //! Languages as their smallest automata, if these are small.
 //!
-//! Expressions of many complements have many states that mean the same. The languages after lexemes
-//! are asked for again and again, so it pays to find out which of them are equal. All states of a
-//! language are visited and merged by partition refinement (E. Moore, 1956). Each is then named by
-//! a fingerprint of the automaton from it on. Equal languages get equal names, however they were
-//! made.
+//! An expression with many complements has many states that are the same language. The languages
+//! after lexemes are used again and again, so it pays to find out which of them are equal. All
+//! states of a language are visited and merged by partition refinement (E. Moore, 1956). Each is
+//! then named by a fingerprint of the automaton from it on. Equal languages get equal names,
+//! however they were made.
 
 use crate::automata::fingerprint::Fingerprinter;
 use crate::automata::{ByteSet, ExprPool, LangId};

@@ -25,7 +25,7 @@ const OBLIGATION_STATES: usize = 600;
 /// Positions between two lexemes: the parser state that the last one led to, and its obligation.
 pub(super) type Positions = HashSet<(u32, LangId)>;
 
-/// The answers found so far about one lexed grammar. They grow with the questions asked.
+/// The answers found so far about one lexed grammar.
 pub struct Lexing {
     /// The number of states that may be searched.
     pub(super) limit: u64,
@@ -45,18 +45,18 @@ pub struct Lexing {
     /// States of lexemes, each `true` if it leads to an end under an obligation that ignored text
     /// removes.
     free_end: HashMap<LangId, bool>,
-    /// States of lexemes, each `true` if it leads to good ends only before the parser state after
-    /// the lexeme.
+    /// States of lexemes with the parser state after the lexeme, each `true` if it has good ends
+    /// only.
     good_ends_only: HashMap<(LangId, Option<u32>), bool>,
     safe: Positions,
     pub(super) returns: Returns,
 }
 
-/// Ignored text of one byte after which only the obligation `then` is left, under which the parser
-/// is never stuck. Without ignored text, the language is empty.
+/// Ignored text of one byte. After it only the obligation `then` is left, under which the parser is
+/// never stuck. Without ignored text, `language` is empty.
 #[derive(Clone, Copy)]
 struct Easy {
-    /// The language of an ignored lexeme where all lexemes are expected.
+    /// The language of an ignored lexeme in a state in which all lexemes are expected.
     language: LangId,
     /// The obligation after it.
     then: LangId,
@@ -163,7 +163,7 @@ impl Lexing {
             let mut taken = Vec::new();
             // A keyword never takes the text of an ignored lexeme.
             for keyword in keywords(lexeme).filter(|_| !lexed.lexeme(lexeme).ignored) {
-                // Among keywords of the same text the last one counts.
+                // Of two keywords with the same text, the last one is used.
                 if keywords(lexeme).any(|k| k.lexeme > keyword.lexeme && k.text == keyword.text) {
                     continue;
                 }
@@ -191,8 +191,8 @@ impl Lexing {
         joined.into()
     }
 
-    /// The texts that each lexeme keeps at least, whatever is expected beside it. A lexeme with
-    /// keywords, and a keyword, may be listed more than once, one entry for each case.
+    /// The texts that each lexeme has in every state, even if all lexemes are expected beside it. A
+    /// lexeme with keywords, and a keyword, may be listed more than once, one entry for each case.
     fn least(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Vec<(u32, LangId)> {
         let mut found: Vec<(u32, LangId)> = Vec::new();
         for lexeme in 0..lexed.lexemes.len() as u32 {
@@ -423,7 +423,7 @@ impl Lexing {
         Ok(found)
     }
 
-    /// Takes `easy` for the answer from now on.
+    /// Assumes that `easy` is the answer, and drops the results of another assumption.
     fn suppose(&mut self, easy: Option<Easy>) {
         self.easy = Some(easy);
         self.free.clear();
@@ -431,8 +431,9 @@ impl Lexing {
         self.good_ends_only.clear();
     }
 
-    /// True if the parser surely reaches the end of the text from `state`, which a lexeme was just
-    /// shifted to, under the obligation that this lexeme left behind. `false` decides nothing.
+    /// True if the parser surely reaches the end of the text from `state`, to which a lexeme was
+    /// just shifted, under the obligation that this lexeme left behind. If false, it may still
+    /// reach it.
     pub fn is_safe(&self, state: u32, obligation: LangId) -> bool {
         self.safe.contains(&(state, obligation))
     }
@@ -454,8 +455,8 @@ impl Lexing {
         Ok(true)
     }
 
-    /// True if ignored text surely removes an obligation, so that the parser can go on as it likes.
-    /// `false` decides nothing.
+    /// True if ignored text surely removes an obligation, so that the parser can continue with any
+    /// expected lexeme. If false, it may still be able to.
     pub fn is_free(
         &mut self,
         lexed: &Lexed,
@@ -533,8 +534,8 @@ impl Lexing {
     }
 
     /// True if a lexeme with the rest `language` ends only under obligations that [are
-    /// free](Self::is_free), or [safe](Self::is_safe) in the parser state `after` it, if there is
-    /// only one.
+    /// free](Self::is_free), or that are [safe](Self::is_safe) in the parser state after the
+    /// lexeme. `after` is that state, if there is only one.
     pub fn has_good_ends_only(
         &mut self,
         lexed: &Lexed,

@@ -1,12 +1,12 @@
-//! The search that decides if a place in a lexed grammar can be left: if some text leads the parser
-//! to its end, under the obligation that the last lexeme left behind.
+//! The search that decides if a position in a lexed grammar is live: if some text leads the parser
+//! from there to the end, under the obligation that the last lexeme left behind.
 //!
 //! A *control* is an obligation and the parser state in which the lexer looks for the next lexeme.
 //! A lexeme leads from control to control ([`Lexing::after`]). A rule does so by its symbols, and
-//! the controls that it leads to are the least solution of equations over finite sets. Parser
-//! stacks therefore need no search: the controls after a state's items are found once, whatever
-//! lies below on the stack. (This is how the intersection of a context-free language with a regular
-//! one is tested for emptiness.)
+//! the controls that it leads to are the least solution of equations over finite sets. So the
+//! controls after a state's items do not depend on the stack below, and are found once for each
+//! state. (The same method tests if the intersection of a context-free language with a regular one
+//! is empty.)
 //!
 //! Source: Y. Bar-Hillel, M. Perles, E. Shamir, *On formal properties of simple phrase structure
 //! grammars* (1961); T. Reps, *Program analysis via graph reachability* (1998), for the tabulation.
@@ -18,15 +18,15 @@ use super::returns::{Answer, Control, Question, Task};
 use crate::automata::{ExprPool, LangId};
 use std::sync::Arc;
 
-/// The change to a stack when an item of its top state is complete: so many states are taken off,
-/// and then this rule is read.
+/// The change to a stack when an item of its top state is complete: `states` states are popped, and
+/// then `rule` is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Return {
-    /// The number of states taken off.
+    /// The number of states that are popped.
     pub states: u32,
     /// The rule that was read.
     pub rule: u32,
-    /// The control in which that leaves the lexer.
+    /// The control after that.
     pub control: Control,
 }
 
@@ -36,7 +36,7 @@ impl Lexing {
     ///
     /// # Errors
     ///
-    /// The search has come to its limit.
+    /// The search has reached its limit.
     pub fn has_text(
         &mut self,
         lexed: &Lexed,
@@ -130,8 +130,8 @@ impl Lexing {
     }
 
     fn solve(&mut self, lexed: &Lexed, pool: &mut ExprPool) -> Result<(), Exhausted> {
-        // An unfinished search leaves incomplete answers, so without budget left nothing is
-        // answered.
+        // An unfinished search leaves incomplete answers, so no question is answered when the
+        // budget is used up.
         self.spend(1)?;
         while let Some(task) = self.returns.work.pop() {
             self.spend(1)?;
@@ -169,7 +169,8 @@ impl Lexing {
         Ok(())
     }
 
-    /// Goes on with `task` after the rule that it waited for was read, up to `control`.
+    /// Continues `task` after the rule for which it waited was read. `control` is the control after
+    /// that rule.
     fn go_on(&mut self, lexed: &Lexed, task: Task, control: Control) {
         let body = &lexed.parser.productions[task.production as usize].body;
         if let Some(next) =

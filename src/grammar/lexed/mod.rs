@@ -1,20 +1,21 @@
 //! Lexed grammars: a lexer cuts the text into lexemes, and a parser decides which lexemes are
 //! looked for.
 //!
-//! A text belongs to such a grammar if the lexer cuts it into a sentence of the parser. At every
-//! place the lexer looks for the lexemes that the parser's state expects, and for ignored ones. It
-//! takes the first in their order that matches, up to the place where that lexeme itself ends.
+//! A text belongs to such a grammar if the parser accepts the lexemes into which the lexer cuts it.
+//! At every place the lexer looks for the lexemes that the parser's state expects, and for ignored
+//! ones. They have an order, and the lexer takes the first of them that matches. The match ends
+//! where the lexeme's own pattern says.
 //!
 //! # The idea
 //!
 //! A [`Lexeme`] is a language of *marked texts*: a match, the byte [`MARK`], and any text that may
 //! follow for the match to end there. Its *domain* is the set of texts that begin with a match.
 //!
-//! In a state that expects some lexemes, each keeps its marked texts without the domains of the
-//! lexemes before it ([`Lexing::expected`]). After the mark, a language is left that the rest of
-//! the text must be in: an *obligation*, such as "no letter comes next" after a name. It is
-//! intersected with the languages of the lexemes that may come next. So only languages and the
-//! parser's stack decide if a place can be left at all, and [`Lexing`] finds that out.
+//! In a state that expects some lexemes, the domains of earlier lexemes are taken out of the marked
+//! texts of each later one ([`Lexing::expected`]). Behind the mark is a language that the rest of
+//! the text must belong to: an *obligation*, such as "no letter comes next" after a name. It is
+//! intersected with the languages of the lexemes that may come next. The obligation and the
+//! parser's stack decide if the text can be completed at all, and [`Lexing`] finds that out.
 
 mod canonical;
 mod lexing;
@@ -49,8 +50,8 @@ pub struct Lexeme {
     pub domain: LangId,
     /// True if the lexeme may stand anywhere between others and never reaches the parser.
     pub ignored: bool,
-    /// The lexemes of one text each that this one is taken for, if it matches that text and they
-    /// are expected as well.
+    /// The keywords: lexemes of one text each. If this lexeme matches the text of a keyword that is
+    /// expected as well, it is read as the keyword.
     pub keywords: Vec<Keyword>,
 }
 
@@ -61,7 +62,7 @@ pub struct Keyword {
     pub lexeme: LexemeId,
     /// The text.
     pub text: Arc<str>,
-    /// True if the keyword is not looked for by itself where both lexemes are expected.
+    /// True if the keyword is found only through this lexeme, in states that expect both.
     pub only_so: bool,
 }
 

@@ -1,9 +1,8 @@
 //! The parser of a lexed grammar: LALR(1) tables that keep all actions where they conflict.
 //!
-//! A lexer that knows its parser looks for the terminals that the parser's state allows. These
-//! depend on the tables, not only on the language: LALR(1) merges states, so a terminal may be
-//! looked for that turns out to be wrong. Outputs for such a parser are therefore made with its
-//! tables.
+//! A contextual lexer looks for the terminals that the parser's state allows. These depend on the
+//! tables and not only on the language: LALR(1) merges states, so the lexer may look for a terminal
+//! that the parser then refuses. So outputs for such a parser must be made with the same tables.
 //!
 //! If the grammar is not LALR(1), the parser tries all actions. Every reduction must then take
 //! something off the stack, so no rule may be empty, and empty productions are written out of the
@@ -51,7 +50,7 @@ pub struct State {
     pub(super) reduces: Vec<(u32, u32)>,
     /// The lexemes that a lexer looks for here, sorted.
     pub(super) expected: Vec<u32>,
-    /// The number of lexemes, roughly, that are missing to complete one of the items here.
+    /// An estimate of the number of lexemes that complete one of the items here.
     pub least: u32,
 }
 
@@ -360,7 +359,7 @@ fn spread(sets: &mut [Vec<u64>], into: &[Vec<usize>]) {
     }
 }
 
-/// Tells of each rule if it may be empty.
+/// For each rule, true if it may be empty.
 fn nullable(productions: &[Production], rules: usize) -> Vec<bool> {
     let mut nullable = vec![false; rules];
     let mut changed = true;
@@ -377,7 +376,7 @@ fn nullable(productions: &[Production], rules: usize) -> Vec<bool> {
     nullable
 }
 
-/// The productions of the same texts except the empty one, none of them empty, and a flag that is
+/// Productions that are not empty, for the same texts without the empty text, and a flag that is
 /// `true` if `start` had the empty text.
 fn without_empty(
     productions: &[Production],

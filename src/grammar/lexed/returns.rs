@@ -6,8 +6,8 @@ use hashbrown::{HashMap, HashSet};
 /// An obligation, and the parser state in which the lexer looks for the next lexeme.
 pub type Control = (LangId, u32);
 
-/// A question: which controls come after the rest of a production, or after any production of a
-/// rule, read from a state and a control on.
+/// A question: the controls after the rest of a production, or after any production of a rule, if
+/// it is read from a state and a control.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Question {
     Rest { state: u32, production: u32, dot: u32, control: Control },
@@ -27,7 +27,7 @@ pub(super) struct Task {
 #[derive(Default)]
 pub(super) struct Answer {
     pub controls: Vec<Control>,
-    /// The tasks that go on from there.
+    /// The tasks that wait for the answer.
     pub waiting: Vec<Task>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Returns {
 }
 
 impl Returns {
-    /// Takes up a task, unless it was taken up before.
+    /// Adds a task to the list of work, unless it was added before.
     pub fn add(&mut self, task: Task) {
         if self.seen.insert(task) {
             self.work.push(task);

@@ -7,15 +7,15 @@
 //!
 //! # The search
 //!
-//! The few obligations that count are *controls*: number 0 is the obligation after ignored text,
-//! and the others are those that ignored text does not discharge. For example, a lexeme for line
-//! ends that also takes the spaces of the next line leaves "no space comes next".
+//! The search uses few obligations, called *controls*: number 0 is the obligation after ignored
+//! text, and the others are those that ignored text does not discharge. For example, a lexeme for
+//! line ends that also takes the spaces of the next line leaves "no space comes next".
 //!
 //! - A lexeme leads from one control to others. If ignored text discharges the obligation at one of
 //!   its ends, it leads to control 0. Otherwise it leads to the controls of all its ends.
 //! - A rule leads from control to control by its symbols. This is the least solution of equations
-//!   over finite sets, as in [`live`](super::live), which follows all obligations and all places of
-//!   the lexer and so knows more and takes longer.
+//!   over finite sets, as in [`live`](super::live). That search follows all obligations and all
+//!   states of the lexer, so it decides more and takes longer.
 //! - A state is left by completing one of its items.
 //! - After a rule `A` was read on top of a state `b`, an item of `b` that waits for `A` is
 //!   completed, then the rule of this item, and so on. This ends with an item that began below `b`:
@@ -66,7 +66,8 @@ struct Search<'a> {
     left: u32,
 }
 
-/// A control that ignored text has discharged is as good as any.
+/// Control 0 alone, if it is among `controls`, because every lexeme can be read under it. Otherwise
+/// `controls` as they are.
 fn best(controls: Controls) -> Controls {
     if controls & DISCHARGED != 0 { DISCHARGED } else { controls }
 }
@@ -173,7 +174,7 @@ impl Lexing {
         Ok(Some(arising))
     }
 
-    /// The controls that a lexeme of this language can be led to, and all those it may end in.
+    /// The controls to which a lexeme of this language leads, and the controls of all its ends.
     /// `None` if there are too many controls.
     fn outcome(
         &mut self,
@@ -205,7 +206,8 @@ impl Lexing {
 }
 
 impl Search<'_> {
-    /// Finds the controls after a lexeme where any state of the lexer may be the right one.
+    /// Finds the controls after a lexeme that hold in all states of the lexer, for use when the
+    /// state is not known.
     fn join_lexer_states(&mut self) {
         for (&(_, control), found) in &self.lexemes {
             for (&lexeme, &after) in found {
@@ -297,7 +299,7 @@ impl Search<'_> {
         let mut missing = Vec::new();
         let mut found = self.after_body(state, body, from, &mut missing);
         while found & DISCHARGED == 0 {
-            // What was looked at before has its answer.
+            // Rules that were looked at before have their answers.
             missing.retain(|key| !self.rules.contains_key(key));
             if missing.is_empty() {
                 break;
