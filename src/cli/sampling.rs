@@ -182,15 +182,8 @@ impl SamplingArgs {
         let file = model.map(|folder| folder.join("generation_config.json")).filter(|file| file.is_file());
         if let Some(file) = file {
             let text = input::read_text(&file, "parameters")?;
-            match ParameterSet::from_text(Api::HuggingFace, &text) {
-                // The model reads its end tokens from this file itself. Limits of length are
-                // options of the command.
-                Ok(ParameterSet { mut sampling, .. }) => {
-                    let plain = SamplingParams::default();
-                    sampling.end_tokens = plain.end_tokens;
-                    (sampling.min_tokens, sampling.max_tokens) = (plain.min_tokens, plain.max_tokens);
-                    return Ok((file.display().to_string(), sampling, None));
-                }
+            match ParameterSet::recommended(&text) {
+                Ok(sampling) => return Ok((file.display().to_string(), sampling, None)),
                 Err(error) => eprintln!("note: `{}` is not used: {error}", file.display()),
             }
         }

@@ -16,7 +16,7 @@ use super::request::{Chunk, Generation, Request};
 use super::strategy::Strategy;
 use super::tool_format::DetectedFormat;
 use crate::engine::Constraint;
-use crate::sampling::SamplingParams;
+use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TokenId, Vocabulary, VocabularyError};
 
 /// The text, conversation or tokens that an output follows.
@@ -130,6 +130,14 @@ pub trait TextModel {
     /// The name of the beginning-of-sequence token, which templates read as `bos_token`.
     fn bos_token(&self) -> Option<&str>;
 
+    /// The sampling parameters of [`generate`](Self::generate) where the caller sets none.
+    ///
+    /// # Errors
+    /// A [`SamplingError`] if the model's files recommend parameters that have no meaning.
+    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
+        Ok(SamplingParams::default())
+    }
+
     /// The tokens of a prompt.
     ///
     /// A model without a chat template continues the text of a single message of the user.
@@ -202,7 +210,8 @@ pub trait TextModel {
         Ok(template.detect_tool_format(&variables))
     }
 
-    /// A request to continue `prompt`, which [`Generate::run`] carries out.
+    /// A request to continue `prompt`, which [`Generate::run`] carries out. Its sampling begins
+    /// with [`default_sampling`](Self::default_sampling).
     ///
     /// ```
     /// use hedgerow::decode::{GenerateError, Prompt, TextModel};
@@ -218,7 +227,12 @@ pub trait TextModel {
     where
         Self: Sized,
     {
-        Generate { model: self, prompt: prompt.into(), request: Request::new(Vec::new()), on_chunk: None }
+        let (sampling, fault) = match self.default_sampling() {
+            Ok(sampling) => (sampling, None),
+            Err(fault) => (SamplingParams::default(), Some(fault)),
+        };
+        let request = Request::new(Vec::new()).sampling(sampling);
+        Generate { model: self, prompt: prompt.into(), request, fault, on_chunk: None }
     }
 }
 
@@ -228,6 +242,8 @@ pub struct Generate<'a, T> {
     model: &'a T,
     prompt: Prompt,
     request: Request,
+    /// The fault of the model's default sampling, unless the caller replaced all of it.
+    fault: Option<SamplingError>,
     on_chunk: Option<OnChunk<'a>>,
 }
 
@@ -244,7 +260,7 @@ impl<'a, T: TextModel> Generate<'a, T> {
         self.sample_with(|sampling| sampling.max_tokens(tokens))
     }
 
-    /// Sets the temperature; at 0 the most probable token is taken. Default 1.
+    /// Sets the temperature; at 0 the most probable token is taken. Default: the model's, or 1.
     pub fn temperature(self, temperature: f32) -> Self {
         self.sample_with(|sampling| sampling.temperature(temperature))
     }
@@ -254,9 +270,9 @@ impl<'a, T: TextModel> Generate<'a, T> {
         self.sample_with(|sampling| sampling.seed(seed))
     }
 
-    /// Sets all sampling parameters, those of the methods above included.
+    /// Sets all sampling parameters, those of the methods above and the model's own included.
     pub fn sampling(self, sampling: SamplingParams) -> Self {
-        self.with(|request| request.sampling(sampling))
+        Self { fault: None, ..self }.with(|request| request.sampling(sampling))
     }
 
     /// Sets the texts that end an output. Default none.
@@ -310,9 +326,12 @@ impl<'a, T: TextModel> Generate<'a, T> {
     ///
     /// # Errors
     /// [`GenerateError::Prompt`] as [`TextModel::prompt_tokens`], [`GenerateError::Decode`] as
-    /// [`Batch::run`].
+    /// [`Batch::run`] and for a fault of [`TextModel::default_sampling`].
     pub fn run(self) -> Result<Generation, GenerateError> {
-        let Self { model, prompt, mut request, mut on_chunk } = self;
+        let Self { model, prompt, mut request, fault, mut on_chunk } = self;
+        if let Some(fault) = fault {
+            return Err(DecodeError::from(fault).into());
+        }
         request.prompt = model.prompt_tokens(&prompt)?;
         let batch = Batch::new(model.language_model(), model.vocabulary())?;
         Ok(batch.run(request, |chunk| match &mut on_chunk {

@@ -125,14 +125,14 @@ impl Watermark {
     /// ```
     /// use hedgerow::sampling::{Sampler, SamplingParams, Watermark};
     ///
-    /// let rule = Watermark { bias: 20.0, ..Watermark::default() };
+    /// let rule = Watermark::default().bias(20.0);
     /// let mut sampler = Sampler::new(SamplingParams::default().watermark(rule.clone()))?;
     /// for _ in 0..60 {
     ///     let token = sampler.sample(&[0.0; 500], None)?.token;
     ///     sampler.accept(token);
     /// }
     /// assert!(rule.detect(sampler.output(), 500).z_score > 4.0);
-    /// let other = Watermark { hashing_key: 7, ..rule };
+    /// let other = rule.hashing_key(7);
     /// assert!(other.detect(sampler.output(), 500).z_score < 4.0);
     /// # Ok::<(), hedgerow::sampling::SamplingError>(())
     /// ```

@@ -15,6 +15,8 @@ use super::weights::safetensors::SafetensorsWeights;
 use super::weights::{LoadProgress, Loader, WeightSource, map};
 use crate::decode::{LogitRows, TreeInput};
 use crate::gguf::GgufFile;
+use crate::sampling::parameter_sets::ParameterSet;
+use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TextTokenizer, TokenId, Vocabulary, VocabularyError};
 use serde_json::{Map, Value};
 
@@ -71,6 +73,7 @@ pub struct Model {
     tokenizer: Arc<TextTokenizer>,
     chat_template: Option<String>,
     bos: Option<String>,
+    generation_config: Option<String>,
     logits: LogitsPlace,
 }
 
@@ -136,6 +139,7 @@ impl Model {
             decoder,
             tokenizer: Arc::new(tokenizer),
             chat_template: file.str("tokenizer.chat_template").map_err(in_file)?.map(str::to_owned),
+            generation_config: None,
             logits: options.logits,
         })
     }
@@ -171,6 +175,8 @@ impl Model {
             decoder,
             tokenizer: Arc::new(tokenizer),
             chat_template: chat_template(folder, &settings)?,
+            generation_config: optional(&folder.join("generation_config.json"))?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             logits: options.logits,
         })
     }
@@ -189,6 +195,7 @@ impl Model {
             tokenizer: Arc::clone(&self.tokenizer),
             chat_template: self.chat_template.clone(),
             bos: self.bos.clone(),
+            generation_config: self.generation_config.clone(),
             logits: self.logits,
         })
     }
@@ -222,6 +229,16 @@ impl Model {
     /// The name of the beginning-of-sequence token, which chat templates refer to as `bos_token`.
     pub fn bos_token(&self) -> Option<&str> {
         self.bos.as_deref()
+    }
+
+    /// The sampling parameters that the folder's `generation_config.json` recommends. Defaults if
+    /// there is no such file.
+    ///
+    /// # Errors
+    /// A [`SamplingError`] for a file that is not read whole, such as one with a parameter out of
+    /// range.
+    pub fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
+        self.generation_config.as_deref().map_or(Ok(SamplingParams::default()), ParameterSet::recommended)
     }
 
     /// True if logits stay on the device until the needed ones are known.

@@ -2,6 +2,7 @@
 
 use super::model::Model;
 use crate::decode::{Generate, Prompt, TextModel};
+use crate::sampling::{SamplingError, SamplingParams};
 use crate::vocab::{TokenId, Vocabulary, VocabularyError};
 
 impl TextModel for Model {
@@ -29,6 +30,10 @@ impl TextModel for Model {
 
     fn bos_token(&self) -> Option<&str> {
         self.bos_token()
+    }
+
+    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
+        self.default_sampling()
     }
 }
 

@@ -90,6 +90,28 @@ policy! {
 }
 
 impl ParameterSet {
+    /// The sampling parameters that a model's authors recommend, from the text of its
+    /// `generation_config.json`. End tokens and limits of length are left out: the model's
+    /// vocabulary and each request have their own.
+    ///
+    /// # Errors
+    /// As [`from_text`](Self::from_text).
+    ///
+    /// ```
+    /// use hedgerow::sampling::parameter_sets::ParameterSet;
+    /// let text = r#"{"do_sample": true, "temperature": 0.6, "eos_token_id": 2, "max_length": 99}"#;
+    /// let sampling = ParameterSet::recommended(text)?;
+    /// assert_eq!((sampling.temperature, sampling.max_tokens), (0.6, None));
+    /// # Ok::<(), hedgerow::sampling::SamplingError>(())
+    /// ```
+    pub fn recommended(generation_config: &str) -> Result<SamplingParams, SamplingError> {
+        let mut sampling = Self::from_text(Api::HuggingFace, generation_config)?.sampling;
+        let plain = SamplingParams::default();
+        sampling.end_tokens = plain.end_tokens;
+        (sampling.min_tokens, sampling.max_tokens) = (plain.min_tokens, plain.max_tokens);
+        Ok(sampling)
+    }
+
     /// Reads a JSON object.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ use hedgerow::Constraint;
 use hedgerow::decode::{
     ChatInput, FinishReason, Generate, GenerateError, Message, Prompt, PromptError, TextModel,
 };
+use hedgerow::sampling::parameter_sets::ParameterSet;
+use hedgerow::sampling::{SamplingError, SamplingParams};
 use hedgerow::vocab::{TokenId, Vocabulary, VocabularyError};
 use std::ops::ControlFlow;
 
@@ -12,6 +14,8 @@ use std::ops::ControlFlow;
 struct Talker {
     fake: Fake,
     template: Option<&'static str>,
+    /// The model's `generation_config.json`.
+    recommended: &'static str,
 }
 
 impl TextModel for Talker {
@@ -40,13 +44,17 @@ impl TextModel for Talker {
     fn bos_token(&self) -> Option<&str> {
         Some("^")
     }
+
+    fn default_sampling(&self) -> Result<SamplingParams, SamplingError> {
+        ParameterSet::recommended(self.recommended)
+    }
 }
 
 const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }}{{ eos_token }}\
     {% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
 
 fn talker(template: Option<&'static str>) -> Talker {
-    Talker { fake: Fake::new(Scores::Hash { eos: 0.0 }), template }
+    Talker { fake: Fake::new(Scores::Hash { eos: 0.0 }), template, recommended: r#"{"do_sample": true}"# }
 }
 
 #[test]
@@ -100,4 +108,22 @@ fn one_expression_generates() {
     assert!(matches!(error, GenerateError::Prompt(PromptError::NoTemplate)), "{error}");
     let error = request().max_tokens(2).run().unwrap_err();
     assert!(error.to_string().contains("shortest output"), "{error}");
+}
+
+/// The caller's sampling is above the model's, and a fault of the model's counts where it is used.
+#[test]
+fn the_models_own_sampling_is_the_default() {
+    let mut model = talker(None);
+    let text = |model: &Talker| model.generate(Prompt::text("a")).max_tokens(12).seed(5).run();
+    let drawn = text(&model).unwrap();
+    model.recommended = r#"{"do_sample": true, "top_k": 1, "eos_token_id": 3, "max_length": 5}"#;
+    let greedy = model.generate(Prompt::text("a")).sampling(SamplingParams::default().temperature(0.0));
+    let greedy = greedy.max_tokens(12).run().unwrap();
+    assert_eq!(text(&model).unwrap().text(), greedy.text());
+    assert_ne!(drawn.text(), greedy.text());
+    model.recommended = r#"{"do_sample": true, "top_p": 7}"#;
+    let error = text(&model).unwrap_err();
+    assert!(error.to_string().contains("/top_p"), "{error}");
+    let replaced = model.generate(Prompt::text("a")).sampling(SamplingParams::default()).max_tokens(12);
+    assert_eq!(replaced.seed(5).run().unwrap().text(), drawn.text());
 }
