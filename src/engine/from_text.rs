@@ -10,7 +10,7 @@ use super::error::EngineError;
 use crate::grammar::{CompileError, Grammar};
 use crate::schema::{self, SchemaOptions};
 use crate::syntax::regex::{self, Dialect};
-use crate::syntax::{Notation, choice};
+use crate::syntax::{Notation, choice, lark};
 use crate::tags::{self, Preset, TagOptions, ToolOptions, Tools};
 use crate::vocab::Vocabulary;
 
@@ -146,6 +146,31 @@ impl Constraint {
         tie(&notation.compile(text)?, vocabulary)
     }
 
+    /// Outputs are the texts of a grammar in Lark's notation, from the start rule of `options` on.
+    /// Modules that the grammar imports are in `options`, too.
+    ///
+    /// ```
+    /// use hedgerow::syntax::lark;
+    /// use hedgerow::{Constraint, Vocabulary};
+    ///
+    /// let vocabulary = Vocabulary::from_byte_list((0..=255).map(|byte| vec![byte]).collect())?;
+    /// let options = lark::Options::default().start("sum").module("digits", "INT: /[0-9]+/");
+    /// let sums = "sum: INT (\"+\" INT)*\n%import digits.INT";
+    /// let mut matcher = Constraint::lark_with(sums, &vocabulary, &options)?.matcher();
+    /// assert!(matcher.advance_bytes(b"1+23")? && matcher.is_accepting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`grammar_text`](Self::grammar_text).
+    pub fn lark_with(
+        text: &str,
+        vocabulary: &Vocabulary,
+        options: &lark::Options,
+    ) -> Result<Self, ConstraintError> {
+        tie(&lark::compile_with(text, options)?, vocabulary)
+    }
+
     /// Outputs are free text, schemas and grammars between markers, as a structural tag says; see
     /// [`tags`](crate::tags).
     ///
@@ -163,7 +188,19 @@ impl Constraint {
     /// # Errors
     /// [`ConstraintError::Compile`], [`ConstraintError::Engine`].
     pub fn structural_tag(text: &str, vocabulary: &Vocabulary) -> Result<Self, ConstraintError> {
-        tie(&tags::compile(&tags::parse(text)?, &TagOptions::default())?, vocabulary)
+        Self::structural_tag_with(text, vocabulary, &TagOptions::default())
+    }
+
+    /// Outputs are what a structural tag says, whose schemas have the options of `options`.
+    ///
+    /// # Errors
+    /// As [`structural_tag`](Self::structural_tag).
+    pub fn structural_tag_with(
+        text: &str,
+        vocabulary: &Vocabulary,
+        options: &TagOptions,
+    ) -> Result<Self, ConstraintError> {
+        tie(&tags::compile(&tags::parse(text)?, options)?, vocabulary)
     }
 }
 
