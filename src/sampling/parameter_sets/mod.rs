@@ -99,7 +99,7 @@ impl ParameterSet {
     ///
     /// ```
     /// use hedgerow::sampling::parameter_sets::ParameterSet;
-    /// let text = r#"{"do_sample": true, "temperature": 0.6, "eos_token_id": 2, "max_length": 99}"#;
+    /// let text = r#"{"do_sample": true, "temperature": 0.6, "max_length": 99}"#;
     /// let sampling = ParameterSet::recommended(text)?;
     /// assert_eq!((sampling.temperature, sampling.max_tokens), (0.6, None));
     /// # Ok::<(), hedgerow::sampling::SamplingError>(())
