@@ -34,55 +34,6 @@ pub use options::{Options, START};
 /// The number of states that are searched for a text of the grammar.
 const SEARCH_LIMIT: u64 = 200_000;
 
-<<<<<<< HEAD
-=======
-/// Options that a grammar's text leaves open.
-///
-/// ```
-/// use hedgerow::syntax::lark::{self, Options};
-/// let numbers = "NUMBER: /[0-9]+/";
-/// let options = Options::default().start("sum").module("my.numbers", numbers);
-/// lark::compile_with(r#"
-///     sum: NUMBER ("+" NUMBER)*
-///     %import my.numbers.NUMBER
-/// "#, &options)?;
-/// # Ok::<(), hedgerow::CompileError>(())
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// The rule that outputs start from. Default: `start`.
-    pub start: String,
-    /// The names and texts of the modules that the grammar may import from, besides `common`.
-    /// Default none.
-    pub modules: Vec<(String, String)>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { start: START.to_owned(), modules: Vec::new() }
-    }
-}
-
-impl Options {
-    /// Sets [`start`](Self#structfield.start).
-    #[must_use]
-    pub fn start(mut self, rule: impl Into<String>) -> Self {
-        self.start = rule.into();
-        self
-    }
-
-    /// Adds a module, from which `%import name.RULE` reads. A name of several parts has dots
-    /// between them. A module that is imported as `.name` is found beside the module that imports
-    /// it. A module called `common` takes the place of Lark's.
-    #[must_use]
-    pub fn module(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.modules.push((name.into(), text.into()));
-        self
-    }
-}
-
->>>>>>> 4505a3e (Tie Lark grammars and structural tags with options in one step)
 /// The grammar that a Lark text describes.
 ///
 /// ```

@@ -16,9 +16,13 @@ pub const START: &str = "start";
 /// # Ok::<(), hedgerow::CompileError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
-    pub(super) start: String,
-    pub(super) modules: Vec<(String, String)>,
+    /// The rule that outputs start from. Default: `start`.
+    pub start: String,
+    /// The names and texts of the modules that the grammar may import from, besides `common`.
+    /// Default none.
+    pub modules: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -28,7 +32,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets the rule that outputs start from. Default: `start`.
+    /// Sets [`start`](Self#structfield.start).
+    #[must_use]
     pub fn start(mut self, rule: impl Into<String>) -> Self {
         self.start = rule.into();
         self
@@ -37,6 +42,7 @@ impl Options {
     /// Adds a module, from which `%import name.RULE` reads. A name of several parts has dots
     /// between them. A module that is imported as `.name` is found beside the module that imports
     /// it. A module called `common` takes the place of Lark's.
+    #[must_use]
     pub fn module(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.modules.push((name.into(), text.into()));
         self
