@@ -1,8 +1,8 @@
 //! Adaptive-p: steers the probability of chosen tokens to a target.
 //!
-//! A moving average of the probabilities that chosen tokens had shifts the target so that the
-//! average comes back to it; candidates far from the shifted target lose weight. It is the last
-//! step of a chain.
+//! It keeps a moving average of the probabilities of the chosen tokens. If the average is above the
+//! target, the step aims below the target, and the other way round. Candidates far from this aim
+//! lose weight. It is the last step of a chain.
 //!
 //! Source: MrJackSpade's adaptive-p sampler, as in llama.cpp.
 

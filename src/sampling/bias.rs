@@ -5,7 +5,7 @@
 use super::penalties::EditLogits;
 use crate::vocab::TokenId;
 
-/// Adds each bias to its token's logit (−∞ bans). Gives the first token that the logits do not
+/// Adds each bias to its token's logit (−∞ bans). Fails with the first token that the logits do not
 /// have.
 ///
 /// Source: OpenAI's API reference (`logit_bias`).
@@ -18,8 +18,8 @@ pub fn logit_bias(logits: &mut (impl EditLogits + ?Sized), biases: &[(TokenId, f
     Ok(())
 }
 
-/// Adds a bias to the last token of a sequence where `history` ends with the tokens before it;
-/// sequences of one token always apply.
+/// Adds a bias to the last token of a sequence if `history` ends with the tokens before it. The
+/// bias of a sequence of one token is always added.
 ///
 /// Source: `SequenceBiasLogitsProcessor` of Hugging Face transformers. (Difference: transformers
 /// needs a history as long as the whole sequence; here the tokens before the last suffice.)

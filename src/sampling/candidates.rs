@@ -1,8 +1,8 @@
-//! The tokens still in play and their logits: what every step of a chain works on.
+//! The tokens that can still be drawn, and their logits. Every step of a chain works on them.
 //!
 //! Ids, logits and weights lie in separate arrays so that the exponentials run over plain floats.
-//! Most steps need neither a sort nor probabilities of everything: where a prefix of the sorted
-//! order ends is found without sorting (`prefix`). Sums are 64-bit.
+//! Most steps need neither a sort nor the probabilities of all candidates: the end of a prefix of
+//! the sorted order is found without sorting (`prefix`). Sums are 64-bit.
 
 use super::error::SamplingError;
 use super::prefix::{PrefixEnd, Work, prefix_end};
@@ -48,9 +48,10 @@ enum Weighed {
     /// Nothing.
     #[default]
     No,
-    /// Weights are shares of their sum, but the maximum belongs to a candidate that is gone.
+    /// Weights and their sum are valid as shares, but the maximum belongs to a candidate that was
+    /// removed.
     Shares,
-    /// All is as it should be.
+    /// Weights, sum and maximum are valid.
     Yes,
 }
 
@@ -63,7 +64,7 @@ pub(crate) enum Order {
     Typical { offset: f32 },
 }
 
-/// The place of typical logits: −ln p − H is (max − logit)·scale + offset.
+/// The numbers for typical sampling: −ln p − H is (max − logit)·scale + offset.
 #[derive(Clone, Copy)]
 pub(crate) struct Centre {
     pub max: f32,
@@ -285,7 +286,7 @@ impl Candidates {
         self.descending = true;
     }
 
-    /// Keeps the logits ≥ `bound`; where none is so large, all that equal the largest. O(n).
+    /// Keeps the logits ≥ `bound`. If there are none, keeps all that equal the largest. O(n).
     pub(crate) fn keep_at_least(&mut self, bound: f64) {
         let (low, high) = simd::extent(&self.logits);
         let bound = least_at_or_above(bound).min(high);
@@ -314,12 +315,12 @@ impl Candidates {
         }
     }
 
-    /// After candidates have gone: whether the largest one has.
+    /// Checks if the candidate with the largest logit has been removed, and marks the weights.
     fn check_weights(&mut self) {
         self.weighed = match simd::extent(&self.weights).1 {
             1.0 => Weighed::Yes,
-            // Small enough to sum precisely, large enough that none of them has underflowed that
-            // matters.
+            // The rest of the weights can be summed precisely, and those that underflowed are too
+            // small to matter.
             1e-6.. => Weighed::Shares,
             _ => Weighed::No,
         };
@@ -332,10 +333,11 @@ impl Candidates {
         }
     }
 
-    /// Keeps the weights e^(logit − max) ≥ `bound`; where none is so large, all that equal the
+    /// Keeps the weights e^(logit − max) ≥ `bound`. If there are none, keeps all that equal the
     /// largest. O(n).
     ///
-    /// Logits are compared instead, which tell apart what the rounding of weights does not.
+    /// Logits are compared and not weights, because different logits can have the same rounded
+    /// weight.
     pub(crate) fn keep_weight(&mut self, bound: f64) {
         let max = f64::from(self.max_logit());
         // Rounding may leave a bound a little below 0, which all weights reach.
@@ -380,11 +382,11 @@ impl Candidates {
         Some(prefix_end(&self.keys, Some(&self.ids), None, n, k as f64, &mut self.work))
     }
 
-    /// Puts candidates in an order (ties by rising id) and keeps while the mass *before* a
-    /// candidate is below `bound` · (mass of all). The first is always kept.
+    /// Keeps a prefix of the candidates in an order (ties by rising id): a candidate is kept while
+    /// the mass *before* it is below `bound` · (mass of all). The first is always kept.
     ///
-    /// `mass` is the sum that `bound` refers to, in units of the weights; it is larger than the sum
-    /// of the weights if candidates that cannot be kept were left out beforehand.
+    /// `mass` is the mass of all, in units of the weights. It is larger than the sum of the weights
+    /// if candidates that cannot be kept were left out before.
     pub(crate) fn keep_prefix(&mut self, bound: f64, mass: Option<f64>, order: Order) {
         self.weigh();
         let limit = bound * mass.unwrap_or(self.total);
@@ -400,18 +402,17 @@ impl Candidates {
         self.keep_ranked(end);
     }
 
-    /// True if [`keep_prefix`](Self::keep_prefix) by probability keeps all of these, a prefix that
-    /// some larger mass allowed, when it is given `mass`.
+    /// True if [`keep_prefix`](Self::keep_prefix) by probability keeps all of these candidates with
+    /// `mass`. They are a prefix that was kept with a larger mass.
     pub(crate) fn is_prefix_of(&mut self, bound: f64, mass: f64) -> bool {
         self.weigh();
-        // The last of the prefix weighs least; rounding may put what is so near the limit on either
-        // side.
+        // The last candidate of the prefix has the least weight. Near the limit, rounding decides.
         let before = self.total - f64::from(simd::extent(&self.weights).0);
         before < bound * mass * (1.0 - 1e-9) || self.len() == 1
     }
 
-    /// Makes these what typical keeps of a whole row: `weights` has a weight for each entry of the
-    /// row and `total` is their sum.
+    /// Collects the candidates that typical sampling keeps of a whole row. `weights` has a weight
+    /// for each entry of the row, and `total` is their sum.
     pub(crate) fn collect_typical(
         &mut self,
         row: &MaskedRow<'_>,
@@ -450,8 +451,8 @@ impl Candidates {
 
     /// Keeps the candidates whose key (with ties by id) ranks at or above `end`.
     fn keep_ranked(&mut self, end: PrefixEnd) {
-        // Of several candidates with the last key only some stay: the others' keys are moved out of
-        // the way.
+        // Of several candidates with the last key only some stay. The keys of the others are set to
+        // −∞.
         for at in end.equals(&self.keys, &mut self.work) {
             if self.ids[*at as usize] > end.id {
                 self.keys[*at as usize] = f32::NEG_INFINITY;
@@ -482,8 +483,8 @@ impl Candidates {
 /// First place at which the running sum of the weights exceeds `target`; the last place if rounding
 /// keeps the sum below.
 pub(crate) fn draw(weights: &[f32], target: f64) -> usize {
-    // Whole parts are summed in eight lanes first: a single running sum would wait for itself at
-    // every addition.
+    // Whole parts are summed in eight lanes first. In a single running sum, each addition would
+    // wait for the one before.
     const PART: usize = 256;
     let mut before = 0.0;
     for (part, weights) in weights.chunks(PART).enumerate() {

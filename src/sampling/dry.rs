@@ -1,10 +1,10 @@
 //! DRY, "don't repeat yourself": penalises the token that would continue a repetition of the text's
 //! end.
 //!
-//! For every earlier place where the last tokens occur, the token that followed there would make
-//! the repetition one longer. Its penalty grows exponentially with the length of the match. All
-//! match lengths come from one run of the Z-algorithm over the reversed text, O(n), where the first
-//! implementations compared at every place, O(n²).
+//! If the last tokens also occur earlier in the text, the token that followed them there would
+//! extend the repetition. It gets a penalty that grows exponentially with the length of the match.
+//! One run of the Z-algorithm over the reversed text finds all match lengths in O(n). A comparison
+//! at every place would take O(n²).
 //!
 //! Source: p-e-w, text-generation-webui pull request 5677, 2024; Gusfield, "Algorithms on strings,
 //! trees and sequences", 1997 (Z).
@@ -18,8 +18,8 @@ use hashbrown::HashMap;
 /// least `allowed` tokens.
 ///
 /// `history` is prompt and output, oldest first. A repetition does not reach across a breaker, and
-/// a breaker is never penalised. Of several repetitions that a token would extend, the longest
-/// counts. The power is cut where it would overflow.
+/// a breaker is never penalised. If a token would extend several repetitions, the longest decides.
+/// A power that would overflow is replaced by the largest number.
 pub fn dry(logits: &mut (impl EditLogits + ?Sized), history: &[TokenId], rule: &Dry) {
     for (token, length) in extensions(history, rule) {
         let exponent = (length - rule.allowed_length) as f64;
@@ -34,7 +34,7 @@ fn extensions(history: &[TokenId], rule: &Dry) -> HashMap<TokenId, usize> {
     let start = rule.window.map_or(0, |w| history.len().saturating_sub(w));
     let text: Vec<TokenId> = history[start..].iter().rev().copied().collect();
     let limit = text.iter().position(|t| rule.breakers.contains(t)).unwrap_or(text.len());
-    // A match of length 0 extends nothing, whatever is allowed.
+    // A match of length 0 is no repetition, even if `allowed_length` is 0.
     let least = rule.allowed_length.max(1);
     if limit < least {
         return longest;

@@ -1,7 +1,7 @@
 //! Errors of sampling: what was wrong, where, and what to do about it.
 //!
-//! A sampler never answers with a NaN or with a token outside the support; whatever cannot be
-//! sampled is one of these.
+//! A sampler never gives a NaN or a token outside the support. A row that cannot be sampled is one
+//! of these errors.
 
 use crate::vocab::TokenId;
 
@@ -98,7 +98,8 @@ pub enum SamplingError {
     /// A parameter set read from JSON is not usable.
     #[error("{api} parameters: {pointer}: {reason}")]
     ParameterSet {
-        /// Whose spelling was read: `OpenAI`, `Anthropic`, `Hugging Face`, `vLLM`.
+        /// The API in whose spelling the parameters were read: `OpenAI`, `Anthropic`, `Hugging
+        /// Face`, `vLLM`.
         api: &'static str,
         /// JSON pointer of the field.
         pointer: String,

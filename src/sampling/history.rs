@@ -1,13 +1,13 @@
 //! The memory of a sampler: the tokens so far and the state of its feedback rules.
 //!
-//! The tokens are a stack, counts are kept beside it, and every accepted token pushes the feedback
-//! state that holds after it. So a checkpoint is one number, and a rollback pops: O(1) a token.
+//! The tokens are a stack, with counts beside it. Every accepted token also pushes the feedback
+//! state after it. So a checkpoint is one number, and a rollback pops tokens in O(1) each.
 
 use super::adaptive::Average;
 use crate::vocab::TokenId;
 use hashbrown::HashMap;
 
-/// State of the rules that learn from what was drawn.
+/// State of the rules that learn from the accepted tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Feedback {
     /// Mirostat's μ.

@@ -60,12 +60,12 @@ fn zipf_k(s: f64, n: f64, mu: f64) -> usize {
     let e = s - 1.0;
     let fraction = if e.abs() < 1e-9 { 1.0 / n.ln() } else { e / (1.0 - n.powf(-e)) };
     let k = (fraction * mu.exp2()).powf(1.0 / s);
-    // The cast cuts NaN to 0 and infinity to the largest number.
+    // The cast turns NaN into 0 and infinity into the largest number.
     (k as usize).max(1)
 }
 
-/// Version 2: keeps −log₂ p ≤ μ, or one candidate if none is so little surprising: the largest, of
-/// the lowest id.
+/// Version 2: keeps the candidates with −log₂ p ≤ μ. If there are none, keeps the most probable
+/// one, with the lowest id among equals.
 pub fn version_2(candidates: &mut Candidates, mu: f64) {
     let (_, total) = candidates.weights();
     cut_surprise(candidates, mu, total);

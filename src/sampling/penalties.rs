@@ -8,9 +8,9 @@ use hashbrown::HashMap;
 /// Logits that can be changed one token at a time: a row in place (`[f32]`), or [`Candidates`]
 /// through [`CandidateLogits`].
 pub trait EditLogits {
-    /// Applies `change` to the logit of `token`; false if there is no such token. Results above the
-    /// largest float are cut to it, NaN becomes −∞, and −∞ stays: no edit brings back a token that
-    /// cannot be drawn.
+    /// Applies `change` to the logit of `token`; false if there is no such token. A result above
+    /// the largest float becomes the largest float, and NaN becomes −∞. A logit of −∞ is never
+    /// changed, so no edit brings back a token that cannot be drawn.
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool;
 }
 
@@ -35,8 +35,8 @@ impl EditLogits for [f32] {
     }
 }
 
-/// Edits of candidates, found by id through an index that is built once;
-/// [`CandidateLogits::finish`] drops what became −∞.
+/// Edits of candidates, found by id through an index that is built once.
+/// [`CandidateLogits::finish`] drops the candidates whose logits became −∞.
 pub struct CandidateLogits<'a> {
     candidates: &'a mut Candidates,
     places: HashMap<u32, usize>,

@@ -1,10 +1,11 @@
 //! The end of a prefix of a sorted order, without sorting: for steps that keep the best tokens up
 //! to a mass or a number.
 //!
-//! A sample of the keys tells about where the end is; one pass sums what lies above that band and
-//! picks the band out; there the end is looked for exactly, by a histogram and a sort of one of its
-//! buckets. If the sample misled, a histogram of all keys takes its place. So results are those of
-//! a full sort, up to the rounding of 64-bit sums, and the price is O(n) with two light passes.
+//! A sample of the keys gives a band of keys that probably holds the end. One pass sums the weights
+//! above the band and collects the band. The end is then found exactly within the band, by a
+//! histogram and a sort of one of its buckets. If the end is not in the band, a histogram of all
+//! keys gives the band. So the results are those of a full sort, up to the rounding of 64-bit sums,
+//! and the price is O(n) with two light passes.
 
 use super::rank::rank;
 use super::simd;
@@ -29,13 +30,12 @@ impl PrefixEnd {
     }
 }
 
-/// Finds the smallest prefix that is closed under "mass before it < limit", and not empty. Ids are
-/// places and weights are 1 if none are given; `total` is the weights' sum. Keys of −∞ stand for
-/// what is not there.
+/// Finds the prefix of the candidates with a mass before them below `limit`; at least one. Without
+/// ids, places serve as ids; without weights, each weight is 1. `total` is the sum of the weights.
+/// Keys of −∞ mark candidates that do not exist.
 ///
-/// A sample of the keys tells about where the prefix ends. One pass then sums what lies above that
-/// band and picks out the band, in which the end is looked for exactly. If it is not there, the
-/// band is found by a histogram of all keys.
+/// A sample of the keys gives the band, as the head of this file describes. If the end is not in
+/// the band, a histogram of all keys gives the band.
 pub(super) fn prefix_end(
     keys: &[f32],
     ids: Option<&[u32]>,
@@ -77,8 +77,8 @@ pub(super) fn prefix_end(
     walk(keys, ids, weights, before, limit, work).0
 }
 
-/// The end of the prefix where a few heavy members decide it: if it falls on the same one of them
-/// wherever the light members stand.
+/// The end of the prefix, if a few heavy members decide it: the end is at the same member wherever
+/// the light members stand.
 fn heavy_end(
     keys: &[f32],
     ids: Option<&[u32]>,
@@ -87,7 +87,7 @@ fn heavy_end(
     limit: f64,
     work: &mut Work,
 ) -> Option<PrefixEnd> {
-    /// More members than this decide nothing together that they could be sorted for.
+    /// The largest number of heavy members. Sorting more of them would not pay.
     const MOST: usize = 2048;
     let least = 1e-3 * limit.min(total - limit);
     work.places.clear();
@@ -99,8 +99,8 @@ fn heavy_end(
     // The light ones' mass, and room for rounding.
     let light = (total - heavy).max(0.0) + 1e-6 * total;
     let (end, reached) = walk(keys, ids, Some(weights), light, limit, work);
-    // With all light members before them the heavy ones up to the last reach the limit; so they
-    // must without any.
+    // The heavy members reach the limit with all light members before them. They must also reach it
+    // with none.
     (reached - light >= limit).then_some(PrefixEnd { alone: false, ..end })
 }
 
@@ -121,7 +121,7 @@ fn crossing(masses: &[f64], above: f64, limit: f64) -> (usize, f64) {
     (cut, before)
 }
 
-/// Up to here everything is simply sorted.
+/// The largest number of members that are simply sorted.
 const SMALL: usize = 128;
 const BUCKETS: usize = 1024;
 
@@ -188,11 +188,11 @@ fn mass(masses: &[f64], b: usize) -> f64 {
     masses[b] + masses[BUCKETS + b] + masses[2 * BUCKETS + b] + masses[3 * BUCKETS + b]
 }
 
-/// Guesses two intervals of keys that hold the end of the prefix, a narrow and a wide one, from one
-/// key in 32.
+/// Estimates two intervals of keys that hold the end of the prefix, a narrow and a wide one, from
+/// one key in 32.
 ///
-/// The guess goes by what is left out, as that is made of many light tokens, which a sample
-/// represents well; what is kept may be a few heavy ones.
+/// The estimate uses the mass that is left out. It consists of many light tokens, which a sample
+/// represents well. The kept mass may be a few heavy tokens.
 fn sampled_bands(
     keys: &[f32],
     weights: Option<&[f32]>,

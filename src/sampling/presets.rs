@@ -2,7 +2,7 @@
 
 use super::params::SamplingParams;
 
-/// A named setting; what it does not mention is off.
+/// A named setting. Parameters that it does not have are off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preset {
     /// The name, lower case with hyphens.

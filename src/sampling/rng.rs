@@ -2,9 +2,8 @@
 //!
 //! Every number is a pure function of (seed, completion index, position, purpose, index):
 //! Philox4x32 with 10 rounds, a keyed bijection of 128-bit counters. So a request gets the same
-//! tokens alone, in any batch, on any thread, and after any number of rollbacks: there is no
-//! generator to rewind. The price is ten rounds of two multiplications for each number, about 10
-//! ns.
+//! tokens alone, in any batch, on any thread, and after any number of rollbacks: the generator has
+//! no state to rewind. The price is ten rounds of two multiplications for each number.
 //!
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011;
 //! constants and known answers from the authors' Random123 distribution.

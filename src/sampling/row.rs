@@ -3,9 +3,8 @@
 //!
 //! The caller's logits are never written. A mask is packed, 32 tokens a word; changed entries
 //! (penalties, biases, bans) are a sparse sorted list. Readers go through the row in blocks small
-//! enough for the first-level cache: a block that neither mask nor edit touches is the caller's
-//! memory itself, any other is put together in a scratch block. So nothing of the size of the
-//! vocabulary is ever copied.
+//! enough for the first-level cache. A block without a mask or an edit is the caller's own memory.
+//! Any other block is put together in a scratch block. So a whole row is never copied.
 
 use super::error::SamplingError;
 use super::simd::{self, BLOCK};
@@ -108,7 +107,7 @@ pub(crate) fn allows(mask: &[u32], id: u32) -> bool {
     mask.get(id as usize / 32).is_some_and(|word| word >> (id % 32) & 1 != 0)
 }
 
-/// An entry that may stand in a row: finite or −∞.
+/// Checks that a logit is finite or −∞.
 pub(crate) fn check_logit(id: u32, logit: f32) -> Result<(), SamplingError> {
     if logit < f32::INFINITY {
         Ok(())

@@ -1,8 +1,9 @@
 //! The settings of single steps, with their spelling as text and their ranges.
 //!
-//! Every type reads and writes one spelling: numbers with colons between them, in the order of the
-//! fields, as in `0.5:0.1` for [`Xtc`]; the rest may be left out where it has a usual value.
-//! Policies are their names. Command lines, traces and the table of parameters use it.
+//! Every type has one spelling as text: numbers with colons between them, in the order of the
+//! fields, as in `0.5:0.1` for [`Xtc`]. Last numbers that have a usual value may be left out. A
+//! policy is spelt by its name. Command lines, traces and the table of parameters use this
+//! spelling.
 
 use super::error::SamplingError;
 use crate::vocab::TokenId;
@@ -83,8 +84,8 @@ policy! {
         /// One random number, inverse distribution function.
         #[default]
         InverseCdf = "inverse-cdf",
-        /// argmax(l + g) with one Gumbel number a token: the choice between two tokens does not
-        /// depend on the others.
+        /// argmax(l + g) with one Gumbel number g for each token. The choice between two tokens
+        /// then does not depend on the others.
         GumbelMax = "gumbel-max",
     }
 }
@@ -235,7 +236,7 @@ impl Default for Dry {
 pub struct ExponentialDecay {
     /// Position after which the end tokens gain.
     pub start: usize,
-    /// Factor > 0; above 1 it pulls towards the end.
+    /// Factor > 0; above 1 it makes an end more and more probable.
     pub factor: f32,
 }
 

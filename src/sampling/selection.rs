@@ -1,9 +1,9 @@
-//! From a whole row to the few tokens that matter, in about one pass over the memory.
+//! From a whole row to the few tokens that a step can keep, in about one pass over the memory.
 //!
 //! A first pass finds the maximum of every block of 256 logits, and any NaN or +∞. These maxima are
-//! a small index of the row: the k-th largest of them is a lower bound of the k-th largest logit (k
-//! blocks hold a logit at least that large), a block whose maximum is below a threshold need not be
-//! read again, and neither depends on the order of the row. Then
+//! a small index of the row. The k-th largest of them is a lower bound of the k-th largest logit,
+//! because k blocks have a logit at least that large. A block whose maximum is below a threshold
+//! need not be read again. Then
 //!
 //! - **top-k** reads the blocks that reach the bound again (about k of them);
 //! - **min-p** has its threshold at once;
@@ -14,9 +14,9 @@
 //!   distances are kept for the whole row;
 //! - a **draw without truncation** remembers the sum of each block and looks into one block only.
 //!
-//! What is collected is a superset of what the step keeps, and the step itself, the same code that
-//! works on any candidates, does the cut. So results are exact at every size and for every
-//! distribution; only the time depends on them.
+//! The collected tokens are a superset of those that the step keeps. The step itself then runs on
+//! them, by the same code as on any candidates. So results are exact for every size and every
+//! distribution, and only the time depends on these.
 
 use super::candidates::{Candidates, Centre, Order};
 use super::error::SamplingError;
@@ -114,7 +114,7 @@ impl Index {
             }
             if ids.len() > room {
                 // Rows with many equal logits: keep the best k so far. Later equals have higher
-                // ids, so from now on only larger logits count.
+                // ids, so from now on only larger logits can be among the best.
                 let mut ranks: Vec<u64> = ids.iter().zip(&*logits).map(|(&id, &l)| rank(l, id)).collect();
                 let (_, &mut last, _) = ranks.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
                 let mut kept = 0;
@@ -135,9 +135,9 @@ impl Index {
 
     /// Collects what top-p keeps under temperature `t`, with logits divided by `t`.
     ///
-    /// Where few blocks matter, bounds of the mass decide: the sum of the others is bounded at a
-    /// quarter of the price, and the cut is computed anew only if it depends on where between its
-    /// bounds the mass lies.
+    /// If only few blocks have much mass, the mass of the others is only bounded, at a quarter of
+    /// the price. If both bounds give the same cut, that is the result. Otherwise the mass is
+    /// computed.
     pub fn nucleus(&self, row: &MaskedRow<'_>, t: f32, p: f32, sums: &mut Vec<f64>, out: &mut Candidates) {
         if let Some((least, most)) = self.mass_bounds(row, t) {
             self.collect_nucleus(row, t, p, least, out);

@@ -14,8 +14,8 @@ pub fn smoothing(candidates: &mut Candidates, factor: f32, curve: f32) {
     bend(candidates, factor, curve, f64::from(level));
 }
 
-/// The distribution of [`smoothing`], with the largest logit at 0, where rounding to 32 bits loses
-/// the least. For chains in which nothing later looks at the level of the logits.
+/// The distribution of [`smoothing`], shifted so that the largest logit is 0, where rounding to 32
+/// bits loses the least. For chains in which no later step depends on the level of the logits.
 pub(crate) fn smoothing_of_distribution(candidates: &mut Candidates, factor: f32, curve: f32) {
     bend(candidates, factor, curve, 0.0);
 }

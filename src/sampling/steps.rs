@@ -1,13 +1,13 @@
 //! The steps of a chain, one row each: name, place, when it is active, what it does.
 //!
-//! A row is all that a step needs to be known by: both orders, [`Step`], the names on command lines
-//! and in C, and the sampler follow. The rows stand in the order of
+//! Everything else about a step follows from its row: both orders, [`Step`], the names on command
+//! lines and in C, and the sampler's call. The rows stand in the order of
 //! [`ChainOrder::Hf`](super::ChainOrder::Hf).
 //!
-//! Four kinds. *Edits* change single logits (biases, bans, penalties). *Restrictions* say which
-//! tokens there are (the grammar mask). *Filters* look at the whole distribution (temperatures,
-//! truncations). A *draw* is a filter with feedback: it learns from the token that is accepted, and
-//! comes last.
+//! There are four kinds of steps. *Edits* change single logits (biases, bans, penalties).
+//! *Restrictions* say which tokens may be drawn (the grammar mask). *Filters* use the whole
+//! distribution (temperatures, truncations). A *draw* is a filter with feedback: it learns from the
+//! token that is accepted, and comes last.
 
 use super::candidates::Candidates;
 use super::history::History;
@@ -27,7 +27,8 @@ pub(super) struct StepInput<'a> {
     pub watermark: Option<&'a Watermarker>,
     /// Length of a whole row.
     pub vocab: usize,
-    /// True if no step behind the first filter changes single logits, and so looks at their level.
+    /// True if no step after the first filter changes single logits. Such a step depends on their
+    /// level.
     pub edits_come_first: bool,
 }
 
@@ -40,8 +41,8 @@ impl StepInput<'_> {
 /// A parameter that names a token which the logits do not have.
 pub(super) type UnknownToken = (&'static str, TokenId);
 
-/// Changes candidates by their distribution, and shows its last argument the one that feedback
-/// uses.
+/// Changes candidates by their distribution, and passes the distribution that feedback uses to its
+/// last argument.
 pub(super) type DrawStep = fn(&mut Candidates, &StepInput<'_>, &mut dyn FnMut(&mut Candidates));
 
 /// Changes one token's logit by the function; false if there is no such token.
@@ -51,12 +52,12 @@ type EditOne<'a> = dyn FnMut(TokenId, &mut dyn FnMut(f32) -> f32) -> bool + 'a;
 pub(super) enum Kind {
     /// Changes single logits.
     Edit(fn(&mut AnyLogits<'_>, &StepInput<'_>) -> Result<(), UnknownToken>),
-    /// Says which tokens there are; who makes the candidates heeds it.
+    /// Says which tokens may be drawn. It is applied when the candidates are made.
     Restriction,
     /// Changes candidates by their distribution.
     Filter(fn(&mut Candidates, &StepInput<'_>)),
-    /// Changes candidates by their distribution, and shows the distribution that feedback goes by
-    /// to the last argument.
+    /// Changes candidates by their distribution, and passes the distribution that feedback uses to
+    /// the last argument.
     Draw(DrawStep),
 }
 

@@ -21,12 +21,12 @@ pub fn temperature(candidates: &mut Candidates, t: f32) {
     candidates.map_monotone(|l| (l - shift) / t);
 }
 
-/// The distribution of [`temperature`], without its rounding on narrow rows: (l − max) / T where
-/// the spread is at most half of the largest logit's size, so that the difference is exact. For
-/// chains in which nothing later looks at the level of the logits.
+/// The distribution of [`temperature`], without its rounding on narrow rows. If the spread is at
+/// most half of the largest logit's size, it computes (l − max) / T, in which the difference is
+/// exact. For chains in which no later step depends on the level of the logits.
 ///
-/// For example, l / 0.7 around 100 takes neighbouring floats to the same quotient; (l − max) / 0.7
-/// takes none.
+/// For example, around 100, l / 0.7 gives some neighbouring floats the same quotient, and (l − max)
+/// / 0.7 does not.
 pub(crate) fn temperature_of_distribution(candidates: &mut Candidates, t: f32) {
     let (low, high) = candidates.extent();
     if t > 0.0 && t != 1.0 && high - low <= 0.5 * high.abs() {

@@ -5,17 +5,17 @@
 //!
 //! - Rules that keep a *prefix of a sorted order* (top-k, top-p, typical, tail-free, top-H, XTC)
 //!   break ties by the lowest id.
-//! - Rules that keep what reaches a *bound* (min-p, ε, η, top-a, top-nσ, p-less) treat equal
-//!   candidates alike. Where nothing reaches the bound, as under ε = 0.02 on a flat row of 64
-//!   candidates, all that equal the largest stay, as in Hugging Face transformers.
+//! - Rules that keep the candidates above a *bound* (min-p, ε, η, top-a, top-nσ, p-less) treat
+//!   equal candidates alike. If no candidate reaches the bound, as under ε = 0.02 on a flat row of
+//!   64 candidates, all that equal the largest stay, as in Hugging Face transformers.
 //!
 //! At least one candidate stays: the most probable one, except where a rule is made to drop it
 //! (typical, XTC). Rules of the first kind need no sort either (see [`Candidates`]); all are O(n)
 //! except tail-free and top-H, which sort.
 //!
-//! Results are those of 64-bit numbers on rows of any spread, from one unit in the last place to
-//! the whole range of a float: logits are compared and not their weights, and only sums of weights
-//! round.
+//! Results are as exact as with 64-bit numbers, on rows of any spread, from one unit in the last
+//! place to the whole range of a float. Logits are compared and not their weights, and only sums of
+//! weights are rounded.
 
 use super::candidates::{Candidates, Order};
 use super::rules::{PLess, TailFreeEnd, Ties};
@@ -153,7 +153,7 @@ pub fn p_less(candidates: &mut Candidates, form: PLess) {
     keep_probable(candidates, bound);
 }
 
-/// Keeps p ≥ `bound`; where no candidate is so probable, all that are as probable as the top one.
+/// Keeps p ≥ `bound`. If there are none, keeps all that are as probable as the top one.
 fn keep_probable(candidates: &mut Candidates, bound: f64) {
     let (_, total) = candidates.weights();
     candidates.keep_weight(bound * total);

@@ -1,10 +1,10 @@
-//! The green-list watermark: raises a secret, context-dependent share of the vocabulary, so that a
-//! detector with the key can tell.
+//! The green-list watermark: raises the logits of a secret share of the vocabulary, which depends
+//! on the preceding tokens, so that a detector with the key can recognise the text.
 //!
 //! Bit-compatible with Hugging Face transformers on CPU: the green list is the head of
 //! `torch.randperm` (a Fisher–Yates shuffle on the 32-bit Mersenne Twister), seeded from the key
-//! and the preceding tokens. The price is a shuffle of the vocabulary a token (40 of them with
-//! self-hash).
+//! and the preceding tokens. The price is one shuffle of the vocabulary for each token, and 40 with
+//! self-hash.
 //!
 //! Source: Kirchenbauer et al., "A watermark for large language models", 2023; Matsumoto,
 //! Nishimura, "Mersenne Twister", 1998.

@@ -1,4 +1,4 @@
-//! A choice among given strings as a grammar: one sorted set of literals, however many there are.
+//! A choice among given strings as a grammar. All strings together are one sorted set of literals.
 
 use crate::automata::UNLABELLED;
 use crate::grammar::{CompileError, CompileErrorKind, Grammar, GrammarBuilder};

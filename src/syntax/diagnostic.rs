@@ -1,7 +1,7 @@
 //! Faults of a grammar's text, in one form for all notations: what is wrong, where, and what to
 //! write instead.
 //!
-//! The [`CompileError`] made from a fault keeps the line it is about, not the whole text. Its
+//! The [`CompileError`] made from a fault keeps the line with the fault and not the whole text. Its
 //! message shows that line with carets below the place:
 //!
 //! ```text
@@ -53,11 +53,12 @@ pub(super) enum Problem {
     /// No text belongs to the grammar.
     #[error("the grammar matches nothing: rule `{rule}` never ends")]
     Empty {
-        /// A rule of which every alternative needs the rule itself, or another such rule, or a part
-        /// that matches nothing.
+        /// A rule without a finite text: every alternative needs the rule itself, or another such
+        /// rule, or a part that matches nothing.
         rule: String,
     },
-    /// No text belongs to the grammar, since a lexer never finds one terminal after another.
+    /// No text belongs to the grammar, because the lexer never finds one terminal that a rule needs
+    /// after another.
     #[error(
         "the grammar matches nothing: `{second}` is never found behind `{first}`, which takes its text or forbids it"
     )]
@@ -67,7 +68,8 @@ pub(super) enum Problem {
         /// The terminal that is not found.
         second: String,
     },
-    /// No text belongs to the grammar, since every text would have to go on.
+    /// No text belongs to the grammar, because the last terminal of every text needs more text
+    /// after it.
     #[error("the grammar matches nothing: its last terminals look ahead for what never comes")]
     Endless {
         /// The rule that outputs start from.
@@ -114,7 +116,7 @@ impl Problem {
         Problem::told(CompileErrorKind::Limit, what, help)
     }
 
-    /// A fault of any kind.
+    /// A fault of the given kind.
     pub fn told(kind: CompileErrorKind, what: impl Into<String>, help: impl Into<String>) -> Self {
         Problem::Told { kind, what: what.into(), help: help.into() }
     }

@@ -10,9 +10,9 @@
 //! read: those with left recursion, or with counts above 2,000. `docs/grammars.md` has the list.
 //!
 //! A token reference `<name>` is the special token named `<name>`, brackets included, and `<[7]>`
-//! is the token with that id. The negation `!<name>` stands for one token of any other kind, which
-//! is no text in particular. Only its repetition `!<name>*` or `!<name>+` is read, as text in which
-//! the name does not occur.
+//! is the token with that id. The negation `!<name>` stands for any one other token, whatever its
+//! text is. Only its repetition `!<name>*` or `!<name>+` is read, as text in which the name does
+//! not occur.
 //!
 //! Source: `grammars/README.md` and `src/llama-grammar.cpp` of llama.cpp, 2025.
 

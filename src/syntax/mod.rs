@@ -3,7 +3,7 @@
 //!
 //! The text is a list of strings ([`choice`]), a regular expression ([`regex`]), or a grammar:
 //! llama.cpp's GBNF ([`gbnf`]), EBNF ([`ebnf`]) or Lark's notation ([`lark`]). `docs/grammars.md`
-//! tells which texts are read and where each notation differs from its model.
+//! describes the notations and their differences from the original ones.
 
 pub mod choice;
 mod compile;

@@ -1,16 +1,16 @@
-//! Removal of alternatives that repeat nothing but the rule itself, as in `s ::= s s | x` or
-//! `s ::= s{50} | x | ""`.
+//! Removal of alternatives that consist only of repetitions of the rule itself, as in `s ::= s s |
+//! x` or `s ::= s{50} | x | ""`.
 //!
-//! Let `c` be all other alternatives. If `s{m,n}` stands beside them, `s` starts as one `c`, and
-//! each part may be replaced by `m..=n` parts, again and again. Each replacement adds `m-1..=n-1`
-//! parts, so
+//! Let `c` be all other alternatives, and `s{m,n}` the one that is removed. A text of `s` begins as
+//! one part `c`. Any part may be replaced by `m..=n` parts, again and again. Each replacement adds
+//! `m-1..=n-1` parts, so
 //!
 //! ```text
 //! s = c (c{m-1,n-1})*        and, where two parts may take the place of one,        s = c+
 //! ```
 //!
-//! Read as it is written, `s{50}` is nested in itself with a count on every level. The rewritten
-//! rule is a repetition. It is regular if `c` is.
+//! As written, `s{50}` is nested in itself, with a count on every level. The rewritten rule is a
+//! repetition, and regular if `c` is.
 
 use super::expr::{Expr, Rule};
 use crate::automata::UNBOUNDED;
@@ -28,7 +28,7 @@ pub(super) fn remove(rule: &mut Rule) {
             None => others.push(part),
         }
     }
-    // A rule without an end of its own stays as it is, for the error that says so.
+    // A rule without a finite text is not rewritten, so that the error names it as it is.
     let has_empty = powers.iter().any(|power| power.0 == 0);
     if powers.is_empty() || (others.is_empty() && !has_empty) {
         let itself = |&(least, most): &(u32, u32)| {

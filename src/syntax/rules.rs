@@ -7,13 +7,12 @@
 //! summarises `"{" ws`, or a whole string literal, over the vocabulary once and not character by
 //! character. Everything else becomes grammar nodes.
 //!
-//! A rule that may run over most characters for long, such as the inside of a string, stays a
-//! terminal of its own wherever it is used. Its summary, the expensive one, is then the same in all
+//! A rule that reads most characters, and many of them, stays a terminal of its own wherever it is
+//! used. An example is the inside of a string. Its summary is expensive, and so is the same in all
 //! these places. The exception is a rule whose end cannot be distinguished from the text after it,
 //! as in `text{1,20} [a-z]` with `text ::= [^"]+`. Rule and surroundings are then one automaton.
 //!
-//! The language is that of the rules, over characters in UTF-8: all ways to split a text among
-//! rules count.
+//! A text belongs to the grammar if it can be split among the rules in any way.
 //!
 //! A rule used in several places is written into each of them. [`TERMINAL_LIMIT`] and
 //! [`INLINE_LIMIT`] bound the size that results. Beyond them a rule is referred to instead.
@@ -177,8 +176,8 @@ fn components(references: &[Vec<usize>], start: usize) -> Vec<Vec<usize>> {
     found
 }
 
-/// A rule that no text ends, which is named as the reason why `start` has none. It depends least on
-/// others.
+/// A rule without a finite text, which the error names as the reason why `start` has none. Of
+/// several such rules, it is one that depends on few others.
 fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
     fn ends(expr: &Expr, index: &HashMap<&str, usize>, ending: &[bool]) -> bool {
         match expr {
@@ -186,7 +185,7 @@ fn endless(rules: &[Rule], references: &[Vec<usize>], start: usize) -> usize {
             Expr::Seq(parts) => parts.iter().all(|part| ends(part, index, ending)),
             Expr::Alt(parts) => parts.iter().any(|part| ends(part, index, ending)),
             Expr::Repeat { body, min, .. } => *min == 0 || ends(body, index, ending),
-            // An exclusion may leave nothing, but it gets here only if no rule is to blame.
+            // An exclusion may leave no text, but it is the reason only if no rule is.
             _ => true,
         }
     }
@@ -269,14 +268,13 @@ struct Compiler<'r> {
     has_node: Vec<bool>,
     /// True if the languages of all regular rules are needed, however large they are.
     has_exceptions: bool,
-    /// The size of all rules written into places that refer to them, and of those written into
-    /// languages.
+    /// The size of all rules written into the places that refer to them.
     inlined: usize,
     joined: usize,
 }
 
-/// The number of common first bytes at which the end of one part blurs with the beginning of
-/// another.
+/// The number of common first bytes from which on the end of one part is taken to be
+/// indistinguishable from the beginning of another.
 const SHARED: usize = 16;
 /// The number of states that are searched for such an end.
 const EXPLORED: usize = 64;
@@ -566,10 +564,10 @@ impl<'r> Compiler<'r> {
         Ok(false)
     }
 
-    /// True if `first` may end at a place where much of its continuation may also be the beginning
-    /// of `second`. That is so for `[a-z]+ [a-z]`, but not for a string and the text after its
-    /// closing quote. Such neighbours stay one automaton, for one could end, and the other begin,
-    /// at many places.
+    /// True if `first` can end at a place at which many characters could continue `first` or begin
+    /// `second`. That is so for `[a-z]+ [a-z]`, but not for a string and the text after its closing
+    /// quote. Such neighbours stay one automaton, because one could end, and the other begin, at
+    /// many places.
     fn runs_into(&mut self, first: LangId, second: LangId) -> bool {
         let languages = &mut self.builder.nodes.languages;
         let begins = languages.first_bytes(second);

@@ -73,12 +73,12 @@ impl<'t, T: Kind> Tokens<'t, T> {
         &self.text[self.span_at(ahead)]
     }
 
-    /// Goes past the next token.
+    /// Takes the next token.
     pub fn advance(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len());
     }
 
-    /// Goes past the next token if it is this one.
+    /// Takes the next token if it is this one.
     pub fn take(&mut self, token: T) -> bool {
         let found = self.peek() == Some(token);
         if found {

@@ -1,7 +1,8 @@
 //! `generation_config.json` of Hugging Face transformers.
 //!
-//! Without `do_sample` the library is greedy and ignores the sampling fields; a sampling field that
-//! would change the distribution is a conflict then. With it, `top_k` defaults to 50.
+//! Without `do_sample`, transformers is greedy and ignores the sampling fields. Here a sampling
+//! field that would change the distribution is then a conflict. With `do_sample`, `top_k` defaults
+//! to 50.
 //!
 //! Source: documentation of `transformers.GenerationConfig`.
 
@@ -49,7 +50,7 @@ const PASSED_OVER: &[&str] = &[
     "trust_remote_code",
 ];
 
-/// Fields that work on other things than one row of logits; only their neutral value is accepted.
+/// Fields that do not act on one row of logits. Only their neutral value is accepted.
 const UNSUPPORTED: &[(&str, f64)] = &[
     ("encoder_repetition_penalty", 1.0),
     ("encoder_no_repeat_ngram_size", 0.0),

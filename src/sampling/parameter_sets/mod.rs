@@ -34,7 +34,7 @@ policy! {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ParameterSet {
-    /// Whose spelling was read.
+    /// The API in whose spelling the parameters were read.
     pub api: Api,
     /// Parameters of the sampler, validated.
     pub sampling: SamplingParams,
@@ -42,7 +42,7 @@ pub struct ParameterSet {
     pub seed: Option<u64>,
     /// Strings that end the output.
     pub stop: Vec<String>,
-    /// Strings that may not occur; whoever has the tokenizer turns them into `bad_words`.
+    /// Strings that must not occur. A caller with the tokenizer turns them into `bad_words`.
     pub bad_words: Vec<String>,
     /// Number of completions.
     pub n: usize,
@@ -83,8 +83,8 @@ policy! {
         Heuristic = "heuristic",
         /// Stops at once.
         Full = "full",
-        /// Stops when no beam can reach a higher score. It is as `Heuristic`, but a length penalty
-        /// above 0 is applied with the largest length.
+        /// Stops when no beam can reach a higher score. It differs from `Heuristic` only for a
+        /// length penalty above 0, which is then applied with the largest length.
         Never = "never",
     }
 }
@@ -195,7 +195,7 @@ impl Api {
     }
 }
 
-/// A JSON object whose fields are taken one by one; what is left over is unknown.
+/// A JSON object whose fields are taken one by one. Fields that are left over are unknown.
 struct Fields<'a> {
     api: &'static str,
     map: &'a Map<String, Value>,

@@ -1,10 +1,10 @@
 //! The sampler: parameters, chain and state, from a row of logits to a token.
 //!
-//! [`Sampler::sample`] reads, [`Sampler::accept`] writes. Sampling the same row twice gives the
-//! same token, as random numbers depend on the position only; state moves when a token is accepted,
-//! and [`Sampler::rollback`] moves it back.
+//! [`Sampler::sample`] does not change the state, so sampling the same row twice gives the same
+//! token: random numbers depend only on the position. [`Sampler::accept`] moves the state on, and
+//! [`Sampler::rollback`] moves it back.
 //!
-//! `run` runs the chain; `top_logits` does so on what a device has left of a row.
+//! `run` runs the chain on a whole row, and `top_logits` on the logits that a device has selected.
 
 mod run;
 mod top_logits;
@@ -149,13 +149,12 @@ impl Sampler {
         self.observed.position = None;
     }
 
-    /// Draws a token for the current position. Changes neither the logits nor what later draws
-    /// depend on.
+    /// Draws a token for the current position. Changes neither the logits nor the state.
     ///
     /// `logits` is one row, `[vocab]`; `mask` packs one bit a token, lowest bit first, and may be
     /// shorter than the row (tokens beyond its end are forbidden). Logits that the mask forbids are
     /// not read. Cost: about one pass over the row for the usual chains, O(allowed tokens) under a
-    /// narrow mask.
+    /// mask with few tokens.
     ///
     /// # Errors
     /// NaN or +∞ among the logits read; no token left; a row or mask of a wrong length; a parameter
@@ -218,8 +217,8 @@ impl Sampler {
 
     /// Place of the largest sum of logit and Gumbel number, the first of equals.
     ///
-    /// Most numbers are too small to win whatever their candidate's logit is, which their bits tell
-    /// before any logarithm is taken.
+    /// Most numbers are too small to win even for the largest logit. Their bits show that before a
+    /// logarithm is computed.
     fn gumbel_max(&self, candidates: &Candidates) -> usize {
         const PART: usize = 64;
         let position = self.position() as u32;
@@ -265,14 +264,15 @@ impl Sampler {
         result
     }
 
-    /// Applies to `logits`, in place, what the chain does to single tokens: biases, bans,
-    /// penalties, and the mask, which gives −∞. Temperature, truncations and feedback rules are
-    /// left out. For strategies that rank tokens instead of drawing them.
+    /// Applies the steps that change single tokens to `logits`, in place: biases, bans, penalties,
+    /// and the mask, which gives −∞. Temperature, truncations and feedback rules are left out. For
+    /// strategies that rank tokens instead of drawing them.
     ///
-    /// O(vocab). Steps of [`ChainOrder`](crate::sampling::ChainOrder) count wherever they stand.
+    /// O(vocab). Such steps are applied wherever they stand in the
+    /// [`ChainOrder`](crate::sampling::ChainOrder).
     ///
     /// # Errors
-    /// As [`sample`](Self::sample), save that it is no error if no token is left.
+    /// As [`sample`](Self::sample), except that it is no error if no token is left.
     pub fn process(&mut self, logits: &mut [f32], mask: Option<&[u32]>) -> Result<(), SamplingError> {
         check_lengths(logits.len(), mask)?;
         if let Some(token) = self.forced(logits.len(), mask)? {
@@ -363,13 +363,13 @@ impl Sampler {
 
     /// Moves on to the next position: `token` is the output's next token, drawn here or not.
     ///
-    /// Feedback rules (Mirostat, adaptive-p) learn from it if the distribution of this position was
-    /// computed before and holds it.
+    /// Feedback rules (Mirostat, adaptive-p) learn from the token if the distribution of this
+    /// position was computed before and has the token.
     pub fn accept(&mut self, token: TokenId) {
         let mut feedback = self.history.feedback();
         if let Some(p) = self.observed.probability(self.position(), token) {
             if let (Some(rule), Some(mu)) = (&self.params.mirostat, &mut feedback.mu) {
-                // A weight that underflowed counts as the smallest there is.
+                // A weight that underflowed is replaced by the smallest positive number.
                 *mu = mirostat::updated_mu(rule, *mu, -p.max(f64::MIN_POSITIVE).log2());
             }
             if let (Some(rule), Some(average)) = (&self.params.adaptive_p, &mut feedback.average) {
@@ -417,7 +417,7 @@ impl Sampler {
         self.with_prompt(&prompt);
     }
 
-    /// The token that `forced_first` or `forced_last` leaves no choice about.
+    /// The token that `forced_first` or `forced_last` prescribes for this position.
     fn forced(&self, logits: usize, mask: Option<&[u32]>) -> Result<Option<TokenId>, SamplingError> {
         let position = self.position();
         let last = self.params.max_tokens.and_then(|max| max.checked_sub(1)) == Some(position);

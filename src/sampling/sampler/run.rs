@@ -1,9 +1,8 @@
-//! Running a chain: which steps work on the row as it lies, and what every step does to candidates.
+//! Running a chain: the first steps on the whole row, and the others on candidates.
 //!
-//! The leading part of a chain runs on the whole row: edits become a short sorted list beside the
-//! row, few allowed tokens are gathered by the mask's words, and a temperature followed by top-k,
-//! top-p, min-p, Mirostat or nothing goes through [`selection`]. From there on, and for every other
-//! order, steps work on [`Candidates`].
+//! Edits become a short sorted list beside the row. If the mask allows few tokens, these are
+//! gathered. A temperature, alone or followed by top-k, top-p, min-p or Mirostat, runs on the whole
+//! row ([`selection`]). All later steps, and chains in another order, work on [`Candidates`].
 
 use super::{Sampled, Sampler, Scratch, Work};
 use crate::sampling::candidates::Candidates;
@@ -69,7 +68,7 @@ impl Sampler {
         self.position() < self.params.min_tokens && self.steps.contains(&Step::MinTokens)
     }
 
-    /// Runs the chain; min-tokens yields where it would leave nothing.
+    /// Runs the chain. If min-tokens would leave no token, the chain runs without it.
     pub(super) fn run(
         &mut self,
         values: &[f32],
@@ -121,7 +120,7 @@ impl Sampler {
         self.filter(support, filters, whole_row, work)
     }
 
-    /// The filters of a chain, the first of which may work on the row as it lies.
+    /// Runs the filters of a chain. The first of them may run on the whole row.
     pub(super) fn filter(
         &mut self,
         support: Support<'_>,
@@ -202,8 +201,8 @@ impl Sampler {
         Ok(Outcome::Candidates)
     }
 
-    /// The temperature that the first filter amounts to, 1 if it is something else, and the filters
-    /// behind it.
+    /// The temperature of the first filter and the filters after it. If the first filter is no
+    /// plain temperature, 1 and all filters.
     pub(super) fn leading_temperature<'a>(&self, filters: &'a [Step]) -> (f32, &'a [Step]) {
         match filters.split_first() {
             Some((&first, behind)) => {
@@ -213,14 +212,13 @@ impl Sampler {
         }
     }
 
-    /// True if no step behind the first filter changes single logits, and so looks at their level.
-    /// A custom order may have such.
+    /// True if no step after the first filter changes single logits. A custom order may have such
+    /// steps, and they depend on the level of the logits.
     fn edits_come_first(&self) -> bool {
         edits_and_filters(&self.steps).1.iter().all(|step| step.is_filter())
     }
 
-    /// The temperature of a step that needs nothing but a number, if it is one that a row can be
-    /// scaled by.
+    /// The temperature of a step that is a plain number, if the row can be scaled by it.
     fn plain_temperature(&self, step: Step) -> Option<f32> {
         if step != Step::Temperature || !self.edits_come_first() {
             return None;
@@ -284,8 +282,8 @@ impl Sampler {
         }
     }
 
-    /// One step on candidates. The mask is not a step here: who makes the candidates has applied
-    /// it.
+    /// One step on candidates. The mask is not a step here, because it was applied when the
+    /// candidates were made.
     pub(super) fn step(&mut self, step: Step, c: &mut Candidates, vocab: usize) -> Result<(), SamplingError> {
         match step.row().kind {
             Kind::Edit(_) => {
@@ -320,7 +318,7 @@ struct RowEdits<'a> {
 impl EditLogits for RowEdits<'_> {
     fn edit(&mut self, token: TokenId, change: impl FnOnce(f32) -> f32) -> bool {
         match self.values.get(token.0 as usize) {
-            // What is not a logit stays as it is and is reported by whoever reads the row.
+            // NaN and +∞ are left as they are, so that the reader of the row reports them.
             Some(&original) if original.is_nan() || original == f32::INFINITY => true,
             Some(&original) => {
                 let logit = self.changed.entry(token.0).or_insert(original);

@@ -116,7 +116,7 @@ impl Sampler {
     /// of `vocab` logits under a packed mask; `None` if that is the whole row.
     ///
     /// # Errors
-    /// As [`sample`](Self::sample), for what is wrong before a logit is read.
+    /// The errors of [`sample`](Self::sample) that are found before a logit is read.
     pub fn top_logits_query(
         &self,
         vocab: usize,
@@ -153,11 +153,12 @@ impl Sampler {
         Ok((count <= MOST).then_some(TopLogitsQuery { touched, count, temperature, complete }))
     }
 
-    /// As [`sample`](Self::sample) on the whole row; `None` if more of it is needed after
-    /// all.
+    /// Draws a token as [`sample`](Self::sample) does on the whole row. `None` if the whole row is
+    /// needed after all.
     ///
-    /// The sampler must stand where it stood when it [made](Self::top_logits_query) the query.
-    /// Tokens are those of the whole row as far as sums of probabilities round alike.
+    /// The sampler must be in the state in which it [made](Self::top_logits_query) the query. The
+    /// token is the one that the whole row would give, except for the rounding of sums of
+    /// probabilities.
     ///
     /// # Errors
     /// As [`sample`](Self::sample), for the logits that are there.
@@ -211,8 +212,9 @@ impl Sampler {
         self.filter(support, filters, self.whole_row(), work).map(Some)
     }
 
-    /// The share of the top logits' mass that top-p keeps where it comes first; `None` if what was
-    /// left out might be kept, too. `edited` are the top logits' logits after the edits.
+    /// The share of the top logits' mass that top-p keeps, if top-p is the first filter; `None` if
+    /// top-p might also keep tokens that are not among the top logits. `edited` are the top logits
+    /// after the edits.
     fn share(&self, top_logits: &TopLogits, edited: &[f32], filters: &[Step]) -> Option<f32> {
         let all_there = top_logits.query.complete || top_logits.untouched().count() < top_logits.query.count;
         let (t, filters) = self.leading_temperature(filters);

@@ -1,8 +1,8 @@
 //! The inner loops over a row of logits: vectorised (AVX2, chosen at run time) and scalar, bit for
 //! bit equal.
 //!
-//! The scalar twin adds in the same eight lanes and in the same order as the vector code, and
-//! neither uses fused multiply-add, so that the same logits and seed give the same token on every
+//! The scalar code adds in the same eight lanes and in the same order as the vector code, and
+//! neither uses fused multiply-add. So the same logits and seed give the same token on every
 //! machine. The price is about a tenth of the speed of the exponential.
 //!
 //! This is the only module of `sampling` with `unsafe` code. Two things make it necessary: calling
@@ -36,8 +36,8 @@ const EIGHTHS_E: f32 = 8.0 * std::f32::consts::LOG2_E;
 // ln 2 / 8 in two parts, the first with few enough bits that its product with n is exact.
 const LN2_HIGH: f32 = 0.693_359_4 / 8.0;
 const LN2_LOW: f32 = -2.121_944_4e-4 / 8.0;
-// e^r = 1 + r + r²(C2 + C3 r) on |r| ≤ ln2/16: Taylor's 1/6, and 1/2 raised by what evens out the
-// term r⁴/24; the error is 2.5e-8.
+// e^r = 1 + r + r²(C2 + C3 r) on |r| ≤ ln2/16. C3 is Taylor's 1/6. C2 is slightly above 1/2, to
+// make up for the missing term r⁴/24. The error is 2.5e-8.
 const C2: f32 = 0.500_064_76;
 const C3: f32 = 1.0 / 6.0;
 /// Adding and subtracting 1.5·2²³ rounds to the nearest integer.
@@ -189,8 +189,9 @@ pub(crate) fn split(
     dispatch!(split(keys, weights, low, high, places))
 }
 
-/// Σ (x − max)·scale · weight, for weights from [`exp_into`]. Distances below [`UNDERFLOW`], those
-/// of −∞ among them, count nothing: on a row whose spread is 10⁻³⁷ even 10⁻³⁸ would be much.
+/// Σ (x − max)·scale · weight, for weights from [`exp_into`]. Distances below [`UNDERFLOW`], as
+/// those of −∞, are left out. On a row whose spread is 10⁻³⁷ even a weight of 10⁻³⁸ would be too
+/// much.
 pub(crate) fn moment(x: &[f32], max: f32, scale: f32, weights: &[f32]) -> f64 {
     assert_eq!(x.len(), weights.len());
     dispatch!(moment(x, max, scale, weights))

@@ -1,8 +1,8 @@
 //! The inner loops for AVX2. Every function needs AVX2, POPCNT and F16C, which [`dispatch`](super)
 //! asks the processor for.
 
-// Each function is unsafe for one reason, the instructions it needs; the bounds of every pointer
-// are argued where it is read or written. A block around every body would say neither.
+// Each function is unsafe because of the instructions that it needs. The bounds of every pointer
+// are argued where it is read or written. So an `unsafe` block around every body would add nothing.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::*;

@@ -5,10 +5,11 @@
 //! `{ x }-` is one or more: everything but the empty text. Quoted text has no escapes. The digraphs
 //! `(/ /) (: :)` are read as well.
 //!
-//! Two liberties are taken: names may hold `_`, and commas may be left out. Names of several words
-//! are part of the standard; here, words are joined to one name if a rule has that name.
+//! Two things go beyond the standard: names may contain `_`, and commas may be left out. In the
+//! standard a name may have several words. Since commas may be left out here, words are joined to
+//! one name only if a rule has that name.
 //!
-//! Special sequences `? … ?` have no meaning of their own and are refused.
+//! The standard gives special sequences `? … ?` no meaning, so they are refused.
 //!
 //! Source: ISO/IEC 14977:1996.
 

@@ -9,8 +9,9 @@
 //!
 //! Outputs are the texts that Lark's LALR parser reads with its contextual lexer. Terminals are
 //! found as Python's `re` finds them. Among those that the parser's state expects, the first in
-//! Lark's order is taken, so no keyword is glued to a name. If a grammar is not LALR(1), all
-//! actions of the parser are tried, and every output can be read by Lark's Earley parser.
+//! Lark's order is taken. So `letx` is a name, and not the keyword `let` followed by a name. If a
+//! grammar is not LALR(1), all actions of the parser are tried, and every output can be read by
+//! Lark's Earley parser.
 //!
 //! Source: Lark 1.3, its documentation, `lark.lark`, and the way in which its lexer and loader
 //! order and expand terminals and rules.

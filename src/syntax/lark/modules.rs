@@ -1,7 +1,8 @@
 //! Rules and terminals from the statements of a grammar and of the modules it imports from.
 //!
-//! An imported definition keeps its meaning. The rules that it refers to come along under names of
-//! its module, and the terminals that a terminal refers to are written into it. Lark does the same.
+//! An imported definition keeps its meaning, as in Lark. The rules to which it refers are imported,
+//! too, under names with the module's name. The terminals to which a terminal refers are written
+//! into it.
 
 use super::common_terminals::common;
 use super::options::Options;
@@ -53,7 +54,7 @@ pub(super) fn imports(text: &str, name: &str) -> Result<Vec<String>, TextFault> 
     Ok(found)
 }
 
-/// The name that `module` has everywhere, if the module `from` imports it.
+/// The full name of `module`, if the module `from` imports it.
 fn full_name(module: &Module, from: &str) -> String {
     match from.rsplit_once('.') {
         Some((folder, _)) if module.relative => format!("{folder}.{}", module.path),

@@ -3,7 +3,7 @@
 /// The rule that outputs start from if no other is named.
 pub const START: &str = "start";
 
-/// Options that a grammar's text leaves open.
+/// Options of a Lark grammar that its text does not set.
 ///
 /// ```
 /// use hedgerow::syntax::lark::{self, Options};

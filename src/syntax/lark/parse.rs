@@ -128,8 +128,8 @@ pub(super) struct Module {
 
 /// True if the name is that of a terminal.
 ///
-/// The last letter tells: what a module defines has the module's name before it, so the terminal
-/// `NUMBER` of the module `sums` is called `sums__NUMBER`.
+/// The last letter decides and not the first, because an imported name has its module's name in
+/// front: the terminal `NUMBER` of the module `sums` is called `sums__NUMBER`.
 pub(super) fn is_terminal(name: &str) -> bool {
     name.chars().rev().find(char::is_ascii_alphabetic).is_some_and(|letter| letter.is_ascii_uppercase())
 }

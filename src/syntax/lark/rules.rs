@@ -1,7 +1,7 @@
 //! Productions from rules, as Lark writes them out.
 //!
-//! The terminals that a lexer looks for depend on the parser's states, and the states on the
-//! productions. Productions are therefore made as Lark makes them. An optional part becomes two
+//! The terminals that a lexer looks for depend on the parser's states, and these depend on the
+//! productions. So the productions must be the same as Lark's. An optional part becomes two
 //! alternatives. A repetition becomes a rule of its own, shared by all equal ones. Alternatives
 //! inside of others are written out, and larger counts are split into factors. If that gives too
 //! many alternatives for one rule, a part gets a rule of its own.
@@ -29,7 +29,7 @@ const INSTANCE_LENGTH: usize = 4_000;
 const DEPTH_LIMIT: u32 = 4 * NEST_LIMIT;
 /// The number of different terminals that a grammar may have.
 const TERMINAL_LIMIT: usize = 1 << 16;
-/// The number of alternatives that a rule may be written out to.
+/// The largest number of alternatives of a rule. Beyond it, a part becomes a rule of its own.
 const WAYS_LIMIT: usize = 1_000;
 /// The number of symbols that all productions may have.
 const SYMBOL_LIMIT: usize = 2_000_000;
@@ -402,8 +402,8 @@ impl<'d> Productions<'d> {
         if min == max {
             return Ok(least);
         }
-        // `up_to` gives all counts below the number that its factors make, so that number is one
-        // more than the largest count.
+        // `up_to` gives all counts below the number that its factors make, so its factors are those
+        // of the largest count plus one.
         let factors = factors(max - min + 1);
         let (mut whole, mut fewer) = (body.clone(), vec![Vec::new()]);
         for (i, &(times, more)) in factors.iter().enumerate() {
@@ -422,8 +422,8 @@ impl<'d> Productions<'d> {
         self.shared(key, "times", |_| Ok(vec![way]))
     }
 
-    /// Fewer parts than `times` times `whole` and `more` times `one`, given that `fewer` has fewer
-    /// parts than `whole`.
+    /// Any number of parts below `times` times `whole` and `more` times `one`. `fewer` has the
+    /// numbers of parts below `whole`.
     fn up_to(
         &mut self,
         times: u32,
@@ -540,7 +540,8 @@ fn factors(n: u32) -> Vec<(u32, u32)> {
     factors
 }
 
-/// The names that Lark gives to signs. They matter where two terminals differ in nothing else.
+/// The names that Lark gives to signs. They decide the order of two terminals that are otherwise
+/// equal.
 const SIGNS: &[(&str, &str)] = &[
     (".", "DOT"),
     (",", "COMMA"),

@@ -2,9 +2,9 @@
 //! Lark makes.
 //!
 //! Lark writes the pattern of a terminal as one regular expression of Python. It tries terminals in
-//! an order that depends on that text: higher priorities first, then wider patterns, then longer
-//! texts, then by name. Both are done here in the same way, since the order decides which terminals
-//! a lexer finds.
+//! an order that depends on that text: higher priorities first, then patterns with longer matches,
+//! then longer texts, then by name. The order decides which terminals a lexer finds, so the texts
+//! and the order are the same here.
 
 use super::common_terminals::Common;
 use super::parse::{Expr, is_terminal};
@@ -40,7 +40,7 @@ pub(super) struct Pattern {
     pub value: String,
     /// The flags, in order.
     pub flags: String,
-    /// The number of characters that Lark's text for the value is longer; negative if it is
+    /// The number of characters by which Lark's text for the value is longer; negative if it is
     /// shorter.
     longer: isize,
 }

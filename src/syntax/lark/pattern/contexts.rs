@@ -1,10 +1,10 @@
-//! Contexts: the memory that a pattern with lookbehind needs of the text before a place.
+//! Contexts: what a pattern with lookbehind must remember of the text before a place.
 //!
-//! Python's lookbehind has a fixed length, so each one is a few sequences of classes. One bit per
-//! class records how far a sequence has matched (the shift-and automaton of R. Baeza-Yates and G.
-//! Gonnet, 1992). The contexts are the states of all these automata together, with the beginning of
-//! the text as a state of its own. For `(?<=ab)c` there are four: at the beginning, after `a`,
-//! after `ab`, and after anything else.
+//! Python's lookbehind has a fixed length, so it is a choice among a few sequences of character
+//! classes. One bit per class records how far a sequence has matched (the shift-and automaton of R.
+//! Baeza-Yates and G. Gonnet, 1992). The contexts are the states of all these automata together,
+//! with the beginning of the text as a state of its own. For `(?<=ab)c` there are four: at the
+//! beginning, after `a`, after `ab`, and after anything else.
 
 use super::read::word;
 use super::{Ranges, Re};

@@ -1,10 +1,10 @@
 //! Marked texts and domains of patterns, which [`pattern`](super) defines.
 //!
 //! Every function takes a part of a pattern and the languages that may follow it, one per context
-//! ([`contexts`](super::contexts)). A repetition of one character is written as such. If its end is
-//! a choice, the language after it is restricted to texts where the matcher would not go on. A
-//! repetition of anything else is an equation, and a counted one is unrolled. All of it takes at
-//! most [`WORK_LIMIT`] steps.
+//! ([`contexts`](super::contexts)). A repetition of one character is an expression of that form. If
+//! the matcher could also read one more character, the language after the repetition is restricted
+//! to texts for which it does not. A repetition of anything else is an equation, and a counted one
+//! is unrolled. A pattern takes at most [`WORK_LIMIT`] steps.
 
 use super::contexts::{Contexts, common, questions};
 use super::read::word;
@@ -72,8 +72,8 @@ struct Scope<'p> {
     /// Any number of marks.
     marks: LangId,
     work: usize,
-    /// The number of equations that are not yet solved. Nothing can be asked of languages while
-    /// there are any.
+    /// The number of equations without a definition so far. No question about a language can be
+    /// answered while there are any.
     open: usize,
     has_equations: bool,
 }
@@ -116,7 +116,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The texts that begin with `re` and go on as `after` says.
+    /// The texts that begin with a match of `re` and continue with a text of `after`.
     fn domain(&mut self, re: &Re, after: &ContextRow) -> Result<ContextRow, Problem> {
         self.spend()?;
         match re {
@@ -188,7 +188,7 @@ impl Scope<'_> {
         for (i, part) in parts.iter().enumerate() {
             let mut row = self.marked(part, after, domain)?;
             for (other, rival) in &before {
-                // Two texts are rivals only if one begins with the other.
+                // Two texts can both match only if one begins with the other.
                 if let (Re::Text(a), Re::Text(b)) = (part, &parts[*other])
                     && !a.starts_with(b.as_str())
                     && !b.starts_with(a.as_str())
@@ -290,8 +290,8 @@ impl Scope<'_> {
         Ok(Some(self.pool.union(&[fewer, full])))
     }
 
-    /// The marked texts of up to `left` times `body`: as many as lead to a match, or as few if
-    /// `lazy`.
+    /// The marked texts of up to `left` rounds of `body`: the most rounds that lead to a match, or
+    /// the fewest if `lazy`.
     fn marked_optional(
         &mut self,
         body: &Re,
@@ -342,7 +342,8 @@ impl Scope<'_> {
         after.iter().chain(domain).fold(f, |f, &l| f.part(self.pool.fingerprint(l))).finish()
     }
 
-    /// The row that equals what `definition` makes of it. It is nullable exactly where `after` is.
+    /// The solution of the equation that `definition` makes. It is nullable in the contexts in
+    /// which `after` is.
     fn equation(
         &mut self,
         key: u128,
@@ -406,8 +407,8 @@ impl Scope<'_> {
         self.pool.is_never(both)
     }
 
-    /// The texts that begin with a character of `ranges` and go on as `after` says. If `loose`, any
-    /// marks may stand before the character.
+    /// The texts that begin with a character of `ranges` and continue with a text of `after`. If
+    /// `loose`, any marks may stand before the character.
     fn class(&mut self, ranges: &Ranges, after: &ContextRow, loose: bool) -> ContextRow {
         (0..self.contexts.len())
             .map(|context| {
@@ -467,7 +468,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The texts of `after` that an assertion lets through.
+    /// The texts of `after` that satisfy an assertion.
     fn asserted(&mut self, re: &Re, after: &ContextRow) -> Result<ContextRow, Problem> {
         let count = self.contexts.len();
         let all: ContextRow = smallvec![LangId::ALL; count];
@@ -507,7 +508,7 @@ impl Scope<'_> {
             .collect())
     }
 
-    /// Tells of each context if the condition of `re` on the text before holds.
+    /// For each context, true if the condition of `re` on the text before is satisfied.
     fn behind(&self, re: &Re) -> Result<Vec<bool>, Problem> {
         let questions = questions(re)?.unwrap_or_default();
         Ok((0..self.contexts.len()).map(|c| questions.iter().any(|q| self.contexts.holds(c, q))).collect())

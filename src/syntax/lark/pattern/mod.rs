@@ -1,21 +1,21 @@
 //! Terminals, as Python's `re` finds them in a text.
 //!
-//! A lexer asks a regular expression where the match that begins here ends. The answer depends on
-//! the text after it: `/x+/` ends before the first character that is no `x`, and `/x(?!y)/` ends
-//! only before something else than `y`. Among the alternatives of `/a|ab/` the first that leads to
-//! a match wins.
+//! A regular expression tells the lexer where a match ends. That depends on the text after it:
+//! `/x+/` ends before the first character that is not `x`, and `/x(?!y)/` matches only if no `y`
+//! follows. Among the alternatives of `/a|ab/` the first that leads to a match wins.
 //!
 //! # The idea
 //!
 //! A terminal is a language of *marked texts*: a match, the byte [`MARK`], and any text that lets
-//! the match end there. UTF-8 never contains that byte. The text after a lexeme is then a part of
-//! its language like any other, and a lexer's choices are intersections: `/x+/` is `x+ MARK ¬(x…)`.
-//! The *domain* of a terminal is the set of texts that begin with a match, with marks anywhere in
-//! them. A terminal wins at a place if the text is in the domain of no terminal before it.
+//! the match end there. UTF-8 never contains that byte. So the language also describes the text
+//! after a match: `/x+/` is `x+ MARK ¬(x…)`. The lexer's choices among terminals become
+//! intersections and complements. The *domain* of a terminal is the set of texts that begin with a
+//! match, with marks anywhere in them. A terminal wins if no terminal before it in the order has
+//! the text in its domain.
 //!
 //! Both languages are built from the pattern's end to its beginning, given the text that may follow
-//! ([`lexeme`]). If a matcher can go on in two ways, the second counts only where the first leads
-//! to no match. So it is intersected with the complement of the first one's domain.
+//! ([`lexeme`]). If a matcher can continue in two ways, it takes the second only if the first leads
+//! to no match. So the second is intersected with the complement of the first one's domain.
 //!
 //! Source: the semantics of backtracking matchers by A. Frisch and L. Cardelli, *Greedy regular
 //! expression matching* (2004); lookahead as intersection with the rest, as in
@@ -151,7 +151,7 @@ impl Re {
         }
     }
 
-    /// True if a matcher has nothing to choose in it.
+    /// True if a matcher has no choice in it.
     fn is_simple(&self) -> bool {
         match self {
             Re::Empty | Re::Class(_) | Re::Text(_) => true,

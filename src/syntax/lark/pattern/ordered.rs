@@ -1,9 +1,10 @@
 //! Patterns with many choices, as automata whose states are ordered lists.
 //!
-//! A backtracking matcher tries one way after the other. All ways at once are a list of places in
-//! the pattern, the first way first. A match replaces all places after it, and any place before it
-//! may still win. Lists are the states of an automaton, and most patterns have few of them. After a
-//! mark only the places that would have won count, and none of them may lead to a match.
+//! A backtracking matcher tries its choices one after the other. Followed all at once, they are a
+//! list of places in the pattern, in the order in which the matcher tries them. When a choice
+//! matches, the places after it are dropped, and a place before it may still win. Lists are the
+//! states of an automaton, and most patterns have few of them. After a mark, the list has the
+//! places that the matcher would have preferred, and none of them may lead to a match.
 //!
 //! Source: K. Thompson (1968) and R. Pike for lists of places; R. Cox, *Regular expression
 //! matching: the virtual machine approach* (2009), for their order.
@@ -126,8 +127,7 @@ impl Program<'_> {
         Some(())
     }
 
-    /// Adds the places that `at` leads to, in order. It gives `true` at a match, after which
-    /// nothing counts.
+    /// Adds the places to which `at` leads, in order, up to a match. Gives `true` if there was one.
     fn follow(&self, at: usize, places: &mut Vec<Place>) -> bool {
         let mut work = vec![at];
         let mut seen = hashbrown::HashSet::new();
