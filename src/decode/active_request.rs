@@ -1,9 +1,9 @@
 //! One request in progress: its outputs, and the use of the logits of each forward pass.
 //!
 //! The outputs of a request share the reading of its prompt, with the tokens that the constraint
-//! forces at its beginning. The cache is forked afterwards. From then on a step is the same for
-//! every strategy: the batch's one pass reads the pending tokens. Only
-//! [`ActiveRequest::after_pass`] depends on the strategy, which chooses how the outputs continue.
+//! forces at its beginning. The cache is forked afterwards. From then on a step begins in the same
+//! way for every strategy: the batch's one pass reads the pending tokens. Only
+//! [`ActiveRequest::after_pass`], which chooses how the outputs continue, depends on the strategy.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -308,8 +308,8 @@ impl<C: Send + 'static> ActiveRequest<C> {
         }
     }
 
-    /// The parts of the rows of logits that the outputs need, for these inputs, of which the first
-    /// is input `first` of the pass; `None` if an output needs its whole row.
+    /// The parts of the rows of logits that the outputs need, for these inputs; `None` if an output
+    /// needs its whole row. The first of the inputs is input `first` of the pass.
     pub fn queries(&self, pass_inputs: &[PassInput], first: usize) -> Option<Vec<RowQuery<'_>>> {
         let SearchState::Sample = self.search else { return None };
         let query = |(sequence, input): (usize, usize)| {

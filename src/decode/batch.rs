@@ -113,9 +113,9 @@ impl<M: LanguageModel> Batch<M> {
 
     /// Keeps the caches of the last `count` requests that have ended.
     ///
-    /// A later request whose prompt begins with the same tokens need not read them again. It also
-    /// ranges the beginning of requests in progress. Default 0: every request reads its whole
-    /// prompt.
+    /// A later request whose prompt begins with the same tokens need not read them again. The
+    /// caches of requests in progress are shared in the same way. Default 0: every request reads
+    /// its whole prompt.
     ///
     /// A model may round differently when it reads the prompt in other portions. Its tokens may
     /// then differ from those without kept caches.
@@ -255,7 +255,7 @@ impl<M: LanguageModel> Batch<M> {
     /// Runs one forward pass over all outputs in progress and returns the requests that have ended,
     /// with their results.
     ///
-    /// `on_chunk` is called for every output in progress once a step, also while its prompt is
+    /// `on_chunk` is called once a step for every output in progress, even while its prompt is
     /// being read. If it returns `Break`, the whole request ends as cancelled.
     ///
     /// A request that fails ends with its error and does not affect the others. If the model fails,
@@ -371,7 +371,7 @@ pub fn generate<M: LanguageModel>(
     Batch::new(model, vocabulary)?.run(request, on_chunk)
 }
 
-/// The logits of a pass, as far as the loop has them.
+/// The logits of a pass that the loop has.
 enum PassLogits {
     /// All rows.
     Whole(Logits),

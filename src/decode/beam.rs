@@ -10,7 +10,7 @@
 //! diversity penalty of later groups counts them as chosen.
 //!
 //! - c·k candidates are considered, where k is the number of beams and c = max(2, end tokens + 1).
-//!   A candidate that has ended counts only among the best k.
+//!   A candidate that has ended is kept only if it is among the best k.
 //! - The score of an ended output is Σ log p / lengthᵅ. The length counts every generated token,
 //!   the end token too.
 //! - Log-probabilities are the model's own, with biases, penalties and the constraint applied. They
@@ -122,8 +122,8 @@ impl<C: Send + 'static> BeamState<C> {
                 }
             }
             // Without groups the best beam decides whether the search ends. With groups the best
-            // candidate decides, even one that has ended; outputs cut at the largest length count
-            // only if the group is not done without them.
+            // candidate decides, even one that has ended. Outputs that are cut at the largest
+            // length are added only if the group is not done without them.
             let best_sum = if grouped { best_sum } else { live.first().map(|&(_, sum)| sum) };
             group.live = live;
             group.done = group.is_done(&self.search, size, best_sum, length, settings.max_tokens);

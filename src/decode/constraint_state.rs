@@ -11,8 +11,9 @@ use crate::vocab::{TokenId, TokenSet};
 
 /// Number of remaining tokens above which the check for a way to the end is skipped.
 const ENDLESS: usize = 1 << 20;
-/// Factor and summand for a token after which no way to the end is known: the remaining tokens are
-/// taken to be enough if they exceed the factor times the way before the token, plus the summand.
+/// Factor and summand for a token after which no way to the end is known. The remaining tokens are
+/// then assumed to be enough if they exceed the factor times the length of the way before the
+/// token, plus the summand.
 const UNKNOWN_FACTOR: usize = 4;
 const UNKNOWN_TOKENS: usize = 64;
 
@@ -35,7 +36,7 @@ struct KnownEnding {
     appended: usize,
 }
 
-/// The constraint's answer to the question what comes next.
+/// The tokens that may come next, as the constraint says.
 pub(crate) enum NextTokens {
     /// The output is complete, and nothing may follow but an end token.
     Complete,
@@ -184,8 +185,9 @@ impl ConstraintState {
         }
     }
 
-    /// The tokens that must end the output instead of `token`, because too few of the `room` tokens
-    /// that remain would be left for an end after it; `None` if `token` may come.
+    /// The tokens that must end the output in place of `token`; `None` if `token` may come. `room`
+    /// is the number of tokens that remain. `token` may not come if the output could not be
+    /// completed within them.
     pub fn required_ending(
         &mut self,
         token: TokenId,
@@ -201,7 +203,8 @@ impl ConstraintState {
         }
         let behind = matcher.completion()?;
         matcher.rollback(1)?;
-        // A known ending may be shorter than the result of a search that starts in its middle.
+        // The rest of a known ending may be shorter than an ending that a new search finds from
+        // here.
         let ending = match &self.ending {
             Some(known) => Some(known.rest().to_vec()),
             None => matcher.completion()?.map(|ending| ending.to_vec()),
@@ -212,7 +215,7 @@ impl ConstraintState {
             (None, None) => true,
         };
         if enough {
-            // The new ending begins with `token`, which the known one need not do.
+            // The new ending begins with `token`, and the known one may not.
             self.ending = behind.map(|behind| KnownEnding::new([&[token], &*behind].concat()));
             return Ok(None);
         }

@@ -35,8 +35,8 @@ impl Rows {
 
 /// The logits of one forward pass, `[rows, vocab]`, in memory that the host does not read.
 pub trait DeviceRows: std::fmt::Debug + Send {
-    /// The results of queries, one for each, in order. Only the first `tokens` logits of a row
-    /// count.
+    /// The results of queries, one for each, in order. Only the first `tokens` logits of a row are
+    /// used.
     ///
     /// # Errors
     /// [`ModelError::NoRow`] for an input without a row; [`ModelError::Backend`] if the backend

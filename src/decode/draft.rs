@@ -1,9 +1,9 @@
 //! Guesses of the next tokens, so that one forward pass can confirm several.
 //!
 //! A draft is a guess at the next tokens, or a tree of guesses. The model reads it together with
-//! the pending tokens. Its rows of logits are then decided in turn, as if there were no draft. As
-//! long as the token decided on is a guessed one, the next row is already there. There are two ways
-//! to decide, and neither changes the distribution of an output:
+//! the pending tokens. Then a token is chosen from each row of logits in turn, as if there were no
+//! draft. As long as the chosen token is a guessed one, the next row is already there. There are
+//! two ways to choose, and neither changes the distribution of an output:
 //!
 //! - A guess that was not drawn at random (n-grams, the most probable token, or a tree of them):
 //!   the target's own draw is made, and the guess is used if it is the drawn token. Random numbers
@@ -77,9 +77,9 @@ pub enum Acceptance {
     /// Leaves the distribution of outputs as it is without drafts.
     #[default]
     Exact,
-    /// **Lossy**: accepts a guess that is typical of the target's distribution p, that is, if
-    /// `p(x) > min(ε, δ·exp(−H(p)))`, where H is the entropy of p (Cai et al. 2024). More guesses
-    /// are accepted, and outputs lean towards the drafter's choices.
+    /// **Lossy**: accepts a guess x that is typical of the target's distribution p: `p(x) > min(ε,
+    /// δ·exp(−H(p)))`, where H is the entropy of p (Cai et al. 2024). More guesses are accepted,
+    /// and outputs lean towards the drafter's choices.
     Typical {
         /// The threshold ε in (0, 1): a guess with a higher probability is always accepted. Usual:
         /// 0.09.
@@ -123,8 +123,8 @@ pub(crate) fn ngram(tokens: &[TokenId], longest: usize, most: usize) -> &[TokenI
     &[]
 }
 
-/// Decides on `guess`, which was drawn from `q`, and gives the token of the position. Its
-/// distribution is `p` for any `q`.
+/// Accepts or rejects `guess`, which was drawn from `q`, and gives the token of the position. The
+/// token's distribution is `p` for any `q`.
 pub(crate) fn verify(
     p: &Distribution,
     q: &Distribution,

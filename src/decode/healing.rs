@@ -1,6 +1,6 @@
 //! Token healing: the model may spell the end of a prompt with other tokens.
 //!
-//! A prompt that ends in the middle of a word that the model writes as one token misleads the
+//! A prompt may end in the middle of a text that the model writes as one token. That misleads the
 //! model. For example, after `http:` it rarely continues with `//`, because in training it has seen
 //! `://` as one token. Token healing removes the prompt's last token. The output must then begin
 //! with the bytes of that token, in any tokens, and these bytes are no part of the output's text.
@@ -100,7 +100,7 @@ impl Healing {
         self.rest.starts_with(start).then_some(own)
     }
 
-    /// Counts this many bytes as spelt.
+    /// Records that this many more bytes were spelt.
     pub fn spell(&mut self, bytes: usize) {
         self.rest.drain(..bytes.min(self.rest.len()));
     }

@@ -15,11 +15,11 @@ use crate::vocab::TokenId;
 /// tokens.
 const MISSING_LOGPROB: f32 = -30.0;
 
-/// Classifier-free guidance: moves the logits away from those behind another, negative prompt.
+/// Classifier-free guidance: moves the logits away from those after another, negative prompt.
 ///
-/// A row is log p₋ + s·(log p − log p₋). Here p is the distribution behind the prompt and p₋ the
-/// one behind the negative prompt, both with the output so far. With s = 1 the model is unchanged.
-/// Rows inside the prompt are the model's own.
+/// A row is log p₋ + s·(log p − log p₋). Here p is the distribution after the prompt and the output
+/// so far, and p₋ the one after the negative prompt and the output so far. With s = 1 the model is
+/// unchanged. Rows inside the prompt are the model's own.
 ///
 /// Source: Sanchez et al. 2023; the same as Hugging Face's `guidance_scale`.
 ///
@@ -91,7 +91,7 @@ impl<M: LanguageModel> LanguageModel for Guided<M> {
 
     fn forward(&self, batch: &mut [ForwardInput<'_, Self::Cache>]) -> Result<Logits, ModelError> {
         // For each input: the index in its tokens at which the output begins, and the tokens to
-        // read behind the negative prompt.
+        // read after the negative prompt.
         let mut shares = Vec::with_capacity(batch.len());
         for input in batch.iter() {
             let past = self.model.cache_len(&input.cache.positive);

@@ -260,7 +260,8 @@ mod tests {
             (4, None, vec![9.0, 8.0, NONE, NONE]),
             (2, None, vec![9.0, 8.0]),
             (9, Some(0b1111), vec![9.0, 8.0, NONE, NONE]),
-            // Without the best token the bound is lower; what the mask forbids stays forbidden.
+            // If the mask forbids the best token, the bound is lower. Forbidden tokens stay
+            // forbidden.
             (4, Some(0b1110), vec![9.0, 8.0, 7.0, NONE]),
             (4, Some(0b1000), vec![9.0, 8.0, 7.0, 6.0]),
         ] {

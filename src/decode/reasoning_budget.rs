@@ -1,9 +1,9 @@
 //! A limit on the tokens of reasoning: when it is reached, a message and the end of reasoning are
 //! appended, and the model goes on with its answer.
 //!
-//! A grammar says nothing about tokens, so the tokens are counted here. The text is appended
-//! between two characters. Free text ends there without a trace in the grammar: whatever the model
-//! had begun to write, the message goes on with it.
+//! A grammar does not count tokens, so they are counted here. The message is appended between two
+//! characters. In the grammar it is a part of the free text of reasoning, and simply follows the
+//! text that the model had begun to write.
 
 use crate::vocab::{TokenId, Vocabulary};
 
@@ -105,7 +105,8 @@ impl ReasoningState {
     }
 }
 
-/// True if `text` goes on like the beginning of `marker`, after whitespace.
+/// True if `text`, without leading whitespace, agrees with `marker` up to the end of the shorter
+/// one.
 fn begins(text: &[u8], marker: &[u8]) -> bool {
     let rest = text.trim_ascii_start();
     marker.starts_with(rest) || rest.starts_with(marker)

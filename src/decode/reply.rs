@@ -1,7 +1,7 @@
-//! The events of one output: what its parts mean, as far as its text is certain.
+//! The events of one output, for the part of its text that is certain.
 //!
 //! Events lag behind tokens as text does. A token is read when none of its bytes is held back for a
-//! stop string, so no event tells of text that a stop string cuts off.
+//! stop string. So no event has text that a stop string cuts off.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ use crate::vocab::TokenId;
 pub(crate) struct ReplyStream {
     source: Source,
     waiting: VecDeque<Piece>,
-    /// Bytes of the text that the pieces before the waiting ones have.
+    /// Number of the text's bytes that belong to pieces that were read.
     read: usize,
     events: Vec<Event>,
     reply: Reply,

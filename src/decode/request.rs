@@ -68,8 +68,8 @@ pub struct Request {
     pub draft: Draft,
     /// The rule by which drafts are accepted. Default [`Acceptance::Exact`].
     pub acceptance: Acceptance,
-    /// True if [`Chunk::events`] and [`Completion::reply`] tell the parts of the output apart, as
-    /// the constraint says. Default false.
+    /// True if [`Chunk::events`] and [`Completion::reply`] are wanted: the parts of the output,
+    /// which the constraint defines. Default false.
     pub reply: bool,
     /// Number of most probable tokens to report at each position, with the probability of the
     /// output's token. `None`, the default, reports no probabilities.
@@ -111,8 +111,8 @@ policy! {
         Sample = "sample",
     }
 
-    /// The treatment of a prompt that ends in the middle of what the model would write as one
-    /// token.
+    /// The treatment of a prompt that ends in the middle of a text that the model would write as
+    /// one token.
     #[derive(Default)]
     enum TokenHealing {
         /// The prompt's tokens stay as they are.
@@ -279,8 +279,8 @@ pub struct Chunk<'a> {
     pub tokens: &'a [TokenId],
     /// The text that has become certain, which may lag behind the tokens.
     pub text: &'a str,
-    /// News about the parts of the output, if the [request](Request::reply) asks for them. Without
-    /// a constraint all of an output is text.
+    /// Events about the parts of the output, if the [request](Request::reply) asks for them.
+    /// Without a constraint all of an output is text.
     pub events: &'a [Event],
     /// The reason for which the output ends here, if it does.
     pub finish: Option<FinishReason>,
@@ -296,7 +296,7 @@ pub struct Completion {
     pub text: String,
     /// The bytes of the text.
     pub bytes: Vec<u8>,
-    /// The output taken apart, if the [request](Request::reply) asks for it.
+    /// The parts of the output, if the [request](Request::reply) asks for them.
     pub reply: Option<Reply>,
     /// The reason for which it ended.
     pub finish: FinishReason,

@@ -40,8 +40,8 @@ pub(crate) struct Sequence<C> {
     forced: usize,
     budget_ending: Option<BudgetEnding>,
     reasoning: ReasoningState,
-    /// True if the constraint's language contains the text, if an end token or stop string that is
-    /// no part of the text has ended it.
+    /// For an output that ended with an end token or a stop string, which are no part of the text:
+    /// true if the text satisfies the constraint.
     complete_before_end: Option<bool>,
     scores: TokenScores,
     reported: Reported,
@@ -159,8 +159,8 @@ impl<C> Sequence<C> {
     /// A draft model's token, from its logits, and the distribution from which it was drawn. The
     /// sequence then stands after the token, until [`rollback`](Self::rollback).
     ///
-    /// `None` if the model proposes nothing. This must not depend on the draw: otherwise the drafts
-    /// would have another distribution than the one returned.
+    /// `None` if the model proposes nothing. This must not depend on the drawn token. Otherwise the
+    /// drafts would not have the returned distribution.
     pub fn propose(
         &mut self,
         row: ModelRow<'_>,
@@ -239,8 +239,8 @@ impl<C> Sequence<C> {
         Ok(())
     }
 
-    /// Ends reasoning if its budget is spent. A constraint that refuses the ending keeps what it
-    /// allows of it.
+    /// Ends reasoning if its budget is spent. If the constraint does not allow the whole ending,
+    /// only the tokens that it allows are appended.
     fn end_reasoning(&mut self, settings: &DecodeSettings) -> Result<(), DecodeError> {
         let Some(ending) = self.reasoning.ending(settings.reasoning.as_ref()) else { return Ok(()) };
         for token in ending {

@@ -35,7 +35,7 @@ impl DecodeSettings {
     }
 }
 
-/// The treatment of the end token where a constraint allows nothing else.
+/// The treatment of the end token if a constraint allows no other token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndToken {
     /// The output ends without it.

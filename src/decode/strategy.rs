@@ -27,8 +27,8 @@ pub enum Strategy {
     ),
     /// Beam search for the most probable outputs.
     ///
-    /// Temperature and truncations play no part; biases, bans, penalties and the constraint do. The
-    /// outputs are streamed when the search has ended.
+    /// Temperature and truncations have no effect. Biases, bans, penalties and the constraint are
+    /// applied. The outputs are streamed when the search has ended.
     Beam(BeamSearch),
     /// Contrastive search: likely tokens whose meaning differs from that of earlier ones.
     ///

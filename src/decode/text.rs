@@ -83,7 +83,7 @@ impl TextStream {
     /// Appends a token's bytes. Returns true if a stop string has ended the text, which is then cut
     /// before it.
     ///
-    /// If several stop strings end with the same byte, the longest counts.
+    /// If several stop strings end with the same byte, the longest of them ends the text.
     pub fn push(&mut self, bytes: &[u8], stops: StopStrings) -> bool {
         for &byte in bytes {
             if self.stopped.is_some() {

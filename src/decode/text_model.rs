@@ -73,7 +73,7 @@ impl From<Vec<TokenId>> for Prompt {
     }
 }
 
-/// The reason for which a prompt could not be made tokens.
+/// The reason why a prompt could not be turned into tokens.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromptError {
@@ -177,8 +177,8 @@ pub trait TextModel {
         input
     }
 
-    /// The beginning of the answer that a prompt has already: what the chat template writes behind
-    /// the last message, or the assistant's message that is continued. It is the
+    /// The beginning of the answer that the prompt already has: the text that the chat template
+    /// writes after the last message, or the assistant's message that is continued. It is the
     /// [`prompt_end`](crate::tags::ToolOptions::prompt_end) of a reply with tools.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ pub trait TextModel {
     /// [proves](ChatTemplate::detect_tool_format) it.
     ///
     /// # Errors
-    /// [`PromptError::NoTemplate`], [`PromptError::Template`] for a template that is none.
+    /// [`PromptError::NoTemplate`]; [`PromptError::Template`] for an invalid template.
     fn tool_format(&self) -> Result<DetectedFormat, PromptError> {
         let template = ChatTemplate::new(self.chat_template().ok_or(PromptError::NoTemplate)?)?;
         let variables = self.template_input(&ChatInput::default()).variables;

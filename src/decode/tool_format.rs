@@ -1,8 +1,8 @@
-//! Detection of a model's format of calls, by proof: the model's own chat template is asked to
-//! write an answer with calls, and the preset that writes the same text is the model's.
+//! Detection of a model's format of calls: the model's own chat template renders an answer with
+//! calls, and the preset that writes the same text is the model's.
 //!
-//! Nothing is guessed from words in the template. A template that does not write calls, or writes
-//! them as no verified preset does, has no detected format.
+//! Words in the template are not searched. If a template does not write calls, or no verified
+//! preset writes the same text, no format is detected.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -21,7 +21,7 @@ pub struct DetectedFormat {
     pub also: Vec<String>,
     /// The text that the template writes for an answer with calls; empty if it writes none.
     pub written: String,
-    /// The reason why the template could not be asked, if that is so.
+    /// The reason why the template could not be rendered, if it could not.
     pub fault: Option<String>,
 }
 
@@ -120,7 +120,7 @@ impl ChatTemplate {
     }
 }
 
-/// The questions, from the one that proves the most.
+/// The questions, beginning with the one that proves the most.
 fn questions() -> Vec<Question> {
     let call = |name: &str, arguments: Json, id: &str| WrittenCall {
         name: name.to_owned(),

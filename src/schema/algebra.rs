@@ -1,9 +1,8 @@
 //! Terms: schemas and their combinations, hash-consed and evaluated on demand.
 //!
 //! A term is a schema at a place (in a dynamic scope), a Boolean combination of terms, or a shape.
-//! Its shape is computed on the first request and kept. So `A ∧ B` costs one intersection, no
-//! matter how often it occurs, and a recursive schema is a cycle of terms instead of an infinite
-//! shape.
+//! Its shape is computed on the first request and kept. So `A ∧ B` costs one intersection even if
+//! it occurs often, and a recursive schema is a cycle of terms and not an infinite shape.
 
 use super::document::{Document, Keyword, Types};
 use super::json::Value;
@@ -43,7 +42,7 @@ pub(super) struct State {
     pub single: bool,
 }
 
-/// The terms being decided, outermost first, and the index of the outermost one that an answer
+/// The terms being decided, outermost first, and the index of the outermost term that some answer
 /// assumed to be empty.
 #[derive(Default)]
 pub(super) struct Deciding {
@@ -253,7 +252,7 @@ impl Algebra {
     }
 
     /// Reports whether the term is a schema with alternatives that must be told apart. Such a
-    /// schema is better evaluated when more is known.
+    /// schema is evaluated after the others, because their conditions exclude some alternatives.
     pub fn divides(&self, term: TermId) -> bool {
         let Term::Schema(schema, _) = *self.term(term) else { return false };
         let keywords = self.doc.keywords(schema);
@@ -301,8 +300,8 @@ impl Algebra {
         match *self.term(a) {
             Term::Never => TermId::ANY,
             Term::Any => TermId::NEVER,
-            // A schema under `not` names no keys, not even under two `not`s, so these must stay if
-            // they hide names.
+            // A schema under `not` names no keys, and neither does one under two `not`s. So two
+            // `not`s cancel out only if no names are hidden by them.
             Term::Not(inner) if !self.is_closing() || self.names_nothing(inner) => inner,
             _ => self.not_scalar(a).unwrap_or_else(|| self.intern(Term::Not(a))),
         }

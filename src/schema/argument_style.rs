@@ -56,7 +56,7 @@ pub struct ArgumentStyle {
     pub before_key: Arc<str>,
     /// The text after a key; never empty.
     pub after_key: Arc<str>,
-    /// The text after a value. It is not empty where strings are raw.
+    /// The text after a value. It is not empty if strings are raw.
     pub after_value: Arc<str>,
     /// The spelling of strings that are values of members.
     pub strings: StringSpelling,
@@ -64,14 +64,14 @@ pub struct ArgumentStyle {
     pub around_strings: [Arc<str>; 2],
     /// The texts before and after a value that is no string.
     pub around_others: [Arc<str>; 2],
-    /// Texts that raw strings must not hold, besides what ends them.
+    /// Texts that must not occur in raw strings, in addition to the texts that end them.
     pub excludes: Vec<Arc<str>>,
     /// The words for null, false and true, at every depth.
     pub words: Words,
 }
 
 impl ArgumentStyle {
-    /// The reason why the style makes no language, if there is one.
+    /// The reason why the style is not usable, if there is one.
     pub fn fault(&self) -> Option<&'static str> {
         let raw = self.strings == StringSpelling::Raw;
         if self.close.is_empty() {
@@ -118,7 +118,7 @@ impl ArgumentStyle {
         format!("{}{}", self.around_strings[1], self.after_value)
     }
 
-    /// The texts that a raw string does not hold.
+    /// The texts that must not occur in a raw string.
     fn forbidden(&self) -> Vec<String> {
         let mut texts: Vec<String> = self.excludes.iter().map(|text| text.to_string()).collect();
         let end = self.end_of_strings();
@@ -130,8 +130,8 @@ impl ArgumentStyle {
 
     /// The decoded texts that a raw string may have.
     pub(super) fn raw_texts(&self, pool: &mut ExprPool) -> LangId {
-        // `fault` has made sure that no text is empty; beyond the limit of their length, nothing
-        // could be written.
+        // `fault` has made sure that no text is empty. If the texts exceed the limit of length, no
+        // raw string is allowed.
         match Until::text(self.forbidden()) {
             Ok(text) => pool.machine(Arc::new(text)),
             Err(_) => LangId::NEVER,

@@ -5,9 +5,9 @@
 //! string without quotes or escapes, which ends at the first `</parameter>`. Values of other types
 //! are JSON.
 //!
-//! The object itself stays the grammar's primitive, with other punctuation. Required keys, the
-//! order of keys and conditions therefore work as they do in JSON. A raw string is the language of
-//! its decoded text without the markers that would end it. So patterns, lengths and formats hold
+//! The object is the grammar's primitive for objects, with other punctuation. So required keys, the
+//! order of keys and conditions work as they do in JSON. A raw string is the language of its
+//! decoded text without the markers that would end it. So patterns, lengths and formats hold
 //! exactly, and a text with such a marker cannot be written.
 
 use super::argument_style::{ArgumentStyle, StringSpelling};
@@ -31,7 +31,8 @@ impl Eval<'_> {
 
     /// The node of the arguments as a whole, or of the members that remain.
     pub fn emit_arguments(&mut self, id: TermId, leading: LeadingSpace) -> Result<NodeId, EvalError> {
-        // Readers of events know the marks that the grammar has before its lazy nodes are expanded.
+        // The marks are made before lazy nodes are expanded, because readers of events know only
+        // the marks that the grammar has at the beginning.
         let roles = self.algebra.options.arguments.as_ref().map(|style| style.value_roles());
         for role in roles.into_iter().flatten() {
             self.nodes.mark_id(Mark::Begin(role));
@@ -119,7 +120,8 @@ impl Eval<'_> {
         self.pool().inter(&[keys, bare])
     }
 
-    /// Fails if a value cannot be written as an argument: a raw string must not hold what ends it.
+    /// Fails if a value cannot be written as an argument, because each of its raw strings has a
+    /// text in it that would end it.
     pub fn check_argument(&mut self, value: TermId) -> Result<(), EvalError> {
         let Some(style) = self.arguments() else { return Ok(()) };
         if style.strings == StringSpelling::Json {
@@ -175,9 +177,9 @@ impl Eval<'_> {
         Ok(self.nodes.alt(&alternatives))
     }
 
-    /// The raw strings of a shape: those without a text that ends them, and without what would be
-    /// read as another value of the shape. For example, `null` is no string where null is allowed,
-    /// and no string begins with `{` where objects are.
+    /// The raw strings of a shape, without those that would end too early or be read as another
+    /// value of the shape. For example, if null is allowed, the text `null` means null and is no
+    /// string; if objects are allowed, no string begins with `{`.
     fn raw_strings(&mut self, shape: &Shape, style: &ArgumentStyle) -> LangId {
         let texts = style.raw_texts(self.pool());
         let mut parts = vec![texts];
@@ -185,7 +187,7 @@ impl Eval<'_> {
             parts.push(self.algebra.texts.language(shape.strings, &mut self.nodes.languages));
         }
         if style.around_strings[0] != style.around_others[0] {
-            // The text before a string tells it from all other values.
+            // The text before a string distinguishes it from all other values.
             return self.pool().inter(&parts);
         }
         for (open, exists) in [(b"[", !shape.arrays.is_empty()), (b"{", !shape.objects.is_empty())] {

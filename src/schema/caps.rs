@@ -5,10 +5,10 @@
 //! narrow the output, so the algebra does not know of them: `not`, `if` and `oneOf` keep the
 //! meaning that the schema gives them. They are applied where shapes become nodes.
 //!
-//! The schema wins over a cap. A cap is raised to what the schema names (`minLength`, `minItems`,
-//! the digits of a bound), and it does not hold for a set that has no value within it. So no cap
-//! empties a set. The items of an array of distinct items have no caps at all, since distinct items
-//! need values enough.
+//! The schema takes precedence over a cap. A cap is raised to the numbers in the schema
+//! (`minLength`, `minItems`, the digits of a bound), and it is not applied to a set without a value
+//! within it. So a cap never makes a set empty. The items of an array of distinct items have no
+//! caps, because the array may need many different items.
 
 use super::eval::Eval;
 use super::number::{self, NumberSet, Part};
@@ -121,7 +121,8 @@ impl Eval<'_> {
 }
 
 /// The spellings of numbers with at most `cap` digits before the point, after it and in the
-/// exponent, or with as many as the numbers have that the schema names for this part.
+/// exponent. For each of the three, the cap is raised to the digits of the bounds and divisors of
+/// `part`.
 fn short_numbers(part: &Part, cap: u32, pool: &mut ExprPool) -> LangId {
     let (mut whole, mut fraction) = (cap, cap);
     let bounds = [&part.lower, &part.upper].into_iter().flatten().map(|bound| &bound.value);

@@ -4,9 +4,10 @@
 //! An array of distinct items depends on such counts in three ways:
 //!
 //! - The array cannot have more items than its items have values.
-//! - Each required item that is still to come must be left a value. Giving every item a value is a
-//!   bipartite matching, and Hall's marriage theorem (1935) tells from counts whether one exists.
-//!   For example, `{"items": {"enum": [1, 2]}, "minItems": 3, "uniqueItems": true}` has no array.
+//! - A value must be left for each required item that is still to come. Giving every item a value
+//!   is a bipartite matching, and Hall's marriage theorem (1935) tells from counts whether one
+//!   exists. For example, `{"items": {"enum": [1, 2]}, "minItems": 3, "uniqueItems": true}` has no
+//!   array.
 //! - If a term surely has more values than the array has items so far, a next item exists. Its
 //!   exact set of values can then be computed later, when the item begins.
 
@@ -85,7 +86,8 @@ impl<'c> Matching<'c> {
     /// The value is a free one, or one taken from an item that gets another value in turn. The
     /// search for such a chain is breadth first.
     fn augment(&mut self, set: usize) -> bool {
-        // For each class, the set that the search reached it from; for each set, the class.
+        // For each class, the set from which the search reached it. For each set, the class from
+        // which the search reached it.
         let mut by_set: Vec<Option<usize>> = vec![None; self.classes.len()];
         let mut by_class: Vec<Option<usize>> = vec![None; self.open.len()];
         let mut queue = std::collections::VecDeque::from([set]);
@@ -283,10 +285,10 @@ impl Eval<'_> {
     /// the required items from there on need. `None` if those items cannot differ from each other
     /// and from `used`.
     ///
-    /// By Hall's theorem the items can differ if any group of positions together has at least as
-    /// many values as positions. A matching finds the values that must be kept. A value need not be
-    /// kept if the item that has it could take another one, perhaps from an item that could in turn
-    /// take another.
+    /// By Hall's theorem the items can differ if every group of positions has at least as many
+    /// values as positions. A matching finds the values that must be kept. A value need not be kept
+    /// if its item could take another value: a free one, or that of an item that could take another
+    /// value in turn.
     pub fn reserved(
         &mut self,
         array: &ArrayShape,

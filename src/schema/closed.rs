@@ -156,7 +156,7 @@ impl Eval<'_> {
     /// of them.
     ///
     /// The schemas come from `contains` with `minContains: 0`. Such a count restricts no value and
-    /// is left out of shapes, but the keys that it names still count.
+    /// is left out of shapes, but its schema still names keys.
     pub fn name_where_contained(&mut self, array: &mut ArrayShape, contained: &[TermId]) {
         for &value in contained {
             if !self.is_closing() || self.algebra.names_nothing(value) {

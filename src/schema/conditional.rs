@@ -29,7 +29,7 @@ use std::sync::Arc;
 const MAX_PARTS: usize = 4;
 /// The most parts that an object is divided into by the values of tag keys.
 const MAX_TAGS: usize = 64;
-/// The most ways in which one value may decide the conditions of an object.
+/// The most parts that a value is divided into by the conditions that it decides.
 const MAX_CELLS: usize = 256;
 /// The most classes that conditions on keys may divide the keys into.
 const MAX_CLASSES: usize = 64;
@@ -277,7 +277,8 @@ impl Eval<'_> {
 
     /// The members that may come next in an object with clauses.
     ///
-    /// If `stays` is true, a member that changes nothing leaves the grammar at the same object.
+    /// If `stays` is true, a member after which the same object remains keeps the grammar at the
+    /// same node.
     fn conditional_spec(
         &mut self,
         object: &Arc<ObjectShape>,
@@ -374,8 +375,8 @@ impl Eval<'_> {
         Ok(self.settled(object, left, &others)?.map(Arc::new))
     }
 
-    /// The objects that remain after a member with this key, each with its values. The values
-    /// together are all that the member may have.
+    /// The objects that remain after a member with this key, each with the values of the member
+    /// after which it remains. Together these are all values that the member may have.
     ///
     /// In the object itself (`whole`) the key is marked as used. In the alternatives of clauses it
     /// is forgotten.
@@ -490,7 +491,7 @@ impl Eval<'_> {
         }
     }
 
-    /// Divides the values by `some`: those that it counts and those that it does not.
+    /// Divides the values into those that `some` counts and those that it does not.
     fn divide_by_count(
         &mut self,
         found: Vec<Derivative>,

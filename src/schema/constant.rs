@@ -150,9 +150,9 @@ fn children(json: &Json, value: Value) -> Vec<Value> {
     }
 }
 
-/// The numbers other than 0 that are too large or too small to be told apart.
+/// The numbers other than 0 that are too large or too small to be compared.
 ///
-/// They all count as the same number, so an array of distinct items has at most one of them.
+/// All of them are treated as one number, so an array of distinct items has at most one of them.
 fn beyond_digits() -> NumberSet {
     let bound = |text: String| Decimal::parse(&text).map(|value| Bound { value, exclusive: true });
     let mut beyond = NumberSet::default();

@@ -6,10 +6,11 @@
 //! example, an array other than `[1, 2]` does not begin with 1, or begins with 1 and goes on with
 //! something else than 2, or has another length.
 //!
-//! An object is divided by its size. An object of another size differs anyway. An object of the
-//! same size is equal if as many properties agree as it has, so a counter for each given object
-//! must not reach that size. If there are more given objects than counters, the object is first
-//! divided by the key whose value tells most of them apart.
+//! An object is divided by its size. An object of another size differs from a given object in any
+//! case. An object of the same size is equal to it if all its properties agree. So for each given
+//! object, a counter of agreeing properties must stay below that size. If there are more given
+//! objects than counters, the object is first divided by the key whose value tells most of them
+//! apart.
 
 use super::eval::Eval;
 use super::shape::{ArrayShape, Declared, Members, ObjectShape};

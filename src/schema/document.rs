@@ -129,7 +129,7 @@ pub(super) struct Note {
     pub what: What,
 }
 
-/// A reason for which a member has no effect, or less than it may seem.
+/// A reason why a member has no effect, or less effect than it seems to have.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Unknown,
@@ -140,7 +140,7 @@ pub(super) enum What {
     OtherDefinitions(Drafts),
     /// The keyword is of the validation vocabulary, which the meta-schema leaves out.
     OutsideVocabulary,
-    /// The keyword stands beside `$ref`, where nothing counts up to draft 7.
+    /// The keyword stands beside `$ref`. Up to draft 7 such keywords have no effect.
     BesideRef,
     /// The keyword has an effect only beside the keyword named here.
     Alone(&'static str),

@@ -87,7 +87,7 @@ impl Eval<'_> {
         }
     }
 
-    /// The leads of a member's value and of an array's item.
+    /// The leading space of a member's value, and that of an array's item.
     pub fn inner_spaces(&self) -> (LeadingSpace, LeadingSpace) {
         if self.arguments().is_some() {
             return (LeadingSpace::Argument, LeadingSpace::None);
@@ -419,7 +419,7 @@ impl Eval<'_> {
                 values: values.into(),
             });
         }
-        // The undeclared keys, in classes that each counter counts as a whole or not at all.
+        // The undeclared keys, in classes of which each counter counts all keys or none.
         let mut classes: Vec<(TextId, TermId)> = object.rest.clone();
         for some in object.some.iter().filter(|s| s.keys != TextId::ANY) {
             let others = self.algebra.texts.not(some.keys);

@@ -13,8 +13,8 @@ const ANNOTATIONS: [&str; 3] = ["name", "description", "title"];
 /// Members of requests, tools and documents that hold a schema, with the pointer from the member to
 /// the schema.
 ///
-/// A root that has such a member, and no keyword that asserts anything, was hardly meant as a
-/// schema.
+/// A root with such a member, and without a keyword that asserts anything, was probably not meant
+/// as a schema.
 const HOLDERS: [(&str, &str); 19] = [
     ("inputSchema", ""),
     ("input_schema", ""),

@@ -67,7 +67,7 @@ pub(super) fn option(option: &str, reason: &str) -> CompileError {
     CompileError::new(CompileErrorKind::Option, format!("the option `{option}` {reason}"))
 }
 
-/// A part of a schema that has no effect, or less than it may seem.
+/// A part of a schema that has no effect, or less effect than it seems to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaWarning {

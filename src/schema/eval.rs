@@ -23,8 +23,8 @@ pub(super) struct Eval<'a> {
 impl Eval<'_> {
     /// The result of some work that may reach goals too deep for one evaluation.
     ///
-    /// Such a goal is reached first, the innermost first of all, and then the work begins again. So
-    /// nesting costs memory and no stack.
+    /// Goals that lie too deep are reached first, the innermost of them before all others. Then the
+    /// work begins again. So nesting costs memory and no stack.
     pub fn deeply<T>(
         &mut self,
         mut work: impl FnMut(&mut Self) -> Result<T, EvalError>,
@@ -125,7 +125,8 @@ impl Eval<'_> {
                     _ => None,
                 };
                 let mut shape = self.algebra.any.clone();
-                // Parts with alternatives come after the others and are evaluated in their light.
+                // Parts with alternatives come after the others, whose conditions exclude some
+                // alternatives.
                 for dividing in [false, true] {
                     for &part in parts.iter() {
                         if negated(self, part).is_some()

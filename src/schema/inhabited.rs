@@ -1,13 +1,13 @@
-//! The decision whether a term has a value. It lets the grammar offer nothing that cannot be
+//! The decision whether a term has a value. With it the grammar never offers a part that cannot be
 //! completed.
 //!
-//! The decision is made on shapes, and only the parts that *must* be there matter: required
+//! The decision is made on shapes, and uses only the parts that *must* be there: required
 //! properties and the first `minItems` items. The answer is a least fixed point, since a schema
 //! that needs itself inside itself has no finite value. For example, `{"type": "object",
 //! "properties": {"a": {"$ref": "#"}}, "required": ["a"]}` has none.
 //!
-//! A term that is met again while it is being decided counts as empty. A "no" that depends on such
-//! an assumption about another term is not kept. A "yes" is always final.
+//! If the decision about a term comes back to the same term, that term is assumed to be empty. A
+//! "no" that depends on such an assumption about another term is not kept. A "yes" is always final.
 
 use super::algebra::Term;
 use super::eval::Eval;

@@ -83,8 +83,8 @@ impl Eval<'_> {
 
     /// The objects of `x` that are in one of `alternatives`.
     ///
-    /// With closed objects, the alternatives are multiplied out. An alternative then counts for the
-    /// keys that it names, even if it adds no values.
+    /// With closed objects, the alternatives are multiplied out. An alternative is then kept for
+    /// the keys that it names, even if it adds no values.
     pub fn with_one_of(
         &mut self,
         x: &Arc<ObjectShape>,

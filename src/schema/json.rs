@@ -1,6 +1,6 @@
 //! JSON text as a flat arena: one pass, no allocation per value, object members in source order.
 //!
-//! A schema is read once and seldom asked afterwards, so the arena is compact. A value takes 16
+//! A schema is read once and seldom used afterwards, so the arena is compact. A value takes 16
 //! bytes: 12 in the vector of kinds and 4 in the vector of parents. Strings are spans of one
 //! buffer, which holds the source text followed by unescaped strings. Numbers keep their spelling,
 //! since their precision is arbitrary here. Several documents share an arena, so a [`Value`] id
@@ -208,8 +208,8 @@ impl Json {
         }
     }
 
-    /// Moves the members of an object to their place. Among equal keys, the last value counts, at
-    /// the place of the first.
+    /// Moves the members of an object to their place. Of equal keys, the first keeps its place and
+    /// gets the value of the last.
     fn close_object(&mut self, members: &mut Vec<(Span, Value)>, start: usize) {
         let first = self.members.len();
         let count = members.len() - start;

@@ -69,8 +69,8 @@ impl Eval<'_> {
         if !applicators {
             return Ok(shape);
         }
-        // Keywords with alternatives come last. The more is known by then, the fewer alternatives
-        // overlap.
+        // Keywords with alternatives come last, because the conditions of the others make fewer
+        // alternatives overlap.
         let divides = |keyword: &Keyword| doc.divides(keyword);
         let (last, first): (Vec<Keyword>, Vec<Keyword>) = keywords.iter().partition(|k| divides(k));
         for keyword in first.into_iter().chain(last) {
@@ -114,8 +114,8 @@ impl Eval<'_> {
         Ok(shape)
     }
 
-    /// The part of `shape` that satisfies the term. A schema with alternatives is evaluated again
-    /// in the light of `shape`.
+    /// The part of `shape` that satisfies the term. A schema with alternatives is evaluated again,
+    /// only for values in `shape`.
     pub fn within(&mut self, term: TermId, shape: Shape) -> Result<Shape, EvalError> {
         match *self.algebra.term(term) {
             Term::Schema(schema, scope)
@@ -300,8 +300,8 @@ impl Eval<'_> {
         }))
     }
 
-    /// The part of `so_far` that is in exactly one of `parts`. From each part, the parts that
-    /// overlap it are subtracted.
+    /// The part of `so_far` that is in exactly one of `parts`. The parts that overlap a part are
+    /// subtracted from it.
     fn one_of(&mut self, parts: &[TermId], so_far: &Shape) -> Result<Shape, EvalError> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
         for &part in parts {

@@ -12,7 +12,7 @@
 //!    intersections, `anyOf` is a union, `not` is a complement, and `oneOf` subtracts from each
 //!    branch the branches that overlap it.
 //! 4. Shapes become grammar nodes ([`emit`]) whose values are lazy. A part that the output never
-//!    reaches is never evaluated, so a large schema costs as much as is used of it.
+//!    reaches is never evaluated, so only the used parts of a large schema cost time.
 //!
 //! Shapes also decide whether a value can be completed at all ([`inhabited`]), so the grammar has
 //! no dead end.
@@ -21,15 +21,15 @@
 //!
 //! Intersections of unions multiply, and complements of conjunctions are unions. For objects, both
 //! are therefore kept as clauses and decided one member at a time, when an output comes to them
-//! ([`conditional`]). A schema can still be written whose normal form is huge. The work is metered,
-//! and beyond [`SchemaOptions::fuel`] it ends in an error that names the place. The error comes
-//! when the schema is compiled, since the parts that may fail are expanded ahead ([`verify`]).
+//! ([`conditional`]). Some schemas still have a huge normal form. The work is metered, and beyond
+//! [`SchemaOptions::fuel`] it ends in an error that names the place. The error is found when the
+//! schema is compiled, because the parts that may fail are expanded then ([`verify`]).
 //!
 //! # Differences from JSON Schema
 //!
-//! The grammar is narrower than the schema where an option says so: in the order of keys, in
-//! whitespace, and in the spelling of strings and numbers ([`SchemaOptions`]). It also differs in
-//! the formats that are not regular ([`format`](mod@format)).
+//! The options make the grammar narrower than the schema, in the order of keys, in whitespace, and
+//! in the spelling of strings and numbers ([`SchemaOptions`]). It also differs in the formats that
+//! are not regular ([`format`](mod@format)).
 //!
 //! Sources: the specifications at json-schema.org; L. Attouche, M.-A. Baazizi, D. Colazzo, G.
 //! Ghelli, C. Sartiani, S. Scherzinger, *Witness Generation for JSON Schema* (2022); A. Habib, A.
@@ -110,7 +110,7 @@ pub fn compile(text: &str, options: &SchemaOptions) -> Result<Grammar, CompileEr
 }
 
 /// Compiles like [`compile`], and also returns warnings about the parts of the schema that have no
-/// effect, or less than they may seem.
+/// effect, or less effect than they seem to have.
 ///
 /// Each warning comes once. They are about:
 ///

@@ -305,8 +305,8 @@ fn spelling(policy: Policy, integer: Option<bool>, whole: bool) -> Fraction {
     }
 }
 
-/// The rule for `-0`. Where no negative number is allowed, the canonical spelling has no `-`, which
-/// could lead to nothing but `-0`.
+/// The rule for `-0`. If no negative number is allowed, the canonical spelling has no `-`, because
+/// only `-0` could follow.
 fn signed_zero(policy: Policy, has_negative: bool) -> SignedZero {
     match policy == Policy::Json || has_negative {
         true => SignedZero::Allowed,
@@ -321,9 +321,9 @@ const MAX_EXPONENT: i32 = 300;
 /// The positive numbers between the bounds in scientific notation: one digit other than zero before
 /// the point, and an exponent.
 ///
-/// The spellings with exponents that keep a bound are not a regular language in general. In this
-/// form they are: the exponent alone decides, unless it equals the exponent of the bound. Then the
-/// digits decide.
+/// In general, the spellings with exponents of the numbers within a bound are not a regular
+/// language. In scientific notation they are: the exponent alone decides, unless it equals the
+/// exponent of the bound. Then the digits decide.
 fn scientific(lower: Option<&Bound>, upper: Option<&Bound>, pool: &mut ExprPool) -> Option<LangId> {
     let bound = |digits: &str, exclusive| Decimal::parse(digits).map(|value| Bound { value, exclusive });
     let one = bound("1", false)?;
@@ -556,8 +556,8 @@ impl NumberSet {
         Some(pool.union(&alternatives))
     }
 
-    /// Reports whether the set has a number. A set with too many digits to tell counts as having
-    /// one.
+    /// Reports whether the set has a number. A set with too many digits for a decision is assumed
+    /// to have one.
     pub fn is_inhabited(&self, policy: Policy, pool: &mut ExprPool) -> bool {
         let obvious = |p: &Part| p.is_interval() || p.is_evidently_infinite();
         if !self.points.is_empty() || self.parts.iter().any(obvious) {

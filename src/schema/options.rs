@@ -7,8 +7,8 @@ use crate::grammar::KeyOrder;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The whitespace between the tokens of the JSON text. That around the whole text is
-/// [`SchemaOptions::surrounding_whitespace`].
+/// The whitespace between the tokens of the JSON text. [`SchemaOptions::surrounding_whitespace`] is
+/// about the whitespace around the whole text.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Whitespace {
@@ -50,9 +50,9 @@ policy! {
         AsSchema = "as-schema",
         /// Only the keys that are named by a subschema that applies to the object.
         ///
-        /// The option means `unevaluatedProperties: false` at every object, at every depth, and
-        /// `required`, `enum` and `const` name keys as well. It only narrows the output: `not`,
-        /// `if` and `oneOf` keep their meaning.
+        /// The option acts like `unevaluatedProperties: false` at every object, at every depth,
+        /// except that `required`, `enum` and `const` name keys as well. It only narrows the
+        /// output: `not`, `if` and `oneOf` keep their meaning.
         Forbid = "forbid",
     }
 }
@@ -64,8 +64,9 @@ policy! {
         /// Free strings have every escape that JSON knows, and literals have only the required
         /// escapes.
         ///
-        /// Literals are declared keys and the values of `enum` and `const`. With one spelling each,
-        /// they stay forced. For example, the key `a` cannot be spelt `\u0061`.
+        /// Literals are declared keys and the values of `enum` and `const`. Each has one spelling:
+        /// the key `a` cannot be spelt `\u0061`. So an engine can write a literal without asking
+        /// the model.
         #[default]
         FreeStrings = "free-strings",
         /// Every escape in all strings.
@@ -112,12 +113,12 @@ policy! {
     ///
     /// If only bounds restrict a number, it may be in scientific notation: one digit before the
     /// point, and an exponent between -300 and 300. For example, `1.5e10` is allowed under
-    /// `"minimum": 0`. Other spellings with exponents are left out, because those that keep a bound
-    /// are not a regular language.
+    /// `"minimum": 0`. Other spellings with exponents are not allowed, because those of numbers
+    /// within a bound are not a regular language.
     #[derive(Default)]
     enum Numbers {
         /// Full JSON syntax for a number without conditions. Whole numbers have no `.0`, and
-        /// multiples have no exponent. Where no negative number is allowed, 0 is not spelt `-0`.
+        /// multiples have no exponent. If no negative number is allowed, 0 is not spelt `-0`.
         #[default]
         Canonical = "canonical",
         /// Every plain spelling of the value as well. For example, `1.0` is an integer.
@@ -243,9 +244,9 @@ pub struct SchemaOptions {
     /// The most characters of a string for which the schema sets no greatest length; `None` (the
     /// default) sets no cap.
     ///
-    /// The schema wins over all three caps, so none leaves a set without values. A greater
-    /// `minLength` raises the cap, and a `pattern` or `format` without a string within the cap is
-    /// not capped. Keys, the values of `enum` and `const`, and the items of arrays with
+    /// The schema takes precedence over all three caps, so a cap never leaves a set without values.
+    /// A greater `minLength` raises the cap, and a `pattern` or `format` without a string within
+    /// the cap is not capped. Keys, the values of `enum` and `const`, and the items of arrays with
     /// `uniqueItems` have no cap.
     pub max_string_length: Option<u32>,
     /// The most items of an array for which the schema sets no greatest number; `None` (the

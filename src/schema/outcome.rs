@@ -11,12 +11,12 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Evaluated {
     pub keys: TextId,
-    /// The keys that something names, used with closed objects. They include `keys`.
+    /// The named keys, used with closed objects. They include `keys`.
     pub named: TextId,
     /// The number of evaluated items from the front; [`UNBOUNDED`](crate::automata::UNBOUNDED) for
     /// all.
     pub items: u32,
-    /// The values of further evaluated items, wherever these stand. Sorted.
+    /// Terms: an item at any position that satisfies one of them is evaluated, too. Sorted.
     pub containing: Vec<TermId>,
 }
 
@@ -25,7 +25,7 @@ impl Evaluated {
         Evaluated { keys: TextId::NEVER, named: TextId::NEVER, items: 0, containing: Vec::new() };
 }
 
-/// Values that satisfy a schema, with the keys and items that it evaluates in them at least.
+/// Values that satisfy a schema, with keys and items that the schema evaluates in all of them.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub shape: Arc<Shape>,

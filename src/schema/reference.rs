@@ -78,7 +78,7 @@ impl References {
         self.resources.get(&resource).is_none_or(|r| r.known)
     }
 
-    /// Reports whether validation keywords (`type`, `minimum`, …) count in this resource.
+    /// Reports whether validation keywords (`type`, `minimum`, …) have an effect in this resource.
     pub fn validates(&self, resource: Value) -> bool {
         self.resources.get(&resource).is_none_or(|r| r.validates)
     }

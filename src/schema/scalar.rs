@@ -1,9 +1,9 @@
 //! Scalar terms: sets of scalars, beside all arrays or none and all objects or none.
 //!
-//! They are evaluated as soon as they are made. Types, constants and short enumerations are what
-//! tells alternatives apart. Their Boolean combinations cost next to nothing. As shapes they have
-//! one name each, no matter how they arose. So a comparison of names shows that two alternatives
-//! contradict each other, or that one case is part of another.
+//! They are evaluated as soon as they are made. Types, constants and short enumerations usually
+//! distinguish the alternatives of a schema, and their Boolean combinations are cheap. Equal sets
+//! have the same term, however they arose. So a comparison of terms shows that two alternatives
+//! contradict each other, or that one is part of the other.
 
 use super::algebra::{Algebra, Term};
 use super::document::{ARRAY, BOOLEAN, Keyword, NULL, NUMBER, OBJECT, STRING, Types};

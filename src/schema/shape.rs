@@ -82,8 +82,8 @@ pub(super) struct ObjectShape {
     pub declared: Vec<Declared>,
     /// Disjoint classes of keys, each with the term that the values of its undeclared keys satisfy.
     ///
-    /// A key outside all classes must not occur. A declared key may belong to a class, but its own
-    /// entry counts.
+    /// A key outside all classes must not occur. A declared key may belong to a class, but only its
+    /// own entry is used.
     pub rest: Vec<(TextId, TermId)>,
     pub min: u32,
     pub max: u32,

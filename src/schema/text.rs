@@ -1,9 +1,9 @@
 //! Sets of strings, as hash-consed expressions over decoded text.
 //!
-//! Languages live in the pool of whoever expands the grammar. So a set is kept symbolic here and
-//! becomes a language only where one is needed ([`Texts::language`]). Sets of literals and ranges
-//! of lengths are combined directly. All other sets are left to the automata, which also decide
-//! whether a set is empty.
+//! Each constraint that expands the grammar has a pool of languages of its own. So a set is kept
+//! symbolic here, and becomes a language only when one is needed ([`Texts::language`]). Sets of
+//! literals and ranges of lengths are combined directly. All other sets are left to the automata,
+//! which also decide whether a set is empty.
 
 use super::format::Format;
 use crate::automata::{ExprPool, LangId, UNBOUNDED, UNLABELLED, interrupt};
@@ -216,7 +216,7 @@ impl Texts {
                 _ => flat.push(id),
             }
         }
-        // Literals beside a complement bring back the literals that it excludes.
+        // In a union, literals that a complement excludes are added again.
         if !literals.is_empty() {
             for part in &mut flat {
                 let Text::Not(inner) = *self.get(*part) else { continue };
@@ -306,7 +306,7 @@ impl Texts {
         }
         let language = self.language(id, pool);
         let never = pool.is_never(language);
-        // An answer after the search budget ran out, or after an interrupt, is a guess and is not
+        // An answer after the search budget ran out, or after an interrupt, may be wrong and is not
         // kept.
         if !pool.exhausted() && !interrupt::is_over() {
             self.never.insert(id, never);

@@ -8,10 +8,11 @@
 //! outcomes. For example, `anyOf` with a branch that names `a` and a branch that names `b` has
 //! three outcomes for objects, with the evaluated keys `a`, `b`, and both.
 //!
-//! Outcomes may overlap, and a value may also be in an outcome that evaluates less than possible,
-//! because evaluating more only allows more. So a set of branches stands for "at least these
-//! branches". "Exactly these branches" would need complements. The price is one outcome for every
-//! set of branches that can hold together and evaluate different things.
+//! Outcomes may overlap. A value may also be in an outcome that evaluates fewer keys than the
+//! value's branches do. That does no harm, because a value with more evaluated keys is only allowed
+//! more. So a set of branches stands for "at least these branches", and no complements are needed
+//! for "exactly these". The price is one outcome for every set of branches that can hold together
+//! and evaluate different keys.
 //!
 //! Source: JSON Schema 2020-12 core, §11; for `contains` in 2019-09, core §9.3.1.
 
@@ -302,7 +303,7 @@ impl Eval<'_> {
         self.product_where(a, b, |_, _, _| true)
     }
 
-    /// The outcomes of values that satisfy both, for pairs that `worth` finds useful.
+    /// The outcomes of values that satisfy both, for the pairs that `worth` accepts.
     fn product_where(
         &mut self,
         a: &[Outcome],
@@ -335,8 +336,8 @@ impl Eval<'_> {
         }
     }
 
-    /// Reports whether values of both outcomes may be allowed more than values of one. That is so
-    /// if each outcome evaluates something that the other does not.
+    /// Reports whether values in both outcomes may be allowed more than values in one. That is so
+    /// if each outcome evaluates a key or item that the other does not.
     fn allow_more_together(&mut self, a: &Outcome, b: &Outcome) -> bool {
         let both = self.evaluated_by_both(&a.evaluated, &b.evaluated);
         match self.is_closing() {

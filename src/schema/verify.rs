@@ -1,10 +1,10 @@
-//! Expansion ahead: errors in the parts of a schema that an output may come to are found at compile
+//! Expansion ahead: errors in the parts of a schema that an output may reach are found at compile
 //! time.
 //!
 //! The grammar's values are expanded when the output gets there. An error must not wait for that,
 //! so the parts that may fail are expanded when the schema is compiled. Schemas whose keywords only
-//! assert something by themselves never fail and are skipped. The cost therefore follows the number
-//! of combinations in a schema, and not its size.
+//! assert something by themselves never fail and are skipped. The cost therefore grows with the
+//! number of combinations in a schema, and not with its size.
 
 use super::algebra::Term;
 use super::document::Keyword;
@@ -21,7 +21,7 @@ const MAX_EXPANDED: usize = 4096;
 const MAX_TANKS: u64 = 4;
 
 impl Eval<'_> {
-    /// Expands the terms that the root's node leads to, as far as they may fail.
+    /// Expands the terms to which the root's node leads and that may fail.
     pub fn verify(&mut self, root: NodeId) -> Result<(), EvalError> {
         let mut seen: HashSet<TermId> = HashSet::new();
         let mut open: Vec<TermId> = Vec::new();

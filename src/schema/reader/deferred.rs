@@ -19,8 +19,8 @@ pub(super) struct Limit {
 
 /// The part that a keyword may leave of the values that the rest of its schema allows.
 ///
-/// If something evidently is left, the schema can be satisfied, and nobody has to look into it. For
-/// example, `maxItems` leaves the empty array, but `enum` may leave nothing.
+/// If a value is evidently left, the schema can be satisfied, and its shape need not be computed to
+/// know that. For example, `maxItems` leaves the empty array, but `enum` may leave nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaves {
     /// Some value is left.

@@ -1,10 +1,10 @@
 //! Lenient mode: dropping a keyword must only widen the values that a schema accepts.
 //!
-//! A schema with a dropped keyword accepts more values than it says. The schema around it may then
-//! accept fewer, since `not` takes away the values that its schema accepts. So a keyword that would
-//! accept fewer values is dropped as a whole or weakened, each with a warning. Dropped are `not`,
-//! `if` with its branches, `maxContains`, and `additionalProperties` beside a dropped
-//! `patternProperties`. Weakened is `oneOf`, to `anyOf`.
+//! A schema with a dropped keyword accepts more values than before. A schema around it may then
+//! accept fewer: `not` takes away the values that its schema accepts. So a keyword that would
+//! accept fewer values is dropped as well or weakened, each with a warning. These are dropped:
+//! `not`, `if` with its branches, `maxContains`, and `additionalProperties` beside a dropped
+//! `patternProperties`. `oneOf` is weakened to `anyOf`.
 
 use super::super::document::{Keyword, What};
 use super::super::json::{Kind, Value};
@@ -26,8 +26,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The schemas that accept more values than they say, by themselves or by schemas that they
-    /// apply, directly or not.
+    /// The schemas that accept more values than before, because they or schemas that they apply,
+    /// directly or not, have lost a keyword.
     fn wider_schemas(&self) -> HashSet<Value> {
         let mut applied_by: HashMap<Value, Vec<Value>> = HashMap::new();
         for (at, _) in self.doc.records.iter().enumerate().filter(|(_, record)| record.read) {

@@ -1,9 +1,9 @@
 //! Reading of a document: every keyword is checked, once.
 //!
 //! One pass visits the schemas that are reachable from the root, through applicators and references
-//! and across documents. It finds everything that is malformed, unsupported or unresolvable before
-//! anything is compiled. The form that it leaves contains no bad input, so no later step meets any.
-//! A schema that nothing refers to has no effect and is not read. The pass uses a work list, so
+//! and across documents. It finds every malformed, unsupported or unresolvable part before anything
+//! is compiled. Its result contains only valid keywords, so no later step has to check its input. A
+//! schema that nothing refers to has no effect and is not read. The pass uses a work list, so
 //! nesting costs no stack, and it looks once at each member of a schema.
 //!
 //! Keywords are read by the rules of the draft that `$schema` names. A keyword that the draft does
@@ -100,7 +100,7 @@ impl Reader<'_> {
         let resource = self.doc.references.resource_at(schema).unwrap_or(outer);
         self.doc.records[schema.0 as usize].resource = resource.0;
         let draft = self.doc.references.draft(resource);
-        // Up to draft 7, nothing beside `$ref` counts.
+        // Up to draft 7, keywords beside `$ref` have no effect.
         let only = match draft <= Draft::Seven {
             true => (0..len).find(|&i| self.doc.json.member_key(schema, i) == "$ref"),
             false => None,

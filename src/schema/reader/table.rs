@@ -128,7 +128,7 @@ const ROWS: &[KeywordRow] = {
         row("$ref", ALL, PerhapsNothing, Own(keywords::reference)),
         row("$dynamicRef", SINCE_2020, PerhapsNothing, Own(keywords::reference)),
         row("$recursiveRef", ONLY_2019, PerhapsNothing, Own(keywords::reference)),
-        // Keywords that references are resolved by; `References` reads them.
+        // Keywords for resolving references; `References` reads them.
         row("$schema", ALL, Something, Annotation),
         row("$id", SINCE_6, Something, Annotation),
         row("id", ONLY_4, Something, Annotation),
