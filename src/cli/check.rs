@@ -174,7 +174,7 @@ fn after(text: &str, at: usize) -> String {
 /// The first token of the text that is not allowed, and the tokens that are. The text is cut into
 /// the longest tokens that fit.
 fn refused_token(grammar: &Grammar, vocabulary: &Vocabulary, text: &str) -> Result<String, CommandError> {
-    /// At most so many allowed tokens are named.
+    /// The largest number of allowed tokens to name.
     const MOST: usize = 8;
     let failed = |error: &(dyn std::error::Error + 'static)| {
         CommandError::new("cannot check the instance").because(error)
@@ -264,7 +264,7 @@ fn event_line(event: &Event) -> serde_json::Value {
     line
 }
 
-/// The way in which a text was read.
+/// The result of reading a text.
 enum Reading {
     /// It is accepted, with these special tokens at these places.
     Accepted(Vec<(usize, TokenId)>),
@@ -296,14 +296,15 @@ fn bytes_and_specials(grammar: &Grammar) -> Result<Vocabulary, CommandError> {
         .map_err(|error| CommandError::new("cannot check the instance").because(&error))
 }
 
-/// Reads the text byte by byte, and as special tokens wherever it has their names and they are
-/// allowed. A name may also be plain text there, so both readings are followed.
+/// Reads the text byte by byte. The name of a special token, where the token is allowed, may stand
+/// for the token or be plain text, so both readings are followed.
 fn read(grammar: &Grammar, text: &str) -> Result<Reading, CommandError> {
     let failed = |error: EngineError| CommandError::new("cannot check the instance").because(&error);
     let vocabulary = bytes_and_specials(grammar)?;
     let constraint = Constraint::new(grammar, &vocabulary).map_err(failed)?;
     let start = constraint.matcher();
-    // Matchers by the number of bytes read, and by state: equal states need to be followed once.
+    // The matchers to follow, by the number of bytes read and by state. Two matchers in the same
+    // state would read the rest alike, so one of them is kept.
     let mut waiting = BTreeMap::from([((0, start.state_id()), (start, Vec::new()))]);
     let mut last = Refusal { at: 0, reason: String::new() };
     while let Some(((at, _), (mut matcher, tokens))) = waiting.pop_first() {

@@ -1,4 +1,4 @@
-//! A failure as it is told on the terminal: what went wrong, why, and what to do.
+//! The error that a command reports on the terminal: what went wrong, why, and what to do.
 
 use std::error::Error;
 use std::io;
@@ -14,12 +14,12 @@ pub(super) struct CommandError {
 }
 
 impl CommandError {
-    /// Something went wrong: exit code 1.
+    /// Creates the error of a command that has failed: exit code 1.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), causes: Vec::new(), help: None, code: super::NO }
     }
 
-    /// The command line makes no sense: exit code 2.
+    /// Creates the error of a command line that cannot be used: exit code 2.
     pub fn usage(what: impl Into<String>) -> Self {
         Self { code: 2, ..Self::new(what) }
     }
@@ -29,7 +29,7 @@ impl CommandError {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = option_names(&error.to_string());
-            // Errors that quote their source need not say it twice.
+            // Leave out a source that the message before it already quotes.
             let said = self.causes.last().unwrap_or(&self.what).contains(&text);
             if !said {
                 self.causes.push(text);
@@ -71,8 +71,8 @@ fn option_names(text: &str) -> String {
     NAMES.iter().fold(text.to_owned(), |text, (library, option)| text.replace(library, option))
 }
 
-/// The result of writing to stdout: a reader that has gone away is the end of the work, not a
-/// failure.
+/// The result of writing to stdout. If the reader has closed its end of the pipe, as `head` does,
+/// the command ends without an error.
 pub(super) fn written(result: io::Result<()>) -> Result<Written, CommandError> {
     match result {
         Ok(()) => Ok(Written::Whole),
@@ -81,7 +81,7 @@ pub(super) fn written(result: io::Result<()>) -> Result<Written, CommandError> {
     }
 }
 
-/// The state of stdout: it has a reader, or none any more.
+/// The state of stdout: it is still read, or its reader has closed the pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     Whole,

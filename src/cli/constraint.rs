@@ -39,8 +39,9 @@ pub(super) struct ConstraintArgs {
 
 /// The kinds of constraints with which an option about schemas is in conflict.
 ///
-/// Such an option already requires `--schema`, or `--structural-tag` for the schemas in it, but
-/// clap does not enforce this if another kind is given. So the option names the conflict as well.
+/// Such an option requires `--schema`, or `--structural-tag` for the schemas in it, but clap does
+/// not enforce this if another kind of constraint is given. So the option also declares a conflict
+/// with those kinds.
 const NOT_SCHEMA: [&str; 3] = ["regex", "grammar", "choice"];
 const NOT_REGEX: [&str; 4] = ["schema", "grammar", "choice", "structural_tag"];
 const NOT_GRAMMAR: [&str; 4] = ["schema", "regex", "choice", "structural_tag"];
@@ -158,7 +159,7 @@ impl ConstraintArgs {
         }
     }
 
-    /// The grammar asked for, if one was.
+    /// The grammar that the options describe; `None` without any of them.
     pub fn load(&self, policy: &PolicyArgs) -> Result<Option<Loaded>, CommandError> {
         if let Some(path) = &self.schema {
             return policy.load_schema(path).map(Some);
@@ -182,7 +183,7 @@ impl ConstraintArgs {
         Ok(Some(Loaded { grammar, schema: None }))
     }
 
-    /// The grammar asked for, by a command that needs one.
+    /// The grammar that the options describe; an error without any of them.
     pub fn require(&self, policy: &PolicyArgs) -> Result<Loaded, CommandError> {
         self.load(policy)?.ok_or_else(|| {
             CommandError::usage("no constraint given")
@@ -290,7 +291,7 @@ impl PolicyArgs {
         let mut known = std::collections::HashSet::new();
         let mut work = vec![(String::new(), text.to_owned())];
         while let Some((name, text)) = work.pop() {
-            // Faults of the text are reported when it is compiled.
+            // Errors in the text are reported when it is compiled.
             for module in lark::imports(&text, &name).unwrap_or_default() {
                 let path = folder.join(module.replace('.', "/")).with_extension("lark");
                 if !known.insert(module.clone()) || (module == "common" && !path.exists()) {

@@ -1,10 +1,11 @@
 //! The reason for a refusal: the keyword of the schema, or the option, that is responsible.
 //!
-//! The engine knows where a text leaves the language, not on whose account: keywords were merged
-//! into one automaton. So an independent validator names the keywords that the value breaks, and
-//! the one whose place in the text holds the refused byte is the answer. A value that breaks none
-//! is refused by a policy: the options are relaxed, first one by one, then all, and those that make
-//! the difference are named.
+//! The engine knows the byte at which a text leaves the language, but not the keyword that forbids
+//! the byte, since all keywords are merged into one automaton. So an independent validator lists
+//! the keywords that the value breaks, and the answer is the keyword whose value in the text is the
+//! smallest that holds the refused byte. If the value breaks no keyword, an option refuses it, such
+//! as the one about whitespace. Then the options are relaxed, first one by one and then all
+//! together, and the answer is the options whose relaxation makes the text valid.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -53,7 +54,7 @@ pub(super) fn explain(
     }
 }
 
-/// The violation whose place in the text is the smallest around the refused byte.
+/// The violation whose value is the smallest part of the text that holds the refused byte.
 fn nearest<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Violation> {
     let places = Places::of(text);
     let distance = |violation: &&Violation| {
@@ -64,7 +65,7 @@ fn nearest<'v>(found: &'v [Violation], text: &str, at: usize) -> Option<&'v Viol
     found.iter().min_by_key(distance)
 }
 
-/// The options whose relaxation has the text accepted: one, or the fewest that a greedy search
+/// The options to relax so that the text is accepted: one, or the fewest that a greedy search
 /// finds.
 fn responsible_options(
     options: &SchemaOptions,
@@ -121,7 +122,7 @@ struct Places<'t> {
 }
 
 impl Places<'_> {
-    /// Reads a text that is known to be JSON, and so not nested deeper than its parser allows.
+    /// Reads a text that has been parsed as JSON, so that its nesting is within the parser's limit.
     fn of(text: &str) -> HashMap<String, Range<usize>> {
         let mut places = Places { bytes: text.as_bytes(), at: 0, found: HashMap::new() };
         places.value(String::new());
@@ -157,7 +158,7 @@ impl Places<'_> {
                         _ => index.to_string(),
                     };
                     self.space();
-                    // The colon, or nothing in an array.
+                    // An object has a colon here, an array nothing.
                     self.at += usize::from(open == b'{');
                     self.value(format!("{pointer}/{key}"));
                     self.space();

@@ -1,4 +1,4 @@
-//! `hedgerow generate`: a prompt in, constrained text out.
+//! `hedgerow generate`: reads a prompt and writes constrained text.
 //!
 //! Loading a model takes long, so the command line is checked as a whole before it begins.
 
@@ -168,7 +168,7 @@ pub(super) fn run(
     with_model(args, &prompt, chosen, (constraint, tools), trace)
 }
 
-/// Refuses options that do not go together, and ids that the model does not have.
+/// Refuses options that exclude each other, and ids that the model does not have.
 fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
@@ -210,7 +210,8 @@ fn vocabulary_path(model: &Path) -> PathBuf {
     }
 }
 
-/// The sampling parameters that change single logits, and so count for strategies that rank tokens.
+/// The sampling parameters that change single logits, which also affect strategies that rank
+/// tokens.
 const RANKED: [&str; 16] = [
     "allowed_tokens",
     "bad_words",
@@ -379,7 +380,7 @@ fn replies(
     Ok((Some(args.tools.replies(&tools, &preset, schema, prompt_end)?), reasoning))
 }
 
-/// The prompt's tokens, through the chat template unless there is none or it is not wanted.
+/// The prompt's tokens. The chat template is applied if the model has one, unless `--raw` is given.
 #[cfg(feature = "torch")]
 fn prompt_tokens(
     args: &Args,
@@ -401,7 +402,7 @@ fn prompt_tokens(
     })
 }
 
-/// A prompt as the model reads it, special tokens by their names.
+/// The prompt's tokens as a text, with special tokens written by their names.
 fn spelled(vocabulary: &Vocabulary, prompt: &[TokenId]) -> String {
     let spell = |&token: &TokenId| match vocabulary.name(token) {
         Some(name) => name.as_bytes().to_vec(),
@@ -411,7 +412,7 @@ fn spelled(vocabulary: &Vocabulary, prompt: &[TokenId]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A progress bar on stderr, or nothing where that is no terminal.
+/// A progress bar on stderr; a hidden one if stderr is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -427,7 +428,7 @@ struct Drafters {
     heads: Option<Box<dyn DraftHeads>>,
 }
 
-/// Everything about one run but the model.
+/// The parts of one run except the model.
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 struct Run<'a> {
     args: &'a Args,

@@ -1,4 +1,4 @@
-//! Reading what the command line names: files, standard input, vocabularies.
+//! Functions that read the files that the command line names: texts, standard input, vocabularies.
 
 use std::io::Read;
 use std::path::Path;
@@ -43,7 +43,7 @@ pub(super) fn vocabulary(path: &Path) -> Result<Vocabulary, CommandError> {
     let bytes = read(path, "vocabulary")?;
     let failed = || CommandError::new(format!("cannot read a vocabulary from `{}`", path.display()));
     Vocabulary::from_tokenizer_file(&bytes).map_err(|error| match error {
-        // It names the kinds itself.
+        // The error already lists the supported kinds.
         VocabularyError::UnsupportedTokenizer { .. } => failed().because(&error),
         _ => failed().because(&error).help(format!("what can be read: {}", TokenizerFile::KINDS)),
     })
@@ -77,7 +77,7 @@ pub(super) fn describe_bytes(bytes: &[u8]) -> String {
     }
     let mut rest = others.as_slice();
     while let Some(&first) = rest.first() {
-        // Only runs of one kind of character read well as ranges.
+        // A range joins characters of one kind only: `0`-`9`, but not `9`-`A`.
         let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), b.is_ascii_lowercase(), b < 0x80);
         let in_run =
             |(at, b): &(usize, &u8)| usize::from(first) + at == usize::from(**b) && kind(**b) == kind(first);

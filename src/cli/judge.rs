@@ -1,5 +1,5 @@
-//! A second opinion on outputs: the `jsonschema` crate, which shares no code with the constraint
-//! engine.
+//! The check of outputs by an independent validator: the `jsonschema` crate, which shares no code
+//! with the constraint engine.
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -49,7 +49,7 @@ pub(super) struct Violation {
     pub message: String,
 }
 
-/// Every keyword that a JSON text breaks; the error says why the judge cannot tell.
+/// Every keyword that a JSON text breaks. The error says why the validator could not check it.
 pub(super) fn violations(schema: &str, text: &str) -> Result<Vec<Violation>, String> {
     let (validator, outside) = validator(schema)?;
     let instance = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -70,8 +70,8 @@ fn validator(text: &str) -> Result<(Validator, &'static str), String> {
     Ok((validator.map_err(|error| error.to_string())?, outside))
 }
 
-/// The schema inside a response format, with the JSON pointer to it; any other schema as it is. The
-/// forms are those of `hedgerow::schema`.
+/// The schema inside a response format, with the JSON pointer to it. Any other schema is returned
+/// unchanged. The response formats are those that `hedgerow::schema` reads.
 fn unwrapped(mut value: Value) -> (Value, &'static str) {
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     let outside = match kind {
@@ -111,8 +111,8 @@ enum Members {
 
 /// Writes references as URIs: `#/$defs/List<int>` becomes `#/$defs/List%3Cint%3E`.
 ///
-/// The schema compiler takes such references as they are, and the validator does not. A parsed
-/// value is nested at most 128 deep, which bounds the recursion.
+/// The schema compiler accepts such references, and the validator does not. A parsed value is
+/// nested at most 128 deep, which bounds the recursion.
 fn encode_references(schema: &mut Value, members: Members) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(|item| encode_references(item, Members::Keywords)),

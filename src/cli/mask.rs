@@ -79,8 +79,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Moves a matcher over the output so far. A special token is read where its name stands and the
-/// constraint allows it.
+/// Advances a matcher over the output so far. The name of a special token in it is read as that
+/// token where the constraint allows the token.
 pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), CommandError> {
     let failed = |error| CommandError::new("cannot read the prefix").because(&error);
     let vocabulary = matcher.vocabulary().clone();
@@ -130,7 +130,7 @@ pub(super) fn shown_token(vocabulary: &Vocabulary, id: TokenId) -> String {
     }
 }
 
-/// Bytes as a JSON string, or with `\xNN` for what is no text.
+/// Bytes as a JSON string, with `\xNN` for each byte that is not part of a UTF-8 text.
 fn shown(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::Value::from(text).to_string(),

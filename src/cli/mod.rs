@@ -3,13 +3,12 @@
 //!
 //! Each subcommand has a file of its own. The other files hold what several subcommands share:
 //! options (`constraint`, `tools`, `sampling`, `strategy`), reading files (`input`), the prompt
-//! (`prompt`),
-//! results (`outcome`), an independent validator's opinion on outputs (`judge`), the page about a
-//! run (`trace`), the reason why an instance is refused (`explain`) and reports of failures
-//! (`failure`).
+//! (`prompt`), results (`outcome`), the check of outputs by an independent validator (`judge`), the
+//! page about a run (`trace`), the reason why an instance is refused (`explain`) and error messages
+//! (`command_error`).
 //!
 //! Results go to stdout, and everything else goes to stderr. Exit codes: 0 for success, 1 for a
-//! failure or a negative answer, 2 for a command that makes no sense.
+//! failure or a negative answer, 2 for a command line that cannot be used.
 
 mod check;
 mod command_error;
@@ -88,7 +87,7 @@ pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> 
     }
 }
 
-/// The answer of a command that can say no.
+/// The exit code for a negative answer, such as that of `check` for an invalid instance.
 const NO: u8 = 1;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Results of a generation, for machines and for people: the JSON report, the judgement by an
-//! independent validator, and the summary on stderr.
+//! The output of a generation: the JSON report, the check by an independent validator, and the
+//! summary on stderr.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct Judged {
     schema: String,
     /// Constrained outputs that are not complete.
     cut: Vec<Unfinished>,
-    /// Ends that the budget has written.
+    /// Outputs that end with tokens that the budget has written.
     budget: Vec<Unfinished>,
     outputs: usize,
 }
@@ -241,7 +241,7 @@ fn logprobs(vocabulary: &Vocabulary, token: TokenId, entry: &TokenLogprobs, most
 /// Writes the counts of tokens and the times of a run to stderr, in two lines.
 pub(super) fn summarise(generation: &Generation) {
     let (usage, timings) = (generation.usage, generation.timings);
-    // Tokens that no pass has read or given have no rate.
+    // Without a forward pass there is no rate.
     let rate = |tokens: usize, passes: usize, time: Duration| match passes == 0 || time.is_zero() {
         true => String::new(),
         false => format!(" ({:.1} tokens/s)", tokens as f64 / time.as_secs_f64()),

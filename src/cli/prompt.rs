@@ -43,7 +43,7 @@ fn variable(text: &str) -> Result<(String, Value), String> {
 }
 
 impl PromptArgs {
-    /// The prompt, as far as it is known without a model.
+    /// Reads the prompt, which is turned into tokens once the model is loaded.
     pub fn load(&self) -> Result<Prompt, CommandError> {
         let Some(path) = &self.messages else {
             return self.prompt_of(self.prompt.as_deref().unwrap_or_default());
@@ -55,7 +55,7 @@ impl PromptArgs {
         Ok(Prompt::Chat(self.with_variables(input)))
     }
 
-    /// A prompt of one text, rendered as `--prompt` is.
+    /// A prompt of one text, treated like that of `--prompt`.
     pub fn prompt_of(&self, text: &str) -> Result<Prompt, CommandError> {
         let text = match text {
             "-" => input::read_text("-".as_ref(), "prompt")?,

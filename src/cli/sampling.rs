@@ -1,12 +1,12 @@
 //! The options that say how tokens are drawn: one for each [`Parameter`], named as its field, and
-//! where the rest comes from.
+//! options that set many parameters at once.
 //!
-//! An option comes first. A parameter without an option comes from one base, the first of these
-//! that there is: the file of `--params`, the setting of `--preset`, the model folder's
-//! `generation_config.json`, the preset `balanced`.
+//! A parameter has the value of its own option. The parameters without an option have the values of
+//! one source: the file of `--params` or the setting of `--preset` if either is given, or else the
+//! `generation_config.json` of the model's folder if there is one, or else the preset `balanced`.
 //!
-//! Options with several numbers take them in one argument, separated by colons, so that an option
-//! is one thing to the shell. Lists take their members one by one or with commas between them.
+//! An option with several numbers takes them in one argument, separated by colons, such as `--xtc
+//! 0.5:0.1`. An option for a list is repeated, or takes several members with commas between them.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -57,7 +57,7 @@ struct ParameterFile {
 pub(super) struct Chosen {
     /// The parameters, the limits of length included.
     pub params: SamplingParams,
-    /// The file's set, without its sampling parameters.
+    /// The other settings of the file.
     pub set: Option<ParameterSet>,
 }
 
@@ -69,7 +69,7 @@ fn options() -> impl Iterator<Item = (&'static Parameter, &'static str)> {
     all.filter(|(parameter, _)| parameter.group != Group::Loop)
 }
 
-/// The text of a parameter as the library reads it: seeds may be negative here.
+/// The text of a parameter as the library reads it. Only the command line allows negative seeds.
 fn spelled(parameter: &Parameter, text: &str) -> String {
     let seed = (parameter.name == "seed").then(|| text.parse::<i64>().ok()).flatten();
     seed.map_or_else(|| text.to_owned(), |seed| (seed as u64).to_string())
@@ -196,7 +196,7 @@ impl SamplingArgs {
         let of_base = base.changed();
         for (name, text) in params.changed() {
             let given = self.given.iter().any(|(parameter, _)| parameter.name == name);
-            // Limits of length have options of their own.
+            // The limits of length belong to the options of `generate`.
             let origin = match !given && of_base.iter().any(|entry| *entry == (name, text.clone())) {
                 true => source.to_owned(),
                 false => format!("--{}", name.replace('_', "-")),

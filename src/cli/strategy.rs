@@ -105,8 +105,8 @@ impl StrategyArgs {
         self.accept_typical.unwrap_or_default()
     }
 
-    /// Refuses options that do not go together. `strategy` is the one in use, which may also be
-    /// that of the file of parameters; `outputs` is the number of outputs.
+    /// Refuses options that exclude each other. `strategy` is the strategy in use, which the file
+    /// of `--params` may have set; `outputs` is the number of outputs.
     pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), CommandError> {
         if let Err(error) = strategy.check(outputs) {
             let failure = CommandError::usage("--strategy and --n are not usable").because(&error);

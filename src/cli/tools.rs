@@ -43,7 +43,7 @@ impl ToolArgs {
         Ok(Some(tools))
     }
 
-    /// The choices that the command line makes.
+    /// The library's options, as the command line sets them.
     pub fn options(&self) -> Result<ToolOptions, CommandError> {
         let choice: ToolChoice = self
             .tool_choice

@@ -34,7 +34,7 @@ s{color:#a33}.p{color:#777;font-size:.85em;margin-right:.7em}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}pre{background:#222}th,td{border-color:#444}
 .chosen{background:#24502a}.guessed{background:#1f4066}.forced{background:#5a4720}.budget{background:#652b2b}s{color:#e08a8a}}";
 
-/// A record that is kept while outputs are made.
+/// The number of tokens that each pass has added, recorded while outputs are generated.
 pub(super) struct Trace {
     /// For each output, the number of tokens that each pass added. An output's list stays empty
     /// under a strategy that does not add tokens pass by pass, such as beam search.
@@ -58,7 +58,7 @@ impl Trace {
         Self { passes: vec![Vec::new(); outputs], by_pass }
     }
 
-    /// Notes what one pass has added.
+    /// Records the tokens that one pass has added.
     pub fn note(&mut self, chunk: &Chunk<'_>) {
         if let Some(passes) = self.passes.get_mut(chunk.completion).filter(|_| self.by_pass)
             && !chunk.tokens.is_empty()
@@ -125,7 +125,7 @@ struct Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     Drawn,
-    /// Drawn, and guessed before, so that its pass could draw another token after it.
+    /// Drawn, and guessed correctly before, so that its pass could draw another token after it.
     Guessed,
     Forced,
     /// Written by the budget, to complete the output in time.
@@ -197,8 +197,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Writes one row for tokens that the model was not asked for, such as forced ones. `class` is
-    /// their CSS class, `word` the word shown beside them.
+    /// Writes one row for tokens that the model did not draw, such as forced ones. `class` is their
+    /// CSS class, and `word` is the word shown beside them.
     fn stretch(&self, page: &mut String, at: usize, end: usize, (class, word): (&str, &str)) {
         let tokens = self.completion.tokens[at..end].iter();
         let text: Vec<String> = tokens.map(|&token| self.token(token)).collect();
@@ -299,7 +299,7 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // HTML has no way to write these.
+            // HTML has no notation for these characters.
             control if control.is_control() && !matches!(control, '\n' | '\t') => out.push('\u{FFFD}'),
             other => out.push(other),
         }
@@ -387,7 +387,7 @@ mod tests {
         for (line, expected) in table.lines().zip(expected) {
             assert_eq!(line, expected);
         }
-        // An ending that the budget has written is a stretch of its own.
+        // Tokens that the budget has written get a row of their own.
         let mut ended = generation.clone();
         ended.completions[0].finish = FinishReason::Length;
         ended.completions[0].budget_ending = Some(BudgetEnding { first_token: 2, tokens: 2, first_byte: 3 });

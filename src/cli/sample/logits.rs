@@ -1,10 +1,9 @@
 //! Logits from a file: a NumPy array or a JSON array, of one row `[vocab]` or several `[rows,
 //! vocab]`.
 //!
-//! A file is told by its first bytes: `\x93NUMPY` begins a `.npy` file (NumPy Enhancement Proposal
-//! 1, versions 1 to 3), all else is read as JSON. The header of a `.npy` file is a literal of
-//! Python; the little of its syntax that NumPy writes is read here, as a parser of the whole would
-//! bring more code than this file has. JSON has no infinities, so `null` stands for −∞.
+//! A file that begins with `\x93NUMPY` is a `.npy` file (NumPy Enhancement Proposal 1, versions 1
+//! to 3); any other file is read as JSON. The header of a `.npy` file is a Python literal, of which
+//! only the forms that NumPy writes are read. JSON has no infinities, so `null` stands for −∞.
 
 use serde_json::Value;
 
@@ -17,7 +16,7 @@ const FORMATS: &str = "expected float16, float32 or float64 (`<f2`, `<f4`, `<f8`
 pub(super) struct Rows {
     /// The logits of the chosen row.
     pub logits: Vec<f32>,
-    /// The number of rows of the file; `None` if it is one row without a dimension for rows.
+    /// The number of rows of the file; `None` if the file holds one row of shape `[vocab]`.
     pub rows: Option<usize>,
 }
 
@@ -32,7 +31,7 @@ fn unusable<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, Un
     Err(Unusable { what: what.into(), help: help.into() })
 }
 
-/// Reads row `row` of a file's content; without a number the file has to hold one row only.
+/// Reads row `row` of a file's content. If `row` is `None`, the file must hold a single row.
 pub(super) fn read(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
     match bytes.strip_prefix(MAGIC) {
         Some(rest) => read_npy(rest, row),
@@ -40,7 +39,7 @@ pub(super) fn read(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
     }
 }
 
-/// The row to take of `rows`.
+/// The index of the row to take out of `rows` rows.
 fn choose(row: Option<usize>, rows: Option<usize>) -> Result<usize, Unusable> {
     match (row, rows) {
         (None, None | Some(1)) => Ok(0),
@@ -134,7 +133,8 @@ fn shape(text: &str) -> Option<Vec<usize>> {
 /// Reads an element from its bytes.
 type Element = fn(&[u8]) -> f32;
 
-/// Bytes of an element and how to read it. `=` and `|` do not occur in files of these formats.
+/// The number of bytes of an element, and the function that reads it. The byte orders `=` and `|`
+/// do not occur with these element types.
 fn element(format: &str) -> Option<(usize, Element)> {
     fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
         std::array::from_fn(|i| bytes[i])
@@ -186,7 +186,8 @@ fn read_json(bytes: &[u8], row: Option<usize>) -> Result<Rows, Unusable> {
     };
     let logit = |(at, item): (usize, Value)| match item {
         Value::Null => Ok(f32::NEG_INFINITY),
-        // None is a number beyond all floats; the sampler refuses it like any other infinity.
+        // `None` is a number that no float can hold. It becomes an infinity, which the sampler
+        // refuses.
         Value::Number(number) => Ok(number.as_f64().map_or(f32::INFINITY, |value| value as f32)),
         other => unusable(format!("the JSON at {place}/{at} is {}, not a number", kind(&other)), form),
     };

@@ -1,9 +1,9 @@
 //! `hedgerow sample`: what each step of a chain does to a row of logits, as a table, as JSON, and
 //! as a picture.
 //!
-//! The steps run one by one ([`Sampler::stages`]), so what is shown is the distribution itself and
-//! not a sample of it; the token drawn with the seed comes last. `logits` reads the row, `plot`
-//! draws.
+//! The steps run one by one ([`Sampler::stages`]), and the command shows the whole distribution
+//! after each. The token that the seed draws comes last. The module `logits` reads the row, and
+//! `plot` draws the picture.
 
 mod logits;
 mod plot;
@@ -161,7 +161,8 @@ fn read_row(path: &Path, row: Option<usize>) -> Result<Vec<f32>, CommandError> {
     }
 }
 
-/// A vocabulary with as many tokens as the row has logits: models pad theirs.
+/// A vocabulary with as many tokens as the row has logits. A row may have more logits than the
+/// tokenizer has tokens, since models pad their output layers.
 fn fitted(path: &Path, logits: usize) -> Result<Vocabulary, CommandError> {
     input::vocabulary(path)?.with_model_size(logits).map_err(|error| {
         let what = format!("the row's {logits} logits are not those of the vocabulary `{}`", path.display());
@@ -220,8 +221,8 @@ impl Report {
         Ok(Report { stages: seen, drawn: sampler.sample(row, words)? })
     }
 
-    /// The tokens among the `top` most probable ones before or after any step, in the order in
-    /// which they come up.
+    /// The tokens that are among the `top` most probable ones before or after some step, in the
+    /// order of the first such step.
     fn followed(&self, top: usize) -> Vec<TokenId> {
         let mut known = HashSet::new();
         let heads = self.stages.iter().flat_map(|stage| stage.kept.iter().take(top));
@@ -296,7 +297,8 @@ fn text(token: TokenId, vocabulary: Option<&Vocabulary>) -> Option<String> {
 
 /// A token by id and, where the text is known, by text.
 fn name(token: TokenId, vocabulary: Option<&Vocabulary>) -> String {
-    /// Longer texts are cut, so that a table stays one.
+    /// The largest number of characters shown. Longer texts are cut, so that the table's columns
+    /// stay narrow.
     const LONGEST: usize = 24;
     match text(token, vocabulary) {
         None => token.0.to_string(),
@@ -318,7 +320,7 @@ fn probability(p: f32) -> String {
     }
 }
 
-/// Columns, the first to the left and the others to the right.
+/// Lays out lines in columns: the first is aligned to the left, the others to the right.
 fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

@@ -1,10 +1,11 @@
 //! The distribution before and after each step of a chain, as an SVG picture.
 //!
-//! One panel a step, and one for the whole chain. Tokens stand in the order of their probability
-//! before the step, on logarithmic axes: the grey area is the distribution before, the dots are
-//! what each token has after it, so that a token dropped is grey without a dot. Of the tokens that
-//! fall on one pixel the largest and the smallest value are drawn, which keeps a picture of 100,000
-//! tokens as small as one of 1,000.
+//! The picture has one panel for each step, and one for the whole chain. A panel's horizontal axis
+//! is the rank of a token by its probability before the step, its vertical axis is the probability;
+//! both are logarithmic. The grey area is the distribution before the step, and a dot is the
+//! probability of a token after it, so that a token without a dot was dropped. If several tokens
+//! share a column of pixels, the largest and the smallest of their values are drawn, which keeps a
+//! picture of 100,000 tokens as small as one of 1,000.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -22,8 +23,8 @@ const BELOW: f64 = 46.0;
 /// Height of the picture's title and legend.
 const HEAD: f64 = 56.0;
 const COLUMNS: usize = 2;
-/// The smallest probability of the axis. Smaller ones are drawn at its lower edge. The axis ends
-/// earlier if the row's smallest probability is larger.
+/// The lowest probability that the vertical axis may reach. Smaller probabilities are drawn at its
+/// lower edge. If all probabilities of the row are larger, the axis begins higher.
 const LEAST: f64 = 1e-10;
 
 /// Draws the effect of every step. `stages` begins with the distribution of the row itself.
