@@ -78,6 +78,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         ));
     }
     let loaded = match args.tools.load()? {
+        None if !args.constraint.is_given() => {
+            return Err(CommandError::usage("no constraint given").help(
+                "give one of --schema FILE, --regex PATTERN, --grammar FILE, --choice TEXT, --structural-tag FILE, \
+                 --tools FILE",
+            ));
+        }
         None => args.constraint.require(&args.policy)?,
         Some(tools) => replies(args, &tools)?,
     };

@@ -56,9 +56,9 @@ pub(super) struct PolicyArgs {
     /// Whitespace between JSON tokens: up to 64 bytes, without limit, none, or one item a line
     #[arg(long, default_value = "flexible", value_parser = ["flexible", "unlimited", "compact", "pretty"], requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
     pub whitespace: String,
-    /// Spaces a level under --whitespace pretty, at most 16
-    #[arg(long, value_name = "N", default_value_t = 2, requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
-    pub indent: u8,
+    /// Spaces a level under --whitespace pretty, at most 16 [default: 2]
+    #[arg(long, value_name = "N", requires = "schemas", conflicts_with_all = NOT_SCHEMA)]
+    pub indent: Option<u8>,
     /// Exactly these between items and behind keys, and no other whitespace (Python writes ', ' and
     /// ': ')
     #[arg(long, num_args = 2, value_names = ["COMMA", "COLON"], requires = "schemas", conflicts_with = "whitespace", conflicts_with_all = NOT_SCHEMA)]
@@ -159,14 +159,21 @@ impl ConstraintArgs {
         }
     }
 
+    /// True if there is a constraint.
+    pub fn is_given(&self) -> bool {
+        let files = [&self.schema, &self.grammar, &self.structural_tag];
+        files.iter().any(|file| file.is_some()) || self.regex.is_some() || !self.choice.is_empty()
+    }
+
     /// The grammar that the options describe; `None` without any of them.
     pub fn load(&self, policy: &PolicyArgs) -> Result<Option<Loaded>, CommandError> {
         if let Some(path) = &self.schema {
             return policy.load_schema(path).map(Some);
         }
         if let Some(pattern) = &self.regex {
-            let grammar = regex::compile(pattern, policy.regex_dialect)
-                .map_err(|error| CommandError::usage("--regex is not usable").because(&error))?;
+            let grammar = regex::compile(pattern, policy.regex_dialect).map_err(|error| {
+                CommandError::new("cannot compile the regular expression").because(&error)
+            })?;
             return Ok(Some(Loaded { grammar, schema: None }));
         }
         if let Some(path) = &self.grammar {
@@ -179,7 +186,7 @@ impl ConstraintArgs {
             return Ok(None);
         }
         let grammar = choice::compile(&self.choice)
-            .map_err(|error| CommandError::usage("--choice is not usable").because(&error))?;
+            .map_err(|error| CommandError::new("cannot compile the choices").because(&error))?;
         Ok(Some(Loaded { grammar, schema: None }))
     }
 
@@ -307,13 +314,16 @@ impl PolicyArgs {
 
     /// The library's options; fails where a document cannot be read.
     pub fn options(&self) -> Result<SchemaOptions, CommandError> {
+        if self.indent.is_some() && self.whitespace != "pretty" {
+            return Err(CommandError::usage("--indent has no effect without --whitespace pretty"));
+        }
         let whitespace = match (&self.separators, &self.whitespace_pattern) {
             (Some(texts), _) => Whitespace::Exact { item: texts[0].clone(), key: texts[1].clone() },
             (_, Some(pattern)) => Whitespace::Pattern(pattern.clone()),
             _ => match self.whitespace.as_str() {
                 "unlimited" => Whitespace::Unlimited,
                 "compact" => Whitespace::Compact,
-                "pretty" => Whitespace::Pretty(self.indent),
+                "pretty" => Whitespace::Pretty(self.indent.unwrap_or(2)),
                 _ => Whitespace::Flexible,
             },
         };

@@ -13,7 +13,8 @@ use hedgerow::vocab::{TextTokenizer, TokenizerFile};
 const AFTER_HELP: &str = "\
 The text is divided into tokens and each token is looked up in the green list that the tokens before it \
 give. A text that was generated with this watermark has more green tokens than the share of the list. \
-z is the excess in standard deviations.
+z is the excess in standard deviations. A token counts once behind the same tokens before it, so a text \
+that repeats itself has few.
 
 Exit codes:
   0  the text has the watermark: z is at least --threshold
@@ -37,8 +38,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
     /// The smallest z of a text that has the watermark
-    #[arg(long, value_name = "Z", default_value_t = 4.0)]
+    #[arg(long, value_name = "Z", default_value_t = 4.0, value_parser = finite)]
     threshold: f64,
+}
+
+/// A finite number.
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "expected a number".to_owned())
 }
 
 fn watermark(text: &str) -> Result<Watermark, String> {
@@ -70,6 +77,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let tokens =
         tokens.map_err(|error| CommandError::new("cannot make tokens of the text").because(&error))?;
     let evidence = args.watermark.detect(&tokens, vocab);
+    if evidence.scored == 0 {
+        return Err(CommandError::new("the text is too short: it has no token with enough tokens before it"));
+    }
     let found = evidence.z_score >= args.threshold;
     let verdict = if found { "watermark found" } else { "no watermark found" };
     written(writeln!(

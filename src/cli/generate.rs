@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use super::command_error::{CommandError, Written, written};
 use super::constraint::{ConstraintArgs, Loaded, PolicyArgs};
+use super::effect;
 use super::outcome::{Judged, Report, summarise};
 use super::policy::policy;
 use super::prompt::PromptArgs;
@@ -59,24 +60,25 @@ pub(super) struct Args {
     prompt: PromptArgs,
     #[command(flatten)]
     constraint: ConstraintArgs,
-    /// Most tokens of output [default: that of --params, or else 512]
+    /// Most tokens of output [default: the one in --params, or else 512]
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
     /// Least tokens of output, unless the constraint is complete before
     #[arg(long, value_name = "N")]
     min_tokens: Option<usize>,
     /// End before this text (repeat the option)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stop: Vec<String>,
     /// End at the token with this id (repeat the option)
     #[arg(long, value_name = "ID")]
     stop_token: Vec<u32>,
     /// A constrained output that reaches --max-tokens is completed in time, by a short ending that
     /// the model has not chosen, or cut. Either way it finishes by `length`, and the exit code is 1
-    #[arg(long, default_value_t, value_parser = policy(Budget::ALL, Budget::name))]
-    budget: Budget,
-    /// Make N outputs [default: that of --params, or else 1]
-    #[arg(long, value_name = "N", value_parser = outputs_parser())]
+    /// [default: complete]
+    #[arg(long, value_parser = policy(Budget::ALL, Budget::name))]
+    budget: Option<Budget>,
+    /// Make N outputs [default: the number in --params, or else 1]
+    #[arg(long, value_name = "N", value_parser = number_of_outputs)]
     n: Option<u64>,
     /// Append text at once where the constraint allows only one continuation, or ask the model for
     /// every token
@@ -127,9 +129,10 @@ fn reasoning_budget(text: &str) -> Result<(usize, String), String> {
     Ok((tokens, message.to_owned()))
 }
 
-/// A parser of numbers of outputs.
-fn outputs_parser() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=MAX_COMPLETIONS as u64)
+/// A number of outputs.
+fn number_of_outputs(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_COMPLETIONS as u64).contains(number));
+    number.ok_or_else(|| format!("{text} is not in 1..={MAX_COMPLETIONS}"))
 }
 
 pub(super) fn run(
@@ -172,6 +175,11 @@ pub(super) fn run(
 fn check(args: &Args, chosen: &Chosen) -> Result<(), CommandError> {
     let strategy = chosen.strategy(args);
     args.strategy.check(&strategy, outputs(args, chosen))?;
+    let is_constrained = args.constraint.is_given() || args.tools.tools.is_some();
+    effect::check_budget(args.budget, is_constrained, &strategy)?;
+    for note in effect::notes_at_temperature_0(args.sampling.names(), &chosen.params, outputs(args, chosen)) {
+        eprintln!("note: {note}");
+    }
     if let Strategy::Beam(_) | Strategy::Contrastive(_) = strategy
         && let Some(name) = args.sampling.names().find(|name| !RANKED.contains(name))
     {
@@ -588,5 +596,5 @@ fn request(args: &Args, chosen: Chosen, prompt: Vec<TokenId>) -> Result<Request,
         .acceptance(args.strategy.acceptance())
         .healing(if args.prompt.heal { TokenHealing::On } else { TokenHealing::Off })
         .forced(args.forced)
-        .budget(args.budget))
+        .budget(args.budget.unwrap_or_default()))
 }

@@ -1,7 +1,9 @@
 //! The check of outputs by an independent validator: the `jsonschema` crate, which shares no code
 //! with the constraint engine.
 
-use jsonschema::Validator;
+use std::sync::LazyLock;
+
+use jsonschema::{Registry, Validator};
 use serde_json::{Map, Value};
 
 use super::constraint::SchemaFile;
@@ -66,9 +68,24 @@ fn validator(text: &str) -> Result<(Validator, &'static str), String> {
     let parsed = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let (mut schema, outside) = unwrapped(parsed);
     encode_references(&mut schema, Members::Keywords);
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema);
+    let options = jsonschema::options().should_validate_formats(true);
+    let validator = match META_SCHEMAS.as_ref().filter(|_| text.contains("json-schema.org/")) {
+        Some(registry) => options.with_registry(registry).build(&schema),
+        None => options.build(&schema),
+    };
     Ok((validator.map_err(|error| error.to_string())?, outside))
 }
+
+/// The meta-schemas that a schema may refer to.
+static META_SCHEMAS: LazyLock<Option<Registry<'static>>> = LazyLock::new(|| {
+    let mut registry = Registry::new();
+    for text in hedgerow::schema::meta_schemas() {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let uri = value.get("$id").or_else(|| value.get("id"))?.as_str()?.trim_end_matches('#').to_owned();
+        registry = registry.add(uri, value).ok()?;
+    }
+    registry.prepare().ok()
+});
 
 /// The schema inside a response format, with the JSON pointer to it. Any other schema is returned
 /// unchanged. The response formats are those that `hedgerow::schema` reads.
@@ -76,7 +93,8 @@ fn unwrapped(mut value: Value) -> (Value, &'static str) {
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     let outside = match kind {
         "json_schema" if value.get("json_schema").is_some() => "/json_schema/schema",
-        "json_schema" | "json_object" => "/schema",
+        "json_schema" | "json_object" if value.get("schema").is_some() => "/schema",
+        "json_object" => return (Value::Object(Map::from_iter([("type".to_owned(), "object".into())])), ""),
         _ => return (value, ""),
     };
     let only_objects = kind == "json_object";
@@ -166,6 +184,13 @@ mod tests {
         assert!(matches!(judge("{}", "{"), Verdict::Invalid(reason) if reason.starts_with("it is not JSON")));
         assert!(matches!(judge(r#"{"type": 3}"#, "3"), Verdict::NoJudge(_)));
         assert!(matches!(judge("{", "3"), Verdict::NoJudge(_)));
+        // Schemas of schemas.
+        for uri in ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"]
+        {
+            let schema = format!(r#"{{"$ref": "{uri}"}}"#);
+            assert_eq!(judge(&schema, r#"{"type": "string"}"#), Verdict::Valid, "{uri}");
+            assert!(matches!(judge(&schema, r#"{"type": "text"}"#), Verdict::Invalid(_)), "{uri}");
+        }
         // References that are no URIs, and schemas inside response formats.
         let references = r##"{"$ref": "#/$defs/List<é>", "$defs": {"List<é>": {"type": "array"}}}"##;
         assert_eq!(judge(references, "[1]"), Verdict::Valid);

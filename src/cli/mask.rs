@@ -1,5 +1,6 @@
 //! `hedgerow mask`: the tokens that a constraint allows after a prefix.
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use super::command_error::{CommandError, written};
 use super::constraint::{ConstraintArgs, PolicyArgs};
 use super::input;
-use hedgerow::engine::{Constraint, Matcher};
+use hedgerow::engine::{Constraint, EngineError, Matcher};
 use hedgerow::vocab::{TokenId, TokenSet, Vocabulary};
 
 const AFTER_HELP: &str = "\
@@ -50,8 +51,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     let vocabulary = input::vocabulary(&args.vocab)?;
     let constraint = Constraint::new(&grammar, &vocabulary)
         .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?;
-    let mut matcher = constraint.matcher();
-    read_prefix(&mut matcher, &args.prefix)?;
+    let mut matcher = read_prefix(constraint.matcher(), &args.prefix)?;
     let failed = |error| CommandError::new("cannot compute the mask").because(&error);
     let mask = matcher.mask().map_err(failed)?;
     let mut out = BufWriter::new(io::stdout().lock());
@@ -64,7 +64,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
         true => "nothing".to_owned(),
         false => shown(&forced),
     };
-    let complete = if matcher.is_accepting() { "yes" } else { "no" };
+    let complete = match (matcher.is_stopped(), matcher.is_accepting()) {
+        (true, _) => "yes, and ended",
+        (false, true) => "yes",
+        (false, false) => "no",
+    };
     let (count, size) = (mask.count(), vocabulary.size());
     let ends: Vec<String> = vocabulary
         .eos()
@@ -79,40 +83,56 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Advances a matcher over the output so far. The name of a special token in it is read as that
-/// token where the constraint allows the token.
-pub(super) fn read_prefix(matcher: &mut Matcher, prefix: &str) -> Result<(), CommandError> {
+/// The matcher after the output so far. A special token is read where its name stands and the
+/// constraint allows it; where the name may also be plain text, both readings are followed.
+pub(super) fn read_prefix(start: Matcher, prefix: &str) -> Result<Matcher, CommandError> {
     let failed = |error| CommandError::new("cannot read the prefix").because(&error);
-    let vocabulary = matcher.vocabulary().clone();
-    let mut at = 0;
-    'bytes: while let Some(byte) = prefix.as_bytes().get(at) {
+    let bytes = prefix.as_bytes();
+    let vocabulary = start.vocabulary().clone();
+    // The last of the waiting readings is followed first: the one with a special token.
+    let mut seen = HashSet::from([(0, start.state_id())]);
+    let mut waiting = vec![(0, start)];
+    let mut furthest = None;
+    while let Some((at, mut matcher)) = waiting.pop() {
+        if at == bytes.len() {
+            return Ok(matcher);
+        }
+        let mut next = Vec::new();
+        let mut fork = matcher.fork();
+        if fork.advance_bytes(&bytes[at..=at]).map_err(failed)? {
+            next.push((at + 1, fork));
+        }
         for (name, token) in vocabulary.special_tokens() {
-            let stands_here = !name.is_empty() && prefix.as_bytes()[at..].starts_with(name.as_bytes());
-            if stands_here && matcher.advance(token).map_err(failed)? {
-                at += name.len();
-                continue 'bytes;
+            let mut fork = matcher.fork();
+            let stands_here = !name.is_empty() && bytes[at..].starts_with(name.as_bytes());
+            if stands_here && fork.advance(token).map_err(failed)? {
+                next.push((at + name.len(), fork));
             }
         }
-        if matcher.advance_bytes(&[*byte]).map_err(failed)? {
-            at += 1;
-            continue;
+        if next.is_empty() && furthest.as_ref().is_none_or(|(furthest, _)| at > *furthest) {
+            furthest = Some((at, allowed(&mut matcher).map_err(failed)?));
         }
-        let (before, _) = prefix.as_bytes().split_at(at);
-        let next = matcher.mask().map_err(failed)?;
-        let mut firsts: Vec<u8> =
-            next.iter().filter_map(|id| matcher.vocabulary().bytes(id).first().copied()).collect();
-        firsts.sort_unstable();
-        firsts.dedup();
-        let expected = match firsts.is_empty() {
-            true => "nothing can follow".to_owned(),
-            false => format!("allowed is {}", input::describe_bytes(&firsts)),
-        };
-        return Err(CommandError::new(format!(
-            "--prefix is not in the constraint's language: byte {at} is refused"
-        ))
-        .help(format!("after {} {expected}", shown(before))));
+        waiting.extend(next.into_iter().filter(|(at, matcher)| seen.insert((*at, matcher.state_id()))));
     }
-    Ok(())
+    let (at, allowed) = furthest.unwrap_or_default();
+    let refused = format!("--prefix is not in the constraint's language: byte {at} is refused");
+    Err(CommandError::new(refused).help(format!("after {} {allowed}", shown(&bytes[..at]))))
+}
+
+/// The bytes and the special tokens that a matcher allows next, in words.
+fn allowed(matcher: &mut Matcher) -> Result<String, EngineError> {
+    let mask = matcher.mask()?;
+    let vocabulary = matcher.vocabulary();
+    let mut bytes: Vec<u8> = mask.iter().filter_map(|id| vocabulary.bytes(id).first().copied()).collect();
+    bytes.sort_unstable();
+    bytes.dedup();
+    let names = vocabulary.special_tokens().filter(|(_, id)| mask.contains(*id));
+    let described = Some(input::describe_bytes(&bytes)).filter(|_| !bytes.is_empty());
+    let all: Vec<String> = described.into_iter().chain(names.map(|(name, _)| name.to_owned())).collect();
+    Ok(match all.is_empty() {
+        true => "nothing can follow".to_owned(),
+        false => format!("allowed is {}", all.join(", ")),
+    })
 }
 
 fn list(out: &mut impl Write, vocabulary: &Vocabulary, mask: &TokenSet) -> io::Result<()> {

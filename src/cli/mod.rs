@@ -3,9 +3,9 @@
 //!
 //! Each subcommand has a file of its own. The other files hold what several subcommands share:
 //! options (`constraint`, `tools`, `sampling`, `strategy`), reading files (`input`), the prompt
-//! (`prompt`), results (`outcome`), the check of outputs by an independent validator (`judge`), the
-//! page about a run (`trace`), the reason why an instance is refused (`explain`) and error messages
-//! (`command_error`).
+//! (`prompt`), options without effect (`effect`), results (`outcome`), the check of outputs by an
+//! independent validator (`judge`), the page about a run (`trace`), the reason why an instance is
+//! refused (`explain`) and error messages (`command_error`).
 //!
 //! Results go to stdout, and everything else goes to stderr. Exit codes: 0 for success, 1 for a
 //! failure or a negative answer, 2 for a command line that cannot be used.
@@ -15,6 +15,7 @@ mod command_error;
 mod compile;
 mod constraint;
 mod detect;
+mod effect;
 mod explain;
 mod generate;
 mod input;
@@ -31,7 +32,7 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -72,7 +73,8 @@ enum Command {
 /// `with_libtorch` is called before a model is loaded. If libtorch is in another program, it runs
 /// this program in place of the rest.
 pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::from_arg_matches(&with_negative_numbers(Cli::command()).get_matches());
+    let result = match cli.unwrap_or_else(|error| error.exit()).command {
         Command::Generate(args) => generate::run(&args, with_libtorch),
         Command::Check(args) => check::run(&args),
         Command::Mask(args) => mask::run(&args),
@@ -87,16 +89,25 @@ pub(crate) fn main(with_libtorch: fn() -> std::io::Result<Option<ExitCode>>) -> 
     }
 }
 
+/// The command with options that take negative numbers as values, so that `--n -1` is refused as a
+/// number and not as an unknown option.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|option| match option.get_action().takes_values() {
+        true => option.allow_negative_numbers(true),
+        false => option,
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
+
 /// The exit code for a negative answer, such as that of `check` for an invalid instance.
 const NO: u8 = 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
     }
 }

@@ -33,8 +33,11 @@ struct Unfinished {
 }
 
 /// The remedy for outputs that need more tokens.
-const LONGER: &str = "raise --max-tokens, or bound strings and arrays: in the schema (`maxLength`, `maxItems`), or by \
-     --max-string-length and --max-items";
+const LONGER: &str = "raise --max-tokens, or bound what the constraint lets repeat";
+
+/// The remedy for JSON texts that need more tokens.
+const LONGER_JSON: &str = "raise --max-tokens, or bound strings, arrays and numbers: in the schema (`maxLength`, `maxItems`, \
+     `maximum`), or by --max-string-length, --max-items and --max-digits";
 
 impl Judged {
     /// An output, in words.
@@ -64,6 +67,10 @@ impl Judged {
         }
     }
 
+    fn longer(&self) -> &'static str {
+        if self.schema.is_empty() { LONGER } else { LONGER_JSON }
+    }
+
     /// Reports the judgement on stderr.
     pub fn conclude(&self, quiet: bool) -> Result<ExitCode, CommandError> {
         let invalid = self.verdicts.iter().find_map(|verdict| match verdict {
@@ -74,7 +81,7 @@ impl Judged {
             let failure =
                 CommandError::new(format!("{} was cut off before it was complete", self.name(cut.number)));
             return Err(match cut.finish {
-                FinishReason::Length => failure.help(LONGER),
+                FinishReason::Length => failure.help(self.longer()),
                 FinishReason::StopSequence => failure
                     .help("a text of --stop ended it; leave out --stop, as the constraint ends the output"),
                 FinishReason::Stop => failure.help(
@@ -97,7 +104,7 @@ impl Judged {
                 ending.tokens,
                 ending.first_byte,
             );
-            return Err(CommandError::new(what).help(LONGER));
+            return Err(CommandError::new(what).help(self.longer()));
         }
         if !quiet {
             match self.verdicts.first() {

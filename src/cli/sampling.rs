@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::command_error::CommandError;
+use super::effect;
 use super::input;
 use hedgerow::UnknownName;
 use hedgerow::sampling::parameter_sets::{Api, ParameterSet};
@@ -80,6 +81,9 @@ fn add_options(command: Command) -> Command {
     options().fold(command, |command, (parameter, flag)| {
         let check = move |text: &str| {
             let text = spelled(parameter, text);
+            if parameter.is_list && text.trim().is_empty() {
+                return Err("expected at least one".to_owned());
+            }
             match parameter.set(&mut SamplingParams::default(), &text) {
                 Ok(()) => Ok(text),
                 Err(error) => Err(error.to_string()),
@@ -156,6 +160,7 @@ impl SamplingArgs {
                 _ => failure,
             }
         })?;
+        effect::check_companions(self.names(), &params)?;
         if self.base.verbose {
             self.tell(&source, &base, &params);
         }

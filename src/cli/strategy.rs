@@ -34,8 +34,9 @@ pub(super) struct StrategyArgs {
     draft_tokens: u64,
     /// Have a draft model guess its likeliest token, which leaves every output as it is, or a token
     /// it draws, which leaves the distribution of outputs as it is
-    #[arg(long, default_value_t, requires = "draft", value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
-    draft_choice: DraftChoice,
+    /// [default: likeliest]
+    #[arg(long, requires = "draft", value_parser = policy(DraftChoice::ALL, DraftChoice::name))]
+    draft_choice: Option<DraftChoice>,
     /// Take guesses that the model finds typical, though that changes the distribution of outputs:
     /// `EPSILON:DELTA`, such as 0.09:0.3
     #[arg(long, value_name = "EPSILON:DELTA", value_parser = typical, requires = "draft")]
@@ -88,7 +89,7 @@ impl StrategyArgs {
 
     /// The source of guesses, and the number of tokens to guess, as the decoding loop takes them.
     pub fn draft(&self) -> Draft {
-        let choice = self.draft_choice;
+        let choice = self.draft_choice.unwrap_or_default();
         let tokens = self.draft_tokens as usize;
         match &self.draft {
             None => Draft::None,
@@ -109,10 +110,11 @@ impl StrategyArgs {
     /// of `--params` may have set; `outputs` is the number of outputs.
     pub fn check(&self, strategy: &Strategy, outputs: usize) -> Result<(), CommandError> {
         if let Err(error) = strategy.check(outputs) {
-            let failure = CommandError::usage("--strategy and --n are not usable").because(&error);
-            return Err(match strategy {
-                Strategy::Sample => failure,
-                _ => failure.help(format!("--n is {outputs}")),
+            return Err(match outputs {
+                1 => CommandError::usage("--strategy is not usable").because(&error),
+                _ => CommandError::usage("--strategy and --n are not usable")
+                    .because(&error)
+                    .help(format!("{outputs} outputs are asked for")),
             });
         }
         if self.early_stopping.is_some() && !matches!(strategy, Strategy::Beam(_)) {
@@ -123,6 +125,15 @@ impl StrategyArgs {
             return Err(CommandError::usage("--draft has no effect on this strategy").help(
                 "only --strategy sample and best-of draw tokens, which drafts can guess; leave one of them out",
             ));
+        }
+        if self.draft_choice.is_some()
+            && matches!(self.draft, Some(Drafter::Ngram { .. } | Drafter::Medusa(_)))
+        {
+            return Err(CommandError::usage("--draft-choice has no effect on this drafter")
+                .help("only the models of --draft model:PATH and skip:LAYERS choose; leave it out"));
+        }
+        if self.guidance == Some(1.0) {
+            eprintln!("note: --guidance 1 changes nothing");
         }
         let mixed = self.guidance.is_some() || self.amateur.is_some() || self.dola.is_some();
         let inside = matches!(self.draft, Some(Drafter::Medusa(_)))

@@ -27,7 +27,7 @@ pub enum DecodeError {
     )]
     ConstraintVocabulary,
     /// A partner model, such as a draft model, that has other tokens.
-    #[error("the {partner} has another vocabulary: token {} is {theirs} there and {ours} in the model; use a {partner} with the model's own tokenizer", token.0)]
+    #[error("the {partner} has another vocabulary: token {} is {theirs} there and {ours} in the model; it must have the model's own tokenizer", token.0)]
     PartnerVocabulary {
         /// The role of the partner: `draft model` or `amateur model`.
         partner: &'static str,

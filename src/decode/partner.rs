@@ -23,7 +23,7 @@ use crate::vocab::{TokenId, Vocabulary};
 /// assert_eq!(
 ///     check_partner("draft model", &model, &of(*b"ac")?).unwrap_err().to_string(),
 ///     "the draft model has another vocabulary: token 1 is `c` there and `b` in the model; \
-///      use a draft model with the model's own tokenizer",
+///      it must have the model's own tokenizer",
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

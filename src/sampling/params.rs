@@ -156,8 +156,8 @@ parameters! {
     /// Divides the logits, 0 or more: below 1 is sharper, above 1 more even; 0 always takes the
     /// most probable token, of the lowest id among equals.
     temperature: [f32] = 1.0, "T", Common, AT_LEAST_ZERO;
-    /// Temperature by position (`position:TOTAL`), entropy (`entropy`) or range
-    /// (`range:LOW:HIGH[:EXPONENT]`).
+    /// A temperature that changes: it rises along TOTAL tokens (`position:TOTAL`), follows the entropy
+    /// of the distribution (`entropy`), or does so between two bounds (`range:LOW:HIGH[:EXPONENT]`).
     dynamic_temperature: [Option<DynamicTemperature>] = None, "RULE", Special, ANY;
     /// Keep the K most probable tokens; 0 keeps all.
     top_k: [usize] = 0, "K", Common, ANY;
@@ -188,7 +188,8 @@ parameters! {
     top_h: [Option<f32>] = None, "H", Special, SHARE;
     /// Keep tokens more probable than two draws are to agree: `plain` or `normalised`.
     p_less: [Option<PLess>] = None, "FORM", Special, ANY;
-    /// With probability P, drop all tokens of probability at least T but the last of them.
+    /// Exclude top choices: with probability P, drop every token of probability at least T but the
+    /// least probable of these.
     xtc: [Option<Xtc>] = None, "P:T", Special, ANY;
     /// Quadratic smoothing of the logits.
     smoothing: [Option<Smoothing>] = None, "FACTOR[:CURVE]", Special, ANY;
@@ -239,8 +240,9 @@ parameters! {
     min_tokens: [usize] = 0, "N", Loop, ANY;
     /// The greatest length: where `forced_last` applies, and what the decoding loop stops at.
     max_tokens: [Option<usize>] = None, "N", Loop, ANY;
-    /// Mark the output by a green list: share of green tokens, bias, key, and how many last tokens
-    /// it depends on.
+    /// Mark the output by a green list: the share of green tokens, the bias that they get, a secret
+    /// key (15485863 unless given), and the number of last tokens that choose the list, the candidate
+    /// included (without it, the last token alone).
     watermark: [Option<Watermark>] = None, "RATIO:BIAS[:KEY[:WIDTH]]", Special, ANY;
     /// Order of the steps: `hf`, `llama`, or a list of step names with commas.
     order: [ChainOrder] = ChainOrder::Hf, "ORDER", Special, ANY;

@@ -74,6 +74,7 @@ mod verify;
 
 pub use argument_style::{ArgumentStyle, StringSpelling, Words};
 pub use error::SchemaWarning;
+pub use metaschema::meta_schemas;
 pub use options::{
     AdditionalProperties, ContentEncoding, Draft, EscapePolicy, FormatPolicy, Numbers, SchemaOptions,
     Strictness, UniqueKeys, UnknownFormat, Whitespace,

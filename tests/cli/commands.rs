@@ -93,7 +93,9 @@ fn checks() {
         (&["check", "--regex", "[0-9]{4}"][..], ""),
         (&["check", "--regex", "[0-9]{4}", "--instance", "-"], "2026\n"),
         (&["check", "--regex", "[0-9]{4}", "--instance", "-", "--explain"], "20x6"),
+        (&["check", "--regex", "("], ""),
         (&["check", "--choice", "yes", "--choice", "no", "--instance", "-", "--explain"], "nein"),
+        (&["check"], ""),
         (&["check", "--regex", "x", "--strictness", "lenient"], ""),
         (&["check", "--schema", "person.schema.json", "--grammar-notation", "gbnf"], ""),
         (&["mask", "--vocab", "tokenizer.json", "--regex", "x", "--key-order", "any"], ""),
@@ -167,6 +169,11 @@ fn masks() {
                 "é",
                 "--list",
             ],
+            // A special token is read by its name, or the name is plain text.
+            &["mask", "--vocab", "tokenizer.json", "--regex", "ab", "--prefix", "ab</s>"],
+            &["mask", "--vocab", "tokenizer.json", "--regex", "a.*", "--prefix", "a</s>b"],
+            &["mask", "--vocab", "tokenizer.json", "--grammar", "turn.gbnf", "--prefix", "a</s>"],
+            &["mask", "--vocab", "tokenizer.json", "--grammar", "turn.gbnf", "--prefix", "ax"],
         ],
     );
 }

@@ -56,10 +56,33 @@ fn options_without_effect_or_meaning_are_refused() {
         ("--order mask,temperature", "parameters without an option are those of --preset balanced"),
         ("--max-digits 0 --schema person.schema.json", "0 is not in 1.."),
         ("--max-items 3", "--schema <FILE>"),
+        ("--budget cut", "--budget has no effect without a constraint"),
+        (
+            "--budget complete --strategy beam:2 --choice a",
+            "--budget complete has no effect on this strategy",
+        ),
+        ("--repetition-window 5", "--repetition-window has no effect without --repetition-penalty"),
+        ("--top-k-ties keep-all --preset chat", "--top-k-ties has no effect without --top-k"),
+        ("--tfs-end before", "--tfs-end has no effect without --tfs-z"),
+        ("--draft ngram --draft-choice drawn", "--draft-choice has no effect on this drafter"),
+        ("--draft medusa:x --draft-choice likeliest", "--draft-choice has no effect on this drafter"),
+        ("--schema person.schema.json --indent 4", "--indent has no effect without --whitespace pretty"),
+        ("--schema person.schema.json --whitespace compact --indent 4", "--indent has no effect"),
+        ("--n -1", "-1 is not in 1..=4096"),
+        ("--stop-token -1", "invalid value '-1'"),
+        ("--guidance x", "expected a number"),
+        ("--strategy contrastive:4:nan", "--strategy is not usable"),
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));
         assert_eq!(code, Some(2), "{options}: {stderr}");
         assert!(stderr.contains(expected), "{options}: {stderr}");
+    }
+    for (option, value) in [("--stop", ""), ("--bad-words", "")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_hedgerow"))
+            .args(["generate", "--model", ".", "--prompt", "x", option, value])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}");
     }
     // A conversation that is none.
     let (code, stderr) = generate("--messages ada.json");
@@ -90,10 +113,37 @@ fn options_that_go_together_reach_the_model() {
         "--schema person.schema.json --strictness lenient --key-order any",
         "--structural-tag calls.json --strictness lenient --key-order any --max-items 3",
         "--draft ngram:4:9 --draft-tokens 64",
+        "--guidance -1",
+        "--guidance 1",
+        "--draft skip:1 --draft-choice drawn",
+        "--schema person.schema.json --whitespace pretty --indent 4",
+        "--budget cut --choice a",
+        "--repetition-penalty 1.1 --repetition-window 5 --tfs-z 0.9 --tfs-end before",
     ] {
         let (code, stderr) = generate(&format!("--prompt x {options}"));
         assert_eq!(code, Some(1), "{options}: {stderr}");
         let reached = stderr.contains("cannot load the model") || stderr.contains("cannot run models");
         assert!(reached, "{options}: {stderr}");
+    }
+}
+
+/// Options that scripts may well give are told in notes where they change nothing.
+#[test]
+fn options_without_effect_at_temperature_0_are_noted() {
+    for (options, expected) in [
+        ("--temperature 0 --top-p 0.9 --seed 3", Some("and --top-p, --seed changes nothing")),
+        ("--temperature 0 --n 2", Some("all 2 outputs are alike")),
+        ("--temperature 0 --typical-p 0.5", None),
+        ("--temperature 0.1 --top-p 0.9 --seed 3 --n 2", None),
+        ("--temperature 0 --xtc 0.5:0.1 --seed 3", None),
+        ("--guidance 1", Some("--guidance 1 changes nothing")),
+    ] {
+        let (code, stderr) = generate(&format!("--prompt x {options}"));
+        assert_eq!(code, Some(1), "{options}: {stderr}");
+        let notes: Vec<&str> = stderr.lines().filter(|line| line.starts_with("note: ")).collect();
+        match expected {
+            Some(expected) => assert!(notes.concat().contains(expected), "{options}: {stderr}"),
+            None => assert!(notes.is_empty(), "{options}: {stderr}"),
+        }
     }
 }

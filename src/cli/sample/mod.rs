@@ -120,10 +120,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     }
     let mut mask = None;
     if let (Some(grammar), Some(vocabulary)) = (&grammar, &vocabulary) {
-        let mut matcher = Constraint::new(grammar, vocabulary)
-            .map_err(|error| CommandError::new("the constraint does not fit the vocabulary").because(&error))?
-            .matcher();
-        read_prefix(&mut matcher, &args.prefix)?;
+        let constraint = Constraint::new(grammar, vocabulary).map_err(|error| {
+            CommandError::new("the constraint does not fit the vocabulary").because(&error)
+        })?;
+        let mut matcher = read_prefix(constraint.matcher(), &args.prefix)?;
         mask = Some(
             matcher.mask().map_err(|error| CommandError::new("cannot compute the mask").because(&error))?,
         );
