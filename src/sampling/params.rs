@@ -156,8 +156,9 @@ parameters! {
     /// Divides the logits, 0 or more: below 1 is sharper, above 1 more even; 0 always takes the
     /// most probable token, of the lowest id among equals.
     temperature: [f32] = 1.0, "T", Common, AT_LEAST_ZERO;
-    /// A temperature that changes: it rises along TOTAL tokens (`position:TOTAL`), follows the entropy
-    /// of the distribution (`entropy`), or does so between two bounds (`range:LOW:HIGH[:EXPONENT]`).
+    /// A temperature that changes: it rises along TOTAL tokens (`position:TOTAL`), follows the
+    /// entropy of the distribution (`entropy`), or does so between two bounds
+    /// (`range:LOW:HIGH[:EXPONENT]`).
     dynamic_temperature: [Option<DynamicTemperature>] = None, "RULE", Special, ANY;
     /// Keep the K most probable tokens; 0 keeps all.
     top_k: [usize] = 0, "K", Common, ANY;
@@ -241,8 +242,8 @@ parameters! {
     /// The greatest length: where `forced_last` applies, and what the decoding loop stops at.
     max_tokens: [Option<usize>] = None, "N", Loop, ANY;
     /// Mark the output by a green list: the share of green tokens, the bias that they get, a secret
-    /// key (15485863 unless given), and the number of last tokens that choose the list, the candidate
-    /// included (without it, the last token alone).
+    /// key (15485863 unless given), and the number of last tokens that choose the list, the
+    /// candidate included (without it, the last token alone).
     watermark: [Option<Watermark>] = None, "RATIO:BIAS[:KEY[:WIDTH]]", Special, ANY;
     /// Order of the steps: `hf`, `llama`, or a list of step names with commas.
     order: [ChainOrder] = ChainOrder::Hf, "ORDER", Special, ANY;
