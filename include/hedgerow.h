@@ -76,7 +76,8 @@
 #define HR_VERSION_PATCH 0
 
 /**
- * Number of the ABI. It rises if programs must be recompiled; additions leave it unchanged.
+ * Number of the ABI. It rises if programs must be recompiled. It stays the same if something is
+ * added.
  */
 #define HR_ABI_VERSION 2
 
@@ -260,7 +261,7 @@ enum hr_whitespace
      */
     HR_WHITESPACE_PRETTY = 4,
     /**
-     * Wherever JSON allows it, what whitespace_pattern matches.
+     * Whatever whitespace_pattern matches, wherever JSON allows whitespace.
      */
     HR_WHITESPACE_PATTERN = 5,
 };
@@ -273,7 +274,8 @@ typedef uint32_t hr_whitespace;
 #endif // __cplusplus
 
 /**
- * The keys that an object may have beside the declared ones, if the schema does not say.
+ * The keys that an object may have beside the declared ones, if the schema does not restrict
+ * them.
  */
 enum hr_additional_properties
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -285,8 +287,8 @@ enum hr_additional_properties
      */
     HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0,
     /**
-     * Only keys that a subschema which applies to the object names: "unevaluatedProperties":
-     * false at every object.
+     * Only the keys that are named by a subschema that applies to the object, as with
+     * "unevaluatedProperties": false at every object.
      */
     HR_ADDITIONAL_PROPERTIES_FORBID = 1,
 };
@@ -307,8 +309,8 @@ enum hr_escapes
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Free strings with every escape JSON knows; declared keys, enum and const only with those
-     * it requires.
+     * Every escape that JSON has in free strings; only the escapes that JSON requires in
+     * declared keys, enum and const.
      */
     HR_ESCAPES_FREE_STRINGS = 0,
     /**
@@ -341,7 +343,7 @@ enum hr_unique_keys
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * No key comes twice.
+     * No key may come twice.
      */
     HR_UNIQUE_KEYS_ENFORCED = 0,
     /**
@@ -366,12 +368,13 @@ enum hr_numbers
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Free numbers in full JSON syntax; under bounds exponents in scientific notation only,
-     * under multipleOf none; whole numbers without ".0".
+     * Full JSON syntax for a number without conditions. Beside bounds an exponent only in
+     * scientific notation, such as 1.5e3; beside multipleOf no exponent. Whole numbers without
+     * ".0".
      */
     HR_NUMBERS_CANONICAL = 0,
     /**
-     * Every plain spelling of the value as well: 1.0 is an integer.
+     * All of these, and every spelling of the value without an exponent: 1.0 is an integer.
      */
     HR_NUMBERS_JSON = 1,
 };
@@ -446,7 +449,7 @@ enum hr_strictness
      */
     HR_STRICTNESS_STRICT = 0,
     /**
-     * It is ignored: the output may then be what the schema refuses.
+     * It is ignored: the output may then violate the schema.
      */
     HR_STRICTNESS_LENIENT = 1,
 };
@@ -484,7 +487,7 @@ typedef uint32_t hr_content_encoding;
 #endif // __cplusplus
 
 /**
- * The rules a schema is read by, where it does not name them with "$schema".
+ * The draft of JSON Schema by which a schema without "$schema" is read.
  */
 enum hr_draft
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -533,8 +536,8 @@ enum hr_reasoning
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * The reply goes on where the prompt ends, as prompt_end says: reasoning that the prompt
-     * has begun is ended, and else the model may reason.
+     * The reply continues the prompt, whose end is prompt_end. If the prompt has begun to
+     * reason, the reply first ends that. If it has not, the model may reason.
      */
     HR_REASONING_AS_PROMPT = 0,
     /**
@@ -563,23 +566,25 @@ enum hr_event_kind
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * More text for the user: text.
+     * More text for the user. It is text.
      */
     HR_EVENT_KIND_TEXT = 0,
     /**
-     * More reasoning: text.
+     * More reasoning. It is text.
      */
     HR_EVENT_KIND_REASONING = 1,
     /**
-     * A call of a tool begins: its name is text; id, if the output has said one.
+     * A call of a tool begins. text is the tool's name; id is the call's id, if the output has
+     * given one so far.
      */
     HR_EVENT_KIND_CALL_BEGIN = 2,
     /**
-     * The id of a call whose id comes after its name: id.
+     * The id of a call whose id comes after its name. It is id.
      */
     HR_EVENT_KIND_CALL_ID = 3,
     /**
-     * More of a call's arguments: text. All of it so far is the beginning of a JSON text.
+     * More of a call's arguments. It is text. The arguments so far are the beginning of a JSON
+     * text.
      */
     HR_EVENT_KIND_ARGUMENTS = 4,
     /**
@@ -587,15 +592,15 @@ enum hr_event_kind
      */
     HR_EVENT_KIND_CALL_END = 5,
     /**
-     * A tag without a role of its own begins: its name is text.
+     * A tag without a role of its own begins. text is its name.
      */
     HR_EVENT_KIND_TAG_BEGIN = 6,
     /**
-     * More content of the innermost tag: text.
+     * More content of the innermost tag. It is text.
      */
     HR_EVENT_KIND_CONTENT = 7,
     /**
-     * The innermost tag ends: its name is text.
+     * The innermost tag ends. text is its name.
      */
     HR_EVENT_KIND_TAG_END = 8,
 };
@@ -620,8 +625,8 @@ enum hr_selection
      */
     HR_SELECTION_INVERSE_CDF = 0,
     /**
-     * The largest of logit plus Gumbel number: the choice between two tokens does not depend
-     * on the others.
+     * The largest sum of a logit and a Gumbel number: the choice between two tokens does not
+     * depend on the others.
      */
     HR_SELECTION_GUMBEL_MAX = 1,
 };
@@ -793,7 +798,7 @@ enum hr_mirostat
      */
     HR_MIROSTAT_V1 = 1,
     /**
-     * Cuts at a surprise.
+     * Drops tokens whose surprise exceeds a threshold.
      */
     HR_MIROSTAT_V2 = 2,
 };
@@ -1078,8 +1083,8 @@ enum hr_finish_reason
 #endif
 #if defined(HR_HAS_TORCH)
     /**
-     * max_tokens, or the model's context, was reached. The output was cut, or its end was written
-     * without the model: see hr_generation_budget_ending().
+     * max_tokens, or the end of the model's context, was reached. The output was cut, or its end
+     * was written without the model: see hr_generation_budget_ending().
      */
     HR_FINISH_REASON_LENGTH = 1,
 #endif
@@ -1337,7 +1342,7 @@ typedef struct hr_document {
 
 /**
  * Options for compiling a JSON Schema. Initialise them with hr_schema_options_init(), then change
- * what is wanted. Pointers are needed only until the schema is compiled.
+ * some of them. Pointers are needed only until the schema is compiled.
  */
 typedef struct hr_schema_options {
     /**
@@ -1418,30 +1423,30 @@ typedef struct hr_schema_options {
      */
     uint64_t fuel;
     /**
-     * True for JSON whitespace around the whole text, at most 64 bytes before and after. Default
-     * false.
+     * 1 allows JSON whitespace around the whole text, at most 64 bytes before and after. 0, the
+     * default, does not.
      */
-    bool surrounding_whitespace;
+    uint32_t surrounding_whitespace;
     /**
-     * Largest number of characters of a string for which the schema sets no greatest length. Like
-     * the next two it gives way to what the schema demands. Default UINT32_MAX: no cap.
+     * Largest number of characters of a string for which the schema sets no greatest length. The
+     * schema takes precedence: a larger "minLength" raises the cap. Default UINT32_MAX: no cap.
      */
     uint32_t max_string_length;
     /**
-     * Largest number of items of an array for which the schema sets no greatest number. Default
-     * UINT32_MAX: no cap.
+     * Largest number of items of an array for which the schema sets no greatest number. A larger
+     * "minItems" raises the cap. Default UINT32_MAX: no cap.
      */
     uint32_t max_items;
     /**
-     * Largest number of digits of a number before the point, after it and in the exponent.
-     * Default UINT32_MAX: no cap.
+     * Largest number of digits of a number before the point, after it and in the exponent. Longer
+     * bounds and divisors raise the cap. Default UINT32_MAX: no cap.
      */
     uint32_t max_digits;
 } hr_schema_options;
 
 /**
  * Options for replies that call tools. Initialise them with hr_tool_options_init(), then change
- * what is wanted. Pointers are needed only until the grammar is made.
+ * some of them. Pointers are needed only until the grammar is made.
  */
 typedef struct hr_tool_options {
     /**
@@ -1462,11 +1467,11 @@ typedef struct hr_tool_options {
      */
     hr_reasoning reasoning;
     /**
-     * The text that the prompt has behind the header of the assistant's message. Default empty.
+     * The text that the prompt has after the header of the assistant's message. Default empty.
      */
     struct hr_text prompt_end;
     /**
-     * A JSON Schema of answers that are no calls. Default empty: such an answer is free text.
+     * A JSON Schema of answers without calls. Default empty: such an answer is free text.
      */
     struct hr_text response_schema;
 } hr_tool_options;
@@ -1501,7 +1506,7 @@ typedef struct hr_constraint_stats {
      */
     size_t nodes;
     /**
-     * Number of bytes used, about.
+     * Approximate number of bytes used.
      */
     size_t bytes;
     /**
@@ -1527,8 +1532,8 @@ typedef struct hr_limits {
      */
     size_t struct_size;
     /**
-     * About how many bytes of states and masks are remembered. Beyond it they are dropped, and
-     * computed again. Default 64 MiB.
+     * Approximate number of bytes of states and masks to remember. If they exceed it, they are
+     * dropped, and computed again when needed. Default 64 MiB.
      */
     size_t graph_bytes;
     /**
@@ -1547,7 +1552,7 @@ typedef struct hr_limits {
 } hr_limits;
 
 /**
- * Added to the logit of a token; -infinity bans it.
+ * A number to add to the logit of a token; -infinity bans the token.
  */
 typedef struct hr_token_bias {
     /**
@@ -1671,11 +1676,13 @@ typedef struct hr_sampler_options {
      */
     hr_p_less p_less;
     /**
-     * XTC: the probability that top choices are excluded, in [0, 1]; 0 is off (default).
+     * XTC: the probability that all top choices except the least probable one are dropped, in [0,
+     * 1]; 0 is off (default).
      */
     float xtc_probability;
     /**
-     * XTC: what counts as a top choice, in [0, 1]; above 0.5 the step never acts. Default 0.1.
+     * XTC: the least probability of a top choice, in [0, 1]; above 0.5 the step never acts.
+     * Default 0.1.
      */
     float xtc_threshold;
     /**
@@ -1755,15 +1762,15 @@ typedef struct hr_sampler_options {
      */
     float dry_base;
     /**
-     * DRY: repetitions up to this length are free. Default 2.
+     * DRY: length up to which repetitions are not penalised. Default 2.
      */
     size_t dry_allowed_length;
     /**
-     * DRY: how many of the last tokens are searched; 0 is all (default).
+     * DRY: number of the last tokens that are searched; 0 is all (default).
      */
     size_t dry_window;
     /**
-     * DRY: tokens that no repetition reaches across. Default none.
+     * DRY: tokens that end every repetition. Default none.
      */
     const uint32_t *dry_breakers;
     /**
@@ -1795,7 +1802,7 @@ typedef struct hr_sampler_options {
      */
     size_t bad_word_count;
     /**
-     * If there are any, only these tokens may be drawn. Default all.
+     * The only tokens that may be drawn; if empty, the default, all may.
      */
     const uint32_t *allowed_tokens;
     /**
@@ -1831,8 +1838,8 @@ typedef struct hr_sampler_options {
      */
     size_t no_repeat_ngram;
     /**
-     * Raises the logits of the end tokens by their size times (factor^(position - start) - 1),
-     * above 0; 0 is off (default).
+     * Raises the logit l of each end token by abs(l) * (factor^(position - start) - 1); above 0; 0
+     * is off (default).
      */
     float exponential_decay_factor;
     /**
@@ -1988,8 +1995,9 @@ typedef struct hr_generation_options {
      */
     size_t sample_forced;
     /**
-     * 0, the default, completes a constrained output before it becomes too long, by an end that
-     * the model has not chosen (see hr_generation_budget_ending()); 1 cuts it.
+     * 0, the default, completes a constrained output within max_tokens: if the model does not, an
+     * end that the model has not chosen is written (see hr_generation_budget_ending()). 1 cuts the
+     * output at max_tokens.
      */
     size_t cut_at_limit;
     /**
@@ -2072,22 +2080,23 @@ typedef struct hr_generation_options {
      */
     double accept_delta;
     /**
-     * Scale of classifier-free guidance: strengthens the prompt against negative_prompt. Default
-     * 1: none.
+     * Scale of classifier-free guidance: increases the effect of the prompt over that of
+     * negative_prompt. Default 1: none.
      */
     double guidance;
     /**
-     * The prompt from which guidance leads away; empty, the default, for the prompt's last token
-     * alone.
+     * The prompt whose likely tokens guidance makes less likely; empty, the default, for the
+     * prompt's last token alone.
      */
     struct hr_text negative_prompt;
     /**
-     * A weaker model over the same tokens, whose preferences are subtracted (contrastive
-     * decoding). NULL, the default, for none.
+     * Contrastive decoding: a weaker model over the same tokens. Tokens that it finds less likely
+     * than the model does are favoured. NULL, the default, for none.
      */
     const struct hr_model *amateur;
     /**
-     * Numbers of layers, from 0, whose preferences are subtracted (DoLa).
+     * DoLa: numbers of layers, from 0. Tokens that these layers find less likely than the last
+     * layer does are favoured.
      */
     const size_t *dola_layers;
     /**
@@ -2194,10 +2203,10 @@ HR_API uint32_t hr_abi_version(void);
 HR_API bool hr_has_feature(const char *name);
 
 /**
- * Makes an error, for code that wraps the library and reports its own failures in the same way.
+ * Makes an error, for code that wraps the library and reports its own failures as errors too.
  * status is an hr_status; HR_OK, and numbers that this version does not know, become
  * HR_ERROR_INTERNAL. Bytes of the message that are not UTF-8, and NUL, become the replacement
- * character. NULL if message is NULL and not empty.
+ * character. Returns NULL if message is NULL and message_len is not 0.
  */
 HR_API struct hr_error *hr_error_new(uint32_t status, const char *message, size_t message_len);
 
@@ -2245,7 +2254,7 @@ hr_status hr_vocab_from_tokenizer_json(const char *json,
                                        struct hr_error **error);
 
 /**
- * Reads a tokenizer file of any of these kinds, told apart by what it holds: a Hugging Face
+ * Reads a tokenizer file of any of these kinds, recognised by its content: a Hugging Face
  * tokenizer.json, a tekken.json of Mistral's models, a SentencePiece model, a GGUF model.
  *
  * The end-of-sequence tokens are those that the file names and those with well-known names; see
@@ -2580,11 +2589,12 @@ static inline void hr_schema_options_init(struct hr_schema_options *place) {
 
 /**
  * Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the
- * defaults. interrupt may be NULL; it holds for this call alone.
+ * defaults. interrupt may be NULL.
  *
- * The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have
- * a location: line and column for text that is not JSON, a JSON pointer for everything else.
- * hr_grammar_warning() tells the parts of the schema that have no effect.
+ * The draft is the one that "$schema" names; without "$schema" it is the one of the options.
+ * Errors name the keyword and have a location: line and column for text that is not JSON, a JSON
+ * pointer for everything else. hr_grammar_warning() gives the parts of the schema that have no
+ * effect.
  */
 HR_NODISCARD HR_API
 hr_status hr_grammar_from_json_schema(const char *schema,
@@ -2623,12 +2633,13 @@ hr_status hr_grammar_from_tools(const char *tools,
                                 struct hr_error **error);
 
 /**
- * The name of the format in which a model writes calls, as its chat template proves: the template
- * is asked to write an answer with calls, and the format that writes the same text is the model's.
- * name becomes the format's name; it is not NUL-terminated and lives as long as the program.
+ * Finds the format in which a model writes calls. The model's chat template renders an answer with
+ * calls, and the format is the one that renders the same text. name becomes the format's name; it
+ * is not NUL-terminated and lives as long as the program.
  *
- * Fails with HR_ERROR_GRAMMAR if the template is none or proves no format, and with
- * HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature "decode".
+ * Fails with HR_ERROR_GRAMMAR if the text is not a chat template, or if no format renders the same
+ * text, and with HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature
+ * "decode".
  */
 HR_NODISCARD HR_API
 hr_status hr_preset_detect(const char *chat_template,
@@ -2665,12 +2676,12 @@ static inline void hr_limits_init(struct hr_limits *place) {
 }
 
 /**
- * Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
- * holds for this call alone.
+ * Ties a grammar to a vocabulary. limits may be NULL for the defaults. interrupt may be NULL; it
+ * ends this call only, not those of matchers of the constraint.
  *
- * The output ends with the vocabulary's end-of-sequence tokens. For others, such as the stop
- * tokens of one request, give a vocabulary of hr_vocab_with_eos(): it shares the tokens and costs
- * little.
+ * The output ends with the vocabulary's end-of-sequence tokens. For other end tokens, such as the
+ * stop tokens of one request, give a vocabulary made by hr_vocab_with_eos(): it shares the tokens
+ * and costs little.
  *
  * Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
  * the grammar names.
@@ -2908,9 +2919,10 @@ HR_API size_t hr_matcher_output_len(const struct hr_matcher *matcher);
 HR_API uint64_t hr_matcher_state_id(const struct hr_matcher *matcher);
 
 /**
- * Tokens that complete the output, a short sequence of many; none if it is complete. Each is
- * allowed after the ones before it. found becomes false if a bounded search finds no such
- * sequence. The matcher does not move.
+ * Tokens that complete the output with a text that is as short as possible, or a few bytes longer
+ * if its parts depend on each other; no tokens if the output is complete. Each is allowed after
+ * the ones before it. found becomes false if a bounded search finds no such sequence. The matcher
+ * does not move.
  *
  * Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
  * capacity 0 may be NULL.
@@ -3002,8 +3014,8 @@ hr_status hr_events_advance_bytes(struct hr_events *events,
 HR_NODISCARD HR_API hr_status hr_events_finish(struct hr_events *events, struct hr_error **error);
 
 /**
- * Undoes the last steps. Their events are void, and no events are left. Fails, and undoes none, if
- * there are fewer steps.
+ * Undoes the last steps. The caller forgets their events; the reader then holds no events. Fails,
+ * and undoes none, if there are fewer steps.
  */
 HR_NODISCARD HR_API hr_status hr_events_rollback(struct hr_events *events, size_t steps, struct hr_error **error);
 
@@ -3017,8 +3029,9 @@ HR_API size_t hr_events_count(const struct hr_events *events);
  * is none.
  *
  * kind becomes its kind, and call the number of its call, counted from 0; it is 0 for events of no
- * call. The comments of hr_event_kind say what text and id become; else they are empty. Any of
- * the four may be NULL. The texts are not NUL-terminated, and live until the reader changes.
+ * call. The comments of hr_event_kind say what text and id become; in all other cases they are
+ * empty. Any of the four may be NULL. The texts are not NUL-terminated, and live until the reader
+ * changes.
  */
 HR_API
 bool hr_events_get(const struct hr_events *events,
@@ -3032,7 +3045,8 @@ bool hr_events_get(const struct hr_events *events,
  * Computes all states of a constraint, with equal ones merged. interrupt may be NULL.
  *
  * Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged. A recursive
- * grammar, for example, has infinitely many states. The cost is states times allowed tokens.
+ * grammar, for example, has infinitely many states. The time is proportional to the number of
+ * states times the number of allowed tokens.
  */
 HR_NODISCARD HR_API
 hr_status hr_token_fsm_new(const struct hr_constraint *constraint,
@@ -3042,7 +3056,7 @@ hr_status hr_token_fsm_new(const struct hr_constraint *constraint,
                            struct hr_error **error);
 
 /**
- * Reads the bytes that hr_token_fsm_to_bytes() wrote. All others, damaged ones included, are
+ * Reads the bytes that hr_token_fsm_to_bytes() wrote. Any other bytes, such as damaged ones, are
  * refused.
  */
 HR_NODISCARD HR_API
@@ -3221,7 +3235,7 @@ hr_status hr_sampler_set_prompt(struct hr_sampler *sampler,
                                 struct hr_error **error);
 
 /**
- * Draws a token from a row of 32-bit logits, under a mask, for the sampler's current position.
+ * Draws the token of the sampler's current position from a row of 32-bit logits, under a mask.
  *
  * The mask may be NULL with mask_words 0: all tokens are then allowed. Token i is bit i % 32 of
  * word i / 32. Tokens beyond the mask's end are forbidden, and forbidden logits are not read.
@@ -3347,9 +3361,9 @@ HR_API size_t hr_sampler_position(const struct hr_sampler *sampler);
  * Reads sampling parameters as an API spells them: a JSON object, such as
  * {"temperature": 0.2, "stop": ["END"], "max_completion_tokens": 64} for OpenAI's.
  *
- * Members that the API has but that do not concern sampling are passed over. Every other fault is
- * an error whose location is a JSON pointer: a member that the API does not have, a value of the
- * wrong type or out of range, two members that contradict each other.
+ * Members of the API that do not concern sampling are passed over. An error has a JSON pointer as
+ * its location. It reports a member that the API does not have, a value of the wrong type or out
+ * of range, or two members that contradict each other.
  */
 HR_NODISCARD HR_API
 hr_status hr_parameters_from_json(hr_parameter_api api,
@@ -3602,10 +3616,11 @@ HR_API bool hr_generation_is_complete(const struct hr_generation *generation, si
 
 #if defined(HR_HAS_TORCH)
 /**
- * The end of the output index that was written without the model, because the output had to be
- * completed within max_tokens. Its text is made up. first_token is its first token, tokens their
- * number, first_byte its offset in the text as bytes; each may be NULL. False, and nothing
- * written, if the model wrote the whole output.
+ * The end of the output index, if it was written without the model to complete the output within
+ * max_tokens. It is valid under the constraint, but its content has no meaning. first_token
+ * becomes the position of its first token, tokens the number of its tokens, and first_byte its
+ * offset in the text, in bytes; each may be NULL. Returns false, and writes nothing, if the model
+ * wrote the whole output.
  */
 HR_API
 bool hr_generation_budget_ending(const struct hr_generation *generation,

@@ -182,7 +182,7 @@ pub(super) unsafe fn slice_mut<'a, T: Copy>(
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
 }
 
-/// Checks that `len` elements can lie at a pointer, of which only some will be looked at.
+/// Checks that `len` elements can lie at a pointer, of which only some will be read.
 pub(super) fn check_extent<T>(pointer: *const T, len: usize, name: &str) -> Result<(), CallError> {
     match len {
         0 => Ok(()),

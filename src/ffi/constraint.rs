@@ -30,8 +30,8 @@ pub struct hr_constraint(pub(super) Constraint);
 pub struct hr_limits {
     /// Set by hr_limits_init().
     pub struct_size: usize,
-    /// About how many bytes of states and masks are remembered. Beyond it they are dropped, and
-    /// computed again. Default 64 MiB.
+    /// Approximate number of bytes of states and masks to remember. If they exceed it, they are
+    /// dropped, and computed again when needed. Default 64 MiB.
     pub graph_bytes: usize,
     /// Largest number of ways to read the output at one position. Default 100,000.
     pub state_threads: usize,
@@ -123,7 +123,7 @@ pub struct hr_constraint_stats {
     pub languages: usize,
     /// Nodes of the grammar, including those expanded so far.
     pub nodes: usize,
-    /// Number of bytes used, about.
+    /// Approximate number of bytes used.
     pub bytes: usize,
     /// Number of times that states and masks were dropped because they exceeded graph_bytes.
     pub rebuilds: usize,
@@ -165,12 +165,12 @@ pub unsafe extern "C" fn hr_limits_init_sized(limits: *mut hr_limits, struct_siz
     unsafe { options::init(limits, struct_size) }
 }
 
-/// Ties a grammar to a vocabulary. limits may be NULL for the defaults; interrupt may be NULL, and
-/// holds for this call alone.
+/// Ties a grammar to a vocabulary. limits may be NULL for the defaults. interrupt may be NULL; it
+/// ends this call only, not those of matchers of the constraint.
 ///
-/// The output ends with the vocabulary's end-of-sequence tokens. For others, such as the stop
-/// tokens of one request, give a vocabulary of hr_vocab_with_eos(): it shares the tokens and costs
-/// little.
+/// The output ends with the vocabulary's end-of-sequence tokens. For other end tokens, such as the
+/// stop tokens of one request, give a vocabulary made by hr_vocab_with_eos(): it shares the tokens
+/// and costs little.
 ///
 /// Fails if the vocabulary cannot spell any output of the grammar, or lacks a special token that
 /// the grammar names.

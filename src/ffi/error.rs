@@ -36,7 +36,7 @@ impl From<CallError> for hr_error {
     }
 }
 
-/// A C string. C could not see past a NUL byte, so NUL bytes become the replacement character.
+/// A C string. A NUL byte would end it early, so NUL bytes become the replacement character.
 fn c_string(text: String) -> CString {
     CString::new(text).unwrap_or_else(|error| {
         let bytes = error.into_vec();
@@ -45,10 +45,10 @@ fn c_string(text: String) -> CString {
     })
 }
 
-/// Makes an error, for code that wraps the library and reports its own failures in the same way.
+/// Makes an error, for code that wraps the library and reports its own failures as errors too.
 /// status is an hr_status; HR_OK, and numbers that this version does not know, become
 /// HR_ERROR_INTERNAL. Bytes of the message that are not UTF-8, and NUL, become the replacement
-/// character. NULL if message is NULL and not empty.
+/// character. Returns NULL if message is NULL and message_len is not 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_error_new(
     status: u32,

@@ -1,4 +1,4 @@
-//! Events: `hr_events`, what the parts of one output mean, while it is written.
+//! Events: `hr_events`, the meaning of the parts of an output, read while it is written.
 //!
 //! Unsafe code: entry points that take pointers; see [`boundary`].
 #![allow(unsafe_code)]
@@ -29,23 +29,25 @@ struct Reader {
 enumeration! {
     /// The kind of an event. Later versions may add some, so a switch needs a default.
     hr_event_kind {
-        /// More text for the user: text.
+        /// More text for the user. It is text.
         HR_EVENT_KIND_TEXT = 0,
-        /// More reasoning: text.
+        /// More reasoning. It is text.
         HR_EVENT_KIND_REASONING = 1,
-        /// A call of a tool begins: its name is text; id, if the output has said one.
+        /// A call of a tool begins. text is the tool's name; id is the call's id, if the output has
+        /// given one so far.
         HR_EVENT_KIND_CALL_BEGIN = 2,
-        /// The id of a call whose id comes after its name: id.
+        /// The id of a call whose id comes after its name. It is id.
         HR_EVENT_KIND_CALL_ID = 3,
-        /// More of a call's arguments: text. All of it so far is the beginning of a JSON text.
+        /// More of a call's arguments. It is text. The arguments so far are the beginning of a JSON
+        /// text.
         HR_EVENT_KIND_ARGUMENTS = 4,
         /// A call is complete.
         HR_EVENT_KIND_CALL_END = 5,
-        /// A tag without a role of its own begins: its name is text.
+        /// A tag without a role of its own begins. text is its name.
         HR_EVENT_KIND_TAG_BEGIN = 6,
-        /// More content of the innermost tag: text.
+        /// More content of the innermost tag. It is text.
         HR_EVENT_KIND_CONTENT = 7,
-        /// The innermost tag ends: its name is text.
+        /// The innermost tag ends. text is its name.
         HR_EVENT_KIND_TAG_END = 8,
     }
 }
@@ -157,8 +159,8 @@ pub unsafe extern "C" fn hr_events_finish(events: *mut hr_events, error: *mut *m
     unsafe { boundary::guard(error, body) }
 }
 
-/// Undoes the last steps. Their events are void, and no events are left. Fails, and undoes none, if
-/// there are fewer steps.
+/// Undoes the last steps. The caller forgets their events; the reader then holds no events. Fails,
+/// and undoes none, if there are fewer steps.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_rollback(
     events: *mut hr_events,
@@ -186,8 +188,9 @@ pub unsafe extern "C" fn hr_events_count(events: *const hr_events) -> usize {
 /// is none.
 ///
 /// kind becomes its kind, and call the number of its call, counted from 0; it is 0 for events of no
-/// call. The comments of hr_event_kind say what text and id become; else they are empty. Any of
-/// the four may be NULL. The texts are not NUL-terminated, and live until the reader changes.
+/// call. The comments of hr_event_kind say what text and id become; in all other cases they are
+/// empty. Any of the four may be NULL. The texts are not NUL-terminated, and live until the reader
+/// changes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_events_get(
     events: *const hr_events,

@@ -30,8 +30,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub enum hr_finish_reason {
     /// The model ended it, or a stop token did.
     HR_FINISH_REASON_STOP = 0,
-    /// max_tokens, or the model's context, was reached. The output was cut, or its end was written
-    /// without the model: see hr_generation_budget_ending().
+    /// max_tokens, or the end of the model's context, was reached. The output was cut, or its end
+    /// was written without the model: see hr_generation_budget_ending().
     HR_FINISH_REASON_LENGTH = 1,
     /// A stop text appeared; it is not part of the output.
     HR_FINISH_REASON_STOP_SEQUENCE = 2,
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn hr_generation_stats_init_sized(stats: *mut hr_generatio
 pub struct hr_generation(Generation);
 
 impl From<DecodeError> for CallError {
-    // Every variant is named, so that a new one gets a status of its own.
+    // Every variant is named, so that the compiler asks for the status of a new one.
     fn from(error: DecodeError) -> Self {
         use hr_status::*;
         let status = match &error {
@@ -249,7 +249,7 @@ unsafe fn prompt_tokens(
             options.system.get("system")?,
         ]
     };
-    let raw = options.flag(options.raw_prompt, "raw_prompt", false, true)?;
+    let raw = options::flag(options.raw_prompt as u64, "raw_prompt", false, true)?;
     if !messages.is_empty() && (!prompt.is_empty() || !system.is_empty() || raw) {
         let reason = "messages does not go with a prompt, system or raw_prompt; put all text into messages";
         return Err(CallError::argument(reason));
@@ -362,10 +362,11 @@ pub unsafe extern "C" fn hr_generation_is_complete(generation: *const hr_generat
     boundary::value(false, || unsafe { output(generation, index)?.complete })
 }
 
-/// The end of the output index that was written without the model, because the output had to be
-/// completed within max_tokens. Its text is made up. first_token is its first token, tokens their
-/// number, first_byte its offset in the text as bytes; each may be NULL. False, and nothing
-/// written, if the model wrote the whole output.
+/// The end of the output index, if it was written without the model to complete the output within
+/// max_tokens. It is valid under the constraint, but its content has no meaning. first_token
+/// becomes the position of its first token, tokens the number of its tokens, and first_byte its
+/// offset in the text, in bytes; each may be NULL. Returns false, and writes nothing, if the model
+/// wrote the whole output.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_generation_budget_ending(
     generation: *const hr_generation,

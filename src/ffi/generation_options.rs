@@ -13,7 +13,7 @@ use super::constraint::hr_constraint;
 use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::model::{NO_TEXT, hr_draft_heads, hr_model};
-use super::options::{self, Versioned, unknown};
+use super::options::{self, Versioned, flag, unknown};
 use super::parameters::hr_parameters;
 use super::sampler_options::hr_sampler_options;
 use super::status::hr_status;
@@ -120,8 +120,9 @@ pub struct hr_generation_options {
     pub outputs: usize,
     /// 0, the default, appends forced tokens without the model; 1 draws them like all others.
     pub sample_forced: usize,
-    /// 0, the default, completes a constrained output before it becomes too long, by an end that
-    /// the model has not chosen (see hr_generation_budget_ending()); 1 cuts it.
+    /// 0, the default, completes a constrained output within max_tokens: if the model does not, an
+    /// end that the model has not chosen is written (see hr_generation_budget_ending()). 1 cuts the
+    /// output at max_tokens.
     pub cut_at_limit: usize,
     /// 1 lets the output spell the end of the prompt with other tokens (token healing), for prompts
     /// that end within a word. Default 0.
@@ -166,16 +167,17 @@ pub struct hr_generation_options {
     pub accept_epsilon: f64,
     /// The factor in the rule of accept_epsilon. Usual: 0.3. Default 0.
     pub accept_delta: f64,
-    /// Scale of classifier-free guidance: strengthens the prompt against negative_prompt. Default
-    /// 1: none.
+    /// Scale of classifier-free guidance: increases the effect of the prompt over that of
+    /// negative_prompt. Default 1: none.
     pub guidance: f64,
-    /// The prompt from which guidance leads away; empty, the default, for the prompt's last token
-    /// alone.
+    /// The prompt whose likely tokens guidance makes less likely; empty, the default, for the
+    /// prompt's last token alone.
     pub negative_prompt: hr_text,
-    /// A weaker model over the same tokens, whose preferences are subtracted (contrastive
-    /// decoding). NULL, the default, for none.
+    /// Contrastive decoding: a weaker model over the same tokens. Tokens that it finds less likely
+    /// than the model does are favoured. NULL, the default, for none.
     pub amateur: *const hr_model,
-    /// Numbers of layers, from 0, whose preferences are subtracted (DoLa).
+    /// DoLa: numbers of layers, from 0. Tokens that these layers find less likely than the last
+    /// layer does are favoured.
     pub dola_layers: *const usize,
     /// Number of these layers. Default 0: no DoLa.
     pub dola_count: usize,
@@ -292,14 +294,14 @@ impl hr_generation_options {
             .completions(self.outputs)
             .strategy(self.to_strategy()?)
             .draft(self.to_draft()?)
-            .forced(self.flag(
-                self.sample_forced,
+            .forced(flag(
+                self.sample_forced as u64,
                 "sample_forced",
                 ForcedTokens::Append,
                 ForcedTokens::Sample,
             )?)
-            .budget(self.flag(self.cut_at_limit, "cut_at_limit", Budget::Complete, Budget::Cut)?)
-            .healing(self.flag(self.heal_prompt, "heal_prompt", TokenHealing::Off, TokenHealing::On)?);
+            .budget(flag(self.cut_at_limit as u64, "cut_at_limit", Budget::Complete, Budget::Cut)?)
+            .healing(flag(self.heal_prompt as u64, "heal_prompt", TokenHealing::Off, TokenHealing::On)?);
         if self.accept_epsilon != 0.0 || self.accept_delta != 0.0 {
             let (epsilon, delta) = (self.accept_epsilon as f32, self.accept_delta as f32);
             request = request.acceptance(Acceptance::Typical { epsilon, delta });
@@ -345,14 +347,5 @@ impl hr_generation_options {
             hr_drafter::HR_DRAFTER_HEADS => Draft::Heads { tokens },
             other => return unknown(other.0, "drafter", hr_drafter::MEMBERS.len()),
         })
-    }
-
-    /// One of two values, by a number that is 0 or 1.
-    pub(super) fn flag<T>(self, given: usize, name: &str, off: T, on: T) -> Result<T, CallError> {
-        match given {
-            0 => Ok(off),
-            1 => Ok(on),
-            other => Err(CallError::argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
-        }
     }
 }

@@ -226,7 +226,7 @@ unsafe fn split_rows<'a>(
     let count = rows.iter().max().map_or(Some(0), |last| last.checked_add(1));
     let extent = count.and_then(|count| count.checked_mul(words));
     let extent = extent.ok_or_else(|| CallError::argument("masks: words times rows overflows"))?;
-    // The rows between those asked for are the caller's, and no slice over them is made.
+    // The rows between the requested ones belong to the caller, so no slice covers them.
     boundary::check_extent(masks, extent, "masks")?;
     rows.iter()
         .map(|row| unsafe { boundary::slice_mut(masks.wrapping_add(row * words), words, "masks") })
@@ -406,9 +406,10 @@ pub unsafe extern "C" fn hr_matcher_state_id(matcher: *const hr_matcher) -> u64 
     boundary::value(0, || Some(unsafe { matcher.as_ref() }?.0.get().ok()?.state_id()))
 }
 
-/// Tokens that complete the output, a short sequence of many; none if it is complete. Each is
-/// allowed after the ones before it. found becomes false if a bounded search finds no such
-/// sequence. The matcher does not move.
+/// Tokens that complete the output with a text that is as short as possible, or a few bytes longer
+/// if its parts depend on each other; no tokens if the output is complete. Each is allowed after
+/// the ones before it. found becomes false if a bounded search finds no such sequence. The matcher
+/// does not move.
 ///
 /// Writes as many ids as fit into the buffer and sets count to the number of all; a buffer of
 /// capacity 0 may be NULL.

@@ -18,7 +18,7 @@
 //!
 //! The cost is one `catch_unwind` (free unless it catches) and a few comparisons a call.
 
-// Names here are C names.
+// The types have the names that they have in C.
 #![allow(non_camel_case_types)]
 
 mod boundary;

@@ -17,7 +17,8 @@
 use super::boundary::{self, CallError};
 use std::ptr;
 
-/// Largest size of a struct; a larger one is memory that was never initialised.
+/// The largest size that a struct may have. A larger `struct_size` is taken to be uninitialised
+/// memory.
 const MAX_SIZE: usize = 4096;
 
 /// A `#[repr(C)]` struct whose first member is `struct_size`.
@@ -87,7 +88,7 @@ unsafe fn write<T: Versioned>(place: *mut T, size: usize, value: T) {
     let bytes = place.cast::<u8>();
     unsafe {
         ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), bytes, shared);
-        // A size past the limit is no struct's, and is refused when the struct is read.
+        // A size past the limit cannot be a struct's, and is refused when the struct is read.
         bytes.add(shared).write_bytes(0, size.min(MAX_SIZE).saturating_sub(shared));
         bytes.cast::<usize>().write_unaligned(size);
     }
@@ -97,6 +98,16 @@ unsafe fn write<T: Versioned>(place: *mut T, size: usize, value: T) {
 /// parameter or struct member that holds it.
 pub(super) fn unknown<T>(given: u32, name: &str, count: usize) -> Result<T, CallError> {
     Err(CallError::argument(format!("{name} is {given}, which is none of its {count} values")))
+}
+
+/// One of two values, by a number that is 0 or 1. `name` is the struct member that holds it. A
+/// member of type `bool` would not do, since C may have left any bits there.
+pub(super) fn flag<T>(given: u64, name: &str, off: T, on: T) -> Result<T, CallError> {
+    match given {
+        0 => Ok(off),
+        1 => Ok(on),
+        other => Err(CallError::argument(format!("{name} is {other}; 0 and 1 have a meaning"))),
+    }
 }
 
 #[cfg(test)]

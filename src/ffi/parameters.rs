@@ -243,9 +243,9 @@ fn lend_watermark(params: &SamplingParams, options: &mut hr_sampler_options) {
 /// Reads sampling parameters as an API spells them: a JSON object, such as
 /// {"temperature": 0.2, "stop": ["END"], "max_completion_tokens": 64} for OpenAI's.
 ///
-/// Members that the API has but that do not concern sampling are passed over. Every other fault is
-/// an error whose location is a JSON pointer: a member that the API does not have, a value of the
-/// wrong type or out of range, two members that contradict each other.
+/// Members of the API that do not concern sampling are passed over. An error has a JSON pointer as
+/// its location. It reports a member that the API does not have, a value of the wrong type or out
+/// of range, or two members that contradict each other.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_parameters_from_json(
     api: hr_parameter_api,

@@ -92,7 +92,7 @@ pub unsafe extern "C" fn hr_sampler_set_prompt(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Draws a token from a row of 32-bit logits, under a mask, for the sampler's current position.
+/// Draws the token of the sampler's current position from a row of 32-bit logits, under a mask.
 ///
 /// The mask may be NULL with mask_words 0: all tokens are then allowed. Token i is bit i % 32 of
 /// word i / 32. Tokens beyond the mask's end are forbidden, and forbidden logits are not read.

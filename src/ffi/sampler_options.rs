@@ -33,8 +33,8 @@ enumeration! {
     hr_selection for Selection {
         /// One random number, inverse distribution function.
         HR_SELECTION_INVERSE_CDF = 0 => Selection::InverseCdf,
-        /// The largest of logit plus Gumbel number: the choice between two tokens does not depend
-        /// on the others.
+        /// The largest sum of a logit and a Gumbel number: the choice between two tokens does not
+        /// depend on the others.
         HR_SELECTION_GUMBEL_MAX = 1 => Selection::GumbelMax,
     }
 }
@@ -92,7 +92,7 @@ enumeration! {
         HR_MIROSTAT_OFF = 0 => None,
         /// Estimates Zipf's exponent from the top 100, then draws from a top-k.
         HR_MIROSTAT_V1 = 1 => Some(MirostatVersion::V1),
-        /// Cuts at a surprise.
+        /// Drops tokens whose surprise exceeds a threshold.
         HR_MIROSTAT_V2 = 2 => Some(MirostatVersion::V2),
     }
 }
@@ -109,7 +109,7 @@ enumeration! {
     }
 }
 
-/// Added to the logit of a token; -infinity bans it.
+/// A number to add to the logit of a token; -infinity bans the token.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_token_bias {
@@ -183,9 +183,11 @@ pub struct hr_sampler_options {
     pub top_h: f32,
     /// Form of p-less. Default HR_P_LESS_OFF.
     pub p_less: hr_p_less,
-    /// XTC: the probability that top choices are excluded, in [0, 1]; 0 is off (default).
+    /// XTC: the probability that all top choices except the least probable one are dropped, in [0,
+    /// 1]; 0 is off (default).
     pub xtc_probability: f32,
-    /// XTC: what counts as a top choice, in [0, 1]; above 0.5 the step never acts. Default 0.1.
+    /// XTC: the least probability of a top choice, in [0, 1]; above 0.5 the step never acts.
+    /// Default 0.1.
     pub xtc_threshold: f32,
     /// Quadratic smoothing of the logits, at least 0; 0 is off (default).
     pub smoothing_factor: f32,
@@ -227,11 +229,11 @@ pub struct hr_sampler_options {
     pub dry_multiplier: f32,
     /// DRY: the base, at least 1. Default 1.75.
     pub dry_base: f32,
-    /// DRY: repetitions up to this length are free. Default 2.
+    /// DRY: length up to which repetitions are not penalised. Default 2.
     pub dry_allowed_length: usize,
-    /// DRY: how many of the last tokens are searched; 0 is all (default).
+    /// DRY: number of the last tokens that are searched; 0 is all (default).
     pub dry_window: usize,
-    /// DRY: tokens that no repetition reaches across. Default none.
+    /// DRY: tokens that end every repetition. Default none.
     pub dry_breakers: *const u32,
     /// Number of dry_breakers.
     pub dry_breaker_count: usize,
@@ -247,7 +249,7 @@ pub struct hr_sampler_options {
     pub bad_words: *const hr_token_sequence,
     /// Number of bad_words.
     pub bad_word_count: usize,
-    /// If there are any, only these tokens may be drawn. Default all.
+    /// The only tokens that may be drawn; if empty, the default, all may.
     pub allowed_tokens: *const u32,
     /// Number of allowed_tokens.
     pub allowed_token_count: usize,
@@ -265,8 +267,8 @@ pub struct hr_sampler_options {
     pub end_token_count: usize,
     /// No sequence of this many tokens may occur twice in prompt and output; 0 is off (default).
     pub no_repeat_ngram: usize,
-    /// Raises the logits of the end tokens by their size times (factor^(position - start) - 1),
-    /// above 0; 0 is off (default).
+    /// Raises the logit l of each end token by abs(l) * (factor^(position - start) - 1); above 0; 0
+    /// is off (default).
     pub exponential_decay_factor: f32,
     /// The first token of the output; HR_NO_TOKEN leaves it free (default).
     pub forced_first: u32,

@@ -10,7 +10,7 @@ use super::enumeration::enumeration;
 use super::error::hr_error;
 use super::grammar::{self, SourceText, hr_grammar};
 use super::interrupt::hr_interrupt;
-use super::options::{self, Versioned, unknown};
+use super::options::{self, Versioned, flag, unknown};
 use super::status::hr_status;
 use super::vocab::hr_text;
 use crate::grammar::KeyOrder;
@@ -47,18 +47,19 @@ enumeration! {
         HR_WHITESPACE_EXACT = 3,
         /// One item a line, indented by indent spaces a level.
         HR_WHITESPACE_PRETTY = 4,
-        /// Wherever JSON allows it, what whitespace_pattern matches.
+        /// Whatever whitespace_pattern matches, wherever JSON allows whitespace.
         HR_WHITESPACE_PATTERN = 5,
     }
 }
 
 enumeration! {
-    /// The keys that an object may have beside the declared ones, if the schema does not say.
+    /// The keys that an object may have beside the declared ones, if the schema does not restrict
+    /// them.
     hr_additional_properties for AdditionalProperties {
         /// Any, as JSON Schema says.
         HR_ADDITIONAL_PROPERTIES_AS_SCHEMA = 0 => AdditionalProperties::AsSchema,
-        /// Only keys that a subschema which applies to the object names: "unevaluatedProperties":
-        /// false at every object.
+        /// Only the keys that are named by a subschema that applies to the object, as with
+        /// "unevaluatedProperties": false at every object.
         HR_ADDITIONAL_PROPERTIES_FORBID = 1 => AdditionalProperties::Forbid,
     }
 }
@@ -66,8 +67,8 @@ enumeration! {
 enumeration! {
     /// The spelling of strings.
     hr_escapes for EscapePolicy {
-        /// Free strings with every escape JSON knows; declared keys, enum and const only with those
-        /// it requires.
+        /// Every escape that JSON has in free strings; only the escapes that JSON requires in
+        /// declared keys, enum and const.
         HR_ESCAPES_FREE_STRINGS = 0 => EscapePolicy::FreeStrings,
         /// Every escape everywhere.
         HR_ESCAPES_ANY = 1 => EscapePolicy::Any,
@@ -81,7 +82,7 @@ enumeration! {
 enumeration! {
     /// The treatment of undeclared keys that come twice in one object.
     hr_unique_keys for UniqueKeys {
-        /// No key comes twice.
+        /// No key may come twice.
         HR_UNIQUE_KEYS_ENFORCED = 0 => UniqueKeys::Enforced,
         /// Undeclared keys may repeat, which is cheaper; readers keep the last value.
         HR_UNIQUE_KEYS_IGNORED = 1 => UniqueKeys::Ignored,
@@ -91,10 +92,11 @@ enumeration! {
 enumeration! {
     /// The spelling of numbers.
     hr_numbers for Numbers {
-        /// Free numbers in full JSON syntax; under bounds exponents in scientific notation only,
-        /// under multipleOf none; whole numbers without ".0".
+        /// Full JSON syntax for a number without conditions. Beside bounds an exponent only in
+        /// scientific notation, such as 1.5e3; beside multipleOf no exponent. Whole numbers without
+        /// ".0".
         HR_NUMBERS_CANONICAL = 0 => Numbers::Canonical,
-        /// Every plain spelling of the value as well: 1.0 is an integer.
+        /// All of these, and every spelling of the value without an exponent: 1.0 is an integer.
         HR_NUMBERS_JSON = 1 => Numbers::Json,
     }
 }
@@ -120,7 +122,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// The rules a schema is read by, where it does not name them with "$schema".
+    /// The draft of JSON Schema by which a schema without "$schema" is read.
     hr_draft for Draft {
         /// 2020-12, with older spellings where they are unambiguous.
         HR_DRAFT_UNSPECIFIED = 0 => Draft::Unspecified,
@@ -152,7 +154,7 @@ enumeration! {
     hr_strictness for Strictness {
         /// It is an error.
         HR_STRICTNESS_STRICT = 0 => Strictness::Strict,
-        /// It is ignored: the output may then be what the schema refuses.
+        /// It is ignored: the output may then violate the schema.
         HR_STRICTNESS_LENIENT = 1 => Strictness::Lenient,
     }
 }
@@ -168,7 +170,7 @@ pub struct hr_document {
 }
 
 /// Options for compiling a JSON Schema. Initialise them with hr_schema_options_init(), then change
-/// what is wanted. Pointers are needed only until the schema is compiled.
+/// some of them. Pointers are needed only until the schema is compiled.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_schema_options {
@@ -211,17 +213,17 @@ pub struct hr_schema_options {
     pub document_count: usize,
     /// Largest number of steps for combining the schema's parts. Default 250,000.
     pub fuel: u64,
-    /// True for JSON whitespace around the whole text, at most 64 bytes before and after. Default
-    /// false.
-    pub surrounding_whitespace: bool,
-    /// Largest number of characters of a string for which the schema sets no greatest length. Like
-    /// the next two it gives way to what the schema demands. Default UINT32_MAX: no cap.
+    /// 1 allows JSON whitespace around the whole text, at most 64 bytes before and after. 0, the
+    /// default, does not.
+    pub surrounding_whitespace: u32,
+    /// Largest number of characters of a string for which the schema sets no greatest length. The
+    /// schema takes precedence: a larger "minLength" raises the cap. Default UINT32_MAX: no cap.
     pub max_string_length: u32,
-    /// Largest number of items of an array for which the schema sets no greatest number. Default
-    /// UINT32_MAX: no cap.
+    /// Largest number of items of an array for which the schema sets no greatest number. A larger
+    /// "minItems" raises the cap. Default UINT32_MAX: no cap.
     pub max_items: u32,
-    /// Largest number of digits of a number before the point, after it and in the exponent.
-    /// Default UINT32_MAX: no cap.
+    /// Largest number of digits of a number before the point, after it and in the exponent. Longer
+    /// bounds and divisors raise the cap. Default UINT32_MAX: no cap.
     pub max_digits: u32,
 }
 
@@ -249,7 +251,7 @@ unsafe impl Versioned for hr_schema_options {
             documents: ptr::null(),
             document_count: 0,
             fuel: SchemaOptions::DEFAULT_FUEL,
-            surrounding_whitespace: false,
+            surrounding_whitespace: 0,
             max_string_length: u32::MAX,
             max_items: u32::MAX,
             max_digits: u32::MAX,
@@ -265,11 +267,12 @@ pub unsafe extern "C" fn hr_schema_options_init_sized(options: *mut hr_schema_op
 }
 
 /// Compiles a JSON Schema: the output is a JSON text that satisfies it. options may be NULL for the
-/// defaults. interrupt may be NULL; it holds for this call alone.
+/// defaults. interrupt may be NULL.
 ///
-/// The draft is the one that "$schema" names, 2020-12 without it. Errors name the keyword and have
-/// a location: line and column for text that is not JSON, a JSON pointer for everything else.
-/// hr_grammar_warning() tells the parts of the schema that have no effect.
+/// The draft is the one that "$schema" names; without "$schema" it is the one of the options.
+/// Errors name the keyword and have a location: line and column for text that is not JSON, a JSON
+/// pointer for everything else. hr_grammar_warning() gives the parts of the schema that have no
+/// effect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_grammar_from_json_schema(
     schema: *const c_char,
@@ -304,7 +307,12 @@ impl hr_schema_options {
             .content_encoding(self.content_encoding.get("content_encoding")?)
             .draft(self.draft.get("draft")?)
             .fuel(self.fuel)
-            .surrounding_whitespace(self.surrounding_whitespace);
+            .surrounding_whitespace(flag(
+                u64::from(self.surrounding_whitespace),
+                "surrounding_whitespace",
+                false,
+                true,
+            )?);
         options.max_string_length = cap(self.max_string_length);
         options.max_items = cap(self.max_items);
         options.max_digits = cap(self.max_digits);
@@ -326,7 +334,7 @@ impl hr_schema_options {
                 item: unsafe { self.item_separator.get("item_separator")? }.to_owned(),
                 key: unsafe { self.key_separator.get("key_separator")? }.to_owned(),
             },
-            // Too large a number stays too large for the schema compiler to refuse.
+            // A number beyond 255 becomes 255, which the schema compiler refuses as too large.
             hr_whitespace::HR_WHITESPACE_PRETTY => {
                 Whitespace::Pretty(u8::try_from(self.indent).unwrap_or(u8::MAX))
             }
@@ -369,7 +377,7 @@ mod tests {
             documents: &document,
             document_count: 1,
             fuel: 7,
-            surrounding_whitespace: true,
+            surrounding_whitespace: 1,
             max_string_length: 8,
             max_items: 9,
             max_digits: 10,
@@ -406,6 +414,9 @@ mod tests {
         let bad = hr_schema_options { escapes: hr_escapes(4), ..hr_schema_options::defaults() };
         let failure = unsafe { bad.to_options() }.unwrap_err();
         assert_eq!(failure.message, "escapes is 4, which is none of its 4 values");
+        let bad = hr_schema_options { surrounding_whitespace: 2, ..hr_schema_options::defaults() };
+        let failure = unsafe { bad.to_options() }.unwrap_err();
+        assert_eq!(failure.message, "surrounding_whitespace is 2; 0 and 1 have a meaning");
         let bad = hr_schema_options { document_count: 1, ..hr_schema_options::defaults() };
         assert!(unsafe { bad.to_options() }.is_err());
     }

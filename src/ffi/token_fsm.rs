@@ -26,7 +26,8 @@ pub struct hr_token_fsm(TokenFsm);
 /// Computes all states of a constraint, with equal ones merged. interrupt may be NULL.
 ///
 /// Fails with HR_ERROR_LIMIT if there are more than max_states before they are merged. A recursive
-/// grammar, for example, has infinitely many states. The cost is states times allowed tokens.
+/// grammar, for example, has infinitely many states. The time is proportional to the number of
+/// states times the number of allowed tokens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_new(
     constraint: *const hr_constraint,
@@ -45,7 +46,7 @@ pub unsafe extern "C" fn hr_token_fsm_new(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Reads the bytes that hr_token_fsm_to_bytes() wrote. All others, damaged ones included, are
+/// Reads the bytes that hr_token_fsm_to_bytes() wrote. Any other bytes, such as damaged ones, are
 /// refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_token_fsm_from_bytes(

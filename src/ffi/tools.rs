@@ -20,8 +20,8 @@ use std::ptr;
 enumeration! {
     /// The reasoning before an answer.
     hr_reasoning for Reasoning {
-        /// The reply goes on where the prompt ends, as prompt_end says: reasoning that the prompt
-        /// has begun is ended, and else the model may reason.
+        /// The reply continues the prompt, whose end is prompt_end. If the prompt has begun to
+        /// reason, the reply first ends that. If it has not, the model may reason.
         HR_REASONING_AS_PROMPT = 0 => Reasoning::AsPrompt,
         /// The model does not reason.
         HR_REASONING_FORBID = 1 => Reasoning::Forbid,
@@ -31,7 +31,7 @@ enumeration! {
 }
 
 /// Options for replies that call tools. Initialise them with hr_tool_options_init(), then change
-/// what is wanted. Pointers are needed only until the grammar is made.
+/// some of them. Pointers are needed only until the grammar is made.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hr_tool_options {
@@ -44,9 +44,9 @@ pub struct hr_tool_options {
     pub max_calls: u32,
     /// The reasoning. Default HR_REASONING_AS_PROMPT.
     pub reasoning: hr_reasoning,
-    /// The text that the prompt has behind the header of the assistant's message. Default empty.
+    /// The text that the prompt has after the header of the assistant's message. Default empty.
     pub prompt_end: hr_text,
-    /// A JSON Schema of answers that are no calls. Default empty: such an answer is free text.
+    /// A JSON Schema of answers without calls. Default empty: such an answer is free text.
     pub response_schema: hr_text,
 }
 
@@ -122,12 +122,13 @@ pub unsafe extern "C" fn hr_grammar_from_tools(
     unsafe { grammar::make(source, interrupt, out, error, compile) }
 }
 
-/// The name of the format in which a model writes calls, as its chat template proves: the template
-/// is asked to write an answer with calls, and the format that writes the same text is the model's.
-/// name becomes the format's name; it is not NUL-terminated and lives as long as the program.
+/// Finds the format in which a model writes calls. The model's chat template renders an answer with
+/// calls, and the format is the one that renders the same text. name becomes the format's name; it
+/// is not NUL-terminated and lives as long as the program.
 ///
-/// Fails with HR_ERROR_GRAMMAR if the template is none or proves no format, and with
-/// HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature "decode".
+/// Fails with HR_ERROR_GRAMMAR if the text is not a chat template, or if no format renders the same
+/// text, and with HR_ERROR_INVALID_ARGUMENT in a library that was built without the feature
+/// "decode".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hr_preset_detect(
     chat_template: *const c_char,

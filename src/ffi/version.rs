@@ -14,7 +14,8 @@ pub const HR_VERSION_MAJOR: u32 = 0;
 pub const HR_VERSION_MINOR: u32 = 1;
 /// Version of the header, third number.
 pub const HR_VERSION_PATCH: u32 = 0;
-/// Number of the ABI. It rises if programs must be recompiled; additions leave it unchanged.
+/// Number of the ABI. It rises if programs must be recompiled. It stays the same if something is
+/// added.
 pub const HR_ABI_VERSION: u32 = 2;
 
 // The header's numbers must be the package's.

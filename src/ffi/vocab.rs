@@ -110,7 +110,7 @@ pub unsafe extern "C" fn hr_vocab_from_tokenizer_json(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Reads a tokenizer file of any of these kinds, told apart by what it holds: a Hugging Face
+/// Reads a tokenizer file of any of these kinds, recognised by its content: a Hugging Face
 /// tokenizer.json, a tekken.json of Mistral's models, a SentencePiece model, a GGUF model.
 ///
 /// The end-of-sequence tokens are those that the file names and those with well-known names; see
@@ -228,7 +228,8 @@ pub unsafe extern "C" fn hr_vocab_from_tokens(
     unsafe { boundary::guard(error, body) }
 }
 
-/// Refuses sizes before any token is copied, and tokens that end a sequence but have no logit.
+/// Refuses sizes that are too large, before any token is copied, and tokens that end a sequence but
+/// have no logit.
 fn check_sizes(count: usize, model_size: usize, eos: &[TokenId]) -> Result<(), CallError> {
     let (given, limit) = (count.max(model_size) as u64, Vocabulary::MAX_SIZE as u64);
     if given > limit {
